@@ -1,0 +1,73 @@
+// What the attention kernels share: sizes, the blocks that work is cut into, and carving buffers out of scratch.
+//
+// Queries are handled as rows: row r of a block of queries is head r mod G of the group that shares a key's head, of
+// query r / G. Rows of one query see the same keys.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/cpu/device.hpp"
+#include "ggml/ops/attention.hpp"
+
+namespace ql::cpu {
+
+/// Keys of a block: four AVX-512 vectors. K, its transpose and V of a block are 16 KB each at d = 64.
+inline constexpr int64_t kKeyBlock = 64;
+/// Rows of packed buffers are padded to this, the longest vector, and zero behind d.
+inline constexpr int64_t kPad = 16;
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t padded(int64_t n) { return ceil_div(n, kPad) * kPad; }
+
+struct AttentionShape {
+    int64_t d, n_heads, n_tokens, n_kv, n_keys;
+    float scale;
+
+    explicit AttentionShape(const Node & n)
+        : d(n.src[0]->ne(0)), n_heads(n.src[0]->ne(1)), n_tokens(n.src[0]->ne(2)), n_kv(n.src[1]->ne(1)),
+          n_keys(n.src[1]->ne(2)), scale(n.params.as<AttentionParams>().scale) {}
+
+    int64_t group() const { return n_heads / n_kv; }
+    int64_t width() const { return padded(d); }
+    int64_t key_blocks() const { return ceil_div(n_keys, kKeyBlock); }
+    /// Offset of a query's first head of a group; its G heads follow each other.
+    int64_t query(int64_t t, int64_t kv) const { return (t * n_heads + kv * group()) * d; }
+    int64_t key(int64_t j, int64_t kv) const { return (j * n_kv + kv) * d; }
+    int64_t key_stride() const { return n_kv * d; }
+    /// Floats of all transposed blocks of K or of V.
+    int64_t transposed() const { return n_kv * key_blocks() * d * kKeyBlock; }
+};
+
+/// Hands out pieces of scratch, each at a multiple of 64 bytes. With a null base it only counts.
+class Carver {
+  public:
+    explicit Carver(std::byte * base = nullptr) : base_(base) {}
+    template <typename T>
+    T * take(int64_t n) {
+        T * p = base_ ? reinterpret_cast<T *>(base_ + used_) : nullptr;
+        used_ += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
+        return p;
+    }
+    size_t used() const { return used_; }
+
+  private:
+    std::byte * base_;
+    size_t used_ = 0;
+};
+
+/// Block number i of n in an order in which every two neighbours weigh the same when weight grows with the number, as it
+/// does in causal attention: 0, n - 1, 1, n - 2 ...; then contiguous shares of the threads weigh the same too.
+inline int64_t balanced(int64_t i, int64_t n) { return i % 2 == 0 ? i / 2 : n - 1 - i / 2; }
+
+/// Few queries, as in generation: split over keys as well, and read K and V where they lie.
+inline constexpr int64_t kFewTokens = 8;
+
+Status attention_blocks(const Launch & l);
+size_t attention_blocks_scratch(const AttentionShape & s, int threads);
+Status attention_few(const Launch & l);
+size_t attention_few_scratch(const AttentionShape & s, int threads);
+Status attention_gradients(const Launch & l);
+size_t attention_gradients_scratch(const AttentionShape & s, int threads);
+
+}  // namespace ql::cpu

@@ -1,0 +1,16 @@
+# How the CPU backend's files are compiled.
+#
+# Highway: baseline (portable), AVX2, AVX-512 on x86; the sets in between serve no machine that trains a model, and each
+# would be one more copy of every kernel to compile.
+target_compile_definitions(ql_cpu PRIVATE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
+
+# Product kernels keep their accumulators in arrays of registers: the loops over them must be unrolled in full.
+file(GLOB ql_product_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/*.cpp)
+set_source_files_properties(${ql_product_sources} PROPERTIES COMPILE_OPTIONS "-O3")
+
+# Files of their own for what Highway does not offer; they are entered only after isa.cpp has found the instructions.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    # -Wno-uninitialized: GCC 12 sees undefined inputs in its own unmasked intrinsics.
+    set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_bf16.cpp PROPERTIES COMPILE_OPTIONS
+        "-O3;-mprfchw;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-Wno-uninitialized;-Wno-maybe-uninitialized")
+endif()

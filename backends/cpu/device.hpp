@@ -1,0 +1,30 @@
+// The CPU as a device: its thread pool, its instruction set and the path of its products.
+#pragma once
+#include "backends/cpu/isa.hpp"
+#include "backends/cpu/pool.hpp"
+#include "ggml/backend/backend.hpp"
+
+namespace ql::cpu {
+
+class CpuDevice : public DeviceImpl {
+  public:
+    CpuDevice(Isa isa, int threads, bool bf16) : isa(isa), bf16(bf16), pool(threads) {}
+
+    const Isa isa;
+    const bool bf16;  // operands of products are rounded to bf16
+    Pool pool;
+};
+
+inline CpuDevice & device_of(const Launch & l) { return static_cast<CpuDevice &>(l.device); }
+inline const CpuDevice & cpu_of(const DeviceImpl & d) { return static_cast<const CpuDevice &>(d); }
+
+/// Runs the operator's scalar reference: what $QL_ISA=scalar does for every operator.
+Status launch_reference(const Launch & l);
+
+// The rows of the table, one definition each in backends/cpu/ops/<op>.cpp.
+namespace kernel {
+#define QL_OP(name) extern const Kernel name;
+#include "ggml/ops/ops.def"
+}  // namespace kernel
+
+}  // namespace ql::cpu

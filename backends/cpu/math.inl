@@ -1,0 +1,52 @@
+// Vector functions that several kernels share, compiled once for each instruction set.
+//
+// Included by Highway kernel files after <hwy/highway.h> and before HWY_BEFORE_NAMESPACE(); it opens the namespaces itself.
+#if defined(QL_CPU_MATH_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef QL_CPU_MATH_INL
+#undef QL_CPU_MATH_INL
+#else
+#define QL_CPU_MATH_INL
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace ql::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// e^x within 2 units in the last place; 0 below -104, Inf above 88.73, NaN for NaN. Subnormal results are kept.
+///
+/// x = n ln 2 + r with |r| <= 0.3466: e^r by its Taylor polynomial of degree 7 (cut off at 5e-9), then times 2^n in two
+/// steps, so that both ends of the exponent range come out right. ln 2 is split in two, the first part short enough for
+/// n times it to be exact without fused multiply-add.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V vexp(D d, V x) {
+    const hn::RebindToSigned<D> di;
+    const V clamped = hn::Max(hn::Min(x, hn::Set(d, 89.0f)), hn::Set(d, -105.0f));
+    const auto n = hn::NearestInt(hn::Mul(clamped, hn::Set(d, 1.44269504f)));
+    const V nf = hn::ConvertTo(d, n);
+    V r = hn::NegMulAdd(nf, hn::Set(d, 0.693359375f), clamped);  // 355 / 512
+    r = hn::NegMulAdd(nf, hn::Set(d, -2.12194440e-4f), r);
+
+    V p = hn::Set(d, 1.0f / 5040);
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 720));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 120));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+    p = hn::MulAdd(hn::Mul(p, r), r, r);
+    p = hn::Add(p, hn::Set(d, 1.0f));
+
+    const auto half = hn::ShiftRight<1>(n);
+    const auto bias = hn::Set(di, 127);
+    const V first = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(half, bias)));
+    const V second = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::Sub(n, half), bias)));
+    return hn::IfThenElse(hn::IsNaN(x), x, hn::Mul(hn::Mul(p, first), second));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ql::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,27 @@
+// out = y + s B h, h = A x: two f32 products, the second added to y (in place where out is y).
+//
+// Split of work: that of the products, over tokens mostly. Memory traffic: x read, y read and written, once each; at rank 8
+// that is what the kernel takes its time for.
+#include "backends/cpu/device.hpp"
+#include "backends/cpu/products/gemm.hpp"
+#include "ggml/ops/params.hpp"
+
+namespace ql::cpu {
+namespace {
+
+size_t scratch(const Node &, const DeviceImpl & device) { return gemm_scratch(cpu_of(device).pool); }
+
+Status launch(const Launch & l) {
+    const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(1), tokens = l.in(1).ne(1);
+    Pool & pool = device_of(l).pool;
+    float *out = l.y(0), *h = l.y(1);
+    gemm(pool, GemmF32{{f32_weight(l.x(2), k, r), Side::forward, tokens, h, r}, l.x(1), k}, l.scratch);
+    const float scale = l.params<LoraParams>().scale;
+    gemm(pool, GemmF32{{f32_weight(l.x(3), r, m), Side::forward, tokens, out, m, l.x(0), scale}, h, r}, l.scratch);
+    return {};
+}
+
+}  // namespace
+
+const Kernel kernel::lora = {launch, scratch};
+}  // namespace ql::cpu

@@ -1,0 +1,240 @@
+// The f32 product, one source for every instruction set.
+//
+// Split of work: gemm.hpp. The micro-kernel holds 6 rows by 4 vectors of C in registers (2 vectors with AVX2, which has
+// 16 registers): a step of p loads those vectors of B, broadcasts 6 elements of A and makes 24 (12) multiply-adds.
+// Memory traffic a step and thread: B 256 bytes from L2, A 24 bytes from wherever it is, for 768 FLOP.
+// Decoding costs one pass over the panel in L1; forward panels are also transposed, in registers, N x N at a time.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/products/gemm_f32.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/gemm.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace ql::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int kN = HWY_LANES(float) > 16 ? 16 : HWY_LANES(float);
+constexpr int kVectors = kN == 8 ? 2 : 4;
+constexpr int64_t kWidth = kN * kVectors;  // columns of a micro-kernel; groups are a multiple of it
+
+/// src: kN rows of stride ld; dst: its transpose, rows of stride kGroup.
+HWY_INLINE void transpose(const float * src, [[maybe_unused]] int64_t ld, float * dst) {
+    const D d;
+#if HWY_TARGET == HWY_SCALAR
+    hn::StoreU(hn::LoadU(d, src), d, dst);
+#else
+    const hn::RepartitionToWide<hn::RebindToUnsigned<D>> wide;
+    V q[kN / 4][4];  // q[g][i]: its block b is column 4 b + i of rows 4 g to 4 g + 3
+    for (int g = 0; g < kN / 4; ++g) {
+        const V r0 = hn::LoadU(d, src + (4 * g) * ld), r1 = hn::LoadU(d, src + (4 * g + 1) * ld);
+        const V r2 = hn::LoadU(d, src + (4 * g + 2) * ld), r3 = hn::LoadU(d, src + (4 * g + 3) * ld);
+        const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, r0, r1));
+        const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, r0, r1));
+        const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, r2, r3));
+        const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, r2, r3));
+        q[g][0] = hn::BitCast(d, hn::InterleaveLower(wide, low01, low23));
+        q[g][1] = hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23));
+        q[g][2] = hn::BitCast(d, hn::InterleaveLower(wide, high01, high23));
+        q[g][3] = hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23));
+    }
+    for (int i = 0; i < 4; ++i) {
+        const auto store = [&](int b, V v) HWY_ATTR { hn::StoreU(v, d, dst + (4 * b + i) * kGroup); };
+#if HWY_MAX_BYTES == 64
+        const V even_low = hn::ConcatLowerLower(d, q[2][i], q[0][i]), odd_low = hn::ConcatLowerLower(d, q[3][i], q[1][i]);
+        const V even_high = hn::ConcatUpperUpper(d, q[2][i], q[0][i]), odd_high = hn::ConcatUpperUpper(d, q[3][i], q[1][i]);
+        store(0, hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd_low), even_low));
+        store(1, hn::OddEvenBlocks(odd_low, hn::SwapAdjacentBlocks(even_low)));
+        store(2, hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd_high), even_high));
+        store(3, hn::OddEvenBlocks(odd_high, hn::SwapAdjacentBlocks(even_high)));
+#elif HWY_MAX_BYTES == 32
+        store(0, hn::ConcatLowerLower(d, q[1][i], q[0][i]));
+        store(1, hn::ConcatUpperUpper(d, q[1][i], q[0][i]));
+#else
+        store(0, q[0][i]);
+#endif
+    }
+#endif
+}
+
+/// The panel of a group: steps [p0, p0 + depth) of p, rows of kGroup columns. Columns past the last one are zero.
+class Packer {
+  public:
+    explicit Packer(const GemmShape & g) : g_(g), decode_(span_decoder(g.w.dtype)) {}
+
+    void pack(int64_t group, int64_t p0, int64_t depth, float * panel) const {
+        if (g_.side == Side::backward) return pack_rows(group * kGroup, p0, depth, panel);
+        for (int64_t i = 0; i < kGroup; i += kN) pack_columns(group * kGroup + i, p0, depth, panel + i);
+    }
+
+  private:
+    static constexpr int64_t kSpan = 256;
+
+    void pack_rows(int64_t column, int64_t p0, int64_t depth, float * panel) const {
+        const int64_t n = std::min(kGroup, g_.w.k - column);
+        for (int64_t p = 0; p < depth; ++p) {
+            float * row = panel + p * kGroup;
+            decode_(g_.w, (p0 + p) * g_.w.k + column, n, row);
+            for (int64_t j = n; j < kGroup; ++j) row[j] = 0;
+        }
+    }
+
+    void pack_columns(int64_t column, int64_t p0, int64_t depth, float * panel) const {
+        HWY_ALIGN float rows[kN * kSpan];
+        const int64_t n = std::clamp<int64_t>(g_.w.m - column, 0, kN);
+        if (n < kN) std::fill_n(rows, kN * kSpan, 0.0f);
+        for (int64_t s = 0; s < depth; s += kSpan) {
+            const int64_t count = std::min(kSpan, depth - s), whole = (count + kN - 1) / kN * kN;
+            for (int64_t r = 0; r < n; ++r) {
+                decode_(g_.w, (column + r) * g_.w.k + p0 + s, count, rows + r * kSpan);
+                for (int64_t i = count; i < whole; ++i) rows[r * kSpan + i] = 0;
+            }
+            for (int64_t i = 0; i < whole; i += kN) transpose(rows + i, kSpan, panel + (s + i) * kGroup);
+        }
+    }
+
+    const GemmShape & g_;
+    const SpanDecoder decode_;
+};
+
+/// Where a micro-kernel's result goes.
+struct Target {
+    float * c;
+    const float * add;
+    int64_t ldc;
+    int64_t columns;  // that exist, of kWidth
+    float scale;
+};
+
+/// A panel, or rows of a weight that need no decoding.
+struct Source {
+    const float * b;
+    int64_t stride;  // from a step of p to the next
+};
+
+template <int R, int NV>
+HWY_INLINE void store_some(const V (&sum)[R][NV], const Target & to) {
+    const D d;
+    HWY_ALIGN float sums[NV * kN];
+    for (int r = 0; r < R; ++r) {
+        HWY_UNROLL(4)
+        for (int v = 0; v < NV; ++v) hn::Store(sum[r][v], d, sums + v * kN);
+        for (int64_t j = 0; j < to.columns; ++j) {
+            const float y = sums[j] * to.scale;
+            to.c[r * to.ldc + j] = to.add ? to.add[r * to.ldc + j] + y : y;
+        }
+    }
+}
+
+template <int R, int NV>
+HWY_INLINE void store_all(const V (&sum)[R][NV], const Target & to) {
+    const D d;
+    const V scale = hn::Set(d, to.scale);
+    HWY_UNROLL(6)
+    for (int r = 0; r < R; ++r)
+        HWY_UNROLL(4)
+        for (int v = 0; v < NV; ++v) {
+            V y = hn::Mul(sum[r][v], scale);
+            if (to.add) y = hn::Add(hn::LoadU(d, to.add + r * to.ldc + v * kN), y);
+            hn::StoreU(y, d, to.c + r * to.ldc + v * kN);
+        }
+}
+
+/// R rows by NV vectors of columns.
+template <int R, int NV>
+HWY_NOINLINE void micro_kernel(int64_t depth, const float * a, int64_t a_row, int64_t a_step, Source from, Target to) {
+    const D d;
+    V sum[R][NV];
+    HWY_UNROLL(6)
+    for (int r = 0; r < R; ++r)
+        HWY_UNROLL(4)
+        for (int v = 0; v < NV; ++v) sum[r][v] = hn::Zero(d);
+    for (int64_t p = 0; p < depth; ++p, a += a_step, from.b += from.stride) {
+        V x[NV];
+        HWY_UNROLL(4)
+        for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(d, from.b + v * kN);
+        HWY_UNROLL(6)
+        for (int r = 0; r < R; ++r) {
+            const V y = hn::Set(d, a[r * a_row]);
+            HWY_UNROLL(4)
+            for (int v = 0; v < NV; ++v) sum[r][v] = hn::MulAdd(y, x[v], sum[r][v]);
+        }
+    }
+    if (to.columns < NV * kN) store_some<R, NV>(sum, to);
+    else store_all<R, NV>(sum, to);
+}
+
+using MicroKernel = void (*)(int64_t, const float *, int64_t, int64_t, Source, Target);
+template <int NV>
+constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
+                                        micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
+#if HWY_MAX_BYTES == 32
+constexpr const MicroKernel * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>};
+#else
+constexpr const MicroKernel * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
+#endif
+
+/// One tile of rows times a group's columns.
+HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, int64_t p0, int64_t depth, Source from) {
+    const int64_t t = tile * kTile, first = group * kGroup, rows = std::min(kTile, g.rows - t);
+    const int64_t columns = std::min(kGroup, g.columns() - first);
+    const float * a = g.a + t * g.a_row + p0 * g.a_step;
+    const float * add = p0 > 0 ? g.c : g.add;
+    for (int64_t j = 0; j < columns; j += kWidth) {
+        const int64_t at = t * g.ldc + first + j, left = columns - j, vectors = std::min<int64_t>(kVectors, (left + kN - 1) / kN);
+        kMicroKernels[vectors - 1][rows - 1](depth, a, g.a_row, g.a_step, {from.b + j, from.stride},
+                                             {g.c + at, add ? add + at : nullptr, g.ldc, left, g.scale});
+    }
+}
+
+/// Rows of an f32 weight can be read where they are. With many tiles it is better to have them close together.
+bool needs_no_panel(const GemmF32 & g, int64_t group) {
+    constexpr int64_t kFewTiles = 4;
+    return g.w.dtype == QL_F32 && g.side == Side::backward && g.tiles() <= kFewTiles && (group + 1) * kGroup <= g.w.k;
+}
+
+HWY_INLINE Source source_of(const GemmF32 & g, const Packer & packer, int64_t group, int64_t p0, int64_t depth, float * panel) {
+    if (needs_no_panel(g, group)) return {static_cast<const float *>(g.w.data) + p0 * g.w.k + group * kGroup, g.w.k};
+    packer.pack(group, p0, depth, panel);
+    return {panel, kGroup};
+}
+
+void multiply_share(const GemmF32 & g, int64_t first, int64_t last, float * panel) {
+    const Packer packer(g);
+    const int64_t tiles = g.tiles();
+    for (int64_t p0 = 0; p0 < g.depth(); p0 += kDepthF32) {
+        const int64_t depth = std::min(kDepthF32, g.depth() - p0);
+        for (int64_t unit = first; unit < last;) {
+            const int64_t group = unit / tiles, end = std::min(last, (group + 1) * tiles);
+            const Source from = source_of(g, packer, group, p0, depth, panel);
+            for (; unit < end; ++unit) multiply_tile(g, group, unit % tiles, p0, depth, from);
+        }
+    }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ql::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ql::cpu {
+HWY_EXPORT(multiply_share);
+
+void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch) {
+    const int64_t units = g.units(), shares = pool.threads();
+    const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_share);
+    pool.run(shares, [&](int64_t share, int thread) {
+        auto * panel = reinterpret_cast<float *>(scratch + static_cast<size_t>(thread) * kPanelBytes);
+        multiply(g, units * share / shares, units * (share + 1) / shares, panel);
+    });
+}
+
+}  // namespace ql::cpu
+#endif

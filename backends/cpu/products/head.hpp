@@ -1,0 +1,23 @@
+// Output projection and cross-entropy in one, forward and backward, in chunks of tokens.
+#pragma once
+#include "backends/cpu/device.hpp"
+#include "backends/cpu/products/weight.hpp"
+
+namespace ql::cpu {
+
+struct HeadLoss {
+    Weight w;  // [n, V]
+    int64_t tokens = 0;
+    const float * x = nullptr;         // [n, tokens]
+    const int32_t * target = nullptr;  // negative: no loss there
+    const float * weight = nullptr;
+    float * loss = nullptr;
+    float * nll = nullptr;
+    const float * dloss = nullptr;  // null: no gradient
+    float * dx = nullptr;
+};
+
+size_t head_loss_scratch(const Weight & w, int64_t tokens, const CpuDevice & cpu);
+void head_loss(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch);
+
+}  // namespace ql::cpu

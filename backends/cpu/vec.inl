@@ -1,0 +1,71 @@
+// The vector vocabulary beyond Highway's own: the tag of f32 vectors, loads and stores of a part of a vector, and sums in
+// a fixed order. Compiled once for each instruction set; included like math.inl.
+#if defined(QL_CPU_VEC_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef QL_CPU_VEC_INL
+#undef QL_CPU_VEC_INL
+#else
+#define QL_CPU_VEC_INL
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstdint>
+#include <cstring>
+
+HWY_BEFORE_NAMESPACE();
+namespace ql::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+using Vec = hn::Vec<F32>;
+constexpr F32 kF32;
+constexpr int64_t kLanes = hn::MaxLanes(F32());
+static_assert(kLanes <= 16, "buffers are padded for 16 lanes");
+
+// Masked memory operations that never touch what lies past the end; elsewhere a buffer does it.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr bool kSafeMasks = true;
+#else
+constexpr bool kSafeMasks = false;
+#endif
+
+/// The first n <= kLanes elements at p, zero behind them.
+HWY_INLINE Vec load_part(const float * p, int64_t n) {
+    if (n >= kLanes) return hn::LoadU(kF32, p);
+    if constexpr (kSafeMasks) return hn::MaskedLoad(hn::FirstN(kF32, static_cast<size_t>(n)), kF32, p);
+    alignas(64) float buffer[kLanes] = {};
+    std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(float));
+    return hn::Load(kF32, buffer);
+}
+
+/// The first n elements of v to p.
+HWY_INLINE void store_part(Vec v, float * p, int64_t n) {
+    if (n >= kLanes) return hn::StoreU(v, kF32, p);
+    if constexpr (kSafeMasks) return hn::BlendedStore(v, hn::FirstN(kF32, static_cast<size_t>(n)), kF32, p);
+    alignas(64) float buffer[kLanes];
+    hn::Store(v, kF32, buffer);
+    std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(float));
+}
+
+HWY_INLINE float sum_of(Vec v) { return hn::GetLane(hn::SumOfLanes(kF32, v)); }
+
+/// sum_i a[i] b[i]: four chains, added in a fixed order.
+HWY_INLINE float dot(const float * a, const float * b, int64_t n) {
+    Vec s0 = hn::Zero(kF32), s1 = s0, s2 = s0, s3 = s0;
+    int64_t i = 0;
+    for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+        s0 = hn::MulAdd(hn::LoadU(kF32, a + i), hn::LoadU(kF32, b + i), s0);
+        s1 = hn::MulAdd(hn::LoadU(kF32, a + i + kLanes), hn::LoadU(kF32, b + i + kLanes), s1);
+        s2 = hn::MulAdd(hn::LoadU(kF32, a + i + 2 * kLanes), hn::LoadU(kF32, b + i + 2 * kLanes), s2);
+        s3 = hn::MulAdd(hn::LoadU(kF32, a + i + 3 * kLanes), hn::LoadU(kF32, b + i + 3 * kLanes), s3);
+    }
+    for (; i < n; i += kLanes) s0 = hn::MulAdd(load_part(a + i, n - i), load_part(b + i, n - i), s0);
+    return sum_of(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ql::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif

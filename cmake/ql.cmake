@@ -1,0 +1,49 @@
+# What every target of the project shares: warnings, floating-point rules, sanitizers, and three ways to make a target.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+add_library(ql_flags INTERFACE)
+# -Wno-restrict: GCC 12 warns of std::string operations that are sound (GCC bug 105329).
+# -ffp-contract=off: codecs and scalar references must give the same bits on every machine; kernels fuse explicitly.
+target_compile_options(ql_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-restrict -ffp-contract=off)
+target_compile_definitions(ql_flags INTERFACE QL_VERSION="${PROJECT_VERSION}")
+if(QL_SANITIZE)
+    target_compile_options(ql_flags INTERFACE -fsanitize=${QL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(ql_flags INTERFACE -fsanitize=${QL_SANITIZE})
+endif()
+target_link_libraries(ql_flags INTERFACE Threads::Threads)
+
+# ql_module(NAME DIR... [DEPENDS target...]): an object library of every .cpp file directly in the folders.
+function(ql_module name)
+    cmake_parse_arguments(M "" "" "DIRS;DEPENDS" ${ARGN})
+    set(files)
+    foreach(dir ${M_DIRS})
+        file(GLOB found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp)
+        list(APPEND files ${found})
+    endforeach()
+    if(NOT files) # a header-only module for the time being of an empty folder
+        add_library(${name} INTERFACE)
+        target_link_libraries(${name} INTERFACE ql_flags ${M_DEPENDS})
+        return()
+    endif()
+    add_library(${name} OBJECT ${files})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include
+                                              ${PROJECT_SOURCE_DIR}/models/include)
+    target_link_libraries(${name} PUBLIC ql_flags ${M_DEPENDS})
+    target_compile_definitions(${name} PRIVATE QL_BUILDING)
+endfunction()
+
+# ql_test(NAME DIR MODULE...): one GoogleTest program of every .cpp file in tests/DIR over object modules.
+function(ql_test name dir)
+    file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp)
+    if(NOT files)
+        return()
+    endif()
+    add_executable(${name} ${files})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include
+                                               ${PROJECT_SOURCE_DIR}/models/include ${PROJECT_SOURCE_DIR}/tests)
+    target_link_libraries(${name} PRIVATE ql_flags GTest::gtest_main ${ARGN})
+    target_compile_definitions(${name} PRIVATE QL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" QL_BINARY_DIR="${CMAKE_BINARY_DIR}"
+                                               QL_STATIC)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900)
+endfunction()

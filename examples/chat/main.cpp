@@ -1,0 +1,189 @@
+// ql-chat: talks to a model, or completes a text (-p), with or without adapters. Answers stream to stdout.
+#include <iostream>
+
+#include "examples/chat/conversation.hpp"
+#include "tools/cli/device_options.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr const char * kExamples =
+    "  ql-chat -m model.gguf --lora adapter.gguf\n"
+    "  ql-chat -m model.gguf --system 'Answer in one word.' -p 'Capital of France?' --chat --temp 0\n"
+    "  ql-chat -m model.gguf -p 'Once upon a time' -n 64\n"
+    "  ql-chat -m model.gguf -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
+    "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf";
+
+class Chat {
+  public:
+    Chat()
+        : program_("ql-chat", "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an answer.", kExamples),
+          device_options_(program_),
+          model_options_(program_, true) {
+        ql_sampling_init(&sampling_);
+        program_.text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")->option_text("TEXT");
+        program_.app.add_flag("--chat", chat_, "-p is a user's message");
+        program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
+        program_.text("--chat-template", template_, "Instead of the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
+        program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")->default_str("");
+        program_.number("-c,--ctx", ctx_, 8, 1 << 20, "Tokens that are remembered (default: 2048, or the model's if that is less)")->default_str("");
+        program_.number("--temp", sampling_.temperature, 0, 100, "Temperature; 0: always the most probable token");
+        program_.number("--top-k", sampling_.top_k, 0, 1 << 24, "Only the k most probable tokens; 0: all");
+        program_.number("--top-p", sampling_.top_p, 0.0001, 1, "Only tokens that make up this much probability; 1: all");
+        program_.number("--min-p", sampling_.min_p, 0, 1, "Only tokens at least so probable as this part of the best; 0: all");
+        program_.number("--repeat-penalty", sampling_.repeat_penalty, 0.1, 10, "Makes the last 64 tokens less likely; 1: off");
+        program_.number("--logprobs", n_top_, 1, 100, "With -p: log-probabilities of the K best tokens at each place")->default_str("")->option_text("K");
+        program_.seed(sampling_.seed);
+    }
+
+    int main(int argc, char ** argv) {
+        return program_.run(argc, argv, [this] { return body(); });
+    }
+
+  private:
+    int body() {
+        complete_ = program_.app.count("--prompt") > 0;
+        check_options();
+        model_ = model_options_.open();
+        loras_ = model_options_.open_loras(model_);
+        device_ = device_options_.open();
+        open_session();
+        if (complete_) return complete();
+        Conversation conversation(model_.get(), session_.get(), ctx_, template_, system_);
+        return talk(conversation);
+    }
+
+    void check_options() const {
+        if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
+        if (!complete_ && (program_.json || n_top_ > 0 || chat_)) bad_input("%s needs -p", program_.json ? "--json" : chat_ ? "--chat" : "--logprobs");
+        if (complete_ && !chat_ && (!system_.empty() || !template_.empty())) bad_input("--system and --chat-template need a chat: with -p give --chat");
+    }
+
+    void open_session() {
+        const int64_t limit = ModelOptions::describe(model_).n_ctx;
+        if (ctx_ == 0) ctx_ = std::min<int64_t>(2048, limit);
+        if (ctx_ > limit) bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(ctx_), static_cast<long long>(limit));
+        ql_session_options options;
+        ql_session_options_init(&options);
+        options.ctx = ctx_;
+        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(), options.n_adapters = loras_.n();
+        ql_session * session = nullptr;
+        check_run(ql_session_create(model_.get(), device_.get(), &options, &session));
+        session_.reset(session);
+    }
+
+    /// One text, and the figures of it.
+    int complete() {
+        std::vector<int32_t> tokens;
+        if (chat_) {
+            int forgotten = 0;
+            tokens = Conversation(model_.get(), session_.get(), ctx_, template_, system_).ask(prompt_, &forgotten);
+        } else {
+            tokens = tokenize(ql_model_tokenizer(model_.get()), prompt_, QL_TOKENIZE_ADD_SPECIAL | QL_TOKENIZE_PARSE_SPECIAL);
+        }
+        const ql_generate_result result = generate(tokens, !program_.json && n_top_ == 0);
+        if (program_.json) program_.print(as_json(result));
+        else if (n_top_ > 0) print_logprobs();
+        else std::printf("\n");
+        print_speed(result);
+        if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
+        return kDone;
+    }
+
+    int talk(Conversation & conversation) {
+        const bool terminal = ql_os_is_terminal(1, nullptr) != 0;
+        std::string line;
+        for (;;) {
+            if (terminal) std::printf("> "), std::fflush(stdout);
+            if (!std::getline(std::cin, line)) break;
+            if (line == "/exit" || line == "/quit") break;
+            if (line.find_first_not_of(" \t\r") == line.npos) continue;
+            int forgotten = 0;
+            const std::vector<int32_t> tokens = conversation.ask(line, &forgotten);
+            if (forgotten) program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten", static_cast<long long>(ctx_), forgotten));
+            const ql_generate_result result = generate(tokens, true);
+            conversation.answered(result.text, result.ended != 0);
+            std::printf("\n");
+            std::fflush(stdout);
+            print_speed(result);
+            if (!g_interrupt) continue;
+            if (!terminal) break;
+            g_interrupt = 0;  // Ctrl-C ended the answer, not the chat
+        }
+        if (terminal) std::printf("\n");
+        return g_interrupt ? kInterrupted : kDone;
+    }
+
+    ql_generate_result generate(const std::vector<int32_t> & tokens, bool stream) {
+        ql_generate_options options;
+        ql_generate_options_init(&options);
+        options.n_predict = n_predict_ > 0 ? n_predict_ : -1;
+        options.n_top = static_cast<int>(n_top_);
+        options.sampling = sampling_;
+        options.user = this;
+        options.on_token = [](void * self, const ql_generated * t) { return static_cast<Chat *>(self)->on_token(*t); };
+        stream_ = stream;
+        auto result = sized<ql_generate_result>();
+        check_run(ql_generate(session_.get(), tokens.data(), static_cast<int64_t>(tokens.size()), &options, &result));
+        return result;
+    }
+
+    int on_token(const ql_generated & t) {
+        if (stream_ && t.piece) std::fputs(t.piece, stdout), std::fflush(stdout);
+        if (n_top_ > 0) {
+            Json entry = {{"id", t.token}, {"token", piece(t.token)}, {"logprob", number_or_null(t.logprob)}, {"top", Json::array()}};
+            for (int i = 0; i < t.n_top; ++i)
+                entry["top"].push_back({{"id", t.top[i].id}, {"token", piece(t.top[i].id)}, {"logprob", number_or_null(t.top[i].logprob)}});
+            logprobs_.push_back(std::move(entry));
+        }
+        return g_interrupt != 0;
+    }
+
+    std::string piece(int32_t id) const {
+        const char * data = nullptr;
+        size_t size = 0;
+        return ql_token_piece(ql_model_tokenizer(model_.get()), id, &data, &size) == QL_OK ? std::string(data, size) : "";
+    }
+
+    Json as_json(const ql_generate_result & r) const {
+        return {{"text", r.text}, {"tokens", r.n_generated}, {"prompt_tok_s", rate(r.n_prompt, r.prompt_seconds)},
+                {"generation_tok_s", rate(r.n_generated, r.generation_seconds)}, {"logprobs", logprobs_}};
+    }
+
+    /// A line for each token: itself and its log-probability, then the most probable ones.
+    void print_logprobs() const {
+        const auto show = [](const Json & t) { return t["token"].dump(-1, ' ', false, Json::error_handler_t::replace) + " " + print_number(t["logprob"].is_number() ? t["logprob"].get<double>() : 0.0, 4); };
+        for (const Json & t : logprobs_) {
+            std::string line = show(t) + "  |";
+            for (const Json & other : t["top"]) line += "  " + show(other);
+            std::printf("%s\n", line.c_str());
+        }
+    }
+
+    void print_speed(const ql_generate_result & r) const {
+        program_.detail(format("prompt %lld tokens, %.0f tok/s; generated %lld tokens, %.1f tok/s", static_cast<long long>(r.n_prompt),
+                               rate(r.n_prompt, r.prompt_seconds), static_cast<long long>(r.n_generated), rate(r.n_generated, r.generation_seconds)));
+    }
+    static double rate(int64_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0; }
+
+    Program program_;
+    DeviceOptions device_options_;
+    ModelOptions model_options_;
+    std::string prompt_, system_, template_;
+    bool chat_ = false, complete_ = false, stream_ = true;
+    int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
+    ql_sampling sampling_{};
+    Model model_;
+    ModelOptions::Loras loras_;
+    Device device_;
+    Session session_;
+    Json logprobs_ = Json::array();
+};
+
+}  // namespace
+}  // namespace ql::cli
+
+int main(int argc, char ** argv) {
+    return ql::cli::Chat().main(argc, argv);
+}

@@ -1,0 +1,33 @@
+// A picture to draw on: anti-aliased lines and discs, small text, saved as PNG.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ql::cli {
+
+using Colour = std::array<uint8_t, 3>;
+
+class Canvas {
+  public:
+    Canvas(int width, int height, Colour background);
+    int width() const { return width_; }
+    int height() const { return height_; }
+
+    void line(double x0, double y0, double x1, double y1, double thickness, Colour c, double opacity = 1);
+    void disc(double x, double y, double radius, Colour c);
+    /// Text whose upper left corner is at (x, y), `scale` times the font's 8 or so pixels.
+    void text(double x, double y, const std::string & text, Colour c, double scale);
+    static double text_width(const std::string & text, double scale);
+
+    /// Written safely; throws Stop if that fails.
+    void save_png(const std::string & path) const;
+
+  private:
+    void blend(int x, int y, Colour c, double opacity);
+    int width_, height_;
+    std::vector<uint8_t> pixels_;  // RGB, rows from the top
+};
+
+}  // namespace ql::cli

@@ -1,0 +1,31 @@
+// The losses of a run by step, for the plot.
+#pragma once
+#include <cstdint>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace ql::cli {
+
+struct History {
+    struct Point {
+        double step, loss;
+    };
+    std::vector<Point> losses, evals;
+
+    /// What an earlier part of the run left in its metrics file, up to a step. A missing file is an empty history.
+    void read(const std::string & metrics, int64_t last_step) {
+        std::ifstream file(metrics);
+        for (std::string text; !metrics.empty() && std::getline(file, text);) {
+            const auto line = nlohmann::json::parse(text, nullptr, false);
+            if (!line.is_object() || !line.contains("step") || !line["step"].is_number()) continue;
+            const double step = line["step"];
+            if (step > static_cast<double>(last_step)) continue;
+            if (line.contains("loss") && line["loss"].is_number() && !line.contains("skipped")) losses.push_back({step, line["loss"]});
+            if (line.contains("eval_loss") && line["eval_loss"].is_number()) evals.push_back({step, line["eval_loss"]});
+        }
+    }
+};
+
+}  // namespace ql::cli

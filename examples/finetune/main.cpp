@@ -1,0 +1,285 @@
+// ql-finetune: trains a LoRA adapter on a quantised model, over the public API alone.
+//
+// Order of things: everything that can be wrong is looked at first (options, outputs, model, data, plan), then the
+// long work starts; the adapter is written at the very end, checkpoints keep what was learned until then.
+#include <cmath>
+
+#include "examples/finetune/history.hpp"
+#include "examples/finetune/options.hpp"
+#include "examples/finetune/plot.hpp"
+#include "ql/gguf.h"
+#include "tools/cli/outputs.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/table.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr const char * kExamples =
+    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf\n"
+    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --dry-run\n"
+    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --eval-split 0.05 --plot loss.png\n"
+    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --resume auto\n"
+    "  ql-finetune -m model.gguf -d chats.jsonl --show-data 3";
+
+/// Whether llama.cpp can open the model itself: a GGUF file without types of our own.
+bool upstream_reads(const std::string & path) {
+    ql_gguf * file = nullptr;
+    if (ql_gguf_open(path.c_str(), &file) != QL_OK) return false;
+    bool reads = true;
+    ql_gguf_tensor t{};
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file) && ql_gguf_tensor_at(file, i, &t) == QL_OK; ++i) reads &= t.dtype < QL_NF4;
+    ql_gguf_close(file);
+    return reads;
+}
+
+class Finetune {
+  public:
+    Finetune()
+        : program_("ql-finetune", "Trains a LoRA adapter on the quantised weights of a language model.", kExamples),
+          device_options_(program_),
+          model_options_(program_, false),
+          o_(program_) {}
+
+    int main(int argc, char ** argv) {
+        return program_.run(argc, argv, [this] { return body(); });
+    }
+
+  private:
+    int body() {
+        o_.check();
+        o_.check_outputs(model_options_.path());
+        open_model_and_data();
+        if (o_.show_data > 0) return show_data();
+        device_ = device_options_.open();
+        make_adapter();
+        if (o_.writes()) check_space();
+        make_trainer();
+        if (o_.dry_run) return print_plan();
+        return train();
+    }
+
+    void open_model_and_data() {
+        ql_model_options options;
+        ql_model_options_init(&options);
+        options.base_type = parse_base_type("--base-type", o_.base_type, true);
+        options.embedding_type = parse_base_type("--embeddings", o_.embeddings, true);
+        if (o_.show_data > 0) options.base_type = options.embedding_type = QL_BASE_KEEP;  // only its tokenizer is needed
+        model_ = model_options_.open(&options);
+        const ql_model_info info = ModelOptions::describe(model_);
+        ctx_ = o_.ctx > 0 ? o_.ctx : std::min<int64_t>(512, info.n_ctx);
+        if (ctx_ > info.n_ctx)
+            bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
+        data_ = open_data(o_.data);
+        if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
+        if (o_.eval_split <= 0) return;
+        ql_dataset * held_out = nullptr;
+        check_input(ql_dataset_split(data_.get(), o_.eval_split, o_.seed, &held_out));
+        eval_.reset(held_out);
+    }
+
+    Dataset open_data(const std::string & path) {
+        const ql_dataset_options options = o_.dataset_options(ctx_);
+        ql_dataset * data = nullptr;
+        check_input(ql_dataset_open(path.c_str(), model_.get(), &options, &data));
+        Dataset owner(data);
+        auto info = sized<ql_dataset_info>();
+        check_input(ql_dataset_describe(data, &info));
+        std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s", path.c_str(), print_count(info.n_samples).c_str(),
+                                  print_count(info.n_tokens).c_str(), print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
+        if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";
+        if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
+        if (info.n_bad) line += "; " + print_count(info.n_bad) + " bad lines skipped";
+        program_.note(line);
+        return owner;
+    }
+
+    int show_data() {
+        auto info = sized<ql_dataset_info>();
+        check_input(ql_dataset_describe(data_.get(), &info));
+        Json samples = Json::array();
+        for (int64_t i = 0; i < std::min(o_.show_data, info.n_samples); ++i) {
+            const char * text = nullptr;
+            check_input(ql_dataset_show(data_.get(), i, "[[", "]]", &text));
+            if (program_.json) samples.push_back(text);
+            else std::printf("--- sample %lld\n%s\n", static_cast<long long>(i + 1), text);
+        }
+        if (program_.json) program_.print({{"samples", samples}});
+        return kDone;
+    }
+
+    void make_adapter() {
+        ql_adapter * adapter = nullptr;
+        if (!o_.init_adapter.empty()) {
+            check_input(ql_adapter_open(o_.init_adapter.c_str(), model_.get(), &adapter));
+        } else {
+            ql_lora_options options;
+            ql_lora_options_init(&options);
+            options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;
+            options.targets = o_.targets.c_str(), options.seed = o_.seed;
+            check_input(ql_adapter_create(model_.get(), &options, &adapter));
+        }
+        adapter_.reset(adapter);
+    }
+
+    /// An adapter is 4 bytes a parameter, a checkpoint three times that (parameters and two moments).
+    void check_space() {
+        auto info = sized<ql_adapter_info>();
+        check_run(ql_adapter_describe(adapter_.get(), &info));
+        const auto bytes = 4 * static_cast<uint64_t>(info.n_parameters) + (1 << 16);
+        check_free_space(o_.output, bytes * (o_.has_eval() ? 2 : 1), "the adapter");
+        check_free_space(o_.checkpoint_path(), bytes * 3 * static_cast<uint64_t>(o_.keep + 1), "the checkpoints");
+    }
+
+    void make_trainer() {
+        ql_train_options options = o_.train_options();
+        const std::string checkpoints = o_.checkpoint_path(), best = o_.best_path();
+        options.ctx = ctx_;
+        if (o_.writes()) {
+            options.checkpoint_dir = checkpoints.c_str();
+            options.resume = o_.resume.empty() ? nullptr : o_.resume.c_str();
+            options.best_path = eval_ ? best.c_str() : nullptr;
+            options.metrics_path = o_.metrics.empty() ? nullptr : o_.metrics.c_str();
+        }
+        options.user = this;
+        options.on_progress = [](void * self, const ql_train_progress * p) { return static_cast<Finetune *>(self)->on_progress(*p); };
+        options.on_log = [](void * self, const char * line) { static_cast<Finetune *>(self)->progress_line(line); };
+        options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
+        ql_trainer * trainer = nullptr;
+        check_input(ql_trainer_create(model_.get(), device_.get(), adapter_.get(), data_.get(), eval_.get(), &options, &trainer));
+        trainer_.reset(trainer);
+        plan_ = sized<ql_trainer_info>();
+        check_run(ql_trainer_describe(trainer, &plan_));
+        resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
+        if (!resumed_from_.empty()) program_.note(format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
+    }
+
+    int print_plan() {
+        if (program_.json) return print_json(sized<ql_train_summary>());
+        Table table;
+        const auto row = [&](const std::string & name, const std::string & value) { table.add({name, value}); };
+        row("weights", print_size(plan_.weight_bytes));
+        row("adapter, optimizer, inputs", print_size(plan_.leaf_bytes));
+        row("activations and scratch", print_size(plan_.arena_bytes));
+        row("planned peak", print_size(plan_.planned_peak_bytes));
+        row("trained parameters", print_count(plan_.n_parameters));
+        row("sequences of " + print_count(ctx_) + " tokens, an epoch", print_count(plan_.n_sequences));
+        row("trained tokens, an epoch", print_count(plan_.n_trained));
+        row("steps, an epoch", print_count(plan_.steps_per_epoch));
+        row("steps", print_count(plan_.n_steps));
+        row("GFLOP, a step", print_number(plan_.flops_per_step / 1e9, 1));
+        table.print(stdout);
+        return kDone;
+    }
+
+    int train() {
+        eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
+        history_.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
+        if (std::isfinite(eval_before_)) history_.evals.push_back({0.0, eval_before_});
+        {
+            Progress progress("train", program_.quiet);
+            progress_ = &progress;
+            const ql_status status = ql_trainer_run(trainer_.get());
+            progress_ = nullptr;
+            progress.clear();
+            if (status == QL_CANCELLED) return interrupted();
+            check_run(status);
+        }
+        eval_after_ = evaluate("after");
+        check_run(ql_adapter_save(adapter_.get(), o_.output.c_str()));
+        if (!o_.plot.empty()) write_plot(o_.plot, history_);
+        return print_summary();
+    }
+
+    double evaluate(const char * when) {
+        if (!eval_) return NAN;
+        double loss = 0;
+        int64_t tokens = 0;
+        check_run(ql_trainer_evaluate(trainer_.get(), &loss, &tokens));
+        program_.note(format("eval     %s: loss %.4f over %s tokens", when, loss, print_count(tokens).c_str()));
+        return loss;
+    }
+
+    int on_progress(const ql_train_progress & p) {
+        const auto step = static_cast<double>(p.step);
+        if (!p.skipped) history_.losses.push_back({step, p.loss});
+        if (p.has_eval) history_.evals.push_back({step, p.eval_loss});
+        if (p.skipped) progress_line(format("step %lld skipped: %s", static_cast<long long>(p.step), p.skipped));
+        if (p.has_eval) progress_line(format("eval     step %lld: loss %.4f", static_cast<long long>(p.step), p.eval_loss));
+        const std::string figures = format("step %lld/%lld  loss %s  %.0f tok/s  %s", static_cast<long long>(p.step), static_cast<long long>(p.n_steps),
+                                           print_number(p.loss, 4).c_str(), p.tok_s, print_size(p.rss_bytes).c_str());
+        if (progress_) progress_->update(step, static_cast<double>(p.n_steps), figures, p.step == p.n_steps);
+        return g_interrupt != 0;
+    }
+
+    void progress_line(const std::string & line) {
+        if (progress_) progress_->line(line);
+        else program_.note(line);
+    }
+
+    int interrupted() {
+        const std::string again = program_.command_line({"--resume"}, "--resume auto");
+        throw Stop{kInterrupted, std::string(ql_error_message()) + "; go on with: " + again};
+    }
+
+    int print_summary() {
+        auto s = sized<ql_train_summary>();
+        check_run(ql_trainer_summary(trainer_.get(), &s));
+        if (program_.json) return print_json(s);
+        Table table;
+        const auto row = [&](const std::string & name, const std::string & value) { table.add({name, value}); };
+        row("steps", print_count(s.steps) + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : ""));
+        row("tokens", print_count(s.tokens));
+        row("time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s");
+        row("loss", print_number(s.loss_first, 4) + " -> " + print_number(s.loss_last, 4));
+        if (eval_) row("eval loss", print_number(eval_before_, 4) + " -> " + print_number(eval_after_, 4));
+        row("memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(plan_.planned_peak_bytes) + ")");
+        row("adapter", o_.output);
+        if (eval_) row("best by eval loss", o_.best_path());
+        if (!o_.plot.empty()) row("picture", o_.plot);
+        table.left({1});
+        table.print(stdout);
+        const std::string model = shell_word(model_options_.path()), lora = shell_word(o_.output);
+        std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
+        std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n", upstream_reads(model_options_.path()) ? model.c_str() : "MODEL.gguf", lora.c_str());
+        return kDone;
+    }
+
+    int print_json(const ql_train_summary & s) {
+        const ql_device_info device = DeviceOptions::describe(device_);
+        const bool ran = !o_.dry_run;
+        const auto figure = [&](double v) { return ran ? number_or_null(v) : Json(nullptr); };
+        program_.print({{"steps", s.steps}, {"tokens", s.tokens}, {"seconds", s.seconds}, {"tok_s", figure(s.tok_s)},
+                        {"loss_first", figure(s.loss_first)}, {"loss_last", figure(s.loss_last)},
+                        {"eval_before", number_or_null(eval_before_)}, {"eval_after", number_or_null(eval_after_)},
+                        {"planned_peak_bytes", plan_.planned_peak_bytes}, {"peak_rss_bytes", ql_os_peak_rss()},
+                        {"adapter", ran ? Json(o_.output) : Json(nullptr)}, {"device", device.backend}, {"isa", device.isa},
+                        {"base_type", ModelOptions::describe(model_).base_type},
+                        {"resumed_from", resumed_from_.empty() ? Json(nullptr) : Json(resumed_from_)}});
+        return kDone;
+    }
+
+    Program program_;
+    DeviceOptions device_options_;
+    ModelOptions model_options_;
+    FinetuneOptions o_;
+    int64_t ctx_ = 0;
+    Model model_;
+    Dataset data_, eval_;
+    Device device_;
+    Adapter adapter_;
+    Trainer trainer_;
+    ql_trainer_info plan_{};
+    std::string resumed_from_;
+    double eval_before_ = NAN, eval_after_ = NAN;
+    History history_;
+    Progress * progress_ = nullptr;
+};
+
+}  // namespace
+}  // namespace ql::cli
+
+int main(int argc, char ** argv) {
+    return ql::cli::Finetune().main(argc, argv);
+}

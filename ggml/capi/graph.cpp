@@ -1,0 +1,60 @@
+// Graphs and their leaves: the shims of ql/graph.h.
+#include "ql/graph.h"
+
+#include "ggml/capi/build.hpp"
+#include "ggml/core/status.hpp"
+
+using namespace ql;
+
+extern "C" {
+
+ql_status ql_graph_create(ql_graph ** graph) {
+    return guarded([&]() -> Status {
+        if (!graph) return error(QL_INVALID_ARGUMENT, "ql_graph_create: nowhere to put the graph (NULL)");
+        *graph = nullptr;
+        *graph = std::make_unique<ql_graph>().release();
+        return {};
+    });
+}
+
+void ql_graph_free(ql_graph * graph) {
+    std::unique_ptr<ql_graph> owned(graph);
+}
+
+ql_status ql_graph_status(const ql_graph * graph) {
+    return guarded([&]() -> Status {
+        if (!graph) return error(QL_INVALID_ARGUMENT, "ql_graph_status: the graph is NULL");
+        return graph->status();
+    });
+}
+
+int64_t ql_graph_n_nodes(const ql_graph * graph) {
+    return graph ? static_cast<int64_t>(graph->nodes().size()) : 0;
+}
+
+ql_tensor * ql_input(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne) {
+    return build(g, [&]() -> ql_tensor * {
+        if (dtype != QL_F32 && dtype != QL_F16 && dtype != QL_BF16 && dtype != QL_I32) {
+            const char * type = ql_dtype_name(dtype);
+            return g->fail(error(QL_BAD_DTYPE, "input '%s': type %s; f32, f16, bf16 and i32 are possible",
+                                 name ? name : "", type ? type : "unknown")),
+                   nullptr;
+        }
+        return g->leaf(TensorKind::input, name, dtype, n_dims, ne, nullptr);
+    });
+}
+
+ql_tensor * ql_weight(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne,
+                      const void * data) {
+    return build(g, [&] { return g->leaf(TensorKind::weight, name, dtype, n_dims, ne, data); });
+}
+
+ql_tensor * ql_param(ql_graph * g, const char * name, int n_dims, const int64_t * ne) {
+    return build(g, [&] { return g->leaf(TensorKind::param, name, QL_F32, n_dims, ne, nullptr); });
+}
+
+ql_tensor * ql_state(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne) {
+    return build(g, [&] { return g->leaf(TensorKind::state, name, dtype, n_dims, ne, nullptr); });
+}
+
+}  // extern "C"

@@ -1,0 +1,56 @@
+// extern "C": ql/plan.h
+#include "ggml/plan/plan.hpp"
+
+#include "ggml/core/status.hpp"
+#include "ql/structs.hpp"
+
+using ql::error;
+using ql::Status;
+
+extern "C" {
+
+ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs, ql_plan ** plan) {
+    return ql::guarded([&]() -> Status {
+        if (!graph || !device || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
+            return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
+        QL_ASSIGN(auto made, ql_plan::create(*graph, *device, {outputs, static_cast<size_t>(n_outputs)}));
+        *plan = made.release();
+        return {};
+    });
+}
+
+void ql_plan_free(ql_plan * plan) { delete plan; }
+
+ql_status ql_plan_run(ql_plan * plan) {
+    return ql::guarded([&]() -> Status {
+        if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plan_run: plan is NULL");
+        return plan->run();
+    });
+}
+
+ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plan_describe: plan is NULL");
+        return ql::give_struct(info, plan->describe());
+    });
+}
+
+ql_status ql_plan_set_profiling(ql_plan * plan, int on) {
+    return ql::guarded([&]() -> Status {
+        if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plan_set_profiling: plan is NULL");
+        plan->set_profiling(on != 0);
+        return {};
+    });
+}
+
+ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!plan || i < 0 || i >= static_cast<int64_t>(plan->steps().size()))
+            return error(QL_INVALID_ARGUMENT, "ql_plan_node: no node %lld", static_cast<long long>(i));
+        const ql::Step & s = plan->steps()[static_cast<size_t>(i)];
+        const double flops = s.node->def->flops ? s.node->def->flops(*s.node) : 0;
+        return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds, flops, s.runs});
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,67 @@
+// extern "C": ql/selftest.h. The runner throws where a case cannot be run; that is that case's result, caught here.
+#include "ql/selftest.h"
+
+#include <cmath>
+
+#include "ggml/backend/device.hpp"
+#include "ggml/core/status.hpp"
+#include "ggml/selftest/conformance.hpp"
+
+namespace ql {
+namespace {
+
+constexpr size_t kQuickCases = 2;
+constexpr uint64_t kSeed = 42;
+
+struct Outcome {
+    double error = 0;
+    std::string message;
+};
+
+Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
+    Outcome outcome;
+    try {
+        selftest::Conformance conformance(def, c, kSeed);
+        for (const bool reuse : {false, true}) {
+            if (reuse && !conformance.can_reuse()) continue;
+            const auto got = conformance.run({*device.backend, device.impl}, reuse);
+            for (size_t i = 0; i < got.size(); ++i) outcome.error = std::max(outcome.error, selftest::nmse(got[i], conformance.wanted(i)));
+        }
+    } catch (const std::exception & e) {
+        outcome = {INFINITY, e.what()};
+    }
+    return outcome;
+}
+
+Status self_test(ql_device & device, bool quick, int (*on_case)(void *, const ql_self_test_case *), void * user, int64_t & n_failed) {
+    std::vector<std::pair<const OpDef *, Case>> cases;
+    for (const OpDef * def : kOps) {
+        const std::vector<Case> all = def->cases();
+        for (size_t i = 0; i < all.size() && (!quick || i < kQuickCases); ++i) cases.emplace_back(def, all[i]);
+    }
+    for (size_t i = 0; i < cases.size(); ++i) {
+        const auto & [def, c] = cases[i];
+        const Outcome outcome = run_case(device, *def, c);
+        const double limit = selftest::conformance_limit(*def, device.caps.bf16);
+        const bool passed = outcome.message.empty() && outcome.error <= limit;
+        n_failed += passed ? 0 : 1;
+        const std::string op(def->name);
+        const ql_self_test_case result = {sizeof(result), op.c_str(), c.name, passed, outcome.error, limit, outcome.message.c_str(),
+                                          static_cast<int64_t>(i), static_cast<int64_t>(cases.size())};
+        if (on_case && on_case(user, &result)) return error(QL_CANCELLED, "self-test stopped after %zu of %zu cases", i + 1, cases.size());
+    }
+    return {};
+}
+
+}  // namespace
+}  // namespace ql
+
+ql_status ql_self_test(ql_device * device, int quick, int (*on_case)(void *, const ql_self_test_case *), void * user, int64_t * n_failed) {
+    return ql::guarded([&]() -> ql::Status {
+        if (!device) return ql::error(QL_INVALID_ARGUMENT, "ql_self_test: device is NULL");
+        int64_t failed = 0;
+        ql::Status status = ql::self_test(*device, quick != 0, on_case, user, failed);
+        if (n_failed) *n_failed = failed;
+        return status;
+    });
+}

@@ -1,0 +1,49 @@
+// extern "C": reading and writing tensors' bytes (ql/tensor.h).
+#include <cstring>
+
+#include "ggml/backend/device.hpp"
+#include "ggml/core/status.hpp"
+#include "ql/tensor.h"
+
+namespace {
+
+using ql::error;
+using ql::Status;
+
+Status check_range(const ql_tensor * t, const void * host, size_t offset, size_t bytes, const char * what) {
+    if (!t || (!host && bytes)) return error(QL_INVALID_ARGUMENT, "%s: a pointer is NULL", what);
+    const size_t size = t->bytes();
+    if (offset > size || bytes > size - offset)
+        return error(QL_INVALID_ARGUMENT, "%s: bytes %zu to %zu of %s, which has %zu", what, offset, offset + bytes,
+                     ql::describe(*t).c_str(), size);
+    if (!t->root()->storage.data)
+        return error(QL_INVALID_ARGUMENT, "%s: %s has no storage: %s", what, ql::describe(*t).c_str(),
+                     t->is_leaf() ? "create a plan that uses it first" : "name it as an output of the plan and run that");
+    return {};
+}
+
+}  // namespace
+
+extern "C" {
+
+ql_status ql_tensor_write(ql_tensor * t, const void * src, size_t offset, size_t bytes) {
+    return ql::guarded([&]() -> Status {
+        QL_TRY(check_range(t, src, offset, bytes, "tensor write"));
+        if (!t->is_leaf() || t->kind == ql::TensorKind::weight)
+            return error(QL_INVALID_ARGUMENT, "tensor write: %s is %s", ql::describe(*t).c_str(), t->is_leaf() ? "frozen" : "a result");
+        const ql::Storage & s = t->storage;
+        return s.device->backend->upload(*s.device->impl, static_cast<std::byte *>(s.data) + offset, src, bytes);
+    });
+}
+
+ql_status ql_tensor_read(const ql_tensor * t, void * dst, size_t offset, size_t bytes) {
+    return ql::guarded([&]() -> Status {
+        QL_TRY(check_range(t, dst, offset, bytes, "tensor read"));
+        const ql::Storage & s = t->root()->storage;
+        const std::byte * from = static_cast<const std::byte *>(s.data) + offset;
+        if (!s.device) return std::memcpy(dst, from, bytes), Status();
+        return s.device->backend->download(*s.device->impl, dst, from, bytes);
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,68 @@
+// File locks (POSIX). flock() is the lock: it works between threads and survives nothing. A record lock beside it is
+// there only because the system then tells who holds it.
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "ggml/core/os/fd.hpp"
+#include "ggml/core/os/os.hpp"
+
+namespace ql::os {
+namespace {
+
+struct flock whole_file() {
+    struct flock record = {};
+    record.l_type = F_WRLCK;
+    record.l_whence = SEEK_SET;
+    return record;
+}
+
+Status in_use(const std::string & path, int fd) {
+    struct flock record = whole_file();
+    if (::fcntl(fd, F_GETLK, &record) == 0 && record.l_type != F_UNLCK && record.l_pid > 0)
+        return error(QL_INVALID_ARGUMENT, "%s: in use by process %d", path.c_str(), static_cast<int>(record.l_pid));
+    // Record locks do not see this process's own, and end when any of its descriptors of the file is closed.
+    return error(QL_INVALID_ARGUMENT, "%s: in use already, perhaps by this process (%d)", path.c_str(),
+                 static_cast<int>(::getpid()));
+}
+
+/// Whether the descriptor's file is still the one at the path: its last owner may have removed it meanwhile.
+bool still_named(const std::string & path, int fd) {
+    struct stat opened, named;
+    return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+           opened.st_dev == named.st_dev;
+}
+
+}  // namespace
+
+Result<FileLock> FileLock::take(const std::string & path) {
+    for (int attempt = 0; attempt < 100; attempt++) {
+        Fd fd = open_fd(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK, 0666);
+        if (!fd) return system_error(path, "cannot open for locking", errno);
+        if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
+            if (errno == EWOULDBLOCK) return in_use(path, fd.get());
+            return system_error(path, "cannot lock", errno);
+        }
+        if (!still_named(path, fd.get())) continue;
+        struct flock record = whole_file();
+        (void)::fcntl(fd.get(), F_SETLK, &record);
+        FileLock lock;
+        lock.path_ = path;
+        lock.fd_ = fd.release();
+        return lock;
+    }
+    return error(QL_IO, "%s: the lock file keeps disappearing", path.c_str());
+}
+
+FileLock::FileLock(FileLock && other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+FileLock::~FileLock() {
+    if (fd_ < 0) return;
+    struct stat info;
+    // Removed while still locked, so that nobody's lock is on a file without a name (see still_named).
+    if (::fstat(fd_, &info) == 0 && info.st_size == 0 && still_named(path_, fd_)) ::unlink(path_.c_str());
+    ::close(fd_);
+}
+
+}  // namespace ql::os

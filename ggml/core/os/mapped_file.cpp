@@ -1,0 +1,44 @@
+// Read-only memory maps (POSIX).
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "ggml/core/os/fd.hpp"
+#include "ggml/core/os/os.hpp"
+
+namespace ql::os {
+
+Result<MappedFile> MappedFile::open(const std::string & path) {
+    // O_NONBLOCK: a FIFO is refused below instead of waited for.
+    const Fd fd = open_fd(path.c_str(), O_RDONLY | O_NONBLOCK);
+    if (!fd) return system_error(path, "cannot open", errno);
+    struct stat info;
+    if (::fstat(fd.get(), &info) != 0) return system_error(path, "cannot read", errno);
+    if (S_ISDIR(info.st_mode)) return error(QL_IO, "%s: is a directory, a file is needed", path.c_str());
+    if (!S_ISREG(info.st_mode)) return error(QL_IO, "%s: is not a regular file", path.c_str());
+
+    MappedFile file;
+    if (info.st_size == 0) return file;
+    const auto size = static_cast<size_t>(info.st_size);
+    void * data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (data == MAP_FAILED) return system_error(path, "cannot map", errno);
+    file.data_ = static_cast<const uint8_t *>(data);
+    file.size_ = size;
+    return file;
+}
+
+MappedFile::MappedFile(MappedFile && other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile & MappedFile::operator=(MappedFile && other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+MappedFile::~MappedFile() {
+    if (data_) ::munmap(const_cast<uint8_t *>(data_), size_);
+}
+
+}  // namespace ql::os

@@ -1,0 +1,90 @@
+// What the rest of the engine asks of the operating system, in C++. ql/os.h is the public face of the same; a port to
+// another system replaces the .cpp files of this folder and touches nothing else.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ql/status.hpp"
+
+namespace ql::os {
+
+/// The error of a failed system call: "PATH: DOING: reason". ENOENT is QL_NOT_FOUND, a full disk QL_NO_SPACE.
+Status system_error(const std::string & path, const char * doing, int code);
+
+/// A regular file's bytes, mapped read-only. The file must not be cut while it is mapped (files written by SafeFile are
+/// replaced whole: an old mapping keeps the old bytes).
+class MappedFile {
+  public:
+    static Result<MappedFile> open(const std::string & path);
+    MappedFile(MappedFile && other) noexcept;
+    MappedFile & operator=(MappedFile && other) noexcept;
+    ~MappedFile();
+
+    const uint8_t * data() const { return data_; }  // nullptr for an empty file
+    size_t size() const { return size_; }
+
+  private:
+    MappedFile() = default;
+    const uint8_t * data_ = nullptr;
+    size_t size_ = 0;
+};
+
+/// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
+/// Destroyed before commit() it removes the temporary; an older file at the path is then untouched.
+class SafeFile {
+  public:
+    /// Checks the free space for `expected_size` bytes and creates the temporary. A symbolic link is followed; a
+    /// directory, device or other special file at the path is an error.
+    static Result<SafeFile> create(const std::string & path, uint64_t expected_size);
+    SafeFile(SafeFile && other) noexcept;
+    SafeFile & operator=(SafeFile &&) = delete;
+    ~SafeFile();
+
+    Status append(const void * data, size_t size);
+    uint64_t size() const { return size_; }
+    /// The file is on the disk under its own name when this returns ok.
+    Status commit();
+
+  private:
+    SafeFile() = default;
+    std::string path_, temporary_;
+    int fd_ = -1;
+    uint64_t size_ = 0;
+};
+
+struct FileBytes {  // malloc'ed, with a NUL byte after `size` bytes
+    std::unique_ptr<char, void (*)(void *)> data;
+    size_t size;
+};
+Result<FileBytes> read_file(const std::string & path, size_t max_size);
+Status write_file(const std::string & path, std::string_view data);
+Status check_writable(const std::string & path);
+Result<uint64_t> free_space(const std::string & path);
+Status make_directory(const std::string & path);
+
+/// An exclusive lock on a file, see ql_os_lock_file.
+class FileLock {
+  public:
+    static Result<FileLock> take(const std::string & path);
+    FileLock(FileLock && other) noexcept;
+    FileLock & operator=(FileLock &&) = delete;
+    ~FileLock();
+
+  private:
+    FileLock() = default;
+    std::string path_;
+    int fd_ = -1;
+};
+
+/// Numbers of the processors that the process's affinity allows.
+std::vector<int> allowed_processors();
+/// Distinct cores among `processors`, by `cpu_folder`/cpuN/topology; a processor without that information counts as
+/// one.
+int count_cores(const std::vector<int> & processors, const std::string & cpu_folder);
+int physical_cores();
+
+}  // namespace ql::os

@@ -1,0 +1,111 @@
+// The C face of os.hpp.
+#include <cstdlib>
+
+#include "ggml/core/os/os.hpp"
+#include "ggml/core/status.hpp"
+#include "ql/os.h"
+
+using ql::error;
+using ql::guarded;
+using ql::Status;
+
+struct ql_os_lock {
+    ql::os::FileLock lock;
+};
+
+struct ql_os_map {
+    ql::os::MappedFile file;
+};
+
+namespace {
+
+Status check_path(const char * path) {
+    return path ? Status() : error(QL_INVALID_ARGUMENT, "the path is NULL");
+}
+
+}  // namespace
+
+ql_status ql_os_read_file(const char * path, size_t max_size, char ** data, size_t * size) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!data || !size) return error(QL_INVALID_ARGUMENT, "ql_os_read_file: data or size is NULL");
+        QL_ASSIGN(ql::os::FileBytes bytes, ql::os::read_file(path, max_size));
+        *data = bytes.data.release();
+        *size = bytes.size;
+        return {};
+    });
+}
+
+void ql_os_free(void * data) {
+    std::free(data);
+}
+
+ql_status ql_os_map_file(const char * path, ql_os_map ** map, const void ** data, size_t * size) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!map || !data || !size) return error(QL_INVALID_ARGUMENT, "ql_os_map_file: map, data or size is NULL");
+        QL_ASSIGN(ql::os::MappedFile file, ql::os::MappedFile::open(path));
+        *data = file.data();
+        *size = file.size();
+        *map = std::make_unique<ql_os_map>(ql_os_map{std::move(file)}).release();
+        return {};
+    });
+}
+
+void ql_os_unmap_file(ql_os_map * map) {
+    std::unique_ptr<ql_os_map> owner(map);
+}
+
+ql_status ql_os_write_file(const char * path, const void * data, size_t size) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!data && size > 0) return error(QL_INVALID_ARGUMENT, "ql_os_write_file: data is NULL");
+        return ql::os::write_file(path, {static_cast<const char *>(data), size});
+    });
+}
+
+ql_status ql_os_check_writable(const char * path) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        return ql::os::check_writable(path);
+    });
+}
+
+ql_status ql_os_free_space(const char * path, uint64_t * bytes) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!bytes) return error(QL_INVALID_ARGUMENT, "ql_os_free_space: bytes is NULL");
+        QL_ASSIGN(*bytes, ql::os::free_space(path));
+        return {};
+    });
+}
+
+ql_status ql_os_make_directory(const char * path) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        return ql::os::make_directory(path);
+    });
+}
+
+ql_status ql_os_lock_file(const char * path, ql_os_lock ** lock) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!lock) return error(QL_INVALID_ARGUMENT, "ql_os_lock_file: lock is NULL");
+        QL_ASSIGN(ql::os::FileLock taken, ql::os::FileLock::take(path));
+        *lock = std::make_unique<ql_os_lock>(ql_os_lock{std::move(taken)}).release();
+        return {};
+    });
+}
+
+void ql_os_unlock_file(ql_os_lock * lock) {
+    std::unique_ptr<ql_os_lock> owner(lock);
+}
+
+int ql_os_physical_cores(void) {
+    int cores = 1;
+    (void)guarded([&]() -> Status {
+        cores = ql::os::physical_cores();
+        return {};
+    });
+    return cores;
+}

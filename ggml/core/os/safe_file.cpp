@@ -1,0 +1,120 @@
+// Safe writing (POSIX): a reader, or the system after a power cut, sees the old file or the new one, never a part.
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ggml/core/os/fd.hpp"
+#include "ggml/core/os/os.hpp"
+
+namespace ql::os {
+namespace {
+
+std::string folder_of(const std::string & path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+/// What is at the path allows a new file there: `*mode` gets the permissions of an existing one, else stays.
+Status check_target(const std::string & path, mode_t * mode) {
+    if (path.empty()) return error(QL_INVALID_ARGUMENT, "the path of the file to write is empty");
+    if (path.back() == '/') return error(QL_IO, "%s: names a directory, a file name is needed", path.c_str());
+    struct stat info;
+    const std::string folder = folder_of(path);
+    if (::stat(folder.c_str(), &info) != 0) return system_error(path, "its folder", errno);
+    if (!S_ISDIR(info.st_mode)) return error(QL_IO, "%s: %s is not a folder", path.c_str(), folder.c_str());
+    if (::stat(path.c_str(), &info) != 0) return errno == ENOENT ? Status() : system_error(path, "cannot write", errno);
+    if (S_ISDIR(info.st_mode)) return error(QL_IO, "%s: is a directory, a file name is needed", path.c_str());
+    // Renaming over a device, say /dev/null, would replace it.
+    if (!S_ISREG(info.st_mode)) return error(QL_IO, "%s: is not a regular file", path.c_str());
+    if (::access(path.c_str(), W_OK) != 0) return system_error(path, "cannot write", errno);
+    *mode = info.st_mode & 0777;
+    return {};
+}
+
+Status check_space(const std::string & path, uint64_t size) {
+    QL_ASSIGN(const uint64_t available, free_space(path));
+    if (size <= available) return {};
+    return error(QL_NO_SPACE, "%s: needs %.1f MB and %.1f MB are free; free some space or choose another place",
+                 path.c_str(), static_cast<double>(size) / 1e6, static_cast<double>(available) / 1e6);
+}
+
+/// Creates, or takes over from a process that died, the temporary file, and locks it against this process's other
+/// threads. The lock may have been won on a file just renamed or removed by its owner: then the name is tried again.
+Result<int> open_temporary(const std::string & path, const std::string & temporary) {
+    for (int attempt = 0; attempt < 100; attempt++) {
+        Fd fd = open_fd(temporary.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0666);
+        if (!fd) return system_error(path, "cannot create a file in its folder", errno);
+        if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
+            return error(QL_IO, "%s: is being written by this process already", path.c_str());
+        struct stat opened, named;
+        if (::fstat(fd.get(), &opened) != 0 || ::lstat(temporary.c_str(), &named) != 0) continue;
+        if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev) continue;
+        if (!S_ISREG(opened.st_mode)) return error(QL_IO, "%s: is not a regular file", temporary.c_str());
+        if (opened.st_size != 0 && ::ftruncate(fd.get(), 0) != 0) return system_error(path, "cannot write", errno);
+        return fd.release();
+    }
+    return error(QL_IO, "%s: its temporary file keeps disappearing", path.c_str());
+}
+
+/// The path that a chain of symbolic links ends in, so that the file is replaced and not the link.
+std::string follow_links(const std::string & path) {
+    struct stat info;
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return path;
+    const std::unique_ptr<char, void (*)(void *)> target(::realpath(path.c_str(), nullptr), ::free);
+    return target ? std::string(target.get()) : path;
+}
+
+}  // namespace
+
+Result<SafeFile> SafeFile::create(const std::string & path, uint64_t expected_size) {
+    mode_t mode = 0;
+    QL_TRY(check_target(path, &mode));
+    SafeFile file;
+    file.path_ = follow_links(path);
+    QL_TRY(check_space(file.path_, expected_size));
+    file.temporary_ = file.path_ + ".tmp-" + std::to_string(::getpid());
+    QL_ASSIGN(file.fd_, open_temporary(file.path_, file.temporary_));
+    if (mode != 0) (void)!::fchmod(file.fd_, mode);  // as the old file's where that is allowed
+    return file;
+}
+
+SafeFile::SafeFile(SafeFile && other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_) {}
+
+SafeFile::~SafeFile() {
+    if (fd_ < 0) return;
+    ::unlink(temporary_.c_str());
+    ::close(fd_);
+}
+
+Status SafeFile::append(const void * data, size_t size) {
+    const char * at = static_cast<const char *>(data);
+    while (size > 0) {
+        const ssize_t n = retry([&] { return ::write(fd_, at, std::min<size_t>(size, 1u << 30)); });
+        if (n < 0) return system_error(path_, "cannot write", errno);
+        at += n;
+        size -= static_cast<size_t>(n);
+        size_ += static_cast<uint64_t>(n);
+    }
+    return {};
+}
+
+Status SafeFile::commit() {
+    if (retry([&] { return ::fsync(fd_); }) != 0) return system_error(path_, "cannot write", errno);
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot rename", errno);
+    ::close(std::exchange(fd_, -1));
+    const Fd folder = open_fd(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY);
+    // A folder that cannot be opened or synced (some network file systems) has no stronger promise to give.
+    if (folder) (void)retry([&] { return ::fsync(folder.get()); });
+    return {};
+}
+
+}  // namespace ql::os

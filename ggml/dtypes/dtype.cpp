@@ -1,0 +1,66 @@
+// The table of formats, one row expanded from each format's struct. What a row needs and a struct lacks is a compile
+// error here, but for encode: a format without it is read only.
+#include "ggml/dtypes/dtype.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "ggml/dtypes/visit.hpp"
+
+namespace ql {
+namespace {
+
+template <class Format>
+void decode_f64(const void * src, int64_t n, int64_t first, int64_t count, double * dst) {
+    if constexpr (std::is_same_v<Format, I32>) {
+        std::copy_n(static_cast<const int32_t *>(src) + first, count, dst);
+        return;
+    }
+    constexpr int64_t kChunk = 256;  // a multiple of every block length
+    static_assert(kChunk % Format::block_length == 0);
+    float piece[kChunk];
+    for (int64_t i = 0; i < count; i += kChunk) {
+        const int64_t size = std::min(kChunk, count - i);
+        Format::decode(src, n, first + i, size, piece);
+        std::copy_n(piece, size, dst + i);
+    }
+}
+
+template <class Format>
+constexpr DTypeDef row() {
+    DTypeDef def = {};
+    def.name = Format::name;
+    def.id = Format::id;
+    def.block_length = Format::block_length;
+    def.quantised = Format::quantised;
+    if constexpr (requires { typename Format::Block; }) {
+        def.block_bytes = sizeof(typename Format::Block);
+        def.alignment = alignof(typename Format::Block);
+    } else {
+        def.alignment = alignof(float);  // planes of codes and f32 scales
+    }
+    def.bytes = [](int64_t n) { return Format::bytes(n); };
+    if constexpr (requires { &Format::encode; }) def.encode = &Format::encode;
+    def.decode = &Format::decode;
+    def.decode_f64 = &decode_f64<Format>;
+    return def;
+}
+
+constexpr DTypeDef kTable[] = {
+#define QL_FORMAT(Format) row<Format>(),
+#include "ggml/dtypes/dtypes.def"
+};
+
+}  // namespace
+
+const DTypeDef * find_dtype(ql_dtype dtype) {
+    const auto * end = std::end(kTable);
+    const auto * found = std::find_if(std::begin(kTable), end, [&](const DTypeDef & def) { return def.id == dtype; });
+    return found == end ? nullptr : found;
+}
+
+std::span<const DTypeDef> all_dtypes() {
+    return kTable;
+}
+
+}  // namespace ql

@@ -1,0 +1,117 @@
+// Implements ql/dtype.h over the table of formats: here the arguments are checked, once, for every format.
+#include <string>
+#include <string_view>
+
+#include "ggml/core/status.hpp"
+#include "ggml/dtypes/dtype.hpp"
+
+namespace ql {
+namespace {
+
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+    if (a.size() != b.size()) return false;
+    for (size_t i = 0; i < a.size(); ++i) {
+        if (lower(a[i]) != lower(b[i])) return false;
+    }
+    return true;
+}
+
+Status unknown(ql_dtype dtype) {
+    return error(QL_BAD_DTYPE, "element type %u is not known; ql_dtype lists the types", static_cast<unsigned>(dtype));
+}
+
+Status check_aligned(const char * what, const void * p, size_t alignment, const char * format) {
+    if (p == nullptr) return error(QL_INVALID_ARGUMENT, "%s is NULL", what);
+    if (reinterpret_cast<uintptr_t>(p) % alignment == 0) return {};
+    return error(QL_INVALID_ARGUMENT, "%s is not aligned to %zu bytes, which %s needs", what, alignment, format);
+}
+
+/// A count or position that is not negative and falls on a block's border.
+Status check_blocks(const char * what, int64_t value, const DTypeDef & def) {
+    if (value >= 0 && value % def.block_length == 0) return {};
+    return error(QL_BAD_SHAPE, "%s is %lld, not a multiple of the block length %lld of %s", what,
+                 static_cast<long long>(value), static_cast<long long>(def.block_length), def.name);
+}
+
+Status from_name(const char * name, ql_dtype * dtype) {
+    if (name == nullptr || dtype == nullptr) return error(QL_INVALID_ARGUMENT, "name or dtype is NULL");
+    std::string known;
+    for (const DTypeDef & def : all_dtypes()) {
+        if (same_name(def.name, name)) {
+            *dtype = def.id;
+            return {};
+        }
+        known += (known.empty() ? "" : " ") + std::string(def.name);
+    }
+    return error(QL_NOT_FOUND, "element type '%.64s' is not known; known are %s", name, known.c_str());
+}
+
+Status encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
+    const DTypeDef * def = find_dtype(dtype);
+    if (def == nullptr) return unknown(dtype);
+    if (def->encode == nullptr)
+        return error(QL_UNSUPPORTED, "%s can be read, not written; q8_0 and nf4 can", def->name);
+    QL_TRY(check_blocks("n", n, *def));
+    if (n == 0) return {};
+    if (def->bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
+    QL_TRY(check_aligned("src", src, alignof(float), "f32"));
+    QL_TRY(check_aligned("dst", dst, def->alignment, def->name));
+    return def->encode(src, n, dst);
+}
+
+Status decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {
+    const DTypeDef * def = find_dtype(dtype);
+    if (def == nullptr) return unknown(dtype);
+    QL_TRY(check_blocks("n", n, *def));
+    QL_TRY(check_blocks("first", first, *def));
+    QL_TRY(check_blocks("count", count, *def));
+    if (first > n || count > n - first) {
+        return error(QL_BAD_SHAPE, "%lld elements from element %lld on lie outside the tensor's %lld",
+                     static_cast<long long>(count), static_cast<long long>(first), static_cast<long long>(n));
+    }
+    if (count == 0) return {};
+    if (def->bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
+    QL_TRY(check_aligned("src", src, def->alignment, def->name));
+    QL_TRY(check_aligned("dst", dst, alignof(float), "f32"));
+    def->decode(src, n, first, count, dst);
+    return {};
+}
+
+}  // namespace
+}  // namespace ql
+
+const char * ql_dtype_name(ql_dtype dtype) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def == nullptr ? nullptr : def->name;
+}
+
+ql_status ql_dtype_from_name(const char * name, ql_dtype * dtype) {
+    return ql::guarded([&] { return ql::from_name(name, dtype); });
+}
+
+int64_t ql_dtype_block_length(ql_dtype dtype) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def == nullptr ? 0 : def->block_length;
+}
+
+int ql_dtype_can_encode(ql_dtype dtype) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def != nullptr && def->encode != nullptr;
+}
+
+size_t ql_dtype_bytes(ql_dtype dtype, int64_t n) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def == nullptr ? 0 : def->bytes(n);
+}
+
+ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
+    return ql::guarded([&] { return ql::encode(dtype, src, n, dst); });
+}
+
+ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {
+    return ql::guarded([&] { return ql::decode(dtype, src, n, first, count, dst); });
+}

@@ -1,0 +1,20 @@
+// i8: two's complement, 1 byte an element.
+// Encoding rounds to the nearest integer, ties to even, and refuses what does not fit.
+#pragma once
+#include "ggml/dtypes/block_format.hpp"
+
+namespace ql {
+
+struct I8 {
+    using Block = int8_t;
+    static constexpr ql_dtype id = QL_I8;
+    static constexpr const char * name = "i8";
+    static constexpr int64_t block_length = 1;
+    static constexpr bool quantised = false;
+
+    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) { return bytes_of_blocks(n, 1, sizeof(Block)); }
+    static Status encode(const float * src, int64_t n, void * dst);
+    static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
+};
+
+}  // namespace ql

@@ -1,0 +1,39 @@
+// The one place that goes from a type's id to its struct: everything that is written once for every format.
+#pragma once
+#include <cassert>
+#include <utility>
+
+#include "ggml/dtypes/bf16.hpp"
+#include "ggml/dtypes/f16.hpp"
+#include "ggml/dtypes/f32.hpp"
+#include "ggml/dtypes/i32.hpp"
+#include "ggml/dtypes/i8.hpp"
+#include "ggml/dtypes/nf4.hpp"
+#include "ggml/dtypes/nf4_dq.hpp"
+#include "ggml/dtypes/q4_0.hpp"
+#include "ggml/dtypes/q4_1.hpp"
+#include "ggml/dtypes/q4_k.hpp"
+#include "ggml/dtypes/q5_0.hpp"
+#include "ggml/dtypes/q5_1.hpp"
+#include "ggml/dtypes/q5_k.hpp"
+#include "ggml/dtypes/q6_k.hpp"
+#include "ggml/dtypes/q8_0.hpp"
+
+namespace ql {
+
+/// Calls f with an (empty) object of the format's struct and returns what it returns:
+///     visit(dtype, [&](auto format) { decltype(format)::decode(src, n, 0, n, dst); });
+/// The id is a known one: ids from outside go through find_dtype first.
+template <class F>
+decltype(auto) visit(ql_dtype dtype, F && f) {
+    switch (dtype) {
+#define QL_FORMAT(Format) \
+    case Format::id:      \
+        return std::forward<F>(f)(Format{});
+#include "ggml/dtypes/dtypes.def"
+    }
+    assert(!"unknown dtype");
+    return std::forward<F>(f)(F32{});
+}
+
+}  // namespace ql

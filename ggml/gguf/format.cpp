@@ -1,0 +1,30 @@
+// Names of the format's types.
+#include "ggml/gguf/format.hpp"
+
+namespace ql::gguf {
+
+const char * type_name(int64_t type) {
+    static constexpr const char * kNames[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                              "bool", "string", "array", "u64", "i64", "f64"};
+    return type >= 0 && type <= QL_GGUF_F64 ? kNames[type] : "unknown type";
+}
+
+// Upstream's tensor types (ggml_type) that have no place in ql_dtype. 4, 5, 31..33 and 36..38 were removed there.
+const char * upstream_dtype_name(int64_t id) {
+    struct Row {
+        int64_t id;
+        const char * name;
+    };
+    static constexpr Row kRows[] = {
+        {9, "q8_1"},     {10, "q2_k"},  {11, "q3_k"},   {15, "q8_k"},    {16, "iq2_xxs"}, {17, "iq2_xs"},
+        {18, "iq3_xxs"}, {19, "iq1_s"}, {20, "iq4_nl"}, {21, "iq3_s"},   {22, "iq2_s"},   {23, "iq4_xs"},
+        {25, "i16"},     {27, "i64"},   {28, "f64"},    {29, "iq1_m"},   {34, "tq1_0"},   {35, "tq2_0"},
+        {39, "mxfp4"},   {40, "nvfp4"}, {41, "q1_0"},   {42, "type 42"},
+    };
+    for (const Row & row : kRows)
+        if (row.id == id) return row.name;
+    // The ids that ql_dtype reserves for itself: a file of a newer version.
+    return (id >> 16) == (QL_NF4 >> 16) ? "a type of a newer version" : nullptr;
+}
+
+}  // namespace ql::gguf

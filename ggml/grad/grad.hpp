@@ -1,0 +1,40 @@
+// What a backward rule sees: gradients of its results, which sources want one, and where to put them.
+#pragma once
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "ggml/graph/graph.hpp"
+#include "ql/grad.h"
+
+namespace ql {
+
+class GradBuilder {
+  public:
+    GradBuilder(Graph & graph, ql_recompute recompute) : graph_(graph), recompute_(recompute) {}
+
+    /// Walks back from the loss; then `gradient` gives the parameters' gradients.
+    Status run(Tensor * loss, std::span<Tensor * const> params);
+
+    Graph & graph() { return graph_; }
+    /// The gradient of a result, null if the loss does not depend on it.
+    Tensor * gradient(const Tensor * t) const;
+    /// True if a parameter in question is upstream of the source.
+    bool wants(const Tensor * t) const;
+    /// Adds a contribution to a source's gradient (sums are nodes).
+    void add(const Tensor * t, Tensor * contribution);
+    /// A forward value for use in the backward pass: itself, or a node that computes it again (cheap operators).
+    Tensor * value(Tensor * t);
+
+  private:
+    Status check(Tensor * loss, std::span<Tensor * const> params) const;
+    void mark(std::span<Tensor * const> params, int64_t n_forward);
+
+    Graph & graph_;
+    ql_recompute recompute_;
+    std::unordered_map<const Tensor *, Tensor *> gradients_;
+    std::unordered_map<const Tensor *, Tensor *> again_;  // recomputed values
+    std::unordered_map<const Tensor *, bool> wanted_;
+};
+
+}  // namespace ql

@@ -1,0 +1,120 @@
+// Appending to a graph, with the checks that make the rest of the engine free of them.
+#include "ggml/graph/graph.hpp"
+
+#include "ggml/backend/device.hpp"
+
+namespace ql {
+
+std::string Shape::str() const {
+    int last = 3;
+    while (last > 0 && ne[static_cast<size_t>(last)] == 1) --last;
+    std::string text = "[";
+    for (int i = 0; i <= last; ++i) text += (i ? ", " : "") + std::to_string(ne[static_cast<size_t>(i)]);
+    return text + "]";
+}
+
+std::string describe(const Tensor & t) {
+    const char * type = ql_dtype_name(t.dtype);
+    return "'" + t.name + "' (" + (type ? type : "?") + " " + t.shape.str() + ")";
+}
+
+namespace {
+
+Status check_leaf(const std::string & name, ql_dtype dtype, int n_dims, const int64_t * ne) {
+    if (!ql_dtype_name(dtype))
+        return error(QL_BAD_DTYPE, "tensor '%s': unknown type %d", name.c_str(), static_cast<int>(dtype));
+    if (n_dims < 1 || n_dims > QL_MAX_DIMS || !ne)
+        return error(QL_BAD_SHAPE, "tensor '%s': %d dimensions, 1 to 4 are possible", name.c_str(), n_dims);
+    int64_t total = 1;
+    for (int i = 0; i < n_dims; ++i) {
+        if (ne[i] < 1)
+            return error(QL_BAD_SHAPE, "tensor '%s': size %lld along dimension %d", name.c_str(),
+                         static_cast<long long>(ne[i]), i);
+        if (__builtin_mul_overflow(total, ne[i], &total) || total > (int64_t{1} << 48))
+            return error(QL_BAD_SHAPE, "tensor '%s': too many elements", name.c_str());
+    }
+    if (ne[0] % ql_dtype_block_length(dtype))
+        return error(QL_BAD_SHAPE, "tensor '%s': rows of %lld are no multiple of %s's block of %lld", name.c_str(),
+                     static_cast<long long>(ne[0]), ql_dtype_name(dtype),
+                     static_cast<long long>(ql_dtype_block_length(dtype)));
+    return {};
+}
+
+}  // namespace
+}  // namespace ql
+
+using ql::Status;
+
+ql_graph::~ql_graph() {
+    for (ql_tensor & t : tensors_)
+        if (t.is_leaf() && t.storage.device) ql::release(t.storage);
+}
+
+void ql_graph::fail(Status status) {
+    if (status_.ok()) status_ = std::move(status);
+}
+
+ql_tensor * ql_graph::add_tensor() {
+    ql_tensor & t = tensors_.emplace_back();
+    t.graph = this;
+    return &t;
+}
+
+ql_tensor * ql_graph::leaf(ql::TensorKind kind, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne,
+                           const void * data) {
+    const std::string id = name ? name : "";
+    if (Status s = ql::check_leaf(id, dtype, n_dims, ne); !s.ok()) return fail(std::move(s)), nullptr;
+    if (kind == ql::TensorKind::weight && !data)
+        return fail(ql::error(QL_INVALID_ARGUMENT, "weight '%s' has no data", id.c_str())), nullptr;
+    ql_tensor * t = add_tensor();
+    t->kind = kind;
+    t->dtype = dtype;
+    for (int i = 0; i < n_dims; ++i) t->shape.ne[static_cast<size_t>(i)] = ne[i];
+    t->name = id;
+    t->requires_grad = kind == ql::TensorKind::param;
+    if (data) t->storage = {nullptr, const_cast<void *>(data), t->bytes()};
+    return t;
+}
+
+ql_tensor * ql_graph::emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params,
+                           uint32_t optional) {
+    return emit(def, std::span<ql_tensor * const>(src.begin(), src.size()), params, optional);
+}
+
+ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params,
+                           uint32_t optional) {
+    const std::string op(def.name);
+    for (size_t i = 0; i < src.size(); ++i) {
+        if (!src[i] && !(i < 32 && optional >> i & 1)) {
+            fail(ql::error(QL_INVALID_ARGUMENT, "%s: input %zu is NULL", op.c_str(), i));
+            return nullptr;
+        }
+        if (src[i] && src[i]->graph != this) {
+            fail(ql::error(QL_INVALID_ARGUMENT, "%s: %s belongs to another graph", op.c_str(),
+                           ql::describe(*src[i]).c_str()));
+            return nullptr;
+        }
+    }
+    ql::Node node{&def, params, {src.begin(), src.end()}, {}, static_cast<int64_t>(nodes_.size())};
+    std::vector<ql::OutSpec> outs;
+    if (Status s = def.infer(node, outs); !s.ok()) return fail(std::move(s)), nullptr;
+
+    ql::Node & n = nodes_.emplace_back(std::move(node));
+    bool grad = false;
+    for (size_t i = 0; i < n.src.size(); ++i)
+        grad |= n.src[i] && n.src[i]->requires_grad && i < 32 && (def.differentiable >> i & 1);
+    for (size_t i = 0; i < outs.size(); ++i) {
+        ql_tensor * t = add_tensor();
+        t->kind = ql::TensorKind::result;
+        t->dtype = outs[i].dtype;
+        t->shape = outs[i].shape;
+        t->name = op + "_" + std::to_string(n.index) + (i ? "." + std::to_string(i) : "");
+        t->producer = &n;
+        t->out_index = static_cast<int>(i);
+        t->alias = outs[i].alias >= 0 ? n.src[static_cast<size_t>(outs[i].alias)] : nullptr;
+        t->requires_grad = grad;
+        t->storage = {};
+        n.out.push_back(t);
+    }
+    return n.out.empty() ? nullptr : n.out[0];
+}

@@ -1,0 +1,46 @@
+// The graph: owner of tensors and nodes. Nodes are only ever appended, so their order is a topological order.
+#pragma once
+#include <deque>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ggml/graph/node.hpp"
+#include "ggml/ops/op.hpp"
+#include "ql/graph.h"
+#include "ql/status.hpp"
+
+struct ql_graph {
+  public:
+    ql_graph() = default;
+    ql_graph(const ql_graph &) = delete;
+    ql_graph & operator=(const ql_graph &) = delete;
+    ~ql_graph();
+
+    /// A leaf; null (and the graph's error set) when the shape does not fit the type.
+    ql_tensor * leaf(ql::TensorKind kind, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne, const void * data);
+
+    /// Appends a node and returns its first result; null when a required source is null or the shape rule refuses.
+    /// `optional` is a bit mask of the sources that may be null.
+    ql_tensor * emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params = {}, uint32_t optional = 0);
+    ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {}, uint32_t optional = 0);
+
+    const ql::Status & status() const { return status_; }
+    /// Keeps the first error.
+    void fail(ql::Status status);
+
+    const std::deque<ql::Node> & nodes() const { return nodes_; }
+    const std::deque<ql_tensor> & tensors() const { return tensors_; }
+
+  private:
+    ql_tensor * add_tensor();
+
+    std::deque<ql::Node> nodes_;
+    std::deque<ql_tensor> tensors_;
+    ql::Status status_;
+};
+
+namespace ql {
+using Graph = ::ql_graph;
+}

@@ -1,0 +1,45 @@
+// A node: one operator applied to tensors, with the operator's scalar parameters.
+#pragma once
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "ggml/graph/tensor.hpp"
+
+namespace ql {
+
+struct OpDef;
+
+/// An operator's scalar parameters: a small plain struct that only the operator's own files name.
+class Params {
+  public:
+    Params() = default;
+    template <typename T>
+        requires(!std::is_same_v<T, Params>)
+    Params(const T & value) {
+        static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(bytes_));
+        std::memcpy(bytes_, &value, sizeof(T));
+    }
+    template <typename T>
+    T as() const {
+        static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(bytes_));
+        T value;
+        std::memcpy(&value, bytes_, sizeof(T));
+        return value;
+    }
+    bool operator==(const Params & o) const { return std::memcmp(bytes_, o.bytes_, sizeof(bytes_)) == 0; }
+
+  private:
+    alignas(8) std::byte bytes_[48]{};
+};
+
+struct Node {
+    const OpDef * def = nullptr;
+    Params params;
+    std::vector<Tensor *> src;
+    std::vector<Tensor *> out;
+    int64_t index = 0;  // position in the graph: every source is a leaf or made by an earlier node
+};
+
+}  // namespace ql

@@ -1,0 +1,48 @@
+/* ql/backend.h - devices. Backends are found at run time; "cpu" is always there. */
+#ifndef QL_BACKEND_H
+#define QL_BACKEND_H
+
+#include "ql/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ql_device ql_device;
+
+typedef enum ql_compute {
+    QL_COMPUTE_AUTO = 0, /* bf16 where the device has a fast bf16 product, else f32 */
+    QL_COMPUTE_F32 = 1,
+    QL_COMPUTE_BF16 = 2 /* operands of products rounded to bf16, sums in f32 */
+} ql_compute;
+
+typedef struct ql_device_options {
+    size_t size;        /* sizeof(ql_device_options): set by ql_device_options_init */
+    const char * name;  /* "auto", "cpu"; "cuda:0" ... where such a backend is installed */
+    int threads;        /* CPU threads; 0: the physical cores, or $QL_THREADS */
+    ql_compute compute; /* how products are computed */
+} ql_device_options;
+
+/** Fills in the defaults (auto, all cores, auto). */
+QL_API void ql_device_options_init(ql_device_options * options);
+/** Opens a device; NULL options: the defaults. The caller closes it after graphs' plans on it are freed.
+ *  errors  QL_NOT_FOUND: no such backend (names those that were found); QL_INVALID_ARGUMENT: threads, $QL_ISA */
+QL_API ql_status ql_device_open(const ql_device_options * options, ql_device ** device);
+QL_API void ql_device_close(ql_device * device);
+
+typedef struct ql_device_info {
+    size_t size;             /* set by the caller: sizeof(ql_device_info) */
+    const char * backend;    /* "cpu" */
+    const char * isa;        /* the instruction set of the kernels: "scalar", "baseline", "avx2", "avx512", ... */
+    const char * product;    /* the path of quantised products: "f32", "avx512_bf16", ... */
+    const char * chip;       /* the processor's own name */
+    int threads;
+    int bf16;                /* 1 if products round their operands to bf16 */
+} ql_device_info;
+/** Strings are owned by the device. */
+QL_API ql_status ql_device_describe(const ql_device * device, ql_device_info * info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+/* ql/dtype.h - element types. A value is the type's id in GGUF files; the NF4 family has ids far above upstream's. */
+#ifndef QL_DTYPE_H
+#define QL_DTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ql/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ql_dtype {
+    QL_F32 = 0,
+    QL_F16 = 1,
+    QL_Q4_0 = 2,
+    QL_Q4_1 = 3,
+    QL_Q5_0 = 6,
+    QL_Q5_1 = 7,
+    QL_Q8_0 = 8,
+    QL_Q4_K = 12,
+    QL_Q5_K = 13,
+    QL_Q6_K = 14,
+    QL_I8 = 24,
+    QL_I32 = 26,
+    QL_BF16 = 30,
+    QL_NF4 = 0x4E460000,   /* 4-bit NormalFloat, blocks of 64, f32 absmax          (Dettmers et al. 2023) */
+    QL_NF4_DQ = 0x4E460001 /* NF4 with double-quantised absmax: 4.127 bits a weight (Dettmers et al. 2023) */
+} ql_dtype;
+
+/** The name used in files and on command lines ("nf4_dq"), or NULL for an unknown type. */
+QL_API const char * ql_dtype_name(ql_dtype dtype);
+/** The type of a name, in any case; QL_NOT_FOUND lists the known ones. */
+QL_API ql_status ql_dtype_from_name(const char * name, ql_dtype * dtype);
+/** Elements in a block: rows must be a multiple of it. 1 for plain types, 0 for an unknown type. */
+QL_API int64_t ql_dtype_block_length(ql_dtype dtype);
+/** 1 if `ql_encode` can write the type, 0 if it can only be read. */
+QL_API int ql_dtype_can_encode(ql_dtype dtype);
+/** Bytes of a tensor of n elements, planes and their padding included; 0 for an unknown type or n not a multiple of
+ *  the block length. */
+QL_API size_t ql_dtype_bytes(ql_dtype dtype, int64_t n);
+
+/** Encodes n f32 values (n a multiple of the block length, the whole tensor) to dst, `ql_dtype_bytes(dtype, n)` bytes.
+ *  errors  QL_NON_FINITE if a value is NaN or Inf and the type is quantised; QL_UNSUPPORTED for a decode-only type. */
+QL_API ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * dst);
+/** Decodes `count` elements from element `first` (both multiples of the block length) of a tensor of n elements. */
+QL_API ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,98 @@
+/* ql/ops.h - the operators. Each appends one node to the graph and returns its (first) result.
+ *
+ * Common to all: NULL if an input is NULL or the shapes or types do not fit; `ql_graph_status` then says why. The graph
+ * owns every result. Shapes are innermost first; T is the number of tokens of the flat stream. Unless said otherwise
+ * results are f32. "grad" names the inputs that a gradient can reach. */
+#ifndef QL_OPS_H
+#define QL_OPS_H
+
+#include "ql/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** y = a + b.
+ *  shape    a [n, ...], b as a, or b [n], added to every row -> y as a
+ *  grad     a, b (b only when it has a's shape) */
+QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
+
+/** The same values under another shape; shares x's storage, moves nothing.
+ *  shape    x of any shape -> ne of the same number of elements      grad  x */
+QL_API ql_tensor * ql_reshape(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne);
+
+/** y[:, t] = table[:, ids[t]]: embedding lookup, decoded to f32. An id outside the table gives a row of NaN, which the
+ *  loss then reports; callers check ids first.
+ *  shape    table [n, rows] of any type, ids i32 [T] -> y [n, T]      grad  none (embeddings are frozen) */
+QL_API ql_tensor * ql_get_rows(ql_graph * g, ql_tensor * table, ql_tensor * ids);
+
+/** y = w x / sqrt(mean(x^2) + eps), over the innermost dimension.                       (Zhang & Sennrich 2019)
+ *  shape    x [n, ...], w f32 [n] -> y [n, ...]      grad  x      eps >= 0 */
+QL_API ql_tensor * ql_rms_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, float eps);
+
+/** y = W x: y[i, t] = sum_k W[k, i] x[k, t]. The product with (quantised) weights; W is decoded panel by panel, never
+ *  as a whole. Accumulates in f32; operands are rounded to bf16 where the device computes in bf16.
+ *  shape    W [k, m] of any type, x [k, T] -> y [m, T]      grad  x; W if it is a parameter */
+QL_API ql_tensor * ql_mul_mat(ql_graph * g, ql_tensor * w, ql_tensor * x);
+
+/** z = W^T y: z[k, t] = sum_i W[k, i] y[i, t]; the backward product of ql_mul_mat from the same bytes of W.
+ *  shape    W [k, m] of any type, y [m, T] -> z [k, T]      grad  y */
+QL_API ql_tensor * ql_mul_mat_t(ql_graph * g, ql_tensor * w, ql_tensor * y);
+
+/** G = x y^T summed over tokens: G[k, i] = sum_t x[k, t] y[i, t]; the gradient of a product's matrix. Always f32.
+ *  shape    x [k, T], y [m, T] -> G [k, m]      grad  none (second derivatives are out of scope) */
+QL_API ql_tensor * ql_outer(ql_graph * g, ql_tensor * x, ql_tensor * y);
+
+/** out = y + s B (A x): a LoRA branch added to its linear's result.                               (Hu et al. 2021)
+ *  shape    y [m, T], x [k, T], A f32 [k, r], B f32 [r, m] -> out [m, T]      grad  y, x, A, B
+ *  note     reuses y's storage when nothing else reads y. Several adapters: apply one after the other. */
+QL_API ql_tensor * ql_lora(ql_graph * g, ql_tensor * y, ql_tensor * x, ql_tensor * a, ql_tensor * b, float s);
+
+/** x with elements zeroed with probability p and the others scaled by 1 / (1 - p). Element (i, t) is decided by
+ *  Philox 4x32-10 keyed by (seed, stream, step) at counter (token_offset + t) * n + i: the same for any thread count.
+ *  shape    x [n, T], key i32 [4] = {seed low, seed high, step, token offset} -> [n, T]      grad  x
+ *  stream   tells dropouts of one graph apart      0 <= p < 1 */
+QL_API ql_tensor * ql_dropout(ql_graph * g, ql_tensor * x, ql_tensor * key, float p, int stream);
+
+typedef enum ql_rope_mode {
+    QL_ROPE_NORMAL = 0, /* pairs (2i, 2i + 1): llama-type GGUF files */
+    QL_ROPE_NEOX = 1    /* pairs (i, i + n_rot / 2): Hugging Face layout, Qwen, Gemma, Phi */
+} ql_rope_mode;
+
+/** cos and sin of the rotary angles: table[2i, t] = m cos(a), table[2i + 1, t] = m sin(a),
+ *  a = pos[t] * scale * base^(-2i / n_rot) / factors[i].                                      (Su et al. 2021)
+ *  shape    pos i32 [T], factors f32 [n_rot / 2] or NULL (all 1) -> table [n_rot, T]      grad  none
+ *  scale    1 / factor for linear scaling, else 1;  m  magnitude, 1 but for YaRN-like scalings */
+QL_API ql_tensor * ql_rope_table(ql_graph * g, ql_tensor * pos, ql_tensor * factors, int n_rot, float base, float scale,
+                                 float m);
+/** Rotates the first n_rot = table's ne[0] elements of every head by the table's angles; the rest is copied.
+ *  shape    x [d, H, T], table [n_rot, T], n_rot <= d even -> [d, H, T]      grad  x */
+QL_API ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_rope_mode mode);
+
+/** Attention, fused: o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j] over the keys
+ *  j in [span[0, t], span[1, t]), h' = h / (H / H_kv). An empty span gives zeros. One range for each query says all
+ *  there is to say: causal order, packed segments, sliding windows, padding, KV caches. Memory linear in T and S.
+ *  shape    q [d, H, T], k, v [d, H_kv, S], span i32 [2, T] -> o [d, H, T]      grad  q, k, v
+ *                                                              (Dao et al. 2022; Milakov & Gimelshein 2018) */
+QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, float scale);
+
+/** Copies rows into a cache in place: cache[:, index[t]] = rows[:, t]; returns the cache as it is afterwards.
+ *  shape    cache state f32 [n, S], rows [n, T], index i32 [T], indices distinct and in [0, S)      grad  none */
+QL_API ql_tensor * ql_kv_store(ql_graph * g, ql_tensor * cache, ql_tensor * rows, ql_tensor * index);
+
+/** y = silu(gate) * up, silu(x) = x / (1 + exp(-x)).                                               (Shazeer 2020)
+ *  shape    gate, up of one shape -> y      grad  gate, up */
+QL_API ql_tensor * ql_swiglu(ql_graph * g, ql_tensor * gate, ql_tensor * up);
+
+/** Output projection and cross-entropy in one, in chunks of tokens: the logits of a batch never exist as a whole.
+ *  nll[t] = logsumexp_i(W x)[i, t] - (W x)[target[t], t] for target[t] >= 0, else 0;   loss = sum_t weight[t] nll[t].
+ *  shape    x [n, T], W [n, V] of any type, target i32 [T] (negative: no loss there), weight f32 [T] -> loss f32 [1]
+ *  grad     x
+ *  nll      if not NULL, receives the tensor of the losses by token, f32 [T], in nats */
+QL_API ql_tensor * ql_head_loss(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target, ql_tensor * weight,
+                                ql_tensor ** nll);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/* ql/optim.h - gradient accumulation, clipping and optimizers, as nodes of the graph. */
+#ifndef QL_OPTIM_H
+#define QL_OPTIM_H
+
+#include "ql/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** sum += x, in place; returns the sum.       shape  sum: an f32 state, x as sum      grad  none */
+QL_API ql_tensor * ql_accumulate(ql_graph * g, ql_tensor * sum, ql_tensor * x);
+/** x = 0, in place; returns x.                shape  an f32 state                     grad  none */
+QL_API ql_tensor * ql_zero(ql_graph * g, ql_tensor * x);
+/** The Euclidean norm of all elements of n tensors together, f32 [1]; accumulated in f64 in a fixed order. NaN or Inf
+ *  anywhere gives a non-finite norm. */
+QL_API ql_tensor * ql_global_norm(ql_graph * g, ql_tensor * const * x, int n);
+
+enum { /* what the hyper-parameter input of an optimizer holds, f32 [QL_HYPER_N] */
+    QL_HYPER_LR, QL_HYPER_BETA1, QL_HYPER_BETA2, QL_HYPER_EPS, QL_HYPER_DECAY,
+    QL_HYPER_BIAS1, /* 1 - beta1^step */
+    QL_HYPER_BIAS2, /* 1 - beta2^step */
+    QL_HYPER_CLIP,  /* largest global gradient norm; 0: no clipping */
+    QL_HYPER_N
+};
+
+/** One AdamW step, in place; decay comes first:                              (Loshchilov & Hutter 2019)
+ *      g *= min(1, clip / (norm + 1e-6));  p *= 1 - lr decay;
+ *      m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr (m / c1) / (sqrt(v / c2) + eps).
+ *  If `norm` is NaN or Inf nothing changes: the step is skipped.
+ *  shape    p a parameter, grad as p, m and v f32 states as p, norm f32 [1], hyper f32 [QL_HYPER_N]
+ *  lr_scale multiplies the learning rate for this tensor (LoRA+)      returns  p after the step      grad  none */
+QL_API ql_tensor * ql_adamw(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * v,
+                            ql_tensor * norm, ql_tensor * hyper, float lr_scale);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,61 @@
+/* ql/os.h - the operating system, for programs over this library: safe files, locks, free space, memory, terminal.
+ * Everything that differs by system lies behind these calls. */
+#ifndef QL_OS_H
+#define QL_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ql/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Reads a whole file to *data (malloc; freed by ql_os_free). A directory, or a file over max_size bytes (0: no limit),
+ *  is an error. One NUL byte follows the data and is not counted. */
+QL_API ql_status ql_os_read_file(const char * path, size_t max_size, char ** data, size_t * size);
+QL_API void ql_os_free(void * data);
+/** Maps a regular file read-only: *data points at its *size bytes (NULL for an empty file) until ql_os_unmap_file(*map),
+ *  which the caller owes. Files written by this library are replaced whole, so a mapping keeps the old bytes; a file that
+ *  another program cuts short while it is mapped must not be touched any more.   errors  QL_NOT_FOUND, QL_IO */
+typedef struct ql_os_map ql_os_map;
+QL_API ql_status ql_os_map_file(const char * path, ql_os_map ** map, const void ** data, size_t * size);
+QL_API void ql_os_unmap_file(ql_os_map * map); /* NULL is fine */
+/** Writes a file safely: temporary (PATH.tmp-<pid>), fsync, rename. A symbolic link is followed; what is no regular file
+ *  is not replaced. errors  QL_IO, QL_NO_SPACE, QL_NOT_FOUND (its folder); then PATH is as it was. */
+QL_API ql_status ql_os_write_file(const char * path, const void * data, size_t size);
+/** QL_OK if a file could be created at the path: its folder exists and is writable, and it is no directory itself.
+ *  Creates nothing that stays. */
+QL_API ql_status ql_os_check_writable(const char * path);
+/** Free bytes on the file system that holds the path (or would hold it). */
+QL_API ql_status ql_os_free_space(const char * path, uint64_t * bytes);
+QL_API ql_status ql_os_make_directory(const char * path); /* parents too; QL_OK if there already */
+
+/** An exclusive lock on a file (created if absent), held until unlocked or the process ends. An empty file is removed at
+ *  unlocking, any other is left as it is.
+ *  errors  QL_INVALID_ARGUMENT "in use by process N" if another process holds it */
+typedef struct ql_os_lock ql_os_lock;
+QL_API ql_status ql_os_lock_file(const char * path, ql_os_lock ** lock);
+QL_API void ql_os_unlock_file(ql_os_lock * lock);
+
+/** Peak resident bytes of this process since its start; 0 where unknown. */
+QL_API uint64_t ql_os_peak_rss(void);
+/** Resident bytes now; 0 where unknown. */
+QL_API uint64_t ql_os_rss(void);
+/** Installed memory, bytes; 0 where unknown. */
+QL_API uint64_t ql_os_memory(void);
+/** Seconds of a clock that never goes back. */
+QL_API double ql_os_seconds(void);
+/** Physical cores that this process may use (affinity, hyper-threads once, a container's CPU quota), at least 1. */
+QL_API int ql_os_physical_cores(void);
+/** 1 if the stream (1 stdout, 2 stderr) is a terminal; *columns gets its width (80 if unknown). */
+QL_API int ql_os_is_terminal(int stream, int * columns);
+/** Sets *flag to the signal's number at Ctrl-C or SIGTERM instead of ending the process; a second Ctrl-C, while *flag is
+ *  not 0, ends it. Reads that wait (the keyboard) return with EINTR. NULL restores the system's behaviour. */
+QL_API void ql_os_catch_interrupt(volatile int * flag);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,51 @@
+/* ql/plan.h - a compiled part of a graph: order, kernels, offsets and peak memory, all known before it runs. */
+#ifndef QL_PLAN_H
+#define QL_PLAN_H
+
+#include "ql/backend.h"
+#include "ql/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ql_plan ql_plan;
+
+/** Plans what the outputs need, and nothing else, on a device. Results share one arena whose buffers are reused; leaves
+ *  get their storage with the first plan that uses them. Several plans of one graph share its leaves (a training step
+ *  and an optimizer step, say). The caller owns *plan; free it before the graph and the device.
+ *  outputs  tensors that can be read after a run, and nodes that act by side effect (ql_adamw, ql_kv_store)
+ *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_NO_MEMORY */
+QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
+                                ql_plan ** plan);
+QL_API void ql_plan_free(ql_plan * plan);
+/** Runs all nodes; returns when they are done. Allocates nothing. */
+QL_API ql_status ql_plan_run(ql_plan * plan);
+
+typedef struct ql_plan_info {
+    size_t size;          /* set by the caller: sizeof(ql_plan_info) */
+    int64_t n_nodes;      /* kernels launched by a run */
+    uint64_t arena_bytes; /* results and scratch, exact */
+    uint64_t leaf_bytes;  /* inputs, parameters and states that this plan uses */
+    uint64_t weight_bytes;/* frozen weights, used in place */
+    uint64_t peak_bytes;  /* the three together */
+    double flops;         /* floating-point operations of a run */
+} ql_plan_info;
+QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
+
+/** Time by node, for profiles. Off by default; costs two clock reads a node. */
+QL_API ql_status ql_plan_set_profiling(ql_plan * plan, int on);
+typedef struct ql_plan_node_info {
+    size_t size;         /* set by the caller */
+    const char * op;     /* operator's name */
+    const char * name;   /* the first result's name */
+    double seconds;      /* all runs since profiling was switched on */
+    double flops;        /* of one run */
+    int64_t runs;
+} ql_plan_node_info;
+QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+/* ql/status.hpp - the C++ face of ql/status.h: Status, Result and printf-checked messages. Header only, C++20.
+ * The library is written with it, and a C++ user of the C API may use it too. */
+#ifndef QL_STATUS_HPP
+#define QL_STATUS_HPP
+
+#include <cstdarg>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "ql/status.h"
+
+namespace ql {
+
+using Code = ql_status;
+
+/// Success (one null pointer) or an error code with a one-line message.
+class [[nodiscard]] Status {
+  public:
+    Status() = default;
+    Status(Code code, std::string message)
+        : error_(code == QL_OK ? nullptr : std::make_unique<Error>(Error{code, std::move(message)})) {}
+    Status(Status &&) noexcept = default;
+    Status & operator=(Status &&) noexcept = default;
+    Status(const Status & other) : error_(other.error_ ? std::make_unique<Error>(*other.error_) : nullptr) {}
+    Status & operator=(const Status & other) { return *this = Status(other); }
+
+    bool ok() const { return !error_; }
+    Code code() const { return error_ ? error_->code : QL_OK; }
+    const std::string & message() const {
+        static const std::string none;
+        return error_ ? error_->message : none;
+    }
+
+  private:
+    struct Error {
+        Code code;
+        std::string message;
+    };
+    std::unique_ptr<Error> error_;
+};
+
+/// printf into a std::string.
+[[gnu::format(printf, 1, 2)]] inline std::string format(const char * fmt, ...) {
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    std::string text(static_cast<size_t>(std::vsnprintf(nullptr, 0, fmt, args)), '\0');
+    va_end(args);
+    std::vsnprintf(text.data(), text.size() + 1, fmt, again);
+    va_end(again);
+    return text;
+}
+
+/// An error with a printf-formatted message.
+[[gnu::format(printf, 2, 3)]] inline Status error(Code code, const char * fmt, ...) {
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    std::string text(static_cast<size_t>(std::vsnprintf(nullptr, 0, fmt, args)), '\0');
+    va_end(args);
+    std::vsnprintf(text.data(), text.size() + 1, fmt, again);
+    va_end(again);
+    return Status(code, std::move(text));
+}
+
+/// A value, or the Status that says why there is none.
+template <typename T>
+class [[nodiscard]] Result {
+  public:
+    Result(T value) : value_(std::move(value)) {}
+    Result(Status status) : status_(std::move(status)) {}
+
+    bool ok() const { return value_.has_value(); }
+    const Status & status() const { return status_; }
+    Code code() const { return status_.code(); }
+    const std::string & message() const { return status_.message(); }
+    T & value() & { return *value_; }
+    const T & value() const & { return *value_; }
+    T && value() && { return std::move(*value_); }
+    T & operator*() & { return *value_; }
+    const T & operator*() const & { return *value_; }
+    T * operator->() { return &*value_; }
+    const T * operator->() const { return &*value_; }
+
+  private:
+    std::optional<T> value_;
+    Status status_;
+};
+
+}  // namespace ql
+
+/// Returns from the enclosing function when the expression (a Status) failed.
+#define QL_TRY(...)                                             \
+    do {                                                        \
+        if (::ql::Status ql_status_ = (__VA_ARGS__); !ql_status_.ok()) return ql_status_; \
+    } while (0)
+
+#define QL_CONCAT_(a, b) a##b
+#define QL_CONCAT(a, b) QL_CONCAT_(a, b)
+/// QL_ASSIGN(auto x, call()): x = the value of a Result, or return its Status.
+#define QL_ASSIGN(declaration, ...)                                      \
+    auto QL_CONCAT(ql_result_, __LINE__) = (__VA_ARGS__);                \
+    if (!QL_CONCAT(ql_result_, __LINE__).ok()) return QL_CONCAT(ql_result_, __LINE__).status(); \
+    declaration = std::move(QL_CONCAT(ql_result_, __LINE__)).value()
+
+#endif

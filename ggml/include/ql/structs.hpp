@@ -1,0 +1,37 @@
+/* ql/structs.hpp - structs that cross the C border start with their size, so that a caller compiled against an older
+ * header and a newer library (or the reverse) understand each other. Header only, C++20, for libraries over this one. */
+#ifndef QL_STRUCTS_HPP
+#define QL_STRUCTS_HPP
+
+#include <cstring>
+
+#include "ql/status.hpp"
+
+namespace ql {
+
+/// Copies what fits of `from` to a struct of a caller that may have been compiled against an older header.
+template <typename T>
+Status give_struct(T * to, const T & from) {
+    if (!to) return error(QL_INVALID_ARGUMENT, "the struct to fill is NULL");
+    const size_t size = to->size;
+    if (size < sizeof(size_t) || size > 4096)
+        return error(QL_INVALID_ARGUMENT, "set the struct's `size` first; got %zu", size);
+    std::memcpy(static_cast<void *>(to), &from, size < sizeof(T) ? size : sizeof(T));
+    to->size = size;
+    return {};
+}
+
+/// The caller's options, with defaults where its struct is shorter than ours; a NULL means all defaults.
+template <typename T>
+Result<T> take_struct(const T * from, T defaults) {
+    if (!from) return defaults;
+    if (from->size < sizeof(size_t) || from->size > 4096)
+        return error(QL_INVALID_ARGUMENT, "options are not initialised: call their _init function; size is %zu",
+                     from->size);
+    std::memcpy(static_cast<void *>(&defaults), from, from->size < sizeof(T) ? from->size : sizeof(T));
+    return defaults;
+}
+
+}  // namespace ql
+
+#endif

@@ -1,0 +1,42 @@
+// sum += x, in place: micro-batches' gradients add up in a state until the optimizer's step.
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_state(n, 0));
+    QL_TRY(expect_f32(n, 1));
+    QL_TRY(expect_same_shape(n, 0, 1));
+    outs.push_back({.shape = n.src[0]->shape, .alias = 0});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t n = a.in(0).shape.elements();
+    for (int64_t i = 0; i < n; ++i) a.y(0)[i] = a.x(0)[i] + a.x(1)[i];
+}
+
+std::vector<Case> cases() {
+    return {
+        {"1", {state_in(1), data_in(1)}, {}},
+        {"33x3", {state_in({33, 3}), data_in({33, 3})}, {}},
+        {"65x33", {state_in({65, 33}), data_in({65, 33})}, {}},
+    };
+}
+
+}  // namespace
+
+const OpDef op::accumulate = {
+    .name = "accumulate",
+    .formula = "sum += x, in place",
+    .infer = infer,
+    .no_grad = "it changes a state in place, after the backward pass",
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+};
+
+}  // namespace ql

@@ -1,0 +1,105 @@
+// o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j] over the keys j in [span[0, t], span[1, t]),
+// h' = h / (H / H_kv).                                       (Dao et al. 2022; Milakov & Gimelshein 2018)
+// Sources q, k, v, span; results o [d, H, T] and lse [H, T], the natural logarithm of the sum of exp(scale q . k), from
+// which the backward pass computes the probabilities again. An empty range gives o = 0 and lse = 0.
+#include "ggml/ops/attention.hpp"
+
+#include <cmath>
+
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/cases.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(check_attention(n, 3));
+    const float scale = n.params.as<AttentionParams>().scale;
+    if (!std::isfinite(scale)) return error(QL_INVALID_ARGUMENT, "attention: scale is %g", static_cast<double>(scale));
+    const Shape & q = n.src[0]->shape;
+    outs.push_back({.shape = q});
+    outs.push_back({.shape = Shape(q[1], q[2])});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    Tensor *q = n.src[0], *k = n.src[1], *v = n.src[2], *span = n.src[3];
+    Tensor * d_o = b.gradient(n.out[0]);
+    if (!d_o || b.gradient(n.out[1])) return error(QL_UNSUPPORTED, "attention: the gradient flows through o, not lse");
+    Tensor * back = b.graph().emit(op::attention_back,
+                                   {b.value(q), b.value(k), b.value(v), n.out[0], n.out[1], d_o, span}, n.params);
+    if (!back) return b.graph().status();
+    const std::vector<Tensor *> d = back->producer->out;
+    for (size_t i = 0; i < 3; ++i) b.add(n.src[i], d[i]);
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
+    const int64_t n_kv = a.in(1).ne(1), n_keys = a.in(1).ne(2);
+    const double scale = a.template params<AttentionParams>().scale;
+    std::vector<double> score(static_cast<size_t>(n_keys)), o(static_cast<size_t>(d));
+    for (int64_t t = 0; t < n_tokens; ++t)
+        for (int64_t h = 0; h < n_heads; ++h) {
+            const Real * q = a.x(0) + (t * n_heads + h) * d;
+            const int64_t kv = h / (n_heads / n_kv);
+            const KeyRange range = key_range(a.ids(3), t, n_keys);
+            double top = -INFINITY, sum = 0;
+            for (int64_t j = range.begin; j < range.end; ++j) {
+                const Real * k = a.x(1) + (j * n_kv + kv) * d;
+                double dot = 0;
+                for (int64_t i = 0; i < d; ++i) dot += static_cast<double>(q[i]) * k[i];
+                score[static_cast<size_t>(j)] = scale * dot;
+                top = std::max(top, scale * dot);
+            }
+            o.assign(o.size(), 0);
+            for (int64_t j = range.begin; j < range.end; ++j) {
+                const double p = std::exp(score[static_cast<size_t>(j)] - top);
+                const Real * v = a.x(2) + (j * n_kv + kv) * d;
+                sum += p;
+                for (int64_t i = 0; i < d; ++i) o[static_cast<size_t>(i)] += p * v[i];
+            }
+            const bool empty = range.begin == range.end;
+            for (int64_t i = 0; i < d; ++i)
+                a.y(0)[(t * n_heads + h) * d + i] =
+                    empty ? Real(0) : static_cast<Real>(o[static_cast<size_t>(i)] / sum);
+            a.y(1)[t * n_heads + h] = empty ? Real(0) : static_cast<Real>(top + std::log(sum));
+        }
+}
+
+std::vector<Case> cases() {
+    const auto make = [](const char * name, int64_t d, int64_t n_heads, int64_t n_kv, int64_t n_tokens,
+                         int64_t n_keys) {
+        return Case{name,
+                    {param_in({d, n_heads, n_tokens}), param_in({d, n_kv, n_keys}), param_in({d, n_kv, n_keys}),
+                     ints_in({2, n_tokens}, Fill::spans, n_keys)},
+                    AttentionParams{1 / std::sqrt(static_cast<float>(d))}};
+    };
+    return {make("d1 H1 T1", 1, 1, 1, 1, 1),
+            make("d3 H2/1 T5", 3, 2, 1, 5, 5),
+            make("d16 H6/2 T33", 16, 6, 2, 33, 33),
+            make("d64 H3/3 T65", 64, 3, 3, 65, 65),
+            make("d33 H3/1 T3 of 65", 33, 3, 1, 3, 65),
+            make("d64 H9/3 T1 of 130", 64, 9, 3, 1, 130)};
+}
+
+double flops(const Node & n) {
+    return attention_flops(n, 2);
+}
+
+}  // namespace
+
+const OpDef op::attention = {
+    .name = "attention",
+    .formula = "o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j], j in the span of t",
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b111,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

@@ -1,0 +1,41 @@
+// Writing conformance cases in a line each, and filling their inputs with the same values on every machine.
+#pragma once
+#include <vector>
+
+#include "ggml/ops/op.hpp"
+
+namespace ql {
+
+inline CaseInput param_in(Shape s, Fill fill = Fill::normal) {
+    return {s, fill};
+}
+inline CaseInput frozen_in(Shape s, ql_dtype dtype = QL_F32, Fill fill = Fill::normal) {
+    return {s, fill, dtype, 0, TensorKind::weight};
+}
+inline CaseInput data_in(Shape s, Fill fill = Fill::normal) {
+    return {s, fill, QL_F32, 0, TensorKind::input};
+}
+inline CaseInput ints_in(Shape s, Fill fill, int64_t limit = 0) {
+    return {s, fill, QL_I32, limit, TensorKind::input};
+}
+inline CaseInput state_in(Shape s, Fill fill = Fill::normal) {
+    return {s, fill, QL_F32, 0, TensorKind::state};
+}
+
+/// Sizes of a product with a weight [k, m] and t tokens: each type that can be written, odd sizes, tails of panels.
+struct ProductCase {
+    const char * name;
+    ql_dtype dtype;
+    int64_t k, m, t;
+    /// The weight: a parameter where that is possible.
+    CaseInput weight() const { return dtype == QL_F32 ? param_in({k, m}) : frozen_in({k, m}, dtype); }
+};
+std::vector<ProductCase> product_cases();
+
+/// The values of an f32 (or, before encoding, of any floating-point) input.
+std::vector<float> case_floats(const CaseInput & in, uint64_t seed);
+std::vector<int32_t> case_ints(const CaseInput & in, uint64_t seed);
+/// The input's bytes in its own type, ql_dtype_bytes(in.dtype, elements) of them, to dst.
+Status case_fill(const CaseInput & in, uint64_t seed, void * dst);
+
+}  // namespace ql

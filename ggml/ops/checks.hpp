@@ -1,0 +1,20 @@
+// Checks that shape rules share beside those of op.hpp. `i` is the number of the source.
+#pragma once
+#include "ggml/ops/op.hpp"
+
+namespace ql {
+
+/// The matrix of a product or a table: two dimensions, any floating-point or quantised type.
+Status expect_weight(const Node & n, int i);
+/// f32 with at most two dimensions: [n, T].
+Status expect_matrix(const Node & n, int i);
+Status expect_shape(const Node & n, int i, const Shape & shape);
+/// An f32 tensor that operators may change in place: a state, or a view of one.
+Status expect_state(const Node & n, int i);
+Status expect_param(const Node & n, int i);
+
+inline bool is_matrix(const Shape & s) {
+    return s[2] == 1 && s[3] == 1;
+}
+
+}  // namespace ql

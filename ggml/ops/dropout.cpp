@@ -1,0 +1,72 @@
+// x with elements zeroed with probability p and the others scaled by 1 / (1 - p). dropout.hpp says which: a
+// recomputation and the backward pass, which is the same operator on dy, make the same choice again, so that no mask is
+// ever stored.
+#include "ggml/ops/dropout.hpp"
+
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_matrix(n, 0));
+    QL_TRY(expect_i32(n, 1));
+    QL_TRY(expect_shape(n, 1, Shape(4)));
+    const float p = n.params.as<DropoutParams>().p;
+    if (!(p >= 0 && p < 1))
+        return error(QL_INVALID_ARGUMENT, "dropout: p is %g, it must be at least 0 and below 1",
+                     static_cast<double>(p));
+    outs.push_back({.shape = n.src[0]->shape, .may_reuse = 0});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::dropout, {b.gradient(n.out[0]), n.src[1]}, n.params));
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const auto params = a.template params<DropoutParams>();
+    const DropoutMask mask(params, a.ids(1));
+    const int64_t n = a.in(0).ne(0), n_tokens = a.in(0).ne(1);
+    const Real scale = static_cast<Real>(1 / (1 - static_cast<double>(params.p)));
+    PhiloxCounter words{};
+    for (int64_t t = 0; t < n_tokens; ++t)
+        for (int64_t i = 0; i < n; ++i) {
+            const uint64_t e = mask.element(t, n, i);
+            if (e % 4 == 0 || (t == 0 && i == 0)) words = mask.words(e / 4);
+            a.y(0)[t * n + i] = mask.keeps(words[e % 4]) ? a.x(0)[t * n + i] * scale : Real(0);
+        }
+}
+
+std::vector<Case> cases() {
+    const auto make = [](const char * name, Shape s, float p) {
+        return Case{name, {param_in(s), ints_in(4, Fill::key)}, DropoutParams{p, 3}};
+    };
+    return {make("1", 1, 0.5f), make("33x3 p 0.1", {33, 3}, 0.1f), make("65x33 p 0.5", {65, 33}, 0.5f),
+            make("64x5 p 0", {64, 5}, 0)};
+}
+
+double flops(const Node & n) {
+    return static_cast<double>(n.src[0]->shape.elements());
+}
+
+}  // namespace
+
+const OpDef op::dropout = {
+    .name = "dropout",
+    .formula = "y = x keep / (1 - p), keep in {0, 1} from Philox",
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b1,
+    .cheap = true,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

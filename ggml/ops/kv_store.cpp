@@ -1,0 +1,56 @@
+// cache[:, index[t]] = rows[:, t], in place: the keys or values of new tokens enter a cache. An index outside the cache
+// is skipped; callers check theirs.
+#include <algorithm>
+
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_state(n, 0));
+    QL_TRY(expect_matrix(n, 0));
+    QL_TRY(expect_matrix(n, 1));
+    QL_TRY(expect_i32(n, 2));
+    if (n.src[0]->ne(0) != n.src[1]->ne(0)) return shape_error(n, "cache and rows differ in width");
+    QL_TRY(expect_shape(n, 2, Shape(n.src[1]->ne(1))));
+    outs.push_back({.shape = n.src[0]->shape, .alias = 0});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t width = a.in(0).ne(0), n_cache = a.in(0).ne(1), n_rows = a.in(1).ne(1);
+    for (int64_t t = 0; t < n_rows; ++t) {
+        const int64_t at = a.ids(2)[t];
+        if (at >= 0 && at < n_cache) std::copy_n(a.x(1) + t * width, width, a.y(0) + at * width);
+    }
+}
+
+std::vector<Case> cases() {
+    const auto make = [](const char * name, int64_t width, int64_t n_cache, int64_t n_rows) {
+        return Case{
+            name, {state_in({width, n_cache}), data_in({width, n_rows}), ints_in(n_rows, Fill::distinct, n_cache)}, {}};
+    };
+    return {make("1x1, 1", 1, 1, 1), make("33x65, 3", 33, 65, 3), make("65x40, 33", 65, 40, 33)};
+}
+
+double flops(const Node &) {
+    return 0;
+}
+
+}  // namespace
+
+const OpDef op::kv_store = {
+    .name = "kv_store",
+    .formula = "cache[:, index[t]] = rows[:, t], in place",
+    .infer = infer,
+    .no_grad = "caches are for generation; it changes a state in place",
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

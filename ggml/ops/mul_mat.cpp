@@ -1,0 +1,63 @@
+// y = W x: y[i, t] = sum_k W[k, i] x[k, t]. W may be quantised; its rows of k are the rows of the file.
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_weight(n, 0));
+    QL_TRY(expect_matrix(n, 1));
+    if (n.src[0]->ne(0) != n.src[1]->ne(0)) return shape_error(n, "inner sizes differ");
+    outs.push_back({.shape = Shape(n.src[0]->ne(1), n.src[1]->ne(1))});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    Tensor * w = n.src[0];
+    Tensor * x = n.src[1];
+    Tensor * dy = b.gradient(n.out[0]);
+    if (b.wants(x)) b.add(x, b.graph().emit(op::mul_mat_t, {b.value(w), dy}));
+    if (b.wants(w)) b.add(w, b.graph().emit(op::outer, {b.value(x), dy}));
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t k = a.in(0).ne(0), m = a.in(0).ne(1), n_tokens = a.in(1).ne(1);
+    const std::vector<Real> w = a.decoded(0);
+    for (int64_t t = 0; t < n_tokens; ++t)
+        for (int64_t i = 0; i < m; ++i) {
+            double sum = 0;
+            for (int64_t j = 0; j < k; ++j)
+                sum += static_cast<double>(w[static_cast<size_t>(i * k + j)]) * a.x(1)[t * k + j];
+            a.y(0)[t * m + i] = static_cast<Real>(sum);
+        }
+}
+
+std::vector<Case> cases() {
+    std::vector<Case> list;
+    for (const ProductCase & p : product_cases()) list.push_back({p.name, {p.weight(), param_in({p.k, p.t})}, {}});
+    return list;
+}
+
+double flops(const Node & n) {
+    return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(1));
+}
+
+}  // namespace
+
+const OpDef op::mul_mat = {
+    .name = "mul_mat",
+    .formula = "y[i, t] = sum_k W[k, i] x[k, t]",
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b11,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

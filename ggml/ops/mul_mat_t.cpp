@@ -1,0 +1,63 @@
+// z = W^T y: z[k, t] = sum_i W[k, i] y[i, t], from the same bytes of W as y = W x: the way back through a frozen
+// linear.
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_weight(n, 0));
+    QL_TRY(expect_matrix(n, 1));
+    if (n.src[0]->ne(1) != n.src[1]->ne(0))
+        return shape_error(n, "the rows of the first and the row length of the second differ");
+    outs.push_back({.shape = Shape(n.src[0]->ne(0), n.src[1]->ne(1))});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    if (b.wants(n.src[1])) b.add(n.src[1], b.graph().emit(op::mul_mat, {b.value(n.src[0]), b.gradient(n.out[0])}));
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t k = a.in(0).ne(0), m = a.in(0).ne(1), n_tokens = a.in(1).ne(1);
+    const std::vector<Real> w = a.decoded(0);
+    std::vector<double> z(static_cast<size_t>(k));
+    for (int64_t t = 0; t < n_tokens; ++t) {
+        z.assign(z.size(), 0);
+        for (int64_t i = 0; i < m; ++i)
+            for (int64_t j = 0; j < k; ++j)
+                z[static_cast<size_t>(j)] += static_cast<double>(w[static_cast<size_t>(i * k + j)]) * a.x(1)[t * m + i];
+        for (int64_t j = 0; j < k; ++j) a.y(0)[t * k + j] = static_cast<Real>(z[static_cast<size_t>(j)]);
+    }
+}
+
+std::vector<Case> cases() {
+    std::vector<Case> list;
+    for (const ProductCase & p : product_cases())
+        list.push_back({p.name, {frozen_in({p.k, p.m}, p.dtype), param_in({p.m, p.t})}, {}});
+    return list;
+}
+
+double flops(const Node & n) {
+    return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(1));
+}
+
+}  // namespace
+
+const OpDef op::mul_mat_t = {
+    .name = "mul_mat_t",
+    .formula = "z[k, t] = sum_i W[k, i] y[i, t]",
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b10,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

@@ -1,0 +1,100 @@
+// What operators share: their numbers, decoding for references, and the checks of shape rules with their messages.
+#include "ggml/ops/op.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "ggml/dtypes/dtype.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+
+size_t op_index(const OpDef * def) {
+    return static_cast<size_t>(std::find(std::begin(kOps), std::end(kOps), def) - std::begin(kOps));
+}
+
+template <>
+std::vector<float> RefArgs<float>::decoded(int i) const {
+    const Tensor & t = in(i);
+    const int64_t n = t.shape.elements();
+    std::vector<float> v(static_cast<size_t>(n));
+    if (const DTypeDef * type = find_dtype(t.dtype)) type->decode(src[i], n, 0, n, v.data());
+    return v;
+}
+
+template <>
+std::vector<double> RefArgs<double>::decoded(int i) const {
+    const Tensor & t = in(i);
+    const int64_t n = t.shape.elements();
+    if (t.dtype == QL_F32) return {x(i), x(i) + n};
+    std::vector<double> v(static_cast<size_t>(n));
+    if (const DTypeDef * type = find_dtype(t.dtype)) type->decode_f64(src[i], n, 0, n, v.data());
+    return v;
+}
+
+namespace {
+
+const Tensor & source(const Node & n, int i) {
+    return *n.src[static_cast<size_t>(i)];
+}
+std::string op_name(const Node & n) {
+    return std::string(n.def->name);
+}
+
+Status wrong(Code code, const Node & n, int i, const std::string & rule) {
+    return error(code, "%s: input %d must be %s, got %s", op_name(n).c_str(), i, rule.c_str(),
+                 describe(source(n, i)).c_str());
+}
+
+}  // namespace
+
+Status shape_error(const Node & n, const char * rule) {
+    std::string text = op_name(n) + ": " + rule + ":";
+    for (size_t i = 0; i < n.src.size(); ++i) text += (i ? ", " : " ") + (n.src[i] ? describe(*n.src[i]) : "none");
+    return Status(QL_BAD_SHAPE, std::move(text));
+}
+
+Status expect_f32(const Node & n, int i) {
+    return source(n, i).dtype == QL_F32 ? Status() : wrong(QL_BAD_DTYPE, n, i, "f32");
+}
+
+Status expect_i32(const Node & n, int i) {
+    return source(n, i).dtype == QL_I32 ? Status() : wrong(QL_BAD_DTYPE, n, i, "i32");
+}
+
+Status expect_same_shape(const Node & n, int i, int j) {
+    if (source(n, i).shape == source(n, j).shape) return {};
+    return shape_error(n, ("inputs " + std::to_string(i) + " and " + std::to_string(j) + " differ in shape").c_str());
+}
+
+Status expect_shape(const Node & n, int i, const Shape & shape) {
+    return source(n, i).shape == shape ? Status() : wrong(QL_BAD_SHAPE, n, i, "of shape " + shape.str());
+}
+
+Status expect_weight(const Node & n, int i) {
+    const Tensor & t = source(n, i);
+    if (t.dtype == QL_I32 || t.dtype == QL_I8)
+        return wrong(QL_BAD_DTYPE, n, i, "of a floating-point or quantised type");
+    return is_matrix(t.shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "a matrix");
+}
+
+Status expect_matrix(const Node & n, int i) {
+    QL_TRY(expect_f32(n, i));
+    return is_matrix(source(n, i).shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "of two dimensions at most");
+}
+
+Status expect_state(const Node & n, int i) {
+    QL_TRY(expect_f32(n, i));
+    return source(n, i).root()->kind == TensorKind::state
+               ? Status()
+               : wrong(QL_INVALID_ARGUMENT, n, i, "a state (it is changed in place)");
+}
+
+Status expect_param(const Node & n, int i) {
+    QL_TRY(expect_f32(n, i));
+    return source(n, i).root()->kind == TensorKind::param
+               ? Status()
+               : wrong(QL_INVALID_ARGUMENT, n, i, "a parameter (it is changed in place)");
+}
+
+}  // namespace ql

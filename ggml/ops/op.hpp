@@ -1,0 +1,119 @@
+// What an operator is: one `const OpDef` in one file, with its formula, shape rule, backward rule, reference and cases.
+// ops.def lists the names; this header expands them. There is no switch over operators anywhere.
+#pragma once
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "ggml/graph/node.hpp"
+#include "ql/status.hpp"
+
+namespace ql {
+
+class GradBuilder;
+
+enum class Op : uint16_t {
+#define QL_OP(name) name,
+#include "ggml/ops/ops.def"
+    count
+};
+
+/// One result of a node, as the shape rule sees it.
+struct OutSpec {
+    ql_dtype dtype = QL_F32;
+    Shape shape;
+    int alias = -1;      // the source whose storage this result IS (reshape; operators that change a state in place)
+    int may_reuse = -1;  // the source whose storage the planner may give to this result if nothing reads it later;
+                         // kernels of such an operator must work in place
+};
+
+/// Arguments of a reference kernel. Real is float, or double for gradient checks (then every f32 tensor holds doubles).
+template <typename Real>
+struct RefArgs {
+    const Node & node;
+    const void * const * src;
+    void * const * out;
+
+    const Tensor & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
+    bool has(int i) const { return static_cast<size_t>(i) < node.src.size() && node.src[static_cast<size_t>(i)] != nullptr; }
+    /// An f32 source (as Real) or an f32 result.
+    const Real * x(int i) const { return static_cast<const Real *>(src[i]); }
+    Real * y(int i) const { return static_cast<Real *>(out[i]); }
+    const int32_t * ids(int i) const { return static_cast<const int32_t *>(src[i]); }
+    /// A source of any type, decoded (f32: as it is).
+    std::vector<Real> decoded(int i) const;
+    template <typename P>
+    P params() const { return node.params.as<P>(); }
+};
+
+/// How a conformance case fills an input.
+enum class Fill : uint8_t {
+    normal,     // N(0, 1)
+    small,      // N(0, 0.02)
+    positive,   // uniform in [0.5, 1.5]
+    zero,
+    ids,        // i32: uniform in [0, limit)
+    distinct,   // i32: a permutation's first elements, in [0, limit)
+    positions,  // i32: 0, 1, 2 ... restarting now and then
+    spans,      // i32 [2, T]: causal ranges of packed segments over S = limit keys; some queries have none
+    targets,    // i32: uniform in [0, limit), about one in four negative
+    hyper,      // QL_HYPER_* of a tenth AdamW step
+    key,        // {seed, seed, step, offset} of dropout
+};
+
+struct CaseInput {
+    Shape shape;
+    Fill fill = Fill::normal;
+    ql_dtype dtype = QL_F32;
+    int64_t limit = 0;
+    TensorKind kind = TensorKind::param;  // weight: frozen; state: changed in place; input
+};
+
+/// A shape to test, gradient-check and benchmark an operator at. Data: no code of an operator's own is needed to run it.
+struct Case {
+    const char * name;
+    std::vector<CaseInput> in;
+    Params params;
+};
+
+struct OpDef {
+    std::string_view name;
+    std::string_view formula;
+    /// Checks the sources and gives the results; messages start with the operator's name.
+    Status (*infer)(const Node &, std::vector<OutSpec> &) = nullptr;
+    /// Emits the gradient nodes; null only with a reason.
+    Status (*backward)(GradBuilder &, const Node &) = nullptr;
+    const char * no_grad = nullptr;
+    /// Bit i: a gradient can reach source i.
+    uint32_t differentiable = 0;
+    /// Cheap enough to compute again in the backward pass rather than to keep.
+    bool cheap = false;
+    void (*reference)(const RefArgs<float> &) = nullptr;
+    void (*reference64)(const RefArgs<double> &) = nullptr;
+    std::vector<Case> (*cases)() = nullptr;
+    /// Floating-point operations of a run; null: one for each element of the results.
+    double (*flops)(const Node &) = nullptr;
+};
+
+namespace op {
+#define QL_OP(name) extern const OpDef name;
+#include "ggml/ops/ops.def"
+}  // namespace op
+
+/// All operators, in the order of `Op`.
+inline const OpDef * const kOps[] = {
+#define QL_OP(name) &op::name,
+#include "ggml/ops/ops.def"
+};
+inline constexpr size_t kOpCount = static_cast<size_t>(Op::count);
+
+/// The operator's number, for tables indexed by it.
+size_t op_index(const OpDef * def);
+
+// Checks that shape rules share. `what` is the operator's name; i the source.
+Status expect_f32(const Node & n, int i);
+Status expect_i32(const Node & n, int i);
+Status expect_same_shape(const Node & n, int i, int j);
+Status shape_error(const Node & n, const char * rule);  // "mul_mat: inner sizes differ: [4096, 32], [2048, 7]"
+
+}  // namespace ql

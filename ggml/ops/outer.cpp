@@ -1,0 +1,51 @@
+// G = x y^T summed over tokens: G[k, i] = sum_t x[k, t] y[i, t], the gradient of a product's matrix.
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_matrix(n, 0));
+    QL_TRY(expect_matrix(n, 1));
+    if (n.src[0]->ne(1) != n.src[1]->ne(1)) return shape_error(n, "numbers of tokens differ");
+    outs.push_back({.shape = Shape(n.src[0]->ne(0), n.src[1]->ne(0))});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t k = a.in(0).ne(0), m = a.in(1).ne(0), n_tokens = a.in(0).ne(1);
+    for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < k; ++j) {
+            double sum = 0;
+            for (int64_t t = 0; t < n_tokens; ++t) sum += static_cast<double>(a.x(0)[t * k + j]) * a.x(1)[t * m + i];
+            a.y(0)[i * k + j] = static_cast<Real>(sum);
+        }
+}
+
+std::vector<Case> cases() {
+    const auto make = [](const char * name, int64_t k, int64_t m, int64_t t) {
+        return Case{name, {data_in({k, t}), data_in({m, t})}, {}};
+    };
+    return {make("1x1x1", 1, 1, 1), make("33x3x5", 33, 3, 5), make("65x33x1", 65, 33, 1), make("192x8x65", 192, 8, 65)};
+}
+
+double flops(const Node & n) {
+    return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(0));
+}
+
+}  // namespace
+
+const OpDef op::outer = {
+    .name = "outer",
+    .formula = "G[k, i] = sum_t x[k, t] y[i, t]",
+    .infer = infer,
+    .no_grad = "second derivatives are out of scope",
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

@@ -1,0 +1,50 @@
+// The operators' scalar parameters, shared by builders, gradient rules, references and kernels. All fields are 4 or 8
+// bytes wide and leave no padding: two nodes are equal if their bytes are.
+#pragma once
+#include <cstdint>
+
+#include "ggml/graph/shape.hpp"
+
+namespace ql {
+
+struct ReshapeParams {
+    Shape shape;
+};
+
+/// rms_norm and rms_norm_back.
+struct RmsNormParams {
+    float eps = 0;
+};
+
+/// lora and lora_back: s of y + s B A x.
+struct LoraParams {
+    float scale = 1;
+};
+
+struct DropoutParams {
+    float p = 0;
+    int32_t stream = 0;
+};
+
+struct RopeTableParams {
+    int32_t n_rot = 0;
+    float base = 10000;
+    float scale = 1;
+    float magnitude = 1;
+};
+
+struct RopeParams {
+    int32_t mode = 0;     // ql_rope_mode
+    int32_t inverse = 0;  // 1: by the negative angles, which is the gradient
+};
+
+/// attention and attention_back: the factor of q . k.
+struct AttentionParams {
+    float scale = 1;
+};
+
+struct AdamwParams {
+    float lr_scale = 1;
+};
+
+}  // namespace ql

@@ -1,0 +1,62 @@
+// The same values under another shape. Nothing moves: the result is the source's storage.
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+#include "ggml/ops/params.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    const Tensor & x = *n.src[0];
+    const Shape shape = n.params.as<ReshapeParams>().shape;
+    int64_t total = 1;
+    for (int i = 0; i < QL_MAX_DIMS; ++i)
+        if (shape[i] < 1 || __builtin_mul_overflow(total, shape[i], &total)) total = -1;
+    if (total != x.shape.elements())
+        return error(QL_BAD_SHAPE, "reshape: %s has %lld elements, which do not fill %s", describe(x).c_str(),
+                     static_cast<long long>(x.shape.elements()), shape.str().c_str());
+    if (shape[0] % ql_dtype_block_length(x.dtype))
+        return error(QL_BAD_SHAPE, "reshape: rows of %s cut the blocks of %s", shape.str().c_str(),
+                     describe(x).c_str());
+    outs.push_back({.dtype = x.dtype, .shape = shape, .alias = 0});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    if (b.wants(n.src[0]))
+        b.add(n.src[0], b.graph().emit(op::reshape, {b.gradient(n.out[0])}, ReshapeParams{n.src[0]->shape}));
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> &) {}
+
+std::vector<Case> cases() {
+    return {
+        {"1", {param_in(1)}, ReshapeParams{Shape(1)}},
+        {"33x3", {param_in({33, 3})}, ReshapeParams{Shape(3, 11, 3)}},
+        {"64x33 to heads", {param_in({64, 33})}, ReshapeParams{Shape(16, 4, 33)}},
+    };
+}
+
+double flops(const Node &) {
+    return 0;
+}
+
+}  // namespace
+
+const OpDef op::reshape = {
+    .name = "reshape",
+    .formula = "y = x, under another shape",
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b1,
+    .cheap = true,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

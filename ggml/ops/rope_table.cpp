@@ -1,0 +1,75 @@
+// cos and sin of the rotary angles, once for all layers: table[2i, t] = m cos(a), table[2i + 1, t] = m sin(a),
+// a = pos[t] scale base^(-2i / n_rot) / factors[i].                                            (Su et al. 2021)
+// Angles are made in f64: at position 100,000 an f32 product is wrong by a hundredth of a radian.
+#include <cmath>
+
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+#include "ggml/ops/params.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    const auto p = n.params.as<RopeTableParams>();
+    QL_TRY(expect_i32(n, 0));
+    const int64_t n_tokens = n.src[0]->ne(0);
+    if (n.src[0]->shape != Shape(n_tokens)) return shape_error(n, "positions must have one dimension");
+    if (p.n_rot < 2 || p.n_rot % 2)
+        return error(QL_INVALID_ARGUMENT, "rope_table: n_rot is %d, it must be even and positive", p.n_rot);
+    if (!(p.base > 0) || !std::isfinite(p.base) || !std::isfinite(p.scale) || !std::isfinite(p.magnitude))
+        return error(QL_INVALID_ARGUMENT, "rope_table: base %g, scale %g, magnitude %g", static_cast<double>(p.base),
+                     static_cast<double>(p.scale), static_cast<double>(p.magnitude));
+    if (n.src.size() > 1 && n.src[1]) {
+        QL_TRY(expect_f32(n, 1));
+        QL_TRY(expect_shape(n, 1, Shape(p.n_rot / 2)));
+    }
+    outs.push_back({.shape = Shape(p.n_rot, n_tokens)});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & args) {
+    const auto p = args.template params<RopeTableParams>();
+    const int64_t n_tokens = args.in(0).ne(0), n_pairs = p.n_rot / 2;
+    const double m = p.magnitude;
+    for (int64_t i = 0; i < n_pairs; ++i) {
+        const double factor = args.has(1) ? static_cast<double>(args.x(1)[i]) : 1.0;
+        const double frequency =
+            p.scale * std::pow(static_cast<double>(p.base), -2.0 * static_cast<double>(i) / p.n_rot) / factor;
+        for (int64_t t = 0; t < n_tokens; ++t) {
+            const double angle = args.ids(0)[t] * frequency;
+            args.y(0)[t * p.n_rot + 2 * i] = static_cast<Real>(m * std::cos(angle));
+            args.y(0)[t * p.n_rot + 2 * i + 1] = static_cast<Real>(m * std::sin(angle));
+        }
+    }
+}
+
+std::vector<Case> cases() {
+    return {
+        {"2x1", {ints_in(1, Fill::positions)}, RopeTableParams{2, 10000, 1, 1}},
+        {"6x33", {ints_in(33, Fill::positions)}, RopeTableParams{6, 10000, 0.25f, 1}},
+        {"64x65 factors",
+         {ints_in(65, Fill::positions), frozen_in(32, QL_F32, Fill::positive)},
+         RopeTableParams{64, 500000, 1, 1.25f}},
+    };
+}
+
+double flops(const Node & n) {
+    return 4.0 * static_cast<double>(n.out[0]->shape.elements());
+}
+
+}  // namespace
+
+const OpDef op::rope_table = {
+    .name = "rope_table",
+    .formula = "table[2i, t], table[2i + 1, t] = m cos(a), m sin(a); a = pos[t] scale base^(-2i / n_rot) / factors[i]",
+    .infer = infer,
+    .no_grad = "positions are whole numbers",
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

@@ -1,0 +1,62 @@
+// y = silu(gate) * up, silu(x) = x / (1 + exp(-x)).                                               (Shazeer 2020)
+#include <cmath>
+
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_f32(n, 0));
+    QL_TRY(expect_f32(n, 1));
+    QL_TRY(expect_same_shape(n, 0, 1));
+    outs.push_back({.shape = n.src[0]->shape, .may_reuse = 0});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    if (!b.wants(n.src[0]) && !b.wants(n.src[1])) return {};
+    Tensor * d_gate = b.graph().emit(op::swiglu_back, {b.value(n.src[0]), b.value(n.src[1]), b.gradient(n.out[0])});
+    if (!d_gate) return b.graph().status();
+    Tensor * d_up = d_gate->producer->out[1];
+    b.add(n.src[0], d_gate);
+    b.add(n.src[1], d_up);
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t n = a.in(0).shape.elements();
+    for (int64_t i = 0; i < n; ++i) {
+        const double gate = a.x(0)[i];
+        a.y(0)[i] = static_cast<Real>(gate / (1 + std::exp(-gate)) * a.x(1)[i]);
+    }
+}
+
+std::vector<Case> cases() {
+    const auto make = [](const char * name, Shape s) { return Case{name, {param_in(s), param_in(s)}, {}}; };
+    return {make("1", 1), make("33x3", {33, 3}), make("65x33", {65, 33})};
+}
+
+double flops(const Node & n) {
+    return 5.0 * static_cast<double>(n.src[0]->shape.elements());
+}
+
+}  // namespace
+
+const OpDef op::swiglu = {
+    .name = "swiglu",
+    .formula = "y = silu(gate) * up, silu(x) = x / (1 + exp(-x))",
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b11,
+    .cheap = true,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

@@ -1,0 +1,54 @@
+// The gradients of y = silu(gate) * up, with a = 1 / (1 + exp(-gate)):
+//     dgate = dy up a (1 + gate (1 - a));   dup = dy gate a.
+// Sources gate, up, dy; results dgate and dup, which may lie in gate's and up's storage.
+#include <cmath>
+
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    for (int i = 0; i < 3; ++i) QL_TRY(expect_f32(n, i));
+    QL_TRY(expect_same_shape(n, 0, 1));
+    QL_TRY(expect_same_shape(n, 0, 2));
+    outs.push_back({.shape = n.src[0]->shape, .may_reuse = 0});
+    outs.push_back({.shape = n.src[0]->shape, .may_reuse = 1});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & args) {
+    const int64_t n = args.in(0).shape.elements();
+    for (int64_t i = 0; i < n; ++i) {
+        const double gate = args.x(0)[i], up = args.x(1)[i], dy = args.x(2)[i];
+        const double a = 1 / (1 + std::exp(-gate));
+        args.y(0)[i] = static_cast<Real>(dy * up * a * (1 + gate * (1 - a)));
+        args.y(1)[i] = static_cast<Real>(dy * gate * a);
+    }
+}
+
+std::vector<Case> cases() {
+    const auto make = [](const char * name, Shape s) { return Case{name, {data_in(s), data_in(s), data_in(s)}, {}}; };
+    return {make("1", 1), make("33x3", {33, 3}), make("65x33", {65, 33})};
+}
+
+double flops(const Node & n) {
+    return 10.0 * static_cast<double>(n.src[0]->shape.elements());
+}
+
+}  // namespace
+
+const OpDef op::swiglu_back = {
+    .name = "swiglu_back",
+    .formula = "dgate = dy up a (1 + gate (1 - a)); dup = dy gate a; a = 1 / (1 + exp(-gate))",
+    .infer = infer,
+    .no_grad = "second derivatives are out of scope",
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .flops = flops,
+};
+
+}  // namespace ql

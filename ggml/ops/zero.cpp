@@ -1,0 +1,37 @@
+// x = 0, in place: a gradient sum starts again after the optimizer's step.
+#include <algorithm>
+
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_state(n, 0));
+    outs.push_back({.shape = n.src[0]->shape, .alias = 0});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    std::fill_n(a.y(0), a.in(0).shape.elements(), Real(0));
+}
+
+std::vector<Case> cases() {
+    return {{"1", {state_in(1)}, {}}, {"33x3", {state_in({33, 3})}, {}}, {"65x33", {state_in({65, 33})}, {}}};
+}
+
+}  // namespace
+
+const OpDef op::zero = {
+    .name = "zero",
+    .formula = "x = 0, in place",
+    .infer = infer,
+    .no_grad = "it changes a state in place, after the backward pass",
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+};
+
+}  // namespace ql

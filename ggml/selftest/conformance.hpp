@@ -1,0 +1,164 @@
+// Runs an operator's case on a device of any backend and compares with the reference in f64.
+//
+// The device sees what a plan would give it: results hold NaN before the run, scratch holds NaN, every buffer ends in a
+// guard zone, and results that may take over a source's storage are run both with and without doing so.
+#pragma once
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ggml/backend/backend.hpp"
+#include "ggml/selftest/reference_run.hpp"
+
+namespace ql::selftest {
+
+/// An open device of any backend, borrowed.
+struct DeviceUnderTest {
+    const Backend & backend;
+    DeviceImpl * impl = nullptr;
+};
+
+/// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
+inline double conformance_limit(const OpDef & def, bool bf16) {
+    const bool product = &def == &op::mul_mat || &def == &op::mul_mat_t || &def == &op::head_loss || &def == &op::head_loss_back;
+    return bf16 && product ? 2e-5 : 1e-11;
+}
+
+/// sum (got - want)^2 / sum want^2; infinite where one is NaN or Inf and the other is not the same.
+inline double nmse(const std::vector<float> & got, const std::vector<double> & want) {
+    double error = 0, size = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+        const auto g = static_cast<double>(got[i]);
+        if (std::isnan(want[i]) && std::isnan(g)) continue;
+        if (std::isinf(want[i]) && g == want[i]) continue;
+        if (!std::isfinite(want[i]) || !std::isfinite(g)) return INFINITY;
+        error += (g - want[i]) * (g - want[i]);
+        size += want[i] * want[i];
+    }
+    return error == 0 ? 0 : error / size;
+}
+
+/// A case, its inputs and what the reference makes of them.
+class Conformance {
+  public:
+    Conformance(const OpDef & def, const Case & c, uint64_t seed) : seed_(seed), graph_(def, c, seed), reference_(graph_.graph) {
+        reference_.fill(graph_, seed);
+        reference_.run();
+        if (Status s = def.infer(node(), specs_); !s.ok()) throw std::runtime_error(s.message());
+    }
+
+    const Node & node() const { return *graph_.out->producer; }
+    /// True if some result may take over a source's storage.
+    bool can_reuse() const {
+        for (size_t i = 0; i < specs_.size(); ++i)
+            if (reuses(i)) return true;
+        return false;
+    }
+    std::vector<double> wanted(size_t result) { return reference_.values(node().out[result]); }
+
+    /// The results of a run, in order. Throws where the device reports an error, or wrote where it should not.
+    std::vector<std::vector<float>> run(const DeviceUnderTest & device, bool reuse) const;
+
+  private:
+    /// Memory on the device with a guard zone behind it.
+    struct Buffer {
+        const DeviceUnderTest & device;
+        size_t bytes;
+        std::vector<std::byte> before;  // what it held before the run
+        void * data = nullptr;
+
+        Buffer(const DeviceUnderTest & d, std::vector<std::byte> content) : device(d), bytes(content.size()), before(std::move(content)) {
+            before.resize(bytes + kGuard, std::byte{0xa5});
+            check(device.backend.alloc(*device.impl, before.size(), &data));
+            check(device.backend.upload(*device.impl, data, before.data(), before.size()));
+        }
+        ~Buffer() { device.backend.release(*device.impl, data, before.size()); }
+        Buffer(const Buffer &) = delete;
+        Buffer & operator=(const Buffer &) = delete;
+        std::vector<std::byte> now() const {
+            std::vector<std::byte> v(before.size());
+            check(device.backend.download(*device.impl, v.data(), data, v.size()));
+            return v;
+        }
+        bool guard_intact() const {
+            const auto v = now();
+            return std::equal(v.begin() + static_cast<std::ptrdiff_t>(bytes), v.end(), before.begin() + static_cast<std::ptrdiff_t>(bytes));
+        }
+    };
+    static constexpr size_t kGuard = 256;
+
+    static void check(const Status & s) {
+        if (!s.ok()) throw std::runtime_error(s.message());
+    }
+    bool reuses(size_t result) const {
+        const int from = specs_[result].may_reuse;
+        if (from < 0 || node().out[result]->alias) return false;
+        const Tensor * source = node().src[static_cast<size_t>(from)];
+        return std::count(node().src.begin(), node().src.end(), source) == 1;
+    }
+    std::vector<std::byte> leaf_bytes(size_t i) const {
+        const Tensor * t = graph_.leaves[i];
+        std::vector<std::byte> v(t->bytes());
+        AlignedBytes aligned(v.size());
+        if (Status s = case_fill(graph_.inputs[i], seed_ + i, aligned.data()); !s.ok()) throw std::runtime_error(s.message());
+        std::memcpy(v.data(), aligned.data(), v.size());
+        return v;
+    }
+
+    uint64_t seed_;
+    CaseGraph graph_;
+    ReferenceRun<double> reference_;
+    std::vector<OutSpec> specs_;
+};
+
+inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & device, bool reuse) const {
+    const std::vector<std::byte> no_bytes;
+    std::map<const Tensor *, std::unique_ptr<Buffer>> buffers;
+    std::map<const Tensor *, const Tensor *> holder;  // whose buffer a result has
+    std::map<const Tensor *, bool> changes;
+    for (size_t i = 0; i < graph_.leaves.size(); ++i)
+        buffers[graph_.leaves[i]] = std::make_unique<Buffer>(device, leaf_bytes(i));
+    for (size_t i = 0; i < node().out.size(); ++i) {
+        const Tensor * t = node().out[i];
+        holder[t] = t->alias ? t->root() : reuse && reuses(i) ? node().src[static_cast<size_t>(specs_[i].may_reuse)] : t;
+        changes[holder[t]] = true;
+        if (holder[t] == t) buffers[t] = std::make_unique<Buffer>(device, std::vector<std::byte>(t->bytes(), std::byte{0xff}));
+    }
+
+    const Kernel & kernel = *device.backend.kernels[op_index(node().def)];
+    if (!kernel.launch) throw std::runtime_error(kernel.missing ? kernel.missing : "no kernel");
+    if (kernel.accepts) check(kernel.accepts(node(), *device.impl));
+    const size_t scratch_bytes = kernel.scratch ? kernel.scratch(node(), *device.impl) : 0;
+    Buffer scratch(device, std::vector<std::byte>(scratch_bytes, std::byte{0xff}));
+
+    std::vector<Step> steps(1);
+    steps[0].node = &node();
+    steps[0].kernel = &kernel;
+    for (const Tensor * t : node().src) steps[0].src.push_back(t ? buffers.at(t)->data : nullptr);
+    for (const Tensor * t : node().out) steps[0].out.push_back(buffers.at(holder[t])->data);
+    steps[0].scratch = static_cast<std::byte *>(scratch.data);
+    Executable * executable = nullptr;
+    check(device.backend.compile(*device.impl, steps, &executable));
+    Status status = device.backend.run(*device.impl, *executable, false);
+    if (status.ok()) status = device.backend.wait(*device.impl);
+    device.backend.discard(*device.impl, executable);
+    check(status);
+
+    if (!scratch.guard_intact()) throw std::runtime_error("wrote past the end of its scratch");
+    for (const auto & [t, buffer] : buffers) {
+        if (!buffer->guard_intact()) throw std::runtime_error("wrote past the end of " + describe(*t));
+        if (!changes[t] && buffer->now() != buffer->before) throw std::runtime_error("changed its input " + describe(*t));
+    }
+    std::vector<std::vector<float>> results;
+    for (const Tensor * t : node().out) {
+        const auto bytes = buffers.at(holder[t])->now();
+        std::vector<float> v(static_cast<size_t>(t->shape.elements()));
+        std::memcpy(v.data(), bytes.data(), v.size() * sizeof(float));
+        results.push_back(std::move(v));
+    }
+    return results;
+}
+
+}  // namespace ql::selftest

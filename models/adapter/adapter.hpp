@@ -1,0 +1,47 @@
+// A LoRA adapter in memory, independent of files: for each linear the two matrices and the scale that multiplies B A.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ql/status.hpp"
+
+namespace ql {
+
+class Model;
+
+/// One linear's branch: y += scale * B (A x). A is [k, r] (r rows of k), B is [r, m] (m rows of r), innermost first.
+struct LoraMatrix {
+    std::string weight;  // "blk.0.attn_q.weight"
+    int64_t k = 0, m = 0, r = 0;
+    float scale = 1.0f;
+    std::vector<float> a, b;
+};
+
+struct Adapter {
+    std::string architecture;  // of the base
+    std::string name;
+    std::string base_name;      // of the base model, "" if unknown
+    std::string chat_template;  // the template it was trained with, "" if unknown
+    std::vector<LoraMatrix> matrices;
+
+    int64_t n_parameters() const;
+};
+
+struct LoraOptions {
+    int r = 16;
+    float alpha = 32.0f;
+    bool rslora = false;          // scale = alpha / sqrt(r) rather than alpha / r
+    std::string targets = "all";  // all | attn | mlp | a regular expression over weight names
+    uint64_t seed = 42;
+};
+
+/// A new adapter: A uniform in +-1/sqrt(k) (kaiming with a = sqrt 5), B zero; numbers depend on (seed, weight, element).
+Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
+/// A GGUF adapter, or a PEFT directory. Checked against the model: names, shapes, ranks.
+Result<Adapter> load_adapter(const std::string & path, const Model & model);
+/// Writes a GGUF adapter as llama.cpp demands, then reads it back with the strict reader before the rename is trusted.
+Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path);
+/// Writes a PEFT directory (adapter_config.json, adapter_model.safetensors).
+Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory);
+
+}  // namespace ql

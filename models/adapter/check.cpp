@@ -1,0 +1,71 @@
+// What makes an adapter sound for a model, the same for every format it is read from or written to.
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "models/adapter/formats.hpp"
+#include "models/arch/architecture.hpp"
+#include "models/hf/names.hpp"
+
+namespace ql {
+namespace {
+
+bool is_linear(const Model & model, const std::string & weight) {
+    const auto linears = model.architecture().linears();
+    return model.find(weight) && std::find(linears.begin(), linears.end(), linear_of(weight)) != linears.end();
+}
+
+Status check_values(const LoraMatrix & matrix, const std::vector<float> & values, const char * half) {
+    const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    if (bad == values.end()) return {};
+    return error(QL_NON_FINITE, "adapter: '%s.%s' holds %g at element %td", matrix.weight.c_str(), half,
+                 static_cast<double>(*bad), bad - values.begin());
+}
+
+Status check_matrix(const LoraMatrix & matrix, const Model & model) {
+    QL_TRY(check_fits(model, matrix.weight, matrix.k, matrix.m, matrix.weight));
+    if (matrix.r < 1)
+        return error(QL_BAD_SHAPE, "adapter: '%s' has rank %lld", matrix.weight.c_str(),
+                     static_cast<long long>(matrix.r));
+    const auto n_a = static_cast<size_t>(matrix.k * matrix.r), n_b = static_cast<size_t>(matrix.m * matrix.r);
+    if (matrix.a.size() != n_a || matrix.b.size() != n_b)
+        return error(QL_BAD_SHAPE, "adapter: '%s' has %zu and %zu values, its shapes need %zu and %zu",
+                     matrix.weight.c_str(), matrix.a.size(), matrix.b.size(), n_a, n_b);
+    if (!std::isfinite(matrix.scale))
+        return error(QL_NON_FINITE, "adapter: the scale of '%s' is not finite", matrix.weight.c_str());
+    QL_TRY(check_values(matrix, matrix.a, "lora_a"));
+    return check_values(matrix, matrix.b, "lora_b");
+}
+
+}  // namespace
+
+Status check_fits(const Model & model, const std::string & weight, int64_t k, int64_t m, const std::string & what) {
+    if (!is_linear(model, weight))
+        return error(
+            QL_BAD_FILE,
+            "'%.80s' belongs to '%.64s', which is no linear of the model '%s'; is it an adapter for another model?",
+            what.c_str(), weight.c_str(), model.name().c_str());
+    const Weight & w = *model.find(weight);
+    if (w.ne[0] == k && w.ne[1] == m) return {};
+    return error(QL_BAD_FILE,
+                 "'%.80s' is for a weight [%lld, %lld], but '%s' of the model '%s' is [%lld, %lld]; is it an adapter "
+                 "for another model?",
+                 what.c_str(), static_cast<long long>(k), static_cast<long long>(m), weight.c_str(),
+                 model.name().c_str(), static_cast<long long>(w.ne[0]), static_cast<long long>(w.ne[1]));
+}
+
+Status check_adapter(const Adapter & adapter, const Model & model) {
+    if (adapter.architecture != model.hparams().arch)
+        return error(QL_BAD_FILE, "the adapter is for architecture '%.40s', the model '%s' is '%s'",
+                     adapter.architecture.c_str(), model.name().c_str(), model.hparams().arch.c_str());
+    if (adapter.matrices.empty()) return error(QL_BAD_FILE, "the adapter holds no matrices");
+    std::unordered_set<std::string> seen;
+    for (const LoraMatrix & matrix : adapter.matrices) {
+        QL_TRY(check_matrix(matrix, model));
+        if (!seen.insert(matrix.weight).second)
+            return error(QL_BAD_FILE, "the adapter changes '%s' twice", matrix.weight.c_str());
+    }
+    return {};
+}
+
+}  // namespace ql

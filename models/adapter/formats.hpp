@@ -1,0 +1,21 @@
+// The file formats of adapters, and the check that both reading and writing share.
+#pragma once
+#include <string>
+
+#include "models/adapter/adapter.hpp"
+#include "models/arch/model.hpp"
+
+namespace ql {
+
+/// A linear of the model that takes this branch: the weight is one of the model's linears and A, B have its sides.
+/// `what` names the tensor in messages.
+Status check_fits(const Model & model, const std::string & weight, int64_t k, int64_t m, const std::string & what);
+
+/// The whole adapter: architecture, every branch fits, each weight once, sizes agree, ranks at least 1, all numbers
+/// finite.
+Status check_adapter(const Adapter & adapter, const Model & model);
+
+Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model);
+Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model);
+
+}  // namespace ql

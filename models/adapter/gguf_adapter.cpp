@@ -1,0 +1,222 @@
+// Adapters as GGUF, exactly as llama.cpp's loader takes them. What it would refuse - or abort on - is refused here, in
+// reading and therefore also in what was just written.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "models/adapter/formats.hpp"
+#include "models/arch/gguf_keys.hpp"
+#include "ql/gguf.h"
+
+namespace ql {
+namespace {
+
+constexpr const char * kAlpha = "adapter.lora.alpha";
+constexpr const char * kTemplate = "tokenizer.chat_template";
+constexpr const char * kBaseName = "general.base_model.0.name";
+constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b";
+constexpr size_t kMaxName = 63;
+
+// ---- reading
+// ---------------------------------------------------------------------------------------------------------
+
+struct Halves {
+    ql_gguf_tensor a{}, b{};
+};
+
+Status expect_text(const ql_gguf * file, const char * group, const char * key, const char * expected) {
+    std::string value;
+    QL_TRY(GgufKeys(file, group).text(key, value));
+    if (value == expected) return {};
+    return error(QL_BAD_FILE, "%s.%s is '%.40s', a LoRA adapter has '%s'", group, key, value.c_str(), expected);
+}
+
+Status read_alpha(const ql_gguf * file, float & alpha) {
+    ql_gguf_type type;
+    QL_TRY(last_error(ql_gguf_key_type(file, kAlpha, &type)));
+    if (type != QL_GGUF_F32)
+        return error(QL_BAD_FILE, "%s has type %d; it must be a 32-bit float", kAlpha, static_cast<int>(type));
+    double value = 0;
+    QL_TRY(last_error(ql_gguf_get_float(file, kAlpha, &value)));
+    if (!std::isfinite(value)) return error(QL_BAD_FILE, "%s is not finite", kAlpha);
+    alpha = static_cast<float>(value);
+    return {};
+}
+
+Status check_type(const ql_gguf_tensor & t) {
+    if (t.dtype != QL_F32 && t.dtype != QL_F16 && t.dtype != QL_BF16 && t.dtype != QL_Q8_0)
+        return error(QL_UNSUPPORTED, "tensor '%s' is %s; f32, f16, bf16 and q8_0 are possible in an adapter", t.name,
+                     ql_dtype_name(t.dtype));
+    if (t.ne[2] == 1 && t.ne[3] == 1) return {};
+    return error(QL_BAD_FILE, "tensor '%s' has %d dimensions, 2 are needed", t.name, t.n_dims);
+}
+
+/// Tensors by the weight they change; other tensors are an error.
+Status collect(const ql_gguf * file, std::map<std::string, Halves> & found) {
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
+        ql_gguf_tensor t{};
+        QL_TRY(last_error(ql_gguf_tensor_at(file, i, &t)));
+        const std::string_view name = t.name;
+        const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
+        if (!is_a && !is_b) return error(QL_BAD_FILE, "tensor '%s' ends in neither .lora_a nor .lora_b", t.name);
+        QL_TRY(check_type(t));
+        Halves & halves = found[std::string(name.substr(0, name.size() - kSuffixA.size()))];
+        (is_a ? halves.a : halves.b) = t;
+    }
+    return {};
+}
+
+Status decode(const ql_gguf_tensor & t, std::vector<float> & values) {
+    const int64_t n = t.ne[0] * t.ne[1];
+    values.resize(static_cast<size_t>(n));
+    if (const ql_status status = ql_decode(t.dtype, t.data, n, 0, n, values.data()); status != QL_OK)
+        return error(status, "tensor '%s': %s", t.name, ql_error_message());
+    return {};
+}
+
+Status read_matrix(const std::string & weight, const Halves & halves, float alpha, const Model & model,
+                   Adapter & adapter) {
+    if (!halves.a.name || !halves.b.name)
+        return error(QL_BAD_FILE, "'%.64s' has only one of .lora_a and .lora_b", weight.c_str());
+    LoraMatrix matrix{weight, halves.a.ne[0], halves.b.ne[1], halves.a.ne[1], 1.0f, {}, {}};
+    QL_TRY(check_fits(model, weight, matrix.k, matrix.m, halves.a.name));
+    if (halves.b.ne[0] != matrix.r)
+        return error(QL_BAD_FILE, "'%s' has rank %lld, '%s' has %lld", halves.a.name, static_cast<long long>(matrix.r),
+                     halves.b.name, static_cast<long long>(halves.b.ne[0]));
+    if (alpha != 0) matrix.scale = alpha / static_cast<float>(matrix.r);
+    QL_TRY(decode(halves.a, matrix.a));
+    QL_TRY(decode(halves.b, matrix.b));
+    adapter.matrices.push_back(std::move(matrix));
+    return {};
+}
+
+Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter) {
+    QL_TRY(expect_text(file, "general", "type", "adapter"));
+    QL_TRY(expect_text(file, "adapter", "type", "lora"));
+    if (ql_gguf_has_key(file, "adapter.alora.invocation_tokens"))
+        return error(QL_UNSUPPORTED, "it is an activated LoRA (invocation tokens), which is not supported");
+    QL_TRY(GgufKeys(file, "general").text("architecture", adapter.architecture));
+    QL_TRY(GgufKeys(file, "general").text("name", adapter.name, ""));
+    QL_TRY(GgufKeys(file, "general").text("base_model.0.name", adapter.base_name, ""));
+    QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", adapter.chat_template, ""));
+    float alpha = 0;
+    QL_TRY(read_alpha(file, alpha));
+    if (adapter.architecture == model.hparams().arch) {  // else check_adapter says what is wrong
+        std::map<std::string, Halves> found;
+        QL_TRY(collect(file, found));
+        for (const auto & [weight, halves] : found) QL_TRY(read_matrix(weight, halves, alpha, model, adapter));
+    }
+    QL_TRY(check_adapter(adapter, model));
+    const std::vector<std::string> order = model.linears();
+    std::map<std::string, size_t> place;
+    for (size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
+    std::sort(adapter.matrices.begin(), adapter.matrices.end(),
+              [&](const LoraMatrix & x, const LoraMatrix & y) { return place[x.weight] < place[y.weight]; });
+    return {};
+}
+
+// ---- writing
+// ---------------------------------------------------------------------------------------------------------
+
+/// The format has one alpha, and s = alpha / r: the first branch's s * r. A branch of another product gets B scaled.
+/// (alpha 0 would mean s = 1 there, so a scale of 0 goes into B too.)
+float common_alpha(const Adapter & adapter) {
+    for (const LoraMatrix & m : adapter.matrices)
+        if (m.scale != 0) return m.scale * static_cast<float>(m.r);
+    return 1.0f;
+}
+
+Result<std::vector<float>> scaled_b(const LoraMatrix & m, float alpha) {
+    const double ratio = static_cast<double>(m.scale) * static_cast<double>(m.r) / static_cast<double>(alpha);
+    std::vector<float> b = m.b;
+    if (std::fabs(ratio - 1) < 1e-6) return b;  // equal but for the rounding of s * r
+    for (float & v : b) {
+        v = static_cast<float>(static_cast<double>(v) * ratio);
+        if (!std::isfinite(v))
+            return error(QL_NON_FINITE, "adapter: '%s' times its scale is too large for f32", m.weight.c_str());
+    }
+    return b;
+}
+
+struct WriterFree {
+    void operator()(ql_gguf_writer * w) const { ql_gguf_writer_free(w); }
+};
+
+Status set_text(ql_gguf_writer * w, const char * key, const std::string & value) {
+    return last_error(ql_gguf_set_string(w, key, value.data(), value.size()));
+}
+
+Status set_keys(ql_gguf_writer * w, const Adapter & adapter, float alpha) {
+    QL_TRY(set_text(w, "general.type", "adapter"));
+    QL_TRY(set_text(w, "general.architecture", adapter.architecture));
+    if (!adapter.name.empty()) QL_TRY(set_text(w, "general.name", adapter.name));
+    if (!adapter.base_name.empty()) {
+        QL_TRY(last_error(ql_gguf_set_int(w, "general.base_model.count", QL_GGUF_U32, 1)));
+        QL_TRY(set_text(w, kBaseName, adapter.base_name));
+    }
+    QL_TRY(set_text(w, "adapter.type", "lora"));
+    QL_TRY(last_error(ql_gguf_set_f32(w, kAlpha, alpha)));
+    return adapter.chat_template.empty() ? Status() : set_text(w, kTemplate, adapter.chat_template);
+}
+
+Status add(ql_gguf_writer * w, const std::string & name, int64_t ne0, int64_t ne1, const std::vector<float> & values) {
+    if (name.size() > kMaxName)
+        return error(QL_UNSUPPORTED, "tensor name '%s' is longer than the %zu bytes of the format", name.c_str(),
+                     kMaxName);
+    const int64_t ne[2] = {ne0, ne1};
+    return last_error(ql_gguf_add_tensor(w, name.c_str(), QL_F32, 2, ne, values.data()));
+}
+
+/// What is in the file is what was meant.
+Status read_back(const std::string & path, const Model & model, const Adapter & adapter,
+                 const std::vector<std::vector<float>> & bs) {
+    auto read = load_gguf_adapter(path, model);
+    if (!read.ok())
+        return error(QL_INTERNAL, "the adapter just written cannot be read back: %s", read.message().c_str());
+    std::map<std::string, const LoraMatrix *> by_weight;
+    for (const LoraMatrix & m : read->matrices) by_weight[m.weight] = &m;
+    bool same = by_weight.size() == adapter.matrices.size();
+    for (size_t i = 0; same && i < adapter.matrices.size(); ++i) {
+        const LoraMatrix * m = by_weight[adapter.matrices[i].weight];
+        same = m && m->a == adapter.matrices[i].a && m->b == bs[i];
+    }
+    return same ? Status()
+                : error(QL_INTERNAL, "%s: holds other numbers than were written; is the disk failing?", path.c_str());
+}
+
+}  // namespace
+
+Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model) {
+    ql_gguf * opened = nullptr;
+    QL_TRY(last_error(ql_gguf_open(path.c_str(), &opened)));
+    const GgufFile file(opened);
+    Adapter adapter;
+    if (Status s = read_file(file.get(), model, adapter); !s.ok()) {
+        // A key that is missing is a fault of the file, not a file that is missing.
+        return error(s.code() == QL_NOT_FOUND ? QL_BAD_FILE : s.code(), "%s: %s", path.c_str(), s.message().c_str());
+    }
+    return adapter;
+}
+
+Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path) {
+    QL_TRY(check_adapter(adapter, model));
+    ql_gguf_writer * created = nullptr;
+    QL_TRY(last_error(ql_gguf_writer_create(&created)));
+    const std::unique_ptr<ql_gguf_writer, WriterFree> writer(created);
+    const float alpha = common_alpha(adapter);
+    QL_TRY(set_keys(writer.get(), adapter, alpha));
+    std::vector<std::vector<float>> bs;
+    for (const LoraMatrix & m : adapter.matrices) {
+        QL_ASSIGN(std::vector<float> b, scaled_b(m, alpha));
+        bs.push_back(std::move(b));
+    }
+    for (size_t i = 0; i < bs.size(); ++i) {
+        const LoraMatrix & m = adapter.matrices[i];
+        QL_TRY(add(writer.get(), m.weight + std::string(kSuffixA), m.k, m.r, m.a));
+        QL_TRY(add(writer.get(), m.weight + std::string(kSuffixB), m.r, m.m, bs[i]));
+    }
+    QL_TRY(last_error(ql_gguf_write(writer.get(), path.c_str())));
+    return read_back(path, model, adapter, bs);
+}
+
+}  // namespace ql

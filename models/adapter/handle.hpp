@@ -1,0 +1,9 @@
+// The C API's handle of an adapter.
+#pragma once
+#include "models/adapter/adapter.hpp"
+#include "ql/adapter.h"
+
+struct ql_adapter {
+    ql::Adapter adapter;
+    const ql_model * model = nullptr;
+};

@@ -1,0 +1,74 @@
+// A fresh adapter. A's numbers are a function of (seed, weight name, element): adding a target, another order of
+// targets or another number of threads changes none of them.
+#include <algorithm>
+#include <cmath>
+
+#include "models/adapter/adapter.hpp"
+#include "models/adapter/targets.hpp"
+#include "ql/philox.hpp"
+
+namespace ql {
+namespace {
+
+constexpr uint32_t kInitStream = 0x4c4f5241;  // keeps these numbers apart from other uses of the seed
+
+/// FNV-1a, 64 bits: a name's place in the stream.                                          (Fowler, Noll, Vo; RFC 9923)
+uint64_t hash_name(const std::string & name) {
+    uint64_t h = 0xcbf29ce484222325;
+    for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return h;
+}
+
+/// Uniform in (-bound, bound): element e is word e mod 4 of block e / 4, of which the upper 24 bits count, centred.
+void fill_uniform(std::vector<float> & values, const std::string & name, uint64_t seed, double bound) {
+    const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+    const uint64_t stream = hash_name(name);
+    for (size_t e = 0; e < values.size(); e += 4) {
+        const PhiloxCounter words = philox4x32({static_cast<uint32_t>(e / 4), static_cast<uint32_t>(stream),
+                                                static_cast<uint32_t>(stream >> 32), kInitStream},
+                                               key);
+        for (size_t i = 0; i < 4 && e + i < values.size(); ++i) {
+            const double unit = (static_cast<double>(words[i] >> 8) + 0.5) * 0x1p-24;
+            values[e + i] = static_cast<float>((2 * unit - 1) * bound);
+        }
+    }
+}
+
+Status check_options(const LoraOptions & options, const Model & model, const std::vector<std::string> & targets) {
+    int64_t largest = 0;  // beyond the smaller side of every target a higher rank adds nothing
+    for (const std::string & name : targets)
+        largest = std::max(largest, std::min(model.find(name)->ne[0], model.find(name)->ne[1]));
+    if (options.r < 1 || options.r > largest)
+        return error(QL_INVALID_ARGUMENT, "LoRA r is %d, 1 to %lld are possible with these targets", options.r,
+                     static_cast<long long>(largest));
+    if (!(options.alpha > 0 && options.alpha <= 1e6f))
+        return error(QL_INVALID_ARGUMENT, "LoRA alpha is %g, it must be greater than 0 and at most 1e6",
+                     static_cast<double>(options.alpha));
+    return {};
+}
+
+}  // namespace
+
+Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
+    QL_ASSIGN(const std::vector<std::string> targets, select_targets(model, options.targets));
+    QL_TRY(check_options(options, model, targets));
+    Adapter adapter;
+    adapter.architecture = model.hparams().arch;
+    adapter.base_name = model.name();
+    adapter.name = model.name().empty() ? "" : model.name() + " LoRA";
+    adapter.chat_template = model.chat_template();
+    const double divisor = options.rslora ? std::sqrt(static_cast<double>(options.r)) : options.r;
+    for (const std::string & name : targets) {
+        const Weight & w = *model.find(name);
+        LoraMatrix matrix{
+            name, w.ne[0], w.ne[1], options.r, static_cast<float>(static_cast<double>(options.alpha) / divisor),
+            {},   {}};
+        matrix.a.resize(static_cast<size_t>(matrix.k * matrix.r));
+        matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
+        fill_uniform(matrix.a, name, options.seed, 1 / std::sqrt(static_cast<double>(matrix.k)));
+        adapter.matrices.push_back(std::move(matrix));
+    }
+    return adapter;
+}
+
+}  // namespace ql

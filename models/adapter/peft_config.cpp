@@ -1,0 +1,117 @@
+#include "models/adapter/peft_config.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ql {
+namespace {
+
+using Json = JsonFile::Json;
+
+/// A setting that changes what the adapter computes or carries, with the value that means "not used".
+struct Refused {
+    const char * key;
+    const char * why;
+};
+
+/// true, a non-empty list or object, or another string than "none" is a setting in use.
+bool in_use(const Json & value) {
+    if (value.is_boolean()) return value.get<bool>();
+    if (value.is_string()) return value != "none" && value != "";
+    return !value.is_null() && !value.empty();
+}
+
+constexpr Refused kRefused[] = {
+    {"use_dora", "DoRA"},
+    {"use_qalora", "QALoRA"},
+    {"bias", "trained biases"},
+    {"lora_bias", "a bias on B"},
+    {"modules_to_save", "whole trained modules"},
+    {"trainable_token_indices", "trained token embeddings"},
+    {"target_parameters", "LoRA on bare parameters"},
+    {"layer_replication", "replicated layers"},
+    {"alora_invocation_tokens", "activated LoRA"},
+    {"megatron_config", "Megatron"},
+    {"fan_in_fan_out", "transposed weights"},
+};
+
+/// Ways to initialise that change the base model too: the adapter alone is then not what was trained.
+Status refuse_changed_base(const JsonFile & config) {
+    const Json & init = config.at("init_lora_weights");
+    if (!init.is_string()) return {};
+    const auto name = init.get<std::string>();
+    for (const char * harmless : {"gaussian", "eva", "orthogonal"})
+        if (name == harmless) return {};
+    return error(QL_UNSUPPORTED,
+                 "init_lora_weights '%.40s' changes the base model; save the adapter converted to plain LoRA",
+                 name.c_str());
+}
+
+Status refuse_variants(const JsonFile & config) {
+    std::string type;
+    QL_TRY(config.text("peft_type", type));
+    if (type != "LORA") return error(QL_UNSUPPORTED, "peft_type '%.40s' is not supported, only LORA is", type.c_str());
+    for (const Refused & row : kRefused)
+        if (in_use(config.at(row.key)))
+            return error(QL_UNSUPPORTED, "%s (%s) is not supported, only plain LoRA on linear layers is", row.why,
+                         row.key);
+    return refuse_changed_base(config);
+}
+
+bool is_rank(double r) {
+    return r >= 1 && r <= 1 << 20 && r == std::floor(r);
+}
+
+}  // namespace
+
+Status PeftConfig::read_patterns(const JsonFile & config, const char * key, Patterns & patterns) {
+    if (!config.has(key)) return {};
+    if (!config.has_object(key)) return config.wrong(key, "must be an object");
+    const JsonFile part = config.part(key);
+    for (const auto & [pattern, value] : config.at(key).items()) {
+        double number = 0;
+        QL_TRY(part.number(pattern.c_str(), number));
+        // PEFT matches a pattern against the end of the module's path, from a dot or the beginning on.
+        QL_ASSIGN(Regex regex, Regex::compile("^(.*\\.)?(" + pattern + ")$"));
+        patterns.emplace_back(std::move(regex), number);
+    }
+    return {};
+}
+
+Result<double> PeftConfig::first_match(const Patterns & patterns, const std::string & module, double otherwise) {
+    for (const auto & [regex, value] : patterns) {
+        QL_ASSIGN(const bool found, regex.found_in(module));
+        if (found) return value;
+    }
+    return otherwise;
+}
+
+Result<PeftConfig> PeftConfig::open(const std::string & path) {
+    QL_ASSIGN(const JsonFile file, JsonFile::open(path));
+    PeftConfig config;
+    config.path_ = path;
+    const auto read = [&]() -> Status {
+        QL_TRY(refuse_variants(file));
+        QL_TRY(file.number("r", config.r_));
+        QL_TRY(file.number("lora_alpha", config.alpha_));
+        QL_TRY(file.flag("use_rslora", config.rslora_, false));
+        QL_TRY(config.read_patterns(file, "rank_pattern", config.r_patterns_));
+        QL_TRY(config.read_patterns(file, "alpha_pattern", config.alpha_patterns_));
+        return file.text("base_model_name_or_path", config.base_name_, "");
+    };
+    if (Status s = read(); !s.ok()) {
+        const bool named = s.message().starts_with(path);
+        return error(s.code() == QL_INVALID_ARGUMENT ? QL_BAD_FILE : s.code(), "%s%s%s", named ? "" : path.c_str(),
+                     named ? "" : ": ", s.message().c_str());
+    }
+    return config;
+}
+
+Result<PeftConfig::Scaling> PeftConfig::scaling(const std::string & module) const {
+    QL_ASSIGN(const double r, first_match(r_patterns_, module, r_));
+    QL_ASSIGN(const double alpha, first_match(alpha_patterns_, module, alpha_));
+    if (!is_rank(r)) return error(QL_BAD_FILE, "%s: the rank of '%.80s' is %g", path_.c_str(), module.c_str(), r);
+    return Scaling{static_cast<int64_t>(r), static_cast<float>(alpha / (rslora_ ? std::sqrt(r) : r))};
+}
+
+}  // namespace ql

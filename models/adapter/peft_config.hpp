@@ -1,0 +1,35 @@
+// adapter_config.json: which rank and scale each module has, and the refusal of everything that is not plain LoRA.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/adapter/regex.hpp"
+#include "models/hf/json_file.hpp"
+
+namespace ql {
+
+class PeftConfig {
+  public:
+    static Result<PeftConfig> open(const std::string & path);
+
+    struct Scaling {
+        int64_t r;
+        float scale;
+    };
+    /// Of a module by its path, "model.layers.0.self_attn.q_proj".
+    Result<Scaling> scaling(const std::string & module) const;
+    const std::string & base_name() const { return base_name_; }
+
+  private:
+    using Patterns = std::vector<std::pair<Regex, double>>;
+    Status read_patterns(const JsonFile & config, const char * key, Patterns & patterns);
+    static Result<double> first_match(const Patterns & patterns, const std::string & module, double otherwise);
+
+    std::string path_, base_name_;
+    double r_ = 0, alpha_ = 0;
+    bool rslora_ = false;
+    Patterns r_patterns_, alpha_patterns_;
+};
+
+}  // namespace ql

@@ -1,0 +1,18 @@
+// The table of architectures: a new one is one file and one row here.
+#include "models/arch/architecture.hpp"
+
+namespace ql {
+
+const Architecture & llama_architecture();
+
+Result<const Architecture *> find_architecture(std::string_view name) {
+    const Architecture * const table[] = {&llama_architecture()};
+    std::string known;
+    for (const Architecture * a : table) {
+        if (a->name() == name) return a;
+        known += (known.empty() ? "" : ", ") + std::string(a->name());
+    }
+    return error(QL_UNSUPPORTED, "architecture '%s' is not supported; supported: %s", std::string(name).c_str(), known.c_str());
+}
+
+}  // namespace ql

@@ -1,0 +1,78 @@
+#include "models/arch/builder.hpp"
+
+#include <cmath>
+
+
+namespace ql {
+
+const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::string & suffix) {
+    n_tokens_ = n_tokens;
+    angles_ = nullptr;
+    dropped_.clear();
+    const int64_t pairs[] = {2, n_tokens};
+    const auto input = [&](const char * name, int n_dims, const int64_t * ne) {
+        return ql_input(graph_, (name + suffix).c_str(), QL_I32, n_dims, ne);
+    };
+    inputs_.tokens = input("tokens", 1, &n_tokens);
+    inputs_.positions = input("positions", 1, &n_tokens);
+    inputs_.span = input("span", 2, pairs);
+    inputs_.rows = cache_ ? input("rows", 1, &n_tokens) : nullptr;
+    return inputs_;
+}
+
+ql_tensor * GraphBuilder::weight(const std::string & name) {
+    ql_tensor *& leaf = leaves_[name];
+    if (leaf) return leaf;
+    const Weight * w = model_.find(name);
+    if (!w) return nullptr;  // Model::open checked the needed ones; NULL makes the graph report it
+    return leaf = ql_weight(graph_, name.c_str(), w->dtype, w->n_dims, w->ne, w->data);
+}
+
+ql_tensor * GraphBuilder::embed() { return ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens); }
+
+ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
+    return ql_rms_norm(graph_, x, weight(name), hparams().rms_eps);
+}
+
+ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
+    ql_tensor * y = ql_mul_mat(graph_, weight(name), x);
+    const auto it = loras_.find(name);
+    if (it == loras_.end()) return y;
+    ql_tensor * in = x;
+    if (dropout_.p > 0) {
+        ql_tensor *& dropped = dropped_[x];
+        if (!dropped) dropped = ql_dropout(graph_, x, dropout_.key, dropout_.p, n_dropouts_++);
+        in = dropped;
+    }
+    for (const LoraLeaves & lora : it->second) y = ql_lora(graph_, y, in, lora.a, lora.b, lora.scale);
+    return y;
+}
+
+ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head) {
+    const Hparams & h = hparams();
+    if (!angles_) {
+        ql_tensor * factors = model_.find("rope_freqs.weight") ? weight("rope_freqs.weight") : nullptr;
+        angles_ = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(h.n_rot), h.rope_base, h.rope_scale, 1.0f);
+    }
+    const int64_t ne[] = {h.head_dim, n_head, n_tokens_};
+    return ql_rope(graph_, ql_reshape(graph_, x, 3, ne), angles_, h.rope_mode);
+}
+
+ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v) {
+    const Hparams & h = hparams();
+    const int64_t width = h.n_head_kv * h.head_dim, rows[] = {width, n_tokens_};
+    int64_t keys[] = {h.head_dim, h.n_head_kv, n_tokens_};
+    if (cache_) {
+        const auto i = static_cast<size_t>(layer);
+        k = ql_kv_store(graph_, cache_->k[i], ql_reshape(graph_, k, 2, rows), inputs_.rows);
+        v = ql_kv_store(graph_, cache_->v[i], ql_reshape(graph_, v, 2, rows), inputs_.rows);
+        keys[2] = cache_->rows;
+    }
+    k = ql_reshape(graph_, k, 3, keys);
+    v = ql_reshape(graph_, v, 3, keys);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(h.head_dim));
+    const int64_t out[] = {h.n_head * h.head_dim, n_tokens_};
+    return ql_reshape(graph_, ql_attention(graph_, q, k, v, inputs_.span, scale), 2, out);
+}
+
+}  // namespace ql

@@ -1,0 +1,87 @@
+// What an architecture builds its graph with: the model's weights as leaves, the inputs of a flat stream of T tokens,
+// LoRA branches on every linear that has one, and attention with or without a KV cache.
+#pragma once
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "models/arch/architecture.hpp"
+#include "models/arch/model.hpp"
+#include "ql/ql.h"
+
+namespace ql {
+
+/// The leaves of one LoRA branch.
+struct LoraLeaves {
+    ql_tensor * a = nullptr;  // [k, r]
+    ql_tensor * b = nullptr;  // [r, m]
+    float scale = 1.0f;
+};
+
+/// KV caches of a session: f32 states [n_head_kv * head_dim, rows], two for each layer.
+struct KvCache {
+    std::vector<ql_tensor *> k, v;
+    int64_t rows = 0;
+};
+
+/// The inputs of a stream of T tokens.
+struct StreamInputs {
+    ql_tensor * tokens = nullptr;     // i32 [T]
+    ql_tensor * positions = nullptr;  // i32 [T]
+    ql_tensor * span = nullptr;       // i32 [2, T]: keys that a token sees (ql_attention)
+    ql_tensor * rows = nullptr;       // i32 [T]: where its key and value go in the cache; null without a cache
+};
+
+/// Dropout before A of every LoRA branch: none where p is 0.
+struct LoraDropout {
+    float p = 0;
+    ql_tensor * key = nullptr;
+};
+
+class GraphBuilder {
+  public:
+    GraphBuilder(const Model & model, ql_graph * graph) : model_(model), graph_(graph) {}
+
+    const Model & model() const { return model_; }
+    const Hparams & hparams() const { return model_.hparams(); }
+    ql_graph * graph() const { return graph_; }
+
+    /// Adds a LoRA branch to the linear of this weight; several are applied in order.
+    void attach(const std::string & weight, const LoraLeaves & lora) { loras_[weight].push_back(lora); }
+    void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
+    void set_cache(const KvCache * cache) { cache_ = cache; }
+
+    /// New inputs for T tokens, named with a suffix, used by what is built from now on.
+    const StreamInputs & start_stream(int64_t n_tokens, const std::string & suffix = "");
+    const StreamInputs & inputs() const { return inputs_; }
+    int64_t n_tokens() const { return n_tokens_; }
+
+    // Pieces that architectures share. Names are of weights.
+    ql_tensor * weight(const std::string & name);
+    ql_tensor * embed();
+    ql_tensor * norm(const std::string & name, ql_tensor * x);
+    /// W x, and the LoRA branches of W.
+    ql_tensor * linear(const std::string & name, ql_tensor * x);
+    /// [n_head * head_dim, T] -> rotated [head_dim, n_head, T].
+    ql_tensor * rotate(ql_tensor * x, int64_t n_head);
+    /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H, T].
+    ql_tensor * attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v);
+
+    ql_tensor * hidden() { return model_.architecture().hidden(*this); }
+    ql_tensor * head() { return weight(model_.head().name); }
+
+  private:
+    const Model & model_;
+    ql_graph * graph_;
+    std::unordered_map<std::string, ql_tensor *> leaves_;
+    std::unordered_map<std::string, std::vector<LoraLeaves>> loras_;
+    LoraDropout dropout_;
+    int n_dropouts_ = 0;
+    std::unordered_map<ql_tensor *, ql_tensor *> dropped_;  // one dropout for the branches that share an input
+    const KvCache * cache_ = nullptr;
+    StreamInputs inputs_;
+    int64_t n_tokens_ = 0;
+    ql_tensor * angles_ = nullptr;  // rope table of the stream
+};
+
+}  // namespace ql

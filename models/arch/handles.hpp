@@ -1,0 +1,18 @@
+// Owning pointers to the engine's C objects.
+#pragma once
+#include <memory>
+
+#include "ql/ql.h"
+
+namespace ql {
+
+struct GraphFree {
+    void operator()(ql_graph * g) const { ql_graph_free(g); }
+};
+struct PlanFree {
+    void operator()(ql_plan * p) const { ql_plan_free(p); }
+};
+using GraphPtr = std::unique_ptr<ql_graph, GraphFree>;
+using PlanPtr = std::unique_ptr<ql_plan, PlanFree>;
+
+}  // namespace ql

@@ -1,0 +1,55 @@
+// A GGUF model file: shape from its keys, weights mapped in place.
+#include "models/arch/architecture.hpp"
+#include "models/arch/gguf_keys.hpp"
+#include "models/arch/weights.hpp"
+
+namespace ql {
+namespace {
+
+Status check_is_model(const GgufKeys & general, const std::string & path) {
+    std::string type;
+    QL_TRY(general.text("type", type, "model"));
+    if (type == "model") return {};
+    return error(QL_BAD_FILE, "%s: holds %s '%s', not a model", path.c_str(), type == "adapter" ? "an" : "a", type.c_str());
+}
+
+Status read_vocabulary_size(const ql_gguf * file, Hparams & h) {
+    ql_gguf_tensor t{};
+    QL_TRY(last_error(ql_gguf_find_tensor(file, "token_embd.weight", &t)));
+    h.n_vocab = t.ne[1];
+    return {};
+}
+
+}  // namespace
+
+AlignedBytes aligned_bytes(size_t n) {
+    return AlignedBytes(static_cast<std::byte *>(::operator new[](n ? n : 1, std::align_val_t(64), std::nothrow)));
+}
+
+Result<ModelParts> load_gguf_model(const std::string & path) {
+    ModelParts parts;
+    ql_gguf * file = nullptr;
+    QL_TRY(last_error(ql_gguf_open(path.c_str(), &file)));
+    parts.file.reset(file);
+
+    const GgufKeys general(file, "general");
+    QL_TRY(check_is_model(general, path));
+    QL_TRY(general.text("architecture", parts.hparams.arch));
+    QL_TRY(general.text("name", parts.name, ""));
+    QL_ASSIGN(const Architecture * architecture, find_architecture(parts.hparams.arch));
+    QL_TRY(architecture->read_hparams(file, parts.hparams));
+    QL_TRY(read_vocabulary_size(file, parts.hparams));
+    QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", parts.chat_template, ""));
+    if (ql_gguf_has_key(file, "tokenizer.ggml.model")) {
+        QL_ASSIGN(Tokenizer tokenizer, Tokenizer::from_gguf(file));
+        parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
+    }
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
+        ql_gguf_tensor t{};
+        QL_TRY(last_error(ql_gguf_tensor_at(file, i, &t)));
+        parts.weights.push_back({t.name, t.dtype, t.n_dims, {t.ne[0], t.ne[1], t.ne[2], t.ne[3]}, t.data, t.size});
+    }
+    return parts;
+}
+
+}  // namespace ql

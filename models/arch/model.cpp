@@ -1,0 +1,160 @@
+// Opening a model: load, check against the architecture, convert to the asked base type.
+#include "models/arch/model.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "models/arch/architecture.hpp"
+#include "models/quantize/policy.hpp"
+
+namespace ql {
+namespace {
+
+std::string shape_text(const Weight & w) {
+    std::string text = "[" + std::to_string(w.ne[0]);
+    for (int i = 1; i < w.n_dims; ++i) text += ", " + std::to_string(w.ne[i]);
+    return text + "]";
+}
+
+Status check_tokenizer(const ModelParts & parts, const std::string & path) {
+    if (!parts.tokenizer) return {};
+    const int64_t n = parts.tokenizer->n_tokens();
+    if (n <= parts.hparams.n_vocab) return {};
+    return error(QL_BAD_FILE, "%s: %lld tokens in the vocabulary, but the embedding has %lld rows", path.c_str(),
+                 static_cast<long long>(n), static_cast<long long>(parts.hparams.n_vocab));
+}
+
+ql_dtype asked_type(int64_t option, ql_dtype from, ql_dtype automatic) {
+    if (option == QL_BASE_KEEP) return from;
+    if (option == QL_BASE_AUTO) return automatic;
+    return static_cast<ql_dtype>(option);
+}
+
+Status check_target(int64_t option) {
+    if (option == QL_BASE_KEEP || option == QL_BASE_AUTO) return {};
+    const auto dtype = static_cast<ql_dtype>(option);
+    if (!ql_dtype_name(dtype)) return error(QL_INVALID_ARGUMENT, "base type %lld is unknown", static_cast<long long>(option));
+    if (!ql_dtype_can_encode(dtype) || dtype == QL_I32 || dtype == QL_I8)
+        return error(QL_UNSUPPORTED, "base type %s cannot be written here; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can",
+                     ql_dtype_name(dtype));
+    return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Model::open(const std::string & path, const ql_model_options & options) {
+    QL_TRY(check_target(options.base_type));
+    QL_TRY(check_target(options.embedding_type));
+    std::unique_ptr<Model> model(new Model);
+    model->path_ = path;
+    std::error_code ec;
+    QL_ASSIGN(model->parts_, std::filesystem::is_directory(path, ec) ? load_hf_model(path) : load_gguf_model(path));
+    QL_TRY(model->parts_.hparams.check());
+    QL_ASSIGN(model->architecture_, find_architecture(model->parts_.hparams.arch));
+    QL_TRY(model->index());
+    QL_TRY(check_tokenizer(model->parts_, path));
+    if (model->parts_.tokenizer) model->tokenizer_ = std::make_unique<ql_tokenizer>(ql_tokenizer{std::move(*model->parts_.tokenizer)});
+    QL_TRY(model->convert(options.base_type, options.embedding_type));
+    return model;
+}
+
+Status Model::index() {
+    for (size_t i = 0; i < parts_.weights.size(); ++i) by_name_[parts_.weights[i].name] = i;
+    for (const NeededWeight & needed : architecture_->needed(hparams())) {
+        const Weight * w = find(needed.name);
+        if (!w && needed.optional) continue;
+        if (!w) return error(QL_BAD_FILE, "%s: tensor '%s' is missing", path_.c_str(), needed.name.c_str());
+        if ((needed.ne0 && w->ne[0] != needed.ne0) || (needed.ne1 && w->ne[1] != needed.ne1) || w->ne[2] != 1 || w->ne[3] != 1)
+            return error(QL_BAD_FILE, "%s: tensor '%s' is %s, [%lld, %lld] is needed", path_.c_str(), needed.name.c_str(),
+                         shape_text(*w).c_str(), static_cast<long long>(needed.ne0), static_cast<long long>(needed.ne1));
+        if (needed.ne1 == 1 && w->dtype != QL_F32)
+            return error(QL_UNSUPPORTED, "%s: tensor '%s' is %s; norms and factors must be f32", path_.c_str(), needed.name.c_str(),
+                         ql_dtype_name(w->dtype));
+    }
+    return {};
+}
+
+Status Model::convert(int64_t block_option, int64_t embedding_option) {
+    const bool converts = block_option != QL_BASE_KEEP;
+    for (Weight & w : parts_.weights) {
+        const WeightRole role = weight_role(w.name, w.n_dims);
+        if (role == WeightRole::other) continue;
+        const bool wide = bits_per_element(w.dtype) > 8.5;  // q8_0 has 8.5 bits
+        const bool block = role == WeightRole::block_matrix;
+        const ql_dtype automatic = !wide || !converts ? w.dtype : block ? QL_NF4_DQ : QL_Q8_0;
+        const ql_dtype target = asked_type(block ? block_option : embedding_option, w.dtype, automatic);
+        if (target == w.dtype) continue;
+        const QuantizeChoice choice = choose_type(w.name, w.dtype, w.ne[0], target);
+        if (!choice.note.empty()) notes_.push_back(choice.note);
+        if (choice.dtype == w.dtype) continue;
+        const size_t bytes = ql_dtype_bytes(choice.dtype, w.elements());
+        AlignedBytes memory = aligned_bytes(bytes);
+        if (!memory) return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(), ql_dtype_name(choice.dtype));
+        QL_TRY(convert_tensor(w.name, w.dtype, w.data, choice.dtype, memory.get(), w.elements()));
+        w.dtype = choice.dtype;
+        w.data = memory.get();
+        w.bytes = bytes;
+        parts_.owned.push_back(std::move(memory));
+    }
+    return {};
+}
+
+const Weight * Model::find(const std::string & name) const {
+    const auto it = by_name_.find(name);
+    return it == by_name_.end() ? nullptr : &parts_.weights[it->second];
+}
+
+bool Model::tied() const { return !find("output.weight"); }
+
+const Weight & Model::head() const { return *find(tied() ? "token_embd.weight" : "output.weight"); }
+
+std::vector<std::string> Model::linears() const {
+    std::vector<std::string> names;
+    for (int64_t i = 0; i < hparams().n_layer; ++i)
+        for (const std::string_view linear : architecture_->linears())
+            names.push_back("blk." + std::to_string(i) + "." + std::string(linear) + ".weight");
+    return names;
+}
+
+int64_t Model::n_parameters() const {
+    int64_t n = 0;
+    for (const Weight & w : weights()) n += w.elements();
+    return n;
+}
+
+uint64_t Model::weight_bytes() const {
+    uint64_t n = 0;
+    for (const Weight & w : weights()) n += w.bytes;
+    return n;
+}
+
+uint64_t Model::fingerprint() const {
+    uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+    const auto mix = [&](const void * data, size_t n) {
+        for (size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<const unsigned char *>(data)[i]) * 0x100000001b3;
+    };
+    for (const Weight & w : weights()) {
+        const size_t end = std::min<size_t>(w.bytes, 256);
+        mix(w.name.data(), w.name.size());
+        mix(w.ne, sizeof(w.ne));
+        mix(w.data, end);
+        mix(static_cast<const std::byte *>(w.data) + w.bytes - end, end);
+    }
+    return hash;
+}
+
+std::string Model::base_type() const {
+    std::map<std::string, int64_t> elements;
+    for (const std::string & name : linears()) {
+        const Weight & w = *find(name);
+        elements[ql_dtype_name(w.dtype)] += w.elements();
+    }
+    std::string best;
+    int64_t most = -1;
+    for (const auto & [type, n] : elements)
+        if (n > most) best = type, most = n;
+    return best;
+}
+
+}  // namespace ql

@@ -1,0 +1,65 @@
+// A model: shape, weights, tokenizer. Immutable once open; sessions and trainers share it.
+#pragma once
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "models/arch/weights.hpp"
+#include "models/text/tokenizer_capi.hpp"
+#include "ql/model.h"
+
+namespace ql {
+
+class Architecture;
+
+class Model {
+  public:
+    /// Opens a GGUF file or a Hugging Face directory and checks that every weight the architecture needs is there.
+    static Result<std::unique_ptr<Model>> open(const std::string & path, const ql_model_options & options);
+
+    const Hparams & hparams() const { return parts_.hparams; }
+    const Architecture & architecture() const { return *architecture_; }
+    const std::string & path() const { return path_; }
+    const std::string & name() const { return parts_.name; }
+    const std::string & chat_template() const { return parts_.chat_template; }
+    const Tokenizer * tokenizer() const { return tokenizer_ ? &tokenizer_->tokenizer : nullptr; }
+    const ql_tokenizer * tokenizer_handle() const { return tokenizer_.get(); }
+    const ql_gguf * file() const { return parts_.file.get(); }
+
+    const std::vector<Weight> & weights() const { return parts_.weights; }
+    const Weight * find(const std::string & name) const;
+    /// The weight of the output head: output.weight, or the embedding where the two are tied.
+    const Weight & head() const;
+    bool tied() const;
+    /// Names of the block matrices that LoRA can attach to, in order.
+    std::vector<std::string> linears() const;
+    int64_t n_parameters() const;
+    uint64_t weight_bytes() const;
+    /// The type of most of the block matrices, "nf4_dq".
+    std::string base_type() const;
+    /// A hash over names, types, shapes and the ends of every tensor: tells models apart at once, whatever their size.
+    uint64_t fingerprint() const;
+    /// One line for each matrix that could not take the asked type: "blk.0.ffn_down.weight keeps f16: ..."
+    const std::vector<std::string> & notes() const { return notes_; }
+
+  private:
+    Model() = default;
+    Status index();
+    Status convert(int64_t block_option, int64_t embedding_option);  // a ql_dtype or a ql_base_type
+
+    std::string path_;
+    ModelParts parts_;
+    std::unique_ptr<ql_tokenizer> tokenizer_;
+    const Architecture * architecture_ = nullptr;
+    std::unordered_map<std::string, size_t> by_name_;
+    std::vector<std::string> notes_;
+};
+
+}  // namespace ql
+
+/// The C API's handle.
+struct ql_model {
+    std::unique_ptr<ql::Model> model;
+    std::string base_type;
+};

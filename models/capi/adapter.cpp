@@ -1,0 +1,94 @@
+// extern "C": ql/adapter.h
+#include "ql/adapter.h"
+
+#include <algorithm>
+
+#include "models/adapter/handle.hpp"
+#include "models/arch/model.hpp"
+#include "models/capi/guard.hpp"
+#include "ql/structs.hpp"
+
+using ql::error;
+using ql::Status;
+
+namespace {
+
+Status null_argument(const char * function) {
+    return error(QL_INVALID_ARGUMENT, "%s: an argument is NULL", function);
+}
+
+Status write_with(const char * function, decltype(&ql::save_adapter) save, const ql_adapter * adapter,
+                  const char * path) {
+    return adapter && path ? save(adapter->adapter, *adapter->model->model, path) : null_argument(function);
+}
+
+}  // namespace
+
+extern "C" {
+
+void ql_lora_options_init(ql_lora_options * options) {
+    const ql::LoraOptions o;
+    if (options) *options = {sizeof(ql_lora_options), o.r, static_cast<double>(o.alpha), o.rslora, "all", o.seed};
+}
+
+ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter) {
+    return ql::guarded([&]() -> Status {
+        if (!model || !adapter) return null_argument("ql_adapter_create");
+        *adapter = nullptr;
+        ql_lora_options defaults;
+        ql_lora_options_init(&defaults);
+        QL_ASSIGN(const ql_lora_options o, ql::take_struct(options, defaults));
+        const auto r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
+        QL_ASSIGN(ql::Adapter made, ql::new_adapter(*model->model, {r, static_cast<float>(o.alpha), o.rslora != 0,
+                                                                    o.targets ? o.targets : "all", o.seed}));
+        *adapter = new ql_adapter{std::move(made), model};
+        return {};
+    });
+}
+
+ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter) {
+    return ql::guarded([&]() -> Status {
+        if (!path || !model || !adapter) return null_argument("ql_adapter_open");
+        *adapter = nullptr;
+        QL_ASSIGN(ql::Adapter loaded, ql::load_adapter(path, *model->model));
+        *adapter = new ql_adapter{std::move(loaded), model};
+        return {};
+    });
+}
+
+void ql_adapter_free(ql_adapter * adapter) {
+    delete adapter;
+}
+
+ql_status ql_adapter_save(const ql_adapter * adapter, const char * path) {
+    return ql::guarded([&] { return write_with("ql_adapter_save", ql::save_adapter, adapter, path); });
+}
+
+ql_status ql_adapter_save_peft(const ql_adapter * adapter, const char * directory) {
+    return ql::guarded([&] { return write_with("ql_adapter_save_peft", ql::save_peft, adapter, directory); });
+}
+
+ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter) return null_argument("ql_adapter_describe");
+        const ql::Adapter & a = adapter->adapter;
+        int64_t r_min = a.matrices.empty() ? 0 : a.matrices.front().r, r_max = r_min;
+        for (const ql::LoraMatrix & m : a.matrices) r_min = std::min(r_min, m.r), r_max = std::max(r_max, m.r);
+        return ql::give_struct(info, {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
+                                      static_cast<int64_t>(a.matrices.size()), r_min, r_max});
+    });
+}
+
+const char * ql_adapter_chat_template(const ql_adapter * adapter) {
+    return adapter ? adapter->adapter.chat_template.c_str() : "";
+}
+
+ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * text) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter) return null_argument("ql_adapter_set_chat_template");
+        adapter->adapter.chat_template = text ? text : "";
+        return {};
+    });
+}
+
+}  // extern "C"

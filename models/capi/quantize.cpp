@@ -1,0 +1,24 @@
+// extern "C": ql/quantize.h
+#include "models/quantize/quantize_file.hpp"
+
+#include "models/capi/guard.hpp"
+#include "ql/model.h"
+#include "ql/structs.hpp"
+
+extern "C" {
+
+void ql_quantize_options_init(ql_quantize_options * options) {
+    if (options) *options = {sizeof(ql_quantize_options), QL_NF4_DQ, QL_BASE_AUTO, nullptr, nullptr};
+}
+
+ql_status ql_quantize(const char * in, const char * out, const ql_quantize_options * options) {
+    return ql::guarded([&]() -> ql::Status {
+        if (!in || !out) return ql::error(QL_INVALID_ARGUMENT, "ql_quantize: a path is NULL");
+        ql_quantize_options defaults;
+        ql_quantize_options_init(&defaults);
+        QL_ASSIGN(const ql_quantize_options o, ql::take_struct(options, defaults));
+        return ql::quantize_file(in, out, o);
+    });
+}
+
+}  // extern "C"

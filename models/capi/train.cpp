@@ -1,0 +1,110 @@
+// extern "C": ql/train.h
+#include <cmath>
+
+#include "models/capi/guard.hpp"
+#include "models/train/trainer.hpp"
+#include "ql/structs.hpp"
+
+using ql::error;
+using ql::Status;
+
+namespace {
+
+Status in_range(const char * name, double value, double low, double high) {
+    if (value >= low && value <= high) return {};
+    return error(QL_INVALID_ARGUMENT, "%s: %g is out of range, %g to %g are possible", name, value, low, high);
+}
+
+Status check(const ql_train_options & o) {
+    QL_TRY(in_range("ctx", static_cast<double>(o.ctx), 0, 1 << 20));
+    QL_TRY(in_range("batch", static_cast<double>(o.batch), 1, 4096));
+    QL_TRY(in_range("grad-accum", static_cast<double>(o.grad_accum), 1, 1 << 16));
+    QL_TRY(in_range("epochs", static_cast<double>(o.epochs), 1, 100000));
+    QL_TRY(in_range("steps", static_cast<double>(o.steps), 0, 100000000));
+    QL_TRY(in_range("lr", o.lr, 0, 10));
+    QL_TRY(in_range("schedule", o.schedule, QL_SCHEDULE_CONSTANT, QL_SCHEDULE_COSINE));
+    QL_TRY(in_range("warmup", o.warmup, 0, 100000000));
+    QL_TRY(in_range("weight-decay", o.weight_decay, 0, 10));
+    QL_TRY(in_range("beta1", o.beta1, 0, 0.9999999));
+    QL_TRY(in_range("beta2", o.beta2, 0, 0.9999999));
+    QL_TRY(in_range("eps", o.eps, 0, 1));
+    QL_TRY(in_range("clip", o.clip, 0, 1e9));
+    QL_TRY(in_range("lora-dropout", o.lora_dropout, 0, 0.99));
+    QL_TRY(in_range("lora-plus-ratio", o.lora_plus_ratio, 0.001, 1000));
+    QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
+    QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
+    QL_TRY(in_range("recompute", o.recompute, QL_RECOMPUTE_NONE, QL_RECOMPUTE_CHEAP));
+    return in_range("keep", static_cast<double>(o.keep), 1, 100000);
+}
+
+}  // namespace
+
+extern "C" {
+
+void ql_train_options_init(ql_train_options * options) {
+    if (!options) return;
+    *options = {};
+    options->size = sizeof(*options);
+    options->batch = 1;
+    options->grad_accum = 8;
+    options->epochs = 1;
+    options->lr = 2e-4;
+    options->schedule = QL_SCHEDULE_COSINE;
+    options->warmup = 0.03;
+    options->beta1 = 0.9;
+    options->beta2 = 0.999;
+    options->eps = 1e-8;
+    options->clip = 1.0;
+    options->lora_plus_ratio = 1;
+    options->seed = 42;
+    options->shuffle = options->packing = 1;
+    options->recompute = QL_RECOMPUTE_CHEAP;
+    options->save_every = 100;
+    options->keep = 2;
+}
+
+ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter, const ql_dataset * data,
+                            const ql_dataset * eval, const ql_train_options * options, ql_trainer ** trainer) {
+    return ql::guarded([&]() -> Status {
+        if (!model || !device || !adapter || !data || !trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_create: an argument is NULL");
+        ql_train_options defaults;
+        ql_train_options_init(&defaults);
+        QL_ASSIGN(const ql_train_options o, ql::take_struct(options, defaults));
+        QL_TRY(check(o));
+        QL_ASSIGN(auto made, ql::Trainer::create(*model->model, device, adapter->adapter, data->data, eval ? &eval->data : nullptr, o));
+        *trainer = new ql_trainer{std::move(made)};
+        return {};
+    });
+}
+
+void ql_trainer_free(ql_trainer * trainer) { delete trainer; }
+
+ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_describe: trainer is NULL");
+        return ql::give_struct(info, trainer->trainer->describe());
+    });
+}
+
+ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens) {
+    return ql::guarded([&]() -> Status {
+        if (!trainer || !loss || !tokens) return error(QL_INVALID_ARGUMENT, "ql_trainer_evaluate: an argument is NULL");
+        return trainer->trainer->evaluate(*loss, *tokens);
+    });
+}
+
+ql_status ql_trainer_run(ql_trainer * trainer) {
+    return ql::guarded([&]() -> Status {
+        if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_run: trainer is NULL");
+        return trainer->trainer->run();
+    });
+}
+
+ql_status ql_trainer_summary(const ql_trainer * trainer, ql_train_summary * summary) {
+    return ql::guarded([&]() -> Status {
+        if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_summary: trainer is NULL");
+        return ql::give_struct(summary, trainer->trainer->summary());
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,73 @@
+#include "models/data/pack.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <numeric>
+
+#include "ql/philox.hpp"
+
+namespace ql {
+namespace {
+
+constexpr size_t kOpenSequences = 64;
+constexpr uint32_t kShuffleStream = 0x53485546;  // keeps these numbers apart from other uses of the seed
+
+struct Open {
+    size_t sequence;
+    int64_t used;
+    int32_t segments;
+};
+
+PackedSequence empty_sequence(int64_t ctx) {
+    const auto n = static_cast<size_t>(ctx);
+    return {std::vector<int32_t>(n, 0), std::vector<int32_t>(n, -1), std::vector<int32_t>(n, 0), std::vector<int32_t>(n, -1)};
+}
+
+void append(PackedSequence & s, const TokenSample & sample, int64_t length, Open & open) {
+    for (int64_t i = 0; i < length; ++i) {
+        const auto at = static_cast<size_t>(open.used + i);
+        const auto next = static_cast<size_t>(i + 1);
+        s.tokens[at] = sample.tokens[static_cast<size_t>(i)];
+        s.positions[at] = static_cast<int32_t>(i);
+        s.segments[at] = open.segments;
+        if (i + 1 < length && sample.trained[next]) s.targets[at] = sample.tokens[next];
+    }
+    open.used += length;
+    ++open.segments;
+}
+
+}  // namespace
+
+std::vector<int64_t> sample_order(int64_t n, bool shuffle, uint64_t seed, int64_t epoch) {
+    std::vector<int64_t> order(static_cast<size_t>(n));
+    std::iota(order.begin(), order.end(), int64_t{0});
+    if (!shuffle) return order;
+    const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+    for (int64_t i = n - 1; i > 0; --i) {  // Fisher-Yates; the bias of the modulus is below n / 2^64
+        const PhiloxCounter r = philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), static_cast<uint32_t>(epoch), kShuffleStream}, key);
+        const uint64_t draw = r[0] | static_cast<uint64_t>(r[1]) << 32;
+        std::swap(order[static_cast<size_t>(i)], order[draw % static_cast<uint64_t>(i + 1)]);
+    }
+    return order;
+}
+
+std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order, int64_t ctx, bool packing) {
+    std::vector<PackedSequence> sequences;
+    std::deque<Open> open;
+    for (const int64_t index : order) {
+        const TokenSample & sample = samples[static_cast<size_t>(index)];
+        const int64_t length = std::min(static_cast<int64_t>(sample.tokens.size()), ctx);
+        auto place = open.end();
+        if (packing) place = std::find_if(open.begin(), open.end(), [&](const Open & o) { return o.used + length <= ctx; });
+        if (place == open.end()) {
+            sequences.push_back(empty_sequence(ctx));
+            open.push_back({sequences.size() - 1, 0, 0});
+            if (open.size() > kOpenSequences) open.pop_front();
+            place = open.end() - 1;
+        }
+        append(sequences[place->sequence], sample, length, *place);
+    }
+    return sequences;
+}
+
+}  // namespace ql

@@ -1,0 +1,27 @@
+// Packing: samples laid one after the other into sequences of ctx tokens, each a segment of its own that sees itself
+// alone. No sample is cut here and none crosses a sequence.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "models/data/sample.hpp"
+
+namespace ql {
+
+/// ctx tokens; padding at the end has segment -1 and target -1.
+struct PackedSequence {
+    std::vector<int32_t> tokens;
+    std::vector<int32_t> targets;    // the next token of the sample where that one is trained, else -1
+    std::vector<int32_t> positions;  // from 0 in each segment
+    std::vector<int32_t> segments;   // 0, 1, 2 ...
+};
+
+/// The samples' order in an epoch: a permutation that depends on (seed, epoch, n) alone; 0, 1, 2 ... without shuffle.
+std::vector<int64_t> sample_order(int64_t n, bool shuffle, uint64_t seed, int64_t epoch);
+
+/// Packs the samples in this order. With packing each goes to the first open sequence with room (of the last 64 opened:
+/// nearly as tight as best fit, and near the order); without, each has a sequence to itself. Longer samples than ctx are
+/// cut at ctx.
+std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order, int64_t ctx, bool packing);
+
+}  // namespace ql

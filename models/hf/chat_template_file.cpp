@@ -1,0 +1,46 @@
+#include "models/hf/chat_template_file.hpp"
+
+#include <filesystem>
+#include <memory>
+
+#include "models/hf/json_file.hpp"
+#include "ql/os.h"
+
+namespace ql {
+namespace {
+
+constexpr size_t kMaxTemplate = size_t{1} << 20;
+
+bool exists(const std::string & path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+}
+
+}  // namespace
+
+Result<std::string> read_hf_chat_template(const std::string & directory) {
+    const std::string file = directory + "/chat_template.jinja", config_file = directory + "/tokenizer_config.json";
+    if (exists(file)) {
+        char * data = nullptr;
+        size_t size = 0;
+        if (const ql_status status = ql_os_read_file(file.c_str(), kMaxTemplate, &data, &size); status != QL_OK)
+            return error(status, "%s", ql_error_message());
+        const std::unique_ptr<char, decltype(&ql_os_free)> freed_at_end(data, ql_os_free);
+        return std::string(data, size);
+    }
+    std::string text;
+    if (!exists(config_file)) return text;
+    QL_ASSIGN(const JsonFile config, JsonFile::open(config_file));
+    if (!config.at("chat_template").is_array()) {
+        QL_TRY(config.text("chat_template", text, ""));
+        return text;
+    }
+    for (const auto & row : config.at("chat_template")) {
+        const bool usable = row.is_object() && row.contains("name") && row["name"] == "default" &&
+                            row.contains("template") && row["template"].is_string();
+        if (usable) text = row["template"].get<std::string>();
+    }
+    return text;
+}
+
+}  // namespace ql

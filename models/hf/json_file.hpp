@@ -1,0 +1,47 @@
+// Reading the JSON files of Hugging Face and PEFT directories: hostile input, so sizes are limited, nothing throws, and
+// every typed access says which key of which file is wrong.
+#pragma once
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ql/status.hpp"
+
+namespace ql {
+
+/// True if arrays and objects are nested deeper than any real file of this kind: copying or printing such a value would
+/// exhaust the stack, so it is refused before it is parsed.
+bool is_nested_too_deep(std::string_view text);
+
+/// A JSON object of a file, its keys in the file's order (rank_pattern's order decides which pattern counts).
+class JsonFile {
+  public:
+    using Json = nlohmann::ordered_json;
+
+    static Result<JsonFile> open(const std::string & path);
+    /// An object inside this one, as a file of its own; messages name "path: key".
+    JsonFile part(const char * key) const;
+
+    /// True if the key is there and not null.
+    bool has(const char * key) const;
+    bool has_object(const char * key) const;
+    /// The value, null where there is none.
+    const Json & at(const char * key) const;
+
+    // A key that is missing or null takes the default, or is an error where there is none. Another type is an error.
+    Status size(const char * key, int64_t & value, std::optional<int64_t> missing = {}) const;  // in [0, 2^31)
+    Status number(const char * key, double & value, std::optional<double> missing = {}) const;  // finite
+    Status text(const char * key, std::string & value, std::optional<std::string> missing = {}) const;
+    Status flag(const char * key, bool & value, std::optional<bool> missing = {}) const;
+
+    /// "path: 'key' ..."
+    Status wrong(const char * key, const char * what) const;
+
+  private:
+    JsonFile(std::string path, Json root) : path_(std::move(path)), root_(std::move(root)) {}
+    std::string path_;
+    Json root_;
+};
+
+}  // namespace ql

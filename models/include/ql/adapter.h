@@ -1,0 +1,72 @@
+/* ql/adapter.h - LoRA adapters: making, opening, saving, describing.
+ *
+ * An adapter adds y += s B (A x) to linears of one model. It keeps matrices in f32 in memory, in the model's own row
+ * order, whatever file they came from. Files: GGUF as llama.cpp loads it, and PEFT directories. */
+#ifndef QL_ADAPTER_H
+#define QL_ADAPTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ql/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ql_adapter ql_adapter;
+
+typedef struct ql_lora_options {
+    size_t size;          /* set by ql_lora_options_init */
+    int64_t r;            /* rank, at least 1 and at most the smaller side of the largest target */
+    double alpha;         /* s = alpha / r; greater than 0 */
+    int rslora;           /* 1: s = alpha / sqrt(r) instead                                     (Kalajdzievski 2023) */
+    const char * targets; /* "all" | "attn" | "mlp" | a regular expression (PCRE2) that is searched for in weight names
+                             such as "blk.7.attn_q.weight"; embedding and head are never targets. NULL: "all" */
+    uint64_t seed;        /* of A's values */
+} ql_lora_options;
+
+/** Defaults: r 16, alpha 32, all linears, seed 42. */
+QL_API void ql_lora_options_init(ql_lora_options * options);
+
+/** A new adapter for a model. A [k, r] is uniform in +-1/sqrt(k), B [r, m] is zero, so it changes nothing until trained.
+ *  Values depend on seed, weight name and element alone (Philox), not on threads or on the other targets.
+ *  options  NULL takes the defaults
+ *  owns     the caller owns *adapter, freed by ql_adapter_free; the model must outlive it
+ *  errors   QL_INVALID_ARGUMENT (a number out of range; targets that match nothing: the message lists the linears) */
+QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter);
+
+/** Opens a GGUF adapter, or a PEFT directory (adapter_config.json, adapter_model.safetensors), for a model.
+ *  owns     as ql_adapter_create
+ *  errors   QL_NOT_FOUND, QL_IO; QL_BAD_FILE also for an adapter of another model (names the tensor and both shapes);
+ *           QL_UNSUPPORTED for what is not plain LoRA on linears (DoRA, biases, embeddings, modules_to_save ...);
+ *           QL_NON_FINITE names the matrix */
+QL_API ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter);
+QL_API void ql_adapter_free(ql_adapter * adapter); /* NULL is fine */
+
+/** Writes a GGUF adapter (f32) safely - whole or not at all - and reads it back before it returns QL_OK. The file holds
+ *  no clock times: the same adapter gives the same bytes. Matrices whose s * r differ are written with B scaled, as the
+ *  format has one alpha.        errors  QL_NO_SPACE, QL_IO, QL_NON_FINITE (nothing is written then) */
+QL_API ql_status ql_adapter_save(const ql_adapter * adapter, const char * path);
+/** Writes a PEFT directory, made if absent; q and k rows in Hugging Face's order.       errors  as ql_adapter_save */
+QL_API ql_status ql_adapter_save_peft(const ql_adapter * adapter, const char * directory);
+
+typedef struct ql_adapter_info {
+    size_t size;              /* set by the caller: sizeof(ql_adapter_info) */
+    const char * name;        /* strings are owned by the adapter, "" where unknown */
+    const char * base_name;   /* of the model it was made for */
+    int64_t n_parameters;
+    int64_t n_matrices;       /* linears that it changes */
+    int64_t r_min, r_max;     /* of their ranks; 0 without matrices */
+} ql_adapter_info;
+QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
+
+/** The chat template it was trained with, which travels with its files; "" if unknown. Valid until it is set again. */
+QL_API const char * ql_adapter_chat_template(const ql_adapter * adapter);
+/** Sets it (copied; NULL counts as ""). A new adapter has its model's. */
+QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

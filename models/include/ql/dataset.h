@@ -1,0 +1,51 @@
+/* ql/dataset.h - training data: reading, rendering with the model's chat template, tokens with a loss mask. */
+#ifndef QL_DATASET_H
+#define QL_DATASET_H
+
+#include "ql/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ql_dataset ql_dataset;
+
+typedef enum ql_long_policy { QL_LONG_CUT = 0, QL_LONG_DROP = 1, QL_LONG_ERROR = 2 } ql_long_policy;
+
+typedef struct ql_dataset_options {
+    size_t size;               /* set by ql_dataset_options_init */
+    int64_t ctx;               /* longest sample in tokens; 0: min(512, the model's) */
+    ql_long_policy long_policy;/* what happens to longer ones */
+    int skip_bad_lines;        /* 1: bad lines are counted instead of an error */
+    const char * chat_template;/* NULL: the model's own; a built-in name or a file */
+} ql_dataset_options;
+QL_API void ql_dataset_options_init(ql_dataset_options * options);
+
+/** Reads a .jsonl, .json or .txt file (.gz of each): forms are recognised by their keys (messages, conversations,
+ *  instruction/output, prompt/completion, question/answer, text). The caller owns *data; the model must outlive it.
+ *  errors  QL_BAD_FILE with file and line; QL_NOT_FOUND */
+QL_API ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
+                                 ql_dataset ** data);
+QL_API void ql_dataset_free(ql_dataset * data);
+
+/** Splits off a part for evaluation: about `fraction` of the samples, chosen by (seed, index). */
+QL_API ql_status ql_dataset_split(ql_dataset * data, double fraction, uint64_t seed, ql_dataset ** held_out);
+
+typedef struct ql_dataset_info {
+    size_t size;
+    int64_t n_samples, n_tokens, n_trained; /* trained: tokens that carry loss */
+    int64_t longest;                        /* tokens, before cutting */
+    int64_t n_cut, n_dropped, n_bad;        /* samples cut, dropped as too long or without labels, lines skipped */
+} ql_dataset_info;
+QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
+
+/** Sample i as text with its trained parts between the marks. The text is owned by the dataset until the next call. */
+QL_API ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char * mark_begin, const char * mark_end,
+                                 const char ** text);
+/** For exact-match tests: the text up to the last answer (what a model is asked with), and that answer. Owned as above. */
+QL_API ql_status ql_dataset_prompt(const ql_dataset * data, int64_t i, const char ** prompt, const char ** answer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

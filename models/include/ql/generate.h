@@ -1,0 +1,113 @@
+/* ql/generate.h - inference: a session holds a model, adapters and a KV cache, and goes on from what it has read. */
+#ifndef QL_GENERATE_H
+#define QL_GENERATE_H
+
+#include "ql/adapter.h"
+#include "ql/backend.h"
+#include "ql/dataset.h"
+#include "ql/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ql_session ql_session;
+
+typedef struct ql_session_options {
+    size_t size;                         /* set by ql_session_options_init */
+    int64_t ctx;                         /* tokens that the cache holds; 0: min(2048, the model's) */
+    const ql_adapter * const * adapters; /* applied together */
+    const float * adapter_scales;        /* one for each, NULL: all 1 */
+    int n_adapters;
+} ql_session_options;
+QL_API void ql_session_options_init(ql_session_options * options);
+
+/** The caller owns *session; model, device and adapters' matrices must outlive it (adapters are copied).
+ *  errors  QL_INVALID_ARGUMENT, QL_NO_MEMORY */
+QL_API ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
+                                   ql_session ** session);
+QL_API void ql_session_free(ql_session * session);
+/** Forgets everything read. */
+QL_API void ql_session_reset(ql_session * session);
+/** Tokens in the cache. */
+QL_API int64_t ql_session_position(const ql_session * session);
+
+/** Reads tokens after those read before; *logits then points to the logits of the token after the last, f32 [n_vocab],
+ *  owned by the session until the next call.
+ *  errors  QL_INVALID_ARGUMENT: the context is full, a token is outside the vocabulary */
+QL_API ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits);
+
+typedef struct ql_sampling {
+    size_t size;          /* set by ql_sampling_init */
+    double temperature;   /* 0: the most probable token */
+    int64_t top_k;        /* 0: all */
+    double top_p, min_p;  /* 1 and 0: off */
+    double repeat_penalty;/* 1: off; over the last 64 tokens */
+    uint64_t seed;
+} ql_sampling;
+QL_API void ql_sampling_init(ql_sampling * sampling); /* temperature 0.8, top_k 40, top_p 0.95, min_p 0.05 */
+
+typedef struct ql_logprob {
+    int32_t id;
+    float logprob;        /* natural logarithm of softmax of the raw logits */
+} ql_logprob;
+
+typedef struct ql_generated {
+    size_t size;
+    int32_t token;
+    float logprob;
+    const char * piece;   /* UTF-8 that became complete with this token; may be empty */
+    const ql_logprob * top; /* the most probable ones, n_top of them, first the best */
+    int n_top;
+} ql_generated;
+
+typedef struct ql_generate_options {
+    size_t size;          /* set by ql_generate_options_init */
+    int64_t n_predict;    /* most tokens to generate; < 0: until the end or a full context */
+    int n_top;            /* how many of ql_generated::top, 0 to 100 */
+    ql_sampling sampling;
+    /** Called for each token; non-zero stops. */
+    int (*on_token)(void * user, const ql_generated * token);
+    void * user;
+} ql_generate_options;
+QL_API void ql_generate_options_init(ql_generate_options * options);
+
+typedef struct ql_generate_result {
+    size_t size;
+    const char * text;    /* all of it; owned by the session until the next call */
+    int64_t n_prompt, n_generated;
+    double prompt_seconds, generation_seconds;
+    int ended;            /* 1: the model ended its turn; 0: n_predict, a full context or the callback */
+} ql_generate_result;
+
+/** Reads the prompt's tokens and generates. The end-of-turn token is read into the cache and not part of the text.
+ *  errors  QL_INVALID_ARGUMENT: the prompt does not fit in the context; QL_NON_FINITE: logits are NaN */
+QL_API ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, const ql_generate_options * options,
+                             ql_generate_result * result);
+
+/** Renders a conversation (roles and contents, n of each) with the model's template, or another: a built-in name or a
+ *  file. Ends where the assistant's answer begins. *text is owned by the caller, freed with ql_os_free. */
+QL_API ql_status ql_chat_render(const ql_model * model, const char * chat_template, const char * const * roles,
+                                const char * const * contents, int n, char ** text);
+
+typedef struct ql_nll {
+    size_t size;
+    double nll, ppl;      /* mean per predicted token, nats; exp of it */
+    int64_t tokens;       /* predictions */
+    double seconds;
+} ql_nll;
+
+/** Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx): of each window the tokens not predicted
+ *  before count. BOS first in each window where the model wants it. */
+QL_API ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
+                                  const float * scales, int n_adapters, const char * text, size_t size, int64_t ctx,
+                                  int64_t stride, ql_nll * result);
+/** Mean NLL of a dataset's trained tokens. */
+QL_API ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
+                                     const float * scales, int n_adapters, const ql_dataset * data, int64_t ctx,
+                                     ql_nll * result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

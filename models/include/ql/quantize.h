@@ -1,0 +1,38 @@
+/* ql/quantize.h - writing a model file with other weight types. */
+#ifndef QL_QUANTIZE_H
+#define QL_QUANTIZE_H
+
+#include "ql/dtype.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What happened to one tensor. */
+typedef struct ql_quantized_tensor {
+    size_t size;
+    const char * name;
+    const char * from, * to; /* type names */
+    uint64_t bytes_from, bytes_to;
+    double rel_rmse;         /* norm of the error over norm of the weights; 0 where nothing changed */
+    const char * note;       /* "" or why it is not the asked type */
+    int64_t index, n;        /* of the file's tensors */
+} ql_quantized_tensor;
+
+typedef struct ql_quantize_options {
+    size_t size;             /* set by ql_quantize_options_init */
+    int64_t type;            /* of block matrices, a ql_dtype */
+    int64_t embedding_type;  /* a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else q8_0 */
+    void (*on_tensor)(void * user, const ql_quantized_tensor * tensor);
+    void * user;
+} ql_quantize_options;
+QL_API void ql_quantize_options_init(ql_quantize_options * options);
+
+/** GGUF -> GGUF: keys are copied, block matrices take the asked type, one tensor in memory at a time.
+ *  errors  QL_BAD_FILE, QL_NON_FINITE (names the tensor), QL_UNSUPPORTED, QL_NO_SPACE; then no file is left */
+QL_API ql_status ql_quantize(const char * in, const char * out, const ql_quantize_options * options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,120 @@
+/* ql/train.h - fine-tuning: a trainer takes a model, an adapter and a dataset through optimizer steps.
+ *
+ * A step is batch * grad_accum sequences of ctx tokens; its loss and gradient are divided by the step's trained tokens,
+ * counted ahead, so that accumulation equals the large batch. The same run gives the same bits for any number of threads
+ * and across an interruption. */
+#ifndef QL_TRAIN_H
+#define QL_TRAIN_H
+
+#include "ql/adapter.h"
+#include "ql/backend.h"
+#include "ql/dataset.h"
+#include "ql/grad.h"
+#include "ql/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ql_trainer ql_trainer;
+
+typedef enum ql_schedule { QL_SCHEDULE_CONSTANT = 0, QL_SCHEDULE_LINEAR = 1, QL_SCHEDULE_COSINE = 2 } ql_schedule;
+
+/** What a step reports. */
+typedef struct ql_train_progress {
+    size_t size;
+    int64_t step, n_steps;   /* done, in all */
+    double epoch;            /* done, with its fraction */
+    double loss;             /* mean per trained token of the step, nats */
+    double lr;
+    double grad_norm;        /* before clipping */
+    int64_t tokens;          /* of the step, without padding */
+    int64_t total_tokens;    /* of this run so far */
+    double tok_s;            /* of the step */
+    double seconds;          /* of this run */
+    uint64_t rss_bytes;
+    const char * skipped;    /* NULL, or why the step changed nothing ("loss is not finite") */
+    int has_eval;            /* 1 if an evaluation was made after this step */
+    double eval_loss;
+    int64_t eval_tokens;
+    int checkpointed;        /* 1 if a checkpoint was written after this step */
+} ql_train_progress;
+
+typedef struct ql_train_options {
+    size_t size;             /* set by ql_train_options_init */
+    int64_t ctx;             /* tokens of a sequence; 0: min(512, the model's) */
+    int64_t batch;           /* sequences of a micro-batch */
+    int64_t grad_accum;      /* micro-batches of a step */
+    int64_t epochs;
+    int64_t steps;           /* > 0: ends after so many steps instead */
+    double lr;
+    ql_schedule schedule;
+    double warmup;           /* below 1: a fraction of the steps; else steps */
+    double weight_decay, beta1, beta2, eps;
+    double clip;             /* largest gradient norm; 0: none */
+    double lora_dropout;
+    double lora_plus_ratio;  /* learning rate of B over A's; 1: plain LoRA */
+    uint64_t seed;
+    int shuffle, packing;
+    ql_recompute recompute;
+    int64_t eval_every;      /* steps between evaluations; 0: at the end of each epoch (with evaluation data) */
+    const char * checkpoint_dir; /* NULL: no checkpoints */
+    int64_t save_every;      /* steps; 0: at the end of each epoch alone */
+    int64_t keep;            /* checkpoints kept, >= 1 */
+    const char * resume;     /* NULL: a new run (the directory must hold no checkpoint); "auto": the newest there, if
+                                any; else a directory */
+    const char * best_path;  /* NULL, or where the adapter with the lowest evaluation loss is kept */
+    const char * metrics_path; /* NULL, or a JSONL file, cut back to the resumed step */
+    /** Called after every step; returning non-zero stops the run, a checkpoint is written first. */
+    int (*on_progress)(void * user, const ql_train_progress * progress);
+    /** One line for a person; NULL: none. */
+    void (*on_log)(void * user, const char * line);
+    /** Asked between micro-batches; non-zero stops the run after saving. */
+    int (*cancelled)(void * user);
+    void * user;
+} ql_train_options;
+
+QL_API void ql_train_options_init(ql_train_options * options);
+
+/** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer; `adapter` is where training
+ *  starts and receives the result of ql_trainer_run. `eval` may be NULL. The caller owns *trainer.
+ *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits), QL_NO_MEMORY, everything that planning can say */
+QL_API ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter,
+                                   const ql_dataset * data, const ql_dataset * eval, const ql_train_options * options,
+                                   ql_trainer ** trainer);
+QL_API void ql_trainer_free(ql_trainer * trainer);
+
+typedef struct ql_trainer_info {
+    size_t size;
+    int64_t n_steps, steps_per_epoch, n_sequences, n_tokens, n_trained; /* sequences and tokens of an epoch */
+    int64_t n_parameters;
+    uint64_t planned_peak_bytes;
+    uint64_t arena_bytes, leaf_bytes, weight_bytes; /* of the micro-batch plan */
+    double flops_per_step;
+    int64_t first_step;        /* > 0 when resumed */
+    const char * resumed_from; /* "" for a new run */
+} ql_trainer_info;
+QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
+
+/** Mean loss per trained token over the evaluation data with the parameters as they are now.
+ *  errors  QL_INVALID_ARGUMENT without evaluation data */
+QL_API ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens);
+
+/** Trains to the end. The adapter then holds the parameters; on QL_CANCELLED too, and a checkpoint was written.
+ *  errors  QL_CANCELLED; QL_NON_FINITE after ten skipped steps in a row (names the last good checkpoint); QL_IO ... */
+QL_API ql_status ql_trainer_run(ql_trainer * trainer);
+
+typedef struct ql_train_summary {
+    size_t size;
+    int64_t steps, tokens;     /* done by this run */
+    double seconds, tok_s;
+    double loss_first, loss_last;
+    int64_t skipped;
+    const char * checkpoint;   /* the newest, "" if none */
+} ql_train_summary;
+QL_API ql_status ql_trainer_summary(const ql_trainer * trainer, ql_train_summary * summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,101 @@
+#include "models/infer/evaluate.hpp"
+
+#include <algorithm>
+
+#include "models/arch/gguf_keys.hpp"
+#include "models/train/batch.hpp"
+
+namespace ql {
+namespace {
+
+/// A forward graph that ends in the losses of a stream's tokens.
+class LossGraph {
+  public:
+    static Result<std::unique_ptr<LossGraph>> create(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, int64_t n_tokens) {
+        std::unique_ptr<LossGraph> l(new LossGraph);
+        ql_graph * g = nullptr;
+        QL_TRY(last_error(ql_graph_create(&g)));
+        l->graph_.reset(g);
+        GraphBuilder b(model, g);
+        attach_adapters(b, adapters);
+        l->inputs_ = b.start_stream(n_tokens);
+        l->targets_ = ql_input(g, "targets", QL_I32, 1, &n_tokens);
+        l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
+        (void)ql_head_loss(g, b.hidden(), b.head(), l->targets_, l->weights_, &l->nll_);
+        QL_TRY(last_error(ql_graph_status(g)));
+        ql_plan * plan = nullptr;
+        QL_TRY(last_error(ql_plan_create(g, device, &l->nll_, 1, &plan)));
+        l->plan_.reset(plan);
+        return l;
+    }
+
+    Status add(const MicroBatch & batch, Likelihood & sum) {
+        const auto write = [](ql_tensor * t, const auto & v) { return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(v[0]))); };
+        QL_TRY(write(inputs_.tokens, batch.tokens));
+        QL_TRY(write(inputs_.positions, batch.positions));
+        QL_TRY(write(inputs_.span, batch.span));
+        QL_TRY(write(targets_, batch.targets));
+        QL_TRY(write(weights_, batch.weights));
+        QL_TRY(last_error(ql_plan_run(plan_.get())));
+        std::vector<float> nll(batch.tokens.size());
+        QL_TRY(last_error(ql_tensor_read(nll_, nll.data(), 0, nll.size() * sizeof(float))));
+        for (const float v : nll) sum.nll += v;
+        sum.tokens += batch.n_trained;
+        return {};
+    }
+
+  private:
+    GraphPtr graph_;
+    StreamInputs inputs_;
+    ql_tensor *targets_ = nullptr, *weights_ = nullptr, *nll_ = nullptr;
+    PlanPtr plan_;
+};
+
+Likelihood mean(Likelihood sum) {
+    if (sum.tokens) sum.nll /= static_cast<double>(sum.tokens);
+    return sum;
+}
+
+/// A window of a text as a sequence: BOS first where the model wants one, then tokens [first, last); predictions of
+/// tokens before `from` do not count.
+PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> tokens, size_t first, size_t last, size_t from, int64_t ctx) {
+    TokenSample sample;
+    if (tokenizer.add_bos()) sample.tokens.push_back(tokenizer.bos()), sample.trained.push_back(0);
+    for (size_t i = first; i < last; ++i) sample.tokens.push_back(tokens[i]), sample.trained.push_back(i >= from);
+    return pack({sample}, {0}, ctx, false)[0];
+}
+
+}  // namespace
+
+Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, std::string_view text, int64_t ctx,
+                                 int64_t stride) {
+    const Tokenizer * tokenizer = model.tokenizer();
+    if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
+    if (ctx < 2 || ctx > model.hparams().n_ctx)
+        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx), static_cast<long long>(model.hparams().n_ctx));
+    const int64_t room = ctx - tokenizer->add_bos();
+    if (stride < 0 || stride > room) return error(QL_INVALID_ARGUMENT, "stride %lld: 0 to %lld are possible", static_cast<long long>(stride), static_cast<long long>(room));
+    const std::vector<int32_t> tokens = tokenizer->encode(text, false, false);
+    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
+    Likelihood sum;
+    const auto step = static_cast<size_t>(stride ? stride : room), width = static_cast<size_t>(room);
+    for (size_t first = 0, done = 0; done < tokens.size(); first += step) {
+        const size_t last = std::min(first + width, tokens.size());
+        const PackedSequence sequence = window(*tokenizer, tokens, first, last, done, ctx);
+        QL_TRY(graph->add(MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f), sum));
+        done = last;
+    }
+    if (sum.tokens == 0) return error(QL_INVALID_ARGUMENT, "the text has no token to predict");
+    return mean(sum);
+}
+
+Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, const Dataset & data, int64_t ctx) {
+    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
+    const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
+    Likelihood sum;
+    for (const PackedSequence & sequence : pack(data.samples, order, ctx, true))
+        QL_TRY(graph->add(MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f), sum));
+    return mean(sum);
+}
+
+}  // namespace ql

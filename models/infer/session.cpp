@@ -1,0 +1,116 @@
+#include "models/infer/session.hpp"
+
+#include <algorithm>
+
+#include "models/arch/gguf_keys.hpp"
+
+namespace ql {
+namespace {
+
+constexpr int64_t kChunk = 128;  // tokens of a prompt read at once
+
+}  // namespace
+
+void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters) {
+    for (size_t i = 0; i < adapters.size(); ++i) {
+        for (const LoraMatrix & l : adapters[i].adapter->matrices) {
+            const std::string name = l.weight + ".lora" + std::to_string(i);
+            const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
+            b.attach(l.weight, {ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.a.data()),
+                                ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, l.b.data()), l.scale * adapters[i].factor});
+        }
+    }
+}
+
+Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, int64_t ctx) {
+    if (ctx < 1 || ctx > model.hparams().n_ctx)
+        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 1 to %lld are possible with this model", static_cast<long long>(ctx),
+                     static_cast<long long>(model.hparams().n_ctx));
+    std::unique_ptr<Session> session(new Session(model, ctx));
+    QL_TRY(session->build(device, adapters));
+    return session;
+}
+
+Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapters) {
+    ql_graph * g = nullptr;
+    QL_TRY(last_error(ql_graph_create(&g)));
+    graph_.reset(g);
+    const Hparams & h = model_.hparams();
+    cache_.rows = ctx_ + kChunk;  // the last rows take what pads a chunk
+    const int64_t ne[] = {h.n_head_kv * h.head_dim, cache_.rows};
+    for (int64_t i = 0; i < h.n_layer; ++i) {
+        cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), QL_F32, 2, ne));
+        cache_.v.push_back(ql_state(g, ("cache_v." + std::to_string(i)).c_str(), QL_F32, 2, ne));
+    }
+    std::vector<AppliedAdapter> applied;
+    adapters_.reserve(adapters.size());
+    for (const AppliedAdapter & a : adapters) adapters_.push_back(*a.adapter);
+    for (size_t i = 0; i < adapters.size(); ++i) applied.push_back({&adapters_[i], adapters[i].factor});
+
+    GraphBuilder b(model_, g);
+    b.set_cache(&cache_);
+    attach_adapters(b, applied);
+    for (Width * w : {&single_, &chunk_}) {
+        w->n = w == &single_ ? 1 : kChunk;
+        const std::string suffix = "." + std::to_string(w->n);
+        w->inputs = b.start_stream(w->n, suffix);
+        const int64_t one = 1;
+        w->last = ql_input(g, ("last" + suffix).c_str(), QL_I32, 1, &one);
+        w->logits = ql_mul_mat(g, b.head(), ql_get_rows(g, b.hidden(), w->last));
+    }
+    QL_TRY(last_error(ql_graph_status(g)));
+    for (Width * w : {&single_, &chunk_}) {
+        ql_plan * plan = nullptr;
+        QL_TRY(last_error(ql_plan_create(g, device, &w->logits, 1, &plan)));
+        w->plan.reset(plan);
+    }
+    logits_.resize(static_cast<size_t>(h.n_vocab));
+    return {};
+}
+
+Status Session::eval(std::span<const int32_t> tokens) {
+    const auto n = static_cast<int64_t>(tokens.size());
+    if (n == 0) return error(QL_INVALID_ARGUMENT, "no tokens to read");
+    if (position_ + n > ctx_)
+        return error(QL_INVALID_ARGUMENT, "%lld tokens do not fit: %lld of the context of %lld are taken; choose a larger one (-c)",
+                     static_cast<long long>(n), static_cast<long long>(position_), static_cast<long long>(ctx_));
+    for (const int32_t t : tokens)
+        if (t < 0 || t >= model_.hparams().n_vocab)
+            return error(QL_INVALID_ARGUMENT, "token %d is outside the vocabulary of %lld", t, static_cast<long long>(model_.hparams().n_vocab));
+    tokens_.resize(static_cast<size_t>(position_));
+    while (!tokens.empty()) {
+        Width & w = tokens.size() == 1 ? single_ : chunk_;
+        const auto part = tokens.first(std::min(tokens.size(), static_cast<size_t>(w.n)));
+        QL_TRY(run(w, part));
+        tokens_.insert(tokens_.end(), part.begin(), part.end());
+        position_ += static_cast<int64_t>(part.size());
+        tokens = tokens.subspan(part.size());
+    }
+    return {};
+}
+
+Status Session::run(Width & w, std::span<const int32_t> tokens) {
+    const auto n = static_cast<size_t>(w.n);
+    std::vector<int32_t> ids(n, 0), positions(n, 0), span(2 * n, 0), rows(n);
+    for (size_t i = 0; i < n; ++i) {
+        const bool real = i < tokens.size();
+        rows[i] = static_cast<int32_t>(real ? position_ + static_cast<int64_t>(i) : ctx_ + static_cast<int64_t>(i));
+        if (!real) continue;
+        ids[i] = tokens[i];
+        positions[i] = rows[i];
+        span[2 * i + 1] = rows[i] + 1;
+    }
+    const auto last = static_cast<int32_t>(tokens.size() - 1);
+    const auto write = [](ql_tensor * t, const std::vector<int32_t> & v) {
+        return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(int32_t)));
+    };
+    QL_TRY(write(w.inputs.tokens, ids));
+    QL_TRY(write(w.inputs.positions, positions));
+    QL_TRY(write(w.inputs.span, span));
+    QL_TRY(write(w.inputs.rows, rows));
+    QL_TRY(last_error(ql_tensor_write(w.last, &last, 0, sizeof(last))));
+    QL_TRY(last_error(ql_plan_run(w.plan.get())));
+    return last_error(ql_tensor_read(w.logits, logits_.data(), 0, logits_.size() * sizeof(float)));
+}
+
+}  // namespace ql

@@ -1,0 +1,32 @@
+// Which type each tensor of a model takes when the model is quantised: one rule for ql-quantize and for loading.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "ql/dtype.h"
+#include "ql/status.hpp"
+
+namespace ql {
+
+enum class WeightRole { block_matrix, embedding, other };
+
+/// Block matrices are the linears inside a layer; embedding and head are one role; norms, biases, rope factors are other.
+WeightRole weight_role(std::string_view name, int n_dims);
+
+struct QuantizeChoice {
+    ql_dtype dtype;    // what the tensor becomes
+    std::string note;  // why it is not the asked type, "" if it is
+};
+
+/// Bits of one element of the type.
+double bits_per_element(ql_dtype dtype);
+
+/// The type that a tensor gets when `target` is asked for. A tensor whose rows do not fit the target's block becomes F16,
+/// or keeps its own type if that is smaller.
+QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql_dtype target);
+
+/// Converts n elements (whole rows of `row`) to another type; dst has ql_dtype_bytes(to, n) bytes.
+/// errors  QL_NON_FINITE names the tensor
+Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n);
+
+}  // namespace ql

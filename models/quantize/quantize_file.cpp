@@ -1,0 +1,141 @@
+#include "models/quantize/quantize_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "models/arch/gguf_keys.hpp"
+#include "models/arch/weights.hpp"
+#include "models/quantize/policy.hpp"
+#include "ql/model.h"
+#include "ql/os.h"
+
+namespace ql {
+namespace {
+
+struct WriterFree {
+    void operator()(ql_gguf_writer * w) const { ql_gguf_writer_free(w); }
+};
+
+/// One tensor on its way: converted when the writer asks for its first byte, forgotten after its last.
+struct Job {
+    ql_gguf_tensor source{};
+    QuantizeChoice choice{QL_F32, ""};
+    int64_t index = 0, n = 0;
+    const ql_quantize_options * options = nullptr;
+    Status * failed = nullptr;
+    AlignedBytes converted;
+    size_t bytes = 0;
+};
+
+int64_t elements(const ql_gguf_tensor & t) { return t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]; }
+
+/// norm(w' - w) / norm(w), over blocks that fit in a cache.
+double relative_error(const Job & job) {
+    const int64_t n = elements(job.source);
+    constexpr int64_t kPiece = 64 * 256;
+    std::vector<float> before(kPiece), after(kPiece);
+    double error = 0, norm = 0;
+    for (int64_t first = 0; first < n; first += kPiece) {
+        const int64_t count = std::min(kPiece, n - first);
+        if (ql_decode(job.source.dtype, job.source.data, n, first, count, before.data()) != QL_OK ||
+            ql_decode(job.choice.dtype, job.converted.get(), n, first, count, after.data()) != QL_OK)
+            return NAN;
+        for (int64_t i = 0; i < count; ++i) {
+            const double w = static_cast<double>(before[static_cast<size_t>(i)]), d = static_cast<double>(after[static_cast<size_t>(i)]) - w;
+            error += d * d;
+            norm += w * w;
+        }
+    }
+    return norm > 0 ? std::sqrt(error / norm) : 0;
+}
+
+void report(const Job & job, double rel_rmse) {
+    if (!job.options->on_tensor) return;
+    const ql_quantized_tensor t{sizeof(t), job.source.name, ql_dtype_name(job.source.dtype), ql_dtype_name(job.choice.dtype), job.source.size,
+                                job.bytes, rel_rmse, job.choice.note.c_str(), job.index, job.n};
+    job.options->on_tensor(job.options->user, &t);
+}
+
+Status convert(Job & job) {
+    if (job.choice.dtype == job.source.dtype) return {};
+    job.converted = aligned_bytes(job.bytes);
+    if (!job.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", job.source.name);
+    return convert_tensor(job.source.name, job.source.dtype, job.source.data, job.choice.dtype, job.converted.get(), elements(job.source));
+}
+
+int produce(void * user, size_t offset, void * dst, size_t size) {
+    Job & job = *static_cast<Job *>(user);
+    if (offset == 0) {
+        *job.failed = convert(job);
+        if (!job.failed->ok()) return 1;
+        report(job, job.converted ? relative_error(job) : 0);
+    }
+    const void * from = job.converted ? job.converted.get() : job.source.data;
+    std::memcpy(dst, static_cast<const std::byte *>(from) + offset, size);
+    if (offset + size == job.bytes) job.converted.reset();
+    return 0;
+}
+
+Status check_types(const ql_quantize_options & o) {
+    for (const int64_t type : {o.type, o.embedding_type}) {
+        if (type == QL_BASE_AUTO && type == o.embedding_type) continue;
+        const auto dtype = static_cast<ql_dtype>(type);
+        if (type < 0 || !ql_dtype_name(dtype)) return error(QL_INVALID_ARGUMENT, "type %lld is unknown", static_cast<long long>(type));
+        if (!ql_dtype_can_encode(dtype) || dtype == QL_I8 || dtype == QL_I32)
+            return error(QL_UNSUPPORTED, "type %s cannot be written; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can", ql_dtype_name(dtype));
+    }
+    return {};
+}
+
+QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
+    const WeightRole role = weight_role(t.name, t.n_dims);
+    if (role == WeightRole::other) return {t.dtype, ""};
+    ql_dtype target = static_cast<ql_dtype>(o.type);
+    if (role == WeightRole::embedding) {
+        const ql_dtype automatic = bits_per_element(t.dtype) > 8.5 ? QL_Q8_0 : t.dtype;
+        target = o.embedding_type == QL_BASE_AUTO ? automatic : static_cast<ql_dtype>(o.embedding_type);
+    }
+    return choose_type(t.name, t.dtype, t.ne[0], target);
+}
+
+}  // namespace
+
+Status quantize_file(const std::string & in, const std::string & out, const ql_quantize_options & options) {
+    QL_TRY(check_types(options));
+    std::error_code ec;
+    if (std::filesystem::equivalent(in, out, ec)) return error(QL_INVALID_ARGUMENT, "%s: input and output are the same file", out.c_str());
+    QL_TRY(last_error(ql_os_check_writable(out.c_str())));
+    ql_gguf * raw = nullptr;
+    QL_TRY(last_error(ql_gguf_open(in.c_str(), &raw)));
+    const GgufFile file(raw);
+    std::string type;
+    QL_TRY(GgufKeys(raw, "general").text("type", type, "model"));
+    if (type != "model") return error(QL_BAD_FILE, "%s: holds '%s', not a model", in.c_str(), type.c_str());
+
+    ql_gguf_writer * w = nullptr;
+    QL_TRY(last_error(ql_gguf_writer_create(&w)));
+    const std::unique_ptr<ql_gguf_writer, WriterFree> writer(w);
+    QL_TRY(last_error(ql_gguf_copy_keys(w, raw)));
+    QL_TRY(last_error(ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2)));
+    Status failed;
+    std::vector<Job> jobs(static_cast<size_t>(ql_gguf_n_tensors(raw)));
+    for (size_t i = 0; i < jobs.size(); ++i) {
+        Job & job = jobs[i];
+        QL_TRY(last_error(ql_gguf_tensor_at(raw, static_cast<int64_t>(i), &job.source)));
+        job.choice = choose(job.source, options);
+        job.index = static_cast<int64_t>(i);
+        job.n = static_cast<int64_t>(jobs.size());
+        job.options = &options;
+        job.failed = &failed;
+        job.bytes = ql_dtype_bytes(job.choice.dtype, elements(job.source));
+        QL_TRY(last_error(ql_gguf_add_produced(w, job.source.name, job.choice.dtype, job.source.n_dims, job.source.ne, produce, &job)));
+    }
+    const Status written = last_error(ql_gguf_write(w, out.c_str()));
+    return failed.ok() ? written : error(failed.code(), "%s: %s", in.c_str(), failed.message().c_str());
+}
+
+}  // namespace ql

@@ -1,0 +1,75 @@
+// Chat templates: messages to text, the same for training and for inference. A model's own template is a program in Jinja
+// (tokenizer.chat_template of a GGUF file); jinja_*.cpp runs it. For training the renderer also tells which bytes of the
+// text the model is to learn: its own answers with their end of turn, and nothing of what others say.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ql/status.hpp"
+
+namespace ql {
+
+struct Message {
+    std::string role;    // "system", "user", "assistant", "tool"
+    std::string content; // UTF-8
+};
+
+/// Bytes [begin, end) of a text.
+struct Span {
+    size_t begin = 0, end = 0;
+    bool operator==(const Span &) const = default;
+};
+
+/// The texts of special tokens that templates write; empty where the model has none.
+struct TemplateTokens {
+    std::string bos, eos;
+    std::string unknown = {}, padding = {};
+};
+
+struct Rendered {
+    std::string text;
+    std::vector<Span> trained; // sorted, disjoint
+    /// The last trained span has no end-of-turn token behind it: the template writes none. The caller puts the model's EOS
+    /// there, or the model would never learn to stop.
+    bool open_end = false;
+};
+
+class ChatTemplate {
+  public:
+    /// Parses the whole template. `date` ("YYYY-MM-DD") is what the template's strftime_now() tells; without one that
+    /// function does not exist, and templates fall back on a date of their own.
+    /// errors  QL_UNSUPPORTED: a construct that is not known, named with its line
+    static Result<ChatTemplate> parse(std::string source, TemplateTokens tokens, std::string date = "");
+
+    /// The text of the messages; with add_generation_prompt followed by what stands before the assistant's next answer.
+    /// The text begins with BOS exactly if the template writes it: the tokenizer must not add a second one.
+    /// errors  QL_INVALID_ARGUMENT: the template refuses the messages;  QL_UNSUPPORTED: see parse
+    Result<std::string> render(std::span<const Message> messages, bool add_generation_prompt) const;
+
+    /// The text, and the bytes of the assistant's messages in it. A span begins where the generation prompt ends (so at
+    /// inference the model writes all of it), and ends behind the first of `end_tokens` after the message.
+    /// errors  as render; QL_UNSUPPORTED: an answer cannot be found in the text
+    Result<Rendered> render_for_training(std::span<const Message> messages, std::span<const std::string> end_tokens) const;
+
+    const std::string & source() const;
+
+  private:
+    struct Impl;
+    std::shared_ptr<const Impl> impl_; // immutable, so copies share it
+};
+
+/// A template that comes with the program.
+struct NamedTemplate {
+    const char * name;
+    const char * source;
+    const char * note; // for which models
+};
+std::span<const NamedTemplate> named_templates();
+
+/// The source of `--chat-template NAME|FILE`: a built-in name, else the content of a file.
+/// errors  QL_NOT_FOUND: neither a name nor a file; lists the names
+Result<std::string> chat_template_source(const std::string & name_or_file);
+
+}  // namespace ql

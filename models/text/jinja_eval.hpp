@@ -1,0 +1,70 @@
+// Runs a parsed template over its variables.
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/text/jinja_ast.hpp"
+#include "models/text/jinja_ops.hpp"
+
+namespace ql::jinja {
+
+/// Renders the template with these variables; `date` ("YYYY-MM-DD", or empty) is what strftime_now tells: without one it
+/// is not defined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
+Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter = {});
+
+/// Names and values; a lookup goes on in the scope around it.
+struct Scope {
+    const Scope * parent = nullptr;
+    Dict names;
+    const Value * find(std::string_view name) const {
+        for (const Scope * scope = this; scope; scope = scope->parent)
+            if (const Value * value = scope->names.find(name)) return value;
+        return nullptr;
+    }
+};
+
+class Evaluator {
+  public:
+    enum class Flow { normal, leave, next }; // leave: {% break %}, next: {% continue %}
+
+    Evaluator(Dict variables, const std::string & date, Meter meter);
+    ~Evaluator();
+    Result<Text> run(const Block & block);
+
+  private:
+    // Statements: jinja_eval.cpp.
+    Result<Flow> execute(const Block & block, Scope & scope, Text & out);
+    Result<Flow> execute(const Stmt & stmt, Scope & scope, Text & out);
+    Status print(const Stmt & stmt, Scope & scope, Text & out);
+    Result<Flow> condition(const Stmt & stmt, Scope & scope, Text & out);
+    Result<Flow> loop(const Stmt & stmt, Scope & scope, Text & out);
+    Result<std::shared_ptr<const List>> loop_items(const Stmt & stmt, Scope & scope);
+    Status assign(const Stmt & stmt, Scope & scope);
+    Status capture(const Stmt & stmt, Scope & scope);
+    Status bind_targets(const Stmt & stmt, const Value & value, Scope & scope);
+    Result<Value> call_macro(const Stmt & macro, Call call);
+
+    // Expressions: jinja_expr.cpp.
+    Result<Value> evaluate(const Expr & expr, Scope & scope);
+    Result<Value> evaluate_kind(const Expr & expr, Scope & scope);
+    Result<Value> logical(const Expr & expr, Scope & scope);
+    Result<Value> unary(const Expr & expr, Scope & scope);
+    Result<Value> comparison(const Expr & expr, Scope & scope);
+    Result<Value> collection(const Expr & expr, Scope & scope);
+    Result<Value> slice(const Expr & expr, Scope & scope);
+    Result<Value> call(const Expr & expr, Scope & scope);
+    Result<Value> filter(const Expr & expr, Scope & scope, const Value * captured);
+    Result<Call> prepare(const Expr & expr, Scope & scope, std::string name, Value self);
+
+    Meter meter_;
+    Scope globals_, root_;
+    std::vector<std::shared_ptr<Namespace>> namespaces_; // emptied at the end: they may hold one another
+    int loop_depth_ = 0;
+};
+
+/// The status with "line N: " in front, unless a line inside has named itself already.
+Status at_line(const Status & status, int line);
+
+}  // namespace ql::jinja

@@ -1,0 +1,129 @@
+// Text: bytes with provenance, and the UTF-8 counting that Python's strings imply.
+#include "models/text/jinja_text.hpp"
+
+#include <algorithm>
+
+#include "models/text/utf8.hpp"
+
+namespace ql::jinja {
+
+Text Text::from_message(std::string bytes, int32_t source) {
+    Text text(std::move(bytes));
+    if (!text.empty()) text.runs_.push_back({0, text.size(), source, false});
+    return text;
+}
+
+void Text::add_run(Run run) {
+    if (run.begin == run.end || (run.source < 0 && !run.generated)) return;
+    if (!runs_.empty()) {
+        Run & last = runs_.back();
+        if (last.end == run.begin && last.source == run.source && last.generated == run.generated) {
+            last.end = run.end;
+            return;
+        }
+    }
+    runs_.push_back(run);
+}
+
+void Text::append(const Text & other, size_t begin, size_t end) {
+    if (&other == this) { // the runs grow while they are read
+        const Text copy = other;
+        return append(copy, begin, end);
+    }
+    const size_t at = bytes_.size();
+    bytes_.append(other.bytes_, begin, end - begin);
+    for (const Run & run : other.runs_) {
+        const size_t from = std::max(run.begin, begin), to = std::min(run.end, end);
+        if (from < to) add_run({at + from - begin, at + to - begin, run.source, run.generated});
+    }
+}
+
+Text Text::sub(size_t begin, size_t end) const {
+    Text out;
+    if (begin < end) out.append(*this, begin, end);
+    return out;
+}
+
+Run Text::run_at(size_t byte) const {
+    auto after = std::upper_bound(runs_.begin(), runs_.end(), byte, [](size_t b, const Run & r) { return b < r.begin; });
+    if (after == runs_.begin()) return {};
+    const Run & run = *std::prev(after);
+    return byte < run.end ? run : Run{};
+}
+
+void Text::mark_generated() {
+    std::vector<Run> old;
+    old.swap(runs_);
+    size_t at = 0;
+    for (const Run & run : old) {
+        add_run({at, run.begin, -1, true});
+        add_run({run.begin, run.end, run.source, true});
+        at = run.end;
+    }
+    add_run({at, size(), -1, true});
+}
+
+Text Text::with_bytes(std::string bytes) const {
+    Text out(std::move(bytes));
+    out.runs_ = runs_;
+    return out;
+}
+
+void Text::append_as(std::string_view bytes, const Text & origin, size_t at) {
+    const size_t begin = bytes_.size();
+    bytes_.append(bytes);
+    const Run run = origin.run_at(at);
+    add_run({begin, bytes_.size(), run.source, run.generated});
+}
+
+uint32_t utf8_decode(std::string_view text, size_t at, size_t * length) {
+    const Utf8Unit unit = next_utf8(text.substr(at));
+    const bool complete = unit.kind == Utf8Unit::kComplete;
+    *length = complete ? unit.size : 1;
+    return complete ? unit.code_point : static_cast<uint8_t>(text[at]);
+}
+
+size_t utf8_length(std::string_view text, size_t at) {
+    size_t length;
+    utf8_decode(text, at, &length);
+    return length;
+}
+
+size_t utf8_count(std::string_view text) {
+    size_t count = 0;
+    for (size_t i = 0; i < text.size(); i += utf8_length(text, i)) ++count;
+    return count;
+}
+
+std::vector<size_t> utf8_offsets(std::string_view text) {
+    std::vector<size_t> offsets;
+    offsets.reserve(text.size() + 1);
+    for (size_t i = 0; i < text.size(); i += utf8_length(text, i)) offsets.push_back(i);
+    offsets.push_back(text.size());
+    return offsets;
+}
+
+bool is_space(uint32_t c) {
+    if (c < 0x80) return c == ' ' || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F);
+    return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+size_t skip_space(std::string_view text, size_t begin) {
+    size_t length;
+    while (begin < text.size() && is_space(utf8_decode(text, begin, &length))) begin += length;
+    return begin;
+}
+
+size_t skip_space_back(std::string_view text, size_t begin) {
+    size_t end = text.size();
+    while (end > begin) {
+        size_t at = end - 1, length;
+        while (at > begin && end - at < 4 && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+        if (!is_space(utf8_decode(text, at, &length)) || at + length != end) break;
+        end = at;
+    }
+    return end;
+}
+
+}  // namespace ql::jinja

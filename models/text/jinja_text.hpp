@@ -1,0 +1,70 @@
+// A string that remembers where its bytes come from. Chat templates trim, slice and join the messages' contents; the loss
+// mask needs to know afterwards which bytes of the rendered text are an assistant's own words. So every string of the
+// template evaluator carries runs of bytes with the index of the message they were written in, and every string operation
+// is built from append() and sub(), which keep the runs.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ql::jinja {
+
+/// Bytes [begin, end) come from message `source` (-1: from the template itself); `generated`: written inside a
+/// {% generation %} block. Bytes without a run are the template's own.
+struct Run {
+    size_t begin = 0, end = 0;
+    int32_t source = -1;
+    bool generated = false;
+    bool operator==(const Run &) const = default;
+};
+
+class Text {
+  public:
+    Text() = default;
+    explicit Text(std::string bytes) : bytes_(std::move(bytes)) {}
+    explicit Text(const char * bytes) : bytes_(bytes) {}
+    /// All bytes come from message `source`.
+    static Text from_message(std::string bytes, int32_t source);
+
+    const std::string & bytes() const { return bytes_; }
+    std::string_view view() const { return bytes_; }
+    size_t size() const { return bytes_.size(); }
+    bool empty() const { return bytes_.empty(); }
+    const std::vector<Run> & runs() const { return runs_; } // sorted, disjoint, not empty
+
+    void append(const Text & other) { append(other, 0, other.size()); }
+    void append(const Text & other, size_t begin, size_t end);
+    void append(std::string_view literal) { bytes_.append(literal); }
+    Text sub(size_t begin, size_t end) const;
+    /// The run that holds the byte, or an empty one.
+    Run run_at(size_t byte) const;
+    /// Marks every byte as written inside a {% generation %} block.
+    void mark_generated();
+    /// The same runs over other bytes of the same length (upper, lower).
+    Text with_bytes(std::string bytes) const;
+    /// Appends bytes that stand for the byte `at` of `origin` (an escape sequence in JSON, say).
+    void append_as(std::string_view bytes, const Text & origin, size_t at);
+
+  private:
+    void add_run(Run run);
+    std::string bytes_;
+    std::vector<Run> runs_;
+};
+
+/// Length in bytes of the UTF-8 sequence at `at`; 1 for a byte that starts none.
+size_t utf8_length(std::string_view text, size_t at);
+/// The code point at `at`, and its length; an ill-formed byte stands for itself.
+uint32_t utf8_decode(std::string_view text, size_t at, size_t * length);
+/// Number of code points.
+size_t utf8_count(std::string_view text);
+/// Byte offset of every code point, and the total size last.
+std::vector<size_t> utf8_offsets(std::string_view text);
+/// What Python's str.isspace() accepts.
+bool is_space(uint32_t code_point);
+/// First byte that is not in the leading whitespace; last byte + 1 before the trailing one.
+size_t skip_space(std::string_view text, size_t begin = 0);
+size_t skip_space_back(std::string_view text, size_t begin = 0);
+
+}  // namespace ql::jinja

@@ -1,0 +1,55 @@
+// A tokenizer's vocabulary as plain data, whatever file it comes from: a GGUF file or a Hugging Face directory fills
+// it, `Tokenizer::from_vocab` makes it work.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ql/gguf.h"
+#include "ql/status.hpp"
+
+namespace ql {
+
+enum class TokenizerKind {
+    kByteLevelBpe,   // "gpt2": bytes written as printable characters, merges by rank
+    kSentencePiece,  // "llama": spaces written as U+2581, merges by score, missing characters as byte tokens
+};
+
+enum class TokenType : int32_t {  // GGUF's numbers
+    kUndefined = 0,
+    kNormal = 1,
+    kUnknown = 2,
+    kControl = 3,      // matched in text only where special tokens are parsed, rendered only where they are asked for
+    kUserDefined = 4,  // always matched in text, as it stands
+    kUnused = 5,
+    kByte = 6,  // "<0x41>"
+};
+
+struct Vocab {
+    TokenizerKind kind = TokenizerKind::kByteLevelBpe;
+    std::string pre;                  // byte-level: a name of the pre-tokenizer table (pre_tokenizer.cpp)
+    std::vector<std::string> tokens;  // as in files: in byte-level characters, or with U+2581 for spaces
+    std::vector<TokenType> types;     // one for each token
+    std::vector<float> scores;        // SentencePiece: one for each token
+    std::vector<std::string> merges;  // byte-level: "left right", the first is the most urgent
+    std::vector<int32_t> strip_left;  // special tokens that swallow the white space before or after them
+    std::vector<int32_t> strip_right;
+    int32_t bos = -1, eos = -1, eot = -1, unknown = -1, padding = -1;  // ids, -1 for none
+    bool add_bos = false, add_eos = false;                             // what encoding with special tokens adds
+    bool add_space_prefix = false;                                     // SentencePiece: a space before the text
+    bool ignore_merges = false;  // byte-level: a word that is a token is that token, whatever the merges say
+};
+
+/// The byte of a byte token's text "<0x41>", -1 for another text.
+int byte_of_token(const std::string & text);
+
+/// Sizes, ids, scores and byte tokens: what passes is safe to build a tokenizer of. errors  QL_BAD_FILE, QL_UNSUPPORTED
+Status check_vocab(const Vocab & vocab);
+
+/// From the metadata `tokenizer.ggml.*`. errors  QL_BAD_FILE, QL_UNSUPPORTED (names the kinds that are known)
+Result<Vocab> vocab_from_gguf(const ql_gguf * file);
+
+/// From `tokenizer.json` (byte-level BPE) and, if there, `tokenizer_config.json` in a Hugging Face directory.
+Result<Vocab> vocab_from_hf(const std::string & directory);
+
+}  // namespace ql

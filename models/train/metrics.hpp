@@ -1,0 +1,29 @@
+// The metrics file: one JSON object a line, one line a step.
+#pragma once
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "ql/status.hpp"
+#include "ql/train.h"
+
+namespace ql {
+
+class MetricsFile {
+  public:
+    /// Opens for appending after the first `keep_bytes` bytes; what lies behind them (steps after the checkpoint that a
+    /// run resumes from) is cut off. An empty path: nothing is written.
+    Status open(const std::string & path, int64_t keep_bytes);
+    Status write(const ql_train_progress & p);
+    /// Makes what was written so far outlive a crash, and returns the file's length.
+    Result<int64_t> sync();
+
+  private:
+    struct Close {
+        void operator()(std::FILE * f) const { std::fclose(f); }
+    };
+    std::unique_ptr<std::FILE, Close> file_;
+    std::string path_;
+};
+
+}  // namespace ql

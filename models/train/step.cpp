@@ -1,0 +1,166 @@
+#include "models/train/step.hpp"
+
+#include "models/arch/architecture.hpp"
+#include "models/arch/gguf_keys.hpp"
+
+namespace ql {
+
+Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter, const StepOptions & options) {
+    std::unique_ptr<TrainStep> step(new TrainStep(model, options));
+    QL_TRY(step->build(adapter));
+    if (options.train) QL_TRY(step->build_update());
+    QL_TRY(last_error(ql_graph_status(step->graph_.get())));
+    QL_TRY(step->plan(device));
+    QL_TRY(step->write_adapter(adapter));
+    return step;
+}
+
+Status TrainStep::build(const Adapter & adapter) {
+    ql_graph * g = nullptr;
+    QL_TRY(last_error(ql_graph_create(&g)));
+    graph_.reset(g);
+    GraphBuilder b(model_, g);
+    for (size_t i = 0; i < adapter.matrices.size(); ++i) {
+        const LoraMatrix & l = adapter.matrices[i];
+        const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
+        TrainedParam pa{l.weight + ".lora_a", i, false}, pb{l.weight + ".lora_b", i, true};
+        pa.param = ql_param(g, pa.name.c_str(), 2, a);
+        pb.param = ql_param(g, pb.name.c_str(), 2, bb);
+        b.attach(l.weight, {pa.param, pb.param, l.scale});
+        params_.push_back(pa);
+        params_.push_back(pb);
+    }
+    if (options_.dropout > 0) {
+        const int64_t four = 4;
+        key_ = ql_input(g, "dropout_key", QL_I32, 1, &four);
+        b.set_dropout({options_.dropout, key_});
+    }
+    inputs_ = b.start_stream(options_.n_tokens);
+    targets_ = ql_input(g, "targets", QL_I32, 1, &options_.n_tokens);
+    weights_ = ql_input(g, "loss_weights", QL_F32, 1, &options_.n_tokens);
+    loss_ = ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
+    if (key_) {  // evaluation runs without dropout: a second forward pass over the same leaves
+        b.set_dropout({});
+        (void)ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
+    }
+    return last_error(ql_graph_status(g));
+}
+
+Status TrainStep::build_update() {
+    ql_graph * g = graph_.get();
+    std::vector<ql_tensor *> params, grads(params_.size());
+    for (const TrainedParam & p : params_) params.push_back(p.param);
+    QL_TRY(last_error(ql_gradients(g, loss_, params.data(), static_cast<int>(params.size()), options_.recompute, grads.data())));
+
+    micro_outputs_ = {loss_};
+    for (size_t i = 0; i < params_.size(); ++i) {
+        TrainedParam & p = params_[i];
+        const int64_t ne[] = {ql_tensor_ne(p.param, 0), ql_tensor_ne(p.param, 1)};
+        p.grad = grads[i];
+        p.sum = ql_state(g, (p.name + ".sum").c_str(), QL_F32, 2, ne);
+        p.m = ql_state(g, (p.name + ".m").c_str(), QL_F32, 2, ne);
+        p.v = ql_state(g, (p.name + ".v").c_str(), QL_F32, 2, ne);
+        micro_outputs_.push_back(ql_accumulate(g, p.sum, p.grad));
+    }
+    const int64_t n_hyper = QL_HYPER_N;
+    hyper_ = ql_input(g, "hyper", QL_F32, 1, &n_hyper);
+    std::vector<ql_tensor *> sums;
+    for (const TrainedParam & p : params_) sums.push_back(p.sum);
+    norm_ = ql_global_norm(g, sums.data(), static_cast<int>(sums.size()));
+    update_outputs_ = {norm_};
+    for (const TrainedParam & p : params_)
+        update_outputs_.push_back(ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_b ? options_.lora_plus_ratio : 1.0f));
+    for (const TrainedParam & p : params_) update_outputs_.push_back(ql_zero(g, p.sum));
+    return {};
+}
+
+Status TrainStep::plan(ql_device * device) {
+    const auto make = [&](PlanPtr & plan, const std::vector<ql_tensor *> & outputs) {
+        ql_plan * p = nullptr;
+        QL_TRY(last_error(ql_plan_create(graph_.get(), device, outputs.data(), static_cast<int>(outputs.size()), &p)));
+        plan.reset(p);
+        ql_plan_info info{sizeof(info)};
+        QL_TRY(last_error(ql_plan_describe(p, &info)));
+        planned_bytes_ += info.arena_bytes + (planned_bytes_ == 0 ? info.leaf_bytes + info.weight_bytes : 0);
+        return Status();
+    };
+    if (options_.train) {
+        QL_TRY(make(micro_, micro_outputs_));
+        QL_TRY(make(update_, update_outputs_));
+        for (const TrainedParam & p : params_) planned_bytes_ += 2 * ql_tensor_bytes(p.m);  // leaves of the update alone
+    }
+    return make(eval_, {nll_});
+}
+
+Status TrainStep::write_adapter(const Adapter & adapter) {
+    for (const TrainedParam & p : params_) {
+        const std::vector<float> & values = p.is_b ? adapter.matrices[p.matrix].b : adapter.matrices[p.matrix].a;
+        QL_TRY(last_error(ql_tensor_write(p.param, values.data(), 0, values.size() * sizeof(float))));
+    }
+    return {};
+}
+
+Status TrainStep::read_adapter(Adapter & adapter) const {
+    for (const TrainedParam & p : params_) {
+        std::vector<float> & values = p.is_b ? adapter.matrices[p.matrix].b : adapter.matrices[p.matrix].a;
+        QL_TRY(last_error(ql_tensor_read(p.param, values.data(), 0, values.size() * sizeof(float))));
+    }
+    return {};
+}
+
+Status TrainStep::write_inputs(const MicroBatch & batch) {
+    const auto write = [](ql_tensor * t, const auto & v) {
+        return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(v[0])));
+    };
+    QL_TRY(write(inputs_.tokens, batch.tokens));
+    QL_TRY(write(inputs_.positions, batch.positions));
+    QL_TRY(write(inputs_.span, batch.span));
+    QL_TRY(write(targets_, batch.targets));
+    return write(weights_, batch.weights);
+}
+
+Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss) {
+    QL_TRY(write_inputs(batch));
+    if (key_) {
+        const int32_t key[] = {static_cast<int32_t>(seed), static_cast<int32_t>(seed >> 32), static_cast<int32_t>(step), static_cast<int32_t>(token_offset)};
+        QL_TRY(last_error(ql_tensor_write(key_, key, 0, sizeof(key))));
+    }
+    QL_TRY(last_error(ql_plan_run(micro_.get())));
+    return last_error(ql_tensor_read(loss_, loss, 0, sizeof(*loss)));
+}
+
+Status TrainStep::update(const float (&hyper)[QL_HYPER_N], float * norm) {
+    QL_TRY(last_error(ql_tensor_write(hyper_, hyper, 0, sizeof(hyper))));
+    QL_TRY(last_error(ql_plan_run(update_.get())));
+    return last_error(ql_tensor_read(norm_, norm, 0, sizeof(*norm)));
+}
+
+Status TrainStep::discard() {
+    std::vector<float> zeros;
+    for (const TrainedParam & p : params_) {
+        zeros.assign(static_cast<size_t>(ql_tensor_elements(p.sum)), 0.0f);
+        QL_TRY(last_error(ql_tensor_write(p.sum, zeros.data(), 0, zeros.size() * sizeof(float))));
+    }
+    return {};
+}
+
+Status TrainStep::evaluate(const MicroBatch & batch, std::vector<float> & nll) {
+    QL_TRY(write_inputs(batch));
+    QL_TRY(last_error(ql_plan_run(eval_.get())));
+    nll.resize(static_cast<size_t>(options_.n_tokens));
+    return last_error(ql_tensor_read(nll_, nll.data(), 0, nll.size() * sizeof(float)));
+}
+
+int64_t TrainStep::n_parameters() const {
+    int64_t n = 0;
+    for (const TrainedParam & p : params_) n += ql_tensor_elements(p.param);
+    return n;
+}
+
+ql_plan_info TrainStep::micro_info() const {
+    ql_plan_info info{sizeof(info)};
+    (void)ql_plan_describe((micro_ ? micro_ : eval_).get(), &info);
+    return info;
+}
+
+}  // namespace ql

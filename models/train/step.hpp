@@ -1,0 +1,74 @@
+// The compiled training step of a model: one graph, three plans over it (micro-batch, optimizer step, evaluation), built
+// once. Parameters, moments and gradient sums are leaves of the graph and outlive every run.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/adapter/adapter.hpp"
+#include "models/arch/builder.hpp"
+#include "models/arch/handles.hpp"
+#include "models/train/batch.hpp"
+
+namespace ql {
+
+struct StepOptions {
+    int64_t n_tokens = 512;  // of a micro-batch
+    ql_recompute recompute = QL_RECOMPUTE_CHEAP;
+    float dropout = 0;
+    float lora_plus_ratio = 1;  // learning rate of B over that of A
+    bool train = true;          // false: evaluation only, no gradients, no moments
+};
+
+/// One trainable matrix with everything that belongs to it.
+struct TrainedParam {
+    std::string name;  // "blk.0.attn_q.weight.lora_a"
+    size_t matrix;     // index in the adapter
+    bool is_b;
+    ql_tensor *param = nullptr, *sum = nullptr, *m = nullptr, *v = nullptr, *grad = nullptr;
+};
+
+class TrainStep {
+  public:
+    /// The adapter's values become the parameters'; its shapes are fixed from then on.
+    static Result<std::unique_ptr<TrainStep>> create(const Model & model, ql_device * device, const Adapter & adapter, const StepOptions & options);
+
+    /// Forward and backward of a micro-batch; its gradients are added to the sums. *loss gets sum of weight * nll.
+    Status accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss);
+    /// One optimizer step from the sums, which are zero again afterwards. A non-finite norm changes no parameter.
+    Status update(const float (&hyper)[QL_HYPER_N], float * norm);
+    /// Forgets the gradients accumulated so far.
+    Status discard();
+    /// The losses of a micro-batch's tokens (0 where there is no target), in nats.
+    Status evaluate(const MicroBatch & batch, std::vector<float> & nll);
+
+    /// Copies parameters into an adapter of the same shapes.
+    Status read_adapter(Adapter & adapter) const;
+    const std::vector<TrainedParam> & params() const { return params_; }
+    int64_t n_parameters() const;
+    ql_plan_info micro_info() const;
+    /// Peak bytes of the plans together: arenas, leaves and weights, each counted once.
+    uint64_t planned_bytes() const { return planned_bytes_; }
+    ql_plan * micro_plan() const { return micro_.get(); }
+
+  private:
+    TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
+    Status build(const Adapter & adapter);
+    Status build_update();
+    Status plan(ql_device * device);
+    Status write_inputs(const MicroBatch & batch);
+    Status write_adapter(const Adapter & adapter);
+
+    const Model & model_;
+    const StepOptions options_;
+    GraphPtr graph_;  // outlives the plans
+    std::vector<TrainedParam> params_;
+    StreamInputs inputs_;
+    ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *hyper_ = nullptr;
+    ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;
+    std::vector<ql_tensor *> micro_outputs_, update_outputs_;
+    PlanPtr micro_, update_, eval_;
+    uint64_t planned_bytes_ = 0;
+};
+
+}  // namespace ql

@@ -1,0 +1,75 @@
+// The training loop: steps, learning rate, evaluation, checkpoints, metrics. Policy; the arithmetic is in TrainStep.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/adapter/handle.hpp"
+#include "models/data/dataset.hpp"
+#include "models/train/checkpoint.hpp"
+#include "models/train/metrics.hpp"
+#include "models/train/sampler.hpp"
+#include "models/train/step.hpp"
+#include "ql/os.h"
+#include "ql/train.h"
+
+namespace ql {
+
+struct UnlockFile {
+    void operator()(ql_os_lock * l) const { ql_os_unlock_file(l); }
+};
+
+class Trainer {
+  public:
+    static Result<std::unique_ptr<Trainer>> create(const Model & model, ql_device * device, Adapter & adapter, const Dataset & data,
+                                                   const Dataset * eval, const ql_train_options & options);
+    Status run();
+    Status evaluate(double & loss, int64_t & tokens);
+    ql_trainer_info describe() const;
+    ql_train_summary summary() const;
+
+  private:
+    Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval, const ql_train_options & options);
+
+    Status prepare(ql_device * device);
+    Status open_checkpoints();
+    Status resume(const std::string & path);
+    std::string fingerprint(ql_device * device) const;
+
+    Status one_step();
+    Result<int64_t> forward_backward(double & loss);  // the step's tokens
+    Status optimizer_step(double loss, ql_train_progress & p);
+    Status after_step(ql_train_progress & p);
+    Status maybe_evaluate(ql_train_progress & p);
+    Status maybe_save(ql_train_progress & p);
+    Status save();
+    bool cancelled() const { return options_.cancelled && options_.cancelled(options_.user); }
+    Status stop_cancelled();
+    void log(const std::string & line) const;
+    bool epoch_ends() const { return state_.step % sampler_.steps_per_epoch() == 0; }
+
+    const Model & model_;
+    Adapter & adapter_;
+    const Dataset & data_;
+    const Dataset * eval_;
+    ql_train_options options_;
+    std::string checkpoint_dir_, resume_, best_path_, metrics_path_;  // copies: the caller's strings may go
+    int64_t ctx_;
+    Sampler sampler_;
+    std::vector<PackedSequence> eval_sequences_;
+    std::unique_ptr<TrainStep> step_;
+    std::unique_ptr<ql_os_lock, UnlockFile> lock_;
+    MetricsFile metrics_;
+    CheckpointState state_;
+    int64_t n_steps_ = 0, n_warmup_ = 0, first_step_ = 0, saved_step_ = -1, evaluated_step_ = -1;
+    std::string resumed_from_, checkpoint_;
+    double start_ = 0, step_start_ = 0, seconds_ = 0;
+    int64_t run_tokens_ = 0, run_skipped_ = 0;
+};
+
+}  // namespace ql
+
+/// The C API's handle.
+struct ql_trainer {
+    std::unique_ptr<ql::Trainer> trainer;
+};

@@ -1,0 +1,181 @@
+// Speed of the CPU backend's operators other than products, at the shapes of SmolLM2-135M, beside what the processor
+// could do at most, measured in the same run. The least time of many repetitions: other programs may be running.
+//
+//     ql_bench_kernels [isa [threads [name]]]      "all" and 0: every instruction set of this machine, 1 and 2 threads;
+//                                                  name: only lines that begin so
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "backends/cpu/targets.hpp"
+#include "bench/peak.hpp"
+#include "ggml/backend/backend.hpp"
+#include "ggml/ops/params.hpp"
+#include "backends/cpu/device.hpp"
+#include "ql/ops.h"
+#include "ql/optim.h"
+#include "support/reference_run.hpp"
+
+namespace ql::cpu {
+namespace {
+
+using test::AlignedBytes;
+
+enum class Span { causal, all };
+
+/// Beginning of the lines that are wanted.
+std::string only;
+bool wanted(const std::string & what) { return what.starts_with(only); }
+
+/// An operator on a case's values, as the plan would launch it. Sources are filled without running references.
+struct Bench {
+    test::CaseGraph graph;
+    test::ReferenceRun<float> memory;
+    CpuDevice & cpu;
+
+    Bench(CpuDevice & device, const OpDef & def, const Case & c) : graph(def, c, 1), memory(graph.graph), cpu(device) {
+        memory.fill(graph, 1);
+    }
+    const Node & node() const { return *graph.out->producer; }
+
+    /// Keys of query t: up to itself, or all.
+    void set_span(int source, Span kind) {
+        const Tensor & span = *node().src[static_cast<size_t>(source)];
+        const auto n_keys = static_cast<int32_t>(node().src[1]->ne(2));
+        std::vector<int32_t> v;
+        for (int32_t t = 0; t < span.ne(1); ++t) v.insert(v.end(), {0, kind == Span::all ? n_keys : t + 1});
+        memory.set(&span, v);
+    }
+
+    double seconds() {
+        const Kernel & kernel = *kernels()[op_index(node().def)];
+        std::vector<const void *> src;
+        std::vector<void *> out;
+        for (const Tensor * t : node().src) src.push_back(memory.data(t));
+        for (const Tensor * t : node().out) out.push_back(memory.data(t));
+        const AlignedBytes scratch(kernel.scratch ? kernel.scratch(node(), cpu) : 0);
+        const Launch launch{node(), src.data(), out.data(), static_cast<std::byte *>(scratch.data()), cpu};
+        using clock = std::chrono::steady_clock;
+        double best = 1e9;
+        const auto stop = clock::now() + std::chrono::milliseconds(300);
+        for (int i = 0; i < 5 || (i < 5000 && clock::now() < stop); ++i) {
+            const auto start = clock::now();
+            (void)kernel.launch(launch);
+            best = std::min(best, std::chrono::duration<double>(clock::now() - start).count());
+        }
+        return best;
+    }
+
+    static const Kernel * const * kernels() {
+        static const Kernel * const table[] = {
+#define QL_OP(name) &kernel::name,
+#include "ggml/ops/ops.def"
+        };
+        return table;
+    }
+};
+
+void report_flops(const char * what, double seconds, double flops, double peak) {
+    std::printf("  %-42s %9.4f ms  %7.1f GFLOP/s  %3.0f %% of peak\n", what, 1e3 * seconds, 1e-9 * flops / seconds,
+                1e-7 * flops / seconds / peak);
+}
+
+void report_bytes(const char * what, double seconds, double bytes) {
+    std::printf("  %-42s %9.4f ms  %7.1f GB/s\n", what, 1e3 * seconds, 1e-9 * bytes / seconds);
+}
+
+Case attention_case(int64_t d, int64_t heads, int64_t kv, int64_t tokens, int64_t keys) {
+    return {"attention", {param_in({d, heads, tokens}), param_in({d, kv, keys}), param_in({d, kv, keys}), ints_in({2, tokens}, Fill::zero)},
+            AttentionParams{0.125f}};
+}
+
+void bench_attention(CpuDevice & cpu, int64_t d, int64_t heads, int64_t kv, int64_t tokens, double peak) {
+    char name[80];
+    const auto shape = [&](const char * op) {
+        std::snprintf(name, sizeof(name), "%s d %d H %d/%d T %d", op, static_cast<int>(d), static_cast<int>(heads), static_cast<int>(kv),
+                      static_cast<int>(tokens));
+        return name;
+    };
+    const double pairs = 0.5 * static_cast<double>(tokens) * static_cast<double>(tokens + 1) * static_cast<double>(heads * d);
+    Bench forward(cpu, op::attention, attention_case(d, heads, kv, tokens, tokens));
+    forward.set_span(3, Span::causal);
+    if (wanted(shape("attention"))) report_flops(name, forward.seconds(), 4 * pairs, peak);
+    if (!wanted(shape("attention_back"))) return;
+
+    const Shape q(d, heads, tokens), k(d, kv, tokens);
+    Bench back(cpu, op::attention_back,
+               {"back", {data_in(q), data_in(k), data_in(k), data_in(q), data_in({heads, tokens}), data_in(q), ints_in({2, tokens}, Fill::zero)},
+                AttentionParams{0.125f}});
+    back.set_span(6, Span::causal);
+    const std::vector<float> lse(static_cast<size_t>(heads * tokens), 5.0f);
+    back.memory.set(back.node().src[4], lse);
+    report_flops(name, back.seconds(), 10 * pairs, peak);
+}
+
+void bench_generation(CpuDevice & cpu, int64_t keys) {
+    char name[80];
+    std::snprintf(name, sizeof(name), "attention of 1 token, %d keys", static_cast<int>(keys));
+    if (!wanted(name)) return;
+    Bench one(cpu, op::attention, attention_case(64, 9, 3, 1, keys));
+    one.set_span(3, Span::all);
+    report_bytes(name, one.seconds(), 2.0 * 64 * 3 * 4 * static_cast<double>(keys));
+}
+
+void bench_stream(CpuDevice & cpu, const OpDef & def, const char * what, const Case & c, double streams) {
+    if (!wanted(what)) return;
+    Bench bench(cpu, def, c);
+    report_bytes(what, bench.seconds(), streams * 4 * static_cast<double>(c.in[0].shape.elements()));
+}
+
+void bench_streams(CpuDevice & cpu) {
+    const Shape hidden(576, 512), wide(1536, 512), heads(64, 9, 512), large(576, 8192);
+    bench_stream(cpu, op::add, "add 576 x 512", {"", {data_in(hidden), data_in(hidden)}, {}}, 3);
+    bench_stream(cpu, op::rms_norm, "rms_norm 576 x 512", {"", {data_in(hidden), frozen_in(576)}, RmsNormParams{1e-5f}}, 2);
+    bench_stream(cpu, op::rms_norm_back, "rms_norm_back 576 x 512", {"", {data_in(hidden), frozen_in(576), data_in(hidden)}, RmsNormParams{1e-5f}}, 3);
+    for (const ql_rope_mode mode : {QL_ROPE_NORMAL, QL_ROPE_NEOX})
+        bench_stream(cpu, op::rope, mode == QL_ROPE_NEOX ? "rope neox 64 x 9 x 512" : "rope 64 x 9 x 512",
+                     {"", {data_in(heads), data_in({64, 512})}, RopeParams{mode, 0}}, 2);
+    bench_stream(cpu, op::rope_table, "rope_table 64 x 512 (of positions)", {"", {ints_in(512, Fill::positions)}, RopeTableParams{64, 10000, 1, 1}}, 1);
+    bench_stream(cpu, op::swiglu, "swiglu 1536 x 512", {"", {data_in(wide), data_in(wide)}, {}}, 3);
+    bench_stream(cpu, op::swiglu_back, "swiglu_back 1536 x 512", {"", {data_in(wide), data_in(wide), data_in(wide)}, {}}, 5);
+    bench_stream(cpu, op::dropout, "dropout 576 x 512", {"", {data_in(hidden), ints_in(4, Fill::key)}, DropoutParams{0.1f, 1}}, 2);
+    bench_stream(cpu, op::accumulate, "accumulate 576 x 8192", {"", {state_in(large), data_in(large)}, {}}, 3);
+    bench_stream(cpu, op::zero, "zero 576 x 8192", {"", {state_in(large)}, {}}, 1);
+    bench_stream(cpu, op::global_norm, "global_norm 576 x 8192", {"", {data_in(large)}, {}}, 1);
+    bench_stream(cpu, op::adamw, "adamw 576 x 8192",
+                 {"", {param_in(large), data_in(large), state_in(large), state_in(large, Fill::positive), data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
+                  AdamwParams{1}}, 7);
+    bench_stream(cpu, op::kv_store, "kv_store 192 x 512 (of the cache's bytes)",
+                 {"", {state_in({192, 512}), data_in({192, 512}), ints_in(512, Fill::distinct, 512)}, {}}, 2);
+}
+
+void bench_isa(Isa isa, int threads) {
+    limit_targets(isa);
+    CpuDevice cpu(isa, threads, false);
+    const double peak = peak_gflops(cpu.pool, false);
+    std::printf("%s, %d threads: peak %.0f GFLOP/s of f32, read %.1f GB/s\n", isa_name(isa), threads, peak, peak_read(cpu.pool));
+    bench_attention(cpu, 64, 9, 3, 512, peak);
+    bench_attention(cpu, 64, 9, 9, 512, peak);
+    bench_attention(cpu, 128, 8, 2, 1024, peak);
+    bench_generation(cpu, 512);
+    bench_generation(cpu, 8192);
+    bench_streams(cpu);
+}
+
+}  // namespace
+}  // namespace ql::cpu
+
+int main(int argc, char ** argv) {
+    using namespace ql::cpu;
+    const std::string isa = argc > 1 ? argv[1] : "all";
+    const int threads = argc > 2 ? std::atoi(argv[2]) : 0;
+    if (argc > 3) only = argv[3];
+    for (const Isa path : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon}) {
+        if (path > best_isa() || (path == Isa::baseline && isa == "all" && best_isa() != path)) continue;
+        if (isa != "all" && isa != isa_name(path)) continue;
+        for (const int n : {1, 2})
+            if (threads == 0 || threads == n) bench_isa(path, n);
+    }
+}

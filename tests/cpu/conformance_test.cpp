@@ -1,0 +1,102 @@
+// Every operator's kernel on every instruction set of this machine: against the reference, and the same bits for any
+// number of threads.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+
+#include "backends/cpu/isa.hpp"
+#include "cpu/larger_cases.hpp"
+#include "support/conformance.hpp"
+
+namespace ql::cpu {
+extern const Backend kCpuBackend;
+namespace {
+
+using test::Conformance;
+using test::OpenDevice;
+
+/// A way that the CPU backend can take: an instruction set, and for products f32 or bf16.
+struct Path {
+    Isa isa;
+    bool bf16;
+    std::string name() const { return std::string(isa_name(isa)) + (isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : ""); }
+};
+
+std::vector<Path> paths() {
+    std::vector<Path> list;
+#if defined(__aarch64__)
+    for (const Isa isa : {Isa::scalar, Isa::neon}) list.push_back({isa, false});
+#else
+    for (const Isa isa : {Isa::scalar, Isa::baseline, Isa::avx2, Isa::avx512})
+        if (isa <= best_isa()) list.push_back({isa, false});
+#endif
+    if (best_isa() == Isa::avx512_bf16) list.push_back({Isa::avx512_bf16, true});
+    return list;
+}
+
+std::unique_ptr<OpenDevice> open_path(const Path & path, int threads) {
+    setenv("QL_ISA", isa_name(path.isa), 1);
+    ql_device_options options;
+    ql_device_options_init(&options);
+    options.threads = threads;
+    options.compute = path.bf16 ? QL_COMPUTE_BF16 : QL_COMPUTE_F32;
+    auto device = std::make_unique<OpenDevice>(kCpuBackend, options);
+    unsetenv("QL_ISA");
+    return device;
+}
+
+/// NMSE against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
+double tolerance(const OpDef & def, const Path & path) {
+    static const std::set<const OpDef *> products = {&op::mul_mat, &op::mul_mat_t, &op::head_loss, &op::head_loss_back};
+    return path.bf16 && products.contains(&def) ? 2e-5 : 1e-11;
+}
+
+class CpuConformance : public testing::TestWithParam<std::tuple<const OpDef *, Path>> {
+  protected:
+    const OpDef & def() const { return *std::get<0>(GetParam()); }
+    const Path & path() const { return std::get<1>(GetParam()); }
+    std::vector<Case> cases() const {
+        std::vector<Case> list = def().cases();
+        if (path().isa != Isa::scalar)
+            for (Case & c : larger_cases(def())) list.push_back(std::move(c));
+        return list;
+    }
+};
+
+TEST_P(CpuConformance, AgreesWithReference) {
+    const auto device = open_path(path(), 2);
+    for (const Case & c : cases()) {
+        SCOPED_TRACE(c.name);
+        Conformance conformance(def(), c, 42);
+        for (const bool reuse : {false, true}) {
+            if (reuse && !conformance.can_reuse()) continue;
+            const auto got = conformance.run(*device, reuse);
+            for (size_t i = 0; i < got.size(); ++i)
+                EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), tolerance(def(), path())) << "result " << i << (reuse ? ", in place" : "");
+        }
+    }
+}
+
+TEST_P(CpuConformance, GivesTheSameBitsForAnyNumberOfThreads) {
+    const auto one = open_path(path(), 1);
+    for (const int threads : {2, 3, 8}) {
+        const auto several = open_path(path(), threads);
+        for (const Case & c : cases()) {
+            SCOPED_TRACE(c.name);
+            const Conformance conformance(def(), c, 43);
+            const auto expected = conformance.run(*one, false), got = conformance.run(*several, false);
+            for (size_t i = 0; i < got.size(); ++i)
+                EXPECT_EQ(0, std::memcmp(got[i].data(), expected[i].data(), got[i].size() * sizeof(float)))
+                    << "result " << i << ", " << threads << " threads";
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, CpuConformance, testing::Combine(testing::ValuesIn(std::begin(kOps), std::end(kOps)), testing::ValuesIn(paths())),
+                         [](const auto & info) {
+                             return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param).name();
+                         });
+
+}  // namespace
+}  // namespace ql::cpu

@@ -1,0 +1,145 @@
+// Operators that stream: sizes of several pieces with odd ends, and what they promise about special values.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cpu/kernel_run.hpp"
+#include "ggml/ops/params.hpp"
+#include "ql/ops.h"
+#include "ql/optim.h"
+
+namespace ql::cpu {
+namespace {
+
+class Streaming : public testing::TestWithParam<Isa> {
+  protected:
+    void conforms(const OpDef & def, const Case & c) { expect_conforms(def, c, GetParam(), 1e-11); }
+};
+
+TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
+    const Shape x(577, 131), heads(66, 5, 300);
+    conforms(op::add, {"large", {data_in(x), data_in(x)}, {}});
+    conforms(op::add, {"large row", {data_in(x), data_in(577)}, {}});
+    conforms(op::accumulate, {"large", {state_in(x), data_in(x)}, {}});
+    conforms(op::zero, {"large", {state_in(x)}, {}});
+    conforms(op::rms_norm, {"large", {data_in(x), frozen_in(577)}, RmsNormParams{1e-5f}});
+    conforms(op::rms_norm, {"wide", {data_in({20001, 3}), frozen_in(20001)}, RmsNormParams{1e-5f}});
+    conforms(op::rms_norm_back, {"large", {data_in(x), frozen_in(577), data_in(x)}, RmsNormParams{1e-5f}});
+    conforms(op::rms_norm_back, {"narrow", {data_in({15, 3001}), frozen_in(15), data_in({15, 3001})}, RmsNormParams{1e-5f}});
+    conforms(op::swiglu, {"large", {data_in(x), data_in(x)}, {}});
+    conforms(op::swiglu_back, {"large", {data_in(x), data_in(x), data_in(x)}, {}});
+    for (const int32_t mode : {QL_ROPE_NORMAL, QL_ROPE_NEOX})
+        for (const int32_t inverse : {0, 1}) conforms(op::rope, {"large", {data_in(heads), data_in({62, 300})}, RopeParams{mode, inverse}});
+    conforms(op::rope_table, {"large", {ints_in(1000, Fill::positions)}, RopeTableParams{62, 10000, 1, 1}});
+    conforms(op::kv_store, {"large", {state_in({577, 200}), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
+    conforms(op::global_norm, {"large", {data_in(x), data_in(1), data_in({16384, 2}), data_in({3, 5})}, {}});
+    conforms(op::adamw, {"large",
+                         {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive), data_in(1, Fill::positive),
+                          data_in(QL_HYPER_N, Fill::hyper)},
+                         AdamwParams{2}});
+}
+
+TEST_P(Streaming, DropoutHasTheBitsOfTheReference) {
+    // The last offset carries the counter's low word over within the tensor: 4 x 2^32 elements = 2^28 rows of 64.
+    for (const int64_t n : {64, 37})
+        for (const int32_t offset : {0, 1, 1000, (1 << 28) - 2}) {
+            const Case c{"bits", {data_in({n, 700}), ints_in(4, Fill::key)}, DropoutParams{0.3f, 5}};
+            KernelRun expected(op::dropout, c);
+            expected.ints(1)[3] = offset;
+            expected.reference();
+            for (const int threads : {1, 2, 3, 8}) {
+                KernelRun run(op::dropout, c);
+                run.ints(1)[3] = offset;
+                run.launch(GetParam(), threads);
+                EXPECT_TRUE(same_bits(run.out(0), expected.out(0))) << n << " " << offset << " " << threads;
+            }
+        }
+}
+
+TEST_P(Streaming, DropoutWithoutChanceKeepsAll) {
+    KernelRun run(op::dropout, {"all", {data_in({64, 5}), ints_in(4, Fill::key)}, DropoutParams{0, 0}});
+    run.launch(GetParam(), 1);
+    EXPECT_TRUE(same_bits(run.out(0), run.memory.values(run.source(0))));
+}
+
+TEST_P(Streaming, AdamwSkipsAStepWhoseNormIsNotFinite) {
+    const Shape x(33, 7);
+    for (const float norm : {NAN, INFINITY}) {
+        KernelRun run(op::adamw, {"skip",
+                                  {param_in(x), data_in(x), state_in(x), state_in(x, Fill::positive), data_in(1), data_in(QL_HYPER_N, Fill::hyper)},
+                                  AdamwParams{1}});
+        run.in(4)[0] = norm;
+        const auto p = run.memory.values(run.source(0)), m = run.memory.values(run.source(2)), v = run.memory.values(run.source(3));
+        run.launch(GetParam(), 2);
+        EXPECT_TRUE(same_bits(run.out(0), p) && same_bits(run.out(1), m) && same_bits(run.out(2), v));
+    }
+}
+
+TEST_P(Streaming, OneNaNOrInfinityMakesTheNormNotFinite) {
+    for (const float value : {NAN, INFINITY, -INFINITY})
+        for (const int64_t at : {0, 16383, 16384, 40000}) {
+            KernelRun run(op::global_norm, {"poison", {data_in(5), data_in(40001)}, {}});
+            run.in(1)[at] = value;
+            run.launch(GetParam(), 2);
+            EXPECT_FALSE(std::isfinite(run.out(0)[0])) << value << " at " << at;
+        }
+}
+
+TEST_P(Streaming, GlobalNormTakesNumbersWhoseSquaresOverflowF32) {
+    KernelRun run(op::global_norm, {"large", {data_in(100)}, {}});
+    std::fill_n(run.in(0), 100, 1e30f);
+    run.launch(GetParam(), 1);
+    EXPECT_FLOAT_EQ(run.out(0)[0], 1e31f);
+}
+
+TEST_P(Streaming, KvStoreSkipsIndicesOutsideTheCache) {
+    const Case c{"outside", {state_in({5, 4}), data_in({5, 3}), ints_in(3, Fill::zero)}, {}};
+    KernelRun run(op::kv_store, c);
+    const auto before = run.memory.values(run.source(0)), rows = run.memory.values(run.source(1));
+    const int32_t index[] = {-1, 4, 2};
+    std::copy_n(index, 3, run.ints(2));
+    run.launch(GetParam(), 1);
+    auto expected = before;
+    std::copy_n(rows.begin() + 10, 5, expected.begin() + 10);
+    EXPECT_TRUE(same_bits(run.out(0), expected));
+}
+
+TEST_P(Streaming, NaNSpoilsItsRowOrElementAlone) {
+    const int64_t n = 70, bad = 2 * n + 69;
+    const auto poisoned = [&](const OpDef & def, const Case & c, size_t source) {
+        KernelRun run(def, c);
+        run.in(source)[bad] = NAN;
+        run.launch(GetParam(), 1);
+        std::vector<int64_t> spoiled;
+        const auto y = run.out(0);
+        for (size_t i = 0; i < y.size(); ++i)
+            if (std::isnan(y[i])) spoiled.push_back(static_cast<int64_t>(i));
+        return spoiled;
+    };
+    const Shape x(n, 5);
+    for (const size_t source : {0, 1}) {
+        EXPECT_EQ(poisoned(op::swiglu, {"", {data_in(x), data_in(x)}, {}}, source), std::vector<int64_t>{bad});
+        EXPECT_EQ(poisoned(op::add, {"", {data_in(x), data_in(x)}, {}}, source), std::vector<int64_t>{bad});
+    }
+    for (const auto & spoiled : {poisoned(op::rms_norm, {"", {data_in(x), frozen_in(n)}, RmsNormParams{}}, 0),
+                                 poisoned(op::rms_norm_back, {"", {data_in(x), frozen_in(n), data_in(x)}, RmsNormParams{}}, 2)}) {
+        ASSERT_EQ(static_cast<int64_t>(spoiled.size()), n);
+        EXPECT_EQ(spoiled.front(), 2 * n);
+    }
+}
+
+TEST_P(Streaming, SwigluOfLargeGatesIsZeroOrTheGate) {
+    KernelRun run(op::swiglu, {"", {data_in(3), data_in(3)}, {}});
+    const float gate[] = {-200, 200, 0}, up[] = {3, 3, 3};
+    std::copy_n(gate, 3, run.in(0));
+    std::copy_n(up, 3, run.in(1));
+    run.launch(GetParam(), 1);
+    EXPECT_EQ(run.out(0)[0], 0.0f);
+    EXPECT_EQ(run.out(0)[1], 600.0f);
+    EXPECT_EQ(run.out(0)[2], 0.0f);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Streaming, testing::ValuesIn(kernel_isas()), [](const auto & info) { return std::string(isa_name(info.param)); });
+
+}  // namespace
+}  // namespace ql::cpu

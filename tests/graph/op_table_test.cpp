@@ -1,0 +1,115 @@
+// The table of operators is complete: nothing is named in ops.def and forgotten elsewhere.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "support/reference_run.hpp"
+
+namespace ql::test {
+namespace {
+
+const char * const kNames[] = {
+#define QL_OP(name) #name,
+#include "ggml/ops/ops.def"
+};
+
+std::string read_text(const std::string & path) {
+    std::ifstream in(std::string(QL_SOURCE_DIR) + path);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+TEST(OpTable, NamesAreThoseOfTheList) {
+    for (size_t i = 0; i < kOpCount; ++i) {
+        EXPECT_EQ(kOps[i]->name, kNames[i]);
+        EXPECT_EQ(op_index(kOps[i]), i);
+    }
+}
+
+TEST(OpTable, EveryOperatorHasItsParts) {
+    for (const OpDef * def : kOps) {
+        SCOPED_TRACE(def->name);
+        EXPECT_FALSE(def->formula.empty());
+        EXPECT_TRUE(def->infer);
+        EXPECT_TRUE(def->reference);
+        EXPECT_TRUE(def->reference64);
+        ASSERT_TRUE(def->cases);
+        EXPECT_GE(def->cases().size(), 2u);
+    }
+}
+
+TEST(OpTable, EveryOperatorHasABackwardRuleOrAReason) {
+    for (const OpDef * def : kOps) {
+        SCOPED_TRACE(def->name);
+        EXPECT_NE(def->backward != nullptr, def->no_grad != nullptr);
+        EXPECT_EQ(def->backward != nullptr, def->differentiable != 0);
+    }
+}
+
+TEST(OpTable, EveryOperatorIsDocumentedInAPublicHeader) {
+    const std::string text = read_text("/ggml/include/ql/ops.h") + read_text("/ggml/include/ql/optim.h");
+    for (const OpDef * def : kOps) {
+        const std::string name(def->name);
+        if (name.ends_with("_back")) continue;  // emitted by backward rules only
+        EXPECT_NE(text.find(" ql_" + name + "("), std::string::npos) << name;
+    }
+}
+
+TEST(OpTable, CaseNamesAreDistinctAndCasesBuildAndRun) {
+    for (const OpDef * def : kOps) {
+        std::set<std::string> names;
+        for (const Case & c : def->cases()) {
+            SCOPED_TRACE(std::string(def->name) + ": " + c.name);
+            EXPECT_TRUE(names.insert(c.name).second);
+            CaseGraph g(*def, c, 3);
+            ReferenceRun<float> run(g.graph);
+            run.fill(g, 3);
+            run.run();
+            for (const Tensor * t : g.out->producer->out)
+                for (const float y : run.values(t)) ASSERT_TRUE(std::isfinite(y)) << describe(*t);
+        }
+    }
+}
+
+TEST(OpTable, CasesHaveSizesThatAreNoMultipleOfAVector) {
+    for (const OpDef * def : kOps) {
+        bool odd = false;
+        for (const Case & c : def->cases())
+            for (const CaseInput & in : c.in) odd |= in.shape.elements() % 4 != 0 && in.shape.elements() > 4;
+        EXPECT_TRUE(odd) << def->name;
+    }
+}
+
+/// An operator that says it may write over a source must give the same bits when it does.
+TEST(OpTable, ReferencesOfOperatorsThatMayReuseASourceWorkInPlace) {
+    for (const OpDef * def : kOps)
+        for (const Case & c : def->cases()) {
+            SCOPED_TRACE(std::string(def->name) + ": " + c.name);
+            CaseGraph g(*def, c, 5);
+            const Node & node = *g.out->producer;
+            std::vector<OutSpec> specs;
+            ASSERT_TRUE(def->infer(node, specs).ok());
+            ReferenceRun<float> apart(g.graph), in_place(g.graph);
+            apart.fill(g, 5);
+            in_place.fill(g, 5);
+            apart.run();
+            std::vector<const void *> src;
+            std::vector<void *> out;
+            for (const Tensor * t : node.src) src.push_back(in_place.data(t));
+            for (size_t i = 0; i < specs.size(); ++i)
+                out.push_back(in_place.data(specs[i].may_reuse >= 0 ? node.src[static_cast<size_t>(specs[i].may_reuse)]
+                                                                    : node.out[i]));
+            def->reference({node, src.data(), out.data()});
+            for (size_t i = 0; i < specs.size(); ++i) {
+                const std::vector<float> expected = apart.values(node.out[i]);
+                EXPECT_EQ(std::memcmp(out[i], expected.data(), expected.size() * sizeof(float)), 0) << "result " << i;
+            }
+        }
+}
+
+}  // namespace
+}  // namespace ql::test

@@ -1,0 +1,288 @@
+// Shape rules refuse what does not fit, in one line that names the operator and what it got.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "ggml/core/status.hpp"
+#include "ggml/graph/graph.hpp"
+#include "ql/ql.h"
+
+namespace ql::test {
+namespace {
+
+/// Makes leaves without ceremony.
+struct Leaves {
+    Graph g;
+    Tensor * f32(Shape s) { return g.leaf(TensorKind::param, "x", QL_F32, 4, s.ne.data(), nullptr); }
+    Tensor * i32(Shape s) { return g.leaf(TensorKind::input, "ids", QL_I32, 4, s.ne.data(), nullptr); }
+    Tensor * state(Shape s) { return g.leaf(TensorKind::state, "state", QL_F32, 4, s.ne.data(), nullptr); }
+    Tensor * weight(Shape s, ql_dtype dtype) {
+        static const char bytes[1 << 16]{};
+        return g.leaf(TensorKind::weight, "w", dtype, 4, s.ne.data(), bytes);
+    }
+};
+
+struct Refusal {
+    const char * what;
+    std::function<Tensor *(Leaves &)> build;
+    ql_status code;
+    const char * message;  // a part of it
+};
+
+const Refusal kRefusals[] = {
+    {"add shapes",
+     [](Leaves & l) {
+         return ql_add(&l.g, l.f32({4, 3}), l.f32({3}));
+     },
+     QL_BAD_SHAPE,
+     "add: the second must have the first's shape or be one of its rows: 'x' (f32 [4, 3]), 'x' (f32 [3])"},
+    {"add dtype", [](Leaves & l) { return ql_add(&l.g, l.f32(4), l.i32(4)); }, QL_BAD_DTYPE,
+     "add: input 1 must be f32, got 'ids' (i32 [4])"},
+    {"null", [](Leaves & l) { return ql_add(&l.g, l.f32(4), nullptr); }, QL_INVALID_ARGUMENT, "add: input 1 is NULL"},
+    {"reshape count",
+     [](Leaves & l) {
+         const int64_t ne[] = {5};
+         return ql_reshape(&l.g, l.f32(4), 1, ne);
+     },
+     QL_BAD_SHAPE, "reshape: 'x' (f32 [4]) has 4 elements, which do not fill [5]"},
+    {"reshape overflow",
+     [](Leaves & l) {
+         const int64_t ne[] = {int64_t{1} << 40, int64_t{1} << 40};
+         return ql_reshape(&l.g, l.f32(4), 2, ne);
+     },
+     QL_BAD_SHAPE, "reshape"},
+    {"reshape negative",
+     [](Leaves & l) {
+         const int64_t ne[] = {-2, -2};
+         return ql_reshape(&l.g, l.f32(4), 2, ne);
+     },
+     QL_BAD_SHAPE, "reshape"},
+    {"reshape dimensions",
+     [](Leaves & l) {
+         const int64_t ne[] = {4};
+         return ql_reshape(&l.g, l.f32(4), 5, ne);
+     },
+     QL_BAD_SHAPE, "5 dimensions"},
+    {"reshape block",
+     [](Leaves & l) {
+         const int64_t ne[] = {16, 4};
+         return ql_reshape(&l.g, l.weight({32, 2}, QL_Q8_0), 2, ne);
+     },
+     QL_BAD_SHAPE, "blocks"},
+    {"get_rows ids",
+     [](Leaves & l) {
+         return ql_get_rows(&l.g, l.f32({4, 3}), l.f32(2));
+     },
+     QL_BAD_DTYPE, "get_rows: input 1 must be i32"},
+    {"get_rows ids 2d",
+     [](Leaves & l) {
+         return ql_get_rows(&l.g, l.f32({4, 3}), l.i32({2, 2}));
+     },
+     QL_BAD_SHAPE, "ids must have one dimension"},
+    {"get_rows table",
+     [](Leaves & l) {
+         return ql_get_rows(&l.g, l.i32({4, 3}), l.i32(2));
+     },
+     QL_BAD_DTYPE, "floating-point or quantised"},
+    {"rms_norm w",
+     [](Leaves & l) {
+         return ql_rms_norm(&l.g, l.f32({4, 3}), l.f32(3), 0);
+     },
+     QL_BAD_SHAPE, "rms_norm: input 1 must be of shape [4]"},
+    {"rms_norm eps", [](Leaves & l) { return ql_rms_norm(&l.g, l.f32(4), l.f32(4), -1); }, QL_INVALID_ARGUMENT,
+     "eps is -1"},
+    {"mul_mat inner",
+     [](Leaves & l) {
+         return ql_mul_mat(&l.g, l.weight({64, 32}, QL_NF4), l.f32({48, 7}));
+     },
+     QL_BAD_SHAPE, "mul_mat: inner sizes differ: 'w' (nf4 [64, 32]), 'x' (f32 [48, 7])"},
+    {"mul_mat 3d",
+     [](Leaves & l) {
+         return ql_mul_mat(&l.g, l.f32({4, 3}), l.f32({4, 3, 2}));
+     },
+     QL_BAD_SHAPE, "two dimensions"},
+    {"mul_mat_t inner",
+     [](Leaves & l) {
+         return ql_mul_mat_t(&l.g, l.f32({4, 3}), l.f32({4, 2}));
+     },
+     QL_BAD_SHAPE, "mul_mat_t: the rows"},
+    {"outer tokens",
+     [](Leaves & l) {
+         return ql_outer(&l.g, l.f32({4, 3}), l.f32({4, 2}));
+     },
+     QL_BAD_SHAPE, "outer: numbers of tokens differ"},
+    {"lora tokens",
+     [](Leaves & l) {
+         return ql_lora(&l.g, l.f32({5, 3}), l.f32({4, 2}), l.f32({4, 2}), l.f32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "lora: numbers"},
+    {"lora A",
+     [](Leaves & l) {
+         return ql_lora(&l.g, l.f32({5, 3}), l.f32({4, 3}), l.f32({5, 2}), l.f32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "lora: x and A"},
+    {"lora rank",
+     [](Leaves & l) {
+         return ql_lora(&l.g, l.f32({5, 3}), l.f32({4, 3}), l.f32({4, 2}), l.f32({3, 5}), 1);
+     },
+     QL_BAD_SHAPE, "lora: A and B differ in rank"},
+    {"lora B",
+     [](Leaves & l) {
+         return ql_lora(&l.g, l.f32({5, 3}), l.f32({4, 3}), l.f32({4, 2}), l.f32({2, 6}), 1);
+     },
+     QL_BAD_SHAPE, "lora: y and B"},
+    {"dropout p", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(4), 1, 0); }, QL_INVALID_ARGUMENT,
+     "dropout: p is 1"},
+    {"dropout key", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(3), 0, 0); }, QL_BAD_SHAPE,
+     "dropout: input 1 must be of shape [4]"},
+    {"rope_table n_rot", [](Leaves & l) { return ql_rope_table(&l.g, l.i32(4), nullptr, 3, 1e4f, 1, 1); },
+     QL_INVALID_ARGUMENT, "n_rot is 3"},
+    {"rope_table base", [](Leaves & l) { return ql_rope_table(&l.g, l.i32(4), nullptr, 4, 0, 1, 1); },
+     QL_INVALID_ARGUMENT, "base 0"},
+    {"rope_table factors", [](Leaves & l) { return ql_rope_table(&l.g, l.i32(4), l.f32(3), 4, 1e4f, 1, 1); },
+     QL_BAD_SHAPE, "shape [2]"},
+    {"rope tokens",
+     [](Leaves & l) {
+         return ql_rope(&l.g, l.f32({4, 1, 3}), l.f32({4, 2}), QL_ROPE_NEOX);
+     },
+     QL_BAD_SHAPE, "rope: numbers of tokens"},
+    {"rope n_rot",
+     [](Leaves & l) {
+         return ql_rope(&l.g, l.f32({4, 1, 3}), l.f32({6, 3}), QL_ROPE_NEOX);
+     },
+     QL_BAD_SHAPE, "no longer than a head"},
+    {"rope mode",
+     [](Leaves & l) {
+         return ql_rope(&l.g, l.f32({4, 1, 3}), l.f32({4, 3}), static_cast<ql_rope_mode>(7));
+     },
+     QL_INVALID_ARGUMENT, "unknown mode 7"},
+    {"attention heads",
+     [](Leaves & l) {
+         return ql_attention(&l.g, l.f32({4, 3, 5}), l.f32({4, 2, 5}), l.f32({4, 2, 5}), l.i32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "attention: the heads of q"},
+    {"attention v",
+     [](Leaves & l) {
+         return ql_attention(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 5}), l.f32({4, 2, 6}), l.i32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "inputs 1 and 2 differ in shape"},
+    {"attention span",
+     [](Leaves & l) {
+         return ql_attention(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 5}), l.f32({4, 2, 5}), l.i32({2, 4}), 1);
+     },
+     QL_BAD_SHAPE, "attention: input 3 must be of shape [2, 5]"},
+    {"kv_store kind",
+     [](Leaves & l) {
+         return ql_kv_store(&l.g, l.f32({4, 8}), l.f32({4, 2}), l.i32(2));
+     },
+     QL_INVALID_ARGUMENT, "kv_store: input 0 must be a state"},
+    {"kv_store width",
+     [](Leaves & l) {
+         return ql_kv_store(&l.g, l.state({4, 8}), l.f32({5, 2}), l.i32(2));
+     },
+     QL_BAD_SHAPE, "width"},
+    {"swiglu",
+     [](Leaves & l) {
+         return ql_swiglu(&l.g, l.f32({4, 2}), l.f32({4, 3}));
+     },
+     QL_BAD_SHAPE, "swiglu: inputs 0 and 1 differ in shape"},
+    {"head_loss targets",
+     [](Leaves & l) {
+         return ql_head_loss(&l.g, l.f32({4, 2}), l.f32({4, 9}), l.i32(3), l.f32(2), nullptr);
+     },
+     QL_BAD_SHAPE, "head_loss: input 2 must be of shape [2]"},
+    {"head_loss inner",
+     [](Leaves & l) {
+         return ql_head_loss(&l.g, l.f32({4, 2}), l.f32({5, 9}), l.i32(2), l.f32(2), nullptr);
+     },
+     QL_BAD_SHAPE, "inner sizes differ"},
+    {"accumulate kind", [](Leaves & l) { return ql_accumulate(&l.g, l.f32(4), l.f32(4)); }, QL_INVALID_ARGUMENT,
+     "accumulate: input 0 must be a state"},
+    {"zero kind", [](Leaves & l) { return ql_zero(&l.g, l.f32(4)); }, QL_INVALID_ARGUMENT,
+     "zero: input 0 must be a state"},
+    {"global_norm none", [](Leaves & l) { return ql_global_norm(&l.g, nullptr, 0); }, QL_INVALID_ARGUMENT,
+     "global_norm: no tensors"},
+    {"adamw p",
+     [](Leaves & l) { return ql_adamw(&l.g, l.state(4), l.f32(4), l.state(4), l.state(4), l.f32(1), l.f32(8), 1); },
+     QL_INVALID_ARGUMENT, "adamw: input 0 must be a parameter"},
+    {"adamw hyper",
+     [](Leaves & l) { return ql_adamw(&l.g, l.f32(4), l.f32(4), l.state(4), l.state(4), l.f32(1), l.f32(7), 1); },
+     QL_BAD_SHAPE, "adamw: input 5 must be of shape [8]"},
+    {"foreign",
+     [](Leaves & l) {
+         static Leaves other;
+         return ql_swiglu(&l.g, l.f32(4), other.f32(4));
+     },
+     QL_INVALID_ARGUMENT, "belongs to another graph"},
+    {"leaf size",
+     [](Leaves & l) {
+         return l.f32({4, 0});
+     },
+     QL_BAD_SHAPE, "size 0 along dimension 1"},
+    {"leaf block",
+     [](Leaves & l) {
+         return l.weight({33, 2}, QL_Q8_0);
+     },
+     QL_BAD_SHAPE, "q8_0's block of 32"},
+    {"input type",
+     [](Leaves & l) {
+         const int64_t ne = 64;
+         return ql_input(&l.g, "x", QL_NF4, 1, &ne);
+     },
+     QL_BAD_DTYPE, "input 'x': type nf4"},
+};
+
+TEST(ShapeRules, RefuseWhatDoesNotFit) {
+    for (const Refusal & r : kRefusals) {
+        SCOPED_TRACE(r.what);
+        Leaves l;
+        EXPECT_EQ(r.build(l), nullptr);
+        EXPECT_EQ(ql_graph_status(&l.g), r.code);
+        EXPECT_NE(std::string(ql_error_message()).find(r.message), std::string::npos) << ql_error_message();
+        EXPECT_EQ(std::string(ql_error_message()).find('\n'), std::string::npos);
+        EXPECT_EQ(ql_graph_n_nodes(&l.g), 0);
+    }
+}
+
+TEST(ShapeRules, KeepTheFirstErrorThroughNestedBuilders) {
+    Leaves l;
+    Tensor * y = ql_swiglu(&l.g, ql_mul_mat(&l.g, l.f32({4, 3}), l.f32({5, 2})), l.f32(3));
+    EXPECT_EQ(y, nullptr);
+    EXPECT_EQ(ql_graph_status(&l.g), QL_BAD_SHAPE);
+    EXPECT_NE(std::string(ql_error_message()).find("mul_mat: inner sizes differ"), std::string::npos);
+}
+
+TEST(ShapeRules, ViewOfAStateIsAState) {
+    Leaves l;
+    const int64_t ne[] = {2, 6};
+    EXPECT_NE(ql_zero(&l.g, ql_reshape(&l.g, l.state({4, 3}), 2, ne)), nullptr);
+}
+
+TEST(Graph, GettersDescribeTensors) {
+    Leaves l;
+    Tensor * t = ql_tensor_set_name(l.f32({4, 3}), "blk.0");
+    EXPECT_STREQ(ql_tensor_name(t), "blk.0");
+    EXPECT_EQ(ql_tensor_dtype(t), QL_F32);
+    EXPECT_EQ(ql_tensor_ne(t, 1), 3);
+    EXPECT_EQ(ql_tensor_ne(t, 9), 1);
+    EXPECT_EQ(ql_tensor_elements(t), 12);
+    EXPECT_EQ(ql_tensor_bytes(t), 48u);
+    EXPECT_STREQ(ql_tensor_name(nullptr), "");
+    EXPECT_EQ(ql_add(nullptr, t, t), nullptr);
+    EXPECT_EQ(ql_graph_create(nullptr), QL_INVALID_ARGUMENT);
+}
+
+TEST(Graph, CreatesAndFrees) {
+    ql_graph * g = nullptr;
+    ASSERT_EQ(ql_graph_create(&g), QL_OK);
+    const int64_t ne[] = {5, 2};
+    Tensor * y = ql_add(g, ql_param(g, "a", 2, ne), ql_input(g, "b", QL_F32, 2, ne));
+    ASSERT_NE(y, nullptr);
+    EXPECT_EQ(ql_graph_n_nodes(g), 1);
+    EXPECT_EQ(ql_graph_status(g), QL_OK);
+    ql_graph_free(g);
+    ql_graph_free(nullptr);
+}
+
+}  // namespace
+}  // namespace ql::test

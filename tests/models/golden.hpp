@@ -1,0 +1,62 @@
+// What the tests against the reference programs' figures share.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "models/adapter/adapter.hpp"
+#include "models/arch/architecture.hpp"
+#include "models/arch/builder.hpp"
+#include "models/arch/handles.hpp"
+#include "support/safetensors.hpp"
+#include "support/shared.hpp"
+
+namespace ql::test {
+
+inline ql_device * open_cpu(ql_compute compute, int threads = 2) {
+    ql_device_options o;
+    ql_device_options_init(&o);
+    o.compute = compute;
+    o.threads = threads;
+    ql_device * device = nullptr;
+    if (ql_device_open(&o, &device) != QL_OK) ADD_FAILURE() << ql_error_message();
+    return device;
+}
+
+struct DeviceClose {
+    void operator()(ql_device * d) const { ql_device_close(d); }
+};
+using DevicePtr = std::unique_ptr<ql_device, DeviceClose>;
+
+/// |a - b|^2 / |b|^2
+inline double nmse(const std::vector<float> & a, const std::vector<float> & b) {
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < b.size(); ++i) {
+        const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+        error += d * d;
+        norm += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+    }
+    return a.size() == b.size() ? error / norm : INFINITY;
+}
+
+/// Rows of q and k in Hugging Face's order -> the order of GGUF files: per head, row h * (d / 2) + j becomes 2 j + h.
+inline std::vector<float> to_gguf_rows(const std::vector<float> & x, int64_t n_head, int64_t head_dim, int64_t width) {
+    std::vector<float> y(x.size());
+    for (int64_t head = 0; head < n_head; ++head)
+        for (int64_t h = 0; h < 2; ++h)
+            for (int64_t j = 0; j < head_dim / 2; ++j)
+                for (int64_t c = 0; c < width; ++c)
+                    y[static_cast<size_t>((head * head_dim + 2 * j + h) * width + c)] = x[static_cast<size_t>((head * head_dim + h * (head_dim / 2) + j) * width + c)];
+    return y;
+}
+
+inline std::unique_ptr<Model> open_golden_model(const char * name, int64_t base_type = QL_BASE_KEEP) {
+    const ql_model_options options{sizeof(ql_model_options), base_type, QL_BASE_KEEP};
+    auto model = Model::open(golden_path(std::string("arch/") + name), options);
+    if (!model.ok()) ADD_FAILURE() << model.message();
+    return model.ok() ? std::move(model).value() : nullptr;
+}
+
+}  // namespace ql::test

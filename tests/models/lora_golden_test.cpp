@@ -1,0 +1,149 @@
+// LoRA training against PEFT (tests/golden/lora): gradients of the first batch, ten losses, the final adapter.
+#include <cmath>
+
+#include "models/golden.hpp"
+#include "models/train/step.hpp"
+
+namespace ql::test {
+namespace {
+
+struct Names {
+    const char * hf;
+    const char * gguf;
+    bool permuted;
+};
+constexpr Names kLinears[] = {{"self_attn.q_proj", "attn_q", true},   {"self_attn.k_proj", "attn_k", true},  {"self_attn.v_proj", "attn_v", false},
+                              {"self_attn.o_proj", "attn_output", false}, {"mlp.gate_proj", "ffn_gate", false}, {"mlp.up_proj", "ffn_up", false},
+                              {"mlp.down_proj", "ffn_down", false}};
+
+class LoraGolden : public ::testing::TestWithParam<const char *> {
+  protected:
+    void SetUp() override {
+        golden_ = SafeTensors::open(golden_path(std::string("lora/") + GetParam() + ".safetensors"));
+        model_ = open_golden_model("llama", std::string(GetParam()) == "nf4_dq" ? int64_t{QL_NF4_DQ} : int64_t{QL_BASE_KEEP});
+        ASSERT_TRUE(model_);
+        device_.reset(open_cpu(QL_COMPUTE_F32));
+    }
+
+    /// The golden matrices "<kind>.<module>.lora_{A,B}.weight" as an adapter in GGUF's order.
+    Adapter adapter(const std::string & kind) const {
+        Adapter adapter;
+        const Hparams & h = model_->hparams();
+        for (int64_t layer = 0; layer < h.n_layer; ++layer) {
+            for (const Names & n : kLinears) {
+                const std::string stem = kind + ".model.layers." + std::to_string(layer) + "." + n.hf;
+                LoraMatrix m;
+                m.weight = "blk." + std::to_string(layer) + "." + n.gguf + ".weight";
+                const auto a = golden_.shape(stem + ".lora_A.weight"), b = golden_.shape(stem + ".lora_B.weight");
+                m.r = a[0], m.k = a[1], m.m = b[0], m.scale = 2.0f;
+                m.a = golden_.f32(stem + ".lora_A.weight");
+                m.b = golden_.f32(stem + ".lora_B.weight");
+                if (n.permuted) m.b = to_gguf_rows(m.b, m.m / h.head_dim, h.head_dim, m.r);
+                adapter.matrices.push_back(std::move(m));
+            }
+        }
+        return adapter;
+    }
+
+    MicroBatch batch(int index, float weight) const {
+        const std::vector<int32_t> ids = golden_.i32("ids" + std::to_string(index));
+        const auto n = static_cast<int64_t>(ids.size());
+        const TokenSample sample{1, ids, std::vector<uint8_t>(ids.size(), 1)};
+        const auto packed = pack({sample}, {0}, n, true);
+        return MicroBatch::from_sequences(packed, 1, n, weight);
+    }
+
+    std::unique_ptr<TrainStep> step(const Adapter & start, ql_recompute recompute = QL_RECOMPUTE_CHEAP) const {
+        StepOptions o;
+        o.n_tokens = 32;
+        o.recompute = recompute;
+        auto made = TrainStep::create(*model_, device_.get(), start, o);
+        EXPECT_TRUE(made.ok()) << made.message();
+        return made.ok() ? std::move(made).value() : nullptr;
+    }
+
+    SafeTensors golden_;
+    std::unique_ptr<Model> model_;
+    DevicePtr device_;
+};
+
+double relative(const std::vector<float> & got, const std::vector<float> & expected) { return std::sqrt(nmse(got, expected)); }
+
+TEST_P(LoraGolden, GradientsEqualPeft) {
+    const Adapter start = adapter("init"), expected = adapter("grad");
+    const auto s = step(start);
+    ASSERT_TRUE(s);
+    float loss = 0;
+    ASSERT_TRUE(s->accumulate(batch(0, 1.0f / 31), 0, 0, 0, &loss).ok());
+    EXPECT_NEAR(loss, std::stod(golden_.metadata("loss0")), 1e-5);
+    for (const TrainedParam & p : s->params()) {
+        std::vector<float> sum(static_cast<size_t>(ql_tensor_elements(p.sum)));
+        ASSERT_EQ(ql_tensor_read(p.sum, sum.data(), 0, sum.size() * 4), QL_OK);
+        const LoraMatrix & e = expected.matrices[p.matrix];
+        EXPECT_LE(relative(sum, p.is_b ? e.b : e.a), 1e-4) << p.name;
+    }
+}
+
+TEST_P(LoraGolden, TenStepsEqualPeft) {
+    const Adapter start = adapter("init"), expected = adapter("final");
+    const auto s = step(start);
+    ASSERT_TRUE(s);
+    const std::vector<float> losses = golden_.f32("losses");
+    for (int i = 0; i < 10; ++i) {
+        float first = 0, second = 0, norm = 0;
+        ASSERT_TRUE(s->accumulate(batch(2 * i, 1.0f / 62), 0, i, 0, &first).ok());
+        ASSERT_TRUE(s->accumulate(batch(2 * i + 1, 1.0f / 62), 0, i, 32, &second).ok());
+        EXPECT_NEAR(first + second, losses[static_cast<size_t>(i)], 1e-4) << "step " << i;
+        const float hyper[QL_HYPER_N] = {5e-3f, 0.9f, 0.999f, 1e-8f, 0, static_cast<float>(1 - std::pow(0.9, i + 1)), static_cast<float>(1 - std::pow(0.999, i + 1)), 0.3f};
+        ASSERT_TRUE(s->update(hyper, &norm).ok());
+    }
+    Adapter trained = start;
+    ASSERT_TRUE(s->read_adapter(trained).ok());
+    for (size_t i = 0; i < trained.matrices.size(); ++i) {
+        EXPECT_LE(relative(trained.matrices[i].a, expected.matrices[i].a), 1e-3) << trained.matrices[i].weight;
+        EXPECT_LE(relative(trained.matrices[i].b, expected.matrices[i].b), 1e-3) << trained.matrices[i].weight;
+    }
+}
+
+TEST_P(LoraGolden, EveryMatrixMovesInTenSteps) {
+    Adapter start = adapter("init");
+    for (LoraMatrix & m : start.matrices) std::fill(m.b.begin(), m.b.end(), 0.0f);  // as a new adapter is
+    const auto s = step(start);
+    ASSERT_TRUE(s);
+    for (int i = 0; i < 10; ++i) {
+        float loss = 0, norm = 0;
+        ASSERT_TRUE(s->accumulate(batch(i, 1.0f / 31), 0, i, 0, &loss).ok());
+        const float hyper[QL_HYPER_N] = {5e-3f, 0.9f, 0.999f, 1e-8f, 0, static_cast<float>(1 - std::pow(0.9, i + 1)), static_cast<float>(1 - std::pow(0.999, i + 1)), 0.3f};
+        ASSERT_TRUE(s->update(hyper, &norm).ok());
+    }
+    Adapter trained = start;
+    ASSERT_TRUE(s->read_adapter(trained).ok());
+    for (size_t i = 0; i < trained.matrices.size(); ++i) {
+        EXPECT_NE(trained.matrices[i].a, start.matrices[i].a) << trained.matrices[i].weight;
+        EXPECT_NE(trained.matrices[i].b, start.matrices[i].b) << trained.matrices[i].weight;
+    }
+}
+
+TEST_P(LoraGolden, RecomputationChangesNoBit) {
+    const Adapter start = adapter("init");
+    std::vector<std::vector<float>> sums;
+    for (const ql_recompute recompute : {QL_RECOMPUTE_NONE, QL_RECOMPUTE_CHEAP}) {
+        const auto s = step(start, recompute);
+        ASSERT_TRUE(s);
+        float loss = 0;
+        ASSERT_TRUE(s->accumulate(batch(0, 1.0f / 31), 0, 0, 0, &loss).ok());
+        std::vector<float> all;
+        for (const TrainedParam & p : s->params()) {
+            std::vector<float> sum(static_cast<size_t>(ql_tensor_elements(p.sum)));
+            ASSERT_EQ(ql_tensor_read(p.sum, sum.data(), 0, sum.size() * 4), QL_OK);
+            all.insert(all.end(), sum.begin(), sum.end());
+        }
+        sums.push_back(std::move(all));
+    }
+    EXPECT_EQ(sums[0], sums[1]);
+}
+
+INSTANTIATE_TEST_SUITE_P(, LoraGolden, ::testing::Values("f32", "nf4_dq"));
+
+}  // namespace
+}  // namespace ql::test

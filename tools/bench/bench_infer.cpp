@@ -1,0 +1,56 @@
+// Speed of reading a prompt and of generating, token by token, with any tokens: the values do not matter, the work does.
+#include "ql/os.h"
+#include "tools/bench/bench.hpp"
+
+namespace ql::cli {
+namespace {
+
+/// Weights of the blocks twice, and attention over half the prompt on average; the head runs once and is left out.
+double prompt_gflop_per_token(const ql_model_info & m, int64_t prompt) {
+    const double head_dim = static_cast<double>(m.n_embd) / static_cast<double>(m.n_head);
+    const double d = static_cast<double>(m.n_embd), kv = head_dim * static_cast<double>(m.n_head_kv);
+    const double linears = 2 * d * d + 2 * d * kv + 3 * d * static_cast<double>(m.n_ff);
+    return static_cast<double>(m.n_layer) * (2 * linears + 2 * 2 * d * static_cast<double>(prompt) / 2) / 1e9;
+}
+
+}  // namespace
+
+std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras, const InferBench & o,
+                                const Limits & limits) {
+    const ql_model_info info = ModelOptions::describe(model);
+    const int64_t ctx = o.prompt + o.generation;
+    if (ctx > info.n_ctx) bad_input("--prompt and --generate: %lld tokens together are more than the model's context of %lld", static_cast<long long>(ctx), static_cast<long long>(info.n_ctx));
+    ql_session_options options;
+    ql_session_options_init(&options);
+    options.ctx = ctx;
+    options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data(), options.n_adapters = loras.n();
+    ql_session * session = nullptr;
+    check_run(ql_session_create(model.get(), device.get(), &options, &session));
+    const Session owner(session);
+
+    std::vector<int32_t> tokens;
+    for (int64_t i = 0; i < o.prompt; ++i) tokens.push_back(static_cast<int32_t>((i * 7919 + 13) % info.n_vocab));
+    std::vector<double> prompt_rates, generation_rates;
+    for (int64_t r = 0; r <= o.repeats; ++r) {  // the first one warms up
+        const float * logits = nullptr;
+        ql_session_reset(session);
+        const double start = ql_os_seconds();
+        check_run(ql_session_eval(session, tokens.data(), o.prompt, &logits));
+        const double read = ql_os_seconds();
+        for (int64_t i = 0; i < o.generation; ++i) {
+            check_interrupt();
+            check_run(ql_session_eval(session, &tokens[static_cast<size_t>(i % o.prompt)], 1, &logits));
+        }
+        const double end = ql_os_seconds();
+        if (r == 0) continue;
+        prompt_rates.push_back(static_cast<double>(o.prompt) / (read - start));
+        generation_rates.push_back(static_cast<double>(o.generation) / (end - read));
+    }
+    const std::string shape = std::string(info.base_type) + (loras.n() ? format(" + %d lora", loras.n()) : "");
+    const double most_prompt = limits.gflops / prompt_gflop_per_token(info, o.prompt);
+    const double most_generation = limits.bandwidth * 1e9 / static_cast<double>(info.weight_bytes);  // every weight is read once a token
+    return {figure(format("prompt_%lld", static_cast<long long>(o.prompt)), shape, prompt_rates, "tok/s", most_prompt),
+            figure(format("generation_%lld", static_cast<long long>(o.generation)), shape, generation_rates, "tok/s", most_generation)};
+}
+
+}  // namespace ql::cli

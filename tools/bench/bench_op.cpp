@@ -1,0 +1,74 @@
+// One operator at the shapes of a small model (SmolLM2-135M: 576 wide, feed-forward 1536), or at a given one. The plan's own profile
+// times it, so that a backward operator is measured apart from the graph around it.
+#include <cstring>
+
+#include "ql/os.h"
+#include "tools/bench/bench.hpp"
+#include "tools/bench/op_graph.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr int kRepeats = 7;
+constexpr double kSeconds = 0.6;
+
+struct Profile {
+    double seconds = 0, flops = 0;  // of all runs; of one
+};
+
+Profile profile(const ql_plan * plan, const std::string & op) {
+    auto info = sized<ql_plan_info>();
+    check_run(ql_plan_describe(plan, &info));
+    Profile sum;
+    for (int64_t i = 0; i < info.n_nodes; ++i) {
+        auto node = sized<ql_plan_node_info>();
+        check_run(ql_plan_node(plan, i, &node));
+        if (op == node.op) sum.seconds += node.seconds, sum.flops += node.flops;
+    }
+    return sum;
+}
+
+Figure measure(const Device & device, const std::string & name, const OpShape & shape, const Limits & limits) {
+    const OpGraph graph(name, shape);
+    ql_plan * plan = nullptr;
+    check_run(ql_plan_create(graph.graph(), device.get(), graph.outputs().data(), static_cast<int>(graph.outputs().size()), &plan));
+    const Plan owner(plan);
+    graph.fill();
+    check_run(ql_plan_run(plan));  // warms up
+    check_run(ql_plan_set_profiling(plan, 1));
+    std::vector<double> rates;
+    double before = profile(plan, name).seconds;
+    const double start = ql_os_seconds();
+    for (int r = 0; r < kRepeats && (r < 2 || ql_os_seconds() - start < 4 * kSeconds); ++r) {
+        int64_t runs = 0;
+        const double begin = ql_os_seconds();
+        do {
+            check_interrupt();
+            check_run(ql_plan_run(plan));
+            ++runs;
+        } while (ql_os_seconds() - begin < kSeconds / kRepeats);
+        const Profile p = profile(plan, name);
+        if (p.flops == 0) run_failed("op %s: the plan has no such node", name.c_str());
+        rates.push_back(p.flops * static_cast<double>(runs) / std::max(p.seconds - before, 1e-12) / 1e9);
+        before = p.seconds;
+    }
+    const std::string text = (OpGraph::has_weight(name) ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +
+                             format("%lld x %lld, %lld tokens", static_cast<long long>(shape.k), static_cast<long long>(shape.m), static_cast<long long>(shape.t));
+    return figure(name, text, rates, "GFLOP/s", limits.gflops);
+}
+
+}  // namespace
+
+std::vector<Figure> bench_op(const Device & device, const OpBench & o, const Limits & limits) {
+    std::vector<ql_dtype> types = {QL_NF4_DQ, QL_Q4_0, QL_Q8_0, QL_F16, QL_F32};
+    if (!o.type.empty()) types = {static_cast<ql_dtype>(parse_base_type("--type", o.type, false))};
+    if (!OpGraph::has_weight(o.name)) types.resize(1);
+    std::vector<std::vector<int64_t>> shapes = {{576, 1536, 512}, {576, 1536, 1}};
+    if (!o.shape.empty()) shapes = {o.shape};
+    std::vector<Figure> figures;
+    for (const auto & s : shapes)
+        for (const ql_dtype type : types) figures.push_back(measure(device, o.name, {type, s[0], s[1], s[2]}, limits));
+    return figures;
+}
+
+}  // namespace ql::cli

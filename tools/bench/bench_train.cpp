@@ -1,0 +1,91 @@
+// Speed of training: a few steps on made-up text through the whole trainer, without files but a temporary text.
+#include <filesystem>
+#include <fstream>
+
+#include "ql/os.h"
+#include "tools/bench/bench.hpp"
+#include "tools/cli/progress.hpp"
+
+namespace ql::cli {
+namespace {
+
+/// A text file of common words in no order, removed with this.
+class MadeUpText {
+  public:
+    explicit MadeUpText(int64_t n_words) {
+        static const char * const words[] = {"the", "of", "and", "water", "to", "in", "small", "is", "you", "that", "it", "house", "was", "for", "on",
+                                             "are", "with", "as", "his", "they", "river", "at", "be", "this", "from", "table", "have", "or", "by",
+                                             "one", "had", "not", "but", "what", "all", "green", "were", "when", "we", "there", "can", "an", "your"};
+        path_ = (std::filesystem::temp_directory_path() / format("ql-bench-%lld.txt", static_cast<long long>(ql_os_seconds() * 1e9))).string();
+        std::ofstream file(path_);
+        uint32_t state = 1;
+        for (int64_t i = 0; i < n_words; ++i) {
+            state = state * 1664525u + 1013904223u;
+            file << words[(state >> 16) % std::size(words)] << (i % 12 == 11 ? ".\n" : " ");
+        }
+        if (!file.flush()) run_failed("%s: cannot write a temporary text", path_.c_str());
+    }
+    ~MadeUpText() {
+        std::error_code ignored;
+        std::filesystem::remove(path_, ignored);
+    }
+    MadeUpText(const MadeUpText &) = delete;
+    MadeUpText & operator=(const MadeUpText &) = delete;
+    const std::string & path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+struct Rates {
+    std::vector<double> tok_s;
+    Progress * progress;
+};
+
+int on_progress(void * user, const ql_train_progress * p) {
+    auto & rates = *static_cast<Rates *>(user);
+    if (p->step > 1) rates.tok_s.push_back(p->tok_s);  // the first step warms up
+    rates.progress->update(static_cast<double>(p->step), static_cast<double>(p->n_steps), format("%.0f tok/s", p->tok_s));
+    return g_interrupt != 0;
+}
+
+}  // namespace
+
+std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & o, const Limits & limits, bool quiet) {
+    const ql_model_info info = ModelOptions::describe(model);
+    if (o.ctx > info.n_ctx) bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(o.ctx), static_cast<long long>(info.n_ctx));
+    const MadeUpText text(o.ctx * o.batch * (o.steps + 1));
+    ql_dataset_options data_options;
+    ql_dataset_options_init(&data_options);
+    data_options.ctx = o.ctx;
+    ql_dataset * data = nullptr;
+    check_input(ql_dataset_open(text.path().c_str(), model.get(), &data_options, &data));
+    const Dataset data_owner(data);
+
+    ql_lora_options lora;
+    ql_lora_options_init(&lora);
+    lora.r = o.lora_r;
+    ql_adapter * adapter = nullptr;
+    check_input(ql_adapter_create(model.get(), &lora, &adapter));
+    const Adapter adapter_owner(adapter);
+
+    Progress progress("train", quiet);
+    Rates rates{{}, &progress};
+    ql_train_options options;
+    ql_train_options_init(&options);
+    options.ctx = o.ctx, options.batch = o.batch, options.grad_accum = 1, options.steps = o.steps + 1;
+    options.user = &rates, options.on_progress = on_progress;
+    options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
+    ql_trainer * trainer = nullptr;
+    check_run(ql_trainer_create(model.get(), device.get(), adapter, data, nullptr, &options, &trainer));
+    const Trainer trainer_owner(trainer);
+    auto plan = sized<ql_trainer_info>();
+    check_run(ql_trainer_describe(trainer, &plan));
+    check_run(ql_trainer_run(trainer));
+    progress.clear();
+    const double gflop_per_token = plan.flops_per_step / 1e9 / static_cast<double>(o.ctx * o.batch);
+    const std::string shape = format("%s, r %lld, batch %lld", info.base_type, static_cast<long long>(o.lora_r), static_cast<long long>(o.batch));
+    return {figure(format("train_%lld", static_cast<long long>(o.ctx)), shape, rates.tok_s, "tok/s", limits.gflops / gflop_per_token)};
+}
+
+}  // namespace ql::cli

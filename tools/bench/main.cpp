@@ -1,0 +1,113 @@
+// ql-bench: what this machine could do, and what this program makes of it. Figures are rates: median and smallest of
+// several runs, and the median's part of the machine's limit (products in registers, or reading from memory).
+#include "tools/bench/bench.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr const char * kExamples =
+    "  ql-bench peak\n"
+    "  ql-bench train -m model.gguf\n"
+    "  ql-bench infer -m model.gguf --lora adapter.gguf --json\n"
+    "  ql-bench op mul_mat --type nf4_dq --shape 576,1536,512\n"
+    "  ql-bench op attention_back";
+constexpr double kPeakSeconds = 0.7, kQuickPeakSeconds = 0.3;
+
+class Bench {
+  public:
+    Bench() : program_("ql-bench", "Measures this machine and this program.", kExamples), device_options_(program_) {
+        program_.app.require_subcommand(1);
+        program_.app.fallthrough();
+        program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
+        add("peak", "Product instructions and read bandwidth of this machine", [this] { return peak(); });
+        CLI::App * op = add("op", "One operator", [this] { return bench_op(open_device(), op_, limits(kQuickPeakSeconds)); });
+        op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
+        op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, f32 ... (default: several)");
+        op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")->delimiter(',')->expected(3)->option_text("K,M,T")->check(CLI::Range(1, 1 << 20));
+        add_train();
+        add_infer();
+    }
+
+    int main(int argc, char ** argv) {
+        return program_.run(argc, argv, [this] {
+            for (const auto & [app, body] : bodies_)
+                if (app->parsed()) print_figures(program_, body());
+            return static_cast<int>(kDone);
+        });
+    }
+
+  private:
+    using Body = std::function<std::vector<Figure>()>;
+
+    CLI::App * add(const char * name, const char * help, Body body) {
+        CLI::App * app = program_.app.add_subcommand(name, help);
+        app->fallthrough();
+        bodies_.emplace_back(app, std::move(body));
+        return app;
+    }
+
+    void add_train() {
+        CLI::App * app = add("train", "Steps of fine-tuning on made-up text", [this] { return train(); });
+        train_model_ = std::make_unique<ModelOptions>(program_, false, app);
+        program_.text("--base-type", base_type_, "Type of the frozen weights: auto, keep, nf4_dq ...", app);
+        program_.number("-c,--ctx", train_.ctx, 8, 1 << 20, "Tokens of a sequence", app);
+        program_.number("--batch", train_.batch, 1, 4096, "Sequences at a time", app);
+        program_.number("--steps", train_.steps, 1, 100000, "Steps measured, after one that warms up", app);
+        program_.number("--lora-r", train_.lora_r, 1, 1024, "Rank of the adapter", app);
+    }
+
+    void add_infer() {
+        CLI::App * app = add("infer", "Reading a prompt, and generating", [this] { return infer(); });
+        infer_model_ = std::make_unique<ModelOptions>(program_, true, app);
+        program_.number("--prompt", infer_.prompt, 1, 1 << 20, "Tokens of the prompt", app);
+        program_.number("--generate", infer_.generation, 1, 1 << 20, "Tokens to generate", app);
+        program_.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up", app);
+    }
+
+    const Device & open_device() {
+        device_ = device_options_.open();
+        return device_;
+    }
+    Limits limits(double seconds) {
+        program_.detail("measuring the machine's limits");
+        return measure_limits(DeviceOptions::describe(device_).threads, seconds);
+    }
+
+    std::vector<Figure> peak() {
+        open_device();
+        return limits(kPeakSeconds).figures;
+    }
+    std::vector<Figure> train() {
+        ql_model_options options;
+        ql_model_options_init(&options);
+        options.base_type = parse_base_type("--base-type", base_type_, true);
+        options.embedding_type = QL_BASE_AUTO;
+        const Model model = train_model_->open(&options);
+        open_device();
+        return bench_train(model, device_, train_, limits(kQuickPeakSeconds), program_.quiet);
+    }
+    std::vector<Figure> infer() {
+        const Model model = infer_model_->open();
+        const ModelOptions::Loras loras = infer_model_->open_loras(model);
+        open_device();
+        return bench_infer(model, device_, loras, infer_, limits(kQuickPeakSeconds));
+    }
+
+    Program program_;
+    DeviceOptions device_options_;
+    std::unique_ptr<ModelOptions> train_model_, infer_model_;
+    std::vector<std::pair<CLI::App *, Body>> bodies_;
+    Device device_;
+    OpBench op_;
+    TrainBench train_;
+    InferBench infer_;
+    std::string base_type_ = "auto";
+    uint64_t seed_ = 42;
+};
+
+}  // namespace
+}  // namespace ql::cli
+
+int main(int argc, char ** argv) {
+    return ql::cli::Bench().main(argc, argv);
+}

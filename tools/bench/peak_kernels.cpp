@@ -1,0 +1,149 @@
+// Independent accumulators hide the latency: 12 for 16 vector registers, 24 for 32, 4 tiles for AMX. Each function is
+// compiled for its own instruction set and called only where CPU and operating system have it.
+#include "tools/bench/peak_kernels.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace ql::cli {
+namespace {
+
+#if defined(__x86_64__)
+float sse(int64_t n) {
+    __m128 a[12];
+    for (int i = 0; i < 12; ++i) a[i] = _mm_set1_ps(static_cast<float>(i));
+    const __m128 b = _mm_set1_ps(0.999f), c = _mm_set1_ps(0.001f);
+    for (int64_t k = 0; k < n; ++k) {
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; ++i) a[i] = _mm_add_ps(_mm_mul_ps(a[i], b), c);
+    }
+    for (int i = 1; i < 12; ++i) a[0] = _mm_add_ps(a[0], a[i]);
+    return _mm_cvtss_f32(a[0]);
+}
+
+__attribute__((target("avx2,fma"))) float avx2(int64_t n) {
+    __m256 a[12];
+    for (int i = 0; i < 12; ++i) a[i] = _mm256_set1_ps(static_cast<float>(i));
+    const __m256 b = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(0.001f);
+    for (int64_t k = 0; k < n; ++k) {
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; ++i) a[i] = _mm256_fmadd_ps(a[i], b, c);
+    }
+    for (int i = 1; i < 12; ++i) a[0] = _mm256_add_ps(a[0], a[i]);
+    return _mm256_cvtss_f32(a[0]);
+}
+
+__attribute__((target("avx512f"))) float avx512(int64_t n) {
+    __m512 a[24];
+    for (int i = 0; i < 24; ++i) a[i] = _mm512_set1_ps(static_cast<float>(i));
+    const __m512 b = _mm512_set1_ps(0.999f), c = _mm512_set1_ps(0.001f);
+    for (int64_t k = 0; k < n; ++k) {
+#pragma GCC unroll 24
+        for (int i = 0; i < 24; ++i) a[i] = _mm512_fmadd_ps(a[i], b, c);
+    }
+    for (int i = 1; i < 24; ++i) a[0] = _mm512_add_ps(a[0], a[i]);
+    return _mm512_cvtss_f32(a[0]);
+}
+
+__attribute__((target("avx512f,avx512bf16"))) float avx512_bf16(int64_t n) {
+    __m512 a[24];
+    for (int i = 0; i < 24; ++i) a[i] = _mm512_set1_ps(static_cast<float>(i));
+    const __m512i ones = _mm512_set1_epi32(0x3f803f80);
+    const auto b = (__m512bh)ones;
+    for (int64_t k = 0; k < n; ++k) {
+#pragma GCC unroll 24
+        for (int i = 0; i < 24; ++i) a[i] = _mm512_dpbf16_ps(a[i], b, b);
+    }
+    for (int i = 1; i < 24; ++i) a[0] = _mm512_add_ps(a[0], a[i]);
+    return _mm512_cvtss_f32(a[0]);
+}
+
+#if defined(__linux__)
+/// Linux hands out the tile registers on request only; the permission is the process's.
+bool amx_allowed() {
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;
+    return __builtin_cpu_supports("amx-bf16") && ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+__attribute__((target("amx-tile,amx-bf16"))) float amx_bf16(int64_t n) {
+    struct alignas(64) TileConfig {
+        uint8_t palette = 1, start = 0, reserved[14] = {};
+        uint16_t row_bytes[16] = {};
+        uint8_t rows[16] = {};
+    } config;
+    for (int i = 0; i < 8; ++i) config.row_bytes[i] = 64, config.rows[i] = 16;
+    _tile_loadconfig(&config);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+    _tile_zero(5);
+    _tile_zero(6);
+    _tile_zero(7);
+    for (int64_t k = 0; k < n; ++k) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    alignas(64) float out[256];
+    _tile_stored(0, out, 64);
+    _tile_release();
+    return out[0];
+}
+#endif
+#elif defined(__aarch64__)
+float neon(int64_t n) {
+    float32x4_t a[24];
+    for (int i = 0; i < 24; ++i) a[i] = vdupq_n_f32(static_cast<float>(i));
+    const float32x4_t b = vdupq_n_f32(0.999f), c = vdupq_n_f32(0.001f);
+    for (int64_t k = 0; k < n; ++k) {
+#pragma GCC unroll 24
+        for (int i = 0; i < 24; ++i) a[i] = vfmaq_f32(c, a[i], b);
+    }
+    for (int i = 1; i < 24; ++i) a[0] = vaddq_f32(a[0], a[i]);
+    return vgetq_lane_f32(a[0], 0);
+}
+#endif
+
+}  // namespace
+
+std::vector<PeakKernel> peak_kernels() {
+    std::vector<PeakKernel> list;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (__builtin_cpu_supports("avx512f")) list.push_back({"peak_f32", "avx512 fma", 24 * 16 * 2, avx512});
+    else if (fma) list.push_back({"peak_f32", "avx2 fma", 12 * 8 * 2, avx2});
+    else list.push_back({"peak_f32", "sse multiply, add", 12 * 4 * 2, sse});
+    if (__builtin_cpu_supports("avx512bf16")) list.push_back({"peak_avx512_bf16", "vdpbf16ps", 24 * 16 * 4, avx512_bf16});
+#if defined(__linux__)
+    if (amx_allowed()) list.push_back({"peak_amx_bf16", "tdpbf16ps", 4 * 16 * 16 * 32 * 2, amx_bf16});
+#endif
+#elif defined(__aarch64__)
+    list.push_back({"peak_f32", "neon fmla", 24 * 4 * 2, neon});
+#endif
+    return list;
+}
+
+uint64_t read_bytes(const void * data, int64_t n) {
+    typedef uint64_t V __attribute__((vector_size(32)));
+    const V * p = static_cast<const V *>(data);
+    V s[4] = {};
+    for (int64_t i = 0; i < n / 32; i += 8) {
+        for (int j = 0; j < 4; ++j) s[j] ^= p[i + j];
+        for (int j = 0; j < 4; ++j) s[j] ^= p[i + 4 + j];
+    }
+    const V all = s[0] ^ s[1] ^ s[2] ^ s[3];
+    return all[0] ^ all[1] ^ all[2] ^ all[3];
+}
+
+}  // namespace ql::cli

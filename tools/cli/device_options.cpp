@@ -1,0 +1,108 @@
+#include "tools/cli/device_options.hpp"
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+namespace ql::cli {
+namespace {
+
+/// "a.gguf:0.5" -> a.gguf, 0.5. A file that has such a name itself is taken whole.
+std::pair<std::string, float> split_scale(const std::string & spec) {
+    const size_t colon = spec.rfind(':');
+    std::error_code ec;
+    if (colon == spec.npos || colon + 1 == spec.size() || std::filesystem::exists(spec, ec)) return {spec, 1.0f};
+    char * end = nullptr;
+    const float scale = std::strtof(spec.c_str() + colon + 1, &end);
+    if (*end) return {spec, 1.0f};
+    if (!std::isfinite(scale) || std::fabs(scale) > 1000 || scale == 0)
+        bad_input("--lora: scale %s is out of range; -1000 to 1000, but not 0, are possible", spec.c_str() + colon + 1);
+    return {spec.substr(0, colon), scale};
+}
+
+}  // namespace
+
+DeviceOptions::DeviceOptions(Program & program) : program_(program) {
+    program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")->default_str("");
+    program.text("--device", device_, "auto, cpu, or another backend that is installed");
+    program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {}, "How products are computed");
+    program.not_yet("--memory", "there is no memory budget so far; a smaller --ctx or --batch needs less memory");
+    program.not_yet("--spill", "nothing is paged to disk so far; a smaller --ctx or --batch needs less memory");
+}
+
+Device DeviceOptions::open() const {
+    ql_device_options options;
+    ql_device_options_init(&options);
+    options.name = device_.c_str();
+    options.threads = static_cast<int>(threads_);
+    options.compute = compute_ == "f32" ? QL_COMPUTE_F32 : compute_ == "bf16" ? QL_COMPUTE_BF16 : QL_COMPUTE_AUTO;
+    ql_device * device = nullptr;
+    check_input(ql_device_open(&options, &device));
+    Device owner(device);
+    const ql_device_info info = describe(owner);
+    program_.detail(format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip, info.isa,
+                           info.bf16 ? "bf16" : "f32", info.threads, info.threads == 1 ? "" : "s"));
+    return owner;
+}
+
+ql_device_info DeviceOptions::describe(const Device & device) {
+    auto info = sized<ql_device_info>();
+    check_run(ql_device_describe(device.get(), &info));
+    return info;
+}
+
+ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to) : program_(program) {
+    program.text("-m,--model", path_, "The model: a GGUF file (of a sharded one the first), or a Hugging Face directory", to)
+        ->required()
+        ->option_text("FILE");
+    if (!with_lora) return;
+    (to ? to : &program.app)
+        ->add_option("--lora", loras_, "An adapter (GGUF, or PEFT directory) and its scale; may be given several times")
+        ->option_text("FILE[:SCALE]")
+        ->allow_extra_args(false);
+}
+
+Model ModelOptions::open(const ql_model_options * options) const {
+    ql_model_options kept;
+    ql_model_options_init(&kept);
+    ql_model * model = nullptr;
+    check_input(ql_model_open(path_.c_str(), options ? options : &kept, &model));
+    Model owner(model);
+    for (int64_t i = 0; const char * note = ql_model_note(model, i); ++i) program_.note(std::string("note: ") + note);
+    const ql_model_info info = describe(owner);
+    program_.detail(format("model    %s: %s, %lld layers, %lld wide, %lld parameters, %s", info.name, info.architecture,
+                           static_cast<long long>(info.n_layer), static_cast<long long>(info.n_embd),
+                           static_cast<long long>(info.n_parameters), info.base_type));
+    return owner;
+}
+
+ql_model_info ModelOptions::describe(const Model & model) {
+    auto info = sized<ql_model_info>();
+    check_run(ql_model_describe(model.get(), &info));
+    return info;
+}
+
+ModelOptions::Loras ModelOptions::open_loras(const Model & model) const {
+    Loras loras;
+    for (const std::string & spec : loras_) {
+        const auto [path, scale] = split_scale(spec);
+        ql_adapter * adapter = nullptr;
+        check_input(ql_adapter_open(path.c_str(), model.get(), &adapter));
+        loras.owners.emplace_back(adapter);
+        loras.adapters.push_back(adapter);
+        loras.scales.push_back(scale);
+    }
+    return loras;
+}
+
+int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep) {
+    if (auto_and_keep && name == "auto") return QL_BASE_AUTO;
+    if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
+    ql_dtype dtype;
+    if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
+    if (!ql_dtype_can_encode(dtype) || dtype == QL_I8 || dtype == QL_I32)
+        bad_input("%s: %s can be read only; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can be written", option.c_str(), ql_dtype_name(dtype));
+    return dtype;
+}
+
+}  // namespace ql::cli

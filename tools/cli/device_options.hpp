@@ -1,0 +1,51 @@
+// The options that choose a device and a model, and opening what they name.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "tools/cli/handles.hpp"
+#include "tools/cli/program.hpp"
+
+namespace ql::cli {
+
+/// -t, --device, --compute; --memory and --spill are known and refused.
+class DeviceOptions {
+  public:
+    explicit DeviceOptions(Program & program);
+    Device open() const;
+    /// What the device is, for -v and --json.
+    static ql_device_info describe(const Device & device);
+
+  private:
+    const Program & program_;
+    int64_t threads_ = 0;
+    std::string device_ = "auto", compute_ = "auto";
+};
+
+/// -m, and --lora FILE[:SCALE].
+class ModelOptions {
+  public:
+    ModelOptions(Program & program, bool with_lora, CLI::App * to = nullptr);
+    const std::string & path() const { return path_; }
+    /// Opened as `options` wants (NULL: everything as in the file); notes go to the program's.
+    Model open(const ql_model_options * options = nullptr) const;
+    static ql_model_info describe(const Model & model);
+
+    struct Loras {
+        std::vector<Adapter> owners;
+        std::vector<const ql_adapter *> adapters;
+        std::vector<float> scales;
+        int n() const { return static_cast<int>(adapters.size()); }
+    };
+    Loras open_loras(const Model & model) const;
+
+  private:
+    const Program & program_;
+    std::string path_;
+    std::vector<std::string> loras_;
+};
+
+/// "auto" and "keep" where allowed, or the name of a type that can be written.
+int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep);
+
+}  // namespace ql::cli

@@ -1,0 +1,69 @@
+#include "tools/cli/outputs.hpp"
+
+#include <filesystem>
+
+#include "ql/os.h"
+#include "tools/cli/stop.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The same file, whatever its spelling, links included, whether or not it exists.
+bool same_file(const std::string & a, const std::string & b) {
+    std::error_code ec;
+    if (fs::equivalent(a, b, ec) && !ec) return true;
+    const fs::path pa = fs::weakly_canonical(a, ec), pb = ec ? fs::path() : fs::weakly_canonical(b, ec);
+    return !ec && pa == pb;
+}
+
+void check_file(const std::string & option, const std::string & path) {
+    if (ql_os_check_writable(path.c_str()) != QL_OK) throw Stop{kFailed, option + ": " + ql_error_message()};
+}
+
+void check_folder(const std::string & option, const std::string & path) {
+    std::error_code ec;
+    fs::path parent = fs::absolute(path, ec);
+    while (!ec && !fs::exists(parent, ec) && parent.has_relative_path()) parent = parent.parent_path();
+    if (!fs::is_directory(parent, ec)) bad_input("%s: %s is not a folder", option.c_str(), parent.c_str());
+    check_file(option, (parent / "probe").string());
+}
+
+}  // namespace
+
+void Outputs::input(const std::string & option, const std::string & path) {
+    if (!path.empty()) inputs_.push_back({option, path});
+}
+void Outputs::file(const std::string & option, const std::string & path) {
+    if (!path.empty()) outputs_.push_back({option, path});
+}
+void Outputs::folder(const std::string & option, const std::string & path) {
+    if (!path.empty()) outputs_.push_back({option, path, true});
+}
+
+void Outputs::check() const {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+        const Entry & out = outputs_[i];
+        for (const Entry & in : inputs_) {
+            if (!same_file(out.path, in.path)) continue;
+            bad_input("%s: %s is the input of %s and would be overwritten; choose another name", out.option.c_str(), out.path.c_str(),
+                      in.option.c_str());
+        }
+        for (size_t j = 0; j < i; ++j) {
+            if (!same_file(out.path, outputs_[j].path)) continue;
+            bad_input("%s: %s is written by %s already; choose another name", out.option.c_str(), out.path.c_str(), outputs_[j].option.c_str());
+        }
+        out.folder ? check_folder(out.option, out.path) : check_file(out.option, out.path);
+    }
+}
+
+void check_free_space(const std::string & path, uint64_t bytes, const char * what) {
+    uint64_t free = 0;
+    check_run(ql_os_free_space(path.c_str(), &free));
+    if (free >= bytes) return;
+    run_failed("%s: %s needs about %s of disk, %s are free", path.c_str(), what, print_size(bytes).c_str(), print_size(free).c_str());
+}
+
+}  // namespace ql::cli

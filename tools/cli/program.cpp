@@ -1,0 +1,161 @@
+#include "tools/cli/program.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <new>
+
+#include "ql/os.h"
+
+namespace ql::cli {
+
+volatile int g_interrupt = 0;
+
+namespace {
+
+std::string number_text(int64_t v) { return std::to_string(v); }
+std::string number_text(double v) { return format("%g", v); }
+
+/// A check that parses the whole word as T and compares it with the limits.
+template <typename T>
+CLI::Validator limits(T low, T high) {
+    const std::string range = number_text(low) + " to " + number_text(high);
+    return CLI::Validator(
+        [low, high, range](std::string & word) {
+            T value{};
+            if (!CLI::detail::lexical_cast(word, value)) return "'" + word + "' is not a number from " + range;
+            if (value >= low && value <= high) return std::string();
+            return word + " is out of range; " + range + " are possible";
+        },
+        range);
+}
+
+std::string one_line(std::string text) {
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+std::string join(const std::vector<std::string> & words) {
+    std::string text;
+    for (const std::string & w : words) text += (text.empty() ? "" : ", ") + w;
+    return text;
+}
+
+bool contains(const std::vector<std::string> & words, const std::string & word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+}  // namespace
+
+Program::Program(const std::string & name, const std::string & description, const std::string & examples)
+    : app(description, name), name_(name) {
+    app.set_version_flag("--version", name + " " + ql_version());
+    app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes")->option_text("FILE.toml");
+    app.allow_config_extras(CLI::config_extras_mode::error);
+    app.add_flag("--json", json, "One JSON object on stdout at the end, nothing else there");
+    app.add_flag("-q,--quiet", quiet, "No progress, no notes");
+    app.add_flag("-v,--verbose", verbose, "Says what was found and chosen");
+    app.footer("Examples:\n" + examples + "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.");
+    app.get_formatter()->column_width(34);
+}
+
+CLI::Option * Program::number(const std::string & names, int64_t & value, int64_t low, int64_t high, const std::string & help, CLI::App * to) {
+    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("N")->default_str(value == INT64_MIN ? "" : number_text(value));
+}
+CLI::Option * Program::number(const std::string & names, double & value, double low, double high, const std::string & help, CLI::App * to) {
+    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("X")->default_str(number_text(value));
+}
+CLI::Option * Program::seed(uint64_t & value) {
+    return app.add_option("--seed", value, "Of everything random")->option_text("N")->default_str(std::to_string(value));
+}
+CLI::Option * Program::text(const std::string & names, std::string & value, const std::string & help, CLI::App * to) {
+    return (to ? to : &app)->add_option(names, value, help)->capture_default_str();
+}
+
+CLI::Option * Program::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
+                              const std::vector<std::string> & later, const std::string & help) {
+    CLI::Option * option = app.add_option(name, value, help)->capture_default_str();
+    return option->option_text(join(known))->check([known, later](const std::string & word) {
+        if (contains(known, word)) return std::string();
+        return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) + (known.size() > 1 ? " are" : " is");
+    });
+}
+
+void Program::not_yet(const std::string & name, const std::string & what_instead, bool takes_value) {
+    CLI::Option * option = takes_value ? app.add_option_function<std::string>(name, [](const std::string &) {}) : app.add_flag(name);
+    option->group("");  // not in --help
+    later_.emplace_back(name, what_instead);
+}
+
+void Program::parse(int argc, char ** argv) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success & e) {  // --help, --version
+        throw Stop{app.exit(e), ""};
+    } catch (const CLI::ParseError & e) {
+        bad_input("%s (see --help)", one_line(e.what()).c_str());
+    }
+    for (const auto & [name, instead] : later_)
+        if (app.count(name) > 0) bad_input("%s is not supported yet: %s", name.c_str(), instead.c_str());
+}
+
+int Program::run(int argc, char ** argv, const std::function<int()> & body) {
+    for (int i = 1; i < argc; ++i) arguments_.emplace_back(argv[i]);
+    int code = kFailed;
+    std::string message;
+    try {
+        parse(argc, argv);
+        ql_os_catch_interrupt(&g_interrupt);
+        code = body();
+        if (std::fflush(stdout) != 0 || std::ferror(stdout)) code = kFailed, message = "stdout: cannot write";
+    } catch (const Stop & stop) {
+        code = stop.code, message = stop.message;
+    } catch (const std::bad_alloc &) {
+        message = "out of memory";
+    } catch (const std::exception & e) {
+        message = e.what();
+    }
+    if (!message.empty()) std::fprintf(stderr, "%s: %s%s\n", name_.c_str(), code == kInterrupted ? "" : "error: ", one_line(message).c_str());
+    return code;
+}
+
+void Program::note(const std::string & line) const {
+    if (!quiet) std::fprintf(stderr, "%s\n", line.c_str());
+}
+void Program::detail(const std::string & line) const {
+    if (verbose) std::fprintf(stderr, "%s\n", line.c_str());
+}
+void Program::print(const Json & object) const {
+    std::printf("%s\n", object.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+}
+
+std::string Program::command_line(const std::vector<std::string> & without, const std::string & more) const {
+    std::string line = name_;
+    for (size_t i = 0; i < arguments_.size(); ++i) {
+        const std::string & a = arguments_[i];
+        if (contains(without, a)) {
+            ++i;  // its value
+            continue;
+        }
+        if (contains(without, a.substr(0, a.find('=')))) continue;
+        line += " " + shell_word(a);
+    }
+    return line + " " + more;
+}
+
+void check_interrupt() {
+    if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
+}
+
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+std::string shell_word(const std::string & word) {
+    const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string("_-./:=,+%@").find(c) != std::string::npos; };
+    if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+}
+
+}  // namespace ql::cli

@@ -1,0 +1,63 @@
+// What every program has in common: --help with examples, --version, --config, -q, -v, --json, numbers with limits,
+// options that exist by name but not yet in deed, errors of one line, exit codes, interrupts.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/cli/stop.hpp"
+
+namespace ql::cli {
+
+using Json = nlohmann::ordered_json;
+
+class Program {
+  public:
+    /// `examples` are lines of a shell, shown at the end of --help.
+    Program(const std::string & name, const std::string & description, const std::string & examples);
+
+    CLI::App app;
+    bool json = false, quiet = false, verbose = false;
+
+    /// An integer or a real number with limits; anything else is exit code 2 with the limits in the line.
+    CLI::Option * number(const std::string & names, int64_t & value, int64_t low, int64_t high, const std::string & help, CLI::App * to = nullptr);
+    CLI::Option * number(const std::string & names, double & value, double low, double high, const std::string & help, CLI::App * to = nullptr);
+    CLI::Option * seed(uint64_t & value);
+    CLI::Option * text(const std::string & names, std::string & value, const std::string & help, CLI::App * to = nullptr);
+    /// One of `known`; one of `later` is named in the error as not supported yet.
+    CLI::Option * choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
+                         const std::vector<std::string> & later, const std::string & help);
+    /// An option of the common command line that this program does not do yet: using it is an error that says so.
+    void not_yet(const std::string & name, const std::string & what_instead, bool takes_value = true);
+
+    /// Parses and runs; all failures end here.
+    int run(int argc, char ** argv, const std::function<int()> & body);
+
+    /// A line for a person on stderr, unless -q; the second only with -v.
+    void note(const std::string & line) const;
+    void detail(const std::string & line) const;
+    /// The object of --json, on stdout.
+    void print(const Json & object) const;
+    /// The command line again, without the options given, plus `more`.
+    std::string command_line(const std::vector<std::string> & without, const std::string & more) const;
+
+  private:
+    void parse(int argc, char ** argv);
+    std::string name_;
+    std::vector<std::pair<std::string, std::string>> later_;
+    std::vector<std::string> arguments_;
+};
+
+/// The signal that asked to stop, or 0. Installed by Program::run.
+extern volatile int g_interrupt;
+/// Throws Stop with exit code 130 if a signal asked to stop.
+void check_interrupt();
+/// NaN and Inf become null: JSON has no other word for them.
+Json number_or_null(double value);
+/// A word as a POSIX shell reads it back.
+std::string shell_word(const std::string & word);
+
+}  // namespace ql::cli

@@ -1,0 +1,56 @@
+#include "tools/cli/progress.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "ql/os.h"
+#include "ql/status.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr double kRedrawSeconds = 0.1, kLineSeconds = 5;
+constexpr int kBarWidth = 24;
+
+}  // namespace
+
+Progress::Progress(std::string what, bool quiet)
+    : what_(std::move(what)), quiet_(quiet), terminal_(ql_os_is_terminal(2, &columns_) != 0), start_(ql_os_seconds()) {}
+
+void Progress::update(double done, double total, const std::string & figures, bool force) {
+    if (quiet_) return;
+    const double now = ql_os_seconds();
+    if (first_done_ < 0) first_done_ = done - 1 > 0 ? done - 1 : 0;
+    if (!force && now - last_ < (terminal_ ? kRedrawSeconds : kLineSeconds)) return;
+    last_ = now;
+    const double pace = (now - start_) / std::max(done - first_done_, 1e-9);
+    const std::string left = done > first_done_ ? "  ETA " + print_time(pace * (total - done)) : "";
+    const double part = total > 0 ? std::clamp(done / total, 0.0, 1.0) : 0;
+    if (!terminal_) {
+        std::fprintf(stderr, "%s %3.0f%%  %s%s\n", what_.c_str(), 100 * part, figures.c_str(), left.c_str());
+        return;
+    }
+    const int filled = static_cast<int>(part * kBarWidth);
+    std::string text = what_ + " [" + std::string(static_cast<size_t>(filled), '=') +
+                       std::string(static_cast<size_t>(kBarWidth - filled), ' ') + "] " + format("%3.0f%%  ", 100 * part) + figures + left;
+    if (columns_ > 1 && text.size() >= static_cast<size_t>(columns_)) text.resize(static_cast<size_t>(columns_ - 1));
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    std::fflush(stderr);
+    drawn_ = true;
+}
+
+void Progress::line(const std::string & text) {
+    if (quiet_) return;
+    clear();
+    std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void Progress::clear() {
+    if (!drawn_) return;
+    std::fputs("\r\033[K", stderr);
+    std::fflush(stderr);
+    drawn_ = false;
+}
+
+}  // namespace ql::cli

@@ -1,0 +1,20 @@
+// Sizes, times and counts as people write and read them.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace ql::cli {
+
+/// "6GiB", "512M", "1.5 GB", "4096": KiB, MiB, GiB, TiB (and K, M, G, T) are powers of 1024, KB, MB, GB, TB of 1000.
+std::optional<uint64_t> parse_size(const std::string & text);
+/// "638 KiB", "1.25 GiB".
+std::string print_size(uint64_t bytes);
+/// "8 s", "3:20", "1:02:03".
+std::string print_time(double seconds);
+/// "41,700".
+std::string print_count(int64_t n);
+/// A number with so many digits behind the point, "-" if it is not finite.
+std::string print_number(double value, int digits);
+
+}  // namespace ql::cli

@@ -1,0 +1,179 @@
+// ql-doctor: what was found on this machine, what was chosen and why, and whether every kernel computes what it should.
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <thread>
+
+#include "ql/selftest.h"
+#include "tools/cli/device_options.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/table.hpp"
+#include "tools/cli/units.hpp"
+#include "tools/doctor/features.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr const char * kExamples =
+    "  ql-doctor\n"
+    "  ql-doctor --quick\n"
+    "  QL_ISA=avx2 ql-doctor --json";
+
+/// The variables that the library reads.
+struct Variable {
+    const char * name;
+    const char * meaning;
+};
+constexpr Variable kVariables[] = {{"QL_ISA", "instruction set: scalar, baseline, avx2, avx512, avx512_bf16, neon"},
+                                   {"QL_THREADS", "threads where -t is not given"},
+                                   {"QL_BACKEND_PATH", "more folders with backends, separated by colons"}};
+
+struct OpResult {
+    int64_t passed = 0, failed = 0;
+    double worst = 0, limit = 0;
+    std::string trouble;
+};
+
+class Doctor {
+  public:
+    Doctor() : program_("ql-doctor", "Tells what was found and chosen on this machine, and tests every kernel.", kExamples), device_options_(program_) {
+        program_.app.add_flag("--quick", quick_, "Only a few cases of each kernel");
+        program_.seed(seed_)->description("Accepted for uniformity: the cases are fixed");
+    }
+
+    int main(int argc, char ** argv) {
+        return program_.run(argc, argv, [this] { return body(); });
+    }
+
+  private:
+    int body() {
+        device_ = device_options_.open();
+        info_ = DeviceOptions::describe(device_);
+        if (!program_.json) print_machine(), print_variables();
+        test_kernels();
+        if (program_.json) print_json();
+        else print_kernels();
+        if (n_failed_) throw Stop{kFailed, format("%lld of the kernels' cases failed: results on this machine are not to be trusted", static_cast<long long>(n_failed_))};
+        return kDone;
+    }
+
+    /// Why these kernels: forced by the variable, or the best that CPU and operating system have.
+    std::string reason() const {
+        const char * forced = std::getenv("QL_ISA");
+        if (forced && *forced) return "QL_ISA says so";
+        return "the best kernels that CPU and operating system have both";
+    }
+    std::string product_reason() const {
+        if (info_.bf16) return "operands rounded to bf16, sums in f32: faster here; --compute f32 for full precision";
+        return "bf16 is not faster here, or --compute f32 was given";
+    }
+
+    void print_machine() const {
+        Table table;
+        table.left({1});
+        const uint64_t memory = ql_os_memory();
+        table.add({"version", ql_version()});
+        table.add({"processor", *info_.chip ? info_.chip : "unknown"});
+        table.add({"features", features_text()});
+        table.add({"cores", format("%d physical to use, %u logical", ql_os_physical_cores(), std::thread::hardware_concurrency())});
+        table.add({"memory", memory ? print_size(memory) : "unknown"});
+        table.add({"backends", backends()});
+        table.add({"device", info_.backend});
+        table.add({"kernels", std::string(info_.isa) + ": " + reason()});
+        table.add({"products", std::string(info_.product) + ": " + product_reason()});
+        table.add({"threads", format("%d", info_.threads)});
+        table.print(stdout);
+    }
+
+    void print_variables() const {
+        std::printf("\n");
+        Table table({"variable", "value", "meaning"});
+        table.left({1, 2});
+        for (const Variable & v : kVariables) {
+            const char * value = std::getenv(v.name);
+            table.add({v.name, value ? value : "not set", v.meaning});
+        }
+        for (const std::string & name : unknown_variables()) table.add({name, std::getenv(name.c_str()), "unknown, ignored"});
+        table.print(stdout);
+        std::printf("\n");
+        std::fflush(stdout);
+    }
+
+    static std::vector<std::string> unknown_variables();
+
+    /// The error for a backend that cannot exist lists those that do.
+    static std::string backends() {
+        ql_device_options options;
+        ql_device_options_init(&options);
+        options.name = "?";
+        ql_device * device = nullptr;
+        if (ql_device_open(&options, &device) == QL_OK) return ql_device_close(device), "unknown";
+        const std::string message = ql_error_message(), mark = "found: ";
+        const size_t at = message.find(mark);
+        return at == message.npos ? "unknown" : message.substr(at + mark.size());
+    }
+
+    void test_kernels() {
+        Progress progress("self-test", program_.quiet);
+        progress_ = &progress;
+        check_run(ql_self_test(device_.get(), quick_, on_case, this, &n_failed_));
+    }
+
+    static int on_case(void * user, const ql_self_test_case * c) {
+        auto & self = *static_cast<Doctor *>(user);
+        OpResult & r = self.ops_[c->op];
+        ++(c->passed ? r.passed : r.failed);
+        r.worst = std::max(r.worst, c->error), r.limit = c->limit;
+        if (!c->passed) {
+            r.trouble = std::string(c->name) + ": " + (*c->message ? c->message : "result is too far from the reference");
+            self.progress_->line(format("FAILED  %s, %s", c->op, r.trouble.c_str()));
+        }
+        self.program_.detail(format("%-16s %-28s error %.1e  %s", c->op, c->name, c->error, c->passed ? "ok" : "FAILED"));
+        self.progress_->update(static_cast<double>(c->index + 1), static_cast<double>(c->n), c->op);
+        return g_interrupt != 0;
+    }
+
+    void print_kernels() const {
+        Table table({"kernel", "cases", "worst error", "allowed", "result"});
+        table.left({4});
+        for (const auto & [op, r] : ops_)
+            table.add({op, print_count(r.passed + r.failed), format("%.1e", r.worst), format("%.0e", r.limit),
+                       r.failed ? format("%lld FAILED: ", static_cast<long long>(r.failed)) + r.trouble : "ok"});
+        table.print(stdout);
+    }
+
+    void print_json() const {
+        Json kernels = Json::array(), variables = Json::object();
+        for (const auto & [op, r] : ops_)
+            kernels.push_back({{"op", op}, {"cases", r.passed + r.failed}, {"failed", r.failed}, {"worst_error", number_or_null(r.worst)}, {"limit", r.limit}, {"message", r.trouble}});
+        for (const Variable & v : kVariables) variables[v.name] = std::getenv(v.name) ? Json(std::getenv(v.name)) : Json(nullptr);
+        program_.print({{"version", ql_version()}, {"processor", info_.chip}, {"features", features_text()}, {"cores", ql_os_physical_cores()},
+                        {"memory_bytes", ql_os_memory()}, {"backends", backends()}, {"device", info_.backend}, {"isa", info_.isa}, {"isa_reason", reason()},
+                        {"product", info_.product}, {"product_reason", product_reason()}, {"threads", info_.threads}, {"variables", variables},
+                        {"kernels", kernels}, {"failed", n_failed_}});
+    }
+
+    Program program_;
+    DeviceOptions device_options_;
+    bool quick_ = false;
+    uint64_t seed_ = 42;
+    Device device_;
+    ql_device_info info_{};
+    std::map<std::string, OpResult> ops_;
+    int64_t n_failed_ = 0;
+    Progress * progress_ = nullptr;
+};
+
+std::vector<std::string> Doctor::unknown_variables() {
+    std::vector<std::string> names;
+    for (const std::string & name : environment_names("QL_"))
+        if (std::none_of(std::begin(kVariables), std::end(kVariables), [&](const Variable & v) { return name == v.name; })) names.push_back(name);
+    return names;
+}
+
+}  // namespace
+}  // namespace ql::cli
+
+int main(int argc, char ** argv) {
+    return ql::cli::Doctor().main(argc, argv);
+}

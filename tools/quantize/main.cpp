@@ -1,0 +1,125 @@
+// ql-quantize: a GGUF model in another weight type, with the error of what changed.
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "ql/gguf.h"
+#include "tools/cli/device_options.hpp"
+#include "tools/cli/outputs.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/table.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr const char * kExamples =
+    "  ql-quantize model-f16.gguf model-nf4_dq.gguf nf4_dq\n"
+    "  ql-quantize model-f16.gguf model-q8_0.gguf q8_0 --embeddings f16 -v";
+
+/// Tensors of one kind ("attn_q") and one change of type, together.
+struct Group {
+    int64_t n = 0;
+    uint64_t bytes_from = 0, bytes_to = 0;
+    double sum_squares = 0, worst = 0;  // of rel_rmse
+    std::string note;
+};
+
+/// "blk.12.attn_q.weight" -> "attn_q": the error differs by kind far more than by layer.
+std::string kind_of(const std::string & name) {
+    const size_t end = name.ends_with(".weight") ? name.size() - 7 : name.size();
+    const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : name.npos;
+    return dot < end ? name.substr(dot + 1, end - dot - 1) : name.substr(0, end);
+}
+
+std::string error_text(double rel_rmse) { return rel_rmse == 0 ? "" : print_number(rel_rmse, 4); }
+
+class Quantize {
+  public:
+    Quantize() : program_("ql-quantize", "Writes a GGUF model with other weight types: the matrices of the blocks take TYPE, norms stay.", kExamples) {
+        program_.text("in", in_, "The model, GGUF")->required()->option_text("IN.gguf");
+        program_.text("out", out_, "The file to write; an existing one is replaced, at the very end")->required()->option_text("OUT.gguf");
+        program_.text("type", type_, "nf4_dq, nf4, q8_0, q4_0, q4_1, f16, bf16 or f32")->required()->option_text("TYPE");
+        program_.text("--embeddings", embeddings_, "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type");
+        program_.not_yet("-t,--threads", "ql-quantize runs on one thread so far");
+    }
+
+    int main(int argc, char ** argv) {
+        return program_.run(argc, argv, [this] { return body(); });
+    }
+
+  private:
+    int body() {
+        ql_quantize_options options;
+        ql_quantize_options_init(&options);
+        options.type = parse_base_type("TYPE", type_, false);
+        options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO) : parse_base_type("--embeddings", embeddings_, false);
+        options.user = this;
+        options.on_tensor = [](void * self, const ql_quantized_tensor * t) { static_cast<Quantize *>(self)->on_tensor(*t); };
+        Outputs outputs;
+        outputs.input("IN", in_);
+        outputs.file("OUT", out_);
+        outputs.check();
+        ql_os_catch_interrupt(nullptr);
+        Progress progress("quantize", program_.quiet || program_.verbose);
+        progress_ = &progress;
+        check_input(ql_quantize(in_.c_str(), out_.c_str(), &options));
+        progress.clear();
+        print_result();
+        return kDone;
+    }
+
+    void on_tensor(const ql_quantized_tensor & t) {
+        Group & g = groups_[{kind_of(t.name), t.from, t.to}];
+        ++g.n;
+        g.bytes_from += t.bytes_from, g.bytes_to += t.bytes_to;
+        g.sum_squares += t.rel_rmse * t.rel_rmse;
+        g.worst = std::max(g.worst, t.rel_rmse);
+        if (t.note && *t.note) g.note = t.note;
+        bytes_from_ += t.bytes_from, bytes_to_ += t.bytes_to;
+        ++n_;
+        program_.detail(format("%4lld/%lld  %-32s %-7s -> %-7s %10s  error %s  %s", static_cast<long long>(t.index + 1), static_cast<long long>(t.n), t.name,
+                               t.from, t.to, print_size(t.bytes_to).c_str(), t.rel_rmse == 0 ? "none" : print_number(t.rel_rmse, 5).c_str(),
+                               t.note ? t.note : ""));
+        progress_->update(static_cast<double>(t.index + 1), static_cast<double>(t.n), t.name);
+    }
+
+    void print_result() const {
+        const double ratio = bytes_to_ ? static_cast<double>(bytes_from_) / static_cast<double>(bytes_to_) : 0;
+        if (program_.json) return print_json(ratio);
+        Table table({"tensors", "n", "from", "to", "before", "after", "error", "worst", ""});
+        table.left({2, 3, 8});
+        for (const auto & [key, g] : groups_) {
+            const auto & [kind, from, to] = key;
+            const double mean = std::sqrt(g.sum_squares / static_cast<double>(g.n));
+            table.add({kind, print_count(g.n), from, to, print_size(g.bytes_from), print_size(g.bytes_to), error_text(mean), error_text(g.worst), g.note});
+        }
+        table.add({"all", print_count(n_), "", "", print_size(bytes_from_), print_size(bytes_to_), "", "", print_number(ratio, 2) + " times smaller"});
+        table.print(stdout);
+        std::printf("error: norm of the change over the norm of the weights\n%s: %s\n", out_.c_str(), print_size(std::filesystem::file_size(out_)).c_str());
+    }
+
+    void print_json(double ratio) const {
+        Json kinds = Json::array();
+        for (const auto & [key, g] : groups_) {
+            const auto & [kind, from, to] = key;
+            kinds.push_back({{"tensors", kind}, {"n", g.n}, {"from", from}, {"to", to}, {"bytes_from", g.bytes_from}, {"bytes_to", g.bytes_to},
+                             {"error", std::sqrt(g.sum_squares / static_cast<double>(g.n))}, {"worst", g.worst}, {"note", g.note}});
+        }
+        program_.print({{"file", out_}, {"tensors", n_}, {"bytes_from", bytes_from_}, {"bytes_to", bytes_to_}, {"ratio", ratio}, {"kinds", kinds}});
+    }
+
+    Program program_;
+    std::string in_, out_, type_, embeddings_ = "auto";
+    std::map<std::tuple<std::string, std::string, std::string>, Group> groups_;
+    uint64_t bytes_from_ = 0, bytes_to_ = 0;
+    int64_t n_ = 0;
+    Progress * progress_ = nullptr;
+};
+
+}  // namespace
+}  // namespace ql::cli
+
+int main(int argc, char ** argv) {
+    return ql::cli::Quantize().main(argc, argv);
+}

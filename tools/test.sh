@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Builds and runs every test.      tools/test.sh [--long] [ctest option...]
+#   --long   also: sanitizer builds, the kill-and-resume test 20 times, NEON under emulation
+# Installs what it needs; llama.cpp (PyPI xllamacpp) goes to a virtual environment under .cache.
+set -eu
+. "$(dirname "$0")/lib/setup.sh"
+
+long=no
+if [ "${1:-}" = --long ]; then long=yes; shift; fi
+
+say "packages"
+install $packages_build $packages_python $packages_test
+say "build"
+build release
+say "model and llama.cpp for the interoperability tests"
+fetch_model
+venv=$cache/venv-interop
+if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp' 2>/dev/null; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$root/tests/interop/requirements.txt"
+fi
+say "tests"
+cd "$root/build/release"
+export QL_TEST_MODEL=$model QL_TEST_PYTHON=$venv/bin/python
+ctest -j "$(nproc)" --output-on-failure -LE long "$@"
+[ "$long" = yes ] || exit 0
+
+say "long tests"
+ctest --output-on-failure -L long "$@"
+. "$root/tests/long.sh"
