@@ -35,6 +35,7 @@ install(EXPORT ql NAMESPACE ql:: FILE ql-targets.cmake DESTINATION ${CMAKE_INSTA
 include(CMakePackageConfigHelpers)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/ql-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES cmake/ql-config.cmake ${CMAKE_BINARY_DIR}/ql-config-version.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ql)
+file(RELATIVE_PATH QL_PREFIX_FROM_PC "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/") # so that an installation can be moved
 foreach(package ql ql-models)
     configure_file(cmake/${package}.pc.in ${CMAKE_BINARY_DIR}/${package}.pc @ONLY)
     install(FILES ${CMAKE_BINARY_DIR}/${package}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

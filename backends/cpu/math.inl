@@ -1,6 +1,7 @@
 // Vector functions that several kernels share, compiled once for each instruction set.
 //
-// Included by Highway kernel files after <hwy/highway.h> and before HWY_BEFORE_NAMESPACE(); it opens the namespaces itself.
+// Included by Highway kernel files after <hwy/highway.h> and before HWY_BEFORE_NAMESPACE(); it opens the namespaces
+// itself.
 #if defined(QL_CPU_MATH_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_MATH_INL
 #undef QL_CPU_MATH_INL

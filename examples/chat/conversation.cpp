@@ -1,6 +1,7 @@
 #include "examples/chat/conversation.hpp"
 
 #include "tools/cli/stop.hpp"
+#include "tools/cli/tokens.hpp"
 
 namespace ql::cli {
 namespace {
@@ -8,15 +9,6 @@ namespace {
 constexpr int64_t kRoomForAnswer = 32;  // fewer tokens than that are no answer: rather forget a turn
 
 }  // namespace
-
-std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string & text, int flags) {
-    if (!tokenizer) bad_input("-m: the model has no tokenizer");
-    int64_t n = 0;
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), flags, nullptr, nullptr, 0, &n));
-    std::vector<int32_t> tokens(static_cast<size_t>(n));
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), flags, tokens.data(), nullptr, n, &n));
-    return tokens;
-}
 
 Conversation::Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template, const std::string & system)
     : model_(model), tokenizer_(ql_model_tokenizer(model)), session_(session), ctx_(ctx), template_(std::move(chat_template)), has_system_(!system.empty()) {
@@ -34,7 +26,7 @@ std::string Conversation::render() const {
 
 bool Conversation::continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const {
     if (cached_.empty() || !text.starts_with(cached_)) return false;
-    tokens = tokenize(tokenizer_, text.substr(cached_.size()), QL_TOKENIZE_PARSE_SPECIAL);
+    tokens = tokenize(tokenizer_, text.substr(cached_.size()));
     if (cached_end_ && !tokens.empty() && ql_tokenizer_is_end(tokenizer_, tokens.front())) tokens.erase(tokens.begin());
     return ql_session_position(session_) + static_cast<int64_t>(tokens.size()) + kRoomForAnswer <= ctx_;
 }
@@ -48,9 +40,9 @@ std::vector<int32_t> Conversation::ask(const std::string & message, int * forgot
     if (!continue_from_cache(text, tokens)) {
         ql_session_reset(session_);
         const size_t first = has_system_ ? 1 : 0;
-        for (tokens = tokenize(tokenizer_, text, QL_TOKENIZE_PARSE_SPECIAL);
+        for (tokens = tokenize_prompt(tokenizer_, text);
              static_cast<int64_t>(tokens.size()) + kRoomForAnswer > ctx_ && roles_.size() > first + 2;
-             text = render(), tokens = tokenize(tokenizer_, text, QL_TOKENIZE_PARSE_SPECIAL)) {
+             text = render(), tokens = tokenize_prompt(tokenizer_, text)) {
             const auto at = static_cast<std::ptrdiff_t>(first);
             roles_.erase(roles_.begin() + at, roles_.begin() + at + 2);
             contents_.erase(contents_.begin() + at, contents_.begin() + at + 2);

@@ -7,9 +7,6 @@
 
 namespace ql::cli {
 
-/// The tokens of a text; special tokens written in it count as such.
-std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string & text, int flags);
-
 class Conversation {
   public:
     /// chat_template: empty for the model's own.

@@ -3,6 +3,7 @@
 
 #include "examples/chat/conversation.hpp"
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -25,7 +26,7 @@ class Chat {
         program_.text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")->option_text("TEXT");
         program_.app.add_flag("--chat", chat_, "-p is a user's message");
         program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
-        program_.text("--chat-template", template_, "Instead of the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
+        program_.text("--chat-template", template_, "Instead of the adapter's or the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
         program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")->default_str("");
         program_.number("-c,--ctx", ctx_, 8, 1 << 20, "Tokens that are remembered (default: 2048, or the model's if that is less)")->default_str("");
         program_.number("--temp", sampling_.temperature, 0, 100, "Temperature; 0: always the most probable token");
@@ -45,9 +46,10 @@ class Chat {
     int body() {
         complete_ = program_.app.count("--prompt") > 0;
         check_options();
+        device_ = device_options_.open();
         model_ = model_options_.open();
         loras_ = model_options_.open_loras(model_);
-        device_ = device_options_.open();
+        if (template_.empty()) template_ = loras_.chat_template(model_);
         open_session();
         if (complete_) return complete();
         Conversation conversation(model_.get(), session_.get(), ctx_, template_, system_);
@@ -80,8 +82,9 @@ class Chat {
             int forgotten = 0;
             tokens = Conversation(model_.get(), session_.get(), ctx_, template_, system_).ask(prompt_, &forgotten);
         } else {
-            tokens = tokenize(ql_model_tokenizer(model_.get()), prompt_, QL_TOKENIZE_ADD_SPECIAL | QL_TOKENIZE_PARSE_SPECIAL);
+            tokens = tokenize_prompt(ql_model_tokenizer(model_.get()), prompt_);
         }
+        program_.begin_work();
         const ql_generate_result result = generate(tokens, !program_.json && n_top_ == 0);
         if (program_.json) program_.print(as_json(result));
         else if (n_top_ > 0) print_logprobs();
@@ -92,6 +95,7 @@ class Chat {
     }
 
     int talk(Conversation & conversation) {
+        program_.begin_work();
         const bool terminal = ql_os_is_terminal(1, nullptr) != 0;
         std::string line;
         for (;;) {

@@ -86,7 +86,7 @@ static ql_status plan_micro_batch(example * e) {
     ql_graph * g = e->graph;
     ql_tensor *table, *linear, *gain, *x, *y, *params[2], *grads[2], *outputs[3];
     int i;
-    for (i = 0; i < WIDTH; ++i) gains[i] = 0.2f;
+    for (i = 0; i < WIDTH; ++i) gains[i] = 0.5f;
     TRY(make_weights(e, &table_data, &linear_data));
     table = ql_weight(g, "embeddings", QL_F32, 2, shape, table_data);
     linear = ql_weight(g, "linear", QL_NF4_DQ, 2, square, linear_data);

@@ -50,9 +50,9 @@ class Finetune {
     int body() {
         o_.check();
         o_.check_outputs(model_options_.path());
+        device_ = device_options_.open();
         open_model_and_data();
         if (o_.show_data > 0) return show_data();
-        device_ = device_options_.open();
         make_adapter();
         if (o_.writes()) check_space();
         make_trainer();
@@ -121,6 +121,16 @@ class Finetune {
             check_input(ql_adapter_create(model_.get(), &options, &adapter));
         }
         adapter_.reset(adapter);
+        if (!o_.chat_template.empty()) check_run(ql_adapter_set_chat_template(adapter, template_text().c_str()));
+    }
+
+    /// What travels with the adapter: the template itself, or the name of a built-in one.
+    std::string template_text() const {
+        char * text = nullptr;
+        size_t size = 0;
+        if (ql_os_read_file(o_.chat_template.c_str(), 1 << 20, &text, &size) != QL_OK) return o_.chat_template;
+        const Text owner(text);
+        return std::string(text, size);
     }
 
     /// An adapter is 4 bytes a parameter, a checkpoint three times that (parameters and two moments).
@@ -174,6 +184,7 @@ class Finetune {
     }
 
     int train() {
+        program_.begin_work();
         eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
         history_.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
         if (std::isfinite(eval_before_)) history_.evals.push_back({0.0, eval_before_});

@@ -77,10 +77,10 @@ class Plot {
             canvas_.line(to_x(points[i - 1].step), to_y(points[i - 1].loss), to_x(points[i].step), to_y(points[i].loss), thickness, c, opacity);
     }
 
-    /// A running mean over about a twentieth of the curve, without the bias of its start.
+    /// A running mean over about a twentieth of the curve and at least eight steps, without the bias of its start.
     std::vector<History::Point> smoothed() const {
         std::vector<History::Point> out;
-        const double keep = 1 - 1 / std::max(1.0, static_cast<double>(h_.losses.size()) / 20);
+        const double keep = 1 - 1 / std::max(8.0, static_cast<double>(h_.losses.size()) / 20);
         double sum = 0, weight = 0;
         for (const History::Point & p : h_.losses) {
             sum = keep * sum + p.loss;

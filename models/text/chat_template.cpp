@@ -1,9 +1,9 @@
 // Rendering, and finding the answers in what was rendered.
 //
 // The renderer's strings know which message their bytes come from (jinja_text.hpp), so an answer is found wherever the
-// template puts it, trimmed or not. Where its training begins is a matter of inference: behind the generation prompt, which
-// may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the prompt is
-// rendered too, and if the text starts with it, the span begins there.
+// template puts it, trimmed or not. Where its training begins is a matter of inference: behind the generation prompt,
+// which may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the
+// prompt is rendered too, and if the text starts with it, the span begins there.
 #include "models/text/chat_template.hpp"
 
 #include <algorithm>
@@ -30,12 +30,14 @@ Status in_template(const Status & status) {
 }
 
 /// The first of the end tokens in text[from, to), the longest where several begin.
-std::optional<Span> find_end(const std::string & text, size_t from, size_t to, std::span<const std::string> end_tokens) {
+std::optional<Span> find_end(const std::string & text, size_t from, size_t to,
+                             std::span<const std::string> end_tokens) {
     std::optional<Span> best;
     for (const std::string & token : end_tokens) {
         const size_t at = token.empty() ? std::string::npos : text.find(token, from);
         if (at == std::string::npos || at + token.size() > to) continue;
-        if (!best || at < best->begin || (at == best->begin && at + token.size() > best->end)) best = Span{at, at + token.size()};
+        if (!best || at < best->begin || (at == best->begin && at + token.size() > best->end))
+            best = Span{at, at + token.size()};
     }
     return best;
 }
@@ -79,7 +81,9 @@ std::vector<Span> generated_spans(const Text & text) {
     return spans;
 }
 
-bool is_blank(const std::string & text) { return jinja::skip_space(text) == text.size(); }
+bool is_blank(const std::string & text) {
+    return jinja::skip_space(text) == text.size();
+}
 
 }  // namespace
 
@@ -95,7 +99,8 @@ struct ChatTemplate::Impl {
 
 Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens tokens, std::string date) {
     if (source.size() > kMaxTemplate)
-        return error(QL_UNSUPPORTED, "chat template: %zu bytes long, at most %zu are read", source.size(), kMaxTemplate);
+        return error(QL_UNSUPPORTED, "chat template: %zu bytes long, at most %zu are read", source.size(),
+                     kMaxTemplate);
     if (!date.empty()) {
         QL_ASSIGN(const std::string checked, jinja::format_date(date, "%F"));
         (void)checked;
@@ -103,11 +108,14 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
     auto block = jinja::parse(source);
     if (!block.ok()) return in_template(block.status());
     ChatTemplate made;
-    made.impl_ = std::make_shared<const Impl>(Impl{std::move(source), std::move(date), std::move(tokens), std::move(block).value()});
+    made.impl_ = std::make_shared<const Impl>(
+        Impl{std::move(source), std::move(date), std::move(tokens), std::move(block).value()});
     return made;
 }
 
-const std::string & ChatTemplate::source() const { return impl_->source; }
+const std::string & ChatTemplate::source() const {
+    return impl_->source;
+}
 
 Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add_generation_prompt) const {
     std::vector<Value> list;
@@ -122,12 +130,15 @@ Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add
     jinja::Dict variables;
     variables.set("messages", Value::list(std::move(list)));
     variables.set("add_generation_prompt", Value(add_generation_prompt));
-    variables.set("tools", Value(jinja::None{})); // as transformers passes them
+    variables.set("tools", Value(jinja::None{}));  // as transformers passes them
     variables.set("documents", Value(jinja::None{}));
-    for (const auto & [name, text] : {std::pair{"bos_token", &tokens.bos}, {"eos_token", &tokens.eos}, {"unk_token", &tokens.unknown}, {"pad_token", &tokens.padding}})
+    for (const auto & [name, text] : {std::pair{"bos_token", &tokens.bos},
+                                      {"eos_token", &tokens.eos},
+                                      {"unk_token", &tokens.unknown},
+                                      {"pad_token", &tokens.padding}})
         if (!text->empty()) variables.set(name, Value(*text));
     jinja::Meter meter;
-    meter.bytes_left += static_cast<int64_t>(bytes) * 256; // long messages may be copied more often
+    meter.bytes_left += static_cast<int64_t>(bytes) * 256;  // long messages may be copied more often
     auto text = jinja::render(block, std::move(variables), date, meter);
     if (!text.ok()) return in_template(text.status());
     return text;
@@ -141,7 +152,7 @@ Result<std::string> ChatTemplate::render(std::span<const Message> messages, bool
 Result<Span> ChatTemplate::Impl::answer(const Text & text, std::span<const Message> messages, size_t index,
                                         std::span<const std::string> end_tokens, bool * open) const {
     const Place place = find_content(text, static_cast<int32_t>(index));
-    const auto prompt = run(messages.first(index), true); // may fail: some templates want a first message
+    const auto prompt = run(messages.first(index), true);  // may fail: some templates want a first message
     const bool is_prefix = prompt.ok() && text.bytes().starts_with(prompt->bytes());
     Span span = place.content;
     size_t limit = place.limit;
@@ -150,26 +161,35 @@ Result<Span> ChatTemplate::Impl::answer(const Text & text, std::span<const Messa
     } else {
         // An empty answer is where the prompt ends; another that left no byte has been dropped.
         if (!is_prefix || !is_blank(messages[index].content))
-            return error(QL_UNSUPPORTED, "chat template: the answer in message %zu cannot be found in the rendered text; another template can be given with --chat-template", index + 1);
+            return error(QL_UNSUPPORTED,
+                         "chat template: the answer in message %zu cannot be found in the rendered text; another "
+                         "template can be given with --chat-template",
+                         index + 1);
         span = {prompt->size(), prompt->size()};
+        limit = text.size();
         for (const Run & run : text.runs())
             if (run.source > static_cast<int32_t>(index)) limit = std::min(limit, run.begin);
     }
     for (const Run & run : text.runs())
-        if (run.source >= 0 && run.source != static_cast<int32_t>(index) && run.begin < span.end && run.end > span.begin)
-            return error(QL_UNSUPPORTED, "chat template: the answer in message %zu is mixed with other messages; another template can be given with --chat-template", index + 1);
+        if (run.source >= 0 && run.source != static_cast<int32_t>(index) && run.begin < span.end &&
+            run.end > span.begin)
+            return error(QL_UNSUPPORTED,
+                         "chat template: the answer in message %zu is mixed with other messages; another template can "
+                         "be given with --chat-template",
+                         index + 1);
     const auto end = find_end(text.bytes(), span.end, limit, end_tokens);
     *open = !end;
     if (end) span.end = end->end;
     return span;
 }
 
-Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> messages, std::span<const std::string> end_tokens) const {
+Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> messages,
+                                                   std::span<const std::string> end_tokens) const {
     QL_ASSIGN(const Text text, impl_->run(messages, false));
     Rendered out;
     out.text = text.bytes();
     out.trained = generated_spans(text);
-    for (Span & span : out.trained) { // the end of turn, where the author left it outside
+    for (Span & span : out.trained) {  // the end of turn, where the author left it outside
         const auto end = find_end(out.text, span.end, out.text.size(), end_tokens);
         if (end && end->begin == span.end) span.end = end->end;
     }

@@ -1,6 +1,6 @@
-// Chat templates: messages to text, the same for training and for inference. A model's own template is a program in Jinja
-// (tokenizer.chat_template of a GGUF file); jinja_*.cpp runs it. For training the renderer also tells which bytes of the
-// text the model is to learn: its own answers with their end of turn, and nothing of what others say.
+// Chat templates: messages to text, the same for training and for inference. A model's own template is a program in
+// Jinja (tokenizer.chat_template of a GGUF file); jinja_*.cpp runs it. For training the renderer also tells which bytes
+// of the text the model is to learn: its own answers with their end of turn, and nothing of what others say.
 #pragma once
 #include <memory>
 #include <span>
@@ -12,8 +12,8 @@
 namespace ql {
 
 struct Message {
-    std::string role;    // "system", "user", "assistant", "tool"
-    std::string content; // UTF-8
+    std::string role;     // "system", "user", "assistant", "tool"
+    std::string content;  // UTF-8
 };
 
 /// Bytes [begin, end) of a text.
@@ -30,9 +30,9 @@ struct TemplateTokens {
 
 struct Rendered {
     std::string text;
-    std::vector<Span> trained; // sorted, disjoint
-    /// The last trained span has no end-of-turn token behind it: the template writes none. The caller puts the model's EOS
-    /// there, or the model would never learn to stop.
+    std::vector<Span> trained;  // sorted, disjoint
+    /// The last trained span has no end-of-turn token behind it: the template writes none. The caller puts the model's
+    /// EOS there, or the model would never learn to stop.
     bool open_end = false;
 };
 
@@ -51,24 +51,25 @@ class ChatTemplate {
     /// The text, and the bytes of the assistant's messages in it. A span begins where the generation prompt ends (so at
     /// inference the model writes all of it), and ends behind the first of `end_tokens` after the message.
     /// errors  as render; QL_UNSUPPORTED: an answer cannot be found in the text
-    Result<Rendered> render_for_training(std::span<const Message> messages, std::span<const std::string> end_tokens) const;
+    Result<Rendered> render_for_training(std::span<const Message> messages,
+                                         std::span<const std::string> end_tokens) const;
 
     const std::string & source() const;
 
   private:
     struct Impl;
-    std::shared_ptr<const Impl> impl_; // immutable, so copies share it
+    std::shared_ptr<const Impl> impl_;  // immutable, so copies share it
 };
 
 /// A template that comes with the program.
 struct NamedTemplate {
     const char * name;
     const char * source;
-    const char * note; // for which models
+    const char * note;  // for which models
 };
 std::span<const NamedTemplate> named_templates();
 
-/// The source of `--chat-template NAME|FILE`: a built-in name, else the content of a file.
+/// The source of `--chat-template NAME|FILE`: a built-in name, a text that is a template itself, else the content of a file.
 /// errors  QL_NOT_FOUND: neither a name nor a file; lists the names
 Result<std::string> chat_template_source(const std::string & name_or_file);
 

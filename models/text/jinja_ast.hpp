@@ -14,25 +14,25 @@ using ExprPtr = std::unique_ptr<Expr>;
 
 struct Expr {
     enum class Kind {
-        literal,     // value
-        name,        // name
-        list,        // args
-        tuple,       // args
-        dict,        // args: key, value, key, value ...
-        attribute,   // args[0].name
-        index,       // args[0][args[1]]
-        slice,       // args[0][args[1]:args[2]:args[3]]; absent ones are null
-        call,        // args[0](args[1..], named)
-        filter,      // args[0] | name(args[1..], named)
-        test,        // args[0] is name(args[1..])
-        unary,       // name: "-" "+" "not"; args[0]
-        binary,      // name: + - * / // % ** ~ and or; args[0], args[1]
-        compare,     // args[0] ops[0] args[1] ops[1] args[2] ...
-        conditional, // args[0] if args[1] else args[2] (null where there is no else)
+        literal,      // value
+        name,         // name
+        list,         // args
+        tuple,        // args
+        dict,         // args: key, value, key, value ...
+        attribute,    // args[0].name
+        index,        // args[0][args[1]]
+        slice,        // args[0][args[1]:args[2]:args[3]]; absent ones are null
+        call,         // args[0](args[1..], named)
+        filter,       // args[0] | name(args[1..], named)
+        test,         // args[0] is name(args[1..])
+        unary,        // name: "-" "+" "not"; args[0]
+        binary,       // name: + - * / // % ** ~ and or; args[0], args[1]
+        compare,      // args[0] ops[0] args[1] ops[1] args[2] ...
+        conditional,  // args[0] if args[1] else args[2] (null where there is no else)
     };
     Kind kind;
     int line = 1;
-    int depth = 1; // levels of expressions below and including this one
+    int depth = 1;  // levels of expressions below and including this one
     std::string name;
     Value value;
     std::vector<ExprPtr> args;
@@ -45,16 +45,16 @@ using Block = std::vector<std::unique_ptr<Stmt>>;
 
 struct Stmt {
     enum class Kind {
-        text,       // text
-        print,      // expr
-        condition,  // branches: (condition, body)...; orelse
-        loop,       // for targets in expr if filter: body, orelse
-        assign,     // targets = expr; with attribute: targets[0].attribute = expr
-        capture,    // {% set target %} body {% endset %}, filters around it in expr (null where none)
-        macro,      // name, parameters with defaults (null where none), body
-        generation, // body
-        leave,      // {% break %}
-        next,       // {% continue %}
+        text,        // text
+        print,       // expr
+        condition,   // branches: (condition, body)...; orelse
+        loop,        // for targets in expr if filter: body, orelse
+        assign,      // targets = expr; with attribute: targets[0].attribute = expr
+        capture,     // {% set target %} body {% endset %}, filters around it in expr (null where none)
+        macro,       // name, parameters with defaults (null where none), body
+        generation,  // body
+        leave,       // {% break %}
+        next,        // {% continue %}
     };
     Kind kind;
     int line = 1;

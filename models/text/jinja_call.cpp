@@ -10,11 +10,13 @@ Status Call::bind(const std::vector<const char *> & parameters) {
     const bool variadic = !parameters.empty() && std::strcmp(parameters[0], "...") == 0;
     if (variadic) return {};
     if (args.size() > parameters.size())
-        return error(QL_INVALID_ARGUMENT, "%s takes at most %zu arguments, got %zu", name.c_str(), parameters.size(), args.size());
+        return error(QL_INVALID_ARGUMENT, "%s takes at most %zu arguments, got %zu", name.c_str(), parameters.size(),
+                     args.size());
     args.resize(parameters.size());
     for (auto & [key, value] : named) {
         const auto found = std::find_if(parameters.begin(), parameters.end(), [&](const char * p) { return key == p; });
-        if (found == parameters.end()) return error(QL_UNSUPPORTED, "%s has no argument '%s'", name.c_str(), key.c_str());
+        if (found == parameters.end())
+            return error(QL_UNSUPPORTED, "%s has no argument '%s'", name.c_str(), key.c_str());
         args[static_cast<size_t>(found - parameters.begin())] = std::move(value);
     }
     named.clear();
@@ -23,14 +25,16 @@ Status Call::bind(const std::vector<const char *> & parameters) {
 
 Result<int64_t> Call::integer(size_t i, int64_t otherwise) const {
     if (!has(i)) return otherwise;
-    if (!args[i].is_integer()) return error(QL_INVALID_ARGUMENT, "%s needs an integer, got %s", name.c_str(), args[i].type_name());
+    if (!args[i].is_integer())
+        return error(QL_INVALID_ARGUMENT, "%s needs an integer, got %s", name.c_str(), args[i].type_name());
     return args[i].integer();
 }
 
 Result<Text> Call::text(size_t i, const char * otherwise) const {
     if (!has(i) && otherwise) return Text(otherwise);
     if (i >= args.size() || !args[i].is_string())
-        return error(QL_INVALID_ARGUMENT, "%s needs a string, got %s", name.c_str(), i < args.size() ? args[i].type_name() : "nothing");
+        return error(QL_INVALID_ARGUMENT, "%s needs a string, got %s", name.c_str(),
+                     i < args.size() ? args[i].type_name() : "nothing");
     return args[i].text();
 }
 
@@ -78,7 +82,7 @@ Result<Value> make_dict(const Call & call) {
     return Value::dict(std::move(items));
 }
 
-constexpr int64_t kMaxRange = 100'000; // Jinja's sandbox has the same limit
+constexpr int64_t kMaxRange = 100'000;  // Jinja's sandbox has the same limit
 
 Result<Value> range(const Call & call) {
     if (!call.has(0)) return error(QL_INVALID_ARGUMENT, "range needs an integer");
@@ -114,17 +118,20 @@ const std::vector<Builtin> & functions() {
     return table;
 }
 
-Result<Value> call_function(Call call) { return run_builtin(functions(), "function", std::move(call)); }
+Result<Value> call_function(Call call) {
+    return run_builtin(functions(), "function", std::move(call));
+}
 
 Result<std::string> format_date(const std::string & date, const std::string & pattern) {
     int year = 0, month = 0, day = 0;
     char rest = 0;
-    if (std::sscanf(date.c_str(), "%4d-%2d-%2d%c", &year, &month, &day, &rest) != 3 || year < 1 || month < 1 || month > 12 || day < 1 || day > 31)
+    if (std::sscanf(date.c_str(), "%4d-%2d-%2d%c", &year, &month, &day, &rest) != 3 || year < 1 || month < 1 ||
+        month > 12 || day < 1 || day > 31)
         return error(QL_INVALID_ARGUMENT, "'%s' is not a date; write YYYY-MM-DD", date.c_str());
     static const char * const months[] = {"January", "February", "March",     "April",   "May",      "June",
                                           "July",    "August",   "September", "October", "November", "December"};
     static const char * const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-    static const int offsets[] = {0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4}; // Sakamoto's rule for the day of the week
+    static const int offsets[] = {0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4};  // Sakamoto's rule for the day of the week
     const int y = month < 3 ? year - 1 : year;
     const std::string month_name = months[month - 1];
     const std::string day_name = days[(y + y / 4 - y / 100 + y / 400 + offsets[month - 1] + day) % 7];
@@ -134,21 +141,47 @@ Result<std::string> format_date(const std::string & date, const std::string & pa
             out += pattern[i];
             continue;
         }
-        const bool bare = pattern[i + 1] == '-' && i + 2 < pattern.size(); // %-d: without the leading zero
+        const bool bare = pattern[i + 1] == '-' && i + 2 < pattern.size();  // %-d: without the leading zero
         const char code = pattern[i += bare ? 2 : 1];
         switch (code) {
-            case 'd': out += bare ? format("%d", day) : format("%02d", day); break;
-            case 'm': out += bare ? format("%d", month) : format("%02d", month); break;
-            case 'y': out += format("%02d", year % 100); break;
-            case 'Y': out += format("%04d", year); break;
-            case 'b': case 'h': out += month_name.substr(0, 3); break;
-            case 'B': out += month_name; break;
-            case 'a': out += day_name.substr(0, 3); break;
-            case 'A': out += day_name; break;
-            case 'F': out += format("%04d-%02d-%02d", year, month, day); break;
-            case 'H': case 'M': case 'S': out += bare ? "0" : "00"; break; // a date has no time: midnight
-            case '%': out += '%'; break;
-            default: return error(QL_UNSUPPORTED, "the date format '%%%c' is not supported", code);
+            case 'd':
+                out += bare ? format("%d", day) : format("%02d", day);
+                break;
+            case 'm':
+                out += bare ? format("%d", month) : format("%02d", month);
+                break;
+            case 'y':
+                out += format("%02d", year % 100);
+                break;
+            case 'Y':
+                out += format("%04d", year);
+                break;
+            case 'b':
+            case 'h':
+                out += month_name.substr(0, 3);
+                break;
+            case 'B':
+                out += month_name;
+                break;
+            case 'a':
+                out += day_name.substr(0, 3);
+                break;
+            case 'A':
+                out += day_name;
+                break;
+            case 'F':
+                out += format("%04d-%02d-%02d", year, month, day);
+                break;
+            case 'H':
+            case 'M':
+            case 'S':
+                out += bare ? "0" : "00";
+                break;  // a date has no time: midnight
+            case '%':
+                out += '%';
+                break;
+            default:
+                return error(QL_UNSUPPORTED, "the date format '%%%c' is not supported", code);
         }
     }
     return out;

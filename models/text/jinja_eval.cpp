@@ -33,7 +33,7 @@ Evaluator::~Evaluator() {
 Result<Text> Evaluator::run(const Block & block) {
     Text out;
     QL_ASSIGN(const Flow flow, execute(block, root_, out));
-    (void)flow; // the parser allows break and continue in loops only
+    (void)flow;  // the parser allows break and continue in loops only
     return out;
 }
 
@@ -57,11 +57,19 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
             QL_TRY(meter_.charge(stmt.text.size()));
             out.append(stmt.text);
             break;
-        case Kind::print: QL_TRY(print(stmt, scope, out)); break;
-        case Kind::condition: return condition(stmt, scope, out);
-        case Kind::loop: return loop(stmt, scope, out);
-        case Kind::assign: QL_TRY(assign(stmt, scope)); break;
-        case Kind::capture: QL_TRY(capture(stmt, scope)); break;
+        case Kind::print:
+            QL_TRY(print(stmt, scope, out));
+            break;
+        case Kind::condition:
+            return condition(stmt, scope, out);
+        case Kind::loop:
+            return loop(stmt, scope, out);
+        case Kind::assign:
+            QL_TRY(assign(stmt, scope));
+            break;
+        case Kind::capture:
+            QL_TRY(capture(stmt, scope));
+            break;
         case Kind::macro: {
             Callable macro{Callable::Kind::macro, stmt.name, &stmt, Value()};
             root_.names.set(stmt.name, Value(std::make_shared<const Callable>(std::move(macro))));
@@ -76,8 +84,10 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
             out.append(text);
             return flow;
         }
-        case Kind::leave: return Flow::leave;
-        case Kind::next: return Flow::next;
+        case Kind::leave:
+            return Flow::leave;
+        case Kind::next:
+            return Flow::next;
     }
     return Flow::normal;
 }
@@ -143,7 +153,7 @@ Result<Flow> Evaluator::loop(const Stmt & stmt, Scope & scope, Text & out) {
         if (!flow.ok()) failed = flow.status();
         if (!flow.ok() || *flow == Flow::leave) break;
     }
-    state->changed.clear(); // it may hold the loop itself
+    state->changed.clear();  // it may hold the loop itself
     --loop_depth_;
     if (!failed.ok()) return failed;
     return Flow::normal;
@@ -154,7 +164,8 @@ Status Evaluator::assign(const Stmt & stmt, Scope & scope) {
     if (stmt.attribute.empty()) return bind_targets(stmt, value, scope);
     const Value * target = scope.find(stmt.targets[0]);
     if (!target || !target->is_namespace())
-        return error(QL_INVALID_ARGUMENT, "'%s' is not a namespace; only those have attributes to set", stmt.targets[0].c_str());
+        return error(QL_INVALID_ARGUMENT, "'%s' is not a namespace; only those have attributes to set",
+                     stmt.targets[0].c_str());
     target->ns().attributes.set(stmt.attribute, std::move(value));
     return {};
 }
@@ -173,7 +184,8 @@ Status Evaluator::capture(const Stmt & stmt, Scope & scope) {
         return {};
     }
     const Value * target = scope.find(stmt.targets[0]);
-    if (!target || !target->is_namespace()) return error(QL_INVALID_ARGUMENT, "'%s' is not a namespace", stmt.targets[0].c_str());
+    if (!target || !target->is_namespace())
+        return error(QL_INVALID_ARGUMENT, "'%s' is not a namespace", stmt.targets[0].c_str());
     target->ns().attributes.set(stmt.attribute, std::move(value));
     return {};
 }

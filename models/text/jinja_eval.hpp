@@ -10,8 +10,8 @@
 
 namespace ql::jinja {
 
-/// Renders the template with these variables; `date` ("YYYY-MM-DD", or empty) is what strftime_now tells: without one it
-/// is not defined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
+/// Renders the template with these variables; `date` ("YYYY-MM-DD", or empty) is what strftime_now tells: without one
+/// it is not defined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
 Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter = {});
 
 /// Names and values; a lookup goes on in the scope around it.
@@ -27,7 +27,7 @@ struct Scope {
 
 class Evaluator {
   public:
-    enum class Flow { normal, leave, next }; // leave: {% break %}, next: {% continue %}
+    enum class Flow { normal, leave, next };  // leave: {% break %}, next: {% continue %}
 
     Evaluator(Dict variables, const std::string & date, Meter meter);
     ~Evaluator();
@@ -60,7 +60,7 @@ class Evaluator {
 
     Meter meter_;
     Scope globals_, root_;
-    std::vector<std::shared_ptr<Namespace>> namespaces_; // emptied at the end: they may hold one another
+    std::vector<std::shared_ptr<Namespace>> namespaces_;  // emptied at the end: they may hold one another
     int loop_depth_ = 0;
 };
 

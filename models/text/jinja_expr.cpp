@@ -7,7 +7,8 @@ using Kind = Expr::Kind;
 
 Result<Value> Evaluator::evaluate(const Expr & expr, Scope & scope) {
     QL_TRY(at_line(meter_.step(), expr.line));
-    if (meter_.depth_left <= 0) return error(QL_UNSUPPORTED, "line %d: the template calls itself too deeply", expr.line);
+    if (meter_.depth_left <= 0)
+        return error(QL_UNSUPPORTED, "line %d: the template calls itself too deeply", expr.line);
     --meter_.depth_left;
     auto value = evaluate_kind(expr, scope);
     ++meter_.depth_left;
@@ -17,12 +18,16 @@ Result<Value> Evaluator::evaluate(const Expr & expr, Scope & scope) {
 
 Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     switch (expr.kind) {
-        case Kind::literal: return expr.value;
+        case Kind::literal:
+            return expr.value;
         case Kind::name: {
             const Value * value = scope.find(expr.name);
             return value ? *value : Value(Undefined{expr.name});
         }
-        case Kind::list: case Kind::tuple: case Kind::dict: return collection(expr, scope);
+        case Kind::list:
+        case Kind::tuple:
+        case Kind::dict:
+            return collection(expr, scope);
         case Kind::attribute: {
             QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
             return get_attribute(object, expr.name);
@@ -32,23 +37,28 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
             QL_ASSIGN(const Value key, evaluate(*expr.args[1], scope));
             return get_item(object, key, meter_);
         }
-        case Kind::slice: return slice(expr, scope);
-        case Kind::call: return call(expr, scope);
-        case Kind::filter: return filter(expr, scope, nullptr);
+        case Kind::slice:
+            return slice(expr, scope);
+        case Kind::call:
+            return call(expr, scope);
+        case Kind::filter:
+            return filter(expr, scope, nullptr);
         case Kind::test: {
             QL_ASSIGN(Value value, evaluate(*expr.args[0], scope));
             QL_ASSIGN(Call prepared, prepare(expr, scope, expr.name, std::move(value)));
             QL_ASSIGN(const bool holds, apply_test(std::move(prepared)));
             return Value(holds);
         }
-        case Kind::unary: return unary(expr, scope);
+        case Kind::unary:
+            return unary(expr, scope);
         case Kind::binary: {
             if (expr.name == "and" || expr.name == "or") return logical(expr, scope);
             QL_ASSIGN(const Value left, evaluate(*expr.args[0], scope));
             QL_ASSIGN(const Value right, evaluate(*expr.args[1], scope));
             return binary(expr.name, left, right, meter_);
         }
-        case Kind::compare: return comparison(expr, scope);
+        case Kind::compare:
+            return comparison(expr, scope);
         case Kind::conditional: {
             QL_ASSIGN(const Value condition, evaluate(*expr.args[1], scope));
             if (condition.truthy()) return evaluate(*expr.args[0], scope);
@@ -92,7 +102,8 @@ Result<Value> Evaluator::collection(const Expr & expr, Scope & scope) {
     Dict dict;
     QL_TRY(meter_.charge((items.size() + 1) * sizeof(Value)));
     for (size_t i = 0; i < items.size(); i += 2) {
-        if (!items[i].is_string()) return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", items[i].type_name());
+        if (!items[i].is_string())
+            return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", items[i].type_name());
         dict.set(items[i].text().bytes(), std::move(items[i + 1]));
     }
     if (dict.depth > kMaxNesting) return error(QL_UNSUPPORTED, "dicts are nested too deeply");
@@ -142,7 +153,7 @@ Result<Value> Evaluator::call(const Expr & expr, Scope & scope) {
 Result<Value> Evaluator::filter(const Expr & expr, Scope & scope, const Value * captured) {
     Value value;
     if (!expr.args[0]) {
-        value = *captured; // the text of a block set
+        value = *captured;  // the text of a block set
     } else if (captured) {
         QL_ASSIGN(value, filter(*expr.args[0], scope, captured));
     } else {

@@ -91,13 +91,15 @@ Result<Value> tojson(const Call & call) {
     style.sort_keys = call.args[3].truthy();
     if (call.has(1)) {
         QL_ASSIGN(const int64_t indent, call.integer(1, 0));
-        if (indent < 0 || indent > 64) return error(QL_UNSUPPORTED, "tojson: an indent of %lld", static_cast<long long>(indent));
+        if (indent < 0 || indent > 64)
+            return error(QL_UNSUPPORTED, "tojson: an indent of %lld", static_cast<long long>(indent));
         style.indent = static_cast<int>(indent);
         style.item_separator = ",";
     }
     if (call.has(2)) {
         const Value & pair = call.args[2];
-        if (!pair.is_list() || pair.list().items.size() != 2 || !pair.list().items[0].is_string() || !pair.list().items[1].is_string())
+        if (!pair.is_list() || pair.list().items.size() != 2 || !pair.list().items[0].is_string() ||
+            !pair.list().items[1].is_string())
             return error(QL_INVALID_ARGUMENT, "tojson: separators are two strings");
         style.item_separator = pair.list().items[0].text().bytes();
         style.key_separator = pair.list().items[1].text().bytes();
@@ -135,14 +137,16 @@ Result<Value> int_filter(const Call & call) {
 Result<Value> float_filter(const Call & call) {
     if (call.self.is_number()) return Value(call.self.number());
     double number = 0;
-    if (call.self.is_string() && parse_number(strip(call.self.text(), Value(), true, true).bytes(), &number)) return Value(number);
+    if (call.self.is_string() && parse_number(strip(call.self.text(), Value(), true, true).bytes(), &number))
+        return Value(number);
     return call.has(0) && call.args[0].is_number() ? Value(call.args[0].number()) : Value(0.0);
 }
 
 Result<Value> absolute(const Call & call) {
     if (!call.self.is_number()) return error(QL_INVALID_ARGUMENT, "abs needs a number, got %s", call.self.type_name());
     if (!call.self.is_integer()) return Value(std::fabs(call.self.number()));
-    return call.self.integer() < 0 ? binary("-", Value(int64_t{0}), Value(call.self.integer()), call.meter) : Value(call.self.integer());
+    return call.self.integer() < 0 ? binary("-", Value(int64_t{0}), Value(call.self.integer()), call.meter)
+                                   : Value(call.self.integer());
 }
 
 /// Every line but the first is moved in; empty lines stay empty unless asked.
@@ -153,7 +157,8 @@ Result<Value> indent(const Call & call) {
         space = call.args[0].text();
     } else {
         QL_ASSIGN(const int64_t width, call.integer(0, 4));
-        if (width < 0 || width > 1000) return error(QL_UNSUPPORTED, "indent: a width of %lld", static_cast<long long>(width));
+        if (width < 0 || width > 1000)
+            return error(QL_UNSUPPORTED, "indent: a width of %lld", static_cast<long long>(width));
         space = Text(std::string(static_cast<size_t>(width), ' '));
     }
     Text out;

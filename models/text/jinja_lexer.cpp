@@ -1,5 +1,5 @@
-// The lexer: looks for the next {%, {{ or {#, applies white-space control to the text before it, then reads tokens until
-// the tag ends. Brackets are counted, so that "}}" that closes two dicts does not close the tag.
+// The lexer: looks for the next {%, {{ or {#, applies white-space control to the text before it, then reads tokens
+// until the tag ends. Brackets are counted, so that "}}" that closes two dicts does not close the tag.
 #include "models/text/jinja_lexer.hpp"
 
 #include <algorithm>
@@ -27,8 +27,12 @@ namespace {
 
 using Type = Token::Type;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /// All newlines as "\n", and without the last one.
 std::string normalised(const std::string & source) {
@@ -144,8 +148,9 @@ class Lexer {
             if (at == std::string::npos) continue;
             const size_t closed = source_.find("%}", at);
             if (closed == std::string::npos || closed > at + 1) continue;
-            const size_t text_end = sign == '-' ? skip_space_back(before(open), at_)
-                                    : sign == '+' ? open : lstripped(open);
+            const size_t text_end = sign == '-'   ? skip_space_back(before(open), at_)
+                                    : sign == '+' ? open
+                                                  : lstripped(open);
             emit_text(text_end);
             close(closed + 2, source_[closed - 1], true);
             return {};
@@ -161,7 +166,8 @@ class Lexer {
         std::string brackets;
         while (true) {
             advance_to(skip_space(source_, at_));
-            if (at_ >= source_.size()) return template_error(opened_at, "a tag %s is not closed", is_variable ? "{{" : "{%");
+            if (at_ >= source_.size())
+                return template_error(opened_at, "a tag %s is not closed", is_variable ? "{{" : "{%");
             const char c = source_[at_];
             const bool sign = c == '-' || (c == '+' && !is_variable);
             if (brackets.empty() && starts(at_ + (sign ? 1 : 0), ending)) {
@@ -225,7 +231,8 @@ class Lexer {
             if (starts(at_, op)) return take(Type::op, at_ + 2);
         const char c = source_[at_];
         if (std::string_view("+-*/%~[](){},:.|=<>").find(c) == std::string_view::npos)
-            return template_error(line_, "unexpected character '%s'", source_.substr(at_, utf8_length(source_, at_)).c_str());
+            return template_error(line_, "unexpected character '%s'",
+                                  source_.substr(at_, utf8_length(source_, at_)).c_str());
         if (c == '(' || c == '[' || c == '{') brackets.push_back(c);
         if (c == ')' || c == ']' || c == '}') {
             const char opening = c == ')' ? '(' : c == ']' ? '[' : '{';
@@ -279,7 +286,10 @@ class Lexer {
         size_t at = begin;
         for (; at < source_.size() && at < begin + max_digits; ++at) {
             const char c = source_[at];
-            const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+            const int digit = is_digit(c)            ? c - '0'
+                              : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                              : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                     : 99;
             if (digit >= static_cast<int>(base)) break;
             code = code * base + static_cast<uint32_t>(digit);
         }
@@ -298,6 +308,8 @@ class Lexer {
 
 }  // namespace
 
-Result<std::vector<Token>> tokenize(const std::string & source) { return Lexer(normalised(source)).run(); }
+Result<std::vector<Token>> tokenize(const std::string & source) {
+    return Lexer(normalised(source)).run();
+}
 
 }  // namespace ql::jinja

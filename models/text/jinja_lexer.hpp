@@ -1,5 +1,5 @@
-// Cuts a template into text and the tokens of its tags, with Jinja's white-space rules as chat templates are rendered with
-// them (trim_blocks and lstrip_blocks on, one trailing newline of the source dropped).
+// Cuts a template into text and the tokens of its tags, with Jinja's white-space rules as chat templates are rendered
+// with them (trim_blocks and lstrip_blocks on, one trailing newline of the source dropped).
 #pragma once
 #include <string>
 #include <vector>
@@ -9,9 +9,21 @@
 namespace ql::jinja {
 
 struct Token {
-    enum class Type { text, block_begin, block_end, variable_begin, variable_end, name, integer, floating, string, op, end };
+    enum class Type {
+        text,
+        block_begin,
+        block_end,
+        variable_begin,
+        variable_end,
+        name,
+        integer,
+        floating,
+        string,
+        op,
+        end
+    };
     Type type = Type::end;
-    std::string value; // unescaped for a string
+    std::string value;  // unescaped for a string
     int line = 1;
 };
 

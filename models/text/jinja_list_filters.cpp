@@ -10,7 +10,8 @@ namespace {
 /// item.a.b, as the argument `attribute` of these filters writes it.
 Result<Value> attribute_path(const Value & item, const Value & path, Meter & meter) {
     if (path.is_integer()) return get_item(item, path, meter);
-    if (!path.is_string()) return error(QL_INVALID_ARGUMENT, "an attribute's name is a string, got %s", path.type_name());
+    if (!path.is_string())
+        return error(QL_INVALID_ARGUMENT, "an attribute's name is a string, got %s", path.type_name());
     Value value = item;
     const std::string & names = path.text().bytes();
     for (size_t at = 0; at <= names.size();) {
@@ -46,7 +47,7 @@ Result<Value> join(const Call & call) {
 
 /// map(attribute="x", default=y) or map("filter", arguments...).
 Result<Value> map(const Call & call) {
-    if (!call.self.truthy()) return make_list({}, call.meter); // none too, as in Jinja
+    if (!call.self.truthy()) return make_list({}, call.meter);  // none too, as in Jinja
     QL_ASSIGN(const auto list, iterate(call.self, call.meter));
     const Value * attribute = named(call, "attribute");
     const Value * otherwise = named(call, "default");
@@ -69,7 +70,7 @@ Result<Value> map(const Call & call) {
 
 /// select, reject, selectattr, rejectattr: by a test, or by truth where none is named.
 Result<Value> choose(const Call & call, bool by_attribute, bool keep) {
-    if (!call.self.truthy()) return make_list({}, call.meter); // none too, as in Jinja
+    if (!call.self.truthy()) return make_list({}, call.meter);  // none too, as in Jinja
     QL_ASSIGN(const auto list, iterate(call.self, call.meter));
     const size_t skip = by_attribute ? 1 : 0;
     if (call.args.size() < skip) return error(QL_INVALID_ARGUMENT, "%s needs an attribute's name", call.name.c_str());
@@ -82,7 +83,8 @@ Result<Value> choose(const Call & call, bool by_attribute, bool keep) {
         }
         bool passes = value.truthy();
         if (call.args.size() > skip) {
-            if (!call.args[skip].is_string()) return error(QL_INVALID_ARGUMENT, "%s needs a test's name", call.name.c_str());
+            if (!call.args[skip].is_string())
+                return error(QL_INVALID_ARGUMENT, "%s needs a test's name", call.name.c_str());
             const auto rest = call.args.begin() + static_cast<ptrdiff_t>(skip) + 1;
             Call test{call.args[skip].text().bytes(), std::move(value), {rest, call.args.end()}, {}, call.meter};
             QL_ASSIGN(passes, apply_test(std::move(test)));
@@ -139,14 +141,16 @@ Result<Value> sort_key(const Value & item, const Value & attribute, bool case_se
 }
 
 /// Insertion by binary search: std::sort cannot stop at a comparison that fails.
-Result<Value> sorted(const std::vector<Value> & in, const Value & attribute, bool case_sensitive, bool reversed, Meter & meter) {
-    std::vector<std::pair<Value, Value>> out; // key, item
+Result<Value> sorted(const std::vector<Value> & in, const Value & attribute, bool case_sensitive, bool reversed,
+                     Meter & meter) {
+    std::vector<std::pair<Value, Value>> out;  // key, item
     for (const Value & item : in) {
         QL_ASSIGN(Value key, sort_key(item, attribute, case_sensitive, meter));
         size_t low = 0, high = out.size();
         while (low < high) {
             const size_t middle = (low + high) / 2;
-            QL_ASSIGN(const bool before, reversed ? less(out[middle].first, key, meter) : less(key, out[middle].first, meter));
+            QL_ASSIGN(const bool before,
+                      reversed ? less(out[middle].first, key, meter) : less(key, out[middle].first, meter));
             (before ? high : low) = before ? middle : middle + 1;
         }
         QL_TRY(meter.step(static_cast<int64_t>(out.size() - low) / 16));

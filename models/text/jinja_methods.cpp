@@ -8,7 +8,8 @@ namespace ql::jinja {
 namespace {
 
 Result<Value> stripped(const Call & call, bool left, bool right) {
-    if (call.has(0) && !call.args[0].is_string()) return error(QL_INVALID_ARGUMENT, "%s needs a string", call.name.c_str());
+    if (call.has(0) && !call.args[0].is_string())
+        return error(QL_INVALID_ARGUMENT, "%s needs a string", call.name.c_str());
     return make_text(strip(call.self.text(), call.args[0], left, right), call.meter);
 }
 
@@ -23,7 +24,8 @@ Result<Value> split(const Call & call, bool from_right) {
         if (separator.empty()) return error(QL_INVALID_ARGUMENT, "split: the separator is empty");
         const std::string &bytes = text.bytes(), &mark = separator.bytes();
         size_t begin = 0, end = bytes.size(), found;
-        while (from_right && room() && end >= mark.size() && (found = bytes.rfind(mark, end - mark.size())) != std::string::npos) {
+        while (from_right && room() && end >= mark.size() &&
+               (found = bytes.rfind(mark, end - mark.size())) != std::string::npos) {
             parts.emplace_back(found + mark.size(), end);
             end = found;
         }
@@ -33,7 +35,8 @@ Result<Value> split(const Call & call, bool from_right) {
         }
         parts.emplace_back(begin, end);
     } else {
-        if (from_right && limit >= 0) return error(QL_UNSUPPORTED, "rsplit with a limit and without a separator is not supported");
+        if (from_right && limit >= 0)
+            return error(QL_UNSUPPORTED, "rsplit with a limit and without a separator is not supported");
         size_t at = skip_space(text.view());
         while (at < text.size()) {
             size_t end = at, length = 0;
@@ -67,7 +70,8 @@ Result<Value> affix(const Call & call, bool at_start) {
     std::vector<Value> options = {call.args[0]};
     if (call.args[0].is_list()) options = call.args[0].list().items;
     for (const Value & option : options) {
-        if (!option.is_string()) return error(QL_INVALID_ARGUMENT, "%s needs a string, got %s", call.name.c_str(), option.type_name());
+        if (!option.is_string())
+            return error(QL_INVALID_ARGUMENT, "%s needs a string, got %s", call.name.c_str(), option.type_name());
         const std::string_view bytes = call.self.text().view(), part = option.text().view();
         if (at_start ? bytes.starts_with(part) : bytes.ends_with(part)) return Value(true);
     }
@@ -107,7 +111,8 @@ Result<Value> count(const Call & call) {
     QL_ASSIGN(const Text part, call.text(0, nullptr));
     if (part.empty()) return error(QL_UNSUPPORTED, "counting an empty string is not supported");
     int64_t found = 0;
-    for (size_t at = 0; (at = call.self.text().bytes().find(part.bytes(), at)) != std::string::npos; at += part.size()) ++found;
+    for (size_t at = 0; (at = call.self.text().bytes().find(part.bytes(), at)) != std::string::npos; at += part.size())
+        ++found;
     return Value(found);
 }
 
@@ -119,11 +124,16 @@ Result<Value> join(const Call & call) {
 Result<Value> all_are(const Call & call, bool (*test)(char)) {
     const std::string & bytes = call.self.text().bytes();
     for (const char c : bytes)
-        if (static_cast<unsigned char>(c) >= 0x80) return error(QL_UNSUPPORTED, "%s beyond ASCII is not supported", call.name.c_str());
+        if (static_cast<unsigned char>(c) >= 0x80)
+            return error(QL_UNSUPPORTED, "%s beyond ASCII is not supported", call.name.c_str());
     return Value(!bytes.empty() && std::all_of(bytes.begin(), bytes.end(), test));
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_alpha(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 const std::vector<Builtin> & string_methods() {
     using C = const Call &;
@@ -159,7 +169,9 @@ Result<Value> get(const Call & call) {
     return found ? *found : call.args[1].is_undefined() ? Value(None{}) : call.args[1];
 }
 
-Result<Value> items(const Call & call) { return apply_filter({"items", call.self, {}, {}, call.meter}); }
+Result<Value> items(const Call & call) {
+    return apply_filter({"items", call.self, {}, {}, call.meter});
+}
 
 Result<Value> keys_or_values(const Call & call, bool keys) {
     std::vector<Value> out;
@@ -207,9 +219,10 @@ Result<Value> count_item(const Call & call) {
 
 const std::vector<Builtin> & list_methods() {
     static const std::vector<Builtin> table = {
-        {"index", {"item"}, index},     {"count", {"item"}, count_item}, {"append", {"..."}, forbidden}, {"extend", {"..."}, forbidden},
-        {"insert", {"..."}, forbidden}, {"pop", {"..."}, forbidden},     {"remove", {"..."}, forbidden}, {"clear", {"..."}, forbidden},
-        {"sort", {"..."}, forbidden},   {"reverse", {"..."}, forbidden},
+        {"index", {"item"}, index},      {"count", {"item"}, count_item}, {"append", {"..."}, forbidden},
+        {"extend", {"..."}, forbidden},  {"insert", {"..."}, forbidden},  {"pop", {"..."}, forbidden},
+        {"remove", {"..."}, forbidden},  {"clear", {"..."}, forbidden},   {"sort", {"..."}, forbidden},
+        {"reverse", {"..."}, forbidden},
     };
     return table;
 }
@@ -240,7 +253,9 @@ const std::vector<Builtin> & methods_of(const Value & object) {
 
 }  // namespace
 
-bool has_method(const Value & object, std::string_view name) { return has_builtin(methods_of(object), name); }
+bool has_method(const Value & object, std::string_view name) {
+    return has_builtin(methods_of(object), name);
+}
 
 Result<Value> call_method(Call call) {
     const auto & table = methods_of(call.self);

@@ -10,11 +10,14 @@ namespace {
 
 Status mismatch(const std::string & op, const Value & a, const Value & b) {
     for (const Value * value : {&a, &b})
-        if (value->is_undefined()) return error(QL_INVALID_ARGUMENT, "'%s' is undefined", value->undefined_name().c_str());
+        if (value->is_undefined())
+            return error(QL_INVALID_ARGUMENT, "'%s' is undefined", value->undefined_name().c_str());
     return error(QL_INVALID_ARGUMENT, "'%s' does not go with %s and %s", op.c_str(), a.type_name(), b.type_name());
 }
 
-Status too_large() { return error(QL_INVALID_ARGUMENT, "an integer grew too large"); }
+Status too_large() {
+    return error(QL_INVALID_ARGUMENT, "an integer grew too large");
+}
 
 Result<Value> integer_op(const std::string & op, int64_t a, int64_t b) {
     int64_t out = 0;
@@ -33,7 +36,7 @@ Result<Value> integer_op(const std::string & op, int64_t a, int64_t b) {
     if (b == 0) return error(QL_INVALID_ARGUMENT, "division by zero");
     if (op == "/") return Value(static_cast<double>(a) / static_cast<double>(b));
     if (b == -1) return op == "//" ? integer_op("-", 0, a) : Value(int64_t{0});
-    const int64_t quotient = a / b - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0); // towards minus infinity
+    const int64_t quotient = a / b - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0);  // towards minus infinity
     return op == "//" ? Value(quotient) : Value(a - quotient * b);
 }
 
@@ -129,7 +132,7 @@ Result<bool> compare(const std::string & op, const Value & a, const Value & b, M
         return inside == (op == "in");
     }
     if (op == "<" || op == ">=") {
-        if (op == ">=" && a.is_number() && b.is_number()) return a.number() >= b.number(); // NaN
+        if (op == ">=" && a.is_number() && b.is_number()) return a.number() >= b.number();  // NaN
         QL_ASSIGN(const bool smaller, less(a, b, meter));
         return smaller == (op == "<");
     }
@@ -201,7 +204,8 @@ Result<Value> get_item(const Value & object, const Value & key, Meter & meter) {
     if (object.is_list()) {
         const auto & items = object.list().items;
         if (at < 0) at += static_cast<int64_t>(items.size());
-        if (at < 0 || at >= static_cast<int64_t>(items.size())) return Value(Undefined{"item " + std::to_string(key.integer())});
+        if (at < 0 || at >= static_cast<int64_t>(items.size()))
+            return Value(Undefined{"item " + std::to_string(key.integer())});
         return items[static_cast<size_t>(at)];
     }
     const std::vector<size_t> offsets = utf8_offsets(object.text().view());
@@ -212,11 +216,14 @@ Result<Value> get_item(const Value & object, const Value & key, Meter & meter) {
     return Value(object.text().sub(offsets[static_cast<size_t>(at)], offsets[static_cast<size_t>(at) + 1]));
 }
 
-Result<Value> get_slice(const Value & object, const Value & begin, const Value & end, const Value & step_value, Meter & meter) {
+Result<Value> get_slice(const Value & object, const Value & begin, const Value & end, const Value & step_value,
+                        Meter & meter) {
     if (object.is_undefined()) return error(QL_INVALID_ARGUMENT, "'%s' is undefined", object.undefined_name().c_str());
-    if (!object.is_list() && !object.is_string()) return error(QL_INVALID_ARGUMENT, "%s cannot be sliced", object.type_name());
+    if (!object.is_list() && !object.is_string())
+        return error(QL_INVALID_ARGUMENT, "%s cannot be sliced", object.type_name());
     for (const Value * part : {&begin, &end, &step_value})
-        if (!part->is_integer() && !part->is_none()) return error(QL_INVALID_ARGUMENT, "a slice needs integers, got %s", part->type_name());
+        if (!part->is_integer() && !part->is_none())
+            return error(QL_INVALID_ARGUMENT, "a slice needs integers, got %s", part->type_name());
     const std::vector<size_t> offsets = object.is_string() ? utf8_offsets(object.text().view()) : std::vector<size_t>();
     const auto count = static_cast<int64_t>(object.is_string() ? offsets.size() - 1 : object.list().items.size());
     QL_TRY(meter.step(count / 16));
@@ -230,7 +237,9 @@ Result<Value> get_slice(const Value & object, const Value & begin, const Value &
     };
     const int64_t first = bound(begin, step > 0 ? low : high), last = bound(end, step > 0 ? high : low);
     if (object.is_string() && step == 1)
-        return make_text(object.text().sub(offsets[static_cast<size_t>(first)], offsets[static_cast<size_t>(std::max(first, last))]), meter);
+        return make_text(
+            object.text().sub(offsets[static_cast<size_t>(first)], offsets[static_cast<size_t>(std::max(first, last))]),
+            meter);
     Text text;
     std::vector<Value> items;
     const int64_t stride = std::clamp(step, -count - 1, count + 1);
@@ -252,7 +261,8 @@ Result<std::shared_ptr<const List>> iterate(const Value & value, Meter & meter) 
     if (value.is_string()) {
         const std::vector<size_t> offsets = utf8_offsets(value.text().view());
         QL_TRY(meter.charge(offsets.size() * (sizeof(Value) + sizeof(Text))));
-        for (size_t i = 0; i + 1 < offsets.size(); ++i) items.emplace_back(value.text().sub(offsets[i], offsets[i + 1]));
+        for (size_t i = 0; i + 1 < offsets.size(); ++i)
+            items.emplace_back(value.text().sub(offsets[i], offsets[i + 1]));
     } else if (value.is_dict()) {
         for (const auto & item : value.dict().items) items.emplace_back(item.first);
     } else if (!value.is_undefined()) {

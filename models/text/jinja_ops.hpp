@@ -1,5 +1,5 @@
-// What expressions can do with values: operators, attributes, items, slices, iteration, and the tables of filters, tests,
-// methods and functions. Messages here carry no line; the evaluator adds it.
+// What expressions can do with values: operators, attributes, items, slices, iteration, and the tables of filters,
+// tests, methods and functions. Messages here carry no line; the evaluator adds it.
 #pragma once
 #include <initializer_list>
 #include <memory>
@@ -13,7 +13,7 @@ namespace ql::jinja {
 /// A call of a filter, test, method or function with its arguments.
 struct Call {
     std::string name;
-    Value self; // what is filtered or tested, or the method's object
+    Value self;  // what is filtered or tested, or the method's object
     std::vector<Value> args;
     std::vector<std::pair<std::string, Value>> named;
     Meter & meter;
@@ -42,7 +42,7 @@ Result<Value> call_method(Call call);
 Result<Value> call_function(Call call);
 /// The names of the functions that every template can call.
 const std::vector<Builtin> & functions();
-const std::vector<Builtin> & filters_of_lists(); // a second part of the table of filters
+const std::vector<Builtin> & filters_of_lists();  // a second part of the table of filters
 /// Python's method, known to this evaluator.
 bool has_method(const Value & object, std::string_view name);
 
@@ -54,7 +54,8 @@ Result<bool> contains(const Value & container, const Value & item, Meter & meter
 Result<Value> get_attribute(const Value & object, const std::string & name);
 Result<Value> get_item(const Value & object, const Value & key, Meter & meter);
 /// object[begin:end:step] with absent (undefined or none) parts.
-Result<Value> get_slice(const Value & object, const Value & begin, const Value & end, const Value & step, Meter & meter);
+Result<Value> get_slice(const Value & object, const Value & begin, const Value & end, const Value & step,
+                        Meter & meter);
 /// What a loop over the value sees.
 Result<std::shared_ptr<const List>> iterate(const Value & value, Meter & meter);
 /// A list of items, charged to the meter; an error if it is nested too deeply.

@@ -11,19 +11,27 @@ namespace ql::jinja {
 namespace {
 using Kind = Expr::Kind;
 using Type = Token::Type;
-constexpr int kMaxDepth = 200; // of the tree: evaluation and destruction recurse over it
+constexpr int kMaxDepth = 200;  // of the tree: evaluation and destruction recurse over it
 constexpr int kMaxBrackets = 60;
 }  // namespace
 
 std::string TokenStream::describe() const {
     const Token & token = peek();
     switch (token.type) {
-        case Type::end: return "the end of the template";
-        case Type::block_end: return "'%}'";
-        case Type::variable_end: return "'}}'";
-        case Type::string: return "a string";
-        case Type::text: case Type::block_begin: case Type::variable_begin: return "text";
-        default: return "'" + token.value + "'";
+        case Type::end:
+            return "the end of the template";
+        case Type::block_end:
+            return "'%}'";
+        case Type::variable_end:
+            return "'}}'";
+        case Type::string:
+            return "a string";
+        case Type::text:
+        case Type::block_begin:
+        case Type::variable_begin:
+            return "text";
+        default:
+            return "'" + token.value + "'";
     }
 }
 
@@ -97,12 +105,24 @@ Result<ExprPtr> ExprParser::left_chain(Level level, std::initializer_list<const 
     }
 }
 
-Result<ExprPtr> ExprParser::logical_or() { return left_chain(&ExprParser::logical_and, {"or"}, true); }
-Result<ExprPtr> ExprParser::logical_and() { return left_chain(&ExprParser::logical_not, {"and"}, true); }
-Result<ExprPtr> ExprParser::sum() { return left_chain(&ExprParser::concat, {"+", "-"}, false); }
-Result<ExprPtr> ExprParser::concat() { return left_chain(&ExprParser::product, {"~"}, false); }
-Result<ExprPtr> ExprParser::product() { return left_chain(&ExprParser::power, {"*", "/", "//", "%"}, false); }
-Result<ExprPtr> ExprParser::power() { return left_chain(&ExprParser::unary, {"**"}, false); }
+Result<ExprPtr> ExprParser::logical_or() {
+    return left_chain(&ExprParser::logical_and, {"or"}, true);
+}
+Result<ExprPtr> ExprParser::logical_and() {
+    return left_chain(&ExprParser::logical_not, {"and"}, true);
+}
+Result<ExprPtr> ExprParser::sum() {
+    return left_chain(&ExprParser::concat, {"+", "-"}, false);
+}
+Result<ExprPtr> ExprParser::concat() {
+    return left_chain(&ExprParser::product, {"~"}, false);
+}
+Result<ExprPtr> ExprParser::product() {
+    return left_chain(&ExprParser::power, {"*", "/", "//", "%"}, false);
+}
+Result<ExprPtr> ExprParser::power() {
+    return left_chain(&ExprParser::unary, {"**"}, false);
+}
 
 Result<ExprPtr> ExprParser::logical_not() {
     if (!stream_.is_word("not")) return comparison();
@@ -161,16 +181,20 @@ Result<ExprPtr> ExprParser::unary_without_filters() {
 
 Result<ExprPtr> ExprParser::primary() {
     switch (stream_.peek().type) {
-        case Type::name: return name_or_constant();
-        case Type::integer: case Type::floating: return number();
+        case Type::name:
+            return name_or_constant();
+        case Type::integer:
+        case Type::floating:
+            return number();
         case Type::string: {
             ExprPtr node = make(Kind::literal);
             std::string value;
-            while (stream_.is(Type::string)) value += stream_.next().value; // "a" "b" is one string
+            while (stream_.is(Type::string)) value += stream_.next().value;  // "a" "b" is one string
             node->value = Value(std::move(value));
             return node;
         }
-        default: break;
+        default:
+            break;
     }
     if (stream_.is_op("(")) return parenthesis();
     if (stream_.is_op("[")) {
@@ -307,7 +331,8 @@ Status ExprParser::arguments(Expr & call) {
         first = false;
         if (stream_.take_op(")")) break;
         if (stream_.is_op("*") || stream_.is_op("**"))
-            return template_error(stream_.line(), "arguments with '%s' are not supported", stream_.peek().value.c_str());
+            return template_error(stream_.line(), "arguments with '%s' are not supported",
+                                  stream_.peek().value.c_str());
         if (stream_.is(Type::name) && stream_.is(Type::op, "=", 1)) {
             std::string name = stream_.next().value;
             stream_.next();
@@ -326,7 +351,8 @@ Result<ExprPtr> ExprParser::filters(ExprPtr node) {
     while (stream_.is_op("|")) {
         stream_.next();
         if (!stream_.is(Type::name))
-            return template_error(stream_.line(), "expected a filter's name after '|', got %s", stream_.describe().c_str());
+            return template_error(stream_.line(), "expected a filter's name after '|', got %s",
+                                  stream_.describe().c_str());
         ExprPtr filter = make(Kind::filter, stream_.peek().value);
         stream_.next();
         QL_TRY(add(*filter, std::move(node)));
@@ -342,7 +368,7 @@ Result<ExprPtr> ExprParser::filters_and_tests(ExprPtr node) {
             QL_ASSIGN(node, filters(std::move(node)));
         } else if (stream_.is_word("is")) {
             QL_ASSIGN(node, test(std::move(node)));
-        } else if (stream_.is_op("(")) { // (x | f)(...)
+        } else if (stream_.is_op("(")) {  // (x | f)(...)
             ExprPtr call = make(Kind::call);
             QL_TRY(add(*call, std::move(node)));
             QL_TRY(arguments(*call));
@@ -366,8 +392,8 @@ Result<ExprPtr> ExprParser::test(ExprPtr operand) {
     const Type type = stream_.peek().type;
     if (stream_.is_op("(")) {
         QL_TRY(arguments(*node));
-    } else if (!ends && (type == Type::name || type == Type::string || type == Type::integer || type == Type::floating ||
-                         stream_.is_op("[") || stream_.is_op("{"))) {
+    } else if (!ends && (type == Type::name || type == Type::string || type == Type::integer ||
+                         type == Type::floating || stream_.is_op("[") || stream_.is_op("{"))) {
         QL_ASSIGN(ExprPtr argument, primary());
         QL_ASSIGN(argument, postfix(std::move(argument)));
         QL_TRY(add(*node, std::move(argument)));

@@ -9,7 +9,7 @@ namespace {
 
 using Kind = Stmt::Kind;
 using Type = Token::Type;
-constexpr int kMaxBlocks = 60; // tags inside one another
+constexpr int kMaxBlocks = 60;  // tags inside one another
 
 class Parser {
   public:
@@ -57,7 +57,8 @@ class Parser {
     bool closes(const std::vector<const char *> & closing) const {
         if (!stream_.is(Type::block_begin) || !stream_.is(Type::name, nullptr, 1)) return false;
         if (closing.empty()) return stream_.peek(1).value.starts_with("end");
-        return std::any_of(closing.begin(), closing.end(), [&](const char * w) { return stream_.is(Type::name, w, 1); });
+        return std::any_of(closing.begin(), closing.end(),
+                           [&](const char * w) { return stream_.is(Type::name, w, 1); });
     }
 
     Status end_tag() {
@@ -78,7 +79,8 @@ class Parser {
 
     Result<std::unique_ptr<Stmt>> tag() {
         stream_.next();
-        if (!stream_.is(Type::name)) return template_error(stream_.line(), "expected a tag's name, got %s", stream_.describe().c_str());
+        if (!stream_.is(Type::name))
+            return template_error(stream_.line(), "expected a tag's name, got %s", stream_.describe().c_str());
         const int line = stream_.line();
         const std::string word = stream_.next().value;
         if (word == "if") return condition();
@@ -122,7 +124,8 @@ class Parser {
     Status targets(Stmt & stmt) {
         const bool bracket = stream_.take_op("(");
         do {
-            if (!stream_.is(Type::name)) return template_error(stream_.line(), "expected a name, got %s", stream_.describe().c_str());
+            if (!stream_.is(Type::name))
+                return template_error(stream_.line(), "expected a name, got %s", stream_.describe().c_str());
             stmt.targets.push_back(stream_.next().value);
         } while (stream_.take_op(","));
         return bracket ? stream_.expect_op(")") : Status();
@@ -131,7 +134,8 @@ class Parser {
     Result<std::unique_ptr<Stmt>> loop() {
         auto stmt = make(Kind::loop);
         QL_TRY(targets(*stmt));
-        if (!stream_.take_word("in")) return template_error(stream_.line(), "expected 'in', got %s", stream_.describe().c_str());
+        if (!stream_.take_word("in"))
+            return template_error(stream_.line(), "expected 'in', got %s", stream_.describe().c_str());
         QL_ASSIGN(stmt->expr, expr_.tuple(false));
         if (stream_.take_word("if")) {
             QL_ASSIGN(stmt->filter, expr_.expression());
@@ -175,13 +179,16 @@ class Parser {
     /// Macros may stand at the top or in an if; their names then live as long as the template.
     Result<std::unique_ptr<Stmt>> macro() {
         auto stmt = make(Kind::macro);
-        if (loops_ > 0 || in_macro_) return template_error(stmt->line, "a macro inside a loop or a macro is not supported");
-        if (!stream_.is(Type::name)) return template_error(stream_.line(), "expected a macro's name, got %s", stream_.describe().c_str());
+        if (loops_ > 0 || in_macro_)
+            return template_error(stmt->line, "a macro inside a loop or a macro is not supported");
+        if (!stream_.is(Type::name))
+            return template_error(stream_.line(), "expected a macro's name, got %s", stream_.describe().c_str());
         stmt->name = stream_.next().value;
         QL_TRY(stream_.expect_op("("));
         while (!stream_.take_op(")")) {
             if (!stmt->parameters.empty()) QL_TRY(stream_.expect_op(","));
-            if (!stream_.is(Type::name)) return template_error(stream_.line(), "expected a name, got %s", stream_.describe().c_str());
+            if (!stream_.is(Type::name))
+                return template_error(stream_.line(), "expected a name, got %s", stream_.describe().c_str());
             std::string name = stream_.next().value;
             ExprPtr value;
             if (stream_.take_op("=")) {

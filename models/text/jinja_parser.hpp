@@ -10,8 +10,8 @@
 
 namespace ql::jinja {
 
-/// Parses a whole template, the branches that will never be taken included. A tag that is not known is an error that names
-/// it and its line.
+/// Parses a whole template, the branches that will never be taken included. A tag that is not known is an error that
+/// names it and its line.
 Result<Block> parse(const std::string & source);
 
 /// A position in the tokens.

@@ -11,7 +11,8 @@ Result<Value> compared(const Call & call, const char * op) {
 }
 
 Result<Value> divisible(const Call & call, int64_t by, int64_t remainder) {
-    if (!call.self.is_integer() || by == 0) return error(QL_INVALID_ARGUMENT, "%s needs integers, not 0", call.name.c_str());
+    if (!call.self.is_integer() || by == 0)
+        return error(QL_INVALID_ARGUMENT, "%s needs integers, not 0", call.name.c_str());
     return Value((by == -1 ? 0 : call.self.integer() % by) == remainder);
 }
 
@@ -33,7 +34,9 @@ Result<Value> has_case(const Call & call, Case wanted) {
     return Value(text.bytes() == same.bytes() && text.bytes() != other.bytes());
 }
 
-bool is_sequence(const Value & v) { return v.is_string() || v.is_list() || v.is_dict() || v.is_undefined(); }
+bool is_sequence(const Value & v) {
+    return v.is_string() || v.is_list() || v.is_dict() || v.is_undefined();
+}
 
 const std::vector<Builtin> & tests() {
     using C = const Call &;

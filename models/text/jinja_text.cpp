@@ -26,7 +26,7 @@ void Text::add_run(Run run) {
 }
 
 void Text::append(const Text & other, size_t begin, size_t end) {
-    if (&other == this) { // the runs grow while they are read
+    if (&other == this) {  // the runs grow while they are read
         const Text copy = other;
         return append(copy, begin, end);
     }
@@ -45,7 +45,8 @@ Text Text::sub(size_t begin, size_t end) const {
 }
 
 Run Text::run_at(size_t byte) const {
-    auto after = std::upper_bound(runs_.begin(), runs_.end(), byte, [](size_t b, const Run & r) { return b < r.begin; });
+    auto after =
+        std::upper_bound(runs_.begin(), runs_.end(), byte, [](size_t b, const Run & r) { return b < r.begin; });
     if (after == runs_.begin()) return {};
     const Run & run = *std::prev(after);
     return byte < run.end ? run : Run{};

@@ -1,7 +1,7 @@
-// A string that remembers where its bytes come from. Chat templates trim, slice and join the messages' contents; the loss
-// mask needs to know afterwards which bytes of the rendered text are an assistant's own words. So every string of the
-// template evaluator carries runs of bytes with the index of the message they were written in, and every string operation
-// is built from append() and sub(), which keep the runs.
+// A string that remembers where its bytes come from. Chat templates trim, slice and join the messages' contents; the
+// loss mask needs to know afterwards which bytes of the rendered text are an assistant's own words. So every string of
+// the template evaluator carries runs of bytes with the index of the message they were written in, and every string
+// operation is built from append() and sub(), which keep the runs.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +32,7 @@ class Text {
     std::string_view view() const { return bytes_; }
     size_t size() const { return bytes_.size(); }
     bool empty() const { return bytes_.empty(); }
-    const std::vector<Run> & runs() const { return runs_; } // sorted, disjoint, not empty
+    const std::vector<Run> & runs() const { return runs_; }  // sorted, disjoint, not empty
 
     void append(const Text & other) { append(other, 0, other.size()); }
     void append(const Text & other, size_t begin, size_t end);

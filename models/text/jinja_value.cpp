@@ -43,7 +43,9 @@ Value Value::list(std::vector<Value> items, bool is_tuple) {
     return Value(std::shared_ptr<const List>(std::move(list)));
 }
 
-Value Value::dict(Dict dict) { return Value(std::shared_ptr<const Dict>(std::make_shared<Dict>(std::move(dict)))); }
+Value Value::dict(Dict dict) {
+    return Value(std::shared_ptr<const Dict>(std::make_shared<Dict>(std::move(dict))));
+}
 
 int Value::depth() const {
     if (is_list()) return list().depth;
@@ -63,8 +65,8 @@ bool Value::truthy() const {
 }
 
 const char * Value::type_name() const {
-    static const char * const names[] = {"undefined", "none",   "a boolean", "an integer", "a float",   "a string",
-                                         "a list",    "a dict", "a namespace", "a loop",   "a function"};
+    static const char * const names[] = {"undefined", "none",   "a boolean",   "an integer", "a float",   "a string",
+                                         "a list",    "a dict", "a namespace", "a loop",     "a function"};
     return names[storage_.index()];
 }
 
@@ -260,12 +262,15 @@ Status append_json(Text & out, const Value & value, const JsonStyle & style, int
         out.append(std::to_string(value.integer()));
     } else if (value.is_number()) {
         const double number = value.number();
-        out.append(std::isnan(number) ? "NaN" : std::isinf(number) ? (number < 0 ? "-Infinity" : "Infinity") : float_repr(number));
+        out.append(std::isnan(number)   ? "NaN"
+                   : std::isinf(number) ? (number < 0 ? "-Infinity" : "Infinity")
+                                        : float_repr(number));
     } else if (value.is_string()) {
         append_json_string(out, value.text(), style.ensure_ascii);
     } else if (value.is_list() || value.is_dict()) {
         const size_t count = value.is_list() ? value.list().items.size() : value.dict().items.size();
-        QL_TRY(meter.charge(static_cast<size_t>(std::max(style.indent, 0)) * static_cast<size_t>(level + 1) * (count + 1)));
+        QL_TRY(meter.charge(static_cast<size_t>(std::max(style.indent, 0)) * static_cast<size_t>(level + 1) *
+                            (count + 1)));
         return append_json_items(out, value, style, level, meter);
     } else {
         return error(QL_INVALID_ARGUMENT, "tojson: %s has no JSON form", value.type_name());

@@ -17,16 +17,16 @@ class Value;
 
 /// What one rendering may use. A template is a stranger's program: it must not run for ever or fill the memory.
 struct Meter {
-    int64_t steps_left = 20'000'000;         // expressions and statements evaluated
-    int64_t bytes_left = int64_t{1} << 30;   // bytes of all strings and lists made
-    int depth_left = 400;                    // nested evaluations
+    int64_t steps_left = 20'000'000;        // expressions and statements evaluated
+    int64_t bytes_left = int64_t{1} << 30;  // bytes of all strings and lists made
+    int depth_left = 400;                   // nested evaluations
 
     Status step(int64_t n = 1);
     Status charge(size_t bytes);
 };
 
 struct Undefined {
-    std::string name; // what was looked up, for the message
+    std::string name;  // what was looked up, for the message
 };
 struct None {};
 
@@ -37,7 +37,7 @@ struct List {
 };
 
 struct Dict {
-    std::vector<std::pair<std::string, Value>> items; // in order of insertion
+    std::vector<std::pair<std::string, Value>> items;  // in order of insertion
     int depth = 1;
     const Value * find(std::string_view key) const;
     void set(std::string key, Value value);
@@ -52,7 +52,7 @@ struct Loop {
     std::shared_ptr<const List> items;
     size_t index = 0;
     int depth = 1;
-    std::vector<Value> changed; // the arguments of the last loop.changed()
+    std::vector<Value> changed;  // the arguments of the last loop.changed()
 };
 
 /// Something that can be called: a function of the language, a {% macro %}, or a method with its object.
@@ -64,7 +64,7 @@ class Value {
                                  std::shared_ptr<const List>, std::shared_ptr<const Dict>, std::shared_ptr<Namespace>,
                                  std::shared_ptr<Loop>, std::shared_ptr<const Callable>>;
 
-    Value() = default; // undefined
+    Value() = default;  // undefined
     Value(None) : storage_(None{}) {}
     Value(Undefined u) : storage_(std::move(u)) {}
     Value(bool b) : storage_(b) {}
@@ -82,7 +82,9 @@ class Value {
     static Value dict(Dict dict);
 
     template <typename T>
-    bool is() const { return std::holds_alternative<T>(storage_); }
+    bool is() const {
+        return std::holds_alternative<T>(storage_);
+    }
     bool is_undefined() const { return is<Undefined>(); }
     bool is_none() const { return is<None>(); }
     bool is_bool() const { return is<bool>(); }

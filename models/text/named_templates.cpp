@@ -114,7 +114,9 @@ constexpr std::array<NamedTemplate, 9> kTemplates = {{
 
 }  // namespace
 
-std::span<const NamedTemplate> named_templates() { return kTemplates; }
+std::span<const NamedTemplate> named_templates() {
+    return kTemplates;
+}
 
 Result<std::string> chat_template_source(const std::string & name_or_file) {
     std::string names;
@@ -122,9 +124,12 @@ Result<std::string> chat_template_source(const std::string & name_or_file) {
         if (name_or_file == row.name) return std::string(row.source);
         names += (names.empty() ? "" : ", ") + std::string(row.name);
     }
+    // No name and no file: a template itself, such as an adapter carries.
+    if (name_or_file.find("{%") != std::string::npos || name_or_file.find("{{") != std::string::npos) return name_or_file;
     std::error_code failed;
     if (!std::filesystem::exists(name_or_file, failed))
-        return error(QL_NOT_FOUND, "--chat-template %s: neither a file nor one of: %s", name_or_file.c_str(), names.c_str());
+        return error(QL_NOT_FOUND, "--chat-template %s: neither a file nor one of: %s", name_or_file.c_str(),
+                     names.c_str());
     if (!std::filesystem::is_regular_file(name_or_file, failed))
         return error(QL_IO, "--chat-template %s: not a file", name_or_file.c_str());
     if (std::filesystem::file_size(name_or_file, failed) > 256 * 1024)

@@ -75,7 +75,9 @@ namespace {
     return 4.0 * 24 * 16 * static_cast<double>(rounds);
 }
 #else
-double dot_products(int64_t, float *) { return 0; }
+double dot_products(int64_t, float *) {
+    return 0;
+}
 #endif
 
 /// The best rate of all threads together doing f(thread), which returns the amount of work, in 10^9 a second.
@@ -107,7 +109,8 @@ double peak_read(Pool & pool) {
     std::vector<float> out(static_cast<size_t>(pool.threads()) * 64);
     const auto f = HWY_DYNAMIC_DISPATCH(read);
     const int64_t share = n / pool.threads();
-    return best_rate(pool, [&](int64_t task) { return f(memory.data() + task * share, share, out.data() + task * 64); });
+    return best_rate(pool,
+                     [&](int64_t task) { return f(memory.data() + task * share, share, out.data() + task * 64); });
 }
 
 }  // namespace ql::cpu

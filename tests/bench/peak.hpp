@@ -9,7 +9,8 @@ namespace ql::cpu {
 /// Seconds of work: one thread's processor time, which other programs do not count towards; of several, time as such.
 class Stopwatch {
   public:
-    explicit Stopwatch(const Pool & pool) : clock_(pool.threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC), start_(now()) {}
+    explicit Stopwatch(const Pool & pool)
+        : clock_(pool.threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC), start_(now()) {}
     double seconds() const { return now() - start_; }
 
   private:

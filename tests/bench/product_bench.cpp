@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "bench/peak.hpp"
 #include "backends/cpu/products/gemv.hpp"
 #include "backends/cpu/products/product.hpp"
 #include "backends/cpu/targets.hpp"
+#include "bench/peak.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/graph/graph.hpp"
 #include "ggml/ops/params.hpp"
@@ -60,11 +60,12 @@ void bench_product(CpuDevice & cpu, ql_dtype dtype, Side side, int64_t tokens, i
     const auto a = random_floats(p.depth() * tokens, 1);
     std::vector<float> c(static_cast<size_t>(p.columns() * tokens));
     const AlignedBytes scratch(product_scratch(p, cpu));
-    const double t = best_seconds(cpu.pool, [&] { multiply(cpu, p, a.data(), c.data(), static_cast<std::byte *>(scratch.data())); });
+    const double t =
+        best_seconds(cpu.pool, [&] { multiply(cpu, p, a.data(), c.data(), static_cast<std::byte *>(scratch.data())); });
     const double rate = 2e-9 * static_cast<double>(tokens * m * k) / t;
     std::printf("  %-8s %s %4lld x %5lld x %5lld  %7.1f GFLOP/s  %3.0f %% of peak\n", ql_dtype_name(dtype),
-                side == Side::forward ? "y = W x  " : "z = W^T y", static_cast<long long>(tokens), static_cast<long long>(m),
-                static_cast<long long>(k), rate, 100 * rate / peak);
+                side == Side::forward ? "y = W x  " : "z = W^T y", static_cast<long long>(tokens),
+                static_cast<long long>(m), static_cast<long long>(k), rate, 100 * rate / peak);
 }
 
 void bench_gemv(CpuDevice & cpu, ql_dtype dtype, int64_t m, int64_t k, double read) {
@@ -73,8 +74,9 @@ void bench_gemv(CpuDevice & cpu, ql_dtype dtype, int64_t m, int64_t k, double re
     std::vector<float> y(static_cast<size_t>(m));
     const double t = best_seconds(cpu.pool, [&] { gemv(cpu.pool, {dtype, w.data(), k, m}, x.data(), 1, y.data()); });
     const double rate = 1e-9 * static_cast<double>(ql_dtype_bytes(dtype, k * m)) / t;
-    std::printf("  %-8s one token, %lld x %lld  %6.2f GB/s  %3.0f %% of a read  %6.2f Gweights/s\n", ql_dtype_name(dtype),
-                static_cast<long long>(m), static_cast<long long>(k), rate, 100 * rate / read, 1e-9 * static_cast<double>(m * k) / t);
+    std::printf("  %-8s one token, %lld x %lld  %6.2f GB/s  %3.0f %% of a read  %6.2f Gweights/s\n",
+                ql_dtype_name(dtype), static_cast<long long>(m), static_cast<long long>(k), rate, 100 * rate / read,
+                1e-9 * static_cast<double>(m * k) / t);
 }
 
 /// An operator as the plan would launch it.
@@ -95,13 +97,14 @@ void bench_op(CpuDevice & cpu, const OpDef & def, const Case & c, const Kernel &
 
 Case head_case(int64_t tokens, int64_t n, int64_t vocabulary) {
     return {"head",
-            {param_in({n, tokens}), frozen_in({n, vocabulary}, QL_Q8_0, Fill::small), ints_in(tokens, Fill::ids, vocabulary),
-             data_in(tokens, Fill::positive), data_in(1, Fill::positive)},
+            {param_in({n, tokens}), frozen_in({n, vocabulary}, QL_Q8_0, Fill::small),
+             ints_in(tokens, Fill::ids, vocabulary), data_in(tokens, Fill::positive), data_in(1, Fill::positive)},
             {}};
 }
 
 Case lora_case(int64_t tokens, int64_t k, int64_t m, int64_t r) {
-    return {"lora", {param_in({m, tokens}), param_in({k, tokens}), param_in({k, r}), param_in({r, m})}, LoraParams{0.5f}};
+    return {
+        "lora", {param_in({m, tokens}), param_in({k, tokens}), param_in({k, r}), param_in({r, m})}, LoraParams{0.5f}};
 }
 
 Case lora_back_case(int64_t tokens, int64_t k, int64_t m, int64_t r) {
@@ -114,8 +117,8 @@ void bench_path(Isa isa, bool bf16, int threads, const std::string & only) {
     limit_targets(isa);
     CpuDevice cpu(isa, threads, bf16);
     const double peak = peak_gflops(cpu.pool, bf16), read = peak_read(cpu.pool);
-    std::printf("%s, products in %s, %d threads: peak %.0f GFLOP/s, read %.1f GB/s\n", isa_name(isa), bf16 ? "bf16" : "f32", threads,
-                peak, read);
+    std::printf("%s, products in %s, %d threads: peak %.0f GFLOP/s, read %.1f GB/s\n", isa_name(isa),
+                bf16 ? "bf16" : "f32", threads, peak, read);
     const auto wanted = [&](const char * part) { return only.empty() || only == part; };
     const int64_t shapes[][3] = {{512, 1536, 576}, {512, 576, 1536}, {512, 576, 576}, {512, 2048, 2048}};
     if (wanted("product"))
@@ -129,14 +132,16 @@ void bench_path(Isa isa, bool bf16, int threads, const std::string & only) {
                 bench_product(cpu, dtype, Side::backward, tokens, 1536, 576, peak);
             }
     if (wanted("gemv"))
-        for (const ql_dtype dtype : {QL_NF4_DQ, QL_NF4, QL_Q8_0, QL_Q4_0, QL_Q4_1, QL_F16}) bench_gemv(cpu, dtype, 49152, 576, read);
+        for (const ql_dtype dtype : {QL_NF4_DQ, QL_NF4, QL_Q8_0, QL_Q4_0, QL_Q4_1, QL_F16})
+            bench_gemv(cpu, dtype, 49152, 576, read);
     if (wanted("lora")) {
         bench_op(cpu, op::lora, lora_case(512, 576, 1536, 8), kernel::lora, "lora 576 -> 1536 r 8, 512 tokens");
         bench_op(cpu, op::lora, lora_case(512, 1536, 576, 8), kernel::lora, "lora 1536 -> 576 r 8, 512 tokens");
         bench_op(cpu, op::lora, lora_case(512, 576, 1536, 64), kernel::lora, "lora 576 -> 1536 r 64, 512 tokens");
         bench_op(cpu, op::lora_back, lora_back_case(512, 576, 1536, 8), kernel::lora_back, "lora_back 576 -> 1536 r 8");
         bench_op(cpu, op::lora_back, lora_back_case(512, 1536, 576, 8), kernel::lora_back, "lora_back 1536 -> 576 r 8");
-        bench_op(cpu, op::lora_back, lora_back_case(512, 576, 1536, 64), kernel::lora_back, "lora_back 576 -> 1536 r 64");
+        bench_op(cpu, op::lora_back, lora_back_case(512, 576, 1536, 64), kernel::lora_back,
+                 "lora_back 576 -> 1536 r 64");
         const Case dx{"dx", {frozen_in({576, 8}), param_in({8, 512})}, {}};
         bench_op(cpu, op::mul_mat_t, dx, kernel::mul_mat_t, "mul_mat_t of A, 576 r 8");
     }

@@ -14,7 +14,8 @@ struct Size {
     int64_t d, heads, kv, tokens, keys;
 };
 
-// Either side of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256 keys, of tiles of 6 rows.
+// Either side of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256 keys, of tiles of 6
+// rows.
 constexpr Size kSizes[] = {
     {"d64 H9/3 T200", 64, 9, 3, 200, 200},      {"d33 H4/2 T150 of 300", 33, 4, 2, 150, 300},
     {"d128 H5/5 T70", 128, 5, 5, 70, 70},       {"d80 H7/1 T65 of 64", 80, 7, 1, 65, 64},
@@ -60,7 +61,8 @@ TEST_P(Attention, TakesSpansThatAreNotCausal) {
         expected.reference();
         for (const size_t result : {0, 1}) {
             const auto got = run.out(result), want = expected.out(result);
-            for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-5) << s.name << " result " << result << " at " << i;
+            for (size_t i = 0; i < got.size(); ++i)
+                ASSERT_NEAR(got[i], want[i], 1e-5) << s.name << " result " << result << " at " << i;
         }
     }
 }
@@ -103,7 +105,8 @@ TEST_P(Attention, APoisonedSegmentReachesNoOther) {
             for (KernelRun * r : {&clean, &poisoned}) r->launch(GetParam(), 2);
             const size_t n = static_cast<size_t>(second * s.heads * s.d);
             const auto a = clean.out(0), b = poisoned.out(0);
-            EXPECT_TRUE(same_bits({a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n)}, {b.begin(), b.begin() + static_cast<std::ptrdiff_t>(n)}));
+            EXPECT_TRUE(same_bits({a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n)},
+                                  {b.begin(), b.begin() + static_cast<std::ptrdiff_t>(n)}));
             EXPECT_FALSE(std::isfinite(b.back() + b[n]));
         }
 }
@@ -136,7 +139,9 @@ TEST_P(Attention, OneNaNAmongTheValuesReachesJustTheQueriesThatSeeIt) {
     for (int64_t t = 0; t < s.tokens; ++t)
         for (int64_t h = 0; h < s.heads; ++h)
             for (int64_t i = 0; i < s.d; ++i)
-                ASSERT_EQ(std::isnan(o[static_cast<size_t>((t * s.heads + h) * s.d + i)]), t >= key && h == head && i == column) << t << " " << h << " " << i;
+                ASSERT_EQ(std::isnan(o[static_cast<size_t>((t * s.heads + h) * s.d + i)]),
+                          t >= key && h == head && i == column)
+                    << t << " " << h << " " << i;
 }
 
 TEST_P(Attention, HugeScoresDoNotOverflow) {
@@ -150,11 +155,13 @@ TEST_P(Attention, HugeScoresDoNotOverflow) {
         run.launch(GetParam(), 1);
         expected.reference();
         const auto got = run.out(0), want = expected.out(0);
-        for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-2) << i;  // scores of thousands: f32 rounds them by 1e-4
+        for (size_t i = 0; i < got.size(); ++i)
+            ASSERT_NEAR(got[i], want[i], 2e-2) << i;  // scores of thousands: f32 rounds them by 1e-4
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(kernel_isas()), [](const auto & info) { return std::string(isa_name(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(kernel_isas()),
+                         [](const auto & info) { return std::string(isa_name(info.param)); });
 
 }  // namespace
 }  // namespace ql::cpu

@@ -20,7 +20,9 @@ using test::OpenDevice;
 struct Path {
     Isa isa;
     bool bf16;
-    std::string name() const { return std::string(isa_name(isa)) + (isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : ""); }
+    std::string name() const {
+        return std::string(isa_name(isa)) + (isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : "");
+    }
 };
 
 std::vector<Path> paths() {
@@ -46,10 +48,15 @@ std::unique_ptr<OpenDevice> open_path(const Path & path, int threads) {
     return device;
 }
 
-/// NMSE against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
-double tolerance(const OpDef & def, const Path & path) {
+/// NMSE against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16. The head's own
+/// cases have logits of a standard deviation of 8: softmax turns a rounding error of 2^-9 of that into 1 % of a
+/// probability. The larger cases have logits as models do.
+double tolerance(const OpDef & def, const Path & path, const Case & c) {
     static const std::set<const OpDef *> products = {&op::mul_mat, &op::mul_mat_t, &op::head_loss, &op::head_loss_back};
-    return path.bf16 && products.contains(&def) ? 2e-5 : 1e-11;
+    if (!path.bf16 || !products.contains(&def)) return 1e-11;
+    const bool steep =
+        (&def == &op::head_loss || &def == &op::head_loss_back) && !std::string(c.name).starts_with("large");
+    return steep ? 1e-3 : 2e-5;
 }
 
 class CpuConformance : public testing::TestWithParam<std::tuple<const OpDef *, Path>> {
@@ -73,7 +80,8 @@ TEST_P(CpuConformance, AgreesWithReference) {
             if (reuse && !conformance.can_reuse()) continue;
             const auto got = conformance.run(*device, reuse);
             for (size_t i = 0; i < got.size(); ++i)
-                EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), tolerance(def(), path())) << "result " << i << (reuse ? ", in place" : "");
+                EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), tolerance(def(), path(), c))
+                    << "result " << i << (reuse ? ", in place" : "");
         }
     }
 }
@@ -93,7 +101,9 @@ TEST_P(CpuConformance, GivesTheSameBitsForAnyNumberOfThreads) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, CpuConformance, testing::Combine(testing::ValuesIn(std::begin(kOps), std::end(kOps)), testing::ValuesIn(paths())),
+INSTANTIATE_TEST_SUITE_P(Cpu, CpuConformance,
+                         testing::Combine(testing::ValuesIn(std::begin(kOps), std::end(kOps)),
+                                          testing::ValuesIn(paths())),
                          [](const auto & info) {
                              return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param).name();
                          });

@@ -7,18 +7,18 @@ namespace ql::cpu {
 namespace {
 
 const std::vector<ProductCase> kProducts = {
-    {"large f32 577x131x70", QL_F32, 577, 131, 70},      {"large f32 1100x67x13", QL_F32, 1100, 67, 13},
-    {"large f16 1031x70x5", QL_F16, 1031, 70, 5},        {"large bf16 65x1031x9", QL_BF16, 65, 1031, 9},
-    {"large q8_0 1120x133x7", QL_Q8_0, 1120, 133, 7},    {"large q4_0 96x2051x4", QL_Q4_0, 96, 2051, 4},
-    {"large q4_1 608x129x2", QL_Q4_1, 608, 129, 2},      {"large nf4 1088x129x3", QL_NF4, 1088, 129, 3},
+    {"large f32 577x131x70", QL_F32, 577, 131, 70},       {"large f32 1100x67x13", QL_F32, 1100, 67, 13},
+    {"large f16 1031x70x5", QL_F16, 1031, 70, 5},         {"large bf16 65x1031x9", QL_BF16, 65, 1031, 9},
+    {"large q8_0 1120x133x7", QL_Q8_0, 1120, 133, 7},     {"large q4_0 96x2051x4", QL_Q4_0, 96, 2051, 4},
+    {"large q4_1 608x129x2", QL_Q4_1, 608, 129, 2},       {"large nf4 1088x129x3", QL_NF4, 1088, 129, 3},
     {"large nf4_dq 2112x65x67", QL_NF4_DQ, 2112, 65, 67}, {"large nf4_dq 128x2051x11", QL_NF4_DQ, 128, 2051, 11},
 };
 
 std::vector<Case> products(const OpDef & def) {
     std::vector<Case> list;
     for (const ProductCase & p : kProducts) {
-        const CaseInput other = &def == &op::get_rows ? ints_in(p.t, Fill::ids, p.m)
-                                                      : param_in({&def == &op::mul_mat ? p.k : p.m, p.t});
+        const CaseInput other =
+            &def == &op::get_rows ? ints_in(p.t, Fill::ids, p.m) : param_in({&def == &op::mul_mat ? p.k : p.m, p.t});
         list.push_back({p.name, {frozen_in({p.k, p.m}, p.dtype), other}, {}});
     }
     return list;
@@ -26,8 +26,8 @@ std::vector<Case> products(const OpDef & def) {
 
 Case head(const char * name, bool back, ql_dtype dtype, int64_t n, int64_t vocabulary, int64_t t) {
     Case c{name,
-           {param_in({n, t}, Fill::normal), frozen_in({n, vocabulary}, dtype, Fill::small), ints_in(t, Fill::targets, vocabulary),
-            data_in(t, Fill::positive)},
+           {param_in({n, t}, Fill::normal), frozen_in({n, vocabulary}, dtype, Fill::small),
+            ints_in(t, Fill::targets, vocabulary), data_in(t, Fill::positive)},
            {}};
     if (back) c.in.push_back(data_in(1, Fill::positive));
     return c;
@@ -44,7 +44,9 @@ Case lora(const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {
 }
 
 Case lora_back(const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {
-    return {name, {data_in({m, t}), data_in({k, t}), data_in({r, t}), param_in({k, r}), param_in({r, m})}, LoraParams{0.75f}};
+    return {name,
+            {data_in({m, t}), data_in({k, t}), data_in({r, t}), param_in({k, r}), param_in({r, m})},
+            LoraParams{0.75f}};
 }
 
 Case outer(const char * name, int64_t k, int64_t m, int64_t t) {
@@ -60,7 +62,8 @@ std::vector<Case> larger_cases(const OpDef & def) {
         return {lora("large 577x131 r4 T70", 577, 131, 4, 70), lora("large 192x576 r8 T33", 192, 576, 8, 33),
                 lora("large 131x70 r64 T131", 131, 70, 64, 131), lora("large 96x70 r17 T9", 96, 70, 17, 9)};
     if (&def == &op::lora_back)
-        return {lora_back("large 577x131 r4 T70", 577, 131, 4, 70), lora_back("large 192x576 r8 T600", 192, 576, 8, 600),
+        return {lora_back("large 577x131 r4 T70", 577, 131, 4, 70),
+                lora_back("large 192x576 r8 T600", 192, 576, 8, 600),
                 lora_back("large 131x70 r64 T131", 131, 70, 64, 131), lora_back("large 96x70 r17 T9", 96, 70, 17, 9)};
     if (&def == &op::outer) return {outer("large 577x131x70", 577, 131, 70), outer("large 70x13x600", 70, 13, 600)};
     return {};

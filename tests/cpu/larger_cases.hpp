@@ -1,4 +1,5 @@
-// Cases beyond those of the operators' files: sizes at which a vector kernel's blocks, tails and depth blocks all occur.
+// Cases beyond those of the operators' files: sizes at which a vector kernel's blocks, tails and depth blocks all
+// occur.
 #pragma once
 #include <vector>
 

@@ -1,1 +1,180 @@
+// Products beyond the conformance cases: types that are only read, NaN, tokens alone and in a batch.
 #include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/product.hpp"
+#include "backends/cpu/targets.hpp"
+#include "ggml/dtypes/dtype.hpp"
+#include "support/reference_run.hpp"
+
+namespace ql::cpu {
+namespace {
+
+using test::AlignedBytes;
+
+struct Path {
+    Isa isa;
+    bool bf16;
+};
+
+std::vector<Path> paths() {
+    std::vector<Path> list;
+    for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon})
+        if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon)) list.push_back({isa, false});
+    if (best_isa() == Isa::avx512_bf16) list.push_back({Isa::avx512_bf16, true});
+    return list;
+}
+
+std::vector<float> random_floats(int64_t n, uint32_t seed) {
+    std::minstd_rand random(seed);
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    std::vector<float> v(static_cast<size_t>(n));
+    for (float & x : v) x = uniform(random);
+    return v;
+}
+
+/// Any bits are a weight of a type that is only read, but scales must be finite: f16 of a sensible size are put in.
+AlignedBytes random_weight(ql_dtype dtype, int64_t n) {
+    AlignedBytes bytes(ql_dtype_bytes(dtype, n));
+    auto * p = static_cast<uint8_t *>(bytes.data());
+    std::minstd_rand random(7);
+    for (size_t i = 0; i < ql_dtype_bytes(dtype, n); ++i) p[i] = static_cast<uint8_t>(random() >> 8);
+    const DTypeDef & type = *find_dtype(dtype);
+    const auto put_scale = [&](size_t at) {
+        const auto half = static_cast<uint16_t>(0x2400 + random() % 0x800);
+        std::memcpy(p + at, &half, sizeof(half));
+    };
+    if (type.encode) return bytes;  // whoever wants sensible values encodes them
+    for (size_t block = 0; block < static_cast<size_t>(n / type.block_length); ++block) {
+        const size_t at = block * type.block_bytes;
+        put_scale(dtype == QL_Q6_K ? at + type.block_bytes - 2 : at);
+        if (dtype == QL_Q5_1 || dtype == QL_Q4_K || dtype == QL_Q5_K) put_scale(at + 2);
+    }
+    return bytes;
+}
+
+std::vector<float> product(CpuDevice & cpu, const Product & p, const std::vector<float> & a) {
+    std::vector<float> c(static_cast<size_t>(p.columns() * p.rows), NAN);
+    const AlignedBytes scratch(product_scratch(p, cpu));
+    multiply(cpu, p, a.data(), c.data(), static_cast<std::byte *>(scratch.data()));
+    return c;
+}
+
+std::vector<double> expected(const Product & p, const std::vector<float> & a) {
+    std::vector<float> w(static_cast<size_t>(p.w.elements()));
+    find_dtype(p.w.dtype)->decode(p.w.data, p.w.elements(), 0, p.w.elements(), w.data());
+    std::vector<double> c(static_cast<size_t>(p.columns() * p.rows));
+    for (int64_t t = 0; t < p.rows; ++t)
+        for (int64_t j = 0; j < p.columns(); ++j)
+            for (int64_t i = 0; i < p.depth(); ++i) {
+                const int64_t at = p.side == Side::forward ? j * p.w.k + i : i * p.w.k + j;
+                c[static_cast<size_t>(t * p.columns() + j)] +=
+                    static_cast<double>(w[static_cast<size_t>(at)]) *
+                    static_cast<double>(a[static_cast<size_t>(t * p.depth() + i)]);
+            }
+    return c;
+}
+
+double relative_error(const std::vector<float> & got, const std::vector<double> & want) {
+    double error = 0, size = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+        const double d = static_cast<double>(got[i]) - want[i];
+        error += d * d;
+        size += want[i] * want[i];
+    }
+    return error / size;
+}
+
+class Products : public testing::TestWithParam<Path> {
+  protected:
+    Products() { limit_targets(GetParam().isa); }
+    CpuDevice cpu_{GetParam().isa, 2, GetParam().bf16};
+};
+
+TEST_P(Products, DecodeEveryTypeToTheBitsOfItsCodec) {
+    for (const DTypeDef & type : all_dtypes()) {
+        SCOPED_TRACE(type.name);
+        const int64_t k = 1024, m = 3, n = k * m,
+                      step = std::max<int64_t>(type.block_length == 1 ? 64 : 32, type.block_length == 64 ? 64 : 32);
+        AlignedBytes bytes = random_weight(type.id, n);
+        const Status encoded = type.encode ? type.encode(random_floats(n, 3).data(), n, bytes.data()) : Status();
+        ASSERT_TRUE(encoded.ok());
+        std::vector<float> want(static_cast<size_t>(n)), got(static_cast<size_t>(n), NAN);
+        type.decode(bytes.data(), n, 0, n, want.data());
+        const Weight w{type.id, bytes.data(), k, m};
+        for (int64_t first = 0; first < n; first += step) span_decoder(type.id)(w, first, step, got.data() + first);
+        EXPECT_EQ(0, std::memcmp(got.data(), want.data(), want.size() * sizeof(float)));
+    }
+}
+
+TEST_P(Products, WorkWithTypesThatAreOnlyRead) {
+    for (const ql_dtype dtype : {QL_Q5_0, QL_Q5_1, QL_Q4_K, QL_Q5_K, QL_Q6_K})
+        for (const Side side : {Side::forward, Side::backward})
+            for (const int64_t tokens : {2, 7}) {
+                SCOPED_TRACE(std::string(ql_dtype_name(dtype)) + (side == Side::forward ? " forward " : " backward ") +
+                             std::to_string(tokens));
+                const int64_t k = 512, m = 67;
+                const AlignedBytes bytes = random_weight(dtype, k * m);
+                const Product p{{dtype, bytes.data(), k, m}, side, tokens};
+                const auto a = random_floats(p.depth() * tokens, 5);
+                EXPECT_LE(relative_error(product(cpu_, p, a), expected(p, a)), GetParam().bf16 ? 2e-5 : 1e-11);
+            }
+}
+
+TEST_P(Products, GiveATokenTheSameBitsWhereverItStandsInABatch) {
+    const int64_t k = 576, m = 131, tokens = 23;
+    AlignedBytes bytes(ql_dtype_bytes(QL_NF4_DQ, k * m));
+    ASSERT_TRUE(find_dtype(QL_NF4_DQ)->encode(random_floats(k * m, 1).data(), k * m, bytes.data()).ok());
+    for (const Side side : {Side::forward, Side::backward}) {
+        const Product all{{QL_NF4_DQ, bytes.data(), k, m}, side, tokens};
+        const auto a = random_floats(all.depth() * tokens, 2);
+        const auto c = product(cpu_, all, a);
+        for (const int64_t first : {1, 7, 17}) {
+            const Product some{all.w, side, 6};
+            const std::vector<float> part(a.begin() + first * all.depth(), a.begin() + (first + 6) * all.depth());
+            const auto got = product(cpu_, some, part);
+            EXPECT_EQ(0, std::memcmp(got.data(), c.data() + first * all.columns(), got.size() * sizeof(float)));
+        }
+    }
+}
+
+TEST_P(Products, GiveATokenTheSameBitsAloneAsAmongAFew) {
+    const int64_t k = 608, m = 37;
+    AlignedBytes bytes(ql_dtype_bytes(QL_Q8_0, k * m));
+    ASSERT_TRUE(find_dtype(QL_Q8_0)->encode(random_floats(k * m, 1).data(), k * m, bytes.data()).ok());
+    const Weight w{QL_Q8_0, bytes.data(), k, m};
+    const auto a = random_floats(k * 3, 2);
+    const auto c = product(cpu_, {w, Side::forward, 3}, a);
+    for (int64_t t = 0; t < 3; ++t) {
+        const auto got = product(cpu_, {w, Side::forward, 1}, {a.begin() + t * k, a.begin() + (t + 1) * k});
+        EXPECT_EQ(0, std::memcmp(got.data(), c.data() + t * m, got.size() * sizeof(float)));
+    }
+}
+
+TEST_P(Products, PropagateNaNToItsTokenAlone) {
+    const int64_t k = 192, m = 70;
+    AlignedBytes bytes(ql_dtype_bytes(QL_NF4, k * m));
+    ASSERT_TRUE(find_dtype(QL_NF4)->encode(random_floats(k * m, 1).data(), k * m, bytes.data()).ok());
+    for (const Side side : {Side::forward, Side::backward})
+        for (const int64_t tokens : {3, 9})
+            for (const float bad : {NAN, INFINITY}) {
+                const Product p{{QL_NF4, bytes.data(), k, m}, side, tokens};
+                auto a = random_floats(p.depth() * tokens, 2);
+                a[static_cast<size_t>(p.depth() + 5)] = bad;
+                const auto c = product(cpu_, p, a);
+                for (int64_t t = 0; t < tokens; ++t)
+                    for (int64_t j = 0; j < p.columns(); ++j)
+                        ASSERT_EQ(std::isfinite(c[static_cast<size_t>(t * p.columns() + j)]), t != 1) << t << " " << j;
+            }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Products, testing::ValuesIn(paths()), [](const auto & info) {
+    return std::string(isa_name(info.param.isa)) + (info.param.bf16 ? "_products" : "");
+});
+
+}  // namespace
+}  // namespace ql::cpu

@@ -25,17 +25,20 @@ TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
     conforms(op::rms_norm, {"large", {data_in(x), frozen_in(577)}, RmsNormParams{1e-5f}});
     conforms(op::rms_norm, {"wide", {data_in({20001, 3}), frozen_in(20001)}, RmsNormParams{1e-5f}});
     conforms(op::rms_norm_back, {"large", {data_in(x), frozen_in(577), data_in(x)}, RmsNormParams{1e-5f}});
-    conforms(op::rms_norm_back, {"narrow", {data_in({15, 3001}), frozen_in(15), data_in({15, 3001})}, RmsNormParams{1e-5f}});
+    conforms(op::rms_norm_back,
+             {"narrow", {data_in({15, 3001}), frozen_in(15), data_in({15, 3001})}, RmsNormParams{1e-5f}});
     conforms(op::swiglu, {"large", {data_in(x), data_in(x)}, {}});
     conforms(op::swiglu_back, {"large", {data_in(x), data_in(x), data_in(x)}, {}});
     for (const int32_t mode : {QL_ROPE_NORMAL, QL_ROPE_NEOX})
-        for (const int32_t inverse : {0, 1}) conforms(op::rope, {"large", {data_in(heads), data_in({62, 300})}, RopeParams{mode, inverse}});
+        for (const int32_t inverse : {0, 1})
+            conforms(op::rope, {"large", {data_in(heads), data_in({62, 300})}, RopeParams{mode, inverse}});
     conforms(op::rope_table, {"large", {ints_in(1000, Fill::positions)}, RopeTableParams{62, 10000, 1, 1}});
-    conforms(op::kv_store, {"large", {state_in({577, 200}), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
+    conforms(op::kv_store,
+             {"large", {state_in({577, 200}), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
     conforms(op::global_norm, {"large", {data_in(x), data_in(1), data_in({16384, 2}), data_in({3, 5})}, {}});
     conforms(op::adamw, {"large",
-                         {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive), data_in(1, Fill::positive),
-                          data_in(QL_HYPER_N, Fill::hyper)},
+                         {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive),
+                          data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
                          AdamwParams{2}});
 }
 
@@ -66,10 +69,12 @@ TEST_P(Streaming, AdamwSkipsAStepWhoseNormIsNotFinite) {
     const Shape x(33, 7);
     for (const float norm : {NAN, INFINITY}) {
         KernelRun run(op::adamw, {"skip",
-                                  {param_in(x), data_in(x), state_in(x), state_in(x, Fill::positive), data_in(1), data_in(QL_HYPER_N, Fill::hyper)},
+                                  {param_in(x), data_in(x), state_in(x), state_in(x, Fill::positive), data_in(1),
+                                   data_in(QL_HYPER_N, Fill::hyper)},
                                   AdamwParams{1}});
         run.in(4)[0] = norm;
-        const auto p = run.memory.values(run.source(0)), m = run.memory.values(run.source(2)), v = run.memory.values(run.source(3));
+        const auto p = run.memory.values(run.source(0)), m = run.memory.values(run.source(2)),
+                   v = run.memory.values(run.source(3));
         run.launch(GetParam(), 2);
         EXPECT_TRUE(same_bits(run.out(0), p) && same_bits(run.out(1), m) && same_bits(run.out(2), v));
     }
@@ -121,8 +126,9 @@ TEST_P(Streaming, NaNSpoilsItsRowOrElementAlone) {
         EXPECT_EQ(poisoned(op::swiglu, {"", {data_in(x), data_in(x)}, {}}, source), std::vector<int64_t>{bad});
         EXPECT_EQ(poisoned(op::add, {"", {data_in(x), data_in(x)}, {}}, source), std::vector<int64_t>{bad});
     }
-    for (const auto & spoiled : {poisoned(op::rms_norm, {"", {data_in(x), frozen_in(n)}, RmsNormParams{}}, 0),
-                                 poisoned(op::rms_norm_back, {"", {data_in(x), frozen_in(n), data_in(x)}, RmsNormParams{}}, 2)}) {
+    for (const auto & spoiled :
+         {poisoned(op::rms_norm, {"", {data_in(x), frozen_in(n)}, RmsNormParams{}}, 0),
+          poisoned(op::rms_norm_back, {"", {data_in(x), frozen_in(n), data_in(x)}, RmsNormParams{}}, 2)}) {
         ASSERT_EQ(static_cast<int64_t>(spoiled.size()), n);
         EXPECT_EQ(spoiled.front(), 2 * n);
     }
@@ -139,7 +145,8 @@ TEST_P(Streaming, SwigluOfLargeGatesIsZeroOrTheGate) {
     EXPECT_EQ(run.out(0)[2], 0.0f);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Streaming, testing::ValuesIn(kernel_isas()), [](const auto & info) { return std::string(isa_name(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Cpu, Streaming, testing::ValuesIn(kernel_isas()),
+                         [](const auto & info) { return std::string(isa_name(info.param)); });
 
 }  // namespace
 }  // namespace ql::cpu

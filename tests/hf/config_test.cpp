@@ -1,3 +1,4 @@
+// config.json: shapes, RoPE kinds, and what cannot be computed.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// A Hugging Face directory as a whole: names, row order, types, shards, and what is refused.
 #include <gtest/gtest.h>
 
 #include <cstring>

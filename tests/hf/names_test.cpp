@@ -1,3 +1,4 @@
+// Tensor names and RoPE row order between Hugging Face and GGUF, both ways.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -1,3 +1,4 @@
+// The safetensors reader and writer, and the broken files that it refuses.
 #include <gtest/gtest.h>
 
 #include "models/hf/safetensors.hpp"

@@ -1,3 +1,4 @@
+// Adapters: making, GGUF and PEFT files both ways, what is refused, and the C API.
 #include <gtest/gtest.h>
 
 #include <cmath>

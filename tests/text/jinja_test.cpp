@@ -1,5 +1,5 @@
-// The Jinja subset against Jinja itself (jinja_cases.json, written by make_jinja_cases.py), its messages, its limits, and
-// the origin of every byte it writes.
+// The Jinja subset against Jinja itself (jinja_cases.json, written by make_jinja_cases.py), its messages, its limits,
+// and the origin of every byte it writes.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -85,27 +85,51 @@ TEST(Jinja, DateIsTheOneGiven) {
 TEST(Jinja, HostileTemplatesEndInErrors) {
     const auto started = std::chrono::steady_clock::now();
     const std::string deep(100000, '(');
-    const std::string forever = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}";
-    const std::string doubling = "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}";
-    const std::string laughs = "{% set ns = namespace(l=['ha']) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
-    const std::string nest = "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}";
+    const std::string forever =
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% "
+        "endfor %}";
+    const std::string doubling =
+        "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}";
+    const std::string laughs =
+        "{% set ns = namespace(l=['ha']) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
+    const std::string nest =
+        "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}";
     std::string chain = "{{ 1", tags;
     for (int i = 0; i < 50000; ++i) chain += "+1";
     for (int i = 0; i < 50000; ++i) tags += "{% if x %}";
     for (const std::string & source :
-         {"{{ " + deep, "{{ " + std::string(100000, '[') + " }}", "{{ " + std::string(100000, '-') + "1 }}", chain + " }}", tags, forever, doubling, nest,
-          laughs + "{{ ns.l }}", laughs + "{{ ns.l | tojson }}", laughs + "{% set a = ns.l %}{% set ns.l = ['ha'] %}" + laughs + "{{ a == ns.l }}",
-          std::string("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"), std::string("{{ 'x' * 99999999999 }}"), std::string("{{ [1] * 99999999999 }}"),
-          std::string("{{ ('x' * 100000) | replace('x', 'y' * 100000) }}"), std::string("{{ range(9999999) }}"), std::string("{{ 9 ** 999 }}"),
-          std::string("{{ 9223372036854775807 + 1 }}"), std::string("{{ (-9223372036854775807 - 1) // -1 }}"), std::string("{{ 99999999999999999999 }}"),
-          std::string("{% set ns = namespace() %}{% set ns.me = ns %}{{ ns.me }}"), std::string("{{ [1] | tojson(indent=99999999) }}")}) {
+         {"{{ " + deep,
+          "{{ " + std::string(100000, '[') + " }}",
+          "{{ " + std::string(100000, '-') + "1 }}",
+          chain + " }}",
+          tags,
+          forever,
+          doubling,
+          nest,
+          laughs + "{{ ns.l }}",
+          laughs + "{{ ns.l | tojson }}",
+          laughs + "{% set a = ns.l %}{% set ns.l = ['ha'] %}" + laughs + "{{ a == ns.l }}",
+          std::string("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
+          std::string("{{ 'x' * 99999999999 }}"),
+          std::string("{{ [1] * 99999999999 }}"),
+          std::string("{{ ('x' * 100000) | replace('x', 'y' * 100000) }}"),
+          std::string("{{ range(9999999) }}"),
+          std::string("{{ 9 ** 999 }}"),
+          std::string("{{ 9223372036854775807 + 1 }}"),
+          std::string("{{ (-9223372036854775807 - 1) // -1 }}"),
+          std::string("{{ 99999999999999999999 }}"),
+          std::string("{% set ns = namespace() %}{% set ns.me = ns %}{{ ns.me }}"),
+          std::string("{{ [1] | tojson(indent=99999999) }}")}) {
         EXPECT_FALSE(render_source(source).ok()) << source.substr(0, 80);
     }
     EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(120));
 }
 
-TEST(Jinja, ValuesThatHoldThemselvesAreFreed) { // a leak checker's business
-    EXPECT_TRUE(render_source("{% set ns = namespace() %}{% set ns.me = [ns] %}{% for x in [1] %}{{ loop.changed(loop) }}{% endfor %}").ok());
+TEST(Jinja, ValuesThatHoldThemselvesAreFreed) {  // a leak checker's business
+    EXPECT_TRUE(
+        render_source(
+            "{% set ns = namespace() %}{% set ns.me = [ns] %}{% for x in [1] %}{{ loop.changed(loop) }}{% endfor %}")
+            .ok());
 }
 
 Dict tagged(std::string content) {
@@ -121,7 +145,8 @@ std::string origins(const std::string & source, const std::string & content) {
     std::string out;
     size_t at = 0;
     for (const Run & run : text->runs()) {
-        out += text->bytes().substr(at, run.begin - at) + (run.generated ? "{" : "[") + text->bytes().substr(run.begin, run.end - run.begin) + (run.generated ? "}" : "]");
+        out += text->bytes().substr(at, run.begin - at) + (run.generated ? "{" : "[") +
+               text->bytes().substr(run.begin, run.end - run.begin) + (run.generated ? "}" : "]");
         at = run.end;
     }
     return out + text->bytes().substr(at);
@@ -136,7 +161,9 @@ TEST(Jinja, RemembersWhichBytesAreTheMessages) {
     EXPECT_EQ(origins("{{ c | tojson }}", "a\n\"b"), "\"[a\\n\\\"b]\"");
     EXPECT_EQ(origins("{{ c | upper }}{% set x %}({{ c }}){% endset %}{{ x }}", "ab"), "[AB]([ab])");
     EXPECT_EQ(origins("{% macro m(t) %}<{{ t }}>{% endmacro %}{{ m(c) | trim }}", "ab"), "<[ab]>");
-    EXPECT_EQ(origins("{{ [c, 'z', c] | join('-') }}{{ c * 2 }}", "ab"), "[ab]-z-[abab" "ab]");
+    EXPECT_EQ(origins("{{ [c, 'z', c] | join('-') }}{{ c * 2 }}", "ab"),
+              "[ab]-z-[abab"
+              "ab]");
     EXPECT_EQ(origins("{{ c | indent(2) }}", "a\nb"), "[a\n]  [b]");
     EXPECT_EQ(origins("{% for x in c %}{{ x }}.{% endfor %}", "äb"), "[ä].[b].");
     EXPECT_EQ(origins("{{ c == 'ab' }}{{ c | length }}", "ab"), "True2");

@@ -1,6 +1,7 @@
 // ql-bench: what this machine could do, and what this program makes of it. Figures are rates: median and smallest of
 // several runs, and the median's part of the machine's limit (products in registers, or reading from memory).
 #include "tools/bench/bench.hpp"
+#include "tools/bench/op_graph.hpp"
 
 namespace ql::cli {
 namespace {
@@ -16,11 +17,11 @@ constexpr double kPeakSeconds = 0.7, kQuickPeakSeconds = 0.3;
 class Bench {
   public:
     Bench() : program_("ql-bench", "Measures this machine and this program.", kExamples), device_options_(program_) {
-        program_.app.require_subcommand(1);
+        program_.app.require_subcommand(0, 1);
         program_.app.fallthrough();
         program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
         add("peak", "Product instructions and read bandwidth of this machine", [this] { return peak(); });
-        CLI::App * op = add("op", "One operator", [this] { return bench_op(open_device(), op_, limits(kQuickPeakSeconds)); });
+        CLI::App * op = add("op", "One operator", [this] { return one_op(); });
         op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
         op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, f32 ... (default: several)");
         op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")->delimiter(',')->expected(3)->option_text("K,M,T")->check(CLI::Range(1, 1 << 20));
@@ -30,6 +31,7 @@ class Bench {
 
     int main(int argc, char ** argv) {
         return program_.run(argc, argv, [this] {
+            if (program_.app.get_subcommands().empty()) bad_input("one of peak, op, train, infer is needed (see --help)");
             for (const auto & [app, body] : bodies_)
                 if (app->parsed()) print_figures(program_, body());
             return static_cast<int>(kDone);
@@ -64,11 +66,9 @@ class Bench {
         program_.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up", app);
     }
 
-    const Device & open_device() {
-        device_ = device_options_.open();
-        return device_;
-    }
+    void open_device() { device_ = device_options_.open(); }
     Limits limits(double seconds) {
+        program_.begin_work();
         program_.detail("measuring the machine's limits");
         return measure_limits(DeviceOptions::describe(device_).threads, seconds);
     }
@@ -77,19 +77,24 @@ class Bench {
         open_device();
         return limits(kPeakSeconds).figures;
     }
+    std::vector<Figure> one_op() {
+        OpGraph::check(op_.name);
+        open_device();
+        return bench_op(device_, op_, limits(kQuickPeakSeconds));
+    }
     std::vector<Figure> train() {
         ql_model_options options;
         ql_model_options_init(&options);
         options.base_type = parse_base_type("--base-type", base_type_, true);
         options.embedding_type = QL_BASE_AUTO;
-        const Model model = train_model_->open(&options);
         open_device();
+        const Model model = train_model_->open(&options);
         return bench_train(model, device_, train_, limits(kQuickPeakSeconds), program_.quiet);
     }
     std::vector<Figure> infer() {
+        open_device();
         const Model model = infer_model_->open();
         const ModelOptions::Loras loras = infer_model_->open_loras(model);
-        open_device();
         return bench_infer(model, device_, loras, infer_, limits(kQuickPeakSeconds));
     }
 

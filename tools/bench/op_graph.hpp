@@ -22,6 +22,8 @@ class OpGraph {
     const std::vector<ql_tensor *> & outputs() const { return outputs_; }
     /// Plausible values in every leaf, once a plan gave them storage.
     void fill() const;
+    /// Throws Stop for an operator that is not in the table.
+    static void check(const std::string & name) { (void)has_weight(name); }
     static bool has_weight(const std::string & name);
     static std::string names();
 

@@ -95,6 +95,14 @@ ModelOptions::Loras ModelOptions::open_loras(const Model & model) const {
     return loras;
 }
 
+std::string ModelOptions::Loras::chat_template(const Model & model) const {
+    for (auto it = adapters.rbegin(); it != adapters.rend(); ++it) {
+        const std::string text = ql_adapter_chat_template(*it);
+        if (!text.empty()) return text == ql_model_chat_template(model.get()) ? "" : text;
+    }
+    return "";
+}
+
 int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep) {
     if (auto_and_keep && name == "auto") return QL_BASE_AUTO;
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;

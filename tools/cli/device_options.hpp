@@ -36,6 +36,8 @@ class ModelOptions {
         std::vector<const ql_adapter *> adapters;
         std::vector<float> scales;
         int n() const { return static_cast<int>(adapters.size()); }
+        /// The chat template that the last of them was trained with; "" if none has one, or if it is the model's.
+        std::string chat_template(const Model & model) const;
     };
     Loras open_loras(const Model & model) const;
 

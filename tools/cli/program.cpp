@@ -56,26 +56,31 @@ Program::Program(const std::string & name, const std::string & description, cons
     app.add_flag("--json", json, "One JSON object on stdout at the end, nothing else there");
     app.add_flag("-q,--quiet", quiet, "No progress, no notes");
     app.add_flag("-v,--verbose", verbose, "Says what was found and chosen");
-    app.footer("Examples:\n" + examples + "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.");
+    app.footer("Examples:\n" + examples + "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
     app.get_formatter()->column_width(34);
 }
 
 CLI::Option * Program::number(const std::string & names, int64_t & value, int64_t low, int64_t high, const std::string & help, CLI::App * to) {
-    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("N")->default_str(value == INT64_MIN ? "" : number_text(value));
+    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("N")->take_last()->default_str(number_text(value));
 }
 CLI::Option * Program::number(const std::string & names, double & value, double low, double high, const std::string & help, CLI::App * to) {
-    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("X")->default_str(number_text(value));
+    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("X")->take_last()->default_str(number_text(value));
 }
 CLI::Option * Program::seed(uint64_t & value) {
-    return app.add_option("--seed", value, "Of everything random")->option_text("N")->default_str(std::to_string(value));
+    const auto check = [](const std::string & word) {
+        uint64_t parsed = 0;
+        const bool number = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); });
+        return number && CLI::detail::lexical_cast(word, parsed) ? std::string() : "'" + word + "' is no whole number from 0 to 18446744073709551615";
+    };
+    return app.add_option("--seed", value, "Of everything random")->check(check)->option_text("N")->take_last()->default_str(std::to_string(value));
 }
 CLI::Option * Program::text(const std::string & names, std::string & value, const std::string & help, CLI::App * to) {
-    return (to ? to : &app)->add_option(names, value, help)->capture_default_str();
+    return (to ? to : &app)->add_option(names, value, help)->take_last()->capture_default_str();
 }
 
 CLI::Option * Program::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                               const std::vector<std::string> & later, const std::string & help) {
-    CLI::Option * option = app.add_option(name, value, help)->capture_default_str();
+    CLI::Option * option = app.add_option(name, value, help)->take_last()->capture_default_str();
     return option->option_text(join(known))->check([known, later](const std::string & word) {
         if (contains(known, word)) return std::string();
         return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) + (known.size() > 1 ? " are" : " is");
@@ -85,7 +90,7 @@ CLI::Option * Program::choice(const std::string & name, std::string & value, con
 void Program::not_yet(const std::string & name, const std::string & what_instead, bool takes_value) {
     CLI::Option * option = takes_value ? app.add_option_function<std::string>(name, [](const std::string &) {}) : app.add_flag(name);
     option->group("");  // not in --help
-    later_.emplace_back(name, what_instead);
+    later_.push_back({option, name.substr(name.rfind(',') + 1), what_instead});
 }
 
 void Program::parse(int argc, char ** argv) {
@@ -96,8 +101,8 @@ void Program::parse(int argc, char ** argv) {
     } catch (const CLI::ParseError & e) {
         bad_input("%s (see --help)", one_line(e.what()).c_str());
     }
-    for (const auto & [name, instead] : later_)
-        if (app.count(name) > 0) bad_input("%s is not supported yet: %s", name.c_str(), instead.c_str());
+    for (const Later & l : later_)
+        if (l.option->count() > 0) bad_input("%s is not supported yet: %s", l.name.c_str(), l.instead.c_str());
 }
 
 int Program::run(int argc, char ** argv, const std::function<int()> & body) {
@@ -108,6 +113,7 @@ int Program::run(int argc, char ** argv, const std::function<int()> & body) {
         parse(argc, argv);
         ql_os_catch_interrupt(&g_interrupt);
         code = body();
+        begin_work();  // of programs that had nothing long to do
         if (std::fflush(stdout) != 0 || std::ferror(stdout)) code = kFailed, message = "stdout: cannot write";
     } catch (const Stop & stop) {
         code = stop.code, message = stop.message;
@@ -121,10 +127,17 @@ int Program::run(int argc, char ** argv, const std::function<int()> & body) {
 }
 
 void Program::note(const std::string & line) const {
-    if (!quiet) std::fprintf(stderr, "%s\n", line.c_str());
+    if (quiet) return;
+    if (!working_) held_ += line + "\n";
+    else std::fprintf(stderr, "%s\n", line.c_str());
 }
 void Program::detail(const std::string & line) const {
-    if (verbose) std::fprintf(stderr, "%s\n", line.c_str());
+    if (verbose) note(line);
+}
+void Program::begin_work() const {
+    std::fputs(held_.c_str(), stderr);
+    held_.clear();
+    working_ = true;
 }
 void Program::print(const Json & object) const {
     std::printf("%s\n", object.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());

@@ -36,9 +36,11 @@ class Program {
     /// Parses and runs; all failures end here.
     int run(int argc, char ** argv, const std::function<int()> & body);
 
-    /// A line for a person on stderr, unless -q; the second only with -v.
+    /// A line for a person on stderr, unless -q; the second only with -v. Lines are held back until the work begins: when
+    /// the input is refused, the reason is all there is to read.
     void note(const std::string & line) const;
     void detail(const std::string & line) const;
+    void begin_work() const;
     /// The object of --json, on stdout.
     void print(const Json & object) const;
     /// The command line again, without the options given, plus `more`.
@@ -47,7 +49,13 @@ class Program {
   private:
     void parse(int argc, char ** argv);
     std::string name_;
-    std::vector<std::pair<std::string, std::string>> later_;
+    mutable std::string held_;
+    mutable bool working_ = false;
+    struct Later {
+        CLI::Option * option;
+        std::string name, instead;
+    };
+    std::vector<Later> later_;
     std::vector<std::string> arguments_;
 };
 

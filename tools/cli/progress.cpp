@@ -16,7 +16,9 @@ constexpr int kBarWidth = 24;
 }  // namespace
 
 Progress::Progress(std::string what, bool quiet)
-    : what_(std::move(what)), quiet_(quiet), terminal_(ql_os_is_terminal(2, &columns_) != 0), start_(ql_os_seconds()) {}
+    : what_(std::move(what)), quiet_(quiet), terminal_(ql_os_is_terminal(2, &columns_) != 0), start_(ql_os_seconds()) {
+    if (!terminal_) last_ = start_;  // what is done at once needs no line
+}
 
 void Progress::update(double done, double total, const std::string & figures, bool force) {
     if (quiet_) return;

@@ -49,6 +49,7 @@ class Doctor {
     int body() {
         device_ = device_options_.open();
         info_ = DeviceOptions::describe(device_);
+        program_.begin_work();
         if (!program_.json) print_machine(), print_variables();
         test_kernels();
         if (program_.json) print_json();

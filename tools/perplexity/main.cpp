@@ -4,6 +4,7 @@
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/table.hpp"
+#include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -14,15 +15,6 @@ constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf --lora adapter.gguf -d held-out.jsonl --exact\n"
     "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json";
 constexpr size_t kLargestText = size_t{1} << 30;
-
-std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string & text) {
-    int64_t n = 0;
-    const int flags = QL_TOKENIZE_PARSE_SPECIAL;
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), flags, nullptr, nullptr, 0, &n));
-    std::vector<int32_t> tokens(static_cast<size_t>(n));
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), flags, tokens.data(), nullptr, n, &n));
-    return tokens;
-}
 
 class Perplexity {
   public:
@@ -35,7 +27,7 @@ class Perplexity {
         program_.app.add_flag("--exact", exact_, "With -d: also generates each answer greedily and counts those that are right to the letter");
         program_.number("-c,--ctx", ctx_, 8, 1 << 20, "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")->default_str("");
         program_.number("--stride", stride_, 1, 1 << 20, "With -f: how far windows advance (default: --ctx); less gives tokens more context")->default_str("");
-        program_.text("--chat-template", chat_template_, "Instead of the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
+        program_.text("--chat-template", chat_template_, "Instead of the adapter's or the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
         program_.app.add_flag("--skip-bad-lines", skip_bad_lines_, "Counts lines that cannot be read instead of stopping at them");
         program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
     }
@@ -47,6 +39,7 @@ class Perplexity {
   private:
     int body() {
         check_options();
+        device_ = device_options_.open();
         const Text text = read_text();
         model_ = model_options_.open();
         const ql_model_info info = ModelOptions::describe(model_);
@@ -54,10 +47,11 @@ class Perplexity {
         if (ctx_ > info.n_ctx)
             bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
         if (stride_ > ctx_) bad_input("--stride: %lld is more than --ctx, %lld", static_cast<long long>(stride_), static_cast<long long>(ctx_));
-        if (!data_.empty()) open_data();
         loras_ = model_options_.open_loras(model_);
-        device_ = device_options_.open();
+        if (chat_template_.empty()) chat_template_ = loras_.chat_template(model_);
+        if (!data_.empty()) open_data();
         ql_os_catch_interrupt(nullptr);  // nothing to save: Ctrl-C may end it at once
+        program_.begin_work();
         measure(text);
         if (exact_) count_exact();
         print_result();
@@ -125,7 +119,7 @@ class Perplexity {
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
         const std::string wanted = answer;
         const ql_tokenizer * tokenizer = ql_model_tokenizer(model_.get());
-        const std::vector<int32_t> tokens = tokenize(tokenizer, prompt);
+        const std::vector<int32_t> tokens = tokenize_prompt(tokenizer, prompt);
         ql_generate_options options;
         ql_generate_options_init(&options);
         options.n_predict = 2 * static_cast<int64_t>(tokenize(tokenizer, wanted).size()) + 16;

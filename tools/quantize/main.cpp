@@ -61,6 +61,7 @@ class Quantize {
         outputs.file("OUT", out_);
         outputs.check();
         ql_os_catch_interrupt(nullptr);
+        program_.begin_work();
         Progress progress("quantize", program_.quiet || program_.verbose);
         progress_ = &progress;
         check_input(ql_quantize(in_.c_str(), out_.c_str(), &options));

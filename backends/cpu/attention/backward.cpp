@@ -25,7 +25,7 @@ namespace ql::cpu {
 /// Queries of a block: as many as keys, so that causal pairs are halves of squares.
 inline constexpr int64_t kQueryBlock = kKeyBlock;
 /// Rows whose probabilities are kept before dk and dv take them in: a multiple of the tile's rows.
-inline constexpr int64_t kSubRows = 48;
+inline constexpr int64_t kSubRows = 96;
 inline constexpr int64_t kMaxTileRows = 8;
 
 /// A thread's buffers.

@@ -23,7 +23,7 @@
 namespace ql::cpu {
 
 /// Rows of a task, about.
-inline constexpr int64_t kRows = 96;
+inline constexpr int64_t kRows = 192;
 inline constexpr int64_t kMaxTileRows = 8;
 
 /// A thread's buffers.

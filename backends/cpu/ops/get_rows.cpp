@@ -14,8 +14,10 @@ Status launch(const Launch & l) {
     device_of(l).pool.run(l.in(1).ne(0), [&](int64_t t, int) {
         const int64_t id = l.ids(1)[t];
         float * y = l.y(0) + t * table.k;
-        if (id >= 0 && id < table.m) decode(table, id * table.k, table.k, y);
-        else std::fill_n(y, table.k, std::numeric_limits<float>::quiet_NaN());
+        if (id >= 0 && id < table.m)
+            decode(table, id * table.k, table.k, y);
+        else
+            std::fill_n(y, table.k, std::numeric_limits<float>::quiet_NaN());
     });
     return {};
 }

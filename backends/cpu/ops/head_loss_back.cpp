@@ -9,7 +9,8 @@ size_t scratch(const Node & n, const DeviceImpl & device) {
 }
 
 Status launch(const Launch & l) {
-    const HeadLoss head{weight_of(l.in(1), l.src[1]), l.in(0).ne(1), l.x(0), l.ids(2), l.x(3), l.y(1), l.y(2), l.x(4), l.y(0)};
+    const HeadLoss head{
+        weight_of(l.in(1), l.src[1]), l.in(0).ne(1), l.x(0), l.ids(2), l.x(3), l.y(1), l.y(2), l.x(4), l.y(0)};
     head_loss(device_of(l), head, l.scratch);
     return {};
 }

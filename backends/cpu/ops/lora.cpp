@@ -1,7 +1,7 @@
 // out = y + s B h, h = A x: two f32 products, the second added to y (in place where out is y).
 //
-// Split of work: that of the products, over tokens mostly. Memory traffic: x read, y read and written, once each; at rank 8
-// that is what the kernel takes its time for.
+// Split of work: that of the products, over tokens mostly. Memory traffic: x read, y read and written, once each; at
+// rank 8 that is what the kernel takes its time for.
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/products/gemm.hpp"
 #include "ggml/ops/params.hpp"
@@ -9,7 +9,9 @@
 namespace ql::cpu {
 namespace {
 
-size_t scratch(const Node &, const DeviceImpl & device) { return gemm_scratch(cpu_of(device).pool); }
+size_t scratch(const Node &, const DeviceImpl & device) {
+    return gemm_scratch(cpu_of(device).pool);
+}
 
 Status launch(const Launch & l) {
     const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(1), tokens = l.in(1).ne(1);

@@ -4,7 +4,9 @@
 namespace ql::cpu {
 namespace {
 
-size_t scratch(const Node &, const DeviceImpl & device) { return gemm_scratch(cpu_of(device).pool); }
+size_t scratch(const Node &, const DeviceImpl & device) {
+    return gemm_scratch(cpu_of(device).pool);
+}
 
 Status launch(const Launch & l) {
     const int64_t k = l.in(0).ne(0), m = l.in(1).ne(0), tokens = l.in(0).ne(1);

@@ -1,6 +1,7 @@
 // One span decoder for each format and instruction set: its runs stored one after the other.
 //
-// Split of work: none, callers decode what they are about to multiply. Memory traffic: packed bytes in, f32 to the cache.
+// Split of work: none, callers decode what they are about to multiply. Memory traffic: packed bytes in, f32 to the
+// cache.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/products/decode.cpp"
 #include <hwy/foreach_target.h>
@@ -34,6 +35,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ql::cpu {
 HWY_EXPORT(choose_span_decoder);
-SpanDecoder span_decoder(ql_dtype dtype) { return HWY_DYNAMIC_DISPATCH(choose_span_decoder)(dtype); }
+SpanDecoder span_decoder(ql_dtype dtype) {
+    return HWY_DYNAMIC_DISPATCH(choose_span_decoder)(dtype);
+}
 }  // namespace ql::cpu
 #endif

@@ -2,7 +2,8 @@
 // bit: every operation there is rounded by itself, and so it is here.
 //
 // A run is 64 elements (nf4, nf4_dq and the unblocked types) or 32 (all others) from a multiple of its length:
-//     decode_run<Format>(planes, first, emit) calls emit(offset, vector) for each vector of the run, offsets in [0, run).
+//     decode_run<Format>(planes, first, emit) calls emit(offset, vector) for each vector of the run, offsets in [0,
+//     run).
 // What happens to a vector - stored, or multiplied at once - is the caller's: see decode.cpp and gemv.cpp.
 #if defined(QL_CPU_DECODE_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_DECODE_INL
@@ -66,7 +67,9 @@ HWY_INLINE float from_half(uint16_t bits) {
 HWY_INLINE VU load_bytes(const uint8_t * p) {
     return hn::PromoteTo(DU(), hn::LoadU(hn::Rebind<uint8_t, DF>(), p));
 }
-HWY_INLINE VF to_float(VU small) { return hn::ConvertTo(DF(), hn::BitCast(hn::RebindToSigned<DF>(), small)); }
+HWY_INLINE VF to_float(VU small) {
+    return hn::ConvertTo(DF(), hn::BitCast(hn::RebindToSigned<DF>(), small));
+}
 
 /// The sixteen values of NF4 times a block's absmax, and the value of each code.
 struct ScaledCodebook {
@@ -74,7 +77,9 @@ struct ScaledCodebook {
     VF table;
     HWY_INLINE explicit ScaledCodebook(float absmax)
         : table(hn::Mul(hn::LoadU(DF(), kNF4Codebook), hn::Set(DF(), absmax))) {}
-    HWY_INLINE VF operator()(VU codes) const { return hn::TableLookupLanes(table, hn::IndicesFromVec(DF(), codes)); }
+    HWY_INLINE VF operator()(VU codes) const {
+        return hn::TableLookupLanes(table, hn::IndicesFromVec(DF(), codes));
+    }
 #elif HWY_MAX_BYTES == 32
     VF low, high;
     HWY_INLINE explicit ScaledCodebook(float absmax)
@@ -124,10 +129,12 @@ HWY_INLINE void decode_run(const Planes<Format> & planes, int64_t first, const E
         for (int j = 0; j < 64; j += kLanes) emit(j, hn::LoadU(d, p + j));
     } else if constexpr (std::is_same_v<Format, F16>) {
         const auto * p = reinterpret_cast<const hwy::float16_t *>(&planes.block(first));
-        for (int j = 0; j < 64; j += kLanes) emit(j, hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::float16_t, DF>(), p + j)));
+        for (int j = 0; j < 64; j += kLanes)
+            emit(j, hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::float16_t, DF>(), p + j)));
     } else if constexpr (std::is_same_v<Format, BF16>) {
         const auto * p = reinterpret_cast<const hwy::bfloat16_t *>(&planes.block(first));
-        for (int j = 0; j < 64; j += kLanes) emit(j, hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::bfloat16_t, DF>(), p + j)));
+        for (int j = 0; j < 64; j += kLanes)
+            emit(j, hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::bfloat16_t, DF>(), p + j)));
     } else if constexpr (std::is_same_v<Format, NF4>) {
         decode_nf4_block(planes.at.codes + first / 2, planes.at.absmax[first / 64], emit);
     } else if constexpr (std::is_same_v<Format, NF4_DQ>) {
@@ -165,7 +172,8 @@ HWY_INLINE void decode_run(const Planes<Format> & planes, int64_t first, const E
         const VF scale = hn::Set(d, from_half(block.d) * static_cast<float>(s.scale));
         const VF low = hn::Set(d, from_half(block.dmin) * static_cast<float>(s.min));
         for (int j = 0; j < 32; j += kLanes) {
-            const VU four = hn::And(hn::ShiftRightSame(load_bytes(block.low + group / 2 * 32 + j), shift), hn::Set(DU(), 15));
+            const VU four =
+                hn::And(hn::ShiftRightSame(load_bytes(block.low + group / 2 * 32 + j), shift), hn::Set(DU(), 15));
             const VU fifth = hn::And(hn::ShiftRightSame(load_bytes(block.high + j), group), hn::Set(DU(), 1));
             emit(j, hn::Sub(hn::Mul(scale, to_float(hn::Or(four, hn::ShiftLeft<4>(fifth)))), low));
         }

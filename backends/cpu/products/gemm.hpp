@@ -21,7 +21,7 @@ namespace ql::cpu {
 
 inline constexpr int64_t kGroup = 64;  // columns
 inline constexpr int64_t kTile = 6;    // rows
-inline constexpr size_t kPanelBytes = 128 * 1024;
+inline constexpr size_t kPanelBytes = 256 * 1024;
 inline constexpr int64_t kDepthF32 = kPanelBytes / (kGroup * sizeof(float));
 inline constexpr int64_t kDepthBf16 = kPanelBytes / (kGroup * sizeof(uint16_t));
 
@@ -31,7 +31,7 @@ enum class Side { forward, backward };
 struct GemmShape {
     Weight w;
     Side side = Side::forward;
-    int64_t rows = 0;             // of A and C
+    int64_t rows = 0;  // of A and C
     float * c = nullptr;
     int64_t ldc = 0;              // elements from a row of C to the next
     const float * add = nullptr;  // rows as C's, may be C itself; null: nothing is added
@@ -54,14 +54,18 @@ struct GemmBf16 : GemmShape {
 };
 
 /// Bytes of scratch that a product needs.
-inline size_t gemm_scratch(const Pool & pool) { return static_cast<size_t>(pool.threads()) * kPanelBytes; }
+inline size_t gemm_scratch(const Pool & pool) {
+    return static_cast<size_t>(pool.threads()) * kPanelBytes;
+}
 
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch);
 
 /// Only where the processor has AVX-512 BF16.
 void gemm(Pool & pool, const GemmBf16 & g, std::byte * scratch);
 /// Elements from a row of bf16 to the next: padded, and not a multiple of a page, so that rows do not share cache sets.
-constexpr int64_t bf16_stride(int64_t n) { return (n + 31) / 32 * 32 + 32; }
+constexpr int64_t bf16_stride(int64_t n) {
+    return (n + 31) / 32 * 32 + 32;
+}
 /// Rows of f32 [n, rows] to bf16 rows of stride bf16_stride(n), rounded to nearest, ties to even.
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);
 

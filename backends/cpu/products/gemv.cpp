@@ -31,15 +31,17 @@ float tail_dot(const Weight & w, int64_t first, int64_t count, const float * x) 
 
 /// y[t] = row . x[t] for T tokens.
 template <class Format, int T>
-HWY_INLINE void dot_row(const Weight & w, const Planes<Format> & planes, int64_t row, const float * x, float * y, int64_t y_stride) {
+HWY_INLINE void dot_row(const Weight & w, const Planes<Format> & planes, int64_t row, const float * x, float * y,
+                        int64_t y_stride) {
     const DF d;
     constexpr int64_t run = kRun<Format>;
     const int64_t k = w.k, first = row * k;
     VF sum[T][kSums];
     HWY_UNROLL(4)
-    for (int t = 0; t < T; ++t)
+    for (int t = 0; t < T; ++t) {
         HWY_UNROLL(4)
         for (int s = 0; s < kSums; ++s) sum[t][s] = hn::Zero(d);
+    }
     int64_t i = 0;
     for (; i + run <= k; i += run)
         decode_run<Format>(planes, first + i, [&](int j, VF v) HWY_ATTR {
@@ -66,7 +68,8 @@ using DotRows = void (*)(const Weight &, int64_t first, int64_t last, const floa
 DotRows choose_dot_rows(ql_dtype dtype, int64_t tokens) {
     return visit(dtype, [&](auto format) -> DotRows {
         using Format = decltype(format);
-        constexpr DotRows by_tokens[] = {dot_rows<Format, 1>, dot_rows<Format, 2>, dot_rows<Format, 3>, dot_rows<Format, 4>};
+        constexpr DotRows by_tokens[] = {dot_rows<Format, 1>, dot_rows<Format, 2>, dot_rows<Format, 3>,
+                                         dot_rows<Format, 4>};
         return by_tokens[tokens - 1];
     });
 }

@@ -8,7 +8,8 @@ namespace ql::cpu {
 /// Up to this many tokens the product goes token by token along W's rows; measured: see gemv.cpp.
 inline constexpr int64_t kGemvRows = 4;
 
-/// y [m, rows] = W x [k, rows]. Always in f32: where products compute in bf16 this is the more exact, at the same speed.
+/// y [m, rows] = W x [k, rows]. Always in f32: where products compute in bf16 this is the more exact, at the same
+/// speed.
 void gemv(Pool & pool, const Weight & w, const float * x, int64_t rows, float * y);
 
 }  // namespace ql::cpu

@@ -1,10 +1,10 @@
-// Tokens that have a target are taken together, 128 at a time: their logits by a product, softmax and loss row by row, and
-// for the gradient the logits, now dlogits, go through the backward product at once.
+// Tokens that have a target are taken together, 128 at a time: their logits by a product, softmax and loss row by row,
+// and for the gradient the logits, now dlogits, go through the backward product at once.
 //
 // Split of work: the products' own, and rows of logits for softmax. A row's sums and the order of chunks depend on the
-// shapes alone. Memory traffic of a chunk: the head twice (once without gradient); logits written, read by softmax twice,
-// written in bf16 where products compute in it (half of the bytes, in place), read by the backward product.
-// 128 tokens: the head's decoding is 3 to 4 % of its products there, and 49152 x 128 logits are 25 MB.
+// shapes alone. Memory traffic of a chunk: the head twice (once without gradient); logits written, read by softmax
+// twice, written in bf16 where products compute in it (half of the bytes, in place), read by the backward product. 128
+// tokens: the head's decoding is 3 to 4 % of its products there, and 49152 x 128 logits are 25 MB.
 #include "backends/cpu/products/head.hpp"
 
 #include <algorithm>
@@ -26,7 +26,8 @@ struct Layout {
     size_t rows, rounded, logits, ids, end;
     int64_t row_length;  // of padded logits; the pad also keeps rows from sharing cache sets
 
-    Layout(const Weight & w, int64_t tokens, const CpuDevice & cpu) : row_length((w.m + kLogitPad - 1) / kLogitPad * kLogitPad + kLogitPad) {
+    Layout(const Weight & w, int64_t tokens, const CpuDevice & cpu)
+        : row_length((w.m + kLogitPad - 1) / kLogitPad * kLogitPad + kLogitPad) {
         const auto n_rows = static_cast<size_t>(std::min(kChunk, tokens));
         const auto align = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
         rows = gemm_scratch(cpu.pool);
@@ -40,8 +41,13 @@ struct Layout {
 class Head {
   public:
     Head(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch)
-        : cpu_(cpu), head_(head), at_(head.w, head.tokens, cpu), scratch_(scratch), rows_(reinterpret_cast<float *>(scratch + at_.rows)),
-          logits_(reinterpret_cast<float *>(scratch + at_.logits)), ids_(reinterpret_cast<int32_t *>(scratch + at_.ids)) {}
+        : cpu_(cpu),
+          head_(head),
+          at_(head.w, head.tokens, cpu),
+          scratch_(scratch),
+          rows_(reinterpret_cast<float *>(scratch + at_.rows)),
+          logits_(reinterpret_cast<float *>(scratch + at_.logits)),
+          ids_(reinterpret_cast<int32_t *>(scratch + at_.ids)) {}
 
     void run() {
         const int64_t n_active = choose_tokens();
@@ -111,8 +117,10 @@ class Head {
     /// dx of the chunk's tokens from dlogits.
     void give_back(const int32_t * ids, int64_t n) {
         const GemmShape shape{head_.w, Side::backward, n, rows_, head_.w.k};
-        if (cpu_.bf16) gemm(cpu_.pool, GemmBf16{shape, reinterpret_cast<uint16_t *>(logits_), 2 * at_.row_length}, scratch_);
-        else gemm(cpu_.pool, GemmF32{shape, logits_, at_.row_length}, scratch_);
+        if (cpu_.bf16)
+            gemm(cpu_.pool, GemmBf16{shape, reinterpret_cast<uint16_t *>(logits_), 2 * at_.row_length}, scratch_);
+        else
+            gemm(cpu_.pool, GemmF32{shape, logits_, at_.row_length}, scratch_);
         for (int64_t i = 0; i < n; ++i) std::copy_n(rows_ + i * head_.w.k, head_.w.k, head_.dx + ids[i] * head_.w.k);
     }
 
@@ -127,8 +135,12 @@ class Head {
 
 }  // namespace
 
-size_t head_loss_scratch(const Weight & w, int64_t tokens, const CpuDevice & cpu) { return Layout(w, tokens, cpu).end; }
+size_t head_loss_scratch(const Weight & w, int64_t tokens, const CpuDevice & cpu) {
+    return Layout(w, tokens, cpu).end;
+}
 
-void head_loss(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch) { Head(cpu, head, scratch).run(); }
+void head_loss(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch) {
+    Head(cpu, head, scratch).run();
+}
 
 }  // namespace ql::cpu

@@ -10,7 +10,9 @@ size_t rounded_bytes(const Product & p) {
     return static_cast<size_t>(bf16_stride(p.depth()) * p.rows) * sizeof(uint16_t);
 }
 
-bool few(const Product & p) { return p.side == Side::forward && p.rows <= kGemvRows; }
+bool few(const Product & p) {
+    return p.side == Side::forward && p.rows <= kGemvRows;
+}
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // Softmax over a vocabulary, one source for every instruction set.
 //
-// Split of work: none, a row is one thread's. Memory traffic: softmax_sum reads the row once - block by block, each block
-// twice while it is in L1, first for its maximum; scaled_softmax reads and writes it once. Sums are in f32 within a block
-// and lane, in f64 over blocks. Blocks of 1024 logits: 4 KB of L1, and the correction of the sum is rare.
+// Split of work: none, a row is one thread's. Memory traffic: softmax_sum reads the row once - block by block, each
+// block twice while it is in L1, first for its maximum; scaled_softmax reads and writes it once. Sums are in f32 within
+// a block and lane, in f64 over blocks. Blocks of 1024 logits: 4 KB of L1, and the correction of the sum is rare.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/products/softmax.cpp"
 #include <hwy/foreach_target.h>
@@ -85,7 +85,9 @@ HWY_EXPORT(sum_row);
 HWY_EXPORT(scale_row);
 HWY_EXPORT(scale_row_bf16);
 
-SoftmaxSum softmax_sum(const float * logits, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_row)(logits, n); }
+SoftmaxSum softmax_sum(const float * logits, int64_t n) {
+    return HWY_DYNAMIC_DISPATCH(sum_row)(logits, n);
+}
 void scaled_softmax(float * logits, int64_t n, SoftmaxSum s, float factor) {
     HWY_DYNAMIC_DISPATCH(scale_row)(logits, n, s, factor);
 }

@@ -13,7 +13,11 @@ struct Weight {
     int64_t elements() const { return k * m; }
 };
 
-inline Weight weight_of(const Tensor & t, const void * data) { return {t.dtype, data, t.ne(0), t.ne(1)}; }
-inline Weight f32_weight(const float * data, int64_t k, int64_t m) { return {QL_F32, data, k, m}; }
+inline Weight weight_of(const Tensor & t, const void * data) {
+    return {t.dtype, data, t.ne(0), t.ne(1)};
+}
+inline Weight f32_weight(const float * data, int64_t k, int64_t m) {
+    return {QL_F32, data, k, m};
+}
 
 }  // namespace ql::cpu

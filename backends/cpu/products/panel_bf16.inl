@@ -1,0 +1,211 @@
+// Panels of bf16 for AVX-512, in the layout that both vdpbf16ps and AMX tiles take: pairs of steps of p side by side.
+//
+// panel[p / 2][column] is a pair (p, p + 1) of one column, 32 bits; a row has 64 of them. 16 columns of 16 rows, at a
+// stride of a row, are a "B" tile of AMX.
+//
+// Included by translation units that are compiled for AVX-512 BF16, and entered only where it is there; nothing here
+// may be an inline function of other files that is not always inlined.
+//
+// NF4 is decoded straight to bf16: the codebook times absmax, rounded to bf16, is a table in a register that vpermw
+// looks 32 codes up in - the values that decoding to f32 and rounding gives. Q8_0, the type of most heads, has its own
+// decoder too; other types are decoded to f32 first.
+#pragma once
+#include <immintrin.h>
+
+#include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/gemm.hpp"
+#include "ggml/dtypes/nf4.hpp"
+#include "ggml/dtypes/nf4_dq.hpp"
+#include "ggml/dtypes/q8_0.hpp"
+
+namespace ql::cpu {
+namespace {
+
+constexpr int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+constexpr int64_t kLanes = 16;
+constexpr int64_t kPairs = kGroup;  // 32-bit pairs in a row of the panel
+
+inline __m512i round_pair(const float * x) {
+    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
+}
+
+/// n floats to bf16, zeros behind them up to a multiple of 32.
+inline void round_span(const float * x, int64_t n, uint16_t * dst) {
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32) _mm512_storeu_si512(dst + i, round_pair(x + i));
+    if (i == n) return;
+    const uint32_t mask = (1u << (n - i)) - 1;
+    const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), x + i);
+    const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), x + i + 16);
+    _mm512_storeu_si512(dst + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+
+/// r: 16 rows of 16 32-bit units; afterwards its transpose.
+inline void transpose(__m512i r[16]) {
+    __m512i t[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    }
+    // Now r[4 g + i] has in its block b the units of column 4 b + i, of rows 4 g to 4 g + 3.
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
+        t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
+        t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
+        t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
+        r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xdd);
+        r[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
+        r[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xdd);
+    }
+}
+
+/// The codes of a block of a weight of either nf4 type, and its scale.
+inline const uint8_t * nf4_codes(const Weight & w, int64_t block) {
+    return static_cast<const uint8_t *>(w.data) + block * 32;
+}
+inline float nf4_absmax(const Weight & w, int64_t block) {
+    return w.dtype == QL_NF4 ? NF4Layout(w.data, w.k * w.m).absmax[block]
+                             : NF4DQLayout(w.data, w.k * w.m).absmax(block);
+}
+
+inline __m512 scaled_codebook(float absmax) {
+    return _mm512_mul_ps(_mm512_loadu_ps(kNF4Codebook), _mm512_set1_ps(absmax));
+}
+
+/// The panel of a group: pairs of steps [p0, p0 + depth) of p, rows of kPairs. A step past the last is zero.
+class Packer {
+  public:
+    explicit Packer(const GemmShape & g)
+        : w_(g.w),
+          side_(g.side),
+          nf4_(g.w.dtype == QL_NF4 || g.w.dtype == QL_NF4_DQ),
+          decode_(span_decoder(g.w.dtype)) {}
+
+    void pack(int64_t group, int64_t p0, int64_t depth, uint32_t * panel) const {
+        const int64_t column = group * kGroup;
+        if (side_ == Side::backward)
+            return nf4_ ? pack_rows_nf4(column, p0, depth, panel) : pack_rows(column, p0, depth, panel);
+        for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(column + i, p0, depth, panel + i);
+    }
+
+  private:
+    static constexpr int64_t kSpan = 256;
+
+    /// A row of W to bf16.
+    void decode_row(int64_t first, int64_t count, uint16_t * dst) const {
+        if (nf4_) return decode_nf4(first, count, dst);
+        if (w_.dtype == QL_Q8_0) return decode_q8_0(first, count, dst);
+        alignas(64) float buffer[kSpan];
+        decode_(w_, first, count, buffer);
+        round_span(buffer, count, dst);
+    }
+
+    void decode_nf4(int64_t first, int64_t count, uint16_t * dst) const {
+        for (int64_t block = first / 64; block < (first + count) / 64; ++block, dst += 64) {
+            const __m512 table = scaled_codebook(nf4_absmax(w_, block));
+            const __m512i values =
+                (__m512i)_mm512_cvtne2ps_pbh(table, table);  // twice, so that bit 4 of an index is ignored
+            const __m512i codes =
+                _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(nf4_codes(w_, block))));
+            _mm512_storeu_si512(dst, _mm512_permutexvar_epi16(codes, values));
+            _mm512_storeu_si512(dst + 32, _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 4), values));
+        }
+    }
+
+    void decode_q8_0(int64_t first, int64_t count, uint16_t * dst) const {
+        const auto * block = static_cast<const Q8_0::Block *>(w_.data) + first / 32;
+        for (const auto * end = block + count / 32; block < end; ++block, dst += 32) {
+            const __m512 d = _mm512_set1_ps(_cvtsh_ss(block->d));
+            const auto * q = reinterpret_cast<const __m128i *>(block->q);
+            const __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(q)));
+            const __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(q + 1)));
+            _mm512_storeu_si512(dst, (__m512i)_mm512_cvtne2ps_pbh(_mm512_mul_ps(high, d), _mm512_mul_ps(low, d)));
+        }
+    }
+
+    /// 16 columns of the panel, which are rows of W.
+    void pack_columns(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
+        alignas(64) uint16_t rows[kLanes * kSpan];
+        const int64_t n = smaller(w_.m - column, kLanes);
+        if (n <= 0) return;  // whatever the sums there are, they are not stored
+        if (n < kLanes) __builtin_memset(rows, 0, sizeof(rows));
+        for (int64_t s = 0; s < depth; s += kSpan) {
+            const int64_t count = smaller(kSpan, depth - s);
+            for (int64_t r = 0; r < n; ++r) decode_row((column + r) * w_.k + p0 + s, count, rows + r * kSpan);
+            for (int64_t i = 0; i < count; i += 32) {
+                __m512i v[16];
+#pragma GCC unroll 16
+                for (int r = 0; r < 16; ++r) v[r] = _mm512_load_si512(rows + r * kSpan + i);
+                transpose(v);
+#pragma GCC unroll 16
+                for (int r = 0; r < 16; ++r) _mm512_store_si512(panel + ((s + i) / 2 + r) * kPairs, v[r]);
+            }
+        }
+    }
+
+    /// Rows of the panel, which are pairs of rows of W.
+    void pack_rows(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
+        const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
+                                             37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+        const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+        const int64_t n = smaller(kGroup, w_.k - column);
+        alignas(64) uint16_t rows[2][kGroup] = {};
+        for (int64_t p = 0; p < depth; p += 2, panel += kPairs) {
+            decode_row((p0 + p) * w_.k + column, n, rows[0]);
+            if (p + 1 < depth)
+                decode_row((p0 + p + 1) * w_.k + column, n, rows[1]);
+            else
+                __builtin_memset(rows[1], 0, sizeof(rows[1]));
+            for (int64_t j = 0; j < kGroup; j += 32) {
+                const __m512i even = _mm512_load_si512(rows[0] + j), odd = _mm512_load_si512(rows[1] + j);
+                _mm512_store_si512(panel + j, _mm512_permutex2var_epi16(even, low, odd));
+                _mm512_store_si512(panel + j + 16, _mm512_permutex2var_epi16(even, high, odd));
+            }
+        }
+    }
+
+    /// A block of each of two rows at once: the table holds both rows' values, and the indices come out interleaved.
+    void pack_rows_nf4(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
+        const __m512i nibbles = _mm512_set1_epi32(0x000f000f), second_row = _mm512_set1_epi32(0x00100000);
+        for (int64_t p = 0; p < depth; p += 2, panel += kPairs) {
+            const int64_t even = ((p0 + p) * w_.k + column) / 64;
+            const bool pair = p + 1 < depth;
+            const int64_t odd = pair ? even + w_.k / 64 : even;
+            const __m512 odd_table = pair ? scaled_codebook(nf4_absmax(w_, odd)) : _mm512_setzero_ps();
+            const __m512i values = (__m512i)_mm512_cvtne2ps_pbh(odd_table, scaled_codebook(nf4_absmax(w_, even)));
+            for (int64_t j = 0; j < 32; j += 16) {
+                const auto * a = reinterpret_cast<const __m128i *>(nf4_codes(w_, even) + j);
+                const auto * b = reinterpret_cast<const __m128i *>(nf4_codes(w_, odd) + j);
+                const __m512i bytes = _mm512_or_si512(_mm512_cvtepu8_epi32(_mm_loadu_si128(a)),
+                                                      _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128(b)), 16));
+                const auto index = [&](__m512i x) { return _mm512_or_si512(_mm512_and_si512(x, nibbles), second_row); };
+                _mm512_store_si512(panel + j, _mm512_permutexvar_epi16(index(bytes), values));
+                _mm512_store_si512(panel + j + 32,
+                                   _mm512_permutexvar_epi16(index(_mm512_srli_epi16(bytes, 4)), values));
+            }
+        }
+    }
+
+    const Weight w_;
+    const Side side_;
+    const bool nf4_;
+    const SpanDecoder decode_;
+};
+
+}  // namespace
+}  // namespace ql::cpu

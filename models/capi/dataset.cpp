@@ -1,0 +1,83 @@
+// extern "C": ql/dataset.h
+#include "models/data/dataset.hpp"
+
+#include "models/arch/model.hpp"
+#include "models/capi/guard.hpp"
+#include "models/data/render.hpp"
+#include "ql/structs.hpp"
+
+using ql::error;
+using ql::Status;
+
+namespace {
+
+Status check_index(const ql_dataset * data, int64_t i) {
+    if (!data) return error(QL_INVALID_ARGUMENT, "dataset: it is NULL");
+    const auto n = static_cast<int64_t>(data->data.samples.size());
+    if (i < 0 || i >= n) return error(QL_INVALID_ARGUMENT, "dataset: no sample %lld of %lld", static_cast<long long>(i), static_cast<long long>(n));
+    return {};
+}
+
+}  // namespace
+
+extern "C" {
+
+void ql_dataset_options_init(ql_dataset_options * options) {
+    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr};
+}
+
+ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options, ql_dataset ** data) {
+    return ql::guarded([&]() -> Status {
+        if (!path || !model || !data) return error(QL_INVALID_ARGUMENT, "ql_dataset_open: an argument is NULL");
+        ql_dataset_options defaults;
+        ql_dataset_options_init(&defaults);
+        QL_ASSIGN(const ql_dataset_options o, ql::take_struct(options, defaults));
+        QL_ASSIGN(ql::Dataset opened, ql::open_dataset(path, *model->model, o));
+        *data = new ql_dataset{std::move(opened), {}, {}, {}};
+        return {};
+    });
+}
+
+void ql_dataset_free(ql_dataset * data) { delete data; }
+
+ql_status ql_dataset_split(ql_dataset * data, double fraction, uint64_t seed, ql_dataset ** held_out) {
+    return ql::guarded([&]() -> Status {
+        if (!data || !held_out) return error(QL_INVALID_ARGUMENT, "ql_dataset_split: an argument is NULL");
+        QL_ASSIGN(ql::Dataset part, ql::split_dataset(data->data, fraction, seed));
+        *held_out = new ql_dataset{std::move(part), {}, {}, {}};
+        return {};
+    });
+}
+
+ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!data) return error(QL_INVALID_ARGUMENT, "ql_dataset_describe: data is NULL");
+        const ql::Dataset & d = data->data;
+        return ql::give_struct(info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(), d.n_trained(), d.counts.longest,
+                                      d.counts.cut, d.counts.dropped, d.counts.bad});
+    });
+}
+
+ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char * mark_begin, const char * mark_end, const char ** text) {
+    return ql::guarded([&]() -> Status {
+        QL_TRY(check_index(data, i));
+        if (!mark_begin || !mark_end || !text) return error(QL_INVALID_ARGUMENT, "ql_dataset_show: an argument is NULL");
+        const ql::Dataset & d = data->data;
+        data->shown = ql::marked_text(d.samples[static_cast<size_t>(i)], *d.model->tokenizer(), mark_begin, mark_end);
+        *text = data->shown.c_str();
+        return {};
+    });
+}
+
+ql_status ql_dataset_prompt(const ql_dataset * data, int64_t i, const char ** prompt, const char ** answer) {
+    return ql::guarded([&]() -> Status {
+        QL_TRY(check_index(data, i));
+        if (!prompt || !answer) return error(QL_INVALID_ARGUMENT, "ql_dataset_prompt: an argument is NULL");
+        QL_ASSIGN(data->prompt, data->data.prompt(static_cast<size_t>(i), data->answer));
+        *prompt = data->prompt.c_str();
+        *answer = data->answer.c_str();
+        return {};
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,101 @@
+#include "models/data/read_dataset.hpp"
+
+#include <algorithm>
+
+#include "models/data/render.hpp"
+#include "models/data/source.hpp"
+
+namespace ql {
+namespace {
+
+constexpr size_t kLongestText = size_t{1} << 31;  // the tokenizer's limit
+
+class Reader {
+  public:
+    Reader(const std::string & path, const Tokenizer & tokenizer, const ChatTemplate * chat,
+           const ReadOptions & options)
+        : path_(path), renderer_(tokenizer, chat), options_(options) {}
+
+    Result<ReadSamples> run() {
+        QL_ASSIGN(const std::string text, read_data_file(path_));
+        if (is_plain_text(path_)) {
+            if (text.size() >= kLongestText)
+                return error(QL_UNSUPPORTED, "%s: a text of 2 GiB or more; split the file", path_.c_str());
+            for (TokenSample & sample : renderer_.windows(text, options_.ctx)) QL_TRY(add(std::move(sample), nullptr));
+            return finish();
+        }
+        auto records = split_records(text);
+        if (!records.ok()) return error(records.code(), "%s:%s", path_.c_str(), records.message().c_str());
+        for (const Record & record : *records) {
+            const Status status = read(record);
+            if (status.ok()) continue;
+            if (!options_.skip_bad_lines || status.code() == QL_NOT_FOUND || too_long_)
+                return at_line(status, record.line);
+            ++out_.counts.bad;
+        }
+        return finish();
+    }
+
+  private:
+    Status at_line(const Status & status, int64_t line) const {
+        return error(status.code(), "%s:%lld: %s", path_.c_str(), static_cast<long long>(line),
+                     status.message().c_str());
+    }
+
+    Status read(const Record & record) {
+        QL_ASSIGN(Sample sample, parse_sample(record.json));
+        QL_ASSIGN(const Rendered rendered, renderer_.render(sample));
+        if (rendered.text.size() >= kLongestText) return error(QL_UNSUPPORTED, "a sample of 2 GiB or more");
+        TokenSample tokens = renderer_.tokenize(rendered, record.line);
+        if (tokens.n_trained() == 0)
+            return error(QL_BAD_FILE, "no token of it carries loss: there is nothing to train");
+        sample.line = record.line;
+        return add(std::move(tokens), &sample);
+    }
+
+    Status add(TokenSample tokens, Sample * source) {
+        const auto length = static_cast<int64_t>(tokens.tokens.size());
+        out_.counts.longest = std::max(out_.counts.longest, length);
+        if (length > options_.ctx) {
+            if (options_.long_policy == QL_LONG_ERROR) {
+                too_long_ = true;
+                return error(QL_BAD_FILE,
+                             "%lld tokens, more than --ctx %lld; use --long cut or --long drop, or a larger --ctx",
+                             static_cast<long long>(length), static_cast<long long>(options_.ctx));
+            }
+            tokens.tokens.resize(static_cast<size_t>(options_.ctx));
+            tokens.trained.resize(static_cast<size_t>(options_.ctx));
+            if (options_.long_policy == QL_LONG_DROP || tokens.n_trained() == 0) return ++out_.counts.dropped, Status();
+            ++out_.counts.cut;
+        }
+        out_.samples.push_back(std::move(tokens));
+        if (source) out_.sources.push_back(std::move(*source));
+        return {};
+    }
+
+    Result<ReadSamples> finish() {
+        if (!out_.samples.empty()) return std::move(out_);
+        const DatasetCounts & c = out_.counts;
+        return error(QL_BAD_FILE, "%s: no sample to train on is left (%lld bad, %lld too long for --ctx %lld)",
+                     path_.c_str(), static_cast<long long>(c.bad), static_cast<long long>(c.dropped),
+                     static_cast<long long>(options_.ctx));
+    }
+
+    const std::string & path_;
+    SampleRenderer renderer_;
+    ReadOptions options_;
+    ReadSamples out_;
+    bool too_long_ = false;
+};
+
+}  // namespace
+
+Result<ReadSamples> read_dataset(const std::string & path, const Tokenizer & tokenizer, const ChatTemplate * chat,
+                                 const ReadOptions & options) {
+    if (options.ctx < 2)
+        return error(QL_INVALID_ARGUMENT, "ctx %lld: at least 2 tokens are needed",
+                     static_cast<long long>(options.ctx));
+    return Reader(path, tokenizer, chat, options).run();
+}
+
+}  // namespace ql

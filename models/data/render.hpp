@@ -1,0 +1,47 @@
+// From a sample to tokens with a loss mask.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "models/data/forms.hpp"
+#include "models/data/sample.hpp"
+#include "models/text/chat_template.hpp"
+#include "models/text/tokenizer.hpp"
+#include "ql/status.hpp"
+
+namespace ql {
+
+/// The texts of all tokens that end a turn or a text.
+std::vector<std::string> end_token_texts(const Tokenizer & tokenizer);
+/// The special tokens as templates write them.
+TemplateTokens template_tokens(const Tokenizer & tokenizer);
+/// The template of `--chat-template` (a built-in name or a file), or the model's own if `name_or_file` is empty.
+/// errors  QL_NOT_FOUND: the model has none, and none is given
+Result<ChatTemplate> open_chat_template(const std::string & model_template, const std::string & name_or_file,
+                                        const Tokenizer & tokenizer);
+
+class SampleRenderer {
+  public:
+    /// chat may be null: then a conversation is an error that says --chat-template. Both must outlive the renderer.
+    SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat);
+
+    /// Text and trained bytes. A text that is to end with EOS has open_end set.
+    Result<Rendered> render(const Sample & sample) const;
+    /// Tokens and labels: a token is trained if its first byte lies in a trained span, or if it is the EOS of a text
+    /// with open_end. BOS where the model wants one and the text does not begin with it.
+    TokenSample tokenize(const Rendered & rendered, int64_t line) const;
+    /// Windows of ctx tokens over a plain text, BOS first in each where the model wants one, all trained. Control
+    /// tokens in the text are plain text. A rest of one token is left out.
+    std::vector<TokenSample> windows(const std::string & text, int64_t ctx) const;
+
+  private:
+    const Tokenizer & tokenizer_;
+    const ChatTemplate * chat_;
+    std::vector<std::string> end_tokens_;
+};
+
+/// The sample's text as its tokens spell it, the trained ones between the marks; control characters are made visible.
+std::string marked_text(const TokenSample & sample, const Tokenizer & tokenizer, const std::string & mark_begin,
+                        const std::string & mark_end);
+
+}  // namespace ql

@@ -1,0 +1,29 @@
+// The bytes of a data file, and where its records (one sample each) begin.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ql/status.hpp"
+
+namespace ql {
+
+/// The whole file, unpacked if it is gzip (told by its first bytes, several members included), without a byte order
+/// mark. errors  QL_NOT_FOUND, QL_IO; QL_BAD_FILE for a damaged or truncated gzip file, QL_NO_MEMORY for more than 4
+/// GiB
+Result<std::string> read_data_file(const std::string & path);
+
+/// True for names that end in .txt or .txt.gz: plain text, no records.
+bool is_plain_text(const std::string & path);
+
+struct Record {
+    int64_t line;  // where it begins, 1 is the first
+    std::string_view json;
+};
+
+/// The elements of a JSON array, or the non-empty lines of JSON lines; the first byte tells which. Only their borders
+/// are looked for here: what is between them may be no JSON. errors  QL_BAD_FILE with the line (no path): an empty
+/// file, neither of the two, an array that does not end
+Result<std::vector<Record>> split_records(std::string_view text);
+
+}  // namespace ql

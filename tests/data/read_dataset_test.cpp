@@ -1,0 +1,193 @@
+// From files to tokens with labels: which tokens are trained, ends of turns and texts, long samples, bad lines.
+#include "models/data/read_dataset.hpp"
+
+#include <gtest/gtest.h>
+
+#include "models/data/pack.hpp"
+#include "models/data/render.hpp"
+#include "support/shared.hpp"
+#include "support/temporary_folder.hpp"
+#include "text/vocabularies.hpp"
+
+namespace ql {
+namespace {
+
+class ReadDataset : public testing::Test {
+  protected:
+    ChatTemplate chat(const std::string & name) const { return *open_chat_template("", name, tokenizer_); }
+
+    /// The samples with their trained tokens in «», or the error.
+    std::string read(const std::string & name, const std::string & data, const ReadOptions & options = {},
+                     const char * chat_name = "chatml") {
+        const std::string path = folder_.write(name, data);
+        std::optional<ChatTemplate> chat_template;
+        if (chat_name) chat_template = chat(chat_name);
+        auto result = read_dataset(path, tokenizer_, chat_template ? &*chat_template : nullptr, options);
+        if (!result.ok()) {
+            std::string message = result.message();
+            const size_t at = message.find(name);
+            return "error: " + (at == std::string::npos ? message : message.substr(at));
+        }
+        last_ = std::move(result).value();
+        std::string out;
+        for (const TokenSample & sample : last_.samples)
+            out += std::to_string(sample.line) + ":" + marked_text(sample, tokenizer_, "«", "»") + "\n";
+        return out;
+    }
+
+    test::TemporaryFolder folder_;
+    Tokenizer tokenizer_ = test::make(test::byte_level_vocab());
+    ReadSamples last_;
+};
+
+TEST_F(ReadDataset, TrainsAnswersAndTheirEndOfTurnOnly) {
+    EXPECT_EQ(
+        read("a.jsonl", "{\"question\": \"ab\", \"answer\": \"abc\"}\n\n{\"question\": \"é\", \"answer\": \"ß x\"}\n"),
+        "1:<|im_start|>user\nab<|im_end|>\n<|im_start|>assistant\n«abc<|im_end|>»\n\n3:<|im_start|>user\né<|im_end|>\n<"
+        "|im_start|>assistant\n«ß x<|im_end|>»\n\n");
+    const TokenSample & sample = last_.samples[0];
+    int64_t ends = 0;
+    for (size_t i = 0; i < sample.tokens.size(); ++i)
+        if (sample.tokens[i] == 262)
+            ends += sample.trained[i] ? 100 : 1;  // <|im_end|> of the user, and of the assistant
+    EXPECT_EQ(ends, 101);
+}
+
+TEST_F(ReadDataset, TokenAcrossTheBorderBelongsToThePrompt) {
+    EXPECT_EQ(read("a.json", R"([{"prompt": "xab ", "completion": "c ab"}, {"prompt": "xab", "completion": "c ab"},
+ {"prompt": "", "completion": "ab"}])"),
+              "1:xab «c ab</s>»\n1:xabc« ab</s>»\n2:ab«</s>»\n");  // "abc" is one token
+}
+
+TEST_F(ReadDataset, TextIsTrainedWholeAndEndsWithOneEos) {
+    EXPECT_EQ(read("a.jsonl", "{\"text\": \"x ab\"}\n{\"text\": \"x ab</s>\"}\n{\"text\": \"x ab<|im_end|>\"}"),
+              "1:x« ab</s>»\n2:x« ab</s>»\n3:x« ab<|im_end|>»\n");
+}
+
+TEST_F(ReadDataset, AnswerWithoutAnEndOfTurnGetsEos) {
+    const std::string path = folder_.write("t.jinja",
+                                           "{% for m in messages %}{{ m.role }}: {{ m.content }}\n\n{% endfor %}{% if "
+                                           "add_generation_prompt %}assistant: {% endif %}");
+    EXPECT_EQ(read("a.jsonl", R"({"question": "q", "answer": "b"})", {}, path.c_str()),
+              "1:user: q\n\nassistant: «b</s>»\n");
+}
+
+TEST_F(ReadDataset, EosOfTheTokenizerIsNotPutBehindATurn) {
+    Vocab vocab = test::byte_level_vocab();
+    vocab.add_eos = vocab.add_bos = true;
+    tokenizer_ = test::make(std::move(vocab));
+    EXPECT_EQ(read("a.jsonl", "{\"question\": \"q\", \"answer\": \"a\"}\n{\"text\": \"x\"}"),
+              "1:<s><|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n«a<|im_end|>»\n\n2:<s>«x</s>»\n");
+}
+
+TEST_F(ReadDataset, OneBosOnly) {
+    tokenizer_ = test::make(test::sentence_piece_vocab());
+    EXPECT_EQ(read("a.jsonl", R"({"question": "a", "answer": "b"})", {}, "mistral"),
+              "1:<s> [INST] a [/INST]« b</s>»\n");
+    EXPECT_EQ(std::count(last_.samples[0].tokens.begin(), last_.samples[0].tokens.end(), 1), 1);
+    read("b.jsonl", R"({"question": "a", "answer": "b"})", {},
+         "chatml");  // the template writes none: the tokenizer does
+    EXPECT_EQ(last_.samples[0].tokens[0], 1);
+    EXPECT_EQ(last_.samples[0].trained[0], 0);
+}
+
+TEST_F(ReadDataset, SpaceBeforeAnAnswerIsTrainedWithIt) {  // Mistral writes " b": its first token must not be lost
+    tokenizer_ = test::make(test::sentence_piece_vocab());
+    read("a.jsonl", R"({"question": "a", "answer": "ab"})", {}, "mistral");
+    const TokenSample & sample = last_.samples[0];
+    EXPECT_EQ(sample.n_trained(), std::count(sample.trained.begin(), sample.trained.end(), 1));
+    EXPECT_EQ(marked_text(sample, tokenizer_, "<", ">").substr(0, 26), "<s> [INST] a [/INST]< ab</");
+}
+
+TEST_F(ReadDataset, WindowsOfText) {
+    EXPECT_EQ(read("a.txt", "xyzxyz</s>\n", {4}), "1:x«yzx»\n1:y«z</»\n1:s«>\n»\n");  // "</s>" is plain text here
+    EXPECT_EQ(read("a.txt", "wxyz1", {4}), "1:w«xyz»\n");  // a rest of one token teaches nothing
+    tokenizer_ = test::make(test::sentence_piece_vocab());
+    EXPECT_EQ(read("b.txt", "a\na\na\na", {4}), "1:<s>« a\na»\n2:<s>«\na\n»\n4:<s>«a»\n");  // BOS in each
+    EXPECT_EQ(read("c.txt", "", {4}).substr(0, 12), "error: c.txt");
+}
+
+TEST_F(ReadDataset, BadLineIsAnErrorWithFileAndLine) {
+    const std::string data =
+        "{\"text\": \"ab\"}\n\n{\"text\": 1}\nrubbish\n{\"question\": \"q\", \"answer\": \"\"}\n{\"text\": \"abc\"}\n";
+    EXPECT_EQ(read("a.jsonl", data), "error: a.jsonl:3: \"text\" is number, not a string");
+    EXPECT_EQ(read("a.jsonl", data, {512, QL_LONG_CUT, true}), "1:ab«</s>»\n6:abc«</s>»\n");
+    EXPECT_EQ(last_.counts.bad, 3);
+    EXPECT_EQ(read("a.json", "[{\"text\": \"ab\"},\n{\"text\" \"ab\"},\n{\"text\": \"c\"}]").substr(0, 31),
+              "error: a.json:2: not JSON, at b");
+    EXPECT_EQ(read("a.json", "[{\"text\": \"ab\"},\n{\"text\" \"ab\"},\n{\"text\": \"c\"}]", {512, QL_LONG_CUT, true}),
+              "1:ab«</s>»\n3:c«</s>»\n");
+    EXPECT_EQ(read("b.jsonl", "rubbish\n").substr(0, 18), "error: b.jsonl:1: ");
+    EXPECT_EQ(read("c.jsonl", "{}\n{}", {512, QL_LONG_CUT, true}),
+              "error: c.jsonl: no sample to train on is left (2 bad, 0 too long for --ctx 512)");
+    EXPECT_EQ(read("d.jsonl", ""), "error: d.jsonl:1: the file is empty");
+}
+
+TEST_F(ReadDataset, TemplateThatRefusesAMessageNamesTheLine) {
+    const std::string data =
+        "{\"text\": \"ab\"}\n{\"messages\": [{\"role\": \"tool\", \"content\": \"x\"}, {\"role\": \"assistant\", "
+        "\"content\": \"y\"}]}\n";
+    const std::string message = read("a.jsonl", data, {}, "mistral");
+    EXPECT_EQ(message.substr(0, 17), "error: a.jsonl:2:") << message;
+    EXPECT_NE(message.find("the role tool is not known to this template"), std::string::npos) << message;
+    read("a.jsonl", data, {512, QL_LONG_CUT, true}, "mistral");
+    EXPECT_EQ(last_.counts.bad, 1);
+}
+
+TEST_F(ReadDataset, ConversationWithoutATemplateSaysTheWayOut) {
+    const std::string message =
+        read("a.jsonl", R"({"question": "q", "answer": "a"})", {512, QL_LONG_CUT, true}, nullptr);
+    EXPECT_NE(message.find("--chat-template"), std::string::npos) << message;
+    EXPECT_EQ(read("a.jsonl", R"({"text": "ab"})", {}, nullptr), "1:ab«</s>»\n");
+}
+
+TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {
+    const std::string data =
+        "{\"prompt\": \"xyz\", \"completion\": \"12345\"}\n{\"prompt\": \"x\", \"completion\": \"1\"}\n{\"prompt\": "
+        "\"wxyz98\", \"completion\": \"1\"}\n";
+    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_CUT}), "1:xyz«12»\n2:x«1</s>»\n");  // of the third no answer is left
+    EXPECT_EQ(last_.counts.cut, 1);
+    EXPECT_EQ(last_.counts.dropped, 1);
+    EXPECT_EQ(last_.counts.longest, 9);
+    EXPECT_EQ(last_.sources.size(), last_.samples.size());
+    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_DROP}), "2:x«1</s>»\n");
+    EXPECT_EQ(last_.counts.dropped, 2);
+    const std::string refused =
+        "error: a.jsonl:1: 9 tokens, more than --ctx 5; use --long cut or --long drop, or a larger --ctx";
+    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_ERROR}), refused);
+    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_ERROR, true}), refused);  // no bad line, so not skipped as one
+    EXPECT_EQ(read("a.jsonl", data, {9, QL_LONG_ERROR}).substr(0, 18), "1:xyz«12345</s>»");
+    EXPECT_FALSE(read_dataset(folder_.path("a.jsonl"), tokenizer_, nullptr, {1}).ok());
+}
+
+TEST_F(ReadDataset, ShownTextCannotCommandATerminal) {
+    EXPECT_EQ(read("a.jsonl", "{\"text\": \"a\\u001b[2J\\tb\\r\"}"), "1:a«\\x1b[2J\tb\\x0d</s>»\n");
+}
+
+TEST_F(ReadDataset, RealFilesOfEachForm) {
+    const auto alpaca = test::shared_path("data/instruct/alpaca_en_demo.json"),
+               gsm = test::shared_path("data/instruct/gsm8k-test.jsonl"),
+               tools = test::shared_path("data/instruct/glaive_toolcall_en_demo.json");
+    if (!alpaca || !gsm || !tools) GTEST_SKIP() << "no data/instruct";
+    const ChatTemplate chatml = chat("chatml");
+    const auto a = read_dataset(*alpaca, tokenizer_, &chatml, {100000});
+    ASSERT_TRUE(a.ok()) << a.message();
+    EXPECT_EQ(a->counts.bad + a->counts.cut + a->counts.dropped, 0);
+    EXPECT_GT(a->samples.size(), 900u);
+    const auto g = read_dataset(*gsm, tokenizer_, &chatml, {100000});
+    ASSERT_TRUE(g.ok()) << g.message();
+    EXPECT_EQ(g->samples.size(), 1319u);
+    EXPECT_EQ(g->samples.back().line, 1319);
+    for (const TokenSample & sample : g->samples) {
+        const std::string text = marked_text(sample, tokenizer_, "«", "»");
+        const size_t begin = text.find("assistant\n«"), end = text.find("<|im_end|>»");
+        ASSERT_TRUE(begin != std::string::npos && end != std::string::npos) << text;
+        EXPECT_EQ(text.find("«"), begin + 10);
+        EXPECT_NE(text.substr(begin, end - begin).find("####"), std::string::npos);  // GSM8K's mark of the result
+    }
+    EXPECT_FALSE(
+        read_dataset(*tools, tokenizer_, &chatml, {100000}).ok());  // calls of tools are not supported, and said so
+}
+
+}  // namespace
+}  // namespace ql

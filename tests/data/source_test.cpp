@@ -1,0 +1,87 @@
+// Files: gzip or not, JSON lines or an array, and on which line a record begins.
+#include "models/data/source.hpp"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include "support/temporary_folder.hpp"
+
+namespace ql {
+namespace {
+
+std::string gzip(const std::string & text) {
+    z_stream z{};
+    EXPECT_EQ(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    std::string out(deflateBound(&z, static_cast<uLong>(text.size())) + 64, '\0');
+    z.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(text.data()));
+    z.avail_in = static_cast<uInt>(text.size());
+    z.next_out = reinterpret_cast<Bytef *>(out.data());
+    z.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+    out.resize(z.total_out);
+    deflateEnd(&z);
+    return out;
+}
+
+std::string lines_of(const std::string & text) {
+    const auto records = split_records(text);
+    if (!records.ok()) return records.message();
+    std::string out;
+    for (const Record & r : *records) out += std::to_string(r.line) + "<" + std::string(r.json) + ">";
+    return out;
+}
+
+TEST(DataFile, ReadsPlainAndGzipAlike) {
+    const test::TemporaryFolder folder;
+    std::string text;
+    for (int i = 0; i < 100000; ++i) text += std::to_string(i * 7919) + "\n";
+    EXPECT_EQ(*read_data_file(folder.write("a.jsonl", text)), text);
+    EXPECT_EQ(*read_data_file(folder.write("a.gz", gzip(text))), text);
+    EXPECT_EQ(*read_data_file(folder.write("two.gz", gzip("a\n") + gzip(text))), "a\n" + text);
+    EXPECT_EQ(*read_data_file(folder.write("bom", "\xEF\xBB\xBFx")), "x");
+    EXPECT_EQ(*read_data_file(folder.write("empty.gz", gzip(""))), "");
+}
+
+TEST(DataFile, DamagedOrCutGzipIsAnError) {
+    const test::TemporaryFolder folder;
+    const std::string packed = gzip(std::string(5000, 'x') + "yz");
+    for (size_t n = 2; n < packed.size(); ++n)
+        EXPECT_EQ(read_data_file(folder.write("cut.gz", packed.substr(0, n))).code(), QL_BAD_FILE) << n;
+    std::string damaged = packed;
+    damaged[packed.size() - 6] ^= 1;  // the checksum
+    const auto read = read_data_file(folder.write("damaged.gz", damaged));
+    EXPECT_EQ(read.code(), QL_BAD_FILE);
+    EXPECT_NE(read.message().find("damaged.gz"), std::string::npos);
+}
+
+TEST(DataFile, MissingFileAndFolderAreErrorsThatNameThem) {
+    const test::TemporaryFolder folder;
+    EXPECT_NE(read_data_file(folder.path("no.jsonl")).message().find("no.jsonl"), std::string::npos);
+    EXPECT_EQ(read_data_file(folder.path("no.jsonl")).code(), QL_NOT_FOUND);
+    EXPECT_FALSE(read_data_file(folder.path("")).ok());
+}
+
+TEST(DataRecords, JsonLines) {
+    EXPECT_EQ(lines_of("{\"a\":1}\n\n  {bad\r\n{\"b\":\"\\n\"}"), "1<{\"a\":1}>3<{bad>4<{\"b\":\"\\n\"}>");
+    EXPECT_EQ(lines_of("\n\n{}\n"), "3<{}>");
+}
+
+TEST(DataRecords, JsonArray) {
+    EXPECT_EQ(lines_of("[\n {\"a\": [1, 2],\n  \"b\": \"]}\\\",\"},\n\n {\"c\": 1}\n]\n"),
+              "2<{\"a\": [1, 2],\n  \"b\": \"]}\\\",\"}>5<{\"c\": 1}>");
+    EXPECT_EQ(lines_of("[]"), "");
+    EXPECT_EQ(lines_of("[1,x y,\"s\"]"), "1<1>1<x y>1<\"s\">");
+    EXPECT_EQ(lines_of("[1,]"), "1<1>");
+}
+
+TEST(DataRecords, SaysWhatIsWrong) {
+    EXPECT_EQ(lines_of(""), "1: the file is empty");
+    EXPECT_EQ(lines_of(" \n "), "1: the file is empty");
+    EXPECT_EQ(lines_of("\nhello"), "2: neither JSON lines nor a JSON array; plain text needs a name ending in .txt");
+    EXPECT_EQ(lines_of("[{},\n{\"a\": 1"),
+              "2: the JSON array does not end: the element that begins here is not closed");
+    EXPECT_EQ(lines_of("[{}]\nx"), "2: text after the end of the JSON array");
+}
+
+}  // namespace
+}  // namespace ql

@@ -1,0 +1,91 @@
+"""Shared by the tests: where things are, our programs, and llama.cpp behind a small interface.
+
+A test is a script: it prints its figures, and ends with `finish`, which fails it if `check` saw anything wrong."""
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+MODEL = Path(os.environ["QL_TEST_MODEL"])  # SmolLM2-135M-Instruct, Q4_1
+BIN = Path(os.environ["QL_TEST_BIN"])
+LIBRARY = Path(os.environ["QL_TEST_LIB"])  # libql-models
+SOURCE = Path(os.environ["QL_TEST_SOURCE"])
+SCRATCH = Path(os.environ["QL_TEST_SCRATCH"])
+MODEL_F16 = SCRATCH / "model-f16.gguf"  # these two are made by prepare.py
+ADAPTER = SCRATCH / "adapter.gguf"
+LORA_R, LORA_ALPHA = 8, 32
+ORDERS = SOURCE / "examples" / "finetune"
+SYSTEM = "Turn the order into JSON."  # the system message of the orders
+
+_failures = []
+
+
+def check(good, message):
+    """Notes a failure and goes on: one run shows all that is wrong."""
+    if not good:
+        _failures.append(message)
+
+
+def finish():
+    for message in _failures:
+        print("FAILED: " + message)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1 if _failures else 0)  # llama.cpp's server threads must not hold up, or crash, the end of the interpreter
+
+
+def program(name, *arguments):
+    """Runs one of our programs with --json; its JSON object."""
+    command = [str(BIN / name), *map(str, arguments), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nexited with {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def shared(relative):
+    """A file of the data that is shared between checkouts, or None."""
+    path = Path(os.environ.get("QL_SHARED", SOURCE.parent / "shared")) / relative
+    return path if path.exists() else None
+
+
+class Llama:
+    """llama.cpp's server, in this process, with a model and perhaps an adapter."""
+
+    def __init__(self, model, adapter=None):
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(model)
+        params.n_ctx = 512
+        params.n_parallel = 1
+        params.warmup = False
+        params.verbosity = 0
+        params.cpuparams.n_threads = 1  # its threads spin: more of them than idle cores is far slower than one
+        params.cpuparams_batch.n_threads = 1
+        if adapter:
+            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+        self._server = xllamacpp.Server(params)
+
+    def _post(self, path, body):
+        request = urllib.request.Request(self._server.listening_address + path, data=json.dumps(body).encode(),
+                                         headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def tokenize(self, text, add_special, parse_special):
+        body = {"content": text, "add_special": add_special, "parse_special": parse_special}
+        return self._post("/tokenize", body)["tokens"]
+
+    def render_chat(self, messages):
+        """The prompt that the model's own chat template makes."""
+        return self._post("/apply-template", {"messages": messages})["prompt"]
+
+    def complete(self, prompt, n_predict):
+        """Greedy: the tokens' ids, and for each place its five most probable ids with their log-probabilities."""
+        answer = self._server.handle_completions({"prompt": prompt, "max_tokens": n_predict, "temperature": 0,
+                                                  "logprobs": 5, "cache_prompt": False})
+        places = answer["choices"][0]["logprobs"]["content"]
+        return [p["id"] for p in places], [{t["id"]: t["logprob"] for t in p["top_logprobs"]} for p in places]

@@ -1,0 +1,244 @@
+// Every program, each input it takes, everything that can be wrong with it: one line, exit code 2 or 1, nothing written.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <span>
+
+#include "programs/workspace.hpp"
+
+namespace ql::test {
+namespace {
+
+const char * const kFinetune = "ql-finetune";
+const char * const kChat = "ql-chat";
+const char * const kQuantize = "ql-quantize";
+const char * const kPerplexity = "ql-perplexity";
+const char * const kBench = "ql-bench";
+const char * const kDoctor = "ql-doctor";
+
+/// Arguments with `@` where the broken input goes.
+struct Slot {
+    const char * program;
+    const char * line;
+};
+
+constexpr Slot kModelSlots[] = {{kFinetune, "-m @ -d {data.jsonl} -o {out.gguf}"}, {kChat, "-m @ -p hello -n 1"},
+                                {kQuantize, "@ {out.gguf} q8_0"},                  {kPerplexity, "-m @ -f {text.txt}"},
+                                {kBench, "infer -m @"},                            {kBench, "train -m @"}};
+constexpr Slot kAdapterSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --init-adapter @"},
+                                  {kChat, "-m {model.gguf} -p hello -n 1 --lora @"},
+                                  {kPerplexity, "-m {model.gguf} -f {text.txt} --lora @"},
+                                  {kBench, "infer -m {model.gguf} --prompt 8 --generate 2 --lora @"}};
+constexpr Slot kDataSlots[] = {{kFinetune, "-m {model.gguf} -d @ -o {out.gguf}"},
+                               {kFinetune, "-m {model.gguf} -d {data.jsonl} --eval-data @ -o {out.gguf}"},
+                               {kPerplexity, "-m {model.gguf} -d @"}};
+constexpr Slot kTextSlots[] = {{kPerplexity, "-m {model.gguf} -f @"}};
+constexpr Slot kTemplateSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --chat-template @"},
+                                   {kPerplexity, "-m {model.gguf} -d {data.jsonl} --chat-template @"},
+                                   {kChat, "-m {model.gguf} -p hello --chat -n 1 --chat-template @"}};
+constexpr Slot kConfigSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --config @"}, {kChat, "-m {model.gguf} -p hello --config @"},
+                                 {kQuantize, "{model.gguf} {out.gguf} q8_0 --config @"},                  {kPerplexity, "-m {model.gguf} -f {text.txt} --config @"},
+                                 {kBench, "peak --config @"},                                             {kDoctor, "--quick --config @"}};
+constexpr Slot kOutputSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o @"},
+                                 {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics @"},
+                                 {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --plot @"},
+                                 {kQuantize, "{model.gguf} @ q8_0"}};
+
+class BadInput : public testing::Test {
+  protected:
+    /// Runs, and expects one line that has all of `words`, one of `codes`, an empty stdout, an unchanged folder.
+    void expect_refused(const std::string & program, const std::string & line, const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
+        const auto before = workspace_.content();
+        const ProcessResult r = workspace_.run(program, line);
+        SCOPED_TRACE(show_command(program, workspace_.arguments(line)) + "\n" + r.err);
+        EXPECT_TRUE(std::find(codes.begin(), codes.end(), r.code) != codes.end()) << "exit code " << r.code;
+        EXPECT_EQ("", r.out);
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n'));
+        EXPECT_TRUE(r.err.starts_with(program + ": error: "));
+        for (const std::string & word : words) EXPECT_NE(r.err.npos, r.err.find(word)) << "should name " << word;
+        EXPECT_EQ(before, workspace_.content());
+    }
+    void expect_each_refused(std::span<const Slot> slots, const std::string & value, const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
+        for (const Slot & slot : slots) {
+            std::string line = slot.line;
+            expect_refused(slot.program, line.replace(line.find('@'), 1, value), words, codes);
+        }
+    }
+    Workspace workspace_{true};
+};
+
+TEST_F(BadInput, MissingFilesAreNamed) {
+    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots), std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots),
+                             std::span<const Slot>(kTemplateSlots), std::span<const Slot>(kConfigSlots)})
+        expect_each_refused(slots, "{missing.gguf}", {"missing.gguf"}, {2});
+}
+
+TEST_F(BadInput, FoldersAreNoFiles) {
+    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots), std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots),
+                             std::span<const Slot>(kTemplateSlots), std::span<const Slot>(kConfigSlots)})
+        expect_each_refused(slots, "{folder}", {"folder"}, {2});
+}
+
+TEST_F(BadInput, EmptyFilesAreRefused) {
+    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots), std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots)})
+        expect_each_refused(slots, "{empty}", {"empty"}, {2});
+}
+
+TEST_F(BadInput, FilesOfAnotherKindAreRefused) {
+    expect_each_refused(kModelSlots, "{magic}", {"magic"}, {2});
+    expect_each_refused(kAdapterSlots, "{magic}", {"magic"}, {2});
+    expect_each_refused(kModelSlots, "{adapter.gguf}", {"adapter"}, {2});
+    expect_each_refused(kAdapterSlots, "{model.gguf}", {"model.gguf"}, {2});
+    expect_each_refused(kDataSlots, "{model.gguf}", {"model.gguf"}, {2});
+    expect_each_refused(kConfigSlots, "{data.jsonl}", {}, {2});
+}
+
+TEST_F(BadInput, ModelsThatCannotBeRunAreRefused) {
+    for (const Slot & slot : kModelSlots) {
+        if (slot.program == kQuantize) continue;  // it needs neither
+        std::string line = slot.line;
+        expect_refused(slot.program, std::string(line).replace(line.find('@'), 1, "{arch.gguf}"), {"mamba"}, {2});
+    }
+    expect_refused(kFinetune, "-m {mute.gguf} -d {data.jsonl} -o {out.gguf}", {"tokenizer"}, {2});
+    expect_refused(kChat, "-m {mute.gguf} -p hello -n 1", {"tokenizer"}, {2});
+}
+
+TEST_F(BadInput, NonFiniteWeightsAreNamed) {
+    expect_refused(kQuantize, "{nan.gguf} {out.gguf} q8_0", {"blk.0.attn_q.weight"}, {2});
+    expect_refused(kFinetune, "-m {nan.gguf} -d {data.jsonl} -o {out.gguf} --base-type nf4_dq", {"blk.0.attn_q.weight"}, {2});
+}
+
+TEST_F(BadInput, AdaptersOfAnotherModelAreRefused) {
+    for (Slot slot : kAdapterSlots) {
+        std::string line = slot.line;
+        line.replace(line.find("{model.gguf}"), 12, "{wide.gguf}");
+        expect_refused(slot.program, line.replace(line.find('@'), 1, "{adapter.gguf}"), {"adapter.gguf", "blk."}, {2});
+    }
+}
+
+TEST_F(BadInput, BadLinesOfDataAreNamed) {
+    expect_each_refused(kDataSlots, "{broken.jsonl}", {"broken.jsonl:3"}, {2});
+    expect_each_refused(kDataSlots, "{keys.jsonl}", {"keys.jsonl:1"}, {2});
+}
+
+TEST_F(BadInput, CutModelsAreRefusedAtEveryPage) {
+    const std::string whole = read_all(workspace_.path("model.gguf"));
+    for (size_t size = 4096; size < whole.size(); size += 4096) {
+        workspace_.write("cut.gguf", std::string_view(whole).substr(0, size));
+        expect_refused(kQuantize, "{cut.gguf} {out.gguf} q8_0", {"cut.gguf"}, {2});
+        if (size % 65536 == 0) expect_refused(kChat, "-m {cut.gguf} -p hello -n 1", {"cut.gguf"}, {2});
+        if (HasFailure()) return;
+    }
+}
+
+TEST_F(BadInput, OutputsThatCannotBeWrittenAreFoundFirst) {
+    expect_each_refused(kOutputSlots, "{missing/out.gguf}", {"missing"});
+    expect_each_refused(kOutputSlots, "{folder}", {"folder"});
+    expect_each_refused(kOutputSlots, "{data.jsonl/out.gguf}", {"data.jsonl"});
+    expect_each_refused(kOutputSlots, "/proc/out.gguf", {"/proc"});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {data.jsonl}", {"data.jsonl"});
+}
+
+TEST_F(BadInput, InputsAreNotOverwritten) {
+    expect_each_refused(kOutputSlots, "{model.gguf}", {"model.gguf"}, {2});
+    for (const Slot & slot : kOutputSlots) {
+        if (slot.program != kFinetune) continue;
+        std::string line = slot.line;
+        expect_refused(kFinetune, std::string(line).replace(line.find('@'), 1, "{folder/../data.jsonl}"), {"data.jsonl"}, {2});
+    }
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics {out.gguf}", {"--metrics"}, {2});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} --init-adapter {adapter.gguf} -o {adapter.gguf}", {"--init-adapter"}, {2});
+}
+
+TEST_F(BadInput, AnEarlierRunIsNotOverwritten) {
+    ASSERT_EQ(0, workspace_.run(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 64 --grad-accum 1").code);
+    expect_refused(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 2 --ctx 64 --grad-accum 1", {"out.gguf.ckpt", "--resume auto"});
+    expect_refused(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 32 --grad-accum 1 --resume auto", {"ctx"});
+}
+
+TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
+    for (const char * program : {kFinetune, kChat, kQuantize, kPerplexity, kBench, kDoctor}) {
+        std::string line = program == kFinetune ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}" : program == kChat ? "-m {model.gguf} -p hello -n 1" : program == kQuantize
+                               ? "{model.gguf} {out.gguf} q8_0" : program == kPerplexity ? "-m {model.gguf} -f {text.txt}" : program == kBench ? "peak" : "--quick";
+        expect_refused(program, line + " --colour red", {"--colour"}, {2});
+        workspace_.write("bad.toml", "colour = \"red\"\n");
+        expect_refused(program, line + " --config {bad.toml}", {"colour"}, {2});
+        std::filesystem::remove(workspace_.path("bad.toml"));
+        if (program == kQuantize) continue;
+        expect_refused(program, line + " --device tpu", {"tpu", "cpu"}, {2});
+        expect_refused(program, line + " --device cuda:0", {"cuda", "cpu"}, {2});
+        expect_refused(program, line + " --compute f64", {"--compute", "f32"}, {2});
+        expect_refused(program, line + " --memory 6GiB", {"--memory", "not supported yet"}, {2});
+        expect_refused(program, line + " --spill /tmp", {"--spill", "not supported yet"}, {2});
+    }
+    expect_refused(kQuantize, "{model.gguf} {out.gguf} q3", {"q3", "nf4_dq"}, {2});
+    expect_refused(kQuantize, "{model.gguf} {out.gguf} q6_k", {"q6_K", "read only"}, {2});
+    expect_refused(kBench, "op conv", {"conv", "mul_mat"}, {2});
+    expect_refused(kBench, "", {"peak"}, {2});
+}
+
+TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
+    for (const char * option : {"--dora", "--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit", "--recompute all", "--lora {adapter.gguf}"})
+        expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} " + std::string(option), {"not supported yet"}, {2});
+}
+
+TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
+    const std::string train = "-m {model.gguf} -d {data.jsonl} ";
+    expect_refused(kFinetune, train, {"-o"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --eval-data {data.jsonl} --eval-split 0.1", {"--eval-split"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --eval-every 3", {"--eval-every"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --steps 3 --epochs 2", {"--steps"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} --lora-r 8", {"--lora-r"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --lora-targets nothing_like_this", {"nothing_like_this"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --ctx 512", {"--ctx", "256"}, {2});
+    expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});
+    expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --exact", {"--exact"}, {2});
+    expect_refused(kChat, "-m {model.gguf} --json", {"-p"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p hello --lora {adapter.gguf}:0", {"scale"}, {2});
+}
+
+/// A numeric option: values that must be refused. Where 0 or 10^9 has a meaning it is missing here.
+struct Number {
+    const char * program;
+    const char * option;
+    std::vector<const char *> bad;
+};
+
+TEST_F(BadInput, NumbersOutOfRangeNameTheirLimits) {
+    const std::vector<const char *> both = {"0", "1000000000", "-1", "x", ""}, high = {"1000000000", "-1", "nan"}, low = {"0", "-3"};
+    const std::vector<Number> numbers = {
+        {kFinetune, "--ctx", both}, {kFinetune, "--batch", both}, {kFinetune, "--grad-accum", both}, {kFinetune, "--epochs", both}, {kFinetune, "--steps", both},
+        {kFinetune, "--lora-r", both}, {kFinetune, "--lora-alpha", both}, {kFinetune, "--lora-dropout", high}, {kFinetune, "--lora-plus-ratio", both},
+        {kFinetune, "--lr", both}, {kFinetune, "--warmup", high}, {kFinetune, "--weight-decay", high}, {kFinetune, "--clip", high},
+        {kFinetune, "--eval-split", both}, {kFinetune, "--eval-every", both}, {kFinetune, "--save-every", both}, {kFinetune, "--keep", both},
+        {kFinetune, "--show-data", both}, {kFinetune, "--threads", both}, {kFinetune, "--seed", {"-1", "x", "99999999999999999999999"}},
+        {kChat, "-n", both}, {kChat, "-c", both}, {kChat, "--temp", high}, {kChat, "--top-k", high}, {kChat, "--top-p", both}, {kChat, "--min-p", high},
+        {kChat, "--repeat-penalty", both}, {kChat, "--logprobs", both}, {kChat, "-t", both},
+        {kPerplexity, "-c", both}, {kPerplexity, "--stride", both}, {kPerplexity, "-t", both},
+        {kBench, "-t", both}, {kDoctor, "-t", both}};
+    for (const Number & n : numbers) {
+        const std::string line = n.program == kFinetune ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}" : n.program == kChat ? "-m {model.gguf} -p hello"
+                                 : n.program == kPerplexity ? "-m {model.gguf} -f {text.txt}" : n.program == kBench ? "peak" : "--quick";
+        for (const char * value : n.bad) {
+            std::vector<std::string> arguments = workspace_.arguments(line);
+            arguments.insert(arguments.end(), {n.option, value});
+            SCOPED_TRACE(show_command(n.program, arguments));
+            const auto before = workspace_.content();
+            const ProcessResult r = run_program(n.program, arguments);
+            EXPECT_EQ(2, r.code) << r.err;
+            EXPECT_EQ("", r.out);
+            EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+            if (*value == '1' || *value == '0') {
+                EXPECT_NE(r.err.npos, r.err.find(" to ")) << r.err;
+            }
+            EXPECT_EQ(before, workspace_.content());
+        }
+    }
+    for (const char * option : {"--prompt", "--generate", "--repeats"})
+        for (const char * value : {"0", "1000000000"}) expect_refused(kBench, "infer -m {model.gguf} " + std::string(option) + " " + value, {option, " to "}, {2});
+    for (const char * option : {"--ctx", "--batch", "--steps", "--lora-r"})
+        for (const char * value : {"0", "1000000000"}) expect_refused(kBench, "train -m {model.gguf} " + std::string(option) + " " + value, {option, " to "}, {2});
+}
+
+}  // namespace
+}  // namespace ql::test

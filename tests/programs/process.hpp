@@ -1,0 +1,27 @@
+// Runs a built program and keeps what it said.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ql::test {
+
+struct ProcessOptions {
+    std::string input;                          // its stdin
+    std::vector<std::string> environment = {};  // "NAME=value", added to this process's
+    double interrupt_after = -1;                // seconds until it gets SIGINT; < 0: never
+    std::string interrupt_at = "";              // or: as soon as its stderr holds this
+    double kill_after = 120;                    // seconds; a program that takes longer has failed
+};
+
+struct ProcessResult {
+    int code = -1;  // exit code; 128 + signal if a signal ended it
+    std::string out, err;
+};
+
+/// A program of the build's bin/ folder with arguments.
+ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments, const ProcessOptions & options = {});
+/// The command line as a shell would show it, for messages.
+std::string show_command(const std::string & name, const std::vector<std::string> & arguments);
+
+}  // namespace ql::test

@@ -1,0 +1,220 @@
+// What the programs do when all is well: their files, their JSON, resuming, interrupts, chats in a pipe.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "programs/workspace.hpp"
+
+namespace ql::test {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json parse(const ProcessResult & r) {
+    const Json json = Json::parse(r.out, nullptr, false);
+    EXPECT_FALSE(json.is_discarded()) << r.out << r.err;
+    return json;
+}
+
+std::vector<std::string> keys(const Json & object) {
+    std::vector<std::string> names;
+    for (const auto & item : object.items()) names.push_back(item.key());
+    return names;
+}
+
+constexpr const char * kTrain = "-m {model.gguf} -d {data.jsonl} --ctx 64 --grad-accum 1 --lora-r 4 --lr 0.01 ";
+
+class Works : public testing::Test {
+  protected:
+    ProcessResult must(const std::string & program, const std::string & line, const ProcessOptions & options = {}) const {
+        ProcessResult r = workspace_.run(program, line, options);
+        EXPECT_EQ(0, r.code) << show_command(program, workspace_.arguments(line)) << "\n" << r.err;
+        return r;
+    }
+    std::string read(const std::string & name) const { return read_all(workspace_.path(name)); }
+    bool exists(const std::string & name) const { return std::filesystem::exists(workspace_.path(name)); }
+    Workspace workspace_;
+};
+
+TEST_F(Works, FinetuneLearnsAndReportsIt) {
+    const ProcessResult r = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --steps 30 --eval-data {data.jsonl} --metrics {m.jsonl} --plot {p.png} --json");
+    const Json json = parse(r);
+    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps", "tokens", "seconds", "tok_s", "loss_first", "loss_last", "eval_before", "eval_after",
+                                                    "planned_peak_bytes", "peak_rss_bytes", "adapter", "device", "isa", "base_type", "resumed_from"}));
+    EXPECT_EQ(30, json["steps"]);
+    EXPECT_LT(json["loss_last"].get<double>(), json["loss_first"].get<double>() - 0.5);
+    EXPECT_LT(json["eval_after"].get<double>(), json["eval_before"].get<double>() - 0.5);
+    EXPECT_EQ("nf4_dq", json["base_type"]);
+    EXPECT_TRUE(json["resumed_from"].is_null());
+    EXPECT_TRUE(exists("a.gguf") && exists("a.best.gguf") && exists("a.gguf.ckpt"));
+    EXPECT_TRUE(read("p.png").starts_with("\x89PNG"));
+    const std::string metrics = read("m.jsonl");
+    EXPECT_EQ(30, std::count(metrics.begin(), metrics.end(), '\n'));
+    EXPECT_EQ(r.err.npos, r.err.find('\r')) << "a bar where there is no terminal";
+}
+
+TEST_F(Works, FinetuneQuietSaysNothing) {
+    const ProcessResult r = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --steps 2 -q");
+    EXPECT_EQ("", r.err);
+    EXPECT_NE(r.out.npos, r.out.find("ql-chat -m"));
+    EXPECT_NE(r.out.npos, r.out.find("llama-cli -m"));
+}
+
+TEST_F(Works, DryRunPrintsThePlanAndWritesNothing) {
+    const auto before = workspace_.content();
+    const ProcessResult r = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --dry-run");
+    EXPECT_NE(r.out.npos, r.out.find("planned peak"));
+    const Json json = parse(must("ql-finetune", std::string(kTrain) + "--dry-run --json"));
+    EXPECT_GT(json["planned_peak_bytes"].get<int64_t>(), 100000);
+    EXPECT_EQ(before, workspace_.content());
+}
+
+TEST_F(Works, ShowDataMarksTheAnswers) {
+    const auto before = workspace_.content();
+    const ProcessResult r = must("ql-finetune", "-m {model.gguf} -d {data.jsonl} --show-data 2");
+    EXPECT_NE(r.out.npos, r.out.find("[[tea x0<|im_end|>"));
+    EXPECT_EQ(r.out.npos, r.out.find("[[Order"));
+    EXPECT_NE(r.out.npos, r.out.find("sample 2"));
+    EXPECT_EQ(r.out.npos, r.out.find("sample 3"));
+    EXPECT_EQ(before, workspace_.content());
+}
+
+TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
+    workspace_.write("run.toml", "steps = 3\nctx = 64\ngrad-accum = 1\nlora-r = 4\nlr = 0.01\nno-shuffle = true\ndata = \"" + workspace_.path("data.jsonl") + "\"\n");
+    must("ql-finetune", "-q -m {model.gguf} -o {a.gguf} --config {run.toml}");
+    must("ql-finetune", std::string(kTrain) + "-q -o {b.gguf} --steps 3 --no-shuffle");
+    EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
+}
+
+TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
+    const std::string line = std::string(kTrain) + "--steps 400 --metrics {m.jsonl} ";
+    ProcessOptions options;
+    options.interrupt_after = 0.7;
+    const ProcessResult r = workspace_.run("ql-finetune", line + "-o {a.gguf}", options);
+    ASSERT_EQ(130, r.code) << r.err;
+    EXPECT_NE(r.err.npos, r.err.find("--resume auto")) << r.err;
+    EXPECT_EQ("", r.out);
+    EXPECT_FALSE(exists("a.gguf"));
+    const Json json = parse(must("ql-finetune", line + "-o {a.gguf} --resume auto --json"));
+    EXPECT_LT(json["steps"].get<int64_t>(), 400);
+    EXPECT_TRUE(json["resumed_from"].is_string());
+    const std::string metrics = read("m.jsonl");
+    EXPECT_EQ(400, std::count(metrics.begin(), metrics.end(), '\n'));
+    must("ql-finetune", std::string(kTrain) + "--steps 400 -q -o {b.gguf}");
+    EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
+}
+
+TEST_F(Works, ResumeAutoWithoutACheckpointStartsANewRun) {
+    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --steps 2 --resume auto");
+    EXPECT_TRUE(exists("a.gguf"));
+}
+
+TEST_F(Works, PerplexityFallsWithTheAdapterAndCountsExactAnswers) {
+    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --epochs 30 --lora-r 16");
+    const Json before = parse(must("ql-perplexity", "-m {model.gguf} -d {data.jsonl} --exact --json"));
+    const Json after = parse(must("ql-perplexity", "-m {model.gguf} --lora {a.gguf} -d {data.jsonl} --exact --json"));
+    EXPECT_EQ(keys(after), (std::vector<std::string>{"nll", "ppl", "tokens", "tok_s", "exact"}));
+    EXPECT_LT(after["nll"].get<double>(), before["nll"].get<double>() / 2);
+    EXPECT_NEAR(after["ppl"].get<double>(), std::exp(after["nll"].get<double>()), 1e-6);
+    EXPECT_EQ(0, before["exact"]);
+    EXPECT_GT(after["exact"].get<double>(), 0.2);
+    const Json none = parse(must("ql-perplexity", "-m {model.gguf} --lora {a.gguf}:0.0001 -d {data.jsonl} --json"));
+    EXPECT_NEAR(none["nll"].get<double>(), before["nll"].get<double>(), 0.01);
+    EXPECT_TRUE(none["exact"].is_null());
+}
+
+TEST_F(Works, PerplexityOfATextIsNearChanceForARandomModel) {
+    const Json json = parse(must("ql-perplexity", "-m {model.gguf} -f {text.txt} -c 64 --stride 32 --json"));
+    EXPECT_GT(json["nll"].get<double>(), 3);
+    EXPECT_LT(json["nll"].get<double>(), 12);
+    EXPECT_GT(json["tokens"].get<int64_t>(), 300);
+}
+
+TEST_F(Works, ChatGivesLogprobsThatAddUp) {
+    const Json json = parse(must("ql-chat", "-m {model.gguf} -p hello -n 3 --temp 0 --logprobs 5 --json"));
+    EXPECT_EQ(keys(json), (std::vector<std::string>{"text", "tokens", "prompt_tok_s", "generation_tok_s", "logprobs"}));
+    ASSERT_GE(json["logprobs"].size(), 1u);
+    const Json & first = json["logprobs"][0];
+    EXPECT_EQ(keys(first), (std::vector<std::string>{"id", "token", "logprob", "top"}));
+    ASSERT_EQ(5u, first["top"].size());
+    EXPECT_EQ(first["id"], first["top"][0]["id"]);
+    EXPECT_GE(first["top"][0]["logprob"].get<double>(), first["top"][1]["logprob"].get<double>());
+    double sum = 0;
+    for (const Json & t : first["top"]) sum += std::exp(t["logprob"].get<double>());
+    EXPECT_GT(sum, 0);
+    EXPECT_LE(sum, 1 + 1e-6);
+}
+
+TEST_F(Works, ChatIsTheSameForTheSameSeed) {
+    const std::string line = "-m {model.gguf} -p hello -n 12 --temp 1 --top-k 0 --min-p 0 --top-p 1 --seed ";
+    const std::string one = must("ql-chat", line + "7").out;
+    EXPECT_EQ(one, must("ql-chat", line + "7").out);
+    EXPECT_NE(one, must("ql-chat", line + "8").out);
+}
+
+TEST_F(Works, ChatTalksInAPipe) {
+    ProcessOptions options;
+    options.input = "hello\nand again\n/exit\nnever read\n";
+    const ProcessResult r = must("ql-chat", "-m {model.gguf} -n 4 --temp 0", options);
+    EXPECT_GE(std::count(r.out.begin(), r.out.end(), '\n'), 2);
+    EXPECT_EQ(r.out.npos, r.out.find("> "));
+}
+
+TEST_F(Works, ChatForgetsOldTurnsRatherThanStop) {
+    ProcessOptions options;
+    for (int i = 0; i < 12; ++i) options.input += "tell me about the town and the sea, please, number " + std::to_string(i) + "\n";
+    const ProcessResult r = must("ql-chat", "-m {model.gguf} -n 4 -c 128 --temp 0", options);
+    EXPECT_NE(r.err.npos, r.err.find("forgotten"));
+}
+
+TEST_F(Works, QuantizeShrinksAndReportsTheError) {
+    const Json json = parse(must("ql-quantize", "{model.gguf} {q.gguf} nf4_dq --json"));
+    EXPECT_GT(json["ratio"].get<double>(), 3);
+    for (const Json & kind : json["kinds"])
+        if (kind["to"] == "nf4_dq") {
+            EXPECT_NEAR(kind["error"].get<double>(), 0.092, 0.03);
+        }
+    EXPECT_LT(std::filesystem::file_size(workspace_.path("q.gguf")) * 3, std::filesystem::file_size(workspace_.path("model.gguf")));
+    must("ql-chat", "-m {q.gguf} -p hello -n 2");
+    EXPECT_NE(std::string::npos, must("ql-quantize", "{model.gguf} {q.gguf} q8_0 -v").err.find("blk.1.ffn_down.weight"));
+}
+
+TEST_F(Works, BenchGivesFiguresOfTheContractsShape) {
+    for (const char * line : {"peak --json -t 1", "op mul_mat --type nf4_dq --shape 64,96,32 --json -t 1", "op attention_back --shape 128,1,16 --json -t 1",
+                              "train -m {model.gguf} --ctx 64 --steps 2 --json -t 1", "infer -m {model.gguf} --prompt 16 --generate 4 --json -t 1"}) {
+        const Json list = parse(must("ql-bench", line));
+        ASSERT_TRUE(list.is_array() && !list.empty()) << line;
+        for (const Json & f : list) {
+            EXPECT_EQ(keys(f), (std::vector<std::string>{"name", "shape", "median", "min", "unit", "of_peak"}));
+            EXPECT_GT(f["median"].get<double>(), 0);
+            EXPECT_LE(f["min"].get<double>(), f["median"].get<double>());
+        }
+    }
+}
+
+TEST_F(Works, DoctorFindsEveryKernelSound) {
+    const Json json = parse(must("ql-doctor", "--quick --json"));
+    EXPECT_EQ(0, json["failed"]);
+    EXPECT_GT(json["kernels"].size(), 15u);
+    ProcessOptions options;
+    options.environment = {"QL_ISA=scalar"};
+    EXPECT_EQ("scalar", parse(must("ql-doctor", "--quick --json", options))["isa"]);
+}
+
+TEST_F(Works, HelpHasExamplesAndVersionIsTold) {
+    for (const char * program : {"ql-finetune", "ql-chat", "ql-quantize", "ql-perplexity", "ql-bench", "ql-doctor"}) {
+        const std::string help = must(program, "--help").out;
+        EXPECT_NE(help.npos, help.find("Examples:")) << program;
+        EXPECT_TRUE(must(program, "--version").out.starts_with(std::string(program) + " ")) << program;
+    }
+}
+
+TEST_F(Works, FullDiskOnStdoutIsAFailure) {
+    if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
+    const std::string command = std::string(QL_BINARY_DIR) + "/bin/ql-quantize --json -q " + workspace_.path("model.gguf") + " " + workspace_.path("q.gguf") + " q8_0 > /dev/full 2> /dev/null";
+    EXPECT_NE(0, std::system(command.c_str()));
+}
+
+}  // namespace
+}  // namespace ql::test
