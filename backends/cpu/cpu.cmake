@@ -2,7 +2,11 @@
 #
 # Highway: baseline (portable), AVX2, AVX-512 on x86; the sets in between serve no machine that trains a model, and each
 # would be one more copy of every kernel to compile.
-target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64") # NEON alone: kernels take the vector length for known (vec.inl), SVE's is not
+    target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
+else()
+    target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
+endif()
 
 # Product kernels keep their accumulators in arrays of registers: the loops over them must be unrolled in full.
 file(GLOB ql_product_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/*.cpp)

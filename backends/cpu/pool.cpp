@@ -41,6 +41,7 @@ void pin(std::thread & thread, int processor) {
 
 Pool::Pool(int threads) : threads_(std::max(threads, 1)) {
     const std::vector<int> processors = allowed_processors();
+    if (threads_ <= static_cast<int>(processors.size())) spins_ = kSpins;
     for (int i = 1; i < threads_; ++i) {
         workers_.emplace_back([this, i] { work(i); });
         if (threads_ <= static_cast<int>(processors.size())) pin(workers_.back(), processors[static_cast<size_t>(i)]);
@@ -68,7 +69,7 @@ void Pool::dispatch(Job job) {
     for (int spins = 0;; ++spins) {
         const int32_t left = pending_.load(std::memory_order_acquire);
         if (left == 0) return;
-        if (spins < kSpins) relax();
+        if (spins < spins_) relax();
         else pending_.wait(left, std::memory_order_acquire);
     }
 }
@@ -77,7 +78,7 @@ void Pool::work(int thread) {
     uint32_t seen = 0;
     for (;;) {
         for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ++spins) {
-            if (spins < kSpins) relax();
+            if (spins < spins_) relax();
             else epoch_.wait(seen, std::memory_order_acquire);
         }
         ++seen;

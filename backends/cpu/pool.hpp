@@ -44,6 +44,7 @@ class Pool {
     void do_share(int thread) const;
 
     const int threads_;
+    int spins_ = 0;  // before sleeping; none with more threads than processors
     Job job_;
     std::atomic<uint32_t> epoch_{0};    // counts jobs; workers wait for it to change
     std::atomic<int32_t> pending_{0};   // workers that have not finished the job

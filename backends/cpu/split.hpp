@@ -7,8 +7,8 @@
 
 namespace ql::cpu {
 
-/// Elements of a task of an operator that streams: 64 KB of f32 a stream, some 5 microseconds from L2 or L3, against about
-/// one for handing out work. What is smaller runs on the calling thread.
+/// Elements of a task of an operator that streams: 64 KB of f32 a stream, some 5 microseconds from L2 or L3, against
+/// about one for handing out work. What is smaller runs on the calling thread.
 inline constexpr int64_t kPiece = 16384;
 
 /// Calls f(first, last) for pieces of [0, n).

@@ -1,5 +1,5 @@
-// The vector vocabulary beyond Highway's own: the tag of f32 vectors, loads and stores of a part of a vector, and sums in
-// a fixed order. Compiled once for each instruction set; included like math.inl.
+// The vector vocabulary beyond Highway's own: the tag of f32 vectors, loads and stores of a part of a vector, and sums
+// in a fixed order. Compiled once for each instruction set; included like math.inl.
 #if defined(QL_CPU_VEC_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_VEC_INL
 #undef QL_CPU_VEC_INL
@@ -48,7 +48,9 @@ HWY_INLINE void store_part(Vec v, float * p, int64_t n) {
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(float));
 }
 
-HWY_INLINE float sum_of(Vec v) { return hn::GetLane(hn::SumOfLanes(kF32, v)); }
+HWY_INLINE float sum_of(Vec v) {
+    return hn::GetLane(hn::SumOfLanes(kF32, v));
+}
 
 /// sum_i a[i] b[i]: four chains, added in a fixed order.
 HWY_INLINE float dot(const float * a, const float * b, int64_t n) {

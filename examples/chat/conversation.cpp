@@ -10,16 +10,24 @@ constexpr int64_t kRoomForAnswer = 32;  // fewer tokens than that are no answer:
 
 }  // namespace
 
-Conversation::Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template, const std::string & system)
-    : model_(model), tokenizer_(ql_model_tokenizer(model)), session_(session), ctx_(ctx), template_(std::move(chat_template)), has_system_(!system.empty()) {
+Conversation::Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template,
+                           const std::string & system)
+    : model_(model),
+      tokenizer_(ql_model_tokenizer(model)),
+      session_(session),
+      ctx_(ctx),
+      template_(std::move(chat_template)),
+      has_system_(!system.empty()) {
     if (has_system_) roles_.emplace_back("system"), contents_.push_back(system);
 }
 
 std::string Conversation::render() const {
     std::vector<const char *> roles, contents;
-    for (size_t i = 0; i < roles_.size(); ++i) roles.push_back(roles_[i].c_str()), contents.push_back(contents_[i].c_str());
+    for (size_t i = 0; i < roles_.size(); ++i)
+        roles.push_back(roles_[i].c_str()), contents.push_back(contents_[i].c_str());
     char * text = nullptr;
-    check_input(ql_chat_render(model_, template_.empty() ? nullptr : template_.c_str(), roles.data(), contents.data(), static_cast<int>(roles.size()), &text));
+    check_input(ql_chat_render(model_, template_.empty() ? nullptr : template_.c_str(), roles.data(), contents.data(),
+                               static_cast<int>(roles.size()), &text));
     const Text owner(text);
     return text;
 }

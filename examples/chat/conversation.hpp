@@ -10,7 +10,8 @@ namespace ql::cli {
 class Conversation {
   public:
     /// chat_template: empty for the model's own.
-    Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template, const std::string & system);
+    Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template,
+                 const std::string & system);
 
     /// The tokens that the session has to read so that it can answer the user's message. Forgets the oldest turns if
     /// the context is full; `forgotten` counts them.
@@ -30,8 +31,8 @@ class Conversation {
     std::string template_;
     bool has_system_;
     std::vector<std::string> roles_, contents_;
-    std::string cached_;          // the text whose tokens the session has read
-    bool cached_end_ = false;     // and the end-of-turn token behind it
+    std::string cached_;       // the text whose tokens the session has read
+    bool cached_end_ = false;  // and the end-of-turn token behind it
 };
 
 }  // namespace ql::cli

@@ -19,22 +19,39 @@ constexpr const char * kExamples =
 class Chat {
   public:
     Chat()
-        : program_("ql-chat", "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an answer.", kExamples),
+        : program_("ql-chat",
+                   "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
+                   "answer.",
+                   kExamples),
           device_options_(program_),
           model_options_(program_, true) {
         ql_sampling_init(&sampling_);
-        program_.text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")->option_text("TEXT");
+        program_
+            .text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")
+            ->option_text("TEXT");
         program_.app.add_flag("--chat", chat_, "-p is a user's message");
         program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
-        program_.text("--chat-template", template_, "Instead of the adapter's or the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
-        program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")->default_str("");
-        program_.number("-c,--ctx", ctx_, 8, 1 << 20, "Tokens that are remembered (default: 2048, or the model's if that is less)")->default_str("");
+        program_
+            .text("--chat-template", template_,
+                  "Instead of the adapter's or the model's: a name, or a file with a Jinja template")
+            ->option_text("NAME|FILE");
+        program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")
+            ->default_str("");
+        program_
+            .number("-c,--ctx", ctx_, 8, 1 << 20,
+                    "Tokens that are remembered (default: 2048, or the model's if that is less)")
+            ->default_str("");
         program_.number("--temp", sampling_.temperature, 0, 100, "Temperature; 0: always the most probable token");
         program_.number("--top-k", sampling_.top_k, 0, 1 << 24, "Only the k most probable tokens; 0: all");
-        program_.number("--top-p", sampling_.top_p, 0.0001, 1, "Only tokens that make up this much probability; 1: all");
-        program_.number("--min-p", sampling_.min_p, 0, 1, "Only tokens at least so probable as this part of the best; 0: all");
-        program_.number("--repeat-penalty", sampling_.repeat_penalty, 0.1, 10, "Makes the last 64 tokens less likely; 1: off");
-        program_.number("--logprobs", n_top_, 1, 100, "With -p: log-probabilities of the K best tokens at each place")->default_str("")->option_text("K");
+        program_.number("--top-p", sampling_.top_p, 0.0001, 1,
+                        "Only tokens that make up this much probability; 1: all");
+        program_.number("--min-p", sampling_.min_p, 0, 1,
+                        "Only tokens at least so probable as this part of the best; 0: all");
+        program_.number("--repeat-penalty", sampling_.repeat_penalty, 0.1, 10,
+                        "Makes the last 64 tokens less likely; 1: off");
+        program_.number("--logprobs", n_top_, 1, 100, "With -p: log-probabilities of the K best tokens at each place")
+            ->default_str("")
+            ->option_text("K");
         program_.seed(sampling_.seed);
     }
 
@@ -58,18 +75,23 @@ class Chat {
 
     void check_options() const {
         if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
-        if (!complete_ && (program_.json || n_top_ > 0 || chat_)) bad_input("%s needs -p", program_.json ? "--json" : chat_ ? "--chat" : "--logprobs");
-        if (complete_ && !chat_ && (!system_.empty() || !template_.empty())) bad_input("--system and --chat-template need a chat: with -p give --chat");
+        if (!complete_ && (program_.json || n_top_ > 0 || chat_))
+            bad_input("%s needs -p", program_.json ? "--json" : chat_ ? "--chat" : "--logprobs");
+        if (complete_ && !chat_ && (!system_.empty() || !template_.empty()))
+            bad_input("--system and --chat-template need a chat: with -p give --chat");
     }
 
     void open_session() {
         const int64_t limit = ModelOptions::describe(model_).n_ctx;
         if (ctx_ == 0) ctx_ = std::min<int64_t>(2048, limit);
-        if (ctx_ > limit) bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(ctx_), static_cast<long long>(limit));
+        if (ctx_ > limit)
+            bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
+                      static_cast<long long>(ctx_), static_cast<long long>(limit));
         ql_session_options options;
         ql_session_options_init(&options);
         options.ctx = ctx_;
-        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(), options.n_adapters = loras_.n();
+        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(),
+        options.n_adapters = loras_.n();
         ql_session * session = nullptr;
         check_run(ql_session_create(model_.get(), device_.get(), &options, &session));
         session_.reset(session);
@@ -86,9 +108,12 @@ class Chat {
         }
         program_.begin_work();
         const ql_generate_result result = generate(tokens, !program_.json && n_top_ == 0);
-        if (program_.json) program_.print(as_json(result));
-        else if (n_top_ > 0) print_logprobs();
-        else std::printf("\n");
+        if (program_.json)
+            program_.print(as_json(result));
+        else if (n_top_ > 0)
+            print_logprobs();
+        else
+            std::printf("\n");
         print_speed(result);
         if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
         return kDone;
@@ -105,7 +130,9 @@ class Chat {
             if (line.find_first_not_of(" \t\r") == line.npos) continue;
             int forgotten = 0;
             const std::vector<int32_t> tokens = conversation.ask(line, &forgotten);
-            if (forgotten) program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten", static_cast<long long>(ctx_), forgotten));
+            if (forgotten)
+                program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
+                                     static_cast<long long>(ctx_), forgotten));
             const ql_generate_result result = generate(tokens, true);
             conversation.answered(result.text, result.ended != 0);
             std::printf("\n");
@@ -136,9 +163,14 @@ class Chat {
     int on_token(const ql_generated & t) {
         if (stream_ && t.piece) std::fputs(t.piece, stdout), std::fflush(stdout);
         if (n_top_ > 0) {
-            Json entry = {{"id", t.token}, {"token", piece(t.token)}, {"logprob", number_or_null(t.logprob)}, {"top", Json::array()}};
+            Json entry = {{"id", t.token},
+                          {"token", piece(t.token)},
+                          {"logprob", number_or_null(t.logprob)},
+                          {"top", Json::array()}};
             for (int i = 0; i < t.n_top; ++i)
-                entry["top"].push_back({{"id", t.top[i].id}, {"token", piece(t.top[i].id)}, {"logprob", number_or_null(t.top[i].logprob)}});
+                entry["top"].push_back({{"id", t.top[i].id},
+                                        {"token", piece(t.top[i].id)},
+                                        {"logprob", number_or_null(t.top[i].logprob)}});
             logprobs_.push_back(std::move(entry));
         }
         return g_interrupt != 0;
@@ -147,17 +179,24 @@ class Chat {
     std::string piece(int32_t id) const {
         const char * data = nullptr;
         size_t size = 0;
-        return ql_token_piece(ql_model_tokenizer(model_.get()), id, &data, &size) == QL_OK ? std::string(data, size) : "";
+        return ql_token_piece(ql_model_tokenizer(model_.get()), id, &data, &size) == QL_OK ? std::string(data, size)
+                                                                                           : "";
     }
 
     Json as_json(const ql_generate_result & r) const {
-        return {{"text", r.text}, {"tokens", r.n_generated}, {"prompt_tok_s", rate(r.n_prompt, r.prompt_seconds)},
-                {"generation_tok_s", rate(r.n_generated, r.generation_seconds)}, {"logprobs", logprobs_}};
+        return {{"text", r.text},
+                {"tokens", r.n_generated},
+                {"prompt_tok_s", rate(r.n_prompt, r.prompt_seconds)},
+                {"generation_tok_s", rate(r.n_generated, r.generation_seconds)},
+                {"logprobs", logprobs_}};
     }
 
     /// A line for each token: itself and its log-probability, then the most probable ones.
     void print_logprobs() const {
-        const auto show = [](const Json & t) { return t["token"].dump(-1, ' ', false, Json::error_handler_t::replace) + " " + print_number(t["logprob"].is_number() ? t["logprob"].get<double>() : 0.0, 4); };
+        const auto show = [](const Json & t) {
+            return t["token"].dump(-1, ' ', false, Json::error_handler_t::replace) + " " +
+                   print_number(t["logprob"].is_number() ? t["logprob"].get<double>() : 0.0, 4);
+        };
         for (const Json & t : logprobs_) {
             std::string line = show(t) + "  |";
             for (const Json & other : t["top"]) line += "  " + show(other);
@@ -166,8 +205,9 @@ class Chat {
     }
 
     void print_speed(const ql_generate_result & r) const {
-        program_.detail(format("prompt %lld tokens, %.0f tok/s; generated %lld tokens, %.1f tok/s", static_cast<long long>(r.n_prompt),
-                               rate(r.n_prompt, r.prompt_seconds), static_cast<long long>(r.n_generated), rate(r.n_generated, r.generation_seconds)));
+        program_.detail(format("prompt %lld tokens, %.0f tok/s; generated %lld tokens, %.1f tok/s",
+                               static_cast<long long>(r.n_prompt), rate(r.n_prompt, r.prompt_seconds),
+                               static_cast<long long>(r.n_generated), rate(r.n_generated, r.generation_seconds)));
     }
     static double rate(int64_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0; }
 

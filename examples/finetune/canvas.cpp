@@ -28,14 +28,17 @@ Canvas::Canvas(int width, int height, Colour background) : width_(width), height
 void Canvas::blend(int x, int y, Colour c, double opacity) {
     if (x < 0 || y < 0 || x >= width_ || y >= height_ || opacity <= 0) return;
     uint8_t * p = &pixels_[(static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)) * 3];
-    for (size_t i = 0; i < 3; ++i) p[i] = static_cast<uint8_t>(std::lround(p[i] + (c[i] - p[i]) * std::min(opacity, 1.0)));
+    for (size_t i = 0; i < 3; ++i)
+        p[i] = static_cast<uint8_t>(std::lround(p[i] + (c[i] - p[i]) * std::min(opacity, 1.0)));
 }
 
 /// A pixel's coverage is taken from its centre's distance to the segment: half a pixel of soft edge.
 void Canvas::line(double x0, double y0, double x1, double y1, double thickness, Colour c, double opacity) {
     const double r = thickness / 2, dx = x1 - x0, dy = y1 - y0, length2 = dx * dx + dy * dy;
-    const int left = static_cast<int>(std::floor(std::min(x0, x1) - r - 1)), right = static_cast<int>(std::ceil(std::max(x0, x1) + r + 1));
-    const int top = static_cast<int>(std::floor(std::min(y0, y1) - r - 1)), bottom = static_cast<int>(std::ceil(std::max(y0, y1) + r + 1));
+    const int left = static_cast<int>(std::floor(std::min(x0, x1) - r - 1)),
+              right = static_cast<int>(std::ceil(std::max(x0, x1) + r + 1));
+    const int top = static_cast<int>(std::floor(std::min(y0, y1) - r - 1)),
+              bottom = static_cast<int>(std::ceil(std::max(y0, y1) + r + 1));
     for (int y = std::max(top, 0); y <= std::min(bottom, height_ - 1); ++y)
         for (int x = std::max(left, 0); x <= std::min(right, width_ - 1); ++x) {
             const double px = x + 0.5 - x0, py = y + 0.5 - y0;
@@ -44,7 +47,9 @@ void Canvas::line(double x0, double y0, double x1, double y1, double thickness, 
         }
 }
 
-void Canvas::disc(double x, double y, double radius, Colour c) { line(x, y, x, y, 2 * radius, c); }
+void Canvas::disc(double x, double y, double radius, Colour c) {
+    line(x, y, x, y, 2 * radius, c);
+}
 
 void Canvas::text(double x, double y, const std::string & text, Colour c, double scale) {
     struct Vertex {
@@ -53,7 +58,8 @@ void Canvas::text(double x, double y, const std::string & text, Colour c, double
     };
     std::vector<Vertex> vertices(text.size() * 80 + 80);
     std::string copy = text;
-    const int quads = stb_easy_font_print(0, 0, copy.data(), nullptr, vertices.data(), static_cast<int>(vertices.size() * sizeof(Vertex)));
+    const int quads = stb_easy_font_print(0, 0, copy.data(), nullptr, vertices.data(),
+                                          static_cast<int>(vertices.size() * sizeof(Vertex)));
     for (int q = 0; q < quads; ++q) {
         const Vertex & a = vertices[static_cast<size_t>(q) * 4];
         const Vertex & b = vertices[static_cast<size_t>(q) * 4 + 2];
@@ -70,8 +76,11 @@ double Canvas::text_width(const std::string & text, double scale) {
 
 void Canvas::save_png(const std::string & path) const {
     std::string png;
-    const auto append = [](void * to, void * data, int size) { static_cast<std::string *>(to)->append(static_cast<const char *>(data), static_cast<size_t>(size)); };
-    if (!stbi_write_png_to_func(append, &png, width_, height_, 3, pixels_.data(), width_ * 3)) run_failed("%s: the picture cannot be made", path.c_str());
+    const auto append = [](void * to, void * data, int size) {
+        static_cast<std::string *>(to)->append(static_cast<const char *>(data), static_cast<size_t>(size));
+    };
+    if (!stbi_write_png_to_func(append, &png, width_, height_, 3, pixels_.data(), width_ * 3))
+        run_failed("%s: the picture cannot be made", path.c_str());
     check_run(ql_os_write_file(path.c_str(), png.data(), png.size()));
 }
 

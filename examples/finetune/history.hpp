@@ -22,7 +22,8 @@ struct History {
             if (!line.is_object() || !line.contains("step") || !line["step"].is_number()) continue;
             const double step = line["step"];
             if (step > static_cast<double>(last_step)) continue;
-            if (line.contains("loss") && line["loss"].is_number() && !line.contains("skipped")) losses.push_back({step, line["loss"]});
+            if (line.contains("loss") && line["loss"].is_number() && !line.contains("skipped"))
+                losses.push_back({step, line["loss"]});
             if (line.contains("eval_loss") && line["eval_loss"].is_number()) evals.push_back({step, line["eval_loss"]});
         }
     }

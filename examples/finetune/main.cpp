@@ -29,7 +29,8 @@ bool upstream_reads(const std::string & path) {
     if (ql_gguf_open(path.c_str(), &file) != QL_OK) return false;
     bool reads = true;
     ql_gguf_tensor t{};
-    for (int64_t i = 0; i < ql_gguf_n_tensors(file) && ql_gguf_tensor_at(file, i, &t) == QL_OK; ++i) reads &= t.dtype < QL_NF4;
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file) && ql_gguf_tensor_at(file, i, &t) == QL_OK; ++i)
+        reads &= t.dtype < QL_NF4;
     ql_gguf_close(file);
     return reads;
 }
@@ -65,12 +66,14 @@ class Finetune {
         ql_model_options_init(&options);
         options.base_type = parse_base_type("--base-type", o_.base_type, true);
         options.embedding_type = parse_base_type("--embeddings", o_.embeddings, true);
-        if (o_.show_data > 0) options.base_type = options.embedding_type = QL_BASE_KEEP;  // only its tokenizer is needed
+        if (o_.show_data > 0)
+            options.base_type = options.embedding_type = QL_BASE_KEEP;  // only its tokenizer is needed
         model_ = model_options_.open(&options);
         const ql_model_info info = ModelOptions::describe(model_);
         ctx_ = o_.ctx > 0 ? o_.ctx : std::min<int64_t>(512, info.n_ctx);
         if (ctx_ > info.n_ctx)
-            bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
+            bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
+                      static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
         data_ = open_data(o_.data);
         if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
@@ -86,8 +89,9 @@ class Finetune {
         Dataset owner(data);
         auto info = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(data, &info));
-        std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s", path.c_str(), print_count(info.n_samples).c_str(),
-                                  print_count(info.n_tokens).c_str(), print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
+        std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s", path.c_str(),
+                                  print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
+                                  print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
         if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";
         if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
         if (info.n_bad) line += "; " + print_count(info.n_bad) + " bad lines skipped";
@@ -102,8 +106,10 @@ class Finetune {
         for (int64_t i = 0; i < std::min(o_.show_data, info.n_samples); ++i) {
             const char * text = nullptr;
             check_input(ql_dataset_show(data_.get(), i, "[[", "]]", &text));
-            if (program_.json) samples.push_back(text);
-            else std::printf("--- sample %lld\n%s\n", static_cast<long long>(i + 1), text);
+            if (program_.json)
+                samples.push_back(text);
+            else
+                std::printf("--- sample %lld\n%s\n", static_cast<long long>(i + 1), text);
         }
         if (program_.json) program_.print({{"samples", samples}});
         return kDone;
@@ -153,16 +159,21 @@ class Finetune {
             options.metrics_path = o_.metrics.empty() ? nullptr : o_.metrics.c_str();
         }
         options.user = this;
-        options.on_progress = [](void * self, const ql_train_progress * p) { return static_cast<Finetune *>(self)->on_progress(*p); };
+        options.on_progress = [](void * self, const ql_train_progress * p) {
+            return static_cast<Finetune *>(self)->on_progress(*p);
+        };
         options.on_log = [](void * self, const char * line) { static_cast<Finetune *>(self)->progress_line(line); };
         options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
         ql_trainer * trainer = nullptr;
-        check_input(ql_trainer_create(model_.get(), device_.get(), adapter_.get(), data_.get(), eval_.get(), &options, &trainer));
+        check_input(ql_trainer_create(model_.get(), device_.get(), adapter_.get(), data_.get(), eval_.get(), &options,
+                                      &trainer));
         trainer_.reset(trainer);
         plan_ = sized<ql_trainer_info>();
         check_run(ql_trainer_describe(trainer, &plan_));
         resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
-        if (!resumed_from_.empty()) program_.note(format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
+        if (!resumed_from_.empty())
+            program_.note(format("resumed  %s, after step %lld", resumed_from_.c_str(),
+                                 static_cast<long long>(plan_.first_step)));
     }
 
     int print_plan() {
@@ -217,16 +228,20 @@ class Finetune {
         if (!p.skipped) history_.losses.push_back({step, p.loss});
         if (p.has_eval) history_.evals.push_back({step, p.eval_loss});
         if (p.skipped) progress_line(format("step %lld skipped: %s", static_cast<long long>(p.step), p.skipped));
-        if (p.has_eval) progress_line(format("eval     step %lld: loss %.4f", static_cast<long long>(p.step), p.eval_loss));
-        const std::string figures = format("step %lld/%lld  loss %s  %.0f tok/s  %s", static_cast<long long>(p.step), static_cast<long long>(p.n_steps),
-                                           print_number(p.loss, 4).c_str(), p.tok_s, print_size(p.rss_bytes).c_str());
+        if (p.has_eval)
+            progress_line(format("eval     step %lld: loss %.4f", static_cast<long long>(p.step), p.eval_loss));
+        const std::string figures = format("step %lld/%lld  loss %s  %.0f tok/s  %s", static_cast<long long>(p.step),
+                                           static_cast<long long>(p.n_steps), print_number(p.loss, 4).c_str(), p.tok_s,
+                                           print_size(p.rss_bytes).c_str());
         if (progress_) progress_->update(step, static_cast<double>(p.n_steps), figures, p.step == p.n_steps);
         return g_interrupt != 0;
     }
 
     void progress_line(const std::string & line) {
-        if (progress_) progress_->line(line);
-        else program_.note(line);
+        if (progress_)
+            progress_->line(line);
+        else
+            program_.note(line);
     }
 
     int interrupted() {
@@ -253,7 +268,8 @@ class Finetune {
         table.print(stdout);
         const std::string model = shell_word(model_options_.path()), lora = shell_word(o_.output);
         std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
-        std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n", upstream_reads(model_options_.path()) ? model.c_str() : "MODEL.gguf", lora.c_str());
+        std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n",
+                    upstream_reads(model_options_.path()) ? model.c_str() : "MODEL.gguf", lora.c_str());
         return kDone;
     }
 
@@ -261,11 +277,19 @@ class Finetune {
         const ql_device_info device = DeviceOptions::describe(device_);
         const bool ran = !o_.dry_run;
         const auto figure = [&](double v) { return ran ? number_or_null(v) : Json(nullptr); };
-        program_.print({{"steps", s.steps}, {"tokens", s.tokens}, {"seconds", s.seconds}, {"tok_s", figure(s.tok_s)},
-                        {"loss_first", figure(s.loss_first)}, {"loss_last", figure(s.loss_last)},
-                        {"eval_before", number_or_null(eval_before_)}, {"eval_after", number_or_null(eval_after_)},
-                        {"planned_peak_bytes", plan_.planned_peak_bytes}, {"peak_rss_bytes", ql_os_peak_rss()},
-                        {"adapter", ran ? Json(o_.output) : Json(nullptr)}, {"device", device.backend}, {"isa", device.isa},
+        program_.print({{"steps", s.steps},
+                        {"tokens", s.tokens},
+                        {"seconds", s.seconds},
+                        {"tok_s", figure(s.tok_s)},
+                        {"loss_first", figure(s.loss_first)},
+                        {"loss_last", figure(s.loss_last)},
+                        {"eval_before", number_or_null(eval_before_)},
+                        {"eval_after", number_or_null(eval_after_)},
+                        {"planned_peak_bytes", plan_.planned_peak_bytes},
+                        {"peak_rss_bytes", ql_os_peak_rss()},
+                        {"adapter", ran ? Json(o_.output) : Json(nullptr)},
+                        {"device", device.backend},
+                        {"isa", device.isa},
                         {"base_type", ModelOptions::describe(model_).base_type},
                         {"resumed_from", resumed_from_.empty() ? Json(nullptr) : Json(resumed_from_)}});
         return kDone;

@@ -17,30 +17,41 @@ FinetuneOptions::FinetuneOptions(Program & p) : app_(p.app) {
 void FinetuneOptions::add_data(Program & p) {
     p.text("-d,--data", data, "Training data: .jsonl, .json or .txt, or .gz of these")->required()->option_text("FILE");
     p.text("--eval-data", eval_data, "Data to measure with, before, during and after")->option_text("FILE");
-    p.number("--eval-split", eval_split, 0.0001, 0.9, "Holds out this part of the data to measure with")->default_str("");
-    p.number("--eval-every", eval_every, 1, 100000000, "Steps between evaluations (default: the end of each epoch)")->default_str("");
-    p.number("--ctx", ctx, 8, 1 << 20, "Tokens of a sequence (default: 512, or the model's if that is less)")->default_str("");
+    p.number("--eval-split", eval_split, 0.0001, 0.9, "Holds out this part of the data to measure with")
+        ->default_str("");
+    p.number("--eval-every", eval_every, 1, 100000000, "Steps between evaluations (default: the end of each epoch)")
+        ->default_str("");
+    p.number("--ctx", ctx, 8, 1 << 20, "Tokens of a sequence (default: 512, or the model's if that is less)")
+        ->default_str("");
     p.choice("--long", long_policy, {"cut", "drop", "error"}, {}, "What happens to samples longer than --ctx");
     p.app.add_flag("--packing,!--no-packing", packing, "Several samples in a sequence; --no-packing: one each");
     p.app.add_flag("--shuffle,!--no-shuffle", shuffle, "A new order of samples each epoch");
     p.app.add_flag("--skip-bad-lines", skip_bad_lines, "Counts lines that cannot be read instead of stopping at them");
-    p.text("--chat-template", chat_template, "Instead of the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
-    p.number("--show-data", show_data, 1, 1000000, "Prints N samples as the model sees them, trained tokens in [[ ]], and stops")->default_str("");
+    p.text("--chat-template", chat_template, "Instead of the model's: a name, or a file with a Jinja template")
+        ->option_text("NAME|FILE");
+    p.number("--show-data", show_data, 1, 1000000,
+             "Prints N samples as the model sees them, trained tokens in [[ ]], and stops")
+        ->default_str("");
 }
 
 void FinetuneOptions::add_output(Program & p) {
-    p.text("-o,--output", output, "The adapter; an existing one is replaced, at the very end")->option_text("FILE.gguf");
-    p.text("--checkpoint-dir", checkpoint_dir, "Where to save the state of the run (default: OUTPUT.ckpt)")->option_text("DIR");
+    p.text("-o,--output", output, "The adapter; an existing one is replaced, at the very end")
+        ->option_text("FILE.gguf");
+    p.text("--checkpoint-dir", checkpoint_dir, "Where to save the state of the run (default: OUTPUT.ckpt)")
+        ->option_text("DIR");
     p.number("--save-every", save_every, 1, 100000000, "Steps between checkpoints; the end of an epoch has one too");
     p.number("--keep", keep, 1, 1000, "Checkpoints kept, the newest");
-    p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in")->option_text("auto|DIR");
+    p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in")
+        ->option_text("auto|DIR");
     p.text("--metrics", metrics, "A line of JSON for every step")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss")->option_text("FILE.png");
     p.app.add_flag("--dry-run", dry_run, "Prints the plan: memory, steps, operations; trains nothing, writes nothing");
 }
 
 void FinetuneOptions::add_adapter(Program & p) {
-    p.text("--base-type", base_type, "Type of the frozen weights: auto (a quantised model as it is, another as nf4_dq), keep, nf4_dq, nf4, q8_0 ...");
+    p.text("--base-type", base_type,
+           "Type of the frozen weights: auto (a quantised model as it is, another as nf4_dq), keep, nf4_dq, nf4, q8_0 "
+           "...");
     p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep, q8_0, f16 ...");
     p.number("--lora-r", lora_r, 1, 1024, "Rank of the adapter");
     p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "Scale of the adapter, times its rank");
@@ -53,7 +64,8 @@ void FinetuneOptions::add_adapter(Program & p) {
 
 void FinetuneOptions::add_training(Program & p) {
     p.number("--lr", lr, 1e-9, 1, "Learning rate");
-    p.choice("--schedule", schedule, {"constant", "linear", "cosine"}, {}, "How the learning rate goes down after the warm-up");
+    p.choice("--schedule", schedule, {"constant", "linear", "cosine"}, {},
+             "How the learning rate goes down after the warm-up");
     p.number("--warmup", warmup, 0, 1e6, "Warm-up: a part of the steps (below 1), or steps");
     p.number("--epochs", epochs, 1, 100000, "Times over the data");
     p.number("--steps", steps, 1, 100000000, "Ends after so many steps instead of --epochs")->default_str("");
@@ -62,17 +74,20 @@ void FinetuneOptions::add_training(Program & p) {
     p.choice("--optim", optim, {"adamw"}, {"adamw8bit", "paged_adamw8bit", "lion", "lion8bit", "sgd"}, "Optimizer");
     p.number("--weight-decay", weight_decay, 0, 1, "Decoupled weight decay");
     p.number("--clip", clip, 0, 1e6, "Largest gradient norm; 0: no clipping");
-    p.choice("--recompute", recompute, {"auto", "none"}, {"all"}, "Computes norms and gates again rather than keep them: less memory, same bits");
+    p.choice("--recompute", recompute, {"auto", "none"}, {"all"},
+             "Computes norms and gates again rather than keep them: less memory, same bits");
 }
 
 void FinetuneOptions::check() const {
     if (output.empty() && writes()) bad_input("-o is required: where the adapter goes (see --help)");
-    if (!eval_data.empty() && eval_split > 0) bad_input("--eval-data and --eval-split exclude each other: give one of them");
+    if (!eval_data.empty() && eval_split > 0)
+        bad_input("--eval-data and --eval-split exclude each other: give one of them");
     if (!init_adapter.empty())
         for (const char * name : {"--lora-r", "--lora-alpha", "--lora-targets", "--rslora"})
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
     if (app_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
-    if (app_.count("--steps") > 0 && app_.count("--epochs") > 0) bad_input("--steps and --epochs exclude each other: give one of them");
+    if (app_.count("--steps") > 0 && app_.count("--epochs") > 0)
+        bad_input("--steps and --epochs exclude each other: give one of them");
     if (app_.count("--resume") > 0 && resume.empty()) bad_input("--resume: 'auto' or a folder is needed");
 }
 
@@ -84,7 +99,8 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     outputs.input("--eval-data", eval_data);
     outputs.input("--init-adapter", init_adapter);
     outputs.input("--chat-template", chat_template);
-    if (const std::string config = app_.get_config_ptr()->as<std::string>(); app_.get_config_ptr()->count() > 0) outputs.input("--config", config);
+    if (const std::string config = app_.get_config_ptr()->as<std::string>(); app_.get_config_ptr()->count() > 0)
+        outputs.input("--config", config);
     outputs.file("-o", output);
     if (has_eval()) outputs.file("-o (best)", best_path());
     outputs.folder("--checkpoint-dir", checkpoint_path());
@@ -115,7 +131,9 @@ ql_train_options FinetuneOptions::train_options() const {
     ql_train_options_init(&o);
     o.ctx = ctx, o.batch = batch, o.grad_accum = grad_accum, o.epochs = epochs, o.steps = steps;
     o.lr = lr, o.warmup = warmup, o.weight_decay = weight_decay, o.clip = clip;
-    o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT : schedule == "linear" ? QL_SCHEDULE_LINEAR : QL_SCHEDULE_COSINE;
+    o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT
+                 : schedule == "linear" ? QL_SCHEDULE_LINEAR
+                                        : QL_SCHEDULE_COSINE;
     o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio;
     o.seed = seed, o.shuffle = shuffle, o.packing = packing;
     if (recompute == "none") o.recompute = QL_RECOMPUTE_NONE;

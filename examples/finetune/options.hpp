@@ -21,11 +21,15 @@ struct FinetuneOptions {
     bool has_eval() const { return !eval_data.empty() || eval_split > 0; }
     bool writes() const { return !dry_run && show_data == 0; }
 
-    std::string data, output, base_type = "auto", embeddings = "auto", targets = "all", init_adapter, schedule = "cosine", optim = "adamw";
-    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot, chat_template;
-    int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100, keep = 2;
+    std::string data, output, base_type = "auto", embeddings = "auto", targets = "all", init_adapter,
+                              schedule = "cosine", optim = "adamw";
+    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot,
+                chat_template;
+    int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,
+            keep = 2;
     int64_t show_data = 0;
-    double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, lr = 2e-4, warmup = 0.03, weight_decay = 0, clip = 1, eval_split = 0;
+    double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, lr = 2e-4, warmup = 0.03, weight_decay = 0, clip = 1,
+           eval_split = 0;
     bool rslora = false, packing = true, shuffle = true, skip_bad_lines = false, dry_run = false;
     uint64_t seed = 42;
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr int kWidth = 1000, kHeight = 600;
 constexpr double kLeft = 90, kRight = 30, kTop = 50, kBottom = 70;
-constexpr Colour kPaper = {255, 255, 255}, kInk = {60, 60, 60}, kGrid = {228, 228, 228}, kLoss = {31, 119, 180}, kEval = {214, 84, 20};
+constexpr Colour kPaper = {255, 255, 255}, kInk = {60, 60, 60}, kGrid = {228, 228, 228}, kLoss = {31, 119, 180},
+                 kEval = {214, 84, 20};
 
 /// An axis: the range rounded outwards to ticks at 1, 2 or 5 times a power of ten.
 struct Axis {
@@ -50,7 +51,9 @@ class Plot {
 
   private:
     double to_x(double step) const { return kLeft + x_.part(step) * (kWidth - kLeft - kRight); }
-    double to_y(double loss) const { return kHeight - kBottom - std::clamp(y_.part(loss), 0.0, 1.0) * (kHeight - kTop - kBottom); }
+    double to_y(double loss) const {
+        return kHeight - kBottom - std::clamp(y_.part(loss), 0.0, 1.0) * (kHeight - kTop - kBottom);
+    }
 
     void axes() {
         for (int i = 0; i < y_.n_ticks(); ++i) {
@@ -74,7 +77,8 @@ class Plot {
     void curve(const std::vector<History::Point> & points, double thickness, Colour c, double opacity) {
         if (points.size() == 1) canvas_.disc(to_x(points[0].step), to_y(points[0].loss), thickness, c);
         for (size_t i = 1; i < points.size(); ++i)
-            canvas_.line(to_x(points[i - 1].step), to_y(points[i - 1].loss), to_x(points[i].step), to_y(points[i].loss), thickness, c, opacity);
+            canvas_.line(to_x(points[i - 1].step), to_y(points[i - 1].loss), to_x(points[i].step), to_y(points[i].loss),
+                         thickness, c, opacity);
     }
 
     /// A running mean over about a twentieth of the curve and at least eight steps, without the bias of its start.

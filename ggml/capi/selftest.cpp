@@ -25,7 +25,8 @@ Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
         for (const bool reuse : {false, true}) {
             if (reuse && !conformance.can_reuse()) continue;
             const auto got = conformance.run({*device.backend, device.impl}, reuse);
-            for (size_t i = 0; i < got.size(); ++i) outcome.error = std::max(outcome.error, selftest::nmse(got[i], conformance.wanted(i)));
+            for (size_t i = 0; i < got.size(); ++i)
+                outcome.error = std::max(outcome.error, selftest::nmse(got[i], conformance.wanted(i)));
         }
     } catch (const std::exception & e) {
         outcome = {INFINITY, e.what()};
@@ -33,7 +34,8 @@ Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
     return outcome;
 }
 
-Status self_test(ql_device & device, bool quick, int (*on_case)(void *, const ql_self_test_case *), void * user, int64_t & n_failed) {
+Status self_test(ql_device & device, bool quick, int (*on_case)(void *, const ql_self_test_case *), void * user,
+                 int64_t & n_failed) {
     std::vector<std::pair<const OpDef *, Case>> cases;
     for (const OpDef * def : kOps) {
         const std::vector<Case> all = def->cases();
@@ -46,9 +48,17 @@ Status self_test(ql_device & device, bool quick, int (*on_case)(void *, const ql
         const bool passed = outcome.message.empty() && outcome.error <= limit;
         n_failed += passed ? 0 : 1;
         const std::string op(def->name);
-        const ql_self_test_case result = {sizeof(result), op.c_str(), c.name, passed, outcome.error, limit, outcome.message.c_str(),
-                                          static_cast<int64_t>(i), static_cast<int64_t>(cases.size())};
-        if (on_case && on_case(user, &result)) return error(QL_CANCELLED, "self-test stopped after %zu of %zu cases", i + 1, cases.size());
+        const ql_self_test_case result = {sizeof(result),
+                                          op.c_str(),
+                                          c.name,
+                                          passed,
+                                          outcome.error,
+                                          limit,
+                                          outcome.message.c_str(),
+                                          static_cast<int64_t>(i),
+                                          static_cast<int64_t>(cases.size())};
+        if (on_case && on_case(user, &result))
+            return error(QL_CANCELLED, "self-test stopped after %zu of %zu cases", i + 1, cases.size());
     }
     return {};
 }
@@ -56,7 +66,8 @@ Status self_test(ql_device & device, bool quick, int (*on_case)(void *, const ql
 }  // namespace
 }  // namespace ql
 
-ql_status ql_self_test(ql_device * device, int quick, int (*on_case)(void *, const ql_self_test_case *), void * user, int64_t * n_failed) {
+ql_status ql_self_test(ql_device * device, int quick, int (*on_case)(void *, const ql_self_test_case *), void * user,
+                       int64_t * n_failed) {
     return ql::guarded([&]() -> ql::Status {
         if (!device) return ql::error(QL_INVALID_ARGUMENT, "ql_self_test: device is NULL");
         int64_t failed = 0;

@@ -22,7 +22,8 @@ struct DeviceUnderTest {
 
 /// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
 inline double conformance_limit(const OpDef & def, bool bf16) {
-    const bool product = &def == &op::mul_mat || &def == &op::mul_mat_t || &def == &op::head_loss || &def == &op::head_loss_back;
+    const bool product =
+        &def == &op::mul_mat || &def == &op::mul_mat_t || &def == &op::head_loss || &def == &op::head_loss_back;
     return bf16 && product ? 2e-5 : 1e-11;
 }
 
@@ -43,7 +44,8 @@ inline double nmse(const std::vector<float> & got, const std::vector<double> & w
 /// A case, its inputs and what the reference makes of them.
 class Conformance {
   public:
-    Conformance(const OpDef & def, const Case & c, uint64_t seed) : seed_(seed), graph_(def, c, seed), reference_(graph_.graph) {
+    Conformance(const OpDef & def, const Case & c, uint64_t seed)
+        : seed_(seed), graph_(def, c, seed), reference_(graph_.graph) {
         reference_.fill(graph_, seed);
         reference_.run();
         if (Status s = def.infer(node(), specs_); !s.ok()) throw std::runtime_error(s.message());
@@ -69,7 +71,8 @@ class Conformance {
         std::vector<std::byte> before;  // what it held before the run
         void * data = nullptr;
 
-        Buffer(const DeviceUnderTest & d, std::vector<std::byte> content) : device(d), bytes(content.size()), before(std::move(content)) {
+        Buffer(const DeviceUnderTest & d, std::vector<std::byte> content)
+            : device(d), bytes(content.size()), before(std::move(content)) {
             before.resize(bytes + kGuard, std::byte{0xa5});
             check(device.backend.alloc(*device.impl, before.size(), &data));
             check(device.backend.upload(*device.impl, data, before.data(), before.size()));
@@ -84,7 +87,8 @@ class Conformance {
         }
         bool guard_intact() const {
             const auto v = now();
-            return std::equal(v.begin() + static_cast<std::ptrdiff_t>(bytes), v.end(), before.begin() + static_cast<std::ptrdiff_t>(bytes));
+            return std::equal(v.begin() + static_cast<std::ptrdiff_t>(bytes), v.end(),
+                              before.begin() + static_cast<std::ptrdiff_t>(bytes));
         }
     };
     static constexpr size_t kGuard = 256;
@@ -102,7 +106,8 @@ class Conformance {
         const Tensor * t = graph_.leaves[i];
         std::vector<std::byte> v(t->bytes());
         AlignedBytes aligned(v.size());
-        if (Status s = case_fill(graph_.inputs[i], seed_ + i, aligned.data()); !s.ok()) throw std::runtime_error(s.message());
+        if (Status s = case_fill(graph_.inputs[i], seed_ + i, aligned.data()); !s.ok())
+            throw std::runtime_error(s.message());
         std::memcpy(v.data(), aligned.data(), v.size());
         return v;
     }
@@ -122,9 +127,12 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
         buffers[graph_.leaves[i]] = std::make_unique<Buffer>(device, leaf_bytes(i));
     for (size_t i = 0; i < node().out.size(); ++i) {
         const Tensor * t = node().out[i];
-        holder[t] = t->alias ? t->root() : reuse && reuses(i) ? node().src[static_cast<size_t>(specs_[i].may_reuse)] : t;
+        holder[t] = t->alias             ? t->root()
+                    : reuse && reuses(i) ? node().src[static_cast<size_t>(specs_[i].may_reuse)]
+                                         : t;
         changes[holder[t]] = true;
-        if (holder[t] == t) buffers[t] = std::make_unique<Buffer>(device, std::vector<std::byte>(t->bytes(), std::byte{0xff}));
+        if (holder[t] == t)
+            buffers[t] = std::make_unique<Buffer>(device, std::vector<std::byte>(t->bytes(), std::byte{0xff}));
     }
 
     const Kernel & kernel = *device.backend.kernels[op_index(node().def)];
@@ -149,7 +157,8 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
     if (!scratch.guard_intact()) throw std::runtime_error("wrote past the end of its scratch");
     for (const auto & [t, buffer] : buffers) {
         if (!buffer->guard_intact()) throw std::runtime_error("wrote past the end of " + describe(*t));
-        if (!changes[t] && buffer->now() != buffer->before) throw std::runtime_error("changed its input " + describe(*t));
+        if (!changes[t] && buffer->now() != buffer->before)
+            throw std::runtime_error("changed its input " + describe(*t));
     }
     std::vector<std::vector<float>> results;
     for (const Tensor * t : node().out) {

@@ -105,8 +105,8 @@ class Lexer {
 
     /// lstrip_blocks: where the text ends if only white space stands between the line's start and the tag.
     size_t lstripped(size_t open) const {
-        const size_t newline = open == 0 ? std::string::npos : source_.rfind('\n', open - 1);
-        size_t line_start = newline == std::string::npos || newline < at_ ? at_ : newline + 1;
+        const size_t newline = before(open).substr(at_).rfind('\n');
+        const size_t line_start = newline == std::string_view::npos ? at_ : at_ + newline + 1;
         if (line_start == at_ && at_ > 0 && source_[at_ - 1] != '\n') return open;
         return skip_space(before(open), line_start) == open ? line_start : open;
     }

@@ -15,31 +15,6 @@ constexpr int kMaxDepth = 200;  // of the tree: evaluation and destruction recur
 constexpr int kMaxBrackets = 60;
 }  // namespace
 
-std::string TokenStream::describe() const {
-    const Token & token = peek();
-    switch (token.type) {
-        case Type::end:
-            return "the end of the template";
-        case Type::block_end:
-            return "'%}'";
-        case Type::variable_end:
-            return "'}}'";
-        case Type::string:
-            return "a string";
-        case Type::text:
-        case Type::block_begin:
-        case Type::variable_begin:
-            return "text";
-        default:
-            return "'" + token.value + "'";
-    }
-}
-
-Status TokenStream::expect_op(const char * value) {
-    if (take_op(value)) return {};
-    return template_error(line(), "expected '%s', got %s", value, describe().c_str());
-}
-
 ExprPtr ExprParser::make(Kind kind, std::string name) const {
     auto node = std::make_unique<Expr>();
     node->kind = kind;

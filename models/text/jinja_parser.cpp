@@ -5,6 +5,31 @@
 
 namespace ql::jinja {
 
+std::string TokenStream::describe() const {
+    const Token & token = peek();
+    switch (token.type) {
+        case Token::Type::end:
+            return "the end of the template";
+        case Token::Type::block_end:
+            return "'%}'";
+        case Token::Type::variable_end:
+            return "'}}'";
+        case Token::Type::string:
+            return "a string";
+        case Token::Type::text:
+        case Token::Type::block_begin:
+        case Token::Type::variable_begin:
+            return "text";
+        default:
+            return "'" + token.value + "'";
+    }
+}
+
+Status TokenStream::expect_op(const char * value) {
+    if (take_op(value)) return {};
+    return template_error(line(), "expected '%s', got %s", value, describe().c_str());
+}
+
 namespace {
 
 using Kind = Stmt::Kind;

@@ -17,9 +17,9 @@ class Value;
 
 /// What one rendering may use. A template is a stranger's program: it must not run for ever or fill the memory.
 struct Meter {
-    int64_t steps_left = 20'000'000;        // expressions and statements evaluated
-    int64_t bytes_left = int64_t{1} << 30;  // bytes of all strings and lists made
-    int depth_left = 400;                   // nested evaluations
+    int64_t steps_left = 4'000'000;           // expressions and statements evaluated
+    int64_t bytes_left = int64_t{256} << 20;  // bytes of all strings and lists made
+    int depth_left = 400;                     // nested evaluations
 
     Status step(int64_t n = 1);
     Status charge(size_t bytes);

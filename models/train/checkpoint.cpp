@@ -44,6 +44,22 @@ uint32_t crc(uint32_t start, const void * data, size_t bytes) {
     return static_cast<uint32_t>(crc32_z(start, static_cast<const Bytef *>(data), bytes));
 }
 
+constexpr size_t kPiece = size_t{1} << 20;  // tensors are hashed and written in pieces: saving needs no second copy
+
+Status mix_tensor(const ql_tensor * t, std::vector<std::byte> & piece, uint32_t & sum) {
+    const size_t bytes = ql_tensor_bytes(t);
+    for (size_t at = 0; at < bytes; at += kPiece) {
+        const size_t n = std::min(kPiece, bytes - at);
+        QL_TRY(last_error(ql_tensor_read(t, piece.data(), at, n)));
+        sum = crc(sum, piece.data(), n);
+    }
+    return {};
+}
+
+int produce_tensor(void * user, size_t offset, void * dst, size_t size) {
+    return ql_tensor_read(static_cast<const ql_tensor *>(user), dst, offset, size);
+}
+
 Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
     const auto text = [&](const char * key, const std::string & v) { return last_error(ql_gguf_set_string(w, key, v.data(), v.size())); };
     const auto integer = [&](const char * key, int64_t v) { return last_error(ql_gguf_set_int(w, key, QL_GGUF_I64, v)); };
@@ -141,6 +157,16 @@ std::vector<fs::path> checkpoint_files(const std::string & directory) {
 
 }  // namespace
 
+void remove_unfinished(const std::string & directory) {
+    std::vector<fs::path> files;
+    std::error_code ec;
+    for (const auto & entry : fs::directory_iterator(directory, ec)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("step-") && name.find(".gguf.tmp-") != name.npos) files.push_back(entry.path());
+    }
+    for (const fs::path & file : files) fs::remove(file, ec);  // one that cannot be deleted harms nothing
+}
+
 Status save_checkpoint(const std::string & directory, int64_t keep, const TrainStep & step, const CheckpointState & state, std::string * path) {
     ql_gguf_writer * raw = nullptr;
     QL_TRY(last_error(ql_gguf_writer_create(&raw)));
@@ -148,13 +174,11 @@ Status save_checkpoint(const std::string & directory, int64_t keep, const TrainS
     QL_TRY(set_keys(raw, state));
     const std::string text = state_text(state);
     uint32_t sum = crc(0, text.data(), text.size());
-    std::vector<std::vector<float>> values;
+    std::vector<std::byte> piece(kPiece);
     for (const Entry & e : entries(step)) {
-        std::vector<float> & v = values.emplace_back(static_cast<size_t>(ql_tensor_elements(e.tensor)));
-        QL_TRY(last_error(ql_tensor_read(e.tensor, v.data(), 0, v.size() * sizeof(float))));
         const int64_t ne[] = {ql_tensor_ne(e.tensor, 0), ql_tensor_ne(e.tensor, 1)};
-        QL_TRY(last_error(ql_gguf_add_tensor(raw, e.name.c_str(), QL_F32, 2, ne, v.data())));
-        sum = crc(sum, v.data(), v.size() * sizeof(float));
+        QL_TRY(last_error(ql_gguf_add_produced(raw, e.name.c_str(), QL_F32, 2, ne, produce_tensor, e.tensor)));
+        QL_TRY(mix_tensor(e.tensor, piece, sum));
     }
     QL_TRY(last_error(ql_gguf_set_int(raw, "ql.checkpoint.crc32", QL_GGUF_U32, sum)));
     *path = (fs::path(directory) / format("step-%08lld.gguf", static_cast<long long>(state.step))).string();

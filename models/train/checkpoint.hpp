@@ -22,6 +22,9 @@ struct CheckpointState {
     std::string fingerprint;    // "lr=0.0002;batch=1;...": a difference is named when a resume is refused
 };
 
+/// Deletes the unfinished files of killed writers. Only for the holder of the directory's lock.
+void remove_unfinished(const std::string & directory);
+
 /// Writes DIR/step-00000100.gguf safely, then deletes all but the newest `keep`. *path gets its name.
 Status save_checkpoint(const std::string & directory, int64_t keep, const TrainStep & step, const CheckpointState & state, std::string * path);
 

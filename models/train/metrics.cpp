@@ -13,7 +13,10 @@ Status MetricsFile::open(const std::string & path, int64_t keep_bytes) {
     if (path.empty()) return {};
     std::error_code ec;
     const auto size = std::filesystem::file_size(path, ec);
-    if (!ec && static_cast<int64_t>(size) > keep_bytes) std::filesystem::resize_file(path, static_cast<uintmax_t>(keep_bytes), ec);
+    if (!ec && static_cast<int64_t>(size) > keep_bytes) {
+        std::filesystem::resize_file(path, static_cast<uintmax_t>(keep_bytes), ec);
+        if (ec) return error(QL_IO, "metrics file %s: cannot be cut back: %s", path.c_str(), ec.message().c_str());
+    }
     file_.reset(std::fopen(path.c_str(), "ab"));
     if (!file_) return error(QL_IO, "metrics file %s: %s", path.c_str(), std::strerror(errno));
     return {};

@@ -85,6 +85,7 @@ Status Trainer::open_checkpoints() {
     ql_os_lock * lock = nullptr;
     QL_TRY(last_error(ql_os_lock_file((checkpoint_dir_ + "/lock").c_str(), &lock)));
     lock_.reset(lock);
+    remove_unfinished(checkpoint_dir_);
 
     const std::string directory = resume_.empty() || resume_ == "auto" ? checkpoint_dir_ : resume_;
     std::string skipped;

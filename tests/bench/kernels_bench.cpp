@@ -62,7 +62,8 @@ struct Bench {
 
     /// One thread: its own time on the processor, which other programs disturb less.
     double now() const {
-        if (cpu.pool.threads() > 1) return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+        if (cpu.pool.threads() > 1)
+            return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
         timespec t;
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
         return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);

@@ -5,8 +5,10 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "ggml/core/os/os.hpp"
@@ -126,6 +128,21 @@ TEST(SafeFile, TakesOverTheTemporaryOfADeadProcessOfTheSameNumber) {
     ASSERT_TRUE(os::write_file(folder.path("f"), "new").ok());
     EXPECT_EQ(read_all(folder.path("f")), "new");
     EXPECT_EQ(folder.names(), Names{"f"});
+}
+
+TEST(SafeFile, RemovesTheTemporariesOfKilledWritersOnly) {
+    TemporaryFolder folder;
+    const std::string path = folder.path("f"), parent = "f.tmp-" + std::to_string(::getppid());
+    const pid_t dead = ::fork();
+    if (dead == 0) ::_exit(0);
+    ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);  // a number that no process has now
+    const std::string number = std::to_string(dead);
+    for (const std::string & name : {"f.tmp-" + number, parent, "g.tmp-" + number, "f.tmp-" + number + "x", std::string("f.tmp-")}) folder.write(name, "part");
+    ASSERT_TRUE(os::write_file(path, "new").ok());
+    Names left = folder.names(), expected = {"f", parent, "g.tmp-" + number, "f.tmp-" + number + "x", "f.tmp-"};
+    std::sort(left.begin(), left.end()), std::sort(expected.begin(), expected.end());
+    EXPECT_EQ(left, expected);
+    EXPECT_EQ(read_all(path), "new");
 }
 
 TEST(SafeFile, FollowsALinkAndKeepsPermissions) {

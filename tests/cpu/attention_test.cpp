@@ -14,8 +14,7 @@ struct Size {
     int64_t d, heads, kv, tokens, keys;
 };
 
-// Either side of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256 keys, of tiles of 6
-// rows.
+// Either side of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256, of tiles of 6 rows.
 constexpr Size kSizes[] = {
     {"d64 H9/3 T200", 64, 9, 3, 200, 200},      {"d33 H4/2 T150 of 300", 33, 4, 2, 150, 300},
     {"d128 H5/5 T70", 128, 5, 5, 70, 70},       {"d80 H7/1 T65 of 64", 80, 7, 1, 65, 64},

@@ -1,4 +1,5 @@
-// Every program, each input it takes, everything that can be wrong with it: one line, exit code 2 or 1, nothing written.
+// Every program, each input it takes, everything that can be wrong with it: one line, exit code 2 or 1, nothing
+// written.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,9 +23,12 @@ struct Slot {
     const char * line;
 };
 
-constexpr Slot kModelSlots[] = {{kFinetune, "-m @ -d {data.jsonl} -o {out.gguf}"}, {kChat, "-m @ -p hello -n 1"},
-                                {kQuantize, "@ {out.gguf} q8_0"},                  {kPerplexity, "-m @ -f {text.txt}"},
-                                {kBench, "infer -m @"},                            {kBench, "train -m @"}};
+constexpr Slot kModelSlots[] = {{kFinetune, "-m @ -d {data.jsonl} -o {out.gguf}"},
+                                {kChat, "-m @ -p hello -n 1"},
+                                {kQuantize, "@ {out.gguf} q8_0"},
+                                {kPerplexity, "-m @ -f {text.txt}"},
+                                {kBench, "infer -m @"},
+                                {kBench, "train -m @"}};
 constexpr Slot kAdapterSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --init-adapter @"},
                                   {kChat, "-m {model.gguf} -p hello -n 1 --lora @"},
                                   {kPerplexity, "-m {model.gguf} -f {text.txt} --lora @"},
@@ -36,9 +40,12 @@ constexpr Slot kTextSlots[] = {{kPerplexity, "-m {model.gguf} -f @"}};
 constexpr Slot kTemplateSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --chat-template @"},
                                    {kPerplexity, "-m {model.gguf} -d {data.jsonl} --chat-template @"},
                                    {kChat, "-m {model.gguf} -p hello --chat -n 1 --chat-template @"}};
-constexpr Slot kConfigSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --config @"}, {kChat, "-m {model.gguf} -p hello --config @"},
-                                 {kQuantize, "{model.gguf} {out.gguf} q8_0 --config @"},                  {kPerplexity, "-m {model.gguf} -f {text.txt} --config @"},
-                                 {kBench, "peak --config @"},                                             {kDoctor, "--quick --config @"}};
+constexpr Slot kConfigSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --config @"},
+                                 {kChat, "-m {model.gguf} -p hello --config @"},
+                                 {kQuantize, "{model.gguf} {out.gguf} q8_0 --config @"},
+                                 {kPerplexity, "-m {model.gguf} -f {text.txt} --config @"},
+                                 {kBench, "peak --config @"},
+                                 {kDoctor, "--quick --config @"}};
 constexpr Slot kOutputSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o @"},
                                  {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics @"},
                                  {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --plot @"},
@@ -47,7 +54,8 @@ constexpr Slot kOutputSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o
 class BadInput : public testing::Test {
   protected:
     /// Runs, and expects one line that has all of `words`, one of `codes`, an empty stdout, an unchanged folder.
-    void expect_refused(const std::string & program, const std::string & line, const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
+    void expect_refused(const std::string & program, const std::string & line,
+                        const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
         const auto before = workspace_.content();
         const ProcessResult r = workspace_.run(program, line);
         SCOPED_TRACE(show_command(program, workspace_.arguments(line)) + "\n" + r.err);
@@ -58,7 +66,8 @@ class BadInput : public testing::Test {
         for (const std::string & word : words) EXPECT_NE(r.err.npos, r.err.find(word)) << "should name " << word;
         EXPECT_EQ(before, workspace_.content());
     }
-    void expect_each_refused(std::span<const Slot> slots, const std::string & value, const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
+    void expect_each_refused(std::span<const Slot> slots, const std::string & value,
+                             const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
         for (const Slot & slot : slots) {
             std::string line = slot.line;
             expect_refused(slot.program, line.replace(line.find('@'), 1, value), words, codes);
@@ -68,19 +77,22 @@ class BadInput : public testing::Test {
 };
 
 TEST_F(BadInput, MissingFilesAreNamed) {
-    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots), std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots),
+    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots),
+                             std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots),
                              std::span<const Slot>(kTemplateSlots), std::span<const Slot>(kConfigSlots)})
         expect_each_refused(slots, "{missing.gguf}", {"missing.gguf"}, {2});
 }
 
 TEST_F(BadInput, FoldersAreNoFiles) {
-    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots), std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots),
+    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots),
+                             std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots),
                              std::span<const Slot>(kTemplateSlots), std::span<const Slot>(kConfigSlots)})
         expect_each_refused(slots, "{folder}", {"folder"}, {2});
 }
 
 TEST_F(BadInput, EmptyFilesAreRefused) {
-    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots), std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots)})
+    for (const auto slots : {std::span<const Slot>(kModelSlots), std::span<const Slot>(kAdapterSlots),
+                             std::span<const Slot>(kDataSlots), std::span<const Slot>(kTextSlots)})
         expect_each_refused(slots, "{empty}", {"empty"}, {2});
 }
 
@@ -105,7 +117,8 @@ TEST_F(BadInput, ModelsThatCannotBeRunAreRefused) {
 
 TEST_F(BadInput, NonFiniteWeightsAreNamed) {
     expect_refused(kQuantize, "{nan.gguf} {out.gguf} q8_0", {"blk.0.attn_q.weight"}, {2});
-    expect_refused(kFinetune, "-m {nan.gguf} -d {data.jsonl} -o {out.gguf} --base-type nf4_dq", {"blk.0.attn_q.weight"}, {2});
+    expect_refused(kFinetune, "-m {nan.gguf} -d {data.jsonl} -o {out.gguf} --base-type nf4_dq", {"blk.0.attn_q.weight"},
+                   {2});
 }
 
 TEST_F(BadInput, AdaptersOfAnotherModelAreRefused) {
@@ -136,7 +149,8 @@ TEST_F(BadInput, OutputsThatCannotBeWrittenAreFoundFirst) {
     expect_each_refused(kOutputSlots, "{folder}", {"folder"});
     expect_each_refused(kOutputSlots, "{data.jsonl/out.gguf}", {"data.jsonl"});
     expect_each_refused(kOutputSlots, "/proc/out.gguf", {"/proc"});
-    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {data.jsonl}", {"data.jsonl"});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {data.jsonl}",
+                   {"data.jsonl"});
 }
 
 TEST_F(BadInput, InputsAreNotOverwritten) {
@@ -144,22 +158,34 @@ TEST_F(BadInput, InputsAreNotOverwritten) {
     for (const Slot & slot : kOutputSlots) {
         if (slot.program != kFinetune) continue;
         std::string line = slot.line;
-        expect_refused(kFinetune, std::string(line).replace(line.find('@'), 1, "{folder/../data.jsonl}"), {"data.jsonl"}, {2});
+        expect_refused(kFinetune, std::string(line).replace(line.find('@'), 1, "{folder/../data.jsonl}"),
+                       {"data.jsonl"}, {2});
     }
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics {out.gguf}", {"--metrics"}, {2});
-    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} --init-adapter {adapter.gguf} -o {adapter.gguf}", {"--init-adapter"}, {2});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} --init-adapter {adapter.gguf} -o {adapter.gguf}",
+                   {"--init-adapter"}, {2});
 }
 
 TEST_F(BadInput, AnEarlierRunIsNotOverwritten) {
-    ASSERT_EQ(0, workspace_.run(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 64 --grad-accum 1").code);
-    expect_refused(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 2 --ctx 64 --grad-accum 1", {"out.gguf.ckpt", "--resume auto"});
-    expect_refused(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 32 --grad-accum 1 --resume auto", {"ctx"});
+    ASSERT_EQ(
+        0,
+        workspace_.run(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 64 --grad-accum 1")
+            .code);
+    expect_refused(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 2 --ctx 64 --grad-accum 1",
+                   {"out.gguf.ckpt", "--resume auto"});
+    expect_refused(kFinetune,
+                   "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 32 --grad-accum 1 --resume auto",
+                   {"ctx"});
 }
 
 TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
     for (const char * program : {kFinetune, kChat, kQuantize, kPerplexity, kBench, kDoctor}) {
-        std::string line = program == kFinetune ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}" : program == kChat ? "-m {model.gguf} -p hello -n 1" : program == kQuantize
-                               ? "{model.gguf} {out.gguf} q8_0" : program == kPerplexity ? "-m {model.gguf} -f {text.txt}" : program == kBench ? "peak" : "--quick";
+        std::string line = program == kFinetune     ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}"
+                           : program == kChat       ? "-m {model.gguf} -p hello -n 1"
+                           : program == kQuantize   ? "{model.gguf} {out.gguf} q8_0"
+                           : program == kPerplexity ? "-m {model.gguf} -f {text.txt}"
+                           : program == kBench      ? "peak"
+                                                    : "--quick";
         expect_refused(program, line + " --colour red", {"--colour"}, {2});
         workspace_.write("bad.toml", "colour = \"red\"\n");
         expect_refused(program, line + " --config {bad.toml}", {"colour"}, {2});
@@ -178,8 +204,10 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
 }
 
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
-    for (const char * option : {"--dora", "--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit", "--recompute all", "--lora {adapter.gguf}"})
-        expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} " + std::string(option), {"not supported yet"}, {2});
+    for (const char * option : {"--dora", "--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit",
+                                "--recompute all", "--lora {adapter.gguf}"})
+        expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} " + std::string(option),
+                       {"not supported yet"}, {2});
 }
 
 TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
@@ -205,20 +233,48 @@ struct Number {
 };
 
 TEST_F(BadInput, NumbersOutOfRangeNameTheirLimits) {
-    const std::vector<const char *> both = {"0", "1000000000", "-1", "x", ""}, high = {"1000000000", "-1", "nan"}, low = {"0", "-3"};
-    const std::vector<Number> numbers = {
-        {kFinetune, "--ctx", both}, {kFinetune, "--batch", both}, {kFinetune, "--grad-accum", both}, {kFinetune, "--epochs", both}, {kFinetune, "--steps", both},
-        {kFinetune, "--lora-r", both}, {kFinetune, "--lora-alpha", both}, {kFinetune, "--lora-dropout", high}, {kFinetune, "--lora-plus-ratio", both},
-        {kFinetune, "--lr", both}, {kFinetune, "--warmup", high}, {kFinetune, "--weight-decay", high}, {kFinetune, "--clip", high},
-        {kFinetune, "--eval-split", both}, {kFinetune, "--eval-every", both}, {kFinetune, "--save-every", both}, {kFinetune, "--keep", both},
-        {kFinetune, "--show-data", both}, {kFinetune, "--threads", both}, {kFinetune, "--seed", {"-1", "x", "99999999999999999999999"}},
-        {kChat, "-n", both}, {kChat, "-c", both}, {kChat, "--temp", high}, {kChat, "--top-k", high}, {kChat, "--top-p", both}, {kChat, "--min-p", high},
-        {kChat, "--repeat-penalty", both}, {kChat, "--logprobs", both}, {kChat, "-t", both},
-        {kPerplexity, "-c", both}, {kPerplexity, "--stride", both}, {kPerplexity, "-t", both},
-        {kBench, "-t", both}, {kDoctor, "-t", both}};
+    const std::vector<const char *> both = {"0", "1000000000", "-1", "x", ""}, high = {"1000000000", "-1", "nan"},
+                                    low = {"0", "-3"};
+    const std::vector<Number> numbers = {{kFinetune, "--ctx", both},
+                                         {kFinetune, "--batch", both},
+                                         {kFinetune, "--grad-accum", both},
+                                         {kFinetune, "--epochs", both},
+                                         {kFinetune, "--steps", both},
+                                         {kFinetune, "--lora-r", both},
+                                         {kFinetune, "--lora-alpha", both},
+                                         {kFinetune, "--lora-dropout", high},
+                                         {kFinetune, "--lora-plus-ratio", both},
+                                         {kFinetune, "--lr", both},
+                                         {kFinetune, "--warmup", high},
+                                         {kFinetune, "--weight-decay", high},
+                                         {kFinetune, "--clip", high},
+                                         {kFinetune, "--eval-split", both},
+                                         {kFinetune, "--eval-every", both},
+                                         {kFinetune, "--save-every", both},
+                                         {kFinetune, "--keep", both},
+                                         {kFinetune, "--show-data", both},
+                                         {kFinetune, "--threads", both},
+                                         {kFinetune, "--seed", {"-1", "x", "99999999999999999999999"}},
+                                         {kChat, "-n", both},
+                                         {kChat, "-c", both},
+                                         {kChat, "--temp", high},
+                                         {kChat, "--top-k", high},
+                                         {kChat, "--top-p", both},
+                                         {kChat, "--min-p", high},
+                                         {kChat, "--repeat-penalty", both},
+                                         {kChat, "--logprobs", both},
+                                         {kChat, "-t", both},
+                                         {kPerplexity, "-c", both},
+                                         {kPerplexity, "--stride", both},
+                                         {kPerplexity, "-t", both},
+                                         {kBench, "-t", both},
+                                         {kDoctor, "-t", both}};
     for (const Number & n : numbers) {
-        const std::string line = n.program == kFinetune ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}" : n.program == kChat ? "-m {model.gguf} -p hello"
-                                 : n.program == kPerplexity ? "-m {model.gguf} -f {text.txt}" : n.program == kBench ? "peak" : "--quick";
+        const std::string line = n.program == kFinetune     ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}"
+                                 : n.program == kChat       ? "-m {model.gguf} -p hello"
+                                 : n.program == kPerplexity ? "-m {model.gguf} -f {text.txt}"
+                                 : n.program == kBench      ? "peak"
+                                                            : "--quick";
         for (const char * value : n.bad) {
             std::vector<std::string> arguments = workspace_.arguments(line);
             arguments.insert(arguments.end(), {n.option, value});
@@ -235,9 +291,11 @@ TEST_F(BadInput, NumbersOutOfRangeNameTheirLimits) {
         }
     }
     for (const char * option : {"--prompt", "--generate", "--repeats"})
-        for (const char * value : {"0", "1000000000"}) expect_refused(kBench, "infer -m {model.gguf} " + std::string(option) + " " + value, {option, " to "}, {2});
+        for (const char * value : {"0", "1000000000"})
+            expect_refused(kBench, "infer -m {model.gguf} " + std::string(option) + " " + value, {option, " to "}, {2});
     for (const char * option : {"--ctx", "--batch", "--steps", "--lora-r"})
-        for (const char * value : {"0", "1000000000"}) expect_refused(kBench, "train -m {model.gguf} " + std::string(option) + " " + value, {option, " to "}, {2});
+        for (const char * value : {"0", "1000000000"})
+            expect_refused(kBench, "train -m {model.gguf} " + std::string(option) + " " + value, {option, " to "}, {2});
 }
 
 }  // namespace

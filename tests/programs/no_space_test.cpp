@@ -40,7 +40,9 @@ TEST_F(NoSpace, QuantizedModelThatDoesNotFit) {
 
 TEST_F(NoSpace, AdapterThatWouldNotFitIsFoundBeforeTraining) {
     expect_refused("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {disk/out.gguf} --ctx 64 --lora-r 32");
-    expect_refused("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32");
+    expect_refused(
+        "ql-finetune",
+        "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32");
 }
 
 }  // namespace

@@ -27,9 +27,12 @@ struct Pipe {
     }
 };
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-[[noreturn]] void become(const std::string & path, const std::vector<std::string> & arguments, const ProcessOptions & o, Pipe & in, Pipe & out, Pipe & err) {
+[[noreturn]] void become(const std::string & path, const std::vector<std::string> & arguments, const ProcessOptions & o,
+                         Pipe & in, Pipe & out, Pipe & err) {
     ::dup2(in.fd[0], 0), ::dup2(out.fd[1], 1), ::dup2(err.fd[1], 2);
     ::signal(SIGINT, SIG_DFL);
     for (const std::string & e : o.environment) ::putenv(const_cast<char *>(e.c_str()));
@@ -44,13 +47,16 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 void drain(Pipe & p, std::string & text) {
     char buffer[4096];
     const ssize_t n = ::read(p.fd[0], buffer, sizeof buffer);
-    if (n > 0) text.append(buffer, static_cast<size_t>(n));
-    else p.close_end(0);
+    if (n > 0)
+        text.append(buffer, static_cast<size_t>(n));
+    else
+        p.close_end(0);
 }
 
 }  // namespace
 
-ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments, const ProcessOptions & o) {
+ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments,
+                          const ProcessOptions & o) {
     const std::string path = std::string(QL_BINARY_DIR) + "/bin/" + name;
     Pipe in, out, err;
     const pid_t pid = ::fork();
@@ -73,7 +79,8 @@ ProcessResult run_program(const std::string & name, const std::vector<std::strin
         ::poll(fds, 2, 20);
         if (fds[0].revents) drain(out, r.out);
         if (fds[1].revents) drain(err, r.err);
-        const bool due = (o.interrupt_after >= 0 && now() - start > o.interrupt_after) || (!o.interrupt_at.empty() && r.err.find(o.interrupt_at) != std::string::npos);
+        const bool due = (o.interrupt_after >= 0 && now() - start > o.interrupt_after) ||
+                         (!o.interrupt_at.empty() && r.err.find(o.interrupt_at) != std::string::npos);
         if (due && !interrupted) ::kill(pid, SIGINT), interrupted = true;
         if (now() - start > o.kill_after) ::kill(pid, SIGKILL);
     }

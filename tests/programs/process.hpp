@@ -20,7 +20,8 @@ struct ProcessResult {
 };
 
 /// A program of the build's bin/ folder with arguments.
-ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments, const ProcessOptions & options = {});
+ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments,
+                          const ProcessOptions & options = {});
 /// The command line as a shell would show it, for messages.
 std::string show_command(const std::string & name, const std::vector<std::string> & arguments);
 

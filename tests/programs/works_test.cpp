@@ -27,7 +27,8 @@ constexpr const char * kTrain = "-m {model.gguf} -d {data.jsonl} --ctx 64 --grad
 
 class Works : public testing::Test {
   protected:
-    ProcessResult must(const std::string & program, const std::string & line, const ProcessOptions & options = {}) const {
+    ProcessResult must(const std::string & program, const std::string & line,
+                       const ProcessOptions & options = {}) const {
         ProcessResult r = workspace_.run(program, line, options);
         EXPECT_EQ(0, r.code) << show_command(program, workspace_.arguments(line)) << "\n" << r.err;
         return r;
@@ -38,10 +39,13 @@ class Works : public testing::Test {
 };
 
 TEST_F(Works, FinetuneLearnsAndReportsIt) {
-    const ProcessResult r = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --steps 30 --eval-data {data.jsonl} --metrics {m.jsonl} --plot {p.png} --json");
+    const ProcessResult r = must(
+        "ql-finetune", std::string(kTrain) +
+                           "-o {a.gguf} --steps 30 --eval-data {data.jsonl} --metrics {m.jsonl} --plot {p.png} --json");
     const Json json = parse(r);
-    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps", "tokens", "seconds", "tok_s", "loss_first", "loss_last", "eval_before", "eval_after",
-                                                    "planned_peak_bytes", "peak_rss_bytes", "adapter", "device", "isa", "base_type", "resumed_from"}));
+    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps", "tokens", "seconds", "tok_s", "loss_first", "loss_last",
+                                                    "eval_before", "eval_after", "planned_peak_bytes", "peak_rss_bytes",
+                                                    "adapter", "device", "isa", "base_type", "resumed_from"}));
     EXPECT_EQ(30, json["steps"]);
     EXPECT_LT(json["loss_last"].get<double>(), json["loss_first"].get<double>() - 0.5);
     EXPECT_LT(json["eval_after"].get<double>(), json["eval_before"].get<double>() - 0.5);
@@ -81,7 +85,9 @@ TEST_F(Works, ShowDataMarksTheAnswers) {
 }
 
 TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
-    workspace_.write("run.toml", "steps = 3\nctx = 64\ngrad-accum = 1\nlora-r = 4\nlr = 0.01\nno-shuffle = true\ndata = \"" + workspace_.path("data.jsonl") + "\"\n");
+    workspace_.write("run.toml",
+                     "steps = 3\nctx = 64\ngrad-accum = 1\nlora-r = 4\nlr = 0.01\nno-shuffle = true\ndata = \"" +
+                         workspace_.path("data.jsonl") + "\"\n");
     must("ql-finetune", "-q -m {model.gguf} -o {a.gguf} --config {run.toml}");
     must("ql-finetune", std::string(kTrain) + "-q -o {b.gguf} --steps 3 --no-shuffle");
     EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
@@ -163,7 +169,8 @@ TEST_F(Works, ChatTalksInAPipe) {
 
 TEST_F(Works, ChatForgetsOldTurnsRatherThanStop) {
     ProcessOptions options;
-    for (int i = 0; i < 12; ++i) options.input += "tell me about the town and the sea, please, number " + std::to_string(i) + "\n";
+    for (int i = 0; i < 12; ++i)
+        options.input += "tell me about the town and the sea, please, number " + std::to_string(i) + "\n";
     const ProcessResult r = must("ql-chat", "-m {model.gguf} -n 4 -c 128 --temp 0", options);
     EXPECT_NE(r.err.npos, r.err.find("forgotten"));
 }
@@ -175,14 +182,18 @@ TEST_F(Works, QuantizeShrinksAndReportsTheError) {
         if (kind["to"] == "nf4_dq") {
             EXPECT_NEAR(kind["error"].get<double>(), 0.092, 0.03);
         }
-    EXPECT_LT(std::filesystem::file_size(workspace_.path("q.gguf")) * 3, std::filesystem::file_size(workspace_.path("model.gguf")));
+    EXPECT_LT(std::filesystem::file_size(workspace_.path("q.gguf")) * 3,
+              std::filesystem::file_size(workspace_.path("model.gguf")));
     must("ql-chat", "-m {q.gguf} -p hello -n 2");
-    EXPECT_NE(std::string::npos, must("ql-quantize", "{model.gguf} {q.gguf} q8_0 -v").err.find("blk.1.ffn_down.weight"));
+    EXPECT_NE(std::string::npos,
+              must("ql-quantize", "{model.gguf} {q.gguf} q8_0 -v").err.find("blk.1.ffn_down.weight"));
 }
 
 TEST_F(Works, BenchGivesFiguresOfTheContractsShape) {
-    for (const char * line : {"peak --json -t 1", "op mul_mat --type nf4_dq --shape 64,96,32 --json -t 1", "op attention_back --shape 128,1,16 --json -t 1",
-                              "train -m {model.gguf} --ctx 64 --steps 2 --json -t 1", "infer -m {model.gguf} --prompt 16 --generate 4 --json -t 1"}) {
+    for (const char * line :
+         {"peak --json -t 1", "op mul_mat --type nf4_dq --shape 64,96,32 --json -t 1",
+          "op attention_back --shape 128,1,16 --json -t 1", "train -m {model.gguf} --ctx 64 --steps 2 --json -t 1",
+          "infer -m {model.gguf} --prompt 16 --generate 4 --json -t 1"}) {
         const Json list = parse(must("ql-bench", line));
         ASSERT_TRUE(list.is_array() && !list.empty()) << line;
         for (const Json & f : list) {
@@ -212,7 +223,9 @@ TEST_F(Works, HelpHasExamplesAndVersionIsTold) {
 
 TEST_F(Works, FullDiskOnStdoutIsAFailure) {
     if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
-    const std::string command = std::string(QL_BINARY_DIR) + "/bin/ql-quantize --json -q " + workspace_.path("model.gguf") + " " + workspace_.path("q.gguf") + " q8_0 > /dev/full 2> /dev/null";
+    const std::string command = std::string(QL_BINARY_DIR) + "/bin/ql-quantize --json -q " +
+                                workspace_.path("model.gguf") + " " + workspace_.path("q.gguf") +
+                                " q8_0 > /dev/full 2> /dev/null";
     EXPECT_NE(0, std::system(command.c_str()));
 }
 

@@ -29,7 +29,9 @@ Workspace::Workspace(bool with_adapter) {
     write("magic", "This is no model but a text of some length, so that headers can be read.");
     std::filesystem::create_directory(path("folder"));
     if (!with_adapter) return;
-    const ProcessResult r = run("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {adapter.gguf} --steps 1 --ctx 64 --grad-accum 1 --lora-r 4");
+    const ProcessResult r =
+        run("ql-finetune",
+            "-q -m {model.gguf} -d {data.jsonl} -o {adapter.gguf} --steps 1 --ctx 64 --grad-accum 1 --lora-r 4");
     std::filesystem::remove_all(path("adapter.gguf.ckpt"));
     if (r.code != 0) throw std::runtime_error("ql-finetune: " + r.err);
 }
@@ -39,7 +41,8 @@ std::vector<std::string> Workspace::arguments(const std::string & line) const {
     std::istringstream in(line);
     for (std::string word; in >> word;) {
         const size_t open = word.find('{'), close = word.find('}');
-        if (open != word.npos && close != word.npos) word = word.substr(0, open) + path(word.substr(open + 1, close - open - 1)) + word.substr(close + 1);
+        if (open != word.npos && close != word.npos)
+            word = word.substr(0, open) + path(word.substr(open + 1, close - open - 1)) + word.substr(close + 1);
         words.push_back(word);
     }
     return words;
@@ -48,7 +51,8 @@ std::vector<std::string> Workspace::arguments(const std::string & line) const {
 std::map<std::string, size_t> Workspace::content() const {
     std::map<std::string, size_t> files;
     for (const auto & entry : std::filesystem::recursive_directory_iterator(folder_.path("")))
-        files[entry.path().string()] = entry.is_regular_file() ? std::hash<std::string>()(read_all(entry.path().string())) : 0;
+        files[entry.path().string()] =
+            entry.is_regular_file() ? std::hash<std::string>()(read_all(entry.path().string())) : 0;
     return files;
 }
 

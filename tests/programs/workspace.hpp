@@ -21,7 +21,8 @@ class Workspace {
     /// Name and a digest of the content of every file, to see whether anything changed.
     std::map<std::string, size_t> content() const;
 
-    ProcessResult run(const std::string & program, const std::string & line, const ProcessOptions & options = {}) const {
+    ProcessResult run(const std::string & program, const std::string & line,
+                      const ProcessOptions & options = {}) const {
         return run_program(program, arguments(line), options);
     }
 

@@ -1,4 +1,5 @@
-// The reference interpreter, under the tests' name. It lives in the engine, which tests itself with it on users' machines.
+// The reference interpreter, under the tests' name. It lives in the engine, which tests itself with it on users'
+// machines.
 #pragma once
 #include "ggml/selftest/reference_run.hpp"
 

@@ -21,7 +21,7 @@ struct TinyModelOptions {
     bool tokenizer = true;    // without: a model that has no vocabulary of its own
     ql_dtype dtype = QL_F32;  // of the block matrices; embedding and head stay f32, norms too
     uint32_t seed = 1;
-    float nan_at = -1;        // >= 0: writes a NaN to the first block matrix, for error messages
+    float nan_at = -1;  // >= 0: writes a NaN to the first block matrix, for error messages
 };
 
 namespace tiny {
@@ -47,14 +47,18 @@ inline std::vector<std::string> byte_tokens() {
 /// Merges of frequent English pairs, so that tokens of several bytes and a merge of a merge occur.
 inline std::vector<std::string> merges() {
     const std::string space = utf8(0x120);  // how a blank is written
-    std::vector<std::string> m = {"t h",  "i n", "e r", "a n", "o n", "r e", "a t", "e n", "o r", "e s", "th e", "in g", "an d"};
-    for (const char * s : {"t", "a", "s", "w", "c", "b", "the", "in", "o", "f", "m", "p", "and", "d", "h"}) m.push_back(space + " " + s);
-    for (const char * s : {"o u", "l l", "a r", "i s", "i t", "s t", "l e", "v e", "s e", "c o", "m e", "1 0", "2 0"}) m.push_back(s);
+    std::vector<std::string> m = {"t h", "i n", "e r", "a n",  "o n",  "r e", "a t",
+                                  "e n", "o r", "e s", "th e", "in g", "an d"};
+    for (const char * s : {"t", "a", "s", "w", "c", "b", "the", "in", "o", "f", "m", "p", "and", "d", "h"})
+        m.push_back(space + " " + s);
+    for (const char * s : {"o u", "l l", "a r", "i s", "i t", "s t", "l e", "v e", "s e", "c o", "m e", "1 0", "2 0"})
+        m.push_back(s);
     return m;
 }
 
 constexpr const char * kTemplate =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
+    "'\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 class Writer {
@@ -78,7 +82,9 @@ class Writer {
     static void check(ql_status s) {
         if (s != QL_OK) throw std::runtime_error(std::string("tiny model: ") + ql_error_message());
     }
-    void text(const std::string & key, const std::string & v) { check(ql_gguf_set_string(w_, key.c_str(), v.data(), v.size())); }
+    void text(const std::string & key, const std::string & v) {
+        check(ql_gguf_set_string(w_, key.c_str(), v.data(), v.size()));
+    }
     void number(const std::string & key, int64_t v) { check(ql_gguf_set_int(w_, key.c_str(), QL_GGUF_U32, v)); }
     void texts(const char * key, const std::vector<std::string> & list) {
         std::vector<ql_gguf_string> refs;
@@ -91,12 +97,14 @@ class Writer {
         for (std::string m : merges()) tokens.push_back(m.erase(m.find(' '), 1));
         std::vector<int32_t> types(tokens.size(), 1);
         const auto first_special = static_cast<int64_t>(tokens.size());
-        for (const char * s : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) tokens.emplace_back(s), types.push_back(3);
+        for (const char * s : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"})
+            tokens.emplace_back(s), types.push_back(3);
         text("tokenizer.ggml.model", "gpt2");
         text("tokenizer.ggml.pre", "gpt-2");
         texts("tokenizer.ggml.tokens", tokens);
         texts("tokenizer.ggml.merges", merges());
-        check(ql_gguf_set_array(w_, "tokenizer.ggml.token_type", QL_GGUF_I32, types.data(), static_cast<int64_t>(types.size())));
+        check(ql_gguf_set_array(w_, "tokenizer.ggml.token_type", QL_GGUF_I32, types.data(),
+                                static_cast<int64_t>(types.size())));
         number("tokenizer.ggml.bos_token_id", first_special + 1);
         number("tokenizer.ggml.eos_token_id", first_special + 2);
         number("tokenizer.ggml.padding_token_id", first_special);
@@ -134,7 +142,8 @@ class Writer {
         const auto n = static_cast<int64_t>(v.size());
         bytes_.emplace_back(ql_dtype_bytes(dtype, n));
         check(ql_encode(dtype, v.data(), n, bytes_.back().data()));
-        check(ql_gguf_add_tensor(w_, name.c_str(), dtype, static_cast<int>(ne.size()), ne.data(), bytes_.back().data()));
+        check(
+            ql_gguf_add_tensor(w_, name.c_str(), dtype, static_cast<int>(ne.size()), ne.data(), bytes_.back().data()));
     }
     void norm(const std::string & name) { add(name, QL_F32, {o_.n_embd}, values(o_.n_embd, 1.0f, 0.1f)); }
     void matrix(const std::string & name, ql_dtype dtype, int64_t in, int64_t out) {

@@ -17,12 +17,13 @@ std::vector<Figure> bench_op(const Device & device, const OpBench & options, con
 struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
 };
-std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & options, const Limits & limits, bool quiet);
+std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & options,
+                                const Limits & limits, bool quiet);
 
 struct InferBench {
     int64_t prompt = 512, generation = 64, repeats = 3;
 };
-std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras, const InferBench & options,
-                                const Limits & limits);
+std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras,
+                                const InferBench & options, const Limits & limits);
 
 }  // namespace ql::cli

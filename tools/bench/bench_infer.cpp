@@ -1,4 +1,5 @@
-// Speed of reading a prompt and of generating, token by token, with any tokens: the values do not matter, the work does.
+// Speed of reading a prompt and of generating, token by token, with any tokens: the values do not matter, the work
+// does.
 #include "ql/os.h"
 #include "tools/bench/bench.hpp"
 
@@ -15,15 +16,18 @@ double prompt_gflop_per_token(const ql_model_info & m, int64_t prompt) {
 
 }  // namespace
 
-std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras, const InferBench & o,
-                                const Limits & limits) {
+std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras,
+                                const InferBench & o, const Limits & limits) {
     const ql_model_info info = ModelOptions::describe(model);
     const int64_t ctx = o.prompt + o.generation;
-    if (ctx > info.n_ctx) bad_input("--prompt and --generate: %lld tokens together are more than the model's context of %lld", static_cast<long long>(ctx), static_cast<long long>(info.n_ctx));
+    if (ctx > info.n_ctx)
+        bad_input("--prompt and --generate: %lld tokens together are more than the model's context of %lld",
+                  static_cast<long long>(ctx), static_cast<long long>(info.n_ctx));
     ql_session_options options;
     ql_session_options_init(&options);
     options.ctx = ctx;
-    options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data(), options.n_adapters = loras.n();
+    options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data(),
+    options.n_adapters = loras.n();
     ql_session * session = nullptr;
     check_run(ql_session_create(model.get(), device.get(), &options, &session));
     const Session owner(session);
@@ -48,9 +52,11 @@ std::vector<Figure> bench_infer(const Model & model, const Device & device, cons
     }
     const std::string shape = std::string(info.base_type) + (loras.n() ? format(" + %d lora", loras.n()) : "");
     const double most_prompt = limits.gflops / prompt_gflop_per_token(info, o.prompt);
-    const double most_generation = limits.bandwidth * 1e9 / static_cast<double>(info.weight_bytes);  // every weight is read once a token
+    const double most_generation =
+        limits.bandwidth * 1e9 / static_cast<double>(info.weight_bytes);  // every weight is read once a token
     return {figure(format("prompt_%lld", static_cast<long long>(o.prompt)), shape, prompt_rates, "tok/s", most_prompt),
-            figure(format("generation_%lld", static_cast<long long>(o.generation)), shape, generation_rates, "tok/s", most_generation)};
+            figure(format("generation_%lld", static_cast<long long>(o.generation)), shape, generation_rates, "tok/s",
+                   most_generation)};
 }
 
 }  // namespace ql::cli

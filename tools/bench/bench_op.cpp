@@ -1,5 +1,5 @@
-// One operator at the shapes of a small model (SmolLM2-135M: 576 wide, feed-forward 1536), or at a given one. The plan's own profile
-// times it, so that a backward operator is measured apart from the graph around it.
+// One operator at the shapes of a small model (SmolLM2-135M: 576 wide, feed-forward 1536), or at a given one. The
+// plan's own profile times it, so that a backward operator is measured apart from the graph around it.
 #include <cstring>
 
 #include "ql/os.h"
@@ -31,7 +31,8 @@ Profile profile(const ql_plan * plan, const std::string & op) {
 Figure measure(const Device & device, const std::string & name, const OpShape & shape, const Limits & limits) {
     const OpGraph graph(name, shape);
     ql_plan * plan = nullptr;
-    check_run(ql_plan_create(graph.graph(), device.get(), graph.outputs().data(), static_cast<int>(graph.outputs().size()), &plan));
+    check_run(ql_plan_create(graph.graph(), device.get(), graph.outputs().data(),
+                             static_cast<int>(graph.outputs().size()), &plan));
     const Plan owner(plan);
     graph.fill();
     check_run(ql_plan_run(plan));  // warms up
@@ -52,8 +53,10 @@ Figure measure(const Device & device, const std::string & name, const OpShape & 
         rates.push_back(p.flops * static_cast<double>(runs) / std::max(p.seconds - before, 1e-12) / 1e9);
         before = p.seconds;
     }
-    const std::string text = (OpGraph::has_weight(name) ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +
-                             format("%lld x %lld, %lld tokens", static_cast<long long>(shape.k), static_cast<long long>(shape.m), static_cast<long long>(shape.t));
+    const std::string text =
+        (OpGraph::has_weight(name) ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +
+        format("%lld x %lld, %lld tokens", static_cast<long long>(shape.k), static_cast<long long>(shape.m),
+               static_cast<long long>(shape.t));
     return figure(name, text, rates, "GFLOP/s", limits.gflops);
 }
 

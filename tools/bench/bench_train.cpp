@@ -13,10 +13,14 @@ namespace {
 class MadeUpText {
   public:
     explicit MadeUpText(int64_t n_words) {
-        static const char * const words[] = {"the", "of", "and", "water", "to", "in", "small", "is", "you", "that", "it", "house", "was", "for", "on",
-                                             "are", "with", "as", "his", "they", "river", "at", "be", "this", "from", "table", "have", "or", "by",
-                                             "one", "had", "not", "but", "what", "all", "green", "were", "when", "we", "there", "can", "an", "your"};
-        path_ = (std::filesystem::temp_directory_path() / format("ql-bench-%lld.txt", static_cast<long long>(ql_os_seconds() * 1e9))).string();
+        static const char * const words[] = {"the",  "of",   "and",   "water", "to",  "in",   "small", "is",    "you",
+                                             "that", "it",   "house", "was",   "for", "on",   "are",   "with",  "as",
+                                             "his",  "they", "river", "at",    "be",  "this", "from",  "table", "have",
+                                             "or",   "by",   "one",   "had",   "not", "but",  "what",  "all",   "green",
+                                             "were", "when", "we",    "there", "can", "an",   "your"};
+        path_ = (std::filesystem::temp_directory_path() /
+                 format("ql-bench-%lld.txt", static_cast<long long>(ql_os_seconds() * 1e9)))
+                    .string();
         std::ofstream file(path_);
         uint32_t state = 1;
         for (int64_t i = 0; i < n_words; ++i) {
@@ -45,15 +49,19 @@ struct Rates {
 int on_progress(void * user, const ql_train_progress * p) {
     auto & rates = *static_cast<Rates *>(user);
     if (p->step > 1) rates.tok_s.push_back(p->tok_s);  // the first step warms up
-    rates.progress->update(static_cast<double>(p->step), static_cast<double>(p->n_steps), format("%.0f tok/s", p->tok_s));
+    rates.progress->update(static_cast<double>(p->step), static_cast<double>(p->n_steps),
+                           format("%.0f tok/s", p->tok_s));
     return g_interrupt != 0;
 }
 
 }  // namespace
 
-std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & o, const Limits & limits, bool quiet) {
+std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & o, const Limits & limits,
+                                bool quiet) {
     const ql_model_info info = ModelOptions::describe(model);
-    if (o.ctx > info.n_ctx) bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(o.ctx), static_cast<long long>(info.n_ctx));
+    if (o.ctx > info.n_ctx)
+        bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(o.ctx),
+                  static_cast<long long>(info.n_ctx));
     const MadeUpText text(o.ctx * o.batch * (o.steps + 1));
     ql_dataset_options data_options;
     ql_dataset_options_init(&data_options);
@@ -84,8 +92,10 @@ std::vector<Figure> bench_train(const Model & model, const Device & device, cons
     check_run(ql_trainer_run(trainer));
     progress.clear();
     const double gflop_per_token = plan.flops_per_step / 1e9 / static_cast<double>(o.ctx * o.batch);
-    const std::string shape = format("%s, r %lld, batch %lld", info.base_type, static_cast<long long>(o.lora_r), static_cast<long long>(o.batch));
-    return {figure(format("train_%lld", static_cast<long long>(o.ctx)), shape, rates.tok_s, "tok/s", limits.gflops / gflop_per_token)};
+    const std::string shape = format("%s, r %lld, batch %lld", info.base_type, static_cast<long long>(o.lora_r),
+                                     static_cast<long long>(o.batch));
+    return {figure(format("train_%lld", static_cast<long long>(o.ctx)), shape, rates.tok_s, "tok/s",
+                   limits.gflops / gflop_per_token)};
 }
 
 }  // namespace ql::cli

@@ -24,14 +24,19 @@ class Bench {
         CLI::App * op = add("op", "One operator", [this] { return one_op(); });
         op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
         op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, f32 ... (default: several)");
-        op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")->delimiter(',')->expected(3)->option_text("K,M,T")->check(CLI::Range(1, 1 << 20));
+        op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")
+            ->delimiter(',')
+            ->expected(3)
+            ->option_text("K,M,T")
+            ->check(CLI::Range(1, 1 << 20));
         add_train();
         add_infer();
     }
 
     int main(int argc, char ** argv) {
         return program_.run(argc, argv, [this] {
-            if (program_.app.get_subcommands().empty()) bad_input("one of peak, op, train, infer is needed (see --help)");
+            if (program_.app.get_subcommands().empty())
+                bad_input("one of peak, op, train, infer is needed (see --help)");
             for (const auto & [app, body] : bodies_)
                 if (app->parsed()) print_figures(program_, body());
             return static_cast<int>(kDone);

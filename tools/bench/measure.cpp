@@ -84,11 +84,14 @@ Figure measure_bandwidth(int threads) {
         blocks.emplace_back(std::aligned_alloc(4096, kReadBytes));
         if (!blocks.back()) run_failed("read bandwidth: no memory for %d blocks of 256 MiB", used);
     }
-    time_threads(used, [&](int i) { return std::memset(blocks[static_cast<size_t>(i)].get(), i + 1, kReadBytes) ? 1.0 : 0.0; });
+    time_threads(
+        used, [&](int i) { return std::memset(blocks[static_cast<size_t>(i)].get(), i + 1, kReadBytes) ? 1.0 : 0.0; });
     std::vector<double> rates;
     for (int r = 0; r < kRepeats; ++r) {
         check_interrupt();
-        const double t = time_threads(used, [&](int i) { return static_cast<double>(read_bytes(blocks[static_cast<size_t>(i)].get(), kReadBytes)); });
+        const double t = time_threads(used, [&](int i) {
+            return static_cast<double>(read_bytes(blocks[static_cast<size_t>(i)].get(), kReadBytes));
+        });
         rates.push_back(static_cast<double>(kReadBytes) * used / t / 1e9);
     }
     return figure("read_bandwidth", format("%d x 256 MiB", used), rates, "GB/s", 0);
@@ -124,14 +127,19 @@ void print_figures(const Program & program, const std::vector<Figure> & figures)
     if (program.json) {
         Json list = Json::array();
         for (const Figure & f : figures)
-            list.push_back({{"name", f.name}, {"shape", f.shape}, {"median", f.median}, {"min", f.min}, {"unit", f.unit},
+            list.push_back({{"name", f.name},
+                            {"shape", f.shape},
+                            {"median", f.median},
+                            {"min", f.min},
+                            {"unit", f.unit},
                             {"of_peak", f.of_peak > 0 ? Json(f.of_peak) : Json(nullptr)}});
         return program.print(list);
     }
     Table table({"name", "shape", "median", "min", "unit", "of peak"});
     table.left({1, 4});
     for (const Figure & f : figures)
-        table.add({f.name, f.shape, print_number(f.median, 1), print_number(f.min, 1), f.unit, f.of_peak > 0 ? print_number(100 * f.of_peak, 1) + " %" : ""});
+        table.add({f.name, f.shape, print_number(f.median, 1), print_number(f.min, 1), f.unit,
+                   f.of_peak > 0 ? print_number(100 * f.of_peak, 1) + " %" : ""});
     table.print(stdout);
 }
 

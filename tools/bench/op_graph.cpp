@@ -15,7 +15,9 @@ namespace {
 constexpr int64_t kHeadDim = 64, kRank = 16, kClasses = 32;
 
 int64_t n_heads(const OpShape & s) {
-    if (s.k % kHeadDim) bad_input("--shape: the row length must be a multiple of %lld, the length of a head", static_cast<long long>(kHeadDim));
+    if (s.k % kHeadDim)
+        bad_input("--shape: the row length must be a multiple of %lld, the length of a head",
+                  static_cast<long long>(kHeadDim));
     return s.k / kHeadDim;
 }
 ql_tensor * matrix_of(ql_graph * g, ql_tensor * x) {
@@ -32,35 +34,76 @@ struct Row {
 };
 
 const Row kRows[] = {
-    {"mul_mat", true, [](OpGraph & g) { return ql_mul_mat(g.graph(), g.weight(g.shape.k, g.shape.m, g.shape.dtype), g.floats({g.shape.k, g.shape.t})); }},
-    {"mul_mat_t", true, [](OpGraph & g) { return ql_mul_mat_t(g.graph(), g.weight(g.shape.k, g.shape.m, g.shape.dtype), g.floats({g.shape.m, g.shape.t})); }},
-    {"outer", false, [](OpGraph & g) { return ql_outer(g.graph(), g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.m, g.shape.t})); }},
+    {"mul_mat", true,
+     [](OpGraph & g) {
+         return ql_mul_mat(g.graph(), g.weight(g.shape.k, g.shape.m, g.shape.dtype), g.floats({g.shape.k, g.shape.t}));
+     }},
+    {"mul_mat_t", true,
+     [](OpGraph & g) {
+         return ql_mul_mat_t(g.graph(), g.weight(g.shape.k, g.shape.m, g.shape.dtype),
+                             g.floats({g.shape.m, g.shape.t}));
+     }},
+    {"outer", false,
+     [](OpGraph & g) {
+         return ql_outer(g.graph(), g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.m, g.shape.t}));
+     }},
     {"lora", false,
      [](OpGraph & g) {
          ql_tensor * y = g.floats({g.shape.m, g.shape.t}, false);
-         return ql_lora(g.graph(), y, g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.k, kRank}), g.floats({kRank, g.shape.m}), 2.0f);
-     }, "lora_back"},
-    {"get_rows", true, [](OpGraph & g) { return ql_get_rows(g.graph(), g.weight(g.shape.k, g.shape.m, g.shape.dtype), g.integers(g.shape.t, g.shape.m)); }},
-    {"add", false, [](OpGraph & g) { return ql_add(g.graph(), g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.k, g.shape.t})); }},
-    {"rms_norm", false, [](OpGraph & g) { return ql_rms_norm(g.graph(), g.floats({g.shape.k, g.shape.t}), g.weight(g.shape.k, 1, QL_F32), 1e-5f); }, "rms_norm_back"},
-    {"swiglu", false, [](OpGraph & g) { return ql_swiglu(g.graph(), g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.k, g.shape.t})); }, "swiglu_back"},
+         return ql_lora(g.graph(), y, g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.k, kRank}),
+                        g.floats({kRank, g.shape.m}), 2.0f);
+     },
+     "lora_back"},
+    {"get_rows", true,
+     [](OpGraph & g) {
+         return ql_get_rows(g.graph(), g.weight(g.shape.k, g.shape.m, g.shape.dtype), g.integers(g.shape.t, g.shape.m));
+     }},
+    {"add", false,
+     [](OpGraph & g) {
+         return ql_add(g.graph(), g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.k, g.shape.t}));
+     }},
+    {"rms_norm", false,
+     [](OpGraph & g) {
+         return ql_rms_norm(g.graph(), g.floats({g.shape.k, g.shape.t}), g.weight(g.shape.k, 1, QL_F32), 1e-5f);
+     },
+     "rms_norm_back"},
+    {"swiglu", false,
+     [](OpGraph & g) {
+         return ql_swiglu(g.graph(), g.floats({g.shape.k, g.shape.t}), g.floats({g.shape.k, g.shape.t}));
+     },
+     "swiglu_back"},
     {"rope", false,
      [](OpGraph & g) {
-         ql_tensor * table = ql_rope_table(g.graph(), g.integers(g.shape.t, 1 << 20), nullptr, kHeadDim, 10000.0f, 1.0f, 1.0f);
+         ql_tensor * table =
+             ql_rope_table(g.graph(), g.integers(g.shape.t, 1 << 20), nullptr, kHeadDim, 10000.0f, 1.0f, 1.0f);
          return ql_rope(g.graph(), g.floats({kHeadDim, n_heads(g.shape), g.shape.t}), table, QL_ROPE_NORMAL);
      }},
-    {"rope_table", false, [](OpGraph & g) { return ql_rope_table(g.graph(), g.integers(g.shape.t, 1 << 20), nullptr, kHeadDim, 10000.0f, 1.0f, 1.0f); }},
+    {"rope_table", false,
+     [](OpGraph & g) {
+         return ql_rope_table(g.graph(), g.integers(g.shape.t, 1 << 20), nullptr, kHeadDim, 10000.0f, 1.0f, 1.0f);
+     }},
     {"attention", false,
      [](OpGraph & g) {
          const int64_t heads = n_heads(g.shape), kv = heads % 3 == 0 ? heads / 3 : heads;
          ql_tensor * q = g.floats({kHeadDim, heads, g.shape.t});
          ql_tensor *k = g.floats({kHeadDim, kv, g.shape.t}), *v = g.floats({kHeadDim, kv, g.shape.t});
          return ql_attention(g.graph(), q, k, v, g.spans(g.shape.t), 0.125f);
-     }, "attention_back"},
-    {"kv_store", false, [](OpGraph & g) { return ql_kv_store(g.graph(), g.state({g.shape.k, g.shape.t}), g.floats({g.shape.k, g.shape.t}), g.integers(g.shape.t, g.shape.t)); }},
+     },
+     "attention_back"},
+    {"kv_store", false,
+     [](OpGraph & g) {
+         return ql_kv_store(g.graph(), g.state({g.shape.k, g.shape.t}), g.floats({g.shape.k, g.shape.t}),
+                            g.integers(g.shape.t, g.shape.t));
+     }},
     {"head_loss", true, nullptr, "head_loss_back"},
-    {"accumulate", false, [](OpGraph & g) { return ql_accumulate(g.graph(), g.state({g.shape.k, g.shape.m}), g.floats({g.shape.k, g.shape.m})); }},
-    {"zero", false, [](OpGraph & g) { return ql_zero(g.graph(), g.state({g.shape.k, g.shape.m})); }},
+    {"accumulate", false,
+     [](OpGraph & g) {
+         return ql_accumulate(g.graph(), g.state({g.shape.k, g.shape.m}), g.floats({g.shape.k, g.shape.m}));
+     }},
+    {"zero", false,
+     [](OpGraph & g) {
+         return ql_zero(g.graph(), g.state({g.shape.k, g.shape.m}));
+     }},
     {"global_norm", false,
      [](OpGraph & g) {
          ql_tensor * x = g.floats({g.shape.k, g.shape.m});
@@ -82,11 +125,14 @@ const Row & find_row(const std::string & name) {
 
 }  // namespace
 
-bool OpGraph::has_weight(const std::string & name) { return find_row(name).has_weight; }
+bool OpGraph::has_weight(const std::string & name) {
+    return find_row(name).has_weight;
+}
 
 std::string OpGraph::names() {
     std::string list;
-    for (const Row & row : kRows) list += (list.empty() ? "" : ", ") + std::string(row.name) + (row.back ? std::string(", ") + row.back : "");
+    for (const Row & row : kRows)
+        list += (list.empty() ? "" : ", ") + std::string(row.name) + (row.back ? std::string(", ") + row.back : "");
     return list;
 }
 
@@ -113,7 +159,8 @@ void OpGraph::append_gradients(ql_tensor * y) {
     ql_tensor * loss = ql_head_loss(graph(), y, w, integers(t, classes), floats({t}, false), nullptr);
     std::vector<ql_tensor *> grads(params.size());
     if (params.empty() || !loss) return;
-    check_run(ql_gradients(graph(), loss, params.data(), static_cast<int>(params.size()), QL_RECOMPUTE_NONE, grads.data()));
+    check_run(
+        ql_gradients(graph(), loss, params.data(), static_cast<int>(params.size()), QL_RECOMPUTE_NONE, grads.data()));
     outputs_ = grads;
     outputs_.push_back(loss);
 }
@@ -122,7 +169,8 @@ ql_tensor * OpGraph::weight(int64_t k, int64_t m, ql_dtype dtype) {
     const int64_t n = k * m, ne[] = {k, m};
     const size_t bytes = ql_dtype_bytes(dtype, n);
     if (bytes == 0 || k % ql_dtype_block_length(dtype))
-        bad_input("--shape: rows of %lld do not fit %s's blocks of %lld", static_cast<long long>(k), ql_dtype_name(dtype), static_cast<long long>(ql_dtype_block_length(dtype)));
+        bad_input("--shape: rows of %lld do not fit %s's blocks of %lld", static_cast<long long>(k),
+                  ql_dtype_name(dtype), static_cast<long long>(ql_dtype_block_length(dtype)));
     std::vector<float> values(static_cast<size_t>(n));
     for (size_t i = 0; i < values.size(); ++i) values[i] = 0.05f * std::sin(static_cast<float>(i % 10007) * 1.7f);
     std::vector<std::byte> & store = weights_.emplace_back(bytes + 64);
@@ -157,15 +205,19 @@ ql_tensor * OpGraph::spans(int64_t t) {
     return x;
 }
 
-ql_tensor * OpGraph::state(std::vector<int64_t> ne) { return ql_state(graph(), "state", QL_F32, static_cast<int>(ne.size()), ne.data()); }
+ql_tensor * OpGraph::state(std::vector<int64_t> ne) {
+    return ql_state(graph(), "state", QL_F32, static_cast<int>(ne.size()), ne.data());
+}
 
 void OpGraph::fill() const {
     for (ql_tensor * x : floats_) {
         std::vector<float> values(static_cast<size_t>(ql_tensor_elements(x)));
-        for (size_t i = 0; i < values.size(); ++i) values[i] = 0.5f + 0.4f * std::sin(static_cast<float>(i % 9973) * 2.3f);
+        for (size_t i = 0; i < values.size(); ++i)
+            values[i] = 0.5f + 0.4f * std::sin(static_cast<float>(i % 9973) * 2.3f);
         check_run(ql_tensor_write(x, values.data(), 0, values.size() * sizeof(float)));
     }
-    for (const Integers & x : integers_) check_run(ql_tensor_write(x.tensor, x.values.data(), 0, x.values.size() * sizeof(int32_t)));
+    for (const Integers & x : integers_)
+        check_run(ql_tensor_write(x.tensor, x.values.data(), 0, x.values.size() * sizeof(int32_t)));
 }
 
 }  // namespace ql::cli

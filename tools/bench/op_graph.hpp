@@ -10,8 +10,8 @@
 namespace ql::cli {
 
 struct OpShape {
-    ql_dtype dtype;    // of the weight
-    int64_t k, m, t;   // row length, rows, tokens
+    ql_dtype dtype;   // of the weight
+    int64_t k, m, t;  // row length, rows, tokens
 };
 
 /// Holds the operator `name` (backward ones by way of a loss); throws Stop for an unknown name.

@@ -121,10 +121,14 @@ std::vector<PeakKernel> peak_kernels() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     const bool fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (__builtin_cpu_supports("avx512f")) list.push_back({"peak_f32", "avx512 fma", 24 * 16 * 2, avx512});
-    else if (fma) list.push_back({"peak_f32", "avx2 fma", 12 * 8 * 2, avx2});
-    else list.push_back({"peak_f32", "sse multiply, add", 12 * 4 * 2, sse});
-    if (__builtin_cpu_supports("avx512bf16")) list.push_back({"peak_avx512_bf16", "vdpbf16ps", 24 * 16 * 4, avx512_bf16});
+    if (__builtin_cpu_supports("avx512f"))
+        list.push_back({"peak_f32", "avx512 fma", 24 * 16 * 2, avx512});
+    else if (fma)
+        list.push_back({"peak_f32", "avx2 fma", 12 * 8 * 2, avx2});
+    else
+        list.push_back({"peak_f32", "sse multiply, add", 12 * 4 * 2, sse});
+    if (__builtin_cpu_supports("avx512bf16"))
+        list.push_back({"peak_avx512_bf16", "vdpbf16ps", 24 * 16 * 4, avx512_bf16});
 #if defined(__linux__)
     if (amx_allowed()) list.push_back({"peak_amx_bf16", "tdpbf16ps", 4 * 16 * 16 * 32 * 2, amx_bf16});
 #endif

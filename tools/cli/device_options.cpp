@@ -23,7 +23,8 @@ std::pair<std::string, float> split_scale(const std::string & spec) {
 }  // namespace
 
 DeviceOptions::DeviceOptions(Program & program) : program_(program) {
-    program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")->default_str("");
+    program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
+        ->default_str("");
     program.text("--device", device_, "auto, cpu, or another backend that is installed");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {}, "How products are computed");
     program.not_yet("--memory", "there is no memory budget so far; a smaller --ctx or --batch needs less memory");
@@ -40,8 +41,8 @@ Device DeviceOptions::open() const {
     check_input(ql_device_open(&options, &device));
     Device owner(device);
     const ql_device_info info = describe(owner);
-    program_.detail(format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip, info.isa,
-                           info.bf16 ? "bf16" : "f32", info.threads, info.threads == 1 ? "" : "s"));
+    program_.detail(format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip,
+                           info.isa, info.bf16 ? "bf16" : "f32", info.threads, info.threads == 1 ? "" : "s"));
     return owner;
 }
 
@@ -52,7 +53,9 @@ ql_device_info DeviceOptions::describe(const Device & device) {
 }
 
 ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to) : program_(program) {
-    program.text("-m,--model", path_, "The model: a GGUF file (of a sharded one the first), or a Hugging Face directory", to)
+    program
+        .text("-m,--model", path_, "The model: a GGUF file (of a sharded one the first), or a Hugging Face directory",
+              to)
         ->required()
         ->option_text("FILE");
     if (!with_lora) return;
@@ -109,7 +112,8 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     ql_dtype dtype;
     if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
     if (!ql_dtype_can_encode(dtype) || dtype == QL_I8 || dtype == QL_I32)
-        bad_input("%s: %s can be read only; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can be written", option.c_str(), ql_dtype_name(dtype));
+        bad_input("%s: %s can be read only; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can be written",
+                  option.c_str(), ql_dtype_name(dtype));
     return dtype;
 }
 

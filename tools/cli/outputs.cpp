@@ -48,12 +48,13 @@ void Outputs::check() const {
         const Entry & out = outputs_[i];
         for (const Entry & in : inputs_) {
             if (!same_file(out.path, in.path)) continue;
-            bad_input("%s: %s is the input of %s and would be overwritten; choose another name", out.option.c_str(), out.path.c_str(),
-                      in.option.c_str());
+            bad_input("%s: %s is the input of %s and would be overwritten; choose another name", out.option.c_str(),
+                      out.path.c_str(), in.option.c_str());
         }
         for (size_t j = 0; j < i; ++j) {
             if (!same_file(out.path, outputs_[j].path)) continue;
-            bad_input("%s: %s is written by %s already; choose another name", out.option.c_str(), out.path.c_str(), outputs_[j].option.c_str());
+            bad_input("%s: %s is written by %s already; choose another name", out.option.c_str(), out.path.c_str(),
+                      outputs_[j].option.c_str());
         }
         out.folder ? check_folder(out.option, out.path) : check_file(out.option, out.path);
     }
@@ -63,7 +64,8 @@ void check_free_space(const std::string & path, uint64_t bytes, const char * wha
     uint64_t free = 0;
     check_run(ql_os_free_space(path.c_str(), &free));
     if (free >= bytes) return;
-    run_failed("%s: %s needs about %s of disk, %s are free", path.c_str(), what, print_size(bytes).c_str(), print_size(free).c_str());
+    run_failed("%s: %s needs about %s of disk, %s are free", path.c_str(), what, print_size(bytes).c_str(),
+               print_size(free).c_str());
 }
 
 }  // namespace ql::cli

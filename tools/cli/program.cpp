@@ -1,6 +1,7 @@
 #include "tools/cli/program.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <new>
@@ -13,8 +14,12 @@ volatile int g_interrupt = 0;
 
 namespace {
 
-std::string number_text(int64_t v) { return std::to_string(v); }
-std::string number_text(double v) { return format("%g", v); }
+std::string number_text(int64_t v) {
+    return std::to_string(v);
+}
+std::string number_text(double v) {
+    return format("%g", v);
+}
 
 /// A check that parses the whole word as T and compares it with the limits.
 template <typename T>
@@ -51,28 +56,47 @@ bool contains(const std::vector<std::string> & words, const std::string & word) 
 Program::Program(const std::string & name, const std::string & description, const std::string & examples)
     : app(description, name), name_(name) {
     app.set_version_flag("--version", name + " " + ql_version());
-    app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes")->option_text("FILE.toml");
+    app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes")
+        ->option_text("FILE.toml");
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.add_flag("--json", json, "One JSON object on stdout at the end, nothing else there");
     app.add_flag("-q,--quiet", quiet, "No progress, no notes");
     app.add_flag("-v,--verbose", verbose, "Says what was found and chosen");
-    app.footer("Examples:\n" + examples + "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
+    app.footer("Examples:\n" + examples +
+               "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
     app.get_formatter()->column_width(34);
 }
 
-CLI::Option * Program::number(const std::string & names, int64_t & value, int64_t low, int64_t high, const std::string & help, CLI::App * to) {
-    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("N")->take_last()->default_str(number_text(value));
+CLI::Option * Program::number(const std::string & names, int64_t & value, int64_t low, int64_t high,
+                              const std::string & help, CLI::App * to) {
+    return (to ? to : &app)
+        ->add_option(names, value, help)
+        ->check(limits(low, high))
+        ->option_text("N")
+        ->take_last()
+        ->default_str(number_text(value));
 }
-CLI::Option * Program::number(const std::string & names, double & value, double low, double high, const std::string & help, CLI::App * to) {
-    return (to ? to : &app)->add_option(names, value, help)->check(limits(low, high))->option_text("X")->take_last()->default_str(number_text(value));
+CLI::Option * Program::number(const std::string & names, double & value, double low, double high,
+                              const std::string & help, CLI::App * to) {
+    return (to ? to : &app)
+        ->add_option(names, value, help)
+        ->check(limits(low, high))
+        ->option_text("X")
+        ->take_last()
+        ->default_str(number_text(value));
 }
 CLI::Option * Program::seed(uint64_t & value) {
     const auto check = [](const std::string & word) {
         uint64_t parsed = 0;
-        const bool number = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); });
-        return number && CLI::detail::lexical_cast(word, parsed) ? std::string() : "'" + word + "' is no whole number from 0 to 18446744073709551615";
+        const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), parsed);
+        const bool whole = error == std::errc() && end == word.data() + word.size();
+        return whole ? std::string() : "'" + word + "' is no whole number from 0 to 18446744073709551615";
     };
-    return app.add_option("--seed", value, "Of everything random")->check(check)->option_text("N")->take_last()->default_str(std::to_string(value));
+    return app.add_option("--seed", value, "Of everything random")
+        ->check(check)
+        ->option_text("N")
+        ->take_last()
+        ->default_str(std::to_string(value));
 }
 CLI::Option * Program::text(const std::string & names, std::string & value, const std::string & help, CLI::App * to) {
     return (to ? to : &app)->add_option(names, value, help)->take_last()->capture_default_str();
@@ -83,12 +107,14 @@ CLI::Option * Program::choice(const std::string & name, std::string & value, con
     CLI::Option * option = app.add_option(name, value, help)->take_last()->capture_default_str();
     return option->option_text(join(known))->check([known, later](const std::string & word) {
         if (contains(known, word)) return std::string();
-        return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) + (known.size() > 1 ? " are" : " is");
+        return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) +
+               (known.size() > 1 ? " are" : " is");
     });
 }
 
 void Program::not_yet(const std::string & name, const std::string & what_instead, bool takes_value) {
-    CLI::Option * option = takes_value ? app.add_option_function<std::string>(name, [](const std::string &) {}) : app.add_flag(name);
+    CLI::Option * option =
+        takes_value ? app.add_option_function<std::string>(name, [](const std::string &) {}) : app.add_flag(name);
     option->group("");  // not in --help
     later_.push_back({option, name.substr(name.rfind(',') + 1), what_instead});
 }
@@ -122,14 +148,18 @@ int Program::run(int argc, char ** argv, const std::function<int()> & body) {
     } catch (const std::exception & e) {
         message = e.what();
     }
-    if (!message.empty()) std::fprintf(stderr, "%s: %s%s\n", name_.c_str(), code == kInterrupted ? "" : "error: ", one_line(message).c_str());
+    if (!message.empty())
+        std::fprintf(stderr, "%s: %s%s\n", name_.c_str(),
+                     code == kInterrupted ? "" : "error: ", one_line(message).c_str());
     return code;
 }
 
 void Program::note(const std::string & line) const {
     if (quiet) return;
-    if (!working_) held_ += line + "\n";
-    else std::fprintf(stderr, "%s\n", line.c_str());
+    if (!working_)
+        held_ += line + "\n";
+    else
+        std::fprintf(stderr, "%s\n", line.c_str());
 }
 void Program::detail(const std::string & line) const {
     if (verbose) note(line);
@@ -161,10 +191,14 @@ void check_interrupt() {
     if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
 }
 
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number_or_null(double value) {
+    return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 std::string shell_word(const std::string & word) {
-    const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string("_-./:=,+%@").find(c) != std::string::npos; };
+    const auto plain = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || std::string("_-./:=,+%@").find(c) != std::string::npos;
+    };
     if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
     std::string quoted = "'";
     for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);

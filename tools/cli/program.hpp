@@ -23,10 +23,13 @@ class Program {
     bool json = false, quiet = false, verbose = false;
 
     /// An integer or a real number with limits; anything else is exit code 2 with the limits in the line.
-    CLI::Option * number(const std::string & names, int64_t & value, int64_t low, int64_t high, const std::string & help, CLI::App * to = nullptr);
-    CLI::Option * number(const std::string & names, double & value, double low, double high, const std::string & help, CLI::App * to = nullptr);
+    CLI::Option * number(const std::string & names, int64_t & value, int64_t low, int64_t high,
+                         const std::string & help, CLI::App * to = nullptr);
+    CLI::Option * number(const std::string & names, double & value, double low, double high, const std::string & help,
+                         CLI::App * to = nullptr);
     CLI::Option * seed(uint64_t & value);
-    CLI::Option * text(const std::string & names, std::string & value, const std::string & help, CLI::App * to = nullptr);
+    CLI::Option * text(const std::string & names, std::string & value, const std::string & help,
+                       CLI::App * to = nullptr);
     /// One of `known`; one of `later` is named in the error as not supported yet.
     CLI::Option * choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                          const std::vector<std::string> & later, const std::string & help);
@@ -36,8 +39,8 @@ class Program {
     /// Parses and runs; all failures end here.
     int run(int argc, char ** argv, const std::function<int()> & body);
 
-    /// A line for a person on stderr, unless -q; the second only with -v. Lines are held back until the work begins: when
-    /// the input is refused, the reason is all there is to read.
+    /// A line for a person on stderr, unless -q; the second only with -v. Lines are held back until the work begins:
+    /// when the input is refused, the reason is all there is to read.
     void note(const std::string & line) const;
     void detail(const std::string & line) const;
     void begin_work() const;

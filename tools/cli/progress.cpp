@@ -35,7 +35,8 @@ void Progress::update(double done, double total, const std::string & figures, bo
     }
     const int filled = static_cast<int>(part * kBarWidth);
     std::string text = what_ + " [" + std::string(static_cast<size_t>(filled), '=') +
-                       std::string(static_cast<size_t>(kBarWidth - filled), ' ') + "] " + format("%3.0f%%  ", 100 * part) + figures + left;
+                       std::string(static_cast<size_t>(kBarWidth - filled), ' ') + "] " +
+                       format("%3.0f%%  ", 100 * part) + figures + left;
     if (columns_ > 1 && text.size() >= static_cast<size_t>(columns_)) text.resize(static_cast<size_t>(columns_ - 1));
     std::fprintf(stderr, "\r\033[K%s", text.c_str());
     std::fflush(stderr);

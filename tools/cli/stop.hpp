@@ -19,7 +19,9 @@ template <typename... Args>
 [[noreturn]] void bad_input(const char * fmt, Args... args) {
     throw Stop{kBadInput, format(fmt, args...)};
 }
-[[noreturn]] inline void bad_input(const char * message) { throw Stop{kBadInput, message}; }
+[[noreturn]] inline void bad_input(const char * message) {
+    throw Stop{kBadInput, message};
+}
 
 /// Exit code 1: the work itself failed.
 template <typename... Args>

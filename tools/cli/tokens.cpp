@@ -9,14 +9,16 @@ std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string 
     int64_t n = 0;
     check_input(ql_tokenize(tokenizer, text.data(), text.size(), QL_TOKENIZE_PARSE_SPECIAL, nullptr, nullptr, 0, &n));
     std::vector<int32_t> tokens(static_cast<size_t>(n));
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), QL_TOKENIZE_PARSE_SPECIAL, tokens.data(), nullptr, n, &n));
+    check_input(
+        ql_tokenize(tokenizer, text.data(), text.size(), QL_TOKENIZE_PARSE_SPECIAL, tokens.data(), nullptr, n, &n));
     return tokens;
 }
 
 std::vector<int32_t> tokenize_prompt(const ql_tokenizer * tokenizer, const std::string & text) {
     std::vector<int32_t> tokens = tokenize(tokenizer, text);
     const int32_t bos = ql_tokenizer_bos(tokenizer);
-    if (ql_tokenizer_adds_bos(tokenizer) && bos >= 0 && (tokens.empty() || tokens.front() != bos)) tokens.insert(tokens.begin(), bos);
+    if (ql_tokenizer_adds_bos(tokenizer) && bos >= 0 && (tokens.empty() || tokens.front() != bos))
+        tokens.insert(tokens.begin(), bos);
     return tokens;
 }
 

@@ -20,7 +20,8 @@ std::optional<uint64_t> parse_size(const std::string & text) {
     if (!unit.empty() && unit != "b") {
         const size_t power = kLetters.find(unit[0]);
         const std::string rest = unit.substr(1);
-        if (power == kLetters.npos || (!rest.empty() && rest != "b" && rest != "ib" && rest != "i")) return std::nullopt;
+        if (power == kLetters.npos || (!rest.empty() && rest != "b" && rest != "ib" && rest != "i"))
+            return std::nullopt;
         factor = std::pow(rest == "b" ? 1000.0 : 1024.0, static_cast<double>(power + 1));
     }
     const double bytes = number * factor;
@@ -47,7 +48,8 @@ std::string print_time(double seconds) {
 
 std::string print_count(int64_t n) {
     std::string digits = format("%lld", static_cast<long long>(n));
-    for (auto i = static_cast<int64_t>(digits.size()) - 3; i > (n < 0 ? 1 : 0); i -= 3) digits.insert(static_cast<size_t>(i), ",");
+    for (auto i = static_cast<int64_t>(digits.size()) - 3; i > (n < 0 ? 1 : 0); i -= 3)
+        digits.insert(static_cast<size_t>(i), ",");
     return digits;
 }
 

@@ -10,7 +10,9 @@ std::string features_text() {
     std::string list;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const auto add = [&](const char * name, bool has) { list += has ? (list.empty() ? "" : " ") + std::string(name) : ""; };
+    const auto add = [&](const char * name, bool has) {
+        list += has ? (list.empty() ? "" : " ") + std::string(name) : "";
+    };
     add("avx2", __builtin_cpu_supports("avx2"));
     add("fma", __builtin_cpu_supports("fma"));
     add("f16c", __builtin_cpu_supports("f16c"));

@@ -36,7 +36,9 @@ struct OpResult {
 
 class Doctor {
   public:
-    Doctor() : program_("ql-doctor", "Tells what was found and chosen on this machine, and tests every kernel.", kExamples), device_options_(program_) {
+    Doctor()
+        : program_("ql-doctor", "Tells what was found and chosen on this machine, and tests every kernel.", kExamples),
+          device_options_(program_) {
         program_.app.add_flag("--quick", quick_, "Only a few cases of each kernel");
         program_.seed(seed_)->description("Accepted for uniformity: the cases are fixed");
     }
@@ -52,9 +54,14 @@ class Doctor {
         program_.begin_work();
         if (!program_.json) print_machine(), print_variables();
         test_kernels();
-        if (program_.json) print_json();
-        else print_kernels();
-        if (n_failed_) throw Stop{kFailed, format("%lld of the kernels' cases failed: results on this machine are not to be trusted", static_cast<long long>(n_failed_))};
+        if (program_.json)
+            print_json();
+        else
+            print_kernels();
+        if (n_failed_)
+            throw Stop{kFailed,
+                       format("%lld of the kernels' cases failed: results on this machine are not to be trusted",
+                              static_cast<long long>(n_failed_))};
         return kDone;
     }
 
@@ -76,7 +83,8 @@ class Doctor {
         table.add({"version", ql_version()});
         table.add({"processor", *info_.chip ? info_.chip : "unknown"});
         table.add({"features", features_text()});
-        table.add({"cores", format("%d physical to use, %u logical", ql_os_physical_cores(), std::thread::hardware_concurrency())});
+        table.add({"cores", format("%d physical to use, %u logical", ql_os_physical_cores(),
+                                   std::thread::hardware_concurrency())});
         table.add({"memory", memory ? print_size(memory) : "unknown"});
         table.add({"backends", backends()});
         table.add({"device", info_.backend});
@@ -94,7 +102,8 @@ class Doctor {
             const char * value = std::getenv(v.name);
             table.add({v.name, value ? value : "not set", v.meaning});
         }
-        for (const std::string & name : unknown_variables()) table.add({name, std::getenv(name.c_str()), "unknown, ignored"});
+        for (const std::string & name : unknown_variables())
+            table.add({name, std::getenv(name.c_str()), "unknown, ignored"});
         table.print(stdout);
         std::printf("\n");
         std::fflush(stdout);
@@ -126,10 +135,12 @@ class Doctor {
         ++(c->passed ? r.passed : r.failed);
         r.worst = std::max(r.worst, c->error), r.limit = c->limit;
         if (!c->passed) {
-            r.trouble = std::string(c->name) + ": " + (*c->message ? c->message : "result is too far from the reference");
+            r.trouble =
+                std::string(c->name) + ": " + (*c->message ? c->message : "result is too far from the reference");
             self.progress_->line(format("FAILED  %s, %s", c->op, r.trouble.c_str()));
         }
-        self.program_.detail(format("%-16s %-28s error %.1e  %s", c->op, c->name, c->error, c->passed ? "ok" : "FAILED"));
+        self.program_.detail(
+            format("%-16s %-28s error %.1e  %s", c->op, c->name, c->error, c->passed ? "ok" : "FAILED"));
         self.progress_->update(static_cast<double>(c->index + 1), static_cast<double>(c->n), c->op);
         return g_interrupt != 0;
     }
@@ -146,12 +157,29 @@ class Doctor {
     void print_json() const {
         Json kernels = Json::array(), variables = Json::object();
         for (const auto & [op, r] : ops_)
-            kernels.push_back({{"op", op}, {"cases", r.passed + r.failed}, {"failed", r.failed}, {"worst_error", number_or_null(r.worst)}, {"limit", r.limit}, {"message", r.trouble}});
-        for (const Variable & v : kVariables) variables[v.name] = std::getenv(v.name) ? Json(std::getenv(v.name)) : Json(nullptr);
-        program_.print({{"version", ql_version()}, {"processor", info_.chip}, {"features", features_text()}, {"cores", ql_os_physical_cores()},
-                        {"memory_bytes", ql_os_memory()}, {"backends", backends()}, {"device", info_.backend}, {"isa", info_.isa}, {"isa_reason", reason()},
-                        {"product", info_.product}, {"product_reason", product_reason()}, {"threads", info_.threads}, {"variables", variables},
-                        {"kernels", kernels}, {"failed", n_failed_}});
+            kernels.push_back({{"op", op},
+                               {"cases", r.passed + r.failed},
+                               {"failed", r.failed},
+                               {"worst_error", number_or_null(r.worst)},
+                               {"limit", r.limit},
+                               {"message", r.trouble}});
+        for (const Variable & v : kVariables)
+            variables[v.name] = std::getenv(v.name) ? Json(std::getenv(v.name)) : Json(nullptr);
+        program_.print({{"version", ql_version()},
+                        {"processor", info_.chip},
+                        {"features", features_text()},
+                        {"cores", ql_os_physical_cores()},
+                        {"memory_bytes", ql_os_memory()},
+                        {"backends", backends()},
+                        {"device", info_.backend},
+                        {"isa", info_.isa},
+                        {"isa_reason", reason()},
+                        {"product", info_.product},
+                        {"product_reason", product_reason()},
+                        {"threads", info_.threads},
+                        {"variables", variables},
+                        {"kernels", kernels},
+                        {"failed", n_failed_}});
     }
 
     Program program_;
@@ -168,7 +196,9 @@ class Doctor {
 std::vector<std::string> Doctor::unknown_variables() {
     std::vector<std::string> names;
     for (const std::string & name : environment_names("QL_"))
-        if (std::none_of(std::begin(kVariables), std::end(kVariables), [&](const Variable & v) { return name == v.name; })) names.push_back(name);
+        if (std::none_of(std::begin(kVariables), std::end(kVariables),
+                         [&](const Variable & v) { return name == v.name; }))
+            names.push_back(name);
     return names;
 }
 

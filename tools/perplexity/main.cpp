@@ -19,16 +19,29 @@ constexpr size_t kLargestText = size_t{1} << 30;
 class Perplexity {
   public:
     Perplexity()
-        : program_("ql-perplexity", "Mean negative log-likelihood and perplexity of a text, or of a dataset's answers.", kExamples),
+        : program_("ql-perplexity", "Mean negative log-likelihood and perplexity of a text, or of a dataset's answers.",
+                   kExamples),
           device_options_(program_),
           model_options_(program_, true) {
         program_.text("-f,--file", file_, "A text")->option_text("FILE");
         program_.text("-d,--data", data_, "A dataset: only its trained tokens count")->option_text("DATA.jsonl");
-        program_.app.add_flag("--exact", exact_, "With -d: also generates each answer greedily and counts those that are right to the letter");
-        program_.number("-c,--ctx", ctx_, 8, 1 << 20, "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")->default_str("");
-        program_.number("--stride", stride_, 1, 1 << 20, "With -f: how far windows advance (default: --ctx); less gives tokens more context")->default_str("");
-        program_.text("--chat-template", chat_template_, "Instead of the adapter's or the model's: a name, or a file with a Jinja template")->option_text("NAME|FILE");
-        program_.app.add_flag("--skip-bad-lines", skip_bad_lines_, "Counts lines that cannot be read instead of stopping at them");
+        program_.app.add_flag(
+            "--exact", exact_,
+            "With -d: also generates each answer greedily and counts those that are right to the letter");
+        program_
+            .number("-c,--ctx", ctx_, 8, 1 << 20,
+                    "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")
+            ->default_str("");
+        program_
+            .number("--stride", stride_, 1, 1 << 20,
+                    "With -f: how far windows advance (default: --ctx); less gives tokens more context")
+            ->default_str("");
+        program_
+            .text("--chat-template", chat_template_,
+                  "Instead of the adapter's or the model's: a name, or a file with a Jinja template")
+            ->option_text("NAME|FILE");
+        program_.app.add_flag("--skip-bad-lines", skip_bad_lines_,
+                              "Counts lines that cannot be read instead of stopping at them");
         program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
     }
 
@@ -45,8 +58,11 @@ class Perplexity {
         const ql_model_info info = ModelOptions::describe(model_);
         if (ctx_ == 0) ctx_ = std::min<int64_t>(512, info.n_ctx);
         if (ctx_ > info.n_ctx)
-            bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
-        if (stride_ > ctx_) bad_input("--stride: %lld is more than --ctx, %lld", static_cast<long long>(stride_), static_cast<long long>(ctx_));
+            bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
+                      static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
+        if (stride_ > ctx_)
+            bad_input("--stride: %lld is more than --ctx, %lld", static_cast<long long>(stride_),
+                      static_cast<long long>(ctx_));
         loras_ = model_options_.open_loras(model_);
         if (chat_template_.empty()) chat_template_ = loras_.chat_template(model_);
         if (!data_.empty()) open_data();
@@ -62,7 +78,8 @@ class Perplexity {
         if (file_.empty() == data_.empty()) bad_input("give either -f TEXT or -d DATA (see --help)");
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
-        if (data_.empty() && (!chat_template_.empty() || skip_bad_lines_)) bad_input("--chat-template and --skip-bad-lines need -d");
+        if (data_.empty() && (!chat_template_.empty() || skip_bad_lines_))
+            bad_input("--chat-template and --skip-bad-lines need -d");
     }
 
     Text read_text() {
@@ -85,16 +102,20 @@ class Perplexity {
         dataset_.reset(data);
         info_ = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(data, &info_));
-        if (info_.n_cut) program_.note(format("note: %lld samples were cut to --ctx", static_cast<long long>(info_.n_cut)));
-        if (info_.n_bad) program_.note(format("note: %lld bad lines were skipped", static_cast<long long>(info_.n_bad)));
+        if (info_.n_cut)
+            program_.note(format("note: %lld samples were cut to --ctx", static_cast<long long>(info_.n_cut)));
+        if (info_.n_bad)
+            program_.note(format("note: %lld bad lines were skipped", static_cast<long long>(info_.n_bad)));
     }
 
     void measure(const Text & text) {
         result_ = sized<ql_nll>();
         const auto * adapters = loras_.adapters.data();
         const float * scales = loras_.scales.data();
-        const ql_status status = text ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(), text.get(), text_size_, ctx_, stride_, &result_)
-                                      : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(), dataset_.get(), ctx_, &result_);
+        const ql_status status = text ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(),
+                                                         text.get(), text_size_, ctx_, stride_, &result_)
+                                      : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(),
+                                                            dataset_.get(), ctx_, &result_);
         check_run(status);
     }
 
@@ -102,14 +123,17 @@ class Perplexity {
         ql_session_options options;
         ql_session_options_init(&options);
         options.ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
-        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(), options.n_adapters = loras_.n();
+        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(),
+        options.n_adapters = loras_.n();
         ql_session * session = nullptr;
         check_run(ql_session_create(model_.get(), device_.get(), &options, &session));
         const Session owner(session);
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
             n_exact_ += answers_exactly(session, i) ? 1 : 0;
-            progress.update(static_cast<double>(i + 1), static_cast<double>(info_.n_samples), format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
+            progress.update(
+                static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
+                format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
         }
     }
 
@@ -128,23 +152,31 @@ class Perplexity {
         ql_session_reset(session);
         check_run(ql_generate(session, tokens.data(), static_cast<int64_t>(tokens.size()), &options, &generated));
         const bool right = wanted == generated.text;
-        if (!right) program_.detail(format("sample %lld\n  wanted  %s\n  got     %s", static_cast<long long>(i + 1), wanted.c_str(), generated.text));
+        if (!right)
+            program_.detail(format("sample %lld\n  wanted  %s\n  got     %s", static_cast<long long>(i + 1),
+                                   wanted.c_str(), generated.text));
         return right;
     }
 
     void print_result() const {
         const double tok_s = result_.seconds > 0 ? static_cast<double>(result_.tokens) / result_.seconds : 0;
-        const double rate = exact_ && info_.n_samples ? static_cast<double>(n_exact_) / static_cast<double>(info_.n_samples) : 0;
+        const double rate =
+            exact_ && info_.n_samples ? static_cast<double>(n_exact_) / static_cast<double>(info_.n_samples) : 0;
         if (program_.json)
-            return program_.print({{"nll", number_or_null(result_.nll)}, {"ppl", number_or_null(result_.ppl)}, {"tokens", result_.tokens},
-                                   {"tok_s", tok_s}, {"exact", exact_ ? Json(rate) : Json(nullptr)}});
+            return program_.print({{"nll", number_or_null(result_.nll)},
+                                   {"ppl", number_or_null(result_.ppl)},
+                                   {"tokens", result_.tokens},
+                                   {"tok_s", tok_s},
+                                   {"exact", exact_ ? Json(rate) : Json(nullptr)}});
         Table table;
         table.left({1});
         table.add({"nll", print_number(result_.nll, 4) + " nats a token"});
         table.add({"perplexity", print_number(result_.ppl, 3)});
         table.add({"tokens", print_count(result_.tokens)});
         table.add({"speed", print_number(tok_s, 0) + " tok/s"});
-        if (exact_) table.add({"exact", format("%lld of %lld, %.1f %%", static_cast<long long>(n_exact_), static_cast<long long>(info_.n_samples), 100 * rate)});
+        if (exact_)
+            table.add({"exact", format("%lld of %lld, %.1f %%", static_cast<long long>(n_exact_),
+                                       static_cast<long long>(info_.n_samples), 100 * rate)});
         table.print(stdout);
     }
 

@@ -32,15 +32,25 @@ std::string kind_of(const std::string & name) {
     return dot < end ? name.substr(dot + 1, end - dot - 1) : name.substr(0, end);
 }
 
-std::string error_text(double rel_rmse) { return rel_rmse == 0 ? "" : print_number(rel_rmse, 4); }
+std::string error_text(double rel_rmse) {
+    return rel_rmse == 0 ? "" : print_number(rel_rmse, 4);
+}
 
 class Quantize {
   public:
-    Quantize() : program_("ql-quantize", "Writes a GGUF model with other weight types: the matrices of the blocks take TYPE, norms stay.", kExamples) {
+    Quantize()
+        : program_("ql-quantize",
+                   "Writes a GGUF model with other weight types: the matrices of the blocks take TYPE, norms stay.",
+                   kExamples) {
         program_.text("in", in_, "The model, GGUF")->required()->option_text("IN.gguf");
-        program_.text("out", out_, "The file to write; an existing one is replaced, at the very end")->required()->option_text("OUT.gguf");
-        program_.text("type", type_, "nf4_dq, nf4, q8_0, q4_0, q4_1, f16, bf16 or f32")->required()->option_text("TYPE");
-        program_.text("--embeddings", embeddings_, "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type");
+        program_.text("out", out_, "The file to write; an existing one is replaced, at the very end")
+            ->required()
+            ->option_text("OUT.gguf");
+        program_.text("type", type_, "nf4_dq, nf4, q8_0, q4_0, q4_1, f16, bf16 or f32")
+            ->required()
+            ->option_text("TYPE");
+        program_.text("--embeddings", embeddings_,
+                      "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type");
         program_.not_yet("-t,--threads", "ql-quantize runs on one thread so far");
     }
 
@@ -53,9 +63,12 @@ class Quantize {
         ql_quantize_options options;
         ql_quantize_options_init(&options);
         options.type = parse_base_type("TYPE", type_, false);
-        options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO) : parse_base_type("--embeddings", embeddings_, false);
+        options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO)
+                                                       : parse_base_type("--embeddings", embeddings_, false);
         options.user = this;
-        options.on_tensor = [](void * self, const ql_quantized_tensor * t) { static_cast<Quantize *>(self)->on_tensor(*t); };
+        options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
+            static_cast<Quantize *>(self)->on_tensor(*t);
+        };
         Outputs outputs;
         outputs.input("IN", in_);
         outputs.file("OUT", out_);
@@ -79,9 +92,9 @@ class Quantize {
         if (t.note && *t.note) g.note = t.note;
         bytes_from_ += t.bytes_from, bytes_to_ += t.bytes_to;
         ++n_;
-        program_.detail(format("%4lld/%lld  %-32s %-7s -> %-7s %10s  error %s  %s", static_cast<long long>(t.index + 1), static_cast<long long>(t.n), t.name,
-                               t.from, t.to, print_size(t.bytes_to).c_str(), t.rel_rmse == 0 ? "none" : print_number(t.rel_rmse, 5).c_str(),
-                               t.note ? t.note : ""));
+        program_.detail(format("%4lld/%lld  %-32s %-7s -> %-7s %10s  error %s  %s", static_cast<long long>(t.index + 1),
+                               static_cast<long long>(t.n), t.name, t.from, t.to, print_size(t.bytes_to).c_str(),
+                               t.rel_rmse == 0 ? "none" : print_number(t.rel_rmse, 5).c_str(), t.note ? t.note : ""));
         progress_->update(static_cast<double>(t.index + 1), static_cast<double>(t.n), t.name);
     }
 
@@ -93,21 +106,36 @@ class Quantize {
         for (const auto & [key, g] : groups_) {
             const auto & [kind, from, to] = key;
             const double mean = std::sqrt(g.sum_squares / static_cast<double>(g.n));
-            table.add({kind, print_count(g.n), from, to, print_size(g.bytes_from), print_size(g.bytes_to), error_text(mean), error_text(g.worst), g.note});
+            table.add({kind, print_count(g.n), from, to, print_size(g.bytes_from), print_size(g.bytes_to),
+                       error_text(mean), error_text(g.worst), g.note});
         }
-        table.add({"all", print_count(n_), "", "", print_size(bytes_from_), print_size(bytes_to_), "", "", print_number(ratio, 2) + " times smaller"});
+        table.add({"all", print_count(n_), "", "", print_size(bytes_from_), print_size(bytes_to_), "", "",
+                   print_number(ratio, 2) + " times smaller"});
         table.print(stdout);
-        std::printf("error: norm of the change over the norm of the weights\n%s: %s\n", out_.c_str(), print_size(std::filesystem::file_size(out_)).c_str());
+        std::printf("error: norm of the change over the norm of the weights\n%s: %s\n", out_.c_str(),
+                    print_size(std::filesystem::file_size(out_)).c_str());
     }
 
     void print_json(double ratio) const {
         Json kinds = Json::array();
         for (const auto & [key, g] : groups_) {
             const auto & [kind, from, to] = key;
-            kinds.push_back({{"tensors", kind}, {"n", g.n}, {"from", from}, {"to", to}, {"bytes_from", g.bytes_from}, {"bytes_to", g.bytes_to},
-                             {"error", std::sqrt(g.sum_squares / static_cast<double>(g.n))}, {"worst", g.worst}, {"note", g.note}});
+            kinds.push_back({{"tensors", kind},
+                             {"n", g.n},
+                             {"from", from},
+                             {"to", to},
+                             {"bytes_from", g.bytes_from},
+                             {"bytes_to", g.bytes_to},
+                             {"error", std::sqrt(g.sum_squares / static_cast<double>(g.n))},
+                             {"worst", g.worst},
+                             {"note", g.note}});
         }
-        program_.print({{"file", out_}, {"tensors", n_}, {"bytes_from", bytes_from_}, {"bytes_to", bytes_to_}, {"ratio", ratio}, {"kinds", kinds}});
+        program_.print({{"file", out_},
+                        {"tensors", n_},
+                        {"bytes_from", bytes_from_},
+                        {"bytes_to", bytes_to_},
+                        {"ratio", ratio},
+                        {"kinds", kinds}});
     }
 
     Program program_;

@@ -1,11 +1,12 @@
-// The gradients of attention, blocked, in one sweep: five products for each pair of a block of queries and a block of keys.
+// The gradients of attention, blocked, in one sweep: five products for each pair of a block of queries and one of keys.
 //
-// Split: a pair adds to the dq of its queries and to the dk, dv of its keys, so two pairs that share either must not run
-//   at once. They run in waves: in wave w block c of keys meets block (c + w) mod N of queries; within a wave all pairs
-//   are apart, and each block's sums grow in the order of the waves, whatever the threads. That needs no second sweep (two
-//   more products) and no partial sums. A wave's pairs x key's heads are the tasks: N (N + 1) / 2 pairs when causal.
+// Split: a pair adds to the dq of its queries and to the dk, dv of its keys, so pairs that share either must not run at
+//   once. They run in waves: in wave w block c of keys meets block (c + w) mod N of queries; within a wave all pairs
+//   are apart, and each block's sums grow in the order of the waves, whatever the threads. That needs no second sweep
+//   (two more products) and no partial sums. A wave's pairs x key's heads are its tasks; causal: N (N + 1) / 2 pairs.
 // Traffic: K^T, V^T and K of a block (48 KB at d = 64) are read from L2 for each kTileRows rows; q and do once a pair.
-// Constants: measured at d 64, H 9/3, T 512 causal; see kSubRows.
+// Constants: d 64, H 9/3, T 512 causal, AVX-512 on Zen 5, one thread: kSubRows 24, 48, 96, 192 give
+//   140, 142, 151, 147 GFLOP/s of a peak of 240. At 96 the rows' buffers are 96 KB, half of what a pair touches.
 #include "backends/cpu/attention/shape.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -30,11 +31,11 @@ inline constexpr int64_t kMaxTileRows = 8;
 
 /// A thread's buffers.
 struct BackWork {
-    float *k, *dk, *dv;      // [kKeyBlock][width]
-    float *q, *d_o;          // [kSubRows][width]
-    float *p, *ds;           // [kSubRows][kKeyBlock]
-    float * dq;              // [kMaxTileRows][width]
-    int32_t *begin, *end;    // [kSubRows]: a row's keys within the block, empty: begin = kKeyBlock, end = 0
+    float *k, *dk, *dv;    // [kKeyBlock][width]
+    float *q, *d_o;        // [kSubRows][width]
+    float *p, *ds;         // [kSubRows][kKeyBlock]
+    float * dq;            // [kMaxTileRows][width]
+    int32_t *begin, *end;  // [kSubRows]: a row's keys within the block, empty: begin = kKeyBlock, end = 0
 
     BackWork(Carver & carve, const AttentionShape & s) {
         for (float ** p : {&k, &dk, &dv}) *p = carve.take<float>(kKeyBlock * s.width());
@@ -139,7 +140,7 @@ bool pack_sub(const BackJob & job, const BackWork & w, const Pair & pair, int64_
     return any;
 }
 
-/// From q . k in p and do . v in ds, columns [first, last): the probabilities and the gradients of the scores of one row.
+/// From q . k in p and do . v in ds, columns [first, last) of a row: its probabilities and its scores' gradients.
 HWY_INLINE void score_gradients(float * p, float * ds, int64_t first, int64_t last, int64_t lo, int64_t hi, float scale,
                                 float lse, float delta) {
     for (int64_t j = first; j < last; j += kLanes) {
@@ -147,7 +148,8 @@ HWY_INLINE void score_gradients(float * p, float * ds, int64_t first, int64_t la
         Vec g = hn::Mul(hn::Mul(hn::Sub(hn::LoadU(kF32, ds + j), hn::Set(kF32, delta)), e), hn::Set(kF32, scale));
         if (j < lo || j + kLanes > hi) {
             const Vec index = hn::Iota(kF32, static_cast<float>(j));
-            const auto seen = hn::And(hn::Ge(index, hn::Set(kF32, static_cast<float>(lo))), hn::Lt(index, hn::Set(kF32, static_cast<float>(hi))));
+            const auto seen = hn::And(hn::Ge(index, hn::Set(kF32, static_cast<float>(lo))),
+                                      hn::Lt(index, hn::Set(kF32, static_cast<float>(hi))));
             e = hn::IfThenElseZero(seen, e);
             g = hn::IfThenElseZero(seen, g);
         }
@@ -157,10 +159,12 @@ HWY_INLINE void score_gradients(float * p, float * ds, int64_t first, int64_t la
 }
 
 /// dq of rows [r, r + n) of the sub-block takes in ds K over keys [lo, hi).
-void add_dq(const BackJob & job, const BackWork & w, const Pair & pair, int64_t row, int64_t r, int64_t n, int64_t lo, int64_t hi) {
+void add_dq(const BackJob & job, const BackWork & w, const Pair & pair, int64_t row, int64_t r, int64_t n, int64_t lo,
+            int64_t hi) {
     const AttentionShape & s = job.s;
     const int64_t width = s.width();
-    product({w.ds + r * kKeyBlock + lo, kKeyBlock, 1}, w.k + lo * width, width, hi - lo, w.dq, width, n, width / kLanes, false);
+    product({w.ds + r * kKeyBlock + lo, kKeyBlock, 1}, w.k + lo * width, width, hi - lo, w.dq, width, n, width / kLanes,
+            false);
     for (int64_t i = 0; i < n; ++i) {
         const int64_t at = row + r + i;
         float * dq = job.dq + s.query(pair.t0 + at / s.group(), pair.kv) + at % s.group() * s.d;
@@ -179,12 +183,17 @@ void back_tile(const BackJob & job, const BackWork & w, const Pair & pair, int64
     std::memset(ds, 0, static_cast<size_t>(n * kKeyBlock) * sizeof(float));
     if (lo >= hi) return;
     const int64_t first = lo / kLanes * kLanes, last = (hi + kLanes - 1) / kLanes * kLanes, width = s.width();
-    product({w.q + r * width, width, 1}, pair.keys + first, kKeyBlock, s.d, p + first, kKeyBlock, n, (last - first) / kLanes, false);
-    product({w.d_o + r * width, width, 1}, pair.values + first, kKeyBlock, s.d, ds + first, kKeyBlock, n, (last - first) / kLanes, false);
+    product({w.q + r * width, width, 1}, pair.keys + first, kKeyBlock, s.d, p + first, kKeyBlock, n,
+            (last - first) / kLanes, false);
+    product({w.d_o + r * width, width, 1}, pair.values + first, kKeyBlock, s.d, ds + first, kKeyBlock, n,
+            (last - first) / kLanes, false);
     for (int64_t i = 0; i < n; ++i) {
-        const int64_t at = row + r + i, head = (pair.t0 + at / s.group()) * s.n_heads + pair.kv * s.group() + at % s.group();
-        score_gradients(p + i * kKeyBlock, ds + i * kKeyBlock, first, last, w.begin[r + i], w.end[r + i], s.scale, job.lse[head], job.delta[head]);
-        if (pair.exact && w.begin[r + i] < w.end[r + i]) add_dq(job, w, pair, row, r + i, 1, w.begin[r + i], w.end[r + i]);
+        const int64_t at = row + r + i,
+                      head = (pair.t0 + at / s.group()) * s.n_heads + pair.kv * s.group() + at % s.group();
+        score_gradients(p + i * kKeyBlock, ds + i * kKeyBlock, first, last, w.begin[r + i], w.end[r + i], s.scale,
+                        job.lse[head], job.delta[head]);
+        if (pair.exact && w.begin[r + i] < w.end[r + i])
+            add_dq(job, w, pair, row, r + i, 1, w.begin[r + i], w.end[r + i]);
     }
     if (!pair.exact) add_dq(job, w, pair, row, r, n, lo, hi);
 }
@@ -192,8 +201,10 @@ void back_tile(const BackJob & job, const BackWork & w, const Pair & pair, int64
 /// dk and dv of keys [j, j + n) of the block take in rows [r0, r1) of the sub-block.
 HWY_INLINE void add_dkv(const AttentionShape & s, const BackWork & w, int64_t j, int64_t n, int64_t r0, int64_t r1) {
     const int64_t width = s.width(), vectors = width / kLanes;
-    product({w.p + r0 * kKeyBlock + j, 1, kKeyBlock}, w.d_o + r0 * width, width, r1 - r0, w.dv + j * width, width, n, vectors, true);
-    product({w.ds + r0 * kKeyBlock + j, 1, kKeyBlock}, w.q + r0 * width, width, r1 - r0, w.dk + j * width, width, n, vectors, true);
+    product({w.p + r0 * kKeyBlock + j, 1, kKeyBlock}, w.d_o + r0 * width, width, r1 - r0, w.dv + j * width, width, n,
+            vectors, true);
+    product({w.ds + r0 * kKeyBlock + j, 1, kKeyBlock}, w.q + r0 * width, width, r1 - r0, w.dk + j * width, width, n,
+            vectors, true);
 }
 
 void add_sub(const AttentionShape & s, const BackWork & w, const Pair & pair, int64_t n) {
@@ -222,10 +233,16 @@ void add_rows(const float * from, int64_t width, float * to, int64_t stride, int
 void back_pair(const BackJob & job, int64_t key_block, int64_t query_block, int64_t kv, int thread) {
     const AttentionShape & s = job.s;
     const BackWork w = job.work_of(thread);
-    const int64_t transposed = kv * s.key_blocks() + key_block, base = key_block * kKeyBlock, t0 = query_block * kQueryBlock;
-    const int64_t n_keys = HWY_MIN(kKeyBlock, s.n_keys - base), rows = (HWY_MIN(t0 + kQueryBlock, s.n_tokens) - t0) * s.group();
-    const Pair pair{kv, base, t0, !job.query_finite[query_block] || !job.key_finite[transposed],
-                    job.keys + transposed * s.d * kKeyBlock, job.values + transposed * s.d * kKeyBlock};
+    const int64_t transposed = kv * s.key_blocks() + key_block, base = key_block * kKeyBlock,
+                  t0 = query_block * kQueryBlock;
+    const int64_t n_keys = HWY_MIN(kKeyBlock, s.n_keys - base),
+                  rows = (HWY_MIN(t0 + kQueryBlock, s.n_tokens) - t0) * s.group();
+    const Pair pair{kv,
+                    base,
+                    t0,
+                    !job.query_finite[query_block] || !job.key_finite[transposed],
+                    job.keys + transposed * s.d * kKeyBlock,
+                    job.values + transposed * s.d * kKeyBlock};
     const size_t bytes = static_cast<size_t>(kKeyBlock * s.width()) * sizeof(float);
     std::memset(w.dk, 0, bytes);
     std::memset(w.dv, 0, bytes);
@@ -275,7 +292,8 @@ int64_t list_wave(const BackJob & job, int64_t w, int64_t n) {
     for (int64_t c = 0; c < job.s.key_blocks(); ++c) {
         const int64_t block = (c + w) % n;
         if (block >= job.query_blocks()) continue;
-        if (job.lowest[block] < (c + 1) * kKeyBlock && job.highest[block] > c * kKeyBlock) job.wave[count++] = static_cast<int32_t>(c);
+        if (job.lowest[block] < (c + 1) * kKeyBlock && job.highest[block] > c * kKeyBlock)
+            job.wave[count++] = static_cast<int32_t>(c);
     }
     return count;
 }
@@ -292,7 +310,8 @@ Status attention_gradients(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
     BackJob job = make_job(AttentionShape(l.node), carve, pool.threads());
-    job.q = l.x(0), job.k = l.x(1), job.v = l.x(2), job.o = l.x(3), job.lse = l.x(4), job.d_o = l.x(5), job.span = l.ids(6);
+    job.q = l.x(0), job.k = l.x(1), job.v = l.x(2), job.o = l.x(3), job.lse = l.x(4), job.d_o = l.x(5),
+    job.span = l.ids(6);
     job.dq = l.y(0), job.dk = l.y(1), job.dv = l.y(2);
     const AttentionShape & s = job.s;
     const auto keys = &HWY_DYNAMIC_DISPATCH(prepare_keys);

@@ -1,10 +1,11 @@
 // Attention of many queries, blocked: the kernel of training and of prompts.             (Dao 2023, FlashAttention-2)
 //
-// Split: tasks are (block of queries, key's head), about kRows rows each, so that all heads of a group share the block of
-//   K and V in cache; a first pass transposes K by blocks. Within a task the sums of a row run over its keys in order.
-// Traffic: a task streams K and V of its range once per block of queries: 2 d floats a key for kRows rows, that is
-//   32 KB for 1.6 MFLOP at d = 64; scores live in a tile of 6 rows x 64 keys in L1, never in memory.
-// Constants: measured at d 64, H 9/3, T 512 causal; see kRows.
+// Split: tasks are (block of queries, key's head), about kRows rows each, so that all heads of a group share the blocks
+//   of K and V in cache; a first pass transposes K. Within a task the sums of a row run over its keys in order.
+// Traffic: a task streams K and V of its range once: 2 d floats a key for kRows rows, that is 32 KB for 3.1 MFLOP at
+//   d = 64; scores live in a tile of 6 rows x 64 keys in L1, never in memory.
+// Constants: d 64, H 9/3, T 512 causal, AVX-512 on Zen 5, one thread: kRows 48, 96, 192 give
+//   126, 126, 135 GFLOP/s of a peak of 240; more rows would leave many threads without a task.
 #include "backends/cpu/attention/shape.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -22,7 +23,7 @@
 
 namespace ql::cpu {
 
-/// Rows of a task, about.
+/// Rows of a task, about; a multiple of the tile's.
 inline constexpr int64_t kRows = 192;
 inline constexpr int64_t kMaxTileRows = 8;
 
@@ -34,9 +35,14 @@ struct ForwardWork {
     float *v, *p;          // [kKeyBlock][width]; [kMaxTileRows][kKeyBlock]
 
     ForwardWork(Carver & carve, const AttentionShape & s, int64_t rows)
-        : q(carve.take<float>(rows * s.d)), o(carve.take<float>(rows * s.width())), top(carve.take<float>(rows)),
-          sum(carve.take<float>(rows * kPad)), begin(carve.take<int32_t>(rows)), end(carve.take<int32_t>(rows)),
-          v(carve.take<float>(kKeyBlock * s.width())), p(carve.take<float>(kMaxTileRows * kKeyBlock)) {}
+        : q(carve.take<float>(rows * s.d)),
+          o(carve.take<float>(rows * s.width())),
+          top(carve.take<float>(rows)),
+          sum(carve.take<float>(rows * kPad)),
+          begin(carve.take<int32_t>(rows)),
+          end(carve.take<int32_t>(rows)),
+          v(carve.take<float>(kKeyBlock * s.width())),
+          p(carve.take<float>(kMaxTileRows * kKeyBlock)) {}
 };
 
 struct ForwardJob {
@@ -88,9 +94,10 @@ HWY_INLINE float scale_row(float * p, int64_t first, int64_t last, int64_t lo, i
     return hn::GetLane(hn::MaxOfLanes(kF32, largest));
 }
 
-/// Raises the largest scores of a tile's rows to `seen` where that is more, and rescales what the rows have summed so far
-/// to them. base[r]: what to subtract from the scores of row r; 0 for -inf, so that exp(-inf - base) is 0, not NaN.
-HWY_INLINE void raise_tops(const ForwardWork & w, int64_t row, int64_t rows, const float * seen, float * base, int64_t width) {
+/// Raises the largest scores of a tile's rows to `seen` where that is more, and rescales what the rows have summed so
+/// far to them. base[r]: what to subtract from the scores of row r; 0 for -inf, so that exp(-inf - base) is 0, not NaN.
+HWY_INLINE void raise_tops(const ForwardWork & w, int64_t row, int64_t rows, const float * seen, float * base,
+                           int64_t width) {
     alignas(64) float shrink[kPad] = {};
     bool changed = false;
     for (int64_t r = 0; r < rows; ++r) {
@@ -116,7 +123,8 @@ HWY_INLINE void softmax_tile(const ForwardJob & job, const ForwardWork & w, int6
                              int64_t first, int64_t last) {
     float seen[kMaxTileRows], subtract[kMaxTileRows];
     for (int64_t r = 0; r < rows; ++r)
-        seen[r] = scale_row(w.p + r * kKeyBlock, first, last, w.begin[row + r] - base, w.end[row + r] - base, job.s.scale);
+        seen[r] =
+            scale_row(w.p + r * kKeyBlock, first, last, w.begin[row + r] - base, w.end[row + r] - base, job.s.scale);
     raise_tops(w, row, rows, seen, subtract, job.s.width());
     for (int64_t r = 0; r < rows; ++r) {
         float *p = w.p + r * kKeyBlock, *sum = w.sum + (row + r) * kPad;
@@ -137,16 +145,20 @@ void forward_tile(const ForwardJob & job, const ForwardWork & w, int64_t row, in
                   int64_t hi, const float * keys, bool exact) {
     const int64_t d = job.s.d, width = job.s.width();
     const int64_t first = lo / kLanes * kLanes, last = (hi + kLanes - 1) / kLanes * kLanes;
-    product({w.q + row * d, d, 1}, keys + first, kKeyBlock, d, w.p + first, kKeyBlock, rows, (last - first) / kLanes, false);
+    product({w.q + row * d, d, 1}, keys + first, kKeyBlock, d, w.p + first, kKeyBlock, rows, (last - first) / kLanes,
+            false);
     softmax_tile(job, w, row, rows, base, first, last);
     if (!exact) {
-        product({w.p + lo, kKeyBlock, 1}, w.v + lo * width, width, hi - lo, w.o + row * width, width, rows, width / kLanes, true);
+        product({w.p + lo, kKeyBlock, 1}, w.v + lo * width, width, hi - lo, w.o + row * width, width, rows,
+                width / kLanes, true);
         return;
     }
     for (int64_t r = row; r < row + rows; ++r) {
         const int64_t from = HWY_MAX(w.begin[r] - base, lo), to = HWY_MIN(w.end[r] - base, hi);
         const float * p = w.p + (r - row) * kKeyBlock;
-        if (from < to) product({p + from, kKeyBlock, 1}, w.v + from * width, width, to - from, w.o + r * width, width, 1, width / kLanes, true);
+        if (from < to)
+            product({p + from, kKeyBlock, 1}, w.v + from * width, width, to - from, w.o + r * width, width, 1,
+                    width / kLanes, true);
     }
 }
 
@@ -170,7 +182,8 @@ void forward_block(const ForwardJob & job, const ForwardWork & w, int64_t rows, 
         tile_range(w, row, n, base, lo, hi);
         if (lo >= hi) continue;
         if (!packed) {
-            finite = pack_rows(job.v + s.key(base, kv), s.key_stride(), HWY_MIN(kKeyBlock, s.n_keys - base), s.d, w.v, s.width());
+            finite = pack_rows(job.v + s.key(base, kv), s.key_stride(), HWY_MIN(kKeyBlock, s.n_keys - base), s.d, w.v,
+                               s.width());
             packed = true;
         }
         forward_tile(job, w, row, n, base, lo, hi, keys, !finite);
@@ -193,14 +206,16 @@ void store_row(const ForwardJob & job, const ForwardWork & w, int64_t row, float
 void forward_task(const ForwardJob & job, int64_t task, int thread) {
     const AttentionShape & s = job.s;
     const int64_t kv = task % s.n_kv, group = s.group(), width = s.width();
-    const int64_t t0 = balanced(task / s.n_kv, job.query_blocks) * job.queries, t1 = HWY_MIN(t0 + job.queries, s.n_tokens);
+    const int64_t t0 = balanced(task / s.n_kv, job.query_blocks) * job.queries,
+                  t1 = HWY_MIN(t0 + job.queries, s.n_tokens);
     const int64_t rows = (t1 - t0) * group;
     const ForwardWork w = job.work_of(thread);
     int64_t lo = s.n_keys, hi = 0;
     for (int64_t t = t0; t < t1; ++t) {
         const KeyRange range = key_range(job.span, t, s.n_keys);
         if (range.begin < range.end) lo = HWY_MIN(lo, range.begin), hi = HWY_MAX(hi, range.end);
-        std::memcpy(w.q + (t - t0) * group * s.d, job.q + s.query(t, kv), static_cast<size_t>(group * s.d) * sizeof(float));
+        std::memcpy(w.q + (t - t0) * group * s.d, job.q + s.query(t, kv),
+                    static_cast<size_t>(group * s.d) * sizeof(float));
         for (int64_t r = (t - t0) * group; r < (t - t0 + 1) * group; ++r) {
             w.begin[r] = static_cast<int32_t>(range.begin);
             w.end[r] = static_cast<int32_t>(range.end);

@@ -17,16 +17,24 @@ inline constexpr int64_t kKeyBlock = 64;
 /// Rows of packed buffers are padded to this, the longest vector, and zero behind d.
 inline constexpr int64_t kPad = 16;
 
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int64_t padded(int64_t n) { return ceil_div(n, kPad) * kPad; }
+inline int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+inline int64_t padded(int64_t n) {
+    return ceil_div(n, kPad) * kPad;
+}
 
 struct AttentionShape {
     int64_t d, n_heads, n_tokens, n_kv, n_keys;
     float scale;
 
     explicit AttentionShape(const Node & n)
-        : d(n.src[0]->ne(0)), n_heads(n.src[0]->ne(1)), n_tokens(n.src[0]->ne(2)), n_kv(n.src[1]->ne(1)),
-          n_keys(n.src[1]->ne(2)), scale(n.params.as<AttentionParams>().scale) {}
+        : d(n.src[0]->ne(0)),
+          n_heads(n.src[0]->ne(1)),
+          n_tokens(n.src[0]->ne(2)),
+          n_kv(n.src[1]->ne(1)),
+          n_keys(n.src[1]->ne(2)),
+          scale(n.params.as<AttentionParams>().scale) {}
 
     int64_t group() const { return n_heads / n_kv; }
     int64_t width() const { return padded(d); }
@@ -56,9 +64,11 @@ class Carver {
     size_t used_ = 0;
 };
 
-/// Block number i of n in an order in which every two neighbours weigh the same when weight grows with the number, as it
-/// does in causal attention: 0, n - 1, 1, n - 2 ...; then contiguous shares of the threads weigh the same too.
-inline int64_t balanced(int64_t i, int64_t n) { return i % 2 == 0 ? i / 2 : n - 1 - i / 2; }
+/// Block number i of n in an order in which every two neighbours weigh the same when weight grows with the number, as
+/// it does in causal attention: 0, n - 1, 1, n - 2 ...; then contiguous shares of the threads weigh the same too.
+inline int64_t balanced(int64_t i, int64_t n) {
+    return i % 2 == 0 ? i / 2 : n - 1 - i / 2;
+}
 
 /// Few queries, as in generation: split over keys as well, and read K and V where they lie.
 inline constexpr int64_t kFewTokens = 8;

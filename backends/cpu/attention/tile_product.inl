@@ -1,8 +1,8 @@
 // Small matrix products in f32 whose results stay in registers: C (+)= A B for a few rows of C at a time.
 //
-// B and C are rows of whole vectors (buffers padded to kPad); A is read one number at a time by broadcasts, so it may be
-// transposed at no cost. Each number of C is one chain of fused multiply-adds in the order of the depth: the result does
-// not depend on how rows and columns are cut into tiles, nor on zeros that a wider range of the depth adds.
+// B and C are rows of whole vectors (buffers padded to kPad); A is read one number at a time by broadcasts, so it may
+// be transposed at no cost. Each number of C is one chain of fused multiply-adds in the order of the depth: the result
+// does not depend on how rows and columns are cut into tiles, nor on zeros that a wider range of the depth adds.
 #if defined(QL_CPU_TILE_PRODUCT_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_TILE_PRODUCT_INL
 #undef QL_CPU_TILE_PRODUCT_INL
@@ -31,7 +31,8 @@ constexpr int kTileVectors = 2;
 #endif
 
 template <int kRows, int kVectors>
-void tile(Left a, const float * HWY_RESTRICT b, int64_t ldb, int64_t depth, float * HWY_RESTRICT c, int64_t ldc, bool add) {
+void tile(Left a, const float * HWY_RESTRICT b, int64_t ldb, int64_t depth, float * HWY_RESTRICT c, int64_t ldc,
+          bool add) {
     Vec sum[kRows][kVectors];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r)
@@ -60,7 +61,8 @@ constexpr Tile kTileOfRows[kTileRows] = {tile<1, kVectors>, tile<2, kVectors>, t
                                          tile<4, kVectors>, tile<5, kVectors>, tile<6, kVectors>};
 
 template <int kVectors>
-HWY_INLINE void columns(Left a, const float * b, int64_t ldb, int64_t depth, float * c, int64_t ldc, int64_t rows, bool add) {
+HWY_INLINE void columns(Left a, const float * b, int64_t ldb, int64_t depth, float * c, int64_t ldc, int64_t rows,
+                        bool add) {
     for (int64_t r = 0; r < rows; r += kTileRows) {
         const Left part{a.p + r * a.row, a.row, a.depth};
         const int64_t n = HWY_MIN(rows - r, int64_t{kTileRows});

@@ -1,9 +1,10 @@
-// One AdamW step, in place; the formula stands in ggml/ops/adamw.cpp. What is common to all elements is computed in f64.
-// Split: pieces of kPiece elements. Traffic: four reads and three writes, 28 bytes a parameter: memory is the limit.
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+// One AdamW step, in place; ggml/ops/adamw.cpp has the formula. What is common to all elements is computed in f64.
+// Split: pieces of kPiece elements.
+// Traffic: four reads and three writes, 28 bytes a parameter: memory is the limit.
 #include <algorithm>
 #include <cmath>
+#include "backends/cpu/device.hpp"
+#include "backends/cpu/split.hpp"
 
 #include "ggml/ops/params.hpp"
 #include "ql/optim.h"
@@ -36,7 +37,8 @@ namespace HWY_NAMESPACE {
 void adamw_piece(const AdamwJob & job, int64_t first, int64_t last) {
     const auto set = [](float x) { return hn::Set(kF32, x); };
     const Vec clip = set(job.clip), b1 = set(job.b1), c1 = set(job.c1), b2 = set(job.b2), c2 = set(job.c2);
-    const Vec unbias1 = set(job.unbias1), unbias2 = set(job.unbias2), eps = set(job.eps), lr = set(job.lr), keep = set(job.keep);
+    const Vec unbias1 = set(job.unbias1), unbias2 = set(job.unbias2), eps = set(job.eps), lr = set(job.lr),
+              keep = set(job.keep);
     for (int64_t i = first; i < last; i += kLanes) {
         const int64_t n = last - i;
         const Vec g = hn::Mul(load_part(job.grad + i, n), clip);
@@ -63,14 +65,23 @@ Status launch(const Launch & l) {
     const double norm = l.x(4)[0], clip = hyper[QL_HYPER_CLIP];
     if (!std::isfinite(norm)) return {};
     const double lr = static_cast<double>(hyper[QL_HYPER_LR]) * l.params<AdamwParams>().lr_scale;
-    const AdamwJob job{l.x(1), l.y(0), l.y(1), l.y(2),
+    const AdamwJob job{l.x(1),
+                       l.y(0),
+                       l.y(1),
+                       l.y(2),
                        static_cast<float>(clip > 0 ? std::min(1.0, clip / (norm + 1e-6)) : 1.0),
-                       hyper[QL_HYPER_BETA1], static_cast<float>(1 - static_cast<double>(hyper[QL_HYPER_BETA1])),
-                       hyper[QL_HYPER_BETA2], static_cast<float>(1 - static_cast<double>(hyper[QL_HYPER_BETA2])),
-                       1 / hyper[QL_HYPER_BIAS1], 1 / hyper[QL_HYPER_BIAS2], hyper[QL_HYPER_EPS],
-                       static_cast<float>(lr), static_cast<float>(1 - lr * hyper[QL_HYPER_DECAY])};
+                       hyper[QL_HYPER_BETA1],
+                       static_cast<float>(1 - static_cast<double>(hyper[QL_HYPER_BETA1])),
+                       hyper[QL_HYPER_BETA2],
+                       static_cast<float>(1 - static_cast<double>(hyper[QL_HYPER_BETA2])),
+                       1 / hyper[QL_HYPER_BIAS1],
+                       1 / hyper[QL_HYPER_BIAS2],
+                       hyper[QL_HYPER_EPS],
+                       static_cast<float>(lr),
+                       static_cast<float>(1 - lr * hyper[QL_HYPER_DECAY])};
     const auto run = &HWY_DYNAMIC_DISPATCH(adamw_piece);
-    split(device_of(l).pool, l.in(0).shape.elements(), kPiece, [&](int64_t first, int64_t last) { run(job, first, last); });
+    split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
+          [&](int64_t first, int64_t last) { run(job, first, last); });
     return {};
 }
 

@@ -1,5 +1,5 @@
 // y = a + b; b of a's shape or one row for all.
-// Split: pieces of kPiece elements, or rows. Traffic: two reads and a write (one read where b is a row, which stays in L1).
+// Split: pieces of kPiece elements, or rows. Traffic: two reads and a write (a row b stays in L1).
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
 

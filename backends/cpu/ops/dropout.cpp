@@ -1,10 +1,10 @@
-// y = x keep / (1 - p); ggml/ops/dropout.hpp says what is kept. The same bits as the reference on every instruction set.
+// y = x keep / (1 - p); ggml/ops/dropout.hpp says what is kept. The bits are the reference's on every instruction set.
 // Split: pieces of kPiece elements of the flat stream; any element's decision stands alone. Works in place.
 // Traffic: a read and a write; Philox is about 3 vector instructions an element: 32-bit words in 64-bit lanes, whose
 // products are whole.
+#include "ggml/ops/dropout.hpp"
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
-#include "ggml/ops/dropout.hpp"
 
 #ifndef QL_CPU_DROPOUT_ONCE
 #define QL_CPU_DROPOUT_ONCE
@@ -39,7 +39,9 @@ HWY_INLINE void drop_singly(const DropoutJob & job, int64_t first, int64_t last)
 }
 
 #if HWY_TARGET == HWY_SCALAR
-void dropout_piece(const DropoutJob & job, int64_t first, int64_t last) { drop_singly(job, first, last); }
+void dropout_piece(const DropoutJob & job, int64_t first, int64_t last) {
+    drop_singly(job, first, last);
+}
 #else
 using U64 = hn::ScalableTag<uint64_t>;
 constexpr U64 kU64;
@@ -76,7 +78,8 @@ void dropout_piece(const DropoutJob & job, int64_t first, int64_t last) {
     constexpr int64_t kStep = 4 * kBlocks;
     alignas(64) uint32_t words[kStep];
     int64_t i = first;
-    const int64_t aligned = HWY_MIN(last, first + static_cast<int64_t>(-(job.offset + static_cast<uint64_t>(first)) % 4));
+    const int64_t aligned =
+        HWY_MIN(last, first + static_cast<int64_t>(-(job.offset + static_cast<uint64_t>(first)) % 4));
     drop_singly(job, i, aligned);
     for (i = aligned; i + kStep <= last; i += kStep) {
         const uint64_t block = (job.offset + static_cast<uint64_t>(i)) / 4;
@@ -110,7 +113,8 @@ Status launch(const Launch & l) {
     const DropoutMask mask(p, l.ids(1));
     const DropoutJob job{mask, l.x(0), l.y(0), mask.element(0, l.in(0).ne(0), 0),
                          static_cast<float>(1 / (1 - static_cast<double>(p.p)))};
-    split(device_of(l).pool, l.in(0).shape.elements(), kPiece, [&](int64_t first, int64_t last) { run(job, first, last); });
+    split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
+          [&](int64_t first, int64_t last) { run(job, first, last); });
     return {};
 }
 

@@ -1,10 +1,10 @@
 // norm = sqrt(sum of squares of all elements of all sources), summed in f64.
 // Split: pieces of kPiece elements of each source; a piece's sum is four chains of f64 vectors, the pieces are added in
 // order. Traffic: one read.
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
 #include <algorithm>
 #include <cmath>
+#include "backends/cpu/device.hpp"
+#include "backends/cpu/split.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/ops/global_norm.cpp"
@@ -45,7 +45,9 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(square_sum);
 
-int64_t pieces_of(const Tensor & t) { return (t.shape.elements() + kPiece - 1) / kPiece; }
+int64_t pieces_of(const Tensor & t) {
+    return (t.shape.elements() + kPiece - 1) / kPiece;
+}
 
 /// A piece's place among all, for each source; then the pieces' sums.
 size_t scratch(const Node & n, const DeviceImpl &) {

@@ -1,9 +1,9 @@
 // y = w x / sqrt(mean(x^2) + eps).
 // Split: rows, about kPiece elements a task; the sum of a row is `dot` in f32. Works in place.
 // Traffic: a read and a write; the second look at a row finds it in L1 (up to n = 8192).
+#include <cmath>
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
-#include <cmath>
 
 #include "ggml/ops/params.hpp"
 

@@ -1,9 +1,9 @@
 // dx = r (w dy) - r^3 x mean(x w dy), r = 1 / sqrt(mean(x^2) + eps).
 // Split: rows, about kPiece elements a task. dx may lie in dy's storage: a row is read before it is written.
 // Traffic: two reads and a write; the second look at a row finds it in L1 (up to n = 4096).
+#include <cmath>
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
-#include <cmath>
 
 #include "ggml/ops/params.hpp"
 
@@ -32,19 +32,21 @@ HWY_INLINE float dot3(const float * x, const float * w, const float * dy, int64_
     return sum_of(hn::Add(s0, s1));
 }
 
-/// A row shorter than the longest vector, in f64: there the two terms nearly cancel (at n = 1 up to eps), which f32 would
-/// not survive.
+/// A row shorter than the longest vector, in f64: there the two terms nearly cancel (at n = 1 up to eps), which f32
+/// would not survive.
 HWY_INLINE void short_row(const float * x, const float * w, const float * dy, float * dx, int64_t n, double eps) {
     double squares = 0, dot = 0;
     for (int64_t i = 0; i < n; ++i) {
         squares += static_cast<double>(x[i]) * x[i];
         dot += static_cast<double>(x[i]) * w[i] * dy[i];
     }
-    const double r = 1 / std::sqrt(squares / static_cast<double>(n) + eps), pull = r * r * r * dot / static_cast<double>(n);
+    const double r = 1 / std::sqrt(squares / static_cast<double>(n) + eps),
+                 pull = r * r * r * dot / static_cast<double>(n);
     for (int64_t i = 0; i < n; ++i) dx[i] = static_cast<float>(r * w[i] * dy[i] - pull * x[i]);
 }
 
-void rms_norm_back_rows(const float * x, const float * w, const float * dy, float * dx, int64_t n, int64_t rows, float eps) {
+void rms_norm_back_rows(const float * x, const float * w, const float * dy, float * dx, int64_t n, int64_t rows,
+                        float eps) {
     for (int64_t row = 0; row < rows; ++row, x += n, dy += n, dx += n) {
         if (n < 16) {
             short_row(x, w, dy, dx, n, static_cast<double>(eps));

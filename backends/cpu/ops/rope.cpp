@@ -2,9 +2,9 @@
 // Split: tokens, about kPiece elements a task. Works in place: a pair is read before it is written.
 // Traffic: a read and a write of x; a token's row of the table stays in L1 for all its heads. Cosines and sines lie in
 // turn in the table, as pairs do in normal mode: Highway's interleaved loads take both apart.
+#include <cstring>
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
-#include <cstring>
 
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
@@ -42,11 +42,15 @@ void rotate(const float * x, const float * table, float * y, int64_t pairs, floa
         Vec cos, sin, x0, x1;
         hn::LoadInterleaved2(kF32, table + 2 * i, cos, sin);
         sin = hn::Mul(sin, direction);
-        if constexpr (kNeox) x0 = hn::LoadU(kF32, x + i), x1 = hn::LoadU(kF32, x + pairs + i);
-        else hn::LoadInterleaved2(kF32, x + 2 * i, x0, x1);
+        if constexpr (kNeox)
+            x0 = hn::LoadU(kF32, x + i), x1 = hn::LoadU(kF32, x + pairs + i);
+        else
+            hn::LoadInterleaved2(kF32, x + 2 * i, x0, x1);
         const Vec y0 = hn::MulSub(x0, cos, hn::Mul(x1, sin)), y1 = hn::MulAdd(x0, sin, hn::Mul(x1, cos));
-        if constexpr (kNeox) hn::StoreU(y0, kF32, y + i), hn::StoreU(y1, kF32, y + pairs + i);
-        else hn::StoreInterleaved2(y0, y1, kF32, y + 2 * i);
+        if constexpr (kNeox)
+            hn::StoreU(y0, kF32, y + i), hn::StoreU(y1, kF32, y + pairs + i);
+        else
+            hn::StoreInterleaved2(y0, y1, kF32, y + 2 * i);
     }
     for (; i < pairs; ++i) {
         const int64_t a = kNeox ? i : 2 * i, b = kNeox ? pairs + i : 2 * i + 1;
@@ -63,7 +67,8 @@ void rope_tokens(const RopeJob & job, int64_t first, int64_t last) {
             const int64_t at = (t * job.heads + h) * job.d;
             turn(job.x + at, job.table + t * job.n_rot, job.y + at, job.n_rot / 2, job.sign);
             if (job.x != job.y && job.n_rot < job.d)
-                std::memcpy(job.y + at + job.n_rot, job.x + at + job.n_rot, static_cast<size_t>(job.d - job.n_rot) * sizeof(float));
+                std::memcpy(job.y + at + job.n_rot, job.x + at + job.n_rot,
+                            static_cast<size_t>(job.d - job.n_rot) * sizeof(float));
         }
 }
 
@@ -79,9 +84,16 @@ HWY_EXPORT(rope_tokens);
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rope_tokens);
     const auto p = l.params<RopeParams>();
-    const RopeJob job{l.x(0), l.x(1), l.y(0), l.in(0).ne(0), l.in(0).ne(1), l.in(1).ne(0), p.inverse ? -1.0f : 1.0f,
+    const RopeJob job{l.x(0),
+                      l.x(1),
+                      l.y(0),
+                      l.in(0).ne(0),
+                      l.in(0).ne(1),
+                      l.in(1).ne(0),
+                      p.inverse ? -1.0f : 1.0f,
                       p.mode == QL_ROPE_NEOX};
-    split_rows(device_of(l).pool, l.in(0).ne(2), job.d * job.heads, [&](int64_t first, int64_t last) { run(job, first, last); });
+    split_rows(device_of(l).pool, l.in(0).ne(2), job.d * job.heads,
+               [&](int64_t first, int64_t last) { run(job, first, last); });
     return {};
 }
 

@@ -1,10 +1,12 @@
 // Safe writing (POSIX): a reader, or the system after a power cut, sees the old file or the new one, never a part.
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "ggml/core/os/fd.hpp"
@@ -61,6 +63,23 @@ Result<int> open_temporary(const std::string & path, const std::string & tempora
     return error(QL_IO, "%s: its temporary file keeps disappearing", path.c_str());
 }
 
+/// Deletes what killed writers of the same path left: a PATH.tmp-<pid> whose process is gone. Its lock is tried too, as a
+/// process of another machine or container may have that number.
+void remove_stale_temporaries(const std::string & path) {
+    namespace fs = std::filesystem;
+    const std::string stem = path.substr(path.rfind('/') + 1) + ".tmp-";
+    std::error_code ec;
+    for (fs::directory_iterator it(folder_of(path), ec), end; !ec && it != end; it.increment(ec)) {
+        const std::string name = it->path().filename().string();
+        if (!name.starts_with(stem) || name.size() > stem.size() + 9) continue;
+        const std::string digits = name.substr(stem.size());
+        if (digits.empty() || digits.find_first_not_of("0123456789") != digits.npos) continue;
+        if (::kill(static_cast<pid_t>(std::stoi(digits)), 0) == 0 || errno != ESRCH) continue;
+        const Fd fd = open_fd(it->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+    }
+}
+
 /// The path that a chain of symbolic links ends in, so that the file is replaced and not the link.
 std::string follow_links(const std::string & path) {
     struct stat info;
@@ -76,6 +95,7 @@ Result<SafeFile> SafeFile::create(const std::string & path, uint64_t expected_si
     QL_TRY(check_target(path, &mode));
     SafeFile file;
     file.path_ = follow_links(path);
+    remove_stale_temporaries(file.path_);
     QL_TRY(check_space(file.path_, expected_size));
     file.temporary_ = file.path_ + ".tmp-" + std::to_string(::getpid());
     QL_ASSIGN(file.fd_, open_temporary(file.path_, file.temporary_));

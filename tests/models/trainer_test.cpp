@@ -1,0 +1,278 @@
+// The training loop on a tiny model: what a run must be equal to, how it stops, and how it goes on.
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "models/golden.hpp"
+#include "models/train/schedule.hpp"
+#include "models/train/trainer.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/tiny_model.hpp"
+
+namespace ql::test {
+namespace {
+
+class TrainerTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        model_path_ = folder_.path("tiny.gguf");
+        tiny::Writer(TinyModelOptions{}).write(model_path_);
+        const ql_model_options options{sizeof(ql_model_options), QL_NF4_DQ, QL_BASE_KEEP};
+        auto model = Model::open(model_path_, options);
+        ASSERT_TRUE(model.ok()) << model.message();
+        model_ = std::move(model).value();
+        std::string lines;
+        for (int i = 0; i < 40; ++i) {
+            const std::string n = std::to_string(i);
+            lines += R"({"question":"what is )" + n + R"( and the sea?","answer":")" + n + std::string(static_cast<size_t>(i % 7), 'x') + R"( in the sand"})" + "\n";
+        }
+        data_ = open(folder_.write("data.jsonl", lines));
+        eval_ = open(folder_.write("eval.jsonl", lines.substr(0, lines.find('\n', 600) + 1)));
+    }
+
+    Dataset open(const std::string & path) const {
+        ql_dataset_options o;
+        ql_dataset_options_init(&o);
+        o.ctx = 64;
+        auto data = open_dataset(path, *model_, o);
+        EXPECT_TRUE(data.ok()) << data.message();
+        return data.ok() ? std::move(data).value() : Dataset();
+    }
+
+    ql_train_options options() const {
+        ql_train_options o;
+        ql_train_options_init(&o);
+        o.ctx = 64;
+        o.grad_accum = 2;
+        o.lr = 5e-3;
+        o.steps = 12;
+        return o;
+    }
+
+    Adapter adapter() const {
+        LoraOptions o;
+        o.r = 3;
+        auto a = new_adapter(*model_, o);
+        EXPECT_TRUE(a.ok()) << a.message();
+        return std::move(a).value();
+    }
+
+    /// Trains and returns the adapter's numbers.
+    std::vector<float> train(const ql_train_options & o, int threads = 2, Status * result = nullptr, std::string * resumed = nullptr) {
+        const DevicePtr device(open_cpu(QL_COMPUTE_AUTO, threads));
+        Adapter a = adapter();
+        auto trainer = Trainer::create(*model_, device.get(), a, data_, &eval_, o);
+        EXPECT_TRUE(trainer.ok()) << trainer.message();
+        if (!trainer.ok()) return {};
+        if (resumed) *resumed = (*trainer)->describe().resumed_from;
+        Status s = (*trainer)->run();
+        if (result) *result = s;
+        else EXPECT_TRUE(s.ok()) << s.message();
+        std::vector<float> all;
+        for (const LoraMatrix & m : a.matrices) all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
+        return all;
+    }
+
+    std::vector<nlohmann::json> metrics(const std::string & name) const {
+        std::vector<nlohmann::json> lines;
+        std::istringstream in(read_all(folder_.path(name)));
+        for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+        return lines;
+    }
+
+    TemporaryFolder folder_;
+    std::string model_path_;
+    std::unique_ptr<Model> model_;
+    Dataset data_, eval_;
+};
+
+TEST_F(TrainerTest, AnyNumberOfThreadsGivesTheSameBits) {
+    const std::vector<float> one = train(options(), 1);
+    for (const int threads : {2, 3, 8}) EXPECT_EQ(train(options(), threads), one) << threads;
+}
+
+TEST_F(TrainerTest, AccumulationEqualsTheLargeBatch) {
+    ql_train_options small = options(), large = options();
+    small.batch = 1, small.grad_accum = 4, large.batch = 4, large.grad_accum = 1;
+    small.steps = large.steps = 3;
+    small.eps = large.eps = 1e-3;  // so that a tiny gradient's rounding is not blown up to a whole step
+    const std::vector<float> a = train(small), b = train(large);
+    EXPECT_LE(std::sqrt(nmse(a, b)), 1e-4);
+}
+
+TEST_F(TrainerTest, LearnsTheData) {
+    ql_train_options o = options();
+    o.steps = 60;
+    const std::string path = folder_.path("m.jsonl");
+    o.metrics_path = path.c_str();
+    o.eval_every = 20;
+    train(o);
+    const auto lines = metrics("m.jsonl");
+    ASSERT_EQ(lines.size(), 60u);
+    EXPECT_LT(lines.back()["loss"].get<double>(), 0.6 * lines.front()["loss"].get<double>());
+    EXPECT_LT(lines.back()["eval_loss"].get<double>(), lines[19]["eval_loss"].get<double>());
+    for (const char * key : {"step", "epoch", "loss", "lr", "grad_norm", "tokens", "tok_s", "seconds", "rss_bytes"}) EXPECT_TRUE(lines[0].contains(key)) << key;
+}
+
+TEST_F(TrainerTest, ResumedRunGivesTheSameBitsAndMetrics) {
+    const std::string straight_metrics = folder_.path("a.jsonl"), cut_metrics = folder_.path("b.jsonl"), dir = folder_.path("ck");
+    ql_train_options o = options();
+    o.metrics_path = straight_metrics.c_str();
+    o.lora_dropout = 0.1;
+    const std::vector<float> straight = train(o);
+
+    o.metrics_path = cut_metrics.c_str();
+    o.checkpoint_dir = dir.c_str();
+    o.resume = "auto";
+    o.save_every = 2;
+    o.on_progress = [](void *, const ql_train_progress * p) { return p->step == 7 ? 1 : 0; };
+    Status status;
+    train(o, 2, &status);
+    EXPECT_EQ(status.code(), QL_CANCELLED);
+    EXPECT_NE(status.message().find("step 7 of 12"), std::string::npos) << status.message();
+    std::filesystem::remove(dir + "/step-00000007.gguf");  // as if killed between checkpoints: steps after 6 run again
+    o.on_progress = nullptr;
+    std::string resumed;
+    EXPECT_EQ(train(o, 3, nullptr, &resumed), straight);
+    EXPECT_NE(resumed.find("step-00000006.gguf"), std::string::npos) << resumed;
+
+    const auto a = metrics("a.jsonl"), b = metrics("b.jsonl");
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) {
+        EXPECT_EQ(a[i]["step"], b[i]["step"]);
+        EXPECT_EQ(a[i]["loss"], b[i]["loss"]);
+        EXPECT_EQ(a[i]["grad_norm"], b[i]["grad_norm"]);
+    }
+}
+
+TEST_F(TrainerTest, KeepsTheNewestCheckpoints) {
+    const std::string dir = folder_.path("ck");
+    ql_train_options o = options();
+    o.checkpoint_dir = dir.c_str();
+    o.save_every = 1;
+    o.keep = 3;
+    train(o);
+    std::vector<std::string> names;
+    for (const auto & e : std::filesystem::directory_iterator(dir))
+        if (e.path().extension() == ".gguf") names.push_back(e.path().filename());
+    std::sort(names.begin(), names.end());
+    EXPECT_EQ(names, (std::vector<std::string>{"step-00000010.gguf", "step-00000011.gguf", "step-00000012.gguf"}));
+}
+
+TEST_F(TrainerTest, DamagedCheckpointIsPassedOver) {
+    const std::string dir = folder_.path("ck");
+    ql_train_options o = options();
+    o.checkpoint_dir = dir.c_str();
+    o.save_every = 6;
+    o.resume = "auto";
+    const std::vector<float> straight = train(o);
+    std::string bytes = read_all(dir + "/step-00000012.gguf");
+    bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
+    std::ofstream(dir + "/step-00000012.gguf", std::ios::binary) << bytes;
+    std::string resumed;
+    EXPECT_EQ(train(o, 2, nullptr, &resumed), straight);
+    EXPECT_NE(resumed.find("step-00000006.gguf"), std::string::npos) << resumed;
+}
+
+TEST_F(TrainerTest, ResumeWithOtherOptionsNamesTheDifference) {
+    const std::string dir = folder_.path("ck");
+    ql_train_options o = options();
+    o.checkpoint_dir = dir.c_str();
+    train(o);
+    o.resume = "auto";
+    o.lr = 1e-3;
+    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+    Adapter a = adapter();
+    const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
+    ASSERT_FALSE(trainer.ok());
+    EXPECT_EQ(trainer.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(trainer.message().find("lr 0.001"), std::string::npos) << trainer.message();
+}
+
+TEST_F(TrainerTest, NewRunDoesNotOverwriteCheckpoints) {
+    const std::string dir = folder_.path("ck");
+    ql_train_options o = options();
+    o.checkpoint_dir = dir.c_str();
+    train(o);
+    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+    Adapter a = adapter();
+    const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
+    ASSERT_FALSE(trainer.ok());
+    EXPECT_NE(trainer.message().find("--resume auto"), std::string::npos) << trainer.message();
+}
+
+TEST_F(TrainerTest, TenNonFiniteStepsEndTheRunAndChangeNothing) {
+    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+    Adapter a = adapter();
+    a.matrices[3].b[5] = INFINITY;
+    const Adapter before = a;
+    ql_train_options o = options();
+    o.steps = 50;
+    int skipped = 0;
+    o.user = &skipped;
+    o.on_progress = [](void * user, const ql_train_progress * p) { return *static_cast<int *>(user) += p->skipped != nullptr, 0; };
+    auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
+    ASSERT_TRUE(trainer.ok()) << trainer.message();
+    const Status s = (*trainer)->run();
+    EXPECT_EQ(s.code(), QL_NON_FINITE);
+    EXPECT_NE(s.message().find("10th in a row"), std::string::npos) << s.message();
+    EXPECT_EQ(skipped, 9);  // the tenth is the error
+    for (size_t i = 0; i < a.matrices.size(); ++i) EXPECT_EQ(a.matrices[i].a, before.matrices[i].a);
+}
+
+TEST_F(TrainerTest, BestAdapterIsKept) {
+    const std::string best = folder_.path("best.gguf");
+    ql_train_options o = options();
+    o.best_path = best.c_str();
+    o.eval_every = 4;
+    train(o);
+    const auto loaded = load_adapter(best, *model_);
+    EXPECT_TRUE(loaded.ok()) << loaded.message();
+}
+
+TEST_F(TrainerTest, PoisonedSampleChangesNoOtherSample) {
+    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+    StepOptions so;
+    so.n_tokens = 160;
+    auto step = TrainStep::create(*model_, device.get(), adapter(), so);
+    ASSERT_TRUE(step.ok()) << step.message();
+    auto packed = pack(data_.samples, sample_order(static_cast<int64_t>(data_.samples.size()), false, 0, 0), 160, true);
+    PackedSequence & s = packed[0];
+    ASSERT_GE(*std::max_element(s.segments.begin(), s.segments.end()), 1) << "two samples at least";
+    std::vector<float> clean, poisoned;
+    ASSERT_TRUE((*step)->evaluate(MicroBatch::from_sequences({&s, 1}, 1, 160, 1.0f), clean).ok());
+    for (size_t i = 0; i < s.tokens.size(); ++i)
+        if (s.segments[i] == 0) s.tokens[i] = (s.tokens[i] + 17) % 200;
+    ASSERT_TRUE((*step)->evaluate(MicroBatch::from_sequences({&s, 1}, 1, 160, 1.0f), poisoned).ok());
+    for (size_t i = 0; i < s.tokens.size(); ++i) {
+        if (s.segments[i] == 0) continue;
+        EXPECT_EQ(clean[i], poisoned[i]) << i;
+    }
+    EXPECT_NE(clean, poisoned);
+}
+
+TEST_F(TrainerTest, MoreContextThanTheModelHasIsRefused) {
+    ql_train_options o = options();
+    o.ctx = 100000;
+    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+    Adapter a = adapter();
+    const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
+    ASSERT_FALSE(trainer.ok());
+    EXPECT_EQ(trainer.code(), QL_INVALID_ARGUMENT);
+}
+
+TEST(Schedule, WarmsUpAndFalls) {
+    EXPECT_EQ(warmup_steps(0.03, 100), 3);
+    EXPECT_EQ(warmup_steps(0.03, 10), 1);
+    EXPECT_EQ(warmup_steps(20, 10), 10);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 0, 100, 4), 0.25);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 3, 100, 4), 1.0);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 52, 100, 4), 0.5);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_LINEAR, 2, 52, 100, 4), 1.0);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_CONSTANT, 2, 99, 100, 4), 2.0);
+    EXPECT_GT(learning_rate(QL_SCHEDULE_COSINE, 1, 99, 100, 4), 0);
+}
+
+}  // namespace
+}  // namespace ql::test
