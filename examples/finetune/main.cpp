@@ -7,10 +7,9 @@
 #include "examples/finetune/history.hpp"
 #include "examples/finetune/options.hpp"
 #include "examples/finetune/plot.hpp"
-#include "ql/gguf.h"
+#include "examples/finetune/report.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/progress.hpp"
-#include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -22,18 +21,6 @@ constexpr const char * kExamples =
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --eval-split 0.05 --plot loss.png\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --resume auto\n"
     "  ql-finetune -m model.gguf -d chats.jsonl --show-data 3";
-
-/// Whether llama.cpp can open the model itself: a GGUF file without types of our own.
-bool upstream_reads(const std::string & path) {
-    ql_gguf * file = nullptr;
-    if (ql_gguf_open(path.c_str(), &file) != QL_OK) return false;
-    bool reads = true;
-    ql_gguf_tensor t{};
-    for (int64_t i = 0; i < ql_gguf_n_tensors(file) && ql_gguf_tensor_at(file, i, &t) == QL_OK; ++i)
-        reads &= t.dtype < QL_NF4;
-    ql_gguf_close(file);
-    return reads;
-}
 
 class Finetune {
   public:
@@ -57,7 +44,7 @@ class Finetune {
         make_adapter();
         if (o_.writes()) check_space();
         make_trainer();
-        if (o_.dry_run) return print_plan();
+        if (o_.dry_run) return report(false);
         return train();
     }
 
@@ -176,24 +163,6 @@ class Finetune {
                                  static_cast<long long>(plan_.first_step)));
     }
 
-    int print_plan() {
-        if (program_.json) return print_json(sized<ql_train_summary>());
-        Table table;
-        const auto row = [&](const std::string & name, const std::string & value) { table.add({name, value}); };
-        row("weights", print_size(plan_.weight_bytes));
-        row("adapter, optimizer, inputs", print_size(plan_.leaf_bytes));
-        row("activations and scratch", print_size(plan_.arena_bytes));
-        row("planned peak", print_size(plan_.planned_peak_bytes));
-        row("trained parameters", print_count(plan_.n_parameters));
-        row("sequences of " + print_count(ctx_) + " tokens, an epoch", print_count(plan_.n_sequences));
-        row("trained tokens, an epoch", print_count(plan_.n_trained));
-        row("steps, an epoch", print_count(plan_.steps_per_epoch));
-        row("steps", print_count(plan_.n_steps));
-        row("GFLOP, a step", print_number(plan_.flops_per_step / 1e9, 1));
-        table.print(stdout);
-        return kDone;
-    }
-
     int train() {
         program_.begin_work();
         eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
@@ -211,7 +180,7 @@ class Finetune {
         eval_after_ = evaluate("after");
         check_run(ql_adapter_save(adapter_.get(), o_.output.c_str()));
         if (!o_.plot.empty()) write_plot(o_.plot, history_);
-        return print_summary();
+        return report(true);
     }
 
     double evaluate(const char * when) {
@@ -249,49 +218,22 @@ class Finetune {
         throw Stop{kInterrupted, std::string(ql_error_message()) + "; go on with: " + again};
     }
 
-    int print_summary() {
-        auto s = sized<ql_train_summary>();
-        check_run(ql_trainer_summary(trainer_.get(), &s));
-        if (program_.json) return print_json(s);
-        Table table;
-        const auto row = [&](const std::string & name, const std::string & value) { table.add({name, value}); };
-        row("steps", print_count(s.steps) + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : ""));
-        row("tokens", print_count(s.tokens));
-        row("time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s");
-        row("loss", print_number(s.loss_first, 4) + " -> " + print_number(s.loss_last, 4));
-        if (eval_) row("eval loss", print_number(eval_before_, 4) + " -> " + print_number(eval_after_, 4));
-        row("memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(plan_.planned_peak_bytes) + ")");
-        row("adapter", o_.output);
-        if (eval_) row("best by eval loss", o_.best_path());
-        if (!o_.plot.empty()) row("picture", o_.plot);
-        table.left({1});
-        table.print(stdout);
-        const std::string model = shell_word(model_options_.path()), lora = shell_word(o_.output);
-        std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
-        std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n",
-                    upstream_reads(model_options_.path()) ? model.c_str() : "MODEL.gguf", lora.c_str());
-        return kDone;
-    }
-
-    int print_json(const ql_train_summary & s) {
-        const ql_device_info device = DeviceOptions::describe(device_);
-        const bool ran = !o_.dry_run;
-        const auto figure = [&](double v) { return ran ? number_or_null(v) : Json(nullptr); };
-        program_.print({{"steps", s.steps},
-                        {"tokens", s.tokens},
-                        {"seconds", s.seconds},
-                        {"tok_s", figure(s.tok_s)},
-                        {"loss_first", figure(s.loss_first)},
-                        {"loss_last", figure(s.loss_last)},
-                        {"eval_before", number_or_null(eval_before_)},
-                        {"eval_after", number_or_null(eval_after_)},
-                        {"planned_peak_bytes", plan_.planned_peak_bytes},
-                        {"peak_rss_bytes", ql_os_peak_rss()},
-                        {"adapter", ran ? Json(o_.output) : Json(nullptr)},
-                        {"device", device.backend},
-                        {"isa", device.isa},
-                        {"base_type", ModelOptions::describe(model_).base_type},
-                        {"resumed_from", resumed_from_.empty() ? Json(nullptr) : Json(resumed_from_)}});
+    int report(bool ran) {
+        RunReport r;
+        r.plan = plan_, r.device = DeviceOptions::describe(device_), r.ctx = ctx_, r.ran = ran;
+        r.model = model_options_.path(), r.base_type = ModelOptions::describe(model_).base_type;
+        r.resumed_from = resumed_from_, r.eval_before = eval_before_, r.eval_after = eval_after_;
+        r.summary = sized<ql_train_summary>();
+        if (ran) {
+            check_run(ql_trainer_summary(trainer_.get(), &r.summary));
+            r.adapter = o_.output, r.best = eval_ ? o_.best_path() : "", r.plot = o_.plot;
+        }
+        if (program_.json)
+            program_.print(report_json(r));
+        else if (ran)
+            print_summary(r);
+        else
+            print_plan(r);
         return kDone;
     }
 

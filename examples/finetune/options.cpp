@@ -50,12 +50,14 @@ void FinetuneOptions::add_output(Program & p) {
 
 void FinetuneOptions::add_adapter(Program & p) {
     p.text("--base-type", base_type,
-           "Type of the frozen weights: auto (a quantised model as it is, another as nf4_dq), keep, nf4_dq, nf4, q8_0 "
-           "...");
-    p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep, q8_0, f16 ...");
+           "Type of the frozen weights: auto (a quantised model as it is, else nf4_dq), keep, nf4_dq, nf4, q8_0 ...")
+        ->option_text("TYPE");
+    p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep, q8_0, f16 ...")
+        ->option_text("TYPE");
     p.number("--lora-r", lora_r, 1, 1024, "Rank of the adapter");
-    p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "Scale of the adapter, times its rank");
-    p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression");
+    p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "The adapter is scaled by alpha / r");
+    p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression")
+        ->option_text("all|attn|mlp|REGEX");
     p.number("--lora-dropout", lora_dropout, 0, 0.9, "Dropout before the adapter");
     p.number("--lora-plus-ratio", lora_plus_ratio, 0.01, 1000, "Learning rate of B over A's (LoRA+)");
     p.app.add_flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");

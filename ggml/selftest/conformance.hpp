@@ -20,11 +20,14 @@ struct DeviceUnderTest {
     DeviceImpl * impl = nullptr;
 };
 
-/// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
+/// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16. The
+/// head's cases have logits of a standard deviation of up to 11, and softmax turns a rounding of those into a change of
+/// probabilities: rounding the operands alone, with all else exact, gives 2.8e-4 on the steepest case (nf4 64x65x3),
+/// and kernels agree with that to 1e-13.
 inline double conformance_limit(const OpDef & def, bool bf16) {
-    const bool product =
-        &def == &op::mul_mat || &def == &op::mul_mat_t || &def == &op::head_loss || &def == &op::head_loss_back;
-    return bf16 && product ? 2e-5 : 1e-11;
+    if (!bf16) return 1e-11;
+    if (&def == &op::head_loss || &def == &op::head_loss_back) return 5e-4;
+    return &def == &op::mul_mat || &def == &op::mul_mat_t ? 2e-5 : 1e-11;
 }
 
 /// sum (got - want)^2 / sum want^2; infinite where one is NaN or Inf and the other is not the same.

@@ -45,7 +45,7 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
         const auto logprob = static_cast<float>(static_cast<double>(session.logits()[static_cast<size_t>(id)]) - lse);
         const ql_generated token{sizeof(ql_generated), id, logprob, piece.c_str(), top.data(), static_cast<int>(top.size())};
         const bool stop = options.on_token && options.on_token(options.user, &token) != 0;
-        const bool full = session.position() + 1 > session.ctx(), last = out.n_generated == options.n_predict;
+        const bool full = session.position() >= session.ctx(), last = out.n_generated == options.n_predict;
         if (full || (last && !out.ended)) break;
         QL_TRY(session.eval({&id, 1}));
         if (out.ended || stop) break;

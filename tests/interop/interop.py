@@ -16,6 +16,7 @@ SCRATCH = Path(os.environ["QL_TEST_SCRATCH"])
 MODEL_F16 = SCRATCH / "model-f16.gguf"  # these two are made by prepare.py
 ADAPTER = SCRATCH / "adapter.gguf"
 LORA_R, LORA_ALPHA = 8, 32
+N_TOP = 50  # log-probabilities asked for at each place: those that are compared, and room for other orders of them
 ORDERS = SOURCE / "examples" / "finetune"
 SYSTEM = "Turn the order into JSON."  # the system message of the orders
 
@@ -37,12 +38,28 @@ def finish():
 
 
 def program(name, *arguments):
-    """Runs one of our programs with --json; its JSON object."""
-    command = [str(BIN / name), *map(str, arguments), "--json"]
+    """Runs one of our programs; its JSON object with --json, else None."""
+    command = [str(BIN / name), *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\nexited with {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}")
-    return json.loads(done.stdout)
+        print(f"FAILED: {' '.join(command)}\nexited with {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}", flush=True)
+        os._exit(1)
+    return json.loads(done.stdout) if "--json" in arguments else None
+
+
+def chat(model, options, n_predict, compute="f32", lora=True):
+    """What Llama.complete gives, of ql-chat."""
+    adapter = ["--lora", ADAPTER] if lora else []
+    answer = program("ql-chat", "-m", model, *adapter, *options, "-n", n_predict, "--temp", 0, "--logprobs", N_TOP,
+                     "--compute", compute, "--json")
+    places = answer["logprobs"]
+    return [p["id"] for p in places], [{t["id"]: t["logprob"] for t in p["top"]} for p in places]
+
+
+def has_bf16():
+    """Whether this machine's kernels have a bf16 product."""
+    command = [str(BIN / "ql-chat"), "-m", str(MODEL), "-p", "x", "-n", "1", "--compute", "bf16"]
+    return b"no bf16 product" not in subprocess.run(command, capture_output=True, check=False).stderr
 
 
 def shared(relative):
@@ -65,6 +82,9 @@ class Llama:
         params.verbosity = 0
         params.cpuparams.n_threads = 1  # its threads spin: more of them than idle cores is far slower than one
         params.cpuparams_batch.n_threads = 1
+        # As exact as it can be told to compute: its fused attention sums values in F16, by default its cache is F16 too.
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         if adapter:
             params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         self._server = xllamacpp.Server(params)
@@ -84,8 +104,8 @@ class Llama:
         return self._post("/apply-template", {"messages": messages})["prompt"]
 
     def complete(self, prompt, n_predict):
-        """Greedy: the tokens' ids, and for each place its five most probable ids with their log-probabilities."""
+        """Greedy: the tokens' ids, and for each place {id: log-probability} of its most probable ones, the best first."""
         answer = self._server.handle_completions({"prompt": prompt, "max_tokens": n_predict, "temperature": 0,
-                                                  "logprobs": 5, "cache_prompt": False})
+                                                  "logprobs": N_TOP, "cache_prompt": False})
         places = answer["choices"][0]["logprobs"]["content"]
         return [p["id"] for p in places], [{t["id"]: t["logprob"] for t in p["top_logprobs"]} for p in places]

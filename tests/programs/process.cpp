@@ -35,6 +35,7 @@ double now() {
                          Pipe & in, Pipe & out, Pipe & err) {
     ::dup2(in.fd[0], 0), ::dup2(out.fd[1], 1), ::dup2(err.fd[1], 2);
     ::signal(SIGINT, SIG_DFL);
+    ::setenv("QL_THREADS", "1", 0);  // models here are tiny: waiting for other threads takes longer than the work
     for (const std::string & e : o.environment) ::putenv(const_cast<char *>(e.c_str()));
     std::vector<char *> argv = {const_cast<char *>(path.c_str())};
     for (const std::string & a : arguments) argv.push_back(const_cast<char *>(a.c_str()));

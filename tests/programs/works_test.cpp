@@ -94,20 +94,21 @@ TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
 }
 
 TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
-    const std::string line = std::string(kTrain) + "--steps 400 --metrics {m.jsonl} ";
+    const std::string line =
+        std::string(kTrain) + "--steps 1000 --eval-data {data.jsonl} --eval-every 50 --metrics {m.jsonl} ";
     ProcessOptions options;
-    options.interrupt_after = 0.7;
+    options.interrupt_at = "step 50:";
     const ProcessResult r = workspace_.run("ql-finetune", line + "-o {a.gguf}", options);
     ASSERT_EQ(130, r.code) << r.err;
     EXPECT_NE(r.err.npos, r.err.find("--resume auto")) << r.err;
     EXPECT_EQ("", r.out);
     EXPECT_FALSE(exists("a.gguf"));
     const Json json = parse(must("ql-finetune", line + "-o {a.gguf} --resume auto --json"));
-    EXPECT_LT(json["steps"].get<int64_t>(), 400);
+    EXPECT_LT(json["steps"].get<int64_t>(), 1000);
     EXPECT_TRUE(json["resumed_from"].is_string());
     const std::string metrics = read("m.jsonl");
-    EXPECT_EQ(400, std::count(metrics.begin(), metrics.end(), '\n'));
-    must("ql-finetune", std::string(kTrain) + "--steps 400 -q -o {b.gguf}");
+    EXPECT_EQ(1000, std::count(metrics.begin(), metrics.end(), '\n'));
+    must("ql-finetune", std::string(kTrain) + "--steps 1000 -q -o {b.gguf}");
     EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
 }
 
@@ -205,7 +206,7 @@ TEST_F(Works, BenchGivesFiguresOfTheContractsShape) {
 }
 
 TEST_F(Works, DoctorFindsEveryKernelSound) {
-    const Json json = parse(must("ql-doctor", "--quick --json"));
+    const Json json = parse(must("ql-doctor", "--json"));
     EXPECT_EQ(0, json["failed"]);
     EXPECT_GT(json["kernels"].size(), 15u);
     ProcessOptions options;

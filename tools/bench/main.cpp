@@ -56,7 +56,8 @@ class Bench {
     void add_train() {
         CLI::App * app = add("train", "Steps of fine-tuning on made-up text", [this] { return train(); });
         train_model_ = std::make_unique<ModelOptions>(program_, false, app);
-        program_.text("--base-type", base_type_, "Type of the frozen weights: auto, keep, nf4_dq ...", app);
+        program_.text("--base-type", base_type_, "Type of the frozen weights: auto, keep, nf4_dq ...", app)
+            ->option_text("TYPE");
         program_.number("-c,--ctx", train_.ctx, 8, 1 << 20, "Tokens of a sequence", app);
         program_.number("--batch", train_.batch, 1, 4096, "Sequences at a time", app);
         program_.number("--steps", train_.steps, 1, 100000, "Steps measured, after one that warms up", app);

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tools/cli/units.hpp"
+
 namespace ql::cli {
 namespace {
 
@@ -25,7 +27,7 @@ std::pair<std::string, float> split_scale(const std::string & spec) {
 DeviceOptions::DeviceOptions(Program & program) : program_(program) {
     program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
         ->default_str("");
-    program.text("--device", device_, "auto, cpu, or another backend that is installed");
+    program.text("--device", device_, "auto, cpu, or another backend that is installed")->option_text("NAME");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {}, "How products are computed");
     program.not_yet("--memory", "there is no memory budget so far; a smaller --ctx or --batch needs less memory");
     program.not_yet("--spill", "nothing is paged to disk so far; a smaller --ctx or --batch needs less memory");
@@ -73,9 +75,9 @@ Model ModelOptions::open(const ql_model_options * options) const {
     Model owner(model);
     for (int64_t i = 0; const char * note = ql_model_note(model, i); ++i) program_.note(std::string("note: ") + note);
     const ql_model_info info = describe(owner);
-    program_.detail(format("model    %s: %s, %lld layers, %lld wide, %lld parameters, %s", info.name, info.architecture,
+    program_.detail(format("model    %s: %s, %lld layers, %lld wide, %s parameters, %s", info.name, info.architecture,
                            static_cast<long long>(info.n_layer), static_cast<long long>(info.n_embd),
-                           static_cast<long long>(info.n_parameters), info.base_type));
+                           print_count(info.n_parameters).c_str(), info.base_type));
     return owner;
 }
 

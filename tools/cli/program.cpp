@@ -41,15 +41,31 @@ std::string one_line(std::string text) {
     return text;
 }
 
-std::string join(const std::vector<std::string> & words) {
+std::string join(const std::vector<std::string> & words, const char * between = ", ") {
     std::string text;
-    for (const std::string & w : words) text += (text.empty() ? "" : ", ") + w;
+    for (const std::string & w : words) text += (text.empty() ? "" : between) + w;
     return text;
 }
 
 bool contains(const std::vector<std::string> & words, const std::string & word) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
+
+/// Options as "--lora-r N [16]": what they take, and the default.
+class HelpFormatter : public CLI::Formatter {
+  public:
+    std::string make_option_name(const CLI::Option * option, bool is_positional) const override {
+        std::string name = CLI::Formatter::make_option_name(option, is_positional);
+        const std::string mark = "{false}";  // behind the negative of a pair of flags
+        if (const size_t at = name.find(mark); at != name.npos) name.erase(at, mark.size());
+        return name;
+    }
+    std::string make_option_opts(const CLI::Option * option) const override {
+        const std::string value = option->get_default_str(), what = option->get_option_text();
+        if (what.empty()) return CLI::Formatter::make_option_opts(option);
+        return " " + what + (value.empty() ? "" : " [" + value + "]");
+    }
+};
 
 }  // namespace
 
@@ -64,6 +80,7 @@ Program::Program(const std::string & name, const std::string & description, cons
     app.add_flag("-v,--verbose", verbose, "Says what was found and chosen");
     app.footer("Examples:\n" + examples +
                "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
+    app.formatter(std::make_shared<HelpFormatter>());
     app.get_formatter()->column_width(34);
 }
 
@@ -105,7 +122,7 @@ CLI::Option * Program::text(const std::string & names, std::string & value, cons
 CLI::Option * Program::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                               const std::vector<std::string> & later, const std::string & help) {
     CLI::Option * option = app.add_option(name, value, help)->take_last()->capture_default_str();
-    return option->option_text(join(known))->check([known, later](const std::string & word) {
+    return option->option_text(join(known, "|"))->check([known, later](const std::string & word) {
         if (contains(known, word)) return std::string();
         return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) +
                (known.size() > 1 ? " are" : " is");

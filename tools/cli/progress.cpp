@@ -33,10 +33,15 @@ void Progress::update(double done, double total, const std::string & figures, bo
         std::fprintf(stderr, "%s %3.0f%%  %s%s\n", what_.c_str(), 100 * part, figures.c_str(), left.c_str());
         return;
     }
-    const int filled = static_cast<int>(part * kBarWidth);
-    std::string text = what_ + " [" + std::string(static_cast<size_t>(filled), '=') +
-                       std::string(static_cast<size_t>(kBarWidth - filled), ' ') + "] " +
-                       format("%3.0f%%  ", 100 * part) + figures + left;
+    // The figures come first: the bar takes what is left of the line, up to its full width, or goes.
+    const std::string tail = format("%3.0f%%  ", 100 * part) + figures + left;
+    const int room = std::min(kBarWidth, columns_ - static_cast<int>(what_.size() + tail.size()) - 5);
+    std::string bar;
+    if (room >= 4) {
+        const auto filled = static_cast<size_t>(part * room);
+        bar = "[" + std::string(filled, '=') + std::string(static_cast<size_t>(room) - filled, ' ') + "] ";
+    }
+    std::string text = what_ + " " + bar + tail;
     if (columns_ > 1 && text.size() >= static_cast<size_t>(columns_)) text.resize(static_cast<size_t>(columns_ - 1));
     std::fprintf(stderr, "\r\033[K%s", text.c_str());
     std::fflush(stderr);

@@ -1,33 +1,10 @@
 #include "tools/cli/units.hpp"
 
-#include <cctype>
 #include <cmath>
-#include <cstdlib>
 
 #include "ql/status.hpp"
 
 namespace ql::cli {
-
-std::optional<uint64_t> parse_size(const std::string & text) {
-    char * end = nullptr;
-    const double number = std::strtod(text.c_str(), &end);
-    if (end == text.c_str() || !(number >= 0) || !std::isfinite(number)) return std::nullopt;
-    while (*end == ' ') ++end;
-    std::string unit;
-    for (; *end; ++end) unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*end)));
-    static const std::string kLetters = "kmgt";
-    double factor = 1;
-    if (!unit.empty() && unit != "b") {
-        const size_t power = kLetters.find(unit[0]);
-        const std::string rest = unit.substr(1);
-        if (power == kLetters.npos || (!rest.empty() && rest != "b" && rest != "ib" && rest != "i"))
-            return std::nullopt;
-        factor = std::pow(rest == "b" ? 1000.0 : 1024.0, static_cast<double>(power + 1));
-    }
-    const double bytes = number * factor;
-    if (bytes >= 0x1p63) return std::nullopt;
-    return static_cast<uint64_t>(bytes);
-}
 
 std::string print_size(uint64_t bytes) {
     static const char * const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -1,13 +1,10 @@
-// Sizes, times and counts as people write and read them.
+// Sizes, times and counts as people read them.
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 
 namespace ql::cli {
 
-/// "6GiB", "512M", "1.5 GB", "4096": KiB, MiB, GiB, TiB (and K, M, G, T) are powers of 1024, KB, MB, GB, TB of 1000.
-std::optional<uint64_t> parse_size(const std::string & text);
 /// "638 KiB", "1.25 GiB".
 std::string print_size(uint64_t bytes);
 /// "8 s", "3:20", "1:02:03".

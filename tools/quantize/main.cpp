@@ -49,8 +49,10 @@ class Quantize {
         program_.text("type", type_, "nf4_dq, nf4, q8_0, q4_0, q4_1, f16, bf16 or f32")
             ->required()
             ->option_text("TYPE");
-        program_.text("--embeddings", embeddings_,
-                      "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type");
+        program_
+            .text("--embeddings", embeddings_,
+                  "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type")
+            ->option_text("TYPE");
         program_.not_yet("-t,--threads", "ql-quantize runs on one thread so far");
     }
 

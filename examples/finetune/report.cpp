@@ -1,0 +1,86 @@
+#include "examples/finetune/report.hpp"
+
+#include <cstdio>
+
+#include "ql/gguf.h"
+#include "tools/cli/table.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+/// Whether llama.cpp can open the model itself: a GGUF file without types of our own.
+bool upstream_reads(const std::string & path) {
+    ql_gguf * file = nullptr;
+    if (ql_gguf_open(path.c_str(), &file) != QL_OK) return false;
+    bool reads = true;
+    ql_gguf_tensor t{};
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file) && ql_gguf_tensor_at(file, i, &t) == QL_OK; ++i)
+        reads &= t.dtype < QL_NF4;
+    ql_gguf_close(file);
+    return reads;
+}
+
+Json path_or_null(const std::string & path) {
+    return path.empty() ? Json(nullptr) : Json(path);
+}
+
+}  // namespace
+
+void print_plan(const RunReport & r) {
+    Table table;
+    table.add({"weights", print_size(r.plan.weight_bytes)});
+    table.add({"adapter, optimizer, inputs", print_size(r.plan.leaf_bytes)});
+    table.add({"activations and scratch", print_size(r.plan.arena_bytes)});
+    table.add({"planned peak", print_size(r.plan.planned_peak_bytes)});
+    table.add({"trained parameters", print_count(r.plan.n_parameters)});
+    table.add({"sequences of " + print_count(r.ctx) + " tokens, an epoch", print_count(r.plan.n_sequences)});
+    table.add({"trained tokens, an epoch", print_count(r.plan.n_trained)});
+    table.add({"steps, an epoch", print_count(r.plan.steps_per_epoch)});
+    table.add({"steps", print_count(r.plan.n_steps)});
+    table.add({"GFLOP, a step", print_number(r.plan.flops_per_step / 1e9, 1)});
+    table.print(stdout);
+}
+
+void print_summary(const RunReport & r) {
+    const ql_train_summary & s = r.summary;
+    const auto change = [](double from, double to) { return print_number(from, 4) + " -> " + print_number(to, 4); };
+    Table table;
+    table.left({1});
+    table.add({"steps", print_count(s.steps) + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : "")});
+    table.add({"tokens", print_count(s.tokens)});
+    table.add({"time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
+    table.add({"loss", change(s.loss_first, s.loss_last)});
+    if (std::isfinite(r.eval_after)) table.add({"eval loss", change(r.eval_before, r.eval_after)});
+    table.add({"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
+    table.add({"adapter", r.adapter});
+    if (!r.best.empty()) table.add({"best by eval loss", r.best});
+    if (!r.plot.empty()) table.add({"picture", r.plot});
+    table.print(stdout);
+    const std::string model = shell_word(r.model), lora = shell_word(r.adapter);
+    std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
+    std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n", upstream_reads(r.model) ? model.c_str() : "MODEL.gguf",
+                lora.c_str());
+}
+
+Json report_json(const RunReport & r) {
+    const ql_train_summary & s = r.summary;
+    const auto figure = [&](double v) { return r.ran ? number_or_null(v) : Json(nullptr); };
+    return {{"steps", s.steps},
+            {"tokens", s.tokens},
+            {"seconds", s.seconds},
+            {"tok_s", figure(s.tok_s)},
+            {"loss_first", figure(s.loss_first)},
+            {"loss_last", figure(s.loss_last)},
+            {"eval_before", number_or_null(r.eval_before)},
+            {"eval_after", number_or_null(r.eval_after)},
+            {"planned_peak_bytes", r.plan.planned_peak_bytes},
+            {"peak_rss_bytes", ql_os_peak_rss()},
+            {"adapter", path_or_null(r.adapter)},
+            {"device", r.device.backend},
+            {"isa", r.device.isa},
+            {"base_type", r.base_type},
+            {"resumed_from", path_or_null(r.resumed_from)}};
+}
+
+}  // namespace ql::cli

@@ -1,0 +1,26 @@
+// What ql-finetune says on stdout: the plan, the summary, the JSON object.
+#pragma once
+#include <cmath>
+#include <string>
+
+#include "tools/cli/handles.hpp"
+#include "tools/cli/program.hpp"
+
+namespace ql::cli {
+
+struct RunReport {
+    ql_trainer_info plan{};
+    ql_train_summary summary{};
+    ql_device_info device{};
+    std::string model, base_type, adapter, best, plot, resumed_from;  // paths are "" where there is no such file
+    double eval_before = NAN, eval_after = NAN;
+    int64_t ctx = 0;
+    bool ran = false;
+};
+
+void print_plan(const RunReport & report);
+/// The figures, and the commands to go on with.
+void print_summary(const RunReport & report);
+Json report_json(const RunReport & report);
+
+}  // namespace ql::cli
