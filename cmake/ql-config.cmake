@@ -1,3 +1,2 @@
 # find_package(ql): the targets ql::engine and ql::models.
-include(CMakeFindDependencyMacro)
 include("${CMAKE_CURRENT_LIST_DIR}/ql-targets.cmake")

@@ -18,7 +18,7 @@ build asan -DQL_BUILD_PROGRAMS=OFF
 say "ThreadSanitizer: the threaded tests"
 (cd "$root" && cmake --preset tsan -DQL_BUILD_PROGRAMS=OFF >/dev/null &&
     cmake --build --preset tsan --target ql_test_cpu ql_test_graph)
-(export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=4
+(export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
  run_tests tsan ql_test_cpu ql_test_graph)
 
 "$root/tests/neon.sh" --gtest_brief=1

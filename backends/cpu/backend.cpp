@@ -27,7 +27,8 @@ Result<int> choose_threads(int asked) {
     if (asked == 0 && forced && *forced) {
         char * end = nullptr;
         const long value = std::strtol(forced, &end, 10);
-        if (*end || value < 1) return error(QL_INVALID_ARGUMENT, "QL_THREADS=%s: a number of at least 1 is needed", forced);
+        if (*end || value < 1)
+            return error(QL_INVALID_ARGUMENT, "QL_THREADS=%s: a number of at least 1 is needed", forced);
         asked = value > 1 << 20 ? 1 << 20 : static_cast<int>(value);
     }
     if (asked == 0) return ql_os_physical_cores();
@@ -48,7 +49,9 @@ Status open(const ql_device_options & options, DeviceImpl ** device) {
     return {};
 }
 
-void close(DeviceImpl * device) { delete device; }
+void close(DeviceImpl * device) {
+    delete device;
+}
 
 Caps caps(const DeviceImpl & d) {
     const CpuDevice & cpu = cpu_of(d);
@@ -63,7 +66,9 @@ Status alloc(DeviceImpl &, size_t bytes, void ** data) {
     return {};
 }
 
-void release(DeviceImpl &, void * data, size_t) { std::free(data); }
+void release(DeviceImpl &, void * data, size_t) {
+    std::free(data);
+}
 
 Status copy(DeviceImpl &, void * dst, const void * src, size_t bytes) {
     std::memcpy(dst, src, bytes);
@@ -91,8 +96,12 @@ Status run(DeviceImpl & d, Executable & executable, bool profile) {
     return {};
 }
 
-Status wait(DeviceImpl &) { return {}; }
-void discard(DeviceImpl &, Executable * executable) { delete executable; }
+Status wait(DeviceImpl &) {
+    return {};
+}
+void discard(DeviceImpl &, Executable * executable) {
+    delete executable;
+}
 
 }  // namespace
 
@@ -102,6 +111,7 @@ Status launch_reference(const Launch & l) {
 }
 
 extern const Backend kCpuBackend;
-const Backend kCpuBackend = {"cpu", kBackendVersion, open, close, caps, alloc, release, copy, copy, compile, run, wait, discard, kTable, true};
+const Backend kCpuBackend = {"cpu", kBackendVersion, open, close, caps,    alloc,  release, copy,
+                             copy,  compile,         run,  wait,  discard, kTable, true};
 
 }  // namespace ql::cpu

@@ -15,8 +15,12 @@ class CpuDevice : public DeviceImpl {
     Pool pool;
 };
 
-inline CpuDevice & device_of(const Launch & l) { return static_cast<CpuDevice &>(l.device); }
-inline const CpuDevice & cpu_of(const DeviceImpl & d) { return static_cast<const CpuDevice &>(d); }
+inline CpuDevice & device_of(const Launch & l) {
+    return static_cast<CpuDevice &>(l.device);
+}
+inline const CpuDevice & cpu_of(const DeviceImpl & d) {
+    return static_cast<const CpuDevice &>(d);
+}
 
 /// Runs the operator's scalar reference: what $QL_ISA=scalar does for every operator.
 Status launch_reference(const Launch & l);

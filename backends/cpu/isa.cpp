@@ -36,24 +36,33 @@ uint64_t enabled_state() {
     return low | static_cast<uint64_t>(high) << 32;
 }
 
-bool has_avx512_bf16() { return cpuid(7, 1).eax >> 5 & 1; }
+bool has_avx512_bf16() {
+    return cpuid(7, 1).eax >> 5 & 1;
+}
 
 Isa detect() {
     const uint64_t state = enabled_state();
     const Leaf one = cpuid(1, 0), seven = cpuid(7, 0);
     const bool avx_state = (state & 0x6) == 0x6, avx512_state = (state & 0xe6) == 0xe6;
-    const bool avx2 = avx_state && (seven.ebx >> 5 & 1) && (one.ecx >> 12 & 1) && (one.ecx >> 29 & 1);  // AVX2, FMA, F16C
+    const bool avx2 =
+        avx_state && (seven.ebx >> 5 & 1) && (one.ecx >> 12 & 1) && (one.ecx >> 29 & 1);  // AVX2, FMA, F16C
     if (!avx2) return Isa::baseline;
     const uint32_t skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;  // F, DQ, CD, BW, VL
     if (!avx512_state || (seven.ebx & skylake) != skylake) return Isa::avx2;
     return has_avx512_bf16() ? Isa::avx512_bf16 : Isa::avx512;
 }
 
-bool is_amd() { return cpuid(0, 0).ebx == 0x68747541; }  // "Auth"enticAMD
+bool is_amd() {
+    return cpuid(0, 0).ebx == 0x68747541;
+}  // "Auth"enticAMD
 #elif defined(__aarch64__)
-Isa detect() { return Isa::neon; }
+Isa detect() {
+    return Isa::neon;
+}
 #else
-Isa detect() { return Isa::baseline; }
+Isa detect() {
+    return Isa::baseline;
+}
 #endif
 
 bool can_run(Isa isa) {
@@ -67,7 +76,9 @@ bool can_run(Isa isa) {
 
 }  // namespace
 
-const char * isa_name(Isa isa) { return kNames[static_cast<int>(isa)]; }
+const char * isa_name(Isa isa) {
+    return kNames[static_cast<int>(isa)];
+}
 
 Isa best_isa() {
     static const Isa best = detect();
@@ -80,15 +91,18 @@ Result<Isa> choose_isa() {
     for (int i = 0; i < static_cast<int>(std::size(kNames)); ++i) {
         if (std::strcmp(forced, kNames[i]) != 0) continue;
         if (!can_run(static_cast<Isa>(i)))
-            return error(QL_INVALID_ARGUMENT, "QL_ISA=%s: this machine cannot run it; its best is %s", forced, isa_name(best_isa()));
+            return error(QL_INVALID_ARGUMENT, "QL_ISA=%s: this machine cannot run it; its best is %s", forced,
+                         isa_name(best_isa()));
         return static_cast<Isa>(i);
     }
-    return error(QL_INVALID_ARGUMENT, "QL_ISA=%s: unknown; one of scalar, baseline, avx2, avx512, avx512_bf16, neon", forced);
+    return error(QL_INVALID_ARGUMENT, "QL_ISA=%s: unknown; one of scalar, baseline, avx2, avx512, avx512_bf16, neon",
+                 forced);
 }
 
 bool bf16_is_fast(Isa isa) {
 #if defined(__x86_64__)
-    // AMD since Zen 4 runs vdpbf16ps at twice the rate of f32 FMA; on Intel's Xeons measured so far it is slower than FMA.
+    // AMD since Zen 4 runs vdpbf16ps at twice the rate of f32 FMA; on Intel's Xeons measured so far it is slower than
+    // FMA.
     return isa == Isa::avx512_bf16 && is_amd();
 #else
     (void)isa;

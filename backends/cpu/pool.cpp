@@ -69,8 +69,10 @@ void Pool::dispatch(Job job) {
     for (int spins = 0;; ++spins) {
         const int32_t left = pending_.load(std::memory_order_acquire);
         if (left == 0) return;
-        if (spins < spins_) relax();
-        else pending_.wait(left, std::memory_order_acquire);
+        if (spins < spins_)
+            relax();
+        else
+            pending_.wait(left, std::memory_order_acquire);
     }
 }
 
@@ -78,8 +80,10 @@ void Pool::work(int thread) {
     uint32_t seen = 0;
     for (;;) {
         for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ++spins) {
-            if (spins < spins_) relax();
-            else epoch_.wait(seen, std::memory_order_acquire);
+            if (spins < spins_)
+                relax();
+            else
+                epoch_.wait(seen, std::memory_order_acquire);
         }
         ++seen;
         if (stop_.load(std::memory_order_relaxed)) return;

@@ -1,7 +1,7 @@
 // The thread pool: pinned workers that spin for a moment before they sleep, and one way to split work.
 //
-// Work is a number of tasks; each thread gets a contiguous range of them, fixed by the number of threads alone. A task's
-// result must not depend on which thread runs it: then any number of threads gives the same bits.
+// Work is a number of tasks; each thread gets a contiguous range of them, fixed by the number of threads alone. A
+// task's result must not depend on which thread runs it: then any number of threads gives the same bits.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -46,8 +46,8 @@ class Pool {
     const int threads_;
     int spins_ = 0;  // before sleeping; none with more threads than processors
     Job job_;
-    std::atomic<uint32_t> epoch_{0};    // counts jobs; workers wait for it to change
-    std::atomic<int32_t> pending_{0};   // workers that have not finished the job
+    std::atomic<uint32_t> epoch_{0};   // counts jobs; workers wait for it to change
+    std::atomic<int32_t> pending_{0};  // workers that have not finished the job
     std::atomic<bool> stop_{false};
     std::vector<std::thread> workers_;
 };

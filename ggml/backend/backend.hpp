@@ -25,7 +25,7 @@ struct Launch {
     const Node & node;
     const void * const * src;  // null for absent optional sources
     void * const * out;
-    std::byte * scratch;       // Kernel::scratch bytes, aligned to 64
+    std::byte * scratch;  // Kernel::scratch bytes, aligned to 64
     DeviceImpl & device;
 
     const Tensor & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
@@ -34,7 +34,9 @@ struct Launch {
     const int32_t * ids(int i) const { return static_cast<const int32_t *>(src[i]); }
     float * y(int i) const { return static_cast<float *>(out[i]); }
     template <typename P>
-    P params() const { return node.params.as<P>(); }
+    P params() const {
+        return node.params.as<P>();
+    }
 };
 
 /// A kernel's row. accepts null: takes every node that the shape rule lets pass. scratch null: none.
@@ -44,7 +46,9 @@ struct Kernel {
     Status (*accepts)(const Node &, const DeviceImpl &) = nullptr;
     const char * missing = nullptr;
 };
-constexpr Kernel missing(const char * why) { return {nullptr, nullptr, nullptr, why}; }
+constexpr Kernel missing(const char * why) {
+    return {nullptr, nullptr, nullptr, why};
+}
 
 /// What a backend says of a device.
 struct Caps {

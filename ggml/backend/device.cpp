@@ -27,7 +27,8 @@ Result<Storage> allocate(Device & device, size_t bytes) {
 }
 
 void release(Storage & storage) {
-    if (storage.device && storage.data) storage.device->backend->release(*storage.device->impl, storage.data, storage.bytes);
+    if (storage.device && storage.data)
+        storage.device->backend->release(*storage.device->impl, storage.data, storage.bytes);
     storage = {};
 }
 

@@ -22,13 +22,16 @@ ql_status ql_device_open(const ql_device_options * options, ql_device ** device)
     });
 }
 
-void ql_device_close(ql_device * device) { ql::close_device(device); }
+void ql_device_close(ql_device * device) {
+    ql::close_device(device);
+}
 
 ql_status ql_device_describe(const ql_device * device, ql_device_info * info) {
     return ql::guarded([&]() -> ql::Status {
         if (!device) return ql::error(QL_INVALID_ARGUMENT, "ql_device_describe: device is NULL");
         const ql::Caps & c = device->caps;
-        return ql::give_struct(info, {sizeof(*info), device->backend->name, c.isa, c.product, c.chip, c.threads, c.bf16});
+        return ql::give_struct(info,
+                               {sizeof(*info), device->backend->name, c.isa, c.product, c.chip, c.threads, c.bf16});
     });
 }
 

@@ -9,7 +9,8 @@ using ql::Status;
 
 extern "C" {
 
-ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs, ql_plan ** plan) {
+ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
+                         ql_plan ** plan) {
     return ql::guarded([&]() -> Status {
         if (!graph || !device || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
             return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
@@ -19,7 +20,9 @@ ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const
     });
 }
 
-void ql_plan_free(ql_plan * plan) { delete plan; }
+void ql_plan_free(ql_plan * plan) {
+    delete plan;
+}
 
 ql_status ql_plan_run(ql_plan * plan) {
     return ql::guarded([&]() -> Status {
@@ -49,7 +52,8 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
             return error(QL_INVALID_ARGUMENT, "ql_plan_node: no node %lld", static_cast<long long>(i));
         const ql::Step & s = plan->steps()[static_cast<size_t>(i)];
         const double flops = s.node->def->flops ? s.node->def->flops(*s.node) : 0;
-        return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds, flops, s.runs});
+        return ql::give_struct(
+            info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds, flops, s.runs});
     });
 }
 

@@ -17,8 +17,9 @@ Status check_range(const ql_tensor * t, const void * host, size_t offset, size_t
         return error(QL_INVALID_ARGUMENT, "%s: bytes %zu to %zu of %s, which has %zu", what, offset, offset + bytes,
                      ql::describe(*t).c_str(), size);
     if (!t->root()->storage.data)
-        return error(QL_INVALID_ARGUMENT, "%s: %s has no storage: %s", what, ql::describe(*t).c_str(),
-                     t->is_leaf() ? "create a plan that uses it first" : "name it as an output of the plan and run that");
+        return error(
+            QL_INVALID_ARGUMENT, "%s: %s has no storage: %s", what, ql::describe(*t).c_str(),
+            t->is_leaf() ? "create a plan that uses it first" : "name it as an output of the plan and run that");
     return {};
 }
 
@@ -30,7 +31,8 @@ ql_status ql_tensor_write(ql_tensor * t, const void * src, size_t offset, size_t
     return ql::guarded([&]() -> Status {
         QL_TRY(check_range(t, src, offset, bytes, "tensor write"));
         if (!t->is_leaf() || t->kind == ql::TensorKind::weight)
-            return error(QL_INVALID_ARGUMENT, "tensor write: %s is %s", ql::describe(*t).c_str(), t->is_leaf() ? "frozen" : "a result");
+            return error(QL_INVALID_ARGUMENT, "tensor write: %s is %s", ql::describe(*t).c_str(),
+                         t->is_leaf() ? "frozen" : "a result");
         const ql::Storage & s = t->storage;
         return s.device->backend->upload(*s.device->impl, static_cast<std::byte *>(s.data) + offset, src, bytes);
     });

@@ -19,12 +19,15 @@ struct ql_graph {
     ~ql_graph();
 
     /// A leaf; null (and the graph's error set) when the shape does not fit the type.
-    ql_tensor * leaf(ql::TensorKind kind, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne, const void * data);
+    ql_tensor * leaf(ql::TensorKind kind, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne,
+                     const void * data);
 
     /// Appends a node and returns its first result; null when a required source is null or the shape rule refuses.
     /// `optional` is a bit mask of the sources that may be null.
-    ql_tensor * emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params = {}, uint32_t optional = 0);
-    ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {}, uint32_t optional = 0);
+    ql_tensor * emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params = {},
+                     uint32_t optional = 0);
+    ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {},
+                     uint32_t optional = 0);
 
     const ql::Status & status() const { return status_; }
     /// Keeps the first error.

@@ -16,8 +16,7 @@ class Params {
   public:
     Params() = default;
     template <typename T>
-        requires(!std::is_same_v<T, Params>)
-    Params(const T & value) {
+    requires(!std::is_same_v<T, Params>) Params(const T & value) {
         static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(bytes_));
         std::memcpy(bytes_, &value, sizeof(T));
     }

@@ -22,9 +22,7 @@ class DropoutMask {
         return (first_token_ + static_cast<uint64_t>(t)) * static_cast<uint64_t>(n) + static_cast<uint64_t>(i);
     }
     /// The words of elements 4 block ... 4 block + 3.
-    PhiloxCounter words(uint64_t block) const {
-        return philox4x32(counter(block), key_);
-    }
+    PhiloxCounter words(uint64_t block) const { return philox4x32(counter(block), key_); }
     bool keeps(uint32_t word) const { return word >= threshold_; }
 
     // For kernels that make the words themselves.

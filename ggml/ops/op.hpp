@@ -35,7 +35,9 @@ struct RefArgs {
     void * const * out;
 
     const Tensor & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
-    bool has(int i) const { return static_cast<size_t>(i) < node.src.size() && node.src[static_cast<size_t>(i)] != nullptr; }
+    bool has(int i) const {
+        return static_cast<size_t>(i) < node.src.size() && node.src[static_cast<size_t>(i)] != nullptr;
+    }
     /// An f32 source (as Real) or an f32 result.
     const Real * x(int i) const { return static_cast<const Real *>(src[i]); }
     Real * y(int i) const { return static_cast<Real *>(out[i]); }
@@ -43,14 +45,16 @@ struct RefArgs {
     /// A source of any type, decoded (f32: as it is).
     std::vector<Real> decoded(int i) const;
     template <typename P>
-    P params() const { return node.params.as<P>(); }
+    P params() const {
+        return node.params.as<P>();
+    }
 };
 
 /// How a conformance case fills an input.
 enum class Fill : uint8_t {
-    normal,     // N(0, 1)
-    small,      // N(0, 0.02)
-    positive,   // uniform in [0.5, 1.5]
+    normal,    // N(0, 1)
+    small,     // N(0, 0.02)
+    positive,  // uniform in [0.5, 1.5]
     zero,
     ids,        // i32: uniform in [0, limit)
     distinct,   // i32: a permutation's first elements, in [0, limit)
@@ -69,7 +73,8 @@ struct CaseInput {
     TensorKind kind = TensorKind::param;  // weight: frozen; state: changed in place; input
 };
 
-/// A shape to test, gradient-check and benchmark an operator at. Data: no code of an operator's own is needed to run it.
+/// A shape to test, gradient-check and benchmark an operator at. Data: no code of an operator's own is needed to run
+/// it.
 struct Case {
     const char * name;
     std::vector<CaseInput> in;

@@ -12,7 +12,8 @@ size_t place_buffers(std::span<Buffer> buffers, size_t alignment) {
     const auto padded = [&](const Buffer & b) { return (b.bytes + alignment - 1) / alignment * alignment; };
     std::vector<size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
 
     std::vector<size_t> placed;  // by offset
     size_t arena = 0;

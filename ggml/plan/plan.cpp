@@ -36,11 +36,13 @@ using ql::Node;
 using ql::Result;
 using ql::Status;
 
-Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & device, std::span<ql_tensor * const> outputs) {
+Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & device,
+                                                 std::span<ql_tensor * const> outputs) {
     QL_TRY(graph.status());
     if (outputs.empty()) return ql::error(QL_INVALID_ARGUMENT, "plan: no outputs");
     for (const ql_tensor * t : outputs)
-        if (!t || t->graph != &graph) return ql::error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
+        if (!t || t->graph != &graph)
+            return ql::error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
 
     std::unique_ptr<ql_plan> plan(new ql_plan(device));
     ql::Fused fused = ql::fuse(ql::reachable(outputs));
@@ -83,7 +85,8 @@ const ql_tensor * ql_plan::holder(const ql_tensor * t) const {
     }
 }
 
-/// Walks the steps once for the last use of every holder, then once more to hand storage on to results that may reuse it.
+/// Walks the steps once for the last use of every holder, then once more to hand storage on to results that may reuse
+/// it.
 void ql_plan::find_lifetimes(std::span<ql_tensor * const> outputs) {
     const auto n_steps = static_cast<int64_t>(nodes_.size());
     std::unordered_map<const ql_tensor *, int64_t> last;
@@ -103,7 +106,9 @@ void ql_plan::find_lifetimes(std::span<ql_tensor * const> outputs) {
             if (t->alias) continue;
             const int from = specs[o].may_reuse;
             const ql_tensor * old = from >= 0 ? holder(n.src[static_cast<size_t>(from)]) : nullptr;
-            const auto uses = old ? std::count_if(n.src.begin(), n.src.end(), [&](const ql_tensor * s) { return s && holder(s) == old; }) : 0;
+            const auto uses = old ? std::count_if(n.src.begin(), n.src.end(),
+                                                  [&](const ql_tensor * s) { return s && holder(s) == old; })
+                                  : 0;
             const bool dies_here = old && old->kind == ql::TensorKind::result && last[old] == i && uses == 1;
             const auto buffer = dies_here ? buffer_of_.find(old) : buffer_of_.end();
             if (buffer != buffer_of_.end() && old->bytes() == t->bytes()) {
@@ -133,8 +138,8 @@ Status ql_plan::allocate_leaves() {
             (leaf->kind == ql::TensorKind::weight ? weight_bytes_ : leaf_bytes_) += leaf->bytes();
             if (leaf->storage.data) {
                 if (leaf->kind == ql::TensorKind::weight && !device_.backend->host_memory)
-                    return ql::error(QL_UNSUPPORTED, "plan: %s is in host memory, which %s does not read", ql::describe(*leaf).c_str(),
-                                     device_.backend->name);
+                    return ql::error(QL_UNSUPPORTED, "plan: %s is in host memory, which %s does not read",
+                                     ql::describe(*leaf).c_str(), device_.backend->name);
                 continue;
             }
             QL_ASSIGN(leaf->storage, ql::allocate(device_, leaf->bytes()));
@@ -157,7 +162,8 @@ Status ql_plan::bind(std::span<ql_tensor * const> outputs) {
         step.kernel = kernels_[i];
         for (const ql_tensor * t : nodes_[i]->src) step.src.push_back(t ? address(t) : nullptr);
         for (const ql_tensor * t : nodes_[i]->out) step.out.push_back(address(t));
-        if (scratch_of_[i] != SIZE_MAX) step.scratch = static_cast<std::byte *>(arena_.data) + buffers_[scratch_of_[i]].offset;
+        if (scratch_of_[i] != SIZE_MAX)
+            step.scratch = static_cast<std::byte *>(arena_.data) + buffers_[scratch_of_[i]].offset;
         steps_.push_back(std::move(step));
     }
     for (const ql_tensor * t : outputs) outputs_[t] = {&device_, address(t), t->bytes()};

@@ -12,7 +12,8 @@
 
 struct ql_plan {
   public:
-    static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, ql_device & device, std::span<ql_tensor * const> outputs);
+    static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, ql_device & device,
+                                                       std::span<ql_tensor * const> outputs);
     ~ql_plan();
     ql_plan(const ql_plan &) = delete;
     ql_plan & operator=(const ql_plan &) = delete;
@@ -40,7 +41,7 @@ struct ql_plan {
     std::unordered_map<const ql_tensor *, const ql_tensor *> same_;  // results that are held by another tensor
     std::unordered_map<const ql_tensor *, size_t> buffer_of_;        // holder -> index in buffers_
     std::vector<ql::Buffer> buffers_;
-    std::vector<size_t> scratch_of_;                                 // step -> index in buffers_, or SIZE_MAX
+    std::vector<size_t> scratch_of_;  // step -> index in buffers_, or SIZE_MAX
     std::unordered_map<const ql_tensor *, ql::Storage> outputs_;
     ql::Storage arena_;
     std::vector<ql::Step> steps_;

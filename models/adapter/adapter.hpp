@@ -35,7 +35,8 @@ struct LoraOptions {
     uint64_t seed = 42;
 };
 
-/// A new adapter: A uniform in +-1/sqrt(k) (kaiming with a = sqrt 5), B zero; numbers depend on (seed, weight, element).
+/// A new adapter: A uniform in +-1/sqrt(k) (kaiming with a = sqrt 5), B zero; numbers depend on (seed, weight,
+/// element).
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
 /// A GGUF adapter, or a PEFT directory. Checked against the model: names, shapes, ranks.
 Result<Adapter> load_adapter(const std::string & path, const Model & model);

@@ -12,7 +12,8 @@ Result<const Architecture *> find_architecture(std::string_view name) {
         if (a->name() == name) return a;
         known += (known.empty() ? "" : ", ") + std::string(a->name());
     }
-    return error(QL_UNSUPPORTED, "architecture '%s' is not supported; supported: %s", std::string(name).c_str(), known.c_str());
+    return error(QL_UNSUPPORTED, "architecture '%s' is not supported; supported: %s", std::string(name).c_str(),
+                 known.c_str());
 }
 
 }  // namespace ql

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-
 namespace ql {
 
 const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::string & suffix) {
@@ -28,7 +27,9 @@ ql_tensor * GraphBuilder::weight(const std::string & name) {
     return leaf = ql_weight(graph_, name.c_str(), w->dtype, w->n_dims, w->ne, w->data);
 }
 
-ql_tensor * GraphBuilder::embed() { return ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens); }
+ql_tensor * GraphBuilder::embed() {
+    return ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens);
+}
 
 ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
     return ql_rms_norm(graph_, x, weight(name), hparams().rms_eps);
@@ -52,7 +53,8 @@ ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head) {
     const Hparams & h = hparams();
     if (!angles_) {
         ql_tensor * factors = model_.find("rope_freqs.weight") ? weight("rope_freqs.weight") : nullptr;
-        angles_ = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(h.n_rot), h.rope_base, h.rope_scale, 1.0f);
+        angles_ = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(h.n_rot), h.rope_base,
+                                h.rope_scale, 1.0f);
     }
     const int64_t ne[] = {h.head_dim, n_head, n_tokens_};
     return ql_rope(graph_, ql_reshape(graph_, x, 3, ne), angles_, h.rope_mode);

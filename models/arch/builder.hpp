@@ -64,7 +64,8 @@ class GraphBuilder {
     ql_tensor * linear(const std::string & name, ql_tensor * x);
     /// [n_head * head_dim, T] -> rotated [head_dim, n_head, T].
     ql_tensor * rotate(ql_tensor * x, int64_t n_head);
-    /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H, T].
+    /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H,
+    /// T].
     ql_tensor * attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v);
 
     ql_tensor * hidden() { return model_.architecture().hidden(*this); }

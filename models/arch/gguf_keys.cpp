@@ -4,13 +4,16 @@
 
 namespace ql {
 
-Status last_error(ql_status code) { return code == QL_OK ? Status() : Status(code, ql_error_message()); }
+Status last_error(ql_status code) {
+    return code == QL_OK ? Status() : Status(code, ql_error_message());
+}
 
 Status GgufKeys::size(const char * key, int64_t & value, std::optional<int64_t> missing) const {
     const std::string name = prefix_ + "." + key;
     if (missing && !ql_gguf_has_key(file_, name.c_str())) return value = *missing, Status();
     QL_TRY(last_error(ql_gguf_get_int(file_, name.c_str(), &value)));
-    if (value < 0 || value > INT32_MAX) return error(QL_BAD_FILE, "%s: %lld is out of range", name.c_str(), static_cast<long long>(value));
+    if (value < 0 || value > INT32_MAX)
+        return error(QL_BAD_FILE, "%s: %lld is out of range", name.c_str(), static_cast<long long>(value));
     return {};
 }
 
@@ -44,11 +47,15 @@ Status GgufKeys::linear_rope(float & scale) const {
         return {};
     }
     if (type != "linear")
-        return error(QL_UNSUPPORTED, "%s.rope.scaling.type '%s' is not supported; supported: none, linear, and llama3's rope_freqs tensor",
-                     prefix_.c_str(), type.c_str());
+        return error(
+            QL_UNSUPPORTED,
+            "%s.rope.scaling.type '%s' is not supported; supported: none, linear, and llama3's rope_freqs tensor",
+            prefix_.c_str(), type.c_str());
     float factor = 1;
     QL_TRY(number("rope.scaling.factor", factor));
-    if (!(factor > 0)) return error(QL_BAD_FILE, "%s.rope.scaling.factor: %g is not positive", prefix_.c_str(), static_cast<double>(factor));
+    if (!(factor > 0))
+        return error(QL_BAD_FILE, "%s.rope.scaling.factor: %g is not positive", prefix_.c_str(),
+                     static_cast<double>(factor));
     scale = 1.0f / factor;
     return {};
 }

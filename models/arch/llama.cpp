@@ -1,5 +1,6 @@
-// Llama and what is built like it (Llama 1-3, Mistral without a window, SmolLM2, TinyLlama): RMS norm, rotary positions,
-// grouped-query attention, SwiGLU, no biases.                                                     (Touvron et al. 2023)
+// Llama and what is built like it (Llama 1-3, Mistral without a window, SmolLM2, TinyLlama): RMS norm, rotary
+// positions, grouped-query attention, SwiGLU, no biases.                                                     (Touvron
+// et al. 2023)
 #include "models/arch/architecture.hpp"
 #include "models/arch/builder.hpp"
 #include "models/arch/gguf_keys.hpp"

@@ -10,7 +10,8 @@ Status check_is_model(const GgufKeys & general, const std::string & path) {
     std::string type;
     QL_TRY(general.text("type", type, "model"));
     if (type == "model") return {};
-    return error(QL_BAD_FILE, "%s: holds %s '%s', not a model", path.c_str(), type == "adapter" ? "an" : "a", type.c_str());
+    return error(QL_BAD_FILE, "%s: holds %s '%s', not a model", path.c_str(), type == "adapter" ? "an" : "a",
+                 type.c_str());
 }
 
 Status read_vocabulary_size(const ql_gguf * file, Hparams & h) {

@@ -34,9 +34,11 @@ ql_dtype asked_type(int64_t option, ql_dtype from, ql_dtype automatic) {
 Status check_target(int64_t option) {
     if (option == QL_BASE_KEEP || option == QL_BASE_AUTO) return {};
     const auto dtype = static_cast<ql_dtype>(option);
-    if (!ql_dtype_name(dtype)) return error(QL_INVALID_ARGUMENT, "base type %lld is unknown", static_cast<long long>(option));
+    if (!ql_dtype_name(dtype))
+        return error(QL_INVALID_ARGUMENT, "base type %lld is unknown", static_cast<long long>(option));
     if (!ql_dtype_can_encode(dtype) || dtype == QL_I32 || dtype == QL_I8)
-        return error(QL_UNSUPPORTED, "base type %s cannot be written here; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can",
+        return error(QL_UNSUPPORTED,
+                     "base type %s cannot be written here; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can",
                      ql_dtype_name(dtype));
     return {};
 }
@@ -54,7 +56,8 @@ Result<std::unique_ptr<Model>> Model::open(const std::string & path, const ql_mo
     QL_ASSIGN(model->architecture_, find_architecture(model->parts_.hparams.arch));
     QL_TRY(model->index());
     QL_TRY(check_tokenizer(model->parts_, path));
-    if (model->parts_.tokenizer) model->tokenizer_ = std::make_unique<ql_tokenizer>(ql_tokenizer{std::move(*model->parts_.tokenizer)});
+    if (model->parts_.tokenizer)
+        model->tokenizer_ = std::make_unique<ql_tokenizer>(ql_tokenizer{std::move(*model->parts_.tokenizer)});
     QL_TRY(model->convert(options.base_type, options.embedding_type));
     return model;
 }
@@ -65,12 +68,14 @@ Status Model::index() {
         const Weight * w = find(needed.name);
         if (!w && needed.optional) continue;
         if (!w) return error(QL_BAD_FILE, "%s: tensor '%s' is missing", path_.c_str(), needed.name.c_str());
-        if ((needed.ne0 && w->ne[0] != needed.ne0) || (needed.ne1 && w->ne[1] != needed.ne1) || w->ne[2] != 1 || w->ne[3] != 1)
-            return error(QL_BAD_FILE, "%s: tensor '%s' is %s, [%lld, %lld] is needed", path_.c_str(), needed.name.c_str(),
-                         shape_text(*w).c_str(), static_cast<long long>(needed.ne0), static_cast<long long>(needed.ne1));
+        if ((needed.ne0 && w->ne[0] != needed.ne0) || (needed.ne1 && w->ne[1] != needed.ne1) || w->ne[2] != 1 ||
+            w->ne[3] != 1)
+            return error(QL_BAD_FILE, "%s: tensor '%s' is %s, [%lld, %lld] is needed", path_.c_str(),
+                         needed.name.c_str(), shape_text(*w).c_str(), static_cast<long long>(needed.ne0),
+                         static_cast<long long>(needed.ne1));
         if (needed.ne1 == 1 && w->dtype != QL_F32)
-            return error(QL_UNSUPPORTED, "%s: tensor '%s' is %s; norms and factors must be f32", path_.c_str(), needed.name.c_str(),
-                         ql_dtype_name(w->dtype));
+            return error(QL_UNSUPPORTED, "%s: tensor '%s' is %s; norms and factors must be f32", path_.c_str(),
+                         needed.name.c_str(), ql_dtype_name(w->dtype));
     }
     return {};
 }
@@ -90,7 +95,9 @@ Status Model::convert(int64_t block_option, int64_t embedding_option) {
         if (choice.dtype == w.dtype) continue;
         const size_t bytes = ql_dtype_bytes(choice.dtype, w.elements());
         AlignedBytes memory = aligned_bytes(bytes);
-        if (!memory) return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(), ql_dtype_name(choice.dtype));
+        if (!memory)
+            return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(),
+                         ql_dtype_name(choice.dtype));
         QL_TRY(convert_tensor(w.name, w.dtype, w.data, choice.dtype, memory.get(), w.elements()));
         w.dtype = choice.dtype;
         w.data = memory.get();
@@ -105,9 +112,13 @@ const Weight * Model::find(const std::string & name) const {
     return it == by_name_.end() ? nullptr : &parts_.weights[it->second];
 }
 
-bool Model::tied() const { return !find("output.weight"); }
+bool Model::tied() const {
+    return !find("output.weight");
+}
 
-const Weight & Model::head() const { return *find(tied() ? "token_embd.weight" : "output.weight"); }
+const Weight & Model::head() const {
+    return *find(tied() ? "token_embd.weight" : "output.weight");
+}
 
 std::vector<std::string> Model::linears() const {
     std::vector<std::string> names;

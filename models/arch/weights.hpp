@@ -40,8 +40,8 @@ struct AlignedFree {
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
 AlignedBytes aligned_bytes(size_t n);
 
-/// What a model file or directory holds, with whatever keeps its bytes alive. Rows of q and k of llama-type models are in
-/// GGUF order (consecutive rope pairs), also when they come from a Hugging Face directory.
+/// What a model file or directory holds, with whatever keeps its bytes alive. Rows of q and k of llama-type models are
+/// in GGUF order (consecutive rope pairs), also when they come from a Hugging Face directory.
 struct ModelParts {
     Hparams hparams;
     std::vector<Weight> weights;

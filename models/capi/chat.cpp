@@ -10,13 +10,16 @@
 using ql::error;
 using ql::Status;
 
-extern "C" ql_status ql_chat_render(const ql_model * model, const char * chat_template, const char * const * roles, const char * const * contents, int n,
-                                    char ** text) {
+extern "C" ql_status ql_chat_render(const ql_model * model, const char * chat_template, const char * const * roles,
+                                    const char * const * contents, int n, char ** text) {
     return ql::guarded([&]() -> Status {
-        if (!model || (n > 0 && (!roles || !contents)) || n < 0 || !text) return error(QL_INVALID_ARGUMENT, "ql_chat_render: an argument is NULL");
+        if (!model || (n > 0 && (!roles || !contents)) || n < 0 || !text)
+            return error(QL_INVALID_ARGUMENT, "ql_chat_render: an argument is NULL");
         const ql::Tokenizer * tokenizer = model->model->tokenizer();
-        if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model->model->path().c_str());
-        QL_ASSIGN(const auto chat, ql::open_chat_template(model->model->chat_template(), chat_template ? chat_template : "", *tokenizer));
+        if (!tokenizer)
+            return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model->model->path().c_str());
+        QL_ASSIGN(const auto chat, ql::open_chat_template(model->model->chat_template(),
+                                                          chat_template ? chat_template : "", *tokenizer));
         std::vector<ql::Message> messages;
         for (int i = 0; i < n; ++i) messages.push_back({roles[i] ? roles[i] : "", contents[i] ? contents[i] : ""});
         QL_ASSIGN(const std::string rendered, chat.render(messages, true));

@@ -14,7 +14,9 @@ namespace {
 Status check_index(const ql_dataset * data, int64_t i) {
     if (!data) return error(QL_INVALID_ARGUMENT, "dataset: it is NULL");
     const auto n = static_cast<int64_t>(data->data.samples.size());
-    if (i < 0 || i >= n) return error(QL_INVALID_ARGUMENT, "dataset: no sample %lld of %lld", static_cast<long long>(i), static_cast<long long>(n));
+    if (i < 0 || i >= n)
+        return error(QL_INVALID_ARGUMENT, "dataset: no sample %lld of %lld", static_cast<long long>(i),
+                     static_cast<long long>(n));
     return {};
 }
 
@@ -26,7 +28,8 @@ void ql_dataset_options_init(ql_dataset_options * options) {
     if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr};
 }
 
-ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options, ql_dataset ** data) {
+ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
+                          ql_dataset ** data) {
     return ql::guarded([&]() -> Status {
         if (!path || !model || !data) return error(QL_INVALID_ARGUMENT, "ql_dataset_open: an argument is NULL");
         ql_dataset_options defaults;
@@ -38,7 +41,9 @@ ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_da
     });
 }
 
-void ql_dataset_free(ql_dataset * data) { delete data; }
+void ql_dataset_free(ql_dataset * data) {
+    delete data;
+}
 
 ql_status ql_dataset_split(ql_dataset * data, double fraction, uint64_t seed, ql_dataset ** held_out) {
     return ql::guarded([&]() -> Status {
@@ -53,15 +58,17 @@ ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
     return ql::guarded([&]() -> Status {
         if (!data) return error(QL_INVALID_ARGUMENT, "ql_dataset_describe: data is NULL");
         const ql::Dataset & d = data->data;
-        return ql::give_struct(info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(), d.n_trained(), d.counts.longest,
-                                      d.counts.cut, d.counts.dropped, d.counts.bad});
+        return ql::give_struct(info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(),
+                                      d.n_trained(), d.counts.longest, d.counts.cut, d.counts.dropped, d.counts.bad});
     });
 }
 
-ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char * mark_begin, const char * mark_end, const char ** text) {
+ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char * mark_begin, const char * mark_end,
+                          const char ** text) {
     return ql::guarded([&]() -> Status {
         QL_TRY(check_index(data, i));
-        if (!mark_begin || !mark_end || !text) return error(QL_INVALID_ARGUMENT, "ql_dataset_show: an argument is NULL");
+        if (!mark_begin || !mark_end || !text)
+            return error(QL_INVALID_ARGUMENT, "ql_dataset_show: an argument is NULL");
         const ql::Dataset & d = data->data;
         data->shown = ql::marked_text(d.samples[static_cast<size_t>(i)], *d.model->tokenizer(), mark_begin, mark_end);
         *text = data->shown.c_str();

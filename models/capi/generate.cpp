@@ -24,20 +24,22 @@ struct ql_session {
 namespace {
 
 ql::Result<std::vector<ql::AppliedAdapter>> applied(const ql_adapter * const * adapters, const float * scales, int n) {
-    if (n < 0 || n > 64 || (n > 0 && !adapters)) return error(QL_INVALID_ARGUMENT, "adapters: %d of them, 0 to 64 are possible", n);
+    if (n < 0 || n > 64 || (n > 0 && !adapters))
+        return error(QL_INVALID_ARGUMENT, "adapters: %d of them, 0 to 64 are possible", n);
     std::vector<ql::AppliedAdapter> list;
     for (int i = 0; i < n; ++i) {
         if (!adapters[i]) return error(QL_INVALID_ARGUMENT, "adapter %d is NULL", i);
         const float factor = scales ? scales[i] : 1.0f;
-        if (!std::isfinite(factor)) return error(QL_INVALID_ARGUMENT, "adapter %d: its scale is not a finite number", i);
+        if (!std::isfinite(factor))
+            return error(QL_INVALID_ARGUMENT, "adapter %d: its scale is not a finite number", i);
         list.push_back({&adapters[i]->adapter, factor});
     }
     return list;
 }
 
 template <typename Evaluate>
-Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales, int n, ql_nll * result,
-                const Evaluate & run) {
+Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales,
+                int n, ql_nll * result, const Evaluate & run) {
     if (!model || !device) return error(QL_INVALID_ARGUMENT, "evaluation: model or device is NULL");
     QL_ASSIGN(const auto list, applied(adapters, scales, n));
     const double start = ql_os_seconds();
@@ -53,7 +55,8 @@ void ql_session_options_init(ql_session_options * options) {
     if (options) *options = {sizeof(ql_session_options), 0, nullptr, nullptr, 0};
 }
 
-ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options, ql_session ** session) {
+ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
+                            ql_session ** session) {
     return ql::guarded([&]() -> Status {
         if (!model || !device || !session) return error(QL_INVALID_ARGUMENT, "ql_session_create: an argument is NULL");
         ql_session_options defaults;
@@ -67,13 +70,17 @@ ql_status ql_session_create(const ql_model * model, ql_device * device, const ql
     });
 }
 
-void ql_session_free(ql_session * session) { delete session; }
+void ql_session_free(ql_session * session) {
+    delete session;
+}
 
 void ql_session_reset(ql_session * session) {
     if (session) session->session->truncate(0);
 }
 
-int64_t ql_session_position(const ql_session * session) { return session ? session->session->position() : 0; }
+int64_t ql_session_position(const ql_session * session) {
+    return session ? session->session->position() : 0;
+}
 
 ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits) {
     return ql::guarded([&]() -> Status {
@@ -96,7 +103,8 @@ void ql_generate_options_init(ql_generate_options * options) {
     ql_sampling_init(&options->sampling);
 }
 
-ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, const ql_generate_options * options, ql_generate_result * result) {
+ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, const ql_generate_options * options,
+                      ql_generate_result * result) {
     return ql::guarded([&]() -> Status {
         if (!session || !prompt || n < 0) return error(QL_INVALID_ARGUMENT, "ql_generate: an argument is NULL");
         ql_generate_options defaults;
@@ -105,12 +113,14 @@ ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, c
         QL_ASSIGN(session->last, ql::generate(*session->session, {prompt, static_cast<size_t>(n)}, o));
         const ql::Generated & g = session->last;
         if (!result) return {};
-        return ql::give_struct(result, {sizeof(*result), g.text.c_str(), n, g.n_generated, g.prompt_seconds, g.generation_seconds, g.ended});
+        return ql::give_struct(result, {sizeof(*result), g.text.c_str(), n, g.n_generated, g.prompt_seconds,
+                                        g.generation_seconds, g.ended});
     });
 }
 
-ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales, int n_adapters,
-                           const char * text, size_t size, int64_t ctx, int64_t stride, ql_nll * result) {
+ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
+                           const float * scales, int n_adapters, const char * text, size_t size, int64_t ctx,
+                           int64_t stride, ql_nll * result) {
     return ql::guarded([&]() -> Status {
         if (!text && size) return error(QL_INVALID_ARGUMENT, "ql_evaluate_text: text is NULL");
         return evaluate(model, device, adapters, scales, n_adapters, result, [&](const auto & list) {
@@ -119,8 +129,9 @@ ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_
     });
 }
 
-ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales, int n_adapters,
-                              const ql_dataset * data, int64_t ctx, ql_nll * result) {
+ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
+                              const float * scales, int n_adapters, const ql_dataset * data, int64_t ctx,
+                              ql_nll * result) {
     return ql::guarded([&]() -> Status {
         if (!data) return error(QL_INVALID_ARGUMENT, "ql_evaluate_dataset: data is NULL");
         return evaluate(model, device, adapters, scales, n_adapters, result, [&](const auto & list) {

@@ -1,4 +1,5 @@
-// Where C++ ends in models/: runs the body of an extern "C" function, keeps its error for the caller, lets no exception out.
+// Where C++ ends in models/: runs the body of an extern "C" function, keeps its error for the caller, lets no exception
+// out.
 #pragma once
 #include <new>
 

@@ -27,21 +27,27 @@ ql_status ql_model_open(const char * path, const ql_model_options * options, ql_
     });
 }
 
-void ql_model_close(ql_model * model) { delete model; }
+void ql_model_close(ql_model * model) {
+    delete model;
+}
 
 ql_status ql_model_describe(const ql_model * model, ql_model_info * info) {
     return ql::guarded([&]() -> Status {
         if (!model) return error(QL_INVALID_ARGUMENT, "ql_model_describe: model is NULL");
         const ql::Hparams & h = model->model->hparams();
-        return ql::give_struct(info, {sizeof(*info), model->model->name().c_str(), h.arch.c_str(), model->base_type.c_str(), h.n_layer,
-                                      h.n_embd, h.n_head, h.n_head_kv, h.n_ff, h.n_vocab, h.n_ctx, model->model->n_parameters(),
-                                      model->model->weight_bytes()});
+        return ql::give_struct(info, {sizeof(*info), model->model->name().c_str(), h.arch.c_str(),
+                                      model->base_type.c_str(), h.n_layer, h.n_embd, h.n_head, h.n_head_kv, h.n_ff,
+                                      h.n_vocab, h.n_ctx, model->model->n_parameters(), model->model->weight_bytes()});
     });
 }
 
-const ql_tokenizer * ql_model_tokenizer(const ql_model * model) { return model ? model->model->tokenizer_handle() : nullptr; }
+const ql_tokenizer * ql_model_tokenizer(const ql_model * model) {
+    return model ? model->model->tokenizer_handle() : nullptr;
+}
 
-const char * ql_model_chat_template(const ql_model * model) { return model ? model->model->chat_template().c_str() : ""; }
+const char * ql_model_chat_template(const ql_model * model) {
+    return model ? model->model->chat_template().c_str() : "";
+}
 
 const char * ql_model_note(const ql_model * model, int64_t i) {
     if (!model || i < 0 || i >= static_cast<int64_t>(model->model->notes().size())) return nullptr;

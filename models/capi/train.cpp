@@ -66,18 +66,22 @@ void ql_train_options_init(ql_train_options * options) {
 ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter, const ql_dataset * data,
                             const ql_dataset * eval, const ql_train_options * options, ql_trainer ** trainer) {
     return ql::guarded([&]() -> Status {
-        if (!model || !device || !adapter || !data || !trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_create: an argument is NULL");
+        if (!model || !device || !adapter || !data || !trainer)
+            return error(QL_INVALID_ARGUMENT, "ql_trainer_create: an argument is NULL");
         ql_train_options defaults;
         ql_train_options_init(&defaults);
         QL_ASSIGN(const ql_train_options o, ql::take_struct(options, defaults));
         QL_TRY(check(o));
-        QL_ASSIGN(auto made, ql::Trainer::create(*model->model, device, adapter->adapter, data->data, eval ? &eval->data : nullptr, o));
+        QL_ASSIGN(auto made, ql::Trainer::create(*model->model, device, adapter->adapter, data->data,
+                                                 eval ? &eval->data : nullptr, o));
         *trainer = new ql_trainer{std::move(made)};
         return {};
     });
 }
 
-void ql_trainer_free(ql_trainer * trainer) { delete trainer; }
+void ql_trainer_free(ql_trainer * trainer) {
+    delete trainer;
+}
 
 ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info) {
     return ql::guarded([&]() -> Status {

@@ -28,10 +28,12 @@ uint64_t Dataset::fingerprint() const {
 }
 
 Result<std::string> Dataset::prompt(size_t i, std::string & answer) const {
-    if (sources.empty()) return error(QL_INVALID_ARGUMENT, "%s: a plain text has no questions and answers", path.c_str());
+    if (sources.empty())
+        return error(QL_INVALID_ARGUMENT, "%s: a plain text has no questions and answers", path.c_str());
     const Sample & s = sources[i];
     if (s.kind == Sample::Kind::text)
-        return error(QL_INVALID_ARGUMENT, "%s:%lld: a plain text has no question and answer", path.c_str(), static_cast<long long>(s.line));
+        return error(QL_INVALID_ARGUMENT, "%s:%lld: a plain text has no question and answer", path.c_str(),
+                     static_cast<long long>(s.line));
     if (s.kind == Sample::Kind::completion) {
         answer = s.text;
         return s.prompt;
@@ -40,7 +42,8 @@ Result<std::string> Dataset::prompt(size_t i, std::string & answer) const {
     const std::vector<std::string> ends = end_token_texts(*model->tokenizer());
     QL_ASSIGN(const Rendered rendered, chat_template->render_for_training(s.messages, ends));
     if (rendered.trained.empty())
-        return error(QL_INVALID_ARGUMENT, "%s:%lld: the sample has no answer", path.c_str(), static_cast<long long>(s.line));
+        return error(QL_INVALID_ARGUMENT, "%s:%lld: the sample has no answer", path.c_str(),
+                     static_cast<long long>(s.line));
     // As the template writes it (trimmed, with a space before it), without the end of turn: so a model will write it.
     const Span last = rendered.trained.back();
     answer = rendered.text.substr(last.begin, last.end - last.begin);

@@ -18,16 +18,19 @@ Result<Dataset> open_dataset(const std::string & path, const Model & model, cons
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
     const int64_t ctx = options.ctx > 0 ? options.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
     if (options.ctx < 0 || ctx < 2 || ctx > model.hparams().n_ctx)
-        return error(QL_INVALID_ARGUMENT, "ctx: %lld is out of range, 2 to %lld are possible with this model", static_cast<long long>(options.ctx),
-                     static_cast<long long>(model.hparams().n_ctx));
+        return error(QL_INVALID_ARGUMENT, "ctx: %lld is out of range, 2 to %lld are possible with this model",
+                     static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     Dataset data;
     data.model = &model;
     data.path = path;
     if (!model.chat_template().empty() || (options.chat_template && *options.chat_template)) {
-        QL_ASSIGN(data.chat_template, open_chat_template(model.chat_template(), options.chat_template ? options.chat_template : "", *tokenizer));
+        QL_ASSIGN(
+            data.chat_template,
+            open_chat_template(model.chat_template(), options.chat_template ? options.chat_template : "", *tokenizer));
     }
     const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0};
-    QL_ASSIGN(ReadSamples samples, read_dataset(path, *tokenizer, data.chat_template ? &*data.chat_template : nullptr, read));
+    QL_ASSIGN(ReadSamples samples,
+              read_dataset(path, *tokenizer, data.chat_template ? &*data.chat_template : nullptr, read));
     data.samples = std::move(samples.samples);
     data.sources = std::move(samples.sources);
     data.counts = samples.counts;
@@ -36,12 +39,15 @@ Result<Dataset> open_dataset(const std::string & path, const Model & model, cons
 
 Result<Dataset> split_dataset(Dataset & data, double fraction, uint64_t seed) {
     const size_t n = data.samples.size();
-    if (!(fraction > 0 && fraction < 1)) return error(QL_INVALID_ARGUMENT, "eval-split: %g is out of range, more than 0 and less than 1 is possible", fraction);
+    if (!(fraction > 0 && fraction < 1))
+        return error(QL_INVALID_ARGUMENT, "eval-split: %g is out of range, more than 0 and less than 1 is possible",
+                     fraction);
     if (n < 2) return error(QL_INVALID_ARGUMENT, "eval-split: %s has one sample, two are needed", data.path.c_str());
     std::vector<std::pair<uint64_t, size_t>> draws;
     for (size_t i = 0; i < n; ++i) {
-        const PhiloxCounter r = philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(uint64_t{i} >> 32), 0, kSplitStream},
-                                           {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+        const PhiloxCounter r =
+            philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(uint64_t{i} >> 32), 0, kSplitStream},
+                       {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
         draws.push_back({r[0] | static_cast<uint64_t>(r[1]) << 32, i});
     }
     const auto held = std::clamp<size_t>(static_cast<size_t>(fraction * static_cast<double>(n) + 0.5), 1, n - 1);

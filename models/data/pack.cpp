@@ -20,7 +20,8 @@ struct Open {
 
 PackedSequence empty_sequence(int64_t ctx) {
     const auto n = static_cast<size_t>(ctx);
-    return {std::vector<int32_t>(n, 0), std::vector<int32_t>(n, -1), std::vector<int32_t>(n, 0), std::vector<int32_t>(n, -1)};
+    return {std::vector<int32_t>(n, 0), std::vector<int32_t>(n, -1), std::vector<int32_t>(n, 0),
+            std::vector<int32_t>(n, -1)};
 }
 
 void append(PackedSequence & s, const TokenSample & sample, int64_t length, Open & open) {
@@ -44,21 +45,25 @@ std::vector<int64_t> sample_order(int64_t n, bool shuffle, uint64_t seed, int64_
     if (!shuffle) return order;
     const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
     for (int64_t i = n - 1; i > 0; --i) {  // Fisher-Yates; the bias of the modulus is below n / 2^64
-        const PhiloxCounter r = philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), static_cast<uint32_t>(epoch), kShuffleStream}, key);
+        const PhiloxCounter r = philox4x32(
+            {static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), static_cast<uint32_t>(epoch), kShuffleStream},
+            key);
         const uint64_t draw = r[0] | static_cast<uint64_t>(r[1]) << 32;
         std::swap(order[static_cast<size_t>(i)], order[draw % static_cast<uint64_t>(i + 1)]);
     }
     return order;
 }
 
-std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order, int64_t ctx, bool packing) {
+std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order,
+                                 int64_t ctx, bool packing) {
     std::vector<PackedSequence> sequences;
     std::deque<Open> open;
     for (const int64_t index : order) {
         const TokenSample & sample = samples[static_cast<size_t>(index)];
         const int64_t length = std::min(static_cast<int64_t>(sample.tokens.size()), ctx);
         auto place = open.end();
-        if (packing) place = std::find_if(open.begin(), open.end(), [&](const Open & o) { return o.used + length <= ctx; });
+        if (packing)
+            place = std::find_if(open.begin(), open.end(), [&](const Open & o) { return o.used + length <= ctx; });
         if (place == open.end()) {
             sequences.push_back(empty_sequence(ctx));
             open.push_back({sequences.size() - 1, 0, 0});

@@ -20,8 +20,9 @@ struct PackedSequence {
 std::vector<int64_t> sample_order(int64_t n, bool shuffle, uint64_t seed, int64_t epoch);
 
 /// Packs the samples in this order. With packing each goes to the first open sequence with room (of the last 64 opened:
-/// nearly as tight as best fit, and near the order); without, each has a sequence to itself. Longer samples than ctx are
-/// cut at ctx.
-std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order, int64_t ctx, bool packing);
+/// nearly as tight as best fit, and near the order); without, each has a sequence to itself. Longer samples than ctx
+/// are cut at ctx.
+std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order,
+                                 int64_t ctx, bool packing);
 
 }  // namespace ql

@@ -7,7 +7,7 @@
 namespace ql {
 
 struct TokenSample {
-    int64_t line = 0;              // of the file, 1 is the first
+    int64_t line = 0;  // of the file, 1 is the first
     std::vector<int32_t> tokens;
     std::vector<uint8_t> trained;  // token i is an answer's: the model learns to say it
 

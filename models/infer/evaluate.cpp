@@ -11,7 +11,8 @@ namespace {
 /// A forward graph that ends in the losses of a stream's tokens.
 class LossGraph {
   public:
-    static Result<std::unique_ptr<LossGraph>> create(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, int64_t n_tokens) {
+    static Result<std::unique_ptr<LossGraph>> create(const Model & model, ql_device * device,
+                                                     std::span<const AppliedAdapter> adapters, int64_t n_tokens) {
         std::unique_ptr<LossGraph> l(new LossGraph);
         ql_graph * g = nullptr;
         QL_TRY(last_error(ql_graph_create(&g)));
@@ -30,7 +31,9 @@ class LossGraph {
     }
 
     Status add(const MicroBatch & batch, Likelihood & sum) {
-        const auto write = [](ql_tensor * t, const auto & v) { return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(v[0]))); };
+        const auto write = [](ql_tensor * t, const auto & v) {
+            return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(v[0])));
+        };
         QL_TRY(write(inputs_.tokens, batch.tokens));
         QL_TRY(write(inputs_.positions, batch.positions));
         QL_TRY(write(inputs_.span, batch.span));
@@ -58,7 +61,8 @@ Likelihood mean(Likelihood sum) {
 
 /// A window of a text as a sequence: BOS first where the model wants one, then tokens [first, last); predictions of
 /// tokens before `from` do not count.
-PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> tokens, size_t first, size_t last, size_t from, int64_t ctx) {
+PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> tokens, size_t first, size_t last,
+                      size_t from, int64_t ctx) {
     TokenSample sample;
     if (tokenizer.add_bos()) sample.tokens.push_back(tokenizer.bos()), sample.trained.push_back(0);
     for (size_t i = first; i < last; ++i) sample.tokens.push_back(tokens[i]), sample.trained.push_back(i >= from);
@@ -67,14 +71,17 @@ PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> toke
 
 }  // namespace
 
-Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, std::string_view text, int64_t ctx,
-                                 int64_t stride) {
+Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                 std::string_view text, int64_t ctx, int64_t stride) {
     const Tokenizer * tokenizer = model.tokenizer();
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
     if (ctx < 2 || ctx > model.hparams().n_ctx)
-        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx), static_cast<long long>(model.hparams().n_ctx));
+        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx),
+                     static_cast<long long>(model.hparams().n_ctx));
     const int64_t room = ctx - tokenizer->add_bos();
-    if (stride < 0 || stride > room) return error(QL_INVALID_ARGUMENT, "stride %lld: 0 to %lld are possible", static_cast<long long>(stride), static_cast<long long>(room));
+    if (stride < 0 || stride > room)
+        return error(QL_INVALID_ARGUMENT, "stride %lld: 0 to %lld are possible", static_cast<long long>(stride),
+                     static_cast<long long>(room));
     const std::vector<int32_t> tokens = tokenizer->encode(text, false, false);
     QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     Likelihood sum;
@@ -89,7 +96,8 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
     return mean(sum);
 }
 
-Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, const Dataset & data, int64_t ctx) {
+Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                    const Dataset & data, int64_t ctx) {
     QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
     Likelihood sum;

@@ -12,8 +12,9 @@ struct Likelihood {
     int64_t tokens = 0;
 };
 
-Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, std::string_view text, int64_t ctx,
-                                 int64_t stride);
-Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, const Dataset & data, int64_t ctx);
+Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                 std::string_view text, int64_t ctx, int64_t stride);
+Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                    const Dataset & data, int64_t ctx);
 
 }  // namespace ql

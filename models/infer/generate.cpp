@@ -18,7 +18,8 @@ std::span<const int32_t> recent_tokens(const Session & s) {
 
 Status check(const Session & session, const ql_generate_options & o) {
     if (!session.model().tokenizer()) return error(QL_INVALID_ARGUMENT, "generation: the model has no tokenizer");
-    if (o.n_top < 0 || o.n_top > 100) return error(QL_INVALID_ARGUMENT, "logprobs: %d is out of range, 0 to 100 are possible", o.n_top);
+    if (o.n_top < 0 || o.n_top > 100)
+        return error(QL_INVALID_ARGUMENT, "logprobs: %d is out of range, 0 to 100 are possible", o.n_top);
     return check_sampling(o.sampling);
 }
 
@@ -35,7 +36,8 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
     Utf8Stream stream;
     while (options.n_predict < 0 || out.n_generated < options.n_predict) {
         const double lse = log_sum_exp(session.logits());
-        if (!std::isfinite(lse)) return error(QL_NON_FINITE, "generation: the logits are not finite: the model's weights are damaged");
+        if (!std::isfinite(lse))
+            return error(QL_NON_FINITE, "generation: the logits are not finite: the model's weights are damaged");
         const int32_t id = sample(session.logits(), recent_tokens(session), options.sampling, session.position());
         out.ended = tokenizer.is_end_of_generation(id);
         const std::string piece = out.ended ? "" : stream.push(tokenizer.piece(id));
@@ -43,7 +45,8 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
         ++out.n_generated;
         const auto top = options.n_top ? top_logprobs(session.logits(), options.n_top) : std::vector<ql_logprob>();
         const auto logprob = static_cast<float>(static_cast<double>(session.logits()[static_cast<size_t>(id)]) - lse);
-        const ql_generated token{sizeof(ql_generated), id, logprob, piece.c_str(), top.data(), static_cast<int>(top.size())};
+        const ql_generated token{sizeof(ql_generated), id,         logprob,
+                                 piece.c_str(),        top.data(), static_cast<int>(top.size())};
         const bool stop = options.on_token && options.on_token(options.user, &token) != 0;
         const bool full = session.position() >= session.ctx(), last = out.n_generated == options.n_predict;
         if (full || (last && !out.ended)) break;

@@ -16,7 +16,9 @@ struct Candidate {
     double logit;  // after penalty and temperature; then its probability
 };
 
-bool better(const Candidate & a, const Candidate & b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
+bool better(const Candidate & a, const Candidate & b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
 
 double uniform(uint64_t seed, int64_t position) {
     const auto p = static_cast<uint64_t>(position);
@@ -45,7 +47,8 @@ void softmax(std::vector<Candidate> & sorted) {
 
 void cut_tail(std::vector<Candidate> & sorted, double top_p, double min_p) {
     size_t keep = 0;
-    for (double sum = 0; keep < sorted.size() && (keep == 0 || (sum < top_p && sorted[keep].logit >= min_p * sorted[0].logit)); ++keep)
+    for (double sum = 0;
+         keep < sorted.size() && (keep == 0 || (sum < top_p && sorted[keep].logit >= min_p * sorted[0].logit)); ++keep)
         sum += sorted[keep].logit;
     sorted.resize(keep);
 }
@@ -88,7 +91,8 @@ std::vector<ql_logprob> top_logprobs(std::span<const float> logits, int n) {
     return top;
 }
 
-int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, const ql_sampling & s, int64_t position) {
+int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, const ql_sampling & s,
+               int64_t position) {
     std::vector<Candidate> all(logits.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = {static_cast<int32_t>(i), static_cast<double>(logits[i])};
     if (s.repeat_penalty != 1.0) penalise(all, recent, s.repeat_penalty);
@@ -99,7 +103,9 @@ int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, c
     all.resize(k);
     softmax(all);
     cut_tail(all, s.top_p, s.min_p);
-    double left = uniform(s.seed, position) * std::accumulate(all.begin(), all.end(), 0.0, [](double x, const Candidate & c) { return x + c.logit; });
+    double left =
+        uniform(s.seed, position) *
+        std::accumulate(all.begin(), all.end(), 0.0, [](double x, const Candidate & c) { return x + c.logit; });
     for (const Candidate & c : all)
         if ((left -= c.logit) < 0) return c.id;
     return all.back().id;

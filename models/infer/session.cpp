@@ -17,15 +17,17 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters)
             const std::string name = l.weight + ".lora" + std::to_string(i);
             const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
             b.attach(l.weight, {ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.a.data()),
-                                ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, l.b.data()), l.scale * adapters[i].factor});
+                                ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, l.b.data()),
+                                l.scale * adapters[i].factor});
         }
     }
 }
 
-Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, int64_t ctx) {
+Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device,
+                                                 std::span<const AppliedAdapter> adapters, int64_t ctx) {
     if (ctx < 1 || ctx > model.hparams().n_ctx)
-        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 1 to %lld are possible with this model", static_cast<long long>(ctx),
-                     static_cast<long long>(model.hparams().n_ctx));
+        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 1 to %lld are possible with this model",
+                     static_cast<long long>(ctx), static_cast<long long>(model.hparams().n_ctx));
     std::unique_ptr<Session> session(new Session(model, ctx));
     QL_TRY(session->build(device, adapters));
     return session;
@@ -72,11 +74,13 @@ Status Session::eval(std::span<const int32_t> tokens) {
     const auto n = static_cast<int64_t>(tokens.size());
     if (n == 0) return error(QL_INVALID_ARGUMENT, "no tokens to read");
     if (position_ + n > ctx_)
-        return error(QL_INVALID_ARGUMENT, "%lld tokens do not fit: %lld of the context of %lld are taken; choose a larger one (-c)",
+        return error(QL_INVALID_ARGUMENT,
+                     "%lld tokens do not fit: %lld of the context of %lld are taken; choose a larger one (-c)",
                      static_cast<long long>(n), static_cast<long long>(position_), static_cast<long long>(ctx_));
     for (const int32_t t : tokens)
         if (t < 0 || t >= model_.hparams().n_vocab)
-            return error(QL_INVALID_ARGUMENT, "token %d is outside the vocabulary of %lld", t, static_cast<long long>(model_.hparams().n_vocab));
+            return error(QL_INVALID_ARGUMENT, "token %d is outside the vocabulary of %lld", t,
+                         static_cast<long long>(model_.hparams().n_vocab));
     tokens_.resize(static_cast<size_t>(position_));
     while (!tokens.empty()) {
         Width & w = tokens.size() == 1 ? single_ : chunk_;

@@ -22,7 +22,8 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters)
 
 class Session {
   public:
-    static Result<std::unique_ptr<Session>> create(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters, int64_t ctx);
+    static Result<std::unique_ptr<Session>> create(const Model & model, ql_device * device,
+                                                   std::span<const AppliedAdapter> adapters, int64_t ctx);
 
     const Model & model() const { return model_; }
     int64_t ctx() const { return ctx_; }

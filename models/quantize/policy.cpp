@@ -23,7 +23,8 @@ QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql
     if (row % block == 0) return {target, ""};
     const ql_dtype fallback = bits_per_element(from) <= 16 ? from : QL_F16;
     return {fallback, format("%s is %s: rows of %lld are no multiple of %s's block of %lld", std::string(name).c_str(),
-                             ql_dtype_name(fallback), static_cast<long long>(row), ql_dtype_name(target), static_cast<long long>(block))};
+                             ql_dtype_name(fallback), static_cast<long long>(row), ql_dtype_name(target),
+                             static_cast<long long>(block))};
 }
 
 Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n) {

@@ -10,7 +10,8 @@ namespace ql {
 
 enum class WeightRole { block_matrix, embedding, other };
 
-/// Block matrices are the linears inside a layer; embedding and head are one role; norms, biases, rope factors are other.
+/// Block matrices are the linears inside a layer; embedding and head are one role; norms, biases, rope factors are
+/// other.
 WeightRole weight_role(std::string_view name, int n_dims);
 
 struct QuantizeChoice {
@@ -21,8 +22,8 @@ struct QuantizeChoice {
 /// Bits of one element of the type.
 double bits_per_element(ql_dtype dtype);
 
-/// The type that a tensor gets when `target` is asked for. A tensor whose rows do not fit the target's block becomes F16,
-/// or keeps its own type if that is smaller.
+/// The type that a tensor gets when `target` is asked for. A tensor whose rows do not fit the target's block becomes
+/// F16, or keeps its own type if that is smaller.
 QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql_dtype target);
 
 /// Converts n elements (whole rows of `row`) to another type; dst has ql_dtype_bytes(to, n) bytes.

@@ -31,7 +31,9 @@ struct Job {
     size_t bytes = 0;
 };
 
-int64_t elements(const ql_gguf_tensor & t) { return t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]; }
+int64_t elements(const ql_gguf_tensor & t) {
+    return t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3];
+}
 
 /// norm(w' - w) / norm(w), over blocks that fit in a cache.
 double relative_error(const Job & job) {
@@ -45,7 +47,8 @@ double relative_error(const Job & job) {
             ql_decode(job.choice.dtype, job.converted.get(), n, first, count, after.data()) != QL_OK)
             return NAN;
         for (int64_t i = 0; i < count; ++i) {
-            const double w = static_cast<double>(before[static_cast<size_t>(i)]), d = static_cast<double>(after[static_cast<size_t>(i)]) - w;
+            const double w = static_cast<double>(before[static_cast<size_t>(i)]),
+                         d = static_cast<double>(after[static_cast<size_t>(i)]) - w;
             error += d * d;
             norm += w * w;
         }
@@ -55,8 +58,16 @@ double relative_error(const Job & job) {
 
 void report(const Job & job, double rel_rmse) {
     if (!job.options->on_tensor) return;
-    const ql_quantized_tensor t{sizeof(t), job.source.name, ql_dtype_name(job.source.dtype), ql_dtype_name(job.choice.dtype), job.source.size,
-                                job.bytes, rel_rmse, job.choice.note.c_str(), job.index, job.n};
+    const ql_quantized_tensor t{sizeof(t),
+                                job.source.name,
+                                ql_dtype_name(job.source.dtype),
+                                ql_dtype_name(job.choice.dtype),
+                                job.source.size,
+                                job.bytes,
+                                rel_rmse,
+                                job.choice.note.c_str(),
+                                job.index,
+                                job.n};
     job.options->on_tensor(job.options->user, &t);
 }
 
@@ -64,7 +75,8 @@ Status convert(Job & job) {
     if (job.choice.dtype == job.source.dtype) return {};
     job.converted = aligned_bytes(job.bytes);
     if (!job.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", job.source.name);
-    return convert_tensor(job.source.name, job.source.dtype, job.source.data, job.choice.dtype, job.converted.get(), elements(job.source));
+    return convert_tensor(job.source.name, job.source.dtype, job.source.data, job.choice.dtype, job.converted.get(),
+                          elements(job.source));
 }
 
 int produce(void * user, size_t offset, void * dst, size_t size) {
@@ -84,9 +96,12 @@ Status check_types(const ql_quantize_options & o) {
     for (const int64_t type : {o.type, o.embedding_type}) {
         if (type == QL_BASE_AUTO && type == o.embedding_type) continue;
         const auto dtype = static_cast<ql_dtype>(type);
-        if (type < 0 || !ql_dtype_name(dtype)) return error(QL_INVALID_ARGUMENT, "type %lld is unknown", static_cast<long long>(type));
+        if (type < 0 || !ql_dtype_name(dtype))
+            return error(QL_INVALID_ARGUMENT, "type %lld is unknown", static_cast<long long>(type));
         if (!ql_dtype_can_encode(dtype) || dtype == QL_I8 || dtype == QL_I32)
-            return error(QL_UNSUPPORTED, "type %s cannot be written; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can", ql_dtype_name(dtype));
+            return error(QL_UNSUPPORTED,
+                         "type %s cannot be written; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can",
+                         ql_dtype_name(dtype));
     }
     return {};
 }
@@ -107,7 +122,8 @@ QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
 Status quantize_file(const std::string & in, const std::string & out, const ql_quantize_options & options) {
     QL_TRY(check_types(options));
     std::error_code ec;
-    if (std::filesystem::equivalent(in, out, ec)) return error(QL_INVALID_ARGUMENT, "%s: input and output are the same file", out.c_str());
+    if (std::filesystem::equivalent(in, out, ec))
+        return error(QL_INVALID_ARGUMENT, "%s: input and output are the same file", out.c_str());
     QL_TRY(last_error(ql_os_check_writable(out.c_str())));
     ql_gguf * raw = nullptr;
     QL_TRY(last_error(ql_gguf_open(in.c_str(), &raw)));
@@ -132,7 +148,8 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
         job.options = &options;
         job.failed = &failed;
         job.bytes = ql_dtype_bytes(job.choice.dtype, elements(job.source));
-        QL_TRY(last_error(ql_gguf_add_produced(w, job.source.name, job.choice.dtype, job.source.n_dims, job.source.ne, produce, &job)));
+        QL_TRY(last_error(ql_gguf_add_produced(w, job.source.name, job.choice.dtype, job.source.n_dims, job.source.ne,
+                                               produce, &job)));
     }
     const Status written = last_error(ql_gguf_write(w, out.c_str()));
     return failed.ok() ? written : error(failed.code(), "%s: %s", in.c_str(), failed.message().c_str());

@@ -69,8 +69,8 @@ struct NamedTemplate {
 };
 std::span<const NamedTemplate> named_templates();
 
-/// The source of `--chat-template NAME|FILE`: a built-in name, a text that is a template itself, else the content of a file.
-/// errors  QL_NOT_FOUND: neither a name nor a file; lists the names
+/// The source of `--chat-template NAME|FILE`: a built-in name, a text that is a template itself, else the content of a
+/// file. errors  QL_NOT_FOUND: neither a name nor a file; lists the names
 Result<std::string> chat_template_source(const std::string & name_or_file);
 
 }  // namespace ql

@@ -2,7 +2,8 @@
 
 namespace ql {
 
-MicroBatch MicroBatch::from_sequences(std::span<const PackedSequence> sequences, int64_t n_sequences, int64_t ctx, float weight) {
+MicroBatch MicroBatch::from_sequences(std::span<const PackedSequence> sequences, int64_t n_sequences, int64_t ctx,
+                                      float weight) {
     MicroBatch b;
     const auto n = static_cast<size_t>(n_sequences * ctx);
     b.tokens.assign(n, 0);

@@ -16,7 +16,8 @@ struct MicroBatch {
 
     /// Lays sequences one after the other, padded with empty sequences to n_sequences. Every token sees the tokens of
     /// its own segment up to itself; padding sees nothing and is not trained.
-    static MicroBatch from_sequences(std::span<const PackedSequence> sequences, int64_t n_sequences, int64_t ctx, float weight);
+    static MicroBatch from_sequences(std::span<const PackedSequence> sequences, int64_t n_sequences, int64_t ctx,
+                                     float weight);
 };
 
 }  // namespace ql

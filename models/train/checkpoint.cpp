@@ -35,9 +35,11 @@ std::vector<Entry> entries(const TrainStep & step) {
 }
 
 std::string state_text(const CheckpointState & s) {
-    return format("%lld %lld %lld %a %a %a %d %lld %lld ", static_cast<long long>(s.step), static_cast<long long>(s.skipped),
-                  static_cast<long long>(s.skipped_in_row), s.loss_first, s.loss_last, s.best_eval, s.has_best,
-                  static_cast<long long>(s.total_tokens), static_cast<long long>(s.metrics_bytes)) + s.fingerprint;
+    return format("%lld %lld %lld %a %a %a %d %lld %lld ", static_cast<long long>(s.step),
+                  static_cast<long long>(s.skipped), static_cast<long long>(s.skipped_in_row), s.loss_first,
+                  s.loss_last, s.best_eval, s.has_best, static_cast<long long>(s.total_tokens),
+                  static_cast<long long>(s.metrics_bytes)) +
+           s.fingerprint;
 }
 
 uint32_t crc(uint32_t start, const void * data, size_t bytes) {
@@ -61,8 +63,12 @@ int produce_tensor(void * user, size_t offset, void * dst, size_t size) {
 }
 
 Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
-    const auto text = [&](const char * key, const std::string & v) { return last_error(ql_gguf_set_string(w, key, v.data(), v.size())); };
-    const auto integer = [&](const char * key, int64_t v) { return last_error(ql_gguf_set_int(w, key, QL_GGUF_I64, v)); };
+    const auto text = [&](const char * key, const std::string & v) {
+        return last_error(ql_gguf_set_string(w, key, v.data(), v.size()));
+    };
+    const auto integer = [&](const char * key, int64_t v) {
+        return last_error(ql_gguf_set_int(w, key, QL_GGUF_I64, v));
+    };
     const auto real = [&](const char * key, double v) { return last_error(ql_gguf_set_f64(w, key, v)); };
     QL_TRY(text("general.type", "ql-checkpoint"));
     QL_TRY(integer("ql.checkpoint.version", kCheckpointVersion));
@@ -109,7 +115,8 @@ Result<GgufFile> open_checkpoint(const std::string & path, CheckpointState & sta
     int64_t version = 0, checksum = 0;
     QL_TRY(last_error(ql_gguf_get_int(raw, "ql.checkpoint.version", &version)));
     if (version != kCheckpointVersion)
-        return error(QL_UNSUPPORTED, "%s: checkpoint version %lld, this program reads %d", path.c_str(), static_cast<long long>(version), kCheckpointVersion);
+        return error(QL_UNSUPPORTED, "%s: checkpoint version %lld, this program reads %d", path.c_str(),
+                     static_cast<long long>(version), kCheckpointVersion);
     QL_TRY(get_keys(raw, state));
     QL_TRY(last_error(ql_gguf_get_int(raw, "ql.checkpoint.crc32", &checksum)));
     const std::string text = state_text(state);
@@ -119,7 +126,8 @@ Result<GgufFile> open_checkpoint(const std::string & path, CheckpointState & sta
         QL_TRY(last_error(ql_gguf_tensor_at(raw, i, &t)));
         sum = crc(sum, t.data, t.size);
     }
-    if (sum != static_cast<uint64_t>(checksum)) return error(QL_BAD_FILE, "%s: the checksum does not fit: the file is damaged", path.c_str());
+    if (sum != static_cast<uint64_t>(checksum))
+        return error(QL_BAD_FILE, "%s: the checksum does not fit: the file is damaged", path.c_str());
     return file;
 }
 
@@ -138,7 +146,9 @@ Status compare_fingerprints(const std::string & path, const std::string & then, 
     for (const auto & [key, value] : new_pairs) {
         const auto it = old_pairs.find(key);
         if (it == old_pairs.end() || it->second != value)
-            return error(QL_INVALID_ARGUMENT, "%s: this run has %s %s, the checkpoint was made with %s; resume with the same, or start anew in another --checkpoint-dir",
+            return error(QL_INVALID_ARGUMENT,
+                         "%s: this run has %s %s, the checkpoint was made with %s; resume with the same, or start anew "
+                         "in another --checkpoint-dir",
                          path.c_str(), key.c_str(), value.c_str(), it == old_pairs.end() ? "none" : it->second.c_str());
     }
     return {};
@@ -167,7 +177,8 @@ void remove_unfinished(const std::string & directory) {
     for (const fs::path & file : files) fs::remove(file, ec);  // one that cannot be deleted harms nothing
 }
 
-Status save_checkpoint(const std::string & directory, int64_t keep, const TrainStep & step, const CheckpointState & state, std::string * path) {
+Status save_checkpoint(const std::string & directory, int64_t keep, const TrainStep & step,
+                       const CheckpointState & state, std::string * path) {
     ql_gguf_writer * raw = nullptr;
     QL_TRY(last_error(ql_gguf_writer_create(&raw)));
     const Writer writer(raw);
@@ -202,14 +213,16 @@ Result<std::string> newest_checkpoint(const std::string & directory, std::string
     return std::string();
 }
 
-Status load_checkpoint(const std::string & path, const TrainStep & step, const std::string & fingerprint, CheckpointState & state) {
+Status load_checkpoint(const std::string & path, const TrainStep & step, const std::string & fingerprint,
+                       CheckpointState & state) {
     QL_ASSIGN(const GgufFile file, open_checkpoint(path, state));
     QL_TRY(compare_fingerprints(path, state.fingerprint, fingerprint));
     for (const Entry & e : entries(step)) {
         ql_gguf_tensor t{};
         QL_TRY(last_error(ql_gguf_find_tensor(file.get(), e.name.c_str(), &t)));
         if (t.dtype != QL_F32 || t.size != ql_tensor_bytes(e.tensor))
-            return error(QL_BAD_FILE, "%s: tensor '%s' has another shape than in this run", path.c_str(), e.name.c_str());
+            return error(QL_BAD_FILE, "%s: tensor '%s' has another shape than in this run", path.c_str(),
+                         e.name.c_str());
         QL_TRY(last_error(ql_tensor_write(e.tensor, t.data, 0, t.size)));
     }
     return {};

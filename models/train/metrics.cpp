@@ -25,7 +25,9 @@ Status MetricsFile::open(const std::string & path, int64_t keep_bytes) {
 Status MetricsFile::write(const ql_train_progress & p) {
     if (!file_) return {};
     nlohmann::ordered_json line;
-    const auto number = [](double v) { return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json(nullptr); };
+    const auto number = [](double v) {
+        return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json(nullptr);
+    };
     line["step"] = p.step;
     line["epoch"] = p.epoch;
     line["loss"] = number(p.loss);

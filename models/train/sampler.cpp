@@ -4,7 +4,8 @@
 
 namespace ql {
 
-Sampler::Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options) : samples_(samples), options_(options) {
+Sampler::Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options)
+    : samples_(samples), options_(options) {
     load_epoch(0);
     n_sequences_ = static_cast<int64_t>(sequences_.size());
     steps_per_epoch_ = (n_sequences_ + options_.sequences_per_step - 1) / options_.sequences_per_step;

@@ -19,8 +19,9 @@ class Sampler {
   public:
     Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options);
 
-    /// Steps of every epoch. Packing may need a sequence more or less under another order: an epoch's sequences are spread
-    /// evenly over the first epoch's number of steps, so a step has `sequences_per_step`, at times one more or fewer.
+    /// Steps of every epoch. Packing may need a sequence more or less under another order: an epoch's sequences are
+    /// spread evenly over the first epoch's number of steps, so a step has `sequences_per_step`, at times one more or
+    /// fewer.
     int64_t steps_per_epoch() const { return steps_per_epoch_; }
     int64_t n_sequences() const { return n_sequences_; }
     /// The sequences of a step of the whole run (0 is the first). Valid until the next call.

@@ -16,9 +16,12 @@ double learning_rate(ql_schedule schedule, double peak, int64_t step, int64_t n_
     const int64_t span = std::max<int64_t>(n_steps - n_warmup, 1);
     const double done = static_cast<double>(step - n_warmup) / static_cast<double>(span);
     switch (schedule) {
-        case QL_SCHEDULE_LINEAR: return peak * (1 - done);
-        case QL_SCHEDULE_COSINE: return peak * 0.5 * (1 + std::cos(std::numbers::pi * done));
-        case QL_SCHEDULE_CONSTANT: break;
+        case QL_SCHEDULE_LINEAR:
+            return peak * (1 - done);
+        case QL_SCHEDULE_COSINE:
+            return peak * 0.5 * (1 + std::cos(std::numbers::pi * done));
+        case QL_SCHEDULE_CONSTANT:
+            break;
     }
     return peak;
 }

@@ -5,7 +5,8 @@
 
 namespace ql {
 
-Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter, const StepOptions & options) {
+Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter,
+                                                     const StepOptions & options) {
     std::unique_ptr<TrainStep> step(new TrainStep(model, options));
     QL_TRY(step->build(adapter));
     if (options.train) QL_TRY(step->build_update());
@@ -50,7 +51,8 @@ Status TrainStep::build_update() {
     ql_graph * g = graph_.get();
     std::vector<ql_tensor *> params, grads(params_.size());
     for (const TrainedParam & p : params_) params.push_back(p.param);
-    QL_TRY(last_error(ql_gradients(g, loss_, params.data(), static_cast<int>(params.size()), options_.recompute, grads.data())));
+    QL_TRY(last_error(
+        ql_gradients(g, loss_, params.data(), static_cast<int>(params.size()), options_.recompute, grads.data())));
 
     micro_outputs_ = {loss_};
     for (size_t i = 0; i < params_.size(); ++i) {
@@ -69,7 +71,8 @@ Status TrainStep::build_update() {
     norm_ = ql_global_norm(g, sums.data(), static_cast<int>(sums.size()));
     update_outputs_ = {norm_};
     for (const TrainedParam & p : params_)
-        update_outputs_.push_back(ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_b ? options_.lora_plus_ratio : 1.0f));
+        update_outputs_.push_back(
+            ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_b ? options_.lora_plus_ratio : 1.0f));
     for (const TrainedParam & p : params_) update_outputs_.push_back(ql_zero(g, p.sum));
     return {};
 }
@@ -87,7 +90,8 @@ Status TrainStep::plan(ql_device * device) {
     if (options_.train) {
         QL_TRY(make(micro_, micro_outputs_));
         QL_TRY(make(update_, update_outputs_));
-        for (const TrainedParam & p : params_) planned_bytes_ += 2 * ql_tensor_bytes(p.m);  // leaves of the update alone
+        for (const TrainedParam & p : params_)
+            planned_bytes_ += 2 * ql_tensor_bytes(p.m);  // leaves of the update alone
     }
     return make(eval_, {nll_});
 }
@@ -119,10 +123,12 @@ Status TrainStep::write_inputs(const MicroBatch & batch) {
     return write(weights_, batch.weights);
 }
 
-Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss) {
+Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset,
+                             float * loss) {
     QL_TRY(write_inputs(batch));
     if (key_) {
-        const int32_t key[] = {static_cast<int32_t>(seed), static_cast<int32_t>(seed >> 32), static_cast<int32_t>(step), static_cast<int32_t>(token_offset)};
+        const int32_t key[] = {static_cast<int32_t>(seed), static_cast<int32_t>(seed >> 32), static_cast<int32_t>(step),
+                               static_cast<int32_t>(token_offset)};
         QL_TRY(last_error(ql_tensor_write(key_, key, 0, sizeof(key))));
     }
     QL_TRY(last_error(ql_plan_run(micro_.get())));

@@ -1,5 +1,5 @@
-// The compiled training step of a model: one graph, three plans over it (micro-batch, optimizer step, evaluation), built
-// once. Parameters, moments and gradient sums are leaves of the graph and outlive every run.
+// The compiled training step of a model: one graph, three plans over it (micro-batch, optimizer step, evaluation),
+// built once. Parameters, moments and gradient sums are leaves of the graph and outlive every run.
 #pragma once
 #include <memory>
 #include <string>
@@ -31,7 +31,8 @@ struct TrainedParam {
 class TrainStep {
   public:
     /// The adapter's values become the parameters'; its shapes are fixed from then on.
-    static Result<std::unique_ptr<TrainStep>> create(const Model & model, ql_device * device, const Adapter & adapter, const StepOptions & options);
+    static Result<std::unique_ptr<TrainStep>> create(const Model & model, ql_device * device, const Adapter & adapter,
+                                                     const StepOptions & options);
 
     /// Forward and backward of a micro-batch; its gradients are added to the sums. *loss gets sum of weight * nll.
     Status accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss);

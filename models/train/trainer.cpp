@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kMostSkipsInRow = 10;
 
-std::string text_of(const char * s) { return s ? s : ""; }
+std::string text_of(const char * s) {
+    return s ? s : "";
+}
 
 int64_t default_ctx(const ql_train_options & o, const Model & model) {
     return o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
@@ -19,7 +21,8 @@ int64_t default_ctx(const ql_train_options & o, const Model & model) {
 
 }  // namespace
 
-Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval, const ql_train_options & options)
+Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
+                 const ql_train_options & options)
     : model_(model),
       adapter_(adapter),
       data_(data),
@@ -30,14 +33,16 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       best_path_(text_of(options.best_path)),
       metrics_path_(text_of(options.metrics_path)),
       ctx_(default_ctx(options, model)),
-      sampler_(data.samples, {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}) {}
+      sampler_(data.samples,
+               {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}) {}
 
-Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter, const Dataset & data,
-                                                 const Dataset * eval, const ql_train_options & options) {
+Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter,
+                                                 const Dataset & data, const Dataset * eval,
+                                                 const ql_train_options & options) {
     if (data.samples.empty()) return error(QL_INVALID_ARGUMENT, "%s: no samples to train on", data.path.c_str());
     if (default_ctx(options, model) > model.hparams().n_ctx)
-        return error(QL_INVALID_ARGUMENT, "ctx %lld is more than the model's context of %lld", static_cast<long long>(options.ctx),
-                     static_cast<long long>(model.hparams().n_ctx));
+        return error(QL_INVALID_ARGUMENT, "ctx %lld is more than the model's context of %lld",
+                     static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
     QL_TRY(trainer->prepare(device));
     return trainer;
@@ -66,16 +71,21 @@ std::string Trainer::fingerprint(ql_device * device) const {
     d.size = sizeof(d);
     (void)ql_device_describe(device, &d);
     uint64_t shape = 0;  // of the adapter
-    for (const LoraMatrix & l : adapter_.matrices) shape = shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) + static_cast<uint64_t>(l.scale * 4096);
+    for (const LoraMatrix & l : adapter_.matrices)
+        shape =
+            shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) + static_cast<uint64_t>(l.scale * 4096);
     const ql_train_options & o = options_;
-    std::string f = format("ctx=%lld;batch=%lld;grad-accum=%lld;steps=%lld;lr=%.17g;schedule=%d;warmup=%.17g;weight-decay=%.17g;",
-                           static_cast<long long>(ctx_), static_cast<long long>(o.batch), static_cast<long long>(o.grad_accum),
-                           static_cast<long long>(n_steps_), o.lr, static_cast<int>(o.schedule), o.warmup, o.weight_decay);
-    f += format("beta1=%.17g;beta2=%.17g;eps=%.17g;clip=%.17g;lora-dropout=%.17g;lora-plus-ratio=%.17g;", o.beta1, o.beta2, o.eps, o.clip,
-                o.lora_dropout, o.lora_plus_ratio);
-    f += format("seed=%llu;shuffle=%d;packing=%d;data=%016llx;adapter-shape=%016llx;", static_cast<unsigned long long>(o.seed), o.shuffle, o.packing,
+    std::string f =
+        format("ctx=%lld;batch=%lld;grad-accum=%lld;steps=%lld;lr=%.17g;schedule=%d;warmup=%.17g;weight-decay=%.17g;",
+               static_cast<long long>(ctx_), static_cast<long long>(o.batch), static_cast<long long>(o.grad_accum),
+               static_cast<long long>(n_steps_), o.lr, static_cast<int>(o.schedule), o.warmup, o.weight_decay);
+    f += format("beta1=%.17g;beta2=%.17g;eps=%.17g;clip=%.17g;lora-dropout=%.17g;lora-plus-ratio=%.17g;", o.beta1,
+                o.beta2, o.eps, o.clip, o.lora_dropout, o.lora_plus_ratio);
+    f += format("seed=%llu;shuffle=%d;packing=%d;data=%016llx;adapter-shape=%016llx;",
+                static_cast<unsigned long long>(o.seed), o.shuffle, o.packing,
                 static_cast<unsigned long long>(data_.fingerprint()), static_cast<unsigned long long>(shape));
-    f += format("model=%016llx;base-type=%s;", static_cast<unsigned long long>(model_.fingerprint()), model_.base_type().c_str());
+    f += format("model=%016llx;base-type=%s;", static_cast<unsigned long long>(model_.fingerprint()),
+                model_.base_type().c_str());
     return f + "device=" + d.backend + ";isa=" + d.isa + ";product=" + d.product + ";";
 }
 
@@ -93,8 +103,10 @@ Status Trainer::open_checkpoints() {
     if (!skipped.empty()) log("passed over: " + skipped);
     if (resume_.empty()) {
         if (newest.empty()) return {};
-        return error(QL_INVALID_ARGUMENT, "%s holds checkpoints of an earlier run: go on with --resume auto, or choose another --checkpoint-dir",
-                     checkpoint_dir_.c_str());
+        return error(
+            QL_INVALID_ARGUMENT,
+            "%s holds checkpoints of an earlier run: go on with --resume auto, or choose another --checkpoint-dir",
+            checkpoint_dir_.c_str());
     }
     if (!newest.empty()) return resume(newest);
     if (resume_ == "auto") return {};
@@ -128,8 +140,8 @@ Status Trainer::run() {
 
 Status Trainer::stop_cancelled() {
     QL_TRY(save());
-    return error(QL_CANCELLED, "stopped after step %lld of %lld%s%s", static_cast<long long>(state_.step), static_cast<long long>(n_steps_),
-                 checkpoint_.empty() ? "" : "; saved in ", checkpoint_.c_str());
+    return error(QL_CANCELLED, "stopped after step %lld of %lld%s%s", static_cast<long long>(state_.step),
+                 static_cast<long long>(n_steps_), checkpoint_.empty() ? "" : "; saved in ", checkpoint_.c_str());
 }
 
 Status Trainer::one_step() {
@@ -149,7 +161,8 @@ Status Trainer::one_step() {
 Result<int64_t> Trainer::forward_backward(double & loss) {
     const auto sequences = sampler_.step(state_.step);
     int64_t trained = 0, tokens = 0, offset = 0;
-    for (const PackedSequence & s : sequences) trained += std::count_if(s.targets.begin(), s.targets.end(), [](int32_t t) { return t >= 0; });
+    for (const PackedSequence & s : sequences)
+        trained += std::count_if(s.targets.begin(), s.targets.end(), [](int32_t t) { return t >= 0; });
     const float weight = 1.0f / static_cast<float>(std::max<int64_t>(trained, 1));
     const auto batch = static_cast<size_t>(options_.batch);
     for (size_t i = 0; i < sequences.size(); i += batch) {
@@ -196,8 +209,9 @@ Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
     ++state_.skipped;
     ++run_skipped_;
     if (++state_.skipped_in_row < kMostSkipsInRow) return {};
-    return error(QL_NON_FINITE, "%s at step %lld, the %lldth in a row; the last good checkpoint is %s", p.skipped, static_cast<long long>(state_.step),
-                 static_cast<long long>(kMostSkipsInRow), checkpoint_.empty() ? "none" : checkpoint_.c_str());
+    return error(QL_NON_FINITE, "%s at step %lld, the %lldth in a row; the last good checkpoint is %s", p.skipped,
+                 static_cast<long long>(state_.step), static_cast<long long>(kMostSkipsInRow),
+                 checkpoint_.empty() ? "none" : checkpoint_.c_str());
 }
 
 Status Trainer::after_step(ql_train_progress & p) {
@@ -215,7 +229,8 @@ Status Trainer::after_step(ql_train_progress & p) {
     QL_TRY(maybe_evaluate(p));
     QL_TRY(metrics_.write(p));
     QL_TRY(maybe_save(p));
-    if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && state_.step < n_steps_) return stop_cancelled();
+    if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && state_.step < n_steps_)
+        return stop_cancelled();
     return {};
 }
 
@@ -225,7 +240,8 @@ Status Trainer::maybe_evaluate(ql_train_progress & p) {
     if (!due && state_.step != n_steps_) return {};
     QL_TRY(evaluate(p.eval_loss, p.eval_tokens));
     p.has_eval = 1;
-    if (best_path_.empty() || !std::isfinite(p.eval_loss) || (state_.has_best && p.eval_loss >= state_.best_eval)) return {};
+    if (best_path_.empty() || !std::isfinite(p.eval_loss) || (state_.has_best && p.eval_loss >= state_.best_eval))
+        return {};
     state_.has_best = true;
     state_.best_eval = p.eval_loss;
     QL_TRY(step_->read_adapter(adapter_));
@@ -256,7 +272,8 @@ Status Trainer::evaluate(double & loss, int64_t & tokens) {
     const auto batch = static_cast<size_t>(options_.batch);
     std::vector<float> nll;
     for (size_t i = 0; i < eval_sequences_.size(); i += batch) {
-        const auto part = std::span<const PackedSequence>(eval_sequences_).subspan(i, std::min(batch, eval_sequences_.size() - i));
+        const auto part =
+            std::span<const PackedSequence>(eval_sequences_).subspan(i, std::min(batch, eval_sequences_.size() - i));
         const MicroBatch micro = MicroBatch::from_sequences(part, options_.batch, ctx_, 1.0f);
         QL_TRY(step_->evaluate(micro, nll));
         for (const float v : nll) sum += v;

@@ -21,15 +21,17 @@ struct UnlockFile {
 
 class Trainer {
   public:
-    static Result<std::unique_ptr<Trainer>> create(const Model & model, ql_device * device, Adapter & adapter, const Dataset & data,
-                                                   const Dataset * eval, const ql_train_options & options);
+    static Result<std::unique_ptr<Trainer>> create(const Model & model, ql_device * device, Adapter & adapter,
+                                                   const Dataset & data, const Dataset * eval,
+                                                   const ql_train_options & options);
     Status run();
     Status evaluate(double & loss, int64_t & tokens);
     ql_trainer_info describe() const;
     ql_train_summary summary() const;
 
   private:
-    Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval, const ql_train_options & options);
+    Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
+            const ql_train_options & options);
 
     Status prepare(ql_device * device);
     Status open_checkpoints();

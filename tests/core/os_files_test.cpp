@@ -137,7 +137,9 @@ TEST(SafeFile, RemovesTheTemporariesOfKilledWritersOnly) {
     if (dead == 0) ::_exit(0);
     ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);  // a number that no process has now
     const std::string number = std::to_string(dead);
-    for (const std::string & name : {"f.tmp-" + number, parent, "g.tmp-" + number, "f.tmp-" + number + "x", std::string("f.tmp-")}) folder.write(name, "part");
+    for (const std::string & name :
+         {"f.tmp-" + number, parent, "g.tmp-" + number, "f.tmp-" + number + "x", std::string("f.tmp-")})
+        folder.write(name, "part");
     ASSERT_TRUE(os::write_file(path, "new").ok());
     Names left = folder.names(), expected = {"f", parent, "g.tmp-" + number, "f.tmp-" + number + "x", "f.tmp-"};
     std::sort(left.begin(), left.end()), std::sort(expected.begin(), expected.end());

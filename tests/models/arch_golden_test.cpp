@@ -32,7 +32,8 @@ class ArchGolden : public ::testing::TestWithParam<const char *> {};
 TEST_P(ArchGolden, LogitsEqualTransformers) {
     const auto model = open_golden_model(GetParam());
     ASSERT_TRUE(model);
-    const SafeTensors expected = SafeTensors::open(golden_path(std::string("arch/") + GetParam() + "/expected.safetensors"));
+    const SafeTensors expected =
+        SafeTensors::open(golden_path(std::string("arch/") + GetParam() + "/expected.safetensors"));
     const DevicePtr device(open_cpu(QL_COMPUTE_F32));
     const std::vector<float> logits = logits_of(*model, device.get(), expected.i32("input_ids"));
     const double error = nmse(logits, expected.f32("logits"));

@@ -48,7 +48,8 @@ inline std::vector<float> to_gguf_rows(const std::vector<float> & x, int64_t n_h
         for (int64_t h = 0; h < 2; ++h)
             for (int64_t j = 0; j < head_dim / 2; ++j)
                 for (int64_t c = 0; c < width; ++c)
-                    y[static_cast<size_t>((head * head_dim + 2 * j + h) * width + c)] = x[static_cast<size_t>((head * head_dim + h * (head_dim / 2) + j) * width + c)];
+                    y[static_cast<size_t>((head * head_dim + 2 * j + h) * width + c)] =
+                        x[static_cast<size_t>((head * head_dim + h * (head_dim / 2) + j) * width + c)];
     return y;
 }
 

@@ -12,15 +12,17 @@ struct Names {
     const char * gguf;
     bool permuted;
 };
-constexpr Names kLinears[] = {{"self_attn.q_proj", "attn_q", true},   {"self_attn.k_proj", "attn_k", true},  {"self_attn.v_proj", "attn_v", false},
-                              {"self_attn.o_proj", "attn_output", false}, {"mlp.gate_proj", "ffn_gate", false}, {"mlp.up_proj", "ffn_up", false},
+constexpr Names kLinears[] = {{"self_attn.q_proj", "attn_q", true},  {"self_attn.k_proj", "attn_k", true},
+                              {"self_attn.v_proj", "attn_v", false}, {"self_attn.o_proj", "attn_output", false},
+                              {"mlp.gate_proj", "ffn_gate", false},  {"mlp.up_proj", "ffn_up", false},
                               {"mlp.down_proj", "ffn_down", false}};
 
 class LoraGolden : public ::testing::TestWithParam<const char *> {
   protected:
     void SetUp() override {
         golden_ = SafeTensors::open(golden_path(std::string("lora/") + GetParam() + ".safetensors"));
-        model_ = open_golden_model("llama", std::string(GetParam()) == "nf4_dq" ? int64_t{QL_NF4_DQ} : int64_t{QL_BASE_KEEP});
+        model_ = open_golden_model("llama",
+                                   std::string(GetParam()) == "nf4_dq" ? int64_t{QL_NF4_DQ} : int64_t{QL_BASE_KEEP});
         ASSERT_TRUE(model_);
         device_.reset(open_cpu(QL_COMPUTE_F32));
     }
@@ -67,7 +69,9 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
     DevicePtr device_;
 };
 
-double relative(const std::vector<float> & got, const std::vector<float> & expected) { return std::sqrt(nmse(got, expected)); }
+double relative(const std::vector<float> & got, const std::vector<float> & expected) {
+    return std::sqrt(nmse(got, expected));
+}
 
 TEST_P(LoraGolden, GradientsEqualPeft) {
     const Adapter start = adapter("init"), expected = adapter("grad");
@@ -94,7 +98,14 @@ TEST_P(LoraGolden, TenStepsEqualPeft) {
         ASSERT_TRUE(s->accumulate(batch(2 * i, 1.0f / 62), 0, i, 0, &first).ok());
         ASSERT_TRUE(s->accumulate(batch(2 * i + 1, 1.0f / 62), 0, i, 32, &second).ok());
         EXPECT_NEAR(first + second, losses[static_cast<size_t>(i)], 1e-4) << "step " << i;
-        const float hyper[QL_HYPER_N] = {5e-3f, 0.9f, 0.999f, 1e-8f, 0, static_cast<float>(1 - std::pow(0.9, i + 1)), static_cast<float>(1 - std::pow(0.999, i + 1)), 0.3f};
+        const float hyper[QL_HYPER_N] = {5e-3f,
+                                         0.9f,
+                                         0.999f,
+                                         1e-8f,
+                                         0,
+                                         static_cast<float>(1 - std::pow(0.9, i + 1)),
+                                         static_cast<float>(1 - std::pow(0.999, i + 1)),
+                                         0.3f};
         ASSERT_TRUE(s->update(hyper, &norm).ok());
     }
     Adapter trained = start;
@@ -113,7 +124,14 @@ TEST_P(LoraGolden, EveryMatrixMovesInTenSteps) {
     for (int i = 0; i < 10; ++i) {
         float loss = 0, norm = 0;
         ASSERT_TRUE(s->accumulate(batch(i, 1.0f / 31), 0, i, 0, &loss).ok());
-        const float hyper[QL_HYPER_N] = {5e-3f, 0.9f, 0.999f, 1e-8f, 0, static_cast<float>(1 - std::pow(0.9, i + 1)), static_cast<float>(1 - std::pow(0.999, i + 1)), 0.3f};
+        const float hyper[QL_HYPER_N] = {5e-3f,
+                                         0.9f,
+                                         0.999f,
+                                         1e-8f,
+                                         0,
+                                         static_cast<float>(1 - std::pow(0.9, i + 1)),
+                                         static_cast<float>(1 - std::pow(0.999, i + 1)),
+                                         0.3f};
         ASSERT_TRUE(s->update(hyper, &norm).ok());
     }
     Adapter trained = start;

@@ -25,7 +25,8 @@ class TrainerTest : public ::testing::Test {
         std::string lines;
         for (int i = 0; i < 40; ++i) {
             const std::string n = std::to_string(i);
-            lines += R"({"question":"what is )" + n + R"( and the sea?","answer":")" + n + std::string(static_cast<size_t>(i % 7), 'x') + R"( in the sand"})" + "\n";
+            lines += R"({"question":"what is )" + n + R"( and the sea?","answer":")" + n +
+                     std::string(static_cast<size_t>(i % 7), 'x') + R"( in the sand"})" + "\n";
         }
         data_ = open(folder_.write("data.jsonl", lines));
         eval_ = open(folder_.write("eval.jsonl", lines.substr(0, lines.find('\n', 600) + 1)));
@@ -59,7 +60,8 @@ class TrainerTest : public ::testing::Test {
     }
 
     /// Trains and returns the adapter's numbers.
-    std::vector<float> train(const ql_train_options & o, int threads = 2, Status * result = nullptr, std::string * resumed = nullptr) {
+    std::vector<float> train(const ql_train_options & o, int threads = 2, Status * result = nullptr,
+                             std::string * resumed = nullptr) {
         const DevicePtr device(open_cpu(QL_COMPUTE_AUTO, threads));
         Adapter a = adapter();
         auto trainer = Trainer::create(*model_, device.get(), a, data_, &eval_, o);
@@ -67,10 +69,13 @@ class TrainerTest : public ::testing::Test {
         if (!trainer.ok()) return {};
         if (resumed) *resumed = (*trainer)->describe().resumed_from;
         Status s = (*trainer)->run();
-        if (result) *result = s;
-        else EXPECT_TRUE(s.ok()) << s.message();
+        if (result)
+            *result = s;
+        else
+            EXPECT_TRUE(s.ok()) << s.message();
         std::vector<float> all;
-        for (const LoraMatrix & m : a.matrices) all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
+        for (const LoraMatrix & m : a.matrices)
+            all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
         return all;
     }
 
@@ -112,11 +117,13 @@ TEST_F(TrainerTest, LearnsTheData) {
     ASSERT_EQ(lines.size(), 60u);
     EXPECT_LT(lines.back()["loss"].get<double>(), 0.6 * lines.front()["loss"].get<double>());
     EXPECT_LT(lines.back()["eval_loss"].get<double>(), lines[19]["eval_loss"].get<double>());
-    for (const char * key : {"step", "epoch", "loss", "lr", "grad_norm", "tokens", "tok_s", "seconds", "rss_bytes"}) EXPECT_TRUE(lines[0].contains(key)) << key;
+    for (const char * key : {"step", "epoch", "loss", "lr", "grad_norm", "tokens", "tok_s", "seconds", "rss_bytes"})
+        EXPECT_TRUE(lines[0].contains(key)) << key;
 }
 
 TEST_F(TrainerTest, ResumedRunGivesTheSameBitsAndMetrics) {
-    const std::string straight_metrics = folder_.path("a.jsonl"), cut_metrics = folder_.path("b.jsonl"), dir = folder_.path("ck");
+    const std::string straight_metrics = folder_.path("a.jsonl"), cut_metrics = folder_.path("b.jsonl"),
+                      dir = folder_.path("ck");
     ql_train_options o = options();
     o.metrics_path = straight_metrics.c_str();
     o.lora_dropout = 0.1;
@@ -211,7 +218,9 @@ TEST_F(TrainerTest, TenNonFiniteStepsEndTheRunAndChangeNothing) {
     o.steps = 50;
     int skipped = 0;
     o.user = &skipped;
-    o.on_progress = [](void * user, const ql_train_progress * p) { return *static_cast<int *>(user) += p->skipped != nullptr, 0; };
+    o.on_progress = [](void * user, const ql_train_progress * p) {
+        return *static_cast<int *>(user) += p->skipped != nullptr, 0;
+    };
     auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
     ASSERT_TRUE(trainer.ok()) << trainer.message();
     const Status s = (*trainer)->run();

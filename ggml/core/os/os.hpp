@@ -34,8 +34,8 @@ class MappedFile {
 };
 
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
-/// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed writer
-/// left is removed by the next one of the same path.
+/// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed
+/// writer left is removed by the next one of the same path.
 class SafeFile {
   public:
     /// Checks the free space for `expected_size` bytes and creates the temporary. A symbolic link is followed; a

@@ -63,8 +63,8 @@ Result<int> open_temporary(const std::string & path, const std::string & tempora
     return error(QL_IO, "%s: its temporary file keeps disappearing", path.c_str());
 }
 
-/// Deletes what killed writers of the same path left: a PATH.tmp-<pid> whose process is gone. Its lock is tried too, as a
-/// process of another machine or container may have that number.
+/// Deletes what killed writers of the same path left: a PATH.tmp-<pid> whose process is gone. Its lock is tried too, as
+/// a process of another machine or container may have that number.
 void remove_stale_temporaries(const std::string & path) {
     namespace fs = std::filesystem;
     const std::string stem = path.substr(path.rfind('/') + 1) + ".tmp-";

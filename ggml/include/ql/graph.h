@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/** A new, empty graph. The caller owns it; free it after the plans made from it. */
+/** A new, empty graph. The caller owns it; free it after the plans made from it and before the device. */
 QL_API ql_status ql_graph_create(ql_graph ** graph);
 QL_API void ql_graph_free(ql_graph * graph);
 /** QL_OK, or the first error of a builder; `ql_error_message` then has its text. */

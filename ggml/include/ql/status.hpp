@@ -93,16 +93,16 @@ class [[nodiscard]] Result {
 }  // namespace ql
 
 /// Returns from the enclosing function when the expression (a Status) failed.
-#define QL_TRY(...)                                             \
-    do {                                                        \
+#define QL_TRY(...)                                                                       \
+    do {                                                                                  \
         if (::ql::Status ql_status_ = (__VA_ARGS__); !ql_status_.ok()) return ql_status_; \
     } while (0)
 
 #define QL_CONCAT_(a, b) a##b
 #define QL_CONCAT(a, b) QL_CONCAT_(a, b)
 /// QL_ASSIGN(auto x, call()): x = the value of a Result, or return its Status.
-#define QL_ASSIGN(declaration, ...)                                      \
-    auto QL_CONCAT(ql_result_, __LINE__) = (__VA_ARGS__);                \
+#define QL_ASSIGN(declaration, ...)                                                             \
+    auto QL_CONCAT(ql_result_, __LINE__) = (__VA_ARGS__);                                       \
     if (!QL_CONCAT(ql_result_, __LINE__).ok()) return QL_CONCAT(ql_result_, __LINE__).status(); \
     declaration = std::move(QL_CONCAT(ql_result_, __LINE__)).value()
 

@@ -1,5 +1,6 @@
 /* ql/structs.hpp - structs that cross the C border start with their size, so that a caller compiled against an older
- * header and a newer library (or the reverse) understand each other. Header only, C++20, for libraries over this one. */
+ * header and a newer library (or the reverse) understand each other. Header only, C++20, for libraries over this one.
+ */
 #ifndef QL_STRUCTS_HPP
 #define QL_STRUCTS_HPP
 
