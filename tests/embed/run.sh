@@ -30,7 +30,7 @@ for header in "$prefix"/include/ql/*; do
 done
 
 echo "find_package"
-quietly cmake -S "$source/examples/embed-c" -B "$work/examples" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc"
+quietly cmake -G Ninja -S "$source/examples/embed-c" -B "$work/examples" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc"
 quietly cmake --build "$work/examples"
 
 echo "pkg-config"
