@@ -114,16 +114,8 @@ class Finetune {
             check_input(ql_adapter_create(model_.get(), &options, &adapter));
         }
         adapter_.reset(adapter);
-        if (!o_.chat_template.empty()) check_run(ql_adapter_set_chat_template(adapter, template_text().c_str()));
-    }
-
-    /// What travels with the adapter: the template itself, or the name of a built-in one.
-    std::string template_text() const {
-        char * text = nullptr;
-        size_t size = 0;
-        if (ql_os_read_file(o_.chat_template.c_str(), 1 << 20, &text, &size) != QL_OK) return o_.chat_template;
-        const Text owner(text);
-        return std::string(text, size);
+        if (!o_.chat_template.empty())
+            check_input(ql_adapter_set_chat_template(adapter, o_.chat_template.c_str()));  // its text will travel
     }
 
     /// An adapter is 4 bytes a parameter, a checkpoint three times that (parameters and two moments).

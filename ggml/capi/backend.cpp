@@ -2,10 +2,32 @@
 #include "ql/backend.h"
 
 #include "ggml/backend/device.hpp"
+#include "ggml/backend/registry.hpp"
 #include "ggml/core/status.hpp"
 #include "ql/structs.hpp"
 
 extern "C" {
+
+int64_t ql_backend_count(void) {
+    int64_t n = 0;
+    (void)ql::guarded([&]() -> ql::Status {
+        n = static_cast<int64_t>(ql::found_backends().size());
+        return {};
+    });
+    return n;
+}
+
+ql_status ql_backend_describe(int64_t i, ql_backend_info * info) {
+    return ql::guarded([&]() -> ql::Status {
+        const auto found = ql::found_backends();
+        if (i < 0 || i >= static_cast<int64_t>(found.size()))
+            return ql::error(QL_INVALID_ARGUMENT, "ql_backend_describe: no backend %lld of %zu",
+                             static_cast<long long>(i), found.size());
+        const ql::FoundBackend & f = found[static_cast<size_t>(i)];
+        return ql::give_struct(info,
+                               {sizeof(*info), f.backend ? f.backend->name : "", f.path.c_str(), f.refused.c_str()});
+    });
+}
 
 void ql_device_options_init(ql_device_options * options) {
     if (options) *options = {sizeof(ql_device_options), "auto", 0, QL_COMPUTE_AUTO};

@@ -52,8 +52,12 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
             return error(QL_INVALID_ARGUMENT, "ql_plan_node: no node %lld", static_cast<long long>(i));
         const ql::Step & s = plan->steps()[static_cast<size_t>(i)];
         const double flops = s.node->def->flops ? s.node->def->flops(*s.node) : 0;
-        return ql::give_struct(
-            info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds, flops, s.runs});
+        double bytes = 0;
+        for (const ql_tensor * t : s.node->src)
+            if (t) bytes += static_cast<double>(t->bytes());
+        for (const ql_tensor * t : s.node->out) bytes += static_cast<double>(t->bytes());
+        return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds,
+                                      flops, s.runs, bytes});
     });
 }
 

@@ -96,6 +96,7 @@ const OpDef op::attention = {
     .infer = infer,
     .backward = backward,
     .differentiable = 0b111,
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

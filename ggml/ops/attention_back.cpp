@@ -85,6 +85,7 @@ const OpDef op::attention_back = {
         "p = exp(scale q.k - lse); ds = p (do.v - do.o); dq = scale sum ds k; dk = scale sum ds q; dv = sum p do",
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -92,6 +92,9 @@ std::vector<float> case_floats(const CaseInput & in, uint64_t seed) {
             case Fill::small:
                 x = static_cast<float>(0.02 * random.normal());
                 break;
+            case Fill::layer:
+                x = static_cast<float>(random.normal()) / std::sqrt(static_cast<float>(in.shape[0]));
+                break;
             case Fill::positive:
                 x = static_cast<float>(0.5 + random.uniform());
                 break;

@@ -22,7 +22,7 @@ inline CaseInput state_in(Shape s, Fill fill = Fill::normal) {
     return {s, fill, QL_F32, 0, TensorKind::state};
 }
 
-/// Sizes of a product with a weight [k, m] and t tokens: each type that can be written, odd sizes, tails of panels.
+/// Sizes of a product with a weight [k, m] and t tokens: odd ones, tails of panels.
 struct ProductCase {
     const char * name;
     ql_dtype dtype;
@@ -30,7 +30,22 @@ struct ProductCase {
     /// The weight: a parameter where that is possible.
     CaseInput weight() const { return dtype == QL_F32 ? param_in({k, m}) : frozen_in({k, m}, dtype); }
 };
+/// Each type that can be written.
 std::vector<ProductCase> product_cases();
+/// Each type; of one that is only read the bytes are made by ggml/selftest/case_input.hpp.
+inline std::vector<ProductCase> weight_cases() {
+    std::vector<ProductCase> list = product_cases();
+    list.insert(list.end(), {{"q5_0 96x33x5", QL_Q5_0, 96, 33, 5},
+                             {"q5_1 160x65x1", QL_Q5_1, 160, 65, 1},
+                             {"q5_1 32x17x7", QL_Q5_1, 32, 17, 7},
+                             {"q4_K 768x33x3", QL_Q4_K, 768, 33, 3},
+                             {"q4_K 256x65x33", QL_Q4_K, 256, 65, 33},
+                             {"q5_K 256x67x1", QL_Q5_K, 256, 67, 1},
+                             {"q5_K 512x33x7", QL_Q5_K, 512, 33, 7},
+                             {"q6_K 768x65x5", QL_Q6_K, 768, 65, 5},
+                             {"q6_K 256x1x1", QL_Q6_K, 256, 1, 1}});
+    return list;
+}
 
 /// The values of an f32 (or, before encoding, of any floating-point) input.
 std::vector<float> case_floats(const CaseInput & in, uint64_t seed);

@@ -32,7 +32,7 @@ void reference(const RefArgs<Real> & a) {
 
 std::vector<Case> cases() {
     std::vector<Case> list;
-    for (const ProductCase & p : product_cases())
+    for (const ProductCase & p : weight_cases())
         list.push_back({p.name, {frozen_in({p.k, p.m}, p.dtype), ints_in(p.t, Fill::ids, p.m)}, {}});
     return list;
 }

@@ -76,6 +76,7 @@ const OpDef op::lora = {
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1111,
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

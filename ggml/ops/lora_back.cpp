@@ -70,6 +70,7 @@ const OpDef op::lora_back = {
     .formula = "dh = s B^T dy; dB = s h dy^T; dA = x dh^T",
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -38,7 +38,7 @@ void reference(const RefArgs<Real> & a) {
 
 std::vector<Case> cases() {
     std::vector<Case> list;
-    for (const ProductCase & p : product_cases()) list.push_back({p.name, {p.weight(), param_in({p.k, p.t})}, {}});
+    for (const ProductCase & p : weight_cases()) list.push_back({p.name, {p.weight(), param_in({p.k, p.t})}, {}});
     return list;
 }
 
@@ -54,6 +54,7 @@ const OpDef op::mul_mat = {
     .infer = infer,
     .backward = backward,
     .differentiable = 0b11,
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -37,7 +37,7 @@ void reference(const RefArgs<Real> & a) {
 
 std::vector<Case> cases() {
     std::vector<Case> list;
-    for (const ProductCase & p : product_cases())
+    for (const ProductCase & p : weight_cases())
         list.push_back({p.name, {frozen_in({p.k, p.m}, p.dtype), param_in({p.m, p.t})}, {}});
     return list;
 }
@@ -54,6 +54,7 @@ const OpDef op::mul_mat_t = {
     .infer = infer,
     .backward = backward,
     .differentiable = 0b10,
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -54,6 +54,7 @@ struct RefArgs {
 enum class Fill : uint8_t {
     normal,    // N(0, 1)
     small,     // N(0, 0.02)
+    layer,     // N(0, 1 / n), n the row length: what times a row of N(0, 1) gives about N(0, 1)
     positive,  // uniform in [0.5, 1.5]
     zero,
     ids,        // i32: uniform in [0, limit)
@@ -91,6 +92,10 @@ struct OpDef {
     const char * no_grad = nullptr;
     /// Bit i: a gradient can reach source i.
     uint32_t differentiable = 0;
+    /// Made of products, whose operands a device that computes in bf16 rounds.
+    bool products = false;
+    /// Made by the planner alone: no public function builds it.
+    bool planned = false;
     /// Cheap enough to compute again in the backward pass rather than to keep.
     bool cheap = false;
     void (*reference)(const RefArgs<float> &) = nullptr;

@@ -21,6 +21,13 @@ struct LoraParams {
     float scale = 1;
 };
 
+/// mul_mat_sum: bit i of `transposed` for W_i^T, and the terms' factors.
+inline constexpr int kMulMatSumTerms = 8;
+struct MulMatSumParams {
+    uint32_t transposed = 0;
+    float scale[kMulMatSumTerms] = {};
+};
+
 struct DropoutParams {
     float p = 0;
     int32_t stream = 0;

@@ -45,8 +45,9 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & d
             return ql::error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
 
     std::unique_ptr<ql_plan> plan(new ql_plan(device));
-    ql::Fused fused = ql::fuse(ql::reachable(outputs));
+    ql::Fused fused = ql::fuse(ql::reachable(outputs), outputs);
     plan->nodes_ = std::move(fused.nodes);
+    plan->made_ = std::move(fused.made);
     plan->same_ = std::move(fused.same);
     QL_TRY(plan->choose_kernels());
     plan->find_lifetimes(outputs);

@@ -1,5 +1,6 @@
 // A plan: the nodes that some outputs need, in order, with kernels chosen and every byte placed.
 #pragma once
+#include <deque>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -37,6 +38,7 @@ struct ql_plan {
 
     ql_device & device_;
     std::vector<const ql::Node *> nodes_;
+    std::deque<ql::Node> made_;  // those of nodes_ that fusion made
     std::vector<const ql::Kernel *> kernels_;
     std::unordered_map<const ql_tensor *, const ql_tensor *> same_;  // results that are held by another tensor
     std::unordered_map<const ql_tensor *, size_t> buffer_of_;        // holder -> index in buffers_

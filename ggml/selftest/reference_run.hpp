@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ggml/graph/graph.hpp"
-#include "ggml/ops/cases.hpp"
+#include "ggml/selftest/case_input.hpp"
 
 namespace ql::selftest {
 
@@ -45,7 +45,7 @@ struct CaseGraph {
             const void * data = nullptr;
             if (in.kind == TensorKind::weight) {
                 weights.emplace_back(ql_dtype_bytes(in.dtype, in.shape.elements()));
-                if (Status s = case_fill(in, seed + i, weights.back().data()); !s.ok())
+                if (Status s = fill_input(in, seed + i, weights.back().data()); !s.ok())
                     throw std::runtime_error(s.message());
                 data = weights.back().data();
             }
@@ -85,7 +85,7 @@ class ReferenceRun {
     void fill(const Tensor * t, const CaseInput & in, uint64_t seed) {
         if (in.dtype == QL_I32) return set(t, case_ints(in, seed));
         if (in.dtype == QL_F32) return set(t, case_floats(in, seed));
-        if (Status s = case_fill(in, seed, data(t)); !s.ok()) throw std::runtime_error(s.message());
+        if (Status s = fill_input(in, seed, data(t)); !s.ok()) throw std::runtime_error(s.message());
     }
     /// Every leaf of a case that does not hold its values already.
     void fill(const CaseGraph & c, uint64_t seed) {
@@ -98,8 +98,7 @@ class ReferenceRun {
         if (last < 0) last = static_cast<int64_t>(graph_.nodes().size());
         for (int64_t i = first; i < last; ++i) run(graph_.nodes()[static_cast<size_t>(i)]);
     }
-
-  private:
+    /// One node, of the graph or of a plan.
     void run(const Node & node) {
         std::vector<const void *> src;
         std::vector<void *> out;
@@ -112,6 +111,7 @@ class ReferenceRun {
             node.def->reference(args);
     }
 
+  private:
     const Graph & graph_;
     std::unordered_map<const Tensor *, AlignedBytes> buffers_;
 };

@@ -6,7 +6,10 @@
 
 #include "models/adapter/formats.hpp"
 #include "models/arch/gguf_keys.hpp"
+#include "models/arch/handles.hpp"
+#include "models/capi/guard.hpp"
 #include "ql/gguf.h"
+#include "ql/os.h"
 
 namespace ql {
 namespace {
@@ -138,10 +141,6 @@ Result<std::vector<float>> scaled_b(const LoraMatrix & m, float alpha) {
     return b;
 }
 
-struct WriterFree {
-    void operator()(ql_gguf_writer * w) const { ql_gguf_writer_free(w); }
-};
-
 Status set_text(ql_gguf_writer * w, const char * key, const std::string & value) {
     return last_error(ql_gguf_set_string(w, key, value.data(), value.size()));
 }
@@ -167,21 +166,57 @@ Status add(ql_gguf_writer * w, const std::string & name, int64_t ne0, int64_t ne
     return last_error(ql_gguf_add_tensor(w, name.c_str(), QL_F32, 2, ne, values.data()));
 }
 
+bool same_words(const Adapter & x, const Adapter & y) {
+    return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
+           x.chat_template == y.chat_template;
+}
+
+/// What one save carries to the file and back.
+struct Saving {
+    const Adapter & adapter;
+    const Model & model;
+    float alpha;
+    std::vector<std::vector<float>> bs;  // of each matrix, scaled for the one alpha
+    GgufWriterPtr writer;
+};
+
+Status compose(Saving & s) {
+    ql_gguf_writer * created = nullptr;
+    QL_TRY(last_error(ql_gguf_writer_create(&created)));
+    s.writer.reset(created);
+    QL_TRY(set_keys(created, s.adapter, s.alpha));
+    for (const LoraMatrix & m : s.adapter.matrices) {
+        QL_ASSIGN(std::vector<float> b, scaled_b(m, s.alpha));
+        s.bs.push_back(std::move(b));  // the writer borrows its numbers: they stay where they are when bs grows
+        QL_TRY(add(created, m.weight + std::string(kSuffixA), m.k, m.r, m.a));
+        QL_TRY(add(created, m.weight + std::string(kSuffixB), m.r, m.m, s.bs.back()));
+    }
+    return {};
+}
+
 /// What is in the file is what was meant.
-Status read_back(const std::string & path, const Model & model, const Adapter & adapter,
-                 const std::vector<std::vector<float>> & bs) {
-    auto read = load_gguf_adapter(path, model);
+Status read_back(const Saving & s, const std::string & path) {
+    auto read = load_gguf_adapter(path, s.model);
     if (!read.ok())
         return error(QL_INTERNAL, "the adapter just written cannot be read back: %s", read.message().c_str());
     std::map<std::string, const LoraMatrix *> by_weight;
     for (const LoraMatrix & m : read->matrices) by_weight[m.weight] = &m;
-    bool same = by_weight.size() == adapter.matrices.size();
-    for (size_t i = 0; same && i < adapter.matrices.size(); ++i) {
-        const LoraMatrix * m = by_weight[adapter.matrices[i].weight];
-        same = m && m->a == adapter.matrices[i].a && m->b == bs[i];
+    bool same = same_words(*read, s.adapter) && by_weight.size() == s.adapter.matrices.size();
+    for (size_t i = 0; same && i < s.adapter.matrices.size(); ++i) {
+        const LoraMatrix & meant = s.adapter.matrices[i];
+        const LoraMatrix * m = by_weight[meant.weight];
+        same = m && m->scale == s.alpha / static_cast<float>(meant.r) && m->a == meant.a && m->b == s.bs[i];
     }
     return same ? Status()
-                : error(QL_INTERNAL, "%s: holds other numbers than were written; is the disk failing?", path.c_str());
+                : error(QL_INTERNAL, "%s: holds something else than was written; is the disk failing?", path.c_str());
+}
+
+ql_status write_and_read_back(void * saving, const char * temporary) {
+    return guarded([&]() -> Status {
+        const Saving & s = *static_cast<const Saving *>(saving);
+        QL_TRY(last_error(ql_gguf_write(s.writer.get(), temporary)));
+        return read_back(s, temporary);
+    });
 }
 
 }  // namespace
@@ -200,23 +235,9 @@ Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model)
 
 Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path) {
     QL_TRY(check_adapter(adapter, model));
-    ql_gguf_writer * created = nullptr;
-    QL_TRY(last_error(ql_gguf_writer_create(&created)));
-    const std::unique_ptr<ql_gguf_writer, WriterFree> writer(created);
-    const float alpha = common_alpha(adapter);
-    QL_TRY(set_keys(writer.get(), adapter, alpha));
-    std::vector<std::vector<float>> bs;
-    for (const LoraMatrix & m : adapter.matrices) {
-        QL_ASSIGN(std::vector<float> b, scaled_b(m, alpha));
-        bs.push_back(std::move(b));
-    }
-    for (size_t i = 0; i < bs.size(); ++i) {
-        const LoraMatrix & m = adapter.matrices[i];
-        QL_TRY(add(writer.get(), m.weight + std::string(kSuffixA), m.k, m.r, m.a));
-        QL_TRY(add(writer.get(), m.weight + std::string(kSuffixB), m.r, m.m, bs[i]));
-    }
-    QL_TRY(last_error(ql_gguf_write(writer.get(), path.c_str())));
-    return read_back(path, model, adapter, bs);
+    Saving saving{adapter, model, common_alpha(adapter), {}, nullptr};
+    QL_TRY(compose(saving));
+    return last_error(ql_os_replace_file(path.c_str(), write_and_read_back, &saving));
 }
 
 }  // namespace ql

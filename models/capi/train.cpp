@@ -90,6 +90,11 @@ ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info
     });
 }
 
+ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which) {
+    if (!trainer || (which != QL_TRAIN_PLAN_MICRO_BATCH && which != QL_TRAIN_PLAN_UPDATE)) return nullptr;
+    return trainer->trainer->plan(which);
+}
+
 ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens) {
     return ql::guarded([&]() -> Status {
         if (!trainer || !loss || !tokens) return error(QL_INVALID_ARGUMENT, "ql_trainer_evaluate: an argument is NULL");

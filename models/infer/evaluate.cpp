@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/arch/gguf_keys.hpp"
+#include "models/arch/write_tensor.hpp"
 #include "models/train/batch.hpp"
 
 namespace ql {
@@ -31,14 +32,11 @@ class LossGraph {
     }
 
     Status add(const MicroBatch & batch, Likelihood & sum) {
-        const auto write = [](ql_tensor * t, const auto & v) {
-            return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(v[0])));
-        };
-        QL_TRY(write(inputs_.tokens, batch.tokens));
-        QL_TRY(write(inputs_.positions, batch.positions));
-        QL_TRY(write(inputs_.span, batch.span));
-        QL_TRY(write(targets_, batch.targets));
-        QL_TRY(write(weights_, batch.weights));
+        QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
+        QL_TRY(write_tensor(inputs_.positions, batch.positions));
+        QL_TRY(write_tensor(inputs_.span, batch.span));
+        QL_TRY(write_tensor(targets_, batch.targets));
+        QL_TRY(write_tensor(weights_, batch.weights));
         QL_TRY(last_error(ql_plan_run(plan_.get())));
         std::vector<float> nll(batch.tokens.size());
         QL_TRY(last_error(ql_tensor_read(nll_, nll.data(), 0, nll.size() * sizeof(float))));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/arch/gguf_keys.hpp"
+#include "models/arch/write_tensor.hpp"
 
 namespace ql {
 namespace {
@@ -105,13 +106,10 @@ Status Session::run(Width & w, std::span<const int32_t> tokens) {
         span[2 * i + 1] = rows[i] + 1;
     }
     const auto last = static_cast<int32_t>(tokens.size() - 1);
-    const auto write = [](ql_tensor * t, const std::vector<int32_t> & v) {
-        return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(int32_t)));
-    };
-    QL_TRY(write(w.inputs.tokens, ids));
-    QL_TRY(write(w.inputs.positions, positions));
-    QL_TRY(write(w.inputs.span, span));
-    QL_TRY(write(w.inputs.rows, rows));
+    QL_TRY(write_tensor(w.inputs.tokens, ids));
+    QL_TRY(write_tensor(w.inputs.positions, positions));
+    QL_TRY(write_tensor(w.inputs.span, span));
+    QL_TRY(write_tensor(w.inputs.rows, rows));
     QL_TRY(last_error(ql_tensor_write(w.last, &last, 0, sizeof(last))));
     QL_TRY(last_error(ql_plan_run(w.plan.get())));
     return last_error(ql_tensor_read(w.logits, logits_.data(), 0, logits_.size() * sizeof(float)));

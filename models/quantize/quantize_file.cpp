@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <vector>
 
 #include "models/arch/gguf_keys.hpp"
+#include "models/arch/handles.hpp"
 #include "models/arch/weights.hpp"
 #include "models/quantize/policy.hpp"
 #include "ql/model.h"
@@ -15,10 +15,6 @@
 
 namespace ql {
 namespace {
-
-struct WriterFree {
-    void operator()(ql_gguf_writer * w) const { ql_gguf_writer_free(w); }
-};
 
 /// One tensor on its way: converted when the writer asks for its first byte, forgotten after its last.
 struct Job {
@@ -56,8 +52,8 @@ double relative_error(const Job & job) {
     return norm > 0 ? std::sqrt(error / norm) : 0;
 }
 
-void report(const Job & job, double rel_rmse) {
-    if (!job.options->on_tensor) return;
+Status report(const Job & job, double rel_rmse) {
+    if (!job.options->on_tensor) return {};
     const ql_quantized_tensor t{sizeof(t),
                                 job.source.name,
                                 ql_dtype_name(job.source.dtype),
@@ -68,7 +64,9 @@ void report(const Job & job, double rel_rmse) {
                                 job.choice.note.c_str(),
                                 job.index,
                                 job.n};
-    job.options->on_tensor(job.options->user, &t);
+    if (job.options->on_tensor(job.options->user, &t) == 0) return {};
+    return error(QL_CANCELLED, "stopped after %lld of %lld tensors; nothing was written",
+                 static_cast<long long>(job.index + 1), static_cast<long long>(job.n));
 }
 
 Status convert(Job & job) {
@@ -83,8 +81,8 @@ int produce(void * user, size_t offset, void * dst, size_t size) {
     Job & job = *static_cast<Job *>(user);
     if (offset == 0) {
         *job.failed = convert(job);
-        if (!job.failed->ok()) return 1;
-        report(job, job.converted ? relative_error(job) : 0);
+        if (job.failed->ok()) *job.failed = report(job, job.converted ? relative_error(job) : 0);
+        if (!job.failed->ok()) return job.failed->code();
     }
     const void * from = job.converted ? job.converted.get() : job.source.data;
     std::memcpy(dst, static_cast<const std::byte *>(from) + offset, size);
@@ -134,7 +132,7 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
 
     ql_gguf_writer * w = nullptr;
     QL_TRY(last_error(ql_gguf_writer_create(&w)));
-    const std::unique_ptr<ql_gguf_writer, WriterFree> writer(w);
+    const GgufWriterPtr writer(w);
     QL_TRY(last_error(ql_gguf_copy_keys(w, raw)));
     QL_TRY(last_error(ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2)));
     Status failed;

@@ -5,27 +5,17 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <new>
 #include <system_error>
 
+#include "models/capi/guard.hpp"
+
+using ql::guarded;
 using ql::Status;
 using ql::Tokenizer;
 
 namespace {
 
 constexpr size_t kMaxText = (size_t{1} << 31) - 1;
-
-template <typename Body>
-ql_status guarded(Body && body) noexcept {
-    try {
-        const Status status = body();
-        return status.ok() ? QL_OK : ql_set_error(status.code(), status.message().c_str());
-    } catch (const std::bad_alloc &) {
-        return ql_set_error(QL_NO_MEMORY, "tokenizer: out of memory");
-    } catch (...) {
-        return ql_set_error(QL_INTERNAL, "tokenizer: an unexpected exception was thrown; please report it");
-    }
-}
 
 ql::Result<Tokenizer> open(const char * path) {
     std::error_code ignored;

@@ -8,15 +8,11 @@
 #include <map>
 
 #include "models/arch/gguf_keys.hpp"
+#include "models/arch/handles.hpp"
 
 namespace ql {
 namespace fs = std::filesystem;
 namespace {
-
-struct WriterFree {
-    void operator()(ql_gguf_writer * w) const { ql_gguf_writer_free(w); }
-};
-using Writer = std::unique_ptr<ql_gguf_writer, WriterFree>;
 
 /// The tensors of a checkpoint: every parameter with its two moments.
 struct Entry {
@@ -181,7 +177,7 @@ Status save_checkpoint(const std::string & directory, int64_t keep, const TrainS
                        const CheckpointState & state, std::string * path) {
     ql_gguf_writer * raw = nullptr;
     QL_TRY(last_error(ql_gguf_writer_create(&raw)));
-    const Writer writer(raw);
+    const GgufWriterPtr writer(raw);
     QL_TRY(set_keys(raw, state));
     const std::string text = state_text(state);
     uint32_t sum = crc(0, text.data(), text.size());

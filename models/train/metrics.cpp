@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "ql/os.h"
+
 namespace ql {
 
 Status MetricsFile::open(const std::string & path, int64_t keep_bytes) {
@@ -47,6 +49,8 @@ Status MetricsFile::write(const ql_train_progress & p) {
 
 Result<int64_t> MetricsFile::sync() {
     if (!file_) return int64_t{0};
+    if (const ql_status status = ql_os_sync_file(path_.c_str()); status != QL_OK)
+        return error(status, "metrics file %s", ql_error_message());
     std::error_code ec;
     const auto size = std::filesystem::file_size(path_, ec);
     if (ec) return error(QL_IO, "metrics file %s: %s", path_.c_str(), ec.message().c_str());

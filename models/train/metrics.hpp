@@ -15,7 +15,8 @@ class MetricsFile {
     /// run resumes from) is cut off. An empty path: nothing is written.
     Status open(const std::string & path, int64_t keep_bytes);
     Status write(const ql_train_progress & p);
-    /// Makes what was written so far outlive a crash, and returns the file's length.
+    /// Brings what was written so far to the disk, where it outlives a power cut, and returns the file's length: a
+    /// checkpoint counts on that many bytes, so it is written after them.
     Result<int64_t> sync();
 
   private:

@@ -2,6 +2,7 @@
 
 #include "models/arch/architecture.hpp"
 #include "models/arch/gguf_keys.hpp"
+#include "models/arch/write_tensor.hpp"
 
 namespace ql {
 
@@ -113,14 +114,11 @@ Status TrainStep::read_adapter(Adapter & adapter) const {
 }
 
 Status TrainStep::write_inputs(const MicroBatch & batch) {
-    const auto write = [](ql_tensor * t, const auto & v) {
-        return last_error(ql_tensor_write(t, v.data(), 0, v.size() * sizeof(v[0])));
-    };
-    QL_TRY(write(inputs_.tokens, batch.tokens));
-    QL_TRY(write(inputs_.positions, batch.positions));
-    QL_TRY(write(inputs_.span, batch.span));
-    QL_TRY(write(targets_, batch.targets));
-    return write(weights_, batch.weights);
+    QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
+    QL_TRY(write_tensor(inputs_.positions, batch.positions));
+    QL_TRY(write_tensor(inputs_.span, batch.span));
+    QL_TRY(write_tensor(targets_, batch.targets));
+    return write_tensor(weights_, batch.weights);
 }
 
 Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset,

@@ -51,6 +51,7 @@ class TrainStep {
     /// Peak bytes of the plans together: arenas, leaves and weights, each counted once.
     uint64_t planned_bytes() const { return planned_bytes_; }
     ql_plan * micro_plan() const { return micro_.get(); }
+    ql_plan * update_plan() const { return update_.get(); }
 
   private:
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}

@@ -28,6 +28,9 @@ class Trainer {
     Status evaluate(double & loss, int64_t & tokens);
     ql_trainer_info describe() const;
     ql_train_summary summary() const;
+    ql_plan * plan(ql_train_plan which) const {
+        return which == QL_TRAIN_PLAN_UPDATE ? step_->update_plan() : step_->micro_plan();
+    }
 
   private:
     Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,

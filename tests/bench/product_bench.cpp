@@ -56,12 +56,12 @@ AlignedBytes random_weight(ql_dtype dtype, int64_t n) {
 
 void bench_product(CpuDevice & cpu, ql_dtype dtype, Side side, int64_t tokens, int64_t m, int64_t k, double peak) {
     const AlignedBytes w = random_weight(dtype, k * m);
-    const Product p{{dtype, w.data(), k, m}, side, tokens};
-    const auto a = random_floats(p.depth() * tokens, 1);
+    const auto a = random_floats((side == Side::forward ? k : m) * tokens, 1);
+    const Product p{{dtype, w.data(), k, m}, side, a.data()};
     std::vector<float> c(static_cast<size_t>(p.columns() * tokens));
-    const AlignedBytes scratch(product_scratch(p, cpu));
-    const double t =
-        best_seconds(cpu.pool, [&] { multiply(cpu, p, a.data(), c.data(), static_cast<std::byte *>(scratch.data())); });
+    const ProductSum sum{{&p, 1}, tokens, c.data()};
+    const AlignedBytes scratch(product_scratch(sum, cpu));
+    const double t = best_seconds(cpu.pool, [&] { multiply(cpu, sum, static_cast<std::byte *>(scratch.data())); });
     const double rate = 2e-9 * static_cast<double>(tokens * m * k) / t;
     std::printf("  %-8s %s %4lld x %5lld x %5lld  %7.1f GFLOP/s  %3.0f %% of peak\n", ql_dtype_name(dtype),
                 side == Side::forward ? "y = W x  " : "z = W^T y", static_cast<long long>(tokens),
@@ -72,7 +72,8 @@ void bench_gemv(CpuDevice & cpu, ql_dtype dtype, int64_t m, int64_t k, double re
     const AlignedBytes w = random_weight(dtype, k * m);
     const auto x = random_floats(k, 1);
     std::vector<float> y(static_cast<size_t>(m));
-    const double t = best_seconds(cpu.pool, [&] { gemv(cpu.pool, {dtype, w.data(), k, m}, x.data(), 1, y.data()); });
+    const Product p{{dtype, w.data(), k, m}, Side::forward, x.data()};
+    const double t = best_seconds(cpu.pool, [&] { gemv(cpu.pool, {{&p, 1}, 1, y.data()}); });
     const double rate = 1e-9 * static_cast<double>(ql_dtype_bytes(dtype, k * m)) / t;
     std::printf("  %-8s one token, %lld x %lld  %6.2f GB/s  %3.0f %% of a read  %6.2f Gweights/s\n",
                 ql_dtype_name(dtype), static_cast<long long>(m), static_cast<long long>(k), rate, 100 * rate / read,

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <set>
 
 #include "backends/cpu/isa.hpp"
 #include "cpu/larger_cases.hpp"
@@ -48,17 +47,6 @@ std::unique_ptr<OpenDevice> open_path(const Path & path, int threads) {
     return device;
 }
 
-/// NMSE against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16. The head's own
-/// cases have logits of a standard deviation of 8: softmax turns a rounding error of 2^-9 of that into 1 % of a
-/// probability. The larger cases have logits as models do.
-double tolerance(const OpDef & def, const Path & path, const Case & c) {
-    static const std::set<const OpDef *> products = {&op::mul_mat, &op::mul_mat_t, &op::head_loss, &op::head_loss_back};
-    if (!path.bf16 || !products.contains(&def)) return 1e-11;
-    const bool steep =
-        (&def == &op::head_loss || &def == &op::head_loss_back) && !std::string(c.name).starts_with("large");
-    return steep ? 1e-3 : 2e-5;
-}
-
 class CpuConformance : public testing::TestWithParam<std::tuple<const OpDef *, Path>> {
   protected:
     const OpDef & def() const { return *std::get<0>(GetParam()); }
@@ -73,6 +61,7 @@ class CpuConformance : public testing::TestWithParam<std::tuple<const OpDef *, P
 
 TEST_P(CpuConformance, AgreesWithReference) {
     const auto device = open_path(path(), 2);
+    const double limit = selftest::conformance_limit(def(), path().bf16);
     for (const Case & c : cases()) {
         SCOPED_TRACE(c.name);
         Conformance conformance(def(), c, 42);
@@ -80,7 +69,7 @@ TEST_P(CpuConformance, AgreesWithReference) {
             if (reuse && !conformance.can_reuse()) continue;
             const auto got = conformance.run(*device, reuse);
             for (size_t i = 0; i < got.size(); ++i)
-                EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), tolerance(def(), path(), c))
+                EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), limit)
                     << "result " << i << (reuse ? ", in place" : "");
         }
     }

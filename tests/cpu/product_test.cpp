@@ -37,38 +37,33 @@ std::vector<float> random_floats(int64_t n, uint32_t seed) {
     return v;
 }
 
-/// Any bits are a weight of a type that is only read, but scales must be finite: f16 of a sensible size are put in.
 AlignedBytes random_weight(ql_dtype dtype, int64_t n) {
     AlignedBytes bytes(ql_dtype_bytes(dtype, n));
-    auto * p = static_cast<uint8_t *>(bytes.data());
-    std::minstd_rand random(7);
-    for (size_t i = 0; i < ql_dtype_bytes(dtype, n); ++i) p[i] = static_cast<uint8_t>(random() >> 8);
-    const DTypeDef & type = *find_dtype(dtype);
-    const auto put_scale = [&](size_t at) {
-        const auto half = static_cast<uint16_t>(0x2400 + random() % 0x800);
-        std::memcpy(p + at, &half, sizeof(half));
-    };
-    if (type.encode) return bytes;  // whoever wants sensible values encodes them
-    for (size_t block = 0; block < static_cast<size_t>(n / type.block_length); ++block) {
-        const size_t at = block * type.block_bytes;
-        put_scale(dtype == QL_Q6_K ? at + type.block_bytes - 2 : at);
-        if (dtype == QL_Q5_1 || dtype == QL_Q4_K || dtype == QL_Q5_K) put_scale(at + 2);
-    }
+    const Status filled = selftest::fill_input(frozen_in(n, dtype), 7, bytes.data());
+    EXPECT_TRUE(filled.ok()) << filled.message();
     return bytes;
 }
 
-std::vector<float> product(CpuDevice & cpu, const Product & p, const std::vector<float> & a) {
-    std::vector<float> c(static_cast<size_t>(p.columns() * p.rows), NAN);
-    const AlignedBytes scratch(product_scratch(p, cpu));
-    multiply(cpu, p, a.data(), c.data(), static_cast<std::byte *>(scratch.data()));
+int64_t rows_of(const Product & p, const std::vector<float> & a) {
+    return static_cast<int64_t>(a.size()) / p.depth();
+}
+
+std::vector<float> product(CpuDevice & cpu, Product p, const std::vector<float> & a) {
+    p.a = a.data();
+    const int64_t rows = rows_of(p, a);
+    std::vector<float> c(static_cast<size_t>(p.columns() * rows), NAN);
+    const ProductSum sum{{&p, 1}, rows, c.data()};
+    const AlignedBytes scratch(product_scratch(sum, cpu));
+    multiply(cpu, sum, static_cast<std::byte *>(scratch.data()));
     return c;
 }
 
 std::vector<double> expected(const Product & p, const std::vector<float> & a) {
+    const int64_t rows = rows_of(p, a);
     std::vector<float> w(static_cast<size_t>(p.w.elements()));
     find_dtype(p.w.dtype)->decode(p.w.data, p.w.elements(), 0, p.w.elements(), w.data());
-    std::vector<double> c(static_cast<size_t>(p.columns() * p.rows));
-    for (int64_t t = 0; t < p.rows; ++t)
+    std::vector<double> c(static_cast<size_t>(p.columns() * rows));
+    for (int64_t t = 0; t < rows; ++t)
         for (int64_t j = 0; j < p.columns(); ++j)
             for (int64_t i = 0; i < p.depth(); ++i) {
                 const int64_t at = p.side == Side::forward ? j * p.w.k + i : i * p.w.k + j;
@@ -119,7 +114,7 @@ TEST_P(Products, WorkWithTypesThatAreOnlyRead) {
                              std::to_string(tokens));
                 const int64_t k = 512, m = 67;
                 const AlignedBytes bytes = random_weight(dtype, k * m);
-                const Product p{{dtype, bytes.data(), k, m}, side, tokens};
+                const Product p{{dtype, bytes.data(), k, m}, side};
                 const auto a = random_floats(p.depth() * tokens, 5);
                 EXPECT_LE(relative_error(product(cpu_, p, a), expected(p, a)), GetParam().bf16 ? 2e-5 : 1e-11);
             }
@@ -130,11 +125,11 @@ TEST_P(Products, GiveATokenTheSameBitsWhereverItStandsInABatch) {
     AlignedBytes bytes(ql_dtype_bytes(QL_NF4_DQ, k * m));
     ASSERT_TRUE(find_dtype(QL_NF4_DQ)->encode(random_floats(k * m, 1).data(), k * m, bytes.data()).ok());
     for (const Side side : {Side::forward, Side::backward}) {
-        const Product all{{QL_NF4_DQ, bytes.data(), k, m}, side, tokens};
+        const Product all{{QL_NF4_DQ, bytes.data(), k, m}, side};
         const auto a = random_floats(all.depth() * tokens, 2);
         const auto c = product(cpu_, all, a);
         for (const int64_t first : {1, 7, 17}) {
-            const Product some{all.w, side, 6};
+            const Product some{all.w, side};
             const std::vector<float> part(a.begin() + first * all.depth(), a.begin() + (first + 6) * all.depth());
             const auto got = product(cpu_, some, part);
             EXPECT_EQ(0, std::memcmp(got.data(), c.data() + first * all.columns(), got.size() * sizeof(float)));
@@ -148,9 +143,9 @@ TEST_P(Products, GiveATokenTheSameBitsAloneAsAmongAFew) {
     ASSERT_TRUE(find_dtype(QL_Q8_0)->encode(random_floats(k * m, 1).data(), k * m, bytes.data()).ok());
     const Weight w{QL_Q8_0, bytes.data(), k, m};
     const auto a = random_floats(k * 3, 2);
-    const auto c = product(cpu_, {w, Side::forward, 3}, a);
+    const auto c = product(cpu_, {w, Side::forward}, a);
     for (int64_t t = 0; t < 3; ++t) {
-        const auto got = product(cpu_, {w, Side::forward, 1}, {a.begin() + t * k, a.begin() + (t + 1) * k});
+        const auto got = product(cpu_, {w, Side::forward}, {a.begin() + t * k, a.begin() + (t + 1) * k});
         EXPECT_EQ(0, std::memcmp(got.data(), c.data() + t * m, got.size() * sizeof(float)));
     }
 }
@@ -162,7 +157,7 @@ TEST_P(Products, PropagateNaNToItsTokenAlone) {
     for (const Side side : {Side::forward, Side::backward})
         for (const int64_t tokens : {3, 9})
             for (const float bad : {NAN, INFINITY}) {
-                const Product p{{QL_NF4, bytes.data(), k, m}, side, tokens};
+                const Product p{{QL_NF4, bytes.data(), k, m}, side};
                 auto a = random_floats(p.depth() * tokens, 2);
                 a[static_cast<size_t>(p.depth() + 5)] = bad;
                 const auto c = product(cpu_, p, a);

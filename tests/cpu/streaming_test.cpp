@@ -13,33 +13,34 @@ namespace {
 
 class Streaming : public testing::TestWithParam<Isa> {
   protected:
-    void conforms(const OpDef & def, const Case & c) { expect_conforms(def, c, GetParam(), 1e-11); }
+    /// Against the reference, and the same bits for any number of threads.
+    void expect_agrees(const OpDef & def, const Case & c) { expect_conforms(def, c, GetParam(), 1e-11); }
 };
 
 TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
     const Shape x(577, 131), heads(66, 5, 300);
-    conforms(op::add, {"large", {data_in(x), data_in(x)}, {}});
-    conforms(op::add, {"large row", {data_in(x), data_in(577)}, {}});
-    conforms(op::accumulate, {"large", {state_in(x), data_in(x)}, {}});
-    conforms(op::zero, {"large", {state_in(x)}, {}});
-    conforms(op::rms_norm, {"large", {data_in(x), frozen_in(577)}, RmsNormParams{1e-5f}});
-    conforms(op::rms_norm, {"wide", {data_in({20001, 3}), frozen_in(20001)}, RmsNormParams{1e-5f}});
-    conforms(op::rms_norm_back, {"large", {data_in(x), frozen_in(577), data_in(x)}, RmsNormParams{1e-5f}});
-    conforms(op::rms_norm_back,
-             {"narrow", {data_in({15, 3001}), frozen_in(15), data_in({15, 3001})}, RmsNormParams{1e-5f}});
-    conforms(op::swiglu, {"large", {data_in(x), data_in(x)}, {}});
-    conforms(op::swiglu_back, {"large", {data_in(x), data_in(x), data_in(x)}, {}});
+    expect_agrees(op::add, {"large", {data_in(x), data_in(x)}, {}});
+    expect_agrees(op::add, {"large row", {data_in(x), data_in(577)}, {}});
+    expect_agrees(op::accumulate, {"large", {state_in(x), data_in(x)}, {}});
+    expect_agrees(op::zero, {"large", {state_in(x)}, {}});
+    expect_agrees(op::rms_norm, {"large", {data_in(x), frozen_in(577)}, RmsNormParams{1e-5f}});
+    expect_agrees(op::rms_norm, {"wide", {data_in({20001, 3}), frozen_in(20001)}, RmsNormParams{1e-5f}});
+    expect_agrees(op::rms_norm_back, {"large", {data_in(x), frozen_in(577), data_in(x)}, RmsNormParams{1e-5f}});
+    expect_agrees(op::rms_norm_back,
+                  {"narrow", {data_in({15, 3001}), frozen_in(15), data_in({15, 3001})}, RmsNormParams{1e-5f}});
+    expect_agrees(op::swiglu, {"large", {data_in(x), data_in(x)}, {}});
+    expect_agrees(op::swiglu_back, {"large", {data_in(x), data_in(x), data_in(x)}, {}});
     for (const int32_t mode : {QL_ROPE_NORMAL, QL_ROPE_NEOX})
         for (const int32_t inverse : {0, 1})
-            conforms(op::rope, {"large", {data_in(heads), data_in({62, 300})}, RopeParams{mode, inverse}});
-    conforms(op::rope_table, {"large", {ints_in(1000, Fill::positions)}, RopeTableParams{62, 10000, 1, 1}});
-    conforms(op::kv_store,
-             {"large", {state_in({577, 200}), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
-    conforms(op::global_norm, {"large", {data_in(x), data_in(1), data_in({16384, 2}), data_in({3, 5})}, {}});
-    conforms(op::adamw, {"large",
-                         {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive),
-                          data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
-                         AdamwParams{2}});
+            expect_agrees(op::rope, {"large", {data_in(heads), data_in({62, 300})}, RopeParams{mode, inverse}});
+    expect_agrees(op::rope_table, {"large", {ints_in(1000, Fill::positions)}, RopeTableParams{62, 10000, 1, 1}});
+    expect_agrees(op::kv_store,
+                  {"large", {state_in({577, 200}), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
+    expect_agrees(op::global_norm, {"large", {data_in(x), data_in(1), data_in({16384, 2}), data_in({3, 5})}, {}});
+    expect_agrees(op::adamw, {"large",
+                              {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive),
+                               data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
+                              AdamwParams{2}});
 }
 
 TEST_P(Streaming, DropoutHasTheBitsOfTheReference) {

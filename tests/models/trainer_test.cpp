@@ -7,6 +7,7 @@
 #include "models/golden.hpp"
 #include "models/train/schedule.hpp"
 #include "models/train/trainer.hpp"
+#include "models/watched_disk.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_model.hpp"
 
@@ -165,6 +166,36 @@ TEST_F(TrainerTest, KeepsTheNewestCheckpoints) {
         if (e.path().extension() == ".gguf") names.push_back(e.path().filename());
     std::sort(names.begin(), names.end());
     EXPECT_EQ(names, (std::vector<std::string>{"step-00000010.gguf", "step-00000011.gguf", "step-00000012.gguf"}));
+}
+
+TEST_F(TrainerTest, ACheckpointIsWrittenAfterTheLinesThatItCountsAreOnTheDisk) {
+    const std::string lines = folder_.path("m.jsonl"), dir = folder_.path("ck");
+    ql_train_options o = options();
+    o.metrics_path = lines.c_str();
+    o.checkpoint_dir = dir.c_str();
+    o.save_every = 5;
+    o.keep = 9;
+    const WatchedDisk disk;
+    train(o);
+    const auto synced = disk.synced();
+    const ino_t metrics = WatchedDisk::file(lines);
+    int64_t on_disk = 0, checkpoints = 0;
+    for (const WatchedDisk::Synced & s : synced) {
+        if (s.file == metrics) on_disk = s.size;
+        for (const auto & entry : std::filesystem::directory_iterator(dir)) {
+            if (WatchedDisk::file(entry.path().string()) != s.file) continue;
+            ql_gguf * file = nullptr;
+            ASSERT_EQ(ql_gguf_open(entry.path().c_str(), &file), QL_OK) << ql_error_message();
+            int64_t counted = 0;
+            EXPECT_EQ(ql_gguf_get_int(file, "ql.checkpoint.metrics_bytes", &counted), QL_OK);
+            ql_gguf_close(file);
+            EXPECT_GT(counted, 100);
+            EXPECT_GE(on_disk, counted) << entry.path();
+            ++checkpoints;
+        }
+    }
+    EXPECT_EQ(checkpoints, 3);
+    EXPECT_EQ(on_disk, static_cast<int64_t>(std::filesystem::file_size(lines)));
 }
 
 TEST_F(TrainerTest, DamagedCheckpointIsPassedOver) {

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "programs/workspace.hpp"
+#include "ql/gguf.h"
+#include "support/tiny_model.hpp"
 
 namespace ql::test {
 namespace {
@@ -91,6 +93,23 @@ TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
     must("ql-finetune", "-q -m {model.gguf} -o {a.gguf} --config {run.toml}");
     must("ql-finetune", std::string(kTrain) + "-q -o {b.gguf} --steps 3 --no-shuffle");
     EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
+}
+
+TEST_F(Works, TheTextOfABuiltInTemplateTravelsWithTheAdapter) {
+    workspace_.write("alpaca", "{{ 'a file of that name' }}");
+    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --steps 1 --chat-template alpaca");
+    ql_gguf * file = nullptr;
+    ASSERT_EQ(QL_OK, ql_gguf_open(workspace_.path("a.gguf").c_str(), &file)) << ql_error_message();
+    ql_gguf_string text{};
+    EXPECT_EQ(QL_OK, ql_gguf_get_string(file, "tokenizer.chat_template", &text)) << ql_error_message();
+    const std::string travels(text.data, text.size);
+    ql_gguf_close(file);
+    EXPECT_NE(travels.npos, travels.find("### Instruction:")) << travels;
+
+    const std::string ask = "-m {model.gguf} --lora {a.gguf} -p hello --chat -n 1 --json --logprobs 1 --temp 0";
+    const Json by_adapter = parse(must("ql-chat", ask))["logprobs"];
+    EXPECT_EQ(by_adapter, parse(must("ql-chat", ask + " --chat-template alpaca"))["logprobs"]);
+    EXPECT_NE(by_adapter, parse(must("ql-chat", ask + " --chat-template chatml"))["logprobs"]);
 }
 
 TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
@@ -188,6 +207,21 @@ TEST_F(Works, QuantizeShrinksAndReportsTheError) {
     must("ql-chat", "-m {q.gguf} -p hello -n 2");
     EXPECT_NE(std::string::npos,
               must("ql-quantize", "{model.gguf} {q.gguf} q8_0 -v").err.find("blk.1.ffn_down.weight"));
+}
+
+TEST_F(Works, QuantizeInterruptedLeavesNoFile) {
+    TinyModelOptions large;  // about a second of work
+    large.n_embd = 512, large.n_ff = 1536, large.n_layer = 8, large.n_head = 8;
+    write_tiny_model(workspace_.path("large.gguf"), large);
+    workspace_.write("q.gguf", "an older file");
+    const auto before = workspace_.content();
+    ProcessOptions options;
+    options.interrupt_at = "token_embd.weight";
+    const ProcessResult r = workspace_.run("ql-quantize", "{large.gguf} {q.gguf} nf4_dq -v", options);
+    EXPECT_EQ(130, r.code) << r.err;
+    EXPECT_EQ("", r.out);
+    EXPECT_NE(r.err.npos, r.err.find("ql-quantize: " + workspace_.path("large.gguf") + ": stopped after ")) << r.err;
+    EXPECT_EQ(before, workspace_.content());
 }
 
 TEST_F(Works, BenchGivesFiguresOfTheContractsShape) {

@@ -16,6 +16,7 @@ std::vector<Figure> bench_op(const Device & device, const OpBench & options, con
 
 struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
+    bool profile = false;
 };
 std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & options,
                                 const Limits & limits, bool quiet);

@@ -5,6 +5,7 @@
 #include "ql/os.h"
 #include "tools/bench/bench.hpp"
 #include "tools/bench/op_graph.hpp"
+#include "tools/bench/profile.hpp"
 
 namespace ql::cli {
 namespace {
@@ -12,20 +13,11 @@ namespace {
 constexpr int kRepeats = 7;
 constexpr double kSeconds = 0.6;
 
-struct Profile {
-    double seconds = 0, flops = 0;  // of all runs; of one
-};
-
-Profile profile(const ql_plan * plan, const std::string & op) {
-    auto info = sized<ql_plan_info>();
-    check_run(ql_plan_describe(plan, &info));
-    Profile sum;
-    for (int64_t i = 0; i < info.n_nodes; ++i) {
-        auto node = sized<ql_plan_node_info>();
-        check_run(ql_plan_node(plan, i, &node));
-        if (op == node.op) sum.seconds += node.seconds, sum.flops += node.flops;
-    }
-    return sum;
+/// Of all runs of an operator's nodes so far.
+Profile::Sum profile(const ql_plan * plan, const std::string & op) {
+    Profile all;
+    all.add(plan);
+    return all.of(op);
 }
 
 Figure measure(const Device & device, const std::string & name, const OpShape & shape, const Limits & limits) {
@@ -38,20 +30,18 @@ Figure measure(const Device & device, const std::string & name, const OpShape & 
     check_run(ql_plan_run(plan));  // warms up
     check_run(ql_plan_set_profiling(plan, 1));
     std::vector<double> rates;
-    double before = profile(plan, name).seconds;
+    Profile::Sum before = profile(plan, name);
     const double start = ql_os_seconds();
     for (int r = 0; r < kRepeats && (r < 2 || ql_os_seconds() - start < 4 * kSeconds); ++r) {
-        int64_t runs = 0;
         const double begin = ql_os_seconds();
         do {
             check_interrupt();
             check_run(ql_plan_run(plan));
-            ++runs;
         } while (ql_os_seconds() - begin < kSeconds / kRepeats);
-        const Profile p = profile(plan, name);
+        const Profile::Sum p = profile(plan, name);
         if (p.flops == 0) run_failed("op %s: the plan has no such node", name.c_str());
-        rates.push_back(p.flops * static_cast<double>(runs) / std::max(p.seconds - before, 1e-12) / 1e9);
-        before = p.seconds;
+        rates.push_back((p.flops - before.flops) / std::max(p.seconds - before.seconds, 1e-12) / 1e9);
+        before = p;
     }
     const std::string text =
         (OpGraph::has_weight(name) ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +

@@ -4,6 +4,7 @@
 
 #include "ql/os.h"
 #include "tools/bench/bench.hpp"
+#include "tools/bench/profile.hpp"
 #include "tools/cli/progress.hpp"
 
 namespace ql::cli {
@@ -44,11 +45,20 @@ class MadeUpText {
 struct Rates {
     std::vector<double> tok_s;
     Progress * progress;
+    ql_trainer * trainer = nullptr;  // set where it is to be profiled
+    double start = 0, seconds = 0;   // of the profiled steps
 };
+
+constexpr ql_train_plan kPlans[] = {QL_TRAIN_PLAN_MICRO_BATCH, QL_TRAIN_PLAN_UPDATE};
 
 int on_progress(void * user, const ql_train_progress * p) {
     auto & rates = *static_cast<Rates *>(user);
     if (p->step > 1) rates.tok_s.push_back(p->tok_s);  // the first step warms up
+    if (p->step == 1 && rates.trainer) {
+        for (const ql_train_plan plan : kPlans) (void)ql_plan_set_profiling(ql_trainer_plan(rates.trainer, plan), 1);
+        rates.start = ql_os_seconds();
+    }
+    rates.seconds = ql_os_seconds() - rates.start;
     rates.progress->update(static_cast<double>(p->step), static_cast<double>(p->n_steps),
                            format("%.0f tok/s", p->tok_s));
     return g_interrupt != 0;
@@ -89,8 +99,14 @@ std::vector<Figure> bench_train(const Model & model, const Device & device, cons
     const Trainer trainer_owner(trainer);
     auto plan = sized<ql_trainer_info>();
     check_run(ql_trainer_describe(trainer, &plan));
+    if (o.profile) rates.trainer = trainer;
     check_run(ql_trainer_run(trainer));
     progress.clear();
+    if (o.profile) {
+        Profile profile;
+        for (const ql_train_plan p : kPlans) profile.add(ql_trainer_plan(trainer, p));
+        profile.print(o.steps, rates.seconds, limits);
+    }
     const double gflop_per_token = plan.flops_per_step / 1e9 / static_cast<double>(o.ctx * o.batch);
     const std::string shape = format("%s, r %lld, batch %lld", info.base_type, static_cast<long long>(o.lora_r),
                                      static_cast<long long>(o.batch));

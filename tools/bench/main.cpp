@@ -62,6 +62,7 @@ class Bench {
         program_.number("--batch", train_.batch, 1, 4096, "Sequences at a time", app);
         program_.number("--steps", train_.steps, 1, 100000, "Steps measured, after one that warms up", app);
         program_.number("--lora-r", train_.lora_r, 1, 1024, "Rank of the adapter", app);
+        app->add_flag("--profile", train_.profile, "Also where the time of a step goes, by operator (on stderr)");
     }
 
     void add_infer() {
@@ -76,7 +77,7 @@ class Bench {
     Limits limits(double seconds) {
         program_.begin_work();
         program_.detail("measuring the machine's limits");
-        return measure_limits(DeviceOptions::describe(device_).threads, seconds);
+        return measure_limits(DeviceOptions::describe(device_), seconds);
     }
 
     std::vector<Figure> peak() {

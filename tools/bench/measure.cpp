@@ -62,6 +62,14 @@ double time_threads(int threads, const std::function<double(int)> & work) {
     return ql_os_seconds() - start;
 }
 
+/// The path of a device's products; f32 ones take the widest vectors of its instruction set.
+std::string product_path(const ql_device_info & device) {
+    const std::string isa = device.isa, product = device.product;
+    if (product != "f32") return product;
+    if (isa.starts_with("avx512") || isa == "amx") return "avx512";
+    return isa == "scalar" ? "baseline" : isa;
+}
+
 Figure measure_kernel(const PeakKernel & k, int threads, double seconds) {
     int64_t n = 10000;
     const auto run = [&](int64_t iterations) { return time_threads(threads, [&](int) { return k.run(iterations); }); };
@@ -110,14 +118,15 @@ Figure figure(std::string name, std::string shape, std::vector<double> rates, st
     return f;
 }
 
-Limits measure_limits(int threads, double seconds) {
+Limits measure_limits(const ql_device_info & device, double seconds) {
     Limits limits;
+    const std::string path = product_path(device);
     for (const PeakKernel & k : peak_kernels()) {
-        limits.figures.push_back(measure_kernel(k, threads, seconds));
-        limits.gflops = std::max(limits.gflops, limits.figures.back().median);
+        limits.figures.push_back(measure_kernel(k, device.threads, seconds));
+        if (path == k.path) limits.gflops = limits.figures.back().median;
     }
     for (Figure & f : limits.figures) f.of_peak = f.median / limits.gflops;
-    limits.figures.push_back(measure_bandwidth(threads));
+    limits.figures.push_back(measure_bandwidth(device.threads));
     limits.figures.back().of_peak = 1;
     limits.bandwidth = limits.figures.back().median;
     return limits;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "ql/backend.h"
 #include "tools/cli/program.hpp"
 
 namespace ql::cli {
@@ -19,11 +20,11 @@ Figure figure(std::string name, std::string shape, std::vector<double> rates, st
 
 struct Limits {
     std::vector<Figure> figures;
-    double gflops = 0;     // of the best product instruction
+    double gflops = 0;     // of the product instruction that the device takes, or would fall back to
     double bandwidth = 0;  // GB/s, reading
 };
-/// About `seconds` for each, on as many threads pinned to cores.
-Limits measure_limits(int threads, double seconds);
+/// About `seconds` for each, on as many threads as the device has, pinned to cores.
+Limits measure_limits(const ql_device_info & device, double seconds);
 
 void print_figures(const Program & program, const std::vector<Figure> & figures);
 

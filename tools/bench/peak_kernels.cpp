@@ -121,19 +121,17 @@ std::vector<PeakKernel> peak_kernels() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     const bool fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (__builtin_cpu_supports("avx512f"))
-        list.push_back({"peak_f32", "avx512 fma", 24 * 16 * 2, avx512});
-    else if (fma)
-        list.push_back({"peak_f32", "avx2 fma", 12 * 8 * 2, avx2});
-    else
-        list.push_back({"peak_f32", "sse multiply, add", 12 * 4 * 2, sse});
+    const bool avx512f = __builtin_cpu_supports("avx512f");
+    list.push_back({fma ? "peak_sse_f32" : "peak_f32", "baseline", "sse multiply, add", 12 * 4 * 2, sse});
+    if (fma) list.push_back({avx512f ? "peak_avx2_f32" : "peak_f32", "avx2", "avx2 fma", 12 * 8 * 2, avx2});
+    if (avx512f) list.push_back({"peak_f32", "avx512", "avx512 fma", 24 * 16 * 2, avx512});
     if (__builtin_cpu_supports("avx512bf16"))
-        list.push_back({"peak_avx512_bf16", "vdpbf16ps", 24 * 16 * 4, avx512_bf16});
+        list.push_back({"peak_avx512_bf16", "avx512_bf16", "vdpbf16ps", 24 * 16 * 4, avx512_bf16});
 #if defined(__linux__)
-    if (amx_allowed()) list.push_back({"peak_amx_bf16", "tdpbf16ps", 4 * 16 * 16 * 32 * 2, amx_bf16});
+    if (amx_allowed()) list.push_back({"peak_amx_bf16", "amx", "tdpbf16ps", 4 * 16 * 16 * 32 * 2, amx_bf16});
 #endif
 #elif defined(__aarch64__)
-    list.push_back({"peak_f32", "neon fmla", 24 * 4 * 2, neon});
+    list.push_back({"peak_f32", "neon", "neon fmla", 24 * 4 * 2, neon});
 #endif
     return list;
 }

@@ -7,6 +7,7 @@ namespace ql::cli {
 
 struct PeakKernel {
     const char * name;         // "peak_f32"
+    const char * path;         // of products that take this instruction: "baseline", "avx2", "avx512_bf16" ...
     const char * instruction;  // "avx512 fma"
     double flops;              // of one iteration
     float (*run)(int64_t n);   // n iterations; the result keeps the compiler from leaving them out

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "ql/os.h"
+#include "tools/cli/environment.hpp"
 
 namespace ql::cli {
 
@@ -51,6 +53,12 @@ bool contains(const std::vector<std::string> & words, const std::string & word) 
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+std::string variables_text() {
+    std::string text;
+    for (const Variable & v : kVariables) text += format("  %-16s %s\n", v.name, v.meaning);
+    return text;
+}
+
 /// Options as "--lora-r N [16]": what they take, and the default.
 class HelpFormatter : public CLI::Formatter {
   public:
@@ -78,8 +86,8 @@ Program::Program(const std::string & name, const std::string & description, cons
     app.add_flag("--json", json, "One JSON object on stdout at the end, nothing else there");
     app.add_flag("-q,--quiet", quiet, "No progress, no notes");
     app.add_flag("-v,--verbose", verbose, "Says what was found and chosen");
-    app.footer("Examples:\n" + examples +
-               "\n\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
+    app.footer("Examples:\n" + examples + "\n\nEnvironment:\n" + variables_text() +
+               "\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
     app.formatter(std::make_shared<HelpFormatter>());
     app.get_formatter()->column_width(34);
 }
@@ -146,6 +154,15 @@ void Program::parse(int argc, char ** argv) {
     }
     for (const Later & l : later_)
         if (l.option->count() > 0) bad_input("%s is not supported yet: %s", l.name.c_str(), l.instead.c_str());
+    if (app.count("--quiet") + app.count("--verbose") == 0) read_log_level();
+}
+
+void Program::read_log_level() {
+    const char * variable = std::getenv("QL_LOG");
+    const std::string level = variable && *variable ? variable : "info";
+    quiet = level == "quiet", verbose = level == "debug";
+    if (!quiet && !verbose && level != "info")
+        bad_input("QL_LOG: '%s' is unknown; quiet, info and debug are possible", level.c_str());
 }
 
 int Program::run(int argc, char ** argv, const std::function<int()> & body) {

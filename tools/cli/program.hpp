@@ -51,6 +51,8 @@ class Program {
 
   private:
     void parse(int argc, char ** argv);
+    /// $QL_LOG in the place of -q and -v.
+    void read_log_level();
     std::string name_;
     mutable std::string held_;
     mutable bool working_ = false;

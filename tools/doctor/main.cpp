@@ -6,6 +6,7 @@
 
 #include "ql/selftest.h"
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/environment.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
@@ -18,15 +19,6 @@ constexpr const char * kExamples =
     "  ql-doctor\n"
     "  ql-doctor --quick\n"
     "  QL_ISA=avx2 ql-doctor --json";
-
-/// The variables that the library reads.
-struct Variable {
-    const char * name;
-    const char * meaning;
-};
-constexpr Variable kVariables[] = {{"QL_ISA", "instruction set: scalar, baseline, avx2, avx512, avx512_bf16, neon"},
-                                   {"QL_THREADS", "threads where -t is not given"},
-                                   {"QL_BACKEND_PATH", "more folders with backends, separated by colons"}};
 
 struct OpResult {
     int64_t passed = 0, failed = 0;
@@ -86,7 +78,7 @@ class Doctor {
         table.add({"cores", format("%d physical to use, %u logical", ql_os_physical_cores(),
                                    std::thread::hardware_concurrency())});
         table.add({"memory", memory ? print_size(memory) : "unknown"});
-        table.add({"backends", backends()});
+        add_backends(table);
         table.add({"device", info_.backend});
         table.add({"kernels", std::string(info_.isa) + ": " + reason()});
         table.add({"products", std::string(info_.product) + ": " + product_reason()});
@@ -111,16 +103,27 @@ class Doctor {
 
     static std::vector<std::string> unknown_variables();
 
-    /// The error for a backend that cannot exist lists those that do.
-    static std::string backends() {
-        ql_device_options options;
-        ql_device_options_init(&options);
-        options.name = "?";
-        ql_device * device = nullptr;
-        if (ql_device_open(&options, &device) == QL_OK) return ql_device_close(device), "unknown";
-        const std::string message = ql_error_message(), mark = "found: ";
-        const size_t at = message.find(mark);
-        return at == message.npos ? "unknown" : message.substr(at + mark.size());
+    static std::vector<ql_backend_info> backends() {
+        std::vector<ql_backend_info> found(static_cast<size_t>(ql_backend_count()), sized<ql_backend_info>());
+        for (size_t i = 0; i < found.size(); ++i) check_run(ql_backend_describe(static_cast<int64_t>(i), &found[i]));
+        return found;
+    }
+
+    /// A row for each: what it is, where it lies, why it is not used.
+    static void add_backends(Table & table) {
+        const char * head = "backends";
+        for (const ql_backend_info & b : backends()) {
+            const std::string place = *b.path ? b.path : "built in";
+            table.add({head, *b.refused ? place + ": not used, it " + b.refused : std::string(b.name) + ": " + place});
+            head = "";
+        }
+    }
+
+    static Json backends_json() {
+        Json list = Json::array();
+        for (const ql_backend_info & b : backends())
+            list.push_back({{"name", b.name}, {"path", b.path}, {"refused", b.refused}});
+        return list;
     }
 
     void test_kernels() {
@@ -170,7 +173,7 @@ class Doctor {
                         {"features", features_text()},
                         {"cores", ql_os_physical_cores()},
                         {"memory_bytes", ql_os_memory()},
-                        {"backends", backends()},
+                        {"backends", backends_json()},
                         {"device", info_.backend},
                         {"isa", info_.isa},
                         {"isa_reason", reason()},

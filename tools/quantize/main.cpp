@@ -70,12 +70,12 @@ class Quantize {
         options.user = this;
         options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
             static_cast<Quantize *>(self)->on_tensor(*t);
+            return g_interrupt != 0 ? 1 : 0;
         };
         Outputs outputs;
         outputs.input("IN", in_);
         outputs.file("OUT", out_);
         outputs.check();
-        ql_os_catch_interrupt(nullptr);
         program_.begin_work();
         Progress progress("quantize", program_.quiet || program_.verbose);
         progress_ = &progress;

@@ -17,9 +17,10 @@ Status launch(const Launch & l) {
     const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(1), tokens = l.in(1).ne(1);
     Pool & pool = device_of(l).pool;
     float *out = l.y(0), *h = l.y(1);
-    gemm(pool, GemmF32{{f32_weight(l.x(2), k, r), Side::forward, tokens, h, r}, l.x(1), k}, l.scratch);
-    const float scale = l.params<LoraParams>().scale;
-    gemm(pool, GemmF32{{f32_weight(l.x(3), r, m), Side::forward, tokens, out, m, l.x(0), scale}, h, r}, l.scratch);
+    const Term<float> down[] = {{f32_weight(l.x(2), k, r), Side::forward, l.x(1), k}};
+    gemm(pool, GemmF32{down, tokens, h, r}, l.scratch);
+    const Term<float> up[] = {{f32_weight(l.x(3), r, m), Side::forward, h, r, 1, l.params<LoraParams>().scale}};
+    gemm(pool, GemmF32{up, tokens, out, m, l.x(0)}, l.scratch);
     return {};
 }
 

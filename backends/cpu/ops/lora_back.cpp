@@ -31,10 +31,13 @@ Status launch(const Launch & l) {
     Pool & pool = device_of(l).pool;
     auto * turned = reinterpret_cast<float *>(l.scratch + gemm_scratch(pool));
 
-    gemm(pool, GemmF32{{f32_weight(b, r, m), Side::backward, tokens, dh, r, nullptr, scale}, dy, m}, l.scratch);
-    gemm(pool, GemmF32{{f32_weight(dy, m, tokens), Side::backward, r, turned, m, nullptr, scale}, h, 1, r}, l.scratch);
+    const Term<float> to_dh[] = {{f32_weight(b, r, m), Side::backward, dy, m, 1, scale}};
+    gemm(pool, GemmF32{to_dh, tokens, dh, r}, l.scratch);
+    const Term<float> to_db[] = {{f32_weight(dy, m, tokens), Side::backward, h, 1, r, scale}};
+    gemm(pool, GemmF32{to_db, r, turned, m}, l.scratch);
     turn(pool, turned, m, r, db);
-    gemm(pool, GemmF32{{f32_weight(x, k, tokens), Side::backward, r, da, k}, dh, 1, r}, l.scratch);
+    const Term<float> to_da[] = {{f32_weight(x, k, tokens), Side::backward, dh, 1, r}};
+    gemm(pool, GemmF32{to_da, r, da, k}, l.scratch);
     return {};
 }
 

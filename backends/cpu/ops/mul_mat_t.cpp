@@ -4,16 +4,14 @@
 namespace ql::cpu {
 namespace {
 
-Product product_of(const Node & n, const void * w) {
-    return {weight_of(*n.src[0], w), Side::backward, n.src[1]->ne(1)};
-}
-
 size_t scratch(const Node & n, const DeviceImpl & device) {
-    return product_scratch(product_of(n, nullptr), cpu_of(device));
+    const Product p{weight_of(*n.src[0], nullptr), Side::backward};
+    return product_scratch({{&p, 1}, n.src[1]->ne(1)}, cpu_of(device));
 }
 
 Status launch(const Launch & l) {
-    multiply(device_of(l), product_of(l.node, l.src[0]), l.x(1), l.y(0), l.scratch);
+    const Product p{weight_of(l.in(0), l.src[0]), Side::backward, l.x(1)};
+    multiply(device_of(l), {{&p, 1}, l.in(1).ne(1), l.y(0)}, l.scratch);
     return {};
 }
 

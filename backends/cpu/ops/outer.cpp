@@ -10,8 +10,8 @@ size_t scratch(const Node &, const DeviceImpl & device) {
 
 Status launch(const Launch & l) {
     const int64_t k = l.in(0).ne(0), m = l.in(1).ne(0), tokens = l.in(0).ne(1);
-    const GemmShape shape{f32_weight(l.x(0), k, tokens), Side::backward, m, l.y(0), k};
-    gemm(device_of(l).pool, GemmF32{shape, l.x(1), 1, m}, l.scratch);
+    const Term<float> term[] = {{f32_weight(l.x(0), k, tokens), Side::backward, l.x(1), 1, m}};
+    gemm(device_of(l).pool, GemmF32{term, m, l.y(0), k}, l.scratch);
     return {};
 }
 

@@ -1,18 +1,22 @@
 // The matrix product that everything here is made of, and how it is cut up.
 //
-//     C[t, j] = scale * sum_p A[t, p] B[p, j] (+ add[t, j]),      rows t: tokens, as they lie in memory
+//     C[t, j] = (add[t, j] +) sum_i s_i sum_p A_i[t, p] B_i[p, j],      rows t: tokens, as they lie in memory
 //
-// B is a weight, decoded a panel at a time: 64 columns (a group) by at most `depth block` steps of p, small enough for
-// the L2 cache, and used for all rows at once. Forward (y = W x) the columns are W's rows, backward (z = W^T y) its
-// columns: the same packed bytes serve both.
+// A sum of products is one product over their depths laid end to end: a linear with its LoRA branch, or the gradient
+// that comes back through q, k and v at once, reads and writes C a single time. Each B_i is a weight, decoded a panel
+// at a time: 64 columns (a group) by at most `panel depth` steps of p, small enough for the L2 cache, and used for all
+// rows at once. Forward (y = W x) the columns are W's rows, backward (z = W^T y) its columns: the same packed bytes
+// serve both.
 //
 // Work is cut into units: a group times a tile of six rows. A thread gets a contiguous range of units and decodes the
 // groups in it, so that at most one group for each thread more than needed is decoded, and threads are level to a unit.
 //
 // The sum over p is in order within a depth block, from zero; the blocks' sums are added in order. That depends on the
-// shapes of B alone: not on the number of rows, nor on which thread has which units.
+// shapes of the B_i alone: not on the number of rows, nor on which thread has which units.
 #pragma once
+#include <array>
 #include <cstddef>
+#include <span>
 
 #include "backends/cpu/pool.hpp"
 #include "backends/cpu/products/weight.hpp"
@@ -22,36 +26,38 @@ namespace ql::cpu {
 inline constexpr int64_t kGroup = 64;  // columns
 inline constexpr int64_t kTile = 6;    // rows
 inline constexpr size_t kPanelBytes = 256 * 1024;
-inline constexpr int64_t kDepthF32 = kPanelBytes / (kGroup * sizeof(float));
-inline constexpr int64_t kDepthBf16 = kPanelBytes / (kGroup * sizeof(uint16_t));
+inline constexpr int kMaxTerms = 8;
 
 enum class Side { forward, backward };
 
-/// What f32 and bf16 products have in common.
-struct GemmShape {
+/// One product of the sum. A[t, p] = a[t * a_row + p * a_step], of f32; rows of bf16 (a_step 1) end in zeros up to an
+/// even number.
+template <typename T>
+struct Term {
     Weight w;
     Side side = Side::forward;
-    int64_t rows = 0;  // of A and C
-    float * c = nullptr;
-    int64_t ldc = 0;              // elements from a row of C to the next
-    const float * add = nullptr;  // rows as C's, may be C itself; null: nothing is added
+    const T * a = nullptr;
+    int64_t a_row = 0, a_step = 1;
     float scale = 1;
 
     int64_t columns() const { return side == Side::forward ? w.m : w.k; }
     int64_t depth() const { return side == Side::forward ? w.k : w.m; }
+};
+
+template <typename T>
+struct Gemm {
+    std::span<const Term<T>> terms;  // at most kMaxTerms, of as many columns
+    int64_t rows = 0;                // of each A and of C
+    float * c = nullptr;
+    int64_t ldc = 0;              // elements from a row of C to the next
+    const float * add = nullptr;  // rows as C's, may be C itself; null: nothing is added
+
+    int64_t columns() const { return terms[0].columns(); }
     int64_t tiles() const { return (rows + kTile - 1) / kTile; }
     int64_t units() const { return (columns() + kGroup - 1) / kGroup * tiles(); }
 };
-
-struct GemmF32 : GemmShape {
-    const float * a = nullptr;  // A[t, p] = a[t * a_row + p * a_step]
-    int64_t a_row = 0, a_step = 1;
-};
-
-struct GemmBf16 : GemmShape {
-    const uint16_t * a = nullptr;  // rows of bf16, padded with zeros to an even number
-    int64_t a_row = 0;
-};
+using GemmF32 = Gemm<float>;
+using GemmBf16 = Gemm<uint16_t>;
 
 /// Bytes of scratch that a product needs.
 inline size_t gemm_scratch(const Pool & pool) {

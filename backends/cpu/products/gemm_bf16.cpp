@@ -10,75 +10,105 @@
 #include "backends/cpu/products/gemm.hpp"
 
 #if defined(__AVX512BF16__)
+#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
 
 namespace ql::cpu {
 namespace {
 
+constexpr int64_t kPanelDepth = kPanelBytes / (kGroup * sizeof(uint16_t));
+
 struct Target {
     float * c;
     const float * add;
     int64_t ldc;
-    int64_t columns;  // that exist, of kGroup
-    float scale;
+    int64_t columns;  // that exist
 };
 
-template <int R>
-[[gnu::noinline]] void micro_kernel(int64_t pairs, const uint16_t * a, int64_t a_row, const uint32_t * b, Target to) {
-    __m512 sum[R][4];
+/// A stretch of the depth: rows of A, and B in the panel.
+struct Part {
+    int64_t pairs;
+    const uint16_t * a;
+    int64_t a_row;
+    const uint32_t * b;
+};
+struct Parts {
+    Part part[kMaxTerms];
+    int n = 0;
+};
+
+/// Rows [t, t + R) by the first NV vectors of columns.
+template <int R, int NV>
+[[gnu::noinline]] void micro_kernel(const Parts & parts, int64_t t, Target to) {
+    __m512 sum[R][NV];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) {
+        for (int v = 0; v < NV; ++v) {
             sum[r][v] = _mm512_setzero_ps();
             __builtin_prefetch(to.c + r * to.ldc + 16 * v, 1);  // C is on its way while the sums are formed
         }
-    for (int64_t p = 0; p < pairs; ++p, a += 2, b += kPairs) {
-        __m512i x[4];
+    for (const Part * part = parts.part; part < parts.part + parts.n; ++part) {
+        const int64_t a_row = part->a_row;
+        const uint16_t * a = part->a + t * a_row;
+        const uint32_t * b = part->b;
+        for (int64_t p = 0; p < part->pairs; ++p, a += 2, b += kPairs) {
+            __m512i x[NV];
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) x[v] = _mm512_load_si512(b + 16 * v);
+            for (int v = 0; v < NV; ++v) x[v] = _mm512_load_si512(b + 16 * v);
 #pragma GCC unroll 6
-        for (int r = 0; r < R; ++r) {
-            int pair;
-            __builtin_memcpy(&pair, a + r * a_row, sizeof(pair));
-            const auto y = (__m512bh)_mm512_set1_epi32(pair);
+            for (int r = 0; r < R; ++r) {
+                int pair;
+                __builtin_memcpy(&pair, a + r * a_row, sizeof(pair));
+                const auto y = (__m512bh)_mm512_set1_epi32(pair);
 #pragma GCC unroll 4
-            for (int v = 0; v < 4; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)x[v], y);
+                for (int v = 0; v < NV; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)x[v], y);
+            }
         }
     }
-    const __m512 scale = _mm512_set1_ps(to.scale);
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
+    for (int v = 0; v < NV; ++v) {
         const int64_t left = to.columns - 16 * v;
-        if (left <= 0) return;
         const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r) {
-            __m512 y = _mm512_mul_ps(sum[r][v], scale);
+            __m512 y = sum[r][v];
             if (to.add) y = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to.add + r * to.ldc + 16 * v), y);
             _mm512_mask_storeu_ps(to.c + r * to.ldc + 16 * v, mask, y);
         }
     }
 }
 
-using MicroKernel = void (*)(int64_t, const uint16_t *, int64_t, const uint32_t *, Target);
-constexpr MicroKernel kMicroKernels[kTile + 1] = {nullptr,         micro_kernel<1>, micro_kernel<2>, micro_kernel<3>,
-                                                  micro_kernel<4>, micro_kernel<5>, micro_kernel<6>};
+using MicroKernel = void (*)(const Parts &, int64_t t, Target);
+template <int NV>
+constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
+                                        micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
+constexpr const MicroKernel * kMicroKernels[] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
+
+Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel) {
+    Parts parts;
+    for (const Piece & piece : block.list()) {
+        const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
+        uint32_t * b = panel + piece.at / 2 * kPairs;
+        Packer(t).pack(group, piece.p0, piece.depth, b);
+        parts.part[parts.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
+    }
+    return parts;
+}
 
 void multiply_share(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * panel) {
-    const Packer packer(g);
-    const int64_t tiles = g.tiles(), columns = g.columns(), all = g.depth();
-    for (int64_t p0 = 0; p0 < all; p0 += kDepthBf16) {
-        const int64_t depth = smaller(kDepthBf16, all - p0);
-        const float * add = p0 > 0 ? g.c : g.add;
+    const int64_t tiles = g.tiles(), columns = g.columns();
+    DepthBlocks<uint16_t> blocks(g.terms, kPanelDepth);
+    for (DepthBlock block; blocks.next(block);) {
+        const float * add = block.first ? g.add : g.c;
         for (int64_t unit = first; unit < last;) {
             const int64_t group = unit / tiles, column = group * kGroup, end = smaller(last, (group + 1) * tiles);
-            packer.pack(group, p0, depth, panel);
+            const int64_t left = smaller(kGroup, columns - column);
+            const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
+            const Parts parts = parts_of(g, block, group, panel);
             for (; unit < end; ++unit) {
                 const int64_t t = unit % tiles * kTile, at = t * g.ldc + column;
-                kMicroKernels[smaller(kTile, g.rows - t)](
-                    (depth + 1) / 2, g.a + t * g.a_row + p0, g.a_row, panel,
-                    {g.c + at, add ? add + at : nullptr, g.ldc, columns - column, g.scale});
+                kernels[smaller(kTile, g.rows - t) - 1](parts, t, {g.c + at, add ? add + at : nullptr, g.ldc, left});
             }
         }
     }

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/gemm.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -68,44 +69,58 @@ HWY_INLINE void transpose(const float * src, [[maybe_unused]] int64_t ld, float 
 #endif
 }
 
-/// The panel of a group: steps [p0, p0 + depth) of p, rows of kGroup columns.
+constexpr int64_t kPanelDepth = kPanelBytes / (kGroup * sizeof(float));
+
+HWY_INLINE void multiply_span(float * x, int64_t n, float factor) {
+    for (int64_t i = 0; i < n; ++i) x[i] *= factor;
+}
+
+/// Steps [p0, p0 + depth) of a term for the columns of a group: rows of kGroup in a panel.
 class Packer {
   public:
-    explicit Packer(const GemmShape & g) : g_(g), decode_(span_decoder(g.w.dtype)) {}
+    explicit Packer(const Term<float> & t)
+        : w_(t.w), side_(t.side), scale_(t.scale), decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, float * panel) const {
-        if (g_.side == Side::backward) return pack_rows(group * kGroup, p0, depth, panel);
+        if (side_ == Side::backward) return pack_rows(group * kGroup, p0, depth, panel);
         for (int64_t i = 0; i < kGroup; i += kN) pack_columns(group * kGroup + i, p0, depth, panel + i);
     }
 
   private:
     static constexpr int64_t kSpan = 256;
 
+    void decode(int64_t first, int64_t count, float * dst) const {
+        decode_(w_, first, count, dst);
+        if (scale_ != 1) multiply_span(dst, count, scale_);
+    }
+
     void pack_rows(int64_t column, int64_t p0, int64_t depth, float * panel) const {
-        const int64_t n = std::min(kGroup, g_.w.k - column);
+        const int64_t n = std::min(kGroup, w_.k - column);
         for (int64_t p = 0; p < depth; ++p) {
             float * row = panel + p * kGroup;
-            decode_(g_.w, (p0 + p) * g_.w.k + column, n, row);
+            decode((p0 + p) * w_.k + column, n, row);
             for (int64_t j = n; j < kGroup; ++j) row[j] = 0;
         }
     }
 
     void pack_columns(int64_t column, int64_t p0, int64_t depth, float * panel) const {
         HWY_ALIGN float rows[kN * kSpan];
-        const int64_t n = std::min<int64_t>(g_.w.m - column, kN);
-        if (n <= 0) return;  // micro-kernels as narrow as the group never look there
+        const int64_t n = std::min<int64_t>(kN, w_.m - column);
+        if (n <= 0) return;  // whatever the sums there are, they are not stored
         if (n < kN) std::fill_n(rows, kN * kSpan, 0.0f);
         for (int64_t s = 0; s < depth; s += kSpan) {
             const int64_t count = std::min(kSpan, depth - s), whole = (count + kN - 1) / kN * kN;
             for (int64_t r = 0; r < n; ++r) {
-                decode_(g_.w, (column + r) * g_.w.k + p0 + s, count, rows + r * kSpan);
+                decode((column + r) * w_.k + p0 + s, count, rows + r * kSpan);
                 for (int64_t i = count; i < whole; ++i) rows[r * kSpan + i] = 0;
             }
             for (int64_t i = 0; i < whole; i += kN) transpose(rows + i, kSpan, panel + (s + i) * kGroup);
         }
     }
 
-    const GemmShape & g_;
+    const Weight w_;
+    const Side side_;
+    const float scale_;
     const SpanDecoder decode_;
 };
 
@@ -115,13 +130,19 @@ struct Target {
     const float * add;
     int64_t ldc;
     int64_t columns;  // that exist, of kWidth
-    float scale;
 };
 
-/// A panel, or rows of a weight that need no decoding.
-struct Source {
+/// A stretch of the depth: rows of A, and B in a panel or, where that needs no decoding, in the weight itself.
+struct Part {
+    int64_t depth;
+    const float * a;
+    int64_t a_row, a_step;
     const float * b;
     int64_t stride;  // from a step of p to the next
+};
+struct Parts {
+    Part part[kMaxTerms];
+    int n = 0;
 };
 
 template <int R, int NV>
@@ -132,8 +153,7 @@ HWY_INLINE void store_some(const V (&sum)[R][NV], const Target & to) {
         HWY_UNROLL(4)
         for (int v = 0; v < NV; ++v) hn::Store(sum[r][v], d, sums + v * kN);
         for (int64_t j = 0; j < to.columns; ++j) {
-            const float y = sums[j] * to.scale;
-            to.c[r * to.ldc + j] = to.add ? to.add[r * to.ldc + j] + y : y;
+            to.c[r * to.ldc + j] = to.add ? to.add[r * to.ldc + j] + sums[j] : sums[j];
         }
     }
 }
@@ -141,21 +161,20 @@ HWY_INLINE void store_some(const V (&sum)[R][NV], const Target & to) {
 template <int R, int NV>
 HWY_INLINE void store_all(const V (&sum)[R][NV], const Target & to) {
     const D d;
-    const V scale = hn::Set(d, to.scale);
     HWY_UNROLL(6)
     for (int r = 0; r < R; ++r) {
         HWY_UNROLL(4)
         for (int v = 0; v < NV; ++v) {
-            V y = hn::Mul(sum[r][v], scale);
+            V y = sum[r][v];
             if (to.add) y = hn::Add(hn::LoadU(d, to.add + r * to.ldc + v * kN), y);
             hn::StoreU(y, d, to.c + r * to.ldc + v * kN);
         }
     }
 }
 
-/// R rows by NV vectors of columns.
+/// Rows [t, t + R) by NV vectors of columns from column j of the parts' B.
 template <int R, int NV>
-HWY_NOINLINE void micro_kernel(int64_t depth, const float * a, int64_t a_row, int64_t a_step, Source from, Target to) {
+HWY_NOINLINE void micro_kernel(const Parts & parts, int64_t t, int64_t j, Target to) {
     const D d;
     V sum[R][NV];
     HWY_UNROLL(6)
@@ -166,15 +185,19 @@ HWY_NOINLINE void micro_kernel(int64_t depth, const float * a, int64_t a_row, in
             __builtin_prefetch(to.c + r * to.ldc + v * kN, 1);  // C is on its way while the sums are formed
         }
     }
-    for (int64_t p = 0; p < depth; ++p, a += a_step, from.b += from.stride) {
-        V x[NV];
-        HWY_UNROLL(4)
-        for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(d, from.b + v * kN);
-        HWY_UNROLL(6)
-        for (int r = 0; r < R; ++r) {
-            const V y = hn::Set(d, a[r * a_row]);
+    for (const Part * part = parts.part; part < parts.part + parts.n; ++part) {
+        const int64_t a_row = part->a_row, a_step = part->a_step, stride = part->stride;
+        const float *a = part->a + t * a_row, *b = part->b + j;
+        for (int64_t p = 0; p < part->depth; ++p, a += a_step, b += stride) {
+            V x[NV];
             HWY_UNROLL(4)
-            for (int v = 0; v < NV; ++v) sum[r][v] = hn::MulAdd(y, x[v], sum[r][v]);
+            for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(d, b + v * kN);
+            HWY_UNROLL(6)
+            for (int r = 0; r < R; ++r) {
+                const V y = hn::Set(d, a[r * a_row]);
+                HWY_UNROLL(4)
+                for (int v = 0; v < NV; ++v) sum[r][v] = hn::MulAdd(y, x[v], sum[r][v]);
+            }
         }
     }
     if (to.columns < NV * kN)
@@ -183,7 +206,7 @@ HWY_NOINLINE void micro_kernel(int64_t depth, const float * a, int64_t a_row, in
         store_all<R, NV>(sum, to);
 }
 
-using MicroKernel = void (*)(int64_t, const float *, int64_t, int64_t, Source, Target);
+using MicroKernel = void (*)(const Parts &, int64_t t, int64_t j, Target);
 template <int NV>
 constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
                                         micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
@@ -194,41 +217,48 @@ constexpr const MicroKernel * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>,
 #endif
 
 /// One tile of rows times a group's columns.
-HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, int64_t p0, int64_t depth, Source from) {
+HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, const Parts & parts, bool first_block) {
     const int64_t t = tile * kTile, first = group * kGroup, rows = std::min(kTile, g.rows - t);
     const int64_t columns = std::min(kGroup, g.columns() - first);
-    const float * a = g.a + t * g.a_row + p0 * g.a_step;
-    const float * add = p0 > 0 ? g.c : g.add;
+    const float * add = first_block ? g.add : g.c;
     for (int64_t j = 0; j < columns; j += kWidth) {
         const int64_t at = t * g.ldc + first + j, left = columns - j,
                       vectors = std::min<int64_t>(kVectors, (left + kN - 1) / kN);
-        kMicroKernels[vectors - 1][rows - 1](depth, a, g.a_row, g.a_step, {from.b + j, from.stride},
-                                             {g.c + at, add ? add + at : nullptr, g.ldc, left, g.scale});
+        kMicroKernels[vectors - 1][rows - 1](parts, t, j, {g.c + at, add ? add + at : nullptr, g.ldc, left});
     }
 }
 
 /// Rows of an f32 weight can be read where they are. With many tiles it is better to have them close together.
-bool needs_no_panel(const GemmF32 & g, int64_t group) {
+bool needs_no_panel(const GemmF32 & g, const Term<float> & t, int64_t group) {
     constexpr int64_t kFewTiles = 4;
-    return g.w.dtype == QL_F32 && g.side == Side::backward && g.tiles() <= kFewTiles && (group + 1) * kGroup <= g.w.k;
+    return t.w.dtype == QL_F32 && t.side == Side::backward && t.scale == 1 && g.tiles() <= kFewTiles &&
+           (group + 1) * kGroup <= t.w.k;
 }
 
-HWY_INLINE Source source_of(const GemmF32 & g, const Packer & packer, int64_t group, int64_t p0, int64_t depth,
-                            float * panel) {
-    if (needs_no_panel(g, group)) return {static_cast<const float *>(g.w.data) + p0 * g.w.k + group * kGroup, g.w.k};
-    packer.pack(group, p0, depth, panel);
-    return {panel, kGroup};
+Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float * panel) {
+    Parts parts;
+    for (const Piece & piece : block.list()) {
+        const Term<float> & t = g.terms[static_cast<size_t>(piece.term)];
+        Part & part = parts.part[parts.n++];
+        part = {piece.depth, t.a + piece.p0 * t.a_step, t.a_row, t.a_step, panel + piece.at * kGroup, kGroup};
+        if (needs_no_panel(g, t, group)) {
+            part.b = static_cast<const float *>(t.w.data) + piece.p0 * t.w.k + group * kGroup;
+            part.stride = t.w.k;
+        } else {
+            Packer(t).pack(group, piece.p0, piece.depth, panel + piece.at * kGroup);
+        }
+    }
+    return parts;
 }
 
 void multiply_share(const GemmF32 & g, int64_t first, int64_t last, float * panel) {
-    const Packer packer(g);
     const int64_t tiles = g.tiles();
-    for (int64_t p0 = 0; p0 < g.depth(); p0 += kDepthF32) {
-        const int64_t depth = std::min(kDepthF32, g.depth() - p0);
+    DepthBlocks<float> blocks(g.terms, kPanelDepth);
+    for (DepthBlock block; blocks.next(block);) {
         for (int64_t unit = first; unit < last;) {
             const int64_t group = unit / tiles, end = std::min(last, (group + 1) * tiles);
-            const Source from = source_of(g, packer, group, p0, depth, panel);
-            for (; unit < end; ++unit) multiply_tile(g, group, unit % tiles, p0, depth, from);
+            const Parts parts = parts_of(g, block, group, panel);
+            for (; unit < end; ++unit) multiply_tile(g, group, unit % tiles, parts, block.first);
         }
     }
 }

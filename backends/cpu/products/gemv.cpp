@@ -31,8 +31,7 @@ float tail_dot(const Weight & w, int64_t first, int64_t count, const float * x) 
 
 /// y[t] = row . x[t] for T tokens.
 template <class Format, int T>
-HWY_INLINE void dot_row(const Weight & w, const Planes<Format> & planes, int64_t row, const float * x, float * y,
-                        int64_t y_stride) {
+HWY_INLINE void dot_row(const Weight & w, const Planes<Format> & planes, int64_t row, const float * x, float (&y)[T]) {
     const DF d;
     constexpr int64_t run = kRun<Format>;
     const int64_t k = w.k, first = row * k;
@@ -52,18 +51,23 @@ HWY_INLINE void dot_row(const Weight & w, const Planes<Format> & planes, int64_t
     HWY_UNROLL(4)
     for (int t = 0; t < T; ++t) {
         const VF all = hn::Add(hn::Add(sum[t][0], sum[t][1]), hn::Add(sum[t][2], sum[t][3]));
-        y[t * y_stride] = hn::GetLane(hn::SumOfLanes(d, all));
-        if (i < k) y[t * y_stride] += tail_dot<Format>(w, first + i, k - i, x + t * k + i);
+        y[t] = hn::GetLane(hn::SumOfLanes(d, all));
+        if (i < k) y[t] += tail_dot<Format>(w, first + i, k - i, x + t * k + i);
     }
 }
 
+/// Rows [first, last) of a product, added to `add` (null: to nothing).
 template <class Format, int T>
-void dot_rows(const Weight & w, int64_t first, int64_t last, const float * x, float * y) {
-    const Planes<Format> planes(w);
-    for (int64_t row = first; row < last; ++row) dot_row<Format, T>(w, planes, row, x, y + row, w.m);
+void dot_rows(const Product & p, int64_t first, int64_t last, const float * add, float * c) {
+    const Planes<Format> planes(p.w);
+    for (int64_t row = first; row < last; ++row) {
+        float y[T];
+        dot_row<Format, T>(p.w, planes, row, p.a, y);
+        for (int64_t t = 0, at = row; t < T; ++t, at += p.w.m) c[at] = add ? add[at] + p.scale * y[t] : p.scale * y[t];
+    }
 }
 
-using DotRows = void (*)(const Weight &, int64_t first, int64_t last, const float * x, float * y);
+using DotRows = void (*)(const Product &, int64_t first, int64_t last, const float * add, float * c);
 
 DotRows choose_dot_rows(ql_dtype dtype, int64_t tokens) {
     return visit(dtype, [&](auto format) -> DotRows {
@@ -82,12 +86,22 @@ HWY_AFTER_NAMESPACE();
 namespace ql::cpu {
 HWY_EXPORT(choose_dot_rows);
 
-void gemv(Pool & pool, const Weight & w, const float * x, int64_t rows, float * y) {
+namespace {
+using DotRows = void (*)(const Product &, int64_t first, int64_t last, const float * add, float * c);
+}
+
+void gemv(Pool & pool, const ProductSum & s) {
     constexpr int64_t kRows = 16;
-    if (rows < 1) return;
-    const auto dot = HWY_DYNAMIC_DISPATCH(choose_dot_rows)(w.dtype, rows);
-    pool.run((w.m + kRows - 1) / kRows,
-             [&](int64_t task, int) { dot(w, task * kRows, std::min(w.m, (task + 1) * kRows), x, y); });
+    if (s.rows < 1) return;
+    std::array<DotRows, kMaxTerms> dot;
+    for (size_t i = 0; i < s.products.size(); ++i)
+        dot[i] = HWY_DYNAMIC_DISPATCH(choose_dot_rows)(s.products[i].w.dtype, s.rows);
+    const int64_t m = s.products[0].w.m;
+    pool.run((m + kRows - 1) / kRows, [&](int64_t task, int) {
+        const float * add = s.add;
+        for (size_t i = 0; i < s.products.size(); ++i, add = s.c)
+            dot[i](s.products[i], task * kRows, std::min(m, (task + 1) * kRows), add, s.c);
+    });
 }
 
 }  // namespace ql::cpu

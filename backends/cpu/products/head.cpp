@@ -84,11 +84,16 @@ class Head {
     }
 
     void project(int64_t n) {
-        const GemmShape shape{head_.w, Side::forward, n, logits_, at_.row_length};
-        if (!cpu_.bf16) return gemm(cpu_.pool, GemmF32{shape, rows_, head_.w.k}, scratch_);
+        if (!cpu_.bf16) return multiply<float>(Side::forward, n, rows_, head_.w.k, logits_, at_.row_length);
         auto * rounded = reinterpret_cast<uint16_t *>(scratch_ + at_.rounded);
         round_rows(cpu_.pool, rows_, head_.w.k, n, rounded);
-        gemm(cpu_.pool, GemmBf16{shape, rounded, bf16_stride(head_.w.k)}, scratch_);
+        multiply<uint16_t>(Side::forward, n, rounded, bf16_stride(head_.w.k), logits_, at_.row_length);
+    }
+
+    template <typename T>
+    void multiply(Side side, int64_t n, const T * a, int64_t a_row, float * c, int64_t ldc) {
+        const Term<T> term[] = {{head_.w, side, a, a_row}};
+        gemm(cpu_.pool, Gemm<T>{term, n, c, ldc}, scratch_);
     }
 
     /// The loss of token t, whose logits are row i; with a gradient, the row becomes dlogits.
@@ -116,11 +121,11 @@ class Head {
 
     /// dx of the chunk's tokens from dlogits.
     void give_back(const int32_t * ids, int64_t n) {
-        const GemmShape shape{head_.w, Side::backward, n, rows_, head_.w.k};
         if (cpu_.bf16)
-            gemm(cpu_.pool, GemmBf16{shape, reinterpret_cast<uint16_t *>(logits_), 2 * at_.row_length}, scratch_);
+            multiply(Side::backward, n, reinterpret_cast<const uint16_t *>(logits_), 2 * at_.row_length, rows_,
+                     head_.w.k);
         else
-            gemm(cpu_.pool, GemmF32{shape, logits_, at_.row_length}, scratch_);
+            multiply<float>(Side::backward, n, logits_, at_.row_length, rows_, head_.w.k);
         for (int64_t i = 0; i < n; ++i) std::copy_n(rows_ + i * head_.w.k, head_.w.k, head_.dx + ids[i] * head_.w.k);
     }
 

@@ -87,14 +87,17 @@ inline __m512 scaled_codebook(float absmax) {
     return _mm512_mul_ps(_mm512_loadu_ps(kNF4Codebook), _mm512_set1_ps(absmax));
 }
 
-/// The panel of a group: pairs of steps [p0, p0 + depth) of p, rows of kPairs. A step past the last is zero.
+/// Steps [p0, p0 + depth) of a term for the columns of a group, in pairs: rows of kPairs in a panel. A step past the
+/// last is zero.
 class Packer {
   public:
-    explicit Packer(const GemmShape & g)
-        : w_(g.w),
-          side_(g.side),
-          nf4_(g.w.dtype == QL_NF4 || g.w.dtype == QL_NF4_DQ),
-          decode_(span_decoder(g.w.dtype)) {}
+    explicit Packer(const Term<uint16_t> & t)
+        : w_(t.w),
+          side_(t.side),
+          scale_(t.scale),
+          plain_(t.scale == 1),
+          nf4_(plain_ && (t.w.dtype == QL_NF4 || t.w.dtype == QL_NF4_DQ)),
+          decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, uint32_t * panel) const {
         const int64_t column = group * kGroup;
@@ -109,9 +112,11 @@ class Packer {
     /// A row of W to bf16.
     void decode_row(int64_t first, int64_t count, uint16_t * dst) const {
         if (nf4_) return decode_nf4(first, count, dst);
-        if (w_.dtype == QL_Q8_0) return decode_q8_0(first, count, dst);
+        if (plain_ && w_.dtype == QL_Q8_0) return decode_q8_0(first, count, dst);
         alignas(64) float buffer[kSpan];
         decode_(w_, first, count, buffer);
+        if (!plain_)
+            for (int64_t i = 0; i < count; ++i) buffer[i] *= scale_;
         round_span(buffer, count, dst);
     }
 
@@ -203,6 +208,8 @@ class Packer {
 
     const Weight w_;
     const Side side_;
+    const float scale_;
+    const bool plain_;  // no scale: the decoders below may be taken
     const bool nf4_;
     const SpanDecoder decode_;
 };

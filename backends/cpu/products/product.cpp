@@ -1,33 +1,57 @@
-// The choice of a product's path: a function of the shape and of the device, never of a timing.
+// The choice of a product's path: a function of the shapes and of the device, never of a timing.
 #include "backends/cpu/products/product.hpp"
+
+#include <algorithm>
 
 #include "backends/cpu/products/gemv.hpp"
 
 namespace ql::cpu {
 namespace {
 
-size_t rounded_bytes(const Product & p) {
-    return static_cast<size_t>(bf16_stride(p.depth()) * p.rows) * sizeof(uint16_t);
+size_t rounded_bytes(const Product & p, int64_t rows) {
+    return static_cast<size_t>(bf16_stride(p.depth()) * rows) * sizeof(uint16_t);
 }
 
-bool few(const Product & p) {
-    return p.side == Side::forward && p.rows <= kGemvRows;
+bool few(const ProductSum & s) {
+    return s.rows <= kGemvRows &&
+           std::all_of(s.products.begin(), s.products.end(), [](const Product & p) { return p.side == Side::forward; });
+}
+
+/// The terms' matrices A as they lie in memory, for f32 products.
+void multiply_f32(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
+    std::array<Term<float>, kMaxTerms> terms;
+    size_t n = 0;
+    for (const Product & p : s.products) terms[n++] = {p.w, p.side, p.a, p.depth(), 1, p.scale};
+    gemm(cpu.pool, GemmF32{{terms.data(), n}, s.rows, s.c, s.products[0].columns(), s.add}, scratch);
+}
+
+/// Each A is rounded first.
+void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
+    std::array<Term<uint16_t>, kMaxTerms> terms;
+    size_t n = 0;
+    std::byte * at = scratch + gemm_scratch(cpu.pool);
+    for (const Product & p : s.products) {
+        auto * rounded = reinterpret_cast<uint16_t *>(at);
+        at += rounded_bytes(p, s.rows);
+        round_rows(cpu.pool, p.a, p.depth(), s.rows, rounded);
+        terms[n++] = {p.w, p.side, rounded, bf16_stride(p.depth()), 1, p.scale};
+    }
+    gemm(cpu.pool, GemmBf16{{terms.data(), n}, s.rows, s.c, s.products[0].columns(), s.add}, scratch);
 }
 
 }  // namespace
 
-size_t product_scratch(const Product & p, const CpuDevice & cpu) {
-    if (few(p)) return 0;
-    return gemm_scratch(cpu.pool) + (cpu.bf16 ? rounded_bytes(p) : 0);
+size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
+    if (few(s)) return 0;
+    size_t bytes = gemm_scratch(cpu.pool);
+    if (cpu.bf16)
+        for (const Product & p : s.products) bytes += rounded_bytes(p, s.rows);
+    return bytes;
 }
 
-void multiply(CpuDevice & cpu, const Product & p, const float * a, float * c, std::byte * scratch) {
-    if (few(p)) return gemv(cpu.pool, p.w, a, p.rows, c);
-    const GemmShape shape{p.w, p.side, p.rows, c, p.columns()};
-    if (!cpu.bf16) return gemm(cpu.pool, GemmF32{shape, a, p.depth()}, scratch);
-    auto * rounded = reinterpret_cast<uint16_t *>(scratch + gemm_scratch(cpu.pool));
-    round_rows(cpu.pool, a, p.depth(), p.rows, rounded);
-    gemm(cpu.pool, GemmBf16{shape, rounded, bf16_stride(p.depth())}, scratch);
+void multiply(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
+    if (few(s)) return gemv(cpu.pool, s);
+    cpu.bf16 ? multiply_bf16(cpu, s, scratch) : multiply_f32(cpu, s, scratch);
 }
 
 }  // namespace ql::cpu

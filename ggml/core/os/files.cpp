@@ -15,6 +15,14 @@ Status too_large(const std::string & path, size_t max_size) {
     return error(QL_BAD_FILE, "%s: is larger than the %zu bytes allowed here", path.c_str(), max_size);
 }
 
+/// The message of a failure with the path that the user knows in the place of a temporary's.
+Status say_of(const std::string & path, const std::string & temporary, const Status & status) {
+    std::string message = status.message();
+    for (size_t at = 0; (at = message.find(temporary, at)) != message.npos; at += path.size())
+        message.replace(at, temporary.size(), path);
+    return Status(status.code(), std::move(message));
+}
+
 }  // namespace
 
 Result<FileBytes> read_file(const std::string & path, size_t max_size) {
@@ -56,9 +64,22 @@ Status write_file(const std::string & path, std::string_view data) {
     return file.commit();
 }
 
+Status replace_file(const std::string & path, const std::function<Status(const std::string & temporary)> & make) {
+    QL_ASSIGN(SafeFile file, SafeFile::create(path, 0));
+    const std::string staged = file.staged();
+    struct Removed {
+        const std::string & name;
+        ~Removed() { ::unlink(name.c_str()); }
+    } const removed_at_end{staged};
+    if (const Status made = make(staged); !made.ok()) return say_of(path, staged, made);
+    QL_TRY(file.adopt_staged());
+    return file.commit();
+}
+
 Status check_writable(const std::string & path) {
-    // Creating and removing the temporary is the only sure test: permissions, read-only mounts, name lengths.
-    return SafeFile::create(path, 0).status();
+    // Creating and removing the temporaries is the only sure test: permissions, read-only mounts, name lengths.
+    QL_ASSIGN(const SafeFile file, SafeFile::create(path, 0));
+    return say_of(path, file.staged(), SafeFile::create(file.staged(), 0).status());
 }
 
 Result<uint64_t> free_space(const std::string & path) {

@@ -30,6 +30,14 @@ std::vector<fs::path> search_folders(const char * environment) {
     return folders;
 }
 
+Library open_library(const std::string & path) {
+    if (void * handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return {path, handle};
+    const char * said = dlerror();
+    std::string trouble = said ? said : "unknown reason";
+    if (trouble.starts_with(path + ": ")) trouble.erase(0, path.size() + 2);
+    return {path, nullptr, "cannot be opened: " + trouble};
+}
+
 }  // namespace
 
 void * Library::symbol(const char * name) const {
@@ -49,7 +57,7 @@ std::vector<Library> find_libraries(const char * prefix, const char * environmen
         std::sort(files.begin(), files.end());
         for (const fs::path & file : files) {
             if (!names.insert(file.filename().string()).second) continue;
-            if (void * handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) found.push_back({file.string(), handle});
+            found.push_back(open_library(file.string()));
         }
     }
     return found;

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,7 +36,7 @@ class MappedFile {
 
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed
-/// writer left is removed by the next one of the same path.
+/// writer left is removed by the next one of the same path. The temporary is locked while it is written.
 class SafeFile {
   public:
     /// Checks the free space for `expected_size` bytes and creates the temporary. A symbolic link is followed; a
@@ -47,6 +48,11 @@ class SafeFile {
 
     Status append(const void * data, size_t size);
     uint64_t size() const { return size_; }
+    /// A name beside the temporary for a file that is written by other means, then taken by adopt(). A killed process's
+    /// is removed with its temporary.
+    std::string staged() const { return temporary_ + ".new"; }
+    /// Takes the file at staged() in the place of what was appended.
+    Status adopt_staged();
     /// The file is on the disk under its own name when this returns ok.
     Status commit();
 
@@ -63,6 +69,10 @@ struct FileBytes {  // malloc'ed, with a NUL byte after `size` bytes
 };
 Result<FileBytes> read_file(const std::string & path, size_t max_size);
 Status write_file(const std::string & path, std::string_view data);
+/// See ql_os_replace_file; what make() says of its temporary is said of the path.
+Status replace_file(const std::string & path, const std::function<Status(const std::string & temporary)> & make);
+/// Waits until the content and the name of a file are on the disk.
+Status sync_file(const std::string & path);
 Status check_writable(const std::string & path);
 Result<uint64_t> free_space(const std::string & path);
 Status make_directory(const std::string & path);

@@ -64,6 +64,28 @@ ql_status ql_os_write_file(const char * path, const void * data, size_t size) {
     });
 }
 
+ql_status ql_os_replace_file(const char * path, ql_status (*make)(void * user, const char * temporary), void * user) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!make) return error(QL_INVALID_ARGUMENT, "ql_os_replace_file: make is NULL");
+        return ql::os::replace_file(path, [&](const std::string & temporary) {
+            ql::clear_last_error();
+            const ql_status status = make(user, temporary.c_str());
+            const std::string message = ql_error_message();
+            return status == QL_OK || !message.empty()
+                       ? Status(status, message)
+                       : error(status, "%s: what was to be put there was refused", path);
+        });
+    });
+}
+
+ql_status ql_os_sync_file(const char * path) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        return ql::os::sync_file(path);
+    });
+}
+
 ql_status ql_os_check_writable(const char * path) {
     return guarded([&]() -> Status {
         QL_TRY(check_path(path));

@@ -63,21 +63,45 @@ Result<int> open_temporary(const std::string & path, const std::string & tempora
     return error(QL_IO, "%s: its temporary file keeps disappearing", path.c_str());
 }
 
-/// Deletes what killed writers of the same path left: a PATH.tmp-<pid> whose process is gone. Its lock is tried too, as
-/// a process of another machine or container may have that number.
+/// The digits that `text` begins with where they can be a process number, else "".
+std::string leading_number(const std::string & text) {
+    const size_t n = std::min(text.find_first_not_of("0123456789"), text.size());
+    return n <= 9 ? text.substr(0, n) : "";
+}
+
+/// The process whose file has these words behind "PATH.tmp-": "<pid>", "<pid>.new", "<pid>.new.tmp-<pid>"; "" for the
+/// name of another file.
+std::string writer_of(const std::string & rest) {
+    const std::string number = leading_number(rest), staged = number + ".new", nested = staged + ".tmp-";
+    if (number.empty() || rest == number || rest == staged) return number;
+    const std::string tail = rest.starts_with(nested) ? rest.substr(nested.size()) : "";
+    return !tail.empty() && leading_number(tail) == tail ? number : "";
+}
+
+/// True if the process is gone and does not hold the lock of its temporary either: a process of another machine or
+/// container may have that number.
+bool is_dead_writer(const std::string & number, const std::string & temporary) {
+    if (::kill(static_cast<pid_t>(std::stoi(number)), 0) == 0 || errno != ESRCH) return false;
+    const Fd fd = open_fd(temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    return fd ? ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 : errno == ENOENT;
+}
+
+/// Deletes what killed writers of the same path left.
 void remove_stale_temporaries(const std::string & path) {
     namespace fs = std::filesystem;
     const std::string stem = path.substr(path.rfind('/') + 1) + ".tmp-";
     std::error_code ec;
     for (fs::directory_iterator it(folder_of(path), ec), end; !ec && it != end; it.increment(ec)) {
         const std::string name = it->path().filename().string();
-        if (!name.starts_with(stem) || name.size() > stem.size() + 9) continue;
-        const std::string digits = name.substr(stem.size());
-        if (digits.empty() || digits.find_first_not_of("0123456789") != digits.npos) continue;
-        if (::kill(static_cast<pid_t>(std::stoi(digits)), 0) == 0 || errno != ESRCH) continue;
-        const Fd fd = open_fd(it->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-        if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+        const std::string number = name.starts_with(stem) ? writer_of(name.substr(stem.size())) : "";
+        if (!number.empty() && is_dead_writer(number, path + ".tmp-" + number)) ::unlink(it->path().c_str());
     }
+}
+
+/// A folder that cannot be opened or synced (some network file systems) has no stronger promise to give.
+void sync_folder_of(const std::string & path) {
+    const Fd folder = open_fd(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY);
+    if (folder) (void)retry([&] { return ::fsync(folder.get()); });
 }
 
 /// The path that a chain of symbolic links ends in, so that the file is replaced and not the link.
@@ -131,9 +155,30 @@ Status SafeFile::commit() {
     if (retry([&] { return ::fsync(fd_); }) != 0) return system_error(path_, "cannot write", errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot rename", errno);
     ::close(std::exchange(fd_, -1));
-    const Fd folder = open_fd(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY);
-    // A folder that cannot be opened or synced (some network file systems) has no stronger promise to give.
-    if (folder) (void)retry([&] { return ::fsync(folder.get()); });
+    sync_folder_of(path_);
+    return {};
+}
+
+Status SafeFile::adopt_staged() {
+    const std::string from = staged();
+    Fd fd = open_fd(from.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!fd) return system_error(path_, "cannot open what was written for it", errno);
+    struct stat mine, its;
+    if (::fstat(fd_, &mine) != 0 || ::fstat(fd.get(), &its) != 0) return system_error(path_, "cannot read", errno);
+    if (!S_ISREG(its.st_mode)) return error(QL_IO, "%s: what was written for it is not a regular file", path_.c_str());
+    (void)!::fchmod(fd.get(), mine.st_mode & 0777);
+    (void)retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); });
+    if (::rename(from.c_str(), temporary_.c_str()) != 0) return system_error(path_, "cannot rename", errno);
+    ::close(std::exchange(fd_, fd.release()));
+    size_ = static_cast<uint64_t>(its.st_size);
+    return {};
+}
+
+Status sync_file(const std::string & path) {
+    const Fd fd = open_fd(path.c_str(), O_RDONLY | O_NONBLOCK);
+    if (!fd) return system_error(path, "cannot open", errno);
+    if (retry([&] { return ::fsync(fd.get()); }) != 0) return system_error(path, "cannot write", errno);
+    sync_folder_of(follow_links(path));
     return {};
 }
 

@@ -8,6 +8,20 @@
 extern "C" {
 #endif
 
+/** A backend that was found: a shared object libql-backend-NAME.so in the folders of $QL_BACKEND_PATH, beside the program
+ *  or in ../lib/ql of it, or one that is built in. */
+typedef struct ql_backend_info {
+    size_t size;          /* set by the caller: sizeof(ql_backend_info) */
+    const char * name;    /* "cpu"; "" for one that was refused */
+    const char * path;    /* of its shared object; "" for one that is built in */
+    const char * refused; /* "", or why it is not used: "cannot be opened: ...", "was built for another version" */
+} ql_backend_info;
+/** How many were found, refused ones included; at least 1. They are looked for once in a process, at the first use. */
+QL_API int64_t ql_backend_count(void);
+/** The i-th of them, in the order in which "auto" tries them. Strings are the library's, for the process's life.
+ *  errors  QL_INVALID_ARGUMENT: i out of range */
+QL_API ql_status ql_backend_describe(int64_t i, ql_backend_info * info);
+
 typedef struct ql_device ql_device;
 
 typedef enum ql_compute {

@@ -25,6 +25,14 @@ QL_API void ql_os_unmap_file(ql_os_map * map); /* NULL is fine */
 /** Writes a file safely: temporary (PATH.tmp-<pid>), fsync, rename. A symbolic link is followed; what is no regular file
  *  is not replaced. errors  QL_IO, QL_NO_SPACE, QL_NOT_FOUND (its folder); then PATH is as it was. */
 QL_API ql_status ql_os_write_file(const char * path, const void * data, size_t size);
+/** Puts a file in its place only when it is known to be good. make(user, temporary) writes a whole file at the path that
+ *  it is given (beside PATH, say with ql_gguf_write) and may read it back; where it returns QL_OK the file is synced and
+ *  renamed over PATH, as by ql_os_write_file. Where it does not, or the process dies, PATH is as it was.
+ *  errors  those of make, with its message (in which PATH stands for the temporary); QL_IO, QL_NO_SPACE, QL_NOT_FOUND */
+QL_API ql_status ql_os_replace_file(const char * path, ql_status (*make)(void * user, const char * temporary), void * user);
+/** Waits until what was written to a file, by whomever, and its name are on the disk: a power cut after it takes nothing
+ *  of them away.   errors  QL_NOT_FOUND; QL_IO and QL_NO_SPACE if a write to it has failed since */
+QL_API ql_status ql_os_sync_file(const char * path);
 /** QL_OK if a file could be created at the path: its folder exists and is writable, and it is no directory itself.
  *  Creates nothing that stays. */
 QL_API ql_status ql_os_check_writable(const char * path);

@@ -42,6 +42,7 @@ typedef struct ql_plan_node_info {
     double seconds;      /* all runs since profiling was switched on */
     double flops;        /* of one run */
     int64_t runs;
+    double bytes;        /* of one run: what it reads and writes if each tensor goes over the bus once */
 } ql_plan_node_info;
 QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);
 

@@ -44,7 +44,7 @@ QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options
 QL_API ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter);
 QL_API void ql_adapter_free(ql_adapter * adapter); /* NULL is fine */
 
-/** Writes a GGUF adapter (f32) safely - whole or not at all - and reads it back before it returns QL_OK. The file holds
+/** Writes a GGUF adapter (f32) safely - whole or not at all - and reads it back before it gets its name. The file holds
  *  no clock times: the same adapter gives the same bytes. Matrices whose s * r differ are written with B scaled, as the
  *  format has one alpha.        errors  QL_NO_SPACE, QL_IO, QL_NON_FINITE (nothing is written then) */
 QL_API ql_status ql_adapter_save(const ql_adapter * adapter, const char * path);
@@ -61,10 +61,13 @@ typedef struct ql_adapter_info {
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
 
-/** The chat template it was trained with, which travels with its files; "" if unknown. Valid until it is set again. */
+/** The Jinja text of the chat template it was trained with, which travels with its files; "" if unknown. Valid until it
+ *  is set again. */
 QL_API const char * ql_adapter_chat_template(const ql_adapter * adapter);
-/** Sets it (copied; NULL counts as ""). A new adapter has its model's. */
-QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * text);
+/** Sets it, as ql_dataset_options names one: a built-in name, a file, or the Jinja text itself; NULL and "": none. What
+ *  is kept is the text: llama.cpp knows no names of ours. A new adapter has its model's.
+ *  errors  QL_NOT_FOUND: neither name nor file (lists the names); QL_IO, QL_BAD_FILE. Then it stays as it was */
+QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 #include "ql/dataset.h"
 #include "ql/grad.h"
 #include "ql/model.h"
+#include "ql/plan.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -95,6 +96,12 @@ typedef struct ql_trainer_info {
     const char * resumed_from; /* "" for a new run */
 } ql_trainer_info;
 QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
+
+/** The compiled parts of a step. */
+typedef enum ql_train_plan { QL_TRAIN_PLAN_MICRO_BATCH = 0, QL_TRAIN_PLAN_UPDATE = 1 } ql_train_plan;
+/** One of a trainer's plans, for profiles (ql_plan_set_profiling, ql_plan_node). The trainer owns it.
+ *  returns  NULL if trainer is NULL or `which` is neither of the two */
+QL_API ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which);
 
 /** Mean loss per trained token over the evaluation data with the parameters as they are now.
  *  errors  QL_INVALID_ARGUMENT without evaluation data */

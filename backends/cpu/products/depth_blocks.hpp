@@ -1,0 +1,52 @@
+// Cutting the depths of a product's terms, laid end to end, into blocks that fill a panel.
+#pragma once
+#include "backends/cpu/products/gemm.hpp"
+
+namespace ql::cpu {
+
+/// Steps [p0, p0 + depth) of one term; they begin at step `at` of the panel, an even number.
+struct Piece {
+    int64_t term, p0, depth, at;
+};
+
+struct DepthBlock {
+    std::array<Piece, kMaxTerms> pieces;
+    int n = 0;
+    bool first = true;  // of the product: there is nothing in C yet
+
+    std::span<const Piece> list() const { return {pieces.data(), static_cast<size_t>(n)}; }
+};
+
+/// Walks the blocks. A term is cut only at multiples of kCut, where every format has a block's border.
+template <typename T>
+class DepthBlocks {
+  public:
+    static constexpr int64_t kCut = 256;
+
+    DepthBlocks(std::span<const Term<T>> terms, int64_t panel_depth) : terms_(terms), panel_depth_(panel_depth) {}
+
+    /// False after the last block.
+    bool next(DepthBlock & block) {
+        block.first = term_ == 0 && p0_ == 0;
+        block.n = 0;
+        for (int64_t at = 0; term_ < static_cast<int64_t>(terms_.size());) {
+            const int64_t left = terms_[static_cast<size_t>(term_)].depth() - p0_, room = panel_depth_ - at;
+            const int64_t depth = left <= room ? left : room / kCut * kCut;
+            if (depth == 0) break;
+            block.pieces[static_cast<size_t>(block.n++)] = {term_, p0_, depth, at};
+            at += (depth + 1) / 2 * 2;
+            p0_ += depth;
+            if (depth < left) break;
+            ++term_;
+            p0_ = 0;
+        }
+        return block.n > 0;
+    }
+
+  private:
+    const std::span<const Term<T>> terms_;
+    const int64_t panel_depth_;
+    int64_t term_ = 0, p0_ = 0;
+};
+
+}  // namespace ql::cpu

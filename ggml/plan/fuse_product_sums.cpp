@@ -1,0 +1,125 @@
+// A sum of products is one product over their depths laid end to end (mul_mat_sum): of mul_mat, mul_mat_t, lora and
+// add, what is summed and read by nobody else becomes a single node, which writes its result once.
+//
+//     a linear with its LoRA branch and the residual:  add(r, lora(W x, x, A, B))  ->  h = A x;  r + W x + s B h
+//     the gradient of what q, k and v were made of:    add(add(Wq^T dq, Aq^T dhq), ...)  ->  Wq^T dq + Aq^T dhq + ...
+//
+// The node stands where the last of the nodes that it replaces stood. So no product may be moved past an operator that
+// changes one of its sources in place.
+#include "ggml/ops/params.hpp"
+#include "ggml/plan/fuse.hpp"
+
+namespace ql {
+namespace {
+
+struct Term {
+    Tensor *w, *x;
+    bool transposed;
+    float scale;
+};
+
+/// r + the terms, made at a position of the list.
+struct Sum {
+    Tensor * rest = nullptr;
+    std::vector<Term> terms;
+    size_t position = 0;
+    bool taken_in = false;  // by another sum
+};
+
+class Rule {
+  public:
+    Rule(Fused & list, const std::unordered_set<const Tensor *> & outputs) : list_(list), outputs_(outputs) {
+        for (const Node * n : list.nodes)
+            for (const Tensor * s : n->src) ++uses_[s];
+    }
+
+    void apply() {
+        for (size_t i = 0; i < list_.nodes.size(); ++i) {
+            read(*list_.nodes[i], i);
+            note_changes(*list_.nodes[i], i);
+        }
+        std::vector<const Node *> kept;
+        for (const Node * n : list_.nodes) write(n, kept);
+        list_.nodes = std::move(kept);
+    }
+
+  private:
+    void read(const Node & n, size_t position) {
+        if (n.def == &op::mul_mat || n.def == &op::mul_mat_t) {
+            sums_[n.out[0]] = {nullptr, {{n.src[0], n.src[1], n.def == &op::mul_mat_t, 1.0f}}, position};
+        } else if (n.def == &op::lora) {
+            Sum branch{nullptr, {{n.src[3], n.out[1], false, n.params.as<LoraParams>().scale}}, position};
+            combine(n, n.src[0], branch, position);
+        } else if (n.def == &op::add && n.src[0]->shape == n.src[1]->shape && n.src[0] != n.src[1]) {
+            Sum other = available(n.src[1]) ? sums_[n.src[1]] : Sum{n.src[1], {}, position};
+            if (combine(n, n.src[0], other, position) && available(n.src[1])) sums_[n.src[1]].taken_in = true;
+        }
+    }
+
+    /// The sum of node n is that of tensor t, taken in if that is possible, and `other`.
+    bool combine(const Node & n, Tensor * t, const Sum & other, size_t position) {
+        const bool take = available(t) && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
+        Sum all = take ? sums_[t] : Sum{t, {}, position};
+        if (all.rest && other.rest) return false;
+        if (!all.rest) all.rest = other.rest;
+        all.terms.insert(all.terms.end(), other.terms.begin(), other.terms.end());
+        all.position = position;
+        if (take) sums_[t].taken_in = true;
+        sums_[n.out[0]] = std::move(all);
+        return true;
+    }
+
+    /// Whether a sum can be computed later, in the only node that reads it.
+    bool available(const Tensor * t) const {
+        const auto it = sums_.find(t);
+        if (it == sums_.end() || outputs_.count(t) || uses_.at(t) != 1) return false;
+        const auto unchanged = [&](const Tensor * s) {
+            const auto change = changed_.find(s->root());
+            return change == changed_.end() || change->second <= it->second.position;
+        };
+        for (const Term & term : it->second.terms)
+            if (!unchanged(term.w) || !unchanged(term.x)) return false;
+        return !it->second.rest || unchanged(it->second.rest);
+    }
+
+    void note_changes(const Node & n, size_t position) {
+        if (n.def == &op::reshape) return;  // the same bytes under another shape
+        for (const Tensor * t : n.out)
+            if (t->alias) changed_[t->root()] = position;
+    }
+
+    void write(const Node * n, std::vector<const Node *> & kept) {
+        const auto it = sums_.find(n->out[0]);
+        if (it == sums_.end()) return kept.push_back(n);
+        if (n->def == &op::lora) kept.push_back(make(op::mul_mat, {}, {n->src[2], n->src[1]}, n->out[1]));
+        const Sum & sum = it->second;
+        if (sum.taken_in) return;
+        if (n->def == &op::mul_mat || n->def == &op::mul_mat_t) return kept.push_back(n);
+        MulMatSumParams params;
+        std::vector<Tensor *> src = {sum.rest};
+        for (size_t i = 0; i < sum.terms.size(); ++i) {
+            params.transposed |= static_cast<uint32_t>(sum.terms[i].transposed) << i;
+            params.scale[i] = sum.terms[i].scale;
+            src.insert(src.end(), {sum.terms[i].w, sum.terms[i].x});
+        }
+        kept.push_back(make(op::mul_mat_sum, params, std::move(src), n->out[0]));
+    }
+
+    const Node * make(const OpDef & def, Params params, std::vector<Tensor *> src, Tensor * out) {
+        return &list_.made.emplace_back(Node{&def, params, std::move(src), {out}, out->producer->index});
+    }
+
+    Fused & list_;
+    const std::unordered_set<const Tensor *> & outputs_;
+    std::unordered_map<const Tensor *, int64_t> uses_;
+    std::unordered_map<const Tensor *, Sum> sums_;
+    std::unordered_map<const Tensor *, size_t> changed_;  // storage -> where it was last changed in place
+};
+
+}  // namespace
+
+void fuse_product_sums(Fused & list, const std::unordered_set<const Tensor *> & outputs) {
+    Rule(list, outputs).apply();
+}
+
+}  // namespace ql

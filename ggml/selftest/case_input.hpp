@@ -1,0 +1,80 @@
+// The bytes of a case's inputs: the numbers of ops/cases.hpp at the size that the input asks for, and blocks of the
+// types that are only read. Those have no encoder: their blocks are random bits behind a sensible f16 scale, so that
+// every code and every scale within the block occurs.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "ggml/dtypes/dtype.hpp"
+#include "ggml/dtypes/half.hpp"
+#include "ggml/dtypes/visit.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ql/philox.hpp"
+
+namespace ql::selftest {
+
+/// The standard deviation of an input's random numbers.
+inline float deviation(const CaseInput & in) {
+    return in.fill == Fill::layer ? 1 / std::sqrt(static_cast<float>(in.shape[0])) : 1;
+}
+
+/// A type with an f16 scale `d` in each block, and for most types with codes from zero an f16 minimum beside it.
+template <class Format>
+concept ReadOnlyBlocks = !requires {
+    &Format::encode;
+}
+&&requires(typename Format::Block b) {
+    b.d;
+};
+
+/// Sets the block's scale; the minimum becomes what puts the middle code at zero.
+template <ReadOnlyBlocks Format>
+void set_scale(typename Format::Block & block, float d) {
+    constexpr float kMiddle = Format::id == QL_Q4_K ? 8 : 16;
+    block.d = f32_to_f16(d);
+    if constexpr (requires { block.m; }) block.m = f32_to_f16(-kMiddle * d);
+    if constexpr (requires { block.dmin; }) block.dmin = f32_to_f16(kMiddle * d);
+}
+
+/// Random blocks of n weights, scales within a factor of three, with `rms` as the weights' root mean square.
+template <ReadOnlyBlocks Format>
+void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
+    auto * blocks = static_cast<typename Format::Block *>(dst);
+    const int64_t n_blocks = n / Format::block_length;
+    const PhiloxKey key{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+    const size_t bytes = Format::bytes(n);
+    for (size_t at = 0; at < bytes; at += sizeof(PhiloxCounter)) {
+        const PhiloxCounter random = philox4x32({static_cast<uint32_t>(at / sizeof(PhiloxCounter)), 0, 0, 0}, key);
+        std::memcpy(static_cast<std::byte *>(dst) + at, random.data(), std::min(sizeof(random), bytes - at));
+    }
+    // First scales around 1; what the weights then are tells how large the scales must be.
+    double squares = 0;
+    std::vector<float> weights(Format::block_length);
+    for (int64_t i = 0; i < n_blocks; ++i) {
+        set_scale<Format>(blocks[i], 0.5f + static_cast<float>(blocks[i].d) / 65536);
+        Format::decode_block(blocks[i], weights.data());
+        for (const float w : weights) squares += static_cast<double>(w) * static_cast<double>(w);
+    }
+    const float size = rms / static_cast<float>(std::sqrt(squares / static_cast<double>(n)));
+    for (int64_t i = 0; i < n_blocks; ++i) set_scale<Format>(blocks[i], size * f16_to_f32(blocks[i].d));
+}
+
+/// The input's bytes in its own type, ql_dtype_bytes(in.dtype, elements) of them, to dst: a function of the input, the
+/// seed and the element alone.
+inline Status fill_input(const CaseInput & in, uint64_t seed, void * dst) {
+    if (in.dtype == QL_I32) return case_fill(in, seed, dst);
+    const DTypeDef * type = find_dtype(in.dtype);
+    if (!type) return error(QL_UNSUPPORTED, "case input: type %d is not known", static_cast<int>(in.dtype));
+    const int64_t n = in.shape.elements();
+    if (type->encode) return type->encode(case_floats(in, seed).data(), n, dst);
+    if ((in.fill != Fill::normal && in.fill != Fill::layer) || n == 0 || n % type->block_length != 0)
+        return error(QL_UNSUPPORTED, "case input: blocks of %s can only be normal, and whole", type->name);
+    visit(in.dtype, [&](auto format) {
+        if constexpr (ReadOnlyBlocks<decltype(format)>) random_blocks<decltype(format)>(seed, n, deviation(in), dst);
+    });
+    return {};
+}
+
+}  // namespace ql::selftest

@@ -1,0 +1,116 @@
+// PEFT directories that are refused: other methods than plain LoRA, and files that do not fit the model.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "models/adapters.hpp"
+#include "models/peft_folder.hpp"
+
+namespace ql::test {
+namespace {
+
+TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
+    struct Row {
+        const char * message;
+        ql_status code;
+        std::function<void(Peft &)> spoil;
+    };
+    const std::string q = "base_model.model.model.layers.0.self_attn.q_proj.";
+    const Row table[] = {
+        {"DoRA", QL_UNSUPPORTED, [](Peft & p) { p.config["use_dora"] = true; }},
+        {"trained biases", QL_UNSUPPORTED, [](Peft & p) { p.config["bias"] = "lora_only"; }},
+        {"a bias on B", QL_UNSUPPORTED, [](Peft & p) { p.config["lora_bias"] = true; }},
+        {"modules_to_save", QL_UNSUPPORTED, [](Peft & p) { p.config["modules_to_save"] = {"lm_head"}; }},
+        {"trainable_token_indices", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["trainable_token_indices"] = {1, 2};
+         }},
+        {"transposed", QL_UNSUPPORTED, [](Peft & p) { p.config["fan_in_fan_out"] = true; }},
+        {"'pissa' changes the base", QL_UNSUPPORTED, [](Peft & p) { p.config["init_lora_weights"] = "pissa"; }},
+        {"peft_type 'IA3'", QL_UNSUPPORTED, [](Peft & p) { p.config["peft_type"] = "IA3"; }},
+        {"'peft_type' must be a string", QL_BAD_FILE, [](Peft & p) { p.config.erase("peft_type"); }},
+        {"'r' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config.erase("r"); }},
+        {"is 0", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 0; }},
+        {"is 4.5", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 4.5; }},
+        {"lora_A has rank 4, lora_B 4, adapter_config.json says 8", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 8; }},
+        {"says 2", QL_BAD_FILE,
+         [](Peft & p) {
+             p.config["rank_pattern"] = {{"k_proj", 2}};
+         }},
+        {"'lora_alpha' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config["lora_alpha"] = "8"; }},
+        {"scale", QL_NON_FINITE, [](Peft & p) { p.config["lora_alpha"] = 1e300; }},
+        {"'rank_pattern' must be an object", QL_BAD_FILE, [](Peft & p) { p.config["rank_pattern"] = 4; }},
+        {"'q_proj' must be a finite number", QL_BAD_FILE,
+         [](Peft & p) {
+             p.config["rank_pattern"] = {{"q_proj", "4"}};
+         }},
+        {"regular expression", QL_BAD_FILE,
+         [](Peft & p) {
+             p.config["rank_pattern"] = {{"q_(proj", 4}};
+         }},
+        {"only one of lora_A and lora_B", QL_BAD_FILE, [](Peft & p) { p.remove("0.self_attn.q_proj.lora_B"); }},
+        {"only one of lora_A and lora_B", QL_BAD_FILE, [](Peft & p) { p.remove("0.self_attn.q_proj.lora_A"); }},
+        {"no matrices", QL_BAD_FILE, [](Peft & p) { p.tensors.clear(); }},
+        {"is no lora_A or lora_B of a linear layer (LoRA on an embedding", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.tensors["base_model.model.model.embed_tokens.lora_embedding_A"] = {{1}, {1}};
+         }},
+        {"(DoRA is not supported)", QL_UNSUPPORTED,
+         [q](Peft & p) {
+             p.tensors[q + "lora_magnitude_vector"] = {{1}, {1}};
+         }},
+        {"is no lora_A or lora_B", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.tensors["model.layers.0.self_attn.q_proj.lora_A.weight"] = {{1}, {1}};
+         }},
+        {"is no lora_A or lora_B", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.tensors["base_model.model.lora_A.weight"] = {{1}, {1}};
+         }},
+        {"module 'model.layers.0.self_attn.qkv_proj' is none", QL_BAD_FILE,
+         [](Peft & p) {
+             p.tensors["base_model.model.model.layers.0.self_attn.qkv_proj.lora_A.weight"] = {{4, 1}, {1, 1, 1, 1}};
+             p.tensors["base_model.model.model.layers.0.self_attn.qkv_proj.lora_B.weight"] = {{1, 4}, {1, 1, 1, 1}};
+         }},
+        {"which is no linear of the model", QL_BAD_FILE,
+         [](Peft & p) {
+             p.tensors["base_model.model.lm_head.lora_A.weight"] = {{4, 1}, {1, 1, 1, 1}};
+             p.tensors["base_model.model.lm_head.lora_B.weight"] = {{1, 4}, {1, 1, 1, 1}};
+         }},
+        {"is for a weight [3, 64], but 'blk.0.attn_q.weight' of the model 'llama' is [64, 64]", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_A.weight"] = {{4, 3}, std::vector<float>(12)};
+         }},
+        {"lora_A has rank 4, lora_B 5", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_B.weight"] = {{64, 5}, std::vector<float>(320)};
+         }},
+        {"two dimensions are needed", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_B.weight"] = {{256}, std::vector<float>(256)};
+         }},
+        {"two dimensions are needed", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_B.weight"] = {{64, 0}, {}};
+         }},
+        {"holds inf at element 3", QL_NON_FINITE,
+         [q](Peft & p) { p.tensors[q + "lora_A.weight"].second[3] = INFINITY; }},
+    };
+    for (const Row & row : table) {
+        Peft peft("init");
+        row.spoil(peft);
+        const auto adapter = load_adapter(peft.write(), llama());
+        ASSERT_FALSE(adapter.ok()) << row.message;
+        EXPECT_EQ(adapter.code(), row.code) << adapter.message();
+        EXPECT_NE(adapter.message().find(row.message), std::string::npos) << row.message << ": " << adapter.message();
+        EXPECT_EQ(adapter.message().rfind(peft.folder.path(""), 0), 0u) << adapter.message();
+    }
+    const Peft sound("init");
+    EXPECT_TRUE(load_adapter(sound.write(), llama()).ok()) << load_adapter(sound.write(), llama()).message();
+    TemporaryFolder empty;
+    EXPECT_EQ(load_adapter(empty.path(""), llama()).code(), QL_NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace ql::test

@@ -1,0 +1,16 @@
+// The environment variables that the programs and the library under them read.
+#pragma once
+
+namespace ql::cli {
+
+struct Variable {
+    const char * name;
+    const char * meaning;
+};
+inline constexpr Variable kVariables[] = {
+    {"QL_ISA", "instruction set: scalar, baseline, avx2, avx512, avx512_bf16, neon"},
+    {"QL_THREADS", "threads where -t is not given"},
+    {"QL_BACKEND_PATH", "more folders with backends, separated by colons"},
+    {"QL_LOG", "what is said where neither -q nor -v is given: quiet (-q), info, debug (-v)"}};
+
+}  // namespace ql::cli
