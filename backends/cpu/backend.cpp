@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <algorithm>
 
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/targets.hpp"
+#include "ggml/core/os/os.hpp"
 #include "ql/os.h"
 
 namespace ql::cpu {
@@ -41,7 +43,7 @@ Status open(const ql_device_options & options, DeviceImpl ** device) {
     QL_ASSIGN(const int threads, choose_threads(options.threads));
     if (options.compute != QL_COMPUTE_AUTO && options.compute != QL_COMPUTE_F32 && options.compute != QL_COMPUTE_BF16)
         return error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", static_cast<int>(options.compute));
-    if (options.compute == QL_COMPUTE_BF16 && isa != Isa::avx512_bf16)
+    if (options.compute == QL_COMPUTE_BF16 && !has_bf16_products(isa))
         return error(QL_UNSUPPORTED, "compute bf16: %s kernels have no bf16 product; use auto or f32", isa_name(isa));
     const bool bf16 = options.compute == QL_COMPUTE_BF16 || (options.compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
     limit_targets(isa);
@@ -59,15 +61,12 @@ Caps caps(const DeviceImpl & d) {
 }
 
 Status alloc(DeviceImpl &, size_t bytes, void ** data) {
-    const size_t padded = (bytes + 4095) / 4096 * 4096 + (bytes == 0 ? 4096 : 0);
-    *data = std::aligned_alloc(4096, padded);
-    if (!*data) return error(QL_NO_MEMORY, "out of memory: %zu bytes", bytes);
-    std::memset(*data, 0, padded);
+    QL_ASSIGN(*data, os::allocate_pages(std::max<size_t>(bytes, 1)));
     return {};
 }
 
-void release(DeviceImpl &, void * data, size_t) {
-    std::free(data);
+void release(DeviceImpl &, void * data, size_t bytes) {
+    os::release_pages(data, std::max<size_t>(bytes, 1));
 }
 
 Status copy(DeviceImpl &, void * dst, const void * src, size_t bytes) {

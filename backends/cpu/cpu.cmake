@@ -15,6 +15,15 @@ set_source_files_properties(${ql_product_sources} PROPERTIES COMPILE_OPTIONS "-O
 # Files of their own for what Highway does not offer; they are entered only after isa.cpp has found the instructions.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     # -Wno-uninitialized: GCC 12 sees undefined inputs in its own unmasked intrinsics.
-    set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_bf16.cpp PROPERTIES COMPILE_OPTIONS
-        "-O3;-mprfchw;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-Wno-uninitialized;-Wno-maybe-uninitialized")
+    set(ql_avx512_bf16_flags
+        -O3;-mprfchw;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-Wno-uninitialized;-Wno-maybe-uninitialized)
+    set_source_files_properties(
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_bf16.cpp
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/forward_bf16.cpp
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/backward_bf16.cpp
+        PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags}")
+    set_source_files_properties(
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_amx.cpp
+        PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags};-mamx-tile;-mamx-bf16")
+    set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for a test that compiles the AMX product on emulated tiles
 endif()

@@ -11,6 +11,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+#include "ggml/core/os/os.hpp"
 #endif
 
 namespace ql::cpu {
@@ -40,6 +42,12 @@ bool has_avx512_bf16() {
     return cpuid(7, 1).eax >> 5 & 1;
 }
 
+/// AMX-TILE and AMX-BF16, and a system that keeps the tiles' configuration and data. It is asked for them here, once.
+bool has_amx(uint64_t state) {
+    const uint32_t features = 1u << 24 | 1u << 22, tile_state = 1u << 17 | 1u << 18;
+    return (cpuid(7, 0).edx & features) == features && (state & tile_state) == tile_state && os::allow_tiles();
+}
+
 Isa detect() {
     const uint64_t state = enabled_state();
     const Leaf one = cpuid(1, 0), seven = cpuid(7, 0);
@@ -49,7 +57,8 @@ Isa detect() {
     if (!avx2) return Isa::baseline;
     const uint32_t skylake = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;  // F, DQ, CD, BW, VL
     if (!avx512_state || (seven.ebx & skylake) != skylake) return Isa::avx2;
-    return has_avx512_bf16() ? Isa::avx512_bf16 : Isa::avx512;
+    if (!has_avx512_bf16()) return Isa::avx512;
+    return has_amx(state) ? Isa::amx : Isa::avx512_bf16;  // the AMX product decodes with AVX-512 BF16
 }
 
 bool is_amd() {
@@ -95,15 +104,19 @@ Result<Isa> choose_isa() {
                          isa_name(best_isa()));
         return static_cast<Isa>(i);
     }
-    return error(QL_INVALID_ARGUMENT, "QL_ISA=%s: unknown; one of scalar, baseline, avx2, avx512, avx512_bf16, neon",
-                 forced);
+    return error(QL_INVALID_ARGUMENT,
+                 "QL_ISA=%s: unknown; one of scalar, baseline, avx2, avx512, avx512_bf16, amx, neon", forced);
+}
+
+bool has_bf16_products(Isa isa) {
+    return isa == Isa::avx512_bf16 || isa == Isa::amx;
 }
 
 bool bf16_is_fast(Isa isa) {
 #if defined(__x86_64__)
-    // AMD since Zen 4 runs vdpbf16ps at twice the rate of f32 FMA; on Intel's Xeons measured so far it is slower than
-    // FMA.
-    return isa == Isa::avx512_bf16 && is_amd();
+    // Tiles multiply at fourteen times the rate of f32 FMA. AMD since Zen 4 runs vdpbf16ps at twice that rate; on
+    // Intel's Xeons measured so far it is slower than FMA.
+    return isa == Isa::amx || (isa == Isa::avx512_bf16 && is_amd());
 #else
     (void)isa;
     return false;

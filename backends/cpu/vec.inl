@@ -48,6 +48,38 @@ HWY_INLINE void store_part(Vec v, float * p, int64_t n) {
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(float));
 }
 
+// The same of bf16, which is the upper half of an f32.
+using U32 = hn::RebindToUnsigned<F32>;
+using U16 = hn::Rebind<uint16_t, F32>;
+
+HWY_INLINE Vec load_part(const uint16_t * p, int64_t n) {
+    hn::Vec<U16> bits;
+    if (n >= kLanes) {
+        bits = hn::LoadU(U16(), p);
+    } else {
+        alignas(64) uint16_t buffer[kLanes] = {};
+        std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(uint16_t));
+        bits = hn::Load(U16(), buffer);
+    }
+    return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::PromoteTo(U32(), bits)));
+}
+
+/// Rounds to nearest, ties to even; NaN stays NaN.
+HWY_INLINE void store_part(Vec v, uint16_t * p, int64_t n) {
+    const U32 d;
+    const auto bits = hn::BitCast(d, v);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
+    const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(d, 0x40));
+    const auto is_nan = hn::RebindMask(d, hn::IsNaN(v));
+    const auto half = hn::BitCast(hn::RebindToSigned<F32>(), hn::IfThenElse(is_nan, nan, rounded));
+    const auto narrow = hn::DemoteTo(U16(), half);
+    if (n >= kLanes) return hn::StoreU(narrow, U16(), p);
+    alignas(64) uint16_t buffer[kLanes];
+    hn::Store(narrow, U16(), buffer);
+    std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(uint16_t));
+}
+
 HWY_INLINE float sum_of(Vec v) {
     return hn::GetLane(hn::SumOfLanes(kF32, v));
 }

@@ -32,6 +32,7 @@ void print_plan(const RunReport & r) {
     table.add({"weights", print_size(r.plan.weight_bytes)});
     table.add({"adapter, optimizer, inputs", print_size(r.plan.leaf_bytes)});
     table.add({"activations and scratch", print_size(r.plan.arena_bytes)});
+    table.add({"program, tokenizer, data", print_size(r.plan.program_bytes)});
     table.add({"planned peak", print_size(r.plan.planned_peak_bytes)});
     table.add({"trained parameters", print_count(r.plan.n_parameters)});
     table.add({"sequences of " + print_count(r.ctx) + " tokens, an epoch", print_count(r.plan.n_sequences)});

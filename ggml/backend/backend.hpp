@@ -45,6 +45,9 @@ struct Kernel {
     size_t (*scratch)(const Node &, const DeviceImpl &) = nullptr;
     Status (*accepts)(const Node &, const DeviceImpl &) = nullptr;
     const char * missing = nullptr;
+    /// Whether the kernel reads source i (writes result i) as bf16 too, where the planner would like that. Null: none.
+    bool (*reads_bf16)(const Node &, size_t source) = nullptr;
+    bool (*writes_bf16)(const Node &, size_t result) = nullptr;
 };
 constexpr Kernel missing(const char * why) {
     return {nullptr, nullptr, nullptr, why};

@@ -11,10 +11,15 @@ extern "C" {
 
 ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                          ql_plan ** plan) {
+    return ql_plan_create_over(graph, device, outputs, n_outputs, nullptr, plan);
+}
+
+ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
+                              const ql_plan * over, ql_plan ** plan) {
     return ql::guarded([&]() -> Status {
         if (!graph || !device || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
             return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
-        QL_ASSIGN(auto made, ql_plan::create(*graph, *device, {outputs, static_cast<size_t>(n_outputs)}));
+        QL_ASSIGN(auto made, ql_plan::create(*graph, *device, {outputs, static_cast<size_t>(n_outputs)}, over));
         *plan = made.release();
         return {};
     });

@@ -18,16 +18,27 @@ struct Outcome {
     std::string message;
 };
 
+/// The largest error of a case, on tensors of f32 or on those that the kernel takes in bf16.
+double error_of(ql_device & device, selftest::Conformance & conformance) {
+    double error = 0;
+    for (const bool reuse : {false, true}) {
+        if (reuse && !conformance.can_reuse()) continue;
+        const auto got = conformance.run({*device.backend, device.impl}, reuse);
+        for (size_t i = 0; i < got.size(); ++i) error = std::max(error, selftest::nmse(got[i], conformance.wanted(i)));
+    }
+    return error;
+}
+
 Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
     Outcome outcome;
     try {
-        selftest::Conformance conformance(def, c, kSeed);
-        for (const bool reuse : {false, true}) {
-            if (reuse && !conformance.can_reuse()) continue;
-            const auto got = conformance.run({*device.backend, device.impl}, reuse);
-            for (size_t i = 0; i < got.size(); ++i)
-                outcome.error = std::max(outcome.error, selftest::nmse(got[i], conformance.wanted(i)));
-        }
+        selftest::Conformance plain(def, c, kSeed);
+        outcome.error = error_of(device, plain);
+        if (!device.caps.bf16) return outcome;
+        selftest::Conformance narrow(def, c, kSeed, device.backend->kernels[op_index(&def)]);
+        const double limit = selftest::conformance_limit(def, true, true);
+        if (const double error = narrow.narrows() ? error_of(device, narrow) : 0; !(error <= limit))
+            outcome.message = "on tensors of bf16 the error is " + std::to_string(error);
     } catch (const std::exception & e) {
         outcome = {INFINITY, e.what()};
     }

@@ -55,6 +55,11 @@ ql_status ql_gguf_open(const char * path, ql_gguf ** file) {
     });
 }
 
+void ql_gguf_forget(const ql_gguf * file, const void * data, size_t bytes) {
+    if (!file) return;
+    for (const ql::os::MappedFile & part : file->file.parts) part.forget(data, bytes);
+}
+
 void ql_gguf_close(ql_gguf * file) {
     std::unique_ptr<ql_gguf> owner(file);
 }

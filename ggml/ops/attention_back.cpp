@@ -65,7 +65,8 @@ std::vector<Case> cases() {
                          int64_t n_keys) {
         const Shape q(d, n_heads, n_tokens), k(d, n_kv, n_keys);
         return Case{name,
-                    {data_in(q), data_in(k), data_in(k), data_in(q), data_in({n_heads, n_tokens}, Fill::positive),
+                    {data_in(q, Fill::layer), data_in(k), data_in(k), data_in(q),
+                     data_in({n_heads, n_tokens}, Fill::positive),
                      data_in(q), ints_in({2, n_tokens}, Fill::spans, n_keys)},
                     AttentionParams{1 / std::sqrt(static_cast<float>(d))}};
     };

@@ -37,7 +37,7 @@ void reference(const RefArgs<Real> & a) {
 
 std::vector<Case> cases() {
     const auto make = [](const char * name, Shape s) { return Case{name, {param_in(s), param_in(s)}, {}}; };
-    return {make("1", 1), make("33x3", {33, 3}), make("65x33", {65, 33})};
+    return {make("1", 1), make("33x3", {33, 3}), make("65x33", {65, 33}), make("96x11", {96, 11})};
 }
 
 double flops(const Node & n) {

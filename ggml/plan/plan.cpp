@@ -5,8 +5,6 @@
 #include <string>
 #include <unordered_set>
 
-#include "ggml/plan/fuse.hpp"
-
 namespace ql {
 namespace {
 
@@ -37,7 +35,7 @@ using ql::Result;
 using ql::Status;
 
 Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & device,
-                                                 std::span<ql_tensor * const> outputs) {
+                                                 std::span<ql_tensor * const> outputs, const ql_plan * over) {
     QL_TRY(graph.status());
     if (outputs.empty()) return ql::error(QL_INVALID_ARGUMENT, "plan: no outputs");
     for (const ql_tensor * t : outputs)
@@ -45,14 +43,12 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & d
             return ql::error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
 
     std::unique_ptr<ql_plan> plan(new ql_plan(device));
-    ql::Fused fused = ql::fuse(ql::reachable(outputs), outputs);
-    plan->nodes_ = std::move(fused.nodes);
-    plan->made_ = std::move(fused.made);
-    plan->same_ = std::move(fused.same);
+    plan->rewrite(outputs);
     QL_TRY(plan->choose_kernels());
     plan->find_lifetimes(outputs);
     QL_TRY(plan->allocate_leaves());
-    QL_TRY(plan->bind(outputs));
+    QL_TRY(plan->place(over));
+    plan->bind(outputs);
     QL_TRY(device.backend->compile(*device.impl, plan->steps_, &plan->executable_));
     return plan;
 }
@@ -61,7 +57,21 @@ ql_plan::~ql_plan() {
     for (const auto & [t, storage] : outputs_)
         if (!t->is_leaf() && t->storage.data == storage.data) const_cast<ql_tensor *>(t)->storage = {};
     if (executable_) device_.backend->discard(*device_.impl, executable_);
-    ql::release(arena_);
+    if (!shares_arena_) ql::release(arena_);
+}
+
+void ql_plan::rewrite(std::span<ql_tensor * const> outputs) {
+    fused_ = ql::fuse(ql::reachable(outputs), outputs);
+    same_ = fused_.same;
+    nodes_ = fused_.nodes;
+    if (!device_.caps.bf16) return;
+    narrowed_ = ql::narrow(fused_, device_.backend->kernels, outputs);
+    nodes_ = narrowed_.nodes;
+}
+
+const Node & ql_plan::rule_node(const Node & n) const {
+    const auto it = narrowed_.origin.find(&n);
+    return it == narrowed_.origin.end() ? n : *it->second;
 }
 
 Status ql_plan::choose_kernels() {
@@ -101,7 +111,7 @@ void ql_plan::find_lifetimes(std::span<ql_tensor * const> outputs) {
     for (int64_t i = 0; i < n_steps; ++i) {
         const Node & n = *nodes_[static_cast<size_t>(i)];
         std::vector<ql::OutSpec> specs;
-        (void)n.def->infer(n, specs);  // it passed when the node was made
+        (void)n.def->infer(rule_node(n), specs);  // it passed when the node was made
         for (size_t o = 0; o < n.out.size(); ++o) {
             const ql_tensor * t = n.out[o];
             if (t->alias) continue;
@@ -155,8 +165,19 @@ void * ql_plan::address(const ql_tensor * t) const {
     return static_cast<std::byte *>(arena_.data) + buffers_[buffer_of_.at(h)].offset;
 }
 
-Status ql_plan::bind(std::span<ql_tensor * const> outputs) {
-    QL_ASSIGN(arena_, ql::allocate(device_, ql::place_buffers(buffers_, device_.caps.alignment)));
+/// Finds a place for every buffer, in another plan's arena if there is one that is large enough.
+Status ql_plan::place(const ql_plan * over) {
+    const size_t bytes = ql::place_buffers(buffers_, device_.caps.alignment);
+    if (over && &over->device_ == &device_ && over->arena_.bytes >= bytes) {
+        shares_arena_ = true;
+        arena_ = {&device_, over->arena_.data, bytes};
+        return {};
+    }
+    QL_ASSIGN(arena_, ql::allocate(device_, bytes));
+    return {};
+}
+
+void ql_plan::bind(std::span<ql_tensor * const> outputs) {
     for (size_t i = 0; i < nodes_.size(); ++i) {
         ql::Step step;
         step.node = nodes_[i];
@@ -168,7 +189,6 @@ Status ql_plan::bind(std::span<ql_tensor * const> outputs) {
         steps_.push_back(std::move(step));
     }
     for (const ql_tensor * t : outputs) outputs_[t] = {&device_, address(t), t->bytes()};
-    return {};
 }
 
 Status ql_plan::run() {
@@ -197,5 +217,6 @@ ql_plan_info ql_plan::describe() const {
     info.weight_bytes = weight_bytes_;
     info.peak_bytes = info.arena_bytes + leaf_bytes_ + weight_bytes_;
     info.flops = flops_;
+    info.shared_bytes = shares_arena_ ? info.arena_bytes : 0;
     return info;
 }

@@ -5,6 +5,7 @@
 #pragma once
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,8 +22,9 @@ struct DeviceUnderTest {
 };
 
 /// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
-inline double conformance_limit(const OpDef & def, bool bf16) {
-    return bf16 && def.products ? 2e-5 : 1e-11;
+/// `narrow`: tensors are held in bf16 themselves.
+inline double conformance_limit(const OpDef & def, bool bf16, bool narrow = false) {
+    return narrow || (bf16 && def.products) ? 2e-5 : 1e-11;
 }
 
 /// sum (got - want)^2 / sum want^2; infinite where one is NaN or Inf and the other is not the same.
@@ -42,21 +44,25 @@ inline double nmse(const std::vector<float> & got, const std::vector<double> & w
 /// A case, its inputs and what the reference makes of them.
 class Conformance {
   public:
-    Conformance(const OpDef & def, const Case & c, uint64_t seed)
-        : seed_(seed), graph_(def, c, seed), reference_(graph_.graph) {
+    /// `narrow_for` not null: every source and result that this kernel takes in bf16 is held so.
+    Conformance(const OpDef & def, const Case & c, uint64_t seed, const Kernel * narrow_for = nullptr)
+        : seed_(seed), graph_(def, c, seed), reference_(graph_.graph), node_(*graph_.out->producer) {
         reference_.fill(graph_, seed);
+        if (Status s = def.infer(node_, specs_); !s.ok()) throw std::runtime_error(s.message());
+        if (narrow_for) narrow(*narrow_for);
         reference_.run();
-        if (Status s = def.infer(node(), specs_); !s.ok()) throw std::runtime_error(s.message());
     }
 
-    const Node & node() const { return *graph_.out->producer; }
+    const Node & node() const { return node_; }
+    /// True if some tensor is held in bf16 for the kernel's sake.
+    bool narrows() const { return !narrowed_.empty(); }
     /// True if some result may take over a source's storage.
     bool can_reuse() const {
         for (size_t i = 0; i < specs_.size(); ++i)
             if (reuses(i)) return true;
         return false;
     }
-    std::vector<double> wanted(size_t result) { return reference_.values(node().out[result]); }
+    std::vector<double> wanted(size_t result) { return reference_.values(graph_.out->producer->out[result]); }
 
     /// The results of a run, in order. Throws where the device reports an error, or wrote where it should not.
     std::vector<std::vector<float>> run(const DeviceUnderTest & device, bool reuse) const;
@@ -94,18 +100,40 @@ class Conformance {
     static void check(const Status & s) {
         if (!s.ok()) throw std::runtime_error(s.message());
     }
+    void narrow(const Kernel & kernel) {
+        const Node & whole = *graph_.out->producer;
+        const auto fits = [](const Tensor & t) { return t.dtype == QL_F32 && t.ne(0) % 32 == 0 && !t.alias; };
+        for (size_t i = 0; i < whole.src.size(); ++i) {
+            if (!whole.src[i] || !fits(*whole.src[i]) || !kernel.reads_bf16 || !kernel.reads_bf16(whole, i)) continue;
+            node_.src[i] = held_in_bf16(*whole.src[i]);
+            double * x = reference_.reals(whole.src[i]);
+            for (int64_t e = 0; e < whole.src[i]->shape.elements(); ++e)
+                x[e] = static_cast<double>(bf16_to_f32(f32_to_bf16(static_cast<float>(x[e]))));
+        }
+        for (size_t i = 0; i < whole.out.size(); ++i)
+            if (fits(*whole.out[i]) && kernel.writes_bf16 && kernel.writes_bf16(whole, i))
+                node_.out[i] = held_in_bf16(*whole.out[i]);
+    }
+    Tensor * held_in_bf16(const Tensor & t) {
+        Tensor & copy = narrowed_.emplace_back(t);
+        copy.dtype = QL_BF16;
+        return &copy;
+    }
     bool reuses(size_t result) const {
         const int from = specs_[result].may_reuse;
         if (from < 0 || node().out[result]->alias) return false;
         const Tensor * source = node().src[static_cast<size_t>(from)];
+        if (source->bytes() != node().out[result]->bytes()) return false;
         return std::count(node().src.begin(), node().src.end(), source) == 1;
     }
-    std::vector<std::byte> leaf_bytes(size_t i) const {
-        const Tensor * t = graph_.leaves[i];
+    /// Source i, in the type that it is held in.
+    std::vector<std::byte> source_bytes(size_t i) const {
+        const Tensor * t = node().src[i];
         std::vector<std::byte> v(t->bytes());
         AlignedBytes aligned(v.size());
-        if (Status s = fill_input(graph_.inputs[i], seed_ + i, aligned.data()); !s.ok())
-            throw std::runtime_error(s.message());
+        CaseInput in = graph_.inputs[i];
+        in.dtype = t->dtype;
+        if (Status s = fill_input(in, seed_ + i, aligned.data()); !s.ok()) throw std::runtime_error(s.message());
         std::memcpy(v.data(), aligned.data(), v.size());
         return v;
     }
@@ -113,6 +141,8 @@ class Conformance {
     uint64_t seed_;
     CaseGraph graph_;
     ReferenceRun<double> reference_;
+    Node node_;  // the case's, with tensors that are held in bf16 in place of those of the graph
+    std::deque<Tensor> narrowed_;
     std::vector<OutSpec> specs_;
 };
 
@@ -121,8 +151,8 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
     std::map<const Tensor *, std::unique_ptr<Buffer>> buffers;
     std::map<const Tensor *, const Tensor *> holder;  // whose buffer a result has
     std::map<const Tensor *, bool> changes;
-    for (size_t i = 0; i < graph_.leaves.size(); ++i)
-        buffers[graph_.leaves[i]] = std::make_unique<Buffer>(device, leaf_bytes(i));
+    for (size_t i = 0; i < node().src.size(); ++i)
+        if (node().src[i]) buffers[node().src[i]] = std::make_unique<Buffer>(device, source_bytes(i));
     for (size_t i = 0; i < node().out.size(); ++i) {
         const Tensor * t = node().out[i];
         holder[t] = t->alias             ? t->root()
@@ -162,7 +192,10 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
     for (const Tensor * t : node().out) {
         const auto bytes = buffers.at(holder[t])->now();
         std::vector<float> v(static_cast<size_t>(t->shape.elements()));
-        std::memcpy(v.data(), bytes.data(), v.size() * sizeof(float));
+        if (t->dtype == QL_BF16)
+            BF16::decode(bytes.data(), t->shape.elements(), 0, t->shape.elements(), v.data());
+        else
+            std::memcpy(v.data(), bytes.data(), v.size() * sizeof(float));
         results.push_back(std::move(v));
     }
     return results;

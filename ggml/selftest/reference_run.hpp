@@ -76,7 +76,13 @@ class ReferenceRun {
         return buffer.data();
     }
     Real * reals(const Tensor * t) { return static_cast<Real *>(data(t)); }
-    std::vector<Real> values(const Tensor * t) { return {reals(t), reals(t) + t->shape.elements()}; }
+    std::vector<Real> values(const Tensor * t) {
+        if (t->dtype != QL_BF16) return {reals(t), reals(t) + t->shape.elements()};
+        const auto * half = static_cast<const uint16_t *>(data(t));
+        std::vector<Real> v;
+        for (int64_t i = 0; i < t->shape.elements(); ++i) v.push_back(static_cast<Real>(bf16_to_f32(half[i])));
+        return v;
+    }
 
     void set(const Tensor * t, const std::vector<float> & values) { std::copy(values.begin(), values.end(), reals(t)); }
     void set(const Tensor * t, const std::vector<int32_t> & values) {

@@ -2,6 +2,8 @@
 // reading and therefore also in what was just written.
 #include <algorithm>
 #include <cmath>
+#include <deque>
+#include <functional>
 #include <map>
 
 #include "models/adapter/formats.hpp"
@@ -77,8 +79,7 @@ Status decode(const ql_gguf_tensor & t, std::vector<float> & values) {
     return {};
 }
 
-Status read_matrix(const std::string & weight, const Halves & halves, float alpha, const Model & model,
-                   Adapter & adapter) {
+Result<LoraMatrix> read_matrix(const std::string & weight, const Halves & halves, float alpha, const Model & model) {
     if (!halves.a.name || !halves.b.name)
         return error(QL_BAD_FILE, "'%.64s' has only one of .lora_a and .lora_b", weight.c_str());
     LoraMatrix matrix{weight, halves.a.ne[0], halves.b.ne[1], halves.a.ne[1], 1.0f, {}, {}};
@@ -89,11 +90,12 @@ Status read_matrix(const std::string & weight, const Halves & halves, float alph
     if (alpha != 0) matrix.scale = alpha / static_cast<float>(matrix.r);
     QL_TRY(decode(halves.a, matrix.a));
     QL_TRY(decode(halves.b, matrix.b));
-    adapter.matrices.push_back(std::move(matrix));
-    return {};
+    return matrix;
 }
 
-Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter) {
+/// Keys into `adapter`, each matrix in turn to `take`: a whole adapter need not be in memory to be checked.
+Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter,
+                 const std::function<Status(LoraMatrix)> & take) {
     QL_TRY(expect_text(file, "general", "type", "adapter"));
     QL_TRY(expect_text(file, "adapter", "type", "lora"));
     if (ql_gguf_has_key(file, "adapter.alora.invocation_tokens"))
@@ -104,18 +106,34 @@ Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter) {
     QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", adapter.chat_template, ""));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));
-    if (adapter.architecture == model.hparams().arch) {  // else check_adapter says what is wrong
-        std::map<std::string, Halves> found;
-        QL_TRY(collect(file, found));
-        for (const auto & [weight, halves] : found) QL_TRY(read_matrix(weight, halves, alpha, model, adapter));
+    if (adapter.architecture != model.hparams().arch) return {};  // check_adapter says what is wrong
+    std::map<std::string, Halves> found;
+    QL_TRY(collect(file, found));
+    for (const auto & [weight, halves] : found) {
+        QL_ASSIGN(LoraMatrix matrix, read_matrix(weight, halves, alpha, model));
+        for (const ql_gguf_tensor * t : {&halves.a, &halves.b}) ql_gguf_forget(file, t->data, t->size);
+        QL_TRY(take(std::move(matrix)));
     }
-    QL_TRY(check_adapter(adapter, model));
+    return {};
+}
+
+void sort_as_model(Adapter & adapter, const Model & model) {
     const std::vector<std::string> order = model.linears();
     std::map<std::string, size_t> place;
     for (size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
     std::sort(adapter.matrices.begin(), adapter.matrices.end(),
               [&](const LoraMatrix & x, const LoraMatrix & y) { return place[x.weight] < place[y.weight]; });
-    return {};
+}
+
+Result<GgufFile> open_gguf(const std::string & path) {
+    ql_gguf * opened = nullptr;
+    QL_TRY(last_error(ql_gguf_open(path.c_str(), &opened)));
+    return GgufFile(opened);
+}
+
+/// A key that is missing is a fault of the file, not a file that is missing.
+Status fault_of(const std::string & path, const Status & s) {
+    return error(s.code() == QL_NOT_FOUND ? QL_BAD_FILE : s.code(), "%s: %s", path.c_str(), s.message().c_str());
 }
 
 // ---- writing
@@ -129,16 +147,18 @@ float common_alpha(const Adapter & adapter) {
     return 1.0f;
 }
 
-Result<std::vector<float>> scaled_b(const LoraMatrix & m, float alpha) {
+/// B as it goes to the file, in `scaled` where it is not the adapter's own.
+Result<const std::vector<float> *> written_b(const LoraMatrix & m, float alpha,
+                                             std::deque<std::vector<float>> & scaled) {
     const double ratio = static_cast<double>(m.scale) * static_cast<double>(m.r) / static_cast<double>(alpha);
-    std::vector<float> b = m.b;
-    if (std::fabs(ratio - 1) < 1e-6) return b;  // equal but for the rounding of s * r
+    if (std::fabs(ratio - 1) < 1e-6) return &m.b;  // equal but for the rounding of s * r
+    std::vector<float> & b = scaled.emplace_back(m.b);
     for (float & v : b) {
         v = static_cast<float>(static_cast<double>(v) * ratio);
         if (!std::isfinite(v))
             return error(QL_NON_FINITE, "adapter: '%s' times its scale is too large for f32", m.weight.c_str());
     }
-    return b;
+    return &b;
 }
 
 Status set_text(ql_gguf_writer * w, const char * key, const std::string & value) {
@@ -176,7 +196,8 @@ struct Saving {
     const Adapter & adapter;
     const Model & model;
     float alpha;
-    std::vector<std::vector<float>> bs;  // of each matrix, scaled for the one alpha
+    std::vector<const std::vector<float> *> bs;  // of each matrix, scaled for the one alpha
+    std::deque<std::vector<float>> scaled;
     GgufWriterPtr writer;
 };
 
@@ -186,29 +207,36 @@ Status compose(Saving & s) {
     s.writer.reset(created);
     QL_TRY(set_keys(created, s.adapter, s.alpha));
     for (const LoraMatrix & m : s.adapter.matrices) {
-        QL_ASSIGN(std::vector<float> b, scaled_b(m, s.alpha));
-        s.bs.push_back(std::move(b));  // the writer borrows its numbers: they stay where they are when bs grows
+        QL_ASSIGN(const std::vector<float> * b, written_b(m, s.alpha, s.scaled));
+        s.bs.push_back(b);
         QL_TRY(add(created, m.weight + std::string(kSuffixA), m.k, m.r, m.a));
-        QL_TRY(add(created, m.weight + std::string(kSuffixB), m.r, m.m, s.bs.back()));
+        QL_TRY(add(created, m.weight + std::string(kSuffixB), m.r, m.m, *b));
     }
     return {};
 }
 
 /// What is in the file is what was meant.
 Status read_back(const Saving & s, const std::string & path) {
-    auto read = load_gguf_adapter(path, s.model);
-    if (!read.ok())
-        return error(QL_INTERNAL, "the adapter just written cannot be read back: %s", read.message().c_str());
-    std::map<std::string, const LoraMatrix *> by_weight;
-    for (const LoraMatrix & m : read->matrices) by_weight[m.weight] = &m;
-    bool same = same_words(*read, s.adapter) && by_weight.size() == s.adapter.matrices.size();
-    for (size_t i = 0; same && i < s.adapter.matrices.size(); ++i) {
-        const LoraMatrix & meant = s.adapter.matrices[i];
-        const LoraMatrix * m = by_weight[meant.weight];
-        same = m && m->scale == s.alpha / static_cast<float>(meant.r) && m->a == meant.a && m->b == s.bs[i];
-    }
-    return same ? Status()
-                : error(QL_INTERNAL, "%s: holds something else than was written; is the disk failing?", path.c_str());
+    std::map<std::string, size_t> missing;
+    for (size_t i = 0; i < s.adapter.matrices.size(); ++i) missing[s.adapter.matrices[i].weight] = i;
+    bool same = true;
+    Adapter words;
+    const auto unreadable = [](const Status & why) {
+        return error(QL_INTERNAL, "the adapter just written cannot be read back: %s", why.message().c_str());
+    };
+    auto file = open_gguf(path);
+    if (!file.ok()) return unreadable(file.status());
+    const Status read = read_file(file->get(), s.model, words, [&](const LoraMatrix & m) -> Status {
+        const auto it = missing.find(m.weight);
+        if (it == missing.end()) return same = false, Status();
+        const LoraMatrix & meant = s.adapter.matrices[it->second];
+        same &= m.scale == s.alpha / static_cast<float>(meant.r) && m.a == meant.a && m.b == *s.bs[it->second];
+        missing.erase(it);
+        return {};
+    });
+    if (!read.ok()) return unreadable(fault_of(path, read));
+    if (same && missing.empty() && same_words(words, s.adapter)) return {};
+    return error(QL_INTERNAL, "%s: holds something else than was written; is the disk failing?", path.c_str());
 }
 
 ql_status write_and_read_back(void * saving, const char * temporary) {
@@ -222,20 +250,21 @@ ql_status write_and_read_back(void * saving, const char * temporary) {
 }  // namespace
 
 Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model) {
-    ql_gguf * opened = nullptr;
-    QL_TRY(last_error(ql_gguf_open(path.c_str(), &opened)));
-    const GgufFile file(opened);
+    QL_ASSIGN(const GgufFile file, open_gguf(path));
     Adapter adapter;
-    if (Status s = read_file(file.get(), model, adapter); !s.ok()) {
-        // A key that is missing is a fault of the file, not a file that is missing.
-        return error(s.code() == QL_NOT_FOUND ? QL_BAD_FILE : s.code(), "%s: %s", path.c_str(), s.message().c_str());
-    }
+    Status s = read_file(file.get(), model, adapter, [&](LoraMatrix m) {
+        adapter.matrices.push_back(std::move(m));
+        return Status();
+    });
+    if (s.ok()) s = check_adapter(adapter, model);
+    if (!s.ok()) return fault_of(path, s);
+    sort_as_model(adapter, model);
     return adapter;
 }
 
 Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path) {
     QL_TRY(check_adapter(adapter, model));
-    Saving saving{adapter, model, common_alpha(adapter), {}, nullptr};
+    Saving saving{adapter, model, common_alpha(adapter), {}, {}, nullptr};
     QL_TRY(compose(saving));
     return last_error(ql_os_replace_file(path.c_str(), write_and_read_back, &saving));
 }

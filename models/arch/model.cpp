@@ -99,6 +99,7 @@ Status Model::convert(int64_t block_option, int64_t embedding_option) {
             return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(),
                          ql_dtype_name(choice.dtype));
         QL_TRY(convert_tensor(w.name, w.dtype, w.data, choice.dtype, memory.get(), w.elements()));
+        if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
         w.dtype = choice.dtype;
         w.data = memory.get();
         w.bytes = bytes;

@@ -91,6 +91,10 @@ ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t 
     });
 }
 
+ql_plan * ql_session_plan(ql_session * session, int64_t n) {
+    return session && n > 0 ? session->session->plan(n) : nullptr;
+}
+
 void ql_sampling_init(ql_sampling * sampling) {
     if (sampling) *sampling = {sizeof(ql_sampling), 0.8, 40, 0.95, 0.05, 1.0, 42};
 }

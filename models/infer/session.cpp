@@ -8,7 +8,9 @@
 namespace ql {
 namespace {
 
-constexpr int64_t kChunk = 128;  // tokens of a prompt read at once
+/// Tokens read at once. What is left of a prompt is padded to the narrowest width that takes it whole; 512 tokens are
+/// enough for the decoding of the weights to cost little.
+constexpr int64_t kWidths[] = {1, 32, 128, 512};
 
 }  // namespace
 
@@ -39,7 +41,7 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
     QL_TRY(last_error(ql_graph_create(&g)));
     graph_.reset(g);
     const Hparams & h = model_.hparams();
-    cache_.rows = ctx_ + kChunk;  // the last rows take what pads a chunk
+    cache_.rows = ctx_;
     const int64_t ne[] = {h.n_head_kv * h.head_dim, cache_.rows};
     for (int64_t i = 0; i < h.n_layer; ++i) {
         cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), QL_F32, 2, ne));
@@ -53,18 +55,20 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
     GraphBuilder b(model_, g);
     b.set_cache(&cache_);
     attach_adapters(b, applied);
-    for (Width * w : {&single_, &chunk_}) {
-        w->n = w == &single_ ? 1 : kChunk;
-        const std::string suffix = "." + std::to_string(w->n);
-        w->inputs = b.start_stream(w->n, suffix);
+    for (const int64_t n : kWidths) {
+        Width & w = widths_.emplace_back();
+        w.n = n;
+        const std::string suffix = "." + std::to_string(n);
+        w.inputs = b.start_stream(n, suffix);
         const int64_t one = 1;
-        w->last = ql_input(g, ("last" + suffix).c_str(), QL_I32, 1, &one);
-        w->logits = ql_mul_mat(g, b.head(), ql_get_rows(g, b.hidden(), w->last));
+        w.last = ql_input(g, ("last" + suffix).c_str(), QL_I32, 1, &one);
+        w.logits = ql_mul_mat(g, b.head(), ql_get_rows(g, b.hidden(), w.last));
+        if (n >= ctx_) break;  // a wider one would never be full
     }
     QL_TRY(last_error(ql_graph_status(g)));
-    for (Width * w : {&single_, &chunk_}) {
+    for (auto w = widths_.rbegin(); w != widths_.rend(); ++w) {  // the widest has room for the others
         ql_plan * plan = nullptr;
-        QL_TRY(last_error(ql_plan_create(g, device, &w->logits, 1, &plan)));
+        QL_TRY(last_error(ql_plan_create_over(g, device, &w->logits, 1, widths_.back().plan.get(), &plan)));
         w->plan.reset(plan);
     }
     logits_.resize(static_cast<size_t>(h.n_vocab));
@@ -84,7 +88,7 @@ Status Session::eval(std::span<const int32_t> tokens) {
                          static_cast<long long>(model_.hparams().n_vocab));
     tokens_.resize(static_cast<size_t>(position_));
     while (!tokens.empty()) {
-        Width & w = tokens.size() == 1 ? single_ : chunk_;
+        Width & w = width_of(static_cast<int64_t>(tokens.size()));
         const auto part = tokens.first(std::min(tokens.size(), static_cast<size_t>(w.n)));
         QL_TRY(run(w, part));
         tokens_.insert(tokens_.end(), part.begin(), part.end());
@@ -94,15 +98,17 @@ Status Session::eval(std::span<const int32_t> tokens) {
     return {};
 }
 
+Session::Width & Session::width_of(int64_t n) {
+    const auto fits = std::find_if(widths_.begin(), widths_.end(), [&](const Width & w) { return w.n >= n; });
+    return fits != widths_.end() ? *fits : widths_.back();
+}
+
 Status Session::run(Width & w, std::span<const int32_t> tokens) {
     const auto n = static_cast<size_t>(w.n);
-    std::vector<int32_t> ids(n, 0), positions(n, 0), span(2 * n, 0), rows(n);
-    for (size_t i = 0; i < n; ++i) {
-        const bool real = i < tokens.size();
-        rows[i] = static_cast<int32_t>(real ? position_ + static_cast<int64_t>(i) : ctx_ + static_cast<int64_t>(i));
-        if (!real) continue;
+    std::vector<int32_t> ids(n, 0), positions(n, 0), span(2 * n, 0), rows(n, -1);  // padding is not stored
+    for (size_t i = 0; i < tokens.size(); ++i) {
         ids[i] = tokens[i];
-        positions[i] = rows[i];
+        positions[i] = rows[i] = static_cast<int32_t>(position_ + static_cast<int64_t>(i));
         span[2 * i + 1] = rows[i] + 1;
     }
     const auto last = static_cast<int32_t>(tokens.size() - 1);

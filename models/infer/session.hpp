@@ -1,4 +1,4 @@
-// A session: the model's forward graph over a KV cache, in two widths - one token, and a chunk of a prompt.
+// A session: the model's forward graph over a KV cache, in several widths - one token, and chunks of a prompt.
 #pragma once
 #include <memory>
 #include <span>
@@ -34,6 +34,8 @@ class Session {
     Status eval(std::span<const int32_t> tokens);
     std::span<const float> logits() const { return logits_; }
     const std::vector<int32_t> & tokens() const { return tokens_; }
+    /// What reads n tokens at once.
+    ql_plan * plan(int64_t n) { return width_of(n).plan.get(); }
 
   private:
     /// The graph for streams of one width.
@@ -47,6 +49,7 @@ class Session {
 
     Session(const Model & model, int64_t ctx) : model_(model), ctx_(ctx) {}
     Status build(ql_device * device, std::span<const AppliedAdapter> adapters);
+    Width & width_of(int64_t n);
     Status run(Width & width, std::span<const int32_t> tokens);
 
     const Model & model_;
@@ -54,7 +57,7 @@ class Session {
     std::vector<Adapter> adapters_;
     GraphPtr graph_;
     KvCache cache_;
-    Width single_, chunk_;
+    std::vector<Width> widths_;  // ascending
     int64_t position_ = 0;
     std::vector<int32_t> tokens_;  // read so far
     std::vector<float> logits_;

@@ -2,9 +2,21 @@
 
 #include "models/arch/architecture.hpp"
 #include "models/arch/gguf_keys.hpp"
+#include "ql/os.h"
 #include "models/arch/write_tensor.hpp"
 
 namespace ql {
+
+namespace {
+
+/// What the process holds now, apart from weights and the files that they are mapped from.
+uint64_t bytes_beside_weights(const Model & model) {
+    std::vector<ql_os_block> blocks;
+    for (const Weight & w : model.weights()) blocks.push_back({w.data, w.bytes});
+    return ql_os_rss_without(blocks.data(), static_cast<int64_t>(blocks.size()));
+}
+
+}  // namespace
 
 Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter,
                                                      const StepOptions & options) {
@@ -13,6 +25,7 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
     if (options.train) QL_TRY(step->build_update());
     QL_TRY(last_error(ql_graph_status(step->graph_.get())));
     QL_TRY(step->plan(device));
+    step->program_bytes_ = bytes_beside_weights(model);  // arenas and leaves are not resident before they are touched
     QL_TRY(step->write_adapter(adapter));
     return step;
 }
@@ -81,11 +94,13 @@ Status TrainStep::build_update() {
 Status TrainStep::plan(ql_device * device) {
     const auto make = [&](PlanPtr & plan, const std::vector<ql_tensor *> & outputs) {
         ql_plan * p = nullptr;
-        QL_TRY(last_error(ql_plan_create(graph_.get(), device, outputs.data(), static_cast<int>(outputs.size()), &p)));
+        QL_TRY(last_error(ql_plan_create_over(graph_.get(), device, outputs.data(), static_cast<int>(outputs.size()),
+                                              micro_.get(), &p)));
         plan.reset(p);
         ql_plan_info info{sizeof(info)};
         QL_TRY(last_error(ql_plan_describe(p, &info)));
-        planned_bytes_ += info.arena_bytes + (planned_bytes_ == 0 ? info.leaf_bytes + info.weight_bytes : 0);
+        planned_bytes_ += info.arena_bytes - info.shared_bytes;
+        if (planned_bytes_ == info.arena_bytes) planned_bytes_ += info.leaf_bytes + info.weight_bytes;  // the first
         return Status();
     };
     if (options_.train) {

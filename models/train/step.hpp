@@ -50,6 +50,8 @@ class TrainStep {
     ql_plan_info micro_info() const;
     /// Peak bytes of the plans together: arenas, leaves and weights, each counted once.
     uint64_t planned_bytes() const { return planned_bytes_; }
+    /// What the process held when all was planned and nothing had run: code, tokenizer, data, the graph itself.
+    uint64_t program_bytes() const { return program_bytes_; }
     ql_plan * micro_plan() const { return micro_.get(); }
     ql_plan * update_plan() const { return update_.get(); }
 
@@ -70,7 +72,7 @@ class TrainStep {
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;
     std::vector<ql_tensor *> micro_outputs_, update_outputs_;
     PlanPtr micro_, update_, eval_;
-    uint64_t planned_bytes_ = 0;
+    uint64_t planned_bytes_ = 0, program_bytes_ = 0;
 };
 
 }  // namespace ql

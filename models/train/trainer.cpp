@@ -293,9 +293,10 @@ ql_trainer_info Trainer::describe() const {
     info.n_tokens = data_.n_tokens();
     info.n_trained = data_.n_trained();
     info.n_parameters = step_->n_parameters();
-    info.planned_peak_bytes = step_->planned_bytes();
+    info.planned_peak_bytes = step_->planned_bytes() + step_->program_bytes();
+    info.program_bytes = step_->program_bytes();
     info.arena_bytes = plan.arena_bytes;
-    info.leaf_bytes = plan.leaf_bytes;
+    info.leaf_bytes = step_->planned_bytes() - plan.arena_bytes - plan.weight_bytes;
     info.weight_bytes = plan.weight_bytes;
     info.flops_per_step = plan.flops * static_cast<double>(options_.grad_accum);
     info.first_step = first_step_;

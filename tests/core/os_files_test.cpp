@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
 #include "ggml/core/os/os.hpp"
@@ -65,6 +66,44 @@ TEST(OsFiles, ReportsWhatCannotBeRead) {
     EXPECT_EQ(ql_os_read_file(nullptr, 0, &data, &size), QL_INVALID_ARGUMENT);
     EXPECT_EQ(ql_os_read_file("x", 0, nullptr, &size), QL_INVALID_ARGUMENT);
     EXPECT_EQ(data, nullptr);
+}
+
+TEST(MappedFile, ForgottenPagesAreReadAgain) {
+    const TemporaryFolder folder;
+    const std::string text(5 * os::kPageBytes, 'x');
+    auto map = os::MappedFile::open(folder.write("f", text));
+    ASSERT_TRUE(map.ok());
+    const std::string outside(4 * os::kPageBytes, 'y');
+    map->forget(map->data() + 1, 4 * os::kPageBytes);
+    map->forget(outside.data(), outside.size());
+    EXPECT_EQ(0, std::memcmp(map->data(), text.data(), text.size()));
+    EXPECT_EQ(std::string::npos, outside.find_first_not_of('y'));
+}
+
+TEST(Pages, AreZeroAlignedAndOfAnySize) {
+    for (const size_t bytes : {size_t{1}, size_t{4097}, size_t{5} << 20, (size_t{9} << 20) + 1}) {
+        auto pages = os::allocate_pages(bytes);
+        ASSERT_TRUE(pages.ok());
+        auto * p = static_cast<unsigned char *>(*pages);
+        EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(p) % (bytes >= size_t{4} << 20 ? size_t{2} << 20 : os::kPageBytes));
+        EXPECT_EQ(0, p[0] | p[bytes / 2] | p[bytes - 1]);
+        std::memset(p, 1, bytes);
+        os::release_pages(p, bytes);
+    }
+    EXPECT_EQ(QL_NO_MEMORY, os::allocate_pages(SIZE_MAX - 5000).code());
+    EXPECT_EQ(QL_NO_MEMORY, os::allocate_pages(SIZE_MAX / 2).code());
+}
+
+TEST(Resident, LeavesOutWhatItIsTold) {
+    constexpr size_t kBytes = size_t{16} << 20;
+    auto pages = os::allocate_pages(kBytes);
+    ASSERT_TRUE(pages.ok());
+    std::memset(*pages, 1, kBytes);
+    const ql_os_block block{*pages, kBytes};
+    const uint64_t with = ql_os_rss_without(nullptr, 0), without = ql_os_rss_without(&block, 1);
+    EXPECT_GE(with, kBytes);
+    EXPECT_NEAR(static_cast<double>(with - without), kBytes, 1 << 20);
+    os::release_pages(*pages, kBytes);
 }
 
 TEST(OsFiles, MapsAFile) {

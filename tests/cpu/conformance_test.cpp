@@ -32,7 +32,8 @@ std::vector<Path> paths() {
     for (const Isa isa : {Isa::scalar, Isa::baseline, Isa::avx2, Isa::avx512})
         if (isa <= best_isa()) list.push_back({isa, false});
 #endif
-    if (best_isa() == Isa::avx512_bf16) list.push_back({Isa::avx512_bf16, true});
+    for (const Isa isa : {Isa::avx512_bf16, Isa::amx})
+        if (isa <= best_isa() && best_isa() != Isa::neon) list.push_back({isa, true});
     return list;
 }
 
@@ -59,33 +60,56 @@ class CpuConformance : public testing::TestWithParam<std::tuple<const OpDef *, P
     }
 };
 
+void expect_agreement(const OpenDevice & device, Conformance & conformance, double limit) {
+    for (const bool reuse : {false, true}) {
+        if (reuse && !conformance.can_reuse()) continue;
+        const auto got = conformance.run(device, reuse);
+        for (size_t i = 0; i < got.size(); ++i)
+            EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), limit)
+                << "result " << i << (reuse ? ", in place" : "");
+    }
+}
+
 TEST_P(CpuConformance, AgreesWithReference) {
     const auto device = open_path(path(), 2);
     const double limit = selftest::conformance_limit(def(), path().bf16);
     for (const Case & c : cases()) {
         SCOPED_TRACE(c.name);
         Conformance conformance(def(), c, 42);
-        for (const bool reuse : {false, true}) {
-            if (reuse && !conformance.can_reuse()) continue;
-            const auto got = conformance.run(*device, reuse);
-            for (size_t i = 0; i < got.size(); ++i)
-                EXPECT_LE(test::nmse(got[i], conformance.wanted(i)), limit)
-                    << "result " << i << (reuse ? ", in place" : "");
-        }
+        expect_agreement(*device, conformance, limit);
     }
+}
+
+TEST_P(CpuConformance, AgreesWithReferenceOnTensorsOfBf16) {
+    const Kernel & kernel = *kCpuBackend.kernels[op_index(&def())];
+    if (!path().bf16 || (!kernel.reads_bf16 && !kernel.writes_bf16)) return;
+    const auto device = open_path(path(), 2);
+    int n = 0;
+    for (const Case & c : cases()) {
+        SCOPED_TRACE(c.name);
+        Conformance conformance(def(), c, 44, &kernel);
+        if (!conformance.narrows()) continue;
+        expect_agreement(*device, conformance, selftest::conformance_limit(def(), true, true));
+        ++n;
+    }
+    EXPECT_GT(n, 0) << "no case has rows that can be held in bf16";
 }
 
 TEST_P(CpuConformance, GivesTheSameBitsForAnyNumberOfThreads) {
     const auto one = open_path(path(), 1);
+    const Kernel * kernel = path().bf16 ? kCpuBackend.kernels[op_index(&def())] : nullptr;
     for (const int threads : {2, 3, 8}) {
         const auto several = open_path(path(), threads);
         for (const Case & c : cases()) {
             SCOPED_TRACE(c.name);
-            const Conformance conformance(def(), c, 43);
-            const auto expected = conformance.run(*one, false), got = conformance.run(*several, false);
-            for (size_t i = 0; i < got.size(); ++i)
-                EXPECT_EQ(0, std::memcmp(got[i].data(), expected[i].data(), got[i].size() * sizeof(float)))
-                    << "result " << i << ", " << threads << " threads";
+            for (const Kernel * narrow_for : {static_cast<const Kernel *>(nullptr), kernel}) {
+                const Conformance conformance(def(), c, 43, narrow_for);
+                if (narrow_for && !conformance.narrows()) continue;
+                const auto expected = conformance.run(*one, false), got = conformance.run(*several, false);
+                for (size_t i = 0; i < got.size(); ++i)
+                    EXPECT_EQ(0, std::memcmp(got[i].data(), expected[i].data(), got[i].size() * sizeof(float)))
+                        << "result " << i << ", " << threads << " threads";
+            }
         }
     }
 }

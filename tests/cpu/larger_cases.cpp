@@ -7,14 +7,14 @@ namespace ql::cpu {
 namespace {
 
 const std::vector<ProductCase> kProducts = {
-    {"large f32 577x131x70", QL_F32, 577, 131, 70},       {"large f32 1100x67x13", QL_F32, 1100, 67, 13},
-    {"large f16 1031x70x5", QL_F16, 1031, 70, 5},         {"large bf16 65x1031x9", QL_BF16, 65, 1031, 9},
-    {"large q8_0 1120x133x7", QL_Q8_0, 1120, 133, 7},     {"large q4_0 96x2051x4", QL_Q4_0, 96, 2051, 4},
-    {"large q4_1 608x129x2", QL_Q4_1, 608, 129, 2},       {"large nf4 1088x129x3", QL_NF4, 1088, 129, 3},
-    {"large nf4_dq 2112x65x67", QL_NF4_DQ, 2112, 65, 67}, {"large nf4_dq 128x2051x11", QL_NF4_DQ, 128, 2051, 11},
-    {"large q5_0 1120x133x7", QL_Q5_0, 1120, 133, 7},     {"large q5_1 96x1031x9", QL_Q5_1, 96, 1031, 9},
-    {"large q4_K 1280x70x5", QL_Q4_K, 1280, 70, 5},       {"large q5_K 256x1031x13", QL_Q5_K, 256, 1031, 13},
-    {"large q6_K 2304x67x67", QL_Q6_K, 2304, 67, 67},
+    {"large f32 577x131x70", QL_F32, 577, 131, 70},         {"large f32 1100x67x13", QL_F32, 1100, 67, 13},
+    {"large f16 1031x70x5", QL_F16, 1031, 70, 5},           {"large bf16 65x1031x9", QL_BF16, 65, 1031, 9},
+    {"large bf16 301x67x9", QL_BF16, 301, 67, 9},           {"large q8_0 1120x133x7", QL_Q8_0, 1120, 133, 7},
+    {"large q4_0 96x2051x4", QL_Q4_0, 96, 2051, 4},         {"large q4_1 608x129x2", QL_Q4_1, 608, 129, 2},
+    {"large nf4 1088x129x3", QL_NF4, 1088, 129, 3},         {"large nf4_dq 2112x65x67", QL_NF4_DQ, 2112, 65, 67},
+    {"large nf4_dq 128x2051x11", QL_NF4_DQ, 128, 2051, 11}, {"large q5_0 1120x133x7", QL_Q5_0, 1120, 133, 7},
+    {"large q5_1 96x1031x9", QL_Q5_1, 96, 1031, 9},         {"large q4_K 1280x70x5", QL_Q4_K, 1280, 70, 5},
+    {"large q5_K 256x1031x13", QL_Q5_K, 256, 1031, 13},     {"large q6_K 2304x67x67", QL_Q6_K, 2304, 67, 67},
 };
 
 std::vector<Case> products(const OpDef & def) {
@@ -40,6 +40,7 @@ std::vector<Case> heads(bool back) {
     return {head("large f32 131x577x150", back, QL_F32, 131, 577, 150),
             head("large q8_0 96x2051x300", back, QL_Q8_0, 96, 2051, 300),
             head("large nf4 576x1100x2", back, QL_NF4, 576, 1100, 2),
+            head("large q8_0 2560x257x7", back, QL_Q8_0, 2560, 257, 7),
             head("large q6_K 512x1031x131", back, QL_Q6_K, 512, 1031, 131)};
 }
 

@@ -25,7 +25,8 @@ std::vector<Path> paths() {
     std::vector<Path> list;
     for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon})
         if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon)) list.push_back({isa, false});
-    if (best_isa() == Isa::avx512_bf16) list.push_back({Isa::avx512_bf16, true});
+    for (const Isa isa : {Isa::avx512_bf16, Isa::amx})
+        if (isa <= best_isa() && best_isa() != Isa::neon) list.push_back({isa, true});
     return list;
 }
 

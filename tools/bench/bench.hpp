@@ -1,5 +1,6 @@
-// The four benchmarks of ql-bench.
+// The benchmarks of ql-bench, and the making of models to run them on.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,21 @@ struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
     bool profile = false;
 };
-std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & options,
-                                const Limits & limits, bool quiet);
+/// `limits` measures them; it is called after the training, of whose peak of memory it is to be no part.
+std::vector<Figure> bench_train(const Program & program, const Model & model, const Device & device,
+                                const TrainBench & options, const std::function<Limits()> & limits);
 
 struct InferBench {
     int64_t prompt = 512, generation = 64, repeats = 3;
+    bool profile = false;
 };
 std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras,
                                 const InferBench & options, const Limits & limits);
+
+struct MakeModel {
+    std::string shape, type = "nf4_dq", output;
+};
+/// Writes the file and says so on stdout.
+void make_model(const Program & program, const MakeModel & options, uint64_t seed);
 
 }  // namespace ql::cli

@@ -2,6 +2,7 @@
 // does.
 #include "ql/os.h"
 #include "tools/bench/bench.hpp"
+#include "tools/bench/profile.hpp"
 
 namespace ql::cli {
 namespace {
@@ -35,6 +36,7 @@ std::vector<Figure> bench_infer(const Model & model, const Device & device, cons
     std::vector<int32_t> tokens;
     for (int64_t i = 0; i < o.prompt; ++i) tokens.push_back(static_cast<int32_t>((i * 7919 + 13) % info.n_vocab));
     std::vector<double> prompt_rates, generation_rates;
+    double prompt_seconds = 0, generation_seconds = 0;
     for (int64_t r = 0; r <= o.repeats; ++r) {  // the first one warms up
         const float * logits = nullptr;
         ql_session_reset(session);
@@ -46,9 +48,21 @@ std::vector<Figure> bench_infer(const Model & model, const Device & device, cons
             check_run(ql_session_eval(session, &tokens[static_cast<size_t>(i % o.prompt)], 1, &logits));
         }
         const double end = ql_os_seconds();
-        if (r == 0) continue;
+        if (r == 0) {
+            for (const int64_t n : {o.prompt, int64_t{1}})
+                if (o.profile) check_run(ql_plan_set_profiling(ql_session_plan(session, n), 1));
+            continue;
+        }
+        prompt_seconds += read - start, generation_seconds += end - read;
         prompt_rates.push_back(static_cast<double>(o.prompt) / (read - start));
         generation_rates.push_back(static_cast<double>(o.generation) / (end - read));
+    }
+    if (o.profile) {
+        Profile prompt, generation;
+        prompt.add(ql_session_plan(session, o.prompt));
+        prompt.print(o.repeats, prompt_seconds, limits);
+        generation.add(ql_session_plan(session, 1));
+        generation.print(o.repeats * o.generation, generation_seconds, limits);
     }
     const std::string shape = std::string(info.base_type) + (loras.n() ? format(" + %d lora", loras.n()) : "");
     const double most_prompt = limits.gflops / prompt_gflop_per_token(info, o.prompt);

@@ -6,6 +6,7 @@
 #include "tools/bench/bench.hpp"
 #include "tools/bench/profile.hpp"
 #include "tools/cli/progress.hpp"
+#include "tools/cli/units.hpp"
 
 namespace ql::cli {
 namespace {
@@ -66,8 +67,8 @@ int on_progress(void * user, const ql_train_progress * p) {
 
 }  // namespace
 
-std::vector<Figure> bench_train(const Model & model, const Device & device, const TrainBench & o, const Limits & limits,
-                                bool quiet) {
+std::vector<Figure> bench_train(const Program & program, const Model & model, const Device & device,
+                                const TrainBench & o, const std::function<Limits()> & measure_limits) {
     const ql_model_info info = ModelOptions::describe(model);
     if (o.ctx > info.n_ctx)
         bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(o.ctx),
@@ -87,7 +88,8 @@ std::vector<Figure> bench_train(const Model & model, const Device & device, cons
     check_input(ql_adapter_create(model.get(), &lora, &adapter));
     const Adapter adapter_owner(adapter);
 
-    Progress progress("train", quiet);
+    program.begin_work();
+    Progress progress("train", program.quiet);
     Rates rates{{}, &progress};
     ql_train_options options;
     ql_train_options_init(&options);
@@ -102,6 +104,10 @@ std::vector<Figure> bench_train(const Model & model, const Device & device, cons
     if (o.profile) rates.trainer = trainer;
     check_run(ql_trainer_run(trainer));
     progress.clear();
+    const uint64_t peak = ql_os_peak_rss();
+    program.detail(
+        format("memory   peak_rss_bytes %llu (%s)", static_cast<unsigned long long>(peak), print_size(peak).c_str()));
+    const Limits limits = measure_limits();
     if (o.profile) {
         Profile profile;
         for (const ql_train_plan p : kPlans) profile.add(ql_trainer_plan(trainer, p));

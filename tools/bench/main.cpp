@@ -1,6 +1,8 @@
 // ql-bench: what this machine could do, and what this program makes of it. Figures are rates: median and smallest of
-// several runs, and the median's part of the machine's limit (products in registers, or reading from memory).
+// several runs, and the median's part of the machine's limit (products in registers, or reading from memory). Where the
+// model to measure is not at hand, make-model writes a random one of its shape.
 #include "tools/bench/bench.hpp"
+#include "tools/bench/model_shapes.hpp"
 #include "tools/bench/op_graph.hpp"
 
 namespace ql::cli {
@@ -11,7 +13,8 @@ constexpr const char * kExamples =
     "  ql-bench train -m model.gguf\n"
     "  ql-bench infer -m model.gguf --lora adapter.gguf --json\n"
     "  ql-bench op mul_mat --type nf4_dq --shape 576,1536,512\n"
-    "  ql-bench op attention_back";
+    "  ql-bench op attention_back\n"
+    "  ql-bench make-model --shape llama-1.1b -o model.gguf";
 constexpr double kPeakSeconds = 0.7, kQuickPeakSeconds = 0.3;
 
 class Bench {
@@ -19,9 +22,9 @@ class Bench {
     Bench() : program_("ql-bench", "Measures this machine and this program.", kExamples), device_options_(program_) {
         program_.app.require_subcommand(0, 1);
         program_.app.fallthrough();
-        program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
-        add("peak", "Product instructions and read bandwidth of this machine", [this] { return peak(); });
-        CLI::App * op = add("op", "One operator", [this] { return one_op(); });
+        program_.seed(seed_)->description("Of the weights that make-model writes");
+        add("peak", "Product instructions and read bandwidth of this machine", [this] { print(peak()); });
+        CLI::App * op = add("op", "One operator", [this] { print(one_op()); });
         op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
         op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, f32 ... (default: several)");
         op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")
@@ -31,20 +34,21 @@ class Bench {
             ->check(CLI::Range(1, 1 << 20));
         add_train();
         add_infer();
+        add_make_model();
     }
 
     int main(int argc, char ** argv) {
         return program_.run(argc, argv, [this] {
             if (program_.app.get_subcommands().empty())
-                bad_input("one of peak, op, train, infer is needed (see --help)");
+                bad_input("one of peak, op, train, infer, make-model is needed (see --help)");
             for (const auto & [app, body] : bodies_)
-                if (app->parsed()) print_figures(program_, body());
+                if (app->parsed()) body();
             return static_cast<int>(kDone);
         });
     }
 
   private:
-    using Body = std::function<std::vector<Figure>()>;
+    using Body = std::function<void()>;
 
     CLI::App * add(const char * name, const char * help, Body body) {
         CLI::App * app = program_.app.add_subcommand(name, help);
@@ -54,7 +58,7 @@ class Bench {
     }
 
     void add_train() {
-        CLI::App * app = add("train", "Steps of fine-tuning on made-up text", [this] { return train(); });
+        CLI::App * app = add("train", "Steps of fine-tuning on made-up text", [this] { print(train()); });
         train_model_ = std::make_unique<ModelOptions>(program_, false, app);
         program_.text("--base-type", base_type_, "Type of the frozen weights: auto, keep, nf4_dq ...", app)
             ->option_text("TYPE");
@@ -66,13 +70,26 @@ class Bench {
     }
 
     void add_infer() {
-        CLI::App * app = add("infer", "Reading a prompt, and generating", [this] { return infer(); });
+        CLI::App * app = add("infer", "Reading a prompt, and generating", [this] { print(infer()); });
         infer_model_ = std::make_unique<ModelOptions>(program_, true, app);
         program_.number("--prompt", infer_.prompt, 1, 1 << 20, "Tokens of the prompt", app);
         program_.number("--generate", infer_.generation, 1, 1 << 20, "Tokens to generate", app);
         program_.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up", app);
+        app->add_flag("--profile", infer_.profile, "Also where the time goes, by operator (on stderr)");
     }
 
+    void add_make_model() {
+        CLI::App * app = add("make-model", "A Llama-type model of random weights, to measure on",
+                             [this] { make_model(program_, make_, seed_); });
+        program_.text("--shape", make_.shape, "One of " + model_shape_names(), app)->required()->option_text("NAME");
+        program_
+            .text("--type", make_.type, "Of the blocks' matrices: nf4_dq, q4_0, bf16 ...; embedding and head are q8_0",
+                  app)
+            ->option_text("TYPE");
+        program_.text("-o,--output", make_.output, "The file to write", app)->required()->option_text("FILE.gguf");
+    }
+
+    void print(const std::vector<Figure> & figures) const { print_figures(program_, figures); }
     void open_device() { device_ = device_options_.open(); }
     Limits limits(double seconds) {
         program_.begin_work();
@@ -96,7 +113,7 @@ class Bench {
         options.embedding_type = QL_BASE_AUTO;
         open_device();
         const Model model = train_model_->open(&options);
-        return bench_train(model, device_, train_, limits(kQuickPeakSeconds), program_.quiet);
+        return bench_train(program_, model, device_, train_, [this] { return limits(kQuickPeakSeconds); });
     }
     std::vector<Figure> infer() {
         open_device();
@@ -113,6 +130,7 @@ class Bench {
     OpBench op_;
     TrainBench train_;
     InferBench infer_;
+    MakeModel make_;
     std::string base_type_ = "auto";
     uint64_t seed_ = 42;
 };

@@ -79,7 +79,7 @@ __attribute__((target("amx-tile,amx-bf16"))) float amx_bf16(int64_t n) {
         uint8_t rows[16] = {};
     } config;
     for (int i = 0; i < 8; ++i) config.row_bytes[i] = 64, config.rows[i] = 16;
-    _tile_loadconfig(&config);
+    __asm__ volatile("ldtilecfg %0" ::"m"(config));  // _tile_loadconfig of GCC 12 reads 8 of the 64 bytes
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

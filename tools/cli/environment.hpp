@@ -8,7 +8,7 @@ struct Variable {
     const char * meaning;
 };
 inline constexpr Variable kVariables[] = {
-    {"QL_ISA", "instruction set: scalar, baseline, avx2, avx512, avx512_bf16, neon"},
+    {"QL_ISA", "instruction set: scalar, baseline, avx2, avx512, avx512_bf16, amx, neon"},
     {"QL_THREADS", "threads where -t is not given"},
     {"QL_BACKEND_PATH", "more folders with backends, separated by colons"},
     {"QL_LOG", "what is said where neither -q nor -v is given: quiet (-q), info, debug (-v)"}};

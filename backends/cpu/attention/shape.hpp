@@ -80,4 +80,11 @@ size_t attention_few_scratch(const AttentionShape & s, int threads);
 Status attention_gradients(const Launch & l);
 size_t attention_gradients_scratch(const AttentionShape & s, int threads);
 
+/// With products of bf16, where the device computes in bf16; what they need of scratch covers that of the f32 kernels,
+/// which take over where a number is not finite.
+Status attention_blocks_bf16(const Launch & l);
+size_t attention_blocks_bf16_scratch(const AttentionShape & s, int threads);
+Status attention_gradients_bf16(const Launch & l);
+size_t attention_gradients_bf16_scratch(const AttentionShape & s, int threads);
+
 }  // namespace ql::cpu

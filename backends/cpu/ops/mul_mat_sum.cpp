@@ -1,38 +1,46 @@
 // y = (r +) sum_i s_i (W_i x_i or W_i^T x_i).
-#include "backends/cpu/products/product.hpp"
+#include "backends/cpu/ops/product_operands.hpp"
 #include "ggml/ops/params.hpp"
 
 namespace ql::cpu {
 namespace {
 
 /// The terms of a node, with or without addresses.
-struct Terms {
-    std::array<Product, kMaxTerms> list;
-    size_t n = 0;
-
+class Terms {
+  public:
     Terms(const Node & node, const void * const * src) {
         const auto params = node.params.as<MulMatSumParams>();
-        for (size_t i = 1; i + 1 < node.src.size(); i += 2, ++n)
-            list[n] = {weight_of(*node.src[i], src ? src[i] : nullptr),
-                       params.transposed >> n & 1 ? Side::backward : Side::forward,
-                       src ? static_cast<const float *>(src[i + 1]) : nullptr, params.scale[n]};
+        for (size_t i = 1; i + 1 < node.src.size(); i += 2, ++n_)
+            list_[n_] = product_at(node, src, i, params.transposed >> n_ & 1 ? Side::backward : Side::forward,
+                                   params.scale[n_]);
     }
-    std::span<const Product> products() const { return {list.data(), n}; }
+    ProductSum sum(const Node & n, void * c, const float * add) const {
+        return {{list_.data(), n_}, n.src[2]->ne(1), c, add, n.out[0]->dtype == QL_BF16};
+    }
+
+  private:
+    std::array<Product, kMaxTerms> list_;
+    size_t n_ = 0;
 };
 static_assert(kMaxTerms == kMulMatSumTerms);
 
 size_t scratch(const Node & n, const DeviceImpl & device) {
     const Terms terms(n, nullptr);
-    return product_scratch({terms.products(), n.src[2]->ne(1)}, cpu_of(device));
+    return product_scratch(terms.sum(n, nullptr, nullptr), cpu_of(device));
 }
 
 Status launch(const Launch & l) {
     const Terms terms(l.node, l.src);
-    multiply(device_of(l), {terms.products(), l.in(2).ne(1), l.y(0), l.x(0)}, l.scratch);
+    multiply(device_of(l), terms.sum(l.node, l.out[0], l.x(0)), l.scratch);
     return {};
+}
+
+bool reads_bf16(const Node & n, size_t source) {
+    return product_reads_bf16(n, source, 2);
 }
 
 }  // namespace
 
-const Kernel kernel::mul_mat_sum = {launch, scratch};
+const Kernel kernel::mul_mat_sum = {
+    .launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16, .writes_bf16 = product_writes_bf16};
 }  // namespace ql::cpu

@@ -1,21 +1,29 @@
 // z = W^T y.
-#include "backends/cpu/products/product.hpp"
+#include "backends/cpu/ops/product_operands.hpp"
 
 namespace ql::cpu {
 namespace {
 
+ProductSum sum_of(const Node & n, const Product & p, void * c) {
+    return {{&p, 1}, n.src[1]->ne(1), c, nullptr, n.out[0]->dtype == QL_BF16};
+}
+
 size_t scratch(const Node & n, const DeviceImpl & device) {
-    const Product p{weight_of(*n.src[0], nullptr), Side::backward};
-    return product_scratch({{&p, 1}, n.src[1]->ne(1)}, cpu_of(device));
+    return product_scratch(sum_of(n, product_at(n, nullptr, 0, Side::backward), nullptr), cpu_of(device));
 }
 
 Status launch(const Launch & l) {
-    const Product p{weight_of(l.in(0), l.src[0]), Side::backward, l.x(1)};
-    multiply(device_of(l), {{&p, 1}, l.in(1).ne(1), l.y(0)}, l.scratch);
+    const Product p = product_at(l.node, l.src, 0, Side::backward);
+    multiply(device_of(l), sum_of(l.node, p, l.out[0]), l.scratch);
     return {};
+}
+
+bool reads_bf16(const Node & n, size_t source) {
+    return product_reads_bf16(n, source, 1);
 }
 
 }  // namespace
 
-const Kernel kernel::mul_mat_t = {launch, scratch};
+const Kernel kernel::mul_mat_t = {
+    .launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16, .writes_bf16 = product_writes_bf16};
 }  // namespace ql::cpu

@@ -1,10 +1,8 @@
 // y = w x / sqrt(mean(x^2) + eps).
 // Split: rows, about kPiece elements a task; the sum of a row is `dot` in f32. Works in place.
-// Traffic: a read and a write; the second look at a row finds it in L1 (up to n = 8192).
+// Traffic: a read and a write; the second look at a row finds it in L1 (up to n = 8192). y may be bf16.
 #include <cmath>
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
-
+#include "backends/cpu/stream.hpp"
 #include "ggml/ops/params.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,12 +16,17 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-void rms_norm_rows(const float * x, const float * w, float * y, int64_t n, int64_t rows, float eps) {
+template <typename Y>
+void norm_rows(const float * x, const float * w, Y * y, int64_t n, int64_t rows, float eps) {
     for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
         const Vec factor = hn::Set(kF32, 1 / std::sqrt(dot(x, x, n) / static_cast<float>(n) + eps));
         for (int64_t i = 0; i < n; i += kLanes)
             store_part(hn::Mul(hn::Mul(load_part(x + i, n - i), factor), load_part(w + i, n - i)), y + i, n - i);
     }
+}
+
+void rms_norm_rows(const float * x, const float * w, Result y, int64_t n, int64_t first, int64_t last, float eps) {
+    with_type(y, [&](auto * out) { norm_rows(x + first * n, w, out + first * n, n, last - first, eps); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -39,15 +42,19 @@ Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rms_norm_rows);
     const int64_t n = l.in(0).ne(0);
     const float *x = l.x(0), *w = l.x(1), eps = l.params<RmsNormParams>().eps;
-    float * y = l.y(0);
+    const Result y = result(l, 0);
     split_rows(device_of(l).pool, l.in(0).shape.rows(), n,
-               [=](int64_t first, int64_t last) { run(x + first * n, w, y + first * n, n, last - first, eps); });
+               [=](int64_t first, int64_t last) { run(x, w, y, n, first, last, eps); });
     return {};
+}
+
+bool any(const Node &, size_t) {
+    return true;
 }
 
 }  // namespace
 
-const Kernel kernel::rms_norm = {launch};
+const Kernel kernel::rms_norm = {.launch = launch, .writes_bf16 = any};
 
 }  // namespace ql::cpu
 #endif

@@ -1,20 +1,24 @@
 // Rotates pairs of the first n_rot elements of every head by the table's angles.
 // Split: tokens, about kPiece elements a task. Works in place: a pair is read before it is written.
+// y may be bf16: a head is then turned in L1 and rounded from there.
 // Traffic: a read and a write of x; a token's row of the table stays in L1 for all its heads. Cosines and sines lie in
 // turn in the table, as pairs do in normal mode: Highway's interleaved loads take both apart.
-#include <cstring>
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+#include "backends/cpu/stream.hpp"
 
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
+#include <algorithm>
+
 #ifndef QL_CPU_ROPE_ONCE
 #define QL_CPU_ROPE_ONCE
 namespace ql::cpu {
+/// Longest head that is turned in a buffer.
+inline constexpr int64_t kMostHead = 1024;
+
 struct RopeJob {
     const float *x, *table;
-    float * y;
+    Result y;
     int64_t d, heads, n_rot;
     float sign;
     bool neox;
@@ -60,16 +64,25 @@ void rotate(const float * x, const float * table, float * y, int64_t pairs, floa
     }
 }
 
+void turn_head(const RopeJob & job, const float * x, const float * table, float * y) {
+    (job.neox ? rotate<true> : rotate<false>)(x, table, y, job.n_rot / 2, job.sign);
+    if (x != y) std::copy(x + job.n_rot, x + job.d, y + job.n_rot);
+}
+
+void turn_head(const RopeJob & job, const float * x, const float * table, uint16_t * y) {
+    alignas(64) float buffer[kMostHead];
+    turn_head(job, x, table, buffer);
+    for (int64_t i = 0; i < job.d; i += kLanes) store_part(load_part(buffer + i, job.d - i), y + i, job.d - i);
+}
+
 void rope_tokens(const RopeJob & job, int64_t first, int64_t last) {
-    const auto turn = job.neox ? rotate<true> : rotate<false>;
-    for (int64_t t = first; t < last; ++t)
-        for (int64_t h = 0; h < job.heads; ++h) {
-            const int64_t at = (t * job.heads + h) * job.d;
-            turn(job.x + at, job.table + t * job.n_rot, job.y + at, job.n_rot / 2, job.sign);
-            if (job.x != job.y && job.n_rot < job.d)
-                std::memcpy(job.y + at + job.n_rot, job.x + at + job.n_rot,
-                            static_cast<size_t>(job.d - job.n_rot) * sizeof(float));
-        }
+    with_type(job.y, [&](auto * y) {
+        for (int64_t t = first; t < last; ++t)
+            for (int64_t h = 0; h < job.heads; ++h) {
+                const int64_t at = (t * job.heads + h) * job.d;
+                turn_head(job, job.x + at, job.table + t * job.n_rot, y + at);
+            }
+    });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -86,7 +99,7 @@ Status launch(const Launch & l) {
     const auto p = l.params<RopeParams>();
     const RopeJob job{l.x(0),
                       l.x(1),
-                      l.y(0),
+                      result(l, 0),
                       l.in(0).ne(0),
                       l.in(0).ne(1),
                       l.in(1).ne(0),
@@ -97,9 +110,13 @@ Status launch(const Launch & l) {
     return {};
 }
 
+bool writes_bf16(const Node & n, size_t) {
+    return n.src[0]->ne(0) <= kMostHead;
+}
+
 }  // namespace
 
-const Kernel kernel::rope = {launch};
+const Kernel kernel::rope = {.launch = launch, .writes_bf16 = writes_bf16};
 
 }  // namespace ql::cpu
 #endif

@@ -1,8 +1,7 @@
 // y = gate up / (1 + exp(-gate)).
 // Split: pieces of kPiece elements. Works in place. Traffic: two reads and a write; one thread does 40 GB/s
-// of it from L3 (AVX-512 on Zen 5), near what memory gives.
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+// of it from L3 (AVX-512 on Zen 5), near what memory gives. Each operand may be bf16.
+#include "backends/cpu/stream.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/ops/swiglu.cpp"
@@ -16,13 +15,19 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-void swiglu_piece(const float * gate, const float * up, float * y, int64_t n) {
+template <typename G, typename U, typename Y>
+void swiglu_piece(const G * gate, const U * up, Y * y, int64_t n) {
     const Vec one = hn::Set(kF32, 1.0f);
     for (int64_t i = 0; i < n; i += kLanes) {
         const Vec g = load_part(gate + i, n - i);
         const Vec silu = hn::Div(g, hn::Add(one, vexp(kF32, hn::Neg(g))));
         store_part(hn::Mul(silu, load_part(up + i, n - i)), y + i, n - i);
     }
+}
+
+void swiglu_part(Source gate, Source up, Result y, int64_t first, int64_t last) {
+    with_types([&](auto * g, auto * u, auto * out) { swiglu_piece(g + first, u + first, out + first, last - first); },
+               gate, up, y);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -32,20 +37,24 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ql::cpu {
 namespace {
-HWY_EXPORT(swiglu_piece);
+HWY_EXPORT(swiglu_part);
 
 Status launch(const Launch & l) {
-    const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_piece);
-    const float *gate = l.x(0), *up = l.x(1);
-    float * y = l.y(0);
+    const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_part);
+    const Source gate = source(l, 0), up = source(l, 1);
+    const Result y = result(l, 0);
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
-          [=](int64_t i, int64_t end) { run(gate + i, up + i, y + i, end - i); });
+          [=](int64_t first, int64_t last) { run(gate, up, y, first, last); });
     return {};
+}
+
+bool any(const Node &, size_t) {
+    return true;
 }
 
 }  // namespace
 
-const Kernel kernel::swiglu = {launch};
+const Kernel kernel::swiglu = {.launch = launch, .reads_bf16 = any, .writes_bf16 = any};
 
 }  // namespace ql::cpu
 #endif

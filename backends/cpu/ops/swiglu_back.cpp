@@ -1,7 +1,7 @@
 // dgate = dy up a (1 + gate (1 - a)), dup = dy gate a, a = 1 / (1 + exp(-gate)).
-// Split: pieces of kPiece elements. dgate and dup may lie in gate's and up's storage. Traffic: three reads, two writes.
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+// Split: pieces of kPiece elements. dgate and dup may lie in gate's and up's storage. Traffic: three reads, two writes;
+// each operand may be bf16.
+#include "backends/cpu/stream.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/ops/swiglu_back.cpp"
@@ -15,7 +15,8 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-void swiglu_back_piece(const float * gate, const float * up, const float * dy, float * dgate, float * dup, int64_t n) {
+template <typename G, typename U, typename D, typename DG, typename DU>
+void swiglu_back_piece(const G * gate, const U * up, const D * dy, DG * dgate, DU * dup, int64_t n) {
     const Vec one = hn::Set(kF32, 1.0f);
     for (int64_t i = 0; i < n; i += kLanes) {
         const Vec g = load_part(gate + i, n - i), u = load_part(up + i, n - i), d = load_part(dy + i, n - i);
@@ -26,6 +27,14 @@ void swiglu_back_piece(const float * gate, const float * up, const float * dy, f
     }
 }
 
+void swiglu_back_part(const Source (&in)[3], const Result (&out)[2], int64_t first, int64_t last) {
+    with_types(
+        [&](auto * gate, auto * up, auto * dy, auto * dgate, auto * dup) {
+            swiglu_back_piece(gate + first, up + first, dy + first, dgate + first, dup + first, last - first);
+        },
+        in[0], in[1], in[2], out[0], out[1]);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ql::cpu
 HWY_AFTER_NAMESPACE();
@@ -33,20 +42,24 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ql::cpu {
 namespace {
-HWY_EXPORT(swiglu_back_piece);
+HWY_EXPORT(swiglu_back_part);
 
 Status launch(const Launch & l) {
-    const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_back_piece);
-    const float *gate = l.x(0), *up = l.x(1), *dy = l.x(2);
-    float *dgate = l.y(0), *dup = l.y(1);
+    const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_back_part);
+    const Source in[] = {source(l, 0), source(l, 1), source(l, 2)};
+    const Result out[] = {result(l, 0), result(l, 1)};
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
-          [=](int64_t i, int64_t end) { run(gate + i, up + i, dy + i, dgate + i, dup + i, end - i); });
+          [&](int64_t first, int64_t last) { run(in, out, first, last); });
     return {};
+}
+
+bool any(const Node &, size_t) {
+    return true;
 }
 
 }  // namespace
 
-const Kernel kernel::swiglu_back = {launch};
+const Kernel kernel::swiglu_back = {.launch = launch, .reads_bf16 = any, .writes_bf16 = any};
 
 }  // namespace ql::cpu
 #endif

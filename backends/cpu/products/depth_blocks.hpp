@@ -4,7 +4,7 @@
 
 namespace ql::cpu {
 
-/// Steps [p0, p0 + depth) of one term; they begin at step `at` of the panel, an even number.
+/// Steps [p0, p0 + depth) of one term; they begin at step `at` of the panel, a multiple of the walk's `align`.
 struct Piece {
     int64_t term, p0, depth, at;
 };
@@ -23,7 +23,9 @@ class DepthBlocks {
   public:
     static constexpr int64_t kCut = 256;
 
-    DepthBlocks(std::span<const Term<T>> terms, int64_t panel_depth) : terms_(terms), panel_depth_(panel_depth) {}
+    /// Both numbers are even.
+    DepthBlocks(std::span<const Term<T>> terms, int64_t panel_depth, int64_t align = 2)
+        : terms_(terms), panel_depth_(panel_depth), align_(align) {}
 
     /// False after the last block.
     bool next(DepthBlock & block) {
@@ -34,7 +36,7 @@ class DepthBlocks {
             const int64_t depth = left <= room ? left : room / kCut * kCut;
             if (depth == 0) break;
             block.pieces[static_cast<size_t>(block.n++)] = {term_, p0_, depth, at};
-            at += (depth + 1) / 2 * 2;
+            at += (depth + align_ - 1) / align_ * align_;
             p0_ += depth;
             if (depth < left) break;
             ++term_;
@@ -45,7 +47,7 @@ class DepthBlocks {
 
   private:
     const std::span<const Term<T>> terms_;
-    const int64_t panel_depth_;
+    const int64_t panel_depth_, align_;
     int64_t term_ = 0, p0_ = 0;
 };
 

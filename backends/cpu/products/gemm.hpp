@@ -23,12 +23,20 @@
 
 namespace ql::cpu {
 
+class CpuDevice;
+
 inline constexpr int64_t kGroup = 64;  // columns
 inline constexpr int64_t kTile = 6;    // rows
 inline constexpr size_t kPanelBytes = 256 * 1024;
 inline constexpr int kMaxTerms = 8;
+inline constexpr int64_t kPanelDepthF32 = kPanelBytes / (kGroup * sizeof(float));
+inline constexpr int64_t kPanelDepthBf16 = kPanelBytes / (kGroup * sizeof(uint16_t));
 
 enum class Side { forward, backward };
+
+/// The 16 bits of a result: bf16 for operands of further products, f16 for logits, whose size is known to be small and
+/// whose differences count.
+enum class Half { bf16, f16 };
 
 /// One product of the sum. A[t, p] = a[t * a_row + p * a_step], of f32; rows of bf16 (a_step 1) end in zeros up to an
 /// even number.
@@ -51,6 +59,8 @@ struct Gemm {
     float * c = nullptr;
     int64_t ldc = 0;              // elements from a row of C to the next
     const float * add = nullptr;  // rows as C's, may be C itself; null: nothing is added
+    uint16_t * c_half = nullptr;  // not null: the result goes here in 16 bits instead (bf16 products only), rows as C's
+    Half half = Half::bf16;
 
     int64_t columns() const { return terms[0].columns(); }
     int64_t tiles() const { return (rows + kTile - 1) / kTile; }
@@ -63,11 +73,34 @@ using GemmBf16 = Gemm<uint16_t>;
 inline size_t gemm_scratch(const Pool & pool) {
     return static_cast<size_t>(pool.threads()) * kPanelBytes;
 }
+/// Steps of p in a panel whose product gives 16 bits: all of them, so that sums are rounded once. Panels of hidden
+/// sizes beyond 2048 are then larger than the others.
+template <typename Terms>
+int64_t half_panel_depth(const Terms & terms) {
+    int64_t depth = 0;
+    for (const auto & t : terms) depth += (t.depth() + 31) / 32 * 32;
+    return depth > kPanelDepthBf16 ? depth : kPanelDepthBf16;
+}
+/// The same where the result is in 16 bits; terms: of anything that has a depth().
+template <typename Terms>
+size_t gemm_half_scratch(const Pool & pool, const Terms & terms) {
+    return static_cast<size_t>(pool.threads()) * static_cast<size_t>(half_panel_depth(terms)) * kGroup *
+           sizeof(uint16_t);
+}
+/// Steps of p in a panel of this product.
+inline int64_t panel_depth(const GemmBf16 & g) {
+    return g.c_half ? half_panel_depth(g.terms) : kPanelDepthBf16;
+}
+inline size_t panel_bytes(const GemmBf16 & g) {
+    return static_cast<size_t>(panel_depth(g)) * kGroup * sizeof(uint16_t);
+}
 
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch);
 
+/// Only on a device whose products compute in bf16: by AMX tiles where it has them, else by vdpbf16ps.
+void gemm(CpuDevice & cpu, const GemmBf16 & g, std::byte * scratch);
 /// Only where the processor has AVX-512 BF16.
-void gemm(Pool & pool, const GemmBf16 & g, std::byte * scratch);
+void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch);
 /// Elements from a row of bf16 to the next: padded, and not a multiple of a page, so that rows do not share cache sets.
 constexpr int64_t bf16_stride(int64_t n) {
     return (n + 31) / 32 * 32 + 32;

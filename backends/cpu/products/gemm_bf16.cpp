@@ -16,10 +16,10 @@
 namespace ql::cpu {
 namespace {
 
-constexpr int64_t kPanelDepth = kPanelBytes / (kGroup * sizeof(uint16_t));
-
 struct Target {
-    float * c;
+    float * c;  // one of the two
+    uint16_t * c_half;
+    Half half;
     const float * add;
     int64_t ldc;
     int64_t columns;  // that exist
@@ -37,16 +37,20 @@ struct Parts {
     int n = 0;
 };
 
+inline __m256i rounded(__m512 x, Half half) {
+    return half == Half::bf16 ? (__m256i)_mm512_cvtneps_pbh(x) : _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+}
+
 /// Rows [t, t + R) by the first NV vectors of columns.
 template <int R, int NV>
 [[gnu::noinline]] void micro_kernel(const Parts & parts, int64_t t, Target to) {
     __m512 sum[R][NV];
-#pragma GCC unroll 6
+#pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
             sum[r][v] = _mm512_setzero_ps();
-            __builtin_prefetch(to.c + r * to.ldc + 16 * v, 1);  // C is on its way while the sums are formed
+            if (to.c) __builtin_prefetch(to.c + r * to.ldc + 16 * v, 1);  // C is on its way while the sums are formed
         }
     for (const Part * part = parts.part; part < parts.part + parts.n; ++part) {
         const int64_t a_row = part->a_row;
@@ -56,7 +60,7 @@ template <int R, int NV>
             __m512i x[NV];
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) x[v] = _mm512_load_si512(b + 16 * v);
-#pragma GCC unroll 6
+#pragma GCC unroll 24
             for (int r = 0; r < R; ++r) {
                 int pair;
                 __builtin_memcpy(&pair, a + r * a_row, sizeof(pair));
@@ -70,11 +74,14 @@ template <int R, int NV>
     for (int v = 0; v < NV; ++v) {
         const int64_t left = to.columns - 16 * v;
         const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
-#pragma GCC unroll 6
+#pragma GCC unroll 24
         for (int r = 0; r < R; ++r) {
             __m512 y = sum[r][v];
             if (to.add) y = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to.add + r * to.ldc + 16 * v), y);
-            _mm512_mask_storeu_ps(to.c + r * to.ldc + 16 * v, mask, y);
+            if (to.c)
+                _mm512_mask_storeu_ps(to.c + r * to.ldc + 16 * v, mask, y);
+            else
+                _mm256_mask_storeu_epi16(to.c_half + r * to.ldc + 16 * v, mask, rounded(y, to.half));
         }
     }
 }
@@ -84,6 +91,10 @@ template <int NV>
 constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
                                         micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
 constexpr const MicroKernel * kMicroKernels[] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
+
+/// Where C has at most 16 columns - h = A x of LoRA - whole tiles are taken together, up to four: six sums alone would
+/// wait for each other.
+constexpr MicroKernel kNarrow[] = {micro_kernel<6, 1>, micro_kernel<12, 1>, micro_kernel<18, 1>, micro_kernel<24, 1>};
 
 Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel) {
     Parts parts;
@@ -96,19 +107,32 @@ Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint
     return parts;
 }
 
+/// Where the sums of a block go. A result in 16 bits has one block.
+Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t columns) {
+    const float * add = block.first ? g.add : g.c;
+    return {g.c_half ? nullptr : g.c + at,
+            g.c_half ? g.c_half + at : nullptr,
+            g.half,
+            add ? add + at : nullptr,
+            g.ldc,
+            columns};
+}
+
 void multiply_share(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * panel) {
     const int64_t tiles = g.tiles(), columns = g.columns();
-    DepthBlocks<uint16_t> blocks(g.terms, kPanelDepth);
+    DepthBlocks<uint16_t> blocks(g.terms, panel_depth(g));
     for (DepthBlock block; blocks.next(block);) {
-        const float * add = block.first ? g.add : g.c;
         for (int64_t unit = first; unit < last;) {
             const int64_t group = unit / tiles, column = group * kGroup, end = smaller(last, (group + 1) * tiles);
             const int64_t left = smaller(kGroup, columns - column);
             const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
             const Parts parts = parts_of(g, block, group, panel);
-            for (; unit < end; ++unit) {
-                const int64_t t = unit % tiles * kTile, at = t * g.ldc + column;
-                kernels[smaller(kTile, g.rows - t) - 1](parts, t, {g.c + at, add ? add + at : nullptr, g.ldc, left});
+            for (; unit < end;) {
+                const int64_t t = unit % tiles * kTile, at = t * g.ldc + column, rows = g.rows - t;
+                const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, end - unit), 4) : 0;
+                const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
+                kernel(parts, t, target(g, block, at, left));
+                unit += whole > 0 ? whole : 1;
             }
         }
     }
@@ -116,10 +140,10 @@ void multiply_share(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * 
 
 }  // namespace
 
-void gemm(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
+void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
     const int64_t units = g.units(), shares = pool.threads();
     pool.run(shares, [&](int64_t share, int thread) {
-        auto * panel = reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * kPanelBytes);
+        auto * panel = reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * panel_bytes(g));
         multiply_share(g, units * share / shares, units * (share + 1) / shares, panel);
     });
 }
@@ -137,7 +161,7 @@ void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t 
 #else  // no such processor: the device never takes this path
 
 namespace ql::cpu {
-void gemm(Pool &, const GemmBf16 &, std::byte *) {}
+void gemm_vdpbf16(Pool &, const GemmBf16 &, std::byte *) {}
 void round_rows(Pool &, const float *, int64_t, int64_t, uint16_t *) {}
 }  // namespace ql::cpu
 #endif

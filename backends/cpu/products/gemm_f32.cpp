@@ -69,8 +69,6 @@ HWY_INLINE void transpose(const float * src, [[maybe_unused]] int64_t ld, float 
 #endif
 }
 
-constexpr int64_t kPanelDepth = kPanelBytes / (kGroup * sizeof(float));
-
 HWY_INLINE void multiply_span(float * x, int64_t n, float factor) {
     for (int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
@@ -253,7 +251,7 @@ Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float
 
 void multiply_share(const GemmF32 & g, int64_t first, int64_t last, float * panel) {
     const int64_t tiles = g.tiles();
-    DepthBlocks<float> blocks(g.terms, kPanelDepth);
+    DepthBlocks<float> blocks(g.terms, kPanelDepthF32);
     for (DepthBlock block; blocks.next(block);) {
         for (int64_t unit = first; unit < last;) {
             const int64_t group = unit / tiles, end = std::min(last, (group + 1) * tiles);

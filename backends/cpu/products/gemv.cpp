@@ -62,7 +62,7 @@ void dot_rows(const Product & p, int64_t first, int64_t last, const float * add,
     const Planes<Format> planes(p.w);
     for (int64_t row = first; row < last; ++row) {
         float y[T];
-        dot_row<Format, T>(p.w, planes, row, p.a, y);
+        dot_row<Format, T>(p.w, planes, row, p.a_f32(), y);
         for (int64_t t = 0, at = row; t < T; ++t, at += p.w.m) c[at] = add ? add[at] + p.scale * y[t] : p.scale * y[t];
     }
 }
@@ -97,10 +97,11 @@ void gemv(Pool & pool, const ProductSum & s) {
     for (size_t i = 0; i < s.products.size(); ++i)
         dot[i] = HWY_DYNAMIC_DISPATCH(choose_dot_rows)(s.products[i].w.dtype, s.rows);
     const int64_t m = s.products[0].w.m;
+    auto * c = static_cast<float *>(s.c);
     pool.run((m + kRows - 1) / kRows, [&](int64_t task, int) {
         const float * add = s.add;
-        for (size_t i = 0; i < s.products.size(); ++i, add = s.c)
-            dot[i](s.products[i], task * kRows, std::min(m, (task + 1) * kRows), add, s.c);
+        for (size_t i = 0; i < s.products.size(); ++i, add = c)
+            dot[i](s.products[i], task * kRows, std::min(m, (task + 1) * kRows), add, c);
     });
 }
 

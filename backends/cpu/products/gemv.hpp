@@ -5,9 +5,6 @@
 
 namespace ql::cpu {
 
-/// Up to this many tokens the product goes token by token along W's rows; measured: see gemv.cpp.
-inline constexpr int64_t kGemvRows = 4;
-
 /// Forward products alone, at most kGemvRows tokens. Always in f32: where products compute in bf16 this is the more
 /// exact, at the same speed.
 void gemv(Pool & pool, const ProductSum & s);

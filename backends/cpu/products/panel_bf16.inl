@@ -101,8 +101,12 @@ class Packer {
 
     void pack(int64_t group, int64_t p0, int64_t depth, uint32_t * panel) const {
         const int64_t column = group * kGroup;
-        if (side_ == Side::backward)
-            return nf4_ ? pack_rows_nf4(column, p0, depth, panel) : pack_rows(column, p0, depth, panel);
+        if (side_ == Side::backward) {
+            if (nf4_) return pack_rows_nf4(column, p0, depth, panel);
+            if (w_.dtype == QL_F32) return pack_rows_f32(column, p0, depth, panel);
+            if (w_.dtype == QL_BF16 && plain_) return pack_rows_bf16(column, p0, depth, panel);
+            return pack_rows(column, p0, depth, panel);
+        }
         for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(column + i, p0, depth, panel + i);
     }
 
@@ -113,6 +117,7 @@ class Packer {
     void decode_row(int64_t first, int64_t count, uint16_t * dst) const {
         if (nf4_) return decode_nf4(first, count, dst);
         if (plain_ && w_.dtype == QL_Q8_0) return decode_q8_0(first, count, dst);
+        if (plain_ && w_.dtype == QL_BF16) return copy_row(first, count, dst);
         alignas(64) float buffer[kSpan];
         decode_(w_, first, count, buffer);
         if (!plain_)
@@ -130,6 +135,12 @@ class Packer {
             _mm512_storeu_si512(dst, _mm512_permutexvar_epi16(codes, values));
             _mm512_storeu_si512(dst + 32, _mm512_permutexvar_epi16(_mm512_srli_epi16(codes, 4), values));
         }
+    }
+
+    void copy_row(int64_t first, int64_t count, uint16_t * dst) const {
+        __builtin_memcpy(dst, static_cast<const uint16_t *>(w_.data) + first,
+                         static_cast<size_t>(count) * sizeof(*dst));
+        for (int64_t i = count; i % 32 != 0; ++i) dst[i] = 0;
     }
 
     void decode_q8_0(int64_t first, int64_t count, uint16_t * dst) const {
@@ -182,6 +193,43 @@ class Packer {
                 _mm512_store_si512(panel + j + 16, _mm512_permutex2var_epi16(even, high, odd));
             }
         }
+    }
+
+    // Matrices of LoRA and activations, whose rows are read where they are.
+
+    void pack_rows_f32(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
+        const int64_t n = smaller(kGroup, w_.k - column);
+        const float * row = static_cast<const float *>(w_.data) + p0 * w_.k + column;
+        const __m512 scale = _mm512_set1_ps(scale_);
+        for (int64_t p = 0; p < depth; p += 2, row += 2 * w_.k, panel += kPairs)
+            for (int64_t j = 0; j < n; j += kLanes) {
+                const __mmask16 there = first_lanes(n - j), pair = p + 1 < depth ? there : 0;
+                const __m512 even = _mm512_mul_ps(_mm512_maskz_loadu_ps(there, row + j), scale);
+                const __m512 odd = _mm512_mul_ps(_mm512_maskz_loadu_ps(pair, row + w_.k + j), scale);
+                _mm512_store_si512(panel + j, interleave(even, odd));
+            }
+    }
+
+    void pack_rows_bf16(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
+        const int64_t n = smaller(kGroup, w_.k - column);
+        const auto * row = static_cast<const uint16_t *>(w_.data) + p0 * w_.k + column;
+        for (int64_t p = 0; p < depth; p += 2, row += 2 * w_.k, panel += kPairs)
+            for (int64_t j = 0; j < n; j += kLanes) {
+                const __mmask16 there = first_lanes(n - j), pair = p + 1 < depth ? there : 0;
+                const __m512i even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, row + j));
+                const __m512i odd = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(pair, row + w_.k + j));
+                _mm512_store_si512(panel + j, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+            }
+    }
+
+    static __mmask16 first_lanes(int64_t n) {
+        return static_cast<__mmask16>(n >= kLanes ? 0xffff : (1 << n) - 1);
+    }
+    /// Pairs (even[i], odd[i]) of bf16.
+    static __m512i interleave(__m512 even, __m512 odd) {
+        const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
+        const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
+        return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
     }
 
     /// A block of each of two rows at once: the table holds both rows' values, and the indices come out interleaved.

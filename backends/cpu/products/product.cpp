@@ -9,7 +9,11 @@ namespace ql::cpu {
 namespace {
 
 size_t rounded_bytes(const Product & p, int64_t rows) {
-    return static_cast<size_t>(bf16_stride(p.depth()) * rows) * sizeof(uint16_t);
+    return p.a_bf16 ? 0 : static_cast<size_t>(bf16_stride(p.depth()) * rows) * sizeof(uint16_t);
+}
+
+size_t panel_scratch(const ProductSum & s, const CpuDevice & cpu) {
+    return s.c_bf16 ? gemm_half_scratch(cpu.pool, s.products) : gemm_scratch(cpu.pool);
 }
 
 bool few(const ProductSum & s) {
@@ -21,31 +25,38 @@ bool few(const ProductSum & s) {
 void multiply_f32(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     std::array<Term<float>, kMaxTerms> terms;
     size_t n = 0;
-    for (const Product & p : s.products) terms[n++] = {p.w, p.side, p.a, p.depth(), 1, p.scale};
-    gemm(cpu.pool, GemmF32{{terms.data(), n}, s.rows, s.c, s.products[0].columns(), s.add}, scratch);
+    for (const Product & p : s.products) terms[n++] = {p.w, p.side, p.a_f32(), p.depth(), 1, p.scale};
+    gemm(cpu.pool, GemmF32{{terms.data(), n}, s.rows, static_cast<float *>(s.c), s.products[0].columns(), s.add},
+         scratch);
 }
 
-/// Each A is rounded first.
+/// Each A that is not bf16 is rounded first.
 void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     std::array<Term<uint16_t>, kMaxTerms> terms;
     size_t n = 0;
-    std::byte * at = scratch + gemm_scratch(cpu.pool);
+    std::byte * at = scratch + panel_scratch(s, cpu);
     for (const Product & p : s.products) {
+        if (p.a_bf16) {
+            terms[n++] = {p.w, p.side, static_cast<const uint16_t *>(p.a), p.depth(), 1, p.scale};
+            continue;
+        }
         auto * rounded = reinterpret_cast<uint16_t *>(at);
         at += rounded_bytes(p, s.rows);
-        round_rows(cpu.pool, p.a, p.depth(), s.rows, rounded);
+        round_rows(cpu.pool, p.a_f32(), p.depth(), s.rows, rounded);
         terms[n++] = {p.w, p.side, rounded, bf16_stride(p.depth()), 1, p.scale};
     }
-    gemm(cpu.pool, GemmBf16{{terms.data(), n}, s.rows, s.c, s.products[0].columns(), s.add}, scratch);
+    GemmBf16 g{{terms.data(), n}, s.rows, static_cast<float *>(s.c), s.products[0].columns(), s.add};
+    if (s.c_bf16) g.c_half = static_cast<uint16_t *>(s.c), g.c = nullptr;
+    gemm(cpu, g, scratch);
 }
 
 }  // namespace
 
 size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
     if (few(s)) return 0;
-    size_t bytes = gemm_scratch(cpu.pool);
-    if (cpu.bf16)
-        for (const Product & p : s.products) bytes += rounded_bytes(p, s.rows);
+    size_t bytes = panel_scratch(s, cpu);
+    if (!cpu.bf16) return bytes;
+    for (const Product & p : s.products) bytes += rounded_bytes(p, s.rows);
     return bytes;
 }
 

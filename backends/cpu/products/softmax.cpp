@@ -10,12 +10,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "backends/cpu/math.inl"
+#include "backends/cpu/vec.inl"
 #include "backends/cpu/products/softmax.hpp"
-#include "ggml/dtypes/half.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
@@ -25,7 +24,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 constexpr int64_t kN = HWY_LANES(float) > 16 ? 16 : HWY_LANES(float);
-constexpr int64_t kBlock = 1024;
+constexpr int64_t kBlock = kSoftmaxBlock;
 static_assert(kLogitPad % kN == 0);
 
 HWY_INLINE float largest_of(const float * x, int64_t n, float start) {
@@ -61,17 +60,64 @@ void scale_row(float * logits, int64_t n, SoftmaxSum s, float factor) {
         hn::StoreU(hn::Mul(vexp(d, hn::Sub(hn::LoadU(d, logits + i), largest)), scale), d, logits + i);
 }
 
-void scale_row_bf16(float * logits, int64_t n, SoftmaxSum s, float factor) {
+// 16 bits.
+
+using H = hn::Rebind<hwy::float16_t, D>;
+
+HWY_INLINE V load_f16(const uint16_t * p) {
+    return hn::PromoteTo(D(), hn::LoadU(H(), reinterpret_cast<const hwy::float16_t *>(p)));
+}
+
+/// e^x for x <= 0 within 2e-6 of it, 0 below -87: what is rounded to bf16 or summed up in thousands needs no more.
+/// e^r by its polynomial of degree 5, 2^n by adding n to the exponent.
+HWY_INLINE V exp_of_negative(V x) {
     const D d;
-    const V largest = hn::Set(d, s.largest), scale = hn::Set(d, static_cast<float>(factor / s.sum));
-    auto * out = reinterpret_cast<uint16_t *>(logits);  // never ahead of what is still to be read
-    HWY_ALIGN float y[kLogitPad];
-    for (int64_t i = 0; i < n; i += kLogitPad) {
-        for (int64_t j = 0; j < kLogitPad; j += kN)
-            hn::Store(hn::Mul(vexp(d, hn::Sub(hn::LoadU(d, logits + i + j), largest)), scale), d, y + j);
-        uint16_t rounded[kLogitPad];
-        for (int64_t j = 0; j < kLogitPad; ++j) rounded[j] = f32_to_bf16(y[j]);
-        std::memcpy(out + i, rounded, sizeof(rounded));
+    const hn::RebindToSigned<D> di;
+    const auto n = hn::NearestInt(hn::Mul(hn::Max(x, hn::Set(d, -87.0f)), hn::Set(d, 1.44269504f)));
+    const V r = hn::NegMulAdd(hn::ConvertTo(d, n), hn::Set(d, 0.693147181f), hn::Max(x, hn::Set(d, -87.0f)));
+    V p = hn::Set(d, 1.0f / 120);
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+    const V y = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(n)));
+    return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.0f)), hn::Zero(d),
+                          hn::Add(y, hn::Mul(x, hn::Zero(d))));  // NaN stays
+}
+
+HWY_INLINE float largest_f16(const uint16_t * x, int64_t n, float start) {
+    V most = hn::Set(D(), start);
+    for (int64_t i = 0; i < n; i += kN) most = hn::Max(most, load_f16(x + i));
+    return hn::GetLane(hn::MaxOfLanes(D(), most));
+}
+
+SoftmaxSum sum_row_f16(uint16_t * logits, int64_t n, float * tops) {
+    const D d;
+    SoftmaxSum s{-std::numeric_limits<float>::infinity(), 0};
+    for (int64_t i = 0; i < n; i += kSoftmaxBlock) {
+        const int64_t end = std::min(i + kSoftmaxBlock, n);
+        const float largest = largest_f16(logits + i, end - i, s.largest);
+        if (largest > s.largest) s.sum *= std::exp(static_cast<double>(s.largest) - static_cast<double>(largest));
+        s.largest = largest;
+        V sum = hn::Zero(d);
+        for (int64_t j = i; j < end; j += kN) {
+            const V e = exp_of_negative(hn::Sub(load_f16(logits + j), hn::Set(d, largest)));
+            sum = hn::Add(sum, e);
+            if (tops) store_part(e, logits + j, kN);
+        }
+        if (tops) tops[i / kSoftmaxBlock] = largest;
+        s.sum += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+    }
+    return s;
+}
+
+void scale_row_bf16(uint16_t * e, int64_t n, const float * tops, SoftmaxSum s, float factor) {
+    for (int64_t i = 0; i < n; i += kSoftmaxBlock) {
+        const double shift = std::exp(static_cast<double>(tops[i / kSoftmaxBlock]) - static_cast<double>(s.largest));
+        const V scale = hn::Set(D(), static_cast<float>(shift * static_cast<double>(factor) / s.sum));
+        for (int64_t j = i; j < std::min(i + kSoftmaxBlock, n); j += kN)
+            store_part(hn::Mul(load_part(e + j, kN), scale), e + j, kN);
     }
 }
 
@@ -83,6 +129,7 @@ HWY_AFTER_NAMESPACE();
 namespace ql::cpu {
 HWY_EXPORT(sum_row);
 HWY_EXPORT(scale_row);
+HWY_EXPORT(sum_row_f16);
 HWY_EXPORT(scale_row_bf16);
 
 SoftmaxSum softmax_sum(const float * logits, int64_t n) {
@@ -91,8 +138,11 @@ SoftmaxSum softmax_sum(const float * logits, int64_t n) {
 void scaled_softmax(float * logits, int64_t n, SoftmaxSum s, float factor) {
     HWY_DYNAMIC_DISPATCH(scale_row)(logits, n, s, factor);
 }
-void scaled_softmax_bf16(float * logits, int64_t n, SoftmaxSum s, float factor) {
-    HWY_DYNAMIC_DISPATCH(scale_row_bf16)(logits, n, s, factor);
+SoftmaxSum softmax_sum_f16(uint16_t * logits, int64_t n, float * tops) {
+    return HWY_DYNAMIC_DISPATCH(sum_row_f16)(logits, n, tops);
+}
+void scale_exponentials(uint16_t * exponentials, int64_t n, const float * tops, SoftmaxSum s, float factor) {
+    HWY_DYNAMIC_DISPATCH(scale_row_bf16)(exponentials, n, tops, s, factor);
 }
 }  // namespace ql::cpu
 #endif

@@ -28,6 +28,14 @@ Result<MappedFile> MappedFile::open(const std::string & path) {
     return file;
 }
 
+void MappedFile::forget(const void * data, size_t bytes) const {
+    const auto begin = reinterpret_cast<uintptr_t>(data), file = reinterpret_cast<uintptr_t>(data_);
+    if (!data_ || begin < file || begin + bytes > file + size_) return;
+    const uintptr_t first = (begin + kPageBytes - 1) / kPageBytes * kPageBytes,
+                    last = (begin + bytes) / kPageBytes * kPageBytes;
+    if (first < last) ::madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
+}
+
 MappedFile::MappedFile(MappedFile && other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 

@@ -16,6 +16,12 @@ namespace ql::os {
 /// The error of a failed system call: "PATH: DOING: reason". ENOENT is QL_NOT_FOUND, a full disk QL_NO_SPACE.
 Status system_error(const std::string & path, const char * doing, int code);
 
+inline constexpr size_t kPageBytes = 4096;
+/// At least `bytes` of zeros from the system, aligned to a page (large blocks: to a huge page), resident once touched.
+Result<void *> allocate_pages(size_t bytes);
+/// bytes: what allocate_pages was asked for.
+void release_pages(void * pages, size_t bytes);
+
 /// A regular file's bytes, mapped read-only. The file must not be cut while it is mapped (files written by SafeFile are
 /// replaced whole: an old mapping keeps the old bytes).
 class MappedFile {
@@ -26,6 +32,8 @@ class MappedFile {
     ~MappedFile();
 
     const uint8_t * data() const { return data_; }  // nullptr for an empty file
+    /// Whole pages of these bytes leave memory until they are read again; nothing where they are not the file's.
+    void forget(const void * data, size_t bytes) const;
     size_t size() const { return size_; }
 
   private:
@@ -97,5 +105,7 @@ std::vector<int> allowed_processors();
 /// one.
 int count_cores(const std::vector<int> & processors, const std::string & cpu_folder);
 int physical_cores();
+/// Asks for the tile registers of x86 processors with AMX, for the whole process. False: they must not be touched.
+bool allow_tiles();
 
 }  // namespace ql::os

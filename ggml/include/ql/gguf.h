@@ -46,6 +46,9 @@ typedef struct ql_gguf_tensor {
  *  errors  QL_NOT_FOUND, QL_IO, QL_BAD_FILE (names the field and the file offset), QL_UNSUPPORTED (version, type) */
 QL_API ql_status ql_gguf_open(const char * path, ql_gguf ** file);
 QL_API void ql_gguf_close(ql_gguf * file);
+/** Says that some bytes of the file, a tensor's data say, will hardly be read again: their pages leave memory. Reading
+ *  them all the same is possible, the file is then read anew. Bytes that are not the file's are left alone. */
+QL_API void ql_gguf_forget(const ql_gguf * file, const void * data, size_t bytes);
 
 QL_API int64_t ql_gguf_n_keys(const ql_gguf * file);
 QL_API const char * ql_gguf_key(const ql_gguf * file, int64_t i);          /* NULL past the end */

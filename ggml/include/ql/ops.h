@@ -77,7 +77,8 @@ QL_API ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_ro
 QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, float scale);
 
 /** Copies rows into a cache in place: cache[:, index[t]] = rows[:, t]; returns the cache as it is afterwards.
- *  shape    cache state f32 [n, S], rows [n, T], index i32 [T], indices distinct and in [0, S)      grad  none */
+ *  shape    cache state f32 [n, S], rows [n, T], index i32 [T], indices distinct; those outside [0, S) are skipped
+ *  grad     none */
 QL_API ql_tensor * ql_kv_store(ql_graph * g, ql_tensor * cache, ql_tensor * rows, ql_tensor * index);
 
 /** y = silu(gate) * up, silu(x) = x / (1 + exp(-x)).                                               (Shazeer 2020)

@@ -51,6 +51,13 @@ QL_API void ql_os_unlock_file(ql_os_lock * lock);
 QL_API uint64_t ql_os_peak_rss(void);
 /** Resident bytes now; 0 where unknown. */
 QL_API uint64_t ql_os_rss(void);
+typedef struct ql_os_block {
+    const void * data;
+    size_t bytes;
+} ql_os_block;
+/** Resident bytes now apart from some blocks of memory, and apart from the whole of each file that a block is mapped
+ *  from: what a plan does not count. 0 where unknown. */
+QL_API uint64_t ql_os_rss_without(const ql_os_block * blocks, int64_t n);
 /** Installed memory, bytes; 0 where unknown. */
 QL_API uint64_t ql_os_memory(void);
 /** Seconds of a clock that never goes back. */

@@ -18,6 +18,11 @@ typedef struct ql_plan ql_plan;
  *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_NO_MEMORY */
 QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                 ql_plan ** plan);
+/** As ql_plan_create, with results in the arena of another plan of the same device where they fit there: for plans that
+ *  run in turn, as a step and its evaluation do. A run of either then overwrites the other's outputs: read them before.
+ *  over     NULL: an arena of its own; else it must outlive the last run of *plan */
+QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
+                                     const ql_plan * over, ql_plan ** plan);
 QL_API void ql_plan_free(ql_plan * plan);
 /** Runs all nodes; returns when they are done. Allocates nothing. */
 QL_API ql_status ql_plan_run(ql_plan * plan);
@@ -30,6 +35,7 @@ typedef struct ql_plan_info {
     uint64_t weight_bytes;/* frozen weights, used in place */
     uint64_t peak_bytes;  /* the three together */
     double flops;         /* floating-point operations of a run */
+    uint64_t shared_bytes;/* of arena_bytes: what lies in another plan's arena */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
 

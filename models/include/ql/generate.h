@@ -6,6 +6,7 @@
 #include "ql/backend.h"
 #include "ql/dataset.h"
 #include "ql/model.h"
+#include "ql/plan.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,6 +37,10 @@ QL_API int64_t ql_session_position(const ql_session * session);
  *  owned by the session until the next call.
  *  errors  QL_INVALID_ARGUMENT: the context is full, a token is outside the vocabulary */
 QL_API ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits);
+
+/** The plan that reads n tokens at once (the widest there is where n is more), for profiles. The session owns it.
+ *  returns  NULL if session is NULL or n < 1 */
+QL_API ql_plan * ql_session_plan(ql_session * session, int64_t n);
 
 typedef struct ql_sampling {
     size_t size;          /* set by ql_sampling_init */

@@ -1,0 +1,38 @@
+// y = x rounded to bf16, ties to even: made by the planner where several products would round the same operand.
+#include "ggml/dtypes/half.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_f32(n, 0));
+    outs.push_back({.dtype = QL_BF16, .shape = n.src[0]->shape});
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    auto * y = static_cast<uint16_t *>(a.out[0]);
+    for (int64_t i = 0; i < a.in(0).shape.elements(); ++i) y[i] = f32_to_bf16(static_cast<float>(a.x(0)[i]));
+}
+
+std::vector<Case> cases() {
+    return {{"1", {data_in(1)}, {}}, {"33x3", {data_in({33, 3})}, {}}, {"576x65", {data_in({576, 65})}, {}}};
+}
+
+}  // namespace
+
+const OpDef op::to_bf16 = {
+    .name = "to_bf16",
+    .formula = "y = bf16(x)",
+    .infer = infer,
+    .no_grad = "the planner makes it, after gradients were taken",
+    .planned = true,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+};
+
+}  // namespace ql

@@ -1,0 +1,167 @@
+// ql-bench make-model: the models it writes are sound in every type, repeat with their seed, and can be measured on.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "programs/workspace.hpp"
+#include "ql/gguf.h"
+
+namespace ql::test {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CloseGguf {
+    void operator()(ql_gguf * file) const { ql_gguf_close(file); }
+};
+using Gguf = std::unique_ptr<ql_gguf, CloseGguf>;
+
+class MakeModel : public testing::Test {
+  protected:
+    ProcessResult must(const std::string & line, const ProcessOptions & options = {}) const {
+        ProcessResult r = workspace_.run("ql-bench", line, options);
+        EXPECT_EQ(0, r.code) << show_command("ql-bench", workspace_.arguments(line)) << "\n" << r.err;
+        return r;
+    }
+    Json must_json(const std::string & line) const {
+        const ProcessResult r = must(line + " --json");
+        const Json json = Json::parse(r.out, nullptr, false);
+        EXPECT_FALSE(json.is_discarded()) << r.out << r.err;
+        return json;
+    }
+    Gguf open(const std::string & name) const {
+        ql_gguf * file = nullptr;
+        EXPECT_EQ(QL_OK, ql_gguf_open(workspace_.path(name).c_str(), &file)) << ql_error_message();
+        return Gguf(file);
+    }
+    std::string read(const std::string & name) const { return read_all(workspace_.path(name)); }
+    /// One line that has all of `words`, exit code 1 or 2, nothing written.
+    void expect_refused(const std::string & line, const std::vector<std::string> & words, int code) const {
+        const auto before = workspace_.content();
+        const ProcessResult r = workspace_.run("ql-bench", line);
+        SCOPED_TRACE(show_command("ql-bench", workspace_.arguments(line)) + "\n" + r.err);
+        EXPECT_EQ(code, r.code);
+        EXPECT_EQ("", r.out);
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n'));
+        EXPECT_TRUE(r.err.starts_with("ql-bench: error: "));
+        for (const std::string & word : words) EXPECT_NE(r.err.npos, r.err.find(word)) << "should name " << word;
+        EXPECT_EQ(before, workspace_.content());
+    }
+    Workspace workspace_;
+};
+
+std::vector<float> decode(const ql_gguf_tensor & t) {
+    std::vector<float> values(static_cast<size_t>(t.ne[0] * t.ne[1]));
+    const auto n = static_cast<int64_t>(values.size());
+    EXPECT_EQ(QL_OK, ql_decode(t.dtype, t.data, n, 0, n, values.data())) << t.name << ": " << ql_error_message();
+    return values;
+}
+
+/// Square root of the mean of the squares; NaN and Inf come through.
+double size_of(const std::vector<float> & values) {
+    double sum = 0;
+    for (const float v : values) sum += static_cast<double>(v) * static_cast<double>(v);
+    return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+TEST_F(MakeModel, WritesSoundWeightsInEveryType) {
+    for (const char * type : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "nf4", "nf4_dq"}) {
+        SCOPED_TRACE(type);
+        const Json json = must_json("make-model --shape tiny --type " + std::string(type) + " -o {made.gguf}");
+        EXPECT_EQ(std::filesystem::file_size(workspace_.path("made.gguf")), json["bytes"].get<uint64_t>());
+        EXPECT_EQ(type, json["type"].get<std::string>());
+        const Gguf file = open("made.gguf");
+        ASSERT_TRUE(file);
+        int64_t n_parameters = 0;
+        for (int64_t i = 0; i < ql_gguf_n_tensors(file.get()); ++i) {
+            ql_gguf_tensor t{};
+            ASSERT_EQ(QL_OK, ql_gguf_tensor_at(file.get(), i, &t));
+            const std::vector<float> values = decode(t);
+            n_parameters += static_cast<int64_t>(values.size());
+            const bool norm = t.n_dims == 1, of_block = std::string(t.name).starts_with("blk.");
+            EXPECT_EQ(norm ? "f32" : of_block ? type : "q8_0", std::string(ql_dtype_name(t.dtype))) << t.name;
+            EXPECT_NEAR(size_of(values), norm ? 1 : 0.02, norm ? 0 : 0.002) << t.name;
+        }
+        EXPECT_EQ(n_parameters, json["parameters"].get<int64_t>());
+    }
+}
+
+TEST_F(MakeModel, MatricesDiffer) {
+    must("make-model --shape tiny --type nf4_dq -o {made.gguf}");
+    const Gguf file = open("made.gguf");
+    ASSERT_TRUE(file);
+    std::set<std::string> seen;
+    int matrices = 0;
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file.get()); ++i) {
+        ql_gguf_tensor t{};
+        ASSERT_EQ(QL_OK, ql_gguf_tensor_at(file.get(), i, &t));
+        if (t.n_dims != 2) continue;
+        ++matrices;
+        seen.emplace(static_cast<const char *>(t.data), t.size);
+    }
+    EXPECT_EQ(15, matrices);
+    EXPECT_EQ(15u, seen.size());
+}
+
+TEST_F(MakeModel, TheSeedDecides) {
+    must("make-model --shape tiny -o {a.gguf} --seed 7");
+    must("make-model --shape tiny -o {b.gguf} --seed 7");
+    must("make-model --shape tiny -o {c.gguf} --seed 8");
+    EXPECT_TRUE(read("a.gguf") == read("b.gguf"));
+    EXPECT_FALSE(read("a.gguf") == read("c.gguf"));
+}
+
+TEST_F(MakeModel, CanBeMeasuredOn) {
+    must("make-model --shape tiny -o {made.gguf}");
+    const Json infer = must_json("infer -m {made.gguf} --prompt 16 --generate 4 --repeats 1 -t 1");
+    ASSERT_EQ(2u, infer.size());
+    EXPECT_EQ("prompt_16", infer[0]["name"]);
+    EXPECT_GT(infer[0]["median"].get<double>(), 0);
+}
+
+TEST_F(MakeModel, TrainsOnALongContextAndTellsItsMemory) {
+    must("make-model --shape tiny -o {made.gguf}");
+    const ProcessResult r = must("train -m {made.gguf} --base-type keep --ctx 4096 --steps 1 -t 1 -v --json");
+    const Json json = Json::parse(r.out, nullptr, false);
+    ASSERT_TRUE(json.is_array() && json.size() == 1) << r.out;
+    EXPECT_EQ("train_4096", json[0]["name"]);
+    EXPECT_TRUE(json[0]["shape"].get<std::string>().starts_with("nf4_dq"));
+    const size_t at = r.err.find("peak_rss_bytes ");
+    ASSERT_NE(r.err.npos, at) << r.err;
+    const double bytes = std::stod(r.err.substr(at + 15));
+    EXPECT_GT(bytes, 4096.0 * 64 * 4);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
+    EXPECT_LT(bytes, 256.0 * 1024 * 1024) << "the buffers of the bandwidth measurement are no part of it";
+#endif
+    expect_refused("train -m {made.gguf} --ctx 8193 -v", {"--ctx", "8192"}, 2);
+}
+
+TEST_F(MakeModel, WhatCannotBeMadeIsRefused) {
+    expect_refused("make-model --shape llama-2b -o {out.gguf}", {"--shape", "llama-2b", "llama-1.1b"}, 2);
+    expect_refused("make-model --shape tiny --type q3 -o {out.gguf}", {"q3", "nf4_dq"}, 2);
+    expect_refused("make-model --shape tiny --type q6_K -o {out.gguf}", {"q6_K", "read only"}, 2);
+    expect_refused("make-model -o {out.gguf}", {"--shape"}, 2);
+    expect_refused("make-model --shape tiny", {"-o"}, 2);
+    expect_refused("make-model --shape tiny -o {missing/out.gguf}", {"missing"}, 1);
+    expect_refused("make-model --shape tiny -o {folder}", {"folder"}, 1);
+    expect_refused("make-model --shape tiny -o {out.gguf} --seed x", {"--seed"}, 2);
+}
+
+TEST_F(MakeModel, InterruptedLeavesAnOlderFile) {
+    workspace_.write("out.gguf", "an older file");
+    const auto before = workspace_.content();
+    ProcessOptions options;
+    options.interrupt_at = "token_embd.weight";
+    const ProcessResult r = workspace_.run("ql-bench", "make-model --shape llama-1.1b -o {out.gguf} -v", options);
+    EXPECT_EQ(130, r.code) << r.err;
+    EXPECT_EQ("", r.out);
+    EXPECT_TRUE(r.err.ends_with("ql-bench: interrupted\n")) << r.err;
+    EXPECT_EQ(before, workspace_.content());
+}
+
+}  // namespace
+}  // namespace ql::test

@@ -1,0 +1,180 @@
+// ql-bench make-model: a whole Llama-type GGUF of random weights, to measure on. Tensors are produced while the file is
+// written, so that a model of any size takes little memory and no longer than the disk.
+#include <deque>
+#include <filesystem>
+
+#include "ql/gguf.h"
+#include "tools/bench/bench.hpp"
+#include "tools/bench/model_shapes.hpp"
+#include "tools/bench/random_codes.hpp"
+#include "tools/cli/outputs.hpp"
+#include "tools/cli/progress.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+/// A SentencePiece vocabulary that knows no words: text becomes its bytes. Tokens beyond them are there to be counted,
+/// and none of them is ever made of a text.
+struct ByteVocabulary {
+    enum Type : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUnused = 5, kByte = 6 };  // the format's numbers
+
+    std::vector<std::string> tokens;
+    std::vector<int32_t> types;
+
+    explicit ByteVocabulary(int64_t n) {
+        add("<unk>", kUnknown), add("<s>", kControl), add("</s>", kControl);
+        for (int b = 0; b < 256; ++b) add(format("<0x%02X>", static_cast<unsigned>(b)), kByte);
+        add("\xe2\x96\x81", kNormal);  // a blank
+        while (static_cast<int64_t>(tokens.size()) < n) add(format("<unused%zu>", tokens.size()), kUnused);
+    }
+    void add(std::string token, Type type) { tokens.push_back(std::move(token)), types.push_back(type); }
+};
+
+class ModelFile {
+  public:
+    ModelFile(const Program & program, const ModelShape & shape, ql_dtype type, uint64_t seed)
+        : program_(program),
+          shape_(shape),
+          block_codes_(type, seed),
+          vocab_codes_(QL_Q8_0, seed),
+          progress_("make", program.quiet || program.verbose) {
+        ql_gguf_writer * writer = nullptr;
+        check_run(ql_gguf_writer_create(&writer));
+        writer_.reset(writer);
+        ones_.assign(static_cast<size_t>(shape.n_embd), 1.0f);
+        hparams();
+        vocabulary();
+        tensors();
+    }
+    ModelFile(const ModelFile &) = delete;
+    ModelFile & operator=(const ModelFile &) = delete;
+    uint64_t bytes() const { return ql_gguf_writer_size(writer_.get()); }
+    int64_t n_parameters() const { return n_parameters_; }
+    void write(const std::string & path) {
+        const ql_status status = ql_gguf_write(writer_.get(), path.c_str());
+        progress_.clear();
+        if (status != QL_OK) check_interrupt();
+        check_run(status);
+    }
+
+  private:
+    /// A matrix that is produced while the file is written.
+    struct Matrix {
+        ModelFile * file;
+        std::string name;
+        const RandomCodes * codes;
+        uint32_t index;
+        int64_t n;
+    };
+
+    static int produce(void * user, size_t offset, void * dst, size_t size) {
+        const auto & m = *static_cast<const Matrix *>(user);
+        if (g_interrupt) return QL_CANCELLED;
+        if (offset == 0) m.file->program_.detail(m.name);
+        m.codes->produce(m.index, m.n, offset, size, static_cast<uint8_t *>(dst));
+        m.file->done_ += size;
+        m.file->progress_.update(static_cast<double>(m.file->done_), static_cast<double>(m.file->bytes_), "");
+        return QL_OK;
+    }
+
+    void text(const char * key, const std::string & v) {
+        check_run(ql_gguf_set_string(writer_.get(), key, v.data(), v.size()));
+    }
+    void number(const char * key, int64_t v) { check_run(ql_gguf_set_int(writer_.get(), key, QL_GGUF_U32, v)); }
+    void real(const char * key, float v) { check_run(ql_gguf_set_f32(writer_.get(), key, v)); }
+
+    void hparams() {
+        text("general.architecture", "llama");
+        text("general.type", "model");
+        text("general.name", std::string(shape_.name) + ", random");
+        number("llama.block_count", shape_.n_layer);
+        number("llama.context_length", kMadeContext);
+        number("llama.embedding_length", shape_.n_embd);
+        number("llama.feed_forward_length", shape_.n_ff);
+        number("llama.attention.head_count", shape_.n_head);
+        number("llama.attention.head_count_kv", shape_.n_head_kv);
+        number("llama.rope.dimension_count", shape_.n_embd / shape_.n_head);
+        number("llama.vocab_size", shape_.n_vocab);
+        real("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+        real("llama.rope.freq_base", 10000.0f);
+    }
+
+    void vocabulary() {
+        const ByteVocabulary v(shape_.n_vocab);
+        const auto n = static_cast<int64_t>(v.tokens.size());
+        std::vector<ql_gguf_string> tokens;
+        for (const std::string & t : v.tokens) tokens.push_back({t.data(), t.size()});
+        const std::vector<float> scores(v.tokens.size(), 0.0f);
+        text("tokenizer.ggml.model", "llama");
+        check_run(ql_gguf_set_strings(writer_.get(), "tokenizer.ggml.tokens", tokens.data(), n));
+        check_run(ql_gguf_set_array(writer_.get(), "tokenizer.ggml.scores", QL_GGUF_F32, scores.data(), n));
+        check_run(ql_gguf_set_array(writer_.get(), "tokenizer.ggml.token_type", QL_GGUF_I32, v.types.data(), n));
+        number("tokenizer.ggml.unknown_token_id", 0);
+        number("tokenizer.ggml.bos_token_id", 1);
+        number("tokenizer.ggml.eos_token_id", 2);
+    }
+
+    void norm(const std::string & name) {
+        check_run(ql_gguf_add_tensor(writer_.get(), name.c_str(), QL_F32, 1, &shape_.n_embd, ones_.data()));
+        n_parameters_ += shape_.n_embd;
+    }
+    void matrix(const std::string & name, const RandomCodes & codes, int64_t in, int64_t out) {
+        matrices_.push_back({this, name, &codes, static_cast<uint32_t>(matrices_.size()), in * out});
+        const int64_t ne[] = {in, out};
+        check_run(ql_gguf_add_produced(writer_.get(), name.c_str(), codes.dtype(), 2, ne, produce, &matrices_.back()));
+        n_parameters_ += in * out;
+        bytes_ += ql_dtype_bytes(codes.dtype(), in * out);
+    }
+    void tensors() {
+        const int64_t d = shape_.n_embd, kv = d / shape_.n_head * shape_.n_head_kv;
+        matrix("token_embd.weight", vocab_codes_, d, shape_.n_vocab);
+        for (int64_t i = 0; i < shape_.n_layer; ++i) {
+            const std::string b = "blk." + std::to_string(i) + ".";
+            norm(b + "attn_norm.weight");
+            matrix(b + "attn_q.weight", block_codes_, d, d);
+            matrix(b + "attn_k.weight", block_codes_, d, kv);
+            matrix(b + "attn_v.weight", block_codes_, d, kv);
+            matrix(b + "attn_output.weight", block_codes_, d, d);
+            norm(b + "ffn_norm.weight");
+            matrix(b + "ffn_gate.weight", block_codes_, d, shape_.n_ff);
+            matrix(b + "ffn_up.weight", block_codes_, d, shape_.n_ff);
+            matrix(b + "ffn_down.weight", block_codes_, shape_.n_ff, d);
+        }
+        norm("output_norm.weight");
+        if (!shape_.tied) matrix("output.weight", vocab_codes_, d, shape_.n_vocab);
+    }
+
+    const Program & program_;
+    const ModelShape & shape_;
+    std::unique_ptr<ql_gguf_writer, FreeWith<ql_gguf_writer_free>> writer_;
+    RandomCodes block_codes_, vocab_codes_;  // the latter of embedding and head
+    Progress progress_;
+    std::vector<float> ones_;
+    std::deque<Matrix> matrices_;  // the writer keeps pointers to them
+    int64_t n_parameters_ = 0;
+    uint64_t bytes_ = 0, done_ = 0;  // of the matrices: all, and produced so far
+};
+
+}  // namespace
+
+void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
+    const ModelShape & shape = model_shape(o.shape);
+    const auto type = static_cast<ql_dtype>(parse_base_type("--type", o.type, false));
+    Outputs outputs;
+    outputs.file("-o", o.output);
+    outputs.check();
+    program.begin_work();
+    ModelFile file(program, shape, type, seed);
+    file.write(o.output);
+    if (program.json)
+        return program.print({{"file", o.output},
+                              {"shape", shape.name},
+                              {"type", ql_dtype_name(type)},
+                              {"parameters", file.n_parameters()},
+                              {"bytes", file.bytes()}});
+    std::printf("%s: %s, %s parameters, %s\n", o.output.c_str(), shape.name, print_count(file.n_parameters()).c_str(),
+                print_size(file.bytes()).c_str());
+}
+
+}  // namespace ql::cli

@@ -1,0 +1,42 @@
+// Random contents of tensors of any type that can be written, without a tensor's f32 values ever being in memory: a
+// small tile of values is encoded once, and a tensor is made of runs of the tile's blocks, from places drawn at random.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "ql/dtype.h"
+#include "ql/philox.hpp"
+
+namespace ql::cli {
+
+class RandomCodes {
+  public:
+    /// Throws Stop for a type whose layout is none that this knows.
+    RandomCodes(ql_dtype dtype, uint64_t seed);
+    ql_dtype dtype() const { return dtype_; }
+
+    /// Bytes [offset, offset + size) of a tensor of n elements. The same seed, `tensor` and n give the same tensor,
+    /// whatever the pieces that it is produced in.
+    void produce(uint32_t tensor, int64_t n, size_t offset, size_t size, uint8_t * dst) const;
+
+  private:
+    /// A part of a tensor: units of `bytes`, each of which describes `elements`. Types of upstream have one, of blocks;
+    /// those of the NF4 family keep codes and scales apart.
+    struct Plane {
+        size_t bytes;
+        int64_t elements;
+        size_t size(int64_t n) const { return static_cast<size_t>(n / elements + (n % elements != 0)) * bytes; }
+    };
+    static std::vector<Plane> planes(ql_dtype dtype);
+    /// Where a plane of a tensor of n elements begins.
+    size_t begin(size_t plane, int64_t n) const;
+    /// Bytes [offset, offset + size) of a plane.
+    void copy(size_t plane, uint32_t tensor, size_t offset, size_t size, uint8_t * dst) const;
+
+    ql_dtype dtype_;
+    PhiloxKey key_;
+    std::vector<Plane> planes_;
+    std::vector<uint8_t> tile_;
+};
+
+}  // namespace ql::cli
