@@ -54,7 +54,7 @@ using U16 = hn::Rebind<uint16_t, F32>;
 
 HWY_INLINE Vec load_part(const uint16_t * p, int64_t n) {
     hn::Vec<U16> bits;
-    if (n >= kLanes) {
+    if (kLanes == 1 || n >= kLanes) {
         bits = hn::LoadU(U16(), p);
     } else {
         alignas(64) uint16_t buffer[kLanes] = {};
@@ -74,7 +74,7 @@ HWY_INLINE void store_part(Vec v, uint16_t * p, int64_t n) {
     const auto is_nan = hn::RebindMask(d, hn::IsNaN(v));
     const auto half = hn::BitCast(hn::RebindToSigned<F32>(), hn::IfThenElse(is_nan, nan, rounded));
     const auto narrow = hn::DemoteTo(U16(), half);
-    if (n >= kLanes) return hn::StoreU(narrow, U16(), p);
+    if (kLanes == 1 || n >= kLanes) return hn::StoreU(narrow, U16(), p);
     alignas(64) uint16_t buffer[kLanes];
     hn::Store(narrow, U16(), buffer);
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(uint16_t));

@@ -39,16 +39,17 @@ class Finetune {
         o_.check();
         o_.check_outputs(model_options_.path());
         device_ = device_options_.open();
-        open_model_and_data();
+        open_model();
+        if (o_.show_data == 0 || !o_.init_adapter.empty()) make_adapter();
+        open_datasets();
         if (o_.show_data > 0) return show_data();
-        make_adapter();
         if (o_.writes()) check_space();
         make_trainer();
         if (o_.dry_run) return report(false);
         return train();
     }
 
-    void open_model_and_data() {
+    void open_model() {
         ql_model_options options;
         ql_model_options_init(&options);
         options.base_type = parse_base_type("--base-type", o_.base_type, true);
@@ -61,6 +62,9 @@ class Finetune {
         if (ctx_ > info.n_ctx)
             bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
                       static_cast<long long>(ctx_), static_cast<long long>(info.n_ctx));
+    }
+
+    void open_datasets() {
         data_ = open_data(o_.data);
         if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
@@ -70,7 +74,9 @@ class Finetune {
     }
 
     Dataset open_data(const std::string & path) {
-        const ql_dataset_options options = o_.dataset_options(ctx_);
+        ql_dataset_options options = o_.dataset_options(ctx_);
+        const char * learned = ql_adapter_chat_template(adapter_.get());  // that of --init-adapter goes on
+        if (!options.chat_template && learned && *learned) options.chat_template = learned;
         ql_dataset * data = nullptr;
         check_input(ql_dataset_open(path.c_str(), model_.get(), &options, &data));
         Dataset owner(data);

@@ -136,6 +136,16 @@ TEST_F(Works, ResumeAutoWithoutACheckpointStartsANewRun) {
     EXPECT_TRUE(exists("a.gguf"));
 }
 
+TEST_F(Works, AnAdapterThatGoesOnKeepsItsChatTemplate) {
+    must("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --steps 1 --ctx 128 --chat-template llama3");
+    const std::string show = "-m {model.gguf} -d {data.jsonl} --ctx 128 --show-data 1 ";
+    const std::string header = "<|start_header_id|>user<|end_header_id|>";
+    EXPECT_NE(std::string::npos, must("ql-finetune", show + "--init-adapter {a.gguf}").out.find(header));
+    EXPECT_EQ(std::string::npos, must("ql-finetune", show).out.find(header));
+    EXPECT_EQ(std::string::npos,
+              must("ql-finetune", show + "--init-adapter {a.gguf} --chat-template chatml").out.find(header));
+}
+
 TEST_F(Works, PerplexityFallsWithTheAdapterAndCountsExactAnswers) {
     must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --epochs 30 --lora-r 16");
     const Json before = parse(must("ql-perplexity", "-m {model.gguf} -d {data.jsonl} --exact --json"));
