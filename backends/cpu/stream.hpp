@@ -16,6 +16,11 @@ struct Result {
     bool bf16;
 };
 
+/// For kernels that take each of their operands in either type.
+inline bool takes_any(const Node &, size_t) {
+    return true;
+}
+
 inline Source source(const Launch & l, size_t i) {
     return {l.src[i], l.node.src[i]->dtype == QL_BF16};
 }
