@@ -1,10 +1,14 @@
-// The thread pool: pinned workers that spin for a moment before they sleep, and one way to split work.
+// The thread pool: workers that spin for a moment before they sleep, and one way to split work.
 //
-// Work is a number of tasks; each thread gets a contiguous range of them, fixed by the number of threads alone. A
-// task's result must not depend on which thread runs it: then any number of threads gives the same bits.
+// Work is a number of units. Each thread begins with a contiguous share of them, so that the same rows of a tensor meet
+// the same cache from one kernel to the next, and takes pieces off its front; who has none left takes pieces off the
+// back of the others' shares. A thread that the system runs late - another program has its processor - delays a kernel
+// by the piece it is at, not by its share. A unit's result must not depend on which thread computes it: then any number
+// of threads, in any order, gives the same bits.
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -19,35 +23,50 @@ class Pool {
 
     int threads() const { return threads_; }
 
-    /// Calls f(task, thread) for every task in [0, n). Returns when all are done. Not reentrant.
+    /// Calls f(first, last, thread) for pieces that make up [0, n), n below 2^32. Pieces are cut where shares begin and
+    /// at multiples of `grain`; `thread` is in [0, threads()) and not twice at the same time. Returns when all are
+    /// done. Not reentrant.
     template <typename F>
-    void run(int64_t n, const F & f) {
+    void run_pieces(int64_t n, int64_t grain, const F & f) {
         if (n <= 0) return;
         if (threads_ == 1 || n == 1) {
-            for (int64_t i = 0; i < n; ++i) f(i, 0);
+            for (int64_t first = 0; first < n; first += grain) f(first, first + grain < n ? first + grain : n, 0);
             return;
         }
-        dispatch({&f, n, [](const void * fn, int64_t first, int64_t last, int thread) {
-                      for (int64_t i = first; i < last; ++i) (*static_cast<const F *>(fn))(i, thread);
+        dispatch({&f, n, grain, [](const void * fn, int64_t first, int64_t last, int thread) {
+                      (*static_cast<const F *>(fn))(first, last, thread);
                   }});
+    }
+
+    /// Calls f(unit, thread) for every unit in [0, n).
+    template <typename F>
+    void run(int64_t n, const F & f) {
+        run_pieces(n, 1, [&](int64_t unit, int64_t, int thread) { f(unit, thread); });
     }
 
   private:
     struct Job {
         const void * f = nullptr;
-        int64_t n = 0;
+        int64_t n = 0, grain = 1;
         void (*call)(const void * f, int64_t first, int64_t last, int thread) = nullptr;
     };
+    /// What is left of a thread's share, in multiples of the grain: those that its units lie in.
+    struct alignas(64) Share {
+        std::atomic<uint64_t> range{0};  // first in the upper half, end in the lower
+    };
+    enum class End { front, back };
 
     void dispatch(Job job);
     void work(int thread);
-    void do_share(int thread) const;
+    void do_pieces(int thread);
+    int64_t do_share(int owner, End end, int thread);
 
     const int threads_;
     int spins_ = 0;  // before sleeping; none with more threads than processors
     Job job_;
-    std::atomic<uint32_t> epoch_{0};   // counts jobs; workers wait for it to change
-    std::atomic<int32_t> pending_{0};  // workers that have not finished the job
+    const std::unique_ptr<Share[]> shares_;
+    alignas(64) std::atomic<int64_t> left_{0};    // units of the job that are not done
+    alignas(64) std::atomic<uint32_t> epoch_{0};  // counts jobs; workers wait for it to change
     std::atomic<bool> stop_{false};
     std::vector<std::thread> workers_;
 };

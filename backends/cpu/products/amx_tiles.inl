@@ -142,30 +142,28 @@ template <int R, int N, typename Unit>
     write_sums(sums, to);
 }
 
-/// One thread's part of a product. The tiles are configured when the first unit is multiplied, again where the number
-/// of rows changes, which is at the last rows of a group alone, and released at the end.
+/// A piece of a product. The tiles are configured when the first unit is multiplied, again where the number of rows
+/// changes, which is at the last rows of a group alone, and released at the end.
 template <typename Unit>
-class TileShare {
+class TilePiece {
   public:
-    TileShare(const GemmBf16 & g, uint32_t * panel)
+    TilePiece(const GemmBf16 & g, uint32_t * panel)
         : g_(g), columns_(g.columns()), tiles_((g.rows + kUnitRows - 1) / kUnitRows), panel_(panel) {}
-    ~TileShare() {
+    ~TilePiece() {
         if (rows_ > 0) unit_.release();
     }
-    TileShare(const TileShare &) = delete;
-    TileShare & operator=(const TileShare &) = delete;
+    TilePiece(const TilePiece &) = delete;
+    TilePiece & operator=(const TilePiece &) = delete;
 
-    /// Units are numbered group by group.
-    int64_t units() const { return (columns_ + kGroup - 1) / kGroup * tiles_; }
-
+    /// Units [first, last) of one group; they are numbered group by group.
     void multiply(int64_t first, int64_t last) {
+        const int64_t group = first / tiles_;
         DepthBlocks<uint16_t> blocks(g_.terms, panel_depth(g_), kTileSteps);
-        for (DepthBlock block; blocks.next(block);)
-            for (int64_t unit = first; unit < last;) {
-                const int64_t group = unit / tiles_, end = smaller(last, (group + 1) * tiles_);
-                pack(block, group);
-                for (; unit < end; ++unit) multiply_unit(block, group * kGroup, unit % tiles_ * kUnitRows);
-            }
+        for (DepthBlock block; blocks.next(block);) {
+            pack(block, group);
+            for (int64_t unit = first; unit < last; ++unit)
+                multiply_unit(block, group * kGroup, unit % tiles_ * kUnitRows);
+        }
     }
 
   private:
@@ -237,11 +235,10 @@ class TileShare {
 
 template <typename Unit>
 void gemm_tiles(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
-    const int64_t shares = pool.threads();
-    pool.run(shares, [&](int64_t index, int thread) {
-        TileShare<Unit> share(g, reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * panel_bytes(g)));
-        const int64_t units = share.units();
-        share.multiply(units * index / shares, units * (index + 1) / shares);
+    const int64_t tiles = (g.rows + kUnitRows - 1) / kUnitRows, groups = (g.columns() + kGroup - 1) / kGroup;
+    pool.run_pieces(groups * tiles, tiles, [&](int64_t first, int64_t last, int thread) {
+        auto * panel = reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * panel_bytes(g));
+        TilePiece<Unit>(g, panel).multiply(first, last);
     });
 }
 

@@ -8,8 +8,9 @@
 // rows at once. Forward (y = W x) the columns are W's rows, backward (z = W^T y) its columns: the same packed bytes
 // serve both.
 //
-// Work is cut into units: a group times a tile of six rows. A thread gets a contiguous range of units and decodes the
-// groups in it, so that at most one group for each thread more than needed is decoded, and threads are level to a unit.
+// Work is cut into units: a group times a tile of six rows. A thread's share is a contiguous range of units, taken in
+// pieces of a group, which it decodes: so that at most one group for each thread more than needed is decoded, and
+// threads are level to a unit.
 //
 // The sum over p is in order within a depth block, from zero; the blocks' sums are added in order. That depends on the
 // shapes of the B_i alone: not on the number of rows, nor on which thread has which units.

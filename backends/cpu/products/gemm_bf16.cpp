@@ -12,6 +12,7 @@
 #if defined(__AVX512BF16__)
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
+#include "backends/cpu/split.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -118,22 +119,20 @@ Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t 
             columns};
 }
 
-void multiply_share(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * panel) {
-    const int64_t tiles = g.tiles(), columns = g.columns();
+/// Units of one group.
+void multiply_units(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * panel) {
+    const int64_t tiles = g.tiles(), group = first / tiles, column = group * kGroup;
+    const int64_t left = smaller(kGroup, g.columns() - column);
+    const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
     DepthBlocks<uint16_t> blocks(g.terms, panel_depth(g));
     for (DepthBlock block; blocks.next(block);) {
+        const Parts parts = parts_of(g, block, group, panel);
         for (int64_t unit = first; unit < last;) {
-            const int64_t group = unit / tiles, column = group * kGroup, end = smaller(last, (group + 1) * tiles);
-            const int64_t left = smaller(kGroup, columns - column);
-            const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
-            const Parts parts = parts_of(g, block, group, panel);
-            for (; unit < end;) {
-                const int64_t t = unit % tiles * kTile, at = t * g.ldc + column, rows = g.rows - t;
-                const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, end - unit), 4) : 0;
-                const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
-                kernel(parts, t, target(g, block, at, left));
-                unit += whole > 0 ? whole : 1;
-            }
+            const int64_t t = unit % tiles * kTile, at = t * g.ldc + column, rows = g.rows - t;
+            const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, last - unit), 4) : 0;
+            const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
+            kernel(parts, t, target(g, block, at, left));
+            unit += whole > 0 ? whole : 1;
         }
     }
 }
@@ -141,18 +140,16 @@ void multiply_share(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * 
 }  // namespace
 
 void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
-    const int64_t units = g.units(), shares = pool.threads();
-    pool.run(shares, [&](int64_t share, int thread) {
+    pool.run_pieces(g.units(), g.tiles(), [&](int64_t first, int64_t last, int thread) {
         auto * panel = reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * panel_bytes(g));
-        multiply_share(g, units * share / shares, units * (share + 1) / shares, panel);
+        multiply_units(g, first, last, panel);
     });
 }
 
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst) {
-    const int64_t stride = bf16_stride(n), shares = pool.threads();
-    pool.run(shares, [&](int64_t share, int) {
-        for (int64_t t = rows * share / shares; t < rows * (share + 1) / shares; ++t)
-            round_span(x + t * n, n, dst + t * stride);
+    const int64_t stride = bf16_stride(n);
+    split_rows(pool, rows, n, [=](int64_t t, int64_t last) {
+        for (; t < last; ++t) round_span(x + t * n, n, dst + t * stride);
     });
 }
 

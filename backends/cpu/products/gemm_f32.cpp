@@ -249,15 +249,13 @@ Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float
     return parts;
 }
 
-void multiply_share(const GemmF32 & g, int64_t first, int64_t last, float * panel) {
-    const int64_t tiles = g.tiles();
+/// Units of one group.
+void multiply_units(const GemmF32 & g, int64_t first, int64_t last, float * panel) {
+    const int64_t tiles = g.tiles(), group = first / tiles;
     DepthBlocks<float> blocks(g.terms, kPanelDepthF32);
     for (DepthBlock block; blocks.next(block);) {
-        for (int64_t unit = first; unit < last;) {
-            const int64_t group = unit / tiles, end = std::min(last, (group + 1) * tiles);
-            const Parts parts = parts_of(g, block, group, panel);
-            for (; unit < end; ++unit) multiply_tile(g, group, unit % tiles, parts, block.first);
-        }
+        const Parts parts = parts_of(g, block, group, panel);
+        for (int64_t unit = first; unit < last; ++unit) multiply_tile(g, group, unit % tiles, parts, block.first);
     }
 }
 
@@ -267,14 +265,12 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ql::cpu {
-HWY_EXPORT(multiply_share);
+HWY_EXPORT(multiply_units);
 
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch) {
-    const int64_t units = g.units(), shares = pool.threads();
-    const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_share);
-    pool.run(shares, [&](int64_t share, int thread) {
-        auto * panel = reinterpret_cast<float *>(scratch + static_cast<size_t>(thread) * kPanelBytes);
-        multiply(g, units * share / shares, units * (share + 1) / shares, panel);
+    const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_units);
+    pool.run_pieces(g.units(), g.tiles(), [&](int64_t first, int64_t last, int thread) {
+        multiply(g, first, last, reinterpret_cast<float *>(scratch + static_cast<size_t>(thread) * kPanelBytes));
     });
 }
 
