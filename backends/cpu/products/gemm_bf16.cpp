@@ -44,7 +44,7 @@ inline __m256i rounded(__m512 x, Half half) {
 
 /// Rows [t, t + R) by the first NV vectors of columns.
 template <int R, int NV>
-[[gnu::noinline]] void micro_kernel(const Parts & parts, int64_t t, Target to) {
+[[gnu::noinline]] void micro_kernel(const Parts & parts, int64_t t, const Target & to) {
     __m512 sum[R][NV];
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
@@ -87,7 +87,9 @@ template <int R, int NV>
     }
 }
 
-using MicroKernel = void (*)(const Parts &, int64_t t, Target);
+/// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them and
+/// for all of C's that are under way.
+using MicroKernel = void (*)(const Parts &, int64_t t, const Target &);
 template <int NV>
 constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
                                         micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};

@@ -172,7 +172,7 @@ HWY_INLINE void store_all(const V (&sum)[R][NV], const Target & to) {
 
 /// Rows [t, t + R) by NV vectors of columns from column j of the parts' B.
 template <int R, int NV>
-HWY_NOINLINE void micro_kernel(const Parts & parts, int64_t t, int64_t j, Target to) {
+HWY_NOINLINE void micro_kernel(const Parts & parts, int64_t t, int64_t j, const Target & to) {
     const D d;
     V sum[R][NV];
     HWY_UNROLL(6)
@@ -204,7 +204,8 @@ HWY_NOINLINE void micro_kernel(const Parts & parts, int64_t t, int64_t j, Target
         store_all<R, NV>(sum, to);
 }
 
-using MicroKernel = void (*)(const Parts &, int64_t t, int64_t j, Target);
+/// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them.
+using MicroKernel = void (*)(const Parts &, int64_t t, int64_t j, const Target &);
 template <int NV>
 constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
                                         micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
