@@ -1,10 +1,10 @@
 // The thread pool: workers that spin for a moment before they sleep, and one way to split work.
 //
 // Work is a number of units. Each thread begins with a contiguous share of them, so that the same rows of a tensor meet
-// the same cache from one kernel to the next, and takes pieces off its front; who has none left takes pieces off the
-// back of the others' shares. A thread that the system runs late - another program has its processor - delays a kernel
-// by the piece it is at, not by its share. A unit's result must not depend on which thread computes it: then any number
-// of threads, in any order, gives the same bits.
+// the same cache from one kernel to the next, and takes units off its front; who has none left takes units off the back
+// of the others' shares. A thread that the system runs late - another program has its processor - delays a kernel by
+// the unit it is at, not by its share. A unit's result must not depend on which thread computes it: then any number of
+// threads, in any order, gives the same bits.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,34 +23,26 @@ class Pool {
 
     int threads() const { return threads_; }
 
-    /// Calls f(first, last, thread) for pieces that make up [0, n), n below 2^32. Pieces are cut where shares begin and
-    /// at multiples of `grain`; `thread` is in [0, threads()) and not twice at the same time. Returns when all are
-    /// done. Not reentrant.
-    template <typename F>
-    void run_pieces(int64_t n, int64_t grain, const F & f) {
-        if (n <= 0) return;
-        if (threads_ == 1 || n == 1) {
-            for (int64_t first = 0; first < n; first += grain) f(first, first + grain < n ? first + grain : n, 0);
-            return;
-        }
-        dispatch({&f, n, grain, [](const void * fn, int64_t first, int64_t last, int thread) {
-                      (*static_cast<const F *>(fn))(first, last, thread);
-                  }});
-    }
-
-    /// Calls f(unit, thread) for every unit in [0, n).
+    /// Calls f(unit, thread) for every unit in [0, n), n below 2^32; `thread` is in [0, threads()) and not twice at the
+    /// same time. Returns when all are done. Not reentrant.
     template <typename F>
     void run(int64_t n, const F & f) {
-        run_pieces(n, 1, [&](int64_t unit, int64_t, int thread) { f(unit, thread); });
+        if (n <= 0) return;
+        if (threads_ == 1 || n == 1) {
+            for (int64_t unit = 0; unit < n; ++unit) f(unit, 0);
+            return;
+        }
+        dispatch(
+            {&f, n, [](const void * fn, int64_t unit, int thread) { (*static_cast<const F *>(fn))(unit, thread); }});
     }
 
   private:
     struct Job {
         const void * f = nullptr;
-        int64_t n = 0, grain = 1;
-        void (*call)(const void * f, int64_t first, int64_t last, int thread) = nullptr;
+        int64_t n = 0;
+        void (*call)(const void * f, int64_t unit, int thread) = nullptr;
     };
-    /// What is left of a thread's share, in multiples of the grain: those that its units lie in.
+    /// What is left of a thread's share.
     struct alignas(64) Share {
         std::atomic<uint64_t> range{0};  // first in the upper half, end in the lower
     };
@@ -58,7 +50,7 @@ class Pool {
 
     void dispatch(Job job);
     void work(int thread);
-    void do_pieces(int thread);
+    void do_units(int thread);
     int64_t do_share(int owner, End end, int thread);
 
     const int threads_;

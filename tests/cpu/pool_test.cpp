@@ -3,10 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -14,37 +12,18 @@ using ql::cpu::Pool;
 
 namespace {
 
-struct Span {
-    int64_t first, last;
-};
-
-std::vector<Span> pieces_of(Pool & pool, int64_t n, int64_t grain) {
-    std::mutex mutex;
-    std::vector<Span> spans;
-    pool.run_pieces(n, grain, [&](int64_t first, int64_t last, int thread) {
-        const std::lock_guard lock(mutex);
-        EXPECT_GE(thread, 0);
-        EXPECT_LT(thread, pool.threads());
-        spans.push_back({first, last});
-    });
-    std::ranges::sort(spans, {}, &Span::first);
-    return spans;
-}
-
-TEST(Pool, PiecesMakeUpTheWholeAndNoneCrossesAMultipleOfTheGrain) {
+TEST(Pool, EveryUnitRunsOnceOnAThreadOfThePool) {
     for (const int threads : {1, 2, 3, 8}) {
         Pool pool(threads);
-        for (const int64_t n : {1, 2, 7, 8, 85, 86, 1000})
-            for (const int64_t grain : {1, 3, 86, 5000}) {
-                int64_t at = 0;
-                for (const Span & s : pieces_of(pool, n, grain)) {
-                    EXPECT_EQ(s.first, at) << n << ' ' << grain << ' ' << threads;
-                    EXPECT_LT(s.first, s.last);
-                    EXPECT_EQ(s.first / grain, (s.last - 1) / grain);
-                    at = s.last;
-                }
-                EXPECT_EQ(at, n) << grain << ' ' << threads;
-            }
+        for (const int64_t n : {0, 1, 2, 7, 8, 85, 1000}) {
+            std::vector<std::atomic<int>> count(static_cast<size_t>(n));
+            pool.run(n, [&](int64_t unit, int thread) {
+                EXPECT_GE(thread, 0);
+                EXPECT_LT(thread, threads);
+                ++count[static_cast<size_t>(unit)];
+            });
+            for (const auto & c : count) EXPECT_EQ(c, 1) << n << ' ' << threads;
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 // dB [r, m] has narrow rows, so its transpose is computed - dy is then read along its rows - and turned at the end.
 // Memory traffic: dy twice, x once.
 #include "backends/cpu/ops/product_operands.hpp"
-#include "ggml/dtypes/half.hpp"
 #include "ggml/ops/params.hpp"
 
 namespace ql::cpu {
@@ -37,15 +36,6 @@ void turn(Pool & pool, const float * src, int64_t m, int64_t r, float s, float *
     });
 }
 
-/// dst [tokens] x r, rows of bf16_stride(tokens) that end in a zero = the transpose of src [r, tokens].
-void turn_rounded(Pool & pool, const float * src, int64_t r, int64_t tokens, uint16_t * dst) {
-    pool.run(r, [&](int64_t j, int) {
-        uint16_t * row = dst + j * bf16_stride(tokens);
-        for (int64_t t = 0; t < tokens; ++t) row[t] = f32_to_bf16(src[t * r + j]);
-        row[tokens] = 0;
-    });
-}
-
 /// c [n, r] = sum_t left[j, t] right[i, t], with left [r, tokens] f32 and right [n, tokens] f32 or bf16.
 void outer(const Launch & l, const float * left, int64_t r, size_t right, float * c) {
     const Layout at(l.node, device_of(l));
@@ -58,7 +48,7 @@ void outer(const Launch & l, const float * left, int64_t r, size_t right, float 
         return gemm(pool, GemmF32{term, r, c, n}, l.scratch);
     }
     auto * rounded = reinterpret_cast<uint16_t *>(l.scratch + at.rounded);
-    turn_rounded(pool, left, r, tokens, rounded);
+    round_columns(pool, left, r, tokens, rounded);
     const Term<uint16_t> term[] = {{w, Side::backward, rounded, bf16_stride(tokens)}};
     gemm(device_of(l), GemmBf16{term, r, c, n}, l.scratch);
 }

@@ -12,8 +12,8 @@
 //
 // Included by translation units that are compiled for AVX-512 BF16, and entered only where it is there.
 #pragma once
-#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
+#include "backends/cpu/products/pieces.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -147,30 +147,28 @@ template <int R, int N, typename Unit>
 template <typename Unit>
 class TilePiece {
   public:
-    TilePiece(const GemmBf16 & g, uint32_t * panel)
-        : g_(g), columns_(g.columns()), tiles_((g.rows + kUnitRows - 1) / kUnitRows), panel_(panel) {}
+    TilePiece(const GemmBf16 & g, const GroupTiles & of)
+        : g_(g), of_(of), columns_(g.columns()), panel_(reinterpret_cast<uint32_t *>(of.panel)) {}
     ~TilePiece() {
         if (rows_ > 0) unit_.release();
     }
     TilePiece(const TilePiece &) = delete;
     TilePiece & operator=(const TilePiece &) = delete;
 
-    /// Units [first, last) of one group; they are numbered group by group.
-    void multiply(int64_t first, int64_t last) {
-        const int64_t group = first / tiles_;
+    void multiply() {
         DepthBlocks<uint16_t> blocks(g_.terms, panel_depth(g_), kTileSteps);
         for (DepthBlock block; blocks.next(block);) {
-            pack(block, group);
-            for (int64_t unit = first; unit < last; ++unit)
-                multiply_unit(block, group * kGroup, unit % tiles_ * kUnitRows);
+            if (!of_.packed) pack(block);
+            for (int64_t tile = of_.first; tile < of_.last; ++tile)
+                multiply_unit(block, of_.group * kGroup, tile * kUnitRows);
         }
     }
 
   private:
-    void pack(const DepthBlock & block, int64_t group) {
+    void pack(const DepthBlock & block) {
         for (const Piece & piece : block.list()) {
             uint32_t * b = panel_ + piece.at / 2 * kPairs;
-            Packer(g_.terms[static_cast<size_t>(piece.term)]).pack(group, piece.p0, piece.depth, b);
+            Packer(g_.terms[static_cast<size_t>(piece.term)]).pack(of_.group, piece.p0, piece.depth, b);
             constexpr int64_t kTilePairs = kTileSteps / 2;
             const int64_t pairs = (piece.depth + 1) / 2, padded = (pairs + kTilePairs - 1) / kTilePairs * kTilePairs;
             __builtin_memset(b + pairs * kPairs, 0, static_cast<size_t>((padded - pairs) * kPairs) * sizeof(*b));
@@ -226,7 +224,8 @@ class TilePiece {
     }
 
     const GemmBf16 & g_;
-    const int64_t columns_, tiles_;
+    const GroupTiles of_;
+    const int64_t columns_;
     uint32_t * const panel_;
     Unit unit_;
     int64_t rows_ = 0;  // that the tiles are configured for
@@ -235,11 +234,10 @@ class TilePiece {
 
 template <typename Unit>
 void gemm_tiles(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
-    const int64_t tiles = (g.rows + kUnitRows - 1) / kUnitRows, groups = (g.columns() + kGroup - 1) / kGroup;
-    pool.run_pieces(groups * tiles, tiles, [&](int64_t first, int64_t last, int thread) {
-        auto * panel = reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * panel_bytes(g));
-        TilePiece<Unit>(g, panel).multiply(first, last);
-    });
+    constexpr int64_t kTilesOfPiece = 8;
+    run_pieces(pool, g.groups(), (g.rows + kUnitRows - 1) / kUnitRows, kTilesOfPiece,
+               DepthBlocks<uint16_t>::one(g.terms, panel_depth(g), kTileSteps), scratch, panel_bytes(g),
+               [&](const GroupTiles & of) { TilePiece<Unit>(g, of).multiply(); });
 }
 
 }  // namespace

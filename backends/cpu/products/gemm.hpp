@@ -8,9 +8,9 @@
 // rows at once. Forward (y = W x) the columns are W's rows, backward (z = W^T y) its columns: the same packed bytes
 // serve both.
 //
-// Work is cut into units: a group times a tile of six rows. A thread's share is a contiguous range of units, taken in
-// pieces of a group, which it decodes: so that at most one group for each thread more than needed is decoded, and
-// threads are level to a unit.
+// Work is cut into pieces: the 64 columns of a group, times some 16 tiles of six rows. A thread decodes a group when it
+// comes to its first piece and keeps it for the next: neighbours are mostly the same thread's, and one at the border of
+// two threads' shares is decoded by both. Threads are level to a piece, some 15 microseconds.
 //
 // The sum over p is in order within a depth block, from zero; the blocks' sums are added in order. That depends on the
 // shapes of the B_i alone: not on the number of rows, nor on which thread has which units.
@@ -64,15 +64,14 @@ struct Gemm {
     Half half = Half::bf16;
 
     int64_t columns() const { return terms[0].columns(); }
-    int64_t tiles() const { return (rows + kTile - 1) / kTile; }
-    int64_t units() const { return (columns() + kGroup - 1) / kGroup * tiles(); }
+    int64_t groups() const { return (columns() + kGroup - 1) / kGroup; }
 };
 using GemmF32 = Gemm<float>;
 using GemmBf16 = Gemm<uint16_t>;
 
-/// Bytes of scratch that a product needs.
+/// Bytes of scratch that a product needs: the threads' panels, and 64 before each.
 inline size_t gemm_scratch(const Pool & pool) {
-    return static_cast<size_t>(pool.threads()) * kPanelBytes;
+    return static_cast<size_t>(pool.threads()) * (kPanelBytes + 64);
 }
 /// Steps of p in a panel whose product gives 16 bits: all of them, so that sums are rounded once. Panels of hidden
 /// sizes beyond 2048 are then larger than the others.
@@ -85,8 +84,8 @@ int64_t half_panel_depth(const Terms & terms) {
 /// The same where the result is in 16 bits; terms: of anything that has a depth().
 template <typename Terms>
 size_t gemm_half_scratch(const Pool & pool, const Terms & terms) {
-    return static_cast<size_t>(pool.threads()) * static_cast<size_t>(half_panel_depth(terms)) * kGroup *
-           sizeof(uint16_t);
+    return static_cast<size_t>(pool.threads()) *
+           (static_cast<size_t>(half_panel_depth(terms)) * kGroup * sizeof(uint16_t) + 64);
 }
 /// Steps of p in a panel of this product.
 inline int64_t panel_depth(const GemmBf16 & g) {
@@ -108,5 +107,7 @@ constexpr int64_t bf16_stride(int64_t n) {
 }
 /// Rows of f32 [n, rows] to bf16 rows of stride bf16_stride(n), rounded to nearest, ties to even.
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);
+/// The transpose: n rows of stride bf16_stride(rows), which end in zeros up to an even number.
+void round_columns(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);
 
 }  // namespace ql::cpu

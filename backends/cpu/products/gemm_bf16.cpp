@@ -10,8 +10,8 @@
 #include "backends/cpu/products/gemm.hpp"
 
 #if defined(__AVX512BF16__)
-#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
+#include "backends/cpu/products/pieces.hpp"
 #include "backends/cpu/split.hpp"
 
 namespace ql::cpu {
@@ -87,8 +87,8 @@ template <int R, int NV>
     }
 }
 
-/// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them and
-/// for all of C's that are under way.
+/// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them
+/// and for all of C's that are under way.
 using MicroKernel = void (*)(const Parts &, int64_t t, const Target &);
 template <int NV>
 constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
@@ -99,12 +99,12 @@ constexpr const MicroKernel * kMicroKernels[] = {kByRows<1>, kByRows<2>, kByRows
 /// wait for each other.
 constexpr MicroKernel kNarrow[] = {micro_kernel<6, 1>, micro_kernel<12, 1>, micro_kernel<18, 1>, micro_kernel<24, 1>};
 
-Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel) {
+Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed) {
     Parts parts;
     for (const Piece & piece : block.list()) {
         const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
         uint32_t * b = panel + piece.at / 2 * kPairs;
-        Packer(t).pack(group, piece.p0, piece.depth, b);
+        if (!packed) Packer(t).pack(group, piece.p0, piece.depth, b);
         parts.part[parts.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
     return parts;
@@ -121,20 +121,18 @@ Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t 
             columns};
 }
 
-/// Units of one group.
-void multiply_units(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * panel) {
-    const int64_t tiles = g.tiles(), group = first / tiles, column = group * kGroup;
-    const int64_t left = smaller(kGroup, g.columns() - column);
+void multiply_tiles(const GemmBf16 & g, const GroupTiles & of) {
+    const int64_t column = of.group * kGroup, left = smaller(kGroup, g.columns() - column);
     const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
     DepthBlocks<uint16_t> blocks(g.terms, panel_depth(g));
     for (DepthBlock block; blocks.next(block);) {
-        const Parts parts = parts_of(g, block, group, panel);
-        for (int64_t unit = first; unit < last;) {
-            const int64_t t = unit % tiles * kTile, at = t * g.ldc + column, rows = g.rows - t;
-            const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, last - unit), 4) : 0;
+        const Parts parts = parts_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
+        for (int64_t tile = of.first; tile < of.last;) {
+            const int64_t t = tile * kTile, at = t * g.ldc + column, rows = g.rows - t;
+            const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, of.last - tile), 4) : 0;
             const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
             kernel(parts, t, target(g, block, at, left));
-            unit += whole > 0 ? whole : 1;
+            tile += whole > 0 ? whole : 1;
         }
     }
 }
@@ -142,16 +140,29 @@ void multiply_units(const GemmBf16 & g, int64_t first, int64_t last, uint32_t * 
 }  // namespace
 
 void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
-    pool.run_pieces(g.units(), g.tiles(), [&](int64_t first, int64_t last, int thread) {
-        auto * panel = reinterpret_cast<uint32_t *>(scratch + static_cast<size_t>(thread) * panel_bytes(g));
-        multiply_units(g, first, last, panel);
-    });
+    constexpr int64_t kTilesOfPiece = 16;
+    run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece,
+               DepthBlocks<uint16_t>::one(g.terms, panel_depth(g)), scratch, panel_bytes(g),
+               [&](const GroupTiles & of) { multiply_tiles(g, of); });
 }
 
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst) {
     const int64_t stride = bf16_stride(n);
     split_rows(pool, rows, n, [=](int64_t t, int64_t last) {
         for (; t < last; ++t) round_span(x + t * n, n, dst + t * stride);
+    });
+}
+
+void round_columns(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst) {
+    const int64_t stride = bf16_stride(rows);
+    const __m512i every = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                             _mm512_set1_epi32(static_cast<int>(n)));
+    pool.run(n, [=](int64_t j, int) {
+        for (int64_t t = 0; t < rows + rows % 2; t += kLanes) {
+            const auto there = static_cast<__mmask16>(rows - t >= kLanes ? 0xffff : (1 << (rows - t)) - 1);
+            const __m512 values = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), there, every, x + t * n + j, 4);
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(dst + j * stride + t), (__m256i)_mm512_cvtneps_pbh(values));
+        }
     });
 }
 
@@ -162,5 +173,6 @@ void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t 
 namespace ql::cpu {
 void gemm_vdpbf16(Pool &, const GemmBf16 &, std::byte *) {}
 void round_rows(Pool &, const float *, int64_t, int64_t, uint16_t *) {}
+void round_columns(Pool &, const float *, int64_t, int64_t, uint16_t *) {}
 }  // namespace ql::cpu
 #endif

@@ -14,7 +14,7 @@
 #include <algorithm>
 
 #include "backends/cpu/products/decode.hpp"
-#include "backends/cpu/products/depth_blocks.hpp"
+#include "backends/cpu/products/pieces.hpp"
 #include "backends/cpu/products/gemm.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -230,11 +230,11 @@ HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, co
 /// Rows of an f32 weight can be read where they are. With many tiles it is better to have them close together.
 bool needs_no_panel(const GemmF32 & g, const Term<float> & t, int64_t group) {
     constexpr int64_t kFewTiles = 4;
-    return t.w.dtype == QL_F32 && t.side == Side::backward && t.scale == 1 && g.tiles() <= kFewTiles &&
+    return t.w.dtype == QL_F32 && t.side == Side::backward && t.scale == 1 && g.rows <= kFewTiles * kTile &&
            (group + 1) * kGroup <= t.w.k;
 }
 
-Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float * panel) {
+Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float * panel, bool packed) {
     Parts parts;
     for (const Piece & piece : block.list()) {
         const Term<float> & t = g.terms[static_cast<size_t>(piece.term)];
@@ -243,20 +243,18 @@ Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float
         if (needs_no_panel(g, t, group)) {
             part.b = static_cast<const float *>(t.w.data) + piece.p0 * t.w.k + group * kGroup;
             part.stride = t.w.k;
-        } else {
+        } else if (!packed) {
             Packer(t).pack(group, piece.p0, piece.depth, panel + piece.at * kGroup);
         }
     }
     return parts;
 }
 
-/// Units of one group.
-void multiply_units(const GemmF32 & g, int64_t first, int64_t last, float * panel) {
-    const int64_t tiles = g.tiles(), group = first / tiles;
+void multiply_tiles(const GemmF32 & g, const GroupTiles & of) {
     DepthBlocks<float> blocks(g.terms, kPanelDepthF32);
     for (DepthBlock block; blocks.next(block);) {
-        const Parts parts = parts_of(g, block, group, panel);
-        for (int64_t unit = first; unit < last; ++unit) multiply_tile(g, group, unit % tiles, parts, block.first);
+        const Parts parts = parts_of(g, block, of.group, reinterpret_cast<float *>(of.panel), of.packed);
+        for (int64_t tile = of.first; tile < of.last; ++tile) multiply_tile(g, of.group, tile, parts, block.first);
     }
 }
 
@@ -266,13 +264,14 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ql::cpu {
-HWY_EXPORT(multiply_units);
+HWY_EXPORT(multiply_tiles);
 
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch) {
-    const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_units);
-    pool.run_pieces(g.units(), g.tiles(), [&](int64_t first, int64_t last, int thread) {
-        multiply(g, first, last, reinterpret_cast<float *>(scratch + static_cast<size_t>(thread) * kPanelBytes));
-    });
+    const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_tiles);
+    constexpr int64_t kTilesOfPiece = 8;
+    run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece,
+               DepthBlocks<float>::one(g.terms, kPanelDepthF32), scratch, kPanelBytes,
+               [&](const GroupTiles & of) { multiply(g, of); });
 }
 
 }  // namespace ql::cpu

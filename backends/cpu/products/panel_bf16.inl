@@ -112,6 +112,7 @@ class Packer {
 
   private:
     static constexpr int64_t kSpan = 256;
+    static constexpr int64_t kAhead = 16;  // rows that a prefetch is ahead
 
     /// A row of W to bf16.
     void decode_row(int64_t first, int64_t count, uint16_t * dst) const {
@@ -213,13 +214,18 @@ class Packer {
     void pack_rows_bf16(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
         const int64_t n = smaller(kGroup, w_.k - column);
         const auto * row = static_cast<const uint16_t *>(w_.data) + p0 * w_.k + column;
-        for (int64_t p = 0; p < depth; p += 2, row += 2 * w_.k, panel += kPairs)
+        for (int64_t p = 0; p < depth; p += 2, row += 2 * w_.k, panel += kPairs) {
+            for (int64_t i = kAhead; i < kAhead + 2; ++i) {
+                __builtin_prefetch(row + i * w_.k);
+                __builtin_prefetch(row + i * w_.k + 32);
+            }
             for (int64_t j = 0; j < n; j += kLanes) {
                 const __mmask16 there = first_lanes(n - j), pair = p + 1 < depth ? there : 0;
                 const __m512i even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, row + j));
                 const __m512i odd = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(pair, row + w_.k + j));
                 _mm512_store_si512(panel + j, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
             }
+        }
     }
 
     static __mmask16 first_lanes(int64_t n) {

@@ -1,0 +1,40 @@
+// Sharing a product out: gemm.hpp says how it is cut.
+#pragma once
+#include "backends/cpu/products/depth_blocks.hpp"
+
+namespace ql::cpu {
+
+/// Tiles [first, last) of rows, by the columns of a group.
+struct GroupTiles {
+    int64_t group, first, last;
+    std::byte * panel;
+    bool packed;  // the panel holds the group already
+};
+
+/// Before each thread's panel: the group in it. As long as a cache line, which keeps panels aligned.
+struct alignas(64) PanelHead {
+    int64_t group;
+};
+
+/// Calls f(GroupTiles) for all tiles of all groups. A piece has about `tiles_of_piece`, or all tiles where the depth
+/// does not fit a panel (`one_block` is false), since it is then packed anew for every piece. Panels: threads times
+/// (sizeof(PanelHead) + panel_bytes) bytes.
+template <typename F>
+void run_pieces(Pool & pool, int64_t groups, int64_t tiles, int64_t tiles_of_piece, bool one_block, std::byte * panels,
+                size_t panel_bytes, const F & f) {
+    const int64_t pieces = one_block && tiles > tiles_of_piece ? tiles / tiles_of_piece : 1;
+    const auto head = [=](int thread) {
+        return reinterpret_cast<PanelHead *>(panels + static_cast<size_t>(thread) * (sizeof(PanelHead) + panel_bytes));
+    };
+    for (int thread = 0; thread < pool.threads(); ++thread) head(thread)->group = -1;
+    pool.run(groups * pieces, [&](int64_t unit, int thread) {
+        const int64_t group = unit / pieces, piece = unit % pieces;
+        PanelHead * at = head(thread);
+        const bool packed = one_block && at->group == group;
+        at->group = group;
+        f(GroupTiles{group, tiles * piece / pieces, tiles * (piece + 1) / pieces, reinterpret_cast<std::byte *>(at + 1),
+                     packed});
+    });
+}
+
+}  // namespace ql::cpu
