@@ -1,6 +1,7 @@
-// A job is published by storing the shares, then by a counter. Workers spin on that for about 100 microseconds - longer
-// than the gap between two kernels of a step - and then sleep in the kernel until it changes. Thread 0 is the caller;
-// it waits for units, not for workers: one that wakes too late finds nothing to do.
+// A job is published by storing the shares, each on its thread's own cache line. A worker spins on its share for about
+// 100 microseconds - longer than the gap between two kernels of a step - and then sleeps in the kernel until the count
+// of jobs changes. Thread 0 is the caller; it waits for units, not for workers: one that wakes too late finds nothing
+// to do.
 //
 // Whatever a thread takes from a share belongs to the job that is published at that moment, and that job cannot end
 // before the thread has counted it as done. So a worker that is still looking for the last job's leavings may take a
@@ -20,6 +21,7 @@ namespace ql::cpu {
 namespace {
 
 constexpr int kSpins = 20000;
+constexpr int kNeighbours = 4;  // threads whose shares one looks into: each look may cost a transfer between cores
 constexpr uint64_t kLower = 0xffffffff;
 
 constexpr uint64_t pack(uint64_t first, uint64_t end) {
@@ -72,7 +74,8 @@ int64_t Pool::do_share(int owner, End from, int thread) {
 
 void Pool::do_units(int thread) {
     int64_t done = do_share(thread, End::front, thread);
-    for (int i = 1; i < threads_; ++i) done += do_share((thread + i) % threads_, End::back, thread);
+    for (int i = 1; i <= std::min(kNeighbours, threads_ - 1); ++i)
+        done += do_share((thread + i) % threads_, End::back, thread);
     if (done > 0 && left_.fetch_sub(done, std::memory_order_acq_rel) == done) left_.notify_one();
 }
 
@@ -96,18 +99,24 @@ void Pool::dispatch(Job job) {
     }
 }
 
+bool Pool::has_units(int thread) const {
+    const uint64_t range = shares_[static_cast<size_t>(thread)].range.load(std::memory_order_relaxed);
+    return range >> 32 < (range & kLower);
+}
+
 void Pool::work(int thread) {
-    for (uint32_t seen = 0;;) {
-        uint32_t now = seen;
-        for (int spins = 0; (now = epoch_.load(std::memory_order_acquire)) == seen; ++spins) {
-            if (spins < spins_)
-                relax();
-            else
-                epoch_.wait(seen, std::memory_order_acquire);
+    for (int spins = 0;; ++spins) {
+        if (has_units(thread)) {
+            do_units(thread);
+            spins = 0;
         }
-        seen = now;
+        if (spins < spins_) {
+            relax();
+            continue;
+        }
+        const uint32_t seen = epoch_.load(std::memory_order_acquire);
         if (stop_.load(std::memory_order_relaxed)) return;
-        do_units(thread);
+        if (!has_units(thread)) epoch_.wait(seen, std::memory_order_acquire);
     }
 }
 

@@ -42,9 +42,9 @@ class Pool {
         int64_t n = 0;
         void (*call)(const void * f, int64_t unit, int thread) = nullptr;
     };
-    /// What is left of a thread's share.
+    /// What is left of a thread's share: first unit in the upper half, end in the lower. On a cache line of its own.
     struct alignas(64) Share {
-        std::atomic<uint64_t> range{0};  // first in the upper half, end in the lower
+        std::atomic<uint64_t> range{0};
     };
     enum class End { front, back };
 
@@ -52,14 +52,15 @@ class Pool {
     void work(int thread);
     void do_units(int thread);
     int64_t do_share(int owner, End end, int thread);
+    bool has_units(int thread) const;
 
     const int threads_;
     int spins_ = 0;  // before sleeping; none with more threads than processors
-    Job job_;
     const std::unique_ptr<Share[]> shares_;
-    alignas(64) std::atomic<int64_t> left_{0};    // units of the job that are not done
-    alignas(64) std::atomic<uint32_t> epoch_{0};  // counts jobs; workers wait for it to change
-    std::atomic<bool> stop_{false};
+    alignas(64) Job job_;
+    std::atomic<uint32_t> epoch_{0};            // counts jobs; workers that sleep wait for it to change
+    std::atomic<bool> stop_{false};             // with a change of epoch_
+    alignas(64) std::atomic<int64_t> left_{0};  // units of the job that are not done
     std::vector<std::thread> workers_;
 };
 
