@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures ours and its peers (PEFT with bitsandbytes, llama.cpp) in one run on this machine, and prints one table.
-#   tools/bench-peers.sh [--json] [--rounds N] [--threads N] [--bin FOLDER]
+# Measures ours and its peers (PEFT with bitsandbytes, llama.cpp; oneDNN's products) in one run on this machine, and prints
+# a table of programs and one of products.
+#   tools/bench-peers.sh [--json] [--rounds N] [--threads N] [--only programs|products] [--bin FOLDER]
 #   --bin   folder with built programs; without it the release preset is built
 # The peers go to a virtual environment, about 6 GB: .cache/venv-peers, or $QL_PEERS_VENV, which, where there is one already,
 # is taken as it is. A peer that cannot be installed is a row of the table that says so. docs/BENCHMARKS.md has the rest.
@@ -12,9 +13,9 @@ bin=; options=()
 while [ $# -gt 0 ]; do
     case $1 in
     --bin) bin=$(cd "${2:?"--bin needs a folder"}" && pwd); shift 2 ;;
-    --rounds | --threads) options+=("$1" "${2:?"$1 needs a number"}"); shift 2 ;;
+    --rounds | --threads | --only) options+=("$1" "${2:?"$1 needs a value"}"); shift 2 ;;
     --json) options+=("$1"); shift ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -59,4 +60,4 @@ install_peers() {
     ls -lh "$files"
     say "measuring"
 } >&2
-exec python3 "$root/tools/peers/compare.py" --bin "$bin" --python "$venv/bin/python" --files "$files" "${options[@]}"
+exec python3 -B "$root/tools/peers/compare.py" --bin "$bin" --python "$venv/bin/python" --files "$files" "${options[@]}"

@@ -69,9 +69,11 @@ double size_of(const std::vector<float> & values) {
 }
 
 TEST_F(MakeModel, WritesSoundWeightsInEveryType) {
-    for (const char * type : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "nf4", "nf4_dq"}) {
+    for (const char * type :
+         {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "nf4", "nf4_dq", "q5_0", "q5_1", "q4_K", "q5_K", "q6_K"}) {
         SCOPED_TRACE(type);
-        const Json json = must_json("make-model --shape tiny --type " + std::string(type) + " -o {made.gguf}");
+        const std::string shape = std::string(type).ends_with("_K") ? "tiny-wide" : "tiny";
+        const Json json = must_json("make-model --shape " + shape + " --type " + type + " -o {made.gguf}");
         EXPECT_EQ(std::filesystem::file_size(workspace_.path("made.gguf")), json["bytes"].get<uint64_t>());
         EXPECT_EQ(type, json["type"].get<std::string>());
         const Gguf file = open("made.gguf");
@@ -123,6 +125,17 @@ TEST_F(MakeModel, CanBeMeasuredOn) {
     EXPECT_GT(infer[0]["median"].get<double>(), 0);
 }
 
+TEST_F(MakeModel, TypesThatCanOnlyBeReadAreMeasured) {
+    must("make-model --shape tiny-wide --type q4_K -o {made.gguf}");
+    const Json train = must_json("train -m {made.gguf} --base-type keep --ctx 32 --steps 1 -t 1");
+    ASSERT_EQ(1u, train.size());
+    EXPECT_TRUE(train[0]["shape"].get<std::string>().starts_with("q4_K")) << train;
+    const Json op = must_json("op mul_mat --type q6_K --shape 256,64,16 -t 1");
+    ASSERT_EQ(1u, op.size());
+    EXPECT_TRUE(op[0]["shape"].get<std::string>().starts_with("q6_K")) << op;
+    EXPECT_GT(op[0]["median"].get<double>(), 0);
+}
+
 TEST_F(MakeModel, TrainsOnALongContextAndTellsItsMemory) {
     must("make-model --shape tiny -o {made.gguf}");
     const ProcessResult r = must("train -m {made.gguf} --base-type keep --ctx 4096 --steps 1 -t 1 -v --json");
@@ -143,7 +156,8 @@ TEST_F(MakeModel, TrainsOnALongContextAndTellsItsMemory) {
 TEST_F(MakeModel, WhatCannotBeMadeIsRefused) {
     expect_refused("make-model --shape llama-2b -o {out.gguf}", {"--shape", "llama-2b", "llama-1.1b"}, 2);
     expect_refused("make-model --shape tiny --type q3 -o {out.gguf}", {"q3", "nf4_dq"}, 2);
-    expect_refused("make-model --shape tiny --type q6_K -o {out.gguf}", {"q6_K", "read only"}, 2);
+    expect_refused("make-model --shape tiny --type q6_K -o {out.gguf}", {"tiny", "rows of 64", "q6_K", "256"}, 2);
+    expect_refused("make-model --shape tiny --type i8 -o {out.gguf}", {"i8", "no type of weights"}, 2);
     expect_refused("make-model -o {out.gguf}", {"--shape"}, 2);
     expect_refused("make-model --shape tiny", {"-o"}, 2);
     expect_refused("make-model --shape tiny -o {missing/out.gguf}", {"missing"}, 1);

@@ -235,16 +235,19 @@ TEST_F(Works, QuantizeInterruptedLeavesNoFile) {
 }
 
 TEST_F(Works, BenchGivesFiguresOfTheContractsShape) {
-    for (const char * line :
-         {"peak --json -t 1", "op mul_mat --type nf4_dq --shape 64,96,32 --json -t 1",
-          "op attention_back --shape 128,1,16 --json -t 1", "train -m {model.gguf} --ctx 64 --steps 2 --json -t 1",
-          "infer -m {model.gguf} --prompt 16 --generate 4 --json -t 1"}) {
+    for (const char * line : {"peak --json -t 1", "op mul_mat --type nf4_dq --shape 64,96,32 --json -t 1",
+                              "op attention_back --shape 128,1,16 --json -t 1", "op add --shape 64,1,16 --json -t 1",
+                              "train -m {model.gguf} --ctx 64 --steps 2 --json -t 1",
+                              "infer -m {model.gguf} --prompt 16 --generate 4 --json -t 1"}) {
         const Json list = parse(must("ql-bench", line));
         ASSERT_TRUE(list.is_array() && !list.empty()) << line;
         for (const Json & f : list) {
             EXPECT_EQ(keys(f), (std::vector<std::string>{"name", "shape", "median", "min", "unit", "of_peak"}));
             EXPECT_GT(f["median"].get<double>(), 0);
             EXPECT_LE(f["min"].get<double>(), f["median"].get<double>());
+        }
+        if (std::string(line).starts_with("op ")) {
+            EXPECT_EQ(std::string(line).starts_with("op add") ? "GB/s" : "GFLOP/s", list[0]["unit"]) << line;
         }
     }
 }

@@ -26,7 +26,7 @@ class Bench {
         add("peak", "Product instructions and read bandwidth of this machine", [this] { print(peak()); });
         CLI::App * op = add("op", "One operator", [this] { print(one_op()); });
         op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
-        op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, f32 ... (default: several)");
+        op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, q6_K, f32 ... (default: several)");
         op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")
             ->delimiter(',')
             ->expected(3)
@@ -83,8 +83,8 @@ class Bench {
                              [this] { make_model(program_, make_, seed_); });
         program_.text("--shape", make_.shape, "One of " + model_shape_names(), app)->required()->option_text("NAME");
         program_
-            .text("--type", make_.type, "Of the blocks' matrices: nf4_dq, q4_0, bf16 ...; embedding and head are q8_0",
-                  app)
+            .text("--type", make_.type,
+                  "Of the blocks' matrices: nf4_dq, q4_0, q6_K, bf16 ...; embedding and head are q8_0", app)
             ->option_text("TYPE");
         program_.text("-o,--output", make_.output, "The file to write", app)->required()->option_text("FILE.gguf");
     }

@@ -160,7 +160,12 @@ class ModelFile {
 
 void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
     const ModelShape & shape = model_shape(o.shape);
-    const auto type = static_cast<ql_dtype>(parse_base_type("--type", o.type, false));
+    const ql_dtype type = weight_type("--type", o.type);
+    for (const int64_t row : {shape.n_embd, shape.n_ff})
+        if (row % ql_dtype_block_length(type))
+            bad_input("--type: %s's rows of %lld do not fit %s's blocks of %lld", shape.name,
+                      static_cast<long long>(row), ql_dtype_name(type),
+                      static_cast<long long>(ql_dtype_block_length(type)));
     Outputs outputs;
     outputs.file("-o", o.output);
     outputs.check();

@@ -14,7 +14,8 @@ struct ModelShape {
 
 inline constexpr ModelShape kModelShapes[] = {
     // layers, wide, heads, heads of keys and values, feed-forward, vocabulary
-    {"tiny", 2, 64, 4, 2, 128, 512, true},  // of no model: for tests
+    {"tiny", 2, 64, 4, 2, 128, 512, true},        // of no model: for tests
+    {"tiny-wide", 2, 256, 4, 2, 512, 512, true},  // and for types of blocks of 256
     {"smollm2-135m", 30, 576, 9, 3, 1536, 49152, true},
     {"llama-160m", 12, 768, 12, 12, 3072, 32000, false},
     {"llama-1.1b", 22, 2048, 32, 4, 5632, 32000, false},  // TinyLlama

@@ -7,6 +7,7 @@
 #include "ql/grad.h"
 #include "ql/ops.h"
 #include "ql/optim.h"
+#include "tools/bench/random_codes.hpp"
 #include "tools/cli/stop.hpp"
 
 namespace ql::cli {
@@ -171,11 +172,9 @@ ql_tensor * OpGraph::weight(int64_t k, int64_t m, ql_dtype dtype) {
     if (bytes == 0 || k % ql_dtype_block_length(dtype))
         bad_input("--shape: rows of %lld do not fit %s's blocks of %lld", static_cast<long long>(k),
                   ql_dtype_name(dtype), static_cast<long long>(ql_dtype_block_length(dtype)));
-    std::vector<float> values(static_cast<size_t>(n));
-    for (size_t i = 0; i < values.size(); ++i) values[i] = 0.05f * std::sin(static_cast<float>(i % 10007) * 1.7f);
-    std::vector<std::byte> & store = weights_.emplace_back(bytes + 64);
-    std::byte * aligned = store.data() + (64 - reinterpret_cast<uintptr_t>(store.data()) % 64) % 64;
-    check_run(ql_encode(dtype, values.data(), n, aligned));
+    std::vector<uint8_t> & store = weights_.emplace_back(bytes + 64);
+    uint8_t * aligned = store.data() + (64 - reinterpret_cast<uintptr_t>(store.data()) % 64) % 64;
+    RandomCodes(dtype, weights_.size()).produce(0, n, 0, bytes, aligned);
     return ql_weight(graph(), "weight", dtype, m == 1 ? 1 : 2, ne, aligned);
 }
 

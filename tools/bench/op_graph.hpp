@@ -42,7 +42,7 @@ class OpGraph {
         std::vector<int32_t> values;
     };
     Graph graph_;
-    std::deque<std::vector<std::byte>> weights_;  // borrowed by the graph, over-allocated to align them
+    std::deque<std::vector<uint8_t>> weights_;  // borrowed by the graph, over-allocated to align them
     std::vector<ql_tensor *> floats_, params_, outputs_;
     std::vector<Integers> integers_;
 };

@@ -1,13 +1,18 @@
-// Random contents of tensors of any type that can be written, without a tensor's f32 values ever being in memory: a
-// small tile of values is encoded once, and a tensor is made of runs of the tile's blocks, from places drawn at random.
+// Random contents of tensors of any type, without a tensor's f32 values ever being in memory: a small tile of values is
+// encoded once - or, where a type can only be read, made of random codes - and a tensor is made of runs of the tile's
+// blocks, from places drawn at random.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "ql/dtype.h"
 #include "ql/philox.hpp"
 
 namespace ql::cli {
+
+/// The type of a name that an option was given, one that weights can have, if only for reading; Stop for any other.
+ql_dtype weight_type(const std::string & option, const std::string & name);
 
 class RandomCodes {
   public:
@@ -28,6 +33,8 @@ class RandomCodes {
         size_t size(int64_t n) const { return static_cast<size_t>(n / elements + (n % elements != 0)) * bytes; }
     };
     static std::vector<Plane> planes(ql_dtype dtype);
+    void encode_tile();
+    void random_tile();
     /// Where a plane of a tensor of n elements begins.
     size_t begin(size_t plane, int64_t n) const;
     /// Bytes [offset, offset + size) of a plane.

@@ -1,7 +1,7 @@
-"""Measures training and generation of ours and of its peers in one run, and prints one table. Called by
-tools/bench-peers.sh, which makes the files.
+"""Measures training, generation and single products of ours and of its peers in one run, and prints their tables. Called
+by tools/bench-peers.sh, which makes the files.
 
-    compare.py --bin FOLDER --python PYTHON --files FOLDER [--rounds 3] [--threads 2] [--json]
+    compare.py --bin FOLDER --python PYTHON --files FOLDER [--rounds 3] [--threads 2] [--only programs|products] [--json]
 
 Each program runs alone, in a process of its own; a round runs them all, so that a slow minute of the machine meets
 everybody. A figure is the median of the rounds in which nothing else kept the machine busy, or, with a note, of all if there
@@ -10,55 +10,19 @@ is none. A peer that fails is a row that says why; if ours fails, so does this.
 import argparse
 import itertools
 import json
-import os
 import re
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lib"))
+
+import products  # noqa: E402
+from measure import DISTURBED, Failed, clocks, machine, print_lines, run, run_json, taken_by_others  # noqa: E402
+
 CTX, PROMPT, GENERATION, LORA_R, STEPS = 512, 512, 64, 8, 5
-TIMEOUT = 900  # seconds
-DISTURBED = 0.05  # of the processors, taken by others
 LLAMA_TYPES = ("q4_0", "q8_0", "f16", "bf16")
-
-
-class Failed(Exception):
-    pass
-
-
-def clocks():
-    """Seconds that the processors have worked for anybody, and for our children; seconds that have gone by."""
-    with open("/proc/stat", encoding="ascii") as file:
-        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
-    times = os.times()
-    return ((user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"),
-            times.children_user + times.children_system, time.monotonic())
-
-
-def taken_by_others(before):
-    """The part of the processors that other programs have had since then: a figure taken beside them is worth little."""
-    everybody, ours, seconds = (now - then for now, then in zip(clocks(), before))
-    return max(0.0, (everybody - ours) / (seconds * os.cpu_count()))
-
-
-def run(*command, threads):
-    """stdout and stderr of a program; Failed with its last line if it fails."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore",
-                   "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              errors="replace", env=environment, timeout=TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"took longer than {TIMEOUT} s") from None
-    except OSError as problem:
-        raise Failed(str(problem)) from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise Failed(lines[-1] if lines else f"ended with {done.returncode}")
-    return done.stdout, done.stderr
 
 
 def our_training(o):
@@ -70,16 +34,14 @@ def our_training(o):
 
 
 def our_inference(o):
-    out, _ = run(o.bin / "ql-bench", "infer", "-m", o.files / "nf4_dq.gguf", "--prompt", PROMPT, "--generate", GENERATION,
-                 "-t", o.threads, "--json", threads=o.threads)
-    prompt, generation = json.loads(out)
+    prompt, generation = run_json(o.bin / "ql-bench", "infer", "-m", o.files / "nf4_dq.gguf", "--prompt", PROMPT,
+                                  "--generate", GENERATION, "-t", o.threads, "--json", threads=o.threads)
     return {"prompt": prompt["median"], "generation": generation["median"],
             "share": {"prompt": prompt["of_peak"], "generation": generation["of_peak"]}}
 
 
 def peer(o, script, *arguments):
-    out, _ = run(o.python, HERE / script, *arguments, "--threads", o.threads, threads=o.threads)
-    return json.loads(out.strip().splitlines()[-1])
+    return run_json(o.python, HERE / script, *arguments, "--threads", o.threads, threads=o.threads)
 
 
 def peft_training(base, compute):
@@ -185,16 +147,14 @@ def print_table(table):
         memory = "" if r["peak_rss_bytes"] is None else f"{r['peak_rss_bytes'] / 2 ** 20:.0f} MiB"
         ratio = "" if r["ours_over_it"] is None else f"{r['ours_over_it']:.2f}{ours_mark or mark}"
         lines.append((*cells, f"{r['tok_s']:.1f}{mark}", share, memory, ratio))
-    widths = [max(len(line[c]) for line in lines if c < 3 or len(line) == 7) for c in range(7)]
-    for line in lines:  # a failed one has its reason in place of the figures
-        cells = [cell.ljust(w) if c < 3 or len(line) < 7 else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths))]
-        print("  ".join(cells).rstrip())
+    print_lines(lines, left=3)
 
 
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        chip = next((line.split(":")[1].strip() for line in file if line.startswith(("model name", "Processor"))), "unknown")
-    return {"chip": chip, "cores": len(os.sched_getaffinity(0))}
+def print_programs(o, about, table):
+    print(f"{about['chip']}, {o.threads} threads; SmolLM2-135M, LoRA r {LORA_R} on all linears; median of {o.rounds} rounds")
+    print_table(table)
+    versions = sorted({r["version"] for r in table if r["version"]})
+    print("; ".join(versions))
 
 
 def main():
@@ -204,17 +164,21 @@ def main():
     parser.add_argument("--files", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=("programs", "products"))
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()
     about = machine()
-    table = rows(measure_all(o))
+    table = [] if o.only == "products" else rows(measure_all(o))
+    of_products = [] if o.only == "programs" else products.measure_all(o)
     if o.json:
-        print(json.dumps({"machine": about, "threads": o.threads, "rounds": o.rounds, "rows": table}))
+        print(json.dumps({"machine": about, "threads": o.threads, "rounds": o.rounds, "rows": table, "products": of_products}))
     else:
-        print(f"{about['chip']}, {o.threads} threads; SmolLM2-135M, LoRA r {LORA_R} on all linears; median of {o.rounds} rounds")
-        print_table(table)
-        versions = sorted({r["version"] for r in table if r["version"]})
-        print("; ".join(versions))
+        if table:
+            print_programs(o, about, table)
+        if table and of_products:
+            print()
+        if of_products:
+            products.print_table(o, about, of_products)
     for r in table:
         if not r["error"] and r["others_cpu"] > DISTURBED:
             print(f"note: other programs took up to {100 * r['others_cpu']:.0f} % of the processors beside {r['program']} "

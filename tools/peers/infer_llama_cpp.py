@@ -4,24 +4,15 @@
 
 Over llama.cpp's own C API: what ql-bench infer does, the same tokens, no sampling.
 """
-import argparse
-import json
-import resource
-import statistics
 import time
 
 import llama_cpp as llama
 
+import inference
+
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("--prompt", type=int, default=512)
-    parser.add_argument("--generate", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    o = parser.parse_args()
-
+    o = inference.options()
     silence = llama.llama_log_callback(lambda level, text, user: None)  # lives as long as llama.cpp may call it
     llama.llama_log_set(silence, None)
     model = llama.llama_model_load_from_file(o.model.encode(), llama.llama_model_default_params())
@@ -33,7 +24,7 @@ def main():
     options.n_threads = options.n_threads_batch = o.threads
     context = llama.llama_init_from_model(model, options)
     n_vocab = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
-    tokens = (llama.llama_token * o.prompt)(*((i * 7919 + 13) % n_vocab for i in range(o.prompt)))
+    tokens = (llama.llama_token * o.prompt)(*inference.prompt_tokens(o.prompt, n_vocab))
 
     def read(first, n):
         part = (llama.llama_token * n)(*tokens[first:first + n])
@@ -52,9 +43,7 @@ def main():
         end = time.perf_counter()
         prompt.append(o.prompt / (middle - start))
         generation.append(o.generate / (end - middle))
-    print(json.dumps({"prompt_tok_s": statistics.median(prompt[1:]), "generation_tok_s": statistics.median(generation[1:]),
-                      "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                      "version": f"llama-cpp-python {llama.__version__}"}))
+    inference.print_answer(prompt[1:], generation[1:], f"llama-cpp-python {llama.__version__}")
 
 
 if __name__ == "__main__":

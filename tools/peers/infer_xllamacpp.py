@@ -2,28 +2,18 @@
 
     infer_xllamacpp.py MODEL.gguf [--prompt 512] [--generate 64] [--repeats 3] [--threads 2]
 """
-import argparse
 import importlib.metadata
-import json
 import os
-import resource
-import statistics
-import sys
 
 import xllamacpp
+
+import inference
 
 VOCABULARY = 49152  # SmolLM2's
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("--prompt", type=int, default=512)
-    parser.add_argument("--generate", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    o = parser.parse_args()
-
+    o = inference.options()
     params = xllamacpp.CommonParams()
     params.model.path = o.model
     params.n_ctx = o.prompt + o.generate + 1
@@ -32,16 +22,13 @@ def main():
     params.verbosity = 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = o.threads
     server = xllamacpp.Server(params)
-    request = {"prompt": [(i * 7919 + 13) % VOCABULARY for i in range(o.prompt)], "max_tokens": o.generate,
-               "temperature": 0, "ignore_eos": True, "cache_prompt": False}
+    request = {"prompt": inference.prompt_tokens(o.prompt, VOCABULARY), "max_tokens": o.generate, "temperature": 0,
+               "ignore_eos": True, "cache_prompt": False}
     timings = [server.handle_completions(request)["timings"] for _ in range(o.repeats + 1)][1:]  # the first warms up
     if any(t["prompt_n"] != o.prompt or t["predicted_n"] != o.generate for t in timings):
         raise SystemExit(f"other numbers of tokens than asked for: {timings[0]}")
-    print(json.dumps({"prompt_tok_s": statistics.median(t["prompt_per_second"] for t in timings),
-                      "generation_tok_s": statistics.median(t["predicted_per_second"] for t in timings),
-                      "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                      "version": "xllamacpp " + importlib.metadata.version("xllamacpp")}))
-    sys.stdout.flush()
+    inference.print_answer([t["prompt_per_second"] for t in timings], [t["predicted_per_second"] for t in timings],
+                           "xllamacpp " + importlib.metadata.version("xllamacpp"))
     os._exit(0)  # the server's threads must not hold up the end of the interpreter
 
 

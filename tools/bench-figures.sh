@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Measures ours on this machine beside its limits: base types, lengths of context, a model of 1.1 billion parameters, the start.
+#   tools/bench-figures.sh [--json] [--rounds N] [--threads N] [--only TABLE] [--bin FOLDER]
+#   --only  limits, bases, contexts, larger, start (all five: without it), or computes: what is learned in bf16 and in f32,
+#           minutes a round; may be given several times
+#   --bin   folder with built programs; without it the release preset is built
+# Needs 2 GB of disk for models of random weights. docs/BENCHMARKS.md says what the figures mean.
+set -eu
+. "$(dirname "$0")/lib/setup.sh"
+files=$cache/figures
+bin=; options=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --bin) bin=$(cd "${2:?"--bin needs a folder"}" && pwd); shift 2 ;;
+    --rounds | --threads | --only) options+=("$1" "${2:?"$1 needs a value"}"); shift 2 ;;
+    --json) options+=("$1"); shift ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+
+{ # stdout has the tables alone
+    say "packages"
+    install $packages_python
+    if [ -z "$bin" ]; then
+        install $packages_build
+        say "build"
+        build release -DQL_BUILD_TESTS=OFF
+        bin=$root/build/release/bin
+    fi
+    say "models"
+    mkdir -p "$files"
+    fetch_model
+    base=$files/SmolLM2-135M-nf4.gguf
+    "$bin/ql-quantize" -q "$model" "$base" nf4_dq >/dev/null
+    say "measuring"
+} >&2
+exec python3 -B "$root/tools/lib/figures.py" --bin "$bin" --files "$files" --model "$base" \
+    --data "$root/examples/finetune/orders-train.jsonl" --held-out "$root/examples/finetune/orders-test.jsonl" "${options[@]}"

@@ -1,0 +1,70 @@
+"""What the scripts that measure share: running a program, noticing what else ran beside it, and printing a table."""
+import json
+import os
+import subprocess
+import time
+
+TIMEOUT = 900  # seconds
+DISTURBED = 0.05  # of the processors, taken by others
+
+
+class Failed(Exception):
+    pass
+
+
+def clocks():
+    """Seconds that the processors have worked for anybody, and for our children; seconds that have gone by."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    times = os.times()
+    return ((user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"),
+            times.children_user + times.children_system, time.monotonic())
+
+
+def taken_by_others(before):
+    """The part of the processors that other programs have had since then: a figure taken beside them is worth little."""
+    everybody, ours, seconds = (now - then for now, then in zip(clocks(), before))
+    return max(0.0, (everybody - ours) / (seconds * os.cpu_count()))
+
+
+def run(*command, threads, isa=None):
+    """stdout and stderr of a program; Failed with its last line if it fails. `isa` is the path that ours shall take."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore",
+                   "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", **({"QL_ISA": isa} if isa else {})}
+    try:
+        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              errors="replace", env=environment, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"took longer than {TIMEOUT} s") from None
+    except OSError as problem:
+        raise Failed(str(problem)) from None
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise Failed(lines[-1] if lines else f"ended with {done.returncode}")
+    return done.stdout, done.stderr
+
+
+def run_json(*command, threads, isa=None):
+    """The JSON value that a program's last line of stdout, or all of it, is."""
+    out, _ = run(*command, threads=threads, isa=isa)
+    try:
+        return json.loads(out)
+    except json.JSONDecodeError:
+        return json.loads(out.strip().splitlines()[-1])
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        chip = next((line.split(":")[1].strip() for line in file if line.startswith(("model name", "Processor"))), "unknown")
+    return {"chip": chip, "cores": len(os.sched_getaffinity(0))}
+
+
+def print_lines(lines, left):
+    """Lines of cells in columns as wide as they need; the first `left` columns begin at their left. A line that is shorter
+    than the first one is a reason in place of figures: its last cell takes what room it wants."""
+    full = len(lines[0])
+    widths = [max(len(line[c]) for line in lines if len(line) == full or c < len(line) - 1) for c in range(full)]
+    for line in lines:
+        cells = [cell.ljust(w) if c < left or len(line) < full else cell.rjust(w)
+                 for c, (cell, w) in enumerate(zip(line, widths))]
+        print("  ".join(cells).rstrip())
