@@ -21,10 +21,10 @@ inline bool takes_any(const Node &, size_t) {
     return true;
 }
 
-inline Source source(const Launch & l, size_t i) {
+[[gnu::always_inline]] inline Source source(const Launch & l, size_t i) {
     return {l.src[i], l.node.src[i]->dtype == QL_BF16};
 }
-inline Result result(const Launch & l, size_t i) {
+[[gnu::always_inline]] inline Result result(const Launch & l, size_t i) {
     return {l.out[i], l.node.out[i]->dtype == QL_BF16};
 }
 

@@ -5,17 +5,14 @@
 #include <cfloat>
 #include <cmath>
 
+#include "cpu/attention_cases.hpp"
 #include "cpu/kernel_run.hpp"
-#include "ggml/ops/params.hpp"
 #include "support/conformance.hpp"
 
 namespace ql::cpu {
 namespace {
 
-struct Size {
-    const char * name;
-    int64_t d, heads, kv, tokens, keys;
-};
+using Size = AttentionSize;
 
 // Either side of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256, of tiles of 6 rows.
 constexpr Size kSizes[] = {
@@ -25,22 +22,6 @@ constexpr Size kSizes[] = {
     {"d64 H9/3 T1 of 1000", 64, 9, 3, 1, 1000}, {"d40 H6/2 T8 of 257", 40, 6, 2, 8, 257},
     {"d7 H100/1 T10", 7, 100, 1, 10, 10},
 };
-
-Case forward_case(const Size & s) {
-    return {s.name,
-            {param_in({s.d, s.heads, s.tokens}), param_in({s.d, s.kv, s.keys}), param_in({s.d, s.kv, s.keys}),
-             ints_in({2, s.tokens}, Fill::spans, s.keys)},
-            AttentionParams{1 / std::sqrt(static_cast<float>(s.d))}};
-}
-
-/// lse has nothing to do with q and k here: q is small, so that no probability is much above 1.
-Case back_case(const Size & s) {
-    const Shape q(s.d, s.heads, s.tokens), k(s.d, s.kv, s.keys);
-    return {s.name,
-            {data_in(q, Fill::layer), data_in(k), data_in(k), data_in(q), data_in({s.heads, s.tokens}, Fill::positive),
-             data_in(q), ints_in({2, s.tokens}, Fill::spans, s.keys)},
-            AttentionParams{1 / std::sqrt(static_cast<float>(s.d))}};
-}
 
 /// An instruction set, and whether products round their operands to bf16.
 struct Path {
@@ -93,11 +74,14 @@ class Attention : public testing::TestWithParam<Path> {
         Reference reference(*run.node().def, c);
         reference.take(run);
         reference.run.run();
-        // In a head of one number nothing averages out the roundings of a score.
-        const double limit = GetParam().bf16 && c.in[0].shape[0] == 1 ? 1e-4 : GetParam().limit();
+        const double limit = GetParam().bf16 ? bf16_limit(c.in[0].shape[0]) : GetParam().limit();
         for (size_t i = 0; i < run.node().out.size(); ++i)
             expect_close(run.out(i), reference.out(i), c.name + (" result " + std::to_string(i)), limit);
     }
+
+    /// Nothing averages out the roundings of a score in a head of one number (over ten seeds up to 6e-4), and little in
+    /// one of a few (2.3e-5).
+    static double bf16_limit(int64_t d) { return d == 1 ? 1e-3 : d < 8 ? 4e-5 : 2e-5; }
 
     static void conforms(const OpDef & def, const Case & c) {
         SCOPED_TRACE(std::string(def.name) + " " + c.name);

@@ -3,10 +3,10 @@
 // Split: pairs of a block of queries and one of keys in waves, as in backward.cpp, so that each block's sums grow in
 //   one order whatever the threads. With many blocks a task is a square of pairs, which share what they read. First,
 //   passes over the blocks of keys and of queries pack them, once a launch.
-// Traffic: a pair reads q and do of its rows (256 bytes a row at d = 64) and K, V, scale K of its keys (24 KB), and
+// Traffic: a pair reads q and do of its rows (256 bytes a row at d = 64) and K both ways and V of its keys (24 KB), and
 //   adds to dq, dk and dv where they lie; what is kept of kSubRows rows between a pair's two halves is 48 KB in L2.
-// Rounding: scale q, log2(e) k, scale k, v, do once; p and the gradients of the scores before the products that take
-//   them in; all sums are f32.
+// Rounding: q, k, v and do, where they are not held in bf16; p and the gradients of the scores before the products
+//   that take them in; all sums are f32.
 // Constants: d 64, H 9/3, causal, Zen 5, one thread, of vdpbf16ps' peak, measured before and after each run: kSubRows
 //   48, 96, 192 give .77, .76, .76 at T 512 and .76, .77, .76 at 2048; the f32 kernel .33 and .30. Squares of 1, 2, 4
 //   blocks: .762, .768, .772 at T 2048, .741 and .784 for 1 and 4 at 4096. A tile of 6 rows x 64 keys with its three
@@ -16,167 +16,10 @@
 #include "backends/cpu/attention/shape.hpp"
 
 #if defined(__AVX512BF16__)
-#include "backends/cpu/attention/gradient_tile_bf16.inl"
+#include "backends/cpu/attention/gradient_job_bf16.inl"
 
 namespace ql::cpu {
 namespace {
-
-/// Queries of a block: as many as keys, so that causal pairs are halves of squares.
-constexpr int64_t kQueryBlock = kKeyBlock;
-/// Rows whose probabilities are kept before dk and dv take them in: a multiple of the tile's.
-constexpr int64_t kSubRows = 96;
-/// A square of pairs is one task: as many squares on a side of all pairs, or of so many blocks.
-constexpr int64_t kSquares = 8, kMaxSide = 4;
-
-/// A thread's buffers.
-struct Work {
-    uint32_t *p, *ds;      // [kSubRows / 2][kKeyBlock]: probabilities and scores' gradients, pairs along the rows
-    uint32_t *q, *d_o;     // [kSubRows / 2][width]: scale q and do, pairs along the rows
-    uint32_t * ds_rows;    // [kTileRows][kKeyBlock / 2]: of a tile, pairs along the keys, from the first on
-    float * exact;         // [kTileRows][kKeyBlock]: a tile's probabilities before they are rounded
-    float * spare;         // [width]: what rows and keys that are not there add to
-    float ** dq;           // [kSubRows]: rows of results
-    float **dk, **dv;      // [kKeyBlock]
-    int32_t *begin, *end;  // [kSubRows]: a row's keys within the block, empty: begin = kKeyBlock, end = 0
-
-    Work(Carver & carve, const AttentionShape & s) {
-        for (uint32_t ** to : {&p, &ds}) *to = carve.take<uint32_t>(kSubRows / 2 * kKeyBlock);
-        for (uint32_t ** to : {&q, &d_o}) *to = carve.take<uint32_t>(kSubRows / 2 * s.width());
-        ds_rows = carve.take<uint32_t>(kTileRows * kKeyBlock / 2);
-        exact = carve.take<float>(kTileRows * kKeyBlock);
-        spare = carve.take<float>(s.width());
-        dq = carve.take<float *>(kSubRows);
-        dk = carve.take<float *>(kKeyBlock);
-        dv = carve.take<float *>(kKeyBlock);
-        begin = carve.take<int32_t>(kSubRows);
-        end = carve.take<int32_t>(kSubRows);
-    }
-};
-
-struct Job {
-    AttentionShape s;
-    int32_t depth, q_pairs, width;
-    const float *q, *k, *v, *o, *lse, *d_o;
-    const int32_t * span;
-    float *dq, *dk, *dv;
-    // By key's head and block of keys: pairs along d of K and V, [depth][kKeyBlock]; pairs along the keys of scale K,
-    // [kKeyBlock / 2][width]; whether they and what the block of queries of that number has are finite.
-    uint32_t *keys, *values, *key_rows;
-    uint8_t *key_finite, *query_finite;
-    // By key's head, block of queries and row: pairs along d of scale q and of do, [q_pairs]; lse to base 2 and do . o,
-    // both negated.
-    uint32_t *queries, *d_out;
-    float *base, *delta;
-    int32_t *lowest, *highest;  // by block of queries: union of the ranges
-    int32_t * wave;             // squares of a wave
-    std::byte * work;
-    size_t work_bytes;  // of a thread
-
-    Job(const AttentionShape & shape, Carver & carve, int threads)
-        : s(shape),
-          depth(static_cast<int32_t>(ceil_div(s.d, 2))),
-          q_pairs(static_cast<int32_t>(padded(depth))),
-          width(static_cast<int32_t>(s.width())) {
-        const int64_t blocks = s.n_kv * s.key_blocks(), rows = s.n_kv * query_blocks() * block_rows();
-        for (uint32_t ** to : {&keys, &values}) *to = carve.take<uint32_t>(blocks * depth * kKeyBlock);
-        key_rows = carve.take<uint32_t>(blocks * kKeyBlock / 2 * width);
-        key_finite = carve.take<uint8_t>(blocks);
-        query_finite = carve.take<uint8_t>(s.n_kv * query_blocks());
-        for (uint32_t ** to : {&queries, &d_out}) *to = carve.take<uint32_t>(rows * q_pairs);
-        for (float ** to : {&base, &delta}) *to = carve.take<float>(rows);
-        for (int32_t ** to : {&lowest, &highest}) *to = carve.take<int32_t>(query_blocks());
-        wave = carve.take<int32_t>(s.key_blocks());
-        Carver count;
-        Work(count, s);
-        work_bytes = count.used();
-        work = carve.take<std::byte>(static_cast<int64_t>(work_bytes) * threads);
-    }
-
-    int64_t query_blocks() const { return ceil_div(s.n_tokens, kQueryBlock); }
-    /// Rows of a block of queries, padded to whole tiles, which are whole pairs.
-    int64_t block_rows() const { return rows_of(0); }
-    int64_t rows_of(int64_t query_block) const {
-        const int64_t queries = smaller(kQueryBlock, s.n_tokens - query_block * kQueryBlock);
-        return ceil_div(queries * s.group(), kTileRows) * kTileRows;
-    }
-    /// Blocks on a side of a square.
-    int64_t side() const {
-        const int64_t n = larger(query_blocks(), s.key_blocks()) / kSquares;
-        return larger(1, smaller(n, kMaxSide));
-    }
-    Work work_of(int thread) const {
-        Carver carve(work + work_bytes * static_cast<size_t>(thread));
-        return Work(carve, s);
-    }
-};
-
-/// For a block of keys of a head: packs K and V, and zeros in dk and dv.
-void pack_keys(const Job & job, int64_t task) {
-    const AttentionShape & s = job.s;
-    const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
-    const int64_t n = smaller(kKeyBlock, s.n_keys - first), stride = s.key_stride(), at = s.key(first, kv);
-    Finite finite;
-    pack_columns(job.k + at, stride, n, s.d, kLog2E, job.keys + task * job.depth * kKeyBlock, finite);
-    pack_columns(job.v + at, stride, n, s.d, 1, job.values + task * job.depth * kKeyBlock, finite);
-    pack_row_pairs(job.k + at, stride, n, s.d, s.scale, job.key_rows + task * kKeyBlock / 2 * job.width, job.width,
-                   finite);
-    job.key_finite[task] = finite.all();
-    for (int64_t j = 0; j < n; ++j) {
-        __builtin_memset(job.dk + at + j * stride, 0, static_cast<size_t>(s.d) * sizeof(float));
-        __builtin_memset(job.dv + at + j * stride, 0, static_cast<size_t>(s.d) * sizeof(float));
-    }
-}
-
-/// do . o of do as it was rounded: o is a mean of rounded values, and do . v - do . o of a row cancels only if both
-/// sides have the same do.
-float dot_rounded(const float * d_o, const float * o, int64_t n) {
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t i = 0; i < n; i += kLanes) {
-        const __mmask16 mask = first_lanes(n - i);
-        const auto bits = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, d_o + i));
-        const auto rounded = (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
-        sum = _mm512_fmadd_ps(rounded, _mm512_maskz_loadu_ps(mask, o + i), sum);
-    }
-    return _mm512_reduce_add_ps(sum);
-}
-
-/// For a block of queries of a key's head: packs q and do, do . o, and zeros in dq.
-void pack_queries(const Job & job, int64_t task) {
-    const AttentionShape & s = job.s;
-    const int64_t kv = task / job.query_blocks(), t0 = task % job.query_blocks() * kQueryBlock, group = s.group();
-    const int64_t rows = (smaller(t0 + kQueryBlock, s.n_tokens) - t0) * group, to = task * job.block_rows();
-    const int64_t with_padding = job.rows_of(task % job.query_blocks());
-    Finite finite;
-    for (int64_t r = 0, t = t0, h = kv * group; r < with_padding; ++r) {
-        const int64_t head = t * s.n_heads + h, at = head * s.d;
-        const bool real = r < rows;
-        uint32_t *q = job.queries + (to + r) * job.q_pairs, *d_o = job.d_out + (to + r) * job.q_pairs;
-        if (real) {
-            pack_row(job.q + at, s.d, s.scale, q, finite);
-            pack_row(job.d_o + at, s.d, 1, d_o, finite);
-            __builtin_memset(job.dq + at, 0, static_cast<size_t>(s.d) * sizeof(float));
-        } else {
-            __builtin_memset(q, 0, static_cast<size_t>(job.q_pairs) * sizeof(uint32_t));
-            __builtin_memset(d_o, 0, static_cast<size_t>(job.q_pairs) * sizeof(uint32_t));
-        }
-        job.base[to + r] = real ? -job.lse[head] * kLog2E : 0;
-        job.delta[to + r] = real ? -dot_rounded(job.d_o + at, job.o + at, s.d) : 0;
-        if (++h == (kv + 1) * group) h = kv * group, ++t;
-    }
-    job.query_finite[task] = finite.all();
-}
-
-/// The union of the ranges of a block of queries.
-void find_range(const Job & job, int64_t block) {
-    const AttentionShape & s = job.s;
-    int64_t lo = s.n_keys, hi = 0;
-    for (int64_t t = block * kQueryBlock; t < smaller((block + 1) * kQueryBlock, s.n_tokens); ++t) {
-        const KeyRange range = key_range(job.span, t, s.n_keys);
-        if (range.begin < range.end) lo = smaller(lo, range.begin), hi = larger(hi, range.end);
-    }
-    job.lowest[block] = static_cast<int32_t>(lo);
-    job.highest[block] = static_cast<int32_t>(hi);
-}
 
 /// A tile without keys.
 void clear_tile(const Job & job, const Work & w, int32_t row) {
@@ -218,6 +61,7 @@ void score_rows(const Job & job, const Work & w, int64_t at, int32_t n, int64_t 
         t.q_pairs = job.q_pairs, t.depth = job.depth;
         t.base = job.base + at + row, t.delta = job.delta + at + row;
         t.keys = job.keys + block * job.depth * kKeyBlock, t.values = job.values + block * job.depth * kKeyBlock;
+        t.scale = job.s.scale;
         t.exact = w.exact, t.ds_rows = w.ds_rows;
         t.p = w.p + row / 2 * kKeyBlock, t.ds = w.ds + row / 2 * kKeyBlock;
         interleave_tile(job, w, t, row);
@@ -278,6 +122,15 @@ void back_pair(const Job & job, const Work & w, int64_t key_block, int64_t query
     }
 }
 
+/// A square of pairs is one task: as many squares on a side of all pairs, or of so many blocks.
+constexpr int64_t kSquares = 8, kMaxSide = 4;
+
+/// Blocks on a side of a square.
+int64_t side_of(const Job & job) {
+    const int64_t n = larger(job.query_blocks(), job.s.key_blocks()) / kSquares;
+    return larger(1, smaller(n, kMaxSide));
+}
+
 bool any_sees(const Job & job, int64_t query_block, int64_t key_block) {
     return query_block < job.query_blocks() && job.lowest[query_block] < (key_block + 1) * kKeyBlock &&
            job.highest[query_block] > key_block * kKeyBlock;
@@ -285,15 +138,16 @@ bool any_sees(const Job & job, int64_t query_block, int64_t key_block) {
 
 /// All pairs of a square that starts with a block of keys and a block of queries.
 void back_square(const Job & job, int64_t key_block, int64_t query_block, int64_t kv, int thread) {
-    const Work w = job.work_of(thread);
-    for (int64_t q = query_block; q < query_block + job.side(); ++q)
-        for (int64_t k = key_block; k < smaller(key_block + job.side(), job.s.key_blocks()); ++k)
+    const Work w = job.work.of(thread, job.s);
+    const int64_t side = side_of(job);
+    for (int64_t q = query_block; q < query_block + side; ++q)
+        for (int64_t k = key_block; k < smaller(key_block + side, job.s.key_blocks()); ++k)
             if (any_sees(job, q, k)) back_pair(job, w, k, q, kv);
 }
 
 /// The squares of wave w of n in which a query sees a key, as numbers of their keys.
 int64_t list_wave(const Job & job, int64_t w, int64_t n) {
-    const int64_t side = job.side();
+    const int64_t side = side_of(job);
     int64_t count = 0;
     for (int64_t c = 0; c * side < job.s.key_blocks(); ++c) {
         bool any = false;
@@ -304,42 +158,34 @@ int64_t list_wave(const Job & job, int64_t w, int64_t n) {
     return count;
 }
 
-bool all_finite(const uint8_t * finite, int64_t n) {
-    for (int64_t i = 0; i < n; ++i)
-        if (!finite[i]) return false;
-    return true;
-}
-
 }  // namespace
 
 size_t attention_gradients_bf16_scratch(const AttentionShape & s, int threads) {
     Carver count;
-    const Job job(s, count, threads);
-    const size_t f32 = attention_gradients_scratch(s, threads);
-    return count.used() < f32 ? f32 : count.used();
+    Job(s, count, threads);
+    return count.used();
 }
 
-Status attention_gradients_bf16(const Launch & l) {
+bool attention_gradients_bf16(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
     Job job(AttentionShape(l.node), carve, pool.threads());
-    job.q = l.x(0), job.k = l.x(1), job.v = l.x(2), job.o = l.x(3), job.lse = l.x(4), job.d_o = l.x(5),
-    job.span = l.ids(6);
+    job.q = source(l, 0), job.k = source(l, 1), job.v = source(l, 2), job.o = source(l, 3), job.d_o = source(l, 5);
+    job.lse = l.x(4), job.span = l.ids(6);
     job.dq = l.y(0), job.dk = l.y(1), job.dv = l.y(2);
     const AttentionShape & s = job.s;
     const int64_t key_tasks = s.n_kv * s.key_blocks(), query_tasks = s.n_kv * job.query_blocks();
     pool.run(key_tasks, [&](int64_t task, int) { pack_keys(job, task); });
     pool.run(query_tasks, [&](int64_t task, int) { pack_queries(job, task); });
-    if (!all_finite(job.key_finite, key_tasks) || !all_finite(job.query_finite, query_tasks))
-        return attention_gradients(l);
+    if (!all_set(job.key_finite, key_tasks) || !all_set(job.query_finite, query_tasks)) return false;
     pool.run(job.query_blocks(), [&](int64_t block, int) { find_range(job, block); });
-    const int64_t side = job.side(), n = ceil_div(larger(job.query_blocks(), s.key_blocks()), side);
+    const int64_t side = side_of(job), n = ceil_div(larger(job.query_blocks(), s.key_blocks()), side);
     for (int64_t w = 0; w < n; ++w)
         pool.run(list_wave(job, w, n) * s.n_kv, [&](int64_t task, int thread) {
             const int64_t c = job.wave[task / s.n_kv];
             back_square(job, c * side, (c + w) % n * side, task % s.n_kv, thread);
         });
-    return {};
+    return true;
 }
 
 }  // namespace ql::cpu
@@ -347,11 +193,11 @@ Status attention_gradients_bf16(const Launch & l) {
 #else  // no such processor: the device never takes this path
 
 namespace ql::cpu {
-size_t attention_gradients_bf16_scratch(const AttentionShape & s, int threads) {
-    return attention_gradients_scratch(s, threads);
+size_t attention_gradients_bf16_scratch(const AttentionShape &, int) {
+    return 0;
 }
-Status attention_gradients_bf16(const Launch & l) {
-    return attention_gradients(l);
+bool attention_gradients_bf16(const Launch &) {
+    return false;
 }
 }  // namespace ql::cpu
 #endif

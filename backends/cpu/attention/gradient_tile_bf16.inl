@@ -10,11 +10,12 @@ struct GradientTile {
     const uint32_t *q, *d_o;        // [kTileRows][q_pairs]: pairs along d
     const uint32_t *keys, *values;  // [depth][kKeyBlock]
     int32_t q_pairs, depth;
+    float scale;
     const float *base, *delta;   // [kTileRows]: lse to base 2 and do . o, both negated
     const int32_t *begin, *end;  // [kTileRows]: a row's keys within the block
     int32_t first, lo, hi;       // keys that any row sees: in whole vectors from `first`, in pairs from lo
     bool all;                    // all rows see the whole block
-    float * exact;               // [kTileRows][kKeyBlock]: probabilities before they are rounded
+    float * exact;               // [kTileRows][kKeyBlock]: scale times probabilities before they are rounded
     uint32_t *p, *ds;            // [kTileRows / 2][kKeyBlock]: results, pairs along the rows
     uint32_t * ds_rows;          // [kTileRows][kKeyBlock / 2]: pairs along the keys, from `first` on
     float * const * dq;          // [kTileRows]
@@ -53,8 +54,8 @@ template <int V, bool kEdge>
     if constexpr (kEdge)
         for (int r = 0; r < kTileRows; ++r) mask[r] = seen_keys(t.begin[r], t.end[r], t.first);
     Scores<V> x;
-    start_scores<V>(x, t.base);
-    add_product(x, {t.q, t.q_pairs, 1}, {t.keys + t.first, kKeyBlock, t.depth});
+    find_scores<V>(x, t.scale * kLog2E, t.base, {t.q, t.q_pairs, 1}, {t.keys + t.first, kKeyBlock, t.depth});
+    const __m512 scale = _mm512_set1_ps(t.scale);
     float * exact = t.exact;
 #pragma GCC unroll 6
     for (int r = 0; r < kTileRows; ++r, exact += kKeyBlock)
@@ -62,12 +63,11 @@ template <int V, bool kEdge>
         for (int v = 0; v < V; ++v) {
             x[r][v] = exp2_of(x[r][v]);
             if constexpr (kEdge) x[r][v] = keep(mask[r], v, x[r][v]);
-            _mm512_store_ps(exact + v * kLanes, x[r][v]);
+            _mm512_store_ps(exact + v * kLanes, _mm512_mul_ps(x[r][v], scale));
         }
     store_pairs<V, kEdge>(x, t.p, t.first);
 
-    start_scores<V>(x, t.delta);
-    add_product(x, {t.d_o, t.q_pairs, 1}, {t.values + t.first, kKeyBlock, t.depth});
+    add_to_start<V>(x, t.delta, {t.d_o, t.q_pairs, 1}, {t.values + t.first, kKeyBlock, t.depth});
     exact = t.exact;
     uint32_t * to = t.ds_rows;
 #pragma GCC unroll 6

@@ -64,6 +64,28 @@ class Carver {
     size_t used_ = 0;
 };
 
+/// A Work for each thread: buffers that its constructor carves out of scratch, from the same arguments each time.
+template <typename Work>
+class PerThread {
+  public:
+    template <typename... Args>
+    PerThread(Carver & carve, int threads, const Args &... args) {
+        Carver count;
+        Work(count, args...);
+        bytes_ = count.used();
+        base_ = carve.take<std::byte>(static_cast<int64_t>(bytes_) * threads);
+    }
+    template <typename... Args>
+    Work of(int thread, const Args &... args) const {
+        Carver carve(base_ + bytes_ * static_cast<size_t>(thread));
+        return Work(carve, args...);
+    }
+
+  private:
+    size_t bytes_;
+    std::byte * base_;
+};
+
 /// Block number i of n in an order in which every two neighbours weigh the same when weight grows with the number, as
 /// it does in causal attention: 0, n - 1, 1, n - 2 ...; then contiguous shares of the threads weigh the same too.
 inline int64_t balanced(int64_t i, int64_t n) {
@@ -80,11 +102,11 @@ size_t attention_few_scratch(const AttentionShape & s, int threads);
 Status attention_gradients(const Launch & l);
 size_t attention_gradients_scratch(const AttentionShape & s, int threads);
 
-/// With products of bf16, where the device computes in bf16; what they need of scratch covers that of the f32 kernels,
-/// which take over where a number is not finite.
-Status attention_blocks_bf16(const Launch & l);
+/// With products of bf16, where the device computes in bf16; q, k, v, o and do may each be held in bf16. False if a
+/// number is not finite, which would reach rows that do not see it: the f32 kernels are then to do it.
+bool attention_blocks_bf16(const Launch & l);
 size_t attention_blocks_bf16_scratch(const AttentionShape & s, int threads);
-Status attention_gradients_bf16(const Launch & l);
+bool attention_gradients_bf16(const Launch & l);
 size_t attention_gradients_bf16_scratch(const AttentionShape & s, int threads);
 
 }  // namespace ql::cpu

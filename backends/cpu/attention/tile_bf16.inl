@@ -8,8 +8,6 @@
 // Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
 // be an inline function of other files that is not always inlined.
 #pragma once
-#include <immintrin.h>
-
 #include "backends/cpu/attention/pack_bf16.inl"
 
 namespace ql::cpu {
@@ -119,15 +117,36 @@ inline uint64_t seen_keys(int64_t begin, int64_t end, int64_t base) {
     return below(end - base) & ~below(begin - base);
 }
 
-/// Scores of a tile. Their sums start with a number of their row.
+constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
+
+/// Scores of a tile, or their gradients.
 template <int V>
 using Scores = __m512[kTileRows][V];
+
+/// x = start of its row + A B.
 template <int V>
-[[gnu::always_inline]] inline void start_scores(Scores<V> & x, const float * start) {
+[[gnu::always_inline]] inline void add_to_start(Scores<V> & x, const float * start, Left a, Right b) {
 #pragma GCC unroll 6
     for (int r = 0; r < kTileRows; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) x[r][v] = _mm512_set1_ps(start[r]);
+    add_product(x, a, b);
+}
+
+/// x = base of its row + factor A B: scores as powers of two, relative to the base. The factor comes behind the product
+/// so that operands of bf16 are multiplied as they are.
+template <int V>
+[[gnu::always_inline]] inline void find_scores(Scores<V> & x, float factor, const float * base, Left a, Right b) {
+#pragma GCC unroll 6
+    for (int r = 0; r < kTileRows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) x[r][v] = _mm512_setzero_ps();
+    add_product(x, a, b);
+    const __m512 f = _mm512_set1_ps(factor);
+#pragma GCC unroll 6
+    for (int r = 0; r < kTileRows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) x[r][v] = _mm512_fmadd_ps(x[r][v], f, _mm512_set1_ps(base[r]));
 }
 
 /// Of a row's numbers those of the keys in the mask; zeros elsewhere.

@@ -1,25 +1,36 @@
 // Two kernels: products of bf16 where vectors multiply it, else of f32. A few queries stay in f32, as in attention.cpp.
+#include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 
 namespace ql::cpu {
 namespace {
 
-bool takes_bf16(const Node & n, const DeviceImpl & d) {
-    return cpu_of(d).bf16_vectors() && n.src[0]->ne(2) > kFewTokens;
+bool is_few(const Node & n) {
+    return n.src[0]->ne(2) <= kFewTokens;
+}
+
+size_t f32_scratch(const Node & n, const DeviceImpl & d) {
+    return attention_gradients_scratch(AttentionShape(n), cpu_of(d).pool.threads());
 }
 
 size_t scratch(const Node & n, const DeviceImpl & d) {
-    const AttentionShape s(n);
-    const int threads = cpu_of(d).pool.threads();
-    return takes_bf16(n, d) ? attention_gradients_bf16_scratch(s, threads) : attention_gradients_scratch(s, threads);
+    const size_t f32 = in_f32_scratch(n, f32_scratch(n, d));
+    if (!cpu_of(d).bf16_vectors() || is_few(n)) return f32;
+    return std::max(f32, attention_gradients_bf16_scratch(AttentionShape(n), cpu_of(d).pool.threads()));
 }
 
 Status launch(const Launch & l) {
-    return takes_bf16(l.node, l.device) ? attention_gradients_bf16(l) : attention_gradients(l);
+    if (device_of(l).bf16_vectors() && !is_few(l.node) && attention_gradients_bf16(l)) return {};
+    return run_in_f32(l, attention_gradients, f32_scratch(l.node, l.device));
+}
+
+/// q, k, v, o and do. The gradients are sums that grow where they lie, in f32.
+bool reads_bf16(const Node & n, size_t source) {
+    return source <= 5 && source != 4 && !is_few(n);
 }
 
 }  // namespace
 
-const Kernel kernel::attention_back = {launch, scratch};
+const Kernel kernel::attention_back = {.launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16};
 
 }  // namespace ql::cpu

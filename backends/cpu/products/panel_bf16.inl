@@ -10,8 +10,7 @@
 // looks 32 codes up in - the values that decoding to f32 and rounding gives. Q8_0, the type of most heads, has its own
 // decoder too; other types are decoded to f32 first.
 #pragma once
-#include <immintrin.h>
-
+#include "backends/cpu/avx512.inl"
 #include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/products/gemm.hpp"
 #include "ggml/dtypes/nf4.hpp"
@@ -21,10 +20,6 @@
 namespace ql::cpu {
 namespace {
 
-constexpr int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-constexpr int64_t kLanes = 16;
 constexpr int64_t kPairs = kGroup;  // 32-bit pairs in a row of the panel
 
 inline __m512i round_pair(const float * x) {
@@ -40,38 +35,6 @@ inline void round_span(const float * x, int64_t n, uint16_t * dst) {
     const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), x + i);
     const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), x + i + 16);
     _mm512_storeu_si512(dst + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
-
-/// r: 16 rows of 16 32-bit units; afterwards its transpose.
-inline void transpose(__m512i r[16]) {
-    __m512i t[16];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-    }
-    // Now r[4 g + i] has in its block b the units of column 4 b + i, of rows 4 g to 4 g + 3.
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
-        t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
-        t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
-        t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
-        r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xdd);
-        r[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
-        r[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xdd);
-    }
 }
 
 /// The codes of a block of a weight of either nf4 type, and its scale.
@@ -177,9 +140,6 @@ class Packer {
 
     /// Rows of the panel, which are pairs of rows of W.
     void pack_rows(int64_t column, int64_t p0, int64_t depth, uint32_t * panel) const {
-        const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
-                                             37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
-        const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
         const int64_t n = smaller(kGroup, w_.k - column);
         alignas(64) uint16_t rows[2][kGroup] = {};
         for (int64_t p = 0; p < depth; p += 2, panel += kPairs) {
@@ -189,9 +149,9 @@ class Packer {
             else
                 __builtin_memset(rows[1], 0, sizeof(rows[1]));
             for (int64_t j = 0; j < kGroup; j += 32) {
-                const __m512i even = _mm512_load_si512(rows[0] + j), odd = _mm512_load_si512(rows[1] + j);
-                _mm512_store_si512(panel + j, _mm512_permutex2var_epi16(even, low, odd));
-                _mm512_store_si512(panel + j + 16, _mm512_permutex2var_epi16(even, high, odd));
+                const Pairs pairs = interleave(_mm512_load_si512(rows[0] + j), _mm512_load_si512(rows[1] + j));
+                _mm512_store_si512(panel + j, pairs.low);
+                _mm512_store_si512(panel + j + 16, pairs.high);
             }
         }
     }
@@ -207,7 +167,7 @@ class Packer {
                 const __mmask16 there = first_lanes(n - j), pair = p + 1 < depth ? there : 0;
                 const __m512 even = _mm512_mul_ps(_mm512_maskz_loadu_ps(there, row + j), scale);
                 const __m512 odd = _mm512_mul_ps(_mm512_maskz_loadu_ps(pair, row + w_.k + j), scale);
-                _mm512_store_si512(panel + j, interleave(even, odd));
+                _mm512_store_si512(panel + j, to_pairs(even, odd));
             }
     }
 
@@ -226,16 +186,6 @@ class Packer {
                 _mm512_store_si512(panel + j, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
             }
         }
-    }
-
-    static __mmask16 first_lanes(int64_t n) {
-        return static_cast<__mmask16>(n >= kLanes ? 0xffff : (1 << n) - 1);
-    }
-    /// Pairs (even[i], odd[i]) of bf16.
-    static __m512i interleave(__m512 even, __m512 odd) {
-        const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
-        const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
-        return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
     }
 
     /// A block of each of two rows at once: the table holds both rows' values, and the indices come out interleaved.

@@ -1,0 +1,31 @@
+// Attention and its gradients as cases, by size.
+#pragma once
+#include <cmath>
+
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/params.hpp"
+
+namespace ql::cpu {
+
+struct AttentionSize {
+    const char * name;
+    int64_t d, heads, kv, tokens, keys;
+};
+
+inline Case forward_case(const AttentionSize & s) {
+    return {s.name,
+            {param_in({s.d, s.heads, s.tokens}), param_in({s.d, s.kv, s.keys}), param_in({s.d, s.kv, s.keys}),
+             ints_in({2, s.tokens}, Fill::spans, s.keys)},
+            AttentionParams{1 / std::sqrt(static_cast<float>(s.d))}};
+}
+
+/// lse has nothing to do with q and k here: q is small, so that no probability is much above 1.
+inline Case back_case(const AttentionSize & s) {
+    const Shape q(s.d, s.heads, s.tokens), k(s.d, s.kv, s.keys);
+    return {s.name,
+            {data_in(q, Fill::layer), data_in(k), data_in(k), data_in(q), data_in({s.heads, s.tokens}, Fill::positive),
+             data_in(q), ints_in({2, s.tokens}, Fill::spans, s.keys)},
+            AttentionParams{1 / std::sqrt(static_cast<float>(s.d))}};
+}
+
+}  // namespace ql::cpu
