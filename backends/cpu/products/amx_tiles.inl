@@ -12,6 +12,7 @@
 //
 // Included by translation units that are compiled for AVX-512 BF16, and entered only where it is there.
 #pragma once
+#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
 #include "backends/cpu/products/pieces.hpp"
 
@@ -155,13 +156,10 @@ class TilePiece {
     TilePiece(const TilePiece &) = delete;
     TilePiece & operator=(const TilePiece &) = delete;
 
-    void multiply() {
-        DepthBlocks<uint16_t> blocks(g_.terms, panel_depth(g_), kTileSteps);
-        for (DepthBlock block; blocks.next(block);) {
-            if (!of_.packed) pack(block);
-            for (int64_t tile = of_.first; tile < of_.last; ++tile)
-                multiply_unit(block, of_.group * kGroup, tile * kUnitRows);
-        }
+    void multiply(const DepthBlock & block) {
+        if (!of_.packed) pack(block);
+        for (int64_t tile = of_.first; tile < of_.last; ++tile)
+            multiply_unit(block, of_.group * kGroup, tile * kUnitRows);
     }
 
   private:
@@ -235,9 +233,10 @@ class TilePiece {
 template <typename Unit>
 void gemm_tiles(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
     constexpr int64_t kTilesOfPiece = 8;
-    run_pieces(pool, g.groups(), (g.rows + kUnitRows - 1) / kUnitRows, kTilesOfPiece,
-               DepthBlocks<uint16_t>::one(g.terms, panel_depth(g), kTileSteps), scratch, panel_bytes(g),
-               [&](const GroupTiles & of) { TilePiece<Unit>(g, of).multiply(); });
+    DepthBlocks<uint16_t> blocks(g.terms, panel_depth(g), kTileSteps);
+    for (DepthBlock block; blocks.next(block);)
+        run_pieces(pool, g.groups(), (g.rows + kUnitRows - 1) / kUnitRows, kTilesOfPiece, scratch, panel_bytes(g),
+                   [&](const GroupTiles & of) { TilePiece<Unit>(g, of).multiply(block); });
 }
 
 }  // namespace

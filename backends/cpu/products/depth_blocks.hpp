@@ -27,13 +27,6 @@ class DepthBlocks {
     DepthBlocks(std::span<const Term<T>> terms, int64_t panel_depth, int64_t align = 2)
         : terms_(terms), panel_depth_(panel_depth), align_(align) {}
 
-    /// Whether the first block is the only one.
-    static bool one(std::span<const Term<T>> terms, int64_t panel_depth, int64_t align = 2) {
-        DepthBlocks blocks(terms, panel_depth, align);
-        DepthBlock block;
-        return blocks.next(block) && !blocks.next(block);
-    }
-
     /// False after the last block.
     bool next(DepthBlock & block) {
         block.first = term_ == 0 && p0_ == 0;

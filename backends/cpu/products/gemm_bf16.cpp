@@ -10,6 +10,7 @@
 #include "backends/cpu/products/gemm.hpp"
 
 #if defined(__AVX512BF16__)
+#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
 #include "backends/cpu/products/pieces.hpp"
 #include "backends/cpu/split.hpp"
@@ -121,19 +122,16 @@ Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t 
             columns};
 }
 
-void multiply_tiles(const GemmBf16 & g, const GroupTiles & of) {
+void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTiles & of) {
     const int64_t column = of.group * kGroup, left = smaller(kGroup, g.columns() - column);
     const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
-    DepthBlocks<uint16_t> blocks(g.terms, panel_depth(g));
-    for (DepthBlock block; blocks.next(block);) {
-        const Parts parts = parts_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
-        for (int64_t tile = of.first; tile < of.last;) {
-            const int64_t t = tile * kTile, at = t * g.ldc + column, rows = g.rows - t;
-            const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, of.last - tile), 4) : 0;
-            const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
-            kernel(parts, t, target(g, block, at, left));
-            tile += whole > 0 ? whole : 1;
-        }
+    const Parts parts = parts_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
+    for (int64_t tile = of.first; tile < of.last;) {
+        const int64_t t = tile * kTile, at = t * g.ldc + column, rows = g.rows - t;
+        const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, of.last - tile), 4) : 0;
+        const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
+        kernel(parts, t, target(g, block, at, left));
+        tile += whole > 0 ? whole : 1;
     }
 }
 
@@ -141,9 +139,10 @@ void multiply_tiles(const GemmBf16 & g, const GroupTiles & of) {
 
 void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
     constexpr int64_t kTilesOfPiece = 16;
-    run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece,
-               DepthBlocks<uint16_t>::one(g.terms, panel_depth(g)), scratch, panel_bytes(g),
-               [&](const GroupTiles & of) { multiply_tiles(g, of); });
+    DepthBlocks<uint16_t> blocks(g.terms, panel_depth(g));
+    for (DepthBlock block; blocks.next(block);)
+        run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece, scratch, panel_bytes(g),
+                   [&](const GroupTiles & of) { multiply_tiles(g, block, of); });
 }
 
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst) {

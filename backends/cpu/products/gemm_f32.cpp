@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/pieces.hpp"
 #include "backends/cpu/products/gemm.hpp"
 
@@ -250,12 +251,9 @@ Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float
     return parts;
 }
 
-void multiply_tiles(const GemmF32 & g, const GroupTiles & of) {
-    DepthBlocks<float> blocks(g.terms, kPanelDepthF32);
-    for (DepthBlock block; blocks.next(block);) {
-        const Parts parts = parts_of(g, block, of.group, reinterpret_cast<float *>(of.panel), of.packed);
-        for (int64_t tile = of.first; tile < of.last; ++tile) multiply_tile(g, of.group, tile, parts, block.first);
-    }
+void multiply_tiles(const GemmF32 & g, const DepthBlock & block, const GroupTiles & of) {
+    const Parts parts = parts_of(g, block, of.group, reinterpret_cast<float *>(of.panel), of.packed);
+    for (int64_t tile = of.first; tile < of.last; ++tile) multiply_tile(g, of.group, tile, parts, block.first);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -269,9 +267,10 @@ HWY_EXPORT(multiply_tiles);
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch) {
     const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_tiles);
     constexpr int64_t kTilesOfPiece = 8;
-    run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece,
-               DepthBlocks<float>::one(g.terms, kPanelDepthF32), scratch, kPanelBytes,
-               [&](const GroupTiles & of) { multiply(g, of); });
+    DepthBlocks<float> blocks(g.terms, kPanelDepthF32);
+    for (DepthBlock block; blocks.next(block);)
+        run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece, scratch, kPanelBytes,
+                   [&](const GroupTiles & of) { multiply(g, block, of); });
 }
 
 }  // namespace ql::cpu

@@ -1,6 +1,6 @@
 // Sharing a product out: gemm.hpp says how it is cut.
 #pragma once
-#include "backends/cpu/products/depth_blocks.hpp"
+#include "backends/cpu/products/gemm.hpp"
 
 namespace ql::cpu {
 
@@ -16,13 +16,12 @@ struct alignas(64) PanelHead {
     int64_t group;
 };
 
-/// Calls f(GroupTiles) for all tiles of all groups. A piece has about `tiles_of_piece`, or all tiles where the depth
-/// does not fit a panel (`one_block` is false), since it is then packed anew for every piece. Panels: threads times
-/// (sizeof(PanelHead) + panel_bytes) bytes.
+/// Calls f(GroupTiles) for all tiles of all groups, some `tiles_of_piece` at a time; of one depth block, so that a
+/// panel holds what a group needs. Panels: threads times (sizeof(PanelHead) + panel_bytes) bytes.
 template <typename F>
-void run_pieces(Pool & pool, int64_t groups, int64_t tiles, int64_t tiles_of_piece, bool one_block, std::byte * panels,
+void run_pieces(Pool & pool, int64_t groups, int64_t tiles, int64_t tiles_of_piece, std::byte * panels,
                 size_t panel_bytes, const F & f) {
-    const int64_t pieces = one_block && tiles > tiles_of_piece ? tiles / tiles_of_piece : 1;
+    const int64_t pieces = tiles > tiles_of_piece ? tiles / tiles_of_piece : 1;
     const auto head = [=](int thread) {
         return reinterpret_cast<PanelHead *>(panels + static_cast<size_t>(thread) * (sizeof(PanelHead) + panel_bytes));
     };
@@ -30,7 +29,7 @@ void run_pieces(Pool & pool, int64_t groups, int64_t tiles, int64_t tiles_of_pie
     pool.run(groups * pieces, [&](int64_t unit, int thread) {
         const int64_t group = unit / pieces, piece = unit % pieces;
         PanelHead * at = head(thread);
-        const bool packed = one_block && at->group == group;
+        const bool packed = at->group == group;
         at->group = group;
         f(GroupTiles{group, tiles * piece / pieces, tiles * (piece + 1) / pieces, reinterpret_cast<std::byte *>(at + 1),
                      packed});
