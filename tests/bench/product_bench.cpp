@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -69,11 +70,15 @@ void bench_product(CpuDevice & cpu, ql_dtype dtype, Side side, int64_t tokens, i
 }
 
 void bench_gemv(CpuDevice & cpu, ql_dtype dtype, int64_t m, int64_t k, double read) {
-    const AlignedBytes w = random_weight(dtype, k * m);
+    static std::map<std::tuple<ql_dtype, int64_t, int64_t>, AlignedBytes> weights;
+    AlignedBytes & w = weights[{dtype, m, k}];
+    if (!w.data()) w = random_weight(dtype, k * m);
     const auto x = random_floats(k, 1);
     std::vector<float> y(static_cast<size_t>(m));
     const Product p{{dtype, w.data(), k, m}, Side::forward, x.data()};
-    const double t = best_seconds(cpu.pool, [&] { gemv(cpu.pool, {{&p, 1}, 1, y.data()}); });
+    const ProductSum sum{{&p, 1}, 1, y.data()};
+    const AlignedBytes scratch(gemv_scratch(sum, cpu));
+    const double t = best_seconds(cpu.pool, [&] { gemv(cpu, sum, static_cast<std::byte *>(scratch.data())); });
     const double rate = 1e-9 * static_cast<double>(ql_dtype_bytes(dtype, k * m)) / t;
     std::printf("  %-8s one token, %lld x %lld  %6.2f GB/s  %3.0f %% of a read  %6.2f Gweights/s\n",
                 ql_dtype_name(dtype), static_cast<long long>(m), static_cast<long long>(k), rate, 100 * rate / read,
@@ -134,7 +139,9 @@ void bench_path(Isa isa, bool bf16, int threads, const std::string & only) {
             }
     if (wanted("gemv"))
         for (const ql_dtype dtype : {QL_NF4_DQ, QL_NF4, QL_Q8_0, QL_Q4_0, QL_Q4_1, QL_F16})
-            bench_gemv(cpu, dtype, 49152, 576, read);
+            for (const auto & [m, k] :
+                 std::vector<std::pair<int64_t, int64_t>>{{49152, 576}, {262144, 576}, {65536, 2048}})
+                bench_gemv(cpu, dtype, m, k, read);
     if (wanted("lora")) {
         bench_op(cpu, op::lora, lora_case(512, 576, 1536, 8), kernel::lora, "lora 576 -> 1536 r 8, 512 tokens");
         bench_op(cpu, op::lora, lora_case(512, 1536, 576, 8), kernel::lora, "lora 1536 -> 576 r 8, 512 tokens");

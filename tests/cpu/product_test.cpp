@@ -138,17 +138,61 @@ TEST_P(Products, GiveATokenTheSameBitsWhereverItStandsInABatch) {
     }
 }
 
+/// A weight of values, encoded.
+AlignedBytes encoded_weight(ql_dtype dtype, int64_t n) {
+    AlignedBytes bytes(ql_dtype_bytes(dtype, n));
+    const Status encoded = find_dtype(dtype)->encode(random_floats(n, 1).data(), n, bytes.data());
+    EXPECT_TRUE(encoded.ok()) << encoded.message();
+    return bytes;
+}
+
 TEST_P(Products, GiveATokenTheSameBitsAloneAsAmongAFew) {
-    const int64_t k = 608, m = 37;
-    AlignedBytes bytes(ql_dtype_bytes(QL_Q8_0, k * m));
-    ASSERT_TRUE(find_dtype(QL_Q8_0)->encode(random_floats(k * m, 1).data(), k * m, bytes.data()).ok());
-    const Weight w{QL_Q8_0, bytes.data(), k, m};
-    const auto a = random_floats(k * 3, 2);
-    const auto c = product(cpu_, {w, Side::forward}, a);
-    for (int64_t t = 0; t < 3; ++t) {
-        const auto got = product(cpu_, {w, Side::forward}, {a.begin() + t * k, a.begin() + (t + 1) * k});
-        EXPECT_EQ(0, std::memcmp(got.data(), c.data() + t * m, got.size() * sizeof(float)));
+    for (const ql_dtype dtype : {QL_NF4, QL_NF4_DQ, QL_Q8_0, QL_Q4_0, QL_F16})
+        for (const int64_t k : {int64_t{64}, int64_t{576}, int64_t{640}}) {  // 1, 9 and 10 blocks of nf4
+            SCOPED_TRACE(std::string(ql_dtype_name(dtype)) + " " + std::to_string(k));
+            const int64_t m = 39;
+            const AlignedBytes bytes = encoded_weight(dtype, k * m);
+            const Weight w{dtype, bytes.data(), k, m};
+            for (int64_t tokens = 2; tokens <= kGemvRows; ++tokens) {
+                const auto a = random_floats(k * tokens, 2);
+                const auto c = product(cpu_, {w, Side::forward}, a);
+                for (int64_t t = 0; t < tokens; ++t) {
+                    const auto got = product(cpu_, {w, Side::forward}, {a.begin() + t * k, a.begin() + (t + 1) * k});
+                    EXPECT_EQ(0, std::memcmp(got.data(), c.data() + t * m, got.size() * sizeof(float)));
+                }
+            }
+        }
+}
+
+TEST_P(Products, GiveAFewTokensTheSameBitsForAnyNumberOfThreads) {
+    const int64_t k = 576, m = 1031;
+    for (const ql_dtype dtype : {QL_NF4, QL_NF4_DQ, QL_Q8_0}) {
+        const AlignedBytes bytes = encoded_weight(dtype, k * m);
+        const Product p{{dtype, bytes.data(), k, m}, Side::forward};
+        for (const int64_t tokens : {1, 3}) {
+            const auto a = random_floats(k * tokens, 2);
+            const auto want = product(cpu_, p, a);
+            EXPECT_LE(relative_error(want, expected(p, a)), GetParam().bf16 ? 2e-5 : 1e-11);
+            for (const int threads : {1, 3, 8}) {
+                CpuDevice other(GetParam().isa, threads, GetParam().bf16);
+                const auto got = product(other, p, a);
+                EXPECT_EQ(0, std::memcmp(got.data(), want.data(), got.size() * sizeof(float)));
+            }
+        }
     }
+}
+
+TEST_P(Products, TakeRowsOfMoreBlocksThanScalesAreDecodedAtOnce) {
+    const int64_t k = 64 * 4500, m = 3;
+    for (const ql_dtype dtype : {QL_NF4, QL_NF4_DQ})
+        for (const int64_t tokens : {1, 2}) {
+            const AlignedBytes bytes = encoded_weight(dtype, k * m);
+            const Product p{{dtype, bytes.data(), k, m}, Side::forward, nullptr, 0.5f};
+            const auto a = random_floats(k * tokens, 2);
+            auto want = expected(p, a);
+            for (double & x : want) x *= 0.5;
+            EXPECT_LE(relative_error(product(cpu_, p, a), want), GetParam().bf16 ? 2e-5 : 1e-11);
+        }
 }
 
 TEST_P(Products, PropagateNaNToItsTokenAlone) {

@@ -14,6 +14,7 @@
 
 #include <hwy/highway.h>
 
+#include <bit>
 #include <type_traits>
 
 #include "backends/cpu/products/weight.hpp"
@@ -71,45 +72,99 @@ HWY_INLINE VF to_float(VU small) {
     return hn::ConvertTo(DF(), hn::BitCast(hn::RebindToSigned<DF>(), small));
 }
 
-/// The sixteen values of NF4 times a block's absmax, and the value of each code.
-struct ScaledCodebook {
+/// The values that 32 bytes of NF4's codes stand for, of a codebook that may have been multiplied by a scale. No index
+/// is masked: permutes look at the lowest bits alone. Highway says so of each of its targets' tables, not in general.
 #if HWY_MAX_BYTES == 64
-    VF table;
-    HWY_INLINE explicit ScaledCodebook(float absmax)
-        : table(hn::Mul(hn::LoadU(DF(), kNF4Codebook), hn::Set(DF(), absmax))) {}
-    HWY_INLINE VF operator()(VU codes) const {
-        return hn::TableLookupLanes(table, hn::IndicesFromVec(DF(), codes));
-    }
-#elif HWY_MAX_BYTES == 32
-    VF low, high;
-    HWY_INLINE explicit ScaledCodebook(float absmax)
-        : low(hn::Mul(hn::LoadU(DF(), kNF4Codebook), hn::Set(DF(), absmax))),
-          high(hn::Mul(hn::LoadU(DF(), kNF4Codebook + 8), hn::Set(DF(), absmax))) {}
-    HWY_INLINE VF operator()(VU codes) const {
-        const auto index = hn::IndicesFromVec(DF(), hn::And(codes, hn::Set(DU(), 7)));
-        const auto upper = hn::BitCast(DF(), hn::ShiftLeft<28>(codes));  // bit 3 becomes the sign
-        return hn::IfNegativeThenElse(upper, hn::TableLookupLanes(high, index), hn::TableLookupLanes(low, index));
-    }
-#else
-    float table[16];
-    HWY_INLINE explicit ScaledCodebook(float absmax) {
-        for (int i = 0; i < 16; ++i) table[i] = kNF4Codebook[i] * absmax;
-    }
-    HWY_INLINE VF operator()(VU codes) const {
-        return hn::GatherIndex(DF(), table, hn::BitCast(hn::RebindToSigned<DF>(), codes));
-    }
-#endif
-};
-
 template <class Emit>
-HWY_INLINE void decode_nf4_block(const uint8_t * codes, float absmax, const Emit & emit) {
-    const ScaledCodebook value(absmax);
+HWY_INLINE void decode_nf4_codes(const uint8_t * codes, VF codebook, const Emit & emit) {
+    const auto look_up = [&](VU index)
+                             HWY_ATTR { return hn::TableLookupLanes(codebook, hn::Indices512<float>{index.raw}); };
     for (int j = 0; j < 32; j += kLanes) {
         const VU bytes = load_bytes(codes + j);
-        emit(j, value(hn::And(bytes, hn::Set(DU(), 15))));
-        emit(j + 32, value(hn::ShiftRight<4>(bytes)));
+        emit(j, look_up(bytes));
+        emit(j + 32, look_up(hn::ShiftRight<4>(bytes)));
     }
 }
+template <class Emit>
+HWY_INLINE void decode_nf4_units(const uint8_t * codes, const Emit & emit) {
+    decode_nf4_codes(codes, hn::LoadU(DF(), kNF4Codebook), emit);
+}
+template <class Emit>
+HWY_INLINE void decode_nf4_block(const uint8_t * codes, float absmax, const Emit & emit) {
+    decode_nf4_codes(codes, hn::Mul(hn::LoadU(DF(), kNF4Codebook), hn::Set(DF(), absmax)), emit);
+}
+#else
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_NEON
+// A lookup of bytes takes 16 or 32 codes at once: the four bytes of each value are looked up apart, and interleaved. It
+// is a third of the work of lookups of floats, whose tables have half the codebook each.
+using DB = hn::Repartition<uint8_t, DF>;
+using VB = hn::Vec<DB>;
+
+struct CodebookBytes {
+    alignas(16) uint8_t at[4][16];
+    constexpr CodebookBytes() : at() {
+        for (int i = 0; i < 16; ++i)
+            for (int byte = 0; byte < 4; ++byte)
+                at[byte][i] = static_cast<uint8_t>(std::bit_cast<uint32_t>(kNF4Codebook[i]) >> 8 * byte);
+    }
+};
+inline constexpr CodebookBytes kCodebookBytes;
+
+/// The bytes of a vector in the order in which interleaving within each half of it makes them consecutive.
+HWY_INLINE VB split_halves(VB bytes) {
+#if HWY_TARGET == HWY_AVX2
+    alignas(32) static constexpr int32_t kOrder[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+    return hn::BitCast(DB(), hn::TableLookupLanes(hn::BitCast(DU(), bytes), hn::SetTableIndices(DU(), kOrder)));
+#else
+    return bytes;
+#endif
+}
+
+template <class Emit>
+HWY_INLINE void look_up_nf4(VB codes, int first, const Emit & emit) {
+    const DB d;
+    const hn::RepartitionToWide<DB> d16;
+    const auto look_up = [&](int byte) HWY_ATTR {
+        return hn::TableLookupBytes(hn::LoadDup128(d, kCodebookBytes.at[byte]), codes);
+    };
+    const VB byte0 = look_up(0), byte1 = look_up(1), byte2 = look_up(2), byte3 = look_up(3);
+    const auto low0 = hn::BitCast(d16, hn::InterleaveLower(d, byte0, byte1));
+    const auto low1 = hn::BitCast(d16, hn::InterleaveUpper(d, byte0, byte1));
+    const auto high0 = hn::BitCast(d16, hn::InterleaveLower(d, byte2, byte3));
+    const auto high1 = hn::BitCast(d16, hn::InterleaveUpper(d, byte2, byte3));
+    emit(first, hn::BitCast(DF(), hn::InterleaveLower(d16, low0, high0)));
+    emit(first + kLanes, hn::BitCast(DF(), hn::InterleaveUpper(d16, low0, high0)));
+    emit(first + 2 * kLanes, hn::BitCast(DF(), hn::InterleaveLower(d16, low1, high1)));
+    emit(first + 3 * kLanes, hn::BitCast(DF(), hn::InterleaveUpper(d16, low1, high1)));
+}
+
+template <class Emit>
+HWY_INLINE void decode_nf4_units(const uint8_t * codes, const Emit & emit) {
+    for (int j = 0; j < 32; j += 4 * kLanes) {
+        const VB bytes = split_halves(hn::LoadU(DB(), codes + j));
+        look_up_nf4(hn::And(bytes, hn::Set(DB(), 15)), j, emit);
+        look_up_nf4(hn::ShiftRight<4>(bytes), j + 32, emit);
+    }
+}
+#else
+template <class Emit>
+HWY_INLINE void decode_nf4_units(const uint8_t * codes, const Emit & emit) {
+    const auto look_up = [](VU index) HWY_ATTR {
+        return hn::GatherIndex(DF(), kNF4Codebook, hn::BitCast(hn::RebindToSigned<DF>(), index));
+    };
+    for (int j = 0; j < 32; j += kLanes) {
+        const VU bytes = load_bytes(codes + j);
+        emit(j, look_up(hn::And(bytes, hn::Set(DU(), 15))));
+        emit(j + 32, look_up(hn::ShiftRight<4>(bytes)));
+    }
+}
+#endif
+template <class Emit>
+HWY_INLINE void decode_nf4_block(const uint8_t * codes, float absmax, const Emit & emit) {
+    const VF scale = hn::Set(DF(), absmax);
+    decode_nf4_units(codes, [&](int j, VF v) HWY_ATTR { emit(j, hn::Mul(v, scale)); });
+}
+#endif
 
 /// 16 bytes of codes, element j in the low and j + 16 in the high half of byte j, each given to f (as code, offset).
 template <class Emit, class F>
@@ -119,6 +174,46 @@ HWY_INLINE void decode_nibbles(const uint8_t * codes, const Emit & emit, const F
         emit(j, f(to_float(hn::And(bytes, hn::Set(DU(), 15)))));
         emit(j + 16, f(to_float(hn::ShiftRight<4>(bytes))));
     }
+}
+
+/// The formats whose values are a scale times a unit, and have one scale for a run.
+template <class Format>
+constexpr bool kHasUnits = kIsNF4<Format> || std::is_same_v<Format, Q8_0> || std::is_same_v<Format, Q4_0>;
+
+template <class Format, class Emit>
+HWY_INLINE void decode_units(const Planes<Format> & planes, int64_t run, const Emit & emit) {
+    const DF d;
+    if constexpr (kIsNF4<Format>) {
+        decode_nf4_units(planes.at.codes + run * 32, emit);
+    } else if constexpr (std::is_same_v<Format, Q8_0>) {
+        const auto & block = planes.block(run * 32);
+        for (int j = 0; j < 32; j += kLanes) {
+            const auto q = hn::PromoteTo(hn::RebindToSigned<DF>(), hn::LoadU(hn::Rebind<int8_t, DF>(), block.q + j));
+            emit(j, hn::ConvertTo(d, q));
+        }
+    } else {
+        const VF eight = hn::Set(d, 8.0f);
+        decode_nibbles(planes.block(run * 32).q, emit, [&](VF q) HWY_ATTR { return hn::Sub(q, eight); });
+    }
+}
+
+/// Where a run's bytes begin, if for a prefetch alone.
+template <class Format>
+HWY_INLINE const char * codes_of(const Planes<Format> & planes, int64_t run) {
+    if constexpr (kIsNF4<Format>)
+        return reinterpret_cast<const char *>(planes.at.codes + run * 32);
+    else
+        return reinterpret_cast<const char *>(&planes.block(run * kRun<Format>));
+}
+
+template <class Format>
+HWY_INLINE float scale_of(const Planes<Format> & planes, int64_t run) {
+    if constexpr (std::is_same_v<Format, NF4>)
+        return planes.at.absmax[run];
+    else if constexpr (std::is_same_v<Format, NF4_DQ>)
+        return planes.at.absmax(run);
+    else
+        return from_half(planes.block(run * 32).d);
 }
 
 template <class Format, class Emit>
@@ -135,21 +230,11 @@ HWY_INLINE void decode_run(const Planes<Format> & planes, int64_t first, const E
         const auto * p = reinterpret_cast<const hwy::bfloat16_t *>(&planes.block(first));
         for (int j = 0; j < 64; j += kLanes)
             emit(j, hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::bfloat16_t, DF>(), p + j)));
-    } else if constexpr (std::is_same_v<Format, NF4>) {
-        decode_nf4_block(planes.at.codes + first / 2, planes.at.absmax[first / 64], emit);
-    } else if constexpr (std::is_same_v<Format, NF4_DQ>) {
-        decode_nf4_block(planes.at.codes + first / 2, planes.at.absmax(first / 64), emit);
-    } else if constexpr (std::is_same_v<Format, Q8_0>) {
-        const auto & block = planes.block(first);
-        const VF scale = hn::Set(d, from_half(block.d));
-        for (int j = 0; j < 32; j += kLanes) {
-            const auto q = hn::PromoteTo(hn::RebindToSigned<DF>(), hn::LoadU(hn::Rebind<int8_t, DF>(), block.q + j));
-            emit(j, hn::Mul(scale, hn::ConvertTo(d, q)));
-        }
-    } else if constexpr (std::is_same_v<Format, Q4_0>) {
-        const auto & block = planes.block(first);
-        const VF scale = hn::Set(d, from_half(block.d)), eight = hn::Set(d, 8.0f);
-        decode_nibbles(block.q, emit, [&](VF q) HWY_ATTR { return hn::Mul(scale, hn::Sub(q, eight)); });
+    } else if constexpr (kIsNF4<Format>) {
+        decode_nf4_block(planes.at.codes + first / 2, scale_of(planes, first / 64), emit);
+    } else if constexpr (kHasUnits<Format>) {
+        const VF scale = hn::Set(d, scale_of(planes, first / 32));
+        decode_units(planes, first / 32, [&](int j, VF unit) HWY_ATTR { emit(j, hn::Mul(scale, unit)); });
     } else if constexpr (std::is_same_v<Format, Q4_1>) {
         const auto & block = planes.block(first);
         const VF scale = hn::Set(d, from_half(block.d)), low = hn::Set(d, from_half(block.m));

@@ -5,8 +5,10 @@
 
 namespace ql::cpu {
 
-/// Forward products alone, at most kGemvRows tokens. Always in f32: where products compute in bf16 this is the more
-/// exact, at the same speed.
-void gemv(Pool & pool, const ProductSum & s);
+/// Forward products alone, at most kGemvRows tokens. Where products compute in bf16, those of nf4 weights do, others -
+/// whose f32 kernels keep up with memory - do not.
+void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch);
+/// Bytes; a, c and add are not looked at.
+size_t gemv_scratch(const ProductSum & s, const CpuDevice & cpu);
 
 }  // namespace ql::cpu

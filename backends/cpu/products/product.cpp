@@ -53,7 +53,7 @@ void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
 }  // namespace
 
 size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
-    if (few(s)) return 0;
+    if (few(s)) return gemv_scratch(s, cpu);
     size_t bytes = panel_scratch(s, cpu);
     if (!cpu.bf16) return bytes;
     for (const Product & p : s.products) bytes += rounded_bytes(p, s.rows);
@@ -61,7 +61,7 @@ size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
 }
 
 void multiply(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
-    if (few(s)) return gemv(cpu.pool, s);
+    if (few(s)) return gemv(cpu, s, scratch);
     cpu.bf16 ? multiply_bf16(cpu, s, scratch) : multiply_f32(cpu, s, scratch);
 }
 

@@ -32,7 +32,7 @@ struct ProductSum {
     bool c_bf16 = false;
 };
 
-/// Up to this many tokens a forward product goes token by token along W's rows, always in f32: gemv.hpp.
+/// Up to this many tokens a forward product goes along W's rows, its operand in f32: gemv.hpp.
 inline constexpr int64_t kGemvRows = 4;
 
 /// Bytes; a, c and add are not looked at.
