@@ -136,7 +136,30 @@ std::vector<PeakKernel> peak_kernels() {
     return list;
 }
 
+#if defined(__x86_64__)
+/// Loads of whole cache lines, asked for ahead across the pages at which prefetching ends: a tenth more than half
+/// lines.
+__attribute__((target("avx512f"))) static uint64_t read_lines(const void * data, int64_t n) {
+    constexpr int64_t kAhead = 8192;
+    const char * p = static_cast<const char *>(data);
+    __m512i s[4] = {};
+    for (int64_t i = 0; i < n; i += 256) {
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+            _mm_prefetch(p + i + 64 * j + kAhead, _MM_HINT_T0);
+            s[j] = _mm512_xor_si512(s[j], _mm512_loadu_si512(p + i + 64 * j));
+        }
+    }
+    alignas(64) uint64_t all[8];
+    _mm512_store_si512(all, _mm512_xor_si512(_mm512_xor_si512(s[0], s[1]), _mm512_xor_si512(s[2], s[3])));
+    return all[0] ^ all[1] ^ all[2] ^ all[3] ^ all[4] ^ all[5] ^ all[6] ^ all[7];
+}
+#endif
+
 uint64_t read_bytes(const void * data, int64_t n) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) return read_lines(data, n);
+#endif
     typedef uint64_t V __attribute__((vector_size(32)));
     const V * p = static_cast<const V *>(data);
     V s[4] = {};
