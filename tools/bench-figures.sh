@@ -7,26 +7,12 @@
 # Needs 2 GB of disk for models of random weights. docs/BENCHMARKS.md says what the figures mean.
 set -eu
 . "$(dirname "$0")/lib/setup.sh"
+. "$root/tools/lib/measuring.sh"
 files=$cache/figures
-bin=; options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-    --bin) bin=$(cd "${2:?"--bin needs a folder"}" && pwd); shift 2 ;;
-    --rounds | --threads | --only) options+=("$1" "${2:?"$1 needs a value"}"); shift 2 ;;
-    --json) options+=("$1"); shift ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
-    esac
-done
+read_options "$@"
 
 { # stdout has the tables alone
-    say "packages"
-    install $packages_python
-    if [ -z "$bin" ]; then
-        install $packages_build
-        say "build"
-        build release -DQL_BUILD_TESTS=OFF
-        bin=$root/build/release/bin
-    fi
+    prepare_programs
     say "models"
     mkdir -p "$files"
     fetch_model

@@ -7,17 +7,10 @@
 # is taken as it is. A peer that cannot be installed is a row of the table that says so. docs/BENCHMARKS.md has the rest.
 set -eu
 . "$(dirname "$0")/lib/setup.sh"
+. "$root/tools/lib/measuring.sh"
 venv=${QL_PEERS_VENV:-$cache/venv-peers}
 files=$cache/peers
-bin=; options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-    --bin) bin=$(cd "${2:?"--bin needs a folder"}" && pwd); shift 2 ;;
-    --rounds | --threads | --only) options+=("$1" "${2:?"$1 needs a value"}"); shift 2 ;;
-    --json) options+=("$1"); shift ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
-    esac
-done
+read_options "$@"
 
 # Each line of the requirements by itself; what has been installed is noted beside it, and not tried again.
 install_peers() {
@@ -36,14 +29,7 @@ install_peers() {
 }
 
 { # stdout has the table alone
-    say "packages"
-    install $packages_python
-    if [ -z "$bin" ]; then
-        install $packages_build
-        say "build"
-        build release -DQL_BUILD_TESTS=OFF
-        bin=$root/build/release/bin
-    fi
+    prepare_programs
     say "peers"
     if [ -n "${QL_PEERS_VENV:-}" ] && [ -x "$venv/bin/python" ]; then echo "as they are in $venv"; else install_peers; fi
     say "models"

@@ -18,7 +18,7 @@ struct Layout {
         const Product to_dh = product_at(n, nullptr);
         turned = align(product_scratch({{&to_dh, 1}, tokens}, cpu));
         rounded = turned + align(n.src[4]->bytes());
-        end = rounded + static_cast<size_t>(r * bf16_stride(tokens)) * sizeof(uint16_t);
+        end = rounded + bf16_rows_bytes(tokens, r);
     }
     /// dy as the operand of B^T.
     static Product product_at(const Node & n, const void * const * src, float scale = 1) {

@@ -15,6 +15,7 @@
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
 #include "backends/cpu/products/pieces.hpp"
+#include "backends/cpu/products/target_bf16.inl"
 
 namespace ql::cpu {
 namespace {
@@ -48,33 +49,16 @@ static_assert(sizeof(TileShapes) == 64);
 static_assert(kMaxTerms * (kTileSteps - 1) <= DepthBlocks<uint16_t>::kCut);
 
 /// Where a unit's sums go: rows of C from its first one.
-struct TileTarget {
-    float * c;  // one of the two
-    uint16_t * c_half;
-    Half half;
-    const float * add;
-    int64_t ldc;
-    int64_t rows, columns;  // that exist
+struct TileTarget : Target {
+    int64_t rows;  // that exist
 };
 
-inline __m256i rounded_sums(__m512 x, Half half) {
-    return half == Half::bf16 ? (__m256i)_mm512_cvtneps_pbh(x) : _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-}
-
-/// The one place that knows of what type a result is. sums: rows of kUnitColumns.
+/// sums: rows of kUnitColumns.
 inline void write_sums(const float * sums, const TileTarget & to) {
     for (int64_t v = 0; v < to.columns; v += kLanes) {
-        const int64_t left = to.columns - v;
-        const auto mask = static_cast<__mmask16>(left >= kLanes ? 0xffff : (1 << left) - 1);
-        for (int64_t r = 0; r < to.rows; ++r) {
-            const int64_t at = r * to.ldc + v;
-            __m512 y = _mm512_load_ps(sums + r * kUnitColumns + v);
-            if (to.add) y = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to.add + at), y);
-            if (to.c)
-                _mm512_mask_storeu_ps(to.c + at, mask, y);
-            else
-                _mm256_mask_storeu_epi16(to.c_half + at, mask, rounded_sums(y, to.half));
-        }
+        const __mmask16 there = first_lanes(to.columns - v);
+        for (int64_t r = 0; r < to.rows; ++r)
+            store_sums(_mm512_load_ps(sums + r * kUnitColumns + v), to, r * to.ldc + v, there);
     }
 }
 
@@ -181,7 +165,7 @@ class TilePiece {
         const int64_t n = smaller(kGroup, columns_ - first_column);
         for (int64_t column = 0; column < n; column += kUnitColumns) {
             const int64_t left = smaller(kUnitColumns, n - column);
-            const TileTarget to = target(block, t * g_.ldc + first_column + column, left);
+            const TileTarget to = {target(g_, block, t * g_.ldc + first_column + column, left), rows};
             if (rows > kTileRows)
                 left > kTileColumns ? multiply_tiles<2, 2>(unit_, parts, column, to)
                                     : multiply_tiles<2, 1>(unit_, parts, column, to);
@@ -208,17 +192,6 @@ class TilePiece {
         for (int64_t r = 0; r < rows_; ++r, a += a_row)
             _mm512_store_si512(rest_[part][r], _mm512_maskz_loadu_epi16((1u << left) - 1, a));
         return rest_[part][0];
-    }
-
-    /// Where the sums of a block go. A result in 16 bits has one block.
-    TileTarget target(const DepthBlock & block, int64_t at, int64_t columns) const {
-        const float * add = block.first ? g_.add : g_.c;
-        TileTarget to = {nullptr, nullptr, g_.half, add ? add + at : nullptr, g_.ldc, rows_, columns};
-        if (g_.c_half)
-            to.c_half = g_.c_half + at;
-        else
-            to.c = g_.c + at;
-        return to;
     }
 
     const GemmBf16 & g_;

@@ -69,9 +69,14 @@ struct Gemm {
 using GemmF32 = Gemm<float>;
 using GemmBf16 = Gemm<uint16_t>;
 
-/// Bytes of scratch that a product needs: the threads' panels, and 64 before each.
+/// Before each thread's panel: the group in it. As long as a cache line, which keeps panels aligned.
+struct alignas(64) PanelHead {
+    int64_t group;
+};
+
+/// Bytes of scratch that a product needs: the threads' panels with their heads.
 inline size_t gemm_scratch(const Pool & pool) {
-    return static_cast<size_t>(pool.threads()) * (kPanelBytes + 64);
+    return static_cast<size_t>(pool.threads()) * (sizeof(PanelHead) + kPanelBytes);
 }
 /// Steps of p in a panel whose product gives 16 bits: all of them, so that sums are rounded once. Panels of hidden
 /// sizes beyond 2048 are then larger than the others.
@@ -85,7 +90,7 @@ int64_t half_panel_depth(const Terms & terms) {
 template <typename Terms>
 size_t gemm_half_scratch(const Pool & pool, const Terms & terms) {
     return static_cast<size_t>(pool.threads()) *
-           (static_cast<size_t>(half_panel_depth(terms)) * kGroup * sizeof(uint16_t) + 64);
+           (sizeof(PanelHead) + static_cast<size_t>(half_panel_depth(terms)) * kGroup * sizeof(uint16_t));
 }
 /// Steps of p in a panel of this product.
 inline int64_t panel_depth(const GemmBf16 & g) {
@@ -104,6 +109,10 @@ void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch);
 /// Elements from a row of bf16 to the next: padded, and not a multiple of a page, so that rows do not share cache sets.
 constexpr int64_t bf16_stride(int64_t n) {
     return (n + 31) / 32 * 32 + 32;
+}
+/// Bytes of such rows.
+constexpr size_t bf16_rows_bytes(int64_t n, int64_t rows) {
+    return static_cast<size_t>(bf16_stride(n) * rows) * sizeof(uint16_t);
 }
 /// Rows of f32 [n, rows] to bf16 rows of stride bf16_stride(n), rounded to nearest, ties to even.
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);

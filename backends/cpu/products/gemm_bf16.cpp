@@ -13,19 +13,11 @@
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/panel_bf16.inl"
 #include "backends/cpu/products/pieces.hpp"
+#include "backends/cpu/products/target_bf16.inl"
 #include "backends/cpu/split.hpp"
 
 namespace ql::cpu {
 namespace {
-
-struct Target {
-    float * c;  // one of the two
-    uint16_t * c_half;
-    Half half;
-    const float * add;
-    int64_t ldc;
-    int64_t columns;  // that exist
-};
 
 /// A stretch of the depth: rows of A, and B in the panel.
 struct Part {
@@ -38,10 +30,6 @@ struct Parts {
     Part part[kMaxTerms];
     int n = 0;
 };
-
-inline __m256i rounded(__m512 x, Half half) {
-    return half == Half::bf16 ? (__m256i)_mm512_cvtneps_pbh(x) : _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-}
 
 /// Rows [t, t + R) by the first NV vectors of columns.
 template <int R, int NV>
@@ -74,17 +62,9 @@ template <int R, int NV>
     }
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) {
-        const int64_t left = to.columns - 16 * v;
-        const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
+        const __mmask16 there = first_lanes(to.columns - 16 * v);
 #pragma GCC unroll 24
-        for (int r = 0; r < R; ++r) {
-            __m512 y = sum[r][v];
-            if (to.add) y = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to.add + r * to.ldc + 16 * v), y);
-            if (to.c)
-                _mm512_mask_storeu_ps(to.c + r * to.ldc + 16 * v, mask, y);
-            else
-                _mm256_mask_storeu_epi16(to.c_half + r * to.ldc + 16 * v, mask, rounded(y, to.half));
-        }
+        for (int r = 0; r < R; ++r) store_sums(sum[r][v], to, r * to.ldc + 16 * v, there);
     }
 }
 
@@ -109,17 +89,6 @@ Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint
         parts.part[parts.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
     return parts;
-}
-
-/// Where the sums of a block go. A result in 16 bits has one block.
-Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t columns) {
-    const float * add = block.first ? g.add : g.c;
-    return {g.c_half ? nullptr : g.c + at,
-            g.c_half ? g.c_half + at : nullptr,
-            g.half,
-            add ? add + at : nullptr,
-            g.ldc,
-            columns};
 }
 
 void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTiles & of) {

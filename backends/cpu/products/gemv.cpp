@@ -167,10 +167,6 @@ DotRows bf16_kernel(const CpuDevice & cpu, const Product & p, int64_t tokens) {
     return cpu.bf16 && tokens > 0 ? nf4_dot_rows_bf16(p.w.dtype, tokens) : nullptr;
 }
 
-size_t rounded_bytes(const Product & p, int64_t tokens) {
-    return static_cast<size_t>(bf16_stride(p.w.k) * tokens) * sizeof(uint16_t);
-}
-
 /// Rows of a task: about 16 KB of the largest weight, whole groups of four.
 int64_t rows_of_task(const ProductSum & s) {
     size_t row = 1;
@@ -184,7 +180,7 @@ int64_t rows_of_task(const ProductSum & s) {
 size_t gemv_scratch(const ProductSum & s, const CpuDevice & cpu) {
     size_t bytes = 0;
     for (const Product & p : s.products)
-        if (bf16_kernel(cpu, p, s.rows)) bytes += rounded_bytes(p, s.rows);
+        if (bf16_kernel(cpu, p, s.rows)) bytes += bf16_rows_bytes(p.w.k, s.rows);
     return bytes;
 }
 
@@ -203,7 +199,7 @@ void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
             continue;
         }
         auto * rounded = reinterpret_cast<uint16_t *>(scratch);
-        scratch += rounded_bytes(p, s.rows);
+        scratch += bf16_rows_bytes(p.w.k, s.rows);
         round_rows(cpu.pool, p.a_f32(), p.w.k, s.rows, rounded);
         tasks[i].x = rounded;
     }

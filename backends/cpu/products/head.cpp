@@ -40,7 +40,7 @@ struct Layout {
         const Term<uint16_t> project[] = {{w, Side::forward}};
         rows = cpu.bf16 ? gemm_half_scratch(cpu.pool, project) : gemm_scratch(cpu.pool);
         rounded = rows + align(n_rows * static_cast<size_t>(w.k) * sizeof(float));
-        logits = rounded + (cpu.bf16 ? align(n_rows * static_cast<size_t>(bf16_stride(w.k)) * sizeof(uint16_t)) : 0);
+        logits = rounded + (cpu.bf16 ? align(bf16_rows_bytes(w.k, chunk_of(tokens, cpu))) : 0);
         tops = logits + align(n_rows * static_cast<size_t>(row_length) * (cpu.bf16 ? sizeof(uint16_t) : sizeof(float)));
         ids = tops + (cpu.bf16 ? align(static_cast<size_t>(cpu.pool.threads() * tops_length()) * sizeof(float)) : 0);
         end = ids + align(static_cast<size_t>(tokens) * sizeof(int32_t));

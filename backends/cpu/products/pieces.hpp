@@ -11,11 +11,6 @@ struct GroupTiles {
     bool packed;  // the panel holds the group already
 };
 
-/// Before each thread's panel: the group in it. As long as a cache line, which keeps panels aligned.
-struct alignas(64) PanelHead {
-    int64_t group;
-};
-
 /// Calls f(GroupTiles) for all tiles of all groups, some `tiles_of_piece` at a time; of one depth block, so that a
 /// panel holds what a group needs. Panels: threads times (sizeof(PanelHead) + panel_bytes) bytes.
 template <typename F>

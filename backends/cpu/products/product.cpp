@@ -9,7 +9,7 @@ namespace ql::cpu {
 namespace {
 
 size_t rounded_bytes(const Product & p, int64_t rows) {
-    return p.a_bf16 ? 0 : static_cast<size_t>(bf16_stride(p.depth()) * rows) * sizeof(uint16_t);
+    return p.a_bf16 ? 0 : bf16_rows_bytes(p.depth(), rows);
 }
 
 size_t panel_scratch(const ProductSum & s, const CpuDevice & cpu) {
