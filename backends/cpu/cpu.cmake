@@ -20,6 +20,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set_source_files_properties(
         ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_bf16.cpp
         ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemv_bf16.cpp
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/outer_bf16.cpp
         ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/forward_bf16.cpp
         ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/backward_bf16.cpp
         PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags}")

@@ -116,7 +116,5 @@ constexpr size_t bf16_rows_bytes(int64_t n, int64_t rows) {
 }
 /// Rows of f32 [n, rows] to bf16 rows of stride bf16_stride(n), rounded to nearest, ties to even.
 void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);
-/// The transpose: n rows of stride bf16_stride(rows), which end in zeros up to an even number.
-void round_columns(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);
 
 }  // namespace ql::cpu

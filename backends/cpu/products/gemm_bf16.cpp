@@ -121,19 +121,6 @@ void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t 
     });
 }
 
-void round_columns(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst) {
-    const int64_t stride = bf16_stride(rows);
-    const __m512i every = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                             _mm512_set1_epi32(static_cast<int>(n)));
-    pool.run(n, [=](int64_t j, int) {
-        for (int64_t t = 0; t < rows + rows % 2; t += kLanes) {
-            const auto there = static_cast<__mmask16>(rows - t >= kLanes ? 0xffff : (1 << (rows - t)) - 1);
-            const __m512 values = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), there, every, x + t * n + j, 4);
-            _mm256_storeu_si256(reinterpret_cast<__m256i *>(dst + j * stride + t), (__m256i)_mm512_cvtneps_pbh(values));
-        }
-    });
-}
-
 }  // namespace ql::cpu
 
 #else  // no such processor: the device never takes this path
@@ -141,6 +128,5 @@ void round_columns(Pool & pool, const float * x, int64_t n, int64_t rows, uint16
 namespace ql::cpu {
 void gemm_vdpbf16(Pool &, const GemmBf16 &, std::byte *) {}
 void round_rows(Pool &, const float *, int64_t, int64_t, uint16_t *) {}
-void round_columns(Pool &, const float *, int64_t, int64_t, uint16_t *) {}
 }  // namespace ql::cpu
 #endif

@@ -13,6 +13,7 @@
 #include "backends/cpu/avx512.inl"
 #include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/products/gemm.hpp"
+#include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/nf4.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
 #include "ggml/dtypes/q8_0.hpp"
@@ -50,6 +51,16 @@ inline __m512 scaled_codebook(float absmax) {
     return _mm512_mul_ps(_mm512_loadu_ps(kNF4Codebook), _mm512_set1_ps(absmax));
 }
 
+/// Blocks as they lie in memory; of a planar format, those of its codes.
+struct Blocks {
+    int64_t length, bytes;
+};
+inline Blocks blocks_of(ql_dtype dtype) {
+    if (dtype == QL_NF4 || dtype == QL_NF4_DQ) return {64, 32};
+    const DTypeDef * def = find_dtype(dtype);
+    return {def->block_length, static_cast<int64_t>(def->block_bytes)};
+}
+
 /// Steps [p0, p0 + depth) of a term for the columns of a group, in pairs: rows of kPairs in a panel. A step past the
 /// last is zero.
 class Packer {
@@ -60,6 +71,7 @@ class Packer {
           scale_(t.scale),
           plain_(t.scale == 1),
           nf4_(plain_ && (t.w.dtype == QL_NF4 || t.w.dtype == QL_NF4_DQ)),
+          blocks_(blocks_of(t.w.dtype)),
           decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, uint32_t * panel) const {
@@ -76,6 +88,16 @@ class Packer {
   private:
     static constexpr int64_t kSpan = 256;
     static constexpr int64_t kAhead = 16;  // rows that a prefetch is ahead
+
+    /// Asks for the bytes of elements [first, first + count). Packing asks for those of the group after its own, whose
+    /// turn comes when this one has been multiplied; they may lie past the weight's end.
+    void fetch(int64_t first, int64_t count) const {
+        const auto * data = static_cast<const char *>(w_.data);
+        const char * last = data + (first + count - 1) / blocks_.length * blocks_.bytes;
+        for (const char * at = data + first / blocks_.length * blocks_.bytes; at < last; at += 64)
+            __builtin_prefetch(at);
+        __builtin_prefetch(last);
+    }
 
     /// A row of W to bf16.
     void decode_row(int64_t first, int64_t count, uint16_t * dst) const {
@@ -126,7 +148,11 @@ class Packer {
         if (n < kLanes) __builtin_memset(rows, 0, sizeof(rows));
         for (int64_t s = 0; s < depth; s += kSpan) {
             const int64_t count = smaller(kSpan, depth - s);
-            for (int64_t r = 0; r < n; ++r) decode_row((column + r) * w_.k + p0 + s, count, rows + r * kSpan);
+            for (int64_t r = 0; r < n; ++r) {
+                const int64_t first = (column + r) * w_.k + p0 + s;
+                fetch(first + kGroup * w_.k, count);
+                decode_row(first, count, rows + r * kSpan);
+            }
             for (int64_t i = 0; i < count; i += 32) {
                 __m512i v[16];
 #pragma GCC unroll 16
@@ -143,9 +169,12 @@ class Packer {
         const int64_t n = smaller(kGroup, w_.k - column);
         alignas(64) uint16_t rows[2][kGroup] = {};
         for (int64_t p = 0; p < depth; p += 2, panel += kPairs) {
-            decode_row((p0 + p) * w_.k + column, n, rows[0]);
+            const int64_t first = (p0 + p) * w_.k + column;
+            fetch(first + n, n);
+            fetch(first + n + w_.k, n);
+            decode_row(first, n, rows[0]);
             if (p + 1 < depth)
-                decode_row((p0 + p + 1) * w_.k + column, n, rows[1]);
+                decode_row(first + w_.k, n, rows[1]);
             else
                 __builtin_memset(rows[1], 0, sizeof(rows[1]));
             for (int64_t j = 0; j < kGroup; j += 32) {
@@ -195,6 +224,8 @@ class Packer {
             const int64_t even = ((p0 + p) * w_.k + column) / 64;
             const bool pair = p + 1 < depth;
             const int64_t odd = pair ? even + w_.k / 64 : even;
+            __builtin_prefetch(nf4_codes(w_, even + 1));  // see fetch
+            __builtin_prefetch(nf4_codes(w_, odd + 1));
             const __m512 odd_table = pair ? scaled_codebook(nf4_absmax(w_, odd)) : _mm512_setzero_ps();
             const __m512i values = (__m512i)_mm512_cvtne2ps_pbh(odd_table, scaled_codebook(nf4_absmax(w_, even)));
             for (int64_t j = 0; j < 32; j += 16) {
@@ -215,6 +246,7 @@ class Packer {
     const float scale_;
     const bool plain_;  // no scale: the decoders below may be taken
     const bool nf4_;
+    const Blocks blocks_;
     const SpanDecoder decode_;
 };
 
