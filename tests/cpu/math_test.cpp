@@ -19,6 +19,11 @@ void exp_all(const float * x, int64_t n, float * y) {
     for (int64_t i = 0; i < n; i += static_cast<int64_t>(hn::Lanes(d)))
         hn::StoreU(vexp(d, hn::LoadU(d, x + i)), d, y + i);
 }
+void bounded_exp_all(const float * x, int64_t n, float * y) {
+    const hn::CappedTag<float, 16> d;
+    for (int64_t i = 0; i < n; i += static_cast<int64_t>(hn::Lanes(d)))
+        hn::StoreU(vexp_bounded(d, hn::LoadU(d, x + i)), d, y + i);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace ql::cpu
@@ -29,6 +34,7 @@ HWY_AFTER_NAMESPACE();
 
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "backends/cpu/isa.hpp"
@@ -36,15 +42,23 @@ HWY_AFTER_NAMESPACE();
 
 namespace ql::cpu {
 HWY_EXPORT(exp_all);
+HWY_EXPORT(bounded_exp_all);
 namespace {
 
-std::vector<float> vector_exp(std::vector<float> x) {
+using Function = void (*)(const float *, int64_t, float *);
+std::vector<float> values_of(Function f, std::vector<float> x) {
     const size_t n = x.size();
     x.resize((n + 15) / 16 * 16);
     std::vector<float> y(x.size());
-    HWY_DYNAMIC_DISPATCH(exp_all)(x.data(), static_cast<int64_t>(x.size()), y.data());
+    f(x.data(), static_cast<int64_t>(x.size()), y.data());
     y.resize(n);
     return y;
+}
+std::vector<float> vector_exp(std::vector<float> x) {
+    return values_of(HWY_DYNAMIC_DISPATCH(exp_all), std::move(x));
+}
+std::vector<float> bounded_exp(std::vector<float> x) {
+    return values_of(HWY_DYNAMIC_DISPATCH(bounded_exp_all), std::move(x));
 }
 
 double unit_in_last_place(double x) {
@@ -57,16 +71,37 @@ class VectorMath : public testing::TestWithParam<Isa> {
     VectorMath() { limit_targets(GetParam()); }
 };
 
-TEST_P(VectorMath, ExpIsWithinTwoUnitsInTheLastPlace) {
+/// The largest error of f as e^x on [low, high), in units in the last place.
+template <typename F>
+double worst_error(const F & f, double low, double high) {
     std::vector<float> x;
-    for (double v = -103; v < 88.7; v += 1.0 / 4096 + 1e-5) x.push_back(static_cast<float>(v));
-    const auto y = vector_exp(x);
+    for (double v = low; v < high; v += 1.0 / 4096 + 1e-5) x.push_back(static_cast<float>(v));
+    const auto y = f(x);
     double worst = 0;
     for (size_t i = 0; i < x.size(); ++i) {
         const double want = std::exp(static_cast<double>(x[i]));
         worst = std::max(worst, std::fabs(static_cast<double>(y[i]) - want) / unit_in_last_place(want));
     }
-    EXPECT_LE(worst, 2);
+    return worst;
+}
+
+TEST_P(VectorMath, ExpIsWithinTwoUnitsInTheLastPlace) {
+    EXPECT_LE(worst_error(vector_exp, -103, 88.7), 2);
+}
+
+TEST_P(VectorMath, BoundedExpIsWithinThreeUnitsInTheLastPlace) {
+    EXPECT_LE(worst_error(bounded_exp, -87, 87), 3);
+}
+
+TEST_P(VectorMath, BoundedExpStaysAtTheEndsOfItsRange) {
+    const float inf = std::numeric_limits<float>::infinity();
+    const auto y = bounded_exp({87, 88, 1000, inf, -87, -88, -1000, -inf, 0, -0.0f});
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], y[0]);
+    for (int i = 4; i < 8; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], y[4]);
+    EXPECT_TRUE(std::isfinite(y[0]));
+    EXPECT_GT(y[4], 0);
+    EXPECT_EQ(y[8], 1);
+    EXPECT_EQ(y[9], 1);
 }
 
 TEST_P(VectorMath, ExpIsRightAtTheEnds) {

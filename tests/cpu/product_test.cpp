@@ -6,6 +6,7 @@
 #include <random>
 
 #include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/head.hpp"
 #include "backends/cpu/products/product.hpp"
 #include "backends/cpu/targets.hpp"
 #include "ggml/dtypes/dtype.hpp"
@@ -210,6 +211,31 @@ TEST_P(Products, PropagateNaNToItsTokenAlone) {
                     for (int64_t j = 0; j < p.columns(); ++j)
                         ASSERT_EQ(std::isfinite(c[static_cast<size_t>(t * p.columns() + j)]), t != 1) << t << " " << j;
             }
+}
+
+/// One logit of 70 is NaN or infinite: no token has a loss.
+TEST_P(Products, HeadLossOfALogitThatIsNoNumberIsNaN) {
+    const int64_t n = 32, vocabulary = 70, tokens = 3;
+    auto x = random_floats(n * tokens, 1);
+    for (int64_t t = 0; t < tokens; ++t) x[static_cast<size_t>(t * n + 7)] = 0.5f;
+    const std::vector<int32_t> target = {0, 69, 5};
+    const std::vector<float> weight(tokens, 1.0f);
+    const float one = 1;
+    for (const float bad : {NAN, INFINITY}) {
+        auto w = random_floats(n * vocabulary, 2);
+        w[static_cast<size_t>(33 * n + 7)] = bad;
+        std::vector<float> nll(tokens), dx(static_cast<size_t>(n * tokens));
+        float loss = 0;
+        HeadLoss head;
+        head.w = f32_weight(w.data(), n, vocabulary);
+        head.x = x.data(), head.target = target.data(), head.weight = weight.data(), head.tokens = tokens;
+        head.dloss = &one, head.nll = nll.data(), head.loss = &loss, head.dx = dx.data();
+        const AlignedBytes scratch(head_loss_scratch(head.w, tokens, cpu_));
+        head_loss(cpu_, head, static_cast<std::byte *>(scratch.data()));
+        EXPECT_TRUE(std::isnan(loss));
+        for (const float l : nll) EXPECT_TRUE(std::isnan(l)) << bad;
+        for (const float g : dx) EXPECT_TRUE(std::isnan(g)) << bad;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, Products, testing::ValuesIn(paths()), [](const auto & info) {

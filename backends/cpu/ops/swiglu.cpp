@@ -20,7 +20,7 @@ void swiglu_piece(const G * gate, const U * up, Y * y, int64_t n) {
     const Vec one = hn::Set(kF32, 1.0f);
     for (int64_t i = 0; i < n; i += kLanes) {
         const Vec g = load_part(gate + i, n - i);
-        const Vec silu = hn::Div(g, hn::Add(one, vexp(kF32, hn::Neg(g))));
+        const Vec silu = hn::Div(g, hn::Add(one, vexp_bounded(kF32, hn::Neg(g))));
         store_part(hn::Mul(silu, load_part(up + i, n - i)), y + i, n - i);
     }
 }

@@ -20,7 +20,7 @@ void swiglu_back_piece(const G * gate, const U * up, const D * dy, DG * dgate, D
     const Vec one = hn::Set(kF32, 1.0f);
     for (int64_t i = 0; i < n; i += kLanes) {
         const Vec g = load_part(gate + i, n - i), u = load_part(up + i, n - i), d = load_part(dy + i, n - i);
-        const Vec a = hn::Div(one, hn::Add(one, vexp(kF32, hn::Neg(g))));
+        const Vec a = hn::Div(one, hn::Add(one, vexp_bounded(kF32, hn::Neg(g))));
         const Vec slope = hn::Mul(a, hn::MulAdd(g, hn::Sub(one, a), one));
         store_part(hn::Mul(hn::Mul(d, u), slope), dgate + i, n - i);
         store_part(hn::Mul(d, hn::Mul(g, a)), dup + i, n - i);

@@ -68,22 +68,21 @@ HWY_INLINE V load_f16(const uint16_t * p) {
     return hn::PromoteTo(D(), hn::LoadU(H(), reinterpret_cast<const hwy::float16_t *>(p)));
 }
 
-/// e^x for x <= 0 within 2e-6 of it, 0 below -87: what is rounded to bf16 or summed up in thousands needs no more.
-/// e^r by its polynomial of degree 5, 2^n by adding n to the exponent.
+/// e^x for x <= 0 within 2e-6 of it, e^-87 below -87, some number for NaN: what is rounded to bf16 or summed up in
+/// thousands needs no more. As vexp_bounded, by a polynomial of degree 5.
 HWY_INLINE V exp_of_negative(V x) {
     const D d;
     const hn::RebindToSigned<D> di;
-    const auto n = hn::NearestInt(hn::Mul(hn::Max(x, hn::Set(d, -87.0f)), hn::Set(d, 1.44269504f)));
-    const V r = hn::NegMulAdd(hn::ConvertTo(d, n), hn::Set(d, 0.693147181f), hn::Max(x, hn::Set(d, -87.0f)));
+    const V rounder = hn::Set(d, 12582912.0f), bounded = hn::Max(x, hn::Set(d, -87.0f));
+    const V shifted = hn::MulAdd(bounded, hn::Set(d, 1.44269504f), rounder);
+    const V r = hn::NegMulAdd(hn::Sub(shifted, rounder), hn::Set(d, 0.693147181f), bounded);
     V p = hn::Set(d, 1.0f / 120);
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
     p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-    const V y = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(n)));
-    return hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.0f)), hn::Zero(d),
-                          hn::Add(y, hn::Mul(x, hn::Zero(d))));  // NaN stays
+    return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
 }
 
 HWY_INLINE float largest_f16(const uint16_t * x, int64_t n, float start) {
@@ -101,13 +100,16 @@ SoftmaxSum sum_row_f16(uint16_t * logits, int64_t n, float * tops) {
         if (largest > s.largest) s.sum *= std::exp(static_cast<double>(s.largest) - static_cast<double>(largest));
         s.largest = largest;
         V sum = hn::Zero(d);
+        auto nan = hn::FirstN(d, 0);
         for (int64_t j = i; j < end; j += kN) {
-            const V e = exp_of_negative(hn::Sub(load_f16(logits + j), hn::Set(d, largest)));
+            const V x = hn::Sub(load_f16(logits + j), hn::Set(d, largest)), e = exp_of_negative(x);
+            nan = hn::Or(nan, hn::IsNaN(x));
             sum = hn::Add(sum, e);
             if (tops) store_part(e, logits + j, kN);
         }
         if (tops) tops[i / kSoftmaxBlock] = largest;
         s.sum += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+        if (!hn::AllFalse(d, nan)) s.sum = std::numeric_limits<double>::quiet_NaN();
     }
     return s;
 }
