@@ -11,6 +11,7 @@
 
 #if defined(__AVX512BF16__)
 #include "backends/cpu/products/depth_blocks.hpp"
+#include "backends/cpu/products/narrow_bf16.inl"
 #include "backends/cpu/products/panel_bf16.inl"
 #include "backends/cpu/products/pieces.hpp"
 #include "backends/cpu/products/target_bf16.inl"
@@ -18,18 +19,6 @@
 
 namespace ql::cpu {
 namespace {
-
-/// A stretch of the depth: rows of A, and B in the panel.
-struct Part {
-    int64_t pairs;
-    const uint16_t * a;
-    int64_t a_row;
-    const uint32_t * b;
-};
-struct Parts {
-    Part part[kMaxTerms];
-    int n = 0;
-};
 
 /// Rows [t, t + R) by the first NV vectors of columns.
 template <int R, int NV>
@@ -74,18 +63,17 @@ using MicroKernel = void (*)(const Parts &, int64_t t, const Target &);
 template <int NV>
 constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
                                         micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
-constexpr const MicroKernel * kMicroKernels[] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
-
-/// Where C has at most 16 columns - h = A x of LoRA - whole tiles are taken together, up to four: six sums alone would
-/// wait for each other.
-constexpr MicroKernel kNarrow[] = {micro_kernel<6, 1>, micro_kernel<12, 1>, micro_kernel<18, 1>, micro_kernel<24, 1>};
+/// One vector of columns is narrow_bf16.inl's.
+constexpr const MicroKernel * kMicroKernels[] = {kByRows<2>, kByRows<3>, kByRows<4>};
 
 Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed) {
+    const bool fold = g.columns() <= kFoldedColumns;
     Parts parts;
     for (const Piece & piece : block.list()) {
         const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
         uint32_t * b = panel + piece.at / 2 * kPairs;
         if (!packed) Packer(t).pack(group, piece.p0, piece.depth, b);
+        if (!packed && fold) fold_panel(b, (piece.depth + 1) / 2);
         parts.part[parts.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
     return parts;
@@ -93,14 +81,18 @@ Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint
 
 void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTiles & of) {
     const int64_t column = of.group * kGroup, left = smaller(kGroup, g.columns() - column);
-    const MicroKernel * kernels = kMicroKernels[(left + kLanes - 1) / kLanes - 1];
+    const MicroKernel * kernels = left > kLanes ? kMicroKernels[(left + kLanes - 1) / kLanes - 2] : nullptr;
     const Parts parts = parts_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
+    const int64_t end = smaller(g.rows, of.last * kTile);
     for (int64_t tile = of.first; tile < of.last;) {
-        const int64_t t = tile * kTile, at = t * g.ldc + column, rows = g.rows - t;
-        const int64_t whole = left <= kLanes ? smaller(smaller(rows / kTile, of.last - tile), 4) : 0;
-        const MicroKernel kernel = whole > 0 ? kNarrow[whole - 1] : kernels[smaller(kTile, rows) - 1];
-        kernel(parts, t, target(g, block, at, left));
-        tile += whole > 0 ? whole : 1;
+        const int64_t t = tile * kTile;
+        const Target to = target(g, block, t * g.ldc + column, left);
+        if (left <= kLanes) {
+            tile += multiply_narrow(parts, t, end - t, to, g.columns() <= kFoldedColumns);
+        } else {
+            kernels[smaller(kTile, end - t) - 1](parts, t, to);
+            ++tile;
+        }
     }
 }
 
