@@ -26,6 +26,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
         PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags}")
     set_source_files_properties(
         ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_amx.cpp
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/forward_amx.cpp
+        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/backward_amx.cpp
         PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags};-mamx-tile;-mamx-bf16")
-    set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for a test that compiles the AMX product on emulated tiles
+    set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for tests that compile the AMX kernels on emulated tiles
 endif()

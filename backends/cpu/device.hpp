@@ -14,9 +14,9 @@ class CpuDevice : public DeviceImpl {
     const bool bf16;  // operands of products are rounded to bf16
     Pool pool;
 
-    /// Which instruction multiplies bf16: AMX's tdpbf16ps where there is AMX, in products with weights alone, else
-    /// vdpbf16ps. A processor with AMX runs the latter slower than f32 FMA: what does not go through tiles stays f32
-    /// there.
+    /// Which instruction multiplies bf16, in products with weights and in attention: AMX's tdpbf16ps where there is
+    /// AMX, else vdpbf16ps. A processor with AMX runs the latter slower than f32 FMA: what does not go through tiles
+    /// stays f32 there.
     bool bf16_tiles() const { return bf16 && isa == Isa::amx; }
     bool bf16_vectors() const { return bf16 && isa == Isa::avx512_bf16; }
 };

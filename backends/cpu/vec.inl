@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ggml/dtypes/half.hpp"
+
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
@@ -79,6 +81,44 @@ HWY_INLINE void store_part(Vec v, uint16_t * p, int64_t n) {
     hn::Store(narrow, U16(), buffer);
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(uint16_t));
 }
+
+// The same of f16, by instructions where there are some.
+using F16 = hn::Rebind<hwy::float16_t, F32>;
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
+HWY_INLINE Vec load_part(const hwy::float16_t * p, int64_t n) {
+    if (n >= kLanes) return hn::PromoteTo(kF32, hn::LoadU(F16(), p));
+    alignas(64) hwy::float16_t buffer[kLanes] = {};
+    std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(hwy::float16_t));
+    return hn::PromoteTo(kF32, hn::Load(F16(), buffer));
+}
+
+HWY_INLINE void store_part(Vec v, hwy::float16_t * p, int64_t n) {
+    const auto half = hn::DemoteTo(F16(), v);
+    if (n >= kLanes) return hn::StoreU(half, F16(), p);
+    alignas(64) hwy::float16_t buffer[kLanes];
+    hn::Store(half, F16(), buffer);
+    std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(hwy::float16_t));
+}
+#else
+HWY_INLINE Vec load_part(const hwy::float16_t * p, int64_t n) {
+    alignas(64) float wide[kLanes] = {};
+    for (int64_t i = 0; i < HWY_MIN(n, kLanes); ++i) {
+        uint16_t half;
+        std::memcpy(&half, p + i, sizeof(half));
+        wide[i] = f16_to_f32(half);
+    }
+    return hn::Load(kF32, wide);
+}
+
+HWY_INLINE void store_part(Vec v, hwy::float16_t * p, int64_t n) {
+    alignas(64) float wide[kLanes];
+    hn::Store(v, kF32, wide);
+    for (int64_t i = 0; i < HWY_MIN(n, kLanes); ++i) {
+        const uint16_t half = f32_to_f16(wide[i]);
+        std::memcpy(p + i, &half, sizeof(half));
+    }
+}
+#endif
 
 HWY_INLINE float sum_of(Vec v) {
     return hn::GetLane(hn::SumOfLanes(kF32, v));

@@ -32,6 +32,12 @@ namespace ql {
     return static_cast<uint16_t>(sign | h);
 }
 
+/// As a cache of keys and values holds it: NaN where f32_to_f16 gives Inf.
+[[gnu::always_inline]] constexpr uint16_t cache_f16(float x) {
+    const uint16_t h = f32_to_f16(x);
+    return static_cast<uint16_t>((h & 0x7fffu) == 0x7c00u ? h | 0x0200u : h);
+}
+
 /// The upper half of an f32: 1 sign, 8 exponent, 7 mantissa bits.
 [[gnu::always_inline]] constexpr float bf16_to_f32(uint16_t h) {
     return std::bit_cast<float>(static_cast<uint32_t>(h) << 16);

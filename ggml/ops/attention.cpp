@@ -2,6 +2,7 @@
 // h' = h / (H / H_kv).                                       (Dao et al. 2022; Milakov & Gimelshein 2018)
 // Sources q, k, v, span; results o [d, H, T] and lse [H, T], the natural logarithm of the sum of exp(scale q . k), from
 // which the backward pass computes the probabilities again. An empty range gives o = 0 and lse = 0.
+// k and v are f32, or f16 as a cache holds them (kv_store); no gradient flows to those.
 #include "ggml/ops/attention.hpp"
 
 #include <cmath>
@@ -13,7 +14,10 @@ namespace ql {
 namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
-    QL_TRY(check_attention(n, 3));
+    QL_TRY(expect_f32(n, 0));
+    QL_TRY(expect_f32_or_f16(n, 1));
+    if (n.src[1]->dtype != n.src[2]->dtype) return error(QL_BAD_DTYPE, "attention: k and v differ in type");
+    QL_TRY(check_attention_shapes(n, 3));
     const float scale = n.params.as<AttentionParams>().scale;
     if (!std::isfinite(scale)) return error(QL_INVALID_ARGUMENT, "attention: scale is %g", static_cast<double>(scale));
     const Shape & q = n.src[0]->shape;
@@ -24,6 +28,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 
 Status backward(GradBuilder & b, const Node & n) {
     Tensor *q = n.src[0], *k = n.src[1], *v = n.src[2], *span = n.src[3];
+    if (k->dtype != QL_F32) return error(QL_UNSUPPORTED, "attention: no gradient flows through a cache of f16");
     Tensor * d_o = b.gradient(n.out[0]);
     if (!d_o || b.gradient(n.out[1])) return error(QL_UNSUPPORTED, "attention: the gradient flows through o, not lse");
     Tensor * back = b.graph().emit(op::attention_back,
@@ -39,6 +44,7 @@ void reference(const RefArgs<Real> & a) {
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
     const int64_t n_kv = a.in(1).ne(1), n_keys = a.in(1).ne(2);
     const double scale = a.template params<AttentionParams>().scale;
+    const std::vector<Real> keys = a.decoded(1), values = a.decoded(2);
     std::vector<double> score(static_cast<size_t>(n_keys)), o(static_cast<size_t>(d));
     for (int64_t t = 0; t < n_tokens; ++t)
         for (int64_t h = 0; h < n_heads; ++h) {
@@ -47,7 +53,7 @@ void reference(const RefArgs<Real> & a) {
             const KeyRange range = key_range(a.ids(3), t, n_keys);
             double top = -INFINITY, sum = 0;
             for (int64_t j = range.begin; j < range.end; ++j) {
-                const Real * k = a.x(1) + (j * n_kv + kv) * d;
+                const Real * k = keys.data() + (j * n_kv + kv) * d;
                 double dot = 0;
                 for (int64_t i = 0; i < d; ++i) dot += static_cast<double>(q[i]) * k[i];
                 score[static_cast<size_t>(j)] = scale * dot;
@@ -56,7 +62,7 @@ void reference(const RefArgs<Real> & a) {
             o.assign(o.size(), 0);
             for (int64_t j = range.begin; j < range.end; ++j) {
                 const double p = std::exp(score[static_cast<size_t>(j)] - top);
-                const Real * v = a.x(2) + (j * n_kv + kv) * d;
+                const Real * v = values.data() + (j * n_kv + kv) * d;
                 sum += p;
                 for (int64_t i = 0; i < d; ++i) o[static_cast<size_t>(i)] += p * v[i];
             }
@@ -76,12 +82,23 @@ std::vector<Case> cases() {
                      ints_in({2, n_tokens}, Fill::spans, n_keys)},
                     AttentionParams{1 / std::sqrt(static_cast<float>(d))}};
     };
+    const auto cached = [&](const char * name, int64_t d, int64_t n_heads, int64_t n_kv, int64_t n_tokens,
+                            int64_t n_keys) {
+        Case c = make(name, d, n_heads, n_kv, n_tokens, n_keys);
+        c.in[0] = data_in(c.in[0].shape);
+        for (const size_t i : {1, 2}) c.in[i] = cache_in(c.in[i].shape, QL_F16);
+        return c;
+    };
     return {make("d1 H1 T1", 1, 1, 1, 1, 1),
             make("d3 H2/1 T5", 3, 2, 1, 5, 5),
             make("d16 H6/2 T33", 16, 6, 2, 33, 33),
             make("d64 H3/3 T65", 64, 3, 3, 65, 65),
             make("d33 H3/1 T3 of 65", 33, 3, 1, 3, 65),
-            make("d64 H9/3 T1 of 130", 64, 9, 3, 1, 130)};
+            make("d64 H9/3 T1 of 130", 64, 9, 3, 1, 130),
+            cached("f16 d64 H9/3 T1 of 130", 64, 9, 3, 1, 130),
+            cached("f16 d33 H3/1 T3 of 65", 33, 3, 1, 3, 65),
+            cached("f16 d16 H6/2 T33 of 70", 16, 6, 2, 33, 70),
+            cached("f16 d33 H2/1 T9 of 65", 33, 2, 1, 9, 65)};
 }
 
 double flops(const Node & n) {

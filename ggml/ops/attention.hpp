@@ -7,9 +7,8 @@
 
 namespace ql {
 
-/// Checks q [d, H, T], k and v [d, H_kv, S] (sources 0, 1, 2) and the span i32 [2, T] (source `span`).
-inline Status check_attention(const Node & n, int span) {
-    for (int i = 0; i < 3; ++i) QL_TRY(expect_f32(n, i));
+/// Checks the shapes of q [d, H, T], k and v [d, H_kv, S] (sources 0, 1, 2), and the span i32 [2, T] (source `span`).
+inline Status check_attention_shapes(const Node & n, int span) {
     QL_TRY(expect_i32(n, span));
     const Shape &q = n.src[0]->shape, &k = n.src[1]->shape;
     QL_TRY(expect_same_shape(n, 1, 2));
@@ -17,6 +16,12 @@ inline Status check_attention(const Node & n, int span) {
     if (q[0] != k[0]) return shape_error(n, "head sizes differ");
     if (q[1] % k[1]) return shape_error(n, "the heads of q are no multiple of those of k");
     return expect_shape(n, span, Shape(2, q[2]));
+}
+
+/// The same, with q, k and v of f32.
+inline Status check_attention(const Node & n, int span) {
+    for (int i = 0; i < 3; ++i) QL_TRY(expect_f32(n, i));
+    return check_attention_shapes(n, span);
 }
 
 struct KeyRange {

@@ -22,6 +22,11 @@ inline CaseInput state_in(Shape s, Fill fill = Fill::normal) {
     return {s, fill, QL_F32, 0, TensorKind::state};
 }
 
+/// Keys or values of a cache.
+inline CaseInput cache_in(Shape s, ql_dtype dtype) {
+    return {s, Fill::normal, dtype, 0, TensorKind::state};
+}
+
 /// Sizes of a product with a weight [k, m] and t tokens: odd ones, tails of panels.
 struct ProductCase {
     const char * name;

@@ -12,6 +12,9 @@ Status expect_shape(const Node & n, int i, const Shape & shape);
 /// An f32 tensor that operators may change in place: a state, or a view of one.
 Status expect_state(const Node & n, int i);
 Status expect_param(const Node & n, int i);
+Status expect_f32_or_f16(const Node & n, int i);
+/// A state of f32 or f16 with at most two dimensions: rows that operators put others in place of.
+Status expect_cache(const Node & n, int i);
 
 inline bool is_matrix(const Shape & s) {
     return s[2] == 1 && s[3] == 1;

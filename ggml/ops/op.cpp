@@ -46,6 +46,12 @@ Status wrong(Code code, const Node & n, int i, const std::string & rule) {
                  describe(source(n, i)).c_str());
 }
 
+Status of_state(const Node & n, int i) {
+    return source(n, i).root()->kind == TensorKind::state
+               ? Status()
+               : wrong(QL_INVALID_ARGUMENT, n, i, "a state (it is changed in place)");
+}
+
 }  // namespace
 
 Status shape_error(const Node & n, const char * rule) {
@@ -85,9 +91,18 @@ Status expect_matrix(const Node & n, int i) {
 
 Status expect_state(const Node & n, int i) {
     QL_TRY(expect_f32(n, i));
-    return source(n, i).root()->kind == TensorKind::state
-               ? Status()
-               : wrong(QL_INVALID_ARGUMENT, n, i, "a state (it is changed in place)");
+    return of_state(n, i);
+}
+
+Status expect_f32_or_f16(const Node & n, int i) {
+    const ql_dtype dtype = source(n, i).dtype;
+    return dtype == QL_F32 || dtype == QL_F16 ? Status() : wrong(QL_BAD_DTYPE, n, i, "f32 or f16");
+}
+
+Status expect_cache(const Node & n, int i) {
+    QL_TRY(expect_f32_or_f16(n, i));
+    QL_TRY(of_state(n, i));
+    return is_matrix(source(n, i).shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "of two dimensions at most");
 }
 
 Status expect_param(const Node & n, int i) {

@@ -192,10 +192,7 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
     for (const Tensor * t : node().out) {
         const auto bytes = buffers.at(holder[t])->now();
         std::vector<float> v(static_cast<size_t>(t->shape.elements()));
-        if (t->dtype == QL_BF16)
-            BF16::decode(bytes.data(), t->shape.elements(), 0, t->shape.elements(), v.data());
-        else
-            std::memcpy(v.data(), bytes.data(), v.size() * sizeof(float));
+        find_dtype(t->dtype)->decode(bytes.data(), t->shape.elements(), 0, t->shape.elements(), v.data());
         results.push_back(std::move(v));
     }
     return results;

@@ -77,11 +77,11 @@ class ReferenceRun {
     }
     Real * reals(const Tensor * t) { return static_cast<Real *>(data(t)); }
     std::vector<Real> values(const Tensor * t) {
-        if (t->dtype != QL_BF16) return {reals(t), reals(t) + t->shape.elements()};
-        const auto * half = static_cast<const uint16_t *>(data(t));
-        std::vector<Real> v;
-        for (int64_t i = 0; i < t->shape.elements(); ++i) v.push_back(static_cast<Real>(bf16_to_f32(half[i])));
-        return v;
+        const int64_t n = t->shape.elements();
+        if (t->dtype == QL_F32) return {reals(t), reals(t) + n};
+        std::vector<float> v(static_cast<size_t>(n));
+        find_dtype(t->dtype)->decode(data(t), n, 0, n, v.data());
+        return {v.begin(), v.end()};
     }
 
     void set(const Tensor * t, const std::vector<float> & values) { std::copy(values.begin(), values.end(), reals(t)); }

@@ -37,7 +37,9 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
     while (options.n_predict < 0 || out.n_generated < options.n_predict) {
         const double lse = log_sum_exp(session.logits());
         if (!std::isfinite(lse))
-            return error(QL_NON_FINITE, "generation: the logits are not finite: the model's weights are damaged");
+            return error(QL_NON_FINITE,
+                         "generation: the logits are not finite: the model's weights are damaged, or a key or a value "
+                         "is beyond 65504, which the cache of f16 cannot hold");
         const int32_t id = sample(session.logits(), recent_tokens(session), options.sampling, session.position());
         out.ended = tokenizer.is_end_of_generation(id);
         const std::string piece = out.ended ? "" : stream.push(tokenizer.piece(id));

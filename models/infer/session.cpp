@@ -44,8 +44,8 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
     cache_.rows = ctx_;
     const int64_t ne[] = {h.n_head_kv * h.head_dim, cache_.rows};
     for (int64_t i = 0; i < h.n_layer; ++i) {
-        cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), QL_F32, 2, ne));
-        cache_.v.push_back(ql_state(g, ("cache_v." + std::to_string(i)).c_str(), QL_F32, 2, ne));
+        cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), QL_F16, 2, ne));
+        cache_.v.push_back(ql_state(g, ("cache_v." + std::to_string(i)).c_str(), QL_F16, 2, ne));
     }
     std::vector<AppliedAdapter> applied;
     adapters_.reserve(adapters.size());

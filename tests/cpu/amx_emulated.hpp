@@ -1,11 +1,37 @@
-// The AMX product on tile registers in plain C++, for processors without AMX.
+// AMX kernels on tile registers in plain C++, for processors without AMX: from the same sources, and where the
+// processor would fault (a shape that does not fit, a tile that has none) they throw std::logic_error. They want
+// AVX-512 BF16.
 #pragma once
+#include <atomic>
+
 #include "backends/cpu/products/gemm.hpp"
 
 namespace ql::cpu {
 
-/// As gemm_amx(), from the same source; wants AVX-512 BF16. Throws std::logic_error where the processor would fault: a
-/// shape that does not fit, a tile that has none.
+/// Instructions, and products that come less than four after the one before in the same tile of C: a tile is written 52
+/// cycles after a product began, which takes 16.
+struct TileCounts {
+    int64_t loads = 0, products = 0, stores = 0, waits = 0;
+};
+
+/// Of all threads; a thread's are added when it gives back its tiles.
+class SharedTileCounts {
+  public:
+    void add(const TileCounts & c) {
+        loads_ += c.loads, products_ += c.products, stores_ += c.stores, waits_ += c.waits;
+    }
+    /// What there is, and then nothing.
+    TileCounts take() { return {loads_.exchange(0), products_.exchange(0), stores_.exchange(0), waits_.exchange(0)}; }
+
+  private:
+    std::atomic<int64_t> loads_ = 0, products_ = 0, stores_ = 0, waits_ = 0;
+};
+inline SharedTileCounts & tile_counts() {
+    static SharedTileCounts counts;
+    return counts;
+}
+
+/// As gemm_amx().
 void gemm_emulated(Pool & pool, const GemmBf16 & g, std::byte * scratch);
 
 }  // namespace ql::cpu

@@ -213,6 +213,33 @@ TEST_P(Amx, MultipliesAnyDepth) {
             for (const int64_t spare : {0, 5}) check({19, 33, {{depth, QL_F32, side}}, Add::nothing, spare});
 }
 
+/// Few columns come with many rows at a time, and few rows with many columns.
+TEST_P(Amx, MultipliesNarrowOperands) {
+    for (const int64_t few : {1, 8, 16})
+        for (const int64_t many : {48, 64, 65, 100, 128, 131, 300}) {
+            check({many, few, {{77}, {33, QL_F32, Side::backward}}});
+            check({few, many, {{77}, {33, QL_F32, Side::backward}}});
+            check({many, 64 + few, {{77}}, Add::itself});
+        }
+}
+
+TEST(AmxSums, TakeTurnsInFourTiles) {
+    if (!has_bf16_products(best_isa())) GTEST_SKIP() << "no AVX-512 BF16";
+    for (const auto & [rows, columns] : {std::pair{512, 16}, {512, 8}, {16, 512}, {8, 512}, {512, 512}}) {
+        std::vector<Operands> list;
+        const Size size{rows, columns, {{320}}};
+        list.push_back(operands(size, size.parts[0], 1));
+        std::vector<float> c(static_cast<size_t>(rows * columns));
+        Pool pool(1);
+        const GuardedBytes scratch(gemm_scratch(pool));
+        tile_counts().take();
+        gemm_emulated(pool, {{&list[0].term, 1}, rows, c.data(), columns}, static_cast<std::byte *>(scratch.data()));
+        const TileCounts counts = tile_counts().take();
+        EXPECT_EQ(counts.products, (rows + 15) / 16 * ((columns + 15) / 16) * 10) << rows << " x " << columns;
+        EXPECT_EQ(counts.waits, 0) << rows << " x " << columns;
+    }
+}
+
 TEST_P(Amx, DecodesQuantisedWeights) {
     for (const ql_dtype dtype : {QL_NF4, QL_NF4_DQ, QL_Q8_0, QL_Q4_0, QL_F16, QL_BF16})
         for (const float scale : {1.0f, 0.3f}) {

@@ -6,7 +6,7 @@
 #include <deque>
 
 #include "cpu/attention_cases.hpp"
-#include "cpu/kernel_run.hpp"
+#include "cpu/attention_paths.hpp"
 #include "ggml/dtypes/half.hpp"
 #include "ggml/plan/narrow.hpp"
 #include "ql/ql.h"
@@ -43,8 +43,7 @@ class HeldRun {
         }
     }
 
-    void launch(CpuDevice & cpu) {
-        const Kernel & kernel = kernel_of(*node_.def);
+    void launch(CpuDevice & cpu, const Kernel & kernel) {
         const size_t bytes = kernel.scratch(node_, cpu);
         const test::AlignedBytes scratch(bytes);
         std::memset(scratch.data(), 0xff, bytes);
@@ -74,22 +73,11 @@ class HeldRun {
     std::vector<void *> out_;
 };
 
-/// Instruction sets of the two kernels: vectors multiply bf16, or AMX does and attention is computed in f32.
-std::vector<Isa> isas() {
-    if (best_isa() == Isa::avx512_bf16) return {Isa::avx512_bf16, Isa::amx};
-    return best_isa() == Isa::amx ? std::vector{Isa::amx} : std::vector<Isa>{};
-}
-
-class AttentionHeldInBf16 : public testing::TestWithParam<Isa> {
+class AttentionHeldInBf16 : public testing::TestWithParam<AttentionPath> {
   protected:
-    static CpuDevice device() {
-        limit_targets(Isa::avx512);
-        return CpuDevice(GetParam(), 2, true);
-    }
-
     /// Every choice of sources that the kernel's row names, with and without results that it names.
     static void expect_the_bits_of_f32(const OpDef & def, KernelRun & run) {
-        const Kernel & kernel = kernel_of(def);
+        const Kernel & kernel = GetParam().kernel(def);
         const auto named = [&](auto says, size_t n) {
             uint32_t mask = 0;
             for (size_t i = 0; says && i < n; ++i) mask |= says(run.node(), i) ? 1u << i : 0;
@@ -101,8 +89,8 @@ class AttentionHeldInBf16 : public testing::TestWithParam<Isa> {
         for (size_t i = 0; i < run.node().src.size(); ++i)
             for (int64_t e = 0; sources >> i & 1 && e < run.source(i)->shape.elements(); ++e)
                 run.in(i)[e] = bf16_to_f32(f32_to_bf16(run.in(i)[e]));
-        CpuDevice cpu = device();
-        ASSERT_TRUE(run.launch(cpu).ok());
+        CpuDevice cpu = GetParam().device(2);
+        ASSERT_TRUE(run.launch(cpu, kernel).ok());
         std::vector<std::vector<float>> want;
         for (size_t i = 0; i < run.node().out.size(); ++i) want.push_back(run.out(i));
         for (uint32_t mask = sources;; mask = (mask - 1) & sources) {
@@ -115,7 +103,7 @@ class AttentionHeldInBf16 : public testing::TestWithParam<Isa> {
     static void expect_bits(KernelRun & run, uint32_t sources, uint32_t results,
                             const std::vector<std::vector<float>> & want, CpuDevice & cpu) {
         HeldRun held(run, sources, results);
-        held.launch(cpu);
+        held.launch(cpu, GetParam().kernel(*run.node().def));
         for (size_t i = 0; i < want.size(); ++i) {
             EXPECT_EQ(held.half(run, i), rounded(want[i])) << "result " << i << ", sources " << sources;
             EXPECT_TRUE(held.holds(i) || same_bits(run.out(i), want[i])) << "result " << i;
@@ -153,8 +141,8 @@ TEST(AttentionRows, AFewQueriesAreF32s) {
     EXPECT_FALSE(kernel::attention.writes_bf16(run.node(), 0));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, AttentionHeldInBf16, testing::ValuesIn(isas()),
-                         [](const auto & info) { return std::string(isa_name(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Cpu, AttentionHeldInBf16, testing::ValuesIn(attention_paths_bf16()),
+                         [](const auto & info) { return std::string(info.param.name); });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttentionHeldInBf16);
 
 /// A layer's attention with its projections, and the gradients of q, k and v.

@@ -19,6 +19,14 @@ inline Case forward_case(const AttentionSize & s) {
             AttentionParams{1 / std::sqrt(static_cast<float>(s.d))}};
 }
 
+/// The same over a cache of f16.
+inline Case cached_case(const AttentionSize & s) {
+    Case c = forward_case(s);
+    c.in[0] = data_in(c.in[0].shape);
+    for (const size_t i : {1, 2}) c.in[i] = cache_in(c.in[i].shape, QL_F16);
+    return c;
+}
+
 /// lse has nothing to do with q and k here: q is small, so that no probability is much above 1.
 inline Case back_case(const AttentionSize & s) {
     const Shape q(s.d, s.heads, s.tokens), k(s.d, s.kv, s.keys);

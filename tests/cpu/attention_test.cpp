@@ -6,7 +6,8 @@
 #include <cmath>
 
 #include "cpu/attention_cases.hpp"
-#include "cpu/kernel_run.hpp"
+#include "cpu/attention_paths.hpp"
+#include "cpu/larger_cases.hpp"
 #include "support/conformance.hpp"
 
 namespace ql::cpu {
@@ -23,17 +24,11 @@ constexpr Size kSizes[] = {
     {"d7 H100/1 T10", 7, 100, 1, 10, 10},
 };
 
-/// An instruction set, and whether products round their operands to bf16.
-struct Path {
-    Isa isa;
-    bool bf16;
-    double limit() const { return bf16 ? 2e-5 : 1e-10; }
-};
+using Path = AttentionPath;
 
 std::vector<Path> paths() {
-    std::vector<Path> list;
-    for (const Isa isa : kernel_isas()) list.push_back({isa, false});
-    if (best_isa() == Isa::avx512_bf16) list.push_back({Isa::avx512_bf16, true});
+    std::vector<Path> list = attention_paths_bf16();
+    for (const Isa isa : kernel_isas()) list.push_back({isa_name(isa), isa, false});
     return list;
 }
 
@@ -49,10 +44,10 @@ struct Reference {
     void take(KernelRun & from) {
         for (size_t i = 0; i < node().src.size(); ++i) {
             const Tensor * to = node().src[i];
-            if (to->dtype == QL_I32)
-                std::copy_n(from.ints(i), to->shape.elements(), static_cast<int32_t *>(run.data(to)));
-            else
+            if (to->dtype == QL_F32)
                 std::copy_n(from.in(i), to->shape.elements(), run.reals(to));
+            else
+                std::memcpy(run.data(to), from.memory.data(from.source(i)), to->bytes());
         }
     }
 };
@@ -60,28 +55,30 @@ struct Reference {
 class Attention : public testing::TestWithParam<Path> {
   protected:
     static void launch(KernelRun & run, int threads = 2) {
-        limit_targets(GetParam().isa);
-        CpuDevice cpu(GetParam().isa, threads, GetParam().bf16);
-        const Status status = run.launch(cpu);
+        CpuDevice cpu = GetParam().device(threads);
+        const Status status = run.launch(cpu, GetParam().kernel(*run.node().def));
         ASSERT_TRUE(status.ok()) << status.message();
     }
 
+    /// Nothing averages out the roundings of a score in a head of one number (over ten seeds up to 6e-4), and little in
+    /// one of a few (2.3e-5).
+    static double limit(int64_t d = 64) {
+        if (!GetParam().bf16) return 1e-10;
+        return d == 1 ? 1e-3 : d < 8 ? 4e-5 : 2e-5;
+    }
+
     static void expect_close(const std::vector<float> & got, const std::vector<double> & want, const std::string & what,
-                             double limit = GetParam().limit()) {
-        EXPECT_LE(test::nmse(got, want), limit) << what;
+                             double most = limit()) {
+        EXPECT_LE(test::nmse(got, want), most) << what;
     }
     static void expect_close(KernelRun & run, const Case & c) {
         Reference reference(*run.node().def, c);
         reference.take(run);
         reference.run.run();
-        const double limit = GetParam().bf16 ? bf16_limit(c.in[0].shape[0]) : GetParam().limit();
         for (size_t i = 0; i < run.node().out.size(); ++i)
-            expect_close(run.out(i), reference.out(i), c.name + (" result " + std::to_string(i)), limit);
+            expect_close(run.out(i), reference.out(i), c.name + (" result " + std::to_string(i)),
+                         limit(c.in[0].shape[0]));
     }
-
-    /// Nothing averages out the roundings of a score in a head of one number (over ten seeds up to 6e-4), and little in
-    /// one of a few (2.3e-5).
-    static double bf16_limit(int64_t d) { return d == 1 ? 1e-3 : d < 8 ? 4e-5 : 2e-5; }
 
     static void conforms(const OpDef & def, const Case & c) {
         SCOPED_TRACE(std::string(def.name) + " " + c.name);
@@ -114,6 +111,20 @@ TEST_P(Attention, AgreesWithReferenceWhateverTheThreads) {
 
 TEST_P(Attention, GradientsAgreeWithReferenceWhateverTheThreads) {
     for (const Size & s : kSizes) conforms(op::attention_back, back_case(s));
+}
+
+/// Those by which every backend is checked.
+TEST_P(Attention, AgreesWithReferenceOnTheOperatorsCases) {
+    for (const OpDef * def : {&op::attention, &op::attention_back})
+        for (const auto & list : {def->cases(), larger_cases(*def)})
+            for (const Case & c : list) {
+                KernelRun run(*def, c);
+                Reference reference(*def, c);
+                reference.run.run();
+                launch(run);
+                for (size_t i = 0; i < run.node().out.size(); ++i)
+                    expect_close(run.out(i), reference.out(i), c.name, limit(c.in[0].shape[0]));
+            }
 }
 
 /// As in a model: o and lse of the backward kernel are what the forward kernel gave. Errors of bf16 that both kernels
@@ -336,7 +347,7 @@ TEST_P(Attention, HugeScoresDoNotOverflow) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, Attention, testing::ValuesIn(paths()),
-                         [](const auto & info) { return std::string(isa_name(info.param.isa)); });
+                         [](const auto & info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace ql::cpu

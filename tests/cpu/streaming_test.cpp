@@ -36,6 +36,9 @@ TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
     expect_agrees(op::rope_table, {"large", {ints_in(1000, Fill::positions)}, RopeTableParams{62, 10000, 1, 1}});
     expect_agrees(op::kv_store,
                   {"large", {state_in({577, 200}), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
+    expect_agrees(
+        op::kv_store,
+        {"large", {cache_in({577, 200}, QL_F16), data_in({577, 131}), ints_in(131, Fill::distinct, 200)}, {}});
     expect_agrees(op::global_norm, {"large", {data_in(x), data_in(1), data_in({16384, 2}), data_in({3, 5})}, {}});
     expect_agrees(op::adamw, {"large",
                               {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive),
@@ -108,6 +111,33 @@ TEST_P(Streaming, KvStoreSkipsIndicesOutsideTheCache) {
     auto expected = before;
     std::copy_n(rows.begin() + 10, 5, expected.begin() + 10);
     EXPECT_TRUE(same_bits(run.out(0), expected));
+}
+
+/// The bits of the reference, which are those of the type's own codec but for NaN in place of infinity.
+TEST_P(Streaming, KvStoreRoundsToACacheOfF16AndMarksWhatItCannotHold) {
+    const float max = 65504, values[] = {0,     -0.0f, 1,     1 / 3.0f, -65519.99f, 65520, 1e30f, -INFINITY, NAN,
+                                         6e-8f, 3e-8f, 2e-8f, 6.1e-5f,  1.0004884f, max,   -max,  2049,      -7e-6f};
+    for (const int64_t width : {1, 18, 577}) {
+        const Case c{"f16", {cache_in({width, 9}, QL_F16), data_in({width, 7}), ints_in(7, Fill::distinct, 9)}, {}};
+        KernelRun run(op::kv_store, c), expected(op::kv_store, c);
+        for (KernelRun * r : {&run, &expected})
+            for (int64_t i = 0; i < 7 * width; i += 2) r->in(1)[i] = values[i / 2 % std::size(values)];
+        expected.reference();
+        run.launch(GetParam(), 2);
+        const auto * got = static_cast<const uint16_t *>(run.memory.data(run.source(0)));
+        const auto * want = static_cast<const uint16_t *>(expected.memory.data(expected.source(0)));
+        const float * rows = run.in(1);
+        int64_t n_nan = 0;
+        for (int64_t i = 0; i < 9 * width; ++i) {
+            n_nan += std::isnan(f16_to_f32(want[i]));
+            ASSERT_FALSE(std::isinf(f16_to_f32(want[i])));
+            if (std::isnan(f16_to_f32(want[i])))
+                ASSERT_TRUE(std::isnan(f16_to_f32(got[i]))) << i;
+            else
+                ASSERT_EQ(got[i], want[i]) << i;
+        }
+        EXPECT_EQ(n_nan, std::count_if(rows, rows + 7 * width, [](float x) { return !(std::fabs(x) < 65520); }));
+    }
 }
 
 TEST_P(Streaming, NaNSpoilsItsRowOrElementAlone) {

@@ -247,6 +247,18 @@ TEST(Gradients, ThroughTokenLossesAreRefused) {
     EXPECT_TRUE(contains(gradient_error(b, sum, b.params), "the gradient flows through the loss, not nll"));
 }
 
+TEST(Gradients, ThroughACacheOfF16AreRefused) {
+    Graph g;
+    const int64_t q_ne[] = {8, 2, 3}, k_ne[] = {8, 1, 5}, span_ne[] = {2, 3}, flat = 48, w_ne[] = {48, 1};
+    Tensor * q = ql_param(&g, "q", 3, q_ne);
+    Tensor *k = ql_state(&g, "k", QL_F16, 3, k_ne), *v = ql_state(&g, "v", QL_F16, 3, k_ne);
+    Tensor * o = ql_attention(&g, q, k, v, ql_input(&g, "span", QL_I32, 2, span_ne), 1);
+    Tensor * loss = ql_mul_mat(&g, ql_input(&g, "w", QL_F32, 2, w_ne), ql_reshape(&g, o, 1, &flat));
+    Tensor * grad = nullptr;
+    EXPECT_EQ(ql_gradients(&g, loss, &q, 1, QL_RECOMPUTE_NONE, &grad), QL_UNSUPPORTED);
+    EXPECT_TRUE(contains(ql_error_message(), "attention: no gradient flows through a cache of f16"));
+}
+
 TEST(Gradients, OfABroadcastRowAreRefused) {
     Graph g;
     const int64_t a_ne[] = {4, 3}, row_ne = 4, flat = 12, w_ne[] = {12, 1};

@@ -14,6 +14,7 @@ namespace {
 struct Leaves {
     Graph g;
     Tensor * f32(Shape s) { return g.leaf(TensorKind::param, "x", QL_F32, 4, s.ne.data(), nullptr); }
+    Tensor * f16(Shape s) { return g.leaf(TensorKind::state, "cache", QL_F16, 4, s.ne.data(), nullptr); }
     Tensor * i32(Shape s) { return g.leaf(TensorKind::input, "ids", QL_I32, 4, s.ne.data(), nullptr); }
     Tensor * state(Shape s) { return g.leaf(TensorKind::state, "state", QL_F32, 4, s.ne.data(), nullptr); }
     Tensor * weight(Shape s, ql_dtype dtype) {
@@ -176,6 +177,31 @@ const Refusal kRefusals[] = {
          return ql_kv_store(&l.g, l.f32({4, 8}), l.f32({4, 2}), l.i32(2));
      },
      QL_INVALID_ARGUMENT, "kv_store: input 0 must be a state"},
+    {"attention types",
+     [](Leaves & l) {
+         return ql_attention(&l.g, l.f32({4, 2, 5}), l.f16({4, 2, 5}), l.f32({4, 2, 5}), l.i32({2, 5}), 1);
+     },
+     QL_BAD_DTYPE, "attention: k and v differ in type"},
+    {"attention of integers",
+     [](Leaves & l) {
+         return ql_attention(&l.g, l.f32({4, 2, 5}), l.i32({4, 2, 5}), l.i32({4, 2, 5}), l.i32({2, 5}), 1);
+     },
+     QL_BAD_DTYPE, "attention: input 1 must be f32 or f16, got 'ids' (i32 [4, 2, 5])"},
+    {"kv_store of integers",
+     [](Leaves & l) {
+         return ql_kv_store(&l.g, l.i32({4, 8}), l.f32({4, 2}), l.i32(2));
+     },
+     QL_BAD_DTYPE, "kv_store: input 0 must be f32 or f16"},
+    {"kv_store dimensions",
+     [](Leaves & l) {
+         return ql_kv_store(&l.g, l.state({4, 8, 2}), l.f32({4, 2}), l.i32(2));
+     },
+     QL_BAD_SHAPE, "kv_store: input 0 must be of two dimensions at most"},
+    {"kv_store rows",
+     [](Leaves & l) {
+         return ql_kv_store(&l.g, l.state({4, 8}), l.f16({4, 2}), l.i32(2));
+     },
+     QL_BAD_DTYPE, "kv_store: input 1 must be f32"},
     {"kv_store width",
      [](Leaves & l) {
          return ql_kv_store(&l.g, l.state({4, 8}), l.f32({5, 2}), l.i32(2));

@@ -60,4 +60,28 @@ inline std::unique_ptr<Model> open_golden_model(const char * name, int64_t base_
     return model.ok() ? std::move(model).value() : nullptr;
 }
 
+/// The logits of all tokens, computed without a cache.
+inline std::vector<float> logits_of(const Model & model, ql_device * device, const std::vector<int32_t> & ids) {
+    const auto n = static_cast<int64_t>(ids.size());
+    ql_graph * g = nullptr;
+    EXPECT_EQ(ql_graph_create(&g), QL_OK);
+    const GraphPtr graph(g);
+    GraphBuilder b(model, g);
+    const StreamInputs & in = b.start_stream(n);
+    ql_tensor * logits = ql_mul_mat(g, b.head(), b.hidden());
+    ql_plan * p = nullptr;
+    EXPECT_EQ(ql_plan_create(g, device, &logits, 1, &p), QL_OK) << ql_error_message();
+    if (!p) return {};
+    const PlanPtr plan(p);
+    std::vector<int32_t> positions, span;
+    for (int32_t i = 0; i < n; ++i) positions.push_back(i), span.insert(span.end(), {0, i + 1});
+    EXPECT_EQ(ql_tensor_write(in.tokens, ids.data(), 0, ids.size() * 4), QL_OK);
+    EXPECT_EQ(ql_tensor_write(in.positions, positions.data(), 0, positions.size() * 4), QL_OK);
+    EXPECT_EQ(ql_tensor_write(in.span, span.data(), 0, span.size() * 4), QL_OK);
+    EXPECT_EQ(ql_plan_run(p), QL_OK);
+    std::vector<float> values(static_cast<size_t>(ql_tensor_elements(logits)));
+    EXPECT_EQ(ql_tensor_read(logits, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();
+    return values;
+}
+
 }  // namespace ql::test

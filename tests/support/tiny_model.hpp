@@ -21,7 +21,8 @@ struct TinyModelOptions {
     bool tokenizer = true;    // without: a model that has no vocabulary of its own
     ql_dtype dtype = QL_F32;  // of the block matrices; embedding and head stay f32, norms too
     uint32_t seed = 1;
-    float nan_at = -1;  // >= 0: writes a NaN to the first block matrix, for error messages
+    float value_scale = 1;  // times the weights that make attention's values
+    float nan_at = -1;      // >= 0: writes a NaN to the first block matrix, for error messages
 };
 
 namespace tiny {
@@ -148,6 +149,8 @@ class Writer {
     void norm(const std::string & name) { add(name, QL_F32, {o_.n_embd}, values(o_.n_embd, 1.0f, 0.1f)); }
     void matrix(const std::string & name, ql_dtype dtype, int64_t in, int64_t out) {
         std::vector<float> v = values(in * out, 0, 1.7f / std::sqrt(static_cast<float>(in)));
+        if (name.ends_with("attn_v.weight"))
+            for (float & x : v) x *= o_.value_scale;
         if (o_.nan_at >= 0 && name == "blk.0.attn_q.weight") v[static_cast<size_t>(o_.nan_at)] = NAN;
         add(name, dtype, {in, out}, v);
     }

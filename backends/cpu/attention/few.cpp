@@ -1,11 +1,13 @@
 // Attention of few queries against a long cache: the kernel of generation.
 //
-// Split: tasks are (query, key's head, chunk of kChunk keys); then a task for each row adds its chunks in order.
-//   The split over keys depends on the shape alone, and keeps all threads busy where there are few heads.
-// Traffic: K and V once each, 2 d floats a key for the G rows of a group, read where they lie: at G = 3 that is
-//   1.5 FLOP a byte, so memory (or L2) is the limit and nothing is packed.
-// Constants: kChunk 256 keys is 128 KB of K and V at d = 64: 3.4 microseconds a task (38 GB/s from L3, one thread,
-//   AVX-512 on Zen 5, 8192 keys, H_kv 3), some times what handing it out costs.
+// Split: tasks are (query, chunk of kChunk keys, key's head); then a task for each row adds its chunks in order.
+//   The split over keys depends on the shape alone, and keeps all threads busy where there are few heads; a chunk's
+//   heads follow each other, as they do in memory.
+// Traffic: K and V once each, read where they lie and widened on the way if they are f16: 4 d bytes a key for the rows
+//   of a group, which share it in registers, at G = 3 3 FLOP a byte. Nothing is packed; memory is the limit.
+// Constants: SmolLM2-135M (d 64, H 9/3), f16, two threads, AVX-512 on Zen 5, ms a token at 544 and 4128 keys, 96 MB of
+//   cache: kAhead 0, 16, 32, 64, 128 give 6.6, 3.0, 2.6, 2.4, 2.6 at 4128, where 2.4 is 39 of 48 GB/s that can be
+//   read; kChunk 64, 256 give .57, .38 at 544, and the same at 4128.
 #include "backends/cpu/attention/shape.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -13,8 +15,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "backends/cpu/attention/tile_product.inl"
 #include "backends/cpu/math.inl"
+#include "backends/cpu/vec.inl"
 
 #ifndef QL_CPU_ATTENTION_FEW_ONCE
 #define QL_CPU_ATTENTION_FEW_ONCE
@@ -23,10 +25,14 @@
 namespace ql::cpu {
 
 inline constexpr int64_t kChunk = 256;
+/// Keys between the one that is read and the one that is fetched.
+inline constexpr int64_t kAhead = 64;
 
 struct FewJob {
     AttentionShape s;
-    const float *q, *k, *v;
+    const float * q;
+    const void *k, *v;
+    bool f16;  // k and v
     const int32_t * span;
     float *o, *lse;
     float * parts;   // [query][head][chunk][width + kPad]: o not yet divided, then largest score and sum
@@ -46,58 +52,166 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-/// scores[j] = scale q . k_j for n keys; returns the largest.
-HWY_INLINE float score_row(const float * q, const float * k, int64_t stride, int64_t d, int64_t n, float scale,
-                           float * scores) {
-    float top = -INFINITY;
-    for (int64_t j = 0; j < n; ++j) {
-        scores[j] = scale * dot(q, k + j * stride, d);
-        top = std::fmax(top, scores[j]);
-    }
-    return top;
+/// Rows of a group that share a key: with 4 keys, or 4 vectors of a value, their sums are in 16 or 12 registers.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
+constexpr int kRows = 4;
+#else
+constexpr int kRows = 3;
+#endif
+constexpr int kTogether = 4;
+
+/// n keys (or values) of a head, `stride` numbers apart.
+template <typename T>
+struct Keys {
+    const T * p;
+    int64_t stride, n, d;
+};
+
+/// Has n numbers fetched: a head's part of a key is too short, and the next too far, for the processor to see a
+/// pattern.
+template <typename T>
+HWY_INLINE void fetch(const T * p, int64_t n) {
+    for (int64_t i = 0; i < n; i += 64 / int64_t{sizeof(T)}) __builtin_prefetch(p + i);
 }
 
-/// scores[j] = exp(scores[j] - base); returns their sum.
-HWY_INLINE float exponentials(float * scores, int64_t n, float base) {
-    Vec sum = hn::Zero(kF32);
+/// x[r][i] = q_r * k_{j + i}, yet to be summed over the lanes; the last key again for those that are not there.
+template <int R, typename T>
+HWY_INLINE void multiply_keys(const float * q, const Keys<T> & keys, int64_t j, Vec (&x)[R][kTogether]) {
+    const T * k[kTogether];
+#pragma GCC unroll 4
+    for (int i = 0; i < kTogether; ++i) {
+        k[i] = keys.p + HWY_MIN(j + i, keys.n - 1) * keys.stride;
+        fetch(k[i] + kAhead * keys.stride, keys.d);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) x[r][i] = hn::Zero(kF32);
+    }
+    for (int64_t at = 0; at < keys.d; at += kLanes) {
+        Vec left[R];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) left[r] = load_part(q + r * keys.d + at, keys.d - at);
+#pragma GCC unroll 4
+        for (int i = 0; i < kTogether; ++i) {
+            const Vec key = load_part(k[i] + at, keys.d - at);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) x[r][i] = hn::MulAdd(left[r], key, x[r][i]);
+        }
+    }
+}
+
+// scores[r][j] = scale q_r . k_j, in whole vectors: the last key's score again behind the n.
+#if HWY_TARGET == HWY_SCALAR
+template <int R, typename T>
+HWY_INLINE void find_scores(const float * q, const Keys<T> & keys, float scale, float * scores) {
+    for (int64_t j = 0; j < keys.n; j += kTogether) {
+        Vec x[R][kTogether];
+        multiply_keys<R>(q, keys, j, x);
+        for (int r = 0; r < R; ++r)
+            for (int i = 0; i < kTogether; ++i) scores[r * kChunk + j + i] = scale * hn::GetLane(x[r][i]);
+    }
+}
+#else
+/// Sums of neighbours, those of a before those of b: log2(n) levels of it make n vectors one of their n sums.
+HWY_INLINE Vec add_pairs(Vec a, Vec b) {
+    return hn::Add(hn::ConcatEven(kF32, b, a), hn::ConcatOdd(kF32, b, a));
+}
+
+template <int R, typename T>
+HWY_INLINE void find_scores(const float * q, const Keys<T> & keys, float scale, float * scores) {
+    for (int64_t j = 0; j < keys.n; j += kLanes) {
+        Vec sum[kLanes / kTogether][R];  // a quarter of the lanes is a key's
+        for (int64_t i = 0; i < kLanes / kTogether; ++i) {
+            Vec x[R][kTogether];
+            multiply_keys<R>(q, keys, j + i * kTogether, x);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) sum[i][r] = add_pairs(add_pairs(x[r][0], x[r][1]), add_pairs(x[r][2], x[r][3]));
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+            Vec all = sum[0][r];
+            if constexpr (kLanes == 8) all = add_pairs(all, sum[1][r]);
+            if constexpr (kLanes == 16) all = add_pairs(add_pairs(all, sum[1][r]), add_pairs(sum[2][r], sum[3][r]));
+            hn::StoreU(hn::Mul(all, hn::Set(kF32, scale)), kF32, scores + r * kChunk + j);
+        }
+    }
+}
+#endif
+
+/// scores[j] = exp(scores[j] - top); returns their sum.
+HWY_INLINE float exponentials(float * scores, int64_t n, float & top) {
+    Vec largest = hn::LoadU(kF32, scores), sum = hn::Zero(kF32);
+    for (int64_t j = kLanes; j < n; j += kLanes) largest = hn::Max(largest, hn::LoadU(kF32, scores + j));
+    top = hn::GetLane(hn::MaxOfLanes(kF32, largest));
+    const Vec base = hn::Set(kF32, top == -INFINITY ? 0.0f : top);
     for (int64_t j = 0; j < n; j += kLanes) {
-        const Vec x = load_part(scores + j, n - j);
-        Vec e = vexp(kF32, hn::Sub(x, hn::Set(kF32, base)));
+        Vec e = vexp(kF32, hn::Sub(hn::LoadU(kF32, scores + j), base));
         if (j + kLanes > n) e = hn::IfThenElseZero(hn::FirstN(kF32, static_cast<size_t>(n - j)), e);
-        store_part(e, scores + j, n - j);
+        hn::StoreU(e, kF32, scores + j);
         sum = hn::Add(sum, e);
     }
     return sum_of(sum);
 }
 
-/// Columns of V that fill no vector: o[i] = sum_j p[j] v[j, i].
-HWY_INLINE void last_columns(const float * p, const float * v, int64_t stride, int64_t n, int64_t first, int64_t d,
-                             float * o) {
-    Vec sum = hn::Zero(kF32);
-    for (int64_t j = 0; j < n; ++j)
-        sum = hn::MulAdd(hn::Set(kF32, p[j]), load_part(v + j * stride + first, d - first), sum);
-    hn::StoreU(sum, kF32, o + first);
+/// V vectors of o from column `at` on: o[r] = sum_j p[r][j] v_j.
+template <int R, int V, typename T>
+HWY_INLINE void add_columns(const float * p, const Keys<T> & values, int64_t at, float * o, int64_t o_stride) {
+    Vec sum[R][V];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i) sum[r][i] = hn::Zero(kF32);
+    for (int64_t j = 0; j < values.n; ++j) {
+        const T * v = values.p + j * values.stride + at;
+        fetch(v + kAhead * values.stride, V * kLanes);
+        Vec left[R];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) left[r] = hn::Set(kF32, p[r * kChunk + j]);
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i) {
+            const Vec x = load_part(v + i * kLanes, V == 1 ? values.d - at : kLanes);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) sum[r][i] = hn::MulAdd(left[r], x, sum[r][i]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i) hn::StoreU(sum[r][i], kF32, o + r * o_stride + at + i * kLanes);
 }
 
-void few_task(const FewJob & job, int64_t task, int thread) {
+/// R rows of a group, or as many as there are if fewer, against the keys of a chunk; their parts follow each other by
+/// `stride`.
+template <int R, typename T>
+HWY_INLINE void attend_rows(int64_t rows, const FewJob & job, const float * q, const Keys<T> & k, const Keys<T> & v,
+                            float * scores, float * part, int64_t stride) {
+    if constexpr (R > 1)
+        if (rows < R) return attend_rows<R - 1>(rows, job, q, k, v, scores, part, stride);
+    find_scores<R>(q, k, job.s.scale, scores);
+    for (int r = 0; r < R; ++r) {
+        float * last = part + r * stride + job.s.width();
+        last[1] = exponentials(scores + r * kChunk, k.n, last[0]);
+    }
+    int64_t at = 0;
+    for (; at + 4 * kLanes <= v.d; at += 4 * kLanes) add_columns<R, 4>(scores, v, at, part, stride);
+    for (; at < v.d; at += kLanes) add_columns<R, 1>(scores, v, at, part, stride);
+}
+
+template <typename T>
+void attend(const FewJob & job, int64_t task, int thread) {
     const AttentionShape & s = job.s;
-    const int64_t chunk = task % job.chunks(), kv = task / job.chunks() % s.n_kv, t = task / job.chunks() / s.n_kv;
-    const int64_t group = s.group(), d = s.d, whole = d / kLanes;
+    const int64_t kv = task % s.n_kv, chunk = task / s.n_kv % job.chunks(), t = task / s.n_kv / job.chunks();
     const KeyRange range = key_range(job.span, t, s.n_keys);
     const int64_t from = HWY_MAX(range.begin, chunk * kChunk), to = HWY_MIN(range.end, (chunk + 1) * kChunk);
     if (from >= to) return;
-    const int64_t n = to - from, stride = s.key_stride();
-    const float *k = job.k + s.key(from, kv), *v = job.v + s.key(from, kv);
-    float * scores = job.scores + thread * group * kChunk;
-    for (int64_t g = 0; g < group; ++g) {
-        float *row = scores + g * kChunk, *part = job.part(t, kv * group + g, chunk);
-        const float top = score_row(job.q + s.query(t, kv) + g * d, k, stride, d, n, s.scale, row);
-        part[s.width()] = top;
-        part[s.width() + 1] = exponentials(row, n, top == -INFINITY ? 0.0f : top);
-        if (whole * kLanes < d) last_columns(row, v, stride, n, whole * kLanes, d, part);
-    }
-    float * first = job.part(t, kv * group, chunk);
-    product({scores, kChunk, 1}, v, stride, n, first, job.chunks() * job.part_size(), group, whole, false);
+    const int64_t at = s.key(from, kv), stride = job.chunks() * job.part_size();
+    const Keys<T> k{static_cast<const T *>(job.k) + at, s.key_stride(), to - from, s.d};
+    const Keys<T> v{static_cast<const T *>(job.v) + at, s.key_stride(), to - from, s.d};
+    for (int64_t g = 0; g < s.group(); g += kRows)
+        attend_rows<kRows>(s.group() - g, job, job.q + s.query(t, kv) + g * s.d, k, v,
+                           job.scores + thread * kRows * kChunk, job.part(t, kv * s.group() + g, chunk), stride);
+}
+
+void few_task(const FewJob & job, int64_t task, int thread) {
+    job.f16 ? attend<hwy::float16_t>(job, task, thread) : attend<float>(job, task, thread);
 }
 
 void few_join(const FewJob & job, int64_t row) {
@@ -134,10 +248,13 @@ namespace {
 HWY_EXPORT(few_task);
 HWY_EXPORT(few_join);
 
+/// Rows of scores of a thread: the most that a set of instructions takes at once.
+constexpr int64_t kScoreRows = 4;
+
 FewJob make_job(const AttentionShape & s, Carver & carve, int threads) {
     FewJob job{s};
     job.parts = carve.take<float>(s.n_tokens * s.n_heads * job.chunks() * job.part_size());
-    job.scores = carve.take<float>(threads * s.group() * kChunk);
+    job.scores = carve.take<float>(threads * kScoreRows * kChunk);
     return job;
 }
 
@@ -152,12 +269,15 @@ size_t attention_few_scratch(const AttentionShape & s, int threads) {
 Status attention_few(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
-    FewJob job = make_job(AttentionShape(l.node), carve, pool.threads());
-    job.q = l.x(0), job.k = l.x(1), job.v = l.x(2), job.span = l.ids(3), job.o = l.y(0), job.lse = l.y(1);
+    AttentionShape s(l.node);
+    s.keep_seen_keys(l.ids(3));
+    FewJob job = make_job(s, carve, pool.threads());
+    job.q = l.x(0), job.k = l.src[1], job.v = l.src[2], job.f16 = l.in(1).dtype == QL_F16;
+    job.span = l.ids(3), job.o = l.y(0), job.lse = l.y(1);
     const auto run = &HWY_DYNAMIC_DISPATCH(few_task);
     const auto join = &HWY_DYNAMIC_DISPATCH(few_join);
-    pool.run(job.s.n_tokens * job.s.n_kv * job.chunks(), [&](int64_t task, int thread) { run(job, task, thread); });
-    pool.run(job.s.n_tokens * job.s.n_heads, [&](int64_t row, int) { join(job, row); });
+    pool.run(s.n_tokens * s.n_kv * job.chunks(), [&](int64_t task, int thread) { run(job, task, thread); });
+    pool.run(s.n_tokens * s.n_heads, [&](int64_t row, int) { join(job, row); });
     return {};
 }
 

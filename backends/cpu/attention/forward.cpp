@@ -261,7 +261,8 @@ size_t attention_blocks_scratch(const AttentionShape & s, int threads) {
 }
 
 Status attention_blocks(const Launch & l) {
-    const AttentionShape s(l.node);
+    AttentionShape s(l.node);
+    s.keep_seen_keys(l.ids(3));
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
     ForwardJob job{s, l.x(0), l.x(1), l.x(2), l.ids(3), l.y(0), l.y(1)};

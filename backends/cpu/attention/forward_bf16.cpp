@@ -1,12 +1,8 @@
-// Attention of many queries with products of bf16 in vdpbf16ps; what forward.cpp does in f32.     (Dao 2023)
+// Attention of many queries with products of bf16 in vdpbf16ps: forward_bf16.inl, which says how it is split and what
+// is rounded, on tiles of 6 rows.
 //
-// Split: tasks are (key's head, block of queries), about kRows rows each, so that all heads of a group share the blocks
-//   of K and V in cache; a first pass packs those. Within a task the sums of a row run over its keys in order.
 // Traffic: a task streams the packed K and V of its range once, 16 KB for 1.6 MFLOP at d = 64 and 96 rows; scores stay
 //   in registers, probabilities of a tile of 6 rows x 64 keys in L1.
-// Rounding: q, k and v, where they are not held in bf16, and p, relative to the row's base; all sums are f32. A row is
-//   divided by the sum of its rounded p: weights that add up to 1 leave what the values have in common as it is (values
-//   of mean 4 and deviation 1: NMSE 8.9e-8 instead of 1.3e-7). lse is the logarithm of that sum.
 // Constants: d 64, H 9/3, causal, Zen 5, one thread, of vdpbf16ps' peak, measured before and after each run: kRows 48,
 //   96, 192, 384 give .733, .732, .731, .731 at T 512 and .78, .78, .78, .79 at 2048; the f32 kernel .285 and .31. A
 //   tile of values alone runs at .96, one of scores with all that makes them probabilities at .81. A tile's values
@@ -14,189 +10,16 @@
 #include "backends/cpu/attention/shape.hpp"
 
 #if defined(__AVX512BF16__)
+#include "backends/cpu/attention/forward_bf16.inl"
 #include "backends/cpu/attention/score_tile_bf16.inl"
-#include "backends/cpu/stream.hpp"
 
 namespace ql::cpu {
-namespace {
-
-/// Rows of a task, about; a multiple of the tile's.
-constexpr int64_t kRows = 96;
-
-struct Job {
-    AttentionShape s;
-    int64_t queries, query_blocks;  // of a block; blocks
-    Source q, k, v;
-    const int32_t * span;
-    Result o;
-    float * lse;
-    uint32_t *keys, *values;  // [kv][block]: [depth][kKeyBlock] and [kKeyBlock / 2][width] pairs
-    uint8_t * finite;         // [kv][block]
-    PerThread<Work> work;
-
-    Job(const AttentionShape & shape, Carver & carve, int threads)
-        : s(shape),
-          queries(smaller(s.n_tokens, larger(1, kRows / s.group()))),
-          query_blocks(ceil_div(s.n_tokens, queries)),
-          work(carve, threads, s, work_rows()) {
-        const int64_t blocks = s.n_kv * s.key_blocks();
-        keys = carve.take<uint32_t>(blocks * keys_of_block());
-        values = carve.take<uint32_t>(blocks * values_of_block());
-        finite = carve.take<uint8_t>(blocks);
-    }
-
-    int64_t keys_of_block() const { return ceil_div(s.d, 2) * kKeyBlock; }
-    int64_t values_of_block() const { return kKeyBlock / 2 * s.width(); }
-    int64_t work_rows() const { return ceil_div(queries * s.group(), kTileRows) * kTileRows; }
-};
-
-void pack_keys(const Job & job, int64_t task) {
-    const AttentionShape & s = job.s;
-    const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
-    const int64_t n = smaller(kKeyBlock, s.n_keys - first), stride = s.key_stride();
-    Finite finite;
-    const int64_t at = s.key(first, kv);
-    with_type(job.k,
-              [&](auto * k) { pack_columns(k + at, stride, n, s.d, job.keys + task * job.keys_of_block(), finite); });
-    with_type(job.v, [&](auto * v) {
-        pack_row_pairs(v + at, stride, n, s.d, job.values + task * job.values_of_block(), s.width(), finite);
-    });
-    job.finite[task] = finite.all();
-}
-
-/// o of a tile's rows takes in its probabilities times values.
-void add_values(const Work & w, const Part & t) {
-    const int32_t first = t.lo / 2, depth = (t.hi + 1) / 2 - first;
-    multiply<kTileRows>({w.p + (t.lo - t.first) / 2, kKeyBlock / 2, 1}, {t.values + first * w.width, w.width, depth},
-                        w.o_rows + t.row, w.width);
-}
-
-/// Packs a tile's queries when they are first needed, and has those of the tile after the next fetched.
-template <typename T>
-void pack_tile(const Job & job, const T * q, const Work & w, int32_t row, int32_t rows) {
-    const int64_t d = job.s.d;
-    Finite ignored;  // a query spoils its own row alone
-    for (int64_t r = row; r < row + kTileRows; ++r) {
-        pack_row(q + w.head[r] * d, d, w.q + r * w.q_pairs, ignored);
-        fetch(q + w.head[smaller(r + 2 * kTileRows, rows - 1)] * d, d);
-        w.base[r] = 0;
-        _mm512_store_ps(w.sum + r * kLanes, _mm512_setzero_ps());
-        for (int64_t i = 0; i < w.width; i += kLanes) _mm512_store_ps(w.o_rows[r] + i, _mm512_setzero_ps());
-    }
-}
-
-void store_row(const Job & job, const Work & w, int64_t row) {
-    const bool empty = w.begin[row] >= w.end[row];
-    const int64_t d = job.s.d, head = w.head[row];
-    const float sum = empty ? 1 : _mm512_reduce_add_ps(_mm512_load_ps(w.sum + row * kLanes));
-    const __m512 factor = _mm512_set1_ps(1 / sum);
-    with_type(job.o, [&](auto * o) {
-        for (int64_t i = 0; i < d; i += kLanes) {
-            const __m512 x = empty ? _mm512_setzero_ps() : _mm512_mul_ps(_mm512_load_ps(w.o_rows[row] + i), factor);
-            store(x, o + head * d + i, d - i);
-        }
-    });
-    job.lse[head] = empty ? 0 : logf(sum) - w.base[row] * kLn2;
-}
-
-/// All tiles of a task against a block of keys. A tile's rows are stored behind the last block that they see.
-void forward_block(const Job & job, const Work & w, int32_t rows, int64_t kv, int32_t block) {
-    const int64_t at = kv * job.s.key_blocks() + block;
-    const int32_t base = block * static_cast<int32_t>(kKeyBlock), end = base + static_cast<int32_t>(kKeyBlock);
-    for (int32_t row = 0; row < rows; row += kTileRows) {
-        TileState & state = w.state[row / kTileRows];
-        Part t;
-        t.row = row;
-        t.base = base;
-        t.lo = state.any_begin < base ? 0 : state.any_begin - base;
-        t.hi = (state.any_end > end ? end : state.any_end) - base;
-        if (t.lo >= t.hi) continue;
-        t.first = t.lo / kLanes * kLanes;
-        t.keys = job.keys + at * job.keys_of_block();
-        t.values = job.values + at * job.values_of_block();
-        if (!state.packed) with_type(job.q, [&](auto * q) { pack_tile(job, q, w, row, rows); });
-        state.packed = true;
-        if (state.all_begin <= base && state.all_end >= end)
-            score_tile<kTileVectors, false>(w, t);
-        else
-            kEdgeTiles[(t.hi - t.first - 1) / kLanes](w, t);
-        add_values(w, t);
-        for (int32_t r = row; r < row + kTileRows && r < rows && state.any_end <= end; ++r) store_row(job, w, r);
-    }
-}
-
-TileState state_of_tile(const int32_t * begin, const int32_t * end, int64_t n_keys) {
-    const auto last = static_cast<int32_t>(n_keys);
-    TileState state{last, 0, 0, last, (1 << kTileRows) - 1, false};
-    for (int r = 0; r < kTileRows; ++r) {
-        if (begin[r] < end[r]) {
-            if (begin[r] < state.any_begin) state.any_begin = begin[r];
-            if (end[r] > state.any_end) state.any_end = end[r];
-        }
-        if (begin[r] > state.all_begin) state.all_begin = begin[r];
-        if (end[r] < state.all_end) state.all_end = end[r];
-    }
-    return state;
-}
-
-/// Finds what the rows of a task see. Returns the union.
-KeyRange start_rows(const Job & job, const Work & w, int64_t t0, int64_t t1, int64_t kv) {
-    const AttentionShape & s = job.s;
-    const int64_t group = s.group(), rows = (t1 - t0) * group;
-    const auto start = [&](int64_t row, KeyRange range, int64_t head) {
-        w.head[row] = head;
-        w.begin[row] = static_cast<int32_t>(range.begin);
-        w.end[row] = static_cast<int32_t>(range.end);
-        w.o_rows[row] = w.o + row * w.width;
-    };
-    for (int64_t t = t0, row = 0; t < t1; ++t) {
-        const KeyRange range = key_range(job.span, t, s.n_keys);
-        for (int64_t head = t * s.n_heads + kv * group, end = head + group; head < end; ++head)
-            start(row++, range, head);
-    }
-    KeyRange all{s.n_keys, 0};
-    for (int64_t row = 0; row < rows; row += kTileRows) {
-        for (int64_t r = rows; r < row + kTileRows; ++r)
-            start(r, {w.begin[rows - 1], w.end[rows - 1]}, w.head[rows - 1]);
-        const TileState state = state_of_tile(w.begin + row, w.end + row, s.n_keys);
-        w.state[row / kTileRows] = state;
-        all = {smaller(all.begin, state.any_begin), larger(all.end, state.any_end)};
-    }
-    return all;
-}
-
-void forward_task(const Job & job, int64_t task, int thread) {
-    const int64_t kv = task / job.query_blocks;
-    const int64_t t0 = balanced(task % job.query_blocks, job.query_blocks) * job.queries,
-                  t1 = smaller(t0 + job.queries, job.s.n_tokens);
-    const auto rows = static_cast<int32_t>((t1 - t0) * job.s.group());
-    const Work w = job.work.of(thread, job.s, job.work_rows());
-    const KeyRange all = start_rows(job, w, t0, t1, kv);
-    for (int64_t block = all.begin / kKeyBlock; block * kKeyBlock < all.end; ++block)
-        forward_block(job, w, rows, kv, static_cast<int32_t>(block));
-    for (int32_t row = 0; row < rows; ++row)
-        if (!w.state[row / kTileRows].packed) store_row(job, w, row);  // without a key
-}
-
-}  // namespace
 
 size_t attention_blocks_bf16_scratch(const AttentionShape & s, int threads) {
-    Carver count;
-    Job(s, count, threads);
-    return count.used();
+    return forward_scratch<VectorScores>(s, threads);
 }
-
 bool attention_blocks_bf16(const Launch & l) {
-    Pool & pool = device_of(l).pool;
-    Carver carve(l.scratch);
-    Job job(AttentionShape(l.node), carve, pool.threads());
-    job.q = source(l, 0), job.k = source(l, 1), job.v = source(l, 2), job.span = l.ids(3);
-    job.o = result(l, 0), job.lse = l.y(1);
-    const int64_t blocks = job.s.n_kv * job.s.key_blocks();
-    pool.run(blocks, [&](int64_t task, int) { pack_keys(job, task); });
-    if (!all_set(job.finite, blocks)) return false;
-    pool.run(job.query_blocks * job.s.n_kv, [&](int64_t task, int thread) { forward_task(job, task, thread); });
-    return true;
+    return forward<VectorScores>(l);
 }
 
 }  // namespace ql::cpu

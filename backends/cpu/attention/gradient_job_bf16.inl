@@ -1,7 +1,7 @@
-// What a launch of attention's gradients in bf16 works on: operands packed by blocks of keys and of queries, and each
-// thread's buffers. Included as tile_bf16.inl.
+// What a launch of attention's gradients in bf16 works on, for either unit that multiplies: operands packed by blocks
+// of keys and of queries, and each thread's buffers. Included as scores_bf16.inl.
 #pragma once
-#include "backends/cpu/attention/gradient_tile_bf16.inl"
+#include "backends/cpu/attention/scores_bf16.inl"
 #include "backends/cpu/stream.hpp"
 
 namespace ql::cpu {
@@ -9,37 +9,50 @@ namespace {
 
 /// Queries of a block: as many as keys, so that causal pairs are halves of squares.
 constexpr int64_t kQueryBlock = kKeyBlock;
-/// Rows whose probabilities are kept before dk and dv take them in: a multiple of the tile's.
+/// Rows whose probabilities are kept before dk and dv take them in: a multiple of either unit's tile.
 constexpr int64_t kSubRows = 96;
 
-/// A thread's buffers.
-struct Work {
+/// A thread's buffers that both units have. Tiles of rows.
+struct GradientWork {
     uint32_t *p, *ds;      // [kSubRows / 2][kKeyBlock]: probabilities and scores' gradients, pairs along the rows
-    uint32_t *q, *d_o;     // [kSubRows / 2][width]: q and do, pairs along the rows
-    uint32_t * ds_rows;    // [kTileRows][kKeyBlock / 2]: of a tile, pairs along the keys, from the first on
-    float * exact;         // [kTileRows][kKeyBlock]: scale times a tile's probabilities before they are rounded
+    uint32_t * ds_rows;    // [tile_rows][kKeyBlock / 2]: of a tile, pairs along the keys, from the first on
     float * spare;         // [width]: what rows and keys that are not there add to
     float ** dq;           // [kSubRows]: rows of results
-    float **dk, **dv;      // [kKeyBlock]
     int32_t *begin, *end;  // [kSubRows]: a row's keys within the block, empty: begin = kKeyBlock, end = 0
 
-    Work(Carver & carve, const AttentionShape & s) {
+    GradientWork(Carver & carve, const AttentionShape & s, int64_t tile_rows) {
         for (uint32_t ** to : {&p, &ds}) *to = carve.take<uint32_t>(kSubRows / 2 * kKeyBlock);
-        for (uint32_t ** to : {&q, &d_o}) *to = carve.take<uint32_t>(kSubRows / 2 * s.width());
-        ds_rows = carve.take<uint32_t>(kTileRows * kKeyBlock / 2);
-        exact = carve.take<float>(kTileRows * kKeyBlock);
+        ds_rows = carve.take<uint32_t>(tile_rows * kKeyBlock / 2);
         spare = carve.take<float>(s.width());
         dq = carve.take<float *>(kSubRows);
-        dk = carve.take<float *>(kKeyBlock);
-        dv = carve.take<float *>(kKeyBlock);
         begin = carve.take<int32_t>(kSubRows);
         end = carve.take<int32_t>(kSubRows);
     }
 };
 
+/// A tile of rows with a block of keys.
+struct GradientTile {
+    int32_t row;                    // of those in the buffers
+    const uint32_t *q, *d_o;        // [rows][q_pairs]: pairs along d
+    const uint32_t *keys, *values;  // [depth][kKeyBlock]
+    const uint32_t * key_rows;      // [kKeyBlock / 2][width]: pairs along the keys
+    int32_t q_pairs, depth;
+    float scale;
+    const float *base, *delta;   // [rows]: lse to base 2 and do . o, both negated
+    const int32_t *begin, *end;  // [rows]: a row's keys within the block
+    int32_t first, lo, hi;       // keys that any row sees: in whole vectors from `first`, in pairs from lo
+    bool all;                    // all rows see the whole block
+    uint32_t *p, *ds;            // [rows / 2][kKeyBlock]: results, pairs along the rows
+    uint32_t * ds_rows;          // [rows][kKeyBlock / 2]: pairs along the keys, from `first` on
+    float * const * dq;          // [rows]
+
+    int32_t vectors() const { return (hi - first + kLanes - 1) / kLanes; }
+};
+
+template <typename Unit>
 struct Job {
     AttentionShape s;
-    int32_t depth, q_pairs, width;
+    int32_t depth, q_pairs, width;  // of keys' and values' blocks, of queries, of d
     Source q, k, v, o, d_o;
     const float * lse;
     const int32_t * span;
@@ -54,14 +67,16 @@ struct Job {
     float *base, *delta;
     int32_t *lowest, *highest;  // by block of queries: union of the ranges
     int32_t * wave;             // squares of a wave
-    PerThread<Work> work;
+    PerThread<typename Unit::Work> work;
+    typename Unit::Panels panels;  // what the unit packs beside these
 
     Job(const AttentionShape & shape, Carver & carve, int threads)
         : s(shape),
-          depth(static_cast<int32_t>(ceil_div(s.d, 2))),
+          depth(static_cast<int32_t>(ceil_div(ceil_div(s.d, 2), Unit::kDepth) * Unit::kDepth)),
           q_pairs(static_cast<int32_t>(padded(depth))),
           width(static_cast<int32_t>(s.width())),
-          work(carve, threads, s) {
+          work(carve, threads, s),
+          panels(carve, *this) {
         const int64_t blocks = s.n_kv * s.key_blocks(), rows = s.n_kv * query_blocks() * block_rows();
         for (uint32_t ** to : {&keys, &values}) *to = carve.take<uint32_t>(blocks * depth * kKeyBlock);
         key_rows = carve.take<uint32_t>(blocks * kKeyBlock / 2 * width);
@@ -78,28 +93,34 @@ struct Job {
     int64_t block_rows() const { return rows_of(0); }
     int64_t rows_of(int64_t query_block) const {
         const int64_t queries = smaller(kQueryBlock, s.n_tokens - query_block * kQueryBlock);
-        return ceil_div(queries * s.group(), kTileRows) * kTileRows;
+        return ceil_div(queries * s.group(), Unit::kRows) * Unit::kRows;
     }
 };
 
+/// Pairs along d of a block of K or V; zeros in depths that there are not.
+template <typename Unit>
+void pack_block(const Job<Unit> & job, Source from, int64_t at, int64_t n, uint32_t * to, Finite & finite) {
+    const AttentionShape & s = job.s;
+    with_type(from, [&](auto * x) { pack_columns(x + at, s.key_stride(), n, s.d, to, finite); });
+    for (int64_t i = ceil_div(s.d, 2) * kKeyBlock; i < job.depth * kKeyBlock; i += kLanes)
+        _mm512_store_si512(to + i, _mm512_setzero_si512());
+}
+
 /// For a block of keys of a head: packs K and V, and zeros in dk and dv.
-void pack_keys(const Job & job, int64_t task) {
+template <typename Unit>
+void pack_keys(const Job<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
     const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
-    const int64_t n = smaller(kKeyBlock, s.n_keys - first), stride = s.key_stride(), at = s.key(first, kv);
+    const int64_t n = smaller(kKeyBlock, s.n_keys - first), at = s.key(first, kv);
     Finite finite;
+    pack_block(job, job.k, at, n, job.keys + task * job.depth * kKeyBlock, finite);
+    pack_block(job, job.v, at, n, job.values + task * job.depth * kKeyBlock, finite);
     with_type(job.k, [&](auto * k) {
-        pack_columns(k + at, stride, n, s.d, job.keys + task * job.depth * kKeyBlock, finite);
-        pack_row_pairs(k + at, stride, n, s.d, job.key_rows + task * kKeyBlock / 2 * job.width, job.width, finite);
-    });
-    with_type(job.v, [&](auto * v) {
-        pack_columns(v + at, stride, n, s.d, job.values + task * job.depth * kKeyBlock, finite);
+        pack_row_pairs(k + at, s.key_stride(), n, s.d, job.key_rows + task * kKeyBlock / 2 * job.width, job.width,
+                       finite);
     });
     job.key_finite[task] = finite.all();
-    for (int64_t j = 0; j < n; ++j) {
-        __builtin_memset(job.dk + at + j * stride, 0, static_cast<size_t>(s.d) * sizeof(float));
-        __builtin_memset(job.dv + at + j * stride, 0, static_cast<size_t>(s.d) * sizeof(float));
-    }
+    Unit::clear_keys(job, task, at, n);
 }
 
 /// do . o of do as it was rounded: o is a mean of rounded values, and do . v - do . o of a row cancels only if both
@@ -113,14 +134,16 @@ float dot_rounded(const D * d_o, const O * o, int64_t n) {
 }
 
 /// Rows that fill up the last tile.
-void clear_padding(const Job & job, int64_t first, int64_t n) {
+template <typename Unit>
+void clear_padding(const Job<Unit> & job, int64_t first, int64_t n) {
     const auto clear = [](auto * p, int64_t count) { __builtin_memset(p, 0, static_cast<size_t>(count) * sizeof(*p)); };
     for (uint32_t * to : {job.queries, job.d_out}) clear(to + first * job.q_pairs, n * job.q_pairs);
     for (float * to : {job.base, job.delta}) clear(to + first, n);
 }
 
 /// For a block of queries of a key's head: packs q and do, do . o, and zeros in dq.
-void pack_queries(const Job & job, int64_t task) {
+template <typename Unit>
+void pack_queries(const Job<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
     const int64_t kv = task / job.query_blocks(), t0 = task % job.query_blocks() * kQueryBlock, group = s.group();
     const int64_t rows = (smaller(t0 + kQueryBlock, s.n_tokens) - t0) * group, to = task * job.block_rows();
@@ -140,10 +163,12 @@ void pack_queries(const Job & job, int64_t task) {
     }
     clear_padding(job, to + rows, job.rows_of(task % job.query_blocks()) - rows);
     job.query_finite[task] = finite.all();
+    Unit::pack_queries(job, task);
 }
 
 /// The union of the ranges of a block of queries.
-void find_range(const Job & job, int64_t block) {
+template <typename Unit>
+void find_range(const Job<Unit> & job, int64_t block) {
     const AttentionShape & s = job.s;
     int64_t lo = s.n_keys, hi = 0;
     for (int64_t t = block * kQueryBlock; t < smaller((block + 1) * kQueryBlock, s.n_tokens); ++t) {

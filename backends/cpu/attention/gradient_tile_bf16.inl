@@ -1,62 +1,36 @@
-// A tile of attention's gradients in bf16: the probabilities of 6 rows with a block of keys, and the gradients of their
-// scores, in the layouts that the products after them read. Included as tile_bf16.inl.
+// Gradients' products in vdpbf16ps: tiles of 6 rows, whose scores and their gradients stay in registers until they are
+// in the layouts that the products after them read. Included as tile_bf16.inl.
 #pragma once
+#include "backends/cpu/attention/gradient_job_bf16.inl"
 #include "backends/cpu/attention/tile_bf16.inl"
 
 namespace ql::cpu {
 namespace {
 
-struct GradientTile {
-    const uint32_t *q, *d_o;        // [kTileRows][q_pairs]: pairs along d
-    const uint32_t *keys, *values;  // [depth][kKeyBlock]
-    int32_t q_pairs, depth;
-    float scale;
-    const float *base, *delta;   // [kTileRows]: lse to base 2 and do . o, both negated
-    const int32_t *begin, *end;  // [kTileRows]: a row's keys within the block
-    int32_t first, lo, hi;       // keys that any row sees: in whole vectors from `first`, in pairs from lo
-    bool all;                    // all rows see the whole block
-    float * exact;               // [kTileRows][kKeyBlock]: scale times probabilities before they are rounded
-    uint32_t *p, *ds;            // [kTileRows / 2][kKeyBlock]: results, pairs along the rows
-    uint32_t * ds_rows;          // [kTileRows][kKeyBlock / 2]: pairs along the keys, from `first` on
-    float * const * dq;          // [kTileRows]
+/// A thread's buffers.
+struct VectorWork : GradientWork {
+    uint32_t *q, *d_o;  // [kSubRows / 2][width]: q and do, pairs along the rows
+    float * exact;      // [kTileRows][kKeyBlock]: scale times a tile's probabilities before they are rounded
+    float **dk, **dv;   // [kKeyBlock]: rows of results
+
+    VectorWork(Carver & carve, const AttentionShape & s) : GradientWork(carve, s, kTileRows) {
+        for (uint32_t ** to : {&q, &d_o}) *to = carve.take<uint32_t>(kSubRows / 2 * s.width());
+        exact = carve.take<float>(kTileRows * kKeyBlock);
+        dk = carve.take<float *>(kKeyBlock);
+        dv = carve.take<float *>(kKeyBlock);
+    }
 };
-
-/// What the rows see together; false if nothing.
-inline bool find_keys(GradientTile & t) {
-    t.all = true;
-    t.lo = static_cast<int32_t>(kKeyBlock), t.hi = 0;
-    for (int r = 0; r < kTileRows; ++r) {
-        if (t.begin[r] < t.lo) t.lo = t.begin[r];
-        if (t.end[r] > t.hi) t.hi = t.end[r];
-        t.all &= t.begin[r] == 0 && t.end[r] == kKeyBlock;
-    }
-    t.first = t.lo / kLanes * kLanes;
-    return t.lo < t.hi;
-}
-
-/// Pairs along the rows of a tile, keys from `first` on, zeros elsewhere.
-template <int V, bool kEdge>
-[[gnu::always_inline]] inline void store_pairs(const Scores<V> & x, uint32_t * to, int32_t first) {
-#pragma GCC unroll 3
-    for (int r = 0; r < kTileRows; r += 2, to += kKeyBlock) {
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) _mm512_store_si512(to + first + v * kLanes, to_pairs(x[r][v], x[r + 1][v]));
-        if constexpr (kEdge)
-            for (int32_t j = 0; j < kKeyBlock; j += kLanes)
-                if (j < first || j >= first + V * kLanes) _mm512_store_si512(to + j, _mm512_setzero_si512());
-    }
-}
 
 /// kEdge: not all rows see all keys of the V vectors.
 template <int V, bool kEdge>
-[[gnu::noipa]] void score_gradients(const GradientTile & t) {
+[[gnu::noipa]] void score_gradients(const GradientTile & t, float * exact_rows) {
     uint64_t mask[kTileRows];
     if constexpr (kEdge)
         for (int r = 0; r < kTileRows; ++r) mask[r] = seen_keys(t.begin[r], t.end[r], t.first);
-    Scores<V> x;
-    find_scores<V>(x, t.scale * kLog2E, t.base, {t.q, t.q_pairs, 1}, {t.keys + t.first, kKeyBlock, t.depth});
+    Scores<kTileRows, V> x;
+    find_scores<kTileRows, V>(x, t.scale * kLog2E, t.base, {t.q, t.q_pairs, 1}, {t.keys + t.first, kKeyBlock, t.depth});
     const __m512 scale = _mm512_set1_ps(t.scale);
-    float * exact = t.exact;
+    float * exact = exact_rows;
 #pragma GCC unroll 6
     for (int r = 0; r < kTileRows; ++r, exact += kKeyBlock)
 #pragma GCC unroll 4
@@ -65,10 +39,10 @@ template <int V, bool kEdge>
             if constexpr (kEdge) x[r][v] = keep(mask[r], v, x[r][v]);
             _mm512_store_ps(exact + v * kLanes, _mm512_mul_ps(x[r][v], scale));
         }
-    store_pairs<V, kEdge>(x, t.p, t.first);
+    store_pairs<kTileRows, V, kEdge>(x, t.p, t.first);
 
-    add_to_start<V>(x, t.delta, {t.d_o, t.q_pairs, 1}, {t.values + t.first, kKeyBlock, t.depth});
-    exact = t.exact;
+    add_to_start<kTileRows, V>(x, t.delta, {t.d_o, t.q_pairs, 1}, {t.values + t.first, kKeyBlock, t.depth});
+    exact = exact_rows;
     uint32_t * to = t.ds_rows;
 #pragma GCC unroll 6
     for (int r = 0; r < kTileRows; ++r, exact += kKeyBlock, to += kKeyBlock / 2) {
@@ -77,27 +51,102 @@ template <int V, bool kEdge>
             x[r][v] = _mm512_mul_ps(x[r][v], _mm512_load_ps(exact + v * kLanes));
             if constexpr (kEdge) x[r][v] = keep(mask[r], v, x[r][v]);
         }
-#pragma GCC unroll 2
-        for (int v = 0; v < V; v += 2)
-            _mm512_store_si512(to + v * kLanes / 2,
-                               to_bf16(x[r][v], v + 1 < V ? x[r][v + 1 < V ? v + 1 : v] : _mm512_setzero_ps()));
+        store_rounded(x[r], to);
     }
-    store_pairs<V, kEdge>(x, t.ds, t.first);
+    store_pairs<kTileRows, V, kEdge>(x, t.ds, t.first);
 }
 
-inline void score_gradients(const GradientTile & t) {
-    if (t.all) return score_gradients<kTileVectors, false>(t);
-    switch ((t.hi - t.first - 1) / kLanes) {
-        case 0:
-            return score_gradients<1, true>(t);
-        case 1:
-            return score_gradients<2, true>(t);
-        case 2:
-            return score_gradients<3, true>(t);
-        default:
-            return score_gradients<4, true>(t);
+using ScoreGradients = void (*)(const GradientTile &, float *);
+constexpr ScoreGradients kEdgeGradients[kTileVectors] = {score_gradients<1, true>, score_gradients<2, true>,
+                                                         score_gradients<3, true>, score_gradients<4, true>};
+
+/// q and do of a tile's rows as right operands, while those of the tile after the next are fetched.
+template <typename Job>
+void interleave_tile(const Job & job, const VectorWork & w, const GradientTile & t) {
+    const int32_t n = kTileRows * job.q_pairs;
+    fetch(t.q + 2 * n, n);
+    fetch(t.d_o + 2 * n, n);
+    for (int32_t r = 0; r < kTileRows; r += 2) {
+        const int32_t from = r * job.q_pairs, to = (t.row + r) / 2 * job.width;
+        interleave_rows(t.q + from, t.q + from + job.q_pairs, job.width, w.q + to);
+        interleave_rows(t.d_o + from, t.d_o + from + job.q_pairs, job.width, w.d_o + to);
     }
 }
+
+/// dq of a tile's rows takes in ds K.
+template <typename Job>
+void add_dq(const Job & job, const GradientTile & t) {
+    const int32_t first = t.lo / 2, depth = (t.hi + 1) / 2 - first;
+    multiply<kTileRows>({t.ds_rows + (t.lo - t.first) / 2, kKeyBlock / 2, 1},
+                        {t.key_rows + first * job.width, job.width, depth}, t.dq, job.s.d);
+}
+
+/// dk and dv of keys [j, j + kKeys) take in n rows.
+template <int kKeys, typename Job>
+void add_keys(const Job & job, const VectorWork & w, int32_t n, int32_t j) {
+    int32_t r0 = 0, r1 = n;
+    while (r0 < r1 && (w.begin[r0] >= j + kKeys || w.end[r0] <= j)) ++r0;
+    while (r0 < r1 && (w.begin[r1 - 1] >= j + kKeys || w.end[r1 - 1] <= j)) --r1;
+    if (r0 >= r1) return;
+    const int32_t first = r0 / 2, depth = (r1 + 1) / 2 - first;
+    const int32_t from = first * job.width;
+    multiply<kKeys>({w.p + first * kKeyBlock + j, 1, kKeyBlock}, {w.d_o + from, job.width, depth}, w.dv + j, job.s.d);
+    multiply<kKeys>({w.ds + first * kKeyBlock + j, 1, kKeyBlock}, {w.q + from, job.width, depth}, w.dk + j, job.s.d);
+}
+
+/// What multiplies in backward_bf16.inl. dk and dv grow where they lie.
+struct VectorGradients {
+    static constexpr int32_t kRows = kTileRows;  // of a tile
+    static constexpr int32_t kFirst = kLanes;    // a tile's keys begin at a multiple of this
+    static constexpr int64_t kDepth = 1;         // pairs along d come in multiples of this
+    using Work = VectorWork;
+    using Job = ql::cpu::Job<VectorGradients>;
+
+    /// Nothing.
+    struct Panels {
+        Panels(Carver &, const Job &) {}
+    };
+    static void pack_queries(const Job &, int64_t) {}
+    static void finish(const Job &, Pool &) {}
+
+    /// dk and dv of a block of keys.
+    static void clear_keys(const Job & job, int64_t, int64_t at, int64_t n) {
+        const AttentionShape & s = job.s;
+        for (int64_t j = 0; j < n; ++j)
+            for (float * to : {job.dk, job.dv})
+                __builtin_memset(to + at + j * s.key_stride(), 0, static_cast<size_t>(s.d) * sizeof(*to));
+    }
+
+    void start_pair(const Job & job, const Work & w, int64_t key_block, int64_t kv) {
+        const AttentionShape & s = job.s;
+        const int64_t base = key_block * kKeyBlock;
+        for (int64_t j = 0; j < kKeyBlock; ++j) {
+            const bool real = base + j < s.n_keys;
+            w.dk[j] = real ? job.dk + s.key(base + j, kv) : w.spare;
+            w.dv[j] = real ? job.dv + s.key(base + j, kv) : w.spare;
+        }
+    }
+
+    /// A tile without keys.
+    void skip(const Job & job, const Work & w, const GradientTile & t) {
+        for (uint32_t * p : {w.q, w.d_o})
+            __builtin_memset(p + t.row / 2 * job.width, 0, static_cast<size_t>(kTileRows / 2 * job.width) * sizeof(*p));
+    }
+
+    /// Probabilities of a tile, gradients of its scores, and dq.
+    void score(const Job & job, const Work & w, const GradientTile & t) {
+        interleave_tile(job, w, t);
+        t.all ? score_gradients<kTileVectors, false>(t, w.exact) : kEdgeGradients[t.vectors() - 1](t, w.exact);
+        add_dq(job, t);
+    }
+
+    /// dk and dv of a block take in the n rows in the buffers.
+    void add_keys(const Job & job, const Work & w, int64_t, int64_t, int64_t, int32_t n) {
+        int32_t j = 0;
+        for (; j + kTileRows <= kKeyBlock; j += kTileRows) cpu::add_keys<kTileRows>(job, w, n, j);
+        cpu::add_keys<kKeyBlock % kTileRows>(job, w, n, j);
+    }
+};
 
 }  // namespace
 }  // namespace ql::cpu

@@ -8,7 +8,7 @@
 // Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
 // be an inline function of other files that is not always inlined.
 #pragma once
-#include "backends/cpu/attention/pack_bf16.inl"
+#include "backends/cpu/attention/scores_bf16.inl"
 
 namespace ql::cpu {
 namespace {
@@ -99,59 +99,25 @@ inline void multiply(Left a, Right b, float * const * c, int64_t n) {
         tile<R, 1>(a, b, c, {column, left});
 }
 
-/// 2^y to 3e-6, far below bf16's 2e-3: 2^floor(y) times a polynomial of the rest, the best of degree 4 that is 1 at 0.
-/// Scaling brings both ends of the exponent out right; NaN stays.
-inline __m512 exp2_of(__m512 y) {
-    const __m512 r = _mm512_reduce_ps(y, _MM_FROUND_TO_NEG_INF);
-    __m512 p = _mm512_set1_ps(0.0134266838f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0522424728f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.2412801981f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.6930448413f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, y);
-}
-
-/// The keys [begin, end) of a row, as bits from key `base` on.
-inline uint64_t seen_keys(int64_t begin, int64_t end, int64_t base) {
-    const auto below = [](int64_t n) { return n <= 0 ? 0 : n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1; };
-    return below(end - base) & ~below(begin - base);
-}
-
-constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
-
-/// Scores of a tile, or their gradients.
-template <int V>
-using Scores = __m512[kTileRows][V];
-
 /// x = start of its row + A B.
-template <int V>
-[[gnu::always_inline]] inline void add_to_start(Scores<V> & x, const float * start, Left a, Right b) {
+template <int R, int V>
+[[gnu::always_inline]] inline void add_to_start(Scores<R, V> & x, const float * start, Left a, Right b) {
 #pragma GCC unroll 6
-    for (int r = 0; r < kTileRows; ++r)
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) x[r][v] = _mm512_set1_ps(start[r]);
     add_product(x, a, b);
 }
 
-/// x = base of its row + factor A B: scores as powers of two, relative to the base. The factor comes behind the product
-/// so that operands of bf16 are multiplied as they are.
-template <int V>
-[[gnu::always_inline]] inline void find_scores(Scores<V> & x, float factor, const float * base, Left a, Right b) {
+/// x = base of its row + factor A B.
+template <int R, int V>
+[[gnu::always_inline]] inline void find_scores(Scores<R, V> & x, float factor, const float * base, Left a, Right b) {
 #pragma GCC unroll 6
-    for (int r = 0; r < kTileRows; ++r)
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) x[r][v] = _mm512_setzero_ps();
     add_product(x, a, b);
-    const __m512 f = _mm512_set1_ps(factor);
-#pragma GCC unroll 6
-    for (int r = 0; r < kTileRows; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) x[r][v] = _mm512_fmadd_ps(x[r][v], f, _mm512_set1_ps(base[r]));
-}
-
-/// Of a row's numbers those of the keys in the mask; zeros elsewhere.
-[[gnu::always_inline]] inline __m512 keep(uint64_t mask, int vector, __m512 x) {
-    return _mm512_maskz_mov_ps(static_cast<__mmask16>(mask >> (vector * kLanes)), x);
+    make_relative<R, V>(x, factor, base);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
-// Three kernels. A few queries split the keys; more share K and V in blocks, with products of bf16 where vectors
-// multiply it. Where AMX alone does, tensors may be held in bf16 all the same, and stand in scratch as f32.
+// Four kernels. A few queries split the keys; more share K and V in blocks, with products of bf16 by AMX tiles or by
+// vectors, whichever the device multiplies it with, else of f32. For those a cache of f16 stands in scratch as f32.
+#include "backends/cpu/attention/amx.hpp"
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
+#include "backends/cpu/attention/widened_cache.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -10,18 +12,34 @@ size_t f32_scratch(const Node & n, const DeviceImpl & d) {
     return attention_blocks_scratch(AttentionShape(n), cpu_of(d).pool.threads());
 }
 
+size_t many_scratch(const Node & n, const DeviceImpl & d) {
+    const size_t f32 = in_f32_scratch(n, f32_scratch(n, d));
+    if (!cpu_of(d).bf16) return f32;
+    const auto of_bf16 = cpu_of(d).bf16_tiles() ? attention_blocks_amx_scratch : attention_blocks_bf16_scratch;
+    return std::max(f32, of_bf16(AttentionShape(n), cpu_of(d).pool.threads()));
+}
+
 size_t scratch(const Node & n, const DeviceImpl & d) {
     const AttentionShape s(n);
-    const int threads = cpu_of(d).pool.threads();
-    if (s.n_tokens <= kFewTokens) return attention_few_scratch(s, threads);
-    const size_t f32 = in_f32_scratch(n, f32_scratch(n, d));
-    return cpu_of(d).bf16_vectors() ? std::max(f32, attention_blocks_bf16_scratch(s, threads)) : f32;
+    if (s.n_tokens <= kFewTokens) return attention_few_scratch(s, cpu_of(d).pool.threads());
+    const size_t many = many_scratch(n, d);
+    return n.src[1]->dtype == QL_F16 ? widened_cache_scratch(n, many) : many;
+}
+
+bool in_bf16(const Launch & l) {
+    const CpuDevice & cpu = device_of(l);
+    return cpu.bf16_tiles() ? attention_blocks_amx(l) : cpu.bf16_vectors() && attention_blocks_bf16(l);
+}
+
+Status launch_many(const Launch & l) {
+    if (in_bf16(l)) return {};
+    return run_in_f32(l, attention_blocks, f32_scratch(l.node, l.device));
 }
 
 Status launch(const Launch & l) {
     if (l.in(0).ne(2) <= kFewTokens) return attention_few(l);
-    if (device_of(l).bf16_vectors() && attention_blocks_bf16(l)) return {};
-    return run_in_f32(l, attention_blocks, f32_scratch(l.node, l.device));
+    if (l.in(1).dtype != QL_F16) return launch_many(l);
+    return run_on_widened_cache(l, launch_many, many_scratch(l.node, l.device));
 }
 
 /// q, k and v; a few queries are f32's.

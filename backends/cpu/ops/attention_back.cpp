@@ -1,4 +1,6 @@
-// Two kernels: products of bf16 where vectors multiply it, else of f32. A few queries stay in f32, as in attention.cpp.
+// Three kernels: products of bf16 by AMX tiles or by vectors, whichever the device multiplies it with, else of f32. A
+// few queries stay in f32, as in attention.cpp.
+#include "backends/cpu/attention/amx.hpp"
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 
@@ -15,12 +17,19 @@ size_t f32_scratch(const Node & n, const DeviceImpl & d) {
 
 size_t scratch(const Node & n, const DeviceImpl & d) {
     const size_t f32 = in_f32_scratch(n, f32_scratch(n, d));
-    if (!cpu_of(d).bf16_vectors() || is_few(n)) return f32;
-    return std::max(f32, attention_gradients_bf16_scratch(AttentionShape(n), cpu_of(d).pool.threads()));
+    const CpuDevice & cpu = cpu_of(d);
+    if (!cpu.bf16 || is_few(n)) return f32;
+    const auto of_bf16 = cpu.bf16_tiles() ? attention_gradients_amx_scratch : attention_gradients_bf16_scratch;
+    return std::max(f32, of_bf16(AttentionShape(n), cpu.pool.threads()));
+}
+
+bool in_bf16(const Launch & l) {
+    const CpuDevice & cpu = device_of(l);
+    return cpu.bf16_tiles() ? attention_gradients_amx(l) : cpu.bf16_vectors() && attention_gradients_bf16(l);
 }
 
 Status launch(const Launch & l) {
-    if (device_of(l).bf16_vectors() && !is_few(l.node) && attention_gradients_bf16(l)) return {};
+    if (!is_few(l.node) && in_bf16(l)) return {};
     return run_in_f32(l, attention_gradients, f32_scratch(l.node, l.device));
 }
 

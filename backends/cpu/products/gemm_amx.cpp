@@ -17,34 +17,6 @@
 #include "backends/cpu/products/amx_tiles.inl"
 
 namespace ql::cpu {
-namespace {
-
-/// Instructions in place of GCC's intrinsics, whose registers must be literals, and whose _tile_loadconfig names 8 of
-/// the 64 bytes that it reads. All are volatile: they keep their order.
-struct AmxTiles {
-    static void configure(const TileShapes & shapes) { __asm__ volatile("ldtilecfg %0" : : "m"(shapes)); }
-    static void release() { __asm__ volatile("tilerelease"); }
-
-    template <int T>
-    [[gnu::always_inline]] static void zero() {
-        __asm__ volatile("tilezero %%tmm%c0" : : "i"(T));
-    }
-    template <int T>
-    [[gnu::always_inline]] static void load(const void * rows, int64_t bytes_a_row) {
-        __asm__ volatile("tileloadd (%1,%2,1), %%tmm%c0" : : "i"(T), "r"(rows), "r"(bytes_a_row) : "memory");
-    }
-    template <int T>
-    [[gnu::always_inline]] static void store(void * rows, int64_t bytes_a_row) {
-        __asm__ volatile("tilestored %%tmm%c0, (%1,%2,1)" : : "i"(T), "r"(rows), "r"(bytes_a_row) : "memory");
-    }
-    /// C += A B.
-    template <int C, int A, int B>
-    [[gnu::always_inline]] static void multiply() {
-        __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
-    }
-};
-
-}  // namespace
 
 void gemm_amx(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
     gemm_tiles<AmxTiles>(pool, g, scratch);

@@ -72,12 +72,15 @@ QL_API ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_ro
 /** Attention, fused: o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j] over the keys
  *  j in [span[0, t], span[1, t]), h' = h / (H / H_kv). An empty span gives zeros. One range for each query says all
  *  there is to say: causal order, packed segments, sliding windows, padding, KV caches. Memory linear in T and S.
- *  shape    q [d, H, T], k, v [d, H_kv, S], span i32 [2, T] -> o [d, H, T]      grad  q, k, v
+ *  shape    q [d, H, T], k, v [d, H_kv, S], span i32 [2, T] -> o [d, H, T]
+ *  dtype    q, o f32; k, v both f32 or both f16, a cache's (ql_kv_store)          grad  q, k, v of f32
  *                                                              (Dao et al. 2022; Milakov & Gimelshein 2018) */
 QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, float scale);
 
 /** Copies rows into a cache in place: cache[:, index[t]] = rows[:, t]; returns the cache as it is afterwards.
- *  shape    cache state f32 [n, S], rows [n, T], index i32 [T], indices distinct; those outside [0, S) are skipped
+ *  shape    cache state [n, S], rows [n, T], index i32 [T], indices distinct; those outside [0, S) are skipped
+ *  dtype    cache f32 or f16, rows f32; rounded to nearest. f16 ends at 65504: what is larger (65520 and more, infinity)
+ *           becomes NaN in the cache, so that what is computed from it is NaN too, and not quietly wrong
  *  grad     none */
 QL_API ql_tensor * ql_kv_store(ql_graph * g, ql_tensor * cache, ql_tensor * rows, ql_tensor * index);
 

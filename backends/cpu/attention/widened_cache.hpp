@@ -1,0 +1,15 @@
+// A cache of f16 under kernels of many queries, which take keys and values of f32: they stand in scratch as f32, made
+// once for all queries. Few queries read the cache where it lies (few.cpp).
+#pragma once
+#include "backends/cpu/device.hpp"
+
+namespace ql::cpu {
+
+/// What run_on_widened_cache needs of scratch for an attention that needs `inner_scratch`.
+size_t widened_cache_scratch(const Node & n, size_t inner_scratch);
+
+/// `inner` sees a node that says f16 of k and v, whose addresses are of f32. Keys behind the last that a query sees are
+/// not there: it must keep_seen_keys.
+Status run_on_widened_cache(const Launch & l, Status (*inner)(const Launch &), size_t inner_scratch);
+
+}  // namespace ql::cpu
