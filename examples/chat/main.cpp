@@ -87,14 +87,7 @@ class Chat {
         if (ctx_ > limit)
             bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
                       static_cast<long long>(ctx_), static_cast<long long>(limit));
-        ql_session_options options;
-        ql_session_options_init(&options);
-        options.ctx = ctx_;
-        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(),
-        options.n_adapters = loras_.n();
-        ql_session * session = nullptr;
-        check_run(ql_session_create(model_.get(), device_.get(), &options, &session));
-        session_.reset(session);
+        session_ = ql::cli::open_session(model_, device_, loras_, ctx_, device_options_.cache_type());
     }
 
     /// One text, and the figures of it.

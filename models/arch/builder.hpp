@@ -18,7 +18,7 @@ struct LoraLeaves {
     float scale = 1.0f;
 };
 
-/// KV caches of a session: f16 states [n_head_kv * head_dim, rows], two for each layer.
+/// KV caches of a session: f16 or f32 states [n_head_kv * head_dim, rows], two for each layer.
 struct KvCache {
     std::vector<ql_tensor *> k, v;
     int64_t rows = 0;

@@ -52,7 +52,7 @@ Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * c
 extern "C" {
 
 void ql_session_options_init(ql_session_options * options) {
-    if (options) *options = {sizeof(ql_session_options), 0, nullptr, nullptr, 0};
+    if (options) *options = {sizeof(ql_session_options), 0, nullptr, nullptr, 0, QL_F16};
 }
 
 ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
@@ -64,7 +64,7 @@ ql_status ql_session_create(const ql_model * model, ql_device * device, const ql
         QL_ASSIGN(const ql_session_options o, ql::take_struct(options, defaults));
         QL_ASSIGN(const auto list, applied(o.adapters, o.adapter_scales, o.n_adapters));
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
-        QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx));
+        QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx, o.cache_type));
         *session = new ql_session{std::move(made), {}};
         return {};
     });

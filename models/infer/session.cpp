@@ -27,16 +27,19 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters)
 }
 
 Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device,
-                                                 std::span<const AppliedAdapter> adapters, int64_t ctx) {
+                                                 std::span<const AppliedAdapter> adapters, int64_t ctx,
+                                                 ql_dtype cache_type) {
     if (ctx < 1 || ctx > model.hparams().n_ctx)
         return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 1 to %lld are possible with this model",
                      static_cast<long long>(ctx), static_cast<long long>(model.hparams().n_ctx));
+    if (cache_type != QL_F16 && cache_type != QL_F32)
+        return error(QL_BAD_DTYPE, "a cache of keys and values is f16 or f32, not %s", ql_dtype_name(cache_type));
     std::unique_ptr<Session> session(new Session(model, ctx));
-    QL_TRY(session->build(device, adapters));
+    QL_TRY(session->build(device, adapters, cache_type));
     return session;
 }
 
-Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapters) {
+Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapters, ql_dtype cache_type) {
     ql_graph * g = nullptr;
     QL_TRY(last_error(ql_graph_create(&g)));
     graph_.reset(g);
@@ -44,8 +47,8 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
     cache_.rows = ctx_;
     const int64_t ne[] = {h.n_head_kv * h.head_dim, cache_.rows};
     for (int64_t i = 0; i < h.n_layer; ++i) {
-        cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), QL_F16, 2, ne));
-        cache_.v.push_back(ql_state(g, ("cache_v." + std::to_string(i)).c_str(), QL_F16, 2, ne));
+        cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), cache_type, 2, ne));
+        cache_.v.push_back(ql_state(g, ("cache_v." + std::to_string(i)).c_str(), cache_type, 2, ne));
     }
     std::vector<AppliedAdapter> applied;
     adapters_.reserve(adapters.size());

@@ -23,7 +23,8 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters)
 class Session {
   public:
     static Result<std::unique_ptr<Session>> create(const Model & model, ql_device * device,
-                                                   std::span<const AppliedAdapter> adapters, int64_t ctx);
+                                                   std::span<const AppliedAdapter> adapters, int64_t ctx,
+                                                   ql_dtype cache_type = QL_F16);
 
     const Model & model() const { return model_; }
     int64_t ctx() const { return ctx_; }
@@ -48,7 +49,7 @@ class Session {
     };
 
     Session(const Model & model, int64_t ctx) : model_(model), ctx_(ctx) {}
-    Status build(ql_device * device, std::span<const AppliedAdapter> adapters);
+    Status build(ql_device * device, std::span<const AppliedAdapter> adapters, ql_dtype cache_type);
     Width & width_of(int64_t n);
     Status run(Width & width, std::span<const int32_t> tokens);
 

@@ -16,8 +16,9 @@ std::unique_ptr<Model> tiny_model(const TinyModelOptions & options = {}) {
     return model.ok() ? std::move(model).value() : nullptr;
 }
 
-std::unique_ptr<Session> session_of(const Model & model, ql_device * device, int64_t ctx) {
-    auto session = Session::create(model, device, {}, ctx);
+std::unique_ptr<Session> session_of(const Model & model, ql_device * device, int64_t ctx,
+                                    ql_dtype cache_type = QL_F16) {
+    auto session = Session::create(model, device, {}, ctx, cache_type);
     if (!session.ok()) ADD_FAILURE() << session.message();
     return session.ok() ? std::move(session).value() : nullptr;
 }
@@ -40,14 +41,15 @@ TEST(Session, LogitsAreThoseWithoutACacheButForItsRounding) {
     const DevicePtr device(open_cpu(QL_COMPUTE_F32));
     const auto tokens = some_tokens(150);
     const auto want = without_cache(*model, device.get(), tokens);
-    for (const size_t piece : {1, 7, 40, 150}) {
-        const auto session = session_of(*model, device.get(), 200);
-        for (size_t at = 0; at < tokens.size(); at += piece)
-            ASSERT_TRUE(session->eval(std::span(tokens).subspan(at, std::min(piece, tokens.size() - at))).ok());
-        const double error = nmse({session->logits().begin(), session->logits().end()}, want);
-        EXPECT_LE(error, 1e-6) << piece;
-        EXPECT_GT(error, 1e-11) << "f32 would be no closer: is the cache f16?";
-    }
+    for (const ql_dtype cache_type : {QL_F16, QL_F32})
+        for (const size_t piece : {1, 7, 40, 150}) {
+            const auto session = session_of(*model, device.get(), 200, cache_type);
+            for (size_t at = 0; at < tokens.size(); at += piece)
+                ASSERT_TRUE(session->eval(std::span(tokens).subspan(at, std::min(piece, tokens.size() - at))).ok());
+            const double error = nmse({session->logits().begin(), session->logits().end()}, want);
+            EXPECT_LE(error, 1e-6) << piece;
+            EXPECT_EQ(error > 1e-11, cache_type == QL_F16) << "f32 would be no closer: is the cache f16?";
+        }
 }
 
 TEST(Session, ATextReadAfterALongerOneIsReadAsIfItWereTheFirst) {
@@ -76,7 +78,17 @@ TEST(Session, AValueBeyondTheCachesRangeIsAnErrorAndNotAWrongText) {
         ASSERT_FALSE(result.ok());
         EXPECT_EQ(result.code(), QL_NON_FINITE);
         EXPECT_NE(result.message().find("65504"), std::string::npos) << result.message();
+        const auto exact = session_of(*model, device.get(), 64, QL_F32);
+        EXPECT_TRUE(generate(*exact, some_tokens(n), generation).ok());
     }
+}
+
+TEST(Session, RefusesACacheOfOtherTypes) {
+    const auto model = tiny_model();
+    const DevicePtr device(open_cpu(QL_COMPUTE_F32));
+    const auto session = Session::create(*model, device.get(), {}, 64, QL_BF16);
+    ASSERT_FALSE(session.ok());
+    EXPECT_EQ(session.code(), QL_BAD_DTYPE);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ std::vector<Figure> bench_train(const Program & program, const Model & model, co
 
 struct InferBench {
     int64_t prompt = 512, generation = 64, repeats = 3;
+    ql_dtype cache_type = QL_F16;
     bool profile = false;
 };
 std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras,

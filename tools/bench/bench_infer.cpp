@@ -24,14 +24,8 @@ std::vector<Figure> bench_infer(const Model & model, const Device & device, cons
     if (ctx > info.n_ctx)
         bad_input("--prompt and --generate: %lld tokens together are more than the model's context of %lld",
                   static_cast<long long>(ctx), static_cast<long long>(info.n_ctx));
-    ql_session_options options;
-    ql_session_options_init(&options);
-    options.ctx = ctx;
-    options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data(),
-    options.n_adapters = loras.n();
-    ql_session * session = nullptr;
-    check_run(ql_session_create(model.get(), device.get(), &options, &session));
-    const Session owner(session);
+    const Session owner = open_session(model, device, loras, ctx, o.cache_type);
+    ql_session * session = owner.get();
 
     std::vector<int32_t> tokens;
     for (int64_t i = 0; i < o.prompt; ++i) tokens.push_back(static_cast<int32_t>((i * 7919 + 13) % info.n_vocab));

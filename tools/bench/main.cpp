@@ -119,6 +119,7 @@ class Bench {
         open_device();
         const Model model = infer_model_->open();
         const ModelOptions::Loras loras = infer_model_->open_loras(model);
+        infer_.cache_type = device_options_.cache_type();
         return bench_infer(model, device_, loras, infer_, limits(kQuickPeakSeconds));
     }
 

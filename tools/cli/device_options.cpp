@@ -28,7 +28,8 @@ DeviceOptions::DeviceOptions(Program & program) : program_(program) {
     program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
         ->default_str("");
     program.text("--device", device_, "auto, cpu, or another backend that is installed")->option_text("NAME");
-    program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {}, "How products are computed");
+    program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {},
+                   "How products are computed; f32 also keeps keys and values in f32");
     program.not_yet("--memory", "there is no memory budget so far; a smaller --ctx or --batch needs less memory");
     program.not_yet("--spill", "nothing is paged to disk so far; a smaller --ctx or --batch needs less memory");
 }
@@ -98,6 +99,19 @@ ModelOptions::Loras ModelOptions::open_loras(const Model & model) const {
         loras.scales.push_back(scale);
     }
     return loras;
+}
+
+Session open_session(const Model & model, const Device & device, const ModelOptions::Loras & loras, int64_t ctx,
+                     ql_dtype cache_type) {
+    ql_session_options options;
+    ql_session_options_init(&options);
+    options.ctx = ctx;
+    options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data();
+    options.n_adapters = loras.n();
+    options.cache_type = cache_type;
+    ql_session * session = nullptr;
+    check_run(ql_session_create(model.get(), device.get(), &options, &session));
+    return Session(session);
 }
 
 std::string ModelOptions::Loras::chat_template(const Model & model) const {

@@ -15,6 +15,8 @@ class DeviceOptions {
     Device open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const Device & device);
+    /// Of a session's keys and values: f16, but f32 where --compute f32 asks for exactness.
+    ql_dtype cache_type() const { return compute_ == "f32" ? QL_F32 : QL_F16; }
 
   private:
     const Program & program_;
@@ -46,6 +48,10 @@ class ModelOptions {
     std::string path_;
     std::vector<std::string> loras_;
 };
+
+/// What reads and generates, over a cache of ctx tokens.
+Session open_session(const Model & model, const Device & device, const ModelOptions::Loras & loras, int64_t ctx,
+                     ql_dtype cache_type);
 
 /// "auto" and "keep" where allowed, or the name of a type that can be written.
 int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep);

@@ -120,17 +120,11 @@ class Perplexity {
     }
 
     void count_exact() {
-        ql_session_options options;
-        ql_session_options_init(&options);
-        options.ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
-        options.adapters = loras_.adapters.data(), options.adapter_scales = loras_.scales.data(),
-        options.n_adapters = loras_.n();
-        ql_session * session = nullptr;
-        check_run(ql_session_create(model_.get(), device_.get(), &options, &session));
-        const Session owner(session);
+        const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
+        const Session session = open_session(model_, device_, loras_, ctx, device_options_.cache_type());
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            n_exact_ += answers_exactly(session, i) ? 1 : 0;
+            n_exact_ += answers_exactly(session.get(), i) ? 1 : 0;
             progress.update(
                 static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
                 format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));

@@ -16,15 +16,16 @@ typedef struct ql_session ql_session;
 
 typedef struct ql_session_options {
     size_t size;                         /* set by ql_session_options_init */
-    int64_t ctx;                         /* tokens that the cache holds, as f16; 0: min(2048, the model's) */
+    int64_t ctx;                         /* tokens that the cache holds; 0: min(2048, the model's) */
     const ql_adapter * const * adapters; /* applied together */
     const float * adapter_scales;        /* one for each, NULL: all 1 */
     int n_adapters;
+    ql_dtype cache_type;                 /* of keys and values: QL_F16, or QL_F32, which is exact and twice as large */
 } ql_session_options;
 QL_API void ql_session_options_init(ql_session_options * options);
 
 /** The caller owns *session; model, device and adapters' matrices must outlive it (adapters are copied).
- *  errors  QL_INVALID_ARGUMENT, QL_NO_MEMORY */
+ *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: such a cache there is not, QL_NO_MEMORY */
 QL_API ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
                                    ql_session ** session);
 QL_API void ql_session_free(ql_session * session);
@@ -35,7 +36,7 @@ QL_API int64_t ql_session_position(const ql_session * session);
 
 /** Reads tokens after those read before; *logits then points to the logits of the token after the last, f32 [n_vocab],
  *  owned by the session until the next call.
- *  A key or a value beyond f16's range, in which the cache is held, makes logits NaN (ql_kv_store).
+ *  A key or a value beyond f16's range makes logits NaN where the cache is held in it (ql_kv_store).
  *  errors  QL_INVALID_ARGUMENT: the context is full, a token is outside the vocabulary */
 QL_API ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits);
 
