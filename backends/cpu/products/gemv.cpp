@@ -9,6 +9,10 @@
 // Even so they fall short of the bandwidth where much is to be decoded, as few lines are then under way at once (at 12
 // instructions for 32 bytes, out-of-order execution looks 1 KB ahead); a prefetch far ahead helps: Zen 5, one thread,
 // AVX-512, 262144 x 576, GB/s at 0.5 / 1 / 2 / 4 / 8 KB ahead: q8_0 17 / 26 / 27 / 33 / 35.
+//
+// In AVX2 decoding nf4 is the limit: 64 weights take 25 shuffles, and with the rest 13 cycles of Zen 3's ports and 25
+// of Skylake's, which has one port for them (llvm-mca of the loop); they take 13 on Zen 5, which is 20 Gweights/s of
+// nf4 and, with decoding the scales, 19 of nf4_dq. Two chains of sums changed nothing.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/products/gemv.cpp"
 #include <hwy/foreach_target.h>
@@ -91,6 +95,92 @@ HWY_INLINE void dot_units(const Planes<Format> & planes, int64_t first, int64_t 
     for (int t = 0; t < T; ++t) y[t] = hn::GetLane(hn::SumOfLanes(d, sum[t]));
 }
 
+#if HWY_MAX_BYTES == 64
+// nf4_dq with 16 lanes. 64 bytes, the codes of two blocks, are loaded as 16 words of 32 bits: shifted by 0, 4 ... 28
+// bits, their lowest four are the indices of eight lookups, without a widening load for each two. x is arranged once in
+// the order in which the codes then come, those of the first block in the lower half of the lanes.
+//
+// A pair of blocks is 31 instructions, of them 8 lookups, 7 shifts and 10 multiplications, which share four ports: 6.3
+// cycles at least, 8 as it runs (64 Gweights/s at 4.2 GHz), and 1.5 more for its scales. Neither other numbers of
+// chains nor rows that share x made it faster. Zen 5, one thread, Gweights/s: 288 x 2048, in L2, 54 (44 a block at a
+// time); 16384 x 4096, from memory, 54 (43). nf4, whose scales are a second stream, gains in L2 (54 to 62) and loses
+// from memory (54 to 43), for a reason not found: it takes its blocks one by one.
+#include "backends/cpu/products/nf4_scales.inl"
+
+constexpr int64_t kPair = 128;
+constexpr int kChains = 2;
+
+int64_t arranged_stride(int64_t k) {
+    return (k + kPair - 1) / kPair * kPair;
+}
+
+/// `to` has arranged_stride(k) numbers, zeros where a row's last block has no neighbour.
+void arrange(const float * x, int64_t k, float * to) {
+    const DF d;
+    for (int64_t i = 0; i < k; i += kPair, to += kPair) {
+        VF a[4], b[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+        hn::LoadInterleaved4(d, x + i, a[0], a[1], a[2], a[3]);
+        if (i + 64 < k) hn::LoadInterleaved4(d, x + i + 64, b[0], b[1], b[2], b[3]);
+        for (int byte = 0; byte < 4; ++byte) {
+            hn::StoreU(hn::ConcatLowerLower(d, b[byte], a[byte]), d, to + byte * 32);
+            hn::StoreU(hn::ConcatUpperUpper(d, b[byte], a[byte]), d, to + byte * 32 + 16);
+        }
+    }
+}
+
+/// to[][t] += a pair of blocks times arranged x of T tokens; scale: of either in its half of the lanes.
+template <int T>
+HWY_INLINE void add_pair(VU codes, VF scale, const float * x, int64_t stride, VF (&to)[kChains][T]) {
+    const DF d;
+    const VF codebook = hn::LoadU(d, kNF4Codebook);
+    VF dot[kChains][T];
+    const auto add = [&](int i, VU index) HWY_ATTR {
+        const VF v = hn::TableLookupLanes(codebook, hn::Indices512<float>{index.raw});
+        HWY_UNROLL(4)
+        for (int t = 0; t < T; ++t) {
+            const VF other = hn::LoadU(d, x + t * stride + i * 16);
+            VF & sum = dot[i % kChains][t];
+            sum = i < kChains ? hn::Mul(v, other) : hn::MulAdd(v, other, sum);
+        }
+    };
+    add(0, codes), add(1, hn::ShiftRight<4>(codes)), add(2, hn::ShiftRight<8>(codes));
+    add(3, hn::ShiftRight<12>(codes)), add(4, hn::ShiftRight<16>(codes)), add(5, hn::ShiftRight<20>(codes));
+    add(6, hn::ShiftRight<24>(codes)), add(7, hn::ShiftRight<28>(codes));
+    HWY_UNROLL(4)
+    for (int t = 0; t < T; ++t) {
+        HWY_UNROLL(4)
+        for (int c = 0; c < kChains; ++c) to[c][t] = hn::MulAdd(dot[c][t], scale, to[c][t]);
+    }
+}
+
+template <int T>
+HWY_INLINE void dot_pairs(const Planes<NF4_DQ> & planes, int64_t first, int64_t blocks, const float * x, int64_t stride,
+                          const float * scales, float (&y)[T]) {
+    const DF d;
+    const DU du;
+    const auto lower = hn::FirstN(d, 8);
+    const uint8_t * codes = planes.at.codes + first * 32;
+    VF sum[kChains][T];
+    HWY_UNROLL(4)
+    for (int t = 0; t < T; ++t) {
+        HWY_UNROLL(4)
+        for (int c = 0; c < kChains; ++c) sum[c][t] = hn::Zero(d);
+    }
+    int64_t i = 0;
+    for (; i + 2 <= blocks; i += 2, codes += 64, x += kPair) {
+        __builtin_prefetch(codes + kAheadBytes);
+        const VU words = hn::LoadU(du, reinterpret_cast<const uint32_t *>(codes));
+        add_pair(words, hn::IfThenElse(lower, hn::Set(d, scales[i]), hn::Set(d, scales[i + 1])), x, stride, sum);
+    }
+    if (i < blocks) {
+        const hn::Half<DU> half;
+        const auto words = hn::LoadU(half, reinterpret_cast<const uint32_t *>(codes));
+        add_pair(hn::ZeroExtendVector(du, words), hn::Set(d, scales[i]), x, stride, sum);
+    }
+    HWY_UNROLL(4)
+    for (int t = 0; t < T; ++t) y[t] = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum[0][t], sum[1][t])));
+}
+#else
 /// nf4_pieces' decode: loads one by one, then the arithmetic in vectors. A scale at a time where it is used cost a
 /// third of the speed.
 HWY_INLINE void decode_scales(const NF4DQLayout & at, int64_t first, int64_t count, float * out) {
@@ -107,22 +197,34 @@ HWY_INLINE void decode_scales(const NF4DQLayout & at, int64_t first, int64_t cou
     }
 }
 
+int64_t arranged_stride(int64_t) {
+    return 0;
+}
+void arrange(const float *, int64_t, float *) {}
+#endif
+
 /// Rows [first, last) of an nf4 weight.
 template <class Format, int T>
 HWY_INLINE void dot_nf4_rows(const Product & p, const float * x, int64_t first, int64_t last, const float * add,
                              float * c) {
     const Planes<Format> planes(p.w);
-    nf4_pieces(p.w, first, last, add, c, decode_scales,
-               [&](int64_t row, int64_t end, int64_t block, int64_t blocks, const float * scales, const float * to)
-                   HWY_ATTR {
-                       for (; row < end; ++row, scales += blocks) {
-                           float y[1][T];
-                           dot_units<Format>(
-                               planes, row * (p.w.k / 64) + block, blocks, x + block * 64, p.w.k,
-                               [&](int64_t i) HWY_ATTR { return scales[i]; }, y[0]);
-                           store_dots(p, row, y, to, c);
-                       }
-                   });
+    nf4_pieces(
+        p.w, first, last, add, c, decode_scales,
+        [&](int64_t row, int64_t end, int64_t block, int64_t blocks, const float * scales, const float * to) HWY_ATTR {
+            for (; row < end; ++row, scales += blocks) {
+                float y[1][T];
+                const int64_t at = row * (p.w.k / 64) + block;
+                const float * from = x + block * 64;
+#if HWY_MAX_BYTES == 64
+                if constexpr (std::is_same_v<Format, NF4_DQ>)
+                    dot_pairs(planes, at, blocks, from, arranged_stride(p.w.k), scales, y[0]);
+                else
+#endif
+                    dot_units<Format>(
+                        planes, at, blocks, from, p.w.k, [&](int64_t i) HWY_ATTR { return scales[i]; }, y[0]);
+                store_dots(p, row, y, to, c);
+            }
+        });
 }
 
 template <class Format, int T>
@@ -160,6 +262,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ql::cpu {
 HWY_EXPORT(choose_dot_rows);
+HWY_EXPORT(arranged_stride);
+HWY_EXPORT(arrange);
 
 namespace {
 
@@ -175,12 +279,30 @@ int64_t rows_of_task(const ProductSum & s) {
     return std::clamp<int64_t>(static_cast<int64_t>((size_t{16} << 10) / row) / 4 * 4, 4, 64);
 }
 
+/// Of x in another order, if that is what the f32 kernel takes.
+size_t arranged_bytes(const Product & p, int64_t rows) {
+    if (p.w.dtype != QL_NF4_DQ) return 0;
+    return static_cast<size_t>(HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.k) * rows) * sizeof(float);
+}
+
+/// Takes arranged_bytes of scratch.
+const float * arranged_rows(const Product & p, int64_t rows, std::byte *& scratch) {
+    const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.k);
+    auto * to = reinterpret_cast<float *>(scratch);
+    scratch += arranged_bytes(p, rows);
+    for (int64_t t = 0; t < rows; ++t) HWY_DYNAMIC_DISPATCH(arrange)(p.a_f32() + t * p.w.k, p.w.k, to + t * stride);
+    return to;
+}
+
 }  // namespace
 
 size_t gemv_scratch(const ProductSum & s, const CpuDevice & cpu) {
     size_t bytes = 0;
     for (const Product & p : s.products)
-        if (bf16_kernel(cpu, p, s.rows)) bytes += bf16_rows_bytes(p.w.k, s.rows);
+        if (bf16_kernel(cpu, p, s.rows))
+            bytes += bf16_rows_bytes(p.w.k, s.rows);
+        else
+            bytes += arranged_bytes(p, s.rows);
     return bytes;
 }
 
@@ -196,6 +318,7 @@ void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
         tasks[i] = {bf16_kernel(cpu, p, s.rows), p.a};
         if (!tasks[i].dot) {
             tasks[i].dot = HWY_DYNAMIC_DISPATCH(choose_dot_rows)(p.w.dtype, s.rows);
+            if (arranged_bytes(p, s.rows) > 0) tasks[i].x = arranged_rows(p, s.rows, scratch);
             continue;
         }
         auto * rounded = reinterpret_cast<uint16_t *>(scratch);

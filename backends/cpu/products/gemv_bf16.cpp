@@ -5,8 +5,8 @@
 // A block of 64 weights takes 1 widening load, 1 shift, 2 lookups, 2 vdpbf16ps and 1 FMA with the block's scale: 7
 // vector instructions where f32 takes 13. Two codebooks in the table's 32 words make bit 4 of an index, which is the
 // next code's, irrelevant. Four rows are added up at once.
-// Measured on Zen 5, one thread, Gweights/s of nf4_dq (f32): 288 x 2048, in L2, 79 (47); 65536 x 2048, from memory, 67
-// (43), which is 35 GB/s.
+// Measured on Zen 5, one thread, Gweights/s of nf4_dq (f32): 288 x 2048, in L2, 79 (54); 65536 x 2048, from memory, 67
+// (53), which is 35 GB/s.
 #include "backends/cpu/products/gemv_rows.hpp"
 
 #if defined(__AVX512BF16__)
@@ -15,37 +15,7 @@
 namespace ql::cpu {
 namespace {
 
-/// 16 entries of the dynamic map, which 8 registers' pairs hold: five bits of a code choose within a pair, three the
-/// pair.
-inline __m512 look_up_scales(const uint8_t * codes) {
-    const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(codes)));
-    __m512 v[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i)
-        v[i] = _mm512_permutex2var_ps(_mm512_loadu_ps(kDynamicMapSigned.data() + i * 32), index,
-                                      _mm512_loadu_ps(kDynamicMapSigned.data() + i * 32 + 16));
-#pragma GCC unroll 3
-    for (int bit = 5, n = 4; n > 0; ++bit, n /= 2) {
-        const __mmask16 upper = _mm512_test_epi32_mask(index, _mm512_set1_epi32(1 << bit));
-#pragma GCC unroll 4
-        for (int i = 0; i < n; ++i) v[i] = _mm512_mask_blend_ps(upper, v[2 * i], v[2 * i + 1]);
-    }
-    return v[0];
-}
-
-/// nf4_pieces' decode. Codes are read in sixteens: behind their plane there are more than 64 bytes of the tensor's.
-inline void decode_scales(const NF4DQLayout & at, int64_t first, int64_t count, float * out) {
-    const __m512 offset = _mm512_set1_ps(at.offset);
-    for (int64_t i = 0; i < count;) {
-        const int64_t group = (first + i) / NF4_DQ::group_blocks;
-        const int64_t left = (group + 1) * NF4_DQ::group_blocks - first, end = left < count ? left : count;
-        const __m512 most = _mm512_set1_ps(at.absmax2[group]);
-        for (; i < end; i += 16)
-            _mm512_storeu_ps(out + i,
-                             _mm512_add_ps(_mm512_mul_ps(look_up_scales(at.absmax_codes + first + i), most), offset));
-        i = end;
-    }
-}
+#include "backends/cpu/products/nf4_scales.inl"
 
 /// The codebook is looked up times this, and sums are divided by it: of the factors from 1 to 2 in steps of 1/1024 the
 /// one at which rounding to bf16 changes the sixteen values least, 5e-7 of their squares rather than 1.1e-6.
