@@ -15,8 +15,8 @@ class CpuDevice : public DeviceImpl {
     Pool pool;
 
     /// Which instruction multiplies bf16, in products with weights and in attention: AMX's tdpbf16ps where there is
-    /// AMX, else vdpbf16ps. A processor with AMX runs the latter slower than f32 FMA: what does not go through tiles
-    /// stays f32 there.
+    /// AMX, else vdpbf16ps. A processor with AMX runs the latter slower than f32 FMA: what is computed and does not go
+    /// through tiles stays f32 there. Sums that wait for memory use it all the same (gemv_bf16.cpp, outer_bf16.cpp).
     bool bf16_tiles() const { return bf16 && isa == Isa::amx; }
     bool bf16_vectors() const { return bf16 && isa == Isa::avx512_bf16; }
 };

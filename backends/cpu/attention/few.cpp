@@ -269,8 +269,7 @@ size_t attention_few_scratch(const AttentionShape & s, int threads) {
 Status attention_few(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
-    AttentionShape s(l.node);
-    s.keep_seen_keys(l.ids(3));
+    const AttentionShape s = AttentionShape::of_seen_keys(l);
     FewJob job = make_job(s, carve, pool.threads());
     job.q = l.x(0), job.k = l.src[1], job.v = l.src[2], job.f16 = l.in(1).dtype == QL_F16;
     job.span = l.ids(3), job.o = l.y(0), job.lse = l.y(1);

@@ -261,8 +261,7 @@ size_t attention_blocks_scratch(const AttentionShape & s, int threads) {
 }
 
 Status attention_blocks(const Launch & l) {
-    AttentionShape s(l.node);
-    s.keep_seen_keys(l.ids(3));
+    const AttentionShape s = AttentionShape::of_seen_keys(l);
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
     ForwardJob job{s, l.x(0), l.x(1), l.x(2), l.ids(3), l.y(0), l.y(1)};

@@ -189,9 +189,7 @@ template <typename Unit>
 bool forward(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
-    AttentionShape s(l.node);
-    s.keep_seen_keys(l.ids(3));
-    Job<Unit> job(s, carve, pool.threads());
+    Job<Unit> job(AttentionShape::of_seen_keys(l), carve, pool.threads());
     job.q = source(l, 0), job.k = source(l, 1), job.v = source(l, 2), job.span = l.ids(3);
     job.o = result(l, 0), job.lse = l.y(1);
     const int64_t blocks = job.s.n_kv * job.s.key_blocks();

@@ -36,12 +36,8 @@ struct AttentionShape {
           n_keys(n.src[1]->ne(2)),
           scale(n.params.as<AttentionParams>().scale) {}
 
-    /// Cuts off the keys behind the last that a query sees: a cache has room for more than it holds.
-    void keep_seen_keys(const int32_t * span) {
-        int64_t last = 0;
-        for (int64_t t = 0; t < n_tokens; ++t) last = std::max(last, key_range(span, t, n_keys).end);
-        n_keys = last;
-    }
+    /// Of an attention without the keys behind the last that a query sees: a cache has room for more than it holds.
+    static AttentionShape of_seen_keys(const Launch & l);
     int64_t group() const { return n_heads / n_kv; }
     int64_t width() const { return padded(d); }
     int64_t key_blocks() const { return ceil_div(n_keys, kKeyBlock); }

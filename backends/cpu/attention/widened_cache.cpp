@@ -42,15 +42,13 @@ size_t widened_cache_scratch(const Node & n, size_t inner_scratch) {
 
 Status run_on_widened_cache(const Launch & l, Status (*inner)(const Launch &), size_t inner_scratch) {
     const auto run = &HWY_DYNAMIC_DISPATCH(widen);
-    AttentionShape s(l.node);
-    const int64_t n = s.key(s.n_keys, 0);
-    s.keep_seen_keys(l.ids(3));
-    const int64_t n_seen = s.key(s.n_keys, 0);
+    const AttentionShape seen = AttentionShape::of_seen_keys(l);
+    const int64_t n_seen = seen.key(seen.n_keys, 0);
     Carver carve(l.scratch);
     carve.take<std::byte>(static_cast<int64_t>(inner_scratch));
     std::array<const void *, 4> src{l.src[0], l.src[1], l.src[2], l.src[3]};
     for (const size_t i : {1, 2}) {
-        auto * wide = carve.take<float>(n);
+        auto * wide = carve.take<float>(l.in(i).shape.elements());
         split(device_of(l).pool, n_seen, kPiece,
               [&](int64_t first, int64_t last) { run(l.src[i], wide, first, last); });
         src[i] = wide;

@@ -3,7 +3,7 @@
 // Shapes. Mostly 2 x 2 tiles of C, 32 rows of tokens by 32 columns, which take four tile loads for four products, the
 // least that eight registers allow. A product has to wait for the one before it in the same tile of C, 52 cycles where
 // it takes 16: four tiles of C cover that. So up to 16 columns, as of x A^T in a LoRA branch, come with 64 rows at a
-// time, and up to 16 rows, as of A's gradient, with 64 columns: 4 x 1 and 1 x 4 take five loads, 40 cycles of 64 from
+// time, and up to 16 rows, as of short prompts, with 64 columns: 4 x 1 and 1 x 4 take five loads, 40 cycles of 64 from
 // L1; from L2, 80 bytes a cycle are wanted where it gives 64 at most, still a third more than with two tiles in turn.
 //
 // Ends. Of rows: the last tiles are configured with as many rows as there are, and no other is read. Of the depth: the

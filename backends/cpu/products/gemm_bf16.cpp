@@ -67,13 +67,12 @@ constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>
 constexpr const MicroKernel * kMicroKernels[] = {kByRows<2>, kByRows<3>, kByRows<4>};
 
 Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed) {
-    const bool fold = g.columns() <= kFoldedColumns;
     Parts parts;
     for (const Piece & piece : block.list()) {
         const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
         uint32_t * b = panel + piece.at / 2 * kPairs;
         if (!packed) Packer(t).pack(group, piece.p0, piece.depth, b);
-        if (!packed && fold) fold_panel(b, (piece.depth + 1) / 2);
+        if (!packed && is_folded(g)) fold_panel(b, (piece.depth + 1) / 2);
         parts.part[parts.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
     return parts;
@@ -88,7 +87,7 @@ void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTil
         const int64_t t = tile * kTile;
         const Target to = target(g, block, t * g.ldc + column, left);
         if (left <= kLanes) {
-            tile += multiply_narrow(parts, t, end - t, to, g.columns() <= kFoldedColumns);
+            tile += multiply_narrow(parts, t, end - t, to, is_folded(g));
         } else {
             kernels[smaller(kTile, end - t) - 1](parts, t, to);
             ++tile;

@@ -105,7 +105,7 @@ void dot_rows(const Product & p, const void * x, int64_t first, int64_t last, co
 
 DotRows nf4_dot_rows_bf16(ql_dtype dtype, int64_t tokens) {
     constexpr DotRows by_tokens[] = {dot_rows<1>, dot_rows<2>, dot_rows<3>, dot_rows<4>};
-    return dtype == QL_NF4 || dtype == QL_NF4_DQ ? by_tokens[tokens - 1] : nullptr;
+    return is_nf4(dtype) ? by_tokens[tokens - 1] : nullptr;
 }
 
 }  // namespace ql::cpu

@@ -29,7 +29,10 @@ struct Parts {
     int n = 0;
 };
 
-constexpr int64_t kFoldedColumns = 8;
+/// Whether a product's panels are folded.
+inline bool is_folded(const GemmBf16 & g) {
+    return g.columns() <= kLanes / 2;
+}
 
 /// Turns rows of pairs of at most 8 columns into vectors of two pairs a column, one behind the other, zeros behind the
 /// last pair.

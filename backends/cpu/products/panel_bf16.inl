@@ -56,7 +56,7 @@ struct Blocks {
     int64_t length, bytes;
 };
 inline Blocks blocks_of(ql_dtype dtype) {
-    if (dtype == QL_NF4 || dtype == QL_NF4_DQ) return {64, 32};
+    if (is_nf4(dtype)) return {64, 32};
     const DTypeDef * def = find_dtype(dtype);
     return {def->block_length, static_cast<int64_t>(def->block_bytes)};
 }
@@ -70,7 +70,7 @@ class Packer {
           side_(t.side),
           scale_(t.scale),
           plain_(t.scale == 1),
-          nf4_(plain_ && (t.w.dtype == QL_NF4 || t.w.dtype == QL_NF4_DQ)),
+          nf4_(plain_ && is_nf4(t.w.dtype)),
           blocks_(blocks_of(t.w.dtype)),
           decode_(span_decoder(t.w.dtype)) {}
 

@@ -13,6 +13,11 @@ struct Weight {
     int64_t elements() const { return k * m; }
 };
 
+/// Either nf4 type: planes of which the first is codes, blocks of 64.
+[[gnu::always_inline]] constexpr bool is_nf4(ql_dtype dtype) {
+    return dtype == QL_NF4 || dtype == QL_NF4_DQ;
+}
+
 inline Weight weight_of(const Tensor & t, const void * data) {
     return {t.dtype, data, t.ne(0), t.ne(1)};
 }
