@@ -1,8 +1,6 @@
 #include "models/train/metrics.hpp"
 
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -19,8 +17,10 @@ Status MetricsFile::open(const std::string & path, int64_t keep_bytes) {
         std::filesystem::resize_file(path, static_cast<uintmax_t>(keep_bytes), ec);
         if (ec) return error(QL_IO, "metrics file %s: cannot be cut back: %s", path.c_str(), ec.message().c_str());
     }
-    file_.reset(std::fopen(path.c_str(), "ab"));
-    if (!file_) return error(QL_IO, "metrics file %s: %s", path.c_str(), std::strerror(errno));
+    ql_os_journal * file = nullptr;
+    if (const ql_status status = ql_os_journal_open(path.c_str(), &file); status != QL_OK)
+        return error(status, "metrics file %s", ql_error_message());
+    file_.reset(file);
     return {};
 }
 
@@ -42,8 +42,8 @@ Status MetricsFile::write(const ql_train_progress & p) {
     if (p.skipped) line["skipped"] = p.skipped;
     if (p.has_eval) line["eval_loss"] = number(p.eval_loss), line["eval_tokens"] = p.eval_tokens;
     const std::string text = line.dump() + "\n";
-    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
-        return error(errno == ENOSPC ? QL_NO_SPACE : QL_IO, "metrics file %s: %s", path_.c_str(), std::strerror(errno));
+    if (const ql_status status = ql_os_journal_append(file_.get(), text.data(), text.size()); status != QL_OK)
+        return error(status, "metrics file %s", ql_error_message());
     return {};
 }
 

@@ -1,9 +1,9 @@
 // The metrics file: one JSON object a line, one line a step.
 #pragma once
-#include <cstdio>
 #include <memory>
 #include <string>
 
+#include "ql/os.h"
 #include "ql/status.hpp"
 #include "ql/train.h"
 
@@ -21,9 +21,9 @@ class MetricsFile {
 
   private:
     struct Close {
-        void operator()(std::FILE * f) const { std::fclose(f); }
+        void operator()(ql_os_journal * journal) const { ql_os_journal_close(journal); }
     };
-    std::unique_ptr<std::FILE, Close> file_;
+    std::unique_ptr<ql_os_journal, Close> file_;
     std::string path_;
 };
 

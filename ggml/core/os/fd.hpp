@@ -25,7 +25,9 @@ class Fd {
         return *this;
     }
     ~Fd() {
+        const int code = errno;  // a failure that is being reported stays
         if (fd_ >= 0) ::close(fd_);
+        errno = code;
     }
     int get() const { return fd_; }
     int release() { return std::exchange(fd_, -1); }
@@ -35,8 +37,16 @@ class Fd {
     int fd_;
 };
 
+/// The same open file under a number that is no standard stream's. Where the process was started with one of 0, 1, 2
+/// closed, the system gives that number to the next file, and what anyone prints would be written into it.
+inline Fd above_standard_streams(Fd fd) {
+    if (!fd || fd.get() > STDERR_FILENO) return fd;
+    return Fd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
+/// The one way in which this library opens a file to hold or to write.
 inline Fd open_fd(const char * path, int flags, int mode = 0) {
-    return Fd(retry([&] { return ::open(path, flags | O_CLOEXEC, mode); }));
+    return above_standard_streams(Fd(retry([&] { return ::open(path, flags | O_CLOEXEC, mode); })));
 }
 
 }  // namespace ql::os

@@ -85,6 +85,27 @@ Status check_writable(const std::string & path);
 Result<uint64_t> free_space(const std::string & path);
 Status make_directory(const std::string & path);
 
+/// Writes all of `size` bytes to a descriptor; errors name the path.
+Status write_all(const std::string & path, int fd, const void * data, size_t size);
+
+/// A file that is written at its end alone, see ql_os_journal_open.
+class Journal {
+  public:
+    static Result<Journal> open(const std::string & path);
+    Journal(Journal && other) noexcept;
+    Journal & operator=(Journal &&) = delete;
+    ~Journal();
+    Status append(std::string_view record);
+
+  private:
+    Journal(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+    std::string path_;
+    int fd_ = -1;
+};
+
+/// See ql_os_open_standard_streams.
+Status open_standard_streams();
+
 /// An exclusive lock on a file, see ql_os_lock_file.
 class FileLock {
   public:

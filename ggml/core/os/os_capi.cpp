@@ -13,6 +13,10 @@ struct ql_os_lock {
     ql::os::FileLock lock;
 };
 
+struct ql_os_journal {
+    ql::os::Journal journal;
+};
+
 struct ql_os_map {
     ql::os::MappedFile file;
 };
@@ -107,6 +111,29 @@ ql_status ql_os_make_directory(const char * path) {
         QL_TRY(check_path(path));
         return ql::os::make_directory(path);
     });
+}
+
+ql_status ql_os_journal_open(const char * path, ql_os_journal ** journal) {
+    return guarded([&]() -> Status {
+        QL_TRY(check_path(path));
+        if (!journal) return error(QL_INVALID_ARGUMENT, "ql_os_journal_open: journal is NULL");
+        *journal = nullptr;
+        QL_ASSIGN(ql::os::Journal opened, ql::os::Journal::open(path));
+        *journal = std::make_unique<ql_os_journal>(ql_os_journal{std::move(opened)}).release();
+        return {};
+    });
+}
+
+ql_status ql_os_journal_append(ql_os_journal * journal, const void * data, size_t size) {
+    return guarded([&]() -> Status {
+        if (!journal || (!data && size > 0))
+            return error(QL_INVALID_ARGUMENT, "ql_os_journal_append: journal or data is NULL");
+        return journal->journal.append({static_cast<const char *>(data), size});
+    });
+}
+
+void ql_os_journal_close(ql_os_journal * journal) {
+    std::unique_ptr<ql_os_journal> owner(journal);
 }
 
 ql_status ql_os_lock_file(const char * path, ql_os_lock ** lock) {

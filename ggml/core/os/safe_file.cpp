@@ -140,14 +140,8 @@ SafeFile::~SafeFile() {
 }
 
 Status SafeFile::append(const void * data, size_t size) {
-    const char * at = static_cast<const char *>(data);
-    while (size > 0) {
-        const ssize_t n = retry([&] { return ::write(fd_, at, std::min<size_t>(size, 1u << 30)); });
-        if (n < 0) return system_error(path_, "cannot write", errno);
-        at += n;
-        size -= static_cast<size_t>(n);
-        size_ += static_cast<uint64_t>(n);
-    }
+    QL_TRY(write_all(path_, fd_, data, size));
+    size_ += size;
     return {};
 }
 

@@ -30,6 +30,13 @@ QL_API ql_status ql_os_write_file(const char * path, const void * data, size_t s
  *  renamed over PATH, as by ql_os_write_file. Where it does not, or the process dies, PATH is as it was.
  *  errors  those of make, with its message (in which PATH stands for the temporary); QL_IO, QL_NO_SPACE, QL_NOT_FOUND */
 QL_API ql_status ql_os_replace_file(const char * path, ql_status (*make)(void * user, const char * temporary), void * user);
+/** A file that grows at its end, record by record: created if absent, never cut, a regular file alone. What was appended
+ *  is the system's at once (a crash of the process takes nothing away); ql_os_sync_file brings it to the disk.
+ *  errors  QL_IO, QL_NO_SPACE, QL_NOT_FOUND (its folder) */
+typedef struct ql_os_journal ql_os_journal;
+QL_API ql_status ql_os_journal_open(const char * path, ql_os_journal ** journal);
+QL_API ql_status ql_os_journal_append(ql_os_journal * journal, const void * data, size_t size);
+QL_API void ql_os_journal_close(ql_os_journal * journal); /* NULL is fine */
 /** Waits until what was written to a file, by whomever, and its name are on the disk: a power cut after it takes nothing
  *  of them away.   errors  QL_NOT_FOUND; QL_IO and QL_NO_SPACE if a write to it has failed since */
 QL_API ql_status ql_os_sync_file(const char * path);
@@ -66,8 +73,15 @@ QL_API double ql_os_seconds(void);
 QL_API int ql_os_physical_cores(void);
 /** 1 if the stream (1 stdout, 2 stderr) is a terminal; *columns gets its width (80 if unknown). */
 QL_API int ql_os_is_terminal(int stream, int * columns);
-/** Sets *flag to the signal's number at Ctrl-C or SIGTERM instead of ending the process; a second Ctrl-C, while *flag is
- *  not 0, ends it. Reads that wait (the keyboard) return with EINTR. NULL restores the system's behaviour. */
+/** For the first line of a program: opens those of descriptors 0, 1 and 2 that are closed on /dev/null, so that no file
+ *  gets their numbers and takes what is printed. Reading such a stdin, or writing such a stdout, fails all the same, so
+ *  that results which nobody gets are no success. (Files that this library opens keep clear of these numbers anyway.) */
+QL_API ql_status ql_os_open_standard_streams(void);
+/** Sets *flag to the signal's number at Ctrl-C, SIGTERM, SIGHUP (where it is not ignored, as under nohup) and SIGXCPU
+ *  (the CPU time is used up) instead of ending the process; a second Ctrl-C, while *flag is not 0, ends it. Reads that
+ *  wait (the keyboard) return with EINTR. SIGPIPE and SIGXFSZ are ignored: writing to a closed pipe, or a file beyond the
+ *  limit on sizes, is an error of the call that writes. NULL restores what was there before. The library installs no
+ *  handlers unless this is called; one thread calls it. */
 QL_API void ql_os_catch_interrupt(volatile int * flag);
 
 #ifdef __cplusplus
