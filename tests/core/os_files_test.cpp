@@ -169,6 +169,26 @@ TEST(SafeFile, TakesOverTheTemporaryOfADeadProcessOfTheSameNumber) {
     EXPECT_EQ(folder.names(), Names{"f"});
 }
 
+TEST(SafeFile, NeverWritesIntoWhatSomebodyPutAtTheTemporarysName) {
+    TemporaryFolder folder;
+    const std::string victim = folder.write("victim", "precious"), path = folder.path("f"),
+                      temporary = path + ".tmp-" + std::to_string(::getpid());
+    fs::create_hard_link(victim, temporary);
+    EXPECT_TRUE(os::write_file(path, "new").ok()) << "a second name of the victim may go";
+    EXPECT_EQ(read_all(path), "new");
+    EXPECT_EQ(read_all(victim), "precious");
+
+    fs::create_symlink(victim, temporary);
+    const Status linked = os::write_file(path, "newer");
+    EXPECT_EQ(linked.code(), QL_IO);
+    EXPECT_NE(linked.message().find(temporary + " is in the way"), std::string::npos) << linked.message();
+    fs::remove(temporary);
+    ASSERT_EQ(::mkfifo(temporary.c_str(), 0600), 0);
+    EXPECT_EQ(os::write_file(path, "newer").code(), QL_IO) << "and nobody waits for a reader of it";
+    EXPECT_EQ(read_all(path), "new");
+    EXPECT_EQ(read_all(victim), "precious");
+}
+
 TEST(SafeFile, RemovesTheTemporariesOfKilledWritersOnly) {
     TemporaryFolder folder;
     const std::string path = folder.path("f"), parent = "f.tmp-" + std::to_string(::getppid());

@@ -45,20 +45,38 @@ Status check_space(const std::string & path, uint64_t size) {
                  path.c_str(), static_cast<double>(size) / 1e6, static_cast<double>(available) / 1e6);
 }
 
-/// Creates, or takes over from a process that died, the temporary file, and locks it against this process's other
-/// threads. The lock may have been won on a file just renamed or removed by its owner: then the name is tried again.
+/// What is at the temporary's name already: another thread's file, which is locked, or one that a dead process with our
+/// number left, which is removed. Whatever else is there was not made by us: it is neither written nor followed.
+Status clear_the_name(const std::string & path, const std::string & temporary) {
+    const Fd fd = open_fd(temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!fd && errno == ENOENT) return {};
+    struct stat opened, named;
+    if (!fd || ::fstat(fd.get(), &opened) != 0 || !S_ISREG(opened.st_mode))
+        return error(QL_IO, "%s: %s is in the way and no file that can be replaced; remove it", path.c_str(),
+                     temporary.c_str());
+    if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
+        return error(QL_IO, "%s: is being written by this process already", path.c_str());
+    if (::lstat(temporary.c_str(), &named) != 0 || named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+        return {};  // its owner has renamed or removed it meanwhile
+    if (::unlink(temporary.c_str()) != 0) return system_error(path, "cannot remove its old temporary file", errno);
+    return {};
+}
+
+/// Creates the temporary file, and locks it against this process's other threads. O_EXCL: what is written goes to a
+/// file that is new, never to one that somebody put or linked there. Between creation and lock another thread may take
+/// it for a leaving and remove it: then the name is tried again.
 Result<int> open_temporary(const std::string & path, const std::string & temporary) {
     for (int attempt = 0; attempt < 100; attempt++) {
-        Fd fd = open_fd(temporary.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0666);
-        if (!fd) return system_error(path, "cannot create a file in its folder", errno);
-        if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
-            return error(QL_IO, "%s: is being written by this process already", path.c_str());
+        Fd fd = open_fd(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+        if (!fd && errno != EEXIST) return system_error(path, "cannot create a file in its folder", errno);
+        if (!fd) {
+            QL_TRY(clear_the_name(path, temporary));
+            continue;
+        }
+        (void)retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); });
         struct stat opened, named;
         if (::fstat(fd.get(), &opened) != 0 || ::lstat(temporary.c_str(), &named) != 0) continue;
-        if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev) continue;
-        if (!S_ISREG(opened.st_mode)) return error(QL_IO, "%s: is not a regular file", temporary.c_str());
-        if (opened.st_size != 0 && ::ftruncate(fd.get(), 0) != 0) return system_error(path, "cannot write", errno);
-        return fd.release();
+        if (opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) return fd.release();
     }
     return error(QL_IO, "%s: its temporary file keeps disappearing", path.c_str());
 }
