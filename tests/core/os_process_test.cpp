@@ -1,4 +1,4 @@
-// Locks between processes, signals, memory figures, cores.
+// Locks between processes, memory figures, cores.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,16 +14,6 @@
 
 namespace ql::test {
 namespace {
-
-/// Runs `body` in a child process and hands back how it ended, as waitpid tells.
-template <typename Body>
-int in_child(Body && body) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(body());
-    int status = -1;
-    ::waitpid(child, &status, 0);
-    return status;
-}
 
 TEST(OsLock, IsRefusedInTheSameProcess) {
     TemporaryFolder folder;
@@ -95,32 +85,6 @@ TEST(OsLock, IsHeldByOneOfManyThreadsAtATime) {
     for (std::thread & thread : threads) thread.join();
     EXPECT_EQ(most, 1);
     EXPECT_GT(taken, 0);
-}
-
-TEST(OsInterrupt, TheFirstSetsTheFlagAndTheSecondEnds) {
-    const int status = in_child([] {
-        static volatile int flag = 0;
-        ql_os_catch_interrupt(&flag);
-        ::raise(SIGINT);
-        if (flag != SIGINT) return 1;
-        ::raise(SIGINT);
-        return 2;  // not reached
-    });
-    ASSERT_TRUE(WIFSIGNALED(status));
-    EXPECT_EQ(WTERMSIG(status), SIGINT);
-}
-
-TEST(OsInterrupt, TerminationSetsTheFlagToo) {
-    const int status = in_child([] {
-        static volatile int flag = 0;
-        ql_os_catch_interrupt(&flag);
-        ::raise(SIGTERM);
-        if (flag != SIGTERM) return 1;
-        flag = 0;  // handled: the next Ctrl-C is a first one again
-        ::raise(SIGINT);
-        return flag == SIGINT ? 0 : 2;
-    });
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 TEST(OsProcess, TellsMemoryAndTime) {

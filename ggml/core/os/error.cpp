@@ -10,6 +10,10 @@ Status system_error(const std::string & path, const char * doing, int code) {
     if (code == ENOSPC || code == EDQUOT)
         return error(QL_NO_SPACE, "%s: %s: the disk is full; free some space or choose another place", path.c_str(),
                      doing);
+    if (code == EFBIG)
+        return error(QL_NO_SPACE,
+                     "%s: %s: file too large: more than the file system or a limit on file sizes (ulimit -f) allows",
+                     path.c_str(), doing);
     if (code == ENOMEM) return error(QL_NO_MEMORY, "%s: %s: out of memory", path.c_str(), doing);
     const Code status = code == ENOENT ? QL_NOT_FOUND : QL_IO;
     // std::generic_category: strerror that is safe in threads.

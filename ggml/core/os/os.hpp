@@ -13,7 +13,8 @@
 
 namespace ql::os {
 
-/// The error of a failed system call: "PATH: DOING: reason". ENOENT is QL_NOT_FOUND, a full disk QL_NO_SPACE.
+/// The error of a failed system call: "PATH: DOING: reason". ENOENT is QL_NOT_FOUND; a full disk, or a file beyond the
+/// allowed size, QL_NO_SPACE.
 Status system_error(const std::string & path, const char * doing, int code);
 
 inline constexpr size_t kPageBytes = 4096;

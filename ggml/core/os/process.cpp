@@ -1,9 +1,7 @@
-// The process and its machine: memory, time, terminal, interrupts (Linux).
-#include <signal.h>
+// The process and its machine: memory, time, terminal (Linux).
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -27,20 +25,6 @@ uint64_t status_bytes(const char * name) {
     }
     std::fclose(file);
     return kib * 1024;
-}
-
-std::atomic<volatile int *> interrupt_flag{nullptr};
-static_assert(std::atomic<volatile int *>::is_always_lock_free);  // a signal handler may use it
-
-extern "C" void on_interrupt(int signal_number) {
-    volatile int * flag = interrupt_flag.load();
-    if (flag && *flag == 0) {
-        *flag = signal_number;
-        return;
-    }
-    if (signal_number != SIGINT) return;
-    ::signal(SIGINT, SIG_DFL);
-    ::raise(SIGINT);
 }
 
 }  // namespace
@@ -68,15 +52,4 @@ int ql_os_is_terminal(int stream, int * columns) {
     const bool known = ::ioctl(stream, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     if (columns) *columns = known ? size.ws_col : 80;
     return ::isatty(stream) ? 1 : 0;
-}
-
-void ql_os_catch_interrupt(volatile int * flag) {
-    interrupt_flag.store(flag);
-    struct sigaction action = {};
-    action.sa_handler = on_interrupt;
-    if (!flag) action.sa_handler = SIG_DFL;
-    ::sigemptyset(&action.sa_mask);
-    // No SA_RESTART: a program that waits for the keyboard wakes up.
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
 }

@@ -20,7 +20,7 @@ typedef enum ql_status {
     QL_BAD_FILE = 4,         /* a file whose content breaks its format */
     QL_NOT_FOUND = 5,        /* a file, key, tensor or backend that is not there */
     QL_IO = 6,               /* the operating system refused to read or write */
-    QL_NO_SPACE = 7,         /* the disk is full */
+    QL_NO_SPACE = 7,         /* the disk is full, or a file would be larger than is allowed */
     QL_NO_MEMORY = 8,        /* memory or the memory budget is exhausted */
     QL_UNSUPPORTED = 9,      /* understood, but not available here; the message says what is */
     QL_CANCELLED = 10,       /* a callback asked to stop */
