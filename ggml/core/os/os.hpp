@@ -23,6 +23,8 @@ Result<void *> allocate_pages(size_t bytes);
 /// bytes: what allocate_pages was asked for.
 void release_pages(void * pages, size_t bytes);
 
+struct MapRecord;
+
 /// A regular file's bytes, mapped read-only. The file must not be cut while it is mapped (files written by SafeFile are
 /// replaced whole: an old mapping keeps the old bytes).
 class MappedFile {
@@ -41,7 +43,10 @@ class MappedFile {
     MappedFile() = default;
     const uint8_t * data_ = nullptr;
     size_t size_ = 0;
+    MapRecord * record_ = nullptr;
 };
+/// The path of the MappedFile at an address, or null. May be called in a signal handler.
+const char * mapped_path(const void * address);
 
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed

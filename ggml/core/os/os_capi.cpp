@@ -60,6 +60,10 @@ void ql_os_unmap_file(ql_os_map * map) {
     std::unique_ptr<ql_os_map> owner(map);
 }
 
+const char * ql_os_mapped_path(const void * address) {
+    return ql::os::mapped_path(address);
+}
+
 ql_status ql_os_write_file(const char * path, const void * data, size_t size) {
     return guarded([&]() -> Status {
         QL_TRY(check_path(path));

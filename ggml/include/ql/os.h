@@ -22,6 +22,11 @@ QL_API void ql_os_free(void * data);
 typedef struct ql_os_map ql_os_map;
 QL_API ql_status ql_os_map_file(const char * path, ql_os_map ** map, const void ** data, size_t * size);
 QL_API void ql_os_unmap_file(ql_os_map * map); /* NULL is fine */
+/** The path of the file that this library has mapped at an address, models included, or NULL. For a handler of SIGBUS,
+ *  in which it may be called: the system sends that signal, with the address, to who touches a mapped file behind the end
+ *  to which another program cut it. The library installs no handler; the programs over it name the file and exit.
+ *      void on_bus_error(int n, siginfo_t * info, void * context) { const char * path = ql_os_mapped_path(info->si_addr); ... } */
+QL_API const char * ql_os_mapped_path(const void * address);
 /** Writes a file safely: temporary (PATH.tmp-<pid>), fsync, rename. A symbolic link is followed; what is no regular file
  *  is not replaced. errors  QL_IO, QL_NO_SPACE, QL_NOT_FOUND (its folder); then PATH is as it was. */
 QL_API ql_status ql_os_write_file(const char * path, const void * data, size_t size);
