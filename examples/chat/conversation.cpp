@@ -26,8 +26,10 @@ std::string Conversation::render() const {
     for (size_t i = 0; i < roles_.size(); ++i)
         roles.push_back(roles_[i].c_str()), contents.push_back(contents_[i].c_str());
     char * text = nullptr;
-    check_input(ql_chat_render(model_, template_.empty() ? nullptr : template_.c_str(), roles.data(), contents.data(),
-                               static_cast<int>(roles.size()), &text));
+    ql_chat_options options;
+    ql_chat_options_init(&options);
+    if (!template_.empty()) options.chat_template = template_.c_str();
+    check_input(ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), &text));
     const Text owner(text);
     return text;
 }

@@ -9,7 +9,7 @@ namespace ql::cli {
 
 class Conversation {
   public:
-    /// chat_template: empty for the model's own.
+    /// chat_template: Jinja text, empty for the model's own.
     Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template,
                  const std::string & system);
 

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "examples/chat/conversation.hpp"
+#include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
@@ -24,17 +25,14 @@ class Chat {
                    "answer.",
                    kExamples),
           device_options_(program_),
-          model_options_(program_, true) {
+          model_options_(program_, true),
+          chat_options_(program_, "Instead of the adapter's or the model's") {
         ql_sampling_init(&sampling_);
         program_
             .text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")
             ->option_text("TEXT");
         program_.app.add_flag("--chat", chat_, "-p is a user's message");
         program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
-        program_
-            .text("--chat-template", template_,
-                  "Instead of the adapter's or the model's: a name, or a file with a Jinja template")
-            ->option_text("NAME|FILE");
         program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")
             ->default_str("");
         program_
@@ -66,7 +64,7 @@ class Chat {
         device_ = device_options_.open();
         model_ = model_options_.open();
         loras_ = model_options_.open_loras(model_);
-        if (template_.empty()) template_ = loras_.chat_template(model_);
+        template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
         open_session();
         if (complete_) return complete();
         Conversation conversation(model_.get(), session_.get(), ctx_, template_, system_);
@@ -77,7 +75,7 @@ class Chat {
         if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
         if (!complete_ && (program_.json || n_top_ > 0 || chat_))
             bad_input("%s needs -p", program_.json ? "--json" : chat_ ? "--chat" : "--logprobs");
-        if (complete_ && !chat_ && (!system_.empty() || !template_.empty()))
+        if (complete_ && !chat_ && (!system_.empty() || chat_options_.given()))
             bad_input("--system and --chat-template need a chat: with -p give --chat");
     }
 
@@ -207,6 +205,7 @@ class Chat {
     Program program_;
     DeviceOptions device_options_;
     ModelOptions model_options_;
+    ChatOptions chat_options_;
     std::string prompt_, system_, template_;
     bool chat_ = false, complete_ = false, stream_ = true;
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;

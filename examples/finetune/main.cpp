@@ -38,6 +38,7 @@ class Finetune {
     int body() {
         o_.check();
         o_.check_outputs(model_options_.path());
+        template_ = o_.chat.read_template();
         device_ = device_options_.open();
         open_model();
         if (o_.show_data == 0 || !o_.init_adapter.empty()) make_adapter();
@@ -76,7 +77,10 @@ class Finetune {
     Dataset open_data(const std::string & path) {
         ql_dataset_options options = o_.dataset_options(ctx_);
         const char * learned = ql_adapter_chat_template(adapter_.get());  // that of --init-adapter goes on
-        if (!options.chat_template && learned && *learned) options.chat_template = learned;
+        if (o_.chat.given())
+            options.chat_template = template_.c_str();
+        else if (learned && *learned)
+            options.chat_template = learned;
         ql_dataset * data = nullptr;
         check_input(ql_dataset_open(path.c_str(), model_.get(), &options, &data));
         Dataset owner(data);
@@ -120,8 +124,7 @@ class Finetune {
             check_input(ql_adapter_create(model_.get(), &options, &adapter));
         }
         adapter_.reset(adapter);
-        if (!o_.chat_template.empty())
-            check_input(ql_adapter_set_chat_template(adapter, o_.chat_template.c_str()));  // its text will travel
+        if (o_.chat.given()) check_input(ql_adapter_set_chat_template(adapter, template_.c_str()));  // it will travel
     }
 
     /// An adapter is 4 bytes a parameter, a checkpoint three times that (parameters and two moments).
@@ -240,6 +243,7 @@ class Finetune {
     ModelOptions model_options_;
     FinetuneOptions o_;
     int64_t ctx_ = 0;
+    std::string template_;  // of --chat-template
     Model model_;
     Dataset data_, eval_;
     Device device_;

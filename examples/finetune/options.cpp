@@ -4,7 +4,7 @@
 
 namespace ql::cli {
 
-FinetuneOptions::FinetuneOptions(Program & p) : app_(p.app) {
+FinetuneOptions::FinetuneOptions(Program & p) : chat(p, "Instead of the model's"), app_(p.app) {
     add_data(p);
     add_output(p);
     add_adapter(p);
@@ -27,8 +27,6 @@ void FinetuneOptions::add_data(Program & p) {
     p.app.add_flag("--packing,!--no-packing", packing, "Several samples in a sequence; --no-packing: one each");
     p.app.add_flag("--shuffle,!--no-shuffle", shuffle, "A new order of samples each epoch");
     p.app.add_flag("--skip-bad-lines", skip_bad_lines, "Counts lines that cannot be read instead of stopping at them");
-    p.text("--chat-template", chat_template, "Instead of the model's: a name, or a file with a Jinja template")
-        ->option_text("NAME|FILE");
     p.number("--show-data", show_data, 1, 1000000,
              "Prints N samples as the model sees them, trained tokens in [[ ]], and stops")
         ->default_str("");
@@ -100,7 +98,7 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     outputs.input("-d", data);
     outputs.input("--eval-data", eval_data);
     outputs.input("--init-adapter", init_adapter);
-    outputs.input("--chat-template", chat_template);
+    outputs.input("--chat-template", chat.name_or_file());
     if (const std::string config = app_.get_config_ptr()->as<std::string>(); app_.get_config_ptr()->count() > 0)
         outputs.input("--config", config);
     outputs.file("-o", output);
@@ -123,7 +121,6 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
     o.ctx = real_ctx;
     o.long_policy = long_policy == "drop" ? QL_LONG_DROP : long_policy == "error" ? QL_LONG_ERROR : QL_LONG_CUT;
     o.skip_bad_lines = skip_bad_lines;
-    o.chat_template = chat_template.empty() ? nullptr : chat_template.c_str();
     return o;
 }
 

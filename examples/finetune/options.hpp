@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/program.hpp"
 
@@ -23,8 +24,8 @@ struct FinetuneOptions {
 
     std::string data, output, base_type = "auto", embeddings = "auto", targets = "all", init_adapter,
                               schedule = "cosine", optim = "adamw";
-    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot,
-                chat_template;
+    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot;
+    ChatOptions chat;
     int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,
             keep = 2;
     int64_t show_data = 0;

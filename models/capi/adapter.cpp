@@ -6,7 +6,6 @@
 #include "models/adapter/handle.hpp"
 #include "models/arch/model.hpp"
 #include "models/capi/guard.hpp"
-#include "models/text/chat_template.hpp"
 #include "ql/structs.hpp"
 
 using ql::error;
@@ -87,11 +86,7 @@ const char * ql_adapter_chat_template(const ql_adapter * adapter) {
 ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template) {
     return ql::guarded([&]() -> Status {
         if (!adapter) return null_argument("ql_adapter_set_chat_template");
-        std::string source = chat_template ? chat_template : "";
-        if (!source.empty()) {
-            QL_ASSIGN(source, ql::chat_template_source(source));
-        }
-        adapter->adapter.chat_template = std::move(source);
+        adapter->adapter.chat_template = chat_template ? chat_template : "";
         return {};
     });
 }

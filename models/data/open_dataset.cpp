@@ -23,10 +23,9 @@ Result<Dataset> open_dataset(const std::string & path, const Model & model, cons
     Dataset data;
     data.model = &model;
     data.path = path;
-    if (!model.chat_template().empty() || (options.chat_template && *options.chat_template)) {
-        QL_ASSIGN(
-            data.chat_template,
-            open_chat_template(model.chat_template(), options.chat_template ? options.chat_template : "", *tokenizer));
+    const std::string source = options.chat_template ? options.chat_template : model.chat_template();
+    if (!source.empty()) {
+        QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer));
     }
     const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0};
     QL_ASSIGN(ReadSamples samples,

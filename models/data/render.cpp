@@ -16,15 +16,10 @@ TemplateTokens template_tokens(const Tokenizer & tokenizer) {
     return {text(tokenizer.bos()), text(tokenizer.eos()), text(tokenizer.unknown()), text(tokenizer.padding())};
 }
 
-Result<ChatTemplate> open_chat_template(const std::string & model_template, const std::string & name_or_file,
-                                        const Tokenizer & tokenizer) {
-    std::string source = model_template;
-    if (!name_or_file.empty()) {
-        QL_ASSIGN(source, chat_template_source(name_or_file));
-    }
+Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer) {
     if (source.empty())
         return error(QL_NOT_FOUND, "the model has no chat template; give one with --chat-template NAME|FILE");
-    return ChatTemplate::parse(std::move(source), template_tokens(tokenizer));
+    return ChatTemplate::parse(source, template_tokens(tokenizer));
 }
 
 SampleRenderer::SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat)

@@ -15,10 +15,8 @@ namespace ql {
 std::vector<std::string> end_token_texts(const Tokenizer & tokenizer);
 /// The special tokens as templates write them.
 TemplateTokens template_tokens(const Tokenizer & tokenizer);
-/// The template of `--chat-template` (a built-in name or a file), or the model's own if `name_or_file` is empty.
-/// errors  QL_NOT_FOUND: the model has none, and none is given
-Result<ChatTemplate> open_chat_template(const std::string & model_template, const std::string & name_or_file,
-                                        const Tokenizer & tokenizer);
+/// The template of this text with the tokenizer's special tokens.        errors  QL_NOT_FOUND: the text is empty
+Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer);
 
 class SampleRenderer {
   public:

@@ -101,6 +101,11 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
     if (source.size() > kMaxTemplate)
         return error(QL_UNSUPPORTED, "chat template: %zu bytes long, at most %zu are read", source.size(),
                      kMaxTemplate);
+    if (source.find("{{") == std::string::npos && source.find("{%") == std::string::npos)
+        return error(QL_UNSUPPORTED,
+                     "chat template: '%.40s' is no Jinja template: it writes no message; another one can be given with "
+                     "--chat-template",
+                     source.c_str());
     if (!date.empty()) {
         QL_ASSIGN(const std::string checked, jinja::format_date(date, "%F"));
         (void)checked;

@@ -40,7 +40,7 @@ class ChatTemplate {
   public:
     /// Parses the whole template. `date` ("YYYY-MM-DD") is what the template's strftime_now() tells; without one that
     /// function does not exist, and templates fall back on a date of their own.
-    /// errors  QL_UNSUPPORTED: a construct that is not known, named with its line
+    /// errors  QL_UNSUPPORTED: a construct that is not known, named with its line; a text that has no tag in it
     static Result<ChatTemplate> parse(std::string source, TemplateTokens tokens, std::string date = "");
 
     /// The text of the messages; with add_generation_prompt followed by what stands before the assistant's next answer.
@@ -69,8 +69,9 @@ struct NamedTemplate {
 };
 std::span<const NamedTemplate> named_templates();
 
-/// The source of `--chat-template NAME|FILE`: a built-in name, a text that is a template itself, else the content of a
-/// file. errors  QL_NOT_FOUND: neither a name nor a file; lists the names
+/// The source of `--chat-template NAME|FILE`: a built-in name, else the content of a file. Only for what a user wrote: a
+/// template that came with a file is its text already, and may look like a path.
+/// errors  QL_NOT_FOUND: neither a name nor a file; lists the names
 Result<std::string> chat_template_source(const std::string & name_or_file);
 
 }  // namespace ql

@@ -124,9 +124,6 @@ Result<std::string> chat_template_source(const std::string & name_or_file) {
         if (name_or_file == row.name) return std::string(row.source);
         names += (names.empty() ? "" : ", ") + std::string(row.name);
     }
-    // No name and no file: a template itself, such as an adapter carries.
-    if (name_or_file.find("{%") != std::string::npos || name_or_file.find("{{") != std::string::npos)
-        return name_or_file;
     std::error_code failed;
     if (!std::filesystem::exists(name_or_file, failed))
         return error(QL_NOT_FOUND, "--chat-template %s: neither a file nor one of: %s", name_or_file.c_str(),

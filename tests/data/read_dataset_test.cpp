@@ -14,7 +14,9 @@ namespace {
 
 class ReadDataset : public testing::Test {
   protected:
-    ChatTemplate chat(const std::string & name) const { return *open_chat_template("", name, tokenizer_); }
+    ChatTemplate chat(const std::string & name) const {
+        return *open_chat_template(*chat_template_source(name), tokenizer_);
+    }
 
     /// The samples with their trained tokens in «», or the error.
     std::string read(const std::string & name, const std::string & data, const ReadOptions & options = {},

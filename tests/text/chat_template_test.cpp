@@ -76,6 +76,14 @@ TEST(ChatTemplate, MessagesNameConstructLineAndWayOut) {
     EXPECT_FALSE(ChatTemplate::parse(std::string(300 * 1024, 'x'), {}).ok());
 }
 
+TEST(ChatTemplate, TextWithoutATagIsRefused) {  // a name or a path in an adapter's key, say
+    for (const char * text : {"chatml", "/etc/hostname", "{ x }"}) {
+        const auto made = ChatTemplate::parse(text, {});
+        EXPECT_EQ(made.code(), QL_UNSUPPORTED);
+        EXPECT_NE(made.message().find(std::string("'") + text + "' is no Jinja template"), std::string::npos);
+    }
+}
+
 TEST(ChatTemplate, AbsentSpecialTokensAreUndefined) {
     EXPECT_EQ(*make("[{{ bos_token }}{{ eos_token is defined }}]", {}).render(kOneTurn, false), "[False]");
 }
@@ -88,6 +96,7 @@ TEST(ChatTemplate, NameOrFile) {
     const auto missing = chat_template_source("nonsense");
     EXPECT_EQ(missing.code(), QL_NOT_FOUND);
     EXPECT_NE(missing.message().find("chatml, smollm2"), std::string::npos) << missing.message();
+    EXPECT_EQ(chat_template_source("{{ messages[0].content }}").code(), QL_NOT_FOUND) << "an option is no template";
     EXPECT_EQ(chat_template_source(folder.write("long", std::string(300 * 1024, 'x'))).code(), QL_BAD_FILE);
 }
 

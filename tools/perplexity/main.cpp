@@ -1,6 +1,7 @@
 // ql-perplexity: how well a model predicts a text, or the answers of a dataset; and how many answers it gets exactly.
 #include <cmath>
 
+#include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/table.hpp"
@@ -22,7 +23,8 @@ class Perplexity {
         : program_("ql-perplexity", "Mean negative log-likelihood and perplexity of a text, or of a dataset's answers.",
                    kExamples),
           device_options_(program_),
-          model_options_(program_, true) {
+          model_options_(program_, true),
+          chat_(program_, "Instead of the adapter's or the model's") {
         program_.text("-f,--file", file_, "A text")->option_text("FILE");
         program_.text("-d,--data", data_, "A dataset: only its trained tokens count")->option_text("DATA.jsonl");
         program_.app.add_flag(
@@ -36,10 +38,6 @@ class Perplexity {
             .number("--stride", stride_, 1, 1 << 20,
                     "With -f: how far windows advance (default: --ctx); less gives tokens more context")
             ->default_str("");
-        program_
-            .text("--chat-template", chat_template_,
-                  "Instead of the adapter's or the model's: a name, or a file with a Jinja template")
-            ->option_text("NAME|FILE");
         program_.app.add_flag("--skip-bad-lines", skip_bad_lines_,
                               "Counts lines that cannot be read instead of stopping at them");
         program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
@@ -64,7 +62,7 @@ class Perplexity {
             bad_input("--stride: %lld is more than --ctx, %lld", static_cast<long long>(stride_),
                       static_cast<long long>(ctx_));
         loras_ = model_options_.open_loras(model_);
-        if (chat_template_.empty()) chat_template_ = loras_.chat_template(model_);
+        template_ = chat_.given() ? chat_.read_template() : loras_.chat_template(model_);
         if (!data_.empty()) open_data();
         ql_os_catch_interrupt(nullptr);  // nothing to save: Ctrl-C may end it at once
         program_.begin_work();
@@ -78,7 +76,7 @@ class Perplexity {
         if (file_.empty() == data_.empty()) bad_input("give either -f TEXT or -d DATA (see --help)");
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
-        if (data_.empty() && (!chat_template_.empty() || skip_bad_lines_))
+        if (data_.empty() && (chat_.given() || skip_bad_lines_))
             bad_input("--chat-template and --skip-bad-lines need -d");
     }
 
@@ -96,7 +94,7 @@ class Perplexity {
         ql_dataset_options_init(&options);
         options.ctx = ctx_;
         options.skip_bad_lines = skip_bad_lines_;
-        options.chat_template = chat_template_.empty() ? nullptr : chat_template_.c_str();
+        options.chat_template = template_.empty() ? nullptr : template_.c_str();
         ql_dataset * data = nullptr;
         check_input(ql_dataset_open(data_.c_str(), model_.get(), &options, &data));
         dataset_.reset(data);
@@ -177,7 +175,8 @@ class Perplexity {
     Program program_;
     DeviceOptions device_options_;
     ModelOptions model_options_;
-    std::string file_, data_, chat_template_;
+    ChatOptions chat_;
+    std::string file_, data_, template_;
     bool exact_ = false, skip_bad_lines_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;

@@ -64,9 +64,7 @@ QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info
 /** The Jinja text of the chat template it was trained with, which travels with its files; "" if unknown. Valid until it
  *  is set again. */
 QL_API const char * ql_adapter_chat_template(const ql_adapter * adapter);
-/** Sets it, as ql_dataset_options names one: a built-in name, a file, or the Jinja text itself; NULL and "": none. What
- *  is kept is the text: llama.cpp knows no names of ours. A new adapter has its model's.
- *  errors  QL_NOT_FOUND: neither name nor file (lists the names); QL_IO, QL_BAD_FILE. Then it stays as it was */
+/** Sets it: Jinja text (see ql/chat.h); NULL and "": none. A new adapter has its model's. */
 QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template);
 
 #ifdef __cplusplus

@@ -17,7 +17,7 @@ typedef struct ql_dataset_options {
     int64_t ctx;               /* longest sample in tokens; 0: min(512, the model's) */
     ql_long_policy long_policy;/* what happens to longer ones */
     int skip_bad_lines;        /* 1: bad lines are counted instead of an error */
-    const char * chat_template;/* NULL: the model's own; a built-in name, a file, or the Jinja text itself */
+    const char * chat_template;/* Jinja text, see ql/chat.h; NULL: the model's own */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 

@@ -92,11 +92,6 @@ typedef struct ql_generate_result {
 QL_API ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, const ql_generate_options * options,
                              ql_generate_result * result);
 
-/** Renders a conversation (roles and contents, n of each) with the model's template, or another: a built-in name, a
- *  file, or the Jinja text itself. Ends where the assistant's answer begins. *text is owned by the caller, freed with ql_os_free. */
-QL_API ql_status ql_chat_render(const ql_model * model, const char * chat_template, const char * const * roles,
-                                const char * const * contents, int n, char ** text);
-
 typedef struct ql_nll {
     size_t size;
     double nll, ppl;      /* mean per predicted token, nats; exp of it */

@@ -2,6 +2,7 @@
 #ifndef QL_MODELS_H
 #define QL_MODELS_H
 #include "ql/adapter.h"
+#include "ql/chat.h"
 #include "ql/dataset.h"
 #include "ql/generate.h"
 #include "ql/model.h"
