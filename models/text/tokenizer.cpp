@@ -59,9 +59,9 @@ struct Tokenizer::Impl {
         return type(id) == TokenType::kControl || type(id) == TokenType::kUnknown ||
                type(id) == TokenType::kUserDefined;
     }
-    void encode_fragment(std::string_view text, bool first, std::vector<TokenEnd> & tokens) const {
+    void encode_fragment(std::string_view text, bool wants_space, std::vector<TokenEnd> & tokens) const {
         if (byte_level) return byte_level->encode(text, tokens);
-        sentence_piece->encode(text, first && vocab.add_space_prefix, tokens);
+        sentence_piece->encode(text, wants_space && vocab.add_space_prefix, tokens);
     }
 };
 
@@ -94,19 +94,20 @@ Result<Tokenizer> Tokenizer::from_vocab(Vocab vocab) {
     return Tokenizer(std::move(impl));
 }
 
-Encoding Tokenizer::encode_with_spans(std::string_view text, bool add_special, bool parse_special) const {
+Encoding Tokenizer::encode_with_spans(std::string_view text, bool add_special, bool parse_special,
+                                      TextPlace place) const {
     const Vocab & vocab = impl_->vocab;
     std::vector<TokenEnd> tokens;
-    bool after_special = true;  // the text's begin counts as such
+    bool wants_space = place == TextPlace::kBegin;
     for (const Fragment & fragment : impl_->specials.split(text, parse_special)) {
         if (fragment.id >= 0) {
             tokens.push_back({fragment.id, fragment.end});
         } else {
             const size_t first = tokens.size();
-            impl_->encode_fragment(text.substr(fragment.begin, fragment.end - fragment.begin), after_special, tokens);
+            impl_->encode_fragment(text.substr(fragment.begin, fragment.end - fragment.begin), wants_space, tokens);
             for (size_t i = first; i < tokens.size(); i++) tokens[i].end += fragment.begin;
         }
-        after_special = fragment.id >= 0;
+        wants_space = fragment.id >= 0 && place != TextPlace::kAnswer;
     }
     if (!tokens.empty()) tokens.back().end = text.size();  // bytes that no token stands for
 
@@ -129,8 +130,9 @@ Encoding Tokenizer::encode_with_spans(std::string_view text, bool add_special, b
     return encoding;
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special) const {
-    return encode_with_spans(text, add_special, parse_special).tokens;
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special,
+                                       TextPlace place) const {
+    return encode_with_spans(text, add_special, parse_special, place).tokens;
 }
 
 std::string Tokenizer::decode(const std::vector<int32_t> & tokens, bool render_special) const {
@@ -186,6 +188,9 @@ bool Tokenizer::add_eos() const {
 }
 bool Tokenizer::is_control(int32_t id) const {
     return impl_->type(id) == TokenType::kControl || impl_->type(id) == TokenType::kUnknown;
+}
+bool Tokenizer::is_special(int32_t id) const {
+    return impl_->is_special(id);
 }
 bool Tokenizer::is_end_of_generation(int32_t id) const {
     return impl_->specials.is_end_of_generation(id);

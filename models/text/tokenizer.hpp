@@ -23,6 +23,14 @@ struct Encoding {
     std::vector<TokenSpan> spans;  // one for each token
 };
 
+/// Where an encoded text stands. It tells where vocabularies with add_space_prefix get their space: before a text and
+/// behind each special token in it. (Other vocabularies never get one.)
+enum class TextPlace {
+    kBegin,   // at the begin of all, or behind a special token: a space before it
+    kMiddle,  // behind plain text that it goes on: no space before it
+    kAnswer,  // what a model writes itself: no space anywhere, so that its tokens' pieces are the text, byte for byte
+};
+
 class Tokenizer {
   public:
     static Result<Tokenizer> from_gguf(const ql_gguf * file);
@@ -35,8 +43,10 @@ class Tokenizer {
     /// The tokens of a text of less than 2 GiB; malformed UTF-8 is encoded byte by byte.
     ///   add_special    BOS before and EOS behind, where the model wants them; never a second one
     ///   parse_special  control tokens written in the text become those tokens; else they are plain text
-    std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special) const;
-    Encoding encode_with_spans(std::string_view text, bool add_special, bool parse_special) const;
+    std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special,
+                                TextPlace place = TextPlace::kBegin) const;
+    Encoding encode_with_spans(std::string_view text, bool add_special, bool parse_special,
+                               TextPlace place = TextPlace::kBegin) const;
 
     /// The text of tokens: the inverse of encode, so a space that encoding added is taken away again. Control tokens
     /// are left out unless render_special is set; ids out of range are left out.
@@ -56,6 +66,7 @@ class Tokenizer {
     bool add_bos() const;
     bool add_eos() const;
     bool is_control(int32_t id) const;
+    bool is_special(int32_t id) const;  // a control token or a user-defined one: text never merges across it
     bool is_end_of_generation(int32_t id) const;
 
   private:
