@@ -44,26 +44,47 @@ Result<Rendered> SampleRenderer::render(const Sample & sample) const {
 }
 
 TokenSample SampleRenderer::tokenize(const Rendered & rendered, int64_t line) const {
-    Encoding encoding = tokenizer_.encode_with_spans(rendered.text, true, true);
     TokenSample sample;
     sample.line = line;
-    sample.tokens = std::move(encoding.tokens);
-    sample.trained.reserve(sample.tokens.size() + 1);
-    size_t next = 0;  // spans and tokens are both in order
-    for (const TokenSpan & bytes : encoding.spans) {
-        while (next < rendered.trained.size() && rendered.trained[next].end <= bytes.begin) ++next;
-        const bool inside =
-            bytes.begin < bytes.end && next < rendered.trained.size() && rendered.trained[next].begin <= bytes.begin;
-        sample.trained.push_back(inside);
+    const std::string_view text = rendered.text;
+    size_t at = 0;
+    for (const Span & span : rendered.trained) {
+        append(text.substr(at, span.begin - at), false, sample);
+        append(text.substr(span.begin, span.end - span.begin), true, sample);
+        at = span.end;
     }
-    // An EOS of the tokenizer's own has no bytes: it belongs behind an open end, and nowhere else.
-    const int32_t eos = tokenizer_.eos();
-    const bool added = tokenizer_.add_eos() && sample.tokens.size() > 1 && sample.tokens.back() == eos &&
-                       encoding.spans.back().begin == encoding.spans.back().end;
-    if (added) sample.tokens.pop_back(), sample.trained.pop_back();
-    const bool ended = !sample.tokens.empty() && tokenizer_.is_end_of_generation(sample.tokens.back());
-    if (rendered.open_end && eos >= 0 && !ended) sample.tokens.push_back(eos), sample.trained.push_back(1);
+    append(text.substr(at), false, sample);
+    const std::vector<int32_t> & tokens = sample.tokens;
+    if (wants_bos() && (tokens.empty() || tokens.front() != tokenizer_.bos())) {
+        sample.tokens.insert(sample.tokens.begin(), tokenizer_.bos());
+        sample.trained.insert(sample.trained.begin(), 0);
+    }
+    const bool ended = !tokens.empty() && tokenizer_.is_end_of_generation(tokens.back());
+    if (rendered.open_end && !ended && tokenizer_.eos() >= 0) sample.push(tokenizer_.eos(), true);
     return sample;
+}
+
+/// The tokens of a piece of the text behind the tokens that are there.
+std::vector<int32_t> SampleRenderer::encode_behind(const std::vector<int32_t> & before, std::string_view piece,
+                                                   bool trained) const {
+    if (before.empty()) return tokenizer_.encode(piece, false, true);
+    if (trained) return tokenizer_.encode(piece, false, true, TextPlace::kAnswer);
+    const int32_t last = before.back();
+    if (!tokenizer_.is_special(last)) return tokenizer_.encode(piece, false, true, TextPlace::kMiddle);
+    // A special token may swallow a space behind it, or add one: so it is encoded once more.
+    std::vector<int32_t> tokens = tokenizer_.encode(tokenizer_.piece(last) + std::string(piece), false, true);
+    if (tokens.front() != last) return tokenizer_.encode(piece, false, true);  // the two read as another special token
+    tokens.erase(tokens.begin());
+    return tokens;
+}
+
+void SampleRenderer::append(std::string_view piece, bool trained, TokenSample & sample) const {
+    if (piece.empty()) return;
+    for (const int32_t token : encode_behind(sample.tokens, piece, trained)) sample.push(token, trained);
+}
+
+bool SampleRenderer::wants_bos() const {
+    return tokenizer_.add_bos() && tokenizer_.bos() >= 0;
 }
 
 std::vector<TokenSample> SampleRenderer::windows(const std::string & text, int64_t ctx) const {

@@ -1,6 +1,7 @@
 // From a sample to tokens with a loss mask.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/data/forms.hpp"
@@ -25,14 +26,21 @@ class SampleRenderer {
 
     /// Text and trained bytes. A text that is to end with EOS has open_end set.
     Result<Rendered> render(const Sample & sample) const;
-    /// Tokens and labels: a token is trained if its first byte lies in a trained span, or if it is the EOS of a text
-    /// with open_end. BOS where the model wants one and the text does not begin with it.
+    /// Tokens and labels. Each trained span, and each text between two, is tokenised by itself, as at inference, where
+    /// the prompt is tokenised without knowing the answer: no token crosses a border, every byte of an answer is
+    /// trained, and an answer's tokens are what generation must write after the prompt's. BOS where the model wants one
+    /// and the text does not begin with it; EOS, trained, behind a text with open_end that does not end in an end
+    /// token.
     TokenSample tokenize(const Rendered & rendered, int64_t line) const;
     /// Windows of ctx tokens over a plain text, BOS first in each where the model wants one, all trained. Control
     /// tokens in the text are plain text. A rest of one token is left out.
     std::vector<TokenSample> windows(const std::string & text, int64_t ctx) const;
 
   private:
+    std::vector<int32_t> encode_behind(const std::vector<int32_t> & before, std::string_view piece, bool trained) const;
+    void append(std::string_view piece, bool trained, TokenSample & sample) const;
+    bool wants_bos() const;
+
     const Tokenizer & tokenizer_;
     const ChatTemplate * chat_;
     std::vector<std::string> end_tokens_;

@@ -11,6 +11,11 @@ struct TokenSample {
     std::vector<int32_t> tokens;
     std::vector<uint8_t> trained;  // token i is an answer's: the model learns to say it
 
+    void push(int32_t token, bool is_trained) {
+        tokens.push_back(token);
+        trained.push_back(is_trained);
+    }
+
     /// Predictions that carry loss: trained tokens that have one before them.
     int64_t n_trained() const {
         int64_t n = 0;

@@ -55,10 +55,10 @@ TEST_F(ReadDataset, TrainsAnswersAndTheirEndOfTurnOnly) {
     EXPECT_EQ(ends, 101);
 }
 
-TEST_F(ReadDataset, TokenAcrossTheBorderBelongsToThePrompt) {
-    EXPECT_EQ(read("a.json", R"([{"prompt": "xab ", "completion": "c ab"}, {"prompt": "xab", "completion": "c ab"},
+TEST_F(ReadDataset, NoTokenCrossesTheBorderOfPromptAndAnswer) {
+    EXPECT_EQ(read("a.json", R"([{"prompt": "xab ", "completion": "ab"}, {"prompt": "xab", "completion": "c ab"},
  {"prompt": "", "completion": "ab"}])"),
-              "1:xab «c ab</s>»\n1:xabc« ab</s>»\n2:ab«</s>»\n");  // "abc" is one token
+              "1:xab «ab</s>»\n1:xab«c ab</s>»\n2:ab«</s>»\n");  // " a" and "abc" are one token each
 }
 
 TEST_F(ReadDataset, TextIsTrainedWholeAndEndsWithOneEos) {
