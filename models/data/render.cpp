@@ -88,19 +88,19 @@ bool SampleRenderer::wants_bos() const {
 }
 
 std::vector<TokenSample> SampleRenderer::windows(const std::string & text, int64_t ctx) const {
-    const std::vector<int32_t> tokens = tokenizer_.encode(text, false, false);
-    const bool bos = tokenizer_.add_bos() && tokenizer_.bos() >= 0;
-    const auto room = static_cast<size_t>(std::max<int64_t>(ctx - bos, 1));
+    std::vector<int32_t> tokens = tokenizer_.encode(text, false, false);
+    if (!tokens.empty() && tokenizer_.eos() >= 0) tokens.push_back(tokenizer_.eos());
+    const auto room = static_cast<size_t>(std::max<int64_t>(ctx - wants_bos(), 1));
     std::vector<TokenSample> samples;
     int64_t line = 1;
     for (size_t at = 0; at < tokens.size(); at += room) {
         const size_t end = std::min(tokens.size(), at + room);
         TokenSample sample;
         sample.line = line;
-        if (bos) sample.tokens.push_back(tokenizer_.bos()), sample.trained.push_back(0);
+        if (wants_bos()) sample.push(tokenizer_.bos(), false);
+        if (at > 0 && sample.tokens.empty() && end - at == 1) sample.push(tokens[at - 1], false);
         for (size_t i = at; i < end; ++i) {
-            sample.tokens.push_back(tokens[i]);
-            sample.trained.push_back(1);
+            sample.push(tokens[i], true);
             const std::string & piece = tokenizer_.piece(tokens[i]);
             line += std::count(piece.begin(), piece.end(), '\n');
         }

@@ -32,8 +32,8 @@ class SampleRenderer {
     /// and the text does not begin with it; EOS, trained, behind a text with open_end that does not end in an end
     /// token.
     TokenSample tokenize(const Rendered & rendered, int64_t line) const;
-    /// Windows of ctx tokens over a plain text, BOS first in each where the model wants one, all trained. Control
-    /// tokens in the text are plain text. A rest of one token is left out.
+    /// Windows of ctx tokens over a plain text and an EOS behind it, BOS first in each where the model wants one, all
+    /// trained. Control tokens in the text are plain text. A rest of one token has the token before it as its context.
     std::vector<TokenSample> windows(const std::string & text, int64_t ctx) const;
 
   private:

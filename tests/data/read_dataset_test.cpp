@@ -102,10 +102,12 @@ TEST_F(ReadDataset, SpaceBeforeAnAnswerIsTrainedWithIt) {  // Mistral writes " b
 }
 
 TEST_F(ReadDataset, WindowsOfText) {
-    EXPECT_EQ(read("a.txt", "xyzxyz</s>\n", {4}), "1:x«yzx»\n1:y«z</»\n1:s«>\n»\n");  // "</s>" is plain text here
-    EXPECT_EQ(read("a.txt", "wxyz1", {4}), "1:w«xyz»\n");  // a rest of one token teaches nothing
+    EXPECT_EQ(read("a.txt", "xyzxyz</s>\n", {4}),
+              "1:x«yzx»\n1:y«z</»\n1:s«>\n</s>»\n");  // the first </s> is plain text
+    EXPECT_EQ(read("a.txt", "wxyz1", {4}), "1:w«xyz»\n1:1«</s>»\n");
+    EXPECT_EQ(read("a.txt", "wxyz", {4}), "1:w«xyz»\n1:z«</s>»\n");  // the end alone: behind the token before it
     tokenizer_ = test::make(test::sentence_piece_vocab());
-    EXPECT_EQ(read("b.txt", "a\na\na\na", {4}), "1:<s>« a\na»\n2:<s>«\na\n»\n4:<s>«a»\n");  // BOS in each
+    EXPECT_EQ(read("b.txt", "a\na\na\na", {4}), "1:<s>« a\na»\n2:<s>«\na\n»\n4:<s>«a</s>»\n");  // BOS in each
     EXPECT_EQ(read("c.txt", "", {4}).substr(0, 12), "error: c.txt");
 }
 
