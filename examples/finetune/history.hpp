@@ -2,9 +2,10 @@
 #pragma once
 #include <cstdint>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "models/json/parse_json.hpp"
 
 namespace ql::cli {
 
@@ -18,8 +19,10 @@ struct History {
     void read(const std::string & metrics, int64_t last_step) {
         std::ifstream file(metrics);
         for (std::string text; !metrics.empty() && std::getline(file, text);) {
-            const auto line = nlohmann::json::parse(text, nullptr, false);
-            if (!line.is_object() || !line.contains("step") || !line["step"].is_number()) continue;
+            const auto parsed = parse_json(text);
+            if (!parsed.ok() || !parsed->is_object()) continue;
+            const ql::Json & line = *parsed;
+            if (!line.contains("step") || !line["step"].is_number()) continue;
             const double step = line["step"];
             if (step > static_cast<double>(last_step)) continue;
             if (line.contains("loss") && line["loss"].is_number() && !line.contains("skipped"))

@@ -6,8 +6,6 @@
 namespace ql {
 namespace {
 
-using Json = JsonFile::Json;
-
 /// A setting that changes what the adapter computes or carries, with the value that means "not used".
 struct Refused {
     const char * key;

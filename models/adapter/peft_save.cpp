@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "models/adapter/formats.hpp"
@@ -11,12 +10,11 @@
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/hf/safetensors.hpp"
+#include "models/json/parse_json.hpp"
 #include "ql/os.h"
 
 namespace ql {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 /// "blk.0.attn_q.weight" -> "model.layers.0.self_attn.q_proj".
 Result<std::string> module_of(const std::string & weight) {

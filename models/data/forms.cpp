@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
+
+#include "models/json/parse_json.hpp"
 
 namespace ql {
 
 namespace {
-
-using Json = nlohmann::json;
 
 bool is_blank(const std::string & text) {
     return text.find_first_not_of(" \t\r\n") == std::string::npos;
@@ -166,26 +165,15 @@ Status has_something_to_train(const Sample & sample) {
     return error(QL_BAD_FILE, "no answer of the assistant: there is nothing to train");
 }
 
-/// What the JSON library says, without its own numbering.
-std::string reason(const std::string & message) {
-    const size_t colon = message.find(": ");
-    return colon == std::string::npos ? message : message.substr(colon + 2, 160);
-}
-
 }  // namespace
 
-Result<Sample> parse_sample(std::string_view text) {
-    try {
-        const Json json = Json::parse(text.begin(), text.end());
-        if (!json.is_object()) return error(QL_BAD_FILE, "%s, not an object", json.type_name());
-        QL_ASSIGN(Sample sample, recognise(json));
-        QL_TRY(has_something_to_train(sample));
-        return sample;
-    } catch (const nlohmann::json::parse_error & e) {
-        return error(QL_BAD_FILE, "not JSON, at byte %zu of the record: %s", e.byte, reason(e.what()).c_str());
-    } catch (const nlohmann::json::exception & e) {
-        return error(QL_BAD_FILE, "not usable JSON: %s", reason(e.what()).c_str());
-    }
+Result<Sample> parse_sample(std::string_view text, int64_t line) {
+    QL_ASSIGN(const Json json, parse_json(text, line));
+    if (!json.is_object()) return error(QL_BAD_FILE, "%s, not an object", json.type_name());
+    QL_ASSIGN(Sample sample, recognise(json));
+    QL_TRY(has_something_to_train(sample));
+    sample.line = line;
+    return sample;
 }
 
 }  // namespace ql

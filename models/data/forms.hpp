@@ -28,9 +28,10 @@ struct Sample {
 ///   conversations               ShareGPT: [{from, value}], from: human, gpt, system, tool ...
 ///   instruction, input, output  Alpaca: the input on a line of its own behind the instruction; `system` may be there
 ///   too prompt, completion          raw text question, answer            as one turn of a conversation text
-/// errors  QL_BAD_FILE (no path, no line): no JSON, no known keys, a wrong type, nothing to train; QL_UNSUPPORTED:
+/// `line` is where the text begins in its file.
+/// errors  QL_BAD_FILE (no path): no JSON, no known keys, a wrong type, nothing to train; QL_UNSUPPORTED:
 /// tools,
 ///         and other keys that would change the sample
-Result<Sample> parse_sample(std::string_view json);
+Result<Sample> parse_sample(std::string_view json, int64_t line = 1);
 
 }  // namespace ql

@@ -43,13 +43,12 @@ class Reader {
     }
 
     Status read(const Record & record) {
-        QL_ASSIGN(Sample sample, parse_sample(record.json));
+        QL_ASSIGN(Sample sample, parse_sample(record.json, record.line));
         QL_ASSIGN(const Rendered rendered, renderer_.render(sample));
         if (rendered.text.size() >= kLongestText) return error(QL_UNSUPPORTED, "a sample of 2 GiB or more");
         TokenSample tokens = renderer_.tokenize(rendered, record.line);
         if (tokens.n_trained() == 0)
             return error(QL_BAD_FILE, "no token of it carries loss: there is nothing to train");
-        sample.line = record.line;
         return add(std::move(tokens), &sample);
     }
 

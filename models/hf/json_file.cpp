@@ -1,42 +1,11 @@
 #include "models/hf/json_file.hpp"
 
 #include <cmath>
-#include <memory>
-
-#include "ql/os.h"
 
 namespace ql {
-namespace {
-
-constexpr size_t kMaxBytes = size_t{64} << 20;  // an index of the largest models has some MB
-
-constexpr int kMaxDepth = 64;
-
-}  // namespace
-
-bool is_nested_too_deep(std::string_view text) {
-    int depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (c == '"') in_string = !in_string;
-        if (in_string && c == '\\') ++i;
-        if (in_string) continue;
-        if ((c == '[' || c == '{') && ++depth > kMaxDepth) return true;
-        if (c == ']' || c == '}') --depth;
-    }
-    return false;
-}
 
 Result<JsonFile> JsonFile::open(const std::string & path) {
-    char * data = nullptr;
-    size_t size = 0;
-    if (const ql_status status = ql_os_read_file(path.c_str(), kMaxBytes, &data, &size); status != QL_OK)
-        return error(status, "%s", ql_error_message());
-    const std::unique_ptr<char, decltype(&ql_os_free)> freed_at_end(data, ql_os_free);
-    if (is_nested_too_deep({data, size})) return error(QL_BAD_FILE, "%s: is nested too deep", path.c_str());
-    Json root = Json::parse(data, data + size, nullptr, false);
-    if (!root.is_object()) return error(QL_BAD_FILE, "%s: is no JSON object", path.c_str());
+    QL_ASSIGN(Json root, read_json_object(path));
     return JsonFile(path, std::move(root));
 }
 
@@ -44,7 +13,7 @@ JsonFile JsonFile::part(const char * key) const {
     return JsonFile(path_ + ": " + key, has_object(key) ? at(key) : Json::object());
 }
 
-const JsonFile::Json & JsonFile::at(const char * key) const {
+const Json & JsonFile::at(const char * key) const {
     static const Json null;
     const auto found = root_.find(key);
     return found == root_.end() ? null : *found;

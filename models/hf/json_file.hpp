@@ -1,24 +1,17 @@
-// Reading the JSON files of Hugging Face and PEFT directories: hostile input, so sizes are limited, nothing throws, and
-// every typed access says which key of which file is wrong.
+// The JSON files of Hugging Face and PEFT directories: hostile input, so nothing throws, and every typed access says
+// which key of which file is wrong.
 #pragma once
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 
+#include "models/json/parse_json.hpp"
 #include "ql/status.hpp"
 
 namespace ql {
 
-/// True if arrays and objects are nested deeper than any real file of this kind: copying or printing such a value would
-/// exhaust the stack, so it is refused before it is parsed.
-bool is_nested_too_deep(std::string_view text);
-
 /// A JSON object of a file, its keys in the file's order (rank_pattern's order decides which pattern counts).
 class JsonFile {
   public:
-    using Json = nlohmann::ordered_json;
-
     static Result<JsonFile> open(const std::string & path);
     /// An object inside this one, as a file of its own; messages name "path: key".
     JsonFile part(const char * key) const;

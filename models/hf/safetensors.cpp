@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <nlohmann/json.hpp>
-#include <unordered_set>
 
-#include "models/hf/json_file.hpp"
+#include "models/json/parse_json.hpp"
 #include "ql/os.h"
 
 namespace ql {
 namespace {
-
-using Json = nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian and used in place");
 
@@ -45,20 +41,10 @@ bool take_count(const Json & value, uint64_t & count) {
     return true;
 }
 
-/// Parses the header; a key given twice is an error, where a plain parser keeps the last one.
-Result<Json> parse_header(const std::string & path, const char * text, size_t size) {
-    if (is_nested_too_deep({text, size}))
-        return error(QL_BAD_FILE, "%s: the header is no JSON object of tensors", path.c_str());
-    std::unordered_set<std::string> seen;
-    std::string twice;
-    const auto check = [&](int depth, Json::parse_event_t event, Json & parsed) {
-        if (event == Json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second)
-            twice = parsed.get<std::string>();
-        return true;
-    };
-    Json header = Json::parse(text, text + size, check, false);
-    if (!header.is_object()) return error(QL_BAD_FILE, "%s: the header is no JSON object", path.c_str());
-    if (!twice.empty()) return error(QL_BAD_FILE, "%s: tensor '%.80s' is there twice", path.c_str(), twice.c_str());
+Result<Json> parse_header(const std::string & path, std::string_view text) {
+    auto header = parse_json(text, 1, {.bytes = kMaxHeader});
+    if (!header.ok()) return error(QL_BAD_FILE, "%s: the header: %s", path.c_str(), header.message().c_str());
+    if (!header->is_object()) return error(QL_BAD_FILE, "%s: the header is no JSON object", path.c_str());
     return header;
 }
 
@@ -154,7 +140,7 @@ Result<SafeTensorsFile> SafeTensorsFile::open(const std::string & path) {
         return error(QL_BAD_FILE, "%s: a header of %llu bytes in a file of %zu; is it a whole safetensors file?",
                      path.c_str(), static_cast<unsigned long long>(header_size), size);
     const auto * text = static_cast<const char *>(bytes) + sizeof header_size;
-    QL_ASSIGN(const Json header, parse_header(path, text, header_size));
+    QL_ASSIGN(const Json header, parse_header(path, {text, header_size}));
 
     const auto * data = reinterpret_cast<const uint8_t *>(text) + header_size;
     for (const auto & [name, entry] : header.items()) {
@@ -189,7 +175,7 @@ Result<std::vector<float>> read_f32(const SafeTensor & tensor) {
 }
 
 Status write_safetensors(const std::string & path, const std::vector<F32Tensor> & tensors) {
-    nlohmann::ordered_json header = {{"__metadata__", {{"format", "pt"}}}};
+    Json header = {{"__metadata__", {{"format", "pt"}}}};
     uint64_t size = 0;
     for (const F32Tensor & t : tensors) {
         uint64_t bytes = sizeof(float);

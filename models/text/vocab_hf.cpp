@@ -2,32 +2,18 @@
 // tokenizer_config.json names bos, eos and padding. Only byte-level BPE: what else stands in such files is refused by
 // name. (A normalizer NFC is accepted and not applied, as in llama.cpp.)
 #include <algorithm>
-#include <memory>
-#include <nlohmann/json.hpp>
 
+#include "models/json/parse_json.hpp"
 #include "models/text/pre_tokenizer.hpp"
 #include "models/text/vocab.hpp"
-#include "ql/os.h"
 
 namespace ql {
 namespace {
 
-using json = nlohmann::json;
+using json = Json;
 
-constexpr size_t kMaxFile = size_t{256} << 20;
+constexpr JsonLimits kLimits{.bytes = size_t{256} << 20};
 constexpr int64_t kMaxId = int64_t{1} << 22;
-
-Result<json> read_json(const std::string & path) {
-    char * data = nullptr;
-    size_t size = 0;
-    if (const ql_status status = ql_os_read_file(path.c_str(), kMaxFile, &data, &size); status != QL_OK) {
-        return error(status, "%s", ql_error_message());
-    }
-    const std::unique_ptr<char, decltype(&ql_os_free)> freed_at_end(data, ql_os_free);
-    json document = json::parse(data, data + size, nullptr, false);
-    if (!document.is_object()) return error(QL_BAD_FILE, "%s: is no JSON object", path.c_str());
-    return document;
-}
 
 /// object[key], or null where there is no such thing.
 const json & member(const json & object, const char * key) {
@@ -175,8 +161,8 @@ Result<Vocab> build(const json & tokenizer, const json & config) {
 }  // namespace
 
 Result<Vocab> vocab_from_hf(const std::string & directory) {
-    QL_ASSIGN(const json tokenizer, read_json(directory + "/tokenizer.json"));
-    auto config = read_json(directory + "/tokenizer_config.json");
+    QL_ASSIGN(const json tokenizer, read_json_object(directory + "/tokenizer.json", kLimits));
+    auto config = read_json_object(directory + "/tokenizer_config.json", kLimits);
     if (!config.ok() && config.code() != QL_NOT_FOUND) return config.status();
     try {
         auto vocab = build(tokenizer, config.ok() ? *config : json());

@@ -117,8 +117,8 @@ TEST_F(ReadDataset, BadLineIsAnErrorWithFileAndLine) {
     EXPECT_EQ(read("a.jsonl", data), "error: a.jsonl:3: \"text\" is number, not a string");
     EXPECT_EQ(read("a.jsonl", data, {512, QL_LONG_CUT, true}), "1:ab«</s>»\n6:abc«</s>»\n");
     EXPECT_EQ(last_.counts.bad, 3);
-    EXPECT_EQ(read("a.json", "[{\"text\": \"ab\"},\n{\"text\" \"ab\"},\n{\"text\": \"c\"}]").substr(0, 31),
-              "error: a.json:2: not JSON, at b");
+    EXPECT_EQ(read("a.json", "[{\"text\": \"ab\"},\n{\"text\" \"ab\"},\n{\"text\": \"c\"}]").substr(0, 33),
+              "error: a.json:2: line 2, byte 12:");
     EXPECT_EQ(read("a.json", "[{\"text\": \"ab\"},\n{\"text\" \"ab\"},\n{\"text\": \"c\"}]", {512, QL_LONG_CUT, true}),
               "1:ab«</s>»\n3:c«</s>»\n");
     EXPECT_EQ(read("b.jsonl", "rubbish\n").substr(0, 18), "error: b.jsonl:1: ");
