@@ -203,6 +203,18 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
     expect_refused(kBench, "", {"peak"}, {2});
 }
 
+TEST_F(BadInput, ConfigFilesHaveLimits) {  // 100 kB of either kind took all memory, or minutes
+    std::string section = "[a", list = "data = [\"a\"";
+    for (int i = 0; i < 9; ++i) section += ".a";
+    for (int i = 0; i < 40000; ++i) list += ", 1";
+    for (const auto & [text, word] : {std::pair{section + "]\nlr = 1\n", "more than 8 names in each other"},
+                                      {"\n" + section.substr(1) + " = 1\n", "line 2"},
+                                      {list + "]\n", "more than 65536 bytes"}}) {
+        workspace_.write("bad.toml", text);
+        expect_each_refused(kConfigSlots, "{bad.toml}", {word}, {2});
+    }
+}
+
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
     for (const char * option : {"--dora", "--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit",
                                 "--recompute all", "--lora {adapter.gguf}"})

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "ql/os.h"
+#include "tools/cli/config_file.hpp"
 #include "tools/cli/environment.hpp"
 
 namespace ql::cli {
@@ -82,6 +83,7 @@ Program::Program(const std::string & name, const std::string & description, cons
     app.set_version_flag("--version", name + " " + ql_version());
     app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes")
         ->option_text("FILE.toml");
+    app.config_formatter(limited_toml());
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.add_flag("--json", json, "One JSON object on stdout at the end, nothing else there");
     app.add_flag("-q,--quiet", quiet, "No progress, no notes");
