@@ -1,157 +1,160 @@
 #include "models/data/forms.hpp"
 
-#include <algorithm>
-#include <array>
-
-#include "models/json/parse_json.hpp"
+#include "models/data/fields.hpp"
+#include "models/data/messages.hpp"
 
 namespace ql {
 
 namespace {
 
-bool is_blank(const std::string & text) {
-    return text.find_first_not_of(" \t\r\n") == std::string::npos;
+const std::vector<const char *> kConversations = {"messages", "conversations", "conversation"};
+const std::vector<const char *> kQuestions = {"instruction", "question", "query", "problem", "input"};
+const std::vector<const char *> kAnswers = {"output", "response", "answer", "solution"};
+
+/// The system message that stands beside a conversation, a question or a prompt.
+Result<std::string> take_system(Fields & fields) {
+    QL_ASSIGN(std::string system, fields.take_optional_text("system"));
+    QL_ASSIGN(std::string other, fields.take_optional_text("system_prompt"));
+    if (is_blank(system))
+        system = std::move(other);
+    else if (!is_blank(other) && other != system)
+        return error(QL_BAD_FILE, "\"system\" and \"system_prompt\" differ");
+    return is_blank(system) ? std::string() : system;
 }
 
-/// The string under a key.
-Result<std::string> string_at(const Json & object, const char * key) {
-    const auto found = object.find(key);
-    if (found == object.end()) return error(QL_BAD_FILE, "\"%s\" is missing", key);
-    if (!found->is_string()) return error(QL_BAD_FILE, "\"%s\" is %s, not a string", key, found->type_name());
-    return found->get<std::string>();
+Status put_system(std::string system, std::vector<Message> & messages) {
+    if (system.empty()) return {};
+    if (messages.empty() || messages[0].role != "system")
+        messages.insert(messages.begin(), {"system", std::move(system)});
+    else if (messages[0].content != system)
+        return error(QL_BAD_FILE, "\"system\" differs from the system message of the conversation");
+    return {};
 }
 
-Result<std::string> optional_string_at(const Json & object, const char * key) {
-    const auto found = object.find(key);
-    return found == object.end() || found->is_null() ? std::string() : string_at(object, key);
-}
-
-bool is_absent(const Json & object, const char * key) {
-    const auto found = object.find(key);
-    return found == object.end() || found->is_null() ||
-           ((found->is_array() || found->is_object() || found->is_string()) && found->empty()) ||
-           (found->is_string() && found->get_ref<const std::string &>() == "[]");
-}
-
-/// A string, or a list of parts {type: "text", text}.
-Result<std::string> content_of(const Json & message, const char * key) {
-    const auto found = message.find(key);
-    if (found == message.end() || !found->is_array()) return string_at(message, key);
-    std::string text;
-    for (const Json & part : *found) {
-        if (!part.is_object() || part.value("type", Json()) != Json("text"))
-            return error(QL_UNSUPPORTED, "\"%s\" holds a part that is not text", key);
-        QL_ASSIGN(const std::string piece, string_at(part, "text"));
-        text += piece;
-    }
-    return text;
-}
-
-/// The role that a name of any of the known forms means; "" if none.
-std::string role_of(const std::string & name) {
-    static constexpr std::array<std::pair<const char *, const char *>, 14> roles = {{
-        {"system", "system"},
-        {"developer", "system"},
-        {"user", "user"},
-        {"human", "user"},
-        {"prompter", "user"},
-        {"assistant", "assistant"},
-        {"gpt", "assistant"},
-        {"chatgpt", "assistant"},
-        {"bot", "assistant"},
-        {"model", "assistant"},
-        {"tool", "tool"},
-        {"observation", "tool"},
-        {"function", "tool"},
-        {"function_response", "tool"},
-    }};
-    for (const auto & [from, to] : roles)
-        if (name == from) return to;
-    return "";
-}
-
-Result<std::vector<Message>> conversation(const Json & list, const char * key) {
-    if (!list.is_array()) return error(QL_BAD_FILE, "\"%s\" is %s, not a list of messages", key, list.type_name());
-    std::vector<Message> messages;
-    for (size_t i = 0; i < list.size(); ++i) {
-        const Json & item = list[i];
-        const auto at = [&](const Status & status) {
-            return error(status.code(), "\"%s\", message %zu: %s", key, i + 1, status.message().c_str());
-        };
-        if (!item.is_object()) return at(error(QL_BAD_FILE, "it is %s, not an object", item.type_name()));
-        const bool sharegpt = item.contains("from");
-        for (const char * other : {"tool_calls", "function_call", "reasoning_content", "thinking"})
-            if (!is_absent(item, other)) return at(error(QL_UNSUPPORTED, "\"%s\" is not supported", other));
-        auto name = string_at(item, sharegpt ? "from" : "role");
-        if (!name.ok()) return at(name.status());
-        auto content = content_of(item, sharegpt ? "value" : "content");
-        if (!content.ok()) return at(content.status());
-        std::string role = role_of(*name);
-        if (role.empty())
-            return at(error(QL_UNSUPPORTED, "the role \"%s\" is not known: system, user, assistant and tool are",
-                            name->c_str()));
-        messages.push_back({std::move(role), std::move(*content)});
-    }
-    return messages;
-}
-
-/// A conversation of one turn.
-Sample one_turn(std::string system, std::string question, std::string answer) {
+Result<Sample> conversation(Fields & fields, const char * key) {
     Sample sample;
-    if (!is_blank(system)) sample.messages.push_back({"system", std::move(system)});
+    QL_ASSIGN(sample.messages, read_messages(*fields.take(key), key));
+    QL_ASSIGN(std::string system, take_system(fields));
+    QL_TRY(put_system(std::move(system), sample.messages));
+    return sample;
+}
+
+/// Alpaca's history: [[question, answer], ...], the turns before this one.
+Status take_history(Fields & fields, std::vector<Message> & messages) {
+    const Json * history = fields.take("history");
+    if (!history || *history == "[]") return {};
+    for (const Json & turn : history->is_array() ? *history : Json::array({nullptr})) {
+        if (!turn.is_array() || turn.size() != 2 || !turn[0].is_string() || !turn[1].is_string())
+            return error(QL_BAD_FILE, "\"history\" is no list of pairs [question, answer]");
+        messages.push_back({"user", turn[0].get<std::string>()});
+        messages.push_back({"assistant", turn[1].get<std::string>()});
+    }
+    return {};
+}
+
+/// A question and its answer as one turn of a conversation. What belongs to the question stands on lines of its own
+/// behind it.
+Result<Sample> turn(Fields & fields, const char * question_key, const char * answer_key) {
+    Sample sample;
+    QL_ASSIGN(std::string system, take_system(fields));
+    if (!system.empty()) sample.messages.push_back({"system", std::move(system)});
+    QL_TRY(take_history(fields, sample.messages));
+    QL_ASSIGN(std::string question, fields.take_text(question_key));
+    for (const char * key : {"input", "context"}) {
+        if (question_key == std::string_view(key)) continue;
+        QL_ASSIGN(const std::string more, fields.take_optional_text(key));
+        if (!is_blank(more)) question += "\n" + more;
+    }
+    QL_ASSIGN(std::string answer, fields.take_text(answer_key));
     sample.messages.push_back({"user", std::move(question)});
     sample.messages.push_back({"assistant", std::move(answer)});
     return sample;
 }
 
-Result<Sample> alpaca(const Json & object) {
-    if (!is_absent(object, "history"))
-        return error(QL_UNSUPPORTED, "\"history\" is not supported; write the conversation as \"messages\"");
-    QL_ASSIGN(std::string instruction, string_at(object, "instruction"));
-    QL_ASSIGN(const std::string input, optional_string_at(object, "input"));
-    QL_ASSIGN(std::string output, string_at(object, "output"));
-    QL_ASSIGN(std::string system, optional_string_at(object, "system"));
-    if (!is_blank(input)) instruction += (instruction.empty() ? "" : "\n") + input;
-    return one_turn(std::move(system), std::move(instruction), std::move(output));
+/// Prompt and completion as lists of messages: the completion's are trained.
+Result<Sample> conversation_in_two(Fields & fields) {
+    Sample sample;
+    QL_ASSIGN(sample.messages, read_messages(*fields.take("prompt"), "prompt"));
+    for (Message & message : sample.messages) message.trained = false;
+    QL_ASSIGN(std::vector<Message> completion, read_messages(*fields.take("completion"), "completion"));
+    for (Message & message : completion) sample.messages.push_back(std::move(message));
+    QL_ASSIGN(std::string system, take_system(fields));
+    QL_TRY(put_system(std::move(system), sample.messages));
+    return sample;
 }
 
-Result<Sample> recognise(const Json & object) {
-    for (const char * key : {"messages", "conversations"}) {
-        if (!object.contains(key)) continue;
-        for (const char * other : {"tools", "functions", "chosen"})
-            if (!is_absent(object, other))
-                return error(QL_UNSUPPORTED, "\"%s\" beside \"%s\" is not supported", other, key);
-        QL_ASSIGN(auto messages, conversation(object[key], key));
-        QL_ASSIGN(std::string system, optional_string_at(object, "system"));
-        if (!is_blank(system)) messages.insert(messages.begin(), {"system", std::move(system)});
-        Sample sample;
-        sample.messages = std::move(messages);
-        return sample;
-    }
-    if (object.contains("instruction")) return alpaca(object);
+Result<Sample> completion(Fields & fields) {
+    const Json *prompt = fields.take("prompt"), *text = fields.take("completion");
+    if (prompt && prompt->is_array() && text->is_array()) return conversation_in_two(fields);
     Sample sample;
-    if (object.contains("prompt") && object.contains("completion")) {
-        sample.kind = Sample::Kind::completion;
-        QL_ASSIGN(sample.prompt, string_at(object, "prompt"));
-        QL_ASSIGN(sample.text, string_at(object, "completion"));
-        return sample;
-    }
-    if (object.contains("question") && object.contains("answer")) {
-        QL_ASSIGN(std::string question, string_at(object, "question"));
-        QL_ASSIGN(std::string answer, string_at(object, "answer"));
-        return one_turn("", std::move(question), std::move(answer));
-    }
-    if (object.contains("text")) {
-        sample.kind = Sample::Kind::text;
-        QL_ASSIGN(sample.text, string_at(object, "text"));
-        return sample;
-    }
+    sample.kind = Sample::Kind::completion;
+    QL_ASSIGN(const std::string system, take_system(fields));
+    QL_ASSIGN(sample.prompt, fields.take_optional_text("prompt"));
+    if (!system.empty()) sample.prompt = system + "\n" + sample.prompt;
+    QL_ASSIGN(sample.text, fields.take_text("completion"));
+    return sample;
+}
+
+Result<Sample> plain_text(Fields & fields) {
+    Sample sample;
+    sample.kind = Sample::Kind::text;
+    QL_ASSIGN(sample.text, fields.take_text("text"));
+    return sample;
+}
+
+/// No form has all that it needs: what is missing, or the keys that are there.
+Status incomplete(const Json & object, const Fields & fields) {
+    const char * question = fields.first_of(kQuestions);
+    if (question)
+        return error(QL_BAD_FILE, "an answer to \"%s\" is missing or empty: output, response, answer, solution",
+                     question);
+    if (const char * answer = fields.first_of(kAnswers))
+        return error(QL_BAD_FILE,
+                     "a question to \"%s\" is missing or empty: instruction, question, query, problem, input", answer);
+    if (fields.has("prompt"))
+        return error(QL_BAD_FILE, "\"completion\" is missing or empty: there is nothing to train");
     std::string keys;
-    for (const auto & item : object.items()) keys += (keys.empty() ? "" : ", ") + item.key().substr(0, 40);
+    for (const auto & item : object.items()) {
+        keys += (keys.empty() ? "" : ", ") + item.key().substr(0, 40) + (is_absent(item.value()) ? " (empty)" : "");
+        if (keys.size() > 200) break;
+    }
     return error(QL_BAD_FILE,
                  "keys of no known form (%s); known are messages, conversations, instruction/output, "
                  "prompt/completion, question/answer, text",
-                 keys.empty() ? "none" : keys.substr(0, 200).c_str());
+                 keys.empty() ? "none" : keys.c_str());
+}
+
+Result<Sample> recognise(const Json & object, Fields & fields) {
+    if (const char * key = fields.first_of(kConversations)) return conversation(fields, key);
+    const char *question = fields.first_of(kQuestions), *answer = fields.first_of(kAnswers);
+    if (question && answer) return turn(fields, question, answer);
+    if (object.contains("prompt") && fields.has("completion")) return completion(fields);
+    if (fields.has("text")) return plain_text(fields);
+    return incomplete(object, fields);
+}
+
+/// Marks of the whole sample: weights as of a message, and KTO's label.
+Status check_marks(const Json & object, Fields & fields) {
+    QL_ASSIGN(const bool trained, fields.take_mask(true));
+    if (!trained)
+        return error(QL_UNSUPPORTED,
+                     "the sample says that it is not to be trained (a weight of 0, or false); leave it out");
+    const auto label = object.find("label");
+    if (label == object.end() || !label->is_boolean()) return {};  // another label is a field that is not used
+    fields.take("label");
+    if (*label == false)
+        return error(QL_UNSUPPORTED,
+                     "\"label\" is false: a bad answer is not to be trained; keep the samples with true");
+    return {};
+}
+
+/// Every text of the sample, the answer last.
+std::vector<std::string_view> texts_of(const Sample & sample) {
+    std::vector<std::string_view> texts;
+    for (const Message & message : sample.messages) texts.push_back(message.content);
+    if (sample.kind == Sample::Kind::completion) texts.push_back(sample.prompt);
+    if (sample.kind != Sample::Kind::chat) texts.push_back(sample.text);
+    return texts;
 }
 
 Status has_something_to_train(const Sample & sample) {
@@ -160,9 +163,15 @@ Status has_something_to_train(const Sample & sample) {
     if (sample.kind == Sample::Kind::completion)
         return is_blank(sample.text) ? error(QL_BAD_FILE, "\"completion\" is empty: there is nothing to train")
                                      : Status();
-    for (const Message & message : sample.messages)
-        if (message.role == "assistant" && !is_blank(message.content)) return {};
-    return error(QL_BAD_FILE, "no answer of the assistant: there is nothing to train");
+    bool answered = false;
+    for (const Message & message : sample.messages) {
+        if (message.role != "assistant" || is_blank(message.content)) continue;
+        if (message.trained) return {};
+        answered = true;
+    }
+    return error(QL_BAD_FILE, answered
+                                  ? "every answer is left out by a weight of 0, or false: there is nothing to train"
+                                  : "no answer of the assistant: there is nothing to train");
 }
 
 }  // namespace
@@ -170,7 +179,11 @@ Status has_something_to_train(const Sample & sample) {
 Result<Sample> parse_sample(std::string_view text, int64_t line) {
     QL_ASSIGN(const Json json, parse_json(text, line));
     if (!json.is_object()) return error(QL_BAD_FILE, "%s, not an object", json.type_name());
-    QL_ASSIGN(Sample sample, recognise(json));
+    Fields fields(json);
+    QL_TRY(fields.check_refused());
+    QL_ASSIGN(Sample sample, recognise(json, fields));
+    QL_TRY(check_marks(json, fields));
+    QL_TRY(fields.check_rest(texts_of(sample)));
     QL_TRY(has_something_to_train(sample));
     sample.line = line;
     return sample;

@@ -23,15 +23,16 @@ struct Sample {
     std::string prompt, text;
 };
 
-/// The keys, the first that is there decides:
-///   messages                    [{role, content}], content a string or a list of {type: text, text}
-///   conversations               ShareGPT: [{from, value}], from: human, gpt, system, tool ...
-///   instruction, input, output  Alpaca: the input on a line of its own behind the instruction; `system` may be there
-///   too prompt, completion          raw text question, answer            as one turn of a conversation text
-/// `line` is where the text begins in its file.
-/// errors  QL_BAD_FILE (no path): no JSON, no known keys, a wrong type, nothing to train; QL_UNSUPPORTED:
-/// tools,
-///         and other keys that would change the sample
+/// The forms, by their keys; of several the first that has all it needs counts (null and empty fields are not there):
+///   messages, conversations   [{role, content}] or [{from, value}]: messages.hpp
+///   instruction, question ... with output, response, answer ...: one turn; input and context on lines of their own
+///                             behind the question; history: the turns before
+///   prompt, completion        raw text, or two lists of messages of which the second is trained
+///   text                      raw text
+/// `system` or `system_prompt` may stand beside all but text. Every other field is known to be mere description
+/// (fields.cpp), or refused by name. `line` is where the text begins in its file.
+/// errors  QL_BAD_FILE (no path): no JSON, no known form, a wrong type, nothing to train
+///         QL_UNSUPPORTED: fields that cannot be used or obeyed; samples marked as bad
 Result<Sample> parse_sample(std::string_view json, int64_t line = 1);
 
 }  // namespace ql

@@ -67,16 +67,30 @@ Place find_content(const Text & text, int32_t source) {
     return place;
 }
 
-/// What {% generation %} blocks wrote: the template's author has said himself what is to be learnt.
-std::vector<Span> generated_spans(const Text & text) {
-    std::vector<Span> spans;
+/// What {% generation %} blocks wrote: the template's author has said himself what is to be learnt. Of answers that the
+/// sample leaves out nothing is.
+Result<std::vector<Span>> generated_spans(const Text & text, std::span<const Message> messages) {
+    struct Block {
+        Span span;
+        bool trained = false, left_out = false;
+    };
+    std::vector<Block> blocks;
     for (const Run & run : text.runs()) {
         if (!run.generated) continue;
-        if (!spans.empty() && spans.back().end == run.begin) {
-            spans.back().end = run.end;
-        } else {
-            spans.push_back({run.begin, run.end});
-        }
+        if (blocks.empty() || blocks.back().span.end != run.begin) blocks.push_back({{run.begin, run.begin}});
+        blocks.back().span.end = run.end;
+        if (run.source >= 0)
+            (messages[static_cast<size_t>(run.source)].trained ? blocks.back().trained : blocks.back().left_out) = true;
+    }
+    const bool any_left_out =
+        std::any_of(messages.begin(), messages.end(), [](const Message & m) { return !m.trained; });
+    std::vector<Span> spans;
+    for (const Block & block : blocks) {
+        if (block.trained && block.left_out)
+            return error(QL_UNSUPPORTED,
+                         "chat template: an answer that is trained and one that is left out of the loss stand in one "
+                         "{%% generation %%} block; another template can be given with --chat-template");
+        if (block.trained || !any_left_out) spans.push_back(block.span);
     }
     return spans;
 }
@@ -129,7 +143,8 @@ Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add
         jinja::Dict message;
         message.set("role", Value(messages[i].role));
         message.set("content", Value(Text::from_message(messages[i].content, static_cast<int32_t>(i))));
-        bytes += messages[i].content.size() + 64;
+        if (!messages[i].name.empty()) message.set("name", Value(messages[i].name));
+        bytes += messages[i].content.size() + messages[i].name.size() + 64;
         list.push_back(Value::dict(std::move(message)));
     }
     jinja::Dict variables;
@@ -193,14 +208,14 @@ Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> mess
     QL_ASSIGN(const Text text, impl_->run(messages, false));
     Rendered out;
     out.text = text.bytes();
-    out.trained = generated_spans(text);
+    QL_ASSIGN(out.trained, generated_spans(text, messages));
     for (Span & span : out.trained) {  // the end of turn, where the author left it outside
         const auto end = find_end(out.text, span.end, out.text.size(), end_tokens);
         if (end && end->begin == span.end) span.end = end->end;
     }
     if (!out.trained.empty()) return out;
     for (size_t i = 0; i < messages.size(); ++i) {
-        if (messages[i].role != "assistant") continue;
+        if (messages[i].role != "assistant" || !messages[i].trained) continue;
         QL_ASSIGN(const Span span, impl_->answer(text, messages, i, end_tokens, &out.open_end));
         if (!out.trained.empty() && span.begin < out.trained.back().end)
             return error(QL_UNSUPPORTED, "chat template: the answer in message %zu overlaps the one before", i + 1);

@@ -12,8 +12,10 @@
 namespace ql {
 
 struct Message {
-    std::string role;     // "system", "user", "assistant", "tool"
-    std::string content;  // UTF-8
+    std::string role;       // "system", "user", "assistant", "tool"
+    std::string content;    // UTF-8
+    std::string name = {};  // of the speaker or the tool; templates see it where there is one
+    bool trained = true;    // the assistant's: false leaves the answer out of the loss
 };
 
 /// Bytes [begin, end) of a text.

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
+
 namespace ql {
 namespace {
 
@@ -12,7 +15,9 @@ std::string shown(const std::string & json) {
     if (sample->kind == Sample::Kind::text) return "text " + sample->text;
     if (sample->kind == Sample::Kind::completion) return sample->prompt + "|" + sample->text;
     std::string out;
-    for (const Message & m : sample->messages) out += m.role + "(" + m.content + ")";
+    for (const Message & m : sample->messages)
+        out += m.role + (m.name.empty() ? "" : ":" + m.name) + (m.trained || m.role != "assistant" ? "" : "-") + "(" +
+               m.content + ")";
     return out;
 }
 
@@ -25,7 +30,7 @@ TEST(DataForms, EachIsRecognisedByItsKeys) {
         shown(R"({"conversations": [{"from": "human", "value": "h"}, {"from": "gpt", "value": "g"}], "system": "s"})"),
         "system(s)user(h)assistant(g)");
     EXPECT_EQ(shown(R"({"instruction": "i", "input": "", "output": "o"})"), "user(i)assistant(o)");
-    EXPECT_EQ(shown(R"({"instruction": "i", "input": "in", "output": "o", "text": "ignored"})"),
+    EXPECT_EQ(shown(R"({"instruction": "i", "input": "in", "output": "o", "text": "### i ### o"})"),
               "user(i\nin)assistant(o)");
     EXPECT_EQ(shown(R"({"instruction": "i", "output": "o", "input": null})"), "user(i)assistant(o)");
     EXPECT_EQ(shown(R"({"prompt": "p ", "completion": "c"})"), "p |c");
@@ -59,7 +64,8 @@ TEST(DataForms, MessagesNameTheKey) {
               "error: keys of no known form (a, b); known are messages, conversations, instruction/output, "
               "prompt/completion, question/answer, text");
     EXPECT_EQ(shown(R"({"text": 5})"), "error: \"text\" is number, not a string");
-    EXPECT_EQ(shown(R"({"instruction": "x"})"), "error: \"output\" is missing");
+    EXPECT_EQ(shown(R"({"instruction": "x"})"),
+              "error: an answer to \"instruction\" is missing or empty: output, response, answer, solution");
     EXPECT_EQ(shown(R"({"messages": {"role": 1}})"), "error: \"messages\" is object, not a list of messages");
     EXPECT_EQ(shown(R"({"messages": [{"role": "user"}]})"), "error: \"messages\", message 1: \"content\" is missing");
     EXPECT_EQ(shown(R"({"messages": [{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}]})"),
@@ -70,23 +76,201 @@ TEST(DataForms, MessagesNameTheKey) {
     EXPECT_NE(shown(std::string(200000, '[')).find("nested too deep"), std::string::npos);
 }
 
-TEST(DataForms, WhatWouldChangeTheSampleIsNotPassedOver) {
+TEST(DataForms, QuestionsAndAnswersHaveManyNames) {
+    EXPECT_EQ(shown(R"({"instruction": "i", "context": "c", "response": "r", "category": "open_qa"})"),
+              "user(i\nc)assistant(r)");
+    EXPECT_EQ(shown(R"({"id": "1", "system_prompt": "s", "question": "q", "response": "r"})"),
+              "system(s)user(q)assistant(r)");
+    EXPECT_EQ(shown(R"({"question": "q", "context": "CREATE TABLE", "answer": "SELECT"})"),
+              "user(q\nCREATE TABLE)assistant(SELECT)");
+    EXPECT_EQ(shown(R"({"problem": "p", "level": "5", "type": "Algebra", "solution": "s"})"), "user(p)assistant(s)");
+    EXPECT_EQ(shown(R"({"query": "q", "response": "r", "type": "GSM"})"), "user(q)assistant(r)");
+    EXPECT_EQ(shown(R"({"instruction": "", "input": "i", "output": "o"})"), "user(i)assistant(o)");
+    EXPECT_EQ(shown(R"({"instruction": "i", "output": "o", "history": [["a", "b"], ["c", "d"]], "system": "s"})"),
+              "system(s)user(a)assistant(b)user(c)assistant(d)user(i)assistant(o)");
+    EXPECT_EQ(shown(R"({"instruction": "i", "output": "o", "history": [["a"]]})"),
+              "error: \"history\" is no list of pairs [question, answer]");
+}
+
+TEST(DataForms, SystemTextsAreUsed) {
+    EXPECT_EQ(shown(R"({"system": "s", "prompt": "p ", "completion": "c"})"), "s\np |c");
+    EXPECT_EQ(shown(R"({"question": "q", "answer": "a", "system": "s", "system_prompt": "s"})"),
+              "system(s)user(q)assistant(a)");
+    const std::string list = R"([{"role": "system", "content": "s"}, {"role": "user", "content": "u"},
+        {"role": "assistant", "content": "a"}])";
+    EXPECT_EQ(shown(R"({"system": "s", "messages": )" + list + "}"), "system(s)user(u)assistant(a)");
+    EXPECT_EQ(shown(R"({"system": "t", "messages": )" + list + "}"),
+              "error: \"system\" differs from the system message of the conversation");
+    EXPECT_EQ(shown(R"({"question": "q", "answer": "a", "system": "s", "system_prompt": "t"})"),
+              "error: \"system\" and \"system_prompt\" differ");
+}
+
+TEST(DataForms, PromptAndCompletionMayBeMessages) {
+    EXPECT_EQ(shown(R"({"prompt": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "v"}], "completion": [{"role": "assistant", "content": "b"}], "system": "s"})"),
+              "system(s)user(u)assistant-(a)user(v)assistant(b)");
+    EXPECT_EQ(shown(R"({"prompt": [{"role": "user", "content": "u"}], "completion": "b"})"),
+              "error: \"prompt\" is array, not a string");
+    EXPECT_EQ(shown(R"({"prompt": null, "completion": "b"})"), "|b");
+}
+
+TEST(DataForms, NullAndEmptyColumnsAreNotThere) {
+    EXPECT_EQ(shown(R"({"messages": null, "text": "x"})"), "text x");
+    EXPECT_EQ(shown(R"({"messages": [], "conversations": [], "text": "x"})"), "text x");
+    EXPECT_EQ(shown(R"({"instruction": null, "output": null, "prompt": "p", "completion": "c", "text": ""})"), "p|c");
+    EXPECT_EQ(shown(
+                  R"({"messages": [{"role": "user", "content": "u", "name": null, "weight": null}, {"role": "assistant",
+            "content": "a", "reasoning_content": "", "tool_calls": [], "function_call": null}], "tools": "",
+            "images": [], "functions": "[]", "chosen": {}})"),
+              "user(u)assistant(a)");
+    EXPECT_EQ(shown(R"({"question": "q", "answer": "[]"})"), "user(q)assistant([])");  // an answer in JSON
+    EXPECT_EQ(shown(R"({"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "a"}]})"),
+              "user()assistant(a)");
+}
+
+TEST(DataForms, MasksOfMessagesAreObeyed) {
+    const auto masked = [](const std::string & field) {
+        return shown(R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a", )" +
+                     field + R"(}, {"role": "user", "content": "v"}, {"role": "assistant", "content": "b"}]})");
+    };
+    for (const char * key :
+         {"weight", "train", "training", "trainable", "loss", "loss_mask", "loss_weight", "loss_scale"}) {
+        const std::string name = "\"" + std::string(key) + "\": ";
+        for (const char * off : {"0", "0.0", "false"})
+            EXPECT_EQ(masked(name + off), "user(u)assistant-(a)user(v)assistant(b)") << key << off;
+        for (const char * on : {"1", "1.0", "true", "null"})
+            EXPECT_EQ(masked(name + on), "user(u)assistant(a)user(v)assistant(b)") << key << on;
+        for (const char * other : {"0.5", "\"0\"", "[0, 1]", "-1", "2"})
+            EXPECT_NE(masked(name + other).find(name.substr(0, name.size() - 2) + " is "), std::string::npos)
+                << masked(name + other);
+    }
+    EXPECT_EQ(masked(R"("weight": 1, "train": false)"), "user(u)assistant-(a)user(v)assistant(b)");
+    EXPECT_NE(
+        masked(R"("train_detail": [{"begin_offset": 0, "end_offset": 1, "train": false}])").find("\"train_detail\""),
+        std::string::npos);
+    EXPECT_EQ(
+        shown(R"({"conversations": [{"from": "system", "value": "s", "weight": null}, {"from": "human", "value": "h",
+        "weight": 0.0}, {"from": "gpt", "value": "g", "weight": 1.0}]})"),
+        "system(s)user(h)assistant(g)");
     EXPECT_EQ(
         shown(
-            R"({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "tools": [{"name": "f"}]})"),
-        "error: \"tools\" beside \"messages\" is not supported");
-    EXPECT_NE(shown(R"({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{"id": 1}]}]})")
-                  .find("\"tool_calls\" is not supported"),
+            R"({"messages": [{"role": "user", "content": "u", "train": true}, {"role": "assistant", "content": "a"}]})"),
+        "error: \"messages\", message 1: \"train\" is on, but only messages of the assistant are trained");
+    EXPECT_EQ(
+        shown(
+            R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a", "weight": 0}]})"),
+        "error: every answer is left out by a weight of 0, or false: there is nothing to train");
+}
+
+TEST(DataForms, SamplesMarkedAsBadAreRefused) {
+    EXPECT_EQ(shown(R"({"prompt": "p", "completion": "c", "label": true})"), "p|c");
+    EXPECT_NE(shown(R"({"prompt": "p", "completion": "c", "label": false})").find("\"label\" is false"),
               std::string::npos);
+    EXPECT_NE(shown(R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}],
+        "label": false})")
+                  .find("\"label\" is false"),
+              std::string::npos);
+    EXPECT_NE(shown(R"({"text": "a film", "label": 1})").find("\"label\""),
+              std::string::npos);  // a class nobody learns
+    for (const char * bad : {R"("weight": 0)", R"("train": false)", R"("loss_mask": 0)"})
+        EXPECT_NE(shown(R"({"question": "q", "answer": "a", )" + std::string(bad) + "}").find("not to be trained"),
+                  std::string::npos);
+    EXPECT_EQ(shown(R"({"question": "q", "answer": "a", "weight": 1})"), "user(q)assistant(a)");
+}
+
+TEST(DataForms, WhatCannotBeTrainedIsRefusedByName) {
+    const char * form[] = {
+        R"("messages": [{"role": "user", "content": "<image>"}, {"role": "assistant", "content": "y"}])",
+        R"("instruction": "i", "output": "o")",
+        R"("prompt": "p", "completion": "c")",
+        R"("question": "q", "answer": "a")",
+        R"("text": "t")",
+        R"("prompt": "p")"};
+    for (const char * sample : form)
+        for (const char * key : {"tools", "functions", "images", "image", "videos", "audios", "chosen", "rejected"}) {
+            const std::string message = shown(std::string("{") + sample + ", \"" + key + "\": [{\"a\": \"f\"}]}");
+            EXPECT_EQ(message.substr(0, 10 + std::string(key).size()), "error: \"" + std::string(key) + "\":")
+                << sample;
+        }
+    for (const char * key : {"tool_calls", "function_call", "reasoning_content", "thinking"})
+        EXPECT_NE(shown(std::string(R"({"messages": [{"role": "assistant", "content": "x", ")") + key +
+                        R"(": [{"id": 1}]}]})")
+                      .find("\"messages\", message 1: \"" + std::string(key) + "\":"),
+                  std::string::npos);
     EXPECT_NE(shown(R"({"conversations": [{"from": "function_call", "value": "x"}, {"from": "gpt", "value": "y"}]})")
                   .find("function_call"),
               std::string::npos);
     EXPECT_NE(
         shown(R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})").find("a part that is not text"),
         std::string::npos);
+}
+
+TEST(DataForms, EveryFieldIsUsedOrDescriptionOrNamed) {
+    EXPECT_EQ(shown(R"({"text": "t", "id": 1, "url": "u", "meta": {"a": [1]}, "score": 0.5, "lang": "en", "_mine": 3,
+        "__index_level_0__": 2})"),
+              "text t");
+    EXPECT_EQ(shown(R"({"question": "q", "answer": "a", "hint": "h", "rubric": "r", "more": null, "id": 1})"),
+              "error: fields that are not used here, and not known to be mere description: \"hint\", \"rubric\"; "
+              "remove them, "
+              "or let their names begin with \"_\"");
     EXPECT_NE(
-        shown(R"({"instruction": "i", "output": "o", "history": [["a", "b"]]})").find("\"history\" is not supported"),
+        shown(R"({"messages": [{"role": "user", "content": "u", "mood": "m"}, {"role": "assistant", "content": "a"}]})")
+            .find("message 1: fields that are not used here, and not known to be mere description: \"mood\""),
         std::string::npos);
+    EXPECT_NE(shown(R"({"problem": "p", "solution": "s", "answer": "7"})").find("\"solution\""), std::string::npos);
+    EXPECT_NE(shown(R"({"text": "t", "system": "s"})").find("\"system\""), std::string::npos);
+    EXPECT_NE(shown(R"({"prompt": "p", "completion": "c", "context": "x"})").find("\"context\""), std::string::npos);
+    EXPECT_NE(shown("{\"text\": \"t\", \"id url\": 1}").find("\"id url\""), std::string::npos);
+    EXPECT_EQ(
+        shown(
+            R"({"messages": [{"role": "tool", "content": "t", "name": "clock"}, {"role": "assistant", "content": "a"}]})"),
+        "tool:clock(t)assistant(a)");
+}
+
+TEST(DataForms, CopiesOfWhatIsUsedMayStandBesideIt) {
+    EXPECT_EQ(shown(R"({"prompt": "u\n", "prompt_id": "1", "messages": [{"role": "user", "content": "u"}, {"role":
+        "assistant", "content": "yes"}], "text": "<s>u</s> yes"})"),
+              "user(u)assistant(yes)");
+    EXPECT_NE(shown(R"({"prompt": "other", "messages": [{"role": "user", "content": "u"}, {"role": "assistant",
+        "content": "yes"}]})")
+                  .find("\"prompt\""),
+              std::string::npos);
+}
+
+/// Seconds to parse a text, the best of three.
+double seconds(const std::string & text) {
+    double best = 1e9;
+    for (int i = 0; i < 3; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        (void)parse_sample(text);
+        best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    return best;
+}
+
+TEST(DataForms, TimeGrowsWithTheSize) {
+    const std::function<std::string(int)> texts[] = {
+        [](int n) {  // messages, each beside a column that repeats it
+            std::string list, columns;
+            for (int i = 0; i < n; ++i) {
+                const std::string word = "word" + std::to_string(i);
+                list += std::string(i ? "," : "") + R"({"role": "assistant", "content": ")" + word + "\"}";
+                columns += ", \"copy" + std::to_string(i) + "\": \"" + word + "\"";
+            }
+            return "{\"messages\": [" + list + "]" + columns + "}";
+        },
+        [](int n) {  // fields
+            std::string text = R"({"text": "t")";
+            for (int i = 0; i < n; ++i) text += ", \"_" + std::to_string(i) + "\": " + std::to_string(i);
+            return text + "}";
+        },
+        [](int n) {  // a search for the answer in a text, at its worst
+            const std::string ones(static_cast<size_t>(n) * 16, 'a');
+            return R"({"question": "q", "answer": ")" + ones + R"(b", "text": ")" + ones + ones + "\"}";
+        },
+        [](int n) { return R"({"text": ")" + std::string(static_cast<size_t>(n) * 64, 'x') + "\"}"; },
+    };
+    for (const auto & text : texts) EXPECT_LT(seconds(text(16000)), 10 * seconds(text(4000)) + 0.02);
 }
 
 }  // namespace

@@ -74,6 +74,20 @@ TEST_F(ReadDataset, AnswerWithoutAnEndOfTurnGetsEos) {
               "1:user: q\n\nassistant: «b</s>»\n");
 }
 
+TEST_F(ReadDataset, AnswersLeftOutCarryNoLoss) {
+    const std::string data =
+        R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0},
+        {"role": "user", "content": "c"}, {"role": "assistant", "content": "x"}]})";
+    EXPECT_EQ(read("a.json", data),
+              "1:<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n"
+              "<|im_start|>assistant\n«x<|im_end|>»\n\n");
+    const std::string path = folder_.write("tagged.jinja",
+                                           "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ "
+                                           "m.content }};{% endgeneration %}{% else "
+                                           "%}{{ m.content }}:{% endif %}{% endfor %}");
+    EXPECT_EQ(read("a.json", data, {}, path.c_str()), "1:a:b;c:«x;»\n");
+}
+
 TEST_F(ReadDataset, EosOfTheTokenizerIsNotPutBehindATurn) {
     Vocab vocab = test::byte_level_vocab();
     vocab.add_eos = vocab.add_bos = true;
