@@ -8,9 +8,8 @@
 
 namespace ql {
 
-/// The whole file, unpacked if it is gzip (told by its first bytes, several members included), without a byte order
-/// mark. errors  QL_NOT_FOUND, QL_IO; QL_BAD_FILE for a damaged or truncated gzip file, QL_NO_MEMORY for more than 4
-/// GiB
+/// The whole file, unpacked if it is gzip (gunzip.hpp), without a byte order mark.
+/// errors  QL_NOT_FOUND, QL_IO, those of gunzip; QL_NO_MEMORY, more than 4 GiB
 Result<std::string> read_data_file(const std::string & path);
 
 /// True for names that end in .txt or .txt.gz: plain text, no records.
@@ -21,9 +20,10 @@ struct Record {
     std::string_view json;
 };
 
-/// The elements of a JSON array, or the non-empty lines of JSON lines; the first byte tells which. Only their borders
-/// are looked for here: what is between them may be no JSON. errors  QL_BAD_FILE with the line (no path): an empty
-/// file, neither of the two, an array that does not end
+/// The elements of a JSON array, or objects in a row, one a line (JSON lines) or over several lines; the first byte
+/// tells which. Only their borders are looked for here: what is between them may be no JSON. errors  QL_BAD_FILE with
+/// the line (no path): an empty file, neither of the two, an array that does not end;
+///         QL_UNSUPPORTED: more than ten million records
 Result<std::vector<Record>> split_records(std::string_view text);
 
 }  // namespace ql

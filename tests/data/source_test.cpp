@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <chrono>
+
 #include "support/temporary_folder.hpp"
 
 namespace ql {
@@ -54,6 +56,28 @@ TEST(DataFile, DamagedOrCutGzipIsAnError) {
     EXPECT_NE(read.message().find("damaged.gz"), std::string::npos);
 }
 
+TEST(DataFile, ZerosBehindAMemberArePaddingAndNothingElseIs) {  // as in gzip, Python's gzip and zlib's gzread
+    const test::TemporaryFolder folder;
+    const std::string packed = gzip("abc\n"), zeros(1000, '\0');
+    EXPECT_EQ(*read_data_file(folder.write("a.gz", packed + zeros)), "abc\n");
+    EXPECT_EQ(*read_data_file(folder.write("b.gz", packed + zeros + packed + packed + zeros)), "abc\nabc\nabc\n");
+    const auto garbage = read_data_file(folder.write("c.gz", packed + zeros + "more"));
+    EXPECT_EQ(garbage.code(), QL_BAD_FILE);
+    EXPECT_NE(garbage.message().find("c.gz: 4 bytes behind the gzip data are no gzip data"), std::string::npos);
+    EXPECT_NE(read_data_file(folder.write("d.gz", packed + packed.substr(0, 12))).message().find("cut off"),
+              std::string::npos);
+}
+
+TEST(DataFile, BombIsRefusedBeforeItIsUnpacked) {
+    const test::TemporaryFolder folder;
+    std::string packed = gzip(std::string(40 << 20, 'x'));
+    EXPECT_EQ(read_data_file(folder.write("a.gz", packed))->size(), size_t{40} << 20);
+    packed += packed;
+    const auto bomb = read_data_file(folder.write("b.gz", packed));
+    EXPECT_EQ(bomb.code(), QL_UNSUPPORTED);
+    EXPECT_NE(bomb.message().find("b.gz: more than 256 times its size when unpacked"), std::string::npos);
+}
+
 TEST(DataFile, MissingFileAndFolderAreErrorsThatNameThem) {
     const test::TemporaryFolder folder;
     EXPECT_NE(read_data_file(folder.path("no.jsonl")).message().find("no.jsonl"), std::string::npos);
@@ -72,6 +96,40 @@ TEST(DataRecords, JsonArray) {
     EXPECT_EQ(lines_of("[]"), "");
     EXPECT_EQ(lines_of("[1,x y,\"s\"]"), "1<1>1<x y>1<\"s\">");
     EXPECT_EQ(lines_of("[1,]"), "1<1>");
+}
+
+TEST(DataRecords, ObjectsOverSeveralLines) {
+    EXPECT_EQ(lines_of("{\n  \"a\": [\n{\"b\": 1},\n{}\n]\n}\n"), "1<{\n  \"a\": [\n{\"b\": 1},\n{}\n]\n}>");
+    EXPECT_EQ(lines_of("{\n\"a\":\n{}}\n{\n\"b\": \"}\\\"{\"\n}\n\n{}{} {}"),
+              "1<{\n\"a\":\n{}}>4<{\n\"b\": \"}\\\"{\"\n}>8<{}>8<{}>8<{}>");
+}
+
+TEST(DataRecords, BrokenRecordEndsBeforeTheNext) {
+    EXPECT_EQ(lines_of("{\"a\": \"x\n{\"b\": 1}"), "1<{\"a\": \"x>2<{\"b\": 1}>");
+    EXPECT_EQ(lines_of("{\"a\": \"\\\n{\"b\": 1}"), "1<{\"a\": \"\\>2<{\"b\": 1}>");
+    EXPECT_EQ(lines_of("{\n\"a\": 1\n{\n\"b\": 1}"), "1<{\n\"a\": 1>3<{\n\"b\": 1}>");
+    EXPECT_EQ(lines_of("{}, {}\nx {}\n{} # y\n{\"a\": 1"), "1<{}, {}>2<x {}>3<{} # y>4<{\"a\": 1>");
+}
+
+TEST(DataRecords, TimeGrowsWithTheSize) {
+    const auto seconds = [](const std::string & text) {
+        double best = 1e9;
+        for (int i = 0; i < 3; ++i) {
+            const auto start = std::chrono::steady_clock::now();
+            (void)split_records(text);
+            best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        }
+        return best;
+    };
+    for (const std::string begin : {"", "["})
+        for (const std::string unit : {"{}\n", "{", "{\n", "[", "\"", "{\"", "x\n", " ", "\n", "{}   ", "{},", "\\"}) {
+            const auto text = [&](size_t n) {
+                std::string all = begin.empty() ? "{}\n" : begin;
+                while (all.size() < n) all += unit;
+                return all;
+            };
+            EXPECT_LT(seconds(text(800000)), 10 * seconds(text(200000)) + 0.02) << begin << unit;
+        }
 }
 
 TEST(DataRecords, SaysWhatIsWrong) {

@@ -1,0 +1,152 @@
+// Where the records of a data file begin and end, in one pass and whatever stands in them. A broken record must not
+// take the others with it: --skip-bad-lines goes on behind it.
+#include <algorithm>
+
+#include "models/data/source.hpp"
+
+namespace ql {
+namespace {
+
+constexpr size_t kMaxRecords = 10'000'000;
+
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+std::string_view trimmed(std::string_view s) {
+    while (!s.empty() && is_blank(s.front())) s.remove_prefix(1);
+    while (!s.empty() && is_blank(s.back())) s.remove_suffix(1);
+    return s;
+}
+
+/// A place in the text that knows its line.
+class Splitter {
+  public:
+    explicit Splitter(std::string_view text) : text_(text) { skip_blank(); }
+
+    /// The elements of the array that begins here.
+    Result<std::vector<Record>> elements() {
+        ++at_;
+        for (bool last = false; !last; ++at_) {
+            skip_blank();
+            const size_t begin = at_;
+            const int64_t line = line_;
+            if (!skip_element())
+                return error(QL_BAD_FILE,
+                             "%lld: the JSON array does not end: the element that begins here is not closed",
+                             static_cast<long long>(line));
+            last = text_[at_] == ']';
+            if (last && begin == at_) continue;  // behind "[", or behind a comma too many
+            QL_TRY(add(begin, line));
+        }
+        skip_blank();
+        if (!at_end())
+            return error(QL_BAD_FILE, "%lld: text after the end of the JSON array", static_cast<long long>(line_));
+        return std::move(records_);
+    }
+
+    /// Objects in a row, each on a line of its own or over several. What is no object is a record to the end of its
+    /// line.
+    Result<std::vector<Record>> objects() {
+        for (; !at_end(); skip_blank()) {
+            const size_t begin = at_;
+            const int64_t line = line_;
+            if (text_[at_] != '{' || (skip_object() && !at_object_or_line_end())) skip_line();
+            QL_TRY(add(begin, line));
+        }
+        return std::move(records_);
+    }
+
+    bool at_end() const { return at_ >= text_.size(); }
+    char next() const { return text_[at_]; }
+    int64_t line() const { return line_; }
+
+  private:
+    Status add(size_t begin, int64_t line) {
+        if (records_.size() == kMaxRecords)
+            return error(QL_UNSUPPORTED, "%lld: more than %zu samples; split the file", static_cast<long long>(line),
+                         kMaxRecords);
+        records_.push_back({line, trimmed(text_.substr(begin, at_ - begin))});
+        return {};
+    }
+
+    void skip_blank() {
+        for (; !at_end() && is_blank(text_[at_]); ++at_) line_ += text_[at_] == '\n';
+    }
+
+    void skip_line() { at_ = std::min(text_.find('\n', at_), text_.size()); }
+
+    bool at_object_or_line_end() const {
+        const size_t next = text_.find_first_not_of(" \t\r", at_);
+        return next == text_.npos || text_[next] == '\n' || text_[next] == '{';
+    }
+
+    /// To the comma or bracket that ends the element.
+    bool skip_element() {
+        int64_t depth = 0;
+        bool in_string = false;
+        for (; at_ < text_.size(); ++at_) {
+            const char c = text_[at_];
+            line_ += c == '\n';
+            if (in_string) {
+                if (c == '\\' && at_ + 1 < text_.size())
+                    line_ += text_[++at_] == '\n';
+                else if (c == '"')
+                    in_string = false;
+            } else if (c == '"') {
+                in_string = true;
+            } else if (c == '[' || c == '{') {
+                ++depth;
+            } else if (depth == 0 && (c == ',' || c == ']')) {
+                return true;
+            } else if (c == ']' || c == '}') {
+                depth = std::max<int64_t>(depth - 1, 0);
+            }
+        }
+        return false;
+    }
+
+    /// Behind the object that begins here; false if it is broken. Then it ends where no JSON can go on: with the line
+    /// in a string, or before an object that begins a line and follows neither '[' nor ',' nor ':'.
+    bool skip_object() {
+        int64_t depth = 1;
+        char before = '{';
+        bool in_string = false, first_of_line = false;
+        for (++at_; !at_end(); ++at_) {
+            const char c = text_[at_];
+            if (in_string) {
+                if (c == '\n') return false;
+                if (c == '\\' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n') ++at_;
+                if (c == '"') in_string = false;
+                continue;
+            }
+            if (c == '\n') ++line_, first_of_line = true;
+            if (is_blank(c)) continue;
+            if (c == '{' && first_of_line && before != '[' && before != ',' && before != ':') return false;
+            if (c == '"') in_string = true;
+            if (c == '{' || c == '[') ++depth;
+            if ((c == '}' || c == ']') && --depth == 0) return ++at_, true;
+            before = c;
+            first_of_line = false;
+        }
+        return false;
+    }
+
+    std::string_view text_;
+    size_t at_ = 0;
+    int64_t line_ = 1;
+    std::vector<Record> records_;
+};
+
+}  // namespace
+
+Result<std::vector<Record>> split_records(std::string_view text) {
+    Splitter splitter(text);
+    if (splitter.at_end()) return error(QL_BAD_FILE, "1: the file is empty");
+    if (splitter.next() == '[') return splitter.elements();
+    if (splitter.next() == '{') return splitter.objects();
+    return error(QL_BAD_FILE, "%lld: neither JSON lines nor a JSON array; plain text needs a name ending in .txt",
+                 static_cast<long long>(splitter.line()));
+}
+
+}  // namespace ql
