@@ -10,16 +10,18 @@ namespace {
 /// Fields that describe a sample or a message and are no part of it; a space on both sides of each. So does every name
 /// that begins with "_".
 constexpr std::string_view kMetadata =
-    " annotator author avatarUrl categories category comment comments config conv_id conversation_id country"
-    " created created_at creator custom_instruction dataset dataset_name date difficulty doc_id domain file"
-    " file_name filename finish_reason generator grade hash id identifier idx index info keyword keywords lang"
-    " language length level license likes link locale meta metadata model model_name n_tokens n_turns name note"
-    " notes num_tokens num_turns openai_moderation origin original_dataset page parallel_tool_calls path"
-    " perplexity problem_type prompt_id quality question_id question_type rating redacted repo repository reward"
-    " row_id sample_id score scores sha sha256 skip_prompt_formatting source sources split stars subcategory"
-    " subject subset subtopic tag tags task task_id task_name task_type time timestamp title token_count"
-    " tool_choice topic topics toxic toxicity turn turn_id type uid unique_id updated updated_at upvotes url urls"
-    " uuid version views year ";
+    " annotator author avatarUrl categories category comment comments config conv_id conversation_hash"
+    " conversation_id conversation_tokens country created created_at creator custom_instruction dataset"
+    " dataset_name date detoxify_moderation difficulty doc_id domain dump file file_name file_path filename"
+    " finish_reason generator grade hash hashed_ip header id identifier idx index keyword keywords lang langdetect"
+    " language language_score length level license likes link locale meta metadata model model_name n_tokens"
+    " n_turns name note notes num_tokens num_turns openai_fingerprint openai_moderation origin original_dataset"
+    " original_question page parallel_tool_calls path perplexity problem_type prompt_id quality question_id"
+    " question_type rating raw_index redacted repo repository reward reward_model_score row_id sample_id score"
+    " scores seed sha sha256 skip_prompt_formatting source sources split stars state subcategory subject subset"
+    " subtopic tag tags task_id task_name task_type time timestamp title token_count tool_choice topic topics"
+    " toxic toxicity turn turn_id turn_identifier type uid unique_id updated updated_at upvotes url urls uuid"
+    " version views year ";
 
 struct Refused {
     const char *key, *why;

@@ -31,7 +31,7 @@ class Reader {
             if (status.ok()) continue;
             if (!options_.skip_bad_lines || status.code() == QL_NOT_FOUND || too_long_)
                 return at_line(status, record.line);
-            ++out_.counts.bad;
+            if (++out_.counts.bad == 1) first_bad_ = at_line(status, record.line);
         }
         return finish();
     }
@@ -75,15 +75,17 @@ class Reader {
     Result<ReadSamples> finish() {
         if (!out_.samples.empty()) return std::move(out_);
         const DatasetCounts & c = out_.counts;
-        return error(QL_BAD_FILE, "%s: no sample to train on is left (%lld bad, %lld too long for --ctx %lld)",
+        return error(QL_BAD_FILE, "%s: no sample to train on is left (%lld bad, %lld too long for --ctx %lld)%s%s",
                      path_.c_str(), static_cast<long long>(c.bad), static_cast<long long>(c.dropped),
-                     static_cast<long long>(options_.ctx));
+                     static_cast<long long>(options_.ctx),
+                     first_bad_.ok() ? "" : "; the first bad one: ", first_bad_.message().c_str());
     }
 
     const std::string & path_;
     SampleRenderer renderer_;
     ReadOptions options_;
     ReadSamples out_;
+    Status first_bad_;
     bool too_long_ = false;
 };
 

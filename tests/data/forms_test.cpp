@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <fstream>
 #include <functional>
+#include <iterator>
 
 namespace ql {
 namespace {
@@ -225,6 +227,21 @@ TEST(DataForms, EveryFieldIsUsedOrDescriptionOrNamed) {
         shown(
             R"({"messages": [{"role": "tool", "content": "t", "name": "clock"}, {"role": "assistant", "content": "a"}]})"),
         "tool:clock(t)assistant(a)");
+}
+
+TEST(DataForms, DocumentedDescriptionIsAccepted) {
+    std::ifstream file(QL_SOURCE_DIR "/docs/data.md");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const size_t begin = text.find("\nDescription: "), end = text.find(".\n", begin);
+    ASSERT_NE(begin, std::string::npos);
+    int n = 0;
+    for (size_t at = begin; (at = text.find('`', at)) < end; ++n) {
+        const size_t close = text.find('`', at + 1);
+        const std::string name = text.substr(at + 1, close - at - 1);
+        EXPECT_EQ(shown("{\"text\": \"t\", \"" + name + "\": \"x\"}"), "text t") << name;
+        at = close + 1;
+    }
+    EXPECT_GT(n, 100);
 }
 
 TEST(DataForms, CopiesOfWhatIsUsedMayStandBesideIt) {

@@ -137,7 +137,10 @@ TEST_F(ReadDataset, BadLineIsAnErrorWithFileAndLine) {
               "1:ab«</s>»\n3:c«</s>»\n");
     EXPECT_EQ(read("b.jsonl", "rubbish\n").substr(0, 18), "error: b.jsonl:1: ");
     EXPECT_EQ(read("c.jsonl", "{}\n{}", {512, QL_LONG_CUT, true}),
-              "error: c.jsonl: no sample to train on is left (2 bad, 0 too long for --ctx 512)");
+              "error: c.jsonl: no sample to train on is left (2 bad, 0 too long for --ctx 512); the first bad one: " +
+                  folder_.path("c.jsonl") +
+                  ":1: keys of no known form (none); known are messages, conversations, "
+                  "instruction/output, prompt/completion, question/answer, text");
     EXPECT_EQ(read("d.jsonl", ""), "error: d.jsonl:1: the file is empty");
 }
 

@@ -22,8 +22,10 @@ typedef struct ql_dataset_options {
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
 /** Reads a .jsonl, .json or .txt file (.gz of each): forms are recognised by their keys (messages, conversations,
- *  instruction/output, prompt/completion, question/answer, text). The caller owns *data; the model must outlive it.
- *  errors  QL_BAD_FILE with file and line; QL_NOT_FOUND */
+ *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
+ *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. The caller owns
+ *  *data; the model must outlive it.
+ *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line; QL_NOT_FOUND */
 QL_API ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
                                  ql_dataset ** data);
 QL_API void ql_dataset_free(ql_dataset * data);
