@@ -18,23 +18,24 @@ struct Open {
     int32_t segments;
 };
 
-PackedSequence empty_sequence(int64_t ctx) {
-    const auto n = static_cast<size_t>(ctx);
-    return {std::vector<int32_t>(n, 0), std::vector<int32_t>(n, -1), std::vector<int32_t>(n, 0),
-            std::vector<int32_t>(n, -1)};
-}
-
 void append(PackedSequence & s, const TokenSample & sample, int64_t length, Open & open) {
     for (int64_t i = 0; i < length; ++i) {
-        const auto at = static_cast<size_t>(open.used + i);
-        const auto next = static_cast<size_t>(i + 1);
-        s.tokens[at] = sample.tokens[static_cast<size_t>(i)];
-        s.positions[at] = static_cast<int32_t>(i);
-        s.segments[at] = open.segments;
-        if (i + 1 < length && sample.trained[next]) s.targets[at] = sample.tokens[next];
+        const auto at = static_cast<size_t>(i), next = at + 1;
+        s.tokens.push_back(sample.tokens[at]);
+        s.targets.push_back(i + 1 < length && sample.trained[next] ? sample.tokens[next] : -1);
+        s.positions.push_back(static_cast<int32_t>(i));
+        s.segments.push_back(open.segments);
     }
     open.used += length;
     ++open.segments;
+}
+
+/// An empty sequence with room for n tokens.
+PackedSequence sequence_for(int64_t n) {
+    PackedSequence s;
+    for (std::vector<int32_t> * part : {&s.tokens, &s.targets, &s.positions, &s.segments})
+        part->reserve(static_cast<size_t>(n));
+    return s;
 }
 
 }  // namespace
@@ -65,7 +66,7 @@ std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const
         if (packing)
             place = std::find_if(open.begin(), open.end(), [&](const Open & o) { return o.used + length <= ctx; });
         if (place == open.end()) {
-            sequences.push_back(empty_sequence(ctx));
+            sequences.push_back(sequence_for(packing ? ctx : length));
             open.push_back({sequences.size() - 1, 0, 0});
             if (open.size() > kOpenSequences) open.pop_front();
             place = open.end() - 1;

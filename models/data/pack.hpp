@@ -8,7 +8,8 @@
 
 namespace ql {
 
-/// ctx tokens; padding at the end has segment -1 and target -1.
+/// At most ctx tokens, and no padding: that comes with the micro-batch, so that the sequences of a data set take memory
+/// by its tokens and not by ctx.
 struct PackedSequence {
     std::vector<int32_t> tokens;
     std::vector<int32_t> targets;    // the next token of the sample where that one is trained, else -1

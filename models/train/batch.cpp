@@ -16,7 +16,6 @@ MicroBatch MicroBatch::from_sequences(std::span<const PackedSequence> sequences,
         size_t first = 0;  // of the current segment
         for (size_t i = 0; i < seq.tokens.size(); ++i) {
             const size_t t = s * static_cast<size_t>(ctx) + i;
-            if (seq.segments[i] < 0) continue;  // padding
             if (i == 0 || seq.segments[i] != seq.segments[i - 1]) first = t;
             b.tokens[t] = seq.tokens[i];
             b.positions[t] = seq.positions[i];
