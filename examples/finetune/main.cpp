@@ -67,6 +67,7 @@ class Finetune {
 
     void open_datasets() {
         data_ = open_data(o_.data);
+        warn_of_missing_ends();
         if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
         ql_dataset * held_out = nullptr;
@@ -94,6 +95,20 @@ class Finetune {
         if (info.n_bad) line += "; " + print_count(info.n_bad) + " bad lines skipped";
         program_.note(line);
         return owner;
+    }
+
+    void warn_of_missing_ends() {
+        auto info = sized<ql_dataset_info>();
+        check_input(ql_dataset_describe(data_.get(), &info));
+        if (info.n_ended > 0) return;
+        const char * why = info.n_cut == info.n_samples
+                               ? "all are cut; use a larger --ctx"
+                               : "neither the chat template nor the model names one; use another --chat-template, or "
+                                 "name eos_token in the model's tokenizer_config.json";
+        program_.note(
+            format("warning: no sample has an end token that is trained, so the model will not learn to "
+                   "stop: %s",
+                   why));
     }
 
     int show_data() {

@@ -14,7 +14,7 @@ class Reader {
   public:
     Reader(const std::string & path, const Tokenizer & tokenizer, const ChatTemplate * chat,
            const ReadOptions & options)
-        : path_(path), renderer_(tokenizer, chat), options_(options) {}
+        : path_(path), tokenizer_(tokenizer), renderer_(tokenizer, chat), options_(options) {}
 
     Result<ReadSamples> run() {
         QL_ASSIGN(const std::string text, read_data_file(path_));
@@ -67,9 +67,16 @@ class Reader {
             if (options_.long_policy == QL_LONG_DROP || tokens.n_trained() == 0) return ++out_.counts.dropped, Status();
             ++out_.counts.cut;
         }
+        out_.counts.ended += trains_an_end(tokens);
         out_.samples.push_back(std::move(tokens));
         if (source) out_.sources.push_back(std::move(*source));
         return {};
+    }
+
+    bool trains_an_end(const TokenSample & sample) const {
+        for (size_t i = 1; i < sample.tokens.size(); ++i)
+            if (sample.trained[i] && tokenizer_.is_end_of_generation(sample.tokens[i])) return true;
+        return false;
     }
 
     Result<ReadSamples> finish() {
@@ -82,6 +89,7 @@ class Reader {
     }
 
     const std::string & path_;
+    const Tokenizer & tokenizer_;
     SampleRenderer renderer_;
     ReadOptions options_;
     ReadSamples out_;

@@ -21,6 +21,7 @@ struct ReadOptions {
 /// What reading, rendering and cutting did.
 struct DatasetCounts {
     int64_t longest = 0, cut = 0, dropped = 0, bad = 0;
+    int64_t ended = 0;  // samples in which an end token is trained
 };
 
 struct ReadSamples {

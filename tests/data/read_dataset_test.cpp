@@ -181,6 +181,22 @@ TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {
     EXPECT_FALSE(read_dataset(folder_.path("a.jsonl"), tokenizer_, nullptr, {1}).ok());
 }
 
+TEST_F(ReadDataset, CountsTheSamplesThatTrainAnEnd) {
+    const std::string data = "{\"prompt\": \"x\", \"completion\": \"1\"}\n{\"text\": \"wxyz12\"}\n";
+    read("a.jsonl", data);
+    EXPECT_EQ(last_.counts.ended, 2);
+    read("a.jsonl", data, {5});  // the second is cut before its end
+    EXPECT_EQ(last_.counts.ended, 1);
+    read("a.txt", "wxyz12", {4});
+    EXPECT_EQ(last_.counts.ended, 1);
+    Vocab vocab = test::byte_level_vocab();
+    vocab.eos = -1;
+    vocab.tokens[261] = "<stop>", vocab.tokens[262] = "<end>";
+    tokenizer_ = test::make(std::move(vocab));
+    EXPECT_EQ(read("a.jsonl", data), "1:x«1»\n2:w«xyz12»\n");
+    EXPECT_EQ(last_.counts.ended, 0);
+}
+
 TEST_F(ReadDataset, ShownTextCannotCommandATerminal) {
     EXPECT_EQ(read("a.jsonl", "{\"text\": \"a\\u001b[2J\\tb\\r\"}"), "1:a«\\x1b[2J\tb\\x0d</s>»\n");
 }

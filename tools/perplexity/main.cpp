@@ -102,6 +102,9 @@ class Perplexity {
         check_input(ql_dataset_describe(data, &info_));
         if (info_.n_cut)
             program_.note(format("note: %lld samples were cut to --ctx", static_cast<long long>(info_.n_cut)));
+        if (info_.n_dropped)
+            program_.note(format("note: %lld samples are left out: no answer of theirs is within --ctx",
+                                 static_cast<long long>(info_.n_dropped)));
         if (info_.n_bad)
             program_.note(format("note: %lld bad lines were skipped", static_cast<long long>(info_.n_bad)));
     }

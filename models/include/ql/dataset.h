@@ -15,7 +15,8 @@ typedef enum ql_long_policy { QL_LONG_CUT = 0, QL_LONG_DROP = 1, QL_LONG_ERROR =
 typedef struct ql_dataset_options {
     size_t size;               /* set by ql_dataset_options_init */
     int64_t ctx;               /* longest sample in tokens; 0: min(512, the model's) */
-    ql_long_policy long_policy;/* what happens to longer ones */
+    ql_long_policy long_policy;/* what happens to longer ones; cut: the first ctx tokens stay, so a cut answer has no
+                                  end token, and a sample whose answers are all cut off is dropped */
     int skip_bad_lines;        /* 1: bad lines are counted instead of an error */
     const char * chat_template;/* Jinja text, see ql/chat.h; NULL: the model's own */
 } ql_dataset_options;
@@ -23,8 +24,10 @@ QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
 /** Reads a .jsonl, .json or .txt file (.gz of each): forms are recognised by their keys (messages, conversations,
  *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
- *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. The caller owns
- *  *data; the model must outlive it.
+ *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. A .txt file is
+ *  cut into windows of ctx tokens, all trained, with an end token behind the last one. Prompt and answer are tokenised
+ *  apart, as at inference: an answer's tokens are those that a model must write when it has been fed the prompt's. The
+ *  caller owns *data; the model must outlive it.
  *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line; QL_NOT_FOUND */
 QL_API ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
                                  ql_dataset ** data);
@@ -38,6 +41,7 @@ typedef struct ql_dataset_info {
     int64_t n_samples, n_tokens, n_trained; /* trained: tokens that carry loss */
     int64_t longest;                        /* tokens, before cutting */
     int64_t n_cut, n_dropped, n_bad;        /* samples cut, dropped as too long or without labels, lines skipped */
+    int64_t n_ended;                        /* samples with a trained end token; of 0 a model never learns to stop */
 } ql_dataset_info;
 QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
 
