@@ -20,6 +20,15 @@ Status check_index(const ql_dataset * data, int64_t i) {
     return {};
 }
 
+/// Makes `question` that of sample i.
+Status ask(const ql_dataset * data, int64_t i) {
+    if (data->asked == i) return {};
+    data->asked = -1;
+    QL_ASSIGN(data->question, data->data.question(static_cast<size_t>(i)));
+    data->asked = i;
+    return {};
+}
+
 }  // namespace
 
 extern "C" {
@@ -36,7 +45,7 @@ ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_da
         ql_dataset_options_init(&defaults);
         QL_ASSIGN(const ql_dataset_options o, ql::take_struct(options, defaults));
         QL_ASSIGN(ql::Dataset opened, ql::open_dataset(path, *model->model, o));
-        *data = new ql_dataset{std::move(opened), {}, {}, {}};
+        *data = new ql_dataset{std::move(opened), {}, {}, -1};
         return {};
     });
 }
@@ -48,8 +57,9 @@ void ql_dataset_free(ql_dataset * data) {
 ql_status ql_dataset_split(ql_dataset * data, double fraction, uint64_t seed, ql_dataset ** held_out) {
     return ql::guarded([&]() -> Status {
         if (!data || !held_out) return error(QL_INVALID_ARGUMENT, "ql_dataset_split: an argument is NULL");
+        data->asked = -1;  // indices change
         QL_ASSIGN(ql::Dataset part, ql::split_dataset(data->data, fraction, seed));
-        *held_out = new ql_dataset{std::move(part), {}, {}, {}};
+        *held_out = new ql_dataset{std::move(part), {}, {}, -1};
         return {};
     });
 }
@@ -81,9 +91,20 @@ ql_status ql_dataset_prompt(const ql_dataset * data, int64_t i, const char ** pr
     return ql::guarded([&]() -> Status {
         QL_TRY(check_index(data, i));
         if (!prompt || !answer) return error(QL_INVALID_ARGUMENT, "ql_dataset_prompt: an argument is NULL");
-        QL_ASSIGN(data->prompt, data->data.prompt(static_cast<size_t>(i), data->answer));
-        *prompt = data->prompt.c_str();
-        *answer = data->answer.c_str();
+        QL_TRY(ask(data, i));
+        *prompt = data->question.prompt.c_str();
+        *answer = data->question.answer.c_str();
+        return {};
+    });
+}
+
+ql_status ql_dataset_prompt_tokens(const ql_dataset * data, int64_t i, const int32_t ** tokens, int64_t * n) {
+    return ql::guarded([&]() -> Status {
+        QL_TRY(check_index(data, i));
+        if (!tokens || !n) return error(QL_INVALID_ARGUMENT, "ql_dataset_prompt_tokens: an argument is NULL");
+        QL_TRY(ask(data, i));
+        *tokens = data->question.tokens.data();
+        *n = static_cast<int64_t>(data->question.tokens.size());
         return {};
     });
 }

@@ -27,32 +27,36 @@ uint64_t Dataset::fingerprint() const {
     return hash;
 }
 
-Result<std::string> Dataset::prompt(size_t i, std::string & answer) const {
+Result<Question> Dataset::question(size_t i) const {
     if (sources.empty())
         return error(QL_INVALID_ARGUMENT, "%s: a plain text has no questions and answers", path.c_str());
     const Sample & s = sources[i];
+    const auto line = static_cast<long long>(s.line);
     if (s.kind == Sample::Kind::text)
-        return error(QL_INVALID_ARGUMENT, "%s:%lld: a plain text has no question and answer", path.c_str(),
-                     static_cast<long long>(s.line));
-    if (s.kind == Sample::Kind::completion) {
-        answer = s.text;
-        return s.prompt;
-    }
-    if (!chat_template) return error(QL_INVALID_ARGUMENT, "%s: the model has no chat template", path.c_str());
-    const std::vector<std::string> ends = end_token_texts(*model->tokenizer());
-    QL_ASSIGN(const Rendered rendered, chat_template->render_for_training(s.messages, ends));
+        return error(QL_INVALID_ARGUMENT, "%s:%lld: a plain text has no question and answer", path.c_str(), line);
+    const SampleRenderer renderer(*model->tokenizer(), chat_template ? &*chat_template : nullptr);
+    QL_ASSIGN(Rendered rendered, renderer.render(s));
     if (rendered.trained.empty())
-        return error(QL_INVALID_ARGUMENT, "%s:%lld: the sample has no answer", path.c_str(),
-                     static_cast<long long>(s.line));
-    // As the template writes it (trimmed, with a space before it), without the end of turn: so a model will write it.
+        return error(QL_INVALID_ARGUMENT, "%s:%lld: the sample has no answer", path.c_str(), line);
     const Span last = rendered.trained.back();
-    answer = rendered.text.substr(last.begin, last.end - last.begin);
-    for (const std::string & end : ends) {
-        if (end.empty() || !answer.ends_with(end)) continue;
-        answer.resize(answer.size() - end.size());
+    Question question;
+    question.prompt = rendered.text.substr(0, last.begin);
+    question.answer = rendered.text.substr(last.begin, last.end - last.begin);
+    for (const std::string & end : end_token_texts(*model->tokenizer())) {
+        if (!question.answer.ends_with(end)) continue;
+        question.answer.resize(question.answer.size() - end.size());
         break;
     }
-    return rendered.text.substr(0, last.begin);
+    // Earlier answers are tokenised apart here, too.
+    rendered.text = question.prompt;
+    rendered.trained.pop_back();
+    rendered.open_end = false;
+    question.tokens = renderer.tokenize(rendered, s.line).tokens;
+    if (question.tokens.empty())
+        return error(QL_INVALID_ARGUMENT,
+                     "%s:%lld: the prompt is empty, and this model has no BOS token: there is nothing to ask it with",
+                     path.c_str(), line);
+    return question;
 }
 
 }  // namespace ql

@@ -13,6 +13,13 @@ namespace ql {
 
 class Model;
 
+/// What a model is asked with to give a sample's last answer, and that answer as the template writes it (trimmed, with
+/// a space before it), without its end of turn: so a model will write it.
+struct Question {
+    std::string prompt, answer;
+    std::vector<int32_t> tokens;  // of the prompt, as training has them
+};
+
 struct Dataset {
     const Model * model = nullptr;
     std::string path;
@@ -25,8 +32,8 @@ struct Dataset {
     int64_t n_trained() const;
     /// A hash over all tokens and masks: two datasets that train alike have the same.
     uint64_t fingerprint() const;
-    /// What a model is asked with to give sample i's last answer; *answer gets that answer.
-    Result<std::string> prompt(size_t i, std::string & answer) const;
+    /// errors  QL_INVALID_ARGUMENT: sample i is a plain text
+    Result<Question> question(size_t i) const;
 };
 
 Result<Dataset> open_dataset(const std::string & path, const Model & model, const ql_dataset_options & options);
@@ -39,5 +46,7 @@ Result<Dataset> split_dataset(Dataset & data, double fraction, uint64_t seed);
 /// The C API's handle.
 struct ql_dataset {
     ql::Dataset data;
-    mutable std::string shown, prompt, answer;  // texts handed out last
+    mutable std::string shown;  // handed out last, and so is the question
+    mutable ql::Question question;
+    mutable int64_t asked = -1;  // the sample whose question it is
 };

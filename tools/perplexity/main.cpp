@@ -137,15 +137,17 @@ class Perplexity {
         const char *prompt = nullptr, *answer = nullptr;
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
         const std::string wanted = answer;
+        const int32_t * tokens = nullptr;
+        int64_t n_tokens = 0;
+        check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n_tokens));
         const ql_tokenizer * tokenizer = ql_model_tokenizer(model_.get());
-        const std::vector<int32_t> tokens = tokenize_prompt(tokenizer, prompt);
         ql_generate_options options;
         ql_generate_options_init(&options);
         options.n_predict = 2 * static_cast<int64_t>(tokenize(tokenizer, wanted).size()) + 16;
         options.sampling.temperature = 0;
         auto generated = sized<ql_generate_result>();
         ql_session_reset(session);
-        check_run(ql_generate(session, tokens.data(), static_cast<int64_t>(tokens.size()), &options, &generated));
+        check_run(ql_generate(session, tokens, n_tokens, &options, &generated));
         const bool right = wanted == generated.text;
         if (!right)
             program_.detail(format("sample %lld\n  wanted  %s\n  got     %s", static_cast<long long>(i + 1),

@@ -50,6 +50,10 @@ QL_API ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char 
                                  const char ** text);
 /** For exact-match tests: the text up to the last answer (what a model is asked with), and that answer. Owned as above. */
 QL_API ql_status ql_dataset_prompt(const ql_dataset * data, int64_t i, const char ** prompt, const char ** answer);
+/** The tokens of that prompt, as training has them: BOS where the model wants one, earlier answers tokenised apart.
+ *  What a model generates behind them is compared with the answer byte for byte. Owned as above: both of one sample stay
+ *  until another is asked for. */
+QL_API ql_status ql_dataset_prompt_tokens(const ql_dataset * data, int64_t i, const int32_t ** tokens, int64_t * n);
 
 #ifdef __cplusplus
 }
