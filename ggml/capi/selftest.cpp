@@ -23,6 +23,7 @@ double error_of(ql_device & device, selftest::Conformance & conformance) {
     double error = 0;
     for (const bool reuse : {false, true}) {
         if (reuse && !conformance.can_reuse()) continue;
+        const Turns::Held turn(device.turns);
         const auto got = conformance.run({*device.backend, device.impl}, reuse);
         for (size_t i = 0; i < got.size(); ++i) error = std::max(error, selftest::nmse(got[i], conformance.wanted(i)));
     }

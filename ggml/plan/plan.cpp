@@ -148,6 +148,12 @@ Status ql_plan::allocate_leaves() {
             if (!leaf->is_leaf() || !seen.insert(leaf).second) continue;
             (leaf->kind == ql::TensorKind::weight ? weight_bytes_ : leaf_bytes_) += leaf->bytes();
             if (leaf->storage.data) {
+                if (leaf->storage.device && leaf->storage.device != &device_)
+                    return ql::error(
+                        QL_INVALID_ARGUMENT,
+                        "plan: %s lives on another device, where an earlier plan of this graph put it; make "
+                        "a graph for each device",
+                        ql::describe(*leaf).c_str());
                 if (leaf->kind == ql::TensorKind::weight && !device_.backend->host_memory)
                     return ql::error(QL_UNSUPPORTED, "plan: %s is in host memory, which %s does not read",
                                      ql::describe(*leaf).c_str(), device_.backend->name);
@@ -194,6 +200,7 @@ void ql_plan::bind(std::span<ql_tensor * const> outputs) {
 Status ql_plan::run() {
     for (const auto & [t, storage] : outputs_)
         if (!t->is_leaf()) const_cast<ql_tensor *>(t)->storage = storage;
+    const ql::Turns::Held turn(device_.turns);
     QL_TRY(device_.backend->run(*device_.impl, *executable_, profile_));
     return device_.backend->wait(*device_.impl);
 }

@@ -21,7 +21,7 @@ QL_API int64_t ql_backend_count(void);
 /** The i-th of them, in the order in which "auto" tries them. Strings are the library's, for the process's life.
  *  errors  QL_INVALID_ARGUMENT: i out of range */
 QL_API ql_status ql_backend_describe(int64_t i, ql_backend_info * info);
-
+/** Threads may share a device, each with graphs, plans and sessions of its own: they take turns, a run of a plan each. */
 typedef struct ql_device ql_device;
 
 typedef enum ql_compute {

@@ -15,7 +15,8 @@ typedef struct ql_plan ql_plan;
  *  get their storage with the first plan that uses them. Several plans of one graph share its leaves (a training step
  *  and an optimizer step, say). The caller owns *plan; free it before the graph and the device.
  *  outputs  tensors that can be read after a run, and nodes that act by side effect (ql_adamw, ql_kv_store)
- *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_NO_MEMORY */
+ *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_INVALID_ARGUMENT: a leaf lives
+ *           on another device, where an earlier plan put it; QL_NO_MEMORY */
 QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                 ql_plan ** plan);
 /** As ql_plan_create, with results in the arena of another plan of the same device where they fit there: for plans that
@@ -24,7 +25,8 @@ QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor 
 QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                      const ql_plan * over, ql_plan ** plan);
 QL_API void ql_plan_free(ql_plan * plan);
-/** Runs all nodes; returns when they are done. Allocates nothing. */
+/** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device this
+ *  one waits for its turn, in the order of the calls; one plan, and the plans of one graph, are for one thread at a time. */
 QL_API ql_status ql_plan_run(ql_plan * plan);
 
 typedef struct ql_plan_info {

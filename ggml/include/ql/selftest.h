@@ -20,8 +20,8 @@ typedef struct ql_self_test_case {
     int64_t index, n;     /* of all cases */
 } ql_self_test_case;
 
-/** Runs every operator's kernel of a device on its conformance cases and compares with the scalar reference. Not while
- *  a plan runs on the device.
+/** Runs every operator's kernel of a device on its conformance cases and compares with the scalar reference. Takes
+ *  turns with plans that other threads run on the device.
  *  quick     1: only the first cases of each operator
  *  on_case   called after each case; the strings live until it returns; non-zero stops
  *  n_failed  NULL, or receives the number of cases that failed: a failed case is no error of this call

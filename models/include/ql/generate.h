@@ -1,4 +1,7 @@
-/* ql/generate.h - inference: a session holds a model, adapters and a KV cache, and goes on from what it has read. */
+/* ql/generate.h - inference: a session holds a model, adapters and a KV cache, and goes on from what it has read.
+ *
+ * A session is used by one thread at a time. Several threads may each have one on the same model and device: they take
+ * turns, a token or a piece of a prompt each. */
 #ifndef QL_GENERATE_H
 #define QL_GENERATE_H
 

@@ -2,7 +2,8 @@
  *
  * A step is batch * grad_accum sequences of ctx tokens; its loss and gradient are divided by the step's trained tokens,
  * counted ahead, so that accumulation equals the large batch. The same run gives the same bits for any number of threads
- * and across an interruption. */
+ * and across an interruption. A trainer is used by one thread at a time; sessions of other threads on its device take
+ * turns with it. */
 #ifndef QL_TRAIN_H
 #define QL_TRAIN_H
 
