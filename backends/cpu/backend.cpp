@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <algorithm>
+#include <system_error>
 
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/targets.hpp"
@@ -38,6 +39,13 @@ Result<int> choose_threads(int asked) {
     return asked;
 }
 
+Status too_many_threads(int threads, const std::system_error & why) {
+    return error(QL_NO_MEMORY,
+                 "%d threads: the system does not start so many (%s); limits on processes (ulimit -u) or on memory "
+                 "(ulimit -v) may be why; ask for fewer (-t, or QL_THREADS)",
+                 threads, why.code().message().c_str());
+}
+
 Status open(const ql_device_options & options, DeviceImpl ** device) {
     QL_ASSIGN(const Isa isa, choose_isa());
     QL_ASSIGN(const int threads, choose_threads(options.threads));
@@ -47,7 +55,11 @@ Status open(const ql_device_options & options, DeviceImpl ** device) {
         return error(QL_UNSUPPORTED, "compute bf16: %s kernels have no bf16 product; use auto or f32", isa_name(isa));
     const bool bf16 = options.compute == QL_COMPUTE_BF16 || (options.compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
     limit_targets(isa);
-    *device = new CpuDevice(isa, threads, bf16);
+    try {
+        *device = new CpuDevice(isa, threads, bf16);
+    } catch (const std::system_error & e) {
+        return too_many_threads(threads, e);
+    }
     return {};
 }
 

@@ -13,9 +13,9 @@
 // no pinning, of 820 that are left.
 #include "backends/cpu/pool.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
+
+#include "ggml/core/os/os.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -36,21 +36,24 @@ inline void relax() {
 #endif
 }
 
-/// How many processors this process may use.
-int allowed_processors() {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
-}
-
 }  // namespace
 
 Pool::Pool(int threads)
     : threads_(std::max(threads, 1)), shares_(std::make_unique<Share[]>(static_cast<size_t>(threads_))) {
-    if (threads_ <= allowed_processors()) spins_ = kSpins;
-    for (int i = 1; i < threads_; ++i) workers_.emplace_back([this, i] { work(i); });
+    if (threads_ <= static_cast<int>(os::allowed_processors().size())) spins_ = kSpins;
+    try {
+        for (int i = 1; i < threads_; ++i) workers_.emplace_back([this, i] { work(i); });
+    } catch (...) {
+        stop_and_join();  // a thread that is not joined would end the process
+        throw;
+    }
 }
 
 Pool::~Pool() {
+    stop_and_join();
+}
+
+void Pool::stop_and_join() {
     stop_.store(true, std::memory_order_relaxed);
     epoch_.fetch_add(1, std::memory_order_release);
     epoch_.notify_all();

@@ -16,6 +16,7 @@ namespace ql::cpu {
 
 class Pool {
   public:
+    /// Throws std::system_error if the system starts no more threads; those that were started have ended then.
     explicit Pool(int threads);
     ~Pool();
     Pool(const Pool &) = delete;
@@ -24,7 +25,7 @@ class Pool {
     int threads() const { return threads_; }
 
     /// Calls f(unit, thread) for every unit in [0, n), n below 2^32; `thread` is in [0, threads()) and not twice at the
-    /// same time. Returns when all are done. Not reentrant.
+    /// same time. Returns when all are done. Not reentrant, and for one caller at a time: plans take turns on a device.
     template <typename F>
     void run(int64_t n, const F & f) {
         if (n <= 0) return;
@@ -48,6 +49,7 @@ class Pool {
     };
     enum class End { front, back };
 
+    void stop_and_join();
     void dispatch(Job job);
     void work(int thread);
     void do_units(int thread);

@@ -2,13 +2,19 @@
 #include "backends/cpu/pool.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "ggml/backend/turns.hpp"
+#include "support/in_child.hpp"
+
 using ql::cpu::Pool;
+using ql::test::exit_code_in_child;
 
 namespace {
 
@@ -37,6 +43,25 @@ TEST(Pool, EveryUnitRunsOnceInManyJobsOneAfterTheOther) {
     for (const int n : count) EXPECT_EQ(n, kJobs);
 }
 
+TEST(Pool, CallersThatTakeTurnsShareIt) {
+    Pool pool(3);
+    ql::Turns turns;
+    constexpr int kCallers = 3, kJobs = 500;
+    constexpr int64_t kUnits = 40;
+    std::vector<std::vector<int>> counts(kCallers, std::vector<int>(kUnits, 0));
+    std::vector<std::thread> callers;
+    for (std::vector<int> & count : counts)
+        callers.emplace_back([&] {
+            for (int job = 0; job < kJobs; ++job) {
+                const ql::Turns::Held turn(turns);
+                pool.run(kUnits, [&](int64_t unit, int) { ++count[static_cast<size_t>(unit)]; });
+            }
+        });
+    for (std::thread & caller : callers) caller.join();
+    for (const auto & count : counts)
+        for (const int n : count) EXPECT_EQ(n, kJobs);
+}
+
 /// Waits until `done` is `n`; false after half a minute.
 bool wait_for(const std::atomic<int64_t> & done, int64_t n) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -59,6 +84,23 @@ TEST(Pool, AThreadThatIsHeldUpKeepsBackNoOtherUnit) {
         });
         EXPECT_TRUE(others_were_done) << "unit " << held;
     }
+}
+
+TEST(Pool, AThreadThatCannotStartIsAnErrorAndEndsTheOthers) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "sanitizers reserve more address space than the limit of this test";
+#endif
+    const int code = exit_code_in_child([] {
+        const struct rlimit small = {size_t{1} << 30, size_t{1} << 30};
+        if (::setrlimit(RLIMIT_AS, &small) != 0) return 1;
+        try {
+            Pool pool(1024);  // stacks of 8 MiB each
+            return 2;
+        } catch (const std::system_error &) {
+            return 0;
+        }
+    });
+    EXPECT_EQ(code, 0);
 }
 
 }  // namespace

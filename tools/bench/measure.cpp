@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <system_error>
 #include <thread>
 
 #if defined(__linux__)
@@ -46,19 +47,25 @@ void pin_to(int i) {
 /// Seconds until all threads have done their part; they start together.
 double time_threads(int threads, const std::function<double(int)> & work) {
     std::atomic<int> ready{0};
-    std::atomic<bool> go{false};
-    std::vector<std::thread> pool;
-    for (int i = 0; i < threads; ++i)
-        pool.emplace_back([&, i] {
-            pin_to(i);
-            ++ready;
-            while (!go) std::this_thread::yield();
-            g_sink = work(i);
-        });
+    std::atomic<bool> go{false}, give_up{false};
+    std::vector<std::jthread> pool;  // joined whatever happens, but not before `go`
+    try {
+        for (int i = 0; i < threads; ++i)
+            pool.emplace_back([&, i] {
+                pin_to(i);
+                ++ready;
+                while (!go) std::this_thread::yield();
+                if (!give_up) g_sink = work(i);
+            });
+    } catch (const std::system_error & e) {
+        give_up = true, go = true;
+        run_failed("%d threads: the system does not start so many (%s); ask for fewer (-t)", threads,
+                   e.code().message().c_str());
+    }
     while (ready < threads) std::this_thread::yield();
     const double start = ql_os_seconds();
     go = true;
-    for (std::thread & t : pool) t.join();
+    pool.clear();
     return ql_os_seconds() - start;
 }
 

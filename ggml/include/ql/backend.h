@@ -41,7 +41,8 @@ typedef struct ql_device_options {
 QL_API void ql_device_options_init(ql_device_options * options);
 /** Opens a device; NULL options: the defaults. The caller closes it last: after the plans on it and the
  *  graphs whose leaves live on it are freed.
- *  errors  QL_NOT_FOUND: no such backend (names those that were found); QL_INVALID_ARGUMENT: threads, $QL_ISA */
+ *  errors  QL_NOT_FOUND: no such backend (names those that were found); QL_INVALID_ARGUMENT: threads, $QL_ISA;
+ *          QL_NO_MEMORY: the system does not start so many threads */
 QL_API ql_status ql_device_open(const ql_device_options * options, ql_device ** device);
 QL_API void ql_device_close(ql_device * device);
 
