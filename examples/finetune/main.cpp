@@ -8,6 +8,7 @@
 #include "examples/finetune/options.hpp"
 #include "examples/finetune/plot.hpp"
 #include "examples/finetune/report.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/units.hpp"
@@ -121,7 +122,7 @@ class Finetune {
             if (program_.json)
                 samples.push_back(text);
             else
-                std::printf("--- sample %lld\n%s\n", static_cast<long long>(i + 1), text);
+                std::printf("--- sample %lld\n%s\n", static_cast<long long>(i + 1), escape_text(text).c_str());
         }
         if (program_.json) program_.print({{"samples", samples}});
         return kDone;

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "ql/gguf.h"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
 
@@ -58,7 +59,7 @@ void print_summary(const RunReport & r) {
     if (!r.best.empty()) table.add({"best by eval loss", r.best});
     if (!r.plot.empty()) table.add({"picture", r.plot});
     table.print(stdout);
-    const std::string model = shell_word(r.model), lora = shell_word(r.adapter);
+    const std::string model = escape_line(shell_word(r.model)), lora = escape_line(shell_word(r.adapter));
     std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
     std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n", upstream_reads(r.model) ? model.c_str() : "MODEL.gguf",
                 lora.c_str());

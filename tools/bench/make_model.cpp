@@ -7,6 +7,7 @@
 #include "tools/bench/bench.hpp"
 #include "tools/bench/model_shapes.hpp"
 #include "tools/bench/random_codes.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/units.hpp"
@@ -178,8 +179,8 @@ void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
                               {"type", ql_dtype_name(type)},
                               {"parameters", file.n_parameters()},
                               {"bytes", file.bytes()}});
-    std::printf("%s: %s, %s parameters, %s\n", o.output.c_str(), shape.name, print_count(file.n_parameters()).c_str(),
-                print_size(file.bytes()).c_str());
+    std::printf("%s: %s, %s parameters, %s\n", escape_line(o.output).c_str(), shape.name,
+                print_count(file.n_parameters()).c_str(), print_size(file.bytes()).c_str());
 }
 
 }  // namespace ql::cli

@@ -5,6 +5,7 @@
 
 #include "ql/os.h"
 #include "ql/status.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -20,12 +21,13 @@ Progress::Progress(std::string what, bool quiet)
     if (!terminal_) last_ = start_;  // what is done at once needs no line
 }
 
-void Progress::update(double done, double total, const std::string & figures, bool force) {
+void Progress::update(double done, double total, const std::string & text, bool force) {
     if (quiet_) return;
     const double now = ql_os_seconds();
     if (first_done_ < 0) first_done_ = done - 1 > 0 ? done - 1 : 0;
     if (!force && now - last_ < (terminal_ ? kRedrawSeconds : kLineSeconds)) return;
     last_ = now;
+    const std::string figures = escape_line(text);
     const double pace = (now - start_) / std::max(done - first_done_, 1e-9);
     const std::string left = done > first_done_ ? "  ETA " + print_time(pace * (total - done)) : "";
     const double part = total > 0 ? std::clamp(done / total, 0.0, 1.0) : 0;
@@ -41,9 +43,9 @@ void Progress::update(double done, double total, const std::string & figures, bo
         const auto filled = static_cast<size_t>(part * room);
         bar = "[" + std::string(filled, '=') + std::string(static_cast<size_t>(room) - filled, ' ') + "] ";
     }
-    std::string text = what_ + " " + bar + tail;
-    if (columns_ > 1 && text.size() >= static_cast<size_t>(columns_)) text.resize(static_cast<size_t>(columns_ - 1));
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    std::string line = what_ + " " + bar + tail;
+    if (columns_ > 1 && line.size() >= static_cast<size_t>(columns_)) line.resize(static_cast<size_t>(columns_ - 1));
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
     std::fflush(stderr);
     drawn_ = true;
 }
@@ -51,7 +53,7 @@ void Progress::update(double done, double total, const std::string & figures, bo
 void Progress::line(const std::string & text) {
     if (quiet_) return;
     clear();
-    std::fprintf(stderr, "%s\n", text.c_str());
+    std::fprintf(stderr, "%s\n", escape_line(text).c_str());
 }
 
 void Progress::clear() {

@@ -1,4 +1,5 @@
-// Progress on stderr: a bar on a terminal, a line every few seconds elsewhere, nothing when asked to be quiet.
+// Progress on stderr: a bar on a terminal, a line every few seconds elsewhere, nothing when asked to be quiet. Texts
+// may come from files: they are escaped.
 #pragma once
 #include <string>
 
@@ -12,9 +13,9 @@ class Progress {
     Progress(const Progress &) = delete;
     Progress & operator=(const Progress &) = delete;
 
-    /// done of total, with figures as text ("loss 1.23  240 tok/s"); the time left follows from the pace since the
+    /// done of total, with figures as a text ("loss 1.23  240 tok/s"); the time left follows from the pace since the
     /// first call, so that a resumed run starts from where it is.
-    void update(double done, double total, const std::string & figures, bool force = false);
+    void update(double done, double total, const std::string & text, bool force = false);
     /// A line of its own that stays: the bar makes room.
     void line(const std::string & text);
     /// Takes the bar away.

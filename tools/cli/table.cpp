@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tools/cli/escape.hpp"
+
 namespace ql::cli {
 namespace {
 
@@ -11,6 +13,11 @@ size_t width_of(const std::string & text) {
 }
 
 }  // namespace
+
+void Table::add(std::vector<std::string> row) {
+    for (std::string & cell : row) cell = escape_line(cell);
+    rows_.push_back(std::move(row));
+}
 
 bool Table::stands_left(size_t column) const {
     return column == 0 || std::find(left_.begin(), left_.end(), column) != left_.end();

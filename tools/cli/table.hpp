@@ -1,4 +1,5 @@
-// A small table of text: the first column to the left, the others to the right unless told otherwise.
+// A small table of text: the first column to the left, the others to the right unless told otherwise. Cells may come
+// from files: they are escaped.
 #pragma once
 #include <cstdio>
 #include <string>
@@ -10,7 +11,7 @@ class Table {
   public:
     Table() = default;
     explicit Table(std::vector<std::string> head) { add(std::move(head)), has_head_ = true; }
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    void add(std::vector<std::string> row);
     /// Columns that stand to the left, the first always does.
     void left(std::vector<size_t> columns) { left_ = std::move(columns); }
     void print(std::FILE * out) const;

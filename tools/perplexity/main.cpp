@@ -149,10 +149,11 @@ class Perplexity {
         ql_session_reset(session);
         check_run(ql_generate(session, tokens, n_tokens, &options, &generated));
         const bool right = wanted == generated.text;
-        if (!right)
-            program_.detail(format("sample %lld\n  wanted  %s\n  got     %s", static_cast<long long>(i + 1),
-                                   wanted.c_str(), generated.text));
-        return right;
+        if (right) return true;
+        program_.detail(format("sample %lld", static_cast<long long>(i + 1)));
+        program_.detail("  wanted  " + wanted);
+        program_.detail(std::string("  got     ") + generated.text);
+        return false;
     }
 
     void print_result() const {

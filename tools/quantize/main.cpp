@@ -5,6 +5,7 @@
 
 #include "ql/gguf.h"
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/table.hpp"
@@ -114,7 +115,7 @@ class Quantize {
         table.add({"all", print_count(n_), "", "", print_size(bytes_from_), print_size(bytes_to_), "", "",
                    print_number(ratio, 2) + " times smaller"});
         table.print(stdout);
-        std::printf("error: norm of the change over the norm of the weights\n%s: %s\n", out_.c_str(),
+        std::printf("error: norm of the change over the norm of the weights\n%s: %s\n", escape_line(out_).c_str(),
                     print_size(std::filesystem::file_size(out_)).c_str());
     }
 
