@@ -40,6 +40,7 @@ double now() {
     std::vector<char *> argv = {const_cast<char *>(path.c_str())};
     for (const std::string & a : arguments) argv.push_back(const_cast<char *>(a.c_str()));
     argv.push_back(nullptr);
+    if (o.in_child) o.in_child();
     ::execv(path.c_str(), argv.data());
     ::_exit(127);
 }
@@ -54,6 +55,16 @@ void drain(Pipe & p, std::string & text) {
         p.close_end(0);
 }
 
+/// Inputs here fit in a pipe's buffer.
+void give_input(Pipe & in, const std::string & input) {
+    for (size_t done = 0; done < input.size();) {
+        const ssize_t n = ::write(in.fd[1], input.data() + done, input.size() - done);
+        if (n <= 0) break;
+        done += static_cast<size_t>(n);
+    }
+    in.close_end(1);
+}
+
 }  // namespace
 
 ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments,
@@ -65,12 +76,7 @@ ProcessResult run_program(const std::string & name, const std::vector<std::strin
     if (pid == 0) become(path, arguments, o, in, out, err);
     in.close_end(0), out.close_end(1), err.close_end(1);
     ::signal(SIGPIPE, SIG_IGN);
-    for (size_t done = 0; done < o.input.size();) {  // inputs here fit in a pipe's buffer
-        const ssize_t n = ::write(in.fd[1], o.input.data() + done, o.input.size() - done);
-        if (n <= 0) break;
-        done += static_cast<size_t>(n);
-    }
-    in.close_end(1);
+    if (o.input_at.empty()) give_input(in, o.input);
 
     ProcessResult r;
     const double start = now();
@@ -80,9 +86,13 @@ ProcessResult run_program(const std::string & name, const std::vector<std::strin
         ::poll(fds, 2, 20);
         if (fds[0].revents) drain(out, r.out);
         if (fds[1].revents) drain(err, r.err);
+        if (in.fd[1] >= 0 && r.err.find(o.input_at) != std::string::npos) {
+            if (o.before_input) o.before_input();
+            give_input(in, o.input);
+        }
         const bool due = (o.interrupt_after >= 0 && now() - start > o.interrupt_after) ||
                          (!o.interrupt_at.empty() && r.err.find(o.interrupt_at) != std::string::npos);
-        if (due && !interrupted) ::kill(pid, SIGINT), interrupted = true;
+        if (due && !interrupted) ::kill(pid, o.interrupt_signal), interrupted = true;
         if (now() - start > o.kill_after) ::kill(pid, SIGKILL);
     }
     int status = 0;

@@ -1,5 +1,7 @@
 // Runs a built program and keeps what it said.
 #pragma once
+#include <signal.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -9,9 +11,13 @@ namespace ql::test {
 struct ProcessOptions {
     std::string input;                          // its stdin
     std::vector<std::string> environment = {};  // "NAME=value", added to this process's
-    double interrupt_after = -1;                // seconds until it gets SIGINT; < 0: never
+    double interrupt_after = -1;                // seconds until it gets the signal; < 0: never
     std::string interrupt_at = "";              // or: as soon as its stderr holds this
-    double kill_after = 120;                    // seconds; a program that takes longer has failed
+    int interrupt_signal = SIGINT;
+    std::string input_at = "";  // its input comes, after before_input, when its stderr holds this
+    std::function<void()> before_input = {};
+    std::function<void()> in_child = {};  // the last thing before the program: limits, closed streams
+    double kill_after = 120;              // seconds; a program that takes longer has failed
 };
 
 struct ProcessResult {

@@ -1,21 +1,27 @@
 #include "tools/cli/program.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <system_error>
 
 #include "ql/os.h"
 #include "tools/cli/config_file.hpp"
 #include "tools/cli/environment.hpp"
+#include "tools/cli/escape.hpp"
+#include "tools/cli/signals.hpp"
 
 namespace ql::cli {
 
 volatile int g_interrupt = 0;
 
 namespace {
+
+int g_results_trouble = 0;  // errno of the first flush that failed: the stream only knows that something did
 
 std::string number_text(int64_t v) {
     return std::to_string(v);
@@ -168,34 +174,36 @@ void Program::read_log_level() {
 }
 
 int Program::run(int argc, char ** argv, const std::function<int()> & body) {
-    for (int i = 1; i < argc; ++i) arguments_.emplace_back(argv[i]);
-    int code = kFailed;
-    std::string message;
+    Stop end{kFailed, ""};
     try {
-        parse(argc, argv);
+        check_run(ql_os_open_standard_streams());  // before anything else: see there
         ql_os_catch_interrupt(&g_interrupt);
-        code = body();
+        name_bus_errors(name_.c_str());
+        for (int i = 1; i < argc; ++i) arguments_.emplace_back(argv[i]);
+        parse(argc, argv);
+        end.code = body();
         begin_work();  // of programs that had nothing long to do
-        if (std::fflush(stdout) != 0 || std::ferror(stdout)) code = kFailed, message = "stdout: cannot write";
     } catch (const Stop & stop) {
-        code = stop.code, message = stop.message;
+        end = stop;
     } catch (const std::bad_alloc &) {
-        message = "out of memory";
+        end.message = "out of memory";
     } catch (const std::exception & e) {
-        message = e.what();
+        end.message = e.what();
     }
-    if (!message.empty())
+    if (end.code == kDone && !flush_results()) end = results_lost();
+    if (!end.message.empty())
         std::fprintf(stderr, "%s: %s%s\n", name_.c_str(),
-                     code == kInterrupted ? "" : "error: ", one_line(message).c_str());
-    return code;
+                     end.code == kInterrupted ? "" : "error: ", escape_line(one_line(end.message)).c_str());
+    return end.code;
 }
 
 void Program::note(const std::string & line) const {
     if (quiet) return;
+    const std::string shown = escape_line(line) + "\n";
     if (!working_)
-        held_ += line + "\n";
+        held_ += shown;
     else
-        std::fprintf(stderr, "%s\n", line.c_str());
+        std::fputs(shown.c_str(), stderr);
 }
 void Program::detail(const std::string & line) const {
     if (verbose) note(line);
@@ -206,7 +214,7 @@ void Program::begin_work() const {
     working_ = true;
 }
 void Program::print(const Json & object) const {
-    std::printf("%s\n", object.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+    std::printf("%s\n", json_text(object).c_str());
 }
 
 std::string Program::command_line(const std::vector<std::string> & without, const std::string & more) const {
@@ -225,6 +233,20 @@ std::string Program::command_line(const std::vector<std::string> & without, cons
 
 void check_interrupt() {
     if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
+}
+
+bool flush_results() {
+    if (std::fflush(stdout) != 0 && g_results_trouble == 0) g_results_trouble = errno;
+    return g_results_trouble == 0 && !std::ferror(stdout);
+}
+
+Stop results_lost() {
+    const std::string why = g_results_trouble ? ": " + std::generic_category().message(g_results_trouble) : "";
+    return {kFailed, "stdout: cannot write" + why};
+}
+
+std::string json_text(const Json & value) {
+    return escape_json(value.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 Json number_or_null(double value) {

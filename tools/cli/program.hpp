@@ -39,8 +39,8 @@ class Program {
     /// Parses and runs; all failures end here.
     int run(int argc, char ** argv, const std::function<int()> & body);
 
-    /// A line for a person on stderr, unless -q; the second only with -v. Lines are held back until the work begins:
-    /// when the input is refused, the reason is all there is to read.
+    /// A line for a person on stderr, unless -q; the second only with -v. What a terminal would obey is escaped. Lines
+    /// are held back until the work begins: when the input is refused, the reason is all there is to read.
     void note(const std::string & line) const;
     void detail(const std::string & line) const;
     void begin_work() const;
@@ -68,6 +68,12 @@ class Program {
 extern volatile int g_interrupt;
 /// Throws Stop with exit code 130 if a signal asked to stop.
 void check_interrupt();
+/// Results reach whoever reads stdout; false if they do not (it is closed, its disk is full), which results_lost()
+/// tells.
+bool flush_results();
+Stop results_lost();
+/// Written out on one line, fit for a terminal.
+std::string json_text(const Json & value);
 /// NaN and Inf become null: JSON has no other word for them.
 Json number_or_null(double value);
 /// A word as a POSIX shell reads it back.

@@ -4,6 +4,7 @@
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/progress.hpp"
+#include "tools/cli/signals.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
@@ -64,7 +65,8 @@ class Perplexity {
         loras_ = model_options_.open_loras(model_);
         template_ = chat_.given() ? chat_.read_template() : loras_.chat_template(model_);
         if (!data_.empty()) open_data();
-        ql_os_catch_interrupt(nullptr);  // nothing to save: Ctrl-C may end it at once
+        end_at_interrupt();  // nothing to save
+        check_interrupt();
         program_.begin_work();
         measure(text);
         if (exact_) count_exact();
