@@ -18,13 +18,13 @@ Conversation::Conversation(const ql_model * model, ql_session * session, int64_t
       ctx_(ctx),
       template_(std::move(chat_template)),
       has_system_(!system.empty()) {
-    if (has_system_) roles_.emplace_back("system"), contents_.push_back(system);
+    if (has_system_) turns_.roles.emplace_back("system"), turns_.contents.push_back(system);
 }
 
-std::string Conversation::render() const {
+std::string Conversation::render(const Turns & turns) const {
     std::vector<const char *> roles, contents;
-    for (size_t i = 0; i < roles_.size(); ++i)
-        roles.push_back(roles_[i].c_str()), contents.push_back(contents_[i].c_str());
+    for (size_t i = 0; i < turns.roles.size(); ++i)
+        roles.push_back(turns.roles[i].c_str()), contents.push_back(turns.contents[i].c_str());
     char * text = nullptr;
     ql_chat_options options;
     ql_chat_options_init(&options);
@@ -41,32 +41,41 @@ bool Conversation::continue_from_cache(const std::string & text, std::vector<int
     return ql_session_position(session_) + static_cast<int64_t>(tokens.size()) + kRoomForAnswer <= ctx_;
 }
 
-std::vector<int32_t> Conversation::ask(const std::string & message, int * forgotten) {
-    roles_.emplace_back("user");
-    contents_.push_back(message);
-    *forgotten = 0;
-    std::string text = render();
-    std::vector<int32_t> tokens;
-    if (!continue_from_cache(text, tokens)) {
-        ql_session_reset(session_);
-        const size_t first = has_system_ ? 1 : 0;
-        for (tokens = tokenize_prompt(tokenizer_, text);
-             static_cast<int64_t>(tokens.size()) + kRoomForAnswer > ctx_ && roles_.size() > first + 2;
-             text = render(), tokens = tokenize_prompt(tokenizer_, text)) {
-            const auto at = static_cast<std::ptrdiff_t>(first);
-            roles_.erase(roles_.begin() + at, roles_.begin() + at + 2);
-            contents_.erase(contents_.begin() + at, contents_.begin() + at + 2);
-            ++*forgotten;
-        }
+Conversation::Question Conversation::start_over(Turns & turns, std::string & text) const {
+    const std::ptrdiff_t first = has_system_ ? 1 : 0;
+    Question q{tokenize_prompt(tokenizer_, text)};
+    const auto n_tokens = [&] { return static_cast<int64_t>(q.tokens.size()); };
+    while (n_tokens() + kRoomForAnswer > ctx_ && static_cast<std::ptrdiff_t>(turns.roles.size()) > first + 2) {
+        for (auto * list : {&turns.roles, &turns.contents})
+            list->erase(list->begin() + first, list->begin() + first + 2);  // a question and its answer
+        ++q.forgotten;
+        text = render(turns);
+        q.tokens = tokenize_prompt(tokenizer_, text);
     }
+    q.fits = n_tokens() <= ctx_;
+    return q;
+}
+
+Conversation::Question Conversation::ask(const std::string & message) {
+    Turns turns = turns_;
+    turns.roles.emplace_back("user");
+    turns.contents.push_back(message);
+    std::string text = render(turns);
+    Question q;
+    if (!continue_from_cache(text, q.tokens)) {
+        q = start_over(turns, text);
+        if (!q.fits) return q;
+        ql_session_reset(session_);
+    }
+    turns_ = std::move(turns);
     cached_ = text;
     cached_end_ = false;
-    return tokens;
+    return q;
 }
 
 void Conversation::answered(const std::string & text, bool ended) {
-    roles_.emplace_back("assistant");
-    contents_.push_back(text);
+    turns_.roles.emplace_back("assistant");
+    turns_.contents.push_back(text);
     cached_ += text;
     cached_end_ = ended;
 }

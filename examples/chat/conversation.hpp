@@ -13,14 +13,22 @@ class Conversation {
     Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template,
                  const std::string & system);
 
-    /// The tokens that the session has to read so that it can answer the user's message. Forgets the oldest turns if
-    /// the context is full; `forgotten` counts them.
-    std::vector<int32_t> ask(const std::string & message, int * forgotten);
+    struct Question {
+        std::vector<int32_t> tokens;  // that the session has to read so that it can answer
+        int forgotten = 0;            // oldest turns that the full context had no room for any more
+        bool fits = true;             // false: the message alone is longer than the context; nothing has changed
+    };
+    Question ask(const std::string & message);
     /// What the session answered; `ended`: it has read an end-of-turn token behind it.
     void answered(const std::string & text, bool ended);
 
   private:
-    std::string render() const;
+    struct Turns {
+        std::vector<std::string> roles, contents;
+    };
+    std::string render(const Turns & turns) const;
+    /// The whole conversation anew, without the oldest turns where they do not fit.
+    Question start_over(Turns & turns, std::string & text) const;
     /// Tokens for the rest of `text` behind what the cache holds, or nothing if the cache holds something else.
     bool continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const;
 
@@ -30,7 +38,7 @@ class Conversation {
     int64_t ctx_;
     std::string template_;
     bool has_system_;
-    std::vector<std::string> roles_, contents_;
+    Turns turns_;
     std::string cached_;       // the text whose tokens the session has read
     bool cached_end_ = false;  // and the end-of-turn token behind it
 };

@@ -4,6 +4,7 @@
 #include "examples/chat/conversation.hpp"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
 
@@ -16,6 +17,12 @@ constexpr const char * kExamples =
     "  ql-chat -m model.gguf -p 'Once upon a time' -n 64\n"
     "  ql-chat -m model.gguf -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
     "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf";
+
+std::string without_blanks(const std::string & text) {
+    const char * const blanks = " \t\r";
+    const size_t first = text.find_first_not_of(blanks);
+    return first == text.npos ? "" : text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
 
 class Chat {
   public:
@@ -92,13 +99,15 @@ class Chat {
     int complete() {
         std::vector<int32_t> tokens;
         if (chat_) {
-            int forgotten = 0;
-            tokens = Conversation(model_.get(), session_.get(), ctx_, template_, system_).ask(prompt_, &forgotten);
+            const auto q = Conversation(model_.get(), session_.get(), ctx_, template_, system_).ask(prompt_);
+            if (!q.fits) throw Stop{kBadInput, too_long(q)};
+            tokens = q.tokens;
         } else {
             tokens = tokenize_prompt(ql_model_tokenizer(model_.get()), prompt_);
         }
         program_.begin_work();
         const ql_generate_result result = generate(tokens, !program_.json && n_top_ == 0);
+        if (!flush_results()) throw results_lost();
         if (program_.json)
             program_.print(as_json(result));
         else if (n_top_ > 0)
@@ -117,24 +126,40 @@ class Chat {
         for (;;) {
             if (terminal) std::printf("> "), std::fflush(stdout);
             if (!std::getline(std::cin, line)) break;
-            if (line == "/exit" || line == "/quit") break;
-            if (line.find_first_not_of(" \t\r") == line.npos) continue;
-            int forgotten = 0;
-            const std::vector<int32_t> tokens = conversation.ask(line, &forgotten);
-            if (forgotten)
-                program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
-                                     static_cast<long long>(ctx_), forgotten));
-            const ql_generate_result result = generate(tokens, true);
-            conversation.answered(result.text, result.ended != 0);
-            std::printf("\n");
-            std::fflush(stdout);
-            print_speed(result);
+            if (line.ends_with('\r')) line.pop_back();  // of a file or a terminal that ends lines so
+            const std::string word = without_blanks(line);
+            if (word == "/exit" || word == "/quit") break;
+            if (!word.empty()) answer(conversation, line);
             if (!g_interrupt) continue;
             if (!terminal) break;
             g_interrupt = 0;  // Ctrl-C ended the answer, not the chat
         }
         if (terminal) std::printf("\n");
-        return g_interrupt ? kInterrupted : kDone;
+        check_interrupt();
+        if (std::ferror(stdin)) throw Stop{kFailed, "stdin: cannot read"};
+        return kDone;
+    }
+
+    void answer(Conversation & conversation, const std::string & message) {
+        const Conversation::Question q = conversation.ask(message);
+        if (!q.fits) {
+            std::fprintf(stderr, "ql-chat: %s\n", too_long(q).c_str());
+            return;
+        }
+        if (q.forgotten)
+            program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
+                                 static_cast<long long>(ctx_), q.forgotten));
+        const ql_generate_result result = generate(q.tokens, true);
+        conversation.answered(result.text, result.ended != 0);
+        std::printf("\n");
+        if (!flush_results()) throw results_lost();
+        print_speed(result);
+    }
+
+    std::string too_long(const Conversation::Question & q) const {
+        return format(
+            "the message is not answered: it makes %zu tokens, the context holds %lld; choose a larger one (-c)",
+            q.tokens.size(), static_cast<long long>(ctx_));
     }
 
     ql_generate_result generate(const std::vector<int32_t> & tokens, bool stream) {
@@ -152,7 +177,8 @@ class Chat {
     }
 
     int on_token(const ql_generated & t) {
-        if (stream_ && t.piece) std::fputs(t.piece, stdout), std::fflush(stdout);
+        if (stream_ && t.piece) std::fputs(escape_text(t.piece).c_str(), stdout);
+        if (stream_ && !flush_results()) return 1;  // nobody reads it
         if (n_top_ > 0) {
             Json entry = {{"id", t.token},
                           {"token", piece(t.token)},
@@ -185,7 +211,7 @@ class Chat {
     /// A line for each token: itself and its log-probability, then the most probable ones.
     void print_logprobs() const {
         const auto show = [](const Json & t) {
-            return t["token"].dump(-1, ' ', false, Json::error_handler_t::replace) + " " +
+            return json_text(t["token"]) + " " +
                    print_number(t["logprob"].is_number() ? t["logprob"].get<double>() : 0.0, 4);
         };
         for (const Json & t : logprobs_) {

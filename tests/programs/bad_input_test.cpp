@@ -234,7 +234,7 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --exact", {"--exact"}, {2});
     expect_refused(kChat, "-m {model.gguf} --json", {"-p"}, {2});
-    expect_refused(kChat, "-m {model.gguf} -p hello --lora {adapter.gguf}:0", {"scale"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p hello --lora {adapter.gguf}:1001", {"scale"}, {2});
 }
 
 /// A numeric option: values that must be refused. Where 0 or 10^9 has a meaning it is missing here.

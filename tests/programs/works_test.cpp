@@ -206,6 +206,33 @@ TEST_F(Works, ChatForgetsOldTurnsRatherThanStop) {
     EXPECT_NE(r.err.npos, r.err.find("forgotten"));
 }
 
+TEST_F(Works, ChatLeavesOutAMessageLongerThanTheContextAndGoesOn) {
+    const std::string line = "-m {model.gguf} -n 4 -c 128 --temp 0 -q";
+    ProcessOptions options, without;
+    options.input = "hello\n" + std::string(400, 'z') + "\nand again\n";
+    without.input = "hello\nand again\n";
+    const ProcessResult r = must("ql-chat", line, options);
+    EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+    EXPECT_NE(r.err.npos, r.err.find("the context holds 128")) << r.err;
+    EXPECT_EQ(r.out, must("ql-chat", line, without).out) << "as if it had never been said";
+}
+
+TEST_F(Works, ChatReadsLinesThatEndAsOnWindows) {
+    const std::string line = "-m {model.gguf} -n 4 --temp 0";
+    ProcessOptions unix_lines, windows;
+    unix_lines.input = "hello\n";
+    windows.input = "hello\r\n\r\n /exit \r\nnever read\r\n";
+    EXPECT_EQ(must("ql-chat", line, windows).out, must("ql-chat", line, unix_lines).out);
+}
+
+TEST_F(Works, AnAdapterOfScaleZeroChangesNothing) {
+    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --steps 20");
+    const std::string ask = "-m {model.gguf} -p hello -n 1 --temp 0 --logprobs 5 --json --compute f32";
+    const Json base = parse(must("ql-chat", ask))["logprobs"];
+    EXPECT_EQ(base, parse(must("ql-chat", ask + " --lora {a.gguf}:0"))["logprobs"]);
+    EXPECT_NE(base, parse(must("ql-chat", ask + " --lora {a.gguf}"))["logprobs"]);
+}
+
 TEST_F(Works, QuantizeShrinksAndReportsTheError) {
     const Json json = parse(must("ql-quantize", "{model.gguf} {q.gguf} nf4_dq --json"));
     EXPECT_GT(json["ratio"].get<double>(), 3);

@@ -17,8 +17,8 @@ std::pair<std::string, float> split_scale(const std::string & spec) {
     char * end = nullptr;
     const float scale = std::strtof(spec.c_str() + colon + 1, &end);
     if (*end) return {spec, 1.0f};
-    if (!std::isfinite(scale) || std::fabs(scale) > 1000 || scale == 0)
-        bad_input("--lora: scale %s is out of range; -1000 to 1000, but not 0, are possible", spec.c_str() + colon + 1);
+    if (!std::isfinite(scale) || std::fabs(scale) > 1000)
+        bad_input("--lora: scale %s is out of range; -1000 to 1000 are possible", spec.c_str() + colon + 1);
     return {spec.substr(0, colon), scale};
 }
 
