@@ -4,6 +4,7 @@
 
 #include "ggml/core/status.hpp"
 #include "ggml/dtypes/dtype.hpp"
+#include "ql/dtypes.hpp"
 
 namespace ql {
 namespace {
@@ -54,7 +55,7 @@ Status encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
     const DTypeDef * def = find_dtype(dtype);
     if (def == nullptr) return unknown(dtype);
     if (def->encode == nullptr)
-        return error(QL_UNSUPPORTED, "%s can be read, not written; q8_0 and nf4 can", def->name);
+        return error(QL_UNSUPPORTED, "%s can be read, not written; %s can", def->name, weight_target_names().c_str());
     QL_TRY(check_blocks("n", n, *def));
     if (n == 0) return {};
     if (def->bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
@@ -91,6 +92,21 @@ const char * ql_dtype_name(ql_dtype dtype) {
 
 ql_status ql_dtype_from_name(const char * name, ql_dtype * dtype) {
     return ql::guarded([&] { return ql::from_name(name, dtype); });
+}
+
+int64_t ql_dtype_count(void) {
+    return static_cast<int64_t>(ql::all_dtypes().size());
+}
+
+ql_status ql_dtype_at(int64_t i, ql_dtype * dtype) {
+    return ql::guarded([&]() -> ql::Status {
+        if (!dtype) return ql::error(QL_INVALID_ARGUMENT, "ql_dtype_at: dtype is NULL");
+        if (i < 0 || i >= ql_dtype_count())
+            return ql::error(QL_INVALID_ARGUMENT, "element type number %lld: there are %lld", static_cast<long long>(i),
+                             static_cast<long long>(ql_dtype_count()));
+        *dtype = ql::all_dtypes()[static_cast<size_t>(i)].id;
+        return {};
+    });
 }
 
 int64_t ql_dtype_block_length(ql_dtype dtype) {

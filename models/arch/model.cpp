@@ -7,6 +7,7 @@
 
 #include "models/arch/architecture.hpp"
 #include "models/quantize/policy.hpp"
+#include "models/quantize/weight_type.hpp"
 
 namespace ql {
 namespace {
@@ -25,29 +26,23 @@ Status check_tokenizer(const ModelParts & parts, const std::string & path) {
                  static_cast<long long>(n), static_cast<long long>(parts.hparams.n_vocab));
 }
 
+/// `option` has passed check_target.
 ql_dtype asked_type(int64_t option, ql_dtype from, ql_dtype automatic) {
     if (option == QL_BASE_KEEP) return from;
     if (option == QL_BASE_AUTO) return automatic;
-    return static_cast<ql_dtype>(option);
+    return *weight_type("", option);
 }
 
-Status check_target(int64_t option) {
+Status check_target(const char * what, int64_t option) {
     if (option == QL_BASE_KEEP || option == QL_BASE_AUTO) return {};
-    const auto dtype = static_cast<ql_dtype>(option);
-    if (!ql_dtype_name(dtype))
-        return error(QL_INVALID_ARGUMENT, "base type %lld is unknown", static_cast<long long>(option));
-    if (!ql_dtype_can_encode(dtype) || dtype == QL_I32 || dtype == QL_I8)
-        return error(QL_UNSUPPORTED,
-                     "base type %s cannot be written here; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can",
-                     ql_dtype_name(dtype));
-    return {};
+    return weight_type(what, option).status();
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Model>> Model::open(const std::string & path, const ql_model_options & options) {
-    QL_TRY(check_target(options.base_type));
-    QL_TRY(check_target(options.embedding_type));
+    QL_TRY(check_target("base type", options.base_type));
+    QL_TRY(check_target("embedding type", options.embedding_type));
     std::unique_ptr<Model> model(new Model);
     model->path_ = path;
     std::error_code ec;

@@ -10,6 +10,7 @@
 #include "models/arch/handles.hpp"
 #include "models/arch/weights.hpp"
 #include "models/quantize/policy.hpp"
+#include "models/quantize/weight_type.hpp"
 #include "ql/model.h"
 #include "ql/os.h"
 
@@ -91,17 +92,8 @@ int produce(void * user, size_t offset, void * dst, size_t size) {
 }
 
 Status check_types(const ql_quantize_options & o) {
-    for (const int64_t type : {o.type, o.embedding_type}) {
-        if (type == QL_BASE_AUTO && type == o.embedding_type) continue;
-        const auto dtype = static_cast<ql_dtype>(type);
-        if (type < 0 || !ql_dtype_name(dtype))
-            return error(QL_INVALID_ARGUMENT, "type %lld is unknown", static_cast<long long>(type));
-        if (!ql_dtype_can_encode(dtype) || dtype == QL_I8 || dtype == QL_I32)
-            return error(QL_UNSUPPORTED,
-                         "type %s cannot be written; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can",
-                         ql_dtype_name(dtype));
-    }
-    return {};
+    QL_TRY(weight_type("type", o.type).status());
+    return o.embedding_type == QL_BASE_AUTO ? Status() : weight_type("embedding type", o.embedding_type).status();
 }
 
 QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {

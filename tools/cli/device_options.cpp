@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "ql/dtypes.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -127,9 +128,9 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
     ql_dtype dtype;
     if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
-    if (!ql_dtype_can_encode(dtype) || dtype == QL_I8 || dtype == QL_I32)
-        bad_input("%s: %s can be read only; f32, f16, bf16, q8_0, q4_0, q4_1, nf4 and nf4_dq can be written",
-                  option.c_str(), ql_dtype_name(dtype));
+    if (!is_weight_target(dtype))
+        bad_input("%s: %s can be read only; %s can be written", option.c_str(), ql_dtype_name(dtype),
+                  weight_target_names().c_str());
     return dtype;
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 
+#include "ql/dtypes.hpp"
 #include "ql/gguf.h"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/escape.hpp"
@@ -47,9 +48,7 @@ class Quantize {
         program_.text("out", out_, "The file to write; an existing one is replaced, at the very end")
             ->required()
             ->option_text("OUT.gguf");
-        program_.text("type", type_, "nf4_dq, nf4, q8_0, q4_0, q4_1, f16, bf16 or f32")
-            ->required()
-            ->option_text("TYPE");
+        program_.text("type", type_, weight_target_names(" or "))->required()->option_text("TYPE");
         program_
             .text("--embeddings", embeddings_,
                   "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type")

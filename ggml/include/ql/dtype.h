@@ -33,6 +33,9 @@ typedef enum ql_dtype {
 QL_API const char * ql_dtype_name(ql_dtype dtype);
 /** The type of a name, in any case; QL_NOT_FOUND lists the known ones. */
 QL_API ql_status ql_dtype_from_name(const char * name, ql_dtype * dtype);
+/** How many types there are, and the i-th of them.                     errors  QL_INVALID_ARGUMENT: i out of range */
+QL_API int64_t ql_dtype_count(void);
+QL_API ql_status ql_dtype_at(int64_t i, ql_dtype * dtype);
 /** Elements in a block: rows must be a multiple of it. 1 for plain types, 0 for an unknown type. */
 QL_API int64_t ql_dtype_block_length(ql_dtype dtype);
 /** 1 if `ql_encode` can write the type, 0 if it can only be read. */

@@ -1,0 +1,32 @@
+/* ql/dtypes.hpp - lists of element types for messages and help, from the library's own table. Header only, C++20. */
+#ifndef QL_DTYPES_HPP
+#define QL_DTYPES_HPP
+
+#include <string>
+#include <vector>
+
+#include "ql/dtype.h"
+
+namespace ql {
+
+/// Whether weights can be converted to a type: it can be written, and holds more than whole numbers.
+inline bool is_weight_target(ql_dtype dtype) {
+    return ql_dtype_can_encode(dtype) && dtype != QL_I8 && dtype != QL_I32;
+}
+
+/// "f32, f16, ... and nf4_dq": all of those.
+inline std::string weight_target_names(const char * before_last = " and ") {
+    std::vector<std::string> names;
+    for (int64_t i = 0; i < ql_dtype_count(); ++i) {
+        ql_dtype dtype = QL_F32;
+        if (ql_dtype_at(i, &dtype) == QL_OK && is_weight_target(dtype)) names.emplace_back(ql_dtype_name(dtype));
+    }
+    std::string text;
+    for (size_t i = 0; i < names.size(); ++i)
+        text += (i == 0 ? "" : i + 1 < names.size() ? ", " : before_last) + names[i];
+    return text;
+}
+
+}  // namespace ql
+
+#endif
