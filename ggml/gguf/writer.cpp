@@ -125,6 +125,9 @@ Status Writer::set_array(std::string_view key, int64_t type, const void * data, 
         return error(QL_INVALID_ARGUMENT, "gguf key '%s': elements of an array cannot be of type %s here",
                      excerpt(key).c_str(), type_name(type));
     QL_TRY(check_count(key, data, n));
+    if (static_cast<uint64_t>(n) > PTRDIFF_MAX / size)
+        return error(QL_INVALID_ARGUMENT, "gguf key '%s': an array of %lld elements is larger than any memory",
+                     excerpt(key).c_str(), static_cast<long long>(n));
     const auto * first = static_cast<const uint8_t *>(data);
     for (int64_t i = 0; type == QL_GGUF_BOOL && i < n; i++)
         if (first[i] > 1)

@@ -2,9 +2,9 @@
 #include "models/data/dataset.hpp"
 
 #include "models/arch/model.hpp"
+#include "models/capi/checks.hpp"
 #include "models/capi/guard.hpp"
 #include "models/data/render.hpp"
-#include "ql/structs.hpp"
 
 using ql::error;
 using ql::Status;
@@ -44,6 +44,7 @@ ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_da
         ql_dataset_options defaults;
         ql_dataset_options_init(&defaults);
         QL_ASSIGN(const ql_dataset_options o, ql::take_struct(options, defaults));
+        QL_TRY(ql::check_enum("long_policy", o.long_policy, QL_LONG_ERROR));
         QL_ASSIGN(ql::Dataset opened, ql::open_dataset(path, *model->model, o));
         *data = new ql_dataset{std::move(opened), {}, {}, -1};
         return {};

@@ -5,13 +5,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/adapter/handle.hpp"
+#include "models/capi/checks.hpp"
 #include "models/capi/guard.hpp"
-#include "models/data/dataset.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"
 #include "ql/os.h"
-#include "ql/structs.hpp"
 
 using ql::error;
 using ql::Status;
@@ -23,7 +21,8 @@ struct ql_session {
 
 namespace {
 
-ql::Result<std::vector<ql::AppliedAdapter>> applied(const ql_adapter * const * adapters, const float * scales, int n) {
+ql::Result<std::vector<ql::AppliedAdapter>> applied(const ql_model & model, const ql_adapter * const * adapters,
+                                                    const float * scales, int n) {
     if (n < 0 || n > 64 || (n > 0 && !adapters))
         return error(QL_INVALID_ARGUMENT, "adapters: %d of them, 0 to 64 are possible", n);
     std::vector<ql::AppliedAdapter> list;
@@ -32,6 +31,7 @@ ql::Result<std::vector<ql::AppliedAdapter>> applied(const ql_adapter * const * a
         const float factor = scales ? scales[i] : 1.0f;
         if (!std::isfinite(factor))
             return error(QL_INVALID_ARGUMENT, "adapter %d: its scale is not a finite number", i);
+        QL_TRY(ql::check_made_for(*adapters[i], model));
         list.push_back({&adapters[i]->adapter, factor});
     }
     return list;
@@ -41,7 +41,8 @@ template <typename Evaluate>
 Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales,
                 int n, ql_nll * result, const Evaluate & run) {
     if (!model || !device) return error(QL_INVALID_ARGUMENT, "evaluation: model or device is NULL");
-    QL_ASSIGN(const auto list, applied(adapters, scales, n));
+    QL_TRY(ql::check_struct(result));
+    QL_ASSIGN(const auto list, applied(*model, adapters, scales, n));
     const double start = ql_os_seconds();
     QL_ASSIGN(const ql::Likelihood l, run(list));
     return ql::give_struct(result, {sizeof(*result), l.nll, std::exp(l.nll), l.tokens, ql_os_seconds() - start});
@@ -62,7 +63,7 @@ ql_status ql_session_create(const ql_model * model, ql_device * device, const ql
         ql_session_options defaults;
         ql_session_options_init(&defaults);
         QL_ASSIGN(const ql_session_options o, ql::take_struct(options, defaults));
-        QL_ASSIGN(const auto list, applied(o.adapters, o.adapter_scales, o.n_adapters));
+        QL_ASSIGN(const auto list, applied(*model, o.adapters, o.adapter_scales, o.n_adapters));
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
         QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx, o.cache_type));
         *session = new ql_session{std::move(made), {}};
@@ -113,7 +114,9 @@ ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, c
         if (!session || !prompt || n < 0) return error(QL_INVALID_ARGUMENT, "ql_generate: an argument is NULL");
         ql_generate_options defaults;
         ql_generate_options_init(&defaults);
-        QL_ASSIGN(const ql_generate_options o, ql::take_struct(options, defaults));
+        QL_ASSIGN(ql_generate_options o, ql::take_struct(options, defaults));
+        QL_ASSIGN(o.sampling, ql::take_struct(&o.sampling, defaults.sampling));
+        if (result) QL_TRY(ql::check_struct(result));
         QL_ASSIGN(session->last, ql::generate(*session->session, {prompt, static_cast<size_t>(n)}, o));
         const ql::Generated & g = session->last;
         if (!result) return {};
@@ -138,6 +141,7 @@ ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const 
                               ql_nll * result) {
     return ql::guarded([&]() -> Status {
         if (!data) return error(QL_INVALID_ARGUMENT, "ql_evaluate_dataset: data is NULL");
+        if (model) QL_TRY(ql::check_made_for(*data, *model));
         return evaluate(model, device, adapters, scales, n_adapters, result, [&](const auto & list) {
             return ql::evaluate_dataset(*model->model, device, list, data->data, ctx);
         });

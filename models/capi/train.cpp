@@ -1,9 +1,9 @@
 // extern "C": ql/train.h
 #include <cmath>
 
+#include "models/capi/checks.hpp"
 #include "models/capi/guard.hpp"
 #include "models/train/trainer.hpp"
-#include "ql/structs.hpp"
 
 using ql::error;
 using ql::Status;
@@ -22,7 +22,7 @@ Status check(const ql_train_options & o) {
     QL_TRY(in_range("epochs", static_cast<double>(o.epochs), 1, 100000));
     QL_TRY(in_range("steps", static_cast<double>(o.steps), 0, 100000000));
     QL_TRY(in_range("lr", o.lr, 0, 10));
-    QL_TRY(in_range("schedule", o.schedule, QL_SCHEDULE_CONSTANT, QL_SCHEDULE_COSINE));
+    QL_TRY(ql::check_enum("schedule", o.schedule, QL_SCHEDULE_COSINE));
     QL_TRY(in_range("warmup", o.warmup, 0, 100000000));
     QL_TRY(in_range("weight-decay", o.weight_decay, 0, 10));
     QL_TRY(in_range("beta1", o.beta1, 0, 0.9999999));
@@ -33,7 +33,7 @@ Status check(const ql_train_options & o) {
     QL_TRY(in_range("lora-plus-ratio", o.lora_plus_ratio, 0.001, 1000));
     QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
     QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
-    QL_TRY(in_range("recompute", o.recompute, QL_RECOMPUTE_NONE, QL_RECOMPUTE_CHEAP));
+    QL_TRY(ql::check_enum("recompute", o.recompute, QL_RECOMPUTE_CHEAP));
     return in_range("keep", static_cast<double>(o.keep), 1, 100000);
 }
 
@@ -72,6 +72,9 @@ ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapt
         ql_train_options_init(&defaults);
         QL_ASSIGN(const ql_train_options o, ql::take_struct(options, defaults));
         QL_TRY(check(o));
+        QL_TRY(ql::check_made_for(*adapter, *model));
+        QL_TRY(ql::check_made_for(*data, *model));
+        if (eval) QL_TRY(ql::check_made_for(*eval, *model));
         QL_ASSIGN(auto made, ql::Trainer::create(*model->model, device, adapter->adapter, data->data,
                                                  eval ? &eval->data : nullptr, o));
         *trainer = new ql_trainer{std::move(made)};
@@ -91,7 +94,7 @@ ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info
 }
 
 ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which) {
-    if (!trainer || (which != QL_TRAIN_PLAN_MICRO_BATCH && which != QL_TRAIN_PLAN_UPDATE)) return nullptr;
+    if (!trainer || !ql::check_enum("which", which, QL_TRAIN_PLAN_UPDATE).ok()) return nullptr;
     return trainer->trainer->plan(which);
 }
 

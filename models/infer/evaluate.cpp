@@ -67,15 +67,19 @@ PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> toke
     return pack({sample}, {0}, ctx, false)[0];
 }
 
+Status check_context(const Model & model, int64_t ctx) {
+    if (ctx >= 2 && ctx <= model.hparams().n_ctx) return {};  // one token predicts none
+    return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx),
+                 static_cast<long long>(model.hparams().n_ctx));
+}
+
 }  // namespace
 
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                  std::string_view text, int64_t ctx, int64_t stride) {
     const Tokenizer * tokenizer = model.tokenizer();
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
-    if (ctx < 2 || ctx > model.hparams().n_ctx)
-        return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx),
-                     static_cast<long long>(model.hparams().n_ctx));
+    QL_TRY(check_context(model, ctx));
     const int64_t room = ctx - tokenizer->add_bos();
     if (stride < 0 || stride > room)
         return error(QL_INVALID_ARGUMENT, "stride %lld: 0 to %lld are possible", static_cast<long long>(stride),
@@ -96,11 +100,15 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
 
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                     const Dataset & data, int64_t ctx) {
+    QL_TRY(check_context(model, ctx));
     QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
     Likelihood sum;
     for (const PackedSequence & sequence : pack(data.samples, order, ctx, true))
         QL_TRY(graph->add(MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f), sum));
+    if (sum.tokens == 0)
+        return error(QL_INVALID_ARGUMENT, "%s: no trained token in the first %lld tokens of its samples",
+                     data.path.c_str(), static_cast<long long>(ctx));
     return mean(sum);
 }
 

@@ -33,7 +33,8 @@ Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device 
         return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 1 to %lld are possible with this model",
                      static_cast<long long>(ctx), static_cast<long long>(model.hparams().n_ctx));
     if (cache_type != QL_F16 && cache_type != QL_F32)
-        return error(QL_BAD_DTYPE, "a cache of keys and values is f16 or f32, not %s", ql_dtype_name(cache_type));
+        return error(QL_BAD_DTYPE, "a cache of keys and values is f16 or f32, not %s",
+                     ql_dtype_name(cache_type) ? ql_dtype_name(cache_type) : "of an unknown type");
     std::unique_ptr<Session> session(new Session(model, ctx));
     QL_TRY(session->build(device, adapters, cache_type));
     return session;
@@ -81,7 +82,7 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
 Status Session::eval(std::span<const int32_t> tokens) {
     const auto n = static_cast<int64_t>(tokens.size());
     if (n == 0) return error(QL_INVALID_ARGUMENT, "no tokens to read");
-    if (position_ + n > ctx_)
+    if (n > ctx_ - position_)
         return error(QL_INVALID_ARGUMENT,
                      "%lld tokens do not fit: %lld of the context of %lld are taken; choose a larger one (-c)",
                      static_cast<long long>(n), static_cast<long long>(position_), static_cast<long long>(ctx_));

@@ -45,7 +45,7 @@ uint64_t ql_os_rss_without(const ql_os_block * blocks, int64_t n) {
     uint64_t sum = 0;
     for_each_mapping([&](const Mapping & m) {
         uint64_t theirs = 0;
-        for (const ql_os_block * b = blocks; b < blocks + n; ++b)
+        for (const ql_os_block * b = blocks; b && b < blocks + n; ++b)
             if (in(m, *b)) theirs += m.file ? m.resident : b->bytes;
         sum += m.resident - std::min(m.resident, theirs);
     });

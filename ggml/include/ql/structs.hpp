@@ -10,13 +10,29 @@
 
 namespace ql {
 
+/// An enumerator's number, read as bytes: a C caller may pass any, and C++ may not load one that is not in the list.
+template <typename Enum>
+int32_t enum_number(const Enum & value) {
+    static_assert(sizeof(Enum) == sizeof(int32_t));
+    int32_t number;
+    std::memcpy(&number, &value, sizeof number);
+    return number;
+}
+
+/// Whether give_struct can fill `to`: asked before long work, whose result would have nowhere to go.
+template <typename T>
+Status check_struct(const T * to) {
+    if (!to) return error(QL_INVALID_ARGUMENT, "the struct to fill is NULL");
+    if (to->size < sizeof(size_t) || to->size > 4096)
+        return error(QL_INVALID_ARGUMENT, "set the struct's `size` first; got %zu", to->size);
+    return {};
+}
+
 /// Copies what fits of `from` to a struct of a caller that may have been compiled against an older header.
 template <typename T>
 Status give_struct(T * to, const T & from) {
-    if (!to) return error(QL_INVALID_ARGUMENT, "the struct to fill is NULL");
+    if (Status status = check_struct(to); !status.ok()) return status;
     const size_t size = to->size;
-    if (size < sizeof(size_t) || size > 4096)
-        return error(QL_INVALID_ARGUMENT, "set the struct's `size` first; got %zu", size);
     std::memcpy(static_cast<void *>(to), &from, size < sizeof(T) ? size : sizeof(T));
     to->size = size;
     return {};

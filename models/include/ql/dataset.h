@@ -28,7 +28,8 @@ QL_API void ql_dataset_options_init(ql_dataset_options * options);
  *  cut into windows of ctx tokens, all trained, with an end token behind the last one. Prompt and answer are tokenised
  *  apart, as at inference: an answer's tokens are those that a model must write when it has been fed the prompt's. The
  *  caller owns *data; the model must outlive it.
- *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line; QL_NOT_FOUND */
+ *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line; QL_NOT_FOUND; QL_INVALID_ARGUMENT: an option, its value
+ *          and its limits */
 QL_API ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
                                  ql_dataset ** data);
 QL_API void ql_dataset_free(ql_dataset * data);

@@ -28,7 +28,8 @@ typedef struct ql_session_options {
 QL_API void ql_session_options_init(ql_session_options * options);
 
 /** The caller owns *session; model, device and adapters' matrices must outlive it (adapters are copied).
- *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: such a cache there is not, QL_NO_MEMORY */
+ *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: such a cache there is not; QL_BAD_FILE: an adapter does not fit this model;
+ *          QL_NO_MEMORY */
 QL_API ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
                                    ql_session ** session);
 QL_API void ql_session_free(ql_session * session);
@@ -107,7 +108,8 @@ typedef struct ql_nll {
 QL_API ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                   const float * scales, int n_adapters, const char * text, size_t size, int64_t ctx,
                                   int64_t stride, ql_nll * result);
-/** Mean NLL of a dataset's trained tokens. */
+/** Mean NLL of a dataset's trained tokens; of a sample longer than ctx, 2 to the model's, its first ctx tokens count.
+ *  errors  QL_INVALID_ARGUMENT: ctx, a dataset that was opened for another model */
 QL_API ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                      const float * scales, int n_adapters, const ql_dataset * data, int64_t ctx,
                                      ql_nll * result);

@@ -1,0 +1,32 @@
+// Checks of the C API's arguments that several of its files need.
+#pragma once
+#include "models/adapter/formats.hpp"
+#include "models/adapter/handle.hpp"
+#include "models/arch/model.hpp"
+#include "models/data/dataset.hpp"
+#include "ql/structs.hpp"
+
+namespace ql {
+
+/// One of an enumeration's values from 0 to `last`. `what` names the option in messages.
+template <typename Enum>
+Status check_enum(const char * what, const Enum & value, Enum last) {
+    const int32_t number = enum_number(value);
+    if (number >= 0 && number <= enum_number(last)) return {};
+    return error(QL_INVALID_ARGUMENT, "%s: %d is unknown, 0 to %d are possible", what, number, enum_number(last));
+}
+
+/// Tokens are one tokenizer's: under another model they mean something else, or nothing.
+inline Status check_made_for(const ql_dataset & data, const ql_model & model) {
+    if (data.data.model == model.model.get()) return {};
+    return error(QL_INVALID_ARGUMENT, "%s: the dataset was opened for another model; open it for this one",
+                 data.data.path.c_str());
+}
+
+/// Every matrix has a linear of its shape; the model may be another one than it was opened for, of other types say.
+inline Status check_made_for(const ql_adapter & adapter, const ql_model & model) {
+    if (adapter.model == &model) return {};
+    return check_adapter(adapter.adapter, *model.model);
+}
+
+}  // namespace ql

@@ -1,0 +1,215 @@
+// The engine's C API with arguments that no caller should pass: each is refused with a message, none crashes.
+#include "graph/engine_arguments.hpp"
+
+#include <climits>
+#include <cmath>
+
+namespace ql::test {
+
+std::vector<BadCall> EngineArguments::device_calls() {
+    const auto open = [](auto change) {
+        return [change] {
+            ql_device_options o;
+            ql_device_options_init(&o);
+            change(o);
+            ql_device * device = nullptr;
+            const ql_status status = ql_device_open(&o, &device);
+            EXPECT_EQ(device, nullptr);
+            return status;
+        };
+    };
+    const auto describe = [this](size_t size) {
+        return [this, size] {
+            auto info = sized<ql_device_info>(size);
+            return ql_device_describe(device_, &info);
+        };
+    };
+    static ql_backend_info backend;
+    static ql_plan_info plan_info;
+    static ql_plan_node_info node_info;
+    static ql_plan * plan = nullptr;
+    backend.size = sizeof(backend), node_info.size = sizeof(node_info);
+    return {
+        {"ql_backend_describe", "-1", [] { return ql_backend_describe(-1, &backend); }},
+        {"ql_backend_describe", "far too many", [] { return ql_backend_describe(INT64_MAX, &backend); }},
+        {"ql_backend_describe", "NULL", [] { return ql_backend_describe(0, nullptr); }},
+        {"ql_device_open", "NULL", [] { return ql_device_open(nullptr, nullptr); }},
+        {"ql_device_open", "size 0", open([](auto & o) { o.size = 0; })},
+        {"ql_device_open", "size -1", open([](auto & o) { o.size = SIZE_MAX; })},
+        {"ql_device_open", "no such device", open([](auto & o) { o.name = "tpu"; })},
+        {"ql_device_open", "threads -1", open([](auto & o) { o.threads = -1; })},
+        {"ql_device_open", "threads INT_MAX", open([](auto & o) { o.threads = INT_MAX; })},
+        {"ql_device_open", "compute 77", open([](auto & o) { o.compute = wrong<ql_compute>(77); })},
+        {"ql_device_describe", "NULL device", [] { return ql_device_describe(nullptr, nullptr); }},
+        {"ql_device_describe", "NULL info", [this] { return ql_device_describe(device_, nullptr); }},
+        {"ql_device_describe", "size 0", describe(0)},
+        {"ql_device_describe", "size -1", describe(SIZE_MAX)},
+        {"ql_self_test", "NULL", [] { return ql_self_test(nullptr, 1, nullptr, nullptr, nullptr); }},
+        {"ql_plan_create", "NULL graph", [this] { return ql_plan_create(nullptr, device_, &y_, 1, &plan); }},
+        {"ql_plan_create", "NULL device", [this] { return ql_plan_create(graph_, nullptr, &y_, 1, &plan); }},
+        {"ql_plan_create", "NULL outputs", [this] { return ql_plan_create(graph_, device_, nullptr, 1, &plan); }},
+        {"ql_plan_create", "no outputs", [this] { return ql_plan_create(graph_, device_, &y_, 0, &plan); }},
+        {"ql_plan_create", "-1 outputs", [this] { return ql_plan_create(graph_, device_, &y_, -1, &plan); }},
+        {"ql_plan_create", "NULL plan", [this] { return ql_plan_create(graph_, device_, &y_, 1, nullptr); }},
+        {"ql_plan_create_over", "a NULL output",
+         [this] {
+             ql_tensor * none = nullptr;
+             return ql_plan_create_over(graph_, device_, &none, 1, plan_, &plan);
+         }},
+        {"ql_plan_run", "NULL", [] { return ql_plan_run(nullptr); }},
+        {"ql_plan_describe", "NULL plan", [] { return ql_plan_describe(nullptr, &plan_info); }},
+        {"ql_plan_describe", "size 0", [this] { return ql_plan_describe(plan_, &plan_info); }},
+        {"ql_plan_set_profiling", "NULL", [] { return ql_plan_set_profiling(nullptr, 1); }},
+        {"ql_plan_node", "NULL plan", [] { return ql_plan_node(nullptr, 0, &node_info); }},
+        {"ql_plan_node", "-1", [this] { return ql_plan_node(plan_, -1, &node_info); }},
+        {"ql_plan_node", "past the end", [this] { return ql_plan_node(plan_, INT64_MAX, &node_info); }},
+        {"ql_plan_node", "NULL info", [this] { return ql_plan_node(plan_, 0, nullptr); }},
+        {"ql_tensor_write", "NULL tensor", [] { return ql_tensor_write(nullptr, "", 0, 1); }},
+        {"ql_tensor_write", "NULL source", [this] { return ql_tensor_write(x_, nullptr, 0, 4); }},
+        {"ql_tensor_write", "an offset past the end", [this] { return ql_tensor_write(x_, "", SIZE_MAX, 1); }},
+        {"ql_tensor_write", "far too many bytes", [this] { return ql_tensor_write(x_, "", 4, SIZE_MAX); }},
+        {"ql_tensor_write", "a result", [this] { return ql_tensor_write(y_, "abcd", 0, 4); }},
+        {"ql_tensor_read", "NULL tensor", [this] { return ql_tensor_read(nullptr, &n_, 0, 4); }},
+        {"ql_tensor_read", "NULL target", [this] { return ql_tensor_read(x_, nullptr, 0, 4); }},
+        {"ql_tensor_read", "far too many bytes", [this] { return ql_tensor_read(x_, &n_, 1, SIZE_MAX); }},
+    };
+}
+
+std::vector<BadCall> EngineArguments::graph_calls() {
+    using G = ql_graph *;
+    using T = ql_tensor *;
+    static const int64_t negative[] = {-4, 2}, huge[] = {INT64_MAX, INT64_MAX}, zero[] = {0, 2};
+    return {
+        {"ql_graph_create", "NULL", [] { return ql_graph_create(nullptr); }},
+        {"ql_graph_status", "NULL", [] { return ql_graph_status(nullptr); }},
+        {"ql_input", "type 77", building([](G g, T, T) { return ql_input(g, "a", wrong<ql_dtype>(77), 2, kShape); })},
+        {"ql_input", "0 dimensions", building([](G g, T, T) { return ql_input(g, "a", QL_F32, 0, kShape); })},
+        {"ql_input", "5 dimensions", building([](G g, T, T) { return ql_input(g, "a", QL_F32, 5, kShape); })},
+        {"ql_input", "NULL shape", building([](G g, T, T) { return ql_input(g, "a", QL_F32, 2, nullptr); })},
+        {"ql_input", "negative sizes", building([](G g, T, T) { return ql_input(g, "a", QL_F32, 2, negative); })},
+        {"ql_input", "no elements", building([](G g, T, T) { return ql_input(g, "a", QL_F32, 2, zero); })},
+        {"ql_input", "huge sizes", building([](G g, T, T) { return ql_input(g, nullptr, QL_F32, 2, huge); })},
+        {"ql_weight", "NULL data", building([](G g, T, T) { return ql_weight(g, "w", QL_F32, 2, kShape, nullptr); })},
+        {"ql_weight", "type -1",
+         building([](G g, T, T) { return ql_weight(g, "w", wrong<ql_dtype>(-1), 2, kShape, kShape); })},
+        {"ql_param", "huge sizes", building([](G g, T, T) { return ql_param(g, "p", 2, huge); })},
+        {"ql_state", "type 77", building([](G g, T, T) { return ql_state(g, "s", wrong<ql_dtype>(77), 2, kShape); })},
+        {"ql_add", "NULL", building([](G g, T x, T) { return ql_add(g, x, nullptr); })},
+        {"ql_reshape", "-1 dimensions", building([](G g, T x, T) { return ql_reshape(g, x, -1, kShape); })},
+        {"ql_reshape", "huge sizes", building([](G g, T x, T) { return ql_reshape(g, x, 2, huge); })},
+        {"ql_get_rows", "rows by numbers of f32", building([](G g, T x, T) { return ql_get_rows(g, x, x); })},
+        {"ql_rms_norm", "eps NaN",
+         building([](G g, T x, T) { return ql_rms_norm(g, x, ql_param(g, "w", 1, kShape), NAN); })},
+        {"ql_rms_norm", "eps -1",
+         building([](G g, T x, T) { return ql_rms_norm(g, x, ql_param(g, "w", 1, kShape), -1); })},
+        {"ql_mul_mat", "NULL", building([](G g, T x, T) { return ql_mul_mat(g, nullptr, x); })},
+        {"ql_mul_mat_t", "NULL", building([](G g, T x, T) { return ql_mul_mat_t(g, x, nullptr); })},
+        {"ql_outer", "whole numbers", building([](G g, T x, T ids) { return ql_outer(g, x, ids); })},
+        {"ql_lora", "NULL", building([](G g, T x, T) { return ql_lora(g, x, x, nullptr, nullptr, 1); })},
+        {"ql_dropout", "p 1", building([](G g, T x, T ids) { return ql_dropout(g, x, ids, 1, 0); })},
+        {"ql_dropout", "p NaN", building([](G g, T x, T ids) { return ql_dropout(g, x, ids, NAN, 0); })},
+        {"ql_rope_table", "n_rot -2",
+         building([](G g, T, T ids) { return ql_rope_table(g, ids, nullptr, -2, 10000, 1, 1); })},
+        {"ql_rope_table", "n_rot INT_MAX",
+         building([](G g, T, T ids) { return ql_rope_table(g, ids, nullptr, INT_MAX, 10000, 1, 1); })},
+        {"ql_rope", "mode 77", building([](G g, T x, T ids) {
+             T table = ql_rope_table(g, ids, nullptr, 4, 10000, 1, 1);
+             return ql_rope(g, x, table, wrong<ql_rope_mode>(77));
+         })},
+        {"ql_attention", "NULL", building([](G g, T x, T) { return ql_attention(g, x, x, x, nullptr, 1); })},
+        {"ql_kv_store", "NULL", building([](G g, T x, T) { return ql_kv_store(g, nullptr, x, nullptr); })},
+        {"ql_swiglu", "NULL", building([](G g, T x, T) { return ql_swiglu(g, nullptr, x); })},
+        {"ql_head_loss", "NULL",
+         building([](G g, T x, T) { return ql_head_loss(g, x, nullptr, nullptr, nullptr, nullptr); })},
+        {"ql_accumulate", "no state", building([](G g, T x, T) { return ql_accumulate(g, x, x); })},
+        {"ql_zero", "no state", building([](G g, T x, T) { return ql_zero(g, x); })},
+        {"ql_global_norm", "-1 tensors", building([](G g, T x, T) { return ql_global_norm(g, &x, -1); })},
+        {"ql_global_norm", "NULL", building([](G g, T, T) { return ql_global_norm(g, nullptr, 1); })},
+        {"ql_adamw", "NULL",
+         building([](G g, T x, T) { return ql_adamw(g, x, x, nullptr, nullptr, nullptr, nullptr, 1); })},
+        {"ql_gradients", "NULL", [] { return ql_gradients(nullptr, nullptr, nullptr, 1, QL_RECOMPUTE_NONE, nullptr); }},
+        {"ql_gradients", "NULL loss",
+         [this] {
+             ql_tensor * gradient = nullptr;
+             return ql_gradients(graph_, nullptr, &x_, 1, QL_RECOMPUTE_NONE, &gradient);
+         }},
+        {"ql_gradients", "recompute 77",
+         [this] {
+             ql_tensor * gradient = nullptr;
+             return ql_gradients(graph_, y_, &x_, 1, wrong<ql_recompute>(77), &gradient);
+         }},
+    };
+}
+
+std::vector<NullCall> EngineArguments::null_calls() {
+    return {
+        {"ql_device_close", [] { return ql_device_close(nullptr), true; }},
+        {"ql_device_options_init", [] { return ql_device_options_init(nullptr), true; }},
+        {"ql_plan_free", [] { return ql_plan_free(nullptr), true; }},
+        {"ql_graph_free", [] { return ql_graph_free(nullptr), true; }},
+        {"ql_graph_n_nodes", [] { return ql_graph_n_nodes(nullptr) == 0; }},
+        {"ql_add", [] { return ql_add(nullptr, nullptr, nullptr) == nullptr; }},
+        {"ql_input", [] { return ql_input(nullptr, nullptr, QL_F32, 1, nullptr) == nullptr; }},
+        {"ql_tensor_bytes", [] { return ql_tensor_bytes(nullptr) == 0; }},
+        {"ql_tensor_dtype", [] { return ql_tensor_dtype(nullptr) == QL_F32; }},
+        {"ql_tensor_elements", [] { return ql_tensor_elements(nullptr) == 0; }},
+        {"ql_tensor_name", [] { return *ql_tensor_name(nullptr) == '\0'; }},
+        {"ql_tensor_ne", [this] { return ql_tensor_ne(nullptr, 0) == 0 && ql_tensor_ne(x_, -1) == 0; }},
+        {"ql_tensor_ne", [this] { return ql_tensor_ne(x_, INT_MAX) == 1; }},
+        {"ql_tensor_set_name", [] { return ql_tensor_set_name(nullptr, "a") == nullptr; }},
+        {"ql_dtype_name", [] { return ql_dtype_name(wrong<ql_dtype>(77)) == nullptr; }},
+        {"ql_dtype_block_length", [] { return ql_dtype_block_length(wrong<ql_dtype>(-1)) == 0; }},
+        {"ql_dtype_can_encode", [] { return ql_dtype_can_encode(wrong<ql_dtype>(77)) == 0; }},
+        {"ql_dtype_bytes", [] { return ql_dtype_bytes(QL_F32, INT64_MAX) == 0 && ql_dtype_bytes(QL_F32, -1) == 0; }},
+        {"ql_gguf_close", [] { return ql_gguf_close(nullptr), true; }},
+        {"ql_gguf_forget", [this] { return ql_gguf_forget(file_, this, SIZE_MAX), true; }},
+        {"ql_gguf_n_keys", [] { return ql_gguf_n_keys(nullptr) == 0; }},
+        {"ql_gguf_key",
+         [this] { return !ql_gguf_key(file_, -1) && !ql_gguf_key(file_, 1) && !ql_gguf_key(nullptr, 0); }},
+        {"ql_gguf_has_key", [this] { return ql_gguf_has_key(file_, nullptr) == 0; }},
+        {"ql_gguf_n_tensors", [] { return ql_gguf_n_tensors(nullptr) == 0; }},
+        {"ql_gguf_writer_free", [] { return ql_gguf_writer_free(nullptr), true; }},
+        {"ql_gguf_writer_size", [] { return ql_gguf_writer_size(nullptr) == 0; }},
+        {"ql_os_free", [] { return ql_os_free(nullptr), true; }},
+        {"ql_os_unmap_file", [] { return ql_os_unmap_file(nullptr), true; }},
+        {"ql_os_mapped_path", [] { return ql_os_mapped_path(nullptr) == nullptr; }},
+        {"ql_os_journal_close", [] { return ql_os_journal_close(nullptr), true; }},
+        {"ql_os_unlock_file", [] { return ql_os_unlock_file(nullptr), true; }},
+        {"ql_os_rss_without", [] { return ql_os_rss_without(nullptr, 3) > 0 && ql_os_rss_without(nullptr, -3) > 0; }},
+        {"ql_os_is_terminal", [] { return ql_os_is_terminal(-1, nullptr) == 0; }},
+        {"ql_os_catch_interrupt", [] { return ql_os_catch_interrupt(nullptr), true; }},
+        {"ql_set_error", [] { return ql_set_error(QL_IO, nullptr) == QL_IO && *ql_error_message() == '\0'; }},
+        {"ql_status_name", [] { return std::string(ql_status_name(wrong<ql_status>(77))) == "unknown status"; }},
+    };
+}
+
+TEST_F(EngineArguments, WrongOnesAreRefusedWithAMessage) {
+    expect_refused(all_calls());
+}
+
+TEST_F(EngineArguments, NothingHappensToNull) {
+    expect_nothing(null_calls());
+}
+
+TEST_F(EngineArguments, OfEveryFunctionAreTried) {
+    expect_all_tried(
+        QL_SOURCE_DIR "/tests/abi/exports-ql.txt", all_calls(), null_calls(),
+        {"ql_backend_count", "ql_dtype_count", "ql_error_message", "ql_os_memory", "ql_os_open_standard_streams",
+         "ql_os_peak_rss", "ql_os_physical_cores", "ql_os_rss", "ql_os_seconds", "ql_version"});
+}
+
+TEST_F(EngineArguments, TheListOfTypesInAMessageIsTheTables) {
+    EXPECT_EQ(ql_encode(QL_Q6_K, nullptr, 0, nullptr), QL_UNSUPPORTED);
+    const std::string message = ql_error_message();
+    for (int64_t i = 0; i < ql_dtype_count(); ++i) {
+        ql_dtype dtype;
+        ASSERT_EQ(ql_dtype_at(i, &dtype), QL_OK);
+        const bool whole = dtype == QL_I8 || dtype == QL_I32;
+        if (whole || dtype == QL_Q6_K) continue;
+        EXPECT_EQ(message.find(std::string(" ") + ql_dtype_name(dtype)) != message.npos,
+                  ql_dtype_can_encode(dtype) != 0)
+            << ql_dtype_name(dtype) << " in " << message;
+    }
+}
+
+}  // namespace ql::test
