@@ -11,7 +11,7 @@
 namespace ql::cli {
 namespace {
 
-/// A text file of common words in no order, removed with this.
+/// A text file of common words in no order, in a folder of its own, both removed with this.
 class MadeUpText {
   public:
     explicit MadeUpText(int64_t n_words) {
@@ -20,9 +20,8 @@ class MadeUpText {
                                              "his",  "they", "river", "at",    "be",  "this", "from",  "table", "have",
                                              "or",   "by",   "one",   "had",   "not", "but",  "what",  "all",   "green",
                                              "were", "when", "we",    "there", "can", "an",   "your"};
-        path_ = (std::filesystem::temp_directory_path() /
-                 format("ql-bench-%lld.txt", static_cast<long long>(ql_os_seconds() * 1e9)))
-                    .string();
+        make_folder();
+        path_ = (folder_ / "text.txt").string();
         std::ofstream file(path_);
         uint32_t state = 1;
         for (int64_t i = 0; i < n_words; ++i) {
@@ -33,13 +32,26 @@ class MadeUpText {
     }
     ~MadeUpText() {
         std::error_code ignored;
-        std::filesystem::remove(path_, ignored);
+        std::filesystem::remove_all(folder_, ignored);
     }
     MadeUpText(const MadeUpText &) = delete;
     MadeUpText & operator=(const MadeUpText &) = delete;
     const std::string & path() const { return path_; }
 
   private:
+    /// A new one: in a folder that is everybody's, a file of a name that can be guessed may be somebody's link already.
+    void make_folder() {
+        namespace fs = std::filesystem;
+        std::error_code ec;
+        for (int attempt = 0; attempt < 100; ++attempt) {
+            folder_ = fs::temp_directory_path() / format("ql-bench-%.0f", ql_os_seconds() * 1e9);
+            if (fs::create_directory(folder_, ec)) return fs::permissions(folder_, fs::perms::owner_all);
+            if (ec) break;
+        }
+        run_failed("%s: cannot make a temporary folder", folder_.c_str());
+    }
+
+    std::filesystem::path folder_;
     std::string path_;
 };
 
