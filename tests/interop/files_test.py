@@ -2,9 +2,8 @@
 import gguf
 import numpy as np
 
+from fixed_adapter import LINEARS
 from interop import ADAPTER, LORA_ALPHA, LORA_R, MODEL, MODEL_F16, check, finish
-
-LINEARS = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
 
 
 def check_value(reader, key, type_, expected):

@@ -13,12 +13,11 @@ BIN = Path(os.environ["QL_TEST_BIN"])
 LIBRARY = Path(os.environ["QL_TEST_LIB"])  # libql-models
 SOURCE = Path(os.environ["QL_TEST_SOURCE"])
 SCRATCH = Path(os.environ["QL_TEST_SCRATCH"])
-MODEL_F16 = SCRATCH / "model-f16.gguf"  # these two are made by prepare.py
-ADAPTER = SCRATCH / "adapter.gguf"
+MODEL_F16 = SCRATCH / "model-f16.gguf"  # these three are made by prepare.py
+ADAPTER = SCRATCH / "adapter.gguf"      # trained by ql-finetune
+FIXED_ADAPTER = SCRATCH / "fixed-adapter.gguf"  # fixed_adapter.py's, for which there are figures
 LORA_R, LORA_ALPHA = 8, 32
-N_TOP = 50  # log-probabilities asked for at each place: those that are compared, and room for other orders of them
-ORDERS = SOURCE / "examples" / "finetune"
-SYSTEM = "Turn the order into JSON."  # the system message of the orders
+N_TOP = 100  # log-probabilities asked for at each place: the 50 that are compared, and room for other orders of them
 
 _failures = []
 
@@ -47,10 +46,10 @@ def program(name, *arguments):
     return json.loads(done.stdout) if "--json" in arguments else None
 
 
-def chat(model, options, n_predict, compute="f32", lora=True):
-    """What Llama.complete gives, of ql-chat."""
-    adapter = ["--lora", ADAPTER] if lora else []
-    answer = program("ql-chat", "-m", model, *adapter, *options, "-n", n_predict, "--temp", 0, "--logprobs", N_TOP,
+def chat(model, adapter, options, n_predict, compute="f32"):
+    """What Llama.complete gives, of ql-chat; adapter may be None."""
+    lora = ["--lora", adapter] if adapter else []
+    answer = program("ql-chat", "-m", model, *lora, *options, "-n", n_predict, "--temp", 0, "--logprobs", N_TOP,
                      "--compute", compute, "--json")
     places = answer["logprobs"]
     return [p["id"] for p in places], [{t["id"]: t["logprob"] for t in p["top"]} for p in places]

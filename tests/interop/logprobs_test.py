@@ -1,19 +1,22 @@
-"""llama.cpp and ql-chat, the same model and adapter: probabilities of the next token, and greedy texts.
+"""ql-chat against PyTorch's figures, and llama.cpp beside them: probabilities of the next token, and greedy texts.
 
     logprobs_test.py f16|q4_1
 
-Where the tolerances come from (nats). F16 base: llama.cpp rounds activations to F16 and we do not, 0.02. --compute bf16:
-we round them to bf16, 0.25. Q4_1 base: llama.cpp rounds activations to 8 bits, which alone moves a few of its values by
-0.3 to 0.7, as its own F16 run of the same weights shows. So a Q4_1 base is held to that F16 run (0.05: there the weights
-are rounded to F16 too), and to the Q4_1 run within 0.15 beyond what that one is off itself."""
+PyTorch judges (figures.py): ours in f32 are within 1e-3 of it and say the same texts; with --compute bf16 they are no
+further off than PyTorch's own bf16. llama.cpp cannot judge: it rounds activations to F16, beside a Q4_1 base to 8 bits, and
+how much that moves depends on the processor (0.02 to 0.15 was seen on F16). So its distance from PyTorch is measured
+here, and what is asked of it follows from that distance: that it takes our files and applies the adapter, that its texts
+part from PyTorch's only where the two best tokens are nearer to each other than it is exact, and that it agrees with
+ours about an adapter that ql-finetune has trained, for which no figures can exist, within twice that distance."""
 import sys
 
-from interop import ADAPTER, MODEL, MODEL_F16, Llama, chat, check, finish, has_bf16
+import figures
+from interop import ADAPTER, FIXED_ADAPTER, MODEL, MODEL_F16, Llama, chat, check, finish, has_bf16
 from prompts import all_prompts
 
 N_PREDICT = 16
-NEED_SAME_TEXT = 18  # of the 20: where two tokens are about equally probable either may win
-END_IDS = {0, 2}     # <|endoftext|> <|im_end|>: one program lists the token that ended the text, another may not
+LIMIT = 1e-3
+END_IDS = {0, 2}  # <|endoftext|> <|im_end|>: one program lists the token that ended the text, another may not
 
 
 class Row:
@@ -22,94 +25,124 @@ class Row:
     def __init__(self, name, limit=None):
         self.name, self.limit, self.values = name, limit, []
 
-    def add(self, a, b, less=None):
-        """The five best of a in b; `less` holds differences to take off."""
-        for i, token in enumerate(list(a)[:5]):
-            self.values.append(abs(a[token] - b.get(token, float("-inf"))) - (less[i] if less else 0))
+    def add(self, wanted, got, missing=float("-inf")):
+        self.values += [abs(value - got.get(token, missing)) for token, value in wanted.items()]
+
+    def worst(self):
+        return max(self.values)
+
+    def mean(self):
+        return sum(self.values) / len(self.values)
 
     def print(self):
-        worst, mean = max(self.values), sum(self.values) / len(self.values)
-        print(f"{self.name:<52}{len(self.values):6}{worst:9.4f}{mean:9.4f}" + (f"{self.limit:8.2f}" if self.limit else ""))
+        print(f"{self.name:<62}{len(self.values):6}{self.worst():9.5f}{self.mean():9.5f}" +
+              (f"{self.limit:9.5f}" if self.limit else ""))
         if self.limit:
-            check(worst <= self.limit, f"{self.name}: log-probabilities differ by {worst:.4f}, more than {self.limit}")
+            check(self.worst() <= self.limit, f"{self.name}: differ by {self.worst():.5f}, more than {self.limit:.5f}")
 
 
 class Texts:
-    """Counts greedy texts that are the same."""
+    """Greedy texts: two may part where the first one's best tokens are so near each other that either may win."""
 
-    def __init__(self, name, need=0):
-        self.name, self.need, self.same, self.n = name, need, 0, 0
+    def __init__(self, name):
+        self.name, self.same, self.parted = name, 0, []
 
-    def add(self, prompt, theirs, ours):
-        def text(ids):
-            return ids[:-1] if ids and ids[-1] in END_IDS else ids
+    def add(self, prompt, wanted, got):
+        """wanted has (id, ..., its lead over the second) by place, got ids."""
+        ids = [w[0] for w in wanted]
+        if _said(ids) == _said(got):
+            self.same += 1
+            return
+        place = next(i for i in range(len(ids) + 1) if ids[i:i + 1] != got[i:i + 1])
+        self.parted.append((wanted[place][-1] if place < len(ids) else float("inf"), prompt, place))
 
-        self.n += 1
-        self.same += text(theirs) == text(ours)
-        if self.need and text(theirs) != text(ours):
-            print(f"texts differ after {prompt!r}: {theirs} {ours}")
-
-    def print(self):
-        print(f"{self.name}: {self.same} of {self.n} greedy texts of {N_PREDICT} tokens are the same")
-        check(self.n == 20 and self.same >= self.need, f"{self.name}: {self.same} of {self.n} texts are the same, {self.need} are needed")
-
-
-def same_start(a, b):
-    """How many places have the same tokens before them."""
-    n = 0
-    while n < min(len(a), len(b)) and (n == 0 or a[n - 1] == b[n - 1]):
-        n += 1
-    return n
+    def print(self, lead):
+        print(f"{self.name}: {self.same} of {self.same + len(self.parted)} greedy texts are the same")
+        for gap, prompt, place in self.parted:
+            print(f"    token {place + 1} differs after {prompt!r}, where the best one leads by {gap:.4f}")
+            check(gap <= lead, f"{self.name}: texts part where the best token leads by {gap:.4f}, more than {lead:.4f}")
 
 
-def check_adapter_matters(options, with_adapter):
-    """Two programs that both ignore the adapter would pass everything else."""
-    _, places = chat(MODEL, options, 1, lora=False)
-    token = max(with_adapter, key=with_adapter.get)
+def _said(ids):
+    return ids[:-1] if ids and ids[-1] in END_IDS else ids
+
+
+def compare_ours(case, model, adapter, prompts):
+    top, along, texts = Row(f"{case.name}: next token"), Row(f"{case.name}: along the text"), Texts(case.name)
+    top.limit = along.limit = LIMIT
+    for i, (prompt, options) in enumerate(prompts):
+        ids, places = chat(model, adapter, options, N_PREDICT)
+        top.add(case.top(i), places[0])
+        text = case.text(i)
+        texts.add(prompt, text, ids)
+        for place in range(min(len(text), len(places))):
+            if [t[0] for t in text[:place]] == ids[:place]:
+                along.add({text[place][0]: text[place][1]}, places[place])
+    top.print()
+    along.print()
+    texts.print(2 * LIMIT)
+
+
+def compare_bf16(case, model, adapter, prompts):
+    worst, mean = case.bf16_distance()
+    rounded = Row(f"{case.name}, --compute bf16: next token", worst)
+    for i, (_, options) in enumerate(prompts):
+        rounded.add(case.top(i), chat(model, adapter, options, 1, "bf16")[1][0])
+    rounded.print()
+    check(rounded.mean() <= mean, f"{rounded.name}: {rounded.mean():.5f} in the mean, PyTorch's bf16 {mean:.5f}")
+
+
+def measure_llama_cpp(case, llama, prompts):
+    """How far it is from PyTorch at most."""
+    top, moved, texts = Row(f"{case.name}: llama.cpp, next token"), Row(""), Texts(f"{case.name}: llama.cpp")
+    for i, (prompt, _) in enumerate(prompts):
+        check(llama.tokenize(prompt, False, True) == figures.prompt_tokens(i), f"llama.cpp has other tokens of {prompt!r}")
+        ids, places = llama.complete(prompt, N_PREDICT)
+        top.add(case.top(i), places[0], missing=min(places[0].values()))
+        moved.add(case.top(i), case.without_adapter(i))
+        texts.add(prompt, case.text(i), ids)
+    top.print()
+    texts.print(2 * top.worst())
+    print(f"{case.name}: the adapter moves the same values by {moved.mean():.5f} in the mean")
+    check(top.mean() < moved.mean() / 4, "llama.cpp is so far off that it cannot have applied the adapter")
+    return top.worst()
+
+
+def compare_trained(distance, prompts):
+    """The adapter that ql-finetune has trained, in both programs."""
+    llama, texts = Llama(MODEL_F16, ADAPTER), Texts("trained adapter")
+    row = Row("trained adapter, llama.cpp to ours: the five best", 2 * distance)
+    for prompt, options in prompts:
+        our_ids, ours = chat(MODEL_F16, ADAPTER, options, N_PREDICT)
+        their_ids, theirs = llama.complete(prompt, N_PREDICT)
+        row.add(dict(list(ours[0].items())[:5]), theirs[0])
+        leads = [first - second for first, second, *_ in (place.values() for place in ours)]
+        texts.add(prompt, list(zip(our_ids, leads)), their_ids)
+    row.print()
+    texts.print(2 * distance)
+    token, value = next(iter(ours[0].items()))
+    _, places = chat(MODEL_F16, None, options, 1)
     without = places[0].get(token, min(places[0].values()))
-    print(f"first token of an order: log-probability {with_adapter[token]:.2f}, without the adapter {without:.2f} at most")
-    check(with_adapter[token] - without > 1, "the adapter changes next to nothing")
+    print(f"first token of an order: log-probability {value:.2f}, without the adapter {without:.2f} at most")
+    check(value - without > 1, "the adapter changes next to nothing")
 
 
-def compare_f16():
-    llama, bf16 = Llama(MODEL_F16, ADAPTER), has_bf16()
-    next_token, later = Row("f16: next token", 0.02), Row(f"f16: while texts are the same, up to {N_PREDICT} tokens")
-    rounded, texts = Row("f16, --compute bf16: next token", 0.25), Texts("f16", NEED_SAME_TEXT)
-    for prompt, options in all_prompts(llama):
-        their_ids, theirs = llama.complete(prompt, N_PREDICT)
-        our_ids, ours = chat(MODEL_F16, options, N_PREDICT)
-        next_token.add(theirs[0], ours[0])
-        for i in range(same_start(their_ids, our_ids)):
-            later.add(theirs[i], ours[i])
-        if bf16:
-            rounded.add(theirs[0], chat(MODEL_F16, options, 1, "bf16")[1][0])
-        texts.add(prompt, their_ids, our_ids)
-    check_adapter_matters(options, ours[0])
-    if not bf16:
+def main(name):
+    model = {"f16": MODEL_F16, "q4_1": MODEL}[name]
+    llama = Llama(model, FIXED_ADAPTER)
+    prompts = all_prompts(llama.render_chat)
+    plain, adapted = figures.Case(name), figures.Case(name + "+adapter")
+    print(f"{'log-probabilities, distance from PyTorch in f32':<62}{'values':>6}{'max':>9}{'mean':>9}{'limit':>9}")
+    compare_ours(plain, model, None, prompts)
+    compare_ours(adapted, model, FIXED_ADAPTER, prompts)
+    if has_bf16():
+        compare_bf16(adapted, model, FIXED_ADAPTER, prompts)
+    else:
         print("--compute bf16 is left out: this machine has no bf16 product")
-    return [next_token, later] + ([rounded] if bf16 else []), [texts]
+    distance = measure_llama_cpp(adapted, llama, prompts)
+    if name == "f16":
+        compare_trained(distance, prompts)
 
 
-def compare_q4_1():
-    exact, llama = Llama(MODEL_F16, ADAPTER), Llama(MODEL, ADAPTER)
-    ours_exact, ours_theirs = Row("q4_1 here, f16 there: next token", 0.05), Row("q4_1 here and there: next token")
-    theirs_exact, beyond = Row("q4_1 and f16, both there: next token"), Row("q4_1 here and there, beyond that", 0.15)
-    texts_exact, texts = Texts("q4_1 here, f16 there", NEED_SAME_TEXT), Texts("q4_1 here and there")
-    for prompt, options in all_prompts(llama):
-        exact_ids, exact_places = exact.complete(prompt, N_PREDICT)
-        their_ids, theirs = llama.complete(prompt, N_PREDICT)
-        our_ids, ours = chat(MODEL, options, N_PREDICT)
-        ours_exact.add(exact_places[0], ours[0])
-        ours_theirs.add(theirs[0], ours[0])
-        theirs_exact.add(theirs[0], exact_places[0])
-        beyond.add(theirs[0], ours[0], less=theirs_exact.values[-5:])
-        texts_exact.add(prompt, exact_ids, our_ids)
-        texts.add(prompt, their_ids, our_ids)
-    return [ours_exact, ours_theirs, theirs_exact, beyond], [texts_exact, texts]
-
-
-rows, counts = {"f16": compare_f16, "q4_1": compare_q4_1}[sys.argv[1]]()
-print(f"{'log-probabilities of the top 5, ours to llama.cpp':<52}{'values':>6}{'max':>9}{'mean':>9}{'limit':>8}")
-for line in rows + counts:
-    line.print()
+main(sys.argv[1])
 finish()

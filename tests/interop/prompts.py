@@ -1,8 +1,9 @@
 """The 20 prompts: 12 texts to complete, of many kinds, and 8 orders as the adapter was trained on them."""
 import json
+from pathlib import Path
 
-from interop import ORDERS, SYSTEM
-
+ORDERS = Path(__file__).resolve().parents[2] / "examples" / "finetune"
+SYSTEM = "Turn the order into JSON."  # the system message of the orders
 TEXTS = [
     "The capital of France is",
     "Once upon a time, in a small village by the sea, there lived",
@@ -27,10 +28,11 @@ def order_messages():
     return [s[1]["content"] for s in samples]
 
 
-def all_prompts(llama):
-    """[(prompt as llama.cpp gets it, options that make ql-chat say the same)]: orders go through both renderers."""
+def all_prompts(render_chat):
+    """[(prompt as another program gets it, options that make ql-chat say the same)]. render_chat is the other program's
+    renderer of messages: orders go through both."""
     pairs = [(text, ["-p", text]) for text in TEXTS]
     for message in order_messages():
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": message}]
-        pairs.append((llama.render_chat(messages), ["--chat", "--system", SYSTEM, "-p", message]))
+        pairs.append((render_chat(messages), ["--chat", "--system", SYSTEM, "-p", message]))
     return pairs
