@@ -47,6 +47,7 @@ SpecialTokens::SpecialTokens(const Vocab & vocab) {
     }
     for (const char * text : kEndOfText) end_of_generation_.push_back(find(text));
     end_of_generation_.insert(end_of_generation_.end(), {vocab.eos, vocab.eot});
+    end_of_generation_.insert(end_of_generation_.end(), vocab.ends.begin(), vocab.ends.end());
     std::erase(end_of_generation_, -1);
     std::sort(end_of_generation_.begin(), end_of_generation_.end());
 }

@@ -35,6 +35,7 @@ struct Vocab {
     std::vector<int32_t> strip_left;  // special tokens that swallow the white space before or after them
     std::vector<int32_t> strip_right;
     int32_t bos = -1, eos = -1, eot = -1, unknown = -1, padding = -1;  // ids, -1 for none
+    std::vector<int32_t> ends;                                         // end a reply, beside eos and eot
     bool add_bos = false, add_eos = false;                             // what encoding with special tokens adds
     bool add_space_prefix = false;                                     // SentencePiece: a space before the text
     bool ignore_merges = false;  // byte-level: a word that is a token is that token, whatever the merges say

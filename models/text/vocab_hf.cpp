@@ -1,9 +1,10 @@
 // A vocabulary from a Hugging Face directory: tokenizer.json gives tokens, merges, added tokens and the pre-tokenizer,
-// tokenizer_config.json names bos, eos and padding. Only byte-level BPE: what else stands in such files is refused by
-// name. (A normalizer NFC is accepted and not applied, as in llama.cpp.)
+// tokenizer_config.json names bos, eos and padding (end_tokens_hf.hpp: the files that do so too). Only byte-level BPE:
+// what else stands in such files is refused by name. (A normalizer NFC is accepted and not applied, as in llama.cpp.)
 #include <algorithm>
 
 #include "models/json/parse_json.hpp"
+#include "models/text/end_tokens_hf.hpp"
 #include "models/text/pre_tokenizer.hpp"
 #include "models/text/vocab.hpp"
 
@@ -167,6 +168,7 @@ Result<Vocab> vocab_from_hf(const std::string & directory) {
     try {
         auto vocab = build(tokenizer, config.ok() ? *config : json());
         if (!vocab.ok()) return error(vocab.code(), "%s/%s", directory.c_str(), vocab.message().c_str());
+        QL_TRY(complete_special_tokens(directory, *vocab));
         return vocab;
     } catch (const json::exception & e) {  // every access above is checked; this is for those of later versions
         return error(QL_BAD_FILE, "%s/tokenizer.json: %s", directory.c_str(), e.what());
