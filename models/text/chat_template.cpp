@@ -1,14 +1,10 @@
-// Rendering, and finding the answers in what was rendered.
-//
-// The renderer's strings know which message their bytes come from (jinja_text.hpp), so an answer is found wherever the
-// template puts it, trimmed or not. Where its training begins is a matter of inference: behind the generation prompt,
-// which may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the
-// prompt is rendered too, and if the text starts with it, the span begins there.
+// Rendering, and what is trained of it: generation blocks where the template has them, else the answers that
+// answer_finder.hpp finds.
 #include "models/text/chat_template.hpp"
 
 #include <algorithm>
-#include <optional>
 
+#include "models/text/answer_finder.hpp"
 #include "models/text/jinja_eval.hpp"
 #include "models/text/jinja_parser.hpp"
 
@@ -27,44 +23,6 @@ Status in_template(const Status & status) {
     const bool refused = status.message().find("refuses these messages") != std::string::npos;
     return error(status.code(), "chat template, %s%s", status.message().c_str(),
                  refused ? "" : "; another one can be given with --chat-template");
-}
-
-/// The first of the end tokens in text[from, to), the longest where several begin.
-std::optional<Span> find_end(const std::string & text, size_t from, size_t to,
-                             std::span<const std::string> end_tokens) {
-    std::optional<Span> best;
-    for (const std::string & token : end_tokens) {
-        const size_t at = token.empty() ? std::string::npos : text.find(token, from);
-        if (at == std::string::npos || at + token.size() > to) continue;
-        if (!best || at < best->begin || (at == best->begin && at + token.size() > best->end))
-            best = Span{at, at + token.size()};
-    }
-    return best;
-}
-
-/// Where the bytes of message `source` lie, from the first to the last, and where another message's begin after them.
-struct Place {
-    bool found = false;
-    Span content;
-    size_t limit = 0;
-};
-
-Place find_content(const Text & text, int32_t source) {
-    Place place;
-    place.limit = text.size();
-    for (const Run & run : text.runs()) {
-        if (run.source == source) {
-            if (!place.found) place.content.begin = run.begin;
-            place.content.end = run.end;
-            place.found = true;
-        }
-    }
-    for (const Run & run : text.runs())
-        if (run.source >= 0 && run.source != source && run.begin >= place.content.end) {
-            place.limit = run.begin;
-            break;
-        }
-    return place;
 }
 
 /// What {% generation %} blocks wrote: the template's author has said himself what is to be learnt. Of answers that the
@@ -95,10 +53,6 @@ Result<std::vector<Span>> generated_spans(const Text & text, std::span<const Mes
     return spans;
 }
 
-bool is_blank(const std::string & text) {
-    return jinja::skip_space(text) == text.size();
-}
-
 }  // namespace
 
 struct ChatTemplate::Impl {
@@ -107,8 +61,6 @@ struct ChatTemplate::Impl {
     jinja::Block block;
 
     Result<Text> run(std::span<const Message> messages, bool add_generation_prompt) const;
-    Result<Span> answer(const Text & text, std::span<const Message> messages, size_t index,
-                        std::span<const std::string> end_tokens, bool * open) const;
 };
 
 Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens tokens, std::string date) {
@@ -169,54 +121,20 @@ Result<std::string> ChatTemplate::render(std::span<const Message> messages, bool
     return text.bytes();
 }
 
-Result<Span> ChatTemplate::Impl::answer(const Text & text, std::span<const Message> messages, size_t index,
-                                        std::span<const std::string> end_tokens, bool * open) const {
-    const Place place = find_content(text, static_cast<int32_t>(index));
-    const auto prompt = run(messages.first(index), true);  // may fail: some templates want a first message
-    const bool is_prefix = prompt.ok() && text.bytes().starts_with(prompt->bytes());
-    Span span = place.content;
-    size_t limit = place.limit;
-    if (place.found) {
-        if (is_prefix && prompt->size() <= span.begin) span.begin = prompt->size();
-    } else {
-        // An empty answer is where the prompt ends; another that left no byte has been dropped.
-        if (!is_prefix || !is_blank(messages[index].content))
-            return error(QL_UNSUPPORTED,
-                         "chat template: the answer in message %zu cannot be found in the rendered text; another "
-                         "template can be given with --chat-template",
-                         index + 1);
-        span = {prompt->size(), prompt->size()};
-        limit = text.size();
-        for (const Run & run : text.runs())
-            if (run.source > static_cast<int32_t>(index)) limit = std::min(limit, run.begin);
-    }
-    for (const Run & run : text.runs())
-        if (run.source >= 0 && run.source != static_cast<int32_t>(index) && run.begin < span.end &&
-            run.end > span.begin)
-            return error(QL_UNSUPPORTED,
-                         "chat template: the answer in message %zu is mixed with other messages; another template can "
-                         "be given with --chat-template",
-                         index + 1);
-    const auto end = find_end(text.bytes(), span.end, limit, end_tokens);
-    *open = !end;
-    if (end) span.end = end->end;
-    return span;
-}
-
 Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> messages,
                                                    std::span<const std::string> end_tokens) const {
     QL_ASSIGN(const Text text, impl_->run(messages, false));
     Rendered out;
     out.text = text.bytes();
     QL_ASSIGN(out.trained, generated_spans(text, messages));
-    for (Span & span : out.trained) {  // the end of turn, where the author left it outside
-        const auto end = find_end(out.text, span.end, out.text.size(), end_tokens);
-        if (end && end->begin == span.end) span.end = end->end;
-    }
+    for (Span & span : out.trained)  // the end of turn, where the author left it outside
+        span.end += end_token_size(out.text, span.end, end_tokens);
     if (!out.trained.empty()) return out;
+    const AnswerFinder finder(text, messages, end_tokens,
+                              [&](size_t n) { return impl_->run(messages.first(n), true); });
     for (size_t i = 0; i < messages.size(); ++i) {
         if (messages[i].role != "assistant" || !messages[i].trained) continue;
-        QL_ASSIGN(const Span span, impl_->answer(text, messages, i, end_tokens, &out.open_end));
+        QL_ASSIGN(const Span span, finder.find(i, &out.open_end));
         if (!out.trained.empty() && span.begin < out.trained.back().end)
             return error(QL_UNSUPPORTED, "chat template: the answer in message %zu overlaps the one before", i + 1);
         if (span.begin < span.end) out.trained.push_back(span);

@@ -1,0 +1,64 @@
+// Finding the assistant's answers in a rendered conversation, in time linear in its length.
+//
+// The renderer's strings know which message their bytes come from (jinja_text.hpp), so an answer is found wherever the
+// template puts it, trimmed or not. Where its training begins is a matter of inference: behind the generation prompt,
+// which may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the
+// prompt is rendered too, and if the text starts with it, the span begins there. Rendering each answer's prompt would
+// take time quadratic in the conversation: answers that stand behind the same words of the template and the same role
+// have the same generation prompt, so it is rendered once or twice for all of them.
+#pragma once
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/text/chat_template.hpp"
+#include "models/text/jinja_text.hpp"
+
+namespace ql {
+
+class AnswerFinder {
+  public:
+    /// Renders what a model is asked with after the first n messages.
+    using RenderPrompt = std::function<Result<jinja::Text>(size_t n)>;
+
+    /// All arguments must outlive the finder.
+    AnswerFinder(const jinja::Text & text, std::span<const Message> messages, std::span<const std::string> end_tokens,
+                 RenderPrompt prompt);
+
+    /// The bytes of an answer with its end token; *open: none follows.
+    /// errors  QL_UNSUPPORTED: it is not there, or mixed with another message
+    Result<Span> find(size_t index, bool * open) const;
+
+  private:
+    /// Where the bytes of a message lie, from the first to the last, and the bytes of others around them.
+    struct Place {
+        bool found = false;
+        Span content;
+        size_t before = 0;  // another message's last byte + 1
+        size_t limit = 0;   // another message's next byte
+        std::optional<size_t> prompt_end;
+    };
+
+    void find_places();
+    void find_prompts();
+    /// How far the prompt of an answer reaches behind `before`, if the text begins with that prompt.
+    std::optional<size_t> prompt_tail(size_t index) const;
+    Result<Span> find_empty(size_t index, size_t * limit) const;
+    bool is_mixed(size_t index, Span span) const;
+
+    const jinja::Text & text_;
+    std::span<const Message> messages_;
+    std::span<const std::string> end_tokens_;
+    RenderPrompt prompt_;
+    std::vector<Place> places_;  // one for each message
+};
+
+/// The first of the end tokens in text[from, to), the longest where several begin.
+std::optional<Span> find_end_token(const std::string & text, size_t from, size_t to,
+                                   std::span<const std::string> end_tokens);
+/// The size of the longest end token that begins at a byte, 0 for none.
+size_t end_token_size(std::string_view text, size_t at, std::span<const std::string> end_tokens);
+
+}  // namespace ql
