@@ -45,8 +45,20 @@ class Reader {
     Status read(const Record & record) {
         QL_ASSIGN(Sample sample, parse_sample(record.json, record.line));
         QL_ASSIGN(const Rendered rendered, renderer_.render(sample));
+        for (const size_t i : rendered.shortened) {
+            Sample part = sample;
+            part.messages.resize(i + 1);
+            QL_ASSIGN(Rendered last, renderer_.render(part));
+            if (!last.trained.empty()) last.trained = {last.trained.back()};
+            QL_TRY(add(last, std::move(part)));
+        }
+        if (!rendered.shortened.empty() && rendered.trained.empty()) return {};
+        return add(rendered, std::move(sample));
+    }
+
+    Status add(const Rendered & rendered, Sample sample) {
         if (rendered.text.size() >= kLongestText) return error(QL_UNSUPPORTED, "a sample of 2 GiB or more");
-        TokenSample tokens = renderer_.tokenize(rendered, record.line);
+        TokenSample tokens = renderer_.tokenize(rendered, sample.line);
         if (tokens.n_trained() == 0)
             return error(QL_BAD_FILE, "no token of it carries loss: there is nothing to train");
         return add(std::move(tokens), &sample);

@@ -39,8 +39,8 @@ size_t end_token_size(std::string_view text, size_t at, std::span<const std::str
 }
 
 AnswerFinder::AnswerFinder(const Text & text, std::span<const Message> messages,
-                           std::span<const std::string> end_tokens, RenderPrompt prompt)
-    : text_(text), messages_(messages), end_tokens_(end_tokens), prompt_(std::move(prompt)), places_(messages.size()) {
+                           std::span<const std::string> end_tokens, Render render)
+    : text_(text), messages_(messages), end_tokens_(end_tokens), render_(std::move(render)), places_(messages.size()) {
     find_places();
     find_prompts();
 }
@@ -51,6 +51,7 @@ void AnswerFinder::find_places() {
         Place & place = places_[static_cast<size_t>(run.source)];
         if (!place.found) place.content.begin = run.begin;
         place.content.end = run.end;
+        place.n_bytes += run.end - run.begin;
         place.found = true;
     }
     const std::vector<Run> & runs = text_.runs();
@@ -83,7 +84,7 @@ void AnswerFinder::find_prompts() {
 
 std::optional<size_t> AnswerFinder::prompt_tail(size_t index) const {
     const Place & place = places_[index];
-    const auto prompt = prompt_(index);  // may fail: some templates want a first message
+    const auto prompt = render_(index, true);  // may fail: some templates want a first message
     if (!prompt.ok() || prompt->size() < place.before || prompt->size() > place.content.begin) return {};
     if (!text_.bytes().starts_with(prompt->bytes())) return {};
     return prompt->size() - place.before;
@@ -91,7 +92,7 @@ std::optional<size_t> AnswerFinder::prompt_tail(size_t index) const {
 
 /// An empty answer is where the prompt ends; another that left no byte has been dropped.
 Result<Span> AnswerFinder::find_empty(size_t index, size_t * limit) const {
-    const auto prompt = prompt_(index);
+    const auto prompt = render_(index, true);
     if (!prompt.ok() || !text_.bytes().starts_with(prompt->bytes()) || !is_blank(messages_[index].content))
         return error(QL_UNSUPPORTED,
                      "chat template: the answer in message %zu cannot be found in the rendered text; another template "
@@ -101,6 +102,24 @@ Result<Span> AnswerFinder::find_empty(size_t index, size_t * limit) const {
     for (const Run & run : text_.runs())
         if (run.source > static_cast<int32_t>(index)) *limit = std::min(*limit, run.begin);
     return Span{prompt->size(), prompt->size()};
+}
+
+bool AnswerFinder::is_shortened(size_t index) const {
+    const std::string & content = messages_[index].content;
+    const size_t begin = jinja::skip_space(content);
+    const bool whole = places_[index].n_bytes >= jinja::skip_space_back(content, begin) - begin;
+    if (whole || index + 1 == messages_.size()) return false;
+    const auto last = render_(index + 1, false);
+    if (!last.ok()) return false;
+    size_t n_bytes = 0;
+    for (const Run & run : last->runs())
+        if (run.source == static_cast<int32_t>(index)) n_bytes += run.end - run.begin;
+    return n_bytes > places_[index].n_bytes;
+}
+
+bool AnswerFinder::touches(size_t index, Span span) const {
+    const Place & place = places_[index];
+    return place.found && place.content.begin < span.end && place.content.end > span.begin;
 }
 
 bool AnswerFinder::is_mixed(size_t index, Span span) const {

@@ -20,24 +20,30 @@ namespace ql {
 
 class AnswerFinder {
   public:
-    /// Renders what a model is asked with after the first n messages.
-    using RenderPrompt = std::function<Result<jinja::Text>(size_t n)>;
+    /// Renders the first n messages; with `prompt` what a model is asked with after them.
+    using Render = std::function<Result<jinja::Text>(size_t n, bool prompt)>;
 
     /// All arguments must outlive the finder.
     AnswerFinder(const jinja::Text & text, std::span<const Message> messages, std::span<const std::string> end_tokens,
-                 RenderPrompt prompt);
+                 Render render);
 
     /// The bytes of an answer with its end token; *open: none follows.
     /// errors  QL_UNSUPPORTED: it is not there, or mixed with another message
     Result<Span> find(size_t index, bool * open) const;
+    /// True if less of an answer is written here than where the conversation ends with it: templates of models that
+    /// think leave the thoughts of earlier answers out.
+    bool is_shortened(size_t index) const;
+    /// True if bytes of the answer lie in the span.
+    bool touches(size_t index, Span span) const;
 
   private:
     /// Where the bytes of a message lie, from the first to the last, and the bytes of others around them.
     struct Place {
         bool found = false;
         Span content;
-        size_t before = 0;  // another message's last byte + 1
-        size_t limit = 0;   // another message's next byte
+        size_t n_bytes = 0;  // its own ones in `content`
+        size_t before = 0;   // another message's last byte + 1
+        size_t limit = 0;    // another message's next byte
         std::optional<size_t> prompt_end;
     };
 
@@ -51,7 +57,7 @@ class AnswerFinder {
     const jinja::Text & text_;
     std::span<const Message> messages_;
     std::span<const std::string> end_tokens_;
-    RenderPrompt prompt_;
+    Render render_;
     std::vector<Place> places_;  // one for each message
 };
 

@@ -124,16 +124,25 @@ Result<std::string> ChatTemplate::render(std::span<const Message> messages, bool
 Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> messages,
                                                    std::span<const std::string> end_tokens) const {
     QL_ASSIGN(const Text text, impl_->run(messages, false));
+    const AnswerFinder finder(text, messages, end_tokens,
+                              [&](size_t n, bool prompt) { return impl_->run(messages.first(n), prompt); });
     Rendered out;
     out.text = text.bytes();
+    std::vector<size_t> answers;
+    for (size_t i = 0; i < messages.size(); ++i)
+        if (messages[i].role == "assistant" && messages[i].trained)
+            (finder.is_shortened(i) ? out.shortened : answers).push_back(i);
     QL_ASSIGN(out.trained, generated_spans(text, messages));
-    for (Span & span : out.trained)  // the end of turn, where the author left it outside
-        span.end += end_token_size(out.text, span.end, end_tokens);
-    if (!out.trained.empty()) return out;
-    const AnswerFinder finder(text, messages, end_tokens,
-                              [&](size_t n) { return impl_->run(messages.first(n), true); });
-    for (size_t i = 0; i < messages.size(); ++i) {
-        if (messages[i].role != "assistant" || !messages[i].trained) continue;
+    if (!out.trained.empty()) {
+        std::erase_if(out.trained, [&](const Span & span) {
+            return std::any_of(out.shortened.begin(), out.shortened.end(),
+                               [&](size_t i) { return finder.touches(i, span); });
+        });
+        for (Span & span : out.trained)  // the end of turn, where the author left it outside
+            span.end += end_token_size(out.text, span.end, end_tokens);
+        return out;
+    }
+    for (const size_t i : answers) {
         QL_ASSIGN(const Span span, finder.find(i, &out.open_end));
         if (!out.trained.empty() && span.begin < out.trained.back().end)
             return error(QL_UNSUPPORTED, "chat template: the answer in message %zu overlaps the one before", i + 1);

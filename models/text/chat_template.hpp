@@ -36,6 +36,10 @@ struct Rendered {
     /// The last trained span has no end-of-turn token behind it: the template writes none. The caller puts the model's
     /// EOS there, or the model would never learn to stop.
     bool open_end = false;
+    /// Answers (indices of messages) that the template shortens once others follow, as it does with earlier thoughts.
+    /// They are not trained here: a model that answers sees and writes them whole, so each needs a sample that ends
+    /// with it.
+    std::vector<size_t> shortened = {};
 };
 
 class ChatTemplate {
@@ -71,9 +75,9 @@ struct NamedTemplate {
 };
 std::span<const NamedTemplate> named_templates();
 
-/// The source of `--chat-template NAME|FILE`: a built-in name, else the content of a file. Only for what a user wrote: a
-/// template that came with a file is its text already, and may look like a path.
-/// errors  QL_NOT_FOUND: neither a name nor a file; lists the names
+/// The source of `--chat-template NAME|FILE`: a built-in name, else the content of a file. Only for what a user wrote:
+/// a template that came with a file is its text already, and may look like a path. errors  QL_NOT_FOUND: neither a name
+/// nor a file; lists the names
 Result<std::string> chat_template_source(const std::string & name_or_file);
 
 }  // namespace ql

@@ -41,9 +41,9 @@ TEST(AnswerFinder, RendersFewPromptsHoweverLongTheConversation) {
             const std::vector<Message> messages = conversation(n);
             const jinja::Text text = rendered(messages, false, note);
             int n_rendered = 0;
-            const AnswerFinder finder(text, messages, kEnds, [&](size_t first) -> Result<jinja::Text> {
+            const AnswerFinder finder(text, messages, kEnds, [&](size_t first, bool prompt) -> Result<jinja::Text> {
                 ++n_rendered;
-                return rendered(std::span(messages).first(first), true, note);
+                return rendered(std::span(messages).first(first), prompt, note);
             });
             EXPECT_LE(n_rendered, 3) << n;
             for (size_t i = 1; i < messages.size(); i += 2) {

@@ -26,8 +26,9 @@ QL_API void ql_dataset_options_init(ql_dataset_options * options);
  *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
  *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. A .txt file is
  *  cut into windows of ctx tokens, all trained, with an end token behind the last one. Prompt and answer are tokenised
- *  apart, as at inference: an answer's tokens are those that a model must write when it has been fed the prompt's. The
- *  caller owns *data; the model must outlive it.
+ *  apart, as at inference: an answer's tokens are those that a model must write when it has been fed the prompt's. An
+ *  answer that the template shortens once others follow (it leaves earlier thoughts out) is trained in a sample of its
+ *  own, as the last one of its conversation. The caller owns *data; the model must outlive it.
  *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line; QL_NOT_FOUND; QL_INVALID_ARGUMENT: an option, its value
  *          and its limits */
 QL_API ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
