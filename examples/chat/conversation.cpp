@@ -36,7 +36,7 @@ std::string Conversation::render(const Turns & turns) const {
 
 bool Conversation::continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const {
     if (cached_.empty() || !text.starts_with(cached_)) return false;
-    tokens = tokenize(tokenizer_, text.substr(cached_.size()));
+    tokens = tokenize(tokenizer_, text.substr(cached_.size()), !cached_end_);  // as training has it behind an answer
     if (cached_end_ && !tokens.empty() && ql_tokenizer_is_end(tokenizer_, tokens.front())) tokens.erase(tokens.begin());
     return ql_session_position(session_) + static_cast<int64_t>(tokens.size()) + kRoomForAnswer <= ctx_;
 }

@@ -56,12 +56,14 @@ ql_status ql_tokenize(const ql_tokenizer * tokenizer, const char * text, size_t 
         if (!tokenizer || (!text && size > 0) || !n || (!tokens && capacity != 0)) {
             return ql::error(QL_INVALID_ARGUMENT, "ql_tokenize: an argument is NULL");
         }
-        if (capacity < 0 || size > kMaxText || (flags & ~(QL_TOKENIZE_ADD_SPECIAL | QL_TOKENIZE_PARSE_SPECIAL))) {
+        constexpr int kFlags = QL_TOKENIZE_ADD_SPECIAL | QL_TOKENIZE_PARSE_SPECIAL | QL_TOKENIZE_CONTINUE;
+        if (capacity < 0 || size > kMaxText || (flags & ~kFlags)) {
             return ql::error(QL_INVALID_ARGUMENT, "ql_tokenize: size %zu, capacity %lld, flags %d: one is out of range",
                              size, static_cast<long long>(capacity), flags);
         }
+        const auto place = flags & QL_TOKENIZE_CONTINUE ? ql::TextPlace::kMiddle : ql::TextPlace::kBegin;
         const ql::Encoding encoding = tokenizer->tokenizer.encode_with_spans(
-            {text ? text : "", size}, flags & QL_TOKENIZE_ADD_SPECIAL, flags & QL_TOKENIZE_PARSE_SPECIAL);
+            {text ? text : "", size}, flags & QL_TOKENIZE_ADD_SPECIAL, flags & QL_TOKENIZE_PARSE_SPECIAL, place);
         *n = static_cast<int64_t>(encoding.tokens.size());
         if (!tokens) return {};
         if (*n > capacity) {

@@ -173,6 +173,14 @@ TEST(SentencePieceTokenizer, GivesTheAddedSpaceAnEmptySpan) {
     expect_spans_cover(encoding, 1);
 }
 
+TEST(SentencePieceTokenizer, AddsNoSpaceInTheMiddleOfATextAndNoneInAnAnswer) {
+    const Tokenizer tokenizer = make(sentence_piece_vocab());
+    EXPECT_EQ(tokenizer.encode("a</s>a", false, true, TextPlace::kBegin), (Ids{262, 2, 262}));
+    EXPECT_EQ(tokenizer.encode("a</s>a", false, true, TextPlace::kMiddle), (Ids{260, 2, 262}));
+    EXPECT_EQ(tokenizer.encode("a</s>a", false, true, TextPlace::kAnswer), (Ids{260, 2, 260}));
+    EXPECT_EQ(tokenizer.encode(" a", false, true, TextPlace::kAnswer), (Ids{262}));
+}
+
 TEST(EndOfGeneration, IsEosAndTheKnownControlTokens) {
     const Tokenizer tokenizer = make(byte_level_vocab());
     EXPECT_TRUE(tokenizer.is_end_of_generation(261));

@@ -8,8 +8,9 @@
 
 namespace ql::cli {
 
-/// The tokens of a piece of running text.
-std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string & text);
+/// The tokens of a text that begins, or stands behind a special token; with `continues` of one that goes on in the
+/// middle of another.
+std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string & text, bool continues = false);
 /// The same behind a BOS, where the model wants one and the text does not begin with it; never with an EOS behind.
 std::vector<int32_t> tokenize_prompt(const ql_tokenizer * tokenizer, const std::string & text);
 
