@@ -51,8 +51,10 @@ Result<std::unique_ptr<Model>> Model::open(const std::string & path, const ql_mo
     QL_ASSIGN(model->architecture_, find_architecture(model->parts_.hparams.arch));
     QL_TRY(model->index());
     QL_TRY(check_tokenizer(model->parts_, path));
-    if (model->parts_.tokenizer)
+    if (model->parts_.tokenizer) {
+        model->notes_ = model->parts_.tokenizer->notes();
         model->tokenizer_ = std::make_unique<ql_tokenizer>(ql_tokenizer{std::move(*model->parts_.tokenizer)});
+    }
     QL_TRY(model->convert(options.base_type, options.embedding_type));
     return model;
 }

@@ -40,7 +40,8 @@ class Model {
     std::string base_type() const;
     /// A hash over names, types, shapes and the ends of every tensor: tells models apart at once, whatever their size.
     uint64_t fingerprint() const;
-    /// One line for each matrix that could not take the asked type: "blk.0.ffn_down.weight keeps f16: ..."
+    /// One line for each thing in the files that is not followed as it stands, and for each matrix that could not take
+    /// the asked type: "blk.0.ffn_down.weight keeps f16: ..."
     const std::vector<std::string> & notes() const { return notes_; }
 
   private:

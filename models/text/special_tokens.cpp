@@ -4,16 +4,10 @@
 
 #include <algorithm>
 
+#include "models/text/known_tokens.hpp"
+
 namespace ql {
 namespace {
-
-// Texts of tokens that end a turn in a chat, by how surely (the first found in a vocabulary is its end of turn), ...
-constexpr const char * kEndOfTurn[] = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|end_of_turn|>",
-                                       "<EOT>",      "< EOT >",    "_<EOT>",  "[EOT]",         "<end_of_utterance>",
-                                       "<turn|>"};
-// ... and of those that end a text.
-constexpr const char * kEndOfText[] = {"<|endoftext|>", "<|end_of_text|>", "</s>",  "<|eom_id|>",
-                                       "<|return|>",    "<|call|>",        "<eos>", "[EOS]"};
 
 bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -40,12 +34,12 @@ SpecialTokens::SpecialTokens(const Vocab & vocab) {
         by_first_byte_[static_cast<unsigned char>(specials_[i].text[0])].push_back(static_cast<uint32_t>(i));
     }
     end_of_turn_ = vocab.eot;
-    for (const char * text : kEndOfTurn) {
+    for (const std::string_view text : end_of_turn_names()) {
         const int32_t id = find(text);
         if (end_of_turn_ < 0) end_of_turn_ = id;
         end_of_generation_.push_back(id);
     }
-    for (const char * text : kEndOfText) end_of_generation_.push_back(find(text));
+    for (const std::string_view text : end_of_text_names()) end_of_generation_.push_back(find(text));
     end_of_generation_.insert(end_of_generation_.end(), {vocab.eos, vocab.eot});
     end_of_generation_.insert(end_of_generation_.end(), vocab.ends.begin(), vocab.ends.end());
     std::erase(end_of_generation_, -1);

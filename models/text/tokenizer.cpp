@@ -195,5 +195,8 @@ bool Tokenizer::is_special(int32_t id) const {
 bool Tokenizer::is_end_of_generation(int32_t id) const {
     return impl_->specials.is_end_of_generation(id);
 }
+const std::vector<std::string> & Tokenizer::notes() const {
+    return impl_->vocab.notes;
+}
 
 }  // namespace ql

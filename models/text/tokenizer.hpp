@@ -68,6 +68,8 @@ class Tokenizer {
     bool is_control(int32_t id) const;
     bool is_special(int32_t id) const;  // a control token or a user-defined one: text never merges across it
     bool is_end_of_generation(int32_t id) const;
+    /// What the file says and is not followed, one line each, for people.
+    const std::vector<std::string> & notes() const;
 
   private:
     struct Impl;

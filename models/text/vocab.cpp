@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "models/text/known_tokens.hpp"
 #include "models/text/pre_tokenizer.hpp"
 
 namespace ql {
@@ -35,18 +36,32 @@ Status get_bool(const ql_gguf * file, const char * key, bool & value) {
     return {};
 }
 
-Status get_id(const ql_gguf * file, const char * key, int32_t & id) {
-    int64_t found = 0;
-    const ql_status status = ql_gguf_get_int(file, key, &found);
+/// A whole number where an id stands, as it is; -1 for "none", which some converters write as 2^32 - 1.
+Status get_number(const ql_gguf * file, const char * key, int64_t & number) {
+    const ql_status status = ql_gguf_get_int(file, key, &number);
     if (status == QL_NOT_FOUND) return {};
     QL_TRY(last_error(status));
-    if (found == -1 || found == UINT32_MAX) {  // how some converters write "none"
-        id = -1;
-        return {};
-    }
-    if (found < 0 || found > INT32_MAX)
+    if (number == UINT32_MAX) number = -1;
+    return {};
+}
+
+Status get_id(const ql_gguf * file, const char * key, int32_t & id) {
+    int64_t found = id;
+    QL_TRY(get_number(file, key, found));
+    if (found < -1 || found > INT32_MAX)
         return error(QL_BAD_FILE, "%s: %lld is no token id", key, static_cast<long long>(found));
     id = static_cast<int32_t>(found);
+    return {};
+}
+
+/// The id of a token that nothing depends on: one outside the vocabulary (the vocabulary's size is common) leaves `id`.
+Status get_spare_id(const ql_gguf * file, const char * key, Vocab & vocab, int32_t & id) {
+    int64_t found = id;
+    QL_TRY(get_number(file, key, found));
+    if (found >= -1 && found < static_cast<int64_t>(vocab.tokens.size()))
+        return id = static_cast<int32_t>(found), Status();
+    vocab.notes.push_back(format("%s: %lld is outside the vocabulary of %zu tokens, and is passed over", key,
+                                 static_cast<long long>(found), vocab.tokens.size()));
     return {};
 }
 
@@ -82,8 +97,8 @@ Status read_ids_and_flags(const ql_gguf * file, Vocab & vocab) {
     QL_TRY(get_id(file, "tokenizer.ggml.bos_token_id", vocab.bos));
     QL_TRY(get_id(file, "tokenizer.ggml.eos_token_id", vocab.eos));
     QL_TRY(get_id(file, "tokenizer.ggml.eot_token_id", vocab.eot));
-    QL_TRY(get_id(file, "tokenizer.ggml.unknown_token_id", vocab.unknown));
-    QL_TRY(get_id(file, "tokenizer.ggml.padding_token_id", vocab.padding));
+    QL_TRY(get_spare_id(file, "tokenizer.ggml.unknown_token_id", vocab, vocab.unknown));
+    QL_TRY(get_spare_id(file, "tokenizer.ggml.padding_token_id", vocab, vocab.padding));
     QL_TRY(get_bool(file, "tokenizer.ggml.add_bos_token", vocab.add_bos));
     QL_TRY(get_bool(file, "tokenizer.ggml.add_eos_token", vocab.add_eos));
     return get_bool(file, "tokenizer.ggml.add_space_prefix", vocab.add_space_prefix);
@@ -170,8 +185,9 @@ Result<Vocab> vocab_from_gguf(const ql_gguf * file) {
     }
     if (types.empty()) vocab.types.assign(vocab.tokens.size(), TokenType::kNormal);
     QL_TRY(read_ids_and_flags(file, vocab));
-    QL_TRY(set_strips_by_name(file, vocab));
     QL_TRY(check_vocab(vocab));
+    mark_control_tokens(vocab);
+    QL_TRY(set_strips_by_name(file, vocab));
     return vocab;
 }
 

@@ -38,7 +38,8 @@ struct Vocab {
     std::vector<int32_t> ends;                                         // end a reply, beside eos and eot
     bool add_bos = false, add_eos = false;                             // what encoding with special tokens adds
     bool add_space_prefix = false;                                     // SentencePiece: a space before the text
-    bool ignore_merges = false;  // byte-level: a word that is a token is that token, whatever the merges say
+    bool ignore_merges = false;      // byte-level: a word that is a token is that token, whatever the merges say
+    std::vector<std::string> notes;  // what the file says and is not followed, for people
 };
 
 /// The byte of a byte token's text "<0x41>", -1 for another text.

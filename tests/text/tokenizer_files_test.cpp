@@ -88,6 +88,63 @@ TEST_F(TokenizerFiles, TakeTheModelsFlagsOverDefaults) {
     EXPECT_EQ(tokenizer->encode("ab", true, true), (std::vector<int32_t>{263, 2}));
 }
 
+/// The tokens of a text, special ones parsed; and the notes of the file.
+std::vector<int32_t> encode_with(const std::string & path, const std::string & text, std::vector<std::string> & notes) {
+    auto tokenizer = open_tokenizer(path);
+    EXPECT_TRUE(tokenizer.ok()) << tokenizer.message();
+    if (!tokenizer.ok()) return {};
+    notes = tokenizer->notes();
+    return tokenizer->encode(text, false, true);
+}
+
+TEST_F(TokenizerFiles, TakeKnownEndTokensForControlTokensWhateverTheirType) {
+    for (const TokenType type : {TokenType::kNormal, TokenType::kUserDefined, TokenType::kUnused}) {
+        Vocab vocab = byte_level_vocab();
+        vocab.types[262] = type;
+        write_gguf(vocab, path("a.gguf"));
+        std::vector<std::string> notes;
+        EXPECT_EQ(encode_with(path("a.gguf"), "ab<|im_end|>", notes), (std::vector<int32_t>{256, 262}));
+        ASSERT_EQ(notes.size(), 1U);
+        EXPECT_NE(notes[0].find("token 262 '<|im_end|>' ends a reply"), std::string::npos) << notes[0];
+        auto tokenizer = open_tokenizer(path("a.gguf"));
+        EXPECT_TRUE(tokenizer->is_end_of_generation(262) && tokenizer->is_control(262));
+        EXPECT_EQ(tokenizer->eot(), 262);
+    }
+}
+
+TEST_F(TokenizerFiles, TakeEosForAControlTokenUnlessTextCanBecomeIt) {
+    Vocab vocab = byte_level_vocab();
+    vocab.tokens[261] = "<done>";
+    vocab.types[261] = TokenType::kNormal;
+    write_gguf(vocab, path("a.gguf"));
+    std::vector<std::string> notes;
+    EXPECT_EQ(encode_with(path("a.gguf"), "ab<done>", notes), (std::vector<int32_t>{256, 261}));
+    EXPECT_EQ(notes.size(), 1U);
+    for (const int32_t eos : {10, 256}) {  // the newline; "ab", which a merge makes
+        vocab.eos = eos;
+        write_gguf(vocab, path("a.gguf"));
+        EXPECT_EQ(encode_with(path("a.gguf"), "ab\n", notes), (std::vector<int32_t>{256, 10})) << eos;
+        EXPECT_TRUE(notes.empty());
+    }
+    vocab = sentence_piece_vocab();
+    vocab.eos = 263;
+    write_gguf(vocab, path("a.gguf"));
+    EXPECT_EQ(encode_with(path("a.gguf"), "bab", notes), (std::vector<int32_t>{259, 261, 263}));
+}
+
+TEST_F(TokenizerFiles, PassOverPaddingAndUnknownBeyondTheVocabulary) {
+    write_gguf(byte_level_vocab(), path("a.gguf"), [](ql_gguf_writer * writer) {
+        ASSERT_EQ(ql_gguf_set_int(writer, "tokenizer.ggml.padding_token_id", QL_GGUF_U32, 264), QL_OK);
+        ASSERT_EQ(ql_gguf_set_int(writer, "tokenizer.ggml.unknown_token_id", QL_GGUF_I64, int64_t{1} << 40), QL_OK);
+    });
+    auto tokenizer = open_tokenizer(path("a.gguf"));
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.message();
+    EXPECT_EQ(tokenizer->padding(), -1);
+    EXPECT_EQ(tokenizer->unknown(), -1);
+    ASSERT_EQ(tokenizer->notes().size(), 2U);
+    EXPECT_NE(tokenizer->notes()[1].find("264 is outside the vocabulary of 264 tokens"), std::string::npos);
+}
+
 TEST_F(TokenizerFiles, SwallowSpaceBehindSpecialTokensOfPhi3) {
     write_gguf(sentence_piece_vocab(), path("a.gguf"), [](ql_gguf_writer * writer) {
         ASSERT_EQ(ql_gguf_set_string(writer, "general.name", "Phi-3 mini", 10), QL_OK);
