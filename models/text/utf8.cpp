@@ -2,6 +2,8 @@
 // past U+10FFFF; only the second byte's range depends on the first byte.
 #include "models/text/utf8.hpp"
 
+#include <algorithm>
+
 namespace ql {
 namespace {
 
@@ -60,6 +62,39 @@ void append_utf8(std::string & text, uint32_t code_point) {
         put(0x80 | (code_point >> 6 & 0x3F));
     }
     put(0x80 | (code_point & 0x3F));
+}
+
+Utf8Unit last_utf8(std::string_view text) {
+    for (size_t size = std::min<size_t>(text.size(), 4); size > 0; size--) {
+        const Utf8Unit unit = next_utf8(text.substr(text.size() - size));
+        if (unit.kind == Utf8Unit::kComplete && unit.size == size) return unit;
+    }
+    return {Utf8Unit::kMalformed, 1, 0};
+}
+
+bool is_white_space(uint32_t c) {
+    return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+size_t white_space_at_begin(std::string_view text) {
+    size_t size = 0;
+    while (size < text.size()) {
+        const Utf8Unit unit = next_utf8(text.substr(size));
+        if (unit.kind != Utf8Unit::kComplete || !is_white_space(unit.code_point)) break;
+        size += unit.size;
+    }
+    return size;
+}
+
+size_t white_space_at_end(std::string_view text) {
+    size_t size = 0;
+    while (size < text.size()) {
+        const Utf8Unit unit = last_utf8(text.substr(0, text.size() - size));
+        if (unit.kind != Utf8Unit::kComplete || !is_white_space(unit.code_point)) break;
+        size += unit.size;
+    }
+    return size;
 }
 
 bool is_well_formed_utf8(std::string_view text) {

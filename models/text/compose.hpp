@@ -1,0 +1,19 @@
+// Unicode's normalization form C: what can be written as one character is (The Unicode Standard, section 3.11).
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ql {
+
+struct SourceCharacter {
+    uint32_t code_point;
+    size_t end;  // in the original, of what it comes from
+};
+
+/// A text of characters below this one is composed already.
+constexpr uint32_t kFirstCombining = 0x300;
+
+std::vector<SourceCharacter> compose(const std::vector<SourceCharacter> & characters);
+
+}  // namespace ql
