@@ -4,10 +4,19 @@
 #include "models/text/bpe.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "models/text/byte_level.hpp"
+#include "models/text/utf8.hpp"
 
 namespace ql {
+namespace {
+
+uint64_t pair_key(int32_t left, int32_t right) {
+    return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
+}
+
+}  // namespace
 
 struct BytePairEncoder::Workspace {
     struct Symbol {
@@ -22,6 +31,11 @@ struct BytePairEncoder::Workspace {
             return rank != other.rank ? rank > other.rank : at > other.at;
         }
     };
+    void add(int32_t id, size_t size) {
+        const auto i = static_cast<int32_t>(symbols.size());
+        if (i > 0) symbols.back().next = i;
+        symbols.push_back({id, i - 1, -1, static_cast<uint32_t>(size)});
+    }
     std::vector<Symbol> symbols;
     std::vector<Pair> heap;
     std::vector<TokenEnd> tokens;  // of all distinct words so far, ends counted from the word's begin
@@ -29,19 +43,10 @@ struct BytePairEncoder::Workspace {
 };
 
 Result<BytePairEncoder> BytePairEncoder::create(const Vocab & vocab) {
-    QL_ASSIGN(PreTokenizer pre, PreTokenizer::create(vocab.pre));
+    const bool named = !vocab.hugging_face || !vocab.pre.empty();
+    QL_ASSIGN(PreTokenizer pre, named ? PreTokenizer::create(vocab.pre) : PreTokenizer::create(vocab.pre_steps));
     BytePairEncoder encoder(std::move(pre));
-    encoder.ignore_merges_ = vocab.ignore_merges;
-    encoder.n_tokens_ = static_cast<int32_t>(vocab.tokens.size());
-    encoder.symbols_.reserve(vocab.tokens.size());
-    for (size_t i = 0; i < vocab.tokens.size(); i++) {
-        const TokenType type = vocab.types[i];  // text never becomes a control token by merging
-        if (type == TokenType::kControl || type == TokenType::kUnknown || type == TokenType::kUserDefined) continue;
-        if (auto bytes = byte_level_decode(vocab.tokens[i])) encoder.symbols_[*bytes] = static_cast<int32_t>(i);
-    }
-    for (int byte = 0; byte < 256; byte++) {
-        encoder.bytes_[static_cast<size_t>(byte)] = encoder.symbol_of(std::string(1, static_cast<char>(byte)));
-    }
+    encoder.add_tokens(vocab);
     encoder.merges_.reserve(vocab.merges.size());
     for (size_t i = 0; i < vocab.merges.size(); i++) {
         QL_TRY(encoder.add_merge(vocab.merges[i], static_cast<int32_t>(i)));
@@ -49,16 +54,63 @@ Result<BytePairEncoder> BytePairEncoder::create(const Vocab & vocab) {
     return encoder;
 }
 
+void BytePairEncoder::add_tokens(const Vocab & vocab) {
+    kind_ = vocab.kind;
+    ignore_merges_ = vocab.ignore_merges;
+    hugging_face_ = vocab.hugging_face;
+    fallback_ = vocab.fallback;
+    fuse_fallback_ = vocab.fuse_fallback;
+    byte_fallback_ = vocab.byte_fallback;
+    n_tokens_ = static_cast<int32_t>(vocab.tokens.size());
+    symbols_.reserve(vocab.tokens.size());
+    whole_words_.resize(vocab.tokens.size());
+    const std::unordered_set<int32_t> added_only(vocab.added_only.begin(), vocab.added_only.end());
+    for (size_t i = 0; i < vocab.tokens.size(); i++) {
+        const TokenType type = vocab.types[i];  // text never becomes a control token by merging ...
+        const bool special =
+            type == TokenType::kControl || type == TokenType::kUnknown || type == TokenType::kUserDefined;
+        whole_words_[i] = !special;
+        if (special && !hugging_face_) continue;
+        // ... unless the model itself has merges to it, as a tokenizer.json may.
+        if (vocab.tokens[i].empty() || added_only.contains(static_cast<int32_t>(i))) continue;
+        if (auto bytes = bytes_of(vocab.tokens[i])) symbols_[*bytes] = static_cast<int32_t>(i);
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        const auto i = static_cast<size_t>(byte);
+        const std::string text(1, static_cast<char>(byte));
+        bytes_[i] = hugging_face_ ? find_token(text) : symbol_of(text);
+        byte_tokens_[i] = find_token(format("<0x%02X>", static_cast<unsigned>(byte)));
+    }
+}
+
+/// What a symbol of the file stands for in the texts that are encoded.
+std::optional<std::string> BytePairEncoder::bytes_of(std::string_view symbol) const {
+    return kind_ == TokenizerKind::kByteLevelBpe ? byte_level_decode(symbol) : std::string(symbol);
+}
+
+int32_t BytePairEncoder::find_token(std::string_view bytes) const {
+    const auto found = symbols_.find(std::string(bytes));
+    return found == symbols_.end() ? -1 : found->second;
+}
+
 Status BytePairEncoder::add_merge(std::string_view line, int32_t rank) {
     const size_t space = line.find(' ', 1);
-    const auto left = byte_level_decode(line.substr(0, space));
-    const auto right = byte_level_decode(space == line.npos ? std::string_view() : line.substr(space + 1));
-    if (!left || !right || left->empty() || right->empty()) {
-        return error(QL_BAD_FILE, "tokenizer: merge %d is '%.*s', not two byte-level symbols with a space between",
-                     rank, static_cast<int>(std::min<size_t>(line.size(), 80)), line.data());
+    const auto left = bytes_of(line.substr(0, space));
+    const auto right = bytes_of(space == line.npos ? std::string_view() : line.substr(space + 1));
+    const auto refuse = [&](const char * what) {
+        return error(QL_BAD_FILE, "tokenizer: merge %d is '%.*s', %s", rank,
+                     static_cast<int>(std::min<size_t>(line.size(), 80)), line.data(), what);
+    };
+    if (!left || !right || left->empty() || right->empty())
+        return refuse("not two symbols of the vocabulary's alphabet with a space between");
+    if (hugging_face_) {
+        const int32_t l = find_token(*left), r = find_token(*right), joined = find_token(*left + *right);
+        if (l < 0 || r < 0 || joined < 0) return refuse("and not all of its symbols are tokens");
+        merges_.insert_or_assign(pair_key(l, r), Merge{rank, joined});  // the last of equals counts
+        return {};
     }
-    const auto a = static_cast<uint32_t>(symbol_of(*left)), b = static_cast<uint32_t>(symbol_of(*right));
-    merges_.try_emplace(uint64_t{a} << 32 | b, Merge{rank, symbol_of(*left + *right)});  // the first of equals counts
+    const int32_t a = symbol_of(*left), b = symbol_of(*right);
+    merges_.try_emplace(pair_key(a, b), Merge{rank, symbol_of(*left + *right)});  // the first of equals counts
     return {};
 }
 
@@ -70,7 +122,7 @@ int32_t BytePairEncoder::symbol_of(const std::string & bytes) {
 }
 
 const BytePairEncoder::Merge * BytePairEncoder::find_merge(int32_t left, int32_t right) const {
-    const auto found = merges_.find(uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right));
+    const auto found = merges_.find(pair_key(left, right));
     return found == merges_.end() ? nullptr : &found->second;
 }
 
@@ -94,23 +146,70 @@ void BytePairEncoder::encode(std::string_view text, std::vector<TokenEnd> & toke
 void BytePairEncoder::encode_word(std::string_view word, Workspace & work) const {
     if (ignore_merges_) {
         const auto found = symbols_.find(std::string(word));
-        if (found != symbols_.end() && found->second < n_tokens_) {
+        if (found != symbols_.end() && found->second < n_tokens_ && whole_words_[static_cast<size_t>(found->second)]) {
             work.tokens.push_back({found->second, word.size()});
             return;
         }
     }
     work.symbols.clear();
-    const auto n = static_cast<int32_t>(word.size());
-    for (int32_t i = 0; i < n; i++) {
-        const int32_t id = bytes_[static_cast<unsigned char>(word[static_cast<size_t>(i)])];
-        work.symbols.push_back({id, i - 1, i + 1 < n ? i + 1 : -1, 1});
+    if (hugging_face_) {
+        start_characters(word, work);
+    } else {
+        start_bytes(word, work);
     }
     merge_pairs(work);
     size_t end = 0;
-    for (int32_t i = 0; i >= 0 && i < n; i = work.symbols[static_cast<size_t>(i)].next) {
+    for (int32_t i = work.symbols.empty() ? -1 : 0; i >= 0; i = work.symbols[static_cast<size_t>(i)].next) {
         end += work.symbols[static_cast<size_t>(i)].size;
         emit(work.symbols[static_cast<size_t>(i)].id, end, work);
     }
+}
+
+void BytePairEncoder::start_bytes(std::string_view word, Workspace & work) const {
+    for (const char byte : word) work.add(bytes_[static_cast<unsigned char>(byte)], 1);
+}
+
+/// The symbols of a word as a tokenizer.json has them. A character that is no token becomes byte tokens, else the
+/// fallback token, which a run of such characters may share, else nothing: its bytes then count for the next symbol.
+/// (The fallback token waits until a known character or the end comes; byte tokens do not make it hurry.)
+void BytePairEncoder::start_characters(std::string_view word, Workspace & work) const {
+    size_t dropped = 0, waiting = 0;
+    const auto flush = [&] {
+        if (waiting > 0) work.add(fallback_, waiting);
+        waiting = 0;
+    };
+    for (size_t i = 0; i < word.size();) {
+        const bool byte_level = kind_ == TokenizerKind::kByteLevelBpe;
+        const Utf8Unit unit = byte_level ? Utf8Unit{} : next_utf8(word.substr(i));
+        const size_t size = unit.kind == Utf8Unit::kComplete ? unit.size : 1;
+        const std::string_view character = word.substr(i, size);
+        const int32_t id = byte_level ? bytes_[static_cast<unsigned char>(word[i])] : find_token(character);
+        i += size;
+        if (id >= 0) {
+            flush();
+            work.add(id, size + dropped);
+            dropped = 0;
+        } else if (byte_fallback_ && start_byte_tokens(character, dropped, work)) {
+            dropped = 0;
+        } else if (fallback_ < 0) {
+            dropped += size;
+        } else {
+            if (!fuse_fallback_) flush();
+            waiting += size + dropped;
+            dropped = 0;
+        }
+    }
+    flush();
+}
+
+bool BytePairEncoder::start_byte_tokens(std::string_view character, size_t dropped, Workspace & work) const {
+    const auto token = [&](char byte) { return byte_tokens_[static_cast<unsigned char>(byte)]; };
+    if (std::any_of(character.begin(), character.end(), [&](char byte) { return token(byte) < 0; })) return false;
+    for (const char byte : character) {
+        work.add(token(byte), 1 + dropped);
+        dropped = 0;
+    }
+    return true;
 }
 
 void BytePairEncoder::merge_pairs(Workspace & work) const {

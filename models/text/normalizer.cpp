@@ -67,17 +67,18 @@ void compose_text(NormalizedText & text) {
     }
 }
 
-void apply(const NormalizerStep & step, bool first, NormalizedText & text) {
+void apply(const NormalizerStep & step, TextStart start, NormalizedText & text) {
     using Kind = NormalizerStep::Kind;
+    const bool goes_on = start == TextStart::kGoesOn;
     switch (step.kind) {
         case Kind::kPrepend:
-            if (!text.text.empty()) prepend(text, step.content);
+            if (!goes_on && !text.text.empty()) prepend(text, step.content);
             break;
         case Kind::kPrependFirst:
-            if (!first) break;
+            if (start != TextStart::kOfAll) break;
             [[fallthrough]];
         case Kind::kPrependMissing:
-            if (!text.text.starts_with(step.content)) prepend(text, step.content);
+            if (!goes_on && !text.text.starts_with(step.content)) prepend(text, step.content);
             break;
         case Kind::kReplace:
             replace(text, step.pattern, step.content);
@@ -93,10 +94,10 @@ void apply(const NormalizerStep & step, bool first, NormalizedText & text) {
 
 }  // namespace
 
-NormalizedText normalize(const std::vector<NormalizerStep> & steps, std::string_view text, bool first) {
+NormalizedText normalize(const std::vector<NormalizerStep> & steps, std::string_view text, TextStart start) {
     NormalizedText out{std::string(text), 0, std::vector<size_t>(text.size())};
     for (size_t i = 0; i < text.size(); i++) out.ends[i] = i + 1;
-    for (const NormalizerStep & step : steps) apply(step, first, out);
+    for (const NormalizerStep & step : steps) apply(step, start, out);
     return out;
 }
 

@@ -27,7 +27,14 @@ struct NormalizedText {
     std::vector<size_t> ends;  // of each byte: the offset in the original where what it comes from ends
 };
 
-/// `first`: the text stands at the beginning of the original.
-NormalizedText normalize(const std::vector<NormalizerStep> & steps, std::string_view text, bool first = false);
+/// Where a text without special tokens starts. It tells what may be put before it.
+enum class TextStart {
+    kOfAll,          // at the beginning of the original
+    kBehindSpecial,  // behind a special token
+    kGoesOn,         // behind plain text that it goes on: nothing is put before it
+};
+
+NormalizedText normalize(const std::vector<NormalizerStep> & steps, std::string_view text,
+                         TextStart start = TextStart::kBehindSpecial);
 
 }  // namespace ql

@@ -1,15 +1,12 @@
-// The table of pre-tokenizers and the PCRE2 calls behind it. The expressions are the public definitions of the
+// The table of pre-tokenizers, and how steps cut a text. The expressions are the public definitions of the
 // tokenizers, with white space spelled \p{WSpace} (PCRE2's \s also takes U+180E, which the originals do not) and the
 // upper and lower case of contractions spelled out (as llama.cpp does; folding would also take U+017F for an s).
-// What is a letter or a number is PCRE2's to say: 10.42 knows Unicode 14, characters assigned later are symbols to it.
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "models/text/pre_tokenizer.hpp"
 
-#include <pcre2.h>
-
+#include <algorithm>
 #include <array>
-#include <new>
 
+#include "models/text/text_pattern.hpp"
 #include "models/text/utf8.hpp"
 
 namespace ql {
@@ -26,25 +23,18 @@ constexpr char kQwen2[] =
     R"('(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
     R"(| ?[^\p{WSpace}\p{L}\p{N}]+[\r\n]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
 
-// How the same expressions stand in a tokenizer.json.
-constexpr char kLlama3HuggingFace[] = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
-                                      R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr char kQwen2HuggingFace[] = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
-                                     R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
 struct Row {
     const char * name;
     std::array<const char *, 2> aliases;
     std::array<const char *, 2> stages;  // each cuts the words of the one before
     PreTokenizerTraits traits;
-    const char * hugging_face;  // nullptr: built there from parts, not from an expression
 };
 
 constexpr Row kRows[] = {
-    {"gpt-2", {}, {kGpt2}, {}, nullptr},
-    {"smollm", {}, {kOneNumber, kGpt2}, {}, nullptr},
-    {"llama-bpe", {"llama3", "llama-v3"}, {kLlama3}, {.add_bos = true, .ignore_merges = true}, kLlama3HuggingFace},
-    {"qwen2", {"deepseek-r1-qwen"}, {kQwen2}, {}, kQwen2HuggingFace},
+    {"gpt-2", {}, {kGpt2}, {}},
+    {"smollm", {}, {kOneNumber, kGpt2}, {}},
+    {"llama-bpe", {"llama3", "llama-v3"}, {kLlama3}, {.add_bos = true, .ignore_merges = true}},
+    {"qwen2", {"deepseek-r1-qwen"}, {kQwen2}, {}},
 };
 
 const Row * find_row(std::string_view name) {
@@ -57,44 +47,82 @@ const Row * find_row(std::string_view name) {
     return nullptr;
 }
 
-struct MatchState {  // of one split; PCRE2 writes to it, so it is no part of the compiled expression
-    MatchState()
-        : data(pcre2_match_data_create(1, nullptr), pcre2_match_data_free),
-          context(pcre2_match_context_create(nullptr), pcre2_match_context_free) {
-        if (!data || !context) throw std::bad_alloc();
-        pcre2_set_match_limit(context.get(), UINT32_MAX);  // no pattern of the table needs steps of higher order
-    }
-    std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data;
-    std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context;
+std::string known_pre_tokenizers() {
+    std::string names;
+    for (const Row & row : kRows) names += (names.empty() ? "" : ", ") + std::string(row.name);
+    return names;
+}
+
+struct Piece {
+    std::string_view text;
+    bool matched;
 };
+
+/// Joins neighbours: MergedWithPrevious over pieces from left to right, MergedWithNext from right to left.
+void join_matches(std::vector<Piece> & pieces, bool with_next) {
+    if (with_next) std::reverse(pieces.begin(), pieces.end());
+    std::vector<Piece> joined;
+    bool after_match = false;
+    for (const Piece & piece : pieces) {
+        if (piece.matched && !after_match && !joined.empty()) {
+            std::string_view & other = joined.back().text;
+            const char * begin = std::min(other.data(), piece.text.data());
+            other = {begin, other.size() + piece.text.size()};
+        } else {
+            joined.push_back(piece);
+        }
+        after_match = piece.matched;
+    }
+    if (with_next) std::reverse(joined.begin(), joined.end());
+    pieces.swap(joined);
+}
+
+void join_runs(std::vector<Piece> & pieces) {
+    std::vector<Piece> joined;
+    for (const Piece & piece : pieces) {
+        if (joined.empty() || joined.back().matched != piece.matched) {
+            joined.push_back(piece);
+        } else {
+            joined.back().text = {joined.back().text.data(), joined.back().text.size() + piece.text.size()};
+        }
+    }
+    pieces.swap(joined);
+}
 
 }  // namespace
 
-struct PreTokenizer::Expression {
-    explicit Expression(pcre2_code * compiled) : code(compiled, pcre2_code_free) {}
-    std::unique_ptr<pcre2_code, decltype(&pcre2_code_free)> code;
+struct PreTokenizer::Stage {
+    TextPattern pattern;
+    PreTokenizerStep::Behavior behavior;
+    bool invert;
 
     /// Cuts text into its matches and what lies between them.
-    void cut(std::string_view text, const MatchState & state, std::vector<std::string_view> & words) const {
+    template <typename Visit>
+    void cut(std::string_view text, TextPattern::State & state, Visit visit) const {
         size_t at = 0;
-        while (at < text.size() && match(text, at, state)) {
-            const size_t * ends = pcre2_get_ovector_pointer(state.data.get());
-            if (ends[0] > at) words.push_back(text.substr(at, ends[0] - at));
-            words.push_back(text.substr(ends[0], ends[1] - ends[0]));
-            at = ends[1];
+        TextPattern::Match match{};
+        while (at < text.size() && pattern.find(text, at, state, match)) {
+            if (match.begin > at) visit(text.substr(at, match.begin - at), false);
+            visit(text.substr(match.begin, match.end - match.begin), true);
+            at = match.end;
         }
-        if (at < text.size()) words.push_back(text.substr(at));
+        if (at < text.size()) visit(text.substr(at), false);
     }
 
-  private:
-    bool match(std::string_view text, size_t at, const MatchState & state) const {
-        const auto run = [&](uint32_t options) {
-            return pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, options,
-                               state.data.get(), state.context.get());
-        };
-        int n = run(PCRE2_NO_UTF_CHECK);
-        if (n < PCRE2_ERROR_NOMATCH) n = run(PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT);  // the JIT's stack is small
-        return n > 0;
+    void run(std::string_view text, TextPattern::State & state, std::vector<std::string_view> & words) const {
+        using Behavior = PreTokenizerStep::Behavior;
+        if (behavior == Behavior::kIsolated) {
+            return cut(text, state, [&](std::string_view piece, bool) { words.push_back(piece); });
+        }
+        std::vector<Piece> pieces;
+        cut(text, state, [&](std::string_view piece, bool matched) {
+            const bool counts = matched != invert;
+            if (behavior != Behavior::kRemoved || !counts) pieces.push_back({piece, counts});
+        });
+        if (behavior == Behavior::kContiguous) join_runs(pieces);
+        if (behavior == Behavior::kMergedWithPrevious) join_matches(pieces, false);
+        if (behavior == Behavior::kMergedWithNext) join_matches(pieces, true);
+        for (const Piece & piece : pieces) words.push_back(piece.text);
     }
 };
 
@@ -102,6 +130,14 @@ PreTokenizer::PreTokenizer() = default;
 PreTokenizer::PreTokenizer(PreTokenizer &&) noexcept = default;
 PreTokenizer & PreTokenizer::operator=(PreTokenizer &&) noexcept = default;
 PreTokenizer::~PreTokenizer() = default;
+
+Status PreTokenizer::add(PreTokenizerStep step) {
+    QL_ASSIGN(TextPattern pattern, TextPattern::compile(step.expression));
+    if (pattern.matches_empty())
+        return error(QL_UNSUPPORTED, "expression '%.120s' may match nothing", step.expression.c_str());
+    stages_.push_back({std::move(pattern), step.behavior, step.invert});
+    return {};
+}
 
 Result<PreTokenizer> PreTokenizer::create(std::string_view name) {
     const Row * row = find_row(name);
@@ -111,29 +147,26 @@ Result<PreTokenizer> PreTokenizer::create(std::string_view name) {
     }
     PreTokenizer pre;
     pre.traits_ = row->traits;
-    for (const char * pattern : row->stages) {
-        if (!pattern) continue;
-        int code = 0;
-        size_t offset = 0;
-        pcre2_code * compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), PCRE2_ZERO_TERMINATED,
-                                              PCRE2_UTF | PCRE2_UCP, &code, &offset, nullptr);
-        if (!compiled) {
-            return error(QL_INTERNAL, "tokenizer: expression of '%s': PCRE2 error %d at %zu", row->name, code, offset);
-        }
-        pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);  // without a JIT the interpreter matches the same
-        pre.stages_.push_back(std::make_unique<const Expression>(compiled));
+    for (const char * expression : row->stages) {
+        if (expression) QL_TRY(pre.add({.expression = expression}));
     }
+    return pre;
+}
+
+Result<PreTokenizer> PreTokenizer::create(const std::vector<PreTokenizerStep> & steps) {
+    PreTokenizer pre;
+    for (const PreTokenizerStep & step : steps) QL_TRY(pre.add(step));
     return pre;
 }
 
 void PreTokenizer::split(std::string_view text, std::vector<std::string_view> & words) const {
     const std::string masked = is_well_formed_utf8(text) ? std::string() : mask_malformed_utf8(text);
     const std::string_view subject = masked.empty() ? text : std::string_view(masked);
-    const MatchState state;
+    TextPattern::State state;
     std::vector<std::string_view> pieces{subject}, next;
-    for (const auto & stage : stages_) {
+    for (const Stage & stage : stages_) {
         next.clear();
-        for (const std::string_view piece : pieces) stage->cut(piece, state, next);
+        for (const std::string_view piece : pieces) stage.run(piece, state, next);
         pieces.swap(next);
     }
     for (const std::string_view piece : pieces) {  // masking keeps offsets: the same cuts in the text itself
@@ -141,17 +174,8 @@ void PreTokenizer::split(std::string_view text, std::vector<std::string_view> & 
     }
 }
 
-const char * pre_tokenizer_of_pattern(std::string_view pattern) {
-    for (const Row & row : kRows) {
-        if (row.hugging_face && pattern == row.hugging_face) return row.name;
-    }
-    return nullptr;
-}
-
-std::string known_pre_tokenizers() {
-    std::string names;
-    for (const Row & row : kRows) names += (names.empty() ? "" : ", ") + std::string(row.name);
-    return names;
+const char * gpt2_expression() {
+    return kGpt2;
 }
 
 }  // namespace ql

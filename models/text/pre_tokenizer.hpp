@@ -16,30 +16,40 @@ struct PreTokenizerTraits {
     bool ignore_merges = false;
 };
 
+/// One step of a tokenizer.json: an expression finds pieces in a text, and the behavior says what becomes of them.
+struct PreTokenizerStep {
+    enum class Behavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
+    std::string expression;  // in PCRE2's syntax
+    Behavior behavior = Behavior::kIsolated;
+    bool invert = false;  // the pieces are what lies between the matches
+};
+
 class PreTokenizer {
   public:
     /// By the name in `tokenizer.ggml.pre`. errors  QL_UNSUPPORTED, listing the known names
     static Result<PreTokenizer> create(std::string_view name);
+    /// Of steps, each over the words of the one before; without any a text is one word.
+    /// errors  QL_UNSUPPORTED for an expression that PCRE2 does not take, or that may match nothing
+    static Result<PreTokenizer> create(const std::vector<PreTokenizerStep> & steps);
     PreTokenizer(PreTokenizer &&) noexcept;
     PreTokenizer & operator=(PreTokenizer &&) noexcept;
     ~PreTokenizer();
 
-    /// Appends the words of the text, in order; together they are the text. Malformed UTF-8 is taken as symbols.
-    /// Safe to call from several threads at once.
+    /// Appends the words of the text, in order; together they are the text, but for what steps remove. Malformed UTF-8
+    /// is taken as symbols. Safe to call from several threads at once.
     void split(std::string_view text, std::vector<std::string_view> & words) const;
 
     const PreTokenizerTraits & traits() const { return traits_; }
 
   private:
-    struct Expression;
+    struct Stage;
     PreTokenizer();
+    Status add(PreTokenizerStep step);
     PreTokenizerTraits traits_;
-    std::vector<std::unique_ptr<const Expression>> stages_;  // each cuts the words of the one before
+    std::vector<Stage> stages_;
 };
 
-/// The name of the pre-tokenizer whose Hugging Face definition is this expression; nullptr for an unknown one.
-const char * pre_tokenizer_of_pattern(std::string_view pattern);
-/// "gpt-2, smollm, ...", for messages.
-std::string known_pre_tokenizers();
+/// The expression of GPT-2, which stands in many tokenizers without being spelled out in their files.
+const char * gpt2_expression();
 
 }  // namespace ql

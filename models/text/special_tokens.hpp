@@ -1,12 +1,15 @@
 // Tokens that are found in the text as they stand, before any merging: user-defined ones always, control tokens where
 // the caller parses them (templates do, a user's words do not).
 #pragma once
-#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "models/text/text_pattern.hpp"
+#include "models/text/token_matcher.hpp"
 #include "models/text/vocab.hpp"
 
 namespace ql {
@@ -21,9 +24,13 @@ class SpecialTokens {
   public:
     explicit SpecialTokens(const Vocab & vocab);
 
-    /// Cuts the text into fragments that cover it. Longer tokens take their places first, wherever they stand, then
-    /// shorter ones from left to right: llama.cpp's order.
+    /// Cuts the text into fragments, in order, that cover it. Two orders are known where tokens overlap:
+    ///   llama.cpp's      longer tokens take their places first, wherever they stand, then shorter ones from left to
+    ///   right tokenizer.json's from left to right the longest that begins there; those found in normalized text come
+    ///   later
     std::vector<Fragment> split(std::string_view text, bool parse_special) const;
+    /// The same for what lies between those, after the normalizer, with the tokens that are to be found there.
+    std::vector<Fragment> split_normalized(std::string_view text, bool parse_special) const;
 
     /// The token of that text, -1 for none.
     int32_t find(std::string_view text) const;
@@ -35,16 +42,26 @@ class SpecialTokens {
   private:
     struct Special {
         int32_t id;
-        std::string text;
-        bool control;  // only where special tokens are parsed
-        bool strip_left, strip_right;
+        std::string text;  // as it is found
+        bool control;      // only where special tokens are parsed
+        bool strip_left, strip_right, single_word;
     };
-    std::vector<size_t> present(std::string_view text, bool parse_special) const;
-    static void place(const Special & special, std::string_view text, std::vector<Fragment> & fragments);
+    /// Tokens that are looked for together, the most urgent first.
+    struct Group {
+        explicit Group(std::vector<Special> specials);
+        std::vector<Special> specials;
+        TokenMatcher matcher;
+    };
+    std::vector<Fragment> place_longest_first(const Group & group, std::string_view text) const;
+    std::vector<Fragment> place_leftmost(const Group & group, std::string_view text, bool parse_special) const;
+    bool stands_alone(std::string_view text, size_t begin, size_t end) const;
+    void find_ends(const Vocab & vocab);
 
-    std::vector<Special> specials_;                         // the longest first
-    std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into specials_
-    std::vector<int32_t> end_of_generation_;                // sorted
+    std::unordered_map<std::string, int32_t> ids_;  // of all, by their texts
+    bool leftmost_ = false;                         // tokenizer.json's order
+    Group all_, user_defined_, normalized_;
+    std::optional<TextPattern> word_;         // a character of words; only where a token asks for it
+    std::vector<int32_t> end_of_generation_;  // sorted
     int32_t end_of_turn_ = -1;
 };
 

@@ -36,8 +36,33 @@ std::string render(const Vocab & vocab, size_t i) {
         default:
             break;
     }
-    if (vocab.kind == TokenizerKind::kSentencePiece) return sentence_piece_text(token);
+    if (vocab.kind != TokenizerKind::kByteLevelBpe) return sentence_piece_text(token);
     return byte_level_decode(token).value_or(token);
+}
+
+/// Brings the ends of the tokens from `begin` on back to the text from which `normalized` was made.
+void to_original(const NormalizedText & normalized, size_t begin, std::vector<TokenEnd> & tokens) {
+    for (size_t i = begin; i < tokens.size(); i++) {
+        tokens[i].end = tokens[i].end == 0 ? 0 : normalized.ends[tokens[i].end - 1];
+    }
+}
+
+/// How the plain parts of a text start: its very first one, and those behind special tokens in it.
+struct Starts {
+    TextStart first, later;
+    TextStart at(size_t offset) const { return offset == 0 ? first : later; }
+};
+
+Starts starts_of(TextPlace place) {
+    switch (place) {
+        case TextPlace::kBegin:
+            return {TextStart::kOfAll, TextStart::kBehindSpecial};
+        case TextPlace::kMiddle:
+            return {TextStart::kGoesOn, TextStart::kBehindSpecial};
+        case TextPlace::kAnswer:
+            break;
+    }
+    return {TextStart::kGoesOn, TextStart::kGoesOn};
 }
 
 }  // namespace
@@ -46,7 +71,7 @@ struct Tokenizer::Impl {
     explicit Impl(Vocab v) : vocab(std::move(v)), specials(vocab) {}
     Vocab vocab;
     SpecialTokens specials;
-    std::optional<BytePairEncoder> byte_level;
+    std::optional<BytePairEncoder> byte_pairs;
     std::optional<SentencePieceEncoder> sentence_piece;
     std::vector<std::string> pieces;
 
@@ -59,11 +84,54 @@ struct Tokenizer::Impl {
         return type(id) == TokenType::kControl || type(id) == TokenType::kUnknown ||
                type(id) == TokenType::kUserDefined;
     }
-    void encode_fragment(std::string_view text, bool wants_space, std::vector<TokenEnd> & tokens) const {
-        if (byte_level) return byte_level->encode(text, tokens);
-        sentence_piece->encode(text, wants_space && vocab.add_space_prefix, tokens);
+    /// The tokens of text[begin, end), which holds no special tokens, with ends in the whole text.
+    void encode_plain(std::string_view text, const Fragment & plain, const Starts & starts, bool parse_special,
+                      std::vector<TokenEnd> & tokens) const {
+        const std::string_view part = text.substr(plain.begin, plain.end - plain.begin);
+        const size_t first = tokens.size();
+        const TextStart start = starts.at(plain.begin);
+        if (vocab.hugging_face) {
+            encode_normalized(part, {start, starts.later}, parse_special, tokens);
+        } else if (byte_pairs) {
+            byte_pairs->encode(part, tokens);
+        } else {
+            sentence_piece->encode(part, start != TextStart::kGoesOn && vocab.add_space_prefix, tokens);
+        }
+        for (size_t i = first; i < tokens.size(); i++) tokens[i].end += plain.begin;
     }
+    void encode_normalized(std::string_view text, const Starts & starts, bool parse_special,
+                           std::vector<TokenEnd> & tokens) const;
+    void encode_words(std::string_view text, TextStart start, std::vector<TokenEnd> & tokens) const;
 };
+
+/// The way of a tokenizer.json: the normalizer, then the special tokens that are found behind it, then words.
+void Tokenizer::Impl::encode_normalized(std::string_view text, const Starts & starts, bool parse_special,
+                                        std::vector<TokenEnd> & tokens) const {
+    if (vocab.normalizer.empty() && vocab.normalized.empty()) return encode_words(text, starts.first, tokens);
+    const NormalizedText normalized = normalize(vocab.normalizer, text, starts.first);
+    const std::string_view whole = normalized.text;
+    Starts inner = starts;
+    if (inner.first == TextStart::kOfAll && normalized.begin > 0) inner.first = TextStart::kBehindSpecial;
+    const size_t first = tokens.size();
+    for (const Fragment & fragment : specials.split_normalized(whole, parse_special)) {
+        if (fragment.id >= 0) {
+            tokens.push_back({fragment.id, fragment.end});
+            continue;
+        }
+        const size_t before = tokens.size();
+        encode_words(whole.substr(fragment.begin, fragment.end - fragment.begin), inner.at(fragment.begin), tokens);
+        for (size_t i = before; i < tokens.size(); i++) tokens[i].end += fragment.begin;
+    }
+    to_original(normalized, first, tokens);
+}
+
+void Tokenizer::Impl::encode_words(std::string_view text, TextStart start, std::vector<TokenEnd> & tokens) const {
+    if (vocab.word_normalizer.empty()) return byte_pairs->encode(text, tokens);
+    const NormalizedText normalized = normalize(vocab.word_normalizer, text, start);
+    const size_t first = tokens.size();
+    byte_pairs->encode(normalized.text, tokens);
+    to_original(normalized, first, tokens);
+}
 
 Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
@@ -83,8 +151,8 @@ Result<Tokenizer> Tokenizer::from_hf(const std::string & directory) {
 Result<Tokenizer> Tokenizer::from_vocab(Vocab vocab) {
     QL_TRY(check_vocab(vocab));
     auto impl = std::make_unique<Impl>(std::move(vocab));
-    if (impl->vocab.kind == TokenizerKind::kByteLevelBpe) {
-        QL_ASSIGN(impl->byte_level, BytePairEncoder::create(impl->vocab));
+    if (impl->vocab.kind != TokenizerKind::kSentencePiece) {
+        QL_ASSIGN(impl->byte_pairs, BytePairEncoder::create(impl->vocab));
         std::vector<std::string>().swap(impl->vocab.merges);  // the encoder has them in its own form
     } else {
         impl->sentence_piece.emplace(impl->vocab);
@@ -98,16 +166,13 @@ Encoding Tokenizer::encode_with_spans(std::string_view text, bool add_special, b
                                       TextPlace place) const {
     const Vocab & vocab = impl_->vocab;
     std::vector<TokenEnd> tokens;
-    bool wants_space = place == TextPlace::kBegin;
+    const Starts starts = starts_of(place);
     for (const Fragment & fragment : impl_->specials.split(text, parse_special)) {
         if (fragment.id >= 0) {
             tokens.push_back({fragment.id, fragment.end});
         } else {
-            const size_t first = tokens.size();
-            impl_->encode_fragment(text.substr(fragment.begin, fragment.end - fragment.begin), wants_space, tokens);
-            for (size_t i = first; i < tokens.size(); i++) tokens[i].end += fragment.begin;
+            impl_->encode_plain(text, fragment, starts, parse_special, tokens);
         }
-        wants_space = fragment.id >= 0 && place != TextPlace::kAnswer;
     }
     if (!tokens.empty()) tokens.back().end = text.size();  // bytes that no token stands for
 
@@ -121,8 +186,9 @@ Encoding Tokenizer::encode_with_spans(std::string_view text, bool add_special, b
     if (add_special && vocab.add_bos && (tokens.empty() || tokens.front().id != vocab.bos)) add(vocab.bos, 0, 0);
     size_t begin = 0;
     for (const TokenEnd & token : tokens) {
-        add(token.id, begin, token.end);
-        begin = token.end;
+        const size_t end = std::max(begin, token.end);
+        add(token.id, begin, end);
+        begin = end;
     }
     if (add_special && vocab.add_eos && (tokens.empty() || tokens.back().id != vocab.eos)) {
         add(vocab.eos, text.size(), text.size());
@@ -143,7 +209,7 @@ std::string Tokenizer::decode(const std::vector<int32_t> & tokens, bool render_s
         std::string_view piece = this->piece(id);
         if (impl_->is_special(id)) {
             if (render_special || type == TokenType::kUserDefined) text.append(piece);
-            after_special = true;
+            after_special = !impl_->vocab.space_prefix_once;
             continue;
         }
         if (after_special && impl_->vocab.add_space_prefix && piece.starts_with(' ')) piece.remove_prefix(1);

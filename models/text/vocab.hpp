@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "models/text/normalizer.hpp"
+#include "models/text/pre_tokenizer.hpp"
 #include "ql/gguf.h"
 #include "ql/status.hpp"
 
@@ -13,6 +15,7 @@ namespace ql {
 enum class TokenizerKind {
     kByteLevelBpe,   // "gpt2": bytes written as printable characters, merges by rank
     kSentencePiece,  // "llama": spaces written as U+2581, merges by score, missing characters as byte tokens
+    kCharacterBpe,   // such a vocabulary in a tokenizer.json: merges by rank over characters
 };
 
 enum class TokenType : int32_t {  // GGUF's numbers
@@ -27,18 +30,32 @@ enum class TokenType : int32_t {  // GGUF's numbers
 
 struct Vocab {
     TokenizerKind kind = TokenizerKind::kByteLevelBpe;
-    std::string pre;                  // byte-level: a name of the pre-tokenizer table (pre_tokenizer.cpp)
+    std::string pre;                  // byte-level: a name of the pre-tokenizer table (pre_tokenizer.cpp), "" for steps
     std::vector<std::string> tokens;  // as in files: in byte-level characters, or with U+2581 for spaces
     std::vector<TokenType> types;     // one for each token
     std::vector<float> scores;        // SentencePiece: one for each token
-    std::vector<std::string> merges;  // byte-level: "left right", the first is the most urgent
+    std::vector<std::string> merges;  // of BPE: "left right", the first is the most urgent
     std::vector<int32_t> strip_left;  // special tokens that swallow the white space before or after them
     std::vector<int32_t> strip_right;
     int32_t bos = -1, eos = -1, eot = -1, unknown = -1, padding = -1;  // ids, -1 for none
     std::vector<int32_t> ends;                                         // end a reply, beside eos and eot
     bool add_bos = false, add_eos = false;                             // what encoding with special tokens adds
     bool add_space_prefix = false;                                     // SentencePiece: a space before the text
-    bool ignore_merges = false;      // byte-level: a word that is a token is that token, whatever the merges say
+    bool space_prefix_once = false;                                    // not behind special tokens
+    bool ignore_merges = false;  // byte-level: a word that is a token is that token, whatever the merges say
+
+    // What only a tokenizer.json can ask for.
+    bool hugging_face = false;          // read it as the `tokenizers` library does
+    std::vector<int32_t> single_words;  // special tokens that count only where they are no part of a word
+    std::vector<int32_t> added_only;    // special tokens that the model does not have: no merge leads to them
+    std::vector<int32_t> normalized;    // special tokens that are looked for behind the normalizer
+    std::vector<NormalizerStep> normalizer;
+    std::vector<NormalizerStep> word_normalizer;  // of the pre-tokenizer: behind the normalized special tokens
+    std::vector<PreTokenizerStep> pre_steps;
+    int32_t fallback = -1;  // stands for characters that are no tokens; -1: they are dropped
+    bool fuse_fallback = false;
+    bool byte_fallback = false;  // such a character becomes byte tokens, if there is one for each of its bytes
+
     std::vector<std::string> notes;  // what the file says and is not followed, for people
 };
 

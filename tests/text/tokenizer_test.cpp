@@ -1,6 +1,8 @@
 // What a tokenizer does with special tokens, spans, odd bytes and hostile vocabularies, on vocabularies made by hand.
 #include "models/text/tokenizer.hpp"
 
+#include <chrono>
+#include <functional>
 #include <limits>
 
 #include "text/vocabularies.hpp"
@@ -85,6 +87,43 @@ TEST(SpecialTokensInText, SwallowWhiteSpaceWhereTheModelSaysSo) {
     expect_spans_cover(encoding, 22);
     EXPECT_EQ(encoding.spans[1].end, 13U);
     EXPECT_EQ(encoding.spans[3].begin, 14U);
+}
+
+/// Seconds of one call.
+double seconds_of(const std::function<void()> & call) {
+    const auto start = std::chrono::steady_clock::now();
+    call();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+TEST(SpecialTokensInText, MayBeTensOfThousands) {
+    Vocab vocab = byte_level_vocab();
+    std::string text;
+    for (int i = 0; i < 40000; i++) {
+        vocab.tokens.push_back(format("<|control_%d|>", i));
+        vocab.types.push_back(TokenType::kControl);
+        text += vocab.tokens.back() + "<|control";
+    }
+    const Tokenizer tokenizer = make(vocab);
+    Ids ids;
+    EXPECT_LT(seconds_of([&] { ids = tokenizer.encode(text, false, true); }), 5);  // 0.2 s; pair by pair it was minutes
+    ASSERT_EQ(ids.size(), 40000U * 10);
+    EXPECT_EQ(ids[10], 265);
+}
+
+TEST(SpecialTokensInText, NestedInEachOtherTakeTheLongestFirst) {
+    Vocab vocab = byte_level_vocab();
+    for (int i = 1; i <= 1000; i++) {
+        vocab.tokens.push_back(std::string(static_cast<size_t>(i), '='));
+        vocab.types.push_back(TokenType::kControl);
+    }
+    const Tokenizer tokenizer = make(vocab);
+    Ids ids;
+    const std::string text(1000 * 1000 + 7, '=');
+    EXPECT_LT(seconds_of([&] { ids = tokenizer.encode(text, false, true); }), 10);
+    ASSERT_EQ(ids.size(), 1001U);
+    EXPECT_EQ(ids[0], 264 + 999);
+    EXPECT_EQ(ids[1000], 264 + 6);
 }
 
 TEST(BeginOfText, IsAddedOnceAndOnlyWhereTheModelWantsIt) {
