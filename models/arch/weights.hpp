@@ -54,7 +54,7 @@ struct ModelParts {
 };
 
 Result<ModelParts> load_gguf_model(const std::string & path);
-/// A Hugging Face directory: config.json, *.safetensors, tokenizer.json.
+/// A Hugging Face directory: config.json, *.safetensors, tokenizer.json or tokenizer.model.
 Result<ModelParts> load_hf_model(const std::string & directory);
 
 }  // namespace ql

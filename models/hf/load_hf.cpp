@@ -206,7 +206,7 @@ Status load(const std::string & directory, ModelParts & parts) {
     if (Status s = loader.finish(); !s.ok()) return error(s.code(), "%s: %s", directory.c_str(), s.message().c_str());
 
     QL_ASSIGN(parts.chat_template, read_hf_chat_template(directory));
-    if (!exists(directory + "/tokenizer.json")) return {};
+    if (!exists(directory + "/tokenizer.json") && !exists(directory + "/tokenizer.model")) return {};
     QL_ASSIGN(Tokenizer tokenizer, Tokenizer::from_hf(directory));
     parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
     return {};

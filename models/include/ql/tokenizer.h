@@ -1,8 +1,9 @@
 /* ql/tokenizer.h - text to tokens and back.
  *
- * Kinds: byte-level BPE with the pre-tokenizers gpt-2, smollm, llama-bpe and qwen2, and SentencePiece as llama models
- * use it. A tokenizer does not change once opened and may be used by several threads at once. Texts are UTF-8; bytes
- * that are not are encoded one by one and come back as they were. */
+ * Kinds: byte-level BPE (of a GGUF file: with the pre-tokenizers gpt-2, smollm, llama-bpe and qwen2), BPE over
+ * characters with U+2581 for spaces (of a tokenizer.json), and SentencePiece as llama models use it. A tokenizer does
+ * not change once opened and may be used by several threads at once. Texts are UTF-8; bytes that are not are encoded
+ * one by one and come back as they were. */
 #ifndef QL_TOKENIZER_H
 #define QL_TOKENIZER_H
 
@@ -32,10 +33,11 @@ typedef struct ql_token_span { /* the bytes [begin, end) of the text that a toke
     size_t end;
 } ql_token_span;
 
-/** Opens the tokenizer of a model: a GGUF file, or a Hugging Face directory with a tokenizer.json (byte-level BPE).
+/** Opens the tokenizer of a model: a GGUF file, or a Hugging Face directory with a tokenizer.json (BPE) or,
+ *  without one, a tokenizer.model (SentencePiece's BPE).
  *  The caller owns *tokenizer, freed by ql_tokenizer_free; the file is not kept open.
- *  errors  QL_NOT_FOUND, QL_IO, QL_BAD_FILE; QL_UNSUPPORTED for a kind or pre-tokenizer that is not known (the message
- *          lists the known ones) */
+ *  errors  QL_NOT_FOUND, QL_IO, QL_BAD_FILE; QL_UNSUPPORTED for a kind, a pre-tokenizer or a field of tokenizer.json
+ * that is not known: the message names it */
 QL_API ql_status ql_tokenizer_open(const char * path, ql_tokenizer ** tokenizer);
 QL_API void ql_tokenizer_free(ql_tokenizer * tokenizer); /* NULL is fine */
 
@@ -43,7 +45,8 @@ QL_API void ql_tokenizer_free(ql_tokenizer * tokenizer); /* NULL is fine */
  *  tokens   room for `capacity` ids; NULL with capacity 0 only counts
  *  spans    NULL, or room for `capacity` spans: in order, without gaps, empty for tokens that the text does not hold
  *  n        the number of tokens of the text, also when there was no room for them
- *  errors   QL_INVALID_ARGUMENT for a NULL, an unknown flag, a text too long, or too little room (nothing is written) */
+ *  errors   QL_INVALID_ARGUMENT for a NULL, an unknown flag, a text too long, or too little room (nothing is written)
+ */
 QL_API ql_status ql_tokenize(const ql_tokenizer * tokenizer, const char * text, size_t size, int flags,
                              int32_t * tokens, ql_token_span * spans, int64_t capacity, int64_t * n);
 
@@ -51,8 +54,8 @@ QL_API ql_status ql_tokenize(const ql_tokenizer * tokenizer, const char * text, 
  *  text     room for `capacity` bytes, NULL with capacity 0 to learn the size; not NUL-terminated
  *  size     the bytes of the text, also when there was no room for them
  *  errors   QL_INVALID_ARGUMENT for a NULL, an unknown flag, an id outside the vocabulary, or too little room */
-QL_API ql_status ql_detokenize(const ql_tokenizer * tokenizer, const int32_t * tokens, int64_t n, int flags, char * text,
-                               size_t capacity, size_t * size);
+QL_API ql_status ql_detokenize(const ql_tokenizer * tokenizer, const int32_t * tokens, int64_t n, int flags,
+                               char * text, size_t capacity, size_t * size);
 
 /** The bytes of one token as they stand in running text; they may end inside a character. *data belongs to the
  *  tokenizer and is not NUL-terminated.      errors  QL_INVALID_ARGUMENT for an id outside the vocabulary */
