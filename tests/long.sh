@@ -1,4 +1,4 @@
-# The long tests that are builds of their own; sourced by `tools/test.sh --long` behind tools/lib/setup.sh.
+# The long tests that are builds of their own, or need a library of their own; sourced by `tools/test.sh --long` behind tools/lib/setup.sh.
 # Each build stops at its first finding: sanitizers are compiled with -fno-sanitize-recover.
 
 # run_tests PRESET TEST...: the GoogleTest programs directly, one process each instead of one for each test.
@@ -20,5 +20,19 @@ say "ThreadSanitizer: the threaded tests"
     cmake --build --preset tsan --target ql_test_cpu ql_test_graph)
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
  run_tests tsan ql_test_cpu ql_test_graph)
+
+say "tokenizer.json and tokenizer.model: random set-ups and texts against PyPI tokenizers and sentencepiece"
+tokenizers=$cache/venv-tokenizers
+if [ ! -x "$tokenizers/bin/python" ] || ! "$tokenizers/bin/python" -c 'import tokenizers, sentencepiece' 2>/dev/null; then
+    python3 -m venv "$tokenizers"
+    "$tokenizers/bin/pip" install -q --disable-pip-version-check -r "$root/tests/text/tokenizer_requirements.txt"
+fi
+cases=$(mktemp -d)
+(export RUST_BACKTRACE=0 PYTHONDONTWRITEBYTECODE=1 seed=$(date +%j)
+ "$tokenizers/bin/python" "$root/tests/text/make_tokenizer_cases.py" "$cases/json" 1000 100 "$seed"
+ "$tokenizers/bin/python" "$root/tests/text/make_sentence_piece_cases.py" "$cases/model" 3000 "$seed")
+QL_TOKENIZER_CASES=$cases/json QL_SENTENCE_PIECE_CASES=$cases/model \
+    "$root/build/release/bin/ql_test_text" --gtest_brief=1 --gtest_filter='TokenizerJson.*:SentencePieceModel.*'
+rm -rf "$cases"
 
 "$root/tests/neon.sh" --gtest_brief=1
