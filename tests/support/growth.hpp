@@ -1,0 +1,38 @@
+// Whether work grows with its input, and not with its square. Time is the thread's own, so that a busy machine does not
+// count; inputs must be so large that quadratic work takes far longer than the tenth of a second that is forgiven.
+#pragma once
+#include <time.h>
+
+#include <algorithm>
+#include <string>
+
+namespace ql::test {
+
+/// Seconds of the processor for work(), the best of three.
+template <typename Work>
+double cpu_seconds(Work && work) {
+    const auto now = [] {
+        timespec t{};
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    };
+    double best = 1e9;
+    for (int i = 0; i < 3; ++i) {
+        const double start = now();
+        work();
+        best = std::min(best, now() - start);
+    }
+    return best;
+}
+
+/// The times of work on text(n / 4) and on text(n) as "0.01 s, then 0.2 s" if they grow faster than 10 to 1; else "".
+/// Linear work grows 4 to 1, quadratic work 16 to 1.
+template <typename MakeText, typename Work>
+std::string grows_too_fast(MakeText && text, int n, Work && work) {
+    const std::string small = text(n / 4), large = text(n);
+    const double first = cpu_seconds([&] { work(small); }), then = cpu_seconds([&] { work(large); });
+    if (then <= 10 * first + 0.1) return "";
+    return std::to_string(first) + " s, then " + std::to_string(then) + " s";
+}
+
+}  // namespace ql::test
