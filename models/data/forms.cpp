@@ -133,14 +133,15 @@ Result<Sample> recognise(const Json & object, Fields & fields) {
     return incomplete(object, fields);
 }
 
-/// Marks of the whole sample: weights as of a message, and KTO's label.
-Status check_marks(const Json & object, Fields & fields) {
+/// Marks of the whole sample: weights as of a message, and KTO's label of an answer.
+Status check_marks(const Json & object, const Sample & sample, Fields & fields) {
     QL_ASSIGN(const bool trained, fields.take_mask(true));
     if (!trained)
         return error(QL_UNSUPPORTED,
                      "the sample says that it is not to be trained (a weight of 0, or false); leave it out");
     const auto label = object.find("label");
-    if (label == object.end() || !label->is_boolean()) return {};  // another label is a field that is not used
+    const bool is_mark = label != object.end() && label->is_boolean() && sample.kind != Sample::Kind::text;
+    if (!is_mark) return {};  // the class of a text, say: a field that is not used
     fields.take("label");
     if (*label == false)
         return error(QL_UNSUPPORTED,
@@ -182,7 +183,7 @@ Result<Sample> parse_sample(std::string_view text, int64_t line) {
     Fields fields(json);
     QL_TRY(fields.check_refused());
     QL_ASSIGN(Sample sample, recognise(json, fields));
-    QL_TRY(check_marks(json, fields));
+    QL_TRY(check_marks(json, sample, fields));
     QL_TRY(fields.check_rest(texts_of(sample)));
     QL_TRY(has_something_to_train(sample));
     sample.line = line;

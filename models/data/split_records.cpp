@@ -7,8 +7,6 @@
 namespace ql {
 namespace {
 
-constexpr size_t kMaxRecords = 10'000'000;
-
 bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
@@ -22,7 +20,7 @@ std::string_view trimmed(std::string_view s) {
 /// A place in the text that knows its line.
 class Splitter {
   public:
-    explicit Splitter(std::string_view text) : text_(text) { skip_blank(); }
+    Splitter(std::string_view text, size_t max_records) : text_(text), max_records_(max_records) { skip_blank(); }
 
     /// The elements of the array that begins here.
     Result<std::vector<Record>> elements() {
@@ -63,9 +61,9 @@ class Splitter {
 
   private:
     Status add(size_t begin, int64_t line) {
-        if (records_.size() == kMaxRecords)
+        if (records_.size() == max_records_)
             return error(QL_UNSUPPORTED, "%lld: more than %zu samples; split the file", static_cast<long long>(line),
-                         kMaxRecords);
+                         max_records_);
         records_.push_back({line, trimmed(text_.substr(begin, at_ - begin))});
         return {};
     }
@@ -133,15 +131,15 @@ class Splitter {
     }
 
     std::string_view text_;
-    size_t at_ = 0;
+    size_t max_records_, at_ = 0;
     int64_t line_ = 1;
     std::vector<Record> records_;
 };
 
 }  // namespace
 
-Result<std::vector<Record>> split_records(std::string_view text) {
-    Splitter splitter(text);
+Result<std::vector<Record>> split_records(std::string_view text, size_t max_records) {
+    Splitter splitter(text, max_records);
     if (splitter.at_end()) return error(QL_BAD_FILE, "1: the file is empty");
     if (splitter.next() == '[') return splitter.elements();
     if (splitter.next() == '{') return splitter.objects();

@@ -173,8 +173,10 @@ TEST(DataForms, SamplesMarkedAsBadAreRefused) {
         "label": false})")
                   .find("\"label\" is false"),
               std::string::npos);
-    EXPECT_NE(shown(R"({"text": "a film", "label": 1})").find("\"label\""),
-              std::string::npos);  // a class nobody learns
+    for (const char * label : {"1", "true", "false", "\"good\""})  // a class that nobody would learn
+        EXPECT_NE(shown(R"({"text": "a film", "label": )" + std::string(label) + "}").find("not used here"),
+                  std::string::npos)
+            << label;
     for (const char * bad : {R"("weight": 0)", R"("train": false)", R"("loss_mask": 0)"})
         EXPECT_NE(shown(R"({"question": "q", "answer": "a", )" + std::string(bad) + "}").find("not to be trained"),
                   std::string::npos);

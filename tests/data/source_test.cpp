@@ -110,6 +110,14 @@ TEST(DataRecords, BrokenRecordEndsBeforeTheNext) {
     EXPECT_EQ(lines_of("{}, {}\nx {}\n{} # y\n{\"a\": 1"), "1<{}, {}>2<x {}>3<{} # y>4<{\"a\": 1>");
 }
 
+TEST(DataRecords, TheirNumberHasALimit) {  // each takes memory of its own, however short it is
+    for (const char * text : {"{}\n{}{}", "[1,2,\n3]"}) {
+        EXPECT_EQ(split_records(text, 3)->size(), 3u);
+        EXPECT_EQ(split_records(text, 2).message(), "2: more than 2 samples; split the file");
+        EXPECT_EQ(split_records(text, 2).code(), QL_UNSUPPORTED);
+    }
+}
+
 TEST(DataRecords, TimeGrowsWithTheSize) {
     for (const std::string begin : {"", "["})
         for (const std::string unit : {"{}\n", "{", "{\n", "[", "\"", "{\"", "x\n", " ", "\n", "{}   ", "{},", "\\"}) {
