@@ -81,16 +81,16 @@ TEST_F(Conversations, EarlierPromptNeedNotBeAPrefix) {
 TEST_F(Conversations, EndInAQuestionOrHoldTwoAnswersInARow) {
     const std::string chatml = *chat_template_source("chatml");
     EXPECT_EQ(read(chatml, {{"user", "a"}, {"assistant", "b"}, {"user", "c"}}),
-              "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n«b<|im_end|>»\n<|im_start|>user\nc<|im_end|>\n");
+              "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n«b<|im_end|>»\n<|im_start|>user\nc<|im_end|>\n\n");
     EXPECT_EQ(read(chatml, {{"assistant", "a"}, {"assistant", "b"}}),
-              "<|im_start|>assistant\n«a<|im_end|>»\n<|im_start|>assistant\n«b<|im_end|>»\n");
+              "<|im_start|>assistant\n«a<|im_end|>»\n<|im_start|>assistant\n«b<|im_end|>»\n\n");
 }
 
 TEST_F(Conversations, EmptyAnswersAreTrainedToEndAtOnce) {
     EXPECT_EQ(read(*chat_template_source("chatml"),
                    {{"user", "a"}, {"assistant", ""}, {"user", "c"}, {"assistant", " "}, {"assistant", "d"}}),
               "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n«<|im_end|>»\n<|im_start|>user\nc<|im_end|>\n<|im_"
-              "start|>assistant\n« <|im_end|>»\n<|im_start|>assistant\n«d<|im_end|>»\n");
+              "start|>assistant\n« <|im_end|>»\n<|im_start|>assistant\n«d<|im_end|>»\n\n");
 }
 
 TEST_F(Conversations, WithoutAnyAnswerAreRefused) {
