@@ -23,7 +23,9 @@ void FinetuneOptions::add_data(Program & p) {
         ->default_str("");
     p.number("--ctx", ctx, 8, 1 << 20, "Tokens of a sequence (default: 512, or the model's if that is less)")
         ->default_str("");
-    p.choice("--long", long_policy, {"cut", "drop", "error"}, {}, "What happens to samples longer than --ctx");
+    p.choice("--long", long_policy, {"cut", "drop", "error"}, {},
+             "What happens to samples longer than --ctx; cut: their first tokens stay, those left without an answer "
+             "are dropped");
     p.app.add_flag("--packing,!--no-packing", packing, "Several samples in a sequence; --no-packing: one each");
     p.app.add_flag("--shuffle,!--no-shuffle", shuffle, "A new order of samples each epoch");
     p.app.add_flag("--skip-bad-lines", skip_bad_lines, "Counts lines that cannot be read instead of stopping at them");
