@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <sstream>
 #include <system_error>
 
 #include "ql/os.h"
@@ -156,7 +157,10 @@ void Program::parse(int argc, char ** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success & e) {  // --help, --version
-        throw Stop{app.exit(e), ""};
+        std::ostringstream text;
+        const int code = app.exit(e, text, text);
+        std::fputs(text.str().c_str(), stdout);  // as all results: flush_results() knows whether they arrived
+        throw Stop{code, ""};
     } catch (const CLI::ParseError & e) {
         bad_input("%s (see --help)", one_line(e.what()).c_str());
     }
