@@ -11,7 +11,7 @@ namespace {
 TEST(Escape, ShowsWhatATerminalWouldObey) {
     EXPECT_EQ(escape_line("a\x1b[31mred\x1b[0m"), "a\\x1b[31mred\\x1b[0m");
     EXPECT_EQ(escape_line("one\ntwo\tthree\rfour"), "one\\ntwo\\tthree\\x0dfour");
-    EXPECT_EQ(escape_line(std::string_view("nul\0, bell\a, delete\x7f", 18)), "nul\\x00, bell\\x07, delete\\x7f");
+    EXPECT_EQ(escape_line(std::string_view("nul\0, bell\a, delete\x7f", 20)), "nul\\x00, bell\\x07, delete\\x7f");
     EXPECT_EQ(escape_line("\u009b31m"), "\\u009b31m") << "C1: a control sequence in one character";
     EXPECT_EQ(escape_line("\u0080\u009f"), "\\u0080\\u009f");
     EXPECT_EQ(escape_line("a\u202etxt.exe\u2066b\u2069"), "a\\u202etxt.exe\\u2066b\\u2069");
