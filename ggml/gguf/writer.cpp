@@ -150,6 +150,16 @@ Status Writer::set_strings(std::string_view key, const ql_gguf_string * data, in
     return set(key, std::move(bytes));
 }
 
+void Writer::unset(std::string_view key) {
+    const auto found = value_index_.find(std::string(key));
+    if (found == value_index_.end()) return;
+    const size_t at = found->second;
+    values_.erase(values_.begin() + static_cast<std::ptrdiff_t>(at));
+    value_index_.erase(found);
+    for (auto & [name, place] : value_index_)
+        if (place > at) --place;
+}
+
 Status Writer::copy_keys(const Contents & contents) {
     for (const Key & key : contents.keys) {
         if (key.name == kAlignmentKey || key.name.rfind("split.", 0) == 0) continue;

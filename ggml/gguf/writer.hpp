@@ -23,6 +23,7 @@ class Writer {
     Status set_string(std::string_view key, std::string_view value);
     Status set_array(std::string_view key, int64_t type, const void * data, int64_t n);
     Status set_strings(std::string_view key, const ql_gguf_string * data, int64_t n);
+    void unset(std::string_view key);
     /// Copies every key but those that describe the other file and not its model: general.alignment and split.*.
     Status copy_keys(const Contents & contents);
 

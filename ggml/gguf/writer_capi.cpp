@@ -69,6 +69,13 @@ ql_status ql_gguf_set_strings(ql_gguf_writer * writer, const char * key, const q
     return with(writer, key, [&](auto & w) { return w.set_strings(key, data, n); });
 }
 
+ql_status ql_gguf_unset(ql_gguf_writer * writer, const char * key) {
+    return with(writer, key, [&](auto & w) -> Status {
+        w.unset(key);
+        return {};
+    });
+}
+
 ql_status ql_gguf_copy_keys(ql_gguf_writer * writer, const ql_gguf * file) {
     return with(writer, "", [&](auto & w) -> Status {
         if (!file) return error(QL_INVALID_ARGUMENT, "ql_gguf_copy_keys: file is NULL");

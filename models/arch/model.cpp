@@ -82,9 +82,12 @@ Status Model::convert(int64_t block_option, int64_t embedding_option) {
     for (Weight & w : parts_.weights) {
         const WeightRole role = weight_role(w.name, w.n_dims);
         if (role == WeightRole::other) continue;
-        const bool wide = bits_per_element(w.dtype) > 8.5;  // q8_0 has 8.5 bits
         const bool block = role == WeightRole::block_matrix;
-        const ql_dtype automatic = !wide || !converts ? w.dtype : block ? QL_NF4_DQ : QL_Q8_0;
+        const ql_dtype blocks = block_option >= 0 ? static_cast<ql_dtype>(block_option) : QL_NF4_DQ;
+        const ql_dtype automatic = !converts                         ? w.dtype
+                                   : !block                          ? automatic_embedding(w.dtype, blocks)
+                                   : bits_per_element(w.dtype) > 8.5 ? QL_NF4_DQ
+                                                                     : w.dtype;
         const ql_dtype target = asked_type(block ? block_option : embedding_option, w.dtype, automatic);
         if (target == w.dtype) continue;
         const QuantizeChoice choice = choose_type(w.name, w.dtype, w.ne[0], target);

@@ -1,11 +1,38 @@
 #include "models/quantize/policy.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
-#include "models/arch/gguf_keys.hpp"
-
 namespace ql {
+namespace {
+
+Status tensor_error(std::string_view name, ql_status code, const char * what) {
+    return error(code, "tensor '%s': %s", std::string(name).c_str(), what);
+}
+
+/// Magnitudes from here on become infinite; block types look after their scales themselves.
+float too_large_for(ql_dtype dtype) {
+    if (dtype == QL_F16) return 65520;
+    if (dtype == QL_BF16) return 0x1.ffp127f;
+    return std::numeric_limits<float>::infinity();
+}
+
+/// Values `first` to `first + n` of a tensor that becomes `to`.
+Status check_range(std::string_view name, const float * x, int64_t first, int64_t n, ql_dtype to) {
+    const float limit = too_large_for(to);
+    const float * const bad = std::find_if(x, x + n, [&](float v) { return !(std::fabs(v) < limit); });
+    if (bad == x + n) return {};
+    const auto at = static_cast<long long>(first + (bad - x));
+    const bool finite = std::isfinite(*bad);
+    return tensor_error(name, QL_NON_FINITE,
+                        format("element %lld is %g%s%s", at, static_cast<double>(*bad),
+                               finite ? ", too large for " : "", finite ? ql_dtype_name(to) : "")
+                            .c_str());
+}
+
+}  // namespace
 
 WeightRole weight_role(std::string_view name, int n_dims) {
     if (n_dims != 2 || !name.ends_with(".weight")) return WeightRole::other;
@@ -27,18 +54,35 @@ QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql
                              static_cast<long long>(block))};
 }
 
+ql_dtype automatic_embedding(ql_dtype from, ql_dtype blocks) {
+    if (bits_per_element(from) <= 8.5) return from;  // q8_0 has 8.5 bits
+    return bits_per_element(blocks) >= 16 ? blocks : QL_Q8_0;
+}
+
+Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n) {
+    constexpr int64_t kPiece = 64 * 256;  // whole blocks of every type
+    std::vector<float> values(static_cast<size_t>(std::min(kPiece, n)));
+    for (int64_t first = 0; first < n; first += kPiece) {
+        const int64_t count = std::min(kPiece, n - first);
+        if (const ql_status code = ql_decode(dtype, data, n, first, count, values.data()); code != QL_OK)
+            return tensor_error(name, code, ql_error_message());
+        QL_TRY(check_range(name, values.data(), first, count, QL_F32));
+    }
+    return {};
+}
+
 Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n) {
-    if (from == to) return std::memcpy(dst, src, ql_dtype_bytes(to, n)), Status();
     std::vector<float> values;
     const float * x = static_cast<const float *>(src);
     if (from != QL_F32) {
         values.resize(static_cast<size_t>(n));
-        QL_TRY(last_error(ql_decode(from, src, n, 0, n, values.data())));
+        if (const ql_status code = ql_decode(from, src, n, 0, n, values.data()); code != QL_OK)
+            return tensor_error(name, code, ql_error_message());
         x = values.data();
     }
-    if (ql_encode(to, x, n, dst) != QL_OK)
-        return error(ql_status::QL_NON_FINITE, "tensor '%s': %s", std::string(name).c_str(), ql_error_message());
-    return {};
+    QL_TRY(check_range(name, x, 0, n, to));
+    const ql_status code = ql_encode(to, x, n, dst);
+    return code == QL_OK ? Status() : tensor_error(name, code, ql_error_message());
 }
 
 }  // namespace ql

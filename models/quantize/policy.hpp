@@ -26,8 +26,16 @@ double bits_per_element(ql_dtype dtype);
 /// F16, or keeps its own type if that is smaller.
 QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql_dtype target);
 
-/// Converts n elements (whole rows of `row`) to another type; dst has ql_dtype_bytes(to, n) bytes.
-/// errors  QL_NON_FINITE names the tensor
+/// The type of embedding and head that goes with blocks of type `blocks`: their own where it has at most 8 bits, else
+/// that of the blocks where it has 16 or more, else q8_0.
+ql_dtype automatic_embedding(ql_dtype from, ql_dtype blocks);
+
+/// errors  QL_NON_FINITE names the tensor and the first element that is no number
+Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n);
+
+/// Converts n elements (whole rows) to another type; dst has ql_dtype_bytes(to, n) bytes. What is not finite, or would
+/// not be in the new type, is refused whatever the types are.
+/// errors  QL_NON_FINITE, QL_NO_MEMORY; the message names the tensor
 Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n);
 
 }  // namespace ql

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/arch/gguf_keys.hpp"
@@ -71,7 +73,8 @@ Status report(const Job & job, double rel_rmse) {
 }
 
 Status convert(Job & job) {
-    if (job.choice.dtype == job.source.dtype) return {};
+    if (job.choice.dtype == job.source.dtype)
+        return check_finite(job.source.name, job.source.dtype, job.source.data, elements(job.source));
     job.converted = aligned_bytes(job.bytes);
     if (!job.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", job.source.name);
     return convert_tensor(job.source.name, job.source.dtype, job.source.data, job.choice.dtype, job.converted.get(),
@@ -101,10 +104,31 @@ QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
     if (role == WeightRole::other) return {t.dtype, ""};
     ql_dtype target = static_cast<ql_dtype>(o.type);
     if (role == WeightRole::embedding) {
-        const ql_dtype automatic = bits_per_element(t.dtype) > 8.5 ? QL_Q8_0 : t.dtype;
-        target = o.embedding_type == QL_BASE_AUTO ? automatic : static_cast<ql_dtype>(o.embedding_type);
+        target = o.embedding_type == QL_BASE_AUTO ? automatic_embedding(t.dtype, target)
+                                                  : static_cast<ql_dtype>(o.embedding_type);
     }
     return choose_type(t.name, t.dtype, t.ne[0], target);
+}
+
+/// general.file_type's number of what most matrices now are; nothing for types that upstream does not have.
+std::optional<int64_t> file_type(int64_t dtype) {
+    constexpr std::pair<int64_t, int64_t> kNumbers[] = {{QL_F32, 0},  {QL_F16, 1},  {QL_Q4_0, 2},
+                                                        {QL_Q4_1, 3}, {QL_Q8_0, 7}, {QL_BF16, 32}};
+    for (const auto & [type, number] : kNumbers)
+        if (type == dtype) return number;
+    return {};
+}
+
+/// The model's keys, without those that spoke of the file's old types.
+Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int64_t dtype) {
+    QL_TRY(last_error(ql_gguf_copy_keys(w, file)));
+    for (const char * stale :
+         {"general.file_type", "general.quantized_by", "quantize.imatrix.file", "quantize.imatrix.dataset",
+          "quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"})
+        QL_TRY(last_error(ql_gguf_unset(w, stale)));
+    if (const auto number = file_type(dtype))
+        QL_TRY(last_error(ql_gguf_set_int(w, "general.file_type", QL_GGUF_U32, *number)));
+    return last_error(ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2));
 }
 
 }  // namespace
@@ -125,8 +149,7 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
     ql_gguf_writer * w = nullptr;
     QL_TRY(last_error(ql_gguf_writer_create(&w)));
     const GgufWriterPtr writer(w);
-    QL_TRY(last_error(ql_gguf_copy_keys(w, raw)));
-    QL_TRY(last_error(ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2)));
+    QL_TRY(set_keys(w, raw, options.type));
     Status failed;
     std::vector<Job> jobs(static_cast<size_t>(ql_gguf_n_tensors(raw)));
     for (size_t i = 0; i < jobs.size(); ++i) {

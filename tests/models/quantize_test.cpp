@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "ql/gguf.h"
+#include "ql/model.h"
 #include "ql/quantize.h"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_model.hpp"
@@ -63,6 +64,96 @@ TEST(Quantize, CancelledKeepsAnOlderFile) {
     EXPECT_EQ(watcher.run(in, out), QL_CANCELLED);
     EXPECT_EQ(read_all(out), "old");
     EXPECT_EQ(folder.names().size(), 2u);
+}
+
+/// The tiny model in another type.
+struct Quantized {
+    explicit Quantized(ql_dtype type, const TinyModelOptions & options = {}, int64_t embeddings = QL_BASE_AUTO) {
+        ql_quantize_options o;
+        ql_quantize_options_init(&o);
+        o.type = type;
+        o.embedding_type = embeddings;
+        write_tiny_model(folder.path("in.gguf"), options);
+        status = ql_quantize(folder.path("in.gguf").c_str(), folder.path("out.gguf").c_str(), &o);
+        message = ql_error_message();
+        if (status != QL_OK) return;
+        EXPECT_EQ(ql_gguf_open(folder.path("out.gguf").c_str(), &file), QL_OK) << ql_error_message();
+    }
+    ~Quantized() { ql_gguf_close(file); }
+    Quantized(const Quantized &) = delete;
+    Quantized & operator=(const Quantized &) = delete;
+    int64_t number(const char * key) const {
+        int64_t value = -1;
+        (void)ql_gguf_get_int(file, key, &value);
+        return value;
+    }
+    std::string type_of(const char * name) const {
+        ql_gguf_tensor t{};
+        EXPECT_EQ(ql_gguf_find_tensor(file, name, &t), QL_OK);
+        return ql_dtype_name(t.dtype);
+    }
+    TemporaryFolder folder;
+    ql_gguf * file = nullptr;
+    ql_status status;
+    std::string message;
+};
+
+TinyModelOptions with_key(const char * key, int64_t value) {
+    TinyModelOptions options;
+    options.more = [=](ql_gguf_writer * w) { EXPECT_EQ(ql_gguf_set_int(w, key, QL_GGUF_U32, value), QL_OK); };
+    return options;
+}
+
+TEST(Quantize, FileTypeIsTheNewOne) {
+    const std::pair<ql_dtype, int64_t> expected[] = {{QL_F32, 0},  {QL_F16, 1},   {QL_Q4_0, 2}, {QL_Q4_1, 3},
+                                                     {QL_Q8_0, 7}, {QL_BF16, 32}, {QL_NF4, -1}, {QL_NF4_DQ, -1}};
+    for (const auto & [type, number] : expected) {
+        const Quantized q(type, with_key("general.file_type", 17));
+        ASSERT_EQ(q.status, QL_OK) << q.message;
+        EXPECT_EQ(q.number("general.file_type"), number) << ql_dtype_name(type);
+        EXPECT_EQ(q.number("general.quantization_version"), 2);
+    }
+}
+
+TEST(Quantize, WhatSpokeOfTheOldTypesGoes) {
+    const Quantized q(QL_Q8_0, with_key("quantize.imatrix.entries_count", 3));
+    ASSERT_EQ(q.status, QL_OK) << q.message;
+    EXPECT_EQ(ql_gguf_has_key(q.file, "quantize.imatrix.entries_count"), 0);
+    EXPECT_EQ(ql_gguf_has_key(q.file, "tokenizer.ggml.merges"), 1);
+}
+
+TEST(Quantize, AnEmbeddingKeepsSixteenBitsWhereTheBlocksDo) {
+    for (const auto & [type, expected] :
+         {std::pair{QL_F32, "f32"}, std::pair{QL_F16, "f16"}, std::pair{QL_BF16, "bf16"}, std::pair{QL_Q4_0, "q8_0"},
+          std::pair{QL_NF4_DQ, "q8_0"}}) {
+        const Quantized q(type);
+        ASSERT_EQ(q.status, QL_OK) << q.message;
+        EXPECT_EQ(q.type_of("token_embd.weight"), expected);
+    }
+    EXPECT_EQ(Quantized(QL_BF16, {}, QL_Q8_0).type_of("token_embd.weight"), "q8_0");
+}
+
+TEST(Quantize, NoTypeTakesWhatIsNoNumber) {
+    TinyModelOptions nan;
+    nan.nan_at = 5;
+    for (const ql_dtype type : {QL_F32, QL_F16, QL_BF16, QL_Q8_0, QL_Q4_0, QL_NF4, QL_NF4_DQ}) {
+        const Quantized q(type, nan);
+        EXPECT_EQ(q.status, QL_NON_FINITE) << ql_dtype_name(type);
+        EXPECT_NE(q.message.find("tensor 'blk.0.attn_q.weight': element 5 is nan"), std::string::npos) << q.message;
+        EXPECT_EQ(q.folder.names(), Names{"in.gguf"});
+    }
+}
+
+TEST(Quantize, NoTypeTakesWhatIsTooLarge) {
+    TinyModelOptions large;
+    large.value_scale = 1e7f;
+    for (const ql_dtype type : {QL_F16, QL_Q8_0, QL_Q4_0}) {
+        const Quantized q(type, large);
+        EXPECT_EQ(q.status, QL_NON_FINITE) << ql_dtype_name(type);
+        EXPECT_NE(q.message.find("tensor 'blk.0.attn_v.weight': element"), std::string::npos) << q.message;
+        EXPECT_NE(q.message.find("too large for"), std::string::npos) << q.message;
+    }
+    EXPECT_EQ(Quantized(QL_BF16, large).status, QL_OK);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -21,8 +22,9 @@ struct TinyModelOptions {
     bool tokenizer = true;    // without: a model that has no vocabulary of its own
     ql_dtype dtype = QL_F32;  // of the block matrices; embedding and head stay f32, norms too
     uint32_t seed = 1;
-    float value_scale = 1;  // times the weights that make attention's values
-    float nan_at = -1;      // >= 0: writes a NaN to the first block matrix, for error messages
+    float value_scale = 1;                       // times the weights that make attention's values
+    float nan_at = -1;                           // >= 0: writes a NaN to the first block matrix, for error messages
+    std::function<void(ql_gguf_writer *)> more;  // further keys and tensors, or other values of keys
 };
 
 namespace tiny {
@@ -76,6 +78,7 @@ class Writer {
         if (o_.tokenizer) n_vocab_ = vocabulary();
         hparams();
         tensors();
+        if (o_.more) o_.more(w_);
         check(ql_gguf_write(w_, path.c_str()));
     }
 

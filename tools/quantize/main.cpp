@@ -50,8 +50,9 @@ class Quantize {
             ->option_text("OUT.gguf");
         program_.text("type", type_, weight_target_names(" or "))->required()->option_text("TYPE");
         program_
-            .text("--embeddings", embeddings_,
-                  "Type of embedding and head: auto (as it is up to 8 bits, else q8_0) or a type")
+            .text(
+                "--embeddings", embeddings_,
+                "Type of embedding and head: auto (as it is up to 8 bits, else TYPE where it has 16, else q8_0) or one")
             ->option_text("TYPE");
         program_.not_yet("-t,--threads", "ql-quantize runs on one thread so far");
     }

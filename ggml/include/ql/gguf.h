@@ -82,6 +82,8 @@ QL_API ql_status ql_gguf_set_string(ql_gguf_writer * writer, const char * key, c
 QL_API ql_status ql_gguf_set_array(ql_gguf_writer * writer, const char * key, ql_gguf_type type, const void * data,
                                    int64_t n);
 QL_API ql_status ql_gguf_set_strings(ql_gguf_writer * writer, const char * key, const ql_gguf_string * data, int64_t n);
+/** Takes a key out; one that is not there is no fault. */
+QL_API ql_status ql_gguf_unset(ql_gguf_writer * writer, const char * key);
 /** Copies the keys of an open file, in its order, but `general.alignment` and `split.*`, which describe that file. */
 QL_API ql_status ql_gguf_copy_keys(ql_gguf_writer * writer, const ql_gguf * file);
 

@@ -19,8 +19,8 @@ typedef enum ql_base_type { /* values below 0 stand beside ql_dtype's in `base_t
 typedef struct ql_model_options {
     size_t size;            /* set by ql_model_options_init */
     int64_t base_type;      /* of the block matrices: a ql_dtype, QL_BASE_KEEP or QL_BASE_AUTO */
-    int64_t embedding_type; /* of embedding and head: a ql_dtype, QL_BASE_KEEP, or QL_BASE_AUTO: q8_0 where they have
-                               more than 8 bits and base_type converts, else kept */
+    int64_t embedding_type; /* of embedding and head: a ql_dtype, QL_BASE_KEEP, or QL_BASE_AUTO: where they have more
+                               than 8 bits and base_type converts, base_type if that has 16 or more, else q8_0 */
 } ql_model_options;
 
 /** Defaults: everything kept. */

@@ -22,16 +22,19 @@ typedef struct ql_quantized_tensor {
 typedef struct ql_quantize_options {
     size_t size;             /* set by ql_quantize_options_init */
     int64_t type;            /* of block matrices, a ql_dtype */
-    int64_t embedding_type;  /* a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else q8_0 */
+    int64_t embedding_type;  /* a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where that
+                                has 16 or more, else q8_0 */
     /** Called when a tensor has been converted, before it is written; non-zero stops. NULL: none. */
     int (*on_tensor)(void * user, const ql_quantized_tensor * tensor);
     void * user;
 } ql_quantize_options;
 QL_API void ql_quantize_options_init(ql_quantize_options * options);
 
-/** GGUF -> GGUF: keys are copied, block matrices take the asked type, one tensor in memory at a time.
- *  errors  QL_BAD_FILE, QL_NON_FINITE (names the tensor), QL_UNSUPPORTED, QL_NO_SPACE, QL_CANCELLED (on_tensor); then
- *          nothing new is left, and an older `out` is as it was */
+/** GGUF -> GGUF: keys are copied, but those that speak of the old types; block matrices take the asked type, one tensor
+ *  in memory at a time.
+ *  errors  QL_BAD_FILE, QL_NON_FINITE (a value that is no number, or too large for its type; names the tensor),
+ *          QL_UNSUPPORTED, QL_NO_SPACE, QL_CANCELLED (on_tensor); then nothing new is left, and an older `out` is as it
+ *          was */
 QL_API ql_status ql_quantize(const char * in, const char * out, const ql_quantize_options * options);
 
 #ifdef __cplusplus
