@@ -7,6 +7,7 @@
 #include <map>
 
 #include "models/adapter/formats.hpp"
+#include "models/arch/file_fault.hpp"
 #include "models/arch/gguf_keys.hpp"
 #include "models/arch/handles.hpp"
 #include "models/capi/guard.hpp"
@@ -131,11 +132,6 @@ Result<GgufFile> open_gguf(const std::string & path) {
     return GgufFile(opened);
 }
 
-/// A key that is missing is a fault of the file, not a file that is missing.
-Status fault_of(const std::string & path, const Status & s) {
-    return error(s.code() == QL_NOT_FOUND ? QL_BAD_FILE : s.code(), "%s: %s", path.c_str(), s.message().c_str());
-}
-
 // ---- writing
 // ---------------------------------------------------------------------------------------------------------
 
@@ -234,7 +230,7 @@ Status read_back(const Saving & s, const std::string & path) {
         missing.erase(it);
         return {};
     });
-    if (!read.ok()) return unreadable(fault_of(path, read));
+    if (!read.ok()) return unreadable(file_fault(path, read));
     if (same && missing.empty() && same_words(words, s.adapter)) return {};
     return error(QL_INTERNAL, "%s: holds something else than was written; is the disk failing?", path.c_str());
 }
@@ -257,7 +253,7 @@ Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model)
         return Status();
     });
     if (s.ok()) s = check_adapter(adapter, model);
-    if (!s.ok()) return fault_of(path, s);
+    if (!s.ok()) return file_fault(path, s);
     sort_as_model(adapter, model);
     return adapter;
 }

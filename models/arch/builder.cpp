@@ -3,6 +3,14 @@
 #include <cmath>
 
 namespace ql {
+namespace {
+
+/// "blk.0.attn_q.weight" -> "blk.0.attn_q.bias".
+std::string bias_of(const std::string & weight) {
+    return weight.substr(0, weight.rfind('.')) + ".bias";
+}
+
+}  // namespace
 
 const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::string & suffix) {
     n_tokens_ = n_tokens;
@@ -36,7 +44,12 @@ ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
 }
 
 ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
-    ql_tensor * y = ql_mul_mat(graph_, weight(name), x);
+    ql_tensor * y = add_loras(name, x, ql_mul_mat(graph_, weight(name), x));
+    const std::string bias = bias_of(name);
+    return model_.find(bias) ? ql_add(graph_, y, weight(bias)) : y;
+}
+
+ql_tensor * GraphBuilder::add_loras(const std::string & name, ql_tensor * x, ql_tensor * y) {
     const auto it = loras_.find(name);
     if (it == loras_.end()) return y;
     ql_tensor * in = x;
@@ -54,7 +67,7 @@ ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head) {
     if (!angles_) {
         ql_tensor * factors = model_.find("rope_freqs.weight") ? weight("rope_freqs.weight") : nullptr;
         angles_ = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(h.n_rot), h.rope_base,
-                                h.rope_scale, 1.0f);
+                                h.rope_scale, h.rope_magnitude);
     }
     const int64_t ne[] = {h.head_dim, n_head, n_tokens_};
     return ql_rope(graph_, ql_reshape(graph_, x, 3, ne), angles_, h.rope_mode);

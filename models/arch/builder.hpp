@@ -60,7 +60,7 @@ class GraphBuilder {
     ql_tensor * weight(const std::string & name);
     ql_tensor * embed();
     ql_tensor * norm(const std::string & name, ql_tensor * x);
-    /// W x, and the LoRA branches of W.
+    /// W x, the LoRA branches of W, and its bias where the model has one.
     ql_tensor * linear(const std::string & name, ql_tensor * x);
     /// [n_head * head_dim, T] -> rotated [head_dim, n_head, T].
     ql_tensor * rotate(ql_tensor * x, int64_t n_head);
@@ -72,6 +72,9 @@ class GraphBuilder {
     ql_tensor * head() { return weight(model_.head().name); }
 
   private:
+    /// y and the LoRA branches of W, whose input is x.
+    ql_tensor * add_loras(const std::string & name, ql_tensor * x, ql_tensor * y);
+
     const Model & model_;
     ql_graph * graph_;
     std::unordered_map<std::string, ql_tensor *> leaves_;

@@ -1,6 +1,8 @@
 #include "models/arch/gguf_keys.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace ql {
 
@@ -8,18 +10,32 @@ Status last_error(ql_status code) {
     return code == QL_OK ? Status() : Status(code, ql_error_message());
 }
 
+namespace {
+
+Status check_count(const std::string & name, int64_t value) {
+    if (value >= 0 && value <= INT32_MAX) return {};
+    return error(QL_BAD_FILE, "%s: %lld is out of range", name.c_str(), static_cast<long long>(value));
+}
+
+/// Element i of an array of 32-bit integers, which lies unaligned.
+int64_t count_at(const ql_gguf_array & array, int64_t i) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, static_cast<const char *>(array.data) + static_cast<size_t>(i) * sizeof bits, sizeof bits);
+    return array.type == QL_GGUF_U32 ? int64_t{bits} : static_cast<int32_t>(bits);
+}
+
+}  // namespace
+
 Status GgufKeys::size(const char * key, int64_t & value, std::optional<int64_t> missing) const {
-    const std::string name = prefix_ + "." + key;
-    if (missing && !ql_gguf_has_key(file_, name.c_str())) return value = *missing, Status();
+    const std::string name = ask(key);
+    if (missing && !has(name)) return value = *missing, Status();
     QL_TRY(last_error(ql_gguf_get_int(file_, name.c_str(), &value)));
-    if (value < 0 || value > INT32_MAX)
-        return error(QL_BAD_FILE, "%s: %lld is out of range", name.c_str(), static_cast<long long>(value));
-    return {};
+    return check_count(name, value);
 }
 
 Status GgufKeys::number(const char * key, float & value, std::optional<float> missing) const {
-    const std::string name = prefix_ + "." + key;
-    if (missing && !ql_gguf_has_key(file_, name.c_str())) return value = *missing, Status();
+    const std::string name = ask(key);
+    if (missing && !has(name)) return value = *missing, Status();
     double d = 0;
     QL_TRY(last_error(ql_gguf_get_float(file_, name.c_str(), &d)));
     if (!std::isfinite(d)) return error(QL_BAD_FILE, "%s: not a finite number", name.c_str());
@@ -28,35 +44,85 @@ Status GgufKeys::number(const char * key, float & value, std::optional<float> mi
 }
 
 Status GgufKeys::text(const char * key, std::string & value, std::optional<std::string> missing) const {
-    const std::string name = prefix_ + "." + key;
-    if (missing && !ql_gguf_has_key(file_, name.c_str())) return value = *missing, Status();
+    const std::string name = ask(key);
+    if (missing && !has(name)) return value = *missing, Status();
     ql_gguf_string s{};
     QL_TRY(last_error(ql_gguf_get_string(file_, name.c_str(), &s)));
     value.assign(s.data, s.size);
     return {};
 }
 
+Status GgufKeys::layers(const char * key, int64_t n_layer, int64_t & value, std::optional<int64_t> missing) const {
+    const std::string name = ask(key);
+    ql_gguf_type type = QL_GGUF_U32;
+    if (has(name)) QL_TRY(last_error(ql_gguf_key_type(file_, name.c_str(), &type)));
+    if (type != QL_GGUF_ARRAY) return size(key, value, missing);
+    ql_gguf_array array{};
+    QL_TRY(last_error(ql_gguf_get_array(file_, name.c_str(), &array)));
+    if (array.n != n_layer)
+        return error(QL_BAD_FILE, "%s: %lld values for %lld layers", name.c_str(), static_cast<long long>(array.n),
+                     static_cast<long long>(n_layer));
+    if (array.type != QL_GGUF_U32 && array.type != QL_GGUF_I32)
+        return error(QL_BAD_FILE, "%s: is an array of no 32-bit integers", name.c_str());
+    for (int64_t i = 0; i < array.n; ++i) {
+        const int64_t element = count_at(array, i);
+        if (i == 0) value = element;
+        if (element != value)
+            return error(QL_UNSUPPORTED,
+                         "%s: layer %lld has %lld, layer 0 has %lld; layers that differ are not supported",
+                         name.c_str(), static_cast<long long>(i), static_cast<long long>(element),
+                         static_cast<long long>(value));
+    }
+    return check_count(name, value);
+}
+
 Status GgufKeys::linear_rope(float & scale) const {
     std::string type;
-    QL_TRY(text("rope.scaling.type", type, "none"));
+    float factor = 0;
+    QL_TRY(text("rope.scaling.type", type, "linear"));
+    QL_TRY(number("rope.scale_linear", factor, 0.0f));  // the key's name before scaling types existed
+    QL_TRY(number("rope.scaling.factor", factor, factor));
     scale = 1.0f;
-    if (type == "none") {
-        float factor = 0;
-        QL_TRY(number("rope.scale_linear", factor, 0.0f));  // the key's name before scaling types existed
-        if (factor > 0) scale = 1.0f / factor;
-        return {};
-    }
+    if (type == "none") return {};
     if (type != "linear")
         return error(
             QL_UNSUPPORTED,
             "%s.rope.scaling.type '%s' is not supported; supported: none, linear, and llama3's rope_freqs tensor",
             prefix_.c_str(), type.c_str());
-    float factor = 1;
-    QL_TRY(number("rope.scaling.factor", factor));
-    if (!(factor > 0))
+    if (factor < 0)
         return error(QL_BAD_FILE, "%s.rope.scaling.factor: %g is not positive", prefix_.c_str(),
                      static_cast<double>(factor));
-    scale = 1.0f / factor;
+    if (factor > 0) scale = 1.0f / factor;
+    return {};
+}
+
+std::string GgufKeys::ask(const char * key) const {
+    asked_.insert(key);
+    return prefix_ + "." + key;
+}
+
+bool GgufKeys::is_neutral(const char * name, double neutral) const {
+    int64_t whole = 0;
+    double real = 0;
+    int flag = 0;
+    if (ql_gguf_get_int(file_, name, &whole) == QL_OK) return static_cast<double>(whole) == neutral;
+    if (ql_gguf_get_float(file_, name, &real) == QL_OK) return real == neutral;
+    return ql_gguf_get_bool(file_, name, &flag) == QL_OK && flag == neutral;
+}
+
+Status GgufKeys::refuse_unread(std::span<const HarmlessKey> harmless) const {
+    for (int64_t i = 0; i < ql_gguf_n_keys(file_); ++i) {
+        const char * name = ql_gguf_key(file_, i);
+        const std::string_view whole = name, start = prefix_;
+        if (!whole.starts_with(start) || whole.size() <= start.size() || whole[start.size()] != '.') continue;
+        const std::string key(whole.substr(start.size() + 1));
+        if (asked_.contains(key)) continue;
+        const auto known =
+            std::find_if(harmless.begin(), harmless.end(), [&](const HarmlessKey & h) { return key == h.key; });
+        if (known != harmless.end() && (!known->neutral || is_neutral(name, *known->neutral))) continue;
+        if (known != harmless.end()) return error(QL_UNSUPPORTED, "%s: only %g is supported", name, *known->neutral);
+        return error(QL_UNSUPPORTED, "the key '%.80s' is not known here; the model may need what it says", name);
+    }
     return {};
 }
 

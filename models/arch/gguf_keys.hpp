@@ -1,12 +1,21 @@
-// Typed reading of "<arch>.<key>" from a GGUF file, with defaults and range checks.
+// Typed reading of "<arch>.<key>" from a GGUF file, with defaults and range checks. What was asked for is remembered:
+// a key that nobody read may change what the model computes, so it is refused where it is not known to be harmless.
 #pragma once
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 
 #include "ql/gguf.h"
 #include "ql/status.hpp"
 
 namespace ql {
+
+/// A key that no reader needs: harmless whatever it says, or as long as it says what is done anyway.
+struct HarmlessKey {
+    const char * key;
+    std::optional<double> neutral = {};  // of a number, or of a bool as 0 or 1; nothing: any value is harmless
+};
 
 class GgufKeys {
   public:
@@ -17,12 +26,23 @@ class GgufKeys {
     /// A finite number.
     Status number(const char * key, float & value, std::optional<float> missing = {}) const;
     Status text(const char * key, std::string & value, std::optional<std::string> missing = {}) const;
-    /// scale = 1 / factor of rope.scaling.type "linear"; 1 for "none" or no scaling; other types are not supported.
+    /// A count that may be written once or for each of n layers; layers that differ are not supported.
+    Status layers(const char * key, int64_t n_layer, int64_t & value, std::optional<int64_t> missing = {}) const;
+    /// scale = 1 / factor of rope.scaling.type "linear", which a factor without a type means too; 1 for "none" or no
+    /// factor; other types are not supported.
     Status linear_rope(float & scale) const;
 
+    /// Refuses by name what is in the file under the prefix, was not read and is not harmless.
+    Status refuse_unread(std::span<const HarmlessKey> harmless) const;
+
   private:
+    std::string ask(const char * key) const;
+    bool has(const std::string & name) const { return ql_gguf_has_key(file_, name.c_str()) != 0; }
+    bool is_neutral(const char * name, double neutral) const;
+
     const ql_gguf * file_;
     std::string prefix_;
+    mutable std::set<std::string> asked_;
 };
 
 /// The error that the last C call of this thread left.

@@ -25,6 +25,9 @@ Status Hparams::check() const {
         return error(QL_BAD_FILE, "model: norm epsilon %g is out of range", static_cast<double>(rms_eps));
     if (!(rope_base > 0))
         return error(QL_BAD_FILE, "model: rope base %g is not positive", static_cast<double>(rope_base));
+    if (!(rope_magnitude > 0))
+        return error(QL_BAD_FILE, "model: rope attention factor %g is not positive",
+                     static_cast<double>(rope_magnitude));
     return {};
 }
 

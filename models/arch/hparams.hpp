@@ -21,7 +21,8 @@ struct Hparams {
     int64_t n_rot = 0;  // rotated elements of a head
     float rms_eps = 1e-5f;
     float rope_base = 10000.0f;
-    float rope_scale = 1.0f;  // 1 / factor of linear scaling
+    float rope_scale = 1.0f;      // 1 / factor of linear scaling
+    float rope_magnitude = 1.0f;  // times cos and sin
     ql_rope_mode rope_mode = QL_ROPE_NORMAL;
 
     /// Rejects numbers that no model has (0 heads, a width that heads do not divide ...).

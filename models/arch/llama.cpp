@@ -1,12 +1,36 @@
 // Llama and what is built like it (Llama 1-3, Mistral without a window, SmolLM2, TinyLlama): RMS norm, rotary
-// positions, grouped-query attention, SwiGLU, no biases.                                                     (Touvron
-// et al. 2023)
+// positions, grouped-query attention, SwiGLU; biases of the linears where a file has them.      (Touvron et al. 2023)
 #include "models/arch/architecture.hpp"
 #include "models/arch/builder.hpp"
 #include "models/arch/gguf_keys.hpp"
 
 namespace ql {
 namespace {
+
+/// Keys of llama files that change nothing here, or nothing as long as they have this value.
+constexpr HarmlessKey kHarmless[] = {
+    {"vocab_size"},          // the embedding says it
+    {"tensor_data_layout"},  // of the file that this one was made from
+    {"attention.layer_norm_epsilon"},
+    {"rope.scaling.original_context_length"},  // of scalings that are refused
+    {"rope.scaling.finetuned"},
+    {"attention.causal", 1},
+    {"attention.scale", 0},
+    {"attention.clamp_kqv", 0},
+    {"attention.max_alibi_bias", 0},
+    {"attn_logit_softcapping", 0},
+    {"final_logit_softcapping", 0},
+    {"embedding_scale", 1},
+    {"residual_scale", 1},
+    {"logit_scale", 1},
+    {"use_parallel_residual", 0},
+    {"pooling_type", 0},
+    {"expert_count", 0},
+    {"expert_used_count", 0},
+    {"expert_shared_count", 0},
+    {"leading_dense_block_count", 0},
+    {"interleave_moe_layer_step", 0},
+};
 
 class Llama : public Architecture {
   public:
@@ -16,16 +40,19 @@ class Llama : public Architecture {
         const GgufKeys keys(file, "llama");
         QL_TRY(keys.size("block_count", h.n_layer));
         QL_TRY(keys.size("embedding_length", h.n_embd));
-        QL_TRY(keys.size("attention.head_count", h.n_head));
-        QL_TRY(keys.size("attention.head_count_kv", h.n_head_kv, h.n_head));
-        QL_TRY(keys.size("attention.key_length", h.head_dim, h.n_head > 0 ? h.n_embd / h.n_head : 0));
-        QL_TRY(keys.size("feed_forward_length", h.n_ff));
+        QL_TRY(keys.layers("attention.head_count", h.n_layer, h.n_head));
+        QL_TRY(keys.layers("attention.head_count_kv", h.n_layer, h.n_head_kv, h.n_head));
+        QL_TRY(read_head_length(keys, h));
+        QL_TRY(keys.layers("feed_forward_length", h.n_layer, h.n_ff));
         QL_TRY(keys.size("context_length", h.n_ctx));
         QL_TRY(keys.size("rope.dimension_count", h.n_rot, h.head_dim));
         QL_TRY(keys.number("attention.layer_norm_rms_epsilon", h.rms_eps));
         QL_TRY(keys.number("rope.freq_base", h.rope_base, 10000.0f));
+        QL_TRY(keys.number("rope.scaling.attn_factor", h.rope_magnitude, 1.0f));
         h.rope_mode = QL_ROPE_NORMAL;
-        return keys.linear_rope(h.rope_scale);
+        QL_TRY(keys.linear_rope(h.rope_scale));
+        QL_TRY(refuse_window(keys, h));
+        return keys.refuse_unread(kHarmless);
     }
 
     std::vector<NeededWeight> needed(const Hparams & h) const override {
@@ -44,7 +71,14 @@ class Llama : public Architecture {
                                      {b + "ffn_norm.weight", h.n_embd, 1},
                                      {b + "ffn_gate.weight", h.n_embd, h.n_ff},
                                      {b + "ffn_up.weight", h.n_embd, h.n_ff},
-                                     {b + "ffn_down.weight", h.n_ff, h.n_embd}});
+                                     {b + "ffn_down.weight", h.n_ff, h.n_embd},
+                                     {b + "attn_q.bias", q, 1, true},
+                                     {b + "attn_k.bias", kv, 1, true},
+                                     {b + "attn_v.bias", kv, 1, true},
+                                     {b + "attn_output.bias", h.n_embd, 1, true},
+                                     {b + "ffn_gate.bias", h.n_ff, 1, true},
+                                     {b + "ffn_up.bias", h.n_ff, 1, true},
+                                     {b + "ffn_down.bias", h.n_embd, 1, true}});
         }
         return list;
     }
@@ -62,6 +96,29 @@ class Llama : public Architecture {
     }
 
   private:
+    static Status read_head_length(const GgufKeys & keys, Hparams & h) {
+        const int64_t whole = h.n_head > 0 ? h.n_embd / h.n_head : 0;
+        QL_TRY(keys.size("attention.key_length", h.head_dim, whole * h.n_head == h.n_embd ? whole : 0));
+        if (h.head_dim == 0)
+            return error(QL_BAD_FILE, "llama.attention.key_length is missing, and %lld heads do not divide %lld",
+                         static_cast<long long>(h.n_head), static_cast<long long>(h.n_embd));
+        int64_t value_length = 0;
+        QL_TRY(keys.size("attention.value_length", value_length, h.head_dim));
+        if (value_length == h.head_dim) return {};
+        return error(QL_UNSUPPORTED,
+                     "llama.attention.value_length is %lld, the key length is %lld; only equal ones are "
+                     "supported",
+                     static_cast<long long>(value_length), static_cast<long long>(h.head_dim));
+    }
+
+    static Status refuse_window(const GgufKeys & keys, const Hparams & h) {
+        int64_t window = 0;
+        QL_TRY(keys.size("attention.sliding_window", window, 0));
+        if (window == 0 || window >= h.n_ctx) return {};
+        return error(QL_UNSUPPORTED, "llama.attention.sliding_window: a window of %lld tokens is not supported",
+                     static_cast<long long>(window));
+    }
+
     static ql_tensor * attention(GraphBuilder & b, int64_t layer, ql_tensor * x) {
         const Hparams & h = b.hparams();
         const std::string p = "blk." + std::to_string(layer) + ".";

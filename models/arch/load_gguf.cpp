@@ -1,5 +1,6 @@
 // A GGUF model file: shape from its keys, weights mapped in place.
 #include "models/arch/architecture.hpp"
+#include "models/arch/file_fault.hpp"
 #include "models/arch/gguf_keys.hpp"
 #include "models/arch/weights.hpp"
 
@@ -38,7 +39,7 @@ Result<ModelParts> load_gguf_model(const std::string & path) {
     QL_TRY(general.text("architecture", parts.hparams.arch));
     QL_TRY(general.text("name", parts.name, ""));
     QL_ASSIGN(const Architecture * architecture, find_architecture(parts.hparams.arch));
-    QL_TRY(architecture->read_hparams(file, parts.hparams));
+    QL_TRY(file_fault(path, architecture->read_hparams(file, parts.hparams)));
     QL_TRY(read_vocabulary_size(file, parts.hparams));
     QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", parts.chat_template, ""));
     if (ql_gguf_has_key(file, "tokenizer.ggml.model")) {

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <map>
 
+#include "models/arch/account.hpp"
 #include "models/arch/architecture.hpp"
+#include "models/arch/file_fault.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 
@@ -47,7 +49,7 @@ Result<std::unique_ptr<Model>> Model::open(const std::string & path, const ql_mo
     model->path_ = path;
     std::error_code ec;
     QL_ASSIGN(model->parts_, std::filesystem::is_directory(path, ec) ? load_hf_model(path) : load_gguf_model(path));
-    QL_TRY(model->parts_.hparams.check());
+    QL_TRY(file_fault(path, model->parts_.hparams.check()));
     QL_ASSIGN(model->architecture_, find_architecture(model->parts_.hparams.arch));
     QL_TRY(model->index());
     QL_TRY(check_tokenizer(model->parts_, path));
@@ -61,7 +63,9 @@ Result<std::unique_ptr<Model>> Model::open(const std::string & path, const ql_mo
 
 Status Model::index() {
     for (size_t i = 0; i < parts_.weights.size(); ++i) by_name_[parts_.weights[i].name] = i;
-    for (const NeededWeight & needed : architecture_->needed(hparams())) {
+    const std::vector<NeededWeight> list = architecture_->needed(hparams());
+    QL_TRY(file_fault(path_, refuse_unneeded(parts_.weights, list, hparams())));
+    for (const NeededWeight & needed : list) {
         const Weight * w = find(needed.name);
         if (!w && needed.optional) continue;
         if (!w) return error(QL_BAD_FILE, "%s: tensor '%s' is missing", path_.c_str(), needed.name.c_str());
@@ -71,8 +75,9 @@ Status Model::index() {
                          needed.name.c_str(), shape_text(*w).c_str(), static_cast<long long>(needed.ne0),
                          static_cast<long long>(needed.ne1));
         if (needed.ne1 == 1 && w->dtype != QL_F32)
-            return error(QL_UNSUPPORTED, "%s: tensor '%s' is %s; norms and factors must be f32", path_.c_str(),
+            return error(QL_UNSUPPORTED, "%s: tensor '%s' is %s; norms, biases and factors must be f32", path_.c_str(),
                          needed.name.c_str(), ql_dtype_name(w->dtype));
+        if (needed.ne1 == 1) QL_TRY(file_fault(path_, check_finite(w->name, w->dtype, w->data, w->elements())));
     }
     return {};
 }

@@ -1,0 +1,48 @@
+#include "models/arch/account.hpp"
+
+#include <charconv>
+#include <string_view>
+#include <unordered_set>
+
+namespace ql {
+namespace {
+
+/// Parts of names that say what kind of model this is.
+struct Kind {
+    const char * part;
+    const char * what;
+};
+constexpr Kind kKinds[] = {
+    {"_exps", "mixture of experts"},   {"_gate_inp", "mixture of experts"}, {"_shexp", "mixture of experts"},
+    {"attn_qkv", "q, k and v in one"}, {".scale", "scaled weights"},        {"_norm.bias", "layer norm with a bias"},
+};
+
+/// The layer that a name belongs to, -1 where there is none.
+int64_t layer_of(std::string_view name) {
+    constexpr std::string_view start = "blk.";
+    int64_t layer = -1;
+    if (name.starts_with(start)) std::from_chars(name.data() + start.size(), name.data() + name.size(), layer);
+    return layer;
+}
+
+std::string reason(const std::string & name, const Hparams & h) {
+    for (const Kind & kind : kKinds)
+        if (name.find(kind.part) != std::string::npos) return std::string(kind.what) + " is not supported";
+    if (layer_of(name) >= h.n_layer) return "the model says that it has " + std::to_string(h.n_layer) + " layers";
+    return "a model of architecture '" + h.arch + "' has no such tensor here";
+}
+
+}  // namespace
+
+Status refuse_unneeded(const std::vector<Weight> & weights, const std::vector<NeededWeight> & needed,
+                       const Hparams & h) {
+    std::unordered_set<std::string_view> names;
+    for (const NeededWeight & n : needed) names.insert(n.name);
+    for (const Weight & w : weights)
+        if (!names.contains(w.name))
+            return error(QL_UNSUPPORTED, "tensor '%.80s' would not be used: %s", w.name.c_str(),
+                         reason(w.name, h).c_str());
+    return {};
+}
+
+}  // namespace ql

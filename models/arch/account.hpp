@@ -1,0 +1,16 @@
+// Every tensor of a model file is accounted for: a tensor that the graph does not read would be missing from every
+// result without a word.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "models/arch/architecture.hpp"
+#include "models/arch/weights.hpp"
+
+namespace ql {
+
+/// Refuses by name the first weight that is not among the needed ones.
+Status refuse_unneeded(const std::vector<Weight> & weights, const std::vector<NeededWeight> & needed,
+                       const Hparams & h);
+
+}  // namespace ql
