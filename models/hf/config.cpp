@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "models/hf/harmless_fields.hpp"
+
 namespace ql {
 namespace {
 
@@ -10,27 +12,56 @@ namespace {
 struct ModelType {
     const char * hf;
     const char * architecture;
+    bool may_have_biases;
 };
-constexpr ModelType kModelTypes[] = {{"llama", "llama"}, {"mistral", "llama"}};
+constexpr ModelType kModelTypes[] = {{"llama", "llama", true}, {"mistral", "llama", false}};
 
-Status find_architecture_name(const JsonFile & config, std::string & architecture) {
+Result<ModelType> find_model_type(const JsonFile & config) {
     std::string type, known;
     QL_TRY(config.text("model_type", type));
     for (const ModelType & row : kModelTypes) {
-        if (type == row.hf) return architecture = row.architecture, Status();
+        if (type == row.hf) return row;
         known += (known.empty() ? "" : ", ") + std::string(row.hf);
     }
     return error(QL_UNSUPPORTED, "model_type '%.60s' is not supported in Hugging Face directories; supported: %s",
                  type.c_str(), known.c_str());
 }
 
+/// A class of another head or of no causal order computes something else with the same weights.
+Status check_classes(const JsonFile & config) {
+    if (!config.has("architectures")) return {};
+    if (!config.at("architectures").is_array()) return config.wrong("architectures", "must be a list");
+    for (const Json & name : config.at("architectures")) {
+        const std::string text = name.is_string() ? name.get<std::string>() : "";
+        if (!text.ends_with("ForCausalLM"))
+            return error(QL_UNSUPPORTED, "architectures: '%.60s' is not supported, only classes ...ForCausalLM are",
+                         text.c_str());
+    }
+    return {};
+}
+
+Status read_biases(const JsonFile & config, const ModelType & type, HfConfig & out) {
+    QL_TRY(config.flag("attention_bias", out.attention_bias, false));
+    QL_TRY(config.flag("mlp_bias", out.mlp_bias, false));
+    if (type.may_have_biases || (!out.attention_bias && !out.mlp_bias)) return {};
+    return error(QL_UNSUPPORTED, "a model of type '%s' has no biases, but %s is set", type.hf,
+                 out.attention_bias ? "attention_bias" : "mlp_bias");
+}
+
+Status refuse_quantised(const JsonFile & config) {
+    if (config.has("quantization_config"))
+        return error(
+            QL_UNSUPPORTED,
+            "quantised checkpoints (quantization_config) are not supported; use the unquantised one or a GGUF file");
+    if (config.has("quantization"))
+        return error(QL_UNSUPPORTED,
+                     "this is a quantised MLX directory (quantization), which is not supported; use the unquantised "
+                     "model or a GGUF file");
+    return {};
+}
+
 /// Settings that change the computation and that this architecture does not have.
 Status refuse_variants(const JsonFile & config, int64_t n_ctx) {
-    for (const char * key : {"attention_bias", "mlp_bias"}) {
-        bool on = false;
-        QL_TRY(config.flag(key, on, false));
-        if (on) return error(QL_UNSUPPORTED, "%s is not supported", key);
-    }
     std::string activation;
     QL_TRY(config.text("hidden_act", activation, "silu"));
     if (activation != "silu" && activation != "swish")
@@ -40,10 +71,10 @@ Status refuse_variants(const JsonFile & config, int64_t n_ctx) {
     if (window < n_ctx)
         return error(QL_UNSUPPORTED, "a sliding window of %lld tokens is not supported",
                      static_cast<long long>(window));
-    if (config.has("quantization_config"))
-        return error(
-            QL_UNSUPPORTED,
-            "quantised checkpoints (quantization_config) are not supported; use the unquantised one or a GGUF file");
+    for (const Json & type : config.at("layer_types"))
+        if (type != "full_attention")
+            return error(QL_UNSUPPORTED, "layer_types: '%.40s' is not supported, only full_attention is",
+                         type.is_string() ? type.get_ref<const std::string &>().c_str() : "");
     return {};
 }
 
@@ -53,6 +84,8 @@ Status read_shape(const JsonFile & config, Hparams & h) {
     QL_TRY(config.size("num_attention_heads", h.n_head));
     if (h.n_head < 1) return config.wrong("num_attention_heads", "must be at least 1");
     QL_TRY(config.size("num_key_value_heads", h.n_head_kv, h.n_head));
+    if (!config.has("head_dim") && h.n_embd % h.n_head != 0)
+        return config.wrong("num_attention_heads", "must divide hidden_size where head_dim is missing");
     QL_TRY(config.size("head_dim", h.head_dim, h.n_embd / h.n_head));
     QL_TRY(config.size("intermediate_size", h.n_ff));
     QL_TRY(config.size("vocab_size", h.n_vocab));
@@ -83,20 +116,13 @@ Status read_llama3(const JsonFile & config, const JsonFile & rope, HfConfig & ou
     return {};
 }
 
-/// rope_parameters (transformers 5), or rope_theta beside rope_scaling (before).
-Status read_rope(const JsonFile & config, HfConfig & out) {
-    for (const char * key : {"rope_parameters", "rope_scaling"})
-        if (config.has(key) && !config.has_object(key)) return config.wrong(key, "must be an object");
-    const JsonFile rope = config.part(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
-    double base = 0, factor = 1;
-    QL_TRY(config.number("rope_theta", base, 10000.0));
-    QL_TRY(rope.number("rope_theta", base, base));
-    out.hparams.rope_base = static_cast<float>(base);
-    if (!(base > 0)) return error(QL_BAD_FILE, "rope_theta %g is not positive", base);
-
+Status read_rope_kind(const JsonFile & config, const JsonFile & rope, HfConfig & out) {
     std::string type;
+    double factor = 1, rotary = 1;
     QL_TRY(rope.text("type", type, "default"));  // the key's older name
     QL_TRY(rope.text("rope_type", type, type));
+    QL_TRY(rope.number("partial_rotary_factor", rotary, 1.0));
+    if (rotary != 1) return rope.wrong("partial_rotary_factor", "must be 1");
     if (type == "default") return {};
     if (type == "llama3") return read_llama3(config, rope, out);
     if (type != "linear")
@@ -106,6 +132,23 @@ Status read_rope(const JsonFile & config, HfConfig & out) {
     if (!(factor > 0)) return rope.wrong("factor", "must be positive");
     out.hparams.rope_scale = static_cast<float>(1.0 / factor);
     return {};
+}
+
+/// rope_parameters (transformers 5), or rope_theta beside rope_scaling (before).
+Status read_rope(const JsonFile & config, HfConfig & out) {
+    for (const char * key : {"rope_parameters", "rope_scaling"})
+        if (config.has(key) && !config.has_object(key)) return config.wrong(key, "must be an object");
+    const bool both = config.has("rope_parameters") && config.has("rope_scaling");
+    if (both && config.at("rope_parameters") != config.at("rope_scaling"))
+        return config.wrong("rope_scaling", "and 'rope_parameters' say different things; take one out");
+    const JsonFile rope = config.part(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
+    double base = 0;
+    QL_TRY(config.number("rope_theta", base, 10000.0));
+    QL_TRY(rope.number("rope_theta", base, base));
+    out.hparams.rope_base = static_cast<float>(base);
+    if (!(base > 0)) return error(QL_BAD_FILE, "rope_theta %g is not positive", base);
+    QL_TRY(read_rope_kind(config, rope, out));
+    return rope.refuse_unread(kHarmlessRopeFields);
 }
 
 }  // namespace
@@ -128,8 +171,12 @@ std::vector<float> llama3_rope_factors(const Llama3Scaling & s, double rope_base
 
 Result<HfConfig> read_hf_config(const JsonFile & config) {
     HfConfig out;
-    QL_TRY(find_architecture_name(config, out.hparams.arch));
+    QL_ASSIGN(const ModelType type, find_model_type(config));
+    out.hparams.arch = type.architecture;
+    QL_TRY(refuse_quantised(config));
+    QL_TRY(check_classes(config));
     QL_TRY(read_shape(config, out.hparams));
+    QL_TRY(read_biases(config, type, out));
     QL_TRY(refuse_variants(config, out.hparams.n_ctx));
     QL_TRY(read_rope(config, out));
     if (config.has("tie_word_embeddings")) {
@@ -137,6 +184,7 @@ Result<HfConfig> read_hf_config(const JsonFile & config) {
         QL_TRY(config.flag("tie_word_embeddings", tied));
         out.head = tied ? HfConfig::Head::tied : HfConfig::Head::separate;
     }
+    QL_TRY(config.refuse_unread(kHarmlessFields));
     return out;
 }
 

@@ -13,6 +13,8 @@ struct HfConfig {
     /// What llama3 scaling divides each frequency by, [n_rot / 2]; empty without it. GGUF's rope_freqs.weight.
     std::vector<float> rope_factors;
     enum class Head { tied, separate, unsaid } head = Head::unsaid;
+    bool attention_bias = false;  // q, k, v and o have one
+    bool mlp_bias = false;        // gate, up and down have one
 };
 
 Result<HfConfig> read_hf_config(const JsonFile & config);

@@ -1,8 +1,24 @@
 #include "models/hf/json_file.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ql {
+namespace {
+
+/// Nothing, false, "", [] and {}: a field that is there and says nothing.
+bool says_nothing(const Json & value) {
+    if (value.is_boolean()) return !value.get<bool>();
+    if (value.is_string()) return value.get_ref<const std::string &>().empty();
+    return value.empty();  // of a number: false
+}
+
+bool is_number(const Json & value, double number) {
+    if (value.is_boolean()) return value.get<bool>() == (number != 0);
+    return value.is_number() && value.get<double>() == number;
+}
+
+}  // namespace
 
 Result<JsonFile> JsonFile::open(const std::string & path) {
     QL_ASSIGN(Json root, read_json_object(path));
@@ -15,6 +31,7 @@ JsonFile JsonFile::part(const char * key) const {
 
 const Json & JsonFile::at(const char * key) const {
     static const Json null;
+    asked_.insert(key);
     const auto found = root_.find(key);
     return found == root_.end() ? null : *found;
 }
@@ -63,6 +80,25 @@ Status JsonFile::flag(const char * key, bool & value, std::optional<bool> missin
     if (found.is_null() && missing) return value = *missing, Status();
     if (!found.is_boolean()) return wrong(key, "must be true or false");
     value = found.get<bool>();
+    return {};
+}
+
+Status JsonFile::refuse_unread(std::span<const HarmlessField> harmless) const {
+    for (const auto & [key, value] : root_.items()) {
+        if (asked_.contains(key) || says_nothing(value)) continue;
+        const auto known =
+            std::find_if(harmless.begin(), harmless.end(), [&](const HarmlessField & f) { return key == f.key; });
+        const bool is_known = known != harmless.end();
+        if (is_known && (!known->neutral || is_number(value, *known->neutral))) continue;
+        const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+        if (is_known)
+            return error(QL_UNSUPPORTED, "%s: '%.60s' is %.60s, only %g is supported", path_.c_str(), key.c_str(),
+                         text.c_str(), *known->neutral);
+        return error(
+            QL_UNSUPPORTED,
+            "%s: '%.60s' is not known here and may change what is computed (%.60s); take it out if it does not",
+            path_.c_str(), key.c_str(), text.c_str());
+    }
     return {};
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "models/arch/architecture.hpp"
+#include "models/arch/file_fault.hpp"
 #include "models/arch/weights.hpp"
 #include "models/hf/chat_template_file.hpp"
 #include "models/hf/config.hpp"
@@ -91,18 +92,47 @@ class Loader {
         if (!names_.contains("output.weight") && config_.head == HfConfig::Head::separate)
             return error(QL_BAD_FILE,
                          "tensor 'lm_head.weight' is missing; config.json says that it is not tied to the embedding");
+        QL_TRY(check_tied_head());
+        for (int64_t layer = 0; layer < config_.hparams.n_layer; ++layer) QL_TRY(check_biases(layer));
         return add_rope_factors();
     }
 
   private:
+    /// A head beside an embedding that is said to be its own: one of the two statements is wrong where they differ.
+    Status check_tied_head() {
+        if (!tied_head_.data) return {};
+        const auto embedding = std::find_if(parts_.weights.begin(), parts_.weights.end(),
+                                            [](const Weight & w) { return w.name == "token_embd.weight"; });
+        if (embedding == parts_.weights.end()) return {};  // which is reported as missing
+        const bool same = embedding->dtype == tied_head_.dtype && embedding->bytes == tied_head_.bytes &&
+                          std::memcmp(embedding->data, tied_head_.data, tied_head_.bytes) == 0;
+        if (same) return {};
+        return error(QL_BAD_FILE,
+                     "tie_word_embeddings says that the head is the embedding, but 'lm_head.weight' is there and "
+                     "differs; set it to false if the head is its own, or take the tensor out");
+    }
+
+    /// Biases are there where config.json says so, and nowhere else: transformers would leave them out.
+    Status check_biases(int64_t layer) {
+        for (const std::string_view linear : architecture_.linears()) {
+            const std::string name = "blk." + std::to_string(layer) + "." + std::string(linear) + ".bias";
+            const bool is_mlp = linear.starts_with("ffn");
+            const bool said = is_mlp ? config_.mlp_bias : config_.attention_bias;
+            if (names_.contains(name) == said) continue;
+            return error(QL_BAD_FILE, "tensor '%s' is %s, but %s in config.json is %s", hf_name(name)->c_str(),
+                         said ? "missing" : "there", is_mlp ? "mlp_bias" : "attention_bias", said ? "true" : "false");
+        }
+        return {};
+    }
+
     Status add(const SafeTensor & tensor) {
         if (is_ignored_hf_name(tensor.name)) return {};
         const auto name = gguf_name(tensor.name);
         if (!name)
             return error(QL_UNSUPPORTED, "tensor '%.80s' is not one that a '%s' model has", tensor.name.c_str(),
                          config_.hparams.arch.c_str());
-        if (*name == "output.weight" && config_.head == HfConfig::Head::tied) return {};  // the embedding counts
-        if (!names_.insert(*name).second)
+        const bool is_tied_head = *name == "output.weight" && config_.head == HfConfig::Head::tied;
+        if (!is_tied_head && !names_.insert(*name).second)
             return error(QL_BAD_FILE, "tensor '%.80s' is in two files", tensor.name.c_str());
 
         Weight w;
@@ -115,6 +145,7 @@ class Loader {
         std::reverse_copy(tensor.shape.begin(), tensor.shape.end(), w.ne);  // innermost first
         w.data = tensor.data;
         w.bytes = tensor.bytes;
+        if (is_tied_head) return tied_head_ = w, Status();  // the embedding counts
         QL_TRY(w.n_dims == 1 ? widen(w) : place(w));
         parts_.weights.push_back(std::move(w));
         return {};
@@ -127,8 +158,9 @@ class Loader {
         return parts_.owned.back().get();
     }
 
-    /// Norms become f32.
+    /// Norms and biases become f32.
     Status widen(Weight & w) {
+        if (has_permuted_rows(w.name)) QL_TRY(order_rows(w, w.ne[0]));
         QL_TRY(align(w));
         if (w.dtype == QL_F32) return {};
         const size_t bytes = static_cast<size_t>(w.ne[0]) * sizeof(float);
@@ -143,13 +175,20 @@ class Loader {
     }
 
     /// Matrices: q and k in GGUF's row order, the others where they lie.
-    Status place(Weight & w) {
-        if (!architecture_.permuted(linear_of(w.name))) return align(w);
-        if (w.ne[1] % config_.hparams.head_dim != 0)
+    Status place(Weight & w) { return has_permuted_rows(w.name) ? order_rows(w, w.ne[1]) : align(w); }
+
+    /// Of a weight or a bias, whose elements belong to the weight's rows.
+    bool has_permuted_rows(const std::string & name) const {
+        const size_t dot = name.rfind('.');
+        return architecture_.permuted(linear_of(name.substr(0, dot) + ".weight"));
+    }
+
+    Status order_rows(Weight & w, int64_t rows) {
+        if (rows % config_.hparams.head_dim != 0)
             return error(QL_BAD_FILE, "tensor '%s' has %lld rows, no multiple of the head length %lld", w.name.c_str(),
-                         static_cast<long long>(w.ne[1]), static_cast<long long>(config_.hparams.head_dim));
+                         static_cast<long long>(rows), static_cast<long long>(config_.hparams.head_dim));
         QL_ASSIGN(std::byte * const ordered, own(w, w.bytes));
-        rows_to_gguf_order(w.data, ordered, w.ne[1], w.bytes / static_cast<size_t>(w.ne[1]), config_.hparams.head_dim);
+        rows_to_gguf_order(w.data, ordered, rows, w.bytes / static_cast<size_t>(rows), config_.hparams.head_dim);
         w.data = ordered;
         return {};
     }
@@ -180,6 +219,7 @@ class Loader {
     const Architecture & architecture_;
     ModelParts & parts_;
     std::set<std::string> names_;
+    Weight tied_head_;  // lm_head.weight where the embedding counts
 };
 
 // ---- text
@@ -195,7 +235,7 @@ std::string name_of(const std::string & directory) {
 Status load(const std::string & directory, ModelParts & parts) {
     QL_ASSIGN(const JsonFile file, JsonFile::open(directory + "/config.json"));
     auto config = read_hf_config(file);
-    if (!config.ok()) return error(config.code(), "%s/config.json: %s", directory.c_str(), config.message().c_str());
+    QL_TRY(file_fault(directory + "/config.json", config.status()));
     parts.hparams = config->hparams;
     parts.name = name_of(directory);
     QL_ASSIGN(const Architecture * architecture, find_architecture(parts.hparams.arch));

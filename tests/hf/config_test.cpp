@@ -123,8 +123,7 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
         {"rms_norm_eps", "small", "'rms_norm_eps' must be a finite number", QL_BAD_FILE},
         {"rms_norm_eps", 2, "epsilon", QL_BAD_FILE},
         {"hidden_act", "gelu", "hidden_act 'gelu'", QL_UNSUPPORTED},
-        {"attention_bias", true, "attention_bias", QL_UNSUPPORTED},
-        {"mlp_bias", true, "mlp_bias", QL_UNSUPPORTED},
+        {"attention_bias", 1, "'attention_bias' must be true or false", QL_BAD_FILE},
         {"sliding_window", 64, "sliding window of 64", QL_UNSUPPORTED},
         {"quantization_config", {{"quant_method", "bitsandbytes"}}, "quantization_config", QL_UNSUPPORTED},
         {"partial_rotary_factor", 0.5, "partial_rotary_factor", QL_UNSUPPORTED},
@@ -143,6 +142,20 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
           {"original_max_position_embeddings", 32}},
          "high over low",
          QL_BAD_FILE},
+        {"rope_scaling",
+         {{"rope_type", "linear"}, {"factor", 2}, {"mscale", 0.7}},
+         "rope_scaling: 'mscale' is not known here and may change what is computed (0.7)",
+         QL_UNSUPPORTED},
+        {"rope_parameters", {{"full_attention", {{"rope_theta", 1}}}}, "'full_attention' is not known", QL_UNSUPPORTED},
+        {"rope_scaling", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}, "must be 1", QL_BAD_FILE},
+        {"num_attention_heads", 5, "must divide hidden_size", QL_BAD_FILE},
+        {"architectures", {"LlamaForSequenceClassification"}, "only classes ...ForCausalLM", QL_UNSUPPORTED},
+        {"architectures", "LlamaForCausalLM", "must be a list", QL_BAD_FILE},
+        {"layer_types", {"full_attention", "sliding_attention"}, "'sliding_attention'", QL_UNSUPPORTED},
+        {"quantization", {{"group_size", 64}, {"bits", 4}}, "quantised MLX directory", QL_UNSUPPORTED},
+        {"attention_multiplier", 0.5, "'attention_multiplier' is 0.5, only 1 is supported", QL_UNSUPPORTED},
+        {"num_local_experts", 8, "'num_local_experts' is 8", QL_UNSUPPORTED},
+        {"use_qk_norm", true, "'use_qk_norm' is not known here", QL_UNSUPPORTED},
         {"tie_word_embeddings", "yes", "'tie_word_embeddings' must be true or false", QL_BAD_FILE},
     };
     for (const Row & row : table) {
@@ -154,6 +167,41 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
         EXPECT_NE(c.message().find(row.message), std::string::npos)
             << row.key << " " << row.value << ": " << c.message();
     }
+}
+
+TEST(HfConfig, FieldsThatSayNothingAndKnownOnesAreHarmless) {
+    Json json = tiny();
+    json.update(Json{{"architectures", {"LlamaForCausalLM"}},
+                     {"torch_dtype", "bfloat16"},
+                     {"pretraining_tp", 2},
+                     {"attention_dropout", 0.1},
+                     {"attention_multiplier", 1},
+                     {"rope_scaling", {{"rope_type", "default"}, {"factor", 1.0}}},
+                     {"quantization_config", nullptr},
+                     {"use_qk_norm", false},
+                     {"some_future_list", Json::array()},
+                     {"some_future_text", ""}});
+    const auto c = read(json);
+    EXPECT_TRUE(c.ok()) << c.message();
+}
+
+TEST(HfConfig, BiasesAreLlamasAlone) {
+    Json json = tiny();
+    json["attention_bias"] = json["mlp_bias"] = true;
+    ASSERT_TRUE(read(json).ok()) << read(json).message();
+    EXPECT_TRUE(read(json)->attention_bias);
+    EXPECT_TRUE(read(json)->mlp_bias);
+    json["model_type"] = "mistral";
+    EXPECT_EQ(read(json).code(), QL_UNSUPPORTED);
+    EXPECT_NE(read(json).message().find("'mistral' has no biases, but attention_bias is set"), std::string::npos);
+}
+
+TEST(HfConfig, TwoRopesMustAgree) {
+    Json json = tiny();
+    json["rope_parameters"] = json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 2.0}};
+    EXPECT_TRUE(read(json).ok()) << read(json).message();
+    json["rope_scaling"]["factor"] = 4.0;
+    EXPECT_EQ(read(json).code(), QL_BAD_FILE);
 }
 
 TEST(HfConfig, AWindowOfTheWholeContextIsNone) {

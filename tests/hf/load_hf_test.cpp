@@ -198,13 +198,17 @@ TEST_F(HfDirectory, MissingFilesAreNamed) {
 TEST_F(HfDirectory, ATiedHeadIsNotLoaded) {
     test::SafeTensorsMaker maker;
     for (const Tensor & t : layout()) add(maker, t, 0);
-    maker.add("lm_head.weight", {kVocab, kEmbd}, numbers(kVocab * kEmbd, 9));
+    test::SafeTensorsMaker other = maker;
+    maker.add("lm_head.weight", {kVocab, kEmbd}, numbers(kVocab * kEmbd, 0));
     folder_.write("model.safetensors", maker.file());
     ASSERT_NE(find(load().value(), "output.weight"), nullptr);
     Json tied = config();
     tied["tie_word_embeddings"] = true;
     folder_.write("config.json", tied.dump());
     EXPECT_EQ(find(load().value(), "output.weight"), nullptr);
+    other.add("lm_head.weight", {kVocab, kEmbd}, numbers(kVocab * kEmbd, 9));
+    folder_.write("model.safetensors", other.file());
+    expect_error("'lm_head.weight' is there and differs");
 }
 
 TEST_F(HfDirectory, ASeparateHeadMustBeThere) {
@@ -220,9 +224,28 @@ TEST_F(HfDirectory, UnknownTensorsAreRefusedAndInvFreqIgnored) {
     maker.add("model.layers.0.self_attn.rotary_emb.inv_freq", {2}, {1, 2});
     folder_.write("model.safetensors", maker.file());
     EXPECT_TRUE(load().ok()) << load().message();
+    maker.add("model.layers.0.self_attn.q_norm.weight", {kHead}, numbers(kHead, 0));
+    folder_.write("model.safetensors", maker.file());
+    expect_error("'model.layers.0.self_attn.q_norm.weight' is not one that a 'llama' model has", QL_UNSUPPORTED);
+}
+
+TEST_F(HfDirectory, BiasesAreWhereTheConfigSaysSo) {
+    test::SafeTensorsMaker maker;
+    for (const Tensor & t : layout()) add(maker, t, 0);
     maker.add("model.layers.0.self_attn.q_proj.bias", {2 * kHead}, numbers(2 * kHead, 0));
     folder_.write("model.safetensors", maker.file());
-    expect_error("'model.layers.0.self_attn.q_proj.bias' is not one that a 'llama' model has", QL_UNSUPPORTED);
+    expect_error("'model.layers.0.self_attn.q_proj.bias' is there, but attention_bias in config.json is false");
+    Json with = config();
+    with["attention_bias"] = true;
+    folder_.write("config.json", with.dump());
+    expect_error("'model.layers.0.self_attn.k_proj.bias' is missing, but attention_bias in config.json is true");
+    for (const auto & [name, n] : std::map<std::string, int64_t>{{"k", kHead}, {"v", kHead}, {"o", kEmbd}})
+        maker.add("model.layers.0.self_attn." + name + "_proj.bias", {n}, numbers(n, 0));
+    folder_.write("model.safetensors", maker.file());
+    const auto parts = load();
+    ASSERT_TRUE(parts.ok()) << parts.message();
+    EXPECT_EQ(values(*find(*parts, "blk.0.attn_q.bias")), (std::vector<float>{0, 2, 1, 3, 4, 6, 5, 7}));
+    EXPECT_EQ(values(*find(*parts, "blk.0.attn_v.bias")), (std::vector<float>{0, 1, 2, 3}));
 }
 
 TEST_F(HfDirectory, ShapesThatCannotBeAreRefused) {

@@ -13,16 +13,18 @@ TEST(HfNames, TranslatesBothWays) {
     EXPECT_EQ(gguf_name("model.embed_tokens.weight"), "token_embd.weight");
     EXPECT_EQ(gguf_name("model.layers.31.self_attn.o_proj.weight"), "blk.31.attn_output.weight");
     EXPECT_EQ(gguf_name("model.layers.0.mlp.down_proj.weight"), "blk.0.ffn_down.weight");
+    EXPECT_EQ(gguf_name("model.layers.2.self_attn.q_proj.bias"), "blk.2.attn_q.bias");
     for (const char * name : {"lm_head.weight", "model.norm.weight", "model.layers.7.input_layernorm.weight",
                               "model.layers.10.post_attention_layernorm.weight", "model.layers.0.mlp.up_proj.weight"})
         EXPECT_EQ(hf_name(gguf_name(name).value()), name);
 }
 
 TEST(HfNames, KnowsNothingElse) {
-    for (const char * name : {"", "model.layers.", "model.layers.5", "model.layers.5.",
-                              "model.layers.x.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight",
-                              "model.layers.00.mlp.up_proj.weight", "model.layers.1234567.mlp.up_proj.weight",
-                              "model.layers.0.mlp.up_proj.bias", "layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight"})
+    for (const char * name :
+         {"", "model.layers.", "model.layers.5", "model.layers.5.", "model.layers.x.mlp.up_proj.weight",
+          "model.layers.-1.mlp.up_proj.weight", "model.layers.00.mlp.up_proj.weight",
+          "model.layers.1234567.mlp.up_proj.weight", "model.layers.0.input_layernorm.bias",
+          "layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight"})
         EXPECT_FALSE(gguf_name(name)) << name;
     EXPECT_FALSE(hf_name("model.norm.weight"));
     EXPECT_TRUE(is_ignored_hf_name("model.layers.0.self_attn.rotary_emb.inv_freq"));

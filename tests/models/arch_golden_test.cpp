@@ -18,7 +18,7 @@ TEST_P(ArchGolden, LogitsEqualTransformers) {
     EXPECT_LE(error, 1e-9);
 }
 
-INSTANTIATE_TEST_SUITE_P(, ArchGolden, ::testing::Values("llama", "llama3_rope"));
+INSTANTIATE_TEST_SUITE_P(, ArchGolden, ::testing::Values("llama", "llama3_rope", "llama_bias"));
 
 }  // namespace
 }  // namespace ql::test

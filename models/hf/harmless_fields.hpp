@@ -1,0 +1,118 @@
+// The fields of config.json that the graph need not read: what describes the file, what belongs to training or
+// generation, and settings of other models at the value that switches them off. One list, so that a field which is
+// neither here nor read is refused by name.
+#pragma once
+#include "models/hf/json_file.hpp"
+
+namespace ql {
+
+constexpr HarmlessField kHarmlessFields[] = {
+    // what the files are and who made them
+    {"_name_or_path"},
+    {"auto_map"},
+    {"dtype"},
+    {"is_llama_config"},
+    {"name_or_path"},
+    {"torch_dtype"},
+    {"transformers.js_config"},
+    {"transformers_version"},
+    {"unsloth_fixed"},
+    {"unsloth_version"},
+    // the tokenizer's, which has files of its own
+    {"bos_token_id"},
+    {"decoder_start_token_id"},
+    {"eos_token_id"},
+    {"image_token_id"},
+    {"pad_token_id"},
+    {"prefix"},
+    {"sep_token_id"},
+    {"tokenizer_class"},
+    {"unk_token_id"},
+    // how a program runs the model
+    {"_attn_implementation"},
+    {"_attn_implementation_autoset"},
+    {"_attn_implementation_internal"},
+    {"_flash_attn_2_enabled"},
+    {"attn_implementation"},
+    {"chunk_size_feed_forward"},
+    {"experts_implementation"},
+    {"flash_attn"},
+    {"gradient_checkpointing"},
+    {"output_attentions"},
+    {"output_hidden_states"},
+    {"pretraining_tp"},  // sums in another order
+    {"return_dict"},
+    {"return_dict_in_generate"},
+    {"tf_legacy_loss"},
+    {"torchscript"},
+    {"use_bfloat16"},
+    {"use_cache"},
+    {"use_flash_attention"},
+    {"use_flash_attn"},
+    // training and other heads
+    {"attention_dropout"},
+    {"attn_pdrop"},
+    {"classifier_dropout"},
+    {"embd_pdrop"},
+    {"finetuning_task"},
+    {"hidden_dropout"},
+    {"id2label"},
+    {"initializer_range"},
+    {"label2id"},
+    {"neftune_noise_alpha"},
+    {"problem_type"},
+    {"resid_pdrop"},
+    {"residual_dropout"},
+    {"router_aux_loss_coef"},
+    {"task_specific_params"},
+    {"z_loss_coefficient"},
+    // generation
+    {"bad_words_ids"},
+    {"begin_suppress_tokens"},
+    {"diversity_penalty"},
+    {"do_sample"},
+    {"early_stopping"},
+    {"encoder_no_repeat_ngram_size"},
+    {"exponential_decay_length_penalty"},
+    {"forced_bos_token_id"},
+    {"forced_eos_token_id"},
+    {"length_penalty"},
+    {"max_length"},
+    {"max_new_tokens"},
+    {"min_length"},
+    {"no_repeat_ngram_size"},
+    {"num_beam_groups"},
+    {"num_beams"},
+    {"num_return_sequences"},
+    {"output_scores"},
+    {"remove_invalid_values"},
+    {"repetition_penalty"},
+    {"suppress_tokens"},
+    {"temperature"},
+    {"top_k"},
+    {"top_p"},
+    {"typical_p"},
+    // settings of other models, switched off
+    {"attention_multiplier", 1},
+    {"embedding_multiplier", 1},
+    {"is_causal", 1},
+    {"logits_scaling", 1},
+    {"num_experts", 0},
+    {"num_local_experts", 0},
+    {"original_max_position_embeddings"},  // of rope scalings, which ask for it
+    {"qk_layernorm", 0},
+    {"residual_multiplier", 1},
+    {"rope_interleaved", 0},
+    {"rotary_pct", 1},
+    {"scale_attn_weights", 1},
+};
+
+/// The same of rope_parameters and rope_scaling.
+constexpr HarmlessField kHarmlessRopeFields[] = {
+    {"attention_factor", 1},
+    {"factor", 1},  // read where the kind has one
+    {"finetuned"},
+    {"original_max_position_embeddings"},
+};
+
+}  // namespace ql
