@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/arch/file_fault.hpp"
+
 namespace ql {
 namespace {
 
-/// A setting that changes what the adapter computes or carries, with the value that means "not used".
+/// A setting that changes what the adapter computes or carries.
 struct Refused {
     const char * key;
     const char * why;
@@ -29,8 +31,22 @@ constexpr Refused kRefused[] = {
     {"target_parameters", "LoRA on bare parameters"},
     {"layer_replication", "replicated layers"},
     {"alora_invocation_tokens", "activated LoRA"},
+    {"arrow_config", "routed experts"},
+    {"kasa_config", "KaSA"},
+    {"monteclora_config", "MonteCLoRA"},
+    {"use_bdlora", "block-diagonal LoRA"},
     {"megatron_config", "Megatron"},
     {"fan_in_fan_out", "transposed weights"},
+};
+
+/// Fields that leave alone what the finished adapter computes: the tensors say which modules it changes.
+constexpr HarmlessField kHarmless[] = {
+    {"task_type"},      {"auto_mapping"},        {"peft_version"},    {"revision"},
+    {"inference_mode"}, {"target_modules"},      {"exclude_modules"}, {"layers_to_transform"},
+    {"layers_pattern"}, {"lora_dropout"},        {"corda_config"},  // of an init_lora_weights, which decides
+    {"eva_config"},     {"loftq_config"},        {"lora_ga_config"},  {"velora_config"},  // another backward pass
+    {"megatron_core"},  {"qalora_group_size"},                                            // read with use_qalora alone
+    {"runtime_config"}, {"ensure_weight_tying"}, {"unsloth_version"},
 };
 
 /// Ways to initialise that change the base model too: the adapter alone is then not what was trained.
@@ -38,23 +54,34 @@ Status refuse_changed_base(const JsonFile & config) {
     const Json & init = config.at("init_lora_weights");
     if (!init.is_string()) return {};
     const auto name = init.get<std::string>();
-    for (const char * harmless : {"gaussian", "eva", "orthogonal"})
+    for (const char * harmless : {"gaussian", "eva", "orthogonal", "mica"})
         if (name == harmless) return {};
     return error(QL_UNSUPPORTED,
                  "init_lora_weights '%.40s' changes the base model; save the adapter converted to plain LoRA",
                  name.c_str());
 }
 
-Status refuse_variants(const JsonFile & config) {
+Status check_peft_type(const JsonFile & config) {
+    if (!config.has("peft_type") && (config.has("lora_parameters") || config.has("fine_tune_type")))
+        return error(QL_UNSUPPORTED,
+                     "this is an MLX adapter (lora_parameters, no peft_type), which is not supported; GGUF adapters "
+                     "and PEFT directories are");
     std::string type;
     QL_TRY(config.text("peft_type", type));
-    if (type != "LORA") return error(QL_UNSUPPORTED, "peft_type '%.40s' is not supported, only LORA is", type.c_str());
+    if (type == "LORA") return {};
+    return error(QL_UNSUPPORTED, "peft_type '%.40s' is not supported, only LORA is", type.c_str());
+}
+
+Status refuse_variants(const JsonFile & config) {
+    QL_TRY(check_peft_type(config));
     for (const Refused & row : kRefused)
         if (in_use(config.at(row.key)))
             return error(QL_UNSUPPORTED, "%s (%s) is not supported, only plain LoRA on linear layers is", row.why,
                          row.key);
     return refuse_changed_base(config);
 }
+
+constexpr size_t kMaxPatterns = 4096;  // every module is tried with every pattern; large models have a thousand linears
 
 bool is_rank(double r) {
     return r >= 1 && r <= 1 << 20 && r == std::floor(r);
@@ -65,6 +92,8 @@ bool is_rank(double r) {
 Status PeftConfig::read_patterns(const JsonFile & config, const char * key, Patterns & patterns) {
     if (!config.has(key)) return {};
     if (!config.has_object(key)) return config.wrong(key, "must be an object");
+    if (config.at(key).size() > kMaxPatterns)
+        return error(QL_BAD_FILE, "'%s' has %zu patterns, %zu are possible", key, config.at(key).size(), kMaxPatterns);
     const JsonFile part = config.part(key);
     for (const auto & [pattern, value] : config.at(key).items()) {
         double number = 0;
@@ -95,13 +124,12 @@ Result<PeftConfig> PeftConfig::open(const std::string & path) {
         QL_TRY(file.flag("use_rslora", config.rslora_, false));
         QL_TRY(config.read_patterns(file, "rank_pattern", config.r_patterns_));
         QL_TRY(config.read_patterns(file, "alpha_pattern", config.alpha_patterns_));
-        return file.text("base_model_name_or_path", config.base_name_, "");
+        QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
+        return file.refuse_unread(kHarmless);
     };
-    if (Status s = read(); !s.ok()) {
-        const bool named = s.message().starts_with(path);
-        return error(s.code() == QL_INVALID_ARGUMENT ? QL_BAD_FILE : s.code(), "%s%s%s", named ? "" : path.c_str(),
-                     named ? "" : ": ", s.message().c_str());
-    }
+    Status s = read();
+    if (s.code() == QL_INVALID_ARGUMENT) s = error(QL_BAD_FILE, "%s", s.message().c_str());  // of a regular expression
+    QL_TRY(file_fault(path, s));
     return config;
 }
 

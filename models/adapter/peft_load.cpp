@@ -1,6 +1,7 @@
 // Adapters from PEFT directories. PEFT's A (r, in) and B (out, r) have our layout, innermost first [in, r] and [r,
 // out]; but rows of B belong to rows of the weight, so for q and k of llama-type models they change order as the
 // weight's did.
+#include <filesystem>
 #include <map>
 
 #include "models/adapter/formats.hpp"
@@ -33,6 +34,11 @@ Status collect(const SafeTensorsFile & file, std::map<std::string, Halves> & fou
     for (const SafeTensor & t : file.tensors()) {
         const std::string_view name = t.name;
         const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
+        if (const auto weight = copied_weight(model, name)) {
+            QL_TRY(check_copy(model, *weight, t));
+            continue;
+        }
+        if (name.ends_with(".lora_velora_embed")) continue;  // of VeLoRA's backward pass
         if ((!is_a && !is_b) || !name.starts_with(kPrefix) || name.size() <= kPrefix.size() + kSuffixA.size())
             return not_lora(t);
         if (t.shape.size() != 2 || t.elements() == 0)
@@ -91,9 +97,25 @@ Status read_matrices(const SafeTensorsFile & file, const PeftConfig & config, co
 }
 
 }  // namespace
+/// PEFT puts every adapter but the one named "default" into a folder of its name.
+Status refuse_folder_of_named(const std::string & directory) {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    if (fs::exists(directory + "/adapter_config.json", ignored)) return {};
+    std::string named;  // the first by its name
+    for (fs::directory_iterator at(directory, ignored), end; at != end; at.increment(ignored)) {
+        const std::string path = at->path().string();
+        if (fs::exists(path + "/adapter_config.json", ignored) && (named.empty() || path < named)) named = path;
+    }
+    if (named.empty()) return {};
+    return error(QL_NOT_FOUND, "%s: holds no adapter itself, but one in a folder of its own: %s", directory.c_str(),
+                 named.c_str());
+}
+
 
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model) {
     QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
+    QL_TRY(refuse_folder_of_named(directory));
     const std::string path = directory + "/adapter_model.safetensors";
     QL_ASSIGN(const SafeTensorsFile file, SafeTensorsFile::open(path));
     Adapter adapter;

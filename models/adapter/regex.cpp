@@ -6,6 +6,8 @@
 namespace ql {
 namespace {
 
+constexpr uint32_t kMaxSteps = 100'000;  // of a search in a name; a sane pattern needs some hundred
+
 std::string reason(int code) {
     unsigned char text[160] = "unknown error";
     pcre2_get_error_message(code, text, sizeof text);
@@ -40,8 +42,11 @@ Result<Regex> Regex::compile(const std::string & pattern) {
 Result<bool> Regex::found_in(const std::string & text) const {
     const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(
         pcre2_match_data_create_from_pattern(code_->code, nullptr), pcre2_match_data_free);
-    if (!match) return error(QL_NO_MEMORY, "out of memory");
-    const int code = pcre2_match(code_->code, units(text), text.size(), 0, 0, match.get(), nullptr);
+    const std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context(
+        pcre2_match_context_create(nullptr), pcre2_match_context_free);
+    if (!match || !context) return error(QL_NO_MEMORY, "out of memory");
+    pcre2_set_match_limit(context.get(), kMaxSteps);
+    const int code = pcre2_match(code_->code, units(text), text.size(), 0, 0, match.get(), context.get());
     if (code >= 0) return true;
     if (code == PCRE2_ERROR_NOMATCH) return false;
     return error(QL_INVALID_ARGUMENT, "regular expression '%.120s': %s", pattern_.c_str(), reason(code).c_str());

@@ -28,6 +28,19 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
          }},
         {"transposed", QL_UNSUPPORTED, [](Peft & p) { p.config["fan_in_fan_out"] = true; }},
         {"'pissa' changes the base", QL_UNSUPPORTED, [](Peft & p) { p.config["init_lora_weights"] = "pissa"; }},
+        {"MonteCLoRA", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["monteclora_config"] = {{"n", 1}};
+         }},
+        {"KaSA", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["kasa_config"] = {{"beta", 1}};
+         }},
+        {"'some_new_variant' is not known here", QL_UNSUPPORTED, [](Peft & p) { p.config["some_new_variant"] = true; }},
+        {"this is an MLX adapter", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config = {{"fine_tune_type", "lora"}, {"num_layers", 16}, {"lora_parameters", {{"rank", 8}}}};
+         }},
         {"peft_type 'IA3'", QL_UNSUPPORTED, [](Peft & p) { p.config["peft_type"] = "IA3"; }},
         {"'peft_type' must be a string", QL_BAD_FILE, [](Peft & p) { p.config.erase("peft_type"); }},
         {"'r' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config.erase("r"); }},
@@ -41,6 +54,10 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
         {"'lora_alpha' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config["lora_alpha"] = "8"; }},
         {"scale", QL_NON_FINITE, [](Peft & p) { p.config["lora_alpha"] = 1e300; }},
         {"'rank_pattern' must be an object", QL_BAD_FILE, [](Peft & p) { p.config["rank_pattern"] = 4; }},
+        {"'alpha_pattern' has 5000 patterns, 4096 are possible", QL_BAD_FILE,
+         [](Peft & p) {
+             for (int i = 0; i < 5000; ++i) p.config["alpha_pattern"]["m" + std::to_string(i)] = 1;
+         }},
         {"'q_proj' must be a finite number", QL_BAD_FILE,
          [](Peft & p) {
              p.config["rank_pattern"] = {{"q_proj", "4"}};
@@ -108,8 +125,29 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
     }
     const Peft sound("init");
     EXPECT_TRUE(load_adapter(sound.write(), llama()).ok()) << load_adapter(sound.write(), llama()).message();
+    std::filesystem::create_directory(sound.folder.path("other"));
+    std::filesystem::rename(sound.folder.path("adapter_config.json"), sound.folder.path("other/adapter_config.json"));
+    const auto named = load_adapter(sound.folder.path(""), llama());
+    EXPECT_EQ(named.code(), QL_NOT_FOUND);
+    EXPECT_NE(named.message().find("one in a folder of its own: " + sound.folder.path("")), std::string::npos)
+        << named.message();
+    EXPECT_TRUE(named.message().ends_with("other")) << named.message();
     TemporaryFolder empty;
     EXPECT_EQ(load_adapter(empty.path(""), llama()).code(), QL_NOT_FOUND);
+}
+
+TEST(PeftAdapter, TakesWhatLeavesTheForwardPassAlone) {
+    Peft peft("init");
+    peft.config["init_lora_weights"] = "mica";
+    peft.config["velora_config"] = {{"num_groups", 4}, {"scale", 1.0}};
+    peft.config["kasa_config"] = nullptr;
+    peft.config["qalora_group_size"] = 16;
+    peft.config["peft_version"] = "0.21.2";
+    const Peft plain("init");
+    peft.tensors["base_model.model.model.layers.0.self_attn.q_proj.lora_velora_embed"] = {{16}, std::vector<float>(16)};
+    const auto adapter = load_adapter(peft.write(), llama());
+    ASSERT_TRUE(adapter.ok()) << adapter.message();
+    expect_identical(*adapter, load_adapter(plain.write(), llama()).value());
 }
 
 }  // namespace
