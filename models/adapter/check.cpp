@@ -10,7 +10,10 @@
 namespace ql {
 namespace {
 
-bool is_linear(const Model & model, const std::string & weight) {
+constexpr const char * kHead = "output.weight";
+
+bool takes_lora(const Model & model, const std::string & weight) {
+    if (weight == kHead) return !model.tied();
     const auto linears = model.architecture().linears();
     return model.find(weight) && std::find(linears.begin(), linears.end(), linear_of(weight)) != linears.end();
 }
@@ -40,7 +43,10 @@ Status check_matrix(const LoraMatrix & matrix, const Model & model) {
 }  // namespace
 
 Status check_fits(const Model & model, const std::string & weight, int64_t k, int64_t m, const std::string & what) {
-    if (!is_linear(model, weight))
+    if (weight == kHead && model.tied())
+        return error(QL_UNSUPPORTED, "'%.80s': the head of the model '%s' is its embedding, which takes no LoRA",
+                     what.c_str(), model.name().c_str());
+    if (!takes_lora(model, weight))
         return error(
             QL_BAD_FILE,
             "'%.80s' belongs to '%.64s', which is no linear of the model '%s'; is it an adapter for another model?",

@@ -119,7 +119,7 @@ Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter,
 }
 
 void sort_as_model(Adapter & adapter, const Model & model) {
-    const std::vector<std::string> order = model.linears();
+    const std::vector<std::string> order = model.lora_weights();
     std::map<std::string, size_t> place;
     for (size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
     std::sort(adapter.matrices.begin(), adapter.matrices.end(),

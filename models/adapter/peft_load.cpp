@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "models/adapter/base_copy.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/peft_config.hpp"
 #include "models/arch/architecture.hpp"
@@ -30,15 +31,15 @@ Status not_lora(const SafeTensor & t) {
 }
 
 /// Tensors by the module they change, "model.layers.0.self_attn.q_proj".
-Status collect(const SafeTensorsFile & file, std::map<std::string, Halves> & found) {
+Status collect(const SafeTensorsFile & file, const Model & model, std::map<std::string, Halves> & found) {
     for (const SafeTensor & t : file.tensors()) {
         const std::string_view name = t.name;
-        const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
         if (const auto weight = copied_weight(model, name)) {
             QL_TRY(check_copy(model, *weight, t));
             continue;
         }
         if (name.ends_with(".lora_velora_embed")) continue;  // of VeLoRA's backward pass
+        const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
         if ((!is_a && !is_b) || !name.starts_with(kPrefix) || name.size() <= kPrefix.size() + kSuffixA.size())
             return not_lora(t);
         if (t.shape.size() != 2 || t.elements() == 0)
@@ -83,20 +84,19 @@ Result<LoraMatrix> read_matrix(const std::string & module, const Halves & halves
 
 Status read_matrices(const SafeTensorsFile & file, const PeftConfig & config, const Model & model, Adapter & adapter) {
     std::map<std::string, Halves> found;
-    QL_TRY(collect(file, found));
+    QL_TRY(collect(file, model, found));
     std::map<std::string, LoraMatrix> by_weight;
     for (const auto & [module, halves] : found) {
         QL_ASSIGN(LoraMatrix matrix, read_matrix(module, halves, config, model));
         std::string weight = matrix.weight;
         by_weight.emplace(std::move(weight), std::move(matrix));
     }
-    for (const std::string & name : model.linears())  // always in the model's order
+    for (const std::string & name : model.lora_weights())  // always in the model's order
         if (const auto it = by_weight.find(name); it != by_weight.end())
             adapter.matrices.push_back(std::move(it->second));
     return check_adapter(adapter, model);
 }
 
-}  // namespace
 /// PEFT puts every adapter but the one named "default" into a folder of its name.
 Status refuse_folder_of_named(const std::string & directory) {
     namespace fs = std::filesystem;
@@ -112,10 +112,11 @@ Status refuse_folder_of_named(const std::string & directory) {
                  named.c_str());
 }
 
+}  // namespace
 
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model) {
-    QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
     QL_TRY(refuse_folder_of_named(directory));
+    QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
     const std::string path = directory + "/adapter_model.safetensors";
     QL_ASSIGN(const SafeTensorsFile file, SafeTensorsFile::open(path));
     Adapter adapter;

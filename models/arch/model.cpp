@@ -134,6 +134,12 @@ std::vector<std::string> Model::linears() const {
     return names;
 }
 
+std::vector<std::string> Model::lora_weights() const {
+    std::vector<std::string> names = linears();
+    if (!tied()) names.push_back(head().name);
+    return names;
+}
+
 int64_t Model::n_parameters() const {
     int64_t n = 0;
     for (const Weight & w : weights()) n += w.elements();

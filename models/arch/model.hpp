@@ -32,8 +32,10 @@ class Model {
     /// The weight of the output head: output.weight, or the embedding where the two are tied.
     const Weight & head() const;
     bool tied() const;
-    /// Names of the block matrices that LoRA can attach to, in order.
+    /// Names of the block matrices that a new LoRA goes on, in order.
     std::vector<std::string> linears() const;
+    /// The weights that an adapter may change: the linears, and the head where it is not the embedding.
+    std::vector<std::string> lora_weights() const;
     int64_t n_parameters() const;
     uint64_t weight_bytes() const;
     /// The type of most of the block matrices, "nf4_dq".

@@ -4,6 +4,7 @@
 
 #include "models/arch/gguf_keys.hpp"
 #include "models/arch/write_tensor.hpp"
+#include "models/infer/merged_head.hpp"
 #include "models/train/batch.hpp"
 
 namespace ql {
@@ -23,7 +24,8 @@ class LossGraph {
         l->inputs_ = b.start_stream(n_tokens);
         l->targets_ = ql_input(g, "targets", QL_I32, 1, &n_tokens);
         l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
-        (void)ql_head_loss(g, b.hidden(), b.head(), l->targets_, l->weights_, &l->nll_);
+        QL_ASSIGN(ql_tensor * const head, l->head(b, adapters));
+        (void)ql_head_loss(g, b.hidden(), head, l->targets_, l->weights_, &l->nll_);
         QL_TRY(last_error(ql_graph_status(g)));
         ql_plan * plan = nullptr;
         QL_TRY(last_error(ql_plan_create(g, device, &l->nll_, 1, &plan)));
@@ -46,6 +48,13 @@ class LossGraph {
     }
 
   private:
+    Result<ql_tensor *> head(GraphBuilder & b, std::span<const AppliedAdapter> adapters) {
+        if (!changes_head(b.model(), adapters)) return b.head();
+        QL_ASSIGN(head_, merged_head(b.model(), adapters));
+        return ql_weight(b.graph(), "merged_head", QL_F32, 2, b.model().head().ne, head_.get());
+    }
+
+    AlignedBytes head_;  // of adapters that change it
     GraphPtr graph_;
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *nll_ = nullptr;

@@ -66,7 +66,7 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
         w.inputs = b.start_stream(n, suffix);
         const int64_t one = 1;
         w.last = ql_input(g, ("last" + suffix).c_str(), QL_I32, 1, &one);
-        w.logits = ql_mul_mat(g, b.head(), ql_get_rows(g, b.hidden(), w.last));
+        w.logits = b.linear(model_.head().name, ql_get_rows(g, b.hidden(), w.last));
         if (n >= ctx_) break;  // a wider one would never be full
     }
     QL_TRY(last_error(ql_graph_status(g)));

@@ -16,10 +16,20 @@ uint64_t bytes_beside_weights(const Model & model) {
     return ql_os_rss_without(blocks.data(), static_cast<int64_t>(blocks.size()));
 }
 
+/// The fused loss gives no gradient to a branch on the head.
+Status refuse_head(const Model & model, const Adapter & adapter) {
+    for (const LoraMatrix & l : adapter.matrices)
+        if (l.weight == model.head().name)
+            return error(QL_UNSUPPORTED, "the adapter changes the head ('%s'): it can be applied, not trained on",
+                         l.weight.c_str());
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter,
                                                      const StepOptions & options) {
+    QL_TRY(refuse_head(model, adapter));
     std::unique_ptr<TrainStep> step(new TrainStep(model, options));
     QL_TRY(step->build(adapter));
     if (options.train) QL_TRY(step->build_update());

@@ -90,7 +90,7 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
              p.tensors["base_model.model.model.layers.0.self_attn.qkv_proj.lora_A.weight"] = {{4, 1}, {1, 1, 1, 1}};
              p.tensors["base_model.model.model.layers.0.self_attn.qkv_proj.lora_B.weight"] = {{1, 4}, {1, 1, 1, 1}};
          }},
-        {"which is no linear of the model", QL_BAD_FILE,
+        {"the head of the model 'llama' is its embedding, which takes no LoRA", QL_UNSUPPORTED,
          [](Peft & p) {
              p.tensors["base_model.model.lm_head.lora_A.weight"] = {{4, 1}, {1, 1, 1, 1}};
              p.tensors["base_model.model.lm_head.lora_B.weight"] = {{1, 4}, {1, 1, 1, 1}};

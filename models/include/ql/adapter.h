@@ -39,7 +39,8 @@ QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options
 /** Opens a GGUF adapter, or a PEFT directory (adapter_config.json, adapter_model.safetensors), for a model.
  *  owns     as ql_adapter_create
  *  errors   QL_NOT_FOUND, QL_IO; QL_BAD_FILE also for an adapter of another model (names the tensor and both shapes);
- *           QL_UNSUPPORTED for what is not plain LoRA on linears (DoRA, biases, embeddings, modules_to_save ...);
+ *           QL_UNSUPPORTED for what is not plain LoRA on linears or an untied head (DoRA, biases, embeddings, a tied
+ *           head, modules_to_save, a setting that is not known ...);
  *           QL_NON_FINITE names the matrix */
 QL_API ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter);
 QL_API void ql_adapter_free(ql_adapter * adapter); /* NULL is fine */

@@ -1,0 +1,15 @@
+// The output matrix with the adapters' branches on it: the fused loss takes one matrix.
+#pragma once
+#include <span>
+
+#include "models/infer/session.hpp"
+
+namespace ql {
+
+/// True if one of the adapters changes the head.
+bool changes_head(const Model & model, std::span<const AppliedAdapter> adapters);
+
+/// W + sum of s B A in f32, [n_embd, n_vocab].       errors  QL_NO_MEMORY
+Result<AlignedBytes> merged_head(const Model & model, std::span<const AppliedAdapter> adapters);
+
+}  // namespace ql
