@@ -49,12 +49,18 @@ TEST(Pool, CallersThatTakeTurnsShareIt) {
     constexpr int kCallers = 3, kJobs = 500;
     constexpr int64_t kUnits = 40;
     std::vector<std::vector<int>> counts(kCallers, std::vector<int>(kUnits, 0));
+    std::atomic<int> ready{0};
     std::vector<std::thread> callers;
     for (std::vector<int> & count : counts)
         callers.emplace_back([&] {
+            ++ready;
+            while (ready < kCallers) std::this_thread::yield();  // so that they meet
             for (int job = 0; job < kJobs; ++job) {
                 const ql::Turns::Held turn(turns);
-                pool.run(kUnits, [&](int64_t unit, int) { ++count[static_cast<size_t>(unit)]; });
+                pool.run(kUnits, [&](int64_t unit, int) {
+                    ++count[static_cast<size_t>(unit)];
+                    if (unit % 10 == 0) std::this_thread::yield();
+                });
             }
         });
     for (std::thread & caller : callers) caller.join();
