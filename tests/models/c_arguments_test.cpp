@@ -62,6 +62,8 @@ std::vector<BadCall> ModelArguments::data_calls() {
         {"ql_dataset_show", "NULL mark", [this] { return ql_dataset_show(data_, 0, nullptr, "", &text_); }},
         {"ql_dataset_prompt", "NULL", [this] { return ql_dataset_prompt(data_, 0, nullptr, &text_); }},
         {"ql_dataset_prompt", "-1", [this] { return ql_dataset_prompt(data_, -1, &text_, &text_); }},
+        {"ql_dataset_prompt_tokens", "NULL", [this] { return ql_dataset_prompt_tokens(data_, 0, nullptr, nullptr); }},
+        {"ql_dataset_prompt_tokens", "-1", [this] { return ql_dataset_prompt_tokens(data_, -1, nullptr, nullptr); }},
     };
     for (const size_t size : kBadSizes) {
         calls.push_back({"ql_dataset_open", "size", opening_data([size](auto & o) { o.size = size; })});
