@@ -95,7 +95,7 @@ TEST_F(Conversations, EmptyAnswersAreTrainedToEndAtOnce) {
 
 TEST_F(Conversations, WithoutAnyAnswerAreRefused) {
     for (const auto & messages : std::vector<std::vector<Message>>{
-             {{"system", "s"}}, {{"user", "a"}}, {{"user", "a"}, {"assistant", ""}}, {{"assistant", "  "}}, {}})
+             {{"system", "s"}}, {{"user", "a"}}, {{"user", "a"}, {"assistant", ""}}, {{"assistant", "  "}}})
         EXPECT_EQ(read(*chat_template_source("chatml"), messages),
                   "error: :1: no answer of the assistant: there is nothing to train");
 }
