@@ -140,14 +140,10 @@ Status read_json_added_token(const json & token, int64_t id, Vocab & vocab) {
         return fields.unsupported("'" + text.substr(0, 60) + "', of which the normalizer leaves nothing");
     QL_TRY(put_token(text, id, special ? TokenType::kControl : TokenType::kUserDefined, vocab));
     const auto i = static_cast<int32_t>(id);
-    const auto set = [i](std::vector<int32_t> & ids, bool wanted) {
-        std::erase(ids, i);
-        if (wanted) ids.push_back(i);
-    };
-    set(vocab.strip_left, left);
-    set(vocab.strip_right, right);
-    set(vocab.single_words, single_word);
-    set(vocab.normalized, normalized);
+    if (left) vocab.strip_left.push_back(i);
+    if (right) vocab.strip_right.push_back(i);
+    if (single_word) vocab.single_words.push_back(i);
+    if (normalized) vocab.normalized.push_back(i);
     return {};
 }
 

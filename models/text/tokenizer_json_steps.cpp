@@ -12,6 +12,7 @@ namespace {
 using json = Json;
 
 constexpr char kSpace[] = "\xE2\x96\x81";  // U+2581
+constexpr size_t kMaxGrowth = 64;          // of a text by its normalizer; a space becomes three bytes
 
 Result<JsonFields> fields_of(const JsonStep & step, const char * part) {
     QL_ASSIGN(JsonFields fields,
@@ -184,6 +185,7 @@ Result<std::vector<JsonStep>> json_steps(const json & part, const char * name, c
 }
 
 Status read_json_normalizer(const json & normalizer, std::vector<NormalizerStep> & out) {
+    size_t growth = 1;
     QL_ASSIGN(const auto steps, json_steps(normalizer, "normalizer", "normalizers"));
     for (const JsonStep & step : steps) {
         QL_ASSIGN(JsonFields fields, fields_of(step, "normalizer"));
@@ -194,6 +196,8 @@ Status read_json_normalizer(const json & normalizer, std::vector<NormalizerStep>
         } else if (step.type == "Replace") {
             result.kind = NormalizerStep::Kind::kReplace;
             QL_TRY(read_replace(fields, result));
+            growth *= std::max<size_t>(1, (result.content.size() + result.pattern.size() - 1) / result.pattern.size());
+            if (growth > kMaxGrowth) return fields.unsupported("a text that would become so much longer");
         } else if (step.type == "Strip") {
             result.kind = NormalizerStep::Kind::kStrip;
             QL_TRY(fields.flag("strip_left", true, result.left));

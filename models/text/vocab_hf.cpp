@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <unordered_set>
 
 #include "models/json/parse_json.hpp"
 #include "models/text/end_tokens_hf.hpp"
@@ -53,17 +54,25 @@ int32_t find_token(const Vocab & vocab, const std::string & text) {
     return found == vocab.tokens.end() ? -1 : static_cast<int32_t>(found - vocab.tokens.begin());
 }
 
-/// The added tokens as tokenizer_config.json has them, {"id": {"content": ...}}: they count over the other file's.
+/// The added tokens as tokenizer_config.json has them, {"id": {"content": ...}}: what they ask for counts over what the
+/// other file says.
 Status read_added_tokens(const json & added, Vocab & vocab) {
     if (!added.is_object()) return {};
+    std::unordered_set<int32_t> named;
+    std::vector<std::pair<int32_t, const json *>> tokens;
     for (const auto & [key, token] : added.items()) {
-        int64_t id = -1;
+        int32_t id = -1;
         const auto read = std::from_chars(key.data(), key.data() + key.size(), id);
         if (read.ec != std::errc() || read.ptr != key.data() + key.size())
             return error(QL_BAD_FILE, "tokenizer_config.json: added token '%.40s': its key is no id", key.c_str());
-        const bool is_new = id >= static_cast<int64_t>(vocab.tokens.size());
-        QL_TRY(read_json_added_token(token, id, vocab));
-        if (is_new) vocab.added_only.push_back(static_cast<int32_t>(id));
+        named.insert(id);
+        tokens.emplace_back(id, &token);
+    }
+    for (auto * ids : {&vocab.strip_left, &vocab.strip_right, &vocab.single_words, &vocab.normalized})
+        std::erase_if(*ids, [&](int32_t id) { return named.contains(id); });
+    for (const auto & [id, token] : tokens) {
+        if (id >= static_cast<int64_t>(vocab.tokens.size())) vocab.added_only.push_back(id);
+        QL_TRY(read_json_added_token(*token, id, vocab));
     }
     return {};
 }

@@ -2,6 +2,7 @@
 // make_tokenizer_cases.py), more of them from $QL_TOKENIZER_CASES; and what is refused, by its name.
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -142,6 +143,9 @@ TEST_F(TokenizerJson, RefusesWhatItDoesNotFollowByName) {
         {with("/normalizer", {{"type", "NFKC"}}), "normalizer 'NFKC' is not supported"},
         {with("/normalizer", {{"type", "Replace"}, {"pattern", {{"Regex", " +"}}}, {"content", ""}}),
          "normalizer Replace: only a pattern that is a string"},
+        {with("/normalizer",
+              {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1000, 'a')}}),
+         "normalizer Replace: a text that would become so much longer"},
         {with("/pre_tokenizer", {{"type", "Whitespace"}}), "pre_tokenizer 'Whitespace' is not supported"},
         {with("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "\\bx"}}}, {"behavior", "Isolated"}}),
          "'\\b' is not supported, at byte 1"},
@@ -158,6 +162,36 @@ TEST_F(TokenizerJson, RefusesWhatItDoesNotFollowByName) {
     for (const auto & [document, message] : cases) {
         EXPECT_NE(why_refused(document).find(message), std::string::npos) << message << " / " << why_refused(document);
     }
+}
+
+TEST_F(TokenizerJson, TakesTensOfThousandsOfAddedTokens) {
+    json added = json::array();
+    std::string text;
+    for (int i = 0; i < 40000; i++) {
+        added.push_back(
+            {{"content", format("<|%d|>", i)}, {"lstrip", true}, {"rstrip", true}, {"special", i % 2 == 0}});
+        text += format(" <|%d|>", i);
+    }
+    const auto start = std::chrono::steady_clock::now();
+    auto tokenizer = open(small(added));
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.message();
+    const auto ids = tokenizer->encode(text, false, true);
+    EXPECT_EQ(ids.size(), 40000U);
+    EXPECT_EQ(ids[1], 260);
+    EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 20);
+}
+
+TEST_F(TokenizerJson, LetsTokenizerConfigChangeAddedTokens) {
+    const json document = small({{{"content", "<t>"}, {"rstrip", true}, {"special", true}}});
+    std::ofstream(folder_ / "tokenizer_config.json")
+        << R"({"added_tokens_decoder": {"259": {"content": "<t>", "lstrip": true, "special": true}},
+               "eos_token": "<t>", "pad_token": "<none>"})";
+    auto tokenizer = open(document);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.message();
+    EXPECT_EQ(tokenizer->encode("q <t> q", false, true), (std::vector<int32_t>{'q', 259, ' ', 'q'}));
+    EXPECT_EQ(tokenizer->eos(), 259);
+    ASSERT_EQ(tokenizer->notes().size(), 1U);
+    EXPECT_NE(tokenizer->notes()[0].find("pad_token '<none>'"), std::string::npos);
 }
 
 TEST_F(TokenizerJson, TakesTheTokensThatATemplateAdds) {
