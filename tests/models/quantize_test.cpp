@@ -146,7 +146,7 @@ TEST(Quantize, NoTypeTakesWhatIsNoNumber) {
 
 TEST(Quantize, NoTypeTakesWhatIsTooLarge) {
     TinyModelOptions large;
-    large.value_scale = 1e7f;
+    large.value_scale = 1e9f;  // beyond f16, and beyond the 16-bit scale of a block
     for (const ql_dtype type : {QL_F16, QL_Q8_0, QL_Q4_0}) {
         const Quantized q(type, large);
         EXPECT_EQ(q.status, QL_NON_FINITE) << ql_dtype_name(type);
