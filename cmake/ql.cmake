@@ -3,14 +3,15 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 
 add_library(ql_flags INTERFACE)
-# -Wno-restrict: GCC 12 warns of std::string operations that are sound (GCC bug 105329).
+# -Wno-restrict: GCC 12 warns of std::string operations that are sound (GCC bug 105329). Clang knows no such option.
 # -ffp-contract=off: codecs and scalar references must give the same bits on every machine; kernels fuse explicitly.
-target_compile_options(ql_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-restrict -ffp-contract=off)
+target_compile_options(ql_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers
+                                          $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
 target_compile_definitions(ql_flags INTERFACE QL_VERSION="${PROJECT_VERSION}")
 if(QL_SANITIZE)
     # -Wno-maybe-uninitialized: GCC warns wrongly of code that a sanitizer has instrumented; the sanitizer sees the truth.
     target_compile_options(ql_flags INTERFACE -fsanitize=${QL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-                                              -Wno-maybe-uninitialized)
+                                              $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(ql_flags INTERFACE -fsanitize=${QL_SANITIZE})
 endif()
 target_link_libraries(ql_flags INTERFACE Threads::Threads)
