@@ -1,6 +1,4 @@
-// libFuzzer entry of the GGUF reader: any bytes must be read or refused, and what is read must lie inside the bytes.
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. -Iggml/include -DQL_VERSION='"0"'
-//           tests/fuzz/gguf_fuzz.cpp ggml/core/*.cpp ggml/core/os/*.cpp ggml/dtypes/*.cpp ggml/gguf/*.cpp -o gguf_fuzz
+// The GGUF reader: any bytes are read or refused, and what is read lies inside the bytes.
 #include <cstdlib>
 #include <string>
 

@@ -1,0 +1,26 @@
+// config.json beside sound tensors: a Hugging Face directory's shape, which the tensors must have.
+#include <filesystem>
+
+#include "fuzz/fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
+    using namespace ql::fuzz;
+    static const bool made = [] {
+        std::filesystem::create_directory(folder().path("hf"));
+        std::filesystem::copy(QL_SOURCE_DIR "/tests/golden/arch/llama/model.safetensors",
+                              folder().path("hf/model.safetensors"));
+        return true;
+    }();
+    (void)made;
+    write("hf/config.json", data, size);
+    ql_model * model = nullptr;
+    if (refused(ql_model_open(folder().path("hf").c_str(), nullptr, &model))) return 0;
+    ql_model_info info{};
+    info.size = sizeof info;
+    must(ql_model_describe(model, &info), "ql_model_describe");
+    require(info.n_layer >= 1 && info.n_embd >= 1 && info.n_head >= 1 && info.n_head_kv >= 1 &&
+                info.n_head % info.n_head_kv == 0,
+            "a model without a shape");
+    ql_model_close(model);
+    return 0;
+}

@@ -1,0 +1,78 @@
+// What the fuzz targets share: files made of an input, for readers that take paths; a small model; and the rule that
+// holds for every call, that it succeeds or fails with words, and never by a fault of the library's own.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "ql/models.h"
+#include "support/temporary_folder.hpp"
+#include "support/tiny_model.hpp"
+
+namespace ql::fuzz {
+
+/// Ends the process, which libFuzzer reports with the input.
+inline void require(bool condition, const char * what) {
+    if (condition) return;
+    std::fprintf(stderr, "fuzz: %s; last message: %s\n", what, ql_error_message());
+    std::abort();
+}
+
+/// A call that no input may make fail.
+inline void must(ql_status status, const char * call) {
+    require(status == QL_OK, call);
+}
+
+/// True if the call failed, as it may.
+inline bool refused(ql_status status) {
+    if (status == QL_OK) return false;
+    require(status != QL_INTERNAL, "a fault of the library");
+    require(*ql_error_message() != '\0', "a failure without words");
+    return true;
+}
+
+/// Reads every byte, so that a sanitizer sees those that are not there.
+inline unsigned touch(const void * data, size_t size) {
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; ++i) sum += static_cast<const unsigned char *>(data)[i];
+    return sum;
+}
+
+/// The process's folder for files made of inputs.
+inline test::TemporaryFolder & folder() {
+    static test::TemporaryFolder made;
+    return made;
+}
+
+inline std::string write(const char * name, const uint8_t * data, size_t size) {
+    return folder().write(name, {reinterpret_cast<const char *>(data), size});
+}
+
+/// A model of one narrow layer, so that what is made for it has a few kilobytes.
+inline test::TinyModelOptions small_options() {
+    test::TinyModelOptions options;
+    options.n_layer = 1, options.n_embd = 32, options.n_ff = 64, options.n_head = 2, options.n_head_kv = 1;
+    options.n_ctx = 64;
+    return options;
+}
+
+inline const ql_model * open_small_model() {
+    ql_model * model = nullptr;
+    must(ql_model_open(test::write_tiny_model(folder().path("model.gguf"), small_options()).c_str(), nullptr, &model),
+         "ql_model_open");
+    return model;
+}
+
+/// A new adapter for the query's weights alone.
+inline ql_adapter * new_adapter(const ql_model * model) {
+    ql_lora_options options;
+    ql_lora_options_init(&options);
+    options.r = 1, options.targets = "attn_q";
+    ql_adapter * adapter = nullptr;
+    must(ql_adapter_create(model, &options, &adapter), "ql_adapter_create");
+    return adapter;
+}
+
+}  // namespace ql::fuzz

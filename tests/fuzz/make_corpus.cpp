@@ -1,0 +1,191 @@
+// Writes sound inputs of every fuzz target, a few kilobytes each, as the engine and the tests' builders make them.
+//   ql_fuzz_make_corpus FOLDER
+// Files of the same name are replaced: when a format changes, run it over tests/fuzz/corpus.
+#include <filesystem>
+#include <memory>
+
+#include "fuzz/training.hpp"
+#include "gguf/builder.hpp"
+#include "models/text/chat_template.hpp"
+#include "support/raw_safetensors.hpp"
+
+namespace {
+
+using namespace ql::fuzz;
+namespace fs = std::filesystem;
+
+class Corpus {
+  public:
+    explicit Corpus(fs::path root) : root_(std::move(root)) {}
+
+    void add(const char * target, const char * name, const std::string & bytes) const {
+        fs::create_directories(root_ / target);
+        std::ofstream(root_ / target / name, std::ios::binary) << bytes;
+    }
+    void add_file(const char * target, const char * name, const std::string & path) const {
+        add(target, name, ql::test::read_all(path));
+    }
+
+  private:
+    fs::path root_;
+};
+
+void gguf(const Corpus & corpus) {
+    ql::test::Bytes small;
+    small.header(3, 2, 4)
+        .string_key("general.architecture", "llama")
+        .key<uint32_t>("general.alignment", QL_GGUF_U32, 32);
+    small.array_key("list", QL_GGUF_STRING, 2).string("a").string("bc").key<float>("x", QL_GGUF_F32, 0.5f);
+    small.tensor("one", {4, 2}, QL_F32, 0).tensor("two", {32}, QL_Q8_0, 32).pad(32).raw(std::string(96, 'd'));
+    corpus.add("gguf", "by-hand", small.data);
+    ql::test::Bytes v2;
+    v2.header(2, 1, 1)
+        .string_key("general.type", "model")
+        .tensor("nf4", {64}, QL_NF4, 0)
+        .pad(32)
+        .raw(std::string(128, 'e'));
+    corpus.add("gguf", "version-2", v2.data);
+}
+
+void adapters(const Corpus & corpus) {
+    const ql_model * model = open_small_model();
+    const std::unique_ptr<ql_adapter, decltype(&ql_adapter_free)> adapter(new_adapter(model), ql_adapter_free);
+    must(ql_adapter_save(adapter.get(), folder().path("adapter.gguf").c_str()), "ql_adapter_save");
+    must(ql_adapter_save_peft(adapter.get(), folder().path("peft").c_str()), "ql_adapter_save_peft");
+    corpus.add_file("adapter", "new", folder().path("adapter.gguf"));
+    corpus.add_file("gguf", "adapter", folder().path("adapter.gguf"));
+    corpus.add_file("peft_config", "new", folder().path("peft/adapter_config.json"));
+    corpus.add_file("safetensors", "adapter", folder().path("peft/adapter_model.safetensors"));
+    corpus.add(
+        "peft_config", "patterns",
+        R"({"peft_type": "LORA", "r": 1, "lora_alpha": 16.0, "bias": "none", "use_dora": false, "use_rslora": true,
+ "fan_in_fan_out": false, "rank_pattern": {"layers.0.*q_proj": 1}, "alpha_pattern": {"^model.layers.\\d+.self_attn": 4},
+ "modules_to_save": null, "init_lora_weights": true, "target_modules": ["q_proj"], "layers_to_transform": null,
+ "base_model_name_or_path": "some/llama", "task_type": "CAUSAL_LM"})");
+}
+
+void checkpoints(const Corpus & corpus) {
+    const Training training;
+    ql_adapter * adapter = new_adapter(training.model);
+    const std::string to = folder().path("checkpoints");
+    ql_trainer * trainer = nullptr;
+    must(training.create(adapter, Training::options(to), &trainer), "ql_trainer_create");
+    must(ql_trainer_run(trainer), "ql_trainer_run");
+    corpus.add_file("checkpoint", "first-step", to + "/step-00000001.gguf");
+    corpus.add_file("checkpoint", "last-step", to + "/step-00000002.gguf");
+    ql_trainer_free(trainer);
+    ql_adapter_free(adapter);
+}
+
+void hugging_face(const Corpus & corpus) {
+    corpus.add_file("config", "llama", QL_SOURCE_DIR "/tests/golden/arch/llama/config.json");
+    corpus.add_file("config", "llama3-rope", QL_SOURCE_DIR "/tests/golden/arch/llama3_rope/config.json");
+    ql::test::SafeTensorsMaker maker;
+    maker.add("model.norm.weight", {4}, {1, 2, 3, 4});
+    maker.add("half", "F16", {2, 2}, std::string(8, '\x3c'));
+    maker.add("bytes", "U8", {3}, "abc");
+    corpus.add("safetensors", "three-types", maker.file());
+    corpus.add("tokenizer_json", "byte-level",
+               R"({"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+ "added_tokens": [{"id": 6, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": true, "normalized": false, "special": true},
+  {"id": 7, "content": "@user", "single_word": true, "lstrip": true, "rstrip": false, "normalized": true, "special": false}],
+ "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+ "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+  "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}},
+ "decoder": {"type": "ByteLevel"},
+ "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+  "fuse_unk": false, "byte_fallback": false, "ignore_merges": true, "vocab": {"a": 0, "b": 1, "c": 2, "\u0120": 3, "ab": 4, "abc": 5},
+  "merges": ["a b", ["ab", "c"]]}})");
+    corpus.add(
+        "tokenizer_json", "split-digits",
+        R"({"added_tokens": [], "normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+ {"type": "Digits", "individual_digits": true},
+ {"type": "Split", "pattern": {"Regex": "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"}, "behavior": "Isolated", "invert": false},
+ {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]},
+ "model": {"type": "BPE", "vocab": {"a": 0, "1": 1, "2": 2, "12": 3}, "merges": ["1 2"]}})");
+}
+
+void templates(const Corpus & corpus) {
+    corpus.add("template", "chatml", ql::test::tiny::kTemplate);
+    for (const ql::NamedTemplate & named : ql::named_templates())
+        if (std::string_view(named.source).size() <= 4096) corpus.add("template", named.name, named.source);
+    corpus.add(
+        "template", "all-constructs",
+        "{%- macro m(x, y=1) %}{{ x | trim | upper }}{{ y }}{% endmacro -%}{% set ns = namespace(n=0) %}"
+        "{% for k, v in {'a': [1, 2.5], \"b\": none}.items() if k is string %}{% set ns.n = ns.n + loop.index0 %}"
+        "{{ m(k) ~ v | tojson(indent=1) }}{% else %}-{% endfor %}{# note #}{% set b %}{{ ns.n // 2 ** 3 % 5 }}"
+        "{% endset %}{% for m in messages[::-1] %}{% if m.role == 'assistant' and not loop.first %}{% generation %}"
+        "{{ m['content'].split(' ')[0][:3].replace('a', 'b') }}{% endgeneration %}{% elif m is defined %}"
+        "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list | length }}"
+        "{% endif %}{% endfor %}{{ raise_exception('x') if false else strftime_now('%d %b %Y') }}");
+}
+
+void datasets(const Corpus & corpus) {
+    corpus.add("dataset", "messages", ql::test::tiny_chats(2));
+    corpus.add(
+        "dataset", "forms",
+        R"({"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})"
+        "\n"
+        R"({"instruction": "Add.", "input": "1 2", "output": "3", "system": ""})"
+        "\n"
+        R"({"prompt": "2 + 2 = ", "completion": "4"})"
+        "\n"
+        R"({"question": "Why?", "answer": "So.", "id": 7})"
+        "\n"
+        R"({"text": "caf\u00e9 \ud83d\ude00 and the rest"})"
+        "\n");
+    corpus.add(
+        "dataset", "array",
+        R"([{"messages": [{"role": "user", "content": [{"type": "text", "text": "in"}]}, {"role": "assistant", "content": "out"}]},
+ {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0}]}])");
+}
+
+/// Programs of capi_fuzz.cpp's machine: after the device's two bytes, each line is a call with its arguments.
+void calls(const Corpus & corpus) {
+    const auto add = [&](const char * name, std::initializer_list<std::initializer_list<int>> lines) {
+        std::string program(2, '\1');  // baseline, two threads
+        for (const auto & line : lines)
+            for (const int byte : line) program.push_back(static_cast<char>(byte));
+        corpus.add("capi", name, program);
+    };
+    const std::initializer_list<int> plan_last = {13, 0, 0, 0, 0}, run = {15, 0, 0, 1, 0},
+                                     read_last = {18, 0, 0, 14, 16, 8};
+    add("product", {{0, 0, 0, 0, 2, 6, 3, 1},  // an input x, f32 [32, 4]
+                    {1, 0, 0, 9, 2, 6, 5, 1},  // a weight w, q8_0 [32, 16]
+                    {5, 0, 0, 0, 1, 0},        // w x
+                    plan_last,
+                    run,
+                    read_last});
+    add("loss", {{2, 0, 0, 2, 6, 3},            // a parameter, f32 [32, 4]
+                 {1, 0, 0, 0, 2, 6, 5, 1},      // a weight, f32 [32, 16]
+                 {0, 0, 0, 3, 1, 3, 1},         // targets, i32 [4]
+                 {0, 0, 0, 0, 1, 3, 1},         // their weights, f32 [4]
+                 {7, 0, 0, 3, 2, 1, 0, 3, 0},   // head_loss
+                 {12, 0, 0, 0, 4, 4, 4, 0, 0},  // its gradient by the parameter
+                 plan_last,
+                 run,
+                 read_last});
+    add("attention", {{0, 0, 0, 0, 3, 3, 1, 3, 1},  // q [4, 2, 4], k and v [4, 1, 4], spans
+                      {0, 0, 0, 0, 3, 3, 0, 3, 1},
+                      {0, 0, 0, 0, 3, 3, 0, 3, 1},
+                      {0, 0, 0, 3, 2, 1, 3, 1},
+                      {7, 0, 0, 3, 2, 1, 0, 1, 1},
+                      plan_last,
+                      run,
+                      read_last});
+}
+
+}  // namespace
+
+int main(int argc, char ** argv) {
+    if (argc != 2) return std::fprintf(stderr, "usage: ql_fuzz_make_corpus FOLDER\n"), 2;
+    const Corpus corpus(argv[1]);
+    gguf(corpus);
+    adapters(corpus);
+    checkpoints(corpus);
+    hugging_face(corpus);
+    templates(corpus);
+    datasets(corpus);
+    calls(corpus);
+    return 0;
+}
