@@ -10,16 +10,20 @@ run_tests() {
     done
 }
 
-say "AddressSanitizer and UndefinedBehaviorSanitizer: all unit tests"
-build asan -DQL_BUILD_PROGRAMS=OFF
+say "AddressSanitizer and UndefinedBehaviorSanitizer: all tests, and the programs in them"
+build asan -DQL_BUILD_PROGRAMS=ON
 (export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1
  run_tests asan $(cd "$root/build/asan/bin" && ls -d ql_test_*))
 
-say "ThreadSanitizer: the threaded tests"
-(cd "$root" && cmake --preset tsan -DQL_BUILD_PROGRAMS=OFF >/dev/null &&
-    cmake --build --preset tsan --target ql_test_cpu ql_test_graph)
+say "ThreadSanitizer: the threaded tests, and the programs"
+(cd "$root" && cmake --preset tsan -DQL_BUILD_PROGRAMS=ON >/dev/null &&
+    cmake --build --preset tsan --target ql_test_cpu ql_test_graph ql_test_programs)
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
- run_tests tsan ql_test_cpu ql_test_graph)
+ run_tests tsan ql_test_cpu ql_test_graph ql_test_programs)
+
+say "fuzz targets, 10 minutes each, new inputs"
+(export QL_FUZZ_SECONDS=600 QL_FUZZ_SEED=0
+ ctest --test-dir "$root/build/fuzz" -j "$(nproc)" --output-on-failure)
 
 say "tokenizer.json and tokenizer.model: random set-ups and texts against PyPI tokenizers and sentencepiece"
 tokenizers=$cache/venv-tokenizers

@@ -25,6 +25,9 @@ std::string orders() {
 class Memory : public testing::TestWithParam<const char *> {};
 
 TEST_P(Memory, OfTheProcessIsWithinThreePercentOfThePlan) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer keeps memory of its own";
+#endif
     const char * model = std::getenv("QL_TEST_MODEL");
     if (!model || !*model) GTEST_SKIP() << "QL_TEST_MODEL names no model";
     const TemporaryFolder folder;
