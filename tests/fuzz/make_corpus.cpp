@@ -48,7 +48,7 @@ void gguf(const Corpus & corpus) {
 }
 
 void adapters(const Corpus & corpus) {
-    const ql_model * model = open_small_model();
+    static const ql_model * const model = open_small_model();
     const std::unique_ptr<ql_adapter, decltype(&ql_adapter_free)> adapter(new_adapter(model), ql_adapter_free);
     must(ql_adapter_save(adapter.get(), folder().path("adapter.gguf").c_str()), "ql_adapter_save");
     must(ql_adapter_save_peft(adapter.get(), folder().path("peft").c_str()), "ql_adapter_save_peft");
@@ -65,7 +65,7 @@ void adapters(const Corpus & corpus) {
 }
 
 void checkpoints(const Corpus & corpus) {
-    const Training training;
+    static const Training training;
     ql_adapter * adapter = new_adapter(training.model);
     const std::string to = folder().path("checkpoints");
     ql_trainer * trainer = nullptr;
