@@ -143,13 +143,12 @@ class Finetune {
         if (o_.chat.given()) check_input(ql_adapter_set_chat_template(adapter, template_.c_str()));  // it will travel
     }
 
-    /// An adapter is 4 bytes a parameter, a checkpoint three times that (parameters and two moments).
+    /// An adapter is 4 bytes a parameter. The trainer looks after the checkpoints.
     void check_space() {
         auto info = sized<ql_adapter_info>();
         check_run(ql_adapter_describe(adapter_.get(), &info));
         const auto bytes = 4 * static_cast<uint64_t>(info.n_parameters) + (1 << 16);
         check_free_space(o_.output, bytes * (o_.has_eval() ? 2 : 1), "the adapter");
-        check_free_space(o_.checkpoint_path(), bytes * 3 * static_cast<uint64_t>(o_.keep + 1), "the checkpoints");
     }
 
     void make_trainer() {
@@ -195,7 +194,7 @@ class Finetune {
             check_run(status);
         }
         eval_after_ = evaluate("after");
-        check_run(ql_adapter_save(adapter_.get(), o_.output.c_str()));
+        check_saved(ql_adapter_save(adapter_.get(), o_.output.c_str()));
         if (!o_.plot.empty()) write_plot(o_.plot, history_);
         return report(true);
     }
@@ -230,9 +229,16 @@ class Finetune {
             program_.note(line);
     }
 
-    int interrupted() {
-        const std::string again = program_.command_line({"--resume"}, "--resume auto");
-        throw Stop{kInterrupted, std::string(ql_error_message()) + "; go on with: " + again};
+    int interrupted() const { throw Stop{kInterrupted, std::string(ql_error_message()) + go_on()}; }
+
+    /// The steps are done and in the last checkpoint: an adapter that could not be written costs no second run.
+    void check_saved(ql_status status) const {
+        if (status == QL_OK) return;
+        throw Stop{kFailed, std::string(ql_error_message()) + "; the training is not lost" + go_on()};
+    }
+
+    std::string go_on() const {
+        return "; go on with: " + program_.command_line({"--resume"}, {"--overwrite"}, "--resume auto");
     }
 
     int report(bool ran) {

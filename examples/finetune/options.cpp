@@ -43,8 +43,10 @@ void FinetuneOptions::add_output(Program & p) {
     p.number("--keep", keep, 1, 1000, "Checkpoints kept, the newest");
     p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in")
         ->option_text("auto|DIR");
-    p.text("--metrics", metrics, "A line of JSON for every step")->option_text("FILE.jsonl");
+    p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss")->option_text("FILE.png");
+    p.app.add_flag("--overwrite", overwrite,
+                   "An earlier run's checkpoints and metrics may go, when the first step begins");
     p.app.add_flag("--dry-run", dry_run, "Prints the plan: memory, steps, operations; trains nothing, writes nothing");
 }
 
@@ -140,6 +142,7 @@ ql_train_options FinetuneOptions::train_options() const {
     if (recompute == "none") o.recompute = QL_RECOMPUTE_NONE;
     if (recompute == "auto") o.recompute = QL_RECOMPUTE_CHEAP;
     o.eval_every = eval_every, o.save_every = save_every, o.keep = keep;
+    o.overwrite = overwrite;
     return o;
 }
 

@@ -1,15 +1,17 @@
 // Checkpoints: one GGUF file (general.type "ql-checkpoint") that holds all a run needs to go on bit for bit:
 // parameters, moments, the step, and what must be the same again - options, data, model, numeric path. Random numbers
-// are functions of (seed, step), so no generator state exists.
+// are functions of (seed, step), so no generator state exists. The folder they lie in: checkpoint_folder.hpp.
 #pragma once
 #include <string>
 #include <vector>
 
+#include "models/arch/weights.hpp"
 #include "models/train/step.hpp"
 
 namespace ql {
 
-inline constexpr int kCheckpointVersion = 1;
+/// 2: the checksum covers names, types and shapes of the tensors too, and no number of it passes through text.
+inline constexpr int kCheckpointVersion = 2;
 
 struct CheckpointState {
     int64_t step = 0;  // steps done
@@ -22,20 +24,26 @@ struct CheckpointState {
     std::string fingerprint;    // "lr=0.0002;batch=1;...": a difference is named when a resume is refused
 };
 
-/// Deletes the unfinished files of killed writers. Only for the holder of the directory's lock.
-void remove_unfinished(const std::string & directory);
+/// A checkpoint that was found whole and sound.
+struct Checkpoint {
+    std::string path;
+    CheckpointState state;
+    GgufFile file;
+};
 
-/// Writes DIR/step-00000100.gguf safely, then deletes all but the newest `keep`. *path gets its name.
-Status save_checkpoint(const std::string & directory, int64_t keep, const TrainStep & step,
-                       const CheckpointState & state, std::string * path);
+/// Bytes of a step's checkpoint on the disk, rounded up.
+uint64_t checkpoint_bytes(const TrainStep & step);
 
-/// The newest checkpoint of a directory, "" if there is none. A file that is cut or broken is passed over; *skipped
-/// then says so ("step-00000200.gguf is broken: ...").
-Result<std::string> newest_checkpoint(const std::string & directory, std::string * skipped);
+Status write_checkpoint(const std::string & path, const TrainStep & step, const CheckpointState & state);
 
-/// Loads parameters and moments. errors  QL_BAD_FILE (broken, checksum), QL_INVALID_ARGUMENT (names the option, model,
-/// data or numeric path that differs, with both values)
-Status load_checkpoint(const std::string & path, const TrainStep & step, const std::string & fingerprint,
-                       CheckpointState & state);
+/// Opens a checkpoint and proves it whole: type, version, checksum over all that is read of it, ranges.
+/// errors  QL_BAD_FILE (damaged, or no checkpoint), QL_UNSUPPORTED (another version), QL_IO
+Result<Checkpoint> open_checkpoint(const std::string & path);
+
+/// Loads parameters and moments. The run is described by its fingerprint and its number of steps.
+/// errors  QL_INVALID_ARGUMENT (names the option, model, data or numeric path that differs, with both values),
+///         QL_BAD_FILE (tensors or a step that such a run cannot have)
+Status load_checkpoint(const Checkpoint & checkpoint, const TrainStep & step, const std::string & fingerprint,
+                       int64_t n_steps);
 
 }  // namespace ql

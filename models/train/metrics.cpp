@@ -1,24 +1,112 @@
 #include "models/train/metrics.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
-#include "ql/os.h"
+#include "models/arch/gguf_keys.hpp"
 
 namespace ql {
+namespace {
 
-Status MetricsFile::open(const std::string & path, int64_t keep_bytes) {
-    path_ = path;
-    if (path.empty()) return {};
-    std::error_code ec;
-    const auto size = std::filesystem::file_size(path, ec);
-    if (!ec && static_cast<int64_t>(size) > keep_bytes) {
-        std::filesystem::resize_file(path, static_cast<uintmax_t>(keep_bytes), ec);
-        if (ec) return error(QL_IO, "metrics file %s: cannot be cut back: %s", path.c_str(), ec.message().c_str());
+constexpr std::string_view kLineBegins = R"({"step":)";
+constexpr int64_t kLongestLine = 1 << 16;
+
+/// The step of a whole line of ours.
+std::optional<int64_t> step_of(std::string_view line) {
+    if (!line.starts_with(kLineBegins) || !line.ends_with("}")) return {};
+    int64_t step = 0;
+    const auto read = std::from_chars(line.data() + kLineBegins.size(), line.data() + line.size(), step);
+    return read.ec == std::errc() ? std::optional(step) : std::nullopt;
+}
+
+/// What a file holds, looked at in three places alone: it may be long.
+class Lines {
+  public:
+    explicit Lines(const std::string & path, int64_t size) : in_(path, std::ios::binary), size_(size) {}
+
+    /// The step of the line that ends where byte `end` begins.
+    std::optional<int64_t> step_before(int64_t end) {
+        const std::string text = bytes(std::max<int64_t>(0, end - kLongestLine), end);
+        if (text.empty() || text.back() != '\n') return {};
+        const size_t previous = text.size() > 1 ? text.rfind('\n', text.size() - 2) : text.npos;
+        const size_t begin = previous == text.npos ? 0 : previous + 1;
+        return step_of(std::string_view(text).substr(begin, text.size() - 1 - begin));
     }
+    /// The step of the last whole line.
+    std::optional<int64_t> last_step() {
+        const int64_t from = std::max<int64_t>(0, size_ - kLongestLine);
+        const size_t newline = bytes(from, size_).rfind('\n');
+        return newline == std::string::npos ? std::nullopt : step_before(from + static_cast<int64_t>(newline) + 1);
+    }
+    /// Whether the text at `begin` is the line of a step, or as much of it as a killed run has written.
+    bool begins_with_step(int64_t begin, int64_t step) {
+        const std::string wanted = std::string(kLineBegins) + std::to_string(step) + ",";
+        const std::string text = bytes(begin, std::min(size_, begin + static_cast<int64_t>(wanted.size())));
+        return text == wanted.substr(0, text.size());
+    }
+
+  private:
+    std::string bytes(int64_t begin, int64_t end) {
+        std::string text(static_cast<size_t>(std::max<int64_t>(0, end - begin)), '\0');
+        in_.clear();
+        in_.seekg(begin);
+        in_.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<size_t>(in_.gcount()));
+        return text;
+    }
+    std::ifstream in_;
+    int64_t size_;
+};
+
+/// Whether a file is the one that the run wrote until its start: the last line that stays is that of the start's step,
+/// what lies behind belongs to steps after it. Where nothing stays to know it by, it may hold only what a run writes
+/// before its first checkpoint.
+bool is_of_run(Lines & lines, int64_t size, const MetricsStart & start) {
+    if (!start.resume || size < start.bytes || !lines.begins_with_step(start.bytes, start.step + 1)) return false;
+    if (start.bytes > 0) return lines.step_before(start.bytes) == start.step;
+    return lines.last_step().value_or(start.step) <= start.reach;
+}
+
+}  // namespace
+
+Status MetricsFile::open(const std::string & path, const MetricsStart & start) {
+    if (path.empty()) return {};
+    path_ = path;
+    ql_os_lock * lock = nullptr;
+    if (const ql_status status = ql_os_lock_file(path.c_str(), &lock); status != QL_OK)
+        return error(status, "metrics file %s", ql_error_message());
+    lock_.reset(lock);
+    std::error_code ec;
+    const auto size = static_cast<int64_t>(std::filesystem::file_size(path, ec));
+    if (ec) return error(QL_IO, "metrics file %s: %s", path.c_str(), ec.message().c_str());
+    if (size == 0) return {};
+    Lines lines(path, size);
+    if (is_of_run(lines, size, start))
+        kept_bytes_ = start.bytes;
+    else if (!start.overwrite)
+        return error(
+            QL_INVALID_ARGUMENT,
+            "metrics file %s: holds something else than this run's lines up to step %lld; choose another name, "
+            "or replace it with --overwrite",
+            path.c_str(), static_cast<long long>(start.step));
+    return {};
+}
+
+Status MetricsFile::begin() {
+    if (path_.empty() || file_) return {};
+    std::error_code ec;
+    const auto size = std::filesystem::file_size(path_, ec);
+    if (!ec && static_cast<int64_t>(size) > kept_bytes_)
+        std::filesystem::resize_file(path_, static_cast<uintmax_t>(kept_bytes_), ec);
+    if (ec) return error(QL_IO, "metrics file %s: cannot be cut back: %s", path_.c_str(), ec.message().c_str());
     ql_os_journal * file = nullptr;
-    if (const ql_status status = ql_os_journal_open(path.c_str(), &file); status != QL_OK)
+    if (const ql_status status = ql_os_journal_open(path_.c_str(), &file); status != QL_OK)
         return error(status, "metrics file %s", ql_error_message());
     file_.reset(file);
     return {};

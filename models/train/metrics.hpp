@@ -1,4 +1,5 @@
-// The metrics file: one JSON object a line, one line a step.
+// The metrics file: one JSON object a line, one line a step. It belongs to one run at a time, and a run that goes on
+// appends to its own lines alone: a file that holds anything else is left as it is.
 #pragma once
 #include <memory>
 #include <string>
@@ -9,11 +10,22 @@
 
 namespace ql {
 
+/// Where a run begins, so that its lines can be told from others'.
+struct MetricsStart {
+    int64_t step = 0;        // it goes on after this one
+    int64_t bytes = 0;       // length of its metrics file then
+    bool resume = false;     // going on was asked for, whether or not there was a checkpoint
+    bool overwrite = false;  // whatever the file holds may go
+    int64_t reach = 0;       // a run killed before its next checkpoint wrote no line of a later step
+};
+
 class MetricsFile {
   public:
-    /// Opens for appending after the first `keep_bytes` bytes; what lies behind them (steps after the checkpoint that a
-    /// run resumes from) is cut off. An empty path: nothing is written.
-    Status open(const std::string & path, int64_t keep_bytes);
+    /// Locks the file and decides what of it stays; changes nothing yet. An empty path: nothing will be written.
+    /// errors  QL_INVALID_ARGUMENT (in use; holds lines that are not this run's)
+    Status open(const std::string & path, const MetricsStart & start);
+    /// Cuts off what lies behind the run's start. To be called when the first step comes.
+    Status begin();
     Status write(const ql_train_progress & p);
     /// Brings what was written so far to the disk, where it outlives a power cut, and returns the file's length: a
     /// checkpoint counts on that many bytes, so it is written after them.
@@ -23,8 +35,13 @@ class MetricsFile {
     struct Close {
         void operator()(ql_os_journal * journal) const { ql_os_journal_close(journal); }
     };
-    std::unique_ptr<ql_os_journal, Close> file_;
+    struct Unlock {
+        void operator()(ql_os_lock * l) const { ql_os_unlock_file(l); }
+    };
     std::string path_;
+    std::unique_ptr<ql_os_lock, Unlock> lock_;  // outlives the open file: an empty one goes with it
+    std::unique_ptr<ql_os_journal, Close> file_;
+    int64_t kept_bytes_ = 0;
 };
 
 }  // namespace ql

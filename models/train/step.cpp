@@ -1,5 +1,8 @@
 #include "models/train/step.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "models/arch/architecture.hpp"
 #include "models/arch/gguf_keys.hpp"
 #include "ql/os.h"
@@ -136,6 +139,15 @@ Status TrainStep::read_adapter(Adapter & adapter) const {
         QL_TRY(last_error(ql_tensor_read(p.param, values.data(), 0, values.size() * sizeof(float))));
     }
     return {};
+}
+
+bool TrainStep::parameters_are_finite() const {
+    std::vector<float> values;
+    return std::all_of(params_.begin(), params_.end(), [&](const TrainedParam & p) {
+        values.resize(static_cast<size_t>(ql_tensor_elements(p.param)));
+        return ql_tensor_read(p.param, values.data(), 0, values.size() * sizeof(float)) == QL_OK &&
+               std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+    });
 }
 
 Status TrainStep::write_inputs(const MicroBatch & batch) {

@@ -43,6 +43,7 @@ class TrainStep {
     /// The losses of a micro-batch's tokens (0 where there is no target), in nats.
     Status evaluate(const MicroBatch & batch, std::vector<float> & nll);
 
+    bool parameters_are_finite() const;
     /// Copies parameters into an adapter of the same shapes.
     Status read_adapter(Adapter & adapter) const;
     const std::vector<TrainedParam> & params() const { return params_; }

@@ -9,119 +9,9 @@
 namespace ql {
 namespace {
 
-constexpr int64_t kMostSkipsInRow = 10;
-
-std::string text_of(const char * s) {
-    return s ? s : "";
-}
-
-int64_t default_ctx(const ql_train_options & o, const Model & model) {
-    return o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
-}
+constexpr double kLearnt = 1e-3;  // nats: below it, probabilities near 1 round to gradients of 0
 
 }  // namespace
-
-Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
-                 const ql_train_options & options)
-    : model_(model),
-      adapter_(adapter),
-      data_(data),
-      eval_(eval),
-      options_(options),
-      checkpoint_dir_(text_of(options.checkpoint_dir)),
-      resume_(text_of(options.resume)),
-      best_path_(text_of(options.best_path)),
-      metrics_path_(text_of(options.metrics_path)),
-      ctx_(default_ctx(options, model)),
-      sampler_(data.samples,
-               {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}) {}
-
-Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter,
-                                                 const Dataset & data, const Dataset * eval,
-                                                 const ql_train_options & options) {
-    if (data.samples.empty()) return error(QL_INVALID_ARGUMENT, "%s: no samples to train on", data.path.c_str());
-    if (default_ctx(options, model) > model.hparams().n_ctx)
-        return error(QL_INVALID_ARGUMENT, "ctx %lld is more than the model's context of %lld",
-                     static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
-    std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
-    QL_TRY(trainer->prepare(device));
-    return trainer;
-}
-
-Status Trainer::prepare(ql_device * device) {
-    if (eval_) {
-        const auto order = sample_order(static_cast<int64_t>(eval_->samples.size()), false, 0, 0);
-        eval_sequences_ = pack(eval_->samples, order, ctx_, options_.packing != 0);
-    }
-    n_steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
-    n_warmup_ = warmup_steps(options_.warmup, n_steps_);
-    StepOptions step;
-    step.n_tokens = ctx_ * options_.batch;
-    step.recompute = options_.recompute;
-    step.dropout = static_cast<float>(options_.lora_dropout);
-    step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
-    QL_ASSIGN(step_, TrainStep::create(model_, device, adapter_, step));
-    state_.fingerprint = fingerprint(device);
-    QL_TRY(open_checkpoints());
-    return metrics_.open(metrics_path_, state_.metrics_bytes);
-}
-
-std::string Trainer::fingerprint(ql_device * device) const {
-    ql_device_info d{};
-    d.size = sizeof(d);
-    (void)ql_device_describe(device, &d);
-    uint64_t shape = 0;  // of the adapter
-    for (const LoraMatrix & l : adapter_.matrices)
-        shape =
-            shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) + static_cast<uint64_t>(l.scale * 4096);
-    const ql_train_options & o = options_;
-    std::string f =
-        format("ctx=%lld;batch=%lld;grad-accum=%lld;steps=%lld;lr=%.17g;schedule=%d;warmup=%.17g;weight-decay=%.17g;",
-               static_cast<long long>(ctx_), static_cast<long long>(o.batch), static_cast<long long>(o.grad_accum),
-               static_cast<long long>(n_steps_), o.lr, static_cast<int>(o.schedule), o.warmup, o.weight_decay);
-    f += format("beta1=%.17g;beta2=%.17g;eps=%.17g;clip=%.17g;lora-dropout=%.17g;lora-plus-ratio=%.17g;", o.beta1,
-                o.beta2, o.eps, o.clip, o.lora_dropout, o.lora_plus_ratio);
-    f += format("seed=%llu;shuffle=%d;packing=%d;data=%016llx;adapter-shape=%016llx;",
-                static_cast<unsigned long long>(o.seed), o.shuffle, o.packing,
-                static_cast<unsigned long long>(data_.fingerprint()), static_cast<unsigned long long>(shape));
-    f += format("model=%016llx;base-type=%s;", static_cast<unsigned long long>(model_.fingerprint()),
-                model_.base_type().c_str());
-    return f + "device=" + d.backend + ";isa=" + d.isa + ";product=" + d.product + ";";
-}
-
-Status Trainer::open_checkpoints() {
-    if (checkpoint_dir_.empty()) return {};
-    QL_TRY(last_error(ql_os_make_directory(checkpoint_dir_.c_str())));
-    ql_os_lock * lock = nullptr;
-    QL_TRY(last_error(ql_os_lock_file((checkpoint_dir_ + "/lock").c_str(), &lock)));
-    lock_.reset(lock);
-    remove_unfinished(checkpoint_dir_);
-
-    const std::string directory = resume_.empty() || resume_ == "auto" ? checkpoint_dir_ : resume_;
-    std::string skipped;
-    QL_ASSIGN(const std::string newest, newest_checkpoint(directory, &skipped));
-    if (!skipped.empty()) log("passed over: " + skipped);
-    if (resume_.empty()) {
-        if (newest.empty()) return {};
-        return error(
-            QL_INVALID_ARGUMENT,
-            "%s holds checkpoints of an earlier run: go on with --resume auto, or choose another --checkpoint-dir",
-            checkpoint_dir_.c_str());
-    }
-    if (!newest.empty()) return resume(newest);
-    if (resume_ == "auto") return {};
-    return error(QL_NOT_FOUND, "%s: no checkpoint to resume from", directory.c_str());
-}
-
-Status Trainer::resume(const std::string & path) {
-    const std::string expected = state_.fingerprint;
-    QL_TRY(load_checkpoint(path, *step_, expected, state_));
-    state_.fingerprint = expected;
-    first_step_ = state_.step;
-    saved_step_ = state_.step;
-    resumed_from_ = checkpoint_ = path;
-    return {};
-}
 
 void Trainer::log(const std::string & line) const {
     if (options_.on_log) options_.on_log(options_.user, line.c_str());
@@ -129,19 +19,24 @@ void Trainer::log(const std::string & line) const {
 
 Status Trainer::run() {
     start_ = ql_os_seconds();
-    Status result;
+    Status result = begin_files();
     while (result.ok() && state_.step < n_steps_) {
         result = cancelled() ? stop_cancelled() : one_step();
         seconds_ = ql_os_seconds() - start_;
     }
+    if (result.ok()) result = check_end();
     Status read = step_->read_adapter(adapter_);
     return result.ok() ? std::move(read) : std::move(result);
 }
 
 Status Trainer::stop_cancelled() {
     QL_TRY(save());
+    const char * where = checkpoint_.empty()          ? ""
+                         : saved_step_ == state_.step ? "; saved in "
+                                                      : "; not saved, as the "
+                                                        "run has diverged; the last good checkpoint is ";
     return error(QL_CANCELLED, "stopped after step %lld of %lld%s%s", static_cast<long long>(state_.step),
-                 static_cast<long long>(n_steps_), checkpoint_.empty() ? "" : "; saved in ", checkpoint_.c_str());
+                 static_cast<long long>(n_steps_), where, checkpoint_.c_str());
 }
 
 Status Trainer::one_step() {
@@ -201,17 +96,38 @@ Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
     }
     p.grad_norm = norm;
     ++state_.step;
-    if (std::isfinite(norm)) {
-        state_.skipped_in_row = 0;
-        return {};
-    }
-    p.skipped = std::isfinite(loss) ? "gradient is not finite" : "loss is not finite";
+    return std::isfinite(norm) ? watch_gradient(loss, norm) : skip(p);
+}
+
+/// A step without a finite gradient has changed nothing.
+Status Trainer::skip(ql_train_progress & p) {
+    p.skipped = std::isfinite(p.loss) ? "gradient is not finite" : "loss is not finite";
     ++state_.skipped;
     ++run_skipped_;
     if (++state_.skipped_in_row < kMostSkipsInRow) return {};
-    return error(QL_NON_FINITE, "%s at step %lld, the %lldth in a row; the last good checkpoint is %s", p.skipped,
-                 static_cast<long long>(state_.step), static_cast<long long>(kMostSkipsInRow),
-                 checkpoint_.empty() ? "none" : checkpoint_.c_str());
+    return diverged(p.skipped, state_.skipped_in_row);
+}
+
+/// Where the hidden state overflows, the head sees zeros: the loss is that of guessing, the gradient exactly 0.
+Status Trainer::watch_gradient(double loss, float norm) {
+    state_.skipped_in_row = 0;
+    dead_in_row_ = norm == 0 && loss > kLearnt ? dead_in_row_ + 1 : 0;
+    return dead_in_row_ < kMostSkipsInRow ? Status() : diverged("gradient is 0", dead_in_row_);
+}
+
+Status Trainer::diverged(const char * why, int64_t in_row) const {
+    return error(QL_NON_FINITE, "the run has diverged: %s at step %lld%s; start anew with a lower --lr%s%s", why,
+                 static_cast<long long>(state_.step),
+                 in_row > 1 ? format(" (%lld in a row)", static_cast<long long>(in_row)).c_str() : "",
+                 checkpoint_.empty() ? "" : "; the last good checkpoint is ", checkpoint_.c_str());
+}
+
+/// What the run ends with can be used. One skipped step at the end may be the fault of its samples.
+Status Trainer::check_end() const {
+    if (dead_in_row_ > 0) return diverged("gradient is 0", dead_in_row_);
+    if (state_.skipped_in_row >= std::min<int64_t>(2, n_steps_))
+        return diverged("loss or gradient is not finite", state_.skipped_in_row);
+    return step_->parameters_are_finite() ? Status() : diverged("parameters are not finite", 1);
 }
 
 Status Trainer::after_step(ql_train_progress & p) {
@@ -238,7 +154,7 @@ Status Trainer::maybe_evaluate(ql_train_progress & p) {
     if (!eval_) return {};
     const bool due = options_.eval_every > 0 ? state_.step % options_.eval_every == 0 : epoch_ends();
     if (!due && state_.step != n_steps_) return {};
-    QL_TRY(evaluate(p.eval_loss, p.eval_tokens));
+    QL_TRY(mean_loss(p.eval_loss, p.eval_tokens));
     p.has_eval = 1;
     if (best_path_.empty() || !std::isfinite(p.eval_loss) || (state_.has_best && p.eval_loss >= state_.best_eval))
         return {};
@@ -253,20 +169,30 @@ Status Trainer::maybe_save(ql_train_progress & p) {
     if (checkpoint_dir_.empty() || (!due && !epoch_ends() && state_.step != n_steps_)) return {};
     if (state_.skipped_in_row > 0) return {};  // not a good one
     QL_TRY(save());
-    p.checkpointed = 1;
+    p.checkpointed = saved_step_ == state_.step;
     return {};
 }
 
+/// Saves a state that can still learn: one that cannot would take the place of the last good one.
 Status Trainer::save() {
     if (checkpoint_dir_.empty() || saved_step_ == state_.step) return {};
+    if (dead_in_row_ > 0 || !step_->parameters_are_finite()) return {};
     QL_ASSIGN(state_.metrics_bytes, metrics_.sync());
-    QL_TRY(save_checkpoint(checkpoint_dir_, options_.keep, *step_, state_, &checkpoint_));
+    QL_ASSIGN(checkpoint_, folder_->save(*step_, state_, options_.keep));
     saved_step_ = state_.step;
     return {};
 }
 
 Status Trainer::evaluate(double & loss, int64_t & tokens) {
     if (!eval_) return error(QL_INVALID_ARGUMENT, "evaluation: there is no evaluation data");
+    QL_TRY(mean_loss(loss, tokens));
+    if (std::isfinite(loss)) return {};
+    return error(QL_NON_FINITE,
+                 "evaluation: the loss is not finite: the weights are damaged, or the run has diverged%s%s",
+                 checkpoint_.empty() ? "" : "; the newest checkpoint is ", checkpoint_.c_str());
+}
+
+Status Trainer::mean_loss(double & loss, int64_t & tokens) {
     double sum = 0;
     tokens = 0;
     const auto batch = static_cast<size_t>(options_.batch);

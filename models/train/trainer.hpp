@@ -1,4 +1,5 @@
 // The training loop: steps, learning rate, evaluation, checkpoints, metrics. Policy; the arithmetic is in TrainStep.
+// trainer_start.cpp: how a run begins or goes on.
 #pragma once
 #include <memory>
 #include <string>
@@ -6,18 +7,15 @@
 
 #include "models/adapter/handle.hpp"
 #include "models/data/dataset.hpp"
-#include "models/train/checkpoint.hpp"
+#include "models/train/checkpoint_folder.hpp"
 #include "models/train/metrics.hpp"
 #include "models/train/sampler.hpp"
 #include "models/train/step.hpp"
-#include "ql/os.h"
 #include "ql/train.h"
 
 namespace ql {
 
-struct UnlockFile {
-    void operator()(ql_os_lock * l) const { ql_os_unlock_file(l); }
-};
+inline constexpr int64_t kMostSkipsInRow = 10;  // steps without a finite gradient end a run
 
 class Trainer {
   public:
@@ -38,15 +36,24 @@ class Trainer {
 
     Status prepare(ql_device * device);
     Status open_checkpoints();
-    Status resume(const std::string & path);
-    std::string fingerprint(ql_device * device) const;
+    Status take_folder();
+    Status resume(const std::string & directory, const std::vector<CheckpointFile> & files);
+    static Status no_checkpoint(const std::string & directory, const std::string & skipped);
+    Status open_metrics();
+    Status begin_files();
+    int64_t next_save() const;
 
     Status one_step();
     Result<int64_t> forward_backward(double & loss);  // the step's tokens
     Status optimizer_step(double loss, ql_train_progress & p);
+    Status skip(ql_train_progress & p);
+    Status watch_gradient(double loss, float norm);
+    Status diverged(const char * why, int64_t in_row) const;
+    Status check_end() const;
     Status after_step(ql_train_progress & p);
     Status maybe_evaluate(ql_train_progress & p);
     Status maybe_save(ql_train_progress & p);
+    Status mean_loss(double & loss, int64_t & tokens);  // over the evaluation data; may be NaN
     Status save();
     bool cancelled() const { return options_.cancelled && options_.cancelled(options_.user); }
     Status stop_cancelled();
@@ -63,13 +70,15 @@ class Trainer {
     Sampler sampler_;
     std::vector<PackedSequence> eval_sequences_;
     std::unique_ptr<TrainStep> step_;
-    std::unique_ptr<ql_os_lock, UnlockFile> lock_;
+    std::unique_ptr<CheckpointFolder> folder_;  // null: no checkpoints
+    bool replaces_checkpoints_ = false;         // of an earlier run, when the first step comes
     MetricsFile metrics_;
     CheckpointState state_;
-    int64_t n_steps_ = 0, n_warmup_ = 0, first_step_ = 0, saved_step_ = -1, evaluated_step_ = -1;
+    int64_t n_steps_ = 0, n_warmup_ = 0, first_step_ = 0, saved_step_ = -1;
     std::string resumed_from_, checkpoint_;
     double start_ = 0, step_start_ = 0, seconds_ = 0;
     int64_t run_tokens_ = 0, run_skipped_ = 0;
+    int64_t dead_in_row_ = 0;  // steps whose gradient was exactly 0, though there is a loss
 };
 
 }  // namespace ql

@@ -221,15 +221,16 @@ void Program::print(const Json & object) const {
     std::printf("%s\n", json_text(object).c_str());
 }
 
-std::string Program::command_line(const std::vector<std::string> & without, const std::string & more) const {
+std::string Program::command_line(const std::vector<std::string> & without_options,
+                                  const std::vector<std::string> & without_flags, const std::string & more) const {
     std::string line = name_;
     for (size_t i = 0; i < arguments_.size(); ++i) {
         const std::string & a = arguments_[i];
-        if (contains(without, a)) {
+        if (contains(without_options, a)) {
             ++i;  // its value
             continue;
         }
-        if (contains(without, a.substr(0, a.find('=')))) continue;
+        if (contains(without_options, a.substr(0, a.find('='))) || contains(without_flags, a)) continue;
         line += " " + shell_word(a);
     }
     return line + " " + more;

@@ -46,8 +46,9 @@ class Program {
     void begin_work() const;
     /// The object of --json, on stdout.
     void print(const Json & object) const;
-    /// The command line again, without the options given, plus `more`.
-    std::string command_line(const std::vector<std::string> & without, const std::string & more) const;
+    /// The command line again, without the options (with their values) and flags given, plus `more`.
+    std::string command_line(const std::vector<std::string> & without_options,
+                             const std::vector<std::string> & without_flags, const std::string & more) const;
 
   private:
     void parse(int argc, char ** argv);

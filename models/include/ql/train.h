@@ -64,9 +64,10 @@ typedef struct ql_train_options {
     int64_t save_every;      /* steps; 0: at the end of each epoch alone */
     int64_t keep;            /* checkpoints kept, >= 1 */
     const char * resume;     /* NULL: a new run (the directory must hold no checkpoint); "auto": the newest there, if
-                                any; else a directory */
+                                any; else a directory to go on from (if it is another, the run's own must hold none) */
     const char * best_path;  /* NULL, or where the adapter with the lowest evaluation loss is kept */
-    const char * metrics_path; /* NULL, or a JSONL file, cut back to the resumed step */
+    const char * metrics_path; /* NULL, or a JSONL file: a new one, an empty one, or that of the run that is resumed, which
+                                is cut back to its step; locked while the trainer lives */
     /** Called after every step; returning non-zero stops the run, a checkpoint is written first. */
     int (*on_progress)(void * user, const ql_train_progress * progress);
     /** One line for a person; NULL: none. */
@@ -74,6 +75,8 @@ typedef struct ql_train_options {
     /** Asked between micro-batches; non-zero stops the run after saving. */
     int (*cancelled)(void * user);
     void * user;
+    int overwrite;           /* 1: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go
+                                when the first step begins; 0: they are an error of ql_trainer_create */
 } ql_train_options;
 
 QL_API void ql_train_options_init(ql_train_options * options);
@@ -107,11 +110,13 @@ typedef enum ql_train_plan { QL_TRAIN_PLAN_MICRO_BATCH = 0, QL_TRAIN_PLAN_UPDATE
 QL_API ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which);
 
 /** Mean loss per trained token over the evaluation data with the parameters as they are now.
- *  errors  QL_INVALID_ARGUMENT without evaluation data */
+ *  errors  QL_INVALID_ARGUMENT without evaluation data; QL_NON_FINITE if the loss is not finite */
 QL_API ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens);
 
 /** Trains to the end. The adapter then holds the parameters; on QL_CANCELLED too, and a checkpoint was written.
- *  errors  QL_CANCELLED; QL_NON_FINITE after ten skipped steps in a row (names the last good checkpoint); QL_IO ... */
+ *  errors  QL_CANCELLED; QL_NON_FINITE if the run has diverged: ten steps in a row without a finite gradient, or with one
+ *          of exactly 0 where there is a loss, or fewer at the very end (names the last good checkpoint; a state that
+ *          cannot learn is never saved over it); QL_IO ... */
 QL_API ql_status ql_trainer_run(ql_trainer * trainer);
 
 typedef struct ql_train_summary {

@@ -1,0 +1,59 @@
+// The folder of a run's checkpoints, DIR/step-00000100.gguf: which files are the run's, which is the newest that is
+// whole, which are deleted when a new one is there. Nothing else in the folder is read, counted or touched: a copy that
+// someone made under another name, a directory, a link that leads nowhere.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/train/checkpoint.hpp"
+#include "ql/os.h"
+
+namespace ql {
+
+struct CheckpointFile {
+    int64_t step;  // by its name
+    std::string path;
+};
+
+/// The regular files of a folder that are named as checkpoints, by step.
+Result<std::vector<CheckpointFile>> list_checkpoints(const std::string & directory);
+
+/// The newest of `files` that is whole and holds the step of its name; an empty path if there is none. *skipped says
+/// what was passed over: "step-00000200.gguf: the checksum does not fit; ...".
+Result<Checkpoint> newest_checkpoint(const std::vector<CheckpointFile> & files, std::string * skipped);
+
+/// The folder that a run writes to: locked while it is held.
+class CheckpointFolder {
+  public:
+    /// Makes the folder where there is none, and deletes what killed writers left.
+    static Result<std::unique_ptr<CheckpointFolder>> open(const std::string & directory);
+
+    /// Those that were there, and those saved since, by step. Those of later steps than a run's are not its own.
+    const std::vector<CheckpointFile> & files() const { return files_; }
+    /// The run goes on after this step: later ones are no more counted.
+    void go_on_after(int64_t step);
+    /// Deletes all checkpoints.
+    Status clear();
+    /// The disk has room to go on: the newest stays while another is written, older ones may go for it.
+    Status check_space(uint64_t bytes_each, int64_t keep) const;
+    /// Writes the state's checkpoint safely, then deletes all but the newest `keep`. On a full disk older ones go
+    /// first, but never the newest. Returns the path.
+    Result<std::string> save(const TrainStep & step, const CheckpointState & state, int64_t keep);
+
+  private:
+    struct Unlock {
+        void operator()(ql_os_lock * l) const { ql_os_unlock_file(l); }
+    };
+    explicit CheckpointFolder(std::string directory) : directory_(std::move(directory)) {}
+    void delete_oldest();
+
+    std::string directory_;
+    std::unique_ptr<ql_os_lock, Unlock> lock_;
+    std::vector<CheckpointFile> files_;
+};
+
+/// Whether two paths are one folder, whatever their spelling.
+bool is_same_folder(const std::string & a, const std::string & b);
+
+}  // namespace ql

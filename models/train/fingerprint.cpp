@@ -1,0 +1,86 @@
+#include "models/train/fingerprint.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "ql/numbers.hpp"
+
+namespace ql {
+namespace {
+
+uint64_t adapter_shape(const Adapter & adapter) {
+    uint64_t shape = 0;
+    for (const LoraMatrix & l : adapter.matrices)
+        shape =
+            shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) + static_cast<uint64_t>(l.scale * 4096);
+    return shape;
+}
+
+std::map<std::string, std::string> split(const std::string & text) {
+    std::map<std::string, std::string> pairs;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find(';', at), text.size()), equals = text.find('=', at);
+        if (equals < end) pairs[text.substr(at, equals - at)] = text.substr(equals + 1, end - equals - 1);
+        at = end + 1;
+    }
+    return pairs;
+}
+
+int64_t whole_number(const std::string & text) {
+    int64_t value = 0;
+    (void)std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+/// The schedule of a run follows from its steps: more of them would have been another run from the first step on.
+Status more_steps(const std::string & path, const std::string & then, const std::string & now) {
+    return error(
+        QL_INVALID_ARGUMENT,
+        "%s: this run has %s steps, the checkpoint belongs to one of %.20s, and a learning rate that depends on "
+        "them; end that run as it was begun, then train on from its adapter with --init-adapter",
+        path.c_str(), now.c_str(), then.c_str());
+}
+
+}  // namespace
+
+std::string run_fingerprint(const FingerprintSource & run) {
+    std::string text;
+    const auto put = [&](const char * key, const std::string & value) { text += std::string(key) + "=" + value + ";"; };
+    const auto whole = [&](const char * key, int64_t value) { put(key, std::to_string(value)); };
+    const auto real = [&](const char * key, double value) { put(key, number_text(value)); };
+    const auto hash = [&](const char * key, uint64_t value) {
+        put(key, format("%016llx", static_cast<unsigned long long>(value)));
+    };
+    const ql_train_options & o = run.options;
+    whole("ctx", run.ctx), whole("batch", o.batch), whole("grad-accum", o.grad_accum), whole("steps", run.n_steps);
+    real("lr", o.lr), whole("schedule", o.schedule), real("warmup", o.warmup), real("weight-decay", o.weight_decay);
+    real("beta1", o.beta1), real("beta2", o.beta2), real("eps", o.eps), real("clip", o.clip);
+    real("lora-dropout", o.lora_dropout), real("lora-plus-ratio", o.lora_plus_ratio);
+    put("seed", std::to_string(o.seed)), whole("shuffle", o.shuffle), whole("packing", o.packing);
+    hash("data", run.data.fingerprint()), hash("adapter-shape", adapter_shape(run.adapter));
+    hash("model", run.model.fingerprint()), put("base-type", run.model.base_type());
+    ql_device_info device{};
+    device.size = sizeof(device);
+    (void)ql_device_describe(run.device, &device);
+    put("device", device.backend), put("isa", device.isa), put("product", device.product);
+    return text;
+}
+
+Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {
+    const auto old_pairs = split(then);
+    for (const auto & [key, value] : split(now)) {
+        const auto it = old_pairs.find(key);
+        if (it != old_pairs.end() && it->second == value) continue;
+        const std::string before = it == old_pairs.end() ? "none" : it->second;
+        if (key == "steps" && whole_number(value) > whole_number(before)) return more_steps(path, before, value);
+        return error(
+            QL_INVALID_ARGUMENT,
+            "%s: this run has %s %s, the checkpoint was made with %.60s; resume with the same, or start anew in "
+            "another --checkpoint-dir",
+            path.c_str(), key.c_str(), value.c_str(), before.c_str());
+    }
+    return {};
+}
+
+}  // namespace ql

@@ -1,0 +1,28 @@
+// What must be the same when a run goes on from a checkpoint, as a line of "key=value;" pairs: a difference can be
+// named to the user.
+#pragma once
+#include <string>
+
+#include "models/adapter/adapter.hpp"
+#include "models/arch/model.hpp"
+#include "models/data/dataset.hpp"
+#include "ql/train.h"
+
+namespace ql {
+
+struct FingerprintSource {
+    const ql_train_options & options;
+    int64_t ctx, n_steps;  // as they were decided
+    const Model & model;
+    const Adapter & adapter;
+    const Dataset & data;
+    ql_device * device;
+};
+
+std::string run_fingerprint(const FingerprintSource & run);
+
+/// errors  QL_INVALID_ARGUMENT: names the first pair of `now` that differs in `then`, the fingerprint in the checkpoint
+///         at `path`, and the way out
+Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now);
+
+}  // namespace ql

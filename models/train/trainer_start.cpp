@@ -1,0 +1,142 @@
+// How a run begins: what it is planned for, where it goes on, which files it may write.
+#include <algorithm>
+
+#include "models/train/fingerprint.hpp"
+#include "models/train/schedule.hpp"
+#include "models/train/trainer.hpp"
+
+namespace ql {
+namespace {
+
+std::string text_of(const char * s) {
+    return s ? s : "";
+}
+
+int64_t default_ctx(const ql_train_options & o, const Model & model) {
+    return o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
+}
+
+}  // namespace
+
+Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
+                 const ql_train_options & options)
+    : model_(model),
+      adapter_(adapter),
+      data_(data),
+      eval_(eval),
+      options_(options),
+      checkpoint_dir_(text_of(options.checkpoint_dir)),
+      resume_(text_of(options.resume)),
+      best_path_(text_of(options.best_path)),
+      metrics_path_(text_of(options.metrics_path)),
+      ctx_(default_ctx(options, model)),
+      sampler_(data.samples,
+               {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}) {}
+
+Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter,
+                                                 const Dataset & data, const Dataset * eval,
+                                                 const ql_train_options & options) {
+    if (data.samples.empty()) return error(QL_INVALID_ARGUMENT, "%s: no samples to train on", data.path.c_str());
+    if (default_ctx(options, model) > model.hparams().n_ctx)
+        return error(QL_INVALID_ARGUMENT, "ctx %lld is more than the model's context of %lld",
+                     static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
+    std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
+    QL_TRY(trainer->prepare(device));
+    return trainer;
+}
+
+Status Trainer::prepare(ql_device * device) {
+    if (eval_) {
+        const auto order = sample_order(static_cast<int64_t>(eval_->samples.size()), false, 0, 0);
+        eval_sequences_ = pack(eval_->samples, order, ctx_, options_.packing != 0);
+    }
+    n_steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
+    n_warmup_ = warmup_steps(options_.warmup, n_steps_);
+    StepOptions step;
+    step.n_tokens = ctx_ * options_.batch;
+    step.recompute = options_.recompute;
+    step.dropout = static_cast<float>(options_.lora_dropout);
+    step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
+    QL_ASSIGN(step_, TrainStep::create(model_, device, adapter_, step));
+    state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
+    QL_TRY(open_checkpoints());
+    return open_metrics();
+}
+
+/// Looks where --resume says: in the run's own folder, or in another run's.
+Status Trainer::open_checkpoints() {
+    if (checkpoint_dir_.empty()) {
+        if (resume_.empty()) return {};
+        return error(QL_INVALID_ARGUMENT, "resume '%s': a checkpoint directory is needed to go on in", resume_.c_str());
+    }
+    QL_ASSIGN(folder_, CheckpointFolder::open(checkpoint_dir_));
+    const bool here = resume_ == "auto" || is_same_folder(resume_, checkpoint_dir_);
+    if (here && !folder_->files().empty()) {
+        QL_TRY(resume(checkpoint_dir_, folder_->files()));
+        folder_->go_on_after(state_.step);
+    } else {
+        if (!resume_.empty() && resume_ != "auto") {
+            QL_ASSIGN(const auto files, list_checkpoints(resume_));
+            QL_TRY(resume(resume_, files));
+        }
+        QL_TRY(take_folder());
+    }
+    return folder_->check_space(checkpoint_bytes(*step_), options_.keep);
+}
+
+/// The run begins in a folder where it has no checkpoint: those of another run must not be mixed with its own.
+Status Trainer::take_folder() {
+    replaces_checkpoints_ = !folder_->files().empty();
+    if (!replaces_checkpoints_ || options_.overwrite) return {};
+    return error(
+        QL_INVALID_ARGUMENT,
+        "%s holds checkpoints of an earlier run: go on with --resume auto, choose another --checkpoint-dir, or "
+        "delete them with --overwrite",
+        checkpoint_dir_.c_str());
+}
+
+/// Goes on from the newest checkpoint of a folder. Where none can be used, a new run would bury what is left of them.
+Status Trainer::resume(const std::string & directory, const std::vector<CheckpointFile> & files) {
+    std::string skipped;
+    QL_ASSIGN(const Checkpoint newest, newest_checkpoint(files, &skipped));
+    if (newest.path.empty()) return no_checkpoint(directory, skipped);
+    if (!skipped.empty()) log("passed over: " + skipped);
+    const std::string expected = state_.fingerprint;
+    QL_TRY(load_checkpoint(newest, *step_, expected, n_steps_));
+    state_ = newest.state;
+    state_.fingerprint = expected;
+    first_step_ = saved_step_ = state_.step;
+    resumed_from_ = checkpoint_ = newest.path;
+    return {};
+}
+
+Status Trainer::no_checkpoint(const std::string & directory, const std::string & skipped) {
+    if (skipped.empty()) return error(QL_NOT_FOUND, "%s: no checkpoint to resume from", directory.c_str());
+    return error(QL_BAD_FILE,
+                 "%s: none of its checkpoints can be used: %s; start anew in another --checkpoint-dir, or without "
+                 "--resume and with --overwrite",
+                 directory.c_str(), skipped.c_str());
+}
+
+Status Trainer::open_metrics() {
+    MetricsStart start;
+    start.step = state_.step, start.bytes = state_.metrics_bytes;
+    start.resume = !resume_.empty(), start.overwrite = options_.overwrite != 0;
+    start.reach = next_save() + kMostSkipsInRow;  // skipped steps put a checkpoint off
+    return metrics_.open(metrics_path_, start);
+}
+
+/// The step after which the next checkpoint is due.
+int64_t Trainer::next_save() const {
+    const auto next_multiple = [&](int64_t of) { return of > 0 ? (state_.step / of + 1) * of : n_steps_; };
+    return std::min({next_multiple(options_.save_every), next_multiple(sampler_.steps_per_epoch()), n_steps_});
+}
+
+/// What an earlier run left goes only now, when all that can be wrong before the first step has been looked at.
+Status Trainer::begin_files() {
+    if (replaces_checkpoints_) QL_TRY(folder_->clear());
+    replaces_checkpoints_ = false;
+    return metrics_.begin();
+}
+
+}  // namespace ql
