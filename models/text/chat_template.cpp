@@ -109,8 +109,9 @@ Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add
                                       {"unk_token", &tokens.unknown},
                                       {"pad_token", &tokens.padding}})
         if (!text->empty()) variables.set(name, Value(*text));
-    jinja::Meter meter;
-    meter.bytes_left += static_cast<int64_t>(bytes) * 256;  // long messages may be copied more often
+    // Long conversations may be read and copied as often as short ones.
+    const auto n = static_cast<int64_t>(messages.size()), size = static_cast<int64_t>(bytes);
+    const jinja::Meter meter(4'000'000 + 2000 * n + size, (int64_t{256} << 20) + 64 * size);
     auto text = jinja::render(block, std::move(variables), date, meter);
     if (!text.ok()) return in_template(text.status());
     return text;

@@ -26,13 +26,14 @@ struct Expr {
         filter,       // args[0] | name(args[1..], named)
         test,         // args[0] is name(args[1..])
         unary,        // name: "-" "+" "not"; args[0]
-        binary,       // name: + - * / // % ** ~ and or; args[0], args[1]
+        binary,       // name: + - * / // % ** ~; args[0], args[1]
+        logical,      // name: and or; args[0], args[1]
         compare,      // args[0] ops[0] args[1] ops[1] args[2] ...
         conditional,  // args[0] if args[1] else args[2] (null where there is no else)
     };
     Kind kind;
     int line = 1;
-    int depth = 1;  // levels of expressions below and including this one
+    int depth = 1;  // levels of expressions below and including this one; bounded, as trees are freed by recursion
     std::string name;
     Value value;
     std::vector<ExprPtr> args;

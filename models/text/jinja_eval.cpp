@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "models/text/jinja_lexer.hpp"
+#include "models/text/jinja_print.hpp"
 
 namespace ql::jinja {
 
@@ -23,11 +24,11 @@ Evaluator::Evaluator(Dict variables, const std::string & date, Meter meter) : me
         Callable function{Callable::Kind::function, row.name, nullptr, is_date ? Value(date) : Value()};
         globals_.names.set(row.name, Value(std::make_shared<const Callable>(std::move(function))));
     }
-    for (auto & [name, value] : variables.items) globals_.names.set(name, std::move(value));
+    for (const auto & [name, value] : variables.items()) globals_.names.set(name, value);
 }
 
 Evaluator::~Evaluator() {
-    for (auto & ns : namespaces_) ns->attributes.items.clear();
+    for (auto & ns : namespaces_) ns->attributes.clear();
 }
 
 Result<Text> Evaluator::run(const Block & block) {
@@ -42,6 +43,7 @@ Result<Text> render(const Block & block, Dict variables, const std::string & dat
 }
 
 Result<Flow> Evaluator::execute(const Block & block, Scope & scope, Text & out) {
+    QL_TRY(meter_.check_stack());
     for (const auto & stmt : block) {
         auto flow = execute(*stmt, scope, out);
         if (!flow.ok()) return at_line(flow.status(), stmt->line);
@@ -54,8 +56,7 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
     QL_TRY(meter_.step());
     switch (stmt.kind) {
         case Kind::text:
-            QL_TRY(meter_.charge(stmt.text.size()));
-            out.append(stmt.text);
+            QL_TRY(append(out, stmt.text, meter_));
             break;
         case Kind::print:
             QL_TRY(print(stmt, scope, out));
@@ -75,15 +76,8 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
             root_.names.set(stmt.name, Value(std::make_shared<const Callable>(std::move(macro))));
             break;
         }
-        case Kind::generation: {
-            Scope inner{&scope, {}};
-            Text text;
-            QL_ASSIGN(const Flow flow, execute(stmt.body, inner, text));
-            text.mark_generated();
-            QL_TRY(meter_.charge(text.size()));
-            out.append(text);
-            return flow;
-        }
+        case Kind::generation:
+            return generation(stmt, scope, out);
         case Kind::leave:
             return Flow::leave;
         case Kind::next:
@@ -92,19 +86,26 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
     return Flow::normal;
 }
 
-Status Evaluator::print(const Stmt & stmt, Scope & scope, Text & out) {
-    QL_ASSIGN(const Value value, evaluate(*stmt.expr, scope));
-    QL_ASSIGN(const Text text, to_text(value, meter_));
-    QL_TRY(meter_.charge(text.size()));
-    out.append(text);
-    return {};
+[[gnu::noinline]] Result<Flow> Evaluator::generation(const Stmt & stmt, Scope & scope, Text & out) {
+    Scope inner{&scope, {}};
+    Text text;
+    QL_ASSIGN(const Flow flow, execute(stmt.body, inner, text));
+    QL_TRY(meter_.charge(2 * text.runs().size() + 1, sizeof(Run)));
+    text.mark_generated();
+    QL_TRY(append(out, text, meter_));
+    return flow;
 }
 
-Result<Flow> Evaluator::condition(const Stmt & stmt, Scope & scope, Text & out) {
+[[gnu::noinline]] Status Evaluator::print(const Stmt & stmt, Scope & scope, Text & out) {
+    QL_ASSIGN(const Value value, evaluate(*stmt.expr, scope));
+    QL_ASSIGN(const TextPtr text, to_text(value, meter_));
+    return append(out, *text, meter_);
+}
+
+[[gnu::noinline]] Result<Flow> Evaluator::condition(const Stmt & stmt, Scope & scope, Text & out) {
     for (const auto & [test, body] : stmt.branches) {
-        auto value = evaluate(*test, scope);
-        if (!value.ok()) return value.status();
-        if (value->truthy()) return execute(body, scope, out);
+        QL_ASSIGN(const Value value, evaluate(*test, scope));
+        if (value.truthy()) return execute(body, scope, out);
     }
     return execute(stmt.orelse, scope, out);
 }
@@ -114,6 +115,7 @@ Status Evaluator::bind_targets(const Stmt & stmt, const Value & value, Scope & s
         scope.names.set(stmt.targets[0], value);
         return {};
     }
+    QL_TRY(meter_.step(stmt.targets.size()));
     QL_ASSIGN(const auto parts, iterate(value, meter_));
     if (parts->items.size() != stmt.targets.size())
         return error(QL_INVALID_ARGUMENT, "%zu names for %zu values", stmt.targets.size(), parts->items.size());
@@ -121,18 +123,18 @@ Status Evaluator::bind_targets(const Stmt & stmt, const Value & value, Scope & s
     return {};
 }
 
-Result<std::shared_ptr<const List>> Evaluator::loop_items(const Stmt & stmt, Scope & scope) {
+[[gnu::noinline]] Result<std::shared_ptr<const List>> Evaluator::loop_items(const Stmt & stmt, Scope & scope) {
     QL_ASSIGN(const Value value, evaluate(*stmt.expr, scope));
     QL_ASSIGN(auto list, iterate(value, meter_));
     if (!stmt.filter) return list;
-    std::vector<Value> kept;
+    ListMaker kept(meter_);
     for (const Value & item : list->items) {
         Scope inner{&scope, {}};
         QL_TRY(bind_targets(stmt, item, inner));
         QL_ASSIGN(const Value passes, evaluate(*stmt.filter, inner));
-        if (passes.truthy()) kept.push_back(item);
+        if (passes.truthy()) QL_TRY(kept.add(item));
     }
-    QL_ASSIGN(const Value filtered, make_list(std::move(kept), meter_));
+    QL_ASSIGN(const Value filtered, kept.list());
     return filtered.list_ptr();
 }
 
@@ -142,35 +144,45 @@ Result<Flow> Evaluator::loop(const Stmt & stmt, Scope & scope, Text & out) {
         Scope inner{&scope, {}};
         return execute(stmt.orelse, inner, out);
     }
-    auto state = std::make_shared<Loop>(Loop{list, 0, ++loop_depth_, {}});
-    Status failed;
-    for (; state->index < list->items.size(); ++state->index) {
-        Scope inner{&scope, {}};
-        inner.names.set("loop", Value(state));
-        failed = bind_targets(stmt, list->items[state->index], inner);
-        if (!failed.ok()) break;
-        const auto flow = execute(stmt.body, inner, out);
-        if (!flow.ok()) failed = flow.status();
-        if (!flow.ok() || *flow == Flow::leave) break;
+    const auto state = std::make_shared<Loop>(Loop{list, 0, ++loop_depth_, false, {}});
+    Result<Flow> flow = Flow::normal;
+    while (true) {
+        flow = iteration(stmt, state, scope, out);
+        if (!flow.ok() || *flow == Flow::leave || state->index + 1 == list->items.size()) break;
+        ++state->index;
     }
     state->changed.clear();  // it may hold the loop itself
+    state->over = true;
     --loop_depth_;
-    if (!failed.ok()) return failed;
+    if (!flow.ok()) return flow.status();
     return Flow::normal;
 }
 
-Status Evaluator::assign(const Stmt & stmt, Scope & scope) {
+[[gnu::noinline]] Result<Flow> Evaluator::iteration(const Stmt & stmt, const std::shared_ptr<Loop> & loop,
+                                                    Scope & scope, Text & out) {
+    QL_TRY(meter_.step(2));  // an empty body costs, too
+    Scope inner{&scope, {}};
+    inner.names.set("loop", Value(loop));
+    QL_TRY(bind_targets(stmt, loop->items->items[loop->index], inner));
+    return execute(stmt.body, inner, out);
+}
+
+[[gnu::noinline]] Status Evaluator::assign(const Stmt & stmt, Scope & scope) {
     QL_ASSIGN(Value value, evaluate(*stmt.expr, scope));
-    if (stmt.attribute.empty()) return bind_targets(stmt, value, scope);
+    return stmt.attribute.empty() ? bind_targets(stmt, value, scope) : set_attribute(stmt, std::move(value), scope);
+}
+
+Status Evaluator::set_attribute(const Stmt & stmt, Value value, const Scope & scope) {
     const Value * target = scope.find(stmt.targets[0]);
     if (!target || !target->is_namespace())
         return error(QL_INVALID_ARGUMENT, "'%s' is not a namespace; only those have attributes to set",
                      stmt.targets[0].c_str());
+    QL_TRY(meter_.charge(stmt.attribute.size()));
     target->ns().attributes.set(stmt.attribute, std::move(value));
     return {};
 }
 
-Status Evaluator::capture(const Stmt & stmt, Scope & scope) {
+[[gnu::noinline]] Status Evaluator::capture(const Stmt & stmt, Scope & scope) {
     Scope inner{&scope, {}};
     Text text;
     QL_ASSIGN(const Flow flow, execute(stmt.body, inner, text));
@@ -179,39 +191,34 @@ Status Evaluator::capture(const Stmt & stmt, Scope & scope) {
     if (stmt.expr) {
         QL_ASSIGN(value, filter(*stmt.expr, scope, &value));
     }
-    if (stmt.attribute.empty()) {
-        scope.names.set(stmt.targets[0], std::move(value));
-        return {};
+    return stmt.attribute.empty() ? bind_targets(stmt, value, scope) : set_attribute(stmt, std::move(value), scope);
+}
+
+/// The parameters as names of `scope`. Defaults may use the parameters before them.
+Status Evaluator::bind_macro(const Stmt & macro, Call & call, Scope & scope) {
+    const auto & parameters = macro.parameters;
+    std::vector<Parameter> names;
+    QL_TRY(meter_.step(parameters.size()));
+    for (const auto & parameter : parameters) names.push_back({parameter.first.c_str()});
+    QL_TRY(bind(call, names));
+    for (size_t i = 0; i < parameters.size(); ++i) {
+        Value value = call.given(i) ? call.args[i] : Value(Undefined::of(parameters[i].first));
+        if (!call.given(i) && parameters[i].second) {
+            QL_ASSIGN(value, evaluate(*parameters[i].second, scope));
+        }
+        scope.names.set(parameters[i].first, std::move(value));
     }
-    const Value * target = scope.find(stmt.targets[0]);
-    if (!target || !target->is_namespace())
-        return error(QL_INVALID_ARGUMENT, "'%s' is not a namespace", stmt.targets[0].c_str());
-    target->ns().attributes.set(stmt.attribute, std::move(value));
     return {};
 }
 
-Result<Value> Evaluator::call_macro(const Stmt & macro, Call call) {
-    std::vector<const char *> names;
-    for (const auto & parameter : macro.parameters) names.push_back(parameter.first.c_str());
-    const size_t given = call.args.size();
-    std::vector<bool> set(names.size(), false);
-    for (size_t i = 0; i < names.size(); ++i) {
-        set[i] = i < given;
-        for (const auto & named : call.named) set[i] = set[i] || named.first == names[i];
-    }
-    QL_TRY(call.bind(names));
+[[gnu::noinline]] Result<Value> Evaluator::call_macro(const Stmt & macro, Call call) {
     Scope scope{&root_, {}};
-    for (size_t i = 0; i < names.size(); ++i) {
-        Value value = set[i] ? call.args[i] : Value(Undefined{names[i]});
-        if (!set[i] && macro.parameters[i].second) {
-            QL_ASSIGN(value, evaluate(*macro.parameters[i].second, scope));
-        }
-        scope.names.set(names[i], std::move(value));
-    }
+    QL_TRY(bind_macro(macro, call, scope));
+    QL_TRY(meter_.charge(sizeof(Text)));
     Text out;
     QL_ASSIGN(const Flow flow, execute(macro.body, scope, out));
     (void)flow;
-    return make_text(std::move(out), meter_);
+    return Value(std::move(out));
 }
 
 }  // namespace ql::jinja

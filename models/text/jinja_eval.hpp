@@ -12,7 +12,7 @@ namespace ql::jinja {
 
 /// Renders the template with these variables; `date` ("YYYY-MM-DD", or empty) is what strftime_now tells: without one
 /// it is not defined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
-Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter = {});
+Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter = Meter());
 
 /// Names and values; a lookup goes on in the scope around it.
 struct Scope {
@@ -43,12 +43,21 @@ class Evaluator {
     Result<std::shared_ptr<const List>> loop_items(const Stmt & stmt, Scope & scope);
     Status assign(const Stmt & stmt, Scope & scope);
     Status capture(const Stmt & stmt, Scope & scope);
+    Result<Flow> generation(const Stmt & stmt, Scope & scope, Text & out);
+    Result<Flow> iteration(const Stmt & stmt, const std::shared_ptr<Loop> & loop, Scope & scope, Text & out);
+    Status set_attribute(const Stmt & stmt, Value value, const Scope & scope);
     Status bind_targets(const Stmt & stmt, const Value & value, Scope & scope);
+    Status bind_macro(const Stmt & macro, Call & call, Scope & scope);
     Result<Value> call_macro(const Stmt & macro, Call call);
 
     // Expressions: jinja_expr.cpp.
     Result<Value> evaluate(const Expr & expr, Scope & scope);
     Result<Value> evaluate_kind(const Expr & expr, Scope & scope);
+    Result<Value> attribute(const Expr & expr, Scope & scope);
+    Result<Value> index(const Expr & expr, Scope & scope);
+    Result<Value> test(const Expr & expr, Scope & scope);
+    Result<Value> arithmetic(const Expr & expr, Scope & scope);
+    Result<Value> conditional(const Expr & expr, Scope & scope);
     Result<Value> logical(const Expr & expr, Scope & scope);
     Result<Value> unary(const Expr & expr, Scope & scope);
     Result<Value> comparison(const Expr & expr, Scope & scope);
@@ -56,7 +65,9 @@ class Evaluator {
     Result<Value> slice(const Expr & expr, Scope & scope);
     Result<Value> call(const Expr & expr, Scope & scope);
     Result<Value> filter(const Expr & expr, Scope & scope, const Value * captured);
-    Result<Call> prepare(const Expr & expr, Scope & scope, std::string name, Value self);
+    Result<Value> dict(const Expr & expr, Scope & scope);
+    Result<Call> prepare(const Expr & expr, Scope & scope, std::string_view name, Value self);
+    Result<Value> invoke(const Callable & callable, Call call);
 
     Meter meter_;
     Scope globals_, root_;

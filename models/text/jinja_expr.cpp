@@ -1,4 +1,5 @@
-// Expressions.
+// Expressions. Evaluation calls itself over the tree, so each kind has a function of its own: one function for all would
+// hold every kind's temporaries in its frame, at every level.
 #include "models/text/jinja_eval.hpp"
 
 namespace ql::jinja {
@@ -6,12 +7,16 @@ namespace ql::jinja {
 using Kind = Expr::Kind;
 
 Result<Value> Evaluator::evaluate(const Expr & expr, Scope & scope) {
-    QL_TRY(at_line(meter_.step(), expr.line));
-    if (meter_.depth_left <= 0)
-        return error(QL_UNSUPPORTED, "line %d: the template calls itself too deeply", expr.line);
-    --meter_.depth_left;
+    if (expr.kind == Kind::literal || expr.kind == Kind::name) {
+        QL_TRY(at_line(meter_.step(), expr.line));
+        if (expr.kind == Kind::literal) return expr.value;
+        const Value * value = scope.find(expr.name);
+        return value ? *value : Value(Undefined::of(expr.name));
+    }
+    Status ready = meter_.step();
+    if (ready.ok()) ready = meter_.check_stack();
+    if (!ready.ok()) return at_line(ready, expr.line);
     auto value = evaluate_kind(expr, scope);
-    ++meter_.depth_left;
     if (!value.ok()) return at_line(value.status(), expr.line);
     return value;
 }
@@ -19,69 +24,85 @@ Result<Value> Evaluator::evaluate(const Expr & expr, Scope & scope) {
 Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     switch (expr.kind) {
         case Kind::literal:
-            return expr.value;
-        case Kind::name: {
-            const Value * value = scope.find(expr.name);
-            return value ? *value : Value(Undefined{expr.name});
-        }
+        case Kind::name:
+            break;  // evaluate() has them
         case Kind::list:
         case Kind::tuple:
-        case Kind::dict:
             return collection(expr, scope);
-        case Kind::attribute: {
-            QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
-            return get_attribute(object, expr.name);
-        }
-        case Kind::index: {
-            QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
-            QL_ASSIGN(const Value key, evaluate(*expr.args[1], scope));
-            return get_item(object, key, meter_);
-        }
+        case Kind::dict:
+            return dict(expr, scope);
+        case Kind::attribute:
+            return attribute(expr, scope);
+        case Kind::index:
+            return index(expr, scope);
         case Kind::slice:
             return slice(expr, scope);
         case Kind::call:
             return call(expr, scope);
         case Kind::filter:
             return filter(expr, scope, nullptr);
-        case Kind::test: {
-            QL_ASSIGN(Value value, evaluate(*expr.args[0], scope));
-            QL_ASSIGN(Call prepared, prepare(expr, scope, expr.name, std::move(value)));
-            QL_ASSIGN(const bool holds, apply_test(std::move(prepared)));
-            return Value(holds);
-        }
+        case Kind::test:
+            return test(expr, scope);
         case Kind::unary:
             return unary(expr, scope);
-        case Kind::binary: {
-            if (expr.name == "and" || expr.name == "or") return logical(expr, scope);
-            QL_ASSIGN(const Value left, evaluate(*expr.args[0], scope));
-            QL_ASSIGN(const Value right, evaluate(*expr.args[1], scope));
-            return binary(expr.name, left, right, meter_);
-        }
+        case Kind::binary:
+            return arithmetic(expr, scope);
+        case Kind::logical:
+            return logical(expr, scope);
         case Kind::compare:
             return comparison(expr, scope);
-        case Kind::conditional: {
-            QL_ASSIGN(const Value condition, evaluate(*expr.args[1], scope));
-            if (condition.truthy()) return evaluate(*expr.args[0], scope);
-            return expr.args[2] ? evaluate(*expr.args[2], scope) : Value(Undefined{"the inline if"});
-        }
+        case Kind::conditional:
+            return conditional(expr, scope);
     }
     return error(QL_INTERNAL, "an expression of no kind");
 }
 
-Result<Value> Evaluator::logical(const Expr & expr, Scope & scope) {
+[[gnu::noinline]] Result<Value> Evaluator::attribute(const Expr & expr, Scope & scope) {
+    QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
+    return get_attribute(object, expr.name);
+}
+
+[[gnu::noinline]] Result<Value> Evaluator::index(const Expr & expr, Scope & scope) {
+    QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
+    QL_ASSIGN(const Value key, evaluate(*expr.args[1], scope));
+    return get_item(object, key, meter_);
+}
+
+[[gnu::noinline]] Result<Value> Evaluator::test(const Expr & expr, Scope & scope) {
+    QL_ASSIGN(Value value, evaluate(*expr.args[0], scope));
+    QL_ASSIGN(Call prepared, prepare(expr, scope, expr.name, std::move(value)));
+    QL_ASSIGN(const bool holds, apply_test(std::move(prepared)));
+    return Value(holds);
+}
+
+[[gnu::noinline]] Result<Value> Evaluator::arithmetic(const Expr & expr, Scope & scope) {
+    QL_ASSIGN(const Value left, evaluate(*expr.args[0], scope));
+    QL_ASSIGN(const Value right, evaluate(*expr.args[1], scope));
+    return binary(expr.name, left, right, meter_);
+}
+
+[[gnu::noinline]] Result<Value> Evaluator::conditional(const Expr & expr, Scope & scope) {
+    QL_ASSIGN(const Value condition, evaluate(*expr.args[1], scope));
+    if (condition.truthy()) return evaluate(*expr.args[0], scope);
+    return expr.args[2] ? evaluate(*expr.args[2], scope) : Value(Undefined{"the inline if"});
+}
+
+[[gnu::noinline]] Result<Value> Evaluator::logical(const Expr & expr, Scope & scope) {
     auto left = evaluate(*expr.args[0], scope);
     if (!left.ok() || left->truthy() == (expr.name == "or")) return left;
     return evaluate(*expr.args[1], scope);
 }
 
-Result<Value> Evaluator::unary(const Expr & expr, Scope & scope) {
+[[gnu::noinline]] Result<Value> Evaluator::unary(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value value, evaluate(*expr.args[0], scope));
     if (expr.name == "not") return Value(!value.truthy());
+    if (!value.is_number() && !value.is_undefined())
+        return error(QL_INVALID_ARGUMENT, "'%s' does not go with %s", expr.name.c_str(), value.type_name());
     return binary(expr.name, Value(int64_t{0}), value, meter_);
 }
 
 /// a < b < c: every neighbouring pair, until one fails.
-Result<Value> Evaluator::comparison(const Expr & expr, Scope & scope) {
+[[gnu::noinline]] Result<Value> Evaluator::comparison(const Expr & expr, Scope & scope) {
     QL_ASSIGN(Value left, evaluate(*expr.args[0], scope));
     for (size_t i = 0; i < expr.ops.size(); ++i) {
         QL_ASSIGN(Value right, evaluate(*expr.args[i + 1], scope));
@@ -92,25 +113,31 @@ Result<Value> Evaluator::comparison(const Expr & expr, Scope & scope) {
     return Value(true);
 }
 
-Result<Value> Evaluator::collection(const Expr & expr, Scope & scope) {
-    std::vector<Value> items;
+[[gnu::noinline]] Result<Value> Evaluator::collection(const Expr & expr, Scope & scope) {
+    ListMaker items(meter_);
     for (const auto & arg : expr.args) {
         QL_ASSIGN(Value item, evaluate(*arg, scope));
-        items.push_back(std::move(item));
+        QL_TRY(items.add(std::move(item)));
     }
-    if (expr.kind != Kind::dict) return make_list(std::move(items), meter_, expr.kind == Kind::tuple);
+    return expr.kind == Kind::tuple ? items.tuple() : items.list();
+}
+
+[[gnu::noinline]] Result<Value> Evaluator::dict(const Expr & expr, Scope & scope) {
     Dict dict;
-    QL_TRY(meter_.charge((items.size() + 1) * sizeof(Value)));
-    for (size_t i = 0; i < items.size(); i += 2) {
-        if (!items[i].is_string())
-            return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", items[i].type_name());
-        dict.set(items[i].text().bytes(), std::move(items[i + 1]));
+    for (size_t i = 0; i < expr.args.size(); i += 2) {
+        QL_ASSIGN(const Value key, evaluate(*expr.args[i], scope));
+        QL_ASSIGN(Value value, evaluate(*expr.args[i + 1], scope));
+        if (!key.is_string())
+            return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", key.type_name());
+        QL_TRY(meter_.charge(2 * (sizeof(Dict::Item) + key.text().size())));
+        dict.set(key.text().bytes(), std::move(value));
     }
-    if (dict.depth > kMaxNesting) return error(QL_UNSUPPORTED, "dicts are nested too deeply");
+    QL_TRY(meter_.charge(sizeof(Dict)));
+    if (dict.depth() > kMaxNesting) return error(QL_UNSUPPORTED, "dicts are nested too deeply");
     return Value::dict(std::move(dict));
 }
 
-Result<Value> Evaluator::slice(const Expr & expr, Scope & scope) {
+[[gnu::noinline]] Result<Value> Evaluator::slice(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
     Value parts[3] = {Value(None{}), Value(None{}), Value(None{})};
     for (size_t i = 0; i < 3; ++i) {
@@ -120,8 +147,9 @@ Result<Value> Evaluator::slice(const Expr & expr, Scope & scope) {
     return get_slice(object, parts[0], parts[1], parts[2], meter_);
 }
 
-Result<Call> Evaluator::prepare(const Expr & expr, Scope & scope, std::string name, Value self) {
-    Call call{std::move(name), std::move(self), {}, {}, meter_};
+[[gnu::noinline]] Result<Call> Evaluator::prepare(const Expr & expr, Scope & scope, std::string_view name,
+                                                  Value self) {
+    Call call{name, std::move(self), {}, {}, meter_, {}};
     for (size_t i = 1; i < expr.args.size(); ++i) {
         QL_ASSIGN(Value arg, evaluate(*expr.args[i], scope));
         call.args.push_back(std::move(arg));
@@ -133,24 +161,28 @@ Result<Call> Evaluator::prepare(const Expr & expr, Scope & scope, std::string na
     return call;
 }
 
-Result<Value> Evaluator::call(const Expr & expr, Scope & scope) {
+[[gnu::noinline]] Result<Value> Evaluator::call(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value target, evaluate(*expr.args[0], scope));
     if (target.is_undefined() && target.undefined_name() == "strftime_now")
         return error(QL_UNSUPPORTED, "the template asks for today's date, and none was given");
-    if (target.is_undefined()) {
+    if (target.is_undefined())
         return error(QL_UNSUPPORTED, "the function or method '%s' is not defined", target.undefined_name().c_str());
-    }
     if (!target.is_callable()) return error(QL_INVALID_ARGUMENT, "%s cannot be called", target.type_name());
     const Callable & callable = target.callable();
     QL_ASSIGN(Call prepared, prepare(expr, scope, callable.name, callable.self));
-    if (callable.kind == Callable::Kind::macro) return call_macro(*callable.macro, std::move(prepared));
-    if (callable.kind == Callable::Kind::method) return call_method(std::move(prepared));
-    auto result = call_function(std::move(prepared));
+    return invoke(callable, std::move(prepared));
+}
+
+Result<Value> Evaluator::invoke(const Callable & callable, Call call) {
+    if (callable.kind == Callable::Kind::macro) return call_macro(*callable.macro, std::move(call));
+    if (callable.kind == Callable::Kind::method) return call_method(std::move(call));
+    auto result = call_function(std::move(call));
     if (result.ok() && result->is_namespace()) namespaces_.push_back(result->ns_ptr());
     return result;
 }
 
-Result<Value> Evaluator::filter(const Expr & expr, Scope & scope, const Value * captured) {
+[[gnu::noinline]] Result<Value> Evaluator::filter(const Expr & expr, Scope & scope, const Value * captured) {
+    QL_TRY(meter_.check_stack());
     Value value;
     if (!expr.args[0]) {
         value = *captured;  // the text of a block set

@@ -26,6 +26,7 @@ Status template_error(int line, const char * fmt, ...) {
 namespace {
 
 using Type = Token::Type;
+constexpr size_t kLongestName = 256;  // names are copied and compared for the price of a step
 
 bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -146,8 +147,8 @@ class Lexer {
             const char sign = source_[open + 2];
             const size_t at = after_word(open + 2 + (sign == '-' || sign == '+' ? 1 : 0), "endraw");
             if (at == std::string::npos) continue;
-            const size_t closed = source_.find("%}", at);
-            if (closed == std::string::npos || closed > at + 1) continue;
+            const size_t closed = starts(at, "%}") ? at : starts(at, "-%}") || starts(at, "+%}") ? at + 1 : source_.size();
+            if (closed == source_.size()) continue;
             const size_t text_end = sign == '-'   ? skip_space_back(before(open), at_)
                                     : sign == '+' ? open
                                                   : lstripped(open);
@@ -185,6 +186,7 @@ class Lexer {
         if (is_letter(c)) {
             size_t end = at_;
             while (end < source_.size() && (is_letter(source_[end]) || is_digit(source_[end]))) ++end;
+            if (end - at_ > kLongestName) return template_error(line_, "a name has %zu bytes", end - at_);
             return take(Type::name, end);
         }
         if (c == '"' || c == '\'') return read_string(c);

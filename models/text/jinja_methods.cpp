@@ -2,130 +2,175 @@
 #include <algorithm>
 
 #include "models/text/jinja_ops.hpp"
+#include "models/text/jinja_print.hpp"
+#include "models/text/jinja_search.hpp"
 
 namespace ql::jinja {
 
 namespace {
 
+using type::kAny, type::kDict, type::kInteger, type::kList, type::kNone, type::kText, type::kUndefined;
+
 Result<Value> stripped(const Call & call, bool left, bool right) {
-    if (call.has(0) && !call.args[0].is_string())
-        return error(QL_INVALID_ARGUMENT, "%s needs a string", call.name.c_str());
-    return make_text(strip(call.self.text(), call.args[0], left, right), call.meter);
+    return strip(call.self.text(), call.args[0], left, right, call.meter);
 }
 
-/// split and rsplit; a limit < 0 is none.
-Result<Value> split(const Call & call, bool from_right) {
-    const Text & text = call.self.text();
-    QL_ASSIGN(const int64_t limit, call.integer(1, -1));
-    std::vector<std::pair<size_t, size_t>> parts;
-    const auto room = [&] { return limit < 0 || static_cast<int64_t>(parts.size()) < limit; };
-    if (call.has(0)) {
-        QL_ASSIGN(const Text separator, call.text(0, nullptr));
-        if (separator.empty()) return error(QL_INVALID_ARGUMENT, "split: the separator is empty");
-        const std::string &bytes = text.bytes(), &mark = separator.bytes();
-        size_t begin = 0, end = bytes.size(), found;
-        while (from_right && room() && end >= mark.size() &&
-               (found = bytes.rfind(mark, end - mark.size())) != std::string::npos) {
-            parts.emplace_back(found + mark.size(), end);
-            end = found;
-        }
-        while (!from_right && room() && (found = bytes.find(mark, begin)) != std::string::npos) {
-            parts.emplace_back(begin, found);
-            begin = found + mark.size();
-        }
-        parts.emplace_back(begin, end);
-    } else {
-        if (from_right && limit >= 0)
-            return error(QL_UNSUPPORTED, "rsplit with a limit and without a separator is not supported");
-        size_t at = skip_space(text.view());
-        while (at < text.size()) {
-            size_t end = at, length = 0;
-            while (end < text.size() && !is_space(utf8_decode(text.view(), end, &length))) end += length;
-            if (!room()) end = text.size();
-            parts.emplace_back(at, end);
-            at = skip_space(text.view(), end);
-        }
+/// The parts of split and rsplit in order, as places in the text. Each is charged as the value it will be.
+class Parts {
+  public:
+    Parts(const Call & call) : call_(call), limit_(call.integer(1, -1)) {}
+
+    bool room() const { return limit_ < 0 || static_cast<int64_t>(places_.size()) < limit_; }
+    Status add(size_t begin, size_t end) {
+        QL_TRY(call_.meter.charge(2 * sizeof(places_[0])));
+        places_.emplace_back(begin, end);
+        return {};
     }
-    if (from_right) std::reverse(parts.begin(), parts.end());
-    QL_TRY(call.meter.charge(text.size() + parts.size() * sizeof(Text)));
-    std::vector<Value> out;
-    for (const auto & [begin, end] : parts) out.emplace_back(text.sub(begin, end));
-    return make_list(std::move(out), call.meter);
+    Result<Value> list(bool reversed) {
+        if (reversed) std::reverse(places_.begin(), places_.end());
+        ListMaker out(call_.meter);
+        for (const auto & [begin, end] : places_) {
+            QL_ASSIGN(Value part, make_part(call_.self.text(), begin, end, call_.meter));
+            QL_TRY(out.add(std::move(part)));
+        }
+        return out.list();
+    }
+
+  private:
+    const Call & call_;
+    int64_t limit_;
+    std::vector<std::pair<size_t, size_t>> places_;
+};
+
+Result<Value> split_at(const Call & call, std::string_view mark, bool from_right) {
+    if (mark.empty()) return error(QL_INVALID_ARGUMENT, "%s: the separator is empty", call.shown().c_str());
+    const std::string_view text = call.self.text().view();
+    QL_ASSIGN(Search search, Search::make(text, mark, call.meter, from_right));
+    Parts parts(call);
+    size_t begin = 0, end = text.size(), found;
+    while (parts.room() && (found = search.next()) != std::string_view::npos) {
+        QL_TRY(from_right ? parts.add(found + mark.size(), end) : parts.add(begin, found));
+        (from_right ? end : begin) = from_right ? found : found + mark.size();
+    }
+    QL_TRY(parts.add(begin, end));
+    return parts.list(from_right);
+}
+
+Result<Value> split_at_space(const Call & call, bool from_right) {
+    if (from_right && call.integer(1, -1) >= 0)
+        return error(QL_UNSUPPORTED, "rsplit with a limit and without a separator is not supported");
+    const std::string_view text = call.self.text().view();
+    QL_TRY(call.meter.scan(text.size()));
+    Parts parts(call);
+    for (size_t at = skip_space(text); at < text.size();) {
+        size_t end = at, length = 0;
+        while (end < text.size() && !is_space(utf8_decode(text, end, &length))) end += length;
+        if (!parts.room()) end = text.size();
+        QL_TRY(parts.add(at, end));
+        at = skip_space(text, end);
+    }
+    return parts.list(false);
+}
+
+Result<Value> split(const Call & call, bool from_right) {
+    return call.has(0) ? split_at(call, call.args[0].text().view(), from_right) : split_at_space(call, from_right);
 }
 
 Result<Value> splitlines(const Call & call) {
     const Text & text = call.self.text();
-    std::vector<Value> out;
+    QL_TRY(call.meter.scan(text.size()));
+    ListMaker out(call.meter);
     for (size_t at = 0; at < text.size();) {
         const size_t end = std::min(text.bytes().find_first_of("\n\r", at), text.size());
         const size_t next = end + (text.bytes().compare(end, 2, "\r\n") == 0 ? 2 : 1);
-        out.emplace_back(text.sub(at, std::min(call.args[0].truthy() ? next : end, text.size())));
+        const size_t shown = std::min(call.args[0].truthy() ? next : end, text.size());
+        QL_ASSIGN(Value line, make_part(text, at, shown, call.meter));
+        QL_TRY(out.add(std::move(line)));
         at = next;
     }
-    QL_TRY(call.meter.charge(text.size() + out.size() * sizeof(Text)));
-    return make_list(std::move(out), call.meter);
+    return out.list();
 }
 
+bool has_affix(std::string_view text, std::string_view part, bool at_start) {
+    return at_start ? text.starts_with(part) : text.ends_with(part);
+}
+
+/// One string, or a tuple of them.
 Result<Value> affix(const Call & call, bool at_start) {
-    std::vector<Value> options = {call.args[0]};
-    if (call.args[0].is_list()) options = call.args[0].list().items;
-    for (const Value & option : options) {
-        if (!option.is_string())
-            return error(QL_INVALID_ARGUMENT, "%s needs a string, got %s", call.name.c_str(), option.type_name());
-        const std::string_view bytes = call.self.text().view(), part = option.text().view();
-        if (at_start ? bytes.starts_with(part) : bytes.ends_with(part)) return Value(true);
+    const std::string_view text = call.self.text().view();
+    const Value & options = call.args[0];
+    if (options.is_string()) {
+        QL_TRY(call.meter.scan(std::min(text.size(), options.text().size())));
+        return Value(has_affix(text, options.text().view(), at_start));
+    }
+    const auto refused = [&](const char * got) {
+        return error(QL_INVALID_ARGUMENT, "%s: '%s' must be a string or a tuple of strings, got %s",
+                     call.shown().c_str(), at_start ? "prefix" : "suffix", got);
+    };
+    if (!options.list().is_tuple) return refused("a list");
+    for (const Value & option : options.list().items) {
+        if (!option.is_string()) return refused(format("%s in the tuple", option.type_name()).c_str());
+        QL_TRY(call.meter.step(1 + std::min(text.size(), option.text().size()) / 64));
+        if (has_affix(text, option.text().view(), at_start)) return Value(true);
     }
     return Value(false);
 }
 
 Result<Value> without_affix(const Call & call, bool at_start) {
-    QL_ASSIGN(const Value found, affix(call, at_start));
-    const Text & text = call.self.text();
-    if (!found.truthy()) return call.self;
-    const size_t length = call.args[0].text().size();
-    return make_text(at_start ? text.sub(length, text.size()) : text.sub(0, text.size() - length), call.meter);
+    const Text &text = call.self.text(), &part = call.args[0].text();
+    QL_TRY(call.meter.scan(std::min(text.size(), part.size())));
+    if (!has_affix(text.view(), part.view(), at_start)) return call.self;
+    const size_t rest = text.size() - part.size();
+    return at_start ? make_part(text, part.size(), text.size(), call.meter) : make_part(text, 0, rest, call.meter);
 }
 
 Result<Value> cased(const Call & call, Case to) {
-    QL_ASSIGN(Text text, change_case(call.self.text(), to));
-    return make_text(std::move(text), call.meter);
+    return change_case(call.self.text(), to, call.meter);
 }
 
 Result<Value> replace_method(const Call & call) {
-    QL_ASSIGN(const Text old, call.text(0, nullptr));
-    QL_ASSIGN(const Text with, call.text(1, nullptr));
-    QL_ASSIGN(const int64_t count, call.integer(2, -1));
-    QL_ASSIGN(Text out, replace(call.self.text(), old, with, count, call.meter));
-    return Value(std::move(out));
+    return replace(call.self.text(), call.args[0].text(), call.args[1].text(), call.integer(2, -1), call.meter);
 }
 
 Result<Value> find(const Call & call, bool from_right) {
-    QL_ASSIGN(const Text part, call.text(0, nullptr));
-    const std::string & bytes = call.self.text().bytes();
-    const size_t at = from_right ? bytes.rfind(part.bytes()) : bytes.find(part.bytes());
-    if (at == std::string::npos) return Value(int64_t{-1});
-    return Value(static_cast<int64_t>(utf8_count(std::string_view(bytes).substr(0, at))));
+    const std::string_view text = call.self.text().view(), part = call.args[0].text().view();
+    QL_TRY(call.meter.scan(2 * text.size()));
+    size_t at = from_right ? text.size() : 0;
+    if (!part.empty()) {
+        QL_ASSIGN(Search search, Search::make(text, part, call.meter, from_right));
+        at = search.next();
+    }
+    if (at == std::string_view::npos) return Value(int64_t{-1});
+    return Value(static_cast<int64_t>(utf8_count(text.substr(0, at))));
 }
 
 Result<Value> count(const Call & call) {
-    QL_ASSIGN(const Text part, call.text(0, nullptr));
-    if (part.empty()) return error(QL_UNSUPPORTED, "counting an empty string is not supported");
+    const std::string_view text = call.self.text().view(), part = call.args[0].text().view();
+    QL_TRY(call.meter.scan(text.size()));
+    if (part.empty()) return Value(static_cast<int64_t>(utf8_count(text)) + 1);
+    QL_ASSIGN(Search search, Search::make(text, part, call.meter));
     int64_t found = 0;
-    for (size_t at = 0; (at = call.self.text().bytes().find(part.bytes(), at)) != std::string::npos; at += part.size())
-        ++found;
+    while (search.next() != std::string_view::npos) ++found;
     return Value(found);
 }
 
 Result<Value> join(const Call & call) {
-    return apply_filter({"join", call.args[0], {call.self}, {}, call.meter});
+    QL_ASSIGN(const auto list, iterate(call.args[0], call.meter));
+    for (const Value & item : list->items) {
+        QL_TRY(call.meter.step());
+        if (!item.is_string())
+            return error(QL_INVALID_ARGUMENT, "join: every item must be a string, got %s", item.type_name());
+    }
+    return apply_filter({"join", list, {call.self}, {}, call.meter, {}});
 }
 
 /// isdigit, isalpha ... of ASCII text; another letter is an error.
 Result<Value> all_are(const Call & call, bool (*test)(char)) {
     const std::string & bytes = call.self.text().bytes();
+    QL_TRY(call.meter.scan(2 * bytes.size()));
     for (const char c : bytes)
         if (static_cast<unsigned char>(c) >= 0x80)
-            return error(QL_UNSUPPORTED, "%s beyond ASCII is not supported", call.name.c_str());
+            return error(QL_UNSUPPORTED, "%s beyond ASCII is not supported", call.shown().c_str());
     return Value(!bytes.empty() && std::all_of(bytes.begin(), bytes.end(), test));
 }
 bool is_digit(char c) {
@@ -137,64 +182,79 @@ bool is_alpha(char c) {
 
 const std::vector<Builtin> & string_methods() {
     using C = const Call &;
+    static const std::vector<Parameter> chars = {placed_or_not("chars", kText | kNone)}, sub = {placed("sub", kText)},
+                                        marks = {{"sep", kText | kNone}, {"maxsplit", kInteger}};
     static const std::vector<Builtin> table = {
-        {"strip", {"chars"}, [](C c) { return stripped(c, true, true); }},
-        {"lstrip", {"chars"}, [](C c) { return stripped(c, true, false); }},
-        {"rstrip", {"chars"}, [](C c) { return stripped(c, false, true); }},
-        {"split", {"sep", "maxsplit"}, [](C c) { return split(c, false); }},
-        {"rsplit", {"sep", "maxsplit"}, [](C c) { return split(c, true); }},
-        {"splitlines", {"keepends"}, splitlines},
-        {"startswith", {"prefix"}, [](C c) { return affix(c, true); }},
-        {"endswith", {"suffix"}, [](C c) { return affix(c, false); }},
-        {"removeprefix", {"prefix"}, [](C c) { return without_affix(c, true); }},
-        {"removesuffix", {"suffix"}, [](C c) { return without_affix(c, false); }},
-        {"upper", {}, [](C c) { return cased(c, Case::upper); }},
-        {"lower", {}, [](C c) { return cased(c, Case::lower); }},
-        {"title", {}, [](C c) { return cased(c, Case::title); }},
-        {"capitalize", {}, [](C c) { return cased(c, Case::capitalize); }},
-        {"replace", {"old", "new", "count"}, replace_method},
-        {"find", {"sub"}, [](C c) { return find(c, false); }},
-        {"rfind", {"sub"}, [](C c) { return find(c, true); }},
-        {"count", {"sub"}, count},
-        {"join", {"iterable"}, join},
-        {"isdigit", {}, [](C c) { return all_are(c, is_digit); }},
-        {"isalpha", {}, [](C c) { return all_are(c, is_alpha); }},
-        {"isalnum", {}, [](C c) { return all_are(c, [](char x) { return is_digit(x) || is_alpha(x); }); }},
+        {"strip", kText, chars, [](C c) { return stripped(c, true, true); }},
+        {"lstrip", kText, chars, [](C c) { return stripped(c, true, false); }},
+        {"rstrip", kText, chars, [](C c) { return stripped(c, false, true); }},
+        {"split", kText, marks, [](C c) { return split(c, false); }},
+        {"rsplit", kText, marks, [](C c) { return split(c, true); }},
+        {"splitlines", kText, {{"keepends"}}, splitlines},
+        {"startswith", kText, {placed("prefix", kText | kList)}, [](C c) { return affix(c, true); }},
+        {"endswith", kText, {placed("suffix", kText | kList)}, [](C c) { return affix(c, false); }},
+        {"removeprefix", kText, {placed("prefix", kText)}, [](C c) { return without_affix(c, true); }},
+        {"removesuffix", kText, {placed("suffix", kText)}, [](C c) { return without_affix(c, false); }},
+        {"upper", kText, {}, [](C c) { return cased(c, Case::upper); }},
+        {"lower", kText, {}, [](C c) { return cased(c, Case::lower); }},
+        {"title", kText, {}, [](C c) { return cased(c, Case::title); }},
+        {"capitalize", kText, {}, [](C c) { return cased(c, Case::capitalize); }},
+        {"replace",
+         kText,
+         {placed("old", kText), placed("new", kText), placed_or_not("count", kInteger)},
+         replace_method},
+        {"find", kText, sub, [](C c) { return find(c, false); }},
+        {"rfind", kText, sub, [](C c) { return find(c, true); }},
+        {"count", kText, sub, count},
+        {"join", kText, {placed("iterable", kText | kList | kDict | kUndefined)}, join},
+        {"isdigit", kText, {}, [](C c) { return all_are(c, is_digit); }},
+        {"isalpha", kText, {}, [](C c) { return all_are(c, is_alpha); }},
+        {"isalnum", kText, {}, [](C c) { return all_are(c, [](char x) { return is_digit(x) || is_alpha(x); }); }},
     };
     return table;
 }
 
 Result<Value> get(const Call & call) {
-    const Value * found = call.args[0].is_string() ? call.self.dict().find(call.args[0].text().view()) : nullptr;
-    return found ? *found : call.args[1].is_undefined() ? Value(None{}) : call.args[1];
+    if (call.args[0].is_string()) {
+        QL_TRY(call.meter.scan(call.args[0].text().size()));
+        if (const Value * found = call.self.dict().find(call.args[0].text().view())) return *found;
+    }
+    return call.given(1) ? call.args[1] : Value(None{});
 }
 
 Result<Value> items(const Call & call) {
-    return apply_filter({"items", call.self, {}, {}, call.meter});
+    return apply_filter({"items", call.self, {}, {}, call.meter, {}});
 }
 
-Result<Value> keys_or_values(const Call & call, bool keys) {
-    std::vector<Value> out;
-    for (const auto & item : call.self.dict().items) out.push_back(keys ? Value(item.first) : item.second);
-    return make_list(std::move(out), call.meter);
+Result<Value> keys(const Call & call) {
+    QL_ASSIGN(auto list, iterate(call.self, call.meter));
+    return Value(std::move(list));
+}
+
+Result<Value> values(const Call & call) {
+    ListMaker out(call.meter);
+    for (const auto & item : call.self.dict().items()) QL_TRY(out.add(item.second));
+    return out.list();
 }
 
 Result<Value> forbidden(const Call & call) {
-    return error(QL_UNSUPPORTED, "'%s' changes its object, which templates may not do", call.name.c_str());
+    return error(QL_UNSUPPORTED, "'%s' changes its object, which templates may not do", call.shown().c_str());
 }
+
+constexpr Types kHashable = kAny & ~(kList | kDict);
 
 const std::vector<Builtin> & dict_methods() {
     static const std::vector<Builtin> table = {
-        {"get", {"key", "default"}, get},
-        {"items", {}, items},
-        {"keys", {}, [](const Call & call) { return keys_or_values(call, true); }},
-        {"values", {}, [](const Call & call) { return keys_or_values(call, false); }},
-        {"copy", {}, [](const Call & call) -> Result<Value> { return call.self; }},
-        {"update", {"..."}, forbidden},
-        {"pop", {"..."}, forbidden},
-        {"popitem", {"..."}, forbidden},
-        {"setdefault", {"..."}, forbidden},
-        {"clear", {"..."}, forbidden},
+        {"get", kDict, {placed("key", kHashable), placed_or_not("default", kAny)}, get},
+        {"items", kDict, {}, items},
+        {"keys", kDict, {}, keys},
+        {"values", kDict, {}, values},
+        {"copy", kDict, {}, [](const Call & call) -> Result<Value> { return call.self; }},
+        {"update", kDict, {}, forbidden, true},
+        {"pop", kDict, {}, forbidden, true},
+        {"popitem", kDict, {}, forbidden, true},
+        {"setdefault", kDict, {}, forbidden, true},
+        {"clear", kDict, {}, forbidden, true},
     };
     return table;
 }
@@ -218,11 +278,13 @@ Result<Value> count_item(const Call & call) {
 }
 
 const std::vector<Builtin> & list_methods() {
+    static const std::vector<Parameter> item = {placed("item", kAny)};
     static const std::vector<Builtin> table = {
-        {"index", {"item"}, index},      {"count", {"item"}, count_item}, {"append", {"..."}, forbidden},
-        {"extend", {"..."}, forbidden},  {"insert", {"..."}, forbidden},  {"pop", {"..."}, forbidden},
-        {"remove", {"..."}, forbidden},  {"clear", {"..."}, forbidden},   {"sort", {"..."}, forbidden},
-        {"reverse", {"..."}, forbidden},
+        {"index", kList, item, index},           {"count", kList, item, count_item},
+        {"append", kList, {}, forbidden, true},  {"extend", kList, {}, forbidden, true},
+        {"insert", kList, {}, forbidden, true},  {"pop", kList, {}, forbidden, true},
+        {"remove", kList, {}, forbidden, true},  {"clear", kList, {}, forbidden, true},
+        {"sort", kList, {}, forbidden, true},    {"reverse", kList, {}, forbidden, true},
     };
     return table;
 }
@@ -232,18 +294,24 @@ Result<Value> cycle(const Call & call) {
     return call.args[call.self.loop().index % call.args.size()];
 }
 
+/// A loop that is over keeps nothing: loops that hold one another would never be freed.
 Result<Value> changed(const Call & call) {
     Loop & loop = call.self.loop();
+    if (loop.over) return error(QL_UNSUPPORTED, "loop.changed behind the end of its loop is not supported");
     bool same = loop.changed.size() == call.args.size() && !call.args.empty();
     for (size_t i = 0; same && i < call.args.size(); ++i) {
         QL_ASSIGN(same, equal(loop.changed[i], call.args[i], call.meter));
     }
+    QL_TRY(call.meter.charge(call.args.size(), sizeof(Value)));
     loop.changed = call.args;
     return Value(!same);
 }
 
+}  // namespace
+
 const std::vector<Builtin> & methods_of(const Value & object) {
-    static const std::vector<Builtin> loop_methods = {{"cycle", {"..."}, cycle}, {"changed", {"..."}, changed}};
+    static const std::vector<Builtin> loop_methods = {{"cycle", kAny, {}, cycle, true},
+                                                      {"changed", kAny, {}, changed, true}};
     static const std::vector<Builtin> none;
     if (object.is_string()) return string_methods();
     if (object.is_dict()) return dict_methods();
@@ -251,10 +319,8 @@ const std::vector<Builtin> & methods_of(const Value & object) {
     return object.is_loop() ? loop_methods : none;
 }
 
-}  // namespace
-
-bool has_method(const Value & object, std::string_view name) {
-    return has_builtin(methods_of(object), name);
+const Builtin * find_method(const Value & object, std::string_view name) {
+    return find_builtin(methods_of(object), name);
 }
 
 Result<Value> call_method(Call call) {

@@ -1,8 +1,7 @@
-// Expressions, one function for each level of precedence, lowest first:
-//   a if c else b | or | and | not | comparisons, in | + - | ~ | * / // % | ** | unary, postfix, filters, tests
+// Expressions. Operators are a table of how tightly they bind, lowest first, so that an operand costs a few calls and not
+// one for each level; behind it stand unary signs, postfixes, filters and tests.
 #include <algorithm>
 #include <charconv>
-#include <initializer_list>
 
 #include "models/text/jinja_parser.hpp"
 
@@ -13,7 +12,38 @@ using Kind = Expr::Kind;
 using Type = Token::Type;
 constexpr int kMaxDepth = 200;  // of the tree: evaluation and destruction recurse over it
 constexpr int kMaxBrackets = 60;
+
+enum Binding { kOr, kAnd, kNot, kCompare, kSum, kConcat, kProduct, kPower };
+struct Operator {
+    const char * symbol;
+    Type token;
+    int binding;
+};
+constexpr Operator kOperators[] = {
+    {"or", Type::name, kOr},     {"and", Type::name, kAnd},   {"==", Type::op, kCompare},  {"!=", Type::op, kCompare},
+    {"<=", Type::op, kCompare},  {">=", Type::op, kCompare},  {"<", Type::op, kCompare},   {">", Type::op, kCompare},
+    {"in", Type::name, kCompare}, {"+", Type::op, kSum},      {"-", Type::op, kSum},       {"~", Type::op, kConcat},
+    {"*", Type::op, kProduct},   {"/", Type::op, kProduct},   {"//", Type::op, kProduct},  {"%", Type::op, kProduct},
+    {"**", Type::op, kPower},
+};
+constexpr Operator kNotIn = {"not in", Type::name, kCompare};
+
+/// The operator at the stream's position, null where there is none.
+const Operator * operator_at(const TokenStream & stream) {
+    if (stream.is(Type::name, "not") && stream.is(Type::name, "in", 1)) return &kNotIn;
+    for (const Operator & op : kOperators)
+        if (stream.is(op.token, op.symbol)) return &op;
+    return nullptr;
+}
+
 }  // namespace
+
+Status ExprParser::enter() {
+    Status room = stack_.check();
+    if (!room.ok()) return template_error(stream_.line(), "%s", room.message().c_str());
+    if (++nesting_ > kMaxBrackets) return template_error(stream_.line(), "an expression is nested too deeply");
+    return {};
+}
 
 ExprPtr ExprParser::make(Kind kind, std::string name) const {
     auto node = std::make_unique<Expr>();
@@ -30,27 +60,30 @@ Status ExprParser::add(Expr & parent, ExprPtr child) const {
     return {};
 }
 
+Result<ExprPtr> ExprParser::element(bool with_condition) {
+    return with_condition ? expression() : chain(kOr);
+}
+
 Result<ExprPtr> ExprParser::tuple(bool with_condition) {
-    const auto element = [&] { return with_condition ? expression() : logical_or(); };
-    QL_ASSIGN(ExprPtr first, element());
+    QL_ASSIGN(ExprPtr first, element(with_condition));
     if (!stream_.is_op(",")) return first;
     ExprPtr node = make(Kind::tuple);
     QL_TRY(add(*node, std::move(first)));
     while (stream_.take_op(",")) {
         if (stream_.is(Type::block_end) || stream_.is(Type::variable_end) || stream_.is_op(")")) break;
-        QL_ASSIGN(ExprPtr next, element());
+        QL_ASSIGN(ExprPtr next, element(with_condition));
         QL_TRY(add(*node, std::move(next)));
     }
     return node;
 }
 
 Result<ExprPtr> ExprParser::expression() {
-    if (++nesting_ > kMaxBrackets) return template_error(stream_.line(), "an expression is nested too deeply");
-    QL_ASSIGN(ExprPtr node, logical_or());
+    QL_TRY(enter());
+    QL_ASSIGN(ExprPtr node, chain(kOr));
     while (stream_.is_word("if")) {
         ExprPtr choice = make(Kind::conditional);
         stream_.next();
-        QL_ASSIGN(ExprPtr condition, logical_or());
+        QL_ASSIGN(ExprPtr condition, chain(kOr));
         ExprPtr otherwise;
         if (stream_.take_word("else")) {
             QL_ASSIGN(otherwise, expression());
@@ -64,75 +97,47 @@ Result<ExprPtr> ExprParser::expression() {
     return node;
 }
 
-Result<ExprPtr> ExprParser::left_chain(Level level, std::initializer_list<const char *> ops, bool words) {
-    QL_ASSIGN(ExprPtr node, (this->*level)());
+Result<ExprPtr> ExprParser::operand(int lowest) {
+    if (lowest > kNot || !stream_.is_word("not")) return unary();
+    ExprPtr node = make(Kind::unary, "not");
+    stream_.next();
+    QL_TRY(enter());
+    QL_ASSIGN(ExprPtr inner, chain(kNot));
+    --nesting_;
+    QL_TRY(add(*node, std::move(inner)));
+    return node;
+}
+
+Result<ExprPtr> ExprParser::chain(int lowest) {
+    QL_ASSIGN(ExprPtr node, operand(lowest));
     while (true) {
-        const char * found = nullptr;
-        for (const char * op : ops)
-            if (words ? stream_.is_word(op) : stream_.is_op(op)) found = op;
-        if (!found) return node;
-        ExprPtr parent = make(Kind::binary, found);
+        const Operator * op = operator_at(stream_);
+        if (!op || op->binding < lowest) return node;
+        if (op->binding == kCompare) {
+            QL_ASSIGN(node, comparison(std::move(node)));
+            continue;
+        }
+        ExprPtr parent = make(op->binding <= kAnd ? Kind::logical : Kind::binary, op->symbol);
         stream_.next();
-        QL_ASSIGN(ExprPtr right, (this->*level)());
+        QL_ASSIGN(ExprPtr right, chain(op->binding + 1));
         QL_TRY(add(*parent, std::move(node)));
         QL_TRY(add(*parent, std::move(right)));
         node = std::move(parent);
     }
 }
 
-Result<ExprPtr> ExprParser::logical_or() {
-    return left_chain(&ExprParser::logical_and, {"or"}, true);
-}
-Result<ExprPtr> ExprParser::logical_and() {
-    return left_chain(&ExprParser::logical_not, {"and"}, true);
-}
-Result<ExprPtr> ExprParser::sum() {
-    return left_chain(&ExprParser::concat, {"+", "-"}, false);
-}
-Result<ExprPtr> ExprParser::concat() {
-    return left_chain(&ExprParser::product, {"~"}, false);
-}
-Result<ExprPtr> ExprParser::product() {
-    return left_chain(&ExprParser::power, {"*", "/", "//", "%"}, false);
-}
-Result<ExprPtr> ExprParser::power() {
-    return left_chain(&ExprParser::unary, {"**"}, false);
-}
-
-Result<ExprPtr> ExprParser::logical_not() {
-    if (!stream_.is_word("not")) return comparison();
-    ExprPtr node = make(Kind::unary, "not");
-    stream_.next();
-    if (++nesting_ > kMaxBrackets) return template_error(stream_.line(), "an expression is nested too deeply");
-    QL_ASSIGN(ExprPtr operand, logical_not());
-    --nesting_;
-    QL_TRY(add(*node, std::move(operand)));
-    return node;
-}
-
-Result<ExprPtr> ExprParser::comparison() {
-    QL_ASSIGN(ExprPtr first, sum());
-    ExprPtr node;
-    while (true) {
-        std::string op;
-        for (const char * symbol : {"==", "!=", "<=", ">=", "<", ">"})
-            if (op.empty() && stream_.is_op(symbol)) op = symbol;
-        if (op.empty() && stream_.is_word("in")) op = "in";
-        if (op.empty() && stream_.is_word("not") && stream_.is(Type::name, "in", 1)) {
-            op = "not in";
-            stream_.next();
-        }
-        if (op.empty()) break;
-        if (!node) {
-            node = make(Kind::compare);
-            QL_TRY(add(*node, std::move(first)));
-        }
+/// first < b <= c ...: one node for all neighbours.
+Result<ExprPtr> ExprParser::comparison(ExprPtr first) {
+    ExprPtr node = make(Kind::compare);
+    QL_TRY(add(*node, std::move(first)));
+    for (const Operator * op; (op = operator_at(stream_)) && op->binding == kCompare;) {
         stream_.next();
-        QL_ASSIGN(ExprPtr right, sum());
+        if (op == &kNotIn) stream_.next();
+        QL_ASSIGN(ExprPtr right, chain(kCompare + 1));
         QL_TRY(add(*node, std::move(right)));
-        node->ops.push_back(std::move(op));
+        node->ops.emplace_back(op->symbol);
     }
-    return node ? std::move(node) : std::move(first);
+    return node;
 }
 
 Result<ExprPtr> ExprParser::unary() {
@@ -144,10 +149,10 @@ Result<ExprPtr> ExprParser::unary_without_filters() {
     if (stream_.is_op("-") || stream_.is_op("+")) {
         ExprPtr node = make(Kind::unary, stream_.peek().value);
         stream_.next();
-        if (++nesting_ > kMaxBrackets) return template_error(stream_.line(), "an expression is nested too deeply");
-        QL_ASSIGN(ExprPtr operand, unary_without_filters());
+        QL_TRY(enter());
+        QL_ASSIGN(ExprPtr signed_one, unary_without_filters());
         --nesting_;
-        QL_TRY(add(*node, std::move(operand)));
+        QL_TRY(add(*node, std::move(signed_one)));
         return postfix(std::move(node));
     }
     QL_ASSIGN(ExprPtr node, primary());
@@ -313,6 +318,7 @@ Status ExprParser::arguments(Expr & call) {
             stream_.next();
             QL_ASSIGN(ExprPtr value, expression());
             call.depth = std::max(call.depth, value->depth + 1);
+            if (call.depth > kMaxDepth) return template_error(call.line, "an expression is nested too deeply");
             call.named.emplace_back(std::move(name), std::move(value));
         } else {
             QL_ASSIGN(ExprPtr value, expression());

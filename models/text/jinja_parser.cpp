@@ -38,7 +38,7 @@ constexpr int kMaxBlocks = 60;  // tags inside one another
 
 class Parser {
   public:
-    explicit Parser(std::vector<Token> tokens) : stream_(std::move(tokens)), expr_(stream_) {}
+    explicit Parser(std::vector<Token> tokens) : stream_(std::move(tokens)), expr_(stream_, stack_) {}
 
     Result<Block> run() {
         QL_ASSIGN(Block block, body({}));
@@ -57,6 +57,8 @@ class Parser {
     /// Statements up to one of the closing words, whose tag is left unread; up to the end if there are none.
     Result<Block> body(std::vector<const char *> closing) {
         Block block;
+        Status room = stack_.check();
+        if (!room.ok()) return template_error(stream_.line(), "%s", room.message().c_str());
         if (++depth_ > kMaxBlocks) return template_error(stream_.line(), "blocks are nested too deeply");
         while (!stream_.is(Type::end)) {
             if (stream_.is(Type::text)) {
@@ -228,6 +230,7 @@ class Parser {
         return stmt;
     }
 
+    StackLimit stack_;
     TokenStream stream_;
     ExprParser expr_;
     int depth_ = 0, loops_ = 0;

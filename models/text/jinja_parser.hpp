@@ -6,6 +6,7 @@
 
 #include "models/text/jinja_ast.hpp"
 #include "models/text/jinja_lexer.hpp"
+#include "models/text/jinja_meter.hpp"
 #include "ql/status.hpp"
 
 namespace ql::jinja {
@@ -40,7 +41,7 @@ class TokenStream {
 
 class ExprParser {
   public:
-    explicit ExprParser(TokenStream & stream) : stream_(stream) {}
+    ExprParser(TokenStream & stream, const StackLimit & stack) : stream_(stream), stack_(stack) {}
     /// a, b, c as a tuple; a lone expression as itself. Without conditions "x if y" ends before the if (for loops).
     Result<ExprPtr> tuple(bool with_condition = true);
     Result<ExprPtr> expression();
@@ -48,16 +49,11 @@ class ExprParser {
     Result<ExprPtr> filters(ExprPtr operand);
 
   private:
-    using Level = Result<ExprPtr> (ExprParser::*)();
-    Result<ExprPtr> left_chain(Level level, std::initializer_list<const char *> ops, bool words);
-    Result<ExprPtr> logical_or();
-    Result<ExprPtr> logical_and();
-    Result<ExprPtr> logical_not();
-    Result<ExprPtr> comparison();
-    Result<ExprPtr> sum();
-    Result<ExprPtr> concat();
-    Result<ExprPtr> product();
-    Result<ExprPtr> power();
+    /// Operands joined by operators that bind at least as tightly as `lowest`.
+    Result<ExprPtr> chain(int lowest);
+    Result<ExprPtr> operand(int lowest);
+    Result<ExprPtr> comparison(ExprPtr first);
+    Result<ExprPtr> element(bool with_condition);
     Result<ExprPtr> unary();
     Result<ExprPtr> unary_without_filters();
     Result<ExprPtr> primary();
@@ -75,7 +71,11 @@ class ExprParser {
     /// Adds a child; too deep a tree is an error.
     Status add(Expr & parent, ExprPtr child) const;
 
+    /// One more level of recursion; the caller takes it back.
+    Status enter();
+
     TokenStream & stream_;
+    const StackLimit & stack_;
     int nesting_ = 0;
 };
 

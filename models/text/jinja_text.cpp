@@ -32,10 +32,21 @@ void Text::append(const Text & other, size_t begin, size_t end) {
     }
     const size_t at = bytes_.size();
     bytes_.append(other.bytes_, begin, end - begin);
-    for (const Run & run : other.runs_) {
-        const size_t from = std::max(run.begin, begin), to = std::min(run.end, end);
-        if (from < to) add_run({at + from - begin, at + to - begin, run.source, run.generated});
+    for (auto run = other.first_run_behind(begin); run != other.runs_.end() && run->begin < end; ++run) {
+        const size_t from = std::max(run->begin, begin), to = std::min(run->end, end);
+        add_run({at + from - begin, at + to - begin, run->source, run->generated});
     }
+}
+
+/// The first run that ends behind the byte.
+std::vector<Run>::const_iterator Text::first_run_behind(size_t byte) const {
+    return std::upper_bound(runs_.begin(), runs_.end(), byte, [](size_t b, const Run & r) { return b < r.end; });
+}
+
+size_t Text::n_runs(size_t begin, size_t end) const {
+    const auto first = first_run_behind(begin);
+    const auto last = std::lower_bound(first, runs_.end(), end, [](const Run & r, size_t b) { return r.begin < b; });
+    return static_cast<size_t>(last - first);
 }
 
 Text Text::sub(size_t begin, size_t end) const {
@@ -45,11 +56,8 @@ Text Text::sub(size_t begin, size_t end) const {
 }
 
 Run Text::run_at(size_t byte) const {
-    auto after =
-        std::upper_bound(runs_.begin(), runs_.end(), byte, [](size_t b, const Run & r) { return b < r.begin; });
-    if (after == runs_.begin()) return {};
-    const Run & run = *std::prev(after);
-    return byte < run.end ? run : Run{};
+    const auto run = first_run_behind(byte);
+    return run != runs_.end() && run->begin <= byte ? *run : Run{};
 }
 
 void Text::mark_generated() {
@@ -96,12 +104,10 @@ size_t utf8_count(std::string_view text) {
     return count;
 }
 
-std::vector<size_t> utf8_offsets(std::string_view text) {
-    std::vector<size_t> offsets;
-    offsets.reserve(text.size() + 1);
-    for (size_t i = 0; i < text.size(); i += utf8_length(text, i)) offsets.push_back(i);
-    offsets.push_back(text.size());
-    return offsets;
+size_t utf8_at(std::string_view text, size_t n, size_t from) {
+    size_t at = from;
+    for (; n > 0 && at < text.size(); --n) at += utf8_length(text, at);
+    return std::min(at, text.size());
 }
 
 bool is_space(uint32_t c) {

@@ -33,6 +33,8 @@ class Text {
     size_t size() const { return bytes_.size(); }
     bool empty() const { return bytes_.empty(); }
     const std::vector<Run> & runs() const { return runs_; }  // sorted, disjoint, not empty
+    /// How many of them touch [begin, end).
+    size_t n_runs(size_t begin, size_t end) const;
 
     void append(const Text & other) { append(other, 0, other.size()); }
     void append(const Text & other, size_t begin, size_t end);
@@ -48,6 +50,7 @@ class Text {
     void append_as(std::string_view bytes, const Text & origin, size_t at);
 
   private:
+    std::vector<Run>::const_iterator first_run_behind(size_t byte) const;
     void add_run(Run run);
     std::string bytes_;
     std::vector<Run> runs_;
@@ -59,8 +62,8 @@ size_t utf8_length(std::string_view text, size_t at);
 uint32_t utf8_decode(std::string_view text, size_t at, size_t * length);
 /// Number of code points.
 size_t utf8_count(std::string_view text);
-/// Byte offset of every code point, and the total size last.
-std::vector<size_t> utf8_offsets(std::string_view text);
+/// The byte where code point `n` begins, counted from byte `from`; the size of the text if there are fewer.
+size_t utf8_at(std::string_view text, size_t n, size_t from = 0);
 /// What Python's str.isspace() accepts.
 bool is_space(uint32_t code_point);
 /// First byte that is not in the leading whitespace; last byte + 1 before the trailing one.

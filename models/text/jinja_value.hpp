@@ -1,12 +1,15 @@
 // The values of a template: Python's, as far as Jinja shows them. Lists, dicts and strings are immutable once made (the
 // sandbox that chat templates are written for forbids changing them), so copies share them; only a namespace changes.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "models/text/jinja_meter.hpp"
 #include "models/text/jinja_text.hpp"
 #include "ql/status.hpp"
 
@@ -14,19 +17,12 @@ namespace ql::jinja {
 
 struct Stmt;
 class Value;
-
-/// What one rendering may use. A template is a stranger's program: it must not run for ever or fill the memory.
-struct Meter {
-    int64_t steps_left = 4'000'000;           // expressions and statements evaluated
-    int64_t bytes_left = int64_t{256} << 20;  // bytes of all strings and lists made
-    int depth_left = 400;                     // nested evaluations
-
-    Status step(int64_t n = 1);
-    Status charge(size_t bytes);
-};
+using TextPtr = std::shared_ptr<const Text>;
 
 struct Undefined {
     std::string name;  // what was looked up, for the message
+    /// Of any length: a message shows its beginning.
+    static Undefined of(std::string_view name);
 };
 struct None {};
 
@@ -36,11 +32,23 @@ struct List {
     int depth = 1;
 };
 
-struct Dict {
-    std::vector<std::pair<std::string, Value>> items;  // in order of insertion
-    int depth = 1;
+/// Names and values in order of insertion. Few are found by looking at each, many by an index.
+class Dict {
+  public:
+    using Item = std::pair<std::string, Value>;
+    const std::vector<Item> & items() const { return items_; }
+    size_t size() const { return items_.size(); }
+    bool empty() const { return items_.empty(); }
+    int depth() const { return depth_; }
     const Value * find(std::string_view key) const;
     void set(std::string key, Value value);
+    void clear();
+
+  private:
+    size_t position(std::string_view key) const;  // size() if absent
+    std::vector<Item> items_;
+    std::map<std::string, size_t, std::less<>> index_;  // empty while there are few
+    int depth_ = 1;
 };
 
 struct Namespace {
@@ -52,6 +60,7 @@ struct Loop {
     std::shared_ptr<const List> items;
     size_t index = 0;
     int depth = 1;
+    bool over = false;
     std::vector<Value> changed;  // the arguments of the last loop.changed()
 };
 
@@ -60,9 +69,9 @@ struct Callable;
 
 class Value {
   public:
-    using Storage = std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>,
-                                 std::shared_ptr<const List>, std::shared_ptr<const Dict>, std::shared_ptr<Namespace>,
-                                 std::shared_ptr<Loop>, std::shared_ptr<const Callable>>;
+    using Storage = std::variant<Undefined, None, bool, int64_t, double, TextPtr, std::shared_ptr<const List>,
+                                 std::shared_ptr<const Dict>, std::shared_ptr<Namespace>, std::shared_ptr<Loop>,
+                                 std::shared_ptr<const Callable>>;
 
     Value() = default;  // undefined
     Value(None) : storage_(None{}) {}
@@ -71,6 +80,7 @@ class Value {
     Value(int64_t i) : storage_(i) {}
     Value(double d) : storage_(d) {}
     Value(Text text) : storage_(std::make_shared<const Text>(std::move(text))) {}
+    Value(TextPtr text) : storage_(std::move(text)) {}
     Value(std::string text) : Value(Text(std::move(text))) {}
     Value(const char * text) : Value(Text(text)) {}
     Value(std::shared_ptr<Namespace> n) : storage_(std::move(n)) {}
@@ -88,7 +98,7 @@ class Value {
     bool is_undefined() const { return is<Undefined>(); }
     bool is_none() const { return is<None>(); }
     bool is_bool() const { return is<bool>(); }
-    bool is_string() const { return is<std::shared_ptr<const Text>>(); }
+    bool is_string() const { return is<TextPtr>(); }
     bool is_list() const { return is<std::shared_ptr<const List>>(); }
     bool is_dict() const { return is<std::shared_ptr<const Dict>>(); }
     bool is_namespace() const { return is<std::shared_ptr<Namespace>>(); }
@@ -100,7 +110,8 @@ class Value {
 
     int64_t integer() const { return is_bool() ? std::get<bool>(storage_) : std::get<int64_t>(storage_); }
     double number() const { return is<double>() ? std::get<double>(storage_) : static_cast<double>(integer()); }
-    const Text & text() const { return *std::get<std::shared_ptr<const Text>>(storage_); }
+    const Text & text() const { return *std::get<TextPtr>(storage_); }
+    const TextPtr & text_ptr() const { return std::get<TextPtr>(storage_); }
     const List & list() const { return *std::get<std::shared_ptr<const List>>(storage_); }
     const std::shared_ptr<const List> & list_ptr() const { return std::get<std::shared_ptr<const List>>(storage_); }
     const Dict & dict() const { return *std::get<std::shared_ptr<const Dict>>(storage_); }
@@ -111,8 +122,11 @@ class Value {
     const std::string & undefined_name() const { return std::get<Undefined>(storage_).name; }
 
     bool truthy() const;
+    /// Which alternative of Storage it holds, as a bit; type_name() of its number.
+    unsigned type_bit() const { return 1u << storage_.index(); }
     /// "a string", "a list" ... for messages.
-    const char * type_name() const;
+    const char * type_name() const { return type_name(storage_.index()); }
+    static const char * type_name(size_t alternative);
     /// How deeply lists and dicts are nested in it.
     int depth() const;
 
@@ -122,25 +136,14 @@ class Value {
 
 struct Callable {
     enum class Kind { function, macro, method } kind = Kind::function;
-    std::string name;
+    std::string_view name;  // in the tables of built-in things, or in the tree
     const Stmt * macro = nullptr;
     Value self;
 };
 
-/// The most levels a list of lists may have; a deeper one would overflow the stack when printed or freed.
+/// The most levels a list of lists may have: they are printed, compared and freed by recursion.
 inline constexpr int kMaxNesting = 100;
 
-/// Python's str(), what {{ x }} prints.
-Result<Text> to_text(const Value & value, Meter & meter);
-/// Python's json.dumps(); indent < 0 for one line.
-struct JsonStyle {
-    int indent = -1;
-    bool ensure_ascii = false, sort_keys = false;
-    std::string item_separator = ", ", key_separator = ": ";
-};
-Result<Text> to_json(const Value & value, const JsonStyle & style, Meter & meter);
 Result<bool> equal(const Value & a, const Value & b, Meter & meter);
-/// Python's repr() of a float: the shortest digits that read back the same.
-std::string float_repr(double value);
 
 }  // namespace ql::jinja

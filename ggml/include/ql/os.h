@@ -76,6 +76,8 @@ QL_API uint64_t ql_os_memory(void);
 QL_API double ql_os_seconds(void);
 /** Physical cores that this process may use (affinity, hyper-threads once, a container's CPU quota), at least 1. */
 QL_API int ql_os_physical_cores(void);
+/** Bytes of stack that the calling thread has left below the caller; SIZE_MAX where the system does not say. */
+QL_API size_t ql_os_stack_room(void);
 /** 1 if the stream (1 stdout, 2 stderr) is a terminal; *columns gets its width (80 if unknown). */
 QL_API int ql_os_is_terminal(int stream, int * columns);
 /** For the first line of a program: opens those of descriptors 0, 1 and 2 that are closed on /dev/null, so that no file

@@ -1,0 +1,46 @@
+// What one template may use. A template is a stranger's program: it must neither run for ever nor fill the memory nor
+// overflow the stack of the thread that renders it. One meter for all three: every operation says what it is about to
+// cost before it does it, and goes on only if that is left.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "ql/status.hpp"
+
+namespace ql::jinja {
+
+/// How far a recursion may go down from where this was made: 256 KiB, less where the thread's stack is shorter.
+/// Measured in bytes, not in levels: frames differ between builds, and an embedder's thread has the stack it has.
+class StackLimit {
+  public:
+    StackLimit();
+    /// An error if the caller stands below the limit. To be asked by everything that calls itself.
+    Status check() const;
+
+  private:
+    uintptr_t lowest_;
+};
+
+class Meter {
+  public:
+    /// A step is what a node of the tree costs, some 100 ns at most.
+    explicit Meter(int64_t steps = 4'000'000, int64_t bytes = int64_t{256} << 20) : steps_(steps), bytes_(bytes) {}
+
+    Status step(size_t n = 1);
+    /// Reading or comparing so many bytes.
+    Status scan(size_t bytes) { return step(bytes / kBytesPerStep); }
+    /// Making so many bytes of strings or lists. They count even when they are freed again.
+    Status charge(size_t bytes);
+    /// `n` things of `size` bytes; the product may not overflow.
+    Status charge(size_t n, size_t size);
+    /// Gives back what was charged as a bound and then not made.
+    void refund(size_t bytes) { bytes_ += static_cast<int64_t>(bytes); }
+    Status check_stack() const { return stack_.check(); }
+
+  private:
+    static constexpr size_t kBytesPerStep = 64;
+    int64_t steps_, bytes_;
+    StackLimit stack_;
+};
+
+}  // namespace ql::jinja
