@@ -84,6 +84,7 @@ Status Model::index() {
 
 Status Model::convert(int64_t block_option, int64_t embedding_option) {
     const bool converts = block_option != QL_BASE_KEEP;
+    std::vector<Weight> sources;
     for (Weight & w : parts_.weights) {
         const WeightRole role = weight_role(w.name, w.n_dims);
         if (role == WeightRole::other) continue;
@@ -104,13 +105,21 @@ Status Model::convert(int64_t block_option, int64_t embedding_option) {
             return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(),
                          ql_dtype_name(choice.dtype));
         QL_TRY(convert_tensor(w.name, w.dtype, w.data, choice.dtype, memory.get(), w.elements()));
-        if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
+        sources.push_back(w);
+        forget(w);
         w.dtype = choice.dtype;
         w.data = memory.get();
         w.bytes = bytes;
         parts_.owned.push_back(std::move(memory));
     }
+    // Once more: where the system keeps the file in huge pages, reading a tensor brings back parts of those before it.
+    for (const Weight & source : sources) forget(source);
     return {};
+}
+
+/// Lets the pages of a weight's file go that nobody reads any more.
+void Model::forget(const Weight & w) const {
+    if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
 }
 
 const Weight * Model::find(const std::string & name) const {

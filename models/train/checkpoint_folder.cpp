@@ -87,6 +87,8 @@ Result<Checkpoint> newest_checkpoint(const std::vector<CheckpointFile> & files, 
 
 Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::string & directory) {
     std::unique_ptr<CheckpointFolder> folder(new CheckpointFolder(directory));
+    std::error_code ec;
+    folder->is_new_ = !fs::exists(directory, ec);
     QL_TRY(last_error(ql_os_make_directory(directory.c_str())));
     ql_os_lock * lock = nullptr;
     QL_TRY(last_error(ql_os_lock_file((directory + "/lock").c_str(), &lock)));
@@ -94,6 +96,12 @@ Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::stri
     QL_TRY(remove_unfinished(directory));
     QL_ASSIGN(folder->files_, list_checkpoints(directory));
     return folder;
+}
+
+CheckpointFolder::~CheckpointFolder() {
+    lock_.reset();  // its file goes with it
+    std::error_code ec;
+    if (is_new_) fs::remove(directory_, ec);  // an empty one: nothing was saved
 }
 
 void CheckpointFolder::go_on_after(int64_t step) {

@@ -28,6 +28,8 @@ class CheckpointFolder {
   public:
     /// Makes the folder where there is none, and deletes what killed writers left.
     static Result<std::unique_ptr<CheckpointFolder>> open(const std::string & directory);
+    /// A folder that was made and never written to goes.
+    ~CheckpointFolder();
 
     /// Those that were there, and those saved since, by step. Those of later steps than a run's are not its own.
     const std::vector<CheckpointFile> & files() const { return files_; }
@@ -49,6 +51,7 @@ class CheckpointFolder {
     void delete_oldest();
 
     std::string directory_;
+    bool is_new_ = false;
     std::unique_ptr<ql_os_lock, Unlock> lock_;
     std::vector<CheckpointFile> files_;
 };

@@ -72,6 +72,7 @@ std::vector<BadCall> EngineArguments::gguf_calls() {
          [this] { return ql_gguf_set_array(writer_, "a", QL_GGUF_U64, "abc", int64_t{1} << 62); }},
         {"ql_gguf_set_strings", "n -1", [this] { return ql_gguf_set_strings(writer_, "a", &text, -1); }},
         {"ql_gguf_set_strings", "NULL data", [this] { return ql_gguf_set_strings(writer_, "a", nullptr, 1); }},
+        {"ql_gguf_unset", "NULL writer", [] { return ql_gguf_unset(nullptr, "a"); }},
         {"ql_gguf_copy_keys", "NULL file", [this] { return ql_gguf_copy_keys(writer_, nullptr); }},
         {"ql_gguf_add_tensor", "NULL name", add(nullptr, QL_F32, 2, kShape, kShape)},
         {"ql_gguf_add_tensor", "type 77", add("t", wrong<ql_dtype>(77), 2, kShape, kShape)},

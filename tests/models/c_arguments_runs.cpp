@@ -61,6 +61,8 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_generate", "min_p NaN", generating([](auto & o) { o.sampling.min_p = NAN; })},
         {"ql_generate", "repeat_penalty 0", generating([](auto & o) { o.sampling.repeat_penalty = 0; })},
         {"ql_generate", "sampling without its size", generating([](auto & o) { o.sampling = {}; })},
+        {"ql_chat_template_read", "NULL", [] { return ql_chat_template_read(nullptr, &rendered); }},
+        {"ql_chat_template_read", "no name and no file", [] { return ql_chat_template_read("/absent", &rendered); }},
         {"ql_chat_render", "NULL", [] { return ql_chat_render(nullptr, nullptr, &role, &role, 1, &rendered); }},
         {"ql_chat_render", "n -1", [this] { return ql_chat_render(model_, nullptr, &role, &role, -1, &rendered); }},
         {"ql_chat_render", "no roles",

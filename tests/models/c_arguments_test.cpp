@@ -95,8 +95,6 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_save_peft", "NULL", [this] { return ql_adapter_save_peft(adapter_, nullptr); }},
         {"ql_adapter_describe", "NULL", [] { return ql_adapter_describe(nullptr, &info); }},
         {"ql_adapter_set_chat_template", "NULL", [] { return ql_adapter_set_chat_template(nullptr, ""); }},
-        {"ql_adapter_set_chat_template", "no file",
-         [this] { return ql_adapter_set_chat_template(adapter_, "/absent"); }},
     };
     for (const size_t size : kBadSizes)
         calls.push_back({"ql_adapter_create", "size", making_adapter([size](auto & o) { o.size = size; })});
@@ -141,6 +139,7 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_model_chat_template", [] { return *ql_model_chat_template(nullptr) == '\0'; }},
         {"ql_model_note", [this] { return !ql_model_note(nullptr, 0) && !ql_model_note(model_, -1); }},
         {"ql_model_note", [this] { return ql_model_note(model_, INT64_MAX) == nullptr; }},
+        {"ql_chat_options_init", [] { return ql_chat_options_init(nullptr), true; }},
         {"ql_quantize_options_init", [] { return ql_quantize_options_init(nullptr), true; }},
         {"ql_dataset_options_init", [] { return ql_dataset_options_init(nullptr), true; }},
         {"ql_dataset_free", [] { return ql_dataset_free(nullptr), true; }},
