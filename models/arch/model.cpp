@@ -2,6 +2,7 @@
 #include "models/arch/model.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <map>
 
@@ -87,7 +88,11 @@ Status Model::convert(int64_t block_option, int64_t embedding_option) {
     std::vector<Weight> sources;
     for (Weight & w : parts_.weights) {
         const WeightRole role = weight_role(w.name, w.n_dims);
-        if (role == WeightRole::other) continue;
+        if (role == WeightRole::other) {
+            // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.
+            if (converts) QL_TRY(replace(w, w.dtype, sources));
+            continue;
+        }
         const bool block = role == WeightRole::block_matrix;
         const ql_dtype blocks = block_option >= 0 ? static_cast<ql_dtype>(block_option) : QL_NF4_DQ;
         const ql_dtype automatic = !converts                         ? w.dtype
@@ -99,21 +104,29 @@ Status Model::convert(int64_t block_option, int64_t embedding_option) {
         const QuantizeChoice choice = choose_type(w.name, w.dtype, w.ne[0], target);
         if (!choice.note.empty()) notes_.push_back(choice.note);
         if (choice.dtype == w.dtype) continue;
-        const size_t bytes = ql_dtype_bytes(choice.dtype, w.elements());
-        AlignedBytes memory = aligned_bytes(bytes);
-        if (!memory)
-            return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(),
-                         ql_dtype_name(choice.dtype));
-        QL_TRY(convert_tensor(w.name, w.dtype, w.data, choice.dtype, memory.get(), w.elements()));
-        sources.push_back(w);
-        forget(w);
-        w.dtype = choice.dtype;
-        w.data = memory.get();
-        w.bytes = bytes;
-        parts_.owned.push_back(std::move(memory));
+        QL_TRY(replace(w, choice.dtype, sources));
     }
     // Once more: where the system keeps the file in huge pages, reading a tensor brings back parts of those before it.
     for (const Weight & source : sources) forget(source);
+    return {};
+}
+
+/// Puts a weight of that type, in memory of our own, in the place of one in a file.
+Status Model::replace(Weight & w, ql_dtype dtype, std::vector<Weight> & replaced) {
+    const size_t bytes = ql_dtype_bytes(dtype, w.elements());
+    AlignedBytes memory = aligned_bytes(bytes);
+    if (!memory)
+        return error(QL_NO_MEMORY, "%s: no memory for '%s' as %s", path_.c_str(), w.name.c_str(), ql_dtype_name(dtype));
+    if (dtype == w.dtype)
+        std::memcpy(memory.get(), w.data, bytes);
+    else
+        QL_TRY(convert_tensor(w.name, w.dtype, w.data, dtype, memory.get(), w.elements()));
+    replaced.push_back(w);
+    forget(w);
+    w.dtype = dtype;
+    w.data = memory.get();
+    w.bytes = bytes;
+    parts_.owned.push_back(std::move(memory));
     return {};
 }
 

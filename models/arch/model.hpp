@@ -50,6 +50,7 @@ class Model {
     Model() = default;
     Status index();
     Status convert(int64_t block_option, int64_t embedding_option);  // a ql_dtype or a ql_base_type
+    Status replace(Weight & w, ql_dtype dtype, std::vector<Weight> & replaced);
     void forget(const Weight & w) const;
 
     std::string path_;

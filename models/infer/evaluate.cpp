@@ -1,6 +1,7 @@
 #include "models/infer/evaluate.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/arch/gguf_keys.hpp"
 #include "models/arch/write_tensor.hpp"
@@ -61,7 +62,10 @@ class LossGraph {
     PlanPtr plan_;
 };
 
-Likelihood mean(Likelihood sum) {
+Result<Likelihood> mean(Likelihood sum) {
+    if (!std::isfinite(sum.nll))
+        return error(QL_NON_FINITE,
+                     "the loss is not finite: weights, or the adapter's, lead to numbers beyond what f32 holds");
     if (sum.tokens) sum.nll /= static_cast<double>(sum.tokens);
     return sum;
 }
