@@ -26,7 +26,8 @@ Status in_template(const Status & status) {
 }
 
 /// What {% generation %} blocks wrote: the template's author has said himself what is to be learnt. Of answers that the
-/// sample leaves out nothing is.
+/// sample leaves out nothing is. Blocks that hold no byte of an answer say nothing: the answers stand elsewhere, and an
+/// end of turn alone is not what is to be learnt.
 Result<std::vector<Span>> generated_spans(const Text & text, std::span<const Message> messages) {
     struct Block {
         Span span;
@@ -40,6 +41,8 @@ Result<std::vector<Span>> generated_spans(const Text & text, std::span<const Mes
         if (run.source >= 0)
             (messages[static_cast<size_t>(run.source)].trained ? blocks.back().trained : blocks.back().left_out) = true;
     }
+    if (std::none_of(blocks.begin(), blocks.end(), [](const Block & b) { return b.trained || b.left_out; }))
+        return std::vector<Span>();
     const bool any_left_out =
         std::any_of(messages.begin(), messages.end(), [](const Message & m) { return !m.trained; });
     std::vector<Span> spans;

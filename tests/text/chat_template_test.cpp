@@ -14,6 +14,17 @@ TEST(ChatTemplate, UsesGenerationBlocksWhereTheTemplateHasThem) {
     EXPECT_EQ(marked(make(source), kOneTurn, {"<end>"}), "<user>Hi<end><assistant>«Hello!<end>»");
 }
 
+TEST(ChatTemplate, GenerationBlocksWithoutAnAnswerSayNothing) {
+    const std::string head = "{% for m in messages %}<{{ m.role }}>",
+                      tail =
+                          "{% generation %}<end>{% endgeneration %}{% endfor %}{% if add_generation_prompt %}"
+                          "<assistant>{% endif %}";
+    EXPECT_EQ(marked(make(head + "{{ m.content }}" + tail), kOneTurn, {"<end>"}),
+              "<user>Hi<end><assistant>«Hello!<end>»");
+    const std::string left_out = marked(make(head + "{{ m.text }}" + tail), kOneTurn, {"<end>"});
+    EXPECT_NE(left_out.find("the answer in message 2 cannot be found"), std::string::npos) << left_out;
+}
+
 TEST(ChatTemplate, SaysWhenNoEndOfTurnFollows) {
     const std::string source =
         "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% "
