@@ -1,27 +1,15 @@
 // Readers take time in proportion to their file: a file of four times the entries may not take sixteen times as long.
-#include <ctime>
-
 #include "models/adapters.hpp"
 #include "models/arch/weights.hpp"
 #include "models/hf/config.hpp"
 #include "models/hf/safetensors.hpp"
 #include "ql/gguf.h"
+#include "support/growth.hpp"
 #include "support/raw_safetensors.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace ql::test {
 namespace {
-
-/// Seconds of this process, whatever else the machine does.
-double seconds_of(const std::function<void()> & body) {
-    double best = INFINITY;
-    for (int run = 0; run < 3; ++run) {
-        const std::clock_t start = std::clock();
-        body();
-        best = std::min(best, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
-    }
-    return best;
-}
 
 class Growth : public ::testing::Test {
   protected:
@@ -29,9 +17,9 @@ class Growth : public ::testing::Test {
     void expect_linear(const std::function<void(int)> & write, const std::function<void()> & read) const {
         constexpr int n = 8000;
         write(n);
-        const double once = seconds_of(read);
+        const double once = cpu_seconds(read);
         write(4 * n);
-        const double four_times = seconds_of(read);
+        const double four_times = cpu_seconds(read);
         EXPECT_LT(four_times, 9 * once + 0.02) << once << " s for " << n << " entries";  // 4 is linear, 16 quadratic
     }
     std::string path(const char * name) const { return folder_.path(name); }
