@@ -69,7 +69,7 @@ uint64_t Writer::size() const {
 }
 
 Status Writer::write_produced(os::SafeFile & file, const Source & tensor, std::string & buffer) const {
-    buffer.resize(kPieceBytes);
+    buffer.resize(std::max(buffer.size(), static_cast<size_t>(std::min<uint64_t>(kPieceBytes, tensor.size))));
     for (uint64_t at = 0; at < tensor.size;) {
         const auto size = static_cast<size_t>(std::min<uint64_t>(kPieceBytes, tensor.size - at));
         clear_last_error();

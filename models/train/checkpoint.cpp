@@ -84,6 +84,7 @@ constexpr size_t kPiece = size_t{1} << 20;  // tensors are summed and written in
 
 Status mix_tensor(const ql_tensor * t, std::vector<std::byte> & piece, Checksum & sum) {
     const size_t bytes = ql_tensor_bytes(t);
+    piece.resize(std::max(piece.size(), std::min(kPiece, bytes)));
     for (size_t at = 0; at < bytes; at += kPiece) {
         const size_t n = std::min(kPiece, bytes - at);
         QL_TRY(last_error(ql_tensor_read(t, piece.data(), at, n)));
@@ -196,7 +197,7 @@ Status write_checkpoint(const std::string & path, const TrainStep & step, const 
     QL_TRY(set_keys(raw, state));
     Checksum sum;
     sum.state(state);
-    std::vector<std::byte> piece(kPiece);
+    std::vector<std::byte> piece;
     for (const Entry & e : entries(step)) {
         const int64_t ne[] = {ql_tensor_ne(e.tensor, 0), ql_tensor_ne(e.tensor, 1)};
         QL_TRY(last_error(ql_gguf_add_produced(raw, e.name.c_str(), QL_F32, 2, ne, produce_tensor, e.tensor)));

@@ -51,7 +51,7 @@ class TrainStep {
     ql_plan_info micro_info() const;
     /// Peak bytes of the plans together: arenas, leaves and weights, each counted once.
     uint64_t planned_bytes() const { return planned_bytes_; }
-    /// What the process held when all was planned and nothing had run: code, tokenizer, data, the graph itself.
+    /// What the process holds beside the plan: code, tokenizer, data, the graph itself.
     uint64_t program_bytes() const { return program_bytes_; }
     ql_plan * micro_plan() const { return micro_.get(); }
     ql_plan * update_plan() const { return update_.get(); }

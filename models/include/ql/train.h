@@ -95,7 +95,7 @@ typedef struct ql_trainer_info {
     int64_t n_steps, steps_per_epoch, n_sequences, n_tokens, n_trained; /* sequences and tokens of an epoch */
     int64_t n_parameters;
     uint64_t planned_peak_bytes; /* of the process: weights, adapter, optimizer, activations, and the program itself */
-    uint64_t program_bytes;      /* of these, what the process held when all was planned: code, tokenizer, data */
+    uint64_t program_bytes;      /* of these, what is held beside the plan: code, tokenizer, data */
     uint64_t arena_bytes, leaf_bytes, weight_bytes; /* activations; adapter, optimizer, inputs; weights */
     double flops_per_step;
     int64_t first_step;        /* > 0 when resumed */
