@@ -1,16 +1,16 @@
-// Rendering, and what is trained of it: generation blocks where the template has them, else the answers that
-// answer_finder.hpp finds.
+// Rendering, and what is trained of it: what generation_blocks.hpp finds where the template has such blocks, else the
+// answers that answer_finder.hpp finds.
 #include "models/text/chat_template.hpp"
 
 #include <algorithm>
 
 #include "models/text/answer_finder.hpp"
+#include "models/text/generation_blocks.hpp"
 #include "models/text/jinja_eval.hpp"
 #include "models/text/jinja_parser.hpp"
 
 namespace ql {
 
-using jinja::Run;
 using jinja::Text;
 using jinja::Value;
 
@@ -23,37 +23,6 @@ Status in_template(const Status & status) {
     const bool refused = status.message().find("refuses these messages") != std::string::npos;
     return error(status.code(), "chat template, %s%s", status.message().c_str(),
                  refused ? "" : "; another one can be given with --chat-template");
-}
-
-/// What {% generation %} blocks wrote: the template's author has said himself what is to be learnt. Of answers that the
-/// sample leaves out nothing is. Blocks that hold no byte of an answer say nothing: the answers stand elsewhere, and an
-/// end of turn alone is not what is to be learnt.
-Result<std::vector<Span>> generated_spans(const Text & text, std::span<const Message> messages) {
-    struct Block {
-        Span span;
-        bool trained = false, left_out = false;
-    };
-    std::vector<Block> blocks;
-    for (const Run & run : text.runs()) {
-        if (!run.generated) continue;
-        if (blocks.empty() || blocks.back().span.end != run.begin) blocks.push_back({{run.begin, run.begin}});
-        blocks.back().span.end = run.end;
-        if (run.source >= 0)
-            (messages[static_cast<size_t>(run.source)].trained ? blocks.back().trained : blocks.back().left_out) = true;
-    }
-    if (std::none_of(blocks.begin(), blocks.end(), [](const Block & b) { return b.trained || b.left_out; }))
-        return std::vector<Span>();
-    const bool any_left_out =
-        std::any_of(messages.begin(), messages.end(), [](const Message & m) { return !m.trained; });
-    std::vector<Span> spans;
-    for (const Block & block : blocks) {
-        if (block.trained && block.left_out)
-            return error(QL_UNSUPPORTED,
-                         "chat template: an answer that is trained and one that is left out of the loss stand in one "
-                         "{%% generation %%} block; another template can be given with --chat-template");
-        if (block.trained || !any_left_out) spans.push_back(block.span);
-    }
-    return spans;
 }
 
 }  // namespace

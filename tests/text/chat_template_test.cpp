@@ -25,6 +25,23 @@ TEST(ChatTemplate, GenerationBlocksWithoutAnAnswerSayNothing) {
     EXPECT_NE(left_out.find("the answer in message 2 cannot be found"), std::string::npos) << left_out;
 }
 
+TEST(ChatTemplate, AnswerOutsideOfGenerationBlocksIsNotTrainedByItsEndAlone) {
+    const std::string source =
+        "{% for m in messages %}<{{ m.role }}>{% if loop.index0 == 1 %}{% generation %}{{ m.content }}<end>"
+        "{% endgeneration %}{% else %}{{ m.content }}{% generation %}<end>{% endgeneration %}{% endif %}{% endfor %}";
+    const std::vector<Message> turns = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}};
+    const std::string refused = marked(make(source), turns, {"<end>"});
+    EXPECT_NE(refused.find("the answer in message 4 stands outside"), std::string::npos) << refused;
+}
+
+TEST(ChatTemplate, LastAnswerAloneIsTrainedWhereOnlyItsBlockIsWritten) {
+    const std::string source =
+        "{% for m in messages %}<{{ m.role }}>{% if loop.last %}{% generation %}{{ m.content }}<end>{% endgeneration %}"
+        "{% else %}{{ m.content }}<end>{% endif %}{% endfor %}";
+    EXPECT_EQ(marked(make(source), {{"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}}, {"<end>"}),
+              "<user>a<end><assistant>b<end><user>c<end><assistant>«d<end>»");
+}
+
 TEST(ChatTemplate, SaysWhenNoEndOfTurnFollows) {
     const std::string source =
         "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% "
