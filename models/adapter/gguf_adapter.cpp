@@ -30,6 +30,14 @@ struct Halves {
     ql_gguf_tensor a{}, b{};
 };
 
+/// Keys of adapters that change nothing of what is computed.
+constexpr HarmlessKey kHarmless[] = {
+    {"type"},        // what this file is read as
+    {"lora.alpha"},  // read_alpha
+    {"lora.task_name"},
+    {"lora.prompt_prefix"},  // llama.cpp shows them
+};
+
 Status expect_text(const ql_gguf * file, const char * group, const char * key, const char * expected) {
     std::string value;
     QL_TRY(GgufKeys(file, group).text(key, value));
@@ -105,6 +113,7 @@ Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter,
     QL_TRY(GgufKeys(file, "general").text("name", adapter.name, ""));
     QL_TRY(GgufKeys(file, "general").text("base_model.0.name", adapter.base_name, ""));
     QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", adapter.chat_template, ""));
+    QL_TRY(GgufKeys(file, "adapter").refuse_unread(kHarmless));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));
     if (adapter.architecture != model.hparams().arch) return {};  // check_adapter says what is wrong

@@ -121,7 +121,7 @@ Status GgufKeys::refuse_unread(std::span<const HarmlessKey> harmless) const {
             std::find_if(harmless.begin(), harmless.end(), [&](const HarmlessKey & h) { return key == h.key; });
         if (known != harmless.end() && (!known->neutral || is_neutral(name, *known->neutral))) continue;
         if (known != harmless.end()) return error(QL_UNSUPPORTED, "%s: only %g is supported", name, *known->neutral);
-        return error(QL_UNSUPPORTED, "the key '%.80s' is not known here; the model may need what it says", name);
+        return error(QL_UNSUPPORTED, "the key '%.80s' is not known here, and what is computed may depend on it", name);
     }
     return {};
 }

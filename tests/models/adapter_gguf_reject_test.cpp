@@ -61,6 +61,8 @@ TEST(GgufAdapter, RejectsWhatLlamaCppRejects) {
              const uint32_t token = 1;
              d.good(), ql_gguf_set_array(d.w, "adapter.alora.invocation_tokens", QL_GGUF_U32, &token, 1);
          }},
+        {"the key 'adapter.lora.dora' is not known", QL_UNSUPPORTED,
+         [](Draft & d) { d.good(), ql_gguf_set_bool(d.w, "adapter.lora.dora", 1); }},
         {"no matrices", QL_BAD_FILE, [](Draft &) {}},
         {"ends in neither", QL_BAD_FILE, [](Draft & d) { d.good(), d.add("rope_freqs.weight", 8, 1); }},
         {"only one of .lora_a and .lora_b", QL_BAD_FILE,
