@@ -43,6 +43,7 @@ AnswerFinder::AnswerFinder(const Text & text, std::span<const Message> messages,
     : text_(text), messages_(messages), end_tokens_(end_tokens), render_(std::move(render)), places_(messages.size()) {
     find_places();
     find_prompts();
+    find_empty();
 }
 
 void AnswerFinder::find_places() {
@@ -61,9 +62,15 @@ void AnswerFinder::find_places() {
         const auto first = run_behind(runs, place.content.begin);
         const auto previous = std::find_if(std::make_reverse_iterator(first), runs.rend(), is_message);
         place.before = previous == runs.rend() ? 0 : previous->end;
-        const auto next = std::find_if(run_behind(runs, place.content.end), runs.end(), is_message);
-        place.limit = next == runs.end() ? text_.size() : next->begin;
+        place.limit = next_message(place.content.end);
     }
+}
+
+/// Where the next byte of a message lies, from a byte on.
+size_t AnswerFinder::next_message(size_t byte) const {
+    const std::vector<Run> & runs = text_.runs();
+    const auto next = std::find_if(run_behind(runs, byte), runs.end(), [](const Run & run) { return run.source >= 0; });
+    return next == runs.end() ? text_.size() : next->begin;
 }
 
 void AnswerFinder::find_prompts() {
@@ -84,24 +91,44 @@ void AnswerFinder::find_prompts() {
 
 std::optional<size_t> AnswerFinder::prompt_tail(size_t index) const {
     const Place & place = places_[index];
-    const auto prompt = render_(index, true);  // may fail: some templates want a first message
+    const auto prompt = render_(messages_.first(index), true);  // may fail: some templates want a first message
     if (!prompt.ok() || prompt->size() < place.before || prompt->size() > place.content.begin) return {};
     if (!text_.bytes().starts_with(prompt->bytes())) return {};
     return prompt->size() - place.before;
 }
 
+/// The words of the prompt behind an answer that was found are rendered for one empty answer after each role; where
+/// they follow the message before another one, it is there. The others are looked for one by one when they are asked
+/// for.
+void AnswerFinder::find_empty() {
+    std::map<std::string, std::string> words;  // by role before; "" where they are not known
+    for (size_t i = 1; i < places_.size(); ++i) {
+        Place & place = places_[i];
+        const Place & previous = places_[i - 1];
+        if (messages_[i].role != "assistant" || place.found || !previous.found || !is_blank(messages_[i].content))
+            continue;
+        const auto [known, is_new] = words.try_emplace(messages_[i - 1].role);
+        if (is_new) {
+            const Result<size_t> end = empty_place(i);
+            if (end.ok() && *end > previous.content.end)
+                known->second = text_.bytes().substr(previous.content.end, *end - previous.content.end);
+        }
+        const std::string & expected = known->second;
+        if (!expected.empty() && text_.view().substr(previous.content.end).starts_with(expected))
+            place.prompt_end = previous.content.end + expected.size();
+    }
+}
+
 /// An empty answer is where the prompt ends; another that left no byte has been dropped.
-Result<Span> AnswerFinder::find_empty(size_t index, size_t * limit) const {
-    const auto prompt = render_(index, true);
-    if (!prompt.ok() || !text_.bytes().starts_with(prompt->bytes()) || !is_blank(messages_[index].content))
-        return error(QL_UNSUPPORTED,
-                     "chat template: the answer in message %zu cannot be found in the rendered text; another template "
-                     "can be given with --chat-template",
-                     index + 1);
-    *limit = text_.size();
-    for (const Run & run : text_.runs())
-        if (run.source > static_cast<int32_t>(index)) *limit = std::min(*limit, run.begin);
-    return Span{prompt->size(), prompt->size()};
+Result<size_t> AnswerFinder::empty_place(size_t index) const {
+    if (is_blank(messages_[index].content)) {
+        const auto prompt = render_(messages_.first(index), true);
+        if (prompt.ok() && text_.bytes().starts_with(prompt->bytes())) return prompt->size();
+    }
+    return error(QL_UNSUPPORTED,
+                 "chat template: the answer in message %zu cannot be found in the rendered text; another template can "
+                 "be given with --chat-template",
+                 index + 1);
 }
 
 bool AnswerFinder::is_shortened(size_t index) const {
@@ -109,12 +136,26 @@ bool AnswerFinder::is_shortened(size_t index) const {
     const size_t begin = jinja::skip_space(content);
     const bool whole = places_[index].n_bytes >= jinja::skip_space_back(content, begin) - begin;
     if (whole || index + 1 == messages_.size()) return false;
-    const auto last = render_(index + 1, false);
+    const std::vector<Message> turn = turn_of(index);
+    auto last = render_(turn, false);
+    size_t source = turn.size() - 1;
+    if (!last.ok()) last = render_(messages_.first(index + 1), false), source = index;
     if (!last.ok()) return false;
     size_t n_bytes = 0;
     for (const Run & run : last->runs())
-        if (run.source == static_cast<int32_t>(index)) n_bytes += run.end - run.begin;
+        if (run.source == static_cast<int32_t>(source)) n_bytes += run.end - run.begin;
     return n_bytes > places_[index].n_bytes;
+}
+
+/// A conversation that ends with an answer: what the system says, the question, and what followed it.
+std::vector<Message> AnswerFinder::turn_of(size_t index) const {
+    size_t first = index;
+    while (first > 0 && messages_[first].role != "user") --first;
+    std::vector<Message> turn;
+    if (first > 0 && messages_[0].role == "system") turn.push_back(messages_[0]);
+    turn.insert(turn.end(), messages_.begin() + static_cast<std::ptrdiff_t>(first),
+                messages_.begin() + static_cast<std::ptrdiff_t>(index) + 1);
+    return turn;
 }
 
 bool AnswerFinder::touches(size_t index, Span span) const {
@@ -134,7 +175,12 @@ Result<Span> AnswerFinder::find(size_t index, bool * open) const {
     Span span = place.content;
     size_t limit = place.limit;
     if (!place.found) {
-        QL_ASSIGN(span, find_empty(index, &limit));
+        size_t at = place.prompt_end.value_or(0);
+        if (!place.prompt_end) {
+            QL_ASSIGN(at, empty_place(index));
+        }
+        span = {at, at};
+        limit = next_message(at);
     } else if (place.prompt_end) {
         span.begin = *place.prompt_end;
     }

@@ -5,7 +5,8 @@
 // which may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the
 // prompt is rendered too, and if the text starts with it, the span begins there. Rendering each answer's prompt would
 // take time quadratic in the conversation: answers that stand behind the same words of the template and the same role
-// have the same generation prompt, so it is rendered once or twice for all of them.
+// have the same generation prompt, so it is rendered once or twice for all of them. Empty answers leave no byte; one
+// stands wherever the words of such a prompt follow the message before it.
 #pragma once
 #include <functional>
 #include <optional>
@@ -20,8 +21,8 @@ namespace ql {
 
 class AnswerFinder {
   public:
-    /// Renders the first n messages; with `prompt` what a model is asked with after them.
-    using Render = std::function<Result<jinja::Text>(size_t n, bool prompt)>;
+    /// Renders messages; with `prompt` what a model is asked with after them.
+    using Render = std::function<Result<jinja::Text>(std::span<const Message> messages, bool prompt)>;
 
     /// All arguments must outlive the finder.
     AnswerFinder(const jinja::Text & text, std::span<const Message> messages, std::span<const std::string> end_tokens,
@@ -49,9 +50,12 @@ class AnswerFinder {
 
     void find_places();
     void find_prompts();
+    void find_empty();
     /// How far the prompt of an answer reaches behind `before`, if the text begins with that prompt.
     std::optional<size_t> prompt_tail(size_t index) const;
-    Result<Span> find_empty(size_t index, size_t * limit) const;
+    Result<size_t> empty_place(size_t index) const;
+    size_t next_message(size_t byte) const;
+    std::vector<Message> turn_of(size_t index) const;
     bool is_mixed(size_t index, Span span) const;
 
     const jinja::Text & text_;

@@ -98,7 +98,7 @@ Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> mess
                                                    std::span<const std::string> end_tokens) const {
     QL_ASSIGN(const Text text, impl_->run(messages, false));
     const AnswerFinder finder(text, messages, end_tokens,
-                              [&](size_t n, bool prompt) { return impl_->run(messages.first(n), prompt); });
+                              [&](std::span<const Message> some, bool prompt) { return impl_->run(some, prompt); });
     Rendered out;
     out.text = text.bytes();
     std::vector<size_t> answers;

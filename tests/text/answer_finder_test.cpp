@@ -41,10 +41,11 @@ TEST(AnswerFinder, RendersFewPromptsHoweverLongTheConversation) {
             const std::vector<Message> messages = conversation(n);
             const jinja::Text text = rendered(messages, false, note);
             int n_rendered = 0;
-            const AnswerFinder finder(text, messages, kEnds, [&](size_t first, bool prompt) -> Result<jinja::Text> {
-                ++n_rendered;
-                return rendered(std::span(messages).first(first), prompt, note);
-            });
+            const AnswerFinder finder(text, messages, kEnds,
+                                      [&](std::span<const Message> some, bool prompt) -> Result<jinja::Text> {
+                                          ++n_rendered;
+                                          return rendered(some, prompt, note);
+                                      });
             EXPECT_LE(n_rendered, 3) << n;
             for (size_t i = 1; i < messages.size(); i += 2) {
                 bool open = true;
@@ -56,6 +57,48 @@ TEST(AnswerFinder, RendersFewPromptsHoweverLongTheConversation) {
                           (has_space ? " a" : "a") + std::to_string(i / 2) + "<end>");
             }
         }
+}
+
+/// Thoughts are written of the last answer alone, as templates of models that think do.
+jinja::Text without_thoughts(std::span<const Message> messages, bool prompt) {
+    jinja::Text text;
+    for (size_t i = 0; i < messages.size(); ++i) {
+        text.append(messages[i].role == "user" ? "[user]" : "[assistant]");
+        const std::string & content = messages[i].content;
+        const size_t thoughts = i + 1 < messages.size() ? content.find("</think>") : content.npos;
+        const size_t begin = thoughts == content.npos ? 0 : thoughts + 8;
+        text.append(jinja::Text::from_message(content, static_cast<int32_t>(i)), begin, content.size());
+        text.append("<end>");
+    }
+    if (prompt) text.append("[assistant]");
+    return text;
+}
+
+TEST(AnswerFinder, RendersNoMoreThanAFewTimesTheConversationWhateverItsAnswersAre) {
+    for (const char * answer : {"Yes.", "", "<think>Hm.</think>Yes."}) {
+        std::vector<Message> messages;
+        for (size_t i = 0; i < 300; ++i) {
+            messages.push_back({"user", "q" + std::to_string(i)});
+            messages.push_back({"assistant", answer});
+        }
+        const jinja::Text text = without_thoughts(messages, false);
+        size_t n_rendered = 0;
+        const AnswerFinder finder(text, messages, kEnds,
+                                  [&](std::span<const Message> some, bool prompt) -> Result<jinja::Text> {
+                                      n_rendered += some.size();
+                                      return without_thoughts(some, prompt);
+                                  });
+        const bool thinks = std::string(answer).starts_with("<think>");
+        for (size_t i = 1; i < messages.size(); i += 2) {
+            EXPECT_EQ(finder.is_shortened(i), thinks && i + 1 < messages.size()) << i;
+            bool open = true;
+            const auto span = finder.find(i, &open);
+            ASSERT_TRUE(span.ok()) << span.message();
+            EXPECT_TRUE(text.view().substr(span->begin, span->end - span->begin).ends_with("<end>")) << i;
+            EXPECT_TRUE(text.view().substr(0, span->begin).ends_with("[assistant]")) << i;
+        }
+        EXPECT_LE(n_rendered, 4 * messages.size()) << answer;
+    }
 }
 
 TEST(AnswerFinder, EndTokenIsTheFirstAndOfThoseTheLongest) {

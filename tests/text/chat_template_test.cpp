@@ -80,6 +80,18 @@ TEST(ChatTemplate, EmptyAnswerTrainsItsEnd) {
               "end_of_turn>\n<start_of_turn>model\n«z<end_of_turn>»\n");
 }
 
+TEST(ChatTemplate, EmptyAnswersOfALongConversationAreFoundEach) {
+    std::vector<Message> turns;
+    std::string expected;
+    for (int i = 0; i < 20; ++i) {
+        turns.push_back({"user", "q" + std::to_string(i)});
+        turns.push_back({"assistant", i % 3 == 0 ? "a" : ""});
+        expected += "<|im_start|>user\n" + turns[turns.size() - 2].content + "<|im_end|>\n<|im_start|>assistant\n«" +
+                    turns.back().content + "<|im_end|>»\n";
+    }
+    EXPECT_EQ(marked(named("chatml"), turns, {"<|im_end|>"}), expected);
+}
+
 TEST(ChatTemplate, RefusesToGuessWhenTheAnswerIsLeftOut) {
     const std::string dropped =
         marked(make("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"), kOneTurn,
