@@ -23,20 +23,28 @@ def _matrix(stream, rows, columns, bits):
     return np.ldexp(values.astype(np.float32), -bits).reshape(rows, columns)
 
 
+def matrices(i, n_in, n_out):
+    """The i-th pair: A [r, in], B [out, r]."""
+    return _matrix(2 * i, R, n_in, A_BITS), _matrix(2 * i + 1, n_out, R, B_BITS)
+
+
 def halves(base):
     """(name of the base's tensor, A [r, in], B [out, r]) of every linear of a GGUF file."""
     for i, tensor in enumerate(gguf.GGUFReader(base).tensors):
         if tensor.name.split(".")[-2] in LINEARS:
-            n_in, n_out = (int(n) for n in tensor.shape)
-            yield tensor.name, _matrix(2 * i, R, n_in, A_BITS), _matrix(2 * i + 1, n_out, R, B_BITS)
+            yield tensor.name, *matrices(i, *(int(n) for n in tensor.shape))
 
 
 def write(path, base):
+    write_pairs(path, halves(base))
+
+
+def write_pairs(path, pairs):
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", ALPHA)
-    for name, a, b in halves(base):
+    for name, a, b in pairs:
         writer.add_tensor(name + ".lora_a", a)
         writer.add_tensor(name + ".lora_b", b)
     writer.write_header_to_file()
