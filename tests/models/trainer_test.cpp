@@ -1,97 +1,14 @@
 // The training loop on a tiny model: what a run must be equal to, how it stops, and how it goes on.
 #include <cmath>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "models/golden.hpp"
 #include "models/train/schedule.hpp"
-#include "models/train/trainer.hpp"
+#include "models/trainer_fixture.hpp"
 #include "models/watched_disk.hpp"
-#include "support/temporary_folder.hpp"
-#include "support/tiny_model.hpp"
 
 namespace ql::test {
 namespace {
 
-class TrainerTest : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        model_path_ = folder_.path("tiny.gguf");
-        tiny::Writer(TinyModelOptions{}).write(model_path_);
-        const ql_model_options options{sizeof(ql_model_options), QL_NF4_DQ, QL_BASE_KEEP};
-        auto model = Model::open(model_path_, options);
-        ASSERT_TRUE(model.ok()) << model.message();
-        model_ = std::move(model).value();
-        std::string lines;
-        for (int i = 0; i < 40; ++i) {
-            const std::string n = std::to_string(i);
-            lines += R"({"question":"what is )" + n + R"( and the sea?","answer":")" + n +
-                     std::string(static_cast<size_t>(i % 7), 'x') + R"( in the sand"})" + "\n";
-        }
-        data_ = open(folder_.write("data.jsonl", lines));
-        eval_ = open(folder_.write("eval.jsonl", lines.substr(0, lines.find('\n', 600) + 1)));
-    }
-
-    Dataset open(const std::string & path) const {
-        ql_dataset_options o;
-        ql_dataset_options_init(&o);
-        o.ctx = 64;
-        auto data = open_dataset(path, *model_, o);
-        EXPECT_TRUE(data.ok()) << data.message();
-        return data.ok() ? std::move(data).value() : Dataset();
-    }
-
-    ql_train_options options() const {
-        ql_train_options o;
-        ql_train_options_init(&o);
-        o.ctx = 64;
-        o.grad_accum = 2;
-        o.lr = 5e-3;
-        o.steps = 12;
-        return o;
-    }
-
-    Adapter adapter() const {
-        LoraOptions o;
-        o.r = 3;
-        auto a = new_adapter(*model_, o);
-        EXPECT_TRUE(a.ok()) << a.message();
-        return std::move(a).value();
-    }
-
-    /// Trains and returns the adapter's numbers.
-    std::vector<float> train(const ql_train_options & o, int threads = 2, Status * result = nullptr,
-                             std::string * resumed = nullptr) {
-        const DevicePtr device(open_cpu(QL_COMPUTE_AUTO, threads));
-        Adapter a = adapter();
-        auto trainer = Trainer::create(*model_, device.get(), a, data_, &eval_, o);
-        EXPECT_TRUE(trainer.ok()) << trainer.message();
-        if (!trainer.ok()) return {};
-        if (resumed) *resumed = (*trainer)->describe().resumed_from;
-        Status s = (*trainer)->run();
-        if (result)
-            *result = s;
-        else
-            EXPECT_TRUE(s.ok()) << s.message();
-        std::vector<float> all;
-        for (const LoraMatrix & m : a.matrices)
-            all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
-        return all;
-    }
-
-    std::vector<nlohmann::json> metrics(const std::string & name) const {
-        std::vector<nlohmann::json> lines;
-        std::istringstream in(read_all(folder_.path(name)));
-        for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
-        return lines;
-    }
-
-    TemporaryFolder folder_;
-    std::string model_path_;
-    std::unique_ptr<Model> model_;
-    Dataset data_, eval_;
-};
+class TrainerTest : public TrainerFixture {};
 
 TEST_F(TrainerTest, AnyNumberOfThreadsGivesTheSameBits) {
     const std::vector<float> one = train(options(), 1);
@@ -220,12 +137,10 @@ TEST_F(TrainerTest, ResumeWithOtherOptionsNamesTheDifference) {
     train(o);
     o.resume = "auto";
     o.lr = 1e-3;
-    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
-    Adapter a = adapter();
-    const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
-    ASSERT_FALSE(trainer.ok());
-    EXPECT_EQ(trainer.code(), QL_INVALID_ARGUMENT);
-    EXPECT_NE(trainer.message().find("lr 0.001"), std::string::npos) << trainer.message();
+    const Status refused = start(o);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(refused.message().find("lr 0.001"), std::string::npos) << refused.message();
 }
 
 TEST_F(TrainerTest, NewRunDoesNotOverwriteCheckpoints) {
@@ -233,11 +148,9 @@ TEST_F(TrainerTest, NewRunDoesNotOverwriteCheckpoints) {
     ql_train_options o = options();
     o.checkpoint_dir = dir.c_str();
     train(o);
-    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
-    Adapter a = adapter();
-    const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
-    ASSERT_FALSE(trainer.ok());
-    EXPECT_NE(trainer.message().find("--resume auto"), std::string::npos) << trainer.message();
+    const Status refused = start(o);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.message().find("--resume auto"), std::string::npos) << refused.message();
 }
 
 TEST_F(TrainerTest, TenNonFiniteStepsEndTheRunAndChangeNothing) {
@@ -295,11 +208,9 @@ TEST_F(TrainerTest, PoisonedSampleChangesNoOtherSample) {
 TEST_F(TrainerTest, MoreContextThanTheModelHasIsRefused) {
     ql_train_options o = options();
     o.ctx = 100000;
-    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
-    Adapter a = adapter();
-    const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
-    ASSERT_FALSE(trainer.ok());
-    EXPECT_EQ(trainer.code(), QL_INVALID_ARGUMENT);
+    const Status refused = start(o);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.code(), QL_INVALID_ARGUMENT);
 }
 
 TEST(Schedule, WarmsUpAndFalls) {
