@@ -23,11 +23,13 @@ std::optional<int64_t> step_of(const std::string & name) {
     return step >= 0 && name == file_name(step) ? std::optional(step) : std::nullopt;
 }
 
-/// Whether a name is that of a checkpoint which was still being written: "step-00000100.gguf.tmp-4711".
+/// Whether a name is to the letter that of a checkpoint which was still being written: "step-00000100.gguf.tmp-4711".
 bool is_unfinished(const std::string & name) {
-    const size_t at = name.find(".tmp-");
-    return at != name.npos && at + 5 < name.size() && name[at + 5] >= '0' && name[at + 5] <= '9' &&
-           step_of(name.substr(0, at)).has_value();
+    const std::string mark = ".tmp-";
+    const size_t at = name.find(mark);
+    if (at == name.npos || !step_of(name.substr(0, at))) return false;
+    const std::string process = name.substr(at + mark.size());
+    return !process.empty() && process.find_first_not_of("0123456789") == process.npos;
 }
 
 /// Calls f with every regular file's name and path. A link counts as what it leads to.

@@ -4,33 +4,41 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <mutex>
 #include <stdexcept>
+#include <utility>
 
 namespace ql::test {
 namespace {
 
 std::mutex mutex;
 bool watching = false;
-int64_t countdown = -1;  // bytes until the one to spoil; < 0: none
+int64_t countdown = -1;          // bytes until the one to spoil; < 0: none
+std::function<bool()> has_room;  // none: as much as there is
 std::vector<WatchedDisk::Synced> seen;
 
 }  // namespace
 
 WatchedDisk::WatchedDisk() {
     const std::lock_guard lock(mutex);
-    watching = true, countdown = -1;
+    watching = true, countdown = -1, has_room = nullptr;
     seen.clear();
 }
 
 WatchedDisk::~WatchedDisk() {
     const std::lock_guard lock(mutex);
-    watching = false, countdown = -1;
+    watching = false, countdown = -1, has_room = nullptr;
 }
 
 void WatchedDisk::spoil(uint64_t n) {
     const std::lock_guard lock(mutex);
     countdown = static_cast<int64_t>(n);
+}
+
+void WatchedDisk::fill_until(std::function<bool()> room) {
+    const std::lock_guard lock(mutex);
+    has_room = std::move(room);
 }
 
 std::vector<WatchedDisk::Synced> WatchedDisk::synced() const {
@@ -52,6 +60,7 @@ extern "C" ssize_t write(int fd, const void * data, size_t size) {
     std::string spoilt;
     {
         const std::lock_guard lock(mutex);
+        if (has_room && !has_room()) return errno = ENOSPC, -1;
         if (countdown >= static_cast<int64_t>(size))
             countdown -= static_cast<int64_t>(size);
         else if (countdown >= 0) {

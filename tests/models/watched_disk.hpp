@@ -1,9 +1,10 @@
-// The calls that bring this test program's files to the disk, seen and spoilt: write() and fsync() of the code under
-// test go through watched_disk.cpp.
+// The calls that bring this test program's files to the disk, seen, spoilt and refused: write() and fsync() of the code
+// under test go through watched_disk.cpp.
 #pragma once
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ class WatchedDisk {
 
     /// One bit of the n-th byte written from now on is turned over on its way, n from 0.
     void spoil(uint64_t n);
+    /// The disk is full until `room` says that something was deleted.
+    void fill_until(std::function<bool()> room);
     /// In the order of the calls.
     std::vector<Synced> synced() const;
     static ino_t file(const std::string & path);
