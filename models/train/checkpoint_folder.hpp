@@ -31,6 +31,8 @@ class CheckpointFolder {
     /// A folder that was made and never written to goes.
     ~CheckpointFolder();
 
+    /// It was made by open().
+    bool is_new() const { return is_new_; }
     /// Those that were there, and those saved since, by step. Those of later steps than a run's are not its own.
     const std::vector<CheckpointFile> & files() const { return files_; }
     /// The run goes on after this step: later ones are no more counted.

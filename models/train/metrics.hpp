@@ -14,7 +14,7 @@ namespace ql {
 struct MetricsStart {
     int64_t step = 0;        // it goes on after this one
     int64_t bytes = 0;       // length of its metrics file then
-    bool resume = false;     // going on was asked for, whether or not there was a checkpoint
+    bool resume = false;     // an earlier part of the run may have written lines, whether or not it left a checkpoint
     bool overwrite = false;  // whatever the file holds may go
     int64_t reach = 0;       // a run killed before its next checkpoint wrote no line of a later step
 };

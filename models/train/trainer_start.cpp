@@ -121,7 +121,9 @@ Status Trainer::no_checkpoint(const std::string & directory, const std::string &
 Status Trainer::open_metrics() {
     MetricsStart start;
     start.step = state_.step, start.bytes = state_.metrics_bytes;
-    start.resume = !resume_.empty(), start.overwrite = options_.overwrite != 0;
+    // Where the run has made its folder just now, no earlier part of it can have written a line.
+    start.resume = !resumed_from_.empty() || (!resume_.empty() && !folder_->is_new());
+    start.overwrite = options_.overwrite != 0;
     start.reach = next_save() + kMostSkipsInRow;  // skipped steps put a checkpoint off
     return metrics_.open(metrics_path_, start);
 }
