@@ -38,6 +38,7 @@ class Trainer {
     Status open_checkpoints();
     Status take_folder();
     Status resume(const std::string & directory, const std::vector<CheckpointFile> & files);
+    void check_best();
     static Status no_checkpoint(const std::string & directory, const std::string & skipped);
     Status open_metrics();
     Status begin_files();

@@ -16,6 +16,13 @@ int64_t default_ctx(const ql_train_options & o, const Model & model) {
     return o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
 }
 
+bool have_same_shapes(const Adapter & a, const Adapter & b) {
+    return std::equal(a.matrices.begin(), a.matrices.end(), b.matrices.begin(), b.matrices.end(),
+                      [](const LoraMatrix & x, const LoraMatrix & y) {
+                          return x.weight == y.weight && x.k == y.k && x.m == y.m && x.r == y.r;
+                      });
+}
+
 }  // namespace
 
 Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
@@ -107,7 +114,22 @@ Status Trainer::resume(const std::string & directory, const std::vector<Checkpoi
     state_.fingerprint = expected;
     first_step_ = saved_step_ = state_.step;
     resumed_from_ = checkpoint_ = newest.path;
+    check_best();
     return {};
+}
+
+/// The best adapter lies apart from the checkpoints: by now it may be gone, or another's. What was best cannot be had
+/// back then, and a summary that names it would lie: the best of the steps that come takes its place.
+void Trainer::check_best() {
+    if (!state_.has_best || best_path_.empty()) return;
+    const auto best = load_adapter(best_path_, model_);
+    if (best.ok() && have_same_shapes(*best, adapter_)) return;
+    log(
+        format("warning: the best adapter of the first %lld steps is not at hand: %s; the best of the steps from here "
+               "on is kept",
+               static_cast<long long>(state_.step),
+               best.ok() ? (best_path_ + ": is another run's").c_str() : best.message().c_str()));
+    state_.has_best = false;
 }
 
 Status Trainer::no_checkpoint(const std::string & directory, const std::string & skipped) {

@@ -1,0 +1,71 @@
+// The adapter with the lowest evaluation loss: it lies beside the checkpoints, and a run that goes on looks whether it
+// still does.
+#include "models/trainer_fixture.hpp"
+
+namespace ql::test {
+namespace {
+
+/// Six of twelve steps were made, with evaluations.
+class BestAdapterTest : public TrainerFixture {
+  protected:
+    void SetUp() override {
+        TrainerFixture::SetUp();
+        run_ = options();
+        run_.checkpoint_dir = dir_.c_str(), run_.best_path = best_.c_str(), run_.eval_every = 2;
+        train_six_steps(run_);
+        ASSERT_TRUE(load_adapter(best_, *model_).ok());
+        run_.resume = "auto", run_.user = &said_;
+        run_.on_log = [](void * said, const char * line) {
+            static_cast<std::vector<std::string> *>(said)->emplace_back(line);
+        };
+    }
+    /// Goes on; one line says that the best adapter is not there, and why, and the next best is kept.
+    void expect_missed(const std::string & why) {
+        said_.clear();
+        std::string resumed;
+        train(run_, 2, nullptr, &resumed);
+        EXPECT_TRUE(resumed.ends_with("step-00000006.gguf")) << resumed;
+        ASSERT_EQ(said_.size(), 1u);
+        EXPECT_NE(said_[0].find(best_), std::string::npos) << said_[0];
+        EXPECT_NE(said_[0].find(why), std::string::npos) << said_[0];
+        const auto kept = load_adapter(best_, *model_);
+        ASSERT_TRUE(kept.ok()) << kept.message();
+        EXPECT_EQ(kept->matrices[0].r, 3);
+    }
+
+    std::string dir_ = folder_.path("ck"), best_ = folder_.path("best.gguf");
+    ql_train_options run_{};
+    std::vector<std::string> said_;
+};
+
+TEST_F(BestAdapterTest, IsKeptAcrossAnInterruption) {
+    train(run_);
+    EXPECT_EQ(said_, std::vector<std::string>());
+    const std::string went_on = read_all(best_), other = folder_.path("alone.gguf");
+    ql_train_options alone = options();
+    alone.best_path = other.c_str(), alone.eval_every = 2;
+    train(alone);
+    EXPECT_TRUE(went_on == read_all(other));
+}
+
+TEST_F(BestAdapterTest, WhereItIsGoneTheNextBestIsKept) {
+    std::filesystem::remove(best_);
+    expect_missed("No such file");
+}
+
+TEST_F(BestAdapterTest, WhereItIsNotTheRunsTheNextBestIsKept) {
+    folder_.write("best.gguf", "what somebody wrote, longer than a header is, and a little more of it");
+    expect_missed("GGUF");
+}
+
+TEST_F(BestAdapterTest, OneOfAnotherShapeIsNotTheRuns) {
+    LoraOptions o;
+    o.r = 4;
+    const auto other = new_adapter(*model_, o);
+    ASSERT_TRUE(other.ok()) << other.message();
+    ASSERT_TRUE(save_adapter(*other, *model_, best_).ok());
+    expect_missed("another run's");
+}
+
+}  // namespace
+}  // namespace ql::test
