@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "programs/workspace.hpp"
 
@@ -12,9 +13,10 @@ namespace {
 
 class NoSpace : public testing::Test {
   protected:
-    void SetUp() override {
+    void SetUp() override { mount("size=64k"); }
+    void mount(const char * size) {
         std::filesystem::create_directory(workspace_.path("disk"));
-        mounted_ = ::mount("tmpfs", workspace_.path("disk").c_str(), "tmpfs", 0, "size=64k") == 0;
+        mounted_ = ::mount("tmpfs", workspace_.path("disk").c_str(), "tmpfs", 0, size) == 0;
         if (!mounted_) GTEST_SKIP() << "no permission to mount a small file system";
     }
     void TearDown() override {
@@ -43,6 +45,35 @@ TEST_F(NoSpace, AdapterThatWouldNotFitIsFoundBeforeTraining) {
     expect_refused(
         "ql-finetune",
         "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32");
+}
+
+/// Whatever room there is goes to a file.
+void fill(const std::string & path) {
+    std::ofstream file(path, std::ios::binary);
+    for (const std::string page(4096, 'x');
+         file.write(page.data(), static_cast<std::streamsize>(page.size())).flush();) {
+    }
+}
+
+TEST_F(NoSpace, AResumedRunTakesTheRoomOfOldCheckpoints) {
+    TearDown();
+    mount("size=4m");
+    if (!mounted_) return;
+    const std::string line =
+        "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --grad-accum 1 --lora-r "
+        "4 "
+        "--steps 12 --save-every 2 --keep 3";
+    ASSERT_EQ(0, workspace_.run("ql-finetune", line).code);
+    const std::string straight = read_all(workspace_.path("a.gguf"));
+    std::filesystem::remove(workspace_.path("a.gguf"));
+    std::filesystem::remove(workspace_.path("disk/ckpt/step-00000012.gguf"));
+    fill(workspace_.path("disk/filler"));
+    const ProcessResult r = workspace_.run("ql-finetune", line + " --resume auto");
+    EXPECT_EQ(0, r.code) << r.err;
+    EXPECT_EQ(straight, read_all(workspace_.path("a.gguf")));
+    EXPECT_TRUE(std::filesystem::exists(workspace_.path("disk/ckpt/step-00000012.gguf")));
+    EXPECT_TRUE(std::filesystem::exists(workspace_.path("disk/ckpt/step-00000010.gguf")));
+    EXPECT_FALSE(std::filesystem::exists(workspace_.path("disk/ckpt/step-00000008.gguf")));
 }
 
 }  // namespace

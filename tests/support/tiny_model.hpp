@@ -23,6 +23,7 @@ struct TinyModelOptions {
     ql_dtype dtype = QL_F32;  // of the block matrices; embedding and head stay f32, norms too
     uint32_t seed = 1;
     float value_scale = 1;                       // times the weights that make attention's values
+    float norm_scale = 1;                        // times the weights of the blocks' first norms
     float nan_at = -1;                           // >= 0: writes a NaN to the first block matrix, for error messages
     std::function<void(ql_gguf_writer *)> more;  // further keys and tensors, or other values of keys
 };
@@ -149,7 +150,12 @@ class Writer {
         check(
             ql_gguf_add_tensor(w_, name.c_str(), dtype, static_cast<int>(ne.size()), ne.data(), bytes_.back().data()));
     }
-    void norm(const std::string & name) { add(name, QL_F32, {o_.n_embd}, values(o_.n_embd, 1.0f, 0.1f)); }
+    void norm(const std::string & name) {
+        std::vector<float> v = values(o_.n_embd, 1.0f, 0.1f);
+        if (name.ends_with("attn_norm.weight"))
+            for (float & x : v) x *= o_.norm_scale;
+        add(name, QL_F32, {o_.n_embd}, v);
+    }
     void matrix(const std::string & name, ql_dtype dtype, int64_t in, int64_t out) {
         std::vector<float> v = values(in * out, 0, 1.7f / std::sqrt(static_cast<float>(in)));
         if (name.ends_with("attn_v.weight"))

@@ -1,0 +1,127 @@
+// Runs of ql-finetune: which files of other runs they leave alone, how they end when they diverge, how they go on.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "programs/workspace.hpp"
+#include "ql/os.h"
+#include "support/tiny_model.hpp"
+
+namespace ql::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Runs : public testing::Test {
+  protected:
+    /// A short run to a.gguf, with its metrics in m.jsonl.
+    ProcessResult run(const std::string & more) const {
+        return workspace_.run(
+            "ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --lora-r 4 " + more);
+    }
+    void expect_done(const std::string & more) const {
+        const ProcessResult r = run(more);
+        EXPECT_EQ(0, r.code) << more << "\n" << r.err;
+    }
+    /// One line that has all of `words`; nothing of the folder changes.
+    void expect_ends(int code, const ProcessResult & r, const std::vector<std::string> & words) const {
+        EXPECT_EQ(code, r.code) << r.err;
+        EXPECT_EQ("", r.out);
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+        for (const std::string & word : words) EXPECT_NE(r.err.find(word), std::string::npos) << word << "\n" << r.err;
+    }
+    void expect_refused(const std::string & more, const std::vector<std::string> & words) const {
+        const auto before = workspace_.content();
+        expect_ends(2, run(more), words);
+        EXPECT_EQ(before, workspace_.content());
+    }
+    std::string read(const std::string & name) const { return read_all(workspace_.path(name)); }
+    bool exists(const std::string & name) const { return fs::exists(workspace_.path(name)); }
+    int64_t lines(const std::string & name) const {
+        const std::string text = read(name);
+        return std::count(text.begin(), text.end(), '\n');
+    }
+    /// One bit of a file's byte, counted from its end.
+    void flip(const std::string & name, size_t from_end) const {
+        std::string bytes = read(name);
+        bytes[bytes.size() - from_end] ^= 1;
+        workspace_.write(name, bytes);
+    }
+    Workspace workspace_;
+};
+
+TEST_F(Runs, AFileOfMetricsStaysUnlessItMayGo) {
+    workspace_.write("m.jsonl", "notes of somebody\n");
+    expect_refused("--steps 3 --metrics {m.jsonl}", {"m.jsonl", "--overwrite"});
+    expect_done("--steps 3 --metrics {m.jsonl} --overwrite");
+    EXPECT_EQ(3, lines("m.jsonl"));
+    expect_refused("--steps 3 --metrics {m.jsonl} --checkpoint-dir {other}", {"m.jsonl", "--overwrite"});
+    EXPECT_TRUE(read("m.jsonl").starts_with("{\"step\":1,"));
+}
+
+TEST_F(Runs, AFileOfMetricsBelongsToOneRunAtATime) {
+    ql_os_lock * lock = nullptr;
+    ASSERT_EQ(QL_OK, ql_os_lock_file(workspace_.path("m.jsonl").c_str(), &lock)) << ql_error_message();
+    expect_ends(2, run("--steps 3 --metrics {m.jsonl} --overwrite"),
+                {"m.jsonl: in use by process " + std::to_string(::getpid())});
+    EXPECT_EQ("", read("m.jsonl"));
+    ql_os_unlock_file(lock);
+    expect_done("--steps 3 --metrics {m.jsonl}");
+}
+
+TEST_F(Runs, ADamagedCheckpointIsNoReasonToBeginAnew) {
+    expect_done("--steps 4 --metrics {m.jsonl}");
+    fs::remove(workspace_.path("a.gguf"));
+    flip("a.gguf.ckpt/step-00000004.gguf", 100);
+    expect_refused("--steps 4 --metrics {m.jsonl} --resume auto", {"step-00000004.gguf", "checksum", "--overwrite"});
+}
+
+TEST_F(Runs, MoreStepsThanTheRunWasBegunWithNameTheWay) {
+    for (const char * more : {"--epochs 2", "--steps 10"}) {
+        const std::string begun = std::string(more).starts_with("--epochs") ? "--epochs 1" : "--steps 6";
+        expect_done(begun + " --overwrite");
+        expect_refused(std::string(more) + " --resume auto", {"--init-adapter", "step-0000"});
+    }
+    expect_refused("--steps 5 --resume auto", {"steps 5", "6"});  // fewer are another run, too
+}
+
+TEST_F(Runs, ARunThatDivergesKeepsTheLastGoodCheckpoint) {
+    const std::string wild = "--lr 1 --lora-alpha 1000 --clip 0 --schedule constant --warmup 0 --steps 200 ";
+    const ProcessResult r = run(wild + "--save-every 1 --metrics {m.jsonl}");
+    expect_ends(1, r, {"diverged", "--lr", "a.gguf.ckpt/step-"});
+    EXPECT_FALSE(exists("a.gguf"));
+    const size_t name = r.err.find("step-");
+    EXPECT_TRUE(exists("a.gguf.ckpt/" + r.err.substr(name, std::string("step-00000000.gguf").size()))) << r.err;
+    EXPECT_NE(read("m.jsonl").find("\"skipped\""), std::string::npos);
+}
+
+TEST_F(Runs, ALossThatIsNoNumberEndsTheRun) {
+    TinyModelOptions o;
+    o.norm_scale = 3e38f;
+    write_tiny_model(workspace_.path("model.gguf"), o);
+    expect_ends(1, run("--steps 40 --base-type keep"), {"diverged", "(10 in a row)"});
+    EXPECT_FALSE(exists("a.gguf") || exists("a.gguf.ckpt"));
+    expect_ends(1, run("--steps 1 --base-type keep"), {"diverged"});  // too short to be seen ten times
+    EXPECT_FALSE(exists("a.gguf") || exists("a.gguf.ckpt"));
+    expect_ends(1, run("--steps 40 --base-type keep --eval-data {data.jsonl}"), {"not finite"});
+    for (const char * what : {"-f {text.txt}", "-d {data.jsonl}", "-f {text.txt} --json"})
+        expect_ends(1, workspace_.run("ql-perplexity", std::string("-q -m {model.gguf} -c 64 ") + what),
+                    {"not finite"});
+}
+
+TEST_F(Runs, AGradientOfZeroEndsTheRun) {
+    TinyModelOptions o;  // the hidden state is finite, its square is not: the norm behind it makes zeros of it
+    o.value_scale = 1e25f;
+    write_tiny_model(workspace_.path("model.gguf"), o);
+    for (const char * steps : {"--steps 40", "--steps 2"}) {
+        const ProcessResult r =
+            run(std::string(steps) + " --base-type keep --save-every 1 --metrics {m.jsonl} --overwrite");
+        expect_ends(1, r, {"diverged", "gradient is 0"});
+        EXPECT_FALSE(exists("a.gguf") || exists("a.gguf.ckpt"));
+    }
+}
+
+}  // namespace
+}  // namespace ql::test
