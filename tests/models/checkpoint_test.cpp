@@ -148,7 +148,7 @@ TEST_F(CheckpointTest, TensorsOfAnotherShapeAreRefused) {
     EXPECT_NE(refused.message().find("another shape"), std::string::npos) << refused.message();
 }
 
-TEST_F(CheckpointTest, OnlyBinaryNumbersAreWritten) {
+TEST_F(CheckpointTest, RealNumbersComeBackToTheBit) {
     CheckpointState state = state_;
     state.loss_first = 0.1, state.loss_last = 1e-300, state.has_best = true, state.best_eval = 2.0 / 3;
     forge(state);
