@@ -10,6 +10,9 @@ class BestAdapterTest : public TrainerFixture {
   protected:
     void SetUp() override {
         TrainerFixture::SetUp();
+        // Unlike what is trained: the first of its losses is the lowest, so that nothing later takes the best's place.
+        eval_ = open(folder_.write("unlike.jsonl", R"({"question":"the sea?","answer":"QZ#QZ#QZ#QZ"})"
+                                                   "\n"));
         run_ = options();
         run_.checkpoint_dir = dir_.c_str(), run_.best_path = best_.c_str(), run_.eval_every = 2;
         train_six_steps(run_);

@@ -30,6 +30,12 @@ class CheckpointFolderTest : public TrainerFixture {
     }
     void copy(const char * from, const char * to) const { fs::copy_file(dir_ + "/" + from, dir_ + "/" + to); }
 
+    void expect_listed(size_t n) const {
+        const auto files = list_checkpoints(dir_);
+        ASSERT_TRUE(files.ok()) << files.message();
+        EXPECT_EQ(files->size(), n);
+    }
+
     /// Goes on and expects to begin after the sixth step and to give what a run left alone gives.
     void expect_goes_on_after_six() {
         ql_train_options alone = options();
@@ -49,6 +55,7 @@ TEST_F(CheckpointFolderTest, WhatIsNamedNearlyAsACheckpointIsNotTheRuns) {
         "step-+0000009.gguf",      "copy of step-00000009.gguf", "step-000000009.gguf", "step-00000009.gguf.tmp-7 mine",
         "step--0000009.gguf"};
     for (const std::string & name : strange) copy("step-00000006.gguf", name.c_str());
+    expect_listed(2);
     expect_goes_on_after_six();
     Names expected = strange;
     expected.insert(expected.end(), {"step-00000010.gguf", "step-00000012.gguf"});
@@ -61,9 +68,7 @@ TEST_F(CheckpointFolderTest, WhatIsNoFileIsPassedByThoughItHasACheckpointsName) 
     ASSERT_EQ(::mkfifo((dir_ + "/step-00000009.gguf").c_str(), 0600), 0);
     fs::create_symlink("nowhere", dir_ + "/step-00000011.gguf");
     fs::create_directory(dir_ + "/step-00000001.gguf");
-    const auto files = list_checkpoints(dir_);
-    ASSERT_TRUE(files.ok()) << files.message();
-    EXPECT_EQ(files->size(), 2u);
+    expect_listed(2);
     expect_goes_on_after_six();
     EXPECT_EQ(names(dir_), (Names{"step-00000001.gguf", "step-00000007.gguf", "step-00000009.gguf",
                                   "step-00000010.gguf", "step-00000011.gguf", "step-00000012.gguf"}));
@@ -91,13 +96,18 @@ TEST_F(CheckpointFolderTest, ARunThatComesFromAnotherFolderKeepsItsOwnCheckpoint
     EXPECT_EQ(names(own), others);
 
     run_.overwrite = 1;
-    run_.on_progress = [](void *, const ql_train_progress * p) { return p->step == 9 ? 1 : 0; };
+    run_.on_progress = [](void *, const ql_train_progress * p) { return p->step == 7 ? 1 : 0; };
     Status stopped;
     std::string resumed;
     train(run_, 2, &stopped, &resumed);
     EXPECT_EQ(stopped.code(), QL_CANCELLED) << stopped.message();
     EXPECT_EQ(resumed, dir_ + "/step-00000006.gguf");
-    EXPECT_EQ(names(own), (Names{"step-00000008.gguf", "step-00000009.gguf"}));
+    EXPECT_EQ(names(own), (Names{"step-00000007.gguf"}));
+
+    run_.overwrite = 0, run_.resume = "auto", run_.on_progress = nullptr;
+    EXPECT_EQ(train(run_, 2, nullptr, &resumed), train(options()));
+    EXPECT_EQ(resumed, own + "/step-00000007.gguf");
+    EXPECT_EQ(names(own), others);
     EXPECT_EQ(names(dir_), (Names{"step-00000004.gguf", "step-00000006.gguf"}));
 }
 

@@ -66,16 +66,19 @@ class CheckpointTest : public TrainerFixture {
 TEST_F(CheckpointTest, AByteThatIsReadIsNotReadDamaged) {
     const std::string bytes = read_all(path(12)), whole = content(must_open(path(12)));
     const size_t numbers = bytes.size() - static_cast<size_t>(3 * 4 * step_->n_parameters());
+    std::fstream file(path(12), std::ios::in | std::ios::out | std::ios::binary);
+    const auto put = [&](size_t at, int byte) {
+        file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(byte)).flush();
+    };
     size_t refused = 0, tried = 0;
-    for (size_t at = 0; at < bytes.size(); at += at < numbers ? 1 : 61, ++tried) {
-        std::fstream file(path(12), std::ios::in | std::ios::out | std::ios::binary);
-        file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(bytes[at] ^ (1 << at % 8))).flush();
-        const auto opened = open_checkpoint(path(12));
-        if (!opened.ok())
-            ++refused;
-        else
-            ASSERT_TRUE(content(*opened) == whole) << "byte " << at;
-        file.seekp(static_cast<std::streamoff>(at)).put(bytes[at]).flush();
+    for (size_t at = 0; at < bytes.size(); at += at < numbers ? 1 : 61) {
+        for (const int bit : {1, 128}) {
+            put(at, bytes[at] ^ bit);
+            const auto opened = open_checkpoint(path(12));
+            ASSERT_TRUE(!opened.ok() || content(*opened) == whole) << "byte " << at;
+            refused += !opened.ok(), ++tried;
+        }
+        put(at, bytes[at]);
     }
     EXPECT_GT(refused, tried * 9 / 10);  // all but the bytes that fill up to a border, and the like
 }
