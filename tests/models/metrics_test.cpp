@@ -72,9 +72,10 @@ TEST_F(MetricsTest, AResumedRunRefusesLinesThatAreNotItsOwn) {
     run_.resume = "auto";
     const std::string own = text();
     const size_t last = own.rfind('\n', own.size() - 2) + 1;
-    for (const std::string & other : {own.substr(0, last),  // shorter than the checkpoint counts
-                                      own + "what somebody wrote\n", std::string(own.size(), 'x'),
-                                      own.substr(0, last) + R"({"step":5)" + own.substr(last + 9)}) {
+    for (const std::string & other :
+         {own.substr(0, last), own.substr(own.find('\n') + 1),  // shorter than the checkpoint counts
+          own + "what somebody wrote\n", std::string(own.size(), 'x'),
+          own.substr(0, last) + R"({"step":5)" + own.substr(last + 9)}) {
         folder_.write("m.jsonl", other);
         expect_refused(run_);
     }
