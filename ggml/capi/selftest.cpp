@@ -39,7 +39,7 @@ Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
         selftest::Conformance narrow(def, c, kSeed, device.backend->kernels[op_index(&def)]);
         const double limit = selftest::conformance_limit(def, true, true);
         if (const double error = narrow.narrows() ? error_of(device, narrow) : 0; !(error <= limit))
-            outcome.message = "on tensors of bf16 the error is " + std::to_string(error);
+            outcome.message = format("on tensors of bf16 the error is %g", error);
     } catch (const std::exception & e) {
         outcome = {INFINITY, e.what()};
     }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "ql/numbers.hpp"
 #include "ql/os.h"
 
 namespace ql {
@@ -153,6 +154,7 @@ Result<Json> parse_json(std::string_view text, int64_t first_line, const JsonLim
     if (text.size() > limits.bytes)
         return error(QL_BAD_FILE, "line %lld: JSON of %zu bytes, at most %zu are read",
                      static_cast<long long>(first_line), text.size(), limits.bytes);
+    const DecimalPoint point;  // the JSON library reads numbers with strtod
     Json value;
     QL_TRY(Builder(text, limits).parse(first_line, value));
     return value;

@@ -1,7 +1,7 @@
 #include "tools/cli/device_options.hpp"
 
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 
 #include "ql/dtypes.hpp"
@@ -15,10 +15,11 @@ std::pair<std::string, float> split_scale(const std::string & spec) {
     const size_t colon = spec.rfind(':');
     std::error_code ec;
     if (colon == spec.npos || colon + 1 == spec.size() || std::filesystem::exists(spec, ec)) return {spec, 1.0f};
-    char * end = nullptr;
-    const float scale = std::strtof(spec.c_str() + colon + 1, &end);
-    if (*end) return {spec, 1.0f};
-    if (!std::isfinite(scale) || std::fabs(scale) > 1000)
+    const char * const end = spec.data() + spec.size();
+    float scale = 0;
+    const auto read = std::from_chars(spec.data() + colon + 1, end, scale);
+    if (read.ptr != end) return {spec, 1.0f};
+    if (read.ec != std::errc() || !std::isfinite(scale) || std::fabs(scale) > 1000)
         bad_input("--lora: scale %s is out of range; -1000 to 1000 are possible", spec.c_str() + colon + 1);
     return {spec.substr(0, colon), scale};
 }

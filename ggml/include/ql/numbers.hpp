@@ -3,6 +3,8 @@
 #ifndef QL_NUMBERS_HPP
 #define QL_NUMBERS_HPP
 
+#include <locale.h>
+
 #include <charconv>
 #include <string>
 
@@ -13,6 +15,24 @@ inline std::string number_text(double value) {
     char text[32];
     return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
+
+/// While it lives, the calling thread's printf, strtod and localeconv know the decimal point alone. The host's locale
+/// and its other threads stay as they are.
+class DecimalPoint {
+  public:
+    DecimalPoint() : before_(::uselocale(c_locale())) {}
+    ~DecimalPoint() { ::uselocale(before_); }
+    DecimalPoint(const DecimalPoint &) = delete;
+    DecimalPoint & operator=(const DecimalPoint &) = delete;
+
+  private:
+    /// Made once, never freed; should that fail, uselocale(0) changes nothing.
+    static locale_t c_locale() {
+        static const locale_t c = ::newlocale(LC_ALL_MASK, "C", locale_t{});
+        return c;
+    }
+    locale_t before_;
+};
 
 }  // namespace ql
 

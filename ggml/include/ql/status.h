@@ -2,7 +2,8 @@
  *
  * Every fallible call returns a ql_status; QL_OK is 0. On failure a one-line message for a person is kept for the
  * calling thread (`ql_error_message`), which names the thing, what is wrong, what was got, and the way out where there
- * is one. Nothing aborts, exits, prints or throws across this border. */
+ * is one. Nothing aborts, exits, prints or throws across this border. Numbers in files, messages and options have a
+ * decimal point, whatever locale the host sets. */
 #ifndef QL_STATUS_H
 #define QL_STATUS_H
 

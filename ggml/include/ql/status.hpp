@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "ql/numbers.hpp"
 #include "ql/status.h"
 
 namespace ql {
@@ -42,28 +43,33 @@ class [[nodiscard]] Status {
     std::unique_ptr<Error> error_;
 };
 
-/// printf into a std::string.
-[[gnu::format(printf, 1, 2)]] inline std::string format(const char * fmt, ...) {
-    va_list args, again;
-    va_start(args, fmt);
+/// vprintf into a std::string, with a decimal point whatever the host's locale writes.
+[[gnu::format(printf, 1, 0)]] inline std::string format_list(const char * fmt, va_list args) {
+    const DecimalPoint point;
+    va_list again;
     va_copy(again, args);
     std::string text(static_cast<size_t>(std::vsnprintf(nullptr, 0, fmt, args)), '\0');
-    va_end(args);
     std::vsnprintf(text.data(), text.size() + 1, fmt, again);
     va_end(again);
     return text;
 }
 
+/// printf into a std::string.
+[[gnu::format(printf, 1, 2)]] inline std::string format(const char * fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    std::string text = format_list(fmt, args);
+    va_end(args);
+    return text;
+}
+
 /// An error with a printf-formatted message.
 [[gnu::format(printf, 2, 3)]] inline Status error(Code code, const char * fmt, ...) {
-    va_list args, again;
+    va_list args;
     va_start(args, fmt);
-    va_copy(again, args);
-    std::string text(static_cast<size_t>(std::vsnprintf(nullptr, 0, fmt, args)), '\0');
+    Status status(code, format_list(fmt, args));
     va_end(args);
-    std::vsnprintf(text.data(), text.size() + 1, fmt, again);
-    va_end(again);
-    return Status(code, std::move(text));
+    return status;
 }
 
 /// A value, or the Status that says why there is none.
