@@ -65,7 +65,8 @@ typedef struct ql_train_options {
     int64_t keep;            /* checkpoints kept, >= 1 */
     const char * resume;     /* NULL: a new run (the directory must hold no checkpoint); "auto": the newest there, if
                                 any; else a directory to go on from (if it is another, the run's own must hold none) */
-    const char * best_path;  /* NULL, or where the adapter with the lowest evaluation loss is kept */
+    const char * best_path;  /* NULL, or where the adapter with the lowest evaluation loss is kept; where it is gone when
+                                a run goes on, on_log says so, and the best of the steps from there on is kept */
     const char * metrics_path; /* NULL, or a JSONL file: a new one, an empty one, or that of the run that is resumed, which
                                 is cut back to its step; locked while the trainer lives */
     /** Called after every step; returning non-zero stops the run, a checkpoint is written first. */
