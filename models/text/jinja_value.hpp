@@ -37,8 +37,8 @@ class Dict {
   public:
     using Item = std::pair<std::string, Value>;
     const std::vector<Item> & items() const { return items_; }
-    size_t size() const { return items_.size(); }
-    bool empty() const { return items_.empty(); }
+    size_t size() const;
+    bool empty() const;
     int depth() const { return depth_; }
     const Value * find(std::string_view key) const;
     void set(std::string key, Value value);
@@ -133,6 +133,14 @@ class Value {
   private:
     Storage storage_;
 };
+
+// Here, as a pair's size is known only where Value is.
+inline size_t Dict::size() const {
+    return items_.size();
+}
+inline bool Dict::empty() const {
+    return items_.empty();
+}
 
 struct Callable {
     enum class Kind { function, macro, method } kind = Kind::function;
