@@ -15,12 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
     write("hf/config.json", data, size);
     ql_model * model = nullptr;
     if (refused(ql_model_open(folder().path("hf").c_str(), nullptr, &model))) return 0;
-    ql_model_info info{};
-    info.size = sizeof info;
-    must(ql_model_describe(model, &info), "ql_model_describe");
-    require(info.n_layer >= 1 && info.n_embd >= 1 && info.n_head >= 1 && info.n_head_kv >= 1 &&
-                info.n_head % info.n_head_kv == 0,
-            "a model without a shape");
+    check_model(model);
     ql_model_close(model);
     return 0;
 }

@@ -50,6 +50,18 @@ inline std::string write(const char * name, const uint8_t * data, size_t size) {
     return folder().write(name, {reinterpret_cast<const char *>(data), size});
 }
 
+/// What holds of every model that opens.
+inline void check_model(const ql_model * model) {
+    ql_model_info info{};
+    info.size = sizeof info;
+    must(ql_model_describe(model, &info), "ql_model_describe");
+    require(info.n_layer >= 1 && info.n_embd >= 1 && info.n_head >= 1 && info.n_head_kv >= 1 &&
+                info.n_head % info.n_head_kv == 0,
+            "a model without a shape");
+    for (int64_t i = 0; const char * note = ql_model_note(model, i); ++i)
+        require(*note != '\0', "a note without words");
+}
+
 /// A model of one narrow layer, so that what is made for it has a few kilobytes.
 inline test::TinyModelOptions small_options() {
     test::TinyModelOptions options;

@@ -47,6 +47,15 @@ void gguf(const Corpus & corpus) {
     corpus.add("gguf", "version-2", v2.data);
 }
 
+void models(const Corpus & corpus) {
+    ql::test::TinyModelOptions options = small_options();
+    options.n_embd = 8, options.n_ff = 8;  // 16 KiB, most of it the vocabulary
+    const std::string path = folder().path("corpus.gguf");
+    corpus.add_file("model", "tiny", ql::test::write_tiny_model(path, options));
+    options.tokenizer = false, options.tied = false, options.dtype = QL_F16;
+    corpus.add_file("model", "no-tokenizer", ql::test::write_tiny_model(path, options));
+}
+
 void adapters(const Corpus & corpus) {
     static const ql_model * const model = open_small_model();
     const std::unique_ptr<ql_adapter, decltype(&ql_adapter_free)> adapter(new_adapter(model), ql_adapter_free);
@@ -103,6 +112,24 @@ void hugging_face(const Corpus & corpus) {
  {"type": "Split", "pattern": {"Regex": "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"}, "behavior": "Isolated", "invert": false},
  {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]},
  "model": {"type": "BPE", "vocab": {"a": 0, "1": 1, "2": 2, "12": 3}, "merges": ["1 2"]}})");
+}
+
+void sentence_piece(const Corpus & corpus) {
+    using namespace std::string_literals;
+    const auto piece = [](const std::string & text, char type) {
+        const std::string fields = "\x0A"s + static_cast<char>(text.size()) + text + "\x15\0\0\x80\xBF\x18"s + type;
+        return "\x0A"s + static_cast<char>(fields.size()) + fields;
+    };
+    const std::string byte_pairs = "\x12\x04\x18\x02\x28\x10"s, as_it_is = "\x1A\x04\x18\x01\x20\0"s;
+    std::string pieces = piece("<unk>", 2) + piece("<s>", 3) + piece("</s>", 3);
+    for (const char * text : {"\xE2\x96\x81", "a", "b", "c", "ab", "abc"}) pieces += piece(text, 1);
+    corpus.add("tokenizer_model", "characters", pieces + byte_pairs + as_it_is);
+    char name[] = "<0x00>";
+    for (int byte = 0; byte < 256; ++byte) {
+        std::snprintf(name, sizeof name, "<0x%02X>", byte);
+        pieces += piece(name, 6);
+    }
+    corpus.add("tokenizer_model", "byte-fallback", pieces + byte_pairs + as_it_is);
 }
 
 void templates(const Corpus & corpus) {
@@ -181,9 +208,11 @@ int main(int argc, char ** argv) {
     if (argc != 2) return std::fprintf(stderr, "usage: ql_fuzz_make_corpus FOLDER\n"), 2;
     const Corpus corpus(argv[1]);
     gguf(corpus);
+    models(corpus);
     adapters(corpus);
     checkpoints(corpus);
     hugging_face(corpus);
+    sentence_piece(corpus);
     templates(corpus);
     datasets(corpus);
     calls(corpus);
