@@ -21,12 +21,11 @@ say "ThreadSanitizer: the threaded tests, and the programs"
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
  run_tests tsan ql_test_cpu ql_test_graph ql_test_programs)
 
-say "fuzz targets, 20 seconds each, then 10 minutes each with new inputs"
+say "fuzz targets, 10 minutes each with new inputs"
 install $packages_fuzz
 build fuzz
-ctest --test-dir "$root/build/fuzz" -j "$(nproc)" --output-on-failure
 (export QL_FUZZ_SECONDS=600 QL_FUZZ_SEED=0
- ctest --test-dir "$root/build/fuzz" -j "$(nproc)" --output-on-failure)
+ ctest --test-dir "$root/build/fuzz" -j "$(nproc)" --no-tests=error --output-on-failure)
 
 say "tokenizer.json and tokenizer.model: random set-ups and texts against PyPI tokenizers and sentencepiece"
 tokenizers=$cache/venv-tokenizers

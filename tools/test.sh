@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds and runs every test.      tools/test.sh [--long] [ctest option...]
-#   --long   also: AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer builds, NEON under emulation; fuzz
-#            targets, built by clang with everything instrumented: 20 seconds each, then 10 minutes
+# Builds and runs every test, then each fuzz target for 20 seconds.      tools/test.sh [--long] [ctest option...]
+#   --long         also: AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer builds, NEON under emulation;
+#                  each fuzz target for 10 minutes
+#   ctest option   such as `-R Tokenizer`: these tests alone, and no fuzz target
 # Installs what it needs; llama.cpp (PyPI xllamacpp) goes to a virtual environment under .cache.
 set -eu
 . "$(dirname "$0")/lib/setup.sh"
@@ -24,6 +25,12 @@ say "tests"
 cd "$root/build/release"
 export QL_TEST_MODEL=$model QL_TEST_PYTHON=$venv/bin/python
 ctest -j "$(nproc)" --no-tests=error --output-on-failure "$@"
+if [ $# -eq 0 ]; then
+    say "fuzz targets, 20 seconds each"
+    install $packages_fuzz
+    build fuzz
+    ctest --test-dir "$root/build/fuzz" -j "$(nproc)" --no-tests=error --output-on-failure
+fi
 [ "$long" = yes ] || exit 0
 
 say "long tests"
