@@ -10,12 +10,12 @@
 namespace ql::test {
 namespace {
 
-const char * const kFinetune = "ql-finetune";
-const char * const kChat = "ql-chat";
-const char * const kQuantize = "ql-quantize";
-const char * const kPerplexity = "ql-perplexity";
-const char * const kBench = "ql-bench";
-const char * const kDoctor = "ql-doctor";
+constexpr const char * kFinetune = "ql-finetune";
+constexpr const char * kChat = "ql-chat";
+constexpr const char * kQuantize = "ql-quantize";
+constexpr const char * kPerplexity = "ql-perplexity";
+constexpr const char * kBench = "ql-bench";
+constexpr const char * kDoctor = "ql-doctor";
 
 /// Arguments with `@` where the broken input goes.
 struct Slot {
