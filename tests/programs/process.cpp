@@ -34,7 +34,8 @@ double now() {
 [[noreturn]] void become(const std::string & path, const std::vector<std::string> & arguments, const ProcessOptions & o,
                          Pipe & in, Pipe & out, Pipe & err) {
     ::dup2(in.fd[0], 0), ::dup2(out.fd[1], 1), ::dup2(err.fd[1], 2);
-    ::signal(SIGINT, SIG_DFL);
+    // As a shell starts it, also where this process ignores some of them (nohup; SIGPIPE below).
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU, SIGXFSZ}) ::signal(number, SIG_DFL);
     ::setenv("QL_THREADS", "1", 0);  // models here are tiny: waiting for other threads takes longer than the work
     for (const std::string & e : o.environment) ::putenv(const_cast<char *>(e.c_str()));
     std::vector<char *> argv = {const_cast<char *>(path.c_str())};
