@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "models/text/answer_finder.hpp"
+#include "models/text/date.hpp"
 #include "models/text/generation_blocks.hpp"
 #include "models/text/jinja_eval.hpp"
 #include "models/text/jinja_parser.hpp"
+#include "models/text/jinja_walk.hpp"
 
 namespace ql {
 
@@ -45,7 +47,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
                      "--chat-template",
                      source.c_str());
     if (!date.empty()) {
-        QL_ASSIGN(const std::string checked, jinja::format_date(date, "%F"));
+        QL_ASSIGN(const Date checked, read_date(date));
         (void)checked;
     }
     auto block = jinja::parse(source);
@@ -58,6 +60,14 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
 
 const std::string & ChatTemplate::source() const {
     return impl_->source;
+}
+
+std::string ChatTemplate::told_date() const {
+    bool asks = false;
+    jinja::for_each_expr(impl_->block, [&](const jinja::Expr & e) {
+        asks |= e.kind == jinja::Expr::Kind::name && e.name == "strftime_now";
+    });
+    return asks ? impl_->date : "";
 }
 
 Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add_generation_prompt) const {

@@ -61,6 +61,8 @@ class ChatTemplate {
                                          std::span<const std::string> end_tokens) const;
 
     const std::string & source() const;
+    /// The date that parse() was given if the template asks for one (strftime_now), else "".
+    std::string told_date() const;
 
   private:
     struct Impl;

@@ -1,8 +1,7 @@
 // The functions that every template has.
-#include <algorithm>
-#include <cstdio>
 #include <utility>
 
+#include "models/text/date.hpp"
 #include "models/text/jinja_ops.hpp"
 #include "models/text/jinja_print.hpp"
 
@@ -10,7 +9,7 @@ namespace ql::jinja {
 
 namespace {
 
-constexpr size_t kMaxRaised = 1000;      // bytes of a template's own message that are shown
+constexpr size_t kMaxRaised = 1000;     // bytes of a template's own message that are shown
 constexpr int64_t kMaxRange = 100'000;  // Jinja's sandbox has the same limit
 
 Result<Value> raise_exception(const Call & call) {
@@ -64,8 +63,9 @@ Result<Value> range(const Call & call) {
 Result<Value> strftime_now(const Call & call) {
     const std::string & pattern = call.args[0].text().bytes();
     QL_TRY(call.meter.charge(pattern.size(), 16));  // "%F" becomes ten bytes
-    QL_ASSIGN(const std::string date, format_date(call.self.text().bytes(), pattern));
-    return make_text(date, call.meter);
+    QL_ASSIGN(const Date date, read_date(call.self.text().bytes()));
+    QL_ASSIGN(const std::string text, format_date(date, pattern));
+    return make_text(text, call.meter);
 }
 
 }  // namespace
@@ -87,90 +87,6 @@ const std::vector<Builtin> & functions() {
 
 Result<Value> call_function(Call call) {
     return run_builtin(functions(), "function", std::move(call));
-}
-
-namespace {
-
-struct Date {
-    int year = 0, month = 0, day = 0;
-};
-
-Result<Date> read_date(const std::string & text) {
-    Date d;
-    char rest = 0;
-    const int read = std::sscanf(text.c_str(), "%4d-%2d-%2d%c", &d.year, &d.month, &d.day, &rest);
-    static const int lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const bool leap = (d.year % 4 == 0 && d.year % 100 != 0) || d.year % 400 == 0;
-    if (read != 3 || text.size() != 10 || d.year < 1 || d.month < 1 || d.month > 12 || d.day < 1 ||
-        d.day > lengths[d.month - 1] || (d.month == 2 && d.day == 29 && !leap))
-        return error(QL_INVALID_ARGUMENT, "'%.40s' is not a date; write YYYY-MM-DD", text.c_str());
-    return d;
-}
-
-/// 0 is Sunday. (Sakamoto's rule)
-int weekday(const Date & d) {
-    static const int offsets[] = {0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4};
-    const int y = d.month < 3 ? d.year - 1 : d.year;
-    return (y + y / 4 - y / 100 + y / 400 + offsets[d.month - 1] + d.day) % 7;
-}
-
-/// What strftime's %code stands for; bare: %-code, without the leading zero. A date has no time: midnight.
-Result<std::string> date_part(const Date & d, char code, bool bare) {
-    static const char * const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                          "July",    "August",   "September", "October", "November", "December"};
-    static const char * const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-    const auto two = [&](int n) { return bare ? format("%d", n) : format("%02d", n); };
-    const std::string month = months[d.month - 1], day = days[weekday(d)];
-    switch (code) {
-        case 'd':
-            return two(d.day);
-        case 'm':
-            return two(d.month);
-        case 'y':
-            return two(d.year % 100);
-        case 'Y':
-            return format(bare ? "%d" : "%04d", d.year);
-        case 'b':
-        case 'h':
-            return month.substr(0, 3);
-        case 'B':
-            return month;
-        case 'a':
-            return day.substr(0, 3);
-        case 'A':
-            return day;
-        case 'F':
-            return format("%04d-%02d-%02d", d.year, d.month, d.day);
-        case 'H':
-        case 'M':
-        case 'S':
-            return two(0);
-        case 'I':
-            return std::string("12");
-        case 'p':
-            return std::string("AM");
-        case '%':
-            return std::string("%");
-        default:
-            return error(QL_UNSUPPORTED, "the date format '%%%c' is not supported", code);
-    }
-}
-
-}  // namespace
-
-Result<std::string> format_date(const std::string & date, std::string_view pattern) {
-    QL_ASSIGN(const Date d, read_date(date));
-    std::string out;
-    for (size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] != '%' || i + 1 == pattern.size()) {
-            out += pattern[i];
-            continue;
-        }
-        const bool bare = pattern[i + 1] == '-' && i + 2 < pattern.size();
-        QL_ASSIGN(const std::string part, date_part(d, pattern[i += bare ? 2 : 1], bare));
-        out += part;
-    }
-    return out;
 }
 
 }  // namespace ql::jinja

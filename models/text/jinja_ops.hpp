@@ -1,5 +1,5 @@
-// What expressions can do with values: operators, attributes, items, slices, iteration. Messages here carry no line; the
-// evaluator adds it.
+// What expressions can do with values: operators, attributes, items, slices, iteration. Messages here carry no line;
+// the evaluator adds it.
 #pragma once
 #include <memory>
 #include <string>
@@ -30,7 +30,5 @@ Result<Value> strip(const Text & text, const Value & characters, bool left, bool
 /// title: every run of letters, as Python's method; words: as Jinja's filter, which cuts at white space and -({[< only.
 enum class Case { upper, lower, title, words, capitalize };
 Result<Value> change_case(const Text & text, Case to, Meter & meter);
-/// The date as strftime would print it; `date` is "YYYY-MM-DD".
-Result<std::string> format_date(const std::string & date, std::string_view format);
 
 }  // namespace ql::jinja

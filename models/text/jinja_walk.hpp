@@ -1,0 +1,13 @@
+// What a template holds, without running it.
+#pragma once
+#include <functional>
+
+#include "models/text/jinja_ast.hpp"
+
+namespace ql::jinja {
+
+/// Shows every expression of the block, of the blocks in it, and of other expressions, to `see`: in the order of the
+/// text, an outer one before those in it.
+void for_each_expr(const Block & block, const std::function<void(const Expr &)> & see);
+
+}  // namespace ql::jinja
