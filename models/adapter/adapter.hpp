@@ -22,6 +22,7 @@ struct Adapter {
     std::string name;
     std::string base_name;      // of the base model, "" if unknown
     std::string chat_template;  // the template it was trained with, "" if unknown
+    std::string chat_date;      // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
     std::vector<LoraMatrix> matrices;
 
     int64_t n_parameters() const;

@@ -11,6 +11,7 @@
 #include "models/arch/gguf_keys.hpp"
 #include "models/arch/handles.hpp"
 #include "models/capi/guard.hpp"
+#include "models/text/date.hpp"
 #include "ql/gguf.h"
 #include "ql/os.h"
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr const char * kAlpha = "adapter.lora.alpha";
 constexpr const char * kTemplate = "tokenizer.chat_template";
+constexpr const char * kDate = "adapter.chat_template.date";
 constexpr const char * kBaseName = "general.base_model.0.name";
 constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b";
 constexpr size_t kMaxName = 63;
@@ -55,6 +57,11 @@ Status read_alpha(const ql_gguf * file, float & alpha) {
     if (!std::isfinite(value)) return error(QL_BAD_FILE, "%s is not finite", kAlpha);
     alpha = static_cast<float>(value);
     return {};
+}
+
+Status check_date(const std::string & date) {
+    if (date.empty() || read_date(date).ok()) return {};
+    return error(QL_BAD_FILE, "%s: %s", kDate, read_date(date).message().c_str());
 }
 
 Status check_type(const ql_gguf_tensor & t) {
@@ -113,7 +120,10 @@ Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter,
     QL_TRY(GgufKeys(file, "general").text("name", adapter.name, ""));
     QL_TRY(GgufKeys(file, "general").text("base_model.0.name", adapter.base_name, ""));
     QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", adapter.chat_template, ""));
-    QL_TRY(GgufKeys(file, "adapter").refuse_unread(kHarmless));
+    const GgufKeys keys(file, "adapter");
+    QL_TRY(keys.text("chat_template.date", adapter.chat_date, ""));
+    QL_TRY(check_date(adapter.chat_date));
+    QL_TRY(keys.refuse_unread(kHarmless));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));
     if (adapter.architecture != model.hparams().arch) return {};  // check_adapter says what is wrong
@@ -180,7 +190,8 @@ Status set_keys(ql_gguf_writer * w, const Adapter & adapter, float alpha) {
     }
     QL_TRY(set_text(w, "adapter.type", "lora"));
     QL_TRY(last_error(ql_gguf_set_f32(w, kAlpha, alpha)));
-    return adapter.chat_template.empty() ? Status() : set_text(w, kTemplate, adapter.chat_template);
+    if (!adapter.chat_template.empty()) QL_TRY(set_text(w, kTemplate, adapter.chat_template));
+    return adapter.chat_date.empty() ? Status() : set_text(w, kDate, adapter.chat_date);
 }
 
 Status add(ql_gguf_writer * w, const std::string & name, int64_t ne0, int64_t ne1, const std::vector<float> & values) {
@@ -193,7 +204,7 @@ Status add(ql_gguf_writer * w, const std::string & name, int64_t ne0, int64_t ne
 
 bool same_words(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
-           x.chat_template == y.chat_template;
+           x.chat_template == y.chat_template && x.chat_date == y.chat_date;
 }
 
 /// What one save carries to the file and back.

@@ -7,6 +7,7 @@
 #include "models/arch/model.hpp"
 #include "models/capi/guard.hpp"
 #include "models/data/render.hpp"
+#include "models/text/date.hpp"
 #include "ql/structs.hpp"
 
 using ql::error;
@@ -35,7 +36,16 @@ ql_status ql_chat_template_read(const char * name_or_file, char ** text) {
 }
 
 void ql_chat_options_init(ql_chat_options * options) {
-    if (options) *options = {sizeof(ql_chat_options), nullptr};
+    if (options) *options = {sizeof(ql_chat_options), nullptr, nullptr};
+}
+
+ql_status ql_chat_date(const char * text, char date[QL_DATE_SIZE]) {
+    return ql::guarded([&]() -> Status {
+        if (!date) return error(QL_INVALID_ARGUMENT, "ql_chat_date: date is NULL");
+        QL_ASSIGN(const ql::Date day, text ? ql::read_date(text) : ql::today());
+        std::memcpy(date, ql::date_text(day).c_str(), QL_DATE_SIZE);
+        return {};
+    });
 }
 
 ql_status ql_chat_render(const ql_model * model, const ql_chat_options * options, const char * const * roles,
@@ -50,7 +60,8 @@ ql_status ql_chat_render(const ql_model * model, const ql_chat_options * options
         ql_chat_options_init(&defaults);
         QL_ASSIGN(const ql_chat_options o, ql::take_struct(options, defaults));
         const std::string source = o.chat_template ? o.chat_template : model->model->chat_template();
-        QL_ASSIGN(const auto chat, ql::open_chat_template(source, *tokenizer));
+        QL_ASSIGN(const ql::Date day, o.date ? ql::read_date(o.date) : ql::today());
+        QL_ASSIGN(const auto chat, ql::open_chat_template(source, *tokenizer, ql::date_text(day)));
         std::vector<ql::Message> messages;
         for (int i = 0; i < n; ++i) messages.push_back({roles[i] ? roles[i] : "", contents[i] ? contents[i] : ""});
         QL_ASSIGN(const std::string rendered, chat.render(messages, true));

@@ -34,7 +34,7 @@ Status ask(const ql_dataset * data, int64_t i) {
 extern "C" {
 
 void ql_dataset_options_init(ql_dataset_options * options) {
-    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr};
+    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr};
 }
 
 ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
@@ -46,7 +46,7 @@ ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_da
         QL_ASSIGN(const ql_dataset_options o, ql::take_struct(options, defaults));
         QL_TRY(ql::check_enum("long_policy", o.long_policy, QL_LONG_ERROR));
         QL_ASSIGN(ql::Dataset opened, ql::open_dataset(path, *model->model, o));
-        *data = new ql_dataset{std::move(opened), {}, {}, -1};
+        *data = new ql_dataset(std::move(opened));
         return {};
     });
 }
@@ -60,7 +60,7 @@ ql_status ql_dataset_split(ql_dataset * data, double fraction, uint64_t seed, ql
         if (!data || !held_out) return error(QL_INVALID_ARGUMENT, "ql_dataset_split: an argument is NULL");
         data->asked = -1;  // indices change
         QL_ASSIGN(ql::Dataset part, ql::split_dataset(data->data, fraction, seed));
-        *held_out = new ql_dataset{std::move(part), {}, {}, -1};
+        *held_out = new ql_dataset(std::move(part));
         return {};
     });
 }
@@ -71,7 +71,7 @@ ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
         const ql::Dataset & d = data->data;
         return ql::give_struct(
             info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(), d.n_trained(), d.counts.longest,
-                   d.counts.cut, d.counts.dropped, d.counts.bad, d.counts.ended});
+                   d.counts.cut, d.counts.dropped, d.counts.bad, d.counts.ended, data->date.c_str()});
     });
 }
 

@@ -1,9 +1,17 @@
 #include "models/data/dataset.hpp"
 
+#include <algorithm>
+
 #include "models/arch/model.hpp"
 #include "models/data/render.hpp"
 
 namespace ql {
+
+std::string Dataset::told_date() const {
+    const bool any =
+        std::any_of(sources.begin(), sources.end(), [](const Sample & s) { return s.kind == Sample::Kind::chat; });
+    return any ? chat_template->told_date() : "";
+}
 
 int64_t Dataset::n_tokens() const {
     int64_t n = 0;

@@ -28,6 +28,8 @@ struct Dataset {
     std::vector<Sample> sources;  // of the samples; empty for a .txt file
     DatasetCounts counts;
 
+    /// The date that the chat template was told; "" where it asks for none, or no sample is a conversation.
+    std::string told_date() const;
     int64_t n_tokens() const;
     int64_t n_trained() const;
     /// A hash over all tokens and masks: two datasets that train alike have the same.
@@ -45,7 +47,9 @@ Result<Dataset> split_dataset(Dataset & data, double fraction, uint64_t seed);
 
 /// The C API's handle.
 struct ql_dataset {
+    explicit ql_dataset(ql::Dataset opened) : data(std::move(opened)), date(data.told_date()) {}
     ql::Dataset data;
+    const std::string date;
     mutable std::string shown;  // handed out last, and so is the question
     mutable ql::Question question;
     mutable int64_t asked = -1;  // the sample whose question it is

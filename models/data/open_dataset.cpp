@@ -4,6 +4,7 @@
 #include "models/arch/model.hpp"
 #include "models/data/dataset.hpp"
 #include "models/data/render.hpp"
+#include "models/text/date.hpp"
 #include "ql/philox.hpp"
 
 namespace ql {
@@ -20,12 +21,14 @@ Result<Dataset> open_dataset(const std::string & path, const Model & model, cons
     if (options.ctx < 0 || ctx < 2 || ctx > model.hparams().n_ctx)
         return error(QL_INVALID_ARGUMENT, "ctx: %lld is out of range, 2 to %lld are possible with this model",
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
+    const std::string date = options.date ? options.date : QL_TRAINING_DATE;
+    QL_TRY(read_date(date).status());
     Dataset data;
     data.model = &model;
     data.path = path;
     const std::string source = options.chat_template ? options.chat_template : model.chat_template();
     if (!source.empty()) {
-        QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer));
+        QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer, date));
     }
     const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0};
     QL_ASSIGN(ReadSamples samples,

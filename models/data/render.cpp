@@ -16,10 +16,10 @@ TemplateTokens template_tokens(const Tokenizer & tokenizer) {
     return {text(tokenizer.bos()), text(tokenizer.eos()), text(tokenizer.unknown()), text(tokenizer.padding())};
 }
 
-Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer) {
+Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer, std::string date) {
     if (source.empty())
         return error(QL_NOT_FOUND, "the model has no chat template; give one with --chat-template NAME|FILE");
-    return ChatTemplate::parse(source, template_tokens(tokenizer));
+    return ChatTemplate::parse(source, template_tokens(tokenizer), std::move(date));
 }
 
 SampleRenderer::SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat)

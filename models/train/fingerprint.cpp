@@ -58,6 +58,7 @@ std::string run_fingerprint(const FingerprintSource & run) {
     real("beta1", o.beta1), real("beta2", o.beta2), real("eps", o.eps), real("clip", o.clip);
     real("lora-dropout", o.lora_dropout), real("lora-plus-ratio", o.lora_plus_ratio);
     put("seed", std::to_string(o.seed)), whole("shuffle", o.shuffle), whole("packing", o.packing);
+    if (const std::string date = run.data.told_date(); !date.empty()) put("chat-date", date);
     hash("data", run.data.fingerprint()), hash("adapter-shape", adapter_shape(run.adapter));
     hash("model", run.model.fingerprint()), put("base-type", run.model.base_type());
     ql_device_info device{};

@@ -49,6 +49,7 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
     QL_TRY(trainer->prepare(device));
+    adapter.chat_date = data.told_date();  // it travels with what is learned
     return trainer;
 }
 

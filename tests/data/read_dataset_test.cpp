@@ -15,7 +15,7 @@ namespace {
 class ReadDataset : public testing::Test {
   protected:
     ChatTemplate chat(const std::string & name) const {
-        return *open_chat_template(*chat_template_source(name), tokenizer_);
+        return *open_chat_template(*chat_template_source(name), tokenizer_, QL_TRAINING_DATE);
     }
 
     /// The samples with their trained tokens in «», or the error.

@@ -56,6 +56,8 @@ TEST(GgufAdapter, RejectsWhatLlamaCppRejects) {
          [](Draft & d) { d.good(), ql_gguf_set_int(d.w, "adapter.lora.alpha", QL_GGUF_U32, 4); }},
         {"adapter.lora.alpha is not finite", QL_BAD_FILE,
          [](Draft & d) { d.good(), ql_gguf_set_f32(d.w, "adapter.lora.alpha", NAN); }},
+        {"adapter.chat_template.date: '2025-02-30' is no date", QL_BAD_FILE,
+         [](Draft & d) { d.good(), d.text("adapter.chat_template.date", "2025-02-30"); }},
         {"activated LoRA", QL_UNSUPPORTED,
          [](Draft & d) {
              const uint32_t token = 1;

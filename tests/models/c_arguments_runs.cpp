@@ -28,6 +28,7 @@ std::vector<BadCall> ModelArguments::infer_calls() {
     };
     static const char * role = "user";
     static char * rendered = nullptr;
+    static char date[QL_DATE_SIZE];
     std::vector<BadCall> calls = {
         {"ql_session_create", "NULL", [this] { return ql_session_create(nullptr, device_, nullptr, &session); }},
         {"ql_session_create", "ctx -1", making_session([](auto & o) { o.ctx = -1; })},
@@ -63,6 +64,15 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_generate", "sampling without its size", generating([](auto & o) { o.sampling = {}; })},
         {"ql_chat_template_read", "NULL", [] { return ql_chat_template_read(nullptr, &rendered); }},
         {"ql_chat_template_read", "no name and no file", [] { return ql_chat_template_read("/absent", &rendered); }},
+        {"ql_chat_date", "NULL", [] { return ql_chat_date("2024-07-26", nullptr); }},
+        {"ql_chat_date", "no date", [] { return ql_chat_date("25-1-1", date); }},
+        {"ql_chat_render", "no date",
+         [this] {
+             ql_chat_options o;
+             ql_chat_options_init(&o);
+             o.date = "today";
+             return ql_chat_render(model_, &o, &role, &role, 1, &rendered);
+         }},
         {"ql_chat_render", "NULL", [] { return ql_chat_render(nullptr, nullptr, &role, &role, 1, &rendered); }},
         {"ql_chat_render", "n -1", [this] { return ql_chat_render(model_, nullptr, &role, &role, -1, &rendered); }},
         {"ql_chat_render", "no roles",

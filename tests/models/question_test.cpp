@@ -63,7 +63,7 @@ TEST_F(DatasetQuestion, IsNoneOfAPlainText) {
 }
 
 TEST_F(DatasetQuestion, StaysWithItsTokensUntilAnotherIsAskedFor) {
-    const ql_dataset data{open(R"({"prompt": "ab", "completion": "c"})"), {}, {}, -1};
+    const ql_dataset data(open(R"({"prompt": "ab", "completion": "c"})"));
     const char *prompt = nullptr, *answer = nullptr;
     const int32_t * tokens = nullptr;
     int64_t n = 0;

@@ -67,6 +67,9 @@ QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info
 QL_API const char * ql_adapter_chat_template(const ql_adapter * adapter);
 /** Sets it: Jinja text (see ql/chat.h); NULL and "": none. A new adapter has its model's. */
 QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template);
+/** The date that this template was told in training, "2024-07-26"; "" where it asks for none, or if unknown. A trainer
+ *  sets it to its data's, and GGUF files keep it (adapter.chat_template.date). Valid until the adapter is trained. */
+QL_API const char * ql_adapter_chat_date(const ql_adapter * adapter);
 
 #ifdef __cplusplus
 }

@@ -24,9 +24,16 @@ extern "C" {
  *  errors  QL_NOT_FOUND: neither a name nor a file (lists the names); QL_IO, QL_BAD_FILE: larger than 256 KiB */
 QL_API ql_status ql_chat_template_read(const char * name_or_file, char ** text);
 
+#define QL_DATE_SIZE 11 /* "2024-07-26" and its NUL */
+/** The day that templates are told (strftime_now), as a template knows it: YYYY-MM-DD.
+ *  text     such a date, or NULL for the day where this machine is
+ *  errors   QL_INVALID_ARGUMENT: another form, or a day that its month does not have */
+QL_API ql_status ql_chat_date(const char * text, char date[QL_DATE_SIZE]);
+
 typedef struct ql_chat_options {
     size_t size;                /* set by ql_chat_options_init */
     const char * chat_template; /* Jinja text; NULL: the model's own */
+    const char * date;          /* what the template is told, YYYY-MM-DD; NULL: the day of the call, where this machine is */
 } ql_chat_options;
 QL_API void ql_chat_options_init(ql_chat_options * options);
 
@@ -34,7 +41,7 @@ QL_API void ql_chat_options_init(ql_chat_options * options);
  *  the caller, freed with ql_os_free.
  *  options  NULL takes the defaults
  *  errors   QL_NOT_FOUND: the model has no template; QL_UNSUPPORTED: a construct that is not known, with its line, or a
- *           text that is no template; QL_INVALID_ARGUMENT: the template refuses the messages */
+ *           text that is no template; QL_INVALID_ARGUMENT: the template refuses the messages; the date is none */
 QL_API ql_status ql_chat_render(const ql_model * model, const ql_chat_options * options, const char * const * roles,
                                 const char * const * contents, int n, char ** text);
 

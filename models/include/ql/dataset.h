@@ -10,6 +10,9 @@ extern "C" {
 
 typedef struct ql_dataset ql_dataset;
 
+#define QL_TRAINING_DATE "2024-07-26" /* what templates that ask for today are told in training and evaluation; that day is
+                                         also what Llama 3's template says where it is told none */
+
 typedef enum ql_long_policy { QL_LONG_CUT = 0, QL_LONG_DROP = 1, QL_LONG_ERROR = 2 } ql_long_policy;
 
 typedef struct ql_dataset_options {
@@ -19,6 +22,8 @@ typedef struct ql_dataset_options {
                                   end token, and a sample whose answers are all cut off is dropped */
     int skip_bad_lines;        /* 1: bad lines are counted instead of an error */
     const char * chat_template;/* Jinja text, see ql/chat.h; NULL: the model's own */
+    const char * date;         /* what the template is told, YYYY-MM-DD; NULL: QL_TRAINING_DATE. A run must give the same
+                                  tokens on any day, so this one is never taken from a clock */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
@@ -44,6 +49,8 @@ typedef struct ql_dataset_info {
     int64_t longest;                        /* tokens, before cutting */
     int64_t n_cut, n_dropped, n_bad;        /* samples cut, dropped as too long or without labels, lines skipped */
     int64_t n_ended;                        /* samples with a trained end token; of 0 a model never learns to stop */
+    const char * date;                      /* what the chat template was told, "" where it asks for no date. Owned by
+                                               the dataset */
 } ql_dataset_info;
 QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
 
