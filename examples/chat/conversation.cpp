@@ -10,13 +10,13 @@ constexpr int64_t kRoomForAnswer = 32;  // fewer tokens than that are no answer:
 
 }  // namespace
 
-Conversation::Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template,
+Conversation::Conversation(const ql_model * model, ql_session * session, int64_t ctx, Rendering rendering,
                            const std::string & system)
     : model_(model),
       tokenizer_(ql_model_tokenizer(model)),
       session_(session),
       ctx_(ctx),
-      template_(std::move(chat_template)),
+      rendering_(std::move(rendering)),
       has_system_(!system.empty()) {
     if (has_system_) turns_.roles.emplace_back("system"), turns_.contents.push_back(system);
 }
@@ -28,7 +28,8 @@ std::string Conversation::render(const Turns & turns) const {
     char * text = nullptr;
     ql_chat_options options;
     ql_chat_options_init(&options);
-    if (!template_.empty()) options.chat_template = template_.c_str();
+    if (!rendering_.chat_template.empty()) options.chat_template = rendering_.chat_template.c_str();
+    options.date = rendering_.date.c_str();
     check_input(ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), &text));
     const Text owner(text);
     return text;

@@ -9,8 +9,11 @@ namespace ql::cli {
 
 class Conversation {
   public:
-    /// chat_template: Jinja text, empty for the model's own.
-    Conversation(const ql_model * model, ql_session * session, int64_t ctx, std::string chat_template,
+    struct Rendering {
+        std::string chat_template;  // Jinja text, empty for the model's own
+        std::string date;           // that it is told
+    };
+    Conversation(const ql_model * model, ql_session * session, int64_t ctx, Rendering rendering,
                  const std::string & system);
 
     struct Question {
@@ -36,7 +39,7 @@ class Conversation {
     const ql_tokenizer * tokenizer_;
     ql_session * session_;
     int64_t ctx_;
-    std::string template_;
+    Rendering rendering_;
     bool has_system_;
     Turns turns_;
     std::string cached_;       // the text whose tokens the session has read

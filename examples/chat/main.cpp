@@ -33,7 +33,7 @@ class Chat {
                    kExamples),
           device_options_(program_),
           model_options_(program_, true),
-          chat_options_(program_, "Instead of the adapter's or the model's") {
+          chat_options_(program_, "Instead of the adapter's or the model's", "today") {
         ql_sampling_init(&sampling_);
         program_
             .text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")
@@ -74,7 +74,7 @@ class Chat {
         template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
         open_session();
         if (complete_) return complete();
-        Conversation conversation(model_.get(), session_.get(), ctx_, template_, system_);
+        Conversation conversation = begin();
         return talk(conversation);
     }
 
@@ -82,8 +82,15 @@ class Chat {
         if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
         if (!complete_ && (program_.json || n_top_ > 0 || chat_))
             bad_input("%s needs -p", program_.json ? "--json" : chat_ ? "--chat" : "--logprobs");
-        if (complete_ && !chat_ && (!system_.empty() || chat_options_.given()))
-            bad_input("--system and --chat-template need a chat: with -p give --chat");
+        if (complete_ && !chat_ && (!system_.empty() || chat_options_.given() || !chat_options_.date().empty()))
+            bad_input("--system, --chat-template and --date need a chat: with -p give --chat");
+    }
+
+    /// A conversation keeps the day that it began on: what the session has read stays as it is at midnight.
+    Conversation begin() const {
+        char date[QL_DATE_SIZE];
+        check_run(ql_chat_date(chat_options_.date().empty() ? nullptr : chat_options_.date().c_str(), date));
+        return {model_.get(), session_.get(), ctx_, {template_, date}, system_};
     }
 
     void open_session() {
@@ -99,7 +106,7 @@ class Chat {
     int complete() {
         std::vector<int32_t> tokens;
         if (chat_) {
-            const auto q = Conversation(model_.get(), session_.get(), ctx_, template_, system_).ask(prompt_);
+            const auto q = begin().ask(prompt_);
             if (!q.fits) throw Stop{kBadInput, too_long(q)};
             tokens = q.tokens;
         } else {

@@ -69,6 +69,7 @@ class Finetune {
     void open_datasets() {
         data_ = open_data(o_.data);
         warn_of_missing_ends();
+        tell_date();
         if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
         ql_dataset * held_out = nullptr;
@@ -83,6 +84,8 @@ class Finetune {
             options.chat_template = template_.c_str();
         else if (learned && *learned)
             options.chat_template = learned;
+        const std::string date = o_.chat.date().empty() ? ql_adapter_chat_date(adapter_.get()) : o_.chat.date();
+        options.date = date.empty() ? nullptr : date.c_str();
         ql_dataset * data = nullptr;
         check_input(ql_dataset_open(path.c_str(), model_.get(), &options, &data));
         Dataset owner(data);
@@ -110,6 +113,13 @@ class Finetune {
             format("warning: no sample has an end token that is trained, so the model will not learn to "
                    "stop: %s",
                    why));
+    }
+
+    void tell_date() {
+        auto info = sized<ql_dataset_info>();
+        check_input(ql_dataset_describe(data_.get(), &info));
+        if (*info.date)
+            program_.note(format("date     %s, for the chat template asks for the day (--date)", info.date));
     }
 
     int show_data() {

@@ -4,7 +4,8 @@
 
 namespace ql::cli {
 
-FinetuneOptions::FinetuneOptions(Program & p) : chat(p, "Instead of the model's"), app_(p.app) {
+FinetuneOptions::FinetuneOptions(Program & p)
+    : chat(p, "Instead of the model's", "that of --init-adapter, or " QL_TRAINING_DATE), app_(p.app) {
     add_data(p);
     add_output(p);
     add_adapter(p);

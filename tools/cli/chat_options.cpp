@@ -4,9 +4,21 @@
 
 namespace ql::cli {
 
-ChatOptions::ChatOptions(Program & program, const std::string & help) {
-    program.text("--chat-template", name_or_file_, help + ": a name, or a file with a Jinja template")
+namespace {
+
+std::string why_no_date(const std::string & word) {
+    char date[QL_DATE_SIZE];
+    return ql_chat_date(word.c_str(), date) == QL_OK ? "" : ql_error_message();
+}
+
+}  // namespace
+
+ChatOptions::ChatOptions(Program & program, const std::string & instead, const std::string & date) {
+    program.text("--chat-template", name_or_file_, instead + ": a name, or a file with a Jinja template")
         ->option_text("NAME|FILE");
+    program.text("--date", date_, "The day that a template which asks for it is told (default: " + date + ")")
+        ->option_text("YYYY-MM-DD")
+        ->check(why_no_date);
 }
 
 std::string ChatOptions::read_template() const {

@@ -1,4 +1,4 @@
-// --chat-template: how the programs that render conversations are told with what.
+// --chat-template and --date: how the programs that render conversations are told with what.
 #pragma once
 #include <string>
 
@@ -8,15 +8,17 @@ namespace ql::cli {
 
 class ChatOptions {
   public:
-    /// `help` says whose template it takes the place of.
-    ChatOptions(Program & program, const std::string & help);
+    /// `instead` says whose template --chat-template takes the place of, `date` what stands for --date without it.
+    ChatOptions(Program & program, const std::string & instead, const std::string & date);
     bool given() const { return !name_or_file_.empty(); }
     const std::string & name_or_file() const { return name_or_file_; }
     /// The Jinja text of --chat-template, "" where it is not given. Throws Stop.
     std::string read_template() const;
+    /// --date, "" where it is not given.
+    const std::string & date() const { return date_; }
 
   private:
-    std::string name_or_file_;
+    std::string name_or_file_, date_;
 };
 
 }  // namespace ql::cli

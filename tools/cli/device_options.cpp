@@ -124,6 +124,12 @@ std::string ModelOptions::Loras::chat_template(const Model & model) const {
     return "";
 }
 
+std::string ModelOptions::Loras::chat_date() const {
+    for (auto it = adapters.rbegin(); it != adapters.rend(); ++it)
+        if (const std::string date = ql_adapter_chat_date(*it); !date.empty()) return date;
+    return "";
+}
+
 int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep) {
     if (auto_and_keep && name == "auto") return QL_BASE_AUTO;
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;

@@ -40,6 +40,8 @@ class ModelOptions {
         int n() const { return static_cast<int>(adapters.size()); }
         /// The chat template that the last of them was trained with; "" if none has one, or if it is the model's.
         std::string chat_template(const Model & model) const;
+        /// The date that the last of them was trained with, "" if none says one.
+        std::string chat_date() const;
     };
     Loras open_loras(const Model & model) const;
 

@@ -25,7 +25,7 @@ class Perplexity {
                    kExamples),
           device_options_(program_),
           model_options_(program_, true),
-          chat_(program_, "Instead of the adapter's or the model's") {
+          chat_(program_, "Instead of the adapter's or the model's", "the adapter's, or " QL_TRAINING_DATE) {
         program_.text("-f,--file", file_, "A text")->option_text("FILE");
         program_.text("-d,--data", data_, "A dataset: only its trained tokens count")->option_text("DATA.jsonl");
         program_.app.add_flag(
@@ -78,8 +78,8 @@ class Perplexity {
         if (file_.empty() == data_.empty()) bad_input("give either -f TEXT or -d DATA (see --help)");
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
-        if (data_.empty() && (chat_.given() || skip_bad_lines_))
-            bad_input("--chat-template and --skip-bad-lines need -d");
+        if (data_.empty() && (chat_.given() || !chat_.date().empty() || skip_bad_lines_))
+            bad_input("--chat-template, --date and --skip-bad-lines need -d");
     }
 
     Text read_text() {
@@ -97,6 +97,8 @@ class Perplexity {
         options.ctx = ctx_;
         options.skip_bad_lines = skip_bad_lines_;
         options.chat_template = template_.empty() ? nullptr : template_.c_str();
+        const std::string date = chat_.date().empty() ? loras_.chat_date() : chat_.date();
+        options.date = date.empty() ? nullptr : date.c_str();
         ql_dataset * data = nullptr;
         check_input(ql_dataset_open(data_.c_str(), model_.get(), &options, &data));
         dataset_.reset(data);
