@@ -1,6 +1,6 @@
 // Rendering, and what is trained of it: what generation_blocks.hpp finds where the template has such blocks, else the
 // answers that answer_finder.hpp finds.
-#include "models/text/chat_template.hpp"
+#include "models/text/chat_template_impl.hpp"
 
 #include <algorithm>
 
@@ -28,14 +28,6 @@ Status in_template(const Status & status) {
 }
 
 }  // namespace
-
-struct ChatTemplate::Impl {
-    std::string source, date;
-    TemplateTokens tokens;
-    jinja::Block block;
-
-    Result<Text> run(std::span<const Message> messages, bool add_generation_prompt) const;
-};
 
 Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens tokens, std::string date) {
     if (source.size() > kMaxTemplate)
@@ -70,7 +62,8 @@ std::string ChatTemplate::told_date() const {
     return asks ? impl_->date : "";
 }
 
-Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add_generation_prompt) const {
+Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add_generation_prompt,
+                                     const Setting & setting) const {
     std::vector<Value> list;
     size_t bytes = 0;
     for (size_t i = 0; i < messages.size(); ++i) {
@@ -94,7 +87,8 @@ Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add
     // Long conversations may be read and copied as often as short ones.
     const auto n = static_cast<int64_t>(messages.size()), size = static_cast<int64_t>(bytes);
     const jinja::Meter meter(4'000'000 + 2000 * n + size, (int64_t{256} << 20) + 64 * size);
-    auto text = jinja::render(block, std::move(variables), date, meter);
+    if (setting.change) setting.change(variables);
+    auto text = jinja::render(block, std::move(variables), setting.date, meter, setting.watch);
     if (!text.ok()) return in_template(text.status());
     return text;
 }

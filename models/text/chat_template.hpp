@@ -63,9 +63,13 @@ class ChatTemplate {
     const std::string & source() const;
     /// The date that parse() was given if the template asks for one (strftime_now), else "".
     std::string told_date() const;
+    /// Where llama.cpp's own Jinja would render plain conversations otherwise, so that what it serves is not what is
+    /// trained: a line for each kind, with the template's line. docs/data.md has the table of differences.
+    std::vector<std::string> notes() const;
+
+    struct Impl;  // chat_template_impl.hpp
 
   private:
-    struct Impl;
     std::shared_ptr<const Impl> impl_;  // immutable, so copies share it
 };
 

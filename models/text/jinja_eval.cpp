@@ -16,7 +16,8 @@ Status at_line(const Status & status, int line) {
     return error(status.code(), "line %d: %s", line, status.message().c_str());
 }
 
-Evaluator::Evaluator(Dict variables, const std::string & date, Meter meter) : meter_(meter) {
+Evaluator::Evaluator(Dict variables, const std::string & date, Meter meter, Watch * watch)
+    : meter_(meter), watch_(watch) {
     root_.parent = &globals_;
     for (const Builtin & row : functions()) {
         const bool is_date = row.name == std::string_view("strftime_now");
@@ -38,8 +39,8 @@ Result<Text> Evaluator::run(const Block & block) {
     return out;
 }
 
-Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter) {
-    return Evaluator(std::move(variables), date, meter).run(block);
+Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter, Watch * watch) {
+    return Evaluator(std::move(variables), date, meter, watch).run(block);
 }
 
 Result<Flow> Evaluator::execute(const Block & block, Scope & scope, Text & out) {
@@ -98,6 +99,7 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
 
 [[gnu::noinline]] Status Evaluator::print(const Stmt & stmt, Scope & scope, Text & out) {
     QL_ASSIGN(const Value value, evaluate(*stmt.expr, scope));
+    if (watch_) watch_->prints(*stmt.expr, value);
     QL_ASSIGN(const TextPtr text, to_text(value, meter_));
     return append(out, *text, meter_);
 }
@@ -125,6 +127,7 @@ Status Evaluator::bind_targets(const Stmt & stmt, const Value & value, Scope & s
 
 [[gnu::noinline]] Result<std::shared_ptr<const List>> Evaluator::loop_items(const Stmt & stmt, Scope & scope) {
     QL_ASSIGN(const Value value, evaluate(*stmt.expr, scope));
+    if (watch_) watch_->loops(stmt, value);
     QL_ASSIGN(auto list, iterate(value, meter_));
     if (!stmt.filter) return list;
     ListMaker kept(meter_);
@@ -146,8 +149,9 @@ Result<Flow> Evaluator::loop(const Stmt & stmt, Scope & scope, Text & out) {
     }
     const auto state = std::make_shared<Loop>(Loop{list, 0, ++loop_depth_, false, {}});
     Result<Flow> flow = Flow::normal;
+    Dict left_behind;
     while (true) {
-        flow = iteration(stmt, state, scope, out);
+        flow = iteration(stmt, state, scope, out, left_behind);
         if (!flow.ok() || *flow == Flow::leave || state->index + 1 == list->items.size()) break;
         ++state->index;
     }
@@ -159,12 +163,16 @@ Result<Flow> Evaluator::loop(const Stmt & stmt, Scope & scope, Text & out) {
 }
 
 [[gnu::noinline]] Result<Flow> Evaluator::iteration(const Stmt & stmt, const std::shared_ptr<Loop> & loop,
-                                                    Scope & scope, Text & out) {
+                                                    Scope & scope, Text & out, Dict & left_behind) {
     QL_TRY(meter_.step(2));  // an empty body costs, too
     Scope inner{&scope, {}};
     inner.names.set("loop", Value(loop));
     QL_TRY(bind_targets(stmt, loop->items->items[loop->index], inner));
-    return execute(stmt.body, inner, out);
+    if (!watch_) return execute(stmt.body, inner, out);
+    inner.left_behind = &left_behind;
+    auto flow = execute(stmt.body, inner, out);
+    for (const auto & [name, value] : inner.names.items()) left_behind.set(name, Value());
+    return flow;
 }
 
 [[gnu::noinline]] Status Evaluator::assign(const Stmt & stmt, Scope & scope) {
@@ -211,8 +219,9 @@ Status Evaluator::bind_macro(const Stmt & macro, Call & call, Scope & scope) {
     return {};
 }
 
-[[gnu::noinline]] Result<Value> Evaluator::call_macro(const Stmt & macro, Call call) {
+[[gnu::noinline]] Result<Value> Evaluator::call_macro(const Stmt & macro, Call call, const Scope & caller) {
     Scope scope{&root_, {}};
+    scope.caller = &caller;
     QL_TRY(bind_macro(macro, call, scope));
     QL_TRY(meter_.charge(sizeof(Text)));
     Text out;

@@ -1,5 +1,5 @@
-// Expressions. Evaluation calls itself over the tree, so each kind has a function of its own: one function for all would
-// hold every kind's temporaries in its frame, at every level.
+// Expressions. Evaluation calls itself over the tree, so each kind has a function of its own: one function for all
+// would hold every kind's temporaries in its frame, at every level.
 #include "models/text/jinja_eval.hpp"
 
 namespace ql::jinja {
@@ -10,6 +10,7 @@ Result<Value> Evaluator::evaluate(const Expr & expr, Scope & scope) {
     if (expr.kind == Kind::literal || expr.kind == Kind::name) {
         QL_TRY(at_line(meter_.step(), expr.line));
         if (expr.kind == Kind::literal) return expr.value;
+        if (watch_) watch_->reads(expr, scope);
         const Value * value = scope.find(expr.name);
         return value ? *value : Value(Undefined::of(expr.name));
     }
@@ -59,17 +60,20 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
 
 [[gnu::noinline]] Result<Value> Evaluator::attribute(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
+    if (watch_) watch_->takes_attribute(expr, object);
     return get_attribute(object, expr.name);
 }
 
 [[gnu::noinline]] Result<Value> Evaluator::index(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
     QL_ASSIGN(const Value key, evaluate(*expr.args[1], scope));
+    if (watch_) watch_->takes_item(expr, object, key);
     return get_item(object, key, meter_);
 }
 
 [[gnu::noinline]] Result<Value> Evaluator::test(const Expr & expr, Scope & scope) {
     QL_ASSIGN(Value value, evaluate(*expr.args[0], scope));
+    if (watch_) watch_->tests(expr, value);
     QL_ASSIGN(Call prepared, prepare(expr, scope, expr.name, std::move(value)));
     QL_ASSIGN(const bool holds, apply_test(std::move(prepared)));
     return Value(holds);
@@ -78,6 +82,7 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
 [[gnu::noinline]] Result<Value> Evaluator::arithmetic(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value left, evaluate(*expr.args[0], scope));
     QL_ASSIGN(const Value right, evaluate(*expr.args[1], scope));
+    if (watch_) watch_->computes(expr, left, right);
     return binary(expr.name, left, right, meter_);
 }
 
@@ -127,8 +132,7 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     for (size_t i = 0; i < expr.args.size(); i += 2) {
         QL_ASSIGN(const Value key, evaluate(*expr.args[i], scope));
         QL_ASSIGN(Value value, evaluate(*expr.args[i + 1], scope));
-        if (!key.is_string())
-            return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", key.type_name());
+        if (!key.is_string()) return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", key.type_name());
         QL_TRY(meter_.charge(2 * (sizeof(Dict::Item) + key.text().size())));
         dict.set(key.text().bytes(), std::move(value));
     }
@@ -139,6 +143,7 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
 
 [[gnu::noinline]] Result<Value> Evaluator::slice(const Expr & expr, Scope & scope) {
     QL_ASSIGN(const Value object, evaluate(*expr.args[0], scope));
+    if (watch_) watch_->takes_slice(expr, object);
     Value parts[3] = {Value(None{}), Value(None{}), Value(None{})};
     for (size_t i = 0; i < 3; ++i) {
         if (!expr.args[i + 1]) continue;
@@ -147,8 +152,7 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     return get_slice(object, parts[0], parts[1], parts[2], meter_);
 }
 
-[[gnu::noinline]] Result<Call> Evaluator::prepare(const Expr & expr, Scope & scope, std::string_view name,
-                                                  Value self) {
+[[gnu::noinline]] Result<Call> Evaluator::prepare(const Expr & expr, Scope & scope, std::string_view name, Value self) {
     Call call{name, std::move(self), {}, {}, meter_, {}};
     for (size_t i = 1; i < expr.args.size(); ++i) {
         QL_ASSIGN(Value arg, evaluate(*expr.args[i], scope));
@@ -170,11 +174,12 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     if (!target.is_callable()) return error(QL_INVALID_ARGUMENT, "%s cannot be called", target.type_name());
     const Callable & callable = target.callable();
     QL_ASSIGN(Call prepared, prepare(expr, scope, callable.name, callable.self));
-    return invoke(callable, std::move(prepared));
+    if (watch_ && callable.kind == Callable::Kind::method) watch_->calls(expr, prepared);
+    return invoke(callable, std::move(prepared), scope);
 }
 
-Result<Value> Evaluator::invoke(const Callable & callable, Call call) {
-    if (callable.kind == Callable::Kind::macro) return call_macro(*callable.macro, std::move(call));
+Result<Value> Evaluator::invoke(const Callable & callable, Call call, const Scope & caller) {
+    if (callable.kind == Callable::Kind::macro) return call_macro(*callable.macro, std::move(call), caller);
     if (callable.kind == Callable::Kind::method) return call_method(std::move(call));
     auto result = call_function(std::move(call));
     if (result.ok() && result->is_namespace()) namespaces_.push_back(result->ns_ptr());
@@ -192,6 +197,7 @@ Result<Value> Evaluator::invoke(const Callable & callable, Call call) {
         QL_ASSIGN(value, evaluate(*expr.args[0], scope));
     }
     QL_ASSIGN(Call prepared, prepare(expr, scope, expr.name, std::move(value)));
+    if (watch_) watch_->filters(expr, prepared);
     return apply_filter(std::move(prepared));
 }
 

@@ -1,0 +1,31 @@
+// The inside of a ChatTemplate, for those who look into one.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+
+#include "models/text/chat_template.hpp"
+#include "models/text/jinja_ast.hpp"
+#include "models/text/jinja_watch.hpp"
+
+namespace ql {
+
+struct ChatTemplate::Impl {
+    std::string source, date;
+    TemplateTokens tokens;
+    jinja::Block block;
+
+    /// What a rendering has that is not the messages'.
+    struct Setting {
+        std::string date;
+        std::function<void(jinja::Dict &)> change = {};  // of the variables
+        jinja::Watch * watch = nullptr;
+    };
+    Result<jinja::Text> run(std::span<const Message> messages, bool add_generation_prompt,
+                            const Setting & setting) const;
+    Result<jinja::Text> run(std::span<const Message> messages, bool add_generation_prompt) const {
+        return run(messages, add_generation_prompt, {date});
+    }
+};
+
+}  // namespace ql
