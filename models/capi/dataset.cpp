@@ -75,6 +75,11 @@ ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
     });
 }
 
+const char * ql_dataset_note(const ql_dataset * data, int64_t i) {
+    if (!data || i < 0 || i >= static_cast<int64_t>(data->notes.size())) return nullptr;
+    return data->notes[static_cast<size_t>(i)].c_str();
+}
+
 ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char * mark_begin, const char * mark_end,
                           const char ** text) {
     return ql::guarded([&]() -> Status {

@@ -7,10 +7,16 @@
 
 namespace ql {
 
+bool Dataset::has_conversations() const {
+    return std::any_of(sources.begin(), sources.end(), [](const Sample & s) { return s.kind == Sample::Kind::chat; });
+}
+
 std::string Dataset::told_date() const {
-    const bool any =
-        std::any_of(sources.begin(), sources.end(), [](const Sample & s) { return s.kind == Sample::Kind::chat; });
-    return any ? chat_template->told_date() : "";
+    return has_conversations() ? chat_template->told_date() : "";
+}
+
+std::vector<std::string> Dataset::notes() const {
+    return has_conversations() ? chat_template->notes() : std::vector<std::string>();
 }
 
 int64_t Dataset::n_tokens() const {

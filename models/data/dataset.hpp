@@ -30,6 +30,9 @@ struct Dataset {
 
     /// The date that the chat template was told; "" where it asks for none, or no sample is a conversation.
     std::string told_date() const;
+    /// The chat template's notes, where a sample is a conversation.
+    std::vector<std::string> notes() const;
+    bool has_conversations() const;
     int64_t n_tokens() const;
     int64_t n_trained() const;
     /// A hash over all tokens and masks: two datasets that train alike have the same.
@@ -47,9 +50,10 @@ Result<Dataset> split_dataset(Dataset & data, double fraction, uint64_t seed);
 
 /// The C API's handle.
 struct ql_dataset {
-    explicit ql_dataset(ql::Dataset opened) : data(std::move(opened)), date(data.told_date()) {}
+    explicit ql_dataset(ql::Dataset opened) : data(std::move(opened)), date(data.told_date()), notes(data.notes()) {}
     ql::Dataset data;
     const std::string date;
+    const std::vector<std::string> notes;
     mutable std::string shown;  // handed out last, and so is the question
     mutable ql::Question question;
     mutable int64_t asked = -1;  // the sample whose question it is

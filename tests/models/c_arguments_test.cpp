@@ -143,6 +143,8 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_chat_options_init", [] { return ql_chat_options_init(nullptr), true; }},
         {"ql_quantize_options_init", [] { return ql_quantize_options_init(nullptr), true; }},
         {"ql_dataset_options_init", [] { return ql_dataset_options_init(nullptr), true; }},
+        {"ql_dataset_note", [this] { return !ql_dataset_note(nullptr, 0) && !ql_dataset_note(data_, -1); }},
+        {"ql_dataset_note", [this] { return ql_dataset_note(data_, INT64_MAX) == nullptr; }},
         {"ql_dataset_free", [] { return ql_dataset_free(nullptr), true; }},
         {"ql_lora_options_init", [] { return ql_lora_options_init(nullptr), true; }},
         {"ql_adapter_free", [] { return ql_adapter_free(nullptr), true; }},

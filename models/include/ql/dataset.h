@@ -54,6 +54,10 @@ typedef struct ql_dataset_info {
 } ql_dataset_info;
 QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
 
+/** Notes on the chat template: where llama.cpp's own Jinja renders plain conversations otherwise than it is trained here,
+ *  with the template's line. NULL past the end, and where no sample is a conversation. Owned by the dataset. */
+QL_API const char * ql_dataset_note(const ql_dataset * data, int64_t i);
+
 /** Sample i as text with its trained parts between the marks. The text is owned by the dataset until the next call. */
 QL_API ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char * mark_begin, const char * mark_end,
                                  const char ** text);
