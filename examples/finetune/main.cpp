@@ -70,6 +70,8 @@ class Finetune {
         data_ = open_data(o_.data);
         warn_of_missing_ends();
         tell_date();
+        for (int64_t i = 0; const char * note = ql_dataset_note(data_.get(), i); ++i)
+            program_.note(std::string("note: ") + note);
         if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
         ql_dataset * held_out = nullptr;

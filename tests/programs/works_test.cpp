@@ -112,6 +112,23 @@ TEST_F(Works, TheTextOfABuiltInTemplateTravelsWithTheAdapter) {
     EXPECT_NE(by_adapter, parse(must("ql-chat", ask + " --chat-template chatml"))["logprobs"]);
 }
 
+TEST_F(Works, FinetuneNotesWhatLlamaCppWouldServeOtherwise) {
+    workspace_.write("carried",
+                     "{% for m in messages %}\n{% if loop.first %}{% set p = 'P' %}{% endif %}\n{{ p }}{{ m.role }}: "
+                     "{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}");
+    const std::string show = "-m {model.gguf} -d {data.jsonl} --ctx 128 --show-data 1 ";
+    const std::string note = "note: chat template, line 3: `p`: llama.cpp keeps";
+    const std::string err = must("ql-finetune", show + "--chat-template {carried}").err;
+    EXPECT_NE(err.npos, err.find(note)) << err;
+    EXPECT_EQ(err.npos, must("ql-finetune", show).err.find("chat template"));
+    EXPECT_EQ(err.npos,
+              must("ql-perplexity", "-m {model.gguf} -d {data.jsonl} --chat-template {carried}").err.find(note));
+    workspace_.write("plain.txt", "the sea and the sand");
+    EXPECT_EQ(
+        err.npos,
+        must("ql-finetune", "-m {model.gguf} -d {plain.txt} --show-data 1 --chat-template {carried}").err.find(note));
+}
+
 TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
     const std::string line =
         std::string(kTrain) + "--steps 1000 --eval-data {data.jsonl} --eval-every 50 --metrics {m.jsonl} ";
