@@ -23,7 +23,7 @@ Status in_use(const std::string & path, int fd) {
     if (::fcntl(fd, F_GETLK, &record) == 0 && record.l_type != F_UNLCK && record.l_pid > 0)
         return error(QL_INVALID_ARGUMENT, "%s: in use by process %d", path.c_str(), static_cast<int>(record.l_pid));
     // Record locks do not see this process's own, and end when any of its descriptors of the file is closed.
-    return error(QL_INVALID_ARGUMENT, "%s: in use already, by another process or by this one (%d)", path.c_str(),
+    return error(QL_INVALID_ARGUMENT, "%s: in use already, by another process or by this process (%d)", path.c_str(),
                  static_cast<int>(::getpid()));
 }
 
