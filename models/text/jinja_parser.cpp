@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "models/text/jinja_walk.hpp"
+
 namespace ql::jinja {
 
 std::string TokenStream::describe() const {
@@ -227,7 +229,23 @@ class Parser {
         in_macro_ = true;
         QL_TRY(body_until(stmt->body, "endmacro", stmt->line, "macro"));
         in_macro_ = false;
+        QL_TRY(refuse_spare_arguments(*stmt));
         return stmt;
+    }
+
+    /// Jinja hands a macro what its parameters do not take under these names; here such a call is an error.
+    static Status refuse_spare_arguments(const Stmt & macro) {
+        const Expr * found = nullptr;
+        for_each_expr(macro.body, [&](const Expr & e) {
+            const bool spare = e.kind == Expr::Kind::name && (e.name == "varargs" || e.name == "kwargs");
+            if (spare && !found && !has_parameter(macro, e.name)) found = &e;
+        });
+        if (!found) return {};
+        return template_error(found->line, "'%s' in a macro is not supported", found->name.c_str());
+    }
+    static bool has_parameter(const Stmt & macro, const std::string & name) {
+        return std::any_of(macro.parameters.begin(), macro.parameters.end(),
+                           [&](const auto & parameter) { return parameter.first == name; });
     }
 
     StackLimit stack_;

@@ -60,6 +60,10 @@ TEST(Jinja, RendersWhatJinjaRenders) {
 TEST(Jinja, NamesWhatItDoesNotKnowAndItsLine) {
     EXPECT_EQ(failure("a\n{% if x %}\n{% include 'f' %}{% endif %}"), "line 3: the tag {% include %} is not supported");
     EXPECT_EQ(failure("\n{{ 'x' | wordwrap(3) }}"), "line 2: the filter 'wordwrap' is not supported");
+    EXPECT_EQ(failure("{% macro m(a) %}\n{{ a }}{{ varargs[0] }}{% endmacro %}"),
+              "line 2: 'varargs' in a macro is not supported");
+    EXPECT_EQ(failure("{% macro m() %}{% for k in kwargs %}{% endfor %}{% endmacro %}"),
+              "line 1: 'kwargs' in a macro is not supported");
     EXPECT_EQ(failure("{{ 'x' is escaped }}"), "line 1: the test 'escaped' is not supported");
     EXPECT_EQ(failure("\n\n{{ 'x'.zfill(3) }}"), "line 3: the function or method 'zfill' is not defined");
     EXPECT_EQ(failure("{{ joiner(',') }}"), "line 1: the function or method 'joiner' is not defined");
