@@ -1,6 +1,6 @@
 // Finding the assistant's answers in a rendered conversation, in time linear in its length.
 //
-// The renderer's strings know which message their bytes come from (jinja_text.hpp), so an answer is found wherever the
+// The renderer's strings know which message their bytes come from (jinja/text.hpp), so an answer is found wherever the
 // template puts it, trimmed or not. Where its training begins is a matter of inference: behind the generation prompt,
 // which may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the
 // prompt is rendered too, and if the text starts with it, the span begins there. Rendering each answer's prompt would
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "models/text/chat_template.hpp"
-#include "models/text/jinja_text.hpp"
+#include "models/text/jinja/text.hpp"
 
 namespace ql {
 

@@ -7,9 +7,9 @@
 #include "models/text/answer_finder.hpp"
 #include "models/text/date.hpp"
 #include "models/text/generation_blocks.hpp"
-#include "models/text/jinja_eval.hpp"
-#include "models/text/jinja_parser.hpp"
-#include "models/text/jinja_walk.hpp"
+#include "models/text/jinja/eval.hpp"
+#include "models/text/jinja/parser.hpp"
+#include "models/text/jinja/walk.hpp"
 
 namespace ql {
 

@@ -1,5 +1,5 @@
 // Chat templates: messages to text, the same for training and for inference. A model's own template is a program in
-// Jinja (tokenizer.chat_template of a GGUF file); jinja_*.cpp runs it. For training the renderer also tells which bytes
+// Jinja (tokenizer.chat_template of a GGUF file); jinja/ runs it. For training the renderer also tells which bytes
 // of the text the model is to learn: its own answers with their end of turn, and nothing of what others say.
 #pragma once
 #include <memory>

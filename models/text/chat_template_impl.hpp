@@ -5,8 +5,8 @@
 #include <string>
 
 #include "models/text/chat_template.hpp"
-#include "models/text/jinja_ast.hpp"
-#include "models/text/jinja_watch.hpp"
+#include "models/text/jinja/ast.hpp"
+#include "models/text/jinja/watch.hpp"
 
 namespace ql {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/text/chat_template.hpp"
-#include "models/text/jinja_text.hpp"
+#include "models/text/jinja/text.hpp"
 
 namespace ql {
 

@@ -1,11 +1,11 @@
 // Where llama.cpp would render a plain conversation otherwise than Jinja: what it serves is then not what was trained.
-// A few conversations are rendered, watched (jinja_watch.hpp), and rendered again with the variables that llama.cpp
+// A few conversations are rendered, watched (jinja/watch.hpp), and rendered again with the variables that llama.cpp
 // sets.
 #include <algorithm>
 #include <functional>
 
 #include "models/text/chat_template_impl.hpp"
-#include "models/text/jinja_walk.hpp"
+#include "models/text/jinja/walk.hpp"
 
 namespace ql {
 

@@ -5,9 +5,9 @@
 
 #include <functional>
 
-#include "models/text/jinja_eval.hpp"
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_parser.hpp"
+#include "models/text/jinja/eval.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/parser.hpp"
 #include "support/growth.hpp"
 
 namespace ql::jinja {

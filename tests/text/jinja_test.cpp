@@ -6,8 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "models/text/jinja_eval.hpp"
-#include "models/text/jinja_parser.hpp"
+#include "models/text/jinja/eval.hpp"
+#include "models/text/jinja/parser.hpp"
 
 namespace ql::jinja {
 namespace {

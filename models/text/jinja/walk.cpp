@@ -1,4 +1,4 @@
-#include "models/text/jinja_walk.hpp"
+#include "models/text/jinja/walk.hpp"
 
 namespace ql::jinja {
 

@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "models/text/date.hpp"
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_print.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/print.hpp"
 
 namespace ql::jinja {
 

@@ -1,9 +1,9 @@
 // Methods of strings, dicts, lists and `loop`. What changes its object is not here: the sandbox forbids it too.
 #include <algorithm>
 
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_print.hpp"
-#include "models/text/jinja_search.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/print.hpp"
+#include "models/text/jinja/search.hpp"
 
 namespace ql::jinja {
 
@@ -280,11 +280,11 @@ Result<Value> count_item(const Call & call) {
 const std::vector<Builtin> & list_methods() {
     static const std::vector<Parameter> item = {placed("item", kAny)};
     static const std::vector<Builtin> table = {
-        {"index", kList, item, index},           {"count", kList, item, count_item},
-        {"append", kList, {}, forbidden, true},  {"extend", kList, {}, forbidden, true},
-        {"insert", kList, {}, forbidden, true},  {"pop", kList, {}, forbidden, true},
-        {"remove", kList, {}, forbidden, true},  {"clear", kList, {}, forbidden, true},
-        {"sort", kList, {}, forbidden, true},    {"reverse", kList, {}, forbidden, true},
+        {"index", kList, item, index},          {"count", kList, item, count_item},
+        {"append", kList, {}, forbidden, true}, {"extend", kList, {}, forbidden, true},
+        {"insert", kList, {}, forbidden, true}, {"pop", kList, {}, forbidden, true},
+        {"remove", kList, {}, forbidden, true}, {"clear", kList, {}, forbidden, true},
+        {"sort", kList, {}, forbidden, true},   {"reverse", kList, {}, forbidden, true},
     };
     return table;
 }

@@ -1,7 +1,7 @@
 // Attributes, items, slices and iteration: what stands behind a dot, in brackets, and behind `in` of a loop.
 #include <algorithm>
 
-#include "models/text/jinja_ops.hpp"
+#include "models/text/jinja/ops.hpp"
 
 namespace ql::jinja {
 
@@ -116,8 +116,7 @@ Result<Value> keys(const Dict & dict, Meter & meter) {
 Result<Value> get_attribute(const Value & object, std::string_view name) {
     if (object.is_undefined()) return undefined(object);
     if (const Builtin * method = find_method(object, name))
-        return Value(
-            std::make_shared<const Callable>(Callable{Callable::Kind::method, method->name, nullptr, object}));
+        return Value(std::make_shared<const Callable>(Callable{Callable::Kind::method, method->name, nullptr, object}));
     if (object.is_loop()) return loop_attribute(object.loop(), name);
     const Value * found = nullptr;
     if (object.is_dict()) found = object.dict().find(name);

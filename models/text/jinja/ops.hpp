@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "models/text/jinja_call.hpp"
+#include "models/text/jinja/call.hpp"
 
 namespace ql::jinja {
 

@@ -1,8 +1,8 @@
-#include "models/text/jinja_watch.hpp"
+#include "models/text/jinja/watch.hpp"
 
 #include <algorithm>
 
-#include "models/text/jinja_eval.hpp"
+#include "models/text/jinja/eval.hpp"
 
 namespace ql::jinja {
 

@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
-#include "models/text/jinja_meter.hpp"
-#include "models/text/jinja_text.hpp"
+#include "models/text/jinja/meter.hpp"
+#include "models/text/jinja/text.hpp"
 #include "ql/status.hpp"
 
 namespace ql::jinja {

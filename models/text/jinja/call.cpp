@@ -1,4 +1,4 @@
-#include "models/text/jinja_call.hpp"
+#include "models/text/jinja/call.hpp"
 
 #include <algorithm>
 #include <iterator>

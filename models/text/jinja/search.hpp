@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/text/jinja_meter.hpp"
+#include "models/text/jinja/meter.hpp"
 
 namespace ql::jinja {
 

@@ -1,5 +1,5 @@
 // Text: bytes with provenance, and the UTF-8 counting that Python's strings imply.
-#include "models/text/jinja_text.hpp"
+#include "models/text/jinja/text.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Values: truth, depth, equality.
-#include "models/text/jinja_value.hpp"
+#include "models/text/jinja/value.hpp"
 
 #include <algorithm>
 

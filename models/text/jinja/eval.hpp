@@ -5,15 +5,15 @@
 #include <utility>
 #include <vector>
 
-#include "models/text/jinja_ast.hpp"
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_watch.hpp"
+#include "models/text/jinja/ast.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/watch.hpp"
 
 namespace ql::jinja {
 
 /// Renders the template with these variables; `date` ("YYYY-MM-DD", or empty) is what strftime_now tells: without one
 /// it is not defined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
-/// `watch`, where there is one, is told what is done (jinja_watch.hpp).
+/// `watch`, where there is one, is told what is done (watch.hpp).
 Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter = Meter(),
                     Watch * watch = nullptr);
 
@@ -40,7 +40,7 @@ class Evaluator {
     Result<Text> run(const Block & block);
 
   private:
-    // Statements: jinja_eval.cpp.
+    // Statements: eval.cpp.
     Result<Flow> execute(const Block & block, Scope & scope, Text & out);
     Result<Flow> execute(const Stmt & stmt, Scope & scope, Text & out);
     Status print(const Stmt & stmt, Scope & scope, Text & out);
@@ -57,7 +57,7 @@ class Evaluator {
     Status bind_macro(const Stmt & macro, Call & call, Scope & scope);
     Result<Value> call_macro(const Stmt & macro, Call call, const Scope & caller);
 
-    // Expressions: jinja_expr.cpp.
+    // Expressions: expr.cpp.
     Result<Value> evaluate(const Expr & expr, Scope & scope);
     Result<Value> evaluate_kind(const Expr & expr, Scope & scope);
     Result<Value> attribute(const Expr & expr, Scope & scope);

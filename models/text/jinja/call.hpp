@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/text/jinja_value.hpp"
+#include "models/text/jinja/value.hpp"
 
 namespace ql::jinja {
 

@@ -1,9 +1,9 @@
 // Statements: the text, the {{ }} and the {% %} tags of a template.
-#include "models/text/jinja_parser.hpp"
+#include "models/text/jinja/parser.hpp"
 
 #include <algorithm>
 
-#include "models/text/jinja_walk.hpp"
+#include "models/text/jinja/walk.hpp"
 
 namespace ql::jinja {
 

@@ -1,8 +1,8 @@
 // Filters over lists: choosing, mapping, joining, sorting.
 #include <algorithm>
 
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_print.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/print.hpp"
 
 namespace ql::jinja {
 
@@ -67,12 +67,8 @@ Result<Value> map_filter(const Call & call, const Value & item) {
     if (call.args.empty() || !call.args[0].is_string())
         return error(QL_INVALID_ARGUMENT, "map needs a filter's name or attribute=");
     QL_TRY(call.meter.step(call.args.size() + call.named.size()));
-    return apply_filter({call.args[0].text().view(),
-                         item,
-                         {call.args.begin() + 1, call.args.end()},
-                         call.named,
-                         call.meter,
-                         {}});
+    return apply_filter(
+        {call.args[0].text().view(), item, {call.args.begin() + 1, call.args.end()}, call.named, call.meter, {}});
 }
 
 Result<Value> map(const Call & call) {
@@ -212,8 +208,7 @@ Result<std::shared_ptr<const List>> sorted(const std::vector<Value> & in, const 
 
 Result<Value> sort(const Call & call) {
     QL_ASSIGN(const auto list, iterate(call.self, call.meter));
-    QL_ASSIGN(auto out,
-              sorted(list->items, call.args[2], call.args[1].truthy(), call.args[0].truthy(), call.meter));
+    QL_ASSIGN(auto out, sorted(list->items, call.args[2], call.args[1].truthy(), call.args[0].truthy(), call.meter));
     return Value(std::move(out));
 }
 
@@ -223,8 +218,7 @@ Result<Value> dictsort(const Call & call) {
         return error(QL_INVALID_ARGUMENT, "dictsort: 'by' must be 'key' or 'value', got '%.40s'", by.c_str());
     QL_ASSIGN(const Value list, pairs(call.self.dict(), call.meter));
     const Value position(int64_t{by == "value" ? 1 : 0});
-    QL_ASSIGN(auto out,
-              sorted(list.list().items, position, call.args[0].truthy(), call.args[2].truthy(), call.meter));
+    QL_ASSIGN(auto out, sorted(list.list().items, position, call.args[0].truthy(), call.args[2].truthy(), call.meter));
     return Value(std::move(out));
 }
 

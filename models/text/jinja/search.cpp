@@ -1,4 +1,4 @@
-#include "models/text/jinja_search.hpp"
+#include "models/text/jinja/search.hpp"
 
 namespace ql::jinja {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "models/text/jinja_ast.hpp"
-#include "models/text/jinja_call.hpp"
+#include "models/text/jinja/ast.hpp"
+#include "models/text/jinja/call.hpp"
 
 namespace ql::jinja {
 

@@ -1,11 +1,11 @@
 // Operators with Python's meaning.
-#include "models/text/jinja_ops.hpp"
+#include "models/text/jinja/ops.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "models/text/jinja_print.hpp"
-#include "models/text/jinja_search.hpp"
+#include "models/text/jinja/print.hpp"
+#include "models/text/jinja/search.hpp"
 
 namespace ql::jinja {
 

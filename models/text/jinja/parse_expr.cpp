@@ -1,9 +1,9 @@
-// Expressions. Operators are a table of how tightly they bind, lowest first, so that an operand costs a few calls and not
-// one for each level; behind it stand unary signs, postfixes, filters and tests.
+// Expressions. Operators are a table of how tightly they bind, lowest first, so that an operand costs a few calls and
+// not one for each level; behind it stand unary signs, postfixes, filters and tests.
 #include <algorithm>
 #include <charconv>
 
-#include "models/text/jinja_parser.hpp"
+#include "models/text/jinja/parser.hpp"
 
 namespace ql::jinja {
 
@@ -20,10 +20,10 @@ struct Operator {
     int binding;
 };
 constexpr Operator kOperators[] = {
-    {"or", Type::name, kOr},     {"and", Type::name, kAnd},   {"==", Type::op, kCompare},  {"!=", Type::op, kCompare},
-    {"<=", Type::op, kCompare},  {">=", Type::op, kCompare},  {"<", Type::op, kCompare},   {">", Type::op, kCompare},
-    {"in", Type::name, kCompare}, {"+", Type::op, kSum},      {"-", Type::op, kSum},       {"~", Type::op, kConcat},
-    {"*", Type::op, kProduct},   {"/", Type::op, kProduct},   {"//", Type::op, kProduct},  {"%", Type::op, kProduct},
+    {"or", Type::name, kOr},      {"and", Type::name, kAnd},  {"==", Type::op, kCompare}, {"!=", Type::op, kCompare},
+    {"<=", Type::op, kCompare},   {">=", Type::op, kCompare}, {"<", Type::op, kCompare},  {">", Type::op, kCompare},
+    {"in", Type::name, kCompare}, {"+", Type::op, kSum},      {"-", Type::op, kSum},      {"~", Type::op, kConcat},
+    {"*", Type::op, kProduct},    {"/", Type::op, kProduct},  {"//", Type::op, kProduct}, {"%", Type::op, kProduct},
     {"**", Type::op, kPower},
 };
 constexpr Operator kNotIn = {"not in", Type::name, kCompare};

@@ -1,8 +1,8 @@
 // Tests: what may follow `is`.
 #include <cmath>
 
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_print.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/print.hpp"
 
 namespace ql::jinja {
 

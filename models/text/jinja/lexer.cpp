@@ -1,13 +1,13 @@
 // The lexer: looks for the next {%, {{ or {#, applies white-space control to the text before it, then reads tokens
 // until the tag ends. Brackets are counted, so that "}}" that closes two dicts does not close the tag.
-#include "models/text/jinja_lexer.hpp"
+#include "models/text/jinja/lexer.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <string_view>
 
-#include "models/text/jinja_text.hpp"
+#include "models/text/jinja/text.hpp"
 #include "models/text/utf8.hpp"
 
 namespace ql::jinja {
@@ -147,7 +147,9 @@ class Lexer {
             const char sign = source_[open + 2];
             const size_t at = after_word(open + 2 + (sign == '-' || sign == '+' ? 1 : 0), "endraw");
             if (at == std::string::npos) continue;
-            const size_t closed = starts(at, "%}") ? at : starts(at, "-%}") || starts(at, "+%}") ? at + 1 : source_.size();
+            const size_t closed = starts(at, "%}")                         ? at
+                                  : starts(at, "-%}") || starts(at, "+%}") ? at + 1
+                                                                           : source_.size();
             if (closed == source_.size()) continue;
             const size_t text_end = sign == '-'   ? skip_space_back(before(open), at_)
                                     : sign == '+' ? open

@@ -1,8 +1,8 @@
 // What methods and filters of strings share: replacing, stripping, changing case.
 #include <algorithm>
 
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_search.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/search.hpp"
 
 namespace ql::jinja {
 

@@ -1,4 +1,4 @@
-#include "models/text/jinja_meter.hpp"
+#include "models/text/jinja/meter.hpp"
 
 #include <algorithm>
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "models/text/jinja_ast.hpp"
-#include "models/text/jinja_lexer.hpp"
-#include "models/text/jinja_meter.hpp"
+#include "models/text/jinja/ast.hpp"
+#include "models/text/jinja/lexer.hpp"
+#include "models/text/jinja/meter.hpp"
 #include "ql/status.hpp"
 
 namespace ql::jinja {

@@ -1,10 +1,10 @@
 // Statements: printing, conditions, loops, assignments, macros.
-#include "models/text/jinja_eval.hpp"
+#include "models/text/jinja/eval.hpp"
 
 #include <utility>
 
-#include "models/text/jinja_lexer.hpp"
-#include "models/text/jinja_print.hpp"
+#include "models/text/jinja/lexer.hpp"
+#include "models/text/jinja/print.hpp"
 
 namespace ql::jinja {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <functional>
 
-#include "models/text/jinja_ast.hpp"
+#include "models/text/jinja/ast.hpp"
 
 namespace ql::jinja {
 

@@ -1,6 +1,6 @@
 // Values as text: Python's str, repr and json.dumps. Strings grow when they are escaped, so the most that they can grow
 // to is charged first, and the rest given back.
-#include "models/text/jinja_print.hpp"
+#include "models/text/jinja/print.hpp"
 
 #include <algorithm>
 #include <charconv>

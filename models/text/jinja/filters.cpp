@@ -1,17 +1,16 @@
-// Filters of single values: text, numbers, JSON. Those that work on lists are in jinja_list_filters.cpp.
+// Filters of single values: text, numbers, JSON. Those that work on lists are in list_filters.cpp.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
-#include "models/text/jinja_ops.hpp"
-#include "models/text/jinja_print.hpp"
+#include "models/text/jinja/ops.hpp"
+#include "models/text/jinja/print.hpp"
 
 namespace ql::jinja {
 
 namespace {
 
-using type::kAny, type::kFloat, type::kInteger, type::kList, type::kNone, type::kNumber, type::kText,
-    type::kUndefined;
+using type::kAny, type::kFloat, type::kInteger, type::kList, type::kNone, type::kNumber, type::kText, type::kUndefined;
 
 Result<Value> cased(const Call & call, Case to) {
     QL_ASSIGN(const TextPtr text, to_text(call.self, call.meter));

@@ -1,6 +1,6 @@
 // Expressions. Evaluation calls itself over the tree, so each kind has a function of its own: one function for all
 // would hold every kind's temporaries in its frame, at every level.
-#include "models/text/jinja_eval.hpp"
+#include "models/text/jinja/eval.hpp"
 
 namespace ql::jinja {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "models/text/jinja_value.hpp"
+#include "models/text/jinja/value.hpp"
 
 namespace ql::jinja {
 
