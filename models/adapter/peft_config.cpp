@@ -41,11 +41,11 @@ constexpr Refused kRefused[] = {
 
 /// Fields that leave alone what the finished adapter computes: the tensors say which modules it changes.
 constexpr HarmlessField kHarmless[] = {
-    {"task_type"},      {"auto_mapping"},        {"peft_version"},    {"revision"},
-    {"inference_mode"}, {"target_modules"},      {"exclude_modules"}, {"layers_to_transform"},
-    {"layers_pattern"}, {"lora_dropout"},        {"corda_config"},  // of an init_lora_weights, which decides
-    {"eva_config"},     {"loftq_config"},        {"lora_ga_config"},  {"velora_config"},  // another backward pass
-    {"megatron_core"},  {"qalora_group_size"},                                            // read with use_qalora alone
+    {"task_type"},      {"auto_mapping"},        {"peft_version"},        {"revision"},
+    {"inference_mode"}, {"exclude_modules"},     {"layers_to_transform"}, {"layers_pattern"},
+    {"lora_dropout"},   {"corda_config"},  // of an init_lora_weights, which decides
+    {"eva_config"},     {"loftq_config"},        {"lora_ga_config"},      {"velora_config"},  // another backward pass
+    {"megatron_core"},  {"qalora_group_size"},  // read with use_qalora alone
     {"runtime_config"}, {"ensure_weight_tying"}, {"unsloth_version"},
 };
 
@@ -105,6 +105,26 @@ Status PeftConfig::read_patterns(const JsonFile & config, const char * key, Patt
     return {};
 }
 
+Status PeftConfig::read_targets(const JsonFile & config) {
+    const Json & targets = config.at("target_modules");
+    if (targets.is_string() && targets != "all-linear") {
+        QL_ASSIGN(target_pattern_, Regex::compile("^(?:" + targets.get<std::string>() + ")$"));
+    } else if (targets.is_array()) {
+        for (const Json & name : targets) {
+            if (!name.is_string()) return config.wrong("target_modules", "must hold names");
+            targets_.push_back(name.get<std::string>());
+        }
+    }
+    return {};
+}
+
+Result<bool> PeftConfig::targets(const std::string & module) const {
+    if (target_pattern_) return target_pattern_->found_in(module);
+    return targets_.empty() || std::any_of(targets_.begin(), targets_.end(), [&](const std::string & name) {
+               return module == name || module.ends_with("." + name);
+           });
+}
+
 Result<double> PeftConfig::first_match(const Patterns & patterns, const std::string & module, double otherwise) {
     for (const auto & [regex, value] : patterns) {
         QL_ASSIGN(const bool found, regex.found_in(module));
@@ -124,6 +144,7 @@ Result<PeftConfig> PeftConfig::open(const std::string & path) {
         QL_TRY(file.flag("use_rslora", config.rslora_, false));
         QL_TRY(config.read_patterns(file, "rank_pattern", config.r_patterns_));
         QL_TRY(config.read_patterns(file, "alpha_pattern", config.alpha_patterns_));
+        QL_TRY(config.read_targets(file));
         QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
         return file.refuse_unread(kHarmless);
     };

@@ -1,5 +1,6 @@
 // adapter_config.json: which rank and scale each module has, and the refusal of everything that is not plain LoRA.
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,16 +20,21 @@ class PeftConfig {
     };
     /// Of a module by its path, "model.layers.0.self_attn.q_proj".
     Result<Scaling> scaling(const std::string & module) const;
+    /// Whether target_modules names it: PEFT leaves the matrices of other modules alone.
+    Result<bool> targets(const std::string & module) const;
     const std::string & base_name() const { return base_name_; }
 
   private:
     using Patterns = std::vector<std::pair<Regex, double>>;
     Status read_patterns(const JsonFile & config, const char * key, Patterns & patterns);
+    Status read_targets(const JsonFile & config);
     static Result<double> first_match(const Patterns & patterns, const std::string & module, double otherwise);
 
     std::string path_, base_name_;
     double r_ = 0, alpha_ = 0;
     bool rslora_ = false;
+    std::vector<std::string> targets_;     // ends of modules' paths
+    std::optional<Regex> target_pattern_;  // of whole paths
     Patterns r_patterns_, alpha_patterns_;
 };
 

@@ -70,6 +70,13 @@ Result<LoraMatrix> read_matrix(const std::string & module, const Halves & halves
                      model.name().c_str());
     LoraMatrix matrix{*weight, halves.a->shape[1], halves.b->shape[0], halves.a->shape[0], 1.0f, {}, {}};
     QL_TRY(check_fits(model, *weight, matrix.k, matrix.m, halves.a->name));
+    QL_ASSIGN(const bool targeted, config.targets(module));
+    if (!targeted)
+        return error(
+            QL_UNSUPPORTED,
+            "module '%.120s' has LoRA matrices, but target_modules of adapter_config.json does not name it, so "
+            "PEFT would leave them out; name it there, or take its tensors out",
+            module.c_str());
     QL_ASSIGN(const PeftConfig::Scaling scaling, config.scaling(module));
     if (matrix.r != halves.b->shape[1] || matrix.r != scaling.r)
         return error(QL_BAD_FILE, "module '%.120s': lora_A has rank %lld, lora_B %lld, adapter_config.json says %lld",
@@ -112,12 +119,25 @@ Status refuse_folder_of_named(const std::string & directory) {
                  named.c_str());
 }
 
+/// Old PEFT wrote the tensors as a Python pickle.
+Status refuse_pickle(const std::string & directory, const std::string & wanted) {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    const std::string pickle = directory + "/adapter_model.bin";
+    if (fs::exists(wanted, ignored) || !fs::exists(pickle, ignored)) return {};
+    return error(QL_UNSUPPORTED,
+                 "%s: a pickle can run programs and is not read; save the adapter as safetensors (save_pretrained of "
+                 "today's PEFT does)",
+                 pickle.c_str());
+}
+
 }  // namespace
 
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model) {
     QL_TRY(refuse_folder_of_named(directory));
     QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
     const std::string path = directory + "/adapter_model.safetensors";
+    QL_TRY(refuse_pickle(directory, path));
     QL_ASSIGN(const SafeTensorsFile file, SafeTensorsFile::open(path));
     Adapter adapter;
     adapter.architecture = model.hparams().arch;

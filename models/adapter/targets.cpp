@@ -1,7 +1,10 @@
 #include "models/adapter/targets.hpp"
 
+#include <algorithm>
+
 #include "models/adapter/regex.hpp"
 #include "models/arch/architecture.hpp"
+#include "models/hf/names.hpp"
 
 namespace ql {
 namespace {
@@ -13,14 +16,30 @@ struct Group {
 };
 constexpr Group kGroups[] = {{"all", ""}, {"attn", R"(^blk\.\d+\.attn_)"}, {"mlp", R"(^blk\.\d+\.ffn_)"}};
 
+/// "attn_q|attn_v" of "q_proj, v_proj": PEFT's names in the pattern by ours; "" where there are none.
+std::string in_our_names(const std::string & targets) {
+    std::string names;
+    for (size_t at = 0, end; at < targets.size(); at = end + 1) {
+        end = std::min(targets.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at), targets.size());
+        const std::string word = targets.substr(at, end - at);
+        for (const char * block : {"self_attn.", "mlp."})
+            if (const auto name = gguf_name("model.layers.0." + (block + word) + ".weight"))
+                names += (names.empty() ? "" : "|") + std::string(linear_of(*name));
+    }
+    return names;
+}
+
 Status nothing_matches(const Model & model, const std::string & targets) {
     std::string linears;
     for (const std::string_view linear : model.architecture().linears())
         linears += (linears.empty() ? "" : ", ") + std::string(linear);
+    if (const std::string names = in_our_names(targets); !names.empty())
+        return error(QL_INVALID_ARGUMENT, "targets '%.120s' are PEFT's names; here they are '%s'", targets.c_str(),
+                     names.c_str());
     return error(
         QL_INVALID_ARGUMENT,
-        "targets '%.120s' match none of the model's linears; they are blk.0 to blk.%lld, each with .weight: %s "
-        "(or say all, attn, mlp)",
+        "targets '%.120s' match none of the model's linears; they are blk.0 to blk.%lld, each with .weight: %s; "
+        "several are written with | between (or say all, attn, mlp)",
         targets.c_str(), static_cast<long long>(model.hparams().n_layer - 1), linears.c_str());
 }
 
@@ -28,7 +47,8 @@ Status nothing_matches(const Model & model, const std::string & targets) {
 
 Result<std::vector<std::string>> select_targets(const Model & model, const std::string & targets) {
     std::string pattern = targets;
-    if (targets.empty()) return nothing_matches(model, targets);
+    const bool is_list = targets.find_first_of("'\"") != targets.npos;  // of Python or JSON: a class of characters here
+    if (targets.empty() || is_list) return nothing_matches(model, targets);
     for (const Group & group : kGroups)
         if (targets == group.name) pattern = group.pattern;
     QL_ASSIGN(const Regex regex, Regex::compile(pattern));

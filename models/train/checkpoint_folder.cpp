@@ -106,6 +106,14 @@ CheckpointFolder::~CheckpointFolder() {
     if (is_new_) fs::remove(directory_, ec);  // an empty one: nothing was saved
 }
 
+std::string CheckpointFolder::in_the_way(int64_t step) const {
+    const fs::path path = fs::path(directory_) / file_name(step);
+    std::error_code ec;
+    const fs::file_type type = fs::status(path, ec).type();
+    const bool free = type == fs::file_type::not_found || type == fs::file_type::regular;
+    return free ? "" : path.string();
+}
+
 void CheckpointFolder::go_on_after(int64_t step) {
     std::erase_if(files_, [&](const CheckpointFile & f) { return f.step > step; });
 }

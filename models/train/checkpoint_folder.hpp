@@ -35,6 +35,8 @@ class CheckpointFolder {
     bool is_new() const { return is_new_; }
     /// Those that were there, and those saved since, by step. Those of later steps than a run's are not its own.
     const std::vector<CheckpointFile> & files() const { return files_; }
+    /// What is in the way of a step's checkpoint, and no file that could be replaced: "path/step-00000100.gguf"; or "".
+    std::string in_the_way(int64_t step) const;
     /// The run goes on after this step: later ones are no more counted.
     void go_on_after(int64_t step);
     /// Deletes all checkpoints.

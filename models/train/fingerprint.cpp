@@ -42,6 +42,23 @@ Status more_steps(const std::string & path, const std::string & then, const std:
         path.c_str(), now.c_str(), then.c_str());
 }
 
+/// Values that are hashes: what they stand for says more than they do.
+struct Hash {
+    const char * key;
+    const char * what;
+};
+constexpr Hash kHashes[] = {{"data", "other training data (or another chat template)"},
+                            {"adapter-shape", "another adapter: --lora-r, --lora-alpha or --lora-targets differ"},
+                            {"model", "another model"}};
+
+Status other_one(const std::string & path, const char * what) {
+    return error(
+        QL_INVALID_ARGUMENT,
+        "%s: this run has %s than the checkpoint was made with; resume with the same, or start anew in another "
+        "--checkpoint-dir",
+        path.c_str(), what);
+}
+
 }  // namespace
 
 std::string run_fingerprint(const FingerprintSource & run) {
@@ -75,6 +92,9 @@ Status compare_fingerprints(const std::string & path, const std::string & then, 
         if (it != old_pairs.end() && it->second == value) continue;
         const std::string before = it == old_pairs.end() ? "none" : it->second;
         if (key == "steps" && whole_number(value) > whole_number(before)) return more_steps(path, before, value);
+        const auto named =
+            std::find_if(std::begin(kHashes), std::end(kHashes), [&](const Hash & h) { return key == h.key; });
+        if (named != std::end(kHashes)) return other_one(path, named->what);
         return error(
             QL_INVALID_ARGUMENT,
             "%s: this run has %s %s, the checkpoint was made with %.60s; resume with the same, or start anew in "

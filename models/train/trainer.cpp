@@ -33,8 +33,7 @@ Status Trainer::stop_cancelled() {
     QL_TRY(save());
     const char * where = checkpoint_.empty()          ? ""
                          : saved_step_ == state_.step ? "; saved in "
-                                                      : "; not saved, as the "
-                                                        "run has diverged; the last good checkpoint is ";
+                                                      : "; not saved; the last good checkpoint is ";
     return error(QL_CANCELLED, "stopped after step %lld of %lld%s%s", static_cast<long long>(state_.step),
                  static_cast<long long>(n_steps_), where, checkpoint_.c_str());
 }
@@ -116,9 +115,10 @@ Status Trainer::watch_gradient(double loss, float norm) {
 }
 
 Status Trainer::diverged(const char * why, int64_t in_row) const {
-    return error(QL_NON_FINITE, "the run has diverged: %s at step %lld%s; start anew with a lower --lr%s%s", why,
+    const char * weights = state_.step > in_row ? "" : ", or look for a weight that is not finite with ql-quantize";
+    return error(QL_NON_FINITE, "the run has diverged: %s at step %lld%s; start anew with a lower --lr%s%s%s", why,
                  static_cast<long long>(state_.step),
-                 in_row > 1 ? format(" (%lld in a row)", static_cast<long long>(in_row)).c_str() : "",
+                 in_row > 1 ? format(" (%lld in a row)", static_cast<long long>(in_row)).c_str() : "", weights,
                  checkpoint_.empty() ? "" : "; the last good checkpoint is ", checkpoint_.c_str());
 }
 
@@ -177,6 +177,11 @@ Status Trainer::maybe_save(ql_train_progress & p) {
 Status Trainer::save() {
     if (checkpoint_dir_.empty() || saved_step_ == state_.step) return {};
     if (dead_in_row_ > 0 || !step_->parameters_are_finite()) return {};
+    if (const std::string other = folder_->in_the_way(state_.step); !other.empty()) {
+        log(format("warning: %s: is no file, so there is no checkpoint of step %lld; move it away", other.c_str(),
+                   static_cast<long long>(state_.step)));
+        return {};  // one checkpoint less is better than a night's run that ends here
+    }
     QL_ASSIGN(state_.metrics_bytes, metrics_.sync());
     QL_ASSIGN(checkpoint_, folder_->save(*step_, state_, options_.keep));
     saved_step_ = state_.step;

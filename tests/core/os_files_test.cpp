@@ -120,6 +120,43 @@ TEST(OsFiles, MapsAFile) {
     EXPECT_EQ(os::MappedFile::open(folder.path("pipe")).code(), QL_IO) << "must not wait for a writer";
 }
 
+TEST(OsFiles, APipeIsReadIfSomebodyWritesToItAndNotWaitedForElse) {
+    TemporaryFolder folder;
+    const std::string pipe = folder.path("pipe");
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    const auto nobody = os::read_file(pipe, 0);
+    EXPECT_EQ(nobody.code(), QL_IO);
+    EXPECT_NE(nobody.message().find("nobody writes"), std::string::npos) << nobody.message();
+
+    const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK), writer = ::open(pipe.c_str(), O_WRONLY);
+    ASSERT_EQ(::write(writer, "hel", 3), 3);
+    std::thread later([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        (void)!::write(writer, "lo", 2);
+        ::close(writer);
+    });
+    const auto all = os::read_file(pipe, 0);
+    later.join();
+    ::close(reader);
+    ASSERT_TRUE(all.ok()) << all.message();
+    EXPECT_EQ(std::string(all->data.get(), all->size), "hello");
+}
+
+TEST(SafeFile, TemporariesGoAtTheWordOfASignalHandler) {
+    TemporaryFolder folder;
+    {
+        auto one = os::SafeFile::create(folder.path("one"), 0), two = os::SafeFile::create(folder.path("two"), 0);
+        ASSERT_TRUE(one.ok() && two.ok());
+        ASSERT_TRUE(two->commit().ok());
+        EXPECT_EQ(folder.names().size(), 2u);
+        ql_os_remove_temporaries();
+        EXPECT_EQ(folder.names(), std::vector<std::string>{"two"});
+    }
+    folder.write("one", "");
+    ql_os_remove_temporaries();  // nothing is noted any more
+    EXPECT_EQ(folder.names().size(), 2u);
+}
+
 TEST(OsFiles, AMappingKeepsItsBytesWhenTheFileIsReplaced) {
     TemporaryFolder folder;
     const std::string path = folder.write("f", "old");

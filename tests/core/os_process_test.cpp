@@ -30,6 +30,15 @@ TEST(OsLock, IsRefusedInTheSameProcess) {
     EXPECT_TRUE(folder.names().empty()) << "the empty lock file goes with the lock";
 }
 
+TEST(OsLock, FollowsNoLink) {
+    TemporaryFolder folder;
+    std::filesystem::create_symlink("elsewhere", folder.path("lock"));
+    ql_os_lock * lock = nullptr;
+    EXPECT_NE(ql_os_lock_file(folder.path("lock").c_str(), &lock), QL_OK);
+    EXPECT_NE(std::string(ql_error_message()).find("is a link"), std::string::npos) << ql_error_message();
+    EXPECT_EQ(folder.names(), std::vector<std::string>{"lock"});
+}
+
 TEST(OsLock, NamesTheOtherProcessAndEndsWithIt) {
     TemporaryFolder folder;
     const std::string path = folder.path("lock");

@@ -172,6 +172,7 @@ std::vector<NullCall> EngineArguments::null_calls() {
         {"ql_gguf_writer_size", [] { return ql_gguf_writer_size(nullptr) == 0; }},
         {"ql_os_free", [] { return ql_os_free(nullptr), true; }},
         {"ql_os_unmap_file", [] { return ql_os_unmap_file(nullptr), true; }},
+        {"ql_os_remove_temporaries", [] { return ql_os_remove_temporaries(), true; }},
         {"ql_os_mapped_path", [] { return ql_os_mapped_path(nullptr) == nullptr; }},
         {"ql_os_journal_close", [] { return ql_os_journal_close(nullptr), true; }},
         {"ql_os_unlock_file", [] { return ql_os_unlock_file(nullptr), true; }},

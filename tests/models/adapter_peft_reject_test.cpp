@@ -36,6 +36,13 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
          [](Peft & p) {
              p.config["kasa_config"] = {{"beta", 1}};
          }},
+        {"down_proj' has LoRA matrices, but target_modules", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["target_modules"] = {"proj", "f_attn.q_pro"};
+         }},
+        {"but target_modules of adapter_config.json does not name it", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["target_modules"] = ".*k_proj"; }},
+        {"must hold names", QL_BAD_FILE, [](Peft & p) { p.config["target_modules"] = {1}; }},
         {"'some_new_variant' is not known here", QL_UNSUPPORTED, [](Peft & p) { p.config["some_new_variant"] = true; }},
         {"this is an MLX adapter", QL_UNSUPPORTED,
          [](Peft & p) {
@@ -132,8 +139,25 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
     EXPECT_NE(named.message().find("one in a folder of its own: " + sound.folder.path("")), std::string::npos)
         << named.message();
     EXPECT_TRUE(named.message().ends_with("other")) << named.message();
+    std::filesystem::remove(sound.folder.path("other") + "/adapter_model.safetensors");
+    sound.folder.write("other/adapter_model.bin", "");
+    const auto pickle = load_adapter(sound.folder.path("other"), llama());
+    EXPECT_NE(pickle.message().find("adapter_model.bin: a pickle"), std::string::npos) << pickle.message();
     TemporaryFolder empty;
     EXPECT_EQ(load_adapter(empty.path(""), llama()).code(), QL_NOT_FOUND);
+}
+
+TEST(PeftAdapter, TakesModulesHoweverTargetModulesNamesThem) {
+    using Json = nlohmann::ordered_json;
+    for (const Json & targets : {Json(nullptr), Json("all-linear"), Json(".*_proj"), Json("model.*attn.q_proj|.*"),
+                                 Json({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}),
+                                 Json({"self_attn.q_proj", "proj", "layers.0.self_attn.q_proj", "mlp.down_proj"})}) {
+        Peft peft("init");
+        peft.config["target_modules"] = targets;
+        const bool all = !targets.is_array() || targets.size() == 7;
+        const auto adapter = load_adapter(peft.write(), llama());
+        EXPECT_EQ(adapter.ok(), all) << targets << adapter.message();
+    }
 }
 
 TEST(PeftAdapter, TakesWhatLeavesTheForwardPassAlone) {

@@ -74,6 +74,15 @@ TEST_F(CheckpointFolderTest, WhatIsNoFileIsPassedByThoughItHasACheckpointsName) 
                                   "step-00000010.gguf", "step-00000011.gguf", "step-00000012.gguf"}));
 }
 
+TEST_F(CheckpointFolderTest, WhatIsInTheWayOfACheckpointCostsThatOneAlone) {
+    fs::create_directory(dir_ + "/step-00000010.gguf");
+    ASSERT_EQ(::mkfifo((dir_ + "/step-00000012.gguf").c_str(), 0600), 0);
+    expect_goes_on_after_six();
+    EXPECT_TRUE(fs::exists(dir_ + "/step-00000008.gguf"));
+    EXPECT_TRUE(fs::is_directory(dir_ + "/step-00000010.gguf"));
+    EXPECT_TRUE(fs::is_fifo(dir_ + "/step-00000012.gguf"));
+}
+
 TEST_F(CheckpointFolderTest, ACopyUnderALaterStepsNameIsNeitherResumedNorCounted) {
     copy("step-00000004.gguf", "step-00000007.gguf");
     copy("step-00000006.gguf", "step-99999999.gguf");

@@ -45,7 +45,7 @@ struct Peft {
                                      {"alpha_pattern", nlohmann::ordered_json::object()},
                                      {"modules_to_save", nullptr},
                                      {"init_lora_weights", true},
-                                     {"target_modules", {"q_proj"}},
+                                     {"target_modules", "all-linear"},
                                      {"base_model_name_or_path", "some/llama"}};
 };
 

@@ -71,6 +71,8 @@ TEST(Jinja, NamesWhatItDoesNotKnowAndItsLine) {
     EXPECT_EQ(failure("\n{{ messages[0].content }}"), "line 2: 'messages' is undefined");
     EXPECT_EQ(failure("{%- for x in y %}"), "line 1: {% for %} is not closed");
     EXPECT_EQ(failure("{{ raise_exception('no system') }}"), "line 1: the template refuses these messages: no system");
+    EXPECT_EQ(failure("{{ 1e22 | int }}"), "line 1: int: 1e+22 is too large for an integer");
+    EXPECT_EQ(failure("{{ '1e22' | int }}"), "line 1: int: 1e+22 is too large for an integer");
     EXPECT_EQ(failure("{{ 'ä' | upper }}"), "line 1: changing the case of letters beyond ASCII is not supported");
 }
 

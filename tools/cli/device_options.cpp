@@ -18,7 +18,12 @@ std::pair<std::string, float> split_scale(const std::string & spec) {
     const char * const end = spec.data() + spec.size();
     float scale = 0;
     const auto read = std::from_chars(spec.data() + colon + 1, end, scale);
-    if (read.ptr != end) return {spec, 1.0f};
+    if (read.ptr != end) {
+        if (std::filesystem::exists(spec.substr(0, colon), ec))
+            bad_input("--lora: '%s' is no scale of %s; write a number, as in :0.5", spec.c_str() + colon + 1,
+                      spec.substr(0, colon).c_str());
+        return {spec, 1.0f};
+    }
     if (read.ec != std::errc() || !std::isfinite(scale) || std::fabs(scale) > 1000)
         bad_input("--lora: scale %s is out of range; -1000 to 1000 are possible", spec.c_str() + colon + 1);
     return {spec.substr(0, colon), scale};

@@ -37,12 +37,14 @@ extern "C" void on_bus_error(int number, siginfo_t * info, void *) {
     say(": error: ");
     say_path(path);
     say(": cannot be read any more: another program cut it short while it was in use, or its disk fails\n");
+    ql_os_remove_temporaries();
     ::_exit(kFailed);
 }
 
 extern "C" void on_end(int) {
     say(g_program);
     say(": interrupted\n");
+    ql_os_remove_temporaries();
     ::_exit(kInterrupted);
 }
 

@@ -38,7 +38,8 @@ bool still_named(const std::string & path, int fd) {
 
 Result<FileLock> FileLock::take(const std::string & path) {
     for (int attempt = 0; attempt < 100; attempt++) {
-        Fd fd = open_fd(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK, 0666);
+        Fd fd = open_fd(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0666);
+        if (!fd && errno == ELOOP) return error(QL_IO, "%s: is a link; a lock is a file of its own", path.c_str());
         if (!fd) return system_error(path, "cannot open for locking", errno);
         if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
             if (errno == EWOULDBLOCK) return in_use(path, fd.get());

@@ -26,10 +26,12 @@ Status say_of(const std::string & path, const std::string & temporary, const Sta
 }  // namespace
 
 Result<FileBytes> read_file(const std::string & path, size_t max_size) {
-    const Fd fd = open_fd(path.c_str(), O_RDONLY);
+    // O_NONBLOCK: a pipe that nobody has opened to write is not waited for; from one that has a writer all is read.
+    const Fd fd = open_fd(path.c_str(), O_RDONLY | O_NONBLOCK);
     if (!fd) return system_error(path, "cannot open", errno);
     struct stat info;
     if (::fstat(fd.get(), &info) != 0) return system_error(path, "cannot read", errno);
+    (void)::fcntl(fd.get(), F_SETFL, O_RDONLY);
     if (S_ISDIR(info.st_mode)) return error(QL_IO, "%s: is a directory, a file is needed", path.c_str());
     const auto known = static_cast<size_t>(info.st_size);
     if (max_size != 0 && known > max_size) return too_large(path, max_size);
@@ -53,6 +55,7 @@ Result<FileBytes> read_file(const std::string & path, size_t max_size) {
             return error(QL_NO_MEMORY, "%s: no memory for its %zu bytes", path.c_str(), capacity);
         bytes.data.reset(larger);
     }
+    if (size == 0 && S_ISFIFO(info.st_mode)) return error(QL_IO, "%s: is a pipe that nobody writes to", path.c_str());
     bytes.data.get()[size] = '\0';
     bytes.size = size;
     return bytes;

@@ -51,6 +51,7 @@ const char * mapped_path(const void * address);
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed
 /// writer left is removed by the next one of the same path. The temporary is locked while it is written.
+struct TemporaryRecord;
 class SafeFile {
   public:
     /// Checks the free space for `expected_size` bytes and creates the temporary. A symbolic link is followed; a
@@ -75,6 +76,7 @@ class SafeFile {
     std::string path_, temporary_;
     int fd_ = -1;
     uint64_t size_ = 0;
+    TemporaryRecord * record_ = nullptr;
 };
 
 struct FileBytes {  // malloc'ed, with a NUL byte after `size` bytes

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "ggml/core/os/os.hpp"
+#include "ggml/core/os/temporaries.hpp"
 #include "ggml/core/status.hpp"
 #include "ql/os.h"
 
@@ -58,6 +59,10 @@ ql_status ql_os_map_file(const char * path, ql_os_map ** map, const void ** data
 
 void ql_os_unmap_file(ql_os_map * map) {
     std::unique_ptr<ql_os_map> owner(map);
+}
+
+void ql_os_remove_temporaries(void) {
+    ql::os::remove_temporaries();
 }
 
 const char * ql_os_mapped_path(const void * address) {

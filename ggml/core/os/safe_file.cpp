@@ -11,6 +11,7 @@
 
 #include "ggml/core/os/fd.hpp"
 #include "ggml/core/os/os.hpp"
+#include "ggml/core/os/temporaries.hpp"
 
 namespace ql::os {
 namespace {
@@ -141,6 +142,7 @@ Result<SafeFile> SafeFile::create(const std::string & path, uint64_t expected_si
     QL_TRY(check_space(file.path_, expected_size));
     file.temporary_ = file.path_ + ".tmp-" + std::to_string(::getpid());
     QL_ASSIGN(file.fd_, open_temporary(file.path_, file.temporary_));
+    file.record_ = note_temporary(file.temporary_, file.staged());
     if (mode != 0) (void)!::fchmod(file.fd_, mode);  // as the old file's where that is allowed
     return file;
 }
@@ -149,12 +151,14 @@ SafeFile::SafeFile(SafeFile && other) noexcept
     : path_(std::move(other.path_)),
       temporary_(std::move(other.temporary_)),
       fd_(std::exchange(other.fd_, -1)),
-      size_(other.size_) {}
+      size_(other.size_),
+      record_(std::exchange(other.record_, nullptr)) {}
 
 SafeFile::~SafeFile() {
     if (fd_ < 0) return;
     ::unlink(temporary_.c_str());
     ::close(fd_);
+    forget_temporary(record_);
 }
 
 Status SafeFile::append(const void * data, size_t size) {
@@ -167,6 +171,7 @@ Status SafeFile::commit() {
     if (retry([&] { return ::fsync(fd_); }) != 0) return system_error(path_, "cannot write", errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot rename", errno);
     ::close(std::exchange(fd_, -1));
+    forget_temporary(std::exchange(record_, nullptr));
     sync_folder_of(path_);
     return {};
 }

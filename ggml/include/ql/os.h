@@ -27,6 +27,9 @@ QL_API void ql_os_unmap_file(ql_os_map * map); /* NULL is fine */
  *  to which another program cut it. The library installs no handler; the programs over it name the file and exit.
  *      void on_bus_error(int n, siginfo_t * info, void * context) { const char * path = ql_os_mapped_path(info->si_addr); ... } */
 QL_API const char * ql_os_mapped_path(const void * address);
+/** Deletes the temporary files of writes that have not ended, for a handler of signals that ends the process then.
+ *  Async-signal-safe. */
+QL_API void ql_os_remove_temporaries(void);
 /** Writes a file safely: temporary (PATH.tmp-<pid>), fsync, rename. A symbolic link is followed; what is no regular file
  *  is not replaced. errors  QL_IO, QL_NO_SPACE, QL_NOT_FOUND (its folder); then PATH is as it was. */
 QL_API ql_status ql_os_write_file(const char * path, const void * data, size_t size);

@@ -78,8 +78,10 @@ Result<std::string> number_text(const Call & call) {
 }
 
 /// Python's int() of a float, or `otherwise` where there is none.
-Value whole(double number, const Value & otherwise) {
-    return std::fabs(number) < 9e18 ? Value(static_cast<int64_t>(number)) : otherwise;
+Result<Value> whole(double number, const Value & otherwise) {
+    if (!std::isfinite(number)) return otherwise;
+    if (std::fabs(number) >= 9e18) return error(QL_UNSUPPORTED, "int: %g is too large for an integer", number);
+    return Value(static_cast<int64_t>(number));
 }
 
 Result<Value> int_filter(const Call & call) {
@@ -95,7 +97,8 @@ Result<Value> int_filter(const Call & call) {
     int64_t value = 0;
     const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
     if (!text.empty() && result.ec == std::errc() && result.ptr == text.data() + text.size()) return Value(value);
-    return is_number ? whole(number, otherwise) : otherwise;
+    if (!is_number) return otherwise;
+    return whole(number, otherwise);
 }
 
 Result<Value> float_filter(const Call & call) {

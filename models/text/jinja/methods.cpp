@@ -76,13 +76,22 @@ Result<Value> split(const Call & call, bool from_right) {
     return call.has(0) ? split_at(call, call.args[0].text().view(), from_right) : split_at_space(call, from_right);
 }
 
+/// The bytes of the line's end that a text begins with, as Python knows them; 0 for none.
+size_t line_end_size(std::string_view text) {
+    for (const std::string_view end :
+         {"\r\n", "\n", "\r", "\v", "\f", "\x1C", "\x1D", "\x1E", "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"})
+        if (text.starts_with(end)) return end.size();
+    return 0;
+}
+
 Result<Value> splitlines(const Call & call) {
     const Text & text = call.self.text();
     QL_TRY(call.meter.scan(text.size()));
     ListMaker out(call.meter);
     for (size_t at = 0; at < text.size();) {
-        const size_t end = std::min(text.bytes().find_first_of("\n\r", at), text.size());
-        const size_t next = end + (text.bytes().compare(end, 2, "\r\n") == 0 ? 2 : 1);
+        size_t end = at;
+        while (end < text.size() && line_end_size(text.view().substr(end)) == 0) ++end;
+        const size_t next = end + std::max<size_t>(line_end_size(text.view().substr(end)), 1);
         const size_t shown = std::min(call.args[0].truthy() ? next : end, text.size());
         QL_ASSIGN(Value line, make_part(text, at, shown, call.meter));
         QL_TRY(out.add(std::move(line)));
