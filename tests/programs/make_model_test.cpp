@@ -160,8 +160,8 @@ TEST_F(MakeModel, WhatCannotBeMadeIsRefused) {
     expect_refused("make-model --shape tiny --type i8 -o {out.gguf}", {"i8", "no type of weights"}, 2);
     expect_refused("make-model -o {out.gguf}", {"--shape"}, 2);
     expect_refused("make-model --shape tiny", {"-o"}, 2);
-    expect_refused("make-model --shape tiny -o {missing/out.gguf}", {"missing"}, 1);
-    expect_refused("make-model --shape tiny -o {folder}", {"folder"}, 1);
+    expect_refused("make-model --shape tiny -o {missing/out.gguf}", {"missing"}, 2);
+    expect_refused("make-model --shape tiny -o {folder}", {"folder"}, 2);
     expect_refused("make-model --shape tiny -o {out.gguf} --seed x", {"--seed"}, 2);
 }
 

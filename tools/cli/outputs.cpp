@@ -20,7 +20,8 @@ bool same_file(const std::string & a, const std::string & b) {
 }
 
 void check_file(const std::string & option, const std::string & path) {
-    if (ql_os_check_writable(path.c_str()) != QL_OK) throw Stop{kFailed, option + ": " + ql_error_message()};
+    const ql_status status = ql_os_check_writable(path.c_str());
+    if (status != QL_OK) throw Stop{status == QL_NO_SPACE ? kFailed : kBadInput, option + ": " + ql_error_message()};
 }
 
 void check_folder(const std::string & option, const std::string & path) {
