@@ -2,8 +2,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <atomic>
-#include <mutex>
 #include <utility>
 
 #include "ggml/core/os/fd.hpp"
@@ -11,44 +9,21 @@
 
 namespace ql::os {
 
-/// Which file is mapped where, for a handler of SIGBUS. Records are used again and never freed, so that the handler may
-/// walk the list whatever the other threads do; one with begin 0 is unused.
-struct MapRecord {
-    std::atomic<uintptr_t> begin{0}, end{0};
-    std::string path;  // changes only while begin is 0
-    MapRecord * next = nullptr;
+/// Which file is mapped where, for a handler of SIGBUS.
+struct MappedRange {
+    uintptr_t begin = 0, end = 0;
+    std::string path;
 };
-static_assert(std::atomic<uintptr_t>::is_always_lock_free && std::atomic<MapRecord *>::is_always_lock_free);
 
 namespace {
-
-std::atomic<MapRecord *> records{nullptr};
-std::mutex records_lock;  // of those who add
-
-MapRecord * add_record(const std::string & path, const void * data, size_t size) {
-    const std::lock_guard<std::mutex> held(records_lock);
-    MapRecord * record = records.load();
-    while (record && record->begin.load() != 0) record = record->next;
-    if (!record) {
-        record = new MapRecord;
-        record->next = records.load();
-        records.store(record);
-    }
-    record->path = path;
-    record->end.store(reinterpret_cast<uintptr_t>(data) + size);
-    record->begin.store(reinterpret_cast<uintptr_t>(data));
-    return record;
+Noted<MappedRange> mapped_ranges;
 }
-
-}  // namespace
 
 const char * mapped_path(const void * address) {
     const auto at = reinterpret_cast<uintptr_t>(address);
-    for (const MapRecord * record = records.load(); record; record = record->next) {
-        const uintptr_t begin = record->begin.load();
-        if (begin != 0 && at >= begin && at < record->end.load()) return record->path.c_str();
-    }
-    return nullptr;
+    const MappedRange * found =
+        mapped_ranges.find([&](const MappedRange & range) { return at >= range.begin && at < range.end; });
+    return found ? found->path.c_str() : nullptr;
 }
 
 Result<MappedFile> MappedFile::open(const std::string & path) {
@@ -67,7 +42,8 @@ Result<MappedFile> MappedFile::open(const std::string & path) {
     if (data == MAP_FAILED) return system_error(path, "cannot map", errno);
     file.data_ = static_cast<const uint8_t *>(data);
     file.size_ = size;
-    file.record_ = add_record(path, data, size);
+    const auto begin = reinterpret_cast<uintptr_t>(data);
+    file.record_ = mapped_ranges.note({begin, begin + size, path});
     return file;
 }
 
@@ -93,7 +69,7 @@ MappedFile & MappedFile::operator=(MappedFile && other) noexcept {
 
 MappedFile::~MappedFile() {
     if (!data_) return;
-    if (record_) record_->begin.store(0);
+    Noted<MappedRange>::forget(record_);
     ::munmap(const_cast<uint8_t *>(data_), size_);
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ggml/core/os/noted.hpp"
 #include "ql/status.hpp"
 
 namespace ql::os {
@@ -23,7 +24,7 @@ Result<void *> allocate_pages(size_t bytes);
 /// bytes: what allocate_pages was asked for.
 void release_pages(void * pages, size_t bytes);
 
-struct MapRecord;
+struct MappedRange;
 
 /// A regular file's bytes, mapped read-only. The file must not be cut while it is mapped (files written by SafeFile are
 /// replaced whole: an old mapping keeps the old bytes).
@@ -43,7 +44,7 @@ class MappedFile {
     MappedFile() = default;
     const uint8_t * data_ = nullptr;
     size_t size_ = 0;
-    MapRecord * record_ = nullptr;
+    Noted<MappedRange>::Record * record_ = nullptr;
 };
 /// The path of the MappedFile at an address, or null. May be called in a signal handler.
 const char * mapped_path(const void * address);
@@ -51,7 +52,7 @@ const char * mapped_path(const void * address);
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed
 /// writer left is removed by the next one of the same path. The temporary is locked while it is written.
-struct TemporaryRecord;
+struct TemporaryNames;
 class SafeFile {
   public:
     /// Checks the free space for `expected_size` bytes and creates the temporary. A symbolic link is followed; a
@@ -76,7 +77,7 @@ class SafeFile {
     std::string path_, temporary_;
     int fd_ = -1;
     uint64_t size_ = 0;
-    TemporaryRecord * record_ = nullptr;
+    Noted<TemporaryNames>::Record * record_ = nullptr;
 };
 
 struct FileBytes {  // malloc'ed, with a NUL byte after `size` bytes
@@ -87,6 +88,8 @@ Result<FileBytes> read_file(const std::string & path, size_t max_size);
 Status write_file(const std::string & path, std::string_view data);
 /// See ql_os_replace_file; what make() says of its temporary is said of the path.
 Status replace_file(const std::string & path, const std::function<Status(const std::string & temporary)> & make);
+/// Deletes what SafeFiles are writing at this moment. Async-signal-safe.
+void remove_temporaries();
 /// Waits until the content and the name of a file are on the disk.
 Status sync_file(const std::string & path);
 Status check_writable(const std::string & path);

@@ -2,7 +2,6 @@
 #include <cstdlib>
 
 #include "ggml/core/os/os.hpp"
-#include "ggml/core/os/temporaries.hpp"
 #include "ggml/core/status.hpp"
 #include "ql/os.h"
 

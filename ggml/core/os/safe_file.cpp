@@ -11,10 +11,16 @@
 
 #include "ggml/core/os/fd.hpp"
 #include "ggml/core/os/os.hpp"
-#include "ggml/core/os/temporaries.hpp"
 
 namespace ql::os {
+
+struct TemporaryNames {
+    std::string name, staged;
+};
+
 namespace {
+
+Noted<TemporaryNames> temporaries;
 
 std::string folder_of(const std::string & path) {
     const size_t slash = path.rfind('/');
@@ -133,6 +139,14 @@ std::string follow_links(const std::string & path) {
 
 }  // namespace
 
+void remove_temporaries() {
+    temporaries.find([](const TemporaryNames & names) {
+        ::unlink(names.name.c_str());
+        ::unlink(names.staged.c_str());
+        return false;
+    });
+}
+
 Result<SafeFile> SafeFile::create(const std::string & path, uint64_t expected_size) {
     mode_t mode = 0;
     QL_TRY(check_target(path, &mode));
@@ -142,7 +156,7 @@ Result<SafeFile> SafeFile::create(const std::string & path, uint64_t expected_si
     QL_TRY(check_space(file.path_, expected_size));
     file.temporary_ = file.path_ + ".tmp-" + std::to_string(::getpid());
     QL_ASSIGN(file.fd_, open_temporary(file.path_, file.temporary_));
-    file.record_ = note_temporary(file.temporary_, file.staged());
+    file.record_ = temporaries.note({file.temporary_, file.staged()});
     if (mode != 0) (void)!::fchmod(file.fd_, mode);  // as the old file's where that is allowed
     return file;
 }
@@ -158,7 +172,7 @@ SafeFile::~SafeFile() {
     if (fd_ < 0) return;
     ::unlink(temporary_.c_str());
     ::close(fd_);
-    forget_temporary(record_);
+    Noted<TemporaryNames>::forget(record_);
 }
 
 Status SafeFile::append(const void * data, size_t size) {
@@ -171,7 +185,7 @@ Status SafeFile::commit() {
     if (retry([&] { return ::fsync(fd_); }) != 0) return system_error(path_, "cannot write", errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot rename", errno);
     ::close(std::exchange(fd_, -1));
-    forget_temporary(std::exchange(record_, nullptr));
+    Noted<TemporaryNames>::forget(std::exchange(record_, nullptr));
     sync_folder_of(path_);
     return {};
 }
