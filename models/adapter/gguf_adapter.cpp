@@ -60,8 +60,9 @@ Status read_alpha(const ql_gguf * file, float & alpha) {
 }
 
 Status check_date(const std::string & date) {
-    if (date.empty() || read_date(date).ok()) return {};
-    return error(QL_BAD_FILE, "%s: %s", kDate, read_date(date).message().c_str());
+    if (date.empty()) return {};
+    const Result<Date> read = read_date(date);
+    return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", kDate, read.message().c_str());
 }
 
 Status check_type(const ql_gguf_tensor & t) {

@@ -270,14 +270,18 @@ Result<ExprPtr> ExprParser::postfix(ExprPtr node) {
         } else if (stream_.is_op("[")) {
             QL_ASSIGN(node, subscript(std::move(node)));
         } else if (stream_.is_op("(")) {
-            ExprPtr call = make(Kind::call);
-            QL_TRY(add(*call, std::move(node)));
-            QL_TRY(arguments(*call));
-            node = std::move(call);
+            QL_ASSIGN(node, call(std::move(node)));
         } else {
             return node;
         }
     }
+}
+
+Result<ExprPtr> ExprParser::call(ExprPtr callee) {
+    ExprPtr node = make(Kind::call);
+    QL_TRY(add(*node, std::move(callee)));
+    QL_TRY(arguments(*node));
+    return node;
 }
 
 Result<ExprPtr> ExprParser::subscript(ExprPtr operand) {
@@ -350,10 +354,7 @@ Result<ExprPtr> ExprParser::filters_and_tests(ExprPtr node) {
         } else if (stream_.is_word("is")) {
             QL_ASSIGN(node, test(std::move(node)));
         } else if (stream_.is_op("(")) {  // (x | f)(...)
-            ExprPtr call = make(Kind::call);
-            QL_TRY(add(*call, std::move(node)));
-            QL_TRY(arguments(*call));
-            node = std::move(call);
+            QL_ASSIGN(node, call(std::move(node)));
         } else {
             return node;
         }

@@ -63,6 +63,7 @@ class ExprParser {
     Result<ExprPtr> parenthesis();
     Result<ExprPtr> dictionary();
     Result<ExprPtr> postfix(ExprPtr operand);
+    Result<ExprPtr> call(ExprPtr callee);
     Result<ExprPtr> subscript(ExprPtr operand);
     Result<ExprPtr> filters_and_tests(ExprPtr operand);
     Result<ExprPtr> test(ExprPtr operand);
