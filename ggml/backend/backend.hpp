@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "ggml/graph/node.hpp"
+#include "ggml/ir/node.hpp"
 #include "ggml/ops/op.hpp"
 #include "ql/backend.h"
 #include "ql/status.hpp"
@@ -28,7 +28,7 @@ struct Launch {
     std::byte * scratch;  // Kernel::scratch bytes, aligned to 64
     DeviceImpl & device;
 
-    const Tensor & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
+    const Operand & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
     bool has(int i) const { return static_cast<size_t>(i) < node.src.size() && node.src[static_cast<size_t>(i)]; }
     const float * x(int i) const { return static_cast<const float *>(src[i]); }
     const int32_t * ids(int i) const { return static_cast<const int32_t *>(src[i]); }

@@ -76,7 +76,7 @@ ql_tensor * ql_swiglu(ql_graph * g, ql_tensor * gate, ql_tensor * up) {
 ql_tensor * ql_head_loss(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target, ql_tensor * weight,
                          ql_tensor ** nll) {
     ql_tensor * loss = build(g, [&] { return g->emit(op::head_loss, {x, w, target, weight}); });
-    if (nll) *nll = loss ? loss->producer->out[1] : nullptr;
+    if (nll) *nll = loss ? loss->producer->result(1) : nullptr;
     return loss;
 }
 

@@ -10,13 +10,18 @@ namespace {
 using ql::error;
 using ql::Status;
 
+/// A tensor's bytes are those of the one that its aliases end in.
+const ql::Storage & storage_of(const ql_tensor * t) {
+    return static_cast<const ql_tensor *>(t->root())->storage;
+}
+
 Status check_range(const ql_tensor * t, const void * host, size_t offset, size_t bytes, const char * what) {
     if (!t || (!host && bytes)) return error(QL_INVALID_ARGUMENT, "%s: a pointer is NULL", what);
     const size_t size = t->bytes();
     if (offset > size || bytes > size - offset)
         return error(QL_INVALID_ARGUMENT, "%s: bytes %zu to %zu of %s, which has %zu", what, offset, offset + bytes,
                      ql::describe(*t).c_str(), size);
-    if (!t->root()->storage.data)
+    if (!storage_of(t).data)
         return error(
             QL_INVALID_ARGUMENT, "%s: %s has no storage: %s", what, ql::describe(*t).c_str(),
             t->is_leaf() ? "create a plan that uses it first" : "name it as an output of the plan and run that");
@@ -41,7 +46,7 @@ ql_status ql_tensor_write(ql_tensor * t, const void * src, size_t offset, size_t
 ql_status ql_tensor_read(const ql_tensor * t, void * dst, size_t offset, size_t bytes) {
     return ql::guarded([&]() -> Status {
         QL_TRY(check_range(t, dst, offset, bytes, "tensor read"));
-        const ql::Storage & s = t->root()->storage;
+        const ql::Storage & s = storage_of(t);
         const std::byte * from = static_cast<const std::byte *>(s.data) + offset;
         if (!s.device) return std::memcpy(dst, from, bytes), Status();
         return s.device->backend->download(*s.device->impl, dst, from, bytes);

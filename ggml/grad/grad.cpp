@@ -1,20 +1,21 @@
 // Reverse accumulation over the nodes between the loss and the parameters, in reverse order of creation.
 #include "ggml/grad/grad.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace ql {
 
-Tensor * GradBuilder::gradient(const Tensor * t) const {
+Tensor * GradBuilder::gradient(const Operand * t) const {
     const auto it = gradients_.find(t);
     return it == gradients_.end() ? nullptr : it->second;
 }
 
-bool GradBuilder::wants(const Tensor * t) const {
+bool GradBuilder::wants(const Operand * t) const {
     return t && wanted_.count(t) != 0;
 }
 
-void GradBuilder::add(const Tensor * t, Tensor * contribution) {
+void GradBuilder::add(const Operand * t, Tensor * contribution) {
     if (!contribution || !wants(t)) return;
     Tensor *& sum = gradients_[t];
     sum = sum ? graph_.emit(op::add, {sum, contribution}) : contribution;
@@ -23,18 +24,17 @@ void GradBuilder::add(const Tensor * t, Tensor * contribution) {
 Tensor * GradBuilder::value(Tensor * t) {
     if (recompute_ == QL_RECOMPUTE_NONE || !t->producer || !t->producer->def->cheap) return t;
     if (const auto it = again_.find(t); it != again_.end()) return it->second;
-    const Node & n = *t->producer;
+    const GraphNode & n = *t->producer;
     std::vector<Tensor *> src;
     uint32_t optional = 0;
     for (size_t i = 0; i < n.src.size(); ++i) {
-        src.push_back(n.src[i] ? value(n.src[i]) : nullptr);
+        src.push_back(n.src[i] ? value(n.source(i)) : nullptr);
         if (!n.src[i]) optional |= 1u << i;
     }
-    if (t->alias && src == n.src) return t;  // the same bytes under another shape
+    if (t->alias && std::equal(src.begin(), src.end(), n.src.begin())) return t;  // the same bytes under another shape
     Tensor * copy = graph_.emit(*n.def, src, n.params, optional);
     if (!copy) return t;  // the graph has the error
-    const std::vector<Tensor *> originals = n.out;
-    for (size_t i = 0; i < originals.size(); ++i) again_[originals[i]] = copy->producer->out[i];
+    for (size_t i = 0; i < n.out.size(); ++i) again_[n.out[i]] = copy->producer->result(i);
     return again_[t];
 }
 
@@ -54,12 +54,12 @@ Status GradBuilder::check(Tensor * loss, std::span<Tensor * const> params) const
 void GradBuilder::mark(std::span<Tensor * const> params, int64_t n_forward) {
     for (Tensor * p : params) wanted_[p] = true;
     for (int64_t i = 0; i < n_forward; ++i) {
-        const Node & n = graph_.nodes()[static_cast<size_t>(i)];
+        const GraphNode & n = graph_.nodes()[static_cast<size_t>(i)];
         bool any = false;
         for (size_t s = 0; s < n.src.size(); ++s)
             any |= wants(n.src[s]) && (!n.def->backward || (s < 32 && n.def->differentiable >> s & 1));
         if (any)
-            for (Tensor * t : n.out) wanted_[t] = true;
+            for (const Operand * t : n.out) wanted_[t] = true;
     }
 }
 
@@ -73,9 +73,9 @@ Status GradBuilder::run(Tensor * loss, std::span<Tensor * const> params) {
     const int64_t ne = 1;
     gradients_[loss] = graph_.leaf(TensorKind::weight, "d_loss", QL_F32, 1, &ne, &one);
     for (int64_t i = n_forward - 1; i >= 0; --i) {
-        const Node & n = graph_.nodes()[static_cast<size_t>(i)];
+        const GraphNode & n = graph_.nodes()[static_cast<size_t>(i)];
         bool reached = false, wanted = false;
-        for (const Tensor * t : n.out) reached |= gradient(t) != nullptr, wanted |= wants(t);
+        for (const Operand * t : n.out) reached |= gradient(t) != nullptr, wanted |= wants(t);
         if (!reached || !wanted) continue;
         if (!n.def->backward)
             return error(QL_UNSUPPORTED, "gradients: %s has none: %s", std::string(n.def->name).c_str(),

@@ -18,11 +18,11 @@ class GradBuilder {
 
     Graph & graph() { return graph_; }
     /// The gradient of a result, null if the loss does not depend on it.
-    Tensor * gradient(const Tensor * t) const;
+    Tensor * gradient(const Operand * t) const;
     /// True if a parameter in question is upstream of the source.
-    bool wants(const Tensor * t) const;
+    bool wants(const Operand * t) const;
     /// Adds a contribution to a source's gradient (sums are nodes).
-    void add(const Tensor * t, Tensor * contribution);
+    void add(const Operand * t, Tensor * contribution);
     /// A forward value for use in the backward pass: itself, or a node that computes it again (cheap operators).
     Tensor * value(Tensor * t);
 
@@ -32,9 +32,9 @@ class GradBuilder {
 
     Graph & graph_;
     ql_recompute recompute_;
-    std::unordered_map<const Tensor *, Tensor *> gradients_;
-    std::unordered_map<const Tensor *, Tensor *> again_;  // recomputed values
-    std::unordered_map<const Tensor *, bool> wanted_;
+    std::unordered_map<const Operand *, Tensor *> gradients_;
+    std::unordered_map<const Operand *, Tensor *> again_;  // recomputed values
+    std::unordered_map<const Operand *, bool> wanted_;
 };
 
 }  // namespace ql

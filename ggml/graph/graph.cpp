@@ -5,19 +5,6 @@
 
 namespace ql {
 
-std::string Shape::str() const {
-    int last = 3;
-    while (last > 0 && ne[static_cast<size_t>(last)] == 1) --last;
-    std::string text = "[";
-    for (int i = 0; i <= last; ++i) text += (i ? ", " : "") + std::to_string(ne[static_cast<size_t>(i)]);
-    return text + "]";
-}
-
-std::string describe(const Tensor & t) {
-    const char * type = ql_dtype_name(t.dtype);
-    return "'" + t.name + "' (" + (type ? type : "?") + " " + t.shape.str() + ")";
-}
-
 namespace {
 
 Status check_leaf(const std::string & name, ql_dtype dtype, int n_dims, const int64_t * ne) {
@@ -95,14 +82,14 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> s
             return nullptr;
         }
     }
-    ql::Node node{&def, params, {src.begin(), src.end()}, {}, static_cast<int64_t>(nodes_.size())};
+    ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size())};
     std::vector<ql::OutSpec> outs;
     if (Status s = def.infer(node, outs); !s.ok()) return fail(std::move(s)), nullptr;
 
-    ql::Node & n = nodes_.emplace_back(std::move(node));
+    ql::GraphNode & n = nodes_.emplace_back(std::move(node));
     bool grad = false;
     for (size_t i = 0; i < n.src.size(); ++i)
-        grad |= n.src[i] && n.src[i]->requires_grad && i < 32 && (def.differentiable >> i & 1);
+        grad |= src[i] && src[i]->requires_grad && i < 32 && (def.differentiable >> i & 1);
     for (size_t i = 0; i < outs.size(); ++i) {
         ql_tensor * t = add_tensor();
         t->kind = ql::TensorKind::result;
@@ -110,11 +97,10 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> s
         t->shape = outs[i].shape;
         t->name = op + "_" + std::to_string(n.index) + (i ? "." + std::to_string(i) : "");
         t->producer = &n;
-        t->out_index = static_cast<int>(i);
         t->alias = outs[i].alias >= 0 ? n.src[static_cast<size_t>(outs[i].alias)] : nullptr;
+        t->may_reuse = outs[i].may_reuse;
         t->requires_grad = grad;
-        t->storage = {};
         n.out.push_back(t);
     }
-    return n.out.empty() ? nullptr : n.out[0];
+    return n.out.empty() ? nullptr : n.result(0);
 }

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "ggml/graph/node.hpp"
+#include "ggml/graph/tensor.hpp"
 #include "ggml/ops/op.hpp"
 #include "ql/graph.h"
 #include "ql/status.hpp"
@@ -33,13 +33,13 @@ struct ql_graph {
     /// Keeps the first error.
     void fail(ql::Status status);
 
-    const std::deque<ql::Node> & nodes() const { return nodes_; }
+    const std::deque<ql::GraphNode> & nodes() const { return nodes_; }
     const std::deque<ql_tensor> & tensors() const { return tensors_; }
 
   private:
     ql_tensor * add_tensor();
 
-    std::deque<ql::Node> nodes_;
+    std::deque<ql::GraphNode> nodes_;
     std::deque<ql_tensor> tensors_;
     ql::Status status_;
 };

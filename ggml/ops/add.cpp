@@ -17,13 +17,13 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    Tensor * dy = b.gradient(n.out[0]);
-    if (b.wants(n.src[1]) && n.src[1]->shape != n.src[0]->shape)
+Status backward(GradBuilder & b, const GraphNode & n) {
+    Tensor * dy = b.gradient(n.result(0));
+    if (b.wants(n.source(1)) && n.source(1)->shape != n.source(0)->shape)
         return error(QL_UNSUPPORTED, "add: no gradient for %s, a row that is added to every row",
-                     describe(*n.src[1]).c_str());
-    b.add(n.src[0], dy);
-    b.add(n.src[1], dy);
+                     describe(*n.source(1)).c_str());
+    b.add(n.source(0), dy);
+    b.add(n.source(1), dy);
     return {};
 }
 

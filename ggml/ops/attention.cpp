@@ -26,16 +26,16 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    Tensor *q = n.src[0], *k = n.src[1], *v = n.src[2], *span = n.src[3];
+Status backward(GradBuilder & b, const GraphNode & n) {
+    Tensor *q = n.source(0), *k = n.source(1), *v = n.source(2), *span = n.source(3);
     if (k->dtype != QL_F32) return error(QL_UNSUPPORTED, "attention: no gradient flows through a cache of f16");
-    Tensor * d_o = b.gradient(n.out[0]);
-    if (!d_o || b.gradient(n.out[1])) return error(QL_UNSUPPORTED, "attention: the gradient flows through o, not lse");
+    Tensor * d_o = b.gradient(n.result(0));
+    if (!d_o || b.gradient(n.result(1)))
+        return error(QL_UNSUPPORTED, "attention: the gradient flows through o, not lse");
     Tensor * back = b.graph().emit(op::attention_back,
-                                   {b.value(q), b.value(k), b.value(v), n.out[0], n.out[1], d_o, span}, n.params);
+                                   {b.value(q), b.value(k), b.value(v), n.result(0), n.result(1), d_o, span}, n.params);
     if (!back) return b.graph().status();
-    const std::vector<Tensor *> d = back->producer->out;
-    for (size_t i = 0; i < 3; ++i) b.add(n.src[i], d[i]);
+    for (size_t i = 0; i < 3; ++i) b.add(n.source(i), back->producer->result(i));
     return {};
 }
 

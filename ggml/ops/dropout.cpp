@@ -22,8 +22,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::dropout, {b.gradient(n.out[0]), n.src[1]}, n.params));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (b.wants(n.source(0)))
+        b.add(n.source(0), b.graph().emit(op::dropout, {b.gradient(n.result(0)), n.source(1)}, n.params));
     return {};
 }
 

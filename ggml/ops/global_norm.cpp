@@ -38,7 +38,7 @@ std::vector<Case> cases() {
 
 double flops(const Node & n) {
     double sum = 0;
-    for (const Tensor * t : n.src) sum += 2.0 * static_cast<double>(t->shape.elements());
+    for (const Operand * t : n.src) sum += 2.0 * static_cast<double>(t->shape.elements());
     return sum;
 }
 

@@ -18,12 +18,13 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 /// Reads x itself, never a recomputation of it: with the same sources the planner can drop the forward node.
-Status backward(GradBuilder & b, const Node & n) {
-    Tensor * d_loss = b.gradient(n.out[0]);
-    if (!d_loss || b.gradient(n.out[1]))
+Status backward(GradBuilder & b, const GraphNode & n) {
+    Tensor * d_loss = b.gradient(n.result(0));
+    if (!d_loss || b.gradient(n.result(1)))
         return error(QL_UNSUPPORTED, "head_loss: the gradient flows through the loss, not nll");
-    if (b.wants(n.src[0]))
-        b.add(n.src[0], b.graph().emit(op::head_loss_back, {n.src[0], n.src[1], n.src[2], n.src[3], d_loss}));
+    if (b.wants(n.source(0)))
+        b.add(n.source(0),
+              b.graph().emit(op::head_loss_back, {n.source(0), n.source(1), n.source(2), n.source(3), d_loss}));
     return {};
 }
 

@@ -20,18 +20,19 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & g, const Node & n) {
-    Tensor *y = n.src[0], *x = n.src[1], *a = n.src[2], *b = n.src[3];
-    Tensor * dy = g.gradient(n.out[0]);
-    if (!dy || g.gradient(n.out[1])) return error(QL_UNSUPPORTED, "lora: the gradient flows through the sum, not A x");
+Status backward(GradBuilder & g, const GraphNode & n) {
+    Tensor *y = n.source(0), *x = n.source(1), *a = n.source(2), *b = n.source(3);
+    Tensor * dy = g.gradient(n.result(0));
+    if (!dy || g.gradient(n.result(1)))
+        return error(QL_UNSUPPORTED, "lora: the gradient flows through the sum, not A x");
     g.add(y, dy);
     if (!g.wants(x) && !g.wants(a) && !g.wants(b)) return {};
-    Tensor * back = g.graph().emit(op::lora_back, {dy, g.value(x), n.out[1], a, b}, n.params);
+    Tensor * back = g.graph().emit(op::lora_back, {dy, g.value(x), n.result(1), a, b}, n.params);
     if (!back) return g.graph().status();
-    const std::vector<Tensor *> d = back->producer->out;
-    g.add(a, d[0]);
-    g.add(b, d[1]);
-    if (g.wants(x)) g.add(x, g.graph().emit(op::mul_mat_t, {a, d[2]}));
+    const GraphNode & d = *back->producer;
+    g.add(a, d.result(0));
+    g.add(b, d.result(1));
+    if (g.wants(x)) g.add(x, g.graph().emit(op::mul_mat_t, {a, d.result(2)}));
     return {};
 }
 

@@ -14,10 +14,10 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    Tensor * w = n.src[0];
-    Tensor * x = n.src[1];
-    Tensor * dy = b.gradient(n.out[0]);
+Status backward(GradBuilder & b, const GraphNode & n) {
+    Tensor * w = n.source(0);
+    Tensor * x = n.source(1);
+    Tensor * dy = b.gradient(n.result(0));
     if (b.wants(x)) b.add(x, b.graph().emit(op::mul_mat_t, {b.value(w), dy}));
     if (b.wants(w)) b.add(w, b.graph().emit(op::outer, {b.value(x), dy}));
     return {};

@@ -20,7 +20,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
         const int at = static_cast<int>(2 * i + 1);
         QL_TRY(expect_weight(n, at));
         QL_TRY(expect_matrix(n, at + 1));
-        const Tensor &w = *n.src[2 * i + 1], &x = *n.src[2 * i + 2];
+        const Operand &w = *n.src[2 * i + 1], &x = *n.src[2 * i + 2];
         if (x.ne(0) != w.ne(transposed(n, i) ? 1 : 0)) return shape_error(n, "inner sizes differ");
         const Shape term(w.ne(transposed(n, i) ? 0 : 1), x.ne(1));
         if (i > 0 && term != y) return shape_error(n, "terms differ in shape");
@@ -39,7 +39,7 @@ void reference(const RefArgs<Real> & a) {
     if (a.has(0))
         for (size_t e = 0; e < sum.size(); ++e) sum[e] = static_cast<double>(a.x(0)[e]);
     for (size_t i = 0; i < terms; ++i) {
-        const Tensor & weight = *a.node.src[2 * i + 1];
+        const Operand & weight = *a.node.src[2 * i + 1];
         const int64_t depth = a.node.src[2 * i + 2]->ne(0), row = weight.ne(0);
         const auto w = a.decoded(static_cast<int>(2 * i + 1));
         const Real * x = a.x(static_cast<int>(2 * i + 2));

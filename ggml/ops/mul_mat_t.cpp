@@ -16,8 +16,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    if (b.wants(n.src[1])) b.add(n.src[1], b.graph().emit(op::mul_mat, {b.value(n.src[0]), b.gradient(n.out[0])}));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (b.wants(n.source(1)))
+        b.add(n.source(1), b.graph().emit(op::mul_mat, {b.value(n.source(0)), b.gradient(n.result(0))}));
     return {};
 }
 

@@ -15,7 +15,7 @@ size_t op_index(const OpDef * def) {
 
 template <>
 std::vector<float> RefArgs<float>::decoded(int i) const {
-    const Tensor & t = in(i);
+    const Operand & t = in(i);
     const int64_t n = t.shape.elements();
     std::vector<float> v(static_cast<size_t>(n));
     if (const DTypeDef * type = find_dtype(t.dtype)) type->decode(src[i], n, 0, n, v.data());
@@ -24,7 +24,7 @@ std::vector<float> RefArgs<float>::decoded(int i) const {
 
 template <>
 std::vector<double> RefArgs<double>::decoded(int i) const {
-    const Tensor & t = in(i);
+    const Operand & t = in(i);
     const int64_t n = t.shape.elements();
     if (t.dtype == QL_F32) return {x(i), x(i) + n};
     std::vector<double> v(static_cast<size_t>(n));
@@ -34,7 +34,7 @@ std::vector<double> RefArgs<double>::decoded(int i) const {
 
 namespace {
 
-const Tensor & source(const Node & n, int i) {
+const Operand & source(const Node & n, int i) {
     return *n.src[static_cast<size_t>(i)];
 }
 std::string op_name(const Node & n) {
@@ -78,7 +78,7 @@ Status expect_shape(const Node & n, int i, const Shape & shape) {
 }
 
 Status expect_weight(const Node & n, int i) {
-    const Tensor & t = source(n, i);
+    const Operand & t = source(n, i);
     if (t.dtype == QL_I32 || t.dtype == QL_I8)
         return wrong(QL_BAD_DTYPE, n, i, "of a floating-point or quantised type");
     return is_matrix(t.shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "a matrix");

@@ -5,12 +5,13 @@
 #include <string_view>
 #include <vector>
 
-#include "ggml/graph/node.hpp"
+#include "ggml/ir/node.hpp"
 #include "ql/status.hpp"
 
 namespace ql {
 
 class GradBuilder;
+struct GraphNode;
 
 enum class Op : uint16_t {
 #define QL_OP(name) name,
@@ -34,7 +35,7 @@ struct RefArgs {
     const void * const * src;
     void * const * out;
 
-    const Tensor & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
+    const Operand & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
     bool has(int i) const {
         return static_cast<size_t>(i) < node.src.size() && node.src[static_cast<size_t>(i)] != nullptr;
     }
@@ -88,7 +89,7 @@ struct OpDef {
     /// Checks the sources and gives the results; messages start with the operator's name.
     Status (*infer)(const Node &, std::vector<OutSpec> &) = nullptr;
     /// Emits the gradient nodes; null only with a reason.
-    Status (*backward)(GradBuilder &, const Node &) = nullptr;
+    Status (*backward)(GradBuilder &, const GraphNode &) = nullptr;
     const char * no_grad = nullptr;
     /// Bit i: a gradient can reach source i.
     uint32_t differentiable = 0;

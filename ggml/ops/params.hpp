@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-#include "ggml/graph/shape.hpp"
+#include "ggml/ir/shape.hpp"
 
 namespace ql {
 

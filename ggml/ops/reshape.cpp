@@ -8,7 +8,7 @@ namespace ql {
 namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
-    const Tensor & x = *n.src[0];
+    const Operand & x = *n.src[0];
     const Shape shape = n.params.as<ReshapeParams>().shape;
     int64_t total = 1;
     for (int i = 0; i < QL_MAX_DIMS; ++i)
@@ -23,9 +23,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    if (b.wants(n.src[0]))
-        b.add(n.src[0], b.graph().emit(op::reshape, {b.gradient(n.out[0])}, ReshapeParams{n.src[0]->shape}));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (b.wants(n.source(0)))
+        b.add(n.source(0), b.graph().emit(op::reshape, {b.gradient(n.result(0))}, ReshapeParams{n.source(0)->shape}));
     return {};
 }
 

@@ -20,10 +20,10 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    Tensor * dy = b.gradient(n.out[0]);
-    if (b.wants(n.src[0]))
-        b.add(n.src[0], b.graph().emit(op::rms_norm_back, {b.value(n.src[0]), n.src[1], dy}, n.params));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    Tensor * dy = b.gradient(n.result(0));
+    if (b.wants(n.source(0)))
+        b.add(n.source(0), b.graph().emit(op::rms_norm_back, {b.value(n.source(0)), n.source(1), dy}, n.params));
     return {};
 }
 

@@ -25,10 +25,11 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     auto params = n.params.as<RopeParams>();
     params.inverse = !params.inverse;
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::rope, {b.gradient(n.out[0]), n.src[1]}, params));
+    if (b.wants(n.source(0)))
+        b.add(n.source(0), b.graph().emit(op::rope, {b.gradient(n.result(0)), n.source(1)}, params));
     return {};
 }
 

@@ -16,13 +16,14 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    if (!b.wants(n.src[0]) && !b.wants(n.src[1])) return {};
-    Tensor * d_gate = b.graph().emit(op::swiglu_back, {b.value(n.src[0]), b.value(n.src[1]), b.gradient(n.out[0])});
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (!b.wants(n.source(0)) && !b.wants(n.source(1))) return {};
+    Tensor * d_gate =
+        b.graph().emit(op::swiglu_back, {b.value(n.source(0)), b.value(n.source(1)), b.gradient(n.result(0))});
     if (!d_gate) return b.graph().status();
-    Tensor * d_up = d_gate->producer->out[1];
-    b.add(n.src[0], d_gate);
-    b.add(n.src[1], d_up);
+    Tensor * d_up = d_gate->producer->result(1);
+    b.add(n.source(0), d_gate);
+    b.add(n.source(1), d_up);
     return {};
 }
 

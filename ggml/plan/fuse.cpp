@@ -2,8 +2,8 @@
 
 namespace ql {
 
-void fuse_head_loss(Fused & list, const std::unordered_set<const Tensor *> & outputs);
-void fuse_product_sums(Fused & list, const std::unordered_set<const Tensor *> & outputs);
+void fuse_head_loss(Fused & list, const std::unordered_set<const Operand *> & outputs);
+void fuse_product_sums(Fused & list, const std::unordered_set<const Operand *> & outputs);
 
 namespace {
 constexpr FuseRule kRules[] = {
@@ -18,7 +18,7 @@ std::span<const FuseRule> fuse_rules() {
 
 Fused fuse(std::vector<const Node *> nodes, std::span<Tensor * const> outputs) {
     Fused list{std::move(nodes), {}, {}};
-    const std::unordered_set<const Tensor *> kept(outputs.begin(), outputs.end());
+    const std::unordered_set<const Operand *> kept(outputs.begin(), outputs.end());
     for (const FuseRule & rule : kRules) rule.apply(list, kept);
     return list;
 }

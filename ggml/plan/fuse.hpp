@@ -16,7 +16,7 @@ namespace ql {
 struct Fused {
     std::vector<const Node *> nodes;
     /// Results of dropped nodes -> the result of another node that holds the same values.
-    std::unordered_map<const Tensor *, const Tensor *> same;
+    std::unordered_map<const Operand *, const Operand *> same;
     /// Nodes that rules made. Their results are tensors of the nodes that they stand for.
     std::deque<Node> made;
 };
@@ -24,7 +24,7 @@ struct Fused {
 struct FuseRule {
     const char * name;
     /// `outputs`: tensors that must be there after a run.
-    void (*apply)(Fused & list, const std::unordered_set<const Tensor *> & outputs);
+    void (*apply)(Fused & list, const std::unordered_set<const Operand *> & outputs);
 };
 /// The table, in the order in which rules are applied. Each row has a file fuse_<name>.cpp and a test of its own.
 std::span<const FuseRule> fuse_rules();

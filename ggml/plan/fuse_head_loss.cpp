@@ -6,7 +6,7 @@
 
 namespace ql {
 
-void fuse_head_loss(Fused & list, const std::unordered_set<const Tensor *> &) {
+void fuse_head_loss(Fused & list, const std::unordered_set<const Operand *> &) {
     for (const Node * back : std::vector<const Node *>(list.nodes)) {
         if (back->def != &op::head_loss_back || !back->src[4]->is_leaf()) continue;
         const auto forward = std::find_if(list.nodes.begin(), list.nodes.end(), [&](const Node * n) {

@@ -13,14 +13,14 @@ namespace ql {
 namespace {
 
 struct Term {
-    Tensor *w, *x;
+    Operand *w, *x;
     bool transposed;
     float scale;
 };
 
 /// r + the terms, made at a position of the list.
 struct Sum {
-    Tensor * rest = nullptr;
+    Operand * rest = nullptr;
     std::vector<Term> terms;
     size_t position = 0;
     bool taken_in = false;  // by another sum
@@ -28,9 +28,9 @@ struct Sum {
 
 class Rule {
   public:
-    Rule(Fused & list, const std::unordered_set<const Tensor *> & outputs) : list_(list), outputs_(outputs) {
+    Rule(Fused & list, const std::unordered_set<const Operand *> & outputs) : list_(list), outputs_(outputs) {
         for (const Node * n : list.nodes)
-            for (const Tensor * s : n->src) ++uses_[s];
+            for (const Operand * s : n->src) ++uses_[s];
     }
 
     void apply() {
@@ -57,7 +57,7 @@ class Rule {
     }
 
     /// The sum of node n is that of tensor t, taken in if that is possible, and `other`.
-    bool combine(const Node & n, Tensor * t, const Sum & other, size_t position) {
+    bool combine(const Node & n, Operand * t, const Sum & other, size_t position) {
         const bool take = available(t) && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
         Sum all = take ? sums_[t] : Sum{t, {}, position};
         if (all.rest && other.rest) return false;
@@ -70,10 +70,10 @@ class Rule {
     }
 
     /// Whether a sum can be computed later, in the only node that reads it.
-    bool available(const Tensor * t) const {
+    bool available(const Operand * t) const {
         const auto it = sums_.find(t);
         if (it == sums_.end() || outputs_.count(t) || uses_.at(t) != 1) return false;
-        const auto unchanged = [&](const Tensor * s) {
+        const auto unchanged = [&](const Operand * s) {
             const auto change = changed_.find(s->root());
             return change == changed_.end() || change->second <= it->second.position;
         };
@@ -84,7 +84,7 @@ class Rule {
 
     void note_changes(const Node & n, size_t position) {
         if (n.def == &op::reshape) return;  // the same bytes under another shape
-        for (const Tensor * t : n.out)
+        for (const Operand * t : n.out)
             if (t->alias) changed_[t->root()] = position;
     }
 
@@ -96,7 +96,7 @@ class Rule {
         if (sum.taken_in) return;
         if (n->def == &op::mul_mat || n->def == &op::mul_mat_t) return kept.push_back(n);
         MulMatSumParams params;
-        std::vector<Tensor *> src = {sum.rest};
+        std::vector<Operand *> src = {sum.rest};
         for (size_t i = 0; i < sum.terms.size(); ++i) {
             params.transposed |= static_cast<uint32_t>(sum.terms[i].transposed) << i;
             params.scale[i] = sum.terms[i].scale;
@@ -105,20 +105,20 @@ class Rule {
         kept.push_back(make(op::mul_mat_sum, params, std::move(src), n->out[0]));
     }
 
-    const Node * make(const OpDef & def, Params params, std::vector<Tensor *> src, Tensor * out) {
-        return &list_.made.emplace_back(Node{&def, params, std::move(src), {out}, out->producer->index});
+    const Node * make(const OpDef & def, Params params, std::vector<Operand *> src, Operand * out) {
+        return &list_.made.emplace_back(Node{&def, params, std::move(src), {out}});
     }
 
     Fused & list_;
-    const std::unordered_set<const Tensor *> & outputs_;
-    std::unordered_map<const Tensor *, int64_t> uses_;
-    std::unordered_map<const Tensor *, Sum> sums_;
-    std::unordered_map<const Tensor *, size_t> changed_;  // storage -> where it was last changed in place
+    const std::unordered_set<const Operand *> & outputs_;
+    std::unordered_map<const Operand *, int64_t> uses_;
+    std::unordered_map<const Operand *, Sum> sums_;
+    std::unordered_map<const Operand *, size_t> changed_;  // storage -> where it was last changed in place
 };
 
 }  // namespace
 
-void fuse_product_sums(Fused & list, const std::unordered_set<const Tensor *> & outputs) {
+void fuse_product_sums(Fused & list, const std::unordered_set<const Operand *> & outputs) {
     Rule(list, outputs).apply();
 }
 

@@ -18,7 +18,7 @@ class Pass {
     Pass(const Fused & list, const Kernel * const * kernels, std::span<Tensor * const> outputs)
         : list_(list), kernels_(kernels) {
         for (const Node * n : list.nodes) look_at(*n);
-        for (const Tensor * t : outputs) values_[t->root()].narrow = false;
+        for (const Operand * t : outputs) values_[t->root()].narrow = false;
         for (const auto & [dropped, kept] : list.same)
             values_[dropped->root()].narrow = values_[kept->root()].narrow = false;
     }
@@ -30,7 +30,7 @@ class Pass {
 
   private:
     const Kernel & kernel(const Node & n) const { return *kernels_[op_index(n.def)]; }
-    static bool fits(const Tensor & t) { return t.dtype == QL_F32 && t.ne(0) % kRowMultiple == 0; }
+    static bool fits(const Operand & t) { return t.dtype == QL_F32 && t.ne(0) % kRowMultiple == 0; }
     bool can_read(const Node & n, size_t i) const {
         const Kernel & k = kernel(n);
         return fits(*n.src[i]) && k.reads_bf16 && k.reads_bf16(n, i);
@@ -46,7 +46,7 @@ class Pass {
         for (size_t i = 0; i < n.out.size(); ++i)
             if (!can_write(n, i)) values_[n.out[i]->root()].narrow = false;
         for (size_t i = 0; i < n.src.size(); ++i) {
-            const Tensor * s = n.src[i];
+            const Operand * s = n.src[i];
             if (!s || s->root()->is_leaf()) continue;
             Value & value = values_[s->root()];
             if (!can_read(n, i))
@@ -56,24 +56,24 @@ class Pass {
         }
     }
 
-    bool is_narrow(const Tensor * t) const {
+    bool is_narrow(const Operand * t) const {
         const auto it = values_.find(t->root());
         return it != values_.end() && it->second.narrow && !t->root()->is_leaf();
     }
 
     /// The bf16 tensor that stands for t, a view of the one that stands for t's root where t is a view.
-    Tensor * narrowed(Tensor * t) {
+    Operand * narrowed(Operand * t) {
         if (const auto it = tensors_.find(t); it != tensors_.end()) return it->second;
-        Tensor * root = t->alias ? narrowed(const_cast<Tensor *>(t->root())) : nullptr;
-        Tensor & copy = out_.tensors.emplace_back(*t);
+        Operand * root = t->alias ? narrowed(const_cast<Operand *>(t->root())) : nullptr;
+        Operand & copy = out_.tensors.emplace_back(*t);
         copy.dtype = QL_BF16;
         copy.alias = root;
         return tensors_[t] = &copy;
     }
 
     /// A rounded copy of an operand that several products read, made before the first of them.
-    Tensor * rounded(Tensor * t) {
-        Tensor *& copy = rounded_[t->root()];
+    Operand * rounded(Operand * t) {
+        Operand *& copy = rounded_[t->root()];
         if (!copy) {
             copy = &out_.tensors.emplace_back(*t);
             copy->dtype = QL_BF16;
@@ -81,14 +81,14 @@ class Pass {
             out_.nodes.push_back(&out_.made.emplace_back(Node{&op::to_bf16, {}, {t}, {copy}}));
         }
         if (copy->shape == t->shape) return copy;
-        Tensor & view = out_.tensors.emplace_back(*copy);
+        Operand & view = out_.tensors.emplace_back(*copy);
         view.shape = t->shape;
         view.alias = copy;
         return &view;
     }
 
     bool wants_rounded(const Node & n, size_t i) const {
-        const Tensor * s = n.src[i];
+        const Operand * s = n.src[i];
         if (!s || s->root()->is_leaf() || !n.def->products || !can_read(n, i)) return false;
         const auto it = values_.find(s->root());
         return it != values_.end() && it->second.product_uses > 1;
@@ -98,7 +98,7 @@ class Pass {
         Node copy = n;
         bool changed = false;
         for (size_t i = 0; i < n.src.size(); ++i) {
-            Tensor * s = n.src[i];
+            Operand * s = n.src[i];
             if (!s) continue;
             if (is_narrow(s))
                 copy.src[i] = narrowed(s);
@@ -106,7 +106,7 @@ class Pass {
                 copy.src[i] = rounded(s);
             changed |= copy.src[i] != s;
         }
-        for (Tensor *& t : copy.out) {
+        for (Operand *& t : copy.out) {
             if (!is_narrow(t)) continue;
             t = narrowed(t);
             changed = true;
@@ -119,9 +119,9 @@ class Pass {
 
     const Fused & list_;
     const Kernel * const * kernels_;
-    std::unordered_map<const Tensor *, Value> values_;      // by root
-    std::unordered_map<const Tensor *, Tensor *> tensors_;  // tensor -> what stands for it
-    std::unordered_map<const Tensor *, Tensor *> rounded_;  // root -> its rounded copy
+    std::unordered_map<const Operand *, Value> values_;       // by root
+    std::unordered_map<const Operand *, Operand *> tensors_;  // tensor -> what stands for it
+    std::unordered_map<const Operand *, Operand *> rounded_;  // root -> its rounded copy
     Narrowed out_;
 };
 

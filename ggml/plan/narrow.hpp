@@ -13,7 +13,7 @@ namespace ql {
 struct Narrowed {
     std::vector<const Node *> nodes;
     std::deque<Node> made;
-    std::deque<Tensor> tensors;
+    std::deque<Operand> tensors;
     /// A replaced node -> the one that it stands for, which the shape rule knows.
     std::unordered_map<const Node *, const Node *> origin;
 };

@@ -11,20 +11,20 @@ namespace {
 /// The nodes that the outputs need, in order of creation (a topological order, and the order in which operators that
 /// change states in place were meant).
 std::vector<const Node *> reachable(std::span<Tensor * const> outputs) {
-    std::unordered_set<const Node *> seen;
-    std::vector<const Node *> open, nodes;
+    std::unordered_set<const GraphNode *> seen;
+    std::vector<const GraphNode *> open, nodes;
     const auto visit = [&](const Tensor * t) {
         if (t && t->producer && seen.insert(t->producer).second) open.push_back(t->producer);
     };
     for (const Tensor * t : outputs) visit(t);
     while (!open.empty()) {
-        const Node * n = open.back();
+        const GraphNode * n = open.back();
         open.pop_back();
         nodes.push_back(n);
-        for (const Tensor * s : n->src) visit(s);
+        for (size_t i = 0; i < n->src.size(); ++i) visit(n->source(i));
     }
-    std::sort(nodes.begin(), nodes.end(), [](const Node * a, const Node * b) { return a->index < b->index; });
-    return nodes;
+    std::sort(nodes.begin(), nodes.end(), [](const GraphNode * a, const GraphNode * b) { return a->index < b->index; });
+    return {nodes.begin(), nodes.end()};
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ Status ql_plan::choose_kernels() {
     return {};
 }
 
-const ql_tensor * ql_plan::holder(const ql_tensor * t) const {
+const ql::Operand * ql_plan::holder(const ql::Operand * t) const {
     for (;;) {
         t = t->root();
         const auto it = same_.find(t);
@@ -100,25 +100,25 @@ const ql_tensor * ql_plan::holder(const ql_tensor * t) const {
 /// it.
 void ql_plan::find_lifetimes(std::span<ql_tensor * const> outputs) {
     const auto n_steps = static_cast<int64_t>(nodes_.size());
-    std::unordered_map<const ql_tensor *, int64_t> last;
+    std::unordered_map<const ql::Operand *, int64_t> last;
     for (int64_t i = 0; i < n_steps; ++i) {
-        for (const ql_tensor * t : nodes_[static_cast<size_t>(i)]->src)
+        for (const ql::Operand * t : nodes_[static_cast<size_t>(i)]->src)
             if (t) last[holder(t)] = i;
-        for (const ql_tensor * t : nodes_[static_cast<size_t>(i)]->out) last.try_emplace(holder(t), i);
+        for (const ql::Operand * t : nodes_[static_cast<size_t>(i)]->out) last.try_emplace(holder(t), i);
     }
-    for (const ql_tensor * t : outputs) last[holder(t)] = n_steps;
+    for (const ql::Operand * t : outputs) last[holder(t)] = n_steps;
 
     for (int64_t i = 0; i < n_steps; ++i) {
         const Node & n = *nodes_[static_cast<size_t>(i)];
         std::vector<ql::OutSpec> specs;
         (void)n.def->infer(rule_node(n), specs);  // it passed when the node was made
         for (size_t o = 0; o < n.out.size(); ++o) {
-            const ql_tensor * t = n.out[o];
+            const ql::Operand * t = n.out[o];
             if (t->alias) continue;
             const int from = specs[o].may_reuse;
-            const ql_tensor * old = from >= 0 ? holder(n.src[static_cast<size_t>(from)]) : nullptr;
+            const ql::Operand * old = from >= 0 ? holder(n.src[static_cast<size_t>(from)]) : nullptr;
             const auto uses = old ? std::count_if(n.src.begin(), n.src.end(),
-                                                  [&](const ql_tensor * s) { return s && holder(s) == old; })
+                                                  [&](const ql::Operand * s) { return s && holder(s) == old; })
                                   : 0;
             const bool dies_here = old && old->kind == ql::TensorKind::result && last[old] == i && uses == 1;
             const auto buffer = dies_here ? buffer_of_.find(old) : buffer_of_.end();
@@ -140,12 +140,13 @@ void ql_plan::find_lifetimes(std::span<ql_tensor * const> outputs) {
 
 /// Storage for inputs, parameters and states on the device; weights are borrowed where the device reads host memory.
 Status ql_plan::allocate_leaves() {
-    std::unordered_set<const ql_tensor *> seen;
+    std::unordered_set<const ql::Operand *> seen;
     for (const Node * n : nodes_) {
-        for (ql_tensor * s : n->src) {
+        for (ql::Operand * s : n->src) {
             if (!s) continue;
-            auto * leaf = const_cast<ql_tensor *>(holder(s));
-            if (!leaf->is_leaf() || !seen.insert(leaf).second) continue;
+            if (!holder(s)->is_leaf()) continue;
+            auto * leaf = const_cast<ql_tensor *>(static_cast<const ql_tensor *>(holder(s)));
+            if (!seen.insert(leaf).second) continue;
             (leaf->kind == ql::TensorKind::weight ? weight_bytes_ : leaf_bytes_) += leaf->bytes();
             if (leaf->storage.data) {
                 if (leaf->storage.device && leaf->storage.device != &device_)
@@ -165,9 +166,9 @@ Status ql_plan::allocate_leaves() {
     return {};
 }
 
-void * ql_plan::address(const ql_tensor * t) const {
-    const ql_tensor * h = holder(t);
-    if (h->is_leaf()) return h->storage.data;
+void * ql_plan::address(const ql::Operand * t) const {
+    const ql::Operand * h = holder(t);
+    if (h->is_leaf()) return static_cast<const ql_tensor *>(h)->storage.data;
     return static_cast<std::byte *>(arena_.data) + buffers_[buffer_of_.at(h)].offset;
 }
 
@@ -188,8 +189,8 @@ void ql_plan::bind(std::span<ql_tensor * const> outputs) {
         ql::Step step;
         step.node = nodes_[i];
         step.kernel = kernels_[i];
-        for (const ql_tensor * t : nodes_[i]->src) step.src.push_back(t ? address(t) : nullptr);
-        for (const ql_tensor * t : nodes_[i]->out) step.out.push_back(address(t));
+        for (const ql::Operand * t : nodes_[i]->src) step.src.push_back(t ? address(t) : nullptr);
+        for (const ql::Operand * t : nodes_[i]->out) step.out.push_back(address(t));
         if (scratch_of_[i] != SIZE_MAX)
             step.scratch = static_cast<std::byte *>(arena_.data) + buffers_[scratch_of_[i]].offset;
         steps_.push_back(std::move(step));

@@ -35,8 +35,9 @@ struct ql_plan {
     void find_lifetimes(std::span<ql_tensor * const> outputs);
     ql::Status place(const ql_plan * over);
     void bind(std::span<ql_tensor * const> outputs);
-    const ql_tensor * holder(const ql_tensor * t) const;  // the tensor whose bytes t's are, fusion and reuse considered
-    void * address(const ql_tensor * t) const;
+    const ql::Operand * holder(
+        const ql::Operand * t) const;  // the one whose bytes t's are, fusion and reuse considered
+    void * address(const ql::Operand * t) const;
     const ql::Node & rule_node(const ql::Node & n) const;  // the one that the shape rule knows
     void rewrite(std::span<ql_tensor * const> outputs);
 
@@ -45,8 +46,8 @@ struct ql_plan {
     ql::Fused fused_;        // owns nodes that fusion made
     ql::Narrowed narrowed_;  // owns nodes and tensors over bf16
     std::vector<const ql::Kernel *> kernels_;
-    std::unordered_map<const ql_tensor *, const ql_tensor *> same_;  // results that are held by another tensor
-    std::unordered_map<const ql_tensor *, size_t> buffer_of_;        // holder -> index in buffers_
+    std::unordered_map<const ql::Operand *, const ql::Operand *> same_;  // results that are held by another tensor
+    std::unordered_map<const ql::Operand *, size_t> buffer_of_;          // holder -> index in buffers_
     std::vector<ql::Buffer> buffers_;
     std::vector<size_t> scratch_of_;  // step -> index in buffers_, or SIZE_MAX
     std::unordered_map<const ql_tensor *, ql::Storage> outputs_;

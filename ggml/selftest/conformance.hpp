@@ -62,7 +62,7 @@ class Conformance {
             if (reuses(i)) return true;
         return false;
     }
-    std::vector<double> wanted(size_t result) { return reference_.values(graph_.out->producer->out[result]); }
+    std::vector<double> wanted(size_t result) { return reference_.values(graph_.out->producer->result(result)); }
 
     /// The results of a run, in order. Throws where the device reports an error, or wrote where it should not.
     std::vector<std::vector<float>> run(const DeviceUnderTest & device, bool reuse) const;
@@ -102,7 +102,7 @@ class Conformance {
     }
     void narrow(const Kernel & kernel) {
         const Node & whole = *graph_.out->producer;
-        const auto fits = [](const Tensor & t) { return t.dtype == QL_F32 && t.ne(0) % 32 == 0 && !t.alias; };
+        const auto fits = [](const Operand & t) { return t.dtype == QL_F32 && t.ne(0) % 32 == 0 && !t.alias; };
         for (size_t i = 0; i < whole.src.size(); ++i) {
             if (!whole.src[i] || !fits(*whole.src[i]) || !kernel.reads_bf16 || !kernel.reads_bf16(whole, i)) continue;
             node_.src[i] = held_in_bf16(*whole.src[i]);
@@ -114,21 +114,21 @@ class Conformance {
             if (fits(*whole.out[i]) && kernel.writes_bf16 && kernel.writes_bf16(whole, i))
                 node_.out[i] = held_in_bf16(*whole.out[i]);
     }
-    Tensor * held_in_bf16(const Tensor & t) {
-        Tensor & copy = narrowed_.emplace_back(t);
+    Operand * held_in_bf16(const Operand & t) {
+        Operand & copy = narrowed_.emplace_back(t);
         copy.dtype = QL_BF16;
         return &copy;
     }
     bool reuses(size_t result) const {
         const int from = specs_[result].may_reuse;
         if (from < 0 || node().out[result]->alias) return false;
-        const Tensor * source = node().src[static_cast<size_t>(from)];
+        const Operand * source = node().src[static_cast<size_t>(from)];
         if (source->bytes() != node().out[result]->bytes()) return false;
         return std::count(node().src.begin(), node().src.end(), source) == 1;
     }
     /// Source i, in the type that it is held in.
     std::vector<std::byte> source_bytes(size_t i) const {
-        const Tensor * t = node().src[i];
+        const Operand * t = node().src[i];
         std::vector<std::byte> v(t->bytes());
         AlignedBytes aligned(v.size());
         CaseInput in = graph_.inputs[i];
@@ -142,19 +142,19 @@ class Conformance {
     CaseGraph graph_;
     ReferenceRun<double> reference_;
     Node node_;  // the case's, with tensors that are held in bf16 in place of those of the graph
-    std::deque<Tensor> narrowed_;
+    std::deque<Operand> narrowed_;
     std::vector<OutSpec> specs_;
 };
 
 inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & device, bool reuse) const {
     const std::vector<std::byte> no_bytes;
-    std::map<const Tensor *, std::unique_ptr<Buffer>> buffers;
-    std::map<const Tensor *, const Tensor *> holder;  // whose buffer a result has
-    std::map<const Tensor *, bool> changes;
+    std::map<const Operand *, std::unique_ptr<Buffer>> buffers;
+    std::map<const Operand *, const Operand *> holder;  // whose buffer a result has
+    std::map<const Operand *, bool> changes;
     for (size_t i = 0; i < node().src.size(); ++i)
         if (node().src[i]) buffers[node().src[i]] = std::make_unique<Buffer>(device, source_bytes(i));
     for (size_t i = 0; i < node().out.size(); ++i) {
-        const Tensor * t = node().out[i];
+        const Operand * t = node().out[i];
         holder[t] = t->alias             ? t->root()
                     : reuse && reuses(i) ? node().src[static_cast<size_t>(specs_[i].may_reuse)]
                                          : t;
@@ -172,8 +172,8 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
     std::vector<Step> steps(1);
     steps[0].node = &node();
     steps[0].kernel = &kernel;
-    for (const Tensor * t : node().src) steps[0].src.push_back(t ? buffers.at(t)->data : nullptr);
-    for (const Tensor * t : node().out) steps[0].out.push_back(buffers.at(holder[t])->data);
+    for (const Operand * t : node().src) steps[0].src.push_back(t ? buffers.at(t)->data : nullptr);
+    for (const Operand * t : node().out) steps[0].out.push_back(buffers.at(holder[t])->data);
     steps[0].scratch = static_cast<std::byte *>(scratch.data);
     Executable * executable = nullptr;
     check(device.backend.compile(*device.impl, steps, &executable));
@@ -189,7 +189,7 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
             throw std::runtime_error("changed its input " + describe(*t));
     }
     std::vector<std::vector<float>> results;
-    for (const Tensor * t : node().out) {
+    for (const Operand * t : node().out) {
         const auto bytes = buffers.at(holder[t])->now();
         std::vector<float> v(static_cast<size_t>(t->shape.elements()));
         find_dtype(t->dtype)->decode(bytes.data(), t->shape.elements(), 0, t->shape.elements(), v.data());

@@ -64,19 +64,19 @@ class ReferenceRun {
     explicit ReferenceRun(const Graph & graph) : graph_(graph) {}
 
     /// The tensor's memory; a leaf's starts as its borrowed data, or zero.
-    void * data(const Tensor * t) {
+    void * data(const Operand * t) {
         t = t->root();
         if (const auto it = buffers_.find(t); it != buffers_.end()) return it->second.data();
         const auto n = static_cast<size_t>(t->shape.elements());
         AlignedBytes & buffer = buffers_[t] = AlignedBytes(t->dtype == QL_F32 ? n * sizeof(Real) : t->bytes());
-        const bool borrowed = t->is_leaf() && t->storage.data && !t->storage.device;
+        const void * borrowed = borrowed_data(t);
         if (borrowed && t->dtype == QL_F32)
-            std::copy_n(static_cast<const float *>(t->storage.data), n, static_cast<Real *>(buffer.data()));
-        if (borrowed && t->dtype != QL_F32) std::memcpy(buffer.data(), t->storage.data, t->bytes());
+            std::copy_n(static_cast<const float *>(borrowed), n, static_cast<Real *>(buffer.data()));
+        if (borrowed && t->dtype != QL_F32) std::memcpy(buffer.data(), borrowed, t->bytes());
         return buffer.data();
     }
-    Real * reals(const Tensor * t) { return static_cast<Real *>(data(t)); }
-    std::vector<Real> values(const Tensor * t) {
+    Real * reals(const Operand * t) { return static_cast<Real *>(data(t)); }
+    std::vector<Real> values(const Operand * t) {
         const int64_t n = t->shape.elements();
         if (t->dtype == QL_F32) return {reals(t), reals(t) + n};
         std::vector<float> v(static_cast<size_t>(n));
@@ -84,11 +84,13 @@ class ReferenceRun {
         return {v.begin(), v.end()};
     }
 
-    void set(const Tensor * t, const std::vector<float> & values) { std::copy(values.begin(), values.end(), reals(t)); }
-    void set(const Tensor * t, const std::vector<int32_t> & values) {
+    void set(const Operand * t, const std::vector<float> & values) {
+        std::copy(values.begin(), values.end(), reals(t));
+    }
+    void set(const Operand * t, const std::vector<int32_t> & values) {
         std::copy(values.begin(), values.end(), static_cast<int32_t *>(data(t)));
     }
-    void fill(const Tensor * t, const CaseInput & in, uint64_t seed) {
+    void fill(const Operand * t, const CaseInput & in, uint64_t seed) {
         if (in.dtype == QL_I32) return set(t, case_ints(in, seed));
         if (in.dtype == QL_F32) return set(t, case_floats(in, seed));
         if (Status s = fill_input(in, seed, data(t)); !s.ok()) throw std::runtime_error(s.message());
@@ -108,8 +110,8 @@ class ReferenceRun {
     void run(const Node & node) {
         std::vector<const void *> src;
         std::vector<void *> out;
-        for (const Tensor * t : node.src) src.push_back(t ? data(t) : nullptr);
-        for (const Tensor * t : node.out) out.push_back(data(t));
+        for (const Operand * t : node.src) src.push_back(t ? data(t) : nullptr);
+        for (const Operand * t : node.out) out.push_back(data(t));
         const RefArgs<Real> args{node, src.data(), out.data()};
         if constexpr (sizeof(Real) == sizeof(double))
             node.def->reference64(args);
@@ -118,8 +120,20 @@ class ReferenceRun {
     }
 
   private:
+    /// The host memory that a leaf of the graph borrows, or null.
+    const void * borrowed_data(const Operand * t) {
+        for (; n_leaves_ < graph_.tensors().size(); ++n_leaves_) {
+            const Tensor & leaf = graph_.tensors()[n_leaves_];
+            if (leaf.is_leaf() && !leaf.storage.device) borrowed_[&leaf] = leaf.storage.data;
+        }
+        const auto it = borrowed_.find(t);
+        return it == borrowed_.end() ? nullptr : it->second;
+    }
+
     const Graph & graph_;
-    std::unordered_map<const Tensor *, AlignedBytes> buffers_;
+    size_t n_leaves_ = 0;  // tensors of the graph that were looked at: it may grow
+    std::unordered_map<const Operand *, const void *> borrowed_;
+    std::unordered_map<const Operand *, AlignedBytes> buffers_;
 };
 
 }  // namespace ql::selftest

@@ -53,7 +53,7 @@ struct Bench {
 
     /// Keys of query t: up to itself, or all.
     void set_span(int source, Span kind) {
-        const Tensor & span = *node().src[static_cast<size_t>(source)];
+        const Operand & span = *node().src[static_cast<size_t>(source)];
         const auto n_keys = static_cast<int32_t>(node().src[1]->ne(2));
         std::vector<int32_t> v;
         for (int32_t t = 0; t < span.ne(1); ++t) v.insert(v.end(), {0, kind == Span::all ? n_keys : t + 1});
@@ -73,8 +73,8 @@ struct Bench {
         const Kernel & kernel = *kernel_table()[op_index(node().def)];
         std::vector<const void *> src;
         std::vector<void *> out;
-        for (const Tensor * t : node().src) src.push_back(memory.data(t));
-        for (const Tensor * t : node().out) out.push_back(memory.data(t));
+        for (const Operand * t : node().src) src.push_back(memory.data(t));
+        for (const Operand * t : node().out) out.push_back(memory.data(t));
         const AlignedBytes scratch(kernel.scratch ? kernel.scratch(node(), cpu) : 0);
         const Launch launch{node(), src.data(), out.data(), static_cast<std::byte *>(scratch.data()), cpu};
         double best = 1e9;

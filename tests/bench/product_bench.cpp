@@ -93,8 +93,8 @@ void bench_op(CpuDevice & cpu, const OpDef & def, const Case & c, const Kernel &
     const Node & node = *graph.out->producer;
     std::vector<const void *> src;
     std::vector<void *> out;
-    for (const Tensor * t : node.src) src.push_back(memory.data(t));
-    for (const Tensor * t : node.out) out.push_back(memory.data(t));
+    for (const Operand * t : node.src) src.push_back(memory.data(t));
+    for (const Operand * t : node.out) out.push_back(memory.data(t));
     const AlignedBytes scratch(kernel.scratch ? kernel.scratch(node, cpu) : 0);
     const Launch launch{node, src.data(), out.data(), static_cast<std::byte *>(scratch.data()), cpu};
     const double t = best_seconds(cpu.pool, [&] { (void)kernel.launch(launch); });

@@ -30,7 +30,7 @@ class HeldRun {
   public:
     HeldRun(KernelRun & run, uint32_t sources, uint32_t results) : node_(run.node()) {
         for (size_t i = 0; i < node_.src.size(); ++i) {
-            const Tensor & t = *node_.src[i];
+            const Operand & t = *node_.src[i];
             src_.push_back(run.memory.data(&t));
             if (!(sources >> i & 1)) continue;
             const float * x = run.in(i);
@@ -60,14 +60,14 @@ class HeldRun {
     bool holds(size_t result) const { return node_.out[result]->dtype == QL_BF16; }
 
   private:
-    void * hold(Tensor *& t, std::vector<uint16_t> values) {
+    void * hold(Operand *& t, std::vector<uint16_t> values) {
         t = &tensors_.emplace_back(*t);
         t->dtype = QL_BF16;
         return memory_.emplace_back(std::move(values)).data();
     }
 
     Node node_;
-    std::deque<Tensor> tensors_;
+    std::deque<Operand> tensors_;
     std::deque<std::vector<uint16_t>> memory_;
     std::vector<const void *> src_;
     std::vector<void *> out_;
@@ -173,21 +173,21 @@ TEST_F(AttentionOfALayer, KeepsItsOperandsAndItsResultInBf16ForTheBackwardPass) 
     Tensor *q = ql_rope(&g, heads(xq), table, QL_ROPE_NORMAL), *k = ql_rope(&g, heads(xk), table, QL_ROPE_NORMAL);
     Tensor * o = ql_attention(&g, q, k, v, span, 0.125f);
     Tensor *y = project(flat(o)), *d_o = heads(project(norm()));
-    Tensor * lse = o->producer->out[1];
+    Tensor * lse = o->producer->result(1);
     Tensor * dq = g.emit(op::attention_back, {q, k, v, o, lse, d_o, span}, AttentionParams{0.125f});
     ASSERT_TRUE(g.status().ok()) << g.status().message();
     Fused list;
     for (const Node & n : g.nodes()) list.nodes.push_back(&n);
     Tensor * const outputs[] = {y, dq};
     const Narrowed narrowed = narrow(list, kCpuBackend.kernels, outputs);
-    const auto type_of = [&](const Tensor * t) {
+    const auto type_of = [&](const Operand * t) {
         for (const auto & [now, before] : narrowed.origin)
             for (size_t i = 0; i < before->out.size(); ++i)
                 if (before->out[i] == t) return now->out[i]->dtype;
         return t->dtype;
     };
-    for (const Tensor * t : {q, k, v, o, d_o}) EXPECT_EQ(type_of(t), QL_BF16) << describe(*t);
-    for (const Tensor * t : {xq, xk, lse, dq}) EXPECT_EQ(type_of(t), QL_F32) << describe(*t);
+    for (const Operand * t : {q, k, v, o, d_o}) EXPECT_EQ(type_of(t), QL_BF16) << describe(*t);
+    for (const Operand * t : {xq, xk, lse, dq}) EXPECT_EQ(type_of(t), QL_F32) << describe(*t);
 }
 
 }  // namespace

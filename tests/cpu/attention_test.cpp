@@ -43,7 +43,7 @@ struct Reference {
     /// The inputs of a kernel's run.
     void take(KernelRun & from) {
         for (size_t i = 0; i < node().src.size(); ++i) {
-            const Tensor * to = node().src[i];
+            const Operand * to = node().src[i];
             if (to->dtype == QL_F32)
                 std::copy_n(from.in(i), to->shape.elements(), run.reals(to));
             else

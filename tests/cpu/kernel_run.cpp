@@ -17,7 +17,7 @@ void expect_conforms(const OpDef & def, const Case & c, Isa isa, double toleranc
         for (size_t i = 0; i < run.node().out.size(); ++i) {
             if (threads == 1) {
                 first.push_back(run.out(i));
-                EXPECT_LE(test::nmse(first[i], reference.values(graph.out->producer->out[i])), tolerance)
+                EXPECT_LE(test::nmse(first[i], reference.values(graph.out->producer->result(i))), tolerance)
                     << "result " << i;
             }
             EXPECT_TRUE(same_bits(run.out(i), first[i])) << "result " << i << " with " << threads << " threads";

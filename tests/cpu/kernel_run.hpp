@@ -39,7 +39,7 @@ struct KernelRun {
         memory.fill(graph, seed);
     }
     const Node & node() const { return *graph.out->producer; }
-    const Tensor * source(size_t i) const { return node().src[i]; }
+    const Operand * source(size_t i) const { return node().src[i]; }
     float * in(size_t i) { return memory.reals(source(i)); }
     int32_t * ints(size_t i) { return static_cast<int32_t *>(memory.data(source(i))); }
     std::vector<float> out(size_t i) { return memory.values(node().out[i]); }
@@ -49,8 +49,8 @@ struct KernelRun {
     Status launch(CpuDevice & cpu, const Kernel & kernel) {
         std::vector<const void *> src;
         std::vector<void *> results;
-        for (const Tensor * t : node().src) src.push_back(memory.data(t));
-        for (const Tensor * t : node().out) results.push_back(memory.data(t));
+        for (const Operand * t : node().src) src.push_back(memory.data(t));
+        for (const Operand * t : node().out) results.push_back(memory.data(t));
         const size_t bytes = kernel.scratch ? kernel.scratch(node(), cpu) : 0;
         const test::AlignedBytes work(bytes);
         std::memset(work.data(), 0xff, bytes);

@@ -46,7 +46,7 @@ class Fusion : public testing::Test {
     void expect_same_values(const Fused & f, const std::vector<Tensor *> & outputs) {
         run.run();
         std::vector<std::vector<double>> want;
-        for (const Tensor * t : outputs) {
+        for (const Operand * t : outputs) {
             want.push_back(run.values(t));
             std::fill_n(run.reals(t), t->shape.elements(), -7.0);
         }

@@ -55,7 +55,7 @@ class Block {
     }
     std::map<std::string, int> count_ops(int64_t first) const {
         std::map<std::string, int> count;
-        for (const Node & n : g.nodes())
+        for (const GraphNode & n : g.nodes())
             if (n.index >= first) ++count[std::string(n.def->name)];
         return count;
     }
@@ -145,7 +145,7 @@ TEST(Gradients, RecomputationChangesNoBit) {
         ReferenceRun<float> run(b.g);
         b.fill(run);
         run.run();
-        for (const Tensor * t : grads) results[recompute].push_back(run.values(t));
+        for (const Operand * t : grads) results[recompute].push_back(run.values(t));
         n_nodes[recompute] = ql_graph_n_nodes(&b.g);
     }
     EXPECT_EQ(results[0], results[1]);
@@ -164,10 +164,10 @@ TEST(Gradients, RecomputationReadsNoCheapForwardResult) {
     EXPECT_EQ(count.at("rms_norm"), 2);
     EXPECT_EQ(count.at("swiglu"), 1);
     EXPECT_EQ(count.at("dropout"), 7 + 4);  // seven again, and four on the way back
-    for (const Node & n : b.g.nodes()) {
+    for (const GraphNode & n : b.g.nodes()) {
         if (n.index < n_forward || n.def == &op::head_loss_back) continue;
-        for (const Tensor * t : n.src) {
-            const Node * from = t ? t->root()->producer : nullptr;
+        for (const Operand * t : n.src) {
+            const GraphNode * from = t ? static_cast<const Tensor *>(t->root())->producer : nullptr;
             const bool cheap_forward = from && from->index < n_forward && from->def->cheap;
             EXPECT_FALSE(cheap_forward) << n.def->name << " reads " << describe(*t);
         }
@@ -205,7 +205,7 @@ TEST(Gradients, HeadLossReadsTheForwardSources) {
                            grads.data()),
               QL_OK);
     const Node & forward = *b.loss->producer;
-    for (const Node & n : b.g.nodes()) {
+    for (const GraphNode & n : b.g.nodes()) {
         if (n.def != &op::head_loss_back) continue;
         EXPECT_TRUE(std::equal(forward.src.begin(), forward.src.end(), n.src.begin()));
     }

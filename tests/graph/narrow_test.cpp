@@ -86,7 +86,7 @@ TEST_F(Narrowing, OneReaderThatNeedsF32KeepsItSoForAll) {
     const Narrowed n = run({y, z});
     EXPECT_EQ(n.nodes.size(), 3u);
     for (const Node * node : n.nodes)
-        for (const Tensor * t : node->out) EXPECT_EQ(t->dtype, QL_F32);
+        for (const Operand * t : node->out) EXPECT_EQ(t->dtype, QL_F32);
 }
 
 TEST_F(Narrowing, AnOperandOfSeveralProductsIsRoundedOnce) {

@@ -69,7 +69,7 @@ TEST(OpTable, CaseNamesAreDistinctAndCasesBuildAndRun) {
             ReferenceRun<float> run(g.graph);
             run.fill(g, 3);
             run.run();
-            for (const Tensor * t : g.out->producer->out)
+            for (const Operand * t : g.out->producer->out)
                 for (const float y : run.values(t)) ASSERT_TRUE(std::isfinite(y)) << describe(*t);
         }
     }
@@ -111,7 +111,7 @@ TEST(OpTable, ReferencesOfOperatorsThatMayReuseASourceWorkInPlace) {
             apart.run();
             std::vector<const void *> src;
             std::vector<void *> out;
-            for (const Tensor * t : node.src) src.push_back(in_place.data(t));
+            for (const Operand * t : node.src) src.push_back(in_place.data(t));
             for (size_t i = 0; i < specs.size(); ++i)
                 out.push_back(in_place.data(specs[i].may_reuse >= 0 ? node.src[static_cast<size_t>(specs[i].may_reuse)]
                                                                     : node.out[i]));

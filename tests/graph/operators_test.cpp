@@ -57,7 +57,7 @@ TEST(Attention, IsZeroWhereTheSpanIsEmptyAndCutsSpansToTheKeys) {
         EXPECT_EQ(y[8 + i], expected[8 + i]);
         EXPECT_EQ(y[16 + i], 0);
     }
-    EXPECT_EQ(f.run.values(cut->producer->out[1])[0], 0);
+    EXPECT_EQ(f.run.values(cut->producer->result(1))[0], 0);
 }
 
 TEST(Attention, OfOneKeyIsItsValue) {
@@ -109,8 +109,8 @@ TEST(HeadLossBack, GivesTheSameLossAndTokenLossesAsTheForwardNode) {
     Tensor * back = f.g.emit(op::head_loss_back, {x, w, target, weight, f.f32({1})});
     ASSERT_NE(back, nullptr) << f.g.status().message();
     f.run.run();
-    EXPECT_EQ(f.run.values(forward), f.run.values(back->producer->out[1]));
-    EXPECT_EQ(f.run.values(forward->producer->out[1]), f.run.values(back->producer->out[2]));
+    EXPECT_EQ(f.run.values(forward), f.run.values(back->producer->result(1)));
+    EXPECT_EQ(f.run.values(forward->producer->result(1)), f.run.values(back->producer->result(2)));
 }
 
 TEST(KvStore, ChangesOnlyTheRowsNamed) {

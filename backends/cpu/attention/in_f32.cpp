@@ -12,7 +12,7 @@ namespace {
 /// Sources of attention_back, which has the most.
 constexpr size_t kMaxTensors = 7;
 
-bool is_held_in_bf16(const Tensor * t) {
+bool is_held_in_bf16(const Operand * t) {
     return t && t->dtype == QL_BF16;
 }
 
@@ -36,7 +36,7 @@ size_t in_f32_scratch(const Node & n, size_t kernel_scratch) {
     Carver count;
     count.take<std::byte>(static_cast<int64_t>(kernel_scratch));
     for (const auto * list : {&n.src, &n.out})
-        for (const Tensor * t : *list)
+        for (const Operand * t : *list)
             if (is_held_in_bf16(t)) count.take<float>(t->shape.elements());
     return count.used();
 }

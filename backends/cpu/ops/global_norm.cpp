@@ -45,14 +45,14 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(square_sum);
 
-int64_t pieces_of(const Tensor & t) {
+int64_t pieces_of(const Operand & t) {
     return (t.shape.elements() + kPiece - 1) / kPiece;
 }
 
 /// A piece's place among all, for each source; then the pieces' sums.
 size_t scratch(const Node & n, const DeviceImpl &) {
     int64_t pieces = 0;
-    for (const Tensor * t : n.src) pieces += pieces_of(*t);
+    for (const Operand * t : n.src) pieces += pieces_of(*t);
     return (n.src.size() + 1) * sizeof(int64_t) + static_cast<size_t>(pieces) * sizeof(double);
 }
 

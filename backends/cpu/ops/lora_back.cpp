@@ -40,7 +40,7 @@ void turn(Pool & pool, const float * src, int64_t m, int64_t r, float s, float *
 
 /// c [n, r] = sum_t left[j, t] right[i, t], with left [r, tokens] and right [n, tokens].
 void outer_f32(const Launch & l, const float * left, int64_t r, size_t right, float * c) {
-    const Tensor & x = *l.node.src[right];
+    const Operand & x = *l.node.src[right];
     const Term<float> term[] = {{weight_of(x, l.src[right]), Side::backward, left, 1, r}};
     gemm(device_of(l).pool, GemmF32{term, r, c, x.ne(0)}, l.scratch);
 }

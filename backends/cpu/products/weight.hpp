@@ -18,7 +18,7 @@ struct Weight {
     return dtype == QL_NF4 || dtype == QL_NF4_DQ;
 }
 
-inline Weight weight_of(const Tensor & t, const void * data) {
+inline Weight weight_of(const Operand & t, const void * data) {
     return {t.dtype, data, t.ne(0), t.ne(1)};
 }
 inline Weight f32_weight(const float * data, int64_t k, int64_t m) {

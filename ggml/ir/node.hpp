@@ -1,11 +1,11 @@
-// A node: one operator applied to tensors, with the operator's scalar parameters.
+// A node: one operator applied to operands, with the operator's scalar parameters.
 #pragma once
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
 #include <vector>
 
-#include "ggml/graph/tensor.hpp"
+#include "ggml/ir/operand.hpp"
 
 namespace ql {
 
@@ -33,12 +33,12 @@ class Params {
     alignas(8) std::byte bytes_[48]{};
 };
 
+/// What rules and kernels see of a node. The graph's nodes and the plan's derive from it.
 struct Node {
     const OpDef * def = nullptr;
     Params params;
-    std::vector<Tensor *> src;
-    std::vector<Tensor *> out;
-    int64_t index = 0;  // position in the graph: every source is a leaf or made by an earlier node
+    std::vector<Operand *> src;  // null: an optional source that is absent
+    std::vector<Operand *> out;
 };
 
 }  // namespace ql

@@ -1,0 +1,19 @@
+// How messages name shapes and operands.
+#include "ggml/ir/operand.hpp"
+
+namespace ql {
+
+std::string Shape::str() const {
+    int last = 3;
+    while (last > 0 && ne[static_cast<size_t>(last)] == 1) --last;
+    std::string text = "[";
+    for (int i = 0; i <= last; ++i) text += (i ? ", " : "") + std::to_string(ne[static_cast<size_t>(i)]);
+    return text + "]";
+}
+
+std::string describe(const Operand & t) {
+    const char * type = ql_dtype_name(t.dtype);
+    return "'" + t.name + "' (" + (type ? type : "?") + " " + t.shape.str() + ")";
+}
+
+}  // namespace ql
