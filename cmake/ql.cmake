@@ -49,5 +49,5 @@ function(ql_test name dir)
     target_link_libraries(${name} PRIVATE ql_flags GTest::gtest_main ${ARGN})
     target_compile_definitions(${name} PRIVATE QL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" QL_BINARY_DIR="${CMAKE_BINARY_DIR}"
                                                QL_STATIC)
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900 ENVIRONMENT QL_CHECK_PLANS=1)
 endfunction()

@@ -145,7 +145,7 @@ static ql_status train_step(example * e, int step, float * loss) {
         TRY(ql_tensor_write(e->targets, targets, 0, sizeof(targets)));
         TRY(ql_tensor_write(e->token_weights, weights, 0, sizeof(weights)));
         TRY(ql_plan_run(e->micro_batch));
-        TRY(ql_tensor_read(e->loss, &part, 0, sizeof(part)));
+        TRY(ql_plan_read(e->micro_batch, e->loss, &part, 0, sizeof(part)));
         *loss += part;
     }
     hyper[QL_HYPER_LR] = 0.01f;

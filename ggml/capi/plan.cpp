@@ -36,6 +36,13 @@ ql_status ql_plan_run(ql_plan * plan) {
     });
 }
 
+ql_status ql_plan_read(const ql_plan * plan, const ql_tensor * output, void * dst, size_t offset, size_t bytes) {
+    return ql::guarded([&]() -> Status {
+        if (!plan || !output || (!dst && bytes)) return error(QL_INVALID_ARGUMENT, "ql_plan_read: an argument is NULL");
+        return plan->read(*output, dst, offset, bytes);
+    });
+}
+
 ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info) {
     return ql::guarded([&]() -> Status {
         if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plan_describe: plan is NULL");

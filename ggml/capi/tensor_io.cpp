@@ -24,7 +24,7 @@ Status check_range(const ql_tensor * t, const void * host, size_t offset, size_t
     if (!storage_of(t).data)
         return error(
             QL_INVALID_ARGUMENT, "%s: %s has no storage: %s", what, ql::describe(*t).c_str(),
-            t->is_leaf() ? "create a plan that uses it first" : "name it as an output of the plan and run that");
+            t->root()->is_leaf() ? "create a plan that uses it first" : "read it from its plan (ql_plan_read)");
     return {};
 }
 

@@ -21,7 +21,7 @@ struct ql_tensor : ql::Operand {
     ql_graph * graph = nullptr;
     ql::GraphNode * producer = nullptr;  // null for leaves
     bool requires_grad = false;          // a parameter is upstream
-    ql::Storage storage;                 // leaves own it; outputs of the plan that ran last borrow it
+    ql::Storage storage;                 // of a leaf
 };
 
 namespace ql {

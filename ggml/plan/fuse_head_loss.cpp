@@ -1,22 +1,46 @@
 // head_loss_back computes the loss on its way: the forward node beside it would decode the head and multiply with it a
 // second time (a third of the head's work). Only where the gradient of the loss does not itself depend on the loss.
+// What is left stands where the first of the two stood, before everything that reads the loss.
 #include <algorithm>
 
-#include "ggml/plan/fuse.hpp"
+#include "ggml/plan/pass.hpp"
 
 namespace ql {
+namespace {
 
-void fuse_head_loss(Fused & list, const std::unordered_set<const Operand *> &) {
-    for (const Node * back : std::vector<const Node *>(list.nodes)) {
-        if (back->def != &op::head_loss_back || !back->src[4]->is_leaf()) continue;
-        const auto forward = std::find_if(list.nodes.begin(), list.nodes.end(), [&](const Node * n) {
-            return n->def == &op::head_loss && std::equal(n->src.begin(), n->src.end(), back->src.begin());
+using Place = std::vector<PlanNode *>::iterator;
+
+/// Whether a node between the two places changes one of the sources in place.
+bool is_changed(const PlanNode & reader, Place first, Place last) {
+    return std::any_of(first, last, [&](const PlanNode * n) {
+        return !is_view(*n) && std::any_of(n->out.begin(), n->out.end(), [&](const Operand * t) {
+            return t->alias && std::any_of(reader.src.begin(), reader.src.end(),
+                                           [&](const Operand * s) { return s->root() == t->root(); });
         });
-        if (forward == list.nodes.end()) continue;
-        list.same[(*forward)->out[0]] = back->out[1];
-        list.same[(*forward)->out[1]] = back->out[2];
-        list.nodes.erase(forward);
-    }
+    });
+}
+
+void fuse_with_forward(PlanList & list, Place back) {
+    const auto forward = std::find_if(list.nodes.begin(), list.nodes.end(), [&](const PlanNode * n) {
+        return n->def == &op::head_loss && std::equal(n->src.begin(), n->src.end(), (*back)->src.begin());
+    });
+    if (forward == list.nodes.end()) return;
+    const auto [first, last] = std::minmax(forward, back);
+    PlanNode *kept = *back, *dropped = *forward;
+    if (is_changed(*kept, first, last)) return;
+    *first = kept;
+    list.nodes.erase(last);
+    list.replace(dropped->result(0), kept->result(1));
+    list.replace(dropped->result(1), kept->result(2));
+}
+
+}  // namespace
+
+Status fuse_head_loss(PlanList & list, const PassInput &) {
+    for (const PlanNode * n : std::vector(list.nodes))
+        if (n->def == &op::head_loss_back && n->src[4]->is_leaf())
+            fuse_with_forward(list, std::find(list.nodes.begin(), list.nodes.end(), n));
+    return {};
 }
 
 }  // namespace ql

@@ -6,8 +6,10 @@
 //
 // The node stands where the last of the nodes that it replaces stood. So no product may be moved past an operator that
 // changes one of its sources in place.
+#include <unordered_set>
+
 #include "ggml/ops/params.hpp"
-#include "ggml/plan/fuse.hpp"
+#include "ggml/plan/pass.hpp"
 
 namespace ql {
 namespace {
@@ -28,9 +30,10 @@ struct Sum {
 
 class Rule {
   public:
-    Rule(Fused & list, const std::unordered_set<const Operand *> & outputs) : list_(list), outputs_(outputs) {
-        for (const Node * n : list.nodes)
+    explicit Rule(PlanList & list) : list_(list) {
+        for (const PlanNode * n : list.nodes)
             for (const Operand * s : n->src) ++uses_[s];
+        for (const PlanList::Output & o : list.outputs) outputs_.insert(o.value);
     }
 
     void apply() {
@@ -38,8 +41,8 @@ class Rule {
             read(*list_.nodes[i], i);
             note_changes(*list_.nodes[i], i);
         }
-        std::vector<const Node *> kept;
-        for (const Node * n : list_.nodes) write(n, kept);
+        std::vector<PlanNode *> kept;
+        for (PlanNode * n : list_.nodes) write(n, kept);
         list_.nodes = std::move(kept);
     }
 
@@ -83,15 +86,15 @@ class Rule {
     }
 
     void note_changes(const Node & n, size_t position) {
-        if (n.def == &op::reshape) return;  // the same bytes under another shape
+        if (is_view(n)) return;
         for (const Operand * t : n.out)
             if (t->alias) changed_[t->root()] = position;
     }
 
-    void write(const Node * n, std::vector<const Node *> & kept) {
+    void write(PlanNode * n, std::vector<PlanNode *> & kept) {
         const auto it = sums_.find(n->out[0]);
         if (it == sums_.end()) return kept.push_back(n);
-        if (n->def == &op::lora) kept.push_back(make(op::mul_mat, {}, {n->src[2], n->src[1]}, n->out[1]));
+        if (n->def == &op::lora) kept.push_back(list_.make_node(op::mul_mat, {}, {n->src[2], n->src[1]}, {n->out[1]}));
         const Sum & sum = it->second;
         if (sum.taken_in) return;
         if (n->def == &op::mul_mat || n->def == &op::mul_mat_t) return kept.push_back(n);
@@ -102,15 +105,11 @@ class Rule {
             params.scale[i] = sum.terms[i].scale;
             src.insert(src.end(), {sum.terms[i].w, sum.terms[i].x});
         }
-        kept.push_back(make(op::mul_mat_sum, params, std::move(src), n->out[0]));
+        kept.push_back(list_.make_node(op::mul_mat_sum, params, std::move(src), {n->out[0]}));
     }
 
-    const Node * make(const OpDef & def, Params params, std::vector<Operand *> src, Operand * out) {
-        return &list_.made.emplace_back(Node{&def, params, std::move(src), {out}});
-    }
-
-    Fused & list_;
-    const std::unordered_set<const Operand *> & outputs_;
+    PlanList & list_;
+    std::unordered_set<const Operand *> outputs_;
     std::unordered_map<const Operand *, int64_t> uses_;
     std::unordered_map<const Operand *, Sum> sums_;
     std::unordered_map<const Operand *, size_t> changed_;  // storage -> where it was last changed in place
@@ -118,8 +117,9 @@ class Rule {
 
 }  // namespace
 
-void fuse_product_sums(Fused & list, const std::unordered_set<const Operand *> & outputs) {
-    Rule(list, outputs).apply();
+Status fuse_product_sums(PlanList & list, const PassInput &) {
+    Rule(list).apply();
+    return {};
 }
 
 }  // namespace ql

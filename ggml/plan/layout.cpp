@@ -8,7 +8,7 @@
 
 namespace ql {
 
-size_t place_buffers(std::span<Buffer> buffers, size_t alignment) {
+Layout place_buffers(std::span<Buffer> buffers, size_t alignment) {
     const auto padded = [&](const Buffer & b) { return (b.bytes + alignment - 1) / alignment * alignment; };
     std::vector<size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), size_t{0});
@@ -16,10 +16,15 @@ size_t place_buffers(std::span<Buffer> buffers, size_t alignment) {
                      [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
 
     std::vector<size_t> placed;  // by offset
-    size_t arena = 0;
+    Layout layout;
     for (const size_t i : order) {
         Buffer & b = buffers[i];
         if (b.bytes == 0) continue;
+        if (b.output) {
+            b.offset = layout.outputs;
+            layout.outputs += padded(b);
+            continue;
+        }
         size_t offset = 0;
         for (const size_t j : placed) {
             const Buffer & other = buffers[j];
@@ -28,12 +33,12 @@ size_t place_buffers(std::span<Buffer> buffers, size_t alignment) {
             offset = std::max(offset, other.offset + padded(other));
         }
         b.offset = offset;
-        arena = std::max(arena, offset + padded(b));
+        layout.arena = std::max(layout.arena, offset + padded(b));
         placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
                                        [&](size_t x, size_t y) { return buffers[x].offset < buffers[y].offset; }),
                       i);
     }
-    return arena;
+    return layout;
 }
 
 }  // namespace ql

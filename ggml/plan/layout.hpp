@@ -1,4 +1,4 @@
-// Offsets in an arena for buffers whose lifetimes are known: two buffers may share bytes if they never live together.
+// Offsets of buffers whose lifetimes are known: two of them may share bytes if they never live together.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,13 +6,21 @@
 
 namespace ql {
 
+/// Bytes in a plan's memory, from the first step that writes them to the last that reads them.
 struct Buffer {
     size_t bytes = 0;
-    int64_t first = 0, last = 0;  // steps at which it is needed, both included
-    size_t offset = 0;            // the answer
+    int64_t first = 0, last = 0;  // both included
+    bool output = false;          // read after a run, too
+    size_t offset = 0;            // the answer: in the arena, or in the memory of outputs
 };
 
-/// Places the buffers, largest first, each at the lowest offset that is free during its life. Returns the arena's size.
-size_t place_buffers(std::span<Buffer> buffers, size_t alignment);
+struct Layout {
+    size_t arena = 0;    // bytes that other plans may use between two runs
+    size_t outputs = 0;  // bytes that are the plan's own
+};
+
+/// Places the buffers, largest first, each at the lowest offset that is free during its life; outputs one after the
+/// other. Offsets are multiples of the alignment.
+Layout place_buffers(std::span<Buffer> buffers, size_t alignment);
 
 }  // namespace ql

@@ -42,7 +42,7 @@ class LossGraph {
         QL_TRY(write_tensor(weights_, batch.weights));
         QL_TRY(last_error(ql_plan_run(plan_.get())));
         std::vector<float> nll(batch.tokens.size());
-        QL_TRY(last_error(ql_tensor_read(nll_, nll.data(), 0, nll.size() * sizeof(float))));
+        QL_TRY(last_error(ql_plan_read(plan_.get(), nll_, nll.data(), 0, nll.size() * sizeof(float))));
         for (const float v : nll) sum.nll += v;
         sum.tokens += batch.n_trained;
         return {};

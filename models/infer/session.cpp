@@ -122,7 +122,7 @@ Status Session::run(Width & w, std::span<const int32_t> tokens) {
     QL_TRY(write_tensor(w.inputs.rows, rows));
     QL_TRY(last_error(ql_tensor_write(w.last, &last, 0, sizeof(last))));
     QL_TRY(last_error(ql_plan_run(w.plan.get())));
-    return last_error(ql_tensor_read(w.logits, logits_.data(), 0, logits_.size() * sizeof(float)));
+    return last_error(ql_plan_read(w.plan.get(), w.logits, logits_.data(), 0, logits_.size() * sizeof(float)));
 }
 
 }  // namespace ql

@@ -172,13 +172,13 @@ Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t st
         QL_TRY(last_error(ql_tensor_write(key_, key, 0, sizeof(key))));
     }
     QL_TRY(last_error(ql_plan_run(micro_.get())));
-    return last_error(ql_tensor_read(loss_, loss, 0, sizeof(*loss)));
+    return last_error(ql_plan_read(micro_.get(), loss_, loss, 0, sizeof(*loss)));
 }
 
 Status TrainStep::update(const float (&hyper)[QL_HYPER_N], float * norm) {
     QL_TRY(last_error(ql_tensor_write(hyper_, hyper, 0, sizeof(hyper))));
     QL_TRY(last_error(ql_plan_run(update_.get())));
-    return last_error(ql_tensor_read(norm_, norm, 0, sizeof(*norm)));
+    return last_error(ql_plan_read(update_.get(), norm_, norm, 0, sizeof(*norm)));
 }
 
 Status TrainStep::discard() {
@@ -194,7 +194,7 @@ Status TrainStep::evaluate(const MicroBatch & batch, std::vector<float> & nll) {
     QL_TRY(write_inputs(batch));
     QL_TRY(last_error(ql_plan_run(eval_.get())));
     nll.resize(static_cast<size_t>(options_.n_tokens));
-    return last_error(ql_tensor_read(nll_, nll.data(), 0, nll.size() * sizeof(float)));
+    return last_error(ql_plan_read(eval_.get(), nll_, nll.data(), 0, nll.size() * sizeof(float)));
 }
 
 int64_t TrainStep::n_parameters() const {

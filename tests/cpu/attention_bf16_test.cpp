@@ -8,7 +8,7 @@
 #include "cpu/attention_cases.hpp"
 #include "cpu/attention_paths.hpp"
 #include "ggml/dtypes/half.hpp"
-#include "ggml/plan/narrow.hpp"
+#include "ggml/plan/pass.hpp"
 #include "ql/ql.h"
 
 namespace ql::cpu {
@@ -176,18 +176,15 @@ TEST_F(AttentionOfALayer, KeepsItsOperandsAndItsResultInBf16ForTheBackwardPass) 
     Tensor * lse = o->producer->result(1);
     Tensor * dq = g.emit(op::attention_back, {q, k, v, o, lse, d_o, span}, AttentionParams{0.125f});
     ASSERT_TRUE(g.status().ok()) << g.status().message();
-    Fused list;
-    for (const Node & n : g.nodes()) list.nodes.push_back(&n);
+    Device device;
+    device.backend = &kCpuBackend;
+    device.caps.bf16 = true;
     Tensor * const outputs[] = {y, dq};
-    const Narrowed narrowed = narrow(list, kCpuBackend.kernels, outputs);
-    const auto type_of = [&](const Operand * t) {
-        for (const auto & [now, before] : narrowed.origin)
-            for (size_t i = 0; i < before->out.size(); ++i)
-                if (before->out[i] == t) return now->out[i]->dtype;
-        return t->dtype;
-    };
-    for (const Operand * t : {q, k, v, o, d_o}) EXPECT_EQ(type_of(t), QL_BF16) << describe(*t);
-    for (const Operand * t : {xq, xk, lse, dq}) EXPECT_EQ(type_of(t), QL_F32) << describe(*t);
+    PlanList list;
+    ASSERT_TRUE(reach(list, {outputs, device}).ok());
+    ASSERT_TRUE(narrow(list, {outputs, device}).ok());
+    for (Tensor * t : {q, k, v, o, d_o}) EXPECT_EQ(list.value_of(t)->dtype, QL_BF16) << describe(*t);
+    for (Tensor * t : {xq, xk, lse, dq}) EXPECT_EQ(list.value_of(t)->dtype, QL_F32) << describe(*t);
 }
 
 }  // namespace

@@ -303,6 +303,9 @@ class Machine {
         ql_tensor * t = tensor(side());
         std::array<uint8_t, 256> bytes{};
         (void)refused(ql_tensor_read(t, bytes.data(), static_cast<size_t>(in_.size()), in_.pick(bytes.size())));
+        if (const auto & plans = side().plans; !plans.empty())
+            (void)refused(ql_plan_read(plans[in_.pick(plans.size())], t, bytes.data(), static_cast<size_t>(in_.size()),
+                                       in_.pick(bytes.size())));
         if (t)
             require(is_sound(t) && ql_tensor_ne(t, static_cast<int>(in_.byte()) - 8) >= 0, "a tensor without a size");
     }

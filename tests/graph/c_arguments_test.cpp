@@ -57,6 +57,11 @@ std::vector<BadCall> EngineArguments::device_calls() {
              return ql_plan_create_over(graph_, device_, &none, 1, plan_, &plan);
          }},
         {"ql_plan_run", "NULL", [] { return ql_plan_run(nullptr); }},
+        {"ql_plan_read", "NULL plan", [this] { return ql_plan_read(nullptr, y_, &n_, 0, 4); }},
+        {"ql_plan_read", "NULL output", [this] { return ql_plan_read(plan_, nullptr, &n_, 0, 4); }},
+        {"ql_plan_read", "NULL target", [this] { return ql_plan_read(plan_, y_, nullptr, 0, 4); }},
+        {"ql_plan_read", "far too many bytes", [this] { return ql_plan_read(plan_, y_, &n_, 1, SIZE_MAX); }},
+        {"ql_plan_read", "no output", [this] { return ql_plan_read(plan_, x_, &n_, 0, 4); }},
         {"ql_plan_describe", "NULL plan", [] { return ql_plan_describe(nullptr, &plan_info); }},
         {"ql_plan_describe", "size 0", [this] { return ql_plan_describe(plan_, &plan_info); }},
         {"ql_plan_set_profiling", "NULL", [] { return ql_plan_set_profiling(nullptr, 1); }},

@@ -49,7 +49,7 @@ struct Product {
     std::vector<float> run() const {
         std::vector<float> result(kOut * kTokens);
         EXPECT_EQ(ql_plan_run(plan), QL_OK) << ql_error_message();
-        EXPECT_EQ(ql_tensor_read(y, result.data(), 0, result.size() * sizeof(float)), QL_OK);
+        EXPECT_EQ(ql_plan_read(plan, y, result.data(), 0, result.size() * sizeof(float)), QL_OK);
         return result;
     }
 };

@@ -80,7 +80,7 @@ inline std::vector<float> logits_of(const Model & model, ql_device * device, con
     EXPECT_EQ(ql_tensor_write(in.span, span.data(), 0, span.size() * 4), QL_OK);
     EXPECT_EQ(ql_plan_run(p), QL_OK);
     std::vector<float> values(static_cast<size_t>(ql_tensor_elements(logits)));
-    EXPECT_EQ(ql_tensor_read(logits, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();
+    EXPECT_EQ(ql_plan_read(p, logits, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();
     return values;
 }
 

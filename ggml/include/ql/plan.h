@@ -14,43 +14,48 @@ typedef struct ql_plan ql_plan;
 /** Plans what the outputs need, and nothing else, on a device. Results share one arena whose buffers are reused; leaves
  *  get their storage with the first plan that uses them. Several plans of one graph share its leaves (a training step
  *  and an optimizer step, say). The caller owns *plan; free it before the graph and the device.
- *  outputs  tensors that can be read after a run, and nodes that act by side effect (ql_adamw, ql_kv_store)
- *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_INVALID_ARGUMENT: a leaf lives
- *           on another device, where an earlier plan put it; QL_NO_MEMORY */
+ *  outputs  tensors that ql_plan_read can read after a run, and nodes that act by side effect (ql_adamw, ql_kv_store)
+ *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_INVALID_ARGUMENT: a leaf
+ * lives on another device, where an earlier plan put it; QL_NO_MEMORY */
 QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                 ql_plan ** plan);
 /** As ql_plan_create, with results in the arena of another plan of the same device where they fit there: for plans that
- *  run in turn, as a step and its evaluation do. A run of either then overwrites the other's outputs: read them before.
+ *  run in turn, as a step and its evaluation do. Outputs are each plan's own: a run of one leaves the other's alone.
  *  over     NULL: an arena of its own; else it must outlive the last run of *plan */
 QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                      const ql_plan * over, ql_plan ** plan);
 QL_API void ql_plan_free(ql_plan * plan);
 /** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device this
- *  one waits for its turn, in the order of the calls; one plan, and the plans of one graph, are for one thread at a time. */
+ *  one waits for its turn, in the order of the calls; one plan, and the plans of one graph, are for one thread at a
+ * time. */
 QL_API ql_status ql_plan_run(ql_plan * plan);
+/** Copies bytes of an output, as the plan's last run left them: another plan's run changes them only where they are a
+ *  state's or a parameter's.
+ *  errors   QL_INVALID_ARGUMENT: output is not one of the plan's, or the range is outside it */
+QL_API ql_status ql_plan_read(const ql_plan * plan, const ql_tensor * output, void * dst, size_t offset, size_t bytes);
 
 typedef struct ql_plan_info {
-    size_t size;          /* set by the caller: sizeof(ql_plan_info) */
-    int64_t n_nodes;      /* kernels launched by a run */
-    uint64_t arena_bytes; /* results and scratch, exact */
-    uint64_t leaf_bytes;  /* inputs, parameters and states that this plan uses */
-    uint64_t weight_bytes;/* frozen weights, used in place */
-    uint64_t peak_bytes;  /* the three together */
-    double flops;         /* floating-point operations of a run */
-    uint64_t shared_bytes;/* of arena_bytes: what lies in another plan's arena */
+    size_t size;           /* set by the caller: sizeof(ql_plan_info) */
+    int64_t n_nodes;       /* kernels launched by a run */
+    uint64_t arena_bytes;  /* results and scratch, exact */
+    uint64_t leaf_bytes;   /* inputs, parameters and states that this plan uses */
+    uint64_t weight_bytes; /* frozen weights, used in place */
+    uint64_t peak_bytes;   /* the three together */
+    double flops;          /* floating-point operations of a run */
+    uint64_t shared_bytes; /* of arena_bytes: what lies in another plan's arena */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
 
 /** Time by node, for profiles. Off by default; costs two clock reads a node. */
 QL_API ql_status ql_plan_set_profiling(ql_plan * plan, int on);
 typedef struct ql_plan_node_info {
-    size_t size;         /* set by the caller */
-    const char * op;     /* operator's name */
-    const char * name;   /* the first result's name */
-    double seconds;      /* all runs since profiling was switched on */
-    double flops;        /* of one run */
+    size_t size;       /* set by the caller */
+    const char * op;   /* operator's name */
+    const char * name; /* the first result's name */
+    double seconds;    /* all runs since profiling was switched on */
+    double flops;      /* of one run */
     int64_t runs;
-    double bytes;        /* of one run: what it reads and writes if each tensor goes over the bus once */
+    double bytes; /* of one run: what it reads and writes if each tensor goes over the bus once */
 } ql_plan_node_info;
 QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);
 

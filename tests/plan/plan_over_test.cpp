@@ -1,6 +1,7 @@
 // Plans that run in turn share an arena.
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 #include "ql/ql.h"
@@ -38,7 +39,7 @@ class PlanOver : public testing::Test {
         std::vector<float> v(kWidth * kRows, 2.0f);
         EXPECT_EQ(QL_OK, ql_tensor_write(x, v.data(), 0, v.size() * sizeof(float)));
         EXPECT_EQ(QL_OK, ql_plan_run(p));
-        EXPECT_EQ(QL_OK, ql_tensor_read(output, v.data(), 0, v.size() * sizeof(float)));
+        EXPECT_EQ(QL_OK, ql_plan_read(p, output, v.data(), 0, v.size() * sizeof(float)));
         return v;
     }
 
@@ -52,11 +53,34 @@ class PlanOver : public testing::Test {
 TEST_F(PlanOver, TheSmallerLiesInTheLargersArena) {
     ql_plan *first = make(large, nullptr), *second = make(small, first);
     EXPECT_EQ(describe(first).shared_bytes, 0u);
-    EXPECT_EQ(describe(second).shared_bytes, describe(second).arena_bytes);
+    EXPECT_EQ(describe(second).shared_bytes + ql_tensor_bytes(small), describe(second).arena_bytes)
+        << "the output is its own";
     EXPECT_LT(describe(second).arena_bytes, describe(first).arena_bytes);
     const std::vector<float> alone = run(first, large);
     EXPECT_EQ(run(second, small), std::vector<float>(kWidth * kRows, 4.0f));
     EXPECT_EQ(run(first, large), alone);
+}
+
+TEST_F(PlanOver, ARunOfOneLeavesTheOutputsOfTheOther) {
+    ql_plan *first = make(large, nullptr), *second = make(large, first), *third = make(small, first);
+    const std::vector<float> twos = run(first, large);
+    std::vector<float> fours(twos.size(), 4.0f), kept(twos.size());
+    ASSERT_EQ(QL_OK, ql_tensor_write(x, fours.data(), 0, fours.size() * sizeof(float)));
+    ASSERT_EQ(QL_OK, ql_plan_run(second));
+    ASSERT_EQ(QL_OK, ql_plan_run(third));
+    ASSERT_EQ(QL_OK, ql_plan_read(first, large, kept.data(), 0, kept.size() * sizeof(float)));
+    EXPECT_EQ(kept, twos) << "the same tensor is an output of another plan that ran later";
+    ASSERT_EQ(QL_OK, ql_plan_read(second, large, kept.data(), 0, kept.size() * sizeof(float)));
+    EXPECT_NE(kept, twos);
+}
+
+TEST_F(PlanOver, OnlyOutputsAreRead) {
+    ql_plan * p = make(large, nullptr);
+    float v = 0;
+    EXPECT_EQ(QL_INVALID_ARGUMENT, ql_plan_read(p, small, &v, 0, sizeof v)) << "it is no output of this plan";
+    EXPECT_EQ(QL_INVALID_ARGUMENT, ql_plan_read(p, large, &v, ql_tensor_bytes(large), sizeof v));
+    EXPECT_EQ(QL_INVALID_ARGUMENT, ql_tensor_read(large, &v, 0, sizeof v));
+    EXPECT_NE(std::string(ql_error_message()).find("ql_plan_read"), std::string::npos) << ql_error_message();
 }
 
 TEST_F(PlanOver, TheLargerGetsAnArenaOfItsOwn) {

@@ -1,0 +1,64 @@
+#include "ggml/plan/list.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace ql {
+
+Value * PlanList::value_of(Tensor * tensor) {
+    if (const auto it = value_of_.find(tensor); it != value_of_.end()) return it->second;
+    Operand * alias = tensor->alias ? value_of(static_cast<Tensor *>(tensor->alias)) : nullptr;
+    Value & made = values_.emplace_back(Value{*tensor, tensor});
+    made.alias = alias;
+    return value_of_[tensor] = &made;
+}
+
+PlanNode * PlanList::node_of(const GraphNode & node) {
+    PlanNode & made = owned_.emplace_back(PlanNode{{node.def, node.params, {}, {}}});
+    for (size_t i = 0; i < node.src.size(); ++i) made.src.push_back(node.src[i] ? value_of(node.source(i)) : nullptr);
+    for (size_t i = 0; i < node.out.size(); ++i) made.out.push_back(value_of(node.result(i)));
+    return &made;
+}
+
+PlanNode * PlanList::make_node(const OpDef & def, Params params, std::vector<Operand *> src,
+                               std::vector<Operand *> out) {
+    PlanNode & made = owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}});
+    std::vector<OutSpec> specs;
+    (void)def.infer(made, specs);  // the list's checker asks again, and reports what it says
+    for (size_t i = 0; i < std::min(specs.size(), made.out.size()); ++i) {
+        made.out[i]->alias = specs[i].alias >= 0 ? made.src[static_cast<size_t>(specs[i].alias)] : nullptr;
+        made.out[i]->may_reuse = specs[i].may_reuse;
+    }
+    return &made;
+}
+
+Value * PlanList::make_value(const Value & like) {
+    Value & made = values_.emplace_back(like);
+    made.tensor = nullptr;
+    return &made;
+}
+
+void PlanList::replace(const Value * old, Value * now) {
+    const auto is_old = [&](const Operand * t) { return t == old; };
+    for (PlanNode * n : nodes) std::replace_if(n->src.begin(), n->src.end(), is_old, now);
+    for (Value & v : values_)
+        if (v.alias == old) v.alias = now;
+    for (Output & o : outputs)
+        if (o.value == old) o.value = now;
+}
+
+std::vector<Tensor *> PlanList::leaves() const {
+    std::unordered_set<const Tensor *> seen;
+    std::vector<Tensor *> found;
+    const auto visit = [&](const Operand * t) {
+        if (!t || !t->root()->is_leaf()) return;
+        Tensor * leaf = root_of(t)->tensor;
+        if (seen.insert(leaf).second) found.push_back(leaf);
+    };
+    for (const PlanNode * n : nodes)
+        for (const Operand * s : n->src) visit(s);
+    for (const Output & o : outputs) visit(o.value);
+    return found;
+}
+
+}  // namespace ql

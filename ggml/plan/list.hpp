@@ -1,0 +1,78 @@
+// A plan's own nodes and values: what its passes rewrite. The graph that they were made from stays as it is.
+#pragma once
+#include <deque>
+#include <limits>
+#include <unordered_map>
+#include <vector>
+
+#include "ggml/backend/backend.hpp"
+#include "ggml/graph/tensor.hpp"
+#include "ggml/plan/layout.hpp"
+
+namespace ql {
+
+inline constexpr size_t kNoBuffer = std::numeric_limits<size_t>::max();
+
+struct Value : Operand {
+    Tensor * tensor = nullptr;  // what it stands for in the graph; null where a pass made it
+    size_t buffer = kNoBuffer;  // which of the list's buffers holds it; none: a leaf, or a view
+};
+
+/// A node whose operands are all values of one list.
+struct PlanNode : Node {
+    const Kernel * kernel = nullptr;
+    size_t scratch = kNoBuffer;
+
+    Value * source(size_t i) const { return static_cast<Value *>(src[i]); }
+    Value * result(size_t i) const { return static_cast<Value *>(out[i]); }
+};
+
+/// The value at the end of an alias chain: the one that owns the bytes.
+inline const Value * root_of(const Operand * value) {
+    return static_cast<const Value *>(value->root());
+}
+
+/// The same bytes under another shape: nothing is written.
+inline bool is_view(const Node & n) {
+    return n.def == &op::reshape;
+}
+
+class PlanList {
+  public:
+    struct Output {
+        const Tensor * tensor;
+        Value * value;
+    };
+
+    std::vector<PlanNode *> nodes;  // in the order of running
+    std::vector<Output> outputs;
+    std::vector<Buffer> buffers;
+
+    PlanList() = default;
+    PlanList(const PlanList &) = delete;
+    PlanList & operator=(const PlanList &) = delete;
+
+    /// The value of a tensor, made when it is first asked for.
+    Value * value_of(Tensor * tensor);
+    /// A node of the graph over the values of its tensors. It is not yet in `nodes`.
+    PlanNode * node_of(const GraphNode & node);
+    /// A node that a pass makes, over values of the list. What the operator's rule says of aliases and reuse becomes
+    /// true of the results. It is not yet in `nodes`.
+    PlanNode * make_node(const OpDef & def, Params params, std::vector<Operand *> src, std::vector<Operand *> out);
+    /// A copy of a value, which stands for no tensor.
+    Value * make_value(const Value & like);
+    /// From now on nodes, views and outputs read `now` where they read `old`.
+    void replace(const Value * old, Value * now);
+
+    /// The leaves that nodes and outputs read, each once, in the order of their first use.
+    std::vector<Tensor *> leaves() const;
+    std::deque<Value> & values() { return values_; }
+    const std::deque<Value> & values() const { return values_; }
+
+  private:
+    std::deque<Value> values_;
+    std::deque<PlanNode> owned_;
+    std::unordered_map<const Tensor *, Value *> value_of_;
+};
+
+}  // namespace ql

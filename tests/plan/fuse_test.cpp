@@ -1,0 +1,143 @@
+// Each rule of fusion: what it rewrites, what it leaves alone, and that the results stay what they were.
+#include "plan/passes.hpp"
+#include "support/reference_run.hpp"
+
+namespace ql::test {
+namespace {
+
+constexpr int64_t kWidth = 24, kHidden = 40, kRank = 3, kTokens = 7;
+
+class Fusion : public Passes {
+  protected:
+    ReferenceRun<double> run{g};
+    uint64_t seed = 1;
+
+    Tensor * filled(TensorKind kind, Shape s) {
+        Tensor * t = leaf(kind, s);
+        run.set(t, case_floats({s}, ++seed));
+        return t;
+    }
+    Tensor * ids(std::vector<int32_t> values) {
+        Tensor * t = leaf(TensorKind::input, Shape(static_cast<int64_t>(values.size())), QL_I32);
+        run.set(t, values);
+        return t;
+    }
+    Tensor * weight(int64_t k, int64_t m) { return filled(TensorKind::input, {k, m}); }
+    Tensor * stream(int64_t n = kWidth) { return filled(TensorKind::input, {n, kTokens}); }
+    Tensor * linear(Tensor * x, int64_t m) { return ql_mul_mat(&g, weight(x->ne(0), m), x); }
+    Tensor * with_lora(Tensor * y, Tensor * x) {
+        return ql_lora(&g, y, x, weight(x->ne(0), kRank), weight(kRank, y->ne(0)), 0.5f);
+    }
+
+    void fuse(const std::vector<Tensor *> & outputs) { apply(outputs, {reach, fuse_head_loss, fuse_product_sums}); }
+
+    /// The graph node by node, and then the fused list, give the same outputs up to rounding.
+    void expect_same_values() {
+        run.run();
+        for (const Tensor * leaf : list.leaves()) {
+            const Value * v = list.value_of(const_cast<Tensor *>(leaf));
+            const size_t bytes =
+                leaf->dtype == QL_F32 ? static_cast<size_t>(leaf->shape.elements()) * sizeof(double) : leaf->bytes();
+            std::memcpy(run.data(v), run.data(leaf), bytes);
+        }
+        for (const PlanNode * n : list.nodes) run.run(*n);
+        for (const PlanList::Output & o : list.outputs) {
+            const std::vector<double> want = run.values(o.tensor), got = run.values(o.value);
+            for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-11);
+        }
+    }
+};
+
+TEST_F(Fusion, ALinearWithItsBranchAndTheResidualIsOneProduct) {
+    Tensor *x = stream(), *r = stream();
+    Tensor * y = ql_add(&g, r, with_lora(linear(x, kWidth), x));
+    fuse({y});
+    EXPECT_EQ(count(), (Ops{{"mul_mat", 1}, {"mul_mat_sum", 1}}));  // h = A x is kept: the backward pass reads it
+    ASSERT_EQ(list.nodes.back()->src.size(), 5u);
+    EXPECT_EQ(list.nodes.back()->src[0], value(r));
+    expect_same_values();
+}
+
+TEST_F(Fusion, WhatComesBackThroughSeveralLinearsIsOneProduct) {
+    Tensor *dq = stream(), *dk = stream(kHidden), *dh = stream(kRank);
+    const auto back = [&](Tensor * dy, int64_t k) { return ql_mul_mat_t(&g, weight(k, dy->ne(0)), dy); };
+    Tensor * dx = ql_add(&g, ql_add(&g, back(dq, kWidth), back(dh, kWidth)), back(dk, kWidth));
+    fuse({dx});
+    EXPECT_EQ(count(), (Ops{{"mul_mat_sum", 1}}));
+    expect_same_values();
+}
+
+TEST_F(Fusion, TwoAdaptersOnOneLinearAreTwoTerms) {
+    Tensor * x = stream();
+    Tensor * y = with_lora(with_lora(linear(x, kHidden), x), x);
+    fuse({y});
+    EXPECT_EQ(count(), (Ops{{"mul_mat", 2}, {"mul_mat_sum", 1}}));
+    expect_same_values();
+}
+
+TEST_F(Fusion, AnIntermediateThatIsReadTwiceOrWantedStays) {
+    Tensor *x = stream(), *wanted = linear(x, kWidth), *twice = linear(x, kWidth);
+    Tensor * y = ql_add(&g, ql_add(&g, stream(), wanted), ql_swiglu(&g, twice, ql_add(&g, twice, stream())));
+    fuse({y, wanted});
+    EXPECT_EQ(count(), (Ops{{"mul_mat", 2}, {"add", 3}, {"swiglu", 1}}));
+    expect_same_values();
+}
+
+TEST_F(Fusion, NoProductMovesPastAChangeOfItsOperand) {
+    Tensor *cache = filled(TensorKind::state, {kWidth, kTokens}), *rows = ids({6, 5, 4, 3, 2, 1, 0});
+    Tensor * before = linear(cache, kWidth);
+    Tensor * stored = ql_kv_store(&g, cache, stream(), rows);
+    Tensor * y = ql_add(&g, stored, before);
+    fuse({y});
+    EXPECT_EQ(count(), (Ops{{"mul_mat", 1}, {"kv_store", 1}, {"add", 1}}));
+}
+
+TEST_F(Fusion, ASumOfMoreThanEightProductsIsSeveral) {
+    Tensor * y = linear(stream(), kWidth);
+    for (int i = 0; i < 9; ++i) y = ql_add(&g, y, linear(stream(), kWidth));
+    fuse({y});
+    EXPECT_EQ(count(), (Ops{{"mul_mat_sum", 2}}));
+    expect_same_values();
+}
+
+/// A loss and what it is made of; the gradient of x.
+class LossFusion : public Fusion {
+  protected:
+    Tensor *x = filled(TensorKind::param, {kWidth, kTokens}), *targets = ids({1, 2, -1, 3, 10, 0, 4}),
+           *weights = filled(TensorKind::state, Shape(kTokens)), *nll = nullptr, *dx = nullptr;
+    Tensor * loss = ql_head_loss(&g, x, weight(kWidth, 11), targets, weights, &nll);
+
+    void make_gradient() { ASSERT_EQ(QL_OK, ql_gradients(&g, loss, &x, 1, QL_RECOMPUTE_NONE, &dx)); }
+};
+
+TEST_F(LossFusion, TheLossBesideItsGradientIsComputedOnce) {
+    make_gradient();
+    fuse({loss, nll, dx});
+    EXPECT_EQ(count(), (Ops{{"head_loss_back", 1}}));
+    EXPECT_EQ(list.outputs[0].value, list.nodes[0]->out[1]);
+    EXPECT_EQ(list.outputs[1].value, list.nodes[0]->out[2]);
+    expect_same_values();
+}
+
+TEST_F(LossFusion, WhatReadsTheLossComesAfterIt) {
+    Tensor * twice = ql_add(&g, loss, loss);
+    make_gradient();
+    fuse({twice, dx});
+    EXPECT_EQ(count(), (Ops{{"head_loss_back", 1}, {"add", 1}}));
+    expect_same_values();
+}
+
+TEST_F(LossFusion, NotWhereASourceChangesBetweenTheTwo) {
+    Tensor * changed = ql_zero(&g, weights);
+    make_gradient();
+    fuse({loss, changed, dx});
+    EXPECT_EQ(count(), (Ops{{"head_loss", 1}, {"zero", 1}, {"head_loss_back", 1}}));
+}
+
+TEST(PlanPasses, HaveDistinctNames) {
+    std::map<std::string, int> names;
+    for (const Pass & p : passes()) EXPECT_EQ(1, ++names[p.name]);
+}
+
+}  // namespace
+}  // namespace ql::test
