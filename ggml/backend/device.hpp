@@ -1,20 +1,30 @@
 // An open device: a backend and its device, as the rest of the engine holds it.
 #pragma once
+#include <memory>
+#include <mutex>
+#include <string>
+
 #include "ggml/backend/backend.hpp"
 #include "ggml/backend/turns.hpp"
 #include "ggml/graph/tensor.hpp"
 
 struct ql_device {
+    std::string name;  // as it was asked for: "cpu", "cuda:1"
     const ql::Backend * backend = nullptr;
     ql::DeviceImpl * impl = nullptr;
     ql::Caps caps;
     ql::Turns turns;  // of the threads that run something on it
+    int threads = 0;  // as they were asked for
+    std::mutex fallback_mutex;
+    ql_device * fallback = nullptr;  // the CPU, for what this device has no kernel for; opened when a plan needs it
 };
 
 namespace ql {
 using Device = ::ql_device;
 Result<Device *> open_device(const ql_device_options & options);
 void close_device(Device * device);
+/// The CPU that runs what the device cannot: opened at the first call, closed with the device. Null for a CPU.
+Result<Device *> fallback_of(Device & device);
 /// Zeroed memory on a device.
 Result<Storage> allocate(Device & device, size_t bytes);
 void release(Storage & storage);

@@ -32,6 +32,15 @@ int64_t ql_graph_n_nodes(const ql_graph * graph) {
     return graph ? static_cast<int64_t>(graph->nodes().size()) : 0;
 }
 
+ql_status ql_graph_set_place(ql_graph * graph, int place) {
+    return guarded([&]() -> Status {
+        if (!graph) return error(QL_INVALID_ARGUMENT, "ql_graph_set_place: the graph is NULL");
+        if (place < 0) return error(QL_INVALID_ARGUMENT, "ql_graph_set_place: place %d", place);
+        graph->set_place(place);
+        return {};
+    });
+}
+
 ql_tensor * ql_input(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne) {
     return build(g, [&]() -> ql_tensor * {
         if (dtype != QL_F32 && dtype != QL_F16 && dtype != QL_BF16 && dtype != QL_I32) {

@@ -1,6 +1,8 @@
 // extern "C": ql/plan.h
 #include "ggml/plan/plan.hpp"
 
+#include <algorithm>
+
 #include "ggml/core/status.hpp"
 #include "ql/structs.hpp"
 
@@ -16,10 +18,19 @@ ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const
 
 ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                               const ql_plan * over, ql_plan ** plan) {
+    return ql_plan_create_on(graph, &device, 1, outputs, n_outputs, over, plan);
+}
+
+ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices, ql_tensor * const * outputs,
+                            int n_outputs, const ql_plan * over, ql_plan ** plan) {
     return ql::guarded([&]() -> Status {
-        if (!graph || !device || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
+        if (!graph || !devices || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
             return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
-        QL_ASSIGN(auto made, ql_plan::create(*graph, *device, {outputs, static_cast<size_t>(n_outputs)}, over));
+        if (n_devices < 1) return error(QL_INVALID_ARGUMENT, "ql_plan_create: at least one device is needed");
+        const std::span places(devices, static_cast<size_t>(n_devices));
+        if (std::find(places.begin(), places.end(), nullptr) != places.end())
+            return error(QL_INVALID_ARGUMENT, "ql_plan_create: a device is NULL");
+        QL_ASSIGN(auto made, ql_plan::create(*graph, places, {outputs, static_cast<size_t>(n_outputs)}, over));
         *plan = made.release();
         return {};
     });
@@ -68,8 +79,9 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
         for (const ql::Operand * t : s.node->src)
             if (t) bytes += static_cast<double>(t->bytes());
         for (const ql::Operand * t : s.node->out) bytes += static_cast<double>(t->bytes());
+        const ql::PlanNode & node = *plan->list().nodes[static_cast<size_t>(i)];
         return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds,
-                                      flops, s.runs, bytes});
+                                      flops, s.runs, bytes, node.device->name.c_str(), node.moved});
     });
 }
 

@@ -69,6 +69,7 @@ Status GradBuilder::run(Tensor * loss, std::span<Tensor * const> params) {
     mark(params, n_forward);
     if (!wants(loss)) return error(QL_INVALID_ARGUMENT, "gradients: the loss does not depend on any of the parameters");
 
+    const int place = graph_.place();
     static const float one = 1.0f;
     const int64_t ne = 1;
     gradients_[loss] = graph_.leaf(TensorKind::weight, "d_loss", QL_F32, 1, &ne, &one);
@@ -80,7 +81,10 @@ Status GradBuilder::run(Tensor * loss, std::span<Tensor * const> params) {
         if (!n.def->backward)
             return error(QL_UNSUPPORTED, "gradients: %s has none: %s", std::string(n.def->name).c_str(),
                          n.def->no_grad ? n.def->no_grad : "no reason given");
-        QL_TRY(n.def->backward(*this, n));
+        graph_.set_place(n.place);
+        const Status status = n.def->backward(*this, n);
+        graph_.set_place(place);
+        QL_TRY(status);
         QL_TRY(graph_.status());
     }
     for (Tensor * p : params)

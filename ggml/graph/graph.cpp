@@ -33,8 +33,10 @@ Status check_leaf(const std::string & name, ql_dtype dtype, int n_dims, const in
 using ql::Status;
 
 ql_graph::~ql_graph() {
-    for (ql_tensor & t : tensors_)
-        if (t.is_leaf() && t.storage.device) ql::release(t.storage);
+    for (ql_tensor & t : tensors_) {
+        if (t.storage.device) ql::release(t.storage);
+        for (ql::Storage & copy : t.copies) ql::release(copy);
+    }
 }
 
 void ql_graph::fail(Status status) {
@@ -82,7 +84,7 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> s
             return nullptr;
         }
     }
-    ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size())};
+    ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size()), place_};
     std::vector<ql::OutSpec> outs;
     if (Status s = def.infer(node, outs); !s.ok()) return fail(std::move(s)), nullptr;
 

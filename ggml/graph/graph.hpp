@@ -29,6 +29,10 @@ struct ql_graph {
     ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {},
                      uint32_t optional = 0);
 
+    /// Which of a plan's devices is to run the nodes that are appended from now on. At first 0.
+    void set_place(int place) { place_ = place; }
+    int place() const { return place_; }
+
     const ql::Status & status() const { return status_; }
     /// Keeps the first error.
     void fail(ql::Status status);
@@ -42,6 +46,7 @@ struct ql_graph {
     std::deque<ql::GraphNode> nodes_;
     std::deque<ql_tensor> tensors_;
     ql::Status status_;
+    int place_ = 0;
 };
 
 namespace ql {

@@ -8,7 +8,7 @@ namespace {
 
 class Buffers {
   public:
-    Buffers(PlanList & list, const Device & device) : list_(list), device_(device) {
+    explicit Buffers(PlanList & list) : list_(list) {
         for (size_t i = 0; i < list.nodes.size(); ++i) {
             const auto step = static_cast<int64_t>(i);
             for (const Operand * t : list.nodes[i]->src)
@@ -25,8 +25,8 @@ class Buffers {
             const auto step = static_cast<int64_t>(i);
             for (size_t o = 0; o < n.out.size(); ++o)
                 if (!n.out[o]->alias) hold(n, *n.result(o), step);
-            const size_t scratch = n.kernel->scratch ? n.kernel->scratch(n, *device_.impl) : 0;
-            n.scratch = scratch ? add({scratch, step, step}) : kNoBuffer;
+            const size_t scratch = n.kernel && n.kernel->scratch ? n.kernel->scratch(n, *n.device->impl) : 0;
+            n.scratch = scratch ? add({n.device, scratch, step, step}) : kNoBuffer;
         }
     }
 
@@ -38,7 +38,7 @@ class Buffers {
 
     void hold(const PlanNode & n, Value & result, int64_t step) {
         result.buffer = reusable(n, result, step);
-        if (result.buffer == kNoBuffer) result.buffer = add({result.bytes(), step});
+        if (result.buffer == kNoBuffer) result.buffer = add({result.device, result.bytes(), step});
         Buffer & buffer = list_.buffers[result.buffer];
         buffer.last = last_.at(&result);
         buffer.output = buffer.last == static_cast<int64_t>(list_.nodes.size());
@@ -56,14 +56,13 @@ class Buffers {
     }
 
     PlanList & list_;
-    const Device & device_;
     std::unordered_map<const Value *, int64_t> last_;  // the last step that reads (or else writes) a root's bytes
 };
 
 }  // namespace
 
-Status assign_buffers(PlanList & list, const PassInput & input) {
-    Buffers(list, input.device).assign();
+Status assign_buffers(PlanList & list, const PassInput &) {
+    Buffers(list).assign();
     return {};
 }
 

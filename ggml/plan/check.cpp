@@ -82,13 +82,27 @@ Status check_buffers(const PlanList & list) {
         for (const Operand * t : n->out) {
             if (t->alias) continue;
             const size_t buffer = root_of(t)->buffer;
-            if (buffer >= content.size() || !own.insert(buffer).second || list.buffers[buffer].bytes != t->bytes())
+            if (buffer >= content.size() || !own.insert(buffer).second || list.buffers[buffer].bytes != t->bytes() ||
+                list.buffers[buffer].device != n->device)
                 return fault(*n, "its result " + describe(*t) + " has no buffer of its own");
             content[buffer] = t;
         }
     }
     for (const PlanList::Output & o : list.outputs)
         if (!is_held(o.value)) return error(QL_INTERNAL, "the output %s is overwritten", describe(*o.value).c_str());
+    return {};
+}
+
+/// Once kernels are chosen: a node finds all its operands on its own device, a copy on another.
+Status check_devices(const PlanList & list) {
+    for (const PlanNode * n : list.nodes) {
+        if (!n->kernel && !is_copy(*n)) return {};
+        for (const Operand * s : n->src)
+            if (s && (root_of(s)->device == n->device) == is_copy(*n))
+                return fault(*n, "reads " + describe(*s) + " on the wrong device");
+        for (const Operand * t : n->out)
+            if (root_of(t)->device != n->device) return fault(*n, "writes " + describe(*t) + " on another device");
+    }
     return {};
 }
 
@@ -104,18 +118,20 @@ bool share_bytes(const Buffer & a, const Buffer & b) {
 Status check_list(const PlanList & list) {
     QL_TRY(check_order(list));
     for (const PlanNode * n : list.nodes) QL_TRY(check_rule(*n));
+    QL_TRY(check_devices(list));
     return list.buffers.empty() ? Status() : check_buffers(list);
 }
 
-Status check_layout(const PlanList & list, const Layout & layout) {
+Status check_layout(const PlanList & list, const Device * device, const Layout & layout) {
     const auto & buffers = list.buffers;
     for (size_t i = 0; i < buffers.size(); ++i) {
         const Buffer & a = buffers[i];
+        if (a.device != device) continue;
         if (a.offset + a.bytes > (a.output ? layout.outputs : layout.arena))
             return error(QL_INTERNAL, "plan: buffer %zu ends outside its memory", i);
         for (size_t j = 0; j < i; ++j) {
             const Buffer & b = buffers[j];
-            const bool apart = a.output ? !b.output : b.output || !live_together(a, b);
+            const bool apart = b.device != device || a.output != b.output || (!a.output && !live_together(a, b));
             if (!apart && share_bytes(a, b))
                 return error(QL_INTERNAL, "plan: buffers %zu and %zu share bytes at the same time", j, i);
         }

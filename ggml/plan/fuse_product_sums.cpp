@@ -25,6 +25,7 @@ struct Sum {
     Operand * rest = nullptr;
     std::vector<Term> terms;
     size_t position = 0;
+    const Device * device = nullptr;
     bool taken_in = false;  // by another sum
 };
 
@@ -47,22 +48,23 @@ class Rule {
     }
 
   private:
-    void read(const Node & n, size_t position) {
+    void read(const PlanNode & n, size_t position) {
+        if (!n.device->backend->kernels[op_index(&op::mul_mat_sum)]->launch) return;
         if (n.def == &op::mul_mat || n.def == &op::mul_mat_t) {
-            sums_[n.out[0]] = {nullptr, {{n.src[0], n.src[1], n.def == &op::mul_mat_t, 1.0f}}, position};
+            sums_[n.out[0]] = {nullptr, {{n.src[0], n.src[1], n.def == &op::mul_mat_t, 1.0f}}, position, n.device};
         } else if (n.def == &op::lora) {
-            Sum branch{nullptr, {{n.src[3], n.out[1], false, n.params.as<LoraParams>().scale}}, position};
+            Sum branch{nullptr, {{n.src[3], n.out[1], false, n.params.as<LoraParams>().scale}}, position, n.device};
             combine(n, n.src[0], branch, position);
         } else if (n.def == &op::add && n.src[0]->shape == n.src[1]->shape && n.src[0] != n.src[1]) {
-            Sum other = available(n.src[1]) ? sums_[n.src[1]] : Sum{n.src[1], {}, position};
-            if (combine(n, n.src[0], other, position) && available(n.src[1])) sums_[n.src[1]].taken_in = true;
+            Sum other = available(n.src[1], n.device) ? sums_[n.src[1]] : Sum{n.src[1], {}, position, n.device};
+            if (combine(n, n.src[0], other, position) && available(n.src[1], n.device)) sums_[n.src[1]].taken_in = true;
         }
     }
 
     /// The sum of node n is that of tensor t, taken in if that is possible, and `other`.
-    bool combine(const Node & n, Operand * t, const Sum & other, size_t position) {
-        const bool take = available(t) && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
-        Sum all = take ? sums_[t] : Sum{t, {}, position};
+    bool combine(const PlanNode & n, Operand * t, const Sum & other, size_t position) {
+        const bool take = available(t, n.device) && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
+        Sum all = take ? sums_[t] : Sum{t, {}, position, n.device};
         if (all.rest && other.rest) return false;
         if (!all.rest) all.rest = other.rest;
         all.terms.insert(all.terms.end(), other.terms.begin(), other.terms.end());
@@ -72,10 +74,10 @@ class Rule {
         return true;
     }
 
-    /// Whether a sum can be computed later, in the only node that reads it.
-    bool available(const Operand * t) const {
+    /// Whether a sum can be computed later, in the only node that reads it, which is on this device.
+    bool available(const Operand * t, const Device * device) const {
         const auto it = sums_.find(t);
-        if (it == sums_.end() || outputs_.count(t) || uses_.at(t) != 1) return false;
+        if (it == sums_.end() || outputs_.count(t) || uses_.at(t) != 1 || it->second.device != device) return false;
         const auto unchanged = [&](const Operand * s) {
             const auto change = changed_.find(s->root());
             return change == changed_.end() || change->second <= it->second.position;
@@ -94,7 +96,8 @@ class Rule {
     void write(PlanNode * n, std::vector<PlanNode *> & kept) {
         const auto it = sums_.find(n->out[0]);
         if (it == sums_.end()) return kept.push_back(n);
-        if (n->def == &op::lora) kept.push_back(list_.make_node(op::mul_mat, {}, {n->src[2], n->src[1]}, {n->out[1]}));
+        if (n->def == &op::lora)
+            kept.push_back(list_.make_node(*n, op::mul_mat, {}, {n->src[2], n->src[1]}, {n->out[1]}));
         const Sum & sum = it->second;
         if (sum.taken_in) return;
         if (n->def == &op::mul_mat || n->def == &op::mul_mat_t) return kept.push_back(n);
@@ -105,7 +108,7 @@ class Rule {
             params.scale[i] = sum.terms[i].scale;
             src.insert(src.end(), {sum.terms[i].w, sum.terms[i].x});
         }
-        kept.push_back(list_.make_node(op::mul_mat_sum, params, std::move(src), {n->out[0]}));
+        kept.push_back(list_.make_node(*n, op::mul_mat_sum, params, std::move(src), {n->out[0]}));
     }
 
     PlanList & list_;

@@ -8,7 +8,7 @@
 
 namespace ql {
 
-Layout place_buffers(std::span<Buffer> buffers, size_t alignment) {
+Layout place_buffers(std::span<Buffer> buffers, const ql_device * device, size_t alignment) {
     const auto padded = [&](const Buffer & b) { return (b.bytes + alignment - 1) / alignment * alignment; };
     std::vector<size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), size_t{0});
@@ -19,7 +19,7 @@ Layout place_buffers(std::span<Buffer> buffers, size_t alignment) {
     Layout layout;
     for (const size_t i : order) {
         Buffer & b = buffers[i];
-        if (b.bytes == 0) continue;
+        if (b.device != device || b.bytes == 0) continue;
         if (b.output) {
             b.offset = layout.outputs;
             layout.outputs += padded(b);

@@ -14,15 +14,16 @@ Value * PlanList::value_of(Tensor * tensor) {
 }
 
 PlanNode * PlanList::node_of(const GraphNode & node) {
-    PlanNode & made = owned_.emplace_back(PlanNode{{node.def, node.params, {}, {}}});
+    PlanNode & made = owned_.emplace_back(PlanNode{{node.def, node.params, {}, {}}, node.place});
     for (size_t i = 0; i < node.src.size(); ++i) made.src.push_back(node.src[i] ? value_of(node.source(i)) : nullptr);
     for (size_t i = 0; i < node.out.size(); ++i) made.out.push_back(value_of(node.result(i)));
     return &made;
 }
 
-PlanNode * PlanList::make_node(const OpDef & def, Params params, std::vector<Operand *> src,
+PlanNode * PlanList::make_node(const PlanNode & like, const OpDef & def, Params params, std::vector<Operand *> src,
                                std::vector<Operand *> out) {
-    PlanNode & made = owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}});
+    PlanNode & made =
+        owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}, like.place, like.device});
     std::vector<OutSpec> specs;
     (void)def.infer(made, specs);  // the list's checker asks again, and reports what it says
     for (size_t i = 0; i < std::min(specs.size(), made.out.size()); ++i) {
@@ -47,13 +48,19 @@ void PlanList::replace(const Value * old, Value * now) {
         if (o.value == old) o.value = now;
 }
 
-std::vector<Tensor *> PlanList::leaves() const {
-    std::unordered_set<const Tensor *> seen;
-    std::vector<Tensor *> found;
+Value * PlanList::weight_on(const Value & weight, Device & device) {
+    Value *& value = weight_on_[{weight.tensor, &device}];
+    if (value) return value;
+    value = &values_.emplace_back(weight);
+    value->device = &device;
+    return value;
+}
+
+std::vector<const Value *> PlanList::leaves() const {
+    std::unordered_set<const Value *> seen;
+    std::vector<const Value *> found;
     const auto visit = [&](const Operand * t) {
-        if (!t || !t->root()->is_leaf()) return;
-        Tensor * leaf = root_of(t)->tensor;
-        if (seen.insert(leaf).second) found.push_back(leaf);
+        if (t && t->root()->is_leaf() && seen.insert(root_of(t)).second) found.push_back(root_of(t));
     };
     for (const PlanNode * n : nodes)
         for (const Operand * s : n->src) visit(s);

@@ -2,10 +2,11 @@
 #pragma once
 #include <deque>
 #include <limits>
+#include <map>
 #include <unordered_map>
 #include <vector>
 
-#include "ggml/backend/backend.hpp"
+#include "ggml/backend/device.hpp"
 #include "ggml/graph/tensor.hpp"
 #include "ggml/plan/layout.hpp"
 
@@ -15,11 +16,16 @@ inline constexpr size_t kNoBuffer = std::numeric_limits<size_t>::max();
 
 struct Value : Operand {
     Tensor * tensor = nullptr;  // what it stands for in the graph; null where a pass made it
+    Device * device =
+        nullptr;  // where its bytes are; null: not yet placed, and frozen weights, which may be on several
     size_t buffer = kNoBuffer;  // which of the list's buffers holds it; none: a leaf, or a view
 };
 
 /// A node whose operands are all values of one list.
 struct PlanNode : Node {
+    int place = 0;              // what the graph asks for: a position in the plan's devices
+    Device * device = nullptr;  // that runs it; of a copy: the one that receives
+    const char * moved = "";    // why that is another than the graph asks for
     const Kernel * kernel = nullptr;
     size_t scratch = kNoBuffer;
 
@@ -35,6 +41,12 @@ inline const Value * root_of(const Operand * value) {
 /// The same bytes under another shape: nothing is written.
 inline bool is_view(const Node & n) {
     return n.def == &op::reshape;
+}
+
+/// Bytes of one device copied to another: what the plan itself does between kernels.
+extern const OpDef kCopy;
+inline bool is_copy(const Node & n) {
+    return n.def == &kCopy;
 }
 
 class PlanList {
@@ -58,14 +70,18 @@ class PlanList {
     PlanNode * node_of(const GraphNode & node);
     /// A node that a pass makes, over values of the list. What the operator's rule says of aliases and reuse becomes
     /// true of the results. It is not yet in `nodes`.
-    PlanNode * make_node(const OpDef & def, Params params, std::vector<Operand *> src, std::vector<Operand *> out);
+    /// `like`: the node whose place it takes.
+    PlanNode * make_node(const PlanNode & like, const OpDef & def, Params params, std::vector<Operand *> src,
+                         std::vector<Operand *> out);
+    /// A frozen weight as one device has it.
+    Value * weight_on(const Value & weight, Device & device);
     /// A copy of a value, which stands for no tensor.
     Value * make_value(const Value & like);
     /// From now on nodes, views and outputs read `now` where they read `old`.
     void replace(const Value * old, Value * now);
 
     /// The leaves that nodes and outputs read, each once, in the order of their first use.
-    std::vector<Tensor *> leaves() const;
+    std::vector<const Value *> leaves() const;
     std::deque<Value> & values() { return values_; }
     const std::deque<Value> & values() const { return values_; }
 
@@ -73,6 +89,7 @@ class PlanList {
     std::deque<Value> values_;
     std::deque<PlanNode> owned_;
     std::unordered_map<const Tensor *, Value *> value_of_;
+    std::map<std::pair<const Tensor *, const Device *>, Value *> weight_on_;
 };
 
 }  // namespace ql

@@ -18,7 +18,7 @@ struct Held {
 
 class Narrowing {
   public:
-    Narrowing(PlanList & list, const Kernel * const * kernels) : list_(list), kernels_(kernels) {
+    explicit Narrowing(PlanList & list) : list_(list) {
         for (const PlanNode * n : list.nodes) look_at(*n);
         for (const PlanList::Output & o : list.outputs) held_[root_of(o.value)].narrow = false;
     }
@@ -29,25 +29,25 @@ class Narrowing {
         std::vector<PlanNode *> nodes;
         for (PlanNode * n : list_.nodes) {
             for (size_t i = 0; i < n->src.size(); ++i)
-                if (wants_rounded(*n, i)) n->src[i] = rounded(*n->source(i), nodes);
+                if (wants_rounded(*n, i)) n->src[i] = rounded(*n, *n->source(i), nodes);
             nodes.push_back(n);
         }
         list_.nodes = std::move(nodes);
     }
 
   private:
-    const Kernel & kernel(const Node & n) const { return *kernels_[op_index(n.def)]; }
+    static const Kernel & kernel(const PlanNode & n) { return *n.device->backend->kernels[op_index(n.def)]; }
     static bool fits(const Operand & t) { return t.dtype == QL_F32 && t.ne(0) % kRowMultiple == 0; }
-    bool can_read(const Node & n, size_t i) const {
+    static bool can_read(const PlanNode & n, size_t i) {
         const Kernel & k = kernel(n);
-        return fits(*n.src[i]) && k.reads_bf16 && k.reads_bf16(n, i);
+        return n.device->caps.bf16 && fits(*n.src[i]) && k.reads_bf16 && k.reads_bf16(n, i);
     }
-    bool can_write(const Node & n, size_t i) const {
+    static bool can_write(const PlanNode & n, size_t i) {
         const Kernel & k = kernel(n);
-        return fits(*n.out[i]) && !n.out[i]->alias && k.writes_bf16 && k.writes_bf16(n, i);
+        return n.device->caps.bf16 && fits(*n.out[i]) && !n.out[i]->alias && k.writes_bf16 && k.writes_bf16(n, i);
     }
 
-    void look_at(const Node & n) {
+    void look_at(const PlanNode & n) {
         if (is_view(n)) return;
         for (size_t i = 0; i < n.out.size(); ++i)
             if (!can_write(n, i)) held_[root_of(n.out[i])].narrow = false;
@@ -67,7 +67,7 @@ class Narrowing {
         return it != held_.end() && it->second.narrow && !v->root()->is_leaf();
     }
 
-    bool wants_rounded(const Node & n, size_t i) const {
+    bool wants_rounded(const PlanNode & n, size_t i) const {
         const Operand * s = n.src[i];
         if (!s || s->root()->is_leaf() || !n.def->products || !can_read(n, i)) return false;
         const auto it = held_.find(root_of(s));
@@ -75,12 +75,13 @@ class Narrowing {
     }
 
     /// A rounded copy of an operand that several products read, made before the first of them.
-    Value * rounded(Value & operand, std::vector<PlanNode *> & nodes) {
+    Value * rounded(const PlanNode & reader, Value & operand, std::vector<PlanNode *> & nodes) {
         Value *& copy = rounded_[root_of(&operand)];
         if (!copy) {
             copy = list_.make_value(operand);
             copy->dtype = QL_BF16;
-            nodes.push_back(list_.make_node(op::to_bf16, {}, {&operand}, {copy}));
+            copy->device = reader.device;
+            nodes.push_back(list_.make_node(reader, op::to_bf16, {}, {&operand}, {copy}));
         }
         if (copy->shape == operand.shape) return copy;
         Value * view = list_.make_value(*copy);
@@ -90,15 +91,14 @@ class Narrowing {
     }
 
     PlanList & list_;
-    const Kernel * const * kernels_;
     std::unordered_map<const Value *, Held> held_;        // by root
     std::unordered_map<const Value *, Value *> rounded_;  // root -> its rounded copy
 };
 
 }  // namespace
 
-Status narrow(PlanList & list, const PassInput & input) {
-    if (input.device.caps.bf16) Narrowing(list, input.device.backend->kernels).apply();
+Status narrow(PlanList & list, const PassInput &) {
+    Narrowing(list).apply();
     return {};
 }
 

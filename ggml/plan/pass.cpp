@@ -6,8 +6,14 @@ namespace ql {
 namespace {
 
 constexpr Pass kPasses[] = {
-    {"reach", reach},   {"head_loss", fuse_head_loss}, {"product_sums", fuse_product_sums},
-    {"narrow", narrow}, {"kernels", choose_kernels},   {"buffers", assign_buffers},
+    {"reach", reach},
+    {"place", place},
+    {"head_loss", fuse_head_loss},
+    {"product_sums", fuse_product_sums},
+    {"narrow", narrow},
+    {"copy", copy_between_devices},
+    {"kernels", choose_kernels},
+    {"buffers", assign_buffers},
 };
 
 }  // namespace

@@ -1,9 +1,11 @@
 // Making a plan: the passes rewrite the list, then memory is placed and addresses are bound. Then running is a loop.
 #include "ggml/plan/plan.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "ggml/plan/check.hpp"
+#include "ggml/plan/leaves.hpp"
 
 namespace ql {
 namespace {
@@ -23,7 +25,7 @@ bool plans_are_checked() {
 using ql::Result;
 using ql::Status;
 
-Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & device,
+Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_device * const> devices,
                                                  std::span<ql_tensor * const> outputs, const ql_plan * over) {
     QL_TRY(graph.status());
     if (outputs.empty()) return ql::error(QL_INVALID_ARGUMENT, "plan: no outputs");
@@ -31,63 +33,68 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, ql_device & d
         if (!t || t->graph != &graph)
             return ql::error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
 
-    std::unique_ptr<ql_plan> plan(new ql_plan(device));
+    std::unique_ptr<ql_plan> plan(new ql_plan);
     const bool checked = ql::plans_are_checked();
-    QL_TRY(ql::apply_passes(plan->list_, {outputs, device}, checked));
-    QL_TRY(plan->allocate_leaves());
+    QL_TRY(ql::apply_passes(plan->list_, {outputs, devices}, checked));
+    for (const ql::Value * leaf : plan->list_.leaves()) QL_TRY(ql::settle_leaf(*leaf));
     QL_TRY(plan->place(over, checked));
     plan->bind();
-    QL_TRY(device.backend->compile(*device.impl, plan->steps_, &plan->executable_));
+    QL_TRY(plan->compile());
     return plan;
 }
 
 ql_plan::~ql_plan() {
-    if (executable_) device_.backend->discard(*device_.impl, executable_);
-    if (!shares_arena_) ql::release(arena_);
-    ql::release(output_memory_);
+    for (Memory & m : memory_) {
+        if (!m.shares_arena) ql::release(m.arena);
+        ql::release(m.outputs);
+    }
 }
 
-/// Storage for inputs, parameters and states on the device; weights are borrowed where the device reads host memory.
-Status ql_plan::allocate_leaves() {
-    for (ql_tensor * leaf : list_.leaves()) {
-        (leaf->kind == ql::TensorKind::weight ? weight_bytes_ : leaf_bytes_) += leaf->bytes();
-        const ql::Storage & storage = leaf->storage;
-        if (storage.device && storage.device != &device_)
-            return ql::error(QL_INVALID_ARGUMENT,
-                             "plan: %s lives on another device, where an earlier plan of this graph put it; make a "
-                             "graph for each device",
-                             ql::describe(*leaf).c_str());
-        if (storage.data && leaf->kind == ql::TensorKind::weight && !device_.backend->host_memory)
-            return ql::error(QL_UNSUPPORTED, "plan: %s is in host memory, which %s does not read",
-                             ql::describe(*leaf).c_str(), device_.backend->name);
-        if (storage.data) continue;
-        QL_ASSIGN(leaf->storage, ql::allocate(device_, leaf->bytes()));
-    }
+Status ql_plan::place(const ql_plan * over, bool checked) {
+    const auto use = [&](ql_device * device) {
+        if (std::none_of(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; }))
+            memory_.push_back({device, {}, false, {}});
+    };
+    for (const ql::PlanNode * n : list_.nodes) use(n->device);
+    for (const ql::Value * leaf : list_.leaves()) use(leaf->device);
+    std::sort(memory_.begin(), memory_.end(),
+              [](const Memory & a, const Memory & b) { return std::less<>()(a.device, b.device); });
+    for (Memory & m : memory_) QL_TRY(place_on(m, over, checked));
     return {};
 }
 
-/// Finds a place for every buffer, in another plan's arena if there is one that is large enough. What is read after a
-/// run is never there: a run of that plan would overwrite it.
-Status ql_plan::place(const ql_plan * over, bool checked) {
-    const ql::Layout layout = ql::place_buffers(list_.buffers, device_.caps.alignment);
-    if (checked) QL_TRY(ql::check_layout(list_, layout));
-    QL_ASSIGN(output_memory_, ql::allocate(device_, layout.outputs));
-    if (over && &over->device_ == &device_ && over->arena_.bytes >= layout.arena) {
-        shares_arena_ = true;
-        arena_ = {&device_, over->arena_.data, layout.arena};
+/// Finds a place for every buffer of a device, in another plan's arena if there is one that is large enough. What is
+/// read after a run is never there: a run of that plan would overwrite it.
+Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
+    ql_device & device = *memory.device;
+    const ql::Layout layout = ql::place_buffers(list_.buffers, &device, device.caps.alignment);
+    if (checked) QL_TRY(ql::check_layout(list_, &device, layout));
+    if (layout.outputs) {
+        QL_ASSIGN(memory.outputs, ql::allocate(device, layout.outputs));
+    }
+    if (layout.arena == 0) return {};
+    for (const Memory & other : over ? over->memory_ : std::vector<Memory>()) {
+        if (other.device != &device || other.arena.bytes < layout.arena) continue;
+        memory.arena = {&device, other.arena.data, layout.arena};
+        memory.shares_arena = true;
         return {};
     }
-    QL_ASSIGN(arena_, ql::allocate(device_, layout.arena));
+    QL_ASSIGN(memory.arena, ql::allocate(device, layout.arena));
     return {};
+}
+
+const ql_plan::Memory & ql_plan::memory_of(const ql_device * device) const {
+    return *std::find_if(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; });
 }
 
 void * ql_plan::address(const ql::Buffer & buffer) const {
-    return static_cast<std::byte *>((buffer.output ? output_memory_ : arena_).data) + buffer.offset;
+    const Memory & memory = memory_of(buffer.device);
+    return static_cast<std::byte *>((buffer.output ? memory.outputs : memory.arena).data) + buffer.offset;
 }
 
 void * ql_plan::address(const ql::Operand * t) const {
     const ql::Value & root = *ql::root_of(t);
-    return root.is_leaf() ? root.tensor->storage.data : address(list_.buffers[root.buffer]);
+    return root.is_leaf() ? ql::leaf_address(root) : address(list_.buffers[root.buffer]);
 }
 
 void ql_plan::bind() {
@@ -98,26 +105,53 @@ void ql_plan::bind() {
         for (const ql::Operand * t : n->src) step.src.push_back(t ? address(t) : nullptr);
         for (const ql::Operand * t : n->out) step.out.push_back(address(t));
         if (n->scratch != ql::kNoBuffer) step.scratch = static_cast<std::byte *>(address(list_.buffers[n->scratch]));
-        flops_ += n->def->flops ? n->def->flops(*n) : static_cast<double>(n->out[0]->shape.elements());
     }
+}
+
+/// Stages: as many kernels of one device as follow each other, or a copy.
+Status ql_plan::compile() {
+    const std::vector<ql::PlanNode *> & nodes = list_.nodes;
+    for (size_t first = 0, end; first < nodes.size(); first = end) {
+        const ql::PlanNode & n = *nodes[first];
+        end = first + 1;
+        if (ql::is_copy(n)) {
+            stages_.push_back(ql::Stage::copy(*ql::root_of(n.src[0])->device, *n.device, steps_[first]));
+            continue;
+        }
+        while (end < nodes.size() && nodes[end]->device == n.device && !ql::is_copy(*nodes[end])) ++end;
+        QL_ASSIGN(ql::Stage stage, ql::Stage::kernels(*n.device, std::span(steps_).subspan(first, end - first)));
+        stages_.push_back(std::move(stage));
+    }
+    return {};
 }
 
 Status ql_plan::run() {
-    const ql::Turns::Held turn(device_.turns);
-    QL_TRY(device_.backend->run(*device_.impl, *executable_, profile_));
-    return device_.backend->wait(*device_.impl);
+    return run_in_turn(0);
+}
+
+/// Waits for the turn on every device, in an order that is one for all plans.
+Status ql_plan::run_in_turn(size_t held) {
+    if (held == memory_.size()) return run_stages();
+    const ql::Turns::Held turn(memory_[held].device->turns);
+    return run_in_turn(held + 1);
+}
+
+Status ql_plan::run_stages() {
+    for (ql::Stage & stage : stages_) QL_TRY(stage.run(profile_));
+    return {};
 }
 
 Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t bytes) const {
-    for (const ql::PlanList::Output & o : list_.outputs) {
-        if (o.tensor != &output) continue;
-        if (offset > output.bytes() || bytes > output.bytes() - offset)
-            return ql::error(QL_INVALID_ARGUMENT, "plan read: bytes %zu to %zu of %s, which has %zu", offset,
-                             offset + bytes, ql::describe(output).c_str(), output.bytes());
-        const auto * from = static_cast<const std::byte *>(address(o.value)) + offset;
-        return device_.backend->download(*device_.impl, dst, from, bytes);
-    }
-    return ql::error(QL_INVALID_ARGUMENT, "plan read: %s is no output of this plan", ql::describe(output).c_str());
+    const auto it = std::find_if(list_.outputs.begin(), list_.outputs.end(),
+                                 [&](const ql::PlanList::Output & o) { return o.tensor == &output; });
+    if (it == list_.outputs.end())
+        return ql::error(QL_INVALID_ARGUMENT, "plan read: %s is no output of this plan", ql::describe(output).c_str());
+    if (offset > output.bytes() || bytes > output.bytes() - offset)
+        return ql::error(QL_INVALID_ARGUMENT, "plan read: bytes %zu to %zu of %s, which has %zu", offset,
+                         offset + bytes, ql::describe(output).c_str(), output.bytes());
+    const auto * from = static_cast<const std::byte *>(address(it->value)) + offset;
+    ql_device & device = *ql::root_of(it->value)->device;
+    return device.backend->download(*device.impl, dst, from, bytes);
 }
 
 void ql_plan::set_profiling(bool on) {
@@ -129,11 +163,14 @@ ql_plan_info ql_plan::describe() const {
     ql_plan_info info{};
     info.size = sizeof(info);
     info.n_nodes = static_cast<int64_t>(list_.nodes.size());
-    info.arena_bytes = arena_.bytes + output_memory_.bytes;
-    info.leaf_bytes = leaf_bytes_;
-    info.weight_bytes = weight_bytes_;
-    info.peak_bytes = info.arena_bytes + leaf_bytes_ + weight_bytes_;
-    info.flops = flops_;
-    info.shared_bytes = shares_arena_ ? arena_.bytes : 0;
+    for (const Memory & m : memory_) {
+        info.arena_bytes += m.arena.bytes + m.outputs.bytes;
+        info.shared_bytes += m.shares_arena ? m.arena.bytes : 0;
+    }
+    for (const ql::Value * leaf : list_.leaves())
+        (leaf->kind == ql::TensorKind::weight ? info.weight_bytes : info.leaf_bytes) += leaf->bytes();
+    for (const ql::PlanNode * n : list_.nodes)
+        info.flops += n->def->flops ? n->def->flops(*n) : static_cast<double>(n->out[0]->shape.elements());
+    info.peak_bytes = info.arena_bytes + info.leaf_bytes + info.weight_bytes;
     return info;
 }

@@ -1,16 +1,19 @@
 // A plan: the list that the passes made of what some outputs need, with every byte placed, ready to run.
 #pragma once
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "ggml/graph/graph.hpp"
 #include "ggml/plan/pass.hpp"
+#include "ggml/plan/stage.hpp"
 #include "ql/plan.h"
 
 struct ql_plan {
   public:
-    static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, ql_device & device,
+    /// devices: the graph's places; at least one.
+    static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, std::span<ql_device * const> devices,
                                                        std::span<ql_tensor * const> outputs,
                                                        const ql_plan * over = nullptr);
     ~ql_plan();
@@ -22,27 +25,34 @@ struct ql_plan {
     ql::Status read(const ql_tensor & output, void * dst, size_t offset, size_t bytes) const;
     ql_plan_info describe() const;
     void set_profiling(bool on);
+    const ql::PlanList & list() const { return list_; }
     std::span<const ql::Step> steps() const { return steps_; }
 
   private:
-    explicit ql_plan(ql_device & device) : device_(device) {}
+    /// What the plan has of one device.
+    struct Memory {
+        ql_device * device;
+        ql::Storage arena;          // results and scratch, which other plans may use between two runs
+        bool shares_arena = false;  // it is another plan's
+        ql::Storage outputs;        // results that are read after a run
+    };
 
-    ql::Status allocate_leaves();
+    ql_plan() = default;
     ql::Status place(const ql_plan * over, bool checked);
+    ql::Status place_on(Memory & memory, const ql_plan * over, bool checked);
     void bind();
+    ql::Status compile();
+    const Memory & memory_of(const ql_device * device) const;
     void * address(const ql::Operand * t) const;
     void * address(const ql::Buffer & buffer) const;
+    ql::Status run_stages();
+    ql::Status run_in_turn(size_t held);
 
-    ql_device & device_;
     ql::PlanList list_;
-    ql::Storage arena_;          // results and scratch, between whose runs other plans may use it
-    bool shares_arena_ = false;  // it is another plan's
-    ql::Storage output_memory_;  // results that are read after a run
-    std::vector<ql::Step> steps_;
-    ql::Executable * executable_ = nullptr;
+    std::vector<Memory> memory_;   // of each device that is used, in one order for all plans
+    std::vector<ql::Step> steps_;  // of each node of the list
+    std::vector<ql::Stage> stages_;
     bool profile_ = false;
-    uint64_t leaf_bytes_ = 0, weight_bytes_ = 0;
-    double flops_ = 0;
 };
 
 namespace ql {

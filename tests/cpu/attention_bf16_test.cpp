@@ -181,8 +181,8 @@ TEST_F(AttentionOfALayer, KeepsItsOperandsAndItsResultInBf16ForTheBackwardPass) 
     device.caps.bf16 = true;
     Tensor * const outputs[] = {y, dq};
     PlanList list;
-    ASSERT_TRUE(reach(list, {outputs, device}).ok());
-    ASSERT_TRUE(narrow(list, {outputs, device}).ok());
+    Device * const devices[] = {&device};
+    for (const auto pass : {reach, place, narrow}) ASSERT_TRUE(pass(list, {outputs, devices}).ok());
     for (Tensor * t : {q, k, v, o, d_o}) EXPECT_EQ(list.value_of(t)->dtype, QL_BF16) << describe(*t);
     for (Tensor * t : {xq, xk, lse, dq}) EXPECT_EQ(list.value_of(t)->dtype, QL_F32) << describe(*t);
 }

@@ -56,6 +56,12 @@ std::vector<BadCall> EngineArguments::device_calls() {
              ql_tensor * none = nullptr;
              return ql_plan_create_over(graph_, device_, &none, 1, plan_, &plan);
          }},
+        {"ql_plan_create_on", "NULL devices",
+         [this] { return ql_plan_create_on(graph_, nullptr, 1, &y_, 1, nullptr, &plan); }},
+        {"ql_plan_create_on", "no devices",
+         [this] { return ql_plan_create_on(graph_, &device_, 0, &y_, 1, nullptr, &plan); }},
+        {"ql_graph_set_place", "NULL", [] { return ql_graph_set_place(nullptr, 0); }},
+        {"ql_graph_set_place", "-1", [this] { return ql_graph_set_place(graph_, -1); }},
         {"ql_plan_run", "NULL", [] { return ql_plan_run(nullptr); }},
         {"ql_plan_read", "NULL plan", [this] { return ql_plan_read(nullptr, y_, &n_, 0, 4); }},
         {"ql_plan_read", "NULL output", [this] { return ql_plan_read(plan_, nullptr, &n_, 0, 4); }},

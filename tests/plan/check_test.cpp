@@ -6,9 +6,6 @@ namespace {
 
 class Checker : public Passes {
   protected:
-    Checker() {
-        plain.launch = [](const Launch &) { return Status(); };
-    }
     Tensor *x = leaf(TensorKind::input, {32, 9}), *a = ql_add(&g, x, x), *b = ql_swiglu(&g, a, x),
            *c = ql_add(&g, x, ql_swiglu(&g, b, a));
 
@@ -19,8 +16,8 @@ class Checker : public Passes {
     void expect_fault(const std::string & words) {
         EXPECT_NE(fault().find(words), std::string::npos) << "got '" << fault() << "'";
     }
-    void reached() { apply({c}, {reach}); }
-    void assigned() { apply({c}, {reach, choose_kernels, assign_buffers}); }
+    void reached() { apply({c}, {reach, place}); }
+    void assigned() { apply({c}, {reach, place, choose_kernels, assign_buffers}); }
 };
 
 TEST_F(Checker, AReaderBeforeItsWriter) {
@@ -81,19 +78,19 @@ TEST_F(Checker, ABufferThatIsOverwrittenTooEarly) {
 
 TEST_F(Checker, BuffersThatShareBytesAtOneTime) {
     assigned();
-    const Layout layout = place_buffers(list.buffers, 64);
-    EXPECT_TRUE(check_layout(list, layout).ok());
+    const Layout layout = place_buffers(list.buffers, &device, 64);
+    EXPECT_TRUE(check_layout(list, &device, layout).ok());
     Buffer &first = list.buffers[value(a)->buffer], &second = list.buffers[value(b)->buffer];
     ASSERT_FALSE(first.output || second.output);
     first.offset = second.offset;
-    EXPECT_FALSE(check_layout(list, layout).ok());
+    EXPECT_FALSE(check_layout(list, &device, layout).ok());
 }
 
 TEST_F(Checker, ABufferOutsideItsMemory) {
     assigned();
-    const Layout layout = place_buffers(list.buffers, 64);
+    const Layout layout = place_buffers(list.buffers, &device, 64);
     list.buffers[value(c)->buffer].offset += 64;
-    EXPECT_FALSE(check_layout(list, layout).ok());
+    EXPECT_FALSE(check_layout(list, &device, layout).ok());
 }
 
 }  // namespace

@@ -29,13 +29,15 @@ class Fusion : public Passes {
         return ql_lora(&g, y, x, weight(x->ne(0), kRank), weight(kRank, y->ne(0)), 0.5f);
     }
 
-    void fuse(const std::vector<Tensor *> & outputs) { apply(outputs, {reach, fuse_head_loss, fuse_product_sums}); }
+    void fuse(const std::vector<Tensor *> & outputs) {
+        apply(outputs, {reach, place, fuse_head_loss, fuse_product_sums});
+    }
 
     /// The graph node by node, and then the fused list, give the same outputs up to rounding.
     void expect_same_values() {
         run.run();
-        for (const Tensor * leaf : list.leaves()) {
-            const Value * v = list.value_of(const_cast<Tensor *>(leaf));
+        for (const Value * v : list.leaves()) {
+            const Tensor * leaf = v->tensor;
             const size_t bytes =
                 leaf->dtype == QL_F32 ? static_cast<size_t>(leaf->shape.elements()) * sizeof(double) : leaf->bytes();
             std::memcpy(run.data(v), run.data(leaf), bytes);

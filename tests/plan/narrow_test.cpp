@@ -18,6 +18,7 @@ bool after_weight(const Node &, size_t i) {
 class Narrowing : public Passes {
   protected:
     Narrowing() {
+        norm_ = product_ = plain;
         norm_.writes_bf16 = always;
         product_.reads_bf16 = after_weight;
         table[op_index(&op::rms_norm)] = &norm_;
@@ -27,7 +28,7 @@ class Narrowing : public Passes {
     Tensor * input(int64_t n = kWidth) { return leaf(TensorKind::input, {n, kTokens}); }
     Tensor * norm(Tensor * x) { return ql_rms_norm(&g, x, leaf(TensorKind::input, Shape(x->ne(0))), 1e-5f); }
     Tensor * linear(Tensor * x) { return ql_mul_mat(&g, leaf(TensorKind::input, {x->ne(0), kWidth}), x); }
-    void run(const std::vector<Tensor *> & outputs) { apply(outputs, {reach, narrow}); }
+    void run(const std::vector<Tensor *> & outputs) { apply(outputs, {reach, place, narrow}); }
 
   private:
     Kernel norm_, product_;

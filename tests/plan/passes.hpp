@@ -17,6 +17,7 @@ using Ops = std::map<std::string, int>;
 class Passes : public testing::Test {
   protected:
     Passes() {
+        plain.launch = [](const Launch &) { return Status(); };
         for (const Kernel *& k : table) k = &plain;
         backend.kernels = table;
         device.backend = &backend;
@@ -30,7 +31,7 @@ class Passes : public testing::Test {
                std::initializer_list<Status (*)(PlanList &, const PassInput &)> all) {
         ASSERT_TRUE(g.status().ok()) << g.status().message();
         for (const auto pass : all) {
-            const Status status = pass(list, {outputs, device});
+            const Status status = pass(list, {outputs, devices});
             ASSERT_TRUE(status.ok()) << status.message();
             const Status sound = check_list(list);
             ASSERT_TRUE(sound.ok()) << sound.message();
@@ -49,6 +50,7 @@ class Passes : public testing::Test {
     const Kernel * table[kOpCount];
     Backend backend{"test"};
     Device device;
+    Device * devices[1] = {&device};
 };
 
 }  // namespace ql::test

@@ -24,6 +24,15 @@ QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor 
  *  over     NULL: an arena of its own; else it must outlive the last run of *plan */
 QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                      const ql_plan * over, ql_plan ** plan);
+/** As ql_plan_create_over, over several devices: each node runs on the one at its place in the list
+ * (ql_graph_set_place; a place beyond the list is its last). Where a backend has no kernel for a node, the CPU runs it.
+ * What a node reads from another device is copied there before it; a frozen weight is uploaded once to each device that
+ * reads it and does not read host memory. A parameter, state or input lives on the device that uses it first, and what
+ * changes it in place runs there. ql_plan_node says where each node runs, and why. devices  n_devices, at least one;
+ * they outlive the plan and the graph errors   QL_INVALID_ARGUMENT: a leaf lives on a device that is not in the list; a
+ * node changes leaves of two devices */
+QL_API ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices,
+                                   ql_tensor * const * outputs, int n_outputs, const ql_plan * over, ql_plan ** plan);
 QL_API void ql_plan_free(ql_plan * plan);
 /** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device this
  *  one waits for its turn, in the order of the calls; one plan, and the plans of one graph, are for one thread at a
@@ -55,7 +64,9 @@ typedef struct ql_plan_node_info {
     double seconds;    /* all runs since profiling was switched on */
     double flops;      /* of one run */
     int64_t runs;
-    double bytes; /* of one run: what it reads and writes if each tensor goes over the bus once */
+    double bytes;        /* of one run: what it reads and writes if each tensor goes over the bus once */
+    const char * device; /* that runs it, by the name with which it was opened; of a "copy": the one that receives */
+    const char * moved;  /* "", or why that is not the device at the node's place */
 } ql_plan_node_info;
 QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);
 

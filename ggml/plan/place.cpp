@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <string>
+
+#include "ggml/plan/pass.hpp"
+
+namespace ql {
+namespace {
+
+/// The leaves and results that the node changes in place, or views.
+class Bound {
+  public:
+    explicit Bound(const PlanNode & n) {
+        for (size_t i = 0; i < n.out.size(); ++i)
+            if (n.out[i]->alias) roots_.push_back(root_of(n.out[i]));
+    }
+    /// Where they are, null if that is open.
+    Result<Device *> device(const PlanNode & n) const {
+        Device * device = nullptr;
+        for (const Value * root : roots_) {
+            if (!root->device) continue;
+            if (device && root->device != device)
+                return error(QL_INVALID_ARGUMENT, "plan: %s changes %s, which is on another device than the rest",
+                             std::string(n.def->name).c_str(), describe(*root).c_str());
+            device = root->device;
+        }
+        return device;
+    }
+
+  private:
+    std::vector<const Value *> roots_;
+};
+
+class Placing {
+  public:
+    explicit Placing(const PassInput & input) : devices_(input.devices) {}
+
+    /// A leaf that no node reads.
+    void settle_output(Value & v) { settle(v, devices_[0]); }
+
+    Status operator()(PlanNode & n) {
+        Device * asked = devices_[std::min(static_cast<size_t>(n.place), devices_.size() - 1)];
+        for (size_t i = 0; i < n.src.size(); ++i)
+            if (n.src[i]) QL_TRY(check_home(*root_of(n.src[i])));
+        for (size_t i = 0; i < n.src.size(); ++i)
+            if (n.src[i]) settle(*n.source(i), nullptr);
+        QL_ASSIGN(Device * bound, Bound(n).device(n));
+        n.device = bound ? bound : asked;
+        if (bound && bound != asked) n.moved = "it changes what is there";
+        if (const Status status = takes(*n.device, n); !status.ok() && !is_view(n)) {
+            if (bound) return status;
+            QL_TRY(fall_back(n, status));
+        }
+        for (size_t i = 0; i < n.src.size(); ++i)
+            if (n.src[i]) settle(*n.source(i), n.device);
+        for (size_t i = 0; i < n.out.size(); ++i) settle(*n.result(i), n.device);
+        return {};
+    }
+
+  private:
+    /// A leaf lives where an earlier plan put it, else on the device that uses it first; a frozen weight anywhere.
+    static void settle(Value & v, Device * device) {
+        if (v.kind == TensorKind::weight || v.device) return;
+        v.device = v.alias                                   ? root_of(&v)->device
+                   : v.is_leaf() && v.tensor->storage.device ? v.tensor->storage.device
+                                                             : device;
+    }
+    /// A leaf that lives on a device which is not the plan's, nor the CPU of one, cannot be used by it.
+    Status check_home(const Value & leaf) const {
+        if (!leaf.is_leaf() || leaf.kind == TensorKind::weight || !leaf.tensor->storage.device) return {};
+        for (const Device * d : devices_)
+            if (leaf.tensor->storage.device == d || leaf.tensor->storage.device == d->fallback) return {};
+        return error(QL_INVALID_ARGUMENT,
+                     "plan: %s lives on another device, where an earlier plan of this graph put it; make a graph for "
+                     "each device, or a plan over both",
+                     describe(leaf).c_str());
+    }
+    Status fall_back(PlanNode & n, const Status & why) {
+        QL_ASSIGN(Device * cpu, fallback_of(*n.device));
+        if (!cpu) return why;
+        QL_TRY(takes(*cpu, n));
+        n.device = cpu;
+        n.moved = "its backend has no kernel";
+        return {};
+    }
+
+    std::span<Device * const> devices_;
+};
+
+}  // namespace
+
+Status place(PlanList & list, const PassInput & input) {
+    Placing place_node(input);
+    for (PlanNode * n : list.nodes) QL_TRY(place_node(*n));
+    for (const PlanList::Output & o : list.outputs) place_node.settle_output(*o.value);
+    return {};
+}
+
+}  // namespace ql
