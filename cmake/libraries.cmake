@@ -1,7 +1,6 @@
 # The two shared libraries, libql (the engine and its CPU backend) and libql-models, and their installation: a CMake
 # package `ql` with ql::engine and ql::models, and pkg-config files ql and ql-models.
 set(QL_ENGINE_MODULES ql_core ql_dtypes ql_gguf ql_graph ql_capi ql_cpu)
-set(QL_MODELS_MODULES ql_json ql_text ql_hf ql_data ql_model)
 
 function(ql_library name)
     cmake_parse_arguments(L "" "ALIAS;OUTPUT" "MODULES;PUBLIC;PRIVATE" ${ARGN})

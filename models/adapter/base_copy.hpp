@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "models/arch/model.hpp"
-#include "models/hf/safetensors.hpp"
+#include "models/model/model.hpp"
+#include "models/files/safetensors.hpp"
 
 namespace ql {
 

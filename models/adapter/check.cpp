@@ -4,7 +4,7 @@
 #include <unordered_set>
 
 #include "models/adapter/formats.hpp"
-#include "models/arch/architecture.hpp"
+#include "models/model/architecture.hpp"
 #include "models/hf/names.hpp"
 
 namespace ql {

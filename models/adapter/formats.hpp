@@ -3,7 +3,7 @@
 #include <string>
 
 #include "models/adapter/adapter.hpp"
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 
 namespace ql {
 

@@ -7,11 +7,11 @@
 #include <map>
 
 #include "models/adapter/formats.hpp"
-#include "models/arch/file_fault.hpp"
-#include "models/arch/gguf_keys.hpp"
-#include "models/arch/handles.hpp"
-#include "models/capi/guard.hpp"
-#include "models/text/date.hpp"
+#include "models/files/file_fault.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/base/handles.hpp"
+#include "models/base/guard.hpp"
+#include "models/base/date.hpp"
 #include "ql/gguf.h"
 #include "ql/os.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/arch/file_fault.hpp"
+#include "models/files/file_fault.hpp"
 
 namespace ql {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "models/adapter/regex.hpp"
-#include "models/hf/json_file.hpp"
+#include "models/files/json_file.hpp"
 
 namespace ql {
 

@@ -6,10 +6,10 @@
 #include <set>
 
 #include "models/adapter/formats.hpp"
-#include "models/arch/architecture.hpp"
+#include "models/model/architecture.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/hf/safetensors.hpp"
+#include "models/files/safetensors.hpp"
 #include "models/json/parse_json.hpp"
 #include "ql/os.h"
 

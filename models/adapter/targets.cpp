@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "models/adapter/regex.hpp"
-#include "models/arch/architecture.hpp"
+#include "models/model/architecture.hpp"
 #include "models/hf/names.hpp"
 
 namespace ql {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 
 namespace ql {
 

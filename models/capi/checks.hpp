@@ -2,7 +2,7 @@
 #pragma once
 #include "models/adapter/formats.hpp"
 #include "models/adapter/handle.hpp"
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 #include "models/data/dataset.hpp"
 #include "ql/structs.hpp"
 

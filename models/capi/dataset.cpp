@@ -1,9 +1,9 @@
 // extern "C": ql/dataset.h
 #include "models/data/dataset.hpp"
 
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 #include "models/capi/checks.hpp"
-#include "models/capi/guard.hpp"
+#include "models/base/guard.hpp"
 #include "models/data/render.hpp"
 
 using ql::error;

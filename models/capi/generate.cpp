@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "models/capi/checks.hpp"
-#include "models/capi/guard.hpp"
+#include "models/base/guard.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"
 #include "ql/os.h"

@@ -1,7 +1,7 @@
 // extern "C": ql/model.h
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 
-#include "models/capi/guard.hpp"
+#include "models/base/guard.hpp"
 #include "models/text/tokenizer_capi.hpp"
 #include "ql/structs.hpp"
 

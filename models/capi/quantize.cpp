@@ -1,7 +1,7 @@
 // extern "C": ql/quantize.h
 #include "models/quantize/quantize_file.hpp"
 
-#include "models/capi/guard.hpp"
+#include "models/base/guard.hpp"
 #include "ql/model.h"
 #include "ql/structs.hpp"
 

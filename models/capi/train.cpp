@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "models/capi/checks.hpp"
-#include "models/capi/guard.hpp"
+#include "models/base/guard.hpp"
 #include "models/train/trainer.hpp"
 
 using ql::error;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 #include "models/data/render.hpp"
 
 namespace ql {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "models/arch/hparams.hpp"
-#include "models/hf/json_file.hpp"
+#include "models/model/hparams.hpp"
+#include "models/files/json_file.hpp"
 
 namespace ql {
 

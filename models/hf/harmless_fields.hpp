@@ -2,7 +2,7 @@
 // generation, and settings of other models at the value that switches them off. One list, so that a field which is
 // neither here nor read is refused by name.
 #pragma once
-#include "models/hf/json_file.hpp"
+#include "models/files/json_file.hpp"
 
 namespace ql {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/arch/gguf_keys.hpp"
-#include "models/arch/write_tensor.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/base/write_tensor.hpp"
 #include "models/infer/merged_head.hpp"
-#include "models/train/batch.hpp"
+#include "models/data/batch.hpp"
 
 namespace ql {
 namespace {

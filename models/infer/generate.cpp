@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "models/infer/sampling.hpp"
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 #include "ql/os.h"
 
 namespace ql {

@@ -1,6 +1,6 @@
 #include "models/infer/merged_head.hpp"
 
-#include "models/arch/gguf_keys.hpp"
+#include "models/files/gguf_keys.hpp"
 
 namespace ql {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "models/arch/gguf_keys.hpp"
-#include "models/arch/write_tensor.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/base/write_tensor.hpp"
 
 namespace ql {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "models/arch/gguf_keys.hpp"
-#include "models/arch/handles.hpp"
-#include "models/arch/weights.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/base/handles.hpp"
+#include "models/model/weights.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 #include "ql/model.h"

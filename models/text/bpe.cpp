@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "models/text/byte_level.hpp"
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 namespace ql {
 namespace {

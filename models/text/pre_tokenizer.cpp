@@ -7,7 +7,7 @@
 #include <array>
 
 #include "models/text/text_pattern.hpp"
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 namespace ql {
 namespace {

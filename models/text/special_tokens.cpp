@@ -6,7 +6,7 @@
 
 #include "models/text/known_tokens.hpp"
 #include "models/text/normalizer.hpp"
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 namespace ql {
 namespace {

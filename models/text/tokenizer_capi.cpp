@@ -7,7 +7,7 @@
 #include <memory>
 #include <system_error>
 
-#include "models/capi/guard.hpp"
+#include "models/base/guard.hpp"
 
 using ql::guarded;
 using ql::Status;

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/arch/gguf_keys.hpp"
-#include "models/arch/handles.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/base/handles.hpp"
 #include "models/train/fingerprint.hpp"
 
 namespace ql {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/arch/weights.hpp"
+#include "models/model/weights.hpp"
 #include "models/train/step.hpp"
 
 namespace ql {

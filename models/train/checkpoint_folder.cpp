@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "models/arch/gguf_keys.hpp"
+#include "models/files/gguf_keys.hpp"
 
 namespace ql {
 namespace fs = std::filesystem;

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "models/adapter/adapter.hpp"
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 #include "models/data/dataset.hpp"
 #include "ql/train.h"
 

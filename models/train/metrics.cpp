@@ -9,7 +9,7 @@
 #include <optional>
 #include <string_view>
 
-#include "models/arch/gguf_keys.hpp"
+#include "models/files/gguf_keys.hpp"
 
 namespace ql {
 namespace {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/arch/architecture.hpp"
-#include "models/arch/gguf_keys.hpp"
+#include "models/model/architecture.hpp"
+#include "models/files/gguf_keys.hpp"
 #include "ql/os.h"
-#include "models/arch/write_tensor.hpp"
+#include "models/base/write_tensor.hpp"
 
 namespace ql {
 

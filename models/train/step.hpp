@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/arch/builder.hpp"
-#include "models/arch/handles.hpp"
-#include "models/train/batch.hpp"
+#include "models/graph/builder.hpp"
+#include "models/base/handles.hpp"
+#include "models/data/batch.hpp"
 
 namespace ql {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/arch/gguf_keys.hpp"
+#include "models/files/gguf_keys.hpp"
 #include "models/train/schedule.hpp"
 
 namespace ql {

@@ -1,6 +1,6 @@
 // safetensors: what a header hands out lies inside the file.
 #include "fuzz/fuzz.hpp"
-#include "models/hf/safetensors.hpp"
+#include "models/files/safetensors.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
     using namespace ql::fuzz;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include "models/arch/weights.hpp"
+#include "models/model/weights.hpp"
 #include "models/hf/rope_order.hpp"
 #include "support/raw_safetensors.hpp"
 #include "support/safetensors.hpp"

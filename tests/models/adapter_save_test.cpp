@@ -5,7 +5,7 @@
 #include <map>
 
 #include "models/adapter/adapter.hpp"
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 #include "models/golden.hpp"
 #include "models/watched_disk.hpp"
 #include "ql/adapter.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 #include "models/golden.hpp"
 
 namespace ql::test {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/arch/architecture.hpp"
-#include "models/arch/builder.hpp"
-#include "models/arch/handles.hpp"
+#include "models/model/architecture.hpp"
+#include "models/graph/builder.hpp"
+#include "models/base/handles.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"
 

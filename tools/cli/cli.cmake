@@ -8,7 +8,7 @@ file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
 add_library(ql_cli STATIC ${files})
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine CLI11::CLI11 nlohmann_json::nlohmann_json)
-target_link_libraries(ql_cli PRIVATE ql_json) # inside this library: libql-models exports the C API alone
+target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libql-models exports the C API alone
 
 set_property(GLOBAL PROPERTY QL_PROGRAMS "")
 function(ql_program name dir)

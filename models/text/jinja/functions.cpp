@@ -1,7 +1,7 @@
 // The functions that every template has.
 #include <utility>
 
-#include "models/text/date.hpp"
+#include "models/base/date.hpp"
 #include "models/text/jinja/ops.hpp"
 #include "models/text/jinja/print.hpp"
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "models/text/jinja/text.hpp"
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 namespace ql::jinja {
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 namespace ql::jinja {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 namespace ql::jinja {
 

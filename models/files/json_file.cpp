@@ -1,4 +1,4 @@
-#include "models/hf/json_file.hpp"
+#include "models/files/json_file.hpp"
 
 #include <algorithm>
 #include <cmath>

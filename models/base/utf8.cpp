@@ -1,6 +1,6 @@
 // The well-formed sequences are those of the Unicode Standard, table 3-7: no overlong forms, no surrogates, nothing
 // past U+10FFFF; only the second byte's range depends on the first byte.
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 #include <algorithm>
 

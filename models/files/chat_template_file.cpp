@@ -1,9 +1,9 @@
-#include "models/hf/chat_template_file.hpp"
+#include "models/files/chat_template_file.hpp"
 
 #include <filesystem>
 #include <memory>
 
-#include "models/hf/json_file.hpp"
+#include "models/files/json_file.hpp"
 #include "ql/os.h"
 
 namespace ql {

@@ -1,4 +1,4 @@
-#include "models/arch/builder.hpp"
+#include "models/graph/builder.hpp"
 
 #include <cmath>
 

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/arch/weights.hpp"
+#include "models/model/weights.hpp"
 #include "ql/status.hpp"
 
 namespace ql {

@@ -1,4 +1,4 @@
-#include "models/text/date.hpp"
+#include "models/base/date.hpp"
 
 #include <algorithm>
 #include <ctime>

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/arch/hparams.hpp"
+#include "models/model/hparams.hpp"
 #include "ql/gguf.h"
 
 namespace ql {

@@ -1,5 +1,5 @@
 // The table of architectures: a new one is one file and one row here.
-#include "models/arch/architecture.hpp"
+#include "models/model/architecture.hpp"
 
 namespace ql {
 

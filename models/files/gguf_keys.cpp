@@ -1,4 +1,4 @@
-#include "models/arch/gguf_keys.hpp"
+#include "models/files/gguf_keys.hpp"
 
 #include <algorithm>
 #include <cmath>

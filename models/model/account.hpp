@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "models/arch/architecture.hpp"
-#include "models/arch/weights.hpp"
+#include "models/model/architecture.hpp"
+#include "models/model/weights.hpp"
 
 namespace ql {
 

@@ -4,7 +4,7 @@
 #include <clocale>
 #include <ctime>
 
-#include "models/text/date.hpp"
+#include "models/base/date.hpp"
 
 namespace ql {
 namespace {

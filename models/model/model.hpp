@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/arch/weights.hpp"
+#include "models/model/weights.hpp"
 #include "models/text/tokenizer_capi.hpp"
 #include "ql/model.h"
 

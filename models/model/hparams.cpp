@@ -1,4 +1,4 @@
-#include "models/arch/hparams.hpp"
+#include "models/model/hparams.hpp"
 
 namespace ql {
 

@@ -1,7 +1,7 @@
 // The safetensors reader and writer, and the broken files that it refuses.
 #include <gtest/gtest.h>
 
-#include "models/hf/safetensors.hpp"
+#include "models/files/safetensors.hpp"
 #include "support/raw_safetensors.hpp"
 #include "support/temporary_folder.hpp"
 

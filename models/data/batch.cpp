@@ -1,4 +1,4 @@
-#include "models/train/batch.hpp"
+#include "models/data/batch.hpp"
 
 namespace ql {
 

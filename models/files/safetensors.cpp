@@ -1,4 +1,4 @@
-#include "models/hf/safetensors.hpp"
+#include "models/files/safetensors.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "models/arch/account.hpp"
+#include "models/model/account.hpp"
 
 #include <charconv>
 #include <string_view>

@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/arch/architecture.hpp"
-#include "models/arch/model.hpp"
+#include "models/model/architecture.hpp"
+#include "models/model/model.hpp"
 #include "ql/ql.h"
 
 namespace ql {

@@ -1,8 +1,8 @@
 // A GGUF model file: shape from its keys, weights mapped in place.
-#include "models/arch/architecture.hpp"
-#include "models/arch/file_fault.hpp"
-#include "models/arch/gguf_keys.hpp"
-#include "models/arch/weights.hpp"
+#include "models/model/architecture.hpp"
+#include "models/files/file_fault.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/model/weights.hpp"
 
 namespace ql {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "models/arch/gguf_keys.hpp"
+#include "models/files/gguf_keys.hpp"
 #include "ql/tensor.h"
 
 namespace ql {

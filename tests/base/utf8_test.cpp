@@ -1,9 +1,7 @@
 // Well-formed and malformed UTF-8, and the stream that holds incomplete characters back.
-#include "models/text/utf8.hpp"
+#include "models/base/utf8.hpp"
 
 #include <gtest/gtest.h>
-
-#include "models/text/byte_level.hpp"
 
 namespace ql::test {
 namespace {
@@ -46,15 +44,6 @@ TEST(Utf8Stream, ReplacesWhatWillNeverBeACharacter) {
     EXPECT_EQ(stream.push("\xE2"), "");
     EXPECT_EQ(stream.flush(), "\xEF\xBF\xBD");
     EXPECT_EQ(stream.flush(), "");
-}
-
-TEST(ByteLevelAlphabet, IsPrintableAndReversible) {
-    for (int byte = 0; byte < 256; byte++) {
-        const std::string one(1, static_cast<char>(byte));
-        EXPECT_EQ(byte_level_decode(byte_level_encode(one)), one);
-    }
-    EXPECT_EQ(byte_level_encode(" \n~\xAD"), "ĠĊ~Ń");
-    EXPECT_EQ(byte_level_decode("a b"), std::nullopt) << "a space is no character of the alphabet";
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/arch/hparams.hpp"
+#include "models/model/hparams.hpp"
 #include "models/text/tokenizer.hpp"
 #include "ql/gguf.h"
 #include "ql/os.h"

@@ -1,14 +1,14 @@
 // Opening a model: load, check against the architecture, convert to the asked base type.
-#include "models/arch/model.hpp"
+#include "models/model/model.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <map>
 
-#include "models/arch/account.hpp"
-#include "models/arch/architecture.hpp"
-#include "models/arch/file_fault.hpp"
+#include "models/model/account.hpp"
+#include "models/model/architecture.hpp"
+#include "models/files/file_fault.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 
