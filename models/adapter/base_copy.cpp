@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/files/gguf_keys.hpp"
+#include "models/base/last_error.hpp"
 #include "models/quantize/policy.hpp"
 
 namespace ql {

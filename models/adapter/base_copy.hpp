@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "models/model/model.hpp"
 #include "models/files/safetensors.hpp"
+#include "models/model/model.hpp"
 
 namespace ql {
 

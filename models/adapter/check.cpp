@@ -4,8 +4,8 @@
 #include <unordered_set>
 
 #include "models/adapter/formats.hpp"
-#include "models/model/architecture.hpp"
 #include "models/hf/names.hpp"
+#include "models/model/architecture.hpp"
 
 namespace ql {
 namespace {

@@ -7,11 +7,12 @@
 #include <map>
 
 #include "models/adapter/formats.hpp"
+#include "models/base/date.hpp"
+#include "models/base/guard.hpp"
+#include "models/base/handles.hpp"
+#include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
-#include "models/base/handles.hpp"
-#include "models/base/guard.hpp"
-#include "models/base/date.hpp"
 #include "ql/gguf.h"
 #include "ql/os.h"
 

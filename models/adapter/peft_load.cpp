@@ -7,11 +7,11 @@
 #include "models/adapter/base_copy.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/peft_config.hpp"
-#include "models/model/architecture.hpp"
 #include "models/files/chat_template_file.hpp"
+#include "models/files/safetensors.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/files/safetensors.hpp"
+#include "models/model/architecture.hpp"
 
 namespace ql {
 namespace {

@@ -6,11 +6,12 @@
 #include <set>
 
 #include "models/adapter/formats.hpp"
-#include "models/model/architecture.hpp"
+#include "models/base/last_error.hpp"
+#include "models/files/safetensors.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/files/safetensors.hpp"
 #include "models/json/parse_json.hpp"
+#include "models/model/architecture.hpp"
 #include "ql/os.h"
 
 namespace ql {
@@ -99,12 +100,8 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
     return write_safetensors(path, tensors);
 }
 
-Status from_c(ql_status status) {
-    return status == QL_OK ? Status() : error(status, "%s", ql_error_message());
-}
-
 Status write_text(const std::string & path, const std::string & text) {
-    return from_c(ql_os_write_file(path.c_str(), text.data(), text.size()));
+    return last_error(ql_os_write_file(path.c_str(), text.data(), text.size()));
 }
 
 }  // namespace
@@ -112,7 +109,7 @@ Status write_text(const std::string & path, const std::string & text) {
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
     QL_TRY(check_adapter(adapter, model));
     QL_ASSIGN(const std::string config, config_text(adapter, model));
-    QL_TRY(from_c(ql_os_make_directory(directory.c_str())));
+    QL_TRY(last_error(ql_os_make_directory(directory.c_str())));
     QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));
     if (!adapter.chat_template.empty()) QL_TRY(write_text(directory + "/chat_template.jinja", adapter.chat_template));
     QL_TRY(write_text(directory + "/adapter_config.json", config));  // last: with it the directory counts as an adapter

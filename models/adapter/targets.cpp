@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "models/adapter/regex.hpp"
-#include "models/model/architecture.hpp"
 #include "models/hf/names.hpp"
+#include "models/model/architecture.hpp"
 
 namespace ql {
 namespace {

@@ -1,8 +1,8 @@
 // Llama and what is built like it (Llama 1-3, Mistral without a window, SmolLM2, TinyLlama): RMS norm, rotary
 // positions, grouped-query attention, SwiGLU; biases of the linears where a file has them.      (Touvron et al. 2023)
-#include "models/model/architecture.hpp"
-#include "models/graph/builder.hpp"
 #include "models/files/gguf_keys.hpp"
+#include "models/graph/builder.hpp"
+#include "models/model/architecture.hpp"
 
 namespace ql {
 namespace {

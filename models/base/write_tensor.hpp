@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "models/files/gguf_keys.hpp"
+#include "models/base/last_error.hpp"
 #include "ql/tensor.h"
 
 namespace ql {

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "models/adapter/handle.hpp"
-#include "models/model/model.hpp"
 #include "models/base/guard.hpp"
+#include "models/model/model.hpp"
 #include "ql/structs.hpp"
 
 using ql::error;

@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "models/model/model.hpp"
+#include "models/base/date.hpp"
 #include "models/base/guard.hpp"
 #include "models/data/render.hpp"
-#include "models/base/date.hpp"
+#include "models/model/model.hpp"
 #include "ql/structs.hpp"
 
 using ql::error;

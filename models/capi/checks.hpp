@@ -2,8 +2,8 @@
 #pragma once
 #include "models/adapter/formats.hpp"
 #include "models/adapter/handle.hpp"
-#include "models/model/model.hpp"
 #include "models/data/dataset.hpp"
+#include "models/model/model.hpp"
 #include "ql/structs.hpp"
 
 namespace ql {

@@ -1,10 +1,10 @@
 // extern "C": ql/dataset.h
 #include "models/data/dataset.hpp"
 
-#include "models/model/model.hpp"
-#include "models/capi/checks.hpp"
 #include "models/base/guard.hpp"
+#include "models/capi/checks.hpp"
 #include "models/data/render.hpp"
+#include "models/model/model.hpp"
 
 using ql::error;
 using ql::Status;

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/capi/checks.hpp"
 #include "models/base/guard.hpp"
+#include "models/capi/checks.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"
 #include "ql/os.h"

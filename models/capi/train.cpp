@@ -1,8 +1,8 @@
 // extern "C": ql/train.h
 #include <cmath>
 
-#include "models/capi/checks.hpp"
 #include "models/base/guard.hpp"
+#include "models/capi/checks.hpp"
 #include "models/train/trainer.hpp"
 
 using ql::error;

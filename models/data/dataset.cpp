@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "models/model/model.hpp"
 #include "models/data/render.hpp"
+#include "models/model/model.hpp"
 
 namespace ql {
 

@@ -1,10 +1,10 @@
 // Opening a dataset for a model, and splitting a part off for evaluation.
 #include <algorithm>
 
-#include "models/model/model.hpp"
+#include "models/base/date.hpp"
 #include "models/data/dataset.hpp"
 #include "models/data/render.hpp"
-#include "models/base/date.hpp"
+#include "models/model/model.hpp"
 #include "ql/philox.hpp"
 
 namespace ql {

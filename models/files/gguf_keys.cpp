@@ -4,11 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-namespace ql {
+#include "models/base/last_error.hpp"
 
-Status last_error(ql_status code) {
-    return code == QL_OK ? Status() : Status(code, ql_error_message());
-}
+namespace ql {
 
 namespace {
 

@@ -45,7 +45,4 @@ class GgufKeys {
     mutable std::set<std::string> asked_;
 };
 
-/// The error that the last C call of this thread left.
-Status last_error(ql_status code);
-
 }  // namespace ql

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "models/base/last_error.hpp"
 #include "models/json/parse_json.hpp"
 #include "ql/os.h"
 
@@ -128,8 +129,7 @@ Result<SafeTensorsFile> SafeTensorsFile::open(const std::string & path) {
     ql_os_map * map = nullptr;
     const void * bytes = nullptr;
     size_t size = 0;
-    if (const ql_status status = ql_os_map_file(path.c_str(), &map, &bytes, &size); status != QL_OK)
-        return error(status, "%s", ql_error_message());
+    QL_TRY(last_error(ql_os_map_file(path.c_str(), &map, &bytes, &size)));
     file.map_.reset(map);
 
     uint64_t header_size = 0;
@@ -195,8 +195,7 @@ Status write_safetensors(const std::string & path, const std::vector<F32Tensor> 
         for (const int64_t dim : t.shape) n *= static_cast<size_t>(dim);
         out.append(reinterpret_cast<const char *>(t.data), n);
     }
-    const ql_status status = ql_os_write_file(path.c_str(), out.data(), out.size());
-    return status == QL_OK ? Status() : error(status, "%s", ql_error_message());
+    return last_error(ql_os_write_file(path.c_str(), out.data(), out.size()));
 }
 
 }  // namespace ql

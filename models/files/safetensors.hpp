@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/model/weights.hpp"
+#include "models/base/handles.hpp"
 #include "ql/status.hpp"
 
 namespace ql {

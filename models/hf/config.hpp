@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "models/model/hparams.hpp"
 #include "models/files/json_file.hpp"
+#include "models/model/hparams.hpp"
 
 namespace ql {
 

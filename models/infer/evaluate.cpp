@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/files/gguf_keys.hpp"
+#include "models/base/last_error.hpp"
 #include "models/base/write_tensor.hpp"
-#include "models/infer/merged_head.hpp"
 #include "models/data/batch.hpp"
+#include "models/infer/merged_head.hpp"
 
 namespace ql {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "models/infer/sampling.hpp"
 #include "models/base/utf8.hpp"
+#include "models/infer/sampling.hpp"
 #include "ql/os.h"
 
 namespace ql {

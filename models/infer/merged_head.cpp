@@ -1,6 +1,6 @@
 #include "models/infer/merged_head.hpp"
 
-#include "models/files/gguf_keys.hpp"
+#include "models/base/last_error.hpp"
 
 namespace ql {
 namespace {

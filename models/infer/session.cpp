@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/files/gguf_keys.hpp"
+#include "models/base/last_error.hpp"
 #include "models/base/write_tensor.hpp"
 
 namespace ql {

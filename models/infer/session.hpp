@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/graph/builder.hpp"
 #include "models/base/handles.hpp"
+#include "models/graph/builder.hpp"
 
 namespace ql {
 

@@ -1,7 +1,8 @@
 // A GGUF model file: shape from its keys, weights mapped in place.
-#include "models/model/architecture.hpp"
+#include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
+#include "models/model/architecture.hpp"
 #include "models/model/weights.hpp"
 
 namespace ql {
@@ -23,10 +24,6 @@ Status read_vocabulary_size(const ql_gguf * file, Hparams & h) {
 }
 
 }  // namespace
-
-AlignedBytes aligned_bytes(size_t n) {
-    return AlignedBytes(static_cast<std::byte *>(::operator new[](n ? n : 1, std::align_val_t(64), std::nothrow)));
-}
 
 Result<ModelParts> load_gguf_model(const std::string & path) {
     ModelParts parts;

@@ -7,14 +7,14 @@
 #include <map>
 #include <set>
 
-#include "models/model/architecture.hpp"
-#include "models/files/file_fault.hpp"
-#include "models/model/weights.hpp"
 #include "models/files/chat_template_file.hpp"
+#include "models/files/file_fault.hpp"
+#include "models/files/safetensors.hpp"
 #include "models/hf/config.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/files/safetensors.hpp"
+#include "models/model/architecture.hpp"
+#include "models/model/weights.hpp"
 #include "ql/os.h"
 
 namespace ql {

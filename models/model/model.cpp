@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "models/files/file_fault.hpp"
 #include "models/model/account.hpp"
 #include "models/model/architecture.hpp"
-#include "models/files/file_fault.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 

@@ -2,13 +2,12 @@
 #pragma once
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "models/base/handles.hpp"
+#include "models/base/memory.hpp"
 #include "models/model/hparams.hpp"
 #include "models/text/tokenizer.hpp"
-#include "ql/gguf.h"
-#include "ql/os.h"
 
 namespace ql {
 
@@ -22,23 +21,6 @@ struct Weight {
 
     int64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
 };
-
-struct GgufClose {
-    void operator()(ql_gguf * f) const { ql_gguf_close(f); }
-};
-using GgufFile = std::unique_ptr<ql_gguf, GgufClose>;
-
-struct OsUnmap {
-    void operator()(ql_os_map * m) const { ql_os_unmap_file(m); }
-};
-using OsMap = std::unique_ptr<ql_os_map, OsUnmap>;
-
-/// Memory aligned to 64 bytes, as planar types need it.
-struct AlignedFree {
-    void operator()(std::byte * p) const { ::operator delete[](p, std::align_val_t(64)); }
-};
-using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;
-AlignedBytes aligned_bytes(size_t n);
 
 /// What a model file or directory holds, with whatever keeps its bytes alive. Rows of q and k of llama-type models are
 /// in GGUF order (consecutive rope pairs), also when they come from a Hugging Face directory.

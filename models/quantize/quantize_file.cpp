@@ -8,9 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "models/files/gguf_keys.hpp"
 #include "models/base/handles.hpp"
-#include "models/model/weights.hpp"
+#include "models/base/last_error.hpp"
+#include "models/base/memory.hpp"
+#include "models/files/gguf_keys.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 #include "ql/model.h"

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "models/text/byte_level.hpp"
 #include "models/base/utf8.hpp"
+#include "models/text/byte_level.hpp"
 
 namespace ql {
 namespace {

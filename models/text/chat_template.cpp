@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "models/text/answer_finder.hpp"
 #include "models/base/date.hpp"
+#include "models/text/answer_finder.hpp"
 #include "models/text/generation_blocks.hpp"
 #include "models/text/jinja/eval.hpp"
 #include "models/text/jinja/parser.hpp"

@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "models/text/byte_level.hpp"
 #include "models/base/utf8.hpp"
+#include "models/text/byte_level.hpp"
 
 namespace ql {
 namespace {

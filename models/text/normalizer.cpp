@@ -1,7 +1,7 @@
 #include "models/text/normalizer.hpp"
 
-#include "models/text/compose.hpp"
 #include "models/base/utf8.hpp"
+#include "models/text/compose.hpp"
 
 namespace ql {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 
-#include "models/text/text_pattern.hpp"
 #include "models/base/utf8.hpp"
+#include "models/text/text_pattern.hpp"
 
 namespace ql {
 namespace {

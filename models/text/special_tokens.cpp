@@ -4,9 +4,9 @@
 #include <queue>
 #include <unordered_set>
 
+#include "models/base/utf8.hpp"
 #include "models/text/known_tokens.hpp"
 #include "models/text/normalizer.hpp"
-#include "models/base/utf8.hpp"
 
 namespace ql {
 namespace {

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "models/base/guard.hpp"
+#include "models/base/last_error.hpp"
 
 using ql::guarded;
 using ql::Status;
@@ -21,9 +22,7 @@ ql::Result<Tokenizer> open(const char * path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) return Tokenizer::from_hf(path);
     ql_gguf * file = nullptr;
-    if (const ql_status status = ql_gguf_open(path, &file); status != QL_OK) {
-        return ql::error(status, "%s", ql_error_message());
-    }
+    QL_TRY(ql::last_error(ql_gguf_open(path, &file)));
     const std::unique_ptr<ql_gguf, decltype(&ql_gguf_close)> closed_at_end(file, ql_gguf_close);
     auto tokenizer = Tokenizer::from_gguf(file);
     if (!tokenizer.ok()) return ql::error(tokenizer.code(), "%s: %s", path, tokenizer.message().c_str());

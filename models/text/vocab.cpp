@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "models/base/last_error.hpp"
 #include "models/text/known_tokens.hpp"
 #include "models/text/pre_tokenizer.hpp"
 
@@ -14,10 +15,6 @@ namespace ql {
 namespace {
 
 constexpr size_t kMaxTokens = size_t{1} << 24;  // the largest vocabularies have 2^18
-
-Status last_error(ql_status code) {
-    return code == QL_OK ? Status() : error(code, "%s", ql_error_message());
-}
 
 Result<std::string> get_string(const ql_gguf * file, const char * key, const char * fallback) {
     ql_gguf_string value{};

@@ -6,8 +6,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/files/gguf_keys.hpp"
 #include "models/base/handles.hpp"
+#include "models/base/last_error.hpp"
+#include "models/files/gguf_keys.hpp"
 #include "models/train/fingerprint.hpp"
 
 namespace ql {

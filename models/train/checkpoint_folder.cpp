@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "models/files/gguf_keys.hpp"
+#include "models/base/last_error.hpp"
 
 namespace ql {
 namespace fs = std::filesystem;

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "models/adapter/adapter.hpp"
-#include "models/model/model.hpp"
 #include "models/data/dataset.hpp"
+#include "models/model/model.hpp"
 #include "ql/train.h"
 
 namespace ql {

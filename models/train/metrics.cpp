@@ -9,8 +9,6 @@
 #include <optional>
 #include <string_view>
 
-#include "models/files/gguf_keys.hpp"
-
 namespace ql {
 namespace {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/model/architecture.hpp"
-#include "models/files/gguf_keys.hpp"
-#include "ql/os.h"
+#include "models/base/last_error.hpp"
 #include "models/base/write_tensor.hpp"
+#include "models/model/architecture.hpp"
+#include "ql/os.h"
 
 namespace ql {
 

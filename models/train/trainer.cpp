@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/files/gguf_keys.hpp"
 #include "models/train/schedule.hpp"
 
 namespace ql {

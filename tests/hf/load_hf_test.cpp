@@ -4,8 +4,8 @@
 #include <cstring>
 #include <map>
 
-#include "models/model/weights.hpp"
 #include "models/hf/rope_order.hpp"
+#include "models/model/weights.hpp"
 #include "support/raw_safetensors.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "models/adapter/adapter.hpp"
-#include "models/model/model.hpp"
 #include "models/golden.hpp"
+#include "models/model/model.hpp"
 #include "models/watched_disk.hpp"
 #include "ql/adapter.h"
 #include "support/temporary_folder.hpp"

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/model/model.hpp"
 #include "models/golden.hpp"
+#include "models/model/model.hpp"
 
 namespace ql::test {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/model/architecture.hpp"
-#include "models/graph/builder.hpp"
 #include "models/base/handles.hpp"
+#include "models/graph/builder.hpp"
+#include "models/model/architecture.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"
 

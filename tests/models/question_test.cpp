@@ -1,8 +1,8 @@
 // What a model is asked with when exact answers are counted: the tokens that training has before the last answer.
 #include <gtest/gtest.h>
 
-#include "models/model/model.hpp"
 #include "models/data/dataset.hpp"
+#include "models/model/model.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_model.hpp"
 

@@ -7,8 +7,8 @@
 #include <cstdarg>
 #include <string_view>
 
-#include "models/text/jinja/text.hpp"
 #include "models/base/utf8.hpp"
+#include "models/text/jinja/text.hpp"
 
 namespace ql::jinja {
 
