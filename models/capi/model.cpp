@@ -2,6 +2,7 @@
 #include "models/model/model.hpp"
 
 #include "models/base/guard.hpp"
+#include "models/load/open_model.hpp"
 #include "models/text/tokenizer_capi.hpp"
 #include "ql/structs.hpp"
 
@@ -20,7 +21,7 @@ ql_status ql_model_open(const char * path, const ql_model_options * options, ql_
         ql_model_options defaults;
         ql_model_options_init(&defaults);
         QL_ASSIGN(const ql_model_options o, ql::take_struct(options, defaults));
-        QL_ASSIGN(auto opened, ql::Model::open(path, o));
+        QL_ASSIGN(auto opened, ql::open_model(path, o));
         std::string base_type = opened->base_type();
         *model = new ql_model{std::move(opened), std::move(base_type)};
         return {};

@@ -31,7 +31,7 @@ ql_tensor * GraphBuilder::weight(const std::string & name) {
     ql_tensor *& leaf = leaves_[name];
     if (leaf) return leaf;
     const Weight * w = model_.find(name);
-    if (!w) return nullptr;  // Model::open checked the needed ones; NULL makes the graph report it
+    if (!w) return nullptr;  // open_model checked the needed ones; NULL makes the graph report it
     return leaf = ql_weight(graph_, name.c_str(), w->dtype, w->n_dims, w->ne, w->data);
 }
 

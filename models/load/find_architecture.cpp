@@ -1,5 +1,4 @@
-// The table of architectures: a new one is one file and one row here.
-#include "models/model/architecture.hpp"
+#include "models/load/find_architecture.hpp"
 
 namespace ql {
 

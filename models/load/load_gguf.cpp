@@ -2,8 +2,8 @@
 #include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
-#include "models/model/architecture.hpp"
-#include "models/model/weights.hpp"
+#include "models/load/find_architecture.hpp"
+#include "models/load/loaders.hpp"
 
 namespace ql {
 namespace {

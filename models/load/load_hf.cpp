@@ -13,8 +13,8 @@
 #include "models/hf/config.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/model/architecture.hpp"
-#include "models/model/weights.hpp"
+#include "models/load/find_architecture.hpp"
+#include "models/load/loaders.hpp"
 #include "ql/os.h"
 
 namespace ql {

@@ -34,7 +34,4 @@ class Architecture {
     virtual bool permuted(std::string_view linear) const = 0;
 };
 
-/// The architecture of a name ("llama"); an error that lists the known ones.
-Result<const Architecture *> find_architecture(std::string_view name);
-
 }  // namespace ql

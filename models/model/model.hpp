@@ -1,4 +1,4 @@
-// A model: shape, weights, tokenizer. Immutable once open; sessions and trainers share it.
+// A model: shape, weights, tokenizer. Immutable; sessions and trainers share it.
 #pragma once
 #include <memory>
 #include <string>
@@ -15,8 +15,8 @@ class Architecture;
 
 class Model {
   public:
-    /// Opens a GGUF file or a Hugging Face directory and checks that every weight the architecture needs is there.
-    static Result<std::unique_ptr<Model>> open(const std::string & path, const ql_model_options & options);
+    /// Of parts that are sound for the architecture: open_model checks them. `notes` may grow by the tokenizer's.
+    Model(std::string path, ModelParts parts, const Architecture & architecture, std::vector<std::string> notes);
 
     const Hparams & hparams() const { return parts_.hparams; }
     const Architecture & architecture() const { return *architecture_; }
@@ -47,16 +47,10 @@ class Model {
     const std::vector<std::string> & notes() const { return notes_; }
 
   private:
-    Model() = default;
-    Status index();
-    Status convert(int64_t block_option, int64_t embedding_option);  // a ql_dtype or a ql_base_type
-    Status replace(Weight & w, ql_dtype dtype, std::vector<Weight> & replaced);
-    void forget(const Weight & w) const;
-
-    std::string path_;
+    const std::string path_;
     ModelParts parts_;
+    const Architecture * const architecture_;
     std::unique_ptr<ql_tokenizer> tokenizer_;
-    const Architecture * architecture_ = nullptr;
     std::unordered_map<std::string, size_t> by_name_;
     std::vector<std::string> notes_;
 };

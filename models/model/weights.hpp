@@ -35,8 +35,4 @@ struct ModelParts {
     std::vector<AlignedBytes> owned;       // converted or permuted weights
 };
 
-Result<ModelParts> load_gguf_model(const std::string & path);
-/// A Hugging Face directory: config.json, *.safetensors, tokenizer.json or tokenizer.model.
-Result<ModelParts> load_hf_model(const std::string & directory);
-
 }  // namespace ql

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/model/weights.hpp"
+#include "models/base/handles.hpp"
 #include "models/train/step.hpp"
 
 namespace ql {

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "models/hf/rope_order.hpp"
-#include "models/model/weights.hpp"
+#include "models/load/loaders.hpp"
 #include "support/raw_safetensors.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"

@@ -13,8 +13,8 @@ Result<std::unique_ptr<Model>> open_with(const More & more) {
     const TemporaryFolder folder;
     TinyModelOptions options;
     options.more = more;
-    return Model::open(write_tiny_model(folder.path("m.gguf"), options),
-                       {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+    return open_model(write_tiny_model(folder.path("m.gguf"), options),
+                      {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
 }
 
 void expect_refused(const More & more, const char * message, ql_status code = QL_UNSUPPORTED) {

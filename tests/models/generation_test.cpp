@@ -11,7 +11,7 @@ namespace {
 std::unique_ptr<Model> tiny_model(const TinyModelOptions & options = {}) {
     const TemporaryFolder folder;
     const std::string path = write_tiny_model(folder.path("tiny.gguf"), options);
-    auto model = Model::open(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+    auto model = open_model(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
     if (!model.ok()) ADD_FAILURE() << model.message();
     return model.ok() ? std::move(model).value() : nullptr;
 }

@@ -9,6 +9,7 @@
 #include "models/adapter/adapter.hpp"
 #include "models/base/handles.hpp"
 #include "models/graph/builder.hpp"
+#include "models/load/open_model.hpp"
 #include "models/model/architecture.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"
@@ -55,7 +56,7 @@ inline std::vector<float> to_gguf_rows(const std::vector<float> & x, int64_t n_h
 
 inline std::unique_ptr<Model> open_golden_model(const char * name, int64_t base_type = QL_BASE_KEEP) {
     const ql_model_options options{sizeof(ql_model_options), base_type, QL_BASE_KEEP};
-    auto model = Model::open(golden_path(std::string("arch/") + name), options);
+    auto model = open_model(golden_path(std::string("arch/") + name), options);
     if (!model.ok()) ADD_FAILURE() << model.message();
     return model.ok() ? std::move(model).value() : nullptr;
 }

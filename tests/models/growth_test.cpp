@@ -2,7 +2,7 @@
 #include "models/adapters.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/hf/config.hpp"
-#include "models/model/weights.hpp"
+#include "models/load/loaders.hpp"
 #include "ql/gguf.h"
 #include "support/growth.hpp"
 #include "support/raw_safetensors.hpp"

@@ -38,7 +38,7 @@ class LoraHead : public ::testing::Test {
         }
         folder_.write("model.safetensors", maker.file());
         folder_.write("config.json", read_all(golden_path(std::string(kGolden) + "/config.json")));
-        auto model = Model::open(folder_.path(""), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        auto model = open_model(folder_.path(""), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         if (!model.ok()) ADD_FAILURE() << model.message();
         return model.ok() ? std::move(model).value() : nullptr;
     }

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "models/data/dataset.hpp"
-#include "models/model/model.hpp"
+#include "models/load/open_model.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_model.hpp"
 
@@ -14,7 +14,7 @@ class DatasetQuestion : public testing::Test {
     void SetUp() override {
         const std::string path = folder_.path("tiny.gguf");
         tiny::Writer(TinyModelOptions{}).write(path);
-        auto model = Model::open(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        auto model = open_model(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();
     }

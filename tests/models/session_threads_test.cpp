@@ -33,7 +33,7 @@ std::vector<float> read_text(const Model & model, ql_device * device, int32_t fi
 TEST(SessionThreads, EachReadsAsIfItWereAlone) {
     const TemporaryFolder folder;
     auto model =
-        Model::open(write_tiny_model(folder.path("m.gguf")), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        open_model(write_tiny_model(folder.path("m.gguf")), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
     ASSERT_TRUE(model.ok()) << model.message();
     const DevicePtr device = device_of(2);
     constexpr int32_t kThreads = 3;

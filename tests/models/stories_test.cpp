@@ -158,7 +158,7 @@ class Stories : public ::testing::Test {
     }
 
     std::unique_ptr<Model> open(int64_t base_type, int64_t embeddings = QL_BASE_KEEP) const {
-        auto model = Model::open(folder_.path("stories.gguf"), {sizeof(ql_model_options), base_type, embeddings});
+        auto model = open_model(folder_.path("stories.gguf"), {sizeof(ql_model_options), base_type, embeddings});
         EXPECT_TRUE(model.ok()) << model.message();
         return model.ok() ? std::move(model).value() : nullptr;
     }

@@ -17,7 +17,7 @@ class TrainerFixture : public ::testing::Test {
         model_path_ = folder_.path("tiny.gguf");
         tiny::Writer(TinyModelOptions{}).write(model_path_);
         const ql_model_options options{sizeof(ql_model_options), QL_NF4_DQ, QL_BASE_KEEP};
-        auto model = Model::open(model_path_, options);
+        auto model = open_model(model_path_, options);
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();
         std::string lines;

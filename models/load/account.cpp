@@ -1,4 +1,4 @@
-#include "models/model/account.hpp"
+#include "models/load/account.hpp"
 
 #include <charconv>
 #include <string_view>

@@ -1,0 +1,97 @@
+#include "models/load/convert_weights.hpp"
+
+#include <cstring>
+
+#include "models/quantize/policy.hpp"
+#include "models/quantize/weight_type.hpp"
+
+namespace ql {
+namespace {
+
+Status check_target(const char * what, int64_t option) {
+    if (option == QL_BASE_KEEP || option == QL_BASE_AUTO) return {};
+    return weight_type(what, option).status();
+}
+
+/// `option` has passed check_target.
+ql_dtype asked_type(int64_t option, ql_dtype from, ql_dtype automatic) {
+    if (option == QL_BASE_KEEP) return from;
+    if (option == QL_BASE_AUTO) return automatic;
+    return *weight_type("", option);
+}
+
+/// The type that a matrix is asked to have.
+ql_dtype target_type(const Weight & w, bool block, const ql_model_options & options) {
+    const int64_t block_option = options.base_type;
+    const ql_dtype blocks = block_option >= 0 ? static_cast<ql_dtype>(block_option) : QL_NF4_DQ;
+    const ql_dtype automatic = block_option == QL_BASE_KEEP      ? w.dtype
+                               : !block                          ? automatic_embedding(w.dtype, blocks)
+                               : bits_per_element(w.dtype) > 8.5 ? QL_NF4_DQ
+                                                                 : w.dtype;
+    return asked_type(block ? block_option : options.embedding_type, w.dtype, automatic);
+}
+
+class Converter {
+  public:
+    explicit Converter(ModelParts & parts) : parts_(parts) {}
+
+    /// Puts a weight of that type, in memory of our own, in the place of one in a file.
+    Status replace(Weight & w, ql_dtype dtype) {
+        const size_t bytes = ql_dtype_bytes(dtype, w.elements());
+        AlignedBytes memory = aligned_bytes(bytes);
+        if (!memory) return error(QL_NO_MEMORY, "no memory for '%s' as %s", w.name.c_str(), ql_dtype_name(dtype));
+        if (dtype == w.dtype)
+            std::memcpy(memory.get(), w.data, bytes);
+        else
+            QL_TRY(convert_tensor(w.name, w.dtype, w.data, dtype, memory.get(), w.elements()));
+        replaced_.push_back(w);
+        forget(w);
+        w.dtype = dtype;
+        w.data = memory.get();
+        w.bytes = bytes;
+        parts_.owned.push_back(std::move(memory));
+        return {};
+    }
+
+    /// Once more: where the system keeps the file in huge pages, reading a tensor brings back parts of those before it.
+    void forget_replaced() const {
+        for (const Weight & w : replaced_) forget(w);
+    }
+
+  private:
+    /// Lets the pages of a weight's file go that nobody reads any more.
+    void forget(const Weight & w) const {
+        if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
+    }
+
+    ModelParts & parts_;
+    std::vector<Weight> replaced_;
+};
+
+}  // namespace
+
+Status check_base_types(const ql_model_options & options) {
+    QL_TRY(check_target("base type", options.base_type));
+    return check_target("embedding type", options.embedding_type);
+}
+
+Status convert_weights(ModelParts & parts, const ql_model_options & options, std::vector<std::string> & notes) {
+    Converter converter(parts);
+    for (Weight & w : parts.weights) {
+        const WeightRole role = weight_role(w.name, w.n_dims);
+        if (role == WeightRole::other) {
+            // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.
+            if (options.base_type != QL_BASE_KEEP) QL_TRY(converter.replace(w, w.dtype));
+            continue;
+        }
+        const ql_dtype target = target_type(w, role == WeightRole::block_matrix, options);
+        if (target == w.dtype) continue;
+        const QuantizeChoice choice = choose_type(w.name, w.dtype, w.ne[0], target);
+        if (!choice.note.empty()) notes.push_back(choice.note);
+        if (choice.dtype != w.dtype) QL_TRY(converter.replace(w, choice.dtype));
+    }
+    converter.forget_replaced();
+    return {};
+}
+
+}  // namespace ql
