@@ -40,7 +40,7 @@ constexpr Refused kRefused[] = {
 };
 
 /// Fields that leave alone what the finished adapter computes: the tensors say which modules it changes.
-constexpr HarmlessField kHarmless[] = {
+constexpr HarmlessKey kHarmless[] = {
     {"task_type"},      {"auto_mapping"},        {"peft_version"},        {"revision"},
     {"inference_mode"}, {"exclude_modules"},     {"layers_to_transform"}, {"layers_pattern"},
     {"lora_dropout"},   {"corda_config"},  // of an init_lora_weights, which decides

@@ -1,6 +1,5 @@
 #include "models/files/gguf_keys.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -99,13 +98,13 @@ std::string GgufKeys::ask(const char * key) const {
     return prefix_ + "." + key;
 }
 
-bool GgufKeys::is_neutral(const char * name, double neutral) const {
+bool GgufKeys::is_number(const char * name, double number) const {
     int64_t whole = 0;
     double real = 0;
     int flag = 0;
-    if (ql_gguf_get_int(file_, name, &whole) == QL_OK) return static_cast<double>(whole) == neutral;
-    if (ql_gguf_get_float(file_, name, &real) == QL_OK) return real == neutral;
-    return ql_gguf_get_bool(file_, name, &flag) == QL_OK && flag == neutral;
+    if (ql_gguf_get_int(file_, name, &whole) == QL_OK) return static_cast<double>(whole) == number;
+    if (ql_gguf_get_float(file_, name, &real) == QL_OK) return real == number;
+    return ql_gguf_get_bool(file_, name, &flag) == QL_OK && flag == number;
 }
 
 Status GgufKeys::refuse_unread(std::span<const HarmlessKey> harmless) const {
@@ -115,10 +114,9 @@ Status GgufKeys::refuse_unread(std::span<const HarmlessKey> harmless) const {
         if (!whole.starts_with(start) || whole.size() <= start.size() || whole[start.size()] != '.') continue;
         const std::string key(whole.substr(start.size() + 1));
         if (asked_.contains(key)) continue;
-        const auto known =
-            std::find_if(harmless.begin(), harmless.end(), [&](const HarmlessKey & h) { return key == h.key; });
-        if (known != harmless.end() && (!known->neutral || is_neutral(name, *known->neutral))) continue;
-        if (known != harmless.end()) return error(QL_UNSUPPORTED, "%s: only %g is supported", name, *known->neutral);
+        const auto fault = unread_fault(harmless, key, [&](double number) { return is_number(name, number); });
+        if (!fault) continue;
+        if (fault->only) return error(QL_UNSUPPORTED, "%s: only %g is supported", name, *fault->only);
         return error(QL_UNSUPPORTED, "the key '%.80s' is not known here, and what is computed may depend on it", name);
     }
     return {};

@@ -6,16 +6,11 @@
 #include <span>
 #include <string>
 
+#include "models/files/harmless.hpp"
 #include "ql/gguf.h"
 #include "ql/status.hpp"
 
 namespace ql {
-
-/// A key that no reader needs: harmless whatever it says, or as long as it says what is done anyway.
-struct HarmlessKey {
-    const char * key;
-    std::optional<double> neutral = {};  // of a number, or of a bool as 0 or 1; nothing: any value is harmless
-};
 
 class GgufKeys {
   public:
@@ -38,7 +33,7 @@ class GgufKeys {
   private:
     std::string ask(const char * key) const;
     bool has(const std::string & name) const { return ql_gguf_has_key(file_, name.c_str()) != 0; }
-    bool is_neutral(const char * name, double neutral) const;
+    bool is_number(const char * name, double number) const;
 
     const ql_gguf * file_;
     std::string prefix_;

@@ -1,6 +1,5 @@
 #include "models/files/json_file.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 namespace ql {
@@ -83,17 +82,16 @@ Status JsonFile::flag(const char * key, bool & value, std::optional<bool> missin
     return {};
 }
 
-Status JsonFile::refuse_unread(std::span<const HarmlessField> harmless) const {
+Status JsonFile::refuse_unread(std::span<const HarmlessKey> harmless) const {
     for (const auto & [key, value] : root_.items()) {
         if (asked_.contains(key) || says_nothing(value)) continue;
-        const auto known =
-            std::find_if(harmless.begin(), harmless.end(), [&](const HarmlessField & f) { return key == f.key; });
-        const bool is_known = known != harmless.end();
-        if (is_known && (!known->neutral || is_number(value, *known->neutral))) continue;
+        const auto fault =
+            unread_fault(harmless, key, [&value = value](double number) { return is_number(value, number); });
+        if (!fault) continue;
         const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-        if (is_known)
+        if (fault->only)
             return error(QL_UNSUPPORTED, "%s: '%.60s' is %.60s, only %g is supported", path_.c_str(), key.c_str(),
-                         text.c_str(), *known->neutral);
+                         text.c_str(), *fault->only);
         return error(
             QL_UNSUPPORTED,
             "%s: '%.60s' is not known here and may change what is computed (%.60s); take it out if it does not",

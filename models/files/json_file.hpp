@@ -6,16 +6,11 @@
 #include <span>
 #include <string>
 
+#include "models/files/harmless.hpp"
 #include "models/json/parse_json.hpp"
 #include "ql/status.hpp"
 
 namespace ql {
-
-/// A field that no reader needs: harmless whatever it says, or as long as it says what is done anyway.
-struct HarmlessField {
-    const char * key;
-    std::optional<double> neutral = {};  // of a number, or of a bool as 0 or 1; nothing: any value is harmless
-};
 
 /// A JSON object of a file, its keys in the file's order (rank_pattern's order decides which pattern counts).
 class JsonFile {
@@ -41,7 +36,7 @@ class JsonFile {
 
     /// Refuses by name a field that is set (neither null, false nor empty), was not read and is not harmless: it may
     /// change what is computed.
-    Status refuse_unread(std::span<const HarmlessField> harmless) const;
+    Status refuse_unread(std::span<const HarmlessKey> harmless) const;
 
   private:
     JsonFile(std::string path, Json root) : path_(std::move(path)), root_(std::move(root)) {}

@@ -2,11 +2,11 @@
 // generation, and settings of other models at the value that switches them off. One list, so that a field which is
 // neither here nor read is refused by name.
 #pragma once
-#include "models/files/json_file.hpp"
+#include "models/files/harmless.hpp"
 
 namespace ql {
 
-constexpr HarmlessField kHarmlessFields[] = {
+constexpr HarmlessKey kHarmlessFields[] = {
     // what the files are and who made them
     {"_name_or_path"},
     {"auto_map"},
@@ -108,7 +108,7 @@ constexpr HarmlessField kHarmlessFields[] = {
 };
 
 /// The same of rope_parameters and rope_scaling.
-constexpr HarmlessField kHarmlessRopeFields[] = {
+constexpr HarmlessKey kHarmlessRopeFields[] = {
     {"attention_factor", 1},
     {"factor", 1},  // read where the kind has one
     {"finetuned"},
