@@ -4,7 +4,7 @@
 #include <unordered_set>
 
 #include "models/adapter/formats.hpp"
-#include "models/hf/names.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
 
 namespace ql {

@@ -9,6 +9,7 @@
 #include "models/adapter/peft_config.hpp"
 #include "models/files/chat_template_file.hpp"
 #include "models/files/safetensors.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/model/architecture.hpp"

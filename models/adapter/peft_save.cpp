@@ -8,6 +8,7 @@
 #include "models/adapter/formats.hpp"
 #include "models/base/last_error.hpp"
 #include "models/files/safetensors.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/json/parse_json.hpp"

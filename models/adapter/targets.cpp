@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/adapter/regex.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/hf/names.hpp"
 #include "models/model/architecture.hpp"
 

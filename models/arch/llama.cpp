@@ -1,6 +1,7 @@
 // Llama and what is built like it (Llama 1-3, Mistral without a window, SmolLM2, TinyLlama): RMS norm, rotary
 // positions, grouped-query attention, SwiGLU; biases of the linears where a file has them.      (Touvron et al. 2023)
 #include "models/files/gguf_keys.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/graph/builder.hpp"
 #include "models/model/architecture.hpp"
 
@@ -62,7 +63,7 @@ class Llama : public Architecture {
                                           {"output.weight", h.n_embd, h.n_vocab, true},
                                           {"rope_freqs.weight", h.n_rot / 2, 1, true}};
         for (int64_t i = 0; i < h.n_layer; ++i) {
-            const std::string b = "blk." + std::to_string(i) + ".";
+            const std::string b = layer_prefix(i);
             list.insert(list.end(), {{b + "attn_norm.weight", h.n_embd, 1},
                                      {b + "attn_q.weight", h.n_embd, q},
                                      {b + "attn_k.weight", h.n_embd, kv},
@@ -121,7 +122,7 @@ class Llama : public Architecture {
 
     static ql_tensor * attention(GraphBuilder & b, int64_t layer, ql_tensor * x) {
         const Hparams & h = b.hparams();
-        const std::string p = "blk." + std::to_string(layer) + ".";
+        const std::string p = layer_prefix(layer);
         ql_tensor * n = b.norm(p + "attn_norm.weight", x);
         ql_tensor * q = b.rotate(b.linear(p + "attn_q.weight", n), h.n_head);
         ql_tensor * k = b.rotate(b.linear(p + "attn_k.weight", n), h.n_head_kv);
@@ -130,7 +131,7 @@ class Llama : public Architecture {
     }
 
     static ql_tensor * feed_forward(GraphBuilder & b, int64_t layer, ql_tensor * x) {
-        const std::string p = "blk." + std::to_string(layer) + ".";
+        const std::string p = layer_prefix(layer);
         ql_tensor * n = b.norm(p + "ffn_norm.weight", x);
         ql_tensor * gate = b.linear(p + "ffn_gate.weight", n);
         ql_tensor * up = b.linear(p + "ffn_up.weight", n);

@@ -2,15 +2,9 @@
 
 #include <cmath>
 
+#include "models/files/weight_names.hpp"
+
 namespace ql {
-namespace {
-
-/// "blk.0.attn_q.weight" -> "blk.0.attn_q.bias".
-std::string bias_of(const std::string & weight) {
-    return weight.substr(0, weight.rfind('.')) + ".bias";
-}
-
-}  // namespace
 
 const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::string & suffix) {
     n_tokens_ = n_tokens;

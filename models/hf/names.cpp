@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "models/files/weight_names.hpp"
+
 namespace ql {
 namespace {
 
@@ -36,7 +38,7 @@ constexpr Pair kLayer[] = {
     {"mlp.down_proj.bias", "ffn_down.bias"},
 };
 
-constexpr std::string_view kHfLayers = "model.layers.", kGgufLayers = "blk.";
+constexpr std::string_view kHfLayers = "model.layers.";
 constexpr size_t kMaxDigits = 6;
 
 /// Translates `name` by one side of the pairs to the other.
@@ -60,19 +62,11 @@ std::optional<std::string> translate(std::string_view name, std::string_view Pai
 }  // namespace
 
 std::optional<std::string> gguf_name(std::string_view hf_name) {
-    return translate(hf_name, &Pair::hf, &Pair::gguf, kHfLayers, kGgufLayers);
+    return translate(hf_name, &Pair::hf, &Pair::gguf, kHfLayers, kLayers);
 }
 
 std::optional<std::string> hf_name(std::string_view gguf_name) {
-    return translate(gguf_name, &Pair::gguf, &Pair::hf, kGgufLayers, kHfLayers);
-}
-
-std::string_view linear_of(std::string_view gguf_name) {
-    constexpr std::string_view suffix = ".weight";
-    if (!gguf_name.starts_with(kGgufLayers) || !gguf_name.ends_with(suffix)) return {};
-    gguf_name.remove_suffix(suffix.size());
-    const size_t dot = gguf_name.rfind('.');
-    return dot < kGgufLayers.size() ? std::string_view() : gguf_name.substr(dot + 1);
+    return translate(gguf_name, &Pair::gguf, &Pair::hf, kLayers, kHfLayers);
 }
 
 bool is_ignored_hf_name(std::string_view hf_name) {

@@ -11,8 +11,6 @@ namespace ql {
 std::optional<std::string> gguf_name(std::string_view hf_name);
 /// The inverse.
 std::optional<std::string> hf_name(std::string_view gguf_name);
-/// "attn_q" of "blk.3.attn_q.weight"; "" for what is no weight of a layer.
-std::string_view linear_of(std::string_view gguf_name);
 /// True for tensors that old files carry and that nothing needs (rotary_emb.inv_freq follows from the config).
 bool is_ignored_hf_name(std::string_view hf_name);
 

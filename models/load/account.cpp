@@ -1,8 +1,9 @@
 #include "models/load/account.hpp"
 
-#include <charconv>
 #include <string_view>
 #include <unordered_set>
+
+#include "models/files/weight_names.hpp"
 
 namespace ql {
 namespace {
@@ -16,14 +17,6 @@ constexpr Kind kKinds[] = {
     {"_exps", "mixture of experts"},   {"_gate_inp", "mixture of experts"}, {"_shexp", "mixture of experts"},
     {"attn_qkv", "q, k and v in one"}, {".scale", "scaled weights"},        {"_norm.bias", "layer norm with a bias"},
 };
-
-/// The layer that a name belongs to, -1 where there is none.
-int64_t layer_of(std::string_view name) {
-    constexpr std::string_view start = "blk.";
-    int64_t layer = -1;
-    if (name.starts_with(start)) std::from_chars(name.data() + start.size(), name.data() + name.size(), layer);
-    return layer;
-}
 
 std::string reason(const std::string & name, const Hparams & h) {
     for (const Kind & kind : kKinds)

@@ -10,6 +10,7 @@
 #include "models/files/chat_template_file.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/safetensors.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/hf/config.hpp"
 #include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
@@ -115,7 +116,7 @@ class Loader {
     /// Biases are there where config.json says so, and nowhere else: transformers would leave them out.
     Status check_biases(int64_t layer) {
         for (const std::string_view linear : architecture_.linears()) {
-            const std::string name = "blk." + std::to_string(layer) + "." + std::string(linear) + ".bias";
+            const std::string name = bias_of(linear_weight(layer, linear));
             const bool is_mlp = linear.starts_with("ffn");
             const bool said = is_mlp ? config_.mlp_bias : config_.attention_bias;
             if (names_.contains(name) == said) continue;
@@ -179,8 +180,7 @@ class Loader {
 
     /// Of a weight or a bias, whose elements belong to the weight's rows.
     bool has_permuted_rows(const std::string & name) const {
-        const size_t dot = name.rfind('.');
-        return architecture_.permuted(linear_of(name.substr(0, dot) + ".weight"));
+        return architecture_.permuted(linear_of(weight_of(name)));
     }
 
     Status order_rows(Weight & w, int64_t rows) {

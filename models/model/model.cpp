@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
 
 namespace ql {
@@ -29,8 +30,7 @@ const Weight & Model::head() const {
 std::vector<std::string> Model::linears() const {
     std::vector<std::string> names;
     for (int64_t i = 0; i < hparams().n_layer; ++i)
-        for (const std::string_view linear : architecture_->linears())
-            names.push_back("blk." + std::to_string(i) + "." + std::string(linear) + ".weight");
+        for (const std::string_view linear : architecture_->linears()) names.push_back(linear_weight(i, linear));
     return names;
 }
 

@@ -5,6 +5,8 @@
 #include <limits>
 #include <vector>
 
+#include "models/files/weight_names.hpp"
+
 namespace ql {
 namespace {
 
@@ -37,7 +39,7 @@ Status check_range(std::string_view name, const float * x, int64_t first, int64_
 WeightRole weight_role(std::string_view name, int n_dims) {
     if (n_dims != 2 || !name.ends_with(".weight")) return WeightRole::other;
     if (name == "token_embd.weight" || name == "output.weight") return WeightRole::embedding;
-    return name.starts_with("blk.") ? WeightRole::block_matrix : WeightRole::other;
+    return name.starts_with(kLayers) ? WeightRole::block_matrix : WeightRole::other;
 }
 
 double bits_per_element(ql_dtype dtype) {

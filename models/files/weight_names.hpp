@@ -1,0 +1,25 @@
+// How GGUF files name the weights of a layer and their biases: "blk.3.attn_q.weight", "blk.3.attn_q.bias".
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace ql {
+
+constexpr std::string_view kLayers = "blk.";
+
+/// "blk.3." of layer 3.
+std::string layer_prefix(int64_t layer);
+/// "blk.3.attn_q.weight" of layer 3 and "attn_q".
+std::string linear_weight(int64_t layer, std::string_view linear);
+/// 3 of "blk.3.attn_q.weight"; -1 for what belongs to no layer.
+int64_t layer_of(std::string_view name);
+/// "attn_q" of "blk.3.attn_q.weight"; "" for what is no weight of a layer.
+std::string_view linear_of(std::string_view weight);
+
+/// "blk.3.attn_q.bias" of "blk.3.attn_q.weight".
+std::string bias_of(std::string_view weight);
+/// The inverse; a weight's own name for a weight.
+std::string weight_of(std::string_view name);
+
+}  // namespace ql
