@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "models/base/last_error.hpp"
+#include "models/model/architecture.hpp"
 #include "models/quantize/policy.hpp"
 
 namespace ql {
@@ -40,10 +41,13 @@ Result<Distance> distance(const Weight & w, const SafeTensor & copy) {
 }  // namespace
 
 std::optional<std::string> copied_weight(const Model & model, std::string_view tensor) {
-    for (const char * name : {"model.embed_tokens.weight", "model.embed_tokens.base_layer.weight"})
-        if (tensor == std::string("base_model.model.") + name) return "token_embd.weight";
-    for (const char * name : {"lm_head.weight", "lm_head.base_layer.weight"})
-        if (tensor == std::string("base_model.model.") + name) return model.head().name;
+    const std::string embedding = "token_embd.weight", head = "output.weight", ending = ".weight";
+    for (const std::string & name : {embedding, head}) {
+        std::string module = *model.architecture().hf_names().hf_name(name);
+        module.resize(module.size() - ending.size());
+        for (const char * layer : {"", ".base_layer"})
+            if (tensor == "base_model.model." + module + layer + ending) return name == head ? model.head().name : name;
+    }
     return {};
 }
 

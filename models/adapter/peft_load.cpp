@@ -10,7 +10,6 @@
 #include "models/files/chat_template_file.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
-#include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/model/architecture.hpp"
 
@@ -65,7 +64,7 @@ Result<LoraMatrix> read_matrix(const std::string & module, const Halves & halves
                                const Model & model) {
     if (!halves.a || !halves.b)
         return error(QL_BAD_FILE, "module '%.120s' has only one of lora_A and lora_B", module.c_str());
-    const auto weight = gguf_name(module + ".weight");
+    const auto weight = model.architecture().hf_names().gguf_name(module + ".weight");
     if (!weight)
         return error(QL_BAD_FILE, "module '%.120s' is none that the model '%s' has", module.c_str(),
                      model.name().c_str());

@@ -9,7 +9,6 @@
 #include "models/base/last_error.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
-#include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/json/parse_json.hpp"
 #include "models/model/architecture.hpp"
@@ -19,8 +18,8 @@ namespace ql {
 namespace {
 
 /// "blk.0.attn_q.weight" -> "model.layers.0.self_attn.q_proj".
-Result<std::string> module_of(const std::string & weight) {
-    const auto name = hf_name(weight);
+Result<std::string> module_of(const Model & model, const std::string & weight) {
+    const auto name = model.architecture().hf_names().hf_name(weight);
     if (!name) return error(QL_UNSUPPORTED, "'%s' has no Hugging Face name", weight.c_str());
     return name->substr(0, name->size() - std::string_view(".weight").size());
 }
@@ -38,7 +37,7 @@ Json number(double value) {  // 16 rather than 16.0 where it is whole, as PEFT w
 Result<Json> target_modules(const Adapter & adapter, const Model & model) {
     std::map<std::string, std::set<std::string>> by_kind;
     for (const LoraMatrix & m : adapter.matrices) {
-        QL_ASSIGN(const std::string module, module_of(m.weight));
+        QL_ASSIGN(const std::string module, module_of(model, m.weight));
         by_kind[module.substr(module.rfind('.') + 1)].insert(module);
     }
     Json targets = Json::array();
@@ -55,7 +54,7 @@ Result<std::string> config_text(const Adapter & adapter, const Model & model) {
     const LoraMatrix & first = adapter.matrices.front();
     Json ranks = Json::object(), alphas = Json::object();
     for (const LoraMatrix & m : adapter.matrices) {
-        QL_ASSIGN(const std::string module, module_of(m.weight));
+        QL_ASSIGN(const std::string module, module_of(model, m.weight));
         if (m.r != first.r) ranks[module] = m.r;
         if (alpha_of(m) != alpha_of(first)) alphas[module] = number(alpha_of(m));
     }
@@ -94,7 +93,7 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
     std::vector<F32Tensor> tensors;
     for (size_t i = 0; i < bs.size(); ++i) {
         const LoraMatrix & m = adapter.matrices[i];
-        QL_ASSIGN(const std::string module, module_of(m.weight));
+        QL_ASSIGN(const std::string module, module_of(model, m.weight));
         tensors.push_back({"base_model.model." + module + ".lora_A.weight", {m.r, m.k}, m.a.data()});
         tensors.push_back({"base_model.model." + module + ".lora_B.weight", {m.m, m.r}, bs[i].data()});
     }

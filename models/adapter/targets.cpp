@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "models/adapter/regex.hpp"
-#include "models/files/weight_names.hpp"
-#include "models/hf/names.hpp"
 #include "models/model/architecture.hpp"
 
 namespace ql {
@@ -18,14 +16,12 @@ struct Group {
 constexpr Group kGroups[] = {{"all", ""}, {"attn", R"(^blk\.\d+\.attn_)"}, {"mlp", R"(^blk\.\d+\.ffn_)"}};
 
 /// "attn_q|attn_v" of "q_proj, v_proj": PEFT's names in the pattern by ours; "" where there are none.
-std::string in_our_names(const std::string & targets) {
+std::string in_our_names(const Model & model, const std::string & targets) {
     std::string names;
     for (size_t at = 0, end; at < targets.size(); at = end + 1) {
         end = std::min(targets.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at), targets.size());
-        const std::string word = targets.substr(at, end - at);
-        for (const char * block : {"self_attn.", "mlp."})
-            if (const auto name = gguf_name("model.layers.0." + (block + word) + ".weight"))
-                names += (names.empty() ? "" : "|") + std::string(linear_of(*name));
+        const std::string_view linear = model.architecture().hf_names().linear_of_module(targets.substr(at, end - at));
+        if (!linear.empty()) names.append(names.empty() ? "" : "|").append(linear);
     }
     return names;
 }
@@ -34,7 +30,7 @@ Status nothing_matches(const Model & model, const std::string & targets) {
     std::string linears;
     for (const std::string_view linear : model.architecture().linears())
         linears += (linears.empty() ? "" : ", ") + std::string(linear);
-    if (const std::string names = in_our_names(targets); !names.empty())
+    if (const std::string names = in_our_names(model, targets); !names.empty())
         return error(QL_INVALID_ARGUMENT, "targets '%.120s' are PEFT's names; here they are '%s'", targets.c_str(),
                      names.c_str());
     return error(

@@ -3,6 +3,7 @@
 #include "models/files/gguf_keys.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/graph/builder.hpp"
+#include "models/hf/rope.hpp"
 #include "models/model/architecture.hpp"
 
 namespace ql {
@@ -32,6 +33,89 @@ constexpr HarmlessKey kHarmless[] = {
     {"leading_dense_block_count", 0},
     {"interleave_moe_layer_step", 0},
 };
+
+// ---- the Hugging Face side
+
+/// "mistral" is the same model, without biases.
+constexpr std::string_view kLlama = "llama", kMistral = "mistral";
+
+constexpr HfName kWholeNames[] = {
+    {"model.embed_tokens.weight", "token_embd.weight"},
+    {"model.norm.weight", "output_norm.weight"},
+    {"lm_head.weight", "output.weight"},
+};
+
+constexpr HfName kLayerNames[] = {
+    {"input_layernorm.weight", "attn_norm.weight"},
+    {"self_attn.q_proj.weight", "attn_q.weight"},
+    {"self_attn.k_proj.weight", "attn_k.weight"},
+    {"self_attn.v_proj.weight", "attn_v.weight"},
+    {"self_attn.o_proj.weight", "attn_output.weight"},
+    {"post_attention_layernorm.weight", "ffn_norm.weight"},
+    {"mlp.gate_proj.weight", "ffn_gate.weight"},
+    {"mlp.up_proj.weight", "ffn_up.weight"},
+    {"mlp.down_proj.weight", "ffn_down.weight"},
+    {"self_attn.q_proj.bias", "attn_q.bias"},
+    {"self_attn.k_proj.bias", "attn_k.bias"},
+    {"self_attn.v_proj.bias", "attn_v.bias"},
+    {"self_attn.o_proj.bias", "attn_output.bias"},
+    {"mlp.gate_proj.bias", "ffn_gate.bias"},
+    {"mlp.up_proj.bias", "ffn_up.bias"},
+    {"mlp.down_proj.bias", "ffn_down.bias"},
+};
+
+constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+
+Status read_shape(const JsonFile & config, Hparams & h) {
+    QL_TRY(config.size("num_hidden_layers", h.n_layer));
+    QL_TRY(config.size("hidden_size", h.n_embd));
+    QL_TRY(config.size("num_attention_heads", h.n_head));
+    if (h.n_head < 1) return config.wrong("num_attention_heads", "must be at least 1");
+    QL_TRY(config.size("num_key_value_heads", h.n_head_kv, h.n_head));
+    if (!config.has("head_dim") && h.n_embd % h.n_head != 0)
+        return config.wrong("num_attention_heads", "must divide hidden_size where head_dim is missing");
+    QL_TRY(config.size("head_dim", h.head_dim, h.n_embd / h.n_head));
+    QL_TRY(config.size("intermediate_size", h.n_ff));
+    QL_TRY(config.size("vocab_size", h.n_vocab));
+    QL_TRY(config.size("max_position_embeddings", h.n_ctx));
+    double number = 0;
+    QL_TRY(config.number("rms_norm_eps", number, 1e-6));  // transformers' default
+    h.rms_eps = static_cast<float>(number);
+    QL_TRY(config.number("partial_rotary_factor", number, 1.0));
+    if (number != 1.0) return error(QL_UNSUPPORTED, "partial_rotary_factor %g is not supported", number);
+    h.n_rot = h.head_dim;
+    h.rope_mode = QL_ROPE_NORMAL;  // with rows of q and k in GGUF's order
+    return h.check();
+}
+
+Status read_biases(const JsonFile & config, HfConfig & out) {
+    std::string type;
+    QL_TRY(config.text("model_type", type));
+    out.biases = {{"attn_", "attention_bias"}, {"ffn_", "mlp_bias"}};
+    for (HfBiases & biases : out.biases) QL_TRY(config.flag(biases.key, biases.there, false));
+    for (const HfBiases & biases : out.biases)
+        if (biases.there && type == kMistral)
+            return error(QL_UNSUPPORTED, "a model of type '%s' has no biases, but %s is set", type.c_str(), biases.key);
+    return {};
+}
+
+/// Settings that change the computation and that this architecture does not have.
+Status refuse_variants(const JsonFile & config, int64_t n_ctx) {
+    std::string activation;
+    QL_TRY(config.text("hidden_act", activation, "silu"));
+    if (activation != "silu" && activation != "swish")
+        return error(QL_UNSUPPORTED, "hidden_act '%.40s' is not supported, only silu is", activation.c_str());
+    int64_t window = 0;
+    QL_TRY(config.size("sliding_window", window, n_ctx));
+    if (window < n_ctx)
+        return error(QL_UNSUPPORTED, "a sliding window of %lld tokens is not supported",
+                     static_cast<long long>(window));
+    for (const Json & type : config.at("layer_types"))
+        if (type != "full_attention")
+            return error(QL_UNSUPPORTED, "layer_types: '%.40s' is not supported, only full_attention is",
+                         type.is_string() ? type.get_ref<const std::string &>().c_str() : "");
+    return {};
+}
 
 class Llama : public Architecture {
   public:
@@ -88,13 +172,28 @@ class Llama : public Architecture {
         return {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
     }
 
-    bool permuted(std::string_view linear) const override { return linear == "attn_q" || linear == "attn_k"; }
-
     ql_tensor * hidden(GraphBuilder & b) const override {
         ql_tensor * x = b.embed();
         for (int64_t i = 0; i < b.hparams().n_layer; ++i) x = feed_forward(b, i, attention(b, i, x));
         return b.norm("output_norm.weight", x);
     }
+
+    std::vector<std::string_view> hf_model_types() const override { return {kLlama, kMistral}; }
+
+    Status read_hf_config(const JsonFile & config, Hparams & h, HfConfig & out) const override {
+        QL_TRY(read_shape(config, h));
+        QL_TRY(read_biases(config, out));
+        QL_TRY(refuse_variants(config, h.n_ctx));
+        QL_ASSIGN(HfRope rope, read_hf_rope(config, h.n_rot));
+        h.rope_base = rope.base;
+        h.rope_scale = rope.scale;
+        out.rope_factors = std::move(rope.factors);
+        return {};
+    }
+
+    const HfNames & hf_names() const override { return kHfNames; }
+
+    bool permuted(std::string_view linear) const override { return linear == "attn_q" || linear == "attn_k"; }
 
   private:
     static Status read_head_length(const GgufKeys & keys, Hparams & h) {

@@ -1,72 +1,55 @@
 #include "models/hf/names.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "models/files/weight_names.hpp"
 
 namespace ql {
 namespace {
 
-struct Pair {
-    std::string_view hf, gguf;
-};
-
-constexpr Pair kWhole[] = {
-    {"model.embed_tokens.weight", "token_embd.weight"},
-    {"model.norm.weight", "output_norm.weight"},
-    {"lm_head.weight", "output.weight"},
-};
-
-constexpr Pair kLayer[] = {
-    // behind "model.layers.N." and "blk.N."
-    {"input_layernorm.weight", "attn_norm.weight"},
-    {"self_attn.q_proj.weight", "attn_q.weight"},
-    {"self_attn.k_proj.weight", "attn_k.weight"},
-    {"self_attn.v_proj.weight", "attn_v.weight"},
-    {"self_attn.o_proj.weight", "attn_output.weight"},
-    {"post_attention_layernorm.weight", "ffn_norm.weight"},
-    {"mlp.gate_proj.weight", "ffn_gate.weight"},
-    {"mlp.up_proj.weight", "ffn_up.weight"},
-    {"mlp.down_proj.weight", "ffn_down.weight"},
-    {"self_attn.q_proj.bias", "attn_q.bias"},
-    {"self_attn.k_proj.bias", "attn_k.bias"},
-    {"self_attn.v_proj.bias", "attn_v.bias"},
-    {"self_attn.o_proj.bias", "attn_output.bias"},
-    {"mlp.gate_proj.bias", "ffn_gate.bias"},
-    {"mlp.up_proj.bias", "ffn_up.bias"},
-    {"mlp.down_proj.bias", "ffn_down.bias"},
-};
-
 constexpr std::string_view kHfLayers = "model.layers.";
 constexpr size_t kMaxDigits = 6;
 
-/// Translates `name` by one side of the pairs to the other.
-std::optional<std::string> translate(std::string_view name, std::string_view Pair::*from, std::string_view Pair::*to,
-                                     std::string_view from_layers, std::string_view to_layers) {
-    const auto whole =
-        std::find_if(std::begin(kWhole), std::end(kWhole), [&](const Pair & p) { return p.*from == name; });
-    if (whole != std::end(kWhole)) return std::string(whole->*to);
+using Side = std::string_view HfName::*;
+
+std::string_view translate(std::span<const HfName> table, std::string_view name, Side from, Side to) {
+    const auto row = std::find_if(table.begin(), table.end(), [&](const HfName & n) { return n.*from == name; });
+    return row == table.end() ? std::string_view() : (*row).*to;
+}
+
+/// Translates what stands behind the layer's number.
+std::optional<std::string> translate_in_layer(std::span<const HfName> table, std::string_view name, Side from, Side to,
+                                              std::string_view from_layers, std::string_view to_layers) {
     if (!name.starts_with(from_layers)) return {};
     name.remove_prefix(from_layers.size());
     const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
     const bool canonical = digits >= 1 && digits <= kMaxDigits && (digits == 1 || name[0] != '0');  // "007" is no layer
     if (!canonical || digits == name.size() || name[digits] != '.') return {};
-    const std::string_view number = name.substr(0, digits), rest = name.substr(digits + 1);
-    const auto row =
-        std::find_if(std::begin(kLayer), std::end(kLayer), [&](const Pair & p) { return p.*from == rest; });
-    if (row == std::end(kLayer)) return {};
-    return std::string(to_layers).append(number).append(".").append(row->*to);
+    const std::string_view number = name.substr(0, digits);
+    const std::string_view translated = translate(table, name.substr(digits + 1), from, to);
+    if (translated.empty()) return {};
+    return std::string(to_layers).append(number).append(".").append(translated);
 }
 
 }  // namespace
 
-std::optional<std::string> gguf_name(std::string_view hf_name) {
-    return translate(hf_name, &Pair::hf, &Pair::gguf, kHfLayers, kLayers);
+std::optional<std::string> HfNames::gguf_name(std::string_view hf_name) const {
+    if (const auto whole = translate(whole_, hf_name, &HfName::hf, &HfName::gguf); !whole.empty())
+        return std::string(whole);
+    return translate_in_layer(layer_, hf_name, &HfName::hf, &HfName::gguf, kHfLayers, kLayers);
 }
 
-std::optional<std::string> hf_name(std::string_view gguf_name) {
-    return translate(gguf_name, &Pair::gguf, &Pair::hf, kLayers, kHfLayers);
+std::optional<std::string> HfNames::hf_name(std::string_view gguf_name) const {
+    if (const auto whole = translate(whole_, gguf_name, &HfName::gguf, &HfName::hf); !whole.empty())
+        return std::string(whole);
+    return translate_in_layer(layer_, gguf_name, &HfName::gguf, &HfName::hf, kLayers, kHfLayers);
+}
+
+std::string_view HfNames::linear_of_module(std::string_view word) const {
+    const std::string ending = "." + std::string(word) + ".weight";
+    for (const HfName & name : layer_)
+        if (name.hf.ends_with(ending)) return name.gguf.substr(0, name.gguf.rfind('.'));
+    return {};
 }
 
 bool is_ignored_hf_name(std::string_view hf_name) {

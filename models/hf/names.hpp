@@ -1,16 +1,34 @@
-// How Hugging Face's tensor names of llama-type models correspond to GGUF's. One table, read in both directions: models
-// and PEFT adapters are imported with it, PEFT adapters exported.
+// How Hugging Face's tensor names correspond to GGUF's. Each architecture has one table, read in both directions:
+// models and PEFT adapters are imported with it, PEFT adapters exported.
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace ql {
 
-/// "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight"; nothing for a name that is not in the table.
-std::optional<std::string> gguf_name(std::string_view hf_name);
-/// The inverse.
-std::optional<std::string> hf_name(std::string_view gguf_name);
+/// The two names of one tensor.
+struct HfName {
+    std::string_view hf, gguf;
+};
+
+class HfNames {
+  public:
+    /// `whole` are whole names, `layer` what stands behind "model.layers.N." and "blk.N."; both are borrowed.
+    constexpr HfNames(std::span<const HfName> whole, std::span<const HfName> layer) : whole_(whole), layer_(layer) {}
+
+    /// "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight"; nothing for a name that is not in the table.
+    std::optional<std::string> gguf_name(std::string_view hf_name) const;
+    /// The inverse.
+    std::optional<std::string> hf_name(std::string_view gguf_name) const;
+    /// "attn_q" of PEFT's "q_proj": the last word of a module inside a block of a layer; "" where there is none.
+    std::string_view linear_of_module(std::string_view word) const;
+
+  private:
+    std::span<const HfName> whole_, layer_;
+};
+
 /// True for tensors that old files carry and that nothing needs (rotary_emb.inv_freq follows from the config).
 bool is_ignored_hf_name(std::string_view hf_name);
 

@@ -1,18 +1,50 @@
 #include "models/load/find_architecture.hpp"
 
+#include <algorithm>
+
 namespace ql {
 
-const Architecture & llama_architecture();
+#define QL_ARCHITECTURE(name) const Architecture & name##_architecture();
+#include "models/load/architectures.def"
+#undef QL_ARCHITECTURE
+
+namespace {
+
+std::vector<const Architecture *> architectures() {
+#define QL_ARCHITECTURE(name) &name##_architecture(),
+    return {
+#include "models/load/architectures.def"
+    };
+#undef QL_ARCHITECTURE
+}
+
+/// The first whose names hold this one; of none, `known` lists the names.
+template <typename Names>
+const Architecture * find(std::string_view name, const Names & names_of, std::string & known) {
+    for (const Architecture * a : architectures())
+        for (const std::string_view own : names_of(*a)) {
+            if (own == name) return a;
+            known.append(known.empty() ? "" : ", ").append(own);
+        }
+    return nullptr;
+}
+
+}  // namespace
 
 Result<const Architecture *> find_architecture(std::string_view name) {
-    const Architecture * const table[] = {&llama_architecture()};
     std::string known;
-    for (const Architecture * a : table) {
-        if (a->name() == name) return a;
-        known += (known.empty() ? "" : ", ") + std::string(a->name());
-    }
+    const auto names_of = [](const Architecture & a) { return std::vector{a.name()}; };
+    if (const Architecture * found = find(name, names_of, known)) return found;
     return error(QL_UNSUPPORTED, "architecture '%s' is not supported; supported: %s", std::string(name).c_str(),
                  known.c_str());
+}
+
+Result<const Architecture *> find_hf_architecture(std::string_view model_type) {
+    std::string known;
+    const auto names_of = [](const Architecture & a) { return a.hf_model_types(); };
+    if (const Architecture * found = find(model_type, names_of, known)) return found;
+    return error(QL_UNSUPPORTED, "model_type '%.60s' is not supported in Hugging Face directories; supported: %s",
+                 std::string(model_type).c_str(), known.c_str());
 }
 
 }  // namespace ql

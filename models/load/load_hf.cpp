@@ -11,11 +11,9 @@
 #include "models/files/file_fault.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
-#include "models/hf/config.hpp"
-#include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/load/find_architecture.hpp"
 #include "models/load/loaders.hpp"
+#include "models/load/read_hf_config.hpp"
 #include "ql/os.h"
 
 namespace ql {
@@ -78,8 +76,8 @@ Result<std::vector<SafeTensorsFile>> open_weights(const std::string & directory)
 
 class Loader {
   public:
-    Loader(const HfConfig & config, const Architecture & architecture, ModelParts & parts)
-        : config_(config), architecture_(architecture), parts_(parts) {}
+    Loader(const HfModel & model, ModelParts & parts)
+        : config_(model.config), h_(model.hparams), architecture_(*model.architecture), parts_(parts) {}
 
     Status add(SafeTensorsFile & file) {
         for (const SafeTensor & tensor : file.tensors())
@@ -94,7 +92,7 @@ class Loader {
             return error(QL_BAD_FILE,
                          "tensor 'lm_head.weight' is missing; config.json says that it is not tied to the embedding");
         QL_TRY(check_tied_head());
-        for (int64_t layer = 0; layer < config_.hparams.n_layer; ++layer) QL_TRY(check_biases(layer));
+        for (int64_t layer = 0; layer < h_.n_layer; ++layer) QL_TRY(check_biases(layer));
         return add_rope_factors();
     }
 
@@ -117,21 +115,22 @@ class Loader {
     Status check_biases(int64_t layer) {
         for (const std::string_view linear : architecture_.linears()) {
             const std::string name = bias_of(linear_weight(layer, linear));
-            const bool is_mlp = linear.starts_with("ffn");
-            const bool said = is_mlp ? config_.mlp_bias : config_.attention_bias;
-            if (names_.contains(name) == said) continue;
-            return error(QL_BAD_FILE, "tensor '%s' is %s, but %s in config.json is %s", hf_name(name)->c_str(),
-                         said ? "missing" : "there", is_mlp ? "mlp_bias" : "attention_bias", said ? "true" : "false");
+            const auto said = std::find_if(config_.biases.begin(), config_.biases.end(),
+                                           [&](const HfBiases & b) { return linear.starts_with(b.linears); });
+            if (said == config_.biases.end() || names_.contains(name) == said->there) continue;
+            return error(QL_BAD_FILE, "tensor '%s' is %s, but %s in config.json is %s",
+                         architecture_.hf_names().hf_name(name)->c_str(), said->there ? "missing" : "there", said->key,
+                         said->there ? "true" : "false");
         }
         return {};
     }
 
     Status add(const SafeTensor & tensor) {
         if (is_ignored_hf_name(tensor.name)) return {};
-        const auto name = gguf_name(tensor.name);
+        const auto name = architecture_.hf_names().gguf_name(tensor.name);
         if (!name)
             return error(QL_UNSUPPORTED, "tensor '%.80s' is not one that a '%s' model has", tensor.name.c_str(),
-                         config_.hparams.arch.c_str());
+                         h_.arch.c_str());
         const bool is_tied_head = *name == "output.weight" && config_.head == HfConfig::Head::tied;
         if (!is_tied_head && !names_.insert(*name).second)
             return error(QL_BAD_FILE, "tensor '%.80s' is in two files", tensor.name.c_str());
@@ -184,11 +183,11 @@ class Loader {
     }
 
     Status order_rows(Weight & w, int64_t rows) {
-        if (rows % config_.hparams.head_dim != 0)
+        if (rows % h_.head_dim != 0)
             return error(QL_BAD_FILE, "tensor '%s' has %lld rows, no multiple of the head length %lld", w.name.c_str(),
-                         static_cast<long long>(rows), static_cast<long long>(config_.hparams.head_dim));
+                         static_cast<long long>(rows), static_cast<long long>(h_.head_dim));
         QL_ASSIGN(std::byte * const ordered, own(w, w.bytes));
-        rows_to_gguf_order(w.data, ordered, rows, w.bytes / static_cast<size_t>(rows), config_.hparams.head_dim);
+        rows_to_gguf_order(w.data, ordered, rows, w.bytes / static_cast<size_t>(rows), h_.head_dim);
         w.data = ordered;
         return {};
     }
@@ -216,6 +215,7 @@ class Loader {
     }
 
     const HfConfig & config_;
+    const Hparams & h_;
     const Architecture & architecture_;
     ModelParts & parts_;
     std::set<std::string> names_;
@@ -234,14 +234,13 @@ std::string name_of(const std::string & directory) {
 
 Status load(const std::string & directory, ModelParts & parts) {
     QL_ASSIGN(const JsonFile file, JsonFile::open(directory + "/config.json"));
-    auto config = read_hf_config(file);
-    QL_TRY(file_fault(directory + "/config.json", config.status()));
-    parts.hparams = config->hparams;
+    const auto model = read_hf_config(file);
+    QL_TRY(file_fault(directory + "/config.json", model.status()));
+    parts.hparams = model->hparams;
     parts.name = name_of(directory);
-    QL_ASSIGN(const Architecture * architecture, find_architecture(parts.hparams.arch));
 
     QL_ASSIGN(std::vector<SafeTensorsFile> files, open_weights(directory));
-    Loader loader(*config, *architecture, parts);
+    Loader loader(*model, parts);
     for (SafeTensorsFile & weights : files) QL_TRY(loader.add(weights));
     if (Status s = loader.finish(); !s.ok()) return error(s.code(), "%s: %s", directory.c_str(), s.message().c_str());
 

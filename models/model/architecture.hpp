@@ -1,16 +1,18 @@
-// An architecture: how it is called in files, which weights it has, and how its forward graph is built. One file each.
+// An architecture: how it is called in files, which weights it has, how its forward graph is built, and how Hugging
+// Face directories say the same. One file each, in models/arch/.
 #pragma once
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "models/hf/config.hpp"
+#include "models/hf/names.hpp"
 #include "models/model/hparams.hpp"
 #include "ql/gguf.h"
 
 namespace ql {
 
 class GraphBuilder;
-class Model;
 
 /// A weight that the architecture needs, with its shape (0: not checked).
 struct NeededWeight {
@@ -22,6 +24,8 @@ struct NeededWeight {
 class Architecture {
   public:
     virtual ~Architecture() = default;
+
+    /// general.architecture of GGUF files.
     virtual std::string_view name() const = 0;
     /// Reads the shape from GGUF keys.
     virtual Status read_hparams(const ql_gguf * file, Hparams & h) const = 0;
@@ -30,6 +34,12 @@ class Architecture {
     virtual std::vector<std::string_view> linears() const = 0;
     /// Final hidden states, normalised for the head: [n_embd, T].
     virtual ql_tensor * hidden(GraphBuilder & b) const = 0;
+
+    /// Values of config.json's model_type. One promises that the weights mean the same here.
+    virtual std::vector<std::string_view> hf_model_types() const = 0;
+    /// Reads the shape, and what else changes the computation, from config.json.
+    virtual Status read_hf_config(const JsonFile & config, Hparams & h, HfConfig & out) const = 0;
+    virtual const HfNames & hf_names() const = 0;
     /// True if rows of `blk.N.<linear>.weight` are permuted against Hugging Face's order (consecutive rope pairs).
     virtual bool permuted(std::string_view linear) const = 0;
 };

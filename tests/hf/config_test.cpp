@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "models/hf/config.hpp"
+#include "models/load/read_hf_config.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace ql {
@@ -17,7 +17,7 @@ Json tiny() {
             {"vocab_size", 19},         {"rms_norm_eps", 1e-5},     {"max_position_embeddings", 100}};
 }
 
-Result<HfConfig> read(const Json & json) {
+Result<HfModel> read(const Json & json) {
     test::TemporaryFolder folder;
     QL_ASSIGN(const JsonFile file, JsonFile::open(folder.write("config.json", json.dump())));
     return read_hf_config(file);
@@ -40,7 +40,7 @@ TEST(HfConfig, ReadsShape) {
     EXPECT_EQ(c->hparams.rope_base, 10000.0f);
     EXPECT_EQ(c->hparams.rope_scale, 1.0f);
     EXPECT_EQ(c->hparams.rope_mode, QL_ROPE_NORMAL);
-    EXPECT_EQ(c->head, HfConfig::Head::unsaid);
+    EXPECT_EQ(c->config.head, HfConfig::Head::unsaid);
 }
 
 TEST(HfConfig, HeadLengthAndHeadsHaveDefaults) {
@@ -52,7 +52,7 @@ TEST(HfConfig, HeadLengthAndHeadsHaveDefaults) {
     ASSERT_TRUE(c.ok()) << c.message();
     EXPECT_EQ(c->hparams.n_head_kv, 4);
     EXPECT_EQ(c->hparams.head_dim, 8);
-    EXPECT_EQ(c->head, HfConfig::Head::tied);
+    EXPECT_EQ(c->config.head, HfConfig::Head::tied);
 }
 
 TEST(HfConfig, ReadsRopeInEveryPlace) {
@@ -69,7 +69,7 @@ TEST(HfConfig, ReadsRopeInEveryPlace) {
     EXPECT_EQ(read(scaling)->hparams.rope_base, 8000.0f);
     EXPECT_EQ(read(scaling)->hparams.rope_scale, 0.5f);
     EXPECT_EQ(read(old)->hparams.rope_scale, 0.125f);
-    EXPECT_TRUE(read(old)->rope_factors.empty());
+    EXPECT_TRUE(read(old)->config.rope_factors.empty());
 }
 
 TEST(HfConfig, Llama3FactorsKeepShortWavesAndStretchLongOnes) {
@@ -83,7 +83,7 @@ TEST(HfConfig, Llama3FactorsKeepShortWavesAndStretchLongOnes) {
                             {"original_max_position_embeddings", 8192}};
     const auto c = read(json);
     ASSERT_TRUE(c.ok()) << c.message();
-    const std::vector<float> & f = c->rope_factors;
+    const std::vector<float> & f = c->config.rope_factors;
     ASSERT_EQ(f.size(), 64u);
     // Llama 3.1's rope_freqs.weight: 1 up to element 28, 8 from 36, smooth between
     EXPECT_EQ(f[0], 1.0f);
@@ -188,9 +188,10 @@ TEST(HfConfig, FieldsThatSayNothingAndKnownOnesAreHarmless) {
 TEST(HfConfig, BiasesAreLlamasAlone) {
     Json json = tiny();
     json["attention_bias"] = json["mlp_bias"] = true;
-    ASSERT_TRUE(read(json).ok()) << read(json).message();
-    EXPECT_TRUE(read(json)->attention_bias);
-    EXPECT_TRUE(read(json)->mlp_bias);
+    const auto c = read(json);
+    ASSERT_TRUE(c.ok()) << c.message();
+    ASSERT_EQ(c->config.biases.size(), 2u);
+    for (const HfBiases & biases : c->config.biases) EXPECT_TRUE(biases.there) << biases.key;
     json["model_type"] = "mistral";
     EXPECT_EQ(read(json).code(), QL_UNSUPPORTED);
     EXPECT_NE(read(json).message().find("'mistral' has no biases, but attention_bias is set"), std::string::npos);

@@ -3,20 +3,31 @@
 
 #include <set>
 
-#include "models/hf/names.hpp"
 #include "models/hf/rope_order.hpp"
+#include "models/load/find_architecture.hpp"
 
 namespace ql {
 namespace {
 
+const HfNames & names() {
+    return (*find_architecture("llama"))->hf_names();
+}
+
 TEST(HfNames, TranslatesBothWays) {
-    EXPECT_EQ(gguf_name("model.embed_tokens.weight"), "token_embd.weight");
-    EXPECT_EQ(gguf_name("model.layers.31.self_attn.o_proj.weight"), "blk.31.attn_output.weight");
-    EXPECT_EQ(gguf_name("model.layers.0.mlp.down_proj.weight"), "blk.0.ffn_down.weight");
-    EXPECT_EQ(gguf_name("model.layers.2.self_attn.q_proj.bias"), "blk.2.attn_q.bias");
+    EXPECT_EQ(names().gguf_name("model.embed_tokens.weight"), "token_embd.weight");
+    EXPECT_EQ(names().gguf_name("model.layers.31.self_attn.o_proj.weight"), "blk.31.attn_output.weight");
+    EXPECT_EQ(names().gguf_name("model.layers.0.mlp.down_proj.weight"), "blk.0.ffn_down.weight");
+    EXPECT_EQ(names().gguf_name("model.layers.2.self_attn.q_proj.bias"), "blk.2.attn_q.bias");
     for (const char * name : {"lm_head.weight", "model.norm.weight", "model.layers.7.input_layernorm.weight",
                               "model.layers.10.post_attention_layernorm.weight", "model.layers.0.mlp.up_proj.weight"})
-        EXPECT_EQ(hf_name(gguf_name(name).value()), name);
+        EXPECT_EQ(names().hf_name(names().gguf_name(name).value()), name);
+}
+
+TEST(HfNames, FindALinearByTheWordThatPeftCallsItsModule) {
+    EXPECT_EQ(names().linear_of_module("q_proj"), "attn_q");
+    EXPECT_EQ(names().linear_of_module("down_proj"), "ffn_down");
+    for (const char * word : {"", "proj", "self_attn", "input_layernorm", "attn_q"})
+        EXPECT_EQ(names().linear_of_module(word), "") << word;
 }
 
 TEST(HfNames, KnowsNothingElse) {
@@ -25,8 +36,8 @@ TEST(HfNames, KnowsNothingElse) {
           "model.layers.-1.mlp.up_proj.weight", "model.layers.00.mlp.up_proj.weight",
           "model.layers.1234567.mlp.up_proj.weight", "model.layers.0.input_layernorm.bias",
           "layers.0.mlp.up_proj.weight", "blk.0.ffn_up.weight"})
-        EXPECT_FALSE(gguf_name(name)) << name;
-    EXPECT_FALSE(hf_name("model.norm.weight"));
+        EXPECT_FALSE(names().gguf_name(name)) << name;
+    EXPECT_FALSE(names().hf_name("model.norm.weight"));
     EXPECT_TRUE(is_ignored_hf_name("model.layers.0.self_attn.rotary_emb.inv_freq"));
     EXPECT_FALSE(is_ignored_hf_name("model.layers.0.self_attn.q_proj.weight"));
 }

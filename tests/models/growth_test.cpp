@@ -1,8 +1,8 @@
 // Readers take time in proportion to their file: a file of four times the entries may not take sixteen times as long.
 #include "models/adapters.hpp"
 #include "models/files/safetensors.hpp"
-#include "models/hf/config.hpp"
 #include "models/load/loaders.hpp"
+#include "models/load/read_hf_config.hpp"
 #include "ql/gguf.h"
 #include "support/growth.hpp"
 #include "support/raw_safetensors.hpp"

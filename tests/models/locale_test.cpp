@@ -1,8 +1,8 @@
 // Numbers in files, options and messages are the same whatever locale the host has set: what is written and read under
 // a decimal comma, or under a point of two bytes, is compared with what the C locale gives.
 #include "models/data/read_dataset.hpp"
-#include "models/hf/config.hpp"
 #include "models/json/parse_json.hpp"
+#include "models/load/read_hf_config.hpp"
 #include "models/trainer_fixture.hpp"
 #include "support/made_locale.hpp"
 
