@@ -20,6 +20,10 @@ ql_dtype asked_type(int64_t option, ql_dtype from, ql_dtype automatic) {
     return *weight_type("", option);
 }
 
+bool is(const Weight & w, WeightRole role) {
+    return weight_role(w.name, w.n_dims) == role;
+}
+
 /// The type that a matrix is asked to have.
 ql_dtype target_type(const Weight & w, bool block, const ql_model_options & options) {
     const int64_t block_option = options.base_type;
@@ -68,6 +72,22 @@ class Converter {
     std::vector<Weight> replaced_;
 };
 
+/// What each weight becomes, in the order of the weights.
+std::vector<ql_dtype> choose_types(const ModelParts & parts, const ql_model_options & options,
+                                   std::vector<std::string> & notes) {
+    std::vector<ql_dtype> types;
+    for (const Weight & w : parts.weights) {
+        types.push_back(w.dtype);
+        if (is(w, WeightRole::other)) continue;
+        const ql_dtype target = target_type(w, is(w, WeightRole::block_matrix), options);
+        if (target == w.dtype) continue;
+        const QuantizeChoice choice = choose_type(w.name, w.dtype, w.ne[0], target);
+        if (!choice.note.empty()) notes.push_back(choice.note);
+        types.back() = choice.dtype;
+    }
+    return types;
+}
+
 }  // namespace
 
 Status check_base_types(const ql_model_options & options) {
@@ -76,19 +96,16 @@ Status check_base_types(const ql_model_options & options) {
 }
 
 Status convert_weights(ModelParts & parts, const ql_model_options & options, std::vector<std::string> & notes) {
+    const std::vector<ql_dtype> types = choose_types(parts, options, notes);
+    bool converts_blocks = false;
+    for (size_t i = 0; i < types.size(); ++i)
+        converts_blocks |= types[i] != parts.weights[i].dtype && is(parts.weights[i], WeightRole::block_matrix);
     Converter converter(parts);
-    for (Weight & w : parts.weights) {
-        const WeightRole role = weight_role(w.name, w.n_dims);
-        if (role == WeightRole::other) {
-            // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.
-            if (options.base_type != QL_BASE_KEEP) QL_TRY(converter.replace(w, w.dtype));
-            continue;
-        }
-        const ql_dtype target = target_type(w, role == WeightRole::block_matrix, options);
-        if (target == w.dtype) continue;
-        const QuantizeChoice choice = choose_type(w.name, w.dtype, w.ne[0], target);
-        if (!choice.note.empty()) notes.push_back(choice.note);
-        if (choice.dtype != w.dtype) QL_TRY(converter.replace(w, choice.dtype));
+    for (size_t i = 0; i < types.size(); ++i) {
+        Weight & w = parts.weights[i];
+        // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.
+        if (types[i] != w.dtype || (converts_blocks && is(w, WeightRole::other)))
+            QL_TRY(converter.replace(w, types[i]));
     }
     converter.forget_replaced();
     return {};

@@ -1,7 +1,5 @@
 #include "models/load/find_architecture.hpp"
 
-#include <algorithm>
-
 namespace ql {
 
 #define QL_ARCHITECTURE(name) const Architecture & name##_architecture();
