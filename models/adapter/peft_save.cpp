@@ -42,7 +42,7 @@ Result<Json> target_modules(const Adapter & adapter, const Model & model) {
     }
     Json targets = Json::array();
     for (const auto & [kind, modules] : by_kind) {
-        const bool everywhere = static_cast<int64_t>(modules.size()) == model.hparams().n_layer;
+        const bool everywhere = static_cast<int64_t>(modules.size()) == model.hparams().n_layer();
         if (everywhere) targets.push_back(kind);
         for (const std::string & module : modules)
             if (!everywhere) targets.push_back(module);

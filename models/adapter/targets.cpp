@@ -37,7 +37,7 @@ Status nothing_matches(const Model & model, const std::string & targets) {
         QL_INVALID_ARGUMENT,
         "targets '%.120s' match none of the model's linears; they are blk.0 to blk.%lld, each with .weight: %s; "
         "several are written with | between (or say all, attn, mlp)",
-        targets.c_str(), static_cast<long long>(model.hparams().n_layer - 1), linears.c_str());
+        targets.c_str(), static_cast<long long>(model.hparams().n_layer() - 1), linears.c_str());
 }
 
 }  // namespace

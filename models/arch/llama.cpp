@@ -67,15 +67,18 @@ constexpr HfName kLayerNames[] = {
 constexpr HfNames kHfNames(kWholeNames, kLayerNames);
 
 Status read_shape(const JsonFile & config, Hparams & h) {
-    QL_TRY(config.size("num_hidden_layers", h.n_layer));
+    int64_t n_layer = 0;
+    LayerShape layer;
+    QL_TRY(config.size("num_hidden_layers", n_layer));
     QL_TRY(config.size("hidden_size", h.n_embd));
-    QL_TRY(config.size("num_attention_heads", h.n_head));
-    if (h.n_head < 1) return config.wrong("num_attention_heads", "must be at least 1");
-    QL_TRY(config.size("num_key_value_heads", h.n_head_kv, h.n_head));
-    if (!config.has("head_dim") && h.n_embd % h.n_head != 0)
+    QL_TRY(config.size("num_attention_heads", layer.n_head));
+    if (layer.n_head < 1) return config.wrong("num_attention_heads", "must be at least 1");
+    QL_TRY(config.size("num_key_value_heads", layer.n_head_kv, layer.n_head));
+    if (!config.has("head_dim") && h.n_embd % layer.n_head != 0)
         return config.wrong("num_attention_heads", "must divide hidden_size where head_dim is missing");
-    QL_TRY(config.size("head_dim", h.head_dim, h.n_embd / h.n_head));
-    QL_TRY(config.size("intermediate_size", h.n_ff));
+    QL_TRY(config.size("head_dim", h.head_dim, h.n_embd / layer.n_head));
+    QL_TRY(config.size("intermediate_size", layer.n_ff));
+    QL_TRY(h.start_layers(n_layer, layer));
     QL_TRY(config.size("vocab_size", h.n_vocab));
     QL_TRY(config.size("max_position_embeddings", h.n_ctx));
     double number = 0;
@@ -123,12 +126,9 @@ class Llama : public Architecture {
 
     Status read_hparams(const ql_gguf * file, Hparams & h) const override {
         const GgufKeys keys(file, "llama");
-        QL_TRY(keys.size("block_count", h.n_layer));
         QL_TRY(keys.size("embedding_length", h.n_embd));
-        QL_TRY(keys.layers("attention.head_count", h.n_layer, h.n_head));
-        QL_TRY(keys.layers("attention.head_count_kv", h.n_layer, h.n_head_kv, h.n_head));
+        QL_TRY(read_layers(keys, h));
         QL_TRY(read_head_length(keys, h));
-        QL_TRY(keys.layers("feed_forward_length", h.n_layer, h.n_ff));
         QL_TRY(keys.size("context_length", h.n_ctx));
         QL_TRY(keys.size("rope.dimension_count", h.n_rot, h.head_dim));
         QL_TRY(keys.number("attention.layer_norm_rms_epsilon", h.rms_eps));
@@ -141,28 +141,29 @@ class Llama : public Architecture {
     }
 
     std::vector<NeededWeight> needed(const Hparams & h) const override {
-        const int64_t q = h.n_head * h.head_dim, kv = h.n_head_kv * h.head_dim;
         std::vector<NeededWeight> list = {{"token_embd.weight", h.n_embd, h.n_vocab},
                                           {"output_norm.weight", h.n_embd, 1},
                                           {"output.weight", h.n_embd, h.n_vocab, true},
                                           {"rope_freqs.weight", h.n_rot / 2, 1, true}};
-        for (int64_t i = 0; i < h.n_layer; ++i) {
+        for (int64_t i = 0; i < h.n_layer(); ++i) {
             const std::string b = layer_prefix(i);
+            const auto [n_head, n_head_kv, n_ff] = h.layer(i);
+            const int64_t q = n_head * h.head_dim, kv = n_head_kv * h.head_dim;
             list.insert(list.end(), {{b + "attn_norm.weight", h.n_embd, 1},
                                      {b + "attn_q.weight", h.n_embd, q},
                                      {b + "attn_k.weight", h.n_embd, kv},
                                      {b + "attn_v.weight", h.n_embd, kv},
                                      {b + "attn_output.weight", q, h.n_embd},
                                      {b + "ffn_norm.weight", h.n_embd, 1},
-                                     {b + "ffn_gate.weight", h.n_embd, h.n_ff},
-                                     {b + "ffn_up.weight", h.n_embd, h.n_ff},
-                                     {b + "ffn_down.weight", h.n_ff, h.n_embd},
+                                     {b + "ffn_gate.weight", h.n_embd, n_ff},
+                                     {b + "ffn_up.weight", h.n_embd, n_ff},
+                                     {b + "ffn_down.weight", n_ff, h.n_embd},
                                      {b + "attn_q.bias", q, 1, true},
                                      {b + "attn_k.bias", kv, 1, true},
                                      {b + "attn_v.bias", kv, 1, true},
                                      {b + "attn_output.bias", h.n_embd, 1, true},
-                                     {b + "ffn_gate.bias", h.n_ff, 1, true},
-                                     {b + "ffn_up.bias", h.n_ff, 1, true},
+                                     {b + "ffn_gate.bias", n_ff, 1, true},
+                                     {b + "ffn_up.bias", n_ff, 1, true},
                                      {b + "ffn_down.bias", h.n_embd, 1, true}});
         }
         return list;
@@ -174,7 +175,7 @@ class Llama : public Architecture {
 
     ql_tensor * hidden(GraphBuilder & b) const override {
         ql_tensor * x = b.embed();
-        for (int64_t i = 0; i < b.hparams().n_layer; ++i) x = feed_forward(b, i, attention(b, i, x));
+        for (int64_t i = 0; i < b.hparams().n_layer(); ++i) x = feed_forward(b, i, attention(b, i, x));
         return b.norm("output_norm.weight", x);
     }
 
@@ -196,12 +197,27 @@ class Llama : public Architecture {
     bool permuted(std::string_view linear) const override { return linear == "attn_q" || linear == "attn_k"; }
 
   private:
+    static Status read_layers(const GgufKeys & keys, Hparams & h) {
+        int64_t n = 0;
+        QL_TRY(keys.size("block_count", n));
+        QL_TRY(h.start_layers(n));
+        QL_ASSIGN(const std::vector<int64_t> heads, keys.layers("attention.head_count", n));
+        std::vector<int64_t> kv_heads = heads;
+        if (keys.has_key("attention.head_count_kv")) {
+            QL_ASSIGN(kv_heads, keys.layers("attention.head_count_kv", n));
+        }
+        QL_ASSIGN(const std::vector<int64_t> ff, keys.layers("feed_forward_length", n));
+        for (size_t i = 0; i < h.layers.size(); ++i) h.layers[i] = {heads[i], kv_heads[i], ff[i]};
+        return {};
+    }
+
+    /// The length of a head is the same in all layers; where a file does not say it, the first layer's heads do.
     static Status read_head_length(const GgufKeys & keys, Hparams & h) {
-        const int64_t whole = h.n_head > 0 ? h.n_embd / h.n_head : 0;
-        QL_TRY(keys.size("attention.key_length", h.head_dim, whole * h.n_head == h.n_embd ? whole : 0));
+        const int64_t n_head = h.layers[0].n_head, whole = n_head > 0 ? h.n_embd / n_head : 0;
+        QL_TRY(keys.size("attention.key_length", h.head_dim, whole * n_head == h.n_embd ? whole : 0));
         if (h.head_dim == 0)
             return error(QL_BAD_FILE, "llama.attention.key_length is missing, and %lld heads do not divide %lld",
-                         static_cast<long long>(h.n_head), static_cast<long long>(h.n_embd));
+                         static_cast<long long>(n_head), static_cast<long long>(h.n_embd));
         int64_t value_length = 0;
         QL_TRY(keys.size("attention.value_length", value_length, h.head_dim));
         if (value_length == h.head_dim) return {};
@@ -220,11 +236,11 @@ class Llama : public Architecture {
     }
 
     static ql_tensor * attention(GraphBuilder & b, int64_t layer, ql_tensor * x) {
-        const Hparams & h = b.hparams();
+        const LayerShape & shape = b.hparams().layer(layer);
         const std::string p = layer_prefix(layer);
         ql_tensor * n = b.norm(p + "attn_norm.weight", x);
-        ql_tensor * q = b.rotate(b.linear(p + "attn_q.weight", n), h.n_head);
-        ql_tensor * k = b.rotate(b.linear(p + "attn_k.weight", n), h.n_head_kv);
+        ql_tensor * q = b.rotate(b.linear(p + "attn_q.weight", n), shape.n_head);
+        ql_tensor * k = b.rotate(b.linear(p + "attn_k.weight", n), shape.n_head_kv);
         ql_tensor * v = b.linear(p + "attn_v.weight", n);
         return ql_add(b.graph(), x, b.linear(p + "attn_output.weight", b.attend(layer, q, k, v)));
     }

@@ -36,9 +36,11 @@ ql_status ql_model_describe(const ql_model * model, ql_model_info * info) {
     return ql::guarded([&]() -> Status {
         if (!model) return error(QL_INVALID_ARGUMENT, "ql_model_describe: model is NULL");
         const ql::Hparams & h = model->model->hparams();
-        return ql::give_struct(info, {sizeof(*info), model->model->name().c_str(), h.arch.c_str(),
-                                      model->base_type.c_str(), h.n_layer, h.n_embd, h.n_head, h.n_head_kv, h.n_ff,
-                                      h.n_vocab, h.n_ctx, model->model->n_parameters(), model->model->weight_bytes()});
+        const ql::LayerShape & first = h.layers.front();
+        return ql::give_struct(
+            info, {sizeof(*info), model->model->name().c_str(), h.arch.c_str(), model->base_type.c_str(), h.n_layer(),
+                   h.n_embd, first.n_head, first.n_head_kv, first.n_ff, h.n_vocab, h.n_ctx,
+                   model->model->n_parameters(), model->model->weight_bytes()});
     });
 }
 

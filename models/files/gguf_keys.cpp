@@ -49,11 +49,17 @@ Status GgufKeys::text(const char * key, std::string & value, std::optional<std::
     return {};
 }
 
-Status GgufKeys::layers(const char * key, int64_t n_layer, int64_t & value, std::optional<int64_t> missing) const {
+Result<std::vector<int64_t>> GgufKeys::layers(const char * key, int64_t n_layer) const {
     const std::string name = ask(key);
+    std::vector<int64_t> values(static_cast<size_t>(n_layer));
     ql_gguf_type type = QL_GGUF_U32;
     if (has(name)) QL_TRY(last_error(ql_gguf_key_type(file_, name.c_str(), &type)));
-    if (type != QL_GGUF_ARRAY) return size(key, value, missing);
+    if (type != QL_GGUF_ARRAY) {
+        int64_t value = 0;
+        QL_TRY(size(key, value));
+        values.assign(values.size(), value);
+        return values;
+    }
     ql_gguf_array array{};
     QL_TRY(last_error(ql_gguf_get_array(file_, name.c_str(), &array)));
     if (array.n != n_layer)
@@ -62,15 +68,11 @@ Status GgufKeys::layers(const char * key, int64_t n_layer, int64_t & value, std:
     if (array.type != QL_GGUF_U32 && array.type != QL_GGUF_I32)
         return error(QL_BAD_FILE, "%s: is an array of no 32-bit integers", name.c_str());
     for (int64_t i = 0; i < array.n; ++i) {
-        const int64_t element = count_at(array, i);
-        if (i == 0) value = element;
-        if (element != value)
-            return error(QL_UNSUPPORTED,
-                         "%s: layer %lld has %lld, layer 0 has %lld; layers that differ are not supported",
-                         name.c_str(), static_cast<long long>(i), static_cast<long long>(element),
-                         static_cast<long long>(value));
+        const int64_t value = count_at(array, i);
+        QL_TRY(check_count(name, value));
+        values[static_cast<size_t>(i)] = value;
     }
-    return check_count(name, value);
+    return values;
 }
 
 Status GgufKeys::linear_rope(float & scale) const {

@@ -5,6 +5,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "models/files/harmless.hpp"
 #include "ql/gguf.h"
@@ -21,8 +22,9 @@ class GgufKeys {
     /// A finite number.
     Status number(const char * key, float & value, std::optional<float> missing = {}) const;
     Status text(const char * key, std::string & value, std::optional<std::string> missing = {}) const;
-    /// A count that may be written once or for each of n layers; layers that differ are not supported.
-    Status layers(const char * key, int64_t n_layer, int64_t & value, std::optional<int64_t> missing = {}) const;
+    /// A count of each of n layers, which may be written once for all of them.
+    Result<std::vector<int64_t>> layers(const char * key, int64_t n_layer) const;
+    bool has_key(const char * key) const { return has(ask(key)); }
     /// scale = 1 / factor of rope.scaling.type "linear", which a factor without a type means too; 1 for "none" or no
     /// factor; other types are not supported.
     Status linear_rope(float & scale) const;

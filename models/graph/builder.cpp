@@ -69,8 +69,9 @@ ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head) {
 
 ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v) {
     const Hparams & h = hparams();
-    const int64_t width = h.n_head_kv * h.head_dim, rows[] = {width, n_tokens_};
-    int64_t keys[] = {h.head_dim, h.n_head_kv, n_tokens_};
+    const auto [n_head, n_head_kv, n_ff] = h.layer(layer);
+    const int64_t rows[] = {n_head_kv * h.head_dim, n_tokens_};
+    int64_t keys[] = {h.head_dim, n_head_kv, n_tokens_};
     if (cache_) {
         const auto i = static_cast<size_t>(layer);
         k = ql_kv_store(graph_, cache_->k[i], ql_reshape(graph_, k, 2, rows), inputs_.rows);
@@ -80,7 +81,7 @@ ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql
     k = ql_reshape(graph_, k, 3, keys);
     v = ql_reshape(graph_, v, 3, keys);
     const float scale = 1.0f / std::sqrt(static_cast<float>(h.head_dim));
-    const int64_t out[] = {h.n_head * h.head_dim, n_tokens_};
+    const int64_t out[] = {n_head * h.head_dim, n_tokens_};
     return ql_reshape(graph_, ql_attention(graph_, q, k, v, inputs_.span, scale), 2, out);
 }
 

@@ -18,7 +18,8 @@ struct LoraLeaves {
     float scale = 1.0f;
 };
 
-/// KV caches of a session: f16 or f32 states [n_head_kv * head_dim, rows], two for each layer.
+/// KV caches of a session: f16 or f32 states [n_head_kv * head_dim, rows], two for each layer, with its key-value
+/// heads.
 struct KvCache {
     std::vector<ql_tensor *> k, v;
     int64_t rows = 0;

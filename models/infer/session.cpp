@@ -46,8 +46,8 @@ Status Session::build(ql_device * device, std::span<const AppliedAdapter> adapte
     graph_.reset(g);
     const Hparams & h = model_.hparams();
     cache_.rows = ctx_;
-    const int64_t ne[] = {h.n_head_kv * h.head_dim, cache_.rows};
-    for (int64_t i = 0; i < h.n_layer; ++i) {
+    for (int64_t i = 0; i < h.n_layer(); ++i) {
+        const int64_t ne[] = {h.layer(i).n_head_kv * h.head_dim, cache_.rows};
         cache_.k.push_back(ql_state(g, ("cache_k." + std::to_string(i)).c_str(), cache_type, 2, ne));
         cache_.v.push_back(ql_state(g, ("cache_v." + std::to_string(i)).c_str(), cache_type, 2, ne));
     }

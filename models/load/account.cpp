@@ -21,7 +21,7 @@ constexpr Kind kKinds[] = {
 std::string reason(const std::string & name, const Hparams & h) {
     for (const Kind & kind : kKinds)
         if (name.find(kind.part) != std::string::npos) return std::string(kind.what) + " is not supported";
-    if (layer_of(name) >= h.n_layer) return "the model says that it has " + std::to_string(h.n_layer) + " layers";
+    if (layer_of(name) >= h.n_layer()) return "the model says that it has " + std::to_string(h.n_layer()) + " layers";
     return "a model of architecture '" + h.arch + "' has no such tensor here";
 }
 

@@ -92,7 +92,7 @@ class Loader {
             return error(QL_BAD_FILE,
                          "tensor 'lm_head.weight' is missing; config.json says that it is not tied to the embedding");
         QL_TRY(check_tied_head());
-        for (int64_t layer = 0; layer < h_.n_layer; ++layer) QL_TRY(check_biases(layer));
+        for (int64_t layer = 0; layer < h_.n_layer(); ++layer) QL_TRY(check_biases(layer));
         return add_rope_factors();
     }
 

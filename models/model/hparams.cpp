@@ -1,25 +1,43 @@
 #include "models/model/hparams.hpp"
 
+#include <algorithm>
+
 namespace ql {
+namespace {
+
+Status positive(const std::string & what, int64_t v, int64_t limit) {
+    if (v >= 1 && v <= limit) return {};
+    return error(QL_BAD_FILE, "model: %s is %lld, 1 to %lld are possible", what.c_str(), static_cast<long long>(v),
+                 static_cast<long long>(limit));
+}
+
+/// `of_layer` says which one it is, "" where all are the same.
+Status check_layer(const LayerShape & layer, const std::string & of_layer) {
+    QL_TRY(positive("number of heads" + of_layer, layer.n_head, 1 << 14));
+    QL_TRY(positive("number of key-value heads" + of_layer, layer.n_head_kv, layer.n_head));
+    QL_TRY(positive("feed-forward length" + of_layer, layer.n_ff, 1 << 22));
+    if (layer.n_head % layer.n_head_kv == 0) return {};
+    return error(QL_BAD_FILE, "model: %lld heads%s are no multiple of %lld key-value heads",
+                 static_cast<long long>(layer.n_head), of_layer.c_str(), static_cast<long long>(layer.n_head_kv));
+}
+
+}  // namespace
+
+Status Hparams::start_layers(int64_t n_layer, const LayerShape & shape) {
+    QL_TRY(positive("number of layers", n_layer, 1 << 14));
+    layers.assign(static_cast<size_t>(n_layer), shape);
+    return {};
+}
 
 Status Hparams::check() const {
-    const auto positive = [](const char * what, int64_t v, int64_t limit) -> Status {
-        if (v >= 1 && v <= limit) return {};
-        return error(QL_BAD_FILE, "model: %s is %lld, 1 to %lld are possible", what, static_cast<long long>(v),
-                     static_cast<long long>(limit));
-    };
-    QL_TRY(positive("number of layers", n_layer, 1 << 14));
     QL_TRY(positive("embedding length", n_embd, 1 << 20));
-    QL_TRY(positive("number of heads", n_head, 1 << 14));
-    QL_TRY(positive("number of key-value heads", n_head_kv, n_head));
+    const bool differ = std::any_of(layers.begin(), layers.end(), [&](const LayerShape & l) { return l != layers[0]; });
+    for (size_t i = 0; i < (differ ? layers.size() : 1); ++i)
+        QL_TRY(check_layer(layers[i], differ ? " of layer " + std::to_string(i) : ""));
     QL_TRY(positive("head length", head_dim, 1 << 14));
-    QL_TRY(positive("feed-forward length", n_ff, 1 << 22));
     QL_TRY(positive("vocabulary size", n_vocab, 1 << 24));
     QL_TRY(positive("context length", n_ctx, int64_t{1} << 31));
     QL_TRY(positive("rotated length of a head", n_rot, head_dim));
-    if (n_head % n_head_kv)
-        return error(QL_BAD_FILE, "model: %lld heads are no multiple of %lld key-value heads",
-                     static_cast<long long>(n_head), static_cast<long long>(n_head_kv));
     if (n_rot % 2) return error(QL_BAD_FILE, "model: rotated length %lld is odd", static_cast<long long>(n_rot));
     if (!(rms_eps >= 0 && rms_eps < 1))
         return error(QL_BAD_FILE, "model: norm epsilon %g is out of range", static_cast<double>(rms_eps));

@@ -2,20 +2,27 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ql/ops.h"
 #include "ql/status.hpp"
 
 namespace ql {
 
-struct Hparams {
-    std::string arch;  // "llama"
-    int64_t n_layer = 0;
-    int64_t n_embd = 0;
+/// What each layer may have of its own.
+struct LayerShape {
     int64_t n_head = 0;
     int64_t n_head_kv = 0;
-    int64_t head_dim = 0;
     int64_t n_ff = 0;
+
+    bool operator==(const LayerShape &) const = default;
+};
+
+struct Hparams {
+    std::string arch;  // "llama"
+    std::vector<LayerShape> layers;
+    int64_t n_embd = 0;
+    int64_t head_dim = 0;
     int64_t n_vocab = 0;
     int64_t n_ctx = 0;  // trained context
     int64_t n_rot = 0;  // rotated elements of a head
@@ -24,6 +31,11 @@ struct Hparams {
     float rope_scale = 1.0f;      // 1 / factor of linear scaling
     float rope_magnitude = 1.0f;  // times cos and sin
     ql_rope_mode rope_mode = QL_ROPE_NORMAL;
+
+    int64_t n_layer() const { return static_cast<int64_t>(layers.size()); }
+    const LayerShape & layer(int64_t i) const { return layers[static_cast<size_t>(i)]; }
+    /// Makes the layers, all of this shape.       errors  QL_BAD_FILE: a number of layers that no model has
+    Status start_layers(int64_t n_layer, const LayerShape & shape = {});
 
     /// Rejects numbers that no model has (0 heads, a width that heads do not divide ...).
     Status check() const;

@@ -28,12 +28,12 @@ TEST(HfConfig, ReadsShape) {
     ASSERT_TRUE(c.ok()) << c.message();
     EXPECT_EQ(c->hparams.arch, "llama");
     EXPECT_EQ(c->hparams.n_embd, 24);
-    EXPECT_EQ(c->hparams.n_layer, 2);
-    EXPECT_EQ(c->hparams.n_head, 4);
-    EXPECT_EQ(c->hparams.n_head_kv, 2);
+    EXPECT_EQ(c->hparams.n_layer(), 2);
+    EXPECT_EQ(c->hparams.layer(1).n_head, 4);
+    EXPECT_EQ(c->hparams.layer(1).n_head_kv, 2);
     EXPECT_EQ(c->hparams.head_dim, 6);
     EXPECT_EQ(c->hparams.n_rot, 6);
-    EXPECT_EQ(c->hparams.n_ff, 40);
+    EXPECT_EQ(c->hparams.layer(1).n_ff, 40);
     EXPECT_EQ(c->hparams.n_vocab, 19);
     EXPECT_EQ(c->hparams.n_ctx, 100);
     EXPECT_EQ(c->hparams.rms_eps, 1e-5f);
@@ -50,7 +50,7 @@ TEST(HfConfig, HeadLengthAndHeadsHaveDefaults) {
     json["tie_word_embeddings"] = true;
     const auto c = read(json);
     ASSERT_TRUE(c.ok()) << c.message();
-    EXPECT_EQ(c->hparams.n_head_kv, 4);
+    EXPECT_EQ(c->hparams.layer(1).n_head_kv, 4);
     EXPECT_EQ(c->hparams.head_dim, 8);
     EXPECT_EQ(c->config.head, HfConfig::Head::tied);
 }

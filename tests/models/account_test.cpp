@@ -102,17 +102,20 @@ TEST(Account, AFactorWithoutATypeIsLinear) {
     expect_refused(real("llama.rope.scaling.factor", -2), "-2 is not positive", QL_BAD_FILE);
 }
 
-TEST(Account, CountsByLayerMustBeEqual) {
+TEST(Account, CountsMayBeWrittenForEachLayer) {
     const auto equal = open_with([](ql_gguf_writer * w) {
         array("llama.attention.head_count", {4, 4})(w), array("llama.attention.head_count_kv", {2, 2})(w);
         array("llama.feed_forward_length", {128, 128})(w);
     });
     ASSERT_TRUE(equal.ok()) << equal.message();
-    EXPECT_EQ((*equal)->hparams().n_head, 4);
-    EXPECT_EQ((*equal)->hparams().n_head_kv, 2);
-    EXPECT_EQ((*equal)->hparams().n_ff, 128);
+    EXPECT_EQ((*equal)->hparams().layers, std::vector<LayerShape>(2, {4, 2, 128}));
     expect_refused(array("llama.attention.head_count_kv", {2, 4}),
-                   "llama.attention.head_count_kv: layer 1 has 4, layer 0 has 2; layers that differ");
+                   "tensor 'blk.1.attn_k.weight' is [64, 32], [64, 64] is needed", QL_BAD_FILE);
+    expect_refused(array("llama.attention.head_count_kv", {2, 0}), "number of key-value heads of layer 1 is 0",
+                   QL_BAD_FILE);
+    expect_refused(array("llama.attention.head_count_kv", {2, 3}), "4 heads of layer 1 are no multiple of 3",
+                   QL_BAD_FILE);
+    expect_refused(array("llama.feed_forward_length", {0, 128}), "feed-forward length of layer 0 is 0", QL_BAD_FILE);
     expect_refused(array("llama.attention.head_count", {4}), "1 values for 2 layers", QL_BAD_FILE);
     expect_refused(number("llama.attention.head_count", 0), "llama.attention.key_length is missing", QL_BAD_FILE);
     expect_refused(number("llama.attention.head_count", 5), "5 heads do not divide 64", QL_BAD_FILE);

@@ -31,7 +31,7 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
     Adapter adapter(const std::string & kind) const {
         Adapter adapter;
         const Hparams & h = model_->hparams();
-        for (int64_t layer = 0; layer < h.n_layer; ++layer) {
+        for (int64_t layer = 0; layer < h.n_layer(); ++layer) {
             for (const Names & n : kLinears) {
                 const std::string stem = kind + ".model.layers." + std::to_string(layer) + "." + n.hf;
                 LoraMatrix m;

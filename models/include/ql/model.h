@@ -12,8 +12,9 @@ extern "C" {
 typedef struct ql_model ql_model;
 
 typedef enum ql_base_type { /* values below 0 stand beside ql_dtype's in `base_type` and `embedding_type` */
-    QL_BASE_KEEP = -1,      /* every weight as it is in the file, used in place */
-    QL_BASE_AUTO = -2       /* a quantised model is kept; one in 16 or 32 bits becomes nf4_dq, embedding and head q8_0 */
+                            QL_BASE_KEEP = -1, /* every weight as it is in the file, used in place */
+                            QL_BASE_AUTO = -2  /* a quantised model is kept; one in 16 or 32 bits becomes nf4_dq,
+                                                  embedding and head q8_0 */
 } ql_base_type;
 
 typedef struct ql_model_options {
@@ -27,18 +28,20 @@ typedef struct ql_model_options {
 QL_API void ql_model_options_init(ql_model_options * options);
 /** Opens a GGUF file (the first of a sharded one) or a Hugging Face directory. The caller owns *model; close it after
  *  everything made from it.
- *  Every tensor, every key of the architecture and every field of config.json is used, known to be harmless, or refused.
- *  errors  QL_NOT_FOUND, QL_BAD_FILE, QL_UNSUPPORTED (architecture, type, a tensor, key or field that the graph does not
- *          read; names it), QL_NON_FINITE (names the tensor) */
+ *  Every tensor, every key of the architecture and every field of config.json is used, known to be harmless, or
+ * refused. errors  QL_NOT_FOUND, QL_BAD_FILE, QL_UNSUPPORTED (architecture, type, a tensor, key or field that the graph
+ * does not read; names it), QL_NON_FINITE (names the tensor) */
 QL_API ql_status ql_model_open(const char * path, const ql_model_options * options, ql_model ** model);
 QL_API void ql_model_close(ql_model * model);
 
 typedef struct ql_model_info {
-    size_t size;              /* set by the caller: sizeof(ql_model_info) */
-    const char * name;        /* strings are owned by the model */
+    size_t size;       /* set by the caller: sizeof(ql_model_info) */
+    const char * name; /* strings are owned by the model */
     const char * architecture;
-    const char * base_type;   /* of most block matrices */
-    int64_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, n_ctx;
+    const char * base_type; /* of most block matrices */
+    int64_t n_layer, n_embd;
+    int64_t n_head, n_head_kv, n_ff; /* of the first layer; a GGUF file may give each layer its own */
+    int64_t n_vocab, n_ctx;
     int64_t n_parameters;
     uint64_t weight_bytes;
 } ql_model_info;
