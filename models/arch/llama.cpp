@@ -86,8 +86,8 @@ Status read_shape(const JsonFile & config, Hparams & h) {
     h.rms_eps = static_cast<float>(number);
     QL_TRY(config.number("partial_rotary_factor", number, 1.0));
     if (number != 1.0) return error(QL_UNSUPPORTED, "partial_rotary_factor %g is not supported", number);
-    h.n_rot = h.head_dim;
-    h.rope_mode = QL_ROPE_NORMAL;  // with rows of q and k in GGUF's order
+    h.rope.n_rot = h.head_dim;
+    h.rope.mode = QL_ROPE_NORMAL;  // with rows of q and k in GGUF's order
     return h.check();
 }
 
@@ -120,6 +120,8 @@ Status refuse_variants(const JsonFile & config, int64_t n_ctx) {
     return {};
 }
 
+constexpr const char * kRopeFactors = "rope_freqs.weight";
+
 class Llama : public Architecture {
   public:
     std::string_view name() const override { return "llama"; }
@@ -130,12 +132,13 @@ class Llama : public Architecture {
         QL_TRY(read_layers(keys, h));
         QL_TRY(read_head_length(keys, h));
         QL_TRY(keys.size("context_length", h.n_ctx));
-        QL_TRY(keys.size("rope.dimension_count", h.n_rot, h.head_dim));
+        QL_TRY(keys.size("rope.dimension_count", h.rope.n_rot, h.head_dim));
         QL_TRY(keys.number("attention.layer_norm_rms_epsilon", h.rms_eps));
-        QL_TRY(keys.number("rope.freq_base", h.rope_base, 10000.0f));
-        QL_TRY(keys.number("rope.scaling.attn_factor", h.rope_magnitude, 1.0f));
-        h.rope_mode = QL_ROPE_NORMAL;
-        QL_TRY(keys.linear_rope(h.rope_scale));
+        QL_TRY(keys.number("rope.freq_base", h.rope.base, 10000.0f));
+        QL_TRY(keys.number("rope.scaling.attn_factor", h.rope.magnitude, 1.0f));
+        h.rope.mode = QL_ROPE_NORMAL;
+        h.rope.factors = kRopeFactors;
+        QL_TRY(keys.linear_rope(h.rope.scale));
         QL_TRY(refuse_window(keys, h));
         return keys.refuse_unread(kHarmless);
     }
@@ -144,7 +147,7 @@ class Llama : public Architecture {
         std::vector<NeededWeight> list = {{"token_embd.weight", h.n_embd, h.n_vocab},
                                           {"output_norm.weight", h.n_embd, 1},
                                           {"output.weight", h.n_embd, h.n_vocab, true},
-                                          {"rope_freqs.weight", h.n_rot / 2, 1, true}};
+                                          {kRopeFactors, h.rope.n_rot / 2, 1, true}};
         for (int64_t i = 0; i < h.n_layer(); ++i) {
             const std::string b = layer_prefix(i);
             const auto [n_head, n_head_kv, n_ff] = h.layer(i);
@@ -185,9 +188,10 @@ class Llama : public Architecture {
         QL_TRY(read_shape(config, h));
         QL_TRY(read_biases(config, out));
         QL_TRY(refuse_variants(config, h.n_ctx));
-        QL_ASSIGN(HfRope rope, read_hf_rope(config, h.n_rot));
-        h.rope_base = rope.base;
-        h.rope_scale = rope.scale;
+        QL_ASSIGN(HfRope rope, read_hf_rope(config, h.rope.n_rot));
+        h.rope.factors = kRopeFactors;
+        h.rope.base = rope.base;
+        h.rope.scale = rope.scale;
         out.rope_factors = std::move(rope.factors);
         return {};
     }
@@ -237,10 +241,11 @@ class Llama : public Architecture {
 
     static ql_tensor * attention(GraphBuilder & b, int64_t layer, ql_tensor * x) {
         const LayerShape & shape = b.hparams().layer(layer);
+        const Rope & rope = b.hparams().rope;
         const std::string p = layer_prefix(layer);
         ql_tensor * n = b.norm(p + "attn_norm.weight", x);
-        ql_tensor * q = b.rotate(b.linear(p + "attn_q.weight", n), shape.n_head);
-        ql_tensor * k = b.rotate(b.linear(p + "attn_k.weight", n), shape.n_head_kv);
+        ql_tensor * q = b.rotate(b.linear(p + "attn_q.weight", n), shape.n_head, rope);
+        ql_tensor * k = b.rotate(b.linear(p + "attn_k.weight", n), shape.n_head_kv, rope);
         ql_tensor * v = b.linear(p + "attn_v.weight", n);
         return ql_add(b.graph(), x, b.linear(p + "attn_output.weight", b.attend(layer, q, k, v)));
     }

@@ -8,7 +8,7 @@ namespace ql {
 
 const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::string & suffix) {
     n_tokens_ = n_tokens;
-    angles_ = nullptr;
+    angles_.clear();
     dropped_.clear();
     const int64_t pairs[] = {2, n_tokens};
     const auto input = [&](const char * name, int n_dims, const int64_t * ne) {
@@ -56,15 +56,20 @@ ql_tensor * GraphBuilder::add_loras(const std::string & name, ql_tensor * x, ql_
     return y;
 }
 
-ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head) {
-    const Hparams & h = hparams();
-    if (!angles_) {
-        ql_tensor * factors = model_.find("rope_freqs.weight") ? weight("rope_freqs.weight") : nullptr;
-        angles_ = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(h.n_rot), h.rope_base,
-                                h.rope_scale, h.rope_magnitude);
-    }
-    const int64_t ne[] = {h.head_dim, n_head, n_tokens_};
-    return ql_rope(graph_, ql_reshape(graph_, x, 3, ne), angles_, h.rope_mode);
+ql_tensor * GraphBuilder::angles(const Rope & rope) {
+    for (const auto & [known, table] : angles_)
+        if (known == rope) return table;
+    ql_tensor * factors = model_.find(rope.factors) ? weight(rope.factors) : nullptr;
+    ql_tensor * table = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(rope.n_rot), rope.base,
+                                      rope.scale, rope.magnitude);
+    angles_.emplace_back(rope, table);
+    return table;
+}
+
+ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head, const Rope & rope) {
+    const int64_t ne[] = {hparams().head_dim, n_head, n_tokens_};
+    ql_tensor * table = angles(rope);
+    return ql_rope(graph_, ql_reshape(graph_, x, 3, ne), table, rope.mode);
 }
 
 ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v) {

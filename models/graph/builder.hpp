@@ -3,6 +3,7 @@
 #pragma once
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "models/model/architecture.hpp"
@@ -64,7 +65,7 @@ class GraphBuilder {
     /// W x, the LoRA branches of W, and its bias where the model has one.
     ql_tensor * linear(const std::string & name, ql_tensor * x);
     /// [n_head * head_dim, T] -> rotated [head_dim, n_head, T].
-    ql_tensor * rotate(ql_tensor * x, int64_t n_head);
+    ql_tensor * rotate(ql_tensor * x, int64_t n_head, const Rope & rope);
     /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H,
     /// T].
     ql_tensor * attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v);
@@ -76,6 +77,8 @@ class GraphBuilder {
     /// y and the LoRA branches of W, whose input is x.
     ql_tensor * add_loras(const std::string & name, ql_tensor * x, ql_tensor * y);
 
+    ql_tensor * angles(const Rope & rope);
+
     const Model & model_;
     ql_graph * graph_;
     std::unordered_map<std::string, ql_tensor *> leaves_;
@@ -86,7 +89,7 @@ class GraphBuilder {
     const KvCache * cache_ = nullptr;
     StreamInputs inputs_;
     int64_t n_tokens_ = 0;
-    ql_tensor * angles_ = nullptr;  // rope table of the stream
+    std::vector<std::pair<Rope, ql_tensor *>> angles_;  // tables of the stream, one for each rope
 };
 
 }  // namespace ql

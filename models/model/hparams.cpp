@@ -5,6 +5,8 @@
 namespace ql {
 namespace {
 
+constexpr int64_t kMaxLayers = 1 << 14;
+
 Status positive(const std::string & what, int64_t v, int64_t limit) {
     if (v >= 1 && v <= limit) return {};
     return error(QL_BAD_FILE, "model: %s is %lld, 1 to %lld are possible", what.c_str(), static_cast<long long>(v),
@@ -21,15 +23,28 @@ Status check_layer(const LayerShape & layer, const std::string & of_layer) {
                  static_cast<long long>(layer.n_head), of_layer.c_str(), static_cast<long long>(layer.n_head_kv));
 }
 
+Status check_rope(const Rope & rope, int64_t head_dim) {
+    QL_TRY(positive("rotated length of a head", rope.n_rot, head_dim));
+    if (rope.n_rot % 2)
+        return error(QL_BAD_FILE, "model: rotated length %lld is odd", static_cast<long long>(rope.n_rot));
+    if (!(rope.base > 0))
+        return error(QL_BAD_FILE, "model: rope base %g is not positive", static_cast<double>(rope.base));
+    if (!(rope.magnitude > 0))
+        return error(QL_BAD_FILE, "model: rope attention factor %g is not positive",
+                     static_cast<double>(rope.magnitude));
+    return {};
+}
+
 }  // namespace
 
 Status Hparams::start_layers(int64_t n_layer, const LayerShape & shape) {
-    QL_TRY(positive("number of layers", n_layer, 1 << 14));
+    QL_TRY(positive("number of layers", n_layer, kMaxLayers));
     layers.assign(static_cast<size_t>(n_layer), shape);
     return {};
 }
 
 Status Hparams::check() const {
+    QL_TRY(positive("number of layers", n_layer(), kMaxLayers));
     QL_TRY(positive("embedding length", n_embd, 1 << 20));
     const bool differ = std::any_of(layers.begin(), layers.end(), [&](const LayerShape & l) { return l != layers[0]; });
     for (size_t i = 0; i < (differ ? layers.size() : 1); ++i)
@@ -37,16 +52,9 @@ Status Hparams::check() const {
     QL_TRY(positive("head length", head_dim, 1 << 14));
     QL_TRY(positive("vocabulary size", n_vocab, 1 << 24));
     QL_TRY(positive("context length", n_ctx, int64_t{1} << 31));
-    QL_TRY(positive("rotated length of a head", n_rot, head_dim));
-    if (n_rot % 2) return error(QL_BAD_FILE, "model: rotated length %lld is odd", static_cast<long long>(n_rot));
     if (!(rms_eps >= 0 && rms_eps < 1))
         return error(QL_BAD_FILE, "model: norm epsilon %g is out of range", static_cast<double>(rms_eps));
-    if (!(rope_base > 0))
-        return error(QL_BAD_FILE, "model: rope base %g is not positive", static_cast<double>(rope_base));
-    if (!(rope_magnitude > 0))
-        return error(QL_BAD_FILE, "model: rope attention factor %g is not positive",
-                     static_cast<double>(rope_magnitude));
-    return {};
+    return check_rope(rope, head_dim);
 }
 
 }  // namespace ql

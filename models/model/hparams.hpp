@@ -18,6 +18,18 @@ struct LayerShape {
     bool operator==(const LayerShape &) const = default;
 };
 
+/// How positions rotate heads; layers of one model may do it in several ways.
+struct Rope {
+    int64_t n_rot = 0;  // rotated elements of a head
+    float base = 10000.0f;
+    float scale = 1.0f;      // 1 / factor of linear scaling
+    float magnitude = 1.0f;  // times cos and sin
+    ql_rope_mode mode = QL_ROPE_NORMAL;
+    std::string factors;  // the weight that divides the frequencies, where the model has it
+
+    bool operator==(const Rope &) const = default;
+};
+
 struct Hparams {
     std::string arch;  // "llama"
     std::vector<LayerShape> layers;
@@ -25,12 +37,8 @@ struct Hparams {
     int64_t head_dim = 0;
     int64_t n_vocab = 0;
     int64_t n_ctx = 0;  // trained context
-    int64_t n_rot = 0;  // rotated elements of a head
     float rms_eps = 1e-5f;
-    float rope_base = 10000.0f;
-    float rope_scale = 1.0f;      // 1 / factor of linear scaling
-    float rope_magnitude = 1.0f;  // times cos and sin
-    ql_rope_mode rope_mode = QL_ROPE_NORMAL;
+    Rope rope;
 
     int64_t n_layer() const { return static_cast<int64_t>(layers.size()); }
     const LayerShape & layer(int64_t i) const { return layers[static_cast<size_t>(i)]; }

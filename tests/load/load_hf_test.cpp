@@ -303,7 +303,7 @@ TEST(HfGolden, Llama3GetsRopeFactorsAndAHead) {
     EXPECT_EQ(values(*factors).front(), 1.0f);
     EXPECT_EQ(values(*factors).back(), 8.0f);
     EXPECT_NE(find(*parts, "output.weight"), nullptr);
-    EXPECT_EQ(parts->hparams.rope_base, 500000.0f);
+    EXPECT_EQ(parts->hparams.rope.base, 500000.0f);
 }
 
 }  // namespace

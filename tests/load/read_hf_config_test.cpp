@@ -32,14 +32,14 @@ TEST(HfConfig, ReadsShape) {
     EXPECT_EQ(c->hparams.layer(1).n_head, 4);
     EXPECT_EQ(c->hparams.layer(1).n_head_kv, 2);
     EXPECT_EQ(c->hparams.head_dim, 6);
-    EXPECT_EQ(c->hparams.n_rot, 6);
+    EXPECT_EQ(c->hparams.rope.n_rot, 6);
     EXPECT_EQ(c->hparams.layer(1).n_ff, 40);
     EXPECT_EQ(c->hparams.n_vocab, 19);
     EXPECT_EQ(c->hparams.n_ctx, 100);
     EXPECT_EQ(c->hparams.rms_eps, 1e-5f);
-    EXPECT_EQ(c->hparams.rope_base, 10000.0f);
-    EXPECT_EQ(c->hparams.rope_scale, 1.0f);
-    EXPECT_EQ(c->hparams.rope_mode, QL_ROPE_NORMAL);
+    EXPECT_EQ(c->hparams.rope.base, 10000.0f);
+    EXPECT_EQ(c->hparams.rope.scale, 1.0f);
+    EXPECT_EQ(c->hparams.rope.mode, QL_ROPE_NORMAL);
     EXPECT_EQ(c->config.head, HfConfig::Head::unsaid);
 }
 
@@ -63,12 +63,12 @@ TEST(HfConfig, ReadsRopeInEveryPlace) {
     scaling["rope_theta"] = 8000;
     scaling["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 2.0}};
     old["rope_scaling"] = {{"type", "linear"}, {"factor", 8.0}};
-    EXPECT_EQ(read(top)->hparams.rope_base, 5000.0f);
-    EXPECT_EQ(read(parameters)->hparams.rope_base, 7000.0f);
-    EXPECT_EQ(read(parameters)->hparams.rope_scale, 0.25f);
-    EXPECT_EQ(read(scaling)->hparams.rope_base, 8000.0f);
-    EXPECT_EQ(read(scaling)->hparams.rope_scale, 0.5f);
-    EXPECT_EQ(read(old)->hparams.rope_scale, 0.125f);
+    EXPECT_EQ(read(top)->hparams.rope.base, 5000.0f);
+    EXPECT_EQ(read(parameters)->hparams.rope.base, 7000.0f);
+    EXPECT_EQ(read(parameters)->hparams.rope.scale, 0.25f);
+    EXPECT_EQ(read(scaling)->hparams.rope.base, 8000.0f);
+    EXPECT_EQ(read(scaling)->hparams.rope.scale, 0.5f);
+    EXPECT_EQ(read(old)->hparams.rope.scale, 0.125f);
     EXPECT_TRUE(read(old)->config.rope_factors.empty());
 }
 
@@ -97,7 +97,7 @@ TEST(HfConfig, Llama3FactorsKeepShortWavesAndStretchLongOnes) {
     const double wavelength = 2 * 3.14159265358979323846 * std::pow(500000.0, 31 / 64.0);
     const double smooth = (8192 / wavelength - 1) / 3;
     EXPECT_NEAR(1.0 / f[31], (1 - smooth) / 8 + smooth, 1e-6);
-    EXPECT_EQ(c->hparams.rope_scale, 1.0f);
+    EXPECT_EQ(c->hparams.rope.scale, 1.0f);
 }
 
 TEST(HfConfig, RejectsWhatItCannotCompute) {

@@ -93,12 +93,12 @@ TEST(Account, HarmlessKeysAreTaken) {
         text("llama.rope.scaling.type", "none")(w), real("llama.rope.scaling.factor", 8)(w);
     });
     ASSERT_TRUE(model.ok()) << model.message();
-    EXPECT_EQ((*model)->hparams().rope_scale, 1.0f);
+    EXPECT_EQ((*model)->hparams().rope.scale, 1.0f);
 }
 
 TEST(Account, AFactorWithoutATypeIsLinear) {
-    EXPECT_EQ((*open_with(real("llama.rope.scaling.factor", 8)))->hparams().rope_scale, 0.125f);
-    EXPECT_EQ((*open_with(real("llama.rope.scale_linear", 4)))->hparams().rope_scale, 0.25f);
+    EXPECT_EQ((*open_with(real("llama.rope.scaling.factor", 8)))->hparams().rope.scale, 0.125f);
+    EXPECT_EQ((*open_with(real("llama.rope.scale_linear", 4)))->hparams().rope.scale, 0.25f);
     expect_refused(real("llama.rope.scaling.factor", -2), "-2 is not positive", QL_BAD_FILE);
 }
 

@@ -123,7 +123,7 @@ TEST_P(LocaleTest, HuggingFaceConfigs) {
         ASSERT_TRUE(json.ok()) << json.message();
         const auto config = read_hf_config(*json);
         ASSERT_TRUE(config.ok()) << config.message();
-        EXPECT_EQ(config->hparams.rope_base, 10000.5f);
+        EXPECT_EQ(config->hparams.rope.base, 10000.5f);
         EXPECT_EQ(config->hparams.rms_eps, 1.5e-5f);
     });
 }
