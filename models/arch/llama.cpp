@@ -144,30 +144,30 @@ class Llama : public Architecture {
     }
 
     std::vector<NeededWeight> needed(const Hparams & h) const override {
-        std::vector<NeededWeight> list = {{"token_embd.weight", h.n_embd, h.n_vocab},
-                                          {"output_norm.weight", h.n_embd, 1},
-                                          {"output.weight", h.n_embd, h.n_vocab, true},
-                                          {kRopeFactors, h.rope.n_rot / 2, 1, true}};
+        std::vector<NeededWeight> list = {{"token_embd.weight", {h.n_embd, h.n_vocab}},
+                                          {"output_norm.weight", {h.n_embd}},
+                                          {"output.weight", {h.n_embd, h.n_vocab}, true},
+                                          {kRopeFactors, {h.rope.n_rot / 2}, true}};
         for (int64_t i = 0; i < h.n_layer(); ++i) {
             const std::string b = layer_prefix(i);
             const auto [n_head, n_head_kv, n_ff] = h.layer(i);
             const int64_t q = n_head * h.head_dim, kv = n_head_kv * h.head_dim;
-            list.insert(list.end(), {{b + "attn_norm.weight", h.n_embd, 1},
-                                     {b + "attn_q.weight", h.n_embd, q},
-                                     {b + "attn_k.weight", h.n_embd, kv},
-                                     {b + "attn_v.weight", h.n_embd, kv},
-                                     {b + "attn_output.weight", q, h.n_embd},
-                                     {b + "ffn_norm.weight", h.n_embd, 1},
-                                     {b + "ffn_gate.weight", h.n_embd, n_ff},
-                                     {b + "ffn_up.weight", h.n_embd, n_ff},
-                                     {b + "ffn_down.weight", n_ff, h.n_embd},
-                                     {b + "attn_q.bias", q, 1, true},
-                                     {b + "attn_k.bias", kv, 1, true},
-                                     {b + "attn_v.bias", kv, 1, true},
-                                     {b + "attn_output.bias", h.n_embd, 1, true},
-                                     {b + "ffn_gate.bias", n_ff, 1, true},
-                                     {b + "ffn_up.bias", n_ff, 1, true},
-                                     {b + "ffn_down.bias", h.n_embd, 1, true}});
+            list.insert(list.end(), {{b + "attn_norm.weight", {h.n_embd}},
+                                     {b + "attn_q.weight", {h.n_embd, q}},
+                                     {b + "attn_k.weight", {h.n_embd, kv}},
+                                     {b + "attn_v.weight", {h.n_embd, kv}},
+                                     {b + "attn_output.weight", {q, h.n_embd}},
+                                     {b + "ffn_norm.weight", {h.n_embd}},
+                                     {b + "ffn_gate.weight", {h.n_embd, n_ff}},
+                                     {b + "ffn_up.weight", {h.n_embd, n_ff}},
+                                     {b + "ffn_down.weight", {n_ff, h.n_embd}},
+                                     {b + "attn_q.bias", {q}, true},
+                                     {b + "attn_k.bias", {kv}, true},
+                                     {b + "attn_v.bias", {kv}, true},
+                                     {b + "attn_output.bias", {h.n_embd}, true},
+                                     {b + "ffn_gate.bias", {n_ff}, true},
+                                     {b + "ffn_up.bias", {n_ff}, true},
+                                     {b + "ffn_down.bias", {h.n_embd}, true}});
         }
         return list;
     }

@@ -1,5 +1,8 @@
 #include "models/load/check_weights.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <span>
 #include <unordered_map>
 
 #include "models/load/account.hpp"
@@ -8,21 +11,21 @@
 namespace ql {
 namespace {
 
-std::string shape_text(const Weight & w) {
-    std::string text = "[" + std::to_string(w.ne[0]);
-    for (int i = 1; i < w.n_dims; ++i) text += ", " + std::to_string(w.ne[i]);
+/// "[64, 32]"
+std::string shape_text(std::span<const int64_t> ne) {
+    std::string text;
+    for (const int64_t n : ne) text += (text.empty() ? "[" : ", ") + std::to_string(n);
     return text + "]";
 }
 
 Status check_shape(const Weight & w, const NeededWeight & needed) {
-    const bool fits = (!needed.ne0 || w.ne[0] == needed.ne0) && (!needed.ne1 || w.ne[1] == needed.ne1) &&
-                      w.ne[2] == 1 && w.ne[3] == 1;
-    if (fits) return {};
-    return error(QL_BAD_FILE, "tensor '%s' is %s, [%lld, %lld] is needed", w.name.c_str(), shape_text(w).c_str(),
-                 static_cast<long long>(needed.ne0), static_cast<long long>(needed.ne1));
+    std::vector<int64_t> ne = needed.ne;
+    ne.resize(std::size(w.ne), 1);
+    if (std::equal(ne.begin(), ne.end(), w.ne)) return {};
+    return error(QL_BAD_FILE, "tensor '%s' is %s, %s is needed", w.name.c_str(),
+                 shape_text({w.ne, static_cast<size_t>(w.n_dims)}).c_str(), shape_text(needed.ne).c_str());
 }
 
-/// Of norms, biases and factors, which kernels read as f32.
 Status check_vector(const Weight & w) {
     if (w.dtype != QL_F32)
         return error(QL_UNSUPPORTED, "tensor '%s' is %s; norms, biases and factors must be f32", w.name.c_str(),
@@ -42,7 +45,7 @@ Status check_weights(const ModelParts & parts, const Architecture & architecture
         if (found == by_name.end() && needed.optional) continue;
         if (found == by_name.end()) return error(QL_BAD_FILE, "tensor '%s' is missing", needed.name.c_str());
         QL_TRY(check_shape(*found->second, needed));
-        if (needed.ne1 == 1) QL_TRY(check_vector(*found->second));
+        if (needed.is_vector()) QL_TRY(check_vector(*found->second));
     }
     return {};
 }

@@ -14,11 +14,14 @@ namespace ql {
 
 class GraphBuilder;
 
-/// A weight that the architecture needs, with its shape (0: not checked).
+/// A weight that the architecture needs, with its shape, innermost first, of up to four dimensions.
 struct NeededWeight {
     std::string name;
-    int64_t ne0 = 0, ne1 = 0;
+    std::vector<int64_t> ne;
     bool optional = false;
+
+    /// A norm, bias or factor, which kernels read as f32.
+    bool is_vector() const { return ne.size() == 1; }
 };
 
 class Architecture {

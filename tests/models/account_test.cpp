@@ -61,7 +61,7 @@ TEST(Account, TensorsThatTheGraphDoesNotReadAreRefusedByName) {
 
 TEST(Account, ABiasHasTheLengthOfItsRows) {
     EXPECT_TRUE(open_with(tensor("blk.0.attn_k.bias", {32})).ok());
-    expect_refused(tensor("blk.0.attn_k.bias", {64}), "tensor 'blk.0.attn_k.bias' is [64], [32, 1] is needed",
+    expect_refused(tensor("blk.0.attn_k.bias", {64}), "tensor 'blk.0.attn_k.bias' is [64], [32] is needed",
                    QL_BAD_FILE);
 }
 
