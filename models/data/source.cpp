@@ -1,10 +1,7 @@
 #include "models/data/source.hpp"
 
-#include <algorithm>
-#include <memory>
-
+#include "models/base/read_file.hpp"
 #include "models/data/gunzip.hpp"
-#include "ql/os.h"
 
 namespace ql {
 
@@ -15,12 +12,8 @@ constexpr size_t kMaxData = size_t{4} << 30;
 }  // namespace
 
 Result<std::string> read_data_file(const std::string & path) {
-    char * data = nullptr;
-    size_t size = 0;
-    if (const ql_status failed = ql_os_read_file(path.c_str(), kMaxData, &data, &size); failed != QL_OK)
-        return error(failed, "%s", ql_error_message());
-    const std::unique_ptr<char, void (*)(void *)> owner(data, ql_os_free);
-    const std::string_view bytes(data, size);
+    QL_ASSIGN(const FileBytes file, read_file(path, kMaxData));
+    const std::string_view bytes = file.view();
     std::string text;
     if (is_gzip(bytes)) {
         auto unpacked = gunzip(bytes);

@@ -1,10 +1,9 @@
 #include "models/files/chat_template_file.hpp"
 
 #include <filesystem>
-#include <memory>
 
+#include "models/base/read_file.hpp"
 #include "models/files/json_file.hpp"
-#include "ql/os.h"
 
 namespace ql {
 namespace {
@@ -21,12 +20,8 @@ bool exists(const std::string & path) {
 Result<std::string> read_hf_chat_template(const std::string & directory) {
     const std::string file = directory + "/chat_template.jinja", config_file = directory + "/tokenizer_config.json";
     if (exists(file)) {
-        char * data = nullptr;
-        size_t size = 0;
-        if (const ql_status status = ql_os_read_file(file.c_str(), kMaxTemplate, &data, &size); status != QL_OK)
-            return error(status, "%s", ql_error_message());
-        const std::unique_ptr<char, decltype(&ql_os_free)> freed_at_end(data, ql_os_free);
-        return std::string(data, size);
+        QL_ASSIGN(const FileBytes bytes, read_file(file, kMaxTemplate));
+        return std::string(bytes.view());
     }
     std::string text;
     if (!exists(config_file)) return text;

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <iterator>
-#include <memory>
 #include <vector>
 
+#include "models/base/read_file.hpp"
 #include "ql/numbers.hpp"
-#include "ql/os.h"
 
 namespace ql {
 namespace {
@@ -161,12 +160,8 @@ Result<Json> parse_json(std::string_view text, int64_t first_line, const JsonLim
 }
 
 Result<Json> read_json_object(const std::string & path, const JsonLimits & limits) {
-    char * data = nullptr;
-    size_t size = 0;
-    if (const ql_status status = ql_os_read_file(path.c_str(), limits.bytes, &data, &size); status != QL_OK)
-        return error(status, "%s", ql_error_message());
-    const std::unique_ptr<char, decltype(&ql_os_free)> freed_at_end(data, ql_os_free);
-    auto value = parse_json({data, size}, 1, limits);
+    QL_ASSIGN(const FileBytes bytes, read_file(path, limits.bytes));
+    auto value = parse_json(bytes.view(), 1, limits);
     if (!value.ok()) return error(value.code(), "%s: %s", path.c_str(), value.message().c_str());
     if (!value->is_object()) return error(QL_BAD_FILE, "%s: is no JSON object", path.c_str());
     return value;

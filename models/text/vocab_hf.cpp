@@ -3,15 +3,14 @@
 // end_tokens_hf.hpp reads the other files that name end tokens.
 #include <algorithm>
 #include <charconv>
-#include <memory>
 #include <unordered_set>
 
+#include "models/base/read_file.hpp"
 #include "models/json/parse_json.hpp"
 #include "models/text/end_tokens_hf.hpp"
 #include "models/text/sentence_piece_model.hpp"
 #include "models/text/tokenizer_json.hpp"
 #include "models/text/vocab.hpp"
-#include "ql/os.h"
 
 namespace ql {
 namespace {
@@ -19,16 +18,6 @@ namespace {
 using json = Json;
 
 constexpr JsonLimits kLimits{.bytes = size_t{256} << 20};
-
-Result<std::string> read_file(const std::string & path) {
-    char * data = nullptr;
-    size_t size = 0;
-    if (const ql_status status = ql_os_read_file(path.c_str(), kLimits.bytes, &data, &size); status != QL_OK) {
-        return error(status, "%s", ql_error_message());
-    }
-    const std::unique_ptr<char, decltype(&ql_os_free)> freed_at_end(data, ql_os_free);
-    return std::string(data, size);
-}
 
 /// object[key], or null where there is no such thing.
 const json & member(const json & object, const char * key) {
@@ -120,11 +109,11 @@ Result<Vocab> read_vocab(const std::string & directory) {
     auto document = read_json_object(directory + "/tokenizer.json", kLimits);
     if (document.ok()) return read_tokenizer_json(*document);
     if (document.code() != QL_NOT_FOUND) return document.status();
-    auto model = read_file(directory + "/tokenizer.model");
+    auto model = read_file(directory + "/tokenizer.model", kLimits.bytes);
     if (!model.ok() && model.code() == QL_NOT_FOUND)
         return error(QL_NOT_FOUND, "neither tokenizer.json nor tokenizer.model is there");
     if (!model.ok()) return model.status();
-    return read_sentence_piece_model(*model);
+    return read_sentence_piece_model(model->view());
 }
 
 Result<Vocab> build(const std::string & directory) {
