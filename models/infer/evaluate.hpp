@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "models/data/dataset.hpp"
-#include "models/infer/session.hpp"
+#include "models/infer/applied_adapter.hpp"
 
 namespace ql {
 

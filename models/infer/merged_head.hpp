@@ -2,7 +2,7 @@
 #pragma once
 #include <span>
 
-#include "models/infer/session.hpp"
+#include "models/infer/applied_adapter.hpp"
 
 namespace ql {
 

@@ -1,0 +1,19 @@
+// Adapters as they are applied to a forward graph.
+#pragma once
+#include <span>
+
+#include "models/adapter/adapter.hpp"
+#include "models/graph/builder.hpp"
+
+namespace ql {
+
+/// An adapter as it is applied: with the user's factor.
+struct AppliedAdapter {
+    const Adapter * adapter;
+    float factor = 1.0f;
+};
+
+/// Makes leaves of the adapters' matrices (read in place: adapters outlive the graph) and attaches them to a builder.
+void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters);
+
+}  // namespace ql
