@@ -1,5 +1,6 @@
 #include "examples/finetune/options.hpp"
 
+#include "ql/dtypes.hpp"
 #include "tools/cli/outputs.hpp"
 
 namespace ql::cli {
@@ -53,10 +54,10 @@ void FinetuneOptions::add_output(Program & p) {
 
 void FinetuneOptions::add_adapter(Program & p) {
     p.text("--base-type", base_type,
-           "Type of the frozen weights: auto (a quantised model as it is, else nf4_dq), keep, nf4_dq, nf4, q8_0 ...")
+           "Type of the frozen weights: auto (a quantised model as it is, else nf4_dq), keep, " +
+               weight_target_names(" or "))
         ->option_text("TYPE");
-    p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep, q8_0, f16 ...")
-        ->option_text("TYPE");
+    p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep or a type")->option_text("TYPE");
     p.number("--lora-r", lora_r, 1, 1024, "Rank of the adapter");
     p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "The adapter is scaled by alpha / r");
     p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression")

@@ -3,8 +3,18 @@
 
 #include "ggml/capi/build.hpp"
 #include "ggml/core/status.hpp"
+#include "ql/dtypes.hpp"
 
 using namespace ql;
+
+namespace {
+
+/// What a program fills before a run: numbers and ids, not weights' blocks.
+bool is_input_type(ql_dtype dtype) {
+    return dtype == QL_F32 || dtype == QL_F16 || dtype == QL_BF16 || dtype == QL_I32;
+}
+
+}  // namespace
 
 extern "C" {
 
@@ -43,10 +53,10 @@ ql_status ql_graph_set_place(ql_graph * graph, int place) {
 
 ql_tensor * ql_input(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne) {
     return build(g, [&]() -> ql_tensor * {
-        if (dtype != QL_F32 && dtype != QL_F16 && dtype != QL_BF16 && dtype != QL_I32) {
+        if (!is_input_type(dtype)) {
             const char * type = ql_dtype_name(dtype);
-            return g->fail(error(QL_BAD_DTYPE, "input '%s': type %s; f32, f16, bf16 and i32 are possible",
-                                 name ? name : "", type ? type : "unknown")),
+            return g->fail(error(QL_BAD_DTYPE, "input '%s': type %s; %s are possible", name ? name : "",
+                                 type ? type : "unknown", dtype_names(is_input_type).c_str())),
                    nullptr;
         }
         return g->leaf(TensorKind::input, name, dtype, n_dims, ne, nullptr);

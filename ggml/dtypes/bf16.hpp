@@ -10,6 +10,7 @@ struct BF16 {
     static constexpr const char * name = "bf16";
     static constexpr int64_t block_length = 1;
     static constexpr bool quantised = false;
+    static constexpr int file_type = 32;
 
     [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) { return bytes_of_blocks(n, 1, sizeof(Block)); }
     static Status encode(const float * src, int64_t n, void * dst);

@@ -1,5 +1,5 @@
-// The table of formats, one row expanded from each format's struct. What a row needs and a struct lacks is a compile
-// error here, but for encode: a format without it is read only.
+// The table of formats, one row expanded from each format's struct and its row in dtypes.def. What a row needs and a
+// struct lacks is a compile error here, as is an encoder where the row says that there is none.
 #include "ggml/dtypes/dtype.hpp"
 
 #include <algorithm>
@@ -26,12 +26,17 @@ void decode_f64(const void * src, int64_t n, int64_t first, int64_t count, doubl
     }
 }
 
-template <class Format>
+template <class Format, Holds holds, Access access>
 constexpr DTypeDef row() {
+    constexpr bool has_encoder = requires {
+        &Format::encode;
+    };
+    static_assert(has_encoder == (access == Access::written), "dtypes.def and the struct disagree on writing");
     DTypeDef def = {};
     def.name = Format::name;
     def.id = Format::id;
     def.block_length = Format::block_length;
+    def.holds = holds;
     def.quantised = Format::quantised;
     if constexpr (requires { typename Format::Block; }) {
         def.block_bytes = sizeof(typename Format::Block);
@@ -39,15 +44,17 @@ constexpr DTypeDef row() {
     } else {
         def.alignment = alignof(float);  // planes of codes and f32 scales
     }
+    def.file_type = -1;
+    if constexpr (requires { Format::file_type; }) def.file_type = Format::file_type;
     def.bytes = [](int64_t n) { return Format::bytes(n); };
-    if constexpr (requires { &Format::encode; }) def.encode = &Format::encode;
+    if constexpr (has_encoder) def.encode = &Format::encode;
     def.decode = &Format::decode;
     def.decode_f64 = &decode_f64<Format>;
     return def;
 }
 
 constexpr DTypeDef kTable[] = {
-#define QL_FORMAT(Format) row<Format>(),
+#define QL_FORMAT(Format, holds, access) row<Format, Holds::holds, Access::access>(),
 #include "ggml/dtypes/dtypes.def"
 };
 
@@ -57,6 +64,11 @@ const DTypeDef * find_dtype(ql_dtype dtype) {
     const auto * end = std::end(kTable);
     const auto * found = std::find_if(std::begin(kTable), end, [&](const DTypeDef & def) { return def.id == dtype; });
     return found == end ? nullptr : found;
+}
+
+bool is_planar(ql_dtype dtype) {
+    const DTypeDef * def = find_dtype(dtype);
+    return def != nullptr && def->block_bytes == 0;
 }
 
 std::span<const DTypeDef> all_dtypes() {

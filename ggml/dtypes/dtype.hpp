@@ -10,13 +10,20 @@
 
 namespace ql {
 
+/// What a type is for, and whether it can be written: the columns of dtypes.def.
+enum class Holds { weights, numbers };
+enum class Access { written, read };
+
 struct DTypeDef {
     const char * name;     // as in files and on command lines: "nf4_dq"
     ql_dtype id;           // as in GGUF files
     int64_t block_length;  // elements; rows are multiples of it
     size_t block_bytes;    // bytes of a block; 0 for a planar format, whose blocks have no place of their own
     size_t alignment;      // a tensor's start is a multiple of it
+    Holds holds;           // weights of a model, or whole numbers alone
     bool quantised;        // encoding loses more than rounding to a float does; NaN and Inf cannot be encoded
+
+    int file_type;  // general.file_type of a GGUF file whose matrices have the type; -1: none, or not written here
 
     /// Bytes of a tensor of n elements. 0 where n is negative, not a multiple of the block length, or too large.
     size_t (*bytes)(int64_t n);
@@ -30,6 +37,9 @@ struct DTypeDef {
 
 /// The row of a type, nullptr for an id that is not known (ids come from files).
 const DTypeDef * find_dtype(ql_dtype dtype);
+
+/// True of a type whose codes and scales lie apart, in planes of the whole tensor.
+bool is_planar(ql_dtype dtype);
 
 /// Every row, in dtypes.def's order.
 std::span<const DTypeDef> all_dtypes();

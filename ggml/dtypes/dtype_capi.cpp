@@ -55,7 +55,8 @@ Status encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
     const DTypeDef * def = find_dtype(dtype);
     if (def == nullptr) return unknown(dtype);
     if (def->encode == nullptr)
-        return error(QL_UNSUPPORTED, "%s can be read, not written; %s can", def->name, weight_target_names().c_str());
+        return error(QL_UNSUPPORTED, "%s can be read, not written; %s can", def->name,
+                     dtype_names(ql_dtype_can_encode).c_str());
     QL_TRY(check_blocks("n", n, *def));
     if (n == 0) return {};
     if (def->bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
@@ -117,6 +118,16 @@ int64_t ql_dtype_block_length(ql_dtype dtype) {
 int ql_dtype_can_encode(ql_dtype dtype) {
     const ql::DTypeDef * def = ql::find_dtype(dtype);
     return def != nullptr && def->encode != nullptr;
+}
+
+int ql_dtype_is_weight(ql_dtype dtype) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def != nullptr && def->holds == ql::Holds::weights;
+}
+
+int ql_dtype_file_type(ql_dtype dtype) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def == nullptr ? -1 : def->file_type;
 }
 
 size_t ql_dtype_bytes(ql_dtype dtype, int64_t n) {

@@ -21,6 +21,7 @@ struct Q4_0 {
     static constexpr const char * name = "q4_0";
     static constexpr int64_t block_length = 32;
     static constexpr bool quantised = true;
+    static constexpr int file_type = 2;
 
     [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
         return bytes_of_blocks(n, block_length, sizeof(Block));

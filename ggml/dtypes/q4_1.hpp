@@ -23,6 +23,7 @@ struct Q4_1 {
     static constexpr const char * name = "q4_1";
     static constexpr int64_t block_length = 32;
     static constexpr bool quantised = true;
+    static constexpr int file_type = 3;
 
     [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
         return bytes_of_blocks(n, block_length, sizeof(Block));

@@ -3,21 +3,7 @@
 #include <cassert>
 #include <utility>
 
-#include "ggml/dtypes/bf16.hpp"
-#include "ggml/dtypes/f16.hpp"
-#include "ggml/dtypes/f32.hpp"
-#include "ggml/dtypes/i32.hpp"
-#include "ggml/dtypes/i8.hpp"
-#include "ggml/dtypes/nf4.hpp"
-#include "ggml/dtypes/nf4_dq.hpp"
-#include "ggml/dtypes/q4_0.hpp"
-#include "ggml/dtypes/q4_1.hpp"
-#include "ggml/dtypes/q4_k.hpp"
-#include "ggml/dtypes/q5_0.hpp"
-#include "ggml/dtypes/q5_1.hpp"
-#include "ggml/dtypes/q5_k.hpp"
-#include "ggml/dtypes/q6_k.hpp"
-#include "ggml/dtypes/q8_0.hpp"
+#include "ggml/dtypes/dtypes.def"  // the structs
 
 namespace ql {
 
@@ -27,8 +13,8 @@ namespace ql {
 template <class F>
 decltype(auto) visit(ql_dtype dtype, F && f) {
     switch (dtype) {
-#define QL_FORMAT(Format) \
-    case Format::id:      \
+#define QL_FORMAT(Format, holds, access) \
+    case Format::id:                     \
         return std::forward<F>(f)(Format{});
 #include "ggml/dtypes/dtypes.def"
     }

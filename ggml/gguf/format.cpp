@@ -9,7 +9,8 @@ const char * type_name(int64_t type) {
     return type >= 0 && type <= QL_GGUF_F64 ? kNames[type] : "unknown type";
 }
 
-// Upstream's tensor types (ggml_type) that have no place in ql_dtype. 4, 5, 31..33 and 36..38 were removed there.
+// Upstream's tensor types (ggml_type), for those that ql_dtype has no place for. 4, 5, 31..33 and 36..38 were removed
+// there.
 const char * upstream_dtype_name(int64_t id) {
     struct Row {
         int64_t id;

@@ -48,10 +48,6 @@ constexpr size_t value_bytes(int64_t type) {
     }
 }
 
-constexpr bool is_planar(ql_dtype dtype) {
-    return dtype == QL_NF4 || dtype == QL_NF4_DQ;
-}
-
 /// n rounded up to a multiple of a power of two; false if that wraps round.
 constexpr bool pad(uint64_t n, uint64_t alignment, uint64_t * padded) {
     *padded = (n + alignment - 1) & ~(alignment - 1);

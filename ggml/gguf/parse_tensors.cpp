@@ -2,6 +2,8 @@
 // every writer makes them: then no two tensors overlap and nothing hides between them.
 #include "ggml/gguf/parse.hpp"
 
+#include "ggml/dtypes/dtype.hpp"
+
 namespace ql::gguf {
 namespace {
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ggml/core/status.hpp"
+#include "ggml/dtypes/dtype.hpp"
 #include "ggml/gguf/encode.hpp"
 #include "ggml/gguf/writer.hpp"
 

@@ -79,8 +79,7 @@ Status expect_shape(const Node & n, int i, const Shape & shape) {
 
 Status expect_weight(const Node & n, int i) {
     const Operand & t = source(n, i);
-    if (t.dtype == QL_I32 || t.dtype == QL_I8)
-        return wrong(QL_BAD_DTYPE, n, i, "of a floating-point or quantised type");
+    if (!ql_dtype_is_weight(t.dtype)) return wrong(QL_BAD_DTYPE, n, i, "of a floating-point or quantised type");
     return is_matrix(t.shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "a matrix");
 }
 

@@ -13,6 +13,7 @@
 #include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
+#include "ql/dtypes.hpp"
 #include "ql/gguf.h"
 #include "ql/os.h"
 
@@ -66,10 +67,15 @@ Status check_date(const std::string & date) {
     return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", kDate, read.message().c_str());
 }
 
+/// Those that llama.cpp loads adapters in.
+bool is_adapter_type(ql_dtype dtype) {
+    return dtype == QL_F32 || dtype == QL_F16 || dtype == QL_BF16 || dtype == QL_Q8_0;
+}
+
 Status check_type(const ql_gguf_tensor & t) {
-    if (t.dtype != QL_F32 && t.dtype != QL_F16 && t.dtype != QL_BF16 && t.dtype != QL_Q8_0)
-        return error(QL_UNSUPPORTED, "tensor '%s' is %s; f32, f16, bf16 and q8_0 are possible in an adapter", t.name,
-                     ql_dtype_name(t.dtype));
+    if (!is_adapter_type(t.dtype))
+        return error(QL_UNSUPPORTED, "tensor '%s' is %s; %s are possible in an adapter", t.name, ql_dtype_name(t.dtype),
+                     dtype_names(is_adapter_type).c_str());
     if (t.ne[2] == 1 && t.ne[3] == 1) return {};
     return error(QL_BAD_FILE, "tensor '%s' has %d dimensions, 2 are needed", t.name, t.n_dims);
 }

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <optional>
-#include <utility>
 #include <vector>
 
 #include "models/base/handles.hpp"
@@ -111,15 +109,6 @@ QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
     return choose_type(t.name, t.dtype, t.ne[0], target);
 }
 
-/// general.file_type's number of what most matrices now are; nothing for types that upstream does not have.
-std::optional<int64_t> file_type(int64_t dtype) {
-    constexpr std::pair<int64_t, int64_t> kNumbers[] = {{QL_F32, 0},  {QL_F16, 1},  {QL_Q4_0, 2},
-                                                        {QL_Q4_1, 3}, {QL_Q8_0, 7}, {QL_BF16, 32}};
-    for (const auto & [type, number] : kNumbers)
-        if (type == dtype) return number;
-    return {};
-}
-
 /// The model's keys, without those that spoke of the file's old types.
 Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int64_t dtype) {
     QL_TRY(last_error(ql_gguf_copy_keys(w, file)));
@@ -127,8 +116,8 @@ Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int64_t dtype) {
          {"general.file_type", "general.quantized_by", "quantize.imatrix.file", "quantize.imatrix.dataset",
           "quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"})
         QL_TRY(last_error(ql_gguf_unset(w, stale)));
-    if (const auto number = file_type(dtype))
-        QL_TRY(last_error(ql_gguf_set_int(w, "general.file_type", QL_GGUF_U32, *number)));
+    const int file_type = ql_dtype_file_type(static_cast<ql_dtype>(dtype));  // of what most matrices now are
+    if (file_type >= 0) QL_TRY(last_error(ql_gguf_set_int(w, "general.file_type", QL_GGUF_U32, file_type)));
     return last_error(ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2));
 }
 

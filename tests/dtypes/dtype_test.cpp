@@ -51,6 +51,7 @@ TEST_P(EveryDType, RowAgreesWithStructAndCApi) {
     EXPECT_STREQ(ql_dtype_name(def().id), def().name);
     EXPECT_EQ(ql_dtype_block_length(def().id), def().block_length);
     EXPECT_EQ(ql_dtype_can_encode(def().id), def().encode != nullptr);
+    EXPECT_EQ(ql_dtype_is_weight(def().id), def().holds == Holds::weights);
     EXPECT_EQ(ql_dtype_bytes(def().id, 768), def().bytes(768));
     ql_dtype id = QL_F32;
     std::string upper = def().name;
@@ -228,7 +229,6 @@ TEST(DType, IdsAndNamesAreUnique) {
         EXPECT_TRUE(ids.insert(def.id).second) << def.name;
         EXPECT_TRUE(names.insert(def.name).second) << def.name;
     }
-    EXPECT_EQ(ids.size(), 15u);
 }
 
 TEST(DType, UnknownTypesAreToldApart) {

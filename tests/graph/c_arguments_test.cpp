@@ -171,6 +171,8 @@ std::vector<NullCall> EngineArguments::null_calls() {
         {"ql_dtype_name", [] { return ql_dtype_name(wrong<ql_dtype>(77)) == nullptr; }},
         {"ql_dtype_block_length", [] { return ql_dtype_block_length(wrong<ql_dtype>(-1)) == 0; }},
         {"ql_dtype_can_encode", [] { return ql_dtype_can_encode(wrong<ql_dtype>(77)) == 0; }},
+        {"ql_dtype_is_weight", [] { return ql_dtype_is_weight(wrong<ql_dtype>(77)) == 0; }},
+        {"ql_dtype_file_type", [] { return ql_dtype_file_type(wrong<ql_dtype>(77)) == -1; }},
         {"ql_dtype_bytes", [] { return ql_dtype_bytes(QL_F32, INT64_MAX) == 0 && ql_dtype_bytes(QL_F32, -1) == 0; }},
         {"ql_gguf_close", [] { return ql_gguf_close(nullptr), true; }},
         {"ql_gguf_forget", [this] { return ql_gguf_forget(file_, this, SIZE_MAX), true; }},
@@ -216,8 +218,7 @@ TEST_F(EngineArguments, TheListOfTypesInAMessageIsTheTables) {
     for (int64_t i = 0; i < ql_dtype_count(); ++i) {
         ql_dtype dtype;
         ASSERT_EQ(ql_dtype_at(i, &dtype), QL_OK);
-        const bool whole = dtype == QL_I8 || dtype == QL_I32;
-        if (whole || dtype == QL_Q6_K) continue;
+        if (dtype == QL_Q6_K) continue;
         EXPECT_EQ(message.find(std::string(" ") + ql_dtype_name(dtype)) != message.npos,
                   ql_dtype_can_encode(dtype) != 0)
             << ql_dtype_name(dtype) << " in " << message;

@@ -1,6 +1,7 @@
 // ql-bench: what this machine could do, and what this program makes of it. Figures are rates: median and smallest of
 // several runs, and the median's part of the machine's limit (products in registers, or reading from memory). Where the
 // model to measure is not at hand, make-model writes a random one of its shape.
+#include "ql/dtypes.hpp"
 #include "tools/bench/bench.hpp"
 #include "tools/bench/model_shapes.hpp"
 #include "tools/bench/op_graph.hpp"
@@ -26,7 +27,7 @@ class Bench {
         add("peak", "Product instructions and read bandwidth of this machine", [this] { print(peak()); });
         CLI::App * op = add("op", "One operator", [this] { print(one_op()); });
         op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
-        op->add_option("--type", op_.type, "Of the weight: nf4_dq, q8_0, q6_K, f32 ... (default: several)");
+        op->add_option("--type", op_.type, "Of the weight: " + weight_names(" or ") + " (default: several)");
         op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")
             ->delimiter(',')
             ->expected(3)
@@ -60,7 +61,9 @@ class Bench {
     void add_train() {
         CLI::App * app = add("train", "Steps of fine-tuning on made-up text", [this] { print(train()); });
         train_model_ = std::make_unique<ModelOptions>(program_, false, app);
-        program_.text("--base-type", base_type_, "Type of the frozen weights: auto, keep, nf4_dq ...", app)
+        program_
+            .text("--base-type", base_type_, "Type of the frozen weights: auto, keep, " + weight_target_names(" or "),
+                  app)
             ->option_text("TYPE");
         program_.number("-c,--ctx", train_.ctx, 8, 1 << 20, "Tokens of a sequence", app);
         program_.number("--batch", train_.batch, 1, 4096, "Sequences at a time", app);
@@ -84,7 +87,7 @@ class Bench {
         program_.text("--shape", make_.shape, "One of " + model_shape_names(), app)->required()->option_text("NAME");
         program_
             .text("--type", make_.type,
-                  "Of the blocks' matrices: nf4_dq, q4_0, q6_K, bf16 ...; embedding and head are q8_0", app)
+                  "Of the blocks' matrices: " + weight_names(" or ") + "; embedding and head are q8_0", app)
             ->option_text("TYPE");
         program_.text("-o,--output", make_.output, "The file to write", app)->required()->option_text("FILE.gguf");
     }

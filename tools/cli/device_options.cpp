@@ -140,7 +140,10 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
     ql_dtype dtype;
     if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
-    if (!is_weight_target(dtype))
+    if (!ql_dtype_is_weight(dtype))
+        bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype),
+                  weight_target_names().c_str());
+    if (!ql_dtype_can_encode(dtype))
         bad_input("%s: %s can be read only; %s can be written", option.c_str(), ql_dtype_name(dtype),
                   weight_target_names().c_str());
     return dtype;

@@ -40,6 +40,11 @@ QL_API ql_status ql_dtype_at(int64_t i, ql_dtype * dtype);
 QL_API int64_t ql_dtype_block_length(ql_dtype dtype);
 /** 1 if `ql_encode` can write the type, 0 if it can only be read. */
 QL_API int ql_dtype_can_encode(ql_dtype dtype);
+/** 1 if weights of a model may have the type; 0 if it holds whole numbers alone, or is unknown. */
+QL_API int ql_dtype_is_weight(ql_dtype dtype);
+/** general.file_type of a GGUF file most of whose matrices have the type; -1 for types that upstream does not have, or
+ *  that are not written. */
+QL_API int ql_dtype_file_type(ql_dtype dtype);
 /** Bytes of a tensor of n elements, planes and their padding included; 0 for an unknown type or n not a multiple of
  *  the block length. */
 QL_API size_t ql_dtype_bytes(ql_dtype dtype, int64_t n);

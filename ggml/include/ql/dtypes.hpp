@@ -9,22 +9,32 @@
 
 namespace ql {
 
-/// Whether weights can be converted to a type: it can be written, and holds more than whole numbers.
-inline bool is_weight_target(ql_dtype dtype) {
-    return ql_dtype_can_encode(dtype) && dtype != QL_I8 && dtype != QL_I32;
-}
-
-/// "f32, f16, ... and nf4_dq": all of those.
-inline std::string weight_target_names(const char * before_last = " and ") {
+/// "f32, f16, ... and nf4_dq": the names of all types that `has` is true of, in the table's order.
+template <typename Predicate>
+std::string dtype_names(const Predicate & has, const char * before_last = " and ") {
     std::vector<std::string> names;
     for (int64_t i = 0; i < ql_dtype_count(); ++i) {
         ql_dtype dtype = QL_F32;
-        if (ql_dtype_at(i, &dtype) == QL_OK && is_weight_target(dtype)) names.emplace_back(ql_dtype_name(dtype));
+        if (ql_dtype_at(i, &dtype) == QL_OK && has(dtype)) names.emplace_back(ql_dtype_name(dtype));
     }
     std::string text;
     for (size_t i = 0; i < names.size(); ++i)
         text += (i == 0 ? "" : i + 1 < names.size() ? ", " : before_last) + names[i];
     return text;
+}
+
+/// Whether weights can be converted to a type.
+inline bool is_weight_target(ql_dtype dtype) {
+    return ql_dtype_can_encode(dtype) && ql_dtype_is_weight(dtype);
+}
+
+inline std::string weight_target_names(const char * before_last = " and ") {
+    return dtype_names(is_weight_target, before_last);
+}
+
+/// Those of weights that are read, too.
+inline std::string weight_names(const char * before_last = " and ") {
+    return dtype_names(ql_dtype_is_weight, before_last);
 }
 
 }  // namespace ql
