@@ -5,6 +5,7 @@
 
 #include "ggml/backend/device.hpp"
 #include "ggml/core/status.hpp"
+#include "ggml/selftest/case_input.hpp"
 #include "ggml/selftest/conformance.hpp"
 
 namespace ql {
@@ -86,5 +87,12 @@ ql_status ql_self_test(ql_device * device, int quick, int (*on_case)(void *, con
         ql::Status status = ql::self_test(*device, quick != 0, on_case, user, failed);
         if (n_failed) *n_failed = failed;
         return status;
+    });
+}
+
+ql_status ql_self_test_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst) {
+    return ql::guarded([&]() -> ql::Status {
+        if (!dst) return ql::error(QL_INVALID_ARGUMENT, "ql_self_test_weights: dst is NULL");
+        return ql::selftest::random_weights(dtype, seed, n, rms, dst);
     });
 }

@@ -1,8 +1,11 @@
 // Values of conformance cases, from Philox: a function of the input, a seed and the element alone.
 #include "ggml/ops/cases.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <string>
 
 #include "ql/philox.hpp"
 #include "ggml/dtypes/dtype.hpp"
@@ -60,10 +63,26 @@ void fill_distinct(std::vector<int32_t> & v, int64_t limit, Random & random) {
     }
 }
 
+/// Adds a case for each type of weights, of that access, that none in the list is of: a type is covered from its row in
+/// dtypes.def on.
+void cover_types(std::vector<ProductCase> & list, Access access) {
+    static const auto kNames = [] {
+        std::map<ql_dtype, std::string> names;
+        for (const DTypeDef & type : all_dtypes())
+            names[type.id] = std::string(type.name) + " " + std::to_string(3 * type.block_length) + "x33x5";
+        return names;
+    }();
+    for (const DTypeDef & type : all_dtypes()) {
+        if (type.holds != Holds::weights || (type.encode ? Access::written : Access::read) != access) continue;
+        if (std::any_of(list.begin(), list.end(), [&](const ProductCase & c) { return c.dtype == type.id; })) continue;
+        list.push_back({kNames.at(type.id).c_str(), type.id, 3 * type.block_length, 33, 5});
+    }
+}
+
 }  // namespace
 
 std::vector<ProductCase> product_cases() {
-    return {
+    std::vector<ProductCase> list = {
         {"f32 1x1x1", QL_F32, 1, 1, 1},
         {"f32 3x5x1", QL_F32, 3, 5, 1},
         {"f32 33x65x3", QL_F32, 33, 65, 3},
@@ -79,6 +98,38 @@ std::vector<ProductCase> product_cases() {
         {"nf4_dq 320x65x33", QL_NF4_DQ, 320, 65, 33},  // 325 blocks: the second group of 256 is short
         {"nf4_dq 576x192x65", QL_NF4_DQ, 576, 192, 65},
     };
+    cover_types(list, Access::written);
+    return list;
+}
+
+std::vector<ProductCase> weight_cases() {
+    std::vector<ProductCase> list = product_cases();
+    list.insert(list.end(), {{"q5_0 96x33x5", QL_Q5_0, 96, 33, 5},
+                             {"q5_1 160x65x1", QL_Q5_1, 160, 65, 1},
+                             {"q5_1 32x17x7", QL_Q5_1, 32, 17, 7},
+                             {"q4_K 768x33x3", QL_Q4_K, 768, 33, 3},
+                             {"q4_K 256x65x33", QL_Q4_K, 256, 65, 33},
+                             {"q5_K 256x67x1", QL_Q5_K, 256, 67, 1},
+                             {"q5_K 512x33x7", QL_Q5_K, 512, 33, 7},
+                             {"q6_K 768x65x5", QL_Q6_K, 768, 65, 5},
+                             {"q6_K 256x1x1", QL_Q6_K, 256, 1, 1}});
+    cover_types(list, Access::read);
+    return list;
+}
+
+std::vector<ProductCase> head_cases() {
+    std::vector<ProductCase> list = {
+        {"f32 3x5x6", QL_F32, 3, 5, 6},           {"f32 33x65x7", QL_F32, 33, 65, 7},
+        {"f16 33x130x3", QL_F16, 33, 130, 3},     {"bf16 65x33x5", QL_BF16, 65, 33, 5},
+        {"q8_0 64x257x33", QL_Q8_0, 64, 257, 33}, {"q4_0 32x65x3", QL_Q4_0, 32, 65, 3},
+        {"nf4 64x65x3", QL_NF4, 64, 65, 3},       {"nf4_dq 128x300x5", QL_NF4_DQ, 128, 300, 5},
+        {"q4_1 96x33x7", QL_Q4_1, 96, 33, 7},     {"q5_0 32x65x7", QL_Q5_0, 32, 65, 7},
+        {"q5_1 96x33x3", QL_Q5_1, 96, 33, 3},     {"q4_K 256x65x5", QL_Q4_K, 256, 65, 5},
+        {"q5_K 512x33x3", QL_Q5_K, 512, 33, 3},   {"q6_K 256x67x7", QL_Q6_K, 256, 67, 7},
+    };
+    cover_types(list, Access::written);
+    cover_types(list, Access::read);
+    return list;
 }
 
 std::vector<float> case_floats(const CaseInput & in, uint64_t seed) {

@@ -38,19 +38,9 @@ struct ProductCase {
 /// Each type that can be written.
 std::vector<ProductCase> product_cases();
 /// Each type; of one that is only read the bytes are made by ggml/selftest/case_input.hpp.
-inline std::vector<ProductCase> weight_cases() {
-    std::vector<ProductCase> list = product_cases();
-    list.insert(list.end(), {{"q5_0 96x33x5", QL_Q5_0, 96, 33, 5},
-                             {"q5_1 160x65x1", QL_Q5_1, 160, 65, 1},
-                             {"q5_1 32x17x7", QL_Q5_1, 32, 17, 7},
-                             {"q4_K 768x33x3", QL_Q4_K, 768, 33, 3},
-                             {"q4_K 256x65x33", QL_Q4_K, 256, 65, 33},
-                             {"q5_K 256x67x1", QL_Q5_K, 256, 67, 1},
-                             {"q5_K 512x33x7", QL_Q5_K, 512, 33, 7},
-                             {"q6_K 768x65x5", QL_Q6_K, 768, 65, 5},
-                             {"q6_K 256x1x1", QL_Q6_K, 256, 1, 1}});
-    return list;
-}
+std::vector<ProductCase> weight_cases();
+/// Each type, as an output projection of k numbers a token on m words.
+std::vector<ProductCase> head_cases();
 
 /// The values of an f32 (or, before encoding, of any floating-point) input.
 std::vector<float> case_floats(const CaseInput & in, uint64_t seed);

@@ -47,19 +47,13 @@ void reference(const RefArgs<Real> & a) {
 }
 
 std::vector<Case> cases() {
-    const auto make = [](const char * name, ql_dtype dtype, int64_t n, int64_t vocabulary, int64_t t) {
-        return Case{name,
-                    {param_in({n, t}), frozen_in({n, vocabulary}, dtype, Fill::layer),
-                     ints_in(t, Fill::targets, vocabulary), data_in(t, Fill::positive)},
-                    {}};
-    };
-    return {make("f32 3x5x6", QL_F32, 3, 5, 6),           make("f32 33x65x7", QL_F32, 33, 65, 7),
-            make("f16 33x130x3", QL_F16, 33, 130, 3),     make("bf16 65x33x5", QL_BF16, 65, 33, 5),
-            make("q8_0 64x257x33", QL_Q8_0, 64, 257, 33), make("q4_0 32x65x3", QL_Q4_0, 32, 65, 3),
-            make("nf4 64x65x3", QL_NF4, 64, 65, 3),       make("nf4_dq 128x300x5", QL_NF4_DQ, 128, 300, 5),
-            make("q4_1 96x33x7", QL_Q4_1, 96, 33, 7),     make("q5_0 32x65x7", QL_Q5_0, 32, 65, 7),
-            make("q5_1 96x33x3", QL_Q5_1, 96, 33, 3),     make("q4_K 256x65x5", QL_Q4_K, 256, 65, 5),
-            make("q5_K 512x33x3", QL_Q5_K, 512, 33, 3),   make("q6_K 256x67x7", QL_Q6_K, 256, 67, 7)};
+    std::vector<Case> list;
+    for (const ProductCase & c : head_cases())
+        list.push_back({c.name,
+                        {param_in({c.k, c.t}), frozen_in({c.k, c.m}, c.dtype, Fill::layer),
+                         ints_in(c.t, Fill::targets, c.m), data_in(c.t, Fill::positive)},
+                        {}});
+    return list;
 }
 
 double flops(const Node & n) {

@@ -20,7 +20,8 @@ inline float deviation(const CaseInput & in) {
     return in.fill == Fill::layer ? 1 / std::sqrt(static_cast<float>(in.shape[0])) : 1;
 }
 
-/// A type with an f16 scale `d` in each block, and for most types with codes from zero an f16 minimum beside it.
+/// A type with an f16 scale `d` in each block, and for most types with codes from zero an f16 minimum beside it, m or
+/// dmin.
 template <class Format>
 concept ReadOnlyBlocks = !requires {
     &Format::encode;
@@ -29,13 +30,35 @@ concept ReadOnlyBlocks = !requires {
     b.d;
 };
 
-/// Sets the block's scale; the minimum becomes what puts the middle code at zero.
+template <ReadOnlyBlocks Format>
+float mean_of(const typename Format::Block & block) {
+    float weights[Format::block_length], sum = 0;
+    Format::decode_block(block, weights);
+    for (const float w : weights) sum += w;
+    return sum / static_cast<float>(Format::block_length);
+}
+
+/// Where a block keeps its minimum; nullptr for a type without one.
+template <class Block>
+uint16_t * minimum_of(Block & block) {
+    if constexpr (requires { block.m; }) return &block.m;
+    if constexpr (requires { block.dmin; }) return &block.dmin;
+    return nullptr;
+}
+
+/// Sets the block's scale; the minimum becomes what makes the mean of the weights zero.
 template <ReadOnlyBlocks Format>
 void set_scale(typename Format::Block & block, float d) {
-    constexpr float kMiddle = Format::id == QL_Q4_K ? 8 : 16;
     block.d = f32_to_f16(d);
-    if constexpr (requires { block.m; }) block.m = f32_to_f16(-kMiddle * d);
-    if constexpr (requires { block.dmin; }) block.dmin = f32_to_f16(kMiddle * d);
+    uint16_t * minimum = minimum_of(block);
+    if (!minimum) return;
+    *minimum = 0;
+    const float mean = mean_of<Format>(block);
+    typename Format::Block of_one = block;  // its weights are what a minimum of one adds
+    of_one.d = 0;
+    *minimum_of(of_one) = f32_to_f16(1);
+    const float added = mean_of<Format>(of_one);
+    *minimum = added == 0 ? 0 : f32_to_f16(-mean / added);
 }
 
 /// Random blocks of n weights, scales within a factor of three, with `rms` as the weights' root mean square.
@@ -61,6 +84,21 @@ void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
     for (int64_t i = 0; i < n_blocks; ++i) set_scale<Format>(blocks[i], size * f16_to_f32(blocks[i].d));
 }
 
+/// Random blocks of a type by its id. errors  QL_UNSUPPORTED for a type that can be written: numbers can be encoded;
+/// QL_BAD_SHAPE unless they are whole blocks
+inline Status random_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst) {
+    const DTypeDef * type = find_dtype(dtype);
+    if (!type || type->encode)
+        return error(QL_UNSUPPORTED, "random weights: %s is no type that is only read", type ? type->name : "unknown");
+    if (type->bytes(n) == 0)
+        return error(QL_BAD_SHAPE, "random weights: %lld are no whole blocks of %s", static_cast<long long>(n),
+                     type->name);
+    visit(dtype, [&](auto format) {
+        if constexpr (ReadOnlyBlocks<decltype(format)>) random_blocks<decltype(format)>(seed, n, rms, dst);
+    });
+    return {};
+}
+
 /// The input's bytes in its own type, ql_dtype_bytes(in.dtype, elements) of them, to dst: a function of the input, the
 /// seed and the element alone.
 inline Status fill_input(const CaseInput & in, uint64_t seed, void * dst) {
@@ -69,12 +107,9 @@ inline Status fill_input(const CaseInput & in, uint64_t seed, void * dst) {
     if (!type) return error(QL_UNSUPPORTED, "case input: type %d is not known", static_cast<int>(in.dtype));
     const int64_t n = in.shape.elements();
     if (type->encode) return type->encode(case_floats(in, seed).data(), n, dst);
-    if ((in.fill != Fill::normal && in.fill != Fill::layer) || n == 0 || n % type->block_length != 0)
-        return error(QL_UNSUPPORTED, "case input: blocks of %s can only be normal, and whole", type->name);
-    visit(in.dtype, [&](auto format) {
-        if constexpr (ReadOnlyBlocks<decltype(format)>) random_blocks<decltype(format)>(seed, n, deviation(in), dst);
-    });
-    return {};
+    if (in.fill != Fill::normal && in.fill != Fill::layer)
+        return error(QL_UNSUPPORTED, "case input: blocks of %s can only be normal", type->name);
+    return random_weights(in.dtype, seed, n, deviation(in), dst);
 }
 
 }  // namespace ql::selftest

@@ -109,14 +109,15 @@ TEST_P(Products, DecodeEveryTypeToTheBitsOfItsCodec) {
 }
 
 TEST_P(Products, WorkWithTypesThatAreOnlyRead) {
-    for (const ql_dtype dtype : {QL_Q5_0, QL_Q5_1, QL_Q4_K, QL_Q5_K, QL_Q6_K})
+    for (const DTypeDef & type : all_dtypes())
         for (const Side side : {Side::forward, Side::backward})
             for (const int64_t tokens : {2, 7}) {
-                SCOPED_TRACE(std::string(ql_dtype_name(dtype)) + (side == Side::forward ? " forward " : " backward ") +
+                if (type.encode) continue;
+                SCOPED_TRACE(std::string(type.name) + (side == Side::forward ? " forward " : " backward ") +
                              std::to_string(tokens));
                 const int64_t k = 512, m = 67;
-                const AlignedBytes bytes = random_weight(dtype, k * m);
-                const Product p{{dtype, bytes.data(), k, m}, side};
+                const AlignedBytes bytes = random_weight(type.id, k * m);
+                const Product p{{type.id, bytes.data(), k, m}, side};
                 const auto a = random_floats(p.depth() * tokens, 5);
                 EXPECT_LE(relative_error(product(cpu_, p, a), expected(p, a)), GetParam().bf16 ? 2e-5 : 1e-11);
             }

@@ -69,10 +69,13 @@ double size_of(const std::vector<float> & values) {
 }
 
 TEST_F(MakeModel, WritesSoundWeightsInEveryType) {
-    for (const char * type :
-         {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "nf4", "nf4_dq", "q5_0", "q5_1", "q4_K", "q5_K", "q6_K"}) {
+    for (int64_t i = 0; i < ql_dtype_count(); ++i) {
+        ql_dtype dtype = QL_F32;
+        ASSERT_EQ(QL_OK, ql_dtype_at(i, &dtype));
+        if (!ql_dtype_is_weight(dtype)) continue;
+        const std::string type = ql_dtype_name(dtype);
         SCOPED_TRACE(type);
-        const std::string shape = std::string(type).ends_with("_K") ? "tiny-wide" : "tiny";
+        const std::string shape = ql_dtype_block_length(dtype) > 64 ? "tiny-wide" : "tiny";
         const Json json = must_json("make-model --shape " + shape + " --type " + type + " -o {made.gguf}");
         EXPECT_EQ(std::filesystem::file_size(workspace_.path("made.gguf")), json["bytes"].get<uint64_t>());
         EXPECT_EQ(type, json["type"].get<std::string>());

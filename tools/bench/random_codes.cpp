@@ -1,20 +1,21 @@
 #include "tools/bench/random_codes.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "ql/dtypes.hpp"
+#include "ql/selftest.h"
 #include "tools/cli/stop.hpp"
 
 namespace ql::cli {
 namespace {
 
-constexpr int64_t kTile = 1 << 18;      // elements: 1 MiB of f32, 16 groups of nf4_dq
-constexpr size_t kRun = 256;            // blocks taken from one place of the tile
-constexpr size_t kPlaneAlignment = 64;  // of the NF4 family's planes
-constexpr float kDeviation = 0.02f;     // as models are initialised: activations stay of a size through many layers
-constexpr uint32_t kValues = 0, kRuns = 1, kBytes = 2;  // what a random number is for
+constexpr int64_t kTile = 1 << 18;          // elements: 1 MiB of f32, 16 groups of nf4_dq
+constexpr size_t kRun = 256;                // blocks taken from one place of the tile
+constexpr size_t kPlaneAlignment = 64;      // of the NF4 family's planes
+constexpr float kDeviation = 0.02f;         // as models are initialised: activations stay of a size through many layers
+constexpr uint32_t kValues = 0, kRuns = 1;  // what a random number is for
 
 /// Near enough to normal, and the same bits on every machine: sums of four uniform numbers.
 std::vector<float> random_values(PhiloxKey key) {
@@ -29,42 +30,13 @@ std::vector<float> random_values(PhiloxKey key) {
     return values;
 }
 
-/// Where a block of a type that can only be read keeps its f16 scale, and the f16 beside it, if any, that moves codes
-/// to zero: `offset` scales bring the middle of the codes there.
-struct ScaleFields {
-    ql_dtype dtype;
-    size_t scale;
-    int64_t minimum;  // -1: none
-    float offset;
-};
-constexpr ScaleFields kScaleFields[] = {
-    {QL_Q5_0, 0, -1, 0},   {QL_Q5_1, 0, 2, -15.5f},  // m is added
-    {QL_Q4_K, 0, 2, 7.5f}, {QL_Q5_K, 0, 2, 15.5f},   // dmin is subtracted
-    {QL_Q6_K, 208, -1, 0},
-};
-
-void write_f16(float value, uint8_t * dst) {
-    check_run(ql_encode(QL_F16, &value, 1, dst));
-}
-
-/// All blocks get the same scale: random codes differ enough.
-void set_scales(const ScaleFields & fields, float scale, size_t block_bytes, std::vector<uint8_t> & tile) {
-    uint8_t d[2], minimum[2];
-    write_f16(scale, d);
-    write_f16(fields.offset * scale, minimum);
-    for (size_t at = 0; at < tile.size(); at += block_bytes) {
-        std::memcpy(&tile[at + fields.scale], d, sizeof(d));
-        if (fields.minimum >= 0) std::memcpy(&tile[at + static_cast<size_t>(fields.minimum)], minimum, sizeof(minimum));
-    }
-}
-
 }  // namespace
 
 ql_dtype weight_type(const std::string & option, const std::string & name) {
     ql_dtype dtype;
     if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
-    if (dtype == QL_I8 || dtype == QL_I32)
-        bad_input("%s: %s is no type of weights", option.c_str(), ql_dtype_name(dtype));
+    if (!ql_dtype_is_weight(dtype))
+        bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype), weight_names().c_str());
     return dtype;
 }
 
@@ -92,24 +64,10 @@ void RandomCodes::encode_tile() {
     check_run(ql_encode(dtype_, random_values(key_).data(), kTile, tile_.data()));
 }
 
-/// Any bits are a code; the scales are such that the weights' root mean square is kDeviation.
+/// Of a type that can only be read.
 void RandomCodes::random_tile() {
-    for (size_t at = 0; at < tile_.size(); at += sizeof(PhiloxCounter)) {
-        const PhiloxCounter r = philox4x32({static_cast<uint32_t>(at / sizeof(r)), 0, 0, kBytes}, key_);
-        std::memcpy(&tile_[at], r.data(), std::min(sizeof(r), tile_.size() - at));
-    }
-    const ScaleFields * fields = std::find_if(std::begin(kScaleFields), std::end(kScaleFields),
-                                              [&](const ScaleFields & f) { return f.dtype == dtype_; });
-    if (fields == std::end(kScaleFields))
-        run_failed("%s: a layout that random tensors cannot be made in", ql_dtype_name(dtype_));
-    constexpr float kTrial = 0x1p-10f;
-    set_scales(*fields, kTrial, planes_[0].bytes, tile_);
-    std::vector<float> values(kTile);
-    check_run(ql_decode(dtype_, tile_.data(), kTile, 0, kTile, values.data()));
-    double squares = 0;
-    for (const float v : values) squares += static_cast<double>(v) * static_cast<double>(v);
-    const double size = std::sqrt(squares / static_cast<double>(kTile));
-    set_scales(*fields, static_cast<float>(kTrial * kDeviation / size), planes_[0].bytes, tile_);
+    const uint64_t seed = key_[0] | uint64_t{key_[1]} << 32;
+    check_run(ql_self_test_weights(dtype_, seed, kTile, kDeviation, tile_.data()));
 }
 
 size_t RandomCodes::begin(size_t plane, int64_t n) const {

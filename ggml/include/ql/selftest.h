@@ -26,8 +26,16 @@ typedef struct ql_self_test_case {
  *  on_case   called after each case; the strings live until it returns; non-zero stops
  *  n_failed  NULL, or receives the number of cases that failed: a failed case is no error of this call
  *  errors    QL_CANCELLED */
-QL_API ql_status ql_self_test(ql_device * device, int quick, int (*on_case)(void * user, const ql_self_test_case * result),
-                              void * user, int64_t * n_failed);
+QL_API ql_status ql_self_test(ql_device * device, int quick,
+                              int (*on_case)(void * user, const ql_self_test_case * result), void * user,
+                              int64_t * n_failed);
+
+/** Random weights of a type that can only be read, to measure or to test with: every code occurs, behind scales that
+ *  make `rms` the weights' root mean square, and their mean about zero. The same for the same seed, type and n.
+ *  dst     ql_dtype_bytes(dtype, n) bytes, aligned as the type needs
+ *  errors  QL_UNSUPPORTED for a type that ql_encode writes: encode random numbers; QL_BAD_SHAPE unless n is a multiple
+ * of the block length, and positive */
+QL_API ql_status ql_self_test_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst);
 
 #ifdef __cplusplus
 }
