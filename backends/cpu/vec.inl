@@ -1,5 +1,8 @@
-// The vector vocabulary beyond Highway's own: the tag of f32 vectors, loads and stores of a part of a vector, and sums
+// The vector vocabulary beyond Highway's own: vectors and their tags, loads and stores of a part of a vector, and sums
 // in a fixed order. Compiled once for each instruction set; included like math.inl.
+//
+// A kernel thinks in vectors of f32, Vec, of kLanes numbers; kF32 is their tag. Integers as wide are VecU32 and kU32,
+// 16-bit numbers of as many lanes have tags alone.
 #if defined(QL_CPU_VEC_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_VEC_INL
 #undef QL_CPU_VEC_INL
@@ -19,10 +22,19 @@ namespace ql::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using F32 = hn::ScalableTag<float>;
-using Vec = hn::Vec<F32>;
-constexpr F32 kF32;
-constexpr int64_t kLanes = hn::MaxLanes(F32());
+using TagF32 = hn::ScalableTag<float>;
+using TagU32 = hn::RebindToUnsigned<TagF32>;
+using TagI32 = hn::RebindToSigned<TagF32>;
+using TagU16 = hn::Rebind<uint16_t, TagF32>;
+using TagF16 = hn::Rebind<hwy::float16_t, TagF32>;
+using Vec = hn::Vec<TagF32>;
+using VecU32 = hn::Vec<TagU32>;
+constexpr TagF32 kF32;
+constexpr TagU32 kU32;
+constexpr TagI32 kI32;
+constexpr TagU16 kU16;
+constexpr TagF16 kF16;
+constexpr int kLanes = hn::MaxLanes(kF32);
 static_assert(kLanes <= 16, "buffers are padded for 16 lanes");
 
 // Masked memory operations that never touch what lies past the end; elsewhere a buffer does it.
@@ -51,52 +63,48 @@ HWY_INLINE void store_part(Vec v, float * p, int64_t n) {
 }
 
 // The same of bf16, which is the upper half of an f32.
-using U32 = hn::RebindToUnsigned<F32>;
-using U16 = hn::Rebind<uint16_t, F32>;
 
 HWY_INLINE Vec load_part(const uint16_t * p, int64_t n) {
-    hn::Vec<U16> bits;
+    hn::Vec<TagU16> bits;
     if (kLanes == 1 || n >= kLanes) {
-        bits = hn::LoadU(U16(), p);
+        bits = hn::LoadU(kU16, p);
     } else {
         alignas(64) uint16_t buffer[kLanes] = {};
         std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(uint16_t));
-        bits = hn::Load(U16(), buffer);
+        bits = hn::Load(kU16, buffer);
     }
-    return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::PromoteTo(U32(), bits)));
+    return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::PromoteTo(kU32, bits)));
 }
 
 /// Rounds to nearest, ties to even; NaN stays NaN.
 HWY_INLINE void store_part(Vec v, uint16_t * p, int64_t n) {
-    const U32 d;
-    const auto bits = hn::BitCast(d, v);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
-    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
-    const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(d, 0x40));
-    const auto is_nan = hn::RebindMask(d, hn::IsNaN(v));
-    const auto half = hn::BitCast(hn::RebindToSigned<F32>(), hn::IfThenElse(is_nan, nan, rounded));
-    const auto narrow = hn::DemoteTo(U16(), half);
-    if (kLanes == 1 || n >= kLanes) return hn::StoreU(narrow, U16(), p);
+    const auto bits = hn::BitCast(kU32, v);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kU32, 1));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(kU32, 0x7fff))));
+    const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(kU32, 0x40));
+    const auto is_nan = hn::RebindMask(kU32, hn::IsNaN(v));
+    const auto half = hn::BitCast(kI32, hn::IfThenElse(is_nan, nan, rounded));
+    const auto narrow = hn::DemoteTo(kU16, half);
+    if (kLanes == 1 || n >= kLanes) return hn::StoreU(narrow, kU16, p);
     alignas(64) uint16_t buffer[kLanes];
-    hn::Store(narrow, U16(), buffer);
+    hn::Store(narrow, kU16, buffer);
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(uint16_t));
 }
 
 // The same of f16, by instructions where there are some.
-using F16 = hn::Rebind<hwy::float16_t, F32>;
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
 HWY_INLINE Vec load_part(const hwy::float16_t * p, int64_t n) {
-    if (n >= kLanes) return hn::PromoteTo(kF32, hn::LoadU(F16(), p));
+    if (n >= kLanes) return hn::PromoteTo(kF32, hn::LoadU(kF16, p));
     alignas(64) hwy::float16_t buffer[kLanes] = {};
     std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(hwy::float16_t));
-    return hn::PromoteTo(kF32, hn::Load(F16(), buffer));
+    return hn::PromoteTo(kF32, hn::Load(kF16, buffer));
 }
 
 HWY_INLINE void store_part(Vec v, hwy::float16_t * p, int64_t n) {
-    const auto half = hn::DemoteTo(F16(), v);
-    if (n >= kLanes) return hn::StoreU(half, F16(), p);
+    const auto half = hn::DemoteTo(kF16, v);
+    if (n >= kLanes) return hn::StoreU(half, kF16, p);
     alignas(64) hwy::float16_t buffer[kLanes];
-    hn::Store(half, F16(), buffer);
+    hn::Store(half, kF16, buffer);
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(hwy::float16_t));
 }
 #else
