@@ -16,11 +16,11 @@ namespace HWY_NAMESPACE {
 
 template <class Format>
 void decode_span(const Weight & w, int64_t first, int64_t count, float * dst) {
-    constexpr int64_t run = kRun<Format>;
-    const Planes<Format> planes(w);
+    constexpr int64_t run = Decoder<Format>::kRun;
+    const Decoder<Format> decoder(w);
     int64_t i = 0;
     for (; i + run <= count; i += run)
-        decode_run<Format>(planes, first + i, [&](int j, VF v) HWY_ATTR { hn::StoreU(v, DF(), dst + i + j); });
+        decoder.decode(first + i, [&](int j, Vec v) HWY_ATTR { hn::StoreU(v, kF32, dst + i + j); });
     if (i < count) Format::decode(w.data, w.elements(), first + i, count - i, dst + i);
 }
 

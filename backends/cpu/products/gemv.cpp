@@ -22,6 +22,7 @@
 #include <algorithm>
 
 #include "backends/cpu/products/decode.inl"
+#include "backends/cpu/products/gemv_nf4.inl"
 #include "backends/cpu/products/gemv.hpp"
 #include "backends/cpu/products/gemv_rows.hpp"
 
@@ -34,189 +35,75 @@ constexpr int kSums = 4;
 /// What is left of a row of an unblocked format after its last run.
 template <class Format>
 float tail_dot(const Weight & w, int64_t first, int64_t count, const float * x) {
-    float values[kRun<Format>], sum = 0;
+    float values[Decoder<Format>::kRun], sum = 0;
     Format::decode(w.data, w.elements(), first, count, values);
     for (int64_t i = 0; i < count; ++i) sum += values[i] * x[i];
     return sum;
 }
 
-/// Of a format whose blocks lie one after the other.
-template <class Format>
-constexpr int64_t kRunBytes =
-    static_cast<int64_t>(sizeof(typename Format::Block)) * kRun<Format> / Format::block_length;
-
 /// y[t] = row . x[t] for T tokens.
 template <class Format, int T>
-HWY_INLINE void dot_row(const Weight & w, const Planes<Format> & planes, int64_t row, const float * x, float (&y)[T]) {
-    const DF d;
-    constexpr int64_t run = kRun<Format>;
+HWY_INLINE void dot_row(const Weight & w, const Decoder<Format> & decoder, int64_t row, const float * x,
+                        float (&y)[T]) {
+    constexpr int64_t run = Decoder<Format>::kRun, run_bytes = Decoder<Format>::kRunBytes;
     const int64_t k = w.k, first = row * k;
-    const char * ahead = static_cast<const char *>(w.data) + first / run * kRunBytes<Format> + kAheadBytes;
-    VF sum[T][kSums];
+    const char * ahead = static_cast<const char *>(w.data) + first / run * run_bytes + kAheadBytes;
+    Vec sum[T][kSums];
     HWY_UNROLL(4)
     for (int t = 0; t < T; ++t) {
         HWY_UNROLL(4)
-        for (int s = 0; s < kSums; ++s) sum[t][s] = hn::Zero(d);
+        for (int s = 0; s < kSums; ++s) sum[t][s] = hn::Zero(kF32);
     }
     int64_t i = 0;
-    for (; i + run <= k; i += run, ahead += kRunBytes<Format>) {
-        for (int64_t line = 0; line < kRunBytes<Format>; line += 64) __builtin_prefetch(ahead + line);
-        decode_run<Format>(planes, first + i, [&](int j, VF v) HWY_ATTR {
+    for (; i + run <= k; i += run, ahead += run_bytes) {
+        for (int64_t line = 0; line < run_bytes; line += 64) __builtin_prefetch(ahead + line);
+        decoder.decode(first + i, [&](int j, Vec v) HWY_ATTR {
             const int s = j / kLanes % kSums;
             HWY_UNROLL(4)
-            for (int t = 0; t < T; ++t) sum[t][s] = hn::MulAdd(v, hn::LoadU(d, x + t * k + i + j), sum[t][s]);
+            for (int t = 0; t < T; ++t) sum[t][s] = hn::MulAdd(v, hn::LoadU(kF32, x + t * k + i + j), sum[t][s]);
         });
     }
     HWY_UNROLL(4)
     for (int t = 0; t < T; ++t) {
-        const VF all = hn::Add(hn::Add(sum[t][0], sum[t][1]), hn::Add(sum[t][2], sum[t][3]));
-        y[t] = hn::GetLane(hn::SumOfLanes(d, all));
+        const Vec all = hn::Add(hn::Add(sum[t][0], sum[t][1]), hn::Add(sum[t][2], sum[t][3]));
+        y[t] = hn::GetLane(hn::SumOfLanes(kF32, all));
         if (i < k) y[t] += tail_dot<Format>(w, first + i, k - i, x + t * k + i);
     }
 }
 
 /// y[t] = the dot product of `runs` runs from `first` on with T tokens; scale(i) is that of the i-th. For formats with
 /// units.
-template <class Format, int T, class Scale>
-HWY_INLINE void dot_units(const Planes<Format> & planes, int64_t first, int64_t runs, const float * x, int64_t k,
+template <class D, int T, class Scale>
+HWY_INLINE void dot_units(const D & decoder, int64_t first, int64_t runs, const float * x, int64_t k,
                           const Scale & scale, float (&y)[T]) {
-    const DF d;
-    VF sum[T];
+    Vec sum[T];
     HWY_UNROLL(4)
-    for (int t = 0; t < T; ++t) sum[t] = hn::Zero(d);
+    for (int t = 0; t < T; ++t) sum[t] = hn::Zero(kF32);
     for (int64_t i = 0; i < runs; ++i) {
-        __builtin_prefetch(codes_of(planes, first + i) + kAheadBytes);
-        VF dot[T];
+        __builtin_prefetch(decoder.codes(first + i) + kAheadBytes);
+        Vec of_run[T];
         HWY_UNROLL(4)
-        for (int t = 0; t < T; ++t) dot[t] = hn::Zero(d);
-        decode_units(planes, first + i, [&](int j, VF v) HWY_ATTR {
+        for (int t = 0; t < T; ++t) of_run[t] = hn::Zero(kF32);
+        decoder.units(first + i, [&](int j, Vec v) HWY_ATTR {
             HWY_UNROLL(4)
             for (int t = 0; t < T; ++t) {
-                const VF other = hn::LoadU(d, x + t * k + i * kRun<Format> + j);
-                dot[t] = j == 0 ? hn::Mul(v, other) : hn::MulAdd(v, other, dot[t]);
+                const Vec other = hn::LoadU(kF32, x + t * k + i * D::kRun + j);
+                of_run[t] = j == 0 ? hn::Mul(v, other) : hn::MulAdd(v, other, of_run[t]);
             }
         });
-        const VF factor = hn::Set(d, scale(i));
+        const Vec factor = hn::Set(kF32, scale(i));
         HWY_UNROLL(4)
-        for (int t = 0; t < T; ++t) sum[t] = hn::MulAdd(dot[t], factor, sum[t]);
+        for (int t = 0; t < T; ++t) sum[t] = hn::MulAdd(of_run[t], factor, sum[t]);
     }
     HWY_UNROLL(4)
-    for (int t = 0; t < T; ++t) y[t] = hn::GetLane(hn::SumOfLanes(d, sum[t]));
+    for (int t = 0; t < T; ++t) y[t] = hn::GetLane(hn::SumOfLanes(kF32, sum[t]));
 }
-
-#if HWY_MAX_BYTES == 64
-// nf4_dq with 16 lanes. 64 bytes, the codes of two blocks, are loaded as 16 words of 32 bits: shifted by 0, 4 ... 28
-// bits, their lowest four are the indices of eight lookups, without a widening load for each two. x is arranged once in
-// the order in which the codes then come, those of the first block in the lower half of the lanes.
-//
-// A pair of blocks is 31 instructions, of them 8 lookups, 7 shifts and 10 multiplications, which share four ports: 6.3
-// cycles at least, 8 as it runs (64 Gweights/s at 4.2 GHz), and 1.5 more for its scales. Neither other numbers of
-// chains nor rows that share x made it faster. Zen 5, one thread, Gweights/s: 288 x 2048, in L2, 54 (44 a block at a
-// time); 16384 x 4096, from memory, 54 (43). nf4, whose scales are a second stream, gains in L2 (54 to 62) and loses
-// from memory (54 to 43), for a reason not found: it takes its blocks one by one.
-#include "backends/cpu/products/nf4_scales.inl"
-
-constexpr int64_t kPair = 128;
-constexpr int kChains = 2;
-
-int64_t arranged_stride(int64_t k) {
-    return (k + kPair - 1) / kPair * kPair;
-}
-
-/// `to` has arranged_stride(k) numbers, zeros where a row's last block has no neighbour.
-void arrange(const float * x, int64_t k, float * to) {
-    const DF d;
-    for (int64_t i = 0; i < k; i += kPair, to += kPair) {
-        VF a[4], b[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-        hn::LoadInterleaved4(d, x + i, a[0], a[1], a[2], a[3]);
-        if (i + 64 < k) hn::LoadInterleaved4(d, x + i + 64, b[0], b[1], b[2], b[3]);
-        for (int byte = 0; byte < 4; ++byte) {
-            hn::StoreU(hn::ConcatLowerLower(d, b[byte], a[byte]), d, to + byte * 32);
-            hn::StoreU(hn::ConcatUpperUpper(d, b[byte], a[byte]), d, to + byte * 32 + 16);
-        }
-    }
-}
-
-/// to[][t] += a pair of blocks times arranged x of T tokens; scale: of either in its half of the lanes.
-template <int T>
-HWY_INLINE void add_pair(VU codes, VF scale, const float * x, int64_t stride, VF (&to)[kChains][T]) {
-    const DF d;
-    const VF codebook = hn::LoadU(d, kNF4Codebook);
-    VF dot[kChains][T];
-    const auto add = [&](int i, VU index) HWY_ATTR {
-        const VF v = hn::TableLookupLanes(codebook, hn::Indices512<float>{index.raw});
-        HWY_UNROLL(4)
-        for (int t = 0; t < T; ++t) {
-            const VF other = hn::LoadU(d, x + t * stride + i * 16);
-            VF & sum = dot[i % kChains][t];
-            sum = i < kChains ? hn::Mul(v, other) : hn::MulAdd(v, other, sum);
-        }
-    };
-    add(0, codes), add(1, hn::ShiftRight<4>(codes)), add(2, hn::ShiftRight<8>(codes));
-    add(3, hn::ShiftRight<12>(codes)), add(4, hn::ShiftRight<16>(codes)), add(5, hn::ShiftRight<20>(codes));
-    add(6, hn::ShiftRight<24>(codes)), add(7, hn::ShiftRight<28>(codes));
-    HWY_UNROLL(4)
-    for (int t = 0; t < T; ++t) {
-        HWY_UNROLL(4)
-        for (int c = 0; c < kChains; ++c) to[c][t] = hn::MulAdd(dot[c][t], scale, to[c][t]);
-    }
-}
-
-template <int T>
-HWY_INLINE void dot_pairs(const Planes<NF4_DQ> & planes, int64_t first, int64_t blocks, const float * x, int64_t stride,
-                          const float * scales, float (&y)[T]) {
-    const DF d;
-    const DU du;
-    const auto lower = hn::FirstN(d, 8);
-    const uint8_t * codes = planes.at.codes + first * 32;
-    VF sum[kChains][T];
-    HWY_UNROLL(4)
-    for (int t = 0; t < T; ++t) {
-        HWY_UNROLL(4)
-        for (int c = 0; c < kChains; ++c) sum[c][t] = hn::Zero(d);
-    }
-    int64_t i = 0;
-    for (; i + 2 <= blocks; i += 2, codes += 64, x += kPair) {
-        __builtin_prefetch(codes + kAheadBytes);
-        const VU words = hn::LoadU(du, reinterpret_cast<const uint32_t *>(codes));
-        add_pair(words, hn::IfThenElse(lower, hn::Set(d, scales[i]), hn::Set(d, scales[i + 1])), x, stride, sum);
-    }
-    if (i < blocks) {
-        const hn::Half<DU> half;
-        const auto words = hn::LoadU(half, reinterpret_cast<const uint32_t *>(codes));
-        add_pair(hn::ZeroExtendVector(du, words), hn::Set(d, scales[i]), x, stride, sum);
-    }
-    HWY_UNROLL(4)
-    for (int t = 0; t < T; ++t) y[t] = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum[0][t], sum[1][t])));
-}
-#else
-/// nf4_pieces' decode: loads one by one, then the arithmetic in vectors. A scale at a time where it is used cost a
-/// third of the speed.
-HWY_INLINE void decode_scales(const NF4DQLayout & at, int64_t first, int64_t count, float * out) {
-    const DF d;
-    for (int64_t i = 0; i < count; ++i) hwy::CopyBytes<4>(&kDynamicMapSigned[at.absmax_codes[first + i]], out + i);
-    const VF offset = hn::Set(d, at.offset);
-    for (int64_t i = 0; i < count;) {
-        const int64_t group = (first + i) / NF4_DQ::group_blocks;
-        const int64_t end = HWY_MIN(count, (group + 1) * NF4_DQ::group_blocks - first);
-        const VF most = hn::Set(d, at.absmax2[group]);
-        for (; i + kLanes <= end; i += kLanes)
-            hn::StoreU(hn::Add(hn::Mul(hn::LoadU(d, out + i), most), offset), d, out + i);
-        for (; i < end; ++i) out[i] = at.absmax(first + i);
-    }
-}
-
-int64_t arranged_stride(int64_t) {
-    return 0;
-}
-void arrange(const float *, int64_t, float *) {}
-#endif
 
 /// Rows [first, last) of an nf4 weight.
 template <class Format, int T>
 HWY_INLINE void dot_nf4_rows(const Product & p, const float * x, int64_t first, int64_t last, const float * add,
                              float * c) {
-    const Planes<Format> planes(p.w);
+    const Decoder<Format> decoder(p.w);
     nf4_pieces(
         p.w, first, last, add, c, decode_scales,
         [&](int64_t row, int64_t end, int64_t block, int64_t blocks, const float * scales, const float * to) HWY_ATTR {
@@ -224,13 +111,11 @@ HWY_INLINE void dot_nf4_rows(const Product & p, const float * x, int64_t first, 
                 float y[1][T];
                 const int64_t at = row * (p.w.k / 64) + block;
                 const float * from = x + block * 64;
-#if HWY_MAX_BYTES == 64
-                if constexpr (std::is_same_v<Format, NF4_DQ>)
-                    dot_pairs(planes, at, blocks, from, arranged_stride(p.w.k), scales, y[0]);
+                if constexpr (takes_pairs<Format>())
+                    dot_pairs(decoder, at, blocks, from, arranged_stride(Format::id, p.w.k), scales, y[0]);
                 else
-#endif
-                    dot_units<Format>(
-                        planes, at, blocks, from, p.w.k, [&](int64_t i) HWY_ATTR { return scales[i]; }, y[0]);
+                    dot_units(
+                        decoder, at, blocks, from, p.w.k, [&](int64_t i) HWY_ATTR { return scales[i]; }, y[0]);
                 store_dots(p, row, y, to, c);
             }
         });
@@ -239,17 +124,17 @@ HWY_INLINE void dot_nf4_rows(const Product & p, const float * x, int64_t first, 
 template <class Format, int T>
 void dot_rows(const Product & p, const void * operand, int64_t first, int64_t last, const float * add, float * c) {
     const auto * x = static_cast<const float *>(operand);
-    if constexpr (kIsNF4<Format>) return dot_nf4_rows<Format, T>(p, x, first, last, add, c);
-    const Planes<Format> planes(p.w);
+    if constexpr (HasScalesApart<Decoder<Format>>) return dot_nf4_rows<Format, T>(p, x, first, last, add, c);
+    const Decoder<Format> decoder(p.w);
     for (int64_t row = first; row < last; ++row) {
         float y[1][T];
-        if constexpr (kHasUnits<Format>) {
-            const int64_t runs = p.w.k / kRun<Format>;
-            dot_units<Format>(
-                planes, row * runs, runs, x, p.w.k,
-                [&](int64_t i) HWY_ATTR { return scale_of(planes, row * runs + i); }, y[0]);
+        if constexpr (HasUnits<Decoder<Format>>) {
+            const int64_t runs = p.w.k / Decoder<Format>::kRun;
+            dot_units(
+                decoder, row * runs, runs, x, p.w.k, [&](int64_t i) HWY_ATTR { return decoder.scale(row * runs + i); },
+                y[0]);
         } else {
-            dot_row<Format, T>(p.w, planes, row, x, y[0]);
+            dot_row(p.w, decoder, row, x, y[0]);
         }
         store_dots(p, row, y, add, c);
     }
@@ -290,13 +175,12 @@ int64_t rows_of_task(const ProductSum & s) {
 
 /// Of x in another order, if that is what the f32 kernel takes.
 size_t arranged_bytes(const Product & p, int64_t rows) {
-    if (p.w.dtype != QL_NF4_DQ) return 0;
-    return static_cast<size_t>(HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.k) * rows) * sizeof(float);
+    return static_cast<size_t>(HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k) * rows) * sizeof(float);
 }
 
 /// Takes arranged_bytes of scratch.
 const float * arranged_rows(const Product & p, int64_t rows, std::byte *& scratch) {
-    const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.k);
+    const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k);
     auto * to = reinterpret_cast<float *>(scratch);
     scratch += arranged_bytes(p, rows);
     for (int64_t t = 0; t < rows; ++t) HWY_DYNAMIC_DISPATCH(arrange)(p.a_f32() + t * p.w.k, p.w.k, to + t * stride);

@@ -1,0 +1,13 @@
+// bf16: the upper half of an f32. Included by decode.inl within its namespaces.
+
+template <>
+struct Decoder<BF16> : BlockDecoder<BF16, 64> {
+    HWY_INLINE explicit Decoder(const Weight & weight) : BlockDecoder(weight) {}
+
+    template <class Emit>
+    HWY_INLINE void decode(int64_t first, const Emit & emit) const {
+        const auto * p = reinterpret_cast<const hwy::bfloat16_t *>(&block(first));
+        for (int j = 0; j < kRun; j += kLanes)
+            emit(j, hn::PromoteTo(kF32, hn::LoadU(hn::Rebind<hwy::bfloat16_t, TagF32>(), p + j)));
+    }
+};
