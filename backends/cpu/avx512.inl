@@ -1,5 +1,5 @@
 // What the files for AVX-512 BF16 have in common: 16 lanes of 32 bits, and how numbers of bf16 come into the pairs that
-// vdpbf16ps and AMX tiles take.
+// vdpbf16ps and AMX tiles take, and the exponential of that precision.
 //
 // Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
 // be an inline function of other files that is not always inlined.
@@ -22,6 +22,20 @@ constexpr int64_t larger(int64_t a, int64_t b) {
 /// n >= 0.
 constexpr __mmask16 first_lanes(int64_t n) {
     return static_cast<__mmask16>(n >= kLanes ? 0xffff : (1 << n) - 1);
+}
+
+constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
+
+/// 2^y to 3e-6, far below bf16's 2e-3: 2^floor(y) times a polynomial of the rest, the best of degree 4 that is 1 at 0.
+/// Scaling brings both ends of the exponent out right; NaN stays.
+inline __m512 vexp2(__m512 y) {
+    const __m512 r = _mm512_reduce_ps(y, _MM_FROUND_TO_NEG_INF);
+    __m512 p = _mm512_set1_ps(0.0134266838f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0522424728f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.2412801981f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.6930448413f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, y);
 }
 
 /// 32 numbers to bf16, to nearest, ties to even.

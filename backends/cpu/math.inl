@@ -1,4 +1,10 @@
-// Vector functions that several kernels share, compiled once for each instruction set.
+// The exponentials, compiled once for each instruction set. A kernel takes the cheapest that is exact enough for what
+// becomes of the result:
+//     vexp           any x       2 units in the last place   probabilities and losses in f32
+//     vexp_bounded   |x| <= 87   3 units in the last place   gates of SwiGLU
+//     vexp_negative  x <= 0      2e-6 of it                  probabilities that are rounded to bf16
+// and in AVX-512 alone, avx512.inl:
+//     vexp2          any x       3e-6 of it                  scores of attention whose products are of bf16
 //
 // Included by Highway kernel files after <hwy/highway.h> and before HWY_BEFORE_NAMESPACE(); it opens the namespaces
 // itself.
@@ -63,6 +69,23 @@ HWY_INLINE V vexp_bounded(D d, V x) {
 
     V p = hn::Set(d, 1.0f / 720);
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 120));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+    p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+    return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
+}
+
+/// e^x for x <= 0 within 2e-6 of it, e^-87 below -87, some number for NaN: what is rounded to bf16 or summed up in
+/// thousands needs no more. As vexp_bounded, by a polynomial of degree 5.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V vexp_negative(D d, V x) {
+    const hn::RebindToSigned<D> di;
+    const V rounder = hn::Set(d, 12582912.0f), bounded = hn::Max(x, hn::Set(d, -87.0f));
+    const V shifted = hn::MulAdd(bounded, hn::Set(d, 1.44269504f), rounder);
+    const V r = hn::NegMulAdd(hn::Sub(shifted, rounder), hn::Set(d, 0.693147181f), bounded);
+    V p = hn::Set(d, 1.0f / 120);
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
     p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
     p = hn::MulAdd(p, r, hn::Set(d, 0.5f));

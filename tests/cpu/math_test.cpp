@@ -24,6 +24,11 @@ void bounded_exp_all(const float * x, int64_t n, float * y) {
     for (int64_t i = 0; i < n; i += static_cast<int64_t>(hn::Lanes(d)))
         hn::StoreU(vexp_bounded(d, hn::LoadU(d, x + i)), d, y + i);
 }
+void negative_exp_all(const float * x, int64_t n, float * y) {
+    const hn::CappedTag<float, 16> d;
+    for (int64_t i = 0; i < n; i += static_cast<int64_t>(hn::Lanes(d)))
+        hn::StoreU(vexp_negative(d, hn::LoadU(d, x + i)), d, y + i);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace ql::cpu
@@ -43,6 +48,7 @@ HWY_AFTER_NAMESPACE();
 namespace ql::cpu {
 HWY_EXPORT(exp_all);
 HWY_EXPORT(bounded_exp_all);
+HWY_EXPORT(negative_exp_all);
 namespace {
 
 using Function = void (*)(const float *, int64_t, float *);
@@ -59,6 +65,10 @@ std::vector<float> vector_exp(std::vector<float> x) {
 }
 std::vector<float> bounded_exp(std::vector<float> x) {
     return values_of(HWY_DYNAMIC_DISPATCH(bounded_exp_all), std::move(x));
+}
+
+std::vector<float> negative_exp(std::vector<float> x) {
+    return values_of(HWY_DYNAMIC_DISPATCH(negative_exp_all), std::move(x));
 }
 
 double unit_in_last_place(double x) {
@@ -102,6 +112,20 @@ TEST_P(VectorMath, BoundedExpStaysAtTheEndsOfItsRange) {
     EXPECT_GT(y[4], 0);
     EXPECT_EQ(y[8], 1);
     EXPECT_EQ(y[9], 1);
+}
+
+TEST_P(VectorMath, NegativeExpIsWithinTwoMillionthsAndStaysAtTheEndOfItsRange) {
+    std::vector<float> x;
+    for (double v = -87; v <= 0; v += 1.0 / 4096) x.push_back(static_cast<float>(v));
+    const auto y = negative_exp(x);
+    for (size_t i = 0; i < x.size(); ++i) {
+        const double want = std::exp(static_cast<double>(x[i]));
+        ASSERT_NEAR(static_cast<double>(y[i]), want, 2e-6 * want) << x[i];
+    }
+    const auto ends = negative_exp({-87, -88, -1000, -std::numeric_limits<float>::infinity(), 0, -0.0f});
+    for (size_t i = 1; i < 4; ++i) EXPECT_EQ(ends[i], ends[0]);
+    EXPECT_EQ(ends[4], 1);
+    EXPECT_EQ(ends[5], 1);
 }
 
 TEST_P(VectorMath, ExpIsRightAtTheEnds) {

@@ -45,7 +45,7 @@ template <int V, bool kEdge>
         for (int i = 0; i < kAtOnce; ++i)
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) {
-                x[i][v] = exp2_of(x[i][v]);
+                x[i][v] = vexp2(x[i][v]);
                 if constexpr (kEdge) x[i][v] = keep(mask[i], v, x[i][v]);
             }
         store_pairs<kAtOnce, V, kEdge>(x, t.p + r / 2 * kKeyBlock, t.first);

@@ -35,7 +35,7 @@ template <int V, bool kEdge>
     for (int r = 0; r < kTileRows; ++r, exact += kKeyBlock)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
-            x[r][v] = exp2_of(x[r][v]);
+            x[r][v] = vexp2(x[r][v]);
             if constexpr (kEdge) x[r][v] = keep(mask[r], v, x[r][v]);
             _mm512_store_ps(exact + v * kLanes, _mm512_mul_ps(x[r][v], scale));
         }

@@ -85,7 +85,7 @@ template <int R, int V>
         w.base[row + r] -= largest;
         unset &= ~(1u << (bit + r));
         if (first) continue;
-        const __m512 factor = exp2_of(_mm512_sub_ps(_mm512_setzero_ps(), rise));
+        const __m512 factor = vexp2(_mm512_sub_ps(_mm512_setzero_ps(), rise));
         float *sum = w.sum + (row + r) * kLanes, *o = w.o_rows[row + r];
         _mm512_store_ps(sum, _mm512_mul_ps(_mm512_load_ps(sum), factor));
         for (int32_t i = 0; i < w.width; i += kLanes)
@@ -132,8 +132,8 @@ template <int R, int V, bool kEdge>
         __m512 total = _mm512_load_ps(sum);
 #pragma GCC unroll 2
         for (int v = 0; v < V; v += 2) {
-            __m512 low = exp2_of(x[r][v]),
-                   high = v + 1 < V ? exp2_of(x[r][v + 1 < V ? v + 1 : v]) : _mm512_setzero_ps();
+            __m512 low = vexp2(x[r][v]),
+                   high = v + 1 < V ? vexp2(x[r][v + 1 < V ? v + 1 : v]) : _mm512_setzero_ps();
             if constexpr (kEdge) low = keep(mask[r], v, low), high = keep(mask[r], v + 1, high);
             const __m512i p = to_bf16(low, high);
             _mm512_store_si512(to + v * kLanes / 2, p);

@@ -12,20 +12,6 @@ namespace {
 template <int R, int V>
 using Scores = __m512[R][V];
 
-constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
-
-/// 2^y to 3e-6, far below bf16's 2e-3: 2^floor(y) times a polynomial of the rest, the best of degree 4 that is 1 at 0.
-/// Scaling brings both ends of the exponent out right; NaN stays.
-inline __m512 exp2_of(__m512 y) {
-    const __m512 r = _mm512_reduce_ps(y, _MM_FROUND_TO_NEG_INF);
-    __m512 p = _mm512_set1_ps(0.0134266838f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.0522424728f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.2412801981f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.6930448413f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(p, y);
-}
-
 /// The keys [begin, end) of a row, as bits from key `base` on.
 inline uint64_t seen_keys(int64_t begin, int64_t end, int64_t base) {
     const auto below = [](int64_t n) { return n <= 0 ? 0 : n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1; };

@@ -19,26 +19,21 @@
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::CappedTag<float, 16>;
-using V = hn::Vec<D>;
-constexpr int64_t kN = HWY_LANES(float) > 16 ? 16 : HWY_LANES(float);
 constexpr int64_t kBlock = kSoftmaxBlock;
-static_assert(kLogitPad % kN == 0);
+static_assert(kLogitPad % kLanes == 0);
 
 HWY_INLINE float largest_of(const float * x, int64_t n, float start) {
-    const D d;
-    V most = hn::Set(d, start);
-    for (int64_t i = 0; i < n; i += kN) most = hn::Max(most, hn::LoadU(d, x + i));
-    return hn::GetLane(hn::MaxOfLanes(d, most));
+    Vec most = hn::Set(kF32, start);
+    for (int64_t i = 0; i < n; i += kLanes) most = hn::Max(most, hn::LoadU(kF32, x + i));
+    return hn::GetLane(hn::MaxOfLanes(kF32, most));
 }
 
 HWY_INLINE double exp_sum(const float * x, int64_t n, float largest) {
-    const D d;
-    V sum = hn::Zero(d);
-    for (int64_t i = 0; i < n; i += kN) sum = hn::Add(sum, vexp(d, hn::Sub(hn::LoadU(d, x + i), hn::Set(d, largest))));
-    return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+    Vec sum = hn::Zero(kF32);
+    for (int64_t i = 0; i < n; i += kLanes)
+        sum = hn::Add(sum, vexp(kF32, hn::Sub(hn::LoadU(kF32, x + i), hn::Set(kF32, largest))));
+    return static_cast<double>(hn::GetLane(hn::SumOfLanes(kF32, sum)));
 }
 
 SoftmaxSum sum_row(const float * logits, int64_t n) {
@@ -54,62 +49,41 @@ SoftmaxSum sum_row(const float * logits, int64_t n) {
 }
 
 void scale_row(float * logits, int64_t n, SoftmaxSum s, float factor) {
-    const D d;
-    const V largest = hn::Set(d, s.largest), scale = hn::Set(d, static_cast<float>(factor / s.sum));
-    for (int64_t i = 0; i < n; i += kN)
-        hn::StoreU(hn::Mul(vexp(d, hn::Sub(hn::LoadU(d, logits + i), largest)), scale), d, logits + i);
+    const Vec largest = hn::Set(kF32, s.largest), scale = hn::Set(kF32, static_cast<float>(factor / s.sum));
+    for (int64_t i = 0; i < n; i += kLanes)
+        hn::StoreU(hn::Mul(vexp(kF32, hn::Sub(hn::LoadU(kF32, logits + i), largest)), scale), kF32, logits + i);
 }
 
 // 16 bits.
 
-using H = hn::Rebind<hwy::float16_t, D>;
-
-HWY_INLINE V load_f16(const uint16_t * p) {
-    return hn::PromoteTo(D(), hn::LoadU(H(), reinterpret_cast<const hwy::float16_t *>(p)));
-}
-
-/// e^x for x <= 0 within 2e-6 of it, e^-87 below -87, some number for NaN: what is rounded to bf16 or summed up in
-/// thousands needs no more. As vexp_bounded, by a polynomial of degree 5.
-HWY_INLINE V exp_of_negative(V x) {
-    const D d;
-    const hn::RebindToSigned<D> di;
-    const V rounder = hn::Set(d, 12582912.0f), bounded = hn::Max(x, hn::Set(d, -87.0f));
-    const V shifted = hn::MulAdd(bounded, hn::Set(d, 1.44269504f), rounder);
-    const V r = hn::NegMulAdd(hn::Sub(shifted, rounder), hn::Set(d, 0.693147181f), bounded);
-    V p = hn::Set(d, 1.0f / 120);
-    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
-    p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
-    p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
-    p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-    p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-    return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
+HWY_INLINE Vec load_f16(const uint16_t * p) {
+    return hn::PromoteTo(kF32, hn::LoadU(kF16, reinterpret_cast<const hwy::float16_t *>(p)));
 }
 
 HWY_INLINE float largest_f16(const uint16_t * x, int64_t n, float start) {
-    V most = hn::Set(D(), start);
-    for (int64_t i = 0; i < n; i += kN) most = hn::Max(most, load_f16(x + i));
-    return hn::GetLane(hn::MaxOfLanes(D(), most));
+    Vec most = hn::Set(kF32, start);
+    for (int64_t i = 0; i < n; i += kLanes) most = hn::Max(most, load_f16(x + i));
+    return hn::GetLane(hn::MaxOfLanes(kF32, most));
 }
 
 SoftmaxSum sum_row_f16(uint16_t * logits, int64_t n, float * tops) {
-    const D d;
     SoftmaxSum s{-std::numeric_limits<float>::infinity(), 0};
     for (int64_t i = 0; i < n; i += kSoftmaxBlock) {
         const int64_t end = std::min(i + kSoftmaxBlock, n);
         const float largest = largest_f16(logits + i, end - i, s.largest);
         if (largest > s.largest) s.sum *= std::exp(static_cast<double>(s.largest) - static_cast<double>(largest));
         s.largest = largest;
-        V sum = hn::Zero(d);
-        auto nan = hn::FirstN(d, 0);
-        for (int64_t j = i; j < end; j += kN) {
-            const V x = hn::Sub(load_f16(logits + j), hn::Set(d, largest)), e = exp_of_negative(x);
+        Vec sum = hn::Zero(kF32);
+        auto nan = hn::FirstN(kF32, 0);
+        for (int64_t j = i; j < end; j += kLanes) {
+            const Vec x = hn::Sub(load_f16(logits + j), hn::Set(kF32, largest)), e = vexp_negative(kF32, x);
             nan = hn::Or(nan, hn::IsNaN(x));
             sum = hn::Add(sum, e);
-            if (tops) store_part(e, logits + j, kN);
+            if (tops) store_part(e, logits + j, kLanes);
         }
         if (tops) tops[i / kSoftmaxBlock] = largest;
-        s.sum += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
-        if (!hn::AllFalse(d, nan)) s.sum = std::numeric_limits<double>::quiet_NaN();
+        s.sum += static_cast<double>(hn::GetLane(hn::SumOfLanes(kF32, sum)));
+        if (!hn::AllFalse(kF32, nan)) s.sum = std::numeric_limits<double>::quiet_NaN();
     }
     return s;
 }
@@ -117,9 +91,9 @@ SoftmaxSum sum_row_f16(uint16_t * logits, int64_t n, float * tops) {
 void scale_row_bf16(uint16_t * e, int64_t n, const float * tops, SoftmaxSum s, float factor) {
     for (int64_t i = 0; i < n; i += kSoftmaxBlock) {
         const double shift = std::exp(static_cast<double>(tops[i / kSoftmaxBlock]) - static_cast<double>(s.largest));
-        const V scale = hn::Set(D(), static_cast<float>(shift * static_cast<double>(factor) / s.sum));
-        for (int64_t j = i; j < std::min(i + kSoftmaxBlock, n); j += kN)
-            store_part(hn::Mul(load_part(e + j, kN), scale), e + j, kN);
+        const Vec scale = hn::Set(kF32, static_cast<float>(shift * static_cast<double>(factor) / s.sum));
+        for (int64_t j = i; j < std::min(i + kSoftmaxBlock, n); j += kLanes)
+            store_part(hn::Mul(load_part(e + j, kLanes), scale), e + j, kLanes);
     }
 }
 
