@@ -82,7 +82,7 @@ void Pool::do_units(int thread) {
     if (done > 0 && left_.fetch_sub(done, std::memory_order_acq_rel) == done) left_.notify_one();
 }
 
-void Pool::dispatch(Job job) {
+void Pool::dispatch(PoolJob job) {
     job_ = job;
     left_.store(job.n, std::memory_order_relaxed);
     for (int i = 0; i < threads_; ++i)

@@ -38,7 +38,7 @@ class Pool {
     }
 
   private:
-    struct Job {
+    struct PoolJob {
         const void * f = nullptr;
         int64_t n = 0;
         void (*call)(const void * f, int64_t unit, int thread) = nullptr;
@@ -50,7 +50,7 @@ class Pool {
     enum class End { front, back };
 
     void stop_and_join();
-    void dispatch(Job job);
+    void dispatch(PoolJob job);
     void work(int thread);
     void do_units(int thread);
     int64_t do_share(int owner, End end, int thread);
@@ -59,7 +59,7 @@ class Pool {
     const int threads_;
     int spins_ = 0;  // before sleeping; none with more threads than processors
     const std::unique_ptr<Share[]> shares_;
-    alignas(64) Job job_;
+    alignas(64) PoolJob job_;
     std::atomic<uint32_t> epoch_{0};            // counts jobs; workers that sleep wait for it to change
     std::atomic<bool> stop_{false};             // with a change of epoch_
     alignas(64) std::atomic<int64_t> left_{0};  // units of the job that are not done

@@ -7,11 +7,11 @@
 
 namespace ql::cpu {
 
-struct Source {
+struct StreamIn {
     const void * data;
     bool bf16;
 };
-struct Result {
+struct StreamOut {
     void * data;
     bool bf16;
 };
@@ -21,19 +21,19 @@ inline bool takes_any(const Node &, size_t) {
     return true;
 }
 
-[[gnu::always_inline]] inline Source source(const Launch & l, size_t i) {
+[[gnu::always_inline]] inline StreamIn stream_in(const Launch & l, size_t i) {
     return {l.src[i], l.node.src[i]->dtype == QL_BF16};
 }
-[[gnu::always_inline]] inline Result result(const Launch & l, size_t i) {
+[[gnu::always_inline]] inline StreamOut stream_out(const Launch & l, size_t i) {
     return {l.out[i], l.node.out[i]->dtype == QL_BF16};
 }
 
 template <typename F>
-[[gnu::always_inline]] inline void with_type(Source s, const F & f) {
+[[gnu::always_inline]] inline void with_type(StreamIn s, const F & f) {
     s.bf16 ? f(static_cast<const uint16_t *>(s.data)) : f(static_cast<const float *>(s.data));
 }
 template <typename F>
-[[gnu::always_inline]] inline void with_type(Result r, const F & f) {
+[[gnu::always_inline]] inline void with_type(StreamOut r, const F & f) {
     r.bf16 ? f(static_cast<uint16_t *>(r.data)) : f(static_cast<float *>(r.data));
 }
 

@@ -30,7 +30,7 @@ inline bool find_keys(GradientTile & t) {
 
 /// Probabilities, gradients of scores and dq of n rows of a pair from row number `at` on.
 template <typename Unit>
-void score_rows(const Job<Unit> & job, Unit & unit, const typename Unit::Work & w, int64_t at, int32_t n,
+void score_rows(const GradientJob<Unit> & job, Unit & unit, const typename Unit::Buffers & w, int64_t at, int32_t n,
                 int64_t block) {
     GradientTile t;
     for (int32_t row = 0; row < n; row += Unit::kRows) {
@@ -55,8 +55,8 @@ void score_rows(const Job<Unit> & job, Unit & unit, const typename Unit::Work & 
 
 /// Ranges and results of rows [row, row + n) of a block of queries, as rows 0 to n; n is padded to whole tiles.
 template <typename Unit>
-void start_rows(const Job<Unit> & job, const GradientWork & w, int64_t t0, int64_t kv, int64_t base, int64_t row,
-                int64_t n) {
+void start_rows(const GradientJob<Unit> & job, const GradientWork & w, int64_t t0, int64_t kv, int64_t base,
+                int64_t row, int64_t n) {
     const AttentionShape & s = job.s;
     const int64_t group = s.group();
     for (int64_t r = 0, t = t0 + row / group, h = row % group; r < n; ++t, h = 0) {
@@ -75,7 +75,7 @@ void start_rows(const Job<Unit> & job, const GradientWork & w, int64_t t0, int64
 }
 
 template <typename Unit>
-void back_pair(const Job<Unit> & job, Unit & unit, const typename Unit::Work & w, int64_t key_block,
+void back_pair(const GradientJob<Unit> & job, Unit & unit, const typename Unit::Buffers & w, int64_t key_block,
                int64_t query_block, int64_t kv) {
     const AttentionShape & s = job.s;
     const int64_t base = key_block * kKeyBlock, block = kv * s.key_blocks() + key_block;
@@ -95,21 +95,21 @@ constexpr int64_t kSquares = 8, kMaxSide = 4;
 
 /// Blocks on a side of a square.
 template <typename Unit>
-int64_t side_of(const Job<Unit> & job) {
+int64_t side_of(const GradientJob<Unit> & job) {
     const int64_t n = larger(job.query_blocks(), job.s.key_blocks()) / kSquares;
     return larger(1, smaller(n, kMaxSide));
 }
 
 template <typename Unit>
-bool any_sees(const Job<Unit> & job, int64_t query_block, int64_t key_block) {
+bool any_sees(const GradientJob<Unit> & job, int64_t query_block, int64_t key_block) {
     return query_block < job.query_blocks() && job.lowest[query_block] < (key_block + 1) * kKeyBlock &&
            job.highest[query_block] > key_block * kKeyBlock;
 }
 
 /// All pairs of a square that starts with a block of keys and a block of queries.
 template <typename Unit>
-void back_square(const Job<Unit> & job, int64_t key_block, int64_t query_block, int64_t kv, int thread) {
-    const typename Unit::Work w = job.work.of(thread, job.s);
+void back_square(const GradientJob<Unit> & job, int64_t key_block, int64_t query_block, int64_t kv, int thread) {
+    const typename Unit::Buffers w = job.work.of(thread, job.s);
     Unit unit;
     const int64_t side = side_of(job);
     for (int64_t q = query_block; q < query_block + side; ++q)
@@ -119,7 +119,7 @@ void back_square(const Job<Unit> & job, int64_t key_block, int64_t query_block, 
 
 /// The squares of wave w of n in which a query sees a key, as numbers of their keys.
 template <typename Unit>
-int64_t list_wave(const Job<Unit> & job, int64_t w, int64_t n) {
+int64_t list_wave(const GradientJob<Unit> & job, int64_t w, int64_t n) {
     const int64_t side = side_of(job);
     int64_t count = 0;
     for (int64_t c = 0; c * side < job.s.key_blocks(); ++c) {
@@ -134,7 +134,7 @@ int64_t list_wave(const Job<Unit> & job, int64_t w, int64_t n) {
 template <typename Unit>
 size_t gradients_scratch(const AttentionShape & s, int threads) {
     Carver count;
-    Job<Unit>(s, count, threads);
+    GradientJob<Unit>(s, count, threads);
     return count.used();
 }
 
@@ -143,8 +143,9 @@ template <typename Unit>
 bool gradients(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
-    Job<Unit> job(AttentionShape(l.node), carve, pool.threads());
-    job.q = source(l, 0), job.k = source(l, 1), job.v = source(l, 2), job.o = source(l, 3), job.d_o = source(l, 5);
+    GradientJob<Unit> job(AttentionShape(l.node), carve, pool.threads());
+    job.q = stream_in(l, 0), job.k = stream_in(l, 1), job.v = stream_in(l, 2), job.o = stream_in(l, 3),
+    job.d_o = stream_in(l, 5);
     job.lse = l.x(4), job.span = l.ids(6);
     job.dq = l.y(0), job.dk = l.y(1), job.dv = l.y(2);
     const AttentionShape & s = job.s;

@@ -19,18 +19,18 @@ namespace {
 constexpr int64_t kRows = 96;
 
 template <typename Unit>
-struct Job {
+struct ForwardJobBf16 {
     AttentionShape s;
     int64_t queries, query_blocks;  // of a block; blocks
-    Source q, k, v;
+    StreamIn q, k, v;
     const int32_t * span;
-    Result o;
+    StreamOut o;
     float * lse;
     uint32_t *keys, *values;  // [kv][block]: [depth][kKeyBlock] and [kKeyBlock / 2][width] pairs
     uint8_t * finite;         // [kv][block]
-    PerThread<Work> work;
+    PerThread<ForwardWorkBf16> work;
 
-    Job(const AttentionShape & shape, Carver & carve, int threads)
+    ForwardJobBf16(const AttentionShape & shape, Carver & carve, int threads)
         : s(shape),
           queries(smaller(s.n_tokens, larger(1, kRows / s.group()))),
           query_blocks(ceil_div(s.n_tokens, queries)),
@@ -46,11 +46,13 @@ struct Job {
     int64_t values_of_block() const { return kKeyBlock / 2 * s.width(); }
     /// Rows of a task, padded to whole tiles.
     int64_t work_rows() const { return ceil_div(queries * s.group(), Unit::kRows) * Unit::kRows; }
-    Work work_of(int thread) const { return work.of(thread, s, work_rows(), Unit::kRows, Unit::kStoresProducts); }
+    ForwardWorkBf16 work_of(int thread) const {
+        return work.of(thread, s, work_rows(), Unit::kRows, Unit::kStoresProducts);
+    }
 };
 
 template <typename Unit>
-void pack_keys(const Job<Unit> & job, int64_t task) {
+void pack_keys(const ForwardJobBf16<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
     const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
     const int64_t n = smaller(kKeyBlock, s.n_keys - first), stride = s.key_stride();
@@ -68,7 +70,7 @@ void pack_keys(const Job<Unit> & job, int64_t task) {
 
 /// Packs a tile's queries when they are first needed, and has those of the tile after the next fetched.
 template <typename Unit, typename T>
-void pack_tile(const Job<Unit> & job, const T * q, const Work & w, int32_t row, int32_t rows) {
+void pack_tile(const ForwardJobBf16<Unit> & job, const T * q, const ForwardWorkBf16 & w, int32_t row, int32_t rows) {
     const int64_t d = job.s.d;
     Finite ignored;  // a query spoils its own row alone
     for (int64_t r = row; r < row + Unit::kRows; ++r) {
@@ -81,7 +83,7 @@ void pack_tile(const Job<Unit> & job, const T * q, const Work & w, int32_t row, 
 }
 
 template <typename Unit>
-void store_row(const Job<Unit> & job, const Work & w, int64_t row) {
+void store_row(const ForwardJobBf16<Unit> & job, const ForwardWorkBf16 & w, int64_t row) {
     const bool empty = w.begin[row] >= w.end[row];
     const int64_t d = job.s.d, head = w.head[row];
     const float sum = empty ? 1 : _mm512_reduce_add_ps(_mm512_load_ps(w.sum + row * kLanes));
@@ -97,12 +99,13 @@ void store_row(const Job<Unit> & job, const Work & w, int64_t row) {
 
 /// All tiles of a task against a block of keys. A tile's rows are stored behind the last block that they see.
 template <typename Unit>
-void forward_block(const Job<Unit> & job, Unit & unit, const Work & w, int32_t rows, int64_t kv, int32_t block) {
+void forward_block(const ForwardJobBf16<Unit> & job, Unit & unit, const ForwardWorkBf16 & w, int32_t rows, int64_t kv,
+                   int32_t block) {
     const int64_t at = kv * job.s.key_blocks() + block;
     const int32_t base = block * static_cast<int32_t>(kKeyBlock), end = base + static_cast<int32_t>(kKeyBlock);
     for (int32_t row = 0; row < rows; row += Unit::kRows) {
         TileState & state = w.state[row / Unit::kRows];
-        Part t;
+        TileKeys t;
         t.row = row;
         t.base = base;
         t.lo = state.any_begin < base ? 0 : state.any_begin - base;
@@ -137,7 +140,7 @@ TileState state_of_tile(const int32_t * begin, const int32_t * end, int64_t n_ke
 
 /// Finds what the rows of a task see. Returns the union.
 template <typename Unit>
-KeyRange start_rows(const Job<Unit> & job, const Work & w, int64_t t0, int64_t t1, int64_t kv) {
+KeyRange start_rows(const ForwardJobBf16<Unit> & job, const ForwardWorkBf16 & w, int64_t t0, int64_t t1, int64_t kv) {
     const AttentionShape & s = job.s;
     const int64_t group = s.group(), rows = (t1 - t0) * group;
     const auto start = [&](int64_t row, KeyRange range, int64_t head) {
@@ -163,12 +166,12 @@ KeyRange start_rows(const Job<Unit> & job, const Work & w, int64_t t0, int64_t t
 }
 
 template <typename Unit>
-void forward_task(const Job<Unit> & job, int64_t task, int thread) {
+void forward_task(const ForwardJobBf16<Unit> & job, int64_t task, int thread) {
     const int64_t kv = task / job.query_blocks;
     const int64_t t0 = balanced(task % job.query_blocks, job.query_blocks) * job.queries,
                   t1 = smaller(t0 + job.queries, job.s.n_tokens);
     const auto rows = static_cast<int32_t>((t1 - t0) * job.s.group());
-    const Work w = job.work_of(thread);
+    const ForwardWorkBf16 w = job.work_of(thread);
     Unit unit;
     const KeyRange all = start_rows(job, w, t0, t1, kv);
     for (int64_t block = all.begin / kKeyBlock; block * kKeyBlock < all.end; ++block)
@@ -180,7 +183,7 @@ void forward_task(const Job<Unit> & job, int64_t task, int thread) {
 template <typename Unit>
 size_t forward_scratch(const AttentionShape & s, int threads) {
     Carver count;
-    Job<Unit>(s, count, threads);
+    ForwardJobBf16<Unit>(s, count, threads);
     return count.used();
 }
 
@@ -189,9 +192,9 @@ template <typename Unit>
 bool forward(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
-    Job<Unit> job(AttentionShape::of_seen_keys(l), carve, pool.threads());
-    job.q = source(l, 0), job.k = source(l, 1), job.v = source(l, 2), job.span = l.ids(3);
-    job.o = result(l, 0), job.lse = l.y(1);
+    ForwardJobBf16<Unit> job(AttentionShape::of_seen_keys(l), carve, pool.threads());
+    job.q = stream_in(l, 0), job.k = stream_in(l, 1), job.v = stream_in(l, 2), job.span = l.ids(3);
+    job.o = stream_out(l, 0), job.lse = l.y(1);
     const int64_t blocks = job.s.n_kv * job.s.key_blocks();
     pool.run(blocks, [&](int64_t task, int) { pack_keys(job, task); });
     if (!all_set(job.finite, blocks)) return false;

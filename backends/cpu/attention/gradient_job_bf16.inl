@@ -50,10 +50,10 @@ struct GradientTile {
 };
 
 template <typename Unit>
-struct Job {
+struct GradientJob {
     AttentionShape s;
     int32_t depth, q_pairs, width;  // of keys' and values' blocks, of queries, of d
-    Source q, k, v, o, d_o;
+    StreamIn q, k, v, o, d_o;
     const float * lse;
     const int32_t * span;
     float *dq, *dk, *dv;
@@ -67,10 +67,10 @@ struct Job {
     float *base, *delta;
     int32_t *lowest, *highest;  // by block of queries: union of the ranges
     int32_t * wave;             // squares of a wave
-    PerThread<typename Unit::Work> work;
+    PerThread<typename Unit::Buffers> work;
     typename Unit::Panels panels;  // what the unit packs beside these
 
-    Job(const AttentionShape & shape, Carver & carve, int threads)
+    GradientJob(const AttentionShape & shape, Carver & carve, int threads)
         : s(shape),
           depth(static_cast<int32_t>(ceil_div(ceil_div(s.d, 2), Unit::kDepth) * Unit::kDepth)),
           q_pairs(static_cast<int32_t>(padded(depth))),
@@ -99,7 +99,7 @@ struct Job {
 
 /// Pairs along d of a block of K or V; zeros in depths that there are not.
 template <typename Unit>
-void pack_block(const Job<Unit> & job, Source from, int64_t at, int64_t n, uint32_t * to, Finite & finite) {
+void pack_block(const GradientJob<Unit> & job, StreamIn from, int64_t at, int64_t n, uint32_t * to, Finite & finite) {
     const AttentionShape & s = job.s;
     with_type(from, [&](auto * x) { pack_columns(x + at, s.key_stride(), n, s.d, to, finite); });
     for (int64_t i = ceil_div(s.d, 2) * kKeyBlock; i < job.depth * kKeyBlock; i += kLanes)
@@ -108,7 +108,7 @@ void pack_block(const Job<Unit> & job, Source from, int64_t at, int64_t n, uint3
 
 /// For a block of keys of a head: packs K and V, and zeros in dk and dv.
 template <typename Unit>
-void pack_keys(const Job<Unit> & job, int64_t task) {
+void pack_keys(const GradientJob<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
     const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
     const int64_t n = smaller(kKeyBlock, s.n_keys - first), at = s.key(first, kv);
@@ -135,7 +135,7 @@ float dot_rounded(const D * d_o, const O * o, int64_t n) {
 
 /// Rows that fill up the last tile.
 template <typename Unit>
-void clear_padding(const Job<Unit> & job, int64_t first, int64_t n) {
+void clear_padding(const GradientJob<Unit> & job, int64_t first, int64_t n) {
     const auto clear = [](auto * p, int64_t count) { __builtin_memset(p, 0, static_cast<size_t>(count) * sizeof(*p)); };
     for (uint32_t * to : {job.queries, job.d_out}) clear(to + first * job.q_pairs, n * job.q_pairs);
     for (float * to : {job.base, job.delta}) clear(to + first, n);
@@ -143,7 +143,7 @@ void clear_padding(const Job<Unit> & job, int64_t first, int64_t n) {
 
 /// For a block of queries of a key's head: packs q and do, do . o, and zeros in dq.
 template <typename Unit>
-void pack_queries(const Job<Unit> & job, int64_t task) {
+void pack_queries(const GradientJob<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
     const int64_t kv = task / job.query_blocks(), t0 = task % job.query_blocks() * kQueryBlock, group = s.group();
     const int64_t rows = (smaller(t0 + kQueryBlock, s.n_tokens) - t0) * group, to = task * job.block_rows();
@@ -168,7 +168,7 @@ void pack_queries(const Job<Unit> & job, int64_t task) {
 
 /// The union of the ranges of a block of queries.
 template <typename Unit>
-void find_range(const Job<Unit> & job, int64_t block) {
+void find_range(const GradientJob<Unit> & job, int64_t block) {
     const AttentionShape & s = job.s;
     int64_t lo = s.n_keys, hi = 0;
     for (int64_t t = block * kQueryBlock; t < smaller((block + 1) * kQueryBlock, s.n_tokens); ++t) {

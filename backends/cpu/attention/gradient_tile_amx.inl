@@ -74,8 +74,8 @@ struct TilePanels {
     float *dk, *dv;     // by key's head and block of keys: [width][kKeyBlock]
     int64_t row_pairs;  // of a block of queries
 
-    template <typename Job>
-    TilePanels(Carver & carve, const Job & job) : row_pairs(job.block_rows() / 2) {
+    template <typename UnitJob>
+    TilePanels(Carver & carve, const UnitJob & job) : row_pairs(job.block_rows() / 2) {
         const AttentionShape & s = job.s;
         for (uint32_t ** to : {&q, &d_o})
             *to = carve.take<uint32_t>(s.n_kv * job.query_blocks() * job.width * row_pairs);
@@ -126,8 +126,8 @@ class TileGradients {
     static constexpr auto kRows = static_cast<int32_t>(kUnitRows);
     static constexpr auto kFirst = static_cast<int32_t>(kTileSteps);  // dS's rows are read in whole steps
     static constexpr int64_t kDepth = kTilePairs;
-    using Work = TileWork;
-    using Job = ql::cpu::Job<TileGradients>;
+    using Buffers = TileWork;
+    using UnitJob = GradientJob<TileGradients>;
     using Panels = TilePanels;
 
     TileGradients() { tiles_.configure(TileShapes(kUnitRows)); }
@@ -135,18 +135,18 @@ class TileGradients {
     TileGradients(const TileGradients &) = delete;
     TileGradients & operator=(const TileGradients &) = delete;
 
-    static void pack_queries(const Job & job, int64_t task) {
+    static void pack_queries(const UnitJob & job, int64_t task) {
         const int64_t rows = job.rows_of(task % job.query_blocks()), from = task * job.block_rows() * job.q_pairs,
                       stride = job.panels.row_pairs, to = task * job.width * stride;
         transpose_rows(job.queries + from, job.q_pairs, rows, job.width, job.panels.q + to, stride);
         transpose_rows(job.d_out + from, job.q_pairs, rows, job.width, job.panels.d_o + to, stride);
     }
-    static void clear_keys(const Job & job, int64_t task, int64_t, int64_t) {
+    static void clear_keys(const UnitJob & job, int64_t task, int64_t, int64_t) {
         const int64_t n = job.width * kKeyBlock;
         for (float * to : {job.panels.dk, job.panels.dv})
             __builtin_memset(to + task * n, 0, static_cast<size_t>(n) * sizeof(*to));
     }
-    static void finish(const Job & job, Pool & pool) {
+    static void finish(const UnitJob & job, Pool & pool) {
         const AttentionShape & s = job.s;
         pool.run(s.n_kv * s.key_blocks(), [&](int64_t task, int) {
             const int64_t first = task % s.key_blocks() * kKeyBlock, keys = smaller(kKeyBlock, s.n_keys - first),
@@ -156,12 +156,12 @@ class TileGradients {
         });
     }
 
-    void start_pair(const Job &, const Work &, int64_t, int64_t) {}
-    void skip(const Job &, const Work & w, const GradientTile & t) {
+    void start_pair(const UnitJob &, const Buffers &, int64_t, int64_t) {}
+    void skip(const UnitJob &, const Buffers & w, const GradientTile & t) {
         w.lo[t.row / kRows] = static_cast<int32_t>(kKeyBlock), w.hi[t.row / kRows] = 0;
     }
 
-    void score(const Job & job, const Work & w, const GradientTile & t) {
+    void score(const UnitJob & job, const Buffers & w, const GradientTile & t) {
         w.lo[t.row / kRows] = t.lo, w.hi[t.row / kRows] = t.hi;
         const int64_t steps = job.q_pairs / kTilePairs, vectors = t.vectors();
         multiply<false>(tiles_, {t.q, t.q_pairs}, {t.keys + t.first, kKeyBlock, steps}, {w.products, kKeyBlock}, 2,
@@ -174,7 +174,8 @@ class TileGradients {
     }
 
     /// Of a block of keys and one of queries: dk and dv take in the rows [row, row + n), which are in the buffers.
-    void add_keys(const Job & job, const Work & w, int64_t key_block, int64_t query_block, int64_t row, int32_t n) {
+    void add_keys(const UnitJob & job, const Buffers & w, int64_t key_block, int64_t query_block, int64_t row,
+                  int32_t n) {
         const TilePanels & panels = job.panels;
         const int64_t to = key_block * job.width * kKeyBlock, pairs = panels.row_pairs,
                       from = query_block * job.width * pairs + row / 2;
@@ -193,7 +194,7 @@ class TileGradients {
     }
 
   private:
-    void add_dq(const Job & job, const Work & w, const GradientTile & t) {
+    void add_dq(const UnitJob & job, const Buffers & w, const GradientTile & t) {
         const int64_t width = job.width, d = job.s.d;
         multiply<false>(tiles_, {t.ds_rows, kKeyBlock / 2},
                         {t.key_rows + t.first / 2 * width, width, ceil_div(t.hi - t.first, kTileSteps)},

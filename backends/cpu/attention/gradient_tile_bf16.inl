@@ -61,8 +61,8 @@ constexpr ScoreGradients kEdgeGradients[kTileVectors] = {score_gradients<1, true
                                                          score_gradients<3, true>, score_gradients<4, true>};
 
 /// q and do of a tile's rows as right operands, while those of the tile after the next are fetched.
-template <typename Job>
-void interleave_tile(const Job & job, const VectorWork & w, const GradientTile & t) {
+template <typename UnitJob>
+void interleave_tile(const UnitJob & job, const VectorWork & w, const GradientTile & t) {
     const int32_t n = kTileRows * job.q_pairs;
     fetch(t.q + 2 * n, n);
     fetch(t.d_o + 2 * n, n);
@@ -74,16 +74,16 @@ void interleave_tile(const Job & job, const VectorWork & w, const GradientTile &
 }
 
 /// dq of a tile's rows takes in ds K.
-template <typename Job>
-void add_dq(const Job & job, const GradientTile & t) {
+template <typename UnitJob>
+void add_dq(const UnitJob & job, const GradientTile & t) {
     const int32_t first = t.lo / 2, depth = (t.hi + 1) / 2 - first;
     multiply<kTileRows>({t.ds_rows + (t.lo - t.first) / 2, kKeyBlock / 2, 1},
                         {t.key_rows + first * job.width, job.width, depth}, t.dq, job.s.d);
 }
 
 /// dk and dv of keys [j, j + kKeys) take in n rows.
-template <int kKeys, typename Job>
-void add_keys(const Job & job, const VectorWork & w, int32_t n, int32_t j) {
+template <int kKeys, typename UnitJob>
+void add_keys(const UnitJob & job, const VectorWork & w, int32_t n, int32_t j) {
     int32_t r0 = 0, r1 = n;
     while (r0 < r1 && (w.begin[r0] >= j + kKeys || w.end[r0] <= j)) ++r0;
     while (r0 < r1 && (w.begin[r1 - 1] >= j + kKeys || w.end[r1 - 1] <= j)) --r1;
@@ -99,25 +99,25 @@ struct VectorGradients {
     static constexpr int32_t kRows = kTileRows;  // of a tile
     static constexpr int32_t kFirst = kLanes;    // a tile's keys begin at a multiple of this
     static constexpr int64_t kDepth = 1;         // pairs along d come in multiples of this
-    using Work = VectorWork;
-    using Job = ql::cpu::Job<VectorGradients>;
+    using Buffers = VectorWork;
+    using UnitJob = GradientJob<VectorGradients>;
 
     /// Nothing.
     struct Panels {
-        Panels(Carver &, const Job &) {}
+        Panels(Carver &, const UnitJob &) {}
     };
-    static void pack_queries(const Job &, int64_t) {}
-    static void finish(const Job &, Pool &) {}
+    static void pack_queries(const UnitJob &, int64_t) {}
+    static void finish(const UnitJob &, Pool &) {}
 
     /// dk and dv of a block of keys.
-    static void clear_keys(const Job & job, int64_t, int64_t at, int64_t n) {
+    static void clear_keys(const UnitJob & job, int64_t, int64_t at, int64_t n) {
         const AttentionShape & s = job.s;
         for (int64_t j = 0; j < n; ++j)
             for (float * to : {job.dk, job.dv})
                 __builtin_memset(to + at + j * s.key_stride(), 0, static_cast<size_t>(s.d) * sizeof(*to));
     }
 
-    void start_pair(const Job & job, const Work & w, int64_t key_block, int64_t kv) {
+    void start_pair(const UnitJob & job, const Buffers & w, int64_t key_block, int64_t kv) {
         const AttentionShape & s = job.s;
         const int64_t base = key_block * kKeyBlock;
         for (int64_t j = 0; j < kKeyBlock; ++j) {
@@ -128,20 +128,20 @@ struct VectorGradients {
     }
 
     /// A tile without keys.
-    void skip(const Job & job, const Work & w, const GradientTile & t) {
+    void skip(const UnitJob & job, const Buffers & w, const GradientTile & t) {
         for (uint32_t * p : {w.q, w.d_o})
             __builtin_memset(p + t.row / 2 * job.width, 0, static_cast<size_t>(kTileRows / 2 * job.width) * sizeof(*p));
     }
 
     /// Probabilities of a tile, gradients of its scores, and dq.
-    void score(const Job & job, const Work & w, const GradientTile & t) {
+    void score(const UnitJob & job, const Buffers & w, const GradientTile & t) {
         interleave_tile(job, w, t);
         t.all ? score_gradients<kTileVectors, false>(t, w.exact) : kEdgeGradients[t.vectors() - 1](t, w.exact);
         add_dq(job, t);
     }
 
     /// dk and dv of a block take in the n rows in the buffers.
-    void add_keys(const Job & job, const Work & w, int64_t, int64_t, int64_t, int32_t n) {
+    void add_keys(const UnitJob & job, const Buffers & w, int64_t, int64_t, int64_t, int32_t n) {
         int32_t j = 0;
         for (; j + kTileRows <= kKeyBlock; j += kTileRows) cpu::add_keys<kTileRows>(job, w, n, j);
         cpu::add_keys<kKeyBlock % kTileRows>(job, w, n, j);

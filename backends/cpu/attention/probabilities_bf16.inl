@@ -20,7 +20,7 @@ struct TileState {
 };
 
 /// A thread's buffers. Rows are padded to whole tiles; what is beyond the last is computed and dropped.
-struct Work {
+struct ForwardWorkBf16 {
     uint32_t * q;          // [rows][q_pairs]
     float *o, *sum;        // [rows][width]; [rows][kLanes]: partial sums of probabilities
     float ** o_rows;       // [rows]: where they begin
@@ -33,7 +33,7 @@ struct Work {
     int32_t depth, q_pairs, width;
     float to_log2;  // of a score
 
-    Work(Carver & carve, const AttentionShape & s, int64_t rows, int64_t tile_rows, bool stores_products)
+    ForwardWorkBf16(Carver & carve, const AttentionShape & s, int64_t rows, int64_t tile_rows, bool stores_products)
         : depth(static_cast<int32_t>(ceil_div(s.d, 2))),
           q_pairs(static_cast<int32_t>(padded(depth))),
           width(static_cast<int32_t>(s.width())),
@@ -53,7 +53,7 @@ struct Work {
 };
 
 /// A tile of rows and the keys of a block that any of them sees: in whole vectors from `first`, in pairs from lo.
-struct Part {
+struct TileKeys {
     int32_t row;
     int32_t base, first;  // keys: the block's first, and in the block
     int32_t lo, hi;
@@ -68,8 +68,8 @@ struct Part {
 /// scores and rescales what the rows have summed so far. mask: the keys that a row sees. unset: the rows' bits of the
 /// tile's, from `bit` on.
 template <int R, int V>
-[[gnu::always_inline]] inline void raise_bases(Scores<R, V> & x, const uint64_t * mask, const Work & w, int32_t row,
-                                               uint32_t & unset, int bit) {
+[[gnu::always_inline]] inline void raise_bases(Scores<R, V> & x, const uint64_t * mask, const ForwardWorkBf16 & w,
+                                               int32_t row, uint32_t & unset, int bit) {
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
         __m512 top = _mm512_set1_ps(-INFINITY);
@@ -112,7 +112,8 @@ template <int R, int V>
 /// Probabilities of R rows of a tile, from the tile's row `at` on, to w.p, and their sums. x: the rows' scores,
 /// relative to their bases. kEdge: not all rows see all keys of the V vectors.
 template <int R, int V, bool kEdge>
-[[gnu::always_inline]] inline void add_probabilities(Scores<R, V> & x, const Work & w, const Part & t, int32_t at) {
+[[gnu::always_inline]] inline void add_probabilities(Scores<R, V> & x, const ForwardWorkBf16 & w, const TileKeys & t,
+                                                     int32_t at) {
     const int32_t row = t.row + at;
     uint64_t mask[R];
     const uint32_t unset = t.state->unset;
@@ -132,8 +133,7 @@ template <int R, int V, bool kEdge>
         __m512 total = _mm512_load_ps(sum);
 #pragma GCC unroll 2
         for (int v = 0; v < V; v += 2) {
-            __m512 low = vexp2(x[r][v]),
-                   high = v + 1 < V ? vexp2(x[r][v + 1 < V ? v + 1 : v]) : _mm512_setzero_ps();
+            __m512 low = vexp2(x[r][v]), high = v + 1 < V ? vexp2(x[r][v + 1 < V ? v + 1 : v]) : _mm512_setzero_ps();
             if constexpr (kEdge) low = keep(mask[r], v, low), high = keep(mask[r], v + 1, high);
             const __m512i p = to_bf16(low, high);
             _mm512_store_si512(to + v * kLanes / 2, p);

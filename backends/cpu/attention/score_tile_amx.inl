@@ -10,7 +10,7 @@ namespace {
 /// Products of a tile's rows and keys, which w.products holds, become probabilities. kEdge: not all rows see all keys
 /// of the V vectors.
 template <int V, bool kEdge>
-[[gnu::noinline]] void score_products(const Work & w, const Part & t) {
+[[gnu::noinline]] void score_products(const ForwardWorkBf16 & w, const TileKeys & t) {
     constexpr int kAtOnce = 4;  // rows: 16 registers
     const float * from = w.products;
     for (int32_t r = 0; r < kUnitRows; r += kAtOnce) {
@@ -24,9 +24,9 @@ template <int V, bool kEdge>
     }
 }
 
-using ScoreProducts = void (*)(const Work &, const Part &);
-constexpr ScoreProducts kEdgeProducts[] = {score_products<1, true>, score_products<2, true>, score_products<3, true>,
-                                           score_products<4, true>};
+using ScoreProductsKernel = void (*)(const ForwardWorkBf16 &, const TileKeys &);
+constexpr ScoreProductsKernel kEdgeProducts[] = {score_products<1, true>, score_products<2, true>,
+                                                 score_products<3, true>, score_products<4, true>};
 
 /// What multiplies in forward_bf16.inl.
 template <typename Tiles>
@@ -42,13 +42,13 @@ class TileScores {
     TileScores(const TileScores &) = delete;
     TileScores & operator=(const TileScores &) = delete;
 
-    void score(const Work & w, const Part & t) {
+    void score(const ForwardWorkBf16 & w, const TileKeys & t) {
         const int32_t vectors = t.vectors();
         multiply<false>(tiles_, {w.q + int64_t{t.row} * w.q_pairs, w.q_pairs},
                         {t.keys + t.first, kKeyBlock, w.q_pairs / kTilePairs}, {w.products, kKeyBlock}, 2, vectors);
         t.all_see_all() ? score_products<4, false>(w, t) : kEdgeProducts[vectors - 1](w, t);
     }
-    void add_values(const Work & w, const Part & t) {
+    void add_values(const ForwardWorkBf16 & w, const TileKeys & t) {
         const int64_t steps = ceil_div(t.hi - t.first, kTileSteps);
         multiply<true>(tiles_, {w.p, kKeyBlock / 2}, {t.values + t.first / 2 * w.width, w.width, steps},
                        {w.o + int64_t{t.row} * w.width, w.width}, 2, w.width / kTileColumns);

@@ -21,13 +21,13 @@ constexpr int32_t kTileVectors = 4;
 // waits there for the products of the tile before: addresses that did took up to a sixth of a tile's time.
 
 /// Pair k of row r at p[r * row + k * step].
-struct Left {
+struct LeftPairs {
     const uint32_t * p;
     int32_t row, step;
 };
 
 /// Rows of pairs of whole vectors, `row` pairs apart.
-struct Right {
+struct RightPairs {
     const uint32_t * p;
     int32_t row, depth;
 };
@@ -39,7 +39,7 @@ struct Columns {
 
 /// sum += A B.
 template <int R, int V>
-[[gnu::always_inline]] inline void add_product(__m512 (&sum)[R][V], Left a, Right b) {
+[[gnu::always_inline]] inline void add_product(__m512 (&sum)[R][V], LeftPairs a, RightPairs b) {
     const int64_t row = a.row, step = a.step, b_row = b.row;
     for (int64_t k = 0, depth = b.depth; k < depth; ++k, a.p += step, b.p += b_row) {
         __m512bh right[V];
@@ -56,7 +56,7 @@ template <int R, int V>
 
 /// C += A B, R rows at addresses of their own and V vectors. C is on its way while the sums are formed.
 template <int R, int V>
-[[gnu::noipa]] void tile(Left a, Right b, float * const * c, Columns columns) {
+[[gnu::noipa]] void tile(LeftPairs a, RightPairs b, float * const * c, Columns columns) {
     __m512 sum[R][V];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
@@ -84,7 +84,7 @@ template <int R, int V>
 
 /// C += A B, R rows of n columns.
 template <int R>
-inline void multiply(Left a, Right b, float * const * c, int64_t n) {
+inline void multiply(LeftPairs a, RightPairs b, float * const * c, int64_t n) {
     constexpr int32_t kWide = kTileVectors * kLanes;
     int32_t column = 0;
     for (; column + kWide <= n; column += kWide) tile<R, kTileVectors>(a, b, c, {column, kLanes});
@@ -101,7 +101,7 @@ inline void multiply(Left a, Right b, float * const * c, int64_t n) {
 
 /// x = start of its row + A B.
 template <int R, int V>
-[[gnu::always_inline]] inline void add_to_start(Scores<R, V> & x, const float * start, Left a, Right b) {
+[[gnu::always_inline]] inline void add_to_start(Scores<R, V> & x, const float * start, LeftPairs a, RightPairs b) {
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -111,7 +111,8 @@ template <int R, int V>
 
 /// x = base of its row + factor A B.
 template <int R, int V>
-[[gnu::always_inline]] inline void find_scores(Scores<R, V> & x, float factor, const float * base, Left a, Right b) {
+[[gnu::always_inline]] inline void find_scores(Scores<R, V> & x, float factor, const float * base, LeftPairs a,
+                                               RightPairs b) {
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4

@@ -17,7 +17,7 @@ namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
 /// Element (r, k) at p[r * row + k * depth].
-struct Left {
+struct LeftF32 {
     const float * p;
     int64_t row, depth;
 };
@@ -31,7 +31,7 @@ constexpr int kTileVectors = 2;
 #endif
 
 template <int kRows, int kVectors>
-void tile(Left a, const float * HWY_RESTRICT b, int64_t ldb, int64_t depth, float * HWY_RESTRICT c, int64_t ldc,
+void tile(LeftF32 a, const float * HWY_RESTRICT b, int64_t ldb, int64_t depth, float * HWY_RESTRICT c, int64_t ldc,
           bool add) {
     Vec sum[kRows][kVectors];
 #pragma GCC unroll 8
@@ -55,23 +55,23 @@ void tile(Left a, const float * HWY_RESTRICT b, int64_t ldb, int64_t depth, floa
         for (int n = 0; n < kVectors; ++n) hn::StoreU(sum[r][n], kF32, c + r * ldc + n * kLanes);
 }
 
-using Tile = decltype(&tile<1, 1>);
+using TileKernelF32 = decltype(&tile<1, 1>);
 template <int kVectors>
-constexpr Tile kTileOfRows[kTileRows] = {tile<1, kVectors>, tile<2, kVectors>, tile<3, kVectors>,
-                                         tile<4, kVectors>, tile<5, kVectors>, tile<6, kVectors>};
+constexpr TileKernelF32 kTileOfRows[kTileRows] = {tile<1, kVectors>, tile<2, kVectors>, tile<3, kVectors>,
+                                                  tile<4, kVectors>, tile<5, kVectors>, tile<6, kVectors>};
 
 template <int kVectors>
-HWY_INLINE void columns(Left a, const float * b, int64_t ldb, int64_t depth, float * c, int64_t ldc, int64_t rows,
+HWY_INLINE void columns(LeftF32 a, const float * b, int64_t ldb, int64_t depth, float * c, int64_t ldc, int64_t rows,
                         bool add) {
     for (int64_t r = 0; r < rows; r += kTileRows) {
-        const Left part{a.p + r * a.row, a.row, a.depth};
+        const LeftF32 part{a.p + r * a.row, a.row, a.depth};
         const int64_t n = HWY_MIN(rows - r, int64_t{kTileRows});
         kTileOfRows<kVectors>[n - 1](part, b, ldb, depth, c + r * ldc, ldc, add);
     }
 }
 
 /// C = A B, or C += A B: rows x vectors whole vectors.
-inline void product(Left a, const float * b, int64_t ldb, int64_t depth, float * c, int64_t ldc, int64_t rows,
+inline void product(LeftF32 a, const float * b, int64_t ldb, int64_t depth, float * c, int64_t ldc, int64_t rows,
                     int64_t vectors, bool add) {
     int64_t n = 0;
     for (; n + kTileVectors <= vectors; n += kTileVectors)

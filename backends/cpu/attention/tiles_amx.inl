@@ -12,22 +12,22 @@ namespace ql::cpu {
 namespace {
 
 /// `row` pairs, or sums, apart.
-struct Left {
+struct LeftTiles {
     const uint32_t * p;
     int64_t row;
 };
-struct Right {
+struct RightTiles {
     const uint32_t * p;
     int64_t row, steps;
 };
-struct Sums {
+struct SumTiles {
     float * p;
     int64_t row;
 };
 
 /// R x N tiles of C.
 template <int R, int N, bool kAdd, typename Unit>
-[[gnu::always_inline]] inline void multiply_tiles(Unit & unit, Left a, Right b, Sums c) {
+[[gnu::always_inline]] inline void multiply_tiles(Unit & unit, LeftTiles a, RightTiles b, SumTiles c) {
     using Of = Registers<R, N>;
     const auto at = [&](int r, int n) { return c.p + r * kTileRows * c.row + n * kTileColumns; };
     const int64_t c_bytes = c.row * static_cast<int64_t>(sizeof(float));
@@ -43,7 +43,7 @@ template <int R, int N, bool kAdd, typename Unit>
 
 /// R rows of tiles, `columns` of them.
 template <int R, bool kAdd, typename Unit>
-inline void multiply_rows(Unit & unit, Left a, Right b, Sums c, int64_t columns) {
+inline void multiply_rows(Unit & unit, LeftTiles a, RightTiles b, SumTiles c, int64_t columns) {
     for (; columns >= 2; columns -= 2, b.p += 2 * kTileColumns, c.p += 2 * kTileColumns)
         multiply_tiles<R, 2, kAdd>(unit, a, b, c);
     if (columns) multiply_tiles<R, 1, kAdd>(unit, a, b, c);
@@ -51,7 +51,7 @@ inline void multiply_rows(Unit & unit, Left a, Right b, Sums c, int64_t columns)
 
 /// C (+)= A B of rows x columns tiles.
 template <bool kAdd, typename Unit>
-inline void multiply(Unit & unit, Left a, Right b, Sums c, int64_t rows, int64_t columns) {
+inline void multiply(Unit & unit, LeftTiles a, RightTiles b, SumTiles c, int64_t rows, int64_t columns) {
     for (; rows >= 2; rows -= 2, a.p += kUnitRows * a.row, c.p += kUnitRows * c.row)
         multiply_rows<2, kAdd>(unit, a, b, c, columns);
     if (rows) multiply_rows<1, kAdd>(unit, a, b, c, columns);

@@ -25,7 +25,7 @@ void norm_rows(const float * x, const float * w, Y * y, int64_t n, int64_t rows,
     }
 }
 
-void rms_norm_rows(const float * x, const float * w, Result y, int64_t n, int64_t first, int64_t last, float eps) {
+void rms_norm_rows(const float * x, const float * w, StreamOut y, int64_t n, int64_t first, int64_t last, float eps) {
     with_type(y, [&](auto * out) { norm_rows(x + first * n, w, out + first * n, n, last - first, eps); });
 }
 
@@ -42,7 +42,7 @@ Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rms_norm_rows);
     const int64_t n = l.in(0).ne(0);
     const float *x = l.x(0), *w = l.x(1), eps = l.params<RmsNormParams>().eps;
-    const Result y = result(l, 0);
+    const StreamOut y = stream_out(l, 0);
     split_rows(device_of(l).pool, l.in(0).shape.rows(), n,
                [=](int64_t first, int64_t last) { run(x, w, y, n, first, last, eps); });
     return {};

@@ -18,7 +18,7 @@ inline constexpr int64_t kMostHead = 1024;
 
 struct RopeJob {
     const float *x, *table;
-    Result y;
+    StreamOut y;
     int64_t d, heads, n_rot;
     float sign;
     bool neox;
@@ -97,14 +97,8 @@ HWY_EXPORT(rope_tokens);
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rope_tokens);
     const auto p = l.params<RopeParams>();
-    const RopeJob job{l.x(0),
-                      l.x(1),
-                      result(l, 0),
-                      l.in(0).ne(0),
-                      l.in(0).ne(1),
-                      l.in(1).ne(0),
-                      p.inverse ? -1.0f : 1.0f,
-                      p.mode == QL_ROPE_NEOX};
+    const RopeJob job{l.x(0),        l.x(1),        stream_out(l, 0),         l.in(0).ne(0),
+                      l.in(0).ne(1), l.in(1).ne(0), p.inverse ? -1.0f : 1.0f, p.mode == QL_ROPE_NEOX};
     split_rows(device_of(l).pool, l.in(0).ne(2), job.d * job.heads,
                [&](int64_t first, int64_t last) { run(job, first, last); });
     return {};

@@ -25,7 +25,7 @@ void swiglu_piece(const G * gate, const U * up, Y * y, int64_t n) {
     }
 }
 
-void swiglu_part(Source gate, Source up, Result y, int64_t first, int64_t last) {
+void swiglu_part(StreamIn gate, StreamIn up, StreamOut y, int64_t first, int64_t last) {
     with_types([&](auto * g, auto * u, auto * out) { swiglu_piece(g + first, u + first, out + first, last - first); },
                gate, up, y);
 }
@@ -41,8 +41,8 @@ HWY_EXPORT(swiglu_part);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_part);
-    const Source gate = source(l, 0), up = source(l, 1);
-    const Result y = result(l, 0);
+    const StreamIn gate = stream_in(l, 0), up = stream_in(l, 1);
+    const StreamOut y = stream_out(l, 0);
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
           [=](int64_t first, int64_t last) { run(gate, up, y, first, last); });
     return {};

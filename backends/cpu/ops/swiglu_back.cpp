@@ -27,7 +27,7 @@ void swiglu_back_piece(const G * gate, const U * up, const D * dy, DG * dgate, D
     }
 }
 
-void swiglu_back_part(const Source (&in)[3], const Result (&out)[2], int64_t first, int64_t last) {
+void swiglu_back_part(const StreamIn (&in)[3], const StreamOut (&out)[2], int64_t first, int64_t last) {
     with_types(
         [&](auto * gate, auto * up, auto * dy, auto * dgate, auto * dup) {
             swiglu_back_piece(gate + first, up + first, dy + first, dgate + first, dup + first, last - first);
@@ -46,8 +46,8 @@ HWY_EXPORT(swiglu_back_part);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_back_part);
-    const Source in[] = {source(l, 0), source(l, 1), source(l, 2)};
-    const Result out[] = {result(l, 0), result(l, 1)};
+    const StreamIn in[] = {stream_in(l, 0), stream_in(l, 1), stream_in(l, 2)};
+    const StreamOut out[] = {stream_out(l, 0), stream_out(l, 1)};
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
           [&](int64_t first, int64_t last) { run(in, out, first, last); });
     return {};

@@ -25,7 +25,7 @@ namespace {
 static_assert(kMaxTerms * (kTileSteps - 1) <= DepthBlocks<uint16_t>::kCut);
 
 /// Where a unit's sums go: rows of C from its first one.
-struct TileTarget : Target {
+struct TileTarget : TargetBf16 {
     int64_t rows;  // that exist
 };
 
@@ -47,25 +47,26 @@ inline void prefetch_target(const TileTarget & to) {
 }
 
 /// A stretch of the depth: a unit's rows of A, and B in the panel.
-struct TilePart {
+struct TileStretch {
     int64_t steps;          // of kTileSteps, whole
     const uint16_t * a;     // from the unit's first row
     int64_t a_row;          // elements from a row to the next
     const uint32_t * b;     // from the group's first column
     const uint16_t * rest;  // one step more: rows of kTileSteps. Null: none
 };
-struct TileParts {
-    TilePart part[kMaxTerms];
+struct TileStretches {
+    TileStretch stretch[kMaxTerms];
     int n = 0;
 };
 
 /// R x N tiles of C, from column `column` of the group.
 template <int R, int N, typename Unit>
-[[gnu::noinline]] void multiply_tiles(Unit & unit, const TileParts & parts, int64_t column, const TileTarget & to) {
+[[gnu::noinline]] void multiply_tiles(Unit & unit, const TileStretches & stretches, int64_t column,
+                                      const TileTarget & to) {
     using Of = Registers<R, N>;
     for_tiles<R, N>([&]<int r, int n>() { unit.template zero<Of::c(r, n)>(); });
     prefetch_target(to);
-    for (const TilePart * p = parts.part; p < parts.part + parts.n; ++p) {
+    for (const TileStretch * p = stretches.stretch; p < stretches.stretch + stretches.n; ++p) {
         const uint32_t * b = p->b + column;
         add_steps<R, N>(unit, p->steps, p->a, p->a_row, b, kPairs);
         if (p->rest) add_steps<R, N>(unit, 1, p->rest, kTileSteps, b + p->steps * kTilePairs * kPairs, kPairs);
@@ -104,7 +105,7 @@ class TilePiece {
     void pack(const DepthBlock & block) {
         for (const Piece & piece : block.list()) {
             uint32_t * b = panel_ + piece.at / 2 * kPairs;
-            Packer(g_.terms[static_cast<size_t>(piece.term)]).pack(of_.group, piece.p0, piece.depth, b);
+            PackerBf16(g_.terms[static_cast<size_t>(piece.term)]).pack(of_.group, piece.p0, piece.depth, b);
             const int64_t pairs = (piece.depth + 1) / 2, padded = (pairs + kTilePairs - 1) / kTilePairs * kTilePairs;
             __builtin_memset(b + pairs * kPairs, 0, static_cast<size_t>((padded - pairs) * kPairs) * sizeof(*b));
         }
@@ -124,7 +125,7 @@ class TilePiece {
     /// `rows` rows from row t on; kTallRows where the group is narrow, else kUnitRows at most.
     void multiply_unit(const DepthBlock & block, int64_t t, int64_t rows) {
         configure(rows);
-        const TileParts parts = parts_of(block, t, rows);
+        const TileStretches stretches = stretches_of(block, t, rows);
         const int64_t n = smaller(kGroup, columns_ - first_column());
         const int64_t step = rows > kUnitRows ? kTileColumns : rows > kTileRows ? 2 * kTileColumns : kGroup;
         for (int64_t column = 0; column < n; column += step) {
@@ -133,30 +134,31 @@ class TilePiece {
             const auto multiply = rows > kUnitRows   ? multiply_tiles<4, 1, Unit>
                                   : rows > kTileRows ? kTwoRows[tiles - 1]
                                                      : kOneRow[tiles - 1];
-            multiply(unit_, parts, column, to);
+            multiply(unit_, stretches, column, to);
         }
     }
 
-    TileParts parts_of(const DepthBlock & block, int64_t t, int64_t rows) {
-        TileParts parts;
+    TileStretches stretches_of(const DepthBlock & block, int64_t t, int64_t rows) {
+        TileStretches stretches;
         for (const Piece & piece : block.list()) {
             const Term<uint16_t> & term = g_.terms[static_cast<size_t>(piece.term)];
             const uint16_t * a = term.a + t * term.a_row + piece.p0;
             const int64_t steps = piece.depth / kTileSteps, left = piece.depth % kTileSteps;
-            const uint16_t * rest = left ? copy_rest(parts.n, a + steps * kTileSteps, term.a_row, rows, left) : nullptr;
-            parts.part[parts.n++] = {steps, a, term.a_row, panel_ + piece.at / 2 * kPairs, rest};
+            const uint16_t * rest =
+                left ? copy_rest(stretches.n, a + steps * kTileSteps, term.a_row, rows, left) : nullptr;
+            stretches.stretch[stretches.n++] = {steps, a, term.a_row, panel_ + piece.at / 2 * kPairs, rest};
         }
-        return parts;
+        return stretches;
     }
 
     /// The last `left` steps of each row, with zeros behind them.
-    const uint16_t * copy_rest(int part, const uint16_t * a, int64_t a_row, int64_t rows, int64_t left) {
+    const uint16_t * copy_rest(int stretch, const uint16_t * a, int64_t a_row, int64_t rows, int64_t left) {
         for (int64_t r = 0; r < rows; ++r, a += a_row)
-            _mm512_store_si512(rest_[part][r], _mm512_maskz_loadu_epi16((1u << left) - 1, a));
-        return rest_[part][0];
+            _mm512_store_si512(rest_[stretch][r], _mm512_maskz_loadu_epi16((1u << left) - 1, a));
+        return rest_[stretch][0];
     }
 
-    using Multiply = void (*)(Unit &, const TileParts &, int64_t, const TileTarget &);
+    using Multiply = void (*)(Unit &, const TileStretches &, int64_t, const TileTarget &);
     static constexpr Multiply kTwoRows[] = {multiply_tiles<2, 1, Unit>, multiply_tiles<2, 2, Unit>};
     static constexpr Multiply kOneRow[] = {multiply_tiles<1, 1, Unit>, multiply_tiles<1, 2, Unit>,
                                            multiply_tiles<1, 3, Unit>, multiply_tiles<1, 4, Unit>};

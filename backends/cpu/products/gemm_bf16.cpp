@@ -22,7 +22,7 @@ namespace {
 
 /// Rows [t, t + R) by the first NV vectors of columns.
 template <int R, int NV>
-[[gnu::noinline]] void micro_kernel(const Parts & parts, int64_t t, const Target & to) {
+[[gnu::noinline]] void micro_kernel(const StretchesBf16 & stretches, int64_t t, const TargetBf16 & to) {
     __m512 sum[R][NV];
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r)
@@ -31,11 +31,11 @@ template <int R, int NV>
             sum[r][v] = _mm512_setzero_ps();
             if (to.c) __builtin_prefetch(to.c + r * to.ldc + 16 * v, 1);  // C is on its way while the sums are formed
         }
-    for (const Part * part = parts.part; part < parts.part + parts.n; ++part) {
-        const int64_t a_row = part->a_row;
-        const uint16_t * a = part->a + t * a_row;
-        const uint32_t * b = part->b;
-        for (int64_t p = 0; p < part->pairs; ++p, a += 2, b += kPairs) {
+    for (const StretchBf16 * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
+        const int64_t a_row = stretch->a_row;
+        const uint16_t * a = stretch->a + t * a_row;
+        const uint32_t * b = stretch->b;
+        for (int64_t p = 0; p < stretch->pairs; ++p, a += 2, b += kPairs) {
             __m512i x[NV];
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) x[v] = _mm512_load_si512(b + 16 * v);
@@ -59,37 +59,37 @@ template <int R, int NV>
 
 /// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them
 /// and for all of C's that are under way.
-using MicroKernel = void (*)(const Parts &, int64_t t, const Target &);
+using MicroKernelBf16 = void (*)(const StretchesBf16 &, int64_t t, const TargetBf16 &);
 template <int NV>
-constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
-                                        micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
+constexpr MicroKernelBf16 kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
+                                            micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
 /// One vector of columns is narrow_bf16.inl's.
-constexpr const MicroKernel * kMicroKernels[] = {kByRows<2>, kByRows<3>, kByRows<4>};
+constexpr const MicroKernelBf16 * kMicroKernels[] = {kByRows<2>, kByRows<3>, kByRows<4>};
 
-Parts parts_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed) {
-    Parts parts;
+StretchesBf16 stretches_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed) {
+    StretchesBf16 stretches;
     for (const Piece & piece : block.list()) {
         const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
         uint32_t * b = panel + piece.at / 2 * kPairs;
-        if (!packed) Packer(t).pack(group, piece.p0, piece.depth, b);
+        if (!packed) PackerBf16(t).pack(group, piece.p0, piece.depth, b);
         if (!packed && is_folded(g)) fold_panel(b, (piece.depth + 1) / 2);
-        parts.part[parts.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
+        stretches.stretch[stretches.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
-    return parts;
+    return stretches;
 }
 
 void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTiles & of) {
     const int64_t column = of.group * kGroup, left = smaller(kGroup, g.columns() - column);
-    const MicroKernel * kernels = left > kLanes ? kMicroKernels[(left + kLanes - 1) / kLanes - 2] : nullptr;
-    const Parts parts = parts_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
+    const MicroKernelBf16 * kernels = left > kLanes ? kMicroKernels[(left + kLanes - 1) / kLanes - 2] : nullptr;
+    const StretchesBf16 stretches = stretches_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
     const int64_t end = smaller(g.rows, of.last * kTile);
     for (int64_t tile = of.first; tile < of.last;) {
         const int64_t t = tile * kTile;
-        const Target to = target(g, block, t * g.ldc + column, left);
+        const TargetBf16 to = target(g, block, t * g.ldc + column, left);
         if (left <= kLanes) {
-            tile += multiply_narrow(parts, t, end - t, to, is_folded(g));
+            tile += multiply_narrow(stretches, t, end - t, to, is_folded(g));
         } else {
-            kernels[smaller(kTile, end - t) - 1](parts, t, to);
+            kernels[smaller(kTile, end - t) - 1](stretches, t, to);
             ++tile;
         }
     }

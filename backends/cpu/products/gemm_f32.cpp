@@ -17,52 +17,48 @@
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/pieces.hpp"
 #include "backends/cpu/products/gemm.hpp"
+#include "backends/cpu/vec.inl"
 
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::CappedTag<float, 16>;
-using V = hn::Vec<D>;
-constexpr int kN = HWY_LANES(float) > 16 ? 16 : HWY_LANES(float);
-constexpr int kVectors = kN == 8 ? 2 : 4;
-constexpr int64_t kWidth = kN * kVectors;  // columns of a micro-kernel; groups are a multiple of it
+constexpr int kVectors = kLanes == 8 ? 2 : 4;
+constexpr int64_t kWidth = kLanes * kVectors;  // columns of a micro-kernel; groups are a multiple of it
 
-/// src: kN rows of stride ld; dst: its transpose, rows of stride kGroup.
+/// src: kLanes rows of stride ld; dst: its transpose, rows of stride kGroup.
 HWY_INLINE void transpose(const float * src, [[maybe_unused]] int64_t ld, float * dst) {
-    const D d;
 #if HWY_TARGET == HWY_SCALAR
-    hn::StoreU(hn::LoadU(d, src), d, dst);
+    hn::StoreU(hn::LoadU(kF32, src), kF32, dst);
 #else
-    const hn::RepartitionToWide<hn::RebindToUnsigned<D> > wide;
-    V q[kN / 4][4];  // q[g][i]: its block b is column 4 b + i of rows 4 g to 4 g + 3
-    for (int g = 0; g < kN / 4; ++g) {
-        const V r0 = hn::LoadU(d, src + (4 * g) * ld), r1 = hn::LoadU(d, src + (4 * g + 1) * ld);
-        const V r2 = hn::LoadU(d, src + (4 * g + 2) * ld), r3 = hn::LoadU(d, src + (4 * g + 3) * ld);
-        const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, r0, r1));
-        const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, r0, r1));
-        const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, r2, r3));
-        const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, r2, r3));
-        q[g][0] = hn::BitCast(d, hn::InterleaveLower(wide, low01, low23));
-        q[g][1] = hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23));
-        q[g][2] = hn::BitCast(d, hn::InterleaveLower(wide, high01, high23));
-        q[g][3] = hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23));
+    const hn::RepartitionToWide<TagU32> wide;
+    Vec q[kLanes / 4][4];  // q[g][i]: its block b is column 4 b + i of rows 4 g to 4 g + 3
+    for (int g = 0; g < kLanes / 4; ++g) {
+        const Vec r0 = hn::LoadU(kF32, src + (4 * g) * ld), r1 = hn::LoadU(kF32, src + (4 * g + 1) * ld);
+        const Vec r2 = hn::LoadU(kF32, src + (4 * g + 2) * ld), r3 = hn::LoadU(kF32, src + (4 * g + 3) * ld);
+        const auto low01 = hn::BitCast(wide, hn::InterleaveLower(kF32, r0, r1));
+        const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(kF32, r0, r1));
+        const auto low23 = hn::BitCast(wide, hn::InterleaveLower(kF32, r2, r3));
+        const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(kF32, r2, r3));
+        q[g][0] = hn::BitCast(kF32, hn::InterleaveLower(wide, low01, low23));
+        q[g][1] = hn::BitCast(kF32, hn::InterleaveUpper(wide, low01, low23));
+        q[g][2] = hn::BitCast(kF32, hn::InterleaveLower(wide, high01, high23));
+        q[g][3] = hn::BitCast(kF32, hn::InterleaveUpper(wide, high01, high23));
     }
     for (int i = 0; i < 4; ++i) {
-        const auto store = [&](int b, V v) HWY_ATTR { hn::StoreU(v, d, dst + (4 * b + i) * kGroup); };
+        const auto store = [&](int b, Vec v) HWY_ATTR { hn::StoreU(v, kF32, dst + (4 * b + i) * kGroup); };
 #if HWY_MAX_BYTES == 64
-        const V even_low = hn::ConcatLowerLower(d, q[2][i], q[0][i]),
-                odd_low = hn::ConcatLowerLower(d, q[3][i], q[1][i]);
-        const V even_high = hn::ConcatUpperUpper(d, q[2][i], q[0][i]),
-                odd_high = hn::ConcatUpperUpper(d, q[3][i], q[1][i]);
+        const Vec even_low = hn::ConcatLowerLower(kF32, q[2][i], q[0][i]),
+                  odd_low = hn::ConcatLowerLower(kF32, q[3][i], q[1][i]);
+        const Vec even_high = hn::ConcatUpperUpper(kF32, q[2][i], q[0][i]),
+                  odd_high = hn::ConcatUpperUpper(kF32, q[3][i], q[1][i]);
         store(0, hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd_low), even_low));
         store(1, hn::OddEvenBlocks(odd_low, hn::SwapAdjacentBlocks(even_low)));
         store(2, hn::OddEvenBlocks(hn::SwapAdjacentBlocks(odd_high), even_high));
         store(3, hn::OddEvenBlocks(odd_high, hn::SwapAdjacentBlocks(even_high)));
 #elif HWY_MAX_BYTES == 32
-        store(0, hn::ConcatLowerLower(d, q[1][i], q[0][i]));
-        store(1, hn::ConcatUpperUpper(d, q[1][i], q[0][i]));
+        store(0, hn::ConcatLowerLower(kF32, q[1][i], q[0][i]));
+        store(1, hn::ConcatUpperUpper(kF32, q[1][i], q[0][i]));
 #else
         store(0, q[0][i]);
 #endif
@@ -75,14 +71,14 @@ HWY_INLINE void multiply_span(float * x, int64_t n, float factor) {
 }
 
 /// Steps [p0, p0 + depth) of a term for the columns of a group: rows of kGroup in a panel.
-class Packer {
+class PackerF32 {
   public:
-    explicit Packer(const Term<float> & t)
+    explicit PackerF32(const Term<float> & t)
         : w_(t.w), side_(t.side), scale_(t.scale), decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, float * panel) const {
         if (side_ == Side::backward) return pack_rows(group * kGroup, p0, depth, panel);
-        for (int64_t i = 0; i < kGroup; i += kN) pack_columns(group * kGroup + i, p0, depth, panel + i);
+        for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(group * kGroup + i, p0, depth, panel + i);
     }
 
   private:
@@ -103,17 +99,17 @@ class Packer {
     }
 
     void pack_columns(int64_t column, int64_t p0, int64_t depth, float * panel) const {
-        HWY_ALIGN float rows[kN * kSpan];
-        const int64_t n = std::min<int64_t>(kN, w_.m - column);
+        HWY_ALIGN float rows[kLanes * kSpan];
+        const int64_t n = std::min<int64_t>(kLanes, w_.m - column);
         if (n <= 0) return;  // whatever the sums there are, they are not stored
-        if (n < kN) std::fill_n(rows, kN * kSpan, 0.0f);
+        if (n < kLanes) std::fill_n(rows, kLanes * kSpan, 0.0f);
         for (int64_t s = 0; s < depth; s += kSpan) {
-            const int64_t count = std::min(kSpan, depth - s), whole = (count + kN - 1) / kN * kN;
+            const int64_t count = std::min(kSpan, depth - s), whole = (count + kLanes - 1) / kLanes * kLanes;
             for (int64_t r = 0; r < n; ++r) {
                 decode((column + r) * w_.k + p0 + s, count, rows + r * kSpan);
                 for (int64_t i = count; i < whole; ++i) rows[r * kSpan + i] = 0;
             }
-            for (int64_t i = 0; i < whole; i += kN) transpose(rows + i, kSpan, panel + (s + i) * kGroup);
+            for (int64_t i = 0; i < whole; i += kLanes) transpose(rows + i, kSpan, panel + (s + i) * kGroup);
         }
     }
 
@@ -124,7 +120,7 @@ class Packer {
 };
 
 /// Where a micro-kernel's result goes.
-struct Target {
+struct TargetF32 {
     float * c;
     const float * add;
     int64_t ldc;
@@ -132,25 +128,24 @@ struct Target {
 };
 
 /// A stretch of the depth: rows of A, and B in a panel or, where that needs no decoding, in the weight itself.
-struct Part {
+struct StretchF32 {
     int64_t depth;
     const float * a;
     int64_t a_row, a_step;
     const float * b;
     int64_t stride;  // from a step of p to the next
 };
-struct Parts {
-    Part part[kMaxTerms];
+struct StretchesF32 {
+    StretchF32 stretch[kMaxTerms];
     int n = 0;
 };
 
 template <int R, int NV>
-HWY_INLINE void store_some(const V (&sum)[R][NV], const Target & to) {
-    const D d;
-    HWY_ALIGN float sums[NV * kN];
+HWY_INLINE void store_some(const Vec (&sum)[R][NV], const TargetF32 & to) {
+    HWY_ALIGN float sums[NV * kLanes];
     for (int r = 0; r < R; ++r) {
         HWY_UNROLL(4)
-        for (int v = 0; v < NV; ++v) hn::Store(sum[r][v], d, sums + v * kN);
+        for (int v = 0; v < NV; ++v) hn::Store(sum[r][v], kF32, sums + v * kLanes);
         for (int64_t j = 0; j < to.columns; ++j) {
             to.c[r * to.ldc + j] = to.add ? to.add[r * to.ldc + j] + sums[j] : sums[j];
         }
@@ -158,73 +153,72 @@ HWY_INLINE void store_some(const V (&sum)[R][NV], const Target & to) {
 }
 
 template <int R, int NV>
-HWY_INLINE void store_all(const V (&sum)[R][NV], const Target & to) {
-    const D d;
+HWY_INLINE void store_all(const Vec (&sum)[R][NV], const TargetF32 & to) {
     HWY_UNROLL(6)
     for (int r = 0; r < R; ++r) {
         HWY_UNROLL(4)
         for (int v = 0; v < NV; ++v) {
-            V y = sum[r][v];
-            if (to.add) y = hn::Add(hn::LoadU(d, to.add + r * to.ldc + v * kN), y);
-            hn::StoreU(y, d, to.c + r * to.ldc + v * kN);
+            Vec y = sum[r][v];
+            if (to.add) y = hn::Add(hn::LoadU(kF32, to.add + r * to.ldc + v * kLanes), y);
+            hn::StoreU(y, kF32, to.c + r * to.ldc + v * kLanes);
         }
     }
 }
 
-/// Rows [t, t + R) by NV vectors of columns from column j of the parts' B.
+/// Rows [t, t + R) by NV vectors of columns from column j of the stretches' B.
 template <int R, int NV>
-HWY_NOINLINE void micro_kernel(const Parts & parts, int64_t t, int64_t j, const Target & to) {
-    const D d;
-    V sum[R][NV];
+HWY_NOINLINE void micro_kernel(const StretchesF32 & stretches, int64_t t, int64_t j, const TargetF32 & to) {
+    Vec sum[R][NV];
     HWY_UNROLL(6)
     for (int r = 0; r < R; ++r) {
         HWY_UNROLL(4)
         for (int v = 0; v < NV; ++v) {
-            sum[r][v] = hn::Zero(d);
-            __builtin_prefetch(to.c + r * to.ldc + v * kN, 1);  // C is on its way while the sums are formed
+            sum[r][v] = hn::Zero(kF32);
+            __builtin_prefetch(to.c + r * to.ldc + v * kLanes, 1);  // C is on its way while the sums are formed
         }
     }
-    for (const Part * part = parts.part; part < parts.part + parts.n; ++part) {
-        const int64_t a_row = part->a_row, a_step = part->a_step, stride = part->stride;
-        const float *a = part->a + t * a_row, *b = part->b + j;
-        for (int64_t p = 0; p < part->depth; ++p, a += a_step, b += stride) {
-            V x[NV];
+    for (const StretchF32 * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
+        const int64_t a_row = stretch->a_row, a_step = stretch->a_step, stride = stretch->stride;
+        const float *a = stretch->a + t * a_row, *b = stretch->b + j;
+        for (int64_t p = 0; p < stretch->depth; ++p, a += a_step, b += stride) {
+            Vec x[NV];
             HWY_UNROLL(4)
-            for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(d, b + v * kN);
+            for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(kF32, b + v * kLanes);
             HWY_UNROLL(6)
             for (int r = 0; r < R; ++r) {
-                const V y = hn::Set(d, a[r * a_row]);
+                const Vec y = hn::Set(kF32, a[r * a_row]);
                 HWY_UNROLL(4)
                 for (int v = 0; v < NV; ++v) sum[r][v] = hn::MulAdd(y, x[v], sum[r][v]);
             }
         }
     }
-    if (to.columns < NV * kN)
+    if (to.columns < NV * kLanes)
         store_some<R, NV>(sum, to);
     else
         store_all<R, NV>(sum, to);
 }
 
 /// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them.
-using MicroKernel = void (*)(const Parts &, int64_t t, int64_t j, const Target &);
+using MicroKernelF32 = void (*)(const StretchesF32 &, int64_t t, int64_t j, const TargetF32 &);
 template <int NV>
-constexpr MicroKernel kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
-                                        micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
+constexpr MicroKernelF32 kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,
+                                           micro_kernel<4, NV>, micro_kernel<5, NV>, micro_kernel<6, NV>};
 #if HWY_MAX_BYTES == 32
-constexpr const MicroKernel * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>};
+constexpr const MicroKernelF32 * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>};
 #else
-constexpr const MicroKernel * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
+constexpr const MicroKernelF32 * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
 #endif
 
 /// One tile of rows times a group's columns.
-HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, const Parts & parts, bool first_block) {
+HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, const StretchesF32 & stretches,
+                              bool first_block) {
     const int64_t t = tile * kTile, first = group * kGroup, rows = std::min(kTile, g.rows - t);
     const int64_t columns = std::min(kGroup, g.columns() - first);
     const float * add = first_block ? g.add : g.c;
     for (int64_t j = 0; j < columns; j += kWidth) {
         const int64_t at = t * g.ldc + first + j, left = columns - j,
-                      vectors = std::min<int64_t>(kVectors, (left + kN - 1) / kN);
-        kMicroKernels[vectors - 1][rows - 1](parts, t, j, {g.c + at, add ? add + at : nullptr, g.ldc, left});
+                      vectors = std::min<int64_t>(kVectors, (left + kLanes - 1) / kLanes);
+        kMicroKernels[vectors - 1][rows - 1](stretches, t, j, {g.c + at, add ? add + at : nullptr, g.ldc, left});
     }
 }
 
@@ -235,25 +229,25 @@ bool needs_no_panel(const GemmF32 & g, const Term<float> & t, int64_t group) {
            (group + 1) * kGroup <= t.w.k;
 }
 
-Parts parts_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float * panel, bool packed) {
-    Parts parts;
+StretchesF32 stretches_of(const GemmF32 & g, const DepthBlock & block, int64_t group, float * panel, bool packed) {
+    StretchesF32 stretches;
     for (const Piece & piece : block.list()) {
         const Term<float> & t = g.terms[static_cast<size_t>(piece.term)];
-        Part & part = parts.part[parts.n++];
-        part = {piece.depth, t.a + piece.p0 * t.a_step, t.a_row, t.a_step, panel + piece.at * kGroup, kGroup};
+        StretchF32 & stretch = stretches.stretch[stretches.n++];
+        stretch = {piece.depth, t.a + piece.p0 * t.a_step, t.a_row, t.a_step, panel + piece.at * kGroup, kGroup};
         if (needs_no_panel(g, t, group)) {
-            part.b = static_cast<const float *>(t.w.data) + piece.p0 * t.w.k + group * kGroup;
-            part.stride = t.w.k;
+            stretch.b = static_cast<const float *>(t.w.data) + piece.p0 * t.w.k + group * kGroup;
+            stretch.stride = t.w.k;
         } else if (!packed) {
-            Packer(t).pack(group, piece.p0, piece.depth, panel + piece.at * kGroup);
+            PackerF32(t).pack(group, piece.p0, piece.depth, panel + piece.at * kGroup);
         }
     }
-    return parts;
+    return stretches;
 }
 
 void multiply_tiles(const GemmF32 & g, const DepthBlock & block, const GroupTiles & of) {
-    const Parts parts = parts_of(g, block, of.group, reinterpret_cast<float *>(of.panel), of.packed);
-    for (int64_t tile = of.first; tile < of.last; ++tile) multiply_tile(g, of.group, tile, parts, block.first);
+    const StretchesF32 stretches = stretches_of(g, block, of.group, reinterpret_cast<float *>(of.panel), of.packed);
+    for (int64_t tile = of.first; tile < of.last; ++tile) multiply_tile(g, of.group, tile, stretches, block.first);
 }
 
 }  // namespace HWY_NAMESPACE

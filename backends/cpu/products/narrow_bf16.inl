@@ -18,14 +18,14 @@ namespace ql::cpu {
 namespace {
 
 /// A stretch of the depth: rows of A, and B in the panel.
-struct Part {
+struct StretchBf16 {
     int64_t pairs;
     const uint16_t * a;
     int64_t a_row;
     const uint32_t * b;
 };
-struct Parts {
-    Part part[kMaxTerms];
+struct StretchesBf16 {
+    StretchBf16 stretch[kMaxTerms];
     int n = 0;
 };
 
@@ -56,7 +56,7 @@ template <int R, bool kFolded, typename Broadcast>
 
 /// Rows [t, t + R) by at most 16 columns, or 8 of a folded panel.
 template <int R, bool kFolded>
-[[gnu::noinline]] void narrow_kernel(const Parts & parts, int64_t t, const Target & to) {
+[[gnu::noinline]] void narrow_kernel(const StretchesBf16 & stretches, int64_t t, const TargetBf16 & to) {
     constexpr int64_t kElements = kFolded ? 4 : 2, kLine = 32, kStride = kFolded ? kLanes : kGroup;
     const auto one_pair = [](const uint16_t * a) {
         int pair;
@@ -70,10 +70,10 @@ template <int R, bool kFolded>
         return _mm512_set1_epi64(pairs);
     };
     __m512 sum[R] = {};
-    for (const Part * part = parts.part; part < parts.part + parts.n; ++part) {
-        const int64_t a_row = part->a_row, elements = 2 * part->pairs, whole = elements / kElements * kElements;
-        const uint16_t * a = part->a + t * a_row;
-        const uint32_t * b = part->b;
+    for (const StretchBf16 * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
+        const int64_t a_row = stretch->a_row, elements = 2 * stretch->pairs, whole = elements / kElements * kElements;
+        const uint16_t * a = stretch->a + t * a_row;
+        const uint32_t * b = stretch->b;
         for (int64_t line = 0; line < whole; line += kLine) {
             for (int r = 0; r < R; ++r) __builtin_prefetch(a + (R + r) * a_row + line);
             for (int64_t p = line; p < smaller(line + kLine, whole); p += kElements, b += kStride)
@@ -89,7 +89,7 @@ template <int R, bool kFolded>
     }
 }
 
-using NarrowKernel = void (*)(const Parts &, int64_t t, const Target &);
+using NarrowKernel = void (*)(const StretchesBf16 &, int64_t t, const TargetBf16 &);
 template <bool kFolded>
 constexpr NarrowKernel kNarrowTiles[] = {narrow_kernel<6, kFolded>, narrow_kernel<12, kFolded>,
                                          narrow_kernel<18, kFolded>, narrow_kernel<24, kFolded>};
@@ -99,13 +99,14 @@ constexpr NarrowKernel kNarrowEnds[] = {narrow_kernel<1, kFolded>, narrow_kernel
                                         narrow_kernel<4, kFolded>, narrow_kernel<5, kFolded>};
 
 /// Some of the `rows` that there are; returns how many tiles they are. folded: of the panel.
-inline int64_t multiply_narrow(const Parts & parts, int64_t t, int64_t rows, const Target & to, bool folded) {
+inline int64_t multiply_narrow(const StretchesBf16 & stretches, int64_t t, int64_t rows, const TargetBf16 & to,
+                               bool folded) {
     if (rows < kTile) {
-        (folded ? kNarrowEnds<true> : kNarrowEnds<false>)[rows - 1](parts, t, to);
+        (folded ? kNarrowEnds<true> : kNarrowEnds<false>)[rows - 1](stretches, t, to);
         return 1;
     }
     const int64_t tiles = smaller(rows / kTile, static_cast<int64_t>(std::size(kNarrowTiles<true>)));
-    (folded ? kNarrowTiles<true> : kNarrowTiles<false>)[tiles - 1](parts, t, to);
+    (folded ? kNarrowTiles<true> : kNarrowTiles<false>)[tiles - 1](stretches, t, to);
     return tiles;
 }
 

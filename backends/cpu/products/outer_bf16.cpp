@@ -27,7 +27,7 @@ __mmask32 first_columns(int64_t n) {
 }
 
 /// One of the sums, its left rows in pairs [padded r, pairs].
-struct Job {
+struct OuterJob {
     OuterBf16 of;
     int64_t r, tokens;
     uint32_t * left;
@@ -57,7 +57,7 @@ void store_turned(const OuterBf16 & of, int64_t r_all, const float (*sums)[kColu
 
 /// Rows [row, row + R) by up to kColumns columns.
 template <int R>
-[[gnu::noinline]] void sum_tile(const Job & job, int64_t row, int64_t column) {
+[[gnu::noinline]] void sum_tile(const OuterJob & job, int64_t row, int64_t column) {
     const int64_t n = job.of.n;
     const __mmask32 there = first_columns(n - column);
     const uint16_t * right = job.of.right + column;
@@ -90,15 +90,15 @@ template <int R>
     (job.of.turned ? store_turned : store_rows)(job.of, job.r, sums, R, row, column);
 }
 
-constexpr void (*kTiles[kRows])(const Job &, int64_t, int64_t) = {sum_tile<1>, sum_tile<2>, sum_tile<3>, sum_tile<4>,
-                                                                  sum_tile<5>, sum_tile<6>, sum_tile<7>, sum_tile<8>};
+constexpr void (*kTiles[kRows])(const OuterJob &, int64_t, int64_t) = {
+    sum_tile<1>, sum_tile<2>, sum_tile<3>, sum_tile<4>, sum_tile<5>, sum_tile<6>, sum_tile<7>, sum_tile<8>};
 
-void sum_unit(const Job & job, int64_t unit) {
+void sum_unit(const OuterJob & job, int64_t unit) {
     for (int64_t column = unit * kUnit; column < smaller(job.of.n, (unit + 1) * kUnit); column += kColumns)
         for (int64_t row = 0; row < job.r; row += kRows) kTiles[smaller(kRows, job.r - row) - 1](job, row, column);
 }
 
-void pack_left(const Job & job, int64_t pair) {
+void pack_left(const OuterJob & job, int64_t pair) {
     const float * even = job.of.left + 2 * pair * job.r;
     for (int64_t j = 0; j < job.r; j += kLanes) {
         const __mmask16 there = first_lanes(job.r - j);
@@ -118,11 +118,11 @@ void outer_sums(Pool & pool, std::span<const OuterBf16> sums, int64_t r, int64_t
     const int64_t pairs = pairs_of(tokens), tasks = (pairs + kPairsOfTask - 1) / kPairsOfTask;
     const auto job = [&](size_t i) {
         auto * left = reinterpret_cast<uint32_t *>(scratch + outer_scratch(i, r, tokens));
-        return Job{sums[i], r, tokens, left, padded_rows(r)};
+        return OuterJob{sums[i], r, tokens, left, padded_rows(r)};
     };
     const auto n = static_cast<int64_t>(sums.size());
     pool.run(n * tasks, [&](int64_t task, int) {
-        const Job of = job(static_cast<size_t>(task / tasks));
+        const OuterJob of = job(static_cast<size_t>(task / tasks));
         const int64_t first = task % tasks * kPairsOfTask;
         for (int64_t pair = first; pair < smaller(pairs, first + kPairsOfTask); ++pair) pack_left(of, pair);
     });

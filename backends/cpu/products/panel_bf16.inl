@@ -63,9 +63,9 @@ inline Blocks blocks_of(ql_dtype dtype) {
 
 /// Steps [p0, p0 + depth) of a term for the columns of a group, in pairs: rows of kPairs in a panel. A step past the
 /// last is zero.
-class Packer {
+class PackerBf16 {
   public:
-    explicit Packer(const Term<uint16_t> & t)
+    explicit PackerBf16(const Term<uint16_t> & t)
         : w_(t.w),
           side_(t.side),
           scale_(t.scale),

@@ -9,7 +9,7 @@ namespace ql::cpu {
 namespace {
 
 /// From the first row and column of a tile.
-struct Target {
+struct TargetBf16 {
     float * c;  // one of the two
     uint16_t * c_half;
     Half half;
@@ -19,7 +19,7 @@ struct Target {
 };
 
 /// A result in 16 bits has one block.
-inline Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t columns) {
+inline TargetBf16 target(const GemmBf16 & g, const DepthBlock & block, int64_t at, int64_t columns) {
     const float * add = block.first ? g.add : g.c;
     return {g.c_half ? nullptr : g.c + at,
             g.c_half ? g.c_half + at : nullptr,
@@ -30,7 +30,7 @@ inline Target target(const GemmBf16 & g, const DepthBlock & block, int64_t at, i
 }
 
 /// 16 sums, `at` elements from the first.
-[[gnu::always_inline]] inline void store_sums(__m512 y, const Target & to, int64_t at, __mmask16 there) {
+[[gnu::always_inline]] inline void store_sums(__m512 y, const TargetBf16 & to, int64_t at, __mmask16 there) {
     if (to.add) y = _mm512_add_ps(_mm512_maskz_loadu_ps(there, to.add + at), y);
     if (to.c) return _mm512_mask_storeu_ps(to.c + at, there, y);
     const __m256i rounded =
