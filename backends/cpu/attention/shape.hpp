@@ -1,4 +1,4 @@
-// What the attention kernels share: sizes, the blocks that work is cut into, and carving buffers out of scratch.
+// What the attention kernels share: sizes, and the blocks that work is cut into.
 //
 // Queries are handled as rows: row r of a block of queries is head r mod G of the group that shares a key's head, of
 // query r / G. Rows of one query see the same keys.
@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "backends/cpu/device.hpp"
+#include "backends/cpu/scratch.hpp"
 #include "ggml/ops/attention.hpp"
 
 namespace ql::cpu {
@@ -47,45 +48,6 @@ struct AttentionShape {
     int64_t key_stride() const { return n_kv * d; }
     /// Floats of all transposed blocks of K or of V.
     int64_t transposed() const { return n_kv * key_blocks() * d * kKeyBlock; }
-};
-
-/// Hands out pieces of scratch, each at a multiple of 64 bytes. With a null base it only counts.
-class Carver {
-  public:
-    explicit Carver(std::byte * base = nullptr) : base_(base) {}
-    template <typename T>
-    T * take(int64_t n) {
-        T * p = base_ ? reinterpret_cast<T *>(base_ + used_) : nullptr;
-        used_ += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
-        return p;
-    }
-    size_t used() const { return used_; }
-
-  private:
-    std::byte * base_;
-    size_t used_ = 0;
-};
-
-/// A Work for each thread: buffers that its constructor carves out of scratch, from the same arguments each time.
-template <typename Work>
-class PerThread {
-  public:
-    template <typename... Args>
-    PerThread(Carver & carve, int threads, const Args &... args) {
-        Carver count;
-        Work(count, args...);
-        bytes_ = count.used();
-        base_ = carve.take<std::byte>(static_cast<int64_t>(bytes_) * threads);
-    }
-    template <typename... Args>
-    Work of(int thread, const Args &... args) const {
-        Carver carve(base_ + bytes_ * static_cast<size_t>(thread));
-        return Work(carve, args...);
-    }
-
-  private:
-    size_t bytes_;
-    std::byte * base_;
 };
 
 /// Block number i of n in an order in which every two neighbours weigh the same when weight grows with the number, as
