@@ -51,7 +51,7 @@ Status open(const ql_device_options & options, DeviceImpl ** device) {
     QL_ASSIGN(const int threads, choose_threads(options.threads));
     if (options.compute != QL_COMPUTE_AUTO && options.compute != QL_COMPUTE_F32 && options.compute != QL_COMPUTE_BF16)
         return error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", static_cast<int>(options.compute));
-    if (options.compute == QL_COMPUTE_BF16 && !has_bf16_products(isa))
+    if (options.compute == QL_COMPUTE_BF16 && !bf16_kernels(isa))
         return error(QL_UNSUPPORTED, "compute bf16: %s kernels have no bf16 product; use auto or f32", isa_name(isa));
     const bool bf16 = options.compute == QL_COMPUTE_BF16 || (options.compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
     limit_targets(isa);
@@ -69,7 +69,9 @@ void close(DeviceImpl * device) {
 
 Caps caps(const DeviceImpl & d) {
     const CpuDevice & cpu = cpu_of(d);
-    return {isa_name(cpu.isa), cpu.bf16 ? isa_name(cpu.isa) : "f32", chip_name(), cpu.pool.threads(), cpu.bf16, 64};
+    return {isa_name(cpu.isa),   cpu.bf16 ? isa_name(cpu.isa) : "f32",
+            chip_name(),         cpu.pool.threads(),
+            cpu.bf16 != nullptr, 64};
 }
 
 Status alloc(DeviceImpl &, size_t bytes, void ** data) {

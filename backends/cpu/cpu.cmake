@@ -23,7 +23,13 @@ endif()
 file(GLOB ql_product_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/*.cpp)
 set_source_files_properties(${ql_product_sources} PROPERTIES COMPILE_OPTIONS "${ql_kernel_optimisation}")
 
-# Files of their own for what Highway does not offer; they are entered only after isa.cpp has found the instructions.
+# Kernels for what Highway does not offer, in files of their own: bf16_kernels.cpp lists them where they are compiled, and
+# they are entered only after isa.cpp has found the instructions.
+set(ql_vdpbf16_sources products/gemm_bf16.cpp products/gemv_bf16.cpp products/outer_bf16.cpp attention/forward_bf16.cpp
+                       attention/backward_bf16.cpp)
+set(ql_amx_sources products/gemm_amx.cpp attention/forward_amx.cpp attention/backward_amx.cpp)
+list(TRANSFORM ql_vdpbf16_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
+list(TRANSFORM ql_amx_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT QL_BUILD_FUZZ)
     # -Wno-uninitialized: GCC 12 sees undefined inputs in its own unmasked intrinsics.
     set(ql_avx512_bf16_flags
@@ -31,17 +37,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT QL_BUILD_FUZZ)
     if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
         list(APPEND ql_avx512_bf16_flags -Wno-maybe-uninitialized)
     endif()
-    set_source_files_properties(
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_bf16.cpp
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemv_bf16.cpp
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/outer_bf16.cpp
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/forward_bf16.cpp
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/backward_bf16.cpp
-        PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags}")
-    set_source_files_properties(
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/gemm_amx.cpp
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/forward_amx.cpp
-        ${CMAKE_CURRENT_SOURCE_DIR}/cpu/attention/backward_amx.cpp
-        PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags};-mamx-tile;-mamx-bf16")
+    set_source_files_properties(${ql_vdpbf16_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags}")
+    set_source_files_properties(${ql_amx_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags};-mamx-tile;-mamx-bf16")
+    set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/bf16_kernels.cpp PROPERTIES COMPILE_DEFINITIONS QL_CPU_BF16_KERNELS)
     set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for tests that compile the AMX kernels on emulated tiles
+else()
+    set_source_files_properties(${ql_vdpbf16_sources} ${ql_amx_sources} PROPERTIES HEADER_FILE_ONLY ON) # not compiled
 endif()

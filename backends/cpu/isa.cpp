@@ -108,10 +108,6 @@ Result<Isa> choose_isa() {
                  "QL_ISA=%s: unknown; one of scalar, baseline, avx2, avx512, avx512_bf16, amx, neon", forced);
 }
 
-bool has_bf16_products(Isa isa) {
-    return isa == Isa::avx512_bf16 || isa == Isa::amx;
-}
-
 bool bf16_is_fast(Isa isa) {
 #if defined(__x86_64__)
     // Tiles multiply at fourteen times the rate of f32 FMA. AMD since Zen 4 runs vdpbf16ps at twice that rate; on

@@ -11,8 +11,6 @@ const char * isa_name(Isa isa);
 Isa best_isa();
 /// best_isa(), or the one that $QL_ISA names; an error if it is unknown or not there.
 Result<Isa> choose_isa();
-/// True where there is a kernel of bf16 products.
-bool has_bf16_products(Isa isa);
 /// The fixed table over processor families (never a timing): true where bf16 products are faster than f32 ones.
 bool bf16_is_fast(Isa isa);
 /// The processor's own name for itself, "" where unknown.

@@ -12,7 +12,7 @@ namespace {
 class AmxAttention : public testing::Test {
   protected:
     void SetUp() override {
-        if (!has_bf16_products(best_isa())) GTEST_SKIP() << "no AVX-512 BF16";
+        if (!bf16_kernels(best_isa())) GTEST_SKIP() << "no AVX-512 BF16";
     }
 
     /// Of a causal launch.

@@ -28,9 +28,9 @@ struct AttentionPath {
 /// Those whose products are of bf16.
 inline std::vector<AttentionPath> attention_paths_bf16() {
     std::vector<AttentionPath> list;
-    if (has_bf16_products(best_isa())) list.push_back({"avx512_bf16", Isa::avx512_bf16, true});
+    if (bf16_kernels(best_isa())) list.push_back({"avx512_bf16", Isa::avx512_bf16, true});
     if (best_isa() == Isa::amx) list.push_back({"amx", Isa::amx, true});
-    if (has_bf16_products(best_isa())) list.push_back({"amx_emulated", Isa::avx512, true, true});
+    if (bf16_kernels(best_isa())) list.push_back({"amx_emulated", Isa::avx512, true, true});
     return list;
 }
 

@@ -10,9 +10,7 @@
 //   loads, 21,312 stores; at 16, 8 and 16 cycles 777, 442 and 341 thousand. 76,800 vectors of scores take 740 thousand,
 //   9.6 each; what adds to dq and transposes q, do, dk and dv some 290 thousand. If only the loads are hidden: 2.15
 //   million, .34 of the tiles' peak. With the forward pass a layer takes 3.05 million, 30 layers on 2 cores 46 million.
-#include "backends/cpu/attention/amx.hpp"
-
-#if defined(__AVX512BF16__)
+#include "backends/cpu/attention/bf16.hpp"
 #include "backends/cpu/attention/backward_bf16.inl"
 #include "backends/cpu/attention/gradient_tile_amx.inl"
 
@@ -26,15 +24,3 @@ bool attention_gradients_amx(const Launch & l) {
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-size_t attention_gradients_amx_scratch(const AttentionShape &, int) {
-    return 0;
-}
-bool attention_gradients_amx(const Launch &) {
-    return false;
-}
-}  // namespace ql::cpu
-#endif

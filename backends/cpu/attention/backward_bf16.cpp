@@ -9,9 +9,7 @@
 //   products runs at .90, the products for dk and dv at .98. Reading q and do a second time as right operands from
 //   memory, rather than interleaving them where they are at hand, cost 5 % at T 512. The powers of two between the
 //   steps of the second product made nothing faster, nor did a tile's dq behind the scores of the next.
-#include "backends/cpu/attention/shape.hpp"
-
-#if defined(__AVX512BF16__)
+#include "backends/cpu/attention/bf16.hpp"
 #include "backends/cpu/attention/backward_bf16.inl"
 #include "backends/cpu/attention/gradient_tile_bf16.inl"
 
@@ -25,15 +23,3 @@ bool attention_gradients_bf16(const Launch & l) {
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-size_t attention_gradients_bf16_scratch(const AttentionShape &, int) {
-    return 0;
-}
-bool attention_gradients_bf16(const Launch &) {
-    return false;
-}
-}  // namespace ql::cpu
-#endif

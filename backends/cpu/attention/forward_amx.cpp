@@ -11,9 +11,7 @@
 //   cycles these are 310, 197 and 160 thousand; loads may run beside products. 76,800 vectors of scores take 430
 //   thousand by llvm-mca's model of Sapphire Rapids, 5.6 each. If only the loads are hidden: 900 thousand, .33 of the
 //   tiles' peak.
-#include "backends/cpu/attention/amx.hpp"
-
-#if defined(__AVX512BF16__)
+#include "backends/cpu/attention/bf16.hpp"
 #include "backends/cpu/attention/forward_bf16.inl"
 #include "backends/cpu/attention/score_tile_amx.inl"
 
@@ -27,15 +25,3 @@ bool attention_blocks_amx(const Launch & l) {
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-size_t attention_blocks_amx_scratch(const AttentionShape &, int) {
-    return 0;
-}
-bool attention_blocks_amx(const Launch &) {
-    return false;
-}
-}  // namespace ql::cpu
-#endif

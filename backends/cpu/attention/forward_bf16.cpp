@@ -7,9 +7,7 @@
 //   96, 192, 384 give .733, .732, .731, .731 at T 512 and .78, .78, .78, .79 at 2048; the f32 kernel .285 and .31. A
 //   tile of values alone runs at .96, one of scores with all that makes them probabilities at .81. A tile's values
 //   behind the scores of the next made nothing faster.
-#include "backends/cpu/attention/shape.hpp"
-
-#if defined(__AVX512BF16__)
+#include "backends/cpu/attention/bf16.hpp"
 #include "backends/cpu/attention/forward_bf16.inl"
 #include "backends/cpu/attention/score_tile_bf16.inl"
 
@@ -23,15 +21,3 @@ bool attention_blocks_bf16(const Launch & l) {
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-size_t attention_blocks_bf16_scratch(const AttentionShape &, int) {
-    return 0;
-}
-bool attention_blocks_bf16(const Launch &) {
-    return false;
-}
-}  // namespace ql::cpu
-#endif

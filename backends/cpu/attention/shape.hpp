@@ -66,11 +66,4 @@ size_t attention_few_scratch(const AttentionShape & s, int threads);
 Status attention_gradients(const Launch & l);
 size_t attention_gradients_scratch(const AttentionShape & s, int threads);
 
-/// With products of bf16, where the device computes in bf16; q, k, v, o and do may each be held in bf16. False if a
-/// number is not finite, which would reach rows that do not see it: the f32 kernels are then to do it.
-bool attention_blocks_bf16(const Launch & l);
-size_t attention_blocks_bf16_scratch(const AttentionShape & s, int threads);
-bool attention_gradients_bf16(const Launch & l);
-size_t attention_gradients_bf16_scratch(const AttentionShape & s, int threads);
-
 }  // namespace ql::cpu

@@ -1,6 +1,5 @@
-// Four kernels. A few queries split the keys; more share K and V in blocks, with products of bf16 by AMX tiles or by
-// vectors, whichever the device multiplies it with, else of f32. For those a cache of f16 stands in scratch as f32.
-#include "backends/cpu/attention/amx.hpp"
+// A few queries split the keys; more share K and V in blocks, with products of bf16 by the device's kernel for them,
+// else of f32. For those a cache of f16 stands in scratch as f32.
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 #include "backends/cpu/attention/widened_cache.hpp"
@@ -13,10 +12,9 @@ size_t f32_scratch(const Node & n, const DeviceImpl & d) {
 }
 
 size_t many_scratch(const Node & n, const DeviceImpl & d) {
+    const CpuDevice & cpu = cpu_of(d);
     const size_t f32 = in_f32_scratch(n, f32_scratch(n, d));
-    if (!cpu_of(d).bf16) return f32;
-    const auto of_bf16 = cpu_of(d).bf16_tiles() ? attention_blocks_amx_scratch : attention_blocks_bf16_scratch;
-    return std::max(f32, of_bf16(AttentionShape(n), cpu_of(d).pool.threads()));
+    return cpu.bf16 ? std::max(f32, cpu.bf16->attention.scratch(AttentionShape(n), cpu.pool.threads())) : f32;
 }
 
 size_t scratch(const Node & n, const DeviceImpl & d) {
@@ -27,8 +25,8 @@ size_t scratch(const Node & n, const DeviceImpl & d) {
 }
 
 bool in_bf16(const Launch & l) {
-    const CpuDevice & cpu = device_of(l);
-    return cpu.bf16_tiles() ? attention_blocks_amx(l) : cpu.bf16_vectors() && attention_blocks_bf16(l);
+    const Bf16Kernels * kernels = device_of(l).bf16;
+    return kernels && kernels->attention.launch(l);
 }
 
 Status launch_many(const Launch & l) {

@@ -1,6 +1,4 @@
-// Three kernels: products of bf16 by AMX tiles or by vectors, whichever the device multiplies it with, else of f32. A
-// few queries stay in f32, as in attention.cpp.
-#include "backends/cpu/attention/amx.hpp"
+// Products of bf16 by the device's kernel for them, else of f32. A few queries stay in f32, as in attention.cpp.
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 
@@ -19,13 +17,12 @@ size_t scratch(const Node & n, const DeviceImpl & d) {
     const size_t f32 = in_f32_scratch(n, f32_scratch(n, d));
     const CpuDevice & cpu = cpu_of(d);
     if (!cpu.bf16 || is_few(n)) return f32;
-    const auto of_bf16 = cpu.bf16_tiles() ? attention_gradients_amx_scratch : attention_gradients_bf16_scratch;
-    return std::max(f32, of_bf16(AttentionShape(n), cpu.pool.threads()));
+    return std::max(f32, cpu.bf16->attention_back.scratch(AttentionShape(n), cpu.pool.threads()));
 }
 
 bool in_bf16(const Launch & l) {
-    const CpuDevice & cpu = device_of(l);
-    return cpu.bf16_tiles() ? attention_gradients_amx(l) : cpu.bf16_vectors() && attention_gradients_bf16(l);
+    const Bf16Kernels * kernels = device_of(l).bf16;
+    return kernels && kernels->attention_back.launch(l);
 }
 
 Status launch(const Launch & l) {

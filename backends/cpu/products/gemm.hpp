@@ -25,8 +25,6 @@
 
 namespace ql::cpu {
 
-class CpuDevice;
-
 inline constexpr int64_t kGroup = 64;  // columns
 inline constexpr int64_t kTile = 6;    // rows
 inline constexpr size_t kPanelBytes = 256 * 1024;
@@ -103,19 +101,9 @@ inline size_t panel_bytes(const GemmBf16 & g) {
 
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch);
 
-/// Only on a device whose products compute in bf16: by AMX tiles where it has them, else by vdpbf16ps.
-void gemm(CpuDevice & cpu, const GemmBf16 & g, std::byte * scratch);
-/// Only where the processor has AVX-512 BF16.
-void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch);
 /// Elements from a row of bf16 to the next: padded, and not a multiple of a page, so that rows do not share cache sets.
 constexpr int64_t bf16_stride(int64_t n) {
     return (n + 31) / 32 * 32 + 32;
 }
-/// Bytes of such rows.
-constexpr size_t bf16_rows_bytes(int64_t n, int64_t rows) {
-    return static_cast<size_t>(bf16_stride(n) * rows) * sizeof(uint16_t);
-}
-/// Rows of f32 [n, rows] to bf16 rows of stride bf16_stride(n), rounded to nearest, ties to even.
-void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t * dst);
 
 }  // namespace ql::cpu

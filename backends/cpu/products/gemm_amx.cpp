@@ -11,10 +11,8 @@
 // L2 and was read again for every 32 columns; here it is for every 64, and 512 tokens of 1536 stay. B, of 64 columns by
 // 2048 steps, is as large as vdpbf16ps's: smaller blocks, for L1, would store and add the sums more often - every 256
 // steps that is four loads and four stores of tiles beside 32 products.
-#include "backends/cpu/products/gemm_amx.hpp"
-
-#if defined(__AVX512BF16__)
 #include "backends/cpu/products/amx_tiles.inl"
+#include "backends/cpu/products/bf16.hpp"
 
 namespace ql::cpu {
 
@@ -23,10 +21,3 @@ void gemm_amx(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-void gemm_amx(Pool &, const GemmBf16 &, std::byte *) {}
-}  // namespace ql::cpu
-#endif

@@ -7,9 +7,7 @@
 // Measured on Zen 5 (one thread, GFLOP/s of a peak of 461, NF4, 512 tokens; m x k = 1536 x 576 / 576 x 1536 / 2048 x
 // 2048): panels of 64 KB 413 / 401 / 384, 128 KB 437 / 415 / 400, 256 KB 426 / 436 / 417. Prefetching C: logits of a
 // vocabulary, which are not in a cache, 310 -> 340.
-#include "backends/cpu/products/gemm.hpp"
-
-#if defined(__AVX512BF16__)
+#include "backends/cpu/products/bf16.hpp"
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/narrow_bf16.inl"
 #include "backends/cpu/products/panel_bf16.inl"
@@ -113,11 +111,3 @@ void round_rows(Pool & pool, const float * x, int64_t n, int64_t rows, uint16_t 
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-void gemm_vdpbf16(Pool &, const GemmBf16 &, std::byte *) {}
-void round_rows(Pool &, const float *, int64_t, int64_t, uint16_t *) {}
-}  // namespace ql::cpu
-#endif

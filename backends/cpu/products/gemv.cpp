@@ -25,6 +25,7 @@
 #include "backends/cpu/products/gemv_nf4.inl"
 #include "backends/cpu/products/gemv.hpp"
 #include "backends/cpu/products/gemv_rows.hpp"
+#include "backends/cpu/scratch.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
@@ -161,10 +162,6 @@ HWY_EXPORT(arrange);
 
 namespace {
 
-DotRows bf16_kernel(const CpuDevice & cpu, const Product & p, int64_t tokens) {
-    return cpu.bf16 && tokens > 0 ? nf4_dot_rows_bf16(p.w.dtype, tokens) : nullptr;
-}
-
 /// Rows of a task: about 16 KB of the largest weight, whole groups of four.
 int64_t rows_of_task(const ProductSum & s) {
     size_t row = 1;
@@ -173,52 +170,56 @@ int64_t rows_of_task(const ProductSum & s) {
     return std::clamp<int64_t>(static_cast<int64_t>((size_t{16} << 10) / row) / 4 * 4, 4, 64);
 }
 
-/// Of x in another order, if that is what the f32 kernel takes.
-size_t arranged_bytes(const Product & p, int64_t rows) {
-    return static_cast<size_t>(HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k) * rows) * sizeof(float);
+/// The kernel of a product, and room for its operand where that is taken in another form.
+struct DotPlan {
+    DotRows dot;
+    uint16_t * rounded = nullptr;  // in bf16
+    float * arranged = nullptr;    // in another order
+
+    DotPlan(Carver & carve, const CpuDevice & cpu, const Product & p, int64_t tokens)
+        : dot(cpu.bf16 && tokens > 0 ? cpu.bf16->dot_rows(p.w.dtype, tokens) : nullptr) {
+        if (dot) {
+            rounded = carve.take<uint16_t>(bf16_stride(p.w.k) * tokens);
+        } else if (const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k); stride > 0) {
+            arranged = carve.take<float>(stride * tokens);
+        }
+    }
+};
+
+const float * arranged_rows(const Product & p, int64_t tokens, float * to) {
+    const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k);
+    for (int64_t t = 0; t < tokens; ++t) HWY_DYNAMIC_DISPATCH(arrange)(p.a_f32() + t * p.w.k, p.w.k, to + t * stride);
+    return to;
 }
 
-/// Takes arranged_bytes of scratch.
-const float * arranged_rows(const Product & p, int64_t rows, std::byte *& scratch) {
-    const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k);
-    auto * to = reinterpret_cast<float *>(scratch);
-    scratch += arranged_bytes(p, rows);
-    for (int64_t t = 0; t < rows; ++t) HWY_DYNAMIC_DISPATCH(arrange)(p.a_f32() + t * p.w.k, p.w.k, to + t * stride);
-    return to;
+/// A product ready to be computed, rows by rows.
+struct DotTask {
+    DotRows dot;
+    const void * x;
+};
+DotTask prepare(CpuDevice & cpu, const Product & p, int64_t tokens, Carver & carve) {
+    const DotPlan plan(carve, cpu, p, tokens);
+    if (plan.rounded) {
+        cpu.bf16->round_rows(cpu.pool, p.a_f32(), p.w.k, tokens, plan.rounded);
+        return {plan.dot, plan.rounded};
+    }
+    const DotRows dot = HWY_DYNAMIC_DISPATCH(choose_dot_rows)(p.w.dtype, tokens);
+    return {dot, plan.arranged ? arranged_rows(p, tokens, plan.arranged) : p.a};
 }
 
 }  // namespace
 
 size_t gemv_scratch(const ProductSum & s, const CpuDevice & cpu) {
-    size_t bytes = 0;
-    for (const Product & p : s.products)
-        if (bf16_kernel(cpu, p, s.rows))
-            bytes += bf16_rows_bytes(p.w.k, s.rows);
-        else
-            bytes += arranged_bytes(p, s.rows);
-    return bytes;
+    Carver count;
+    for (const Product & p : s.products) DotPlan(count, cpu, p, s.rows);
+    return count.used();
 }
 
 void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     if (s.rows < 1 || s.products[0].w.m < 1) return;
-    struct Task {
-        DotRows dot;
-        const void * x;
-    };
-    std::array<Task, kMaxTerms> tasks;
-    for (size_t i = 0; i < s.products.size(); ++i) {
-        const Product & p = s.products[i];
-        tasks[i] = {bf16_kernel(cpu, p, s.rows), p.a};
-        if (!tasks[i].dot) {
-            tasks[i].dot = HWY_DYNAMIC_DISPATCH(choose_dot_rows)(p.w.dtype, s.rows);
-            if (arranged_bytes(p, s.rows) > 0) tasks[i].x = arranged_rows(p, s.rows, scratch);
-            continue;
-        }
-        auto * rounded = reinterpret_cast<uint16_t *>(scratch);
-        scratch += bf16_rows_bytes(p.w.k, s.rows);
-        round_rows(cpu.pool, p.a_f32(), p.w.k, s.rows, rounded);
-        tasks[i].x = rounded;
-    }
+    Carver carve(scratch);
+    std::array<DotTask, kMaxTerms> tasks;
+    for (size_t i = 0; i < s.products.size(); ++i) tasks[i] = prepare(cpu, s.products[i], s.rows, carve);
     auto * c = static_cast<float *>(s.c);
     const int64_t m = s.products[0].w.m, rows = rows_of_task(s);
     cpu.pool.run((m + rows - 1) / rows, [&](int64_t task, int) {

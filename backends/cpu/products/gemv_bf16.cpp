@@ -7,10 +7,10 @@
 // next code's, irrelevant. Four rows are added up at once.
 // Measured on Zen 5, one thread, Gweights/s of nf4_dq (f32): 288 x 2048, in L2, 79 (54); 65536 x 2048, from memory, 67
 // (53), which is 35 GB/s.
-#include "backends/cpu/products/gemv_rows.hpp"
-
-#if defined(__AVX512BF16__)
 #include <immintrin.h>
+
+#include "backends/cpu/products/bf16.hpp"
+#include "backends/cpu/products/gemv_rows.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -109,12 +109,3 @@ DotRows nf4_dot_rows_bf16(ql_dtype dtype, int64_t tokens) {
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor
-
-namespace ql::cpu {
-DotRows nf4_dot_rows_bf16(ql_dtype, int64_t) {
-    return nullptr;
-}
-}  // namespace ql::cpu
-#endif

@@ -1,18 +1,10 @@
-// What the kernels of gemv.cpp and gemv_bf16.cpp have in common: their signature, the order of a row's pieces, and the
+// What the kernels of gemv.cpp and gemv_bf16.cpp have in common: the order of a row's pieces, and the
 // scales of nf4's blocks.
 #pragma once
 #include "backends/cpu/products/product.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
 
 namespace ql::cpu {
-
-/// c[row, t] = add[row, t] + scale W x for rows [first, last) and some number of tokens; a null `add` is zero. x is the
-/// product's operand, or what gemv.cpp made of it.
-using DotRows = void (*)(const Product & p, const void * x, int64_t first, int64_t last, const float * add, float * c);
-
-/// A kernel for nf4 and nf4_dq that takes x in bf16, rows of bf16_stride(k); null for other types, and where the build
-/// has no such kernel. It may be called where the processor has AVX-512 BF16.
-DotRows nf4_dot_rows_bf16(ql_dtype dtype, int64_t tokens);
 
 /// Memory is asked for this many bytes before its turn. The processor's own prefetching ends at pages of 4 KB and
 /// starts anew behind each.

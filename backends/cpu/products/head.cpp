@@ -16,6 +16,7 @@
 
 #include "backends/cpu/products/gemm.hpp"
 #include "backends/cpu/products/softmax.hpp"
+#include "backends/cpu/scratch.hpp"
 #include "ggml/dtypes/half.hpp"
 
 namespace ql::cpu {
@@ -27,49 +28,48 @@ int64_t chunk_of(int64_t tokens, const CpuDevice & cpu) {
     return std::min(tokens, cpu.bf16 ? kChunkBf16 : kChunkF32);
 }
 
-/// Where everything lies in scratch.
-struct Layout {
-    size_t rows, rounded, logits, tops, ids, end;
+/// What lies in scratch.
+struct HeadBuffers {
     int64_t row_length;  // of padded logits; the pad also keeps rows from sharing cache sets
-    int64_t tops_length() const { return softmax_blocks(row_length); }
+    std::byte * panels;
+    float * rows;        // [chunk][n]: x of the chunk's tokens, then dx
+    uint16_t * rounded;  // the same in bf16. Here and below: none where products compute in f32
+    float * logits;      // [chunk][row_length]; null where they are half_logits
+    uint16_t * half_logits;
+    float * tops;   // [thread][blocks of a row]
+    int32_t * ids;  // [tokens]: those with a target
 
-    Layout(const Weight & w, int64_t tokens, const CpuDevice & cpu)
+    HeadBuffers(Carver & carve, const Weight & w, int64_t tokens, const CpuDevice & cpu)
         : row_length((w.m + kLogitPad - 1) / kLogitPad * kLogitPad + kLogitPad) {
-        const auto n_rows = static_cast<size_t>(chunk_of(tokens, cpu));
-        const auto align = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
+        const int64_t n_rows = chunk_of(tokens, cpu);
         const Term<uint16_t> project[] = {{w, Side::forward}};
-        rows = cpu.bf16 ? gemm_half_scratch(cpu.pool, project) : gemm_scratch(cpu.pool);
-        rounded = rows + align(n_rows * static_cast<size_t>(w.k) * sizeof(float));
-        logits = rounded + (cpu.bf16 ? align(bf16_rows_bytes(w.k, chunk_of(tokens, cpu))) : 0);
-        tops = logits + align(n_rows * static_cast<size_t>(row_length) * (cpu.bf16 ? sizeof(uint16_t) : sizeof(float)));
-        ids = tops + (cpu.bf16 ? align(static_cast<size_t>(cpu.pool.threads() * tops_length()) * sizeof(float)) : 0);
-        end = ids + align(static_cast<size_t>(tokens) * sizeof(int32_t));
+        const size_t panel_bytes = cpu.bf16 ? gemm_half_scratch(cpu.pool, project) : gemm_scratch(cpu.pool);
+        panels = carve.take<std::byte>(static_cast<int64_t>(panel_bytes));
+        rows = carve.take<float>(n_rows * w.k);
+        rounded = carve.take<uint16_t>(cpu.bf16 ? bf16_stride(w.k) * n_rows : 0);
+        logits = carve.take<float>(cpu.bf16 ? 0 : n_rows * row_length);
+        half_logits = carve.take<uint16_t>(cpu.bf16 ? n_rows * row_length : 0);
+        tops = carve.take<float>(cpu.bf16 ? cpu.pool.threads() * softmax_blocks(row_length) : 0);
+        ids = carve.take<int32_t>(tokens);
     }
+    float * tops_of(int thread) const { return tops + thread * softmax_blocks(row_length); }
 };
 
 class Head {
   public:
-    Head(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch)
-        : cpu_(cpu),
-          head_(head),
-          at_(head.w, head.tokens, cpu),
-          scratch_(scratch),
-          rows_(reinterpret_cast<float *>(scratch + at_.rows)),
-          logits_(reinterpret_cast<float *>(scratch + at_.logits)),
-          half_logits_(reinterpret_cast<uint16_t *>(scratch + at_.logits)),
-          ids_(reinterpret_cast<int32_t *>(scratch + at_.ids)) {}
+    Head(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch) : Head(cpu, head, Carver(scratch)) {}
 
     void run() {
         const int64_t n_active = choose_tokens();
         const int64_t chunk = chunk_of(head_.tokens, cpu_);
         for (int64_t first = 0; first < n_active; first += chunk) {
             const int64_t n = std::min(chunk, n_active - first);
-            gather(ids_ + first, n);
+            gather(at_.ids + first, n);
             project(n);
             cpu_.pool.run(n, [&](int64_t i, int thread) {
-                cpu_.bf16 ? row_loss_bf16(ids_[first + i], i, thread) : row_loss_f32(ids_[first + i], i);
+                cpu_.bf16 ? row_loss_bf16(at_.ids[first + i], i, thread) : row_loss_f32(at_.ids[first + i], i);
             });
-            if (head_.dx) give_back(ids_ + first, n);
+            if (head_.dx) give_back(at_.ids + first, n);
         }
         double loss = 0;
         for (int64_t t = 0; t < head_.tokens; ++t)
@@ -78,12 +78,15 @@ class Head {
     }
 
   private:
+    Head(CpuDevice & cpu, const HeadLoss & head, Carver carve)
+        : cpu_(cpu), head_(head), at_(carve, head.w, head.tokens, cpu) {}
+
     /// Lists the tokens with a target; the others' results are zero.
     int64_t choose_tokens() {
         int64_t n_active = 0;
         for (int64_t t = 0; t < head_.tokens; ++t) {
             if (head_.target[t] >= 0) {
-                ids_[n_active++] = static_cast<int32_t>(t);
+                at_.ids[n_active++] = static_cast<int32_t>(t);
                 continue;
             }
             head_.nll[t] = 0;
@@ -93,20 +96,19 @@ class Head {
     }
 
     void gather(const int32_t * ids, int64_t n) {
-        for (int64_t i = 0; i < n; ++i) std::copy_n(head_.x + ids[i] * head_.w.k, head_.w.k, rows_ + i * head_.w.k);
+        for (int64_t i = 0; i < n; ++i) std::copy_n(head_.x + ids[i] * head_.w.k, head_.w.k, at_.rows + i * head_.w.k);
     }
 
     void project(int64_t n) {
         if (!cpu_.bf16) {
-            const Term<float> term[] = {{head_.w, Side::forward, rows_, head_.w.k}};
-            return gemm(cpu_.pool, GemmF32{term, n, logits_, at_.row_length}, scratch_);
+            const Term<float> term[] = {{head_.w, Side::forward, at_.rows, head_.w.k}};
+            return gemm(cpu_.pool, GemmF32{term, n, at_.logits, at_.row_length}, at_.panels);
         }
-        auto * rounded = reinterpret_cast<uint16_t *>(scratch_ + at_.rounded);
-        round_rows(cpu_.pool, rows_, head_.w.k, n, rounded);
-        const Term<uint16_t> term[] = {{head_.w, Side::forward, rounded, bf16_stride(head_.w.k)}};
+        cpu_.bf16->round_rows(cpu_.pool, at_.rows, head_.w.k, n, at_.rounded);
+        const Term<uint16_t> term[] = {{head_.w, Side::forward, at_.rounded, bf16_stride(head_.w.k)}};
         GemmBf16 g{term, n, nullptr, at_.row_length};
-        g.c_half = half_logits_, g.half = Half::f16;
-        gemm(cpu_, g, scratch_);
+        g.c_half = at_.half_logits, g.half = Half::f16;
+        cpu_.bf16->gemm(cpu_.pool, g, at_.panels);
     }
 
     /// -log softmax at the target; NaN for a target that the vocabulary does not have.
@@ -123,7 +125,7 @@ class Head {
 
     /// The loss of token t, whose logits are row i; with a gradient, the row becomes dlogits.
     void row_loss_f32(int64_t t, int64_t i) {
-        float * logits = logits_ + i * at_.row_length;
+        float * logits = at_.logits + i * at_.row_length;
         std::fill(logits + head_.w.m, logits + at_.row_length, -std::numeric_limits<float>::infinity());
         const int64_t target = head_.target[t];
         const float logit = logits[std::min(target, head_.w.m - 1)];
@@ -136,11 +138,11 @@ class Head {
 
     void row_loss_bf16(int64_t t, int64_t i, int thread) {
         constexpr uint16_t kMinusInfinity = 0xfc00;  // of f16
-        uint16_t * logits = half_logits_ + i * at_.row_length;
+        uint16_t * logits = at_.half_logits + i * at_.row_length;
         std::fill(logits + head_.w.m, logits + at_.row_length, kMinusInfinity);
         const int64_t target = head_.target[t];
         const float logit = f16_to_f32(logits[std::min(target, head_.w.m - 1)]);
-        float * tops = head_.dx ? reinterpret_cast<float *>(scratch_ + at_.tops) + thread * at_.tops_length() : nullptr;
+        float * tops = head_.dx ? at_.tops_of(thread) : nullptr;
         const SoftmaxSum s = softmax_sum_f16(logits, at_.row_length, tops);
         head_.nll[t] = nll(s, target, logit);
         if (!head_.dx) return;
@@ -151,29 +153,26 @@ class Head {
     /// dx of the chunk's tokens from dlogits.
     void give_back(const int32_t * ids, int64_t n) {
         if (cpu_.bf16) {
-            const Term<uint16_t> term[] = {{head_.w, Side::backward, half_logits_, at_.row_length}};
-            gemm(cpu_, GemmBf16{term, n, rows_, head_.w.k}, scratch_);
+            const Term<uint16_t> term[] = {{head_.w, Side::backward, at_.half_logits, at_.row_length}};
+            cpu_.bf16->gemm(cpu_.pool, GemmBf16{term, n, at_.rows, head_.w.k}, at_.panels);
         } else {
-            const Term<float> term[] = {{head_.w, Side::backward, logits_, at_.row_length}};
-            gemm(cpu_.pool, GemmF32{term, n, rows_, head_.w.k}, scratch_);
+            const Term<float> term[] = {{head_.w, Side::backward, at_.logits, at_.row_length}};
+            gemm(cpu_.pool, GemmF32{term, n, at_.rows, head_.w.k}, at_.panels);
         }
-        for (int64_t i = 0; i < n; ++i) std::copy_n(rows_ + i * head_.w.k, head_.w.k, head_.dx + ids[i] * head_.w.k);
+        for (int64_t i = 0; i < n; ++i) std::copy_n(at_.rows + i * head_.w.k, head_.w.k, head_.dx + ids[i] * head_.w.k);
     }
 
     CpuDevice & cpu_;
     const HeadLoss & head_;
-    const Layout at_;
-    std::byte * const scratch_;
-    float * const rows_;
-    float * const logits_;
-    uint16_t * const half_logits_;  // the same bytes, where products compute in bf16
-    int32_t * const ids_;
+    const HeadBuffers at_;
 };
 
 }  // namespace
 
 size_t head_loss_scratch(const Weight & w, int64_t tokens, const CpuDevice & cpu) {
-    return Layout(w, tokens, cpu).end;
+    Carver count;
+    HeadBuffers(count, w, tokens, cpu);
+    return count.used();
 }
 
 void head_loss(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch) {

@@ -6,10 +6,9 @@
 // 16 vdpbf16ps for 10 loads and 2 shuffles. Split of work: 64 columns of one of the sums, all rows. Memory traffic:
 // right once, its lines asked for 16 tokens ahead; more than 8 rows find it in L2. Measured on Zen 5, 2 threads,
 // lora_back of 512 tokens, r 8: by panels 576 -> 1536 LORA_BEFORE.
-#include "backends/cpu/products/outer_bf16.hpp"
-
-#if defined(__AVX512BF16__)
 #include "backends/cpu/avx512.inl"
+#include "backends/cpu/products/bf16.hpp"
+#include "backends/cpu/scratch.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -29,9 +28,9 @@ __mmask32 first_columns(int64_t n) {
 /// One of the sums, its left rows in pairs [padded r, pairs].
 struct OuterJob {
     OuterBf16 of;
-    int64_t r, tokens;
-    uint32_t * left;
-    int64_t left_row;
+    int64_t r = 0, tokens = 0;
+    uint32_t * left = nullptr;
+    int64_t left_row = 0;
     int64_t units() const { return (of.n + kUnit - 1) / kUnit; }
 };
 
@@ -43,8 +42,8 @@ void store_rows(const OuterBf16 & of, int64_t, const float (*sums)[kColumns], in
             _mm512_mask_storeu_ps(of.c + (row + r) * of.n + column + i, first_lanes(of.n - column - i),
                                   _mm512_load_ps(sums[r] + i));
 }
-void store_turned(const OuterBf16 & of, int64_t r_all, const float (*sums)[kColumns], int64_t rows, int64_t row,
-                  int64_t column) {
+void store_transposed(const OuterBf16 & of, int64_t r_all, const float (*sums)[kColumns], int64_t rows, int64_t row,
+                      int64_t column) {
     const __mmask16 there = first_lanes(rows);
     for (int64_t i = 0; i < kColumns && column + i < of.n; i += kLanes) {
         __m512i v[16] = {};
@@ -87,7 +86,7 @@ template <int R>
         _mm512_store_ps(sums[r], _mm512_mul_ps(scale, _mm512_permutex2var_ps(sum[r][0], first, sum[r][1])));
         _mm512_store_ps(sums[r] + kLanes, _mm512_mul_ps(scale, _mm512_permutex2var_ps(sum[r][0], second, sum[r][1])));
     }
-    (job.of.turned ? store_turned : store_rows)(job.of, job.r, sums, R, row, column);
+    (job.of.transposed ? store_transposed : store_rows)(job.of, job.r, sums, R, row, column);
 }
 
 constexpr void (*kTiles[kRows])(const OuterJob &, int64_t, int64_t) = {
@@ -107,42 +106,39 @@ void pack_left(const OuterJob & job, int64_t pair) {
     }
 }
 
+/// Room for the left rows of a sum.
+uint32_t * take_left(Carver & carve, int64_t r, int64_t tokens) {
+    return carve.take<uint32_t>(padded_rows(r) * pairs_of(tokens));
+}
+
 }  // namespace
 
 size_t outer_scratch(size_t sums, int64_t r, int64_t tokens) {
-    return sums * static_cast<size_t>(padded_rows(r) * pairs_of(tokens)) * sizeof(uint32_t);
+    Carver count;
+    for (size_t i = 0; i < sums; ++i) take_left(count, r, tokens);
+    return count.used();
 }
 
 void outer_sums(Pool & pool, std::span<const OuterBf16> sums, int64_t r, int64_t tokens, std::byte * scratch) {
     constexpr int64_t kPairsOfTask = 64;
     const int64_t pairs = pairs_of(tokens), tasks = (pairs + kPairsOfTask - 1) / kPairsOfTask;
-    const auto job = [&](size_t i) {
-        auto * left = reinterpret_cast<uint32_t *>(scratch + outer_scratch(i, r, tokens));
-        return OuterJob{sums[i], r, tokens, left, padded_rows(r)};
-    };
+    Carver carve(scratch);
+    OuterJob jobs[kMaxOuterSums];
+    for (size_t i = 0; i < sums.size(); ++i)
+        jobs[i] = {sums[i], r, tokens, take_left(carve, r, tokens), padded_rows(r)};
     const auto n = static_cast<int64_t>(sums.size());
     pool.run(n * tasks, [&](int64_t task, int) {
-        const OuterJob of = job(static_cast<size_t>(task / tasks));
+        const OuterJob & of = jobs[task / tasks];
         const int64_t first = task % tasks * kPairsOfTask;
         for (int64_t pair = first; pair < smaller(pairs, first + kPairsOfTask); ++pair) pack_left(of, pair);
     });
     int64_t units = 0;
-    for (size_t i = 0; i < sums.size(); ++i) units += job(i).units();
+    for (int64_t i = 0; i < n; ++i) units += jobs[i].units();
     pool.run(units, [&](int64_t unit, int) {
-        size_t i = 0;
-        for (; unit >= job(i).units(); ++i) unit -= job(i).units();
-        sum_unit(job(i), unit);
+        const OuterJob * job = jobs;
+        for (; unit >= job->units(); ++job) unit -= job->units();
+        sum_unit(*job, unit);
     });
 }
 
 }  // namespace ql::cpu
-
-#else  // no such processor: the device never takes this path
-
-namespace ql::cpu {
-size_t outer_scratch(size_t, int64_t, int64_t) {
-    return 0;
-}
-void outer_sums(Pool &, std::span<const OuterBf16>, int64_t, int64_t, std::byte *) {}
-}  // namespace ql::cpu
-#endif

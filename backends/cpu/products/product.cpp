@@ -4,13 +4,24 @@
 #include <algorithm>
 
 #include "backends/cpu/products/gemv.hpp"
+#include "backends/cpu/scratch.hpp"
 
 namespace ql::cpu {
 namespace {
 
-size_t rounded_bytes(const Product & p, int64_t rows) {
-    return p.a_bf16 ? 0 : bf16_rows_bytes(p.depth(), rows);
-}
+/// Room for the operands that are rounded first; null for one that comes in bf16.
+class RoundedOperands {
+  public:
+    RoundedOperands(Carver & carve, const ProductSum & s) {
+        size_t n = 0;
+        for (const Product & p : s.products)
+            rows_[n++] = p.a_bf16 ? nullptr : carve.take<uint16_t>(bf16_stride(p.depth()) * s.rows);
+    }
+    uint16_t * of(size_t i) const { return rows_[i]; }
+
+  private:
+    std::array<uint16_t *, kMaxTerms> rows_;
+};
 
 size_t panel_scratch(const ProductSum & s, const CpuDevice & cpu) {
     return s.c_bf16 ? gemm_half_scratch(cpu.pool, s.products) : gemm_scratch(cpu.pool);
@@ -32,32 +43,33 @@ void multiply_f32(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
 
 /// Each A that is not bf16 is rounded first.
 void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
+    Carver carve(scratch);
+    auto * panels = carve.take<std::byte>(static_cast<int64_t>(panel_scratch(s, cpu)));
+    const RoundedOperands rounded(carve, s);
     std::array<Term<uint16_t>, kMaxTerms> terms;
     size_t n = 0;
-    std::byte * at = scratch + panel_scratch(s, cpu);
     for (const Product & p : s.products) {
         if (p.a_bf16) {
             terms[n++] = {p.w, p.side, static_cast<const uint16_t *>(p.a), p.depth(), 1, p.scale};
             continue;
         }
-        auto * rounded = reinterpret_cast<uint16_t *>(at);
-        at += rounded_bytes(p, s.rows);
-        round_rows(cpu.pool, p.a_f32(), p.depth(), s.rows, rounded);
-        terms[n++] = {p.w, p.side, rounded, bf16_stride(p.depth()), 1, p.scale};
+        cpu.bf16->round_rows(cpu.pool, p.a_f32(), p.depth(), s.rows, rounded.of(n));
+        terms[n] = {p.w, p.side, rounded.of(n), bf16_stride(p.depth()), 1, p.scale};
+        ++n;
     }
     GemmBf16 g{{terms.data(), n}, s.rows, static_cast<float *>(s.c), s.products[0].columns(), s.add};
     if (s.c_bf16) g.c_half = static_cast<uint16_t *>(s.c), g.c = nullptr;
-    gemm(cpu, g, scratch);
+    cpu.bf16->gemm(cpu.pool, g, panels);
 }
 
 }  // namespace
 
 size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
     if (few(s)) return gemv_scratch(s, cpu);
-    size_t bytes = panel_scratch(s, cpu);
-    if (!cpu.bf16) return bytes;
-    for (const Product & p : s.products) bytes += rounded_bytes(p, s.rows);
-    return bytes;
+    Carver count;
+    count.take<std::byte>(static_cast<int64_t>(panel_scratch(s, cpu)));
+    if (cpu.bf16) RoundedOperands(count, s);
+    return count.used();
 }
 
 void multiply(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
