@@ -81,5 +81,10 @@ with np.errstate(over="ignore"):
     out["special"] = bits.view(np.int32)
     out["special.f16"] = bits.view(np.float32).astype(np.float16).view(np.uint16).astype(np.int32)
 out["special.bf16"] = gguf.quants.quantize(bits.view(np.float32).reshape(1, -1), T.BF16).view(np.uint16).reshape(-1).astype(np.int32)
+for kind in (T.IQ4_NL,):  # after the others, whose random numbers stay
+    HALVES[kind] = [0]
+    blocks = random_blocks(kind)
+    out[kind.name.lower() + ".bytes"] = blocks.reshape(-1)
+    out[kind.name.lower() + ".f32"] = gguf.quants.dequantize(blocks, kind).reshape(-1).astype(np.float32)
 save_file({k: np.ascontiguousarray(v) for k, v in out.items()}, sys.argv[1],
           metadata={"gguf": importlib.metadata.version("gguf"), "numpy": np.__version__})

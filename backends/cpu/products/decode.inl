@@ -103,6 +103,7 @@ HWY_INLINE void decode_nibbles(const uint8_t * codes, const Emit & emit, const F
 #include "backends/cpu/products/formats/bf16.inl"
 #include "backends/cpu/products/formats/f16.inl"
 #include "backends/cpu/products/formats/f32.inl"
+#include "backends/cpu/products/formats/iq4_nl.inl"
 #include "backends/cpu/products/formats/nf4.inl"
 #include "backends/cpu/products/formats/nf4_dq.inl"
 #include "backends/cpu/products/formats/q4_0.inl"

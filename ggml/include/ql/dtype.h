@@ -22,6 +22,7 @@ typedef enum ql_dtype {
     QL_Q4_K = 12,
     QL_Q5_K = 13,
     QL_Q6_K = 14,
+    QL_IQ4_NL = 20,
     QL_I8 = 24,
     QL_I32 = 26,
     QL_BF16 = 30,
