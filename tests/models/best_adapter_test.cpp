@@ -5,6 +5,52 @@
 namespace ql::test {
 namespace {
 
+class WhichAdapterIsBest : public TrainerFixture {
+  protected:
+    /// Trains with evaluations and returns their losses.
+    std::vector<double> losses_of_a_run() {
+        std::vector<double> losses;
+        ql_train_options run = options();
+        run.best_path = best_.c_str(), run.eval_every = 2, run.user = &losses;
+        run.on_progress = [](void * user, const ql_train_progress * p) {
+            if (p->has_eval) static_cast<std::vector<double> *>(user)->push_back(p->eval_loss);
+            return 0;
+        };
+        train(run);
+        EXPECT_EQ(losses.size(), 6u);
+        return losses;
+    }
+    double loss_of_the_kept_one() {
+        const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+        auto kept = load_adapter(best_, *model_);
+        if (!kept.ok()) return ADD_FAILURE() << kept.message(), NAN;
+        const auto trainer = Trainer::create(*model_, device.get(), *kept, data_, &eval_, options());
+        if (!trainer.ok()) return ADD_FAILURE() << trainer.message(), NAN;
+        double loss = NAN;
+        int64_t tokens = 0;
+        const Status status = (*trainer)->evaluate(loss, tokens);
+        EXPECT_TRUE(status.ok()) << status.message();
+        return loss;
+    }
+    std::string best_ = folder_.path("best.gguf");
+};
+
+TEST_F(WhichAdapterIsBest, ALaterOneWhereTheLossFalls) {
+    const auto losses = losses_of_a_run();
+    const double lowest = *std::min_element(losses.begin(), losses.end());
+    ASSERT_LT(lowest, losses.front());
+    EXPECT_EQ(loss_of_the_kept_one(), lowest);
+}
+
+TEST_F(WhichAdapterIsBest, AnEarlierOneWhereTheLossRises) {
+    eval_ = open(folder_.write("unlike.jsonl", R"({"question":"the sea?","answer":"QZ#QZ#QZ#QZ"})"
+                                               "\n"));
+    const auto losses = losses_of_a_run();
+    const double lowest = *std::min_element(losses.begin(), losses.end());
+    ASSERT_LT(lowest, losses.back());
+    EXPECT_EQ(loss_of_the_kept_one(), lowest);
+}
+
 /// Six of twelve steps were made, with evaluations.
 class BestAdapterTest : public TrainerFixture {
   protected:

@@ -1,6 +1,7 @@
 // A complete llama-type model of a few hundred kilobytes for tests: random weights, a byte-level tokenizer and a ChatML
 // template, written with the C GGUF writer. The same options give the same file on every machine.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <deque>
@@ -25,6 +26,7 @@ struct TinyModelOptions {
     float value_scale = 1;                       // times the weights that make attention's values
     float norm_scale = 1;                        // times the weights of the blocks' first norms
     float nan_at = -1;                           // >= 0: writes a NaN to the first block matrix, for error messages
+    int64_t nan_token = -1;                      // >= 0: its embedding is NaN; with `tied` the head's row would be, too
     std::function<void(ql_gguf_writer *)> more;  // further keys and tensors, or other values of keys
 };
 
@@ -161,6 +163,7 @@ class Writer {
         if (name.ends_with("attn_v.weight"))
             for (float & x : v) x *= o_.value_scale;
         if (o_.nan_at >= 0 && name == "blk.0.attn_q.weight") v[static_cast<size_t>(o_.nan_at)] = NAN;
+        if (o_.nan_token >= 0 && name == "token_embd.weight") std::fill_n(v.begin() + o_.nan_token * in, in, NAN);
         add(name, dtype, {in, out}, v);
     }
     void tensors() {

@@ -1,0 +1,176 @@
+// A run from its first step to its last: how many there are, when it evaluates and saves, what it counts, and which
+// ends are none.
+#include <limits>
+#include <set>
+
+#include "models/trainer_fixture.hpp"
+
+namespace ql::test {
+namespace {
+
+using Steps = std::set<int64_t>;
+
+class TrainerRun : public TrainerFixture {
+  protected:
+    std::unique_ptr<Trainer> trainer(Adapter & a, const ql_train_options & o) {
+        auto made = Trainer::create(*model_, device_.get(), a, data_, &eval_, o);
+        EXPECT_TRUE(made.ok()) << made.message();
+        return made.ok() ? std::move(made).value() : nullptr;
+    }
+    /// Runs and returns what was reported.
+    std::vector<ql_train_progress> progress(ql_train_options o) {
+        std::vector<ql_train_progress> all;
+        o.user = &all;
+        o.on_progress = [](void * user, const ql_train_progress * p) {
+            return static_cast<std::vector<ql_train_progress> *>(user)->push_back(*p), 0;
+        };
+        train(o);
+        return all;
+    }
+    template <typename Is>
+    static Steps steps_that(const std::vector<ql_train_progress> & all, Is is) {
+        Steps steps;
+        for (const ql_train_progress & p : all)
+            if (is(p)) steps.insert(p.step);
+        return steps;
+    }
+    static Steps evaluated(const std::vector<ql_train_progress> & all) {
+        return steps_that(all, [](const ql_train_progress & p) { return p.has_eval != 0; });
+    }
+    int64_t steps_per_epoch() {
+        Adapter a = adapter();
+        return trainer(a, options())->describe().steps_per_epoch;
+    }
+
+    const DevicePtr device_{open_cpu(QL_COMPUTE_AUTO)};
+    std::string dir_ = folder_.path("ck");
+};
+
+TEST_F(TrainerRun, IsAsManyEpochsAsAreAskedFor) {
+    ql_train_options o = options();
+    o.steps = 0, o.epochs = 3;
+    const auto all = progress(o);
+    EXPECT_EQ(static_cast<int64_t>(all.size()), 3 * steps_per_epoch());
+    EXPECT_EQ(all.back().epoch, 3);
+    EXPECT_EQ(all.back().n_steps, static_cast<int64_t>(all.size()));
+}
+
+TEST_F(TrainerRun, EvaluatesWhereItIsDueAndAtTheEnd) {
+    ql_train_options o = options();
+    o.eval_every = 5;
+    EXPECT_EQ(evaluated(progress(o)), (Steps{5, 10, 12}));
+    const int64_t epoch = steps_per_epoch();
+    o.eval_every = 0, o.steps = 2 * epoch + 1;
+    EXPECT_EQ(evaluated(progress(o)), (Steps{epoch, 2 * epoch, 2 * epoch + 1}));
+}
+
+TEST_F(TrainerRun, SavesWhereItIsDueAndAtTheEndOfAnEpochAndOfTheRun) {
+    const int64_t epoch = steps_per_epoch();
+    ql_train_options o = options();
+    o.checkpoint_dir = dir_.c_str(), o.save_every = 4, o.steps = epoch + 3, o.overwrite = 1;
+    Steps due = {epoch, epoch + 3};
+    for (int64_t step = 4; step < o.steps; step += 4) due.insert(step);
+    const auto saved = [](const ql_train_progress & p) { return p.checkpointed != 0; };
+    EXPECT_EQ(steps_that(progress(o), saved), due);
+    o.save_every = 0;
+    EXPECT_EQ(steps_that(progress(o), saved), (Steps{epoch, epoch + 3}));
+}
+
+TEST_F(TrainerRun, CountsItsTokensAndNamesItsFirstAndItsLastLoss) {
+    Adapter a = adapter();
+    std::vector<ql_train_progress> all;
+    ql_train_options o = options();
+    o.user = &all;
+    o.on_progress = [](void * user, const ql_train_progress * p) {
+        return static_cast<std::vector<ql_train_progress> *>(user)->push_back(*p), 0;
+    };
+    const auto run = trainer(a, o);
+    ASSERT_TRUE(run->run().ok());
+    const ql_train_summary s = run->summary();
+    int64_t tokens = 0;
+    for (const ql_train_progress & p : all) EXPECT_EQ(p.total_tokens, tokens += p.tokens) << p.step;
+    EXPECT_EQ(s.tokens, tokens);
+    EXPECT_EQ(s.steps, 12);
+    EXPECT_EQ(s.skipped, 0);
+    EXPECT_EQ(s.loss_first, all.front().loss);
+    EXPECT_EQ(s.loss_last, all.back().loss);
+    EXPECT_NE(s.loss_first, s.loss_last);
+}
+
+TEST_F(TrainerRun, StoppedAtItsLastStepIsAtItsEnd) {
+    ql_train_options o = options();
+    o.on_progress = [](void *, const ql_train_progress * p) { return p->step == p->n_steps ? 1 : 0; };
+    Status status;
+    train(o, 2, &status);
+    EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST_F(TrainerRun, CancelledInAStepMakesThatStepAnew) {
+    ql_train_options o = options();
+    o.grad_accum = 3;
+    const std::vector<float> straight = train(o);
+    int asked = 0;
+    o.user = &asked;
+    o.cancelled = [](void * user) { return ++*static_cast<int *>(user) == 6 ? 1 : 0; };  // in the second step
+    Adapter a = adapter();
+    const auto run = trainer(a, o);
+    EXPECT_EQ(run->run().code(), QL_CANCELLED);
+    EXPECT_LT(run->summary().steps, 3);
+    const Status status = run->run();
+    ASSERT_TRUE(status.ok()) << status.message();
+    std::vector<float> all;
+    for (const LoraMatrix & m : a.matrices)
+        all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
+    EXPECT_EQ(all, straight);
+}
+
+/// An adapter of zeros has a gradient of exactly 0.
+TEST_F(TrainerRun, WithoutAGradientHasDivergedAndSavesNothing) {
+    for (const int64_t steps : {3, 50}) {
+        Adapter a = adapter();
+        for (LoraMatrix & m : a.matrices) std::fill(m.a.begin(), m.a.end(), 0.0f);
+        ql_train_options o = options();
+        o.steps = steps;
+        o.checkpoint_dir = dir_.c_str(), o.save_every = 1;
+        const auto run = trainer(a, o);
+        const Status status = run->run();
+        EXPECT_EQ(status.code(), QL_NON_FINITE);
+        EXPECT_NE(status.message().find("gradient is 0"), std::string::npos) << status.message();
+        EXPECT_EQ(run->summary().steps, std::min<int64_t>(steps, kMostSkipsInRow));
+        EXPECT_EQ(run->summary().checkpoint, std::string());
+    }
+}
+
+TEST_F(TrainerRun, WithNothingLeftToLearnHasNotDiverged) {
+    for (TokenSample & s : data_.samples) std::fill(s.trained.begin(), s.trained.end(), uint8_t{0});
+    Status status;
+    train(options(), 2, &status);
+    EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST_F(TrainerRun, ToParametersThatAreNotFiniteIsNoResultAndNoCheckpoint) {
+    ql_train_options o = options();
+    o.steps = 1;
+    o.lr = 3e38;
+    o.lora_plus_ratio = 16;
+    o.warmup = 0;
+    o.checkpoint_dir = dir_.c_str();
+    Adapter a = adapter();
+    const auto run = trainer(a, o);
+    const Status status = run->run();
+    EXPECT_EQ(status.code(), QL_NON_FINITE);
+    EXPECT_NE(status.message().find("parameters are not finite"), std::string::npos) << status.message();
+    EXPECT_EQ(run->summary().checkpoint, std::string());
+}
+
+TEST_F(TrainerRun, TakesAsManySequencesAStepAsItsMicroBatchesHold) {
+    ql_train_options o = options();
+    o.batch = 2, o.grad_accum = 3, o.packing = 0;
+    Adapter a = adapter();
+    const ql_trainer_info info = trainer(a, o)->describe();
+    EXPECT_EQ(info.n_sequences, 40);
+    EXPECT_EQ(info.steps_per_epoch, 7);  // of 6 sequences
+}
+
+}  // namespace
+}  // namespace ql::test
