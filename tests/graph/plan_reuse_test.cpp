@@ -69,6 +69,19 @@ TEST_F(PlanReuse, ASourceReadOnceGivesItsStorageToTheResult) {
     EXPECT_LT(reused.arena_bytes, apart.arena_bytes);
 }
 
+TEST_F(PlanReuse, AChainOfSumsTakesTheStorageOfOne) {
+    const auto sums = [this](int n) -> Step {
+        return [this, n](ql_graph * g, ql_tensor * t, ql_tensor *) {
+            const int64_t ne[] = {kWidth, kTokens};
+            ql_tensor * u = ql_weight(g, "u", QL_F32, 2, ne, w);
+            for (int i = 0; i < n; ++i) t = ql_add(g, t, u);
+            return t;
+        };
+    };
+    EXPECT_EQ(run(sums(5), false).arena_bytes, run(sums(1), false).arena_bytes);
+    EXPECT_EQ(run(sums(5), false).y, run(sums(5), true).y);
+}
+
 TEST_F(PlanReuse, AResidualThatItsLinearReadsTooKeepsItsStorage) {
     const Step residual = [](ql_graph * g, ql_tensor * t, ql_tensor * w) { return ql_add(g, t, ql_mul_mat(g, w, t)); };
     EXPECT_EQ(run(residual, false).y, run(residual, true).y);

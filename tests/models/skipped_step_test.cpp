@@ -67,11 +67,12 @@ TEST_F(SkippedStep, IsRememberedByACheckpoint) {
     const std::vector<float> straight = train_on("~~abc", bare());
     const std::string dir = folder_.path("ck");
     ql_train_options o = bare();
-    o.checkpoint_dir = dir.c_str(), o.resume = "auto", o.save_every = 1;
+    o.checkpoint_dir = dir.c_str(), o.resume = "auto", o.save_every = 1, o.keep = 9;
     EXPECT_EQ(train_on("~~abc", o), straight);
     for (const auto & e : std::filesystem::directory_iterator(dir))  // as if killed after the third step
         if (e.path().filename() > "step-00000003.gguf") std::filesystem::remove(e.path());
     EXPECT_EQ(train_on("~~abc", o), straight);
+    EXPECT_EQ(skipped_, std::vector<int64_t>()) << "it went on behind them";
 }
 
 TEST_F(SkippedStep, CountsOnlyInARowTowardsTheEnd) {

@@ -97,6 +97,22 @@ TEST_F(TrainerRun, CountsItsTokensAndNamesItsFirstAndItsLastLoss) {
     EXPECT_NE(s.loss_first, s.loss_last);
 }
 
+TEST_F(TrainerRun, ACheckpointCountsTheTokensSinceTheFirstStep) {
+    ql_train_options o = options();
+    o.checkpoint_dir = dir_.c_str();
+    train_six_steps(o);
+    o.resume = "auto";
+    train(o);
+    int64_t tokens = 0, counted = 0;
+    o.checkpoint_dir = o.resume = nullptr;
+    for (const ql_train_progress & p : progress(o)) tokens += p.tokens;
+    ql_gguf * file = nullptr;
+    ASSERT_EQ(ql_gguf_open((dir_ + "/step-00000012.gguf").c_str(), &file), QL_OK) << ql_error_message();
+    EXPECT_EQ(ql_gguf_get_int(file, "ql.checkpoint.total_tokens", &counted), QL_OK);
+    ql_gguf_close(file);
+    EXPECT_EQ(counted, tokens);
+}
+
 TEST_F(TrainerRun, StoppedAtItsLastStepIsAtItsEnd) {
     ql_train_options o = options();
     o.on_progress = [](void *, const ql_train_progress * p) { return p->step == p->n_steps ? 1 : 0; };
@@ -107,15 +123,15 @@ TEST_F(TrainerRun, StoppedAtItsLastStepIsAtItsEnd) {
 
 TEST_F(TrainerRun, CancelledInAStepMakesThatStepAnew) {
     ql_train_options o = options();
-    o.grad_accum = 3;
+    o.grad_accum = 4, o.packing = 0;  // ten steps of four sequences
     const std::vector<float> straight = train(o);
     int asked = 0;
     o.user = &asked;
-    o.cancelled = [](void * user) { return ++*static_cast<int *>(user) == 6 ? 1 : 0; };  // in the second step
+    o.cancelled = [](void * user) { return ++*static_cast<int *>(user) == 7 ? 1 : 0; };  // in the second step
     Adapter a = adapter();
     const auto run = trainer(a, o);
     EXPECT_EQ(run->run().code(), QL_CANCELLED);
-    EXPECT_LT(run->summary().steps, 3);
+    EXPECT_EQ(run->summary().steps, 1);
     const Status status = run->run();
     ASSERT_TRUE(status.ok()) << status.message();
     std::vector<float> all;
@@ -131,7 +147,8 @@ TEST_F(TrainerRun, WithoutAGradientHasDivergedAndSavesNothing) {
         for (LoraMatrix & m : a.matrices) std::fill(m.a.begin(), m.a.end(), 0.0f);
         ql_train_options o = options();
         o.steps = steps;
-        o.checkpoint_dir = dir_.c_str(), o.save_every = 1;
+        const std::string dir = folder_.path("ck" + std::to_string(steps));
+        o.checkpoint_dir = dir.c_str(), o.save_every = 1;
         const auto run = trainer(a, o);
         const Status status = run->run();
         EXPECT_EQ(status.code(), QL_NON_FINITE);
@@ -161,6 +178,22 @@ TEST_F(TrainerRun, ToParametersThatAreNotFiniteIsNoResultAndNoCheckpoint) {
     EXPECT_EQ(status.code(), QL_NON_FINITE);
     EXPECT_NE(status.message().find("parameters are not finite"), std::string::npos) << status.message();
     EXPECT_EQ(run->summary().checkpoint, std::string());
+}
+
+TEST_F(TrainerRun, TheDateThatTheTemplateWasToldTravelsWithTheAdapter) {
+    Adapter a = adapter();
+    a.chat_date = "1999-12-31";
+    trainer(a, options());
+    EXPECT_EQ(a.chat_date, "") << "the model's own template asks for none";
+    ql_dataset_options o;
+    ql_dataset_options_init(&o);
+    o.chat_template = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m['content'] }}<|im_end|>{% endfor %}";
+    o.date = "2025-03-04";
+    auto dated = open_dataset(data_.path, *model_, o);
+    ASSERT_TRUE(dated.ok()) << dated.message();
+    data_ = std::move(dated).value();
+    trainer(a, options());
+    EXPECT_EQ(a.chat_date, "2025-03-04");
 }
 
 TEST_F(TrainerRun, TakesAsManySequencesAStepAsItsMicroBatchesHold) {

@@ -219,8 +219,10 @@ TEST(Schedule, WarmsUpAndFalls) {
     EXPECT_EQ(warmup_steps(20, 10), 10);
     EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 0, 100, 4), 0.25);
     EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 3, 100, 4), 1.0);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 28, 100, 4), 0.5 + std::sqrt(0.125));
     EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 52, 100, 4), 0.5);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_LINEAR, 2, 52, 100, 4), 1.0);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_LINEAR, 2, 28, 100, 4), 1.5);
+    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_LINEAR, 2, 76, 100, 4), 0.5);
     EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_CONSTANT, 2, 99, 100, 4), 2.0);
     EXPECT_GT(learning_rate(QL_SCHEDULE_COSINE, 1, 99, 100, 4), 0);
 }

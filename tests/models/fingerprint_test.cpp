@@ -1,0 +1,76 @@
+// A run goes on as itself alone: whatever would have made another run of it is refused by name.
+#include <functional>
+
+#include "models/trainer_fixture.hpp"
+
+namespace ql::test {
+namespace {
+
+class Fingerprint : public TrainerFixture {
+  protected:
+    void SetUp() override {
+        TrainerFixture::SetUp();
+        run_ = options();
+        run_.steps = 1;
+        run_.checkpoint_dir = dir_.c_str();
+        train(run_);
+        run_.resume = "auto";
+    }
+    void expect_refused(const Status & status, const std::string & what) {
+        EXPECT_EQ(status.code(), QL_INVALID_ARGUMENT) << what;
+        EXPECT_NE(status.message().find("this run has " + what), std::string::npos) << status.message();
+    }
+
+    std::string dir_ = folder_.path("ck");
+    ql_train_options run_{};
+};
+
+TEST_F(Fingerprint, TheSameRunGoesOn) {
+    const Status status = start(run_);
+    EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST_F(Fingerprint, EveryOptionThatChangesAStepIsNamed) {
+    using Options = ql_train_options;
+    const std::pair<const char *, std::function<void(Options &)>> changes[] = {
+        {"ctx 48", [](Options & o) { o.ctx = 48; }},
+        {"batch 2", [](Options & o) { o.batch = 2; }},
+        {"grad-accum 3", [](Options & o) { o.grad_accum = 3; }},
+        {"2 steps", [](Options & o) { o.steps = 2; }},
+        {"lr 0.25", [](Options & o) { o.lr = 0.25; }},
+        {"schedule 0", [](Options & o) { o.schedule = QL_SCHEDULE_CONSTANT; }},
+        {"warmup 0.5", [](Options & o) { o.warmup = 0.5; }},
+        {"weight-decay 0.25", [](Options & o) { o.weight_decay = 0.25; }},
+        {"beta1 0.5", [](Options & o) { o.beta1 = 0.5; }},
+        {"beta2 0.5", [](Options & o) { o.beta2 = 0.5; }},
+        {"eps 0.5", [](Options & o) { o.eps = 0.5; }},
+        {"clip 0.5", [](Options & o) { o.clip = 0.5; }},
+        {"lora-dropout 0.5", [](Options & o) { o.lora_dropout = 0.5; }},
+        {"lora-plus-ratio 8", [](Options & o) { o.lora_plus_ratio = 8; }},
+        {"seed 43", [](Options & o) { o.seed = 43; }},
+        {"shuffle 0", [](Options & o) { o.shuffle = 0; }},
+        {"packing 0", [](Options & o) { o.packing = 0; }},
+    };
+    for (const auto & [what, change] : changes) {
+        Options other = run_;
+        change(other);
+        expect_refused(start(other), what);
+    }
+}
+
+TEST_F(Fingerprint, OtherDataAreNamed) {
+    const Dataset data = data_;
+    data_.samples.pop_back();
+    expect_refused(start(run_), "other training data");
+    data_ = data;
+    data_.samples[3].tokens[2] ^= 1;
+    expect_refused(start(run_), "other training data");
+    data_ = data;
+    data_.samples[3].trained[2] ^= 1;  // what is trained of the same tokens
+    expect_refused(start(run_), "other training data");
+    data_ = data;
+    EXPECT_TRUE(start(run_).ok());
+}
+
+}  // namespace
+}  // namespace ql::test
