@@ -42,3 +42,6 @@ QL_TOKENIZER_CASES=$cases/json QL_SENTENCE_PIECE_CASES=$cases/model \
 rm -rf "$cases"
 
 "$root/tests/neon.sh" --gtest_brief=1
+
+say "mutation sweep: faults of one line, each of which must fail a test"
+"$root/tests/mutations/sweep.py" -j "$(nproc)"
