@@ -80,6 +80,18 @@ TEST_P(EvaluateTest, RefusesStridesThatLeaveTokensOut) {
         EXPECT_EQ(evaluate_text(*model_, device_.get(), {}, kText, 16, stride).code(), QL_INVALID_ARGUMENT);
 }
 
+TEST_P(EvaluateTest, RefusesContextsThatPredictNothingOrThatTheModelHasNot) {
+    const int64_t most = model_->hparams().n_ctx;
+    EXPECT_TRUE(evaluate_text(*model_, device_.get(), {}, kText, 2, 0).ok());
+    EXPECT_TRUE(evaluate_text(*model_, device_.get(), {}, kText, most, 0).ok());
+    for (const int64_t ctx : {int64_t{1}, most + 1}) {
+        const auto got = evaluate_text(*model_, device_.get(), {}, kText, ctx, 0);
+        ASSERT_EQ(got.code(), QL_INVALID_ARGUMENT) << ctx;
+        ASSERT_NE(got.message().find("context of " + std::to_string(ctx) + " tokens"), std::string::npos)
+            << got.message();
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutBos, EvaluateTest, ::testing::Bool(),
                          [](const auto & info) { return info.param ? "Bos" : "Bare"; });
 

@@ -76,6 +76,15 @@ TEST_F(LoraHead, AppliedEqualsMerged) {
     EXPECT_GT(std::fabs(nll(*model_, {}) - nll(*merged, {})), 1e-4);
 }
 
+TEST_F(LoraHead, TheUsersFactorScalesTheBranch) {
+    Adapter half = adapter_;
+    half.matrices[0].scale *= 0.5f;
+    const std::vector<AppliedAdapter> by_factor = {{&adapter_, 0.5f}}, by_scale = {{&half, 1.0f}};
+    EXPECT_EQ(logits(*model_, by_factor), logits(*model_, by_scale));
+    EXPECT_EQ(nll(*model_, by_factor), nll(*model_, by_scale));
+    EXPECT_NE(nll(*model_, by_factor), nll(*model_, {{&adapter_, 1.0f}}));
+}
+
 TEST_F(LoraHead, TravelsThroughFiles) {
     ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("head.gguf")).ok());
     const auto gguf = load_adapter(folder_.path("head.gguf"), *model_);
