@@ -92,9 +92,14 @@ TEST(Sampling, TopKKeepsTheKMostProbable) {
 }
 
 TEST(Sampling, WhatIsKeptIsDrawnByItsShareOfIt) {
-    ql_sampling s = plain();
-    s.top_k = 2;
-    expect_frequencies(draws(logits_of(kFive), s), {0, 0.4 / 0.65, 0, 0.25 / 0.65, 0});
+    for (const bool by_rank : {true, false}) {
+        ql_sampling s = plain();
+        if (by_rank)
+            s.top_k = 2;
+        else
+            s.top_p = 0.64;
+        expect_frequencies(draws(logits_of(kFive), s), {0, 0.4 / 0.65, 0, 0.25 / 0.65, 0});
+    }
 }
 
 TEST(Sampling, TopPKeepsTheFewestThatReachIt) {
