@@ -147,7 +147,8 @@ TEST(DataForms, MasksOfMessagesAreObeyed) {
             EXPECT_NE(masked(name + other).find(name.substr(0, name.size() - 2) + " is "), std::string::npos)
                 << masked(name + other);
     }
-    EXPECT_EQ(masked(R"("weight": 1, "train": false)"), "user(u)assistant-(a)user(v)assistant(b)");
+    for (const char * one_off : {R"("weight": 1, "train": false)", R"("weight": 0, "train": true)"})
+        EXPECT_EQ(masked(one_off), "user(u)assistant-(a)user(v)assistant(b)") << one_off;
     EXPECT_NE(
         masked(R"("train_detail": [{"begin_offset": 0, "end_offset": 1, "train": false}])").find("\"train_detail\""),
         std::string::npos);
@@ -226,6 +227,10 @@ TEST(DataForms, EveryFieldIsUsedOrDescriptionOrNamed) {
     EXPECT_NE(shown(R"({"text": "t", "system": "s"})").find("\"system\""), std::string::npos);
     EXPECT_NE(shown(R"({"prompt": "p", "completion": "c", "context": "x"})").find("\"context\""), std::string::npos);
     EXPECT_NE(shown("{\"text\": \"t\", \"id url\": 1}").find("\"id url\""), std::string::npos);
+    std::string many = R"({"text": "t")";  // a message is no list of a thousand names
+    for (int i = 100; i < 1100; ++i) many += ", \"odd" + std::to_string(i) + "\": 1";
+    EXPECT_NE(shown(many + "}").find("\"odd107\""), std::string::npos);
+    EXPECT_EQ(shown(many + "}").find("\"odd108\""), std::string::npos);
     EXPECT_EQ(
         shown(
             R"({"messages": [{"role": "tool", "content": "t", "name": "clock"}, {"role": "assistant", "content": "a"}]})"),
@@ -254,6 +259,10 @@ TEST(DataForms, CopiesOfWhatIsUsedMayStandBesideIt) {
     EXPECT_NE(shown(R"({"prompt": "other", "messages": [{"role": "user", "content": "u"}, {"role": "assistant",
         "content": "yes"}]})")
                   .find("\"prompt\""),
+              std::string::npos);
+    EXPECT_NE(shown(R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "yes"}, {"role":
+        "user", "content": "v"}, {"role": "assistant", "content": ""}], "text": "every text holds an empty one"})")
+                  .find("\"text\""),
               std::string::npos);
 }
 
