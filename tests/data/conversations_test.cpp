@@ -66,6 +66,15 @@ TEST_F(Conversations, AnswerWhoseThoughtsAreLeftOutLaterIsASampleOfItsOwn) {
               "[user]a</s>[assistant]«b</s>»[user]c</s>[assistant]«<think>y</think> d</s>»\n");
 }
 
+TEST_F(Conversations, AnAnswerBeforeOneThatIsASampleOfItsOwnIsTrainedOnce) {
+    const std::vector<Message> messages = {{"user", "a"}, {"assistant", "b"},
+                                           {"user", "c"}, {"assistant", "<think>y</think> d"},
+                                           {"user", "e"}, {"assistant", "f"}};
+    EXPECT_EQ(read(kThinking, messages),
+              "[user]a</s>[assistant]b</s>[user]c</s>[assistant]«<think>y</think> d</s>»\n"
+              "[user]a</s>[assistant]«b</s>»[user]c</s>[assistant]d</s>[user]e</s>[assistant]«f</s>»\n");
+}
+
 TEST_F(Conversations, ThoughtsInGenerationBlocksAreASampleOfTheirOwn) {
     EXPECT_EQ(
         read(kThinkingBlocks, {{"user", "a"}, {"assistant", "<think>x</think>b"}, {"user", "c"}, {"assistant", "d"}}),

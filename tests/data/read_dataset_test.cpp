@@ -179,6 +179,11 @@ TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {
     EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_ERROR, true}), refused);  // no bad line, so not skipped as one
     EXPECT_EQ(read("a.jsonl", data, {9, QL_LONG_ERROR}).substr(0, 18), "1:xyz«12345</s>»");
     EXPECT_FALSE(read_dataset(folder_.path("a.jsonl"), tokenizer_, nullptr, {1}).ok());
+    for (const int64_t ctx : {6, 5}) {  // all of it, and one token less
+        EXPECT_EQ(read("b.jsonl", R"({"prompt": "xyz", "completion": "12"})", {ctx, QL_LONG_CUT}),
+                  ctx == 6 ? "1:xyz«12</s>»\n" : "1:xyz«12»\n");
+        EXPECT_EQ(last_.counts.cut, 6 - ctx);
+    }
 }
 
 TEST_F(ReadDataset, CountsTheSamplesThatTrainAnEnd) {
@@ -189,6 +194,8 @@ TEST_F(ReadDataset, CountsTheSamplesThatTrainAnEnd) {
     EXPECT_EQ(last_.counts.ended, 1);
     read("a.txt", "wxyz12", {4});
     EXPECT_EQ(last_.counts.ended, 1);
+    read("b.jsonl", R"({"question": "x", "answer": ")" + std::string(200, '1') + "\"}", {100});
+    EXPECT_EQ(last_.counts.ended, 0);  // the end of the question's turn is not trained
     Vocab vocab = test::byte_level_vocab();
     vocab.eos = -1;
     vocab.tokens[261] = "<stop>", vocab.tokens[262] = "<end>";
