@@ -1,25 +1,63 @@
 // Opening devices, and the memory on them.
 #include "ggml/backend/device.hpp"
 
+#include <string_view>
+
 #include "ggml/backend/registry.hpp"
 
 namespace ql {
 
-Result<Device *> open_device(const ql_device_options & options) {
-    QL_ASSIGN(const Backend * backend, find_backend(options.name ? options.name : "auto"));
+namespace {
+
+struct Close {
+    void operator()(Device * device) const { close_device(device); }
+};
+using Owned = std::unique_ptr<Device, Close>;
+
+Result<Device *> open_one(const ql_device_options & options) {
+    QL_ASSIGN(const Backend * backend, find_backend(options.name));
     auto device = std::make_unique<Device>();
-    device->backend = backend;
     QL_TRY(backend->open(options, &device->impl));
+    device->backend = backend;
     device->caps = backend->caps(*device->impl);
-    device->name = options.name && std::string(options.name) != "auto" ? options.name : backend->name;
+    device->name = std::string(options.name) == "auto" ? backend->name : options.name;
     device->threads = options.threads;
     return device.release();
 }
 
+Result<Device *> open_several(const ql_device_options & options, std::string_view names) {
+    Owned all(new Device);
+    all->name = names;
+    for (bool more = true; more;) {
+        const std::string name(names.substr(0, names.find(',')));
+        more = name.size() < names.size();
+        names.remove_prefix(name.size() + more);
+        ql_device_options one = options;
+        one.name = name.c_str();
+        all->parts.reserve(all->parts.size() + 1);
+        QL_ASSIGN(Device * part, open_one(one));
+        all->parts.push_back(part);
+    }
+    all->backend = all->parts[0]->backend;
+    all->impl = all->parts[0]->impl;
+    all->caps = all->parts[0]->caps;
+    return all.release();
+}
+
+}  // namespace
+
+Result<Device *> open_device(const ql_device_options & options) {
+    ql_device_options named = options;
+    if (!named.name) named.name = "auto";
+    const std::string_view names(named.name);
+    return names.find(',') == names.npos ? open_one(named) : open_several(named, names);
+}
+
 void close_device(Device * device) {
     if (!device) return;
+    for (Device * part : device->parts) close_device(part);
     close_device(device->fallback);
-    device->backend->close(device->impl);
+    if (device->impl && device->parts.empty()) device->backend->close(device->impl);
     delete device;
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "ggml/backend/backend.hpp"
 #include "ggml/backend/turns.hpp"
@@ -17,10 +18,12 @@ struct ql_device {
     int threads = 0;  // as they were asked for
     std::mutex fallback_mutex;
     ql_device * fallback = nullptr;  // the CPU, for what this device has no kernel for; opened when a plan needs it
+    std::vector<ql_device *> parts;  // of a device that is several; backend, impl and caps are then the first one's
 };
 
 namespace ql {
 using Device = ::ql_device;
+/// A name with commas opens several devices as one.
 Result<Device *> open_device(const ql_device_options & options);
 void close_device(Device * device);
 /// The CPU that runs what the device cannot: opened at the first call, closed with the device. Null for a CPU.

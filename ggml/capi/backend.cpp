@@ -52,8 +52,9 @@ ql_status ql_device_describe(const ql_device * device, ql_device_info * info) {
     return ql::guarded([&]() -> ql::Status {
         if (!device) return ql::error(QL_INVALID_ARGUMENT, "ql_device_describe: device is NULL");
         const ql::Caps & c = device->caps;
+        const char * names = device->parts.empty() ? device->backend->name : device->name.c_str();
         return ql::give_struct(info,
-                               {sizeof(*info), device->backend->name, c.isa, c.product, c.chip, c.threads, c.bf16});
+                               {sizeof(*info), names, c.isa, c.product, c.chip, c.threads, c.bf16});
     });
 }
 

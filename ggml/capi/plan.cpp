@@ -61,6 +61,20 @@ ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info) {
     });
 }
 
+ql_status ql_plans_memory(const ql_plan * const * plans, int n, const ql_device * device, ql_memory_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!plans || n < 0) return error(QL_INVALID_ARGUMENT, "ql_plans_memory: plans is NULL, or n negative");
+        std::set<std::pair<const ql_tensor *, const ql_device *>> counted;
+        ql_memory_info sum{};
+        sum.size = sizeof(sum);
+        for (const ql_plan * plan : std::span(plans, static_cast<size_t>(n))) {
+            if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plans_memory: a plan is NULL");
+            plan->add_memory(device, counted, sum);
+        }
+        return ql::give_struct(info, sum);
+    });
+}
+
 ql_status ql_plan_set_profiling(ql_plan * plan, int on) {
     return ql::guarded([&]() -> Status {
         if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plan_set_profiling: plan is NULL");

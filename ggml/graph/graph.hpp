@@ -29,7 +29,7 @@ struct ql_graph {
     ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {},
                      uint32_t optional = 0);
 
-    /// Which of a plan's devices is to run the nodes that are appended from now on. At first 0.
+    /// Where in the model the nodes belong that are appended from now on. At first 0.
     void set_place(int place) { place_ = place; }
     int place() const { return place_; }
 

@@ -23,7 +23,7 @@ struct Value : Operand {
 
 /// A node whose operands are all values of one list.
 struct PlanNode : Node {
-    int place = 0;              // what the graph asks for: a position in the plan's devices
+    int place = 0;              // where in the model it belongs
     Device * device = nullptr;  // that runs it; of a copy: the one that receives
     const char * moved = "";    // why that is another than the graph asks for
     const Kernel * kernel = nullptr;

@@ -32,13 +32,15 @@ class Bound {
 
 class Placing {
   public:
-    explicit Placing(const PassInput & input) : devices_(input.devices) {}
+    Placing(const PlanList & list, const PassInput & input) : devices_(input.devices) {
+        for (const PlanNode * n : list.nodes) n_places_ = std::max(n_places_, static_cast<size_t>(n->place) + 1);
+    }
 
     /// A leaf that no node reads.
     void settle_output(Value & v) { settle(v, devices_[0]); }
 
     Status operator()(PlanNode & n) {
-        Device * asked = devices_[std::min(static_cast<size_t>(n.place), devices_.size() - 1)];
+        Device * asked = devices_[static_cast<size_t>(n.place) * devices_.size() / n_places_];
         for (size_t i = 0; i < n.src.size(); ++i)
             if (n.src[i]) QL_TRY(check_home(*root_of(n.src[i])));
         for (size_t i = 0; i < n.src.size(); ++i)
@@ -84,12 +86,13 @@ class Placing {
     }
 
     std::span<Device * const> devices_;
+    size_t n_places_ = 1;  // of the list's nodes; each device gets an equal run of them
 };
 
 }  // namespace
 
 Status place(PlanList & list, const PassInput & input) {
-    Placing place_node(input);
+    Placing place_node(list, input);
     for (PlanNode * n : list.nodes) QL_TRY(place_node(*n));
     for (const PlanList::Output & o : list.outputs) place_node.settle_output(*o.value);
     return {};

@@ -19,6 +19,15 @@ bool plans_are_checked() {
 #endif
 }
 
+std::vector<Device *> parts_of(std::span<Device * const> devices) {
+    std::vector<Device *> parts;
+    for (Device * d : devices) {
+        if (d->parts.empty()) parts.push_back(d);
+        parts.insert(parts.end(), d->parts.begin(), d->parts.end());
+    }
+    return parts;
+}
+
 }  // namespace
 }  // namespace ql
 
@@ -35,7 +44,8 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
 
     std::unique_ptr<ql_plan> plan(new ql_plan);
     const bool checked = ql::plans_are_checked();
-    QL_TRY(ql::apply_passes(plan->list_, {outputs, devices}, checked));
+    const std::vector<ql_device *> parts = ql::parts_of(devices);
+    QL_TRY(ql::apply_passes(plan->list_, {outputs, parts}, checked));
     for (const ql::Value * leaf : plan->list_.leaves()) QL_TRY(ql::settle_leaf(*leaf));
     QL_TRY(plan->place(over, checked));
     plan->bind();
@@ -157,6 +167,28 @@ Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t
 void ql_plan::set_profiling(bool on) {
     profile_ = on;
     for (ql::Step & s : steps_) s.seconds = 0, s.runs = 0;
+}
+
+void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_tensor *, const ql_device *>> & counted,
+                         ql_memory_info & info) const {
+    for (const ql::Value * leaf : list_.leaves()) {
+        if ((device && leaf->device != device) || !counted.insert({leaf->tensor, leaf->device}).second) continue;
+        uint64_t & kind = leaf->kind == ql::TensorKind::weight  ? info.weights
+                          : leaf->kind == ql::TensorKind::param ? info.params
+                          : leaf->kind == ql::TensorKind::state ? info.states
+                                                                : info.inputs;
+        kind += leaf->bytes();
+        info.total += leaf->bytes();
+    }
+    for (const Memory & m : memory_) {
+        if (device && m.device != device) continue;
+        const uint64_t own = m.outputs.bytes + (m.shares_arena ? 0 : m.arena.bytes);
+        info.results += own;
+        info.total += own;
+    }
+    for (const ql::PlanNode * n : list_.nodes)
+        if (n->scratch != ql::kNoBuffer && (!device || n->device == device))
+            info.scratch = std::max<uint64_t>(info.scratch, list_.buffers[n->scratch].bytes);
 }
 
 ql_plan_info ql_plan::describe() const {

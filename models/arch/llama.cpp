@@ -178,7 +178,10 @@ class Llama : public Architecture {
 
     ql_tensor * hidden(GraphBuilder & b) const override {
         ql_tensor * x = b.embed();
-        for (int64_t i = 0; i < b.hparams().n_layer(); ++i) x = feed_forward(b, i, attention(b, i, x));
+        for (int64_t i = 0; i < b.hparams().n_layer(); ++i) {
+            b.enter_layer(i);
+            x = feed_forward(b, i, attention(b, i, x));
+        }
         return b.norm("output_norm.weight", x);
     }
 

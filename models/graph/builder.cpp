@@ -21,6 +21,10 @@ const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::str
     return inputs_;
 }
 
+void GraphBuilder::enter_layer(int64_t layer) {
+    (void)ql_graph_set_place(graph_, static_cast<int>(layer));  // a device of several runs this layer
+}
+
 ql_tensor * GraphBuilder::weight(const std::string & name) {
     ql_tensor *& leaf = leaves_[name];
     if (leaf) return leaf;

@@ -58,6 +58,9 @@ class GraphBuilder {
     const StreamInputs & inputs() const { return inputs_; }
     int64_t n_tokens() const { return n_tokens_; }
 
+    /// Says where what is built from now on belongs: a plan over several devices shares out layers.
+    void enter_layer(int64_t layer);
+
     // Pieces that architectures share. Names are of weights.
     ql_tensor * weight(const std::string & name);
     ql_tensor * embed();
@@ -70,7 +73,10 @@ class GraphBuilder {
     /// T].
     ql_tensor * attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v);
 
-    ql_tensor * hidden() { return model_.architecture().hidden(*this); }
+    ql_tensor * hidden() {
+        enter_layer(0);
+        return model_.architecture().hidden(*this);
+    }
     ql_tensor * head() { return weight(model_.head().name); }
 
   private:

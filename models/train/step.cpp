@@ -115,17 +115,11 @@ Status TrainStep::plan(ql_device * device) {
         QL_TRY(last_error(ql_plan_create_over(graph_.get(), device, outputs.data(), static_cast<int>(outputs.size()),
                                               micro_.get(), &p)));
         plan.reset(p);
-        ql_plan_info info{sizeof(info)};
-        QL_TRY(last_error(ql_plan_describe(p, &info)));
-        planned_bytes_ += info.arena_bytes - info.shared_bytes;
-        if (planned_bytes_ == info.arena_bytes) planned_bytes_ += info.leaf_bytes + info.weight_bytes;  // the first
         return Status();
     };
     if (options_.train) {
         QL_TRY(make(micro_, micro_outputs_));
         QL_TRY(make(update_, update_outputs_));
-        for (const TrainedParam & p : params_)
-            planned_bytes_ += 2 * ql_tensor_bytes(p.m);  // leaves of the update alone
     }
     return make(eval_, {nll_});
 }
@@ -203,9 +197,18 @@ int64_t TrainStep::n_parameters() const {
     return n;
 }
 
-ql_plan_info TrainStep::micro_info() const {
+double TrainStep::micro_flops() const {
     ql_plan_info info{sizeof(info)};
     (void)ql_plan_describe((micro_ ? micro_ : eval_).get(), &info);
+    return info.flops;
+}
+
+ql_memory_info TrainStep::memory() const {
+    ql_memory_info info{sizeof(info)};
+    std::vector<const ql_plan *> plans;
+    for (const PlanPtr * p : {&micro_, &update_, &eval_})
+        if (*p) plans.push_back(p->get());
+    (void)ql_plans_memory(plans.data(), static_cast<int>(plans.size()), nullptr, &info);
     return info;
 }
 

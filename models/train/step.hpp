@@ -48,9 +48,10 @@ class TrainStep {
     Status read_adapter(Adapter & adapter) const;
     const std::vector<TrainedParam> & params() const { return params_; }
     int64_t n_parameters() const;
-    ql_plan_info micro_info() const;
-    /// Peak bytes of the plans together: arenas, leaves and weights, each counted once.
-    uint64_t planned_bytes() const { return planned_bytes_; }
+    /// Floating-point operations of a micro-batch.
+    double micro_flops() const;
+    /// Of the plans together.
+    ql_memory_info memory() const;
     /// What the process holds beside the plan: code, tokenizer, data, the graph itself.
     uint64_t program_bytes() const { return program_bytes_; }
     ql_plan * micro_plan() const { return micro_.get(); }
@@ -73,7 +74,7 @@ class TrainStep {
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;
     std::vector<ql_tensor *> micro_outputs_, update_outputs_;
     PlanPtr micro_, update_, eval_;
-    uint64_t planned_bytes_ = 0, program_bytes_ = 0;
+    uint64_t program_bytes_ = 0;
 };
 
 }  // namespace ql

@@ -214,7 +214,7 @@ Status Trainer::mean_loss(double & loss, int64_t & tokens) {
 }
 
 ql_trainer_info Trainer::describe() const {
-    const ql_plan_info plan = step_->micro_info();
+    const ql_memory_info memory = step_->memory();
     ql_trainer_info info{};
     info.size = sizeof(info);
     info.n_steps = n_steps_;
@@ -223,12 +223,12 @@ ql_trainer_info Trainer::describe() const {
     info.n_tokens = data_.n_tokens();
     info.n_trained = data_.n_trained();
     info.n_parameters = step_->n_parameters();
-    info.planned_peak_bytes = step_->planned_bytes() + step_->program_bytes();
+    info.planned_peak_bytes = memory.total + step_->program_bytes();
     info.program_bytes = step_->program_bytes();
-    info.arena_bytes = plan.arena_bytes;
-    info.leaf_bytes = step_->planned_bytes() - plan.arena_bytes - plan.weight_bytes;
-    info.weight_bytes = plan.weight_bytes;
-    info.flops_per_step = plan.flops * static_cast<double>(options_.grad_accum);
+    info.arena_bytes = memory.results;
+    info.leaf_bytes = memory.params + memory.states + memory.inputs;
+    info.weight_bytes = memory.weights;
+    info.flops_per_step = step_->micro_flops() * static_cast<double>(options_.grad_accum);
     info.first_step = first_step_;
     info.resumed_from = resumed_from_.c_str();
     return info;

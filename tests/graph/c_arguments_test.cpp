@@ -26,6 +26,7 @@ std::vector<BadCall> EngineArguments::device_calls() {
     };
     static ql_backend_info backend;
     static ql_plan_info plan_info;
+    static ql_memory_info memory_info;
     static ql_plan_node_info node_info;
     static ql_plan * plan = nullptr;
     backend.size = sizeof(backend), node_info.size = sizeof(node_info);
@@ -70,6 +71,17 @@ std::vector<BadCall> EngineArguments::device_calls() {
         {"ql_plan_read", "no output", [this] { return ql_plan_read(plan_, x_, &n_, 0, 4); }},
         {"ql_plan_describe", "NULL plan", [] { return ql_plan_describe(nullptr, &plan_info); }},
         {"ql_plan_describe", "size 0", [this] { return ql_plan_describe(plan_, &plan_info); }},
+        {"ql_plans_memory", "NULL plans", [] { return ql_plans_memory(nullptr, 1, nullptr, &memory_info); }},
+        {"ql_plans_memory", "a NULL plan",
+         [] {
+             const ql_plan * none = nullptr;
+             return ql_plans_memory(&none, 1, nullptr, &memory_info);
+         }},
+        {"ql_plans_memory", "size 0",
+         [this] {
+             const ql_plan * one = plan_;
+             return ql_plans_memory(&one, 1, nullptr, &memory_info);
+         }},
         {"ql_plan_set_profiling", "NULL", [] { return ql_plan_set_profiling(nullptr, 1); }},
         {"ql_plan_node", "NULL plan", [] { return ql_plan_node(nullptr, 0, &node_info); }},
         {"ql_plan_node", "-1", [this] { return ql_plan_node(plan_, -1, &node_info); }},

@@ -32,7 +32,8 @@ typedef enum ql_compute {
 
 typedef struct ql_device_options {
     size_t size;        /* sizeof(ql_device_options): set by ql_device_options_init */
-    const char * name;  /* "auto", "cpu"; "cuda:0" ... where such a backend is installed */
+    const char * name;  /* "auto", "cpu"; "cuda:0" ... where such a backend is installed; "cuda:0,cuda:1,cpu": several,
+                           over which a plan shares out a model's layers */
     int threads;        /* CPU threads; 0: the physical cores, or $QL_THREADS */
     ql_compute compute; /* how products are computed */
 } ql_device_options;
@@ -48,7 +49,7 @@ QL_API void ql_device_close(ql_device * device);
 
 typedef struct ql_device_info {
     size_t size;             /* set by the caller: sizeof(ql_device_info) */
-    const char * backend;    /* "cpu" */
+    const char * backend;    /* "cpu"; of several devices their names, the rest is then the first one's */
     const char * isa;        /* the instruction set of the kernels: "scalar", "baseline", "avx2", "avx512", ... */
     const char * product;    /* the path of quantised products: "f32", "avx512_bf16", ... */
     const char * chip;       /* the processor's own name */

@@ -1,5 +1,4 @@
-/* ql/tensor.h - tensors: dense, at most four dimensions, innermost first (`ne[0]` is the row length), always
- * contiguous.
+/* ql/tensor.h - tensors: dense, at most four dimensions, innermost first (`ne[0]` is the row length), always contiguous.
  *
  * A tensor belongs to a graph and lives as long as it. Leaves (inputs, weights, parameters, states) have storage once a
  * plan that uses them was created; results of operators have storage only inside a plan, and only those that were named

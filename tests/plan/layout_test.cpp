@@ -15,6 +15,10 @@ size_t padded(size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+Buffer buffer(size_t bytes, int64_t first, int64_t last) {
+    return {nullptr, bytes, first, last};
+}
+
 void expect_apart(const std::vector<Buffer> & buffers, size_t arena) {
     for (const Buffer & a : buffers) {
         EXPECT_EQ(a.offset % kAlignment, 0u);
@@ -31,28 +35,37 @@ TEST(Layout, BuffersOfOddSizesLieApartAtAlignedOffsets) {
     std::vector<Buffer> buffers;
     for (int64_t i = 0; i < 200; ++i) {
         const int64_t first = i * 7 % 50;
-        buffers.push_back({static_cast<size_t>(1 + i * 37 % 301), first, first + i % 9, 0});
+        buffers.push_back(buffer(static_cast<size_t>(1 + i * 37 % 301), first, first + i % 9));
     }
-    expect_apart(buffers, place_buffers(buffers, kAlignment));
+    expect_apart(buffers, place_buffers(buffers, nullptr, kAlignment).arena);
 }
 
 TEST(Layout, ABufferReadByTheStepThatWritesAnotherLivesWithIt) {
-    std::vector<Buffer> buffers = {{100, 0, 1, 0}, {100, 1, 2, 0}, {100, 2, 3, 0}};
-    const size_t arena = place_buffers(buffers, kAlignment);
+    std::vector<Buffer> buffers = {buffer(100, 0, 1), buffer(100, 1, 2), buffer(100, 2, 3)};
+    const size_t arena = place_buffers(buffers, nullptr, kAlignment).arena;
     expect_apart(buffers, arena);
     EXPECT_EQ(arena, 2 * padded(100)) << "the third takes the first one's place";
 }
 
 TEST(Layout, ASmallBufferGoesToTheFirstGapThatTakesIt) {
-    std::vector<Buffer> buffers = {{640, 0, 9, 0}, {320, 0, 1, 0}, {256, 0, 9, 0}, {128, 2, 9, 0}, {128, 2, 9, 0}};
-    const size_t arena = place_buffers(buffers, kAlignment);
+    std::vector<Buffer> buffers = {buffer(640, 0, 9), buffer(320, 0, 1), buffer(256, 0, 9), buffer(128, 2, 9), buffer(128, 2, 9)};
+    const size_t arena = place_buffers(buffers, nullptr, kAlignment).arena;
     expect_apart(buffers, arena);
     EXPECT_EQ(arena, 640u + 320u + 256u);
 }
 
 TEST(Layout, AnEmptyBufferTakesNothing) {
-    std::vector<Buffer> buffers = {{0, 0, 9, 0}, {64, 0, 9, 0}};
-    EXPECT_EQ(place_buffers(buffers, kAlignment), 64u);
+    std::vector<Buffer> buffers = {buffer(0, 0, 9), buffer(64, 0, 9)};
+    EXPECT_EQ(place_buffers(buffers, nullptr, kAlignment).arena, 64u);
+}
+
+TEST(Layout, OutputsHaveMemoryOfTheirOwn) {
+    std::vector<Buffer> buffers = {buffer(100, 0, 0), buffer(100, 1, 2), buffer(100, 1, 2)};
+    buffers[1].output = buffers[2].output = true;
+    const Layout layout = place_buffers(buffers, nullptr, kAlignment);
+    EXPECT_EQ(layout.arena, padded(100));
+    EXPECT_EQ(layout.outputs, 2 * padded(100));
+    EXPECT_NE(buffers[1].offset, buffers[2].offset);
 }
 
 }  // namespace

@@ -1,0 +1,34 @@
+// Faults to inject, from the environment: QL_APART="alloc=3,copy=5,lost=2" lets the third allocation, the fifth copy
+// and the second run (after which the device stays lost) of every device that is opened then fail. "without_rope=1": it
+// has no kernel for rope.
+#pragma once
+#include <string_view>
+
+#include "ql/status.hpp"
+
+namespace ql::apart {
+
+class Faults {
+  public:
+    /// From $QL_APART. errors: QL_INVALID_ARGUMENT names what it does not know.
+    static Result<Faults> from_environment();
+
+    Status before_allocation();
+    Status before_copy();
+    Status before_run();
+    bool without_rope() const { return without_rope_; }
+
+  private:
+    /// Counts an event; true from the one that is meant on, or for that one alone.
+    struct Countdown {
+        long at = 0, seen = 0;
+        bool now() { return at > 0 && ++seen == at; }
+    };
+    Status set(std::string_view name, long at);
+    Status check_lost() const;
+
+    Countdown allocation_, copy_, run_;
+    bool lost_ = false, without_rope_ = false;
+};
+
+}  // namespace ql::apart

@@ -1,0 +1,266 @@
+// One plan over several devices and memories gives the CPU's bits, and says where each node runs; what a device cannot
+// do ends in a message.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "backends/apart_path.hpp"
+#include "ggml/selftest/case_input.hpp"
+#include "ql/ql.h"
+
+namespace ql::test {
+namespace {
+
+constexpr int64_t kWidth = 64, kRank = 4, kTokens = 33;
+constexpr int kLayers = 4;
+
+/// Sets $QL_APART for the devices that are opened in its scope.
+class Injected {
+  public:
+    explicit Injected(const std::string & faults) { setenv("QL_APART", faults.c_str(), 1); }
+    ~Injected() { unsetenv("QL_APART"); }
+    Injected(const Injected &) = delete;
+    Injected & operator=(const Injected &) = delete;
+};
+
+class OpenedDevice {
+  public:
+    explicit OpenedDevice(const char * name) {
+        ql_device_options options;
+        ql_device_options_init(&options);
+        options.name = name;
+        options.threads = 2;
+        status = ql_device_open(&options, &device);
+    }
+    ~OpenedDevice() { ql_device_close(device); }
+    OpenedDevice(const OpenedDevice &) = delete;
+    OpenedDevice & operator=(const OpenedDevice &) = delete;
+
+    ql_status status;
+    ql_device * device = nullptr;
+};
+
+std::vector<float> values(int64_t n, uint64_t seed) {
+    return selftest::case_floats({Shape(n), Fill::small}, seed);
+}
+
+/// A small network in layers with adapters, its loss, the gradients, and sums and a counter that outlive a run.
+class Network {
+  public:
+    explicit Network(ql_device * device) {
+        EXPECT_EQ(QL_OK, ql_graph_create(&g));
+        build_layers();
+        build_gradients();
+        std::vector<ql_tensor *> outputs = {loss_, norm_, counted_};
+        outputs.insert(outputs.end(), sums_.begin(), sums_.end());
+        status = ql_plan_create(g, device, outputs.data(), static_cast<int>(outputs.size()), &plan);
+        if (status == QL_OK) write_leaves();
+    }
+    ~Network() {
+        ql_plan_free(plan);
+        ql_graph_free(g);
+    }
+    Network(const Network &) = delete;
+    Network & operator=(const Network &) = delete;
+
+    /// What can be read after two runs.
+    std::vector<float> results() {
+        for (int run = 0; run < 2; ++run) EXPECT_EQ(QL_OK, ql_plan_run(plan)) << ql_error_message();
+        std::vector<float> all;
+        const auto append = [&](ql_tensor * t, auto read) {
+            std::vector<float> v(static_cast<size_t>(ql_tensor_elements(t)));
+            EXPECT_EQ(QL_OK, read(t, v.data(), v.size() * sizeof(float))) << ql_error_message();
+            all.insert(all.end(), v.begin(), v.end());
+        };
+        const auto output = [&](ql_tensor * t, void * to, size_t n) { return ql_plan_read(plan, t, to, 0, n); };
+        append(loss_, output);
+        append(norm_, output);
+        for (ql_tensor * sum : sums_) append(sum, output);
+        append(counter_, [](ql_tensor * t, void * to, size_t n) { return ql_tensor_read(t, to, 0, n); });
+        return all;
+    }
+    /// How many nodes run where, how many copies arrive there, and which nodes were moved.
+    std::map<std::string, int> places() {
+        std::map<std::string, int> count;
+        ql_plan_node_info info{sizeof(info)};
+        for (int64_t i = 0; ql_plan_node(plan, i, &info) == QL_OK; ++i, info.size = sizeof(info)) {
+            ++count[std::string(info.op) == "copy" ? std::string("copy to ") + info.device : info.device];
+            if (*info.moved) ++count[std::string(info.op) + ": " + info.moved];
+        }
+        return count;
+    }
+
+    ql_status status;
+    ql_graph * g = nullptr;
+    ql_plan * plan = nullptr;
+
+  private:
+    ql_tensor * weight(int64_t k, int64_t m) {
+        const int64_t ne[] = {k, m};
+        frozen_.push_back(values(k * m, 10 + frozen_.size()));
+        return ql_weight(g, "w", QL_F32, m == 1 ? 1 : 2, ne, frozen_.back().data());
+    }
+    ql_tensor * param(int64_t k, int64_t m) {
+        const int64_t ne[] = {k, m};
+        return params_.emplace_back(ql_param(g, "p", 2, ne));
+    }
+    ql_tensor * layer(ql_tensor * h, ql_tensor * angles) {
+        const int64_t heads[] = {32, 2, kTokens}, stream[] = {kWidth, kTokens};
+        ql_tensor * n = ql_rms_norm(g, h, weight(kWidth, 1), 1e-5f);
+        ql_tensor *a = param(kWidth, kRank), *b = param(kRank, kWidth);
+        ql_tensor * y = ql_lora(g, ql_mul_mat(g, weight(kWidth, kWidth), n), n, a, b, 0.5f);
+        ql_tensor * q = ql_rope(g, ql_reshape(g, y, 3, heads), angles, QL_ROPE_NORMAL);
+        ql_tensor * o = ql_attention(g, q, q, ql_reshape(g, n, 3, heads), span_, 0.2f);
+        return ql_add(g, h, ql_swiglu(g, ql_reshape(g, o, 2, stream), y));
+    }
+    void build_layers() {
+        const int64_t stream[] = {kWidth, kTokens}, t = kTokens, pairs[] = {2, kTokens};
+        x_ = ql_input(g, "x", QL_F32, 2, stream);
+        positions_ = ql_input(g, "positions", QL_I32, 1, &t);
+        span_ = ql_input(g, "span", QL_I32, 2, pairs);
+        targets_ = ql_input(g, "targets", QL_I32, 1, &t);
+        shares_ = ql_input(g, "shares", QL_F32, 1, &t);
+        ql_tensor *h = x_, *angles = ql_rope_table(g, positions_, nullptr, 32, 10000, 1, 1);
+        for (int i = 0; i < kLayers; ++i) {
+            EXPECT_EQ(QL_OK, ql_graph_set_place(g, i));
+            h = layer(h, angles);
+        }
+        loss_ = ql_head_loss(g, h, weight(kWidth, 50), targets_, shares_, nullptr);
+    }
+    void build_gradients() {
+        std::vector<ql_tensor *> grads(params_.size());
+        EXPECT_EQ(QL_OK, ql_gradients(g, loss_, params_.data(), static_cast<int>(params_.size()), QL_RECOMPUTE_CHEAP,
+                                      grads.data()))
+            << ql_error_message();
+        for (ql_tensor * gradient : grads) {
+            const int64_t ne[] = {ql_tensor_ne(gradient, 0), ql_tensor_ne(gradient, 1)}, one = 1;
+            sums_.push_back(ql_accumulate(g, ql_state(g, "sum", QL_F32, 2, ne), gradient));
+            if (!counter_) counter_ = ql_state(g, "counter", QL_F32, 1, &one);
+        }
+        norm_ = ql_global_norm(g, sums_.data(), static_cast<int>(sums_.size()));
+        counted_ = ql_accumulate(g, counter_, norm_);
+    }
+    void write_leaves() {
+        const auto put = [](ql_tensor * t, const auto & v) {
+            EXPECT_EQ(QL_OK, ql_tensor_write(t, v.data(), 0, v.size() * 4)) << ql_error_message();
+        };
+        std::vector<int32_t> positions, span, targets;
+        for (int32_t i = 0; i < kTokens; ++i) {
+            positions.push_back(i);
+            span.insert(span.end(), {0, i + 1});
+            targets.push_back(i % 7 == 0 ? -1 : i);
+        }
+        put(x_, values(kWidth * kTokens, 1));
+        put(positions_, positions);
+        put(span_, span);
+        put(targets_, targets);
+        put(shares_, std::vector<float>(kTokens, 1.0f / kTokens));
+        for (size_t i = 0; i < params_.size(); ++i) put(params_[i], values(ql_tensor_elements(params_[i]), 50 + i));
+    }
+
+    std::vector<std::vector<float>> frozen_;
+    std::vector<ql_tensor *> params_, sums_;
+    ql_tensor *x_ = nullptr, *positions_ = nullptr, *span_ = nullptr, *targets_ = nullptr, *shares_ = nullptr;
+    ql_tensor *loss_ = nullptr, *norm_ = nullptr, *counter_ = nullptr, *counted_ = nullptr;
+};
+
+std::vector<float> results_on(const char * name) {
+    OpenedDevice opened(name);
+    EXPECT_EQ(QL_OK, opened.status) << ql_error_message();
+    Network network(opened.device);
+    EXPECT_EQ(QL_OK, network.status) << ql_error_message();
+    return network.status == QL_OK ? network.results() : std::vector<float>();
+}
+
+TEST(SeveralDevices, GiveTheBitsOfOne) {
+    const std::vector<float> want = results_on("cpu");
+    ASSERT_GT(want.size(), 100u);
+    EXPECT_NE(want[0], 0);
+    for (const char * name : {"apart", "apart:0,apart:1", "cpu,apart:0", "apart:0,apart:1,cpu", "cpu,cpu"})
+        EXPECT_EQ(results_on(name), want) << name;
+}
+
+TEST(SeveralDevices, ShareOutTheLayers) {
+    OpenedDevice opened("apart:0,cpu");
+    Network network(opened.device);
+    ASSERT_EQ(QL_OK, network.status) << ql_error_message();
+    const std::map<std::string, int> places = network.places();
+    EXPECT_GT(places.at("apart:0"), 10);
+    EXPECT_GT(places.at("cpu"), 10);
+    EXPECT_GT(places.at("copy to apart:0"), 0);
+    EXPECT_GT(places.at("copy to cpu"), 0);
+    EXPECT_LE(places.at("copy to cpu"), 4 + 4) << "stream, angles, spans; four sums for the norm: each copied once";
+}
+
+TEST(SeveralDevices, WhatABackendHasNoKernelForRunsOnTheCpu) {
+    const std::vector<float> want = results_on("cpu");
+    const Injected without("without_rope=1");
+    OpenedDevice opened("apart");
+    Network network(opened.device);
+    ASSERT_EQ(QL_OK, network.status) << ql_error_message();
+    EXPECT_EQ(network.results(), want);
+    EXPECT_GE(network.places().at("rope: its backend has no kernel"), 2 * kLayers);
+}
+
+TEST(SeveralDevices, AFailedAllocationIsAnError) {
+    for (int n = 1; n < 100; ++n) {
+        const Injected fault("alloc=" + std::to_string(n));
+        OpenedDevice opened("apart");
+        Network network(opened.device);
+        if (network.status == QL_OK) {
+            EXPECT_GT(n, 20) << "leaves, arena and outputs are allocations";
+            return;
+        }
+        EXPECT_EQ(network.status, QL_NO_MEMORY);
+        EXPECT_EQ(network.plan, nullptr);
+    }
+    ADD_FAILURE() << "no end of allocations";
+}
+
+TEST(SeveralDevices, AFailedCopyIsAnError) {
+    const Injected fault("copy=3");
+    OpenedDevice opened("apart");
+    Network network(opened.device);
+    EXPECT_EQ(network.status, QL_IO) << "an upload of a weight";
+    EXPECT_STREQ(ql_error_message(), "apart: a copy was made to fail");
+}
+
+TEST(SeveralDevices, ALostDeviceIsAnErrorOfEveryRunFromThenOn) {
+    const Injected fault("lost=2");
+    OpenedDevice opened("apart");
+    Network network(opened.device);
+    ASSERT_EQ(QL_OK, network.status) << ql_error_message();
+    EXPECT_EQ(QL_OK, ql_plan_run(network.plan));
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(QL_IO, ql_plan_run(network.plan));
+        EXPECT_STREQ(ql_error_message(), "apart: the device was lost");
+    }
+}
+
+TEST(SeveralDevices, AnUnknownOneOfSeveralIsNamed) {
+    OpenedDevice opened("cpu,none:1");
+    EXPECT_EQ(opened.status, QL_NOT_FOUND);
+    EXPECT_NE(std::string(ql_error_message()).find("none:1"), std::string::npos) << ql_error_message();
+}
+
+TEST(SeveralDevices, AStateOfADeviceThatIsNotThePlansIsRefused) {
+    OpenedDevice first("apart:0"), second("apart:1");
+    Network network(first.device);
+    ASSERT_EQ(QL_OK, network.status) << ql_error_message();
+    const int64_t one = 1;
+    ql_tensor *state = ql_state(network.g, "s", QL_F32, 1, &one), *other = ql_state(network.g, "t", QL_F32, 1, &one);
+    ql_tensor * sum = ql_accumulate(network.g, state, other);
+    ql_plan *here = nullptr, *there = nullptr;
+    ASSERT_EQ(QL_OK, ql_plan_create(network.g, first.device, &sum, 1, &here)) << ql_error_message();
+    EXPECT_EQ(QL_INVALID_ARGUMENT, ql_plan_create(network.g, second.device, &sum, 1, &there));
+    ql_device * const both[] = {second.device, first.device};
+    EXPECT_EQ(QL_OK, ql_plan_create_on(network.g, both, 2, &sum, 1, nullptr, &there)) << ql_error_message();
+    EXPECT_EQ(QL_OK, ql_plan_run(there)) << ql_error_message();
+    ql_plan_free(here);
+    ql_plan_free(there);
+}
+
+}  // namespace
+}  // namespace ql::test
