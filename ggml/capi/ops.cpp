@@ -52,9 +52,7 @@ ql_tensor * ql_dropout(ql_graph * g, ql_tensor * x, ql_tensor * key, float p, in
 
 ql_tensor * ql_rope_table(ql_graph * g, ql_tensor * pos, ql_tensor * factors, int n_rot, float base, float scale,
                           float m) {
-    return build(g, [&] {
-        return g->emit(op::rope_table, {pos, factors}, RopeTableParams{n_rot, base, scale, m}, 0b10);
-    });
+    return build(g, [&] { return g->emit(op::rope_table, {pos, factors}, RopeTableParams{n_rot, base, scale, m}); });
 }
 
 ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_rope_mode mode) {

@@ -26,13 +26,9 @@ Tensor * GradBuilder::value(Tensor * t) {
     if (const auto it = again_.find(t); it != again_.end()) return it->second;
     const GraphNode & n = *t->producer;
     std::vector<Tensor *> src;
-    uint32_t optional = 0;
-    for (size_t i = 0; i < n.src.size(); ++i) {
-        src.push_back(n.src[i] ? value(n.source(i)) : nullptr);
-        if (!n.src[i]) optional |= 1u << i;
-    }
+    for (size_t i = 0; i < n.src.size(); ++i) src.push_back(n.src[i] ? value(n.source(i)) : nullptr);
     if (t->alias && std::equal(src.begin(), src.end(), n.src.begin())) return t;  // the same bytes under another shape
-    Tensor * copy = graph_.emit(*n.def, src, n.params, optional);
+    Tensor * copy = graph_.emit(*n.def, src, n.params);
     if (!copy) return t;  // the graph has the error
     for (size_t i = 0; i < n.out.size(); ++i) again_[n.out[i]] = copy->producer->result(i);
     return again_[t];

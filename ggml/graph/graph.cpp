@@ -65,16 +65,14 @@ ql_tensor * ql_graph::leaf(ql::TensorKind kind, const char * name, ql_dtype dtyp
     return t;
 }
 
-ql_tensor * ql_graph::emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params,
-                           uint32_t optional) {
-    return emit(def, std::span<ql_tensor * const>(src.begin(), src.size()), params, optional);
+ql_tensor * ql_graph::emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params) {
+    return emit(def, std::span<ql_tensor * const>(src.begin(), src.size()), params);
 }
 
-ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params,
-                           uint32_t optional) {
+ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params) {
     const std::string op(def.name);
     for (size_t i = 0; i < src.size(); ++i) {
-        if (!src[i] && !(i < 32 && optional >> i & 1)) {
+        if (!src[i] && !(i < 32 && def.optional >> i & 1)) {
             fail(ql::error(QL_INVALID_ARGUMENT, "%s: input %zu is NULL", op.c_str(), i));
             return nullptr;
         }

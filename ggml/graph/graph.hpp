@@ -23,11 +23,8 @@ struct ql_graph {
                      const void * data);
 
     /// Appends a node and returns its first result; null when a required source is null or the shape rule refuses.
-    /// `optional` is a bit mask of the sources that may be null.
-    ql_tensor * emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params = {},
-                     uint32_t optional = 0);
-    ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {},
-                     uint32_t optional = 0);
+    ql_tensor * emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params = {});
+    ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {});
 
     /// Where in the model the nodes belong that are appended from now on. At first 0.
     void set_place(int place) { place_ = place; }

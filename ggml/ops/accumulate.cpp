@@ -30,6 +30,7 @@ std::vector<Case> cases() {
 }  // namespace
 
 const OpDef op::accumulate = {
+    .number = Op::accumulate,
     .name = "accumulate",
     .formula = "sum += x, in place",
     .infer = infer,

@@ -68,6 +68,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::adamw = {
+    .number = Op::adamw,
     .name = "adamw",
     .formula =
         "p *= 1 - lr decay; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr (m / c1) / (sqrt(v / c2) + eps)",

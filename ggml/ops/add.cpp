@@ -45,6 +45,7 @@ std::vector<Case> cases() {
 }  // namespace
 
 const OpDef op::add = {
+    .number = Op::add,
     .name = "add",
     .formula = "y = a + b",
     .infer = infer,

@@ -108,6 +108,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::attention = {
+    .number = Op::attention,
     .name = "attention",
     .formula = "o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j], j in the span of t",
     .infer = infer,

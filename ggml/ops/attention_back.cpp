@@ -64,11 +64,11 @@ std::vector<Case> cases() {
     const auto make = [](const char * name, int64_t d, int64_t n_heads, int64_t n_kv, int64_t n_tokens,
                          int64_t n_keys) {
         const Shape q(d, n_heads, n_tokens), k(d, n_kv, n_keys);
-        return Case{name,
-                    {data_in(q, Fill::layer), data_in(k), data_in(k), data_in(q),
-                     data_in({n_heads, n_tokens}, Fill::positive),
-                     data_in(q), ints_in({2, n_tokens}, Fill::spans, n_keys)},
-                    AttentionParams{1 / std::sqrt(static_cast<float>(d))}};
+        return Case{
+            name,
+            {data_in(q, Fill::layer), data_in(k), data_in(k), data_in(q), data_in({n_heads, n_tokens}, Fill::positive),
+             data_in(q), ints_in({2, n_tokens}, Fill::spans, n_keys)},
+            AttentionParams{1 / std::sqrt(static_cast<float>(d))}};
     };
     return {make("d1 H1 T1", 1, 1, 1, 1, 1), make("d3 H2/1 T5", 3, 2, 1, 5, 5), make("d16 H6/2 T33", 16, 6, 2, 33, 33),
             make("d64 H3/3 T65", 64, 3, 3, 65, 65), make("d33 H3/1 T3 of 65", 33, 3, 1, 3, 65)};
@@ -81,6 +81,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::attention_back = {
+    .number = Op::attention_back,
     .name = "attention_back",
     .formula =
         "p = exp(scale q.k - lse); ds = p (do.v - do.o); dq = scale sum ds k; dk = scale sum ds q; dv = sum p do",

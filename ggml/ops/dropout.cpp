@@ -58,6 +58,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::dropout = {
+    .number = Op::dropout,
     .name = "dropout",
     .formula = "y = x keep / (1 - p), keep in {0, 1} from Philox",
     .infer = infer,

@@ -40,6 +40,7 @@ std::vector<Case> cases() {
 }  // namespace
 
 const OpDef op::get_rows = {
+    .number = Op::get_rows,
     .name = "get_rows",
     .formula = "y[:, t] = table[:, ids[t]]",
     .infer = infer,

@@ -45,6 +45,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::global_norm = {
+    .number = Op::global_norm,
     .name = "global_norm",
     .formula = "norm = sqrt(sum_i |x_i|^2)",
     .infer = infer,

@@ -63,6 +63,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::head_loss = {
+    .number = Op::head_loss,
     .name = "head_loss",
     .formula = "loss = sum_t weight[t] (logsumexp_i (W x)[i, t] - (W x)[target[t], t]) over tokens with target[t] >= 0",
     .infer = infer,

@@ -61,6 +61,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::head_loss_back = {
+    .number = Op::head_loss_back,
     .name = "head_loss_back",
     .formula =
         "dx[:, t] = dloss weight[t] sum_i (softmax_i (W x)[i, t] - [i = target[t]]) W[:, i]; loss, nll as head_loss",

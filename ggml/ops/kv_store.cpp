@@ -60,6 +60,7 @@ double flops(const Node &) {
 }  // namespace
 
 const OpDef op::kv_store = {
+    .number = Op::kv_store,
     .name = "kv_store",
     .formula = "cache[:, index[t]] = rows[:, t], in place",
     .infer = infer,

@@ -72,6 +72,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::lora = {
+    .number = Op::lora,
     .name = "lora",
     .formula = "out = y + s B h, h = A x",
     .infer = infer,

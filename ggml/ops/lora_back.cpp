@@ -66,6 +66,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::lora_back = {
+    .number = Op::lora_back,
     .name = "lora_back",
     .formula = "dh = s B^T dy; dB = s h dy^T; dA = x dh^T",
     .infer = infer,

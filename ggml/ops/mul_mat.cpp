@@ -49,6 +49,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::mul_mat = {
+    .number = Op::mul_mat,
     .name = "mul_mat",
     .formula = "y[i, t] = sum_k W[k, i] x[k, t]",
     .infer = infer,

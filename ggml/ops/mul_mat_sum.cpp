@@ -87,10 +87,12 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::mul_mat_sum = {
+    .number = Op::mul_mat_sum,
     .name = "mul_mat_sum",
     .formula = "y = r + sum_i s_i op_i(W_i) x_i, op(W) x = W x or W^T x",
     .infer = infer,
     .no_grad = "the planner makes it, after gradients were taken",
+    .optional = 0b1,
     .products = true,
     .planned = true,
     .reference = reference<float>,

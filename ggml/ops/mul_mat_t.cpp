@@ -50,6 +50,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::mul_mat_t = {
+    .number = Op::mul_mat_t,
     .name = "mul_mat_t",
     .formula = "z[k, t] = sum_i W[k, i] y[i, t]",
     .infer = infer,

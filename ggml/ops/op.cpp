@@ -1,17 +1,12 @@
-// What operators share: their numbers, decoding for references, and the checks of shape rules with their messages.
+// What operators share: decoding for references, and the checks of shape rules with their messages.
 #include "ggml/ops/op.hpp"
 
-#include <algorithm>
 #include <string>
 
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/ops/checks.hpp"
 
 namespace ql {
-
-size_t op_index(const OpDef * def) {
-    return static_cast<size_t>(std::find(std::begin(kOps), std::end(kOps), def) - std::begin(kOps));
-}
 
 template <>
 std::vector<float> RefArgs<float>::decoded(int i) const {

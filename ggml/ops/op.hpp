@@ -84,6 +84,7 @@ struct Case {
 };
 
 struct OpDef {
+    Op number;  // its place in ops.def, for tables indexed by it
     std::string_view name;
     std::string_view formula;
     /// Checks the sources and gives the results; messages start with the operator's name.
@@ -93,6 +94,10 @@ struct OpDef {
     const char * no_grad = nullptr;
     /// Bit i: a gradient can reach source i.
     uint32_t differentiable = 0;
+    /// Bit i: source i may be absent.
+    uint32_t optional = 0;
+    /// The result is the first source's bytes under another shape: nothing is read or written.
+    bool view = false;
     /// Made of products, whose operands a device that computes in bf16 rounds.
     bool products = false;
     /// Made by the planner alone: no public function builds it.
@@ -118,8 +123,10 @@ inline const OpDef * const kOps[] = {
 };
 inline constexpr size_t kOpCount = static_cast<size_t>(Op::count);
 
-/// The operator's number, for tables indexed by it.
-size_t op_index(const OpDef * def);
+/// The operator's row in tables that are indexed by its number.
+inline size_t op_index(const OpDef * def) {
+    return static_cast<size_t>(def->number);
+}
 
 // Checks that shape rules share. `what` is the operator's name; i the source.
 Status expect_f32(const Node & n, int i);

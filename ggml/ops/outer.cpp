@@ -38,6 +38,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::outer = {
+    .number = Op::outer,
     .name = "outer",
     .formula = "G[k, i] = sum_t x[k, t] y[i, t]",
     .infer = infer,

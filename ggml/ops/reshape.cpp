@@ -47,11 +47,13 @@ double flops(const Node &) {
 }  // namespace
 
 const OpDef op::reshape = {
+    .number = Op::reshape,
     .name = "reshape",
     .formula = "y = x, under another shape",
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1,
+    .view = true,
     .cheap = true,
     .reference = reference<float>,
     .reference64 = reference<double>,

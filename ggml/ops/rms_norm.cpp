@@ -59,6 +59,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::rms_norm = {
+    .number = Op::rms_norm,
     .name = "rms_norm",
     .formula = "y = w x / sqrt(mean(x^2) + eps)",
     .infer = infer,

@@ -49,6 +49,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::rms_norm_back = {
+    .number = Op::rms_norm_back,
     .name = "rms_norm_back",
     .formula = "dx = r (w dy) - r^3 x mean(x w dy), r = 1 / sqrt(mean(x^2) + eps)",
     .infer = infer,

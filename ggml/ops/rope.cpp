@@ -75,6 +75,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::rope = {
+    .number = Op::rope,
     .name = "rope",
     .formula = "y0 = x0 cos - x1 sin; y1 = x0 sin + x1 cos, for pairs of each head",
     .infer = infer,

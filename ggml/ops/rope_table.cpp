@@ -62,10 +62,12 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::rope_table = {
+    .number = Op::rope_table,
     .name = "rope_table",
     .formula = "table[2i, t], table[2i + 1, t] = m cos(a), m sin(a); a = pos[t] scale base^(-2i / n_rot) / factors[i]",
     .infer = infer,
     .no_grad = "positions are whole numbers",
+    .optional = 0b10,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -48,6 +48,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::swiglu = {
+    .number = Op::swiglu,
     .name = "swiglu",
     .formula = "y = silu(gate) * up, silu(x) = x / (1 + exp(-x))",
     .infer = infer,

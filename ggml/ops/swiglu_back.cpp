@@ -41,6 +41,7 @@ double flops(const Node & n) {
 }  // namespace
 
 const OpDef op::swiglu_back = {
+    .number = Op::swiglu_back,
     .name = "swiglu_back",
     .formula = "dgate = dy up a (1 + gate (1 - a)); dup = dy gate a; a = 1 / (1 + exp(-gate))",
     .infer = infer,

@@ -25,6 +25,7 @@ std::vector<Case> cases() {
 }  // namespace
 
 const OpDef op::to_bf16 = {
+    .number = Op::to_bf16,
     .name = "to_bf16",
     .formula = "y = bf16(x)",
     .infer = infer,

@@ -25,6 +25,7 @@ std::vector<Case> cases() {
 }  // namespace
 
 const OpDef op::zero = {
+    .number = Op::zero,
     .name = "zero",
     .formula = "x = 0, in place",
     .infer = infer,

@@ -40,7 +40,7 @@ inline const Value * root_of(const Operand * value) {
 
 /// The same bytes under another shape: nothing is written.
 inline bool is_view(const Node & n) {
-    return n.def == &op::reshape;
+    return n.def->view;
 }
 
 /// Bytes of one device copied to another: what the plan itself does between kernels.

@@ -50,6 +50,37 @@ TEST(OpTable, EveryOperatorHasABackwardRuleOrAReason) {
     }
 }
 
+/// A view's bytes are its source's, so whoever passes views over may do so by this one fact.
+TEST(OpTable, ViewsAreAliasesOfTheirFirstSourceAndComputeNothing) {
+    for (const OpDef * def : kOps) {
+        if (!def->view) continue;
+        for (const Case & c : def->cases()) {
+            SCOPED_TRACE(std::string(def->name) + ": " + c.name);
+            const CaseGraph g(*def, c, 3);
+            const Node & n = *g.out->producer;
+            ASSERT_EQ(n.out.size(), 1u);
+            EXPECT_EQ(g.out->alias, n.src[0]);
+            EXPECT_EQ(g.out->bytes(), n.src[0]->bytes());
+            EXPECT_EQ(def->flops(n), 0);
+        }
+    }
+}
+
+/// NULL for a source that may not be absent is refused by the graph, before the shape rule reads it.
+TEST(OpTable, SourcesMayBeAbsentWhereTheTableSaysSoAndNowhereElse) {
+    for (const OpDef * def : kOps)
+        for (size_t i = 0; i < def->cases()[0].in.size(); ++i) {
+            SCOPED_TRACE(std::string(def->name) + ": source " + std::to_string(i));
+            CaseGraph g(*def, def->cases()[0], 3);
+            std::vector<Tensor *> src = g.leaves;
+            src[i] = nullptr;
+            const bool optional = def->optional >> i & 1;
+            EXPECT_EQ(g.graph.emit(*def, src, g.out->producer->params) != nullptr, optional);
+            const std::string refusal = "input " + std::to_string(i) + " is NULL";
+            EXPECT_EQ(g.graph.status().message().find(refusal) != std::string::npos, !optional);
+        }
+}
+
 TEST(OpTable, EveryOperatorIsDocumentedInAPublicHeader) {
     const std::string text = read_text("/ggml/include/ql/ops.h") + read_text("/ggml/include/ql/optim.h");
     for (const OpDef * def : kOps) {
