@@ -1,7 +1,7 @@
 // ql_gradients over GradBuilder.
 #include "ql/grad.h"
 
-#include "ggml/capi/build.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/core/status.hpp"
 #include "ggml/grad/grad.hpp"
 

@@ -1,7 +1,7 @@
 // Graphs and their leaves: the shims of ql/graph.h.
 #include "ql/graph.h"
 
-#include "ggml/capi/build.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/core/status.hpp"
 #include "ql/dtypes.hpp"
 

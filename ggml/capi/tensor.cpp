@@ -1,7 +1,7 @@
 // What a tensor is: the getters of ql/tensor.h. A NULL tensor has no elements and an empty name.
 #include "ql/tensor.h"
 
-#include "ggml/capi/build.hpp"
+#include "ggml/graph/build.hpp"
 
 extern "C" {
 

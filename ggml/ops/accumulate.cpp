@@ -1,6 +1,8 @@
 // sum += x, in place: micro-batches' gradients add up in a state until the optimizer's step.
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/optim.h"
 
 namespace ql {
 namespace {
@@ -33,6 +35,7 @@ const OpDef op::accumulate = {
     .number = Op::accumulate,
     .name = "accumulate",
     .formula = "sum += x, in place",
+    .build_empty = Empty<ql_accumulate>::call,
     .infer = infer,
     .no_grad = "it changes a state in place, after the backward pass",
     .reference = reference<float>,
@@ -41,3 +44,9 @@ const OpDef op::accumulate = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_accumulate(ql_graph * g, ql_tensor * sum, ql_tensor * x) {
+    return build(g, [&] { return g->emit(op::accumulate, {sum, x}); });
+}

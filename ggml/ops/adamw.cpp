@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
@@ -72,6 +73,7 @@ const OpDef op::adamw = {
     .name = "adamw",
     .formula =
         "p *= 1 - lr decay; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr (m / c1) / (sqrt(v / c2) + eps)",
+    .build_empty = Empty<ql_adamw>::call,
     .infer = infer,
     .no_grad = "it is a step of the optimizer",
     .reference = reference<float>,
@@ -81,3 +83,10 @@ const OpDef op::adamw = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_adamw(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * v,
+                                ql_tensor * norm, ql_tensor * hyper, float lr_scale) {
+    return build(g, [&] { return g->emit(op::adamw, {p, grad, m, v, norm, hyper}, AdamwParams{lr_scale}); });
+}

@@ -1,7 +1,9 @@
 // y = a + b; b has a's shape, or is one row that is added to every row.
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -48,6 +50,7 @@ const OpDef op::add = {
     .number = Op::add,
     .name = "add",
     .formula = "y = a + b",
+    .build_empty = Empty<ql_add>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b11,
@@ -57,3 +60,9 @@ const OpDef op::add = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b) {
+    return build(g, [&] { return g->emit(op::add, {a, b}); });
+}

@@ -8,7 +8,9 @@
 #include <cmath>
 
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -111,6 +113,7 @@ const OpDef op::attention = {
     .number = Op::attention,
     .name = "attention",
     .formula = "o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j], j in the span of t",
+    .build_empty = Empty<ql_attention>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b111,
@@ -122,3 +125,10 @@ const OpDef op::attention = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
+                                    float scale) {
+    return build(g, [&] { return g->emit(op::attention, {q, k, v, span}, AttentionParams{scale}); });
+}

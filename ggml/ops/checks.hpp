@@ -16,6 +16,9 @@ Status expect_f32_or_f16(const Node & n, int i);
 /// A state of f32 or f16 with at most two dimensions: rows that operators put others in place of.
 Status expect_cache(const Node & n, int i);
 
+/// The shape that a caller of a builder gives: 1 to 4 sizes.
+Result<Shape> shape_from(const OpDef & def, int n_dims, const int64_t * ne);
+
 inline bool is_matrix(const Shape & s) {
     return s[2] == 1 && s[3] == 1;
 }

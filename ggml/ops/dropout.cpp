@@ -4,8 +4,10 @@
 #include "ggml/ops/dropout.hpp"
 
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -61,6 +63,7 @@ const OpDef op::dropout = {
     .number = Op::dropout,
     .name = "dropout",
     .formula = "y = x keep / (1 - p), keep in {0, 1} from Philox",
+    .build_empty = Empty<ql_dropout>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1,
@@ -72,3 +75,9 @@ const OpDef op::dropout = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_dropout(ql_graph * g, ql_tensor * x, ql_tensor * key, float p, int stream) {
+    return build(g, [&] { return g->emit(op::dropout, {x, key}, DropoutParams{p, stream}); });
+}

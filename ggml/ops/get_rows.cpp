@@ -2,8 +2,10 @@
 // reports.
 #include <limits>
 
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -43,6 +45,7 @@ const OpDef op::get_rows = {
     .number = Op::get_rows,
     .name = "get_rows",
     .formula = "y[:, t] = table[:, ids[t]]",
+    .build_empty = Empty<ql_get_rows>::call,
     .infer = infer,
     .no_grad = "embeddings are frozen",
     .reference = reference<float>,
@@ -51,3 +54,9 @@ const OpDef op::get_rows = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_get_rows(ql_graph * g, ql_tensor * table, ql_tensor * ids) {
+    return build(g, [&] { return g->emit(op::get_rows, {table, ids}); });
+}

@@ -3,8 +3,10 @@
 // values.
 #include <cmath>
 
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/optim.h"
 
 namespace ql {
 namespace {
@@ -48,6 +50,7 @@ const OpDef op::global_norm = {
     .number = Op::global_norm,
     .name = "global_norm",
     .formula = "norm = sqrt(sum_i |x_i|^2)",
+    .build_empty = Empty<ql_global_norm>::call,
     .infer = infer,
     .no_grad = "it measures gradients",
     .reference = reference<float>,
@@ -57,3 +60,12 @@ const OpDef op::global_norm = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_global_norm(ql_graph * g, ql_tensor * const * x, int n) {
+    return build(g, [&]() -> ql_tensor * {
+        if (!x || n < 1) return g->fail(error(QL_INVALID_ARGUMENT, "global_norm: no tensors")), nullptr;
+        return g->emit(op::global_norm, std::span<ql_tensor * const>(x, static_cast<size_t>(n)));
+    });
+}

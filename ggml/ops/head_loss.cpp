@@ -5,7 +5,9 @@
 #include "ggml/ops/head_loss.hpp"
 
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -66,6 +68,7 @@ const OpDef op::head_loss = {
     .number = Op::head_loss,
     .name = "head_loss",
     .formula = "loss = sum_t weight[t] (logsumexp_i (W x)[i, t] - (W x)[target[t], t]) over tokens with target[t] >= 0",
+    .build_empty = Empty<ql_head_loss>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1,
@@ -77,3 +80,12 @@ const OpDef op::head_loss = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_head_loss(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target, ql_tensor * weight,
+                                    ql_tensor ** nll) {
+    ql_tensor * loss = build(g, [&] { return g->emit(op::head_loss, {x, w, target, weight}); });
+    if (nll) *nll = loss ? loss->producer->result(1) : nullptr;
+    return loss;
+}

@@ -7,8 +7,10 @@
 #include <algorithm>
 
 #include "ggml/dtypes/half.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -63,6 +65,7 @@ const OpDef op::kv_store = {
     .number = Op::kv_store,
     .name = "kv_store",
     .formula = "cache[:, index[t]] = rows[:, t], in place",
+    .build_empty = Empty<ql_kv_store>::call,
     .infer = infer,
     .no_grad = "caches are for generation; it changes a state in place",
     .reference = reference<float>,
@@ -72,3 +75,9 @@ const OpDef op::kv_store = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_kv_store(ql_graph * g, ql_tensor * cache, ql_tensor * rows, ql_tensor * index) {
+    return build(g, [&] { return g->emit(op::kv_store, {cache, rows, index}); });
+}

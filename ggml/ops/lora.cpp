@@ -1,9 +1,11 @@
 // out = y + s B h, h = A x: a LoRA branch added to its linear's result.                        (Hu et al. 2021)
 // Sources y [m, T], x [k, T], A [k, r], B [r, m]; results out [m, T] and h [r, T], which the backward pass reads.
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -75,6 +77,7 @@ const OpDef op::lora = {
     .number = Op::lora,
     .name = "lora",
     .formula = "out = y + s B h, h = A x",
+    .build_empty = Empty<ql_lora>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1111,
@@ -86,3 +89,9 @@ const OpDef op::lora = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_lora(ql_graph * g, ql_tensor * y, ql_tensor * x, ql_tensor * a, ql_tensor * b, float s) {
+    return build(g, [&] { return g->emit(op::lora, {y, x, a, b}, LoraParams{s}); });
+}

@@ -1,7 +1,9 @@
 // y = W x: y[i, t] = sum_k W[k, i] x[k, t]. W may be quantised; its rows of k are the rows of the file.
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -52,6 +54,7 @@ const OpDef op::mul_mat = {
     .number = Op::mul_mat,
     .name = "mul_mat",
     .formula = "y[i, t] = sum_k W[k, i] x[k, t]",
+    .build_empty = Empty<ql_mul_mat>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b11,
@@ -63,3 +66,9 @@ const OpDef op::mul_mat = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_mul_mat(ql_graph * g, ql_tensor * w, ql_tensor * x) {
+    return build(g, [&] { return g->emit(op::mul_mat, {w, x}); });
+}

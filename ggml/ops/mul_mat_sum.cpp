@@ -94,7 +94,6 @@ const OpDef op::mul_mat_sum = {
     .no_grad = "the planner makes it, after gradients were taken",
     .optional = 0b1,
     .products = true,
-    .planned = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -1,8 +1,10 @@
 // z = W^T y: z[k, t] = sum_i W[k, i] y[i, t], from the same bytes of W as y = W x: the way back through a frozen
 // linear.
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -53,6 +55,7 @@ const OpDef op::mul_mat_t = {
     .number = Op::mul_mat_t,
     .name = "mul_mat_t",
     .formula = "z[k, t] = sum_i W[k, i] y[i, t]",
+    .build_empty = Empty<ql_mul_mat_t>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b10,
@@ -64,3 +67,9 @@ const OpDef op::mul_mat_t = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_mul_mat_t(ql_graph * g, ql_tensor * w, ql_tensor * y) {
+    return build(g, [&] { return g->emit(op::mul_mat_t, {w, y}); });
+}

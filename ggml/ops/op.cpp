@@ -1,6 +1,7 @@
 // What operators share: decoding for references, and the checks of shape rules with their messages.
 #include "ggml/ops/op.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "ggml/dtypes/dtype.hpp"
@@ -104,6 +105,14 @@ Status expect_param(const Node & n, int i) {
     return source(n, i).root()->kind == TensorKind::param
                ? Status()
                : wrong(QL_INVALID_ARGUMENT, n, i, "a parameter (it is changed in place)");
+}
+
+Result<Shape> shape_from(const OpDef & def, int n_dims, const int64_t * ne) {
+    if (n_dims < 1 || n_dims > QL_MAX_DIMS || !ne)
+        return error(QL_BAD_SHAPE, "%s: %d dimensions, 1 to 4 are possible", std::string(def.name).c_str(), n_dims);
+    Shape shape;
+    std::copy_n(ne, n_dims, shape.ne.begin());
+    return shape;
 }
 
 }  // namespace ql

@@ -83,10 +83,20 @@ struct Case {
     Params params;
 };
 
+/// The public builder called with NULL and 0 for all arguments but the graph: what tests try of every builder.
+template <auto build>
+struct Empty;
+template <typename... Args, ql_tensor * (*build)(ql_graph *, Args...)>
+struct Empty<build> {
+    static ql_tensor * call(ql_graph * g) { return build(g, Args{}...); }
+};
+
 struct OpDef {
     Op number;  // its place in ops.def, for tables indexed by it
     std::string_view name;
     std::string_view formula;
+    /// Empty<ql_NAME>::call; null: no public function builds it, but backward rules or the planner.
+    ql_tensor * (*build_empty)(ql_graph *) = nullptr;
     /// Checks the sources and gives the results; messages start with the operator's name.
     Status (*infer)(const Node &, std::vector<OutSpec> &) = nullptr;
     /// Emits the gradient nodes; null only with a reason.
@@ -100,8 +110,6 @@ struct OpDef {
     bool view = false;
     /// Made of products, whose operands a device that computes in bf16 rounds.
     bool products = false;
-    /// Made by the planner alone: no public function builds it.
-    bool planned = false;
     /// Cheap enough to compute again in the backward pass rather than to keep.
     bool cheap = false;
     void (*reference)(const RefArgs<float> &) = nullptr;

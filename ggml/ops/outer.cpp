@@ -1,6 +1,8 @@
 // G = x y^T summed over tokens: G[k, i] = sum_t x[k, t] y[i, t], the gradient of a product's matrix.
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -41,6 +43,7 @@ const OpDef op::outer = {
     .number = Op::outer,
     .name = "outer",
     .formula = "G[k, i] = sum_t x[k, t] y[i, t]",
+    .build_empty = Empty<ql_outer>::call,
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
     .reference = reference<float>,
@@ -50,3 +53,9 @@ const OpDef op::outer = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_outer(ql_graph * g, ql_tensor * x, ql_tensor * y) {
+    return build(g, [&] { return g->emit(op::outer, {x, y}); });
+}

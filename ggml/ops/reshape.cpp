@@ -1,8 +1,10 @@
 // The same values under another shape. Nothing moves: the result is the source's storage.
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -50,6 +52,7 @@ const OpDef op::reshape = {
     .number = Op::reshape,
     .name = "reshape",
     .formula = "y = x, under another shape",
+    .build_empty = Empty<ql_reshape>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1,
@@ -62,3 +65,13 @@ const OpDef op::reshape = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_reshape(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne) {
+    return build(g, [&]() -> ql_tensor * {
+        Result<Shape> shape = shape_from(op::reshape, n_dims, ne);
+        if (!shape.ok()) return g->fail(shape.status()), nullptr;
+        return g->emit(op::reshape, {x}, ReshapeParams{*shape});
+    });
+}

@@ -2,9 +2,11 @@
 #include <cmath>
 
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -62,6 +64,7 @@ const OpDef op::rms_norm = {
     .number = Op::rms_norm,
     .name = "rms_norm",
     .formula = "y = w x / sqrt(mean(x^2) + eps)",
+    .build_empty = Empty<ql_rms_norm>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1,
@@ -73,3 +76,9 @@ const OpDef op::rms_norm = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_rms_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, float eps) {
+    return build(g, [&] { return g->emit(op::rms_norm, {x, w}, RmsNormParams{eps}); });
+}

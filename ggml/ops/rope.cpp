@@ -2,6 +2,7 @@
 //     y0 = x0 cos - x1 sin;   y1 = x0 sin + x1 cos;      `inverse` negates sin, which is the gradient.
 // Pairs are (2i, 2i + 1) in normal mode, (i, i + n_rot / 2) in neox mode.
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
@@ -78,6 +79,7 @@ const OpDef op::rope = {
     .number = Op::rope,
     .name = "rope",
     .formula = "y0 = x0 cos - x1 sin; y1 = x0 sin + x1 cos, for pairs of each head",
+    .build_empty = Empty<ql_rope>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b1,
@@ -88,3 +90,9 @@ const OpDef op::rope = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_rope_mode mode) {
+    return build(g, [&] { return g->emit(op::rope, {x, table}, RopeParams{enum_number(mode), 0}); });
+}

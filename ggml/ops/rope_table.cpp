@@ -3,9 +3,11 @@
 // Angles are made in f64: at position 100,000 an f32 product is wrong by a hundredth of a radian.
 #include <cmath>
 
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -65,6 +67,7 @@ const OpDef op::rope_table = {
     .number = Op::rope_table,
     .name = "rope_table",
     .formula = "table[2i, t], table[2i + 1, t] = m cos(a), m sin(a); a = pos[t] scale base^(-2i / n_rot) / factors[i]",
+    .build_empty = Empty<ql_rope_table>::call,
     .infer = infer,
     .no_grad = "positions are whole numbers",
     .optional = 0b10,
@@ -75,3 +78,10 @@ const OpDef op::rope_table = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_rope_table(ql_graph * g, ql_tensor * pos, ql_tensor * factors, int n_rot, float base,
+                                     float scale, float m) {
+    return build(g, [&] { return g->emit(op::rope_table, {pos, factors}, RopeTableParams{n_rot, base, scale, m}); });
+}

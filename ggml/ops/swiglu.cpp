@@ -2,8 +2,10 @@
 #include <cmath>
 
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/ops.h"
 
 namespace ql {
 namespace {
@@ -51,6 +53,7 @@ const OpDef op::swiglu = {
     .number = Op::swiglu,
     .name = "swiglu",
     .formula = "y = silu(gate) * up, silu(x) = x / (1 + exp(-x))",
+    .build_empty = Empty<ql_swiglu>::call,
     .infer = infer,
     .backward = backward,
     .differentiable = 0b11,
@@ -62,3 +65,9 @@ const OpDef op::swiglu = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_swiglu(ql_graph * g, ql_tensor * gate, ql_tensor * up) {
+    return build(g, [&] { return g->emit(op::swiglu, {gate, up}); });
+}

@@ -30,7 +30,6 @@ const OpDef op::to_bf16 = {
     .formula = "y = bf16(x)",
     .infer = infer,
     .no_grad = "the planner makes it, after gradients were taken",
-    .planned = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -1,8 +1,10 @@
 // x = 0, in place: a gradient sum starts again after the optimizer's step.
 #include <algorithm>
 
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ql/optim.h"
 
 namespace ql {
 namespace {
@@ -28,6 +30,7 @@ const OpDef op::zero = {
     .number = Op::zero,
     .name = "zero",
     .formula = "x = 0, in place",
+    .build_empty = Empty<ql_zero>::call,
     .infer = infer,
     .no_grad = "it changes a state in place, after the backward pass",
     .reference = reference<float>,
@@ -36,3 +39,9 @@ const OpDef op::zero = {
 };
 
 }  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_zero(ql_graph * g, ql_tensor * x) {
+    return build(g, [&] { return g->emit(op::zero, {x}); });
+}

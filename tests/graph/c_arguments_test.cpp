@@ -1,5 +1,6 @@
 // The engine's C API with arguments that no caller should pass: each is refused with a message, none crashes.
 #include "graph/engine_arguments.hpp"
+#include "ggml/ops/op.hpp"
 
 #include <climits>
 #include <cmath>
@@ -162,6 +163,19 @@ std::vector<BadCall> EngineArguments::graph_calls() {
              return ql_gradients(graph_, y_, &x_, 1, wrong<ql_recompute>(77), &gradient);
          }},
     };
+}
+
+/// Every builder of the table, with NULL for every tensor and 0 for every number.
+std::vector<BadCall> EngineArguments::builder_calls() {
+    std::vector<BadCall> calls;
+    for (const OpDef * def : kOps)
+        if (def->build_empty)
+            calls.push_back(
+                {def->name.data(), "nothing but a graph", building([def](ql_graph * g, ql_tensor *, ql_tensor *) {
+                     EXPECT_EQ(def->build_empty(nullptr), nullptr) << def->name;
+                     return def->build_empty(g);
+                 })});
+    return calls;
 }
 
 std::vector<NullCall> EngineArguments::null_calls() {

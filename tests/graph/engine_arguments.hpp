@@ -55,12 +55,14 @@ class EngineArguments : public testing::Test {
 
     std::vector<BadCall> device_calls();
     std::vector<BadCall> graph_calls();
+    std::vector<BadCall> builder_calls();
     std::vector<BadCall> dtype_calls();
     std::vector<BadCall> gguf_calls();
     std::vector<BadCall> os_calls();
     std::vector<BadCall> all_calls() {
         std::vector<BadCall> all;
-        for (const auto & part : {device_calls(), graph_calls(), dtype_calls(), gguf_calls(), os_calls()})
+        for (const auto & part :
+             {device_calls(), graph_calls(), builder_calls(), dtype_calls(), gguf_calls(), os_calls()})
             all.insert(all.end(), part.begin(), part.end());
         return all;
     }
