@@ -71,6 +71,8 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::initializer_list<ql_tenso
 
 ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params) {
     const std::string op(def.name);
+    if (params.type() != def.params)
+        return fail(ql::error(QL_INTERNAL, "%s: its builder gives parameters of another type", op.c_str())), nullptr;
     for (size_t i = 0; i < src.size(); ++i) {
         if (!src[i] && !(i < 32 && def.optional >> i & 1)) {
             fail(ql::error(QL_INVALID_ARGUMENT, "%s: input %zu is NULL", op.c_str(), i));

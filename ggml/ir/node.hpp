@@ -11,12 +11,21 @@ namespace ql {
 
 struct OpDef;
 
+/// Tells the types of parameters apart.
+using ParamsType = const void *;
+template <typename T>
+inline constexpr char kParamsTag = 0;
+template <typename T>
+constexpr ParamsType params_type() {
+    return &kParamsTag<T>;
+}
+
 /// An operator's scalar parameters: a small plain struct that only the operator's own files name.
 class Params {
   public:
     Params() = default;
     template <typename T>
-    requires(!std::is_same_v<T, Params>) Params(const T & value) {
+    requires(!std::is_same_v<T, Params>) Params(const T & value) : type_(params_type<T>()) {
         static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(bytes_));
         std::memcpy(bytes_, &value, sizeof(T));
     }
@@ -27,10 +36,13 @@ class Params {
         std::memcpy(&value, bytes_, sizeof(T));
         return value;
     }
+    /// Null if there are none.
+    ParamsType type() const { return type_; }
     bool operator==(const Params & o) const { return std::memcmp(bytes_, o.bytes_, sizeof(bytes_)) == 0; }
 
   private:
     alignas(8) std::byte bytes_[48]{};
+    ParamsType type_ = nullptr;
 };
 
 /// What rules and kernels see of a node. The graph's nodes and the plan's derive from it.

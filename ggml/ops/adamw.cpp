@@ -73,6 +73,7 @@ const OpDef op::adamw = {
     .name = "adamw",
     .formula =
         "p *= 1 - lr decay; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr (m / c1) / (sqrt(v / c2) + eps)",
+    .params = params_type<AdamwParams>(),
     .build_empty = Empty<ql_adamw>::call,
     .infer = infer,
     .no_grad = "it is a step of the optimizer",

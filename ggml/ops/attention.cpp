@@ -113,6 +113,7 @@ const OpDef op::attention = {
     .number = Op::attention,
     .name = "attention",
     .formula = "o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j], j in the span of t",
+    .params = params_type<AttentionParams>(),
     .build_empty = Empty<ql_attention>::call,
     .infer = infer,
     .backward = backward,

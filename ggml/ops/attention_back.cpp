@@ -85,6 +85,7 @@ const OpDef op::attention_back = {
     .name = "attention_back",
     .formula =
         "p = exp(scale q.k - lse); ds = p (do.v - do.o); dq = scale sum ds k; dk = scale sum ds q; dv = sum p do",
+    .params = params_type<AttentionParams>(),
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
     .products = true,

@@ -63,6 +63,7 @@ const OpDef op::dropout = {
     .number = Op::dropout,
     .name = "dropout",
     .formula = "y = x keep / (1 - p), keep in {0, 1} from Philox",
+    .params = params_type<DropoutParams>(),
     .build_empty = Empty<ql_dropout>::call,
     .infer = infer,
     .backward = backward,

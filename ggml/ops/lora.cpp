@@ -77,6 +77,7 @@ const OpDef op::lora = {
     .number = Op::lora,
     .name = "lora",
     .formula = "out = y + s B h, h = A x",
+    .params = params_type<LoraParams>(),
     .build_empty = Empty<ql_lora>::call,
     .infer = infer,
     .backward = backward,

@@ -69,6 +69,7 @@ const OpDef op::lora_back = {
     .number = Op::lora_back,
     .name = "lora_back",
     .formula = "dh = s B^T dy; dB = s h dy^T; dA = x dh^T",
+    .params = params_type<LoraParams>(),
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
     .products = true,

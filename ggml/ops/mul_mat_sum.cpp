@@ -90,6 +90,7 @@ const OpDef op::mul_mat_sum = {
     .number = Op::mul_mat_sum,
     .name = "mul_mat_sum",
     .formula = "y = r + sum_i s_i op_i(W_i) x_i, op(W) x = W x or W^T x",
+    .params = params_type<MulMatSumParams>(),
     .infer = infer,
     .no_grad = "the planner makes it, after gradients were taken",
     .optional = 0b1,

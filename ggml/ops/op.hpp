@@ -95,6 +95,8 @@ struct OpDef {
     Op number;  // its place in ops.def, for tables indexed by it
     std::string_view name;
     std::string_view formula;
+    /// The type of its parameters, params_type<T>(); null: it has none.
+    ParamsType params = nullptr;
     /// Empty<ql_NAME>::call; null: no public function builds it, but backward rules or the planner.
     ql_tensor * (*build_empty)(ql_graph *) = nullptr;
     /// Checks the sources and gives the results; messages start with the operator's name.

@@ -52,6 +52,7 @@ const OpDef op::reshape = {
     .number = Op::reshape,
     .name = "reshape",
     .formula = "y = x, under another shape",
+    .params = params_type<ReshapeParams>(),
     .build_empty = Empty<ql_reshape>::call,
     .infer = infer,
     .backward = backward,

@@ -64,6 +64,7 @@ const OpDef op::rms_norm = {
     .number = Op::rms_norm,
     .name = "rms_norm",
     .formula = "y = w x / sqrt(mean(x^2) + eps)",
+    .params = params_type<RmsNormParams>(),
     .build_empty = Empty<ql_rms_norm>::call,
     .infer = infer,
     .backward = backward,

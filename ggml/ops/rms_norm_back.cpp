@@ -52,6 +52,7 @@ const OpDef op::rms_norm_back = {
     .number = Op::rms_norm_back,
     .name = "rms_norm_back",
     .formula = "dx = r (w dy) - r^3 x mean(x w dy), r = 1 / sqrt(mean(x^2) + eps)",
+    .params = params_type<RmsNormParams>(),
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
     .reference = reference<float>,

@@ -79,6 +79,7 @@ const OpDef op::rope = {
     .number = Op::rope,
     .name = "rope",
     .formula = "y0 = x0 cos - x1 sin; y1 = x0 sin + x1 cos, for pairs of each head",
+    .params = params_type<RopeParams>(),
     .build_empty = Empty<ql_rope>::call,
     .infer = infer,
     .backward = backward,

@@ -67,6 +67,7 @@ const OpDef op::rope_table = {
     .number = Op::rope_table,
     .name = "rope_table",
     .formula = "table[2i, t], table[2i + 1, t] = m cos(a), m sin(a); a = pos[t] scale base^(-2i / n_rot) / factors[i]",
+    .params = params_type<RopeTableParams>(),
     .build_empty = Empty<ql_rope_table>::call,
     .infer = infer,
     .no_grad = "positions are whole numbers",

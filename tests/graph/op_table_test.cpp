@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "ggml/ops/params.hpp"
 #include "support/reference_run.hpp"
 
 namespace ql::test {
@@ -107,6 +108,19 @@ TEST(OpTable, CaseNamesAreDistinctAndCasesBuildAndRun) {
                 for (const float y : run.values(t)) ASSERT_TRUE(std::isfinite(y)) << describe(*t);
         }
     }
+}
+
+TEST(OpTable, ParametersAreOfTheTypeThatTheOperatorNames) {
+    for (const OpDef * def : kOps)
+        for (const Case & c : def->cases()) EXPECT_EQ(c.params.type(), def->params) << def->name << ": " << c.name;
+}
+
+TEST(OpTable, ParametersOfAnotherTypeAreRefusedBeforeTheyAreRead) {
+    Graph g;
+    const int64_t n = 4;
+    Tensor * x = g.leaf(TensorKind::input, "x", QL_F32, 1, &n, nullptr);
+    EXPECT_EQ(g.emit(op::rms_norm, {x, x}, LoraParams{1}), nullptr);
+    EXPECT_EQ(g.status().code(), QL_INTERNAL);
 }
 
 TEST(OpTable, CasesOfAWeightCoverEveryTypeThatItMayHave) {
