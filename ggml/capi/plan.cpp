@@ -90,9 +90,11 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
         const ql::Step & s = plan->steps()[static_cast<size_t>(i)];
         const double flops = s.node->def->flops ? s.node->def->flops(*s.node) : 0;
         double bytes = 0;
-        for (const ql::Operand * t : s.node->src)
-            if (t) bytes += static_cast<double>(t->bytes());
-        for (const ql::Operand * t : s.node->out) bytes += static_cast<double>(t->bytes());
+        if (!s.node->def->view) {  // which moves nothing
+            for (const ql::Operand * t : s.node->src)
+                if (t) bytes += static_cast<double>(t->bytes());
+            for (const ql::Operand * t : s.node->out) bytes += static_cast<double>(t->bytes());
+        }
         const ql::PlanNode & node = *plan->list().nodes[static_cast<size_t>(i)];
         return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds,
                                       flops, s.runs, bytes, node.device->name.c_str(), node.moved});

@@ -29,6 +29,10 @@ std::vector<Case> cases() {
     };
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {state_in({s.k, s.m}), data_in({s.k, s.m})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::accumulate = {
@@ -41,6 +45,7 @@ const OpDef op::accumulate = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
 };
 
 }  // namespace ql

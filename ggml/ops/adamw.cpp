@@ -66,6 +66,10 @@ double flops(const Node & n) {
     return 16.0 * static_cast<double>(n.src[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return make_case("", {s.k, s.m}, 1);
+}
+
 }  // namespace
 
 const OpDef op::adamw = {
@@ -80,6 +84,7 @@ const OpDef op::adamw = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

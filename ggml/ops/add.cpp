@@ -44,6 +44,10 @@ std::vector<Case> cases() {
     };
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::add = {
@@ -57,6 +61,7 @@ const OpDef op::add = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
 };
 
 }  // namespace ql

@@ -107,6 +107,13 @@ double flops(const Node & n) {
     return attention_flops(n, 2);
 }
 
+Result<Case> bench(const BenchSize & s) {
+    QL_ASSIGN(const int64_t heads, bench_heads(s));
+    const Shape q(kBenchHead, heads, s.t), k(kBenchHead, bench_kv_heads(heads), s.t);
+    return Case{
+        "", {data_in(q), data_in(k), data_in(k), ints_in({2, s.t}, Fill::causal, s.t)}, AttentionParams{0.125f}};
+}
+
 }  // namespace
 
 const OpDef op::attention = {
@@ -122,6 +129,7 @@ const OpDef op::attention = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

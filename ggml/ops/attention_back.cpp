@@ -78,6 +78,15 @@ double flops(const Node & n) {
     return attention_flops(n, 5);
 }
 
+Result<Case> bench(const BenchSize & s) {
+    QL_ASSIGN(const int64_t heads, bench_heads(s));
+    const Shape q(kBenchHead, heads, s.t), k(kBenchHead, bench_kv_heads(heads), s.t);
+    return Case{"",
+                {data_in(q), data_in(k), data_in(k), data_in(q), data_in({heads, s.t}, Fill::positive), data_in(q),
+                 ints_in({2, s.t}, Fill::causal, s.t)},
+                AttentionParams{0.125f}};
+}
+
 }  // namespace
 
 const OpDef op::attention_back = {
@@ -92,6 +101,7 @@ const OpDef op::attention_back = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

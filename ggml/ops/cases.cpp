@@ -54,6 +54,14 @@ void fill_spans(std::vector<int32_t> & v, int64_t n_keys, Random & random) {
     }
 }
 
+void fill_causal(std::vector<int32_t> & v, int64_t n_keys) {
+    const auto n_queries = static_cast<int64_t>(v.size()) / 2;
+    for (int64_t t = 0; t < n_queries; ++t) {
+        v[static_cast<size_t>(2 * t)] = 0;
+        v[static_cast<size_t>(2 * t + 1)] = static_cast<int32_t>(n_keys - n_queries + t + 1);
+    }
+}
+
 void fill_distinct(std::vector<int32_t> & v, int64_t limit, Random & random) {
     std::vector<int32_t> all(static_cast<size_t>(std::max<int64_t>(limit, static_cast<int64_t>(v.size()))));
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
@@ -160,6 +168,7 @@ std::vector<int32_t> case_ints(const CaseInput & in, uint64_t seed) {
     std::vector<int32_t> v(static_cast<size_t>(in.shape.elements()));
     Random random(seed);
     if (in.fill == Fill::spans) return fill_spans(v, in.limit, random), v;
+    if (in.fill == Fill::causal) return fill_causal(v, in.limit), v;
     if (in.fill == Fill::distinct) return fill_distinct(v, in.limit, random), v;
     int32_t position = 0;
     for (size_t i = 0; i < v.size(); ++i) switch (in.fill) {

@@ -27,6 +27,19 @@ inline CaseInput cache_in(Shape s, ql_dtype dtype) {
     return {s, Fill::normal, dtype, 0, TensorKind::state};
 }
 
+// What a benchmark's size leaves open: the length of a head, and the rank of an adapter.
+inline constexpr int64_t kBenchHead = 64, kBenchRank = 16;
+inline Result<int64_t> bench_heads(const BenchSize & s) {
+    if (s.k % kBenchHead)
+        return error(QL_BAD_SHAPE, "the row length must be a multiple of %lld, the length of a head",
+                     static_cast<long long>(kBenchHead));
+    return s.k / kBenchHead;
+}
+/// Three heads of queries share one of keys where that is possible.
+inline int64_t bench_kv_heads(int64_t heads) {
+    return heads % 3 == 0 ? heads / 3 : heads;
+}
+
 /// Sizes of a product with a weight [k, m] and t tokens: odd ones, tails of panels.
 struct ProductCase {
     const char * name;

@@ -57,6 +57,10 @@ double flops(const Node & n) {
     return static_cast<double>(n.src[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t}), ints_in(4, Fill::key)}, DropoutParams{0.1f, 1}};
+}
+
 }  // namespace
 
 const OpDef op::dropout = {
@@ -72,6 +76,7 @@ const OpDef op::dropout = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -39,6 +39,10 @@ std::vector<Case> cases() {
     return list;
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {frozen_in({s.k, s.m}, s.dtype), ints_in(s.t, Fill::ids, s.m)}, {}};
+}
+
 }  // namespace
 
 const OpDef op::get_rows = {
@@ -51,6 +55,7 @@ const OpDef op::get_rows = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
 };
 
 }  // namespace ql

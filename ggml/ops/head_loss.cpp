@@ -62,6 +62,13 @@ double flops(const Node & n) {
     return 2.0 * static_cast<double>(n.src[1]->shape.elements()) * static_cast<double>(n.src[0]->ne(1));
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"",
+                {data_in({s.k, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), ints_in(s.t, Fill::ids, s.m),
+                 data_in(s.t, Fill::positive)},
+                {}};
+}
+
 }  // namespace
 
 const OpDef op::head_loss = {
@@ -76,6 +83,7 @@ const OpDef op::head_loss = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

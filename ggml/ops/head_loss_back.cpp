@@ -58,6 +58,13 @@ double flops(const Node & n) {
     return 4.0 * static_cast<double>(n.src[1]->shape.elements()) * static_cast<double>(n.src[0]->ne(1));
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"",
+                {data_in({s.k, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), ints_in(s.t, Fill::ids, s.m),
+                 data_in(s.t, Fill::positive), data_in(1, Fill::positive)},
+                {}};
+}
+
 }  // namespace
 
 const OpDef op::head_loss_back = {
@@ -71,6 +78,7 @@ const OpDef op::head_loss_back = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -59,6 +59,10 @@ double flops(const Node &) {
     return 0;
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {state_in({s.k, s.t}), data_in({s.k, s.t}), ints_in(s.t, Fill::distinct, s.t)}, {}};
+}
+
 }  // namespace
 
 const OpDef op::kv_store = {
@@ -71,6 +75,7 @@ const OpDef op::kv_store = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -71,6 +71,12 @@ double flops(const Node & n) {
     return 2.0 * static_cast<double>(a[1]) * static_cast<double>(y[1]) * static_cast<double>(y[0] + a[0]);
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"",
+                {data_in({s.m, s.t}), data_in({s.k, s.t}), data_in({s.k, kBenchRank}), data_in({kBenchRank, s.m})},
+                LoraParams{2}};
+}
+
 }  // namespace
 
 const OpDef op::lora = {
@@ -86,6 +92,7 @@ const OpDef op::lora = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -63,6 +63,13 @@ double flops(const Node & n) {
     return 2.0 * static_cast<double>(a[1]) * static_cast<double>(dy[1]) * static_cast<double>(2 * dy[0] + a[0]);
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"",
+                {data_in({s.m, s.t}), data_in({s.k, s.t}), data_in({kBenchRank, s.t}), data_in({s.k, kBenchRank}),
+                 data_in({kBenchRank, s.m})},
+                LoraParams{2}};
+}
+
 }  // namespace
 
 const OpDef op::lora_back = {
@@ -76,6 +83,7 @@ const OpDef op::lora_back = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -84,6 +84,13 @@ double flops(const Node & n) {
     return sum;
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"",
+                {data_in({s.m, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.k, s.t}),
+                 data_in({kBenchRank, s.m}), data_in({kBenchRank, s.t})},
+                MulMatSumParams{0, {1, 2}}};
+}
+
 }  // namespace
 
 const OpDef op::mul_mat_sum = {
@@ -98,6 +105,7 @@ const OpDef op::mul_mat_sum = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

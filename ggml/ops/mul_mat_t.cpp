@@ -49,6 +49,10 @@ double flops(const Node & n) {
     return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(1));
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.m, s.t})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::mul_mat_t = {
@@ -63,6 +67,7 @@ const OpDef op::mul_mat_t = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -62,6 +62,7 @@ enum class Fill : uint8_t {
     distinct,   // i32: a permutation's first elements, in [0, limit)
     positions,  // i32: 0, 1, 2 ... restarting now and then
     spans,      // i32 [2, T]: causal ranges of packed segments over S = limit keys; some queries have none
+    causal,     // i32 [2, T]: of one segment, whose last query sees all of S = limit keys
     targets,    // i32: uniform in [0, limit), about one in four negative
     hyper,      // QL_HYPER_* of a tenth AdamW step
     key,        // {seed, seed, step, offset} of dropout
@@ -81,6 +82,12 @@ struct Case {
     const char * name;
     std::vector<CaseInput> in;
     Params params;
+};
+
+/// The size at which a user asks to measure an operator.
+struct BenchSize {
+    ql_dtype dtype;   // of the weight, for operators that have one
+    int64_t k, m, t;  // row length, rows of the weight, tokens
 };
 
 /// The public builder called with NULL and 0 for all arguments but the graph: what tests try of every builder.
@@ -117,6 +124,8 @@ struct OpDef {
     void (*reference)(const RefArgs<float> &) = nullptr;
     void (*reference64)(const RefArgs<double> &) = nullptr;
     std::vector<Case> (*cases)() = nullptr;
+    /// What is measured at a size, the tensors as large as in a model of that size.
+    Result<Case> (*bench)(const BenchSize &) = nullptr;
     /// Floating-point operations of a run; null: one for each element of the results.
     double (*flops)(const Node &) = nullptr;
 };

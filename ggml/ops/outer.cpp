@@ -37,6 +37,10 @@ double flops(const Node & n) {
     return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(0));
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t}), data_in({s.m, s.t})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::outer = {
@@ -49,6 +53,7 @@ const OpDef op::outer = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

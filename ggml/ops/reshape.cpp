@@ -46,6 +46,10 @@ double flops(const Node &) {
     return 0;
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t})}, ReshapeParams{Shape(s.t, s.k)}};
+}
+
 }  // namespace
 
 const OpDef op::reshape = {
@@ -62,6 +66,7 @@ const OpDef op::reshape = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

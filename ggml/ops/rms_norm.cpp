@@ -58,6 +58,10 @@ double flops(const Node & n) {
     return 4.0 * static_cast<double>(n.src[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t}), data_in(s.k)}, RmsNormParams{1e-5f}};
+}
+
 }  // namespace
 
 const OpDef op::rms_norm = {
@@ -73,6 +77,7 @@ const OpDef op::rms_norm = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -46,6 +46,10 @@ double flops(const Node & n) {
     return 9.0 * static_cast<double>(n.src[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t}), data_in(s.k), data_in({s.k, s.t})}, RmsNormParams{1e-5f}};
+}
+
 }  // namespace
 
 const OpDef op::rms_norm_back = {
@@ -58,6 +62,7 @@ const OpDef op::rms_norm_back = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

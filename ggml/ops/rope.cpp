@@ -73,6 +73,11 @@ double flops(const Node & n) {
     return 3.0 * static_cast<double>(n.src[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    QL_ASSIGN(const int64_t heads, bench_heads(s));
+    return Case{"", {data_in({kBenchHead, heads, s.t}), data_in({kBenchHead, s.t})}, RopeParams{QL_ROPE_NORMAL, 0}};
+}
+
 }  // namespace
 
 const OpDef op::rope = {
@@ -87,6 +92,7 @@ const OpDef op::rope = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

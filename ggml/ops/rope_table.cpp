@@ -61,6 +61,10 @@ double flops(const Node & n) {
     return 4.0 * static_cast<double>(n.out[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {ints_in(s.t, Fill::positions)}, RopeTableParams{kBenchHead, 10000, 1, 1}};
+}
+
 }  // namespace
 
 const OpDef op::rope_table = {
@@ -75,6 +79,7 @@ const OpDef op::rope_table = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

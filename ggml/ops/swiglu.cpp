@@ -47,6 +47,10 @@ double flops(const Node & n) {
     return 5.0 * static_cast<double>(n.src[0]->shape.elements());
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::swiglu = {
@@ -61,6 +65,7 @@ const OpDef op::swiglu = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
     .flops = flops,
 };
 

@@ -22,6 +22,10 @@ std::vector<Case> cases() {
     return {{"1", {data_in(1)}, {}}, {"33x3", {data_in({33, 3})}, {}}, {"576x65", {data_in({576, 65})}, {}}};
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::to_bf16 = {
@@ -33,6 +37,7 @@ const OpDef op::to_bf16 = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
 };
 
 }  // namespace ql

@@ -24,6 +24,10 @@ std::vector<Case> cases() {
     return {{"1", {state_in(1)}, {}}, {"33x3", {state_in({33, 3})}, {}}, {"65x33", {state_in({65, 33})}, {}}};
 }
 
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {state_in({s.k, s.m})}, {}};
+}
+
 }  // namespace
 
 const OpDef op::zero = {
@@ -36,6 +40,7 @@ const OpDef op::zero = {
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,
+    .bench = bench,
 };
 
 }  // namespace ql

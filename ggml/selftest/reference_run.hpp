@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -20,6 +21,7 @@ class AlignedBytes {
   public:
     AlignedBytes() = default;
     explicit AlignedBytes(size_t bytes) : data_(std::aligned_alloc(64, std::max<size_t>(64, (bytes + 63) / 64 * 64))) {
+        if (!data_) throw std::bad_alloc();
         std::memset(data_.get(), 0, bytes);
     }
     void * data() const { return data_.get(); }

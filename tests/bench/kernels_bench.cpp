@@ -15,8 +15,6 @@
 #include "bench/peak.hpp"
 #include "ggml/backend/backend.hpp"
 #include "ggml/ops/params.hpp"
-#include "ql/ops.h"
-#include "ql/optim.h"
 #include "support/reference_run.hpp"
 
 namespace ql::cpu {
@@ -139,40 +137,19 @@ void bench_generation(CpuDevice & cpu, int64_t keys) {
     report_bytes(name, one.seconds(), 2.0 * 64 * 3 * 4 * static_cast<double>(keys));
 }
 
-void bench_stream(CpuDevice & cpu, const OpDef & def, const char * what, const Case & c, double streams) {
-    if (!wanted(what)) return;
-    Bench bench(cpu, def, c);
-    report_bytes(what, bench.seconds(), streams * 4 * static_cast<double>(c.in[0].shape.elements()));
-}
-
-void bench_streams(CpuDevice & cpu) {
-    const Shape hidden(576, 512), wide(1536, 512), heads(64, 9, 512), large(576, 8192);
-    bench_stream(cpu, op::add, "add 576 x 512", {"", {data_in(hidden), data_in(hidden)}, {}}, 3);
-    bench_stream(cpu, op::rms_norm, "rms_norm 576 x 512", {"", {data_in(hidden), frozen_in(576)}, RmsNormParams{1e-5f}},
-                 2);
-    bench_stream(cpu, op::rms_norm_back, "rms_norm_back 576 x 512",
-                 {"", {data_in(hidden), frozen_in(576), data_in(hidden)}, RmsNormParams{1e-5f}}, 3);
-    for (const ql_rope_mode mode : {QL_ROPE_NORMAL, QL_ROPE_NEOX})
-        bench_stream(cpu, op::rope, mode == QL_ROPE_NEOX ? "rope neox 64 x 9 x 512" : "rope 64 x 9 x 512",
-                     {"", {data_in(heads), data_in({64, 512})}, RopeParams{mode, 0}}, 2);
-    bench_stream(cpu, op::rope_table, "rope_table 64 x 512 (of positions)",
-                 {"", {ints_in(512, Fill::positions)}, RopeTableParams{64, 10000, 1, 1}}, 1);
-    bench_stream(cpu, op::swiglu, "swiglu 1536 x 512", {"", {data_in(wide), data_in(wide)}, {}}, 3);
-    bench_stream(cpu, op::swiglu_back, "swiglu_back 1536 x 512",
-                 {"", {data_in(wide), data_in(wide), data_in(wide)}, {}}, 5);
-    bench_stream(cpu, op::dropout, "dropout 576 x 512",
-                 {"", {data_in(hidden), ints_in(4, Fill::key)}, DropoutParams{0.1f, 1}}, 2);
-    bench_stream(cpu, op::accumulate, "accumulate 576 x 8192", {"", {state_in(large), data_in(large)}, {}}, 3);
-    bench_stream(cpu, op::zero, "zero 576 x 8192", {"", {state_in(large)}, {}}, 1);
-    bench_stream(cpu, op::global_norm, "global_norm 576 x 8192", {"", {data_in(large)}, {}}, 1);
-    bench_stream(cpu, op::adamw, "adamw 576 x 8192",
-                 {"",
-                  {param_in(large), data_in(large), state_in(large), state_in(large, Fill::positive),
-                   data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
-                  AdamwParams{1}},
-                 7);
-    bench_stream(cpu, op::kv_store, "kv_store 192 x 512 (of the cache's bytes)",
-                 {"", {state_in({192, 512}), data_in({192, 512}), ints_in(512, Fill::distinct, 512)}, {}}, 2);
+/// Every operator of the table that is not made of products, at a size of its own benchmark, by the bytes that it reads
+/// and writes once.
+void bench_streams(CpuDevice & cpu, const BenchSize & size) {
+    for (const OpDef * def : kOps) {
+        const std::string what = std::string(def->name) + " " + std::to_string(size.k) + " x " +
+                                 std::to_string(size.m) + ", T " + std::to_string(size.t);
+        if (def->products || def->view || !wanted(what)) continue;
+        Bench bench(cpu, *def, def->bench(size).value());
+        double bytes = 0;
+        for (const Tensor * t : bench.node().src) bytes += static_cast<double>(t->bytes());
+        for (const Tensor * t : bench.node().out) bytes += static_cast<double>(t->bytes());
+        report_bytes(what.c_str(), bench.seconds(), bytes);
+    }
 }
 
 void bench_isa(Isa isa, int threads) {
@@ -186,7 +163,7 @@ void bench_isa(Isa isa, int threads) {
     bench_attention(cpu, 128, 8, 2, 1024, peak);
     bench_generation(cpu, 512);
     bench_generation(cpu, 8192);
-    bench_streams(cpu);
+    bench_streams(cpu, {QL_F32, 576, 8192, 512});
 }
 
 }  // namespace

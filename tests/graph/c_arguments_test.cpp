@@ -25,6 +25,16 @@ std::vector<BadCall> EngineArguments::device_calls() {
             return ql_device_describe(device_, &info);
         };
     };
+    static ql_op_bench * op_bench = nullptr;
+    const auto bench = [this](const char * op, ql_dtype dtype, int64_t k, int64_t m, int64_t t) {
+        return [this, op, dtype, k, m, t] {
+            const ql_status status = ql_op_bench_create(device_, op, dtype, k, m, t, &op_bench);
+            EXPECT_EQ(op_bench, nullptr);
+            return status;
+        };
+    };
+    static ql_op_info op_info;
+    op_info.size = sizeof(op_info);
     static ql_backend_info backend;
     static ql_plan_info plan_info;
     static ql_memory_info memory_info;
@@ -47,6 +57,21 @@ std::vector<BadCall> EngineArguments::device_calls() {
         {"ql_device_describe", "size 0", describe(0)},
         {"ql_device_describe", "size -1", describe(SIZE_MAX)},
         {"ql_self_test", "NULL", [] { return ql_self_test(nullptr, 1, nullptr, nullptr, nullptr); }},
+        {"ql_op_describe", "-1", [] { return ql_op_describe(-1, &op_info); }},
+        {"ql_op_describe", "past the end", [] { return ql_op_describe(ql_op_count(), &op_info); }},
+        {"ql_op_describe", "NULL", [] { return ql_op_describe(0, nullptr); }},
+        {"ql_op_bench_create", "NULL device",
+         [] { return ql_op_bench_create(nullptr, "add", QL_F32, 1, 1, 1, &op_bench); }},
+        {"ql_op_bench_create", "NULL bench",
+         [this] { return ql_op_bench_create(device_, "add", QL_F32, 1, 1, 1, nullptr); }},
+        {"ql_op_bench_create", "NULL name", bench(nullptr, QL_F32, 1, 1, 1)},
+        {"ql_op_bench_create", "no such operator", bench("no_op", QL_F32, 1, 1, 1)},
+        {"ql_op_bench_create", "type 77", bench("add", wrong<ql_dtype>(77), 1, 1, 1)},
+        {"ql_op_bench_create", "a size of 0", bench("add", QL_F32, 1, 0, 1)},
+        {"ql_op_bench_create", "a size of INT64_MAX", bench("add", QL_F32, 1, 1, INT64_MAX)},
+        {"ql_op_bench_create", "half a block", bench("mul_mat", QL_Q8_0, 16, 1, 1)},
+        {"ql_op_bench_create", "half a head", bench("attention", QL_F32, 32, 1, 1)},
+        {"ql_op_bench_create", "more than i32 counts", bench("top_k", QL_F32, 1 << 20, 1, 1 << 20)},
         {"ql_plan_create", "NULL graph", [this] { return ql_plan_create(nullptr, device_, &y_, 1, &plan); }},
         {"ql_plan_create", "NULL device", [this] { return ql_plan_create(graph_, nullptr, &y_, 1, &plan); }},
         {"ql_plan_create", "NULL outputs", [this] { return ql_plan_create(graph_, device_, nullptr, 1, &plan); }},
@@ -182,6 +207,8 @@ std::vector<NullCall> EngineArguments::null_calls() {
     return {
         {"ql_device_close", [] { return ql_device_close(nullptr), true; }},
         {"ql_device_options_init", [] { return ql_device_options_init(nullptr), true; }},
+        {"ql_op_bench_free", [] { return ql_op_bench_free(nullptr), true; }},
+        {"ql_op_bench_plan", [] { return ql_op_bench_plan(nullptr) == nullptr; }},
         {"ql_plan_free", [] { return ql_plan_free(nullptr), true; }},
         {"ql_graph_free", [] { return ql_graph_free(nullptr), true; }},
         {"ql_graph_n_nodes", [] { return ql_graph_n_nodes(nullptr) == 0; }},
@@ -232,10 +259,10 @@ TEST_F(EngineArguments, NothingHappensToNull) {
 }
 
 TEST_F(EngineArguments, OfEveryFunctionAreTried) {
-    expect_all_tried(
-        QL_SOURCE_DIR "/tests/abi/exports-ql.txt", all_calls(), null_calls(),
-        {"ql_backend_count", "ql_dtype_count", "ql_error_message", "ql_os_memory", "ql_os_open_standard_streams",
-         "ql_os_peak_rss", "ql_os_physical_cores", "ql_os_stack_room", "ql_os_rss", "ql_os_seconds", "ql_version"});
+    expect_all_tried(QL_SOURCE_DIR "/tests/abi/exports-ql.txt", all_calls(), null_calls(),
+                     {"ql_backend_count", "ql_dtype_count", "ql_error_message", "ql_op_count", "ql_os_memory",
+                      "ql_os_open_standard_streams", "ql_os_peak_rss", "ql_os_physical_cores", "ql_os_stack_room",
+                      "ql_os_rss", "ql_os_seconds", "ql_version"});
 }
 
 TEST_F(EngineArguments, TheListOfTypesInAMessageIsTheTables) {

@@ -40,6 +40,7 @@ TEST(OpTable, EveryOperatorHasItsParts) {
         EXPECT_TRUE(def->reference64);
         ASSERT_TRUE(def->cases);
         EXPECT_GE(def->cases().size(), 2u);
+        EXPECT_TRUE(def->bench);
     }
 }
 
@@ -108,6 +109,22 @@ TEST(OpTable, CaseNamesAreDistinctAndCasesBuildAndRun) {
                 for (const float y : run.values(t)) ASSERT_TRUE(std::isfinite(y)) << describe(*t);
         }
     }
+}
+
+/// Who measures an operator, or fuzzes it, takes these for sizes as users give them.
+TEST(OpTable, BenchmarksBuildAtSizesOfAModelAndAtSmallOnes) {
+    for (const OpDef * def : kOps)
+        for (const BenchSize & s : {BenchSize{QL_NF4_DQ, 576, 1536, 7}, BenchSize{QL_Q8_0, 64, 33, 1}}) {
+            SCOPED_TRACE(std::string(def->name) + ": row length " + std::to_string(s.k));
+            const Result<Case> c = def->bench(s);
+            ASSERT_TRUE(c.ok()) << c.message();
+            EXPECT_NO_THROW(CaseGraph(*def, *c, 3));
+        }
+}
+
+TEST(OpTable, BenchmarksOfHeadsRefuseARowThatIsNoWholeNumberOfThem) {
+    for (const OpDef * def : {&op::attention, &op::attention_back, &op::rope})
+        EXPECT_EQ(def->bench({QL_F32, 100, 1, 1}).code(), QL_BAD_SHAPE) << def->name;
 }
 
 TEST(OpTable, ParametersAreOfTheTypeThatTheOperatorNames) {

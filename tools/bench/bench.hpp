@@ -13,6 +13,8 @@ struct OpBench {
     std::string name, type;
     std::vector<int64_t> shape;  // k, m, t; empty: those of a small model
 };
+/// Throws Stop for an operator that there is none of.
+void check_op(const std::string & name);
 std::vector<Figure> bench_op(const Device & device, const OpBench & options, const Limits & limits);
 
 struct TrainBench {

@@ -1,40 +1,63 @@
-// One operator at the shapes of a small model (SmolLM2-135M: 576 wide, feed-forward 1536), or at a given one. The
-// plan's own profile times it, so that a backward operator is measured apart from the graph around it.
-#include <cstring>
+// One operator at the shapes of a small model (SmolLM2-135M: 576 wide, feed-forward 1536), or at a given one: the
+// library makes a plan of it alone (ql/selftest.h), and the plan's own profile times it.
+#include <memory>
 
 #include "ql/os.h"
+#include "ql/selftest.h"
 #include "tools/bench/bench.hpp"
-#include "tools/bench/op_graph.hpp"
 #include "tools/bench/profile.hpp"
 #include "tools/bench/random_codes.hpp"
 
 namespace ql::cli {
 namespace {
 
+struct OpShape {
+    ql_dtype dtype;   // of the weight
+    int64_t k, m, t;  // row length, rows, tokens
+};
+
 constexpr int kRepeats = 7;
 constexpr double kSeconds = 0.6;
 
-/// Of all runs of an operator's nodes so far.
-Profile::Sum profile(const ql_plan * plan, const std::string & op) {
-    Profile all;
-    all.add(plan);
-    return all.of(op);
+using OpRun = std::unique_ptr<ql_op_bench, FreeWith<ql_op_bench_free>>;
+
+/// The row of the table of operators; Stop with the known names for any other.
+ql_op_info find_op(const std::string & name) {
+    std::string known;
+    for (int64_t i = 0; i < ql_op_count(); ++i) {
+        auto info = sized<ql_op_info>();
+        check_run(ql_op_describe(i, &info));
+        if (name == info.name) return info;
+        known += (known.empty() ? "" : ", ") + std::string(info.name);
+    }
+    bad_input("op: '%s' is unknown; one of %s", name.c_str(), known.c_str());
 }
 
-Figure measure(const Device & device, const std::string & name, const OpShape & shape, const Limits & limits) {
-    const OpGraph graph(name, shape);
-    ql_plan * plan = nullptr;
-    check_run(ql_plan_create(graph.graph(), device.get(), graph.outputs().data(),
-                             static_cast<int>(graph.outputs().size()), &plan));
-    const Plan owner(plan);
-    graph.fill();
+OpRun open_run(const Device & device, const std::string & name, const OpShape & s) {
+    ql_op_bench * bench = nullptr;
+    const ql_status status = ql_op_bench_create(device.get(), name.c_str(), s.dtype, s.k, s.m, s.t, &bench);
+    if (status == QL_BAD_SHAPE) bad_input("--shape: %s", ql_error_message());
+    check_run(status);
+    return OpRun(bench);
+}
+
+/// Of all runs of the plan so far: the planner may have split the operator.
+Profile::Sum profile(const ql_plan * plan) {
+    Profile all;
+    all.add(plan);
+    return all.sum();
+}
+
+Figure measure(const Device & device, const ql_op_info & op, const OpShape & shape, const Limits & limits) {
+    const OpRun run = open_run(device, op.name, shape);
+    ql_plan * plan = ql_op_bench_plan(run.get());
     check_run(ql_plan_set_profiling(plan, 1));
     check_run(ql_plan_run(plan));  // warms up
     std::vector<double> rates;
-    Profile::Sum before = profile(plan, name);
+    Profile::Sum before = profile(plan);
     const bool computes = before.flops > 0;  // else it moves memory alone
     const auto work = [&](const Profile::Sum & p) { return computes ? p.flops : p.bytes; };
-    if (work(before) == 0) run_failed("op %s: the plan has no such node", name.c_str());
+    if (work(before) == 0) run_failed("op %s: there is nothing to measure", op.name);
     const double start = ql_os_seconds();
     for (int r = 0; r < kRepeats && (r < 2 || ql_os_seconds() - start < 4 * kSeconds); ++r) {
         const double begin = ql_os_seconds();
@@ -42,29 +65,33 @@ Figure measure(const Device & device, const std::string & name, const OpShape & 
             check_interrupt();
             check_run(ql_plan_run(plan));
         } while (ql_os_seconds() - begin < kSeconds / kRepeats);
-        const Profile::Sum p = profile(plan, name);
+        const Profile::Sum p = profile(plan);
         rates.push_back((work(p) - work(before)) / std::max(p.seconds - before.seconds, 1e-12) / 1e9);
         before = p;
     }
-    const std::string text =
-        (OpGraph::has_weight(name) ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +
-        format("%lld x %lld, %lld tokens", static_cast<long long>(shape.k), static_cast<long long>(shape.m),
-               static_cast<long long>(shape.t));
-    return computes ? figure(name, text, rates, "GFLOP/s", limits.gflops)
-                    : figure(name, text, rates, "GB/s", limits.bandwidth);
+    const std::string text = (op.has_weight ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +
+                             format("%lld x %lld, %lld tokens", static_cast<long long>(shape.k),
+                                    static_cast<long long>(shape.m), static_cast<long long>(shape.t));
+    return computes ? figure(op.name, text, rates, "GFLOP/s", limits.gflops)
+                    : figure(op.name, text, rates, "GB/s", limits.bandwidth);
 }
 
 }  // namespace
 
+void check_op(const std::string & name) {
+    (void)find_op(name);
+}
+
 std::vector<Figure> bench_op(const Device & device, const OpBench & o, const Limits & limits) {
     std::vector<ql_dtype> types = {QL_NF4_DQ, QL_Q4_0, QL_Q8_0, QL_F16, QL_F32};
     if (!o.type.empty()) types = {weight_type("--type", o.type)};
-    if (!OpGraph::has_weight(o.name)) types.resize(1);
+    const ql_op_info op = find_op(o.name);
+    if (!op.has_weight) types.resize(1);
     std::vector<std::vector<int64_t>> shapes = {{576, 1536, 512}, {576, 1536, 1}};
     if (!o.shape.empty()) shapes = {o.shape};
     std::vector<Figure> figures;
     for (const auto & s : shapes)
-        for (const ql_dtype type : types) figures.push_back(measure(device, o.name, {type, s[0], s[1], s[2]}, limits));
+        for (const ql_dtype type : types) figures.push_back(measure(device, op, {type, s[0], s[1], s[2]}, limits));
     return figures;
 }
 

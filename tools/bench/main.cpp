@@ -4,7 +4,6 @@
 #include "ql/dtypes.hpp"
 #include "tools/bench/bench.hpp"
 #include "tools/bench/model_shapes.hpp"
-#include "tools/bench/op_graph.hpp"
 
 namespace ql::cli {
 namespace {
@@ -105,7 +104,7 @@ class Bench {
         return limits(kPeakSeconds).figures;
     }
     std::vector<Figure> one_op() {
-        OpGraph::check(op_.name);
+        check_op(op_.name);
         open_device();
         return bench_op(device_, op_, limits(kQuickPeakSeconds));
     }

@@ -29,9 +29,11 @@ double Profile::seconds() const {
     return sum;
 }
 
-Profile::Sum Profile::of(const std::string & op) const {
-    const auto it = ops_.find(op);
-    return it == ops_.end() ? Sum() : it->second;
+Profile::Sum Profile::sum() const {
+    Sum all;
+    for (const auto & [op, s] : ops_)
+        all.nodes += s.nodes, all.seconds += s.seconds, all.flops += s.flops, all.bytes += s.bytes;
+    return all;
 }
 
 void Profile::print(int64_t steps, double step_seconds, const Limits & limits) const {
@@ -46,11 +48,9 @@ void Profile::print(int64_t steps, double step_seconds, const Limits & limits) c
                    percent(s.seconds / step_seconds), print_number(gflops, 1), percent(gflops / limits.gflops),
                    print_number(bandwidth, 1), percent(bandwidth / limits.bandwidth)});
     };
-    Sum all;
-    for (const auto & [op, s] : rows) {
+    for (const auto & [op, s] : rows)
         if (s.seconds > 0) line(op, s);
-        all.nodes += s.nodes, all.seconds += s.seconds, all.flops += s.flops, all.bytes += s.bytes;
-    }
+    const Sum all = sum();
     if (all.seconds > 0) line("all operators", all);
     table.print(stderr);
 }

@@ -13,12 +13,12 @@ class Profile {
     /// Adds every node of a plan that ran with profiling on.
     void add(const ql_plan * plan);
     double seconds() const;
-    /// Sums of one operator; zeros for one that is not there.
     struct Sum {
         int64_t nodes = 0;
         double seconds = 0, flops = 0, bytes = 0;  // of all runs
     };
-    Sum of(const std::string & op) const;
+    /// Of all operators.
+    Sum sum() const;
     /// A table on stderr: time a step, share of it, GFLOP/s and GB/s with their parts of the machine's limits; the last
     /// line is what the operators account for of `step_seconds`, the measured time of all steps.
     void print(int64_t steps, double step_seconds, const Limits & limits) const;

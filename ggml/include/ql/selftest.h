@@ -1,8 +1,9 @@
-/* ql/selftest.h - the library's own conformance cases, run on the user's machine. */
+/* ql/selftest.h - the table of operators, and what the library measures on the user's machine: its own conformance cases,
+ * and the speed of an operator. */
 #ifndef QL_SELFTEST_H
 #define QL_SELFTEST_H
 
-#include "ql/backend.h"
+#include "ql/plan.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,6 +37,34 @@ QL_API ql_status ql_self_test(ql_device * device, int quick,
  *  errors  QL_UNSUPPORTED for a type that ql_encode writes: encode random numbers; QL_BAD_SHAPE unless n is a multiple
  * of the block length, and positive */
 QL_API ql_status ql_self_test_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst);
+
+/** A row of the table of operators. */
+typedef struct ql_op_info {
+    size_t size;
+    const char * name;
+    const char * formula;
+    int has_weight; /* 1: one of its inputs may be of any type that weights have */
+} ql_op_info;
+
+/** Operators that there are, those of gradients and of the planner with them. */
+QL_API int64_t ql_op_count(void);
+/** Describes operator i; its strings live as long as the library.
+ *  errors  QL_INVALID_ARGUMENT: no such operator, `info` is NULL or its size is not set */
+QL_API ql_status ql_op_describe(int64_t i, ql_op_info * info);
+
+/** A plan of one operator alone, with plausible values in all its inputs. */
+typedef struct ql_op_bench ql_op_bench;
+
+/** Makes one; the caller owns it, and frees it before the device.
+ *  dtype   of the weight, where the operator has one
+ *  k, m, t row length, rows of the weight, tokens: each operator's tensors are as large as in a model of these sizes
+ *  errors  QL_NOT_FOUND: no operator of that name; QL_BAD_SHAPE: it has no tensors of these sizes */
+QL_API ql_status ql_op_bench_create(ql_device * device, const char * op, ql_dtype dtype, int64_t k, int64_t m, int64_t t,
+                                    ql_op_bench ** bench);
+/** Its plan, to be run, described and profiled as any (ql/plan.h); lives as long as the bench. NULL for NULL. The planner
+ *  may have made several nodes of the operator. */
+QL_API ql_plan * ql_op_bench_plan(ql_op_bench * bench);
+QL_API void ql_op_bench_free(ql_op_bench * bench);
 
 #ifdef __cplusplus
 }
