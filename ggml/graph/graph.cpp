@@ -17,7 +17,7 @@ Status check_leaf(const std::string & name, ql_dtype dtype, int n_dims, const in
         if (ne[i] < 1)
             return error(QL_BAD_SHAPE, "tensor '%s': size %lld along dimension %d", name.c_str(),
                          static_cast<long long>(ne[i]), i);
-        if (__builtin_mul_overflow(total, ne[i], &total) || total > (int64_t{1} << 48))
+        if (__builtin_mul_overflow(total, ne[i], &total) || total > kMostElements)
             return error(QL_BAD_SHAPE, "tensor '%s': too many elements", name.c_str());
     }
     if (ne[0] % ql_dtype_block_length(dtype))

@@ -6,6 +6,9 @@
 
 namespace ql {
 
+/// No tensor has more elements: sizes in bytes then stay far from the end of 64 bits, whatever the type.
+inline constexpr int64_t kMostElements = int64_t{1} << 48;
+
 struct Shape {
     std::array<int64_t, 4> ne{1, 1, 1, 1};
 

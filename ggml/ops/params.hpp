@@ -50,6 +50,23 @@ struct AttentionParams {
     float scale = 1;
 };
 
+struct SliceParams {
+    int64_t dim = 0, first = 0, n = 0;
+};
+
+struct PadParams {
+    int64_t dim = 0, before = 0, after = 0;
+};
+
+struct ConcatParams {
+    int64_t dim = 0;
+};
+
+/// Dimension i of the result is dimension from[i] of the source.
+struct PermuteParams {
+    int32_t from[4] = {0, 1, 2, 3};
+};
+
 struct AdamwParams {
     float lr_scale = 1;
 };

@@ -128,6 +128,7 @@ std::vector<BadCall> EngineArguments::graph_calls() {
     using G = ql_graph *;
     using T = ql_tensor *;
     static const int64_t negative[] = {-4, 2}, huge[] = {INT64_MAX, INT64_MAX}, zero[] = {0, 2};
+    static const int twice[] = {0, 1, 1, 3}, beyond[] = {0, 1, 2, 7};
     return {
         {"ql_graph_create", "NULL", [] { return ql_graph_create(nullptr); }},
         {"ql_graph_status", "NULL", [] { return ql_graph_status(nullptr); }},
@@ -147,6 +148,20 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_reshape", "-1 dimensions", building([](G g, T x, T) { return ql_reshape(g, x, -1, kShape); })},
         {"ql_reshape", "huge sizes", building([](G g, T x, T) { return ql_reshape(g, x, 2, huge); })},
         {"ql_get_rows", "rows by numbers of f32", building([](G g, T x, T) { return ql_get_rows(g, x, x); })},
+        {"ql_slice", "dimension 4", building([](G g, T x, T) { return ql_slice(g, x, 4, 0, 1); })},
+        {"ql_slice", "dimension -1", building([](G g, T x, T) { return ql_slice(g, x, -1, 0, 1); })},
+        {"ql_slice", "past the end", building([](G g, T x, T) { return ql_slice(g, x, 0, 1, 4); })},
+        {"ql_slice", "from INT64_MAX", building([](G g, T x, T) { return ql_slice(g, x, 0, INT64_MAX, 1); })},
+        {"ql_slice", "nothing", building([](G g, T x, T) { return ql_slice(g, x, 0, 0, 0); })},
+        {"ql_pad", "dimension 4", building([](G g, T x, T) { return ql_pad(g, x, 4, 0, 1); })},
+        {"ql_pad", "-1 before", building([](G g, T x, T) { return ql_pad(g, x, 0, -1, 1); })},
+        {"ql_pad", "INT64_MAX on both sides",
+         building([](G g, T x, T) { return ql_pad(g, x, 0, INT64_MAX, INT64_MAX); })},
+        {"ql_concat", "dimension INT_MAX", building([](G g, T x, T) { return ql_concat(g, x, x, INT_MAX); })},
+        {"ql_concat", "two types", building([](G g, T x, T ids) { return ql_concat(g, ids, x, 0); })},
+        {"ql_permute", "NULL order", building([](G g, T x, T) { return ql_permute(g, x, nullptr); })},
+        {"ql_permute", "a dimension twice", building([](G g, T x, T) { return ql_permute(g, x, twice); })},
+        {"ql_permute", "dimension 7", building([](G g, T x, T) { return ql_permute(g, x, beyond); })},
         {"ql_rms_norm", "eps NaN",
          building([](G g, T x, T) { return ql_rms_norm(g, x, ql_param(g, "w", 1, kShape), NAN); })},
         {"ql_rms_norm", "eps -1",

@@ -17,6 +17,27 @@ extern "C" {
  *  grad     a, b (b only when it has a's shape) */
 QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
 
+/** Elements [first, first + n) along a dimension.
+ *  shape    x [..., size, ...] -> y [..., n, ...]; 0 <= first, 1 <= n, first + n <= size
+ *  dtype    any but block types; y has x's      grad  x of f32 */
+QL_API ql_tensor * ql_slice(ql_graph * g, ql_tensor * x, int dim, int64_t first, int64_t n);
+
+/** x with zeros before and after it along a dimension.
+ *  shape    x [..., n, ...] -> y [..., before + n + after, ...]
+ *  dtype    any but block types; y has x's      grad  x of f32 */
+QL_API ql_tensor * ql_pad(ql_graph * g, ql_tensor * x, int dim, int64_t before, int64_t after);
+
+/** a, and b behind it along a dimension.
+ *  shape    a [..., n, ...], b [..., m, ...], otherwise alike -> y [..., n + m, ...]
+ *  dtype    both of one type, any but block types; y has theirs      grad  a, b of f32 */
+QL_API ql_tensor * ql_concat(ql_graph * g, ql_tensor * a, ql_tensor * b, int dim);
+
+/** The dimensions in another order: dimension i of y is dimension from[i] of x. Moves the values: a tensor is always
+ *  contiguous.
+ *  shape    x -> y; `from` has each of 0, 1, 2, 3 once
+ *  dtype    any but block types; y has x's      grad  x of f32 */
+QL_API ql_tensor * ql_permute(ql_graph * g, ql_tensor * x, const int from[QL_MAX_DIMS]);
+
 /** The same values under another shape; shares x's storage, moves nothing.
  *  shape    x of any shape -> ne of the same number of elements      grad  x */
 QL_API ql_tensor * ql_reshape(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne);
