@@ -29,6 +29,7 @@ inline Strides dense_strides(const Shape & s) {
 Move slice_move(const Node & n);
 Move pad_move(const Node & n);
 Move permute_move(const Node & n);
+Move expand_move(const Node & n);
 Move concat_move(const Node & n, int source);
 
 /// Source i has elements that stand alone: any type but those of blocks.

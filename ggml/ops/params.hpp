@@ -67,6 +67,10 @@ struct PermuteParams {
     int32_t from[4] = {0, 1, 2, 3};
 };
 
+struct ExpandParams {
+    Shape shape;
+};
+
 struct AdamwParams {
     float lr_scale = 1;
 };

@@ -17,6 +17,13 @@ extern "C" {
  *  grad     a, b (b only when it has a's shape) */
 QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
 
+/** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
+QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
+
+/** x repeated in each dimension where its size is 1.
+ *  shape    x, each size that of ne or 1 -> ne      dtype  any but block types; y has x's      grad  x of f32 */
+QL_API ql_tensor * ql_expand(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne);
+
 /** Elements [first, first + n) along a dimension.
  *  shape    x [..., size, ...] -> y [..., n, ...]; 0 <= first, 1 <= n, first + n <= size
  *  dtype    any but block types; y has x's      grad  x of f32 */

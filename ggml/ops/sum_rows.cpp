@@ -1,0 +1,73 @@
+// y[0, ...] = sum_i x[i, ...]: each row becomes one number.
+#include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
+#include "ggml/ops/cases.hpp"
+#include "ggml/ops/checks.hpp"
+#include "ggml/ops/params.hpp"
+#include "ql/ops.h"
+
+namespace ql {
+namespace {
+
+Status infer(const Node & n, std::vector<OutSpec> & outs) {
+    QL_TRY(expect_f32(n, 0));
+    const Shape & x = n.src[0]->shape;
+    outs.push_back({.shape = Shape(1, x[1], x[2], x[3])});
+    return {};
+}
+
+Status backward(GradBuilder & b, const Node & n) {
+    const ExpandParams to{n.src[0]->shape};
+    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::expand, {b.gradient(n.out[0])}, to));
+    return {};
+}
+
+template <typename Real>
+void reference(const RefArgs<Real> & a) {
+    const int64_t width = a.in(0).ne(0);
+    for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
+        double sum = 0;
+        for (int64_t i = 0; i < width; ++i) sum += static_cast<double>(a.x(0)[row * width + i]);
+        a.y(0)[row] = static_cast<Real>(sum);
+    }
+}
+
+std::vector<Case> cases() {
+    return {{"1", {param_in(1)}, {}},
+            {"3x5", {param_in({3, 5})}, {}},
+            {"65x33", {param_in({65, 33})}, {}},
+            {"577x2x3", {param_in({577, 2, 3})}, {}}};
+}
+
+Result<Case> bench(const BenchSize & s) {
+    return Case{"", {data_in({s.k, s.t})}, {}};
+}
+
+double flops(const Node & n) {
+    return static_cast<double>(n.src[0]->shape.elements());
+}
+
+}  // namespace
+
+const OpDef op::sum_rows = {
+    .number = Op::sum_rows,
+    .name = "sum_rows",
+    .formula = "y[0, ...] = sum_i x[i, ...]",
+    .build_empty = Empty<ql_sum_rows>::call,
+    .infer = infer,
+    .backward = backward,
+    .differentiable = 0b1,
+    .reference = reference<float>,
+    .reference64 = reference<double>,
+    .cases = cases,
+    .bench = bench,
+    .flops = flops,
+};
+
+}  // namespace ql
+
+using namespace ql;
+
+extern "C" ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x) {
+    return build(g, [&] { return g->emit(op::sum_rows, {x}); });
+}
