@@ -31,10 +31,10 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     const auto p = n.params.as<PadParams>();
-    const SliceParams back{p.dim, p.before, n.src[0]->shape[static_cast<int>(p.dim)]};
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::slice, {b.gradient(n.out[0])}, back));
+    const SliceParams back{p.dim, p.before, n.source(0)->shape[static_cast<int>(p.dim)]};
+    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::slice, {b.gradient(n.result(0))}, back));
     return {};
 }
 

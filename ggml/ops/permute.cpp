@@ -26,11 +26,11 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     const auto p = n.params.as<PermuteParams>();
     PermuteParams inverse;
     for (int32_t i = 0; i < QL_MAX_DIMS; ++i) inverse.from[p.from[i]] = i;
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::permute, {b.gradient(n.out[0])}, inverse));
+    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::permute, {b.gradient(n.result(0))}, inverse));
     return {};
 }
 

@@ -28,12 +28,12 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     const auto p = n.params.as<SliceParams>();
-    const int64_t size = n.src[0]->shape[static_cast<int>(p.dim)];
-    if (b.wants(n.src[0]))
-        b.add(n.src[0],
-              b.graph().emit(op::pad, {b.gradient(n.out[0])}, PadParams{p.dim, p.first, size - p.first - p.n}));
+    const int64_t size = n.source(0)->shape[static_cast<int>(p.dim)];
+    if (b.wants(n.source(0)))
+        b.add(n.source(0),
+              b.graph().emit(op::pad, {b.gradient(n.result(0))}, PadParams{p.dim, p.first, size - p.first - p.n}));
     return {};
 }
 

@@ -16,9 +16,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    const ExpandParams to{n.src[0]->shape};
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::expand, {b.gradient(n.out[0])}, to));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    const ExpandParams to{n.source(0)->shape};
+    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::expand, {b.gradient(n.result(0))}, to));
     return {};
 }
 

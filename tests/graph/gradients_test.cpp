@@ -259,17 +259,6 @@ TEST(Gradients, ThroughACacheOfF16AreRefused) {
     EXPECT_TRUE(contains(ql_error_message(), "attention: no gradient flows through a cache of f16"));
 }
 
-TEST(Gradients, OfABroadcastRowAreRefused) {
-    Graph g;
-    const int64_t a_ne[] = {4, 3}, row_ne = 4, flat = 12, w_ne[] = {12, 1};
-    Tensor * row = ql_param(&g, "bias", 1, &row_ne);
-    Tensor * y = ql_add(&g, ql_input(&g, "a", QL_F32, 2, a_ne), row);
-    Tensor * loss = ql_mul_mat(&g, ql_input(&g, "w", QL_F32, 2, w_ne), ql_reshape(&g, y, 1, &flat));
-    Tensor * grad = nullptr;
-    EXPECT_EQ(ql_gradients(&g, loss, &row, 1, QL_RECOMPUTE_NONE, &grad), QL_UNSUPPORTED);
-    EXPECT_TRUE(contains(ql_error_message(), "add: no gradient for 'bias'")) << ql_error_message();
-}
-
 TEST(Gradients, NeedALossOfOneNumber) {
     Block b;
     EXPECT_TRUE(contains(gradient_error(b, nullptr, b.params), "the loss is NULL"));

@@ -35,8 +35,7 @@ const Refusal kRefusals[] = {
      [](Leaves & l) {
          return ql_add(&l.g, l.f32({4, 3}), l.f32({3}));
      },
-     QL_BAD_SHAPE,
-     "add: the second must have the first's shape or be one of its rows: 'x' (f32 [4, 3]), 'x' (f32 [3])"},
+     QL_BAD_SHAPE, "add: each size of the second must be the first's, or 1: 'x' (f32 [4, 3]), 'x' (f32 [3])"},
     {"add dtype", [](Leaves & l) { return ql_add(&l.g, l.f32(4), l.i32(4)); }, QL_BAD_DTYPE,
      "add: input 1 must be f32, got 'ids' (i32 [4])"},
     {"null", [](Leaves & l) { return ql_add(&l.g, l.f32(4), nullptr); }, QL_INVALID_ARGUMENT, "add: input 1 is NULL"},

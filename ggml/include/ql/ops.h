@@ -13,8 +13,9 @@ extern "C" {
 #endif
 
 /** y = a + b.
- *  shape    a [n, ...], b as a, or b [n], added to every row -> y as a
- *  grad     a, b (b only when it has a's shape) */
+ *  shape    a [n, ...], b as a, or 1 where it shall be repeated: [n] is added to every row, [1, m] gives a number for
+ *           each row of a [n, m] -> y as a
+ *  grad     a, b */
 QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
 
 /** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
