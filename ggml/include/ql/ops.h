@@ -18,6 +18,10 @@ extern "C" {
  *  grad     a, b */
 QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
 
+/** y = a b, element by element.
+ *  shape    as ql_add's      grad  a, b */
+QL_API ql_tensor * ql_mul(ql_graph * g, ql_tensor * a, ql_tensor * b);
+
 /** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
 QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
 
