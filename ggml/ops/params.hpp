@@ -50,6 +50,11 @@ struct AttentionParams {
     float scale = 1;
 };
 
+/// y = factor x + offset.
+struct ScaleParams {
+    float factor = 1, offset = 0;
+};
+
 struct SliceParams {
     int64_t dim = 0, first = 0, n = 0;
 };

@@ -148,6 +148,8 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_reshape", "-1 dimensions", building([](G g, T x, T) { return ql_reshape(g, x, -1, kShape); })},
         {"ql_reshape", "huge sizes", building([](G g, T x, T) { return ql_reshape(g, x, 2, huge); })},
         {"ql_get_rows", "rows by numbers of f32", building([](G g, T x, T) { return ql_get_rows(g, x, x); })},
+        {"ql_scale", "factor NaN", building([](G g, T x, T) { return ql_scale(g, x, NAN, 0); })},
+        {"ql_scale", "offset inf", building([](G g, T x, T) { return ql_scale(g, x, 1, INFINITY); })},
         {"ql_expand", "huge sizes", building([](G g, T x, T) { return ql_expand(g, x, 2, huge); })},
         {"ql_expand", "negative sizes", building([](G g, T x, T) { return ql_expand(g, x, 2, negative); })},
         {"ql_expand", "5 dimensions", building([](G g, T x, T) { return ql_expand(g, x, 5, kShape); })},

@@ -22,6 +22,10 @@ QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
  *  shape    as ql_add's      grad  a, b */
 QL_API ql_tensor * ql_mul(ql_graph * g, ql_tensor * a, ql_tensor * b);
 
+/** y = factor x + offset, both finite.
+ *  shape    x of any shape -> y as x      grad  x */
+QL_API ql_tensor * ql_scale(ql_graph * g, ql_tensor * x, float factor, float offset);
+
 /** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
 QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
 
