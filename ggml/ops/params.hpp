@@ -55,6 +55,12 @@ struct ScaleParams {
     float factor = 1, offset = 0;
 };
 
+struct UnaryParams {
+    int32_t kind = 0;         // UnaryKind
+    int32_t derivative = 0;   // 1: of the function, not the function
+    float low = 0, high = 0;  // of clamp; low: the cap of soft_cap
+};
+
 struct SliceParams {
     int64_t dim = 0, first = 0, n = 0;
 };

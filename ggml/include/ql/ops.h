@@ -26,6 +26,36 @@ QL_API ql_tensor * ql_mul(ql_graph * g, ql_tensor * a, ql_tensor * b);
  *  shape    x of any shape -> y as x      grad  x */
 QL_API ql_tensor * ql_scale(ql_graph * g, ql_tensor * x, float factor, float offset);
 
+typedef enum ql_unary_kind {
+    QL_UNARY_SILU,         /* x / (1 + exp(-x)) */
+    QL_UNARY_GELU,         /* x Phi(x), Phi the normal distribution             (Hendrycks & Gimpel 2016) */
+    QL_UNARY_GELU_TANH,    /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
+    QL_UNARY_SIGMOID,      /* 1 / (1 + exp(-x)) */
+    QL_UNARY_TANH,
+    QL_UNARY_RELU,         /* max(x, 0) */
+    QL_UNARY_RELU_SQUARED, /* max(x, 0)^2                                       (So et al. 2021) */
+    QL_UNARY_SOFTPLUS,     /* log(1 + exp(x)), without overflow */
+    QL_UNARY_EXP,
+    QL_UNARY_LOG,          /* natural */
+    QL_UNARY_RSQRT,        /* 1 / sqrt(x) */
+    QL_UNARY_RECIPROCAL,   /* 1 / x */
+    QL_UNARY_N
+} ql_unary_kind;
+
+/** y = f(x), element by element. NaN gives NaN; outside a function's domain the result is what IEEE 754 says of it:
+ *  log(0) is -inf, log and rsqrt of negative numbers are NaN.
+ *  shape    x of any shape -> y as x      grad  x
+ *  errors   QL_INVALID_ARGUMENT for an unknown kind */
+QL_API ql_tensor * ql_unary(ql_graph * g, ql_tensor * x, ql_unary_kind kind);
+
+/** y = min(max(x, low), high); NaN stays NaN. The gradient is dy from low to high, 0 beyond.
+ *  shape    x of any shape -> y as x      grad  x      low <= high; either may be infinite */
+QL_API ql_tensor * ql_clamp(ql_graph * g, ql_tensor * x, float low, float high);
+
+/** y = cap tanh(x / cap): logits that never leave (-cap, cap).                              (Bello et al. 2016)
+ *  shape    x of any shape -> y as x      grad  x      cap > 0 */
+QL_API ql_tensor * ql_soft_cap(ql_graph * g, ql_tensor * x, float cap);
+
 /** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
 QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
 
