@@ -56,6 +56,11 @@ QL_API ql_tensor * ql_clamp(ql_graph * g, ql_tensor * x, float low, float high);
  *  shape    x of any shape -> y as x      grad  x      cap > 0 */
 QL_API ql_tensor * ql_soft_cap(ql_graph * g, ql_tensor * x, float cap);
 
+/** y[i, ...] = exp(x[i, ...]) / sum_j exp(x[j, ...]), over the innermost dimension and without overflow. -inf gets 0; a
+ *  row of nothing but -inf, or with inf or NaN in it, gives NaN.
+ *  shape    x [n, ...] -> y [n, ...]      grad  x */
+QL_API ql_tensor * ql_softmax(ql_graph * g, ql_tensor * x);
+
 /** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
 QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
 
