@@ -61,6 +61,10 @@ struct UnaryParams {
     float low = 0, high = 0;  // of clamp; low: the cap of soft_cap
 };
 
+struct LayerNormParams {
+    float eps = 0;
+};
+
 struct SliceParams {
     int64_t dim = 0, first = 0, n = 0;
 };

@@ -175,6 +175,7 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_permute", "NULL order", building([](G g, T x, T) { return ql_permute(g, x, nullptr); })},
         {"ql_permute", "a dimension twice", building([](G g, T x, T) { return ql_permute(g, x, twice); })},
         {"ql_permute", "dimension 7", building([](G g, T x, T) { return ql_permute(g, x, beyond); })},
+        {"ql_layer_norm", "eps NaN", building([](G g, T x, T) { return ql_layer_norm(g, x, nullptr, nullptr, NAN); })},
         {"ql_rms_norm", "eps NaN",
          building([](G g, T x, T) { return ql_rms_norm(g, x, ql_param(g, "w", 1, kShape), NAN); })},
         {"ql_rms_norm", "eps -1",

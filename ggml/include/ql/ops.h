@@ -102,6 +102,11 @@ QL_API ql_tensor * ql_get_rows(ql_graph * g, ql_tensor * table, ql_tensor * ids)
  *  shape    x [n, ...], w f32 [n] -> y [n, ...]      grad  x      eps >= 0 */
 QL_API ql_tensor * ql_rms_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, float eps);
 
+/** y = w (x - mean(x)) / sqrt(var(x) + eps) + b, over the innermost dimension; var is the mean of squares, not the
+ *  sample's.                                                                                       (Ba et al. 2016)
+ *  shape    x [n, ...], w and b f32 [n] or NULL (1 and 0) -> y [n, ...]      grad  x, w, b      eps >= 0 */
+QL_API ql_tensor * ql_layer_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * b, float eps);
+
 /** y = W x: y[i, t] = sum_k W[k, i] x[k, t]. The product with (quantised) weights; W is decoded panel by panel, never
  *  as a whole. Accumulates in f32; operands are rounded to bf16 where the device computes in bf16.
  *  shape    W [k, m] of any type, x [k, T] -> y [m, T]      grad  x; W if it is a parameter */
