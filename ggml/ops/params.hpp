@@ -86,6 +86,10 @@ struct ExpandParams {
     Shape shape;
 };
 
+struct ScatterAddRowsParams {
+    int64_t n_rows = 0;
+};
+
 struct AdamwParams {
     float lr_scale = 1;
 };

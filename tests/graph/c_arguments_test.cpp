@@ -175,6 +175,11 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_permute", "NULL order", building([](G g, T x, T) { return ql_permute(g, x, nullptr); })},
         {"ql_permute", "a dimension twice", building([](G g, T x, T) { return ql_permute(g, x, twice); })},
         {"ql_permute", "dimension 7", building([](G g, T x, T) { return ql_permute(g, x, beyond); })},
+        {"ql_gather_rows", "rows by numbers of f32", building([](G g, T x, T) { return ql_gather_rows(g, x, x); })},
+        {"ql_scatter_add_rows", "INT64_MAX rows", building([](G g, T x, T) {
+             const int64_t two = 2;
+             return ql_scatter_add_rows(g, x, ql_input(g, "ids", QL_I32, 1, &two), INT64_MAX);
+         })},
         {"ql_layer_norm", "eps NaN", building([](G g, T x, T) { return ql_layer_norm(g, x, nullptr, nullptr, NAN); })},
         {"ql_rms_norm", "eps NaN",
          building([](G g, T x, T) { return ql_rms_norm(g, x, ql_param(g, "w", 1, kShape), NAN); })},

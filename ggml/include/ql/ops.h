@@ -89,6 +89,16 @@ QL_API ql_tensor * ql_concat(ql_graph * g, ql_tensor * a, ql_tensor * b, int dim
  *  dtype    any but block types; y has x's      grad  x of f32 */
 QL_API ql_tensor * ql_permute(ql_graph * g, ql_tensor * x, const int from[QL_MAX_DIMS]);
 
+/** y[:, t] = x[:, ids[t]], or zeros where ids[t] is negative. An id past the last row gives a row of NaN. Unlike
+ *  ql_get_rows, which decodes a frozen table, it has a gradient.
+ *  shape    x f32 [n, rows], ids i32 [T] -> y [n, T]      grad  x */
+QL_API ql_tensor * ql_gather_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids);
+
+/** y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t: the gradient of ql_gather_rows. Rows with
+ *  a negative id are left out; an id past the last row makes all of y NaN.
+ *  shape    x f32 [n, T], ids i32 [T] -> y [n, n_rows]      grad  x */
+QL_API ql_tensor * ql_scatter_add_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids, int64_t n_rows);
+
 /** The same values under another shape; shares x's storage, moves nothing.
  *  shape    x of any shape -> ne of the same number of elements      grad  x */
 QL_API ql_tensor * ql_reshape(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne);
