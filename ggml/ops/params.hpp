@@ -90,6 +90,10 @@ struct ScatterAddRowsParams {
     int64_t n_rows = 0;
 };
 
+struct TopKParams {
+    int64_t k = 0;
+};
+
 struct AdamwParams {
     float lr_scale = 1;
 };

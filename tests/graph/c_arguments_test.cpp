@@ -180,6 +180,8 @@ std::vector<BadCall> EngineArguments::graph_calls() {
              const int64_t two = 2;
              return ql_scatter_add_rows(g, x, ql_input(g, "ids", QL_I32, 1, &two), INT64_MAX);
          })},
+        {"ql_top_k", "k 0", building([](G g, T x, T) { return ql_top_k(g, x, 0, nullptr); })},
+        {"ql_top_k", "k INT64_MAX", building([](G g, T x, T) { return ql_top_k(g, x, INT64_MAX, nullptr); })},
         {"ql_layer_norm", "eps NaN", building([](G g, T x, T) { return ql_layer_norm(g, x, nullptr, nullptr, NAN); })},
         {"ql_rms_norm", "eps NaN",
          building([](G g, T x, T) { return ql_rms_norm(g, x, ql_param(g, "w", 1, kShape), NAN); })},

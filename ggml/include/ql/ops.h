@@ -99,6 +99,12 @@ QL_API ql_tensor * ql_gather_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids);
  *  shape    x f32 [n, T], ids i32 [T] -> y [n, n_rows]      grad  x */
 QL_API ql_tensor * ql_scatter_add_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids, int64_t n_rows);
 
+/** The k largest of each row, largest first; of equal ones the first in the row first. NaN counts as larger than any
+ *  number, so that it is seen.
+ *  shape    x f32 [n, ...] -> values f32 [k, ...]; 1 <= k <= n      grad  x
+ *  ids      if not NULL, receives their positions in the row, i32 [k, ...] */
+QL_API ql_tensor * ql_top_k(ql_graph * g, ql_tensor * x, int64_t k, ql_tensor ** ids);
+
 /** The same values under another shape; shares x's storage, moves nothing.
  *  shape    x of any shape -> ne of the same number of elements      grad  x */
 QL_API ql_tensor * ql_reshape(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne);
