@@ -1,0 +1,76 @@
+// Two graphs of the same leaves that have to be one function: values and gradients are compared, in f64 and by the
+// scalar references.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "ggml/grad/grad.hpp"
+#include "ggml/ops/params.hpp"
+#include "ql/ql.h"
+#include "support/reference_run.hpp"
+
+namespace ql::test {
+
+struct Composed {
+    Graph g;
+    ReferenceRun<double> run{g};
+    std::vector<Tensor *> params;
+
+    Tensor * param(Shape s) { return params.emplace_back(filled(TensorKind::param, s, Fill::normal)); }
+    Tensor * input(Shape s, Fill fill = Fill::normal) { return filled(TensorKind::input, s, fill); }
+    Tensor * integers(Shape s) { return g.leaf(TensorKind::input, "ids", QL_I32, QL_MAX_DIMS, s.ne.data(), nullptr); }
+    /// By which case_floats gives the values of a parameter.
+    uint64_t seed_of(const Tensor * param) const {
+        return 1 + static_cast<uint64_t>(std::find(params.begin(), params.end(), param) - params.begin());
+    }
+
+    /// Both have the same values, and sums of them with the same random factors the same gradients: of the composition
+    /// with cheap results computed again, which must not matter.
+    void expect_same(Tensor * fused, Tensor * composed) {
+        ASSERT_TRUE(g.status().ok()) << g.status().message();
+        ASSERT_EQ(fused->shape, composed->shape);
+        const auto left = gradients(fused, QL_RECOMPUTE_NONE), right = gradients(composed, QL_RECOMPUTE_CHEAP);
+        run.run();
+        expect_close(run.values(fused), run.values(composed), "values");
+        for (size_t i = 0; i < params.size(); ++i) {
+            ASSERT_EQ(left[i] == nullptr, right[i] == nullptr) << "parameter " << i;
+            if (left[i]) expect_close(run.values(left[i]), run.values(right[i]), "gradient " + std::to_string(i));
+        }
+    }
+
+  private:
+    Tensor * filled(TensorKind kind, Shape s, Fill fill) {
+        Tensor * t = g.leaf(kind, "x", QL_F32, QL_MAX_DIMS, s.ne.data(), nullptr);
+        run.set(t, case_floats({s, fill}, kind == TensorKind::param ? 1 + params.size() : 100 + n_inputs_++));
+        return t;
+    }
+
+    /// Of a sum of y's elements with random factors, by every parameter that y depends on; null for the others.
+    std::vector<Tensor *> gradients(Tensor * y, ql_recompute recompute) {
+        const int64_t n = y->shape.elements();
+        Tensor * factors = g.leaf(TensorKind::input, "factors", QL_F32, 1, &n, nullptr);
+        run.set(factors, case_floats({Shape(n)}, 99));
+        Tensor * loss = g.emit(op::sum_rows, {g.emit(op::mul, {ql_reshape(&g, y, 1, &n), factors})});
+        GradBuilder builder(g, recompute);
+        const Status status = builder.run(loss, params);
+        EXPECT_TRUE(status.ok()) << status.message();
+        std::vector<Tensor *> found;
+        for (const Tensor * p : params) found.push_back(builder.gradient(p));
+        return found;
+    }
+
+    static void expect_close(const std::vector<double> & a, const std::vector<double> & b, const std::string & what) {
+        double size = 0, difference = 0;
+        for (size_t i = 0; i < a.size(); ++i) {
+            size += b[i] * b[i];
+            difference += (a[i] - b[i]) * (a[i] - b[i]);
+        }
+        EXPECT_GT(size, 0) << what;
+        EXPECT_LT(difference / size, 1e-13) << what;
+    }
+
+    uint64_t n_inputs_ = 0;
+};
+
+}  // namespace ql::test
