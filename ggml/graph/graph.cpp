@@ -27,6 +27,18 @@ Status check_leaf(const std::string & name, ql_dtype dtype, int n_dims, const in
     return {};
 }
 
+/// Sizes that each fit may be too large together: those of two vectors' outer product, of tensors one behind another.
+Status check_results(const OpDef & def, const std::vector<OutSpec> & outs) {
+    for (const OutSpec & out : outs) {
+        int64_t total = 1;
+        for (const int64_t n : out.shape.ne)
+            if (__builtin_mul_overflow(total, n, &total) || total > kMostElements)
+                return error(QL_BAD_SHAPE, "%s: a result of %s has too many elements", std::string(def.name).c_str(),
+                             out.shape.str().c_str());
+    }
+    return {};
+}
+
 }  // namespace
 }  // namespace ql
 
@@ -86,7 +98,9 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> s
     }
     ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size()), place_};
     std::vector<ql::OutSpec> outs;
-    if (Status s = def.infer(node, outs); !s.ok()) return fail(std::move(s)), nullptr;
+    Status fits = def.infer(node, outs);
+    if (fits.ok()) fits = ql::check_results(def, outs);
+    if (!fits.ok()) return fail(std::move(fits)), nullptr;
 
     ql::GraphNode & n = nodes_.emplace_back(std::move(node));
     bool grad = false;

@@ -9,7 +9,7 @@ namespace ql {
 /// Whether a tensor of shape `b` can be repeated to shape `a`.
 inline bool repeats_to(const Shape & a, const Shape & b) {
     for (int i = 0; i < QL_MAX_DIMS; ++i)
-        if (b[i] != a[i] && b[i] != 1) return false;
+        if (a[i] < 1 || (b[i] != a[i] && b[i] != 1)) return false;
     return true;
 }
 

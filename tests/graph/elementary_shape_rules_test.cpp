@@ -102,6 +102,29 @@ const Refusal kRefusals[] = {
          return ql_scatter_add_rows(&l.g, l.f32({4, 3}), l.i32(3), 0);
      },
      QL_BAD_SHAPE, "scatter_add_rows: 0 rows of 4"},
+    {"scatter_add_rows too many",
+     [](Leaves & l) {
+         return ql_scatter_add_rows(&l.g, l.f32({4, 3}), l.i32(3), int64_t{1} << 47);
+     },
+     QL_BAD_SHAPE, "scatter_add_rows: a result of [4, 140737488355328] has too many elements"},
+    {"concat too many",
+     [](Leaves & l) {
+         Tensor * x = l.f32(int64_t{1} << 48);
+         return ql_concat(&l.g, x, x, 0);
+     },
+     QL_BAD_SHAPE, "concat: a result of [562949953421312] has too many elements"},
+    {"expand too many",
+     [](Leaves & l) {
+         const int64_t ne[] = {int64_t{1} << 40, int64_t{1} << 40};
+         return ql_expand(&l.g, l.f32(1), 2, ne);
+     },
+     QL_BAD_SHAPE, "expand: a result of [1099511627776, 1099511627776] has too many elements"},
+    {"expand to nothing",
+     [](Leaves & l) {
+         const int64_t ne[] = {0};
+         return ql_expand(&l.g, l.f32(1), 1, ne);
+     },
+     QL_BAD_SHAPE, "expand: 'x' (f32 [1]) does not become [0]"},
     {"top_k",
      [](Leaves & l) {
          return ql_top_k(&l.g, l.f32({4, 3}), 5, nullptr);

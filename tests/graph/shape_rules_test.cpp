@@ -85,6 +85,12 @@ const Refusal kRefusals[] = {
          return ql_outer(&l.g, l.f32({4, 3}), l.f32({4, 2}));
      },
      QL_BAD_SHAPE, "outer: numbers of tokens differ"},
+    {"outer too many",
+     [](Leaves & l) {
+         Tensor * x = l.f32(int64_t{1} << 32);
+         return ql_outer(&l.g, x, x);
+     },
+     QL_BAD_SHAPE, "outer: a result of [4294967296, 4294967296] has too many elements"},
     {"lora tokens",
      [](Leaves & l) {
          return ql_lora(&l.g, l.f32({5, 3}), l.f32({4, 2}), l.f32({4, 2}), l.f32({2, 5}), 1);
