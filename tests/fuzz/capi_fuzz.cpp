@@ -184,7 +184,9 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s);
-        switch (in_.pick(7)) {
+        const uint8_t which = in_.byte();
+        if (which >= 192) return keep(s, g, which >= 224 ? moved(g, a, b) : composed(g, a, b));
+        switch (which % 7) {
             case 0:
                 return keep(s, g, ql_add(g, a, b));
             case 1:
@@ -199,6 +201,52 @@ class Machine {
                 return keep(s, g, ql_accumulate(g, a, b));
             default:
                 return keep(s, g, ql_zero(g, a));
+        }
+    }
+    /// Of operators to compose with: those that compute, and those that move.
+    ql_tensor * composed(ql_graph * g, ql_tensor * a, ql_tensor * b) {
+        switch (in_.pick(9)) {
+            case 0:
+                return ql_mul(g, a, b);
+            case 1:
+                return ql_scale(g, a, in_.number(), in_.number());
+            case 2:
+                return ql_unary(g, a, static_cast<ql_unary_kind>(in_.pick(16)));
+            case 3:
+                return ql_clamp(g, a, in_.number(), in_.number());
+            case 4:
+                return ql_soft_cap(g, a, in_.number());
+            case 5:
+                return ql_softmax(g, a);
+            case 6:
+                return ql_sum_rows(g, a);
+            case 7:
+                return ql_layer_norm(g, a, b, in_.pick(2) ? b : nullptr, in_.number());
+            default:
+                return ql_top_k(g, a, in_.size(), nullptr);
+        }
+    }
+    ql_tensor * moved(ql_graph * g, ql_tensor * a, ql_tensor * b) {
+        const int dim = static_cast<int>(in_.pick(6)) - 1;
+        switch (in_.pick(7)) {
+            case 0:
+                return ql_slice(g, a, dim, in_.size(), in_.size());
+            case 1:
+                return ql_pad(g, a, dim, in_.size(), in_.size());
+            case 2:
+                return ql_concat(g, a, b, dim);
+            case 3: {
+                const Sizes z = sizes();
+                return ql_expand(g, a, z.n_dims, z.pointer);
+            }
+            case 4: {
+                const int from[] = {dim, static_cast<int>(in_.pick(4)), 3 - dim, static_cast<int>(in_.pick(5))};
+                return ql_permute(g, a, from);
+            }
+            case 5:
+                return ql_gather_rows(g, a, b);
+            default:
+                return ql_scatter_add_rows(g, a, b, in_.size());
         }
     }
     void product() {
