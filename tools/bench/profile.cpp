@@ -23,12 +23,6 @@ void Profile::add(const ql_plan * plan) {
     }
 }
 
-double Profile::seconds() const {
-    double sum = 0;
-    for (const auto & [op, s] : ops_) sum += s.seconds;
-    return sum;
-}
-
 Profile::Sum Profile::sum() const {
     Sum all;
     for (const auto & [op, s] : ops_)

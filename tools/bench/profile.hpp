@@ -12,7 +12,6 @@ class Profile {
   public:
     /// Adds every node of a plan that ran with profiling on.
     void add(const ql_plan * plan);
-    double seconds() const;
     struct Sum {
         int64_t nodes = 0;
         double seconds = 0, flops = 0, bytes = 0;  // of all runs

@@ -22,8 +22,6 @@ using Dataset = std::unique_ptr<ql_dataset, FreeWith<ql_dataset_free>>;
 using Adapter = std::unique_ptr<ql_adapter, FreeWith<ql_adapter_free>>;
 using Trainer = std::unique_ptr<ql_trainer, FreeWith<ql_trainer_free>>;
 using Session = std::unique_ptr<ql_session, FreeWith<ql_session_free>>;
-using Graph = std::unique_ptr<ql_graph, FreeWith<ql_graph_free>>;
-using Plan = std::unique_ptr<ql_plan, FreeWith<ql_plan_free>>;
 using Text = std::unique_ptr<char, FreeWith<ql_os_free>>;
 
 /// A struct that the library fills in, its size set.
