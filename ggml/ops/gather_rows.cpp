@@ -22,9 +22,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    const ScatterAddRowsParams p{n.src[0]->shape[1]};
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::scatter_add_rows, {b.gradient(n.out[0]), n.src[1]}, p));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    const ScatterAddRowsParams p{n.source(0)->shape[1]};
+    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::scatter_add_rows, {b.gradient(n.result(0)), n.source(1)}, p));
     return {};
 }
 

@@ -12,15 +12,15 @@
 namespace ql {
 namespace {
 
-Tensor * source_or_null(const Node & n, size_t i) {
-    return i < n.src.size() ? n.src[i] : nullptr;
+bool has(const Node & n, size_t i) {
+    return i < n.src.size() && n.src[i];
 }
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const Shape & x = n.src[0]->shape;
     for (int i = 1; i <= 2; ++i) {
-        if (!source_or_null(n, static_cast<size_t>(i))) continue;
+        if (!has(n, static_cast<size_t>(i))) continue;
         QL_TRY(expect_f32(n, i));
         QL_TRY(expect_shape(n, i, Shape(x[0])));
     }
@@ -53,9 +53,10 @@ Normalised normalised(Graph & g, Tensor * x, float eps) {
 }
 
 /// dx = r (d - mean(d) - u mean(d u)), d = w dy;   dw = sum of dy u, db = sum of dy over all rows.
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     Graph & g = b.graph();
-    Tensor *x = n.src[0], *w = source_or_null(n, 1), *bias = source_or_null(n, 2), *dy = b.gradient(n.out[0]);
+    Tensor *x = n.source(0), *dy = b.gradient(n.result(0));
+    Tensor *w = has(n, 1) ? n.source(1) : nullptr, *bias = has(n, 2) ? n.source(2) : nullptr;
     if (b.wants(bias)) b.add(bias, summed_to(b, dy, bias->shape));
     if (!b.wants(x) && !b.wants(w)) return {};
     const auto [u, r] = normalised(g, b.value(x), n.params.as<LayerNormParams>().eps);

@@ -7,8 +7,8 @@
 namespace ql {
 namespace {
 
-Status backward(GradBuilder & b, const Node & n) {
-    Tensor *x = n.src[0], *y = n.src[1], *dy = b.gradient(n.out[0]);
+Status backward(GradBuilder & b, const GraphNode & n) {
+    Tensor *x = n.source(0), *y = n.source(1), *dy = b.gradient(n.result(0));
     if (b.wants(x)) b.add(x, b.graph().emit(op::mul, {dy, b.value(y)}));
     if (b.wants(y)) b.add(y, summed_to(b, b.graph().emit(op::mul, {dy, b.value(x)}), y->shape));
     return {};

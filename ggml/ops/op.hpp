@@ -7,6 +7,7 @@
 
 #include "ggml/ir/node.hpp"
 #include "ql/status.hpp"
+#include "ql/tensor.h"
 
 namespace ql {
 

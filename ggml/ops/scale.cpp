@@ -21,9 +21,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     const ScaleParams p{n.params.as<ScaleParams>().factor, 0};
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::scale, {b.gradient(n.out[0])}, p));
+    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::scale, {b.gradient(n.result(0))}, p));
     return {};
 }
 

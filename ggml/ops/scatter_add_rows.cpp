@@ -26,8 +26,8 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    if (b.wants(n.src[0])) b.add(n.src[0], b.graph().emit(op::gather_rows, {b.gradient(n.out[0]), n.src[1]}));
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::gather_rows, {b.gradient(n.result(0)), n.source(1)}));
     return {};
 }
 

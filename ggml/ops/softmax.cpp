@@ -20,13 +20,13 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 /// dx = y dy - y sum(y dy).
-Status backward(GradBuilder & b, const Node & n) {
-    if (!b.wants(n.src[0])) return {};
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (!b.wants(n.source(0))) return {};
     Graph & g = b.graph();
-    Tensor * y = b.value(n.out[0]);
-    Tensor * direct = g.emit(op::mul, {b.gradient(n.out[0]), y});
+    Tensor * y = b.value(n.result(0));
+    Tensor * direct = g.emit(op::mul, {b.gradient(n.result(0)), y});
     Tensor * common = g.emit(op::mul, {y, g.emit(op::sum_rows, {direct})});
-    b.add(n.src[0], g.emit(op::add, {direct, g.emit(op::scale, {common}, ScaleParams{-1, 0})}));
+    b.add(n.source(0), g.emit(op::add, {direct, g.emit(op::scale, {common}, ScaleParams{-1, 0})}));
     return {};
 }
 

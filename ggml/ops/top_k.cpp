@@ -30,15 +30,15 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
-    if (!b.wants(n.src[0])) return {};
+Status backward(GradBuilder & b, const GraphNode & n) {
+    if (!b.wants(n.source(0))) return {};
     Graph & g = b.graph();
-    const Shape & x = n.src[0]->shape;
-    const int64_t n_values = n.out[0]->shape.elements();
-    Tensor * dy = g.emit(op::reshape, {b.gradient(n.out[0])}, ReshapeParams{Shape(1, n_values)});
-    Tensor * places = g.emit(op::reshape, {n.out[2]}, ReshapeParams{Shape(n_values)});
+    const Shape & x = n.source(0)->shape;
+    const int64_t n_values = n.result(0)->shape.elements();
+    Tensor * dy = g.emit(op::reshape, {b.gradient(n.result(0))}, ReshapeParams{Shape(1, n_values)});
+    Tensor * places = g.emit(op::reshape, {n.result(2)}, ReshapeParams{Shape(n_values)});
     Tensor * dx = g.emit(op::scatter_add_rows, {dy, places}, ScatterAddRowsParams{x.elements()});
-    b.add(n.src[0], g.emit(op::reshape, {dx}, ReshapeParams{x}));
+    b.add(n.source(0), g.emit(op::reshape, {dx}, ReshapeParams{x}));
     return {};
 }
 
@@ -100,6 +100,6 @@ using namespace ql;
 
 extern "C" ql_tensor * ql_top_k(ql_graph * g, ql_tensor * x, int64_t k, ql_tensor ** ids) {
     ql_tensor * values = build(g, [&] { return g->emit(op::top_k, {x}, TopKParams{k}); });
-    if (ids) *ids = values ? values->producer->out[1] : nullptr;
+    if (ids) *ids = values ? values->producer->result(1) : nullptr;
     return values;
 }

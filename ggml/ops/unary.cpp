@@ -92,13 +92,13 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const Node & n) {
+Status backward(GradBuilder & b, const GraphNode & n) {
     auto p = n.params.as<UnaryParams>();
     if (p.derivative) return error(QL_UNSUPPORTED, "unary: second derivatives are out of scope");
     p.derivative = 1;
-    if (!b.wants(n.src[0])) return {};
-    Tensor * slope = b.graph().emit(op::unary, {b.value(n.src[0])}, p);
-    b.add(n.src[0], b.graph().emit(op::mul, {slope, b.gradient(n.out[0])}));
+    if (!b.wants(n.source(0))) return {};
+    Tensor * slope = b.graph().emit(op::unary, {b.value(n.source(0))}, p);
+    b.add(n.source(0), b.graph().emit(op::mul, {slope, b.gradient(n.result(0))}));
     return {};
 }
 
