@@ -10,6 +10,7 @@
 #include "examples/finetune/report.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/outputs.hpp"
+#include "tools/cli/places.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/units.hpp"
 
@@ -185,6 +186,8 @@ class Finetune {
         trainer_.reset(trainer);
         plan_ = sized<ql_trainer_info>();
         check_run(ql_trainer_describe(trainer, &plan_));
+        const std::string places = describe_places(ql_trainer_plan(trainer, QL_TRAIN_PLAN_MICRO_BATCH));
+        if (!places.empty()) program_.detail("places   " + places);
         resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
         if (!resumed_from_.empty())
             program_.note(format("resumed  %s, after step %lld", resumed_from_.c_str(),

@@ -73,15 +73,11 @@ Result<Device *> fallback_of(Device & device) {
 }
 
 Result<Storage> allocate(Device & device, size_t bytes) {
-    Storage storage{&device, nullptr, bytes};
+    Storage storage(&device, nullptr, bytes, [](Storage & s) {
+        s.device->backend->release(*s.device->impl, s.data, s.bytes);
+    });
     QL_TRY(device.backend->alloc(*device.impl, bytes, &storage.data));
     return storage;
-}
-
-void release(Storage & storage) {
-    if (storage.device && storage.data)
-        storage.device->backend->release(*storage.device->impl, storage.data, storage.bytes);
-    storage = {};
 }
 
 }  // namespace ql

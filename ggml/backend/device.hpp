@@ -7,7 +7,7 @@
 
 #include "ggml/backend/backend.hpp"
 #include "ggml/backend/turns.hpp"
-#include "ggml/graph/tensor.hpp"
+#include "ggml/ir/storage.hpp"
 
 struct ql_device {
     std::string name;  // as it was asked for: "cpu", "cuda:1"
@@ -28,7 +28,6 @@ Result<Device *> open_device(const ql_device_options & options);
 void close_device(Device * device);
 /// The CPU that runs what the device cannot: opened at the first call, closed with the device. Null for a CPU.
 Result<Device *> fallback_of(Device & device);
-/// Zeroed memory on a device.
+/// Zeroed memory on a device, which the storage frees.
 Result<Storage> allocate(Device & device, size_t bytes);
-void release(Storage & storage);
 }  // namespace ql

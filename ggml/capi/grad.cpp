@@ -4,6 +4,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/core/status.hpp"
 #include "ggml/grad/grad.hpp"
+#include "ggml/ops/op.hpp"
 
 using namespace ql;
 
@@ -16,7 +17,7 @@ extern "C" ql_status ql_gradients(ql_graph * g, ql_tensor * loss, ql_tensor * co
         if (kind != QL_RECOMPUTE_NONE && kind != QL_RECOMPUTE_CHEAP)
             return error(QL_INVALID_ARGUMENT, "gradients: unknown recomputation %d", kind);
         QL_TRY(g->status());
-        GradBuilder builder(*g, recompute);
+        GradBuilder builder(*g, op::add, recompute);
         QL_TRY(builder.run(loss, std::span<ql_tensor * const>(params, static_cast<size_t>(n))));
         for (int i = 0; i < n; ++i) grads[i] = builder.gradient(params[i]);
         return {};

@@ -76,7 +76,11 @@ Result<std::unique_ptr<ql_op_bench>> make_bench(ql_device & device, const char *
     QL_TRY(check_case(c));
     auto bench = std::make_unique<ql_op_bench>();
     QL_ASSIGN(bench->graph, make_graph(*def, c));
-    QL_ASSIGN(bench->plan, ql_plan::create(bench->graph->graph, device, bench->graph->out->producer->out));
+    ql_device * const devices[] = {&device};
+    std::vector<ql_tensor *> outputs;
+    for (size_t i = 0; i < bench->graph->out->producer->out.size(); ++i)
+        outputs.push_back(bench->graph->out->producer->result(i));
+    QL_ASSIGN(bench->plan, ql_plan::create(bench->graph->graph, devices, outputs));
     QL_TRY(fill(*bench->graph));
     return bench;
 }

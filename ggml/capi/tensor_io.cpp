@@ -3,6 +3,7 @@
 
 #include "ggml/backend/device.hpp"
 #include "ggml/core/status.hpp"
+#include "ggml/graph/tensor.hpp"
 #include "ql/tensor.h"
 
 namespace {

@@ -18,7 +18,7 @@ bool GradBuilder::wants(const Operand * t) const {
 void GradBuilder::add(const Operand * t, Tensor * contribution) {
     if (!contribution || !wants(t)) return;
     Tensor *& sum = gradients_[t];
-    sum = sum ? graph_.emit(op::add, {sum, contribution}) : contribution;
+    sum = sum ? graph_.emit(sum_, {sum, contribution}) : contribution;
 }
 
 Tensor * GradBuilder::value(Tensor * t) {

@@ -11,7 +11,9 @@ namespace ql {
 
 class GradBuilder {
   public:
-    GradBuilder(Graph & graph, ql_recompute recompute) : graph_(graph), recompute_(recompute) {}
+    /// sum: the operator that adds two tensors of one shape.
+    GradBuilder(Graph & graph, const OpDef & sum, ql_recompute recompute)
+        : graph_(graph), sum_(sum), recompute_(recompute) {}
 
     /// Walks back from the loss; then `gradient` gives the parameters' gradients.
     Status run(Tensor * loss, std::span<Tensor * const> params);
@@ -31,6 +33,7 @@ class GradBuilder {
     void mark(std::span<Tensor * const> params, int64_t n_forward);
 
     Graph & graph_;
+    const OpDef & sum_;
     ql_recompute recompute_;
     std::unordered_map<const Operand *, Tensor *> gradients_;
     std::unordered_map<const Operand *, Tensor *> again_;  // recomputed values

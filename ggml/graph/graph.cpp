@@ -1,8 +1,6 @@
 // Appending to a graph, with the checks that make the rest of the engine free of them.
 #include "ggml/graph/graph.hpp"
 
-#include "ggml/backend/device.hpp"
-
 namespace ql {
 
 namespace {
@@ -43,13 +41,6 @@ Status check_results(const OpDef & def, const std::vector<OutSpec> & outs) {
 }  // namespace ql
 
 using ql::Status;
-
-ql_graph::~ql_graph() {
-    for (ql_tensor & t : tensors_) {
-        if (t.storage.device) ql::release(t.storage);
-        for (ql::Storage & copy : t.copies) ql::release(copy);
-    }
-}
 
 void ql_graph::fail(Status status) {
     if (status_.ok()) status_ = std::move(status);

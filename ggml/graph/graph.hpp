@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "ggml/graph/tensor.hpp"
-#include "ggml/ops/op.hpp"
+#include "ggml/ir/op_def.hpp"
 #include "ql/graph.h"
 #include "ql/status.hpp"
 
@@ -16,7 +16,6 @@ struct ql_graph {
     ql_graph() = default;
     ql_graph(const ql_graph &) = delete;
     ql_graph & operator=(const ql_graph &) = delete;
-    ~ql_graph();
 
     /// A leaf; null (and the graph's error set) when the shape does not fit the type.
     ql_tensor * leaf(ql::TensorKind kind, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne,

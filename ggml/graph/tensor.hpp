@@ -3,19 +3,12 @@
 #include <vector>
 
 #include "ggml/ir/node.hpp"
-#include "ql/backend.h"
+#include "ggml/ir/storage.hpp"
 #include "ql/tensor.h"
 
 namespace ql {
 
 struct GraphNode;
-
-/// Memory of a leaf on a device, or borrowed host memory (device null).
-struct Storage {
-    ql_device * device = nullptr;
-    void * data = nullptr;
-    size_t bytes = 0;
-};
 
 }  // namespace ql
 

@@ -35,7 +35,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 Status backward(GradBuilder & b, const GraphNode & n) {
     const auto dim = static_cast<int64_t>(dimension(n));
     int64_t first = 0;
-    for (Tensor * x : n.src) {
+    for (const Operand * x : n.src) {
         const int64_t size = x->shape.ne[dimension(n)];
         if (b.wants(x)) b.add(x, b.graph().emit(op::slice, {b.gradient(n.result(0))}, SliceParams{dim, first, size}));
         first += size;

@@ -1,4 +1,4 @@
-// What operators share: decoding for references, and the checks of shape rules with their messages.
+// The checks that shape rules share, with their messages.
 #include "ggml/ops/op.hpp"
 
 #include <algorithm>
@@ -8,25 +8,6 @@
 #include "ggml/ops/checks.hpp"
 
 namespace ql {
-
-template <>
-std::vector<float> RefArgs<float>::decoded(int i) const {
-    const Operand & t = in(i);
-    const int64_t n = t.shape.elements();
-    std::vector<float> v(static_cast<size_t>(n));
-    if (const DTypeDef * type = find_dtype(t.dtype)) type->decode(src[i], n, 0, n, v.data());
-    return v;
-}
-
-template <>
-std::vector<double> RefArgs<double>::decoded(int i) const {
-    const Operand & t = in(i);
-    const int64_t n = t.shape.elements();
-    if (t.dtype == QL_F32) return {x(i), x(i) + n};
-    std::vector<double> v(static_cast<size_t>(n));
-    if (const DTypeDef * type = find_dtype(t.dtype)) type->decode_f64(src[i], n, 0, n, v.data());
-    return v;
-}
 
 namespace {
 

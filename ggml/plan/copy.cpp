@@ -1,3 +1,4 @@
+// What is read on another device than it was written on.
 #include <algorithm>
 
 #include "ggml/plan/pass.hpp"

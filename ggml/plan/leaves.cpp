@@ -18,14 +18,10 @@ Storage * copy_on(Tensor & weight, const Device & device) {
 Status upload(const Value & weight) {
     Tensor & t = *weight.tensor;
     if (copy_on(t, *weight.device)) return {};
-    t.copies.reserve(t.copies.size() + 1);  // nothing may fail between the allocation and its owner
-    QL_ASSIGN(const Storage storage, allocate(*weight.device, t.bytes()));
-    t.copies.push_back(storage);
-    const Status status = weight.device->backend->upload(*weight.device->impl, storage.data, t.storage.data, t.bytes());
-    if (status.ok()) return status;
-    release(t.copies.back());
-    t.copies.pop_back();
-    return status;
+    QL_ASSIGN(Storage storage, allocate(*weight.device, t.bytes()));
+    QL_TRY(weight.device->backend->upload(*weight.device->impl, storage.data, t.storage.data, t.bytes()));
+    t.copies.push_back(std::move(storage));
+    return {};
 }
 
 }  // namespace

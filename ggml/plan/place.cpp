@@ -1,3 +1,4 @@
+// Which device runs a node, and where values are.
 #include <algorithm>
 #include <string>
 

@@ -53,17 +53,10 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
     return plan;
 }
 
-ql_plan::~ql_plan() {
-    for (Memory & m : memory_) {
-        if (!m.shares_arena) ql::release(m.arena);
-        ql::release(m.outputs);
-    }
-}
-
 Status ql_plan::place(const ql_plan * over, bool checked) {
     const auto use = [&](ql_device * device) {
         if (std::none_of(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; }))
-            memory_.push_back({device, {}, false, {}});
+            memory_.push_back({device, {}, {}});
     };
     for (const ql::PlanNode * n : list_.nodes) use(n->device);
     for (const ql::Value * leaf : list_.leaves()) use(leaf->device);
@@ -83,10 +76,9 @@ Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
         QL_ASSIGN(memory.outputs, ql::allocate(device, layout.outputs));
     }
     if (layout.arena == 0) return {};
-    for (const Memory & other : over ? over->memory_ : std::vector<Memory>()) {
+    for (const Memory & other : over ? std::span<const Memory>(over->memory_) : std::span<const Memory>()) {
         if (other.device != &device || other.arena.bytes < layout.arena) continue;
         memory.arena = {&device, other.arena.data, layout.arena};
-        memory.shares_arena = true;
         return {};
     }
     QL_ASSIGN(memory.arena, ql::allocate(device, layout.arena));
@@ -182,7 +174,7 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
     }
     for (const Memory & m : memory_) {
         if (device && m.device != device) continue;
-        const uint64_t own = m.outputs.bytes + (m.shares_arena ? 0 : m.arena.bytes);
+        const uint64_t own = m.outputs.bytes + (m.shares_arena() ? 0 : m.arena.bytes);
         info.results += own;
         info.total += own;
     }
@@ -197,7 +189,7 @@ ql_plan_info ql_plan::describe() const {
     info.n_nodes = static_cast<int64_t>(list_.nodes.size());
     for (const Memory & m : memory_) {
         info.arena_bytes += m.arena.bytes + m.outputs.bytes;
-        info.shared_bytes += m.shares_arena ? m.arena.bytes : 0;
+        info.shared_bytes += m.shares_arena() ? m.arena.bytes : 0;
     }
     for (const ql::Value * leaf : list_.leaves())
         (leaf->kind == ql::TensorKind::weight ? info.weight_bytes : info.leaf_bytes) += leaf->bytes();

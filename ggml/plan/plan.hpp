@@ -16,7 +16,6 @@ struct ql_plan {
     static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, std::span<ql_device * const> devices,
                                                        std::span<ql_tensor * const> outputs,
                                                        const ql_plan * over = nullptr);
-    ~ql_plan();
     ql_plan(const ql_plan &) = delete;
     ql_plan & operator=(const ql_plan &) = delete;
 
@@ -35,9 +34,10 @@ struct ql_plan {
     /// What the plan has of one device.
     struct Memory {
         ql_device * device;
-        ql::Storage arena;          // results and scratch, which other plans may use between two runs
-        bool shares_arena = false;  // it is another plan's
-        ql::Storage outputs;        // results that are read after a run
+        ql::Storage arena;    // results and scratch, which other plans may use between two runs
+        ql::Storage outputs;  // results that are read after a run
+
+        bool shares_arena() const { return arena.data && !arena.free; }  // it is another plan's
     };
 
     ql_plan() = default;

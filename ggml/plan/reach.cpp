@@ -1,3 +1,4 @@
+// What the outputs need: found from them backwards.
 #include <algorithm>
 #include <unordered_set>
 

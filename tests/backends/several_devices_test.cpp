@@ -43,7 +43,7 @@ class OpenedDevice {
 };
 
 std::vector<float> values(int64_t n, uint64_t seed) {
-    return selftest::case_floats({Shape(n), Fill::small}, seed);
+    return case_floats({Shape(n), Fill::small}, seed);
 }
 
 /// A small network in layers with adapters, its loss, the gradients, and sums and a counter that outlive a run.

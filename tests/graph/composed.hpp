@@ -52,7 +52,7 @@ struct Composed {
         Tensor * factors = g.leaf(TensorKind::input, "factors", QL_F32, 1, &n, nullptr);
         run.set(factors, case_floats({Shape(n)}, 99));
         Tensor * loss = g.emit(op::sum_rows, {g.emit(op::mul, {ql_reshape(&g, y, 1, &n), factors})});
-        GradBuilder builder(g, recompute);
+        GradBuilder builder(g, op::add, recompute);
         const Status status = builder.run(loss, params);
         EXPECT_TRUE(status.ok()) << status.message();
         std::vector<Tensor *> found;

@@ -1,5 +1,5 @@
 // A micro-batch: sequences beside one another, each padded to the context, each of its samples alone.
-#include "models/train/batch.hpp"
+#include "models/data/batch.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
 // The mean loss of a text, against the logits of its windows computed one by one.
+#include "models/load/open_model.hpp"
 #include "models/infer/evaluate.hpp"
 
 #include <cmath>
@@ -22,7 +23,7 @@ class EvaluateTest : public ::testing::TestWithParam<bool> {
             EXPECT_EQ(ql_gguf_set_bool(w, "tokenizer.ggml.add_bos_token", GetParam()), QL_OK);
         };
         const TemporaryFolder folder;
-        auto model = Model::open(write_tiny_model(folder.path("tiny.gguf"), tiny),
+        auto model = open_model(write_tiny_model(folder.path("tiny.gguf"), tiny),
                                  {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();

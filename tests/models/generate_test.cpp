@@ -1,4 +1,5 @@
 // Generation: which tokens are drawn, from what, and where it ends.
+#include "models/load/open_model.hpp"
 #include "models/infer/generate.hpp"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ class GenerateTest : public ::testing::Test {
   protected:
     void SetUp() override {
         const TemporaryFolder folder;
-        auto model = Model::open(write_tiny_model(folder.path("tiny.gguf")),
+        auto model = open_model(write_tiny_model(folder.path("tiny.gguf")),
                                  {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();

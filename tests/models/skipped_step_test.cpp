@@ -1,4 +1,5 @@
 // Steps whose loss or gradient is not finite: they change nothing, are counted, and end a run where they are too many.
+#include "models/load/open_model.hpp"
 #include "models/trainer_fixture.hpp"
 
 namespace ql::test {
@@ -13,7 +14,7 @@ class SkippedStep : public TrainerFixture {
         tiny.tied = false;
         tiny.nan_token = '~';
         tiny::Writer(tiny).write(model_path_);
-        auto model = Model::open(model_path_, {sizeof(ql_model_options), QL_NF4_DQ, QL_BASE_KEEP});
+        auto model = open_model(model_path_, {sizeof(ql_model_options), QL_NF4_DQ, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         data_ = eval_ = {};
         model_ = std::move(model).value();

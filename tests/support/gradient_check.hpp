@@ -46,7 +46,7 @@ inline double relative_error(const std::vector<double> & analytic, const std::ve
 inline void check_gradients(Graph & graph, ReferenceRun<double> & run, Tensor * loss,
                             const std::vector<Tensor *> & params, int64_t most_elements) {
     const auto n_forward = static_cast<int64_t>(graph.nodes().size());
-    GradBuilder builder(graph, QL_RECOMPUTE_NONE);
+    GradBuilder builder(graph, op::add, QL_RECOMPUTE_NONE);
     const Status status = builder.run(loss, params);
     ASSERT_TRUE(status.ok()) << status.message();
     run.run();

@@ -11,7 +11,7 @@
 namespace ql::cpu {
 struct LayerNormJob {
     const float *x, *w, *b;  // w and b null: 1 and 0
-    Result y;
+    StreamOut y;
     int64_t n;
     float eps;
 };
@@ -72,7 +72,7 @@ HWY_EXPORT(layer_norm_rows);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(layer_norm_rows);
-    const LayerNormJob job{l.x(0),        l.has(1) ? l.x(1) : nullptr,    l.has(2) ? l.x(2) : nullptr, result(l, 0),
+    const LayerNormJob job{l.x(0),        l.has(1) ? l.x(1) : nullptr,    l.has(2) ? l.x(2) : nullptr, stream_out(l, 0),
                            l.in(0).ne(0), l.params<LayerNormParams>().eps};
     split_rows(device_of(l).pool, l.in(0).shape.rows(), job.n,
                [&](int64_t first, int64_t last) { run(job, first, last); });

@@ -22,7 +22,7 @@ void mul_elements(const A * a, const B * b, Y * y, int64_t n, bool one) {
         store_part(hn::Mul(load_part(a + i, n - i), one ? all : load_part(b + i, n - i)), y + i, n - i);
 }
 
-void mul_stretch(Source a, Source b, Result y, int64_t first, int64_t second, int64_t n, bool one) {
+void mul_stretch(StreamIn a, StreamIn b, StreamOut y, int64_t first, int64_t second, int64_t n, bool one) {
     with_types(
         [&](auto * x, auto * factor, auto * out) { mul_elements(x + first, factor + second, out + first, n, one); }, a,
         b, y);
@@ -39,8 +39,8 @@ HWY_EXPORT(mul_stretch);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(mul_stretch);
-    const Source a = source(l, 0), b = source(l, 1);
-    const Result y = result(l, 0);
+    const StreamIn a = stream_in(l, 0), b = stream_in(l, 1);
+    const StreamOut y = stream_out(l, 0);
     split_broadcast(l,
                     [=](int64_t first, int64_t second, int64_t n, bool one) { run(a, b, y, first, second, n, one); });
     return {};

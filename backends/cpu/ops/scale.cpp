@@ -14,7 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-void scale_piece(Source x, Result y, ScaleParams p, int64_t first, int64_t last) {
+void scale_piece(StreamIn x, StreamOut y, ScaleParams p, int64_t first, int64_t last) {
     const Vec factor = hn::Set(kF32, p.factor), offset = hn::Set(kF32, p.offset);
     with_types(
         [&](auto * in, auto * out) {
@@ -35,8 +35,8 @@ HWY_EXPORT(scale_piece);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(scale_piece);
-    const Source x = source(l, 0);
-    const Result y = result(l, 0);
+    const StreamIn x = stream_in(l, 0);
+    const StreamOut y = stream_out(l, 0);
     const auto p = l.params<ScaleParams>();
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece,
           [=](int64_t first, int64_t last) { run(x, y, p, first, last); });

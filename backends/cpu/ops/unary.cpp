@@ -115,7 +115,7 @@ void apply(const X * x, Y * y, int64_t n, const UnaryParams & p) {
     }
 }
 
-void unary_piece(Source x, Result y, const UnaryParams & p, int64_t first, int64_t last) {
+void unary_piece(StreamIn x, StreamOut y, const UnaryParams & p, int64_t first, int64_t last) {
     with_types([&](auto * in, auto * out) { apply(in + first, out + first, last - first, p); }, x, y);
 }
 
@@ -130,8 +130,8 @@ HWY_EXPORT(unary_piece);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(unary_piece);
-    const Source x = source(l, 0);
-    const Result y = result(l, 0);
+    const StreamIn x = stream_in(l, 0);
+    const StreamOut y = stream_out(l, 0);
     const auto p = l.params<UnaryParams>();
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece / 4,
           [&](int64_t first, int64_t last) { run(x, y, p, first, last); });
