@@ -44,4 +44,4 @@ rm -rf "$cases"
 "$root/tests/neon.sh" --gtest_brief=1
 
 say "mutation sweep: faults of one line, each of which must fail a test"
-"$root/tests/mutations/sweep.py" -j "$(nproc)"
+"$root/tests/mutations/sweep.py"
