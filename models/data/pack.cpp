@@ -76,4 +76,13 @@ std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const
     return sequences;
 }
 
+Status check_trained(std::span<const PackedSequence> sequences, const std::string & path, int64_t ctx) {
+    const bool trained = std::any_of(sequences.begin(), sequences.end(), [](const PackedSequence & s) {
+        return std::any_of(s.targets.begin(), s.targets.end(), [](int32_t target) { return target >= 0; });
+    });
+    if (trained) return {};
+    return error(QL_INVALID_ARGUMENT, "%s: no trained token in the first %lld tokens of its samples", path.c_str(),
+                 static_cast<long long>(ctx));
+}
+
 }  // namespace ql

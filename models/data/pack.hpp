@@ -2,9 +2,12 @@
 // alone. No sample is cut here and none crosses a sequence.
 #pragma once
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "models/data/sample.hpp"
+#include "ql/status.hpp"
 
 namespace ql {
 
@@ -25,5 +28,9 @@ std::vector<int64_t> sample_order(int64_t n, bool shuffle, uint64_t seed, int64_
 /// are cut at ctx.
 std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const std::vector<int64_t> & order,
                                  int64_t ctx, bool packing);
+
+/// Something is trained: a loss over no token would be 0, which looks like the best there is.
+/// errors  QL_INVALID_ARGUMENT: names `path`, whose samples these are
+Status check_trained(std::span<const PackedSequence> sequences, const std::string & path, int64_t ctx);
 
 }  // namespace ql

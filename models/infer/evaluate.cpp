@@ -114,14 +114,13 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                     const Dataset & data, int64_t ctx) {
     QL_TRY(check_context(model, ctx));
-    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
+    const std::vector<PackedSequence> sequences = pack(data.samples, order, ctx, true);
+    QL_TRY(check_trained(sequences, data.path, ctx));
+    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     Likelihood sum;
-    for (const PackedSequence & sequence : pack(data.samples, order, ctx, true))
+    for (const PackedSequence & sequence : sequences)
         QL_TRY(graph->add(MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f), sum));
-    if (sum.tokens == 0)
-        return error(QL_INVALID_ARGUMENT, "%s: no trained token in the first %lld tokens of its samples",
-                     data.path.c_str(), static_cast<long long>(ctx));
     return mean(sum);
 }
 

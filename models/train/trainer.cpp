@@ -209,7 +209,7 @@ Status Trainer::mean_loss(double & loss, int64_t & tokens) {
         for (const float v : nll) sum += v;
         tokens += micro.n_trained;
     }
-    loss = tokens ? sum / static_cast<double>(tokens) : 0;
+    loss = sum / static_cast<double>(tokens);
     return {};
 }
 

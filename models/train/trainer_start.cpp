@@ -54,9 +54,11 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
 }
 
 Status Trainer::prepare(ql_device * device) {
+    QL_TRY(check_trained(sampler_.sequences(), data_.path, ctx_));
     if (eval_) {
         const auto order = sample_order(static_cast<int64_t>(eval_->samples.size()), false, 0, 0);
         eval_sequences_ = pack(eval_->samples, order, ctx_, options_.packing != 0);
+        QL_TRY(check_trained(eval_sequences_, eval_->path, ctx_));
     }
     n_steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
     n_warmup_ = warmup_steps(options_.warmup, n_steps_);

@@ -158,11 +158,32 @@ TEST_F(TrainerRun, WithoutAGradientHasDivergedAndSavesNothing) {
     }
 }
 
+/// Here the first step alone has a token to learn: the loss of the others is 0, and so is their gradient.
 TEST_F(TrainerRun, WithNothingLeftToLearnHasNotDiverged) {
-    for (TokenSample & s : data_.samples) std::fill(s.trained.begin(), s.trained.end(), uint8_t{0});
+    for (TokenSample & s : std::span(data_.samples).subspan(1))
+        std::fill(s.trained.begin(), s.trained.end(), uint8_t{0});
+    ql_train_options o = options();
+    o.shuffle = o.packing = 0;
+    o.grad_accum = 1;
     Status status;
-    train(options(), 2, &status);
+    train(o, 2, &status);
     EXPECT_TRUE(status.ok()) << status.message();
+}
+
+/// The loss of no token would be 0: learnt at once, and the best there is.
+TEST_F(TrainerRun, WithoutATokenToTrainOrToEvaluateIsNone) {
+    const auto refused = [&](const Dataset & empty) {
+        Adapter a = adapter();
+        const auto made = Trainer::create(*model_, device_.get(), a, data_, &eval_, options());
+        EXPECT_EQ(made.code(), QL_INVALID_ARGUMENT);
+        EXPECT_EQ(made.message(), empty.path + ": no trained token in the first 64 tokens of its samples");
+    };
+    for (Dataset * d : {&data_, &eval_}) {
+        const Dataset before = *d;
+        for (TokenSample & s : d->samples) std::fill(s.trained.begin(), s.trained.end(), uint8_t{0});
+        refused(*d);
+        *d = before;
+    }
 }
 
 TEST_F(TrainerRun, ToParametersThatAreNotFiniteIsNoResultAndNoCheckpoint) {
