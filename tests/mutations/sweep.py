@@ -19,9 +19,9 @@ A table is TOML: `program`, the test program of its rows, and one [[mutation]] f
         program      where it is another one than the table's
 
 Sources are copied, so that the tree itself stays as it is; ccache is used where it is installed, and all tables take half
-an hour on two cores. A row of which no test fails has SURVIVED: write the test. A row whose text is not there, or there more than once, which does not compile, or
-which names no test is STALE: the code has moved on, so move the row. One that hangs counts as caught. Exits with 1 if a
-row survived or is stale, with 2 where the sweep itself cannot run.
+an hour on two cores. A row of which no test fails has SURVIVED: write the test. A row whose text is not there, or there
+more than once, which does not compile, or which names no test is STALE: the code has moved on, so move the row. One that
+hangs counts as caught. Exits with 1 if a row survived or is stale, with 2 where the sweep itself cannot run.
 """
 import argparse
 import os
