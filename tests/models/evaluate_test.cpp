@@ -1,5 +1,4 @@
 // The mean loss of a text, against the logits of its windows computed one by one.
-#include "models/load/open_model.hpp"
 #include "models/infer/evaluate.hpp"
 
 #include <cmath>
@@ -24,7 +23,7 @@ class EvaluateTest : public ::testing::TestWithParam<bool> {
         };
         const TemporaryFolder folder;
         auto model = open_model(write_tiny_model(folder.path("tiny.gguf"), tiny),
-                                 {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+                                {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();
         ASSERT_EQ(model_->tokenizer()->add_bos(), GetParam());

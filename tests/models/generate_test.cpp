@@ -1,5 +1,4 @@
 // Generation: which tokens are drawn, from what, and where it ends.
-#include "models/load/open_model.hpp"
 #include "models/infer/generate.hpp"
 
 #include <algorithm>
@@ -20,7 +19,7 @@ class GenerateTest : public ::testing::Test {
     void SetUp() override {
         const TemporaryFolder folder;
         auto model = open_model(write_tiny_model(folder.path("tiny.gguf")),
-                                 {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+                                {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();
     }
