@@ -155,7 +155,8 @@ Status Engine::read_logits(const Width & w, std::span<const StreamToken> tokens)
         if (!t.is_last) continue;
         std::vector<float> & logits = states_[static_cast<size_t>(t.sequence)].logits;
         const size_t bytes = logits.size() * sizeof(float);
-        QL_TRY(last_error(ql_plan_read(w.plan.get(), w.logits, logits.data(), static_cast<size_t>(t.sequence) * bytes, bytes)));
+        QL_TRY(last_error(
+            ql_plan_read(w.plan.get(), w.logits, logits.data(), static_cast<size_t>(t.sequence) * bytes, bytes)));
     }
     return {};
 }
