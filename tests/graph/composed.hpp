@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <set>
 
 #include "ggml/grad/grad.hpp"
 #include "ggml/ops/params.hpp"
@@ -12,10 +14,25 @@
 
 namespace ql::test {
 
+struct CloseDevice {
+    void operator()(ql_device * device) const { ql_device_close(device); }
+};
+
 struct Composed {
+    std::unique_ptr<ql_device, CloseDevice> device;  // outlives the graph
     Graph g;
     ReferenceRun<double> run{g};
     std::vector<Tensor *> params;
+
+    explicit Composed(ql_compute compute) {
+        ql_device_options options;
+        ql_device_options_init(&options);
+        options.threads = 2;
+        options.compute = compute;
+        ql_device * opened = nullptr;
+        EXPECT_EQ(ql_device_open(&options, &opened), QL_OK) << ql_error_message();
+        device.reset(opened);
+    }
 
     Tensor * param(Shape s) { return params.emplace_back(filled(TensorKind::param, s, Fill::normal)); }
     Tensor * input(Shape s, Fill fill = Fill::normal) { return filled(TensorKind::input, s, fill); }
@@ -37,6 +54,11 @@ struct Composed {
             ASSERT_EQ(left[i] == nullptr, right[i] == nullptr) << "parameter " << i;
             if (left[i]) expect_close(run.values(left[i]), run.values(right[i]), "gradient " + std::to_string(i));
         }
+        std::set<Tensor *> outputs;  // a view's bytes are those of what it is a view of
+        for (const auto & list : {left, right, {fused, composed}})
+            for (const Tensor * t : list)
+                if (t) outputs.insert(const_cast<Tensor *>(t->root()));
+        expect_plan_agrees({outputs.begin(), outputs.end()});
     }
 
   private:
@@ -60,14 +82,50 @@ struct Composed {
         return found;
     }
 
-    static void expect_close(const std::vector<double> & a, const std::vector<double> & b, const std::string & what) {
+    /// A plan of all these at once: results that share storage, or are held in bf16, are told apart by it.
+    void expect_plan_agrees(std::vector<Tensor *> outputs) {
+        ql_plan * made = nullptr;
+        ASSERT_EQ(ql_plan_create(&g, device.get(), outputs.data(), static_cast<int>(outputs.size()), &made), QL_OK)
+            << ql_error_message();
+        const std::unique_ptr<ql_plan, decltype(&ql_plan_free)> plan(made, ql_plan_free);
+        for (const Tensor & t : g.tensors())
+            if (t.is_leaf() && t.kind != TensorKind::weight) write(t);
+        ASSERT_EQ(ql_plan_run(plan.get()), QL_OK) << ql_error_message();
+        for (const Tensor * t : outputs) {
+            std::vector<float> got(static_cast<size_t>(t->shape.elements()));
+            ASSERT_EQ(ql_tensor_read(t, got.data(), 0, t->bytes()), QL_OK) << ql_error_message();
+            expect_close({got.begin(), got.end()}, run.values(t), describe(*t) + " of a plan",
+                         computes_in_bf16() ? 1e-3 : 1e-10);
+        }
+    }
+    /// A leaf that no plan uses has nowhere to be written to, and need not be.
+    void write(const Tensor & t) {
+        const std::vector<double> values = run.values(&t);
+        auto * leaf = const_cast<Tensor *>(&t);
+        if (t.dtype == QL_I32) {
+            const std::vector<int32_t> ints(values.begin(), values.end());
+            (void)ql_tensor_write(leaf, ints.data(), 0, t.bytes());
+        } else {
+            const std::vector<float> floats(values.begin(), values.end());
+            (void)ql_tensor_write(leaf, floats.data(), 0, t.bytes());
+        }
+    }
+    bool computes_in_bf16() const {
+        ql_device_info info{};
+        info.size = sizeof(info);
+        EXPECT_EQ(ql_device_describe(device.get(), &info), QL_OK);
+        return info.bf16 != 0;
+    }
+
+    static void expect_close(const std::vector<double> & a, const std::vector<double> & b, const std::string & what,
+                             double limit = 1e-13) {
         double size = 0, difference = 0;
         for (size_t i = 0; i < a.size(); ++i) {
             size += b[i] * b[i];
             difference += (a[i] - b[i]) * (a[i] - b[i]);
         }
         EXPECT_GT(size, 0) << what;
-        EXPECT_LT(difference / size, 1e-13) << what;
+        EXPECT_LT(difference / size, limit) << what;
     }
 
     uint64_t n_inputs_ = 0;

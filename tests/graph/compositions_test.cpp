@@ -10,6 +10,8 @@
 namespace ql::test {
 namespace {
 
+class Composition : public testing::TestWithParam<ql_compute> {};
+
 Tensor * silu(Composed & c, Tensor * x) {
     return ql_unary(&c.g, x, QL_UNARY_SILU);
 }
@@ -20,51 +22,51 @@ Tensor * mean(Composed & c, Tensor * x, float offset = 0) {
     return ql_scale(&c.g, ql_sum_rows(&c.g, x), 1 / static_cast<float>(x->shape[0]), offset);
 }
 
-TEST(Composition, SwigluIsTheProductOfSiluAndUp) {
-    Composed c;
+TEST_P(Composition, SwigluIsTheProductOfSiluAndUp) {
+    Composed c(GetParam());
     Tensor *gate = c.param({33, 7}), *up = c.param({33, 7});
     c.expect_same(ql_swiglu(&c.g, gate, up), ql_mul(&c.g, silu(c, gate), up));
 }
 
-TEST(Composition, RmsNormIsARowScaledByItsRootMeanSquare) {
-    Composed c;
+TEST_P(Composition, RmsNormIsARowScaledByItsRootMeanSquare) {
+    Composed c(GetParam());
     Tensor *x = c.param({65, 5}), *w = c.input({65});
     Tensor * r = ql_unary(&c.g, mean(c, ql_mul(&c.g, x, x), 1e-3f), QL_UNARY_RSQRT);
     c.expect_same(ql_rms_norm(&c.g, x, w, 1e-3f), ql_mul(&c.g, ql_mul(&c.g, x, r), w));
 }
 
-TEST(Composition, LayerNormIsRmsNormOfWhatIsLeftOfTheMean) {
-    Composed c;
+TEST_P(Composition, LayerNormIsRmsNormOfWhatIsLeftOfTheMean) {
+    Composed c(GetParam());
     Tensor *x = c.param({65, 5}), *w = c.param({65}), *b = c.param({65}), *ones = c.input({65}, Fill::positive);
     c.run.set(ones, std::vector<float>(65, 1.0f));
     Tensor * u = ql_rms_norm(&c.g, minus(c, x, mean(c, x)), ones, 1e-3f);
     c.expect_same(ql_layer_norm(&c.g, x, w, b, 1e-3f), ql_add(&c.g, ql_mul(&c.g, u, w), b));
 }
 
-TEST(Composition, SoftmaxIsExpOverItsSum) {
-    Composed c;
+TEST_P(Composition, SoftmaxIsExpOverItsSum) {
+    Composed c(GetParam());
     Tensor * x = c.param({33, 5, 2});
     Tensor * e = ql_unary(&c.g, x, QL_UNARY_EXP);
     c.expect_same(ql_softmax(&c.g, x), ql_mul(&c.g, e, ql_unary(&c.g, ql_sum_rows(&c.g, e), QL_UNARY_RECIPROCAL)));
 }
 
-TEST(Composition, LoraIsASumOfProducts) {
-    Composed c;
+TEST_P(Composition, LoraIsASumOfProducts) {
+    Composed c(GetParam());
     Tensor *y = c.param({33, 7}), *x = c.param({65, 7}), *a = c.param({65, 3}), *b = c.param({3, 33});
     Tensor * branch = ql_scale(&c.g, ql_mul_mat(&c.g, b, ql_mul_mat(&c.g, a, x)), 0.75f, 0);
     c.expect_same(ql_lora(&c.g, y, x, a, b, 0.75f), ql_add(&c.g, y, branch));
 }
 
-TEST(Composition, SumOfRowsIsAProductWithOnes) {
-    Composed c;
+TEST_P(Composition, SumOfRowsIsAProductWithOnes) {
+    Composed c(GetParam());
     Tensor *x = c.param({33, 5}), *ones = c.input({33, 1});
     c.run.set(ones, std::vector<float>(33, 1.0f));
     c.expect_same(ql_sum_rows(&c.g, x), ql_mul_mat(&c.g, ones, x));
 }
 
-TEST(Composition, ActivationsAreMadeOfOneAnother) {
+TEST_P(Composition, ActivationsAreMadeOfOneAnother) {
     const auto f = [](Composed & c, Tensor * x, ql_unary_kind kind) { return ql_unary(&c.g, x, kind); };
-    Composed c;
+    Composed c(GetParam());
     Tensor * x = c.param({33, 3});
     c.expect_same(silu(c, x), ql_mul(&c.g, x, f(c, x, QL_UNARY_SIGMOID)));
     c.expect_same(f(c, x, QL_UNARY_RELU_SQUARED), ql_mul(&c.g, x, f(c, x, QL_UNARY_RELU)));
@@ -75,9 +77,9 @@ TEST(Composition, ActivationsAreMadeOfOneAnother) {
 }
 
 /// Heads one by one: scores, a mask of -inf beyond the span, softmax, and the sum of the values.
-TEST(Composition, AttentionIsSoftmaxOfProducts) {
+TEST_P(Composition, AttentionIsSoftmaxOfProducts) {
     constexpr int64_t d = 5, kHeads = 4, kKvHeads = 2, kTokens = 7;
-    Composed c;
+    Composed c(GetParam());
     Tensor *q = c.param({d, kHeads, kTokens}), *k = c.param({d, kKvHeads, kTokens}),
            *v = c.param({d, kKvHeads, kTokens});
     Tensor *span = c.integers({2, kTokens}), *mask = c.input({kTokens, kTokens});
@@ -105,9 +107,9 @@ TEST(Composition, AttentionIsSoftmaxOfProducts) {
     c.expect_same(ql_attention(&c.g, q, k, v, span, 0.5f), all);
 }
 
-TEST(Composition, HeadLossIsTheLogarithmOfTheSumOfExpLessTheTarget) {
+TEST_P(Composition, HeadLossIsTheLogarithmOfTheSumOfExpLessTheTarget) {
     constexpr int64_t n = 9, kVocabulary = 21, kTokens = 6;
-    Composed c;
+    Composed c(GetParam());
     Tensor *x = c.param({n, kTokens}), *w = c.input({n, kVocabulary}), *weight = c.input({kTokens}, Fill::positive);
     Tensor *targets = c.integers({kTokens}), *places = c.integers({kTokens}), *counts = c.input({1, kTokens});
     c.run.set(targets, std::vector<int32_t>{3, -1, 20, 0, -5, 7});
@@ -126,9 +128,9 @@ TEST(Composition, HeadLossIsTheLogarithmOfTheSumOfExpLessTheTarget) {
 
 /// Experts that see their own tokens alone give what experts that see all give, weighted with gates that are mostly
 /// zero.
-TEST(Composition, GatheredExpertsAreDenseExpertsWithGates) {
+TEST_P(Composition, GatheredExpertsAreDenseExpertsWithGates) {
     constexpr int64_t n = 5, m = 3, kTokens = 6, kExperts = 2;
-    Composed c;
+    Composed c(GetParam());
     Tensor *x = c.param({n, kTokens}), *dense = nullptr, *sparse = nullptr;
     const std::vector<int32_t> of_expert[kExperts] = {{0, 3, 4, -1}, {1, 2, 5, 3}};
     for (const std::vector<int32_t> & chosen : of_expert) {
@@ -149,8 +151,8 @@ TEST(Composition, GatheredExpertsAreDenseExpertsWithGates) {
 }
 
 /// The k largest, taken out one by one: what is largest, then what is largest of the rest.
-TEST(Composition, TopKIsTheRowsElementsByTheirPositions) {
-    Composed c;
+TEST_P(Composition, TopKIsTheRowsElementsByTheirPositions) {
+    Composed c(GetParam());
     Tensor *x = c.param({7, 3}), *ids = nullptr;
     Tensor * values = ql_top_k(&c.g, x, 4, &ids);
     const int64_t numbers[] = {1, 21}, shape[] = {4, 3};
@@ -167,6 +169,9 @@ TEST(Composition, TopKIsTheRowsElementsByTheirPositions) {
     c.run.set(known, places);
     c.expect_same(values, ql_reshape(&c.g, ql_gather_rows(&c.g, ql_reshape(&c.g, x, 2, numbers), known), 2, shape));
 }
+
+INSTANTIATE_TEST_SUITE_P(Compute, Composition, testing::Values(QL_COMPUTE_F32, QL_COMPUTE_AUTO),
+                         [](const auto & info) { return info.param == QL_COMPUTE_F32 ? "f32" : "auto"; });
 
 }  // namespace
 }  // namespace ql::test

@@ -28,6 +28,10 @@ template <typename T>
 void copy_strided(const char * from, int64_t stride, char * to, int64_t n) {
     const T * x = reinterpret_cast<const T *>(from);
     T * y = reinterpret_cast<T *>(to);
+    if (stride == 0) {
+        std::fill_n(y, n, *x);
+        return;
+    }
     for (int64_t i = 0; i < n; ++i) y[i] = x[i * stride];
 }
 

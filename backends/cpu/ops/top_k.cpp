@@ -1,37 +1,76 @@
 // The k largest of each row, largest first.
-// Split: rows, about kPiece elements a task. Traffic: one read. The result's own row holds the k best so far, in order;
-// an element of the row is compared with the last of them, and seldom goes in: on random data k log(n / k) times.
+// Split: rows, about kPiece elements a task. Traffic: one read. The result's own row holds the k best so far, in order.
+// A vector of the row is compared with the last of them and seldom has an element to put in: on random data k log(n /
+// k) do.
 #include "ggml/ops/top_k.hpp"
 
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
 #include "ggml/ops/params.hpp"
 
+#ifndef QL_CPU_TOP_K_ONCE
+#define QL_CPU_TOP_K_ONCE
 namespace ql::cpu {
-namespace {
+/// The k best of what was seen of a row.
+struct BestOfRow {
+    float * values;
+    int32_t * ids;
+    int64_t k, held = 0;
 
-void best_of_row(const float * x, int64_t n, int64_t k, float * values, int32_t * ids) {
-    int64_t held = 0;
-    for (int64_t i = 0; i < n; ++i) {
-        if (held == k && !larger(x[i], values[k - 1])) continue;
+    float last() const { return values[k - 1]; }
+    void offer(float x, int64_t id) {
+        if (held == k && !larger(x, last())) return;
         int64_t at = held < k ? held++ : k - 1;
-        for (; at > 0 && larger(x[i], values[at - 1]); --at) {
+        for (; at > 0 && larger(x, values[at - 1]); --at) {
             values[at] = values[at - 1];
             ids[at] = ids[at - 1];
         }
-        values[at] = x[i];
-        ids[at] = static_cast<int32_t>(i);
+        values[at] = x;
+        ids[at] = static_cast<int32_t>(id);
     }
+};
+}  // namespace ql::cpu
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/ops/top_k.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "backends/cpu/vec.inl"
+
+HWY_BEFORE_NAMESPACE();
+namespace ql::cpu {
+namespace HWY_NAMESPACE {
+
+void find_best(const float * x, int64_t n, BestOfRow best) {
+    int64_t i = 0;
+    for (; i < best.k; ++i) best.offer(x[i], i);
+    for (; i + kLanes <= n; i += kLanes) {
+        if (hn::AllTrue(kF32, hn::Le(hn::LoadU(kF32, x + i), hn::Set(kF32, best.last())))) continue;
+        for (int64_t j = i; j < i + kLanes; ++j) best.offer(x[j], j);
+    }
+    for (; i < n; ++i) best.offer(x[i], i);
 }
 
+}  // namespace HWY_NAMESPACE
+}  // namespace ql::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ql::cpu {
+namespace {
+HWY_EXPORT(find_best);
+
 Status launch(const Launch & l) {
+    const auto run = &HWY_DYNAMIC_DISPATCH(find_best);
     const int64_t n = l.in(0).ne(0), k = l.params<TopKParams>().k;
     const float * x = l.x(0);
     float * values = l.y(0);
     auto *ids = static_cast<int32_t *>(l.out[1]), *places = static_cast<int32_t *>(l.out[2]);
     split_rows(device_of(l).pool, l.in(0).shape.rows(), n, [=](int64_t first, int64_t last) {
         for (int64_t row = first; row < last; ++row) {
-            best_of_row(x + row * n, n, k, values + row * k, ids + row * k);
+            run(x + row * n, n, {values + row * k, ids + row * k, k});
             for (int64_t i = row * k; i < (row + 1) * k; ++i) places[i] = static_cast<int32_t>(row * n) + ids[i];
         }
     });
@@ -43,3 +82,4 @@ Status launch(const Launch & l) {
 const Kernel kernel::top_k = {launch};
 
 }  // namespace ql::cpu
+#endif
