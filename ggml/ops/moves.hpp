@@ -1,8 +1,8 @@
 // Operators that move values and compute nothing: each is one box of elements, or two, copied from a source to a place
 // in the result. They take every type whose elements stand alone, of whatever size.
 #pragma once
+#include <array>
 #include <cstring>
-#include <span>
 
 #include "ggml/ops/checks.hpp"
 
