@@ -227,7 +227,7 @@ class Machine {
         }
     }
     ql_tensor * moved(ql_graph * g, ql_tensor * a, ql_tensor * b) {
-        const int dim = static_cast<int>(in_.pick(6)) - 1;
+        const int dim = static_cast<int>(in_.pick(6)) - 1, from[] = {dim, static_cast<int>(in_.pick(4)), 3 - dim, 2};
         switch (in_.pick(7)) {
             case 0:
                 return ql_slice(g, a, dim, in_.size(), in_.size());
@@ -239,10 +239,8 @@ class Machine {
                 const Sizes z = sizes();
                 return ql_expand(g, a, z.n_dims, z.pointer);
             }
-            case 4: {
-                const int from[] = {dim, static_cast<int>(in_.pick(4)), 3 - dim, static_cast<int>(in_.pick(5))};
+            case 4:
                 return ql_permute(g, a, from);
-            }
             case 5:
                 return ql_gather_rows(g, a, b);
             default:
@@ -350,10 +348,13 @@ class Machine {
     void read_tensor() {
         ql_tensor * t = tensor(side());
         std::array<uint8_t, 256> bytes{};
-        (void)refused(ql_tensor_read(t, bytes.data(), static_cast<size_t>(in_.size()), in_.pick(bytes.size())));
-        if (const auto & plans = side().plans; !plans.empty())
-            (void)refused(ql_plan_read(plans[in_.pick(plans.size())], t, bytes.data(), static_cast<size_t>(in_.size()),
-                                       in_.pick(bytes.size())));
+        const auto offset = static_cast<size_t>(in_.size());
+        const size_t n = in_.pick(bytes.size());
+        const auto & plans = side().plans;
+        if (sides_[0].runs && sides_[1].runs) {
+            (void)refused(ql_tensor_read(t, bytes.data(), offset, n));
+            if (!plans.empty()) (void)refused(ql_plan_read(plans[in_.pick(plans.size())], t, bytes.data(), offset, n));
+        }
         if (t)
             require(is_sound(t) && ql_tensor_ne(t, static_cast<int>(in_.byte()) - 8) >= 0, "a tensor without a size");
     }
