@@ -2,7 +2,7 @@
 // becomes of the result:
 //     vexp           any x       2 units in the last place   probabilities and losses in f32
 //     vexp_bounded   |x| <= 87   3 units in the last place   gates of SwiGLU
-//     vexp_negative  x <= 0      2e-6 of it                  probabilities that are rounded to bf16
+//     vexp_negative  x <= 0      7e-6 of it                  probabilities that are rounded to bf16
 // and in AVX-512 alone, avx512.inl:
 //     vexp2          any x       3e-6 of it                  scores of attention whose products are of bf16
 //
@@ -77,8 +77,8 @@ HWY_INLINE V vexp_bounded(D d, V x) {
     return hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
 }
 
-/// e^x for x <= 0 within 2e-6 of it, e^-87 below -87, some number for NaN: what is rounded to bf16 or summed up in
-/// thousands needs no more. As vexp_bounded, by a polynomial of degree 5.
+/// e^x for x <= 0 within 3e-6 of it, 7e-6 without fused multiply-add; e^-87 below -87, some number for NaN: what is
+/// rounded to bf16 or summed up in thousands needs no more. As vexp_bounded, by a polynomial of degree 5.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V vexp_negative(D d, V x) {
     const hn::RebindToSigned<D> di;

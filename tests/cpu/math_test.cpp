@@ -114,13 +114,13 @@ TEST_P(VectorMath, BoundedExpStaysAtTheEndsOfItsRange) {
     EXPECT_EQ(y[9], 1);
 }
 
-TEST_P(VectorMath, NegativeExpIsWithinTwoMillionthsAndStaysAtTheEndOfItsRange) {
+TEST_P(VectorMath, NegativeExpIsWithinSevenMillionthsAndStaysAtTheEndOfItsRange) {
     std::vector<float> x;
     for (double v = -87; v <= 0; v += 1.0 / 4096) x.push_back(static_cast<float>(v));
     const auto y = negative_exp(x);
     for (size_t i = 0; i < x.size(); ++i) {
         const double want = std::exp(static_cast<double>(x[i]));
-        ASSERT_NEAR(static_cast<double>(y[i]), want, 2e-6 * want) << x[i];
+        ASSERT_NEAR(static_cast<double>(y[i]), want, 7e-6 * want) << x[i];
     }
     const auto ends = negative_exp({-87, -88, -1000, -std::numeric_limits<float>::infinity(), 0, -0.0f});
     for (size_t i = 1; i < 4; ++i) EXPECT_EQ(ends[i], ends[0]);
