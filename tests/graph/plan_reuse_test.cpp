@@ -50,7 +50,7 @@ class PlanReuse : public testing::Test {
         out.arena_bytes = info.arena_bytes;
         EXPECT_EQ(QL_OK, ql_tensor_write(x, values.data(), 0, values.size() * sizeof(float)));
         EXPECT_EQ(QL_OK, ql_plan_run(plan));
-        EXPECT_EQ(QL_OK, ql_tensor_read(y, out.y.data(), 0, out.y.size() * sizeof(float)));
+        EXPECT_EQ(QL_OK, ql_plan_read(plan, y, out.y.data(), 0, out.y.size() * sizeof(float)));
         ql_plan_free(plan);
         ql_graph_free(g);
         return out;

@@ -32,7 +32,7 @@ std::vector<std::vector<float>> rotated(const Model & model, const std::vector<R
     EXPECT_EQ(ql_plan_run(p), QL_OK) << ql_error_message();
     std::vector<std::vector<float>> results;
     for (ql_tensor * output : outputs) {
-        EXPECT_EQ(ql_tensor_read(output, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();
+        EXPECT_EQ(ql_plan_read(p, output, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();
         results.push_back(values);
     }
     return results;

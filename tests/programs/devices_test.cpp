@@ -12,8 +12,8 @@ class Devices : public testing::Test {
   protected:
     ProcessResult run(const std::string & device, const std::string & adapter, const std::string & more = "") const {
         return workspace_.run("ql-finetune",
-                              "-m {model.gguf} -d {data.jsonl} -e {data.jsonl} -o {" + adapter +
-                                  "} --ctx 64 --steps 4 --grad-accum 2 --lora-r 4 --device " + device + " " + more,
+                              "-m {model.gguf} -d {data.jsonl} -o {" + adapter +
+                                  "} --ctx 64 --eval-split 0.3 --steps 4 --grad-accum 2 --lora-r 4 --device " + device + " " + more,
                               {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", faults}});
     }
     std::string trained(const std::string & device, const std::string & adapter) const {
