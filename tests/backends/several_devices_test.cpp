@@ -194,6 +194,27 @@ TEST(SeveralDevices, ShareOutTheLayers) {
     EXPECT_LE(places.at("copy to cpu"), 4 + 4) << "stream, angles, spans; four sums for the norm: each copied once";
 }
 
+TEST(SeveralDevices, MemoryIsThatOfEachDevice) {
+    const OpenedDevice first("cpu"), second("apart");
+    const ql_device *cpu = first.device, *apart = second.device;
+    Network network(first.device), other(second.device);
+    ASSERT_TRUE(network.status == QL_OK && other.status == QL_OK) << ql_error_message();
+    const ql_plan * plans[] = {network.plan, other.plan};
+    const auto memory = [&](const ql_device * device) {
+        ql_memory_info info{sizeof(info)};
+        EXPECT_EQ(QL_OK, ql_plans_memory(plans, 2, device, &info)) << ql_error_message();
+        return info;
+    };
+    const ql_memory_info here = memory(cpu), there = memory(apart), all = memory(nullptr);
+    EXPECT_GT(here.weights, 0u);
+    EXPECT_EQ(there.weights, here.weights) << "uploaded as they are";
+    EXPECT_EQ(there.params, here.params);
+    EXPECT_EQ(there.states, here.states);
+    EXPECT_EQ(all.total, here.total + there.total);
+    EXPECT_GT(here.scratch, 0u);
+    EXPECT_LE(here.scratch, here.results);
+}
+
 TEST(SeveralDevices, WhatABackendHasNoKernelForRunsOnTheCpu) {
     const std::vector<float> want = results_on("cpu");
     const Injected without("without_rope=1");

@@ -74,6 +74,23 @@ TEST_F(PlanOver, ARunOfOneLeavesTheOutputsOfTheOther) {
     EXPECT_NE(kept, twos);
 }
 
+TEST_F(PlanOver, MemoryOfPlansTogetherCountsWhatTheyShareOnce) {
+    const ql_plan *first = make(large, nullptr), *second = make(small, first), *both[] = {first, second};
+    const auto memory = [](const ql_plan * const * plans, int n) {
+        ql_memory_info info{sizeof(info)};
+        EXPECT_EQ(QL_OK, ql_plans_memory(plans, n, nullptr, &info)) << ql_error_message();
+        return info;
+    };
+    const ql_memory_info alone = memory(&first, 1), together = memory(both, 2);
+    EXPECT_EQ(alone.inputs, ql_tensor_bytes(x));
+    EXPECT_EQ(alone.weights + alone.params + alone.states, 0u);
+    EXPECT_EQ(alone.results, describe(first).arena_bytes);
+    EXPECT_EQ(alone.total, alone.inputs + alone.results);
+    EXPECT_EQ(together.inputs, alone.inputs);
+    EXPECT_EQ(together.results, alone.results + ql_tensor_bytes(small)) << "the second's own output";
+    EXPECT_EQ(together.total, together.inputs + together.results);
+}
+
 TEST_F(PlanOver, OnlyOutputsAreRead) {
     ql_plan * p = make(large, nullptr);
     float v = 0;
