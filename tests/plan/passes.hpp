@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ggml/graph/graph.hpp"
 #include "ggml/plan/check.hpp"
@@ -20,7 +21,7 @@ class Passes : public testing::Test {
         plain.launch = [](const Launch &) { return Status(); };
         for (const Kernel *& k : table) k = &plain;
         backend.kernels = table;
-        device.backend = &backend;
+        device.backend = second.backend = &backend;
     }
 
     Tensor * leaf(TensorKind kind, Shape s, ql_dtype dtype = QL_F32) {
@@ -49,8 +50,8 @@ class Passes : public testing::Test {
     Kernel plain;
     const Kernel * table[kOpCount];
     Backend backend{"test"};
-    Device device;
-    Device * devices[1] = {&device};
+    Device device, second;
+    std::vector<Device *> devices = {&device};  // of the plan
 };
 
 }  // namespace ql::test
