@@ -1,0 +1,122 @@
+// Leaves get memory, and weights are uploaded, once for all plans; a stage ends when its device is done.
+#include "ggml/plan/leaves.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "ggml/graph/graph.hpp"
+#include "ggml/plan/stage.hpp"
+
+namespace ql::test {
+namespace {
+
+/// A device in host memory that counts what it is asked for.
+struct Counting : DeviceImpl {
+    int allocations = 0, uploads = 0, runs = 0, waits = 0;
+};
+Counting & counts(DeviceImpl & device) {
+    return static_cast<Counting &>(device);
+}
+
+Backend counting_backend(bool host_memory) {
+    Backend b{"counting"};
+    b.alloc = [](DeviceImpl & d, size_t bytes, void ** data) {
+        ++counts(d).allocations;
+        *data = std::calloc(1, bytes);
+        return Status();
+    };
+    b.release = [](DeviceImpl &, void * data, size_t) { std::free(data); };
+    b.upload = [](DeviceImpl & d, void * dst, const void * src, size_t bytes) {
+        ++counts(d).uploads;
+        std::memcpy(dst, src, bytes);
+        return Status();
+    };
+    b.compile = [](DeviceImpl &, std::span<Step>, Executable ** executable) {
+        *executable = new Executable;
+        return Status();
+    };
+    b.run = [](DeviceImpl & d, Executable &, bool) {
+        ++counts(d).runs;
+        return Status();
+    };
+    b.wait = [](DeviceImpl & d) {
+        ++counts(d).waits;
+        return Status();
+    };
+    b.discard = [](DeviceImpl &, Executable * executable) { delete executable; };
+    b.host_memory = host_memory;
+    return b;
+}
+
+class Leaves : public testing::Test {
+  protected:
+    Leaves() {
+        near.backend = &host_;
+        near.impl = &near_counts;
+        far.backend = other.backend = &apart_;
+        far.impl = &far_counts;
+        other.impl = &other_counts;
+    }
+    Value on(Tensor & t, Device & device) {
+        Value v{t, &t};
+        v.device = &device;
+        return v;
+    }
+    Tensor & weight() {
+        const int64_t n = 4;
+        return *g.leaf(TensorKind::weight, "w", QL_F32, 1, &n, bytes);
+    }
+
+    const float bytes[4] = {1, 2, 3, 4};
+    Counting near_counts, far_counts, other_counts;
+    Device near, far, other;
+
+  private:
+    Backend host_ = counting_backend(true), apart_ = counting_backend(false);
+
+  protected:
+    Graph g;  // frees its leaves first
+};
+
+TEST_F(Leaves, AWeightIsUploadedOnceToADevice) {
+    Tensor & w = weight();
+    const Value here = on(w, far), there = on(w, other);
+    for (int plan = 0; plan < 2; ++plan) {
+        ASSERT_TRUE(settle_leaf(here).ok());
+        ASSERT_TRUE(settle_leaf(there).ok());
+    }
+    EXPECT_EQ(far_counts.uploads, 1);
+    EXPECT_EQ(other_counts.uploads, 1);
+    EXPECT_NE(leaf_address(here), leaf_address(there));
+    EXPECT_EQ(0, std::memcmp(leaf_address(there), bytes, sizeof bytes));
+}
+
+TEST_F(Leaves, AWeightIsReadWhereItIsByADeviceThatReadsHostMemory) {
+    const Value v = on(weight(), near);
+    ASSERT_TRUE(settle_leaf(v).ok());
+    EXPECT_EQ(near_counts.allocations, 0);
+    EXPECT_EQ(leaf_address(v), bytes);
+}
+
+TEST_F(Leaves, AStateKeepsItsBytesForTheNextPlan) {
+    const int64_t n = 4;
+    const Value v = on(*g.leaf(TensorKind::state, "s", QL_F32, 1, &n, nullptr), far);
+    ASSERT_TRUE(settle_leaf(v).ok());
+    void * const first = leaf_address(v);
+    ASSERT_TRUE(settle_leaf(v).ok());
+    EXPECT_EQ(leaf_address(v), first);
+    EXPECT_EQ(far_counts.allocations, 1);
+}
+
+TEST_F(Leaves, AStageEndsWhenItsDeviceIsDone) {
+    Result<Stage> stage = Stage::kernels(far, {});
+    ASSERT_TRUE(stage.ok());
+    ASSERT_TRUE(stage.value().run(false).ok());
+    EXPECT_EQ(far_counts.runs, 1);
+    EXPECT_EQ(far_counts.waits, 1);
+}
+
+}  // namespace
+}  // namespace ql::test
