@@ -43,6 +43,22 @@ TEST_F(Buffers, ASourceThatIsReadLaterIsLeftAlone) {
     EXPECT_NE(buffer(b), buffer(a));
 }
 
+TEST_F(Buffers, ASourceThatIsReadThroughAViewLaterIsLeftAlone) {
+    const int64_t flat[] = {32 * 9};
+    Tensor *x = input(), *a = ql_add(&g, x, x), *view = ql_reshape(&g, a, 1, flat), *b = ql_add(&g, a, x);
+    Tensor * c = ql_swiglu(&g, ql_reshape(&g, b, 1, flat), view);
+    assign({c});
+    EXPECT_NE(buffer(b), buffer(a));
+}
+
+TEST_F(Buffers, ASourceOfFewerBytesIsLeftAlone) {
+    Tensor *x = input(), *a = ql_add(&g, x, x), *b = ql_add(&g, a, x);
+    apply({b}, {reach, place, choose_kernels});
+    value(a)->dtype = QL_BF16;
+    apply({b}, {assign_buffers});
+    EXPECT_NE(buffer(b), buffer(a));
+}
+
 TEST_F(Buffers, LeavesAreNeverTakenOver) {
     Tensor *x = input(), *a = ql_add(&g, x, x);
     assign({a});

@@ -76,6 +76,26 @@ TEST_F(Checker, ABufferThatIsOverwrittenTooEarly) {
     expect_fault("whose buffer holds something else");
 }
 
+TEST_F(Checker, TwoResultsOfANodeInOneBuffer) {
+    Tensor *y = leaf(TensorKind::input, {32, 9}), *m = leaf(TensorKind::input, {32, 32});
+    apply({ql_lora(&g, y, x, m, m, 1)}, {reach, place, choose_kernels, assign_buffers});
+    list.nodes[0]->result(1)->buffer = list.nodes[0]->result(0)->buffer;
+    expect_fault("no buffer of its own");
+}
+
+TEST_F(Checker, AnOperandOnAnotherDevice) {
+    assigned();
+    value(x)->device = &second;
+    expect_fault("on the wrong device");
+}
+
+TEST_F(Checker, AResultOverASourceOfItsStep) {
+    list.buffers = {{&device, 64, 0, 1}, {&device, 64, 2, 3}};
+    EXPECT_TRUE(check_layout(list, &device, {64, 0}).ok());
+    list.buffers[1].first = 1;
+    EXPECT_FALSE(check_layout(list, &device, {64, 0}).ok());
+}
+
 TEST_F(Checker, BuffersThatShareBytesAtOneTime) {
     assigned();
     const Layout layout = place_buffers(list.buffers, &device, 64);

@@ -94,6 +94,37 @@ TEST_F(Fusion, NoProductMovesPastAChangeOfItsOperand) {
     EXPECT_EQ(count(), (Ops{{"mul_mat", 1}, {"kv_store", 1}, {"add", 1}}));
 }
 
+TEST_F(Fusion, NoSumMovesPastAChangeOfWhatItAddsTo) {
+    Tensor *cache = filled(TensorKind::state, {kWidth, kTokens}), *rows = ids({6, 5, 4, 3, 2, 1, 0});
+    Tensor * before = ql_add(&g, cache, linear(stream(), kWidth));
+    Tensor * stored = ql_kv_store(&g, cache, stream(), rows);
+    Tensor * y = ql_add(&g, before, linear(stream(), kWidth));
+    fuse({stored, y});
+    EXPECT_EQ(count(), (Ops{{"mul_mat_sum", 2}, {"kv_store", 1}}));
+}
+
+TEST_F(Fusion, TwoSumsThatAddToSomethingStayTwo) {
+    Tensor *a = ql_add(&g, stream(), linear(stream(), kWidth)), *b = ql_add(&g, stream(), linear(stream(), kWidth));
+    fuse({ql_add(&g, a, b)});
+    EXPECT_EQ(count(), (Ops{{"mul_mat_sum", 2}, {"add", 1}}));
+    expect_same_values();
+}
+
+TEST_F(Fusion, ASumThatRepeatsItsRowsIsNone) {
+    Tensor * y = ql_add(&g, linear(stream(), kWidth), filled(TensorKind::input, Shape(kWidth)));
+    fuse({y});
+    EXPECT_EQ(count(), (Ops{{"mul_mat", 1}, {"add", 1}}));
+    expect_same_values();
+}
+
+TEST_F(Fusion, NoProductMovesToAnotherDevice) {
+    devices = {&device, &second};
+    Tensor * product = linear(stream(), kWidth);
+    g.set_place(1);
+    fuse({ql_add(&g, stream(), product)});
+    EXPECT_EQ(count(), (Ops{{"mul_mat", 1}, {"add", 1}}));
+}
+
 TEST_F(Fusion, ASumOfMoreThanEightProductsIsSeveral) {
     Tensor * y = linear(stream(), kWidth);
     for (int i = 0; i < 9; ++i) y = ql_add(&g, y, linear(stream(), kWidth));
@@ -126,6 +157,33 @@ TEST_F(LossFusion, WhatReadsTheLossComesAfterIt) {
     make_gradient();
     fuse({twice, dx});
     EXPECT_EQ(count(), (Ops{{"head_loss_back", 1}, {"add", 1}}));
+    expect_same_values();
+}
+
+TEST_F(LossFusion, AViewOfTheLossIsOfTheOneThatIsKept) {
+    const int64_t ne[] = {1, 1};
+    Tensor * view = ql_reshape(&g, loss, 2, ne);
+    make_gradient();
+    fuse({view, dx});
+    EXPECT_EQ(count(), (Ops{{"head_loss_back", 1}, {"reshape", 1}}));
+    expect_same_values();
+}
+
+TEST_F(LossFusion, NotWithTheLossOfOtherTargets) {
+    Tensor * first = loss;
+    loss = ql_head_loss(&g, x, weight(kWidth, 11), ids({3, 3, 3, 3, 3, 3, 3}), weights, nullptr);
+    make_gradient();
+    fuse({first, loss, dx});
+    EXPECT_EQ(count(), (Ops{{"head_loss", 1}, {"head_loss_back", 1}}));
+    expect_same_values();
+}
+
+TEST_F(LossFusion, NotWhereTheGradientDependsOnTheLoss) {
+    loss = ql_mul(&g, loss, loss);
+    make_gradient();
+    fuse({loss, dx});
+    EXPECT_EQ(count().at("head_loss"), 1);
+    EXPECT_EQ(count().at("head_loss_back"), 1);
     expect_same_values();
 }
 

@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include "ggml/backend/device.hpp"
+
 namespace ql::test {
 namespace {
 
@@ -48,7 +50,8 @@ TEST(Layout, ABufferReadByTheStepThatWritesAnotherLivesWithIt) {
 }
 
 TEST(Layout, ASmallBufferGoesToTheFirstGapThatTakesIt) {
-    std::vector<Buffer> buffers = {buffer(640, 0, 9), buffer(320, 0, 1), buffer(256, 0, 9), buffer(128, 2, 9), buffer(128, 2, 9)};
+    std::vector<Buffer> buffers = {buffer(640, 0, 9), buffer(320, 0, 1), buffer(256, 0, 9), buffer(128, 2, 9),
+                                   buffer(128, 2, 9)};
     const size_t arena = place_buffers(buffers, nullptr, kAlignment).arena;
     expect_apart(buffers, arena);
     EXPECT_EQ(arena, 640u + 320u + 256u);
@@ -57,6 +60,14 @@ TEST(Layout, ASmallBufferGoesToTheFirstGapThatTakesIt) {
 TEST(Layout, AnEmptyBufferTakesNothing) {
     std::vector<Buffer> buffers = {buffer(0, 0, 9), buffer(64, 0, 9)};
     EXPECT_EQ(place_buffers(buffers, nullptr, kAlignment).arena, 64u);
+}
+
+TEST(Layout, WhatIsOnAnotherDeviceTakesNothing) {
+    ql_device other;
+    std::vector<Buffer> buffers = {buffer(64, 0, 9), buffer(128, 0, 9)};
+    buffers[1].device = &other;
+    EXPECT_EQ(place_buffers(buffers, nullptr, kAlignment).arena, 64u);
+    EXPECT_EQ(place_buffers(buffers, &other, kAlignment).arena, 128u);
 }
 
 TEST(Layout, OutputsHaveMemoryOfTheirOwn) {

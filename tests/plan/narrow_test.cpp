@@ -70,6 +70,15 @@ TEST_F(Narrowing, AnOperandOfSeveralProductsIsRoundedOnce) {
     EXPECT_EQ(list.nodes[3]->src[1], list.nodes[1]->out[0]);
 }
 
+TEST_F(Narrowing, ARoundedOperandHasTheShapeOfEachReader) {
+    const int64_t heads[] = {32, 2 * kTokens};
+    Tensor *x = ql_add(&g, input(), input()), *y = linear(x), *z = linear(ql_reshape(&g, x, 2, heads));
+    run({y, z});
+    EXPECT_EQ(count().at("to_bf16"), 1);
+    EXPECT_EQ(list.nodes.back()->src[1]->shape, Shape(32, 2 * kTokens));
+    EXPECT_EQ(list.nodes.back()->src[1]->root(), list.nodes[1]->out[0]);
+}
+
 TEST_F(Narrowing, OutputsAndRowsThatAreNoWholeVectorsStay) {
     Tensor *kept = norm(input()), *odd = norm(input(40));
     run({kept, linear(kept), linear(odd)});
