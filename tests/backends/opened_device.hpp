@@ -1,0 +1,37 @@
+// A device for as long as a scope lasts, and faults of "apart" that are injected into it.
+#pragma once
+#include <cstdlib>
+#include <string>
+
+#include "backends/apart_path.hpp"
+#include "ql/ql.h"
+
+namespace ql::test {
+
+/// Sets $QL_APART for the devices that are opened in its scope.
+class Injected {
+  public:
+    explicit Injected(const std::string & faults) { setenv("QL_APART", faults.c_str(), 1); }
+    ~Injected() { unsetenv("QL_APART"); }
+    Injected(const Injected &) = delete;
+    Injected & operator=(const Injected &) = delete;
+};
+
+class OpenedDevice {
+  public:
+    explicit OpenedDevice(const char * name) {
+        ql_device_options options;
+        ql_device_options_init(&options);
+        options.name = name;
+        options.threads = 2;
+        status = ql_device_open(&options, &device);
+    }
+    ~OpenedDevice() { ql_device_close(device); }
+    OpenedDevice(const OpenedDevice &) = delete;
+    OpenedDevice & operator=(const OpenedDevice &) = delete;
+
+    ql_status status;
+    ql_device * device = nullptr;
+};
+
+}  // namespace ql::test
