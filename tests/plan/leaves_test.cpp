@@ -3,52 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <cstring>
-
 #include "ggml/graph/graph.hpp"
 #include "ggml/plan/stage.hpp"
+#include "plan/counting_device.hpp"
 
 namespace ql::test {
 namespace {
-
-/// A device in host memory that counts what it is asked for.
-struct Counting : DeviceImpl {
-    int allocations = 0, uploads = 0, runs = 0, waits = 0;
-};
-Counting & counts(DeviceImpl & device) {
-    return static_cast<Counting &>(device);
-}
-
-Backend counting_backend(bool host_memory) {
-    Backend b{"counting"};
-    b.alloc = [](DeviceImpl & d, size_t bytes, void ** data) {
-        ++counts(d).allocations;
-        *data = std::calloc(1, bytes);
-        return Status();
-    };
-    b.release = [](DeviceImpl &, void * data, size_t) { std::free(data); };
-    b.upload = [](DeviceImpl & d, void * dst, const void * src, size_t bytes) {
-        ++counts(d).uploads;
-        std::memcpy(dst, src, bytes);
-        return Status();
-    };
-    b.compile = [](DeviceImpl &, std::span<Step>, Executable ** executable) {
-        *executable = new Executable;
-        return Status();
-    };
-    b.run = [](DeviceImpl & d, Executable &, bool) {
-        ++counts(d).runs;
-        return Status();
-    };
-    b.wait = [](DeviceImpl & d) {
-        ++counts(d).waits;
-        return Status();
-    };
-    b.discard = [](DeviceImpl &, Executable * executable) { delete executable; };
-    b.host_memory = host_memory;
-    return b;
-}
 
 class Leaves : public testing::Test {
   protected:
