@@ -17,19 +17,24 @@ if(QL_SANITIZE)
 endif()
 target_link_libraries(ql_flags INTERFACE Threads::Threads)
 
+# ql_glob(VARIABLE NAME DIR): the .cpp files directly in a folder, of which the target NAME is made. There must be some: a
+# target without code would hide a folder that was moved, or misspelt, until something does not link.
+function(ql_glob variable name dir)
+    file(GLOB files CONFIGURE_DEPENDS ${dir}/*.cpp)
+    if(NOT files)
+        message(FATAL_ERROR "${name}: ${dir} has no .cpp file; put one there, or take the folder out of ${name}")
+    endif()
+    set(${variable} ${files} PARENT_SCOPE)
+endfunction()
+
 # ql_module(NAME DIR... [DEPENDS target...]): an object library of every .cpp file directly in the folders.
 function(ql_module name)
     cmake_parse_arguments(M "" "" "DIRS;DEPENDS" ${ARGN})
     set(files)
     foreach(dir ${M_DIRS})
-        file(GLOB found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp)
+        ql_glob(found ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
         list(APPEND files ${found})
     endforeach()
-    if(NOT files) # a header-only module for the time being of an empty folder
-        add_library(${name} INTERFACE)
-        target_link_libraries(${name} INTERFACE ql_flags ${M_DEPENDS})
-        return()
-    endif()
     add_library(${name} OBJECT ${files})
     target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include
                                               ${PROJECT_SOURCE_DIR}/models/include)
@@ -39,10 +44,7 @@ endfunction()
 
 # ql_test(NAME DIR MODULE...): one GoogleTest program of every .cpp file in tests/DIR over object modules.
 function(ql_test name dir)
-    file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp)
-    if(NOT files)
-        return()
-    endif()
+    ql_glob(files ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
     add_executable(${name} ${files})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include
                                                ${PROJECT_SOURCE_DIR}/models/include ${PROJECT_SOURCE_DIR}/tests)

@@ -4,7 +4,7 @@ find_package(CLI11 REQUIRED) # command lines and TOML configuration files
 find_package(nlohmann_json REQUIRED)
 find_path(STB_INCLUDE_DIR stb/stb_image_write.h REQUIRED) # PNG writer and a small font, for the loss curve
 
-file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine CLI11::CLI11 nlohmann_json::nlohmann_json)
@@ -12,7 +12,7 @@ target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libq
 
 set_property(GLOBAL PROPERTY QL_PROGRAMS "")
 function(ql_program name dir)
-    file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cpp)
+    ql_glob(files ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
     add_executable(${name} ${files})
     target_include_directories(${name} SYSTEM PRIVATE ${STB_INCLUDE_DIR})
     target_link_libraries(${name} PRIVATE ql_cli)
