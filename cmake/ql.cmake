@@ -1,6 +1,13 @@
-# What every target of the project shares: warnings, floating-point rules, sanitizers, and three ways to make a target.
-find_package(Threads REQUIRED)
-find_package(PkgConfig REQUIRED)
+# What every target of the project shares: language, warnings, floating-point rules, sanitizers, and ways to make a target.
+
+# ql_target(NAME): C++20 and C99 without extensions, names hidden, code that a shared library may take. These are properties
+# of our targets and no CMAKE_ variables, which would be those of a parent project.
+function(ql_target name)
+    set_target_properties(${name} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
+                                             C_STANDARD 99 C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
+                                             CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden
+                                             VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
 
 add_library(ql_flags INTERFACE)
 # -Werror: of the compiler that builds what is shipped; another one, as the fuzz targets take, warns of other things.
@@ -36,6 +43,7 @@ function(ql_module name)
         list(APPEND files ${found})
     endforeach()
     add_library(${name} OBJECT ${files})
+    ql_target(${name})
     target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include
                                               ${PROJECT_SOURCE_DIR}/models/include)
     target_link_libraries(${name} PUBLIC ql_flags ${M_DEPENDS})
@@ -46,10 +54,11 @@ endfunction()
 function(ql_test name dir)
     ql_glob(files ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
     add_executable(${name} ${files})
+    ql_target(${name})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include
                                                ${PROJECT_SOURCE_DIR}/models/include ${PROJECT_SOURCE_DIR}/tests)
     target_link_libraries(${name} PRIVATE ql_flags GTest::gtest_main ${ARGN})
-    target_compile_definitions(${name} PRIVATE QL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" QL_BINARY_DIR="${CMAKE_BINARY_DIR}"
+    target_compile_definitions(${name} PRIVATE QL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" QL_BINARY_DIR="${PROJECT_BINARY_DIR}"
                                                QL_STATIC)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900 ENVIRONMENT QL_CHECK_PLANS=1)
 endfunction()

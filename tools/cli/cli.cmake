@@ -1,11 +1,11 @@
 # What the programs share: the library ql_cli, and ql_program(NAME DIR), which makes bin/NAME of every .cpp file in DIR.
 include_guard(GLOBAL)
 find_package(CLI11 REQUIRED) # command lines and TOML configuration files
-find_package(nlohmann_json REQUIRED)
 find_path(STB_INCLUDE_DIR stb/stb_image_write.h REQUIRED) # PNG writer and a small font, for the loss curve
 
 ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
+ql_target(ql_cli)
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine CLI11::CLI11 nlohmann_json::nlohmann_json)
 target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libql-models exports the C API alone
@@ -14,10 +14,13 @@ set_property(GLOBAL PROPERTY QL_PROGRAMS "")
 function(ql_program name dir)
     ql_glob(files ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
     add_executable(${name} ${files})
+    ql_target(${name})
     target_include_directories(${name} SYSTEM PRIVATE ${STB_INCLUDE_DIR})
     target_link_libraries(${name} PRIVATE ql_cli)
     set_target_properties(${name} PROPERTIES BUILD_RPATH "$ORIGIN/../lib" BUILD_RPATH_USE_ORIGIN ON
                                              INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    if(QL_INSTALL)
+        install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    endif()
     set_property(GLOBAL APPEND PROPERTY QL_PROGRAMS ${name})
 endfunction()
