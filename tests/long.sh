@@ -21,6 +21,9 @@ say "ThreadSanitizer: the threaded tests, and the programs"
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
  run_tests tsan ql_test_cpu ql_test_graph ql_test_programs)
 
+say "the libraries built inside another project"
+QL_THREADS=1 "$root/tests/embed/subproject.sh" "$root" --whole
+
 say "fuzz targets, 10 minutes each with new inputs"
 install $packages_fuzz
 build fuzz
