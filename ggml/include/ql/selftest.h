@@ -35,7 +35,7 @@ QL_API ql_status ql_self_test(ql_device * device, int quick,
  *  make `rms` the weights' root mean square, and their mean about zero. The same for the same seed, type and n.
  *  dst     ql_dtype_bytes(dtype, n) bytes, aligned as the type needs
  *  errors  QL_UNSUPPORTED for a type that ql_encode writes: encode random numbers; QL_BAD_SHAPE unless n is a multiple
- * of the block length, and positive */
+ *          of the block length, and positive */
 QL_API ql_status ql_self_test_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst);
 
 /** A row of the table of operators. */

@@ -28,9 +28,9 @@ typedef struct ql_model_options {
 QL_API void ql_model_options_init(ql_model_options * options);
 /** Opens a GGUF file (the first of a sharded one) or a Hugging Face directory. The caller owns *model; close it after
  *  everything made from it.
- *  Every tensor, every key of the architecture and every field of config.json is used, known to be harmless, or
- * refused. errors  QL_NOT_FOUND, QL_BAD_FILE, QL_UNSUPPORTED (architecture, type, a tensor, key or field that the graph
- * does not read; names it), QL_NON_FINITE (names the tensor) */
+ *  Every tensor, every key of the architecture and every field of config.json is used, known to be harmless, or refused.
+ *  errors  QL_NOT_FOUND, QL_BAD_FILE, QL_UNSUPPORTED (architecture, type, a tensor, key or field that the graph does not
+ *          read; names it), QL_NON_FINITE (names the tensor) */
 QL_API ql_status ql_model_open(const char * path, const ql_model_options * options, ql_model ** model);
 QL_API void ql_model_close(ql_model * model);
 

@@ -37,7 +37,7 @@ typedef struct ql_token_span { /* the bytes [begin, end) of the text that a toke
  *  without one, a tokenizer.model (SentencePiece's BPE).
  *  The caller owns *tokenizer, freed by ql_tokenizer_free; the file is not kept open.
  *  errors  QL_NOT_FOUND, QL_IO, QL_BAD_FILE; QL_UNSUPPORTED for a kind, a pre-tokenizer or a field of tokenizer.json
- * that is not known: the message names it */
+ *          that is not known: the message names it */
 QL_API ql_status ql_tokenizer_open(const char * path, ql_tokenizer ** tokenizer);
 QL_API void ql_tokenizer_free(ql_tokenizer * tokenizer); /* NULL is fine */
 
