@@ -48,7 +48,8 @@ class Placing {
             if (n.src[i]) settle(*n.source(i), nullptr);
         QL_ASSIGN(Device * bound, Bound(n).device(n));
         n.device = bound ? bound : asked;
-        if (bound && bound != asked) n.moved = "it changes what is there";
+        if (bound && bound != asked)
+            n.moved = is_view(n) ? "it is a view of what is there" : "it changes what is there";
         if (const Status status = takes(*n.device, n); !status.ok() && !is_view(n)) {
             if (bound) return status;
             QL_TRY(fall_back(n, status));

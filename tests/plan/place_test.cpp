@@ -29,6 +29,7 @@ TEST_F(Places, AViewIsWhereItsBytesAre) {
     Tensor *view = ql_reshape(&g, a, 1, flat), *b = ql_add(&g, input(), input());
     ASSERT_TRUE(placed({view, b}).ok());
     EXPECT_EQ(list.nodes[1]->device, &device);
+    EXPECT_STREQ(list.nodes[1]->moved, "it is a view of what is there");
     EXPECT_EQ(list.nodes[2]->device, &second);
 }
 
