@@ -30,11 +30,6 @@ ApartDevice & apart_of(DeviceImpl & device) {
     return static_cast<ApartDevice &>(static_cast<cpu::CpuDevice &>(device));
 }
 
-class Program : public Executable {
-  public:
-    std::span<Step> steps;
-};
-
 Status open(const ql_device_options & options, DeviceImpl ** device) {
     QL_ASSIGN(const Faults faults, Faults::from_environment());
     DeviceImpl * like = nullptr;
@@ -68,22 +63,22 @@ Status check_owned(ApartDevice & device, const void * data, size_t bytes, const 
                : error(QL_INTERNAL, "apart: %s is not in the device's memory", what);
 }
 
-Status upload(DeviceImpl & d, void * dst, const void * src, size_t bytes) {
+/// `owned`: the end of the copy that is the device's.
+Status copy(DeviceImpl & d, void * dst, const void * src, size_t bytes, const void * owned, const char * what) {
     ApartDevice & device = apart_of(d);
     QL_TRY(device.faults.before_copy());
-    QL_TRY(check_owned(device, dst, bytes, "the target of an upload"));
+    QL_TRY(check_owned(device, owned, bytes, what));
     const Memory::Open open(device.memory);
     std::memcpy(dst, src, bytes);
     return {};
 }
 
-Status download(DeviceImpl & d, void * dst, const void * src, size_t bytes) {
-    ApartDevice & device = apart_of(d);
-    QL_TRY(device.faults.before_copy());
-    QL_TRY(check_owned(device, src, bytes, "the source of a download"));
-    const Memory::Open open(device.memory);
-    std::memcpy(dst, src, bytes);
-    return {};
+Status upload(DeviceImpl & device, void * dst, const void * src, size_t bytes) {
+    return copy(device, dst, src, bytes, dst, "the target of an upload");
+}
+
+Status download(DeviceImpl & device, void * dst, const void * src, size_t bytes) {
+    return copy(device, dst, src, bytes, src, "the source of a download");
 }
 
 Status check_step(ApartDevice & device, const Step & step) {
@@ -97,21 +92,14 @@ Status check_step(ApartDevice & device, const Step & step) {
 
 Status compile(DeviceImpl & device, std::span<Step> steps, Executable ** executable) {
     for (const Step & step : steps) QL_TRY(check_step(apart_of(device), step));
-    auto * program = new Program;
-    program->steps = steps;
-    *executable = program;
-    return {};
+    return cpu::kCpuBackend.compile(device, steps, executable);
 }
 
 Status run(DeviceImpl & d, Executable & executable, bool profile) {
     ApartDevice & device = apart_of(d);
     QL_TRY(device.faults.before_run());
     const Memory::Open open(device.memory);
-    Executable * inner = nullptr;
-    QL_TRY(cpu::kCpuBackend.compile(d, static_cast<Program &>(executable).steps, &inner));
-    const Status status = cpu::kCpuBackend.run(d, *inner, profile);
-    cpu::kCpuBackend.discard(d, inner);
-    return status;
+    return cpu::kCpuBackend.run(d, executable, profile);
 }
 
 Status accepts_rope(const Node &, const DeviceImpl & device) {
@@ -136,8 +124,8 @@ Status wait(DeviceImpl &) {
     return {};
 }
 
-void discard(DeviceImpl &, Executable * executable) {
-    delete executable;
+void discard(DeviceImpl & device, Executable * executable) {
+    cpu::kCpuBackend.discard(device, executable);
 }
 
 }  // namespace

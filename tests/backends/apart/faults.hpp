@@ -19,7 +19,7 @@ class Faults {
     bool without_rope() const { return without_rope_; }
 
   private:
-    /// Counts an event; true from the one that is meant on, or for that one alone.
+    /// Counts events; true for the one that is meant.
     struct Countdown {
         long at = 0, seen = 0;
         bool now() { return at > 0 && ++seen == at; }
