@@ -24,6 +24,15 @@ static_assert(std::endian::native == std::endian::little, "the formats are littl
     return static_cast<size_t>(n_blocks) * block_bytes;
 }
 
+/// What a quantised format's block says of it. Format has Block and block_length.
+template <class Format>
+struct BlockFormat {
+    static constexpr bool quantised = true;
+    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
+        return bytes_of_blocks(n, Format::block_length, sizeof(typename Format::Block));
+    }
+};
+
 /// The largest |x| of N floats as its bit pattern, which orders like the number; above 0x7f7fffff where one is NaN or
 /// Inf.
 template <int N>

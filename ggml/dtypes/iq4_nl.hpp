@@ -12,7 +12,7 @@ namespace ql {
 
 inline constexpr float kIQ4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-struct IQ4_NL {
+struct IQ4_NL : BlockFormat<IQ4_NL> {
     struct Block {
         uint16_t d;
         uint8_t q[16];
@@ -21,11 +21,7 @@ struct IQ4_NL {
     static constexpr ql_dtype id = QL_IQ4_NL;
     static constexpr const char * name = "iq4_nl";
     static constexpr int64_t block_length = 32;
-    static constexpr bool quantised = true;
 
-    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
-        return bytes_of_blocks(n, block_length, sizeof(Block));
-    }
     static void decode_block(const Block & block, float * y);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 };

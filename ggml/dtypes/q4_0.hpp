@@ -11,7 +11,7 @@
 
 namespace ql {
 
-struct Q4_0 {
+struct Q4_0 : BlockFormat<Q4_0> {
     struct Block {
         uint16_t d;
         uint8_t q[16];
@@ -20,12 +20,8 @@ struct Q4_0 {
     static constexpr ql_dtype id = QL_Q4_0;
     static constexpr const char * name = "q4_0";
     static constexpr int64_t block_length = 32;
-    static constexpr bool quantised = true;
     static constexpr int file_type = 2;
 
-    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
-        return bytes_of_blocks(n, block_length, sizeof(Block));
-    }
     static bool encode_block(const float * x, Block & block);
     static Status encode(const float * src, int64_t n, void * dst);
     static void decode_block(const Block & block, float * y);

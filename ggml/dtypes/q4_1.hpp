@@ -12,7 +12,7 @@
 
 namespace ql {
 
-struct Q4_1 {
+struct Q4_1 : BlockFormat<Q4_1> {
     struct Block {
         uint16_t d;
         uint16_t m;
@@ -22,12 +22,8 @@ struct Q4_1 {
     static constexpr ql_dtype id = QL_Q4_1;
     static constexpr const char * name = "q4_1";
     static constexpr int64_t block_length = 32;
-    static constexpr bool quantised = true;
     static constexpr int file_type = 3;
 
-    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
-        return bytes_of_blocks(n, block_length, sizeof(Block));
-    }
     static bool encode_block(const float * x, Block & block);
     static Status encode(const float * src, int64_t n, void * dst);
     static void decode_block(const Block & block, float * y);

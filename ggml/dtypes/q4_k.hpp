@@ -11,7 +11,7 @@
 
 namespace ql {
 
-struct Q4_K {
+struct Q4_K : BlockFormat<Q4_K> {
     struct Block {
         uint16_t d;
         uint16_t dmin;
@@ -22,11 +22,7 @@ struct Q4_K {
     static constexpr ql_dtype id = QL_Q4_K;
     static constexpr const char * name = "q4_K";
     static constexpr int64_t block_length = 256;
-    static constexpr bool quantised = true;
 
-    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
-        return bytes_of_blocks(n, block_length, sizeof(Block));
-    }
     static void decode_block(const Block & block, float * y);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 };

@@ -10,7 +10,7 @@
 
 namespace ql {
 
-struct Q5_1 {
+struct Q5_1 : BlockFormat<Q5_1> {
     struct Block {
         uint16_t d;
         uint16_t m;
@@ -21,11 +21,7 @@ struct Q5_1 {
     static constexpr ql_dtype id = QL_Q5_1;
     static constexpr const char * name = "q5_1";
     static constexpr int64_t block_length = 32;
-    static constexpr bool quantised = true;
 
-    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
-        return bytes_of_blocks(n, block_length, sizeof(Block));
-    }
     static void decode_block(const Block & block, float * y);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 };

@@ -10,7 +10,7 @@
 
 namespace ql {
 
-struct Q6_K {
+struct Q6_K : BlockFormat<Q6_K> {
     struct Block {
         uint8_t low[128];
         uint8_t high[64];
@@ -21,11 +21,7 @@ struct Q6_K {
     static constexpr ql_dtype id = QL_Q6_K;
     static constexpr const char * name = "q6_K";
     static constexpr int64_t block_length = 256;
-    static constexpr bool quantised = true;
 
-    [[gnu::always_inline]] static constexpr size_t bytes(int64_t n) {
-        return bytes_of_blocks(n, block_length, sizeof(Block));
-    }
     static void decode_block(const Block & block, float * y);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 };
