@@ -95,6 +95,9 @@ struct Empty<build> {
     static ql_tensor * call(ql_graph * g) { return build(g, Args{}...); }
 };
 
+/// Of an operator that moves values and computes nothing.
+double no_flops(const Node &);
+
 struct OpDef {
     Op number;  // its place in ops.def, for tables indexed by it
     std::string_view name;

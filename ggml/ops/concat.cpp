@@ -66,10 +66,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, ConcatParams{0}};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 }  // namespace
 
 Move concat_move(const Node & n, int source) {
@@ -92,7 +88,7 @@ const OpDef op::concat = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

@@ -43,10 +43,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({1, s.t})}, ExpandParams{Shape(s.k, s.t)}};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 }  // namespace
 
 Move expand_move(const Node & n) {
@@ -70,7 +66,7 @@ const OpDef op::expand = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

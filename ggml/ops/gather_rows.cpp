@@ -24,7 +24,8 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 
 Status backward(GradBuilder & b, const GraphNode & n) {
     const ScatterAddRowsParams p{n.source(0)->shape[1]};
-    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::scatter_add_rows, {b.gradient(n.result(0)), n.source(1)}, p));
+    if (b.wants(n.source(0)))
+        b.add(n.source(0), b.graph().emit(op::scatter_add_rows, {b.gradient(n.result(0)), n.source(1)}, p));
     return {};
 }
 
@@ -53,10 +54,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), ints_in(s.t, Fill::ids, s.t)}, {}};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 }  // namespace
 
 const OpDef op::gather_rows = {
@@ -71,7 +68,7 @@ const OpDef op::gather_rows = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

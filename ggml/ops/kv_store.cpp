@@ -55,10 +55,6 @@ std::vector<Case> cases() {
             make("f16 65x40, 33", 65, 40, 33, QL_F16)};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 Result<Case> bench(const BenchSize & s) {
     return Case{"", {state_in({s.k, s.t}), data_in({s.k, s.t}), ints_in(s.t, Fill::distinct, s.t)}, {}};
 }
@@ -76,7 +72,7 @@ const OpDef op::kv_store = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

@@ -60,10 +60,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, PadParams{0, s.k / 2, s.k / 2}};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 }  // namespace
 
 Move pad_move(const Node & n) {
@@ -86,7 +82,7 @@ const OpDef op::pad = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

@@ -55,10 +55,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, PermuteParams{{1, 0, 2, 3}}};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 }  // namespace
 
 Move permute_move(const Node & n) {
@@ -83,7 +79,7 @@ const OpDef op::permute = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

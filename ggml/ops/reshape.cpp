@@ -42,10 +42,6 @@ std::vector<Case> cases() {
     };
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, ReshapeParams{Shape(s.t, s.k)}};
 }
@@ -67,7 +63,7 @@ const OpDef op::reshape = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

@@ -57,10 +57,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, SliceParams{0, 0, (s.k + 1) / 2}};
 }
 
-double flops(const Node &) {
-    return 0;
-}
-
 }  // namespace
 
 Move slice_move(const Node & n) {
@@ -83,7 +79,7 @@ const OpDef op::slice = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = no_flops,
 };
 
 }  // namespace ql

@@ -10,9 +10,6 @@ Status infer_copy(const Node & n, std::vector<OutSpec> & outs) {
     outs.push_back({.dtype = n.src[0]->dtype, .shape = n.src[0]->shape});
     return {};
 }
-double no_flops(const Node &) {
-    return 0;
-}
 
 class Copying {
   public:
