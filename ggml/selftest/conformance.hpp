@@ -48,7 +48,6 @@ class Conformance {
     Conformance(const OpDef & def, const Case & c, uint64_t seed, const Kernel * narrow_for = nullptr)
         : seed_(seed), graph_(def, c, seed), reference_(graph_.graph), node_(*graph_.out->producer) {
         reference_.fill(graph_, seed);
-        if (Status s = def.infer(node_, specs_); !s.ok()) throw std::runtime_error(s.message());
         if (narrow_for) narrow(*narrow_for);
         reference_.run();
     }
@@ -58,7 +57,7 @@ class Conformance {
     bool narrows() const { return !narrowed_.empty(); }
     /// True if some result may take over a source's storage.
     bool can_reuse() const {
-        for (size_t i = 0; i < specs_.size(); ++i)
+        for (size_t i = 0; i < node_.out.size(); ++i)
             if (reuses(i)) return true;
         return false;
     }
@@ -120,7 +119,7 @@ class Conformance {
         return &copy;
     }
     bool reuses(size_t result) const {
-        const int from = specs_[result].may_reuse;
+        const int from = node().out[result]->may_reuse;
         if (from < 0 || node().out[result]->alias) return false;
         const Operand * source = node().src[static_cast<size_t>(from)];
         if (source->bytes() != node().out[result]->bytes()) return false;
@@ -143,7 +142,6 @@ class Conformance {
     ReferenceRun<double> reference_;
     Node node_;  // the case's, with tensors that are held in bf16 in place of those of the graph
     std::deque<Operand> narrowed_;
-    std::vector<OutSpec> specs_;
 };
 
 inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & device, bool reuse) const {
@@ -155,9 +153,7 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
         if (node().src[i]) buffers[node().src[i]] = std::make_unique<Buffer>(device, source_bytes(i));
     for (size_t i = 0; i < node().out.size(); ++i) {
         const Operand * t = node().out[i];
-        holder[t] = t->alias             ? t->root()
-                    : reuse && reuses(i) ? node().src[static_cast<size_t>(specs_[i].may_reuse)]
-                                         : t;
+        holder[t] = t->alias ? t->root() : reuse && reuses(i) ? node().src[static_cast<size_t>(t->may_reuse)] : t;
         changes[holder[t]] = true;
         if (holder[t] == t)
             buffers[t] = std::make_unique<Buffer>(device, std::vector<std::byte>(t->bytes(), std::byte{0xff}));
