@@ -18,10 +18,7 @@ const ql::Storage & storage_of(const ql_tensor * t) {
 
 Status check_range(const ql_tensor * t, const void * host, size_t offset, size_t bytes, const char * what) {
     if (!t || (!host && bytes)) return error(QL_INVALID_ARGUMENT, "%s: a pointer is NULL", what);
-    const size_t size = t->bytes();
-    if (offset > size || bytes > size - offset)
-        return error(QL_INVALID_ARGUMENT, "%s: bytes %zu to %zu of %s, which has %zu", what, offset, offset + bytes,
-                     ql::describe(*t).c_str(), size);
+    QL_TRY(ql::check_bytes(*t, offset, bytes, what));
     if (!storage_of(t).data)
         return error(
             QL_INVALID_ARGUMENT, "%s: %s has no storage: %s", what, ql::describe(*t).c_str(),

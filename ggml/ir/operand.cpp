@@ -1,4 +1,4 @@
-// How messages name shapes and operands.
+// How messages name shapes and operands, and what is asked of them.
 #include "ggml/ir/operand.hpp"
 
 namespace ql {
@@ -14,6 +14,13 @@ std::string Shape::str() const {
 std::string describe(const Operand & t) {
     const char * type = ql_dtype_name(t.dtype);
     return "'" + t.name + "' (" + (type ? type : "?") + " " + t.shape.str() + ")";
+}
+
+Status check_bytes(const Operand & t, size_t offset, size_t bytes, const char * what) {
+    const size_t size = t.bytes();
+    if (offset <= size && bytes <= size - offset) return {};
+    return error(QL_INVALID_ARGUMENT, "%s: bytes %zu to %zu of %s, which has %zu", what, offset, offset + bytes,
+                 describe(t).c_str(), size);
 }
 
 }  // namespace ql

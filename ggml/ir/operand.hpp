@@ -4,6 +4,7 @@
 
 #include "ggml/ir/shape.hpp"
 #include "ql/dtype.h"
+#include "ql/status.hpp"
 
 namespace ql {
 
@@ -36,5 +37,8 @@ struct Operand {
 
 /// "'blk.0.ffn_up.weight' (nf4_dq [576, 1536])", for messages.
 std::string describe(const Operand & t);
+
+/// Whether the operand has bytes [offset, offset + bytes); `what` is who asks, for the message.
+Status check_bytes(const Operand & t, size_t offset, size_t bytes, const char * what);
 
 }  // namespace ql

@@ -7,29 +7,19 @@
 namespace ql {
 namespace {
 
-/// The leaves and results that the node changes in place, or views.
-class Bound {
-  public:
-    explicit Bound(const PlanNode & n) {
-        for (size_t i = 0; i < n.out.size(); ++i)
-            if (n.out[i]->alias) roots_.push_back(root_of(n.out[i]));
+/// Where the leaves and results are that the node changes in place, or views; null if that is open.
+Result<Device *> bound_device(const PlanNode & n) {
+    Device * device = nullptr;
+    for (const Operand * t : n.out) {
+        const Value & root = *root_of(t);
+        if (!t->alias || !root.device) continue;
+        if (device && root.device != device)
+            return error(QL_INVALID_ARGUMENT, "plan: %s changes %s, which is on another device than the rest",
+                         std::string(n.def->name).c_str(), describe(root).c_str());
+        device = root.device;
     }
-    /// Where they are, null if that is open.
-    Result<Device *> device(const PlanNode & n) const {
-        Device * device = nullptr;
-        for (const Value * root : roots_) {
-            if (!root->device) continue;
-            if (device && root->device != device)
-                return error(QL_INVALID_ARGUMENT, "plan: %s changes %s, which is on another device than the rest",
-                             std::string(n.def->name).c_str(), describe(*root).c_str());
-            device = root->device;
-        }
-        return device;
-    }
-
-  private:
-    std::vector<const Value *> roots_;
-};
+    return device;
+}
 
 class Placing {
   public:
@@ -42,11 +32,12 @@ class Placing {
 
     Status operator()(PlanNode & n) {
         Device * asked = devices_[static_cast<size_t>(n.place) * devices_.size() / n_places_];
-        for (size_t i = 0; i < n.src.size(); ++i)
-            if (n.src[i]) QL_TRY(check_home(*root_of(n.src[i])));
-        for (size_t i = 0; i < n.src.size(); ++i)
-            if (n.src[i]) settle(*n.source(i), nullptr);
-        QL_ASSIGN(Device * bound, Bound(n).device(n));
+        for (size_t i = 0; i < n.src.size(); ++i) {
+            if (!n.src[i]) continue;
+            QL_TRY(check_home(*root_of(n.src[i])));
+            settle(*n.source(i), nullptr);
+        }
+        QL_ASSIGN(Device * bound, bound_device(n));
         n.device = bound ? bound : asked;
         if (bound && bound != asked)
             n.moved = is_view(n) ? "it is a view of what is there" : "it changes what is there";

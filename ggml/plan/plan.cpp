@@ -55,8 +55,7 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
 
 Status ql_plan::place(const ql_plan * over, bool checked) {
     const auto use = [&](ql_device * device) {
-        if (std::none_of(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; }))
-            memory_.push_back({device, {}, {}});
+        if (!memory_on(device)) memory_.push_back({device, {}, {}});
     };
     for (const ql::PlanNode * n : list_.nodes) use(n->device);
     for (const ql::Value * leaf : list_.leaves()) use(leaf->device);
@@ -76,21 +75,22 @@ Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
         QL_ASSIGN(memory.outputs, ql::allocate(device, layout.outputs));
     }
     if (layout.arena == 0) return {};
-    for (const Memory & other : over ? std::span<const Memory>(over->memory_) : std::span<const Memory>()) {
-        if (other.device != &device || other.arena.bytes < layout.arena) continue;
-        memory.arena = {&device, other.arena.data, layout.arena};
+    const Memory * other = over ? over->memory_on(&device) : nullptr;
+    if (other && other->arena.bytes >= layout.arena) {
+        memory.arena = {&device, other->arena.data, layout.arena};
         return {};
     }
     QL_ASSIGN(memory.arena, ql::allocate(device, layout.arena));
     return {};
 }
 
-const ql_plan::Memory & ql_plan::memory_of(const ql_device * device) const {
-    return *std::find_if(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; });
+const ql_plan::Memory * ql_plan::memory_on(const ql_device * device) const {
+    const auto it = std::find_if(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; });
+    return it == memory_.end() ? nullptr : &*it;
 }
 
 void * ql_plan::address(const ql::Buffer & buffer) const {
-    const Memory & memory = memory_of(buffer.device);
+    const Memory & memory = *memory_on(buffer.device);
     return static_cast<std::byte *>((buffer.output ? memory.outputs : memory.arena).data) + buffer.offset;
 }
 
@@ -148,9 +148,7 @@ Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t
                                  [&](const ql::PlanList::Output & o) { return o.tensor == &output; });
     if (it == list_.outputs.end())
         return ql::error(QL_INVALID_ARGUMENT, "plan read: %s is no output of this plan", ql::describe(output).c_str());
-    if (offset > output.bytes() || bytes > output.bytes() - offset)
-        return ql::error(QL_INVALID_ARGUMENT, "plan read: bytes %zu to %zu of %s, which has %zu", offset,
-                         offset + bytes, ql::describe(output).c_str(), output.bytes());
+    QL_TRY(ql::check_bytes(output, offset, bytes, "plan read"));
     const auto * from = static_cast<const std::byte *>(address(it->value)) + offset;
     ql_device & device = *ql::root_of(it->value)->device;
     return device.backend->download(*device.impl, dst, from, bytes);
@@ -187,12 +185,13 @@ ql_plan_info ql_plan::describe() const {
     ql_plan_info info{};
     info.size = sizeof(info);
     info.n_nodes = static_cast<int64_t>(list_.nodes.size());
-    for (const Memory & m : memory_) {
-        info.arena_bytes += m.arena.bytes + m.outputs.bytes;
-        info.shared_bytes += m.shares_arena() ? m.arena.bytes : 0;
-    }
-    for (const ql::Value * leaf : list_.leaves())
-        (leaf->kind == ql::TensorKind::weight ? info.weight_bytes : info.leaf_bytes) += leaf->bytes();
+    for (const Memory & m : memory_) info.shared_bytes += m.shares_arena() ? m.arena.bytes : 0;
+    std::set<std::pair<const ql_tensor *, const ql_device *>> counted;
+    ql_memory_info memory{};
+    add_memory(nullptr, counted, memory);
+    info.arena_bytes = memory.results + info.shared_bytes;
+    info.leaf_bytes = memory.params + memory.states + memory.inputs;
+    info.weight_bytes = memory.weights;
     for (const ql::PlanNode * n : list_.nodes)
         info.flops += n->def->flops ? n->def->flops(*n) : static_cast<double>(n->out[0]->shape.elements());
     info.peak_bytes = info.arena_bytes + info.leaf_bytes + info.weight_bytes;

@@ -45,7 +45,8 @@ struct ql_plan {
     ql::Status place_on(Memory & memory, const ql_plan * over, bool checked);
     void bind();
     ql::Status compile();
-    const Memory & memory_of(const ql_device * device) const;
+    /// Null if the plan uses nothing of the device.
+    const Memory * memory_on(const ql_device * device) const;
     void * address(const ql::Operand * t) const;
     void * address(const ql::Buffer & buffer) const;
     ql::Status run_stages();
