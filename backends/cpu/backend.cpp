@@ -1,4 +1,5 @@
-// The CPU backend: opening, memory, and running steps one after the other, each split over the pool by its kernel.
+// The CPU backend: opening, memory, and running steps one after the other, each split over the pool by its kernel. Its
+// queues are the calling thread.
 #include <hwy/highway.h>
 
 #include <chrono>
@@ -22,7 +23,8 @@ const Kernel * const kTable[] = {
 
 class CpuExecutable : public Executable {
   public:
-    std::span<Step> steps;
+    explicit CpuExecutable(std::span<Step> steps) : steps(steps) {}
+    const std::span<Step> steps;
 };
 
 Result<int> choose_threads(int asked) {
@@ -46,7 +48,7 @@ Status too_many_threads(int threads, const std::system_error & why) {
                  threads, why.code().message().c_str());
 }
 
-Status open(const ql_device_options & options, DeviceImpl ** device) {
+Status open(const ql_device_options & options, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Isa isa, choose_isa());
     QL_ASSIGN(const int threads, choose_threads(options.threads));
     if (options.compute != QL_COMPUTE_AUTO && options.compute != QL_COMPUTE_F32 && options.compute != QL_COMPUTE_BF16)
@@ -56,67 +58,71 @@ Status open(const ql_device_options & options, DeviceImpl ** device) {
     const bool bf16 = options.compute == QL_COMPUTE_BF16 || (options.compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
     limit_targets(isa);
     try {
-        *device = new CpuDevice(isa, threads, bf16);
+        device = std::make_unique<CpuDevice>(isa, threads, bf16);
     } catch (const std::system_error & e) {
         return too_many_threads(threads, e);
     }
     return {};
 }
 
-void close(DeviceImpl * device) {
-    delete device;
+}  // namespace
+
+Caps CpuDevice::caps() const {
+    return {.isa = isa_name(isa),
+            .product = bf16 ? isa_name(isa) : "f32",
+            .chip = chip_name(),
+            .threads = pool.threads(),
+            .bf16 = bf16 != nullptr,
+            .host_memory = true};
 }
 
-Caps caps(const DeviceImpl & d) {
-    const CpuDevice & cpu = cpu_of(d);
-    return {isa_name(cpu.isa),   cpu.bf16 ? isa_name(cpu.isa) : "f32",
-            chip_name(),         cpu.pool.threads(),
-            cpu.bf16 != nullptr, 64};
+Result<void *> CpuDevice::allocate(MemoryKind, size_t bytes) {
+    return os::allocate_pages(std::max<size_t>(bytes, 1));
 }
 
-Status alloc(DeviceImpl &, size_t bytes, void ** data) {
-    QL_ASSIGN(*data, os::allocate_pages(std::max<size_t>(bytes, 1)));
-    return {};
-}
-
-void release(DeviceImpl &, void * data, size_t bytes) {
+void CpuDevice::release(MemoryKind, void * data, size_t bytes) {
     os::release_pages(data, std::max<size_t>(bytes, 1));
 }
 
-Status copy(DeviceImpl &, void * dst, const void * src, size_t bytes) {
-    std::memcpy(dst, src, bytes);
+Result<std::unique_ptr<Executable>> CpuDevice::compile(std::span<Step> steps) {
+    return std::unique_ptr<Executable>(new CpuExecutable(steps));
+}
+
+Status CpuDevice::launch(const Step & step) {
+    if (!step.kernel) return copy(step.queue, step.copy);
+    const Launch launch{*step.node, step.src.data(), step.out.data(), step.scratch, *this};
+    return isa == Isa::scalar ? launch_reference(launch) : step.kernel->launch(launch);
+}
+
+Status CpuDevice::launch_timed(Step & step) {
+    const auto start = std::chrono::steady_clock::now();
+    QL_TRY(launch(step));
+    step.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ++step.runs;
     return {};
 }
 
-Status compile(DeviceImpl &, std::span<Step> steps, Executable ** executable) {
-    auto * program = new CpuExecutable;
-    program->steps = steps;
-    *executable = program;
+Status CpuDevice::run(Executable & executable, bool profile) {
+    for (Step & step : static_cast<CpuExecutable &>(executable).steps)
+        QL_TRY(profile ? launch_timed(step) : launch(step));
     return {};
 }
 
-Status run(DeviceImpl & d, Executable & executable, bool profile) {
-    using clock = std::chrono::steady_clock;
-    const bool scalar = cpu_of(d).isa == Isa::scalar;
-    for (Step & step : static_cast<CpuExecutable &>(executable).steps) {
-        const Launch launch{*step.node, step.src.data(), step.out.data(), step.scratch, d};
-        const auto start = profile ? clock::now() : clock::time_point();
-        QL_TRY(scalar ? launch_reference(launch) : step.kernel->launch(launch));
-        if (!profile) continue;
-        step.seconds += std::chrono::duration<double>(clock::now() - start).count();
-        ++step.runs;
-    }
+Status CpuDevice::copy(Queue, const Copy & copy) {
+    std::memcpy(copy.to, copy.from, copy.bytes);
     return {};
 }
 
-Status wait(DeviceImpl &) {
+// What is started is done when the call returns, so there is nothing to wait for.
+Event CpuDevice::now(Queue queue) {
+    return {this, queue, 0};
+}
+Status CpuDevice::hold(Queue, const Event &) {
     return {};
 }
-void discard(DeviceImpl &, Executable * executable) {
-    delete executable;
+Status CpuDevice::finish(const Event &) {
+    return {};
 }
-
-}  // namespace
 
 Status launch_reference(const Launch & l) {
     l.node.def->reference(RefArgs<float>{l.node, l.src, l.out});
@@ -124,7 +130,6 @@ Status launch_reference(const Launch & l) {
 }
 
 extern const Backend kCpuBackend;
-const Backend kCpuBackend = {"cpu", kBackendVersion, open, close, caps,    alloc,  release, copy,
-                             copy,  compile,         run,  wait,  discard, kTable, true};
+const Backend kCpuBackend = {"cpu", kBackendVersion, open, kTable};
 
 }  // namespace ql::cpu

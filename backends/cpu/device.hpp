@@ -11,6 +11,21 @@ class CpuDevice : public DeviceImpl {
   public:
     CpuDevice(Isa isa, int threads, bool bf16) : isa(isa), bf16(bf16 ? bf16_kernels(isa) : nullptr), pool(threads) {}
 
+    Caps caps() const override;
+    Result<void *> allocate(MemoryKind memory, size_t bytes) override;
+    void release(MemoryKind memory, void * data, size_t bytes) override;
+    Result<std::unique_ptr<Executable>> compile(std::span<Step> steps) override;
+    Status run(Executable & executable, bool profile) override;
+    Status copy(Queue queue, const Copy & copy) override;
+    Event now(Queue queue) override;
+    Status hold(Queue queue, const Event & event) override;
+    Status finish(const Event & event) override;
+
+    /// Does a step, here and now.
+    virtual Status launch(const Step & step);
+    /// And says in it how long that took.
+    Status launch_timed(Step & step);
+
     const Isa isa;
     const Bf16Kernels * const bf16;  // where operands of products are rounded to bf16; null where all is f32
     Pool pool;

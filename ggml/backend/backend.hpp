@@ -1,103 +1,86 @@
-// The backend interface: ten functions and a table of kernels, one row for each operator of ops.def.
+// The backend interface: what there is (enumerate), a device (ten functions), and a table of kernels.
 //
-// A row is a kernel, or missing("why"). `accepts` lives in the row beside `launch`, so what is promised and what runs
-// cannot disagree; a forgotten row is a link error that names the operator.
+// Work on a device is started and runs by itself: `copy` and `run` return at once. Who needs what they make waits for
+// an event: the host in `finish`, a queue in `hold`. What goes wrong on the way is reported by the next `finish`, once;
+// what was started between the two is then dropped. Addresses are unique in the process, over all devices.
 #pragma once
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "ggml/ir/node.hpp"
-#include "ggml/ops/op.hpp"
+#include "ggml/backend/kernel.hpp"
+#include "ggml/backend/queue.hpp"
 #include "ql/backend.h"
 #include "ql/status.hpp"
 
 namespace ql {
 
-/// A backend's own device; each backend derives its own.
-class DeviceImpl {
-  public:
-    virtual ~DeviceImpl() = default;
-};
-
-/// A node with its addresses on the device, ready to launch.
-struct Launch {
-    const Node & node;
-    const void * const * src;  // null for absent optional sources
-    void * const * out;
-    std::byte * scratch;  // Kernel::scratch bytes, aligned to 64
-    DeviceImpl & device;
-
-    const Operand & in(int i) const { return *node.src[static_cast<size_t>(i)]; }
-    bool has(int i) const { return static_cast<size_t>(i) < node.src.size() && node.src[static_cast<size_t>(i)]; }
-    const float * x(int i) const { return static_cast<const float *>(src[i]); }
-    const int32_t * ids(int i) const { return static_cast<const int32_t *>(src[i]); }
-    float * y(int i) const { return static_cast<float *>(out[i]); }
-    template <typename P>
-    P params() const {
-        return node.params.as<P>();
-    }
-};
-
-/// A kernel's row. accepts null: takes every node that the shape rule lets pass. scratch null: none.
-struct Kernel {
-    Status (*launch)(const Launch &) = nullptr;
-    size_t (*scratch)(const Node &, const DeviceImpl &) = nullptr;
-    Status (*accepts)(const Node &, const DeviceImpl &) = nullptr;
-    const char * missing = nullptr;
-    /// Whether the kernel reads source i (writes result i) as bf16 too, where the planner would like that. Null: none.
-    bool (*reads_bf16)(const Node &, size_t source) = nullptr;
-    bool (*writes_bf16)(const Node &, size_t result) = nullptr;
-};
-constexpr Kernel missing(const char * why) {
-    return {nullptr, nullptr, nullptr, why};
-}
-
-/// What a backend says of a device.
+/// What a device says of itself.
 struct Caps {
-    const char * isa = "";
-    const char * product = "";
-    const char * chip = "";
-    int threads = 1;
-    bool bf16 = false;
-    size_t alignment = 64;
+    const char * isa = "";      // what its kernels are made for: an instruction set, a compute capability
+    const char * product = "";  // the way of quantised products: "f32", "avx512_bf16", "amx"
+    const char * chip = "";     // the maker's name
+    int threads = 1;            // that share a kernel: processors of a CPU, multiprocessors of a GPU
+    bool bf16 = false;          // products round their operands to bf16
+    bool host_memory = false;   // its memory is the host's: weights and results are read where they are
+    bool copy_queue = false;    // copies run beside kernels; else both queues are one
+    size_t alignment = 64;      // of every address that is handed to a kernel
 };
 
-/// A planned node: indices are resolved to addresses.
+/// A step of a list that a device compiles: a kernel, or a copy where `kernel` is null.
 struct Step {
     const Node * node = nullptr;
     const Kernel * kernel = nullptr;
     std::vector<const void *> src;
     std::vector<void *> out;
     std::byte * scratch = nullptr;
-    double seconds = 0;
+    Copy copy;
+    Queue queue = Queue::compute;
+    std::vector<size_t> after;  // steps of the list, all earlier and on the other queue, that must be done before
+    double seconds = 0;         // by which profiled runs grow; to be read once a run is finished
     int64_t runs = 0;
 };
 
-/// A backend's compiled form of a list of steps.
+/// A device's compiled form of a list of steps: a loop, a graph of launches that was captured.
 class Executable {
   public:
     virtual ~Executable() = default;
 };
 
+/// An open device; destroying it closes it. A backend derives its own.
+class DeviceImpl {
+  public:
+    virtual ~DeviceImpl() = default;
+    virtual Caps caps() const = 0;
+
+    /// Zeros, aligned to Caps::alignment. `memory`: device or pinned.
+    virtual Result<void *> allocate(MemoryKind memory, size_t bytes) = 0;
+    virtual void release(MemoryKind memory, void * data, size_t bytes) = 0;
+
+    /// The steps outlive the executable, which is destroyed while none of its work is left.
+    virtual Result<std::unique_ptr<Executable>> compile(std::span<Step> steps) = 0;
+    /// Starts a list on the compute queue; its copies run on the queue of their step, from the moment that the compute
+    /// queue comes to the list. The compute queue goes on when all steps are done.
+    virtual Status run(Executable & executable, bool profile) = 0;
+    virtual Status copy(Queue queue, const Copy & copy) = 0;
+
+    /// The moment when everything is done that was started on a queue up to now.
+    virtual Event now(Queue queue) = 0;
+    /// What is started on the queue from now on waits for an event of this device, or of another one of its backend.
+    virtual Status hold(Queue queue, const Event & event) = 0;
+    /// Returns when an event of this device is reached, or its queue has stopped with an error.
+    virtual Status finish(const Event & event) = 0;
+};
+
 struct Backend {
     const char * name;
-    int version;  // kBackendVersion of the headers it was built with
-    Status (*open)(const ql_device_options &, DeviceImpl ** device);
-    void (*close)(DeviceImpl * device);
-    Caps (*caps)(const DeviceImpl & device);
-    Status (*alloc)(DeviceImpl & device, size_t bytes, void ** data);  // zeroed, aligned to Caps::alignment
-    void (*release)(DeviceImpl & device, void * data, size_t bytes);
-    Status (*upload)(DeviceImpl & device, void * dst, const void * src, size_t bytes);
-    Status (*download)(DeviceImpl & device, void * dst, const void * src, size_t bytes);
-    Status (*compile)(DeviceImpl & device, std::span<Step> steps, Executable ** executable);  // steps outlive it
-    Status (*run)(DeviceImpl & device, Executable & executable, bool profile);
-    Status (*wait)(DeviceImpl & device);
-    void (*discard)(DeviceImpl & device, Executable * executable);
+    int version;  // kBackendVersion of the headers that it was built with
+    Status (*open)(const ql_device_options & options, std::unique_ptr<DeviceImpl> & device);
     const Kernel * const * kernels;  // kOpCount rows
-    bool host_memory;                // borrowed weights are used in place
 };
-inline constexpr int kBackendVersion = 1;
+inline constexpr int kBackendVersion = 2;
 
 /// Name of the function that a backend's shared object exports: `const ql::Backend * ql_backend_entry()`.
 using BackendEntry = const Backend * (*)();

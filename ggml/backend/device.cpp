@@ -17,9 +17,10 @@ using Owned = std::unique_ptr<Device, Close>;
 Result<Device *> open_one(const ql_device_options & options) {
     QL_ASSIGN(const Backend * backend, find_backend(options.name));
     auto device = std::make_unique<Device>();
-    QL_TRY(backend->open(options, &device->impl));
+    QL_TRY(backend->open(options, device->owned));
     device->backend = backend;
-    device->caps = backend->caps(*device->impl);
+    device->impl = device->owned.get();
+    device->caps = device->impl->caps();
     device->name = std::string(options.name) == "auto" ? backend->name : options.name;
     device->threads = options.threads;
     return device.release();
@@ -57,12 +58,11 @@ void close_device(Device * device) {
     if (!device) return;
     for (Device * part : device->parts) close_device(part);
     close_device(device->fallback);
-    if (device->impl && device->parts.empty()) device->backend->close(device->impl);
     delete device;
 }
 
 Result<Device *> fallback_of(Device & device) {
-    if (device.backend->host_memory) return nullptr;
+    if (device.caps.host_memory) return nullptr;
     const std::lock_guard lock(device.fallback_mutex);
     if (!device.fallback) {
         const ql_device_options cpu = {sizeof(cpu), "cpu", device.threads,
@@ -72,12 +72,24 @@ Result<Device *> fallback_of(Device & device) {
     return device.fallback;
 }
 
-Result<Storage> allocate(Device & device, size_t bytes) {
-    Storage storage(&device, nullptr, bytes, [](Storage & s) {
-        s.device->backend->release(*s.device->impl, s.data, s.bytes);
-    });
-    QL_TRY(device.backend->alloc(*device.impl, bytes, &storage.data));
-    return storage;
+Result<Storage> allocate(Device & device, size_t bytes, MemoryKind memory) {
+    static constexpr auto release = [](Storage & s, MemoryKind kind) {
+        s.device->impl->release(kind, s.data, s.bytes);
+    };
+    QL_ASSIGN(void * data, device.impl->allocate(memory, bytes));
+    return memory == MemoryKind::pinned
+               ? Storage(&device, data, bytes, [](Storage & s) { release(s, MemoryKind::pinned); })
+               : Storage(&device, data, bytes, [](Storage & s) { release(s, MemoryKind::device); });
+}
+
+Status upload(Device & device, void * to, const void * from, size_t bytes) {
+    QL_TRY(device.impl->copy(Queue::copy, {to, from, bytes, MemoryKind::device, MemoryKind::host}));
+    return device.impl->finish(device.impl->now(Queue::copy));
+}
+
+Status download(Device & device, void * to, const void * from, size_t bytes) {
+    QL_TRY(device.impl->copy(Queue::copy, {to, from, bytes, MemoryKind::host, MemoryKind::device}));
+    return device.impl->finish(device.impl->now(Queue::copy));
 }
 
 }  // namespace ql

@@ -37,7 +37,7 @@ ql_status ql_tensor_write(ql_tensor * t, const void * src, size_t offset, size_t
             return error(QL_INVALID_ARGUMENT, "tensor write: %s is %s", ql::describe(*t).c_str(),
                          t->is_leaf() ? "frozen" : "a result");
         const ql::Storage & s = t->storage;
-        return s.device->backend->upload(*s.device->impl, static_cast<std::byte *>(s.data) + offset, src, bytes);
+        return ql::upload(*s.device, static_cast<std::byte *>(s.data) + offset, src, bytes);
     });
 }
 
@@ -47,7 +47,7 @@ ql_status ql_tensor_read(const ql_tensor * t, void * dst, size_t offset, size_t 
         const ql::Storage & s = storage_of(t);
         const std::byte * from = static_cast<const std::byte *>(s.data) + offset;
         if (!s.device) return std::memcpy(dst, from, bytes), Status();
-        return s.device->backend->download(*s.device->impl, dst, from, bytes);
+        return ql::download(*s.device, dst, from, bytes);
     });
 }
 

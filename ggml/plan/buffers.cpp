@@ -38,10 +38,12 @@ class Buffers {
 
     void hold(const PlanNode & n, Value & result, int64_t step) {
         result.buffer = reusable(n, result, step);
-        if (result.buffer == kNoBuffer) result.buffer = add({result.device, result.bytes(), step});
+        if (result.buffer == kNoBuffer)
+            result.buffer =
+                add({result.device, result.bytes(), step, step, result.staged ? Region::staging : Region::arena});
         Buffer & buffer = list_.buffers[result.buffer];
         buffer.last = last_.at(&result);
-        buffer.output = buffer.last == static_cast<int64_t>(list_.nodes.size());
+        if (buffer.last == static_cast<int64_t>(list_.nodes.size())) buffer.region = Region::outputs;
     }
 
     /// The buffer of the source that the result may take over, if it dies here and the node reads it once.
@@ -52,7 +54,8 @@ class Buffers {
         const auto uses = std::count_if(n.src.begin(), n.src.end(),
                                         [&](const Operand * s) { return s && root_of(s)->buffer == buffer; });
         const Buffer & b = list_.buffers[buffer];
-        return uses == 1 && b.last == step && b.bytes == result.bytes() ? buffer : kNoBuffer;
+        const bool fits = b.bytes == result.bytes() && b.device == result.device && b.region == Region::arena;
+        return uses == 1 && b.last == step && fits ? buffer : kNoBuffer;
     }
 
     PlanList & list_;

@@ -93,12 +93,25 @@ Status check_buffers(const PlanList & list) {
     return {};
 }
 
-/// Once kernels are chosen: a node finds all its operands on its own device, a copy on another.
+/// A copy goes between its device's own memory and the host's.
+Status check_copy(const PlanNode & n) {
+    const Value &from = *root_of(n.src[0]), &to = *root_of(n.out[0]);
+    const Value &own = from.is_in_host_memory() ? to : from, &other = &own == &to ? from : to;
+    if (own.is_in_host_memory() || own.device != n.device || !other.is_in_host_memory())
+        return fault(n, "of " + describe(from) + " is not between the memories of its device and the host");
+    return {};
+}
+
+/// Once kernels are chosen: a node finds all its operands in memory that its device reads, and writes its own.
 Status check_devices(const PlanList & list) {
     for (const PlanNode * n : list.nodes) {
-        if (!n->kernel && !is_copy(*n)) return {};
+        if (is_copy(*n)) {
+            QL_TRY(check_copy(*n));
+            continue;
+        }
+        if (!n->kernel) return {};
         for (const Operand * s : n->src)
-            if (s && (root_of(s)->device == n->device) == is_copy(*n))
+            if (s && !root_of(s)->is_readable_by(*n->device))
                 return fault(*n, "reads " + describe(*s) + " on the wrong device");
         for (const Operand * t : n->out)
             if (root_of(t)->device != n->device) return fault(*n, "writes " + describe(*t) + " on another device");
@@ -127,11 +140,12 @@ Status check_layout(const PlanList & list, const Device * device, const Layout &
     for (size_t i = 0; i < buffers.size(); ++i) {
         const Buffer & a = buffers[i];
         if (a.device != device) continue;
-        if (a.offset + a.bytes > (a.output ? layout.outputs : layout.arena))
+        if (a.offset + a.bytes > layout.of(a.region))
             return error(QL_INTERNAL, "plan: buffer %zu ends outside its memory", i);
         for (size_t j = 0; j < i; ++j) {
             const Buffer & b = buffers[j];
-            const bool apart = b.device != device || a.output != b.output || (!a.output && !live_together(a, b));
+            const bool apart =
+                b.device != device || a.region != b.region || (a.region != Region::outputs && !live_together(a, b));
             if (!apart && share_bytes(a, b))
                 return error(QL_INTERNAL, "plan: buffers %zu and %zu share bytes at the same time", j, i);
         }

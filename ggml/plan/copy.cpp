@@ -1,4 +1,5 @@
-// What is read on another device than it was written on.
+// What is read on another device than it was written on. Between two devices that both have their own memory it goes
+// through the host's, in two copies; a device that reads host memory, the CPU, reads it there.
 #include <algorithm>
 
 #include "ggml/plan/pass.hpp"
@@ -31,13 +32,27 @@ class Copying {
     /// The operand as the node's device has it.
     Value * on_device(const PlanNode & n, Value & operand) {
         if (operand.kind == TensorKind::weight) return list_.weight_on(operand, *n.device);
-        if (root_of(&operand)->device == n.device) return &operand;
-        Value *& copy = copies_[{&operand, n.device}];
+        if (root_of(&operand)->is_readable_by(*n.device)) return &operand;
+        Value & there = in_host_memory(n, operand);
+        return n.device->caps.host_memory ? &there : copied(n, there, *n.device);
+    }
+    Value & in_host_memory(const PlanNode & n, Value & operand) {
+        const Value & root = *root_of(&operand);
+        if (root.is_in_host_memory()) return operand;
+        Value * staged = copied(n, operand, *root.device);
+        staged->staged = true;
+        return *staged;
+    }
+    /// The one copy that the device makes of the operand until that changes.
+    Value * copied(const PlanNode & reader, Value & operand, Device & device) {
+        Value *& copy = copies_[{&operand, &device}];
         if (!copy) {
             copy = list_.make_value(operand);
             copy->kind = TensorKind::result;
-            copy->device = n.device;
-            nodes_.push_back(list_.make_node(n, kCopy, {}, {&operand}, {copy}));
+            copy->device = &device;
+            copy->staged = false;
+            nodes_.push_back(list_.make_node(reader, kCopy, {}, {&operand}, {copy}));
+            nodes_.back()->device = &device;
         }
         return copy;
     }
@@ -64,7 +79,7 @@ class Copying {
 const OpDef kCopy = {
     .number = Op::count,  // no backend has a row for it
     .name = "copy",
-    .formula = "y = x, on another device",
+    .formula = "y = x, in another memory",
     .infer = infer_copy,
     .no_grad = "a plan makes it",
     .flops = no_flops,

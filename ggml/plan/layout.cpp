@@ -15,16 +15,18 @@ Layout place_buffers(std::span<Buffer> buffers, const ql_device * device, size_t
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
 
-    std::vector<size_t> placed;  // by offset
-    Layout layout;
+    ByRegion<std::vector<size_t>> placed_in;  // by offset
+    Layout layout{};
     for (const size_t i : order) {
         Buffer & b = buffers[i];
         if (b.device != device || b.bytes == 0) continue;
-        if (b.output) {
-            b.offset = layout.outputs;
-            layout.outputs += padded(b);
+        size_t & end = layout.of(b.region);
+        if (b.region == Region::outputs) {
+            b.offset = end;
+            end += padded(b);
             continue;
         }
+        std::vector<size_t> & placed = placed_in[static_cast<size_t>(b.region)];
         size_t offset = 0;
         for (const size_t j : placed) {
             const Buffer & other = buffers[j];
@@ -33,7 +35,7 @@ Layout place_buffers(std::span<Buffer> buffers, const ql_device * device, size_t
             offset = std::max(offset, other.offset + padded(other));
         }
         b.offset = offset;
-        layout.arena = std::max(layout.arena, offset + padded(b));
+        end = std::max(end, offset + padded(b));
         placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
                                        [&](size_t x, size_t y) { return buffers[x].offset < buffers[y].offset; }),
                       i);

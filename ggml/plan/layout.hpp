@@ -1,5 +1,6 @@
 // Offsets of buffers whose lifetimes are known: two of them may share bytes if they never live together.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -8,18 +9,29 @@
 
 namespace ql {
 
+/// The memories that a plan has for a device.
+enum class Region {
+    arena,    // results and scratch, which other plans may use between two runs
+    outputs,  // results that are read after a run, each on its own
+    staging,  // of the host: what is on its way from the device to another
+    count
+};
+template <typename T>
+using ByRegion = std::array<T, static_cast<size_t>(Region::count)>;
+
 /// Bytes in a plan's memory, from the first step that writes them to the last that reads them.
 struct Buffer {
     ql_device * device = nullptr;
     size_t bytes = 0;
     int64_t first = 0, last = 0;  // both included
-    bool output = false;          // read after a run, too
-    size_t offset = 0;            // the answer: in the arena, or in the memory of outputs
+    Region region = Region::arena;
+    size_t offset = 0;  // the answer: in the region
 };
 
-struct Layout {
-    size_t arena = 0;    // bytes that other plans may use between two runs
-    size_t outputs = 0;  // bytes that are the plan's own
+/// Bytes of each region.
+struct Layout : ByRegion<size_t> {
+    size_t & of(Region region) { return (*this)[static_cast<size_t>(region)]; }
+    size_t of(Region region) const { return (*this)[static_cast<size_t>(region)]; }
 };
 
 /// Places the buffers of one device, largest first, each at the lowest offset that is free during its life; outputs one

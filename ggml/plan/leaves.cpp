@@ -1,12 +1,14 @@
 #include "ggml/plan/leaves.hpp"
 
 #include <algorithm>
+#include <set>
+#include <vector>
 
 namespace ql {
 namespace {
 
 bool is_used_in_place(const Value & weight) {
-    return weight.device->backend->host_memory;
+    return weight.device->caps.host_memory;
 }
 
 Storage * copy_on(Tensor & weight, const Device & device) {
@@ -15,22 +17,61 @@ Storage * copy_on(Tensor & weight, const Device & device) {
     return it == weight.copies.end() ? nullptr : &*it;
 }
 
-Status upload(const Value & weight) {
-    Tensor & t = *weight.tensor;
-    if (copy_on(t, *weight.device)) return {};
-    QL_ASSIGN(Storage storage, allocate(*weight.device, t.bytes()));
-    QL_TRY(weight.device->backend->upload(*weight.device->impl, storage.data, t.storage.data, t.bytes()));
-    t.copies.push_back(std::move(storage));
-    return {};
-}
+/// Uploads that were started and not yet waited for.
+class Uploads {
+  public:
+    Uploads() = default;
+    Uploads(const Uploads &) = delete;
+    Uploads & operator=(const Uploads &) = delete;
+    ~Uploads() { (void)wait(); }  // no memory goes while something is written there
+
+    Status start(const Value & weight) {
+        Tensor & t = *weight.tensor;
+        if (copy_on(t, *weight.device)) return {};
+        QL_ASSIGN(Storage storage, allocate(*weight.device, t.bytes()));
+        Upload & upload = uploads_.emplace_back(Upload{&t, std::move(storage)});
+        const Copy copy = {upload.storage.data, t.storage.data, t.bytes(), MemoryKind::device, MemoryKind::host};
+        devices_.insert(weight.device);
+        return weight.device->impl->copy(Queue::copy, copy);
+    }
+    Status finish() {
+        QL_TRY(wait());
+        for (Upload & u : uploads_) u.weight->copies.push_back(std::move(u.storage));
+        uploads_.clear();
+        return {};
+    }
+
+  private:
+    struct Upload {
+        Tensor * weight;
+        Storage storage;
+    };
+    /// The first error, once all devices are done.
+    Status wait() {
+        Status first;
+        for (Device * d : devices_)
+            if (Status s = d->impl->finish(d->impl->now(Queue::copy)); first.ok()) first = std::move(s);
+        devices_.clear();
+        return first;
+    }
+
+    std::vector<Upload> uploads_;
+    std::set<Device *> devices_;
+};
 
 }  // namespace
 
-Status settle_leaf(const Value & leaf) {
-    if (leaf.kind == TensorKind::weight) return is_used_in_place(leaf) ? Status() : upload(leaf);
-    if (leaf.tensor->storage.data) return {};
-    QL_ASSIGN(leaf.tensor->storage, allocate(*leaf.device, leaf.bytes()));
-    return {};
+Status settle_leaves(std::span<const Value * const> leaves) {
+    Uploads uploads;
+    for (const Value * leaf : leaves) {
+        Storage & storage = leaf->tensor->storage;
+        if (leaf->kind == TensorKind::weight) {
+            if (!is_used_in_place(*leaf)) QL_TRY(uploads.start(*leaf));
+        } else if (!storage.data) {
+            QL_ASSIGN(storage, allocate(*leaf->device, leaf->bytes()));
+        }
+    }
+    return uploads.finish();
 }
 
 void * leaf_address(const Value & leaf) {

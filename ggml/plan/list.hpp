@@ -17,14 +17,21 @@ inline constexpr size_t kNoBuffer = std::numeric_limits<size_t>::max();
 struct Value : Operand {
     Tensor * tensor = nullptr;  // what it stands for in the graph; null where a pass made it
     Device * device =
-        nullptr;  // where its bytes are; null: not yet placed, and frozen weights, which may be on several
+        nullptr;          // where its bytes are; null: not yet placed, or a frozen weight, which may be on several
+    bool staged = false;  // its bytes are in host memory for copies from and to the device
     size_t buffer = kNoBuffer;  // which of the list's buffers holds it; none: a leaf, or a view
+
+    /// Of a value that owns its bytes, once it is placed.
+    bool is_in_host_memory() const { return staged || device->caps.host_memory; }
+    bool is_readable_by(const Device & reader) const {
+        return reader.caps.host_memory ? is_in_host_memory() : &reader == device && !staged;
+    }
 };
 
 /// A node whose operands are all values of one list.
 struct PlanNode : Node {
     int place = 0;              // where in the model it belongs
-    Device * device = nullptr;  // that runs it; of a copy: the one that receives
+    Device * device = nullptr;  // that runs it; of a copy: the one whose own memory it reads or writes
     const char * moved = "";    // why that is another than the graph asks for
     const Kernel * kernel = nullptr;
     size_t scratch = kNoBuffer;
@@ -38,12 +45,18 @@ inline const Value * root_of(const Operand * value) {
     return static_cast<const Value *>(value->root());
 }
 
+/// Of a placed value that owns its bytes.
+inline MemoryKind memory_kind(const Value & root) {
+    if (root.staged) return MemoryKind::pinned;
+    return root.device->caps.host_memory ? MemoryKind::host : MemoryKind::device;
+}
+
 /// The same bytes under another shape: nothing is written.
 inline bool is_view(const Node & n) {
     return n.def->view;
 }
 
-/// Bytes of one device copied to another: what the plan itself does between kernels.
+/// Bytes copied between a device's own memory and the host's: what the plan itself does between kernels.
 extern const OpDef kCopy;
 inline bool is_copy(const Node & n) {
     return n.def == &kCopy;

@@ -46,16 +46,16 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
     const bool checked = ql::plans_are_checked();
     const std::vector<ql_device *> parts = ql::parts_of(devices);
     QL_TRY(ql::apply_passes(plan->list_, {outputs, parts}, checked));
-    for (const ql::Value * leaf : plan->list_.leaves()) QL_TRY(ql::settle_leaf(*leaf));
+    QL_TRY(ql::settle_leaves(plan->list_.leaves()));
     QL_TRY(plan->place(over, checked));
     plan->bind();
-    QL_TRY(plan->compile());
+    QL_ASSIGN(plan->schedule_, ql::Schedule::make(plan->list_, plan->steps_));
     return plan;
 }
 
 Status ql_plan::place(const ql_plan * over, bool checked) {
     const auto use = [&](ql_device * device) {
-        if (!memory_on(device)) memory_.push_back({device, {}, {}});
+        if (!memory_on(device)) memory_.push_back({device});
     };
     for (const ql::PlanNode * n : list_.nodes) use(n->device);
     for (const ql::Value * leaf : list_.leaves()) use(leaf->device);
@@ -71,16 +71,17 @@ Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
     ql_device & device = *memory.device;
     const ql::Layout layout = ql::place_buffers(list_.buffers, &device, device.caps.alignment);
     if (checked) QL_TRY(ql::check_layout(list_, &device, layout));
-    if (layout.outputs) {
-        QL_ASSIGN(memory.outputs, ql::allocate(device, layout.outputs));
-    }
-    if (layout.arena == 0) return {};
     const Memory * other = over ? over->memory_on(&device) : nullptr;
-    if (other && other->arena.bytes >= layout.arena) {
-        memory.arena = {&device, other->arena.data, layout.arena};
-        return {};
+    for (const ql::Region region : {ql::Region::arena, ql::Region::outputs, ql::Region::staging}) {
+        const size_t bytes = layout.of(region);
+        if (bytes == 0) continue;
+        if (region == ql::Region::arena && other && other->of(region).bytes >= bytes) {
+            memory.of(region) = {&device, other->of(region).data, bytes};
+            continue;
+        }
+        const auto kind = region == ql::Region::staging ? ql::MemoryKind::pinned : ql::MemoryKind::device;
+        QL_ASSIGN(memory.of(region), ql::allocate(device, bytes, kind));
     }
-    QL_ASSIGN(memory.arena, ql::allocate(device, layout.arena));
     return {};
 }
 
@@ -90,8 +91,7 @@ const ql_plan::Memory * ql_plan::memory_on(const ql_device * device) const {
 }
 
 void * ql_plan::address(const ql::Buffer & buffer) const {
-    const Memory & memory = *memory_on(buffer.device);
-    return static_cast<std::byte *>((buffer.output ? memory.outputs : memory.arena).data) + buffer.offset;
+    return static_cast<std::byte *>(memory_on(buffer.device)->of(buffer.region).data) + buffer.offset;
 }
 
 void * ql_plan::address(const ql::Operand * t) const {
@@ -107,24 +107,10 @@ void ql_plan::bind() {
         for (const ql::Operand * t : n->src) step.src.push_back(t ? address(t) : nullptr);
         for (const ql::Operand * t : n->out) step.out.push_back(address(t));
         if (n->scratch != ql::kNoBuffer) step.scratch = static_cast<std::byte *>(address(list_.buffers[n->scratch]));
+        if (ql::is_copy(*n))
+            step.copy = {step.out[0], step.src[0], n->out[0]->bytes(), ql::memory_kind(*ql::root_of(n->out[0])),
+                         ql::memory_kind(*ql::root_of(n->src[0]))};
     }
-}
-
-/// Stages: as many kernels of one device as follow each other, or a copy.
-Status ql_plan::compile() {
-    const std::vector<ql::PlanNode *> & nodes = list_.nodes;
-    for (size_t first = 0, end; first < nodes.size(); first = end) {
-        const ql::PlanNode & n = *nodes[first];
-        end = first + 1;
-        if (ql::is_copy(n)) {
-            stages_.push_back(ql::Stage::copy(*ql::root_of(n.src[0])->device, *n.device, steps_[first]));
-            continue;
-        }
-        while (end < nodes.size() && nodes[end]->device == n.device && !ql::is_copy(*nodes[end])) ++end;
-        QL_ASSIGN(ql::Stage stage, ql::Stage::kernels(*n.device, std::span(steps_).subspan(first, end - first)));
-        stages_.push_back(std::move(stage));
-    }
-    return {};
 }
 
 Status ql_plan::run() {
@@ -133,14 +119,9 @@ Status ql_plan::run() {
 
 /// Waits for the turn on every device, in an order that is one for all plans.
 Status ql_plan::run_in_turn(size_t held) {
-    if (held == memory_.size()) return run_stages();
+    if (held == memory_.size()) return schedule_.run(profile_);
     const ql::Turns::Held turn(memory_[held].device->turns);
     return run_in_turn(held + 1);
-}
-
-Status ql_plan::run_stages() {
-    for (ql::Stage & stage : stages_) QL_TRY(stage.run(profile_));
-    return {};
 }
 
 Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t bytes) const {
@@ -151,7 +132,7 @@ Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t
     QL_TRY(ql::check_bytes(output, offset, bytes, "plan read"));
     const auto * from = static_cast<const std::byte *>(address(it->value)) + offset;
     ql_device & device = *ql::root_of(it->value)->device;
-    return device.backend->download(*device.impl, dst, from, bytes);
+    return ql::download(device, dst, from, bytes);
 }
 
 void ql_plan::set_profiling(bool on) {
@@ -172,9 +153,10 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
     }
     for (const Memory & m : memory_) {
         if (device && m.device != device) continue;
-        const uint64_t own = m.outputs.bytes + (m.shares_arena() ? 0 : m.arena.bytes);
+        const uint64_t own = m.of(ql::Region::outputs).bytes + m.of(ql::Region::arena).bytes - m.shared();
         info.results += own;
-        info.total += own;
+        info.staging += m.of(ql::Region::staging).bytes;
+        info.total += own + m.of(ql::Region::staging).bytes;
     }
     for (const ql::PlanNode * n : list_.nodes)
         if (n->scratch != ql::kNoBuffer && (!device || n->device == device))
@@ -185,11 +167,11 @@ ql_plan_info ql_plan::describe() const {
     ql_plan_info info{};
     info.size = sizeof(info);
     info.n_nodes = static_cast<int64_t>(list_.nodes.size());
-    for (const Memory & m : memory_) info.shared_bytes += m.shares_arena() ? m.arena.bytes : 0;
+    for (const Memory & m : memory_) info.shared_bytes += m.shared();
     std::set<std::pair<const ql_tensor *, const ql_device *>> counted;
     ql_memory_info memory{};
     add_memory(nullptr, counted, memory);
-    info.arena_bytes = memory.results + info.shared_bytes;
+    info.arena_bytes = memory.results + memory.staging + info.shared_bytes;
     info.leaf_bytes = memory.params + memory.states + memory.inputs;
     info.weight_bytes = memory.weights;
     for (const ql::PlanNode * n : list_.nodes)

@@ -7,7 +7,7 @@
 
 #include "ggml/graph/graph.hpp"
 #include "ggml/plan/pass.hpp"
-#include "ggml/plan/stage.hpp"
+#include "ggml/plan/schedule.hpp"
 #include "ql/plan.h"
 
 struct ql_plan {
@@ -34,28 +34,28 @@ struct ql_plan {
     /// What the plan has of one device.
     struct Memory {
         ql_device * device;
-        ql::Storage arena;    // results and scratch, which other plans may use between two runs
-        ql::Storage outputs;  // results that are read after a run
+        ql::ByRegion<ql::Storage> regions = {};
 
-        bool shares_arena() const { return arena.data && !arena.free; }  // it is another plan's
+        ql::Storage & of(ql::Region region) { return regions[static_cast<size_t>(region)]; }
+        const ql::Storage & of(ql::Region region) const { return regions[static_cast<size_t>(region)]; }
+        /// Bytes in another plan's arena.
+        size_t shared() const { return of(ql::Region::arena).free ? 0 : of(ql::Region::arena).bytes; }
     };
 
     ql_plan() = default;
     ql::Status place(const ql_plan * over, bool checked);
     ql::Status place_on(Memory & memory, const ql_plan * over, bool checked);
     void bind();
-    ql::Status compile();
     /// Null if the plan uses nothing of the device.
     const Memory * memory_on(const ql_device * device) const;
     void * address(const ql::Operand * t) const;
     void * address(const ql::Buffer & buffer) const;
-    ql::Status run_stages();
     ql::Status run_in_turn(size_t held);
 
     ql::PlanList list_;
     std::vector<Memory> memory_;   // of each device that is used, in one order for all plans
     std::vector<ql::Step> steps_;  // of each node of the list
-    std::vector<ql::Stage> stages_;
+    ql::Schedule schedule_;
     bool profile_ = false;
 };
 

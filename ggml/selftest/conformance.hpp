@@ -19,6 +19,16 @@ namespace ql::selftest {
 struct DeviceUnderTest {
     const Backend & backend;
     DeviceImpl * impl = nullptr;
+
+    Status copy(const Copy & copy) const {
+        QL_TRY(impl->copy(Queue::copy, copy));
+        return impl->finish(impl->now(Queue::copy));
+    }
+    Status run(std::span<Step> steps) const {
+        QL_ASSIGN(const auto executable, impl->compile(steps));
+        QL_TRY(impl->run(*executable, false));
+        return impl->finish(impl->now(Queue::compute));
+    }
 };
 
 /// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
@@ -77,15 +87,17 @@ class Conformance {
         Buffer(const DeviceUnderTest & d, std::vector<std::byte> content)
             : device(d), bytes(content.size()), before(std::move(content)) {
             before.resize(bytes + kGuard, std::byte{0xa5});
-            check(device.backend.alloc(*device.impl, before.size(), &data));
-            check(device.backend.upload(*device.impl, data, before.data(), before.size()));
+            Result<void *> memory = device.impl->allocate(MemoryKind::device, before.size());
+            check(memory.status());
+            data = memory.value();
+            check(device.copy({data, before.data(), before.size(), MemoryKind::device, MemoryKind::host}));
         }
-        ~Buffer() { device.backend.release(*device.impl, data, before.size()); }
+        ~Buffer() { device.impl->release(MemoryKind::device, data, before.size()); }
         Buffer(const Buffer &) = delete;
         Buffer & operator=(const Buffer &) = delete;
         std::vector<std::byte> now() const {
             std::vector<std::byte> v(before.size());
-            check(device.backend.download(*device.impl, v.data(), data, v.size()));
+            check(device.copy({v.data(), data, v.size(), MemoryKind::host, MemoryKind::device}));
             return v;
         }
         bool guard_intact() const {
@@ -171,12 +183,7 @@ inline std::vector<std::vector<float>> Conformance::run(const DeviceUnderTest & 
     for (const Operand * t : node().src) steps[0].src.push_back(t ? buffers.at(t)->data : nullptr);
     for (const Operand * t : node().out) steps[0].out.push_back(buffers.at(holder[t])->data);
     steps[0].scratch = static_cast<std::byte *>(scratch.data);
-    Executable * executable = nullptr;
-    check(device.backend.compile(*device.impl, steps, &executable));
-    Status status = device.backend.run(*device.impl, *executable, false);
-    if (status.ok()) status = device.backend.wait(*device.impl);
-    device.backend.discard(*device.impl, executable);
-    check(status);
+    check(device.run(steps));
 
     if (!scratch.guard_intact()) throw std::runtime_error("wrote past the end of its scratch");
     for (const auto & [t, buffer] : buffers) {

@@ -1,4 +1,5 @@
 // Which results take over a source's bytes, and what lies in the memory that a plan keeps for its outputs.
+#include "plan/counting_device.hpp"
 #include "plan/passes.hpp"
 
 namespace ql::test {
@@ -69,14 +70,23 @@ TEST_F(Buffers, AnOutputIsKeptWhenALaterResultCouldTakeItOver) {
     Tensor *x = input(), *a = ql_add(&g, x, x), *b = ql_add(&g, a, x);
     assign({a, b});
     EXPECT_NE(buffer(b), buffer(a));
-    EXPECT_TRUE(list.buffers[buffer(a)].output);
-    EXPECT_TRUE(list.buffers[buffer(b)].output);
+    EXPECT_EQ(list.buffers[buffer(a)].region, Region::outputs);
+    EXPECT_EQ(list.buffers[buffer(b)].region, Region::outputs);
+}
+
+TEST_F(Buffers, ASourceThatAnotherDeviceHasIsLeftAlone) {
+    device.caps.host_memory = second.caps.host_memory = true;
+    devices = {&device, &second};
+    Tensor *x = input(), *a = ql_add(&g, x, x);
+    g.set_place(1);
+    Tensor * b = ql_add(&g, a, x);
+    assign({ql_swiglu(&g, b, x)});
+    EXPECT_NE(buffer(b), buffer(a));
 }
 
 TEST_F(Buffers, ScratchLivesForItsStep) {
     plain.scratch = [](const Node &, const DeviceImpl &) { return size_t{100}; };
-    struct : DeviceImpl {
-    } impl;
+    Counting impl;
     device.impl = &impl;
     Tensor *x = input(), *a = ql_add(&g, x, x), *b = ql_swiglu(&g, a, x);
     assign({b});

@@ -25,7 +25,7 @@ TEST_F(Copies, OneServesAllReaders) {
     g.set_place(1);
     Tensor * y = ql_add(&g, ql_swiglu(&g, a, a), a);
     copy({y});
-    EXPECT_EQ(count(), (Ops{{"add", 2}, {"swiglu", 1}, {"copy", 1}}));
+    EXPECT_EQ(count(), (Ops{{"add", 2}, {"swiglu", 1}, {"copy", 2}}));
 }
 
 TEST_F(Copies, WhatIsChangedInPlaceIsCopiedAnew) {
@@ -37,8 +37,40 @@ TEST_F(Copies, WhatIsChangedInPlaceIsCopiedAnew) {
     g.set_place(1);
     Tensor * after = ql_swiglu(&g, state, before);
     copy({changed, after});
-    EXPECT_EQ(count(), (Ops{{"add", 2}, {"accumulate", 1}, {"swiglu", 1}, {"copy", 2}}));
-    EXPECT_TRUE(is_copy(*list.nodes[4])) << "after the change, before its reader";
+    EXPECT_EQ(count(), (Ops{{"add", 2}, {"accumulate", 1}, {"swiglu", 1}, {"copy", 4}}));
+    EXPECT_TRUE(is_copy(*list.nodes[5]) && is_copy(*list.nodes[6])) << "after the change, before its reader";
+}
+
+TEST_F(Copies, BetweenTwoMemoriesOneGoesThroughTheHost) {
+    Tensor *x = input(), *a = ql_add(&g, x, x);
+    g.set_place(1);
+    copy({ql_swiglu(&g, a, a)});
+    const PlanNode &down = *list.nodes[1], &up = *list.nodes[2];
+    EXPECT_EQ(down.device, &device);
+    EXPECT_TRUE(down.result(0)->staged);
+    EXPECT_EQ(up.device, &second);
+    EXPECT_EQ(up.source(0), down.result(0));
+    EXPECT_FALSE(up.result(0)->staged);
+}
+
+TEST_F(Copies, WhatTheHostReadsOrWroteIsCopiedOnce) {
+    second.caps.host_memory = true;
+    Tensor *x = input(), *a = ql_add(&g, x, x);
+    g.set_place(1);
+    Tensor * b = ql_swiglu(&g, a, a);
+    g.set_place(0);
+    copy({ql_add(&g, b, b)});
+    EXPECT_EQ(count(), (Ops{{"add", 2}, {"swiglu", 1}, {"copy", 2}}));
+    EXPECT_TRUE(list.nodes[2]->source(0)->staged) << "it reads what has come from the device where that lies";
+    EXPECT_EQ(list.nodes[3]->device, &device) << "which fetches what the host wrote";
+}
+
+TEST_F(Copies, TwoThatReadHostMemoryNeedNone) {
+    device.caps.host_memory = second.caps.host_memory = true;
+    Tensor *x = input(), *a = ql_add(&g, x, x);
+    g.set_place(1);
+    copy({ql_swiglu(&g, a, a)});
+    EXPECT_EQ(count(), (Ops{{"add", 1}, {"swiglu", 1}}));
 }
 
 TEST_F(Copies, AWeightIsOnEveryDeviceThatReadsItOnce) {

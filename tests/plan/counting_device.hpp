@@ -11,45 +11,44 @@
 
 namespace ql::test {
 
-/// A device in host memory that counts what it is asked for.
+/// A device that counts what it is asked for. Copies are made at once.
 struct Counting : DeviceImpl {
-    std::atomic<int> allocations = 0, uploads = 0, runs = 0, waits = 0;
+    std::atomic<int> allocations = 0, copies = 0, runs = 0, waits = 0, holds = 0;
     std::atomic<int> running = 0, overlaps = 0;  // overlaps: runs that began during another
-};
-inline Counting & counts(DeviceImpl & device) {
-    return static_cast<Counting &>(device);
-}
+    const char * broken = nullptr;               // what copies then say once they are waited for
 
-inline Backend counting_backend(bool host_memory) {
-    Backend b{"counting"};
-    b.alloc = [](DeviceImpl & d, size_t bytes, void ** data) {
-        ++counts(d).allocations;
-        *data = std::calloc(1, bytes);
-        return Status();
-    };
-    b.release = [](DeviceImpl &, void * data, size_t) { std::free(data); };
-    b.upload = [](DeviceImpl & d, void * dst, const void * src, size_t bytes) {
-        ++counts(d).uploads;
-        std::memcpy(dst, src, bytes);
-        return Status();
-    };
-    b.compile = [](DeviceImpl &, std::span<Step>, Executable ** executable) {
-        *executable = new Executable;
-        return Status();
-    };
-    b.run = [](DeviceImpl & d, Executable &, bool) {
-        Counting & c = counts(d);
-        ++c.runs;
-        c.overlaps += c.running++ > 0;
+    Caps caps() const override { return {}; }
+    Result<void *> allocate(MemoryKind, size_t bytes) override {
+        ++allocations;
+        return std::calloc(1, bytes);
+    }
+    void release(MemoryKind, void * data, size_t) override { std::free(data); }
+    Result<std::unique_ptr<Executable>> compile(std::span<Step>) override { return std::make_unique<Executable>(); }
+    Status run(Executable &, bool) override {
+        ++runs;
+        overlaps += running++ > 0;
         std::this_thread::sleep_for(std::chrono::microseconds(50));  // long enough for another thread to meet it
-        --c.running;
-        return Status();
-    };
-    b.wait = [](DeviceImpl & d) {
-        ++counts(d).waits;
-        return Status();
-    };
-    b.discard = [](DeviceImpl &, Executable * executable) { delete executable; };
+        --running;
+        return {};
+    }
+    Status copy(Queue, const Copy & copy) override {
+        ++copies;
+        std::memcpy(copy.to, copy.from, copy.bytes);
+        return {};
+    }
+    Event now(Queue queue) override { return {this, queue}; }
+    Status hold(Queue, const Event &) override {
+        ++holds;
+        return {};
+    }
+    Status finish(const Event &) override {
+        ++waits;
+        return broken ? error(QL_IO, "%s", broken) : Status();
+    }
+};
+
+inline Backend counting_backend() {
+    Backend b{"counting"};
     b.kernels = [] {
         static const Kernel row = {[](const Launch &) { return Status(); }};
         static const std::array<const Kernel *, kOpCount> table = [] {
@@ -59,7 +58,6 @@ inline Backend counting_backend(bool host_memory) {
         }();
         return table.data();
     }();
-    b.host_memory = host_memory;
     return b;
 }
 

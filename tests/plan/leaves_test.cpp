@@ -1,10 +1,9 @@
-// Leaves get memory, and weights are uploaded, once for all plans; a stage ends when its device is done.
+// Leaves get memory, and weights are uploaded, once for all plans.
 #include "ggml/plan/leaves.hpp"
 
 #include <gtest/gtest.h>
 
 #include "ggml/graph/graph.hpp"
-#include "ggml/plan/stage.hpp"
 #include "plan/counting_device.hpp"
 
 namespace ql::test {
@@ -13,9 +12,9 @@ namespace {
 class Leaves : public testing::Test {
   protected:
     Leaves() {
-        near.backend = &host_;
+        near.backend = far.backend = other.backend = &backend_;
+        near.caps.host_memory = true;
         near.impl = &near_counts;
-        far.backend = other.backend = &apart_;
         far.impl = &far_counts;
         other.impl = &other_counts;
     }
@@ -24,6 +23,7 @@ class Leaves : public testing::Test {
         v.device = &device;
         return v;
     }
+    static Status settle(const std::vector<const Value *> & leaves) { return settle_leaves(leaves); }
     Tensor & weight() {
         const int64_t n = 4;
         return *g.leaf(TensorKind::weight, "w", QL_F32, 1, &n, bytes);
@@ -34,7 +34,7 @@ class Leaves : public testing::Test {
     Device near, far, other;
 
   private:
-    Backend host_ = counting_backend(true), apart_ = counting_backend(false);
+    Backend backend_ = counting_backend();
 
   protected:
     Graph g;  // frees its leaves first
@@ -43,19 +43,32 @@ class Leaves : public testing::Test {
 TEST_F(Leaves, AWeightIsUploadedOnceToADevice) {
     Tensor & w = weight();
     const Value here = on(w, far), there = on(w, other);
-    for (int plan = 0; plan < 2; ++plan) {
-        ASSERT_TRUE(settle_leaf(here).ok());
-        ASSERT_TRUE(settle_leaf(there).ok());
-    }
-    EXPECT_EQ(far_counts.uploads, 1);
-    EXPECT_EQ(other_counts.uploads, 1);
+    for (int plan = 0; plan < 2; ++plan) ASSERT_TRUE(settle({&here, &there}).ok());
+    EXPECT_EQ(far_counts.copies, 1);
+    EXPECT_EQ(other_counts.copies, 1);
     EXPECT_NE(leaf_address(here), leaf_address(there));
     EXPECT_EQ(0, std::memcmp(leaf_address(there), bytes, sizeof bytes));
 }
 
+TEST_F(Leaves, UploadsAreWaitedForTogether) {
+    const Value one = on(weight(), far), another = on(weight(), far);
+    ASSERT_TRUE(settle({&one, &another}).ok());
+    EXPECT_EQ(far_counts.copies, 2);
+    EXPECT_EQ(far_counts.waits, 1);
+}
+
+TEST_F(Leaves, AnUploadThatFailedIsMadeAgain) {
+    const Value v = on(weight(), far);
+    far_counts.broken = "the bus is on fire";
+    EXPECT_EQ(settle({&v}).message(), "the bus is on fire");
+    far_counts.broken = nullptr;
+    ASSERT_TRUE(settle({&v}).ok());
+    EXPECT_EQ(far_counts.copies, 2);
+}
+
 TEST_F(Leaves, AWeightIsReadWhereItIsByADeviceThatReadsHostMemory) {
     const Value v = on(weight(), near);
-    ASSERT_TRUE(settle_leaf(v).ok());
+    ASSERT_TRUE(settle({&v}).ok());
     EXPECT_EQ(near_counts.allocations, 0);
     EXPECT_EQ(leaf_address(v), bytes);
 }
@@ -63,19 +76,11 @@ TEST_F(Leaves, AWeightIsReadWhereItIsByADeviceThatReadsHostMemory) {
 TEST_F(Leaves, AStateKeepsItsBytesForTheNextPlan) {
     const int64_t n = 4;
     const Value v = on(*g.leaf(TensorKind::state, "s", QL_F32, 1, &n, nullptr), far);
-    ASSERT_TRUE(settle_leaf(v).ok());
+    ASSERT_TRUE(settle({&v}).ok());
     void * const first = leaf_address(v);
-    ASSERT_TRUE(settle_leaf(v).ok());
+    ASSERT_TRUE(settle({&v}).ok());
     EXPECT_EQ(leaf_address(v), first);
     EXPECT_EQ(far_counts.allocations, 1);
-}
-
-TEST_F(Leaves, AStageEndsWhenItsDeviceIsDone) {
-    Result<Stage> stage = Stage::kernels(far, {});
-    ASSERT_TRUE(stage.ok());
-    ASSERT_TRUE(stage.value().run(false).ok());
-    EXPECT_EQ(far_counts.runs, 1);
-    EXPECT_EQ(far_counts.waits, 1);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class PlanTurns : public testing::Test {
     Device first, second;
 
   private:
-    Backend backend_ = counting_backend(true);
+    Backend backend_ = counting_backend();
 };
 
 TEST_F(PlanTurns, ADeviceRunsOnePlanAtATime) {

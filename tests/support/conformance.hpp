@@ -12,14 +12,17 @@ using selftest::nmse;
 class OpenDevice : public selftest::DeviceUnderTest {
   public:
     OpenDevice(const Backend & backend, const ql_device_options & options) : DeviceUnderTest{backend} {
-        if (Status s = backend.open(options, &impl); !s.ok()) throw std::runtime_error(s.message());
-        caps = backend.caps(*impl);
+        if (Status s = backend.open(options, owned_); !s.ok()) throw std::runtime_error(s.message());
+        impl = owned_.get();
+        caps = impl->caps();
     }
-    ~OpenDevice() { backend.close(impl); }
     OpenDevice(const OpenDevice &) = delete;
     OpenDevice & operator=(const OpenDevice &) = delete;
 
     Caps caps;
+
+  private:
+    std::unique_ptr<DeviceImpl> owned_;
 };
 
 }  // namespace ql::test

@@ -26,8 +26,9 @@ QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_te
                                      const ql_plan * over, ql_plan ** plan);
 /** As ql_plan_create_over, over several devices: the nodes' places (ql_graph_set_place) are shared out among them in equal
  *  runs, in the order of the list. A device that was opened as several ("cuda:0,cuda:1") is all of them. Where a backend
- *  has no kernel for a node, the CPU runs it. What a node reads from another device is copied there before it; a frozen
- *  weight is uploaded once to each device that reads it and does not read host memory. A parameter, state or input lives
+ *  has no kernel for a node, the CPU runs it. What a node reads from another device is copied there before it, through
+ *  host memory: one copy where the CPU reads or has written it, else two; devices and copies run side by side where they
+ *  need nothing of each other. A frozen weight is uploaded once to each device that does not read host memory. A parameter, state or input lives
  *  on the device that uses it first, and what changes it in place runs there. ql_plan_node says where a node runs, and why.
  *  devices  n_devices, at least one; they outlive the plan and the graph
  *  errors   QL_INVALID_ARGUMENT: a leaf lives on a device that is not in the list; a node changes leaves of two devices */
@@ -43,27 +44,28 @@ QL_API ql_status ql_plan_run(ql_plan * plan);
 QL_API ql_status ql_plan_read(const ql_plan * plan, const ql_tensor * output, void * dst, size_t offset, size_t bytes);
 
 typedef struct ql_plan_info {
-    size_t size;          /* set by the caller: sizeof(ql_plan_info) */
-    int64_t n_nodes;      /* kernels launched by a run */
-    uint64_t arena_bytes; /* results and scratch, exact */
-    uint64_t leaf_bytes;  /* inputs, parameters and states that this plan uses */
-    uint64_t weight_bytes;/* frozen weights, used in place */
-    uint64_t peak_bytes;  /* the three together */
-    double flops;         /* floating-point operations of a run */
-    uint64_t shared_bytes;/* of arena_bytes: what lies in another plan's arena */
+    size_t size;           /* set by the caller: sizeof(ql_plan_info) */
+    int64_t n_nodes;       /* kernels launched by a run */
+    uint64_t arena_bytes;  /* results, scratch and staging, exact */
+    uint64_t leaf_bytes;   /* inputs, parameters and states that this plan uses */
+    uint64_t weight_bytes; /* frozen weights, used in place */
+    uint64_t peak_bytes;   /* the three together */
+    double flops;          /* floating-point operations of a run */
+    uint64_t shared_bytes; /* of arena_bytes: what lies in another plan's arena */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
 
 /** Memory of several plans together: a leaf counts once for each device that has it, an arena that plans share once. */
 typedef struct ql_memory_info {
-    size_t size;       /* set by the caller: sizeof(ql_memory_info) */
-    uint64_t weights;  /* frozen: used in place, and as uploaded to devices */
-    uint64_t params;   /* trainable */
-    uint64_t states;   /* gradient sums, moments, caches */
+    size_t size;      /* set by the caller: sizeof(ql_memory_info) */
+    uint64_t weights; /* frozen: used in place, and as uploaded to devices */
+    uint64_t params;  /* trainable */
+    uint64_t states;  /* gradient sums, moments, caches */
     uint64_t inputs;
-    uint64_t results;  /* arenas and outputs, scratch included */
-    uint64_t scratch;  /* of these: the most that one kernel needs while it runs */
-    uint64_t total;    /* weights, params, states, inputs and results */
+    uint64_t results; /* arenas and outputs, scratch included */
+    uint64_t scratch; /* of these: the most that one kernel needs while it runs */
+    uint64_t total;   /* weights, params, states, inputs, results and staging */
+    uint64_t staging; /* host memory in which results lie on their way from the device to another */
 } ql_memory_info;
 /** device   the bytes on it alone; NULL: on all devices
  *  errors   QL_INVALID_ARGUMENT: plans or one of them is NULL, n is negative */
@@ -72,14 +74,15 @@ QL_API ql_status ql_plans_memory(const ql_plan * const * plans, int n, const ql_
 /** Time by node, for profiles. Off by default; costs two clock reads a node. */
 QL_API ql_status ql_plan_set_profiling(ql_plan * plan, int on);
 typedef struct ql_plan_node_info {
-    size_t size;         /* set by the caller */
-    const char * op;     /* operator's name */
-    const char * name;   /* the first result's name */
-    double seconds;      /* all runs since profiling was switched on */
-    double flops;        /* of one run */
+    size_t size;       /* set by the caller */
+    const char * op;   /* operator's name */
+    const char * name; /* the first result's name */
+    double seconds;    /* all runs since profiling was switched on */
+    double flops;      /* of one run */
     int64_t runs;
     double bytes;        /* of one run: what it reads and writes if each tensor goes over the bus once */
-    const char * device; /* that runs it, by the name with which it was opened; of a "copy": the one that receives */
+    const char * device; /* that runs it, by the name with which it was opened; a "copy" goes between its memory and
+                            the host's */
     const char * moved;  /* "", or why that is not the device of the node's place */
 } ql_plan_node_info;
 QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);

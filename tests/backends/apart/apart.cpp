@@ -1,13 +1,15 @@
 // "apart": a backend for tests. It computes with the CPU's kernels in a memory of its own, which is closed to the host,
-// and lets allocations, copies and runs fail on request. What an engine gets wrong about a device that is not the host
-// - an address that crosses over, an upload that is missing, an error that is dropped - ends here in a message or a
-// fault at the very place.
+// on two queues that keep no order but what they are told, and lets allocations, copies and runs fail on request. What
+// an engine gets wrong about a device that is not the host - an address that crosses over, an upload or a wait that is
+// missing, an error that is dropped - ends here in a message, a fault at the very place, or a wrong result that comes
+// again under the same seed.
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "backends/apart/faults.hpp"
 #include "backends/apart/memory.hpp"
+#include "backends/apart/queues.hpp"
 #include "backends/cpu/device.hpp"
 
 namespace ql {
@@ -17,89 +19,129 @@ extern const Backend kCpuBackend;
 namespace apart {
 namespace {
 
+/// Steps with the addresses at which their bytes are.
+class ApartExecutable : public Executable {
+  public:
+    explicit ApartExecutable(std::span<Step> steps) : asked(steps), found(steps.begin(), steps.end()) {}
+
+    const std::span<Step> asked;
+    std::vector<Step> found;
+};
+
 class ApartDevice : public cpu::CpuDevice {
   public:
     ApartDevice(const cpu::CpuDevice & like, Faults faults)
-        : CpuDevice(like.isa, like.pool.threads(), like.bf16), faults(faults) {}
+        : CpuDevice(like.isa, like.pool.threads(), like.bf16), faults(faults), queues(*this, faults) {}
 
-    Memory memory;
+    Caps caps() const override {
+        Caps caps = CpuDevice::caps();
+        caps.host_memory = false;
+        caps.copy_queue = true;
+        return caps;
+    }
+    Result<void *> allocate(MemoryKind memory, size_t bytes) override {
+        QL_TRY(faults.before_allocation());
+        return memory == MemoryKind::device ? memory_.allocate(bytes) : CpuDevice::allocate(memory, bytes);
+    }
+    void release(MemoryKind memory, void * data, size_t bytes) override {
+        memory == MemoryKind::device ? memory_.release(data) : CpuDevice::release(memory, data, bytes);
+    }
+
+    Result<std::unique_ptr<Executable>> compile(std::span<Step> steps) override {
+        auto executable = std::make_unique<ApartExecutable>(steps);
+        for (Step & step : executable->found) QL_TRY(step.kernel ? find_operands(step) : find_ends(step.copy));
+        return std::unique_ptr<Executable>(std::move(executable));
+    }
+
+    Status launch(const Step & step) override {
+        return step.kernel ? CpuDevice::launch(step) : copy_checked(step.copy);
+    }
+    Status run(Executable & e, bool profile) override {
+        const std::lock_guard lock(working);
+        auto & executable = static_cast<ApartExecutable &>(e);
+        const Event begun = queues.start(Queue::compute, [this] { return faults.before_run(); });
+        std::vector<Event> done;
+        for (size_t i = 0; i < executable.found.size(); ++i) {
+            Step &step = executable.found[i], &asked = executable.asked[i];
+            std::vector<Event> after = {begun};
+            for (const size_t earlier : step.after) after.push_back(done[earlier]);
+            const auto work = [this, &step, &asked, profile] {
+                const double before = step.seconds;
+                QL_TRY(profile ? launch_timed(step) : launch(step));
+                asked.seconds += step.seconds - before;
+                asked.runs += profile;
+                return Status();
+            };
+            done.push_back(queues.start(step.queue, work, after));
+        }
+        queues.start(Queue::compute, [] { return Status(); }, {queues.now(Queue::copy)});
+        return {};
+    }
+
+    Status copy(Queue queue, const Copy & asked) override {
+        const std::lock_guard lock(working);
+        Copy copy = asked;
+        QL_TRY(find_ends(copy));
+        queues.start(queue, [this, copy] { return copy_checked(copy); });
+        return {};
+    }
+    Event now(Queue queue) override {
+        const std::lock_guard lock(working);
+        return queues.now(queue);
+    }
+    Status hold(Queue queue, const Event & event) override {
+        const std::lock_guard lock(working);
+        queues.start(queue, [] { return Status(); }, {event});
+        return {};
+    }
+    Status finish(const Event & event) override {
+        const std::lock_guard lock(working);
+        return queues.finish(event);
+    }
+
     Faults faults;
+    Queues queues;
+
+  private:
+    Status copy_checked(const Copy & copy) {
+        QL_TRY(faults.before_copy());
+        return CpuDevice::copy(Queue::copy, copy);
+    }
+    Status find_operands(Step & step) const {
+        const Node & n = *step.node;
+        for (size_t i = 0; i < step.src.size(); ++i) {
+            if (!n.src[i]) continue;
+            QL_ASSIGN(step.src[i], memory_.find(step.src[i], n.src[i]->bytes(), describe(*n.src[i]).c_str()));
+        }
+        for (size_t i = 0; i < step.out.size(); ++i) {
+            QL_ASSIGN(step.out[i], memory_.find(step.out[i], n.out[i]->bytes(), describe(*n.out[i]).c_str()));
+        }
+        if (step.scratch) {
+            QL_ASSIGN(step.scratch, memory_.find(step.scratch, 1, "scratch"));
+        }
+        return {};
+    }
+    Status find_ends(Copy & copy) const {
+        if (copy.to_memory == MemoryKind::device) {
+            QL_ASSIGN(copy.to, memory_.find(copy.to, copy.bytes, "the target of a copy"));
+        }
+        if (copy.from_memory == MemoryKind::device) {
+            QL_ASSIGN(copy.from, memory_.find(copy.from, copy.bytes, "the source of a copy"));
+        }
+        return {};
+    }
+
+    static std::recursive_mutex working;  // one for all devices: they do each other's work
+    Memory memory_;
 };
+std::recursive_mutex ApartDevice::working;
 
-ApartDevice & apart_of(DeviceImpl & device) {
-    return static_cast<ApartDevice &>(static_cast<cpu::CpuDevice &>(device));
-}
-
-Status open(const ql_device_options & options, DeviceImpl ** device) {
+Status open(const ql_device_options & options, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Faults faults, Faults::from_environment());
-    DeviceImpl * like = nullptr;
-    QL_TRY(cpu::kCpuBackend.open(options, &like));
-    *device = new ApartDevice(cpu::cpu_of(*like), faults);
-    cpu::kCpuBackend.close(like);
+    std::unique_ptr<DeviceImpl> like;
+    QL_TRY(cpu::kCpuBackend.open(options, like));
+    device = std::make_unique<ApartDevice>(cpu::cpu_of(*like), faults);
     return {};
-}
-
-void close(DeviceImpl * device) {
-    delete device;
-}
-
-Caps caps(const DeviceImpl & device) {
-    return cpu::kCpuBackend.caps(device);
-}
-
-Status alloc(DeviceImpl & device, size_t bytes, void ** data) {
-    QL_TRY(apart_of(device).faults.before_allocation());
-    QL_ASSIGN(*data, apart_of(device).memory.allocate(bytes));
-    return {};
-}
-
-void release(DeviceImpl & device, void * data, size_t) {
-    apart_of(device).memory.release(data);
-}
-
-Status check_owned(ApartDevice & device, const void * data, size_t bytes, const char * what) {
-    return bytes == 0 || device.memory.owns(data, bytes)
-               ? Status()
-               : error(QL_INTERNAL, "apart: %s is not in the device's memory", what);
-}
-
-/// `owned`: the end of the copy that is the device's.
-Status copy(DeviceImpl & d, void * dst, const void * src, size_t bytes, const void * owned, const char * what) {
-    ApartDevice & device = apart_of(d);
-    QL_TRY(device.faults.before_copy());
-    QL_TRY(check_owned(device, owned, bytes, what));
-    const Memory::Open open(device.memory);
-    std::memcpy(dst, src, bytes);
-    return {};
-}
-
-Status upload(DeviceImpl & device, void * dst, const void * src, size_t bytes) {
-    return copy(device, dst, src, bytes, dst, "the target of an upload");
-}
-
-Status download(DeviceImpl & device, void * dst, const void * src, size_t bytes) {
-    return copy(device, dst, src, bytes, src, "the source of a download");
-}
-
-Status check_step(ApartDevice & device, const Step & step) {
-    const Node & n = *step.node;
-    for (size_t i = 0; i < step.src.size(); ++i)
-        if (n.src[i]) QL_TRY(check_owned(device, step.src[i], n.src[i]->bytes(), describe(*n.src[i]).c_str()));
-    for (size_t i = 0; i < step.out.size(); ++i)
-        QL_TRY(check_owned(device, step.out[i], n.out[i]->bytes(), describe(*n.out[i]).c_str()));
-    return step.scratch ? check_owned(device, step.scratch, 1, "scratch") : Status();
-}
-
-Status compile(DeviceImpl & device, std::span<Step> steps, Executable ** executable) {
-    for (const Step & step : steps) QL_TRY(check_step(apart_of(device), step));
-    return cpu::kCpuBackend.compile(device, steps, executable);
-}
-
-Status run(DeviceImpl & d, Executable & executable, bool profile) {
-    ApartDevice & device = apart_of(d);
-    QL_TRY(device.faults.before_run());
-    const Memory::Open open(device.memory);
-    return cpu::kCpuBackend.run(d, executable, profile);
 }
 
 Status accepts_rope(const Node &, const DeviceImpl & device) {
@@ -120,22 +162,17 @@ const Kernel * const * kernels() {
     return table.data();
 }
 
-Status wait(DeviceImpl &) {
-    return {};
-}
-
-void discard(DeviceImpl & device, Executable * executable) {
-    cpu::kCpuBackend.discard(device, executable);
-}
-
 }  // namespace
+
+Queues & queues_of(DeviceImpl & device) {
+    return static_cast<ApartDevice &>(static_cast<cpu::CpuDevice &>(device)).queues;
+}
+
 }  // namespace apart
 }  // namespace ql
 
 extern "C" __attribute__((visibility("default"))) const ql::Backend * ql_backend_entry() {
     using namespace ql::apart;
-    static const ql::Backend backend = {
-        "apart", ql::kBackendVersion, open, close, caps, alloc, release, upload, download, compile, run, wait,
-        discard, kernels(),           false};
+    static const ql::Backend backend = {"apart", ql::kBackendVersion, open, kernels()};
     return &backend;
 }

@@ -31,10 +31,15 @@ Status Faults::set(std::string_view name, long at) {
         copy_.at = at;
     else if (name == "lost")
         run_.at = at;
+    else if (name == "seed")
+        seed_ = at;
+    else if (name == "delay" && at <= 100)
+        delay_ = at;
     else if (name == "without_rope")
         without_rope_ = true;
     else
-        return error(QL_INVALID_ARGUMENT, "QL_APART: '%s' is unknown; alloc, copy, lost, without_rope",
+        return error(QL_INVALID_ARGUMENT,
+                     "QL_APART: '%s' is unknown; alloc, copy, lost, seed, delay (1 to 100), without_rope",
                      std::string(name).c_str());
     return {};
 }

@@ -13,52 +13,61 @@ size_t whole_pages(size_t bytes) {
     return (std::max<size_t>(bytes, 1) + kPage - 1) / kPage * kPage;
 }
 
+/// A piece with a closed page before and behind it; null if there is no memory.
+std::byte * map(size_t size, int rights) {
+    void * all = mmap(nullptr, size + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED) return nullptr;
+    std::byte * start = static_cast<std::byte *>(all) + kPage;
+    mprotect(start, size, rights);
+    return start;
+}
+
+void unmap_piece(std::byte * start, size_t size) {
+    munmap(start - kPage, size + 2 * kPage);
+}
+
 }  // namespace
 
 Memory::~Memory() {
-    for (const auto & [start, bytes] : blocks_) munmap(const_cast<std::byte *>(start) - kPage, bytes + 2 * kPage);
+    for (const auto & [address, block] : blocks_) unmap(address, block);
+}
+
+void Memory::unmap(std::byte * address, const Block & block) {
+    unmap_piece(address, block.size);
+    unmap_piece(block.bytes, block.size);
 }
 
 Result<void *> Memory::allocate(size_t bytes) {
     const size_t size = whole_pages(bytes);
-    void * all = mmap(nullptr, size + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (all == MAP_FAILED) return error(QL_NO_MEMORY, "apart: no memory for %zu bytes", bytes);
-    auto * start = static_cast<std::byte *>(all) + kPage;
+    std::byte * address = map(size, PROT_NONE);
+    std::byte * content = address ? map(size, PROT_READ | PROT_WRITE) : nullptr;
+    if (!content) {
+        if (address) unmap_piece(address, size);
+        return error(QL_NO_MEMORY, "apart: no memory for %zu bytes", bytes);
+    }
     const std::lock_guard lock(mutex_);
-    blocks_[start] = size;
-    if (users_ > 0) mprotect(start, size, PROT_READ | PROT_WRITE);
-    return static_cast<void *>(start);
+    blocks_[address] = {size, content};
+    return static_cast<void *>(address);
 }
 
-void Memory::release(void * data) {
+void Memory::release(void * address) {
     const std::lock_guard lock(mutex_);
-    const auto it = blocks_.find(static_cast<const std::byte *>(data));
+    const auto it = blocks_.find(static_cast<std::byte *>(address));
     if (it == blocks_.end()) return;
-    munmap(static_cast<std::byte *>(data) - kPage, it->second + 2 * kPage);
+    unmap(it->first, it->second);
     blocks_.erase(it);
 }
 
-bool Memory::owns(const void * data, size_t bytes) const {
+Result<std::byte *> Memory::find(const void * address, size_t bytes, const char * what) const {
     const std::lock_guard lock(mutex_);
-    const auto * at = static_cast<const std::byte *>(data);
+    auto * at = static_cast<std::byte *>(const_cast<void *>(address));
     auto it = blocks_.upper_bound(at);
-    if (it == blocks_.begin()) return false;
-    --it;
-    return at + bytes <= it->first + it->second;
-}
-
-void Memory::open() {
-    const std::lock_guard lock(mutex_);
-    if (users_++ == 0) set_rights(PROT_READ | PROT_WRITE);
-}
-
-void Memory::close() {
-    const std::lock_guard lock(mutex_);
-    if (--users_ == 0) set_rights(PROT_NONE);
-}
-
-void Memory::set_rights(int rights) {
-    for (const auto & [start, bytes] : blocks_) mprotect(const_cast<std::byte *>(start), bytes, rights);
+    if (it != blocks_.begin()) {
+        --it;
+        const auto offset = static_cast<size_t>(at - it->first);
+        if (offset <= it->second.size && bytes <= it->second.size - offset) return it->second.bytes + offset;
+    }
+    return error(QL_INTERNAL, "apart: %s is not in the device's memory", what);
 }
 
 }  // namespace ql::apart

@@ -1,4 +1,5 @@
-// Memory of a device that the host cannot touch: pages without any rights but while the device works on them.
+// Memory of a device that the host cannot touch. An address is a place in pages without any rights; the bytes are
+// elsewhere, and only the device knows where.
 #pragma once
 #include <cstddef>
 #include <map>
@@ -15,32 +16,21 @@ class Memory {
     Memory(const Memory &) = delete;
     Memory & operator=(const Memory &) = delete;
 
-    /// Zeros, with a page before and behind that stays closed.
+    /// Zeros, with a closed page before and behind them. Returns their address, which is the device's.
     Result<void *> allocate(size_t bytes);
-    void release(void * data);
-    /// Whether all the bytes lie in one allocation.
-    bool owns(const void * data, size_t bytes) const;
-
-    /// While one of these lives the pages are open.
-    class Open {
-      public:
-        explicit Open(Memory & memory) : memory_(memory) { memory_.open(); }
-        ~Open() { memory_.close(); }
-        Open(const Open &) = delete;
-        Open & operator=(const Open &) = delete;
-
-      private:
-        Memory & memory_;
-    };
+    void release(void * address);
+    /// Where the bytes at an address are. errors: QL_INTERNAL if they are not in one allocation of this device
+    Result<std::byte *> find(const void * address, size_t bytes, const char * what) const;
 
   private:
-    void open();
-    void close();
-    void set_rights(int rights);
+    struct Block {
+        size_t size;  // whole pages
+        std::byte * bytes;
+    };
+    static void unmap(std::byte * address, const Block & block);
 
     mutable std::mutex mutex_;
-    std::map<const std::byte *, size_t> blocks_;  // start -> bytes, whole pages
-    int users_ = 0;                               // of Open
+    std::map<std::byte *, Block> blocks_;  // by address
 };
 
 }  // namespace ql::apart

@@ -1,0 +1,39 @@
+// How a plan's steps run: which device and queue each goes to, and who waits for whom.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ggml/plan/list.hpp"
+#include "ql/status.hpp"
+
+namespace ql {
+
+/// Stages, each as many steps of one device as follow each other. They are started in the order of the list; one waits
+/// for those of other devices that it needs something of, or whose bytes it writes over, and for no others.
+class Schedule {
+  public:
+    /// steps: of each node of the list, bound to addresses; they outlive the schedule.
+    static Result<Schedule> make(const PlanList & list, std::span<Step> steps);
+
+    /// Returns when all is done, or when something went wrong and nothing runs any more.
+    Status run(bool profile);
+    size_t stages() const { return stages_.size(); }
+
+  private:
+    struct Stage {
+        Device * device;
+        std::unique_ptr<Executable> executable;
+        std::vector<size_t> after;  // earlier stages, of other devices
+        Event done;
+    };
+
+    Status start(Stage & stage, bool profile);
+    Status wait_for(const Stage & earlier, Device & device);
+    Status finish();
+
+    std::vector<Stage> stages_;
+    std::vector<Device *> devices_;
+};
+
+}  // namespace ql
