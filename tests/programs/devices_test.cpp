@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "programs/workspace.hpp"
+#include "support/stories_gguf.hpp"
 
 namespace ql::test {
 namespace {
@@ -13,7 +14,8 @@ class Devices : public testing::Test {
     ProcessResult run(const std::string & device, const std::string & adapter, const std::string & more = "") const {
         return workspace_.run("ql-finetune",
                               "-m {model.gguf} -d {data.jsonl} -o {" + adapter +
-                                  "} --ctx 64 --eval-split 0.3 --steps 4 --grad-accum 2 --lora-r 4 --device " + device + " " + more,
+                                  "} --ctx 64 --eval-split 0.3 --steps 4 --grad-accum 2 --lora-r 4 --device " + device +
+                                  " " + more,
                               {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", faults}});
     }
     std::string trained(const std::string & device, const std::string & adapter) const {
@@ -33,6 +35,30 @@ TEST_F(Devices, TrainTheSameAdapter) {
     EXPECT_EQ(trained("apart:0,apart:1,cpu", "three.gguf"), want);
     faults = "QL_APART=without_rope=1";
     EXPECT_EQ(trained("apart", "fallback.gguf"), want);
+}
+
+TEST_F(Devices, TrainAStoryTellerToTheSameBits) {
+    const auto text = shared_path("data/text/tinyshakespeare.txt");
+    if (!text || !write_stories(workspace_.path("stories.gguf")))
+        GTEST_SKIP() << "data/stories260K and data/text are not here: set QL_SHARED to their folder";
+    workspace_.write("text.txt", read_all(*text).substr(0, 60000));
+    const auto adapter = [&](const std::string & device) {
+        const ProcessResult r =
+            workspace_.run("ql-finetune",
+                           "-q -m {stories.gguf} -d {text.txt} -o {a.gguf} --overwrite"
+                           " --ctx 128 --steps 20 --grad-accum 2 --lora-dropout 0.1 --device " +
+                               device,
+                           {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", faults}});
+        EXPECT_EQ(0, r.code) << device << "\n" << r.err;
+        return r.code == 0 ? read_all(workspace_.path("a.gguf")) : "";
+    };
+    const std::string want = adapter("cpu");
+    ASSERT_FALSE(want.empty());
+    for (const char * order : {"QL_APART=seed=3,delay=1", "QL_APART=seed=4,delay=100"}) {
+        faults = order;
+        EXPECT_EQ(adapter("apart"), want) << order;
+        EXPECT_EQ(adapter("apart:0,apart:1,cpu"), want) << order;
+    }
 }
 
 TEST_F(Devices, SayWhatRunsWhere) {
