@@ -48,7 +48,12 @@ Status too_many_threads(int threads, const std::system_error & why) {
                  threads, why.code().message().c_str());
 }
 
-Status open(const ql_device_options & options, std::unique_ptr<DeviceImpl> & device) {
+Status enumerate(std::vector<FoundDevice> & devices) {
+    devices.push_back({chip_name(), ql_os_memory()});
+    return {};
+}
+
+Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Isa isa, choose_isa());
     QL_ASSIGN(const int threads, choose_threads(options.threads));
     if (options.compute != QL_COMPUTE_AUTO && options.compute != QL_COMPUTE_F32 && options.compute != QL_COMPUTE_BF16)
@@ -130,6 +135,6 @@ Status launch_reference(const Launch & l) {
 }
 
 extern const Backend kCpuBackend;
-const Backend kCpuBackend = {"cpu", kBackendVersion, open, kTable};
+const Backend kCpuBackend = {"cpu", kBackendVersion, enumerate, open, kTable};
 
 }  // namespace ql::cpu

@@ -29,6 +29,12 @@ struct Caps {
     size_t alignment = 64;      // of every address that is handed to a kernel
 };
 
+/// A device that a backend can open.
+struct FoundDevice {
+    std::string chip;     // the maker's name
+    uint64_t memory = 0;  // bytes of the memory that it computes in; 0: unknown
+};
+
 /// A step of a list that a device compiles: a kernel, or a copy where `kernel` is null.
 struct Step {
     const Node * node = nullptr;
@@ -77,7 +83,9 @@ class DeviceImpl {
 struct Backend {
     const char * name;
     int version;  // kBackendVersion of the headers that it was built with
-    Status (*open)(const ql_device_options & options, std::unique_ptr<DeviceImpl> & device);
+    /// The devices there are, in the order of their numbers: "cuda:0", "cuda:1" ... errors: why they cannot be asked
+    Status (*enumerate)(std::vector<FoundDevice> & devices);
+    Status (*open)(const ql_device_options & options, size_t number, std::unique_ptr<DeviceImpl> & device);
     const Kernel * const * kernels;  // kOpCount rows
 };
 inline constexpr int kBackendVersion = 2;

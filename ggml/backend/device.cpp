@@ -15,13 +15,13 @@ struct Close {
 using Owned = std::unique_ptr<Device, Close>;
 
 Result<Device *> open_one(const ql_device_options & options) {
-    QL_ASSIGN(const Backend * backend, find_backend(options.name));
+    QL_ASSIGN(const DeviceAddress found, find_device(options.name));
     auto device = std::make_unique<Device>();
-    QL_TRY(backend->open(options, device->owned));
-    device->backend = backend;
+    QL_TRY(found.backend->open(options, found.number, device->owned));
+    device->backend = found.backend;
     device->impl = device->owned.get();
     device->caps = device->impl->caps();
-    device->name = std::string(options.name) == "auto" ? backend->name : options.name;
+    device->name = std::string(options.name) == "auto" ? found.backend->name : options.name;
     device->threads = options.threads;
     return device.release();
 }

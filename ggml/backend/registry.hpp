@@ -1,24 +1,45 @@
 // Which backends there are: those compiled in, and shared objects found beside the program, in lib/ql/, in
-// $QL_BACKEND_PATH.
+// $QL_BACKEND_PATH. And their devices.
 #pragma once
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ggml/backend/backend.hpp"
 
 namespace ql {
 
-struct FoundBackend {
-    const Backend * backend = nullptr;  // null if it was refused
-    std::string path = {};              // of its shared object; "" if it is compiled in
-    std::string refused = {};           // why it is not used, "" if it may be
+class FoundBackend {
+  public:
+    FoundBackend(const Backend * backend, std::string path, std::string refused);
+
+    const Backend * const backend;  // null if it was refused
+    const std::string path;         // of its shared object; "" if it is compiled in
+    const std::string refused;      // why it is not used, "" if it may be
+
+    /// What it can open: it is asked once, at the first use, for that may start a driver.
+    const std::vector<FoundDevice> & devices() const;
+    /// Why it has none; "" if it has some.
+    const std::string & trouble() const;
+
+  private:
+    struct Asked;
+    const Asked & asked() const;
+    std::shared_ptr<Asked> asked_;
 };
 
 /// Everything that was found, in the order in which "auto" tries it. The list stays as it is for the process's life.
 std::span<const FoundBackend> found_backends();
 
-/// The backend of a device name: "auto" (the best there is), "cpu", "cuda:0" ... errors: QL_NOT_FOUND lists what was
-/// found.
-Result<const Backend *> find_backend(const char * device_name);
+/// One device of a backend.
+struct DeviceAddress {
+    const Backend * backend = nullptr;
+    size_t number = 0;
+};
+/// The device of a name: "auto" (the best there is), "cpu", "cuda" (its first), "cuda:1" ... errors: QL_NOT_FOUND lists
+/// what was found.
+Result<DeviceAddress> find_device(const char * name);
 
 }  // namespace ql

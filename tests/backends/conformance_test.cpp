@@ -11,12 +11,12 @@ namespace {
 class ApartConformance : public testing::TestWithParam<const OpDef *> {};
 
 TEST_P(ApartConformance, AgreesWithReference) {
-    const auto backend = find_backend("apart:0");
-    ASSERT_TRUE(backend.ok()) << backend.status().message();
+    const auto found = find_device("apart:0");
+    ASSERT_TRUE(found.ok()) << found.message();
     ql_device_options options;
     ql_device_options_init(&options);
     options.threads = 2;
-    const OpenDevice device(**backend, options);
+    const OpenDevice device(*found->backend, options);
     const OpDef & def = *GetParam();
     for (const Case & c : def.cases()) {
         SCOPED_TRACE(c.name);

@@ -13,7 +13,7 @@ namespace {
 /// A device with some memory of each kind.
 class QueuedDevice {
   public:
-    explicit QueuedDevice(const char * name) : opened_(**find_backend(name), options()) {
+    explicit QueuedDevice(const char * name) : opened_(*find_device(name)->backend, options()) {
         for (const MemoryKind kind : {MemoryKind::device, MemoryKind::pinned}) {
             Result<void *> memory = opened_.impl->allocate(kind, kBytes);
             EXPECT_TRUE(memory.ok()) << memory.message();
@@ -104,7 +104,7 @@ TEST_P(EveryDevice, AListMayHoldCopies) {
     for (Step & s : steps) s.node = y->producer;
     steps[0].copy = device.up(0, four, 16);
     steps[0].queue = steps[2].queue = device->caps().copy_queue ? Queue::copy : Queue::compute;
-    steps[1].kernel = (*find_backend(GetParam()))->kernels[op_index(y->producer->def)];
+    steps[1].kernel = find_device(GetParam())->backend->kernels[op_index(y->producer->def)];
     steps[1].src = {device.own, device.own};
     steps[1].out = {device.own + 64};
     steps[2].copy = device.down(sums, 64, 16);

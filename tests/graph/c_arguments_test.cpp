@@ -36,15 +36,19 @@ std::vector<BadCall> EngineArguments::device_calls() {
     static ql_op_info op_info;
     op_info.size = sizeof(op_info);
     static ql_backend_info backend;
+    static ql_found_device found;
     static ql_plan_info plan_info;
     static ql_memory_info memory_info;
     static ql_plan_node_info node_info;
     static ql_plan * plan = nullptr;
-    backend.size = sizeof(backend), node_info.size = sizeof(node_info);
+    backend.size = sizeof(backend), found.size = sizeof(found), node_info.size = sizeof(node_info);
     return {
         {"ql_backend_describe", "-1", [] { return ql_backend_describe(-1, &backend); }},
         {"ql_backend_describe", "far too many", [] { return ql_backend_describe(INT64_MAX, &backend); }},
         {"ql_backend_describe", "NULL", [] { return ql_backend_describe(0, nullptr); }},
+        {"ql_backend_device", "-1", [] { return ql_backend_device(0, -1, &found); }},
+        {"ql_backend_device", "far too many", [] { return ql_backend_device(INT64_MAX, INT64_MAX, &found); }},
+        {"ql_backend_device", "NULL", [] { return ql_backend_device(0, 0, nullptr); }},
         {"ql_device_open", "NULL", [] { return ql_device_open(nullptr, nullptr); }},
         {"ql_device_open", "size 0", open([](auto & o) { o.size = 0; })},
         {"ql_device_open", "size -1", open([](auto & o) { o.size = SIZE_MAX; })},

@@ -100,10 +100,15 @@ TEST_F(Environment, DoctorTellsWhichBackendsWereFoundAndWhyOneIsNotUsed) {
     EXPECT_EQ(backends[0]["name"], "");
     EXPECT_EQ(backends[0]["path"], broken);
     EXPECT_TRUE(backends[0]["refused"].get<std::string>().starts_with("cannot be opened: ")) << backends.dump();
-    EXPECT_EQ(backends[1], (Json{{"name", "cpu"}, {"path", ""}, {"refused", ""}}));
+    Json cpu = backends[1];
+    ASSERT_EQ(cpu["devices"].size(), 1u) << cpu.dump();
+    EXPECT_GT(cpu["devices"][0]["memory_bytes"], 1 << 20);
+    cpu.erase("devices");
+    EXPECT_EQ(cpu, (Json{{"name", "cpu"}, {"path", ""}, {"refused", ""}, {"trouble", ""}}));
     const std::string text = run("ql-doctor", "--quick", variables).out;
     EXPECT_TRUE(has(text, broken + ": not used, it cannot be opened: ")) << text;
     EXPECT_TRUE(has(text, "cpu: built in")) << text;
+    EXPECT_TRUE(has(text, "cpu:0  ")) << text;
     const ProcessResult other = run("ql-doctor", "--quick --device tpu", variables);
     EXPECT_EQ(2, other.code);
     EXPECT_TRUE(has(other.err, broken)) << other.err;

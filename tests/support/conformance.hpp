@@ -12,7 +12,7 @@ using selftest::nmse;
 class OpenDevice : public selftest::DeviceUnderTest {
   public:
     OpenDevice(const Backend & backend, const ql_device_options & options) : DeviceUnderTest{backend} {
-        if (Status s = backend.open(options, owned_); !s.ok()) throw std::runtime_error(s.message());
+        if (Status s = backend.open(options, 0, owned_); !s.ok()) throw std::runtime_error(s.message());
         impl = owned_.get();
         caps = impl->caps();
     }

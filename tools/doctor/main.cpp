@@ -109,20 +109,50 @@ class Doctor {
         return found;
     }
 
-    /// A row for each: what it is, where it lies, why it is not used.
+    static std::vector<ql_found_device> devices_of(int64_t backend, int64_t n) {
+        std::vector<ql_found_device> found(static_cast<size_t>(n), sized<ql_found_device>());
+        for (int64_t i = 0; i < n; ++i) check_run(ql_backend_device(backend, i, &found[static_cast<size_t>(i)]));
+        return found;
+    }
+
+    static std::string print_backend(const ql_backend_info & b) {
+        const std::string place = *b.path ? b.path : "built in";
+        if (*b.refused) return place + ": not used, it " + b.refused;
+        return std::string(b.name) + ": " + place + (*b.trouble ? std::string("; no device: ") + b.trouble : "");
+    }
+    static std::string print_device(const ql_found_device & d) {
+        return (*d.chip ? d.chip : "unknown") + (d.memory ? ", " + print_size(d.memory) : std::string());
+    }
+
+    /// A row for each: what it is, where it lies, why it is not used; and one for each device where there are several.
     static void add_backends(Table & table) {
         const char * head = "backends";
-        for (const ql_backend_info & b : backends()) {
-            const std::string place = *b.path ? b.path : "built in";
-            table.add({head, *b.refused ? place + ": not used, it " + b.refused : std::string(b.name) + ": " + place});
+        const auto found = backends();
+        for (size_t i = 0; i < found.size(); ++i) {
+            table.add({head, print_backend(found[i])});
             head = "";
+            if (found.size() < 2) return;
+            int64_t number = 0;
+            for (const ql_found_device & d : devices_of(static_cast<int64_t>(i), found[i].devices))
+                table.add(
+                    {"", format("  %s:%lld  ", found[i].name, static_cast<long long>(number++)) + print_device(d)});
         }
     }
 
     static Json backends_json() {
         Json list = Json::array();
-        for (const ql_backend_info & b : backends())
-            list.push_back({{"name", b.name}, {"path", b.path}, {"refused", b.refused}});
+        const auto found = backends();
+        for (size_t i = 0; i < found.size(); ++i) {
+            const ql_backend_info & b = found[i];
+            Json devices = Json::array();
+            for (const ql_found_device & d : devices_of(static_cast<int64_t>(i), b.devices))
+                devices.push_back({{"chip", d.chip}, {"memory_bytes", d.memory}});
+            list.push_back({{"name", b.name},
+                            {"path", b.path},
+                            {"refused", b.refused},
+                            {"trouble", b.trouble},
+                            {"devices", devices}});
+        }
         return list;
     }
 

@@ -15,12 +15,23 @@ typedef struct ql_backend_info {
     const char * name;    /* "cpu"; "" for one that was refused */
     const char * path;    /* of its shared object; "" for one that is built in */
     const char * refused; /* "", or why it is not used: "cannot be opened: ...", "was built for another version" */
+    int64_t devices;      /* that it can open; 0 for one that was refused. The first question may start a driver */
+    const char * trouble; /* "", or why there are none: "no driver: ..." */
 } ql_backend_info;
 /** How many were found, refused ones included; at least 1. They are looked for once in a process, at the first use. */
 QL_API int64_t ql_backend_count(void);
 /** The i-th of them, in the order in which "auto" tries them. Strings are the library's, for the process's life.
  *  errors  QL_INVALID_ARGUMENT: i out of range */
 QL_API ql_status ql_backend_describe(int64_t i, ql_backend_info * info);
+/** A device that a backend can open, by its name: "cuda:1". */
+typedef struct ql_found_device {
+    size_t size;       /* set by the caller: sizeof(ql_found_device) */
+    const char * chip; /* the maker's name; "" where unknown */
+    uint64_t memory;   /* bytes of the memory that it computes in; 0: unknown */
+} ql_found_device;
+/** Device `number` of the i-th backend. Strings are the library's, for the process's life.
+ *  errors  QL_INVALID_ARGUMENT: i or number out of range */
+QL_API ql_status ql_backend_device(int64_t i, int64_t number, ql_found_device * device);
 /** Threads may share a device, each with graphs, plans and sessions of its own: they take turns, a run of a plan each. */
 typedef struct ql_device ql_device;
 
@@ -50,11 +61,13 @@ QL_API void ql_device_close(ql_device * device);
 typedef struct ql_device_info {
     size_t size;             /* set by the caller: sizeof(ql_device_info) */
     const char * backend;    /* "cpu"; of several devices their names, the rest is then the first one's */
-    const char * isa;        /* the instruction set of the kernels: "scalar", "baseline", "avx2", "avx512", ... */
+    const char * isa;        /* what the kernels are made for: "scalar", "baseline", "avx2", "avx512", ... */
     const char * product;    /* the path of quantised products: "f32", "avx512_bf16", ... */
     const char * chip;       /* the processor's own name */
-    int threads;
+    int threads;             /* that share a kernel */
     int bf16;                /* 1 if products round their operands to bf16 */
+    int host_memory;         /* 1 if it reads host memory: weights are used where they are */
+    int copy_queue;          /* 1 if copies run beside kernels */
 } ql_device_info;
 /** Strings are owned by the device. */
 QL_API ql_status ql_device_describe(const ql_device * device, ql_device_info * info);

@@ -136,10 +136,16 @@ class ApartDevice : public cpu::CpuDevice {
 };
 std::recursive_mutex ApartDevice::working;
 
-Status open(const ql_device_options & options, std::unique_ptr<DeviceImpl> & device) {
+/// As many as a plan over several needs.
+Status enumerate(std::vector<FoundDevice> & devices) {
+    devices.assign(2, {"a part of this processor", uint64_t{1} << 30});
+    return {};
+}
+
+Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Faults faults, Faults::from_environment());
     std::unique_ptr<DeviceImpl> like;
-    QL_TRY(cpu::kCpuBackend.open(options, like));
+    QL_TRY(cpu::kCpuBackend.open(options, 0, like));
     device = std::make_unique<ApartDevice>(cpu::cpu_of(*like), faults);
     return {};
 }
@@ -173,6 +179,6 @@ Queues & queues_of(DeviceImpl & device) {
 
 extern "C" __attribute__((visibility("default"))) const ql::Backend * ql_backend_entry() {
     using namespace ql::apart;
-    static const ql::Backend backend = {"apart", ql::kBackendVersion, open, kernels()};
+    static const ql::Backend backend = {"apart", ql::kBackendVersion, enumerate, open, kernels()};
     return &backend;
 }
