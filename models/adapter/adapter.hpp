@@ -41,9 +41,13 @@ struct LoraOptions {
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
 /// A GGUF adapter, or a PEFT directory. Checked against the model: names, shapes, ranks.
 Result<Adapter> load_adapter(const std::string & path, const Model & model);
+/// A GGUF adapter alone: whether it fits a model is not known.
+Result<Adapter> read_adapter(const std::string & path);
 /// Writes a GGUF adapter as llama.cpp demands, and reads it back with the strict reader before it gets its name: a
 /// faulty file never has it.
 Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path);
+/// The same of an adapter whose base is not at hand.
+Status save_adapter_alone(const Adapter & adapter, const std::string & path);
 /// Writes a PEFT directory (adapter_config.json, adapter_model.safetensors).
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory);
 

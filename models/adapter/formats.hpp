@@ -11,11 +11,12 @@ namespace ql {
 /// `what` names the tensor in messages.
 Status check_fits(const Model & model, const std::string & weight, int64_t k, int64_t m, const std::string & what);
 
-/// The whole adapter: architecture, every branch fits, each weight once, sizes agree, ranks at least 1, all numbers
-/// finite.
-Status check_adapter(const Adapter & adapter, const Model & model);
+/// The whole adapter: each weight once, sizes agree, ranks at least 1, all numbers finite; and that architecture and
+/// every branch fit the model, where that is at hand.
+Status check_adapter(const Adapter & adapter, const Model * model);
 
-Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model);
+/// model: null if it is not at hand; what only it can say is then not checked.
+Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model);
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model);
 
 }  // namespace ql

@@ -103,11 +103,11 @@ Status decode(const ql_gguf_tensor & t, std::vector<float> & values) {
     return {};
 }
 
-Result<LoraMatrix> read_matrix(const std::string & weight, const Halves & halves, float alpha, const Model & model) {
+Result<LoraMatrix> read_matrix(const std::string & weight, const Halves & halves, float alpha, const Model * model) {
     if (!halves.a.name || !halves.b.name)
         return error(QL_BAD_FILE, "'%.64s' has only one of .lora_a and .lora_b", weight.c_str());
     LoraMatrix matrix{weight, halves.a.ne[0], halves.b.ne[1], halves.a.ne[1], 1.0f, {}, {}};
-    QL_TRY(check_fits(model, weight, matrix.k, matrix.m, halves.a.name));
+    if (model) QL_TRY(check_fits(*model, weight, matrix.k, matrix.m, halves.a.name));
     if (halves.b.ne[0] != matrix.r)
         return error(QL_BAD_FILE, "'%s' has rank %lld, '%s' has %lld", halves.a.name, static_cast<long long>(matrix.r),
                      halves.b.name, static_cast<long long>(halves.b.ne[0]));
@@ -118,7 +118,7 @@ Result<LoraMatrix> read_matrix(const std::string & weight, const Halves & halves
 }
 
 /// Keys into `adapter`, each matrix in turn to `take`: a whole adapter need not be in memory to be checked.
-Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter,
+Status read_file(const ql_gguf * file, const Model * model, Adapter & adapter,
                  const std::function<Status(LoraMatrix)> & take) {
     QL_TRY(expect_text(file, "general", "type", "adapter"));
     QL_TRY(expect_text(file, "adapter", "type", "lora"));
@@ -134,7 +134,7 @@ Status read_file(const ql_gguf * file, const Model & model, Adapter & adapter,
     QL_TRY(keys.refuse_unread(kHarmless));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));
-    if (adapter.architecture != model.hparams().arch) return {};  // check_adapter says what is wrong
+    if (model && adapter.architecture != model->hparams().arch) return {};  // check_adapter says what is wrong
     std::map<std::string, Halves> found;
     QL_TRY(collect(file, found));
     for (const auto & [weight, halves] : found) {
@@ -218,14 +218,14 @@ bool same_words(const Adapter & x, const Adapter & y) {
 /// What one save carries to the file and back.
 struct Saving {
     const Adapter & adapter;
-    const Model & model;
+    const Model * model;
     float alpha;
     std::vector<const std::vector<float> *> bs;  // of each matrix, scaled for the one alpha
     std::deque<std::vector<float>> scaled;
     GgufWriterPtr writer;
 };
 
-Status compose(Saving & s) {
+Status write_down(Saving & s) {
     ql_gguf_writer * created = nullptr;
     QL_TRY(last_error(ql_gguf_writer_create(&created)));
     s.writer.reset(created);
@@ -271,9 +271,16 @@ ql_status write_and_read_back(void * saving, const char * temporary) {
     });
 }
 
+Status save(const Adapter & adapter, const Model * model, const std::string & path) {
+    QL_TRY(check_adapter(adapter, model));
+    Saving saving{adapter, model, common_alpha(adapter), {}, {}, nullptr};
+    QL_TRY(write_down(saving));
+    return last_error(ql_os_replace_file(path.c_str(), write_and_read_back, &saving));
+}
+
 }  // namespace
 
-Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model) {
+Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model) {
     QL_ASSIGN(const GgufFile file, open_gguf(path));
     Adapter adapter;
     Status s = read_file(file.get(), model, adapter, [&](LoraMatrix m) {
@@ -282,15 +289,16 @@ Result<Adapter> load_gguf_adapter(const std::string & path, const Model & model)
     });
     if (s.ok()) s = check_adapter(adapter, model);
     if (!s.ok()) return file_fault(path, s);
-    sort_as_model(adapter, model);
+    if (model) sort_as_model(adapter, *model);
     return adapter;
 }
 
 Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path) {
-    QL_TRY(check_adapter(adapter, model));
-    Saving saving{adapter, model, common_alpha(adapter), {}, {}, nullptr};
-    QL_TRY(compose(saving));
-    return last_error(ql_os_replace_file(path.c_str(), write_and_read_back, &saving));
+    return save(adapter, &model, path);
+}
+
+Status save_adapter_alone(const Adapter & adapter, const std::string & path) {
+    return save(adapter, nullptr, path);
 }
 
 }  // namespace ql

@@ -101,7 +101,7 @@ Status read_matrices(const SafeTensorsFile & file, const PeftConfig & config, co
     for (const std::string & name : model.lora_weights())  // always in the model's order
         if (const auto it = by_weight.find(name); it != by_weight.end())
             adapter.matrices.push_back(std::move(it->second));
-    return check_adapter(adapter, model);
+    return check_adapter(adapter, &model);
 }
 
 /// PEFT puts every adapter but the one named "default" into a folder of its name.

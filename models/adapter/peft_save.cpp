@@ -107,7 +107,7 @@ Status write_text(const std::string & path, const std::string & text) {
 }  // namespace
 
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
-    QL_TRY(check_adapter(adapter, model));
+    QL_TRY(check_adapter(adapter, &model));
     QL_ASSIGN(const std::string config, config_text(adapter, model));
     QL_TRY(last_error(ql_os_make_directory(directory.c_str())));
     QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));

@@ -17,11 +17,6 @@ Status null_argument(const char * function) {
     return error(QL_INVALID_ARGUMENT, "%s: an argument is NULL", function);
 }
 
-Status write_with(const char * function, decltype(&ql::save_adapter) save, const ql_adapter * adapter,
-                  const char * path) {
-    return adapter && path ? save(adapter->adapter, *adapter->model->model, path) : null_argument(function);
-}
-
 }  // namespace
 
 extern "C" {
@@ -48,9 +43,9 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
 
 ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter) {
     return ql::guarded([&]() -> Status {
-        if (!path || !model || !adapter) return null_argument("ql_adapter_open");
+        if (!path || !adapter) return null_argument("ql_adapter_open");
         *adapter = nullptr;
-        QL_ASSIGN(ql::Adapter loaded, ql::load_adapter(path, *model->model));
+        QL_ASSIGN(ql::Adapter loaded, model ? ql::load_adapter(path, *model->model) : ql::read_adapter(path));
         *adapter = new ql_adapter{std::move(loaded), model};
         return {};
     });
@@ -61,11 +56,22 @@ void ql_adapter_free(ql_adapter * adapter) {
 }
 
 ql_status ql_adapter_save(const ql_adapter * adapter, const char * path) {
-    return ql::guarded([&] { return write_with("ql_adapter_save", ql::save_adapter, adapter, path); });
+    return ql::guarded([&]() -> Status {
+        if (!adapter || !path) return null_argument("ql_adapter_save");
+        return adapter->model ? ql::save_adapter(adapter->adapter, *adapter->model->model, path)
+                              : ql::save_adapter_alone(adapter->adapter, path);
+    });
 }
 
 ql_status ql_adapter_save_peft(const ql_adapter * adapter, const char * directory) {
-    return ql::guarded([&] { return write_with("ql_adapter_save_peft", ql::save_peft, adapter, directory); });
+    return ql::guarded([&]() -> Status {
+        if (!adapter || !directory) return null_argument("ql_adapter_save_peft");
+        if (!adapter->model)
+            return error(QL_INVALID_ARGUMENT,
+                         "ql_adapter_save_peft: the adapter was opened without its base model, which says how rows are "
+                         "ordered");
+        return ql::save_peft(adapter->adapter, *adapter->model->model, directory);
+    });
 }
 
 ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info) {

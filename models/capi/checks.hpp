@@ -26,7 +26,7 @@ inline Status check_made_for(const ql_dataset & data, const ql_model & model) {
 /// Every matrix has a linear of its shape; the model may be another one than it was opened for, of other types say.
 inline Status check_made_for(const ql_adapter & adapter, const ql_model & model) {
     if (adapter.model == &model) return {};
-    return check_adapter(adapter.adapter, *model.model);
+    return check_adapter(adapter.adapter, model.model.get());
 }
 
 }  // namespace ql
