@@ -1,37 +1,20 @@
-// A fresh adapter. A's numbers are a function of (seed, weight name, element): adding a target, another order of
-// targets or another number of threads changes none of them.
+// A fresh adapter.
 #include <algorithm>
 #include <cmath>
 
 #include "models/adapter/adapter.hpp"
+#include "models/adapter/named_random.hpp"
 #include "models/adapter/targets.hpp"
-#include "ql/philox.hpp"
 
 namespace ql {
 namespace {
 
 constexpr uint32_t kInitStream = 0x4c4f5241;  // keeps these numbers apart from other uses of the seed
 
-/// FNV-1a, 64 bits: a name's place in the stream.                                          (Fowler, Noll, Vo; RFC 9923)
-uint64_t hash_name(const std::string & name) {
-    uint64_t h = 0xcbf29ce484222325;
-    for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    return h;
-}
-
-/// Uniform in (-bound, bound): element e is word e mod 4 of block e / 4, of which the upper 24 bits count, centred.
+/// Uniform in (-bound, bound).
 void fill_uniform(std::vector<float> & values, const std::string & name, uint64_t seed, double bound) {
-    const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
-    const uint64_t stream = hash_name(name);
-    for (size_t e = 0; e < values.size(); e += 4) {
-        const PhiloxCounter words = philox4x32({static_cast<uint32_t>(e / 4), static_cast<uint32_t>(stream),
-                                                static_cast<uint32_t>(stream >> 32), kInitStream},
-                                               key);
-        for (size_t i = 0; i < 4 && e + i < values.size(); ++i) {
-            const double unit = (static_cast<double>(words[i] >> 8) + 0.5) * 0x1p-24;
-            values[e + i] = static_cast<float>((2 * unit - 1) * bound);
-        }
-    }
+    NamedRandom unit(seed, kInitStream, name);
+    for (size_t e = 0; e < values.size(); ++e) values[e] = static_cast<float>((2 * unit(e) - 1) * bound);
 }
 
 Status check_options(const LoraOptions & options, const Model & model, const std::vector<std::string> & targets) {

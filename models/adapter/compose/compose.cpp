@@ -1,0 +1,259 @@
+#include "models/adapter/compose/compose.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <unordered_map>
+
+#include "models/adapter/compose/merge_rules.hpp"
+#include "models/adapter/compose/svd.hpp"
+
+namespace ql {
+namespace {
+
+constexpr uint32_t kSvdStream = 0x535644;
+
+using Parts = std::span<const ComposePart>;
+
+/// The shape of the parts, with a scale of one and no numbers yet.
+LoraMatrix like(Parts parts, int64_t r) {
+    const LoraMatrix & first = *parts[0].matrix;
+    LoraMatrix made{first.weight, first.k, first.m, r, 1.0f, {}, {}};
+    made.a.resize(static_cast<size_t>(made.k * r));
+    made.b.resize(static_cast<size_t>(made.m * r));
+    return made;
+}
+
+/// A below A, B beside B: the sum of the products.
+Result<LoraMatrix> stack(const ComposeMethod &, Parts parts, const ComposeOptions &) {
+    int64_t rank = 0;
+    for (const ComposePart & p : parts) rank += p.matrix->r;
+    LoraMatrix made = like(parts, rank);
+    int64_t done = 0;
+    for (const ComposePart & p : parts) {
+        const LoraMatrix & from = *p.matrix;
+        for (size_t i = 0; i < from.a.size(); ++i)
+            made.a[static_cast<size_t>(done * made.k) + i] =
+                static_cast<float>(p.strength() * static_cast<double>(from.a[i]));
+        for (int64_t row = 0; row < from.m; ++row)
+            std::copy_n(from.b.begin() + row * from.r, from.r, made.b.begin() + row * rank + done);
+        done += from.r;
+    }
+    return made;
+}
+
+std::vector<double> merged_factor(const ComposeMethod & method, Parts parts, const ComposeOptions & options,
+                                  bool is_a) {
+    MergeInput input;
+    for (const ComposePart & p : parts) {
+        const std::vector<float> & values = is_a ? p.matrix->a : p.matrix->b;
+        input.values.emplace_back(values.begin(), values.end());
+        const double root = std::sqrt(std::fabs(p.strength()));
+        input.weights.push_back(is_a && p.strength() < 0 ? -root : root);
+    }
+    input.density = options.density;
+    input.seed = options.seed;
+    input.name = parts[0].matrix->weight + (is_a ? ".a" : ".b");
+    return method.rule(std::move(input));
+}
+
+/// The rule applied to the A and to the B, each with the root of the strength. The product has cross terms.
+Result<LoraMatrix> by_factors(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
+    const int64_t rank = parts[0].matrix->r;
+    for (const ComposePart & p : parts)
+        if (p.matrix->r != rank)
+            return error(
+                QL_INVALID_ARGUMENT,
+                "compose: '%s' has rank %lld in one adapter and %lld in another; %s adds them element by element: "
+                "take cat or svd",
+                p.matrix->weight.c_str(), static_cast<long long>(rank), static_cast<long long>(p.matrix->r),
+                method.name);
+    LoraMatrix made = like(parts, rank);
+    const std::vector<double> a = merged_factor(method, parts, options, true),
+                              b = merged_factor(method, parts, options, false);
+    std::copy(a.begin(), a.end(), made.a.begin());
+    std::copy(b.begin(), b.end(), made.b.begin());
+    return made;
+}
+
+/// D = s B A, row by row.
+std::vector<double> delta(const LoraMatrix & matrix) {
+    std::vector<double> d(static_cast<size_t>(matrix.k * matrix.m));
+    for (int64_t row = 0; row < matrix.m; ++row)
+        for (int64_t j = 0; j < matrix.r; ++j) {
+            const double b = static_cast<double>(matrix.scale) *
+                             static_cast<double>(matrix.b[static_cast<size_t>(row * matrix.r + j)]);
+            const float * a = matrix.a.data() + j * matrix.k;
+            double * to = d.data() + row * matrix.k;
+            for (int64_t i = 0; i < matrix.k; ++i) to[i] += b * static_cast<double>(a[i]);
+        }
+    return d;
+}
+
+LinearMap dense(const std::vector<double> & d, int64_t rows, int64_t columns) {
+    const auto apply = [&d, rows, columns](const double * x, double * y) {
+        for (int64_t r = 0; r < rows; ++r) y[r] = std::inner_product(x, x + columns, d.data() + r * columns, 0.0);
+    };
+    const auto transposed = [&d, rows, columns](const double * y, double * x) {
+        std::fill_n(x, columns, 0.0);
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t c = 0; c < columns; ++c) x[c] += y[r] * d[static_cast<size_t>(r * columns + c)];
+    };
+    return {rows, columns, apply, transposed};
+}
+
+/// The sum of w s B A, never written out.
+LinearMap sum_of_products(Parts parts) {
+    const int64_t rows = parts[0].matrix->m, columns = parts[0].matrix->k;
+    const auto apply = [parts, rows](const double * x, double * y) {
+        std::fill_n(y, rows, 0.0);
+        for (const ComposePart & p : parts) {
+            const LoraMatrix & l = *p.matrix;
+            for (int64_t j = 0; j < l.r; ++j) {
+                const double h = p.strength() * std::inner_product(x, x + l.k, l.a.begin() + j * l.k, 0.0);
+                for (int64_t r = 0; r < rows; ++r)
+                    y[r] += h * static_cast<double>(l.b[static_cast<size_t>(r * l.r + j)]);
+            }
+        }
+    };
+    const auto transposed = [parts, rows, columns](const double * y, double * x) {
+        std::fill_n(x, columns, 0.0);
+        for (const ComposePart & p : parts) {
+            const LoraMatrix & l = *p.matrix;
+            for (int64_t j = 0; j < l.r; ++j) {
+                double h = 0;
+                for (int64_t r = 0; r < rows; ++r)
+                    h += y[r] * static_cast<double>(l.b[static_cast<size_t>(r * l.r + j)]);
+                h *= p.strength();
+                for (int64_t c = 0; c < columns; ++c)
+                    x[c] += h * static_cast<double>(l.a[static_cast<size_t>(j * l.k + c)]);
+            }
+        }
+    };
+    return {rows, columns, apply, transposed};
+}
+
+std::vector<double> merged_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
+    MergeInput input{{}, {}, options.density, options.seed, parts[0].matrix->weight};
+    for (const ComposePart & p : parts) {
+        input.values.push_back(delta(*p.matrix));
+        input.weights.push_back(p.weight);
+    }
+    return method.rule(std::move(input));
+}
+
+/// The rule applied to the deltas, and the best approximation of that at the rank; A and B share each singular value.
+Result<LoraMatrix> by_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
+    int64_t rank = options.rank;
+    for (const ComposePart & p : parts)
+        if (options.rank == 0) rank = std::max(rank, p.matrix->r);
+    LoraMatrix made = like(parts, std::min({rank, parts[0].matrix->k, parts[0].matrix->m}));
+    rank = made.r;
+    const std::vector<double> merged = method.rule ? merged_delta(method, parts, options) : std::vector<double>();
+    const LinearMap map = method.rule ? dense(merged, made.m, made.k) : sum_of_products(parts);
+    const ThinSvd svd = truncated_svd(map, rank, {options.seed, kSvdStream, made.weight});
+    for (size_t j = 0; j < svd.s.size(); ++j) {
+        const double root = std::sqrt(svd.s[j]);
+        for (size_t i = 0; i < static_cast<size_t>(made.k); ++i)
+            made.a[j * static_cast<size_t>(made.k) + i] = static_cast<float>(root * svd.v[j][i]);
+        for (size_t i = 0; i < static_cast<size_t>(made.m); ++i)
+            made.b[i * static_cast<size_t>(rank) + j] = static_cast<float>(root * svd.u[j][i]);
+    }
+    return made;
+}
+
+constexpr ComposeMethod kMethods[] = {
+    {"cat", "the sum of w D, exactly; the ranks add up", false, false, stack, nullptr},
+    {"linear", "sums of A and of B by the roots of w: the rank stays, the product has cross terms", false, false,
+     by_factors, task_arithmetic},
+    {"svd", "the sum of w D, approximated at a rank", true, false, by_delta, nullptr},
+    {"ties", "A and B: the largest kept, signs elected, the mean of those that agree", false, true, by_factors, ties},
+    {"ties_svd", "D: the same, approximated at a rank", true, true, by_delta, ties},
+    {"dare_linear", "A and B: dropped at random, the rest scaled up and added", false, true, by_factors, dare_linear},
+    {"dare_linear_svd", "D: the same, approximated at a rank", true, true, by_delta, dare_linear},
+    {"dare_ties", "A and B: dropped at random, signs elected", false, true, by_factors, dare_ties},
+    {"dare_ties_svd", "D: the same, approximated at a rank", true, true, by_delta, dare_ties},
+    {"magnitude_prune", "A and B: the largest kept and added", false, true, by_factors, magnitude_prune},
+    {"magnitude_prune_svd", "D: the same, approximated at a rank", true, true, by_delta, magnitude_prune},
+};
+
+Result<const ComposeMethod *> find_method(const std::string & name) {
+    std::string known;
+    for (const ComposeMethod & m : kMethods) {
+        if (name == m.name) return &m;
+        known += (known.empty() ? "" : ", ") + std::string(m.name);
+    }
+    return error(QL_INVALID_ARGUMENT, "compose: no method '%.40s'; there are %s", name.c_str(), known.c_str());
+}
+
+Status check_options(const ComposeMethod & method, const ComposeOptions & options) {
+    if (options.rank != 0 && !method.takes_rank)
+        return error(QL_INVALID_ARGUMENT, "compose: %s chooses no rank: leave it out, or take svd", method.name);
+    if (options.density != 1 && !method.takes_density)
+        return error(QL_INVALID_ARGUMENT, "compose: %s drops nothing: leave the density out", method.name);
+    if (options.rank < 0) return error(QL_INVALID_ARGUMENT, "compose: rank %lld", static_cast<long long>(options.rank));
+    if (!(options.density > 0 && options.density <= 1))
+        return error(QL_INVALID_ARGUMENT, "compose: density is %g, it must be above 0 and at most 1", options.density);
+    return {};
+}
+
+Status check_adapters(std::span<const WeightedAdapter> adapters) {
+    if (adapters.empty()) return error(QL_INVALID_ARGUMENT, "compose: no adapters");
+    const Adapter & first = *adapters[0].adapter;
+    for (const WeightedAdapter & w : adapters) {
+        if (!std::isfinite(w.weight)) return error(QL_INVALID_ARGUMENT, "compose: a weight is %g", w.weight);
+        if (w.adapter->architecture != first.architecture)
+            return error(QL_BAD_FILE, "compose: one adapter is for architecture '%.40s', another for '%.40s'",
+                         first.architecture.c_str(), w.adapter->architecture.c_str());
+        if (!w.adapter->base_name.empty() && !first.base_name.empty() && w.adapter->base_name != first.base_name)
+            return error(QL_BAD_FILE, "compose: one adapter is for the model '%.80s', another for '%.80s'",
+                         first.base_name.c_str(), w.adapter->base_name.c_str());
+    }
+    return {};
+}
+
+/// The parts of each linear, in the order in which the adapters have them.
+Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAdapter> adapters) {
+    std::vector<std::vector<ComposePart>> linears;
+    std::unordered_map<std::string_view, size_t> place;
+    for (const WeightedAdapter & w : adapters)
+        for (const LoraMatrix & m : w.adapter->matrices) {
+            const auto [it, is_new] = place.try_emplace(m.weight, linears.size());
+            if (is_new) linears.emplace_back();
+            std::vector<ComposePart> & parts = linears[it->second];
+            parts.push_back({&m, w.weight});
+            if (m.k != parts[0].matrix->k || m.m != parts[0].matrix->m)
+                return error(QL_BAD_SHAPE, "compose: '%s' is [%lld, %lld] for one adapter and [%lld, %lld] for another",
+                             m.weight.c_str(), static_cast<long long>(parts[0].matrix->k),
+                             static_cast<long long>(parts[0].matrix->m), static_cast<long long>(m.k),
+                             static_cast<long long>(m.m));
+        }
+    return linears;
+}
+
+}  // namespace
+
+std::span<const ComposeMethod> compose_methods() {
+    return kMethods;
+}
+
+Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
+    QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
+    QL_TRY(check_options(*method, options));
+    QL_TRY(check_adapters(adapters));
+    QL_ASSIGN(const auto linears, gather(adapters));
+    const Adapter & first = *adapters[0].adapter;
+    Adapter made;
+    made.architecture = first.architecture;
+    made.name = first.name;
+    made.base_name = first.base_name;
+    made.chat_template = first.chat_template;
+    made.chat_date = first.chat_date;
+    for (const std::vector<ComposePart> & parts : linears) {
+        QL_ASSIGN(LoraMatrix matrix, method->compose(*method, parts, options));
+        made.matrices.push_back(std::move(matrix));
+    }
+    return made;
+}
+
+}  // namespace ql
