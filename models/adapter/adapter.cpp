@@ -1,5 +1,7 @@
 #include "models/adapter/adapter.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "models/adapter/formats.hpp"
@@ -10,6 +12,21 @@ int64_t Adapter::n_parameters() const {
     int64_t n = 0;
     for (const LoraMatrix & matrix : matrices) n += (matrix.k + matrix.m) * matrix.r;
     return n;
+}
+
+double delta_norm(const LoraMatrix & matrix) {
+    const auto r = static_cast<size_t>(matrix.r), k = static_cast<size_t>(matrix.k), m = static_cast<size_t>(matrix.m);
+    double trace = 0;
+    for (size_t i = 0; i < r; ++i)
+        for (size_t j = 0; j < r; ++j) {
+            double a = 0, b = 0;
+            for (size_t c = 0; c < k; ++c)
+                a += static_cast<double>(matrix.a[i * k + c]) * static_cast<double>(matrix.a[j * k + c]);
+            for (size_t row = 0; row < m; ++row)
+                b += static_cast<double>(matrix.b[row * r + i]) * static_cast<double>(matrix.b[row * r + j]);
+            trace += a * b;
+        }
+    return std::fabs(static_cast<double>(matrix.scale)) * std::sqrt(std::max(trace, 0.0));
 }
 
 Result<Adapter> read_adapter(const std::string & path) {

@@ -17,6 +17,9 @@ struct LoraMatrix {
     std::vector<float> a, b;
 };
 
+/// Frobenius norm of s B A, without the product: the trace of (B^T B)(A A^T).
+double delta_norm(const LoraMatrix & matrix);
+
 struct Adapter {
     std::string architecture;  // of the base
     std::string name;

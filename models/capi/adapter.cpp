@@ -81,7 +81,20 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
         int64_t r_min = a.matrices.empty() ? 0 : a.matrices.front().r, r_max = r_min;
         for (const ql::LoraMatrix & m : a.matrices) r_min = std::min(r_min, m.r), r_max = std::max(r_max, m.r);
         return ql::give_struct(info, {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
-                                      static_cast<int64_t>(a.matrices.size()), r_min, r_max});
+                                      static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str()});
+    });
+}
+
+ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_matrix_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter) return null_argument("ql_adapter_matrix");
+        const std::vector<ql::LoraMatrix> & all = adapter->adapter.matrices;
+        if (i < 0 || i >= static_cast<int64_t>(all.size()))
+            return error(QL_INVALID_ARGUMENT, "ql_adapter_matrix: no matrix %lld of %zu", static_cast<long long>(i),
+                         all.size());
+        const ql::LoraMatrix & m = all[static_cast<size_t>(i)];
+        return ql::give_struct(info, {sizeof(*info), m.weight.c_str(), m.k, m.m, m.r, static_cast<double>(m.scale),
+                                      ql::delta_norm(m)});
     });
 }
 

@@ -79,6 +79,19 @@ std::vector<BadCall> ModelArguments::data_calls() {
 std::vector<BadCall> ModelArguments::adapter_calls() {
     static ql_adapter * adapter = nullptr;
     static ql_adapter_info info;
+    static ql_adapter_matrix_info matrix;
+    static ql_compose_method_info method;
+    matrix.size = sizeof(matrix), method.size = sizeof(method);
+    const auto composing = [this](int n, auto change) {
+        return [this, n, change] {
+            ql_compose_options o;
+            ql_compose_options_init(&o);
+            change(o);
+            const double weight = 1;
+            const ql_adapter * one = adapter_;
+            return ql_adapter_compose(&one, &weight, n, &o, &adapter);
+        };
+    };
     std::vector<BadCall> calls = {
         {"ql_adapter_create", "NULL", [] { return ql_adapter_create(nullptr, nullptr, &adapter); }},
         {"ql_adapter_create", "r 0", making_adapter([](auto & o) { o.r = 0; })},
@@ -95,6 +108,18 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_save", "NULL path", [this] { return ql_adapter_save(adapter_, nullptr); }},
         {"ql_adapter_save_peft", "NULL", [this] { return ql_adapter_save_peft(adapter_, nullptr); }},
         {"ql_adapter_describe", "NULL", [] { return ql_adapter_describe(nullptr, &info); }},
+        {"ql_adapter_matrix", "NULL", [] { return ql_adapter_matrix(nullptr, 0, &matrix); }},
+        {"ql_adapter_matrix", "-1", [this] { return ql_adapter_matrix(adapter_, -1, &matrix); }},
+        {"ql_adapter_matrix", "past the end", [this] { return ql_adapter_matrix(adapter_, INT64_MAX, &matrix); }},
+        {"ql_compose_method", "-1", [] { return ql_compose_method(-1, &method); }},
+        {"ql_compose_method", "past the end", [] { return ql_compose_method(INT64_MAX, &method); }},
+        {"ql_adapter_compose", "NULL", [] { return ql_adapter_compose(nullptr, nullptr, 1, nullptr, &adapter); }},
+        {"ql_adapter_compose", "n 0", composing(0, [](auto &) {})},
+        {"ql_adapter_compose", "n -1", composing(-1, [](auto &) {})},
+        {"ql_adapter_compose", "no such method", composing(1, [](auto & o) { o.method = "mean"; })},
+        {"ql_adapter_compose", "rank -1", composing(1, [](auto & o) { o.method = "svd", o.rank = -1; })},
+        {"ql_adapter_compose", "density NaN", composing(1, [](auto & o) { o.method = "ties", o.density = NAN; })},
+        {"ql_adapter_compose", "density 2", composing(1, [](auto & o) { o.method = "ties", o.density = 2; })},
         {"ql_adapter_set_chat_template", "NULL", [] { return ql_adapter_set_chat_template(nullptr, ""); }},
     };
     for (const size_t size : kBadSizes)
@@ -147,6 +172,7 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_dataset_note", [this] { return ql_dataset_note(data_, INT64_MAX) == nullptr; }},
         {"ql_dataset_free", [] { return ql_dataset_free(nullptr), true; }},
         {"ql_lora_options_init", [] { return ql_lora_options_init(nullptr), true; }},
+        {"ql_compose_options_init", [] { return ql_compose_options_init(nullptr), true; }},
         {"ql_adapter_free", [] { return ql_adapter_free(nullptr), true; }},
         {"ql_adapter_chat_date", [] { return *ql_adapter_chat_date(nullptr) == '\0'; }},
         {"ql_adapter_chat_template", [] { return *ql_adapter_chat_template(nullptr) == '\0'; }},

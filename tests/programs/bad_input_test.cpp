@@ -16,6 +16,7 @@ constexpr const char * kQuantize = "ql-quantize";
 constexpr const char * kPerplexity = "ql-perplexity";
 constexpr const char * kBench = "ql-bench";
 constexpr const char * kDoctor = "ql-doctor";
+constexpr const char * kAdapter = "ql-adapter";
 
 /// Arguments with `@` where the broken input goes.
 struct Slot {
@@ -28,11 +29,15 @@ constexpr Slot kModelSlots[] = {{kFinetune, "-m @ -d {data.jsonl} -o {out.gguf}"
                                 {kQuantize, "@ {out.gguf} q8_0"},
                                 {kPerplexity, "-m @ -f {text.txt}"},
                                 {kBench, "infer -m @"},
-                                {kBench, "train -m @"}};
+                                {kBench, "train -m @"},
+                                {kAdapter, "check -m @ {adapter.gguf}"}};
 constexpr Slot kAdapterSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --init-adapter @"},
                                   {kChat, "-m {model.gguf} -p hello -n 1 --lora @"},
                                   {kPerplexity, "-m {model.gguf} -f {text.txt} --lora @"},
-                                  {kBench, "infer -m {model.gguf} --prompt 8 --generate 2 --lora @"}};
+                                  {kBench, "infer -m {model.gguf} --prompt 8 --generate 2 --lora @"},
+                                  {kAdapter, "check -m {model.gguf} @"},
+                                  {kAdapter, "compose -m {model.gguf} {adapter.gguf} @ -o {out.gguf}"},
+                                  {kAdapter, "to-peft -m {model.gguf} @ -o {out}"}};
 constexpr Slot kDataSlots[] = {{kFinetune, "-m {model.gguf} -d @ -o {out.gguf}"},
                                {kFinetune, "-m {model.gguf} -d {data.jsonl} --eval-data @ -o {out.gguf}"},
                                {kPerplexity, "-m {model.gguf} -d @"}};

@@ -43,12 +43,11 @@ TEST_F(Devices, TrainAStoryTellerToTheSameBits) {
         GTEST_SKIP() << "data/stories260K and data/text are not here: set QL_SHARED to their folder";
     workspace_.write("text.txt", read_all(*text).substr(0, 60000));
     const auto adapter = [&](const std::string & device) {
-        const ProcessResult r =
-            workspace_.run("ql-finetune",
-                           "-q -m {stories.gguf} -d {text.txt} -o {a.gguf} --overwrite"
-                           " --ctx 128 --steps 20 --grad-accum 2 --lora-dropout 0.1 --device " +
-                               device,
-                           {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", faults}});
+        const ProcessResult r = workspace_.run("ql-finetune",
+                                               "-q -m {stories.gguf} -d {text.txt} -o {a.gguf} --overwrite"
+                                               " --ctx 128 --steps 20 --grad-accum 2 --lora-dropout 0.1 --device " +
+                                                   device,
+                                               {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", faults}});
         EXPECT_EQ(0, r.code) << device << "\n" << r.err;
         return r.code == 0 ? read_all(workspace_.path("a.gguf")) : "";
     };

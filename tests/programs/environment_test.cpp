@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"ql-perplexity", "-m {model.gguf} -f {text.txt} -c 64", "device "},
     {"ql-bench", "infer -m {model.gguf} --prompt 8 --generate 2 --repeats 1 -t 1", "device "},
     {"ql-doctor", "--quick", "device "},
+    {"ql-adapter", "check -m {model.gguf} {adapter.gguf}", "model "},
 };
 
 class Environment : public testing::Test {
@@ -36,7 +37,7 @@ class Environment : public testing::Test {
         return workspace_.run(program, line, options);
     }
     static bool has(const std::string & text, const std::string & part) { return text.find(part) != text.npos; }
-    Workspace workspace_;
+    Workspace workspace_{true};
 };
 
 TEST_F(Environment, QlLogStandsForQuietAndVerbose) {

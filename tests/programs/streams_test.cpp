@@ -24,7 +24,7 @@ class Streams : public testing::Test {
         return workspace_.run(program, line, options);
     }
     std::string read(const std::string & name) const { return read_all(workspace_.path(name)); }
-    Workspace workspace_;
+    Workspace workspace_{true};
 };
 
 TEST_F(Streams, WhatIsPrintedNeverGoesIntoAFile) {
@@ -56,6 +56,7 @@ TEST_F(Streams, MetricsHoldNothingElseWhereStderrIsClosed) {
 /// Commands that have results on stdout, of every program.
 constexpr std::pair<const char *, const char *> kCommands[] = {
     {"ql-quantize", "{model.gguf} {q.gguf} q8_0"},
+    {"ql-adapter", "info {adapter.gguf}"},
     {"ql-quantize", "--help"},
     {"ql-finetune", "-m {model.gguf} -d {data.jsonl} --show-data 1"},
     {"ql-finetune", "-m {model.gguf} -d {data.jsonl} --dry-run --json --ctx 64"},

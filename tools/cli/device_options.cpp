@@ -1,40 +1,17 @@
 #include "tools/cli/device_options.hpp"
 
-#include <charconv>
-#include <cmath>
-#include <filesystem>
-
 #include "ql/dtypes.hpp"
+#include "tools/cli/scaled_path.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
-namespace {
-
-/// "a.gguf:0.5" -> a.gguf, 0.5. A file that has such a name itself is taken whole.
-std::pair<std::string, float> split_scale(const std::string & spec) {
-    const size_t colon = spec.rfind(':');
-    std::error_code ec;
-    if (colon == spec.npos || colon + 1 == spec.size() || std::filesystem::exists(spec, ec)) return {spec, 1.0f};
-    const char * const end = spec.data() + spec.size();
-    float scale = 0;
-    const auto read = std::from_chars(spec.data() + colon + 1, end, scale);
-    if (read.ptr != end) {
-        if (std::filesystem::exists(spec.substr(0, colon), ec))
-            bad_input("--lora: '%s' is no scale of %s; write a number, as in :0.5", spec.c_str() + colon + 1,
-                      spec.substr(0, colon).c_str());
-        return {spec, 1.0f};
-    }
-    if (read.ec != std::errc() || !std::isfinite(scale) || std::fabs(scale) > 1000)
-        bad_input("--lora: scale %s is out of range; -1000 to 1000 are possible", spec.c_str() + colon + 1);
-    return {spec.substr(0, colon), scale};
-}
-
-}  // namespace
-
 DeviceOptions::DeviceOptions(Program & program) : program_(program) {
     program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
         ->default_str("");
-    program.text("--device", device_, "auto, cpu, or another backend that is installed; several (A,B) share out the layers")->option_text("NAME");
+    program
+        .text("--device", device_,
+              "auto, cpu, or another backend that is installed; several (A,B) share out the layers")
+        ->option_text("NAME");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {},
                    "How products are computed; f32 also keeps keys and values in f32");
     program.not_yet("--memory", "there is no memory budget so far; a smaller --ctx or --batch needs less memory");
@@ -62,11 +39,11 @@ ql_device_info DeviceOptions::describe(const Device & device) {
     return info;
 }
 
-ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to) : program_(program) {
+ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to, bool required) : program_(program) {
     program
         .text("-m,--model", path_, "The model: a GGUF file (of a sharded one the first), or a Hugging Face directory",
               to)
-        ->required()
+        ->required(required)
         ->option_text("FILE");
     if (!with_lora) return;
     (to ? to : &program.app)
@@ -98,7 +75,7 @@ ql_model_info ModelOptions::describe(const Model & model) {
 ModelOptions::Loras ModelOptions::open_loras(const Model & model) const {
     Loras loras;
     for (const std::string & spec : loras_) {
-        const auto [path, scale] = split_scale(spec);
+        const auto [path, scale] = parse_scaled_path("--lora", spec);
         ql_adapter * adapter = nullptr;
         check_input(ql_adapter_open(path.c_str(), model.get(), &adapter));
         loras.owners.emplace_back(adapter);

@@ -27,7 +27,7 @@ class DeviceOptions {
 /// -m, and --lora FILE[:SCALE].
 class ModelOptions {
   public:
-    ModelOptions(Program & program, bool with_lora, CLI::App * to = nullptr);
+    ModelOptions(Program & program, bool with_lora, CLI::App * to = nullptr, bool required = true);
     const std::string & path() const { return path_; }
     /// Opened as `options` wants (NULL: everything as in the file); notes go to the program's.
     Model open(const ql_model_options * options = nullptr) const;

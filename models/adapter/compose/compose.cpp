@@ -7,6 +7,7 @@
 
 #include "models/adapter/compose/merge_rules.hpp"
 #include "models/adapter/compose/svd.hpp"
+#include "models/adapter/compose/vectors.hpp"
 
 namespace ql {
 namespace {
@@ -91,13 +92,13 @@ std::vector<double> delta(const LoraMatrix & matrix) {
 }
 
 LinearMap dense(const std::vector<double> & d, int64_t rows, int64_t columns) {
-    const auto apply = [&d, rows, columns](const double * x, double * y) {
-        for (int64_t r = 0; r < rows; ++r) y[r] = std::inner_product(x, x + columns, d.data() + r * columns, 0.0);
+    const auto n = static_cast<size_t>(columns);
+    const auto apply = [&d, rows, n](const double * x, double * y) {
+        for (size_t r = 0; r < static_cast<size_t>(rows); ++r) y[r] = dot(x, d.data() + r * n, n);
     };
-    const auto transposed = [&d, rows, columns](const double * y, double * x) {
-        std::fill_n(x, columns, 0.0);
-        for (int64_t r = 0; r < rows; ++r)
-            for (int64_t c = 0; c < columns; ++c) x[c] += y[r] * d[static_cast<size_t>(r * columns + c)];
+    const auto transposed = [&d, rows, n](const double * y, double * x) {
+        std::fill_n(x, n, 0.0);
+        for (size_t r = 0; r < static_cast<size_t>(rows); ++r) add_scaled(x, y[r], d.data() + r * n, n);
     };
     return {rows, columns, apply, transposed};
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "models/adapter/compose/vectors.hpp"
+
 namespace ql {
 namespace {
 
@@ -12,10 +14,10 @@ using Basis = std::vector<Vector>;
 
 constexpr int64_t kMore = 8;
 constexpr int kMaxRounds = 200;
-constexpr double kStill = 1e-13;  // of the sum of squares
+constexpr double kStill = 1e-8;  // of the sum of squares, from one round to the next
 
 double dot(const Vector & a, const Vector & b) {
-    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+    return ql::dot(a.data(), b.data(), a.size());
 }
 
 /// Gram-Schmidt, twice for each vector; those that lie in the span of the ones before them go.
@@ -26,7 +28,7 @@ void orthonormalise(Basis & basis) {
         for (int pass = 0; pass < 2; ++pass)
             for (const Vector & q : kept) {
                 const double part = dot(q, v);
-                for (size_t i = 0; i < v.size(); ++i) v[i] -= part * q[i];
+                add_scaled(v.data(), -part, q.data(), v.size());
             }
         const double length = std::sqrt(dot(v, v));
         if (!(length > 1e-12 * before)) continue;

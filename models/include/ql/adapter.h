@@ -1,4 +1,4 @@
-/* ql/adapter.h - LoRA adapters: making, opening, saving, describing.
+/* ql/adapter.h - LoRA adapters: making, opening, saving, describing, composing.
  *
  * An adapter adds y += s B (A x) to linears of one model. It keeps matrices in f32 in memory, in the model's own row
  * order, whatever file they came from. Files: GGUF as llama.cpp loads it, and PEFT directories. */
@@ -37,6 +37,7 @@ QL_API void ql_lora_options_init(ql_lora_options * options);
 QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter);
 
 /** Opens a GGUF adapter, or a PEFT directory (adapter_config.json, adapter_model.safetensors), for a model.
+ *  model    NULL opens a GGUF adapter alone, to be described, composed and saved: whether it fits its base is not checked
  *  owns     as ql_adapter_create
  *  errors   QL_NOT_FOUND, QL_IO; QL_BAD_FILE also for an adapter of another model (names the tensor and both shapes);
  *           QL_UNSUPPORTED for what is not plain LoRA on linears or an untied head (DoRA, biases, embeddings, a tied
@@ -59,8 +60,50 @@ typedef struct ql_adapter_info {
     int64_t n_parameters;
     int64_t n_matrices;       /* linears that it changes */
     int64_t r_min, r_max;     /* of their ranks; 0 without matrices */
+    const char * architecture; /* of the base: "llama" */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
+
+/** One linear's branch: y += s B (A x), A [k, r], B [r, m]. */
+typedef struct ql_adapter_matrix_info {
+    size_t size;         /* set by the caller: sizeof(ql_adapter_matrix_info) */
+    const char * weight; /* "blk.0.attn_q.weight"; owned by the adapter */
+    int64_t k, m, r;
+    double scale;        /* s */
+    double norm;         /* Frobenius norm of s B A: 0 where it changes nothing */
+} ql_adapter_matrix_info;
+/** The i-th of n_matrices.       errors  QL_INVALID_ARGUMENT: i out of range */
+QL_API ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_matrix_info * info);
+
+typedef struct ql_compose_options {
+    size_t size;         /* set by ql_compose_options_init */
+    const char * method; /* "cat": the sum of w s B A, exactly; ranks add up. "svd": the same at a rank. "linear", "ties",
+                            "ties_svd", "dare_linear", "dare_ties", "magnitude_prune" ...: as in PEFT (ql_compose_method) */
+    int64_t rank;        /* of the methods that end in svd; 0: the largest of the adapters' */
+    double density;      /* of the methods that drop values: the part that is kept, above 0 and at most 1 */
+    uint64_t seed;       /* of those that drop at random */
+} ql_compose_options;
+/** Defaults: cat, rank 0, density 1, seed 42. */
+QL_API void ql_compose_options_init(ql_compose_options * options);
+
+typedef struct ql_compose_method_info {
+    size_t size;          /* set by the caller: sizeof(ql_compose_method_info) */
+    const char * name;    /* strings are the library's */
+    const char * meaning; /* in a line */
+    int takes_rank, takes_density;
+} ql_compose_method_info;
+/** The i-th method.       errors  QL_INVALID_ARGUMENT: i out of range: there are no more */
+QL_API ql_status ql_compose_method(int64_t i, ql_compose_method_info * info);
+
+/** Makes one adapter of several for one base. A linear that only some of them change is made of these. Numbers depend on
+ *  the options alone.
+ *  adapters, weights  n of each, at least one; weights may be negative
+ *  owns     the caller owns *adapter, freed by ql_adapter_free; the model that the first was opened for, if any, must
+ *           outlive it
+ *  errors   QL_INVALID_ARGUMENT: an unknown method (lists them), an option that it does not take, different ranks for a
+ *           method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
+QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double * weights, int n,
+                                    const ql_compose_options * options, ql_adapter ** adapter);
 
 /** The Jinja text of the chat template it was trained with, which travels with its files; "" if unknown. Valid until it
  *  is set again. */

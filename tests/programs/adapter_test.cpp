@@ -1,0 +1,83 @@
+// ql-adapter: what it prints and writes, and that no input is lost.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "programs/workspace.hpp"
+
+namespace ql::test {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class AdapterProgram : public testing::Test {
+  protected:
+    std::string out(const std::string & line) const {
+        const ProcessResult r = workspace_.run("ql-adapter", line);
+        EXPECT_EQ(0, r.code) << line << "\n" << r.err;
+        return r.out;
+    }
+    Json json(const std::string & line) const { return Json::parse(out(line + " --json"), nullptr, false); }
+    void refused(const std::string & line, const std::string & words) const {
+        const auto before = workspace_.content();
+        const ProcessResult r = workspace_.run("ql-adapter", line);
+        EXPECT_EQ(2, r.code) << line;
+        EXPECT_NE(r.err.find(words), std::string::npos) << r.err;
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+        EXPECT_EQ(workspace_.content(), before) << line;
+    }
+    Workspace workspace_{true};
+};
+
+TEST_F(AdapterProgram, InfoSaysWhatItIs) {
+    const Json info = json("info {adapter.gguf}");
+    EXPECT_EQ(info["architecture"], "llama");
+    ASSERT_FALSE(info["matrices"].empty());
+    for (const Json & m : info["matrices"]) {
+        EXPECT_EQ(m["r"], 4);
+        EXPECT_GT(m["norm"], 0);
+    }
+    EXPECT_NE(out("info {adapter.gguf}").find("fits      unknown: give its model with -m"), std::string::npos);
+    EXPECT_NE(out("info -m {model.gguf} {adapter.gguf}").find("model.gguf"), std::string::npos);
+}
+
+TEST_F(AdapterProgram, CheckSaysThatItFitsAndWhatIsUnchanged) {
+    const Json trained = json("check -m {model.gguf} {adapter.gguf}");
+    EXPECT_EQ(trained["fits"], true);
+    EXPECT_TRUE(trained["unchanged"].empty());
+    out("compose {adapter.gguf}:0 -o {zero.gguf}");
+    EXPECT_FALSE(json("check -m {model.gguf} {zero.gguf}")["unchanged"].empty());
+}
+
+TEST_F(AdapterProgram, ComposeAddsThemUp) {
+    EXPECT_EQ(json("compose {adapter.gguf}:0.25 {adapter.gguf}:0.75 -o {sum.gguf}")["r_max"], 8);
+    const Json one = json("info {adapter.gguf}"), sum = json("info {sum.gguf}");
+    ASSERT_EQ(one["matrices"].size(), sum["matrices"].size());
+    for (size_t i = 0; i < one["matrices"].size(); ++i)
+        EXPECT_NEAR(one["matrices"][i]["norm"].get<double>() / sum["matrices"][i]["norm"].get<double>(), 1, 1e-5);
+    const Json cut = json("compose {adapter.gguf}:0.25 {adapter.gguf}:0.75 --method svd --rank 2 -o {cut.gguf}");
+    EXPECT_EQ(cut["r_min"], 2);
+    EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {cut.gguf} -p hello -n 2").code, 0);
+}
+
+TEST_F(AdapterProgram, GoesToPeftAndBack) {
+    out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
+    out("from-peft -m {model.gguf} {peft} -o {back.gguf}");
+    EXPECT_EQ(json("info {back.gguf}")["matrices"], json("info {adapter.gguf}")["matrices"]);
+}
+
+TEST_F(AdapterProgram, RefusesWhatCannotBe) {
+    refused("", "one of info, check, compose, to-peft, from-peft is needed");
+    refused("info {none.gguf}", "none.gguf");
+    refused("check {adapter.gguf}", "--model");
+    refused("compose {adapter.gguf}:x -o {out.gguf}", "'x' is no scale of");
+    refused("compose {adapter.gguf} -o {adapter.gguf}", "adapter.gguf");
+    refused("compose {adapter.gguf} --method mean -o {out.gguf}", "no method 'mean'; there are cat, ");
+    refused("compose {adapter.gguf} --rank 4 -o {out.gguf}", "cat chooses no rank");
+    refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
+    out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
+    refused("info {peft}", "with its base model at hand");
+}
+
+}  // namespace
+}  // namespace ql::test

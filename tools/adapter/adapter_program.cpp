@@ -1,0 +1,47 @@
+#include "tools/adapter/adapter_program.hpp"
+
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+
+void Bases::open() {
+    if (!options_.path().empty()) model_ = options_.open();
+}
+
+Adapter Bases::open_adapter(const std::string & path) const {
+    ql_adapter * adapter = nullptr;
+    check_input(ql_adapter_open(path.c_str(), model_.get(), &adapter));
+    return Adapter(adapter);
+}
+
+ql_adapter_info describe(const Adapter & adapter) {
+    auto info = sized<ql_adapter_info>();
+    check_run(ql_adapter_describe(adapter.get(), &info));
+    return info;
+}
+
+std::vector<ql_adapter_matrix_info> matrices_of(const Adapter & adapter) {
+    std::vector<ql_adapter_matrix_info> all(static_cast<size_t>(describe(adapter).n_matrices),
+                                            sized<ql_adapter_matrix_info>());
+    for (size_t i = 0; i < all.size(); ++i)
+        check_run(ql_adapter_matrix(adapter.get(), static_cast<int64_t>(i), &all[i]));
+    return all;
+}
+
+std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices) {
+    std::vector<std::string> names;
+    for (const ql_adapter_matrix_info & m : matrices)
+        if (m.norm == 0) names.emplace_back(m.weight);
+    return names;
+}
+
+std::string summary(const std::string & path, const Adapter & adapter) {
+    const ql_adapter_info info = describe(adapter);
+    const std::string rank = info.r_min == info.r_max ? format("rank %lld", static_cast<long long>(info.r_min))
+                                                      : format("ranks %lld to %lld", static_cast<long long>(info.r_min),
+                                                               static_cast<long long>(info.r_max));
+    return path + ": " + print_count(info.n_matrices) + (info.n_matrices == 1 ? " linear, " : " linears, ") + rank +
+           ", " + print_count(info.n_parameters) + " parameters";
+}
+
+}  // namespace ql::cli

@@ -1,0 +1,37 @@
+// What the commands of ql-adapter share.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "tools/cli/device_options.hpp"
+
+namespace ql::cli {
+
+/// -m where a command may do without, and adapters opened for it, or alone.
+class Bases {
+  public:
+    Bases(Program & program, CLI::App * command, bool required)
+        : program_(program), options_(program, false, command, required) {}
+
+    /// Once, where -m was given.
+    void open();
+    Adapter open_adapter(const std::string & path) const;
+    const std::string & path() const { return options_.path(); }
+
+  private:
+    Program & program_;
+    ModelOptions options_;
+    Model model_;
+};
+
+ql_adapter_info describe(const Adapter & adapter);
+std::vector<ql_adapter_matrix_info> matrices_of(const Adapter & adapter);
+/// Linears that an adapter leaves as they are.
+std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices);
+
+/// What an adapter is, for a person or with --json. `model`: its base, "" if it was opened alone.
+void print_info(const Program & program, const std::string & path, const Adapter & adapter, const std::string & model);
+/// "a.gguf: 210 linears, rank 16, 4,884,480 parameters"
+std::string summary(const std::string & path, const Adapter & adapter);
+
+}  // namespace ql::cli

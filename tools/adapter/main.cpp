@@ -1,0 +1,192 @@
+// ql-adapter: adapters looked at, checked, made into one, brought to PEFT and back.
+#include "ql/dtypes.hpp"
+#include "tools/adapter/adapter_program.hpp"
+#include "tools/cli/outputs.hpp"
+#include "tools/cli/scaled_path.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr const char * kExamples =
+    "  ql-adapter info adapter.gguf\n"
+    "  ql-adapter check -m model.gguf adapter.gguf\n"
+    "  ql-adapter compose style.gguf:0.7 facts.gguf:0.5 -o both.gguf\n"
+    "  ql-adapter compose style.gguf:0.7 facts.gguf:-0.3 --method ties_svd --density 0.5 --rank 16 -o both.gguf\n"
+    "  ql-adapter to-peft -m model.gguf adapter.gguf -o adapter-peft\n"
+    "  ql-adapter from-peft -m model.gguf adapter-peft -o adapter.gguf";
+
+std::vector<ql_compose_method_info> compose_methods() {
+    std::vector<ql_compose_method_info> all;
+    auto info = sized<ql_compose_method_info>();
+    for (int64_t i = 0; ql_compose_method(i, &info) == QL_OK; ++i, info.size = sizeof(info)) all.push_back(info);
+    return all;
+}
+
+class AdapterProgram {
+  public:
+    AdapterProgram() : program_("ql-adapter", "Looks at adapters, checks, composes and converts them.", kExamples) {
+        program_.app.require_subcommand(0, 1);
+        program_.app.fallthrough();
+        program_.seed(seed_)->description("Of the methods that drop values at random");
+        add("info", "What an adapter is", false, "ADAPTER", [this] { info(); });
+        add("check", "Whether it fits a model, and which linears it leaves unchanged", true, "ADAPTER",
+            [this] { check(); });
+        add_compose();
+        add_conversion("to-peft", "Writes a PEFT directory", "DIR", [this] { convert(ql_adapter_save_peft, true); });
+        add_conversion("from-peft", "Reads a PEFT directory, writes a GGUF adapter", "FILE.gguf",
+                       [this] { convert(ql_adapter_save, false); });
+        program_.not_yet("--force", "an adapter for another base is refused");
+    }
+
+    int main(int argc, char ** argv) {
+        return program_.run(argc, argv, [this] {
+            for (Command & c : commands_) {
+                if (!c.app->parsed()) continue;
+                command_ = &c;
+                c.body();
+                return static_cast<int>(kDone);
+            }
+            bad_input("one of info, check, compose, to-peft, from-peft is needed (see --help)");
+        });
+    }
+
+  private:
+    struct Command {
+        CLI::App * app;
+        std::unique_ptr<Bases> bases;
+        std::function<void()> body;
+    };
+
+    CLI::App * add(const char * name, const char * help, bool needs_model, const char * inputs,
+                   std::function<void()> body) {
+        CLI::App * app = program_.app.add_subcommand(name, help);
+        app->fallthrough();
+        const bool several = std::string(inputs).find("...") != std::string::npos;
+        CLI::Option * in =
+            app->add_option("adapter", inputs_, several ? "Adapters, each with its weight" : "The adapter");
+        in->required()->option_text(inputs);
+        if (!several) in->expected(1);
+        commands_.push_back({app, std::make_unique<Bases>(program_, app, needs_model), std::move(body)});
+        return app;
+    }
+    void add_output(CLI::App * app, const char * what) {
+        program_.text("-o,--output", output_, "What to write; an existing file is replaced, at the very end", app)
+            ->required()
+            ->option_text(what);
+    }
+    void add_conversion(const char * name, const char * help, const char * output, std::function<void()> body) {
+        add_output(add(name, help, true, "ADAPTER", std::move(body)), output);
+    }
+    void add_compose() {
+        CLI::App * app =
+            add("compose", "Makes one adapter of several", false, "ADAPTER[:WEIGHT]...", [this] { compose(); });
+        add_output(app, "FILE.gguf");
+        std::string help = "How:", names;
+        for (const ql_compose_method_info & m : compose_methods()) {
+            help += std::string("\n") + m.name + ": " + m.meaning;
+            names += (names.empty() ? "" : "|") + std::string(m.name);
+        }
+        program_.text("--method", method_, help, app)->option_text("NAME");
+        program_
+            .number("--rank", rank_, 1, 1 << 16, "Of the methods that end in svd (default: the largest of the parts)",
+                    app)
+            ->default_str("");
+        program_.number("--density", density_, 1e-6, 1, "Of the methods that drop values: the part that is kept", app);
+    }
+
+    Adapter open_one() {
+        command_->bases->open();
+        return command_->bases->open_adapter(inputs_[0]);
+    }
+
+    void info() {
+        const Adapter adapter = open_one();
+        print_info(program_, inputs_[0], adapter, command_->bases->path());
+    }
+
+    void check() {
+        const Adapter adapter = open_one();
+        const std::vector<std::string> zero = unchanged(matrices_of(adapter));
+        if (program_.json) {
+            program_.print(
+                {{"file", inputs_[0]}, {"model", command_->bases->path()}, {"fits", true}, {"unchanged", zero}});
+            return;
+        }
+        std::printf("%s\nfits %s\n", summary(inputs_[0], adapter).c_str(), command_->bases->path().c_str());
+        if (!zero.empty())
+            std::printf("%zu of them change nothing, %s for one: was it trained?\n", zero.size(), zero[0].c_str());
+    }
+
+    void compose() {
+        std::vector<Adapter> owners;
+        std::vector<const ql_adapter *> parts;
+        std::vector<double> weights;
+        Outputs outputs;
+        std::vector<ScaledPath> named;
+        for (const std::string & spec : inputs_) {
+            named.push_back(parse_scaled_path("compose", spec));
+            outputs.input("ADAPTER", named.back().path);
+        }
+        outputs.file("-o", output_);
+        outputs.check();
+        command_->bases->open();
+        for (const ScaledPath & n : named) {
+            owners.push_back(command_->bases->open_adapter(n.path));
+            parts.push_back(owners.back().get());
+            weights.push_back(static_cast<double>(n.scale));
+        }
+        ql_compose_options options;
+        ql_compose_options_init(&options);
+        options.method = method_.c_str();
+        options.rank = rank_;
+        options.density = density_;
+        options.seed = seed_;
+        program_.begin_work();
+        ql_adapter * made = nullptr;
+        check_input(ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, &made));
+        const Adapter adapter(made);
+        check_run(ql_adapter_save(made, output_.c_str()));
+        print_written(adapter);
+    }
+
+    void convert(ql_status (*save)(const ql_adapter *, const char *), bool to_folder) {
+        Outputs outputs;
+        outputs.input("-m", command_->bases->path());
+        outputs.input("ADAPTER", inputs_[0]);
+        to_folder ? outputs.folder("-o", output_) : outputs.file("-o", output_);
+        outputs.check();
+        const Adapter adapter = open_one();
+        program_.begin_work();
+        check_run(save(adapter.get(), output_.c_str()));
+        print_written(adapter);
+    }
+
+    void print_written(const Adapter & adapter) const {
+        const ql_adapter_info info = describe(adapter);
+        if (program_.json)
+            program_.print({{"file", output_},
+                            {"matrices", info.n_matrices},
+                            {"r_min", info.r_min},
+                            {"r_max", info.r_max},
+                            {"parameters", info.n_parameters}});
+        else
+            std::printf("%s\n", summary(output_, adapter).c_str());
+    }
+
+    Program program_;
+    std::vector<Command> commands_;
+    Command * command_ = nullptr;
+    std::vector<std::string> inputs_;
+    std::string output_, method_ = "cat";
+    int64_t rank_ = 0;
+    double density_ = 1;
+    uint64_t seed_ = 42;
+};
+
+}  // namespace
+}  // namespace ql::cli
+
+int main(int argc, char ** argv) {
+    return ql::cli::AdapterProgram().main(argc, argv);
+}
