@@ -3,6 +3,9 @@
 // Sources q, k, v, span; results o [d, H, T] and lse [H, T], the natural logarithm of the sum of exp(scale q . k), from
 // which the backward pass computes the probabilities again. An empty range gives o = 0 and lse = 0.
 // k and v are f32, or f16 as a cache holds them (kv_store); no gradient flows to those.
+//
+// A fifth source is a table of pages: k and v are then [d, H_kv, n, P], and key j is key j % n of page pages[j / n].
+// Nothing else knows of pages: a span names keys, and sequences of one batch are ranges of the table.
 #include "ggml/ops/attention.hpp"
 
 #include <cmath>
@@ -15,11 +18,21 @@
 namespace ql {
 namespace {
 
+Status check_pages(const Node & n) {
+    QL_TRY(expect_i32(n, kPageTable));
+    const int64_t page = n.src[1]->ne(2), n_entries = n.src[kPageTable]->ne(0);
+    QL_TRY(expect_shape(n, kPageTable, Shape(n_entries)));
+    if (page % kPageUnit) return shape_error(n, "a page must be of a multiple of 64 keys");
+    if (n_entries > INT32_MAX / page) return shape_error(n, "the table names more keys than a span can count");
+    return {};
+}
+
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     QL_TRY(expect_f32_or_f16(n, 1));
     if (n.src[1]->dtype != n.src[2]->dtype) return error(QL_BAD_DTYPE, "attention: k and v differ in type");
-    QL_TRY(check_attention_shapes(n, 3));
+    QL_TRY(has_pages(n) ? check_attention_heads(n, 3) : check_attention_shapes(n, 3));
+    if (has_pages(n)) QL_TRY(check_pages(n));
     const float scale = n.params.as<AttentionParams>().scale;
     if (!std::isfinite(scale)) return error(QL_INVALID_ARGUMENT, "attention: scale is %g", static_cast<double>(scale));
     const Shape & q = n.src[0]->shape;
@@ -30,6 +43,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 
 Status backward(GradBuilder & b, const GraphNode & n) {
     Tensor *q = n.source(0), *k = n.source(1), *v = n.source(2), *span = n.source(3);
+    if (has_pages(n)) return error(QL_UNSUPPORTED, "attention: no gradient flows through a cache of pages");
     if (k->dtype != QL_F32) return error(QL_UNSUPPORTED, "attention: no gradient flows through a cache of f16");
     Tensor * d_o = b.gradient(n.result(0));
     if (!d_o || b.gradient(n.result(1)))
@@ -44,7 +58,8 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 template <typename Real>
 void reference(const RefArgs<Real> & a) {
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
-    const int64_t n_kv = a.in(1).ne(1), n_keys = a.in(1).ne(2);
+    const int64_t n_kv = a.in(1).ne(1), n_keys = count_keys(a.node);
+    const KeyRows rows = key_rows(a.node, a.has(kPageTable) ? a.ids(kPageTable) : nullptr);
     const double scale = a.template params<AttentionParams>().scale;
     const std::vector<Real> keys = a.decoded(1), values = a.decoded(2);
     std::vector<double> score(static_cast<size_t>(n_keys)), o(static_cast<size_t>(d));
@@ -55,7 +70,7 @@ void reference(const RefArgs<Real> & a) {
             const KeyRange range = key_range(a.ids(3), t, n_keys);
             double top = -INFINITY, sum = 0;
             for (int64_t j = range.begin; j < range.end; ++j) {
-                const Real * k = keys.data() + (j * n_kv + kv) * d;
+                const Real * k = keys.data() + (rows.row(j) * n_kv + kv) * d;
                 double dot = 0;
                 for (int64_t i = 0; i < d; ++i) dot += static_cast<double>(q[i]) * k[i];
                 score[static_cast<size_t>(j)] = scale * dot;
@@ -64,7 +79,7 @@ void reference(const RefArgs<Real> & a) {
             o.assign(o.size(), 0);
             for (int64_t j = range.begin; j < range.end; ++j) {
                 const double p = std::exp(score[static_cast<size_t>(j)] - top);
-                const Real * v = values.data() + (j * n_kv + kv) * d;
+                const Real * v = values.data() + (rows.row(j) * n_kv + kv) * d;
                 sum += p;
                 for (int64_t i = 0; i < d; ++i) o[static_cast<size_t>(i)] += p * v[i];
             }
@@ -91,6 +106,14 @@ std::vector<Case> cases() {
         for (const size_t i : {1, 2}) c.in[i] = cache_in(c.in[i].shape, QL_F16);
         return c;
     };
+    const auto paged = [&](const char * name, int64_t d, int64_t n_heads, int64_t n_kv, int64_t n_tokens,
+                           int64_t n_entries, int64_t page, int64_t n_pages, ql_dtype type) {
+        Case c = make(name, d, n_heads, n_kv, n_tokens, n_entries * page);
+        c.in[0] = data_in(c.in[0].shape);
+        for (const size_t i : {1, 2}) c.in[i] = cache_in({d, n_kv, page, n_pages}, type);
+        c.in.push_back(ints_in(n_entries, Fill::distinct, n_pages));
+        return c;
+    };
     return {make("d1 H1 T1", 1, 1, 1, 1, 1),
             make("d3 H2/1 T5", 3, 2, 1, 5, 5),
             make("d16 H6/2 T33", 16, 6, 2, 33, 33),
@@ -100,7 +123,11 @@ std::vector<Case> cases() {
             cached("f16 d64 H9/3 T1 of 130", 64, 9, 3, 1, 130),
             cached("f16 d33 H3/1 T3 of 65", 33, 3, 1, 3, 65),
             cached("f16 d16 H6/2 T33 of 70", 16, 6, 2, 33, 70),
-            cached("f16 d33 H2/1 T9 of 65", 33, 2, 1, 9, 65)};
+            cached("f16 d33 H2/1 T9 of 65", 33, 2, 1, 9, 65),
+            paged("f16 d64 H9/3 T1, 5 pages of 7", 64, 9, 3, 1, 5, 64, 7, QL_F16),
+            paged("f32 d33 H3/1 T3, 2 pages of 3", 33, 3, 1, 3, 2, 64, 3, QL_F32),
+            paged("f16 d16 H6/2 T33, 3 pages of 3", 16, 6, 2, 33, 3, 64, 3, QL_F16),
+            paged("f32 d33 H2/1 T9, 2 pages of 2", 33, 2, 1, 9, 2, 128, 2, QL_F32)};
 }
 
 double flops(const Node & n) {
@@ -140,4 +167,9 @@ using namespace ql;
 extern "C" ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
                                     float scale) {
     return build(g, [&] { return g->emit(op::attention, {q, k, v, span}, AttentionParams{scale}); });
+}
+
+extern "C" ql_tensor * ql_attention_paged(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
+                                          ql_tensor * pages, float scale) {
+    return build(g, [&] { return g->emit(op::attention, {q, k, v, span, pages}, AttentionParams{scale}); });
 }

@@ -8,20 +8,60 @@
 namespace ql {
 
 /// Checks the shapes of q [d, H, T], k and v [d, H_kv, S] (sources 0, 1, 2), and the span i32 [2, T] (source `span`).
-inline Status check_attention_shapes(const Node & n, int span) {
+/// Whoever has keys in pages checks the fourth dimension of k and v.
+inline Status check_attention_heads(const Node & n, int span) {
     QL_TRY(expect_i32(n, span));
     const Shape &q = n.src[0]->shape, &k = n.src[1]->shape;
     QL_TRY(expect_same_shape(n, 1, 2));
-    if (q[3] != 1 || k[3] != 1) return shape_error(n, "q must be [d, H, T], k and v [d, H_kv, S]");
+    if (q[3] != 1) return shape_error(n, "q must be [d, H, T]");
     if (q[0] != k[0]) return shape_error(n, "head sizes differ");
     if (q[1] % k[1]) return shape_error(n, "the heads of q are no multiple of those of k");
     return expect_shape(n, span, Shape(2, q[2]));
+}
+
+/// The same, where keys follow each other.
+inline Status check_attention_shapes(const Node & n, int span) {
+    QL_TRY(check_attention_heads(n, span));
+    if (n.src[1]->ne(3) != 1) return shape_error(n, "k and v must be [d, H_kv, S]");
+    return {};
 }
 
 /// The same, with q, k and v of f32.
 inline Status check_attention(const Node & n, int span) {
     for (int i = 0; i < 3; ++i) QL_TRY(expect_f32(n, i));
     return check_attention_shapes(n, span);
+}
+
+/// Attention's last source where there is one: in which pages its keys lie. Without it, and in attention_back, which has
+/// more sources, they follow each other.
+inline constexpr int kPageTable = 4;
+/// Keys of a page: a multiple, so that no block of a kernel, which is 64 keys, crosses a page's end.
+inline constexpr int64_t kPageUnit = 64;
+
+inline bool has_pages(const Node & n) {
+    return n.src.size() == size_t{kPageTable} + 1;
+}
+/// The keys that a span can name: those of the pages in the table.
+inline int64_t count_keys(const Node & n) {
+    const int64_t n_keys = n.src[1]->ne(2);
+    return has_pages(n) ? n_keys * n.src[kPageTable]->ne(0) : n_keys;
+}
+
+/// Where the keys lie: key j is row(j) of k and v. Files for other instruction sets include this: all of it is inlined.
+struct KeyRows {
+    const int32_t * pages = nullptr;  // null: key j is row j
+    int64_t page = 1, n_pages = 1;    // keys of a page; pages there are
+
+    /// Numbers of pages are cut to those that there are, so that a wrong table cannot read elsewhere.
+    [[gnu::always_inline]] int64_t row(int64_t key) const {
+        if (!pages) return key;
+        const int64_t at = pages[key / page];
+        return (at < 0 ? 0 : at < n_pages ? at : n_pages - 1) * page + key % page;
+    }
+};
+/// `pages`: the table's numbers, null without one.
+inline KeyRows key_rows(const Node & n, const int32_t * pages) {
+    return pages ? KeyRows{pages, n.src[1]->ne(2), n.src[1]->ne(3)} : KeyRows{};
 }
 
 struct KeyRange {
@@ -37,8 +77,9 @@ inline KeyRange key_range(const int32_t * span, int64_t t, int64_t n_keys) {
 /// Of `products` products of queries with keys. The spans are not known here: as many keys as queries is taken for
 /// causal self-attention, where a query sees half of them.
 inline double attention_flops(const Node & n, int products) {
-    const Shape &q = n.src[0]->shape, &k = n.src[1]->shape;
-    const double keys = q[2] == k[2] ? 0.5 * static_cast<double>(k[2] + 1) : static_cast<double>(k[2]);
+    const Shape & q = n.src[0]->shape;
+    const int64_t n_keys = count_keys(n);
+    const double keys = q[2] == n_keys ? 0.5 * static_cast<double>(n_keys + 1) : static_cast<double>(n_keys);
     return 2.0 * products * static_cast<double>(q.elements()) * keys;
 }
 

@@ -99,13 +99,7 @@ TEST_P(AttentionCache, ANaNReachesEveryQueryThatSeesItsKeyAndNoOther) {
         }
 }
 
-std::vector<AttentionPath> paths() {
-    std::vector<AttentionPath> list = attention_paths_bf16();
-    for (const Isa isa : kernel_isas()) list.push_back({isa_name(isa), isa, false});
-    return list;
-}
-
-INSTANTIATE_TEST_SUITE_P(Cpu, AttentionCache, testing::ValuesIn(paths()),
+INSTANTIATE_TEST_SUITE_P(Cpu, AttentionCache, testing::ValuesIn(attention_paths()),
                          [](const auto & info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -27,6 +27,15 @@ inline Case cached_case(const AttentionSize & s) {
     return c;
 }
 
+/// The same over pages: a table of `entries` of the n_pages that there are, with `page` keys each.
+inline Case paged_case(const AttentionSize & s, ql_dtype type, int64_t page, int64_t entries, int64_t n_pages) {
+    Case c = cached_case(s);
+    for (const size_t i : {1, 2}) c.in[i] = cache_in({s.d, s.kv, page, n_pages}, type);
+    c.in[3].limit = entries * page;
+    c.in.push_back(ints_in(entries, Fill::distinct, n_pages));
+    return c;
+}
+
 /// lse has nothing to do with q and k here: q is small, so that no probability is much above 1.
 inline Case back_case(const AttentionSize & s) {
     const Shape q(s.d, s.heads, s.tokens), k(s.d, s.kv, s.keys);

@@ -34,4 +34,11 @@ inline std::vector<AttentionPath> attention_paths_bf16() {
     return list;
 }
 
+/// All of them.
+inline std::vector<AttentionPath> attention_paths() {
+    std::vector<AttentionPath> list = attention_paths_bf16();
+    for (const Isa isa : kernel_isas()) list.push_back({isa_name(isa), isa, false});
+    return list;
+}
+
 }  // namespace ql::cpu

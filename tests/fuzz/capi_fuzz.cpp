@@ -205,7 +205,7 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s), *c = tensor(s), *d = tensor(s), *nll = nullptr;
-        switch (in_.pick(5)) {
+        switch (in_.pick(6)) {
             case 0:
                 return keep(s, g, ql_lora(g, a, b, c, d, in_.number()));
             case 1:
@@ -215,6 +215,8 @@ class Machine {
             case 3:
                 keep(s, g, ql_head_loss(g, a, b, c, d, in_.pick(2) ? &nll : nullptr));
                 break;
+            case 4:
+                return keep(s, g, ql_attention_paged(g, a, b, c, d, tensor(s), in_.number()));
             default:
                 return keep(s, g, ql_adamw(g, a, b, c, d, tensor(s), tensor(s), in_.number()));
         }

@@ -206,6 +206,8 @@ std::vector<BadCall> EngineArguments::graph_calls() {
              return ql_rope(g, x, table, wrong<ql_rope_mode>(77));
          })},
         {"ql_attention", "NULL", building([](G g, T x, T) { return ql_attention(g, x, x, x, nullptr, 1); })},
+        {"ql_attention_paged", "NULL",
+         building([](G g, T x, T) { return ql_attention_paged(g, x, x, x, x, nullptr, 1); })},
         {"ql_kv_store", "NULL", building([](G g, T x, T) { return ql_kv_store(g, nullptr, x, nullptr); })},
         {"ql_swiglu", "NULL", building([](G g, T x, T) { return ql_swiglu(g, nullptr, x); })},
         {"ql_head_loss", "NULL",

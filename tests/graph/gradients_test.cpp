@@ -259,6 +259,20 @@ TEST(Gradients, ThroughACacheOfF16AreRefused) {
     EXPECT_TRUE(contains(ql_error_message(), "attention: no gradient flows through a cache of f16"));
 }
 
+TEST(Gradients, ThroughACacheOfPagesAreRefused) {
+    Graph g;
+    const int64_t q_ne[] = {8, 2, 3}, k_ne[] = {8, 1, 64, 2}, span_ne[] = {2, 3}, pages = 2, flat = 48,
+                  w_ne[] = {48, 1};
+    Tensor * q = ql_param(&g, "q", 3, q_ne);
+    Tensor *k = ql_state(&g, "k", QL_F32, 4, k_ne), *v = ql_state(&g, "v", QL_F32, 4, k_ne);
+    Tensor * o = ql_attention_paged(&g, q, k, v, ql_input(&g, "span", QL_I32, 2, span_ne),
+                                    ql_input(&g, "pages", QL_I32, 1, &pages), 1);
+    Tensor * loss = ql_mul_mat(&g, ql_input(&g, "w", QL_F32, 2, w_ne), ql_reshape(&g, o, 1, &flat));
+    Tensor * grad = nullptr;
+    EXPECT_EQ(ql_gradients(&g, loss, &q, 1, QL_RECOMPUTE_NONE, &grad), QL_UNSUPPORTED);
+    EXPECT_TRUE(contains(ql_error_message(), "attention: no gradient flows through a cache of pages"));
+}
+
 TEST(Gradients, NeedALossOfOneNumber) {
     Block b;
     EXPECT_TRUE(contains(gradient_error(b, nullptr, b.params), "the loss is NULL"));

@@ -60,6 +60,26 @@ TEST(Attention, IsZeroWhereTheSpanIsEmptyAndCutsSpansToTheKeys) {
     EXPECT_EQ(f.run.values(cut->producer->result(1))[0], 0);
 }
 
+/// Keys 60 to 69 of a table of pages 2 and 0: the last four of page 2, the first six of page 0.
+TEST(Attention, FindsKeysInThePagesThatATableNames) {
+    Fixture f;
+    Tensor *q = f.f32({4, 2, 3}, 1), *k = f.f32({4, 1, 64, 3}, 2), *v = f.f32({4, 1, 64, 3}, 3);
+    const auto row = [&](const Tensor * pages) {
+        const auto all = f.run.values(pages);
+        std::vector<float> keys(all.begin() + 4 * (2 * 64 + 60), all.end());
+        keys.insert(keys.end(), all.begin(), all.begin() + 4 * 6);
+        const int64_t ne[] = {4, 1, 10};
+        Tensor * t = f.g.leaf(TensorKind::input, "row", QL_F32, 3, ne, nullptr);
+        f.run.set(t, keys);
+        return t;
+    };
+    Tensor *flat_k = row(k), *flat_v = row(v);
+    Tensor * paged = ql_attention_paged(&f.g, q, k, v, f.i32({60, 70, 62, 65, 64, 66}, {2, 3}), f.i32({2, 0}, 2), 0.5f);
+    Tensor * flat = ql_attention(&f.g, q, flat_k, flat_v, f.i32({0, 10, 2, 5, 4, 6}, {2, 3}), 0.5f);
+    f.run.run();
+    EXPECT_EQ(f.run.values(paged), f.run.values(flat));
+}
+
 TEST(Attention, OfOneKeyIsItsValue) {
     Fixture f;
     Tensor * v = f.f32({4, 1, 5}, 3);

@@ -151,6 +151,29 @@ const Refusal kRefusals[] = {
          return ql_attention(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 5}), l.f32({4, 2, 5}), l.i32({2, 4}), 1);
      },
      QL_BAD_SHAPE, "attention: input 3 must be of shape [2, 5]"},
+    {"attention of four dimensions",
+     [](Leaves & l) {
+         return ql_attention(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 64, 3}), l.f32({4, 2, 64, 3}), l.i32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "attention: k and v must be [d, H_kv, S]"},
+    {"attention page",
+     [](Leaves & l) {
+         return ql_attention_paged(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 96, 3}), l.f32({4, 2, 96, 3}), l.i32({2, 5}),
+                                   l.i32(3), 1);
+     },
+     QL_BAD_SHAPE, "attention: a page must be of a multiple of 64 keys"},
+    {"attention table",
+     [](Leaves & l) {
+         return ql_attention_paged(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 64, 3}), l.f32({4, 2, 64, 3}), l.i32({2, 5}),
+                                   l.i32({3, 2}), 1);
+     },
+     QL_BAD_SHAPE, "attention: input 4 must be of shape [3]"},
+    {"attention table too long",
+     [](Leaves & l) {
+         return ql_attention_paged(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 64, 3}), l.f32({4, 2, 64, 3}), l.i32({2, 5}),
+                                   l.i32(int64_t{1} << 26), 1);
+     },
+     QL_BAD_SHAPE, "attention: the table names more keys than a span can count"},
     {"kv_store kind",
      [](Leaves & l) {
          return ql_kv_store(&l.g, l.f32({4, 8}), l.f32({4, 2}), l.i32(2));

@@ -9,6 +9,7 @@
 //   cache: kAhead 0, 16, 32, 64, 128 give 6.6, 3.0, 2.6, 2.4, 2.6 at 4128, where 2.4 is 39 of 48 GB/s that can be
 //   read; kChunk 64, 256 give .57, .38 at 544, and the same at 4128.
 #include "backends/cpu/attention/shape.hpp"
+#include "ql/ops.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/attention/few.cpp"
@@ -25,6 +26,7 @@
 namespace ql::cpu {
 
 inline constexpr int64_t kChunk = 256;
+static_assert(QL_KEYS_APART % kChunk == 0);
 /// Keys between the one that is read and the one that is fetched.
 inline constexpr int64_t kAhead = 64;
 
@@ -65,6 +67,37 @@ template <typename T>
 struct Keys {
     const T * p;
     int64_t stride, n, d;
+};
+
+/// Rows of a chunk's keys that follow each other: one run without pages, or where the pages do.
+struct Run {
+    int64_t row, n;
+};
+struct Runs {
+    Run list[kChunk / kPageUnit];
+    int64_t count = 0;
+};
+
+HWY_INLINE Runs find_runs(const KeyRows & rows, int64_t from, int64_t to) {
+    Runs runs;
+    for (int64_t end; from < to; from = end) {
+        const int64_t row = rows.row(from);
+        end = rows.pages ? (from / rows.page + 1) * rows.page : to;
+        while (end < to && rows.row(end) == row + end - from) end += rows.page;
+        end = HWY_MIN(end, to);
+        runs.list[runs.count++] = {row, end - from};
+    }
+    return runs;
+}
+
+/// The keys, or values, of a chunk as one head sees them.
+template <typename T>
+struct ChunkKeys {
+    const T * head;  // of row 0
+    int64_t stride, d;
+    Runs runs;
+
+    Keys<T> operator[](int64_t i) const { return {head + runs.list[i].row * stride, stride, runs.list[i].n, d}; }
 };
 
 /// Has n numbers fetched: a head's part of a key is too short, and the next too far, for the processor to see a
@@ -151,14 +184,9 @@ HWY_INLINE float exponentials(float * scores, int64_t n, float & top) {
     return sum_of(sum);
 }
 
-/// V vectors of o from column `at` on: o[r] = sum_j p[r][j] v_j.
+/// sum[r][i] += sum_j p[r][j] v_j, V vectors from column `at` on.
 template <int R, int V, typename T>
-HWY_INLINE void add_columns(const float * p, const Keys<T> & values, int64_t at, float * o, int64_t o_stride) {
-    Vec sum[R][V];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int i = 0; i < V; ++i) sum[r][i] = hn::Zero(kF32);
+HWY_INLINE void add_values(const float * p, const Keys<T> & values, int64_t at, Vec (&sum)[R][V]) {
     for (int64_t j = 0; j < values.n; ++j) {
         const T * v = values.p + j * values.stride + at;
         fetch(v + kAhead * values.stride, V * kLanes);
@@ -172,23 +200,45 @@ HWY_INLINE void add_columns(const float * p, const Keys<T> & values, int64_t at,
             for (int r = 0; r < R; ++r) sum[r][i] = hn::MulAdd(left[r], x, sum[r][i]);
         }
     }
+}
+
+/// V vectors of o from column `at` on: o[r] = sum_j p[r][j] v_j.
+template <int R, int V, typename T>
+HWY_INLINE void add_columns(const float * p, const ChunkKeys<T> & values, int64_t at, float * o, int64_t o_stride) {
+    Vec sum[R][V];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i) sum[r][i] = hn::Zero(kF32);
+    for (int64_t i = 0; i < values.runs.count; p += values.runs.list[i++].n) add_values<R, V>(p, values[i], at, sum);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int i = 0; i < V; ++i) hn::StoreU(sum[r][i], kF32, o + r * o_stride + at + i * kLanes);
 }
 
+/// Scores of R rows with a chunk's keys, run by run; returns how many. What a run's last vector writes behind its keys
+/// the next overwrites, and behind the last there is its score again, as if the chunk were one run.
+template <int R, typename T>
+HWY_INLINE int64_t find_chunk_scores(const float * q, const ChunkKeys<T> & keys, float scale, float * scores) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < keys.runs.count; n += keys.runs.list[i++].n) find_scores<R>(q, keys[i], scale, scores + n);
+    for (int64_t j = n; keys.runs.count > 1 && j % kLanes; ++j)
+        for (int r = 0; r < R; ++r) scores[r * kChunk + j] = scores[r * kChunk + n - 1];
+    return n;
+}
+
 /// R rows of a group, or as many as there are if fewer, against the keys of a chunk; their parts follow each other by
 /// `stride`.
 template <int R, typename T>
-HWY_INLINE void attend_rows(int64_t rows, const FewJob & job, const float * q, const Keys<T> & k, const Keys<T> & v,
-                            float * scores, float * part, int64_t stride) {
+HWY_INLINE void attend_rows(int64_t rows, const FewJob & job, const float * q, const ChunkKeys<T> & k,
+                            const ChunkKeys<T> & v, float * scores, float * part, int64_t stride) {
     if constexpr (R > 1)
         if (rows < R) return attend_rows<R - 1>(rows, job, q, k, v, scores, part, stride);
-    find_scores<R>(q, k, job.s.scale, scores);
+    const int64_t n = find_chunk_scores<R>(q, k, job.s.scale, scores);
     for (int r = 0; r < R; ++r) {
         float * last = part + r * stride + job.s.width();
-        last[1] = exponentials(scores + r * kChunk, k.n, last[0]);
+        last[1] = exponentials(scores + r * kChunk, n, last[0]);
     }
     int64_t at = 0;
     for (; at + 4 * kLanes <= v.d; at += 4 * kLanes) add_columns<R, 4>(scores, v, at, part, stride);
@@ -202,9 +252,10 @@ void attend(const FewJob & job, int64_t task, int thread) {
     const KeyRange range = key_range(job.span, t, s.n_keys);
     const int64_t from = HWY_MAX(range.begin, chunk * kChunk), to = HWY_MIN(range.end, (chunk + 1) * kChunk);
     if (from >= to) return;
-    const int64_t at = s.key(from, kv), stride = job.chunks() * job.part_size();
-    const Keys<T> k{static_cast<const T *>(job.k) + at, s.key_stride(), to - from, s.d};
-    const Keys<T> v{static_cast<const T *>(job.v) + at, s.key_stride(), to - from, s.d};
+    const int64_t stride = job.chunks() * job.part_size();
+    const Runs runs = find_runs(s.rows, from, to);
+    const ChunkKeys<T> k{static_cast<const T *>(job.k) + kv * s.d, s.key_stride(), s.d, runs};
+    const ChunkKeys<T> v{static_cast<const T *>(job.v) + kv * s.d, s.key_stride(), s.d, runs};
     for (int64_t g = 0; g < s.group(); g += kRows)
         attend_rows<kRows>(s.group() - g, job, job.q + s.query(t, kv) + g * s.d, k, v,
                            job.scores + thread * kRows * kChunk, job.part(t, kv * s.group() + g, chunk), stride);

@@ -15,6 +15,7 @@ namespace ql::cpu {
 
 /// Keys of a block: four AVX-512 vectors. K, its transpose and V of a block are 16 KB each at d = 64.
 inline constexpr int64_t kKeyBlock = 64;
+static_assert(kPageUnit % kKeyBlock == 0);
 /// Rows of packed buffers are padded to this, the longest vector, and zero behind d.
 inline constexpr int64_t kPad = 16;
 
@@ -28,23 +29,25 @@ inline int64_t padded(int64_t n) {
 struct AttentionShape {
     int64_t d, n_heads, n_tokens, n_kv, n_keys;
     float scale;
+    KeyRows rows;  // of a launch: where the keys lie
 
     explicit AttentionShape(const Node & n)
         : d(n.src[0]->ne(0)),
           n_heads(n.src[0]->ne(1)),
           n_tokens(n.src[0]->ne(2)),
           n_kv(n.src[1]->ne(1)),
-          n_keys(n.src[1]->ne(2)),
+          n_keys(count_keys(n)),
           scale(n.params.as<AttentionParams>().scale) {}
 
-    /// Of an attention without the keys behind the last that a query sees: a cache has room for more than it holds.
+    /// Of a launch, without the keys behind the last that a query sees: a cache has room for more than it holds.
     static AttentionShape of_seen_keys(const Launch & l);
     int64_t group() const { return n_heads / n_kv; }
     int64_t width() const { return padded(d); }
     int64_t key_blocks() const { return ceil_div(n_keys, kKeyBlock); }
     /// Offset of a query's first head of a group; its G heads follow each other.
     int64_t query(int64_t t, int64_t kv) const { return (t * n_heads + kv * group()) * d; }
-    int64_t key(int64_t j, int64_t kv) const { return (j * n_kv + kv) * d; }
+    /// Offset of a key's head; the keys of a block, which is within a page, follow it key_stride() apart.
+    int64_t key(int64_t j, int64_t kv) const { return (rows.row(j) * n_kv + kv) * d; }
     int64_t key_stride() const { return n_kv * d; }
     /// Floats of all transposed blocks of K or of V.
     int64_t transposed() const { return n_kv * key_blocks() * d * kKeyBlock; }

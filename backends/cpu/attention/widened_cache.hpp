@@ -8,7 +8,8 @@ namespace ql::cpu {
 /// What run_on_widened_cache needs of scratch for an attention that needs `inner_scratch`.
 size_t widened_cache_scratch(const Node & n, size_t inner_scratch);
 
-/// `inner` sees a node that says f16 of k and v, whose addresses are of f32. Keys behind the last that a query sees are
+/// `inner` sees a node that says f16 of k and v, whose addresses are of f32; their keys follow each other, and the table
+/// of pages is not there. Keys behind the last that a query sees are
 /// not there: its shape must be of_seen_keys.
 Status run_on_widened_cache(const Launch & l, Status (*inner)(const Launch &), size_t inner_scratch);
 

@@ -170,6 +170,19 @@ QL_API ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_ro
  *                                                              (Dao et al. 2022; Milakov & Gimelshein 2018) */
 QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, float scale);
 
+/** ql_attention over keys and values that lie in pages of n: key j is key j % n of page pages[j / n]. A page may stand in
+ *  the table several times, so that sequences share what they have in common. Each sequence of a batch takes a range of
+ *  the table, and spans name keys of that: there is no other notion of a sequence.
+ *  shape    q [d, H, T], k, v [d, H_kv, n, P], n a multiple of 64, span i32 [2, T], pages i32 [V] -> o [d, H, T]
+ *           Spans are cut to [0, V n), numbers of pages to [0, P).
+ *  dtype    as ql_attention                                                                        grad  none
+ *  bits     those of ql_attention over the same keys in a row. A sequence has the bits that it has alone where its range
+ *           of the table begins at a multiple of QL_KEYS_APART keys: kernels cut the keys there.
+ *                                                                                        (Kwon et al. 2023) */
+#define QL_KEYS_APART 256
+QL_API ql_tensor * ql_attention_paged(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
+                                      ql_tensor * pages, float scale);
+
 /** Copies rows into a cache in place: cache[:, index[t]] = rows[:, t]; returns the cache as it is afterwards.
  *  shape    cache state [n, S], rows [n, T], index i32 [T], indices distinct; those outside [0, S) are skipped
  *  dtype    cache f32 or f16, rows f32; rounded to nearest. f16 ends at 65504: what is larger (65520 and more, infinity)
