@@ -18,6 +18,7 @@ const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::str
     inputs_.positions = input("positions", 1, &n_tokens);
     inputs_.span = input("span", 2, pairs);
     inputs_.rows = cache_ ? input("rows", 1, &n_tokens) : nullptr;
+    inputs_.pages = cache_ ? input("pages", 1, &cache_->n_entries) : nullptr;
     return inputs_;
 }
 
@@ -79,19 +80,26 @@ ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head, const Rope & rop
 ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v) {
     const Hparams & h = hparams();
     const auto [n_head, n_head_kv, n_ff] = h.layer(layer);
-    const int64_t rows[] = {n_head_kv * h.head_dim, n_tokens_};
-    int64_t keys[] = {h.head_dim, n_head_kv, n_tokens_};
-    if (cache_) {
-        const auto i = static_cast<size_t>(layer);
-        k = ql_kv_store(graph_, cache_->k[i], ql_reshape(graph_, k, 2, rows), inputs_.rows);
-        v = ql_kv_store(graph_, cache_->v[i], ql_reshape(graph_, v, 2, rows), inputs_.rows);
-        keys[2] = cache_->rows;
-    }
-    k = ql_reshape(graph_, k, 3, keys);
-    v = ql_reshape(graph_, v, 3, keys);
     const float scale = 1.0f / std::sqrt(static_cast<float>(h.head_dim));
     const int64_t out[] = {n_head * h.head_dim, n_tokens_};
-    return ql_reshape(graph_, ql_attention(graph_, q, k, v, inputs_.span, scale), 2, out);
+    ql_tensor * o = nullptr;
+    if (cache_) {
+        k = cached(cache_->k[static_cast<size_t>(layer)], n_head_kv, k);
+        v = cached(cache_->v[static_cast<size_t>(layer)], n_head_kv, v);
+        o = ql_attention_paged(graph_, q, k, v, inputs_.span, inputs_.pages, scale);
+    } else {
+        const int64_t keys[] = {h.head_dim, n_head_kv, n_tokens_};
+        k = ql_reshape(graph_, k, 3, keys);
+        v = ql_reshape(graph_, v, 3, keys);
+        o = ql_attention(graph_, q, k, v, inputs_.span, scale);
+    }
+    return ql_reshape(graph_, o, 2, out);
+}
+
+ql_tensor * GraphBuilder::cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x) {
+    const int64_t rows[] = {n_heads * hparams().head_dim, n_tokens_};
+    const int64_t pages[] = {hparams().head_dim, n_heads, cache_->page, cache_->n_pages};
+    return ql_reshape(graph_, ql_kv_store(graph_, cache, ql_reshape(graph_, x, 2, rows), inputs_.rows), 4, pages);
 }
 
 }  // namespace ql

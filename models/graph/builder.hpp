@@ -19,11 +19,12 @@ struct LoraLeaves {
     float scale = 1.0f;
 };
 
-/// KV caches of a session: f16 or f32 states [n_head_kv * head_dim, rows], two for each layer, with its key-value
-/// heads.
+/// A cache of keys and values in pages: f16 or f32 states [n_head_kv * head_dim, page * n_pages], two for each layer,
+/// with its key-value heads.
 struct KvCache {
     std::vector<ql_tensor *> k, v;
-    int64_t rows = 0;
+    int64_t page = 0, n_pages = 0;  // tokens of a page; pages
+    int64_t n_entries = 0;          // of a stream's table of pages
 };
 
 /// The inputs of a stream of T tokens.
@@ -31,7 +32,9 @@ struct StreamInputs {
     ql_tensor * tokens = nullptr;     // i32 [T]
     ql_tensor * positions = nullptr;  // i32 [T]
     ql_tensor * span = nullptr;       // i32 [2, T]: keys that a token sees (ql_attention)
-    ql_tensor * rows = nullptr;       // i32 [T]: where its key and value go in the cache; null without a cache
+    // null without a cache:
+    ql_tensor * rows = nullptr;   // i32 [T]: where its key and value go in the cache
+    ql_tensor * pages = nullptr;  // i32 [n_entries]: where the keys that spans name are (ql_attention_paged)
 };
 
 /// Dropout before A of every LoRA branch: none where p is 0.
@@ -50,6 +53,8 @@ class GraphBuilder {
 
     /// Adds a LoRA branch to the linear of this weight; several are applied in order.
     void attach(const std::string & weight, const LoraLeaves & lora) { loras_[weight].push_back(lora); }
+    /// What is built from now on has no branches but those that are attached later.
+    void detach_all() { loras_.clear(); }
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
     void set_cache(const KvCache * cache) { cache_ = cache; }
 
@@ -84,6 +89,8 @@ class GraphBuilder {
     ql_tensor * add_loras(const std::string & name, ql_tensor * x, ql_tensor * y);
 
     ql_tensor * angles(const Rope & rope);
+    /// A cache [d * H, rows] with the stream's keys or values in it -> [d, H, page, n_pages].
+    ql_tensor * cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x);
 
     const Model & model_;
     ql_graph * graph_;

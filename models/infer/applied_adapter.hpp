@@ -14,6 +14,7 @@ struct AppliedAdapter {
 };
 
 /// Makes leaves of the adapters' matrices (read in place: adapters outlive the graph) and attaches them to a builder.
-void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters);
+/// `first`: what the first is numbered with, in the leaves' names.
+void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, size_t first = 0);
 
 }  // namespace ql

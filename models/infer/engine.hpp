@@ -1,6 +1,9 @@
-// An inference engine: the model's forward graph over a KV cache, compiled in several widths. Weights and plans are
-// held once, whatever the number of sequences; a sequence is a part of the cache's rows and how many of them it has
-// filled.
+// An inference engine: the model's forward graph over a cache of pages, compiled in several widths. Weights and plans are
+// held once, whatever the number of sequences; a sequence is some pages of the cache and the tokens that fill them.
+//
+// A batch is a list of (sequence, tokens, adapter). Sequences of one adapter share runs of a plan; those of another wait
+// for theirs: a plan has one set of LoRA branches. What a sequence reads does not depend on the others of a batch, but
+// for the width of the plan, whose kernels add up in an order of their own.
 #pragma once
 #include <memory>
 #include <span>
@@ -10,57 +13,79 @@
 #include "models/base/handles.hpp"
 #include "models/graph/builder.hpp"
 #include "models/infer/applied_adapter.hpp"
+#include "models/infer/paged_cache.hpp"
 
 namespace ql {
 
 struct EngineOptions {
     int64_t ctx = 0;  // tokens of a sequence
     int64_t n_sequences = 1;
+    /// Of the cache, kPageTokens each; 0: as many as all sequences need together where none shares a page.
+    int64_t n_pages = 0;
     ql_dtype cache_type = QL_F16;
 };
+
+/// Entries of a run's table of pages for a sequence of so many: the next one's keys begin where its bits are those that
+/// it has alone (ql_attention_paged).
+inline int64_t entries_of(int64_t pages) {
+    constexpr int64_t kApart = QL_KEYS_APART / kPageTokens;
+    static_assert(QL_KEYS_APART % kPageTokens == 0);
+    return (pages + kApart - 1) / kApart * kApart;
+}
+
+/// Adapters that are applied together; none: the model as it is.
+using AdapterSet = std::span<const AppliedAdapter>;
 
 /// Tokens that a sequence goes on with.
 struct SequenceTokens {
     int64_t sequence = 0;
     std::span<const int32_t> tokens;
+    int64_t adapter = 0;  // which of the engine's sets; of one sequence always the same, but behind truncate(_, 0)
+    bool logits = true;   // whether those behind the last token are wanted
 };
 
 class Engine {
   public:
-    /// The adapters are copied, and applied to every sequence.
+    /// The adapters are copied.
     static Result<std::unique_ptr<Engine>> create(const Model & model, ql_device * device,
-                                                  std::span<const AppliedAdapter> adapters,
+                                                  const std::vector<AdapterSet> & adapters,
                                                   const EngineOptions & options);
 
     const Model & model() const { return model_; }
     int64_t ctx() const { return options_.ctx; }
     int64_t n_sequences() const { return options_.n_sequences; }
+    int64_t n_pages() const { return cache_.pool().n_pages(); }
+    int64_t n_free_pages() const { return cache_.pool().n_free(); }
     /// The tokens of a sequence that are in the cache.
-    int64_t position(int64_t sequence) const { return state(sequence).position; }
-    /// Keeps a sequence's first n tokens (n at most its position).
-    void truncate(int64_t sequence, int64_t n) { states_[static_cast<size_t>(sequence)].position = n; }
+    int64_t position(int64_t sequence) const { return cache_.position(sequence); }
+    /// Keeps a sequence's first n tokens (n at most its position); pages behind them are free for others.
+    void truncate(int64_t sequence, int64_t n) { cache_.truncate(sequence, n); }
+    /// Makes sequence `to` what `from` is now: pages are shared, and copied when one of the two goes on in one.
+    void fork(int64_t from, int64_t to);
 
-    /// Reads tokens of one or several sequences, each named once; sequences read together share a run of the plan.
-    /// errors  QL_INVALID_ARGUMENT: no tokens, a token that the vocabulary does not have, more than the context holds.
-    ///         Then nothing has been read.
+    /// Reads tokens of one or several sequences, each named once.
+    /// errors  QL_INVALID_ARGUMENT: no tokens, a token that the vocabulary does not have, more than the context holds, a
+    ///         sequence or adapter that is none of the engine's; QL_NO_MEMORY: too few pages are free. Then nothing has
+    ///         been read. Where a run fails, position() says how far each sequence came.
     Status read(std::span<const SequenceTokens> batch);
-    /// Of the token after the last that was read of a sequence.
-    std::span<const float> logits(int64_t sequence) const { return state(sequence).logits; }
+    /// Of the token after the last that was read of a sequence; empty if they were not wanted.
+    std::span<const float> logits(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].logits; }
 
-    /// What reads n tokens at once.
-    ql_plan * plan(int64_t n) { return width_of(n).plan.get(); }
+    /// What reads n tokens at once, with an adapter.
+    ql_plan * plan(int64_t n, int64_t adapter = 0) { return width_of(n, adapter).plan.get(); }
 
   private:
     /// The graph for streams of one width.
     struct Width {
         int64_t n = 0;
         StreamInputs inputs;
-        ql_tensor * last = nullptr;    // i32 [n_sequences]: the rows whose logits are wanted
-        ql_tensor * logits = nullptr;  // [n_vocab, n_sequences]
+        int64_t n_last = 0;
+        ql_tensor * last = nullptr;    // i32 [n_last]: the rows whose logits are wanted
+        ql_tensor * logits = nullptr;  // [n_vocab, n_last]
         PlanPtr plan;
     };
     struct State {
-        int64_t position = 0;
+        int64_t adapter = 0;
         std::vector<float> logits;
     };
     /// A token on its way through a stream.
@@ -68,26 +93,36 @@ class Engine {
         int64_t sequence = 0;
         int64_t position = 0;
         int32_t id = 0;
-        bool is_last = false;  // of those that are read of its sequence
+        bool wants_logits = false;
     };
+    using Stream = std::span<const StreamToken>;
+    struct RunInputs;
 
-    Engine(const Model & model, const EngineOptions & options) : model_(model), options_(options) {}
-    Status build(ql_device * device, std::span<const AppliedAdapter> adapters);
+    Engine(const Model & model, const EngineOptions & options);
+    Status build(ql_device * device, const std::vector<AdapterSet> & adapters);
     void build_cache();
-    void build_width(GraphBuilder & b, int64_t n);
+    void build_widths(GraphBuilder & b, size_t adapter);
+    Width build_width(GraphBuilder & b, int64_t n, const std::string & suffix);
+    Status check(const SequenceTokens & part) const;
     Status check(std::span<const SequenceTokens> batch) const;
-    Status run(Width & width, std::span<const StreamToken> tokens);
-    Status read_logits(const Width & width, std::span<const StreamToken> tokens);
-    Width & width_of(int64_t n);
-    const State & state(int64_t sequence) const { return states_[static_cast<size_t>(sequence)]; }
+    Status grow(std::span<const SequenceTokens> batch);
+    Status read_with(int64_t adapter, std::span<const SequenceTokens> batch);
+    size_t count_fitting(Stream tokens) const;
+    int64_t enter(int64_t sequence, RunInputs & in) const;
+    RunInputs inputs_of(const Width & width, Stream tokens) const;
+    Status run(Width & width, Stream tokens);
+    Status read_logits(const Width & width, Stream tokens);
+    Width & width_of(int64_t n, int64_t adapter);
+    State & state(int64_t sequence) { return states_[static_cast<size_t>(sequence)]; }
 
     const Model & model_;
     const EngineOptions options_;
     std::vector<Adapter> adapters_;
     GraphPtr graph_;
-    KvCache cache_;
-    std::vector<Width> widths_;  // ascending
-    std::vector<State> states_;  // of the sequences
+    KvCache leaves_;
+    PagedCache cache_;
+    std::vector<std::vector<Width>> widths_;  // of each set of adapters, ascending
+    std::vector<State> states_;               // of the sequences
 };
 
 }  // namespace ql

@@ -1,7 +1,9 @@
 // Several sequences on one engine: weights and plans once, each sequence as if it were alone.
 #include "models/infer/engine.hpp"
 
-#include "models/golden.hpp"
+#include <algorithm>
+
+#include "models/adapters.hpp"
 #include "models/infer/session.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_model.hpp"
@@ -14,14 +16,25 @@ using Logits = std::vector<float>;
 
 class EngineTest : public ::testing::Test {
   protected:
+    static constexpr int64_t kCtx = 200, kMostCtx = 512;
+
     void SetUp() override {
-        auto model = open_model(write_tiny_model(folder_.path("tiny.gguf")),
+        TinyModelOptions options;
+        options.n_ctx = kMostCtx;
+        auto model = open_model(write_tiny_model(folder_.path("tiny.gguf"), options),
                                 {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         ASSERT_TRUE(model.ok()) << model.message();
         model_ = std::move(model).value();
-        auto engine = Engine::create(*model_, device_.get(), {}, {64, 3, QL_F32});
+        start({.ctx = kCtx, .n_sequences = 3, .cache_type = QL_F32});
+    }
+    void start(const EngineOptions & options) {
+        auto engine = Engine::create(*model_, device_.get(), {AdapterSet()}, options);
         ASSERT_TRUE(engine.ok()) << engine.message();
         engine_ = std::move(engine).value();
+    }
+    void read(const std::vector<SequenceTokens> & batch) {
+        const Status s = engine_->read(batch);
+        ASSERT_TRUE(s.ok()) << s.message();
     }
 
     static Tokens tokens(int32_t n, int32_t seed) {
@@ -36,7 +49,7 @@ class EngineTest : public ::testing::Test {
 
     /// The logits that a session of its own has after these tokens.
     Logits alone(const Tokens & list) const {
-        const auto session = Session::create(*model_, device_.get(), {}, 64, QL_F32);
+        const auto session = Session::create(*model_, device_.get(), {}, kMostCtx, QL_F32);
         EXPECT_TRUE((*session)->eval(list).ok());
         return {(*session)->logits().begin(), (*session)->logits().end()};
     }
@@ -77,15 +90,131 @@ TEST_F(EngineTest, ASequenceStartsAgainBesideTheOthers) {
     expect_as_alone(1, both(b, b2));
 }
 
+TEST_F(EngineTest, PagesLieInAnyOrderAndAreTakenAgain) {
+    Tokens all[3];
+    for (int32_t round = 0; round < 6; ++round)  // page by page in turns
+        for (const int32_t s : {2, 0, 1}) {
+            const Tokens more = tokens(21 + 3 * s, 7 * s + round);
+            read({{s, more}});
+            all[s] = both(all[s], more);
+        }
+    engine_->truncate(0, 70);
+    all[0].resize(70);
+    const Tokens last = tokens(60, 40), next = tokens(3, 41);
+    read({{1, next}, {0, last}});
+    all[0] = both(all[0], last), all[1] = both(all[1], next);
+    for (int32_t s = 0; s < 3; ++s) expect_as_alone(s, all[s]);
+}
+
+/// The most probable token of each sequence, and its logits, for some steps: all sequences in a batch or each by itself.
+TEST_F(EngineTest, GreedyTextsAreThoseOfSequencesAlone) {
+    constexpr int64_t kSequences = 4, kSteps = 40;
+    start({.ctx = kCtx, .n_sequences = kSequences, .cache_type = QL_F16});
+    const auto generate = [&](bool together) {
+        std::vector<Tokens> texts;
+        for (int32_t s = 0; s < kSequences; ++s) {
+            engine_->truncate(s, 0);
+            texts.push_back(tokens(20 + 37 * s, s));
+        }
+        std::vector<Tokens> next = texts;
+        for (int64_t step = 0; step < kSteps; ++step) {
+            std::vector<SequenceTokens> batch;
+            for (size_t s = 0; s < kSequences; ++s) {
+                batch.push_back({static_cast<int64_t>(s), next[s]});
+                if (!together) read({batch.back()});
+            }
+            if (together) read(batch);
+            for (size_t s = 0; s < kSequences; ++s) {
+                const auto logits = engine_->logits(static_cast<int64_t>(s));
+                const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+                next[s] = {static_cast<int32_t>(best)};
+                texts[s].push_back(next[s][0]);
+            }
+        }
+        return texts;
+    };
+    EXPECT_EQ(generate(true), generate(false));
+}
+
+/// A plan's width decides which kernels multiply; in plans of one width a sequence has the bits that it has alone.
+TEST_F(EngineTest, LogitsOfABatchAreThoseOfASequenceAloneBitForBitInPlansOfOneWidth) {
+    const Tokens a = tokens(50, 1), b = tokens(70, 2), c = tokens(40, 3);  // 120 and 40: both up to 128
+    read({{0, a}, {1, b}});
+    read({{2, c}});
+    const auto bits = [&](int64_t s) { return Logits(engine_->logits(s).begin(), engine_->logits(s).end()); };
+    const Logits together[] = {bits(0), bits(1)};
+    for (const int64_t s : {0, 1, 2}) engine_->truncate(s, 0);
+    read({{2, b}});
+    EXPECT_EQ(bits(2), together[1]);
+    engine_->truncate(2, 0);
+    read({{2, a}});
+    EXPECT_EQ(bits(2), together[0]);
+}
+
+TEST_F(EngineTest, AForkGoesOnByItselfAndSoDoesWhatItBeganAs) {
+    const Tokens begin = tokens(100, 1), a = tokens(9, 2), b = tokens(80, 3);
+    read({{0, begin}});
+    engine_->fork(0, 2);
+    EXPECT_EQ(engine_->n_free_pages(), engine_->n_pages() - 2);
+    expect_as_alone(2, begin);
+    read({{0, a}, {2, b}});
+    expect_as_alone(0, both(begin, a));
+    expect_as_alone(2, both(begin, b));
+}
+
+/// Four times eight pages, of which seven are the same; the table has room for 20.
+TEST_F(EngineTest, ABatchOfMorePagesThanATableHasRoomForIsReadInSeveralRuns) {
+    start({.ctx = kMostCtx, .n_sequences = 4, .n_pages = 11, .cache_type = QL_F32});
+    const Tokens begin = tokens(448, 1);
+    read({{0, begin}});
+    std::vector<Tokens> next;
+    std::vector<SequenceTokens> batch;
+    for (int32_t s = 0; s < 4; ++s) next.push_back(tokens(2 + s, 10 + s));
+    for (int32_t s = 1; s < 4; ++s) engine_->fork(0, s);
+    for (int64_t s = 0; s < 4; ++s) batch.push_back({s, next[static_cast<size_t>(s)]});
+    read(batch);
+    EXPECT_EQ(engine_->n_free_pages(), 0);
+    for (int64_t s = 0; s < 4; ++s) expect_as_alone(s, both(begin, next[static_cast<size_t>(s)]));
+}
+
+TEST_F(EngineTest, ACacheWithoutRoomSaysSoAndLosesNothing) {
+    start({.ctx = kCtx, .n_sequences = 3, .n_pages = 4, .cache_type = QL_F32});
+    const Tokens a = tokens(100, 1), b = tokens(60, 2), more = tokens(40, 3), few = tokens(3, 4);
+    read({{0, a}, {1, b}});
+    const SequenceTokens too_much[] = {{1, more}, {2, few}, {0, few}};
+    const Status s = engine_->read(too_much);
+    EXPECT_EQ(s.code(), QL_NO_MEMORY);
+    EXPECT_EQ(s.message(),
+              "the cache is full: 2 more pages of 64 tokens are needed, 1 of 4 are free; end a sequence first, or make "
+              "the cache larger");
+    expect_as_alone(0, a);
+    expect_as_alone(1, b);
+    engine_->truncate(0, 64);
+    read({{1, more}, {2, few}});
+    expect_as_alone(1, both(b, more));
+    expect_as_alone(2, few);
+}
+
+TEST_F(EngineTest, LogitsThatAreNotWantedAreNotThere) {
+    const Tokens a = tokens(5, 1), b = tokens(6, 2);
+    const SequenceTokens batch[] = {{.sequence = 0, .tokens = a, .logits = false}, {1, b}};
+    ASSERT_TRUE(engine_->read(batch).ok());
+    EXPECT_TRUE(engine_->logits(0).empty());
+    expect_as_alone(1, b);
+    const Tokens next = tokens(1, 3);
+    read({{0, next}});
+    expect_as_alone(0, both(a, next));
+}
+
 TEST_F(EngineTest, ABatchThatCannotBeReadWholeIsNotRead) {
-    const Tokens some = tokens(3, 1), many = tokens(65, 2), none, outside = {1, 2, 100000};
+    const Tokens some = tokens(3, 1), many = tokens(201, 2), none, outside = {1, 2, 100000};
     const auto refused = [&](std::vector<SequenceTokens> batch, const char * message) {
         const Status s = engine_->read(batch);
         EXPECT_EQ(s.code(), QL_INVALID_ARGUMENT);
         EXPECT_NE(s.message().find(message), std::string::npos) << s.message();
         EXPECT_EQ(engine_->position(0) + engine_->position(1) + engine_->position(2), 0);
     };
-    refused({{0, some}, {1, many}}, "65 tokens do not fit: 0 of the context of 64 are taken");
+    refused({{0, some}, {1, many}}, "201 tokens do not fit: 0 of the context of 200 are taken");
     refused({{0, some}, {1, none}}, "no tokens to read");
     refused({{0, some}, {1, outside}}, "token 100000 is outside the vocabulary");
     refused({{0, some}, {0, some}}, "sequence 0 is named twice");
@@ -93,10 +222,86 @@ TEST_F(EngineTest, ABatchThatCannotBeReadWholeIsNotRead) {
     refused({{0, some}, {-1, some}}, "sequence -1 is none of the engine's");
 }
 
-TEST_F(EngineTest, HasAtLeastOneSequence) {
-    for (const int64_t n : {int64_t{0}, int64_t{-1}, int64_t{1} << 40}) {
-        const auto engine = Engine::create(*model_, device_.get(), {}, {64, n, QL_F32});
-        EXPECT_EQ(engine.code(), QL_INVALID_ARGUMENT) << n;
+TEST_F(EngineTest, SaysWhatItCannotHold) {
+    const auto refused = [&](const EngineOptions & options, const char * message) {
+        const auto engine = Engine::create(*model_, device_.get(), {AdapterSet()}, options);
+        ASSERT_EQ(engine.code(), QL_INVALID_ARGUMENT);
+        EXPECT_NE(engine.message().find(message), std::string::npos) << engine.message();
+    };
+    for (const int64_t n : {int64_t{0}, int64_t{-1}, int64_t{1} << 40})
+        refused({.ctx = kCtx, .n_sequences = n}, "sequences: 1 to 8388607 are possible with a context of 200 tokens");
+    for (const int64_t n : {-1, 13})
+        refused({.ctx = kCtx, .n_sequences = 3, .n_pages = n},
+                "pages: 1 to 12 are possible, which 3 sequences can fill");
+    refused({.ctx = 513}, "context of 513 tokens: 1 to 512 are possible with this model");
+    EXPECT_EQ(Engine::create(*model_, device_.get(), {}, {.ctx = kCtx}).code(), QL_INVALID_ARGUMENT);
+}
+
+class EngineAdapters : public ::testing::Test {
+  protected:
+    /// Small enough that the model still says something.
+    static Adapter adapter(float factor) {
+        Adapter made = filled(2, "all");
+        for (LoraMatrix & m : made.matrices)
+            for (float & b : m.b) b = 0.01f * factor * (b - 20);
+        return made;
+    }
+    Logits alone(AdapterSet adapters, const Tokens & list) const {
+        const auto session = Session::create(llama(), device_.get(), adapters, 64, QL_F32);
+        EXPECT_TRUE((*session)->eval(list).ok());
+        return {(*session)->logits().begin(), (*session)->logits().end()};
+    }
+
+    const DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
+    const Adapter first_ = adapter(1), second_ = adapter(-2);
+    const std::vector<AppliedAdapter> one_{{&first_}}, both_{{&first_, 0.5f}, {&second_}};
+    const std::vector<AdapterSet> sets_{AdapterSet(), one_, both_};
+};
+
+TEST_F(EngineAdapters, EachSequenceOfABatchHasItsOwn) {
+    auto made = Engine::create(llama(), device_.get(), sets_, {.ctx = 64, .n_sequences = 4, .cache_type = QL_F32});
+    ASSERT_TRUE(made.ok()) << made.message();
+    Engine & engine = **made;
+    const Tokens text = {5, 9, 2, 7, 30, 11}, next = {3};
+    const std::vector<int64_t> adapters = {1, 0, 2, 1};
+    for (const Tokens & part : {text, next}) {
+        std::vector<SequenceTokens> batch;
+        for (int64_t s = 0; s < 4; ++s) batch.push_back({s, part, adapters[static_cast<size_t>(s)]});
+        ASSERT_TRUE(engine.read(batch).ok());
+    }
+    Tokens whole = text;
+    whole.push_back(next[0]);
+    for (int64_t s = 0; s < 4; ++s) {
+        const auto logits = engine.logits(s);
+        const size_t own = static_cast<size_t>(adapters[static_cast<size_t>(s)]);
+        EXPECT_LE(nmse({logits.begin(), logits.end()}, alone(sets_[own], whole)), 1e-11) << s;
+        EXPECT_GE(nmse({logits.begin(), logits.end()}, alone(sets_[(own + 1) % 3], whole)), 1e-4) << s;
+    }
+}
+
+TEST_F(EngineAdapters, ASequenceKeepsItsOwnUntilItBeginsAgain) {
+    auto made = Engine::create(llama(), device_.get(), sets_, {.ctx = 64, .n_sequences = 2, .cache_type = QL_F32});
+    ASSERT_TRUE(made.ok()) << made.message();
+    Engine & engine = **made;
+    const Tokens text = {5, 9, 2};
+    const auto read = [&](int64_t sequence, int64_t adapter) {
+        const SequenceTokens batch[] = {{sequence, text, adapter}};
+        return engine.read(batch);
+    };
+    ASSERT_TRUE(read(0, 1).ok());
+    engine.fork(0, 1);
+    for (const int64_t s : {0, 1}) {
+        const Status refused = read(s, 2);
+        EXPECT_EQ(refused.code(), QL_INVALID_ARGUMENT);
+        EXPECT_NE(refused.message().find("cannot go on with adapter 2: its 3 tokens were read with 1"),
+                  std::string::npos)
+            << refused.message();
+    }
+    engine.truncate(0, 0);
+    EXPECT_TRUE(read(0, 2).ok());
+    for (const int64_t a : {-1, 3}) {
+        const Status refused = read(1, a);
+        EXPECT_NE(refused.message().find("is none of the engine's"), std::string::npos) << refused.message();
     }
 }
 
