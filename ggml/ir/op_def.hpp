@@ -48,6 +48,9 @@ struct RefArgs {
     }
 };
 
+/// Of Fill::windows: no multiple of what kernels cut keys into.
+inline constexpr int32_t kCaseWindow = 21;
+
 /// How a conformance case fills an input.
 enum class Fill : uint8_t {
     normal,    // N(0, 1)
@@ -59,6 +62,7 @@ enum class Fill : uint8_t {
     distinct,   // i32: a permutation's first elements, in [0, limit)
     positions,  // i32: 0, 1, 2 ... restarting now and then
     spans,      // i32 [2, T]: causal ranges of packed segments over S = limit keys; some queries have none
+    windows,    // i32 [2, T]: the same, and no query sees more than the last kCaseWindow keys of its range
     causal,     // i32 [2, T]: of one segment, whose last query sees all of S = limit keys
     targets,    // i32: uniform in [0, limit), about one in four negative
     hyper,      // QL_HYPER_* of a tenth AdamW step

@@ -114,6 +114,10 @@ std::vector<Case> cases() {
         c.in.push_back(ints_in(n_entries, Fill::distinct, n_pages));
         return c;
     };
+    const auto windows = [](Case c) {
+        c.in[3].fill = Fill::windows;
+        return c;
+    };
     return {make("d1 H1 T1", 1, 1, 1, 1, 1),
             make("d3 H2/1 T5", 3, 2, 1, 5, 5),
             make("d16 H6/2 T33", 16, 6, 2, 33, 33),
@@ -127,7 +131,10 @@ std::vector<Case> cases() {
             paged("f16 d64 H9/3 T1, 5 pages of 7", 64, 9, 3, 1, 5, 64, 7, QL_F16),
             paged("f32 d33 H3/1 T3, 2 pages of 3", 33, 3, 1, 3, 2, 64, 3, QL_F32),
             paged("f16 d16 H6/2 T33, 3 pages of 3", 16, 6, 2, 33, 3, 64, 3, QL_F16),
-            paged("f32 d33 H2/1 T9, 2 pages of 2", 33, 2, 1, 9, 2, 128, 2, QL_F32)};
+            paged("f32 d33 H2/1 T9, 2 pages of 2", 33, 2, 1, 9, 2, 128, 2, QL_F32),
+            windows(make("d16 H6/2 T70 in a window", 16, 6, 2, 70, 70)),
+            windows(make("d33 H3/1 T3 of 300 in a window", 33, 3, 1, 3, 300)),
+            windows(cached("f16 d33 H4/2 T11 of 150 in a window", 33, 4, 2, 11, 150))};
 }
 
 double flops(const Node & n) {

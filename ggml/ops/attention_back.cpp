@@ -70,8 +70,16 @@ std::vector<Case> cases() {
              data_in(q), ints_in({2, n_tokens}, Fill::spans, n_keys)},
             AttentionParams{1 / std::sqrt(static_cast<float>(d))}};
     };
-    return {make("d1 H1 T1", 1, 1, 1, 1, 1), make("d3 H2/1 T5", 3, 2, 1, 5, 5), make("d16 H6/2 T33", 16, 6, 2, 33, 33),
-            make("d64 H3/3 T65", 64, 3, 3, 65, 65), make("d33 H3/1 T3 of 65", 33, 3, 1, 3, 65)};
+    const auto windows = [](Case c) {
+        c.in[6].fill = Fill::windows;
+        return c;
+    };
+    return {make("d1 H1 T1", 1, 1, 1, 1, 1),
+            make("d3 H2/1 T5", 3, 2, 1, 5, 5),
+            make("d16 H6/2 T33", 16, 6, 2, 33, 33),
+            make("d64 H3/3 T65", 64, 3, 3, 65, 65),
+            make("d33 H3/1 T3 of 65", 33, 3, 1, 3, 65),
+            windows(make("d16 H6/2 T70 in a window", 16, 6, 2, 70, 70))};
 }
 
 double flops(const Node & n) {

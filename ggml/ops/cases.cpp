@@ -54,6 +54,11 @@ void fill_spans(std::vector<int32_t> & v, int64_t n_keys, Random & random) {
     }
 }
 
+void fill_windows(std::vector<int32_t> & v, int64_t n_keys, Random & random) {
+    fill_spans(v, n_keys, random);
+    for (size_t i = 0; i < v.size(); i += 2) v[i] = std::max(v[i], v[i + 1] - kCaseWindow);
+}
+
 void fill_causal(std::vector<int32_t> & v, int64_t n_keys) {
     const auto n_queries = static_cast<int64_t>(v.size()) / 2;
     for (int64_t t = 0; t < n_queries; ++t) {
@@ -168,6 +173,7 @@ std::vector<int32_t> case_ints(const CaseInput & in, uint64_t seed) {
     std::vector<int32_t> v(static_cast<size_t>(in.shape.elements()));
     Random random(seed);
     if (in.fill == Fill::spans) return fill_spans(v, in.limit, random), v;
+    if (in.fill == Fill::windows) return fill_windows(v, in.limit, random), v;
     if (in.fill == Fill::causal) return fill_causal(v, in.limit), v;
     if (in.fill == Fill::distinct) return fill_distinct(v, in.limit, random), v;
     int32_t position = 0;

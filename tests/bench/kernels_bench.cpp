@@ -22,8 +22,6 @@ namespace {
 
 using test::AlignedBytes;
 
-enum class Span { causal, all };
-
 const Kernel * const * kernel_table() {
     static const Kernel * const table[] = {
 #define QL_OP(name) &kernel::name,
@@ -49,13 +47,20 @@ struct Bench {
     }
     const Node & node() const { return *graph.out->producer; }
 
-    /// Keys of query t: up to itself, or all.
-    void set_span(int source, Span kind) {
+    /// The last query sees the last key, those before it end a key earlier each; none sees more than `window` keys.
+    /// Returns how many keys all queries see together.
+    double set_span(int source, int64_t window) {
         const Operand & span = *node().src[static_cast<size_t>(source)];
-        const auto n_keys = static_cast<int32_t>(node().src[1]->ne(2));
+        const int64_t n_keys = node().src[1]->ne(2), n = span.ne(1);
         std::vector<int32_t> v;
-        for (int32_t t = 0; t < span.ne(1); ++t) v.insert(v.end(), {0, kind == Span::all ? n_keys : t + 1});
+        double seen = 0;
+        for (int64_t end = n_keys - n + 1; end <= n_keys; ++end) {
+            const int64_t begin = std::max<int64_t>(0, end - window);
+            v.insert(v.end(), {static_cast<int32_t>(begin), static_cast<int32_t>(end)});
+            seen += static_cast<double>(end - begin);
+        }
         memory.set(&span, v);
+        return seen;
     }
 
     /// One thread: its own time on the processor, which other programs disturb less.
@@ -95,6 +100,8 @@ void report_bytes(const char * what, double seconds, double bytes) {
     std::printf("  %-42s %9.4f ms  %7.1f GB/s\n", what, 1e3 * seconds, 1e-9 * bytes / seconds);
 }
 
+constexpr int64_t kNoWindow = int64_t{1} << 30;
+
 Case attention_case(int64_t d, int64_t heads, int64_t kv, int64_t tokens, int64_t keys) {
     return {"attention",
             {param_in({d, heads, tokens}), param_in({d, kv, keys}), param_in({d, kv, keys}),
@@ -102,17 +109,18 @@ Case attention_case(int64_t d, int64_t heads, int64_t kv, int64_t tokens, int64_
             AttentionParams{0.125f}};
 }
 
-void bench_attention(CpuDevice & cpu, int64_t d, int64_t heads, int64_t kv, int64_t tokens, double peak) {
+void bench_attention(CpuDevice & cpu, int64_t d, int64_t heads, int64_t kv, int64_t tokens, double peak,
+                     int64_t window = kNoWindow) {
     char name[80];
     const auto shape = [&](const char * op) {
-        std::snprintf(name, sizeof(name), "%s d %d H %d/%d T %d", op, static_cast<int>(d), static_cast<int>(heads),
-                      static_cast<int>(kv), static_cast<int>(tokens));
+        const int n = std::snprintf(name, sizeof(name), "%s d %d H %d/%d T %d", op, static_cast<int>(d),
+                                    static_cast<int>(heads), static_cast<int>(kv), static_cast<int>(tokens));
+        if (window < tokens)
+            std::snprintf(name + n, sizeof(name) - static_cast<size_t>(n), " in %d", static_cast<int>(window));
         return name;
     };
-    const double pairs =
-        0.5 * static_cast<double>(tokens) * static_cast<double>(tokens + 1) * static_cast<double>(heads * d);
     Bench forward(cpu, op::attention, attention_case(d, heads, kv, tokens, tokens));
-    forward.set_span(3, Span::causal);
+    const double pairs = forward.set_span(3, window) * static_cast<double>(heads * d);
     if (wanted(shape("attention"))) report_flops(name, forward.seconds(), 4 * pairs, peak);
     if (!wanted(shape("attention_back"))) return;
 
@@ -122,19 +130,24 @@ void bench_attention(CpuDevice & cpu, int64_t d, int64_t heads, int64_t kv, int6
                 {data_in(q), data_in(k), data_in(k), data_in(q), data_in({heads, tokens}), data_in(q),
                  ints_in({2, tokens}, Fill::zero)},
                 AttentionParams{0.125f}});
-    back.set_span(6, Span::causal);
+    (void)back.set_span(6, window);
     const std::vector<float> lse(static_cast<size_t>(heads * tokens), 5.0f);
     back.memory.set(back.node().src[4], lse);
     report_flops(name, back.seconds(), 10 * pairs, peak);
 }
 
-void bench_generation(CpuDevice & cpu, int64_t keys) {
+/// Of tokens behind a cache of so many keys, of which each sees the last `window`.
+void bench_cache(CpuDevice & cpu, int64_t tokens, int64_t keys, double peak, int64_t window = kNoWindow) {
     char name[80];
-    std::snprintf(name, sizeof(name), "attention of 1 token, %d keys", static_cast<int>(keys));
+    std::snprintf(name, sizeof(name), "attention of %d token%s, %d of %d keys", static_cast<int>(tokens),
+                  tokens == 1 ? "" : "s", static_cast<int>(std::min(window, keys)), static_cast<int>(keys));
     if (!wanted(name)) return;
-    Bench one(cpu, op::attention, attention_case(64, 9, 3, 1, keys));
-    one.set_span(3, Span::all);
-    report_bytes(name, one.seconds(), 2.0 * 64 * 3 * 4 * static_cast<double>(keys));
+    Bench bench(cpu, op::attention, attention_case(64, 9, 3, tokens, keys));
+    const double seen = bench.set_span(3, window);
+    if (tokens == 1)
+        report_bytes(name, bench.seconds(), 2.0 * 64 * 3 * 4 * seen);
+    else
+        report_flops(name, bench.seconds(), 4.0 * 64 * 9 * seen, peak);
 }
 
 /// Every operator of the table that is not made of products, at a size of its own benchmark, by the bytes that it reads
@@ -161,8 +174,14 @@ void bench_isa(Isa isa, int threads) {
     bench_attention(cpu, 64, 9, 3, 512, peak);
     bench_attention(cpu, 64, 9, 9, 512, peak);
     bench_attention(cpu, 128, 8, 2, 1024, peak);
-    bench_generation(cpu, 512);
-    bench_generation(cpu, 8192);
+    bench_attention(cpu, 64, 9, 3, 4096, peak);
+    bench_attention(cpu, 64, 9, 3, 4096, peak, 512);
+    bench_cache(cpu, 1, 512, peak);
+    bench_cache(cpu, 1, 8192, peak);
+    bench_cache(cpu, 1, 8192, peak, 512);
+    bench_cache(cpu, 128, 512, peak);
+    bench_cache(cpu, 128, 8192, peak);
+    bench_cache(cpu, 128, 8192, peak, 512);
     bench_streams(cpu, {QL_F32, 576, 8192, 512});
 }
 

@@ -66,6 +66,19 @@ TEST_P(AttentionCache, AgreesWithReference) {
     }
 }
 
+/// A sliding window has left them behind: they are not read, so that time is the window's, whatever they hold.
+TEST_P(AttentionCache, WhatLiesInTheBlocksBeforeTheFirstKeyThatIsSeenReachesNobody) {
+    for (const int64_t tokens : {1, 70}) {
+        const Size s{"before", 40, 6, 2, tokens, 500};
+        KernelRun clean(op::attention, cached_case(s)), dirty(op::attention, cached_case(s));
+        for (KernelRun * r : {&clean, &dirty})
+            for (int32_t t = 0; t < tokens; ++t) r->ints(3)[2 * t] = 333 + t, r->ints(3)[2 * t + 1] = 400 + t;
+        for (const size_t i : {1, 2}) std::fill_n(half(dirty, i), 320 * s.kv * s.d, uint16_t{0x7e00});  // NaN
+        for (KernelRun * r : {&clean, &dirty}) launch(*r, 2);
+        for (const size_t i : {0, 1}) EXPECT_TRUE(same_bits(clean.out(i), dirty.out(i))) << tokens;
+    }
+}
+
 /// A cache is longer than what it holds, and what a longer text left there may be anything.
 TEST_P(AttentionCache, WhatLiesBehindTheLastKeyThatIsSeenReachesNobody) {
     for (const int64_t tokens : {1, 70}) {

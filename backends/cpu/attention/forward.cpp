@@ -71,9 +71,10 @@ static_assert(kTileRows <= kMaxTileRows);
 
 void transpose_keys(const ForwardJob & job, int64_t task) {
     const AttentionShape & s = job.s;
-    const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
+    const int64_t kv = task / s.seen_blocks(), block = s.first_block + task % s.seen_blocks();
+    const int64_t first = block * kKeyBlock;
     transpose_block(job.k + s.key(first, kv), s.key_stride(), HWY_MIN(kKeyBlock, s.n_keys - first), s.d,
-                    job.keys + task * s.d * kKeyBlock);
+                    job.keys + (kv * s.key_blocks() + block) * s.d * kKeyBlock);
 }
 
 /// Scales the scores of a row, columns [first, last) in whole vectors; those outside [lo, hi) become -inf. Returns the
@@ -272,7 +273,7 @@ Status attention_blocks(const Launch & l) {
     job.work_bytes = work_bytes(s);
     const auto transpose = &HWY_DYNAMIC_DISPATCH(transpose_keys);
     const auto run = &HWY_DYNAMIC_DISPATCH(forward_task);
-    pool.run(s.n_kv * s.key_blocks(), [&](int64_t task, int) { transpose(job, task); });
+    pool.run(s.n_kv * s.seen_blocks(), [&](int64_t task, int) { transpose(job, task); });
     pool.run(job.query_blocks * s.n_kv, [&](int64_t task, int thread) { run(job, task, thread); });
     return {};
 }

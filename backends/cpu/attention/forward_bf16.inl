@@ -27,7 +27,7 @@ struct ForwardJobBf16 {
     StreamOut o;
     float * lse;
     uint32_t *keys, *values;  // [kv][block]: [depth][kKeyBlock] and [kKeyBlock / 2][width] pairs
-    uint8_t * finite;         // [kv][block]
+    uint8_t * finite;         // [kv][seen block]
     PerThread<ForwardWorkBf16> work;
 
     ForwardJobBf16(const AttentionShape & shape, Carver & carve, int threads)
@@ -54,16 +54,17 @@ struct ForwardJobBf16 {
 template <typename Unit>
 void pack_keys(const ForwardJobBf16<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
-    const int64_t kv = task / s.key_blocks(), first = task % s.key_blocks() * kKeyBlock;
+    const int64_t kv = task / s.seen_blocks(), block = s.first_block + task % s.seen_blocks();
+    const int64_t first = block * kKeyBlock, at_block = kv * s.key_blocks() + block;
     const int64_t n = smaller(kKeyBlock, s.n_keys - first), stride = s.key_stride();
     Finite finite;
     const int64_t at = s.key(first, kv);
-    uint32_t * keys = job.keys + task * job.keys_of_block();
+    uint32_t * keys = job.keys + at_block * job.keys_of_block();
     with_type(job.k, [&](auto * k) { pack_columns(k + at, stride, n, s.d, keys, finite); });
     for (int64_t i = ceil_div(s.d, 2) * kKeyBlock; i < job.keys_of_block(); i += kLanes)
         _mm512_store_si512(keys + i, _mm512_setzero_si512());
     with_type(job.v, [&](auto * v) {
-        pack_row_pairs(v + at, stride, n, s.d, job.values + task * job.values_of_block(), s.width(), finite);
+        pack_row_pairs(v + at, stride, n, s.d, job.values + at_block * job.values_of_block(), s.width(), finite);
     });
     job.finite[task] = finite.all();
 }
@@ -195,7 +196,7 @@ bool forward(const Launch & l) {
     ForwardJobBf16<Unit> job(AttentionShape::of_seen_keys(l), carve, pool.threads());
     job.q = stream_in(l, 0), job.k = stream_in(l, 1), job.v = stream_in(l, 2), job.span = l.ids(3);
     job.o = stream_out(l, 0), job.lse = l.y(1);
-    const int64_t blocks = job.s.n_kv * job.s.key_blocks();
+    const int64_t blocks = job.s.n_kv * job.s.seen_blocks();
     pool.run(blocks, [&](int64_t task, int) { pack_keys(job, task); });
     if (!all_set(job.finite, blocks)) return false;
     pool.run(job.query_blocks * job.s.n_kv, [&](int64_t task, int thread) { forward_task(job, task, thread); });

@@ -29,7 +29,8 @@ inline int64_t padded(int64_t n) {
 struct AttentionShape {
     int64_t d, n_heads, n_tokens, n_kv, n_keys;
     float scale;
-    KeyRows rows;  // of a launch: where the keys lie
+    KeyRows rows;             // of a launch: where the keys lie
+    int64_t first_block = 0;  // of a launch: no query sees a key of the blocks before it
 
     explicit AttentionShape(const Node & n)
         : d(n.src[0]->ne(0)),
@@ -39,11 +40,13 @@ struct AttentionShape {
           n_keys(count_keys(n)),
           scale(n.params.as<AttentionParams>().scale) {}
 
-    /// Of a launch, without the keys behind the last that a query sees: a cache has room for more than it holds.
+    /// Of a launch without the keys behind the last that a query sees: a cache has room for more than it holds. Nor are
+    /// blocks before first_block read: under a sliding window all queries of a launch may be far behind them.
     static AttentionShape of_seen_keys(const Launch & l);
     int64_t group() const { return n_heads / n_kv; }
     int64_t width() const { return padded(d); }
     int64_t key_blocks() const { return ceil_div(n_keys, kKeyBlock); }
+    int64_t seen_blocks() const { return key_blocks() - first_block; }
     /// Offset of a query's first head of a group; its G heads follow each other.
     int64_t query(int64_t t, int64_t kv) const { return (t * n_heads + kv * group()) * d; }
     /// Offset of a key's head; the keys of a block, which is within a page, follow it key_stride() apart.

@@ -51,8 +51,8 @@ Status run_on_widened_cache(const Launch & l, Status (*inner)(const Launch &), s
     for (const size_t i : {1, 2}) {
         auto * wide = carve.take<float>(room * stride);
         const auto * half = static_cast<const uint16_t *>(l.src[i]);
-        device_of(l).pool.run(seen.key_blocks(), [&](int64_t block, int) {
-            const int64_t first = block * kKeyBlock, n = std::min(kKeyBlock, seen.n_keys - first);
+        device_of(l).pool.run(seen.seen_blocks(), [&](int64_t block, int) {
+            const int64_t first = (seen.first_block + block) * kKeyBlock, n = std::min(kKeyBlock, seen.n_keys - first);
             run(half + seen.key(first, 0), wide + first * stride, n * stride);
         });
         src[i] = wide;

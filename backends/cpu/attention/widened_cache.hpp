@@ -9,8 +9,7 @@ namespace ql::cpu {
 size_t widened_cache_scratch(const Node & n, size_t inner_scratch);
 
 /// `inner` sees a node that says f16 of k and v, whose addresses are of f32; their keys follow each other, and the table
-/// of pages is not there. Keys behind the last that a query sees are
-/// not there: its shape must be of_seen_keys.
+/// of pages is not there. Keys that AttentionShape::of_seen_keys leaves out are not there.
 Status run_on_widened_cache(const Launch & l, Status (*inner)(const Launch &), size_t inner_scratch);
 
 }  // namespace ql::cpu
