@@ -150,8 +150,8 @@ class Llama : public Architecture {
                                           {kRopeFactors, {h.rope.n_rot / 2}, true}};
         for (int64_t i = 0; i < h.n_layer(); ++i) {
             const std::string b = layer_prefix(i);
-            const auto [n_head, n_head_kv, n_ff] = h.layer(i);
-            const int64_t q = n_head * h.head_dim, kv = n_head_kv * h.head_dim;
+            const LayerShape & layer = h.layer(i);
+            const int64_t q = layer.n_head * h.head_dim, kv = layer.n_head_kv * h.head_dim, n_ff = layer.n_ff;
             list.insert(list.end(), {{b + "attn_norm.weight", {h.n_embd}},
                                      {b + "attn_q.weight", {h.n_embd, q}},
                                      {b + "attn_k.weight", {h.n_embd, kv}},

@@ -10,16 +10,31 @@ const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::str
     n_tokens_ = n_tokens;
     angles_.clear();
     dropped_.clear();
-    const int64_t pairs[] = {2, n_tokens};
     const auto input = [&](const char * name, int n_dims, const int64_t * ne) {
         return ql_input(graph_, (name + suffix).c_str(), QL_I32, n_dims, ne);
     };
     inputs_.tokens = input("tokens", 1, &n_tokens);
     inputs_.positions = input("positions", 1, &n_tokens);
-    inputs_.span = input("span", 2, pairs);
+    start_spans(suffix);
     inputs_.rows = cache_ ? input("rows", 1, &n_tokens) : nullptr;
     inputs_.pages = cache_ ? input("pages", 1, &cache_->n_entries) : nullptr;
     return inputs_;
+}
+
+void GraphBuilder::start_spans(const std::string & suffix) {
+    inputs_.spans.clear();
+    const int64_t pairs[] = {2, n_tokens_};
+    for (const LayerShape & layer : hparams().layers) {
+        if (span(layer.window)) continue;
+        const std::string name = layer.window ? "span_" + std::to_string(layer.window) : "span";
+        inputs_.spans.push_back({layer.window, ql_input(graph_, (name + suffix).c_str(), QL_I32, 2, pairs)});
+    }
+}
+
+ql_tensor * GraphBuilder::span(int64_t window) const {
+    for (const StreamSpan & known : inputs_.spans)
+        if (known.window == window) return known.span;
+    return nullptr;
 }
 
 void GraphBuilder::enter_layer(int64_t layer) {
@@ -79,19 +94,19 @@ ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head, const Rope & rop
 
 ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v) {
     const Hparams & h = hparams();
-    const auto [n_head, n_head_kv, n_ff] = h.layer(layer);
+    const auto [n_head, n_head_kv, n_ff, window] = h.layer(layer);
     const float scale = 1.0f / std::sqrt(static_cast<float>(h.head_dim));
     const int64_t out[] = {n_head * h.head_dim, n_tokens_};
     ql_tensor * o = nullptr;
     if (cache_) {
         k = cached(cache_->k[static_cast<size_t>(layer)], n_head_kv, k);
         v = cached(cache_->v[static_cast<size_t>(layer)], n_head_kv, v);
-        o = ql_attention_paged(graph_, q, k, v, inputs_.span, inputs_.pages, scale);
+        o = ql_attention_paged(graph_, q, k, v, span(window), inputs_.pages, scale);
     } else {
         const int64_t keys[] = {h.head_dim, n_head_kv, n_tokens_};
         k = ql_reshape(graph_, k, 3, keys);
         v = ql_reshape(graph_, v, 3, keys);
-        o = ql_attention(graph_, q, k, v, inputs_.span, scale);
+        o = ql_attention(graph_, q, k, v, span(window), scale);
     }
     return ql_reshape(graph_, o, 2, out);
 }

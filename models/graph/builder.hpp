@@ -27,11 +27,17 @@ struct KvCache {
     int64_t n_entries = 0;          // of a stream's table of pages
 };
 
+/// Which keys the tokens of a stream see in the layers with this window.
+struct StreamSpan {
+    int64_t window = 0;          // LayerShape::window
+    ql_tensor * span = nullptr;  // i32 [2, T] (ql_attention)
+};
+
 /// The inputs of a stream of T tokens.
 struct StreamInputs {
     ql_tensor * tokens = nullptr;     // i32 [T]
     ql_tensor * positions = nullptr;  // i32 [T]
-    ql_tensor * span = nullptr;       // i32 [2, T]: keys that a token sees (ql_attention)
+    std::vector<StreamSpan> spans;    // one for each window that a layer has; write_spans (spans.hpp) writes all
     // null without a cache:
     ql_tensor * rows = nullptr;   // i32 [T]: where its key and value go in the cache
     ql_tensor * pages = nullptr;  // i32 [n_entries]: where the keys that spans name are (ql_attention_paged)
@@ -91,6 +97,8 @@ class GraphBuilder {
     ql_tensor * angles(const Rope & rope);
     /// A cache [d * H, rows] with the stream's keys or values in it -> [d, H, page, n_pages].
     ql_tensor * cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x);
+    void start_spans(const std::string & suffix);
+    ql_tensor * span(int64_t window) const;
 
     const Model & model_;
     ql_graph * graph_;

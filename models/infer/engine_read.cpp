@@ -3,6 +3,7 @@
 
 #include "models/base/last_error.hpp"
 #include "models/base/write_tensor.hpp"
+#include "models/graph/spans.hpp"
 #include "models/infer/engine.hpp"
 
 namespace ql {
@@ -155,7 +156,7 @@ Status Engine::run(Width & w, Stream tokens) {
     const RunInputs in = inputs_of(w, tokens);
     QL_TRY(write_tensor(w.inputs.tokens, in.tokens));
     QL_TRY(write_tensor(w.inputs.positions, in.positions));
-    QL_TRY(write_tensor(w.inputs.span, in.span));
+    QL_TRY(write_spans(w.inputs, in.span));
     QL_TRY(write_tensor(w.inputs.rows, in.rows));
     QL_TRY(write_tensor(w.inputs.pages, in.pages));
     QL_TRY(write_tensor(w.last, in.last));

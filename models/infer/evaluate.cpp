@@ -6,6 +6,7 @@
 #include "models/base/last_error.hpp"
 #include "models/base/write_tensor.hpp"
 #include "models/data/batch.hpp"
+#include "models/graph/spans.hpp"
 #include "models/infer/merged_head.hpp"
 
 namespace ql {
@@ -37,7 +38,7 @@ class LossGraph {
     Status add(const MicroBatch & batch, Likelihood & sum) {
         QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
         QL_TRY(write_tensor(inputs_.positions, batch.positions));
-        QL_TRY(write_tensor(inputs_.span, batch.span));
+        QL_TRY(write_spans(inputs_, batch.span));
         QL_TRY(write_tensor(targets_, batch.targets));
         QL_TRY(write_tensor(weights_, batch.weights));
         QL_TRY(last_error(ql_plan_run(plan_.get())));

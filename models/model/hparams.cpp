@@ -18,6 +18,9 @@ Status check_layer(const LayerShape & layer, const std::string & of_layer) {
     QL_TRY(positive("number of heads" + of_layer, layer.n_head, 1 << 14));
     QL_TRY(positive("number of key-value heads" + of_layer, layer.n_head_kv, layer.n_head));
     QL_TRY(positive("feed-forward length" + of_layer, layer.n_ff, 1 << 22));
+    if (layer.window < 0)
+        return error(QL_BAD_FILE, "model: attention window%s is %lld, 0 (none) or more is possible", of_layer.c_str(),
+                     static_cast<long long>(layer.window));
     if (layer.n_head % layer.n_head_kv == 0) return {};
     return error(QL_BAD_FILE, "model: %lld heads%s are no multiple of %lld key-value heads",
                  static_cast<long long>(layer.n_head), of_layer.c_str(), static_cast<long long>(layer.n_head_kv));

@@ -14,6 +14,7 @@ struct LayerShape {
     int64_t n_head = 0;
     int64_t n_head_kv = 0;
     int64_t n_ff = 0;
+    int64_t window = 0;  // of a sliding window: a token attends to the last so many tokens, itself included; 0: to all
 
     bool operator==(const LayerShape &) const = default;
 };

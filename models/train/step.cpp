@@ -5,6 +5,7 @@
 
 #include "models/base/last_error.hpp"
 #include "models/base/write_tensor.hpp"
+#include "models/graph/spans.hpp"
 #include "models/model/architecture.hpp"
 #include "ql/os.h"
 
@@ -152,7 +153,7 @@ bool TrainStep::parameters_are_finite() const {
 Status TrainStep::write_inputs(const MicroBatch & batch) {
     QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
     QL_TRY(write_tensor(inputs_.positions, batch.positions));
-    QL_TRY(write_tensor(inputs_.span, batch.span));
+    QL_TRY(write_spans(inputs_, batch.span));
     QL_TRY(write_tensor(targets_, batch.targets));
     return write_tensor(weights_, batch.weights);
 }

@@ -8,7 +8,7 @@
 
 #include "models/adapter/adapter.hpp"
 #include "models/base/handles.hpp"
-#include "models/graph/builder.hpp"
+#include "models/graph/spans.hpp"
 #include "models/load/open_model.hpp"
 #include "models/model/architecture.hpp"
 #include "support/safetensors.hpp"
@@ -78,7 +78,7 @@ inline std::vector<float> logits_of(const Model & model, ql_device * device, con
     for (int32_t i = 0; i < n; ++i) positions.push_back(i), span.insert(span.end(), {0, i + 1});
     EXPECT_EQ(ql_tensor_write(in.tokens, ids.data(), 0, ids.size() * 4), QL_OK);
     EXPECT_EQ(ql_tensor_write(in.positions, positions.data(), 0, positions.size() * 4), QL_OK);
-    EXPECT_EQ(ql_tensor_write(in.span, span.data(), 0, span.size() * 4), QL_OK);
+    EXPECT_TRUE(write_spans(in, span).ok());
     EXPECT_EQ(ql_plan_run(p), QL_OK);
     std::vector<float> values(static_cast<size_t>(ql_tensor_elements(logits)));
     EXPECT_EQ(ql_plan_read(p, logits, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();

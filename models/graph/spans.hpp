@@ -1,0 +1,17 @@
+// The spans of a stream by layer, from the one that all layers have where none has a window.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "models/graph/builder.hpp"
+
+namespace ql {
+
+/// The same ranges [begin, end), of which a sliding window leaves the last `window` keys; 0 leaves all.
+std::vector<int32_t> windowed(const std::vector<int32_t> & span, int64_t window);
+
+/// Writes a stream's spans. `span` [2, T] holds, for each token, the keys of its sequence up to itself, one for each
+/// position: windows are counted in keys.
+Status write_spans(const StreamInputs & inputs, const std::vector<int32_t> & span);
+
+}  // namespace ql
