@@ -10,6 +10,9 @@
 namespace ql {
 namespace {
 
+/// Chooses the experts of a token: a small matrix, whose errors would change which others are multiplied at all.
+constexpr std::string_view kRouter = ".ffn_gate_inp.weight";
+
 Status tensor_error(std::string_view name, ql_status code, const char * what) {
     return error(code, "tensor '%s': %s", std::string(name).c_str(), what);
 }
@@ -37,7 +40,8 @@ Status check_range(std::string_view name, const float * x, int64_t first, int64_
 }  // namespace
 
 WeightRole weight_role(std::string_view name, int n_dims) {
-    if (n_dims != 2 || !name.ends_with(".weight")) return WeightRole::other;
+    const bool is_matrix = n_dims == 2 || n_dims == 3;  // or a stack of them: an expert's rows are rows like others
+    if (!is_matrix || !name.ends_with(".weight") || name.ends_with(kRouter)) return WeightRole::other;
     if (name == "token_embd.weight" || name == "output.weight") return WeightRole::embedding;
     return name.starts_with(kLayers) ? WeightRole::block_matrix : WeightRole::other;
 }

@@ -10,8 +10,8 @@ namespace ql {
 
 enum class WeightRole { block_matrix, embedding, other };
 
-/// Block matrices are the linears inside a layer; embedding and head are one role; norms, biases, rope factors are
-/// other.
+/// Block matrices are the linears inside a layer, stacks of experts among them; embedding and head are one role; norms,
+/// biases, rope factors and what routes tokens to experts are other.
 WeightRole weight_role(std::string_view name, int n_dims);
 
 struct QuantizeChoice {

@@ -1,6 +1,9 @@
 // Rewriting a model through the C API: what the callback sees, and that it can stop without a trace.
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <map>
+
 #include "ql/gguf.h"
 #include "ql/model.h"
 #include "ql/quantize.h"
@@ -39,6 +42,93 @@ TEST(Quantize, ReportsEveryTensorInOrder) {
     ASSERT_EQ(ql_gguf_open(folder.path("out.gguf").c_str(), &file), QL_OK) << ql_error_message();
     EXPECT_EQ(watcher.n_seen, ql_gguf_n_tensors(file));
     EXPECT_EQ(watcher.n, watcher.n_seen);
+    ql_gguf_close(file);
+}
+
+/// A file with a layer's experts in tensors of three dimensions, and the matrix that routes tokens to them.
+class ExpertFile {
+  public:
+    static constexpr int64_t kRow = 64, kRows = 3, kExperts = 5;
+
+    ExpertFile() {
+        for (size_t i = 0; i < values_.size(); ++i)
+            values_[i] = static_cast<float>(static_cast<int64_t>(i * 7919 % 2003) - 1001) / (i % 5 ? 1001.0f : 77.0f);
+        TinyModelOptions options;
+        options.more = [this](ql_gguf_writer * w) {
+            const int64_t experts[] = {kRow, kRows, kExperts}, odd[] = {33, 2, 2}, router[] = {kRow, kExperts};
+            EXPECT_EQ(ql_gguf_add_tensor(w, "blk.0.ffn_up_exps.weight", QL_F32, 3, experts, values_.data()), QL_OK);
+            EXPECT_EQ(ql_gguf_add_tensor(w, "blk.0.ffn_down_exps.weight", QL_F32, 3, odd, values_.data()), QL_OK);
+            EXPECT_EQ(ql_gguf_add_tensor(w, "blk.0.ffn_gate_inp.weight", QL_F32, 2, router, values_.data()), QL_OK);
+        };
+        in_ = write_tiny_model(folder_.path("in.gguf"), options);
+    }
+
+    ql_gguf * quantized(ql_dtype dtype) {
+        ql_quantize_options options;
+        ql_quantize_options_init(&options);
+        options.type = dtype;
+        options.user = this;
+        options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
+            static_cast<ExpertFile *>(self)->reported_[t->name] = *t;
+            static_cast<ExpertFile *>(self)->notes_[t->name] = t->note;
+            return 0;
+        };
+        const std::string out = folder_.path("out.gguf");
+        EXPECT_EQ(ql_quantize(in_.c_str(), out.c_str(), &options), QL_OK) << ql_error_message();
+        ql_gguf * file = nullptr;
+        EXPECT_EQ(ql_gguf_open(out.c_str(), &file), QL_OK) << ql_error_message();
+        return file;
+    }
+    /// The stack's values as if its rows were those of one matrix.
+    std::vector<std::byte> encoded(ql_dtype dtype) const {
+        std::vector<std::byte> bytes(ql_dtype_bytes(dtype, static_cast<int64_t>(values_.size())));
+        EXPECT_EQ(ql_encode(dtype, values_.data(), static_cast<int64_t>(values_.size()), bytes.data()), QL_OK);
+        return bytes;
+    }
+    const ql_quantized_tensor & reported(const std::string & name) { return reported_[name]; }
+    const std::string & note(const std::string & name) { return notes_[name]; }
+
+  private:
+    const TemporaryFolder folder_;
+    std::vector<float> values_ = std::vector<float>(kRow * kRows * kExperts);
+    std::string in_;
+    std::map<std::string, ql_quantized_tensor> reported_;
+    std::map<std::string, std::string> notes_;
+};
+
+ql_gguf_tensor tensor(const ql_gguf * file, const char * name) {
+    ql_gguf_tensor t{};
+    EXPECT_EQ(ql_gguf_find_tensor(file, name, &t), QL_OK) << ql_error_message();
+    return t;
+}
+
+TEST(Quantize, ExpertsAreQuantisedRowByRow) {
+    ExpertFile experts;
+    for (const ql_dtype dtype : {QL_Q4_0, QL_Q8_0, QL_NF4, QL_F16}) {
+        SCOPED_TRACE(ql_dtype_name(dtype));
+        ql_gguf * file = experts.quantized(dtype);
+        const ql_gguf_tensor up = tensor(file, "blk.0.ffn_up_exps.weight");
+        EXPECT_EQ(up.dtype, dtype);
+        EXPECT_EQ(up.n_dims, 3);
+        EXPECT_EQ(std::vector<int64_t>(up.ne, up.ne + 3),
+                  (std::vector<int64_t>{ExpertFile::kRow, ExpertFile::kRows, ExpertFile::kExperts}));
+        const auto expected = experts.encoded(dtype);
+        ASSERT_EQ(up.size, expected.size());
+        EXPECT_EQ(std::memcmp(up.data, expected.data(), expected.size()), 0);
+        const ql_quantized_tensor & report = experts.reported("blk.0.ffn_up_exps.weight");
+        EXPECT_EQ(report.bytes_to, expected.size());
+        EXPECT_GT(report.rel_rmse, 0);
+        ql_gguf_close(file);
+    }
+}
+
+TEST(Quantize, ExpertsWhoseRowsDoNotFitAndTheRouterKeepMoreBits) {
+    ExpertFile experts;
+    ql_gguf * file = experts.quantized(QL_Q4_0);
+    EXPECT_EQ(tensor(file, "blk.0.ffn_down_exps.weight").dtype, QL_F16);
+    EXPECT_EQ(experts.note("blk.0.ffn_down_exps.weight"),
+              "blk.0.ffn_down_exps.weight is f16: rows of 33 are no multiple of q4_0's block of 32");
+    EXPECT_EQ(tensor(file, "blk.0.ffn_gate_inp.weight").dtype, QL_F32);
     ql_gguf_close(file);
 }
 
