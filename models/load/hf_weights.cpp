@@ -7,6 +7,24 @@
 #include "models/hf/rope_order.hpp"
 
 namespace ql {
+namespace {
+
+/// The tensor as it lies in its file.
+Result<Weight> as_weight(const SafeTensor & tensor) {
+    Weight w;
+    w.name = tensor.name;
+    QL_ASSIGN(w.dtype, tensor.weight_dtype());
+    w.n_dims = static_cast<int>(tensor.shape.size());
+    if (w.n_dims < 1 || w.n_dims > 2 || tensor.elements() == 0)
+        return error(QL_BAD_FILE, "tensor '%.80s' has the shape %s; one or two dimensions are possible",
+                     tensor.name.c_str(), tensor.shape_text().c_str());
+    std::reverse_copy(tensor.shape.begin(), tensor.shape.end(), w.ne);  // innermost first
+    w.data = tensor.data;
+    w.bytes = tensor.bytes;
+    return w;
+}
+
+}  // namespace
 
 Status HfWeights::add(SafeTensorsFile & file) {
     for (const SafeTensor & tensor : file.tensors())
@@ -21,6 +39,7 @@ Status HfWeights::finish() {
                      "tensor 'lm_head.weight' is missing; config.json says that it is not tied to the embedding");
     QL_TRY(check_tied_head());
     for (int64_t layer = 0; layer < h_.n_layer(); ++layer) QL_TRY(check_biases(layer));
+    QL_TRY(experts_.stack(parts_));
     return add_rope_factors();
 }
 
@@ -52,6 +71,10 @@ Status HfWeights::check_biases(int64_t layer) {
 
 Status HfWeights::add(const SafeTensor & tensor) {
     if (is_ignored_hf_name(tensor.name)) return {};
+    if (const auto expert = architecture_.hf_names().expert(tensor.name)) {
+        QL_ASSIGN(const Weight matrix, as_weight(tensor));
+        return experts_.add(*expert, matrix);
+    }
     const auto name = architecture_.hf_names().gguf_name(tensor.name);
     if (!name)
         return error(QL_UNSUPPORTED, "tensor '%.80s' is not one that a '%s' model has", tensor.name.c_str(),
@@ -60,16 +83,8 @@ Status HfWeights::add(const SafeTensor & tensor) {
     if (!is_tied_head && !names_.insert(*name).second)
         return error(QL_BAD_FILE, "tensor '%.80s' is in two files", tensor.name.c_str());
 
-    Weight w;
+    QL_ASSIGN(Weight w, as_weight(tensor));
     w.name = *name;
-    QL_ASSIGN(w.dtype, tensor.weight_dtype());
-    w.n_dims = static_cast<int>(tensor.shape.size());
-    if (w.n_dims < 1 || w.n_dims > 2 || tensor.elements() == 0)
-        return error(QL_BAD_FILE, "tensor '%.80s' has the shape %s; one or two dimensions are possible",
-                     tensor.name.c_str(), tensor.shape_text().c_str());
-    std::reverse_copy(tensor.shape.begin(), tensor.shape.end(), w.ne);  // innermost first
-    w.data = tensor.data;
-    w.bytes = tensor.bytes;
     if (is_tied_head) return tied_head_ = w, Status();  // the embedding counts
     QL_TRY(w.n_dims == 1 ? widen(w) : place(w));
     parts_.weights.push_back(std::move(w));

@@ -1,11 +1,12 @@
 // The tensors of a Hugging Face directory as weights under their GGUF names. They stay in the mapped files where they
-// can; q and k (their rows change order), norms in 16 bits (the engine wants f32) and tensors that are not aligned are
-// copied.
+// can; q and k (their rows change order), norms in 16 bits (the engine wants f32), experts (GGUF stacks them) and tensors
+// that are not aligned are copied.
 #pragma once
 #include <set>
 #include <string>
 
 #include "models/files/safetensors.hpp"
+#include "models/load/hf_experts.hpp"
 #include "models/load/read_hf_config.hpp"
 #include "models/model/weights.hpp"
 
@@ -44,6 +45,7 @@ class HfWeights {
     const Architecture & architecture_;
     ModelParts & parts_;
     std::set<std::string> names_;
+    HfExperts experts_;
     Weight tied_head_;  // lm_head.weight where the embedding counts
 };
 

@@ -42,6 +42,28 @@ TEST(HfNames, KnowsNothingElse) {
     EXPECT_FALSE(is_ignored_hf_name("model.layers.0.self_attn.q_proj.weight"));
 }
 
+constexpr HfName kExperts[] = {{"mlp.experts.*.up_proj.weight", "ffn_up_exps.weight"},
+                               {"block_sparse_moe.experts.*.w2.weight", "ffn_down_exps.weight"}};
+
+TEST(HfNames, AnExpertIsAMatrixOfAStack) {
+    const HfNames experts({}, {}, kExperts);
+    const auto up = experts.expert("model.layers.3.mlp.experts.12.up_proj.weight");
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->stack, "blk.3.ffn_up_exps.weight");
+    EXPECT_EQ(up->expert, 12);
+    EXPECT_EQ(experts.expert("model.layers.0.block_sparse_moe.experts.0.w2.weight")->stack,
+              "blk.0.ffn_down_exps.weight");
+    for (const char * name :
+         {"", "model.layers.3.mlp.experts.", "model.layers.3.mlp.experts.1",
+          "model.layers.3.mlp.experts.up_proj.weight", "model.layers.3.mlp.experts.01.up_proj.weight",
+          "model.layers.3.mlp.experts.-1.up_proj.weight", "model.layers.3.mlp.experts.1234567.up_proj.weight",
+          "model.layers.3.mlp.experts.1.up_proj.bias", "model.layers.3mlp.experts.1.up_proj.weight",
+          "mlp.experts.1.up_proj.weight"})
+        EXPECT_FALSE(experts.expert(name)) << name;
+    EXPECT_FALSE(experts.gguf_name("model.layers.3.mlp.experts.12.up_proj.weight"));
+    EXPECT_FALSE(names().expert("model.layers.3.mlp.experts.12.up_proj.weight")) << "a llama has none";
+}
+
 TEST(RopeOrder, InterleavesTheHalvesOfEachHead) {
     // reshape(H, 2, d/2).swap(1, 2) of rows 0..11 in two heads of 6
     const int64_t expected[12] = {0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11};
