@@ -159,8 +159,8 @@ void bench_streams(CpuDevice & cpu, const BenchSize & size) {
         if (def->products || def->view || !wanted(what)) continue;
         Bench bench(cpu, *def, def->bench(size).value());
         double bytes = 0;
-        for (const Tensor * t : bench.node().src) bytes += static_cast<double>(t->bytes());
-        for (const Tensor * t : bench.node().out) bytes += static_cast<double>(t->bytes());
+        for (const Operand * t : bench.node().src) bytes += static_cast<double>(t->bytes());
+        for (const Operand * t : bench.node().out) bytes += static_cast<double>(t->bytes());
         report_bytes(what.c_str(), bench.seconds(), bytes);
     }
 }
