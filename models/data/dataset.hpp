@@ -13,8 +13,8 @@ namespace ql {
 
 class Model;
 
-/// What a model is asked with to give a sample's last answer, and that answer as the template writes it (trimmed, with
-/// a space before it), without its end of turn: so a model will write it.
+/// The prompt for a sample's last answer, and that answer as a model should write it: as the template writes it
+/// (trimmed, with a space before it), without the end of turn.
 struct Question {
     std::string prompt, answer;
     std::vector<int32_t> tokens;  // of the prompt, as training has them
@@ -28,14 +28,14 @@ struct Dataset {
     std::vector<Sample> sources;  // of the samples; empty for a .txt file
     DatasetCounts counts;
 
-    /// The date that the chat template was told; "" where it asks for none, or no sample is a conversation.
+    /// The date that the chat template was told; "" where the template asks for none, or no sample is a conversation.
     std::string told_date() const;
-    /// The chat template's notes, where a sample is a conversation.
+    /// The chat template's notes, if a sample is a conversation.
     std::vector<std::string> notes() const;
     bool has_conversations() const;
     int64_t n_tokens() const;
     int64_t n_trained() const;
-    /// A hash over all tokens and masks: two datasets that train alike have the same.
+    /// A hash over all tokens and masks: two datasets that train alike have the same hash.
     uint64_t fingerprint() const;
     /// errors  QL_INVALID_ARGUMENT: sample i is a plain text
     Result<Question> question(size_t i) const;

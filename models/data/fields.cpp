@@ -7,8 +7,8 @@
 namespace ql {
 namespace {
 
-/// Fields that describe a sample or a message and are no part of it; a space on both sides of each. So does every name
-/// that begins with "_".
+/// Fields that describe a sample or a message and are not part of it; each has a space on both sides. Every name that
+/// begins with "_" is such a field, too.
 constexpr std::string_view kMetadata =
     " annotator author avatarUrl categories category comment comments config conv_id conversation_hash"
     " conversation_id conversation_tokens country created created_at creator custom_instruction dataset"
@@ -30,7 +30,7 @@ constexpr char kPair[] = "pairs of a good and a bad answer are not trained on; w
 constexpr char kMedia[] = "images, sound and video are not supported";
 constexpr char kTools[] = "calls of tools are not supported";
 constexpr char kThoughts[] = "thoughts apart from the answer are not supported; write them into the content";
-/// Fields that say what is to be learnt, and that nothing here can do.
+/// Fields that say what is to be learnt in ways that are not supported here.
 constexpr Refused kRefused[] = {
     {"audio", kMedia},
     {"audios", kMedia},
@@ -51,8 +51,8 @@ constexpr Refused kRefused[] = {
     {"videos", kMedia},
 };
 
-/// Fields by which frameworks leave a message or a sample out of the loss: 0 and false do. A weight of 1 is the usual
-/// one; the others ask for training where they are on.
+/// Fields by which frameworks leave a message or a sample out of the loss, with a value of 0 or false. A weight of 1
+/// changes nothing; the other fields ask for training if they are on.
 struct Mask {
     const char * key;
     bool asks;

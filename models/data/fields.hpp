@@ -1,5 +1,5 @@
-// What may stand in a sample, and in a message of one. A field is used by the form that reads it, or known to say
-// nothing that is to be learnt (a list of names), or refused by name: what a sample says is never dropped in silence.
+// The fields that a sample, or a message of one, may have. A field is used by the form that reads it, or known to say
+// nothing that is to be learnt (a list of names), or refused by name: nothing in a sample is dropped silently.
 #pragma once
 #include <set>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace ql {
 
-/// null, "", [] and {}: as if the field were not there.
+/// null, "", [] and {}: treated as if the field were missing.
 bool is_absent(const Json & value);
 
 /// Nothing but spaces, tabs and line ends.
@@ -22,7 +22,7 @@ class Fields {
   public:
     explicit Fields(const Json & object) : object_(object) {}
 
-    /// There and not absent.
+    /// The field is there, with a value that is not absent.
     bool has(const char * key) const { return find(key) != nullptr; }
     /// The first of the names that is there, or null.
     const char * first_of(const std::vector<const char *> & keys) const;
@@ -33,13 +33,13 @@ class Fields {
     Result<std::string> take_optional_text(const char * key);
 
     /// False if a field (weight, train, loss ...) says that this object is not to be trained.
-    /// errors  another weight than 0 and 1; training that is asked for where there `is_answer` none
+    /// errors  a weight other than 0 and 1; training asked for in an object that is no answer (`is_answer` is false)
     Result<bool> take_mask(bool is_answer);
 
     /// An error for fields that nothing here can obey: images, tools, rejected answers ...
     Status check_refused() const;
     /// Every other field is absent, known, or repeats what is used (the answer is the last of the texts); else an error
-    /// that names those that are not. Behind check_refused.
+    /// names the fields that are not. To be called after check_refused.
     Status check_rest(const std::vector<std::string_view> & used) const;
 
   private:

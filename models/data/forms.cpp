@@ -52,8 +52,8 @@ Status take_history(Fields & fields, std::vector<Message> & messages) {
     return {};
 }
 
-/// A question and its answer as one turn of a conversation. What belongs to the question stands on lines of its own
-/// behind it.
+/// A question and its answer as one turn of a conversation. What belongs to the question follows it on lines of its
+/// own.
 Result<Sample> turn(Fields & fields, const char * question_key, const char * answer_key) {
     Sample sample;
     QL_ASSIGN(std::string system, take_system(fields));

@@ -1,4 +1,4 @@
-// Unpacking gzip files, as gzip and Python do it: several members in a row, zeros between and behind them.
+// Unpacking gzip files, as gzip and Python do it: several members in a row, with zeros between and after them.
 #pragma once
 #include <string>
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace ql {
 
-/// Told by the first bytes.
+/// The first bytes tell.
 bool is_gzip(std::string_view bytes);
 
 /// errors  QL_BAD_FILE (no path): damaged, cut off, or followed by something else; QL_UNSUPPORTED: more than 4 GiB, or

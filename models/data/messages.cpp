@@ -22,7 +22,7 @@ Result<std::string> content_of(const Json & content, const char * key) {
     return text;
 }
 
-/// The role that a name of any of the known forms means; "" if none.
+/// The role that a name means in any of the known forms; "" if it means none.
 std::string role_of(const std::string & name) {
     static constexpr std::pair<const char *, const char *> roles[] = {
         {"system", "system"}, {"developer", "system"},       {"user", "user"},     {"human", "user"},

@@ -1,5 +1,5 @@
-// Packing: samples laid one after the other into sequences of ctx tokens, each a segment of its own that sees itself
-// alone. No sample is cut here and none crosses a sequence.
+// Packing: samples are laid one after another into sequences of ctx tokens. Each sample is a segment of its own that
+// sees only itself. No sample is cut here, and none crosses the end of a sequence.
 #pragma once
 #include <cstdint>
 #include <span>

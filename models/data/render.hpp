@@ -22,19 +22,20 @@ Result<ChatTemplate> open_chat_template(const std::string & source, const Tokeni
 
 class SampleRenderer {
   public:
-    /// chat may be null: then a conversation is an error that says --chat-template. Both must outlive the renderer.
+    /// chat may be null: then a conversation is an error that names --chat-template. Both must outlive the renderer.
     SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat);
 
     /// Text and trained bytes. A text that is to end with EOS has open_end set.
     Result<Rendered> render(const Sample & sample) const;
     /// Tokens and labels. Each trained span, and each text between two, is tokenised by itself, as at inference, where
     /// the prompt is tokenised without knowing the answer: no token crosses a border, every byte of an answer is
-    /// trained, and an answer's tokens are what generation must write after the prompt's. BOS where the model wants one
-    /// and the text does not begin with it; EOS, trained, behind a text with open_end that does not end in an end
-    /// token.
+    /// trained, and an answer's tokens are what generation must write after the prompt's. BOS comes first where the
+    /// model wants one and the text does not begin with it. EOS, trained, ends a text with open_end that does not end
+    /// in an end token.
     TokenSample tokenize(const Rendered & rendered, int64_t line) const;
-    /// Windows of ctx tokens over a plain text and an EOS behind it, BOS first in each where the model wants one, all
-    /// trained. Control tokens in the text are plain text. A rest of one token has the token before it as its context.
+    /// Windows of ctx tokens over a plain text and an EOS after it, all trained; BOS comes first in each where the
+    /// model wants one. Control tokens in the text are plain text. If one token is left over, its window begins one
+    /// token earlier.
     std::vector<TokenSample> windows(const std::string & text, int64_t ctx) const;
 
   private:

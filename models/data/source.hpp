@@ -21,8 +21,8 @@ struct Record {
 };
 
 /// The elements of a JSON array, or objects in a row, one a line (JSON lines) or over several lines; the first byte
-/// tells which. Only their borders are looked for here: what is between them may be no JSON. errors  QL_BAD_FILE with
-/// the line (no path): an empty file, neither of the two, an array that does not end;
+/// tells which. Only their borders are looked for here: what lies between them need not be JSON. errors  QL_BAD_FILE
+/// with the line (no path): an empty file, neither of the two, an array that does not end;
 ///         QL_UNSUPPORTED: more than max_records
 Result<std::vector<Record>> split_records(std::string_view text, size_t max_records = 10'000'000);
 

@@ -1,5 +1,5 @@
-// Where the records of a data file begin and end, in one pass and whatever stands in them. A broken record must not
-// take the others with it: --skip-bad-lines goes on behind it.
+// Where the records of a data file begin and end, found in one pass whatever the records contain. A broken record must
+// not spoil the others: --skip-bad-lines goes on after it.
 #include <algorithm>
 
 #include "models/data/source.hpp"
@@ -43,8 +43,8 @@ class Splitter {
         return std::move(records_);
     }
 
-    /// Objects in a row, each on a line of its own or over several. What is no object is a record to the end of its
-    /// line.
+    /// Objects in a row, each on a line of its own or over several lines. Anything else is a record up to the end of
+    /// its line.
     Result<std::vector<Record>> objects() {
         for (; !at_end(); skip_blank()) {
             const size_t begin = at_;
@@ -104,8 +104,9 @@ class Splitter {
         return false;
     }
 
-    /// Behind the object that begins here; false if it is broken. Then it ends where no JSON can go on: with the line
-    /// in a string, or before an object that begins a line and follows neither '[' nor ',' nor ':'.
+    /// Moves behind the object that begins here; false if the object is broken. A broken one ends where no JSON can go
+    /// on: at the end of the line in a string, or before an object that begins a line and follows neither '[' nor ','
+    /// nor ':'.
     bool skip_object() {
         int64_t depth = 1;
         char before = '{';
