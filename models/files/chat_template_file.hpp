@@ -6,8 +6,8 @@
 
 namespace ql {
 
-/// chat_template.jinja, else tokenizer_config.json's chat_template: a string, or a list of named ones (then "default").
-/// "" where there is none.
+/// chat_template.jinja, else tokenizer_config.json's chat_template: a string, or a list of named templates (then the
+/// one named "default"). "" where there is none.
 Result<std::string> read_hf_chat_template(const std::string & directory);
 
 }  // namespace ql

@@ -1,4 +1,4 @@
-// Where a fault of a file's content was found, said once and the same way by every reader.
+// Where a fault in a file's content was found: every reader says so once, and in the same way.
 #pragma once
 #include <string>
 
@@ -6,8 +6,8 @@
 
 namespace ql {
 
-/// The failure of reading `path`, with the path in front where the message does not begin with it. A key that is
-/// missing is a fault of the file, not a file that is missing.
+/// The failure of reading `path`; the path comes first, unless the message already begins with it. A missing key is a
+/// fault of the file, not a missing file.
 inline Status file_fault(const std::string & path, const Status & s) {
     if (s.ok()) return s;
     const ql_status code = s.code() == QL_NOT_FOUND ? QL_BAD_FILE : s.code();

@@ -1,5 +1,6 @@
-// Typed reading of "<arch>.<key>" from a GGUF file, with defaults and range checks. What was asked for is remembered:
-// a key that nobody read may change what the model computes, so it is refused where it is not known to be harmless.
+// Typed reading of "<arch>.<key>" from a GGUF file, with defaults and range checks. Keys that were read are
+// remembered: a key that nobody read may change what the model computes, so it is refused unless it is known to be
+// harmless.
 #pragma once
 #include <optional>
 #include <set>
@@ -17,19 +18,19 @@ class GgufKeys {
   public:
     GgufKeys(const ql_gguf * file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
 
-    /// A count in [0, 2^31); missing: the default, or an error where there is none.
+    /// A count in [0, 2^31). A missing key takes the default, or is an error where there is none.
     Status size(const char * key, int64_t & value, std::optional<int64_t> missing = {}) const;
     /// A finite number.
     Status number(const char * key, float & value, std::optional<float> missing = {}) const;
     Status text(const char * key, std::string & value, std::optional<std::string> missing = {}) const;
-    /// A count of each of n layers, which may be written once for all of them.
+    /// A count for each of n layers; a file may give one for all of them.
     Result<std::vector<int64_t>> layers(const char * key, int64_t n_layer) const;
     bool has_key(const char * key) const { return has(ask(key)); }
-    /// scale = 1 / factor of rope.scaling.type "linear", which a factor without a type means too; 1 for "none" or no
-    /// factor; other types are not supported.
+    /// scale = 1 / factor of rope.scaling.type "linear" (a factor without a type means this type); 1 for "none" or
+    /// without a factor. Other types are not supported.
     Status linear_rope(float & scale) const;
 
-    /// Refuses by name what is in the file under the prefix, was not read and is not harmless.
+    /// Refuses by name a key under the prefix that was not read and is not harmless.
     Status refuse_unread(std::span<const HarmlessKey> harmless) const;
 
   private:

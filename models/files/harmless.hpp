@@ -1,5 +1,5 @@
-// The rule for what a file says and nobody reads: it may change what a model computes, so a reader remembers what it
-// was asked for and refuses the rest by name, unless it is known to be harmless.
+// The rule for settings in a file that nobody reads: such a setting may change what a model computes. So a reader
+// remembers what it was asked for, and refuses every other setting by name, unless it is known to be harmless.
 #pragma once
 #include <algorithm>
 #include <optional>
@@ -8,13 +8,13 @@
 
 namespace ql {
 
-/// A key that no reader needs: harmless whatever it says, or as long as it says what is done anyway.
+/// A key that no reader needs: harmless whatever its value, or as long as its value says what is done anyway.
 struct HarmlessKey {
     const char * key;
     std::optional<double> neutral = {};  // of a number, or of a bool as 0 or 1; nothing: any value is harmless
 };
 
-/// Why an unread key is refused: it is unknown, or it has another value than the only one that is supported.
+/// Why an unread key is refused: it is unknown, or its value is not the only supported one.
 struct UnreadFault {
     std::optional<double> only;
 };

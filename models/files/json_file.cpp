@@ -5,7 +5,7 @@
 namespace ql {
 namespace {
 
-/// Nothing, false, "", [] and {}: a field that is there and says nothing.
+/// null, false, "", [] and {}: the field is there but sets nothing.
 bool says_nothing(const Json & value) {
     if (value.is_boolean()) return !value.get<bool>();
     if (value.is_string()) return value.get_ref<const std::string &>().empty();

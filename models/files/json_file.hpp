@@ -1,5 +1,5 @@
-// The JSON files of Hugging Face and PEFT directories: hostile input, so nothing throws, and every typed access says
-// which key of which file is wrong.
+// The JSON files of Hugging Face and PEFT directories. They are hostile input: nothing throws, and every typed access
+// says which key of which file is wrong.
 #pragma once
 #include <optional>
 #include <set>
@@ -25,7 +25,7 @@ class JsonFile {
     /// The value, null where there is none.
     const Json & at(const char * key) const;
 
-    // A key that is missing or null takes the default, or is an error where there is none. Another type is an error.
+    // A key that is missing or null takes the default, or is an error where there is none. A wrong type is an error.
     Status size(const char * key, int64_t & value, std::optional<int64_t> missing = {}) const;  // in [0, 2^31)
     Status number(const char * key, double & value, std::optional<double> missing = {}) const;  // finite
     Status text(const char * key, std::string & value, std::optional<std::string> missing = {}) const;
@@ -34,8 +34,8 @@ class JsonFile {
     /// "path: 'key' ..."
     Status wrong(const char * key, const char * what) const;
 
-    /// Refuses by name a field that is set (neither null, false nor empty), was not read and is not harmless: it may
-    /// change what is computed.
+    /// Refuses by name a field that is set (not null, false or empty), was not read and is not harmless: such a field
+    /// may change what is computed.
     Status refuse_unread(std::span<const HarmlessKey> harmless) const;
 
   private:

@@ -22,7 +22,7 @@ struct SafeTensor {
 
     int64_t elements() const;
     std::string shape_text() const;  // "[576, 64]", outermost first
-    /// The engine's type; an error for those that are no weights (integers, F64, float8 ...).
+    /// The engine's type; an error for types that weights cannot have (integers, F64, float8 ...).
     Result<ql_dtype> weight_dtype() const;
 };
 

@@ -12,9 +12,9 @@ constexpr std::string_view kLayers = "blk.";
 std::string layer_prefix(int64_t layer);
 /// "blk.3.attn_q.weight" of layer 3 and "attn_q".
 std::string linear_weight(int64_t layer, std::string_view linear);
-/// 3 of "blk.3.attn_q.weight"; -1 for what belongs to no layer.
+/// 3 of "blk.3.attn_q.weight"; -1 for a name that belongs to no layer.
 int64_t layer_of(std::string_view name);
-/// "attn_q" of "blk.3.attn_q.weight"; "" for what is no weight of a layer.
+/// "attn_q" of "blk.3.attn_q.weight"; "" for a name that is not a layer's weight.
 std::string_view linear_of(std::string_view weight);
 
 /// "blk.3.attn_q.bias" of "blk.3.attn_q.weight".

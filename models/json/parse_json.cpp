@@ -10,7 +10,7 @@
 namespace ql {
 namespace {
 
-/// An iterator over the text that leaves behind how far the parser has read: its events do not tell.
+/// An iterator over the text that records how far the parser has read, which the parser's events do not tell.
 class Cursor {
   public:
     using iterator_category = std::input_iterator_tag;
@@ -30,8 +30,8 @@ class Cursor {
     const char ** reached_;
 };
 
-/// What the JSON library says, "[kind] parse error at its place: what" or "[kind] what", without kind and place, and
-/// short: it repeats what it read.
+/// The JSON library's message, "[kind] parse error at its place: what" or "[kind] what", without kind and place, and
+/// shortened, as it repeats what was read.
 std::string reason(const std::string & message) {
     size_t from = message.find("] ") + 2;
     if (message.compare(from, 11, "parse error") == 0) from = message.find(": ", from) + 2;

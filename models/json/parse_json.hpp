@@ -1,6 +1,6 @@
-// The one way by which JSON from a file enters the product. Every file is a stranger's: its nesting, size and number of
-// values are limited while it is parsed, before anything that recurses (a copy, a dump, a template) sees it; a key that
-// is given twice is an error, where plain parsers keep the last one in silence. Nothing throws.
+// The only way by which JSON from a file enters the product. Every file may come from a stranger: its nesting, size and
+// number of values are limited while it is parsed, before anything that recurses (a copy, a dump, a template) sees it.
+// A key that is given twice is an error, where other parsers silently keep the last one. Nothing throws.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,9 +23,9 @@ struct JsonLimits {
     size_t depth = 64;    // arrays and objects in each other; real files have less than 20
 };
 
-/// One value, with nothing but blanks behind it; a byte order mark before it is skipped.
+/// One value, with nothing but blanks after it; a byte order mark before it is skipped.
 /// `first_line` is the number of the text's first line in its file, for messages.
-/// errors  QL_BAD_FILE: "line 3, byte 14: what": no JSON (NaN and Infinity are none), no UTF-8, a number beyond a
+/// errors  QL_BAD_FILE: "line 3, byte 14: what": not JSON (NaN and Infinity are not), not UTF-8, a number beyond a
 ///         double's range, a key given twice, a limit exceeded
 Result<Json> parse_json(std::string_view text, int64_t first_line = 1, const JsonLimits & limits = {});
 
