@@ -1,5 +1,5 @@
-// Every tensor of a model file is accounted for: a tensor that the graph does not read would be missing from every
-// result without a word.
+// Every tensor of a model file is accounted for: a tensor that the graph does not read would silently be missing from
+// every result.
 #pragma once
 #include <string>
 #include <vector>

@@ -57,13 +57,14 @@ class Converter {
         return {};
     }
 
-    /// Once more: where the system keeps the file in huge pages, reading a tensor brings back parts of those before it.
+    /// Forgets all replaced weights once more: where the system keeps the file in huge pages, reading a tensor brings
+    /// back parts of the tensors before it.
     void forget_replaced() const {
         for (const Weight & w : replaced_) forget(w);
     }
 
   private:
-    /// Lets the pages of a weight's file go that nobody reads any more.
+    /// Releases the pages of a weight in its file, which nobody reads any more.
     void forget(const Weight & w) const {
         if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
     }

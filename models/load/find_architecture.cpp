@@ -16,7 +16,7 @@ std::vector<const Architecture *> architectures() {
 #undef QL_ARCHITECTURE
 }
 
-/// The first whose names hold this one; of none, `known` lists the names.
+/// The first architecture that has this name; where none has, `known` lists all names.
 template <typename Names>
 const Architecture * find(std::string_view name, const Names & names_of, std::string & known) {
     for (const Architecture * a : architectures())

@@ -1,6 +1,6 @@
 // The tensors of a Hugging Face directory as weights under their GGUF names. They stay in the mapped files where they
-// can; q and k (their rows change order), norms in 16 bits (the engine wants f32), experts (GGUF stacks them) and tensors
-// that are not aligned are copied.
+// can; q and k (their rows change order), norms in 16 bits (the engine wants f32), experts (GGUF stacks them) and
+// tensors that are not aligned are copied.
 #pragma once
 #include <set>
 #include <string>
@@ -23,9 +23,10 @@ class HfWeights {
     Status finish();
 
   private:
-    /// A head beside an embedding that is said to be its own: one of the two statements is wrong where they differ.
+    /// config.json says that the head is the embedding, and the files hold both: where they differ, one of them is
+    /// wrong.
     Status check_tied_head();
-    /// Biases are there where config.json says so, and nowhere else: transformers would leave them out.
+    /// Biases are there exactly where config.json says so: transformers would leave out the others.
     Status check_biases(int64_t layer);
     Status add(const SafeTensor & tensor);
     Result<std::byte *> own(const Weight & w, size_t bytes);
@@ -33,7 +34,7 @@ class HfWeights {
     Status widen(Weight & w);
     /// Matrices: q and k in GGUF's row order, the others where they lie.
     Status place(Weight & w);
-    /// Of a weight or a bias, whose elements belong to the weight's rows.
+    /// `name` is that of a weight, or of a bias, whose elements belong to the weight's rows.
     bool has_permuted_rows(const std::string & name) const;
     Status order_rows(Weight & w, int64_t rows);
     /// safetensors data may begin at any byte.

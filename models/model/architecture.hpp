@@ -1,5 +1,5 @@
-// An architecture: how it is called in files, which weights it has, how its forward graph is built, and how Hugging
-// Face directories say the same. One file each, in models/arch/.
+// An architecture: its name in files, the weights it has, how its forward graph is built, and how Hugging Face
+// directories say the same. Each has one file, in models/arch/.
 #pragma once
 #include <string>
 #include <string_view>
@@ -38,7 +38,7 @@ class Architecture {
     /// Final hidden states, normalised for the head: [n_embd, T].
     virtual ql_tensor * hidden(GraphBuilder & b) const = 0;
 
-    /// Values of config.json's model_type. One promises that the weights mean the same here.
+    /// Values of config.json's model_type under which the weights mean the same as here.
     virtual std::vector<std::string_view> hf_model_types() const = 0;
     /// Reads the shape, and what else changes the computation, from config.json.
     virtual Status read_hf_config(const JsonFile & config, Hparams & h, HfConfig & out) const = 0;

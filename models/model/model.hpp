@@ -40,9 +40,10 @@ class Model {
     uint64_t weight_bytes() const;
     /// The type of most of the block matrices, "nf4_dq".
     std::string base_type() const;
-    /// A hash over names, types, shapes and the ends of every tensor: tells models apart at once, whatever their size.
+    /// A hash over names, types, shapes and the ends of every tensor: it tells models apart quickly, whatever their
+    /// size.
     uint64_t fingerprint() const;
-    /// One line for each thing in the files that is not followed as it stands, and for each matrix that could not take
+    /// One line for each setting in the files that is not followed as written, and for each matrix that could not take
     /// the asked type: "blk.0.ffn_down.weight keeps f16: ..."
     const std::vector<std::string> & notes() const { return notes_; }
 

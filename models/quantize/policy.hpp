@@ -30,7 +30,7 @@ QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql
 /// that of the blocks where it has 16 or more, else q8_0.
 ql_dtype automatic_embedding(ql_dtype from, ql_dtype blocks);
 
-/// errors  QL_NON_FINITE names the tensor and the first element that is no number
+/// errors  QL_NON_FINITE: the message names the tensor and the first element that is not a number
 Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n);
 
 /// Converts n elements (whole rows) to another type; dst has ql_dtype_bytes(to, n) bytes. What is not finite, or would

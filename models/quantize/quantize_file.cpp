@@ -109,7 +109,7 @@ QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
     return choose_type(t.name, t.dtype, t.ne[0], target);
 }
 
-/// The model's keys, without those that spoke of the file's old types.
+/// The model's keys, without those that describe the file's old types.
 Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int64_t dtype) {
     QL_TRY(last_error(ql_gguf_copy_keys(w, file)));
     for (const char * stale :
