@@ -46,8 +46,8 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
 Result<Adapter> load_adapter(const std::string & path, const Model & model);
 /// A GGUF adapter alone: whether it fits a model is not known.
 Result<Adapter> read_adapter(const std::string & path);
-/// Writes a GGUF adapter as llama.cpp demands, and reads it back with the strict reader before it gets its name: a
-/// faulty file never has it.
+/// Writes a GGUF adapter as llama.cpp demands, and reads it back with the strict reader before the file gets its name:
+/// no faulty file ever has that name.
 Status save_adapter(const Adapter & adapter, const Model & model, const std::string & path);
 /// The same of an adapter whose base is not at hand.
 Status save_adapter_alone(const Adapter & adapter, const std::string & path);

@@ -1,5 +1,5 @@
 // PEFT writes embedding and head into the file of an adapter that changes the head, as they are in the base. There is
-// nothing to load from such a copy; one that differs from the model belongs to another base, or was trained.
+// nothing to load from such a copy. A copy that differs from the model belongs to another base, or was trained.
 #pragma once
 #include <optional>
 #include <string>

@@ -1,4 +1,4 @@
-// What makes an adapter sound for a model, the same for every format it is read from or written to.
+// What makes an adapter sound for a model: the same for every format that it is read from or written to.
 #include <algorithm>
 #include <cmath>
 #include <unordered_set>

@@ -1,5 +1,5 @@
-// Adapters as GGUF, exactly as llama.cpp's loader takes them. What it would refuse - or abort on - is refused here, in
-// reading and therefore also in what was just written.
+// Adapters as GGUF, exactly as llama.cpp's loader accepts them. What that loader would refuse, or abort on, is refused
+// here on reading, and so also right after writing.
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -67,7 +67,7 @@ Status check_date(const std::string & date) {
     return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", kDate, read.message().c_str());
 }
 
-/// Those that llama.cpp loads adapters in.
+/// The types in which llama.cpp loads adapters.
 bool is_adapter_type(ql_dtype dtype) {
     return dtype == QL_F32 || dtype == QL_F16 || dtype == QL_BF16 || dtype == QL_Q8_0;
 }
@@ -239,7 +239,7 @@ Status write_down(Saving & s) {
     return {};
 }
 
-/// What is in the file is what was meant.
+/// The file holds what was meant.
 Status read_back(const Saving & s, const std::string & path) {
     std::map<std::string, size_t> missing;
     for (size_t i = 0; i < s.adapter.matrices.size(); ++i) missing[s.adapter.matrices[i].weight] = i;

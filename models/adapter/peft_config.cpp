@@ -39,7 +39,7 @@ constexpr Refused kRefused[] = {
     {"fan_in_fan_out", "transposed weights"},
 };
 
-/// Fields that leave alone what the finished adapter computes: the tensors say which modules it changes.
+/// Fields that do not affect what the finished adapter computes: its tensors say which modules it changes.
 constexpr HarmlessKey kHarmless[] = {
     {"task_type"},      {"auto_mapping"},        {"peft_version"},        {"revision"},
     {"inference_mode"}, {"exclude_modules"},     {"layers_to_transform"}, {"layers_pattern"},
@@ -49,7 +49,7 @@ constexpr HarmlessKey kHarmless[] = {
     {"runtime_config"}, {"ensure_weight_tying"}, {"unsloth_version"},
 };
 
-/// Ways to initialise that change the base model too: the adapter alone is then not what was trained.
+/// Initialisations that change the base model too: the adapter alone is then not what was trained.
 Status refuse_changed_base(const JsonFile & config) {
     const Json & init = config.at("init_lora_weights");
     if (!init.is_string()) return {};

@@ -20,7 +20,7 @@ class PeftConfig {
     };
     /// Of a module by its path, "model.layers.0.self_attn.q_proj".
     Result<Scaling> scaling(const std::string & module) const;
-    /// Whether target_modules names it: PEFT leaves the matrices of other modules alone.
+    /// Whether target_modules names the module: PEFT ignores the matrices of other modules.
     Result<bool> targets(const std::string & module) const;
     const std::string & base_name() const { return base_name_; }
 

@@ -30,7 +30,7 @@ std::vector<Entry> entries(const TrainStep & step) {
     return list;
 }
 
-/// The numbers of a state: what is written, read and summed is one list.
+/// The numbers of a state: one list is written, read and summed.
 struct WholeField {
     const char * key;
     int64_t CheckpointState::*value;

@@ -1,6 +1,7 @@
-// Checkpoints: one GGUF file (general.type "ql-checkpoint") that holds all a run needs to go on bit for bit:
-// parameters, moments, the step, and what must be the same again - options, data, model, numeric path. Random numbers
-// are functions of (seed, step), so no generator state exists. The folder they lie in: checkpoint_folder.hpp.
+// Checkpoints: one GGUF file (general.type "ql-checkpoint") that holds all that a run needs to go on bit for bit:
+// parameters, moments, the step, and what must be the same again (options, data, model, numeric path). Random numbers
+// are functions of (seed, step), so there is no generator state. checkpoint_folder.hpp has the folder of a run's
+// checkpoints.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
-// The folder of a run's checkpoints, DIR/step-00000100.gguf: which files are the run's, which is the newest that is
-// whole, which are deleted when a new one is there. Nothing else in the folder is read, counted or touched: a copy that
-// someone made under another name, a directory, a link that leads nowhere.
+// The folder of a run's checkpoints, DIR/step-00000100.gguf: which files are the run's, which is the newest whole one,
+// and which are deleted after a new one. Nothing else in the folder is read, counted or touched: not a copy that
+// someone made under another name, a directory, or a link that leads nowhere.
 #pragma once
 #include <memory>
 #include <string>
@@ -28,20 +28,21 @@ class CheckpointFolder {
   public:
     /// Makes the folder where there is none, and deletes what killed writers left.
     static Result<std::unique_ptr<CheckpointFolder>> open(const std::string & directory);
-    /// A folder that was made and never written to goes.
+    /// Removes a folder that open() made and that was never written to.
     ~CheckpointFolder();
 
     /// It was made by open().
     bool is_new() const { return is_new_; }
     /// Those that were there, and those saved since, by step. Those of later steps than a run's are not its own.
     const std::vector<CheckpointFile> & files() const { return files_; }
-    /// What is in the way of a step's checkpoint, and no file that could be replaced: "path/step-00000100.gguf"; or "".
+    /// Something at the path of a step's checkpoint that is not a file that could be replaced: its path; or "".
     std::string in_the_way(int64_t step) const;
-    /// The run goes on after this step: later ones are no more counted.
+    /// The run goes on after this step: later ones no longer count.
     void go_on_after(int64_t step);
     /// Deletes all checkpoints.
     Status clear();
-    /// The disk has room to go on: the newest stays while another is written, older ones may go for it.
+    /// Checks that the disk has room to go on: the newest stays while another is written, older ones may be deleted for
+    /// it.
     Status check_space(uint64_t bytes_each, int64_t keep) const;
     /// Writes the state's checkpoint safely, then deletes all but the newest `keep`. On a full disk older ones go
     /// first, but never the newest. Returns the path.

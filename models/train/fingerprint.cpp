@@ -33,7 +33,8 @@ int64_t whole_number(const std::string & text) {
     return value;
 }
 
-/// The schedule of a run follows from its steps: more of them would have been another run from the first step on.
+/// A run's schedule follows from its number of steps: with more steps it would have been another run from the first
+/// step on.
 Status more_steps(const std::string & path, const std::string & then, const std::string & now) {
     return error(
         QL_INVALID_ARGUMENT,
@@ -42,7 +43,7 @@ Status more_steps(const std::string & path, const std::string & then, const std:
         path.c_str(), now.c_str(), then.c_str());
 }
 
-/// Values that are hashes: what they stand for says more than they do.
+/// Values that are hashes: a message names what they stand for instead.
 struct Hash {
     const char * key;
     const char * what;

@@ -23,7 +23,7 @@ std::optional<int64_t> step_of(std::string_view line) {
     return read.ec == std::errc() ? std::optional(step) : std::nullopt;
 }
 
-/// What a file holds, looked at in three places alone: it may be long.
+/// What a file holds; only three places are looked at, as the file may be long.
 class Lines {
   public:
     explicit Lines(const std::string & path, int64_t size) : in_(path, std::ios::binary), size_(size) {}
@@ -63,8 +63,8 @@ class Lines {
 };
 
 /// Whether a file is the one that the run wrote until its start: the last line that stays is that of the start's step,
-/// what lies behind belongs to steps after it. Where nothing stays to know it by, it may hold only what a run writes
-/// before its first checkpoint.
+/// and what follows belongs to later steps. Where no line stays, the file may hold only what a run writes before its
+/// first checkpoint.
 bool is_of_run(Lines & lines, int64_t size, const MetricsStart & start) {
     if (!start.resume || size < start.bytes || !lines.begins_with_step(start.bytes, start.step + 1)) return false;
     if (start.bytes > 0) return lines.step_before(start.bytes) == start.step;

@@ -1,5 +1,5 @@
-// The metrics file: one JSON object a line, one line a step. It belongs to one run at a time, and a run that goes on
-// appends to its own lines alone: a file that holds anything else is left as it is.
+// The metrics file: one JSON object a line, one line a step. It belongs to one run at a time. A resumed run appends
+// only to its own lines: a file that holds anything else is left as it is.
 #pragma once
 #include <memory>
 #include <string>
@@ -21,14 +21,14 @@ struct MetricsStart {
 
 class MetricsFile {
   public:
-    /// Locks the file and decides what of it stays; changes nothing yet. An empty path: nothing will be written.
+    /// Locks the file and decides which part of it stays; changes nothing yet. An empty path: nothing will be written.
     /// errors  QL_INVALID_ARGUMENT (in use; holds lines that are not this run's)
     Status open(const std::string & path, const MetricsStart & start);
-    /// Cuts off what lies behind the run's start. To be called when the first step comes.
+    /// Cuts off what follows the run's start. To be called at the first step.
     Status begin();
     Status write(const ql_train_progress & p);
-    /// Brings what was written so far to the disk, where it outlives a power cut, and returns the file's length: a
-    /// checkpoint counts on that many bytes, so it is written after them.
+    /// Brings what was written so far to the disk, where it survives a power cut, and returns the file's length: a
+    /// checkpoint relies on that many bytes, so it is written after them.
     Result<int64_t> sync();
 
   private:
