@@ -1,10 +1,10 @@
 // extern "C": ql/backend.h
 #include "ql/backend.h"
 
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ggml/backend/device.hpp"
 #include "ggml/backend/registry.hpp"
-#include "ggml/core/status.hpp"
-#include "ql/structs.hpp"
 
 extern "C" {
 

@@ -1,9 +1,9 @@
 // ql_gradients over GradBuilder.
 #include "ql/grad.h"
 
-#include "ggml/graph/build.hpp"
-#include "ggml/core/status.hpp"
+#include "common/guarded.hpp"
 #include "ggml/grad/grad.hpp"
+#include "ggml/graph/build.hpp"
 #include "ggml/ops/op.hpp"
 
 using namespace ql;

@@ -1,8 +1,8 @@
 // Graphs and their leaves: the shims of ql/graph.h.
 #include "ql/graph.h"
 
+#include "common/guarded.hpp"
 #include "ggml/graph/build.hpp"
-#include "ggml/core/status.hpp"
 #include "ql/dtypes.hpp"
 
 using namespace ql;

@@ -1,9 +1,9 @@
 // extern "C": the table of operators and their benchmarks (ql/selftest.h).
-#include "ggml/core/status.hpp"
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ggml/plan/plan.hpp"
 #include "ggml/selftest/reference_run.hpp"
 #include "ql/selftest.h"
-#include "ql/structs.hpp"
 
 struct ql_op_bench {
     std::unique_ptr<ql::selftest::CaseGraph> graph;

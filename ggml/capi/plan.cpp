@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "ggml/core/status.hpp"
-#include "ql/structs.hpp"
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 
 using ql::error;
 using ql::Status;

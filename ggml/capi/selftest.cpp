@@ -3,8 +3,8 @@
 
 #include <cmath>
 
+#include "common/guarded.hpp"
 #include "ggml/backend/device.hpp"
-#include "ggml/core/status.hpp"
 #include "ggml/selftest/case_input.hpp"
 #include "ggml/selftest/conformance.hpp"
 

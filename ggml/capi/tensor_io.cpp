@@ -1,8 +1,8 @@
 // extern "C": reading and writing tensors' bytes (ql/tensor.h).
 #include <cstring>
 
+#include "common/guarded.hpp"
 #include "ggml/backend/device.hpp"
-#include "ggml/core/status.hpp"
 #include "ggml/graph/tensor.hpp"
 #include "ql/tensor.h"
 

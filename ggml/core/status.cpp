@@ -1,10 +1,9 @@
 // Implements ql/status.h. The message lies in a fixed buffer of the thread: reporting an error never allocates, so that
 // running out of memory can be reported too.
-#include "ggml/core/status.hpp"
+#include "ql/status.h"
 
 #include <cstddef>
 
-namespace ql {
 namespace {
 
 constexpr size_t kMessageBytes = 2048;
@@ -16,30 +15,16 @@ bool is_control(char c) {
 
 }  // namespace
 
-ql_status set_last_error(Code code, const char * message) noexcept {
-    size_t i = 0;
-    for (; i + 1 < kMessageBytes && message[i] != '\0'; i++)
-        last_message[i] = is_control(message[i]) ? '?' : message[i];
-    last_message[i] = '\0';
-    return code;
-}
-
-ql_status set_last_error(const Status & status) noexcept {
-    return status.ok() ? QL_OK : set_last_error(status.code(), status.message().c_str());
-}
-
-void clear_last_error() noexcept {
-    last_message[0] = '\0';
-}
-
-}  // namespace ql
-
 const char * ql_error_message(void) {
-    return ql::last_message;
+    return last_message;
 }
 
 ql_status ql_set_error(ql_status code, const char * message) {
-    return ql::set_last_error(code, message ? message : "");
+    size_t i = 0;
+    for (; message && i + 1 < kMessageBytes && message[i] != '\0'; i++)
+        last_message[i] = is_control(message[i]) ? '?' : message[i];
+    last_message[i] = '\0';
+    return code;
 }
 
 const char * ql_status_name(ql_status status) {

@@ -2,7 +2,7 @@
 #include <string>
 #include <string_view>
 
-#include "ggml/core/status.hpp"
+#include "common/guarded.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ql/dtypes.hpp"
 

@@ -1,5 +1,5 @@
 // The C face of the reader.
-#include "ggml/core/status.hpp"
+#include "common/guarded.hpp"
 #include "ggml/gguf/cursor.hpp"
 #include "ggml/gguf/reader.hpp"
 

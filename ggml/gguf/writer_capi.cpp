@@ -1,7 +1,7 @@
 // The C face of the writer.
 #include "ggml/gguf/writer.hpp"
 
-#include "ggml/core/status.hpp"
+#include "common/guarded.hpp"
 
 using ql::error;
 using ql::guarded;

@@ -1,7 +1,7 @@
 // How the C builders call into the graph: no graph, no node; and no exception leaves.
 #pragma once
+#include "common/structs.hpp"
 #include "ggml/graph/graph.hpp"
-#include "ql/structs.hpp"
 
 namespace ql {
 

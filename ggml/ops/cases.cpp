@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "ql/philox.hpp"
+#include "common/philox.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ql/optim.h"
 

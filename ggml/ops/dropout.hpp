@@ -1,6 +1,6 @@
 // Which elements dropout keeps: a function of the key and the element's number only, shared by reference and kernels.
 #pragma once
-#include "ql/philox.hpp"
+#include "common/philox.hpp"
 #include "ggml/ops/params.hpp"
 
 namespace ql {

@@ -7,11 +7,11 @@
 #include <cstring>
 #include <vector>
 
+#include "common/philox.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/half.hpp"
 #include "ggml/dtypes/visit.hpp"
 #include "ggml/ops/cases.hpp"
-#include "ql/philox.hpp"
 
 namespace ql::selftest {
 

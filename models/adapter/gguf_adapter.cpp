@@ -8,7 +8,7 @@
 
 #include "models/adapter/formats.hpp"
 #include "models/base/date.hpp"
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
 #include "models/base/handles.hpp"
 #include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "ql/philox.hpp"
+#include "common/philox.hpp"
 
 namespace ql {
 

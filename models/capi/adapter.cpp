@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "models/adapter/handle.hpp"
-#include "models/base/guard.hpp"
 #include "models/model/model.hpp"
-#include "ql/structs.hpp"
 
 using ql::error;
 using ql::Status;

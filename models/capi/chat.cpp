@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "models/base/date.hpp"
-#include "models/base/guard.hpp"
 #include "models/data/render.hpp"
 #include "models/model/model.hpp"
-#include "ql/structs.hpp"
 
 using ql::error;
 using ql::Status;

@@ -1,10 +1,10 @@
 // Checks of the C API's arguments that several of its files need.
 #pragma once
+#include "common/structs.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/data/dataset.hpp"
 #include "models/model/model.hpp"
-#include "ql/structs.hpp"
 
 namespace ql {
 

@@ -1,7 +1,7 @@
 // extern "C": ql/dataset.h
 #include "models/data/dataset.hpp"
 
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
 #include "models/capi/checks.hpp"
 #include "models/data/render.hpp"
 #include "models/model/model.hpp"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
 #include "models/capi/checks.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"

@@ -1,10 +1,10 @@
 // extern "C": ql/model.h
 #include "models/model/model.hpp"
 
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "models/load/open_model.hpp"
 #include "models/text/tokenizer_capi.hpp"
-#include "ql/structs.hpp"
 
 using ql::error;
 using ql::Status;

@@ -1,9 +1,9 @@
 // extern "C": ql/quantize.h
 #include "models/quantize/quantize_file.hpp"
 
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ql/model.h"
-#include "ql/structs.hpp"
 
 extern "C" {
 

@@ -1,7 +1,7 @@
 // extern "C": ql/train.h
 #include <cmath>
 
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
 #include "models/capi/checks.hpp"
 #include "models/train/trainer.hpp"
 

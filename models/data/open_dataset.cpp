@@ -1,11 +1,11 @@
 // Opening a dataset for a model, and splitting a part off for evaluation.
 #include <algorithm>
 
+#include "common/philox.hpp"
 #include "models/base/date.hpp"
 #include "models/data/dataset.hpp"
 #include "models/data/render.hpp"
 #include "models/model/model.hpp"
-#include "ql/philox.hpp"
 
 namespace ql {
 namespace {

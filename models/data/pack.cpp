@@ -4,7 +4,7 @@
 #include <deque>
 #include <numeric>
 
-#include "ql/philox.hpp"
+#include "common/philox.hpp"
 
 namespace ql {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <system_error>
 
-#include "models/base/guard.hpp"
+#include "common/guarded.hpp"
 #include "models/base/last_error.hpp"
 
 using ql::guarded;

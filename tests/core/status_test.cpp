@@ -1,5 +1,5 @@
 // The C face of errors.
-#include "ggml/core/status.hpp"
+#include "common/guarded.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,24 +11,24 @@ namespace ql::test {
 namespace {
 
 TEST(Status, KeepsTheMessageOfTheLastFailureOfEachThread) {
-    EXPECT_EQ(set_last_error(error(QL_BAD_SHAPE, "here: %d", 7)), QL_BAD_SHAPE);
+    EXPECT_EQ(leave_error(error(QL_BAD_SHAPE, "here: %d", 7)), QL_BAD_SHAPE);
     std::thread([] {
         EXPECT_STREQ(ql_error_message(), "");
-        EXPECT_EQ(set_last_error(error(QL_IO, "there")), QL_IO);
+        EXPECT_EQ(leave_error(error(QL_IO, "there")), QL_IO);
         EXPECT_STREQ(ql_error_message(), "there");
     }).join();
     EXPECT_STREQ(ql_error_message(), "here: 7");
-    EXPECT_EQ(set_last_error(Status()), QL_OK);
+    EXPECT_EQ(leave_error(Status()), QL_OK);
     EXPECT_STREQ(ql_error_message(), "here: 7") << "a success must not erase it";
 }
 
 TEST(Status, MessagesAreOneLineWithoutControlCharacters) {
-    (void)set_last_error(error(QL_IO, "a\nb\x1b[31m\x7f \xc3\xa9"));
+    (void)leave_error(error(QL_IO, "a\nb\x1b[31m\x7f \xc3\xa9"));
     EXPECT_STREQ(ql_error_message(), "a?b?[31m? \xc3\xa9");
 }
 
 TEST(Status, CutsAMessageThatIsTooLong) {
-    (void)set_last_error(Status(QL_IO, std::string(100000, 'x')));
+    (void)leave_error(Status(QL_IO, std::string(100000, 'x')));
     EXPECT_EQ(std::string(ql_error_message()), std::string(2047, 'x'));
 }
 

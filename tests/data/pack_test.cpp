@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "ql/philox.hpp"
+#include "common/philox.hpp"
 
 namespace ql {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "ggml/core/status.hpp"
+#include "ql/status.h"
 #include "tests/gguf/builder.hpp"
 #include "tests/gguf/handles.hpp"
 #include "tests/support/shared.hpp"
@@ -231,7 +231,7 @@ TEST(GgufWrite, RefusesWhatTheReaderWouldReject) {
 }
 
 int refuse(void *, size_t, void *, size_t) {
-    return set_last_error(QL_NON_FINITE, "NaN at element 7");
+    return ql_set_error(QL_NON_FINITE, "NaN at element 7");
 }
 int stop(void *, size_t, void *, size_t) {
     return -1;

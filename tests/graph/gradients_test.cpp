@@ -4,7 +4,6 @@
 
 #include <map>
 
-#include "ggml/core/status.hpp"
 #include "ql/ql.h"
 #include "support/gradient_check.hpp"
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <functional>
 
-#include "ggml/core/status.hpp"
 #include "ggml/graph/graph.hpp"
 #include "ql/ql.h"
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "common/philox.hpp"
 #include "ql/gguf.h"
-#include "ql/philox.hpp"
 
 namespace ql::test {
 

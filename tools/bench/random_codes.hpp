@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "common/philox.hpp"
 #include "ql/dtype.h"
-#include "ql/philox.hpp"
 
 namespace ql::cli {
 

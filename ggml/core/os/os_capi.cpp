@@ -1,8 +1,8 @@
 // The C face of os.hpp.
 #include <cstdlib>
 
+#include "common/guarded.hpp"
 #include "ggml/core/os/os.hpp"
-#include "ggml/core/status.hpp"
 #include "ql/os.h"
 
 using ql::error;
@@ -81,7 +81,7 @@ ql_status ql_os_replace_file(const char * path, ql_status (*make)(void * user, c
         QL_TRY(check_path(path));
         if (!make) return error(QL_INVALID_ARGUMENT, "ql_os_replace_file: make is NULL");
         return ql::os::replace_file(path, [&](const std::string & temporary) {
-            ql::clear_last_error();
+            (void)ql_set_error(QL_OK, "");  // what is there afterwards is of this call
             const ql_status status = make(user, temporary.c_str());
             const std::string message = ql_error_message();
             return status == QL_OK || !message.empty()

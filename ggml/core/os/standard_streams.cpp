@@ -5,8 +5,8 @@
 
 #include <cerrno>
 
+#include "common/guarded.hpp"
 #include "ggml/core/os/os.hpp"
-#include "ggml/core/status.hpp"
 #include "ql/os.h"
 
 namespace ql::os {

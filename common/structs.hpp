@@ -1,9 +1,7 @@
-/* ql/structs.hpp - structs that cross the C border start with their size, so that a caller compiled against an older
- * header and a newer library (or the reverse) understand each other. Header only, C++20, for libraries over this one.
- */
-#ifndef QL_STRUCTS_HPP
-#define QL_STRUCTS_HPP
-
+// Structs that cross the C border start with their size, so that a caller compiled against an older header and a newer
+// library (or the reverse) understand each other: how the library reads and fills them.
+#pragma once
+#include <cstdint>
 #include <cstring>
 
 #include "ql/status.hpp"
@@ -50,5 +48,3 @@ Result<T> take_struct(const T * from, T defaults) {
 }
 
 }  // namespace ql
-
-#endif
