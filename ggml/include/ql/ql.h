@@ -29,7 +29,8 @@
  *
  * Stability: 0.x. A function may change from one minor version to the next. Numbers of enumerators stay: some are in
  * files. Structs begin with their size and grow at their end, so that a program and a library of two versions
- * understand each other. The C++ headers beside these (*.hpp) are for libraries over this one and come without a promise. */
+ * understand each other. ql/ql.hpp is the same for C++20: owning handles, errors as values. It is part of the program that
+ * includes it, and comes without the promise. */
 #ifndef QL_H
 #define QL_H
 #include "ql/status.h"

@@ -21,6 +21,9 @@ using Code = ql_status;
 class [[nodiscard]] Status {
   public:
     Status() = default;
+    /// What a call of the C API returned just now on this thread, with the message that it left: implicit, so that
+    /// such a call stands wherever a Status does.
+    Status(Code returned) : Status(returned, returned == QL_OK ? "" : ql_error_message()) {}
     Status(Code code, std::string message)
         : error_(code == QL_OK ? nullptr : std::make_unique<Error>(Error{code, std::move(message)})) {}
     Status(Status &&) noexcept = default;
@@ -78,6 +81,7 @@ class [[nodiscard]] Result {
   public:
     Result(T value) : value_(std::move(value)) {}
     Result(Status status) : status_(std::move(status)) {}
+    Result(Code) = delete;  // a code is no value, though it converts to a number
 
     bool ok() const { return value_.has_value(); }
     const Status & status() const { return status_; }
@@ -98,7 +102,7 @@ class [[nodiscard]] Result {
 
 }  // namespace ql
 
-/// Returns from the enclosing function when the expression (a Status) failed.
+/// Returns from the enclosing function when the expression (a Status, or a call of the C API) failed.
 #define QL_TRY(...)                                                                       \
     do {                                                                                  \
         if (::ql::Status ql_status_ = (__VA_ARGS__); !ql_status_.ok()) return ql_status_; \
