@@ -6,16 +6,12 @@
 #include <functional>
 #include <map>
 
+#include "common/guarded.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/base/date.hpp"
-#include "common/guarded.hpp"
-#include "models/base/handles.hpp"
-#include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
-#include "ql/dtypes.hpp"
-#include "ql/gguf.h"
-#include "ql/os.h"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -51,11 +47,11 @@ Status expect_text(const ql_gguf * file, const char * group, const char * key, c
 
 Status read_alpha(const ql_gguf * file, float & alpha) {
     ql_gguf_type type;
-    QL_TRY(last_error(ql_gguf_key_type(file, kAlpha, &type)));
+    QL_TRY(ql_gguf_key_type(file, kAlpha, &type));
     if (type != QL_GGUF_F32)
         return error(QL_BAD_FILE, "%s has type %d; it must be a 32-bit float", kAlpha, static_cast<int>(type));
     double value = 0;
-    QL_TRY(last_error(ql_gguf_get_float(file, kAlpha, &value)));
+    QL_TRY(ql_gguf_get_float(file, kAlpha, &value));
     if (!std::isfinite(value)) return error(QL_BAD_FILE, "%s is not finite", kAlpha);
     alpha = static_cast<float>(value);
     return {};
@@ -84,7 +80,7 @@ Status check_type(const ql_gguf_tensor & t) {
 Status collect(const ql_gguf * file, std::map<std::string, Halves> & found) {
     for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
         ql_gguf_tensor t{};
-        QL_TRY(last_error(ql_gguf_tensor_at(file, i, &t)));
+        QL_TRY(ql_gguf_tensor_at(file, i, &t));
         const std::string_view name = t.name;
         const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
         if (!is_a && !is_b) return error(QL_BAD_FILE, "tensor '%s' ends in neither .lora_a nor .lora_b", t.name);
@@ -153,12 +149,6 @@ void sort_as_model(Adapter & adapter, const Model & model) {
               [&](const LoraMatrix & x, const LoraMatrix & y) { return place[x.weight] < place[y.weight]; });
 }
 
-Result<GgufFile> open_gguf(const std::string & path) {
-    ql_gguf * opened = nullptr;
-    QL_TRY(last_error(ql_gguf_open(path.c_str(), &opened)));
-    return GgufFile(opened);
-}
-
 // ---- writing
 // ---------------------------------------------------------------------------------------------------------
 
@@ -184,30 +174,27 @@ Result<const std::vector<float> *> written_b(const LoraMatrix & m, float alpha,
     return &b;
 }
 
-Status set_text(ql_gguf_writer * w, const char * key, const std::string & value) {
-    return last_error(ql_gguf_set_string(w, key, value.data(), value.size()));
-}
-
-Status set_keys(ql_gguf_writer * w, const Adapter & adapter, float alpha) {
-    QL_TRY(set_text(w, "general.type", "adapter"));
-    QL_TRY(set_text(w, "general.architecture", adapter.architecture));
-    if (!adapter.name.empty()) QL_TRY(set_text(w, "general.name", adapter.name));
+Status set_keys(const GgufWriterPtr & w, const Adapter & adapter, float alpha) {
+    QL_TRY(set_string(w, "general.type", "adapter"));
+    QL_TRY(set_string(w, "general.architecture", adapter.architecture));
+    if (!adapter.name.empty()) QL_TRY(set_string(w, "general.name", adapter.name));
     if (!adapter.base_name.empty()) {
-        QL_TRY(last_error(ql_gguf_set_int(w, "general.base_model.count", QL_GGUF_U32, 1)));
-        QL_TRY(set_text(w, kBaseName, adapter.base_name));
+        QL_TRY(ql_gguf_set_int(w.get(), "general.base_model.count", QL_GGUF_U32, 1));
+        QL_TRY(set_string(w, kBaseName, adapter.base_name));
     }
-    QL_TRY(set_text(w, "adapter.type", "lora"));
-    QL_TRY(last_error(ql_gguf_set_f32(w, kAlpha, alpha)));
-    if (!adapter.chat_template.empty()) QL_TRY(set_text(w, kTemplate, adapter.chat_template));
-    return adapter.chat_date.empty() ? Status() : set_text(w, kDate, adapter.chat_date);
+    QL_TRY(set_string(w, "adapter.type", "lora"));
+    QL_TRY(ql_gguf_set_f32(w.get(), kAlpha, alpha));
+    if (!adapter.chat_template.empty()) QL_TRY(set_string(w, kTemplate, adapter.chat_template));
+    return adapter.chat_date.empty() ? Status() : set_string(w, kDate, adapter.chat_date);
 }
 
-Status add(ql_gguf_writer * w, const std::string & name, int64_t ne0, int64_t ne1, const std::vector<float> & values) {
+Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64_t ne1,
+           const std::vector<float> & values) {
     if (name.size() > kMaxName)
         return error(QL_UNSUPPORTED, "tensor name '%s' is longer than the %zu bytes of the format", name.c_str(),
                      kMaxName);
     const int64_t ne[2] = {ne0, ne1};
-    return last_error(ql_gguf_add_tensor(w, name.c_str(), QL_F32, 2, ne, values.data()));
+    return ql_gguf_add_tensor(w.get(), name.c_str(), QL_F32, 2, ne, values.data());
 }
 
 bool same_words(const Adapter & x, const Adapter & y) {
@@ -226,15 +213,13 @@ struct Saving {
 };
 
 Status write_down(Saving & s) {
-    ql_gguf_writer * created = nullptr;
-    QL_TRY(last_error(ql_gguf_writer_create(&created)));
-    s.writer.reset(created);
-    QL_TRY(set_keys(created, s.adapter, s.alpha));
+    QL_TRY(ql_gguf_writer_create(out(s.writer)));
+    QL_TRY(set_keys(s.writer, s.adapter, s.alpha));
     for (const LoraMatrix & m : s.adapter.matrices) {
         QL_ASSIGN(const std::vector<float> * b, written_b(m, s.alpha, s.scaled));
         s.bs.push_back(b);
-        QL_TRY(add(created, m.weight + std::string(kSuffixA), m.k, m.r, m.a));
-        QL_TRY(add(created, m.weight + std::string(kSuffixB), m.r, m.m, *b));
+        QL_TRY(add(s.writer, m.weight + std::string(kSuffixA), m.k, m.r, m.a));
+        QL_TRY(add(s.writer, m.weight + std::string(kSuffixB), m.r, m.m, *b));
     }
     return {};
 }
@@ -248,9 +233,9 @@ Status read_back(const Saving & s, const std::string & path) {
     const auto unreadable = [](const Status & why) {
         return error(QL_INTERNAL, "the adapter just written cannot be read back: %s", why.message().c_str());
     };
-    auto file = open_gguf(path);
-    if (!file.ok()) return unreadable(file.status());
-    const Status read = read_file(file->get(), s.model, words, [&](const LoraMatrix & m) -> Status {
+    GgufPtr file;
+    if (const Status opened = ql_gguf_open(path.c_str(), out(file)); !opened.ok()) return unreadable(opened);
+    const Status read = read_file(file.get(), s.model, words, [&](const LoraMatrix & m) -> Status {
         const auto it = missing.find(m.weight);
         if (it == missing.end()) return same = false, Status();
         const LoraMatrix & meant = s.adapter.matrices[it->second];
@@ -266,7 +251,7 @@ Status read_back(const Saving & s, const std::string & path) {
 ql_status write_and_read_back(void * saving, const char * temporary) {
     return guarded([&]() -> Status {
         const Saving & s = *static_cast<const Saving *>(saving);
-        QL_TRY(last_error(ql_gguf_write(s.writer.get(), temporary)));
+        QL_TRY(ql_gguf_write(s.writer.get(), temporary));
         return read_back(s, temporary);
     });
 }
@@ -275,13 +260,14 @@ Status save(const Adapter & adapter, const Model * model, const std::string & pa
     QL_TRY(check_adapter(adapter, model));
     Saving saving{adapter, model, common_alpha(adapter), {}, {}, nullptr};
     QL_TRY(write_down(saving));
-    return last_error(ql_os_replace_file(path.c_str(), write_and_read_back, &saving));
+    return ql_os_replace_file(path.c_str(), write_and_read_back, &saving);
 }
 
 }  // namespace
 
 Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model) {
-    QL_ASSIGN(const GgufFile file, open_gguf(path));
+    GgufPtr file;
+    QL_TRY(ql_gguf_open(path.c_str(), out(file)));
     Adapter adapter;
     Status s = read_file(file.get(), model, adapter, [&](LoraMatrix m) {
         adapter.matrices.push_back(std::move(m));

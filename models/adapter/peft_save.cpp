@@ -6,13 +6,12 @@
 #include <set>
 
 #include "models/adapter/formats.hpp"
-#include "models/base/last_error.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/json/parse_json.hpp"
 #include "models/model/architecture.hpp"
-#include "ql/os.h"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -101,7 +100,7 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
 }
 
 Status write_text(const std::string & path, const std::string & text) {
-    return last_error(ql_os_write_file(path.c_str(), text.data(), text.size()));
+    return write_file(path, text);
 }
 
 }  // namespace
@@ -109,7 +108,7 @@ Status write_text(const std::string & path, const std::string & text) {
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
     QL_TRY(check_adapter(adapter, &model));
     QL_ASSIGN(const std::string config, config_text(adapter, model));
-    QL_TRY(last_error(ql_os_make_directory(directory.c_str())));
+    QL_TRY(ql_os_make_directory(directory.c_str()));
     QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));
     if (!adapter.chat_template.empty()) QL_TRY(write_text(directory + "/chat_template.jinja", adapter.chat_template));
     QL_TRY(write_text(directory + "/adapter_config.json", config));  // last: with it the directory counts as an adapter

@@ -1,7 +1,7 @@
 #include "models/data/source.hpp"
 
-#include "models/base/read_file.hpp"
 #include "models/data/gunzip.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "models/base/read_file.hpp"
 #include "models/files/json_file.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {

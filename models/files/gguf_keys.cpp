@@ -1,9 +1,8 @@
 #include "models/files/gguf_keys.hpp"
+#include "ql/ql.hpp"
 
 #include <cmath>
 #include <cstring>
-
-#include "models/base/last_error.hpp"
 
 namespace ql {
 
@@ -26,7 +25,7 @@ int64_t count_at(const ql_gguf_array & array, int64_t i) {
 Status GgufKeys::size(const char * key, int64_t & value, std::optional<int64_t> missing) const {
     const std::string name = ask(key);
     if (missing && !has(name)) return value = *missing, Status();
-    QL_TRY(last_error(ql_gguf_get_int(file_, name.c_str(), &value)));
+    QL_TRY(ql_gguf_get_int(file_, name.c_str(), &value));
     return check_count(name, value);
 }
 
@@ -34,7 +33,7 @@ Status GgufKeys::number(const char * key, float & value, std::optional<float> mi
     const std::string name = ask(key);
     if (missing && !has(name)) return value = *missing, Status();
     double d = 0;
-    QL_TRY(last_error(ql_gguf_get_float(file_, name.c_str(), &d)));
+    QL_TRY(ql_gguf_get_float(file_, name.c_str(), &d));
     if (!std::isfinite(d)) return error(QL_BAD_FILE, "%s: not a finite number", name.c_str());
     value = static_cast<float>(d);
     return {};
@@ -44,8 +43,8 @@ Status GgufKeys::text(const char * key, std::string & value, std::optional<std::
     const std::string name = ask(key);
     if (missing && !has(name)) return value = *missing, Status();
     ql_gguf_string s{};
-    QL_TRY(last_error(ql_gguf_get_string(file_, name.c_str(), &s)));
-    value.assign(s.data, s.size);
+    QL_TRY(ql_gguf_get_string(file_, name.c_str(), &s));
+    value = view(s);
     return {};
 }
 
@@ -53,7 +52,7 @@ Result<std::vector<int64_t>> GgufKeys::layers(const char * key, int64_t n_layer)
     const std::string name = ask(key);
     std::vector<int64_t> values(static_cast<size_t>(n_layer));
     ql_gguf_type type = QL_GGUF_U32;
-    if (has(name)) QL_TRY(last_error(ql_gguf_key_type(file_, name.c_str(), &type)));
+    if (has(name)) QL_TRY(ql_gguf_key_type(file_, name.c_str(), &type));
     if (type != QL_GGUF_ARRAY) {
         int64_t value = 0;
         QL_TRY(size(key, value));
@@ -61,7 +60,7 @@ Result<std::vector<int64_t>> GgufKeys::layers(const char * key, int64_t n_layer)
         return values;
     }
     ql_gguf_array array{};
-    QL_TRY(last_error(ql_gguf_get_array(file_, name.c_str(), &array)));
+    QL_TRY(ql_gguf_get_array(file_, name.c_str(), &array));
     if (array.n != n_layer)
         return error(QL_BAD_FILE, "%s: %lld values for %lld layers", name.c_str(), static_cast<long long>(array.n),
                      static_cast<long long>(n_layer));

@@ -4,9 +4,8 @@
 #include <bit>
 #include <cstring>
 
-#include "models/base/last_error.hpp"
 #include "models/json/parse_json.hpp"
-#include "ql/os.h"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -126,11 +125,9 @@ Result<ql_dtype> SafeTensor::weight_dtype() const {
 Result<SafeTensorsFile> SafeTensorsFile::open(const std::string & path) {
     SafeTensorsFile file;
     file.path_ = path;
-    ql_os_map * map = nullptr;
     const void * bytes = nullptr;
     size_t size = 0;
-    QL_TRY(last_error(ql_os_map_file(path.c_str(), &map, &bytes, &size)));
-    file.map_.reset(map);
+    QL_TRY(ql_os_map_file(path.c_str(), out(file.map_), &bytes, &size));
 
     uint64_t header_size = 0;
     if (size < sizeof header_size)
@@ -195,7 +192,7 @@ Status write_safetensors(const std::string & path, const std::vector<F32Tensor> 
         for (const int64_t dim : t.shape) n *= static_cast<size_t>(dim);
         out.append(reinterpret_cast<const char *>(t.data), n);
     }
-    return last_error(ql_os_write_file(path.c_str(), out.data(), out.size()));
+    return write_file(path, out);
 }
 
 }  // namespace ql

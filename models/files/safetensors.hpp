@@ -8,8 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/base/handles.hpp"
-#include "ql/status.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 
@@ -34,12 +33,12 @@ class SafeTensorsFile {
     const std::vector<SafeTensor> & tensors() const { return tensors_; }  // in the order of their bytes
     const SafeTensor * find(const std::string & name) const;              // null if there is none
     /// Hands the mapping over: the tensors' bytes then live as long as it does.
-    OsMap take_map() { return std::move(map_); }
+    FileMapPtr take_map() { return std::move(map_); }
 
   private:
     SafeTensorsFile() = default;
     std::string path_;
-    OsMap map_;
+    FileMapPtr map_;
     std::vector<SafeTensor> tensors_;
     std::unordered_map<std::string, size_t> by_name_;
 };

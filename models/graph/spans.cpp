@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/base/write_tensor.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 

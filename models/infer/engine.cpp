@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "models/base/last_error.hpp"
-
 namespace ql {
 namespace {
 
@@ -91,9 +89,8 @@ void Engine::build_widths(GraphBuilder & b, size_t adapter) {
 }
 
 Status Engine::build(ql_device * device, const std::vector<AdapterSet> & adapters) {
-    ql_graph * g = nullptr;
-    QL_TRY(last_error(ql_graph_create(&g)));
-    graph_.reset(g);
+    QL_TRY(ql_graph_create(out(graph_)));
+    ql_graph * g = graph_.get();
     build_cache();
     size_t n_adapters = 0;
     for (const AdapterSet & set : adapters) n_adapters += set.size();
@@ -109,14 +106,12 @@ Status Engine::build(ql_device * device, const std::vector<AdapterSet> & adapter
         attach_adapters(b, applied, first);
         build_widths(b, i);
     }
-    QL_TRY(last_error(ql_graph_status(g)));
+    QL_TRY(ql_graph_status(g));
     const ql_plan * widest = nullptr;  // it has room for the others
     for (std::vector<Width> & list : widths_)
         for (auto w = list.rbegin(); w != list.rend(); ++w) {
-            ql_plan * plan = nullptr;
-            QL_TRY(last_error(ql_plan_create_over(g, device, &w->logits, 1, widest, &plan)));
-            w->plan.reset(plan);
-            if (!widest) widest = plan;
+            QL_ASSIGN(w->plan, make_plan(graph_, device, {&w->logits, 1}, widest));
+            if (!widest) widest = w->plan.get();
         }
     return {};
 }

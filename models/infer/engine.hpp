@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "models/base/handles.hpp"
 #include "models/graph/builder.hpp"
 #include "models/infer/applied_adapter.hpp"
 #include "models/infer/paged_cache.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 

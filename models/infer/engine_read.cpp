@@ -1,8 +1,6 @@
 // The engine as it reads a batch: checked, given pages, cut into runs of a plan.
 #include <algorithm>
 
-#include "models/base/last_error.hpp"
-#include "models/base/write_tensor.hpp"
 #include "models/graph/spans.hpp"
 #include "models/infer/engine.hpp"
 
@@ -160,7 +158,7 @@ Status Engine::run(Width & w, Stream tokens) {
     QL_TRY(write_tensor(w.inputs.rows, in.rows));
     QL_TRY(write_tensor(w.inputs.pages, in.pages));
     QL_TRY(write_tensor(w.last, in.last));
-    QL_TRY(last_error(ql_plan_run(w.plan.get())));
+    QL_TRY(ql_plan_run(w.plan.get()));
     return read_logits(w, tokens);
 }
 
@@ -170,8 +168,7 @@ Status Engine::read_logits(const Width & w, Stream tokens) {
         if (!t.wants_logits) continue;
         std::vector<float> & logits = state(t.sequence).logits;
         logits.resize(static_cast<size_t>(model_.hparams().n_vocab));
-        const size_t bytes = logits.size() * sizeof(float);
-        QL_TRY(last_error(ql_plan_read(w.plan.get(), w.logits, logits.data(), n_read++ * bytes, bytes)));
+        QL_TRY(read_output(w.plan, w.logits, logits, n_read++ * logits.size()));
     }
     return {};
 }

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/base/last_error.hpp"
-#include "models/base/write_tensor.hpp"
 #include "models/data/batch.hpp"
 #include "models/graph/spans.hpp"
 #include "models/infer/merged_head.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -18,9 +17,8 @@ class LossGraph {
     static Result<std::unique_ptr<LossGraph>> create(const Model & model, ql_device * device,
                                                      std::span<const AppliedAdapter> adapters, int64_t n_tokens) {
         std::unique_ptr<LossGraph> l(new LossGraph);
-        ql_graph * g = nullptr;
-        QL_TRY(last_error(ql_graph_create(&g)));
-        l->graph_.reset(g);
+        QL_TRY(ql_graph_create(out(l->graph_)));
+        ql_graph * g = l->graph_.get();
         GraphBuilder b(model, g);
         attach_adapters(b, adapters);
         l->inputs_ = b.start_stream(n_tokens);
@@ -28,10 +26,8 @@ class LossGraph {
         l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
         QL_ASSIGN(ql_tensor * const head, l->head(b, adapters));
         (void)ql_head_loss(g, b.hidden(), head, l->targets_, l->weights_, &l->nll_);
-        QL_TRY(last_error(ql_graph_status(g)));
-        ql_plan * plan = nullptr;
-        QL_TRY(last_error(ql_plan_create(g, device, &l->nll_, 1, &plan)));
-        l->plan_.reset(plan);
+        QL_TRY(ql_graph_status(g));
+        QL_ASSIGN(l->plan_, make_plan(l->graph_, device, {&l->nll_, 1}));
         return l;
     }
 
@@ -41,9 +37,9 @@ class LossGraph {
         QL_TRY(write_spans(inputs_, batch.span));
         QL_TRY(write_tensor(targets_, batch.targets));
         QL_TRY(write_tensor(weights_, batch.weights));
-        QL_TRY(last_error(ql_plan_run(plan_.get())));
+        QL_TRY(ql_plan_run(plan_.get()));
         std::vector<float> nll(batch.tokens.size());
-        QL_TRY(last_error(ql_plan_read(plan_.get(), nll_, nll.data(), 0, nll.size() * sizeof(float))));
+        QL_TRY(read_output(plan_, nll_, nll));
         for (const float v : nll) sum.nll += v;
         sum.tokens += batch.n_trained;
         return {};

@@ -1,6 +1,5 @@
 #include "models/infer/merged_head.hpp"
-
-#include "models/base/last_error.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -30,7 +29,7 @@ Result<AlignedBytes> merged_head(const Model & model, std::span<const AppliedAda
     AlignedBytes memory = aligned_bytes(static_cast<size_t>(n) * sizeof(float));
     if (!memory) return error(QL_NO_MEMORY, "no memory for '%s' with its adapter, in f32", head.name.c_str());
     auto * const w = reinterpret_cast<float *>(memory.get());
-    QL_TRY(last_error(ql_decode(head.dtype, head.data, n, 0, n, w)));
+    QL_TRY(ql_decode(head.dtype, head.data, n, 0, n, w));
     for (const AppliedAdapter & applied : adapters)
         for (const LoraMatrix & l : applied.adapter->matrices)
             if (l.weight == head.name) add_branch(w, l, l.scale * applied.factor);

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <map>
 
-#include "models/base/last_error.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -13,8 +13,8 @@ Status copy_rows(ql_tensor * leaf, int32_t from, int32_t to, int64_t n) {
     const size_t row = ql_tensor_bytes(leaf) / static_cast<size_t>(ql_tensor_ne(leaf, 1)),
                  page = row * static_cast<size_t>(kPageTokens);
     std::vector<std::byte> rows(row * static_cast<size_t>(n));
-    QL_TRY(last_error(ql_tensor_read(leaf, rows.data(), static_cast<size_t>(from) * page, rows.size())));
-    return last_error(ql_tensor_write(leaf, rows.data(), static_cast<size_t>(to) * page, rows.size()));
+    QL_TRY(ql_tensor_read(leaf, rows.data(), static_cast<size_t>(from) * page, rows.size()));
+    return ql_tensor_write(leaf, rows.data(), static_cast<size_t>(to) * page, rows.size());
 }
 
 Status copy_page(const KvCache & leaves, int32_t from, int32_t to, int64_t n) {

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <vector>
 
-#include "models/base/read_file.hpp"
 #include "ql/numbers.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {

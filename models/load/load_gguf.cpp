@@ -1,9 +1,9 @@
 // A GGUF model file: shape from its keys, weights mapped in place.
-#include "models/base/last_error.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "models/load/find_architecture.hpp"
 #include "models/load/loaders.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -18,7 +18,7 @@ Status check_is_model(const GgufKeys & general, const std::string & path) {
 
 Status read_vocabulary_size(const ql_gguf * file, Hparams & h) {
     ql_gguf_tensor t{};
-    QL_TRY(last_error(ql_gguf_find_tensor(file, "token_embd.weight", &t)));
+    QL_TRY(ql_gguf_find_tensor(file, "token_embd.weight", &t));
     h.n_vocab = t.ne[1];
     return {};
 }
@@ -27,9 +27,8 @@ Status read_vocabulary_size(const ql_gguf * file, Hparams & h) {
 
 Result<ModelParts> load_gguf_model(const std::string & path) {
     ModelParts parts;
-    ql_gguf * file = nullptr;
-    QL_TRY(last_error(ql_gguf_open(path.c_str(), &file)));
-    parts.file.reset(file);
+    QL_TRY(ql_gguf_open(path.c_str(), out(parts.file)));
+    const ql_gguf * file = parts.file.get();
 
     const GgufKeys general(file, "general");
     QL_TRY(check_is_model(general, path));
@@ -45,7 +44,7 @@ Result<ModelParts> load_gguf_model(const std::string & path) {
     }
     for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
         ql_gguf_tensor t{};
-        QL_TRY(last_error(ql_gguf_tensor_at(file, i, &t)));
+        QL_TRY(ql_gguf_tensor_at(file, i, &t));
         parts.weights.push_back({t.name, t.dtype, t.n_dims, {t.ne[0], t.ne[1], t.ne[2], t.ne[3]}, t.data, t.size});
     }
     return parts;

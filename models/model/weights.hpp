@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "models/base/handles.hpp"
 #include "models/base/memory.hpp"
 #include "models/model/hparams.hpp"
 #include "models/text/tokenizer.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 
@@ -30,8 +30,8 @@ struct ModelParts {
     std::unique_ptr<Tokenizer> tokenizer;  // null where the files have none
     std::string chat_template;             // "" where there is none
     std::string name;                      // general.name
-    GgufFile file;                         // the mapped GGUF, if it is one
-    std::vector<OsMap> maps;               // the mapped safetensors files, if it is a Hugging Face directory
+    GgufPtr file;                          // the mapped GGUF, if it is one
+    std::vector<FileMapPtr> maps;          // the mapped safetensors files, if it is a Hugging Face directory
     std::vector<AlignedBytes> owned;       // converted or permuted weights
 };
 

@@ -6,14 +6,12 @@
 #include <filesystem>
 #include <vector>
 
-#include "models/base/handles.hpp"
-#include "models/base/last_error.hpp"
 #include "models/base/memory.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 #include "ql/model.h"
-#include "ql/os.h"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -111,14 +109,14 @@ QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
 
 /// The model's keys, without those that describe the file's old types.
 Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int64_t dtype) {
-    QL_TRY(last_error(ql_gguf_copy_keys(w, file)));
+    QL_TRY(ql_gguf_copy_keys(w, file));
     for (const char * stale :
          {"general.file_type", "general.quantized_by", "quantize.imatrix.file", "quantize.imatrix.dataset",
           "quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"})
-        QL_TRY(last_error(ql_gguf_unset(w, stale)));
+        QL_TRY(ql_gguf_unset(w, stale));
     const int file_type = ql_dtype_file_type(static_cast<ql_dtype>(dtype));  // of what most matrices now are
-    if (file_type >= 0) QL_TRY(last_error(ql_gguf_set_int(w, "general.file_type", QL_GGUF_U32, file_type)));
-    return last_error(ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2));
+    if (file_type >= 0) QL_TRY(ql_gguf_set_int(w, "general.file_type", QL_GGUF_U32, file_type));
+    return ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2);
 }
 
 }  // namespace
@@ -128,33 +126,33 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
     std::error_code ec;
     if (std::filesystem::equivalent(in, out, ec))
         return error(QL_INVALID_ARGUMENT, "%s: input and output are the same file", out.c_str());
-    QL_TRY(last_error(ql_os_check_writable(out.c_str())));
-    ql_gguf * raw = nullptr;
-    QL_TRY(last_error(ql_gguf_open(in.c_str(), &raw)));
-    const GgufFile file(raw);
+    QL_TRY(ql_os_check_writable(out.c_str()));
+    GgufPtr file;
+    QL_TRY(ql_gguf_open(in.c_str(), ql::out(file)));
+    const ql_gguf * raw = file.get();
     std::string type;
     QL_TRY(GgufKeys(raw, "general").text("type", type, "model"));
     if (type != "model") return error(QL_BAD_FILE, "%s: holds '%s', not a model", in.c_str(), type.c_str());
 
-    ql_gguf_writer * w = nullptr;
-    QL_TRY(last_error(ql_gguf_writer_create(&w)));
-    const GgufWriterPtr writer(w);
+    GgufWriterPtr writer;
+    QL_TRY(ql_gguf_writer_create(ql::out(writer)));
+    ql_gguf_writer * w = writer.get();
     QL_TRY(set_keys(w, raw, options.type));
     Status failed;
     std::vector<Job> jobs(static_cast<size_t>(ql_gguf_n_tensors(raw)));
     for (size_t i = 0; i < jobs.size(); ++i) {
         Job & job = jobs[i];
-        QL_TRY(last_error(ql_gguf_tensor_at(raw, static_cast<int64_t>(i), &job.source)));
+        QL_TRY(ql_gguf_tensor_at(raw, static_cast<int64_t>(i), &job.source));
         job.choice = choose(job.source, options);
         job.index = static_cast<int64_t>(i);
         job.n = static_cast<int64_t>(jobs.size());
         job.options = &options;
         job.failed = &failed;
         job.bytes = ql_dtype_bytes(job.choice.dtype, elements(job.source));
-        QL_TRY(last_error(ql_gguf_add_produced(w, job.source.name, job.choice.dtype, job.source.n_dims, job.source.ne,
-                                               produce, &job)));
+        QL_TRY(ql_gguf_add_produced(w, job.source.name, job.choice.dtype, job.source.n_dims, job.source.ne, produce,
+                                    &job));
     }
-    const Status written = last_error(ql_gguf_write(w, out.c_str()));
+    const Status written = ql_gguf_write(w, out.c_str());
     return failed.ok() ? written : error(failed.code(), "%s: %s", in.c_str(), failed.message().c_str());
 }
 

@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "common/guarded.hpp"
-#include "models/base/last_error.hpp"
+#include "ql/ql.hpp"
 
 using ql::guarded;
 using ql::Status;
@@ -21,10 +21,9 @@ constexpr size_t kMaxText = (size_t{1} << 31) - 1;
 ql::Result<Tokenizer> open(const char * path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored)) return Tokenizer::from_hf(path);
-    ql_gguf * file = nullptr;
-    QL_TRY(ql::last_error(ql_gguf_open(path, &file)));
-    const std::unique_ptr<ql_gguf, decltype(&ql_gguf_close)> closed_at_end(file, ql_gguf_close);
-    auto tokenizer = Tokenizer::from_gguf(file);
+    ql::GgufPtr file;
+    QL_TRY(ql_gguf_open(path, ql::out(file)));
+    auto tokenizer = Tokenizer::from_gguf(file.get());
     if (!tokenizer.ok()) return ql::error(tokenizer.code(), "%s: %s", path, tokenizer.message().c_str());
     return tokenizer;
 }

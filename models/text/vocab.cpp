@@ -7,9 +7,9 @@
 #include <cstring>
 #include <string_view>
 
-#include "models/base/last_error.hpp"
 #include "models/text/known_tokens.hpp"
 #include "models/text/pre_tokenizer.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -20,15 +20,15 @@ Result<std::string> get_string(const ql_gguf * file, const char * key, const cha
     ql_gguf_string value{};
     const ql_status status = ql_gguf_get_string(file, key, &value);
     if (status == QL_NOT_FOUND && fallback) return std::string(fallback);
-    QL_TRY(last_error(status));
-    return std::string(value.data, value.size);
+    QL_TRY(status);
+    return std::string(view(value));
 }
 
 Status get_bool(const ql_gguf * file, const char * key, bool & value) {
     int found = 0;
     const ql_status status = ql_gguf_get_bool(file, key, &found);
     if (status == QL_NOT_FOUND) return {};
-    QL_TRY(last_error(status));
+    QL_TRY(status);
     value = found != 0;
     return {};
 }
@@ -37,7 +37,7 @@ Status get_bool(const ql_gguf * file, const char * key, bool & value) {
 Status get_number(const ql_gguf * file, const char * key, int64_t & number) {
     const ql_status status = ql_gguf_get_int(file, key, &number);
     if (status == QL_NOT_FOUND) return {};
-    QL_TRY(last_error(status));
+    QL_TRY(status);
     if (number == UINT32_MAX) number = -1;
     return {};
 }
@@ -64,14 +64,14 @@ Status get_spare_id(const ql_gguf * file, const char * key, Vocab & vocab, int32
 
 Result<std::vector<std::string>> get_strings(const ql_gguf * file, const char * key) {
     ql_gguf_array array{};
-    QL_TRY(last_error(ql_gguf_get_array(file, key, &array)));
+    QL_TRY(ql_gguf_get_array(file, key, &array));
     if (array.type != QL_GGUF_STRING) return error(QL_BAD_FILE, "%s: is no array of strings", key);
     std::vector<std::string> values;
     values.reserve(static_cast<size_t>(array.n));
     for (int64_t i = 0; i < array.n; i++) {
         ql_gguf_string value{};
-        QL_TRY(last_error(ql_gguf_array_string(file, key, i, &value)));
-        values.emplace_back(value.data, value.size);
+        QL_TRY(ql_gguf_array_string(file, key, i, &value));
+        values.emplace_back(view(value));
     }
     return values;
 }
@@ -83,7 +83,7 @@ Result<std::vector<T>> get_numbers(const ql_gguf * file, const char * key, ql_gg
     ql_gguf_array array{};
     const ql_status status = ql_gguf_get_array(file, key, &array);
     if (status == QL_NOT_FOUND) return std::vector<T>();
-    QL_TRY(last_error(status));
+    QL_TRY(status);
     if (array.type != type) return error(QL_BAD_FILE, "%s: elements have type %d, expected %d", key, array.type, type);
     std::vector<T> values(static_cast<size_t>(array.n));
     if (!values.empty()) std::memcpy(values.data(), array.data, values.size() * sizeof(T));

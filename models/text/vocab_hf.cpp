@@ -5,12 +5,12 @@
 #include <charconv>
 #include <unordered_set>
 
-#include "models/base/read_file.hpp"
 #include "models/json/parse_json.hpp"
 #include "models/text/end_tokens_hf.hpp"
 #include "models/text/sentence_piece_model.hpp"
 #include "models/text/tokenizer_json.hpp"
 #include "models/text/vocab.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {

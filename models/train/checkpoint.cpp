@@ -6,10 +6,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/base/handles.hpp"
-#include "models/base/last_error.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "models/train/fingerprint.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
@@ -88,7 +87,7 @@ Status mix_tensor(const ql_tensor * t, std::vector<std::byte> & piece, Checksum 
     piece.resize(std::max(piece.size(), std::min(kPiece, bytes)));
     for (size_t at = 0; at < bytes; at += kPiece) {
         const size_t n = std::min(kPiece, bytes - at);
-        QL_TRY(last_error(ql_tensor_read(t, piece.data(), at, n)));
+        QL_TRY(ql_tensor_read(t, piece.data(), at, n));
         sum.bytes(piece.data(), n);
     }
     return {};
@@ -100,24 +99,24 @@ int produce_tensor(void * user, size_t offset, void * dst, size_t size) {
 
 Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
     const auto text = [&](const char * key, const std::string & v) {
-        return last_error(ql_gguf_set_string(w, key, v.data(), v.size()));
+        return ql_gguf_set_string(w, key, v.data(), v.size());
     };
     QL_TRY(text("general.type", "ql-checkpoint"));
-    QL_TRY(last_error(ql_gguf_set_int(w, "ql.checkpoint.version", QL_GGUF_I64, kCheckpointVersion)));
-    for (const WholeField & f : kWholeFields) QL_TRY(last_error(ql_gguf_set_int(w, f.key, QL_GGUF_I64, s.*f.value)));
-    for (const RealField & f : kRealFields) QL_TRY(last_error(ql_gguf_set_f64(w, f.key, s.*f.value)));
-    QL_TRY(last_error(ql_gguf_set_bool(w, "ql.checkpoint.has_best", s.has_best)));
+    QL_TRY(ql_gguf_set_int(w, "ql.checkpoint.version", QL_GGUF_I64, kCheckpointVersion));
+    for (const WholeField & f : kWholeFields) QL_TRY(ql_gguf_set_int(w, f.key, QL_GGUF_I64, s.*f.value));
+    for (const RealField & f : kRealFields) QL_TRY(ql_gguf_set_f64(w, f.key, s.*f.value));
+    QL_TRY(ql_gguf_set_bool(w, "ql.checkpoint.has_best", s.has_best));
     return text("ql.checkpoint.fingerprint", s.fingerprint);
 }
 
 Status get_keys(const ql_gguf * f, CheckpointState & s) {
-    for (const WholeField & field : kWholeFields) QL_TRY(last_error(ql_gguf_get_int(f, field.key, &(s.*field.value))));
-    for (const RealField & field : kRealFields) QL_TRY(last_error(ql_gguf_get_float(f, field.key, &(s.*field.value))));
+    for (const WholeField & field : kWholeFields) QL_TRY(ql_gguf_get_int(f, field.key, &(s.*field.value)));
+    for (const RealField & field : kRealFields) QL_TRY(ql_gguf_get_float(f, field.key, &(s.*field.value)));
     int has_best = 0;
-    QL_TRY(last_error(ql_gguf_get_bool(f, "ql.checkpoint.has_best", &has_best)));
+    QL_TRY(ql_gguf_get_bool(f, "ql.checkpoint.has_best", &has_best));
     s.has_best = has_best != 0;
     ql_gguf_string text{};
-    QL_TRY(last_error(ql_gguf_get_string(f, "ql.checkpoint.fingerprint", &text)));
+    QL_TRY(ql_gguf_get_string(f, "ql.checkpoint.fingerprint", &text));
     s.fingerprint.assign(text.data, text.size);
     return {};
 }
@@ -127,7 +126,7 @@ Status check_version(const std::string & path, const ql_gguf * file) {
     QL_TRY(GgufKeys(file, "general").text("type", type, ""));
     if (type != "ql-checkpoint") return error(QL_BAD_FILE, "%s: not a checkpoint", path.c_str());
     int64_t version = 0;
-    QL_TRY(last_error(ql_gguf_get_int(file, "ql.checkpoint.version", &version)));
+    QL_TRY(ql_gguf_get_int(file, "ql.checkpoint.version", &version));
     if (version == kCheckpointVersion) return {};
     return error(QL_UNSUPPORTED,
                  "%s: checkpoint version %lld, this program reads %d; resume with the program that wrote it, or start "
@@ -137,12 +136,12 @@ Status check_version(const std::string & path, const ql_gguf * file) {
 
 Status check_sum(const std::string & path, const ql_gguf * file, const CheckpointState & state) {
     int64_t written = 0;
-    QL_TRY(last_error(ql_gguf_get_int(file, "ql.checkpoint.crc32", &written)));
+    QL_TRY(ql_gguf_get_int(file, "ql.checkpoint.crc32", &written));
     Checksum sum;
     sum.state(state);
     for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
         ql_gguf_tensor t{};
-        QL_TRY(last_error(ql_gguf_tensor_at(file, i, &t)));
+        QL_TRY(ql_gguf_tensor_at(file, i, &t));
         sum.head(t.name, t.dtype, t.ne, t.n_dims);
         sum.bytes(t.data, t.size);
     }
@@ -192,29 +191,28 @@ uint64_t checkpoint_bytes(const TrainStep & step) {
 }
 
 Status write_checkpoint(const std::string & path, const TrainStep & step, const CheckpointState & state) {
-    ql_gguf_writer * raw = nullptr;
-    QL_TRY(last_error(ql_gguf_writer_create(&raw)));
-    const GgufWriterPtr writer(raw);
+    GgufWriterPtr writer;
+    QL_TRY(ql_gguf_writer_create(out(writer)));
+    ql_gguf_writer * raw = writer.get();
     QL_TRY(set_keys(raw, state));
     Checksum sum;
     sum.state(state);
     std::vector<std::byte> piece;
     for (const Entry & e : entries(step)) {
         const int64_t ne[] = {ql_tensor_ne(e.tensor, 0), ql_tensor_ne(e.tensor, 1)};
-        QL_TRY(last_error(ql_gguf_add_produced(raw, e.name.c_str(), QL_F32, 2, ne, produce_tensor, e.tensor)));
+        QL_TRY(ql_gguf_add_produced(raw, e.name.c_str(), QL_F32, 2, ne, produce_tensor, e.tensor));
         sum.head(e.name, QL_F32, ne, 2);
         QL_TRY(mix_tensor(e.tensor, piece, sum));
     }
-    QL_TRY(last_error(ql_gguf_set_int(raw, "ql.checkpoint.crc32", QL_GGUF_U32, sum.sum())));
-    return last_error(ql_gguf_write(raw, path.c_str()));
+    QL_TRY(ql_gguf_set_int(raw, "ql.checkpoint.crc32", QL_GGUF_U32, sum.sum()));
+    return ql_gguf_write(raw, path.c_str());
 }
 
 Result<Checkpoint> open_checkpoint(const std::string & path) {
     Checkpoint c;
     c.path = path;
-    ql_gguf * raw = nullptr;
-    QL_TRY(last_error(ql_gguf_open(path.c_str(), &raw)));
-    c.file.reset(raw);
+    QL_TRY(ql_gguf_open(path.c_str(), out(c.file)));
+    const ql_gguf * raw = c.file.get();
     QL_TRY(check_version(path, raw));
     QL_TRY(get_keys(raw, c.state));
     QL_TRY(check_sum(path, raw, c.state));
@@ -231,11 +229,11 @@ Status load_checkpoint(const Checkpoint & checkpoint, const TrainStep & step, co
                      static_cast<long long>(checkpoint.state.step), static_cast<long long>(n_steps));
     for (const Entry & e : entries(step)) {
         ql_gguf_tensor t{};
-        QL_TRY(last_error(ql_gguf_find_tensor(checkpoint.file.get(), e.name.c_str(), &t)));
+        QL_TRY(ql_gguf_find_tensor(checkpoint.file.get(), e.name.c_str(), &t));
         if (t.dtype != QL_F32 || t.ne[0] != ql_tensor_ne(e.tensor, 0) || t.size != ql_tensor_bytes(e.tensor))
             return error(QL_BAD_FILE, "%s: tensor '%s' has another shape than in this run", path, e.name.c_str());
         QL_TRY(check_values(checkpoint.path, t));
-        QL_TRY(last_error(ql_tensor_write(e.tensor, t.data, 0, t.size)));
+        QL_TRY(ql_tensor_write(e.tensor, t.data, 0, t.size));
     }
     return {};
 }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "models/base/handles.hpp"
 #include "models/train/step.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 
@@ -29,7 +29,7 @@ struct CheckpointState {
 struct Checkpoint {
     std::string path;
     CheckpointState state;
-    GgufFile file;
+    GgufPtr file;
 };
 
 /// Bytes of a step's checkpoint on the disk, rounded up.

@@ -1,11 +1,10 @@
 #include "models/train/checkpoint_folder.hpp"
+#include "ql/ql.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <optional>
-
-#include "models/base/last_error.hpp"
 
 namespace ql {
 namespace fs = std::filesystem;
@@ -91,10 +90,8 @@ Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::stri
     std::unique_ptr<CheckpointFolder> folder(new CheckpointFolder(directory));
     std::error_code ec;
     folder->is_new_ = !fs::exists(directory, ec);
-    QL_TRY(last_error(ql_os_make_directory(directory.c_str())));
-    ql_os_lock * lock = nullptr;
-    QL_TRY(last_error(ql_os_lock_file((directory + "/lock").c_str(), &lock)));
-    folder->lock_.reset(lock);
+    QL_TRY(ql_os_make_directory(directory.c_str()));
+    QL_TRY(ql_os_lock_file((directory + "/lock").c_str(), out(folder->lock_)));
     QL_TRY(remove_unfinished(directory));
     QL_ASSIGN(folder->files_, list_checkpoints(directory));
     return folder;
@@ -130,7 +127,7 @@ Status CheckpointFolder::clear() {
 
 Status CheckpointFolder::check_space(uint64_t bytes_each, int64_t keep) const {
     uint64_t free = 0;
-    QL_TRY(last_error(ql_os_free_space(directory_.c_str(), &free)));
+    QL_TRY(ql_os_free_space(directory_.c_str(), &free));
     const auto wanted = files_.empty() ? static_cast<uint64_t>(keep) + 1 : 1;
     if (files_.size() > 1 || free >= wanted * bytes_each) return {};
     return error(QL_NO_SPACE, "%s: the checkpoints need about %.1f MB of disk, %.1f MB are free", directory_.c_str(),

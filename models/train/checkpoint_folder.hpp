@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "models/train/checkpoint.hpp"
-#include "ql/os.h"
+#include "ql/ql.hpp"
 
 namespace ql {
 
@@ -49,15 +49,12 @@ class CheckpointFolder {
     Result<std::string> save(const TrainStep & step, const CheckpointState & state, int64_t keep);
 
   private:
-    struct Unlock {
-        void operator()(ql_os_lock * l) const { ql_os_unlock_file(l); }
-    };
     explicit CheckpointFolder(std::string directory) : directory_(std::move(directory)) {}
     void delete_oldest();
 
     std::string directory_;
     bool is_new_ = false;
-    std::unique_ptr<ql_os_lock, Unlock> lock_;
+    LockPtr lock_;
     std::vector<CheckpointFile> files_;
 };
 

@@ -71,15 +71,17 @@ bool is_of_run(Lines & lines, int64_t size, const MetricsStart & start) {
     return lines.last_step().value_or(start.step) <= start.reach;
 }
 
+/// The messages of files begin with the path; which file that is a run's user may not know.
+Status of_metrics(const Status & status) {
+    return status.ok() ? Status() : error(status.code(), "metrics file %s", status.message().c_str());
+}
+
 }  // namespace
 
 Status MetricsFile::open(const std::string & path, const MetricsStart & start) {
     if (path.empty()) return {};
     path_ = path;
-    ql_os_lock * lock = nullptr;
-    if (const ql_status status = ql_os_lock_file(path.c_str(), &lock); status != QL_OK)
-        return error(status, "metrics file %s", ql_error_message());
-    lock_.reset(lock);
+    QL_TRY(of_metrics(ql_os_lock_file(path.c_str(), out(lock_))));
     std::error_code ec;
     const auto size = static_cast<int64_t>(std::filesystem::file_size(path, ec));
     if (ec) return error(QL_IO, "metrics file %s: %s", path.c_str(), ec.message().c_str());
@@ -103,11 +105,7 @@ Status MetricsFile::begin() {
     if (!ec && static_cast<int64_t>(size) > kept_bytes_)
         std::filesystem::resize_file(path_, static_cast<uintmax_t>(kept_bytes_), ec);
     if (ec) return error(QL_IO, "metrics file %s: cannot be cut back: %s", path_.c_str(), ec.message().c_str());
-    ql_os_journal * file = nullptr;
-    if (const ql_status status = ql_os_journal_open(path_.c_str(), &file); status != QL_OK)
-        return error(status, "metrics file %s", ql_error_message());
-    file_.reset(file);
-    return {};
+    return of_metrics(ql_os_journal_open(path_.c_str(), out(file_)));
 }
 
 Status MetricsFile::write(const ql_train_progress & p) {
@@ -128,15 +126,12 @@ Status MetricsFile::write(const ql_train_progress & p) {
     if (p.skipped) line["skipped"] = p.skipped;
     if (p.has_eval) line["eval_loss"] = number(p.eval_loss), line["eval_tokens"] = p.eval_tokens;
     const std::string text = line.dump() + "\n";
-    if (const ql_status status = ql_os_journal_append(file_.get(), text.data(), text.size()); status != QL_OK)
-        return error(status, "metrics file %s", ql_error_message());
-    return {};
+    return of_metrics(ql_os_journal_append(file_.get(), text.data(), text.size()));
 }
 
 Result<int64_t> MetricsFile::sync() {
     if (!file_) return int64_t{0};
-    if (const ql_status status = ql_os_sync_file(path_.c_str()); status != QL_OK)
-        return error(status, "metrics file %s", ql_error_message());
+    QL_TRY(of_metrics(ql_os_sync_file(path_.c_str())));
     std::error_code ec;
     const auto size = std::filesystem::file_size(path_, ec);
     if (ec) return error(QL_IO, "metrics file %s: %s", path_.c_str(), ec.message().c_str());

@@ -1,11 +1,9 @@
 // The metrics file: one JSON object a line, one line a step. It belongs to one run at a time. A resumed run appends
 // only to its own lines: a file that holds anything else is left as it is.
 #pragma once
-#include <memory>
 #include <string>
 
-#include "ql/os.h"
-#include "ql/status.hpp"
+#include "ql/ql.hpp"
 #include "ql/train.h"
 
 namespace ql {
@@ -32,15 +30,9 @@ class MetricsFile {
     Result<int64_t> sync();
 
   private:
-    struct Close {
-        void operator()(ql_os_journal * journal) const { ql_os_journal_close(journal); }
-    };
-    struct Unlock {
-        void operator()(ql_os_lock * l) const { ql_os_unlock_file(l); }
-    };
     std::string path_;
-    std::unique_ptr<ql_os_lock, Unlock> lock_;  // outlives the open file: an empty one goes with it
-    std::unique_ptr<ql_os_journal, Close> file_;
+    LockPtr lock_;  // outlives the open file: an empty one goes with it
+    JournalPtr file_;
     int64_t kept_bytes_ = 0;
 };
 

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/base/last_error.hpp"
-#include "models/base/write_tensor.hpp"
 #include "models/graph/spans.hpp"
 #include "models/model/architecture.hpp"
-#include "ql/os.h"
+#include "ql/ql.hpp"
 
 namespace ql {
 
@@ -41,7 +39,7 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
     std::unique_ptr<TrainStep> step(new TrainStep(model, options));
     QL_TRY(step->build(adapter));
     if (options.train) QL_TRY(step->build_update());
-    QL_TRY(last_error(ql_graph_status(step->graph_.get())));
+    QL_TRY(ql_graph_status(step->graph_.get()));
     QL_TRY(step->plan(device));
     step->program_bytes_ =
         bytes_beside_weights(model) + kFirstStepBytes;  // arenas and leaves are not resident before they are touched
@@ -50,9 +48,8 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
 }
 
 Status TrainStep::build(const Adapter & adapter) {
-    ql_graph * g = nullptr;
-    QL_TRY(last_error(ql_graph_create(&g)));
-    graph_.reset(g);
+    QL_TRY(ql_graph_create(out(graph_)));
+    ql_graph * g = graph_.get();
     GraphBuilder b(model_, g);
     for (size_t i = 0; i < adapter.matrices.size(); ++i) {
         const LoraMatrix & l = adapter.matrices[i];
@@ -77,15 +74,14 @@ Status TrainStep::build(const Adapter & adapter) {
         b.set_dropout({});
         (void)ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
     }
-    return last_error(ql_graph_status(g));
+    return ql_graph_status(g);
 }
 
 Status TrainStep::build_update() {
     ql_graph * g = graph_.get();
     std::vector<ql_tensor *> params, grads(params_.size());
     for (const TrainedParam & p : params_) params.push_back(p.param);
-    QL_TRY(last_error(
-        ql_gradients(g, loss_, params.data(), static_cast<int>(params.size()), options_.recompute, grads.data())));
+    QL_TRY(ql_gradients(g, loss_, params.data(), static_cast<int>(params.size()), options_.recompute, grads.data()));
 
     micro_outputs_ = {loss_};
     for (size_t i = 0; i < params_.size(); ++i) {
@@ -112,10 +108,7 @@ Status TrainStep::build_update() {
 
 Status TrainStep::plan(ql_device * device) {
     const auto make = [&](PlanPtr & plan, const std::vector<ql_tensor *> & outputs) {
-        ql_plan * p = nullptr;
-        QL_TRY(last_error(ql_plan_create_over(graph_.get(), device, outputs.data(), static_cast<int>(outputs.size()),
-                                              micro_.get(), &p)));
-        plan.reset(p);
+        QL_ASSIGN(plan, make_plan(graph_, device, outputs, micro_.get()));
         return Status();
     };
     if (options_.train) {
@@ -128,7 +121,7 @@ Status TrainStep::plan(ql_device * device) {
 Status TrainStep::write_adapter(const Adapter & adapter) {
     for (const TrainedParam & p : params_) {
         const std::vector<float> & values = p.is_b ? adapter.matrices[p.matrix].b : adapter.matrices[p.matrix].a;
-        QL_TRY(last_error(ql_tensor_write(p.param, values.data(), 0, values.size() * sizeof(float))));
+        QL_TRY(write_tensor(p.param, values));
     }
     return {};
 }
@@ -136,7 +129,7 @@ Status TrainStep::write_adapter(const Adapter & adapter) {
 Status TrainStep::read_adapter(Adapter & adapter) const {
     for (const TrainedParam & p : params_) {
         std::vector<float> & values = p.is_b ? adapter.matrices[p.matrix].b : adapter.matrices[p.matrix].a;
-        QL_TRY(last_error(ql_tensor_read(p.param, values.data(), 0, values.size() * sizeof(float))));
+        QL_TRY(read_tensor(p.param, values));
     }
     return {};
 }
@@ -145,7 +138,7 @@ bool TrainStep::parameters_are_finite() const {
     std::vector<float> values;
     return std::all_of(params_.begin(), params_.end(), [&](const TrainedParam & p) {
         values.resize(static_cast<size_t>(ql_tensor_elements(p.param)));
-        return ql_tensor_read(p.param, values.data(), 0, values.size() * sizeof(float)) == QL_OK &&
+        return read_tensor(p.param, values).ok() &&
                std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
     });
 }
@@ -164,32 +157,32 @@ Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t st
     if (key_) {
         const int32_t key[] = {static_cast<int32_t>(seed), static_cast<int32_t>(seed >> 32), static_cast<int32_t>(step),
                                static_cast<int32_t>(token_offset)};
-        QL_TRY(last_error(ql_tensor_write(key_, key, 0, sizeof(key))));
+        QL_TRY(write_tensor(key_, key));
     }
-    QL_TRY(last_error(ql_plan_run(micro_.get())));
-    return last_error(ql_plan_read(micro_.get(), loss_, loss, 0, sizeof(*loss)));
+    QL_TRY(ql_plan_run(micro_.get()));
+    return read_output(micro_, loss_, std::span(loss, 1));
 }
 
 Status TrainStep::update(const float (&hyper)[QL_HYPER_N], float * norm) {
-    QL_TRY(last_error(ql_tensor_write(hyper_, hyper, 0, sizeof(hyper))));
-    QL_TRY(last_error(ql_plan_run(update_.get())));
-    return last_error(ql_plan_read(update_.get(), norm_, norm, 0, sizeof(*norm)));
+    QL_TRY(write_tensor(hyper_, hyper));
+    QL_TRY(ql_plan_run(update_.get()));
+    return read_output(update_, norm_, std::span(norm, 1));
 }
 
 Status TrainStep::discard() {
     std::vector<float> zeros;
     for (const TrainedParam & p : params_) {
         zeros.assign(static_cast<size_t>(ql_tensor_elements(p.sum)), 0.0f);
-        QL_TRY(last_error(ql_tensor_write(p.sum, zeros.data(), 0, zeros.size() * sizeof(float))));
+        QL_TRY(write_tensor(p.sum, zeros));
     }
     return {};
 }
 
 Status TrainStep::evaluate(const MicroBatch & batch, std::vector<float> & nll) {
     QL_TRY(write_inputs(batch));
-    QL_TRY(last_error(ql_plan_run(eval_.get())));
+    QL_TRY(ql_plan_run(eval_.get()));
     nll.resize(static_cast<size_t>(options_.n_tokens));
-    return last_error(ql_plan_read(eval_.get(), nll_, nll.data(), 0, nll.size() * sizeof(float)));
+    return read_output(eval_, nll_, nll);
 }
 
 int64_t TrainStep::n_parameters() const {

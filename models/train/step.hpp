@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/base/handles.hpp"
 #include "models/data/batch.hpp"
 #include "models/graph/builder.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
-#include "models/base/handles.hpp"
 #include "models/graph/spans.hpp"
 #include "models/load/open_model.hpp"
 #include "models/model/architecture.hpp"
+#include "ql/ql.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"
 
@@ -25,11 +25,6 @@ inline ql_device * open_cpu(ql_compute compute, int threads = 2) {
     if (ql_device_open(&o, &device) != QL_OK) ADD_FAILURE() << ql_error_message();
     return device;
 }
-
-struct DeviceClose {
-    void operator()(ql_device * d) const { ql_device_close(d); }
-};
-using DevicePtr = std::unique_ptr<ql_device, DeviceClose>;
 
 /// |a - b|^2 / |b|^2
 inline double nmse(const std::vector<float> & a, const std::vector<float> & b) {
