@@ -25,14 +25,13 @@ std::string Conversation::render(const Turns & turns) const {
     std::vector<const char *> roles, contents;
     for (size_t i = 0; i < turns.roles.size(); ++i)
         roles.push_back(turns.roles[i].c_str()), contents.push_back(turns.contents[i].c_str());
-    char * text = nullptr;
-    ql_chat_options options;
-    ql_chat_options_init(&options);
+    CharsPtr text;
+    auto options = defaults<ql_chat_options>();
     if (!rendering_.chat_template.empty()) options.chat_template = rendering_.chat_template.c_str();
     options.date = rendering_.date.c_str();
-    check_input(ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), &text));
-    const Text owner(text);
-    return text;
+    check_input(
+        ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), out(text)));
+    return text.get();
 }
 
 bool Conversation::continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/cli/handles.hpp"
+#include "ql/models.hpp"
 
 namespace ql::cli {
 

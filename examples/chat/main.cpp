@@ -34,7 +34,6 @@ class Chat {
           device_options_(program_),
           model_options_(program_, true),
           chat_options_(program_, "Instead of the adapter's or the model's", "today") {
-        ql_sampling_init(&sampling_);
         program_
             .text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")
             ->option_text("TEXT");
@@ -170,17 +169,14 @@ class Chat {
     }
 
     ql_generate_result generate(const std::vector<int32_t> & tokens, bool stream) {
-        ql_generate_options options;
-        ql_generate_options_init(&options);
+        auto options = defaults<ql_generate_options>();
         options.n_predict = n_predict_ > 0 ? n_predict_ : -1;
         options.n_top = static_cast<int>(n_top_);
         options.sampling = sampling_;
         options.user = this;
         options.on_token = [](void * self, const ql_generated * t) { return static_cast<Chat *>(self)->on_token(*t); };
         stream_ = stream;
-        auto result = sized<ql_generate_result>();
-        check_run(ql_generate(session_.get(), tokens.data(), static_cast<int64_t>(tokens.size()), &options, &result));
-        return result;
+        return run_of(ql::generate(session_, tokens, options));
     }
 
     int on_token(const ql_generated & t) {
@@ -201,10 +197,8 @@ class Chat {
     }
 
     std::string piece(int32_t id) const {
-        const char * data = nullptr;
-        size_t size = 0;
-        return ql_token_piece(ql_model_tokenizer(model_.get()), id, &data, &size) == QL_OK ? std::string(data, size)
-                                                                                           : "";
+        const Result<std::string_view> bytes = token_piece(ql_model_tokenizer(model_.get()), id);
+        return bytes.ok() ? std::string(*bytes) : "";
     }
 
     Json as_json(const ql_generate_result & r) const {
@@ -242,11 +236,11 @@ class Chat {
     std::string prompt_, system_, template_;
     bool chat_ = false, complete_ = false, stream_ = true;
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
-    ql_sampling sampling_{};
-    Model model_;
+    ql_sampling sampling_ = defaults<ql_sampling>();
+    ModelPtr model_;
     ModelOptions::Loras loras_;
-    Device device_;
-    Session session_;
+    DevicePtr device_;
+    SessionPtr session_;
     Json logprobs_ = Json::array();
 };
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "ql/os.h"
+#include "ql/ql.hpp"
 #include "tools/cli/stop.hpp"
 
 // Public-domain single-file libraries, compiled here: the PNG writer and a font of vector blocks.
@@ -81,7 +81,7 @@ void Canvas::save_png(const std::string & path) const {
     };
     if (!stbi_write_png_to_func(append, &png, width_, height_, 3, pixels_.data(), width_ * 3))
         run_failed("%s: the picture cannot be made", path.c_str());
-    check_run(ql_os_write_file(path.c_str(), png.data(), png.size()));
+    check_run(write_file(path, png));
 }
 
 }  // namespace ql::cli

@@ -53,8 +53,7 @@ class Finetune {
     }
 
     void open_model() {
-        ql_model_options options;
-        ql_model_options_init(&options);
+        auto options = defaults<ql_model_options>();
         options.base_type = parse_base_type("--base-type", o_.base_type, true);
         options.embedding_type = parse_base_type("--embeddings", o_.embeddings, true);
         if (o_.show_data > 0)
@@ -75,12 +74,10 @@ class Finetune {
             program_.note(std::string("note: ") + note);
         if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
-        ql_dataset * held_out = nullptr;
-        check_input(ql_dataset_split(data_.get(), o_.eval_split, o_.seed, &held_out));
-        eval_.reset(held_out);
+        check_input(ql_dataset_split(data_.get(), o_.eval_split, o_.seed, out(eval_)));
     }
 
-    Dataset open_data(const std::string & path) {
+    DatasetPtr open_data(const std::string & path) {
         ql_dataset_options options = o_.dataset_options(ctx_);
         const char * learned = ql_adapter_chat_template(adapter_.get());  // that of --init-adapter goes on
         if (o_.chat.given())
@@ -89,11 +86,10 @@ class Finetune {
             options.chat_template = learned;
         const std::string date = o_.chat.date().empty() ? ql_adapter_chat_date(adapter_.get()) : o_.chat.date();
         options.date = date.empty() ? nullptr : date.c_str();
-        ql_dataset * data = nullptr;
-        check_input(ql_dataset_open(path.c_str(), model_.get(), &options, &data));
-        Dataset owner(data);
+        DatasetPtr data;
+        check_input(ql_dataset_open(path.c_str(), model_.get(), &options, out(data)));
         auto info = sized<ql_dataset_info>();
-        check_input(ql_dataset_describe(data, &info));
+        check_input(ql_dataset_describe(data.get(), &info));
         std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s", path.c_str(),
                                   print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
                                   print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
@@ -101,7 +97,7 @@ class Finetune {
         if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
         if (info.n_bad) line += "; " + print_count(info.n_bad) + " bad lines skipped";
         program_.note(line);
-        return owner;
+        return data;
     }
 
     void warn_of_missing_ends() {
@@ -142,18 +138,16 @@ class Finetune {
     }
 
     void make_adapter() {
-        ql_adapter * adapter = nullptr;
         if (!o_.init_adapter.empty()) {
-            check_input(ql_adapter_open(o_.init_adapter.c_str(), model_.get(), &adapter));
+            check_input(ql_adapter_open(o_.init_adapter.c_str(), model_.get(), out(adapter_)));
         } else {
-            ql_lora_options options;
-            ql_lora_options_init(&options);
+            auto options = defaults<ql_lora_options>();
             options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
-            check_input(ql_adapter_create(model_.get(), &options, &adapter));
+            check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
         }
-        adapter_.reset(adapter);
-        if (o_.chat.given()) check_input(ql_adapter_set_chat_template(adapter, template_.c_str()));  // it will travel
+        if (o_.chat.given())
+            check_input(ql_adapter_set_chat_template(adapter_.get(), template_.c_str()));  // it will travel
     }
 
     /// An adapter is 4 bytes a parameter. The trainer looks after the checkpoints.
@@ -180,13 +174,11 @@ class Finetune {
         };
         options.on_log = [](void * self, const char * line) { static_cast<Finetune *>(self)->progress_line(line); };
         options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
-        ql_trainer * trainer = nullptr;
         check_input(ql_trainer_create(model_.get(), device_.get(), adapter_.get(), data_.get(), eval_.get(), &options,
-                                      &trainer));
-        trainer_.reset(trainer);
+                                      out(trainer_)));
         plan_ = sized<ql_trainer_info>();
-        check_run(ql_trainer_describe(trainer, &plan_));
-        const std::string places = describe_places(ql_trainer_plan(trainer, QL_TRAIN_PLAN_MICRO_BATCH));
+        check_run(ql_trainer_describe(trainer_.get(), &plan_));
+        const std::string places = describe_places(ql_trainer_plan(trainer_.get(), QL_TRAIN_PLAN_MICRO_BATCH));
         if (!places.empty()) program_.detail("places   " + places);
         resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
         if (!resumed_from_.empty())
@@ -202,10 +194,10 @@ class Finetune {
         {
             Progress progress("train", program_.quiet);
             progress_ = &progress;
-            const ql_status status = ql_trainer_run(trainer_.get());
+            const Status status = ql_trainer_run(trainer_.get());
             progress_ = nullptr;
             progress.clear();
-            if (status == QL_CANCELLED) return interrupted();
+            if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + go_on()};
             check_run(status);
         }
         eval_after_ = evaluate("after");
@@ -244,12 +236,9 @@ class Finetune {
             program_.note(line);
     }
 
-    int interrupted() const { throw Stop{kInterrupted, std::string(ql_error_message()) + go_on()}; }
-
     /// The steps are done and in the last checkpoint: an adapter that could not be written costs no second run.
-    void check_saved(ql_status status) const {
-        if (status == QL_OK) return;
-        throw Stop{kFailed, std::string(ql_error_message()) + "; the training is not lost" + go_on()};
+    void check_saved(const Status & status) const {
+        if (!status.ok()) throw Stop{kFailed, status.message() + "; the training is not lost" + go_on()};
     }
 
     std::string go_on() const {
@@ -281,11 +270,11 @@ class Finetune {
     FinetuneOptions o_;
     int64_t ctx_ = 0;
     std::string template_;  // of --chat-template
-    Model model_;
-    Dataset data_, eval_;
-    Device device_;
-    Adapter adapter_;
-    Trainer trainer_;
+    ModelPtr model_;
+    DatasetPtr data_, eval_;
+    DevicePtr device_;
+    AdapterPtr adapter_;
+    TrainerPtr trainer_;
     ql_trainer_info plan_{};
     std::string resumed_from_;
     double eval_before_ = NAN, eval_after_ = NAN;

@@ -122,8 +122,7 @@ std::string FinetuneOptions::best_path() const {
 }
 
 ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
-    ql_dataset_options o;
-    ql_dataset_options_init(&o);
+    auto o = defaults<ql_dataset_options>();
     o.ctx = real_ctx;
     o.long_policy = long_policy == "drop" ? QL_LONG_DROP : long_policy == "error" ? QL_LONG_ERROR : QL_LONG_CUT;
     o.skip_bad_lines = skip_bad_lines;
@@ -132,8 +131,7 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
 
 /// Everything but paths and callbacks.
 ql_train_options FinetuneOptions::train_options() const {
-    ql_train_options o;
-    ql_train_options_init(&o);
+    auto o = defaults<ql_train_options>();
     o.ctx = ctx, o.batch = batch, o.grad_accum = grad_accum, o.epochs = epochs, o.steps = steps;
     o.lr = lr, o.warmup = warmup, o.weight_decay = weight_decay, o.clip = clip;
     o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT

@@ -2,7 +2,6 @@
 
 #include <cstdio>
 
-#include "ql/gguf.h"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
@@ -12,13 +11,12 @@ namespace {
 
 /// Whether llama.cpp can open the model itself: a GGUF file without types of our own.
 bool upstream_reads(const std::string & path) {
-    ql_gguf * file = nullptr;
-    if (ql_gguf_open(path.c_str(), &file) != QL_OK) return false;
+    GgufPtr file;
+    if (ql_gguf_open(path.c_str(), out(file)) != QL_OK) return false;
     bool reads = true;
     ql_gguf_tensor t{};
-    for (int64_t i = 0; i < ql_gguf_n_tensors(file) && ql_gguf_tensor_at(file, i, &t) == QL_OK; ++i)
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file.get()) && ql_gguf_tensor_at(file.get(), i, &t) == QL_OK; ++i)
         reads &= t.dtype < QL_NF4;
-    ql_gguf_close(file);
     return reads;
 }
 

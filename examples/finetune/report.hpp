@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "tools/cli/handles.hpp"
+#include "ql/models.hpp"
 #include "tools/cli/program.hpp"
 
 namespace ql::cli {

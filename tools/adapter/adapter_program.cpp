@@ -8,19 +8,19 @@ void Bases::open() {
     if (!options_.path().empty()) model_ = options_.open();
 }
 
-Adapter Bases::open_adapter(const std::string & path) const {
-    ql_adapter * adapter = nullptr;
-    check_input(ql_adapter_open(path.c_str(), model_.get(), &adapter));
-    return Adapter(adapter);
+AdapterPtr Bases::open_adapter(const std::string & path) const {
+    AdapterPtr adapter;
+    check_input(ql_adapter_open(path.c_str(), model_.get(), out(adapter)));
+    return adapter;
 }
 
-ql_adapter_info describe(const Adapter & adapter) {
+ql_adapter_info describe(const AdapterPtr & adapter) {
     auto info = sized<ql_adapter_info>();
     check_run(ql_adapter_describe(adapter.get(), &info));
     return info;
 }
 
-std::vector<ql_adapter_matrix_info> matrices_of(const Adapter & adapter) {
+std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter) {
     std::vector<ql_adapter_matrix_info> all(static_cast<size_t>(describe(adapter).n_matrices),
                                             sized<ql_adapter_matrix_info>());
     for (size_t i = 0; i < all.size(); ++i)
@@ -35,7 +35,7 @@ std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & m
     return names;
 }
 
-std::string summary(const std::string & path, const Adapter & adapter) {
+std::string summary(const std::string & path, const AdapterPtr & adapter) {
     const ql_adapter_info info = describe(adapter);
     const std::string rank = info.r_min == info.r_max ? format("rank %lld", static_cast<long long>(info.r_min))
                                                       : format("ranks %lld to %lld", static_cast<long long>(info.r_min),

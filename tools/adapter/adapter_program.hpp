@@ -15,23 +15,24 @@ class Bases {
 
     /// Once, where -m was given.
     void open();
-    Adapter open_adapter(const std::string & path) const;
+    AdapterPtr open_adapter(const std::string & path) const;
     const std::string & path() const { return options_.path(); }
 
   private:
     Program & program_;
     ModelOptions options_;
-    Model model_;
+    ModelPtr model_;
 };
 
-ql_adapter_info describe(const Adapter & adapter);
-std::vector<ql_adapter_matrix_info> matrices_of(const Adapter & adapter);
+ql_adapter_info describe(const AdapterPtr & adapter);
+std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter);
 /// Linears that an adapter leaves as they are.
 std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices);
 
 /// What an adapter is, for a person or with --json. `model`: its base, "" if it was opened alone.
-void print_info(const Program & program, const std::string & path, const Adapter & adapter, const std::string & model);
+void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter,
+                const std::string & model);
 /// "a.gguf: 210 linears, rank 16, 4,884,480 parameters"
-std::string summary(const std::string & path, const Adapter & adapter);
+std::string summary(const std::string & path, const AdapterPtr & adapter);
 
 }  // namespace ql::cli

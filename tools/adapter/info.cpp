@@ -37,7 +37,7 @@ std::string range(const std::string & low, const std::string & high) {
     return low == high ? low : low + " to " + high;
 }
 
-void print_json(const Program & program, const std::string & path, const Adapter & adapter,
+void print_json(const Program & program, const std::string & path, const AdapterPtr & adapter,
                 const std::vector<ql_adapter_matrix_info> & matrices) {
     const ql_adapter_info info = describe(adapter);
     Json list = Json::array();
@@ -72,7 +72,8 @@ void print_kinds(const std::vector<ql_adapter_matrix_info> & matrices) {
 
 }  // namespace
 
-void print_info(const Program & program, const std::string & path, const Adapter & adapter, const std::string & model) {
+void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter,
+                const std::string & model) {
     const std::vector<ql_adapter_matrix_info> matrices = matrices_of(adapter);
     if (program.json) return print_json(program, path, adapter, matrices);
     const ql_adapter_info info = describe(adapter);

@@ -95,18 +95,18 @@ class AdapterProgram {
         program_.number("--density", density_, 1e-6, 1, "Of the methods that drop values: the part that is kept", app);
     }
 
-    Adapter open_one() {
+    AdapterPtr open_one() {
         command_->bases->open();
         return command_->bases->open_adapter(inputs_[0]);
     }
 
     void info() {
-        const Adapter adapter = open_one();
+        const AdapterPtr adapter = open_one();
         print_info(program_, inputs_[0], adapter, command_->bases->path());
     }
 
     void check() {
-        const Adapter adapter = open_one();
+        const AdapterPtr adapter = open_one();
         const std::vector<std::string> zero = unchanged(matrices_of(adapter));
         if (program_.json) {
             program_.print(
@@ -119,7 +119,7 @@ class AdapterProgram {
     }
 
     void compose() {
-        std::vector<Adapter> owners;
+        std::vector<AdapterPtr> owners;
         std::vector<const ql_adapter *> parts;
         std::vector<double> weights;
         Outputs outputs;
@@ -136,17 +136,16 @@ class AdapterProgram {
             parts.push_back(owners.back().get());
             weights.push_back(static_cast<double>(n.scale));
         }
-        ql_compose_options options;
-        ql_compose_options_init(&options);
+        auto options = defaults<ql_compose_options>();
         options.method = method_.c_str();
         options.rank = rank_;
         options.density = density_;
         options.seed = seed_;
         program_.begin_work();
-        ql_adapter * made = nullptr;
-        check_input(ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, &made));
-        const Adapter adapter(made);
-        check_run(ql_adapter_save(made, output_.c_str()));
+        AdapterPtr adapter;
+        check_input(
+            ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, out(adapter)));
+        check_run(ql_adapter_save(adapter.get(), output_.c_str()));
         print_written(adapter);
     }
 
@@ -156,13 +155,13 @@ class AdapterProgram {
         outputs.input("ADAPTER", inputs_[0]);
         to_folder ? outputs.folder("-o", output_) : outputs.file("-o", output_);
         outputs.check();
-        const Adapter adapter = open_one();
+        const AdapterPtr adapter = open_one();
         program_.begin_work();
         check_run(save(adapter.get(), output_.c_str()));
         print_written(adapter);
     }
 
-    void print_written(const Adapter & adapter) const {
+    void print_written(const AdapterPtr & adapter) const {
         const ql_adapter_info info = describe(adapter);
         if (program_.json)
             program_.print({{"file", output_},

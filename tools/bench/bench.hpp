@@ -15,14 +15,14 @@ struct OpBench {
 };
 /// Throws Stop for an operator that there is none of.
 void check_op(const std::string & name);
-std::vector<Figure> bench_op(const Device & device, const OpBench & options, const Limits & limits);
+std::vector<Figure> bench_op(const DevicePtr & device, const OpBench & options, const Limits & limits);
 
 struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
     bool profile = false;
 };
 /// `limits` measures them; it is called after the training, of whose peak of memory it is to be no part.
-std::vector<Figure> bench_train(const Program & program, const Model & model, const Device & device,
+std::vector<Figure> bench_train(const Program & program, const ModelPtr & model, const DevicePtr & device,
                                 const TrainBench & options, const std::function<Limits()> & limits);
 
 struct InferBench {
@@ -30,7 +30,7 @@ struct InferBench {
     ql_dtype cache_type = QL_F16;
     bool profile = false;
 };
-std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras,
+std::vector<Figure> bench_infer(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
                                 const InferBench & options, const Limits & limits);
 
 struct MakeModel {

@@ -17,34 +17,32 @@ double prompt_gflop_per_token(const ql_model_info & m, int64_t prompt) {
 
 }  // namespace
 
-std::vector<Figure> bench_infer(const Model & model, const Device & device, const ModelOptions::Loras & loras,
+std::vector<Figure> bench_infer(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
                                 const InferBench & o, const Limits & limits) {
     const ql_model_info info = ModelOptions::describe(model);
     const int64_t ctx = o.prompt + o.generation;
     if (ctx > info.n_ctx)
         bad_input("--prompt and --generate: %lld tokens together are more than the model's context of %lld",
                   static_cast<long long>(ctx), static_cast<long long>(info.n_ctx));
-    const Session owner = open_session(model, device, loras, ctx, o.cache_type);
-    ql_session * session = owner.get();
+    const SessionPtr session = open_session(model, device, loras, ctx, o.cache_type);
 
     std::vector<int32_t> tokens;
     for (int64_t i = 0; i < o.prompt; ++i) tokens.push_back(static_cast<int32_t>((i * 7919 + 13) % info.n_vocab));
     std::vector<double> prompt_rates, generation_rates;
     double prompt_seconds = 0, generation_seconds = 0;
     for (int64_t r = 0; r <= o.repeats; ++r) {  // the first one warms up
-        const float * logits = nullptr;
-        ql_session_reset(session);
+        ql_session_reset(session.get());
         const double start = ql_os_seconds();
-        check_run(ql_session_eval(session, tokens.data(), o.prompt, &logits));
+        run_of(eval(session, tokens));
         const double read = ql_os_seconds();
         for (int64_t i = 0; i < o.generation; ++i) {
             check_interrupt();
-            check_run(ql_session_eval(session, &tokens[static_cast<size_t>(i % o.prompt)], 1, &logits));
+            run_of(eval(session, {&tokens[static_cast<size_t>(i % o.prompt)], 1}));
         }
         const double end = ql_os_seconds();
         if (r == 0) {
             for (const int64_t n : {o.prompt, int64_t{1}})
-                if (o.profile) check_run(ql_plan_set_profiling(ql_session_plan(session, n), 1));
+                if (o.profile) check_run(ql_plan_set_profiling(ql_session_plan(session.get(), n), 1));
             continue;
         }
         prompt_seconds += read - start, generation_seconds += end - read;
@@ -53,9 +51,9 @@ std::vector<Figure> bench_infer(const Model & model, const Device & device, cons
     }
     if (o.profile) {
         Profile prompt, generation;
-        prompt.add(ql_session_plan(session, o.prompt));
+        prompt.add(ql_session_plan(session.get(), o.prompt));
         prompt.print(o.repeats, prompt_seconds, limits);
-        generation.add(ql_session_plan(session, 1));
+        generation.add(ql_session_plan(session.get(), 1));
         generation.print(o.repeats * o.generation, generation_seconds, limits);
     }
     const std::string shape = std::string(info.base_type) + (loras.n() ? format(" + %d lora", loras.n()) : "");

@@ -1,9 +1,6 @@
 // One operator at the shapes of a small model (SmolLM2-135M: 576 wide, feed-forward 1536), or at a given one: the
 // library makes a plan of it alone (ql/selftest.h), and the plan's own profile times it.
-#include <memory>
-
-#include "ql/os.h"
-#include "ql/selftest.h"
+#include "ql/ql.hpp"
 #include "tools/bench/bench.hpp"
 #include "tools/bench/profile.hpp"
 #include "tools/bench/random_codes.hpp"
@@ -19,8 +16,6 @@ struct OpShape {
 constexpr int kRepeats = 7;
 constexpr double kSeconds = 0.6;
 
-using OpRun = std::unique_ptr<ql_op_bench, FreeWith<ql_op_bench_free>>;
-
 /// The row of the table of operators; Stop with the known names for any other.
 ql_op_info find_op(const std::string & name) {
     std::string known;
@@ -33,12 +28,12 @@ ql_op_info find_op(const std::string & name) {
     bad_input("op: '%s' is unknown; one of %s", name.c_str(), known.c_str());
 }
 
-OpRun open_run(const Device & device, const std::string & name, const OpShape & s) {
-    ql_op_bench * bench = nullptr;
-    const ql_status status = ql_op_bench_create(device.get(), name.c_str(), s.dtype, s.k, s.m, s.t, &bench);
-    if (status == QL_BAD_SHAPE) bad_input("--shape: %s", ql_error_message());
+OpBenchPtr open_run(const DevicePtr & device, const std::string & name, const OpShape & s) {
+    OpBenchPtr bench;
+    const Status status = ql_op_bench_create(device.get(), name.c_str(), s.dtype, s.k, s.m, s.t, out(bench));
+    if (status.code() == QL_BAD_SHAPE) bad_input("--shape: %s", status.message().c_str());
     check_run(status);
-    return OpRun(bench);
+    return bench;
 }
 
 /// Of all runs of the plan so far: the planner may have split the operator.
@@ -48,8 +43,8 @@ Profile::Sum profile(const ql_plan * plan) {
     return all.sum();
 }
 
-Figure measure(const Device & device, const ql_op_info & op, const OpShape & shape, const Limits & limits) {
-    const OpRun run = open_run(device, op.name, shape);
+Figure measure(const DevicePtr & device, const ql_op_info & op, const OpShape & shape, const Limits & limits) {
+    const OpBenchPtr run = open_run(device, op.name, shape);
     ql_plan * plan = ql_op_bench_plan(run.get());
     check_run(ql_plan_set_profiling(plan, 1));
     check_run(ql_plan_run(plan));  // warms up
@@ -82,7 +77,7 @@ void check_op(const std::string & name) {
     (void)find_op(name);
 }
 
-std::vector<Figure> bench_op(const Device & device, const OpBench & o, const Limits & limits) {
+std::vector<Figure> bench_op(const DevicePtr & device, const OpBench & o, const Limits & limits) {
     std::vector<ql_dtype> types = {QL_NF4_DQ, QL_Q4_0, QL_Q8_0, QL_F16, QL_F32};
     if (!o.type.empty()) types = {weight_type("--type", o.type)};
     const ql_op_info op = find_op(o.name);

@@ -79,42 +79,36 @@ int on_progress(void * user, const ql_train_progress * p) {
 
 }  // namespace
 
-std::vector<Figure> bench_train(const Program & program, const Model & model, const Device & device,
+std::vector<Figure> bench_train(const Program & program, const ModelPtr & model, const DevicePtr & device,
                                 const TrainBench & o, const std::function<Limits()> & measure_limits) {
     const ql_model_info info = ModelOptions::describe(model);
     if (o.ctx > info.n_ctx)
         bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model", static_cast<long long>(o.ctx),
                   static_cast<long long>(info.n_ctx));
     const MadeUpText text(o.ctx * o.batch * (o.steps + 1));
-    ql_dataset_options data_options;
-    ql_dataset_options_init(&data_options);
+    auto data_options = defaults<ql_dataset_options>();
     data_options.ctx = o.ctx;
-    ql_dataset * data = nullptr;
-    check_input(ql_dataset_open(text.path().c_str(), model.get(), &data_options, &data));
-    const Dataset data_owner(data);
+    DatasetPtr data;
+    check_input(ql_dataset_open(text.path().c_str(), model.get(), &data_options, out(data)));
 
-    ql_lora_options lora;
-    ql_lora_options_init(&lora);
+    auto lora = defaults<ql_lora_options>();
     lora.r = o.lora_r;
-    ql_adapter * adapter = nullptr;
-    check_input(ql_adapter_create(model.get(), &lora, &adapter));
-    const Adapter adapter_owner(adapter);
+    AdapterPtr adapter;
+    check_input(ql_adapter_create(model.get(), &lora, out(adapter)));
 
     program.begin_work();
     Progress progress("train", program.quiet);
     Rates rates{{}, &progress};
-    ql_train_options options;
-    ql_train_options_init(&options);
+    auto options = defaults<ql_train_options>();
     options.ctx = o.ctx, options.batch = o.batch, options.grad_accum = 1, options.steps = o.steps + 1;
     options.user = &rates, options.on_progress = on_progress;
     options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
-    ql_trainer * trainer = nullptr;
-    check_run(ql_trainer_create(model.get(), device.get(), adapter, data, nullptr, &options, &trainer));
-    const Trainer trainer_owner(trainer);
+    TrainerPtr trainer;
+    check_run(ql_trainer_create(model.get(), device.get(), adapter.get(), data.get(), nullptr, &options, out(trainer)));
     auto plan = sized<ql_trainer_info>();
-    check_run(ql_trainer_describe(trainer, &plan));
-    if (o.profile) rates.trainer = trainer;
-    check_run(ql_trainer_run(trainer));
+    check_run(ql_trainer_describe(trainer.get(), &plan));
+    if (o.profile) rates.trainer = trainer.get();
+    check_run(ql_trainer_run(trainer.get()));
     progress.clear();
     const uint64_t peak = ql_os_peak_rss();
     program.detail(
@@ -122,7 +116,7 @@ std::vector<Figure> bench_train(const Program & program, const Model & model, co
     const Limits limits = measure_limits();
     if (o.profile) {
         Profile profile;
-        for (const ql_train_plan p : kPlans) profile.add(ql_trainer_plan(trainer, p));
+        for (const ql_train_plan p : kPlans) profile.add(ql_trainer_plan(trainer.get(), p));
         profile.print(o.steps, rates.seconds, limits);
     }
     const double gflop_per_token = plan.flops_per_step / 1e9 / static_cast<double>(o.ctx * o.batch);

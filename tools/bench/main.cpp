@@ -109,17 +109,16 @@ class Bench {
         return bench_op(device_, op_, limits(kQuickPeakSeconds));
     }
     std::vector<Figure> train() {
-        ql_model_options options;
-        ql_model_options_init(&options);
+        auto options = defaults<ql_model_options>();
         options.base_type = parse_base_type("--base-type", base_type_, true);
         options.embedding_type = QL_BASE_AUTO;
         open_device();
-        const Model model = train_model_->open(&options);
+        const ModelPtr model = train_model_->open(&options);
         return bench_train(program_, model, device_, train_, [this] { return limits(kQuickPeakSeconds); });
     }
     std::vector<Figure> infer() {
         open_device();
-        const Model model = infer_model_->open();
+        const ModelPtr model = infer_model_->open();
         const ModelOptions::Loras loras = infer_model_->open_loras(model);
         infer_.cache_type = device_options_.cache_type();
         return bench_infer(model, device_, loras, infer_, limits(kQuickPeakSeconds));
@@ -129,7 +128,7 @@ class Bench {
     DeviceOptions device_options_;
     std::unique_ptr<ModelOptions> train_model_, infer_model_;
     std::vector<std::pair<CLI::App *, Body>> bodies_;
-    Device device_;
+    DevicePtr device_;
     OpBench op_;
     TrainBench train_;
     InferBench infer_;

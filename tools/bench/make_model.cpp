@@ -3,7 +3,7 @@
 #include <deque>
 #include <filesystem>
 
-#include "ql/gguf.h"
+#include "ql/ql.hpp"
 #include "tools/bench/bench.hpp"
 #include "tools/bench/model_shapes.hpp"
 #include "tools/bench/random_codes.hpp"
@@ -40,9 +40,7 @@ class ModelFile {
           block_codes_(type, seed),
           vocab_codes_(QL_Q8_0, seed),
           progress_("make", program.quiet || program.verbose) {
-        ql_gguf_writer * writer = nullptr;
-        check_run(ql_gguf_writer_create(&writer));
-        writer_.reset(writer);
+        check_run(ql_gguf_writer_create(out(writer_)));
         ones_.assign(static_cast<size_t>(shape.n_embd), 1.0f);
         hparams();
         vocabulary();
@@ -53,9 +51,9 @@ class ModelFile {
     uint64_t bytes() const { return ql_gguf_writer_size(writer_.get()); }
     int64_t n_parameters() const { return n_parameters_; }
     void write(const std::string & path) {
-        const ql_status status = ql_gguf_write(writer_.get(), path.c_str());
+        const Status status = ql_gguf_write(writer_.get(), path.c_str());
         progress_.clear();
-        if (status != QL_OK) check_interrupt();
+        if (!status.ok()) check_interrupt();
         check_run(status);
     }
 
@@ -79,9 +77,7 @@ class ModelFile {
         return QL_OK;
     }
 
-    void text(const char * key, const std::string & v) {
-        check_run(ql_gguf_set_string(writer_.get(), key, v.data(), v.size()));
-    }
+    void text(const char * key, const std::string & v) { check_run(set_string(writer_, key, v)); }
     void number(const char * key, int64_t v) { check_run(ql_gguf_set_int(writer_.get(), key, QL_GGUF_U32, v)); }
     void real(const char * key, float v) { check_run(ql_gguf_set_f32(writer_.get(), key, v)); }
 
@@ -148,7 +144,7 @@ class ModelFile {
 
     const Program & program_;
     const ModelShape & shape_;
-    std::unique_ptr<ql_gguf_writer, FreeWith<ql_gguf_writer_free>> writer_;
+    GgufWriterPtr writer_;
     RandomCodes block_codes_, vocab_codes_;  // the latter of embedding and head
     Progress progress_;
     std::vector<float> ones_;

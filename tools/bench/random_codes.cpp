@@ -34,7 +34,8 @@ std::vector<float> random_values(PhiloxKey key) {
 
 ql_dtype weight_type(const std::string & option, const std::string & name) {
     ql_dtype dtype;
-    if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
+    if (const Status status = ql_dtype_from_name(name.c_str(), &dtype); !status.ok())
+        bad_input("%s: %s", option.c_str(), status.message().c_str());
     if (!ql_dtype_is_weight(dtype))
         bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype), weight_names().c_str());
     return dtype;

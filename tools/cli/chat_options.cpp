@@ -1,6 +1,6 @@
 #include "tools/cli/chat_options.hpp"
 
-#include "tools/cli/handles.hpp"
+#include "ql/models.hpp"
 
 namespace ql::cli {
 
@@ -8,7 +8,7 @@ namespace {
 
 std::string why_no_date(const std::string & word) {
     char date[QL_DATE_SIZE];
-    return ql_chat_date(word.c_str(), date) == QL_OK ? "" : ql_error_message();
+    return Status(ql_chat_date(word.c_str(), date)).message();
 }
 
 }  // namespace
@@ -23,9 +23,9 @@ ChatOptions::ChatOptions(Program & program, const std::string & instead, const s
 
 std::string ChatOptions::read_template() const {
     if (!given()) return "";
-    char * text = nullptr;
-    check_input(ql_chat_template_read(name_or_file_.c_str(), &text));
-    return Text(text).get();
+    CharsPtr text;
+    check_input(ql_chat_template_read(name_or_file_.c_str(), out(text)));
+    return text.get();
 }
 
 }  // namespace ql::cli

@@ -18,22 +18,20 @@ DeviceOptions::DeviceOptions(Program & program) : program_(program) {
     program.not_yet("--spill", "nothing is paged to disk so far; a smaller --ctx or --batch needs less memory");
 }
 
-Device DeviceOptions::open() const {
-    ql_device_options options;
-    ql_device_options_init(&options);
+DevicePtr DeviceOptions::open() const {
+    auto options = defaults<ql_device_options>();
     options.name = device_.c_str();
     options.threads = static_cast<int>(threads_);
     options.compute = compute_ == "f32" ? QL_COMPUTE_F32 : compute_ == "bf16" ? QL_COMPUTE_BF16 : QL_COMPUTE_AUTO;
-    ql_device * device = nullptr;
-    check_input(ql_device_open(&options, &device));
-    Device owner(device);
-    const ql_device_info info = describe(owner);
+    DevicePtr device;
+    check_input(ql_device_open(&options, out(device)));
+    const ql_device_info info = describe(device);
     program_.detail(format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip,
                            info.isa, info.bf16 ? "bf16" : "f32", info.threads, info.threads == 1 ? "" : "s"));
-    return owner;
+    return device;
 }
 
-ql_device_info DeviceOptions::describe(const Device & device) {
+ql_device_info DeviceOptions::describe(const DevicePtr & device) {
     auto info = sized<ql_device_info>();
     check_run(ql_device_describe(device.get(), &info));
     return info;
@@ -52,53 +50,50 @@ ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to, boo
         ->allow_extra_args(false);
 }
 
-Model ModelOptions::open(const ql_model_options * options) const {
-    ql_model_options kept;
-    ql_model_options_init(&kept);
-    ql_model * model = nullptr;
-    check_input(ql_model_open(path_.c_str(), options ? options : &kept, &model));
-    Model owner(model);
-    for (int64_t i = 0; const char * note = ql_model_note(model, i); ++i) program_.note(std::string("note: ") + note);
-    const ql_model_info info = describe(owner);
+ModelPtr ModelOptions::open(const ql_model_options * options) const {
+    const auto kept = defaults<ql_model_options>();
+    ModelPtr model;
+    check_input(ql_model_open(path_.c_str(), options ? options : &kept, out(model)));
+    for (int64_t i = 0; const char * note = ql_model_note(model.get(), i); ++i)
+        program_.note(std::string("note: ") + note);
+    const ql_model_info info = describe(model);
     program_.detail(format("model    %s: %s, %lld layers, %lld wide, %s parameters, %s", info.name, info.architecture,
                            static_cast<long long>(info.n_layer), static_cast<long long>(info.n_embd),
                            print_count(info.n_parameters).c_str(), info.base_type));
-    return owner;
+    return model;
 }
 
-ql_model_info ModelOptions::describe(const Model & model) {
+ql_model_info ModelOptions::describe(const ModelPtr & model) {
     auto info = sized<ql_model_info>();
     check_run(ql_model_describe(model.get(), &info));
     return info;
 }
 
-ModelOptions::Loras ModelOptions::open_loras(const Model & model) const {
+ModelOptions::Loras ModelOptions::open_loras(const ModelPtr & model) const {
     Loras loras;
     for (const std::string & spec : loras_) {
         const auto [path, scale] = parse_scaled_path("--lora", spec);
-        ql_adapter * adapter = nullptr;
-        check_input(ql_adapter_open(path.c_str(), model.get(), &adapter));
-        loras.owners.emplace_back(adapter);
-        loras.adapters.push_back(adapter);
+        AdapterPtr & adapter = loras.owners.emplace_back();
+        check_input(ql_adapter_open(path.c_str(), model.get(), out(adapter)));
+        loras.adapters.push_back(adapter.get());
         loras.scales.push_back(scale);
     }
     return loras;
 }
 
-Session open_session(const Model & model, const Device & device, const ModelOptions::Loras & loras, int64_t ctx,
-                     ql_dtype cache_type) {
-    ql_session_options options;
-    ql_session_options_init(&options);
+SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
+                        int64_t ctx, ql_dtype cache_type) {
+    auto options = defaults<ql_session_options>();
     options.ctx = ctx;
     options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data();
     options.n_adapters = loras.n();
     options.cache_type = cache_type;
-    ql_session * session = nullptr;
-    check_run(ql_session_create(model.get(), device.get(), &options, &session));
-    return Session(session);
+    SessionPtr session;
+    check_run(ql_session_create(model.get(), device.get(), &options, out(session)));
+    return session;
 }
 
-std::string ModelOptions::Loras::chat_template(const Model & model) const {
+std::string ModelOptions::Loras::chat_template(const ModelPtr & model) const {
     for (auto it = adapters.rbegin(); it != adapters.rend(); ++it) {
         const std::string text = ql_adapter_chat_template(*it);
         if (!text.empty()) return text == ql_model_chat_template(model.get()) ? "" : text;
@@ -116,7 +111,8 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     if (auto_and_keep && name == "auto") return QL_BASE_AUTO;
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
     ql_dtype dtype;
-    if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK) bad_input("%s: %s", option.c_str(), ql_error_message());
+    if (const Status status = ql_dtype_from_name(name.c_str(), &dtype); !status.ok())
+        bad_input("%s: %s", option.c_str(), status.message().c_str());
     if (!ql_dtype_is_weight(dtype))
         bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype),
                   weight_target_names().c_str());

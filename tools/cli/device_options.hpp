@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/cli/handles.hpp"
+#include "ql/models.hpp"
 #include "tools/cli/program.hpp"
 
 namespace ql::cli {
@@ -12,9 +12,9 @@ namespace ql::cli {
 class DeviceOptions {
   public:
     explicit DeviceOptions(Program & program);
-    Device open() const;
+    DevicePtr open() const;
     /// What the device is, for -v and --json.
-    static ql_device_info describe(const Device & device);
+    static ql_device_info describe(const DevicePtr & device);
     /// Of a session's keys and values: f16, but f32 where --compute f32 asks for exactness.
     ql_dtype cache_type() const { return compute_ == "f32" ? QL_F32 : QL_F16; }
 
@@ -30,20 +30,20 @@ class ModelOptions {
     ModelOptions(Program & program, bool with_lora, CLI::App * to = nullptr, bool required = true);
     const std::string & path() const { return path_; }
     /// Opened as `options` wants (NULL: everything as in the file); notes go to the program's.
-    Model open(const ql_model_options * options = nullptr) const;
-    static ql_model_info describe(const Model & model);
+    ModelPtr open(const ql_model_options * options = nullptr) const;
+    static ql_model_info describe(const ModelPtr & model);
 
     struct Loras {
-        std::vector<Adapter> owners;
+        std::vector<AdapterPtr> owners;
         std::vector<const ql_adapter *> adapters;
         std::vector<float> scales;
         int n() const { return static_cast<int>(adapters.size()); }
         /// The chat template that the last of them was trained with; "" if none has one, or if it is the model's.
-        std::string chat_template(const Model & model) const;
+        std::string chat_template(const ModelPtr & model) const;
         /// The date that the last of them was trained with, "" if none says one.
         std::string chat_date() const;
     };
-    Loras open_loras(const Model & model) const;
+    Loras open_loras(const ModelPtr & model) const;
 
   private:
     const Program & program_;
@@ -52,7 +52,7 @@ class ModelOptions {
 };
 
 /// What reads and generates, over a cache of ctx tokens.
-Session open_session(const Model & model, const Device & device, const ModelOptions::Loras & loras, int64_t ctx,
+SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras, int64_t ctx,
                      ql_dtype cache_type);
 
 /// "auto" and "keep" where allowed, or the name of a type that can be written.

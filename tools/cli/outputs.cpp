@@ -20,8 +20,9 @@ bool same_file(const std::string & a, const std::string & b) {
 }
 
 void check_file(const std::string & option, const std::string & path) {
-    const ql_status status = ql_os_check_writable(path.c_str());
-    if (status != QL_OK) throw Stop{status == QL_NO_SPACE ? kFailed : kBadInput, option + ": " + ql_error_message()};
+    const Status status = ql_os_check_writable(path.c_str());
+    if (status.ok()) return;
+    throw Stop{status.code() == QL_NO_SPACE ? kFailed : kBadInput, option + ": " + status.message()};
 }
 
 void check_folder(const std::string & option, const std::string & path) {

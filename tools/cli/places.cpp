@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "tools/cli/handles.hpp"
+#include "ql/models.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {

@@ -2,6 +2,7 @@
 // Program::run. Only programs throw; the library under them returns statuses.
 #pragma once
 #include <string>
+#include <utility>
 
 #include "ql/status.hpp"
 
@@ -30,17 +31,31 @@ template <typename... Args>
 }
 
 /// For calls that read what the user named: everything but a lack of memory or disk is bad input.
-inline void check_input(ql_status status) {
-    if (status == QL_OK) return;
-    const bool machine = status == QL_NO_MEMORY || status == QL_NO_SPACE || status == QL_INTERNAL;
-    throw Stop{status == QL_CANCELLED ? kInterrupted : machine ? kFailed : kBadInput, ql_error_message()};
+inline void check_input(const Status & status) {
+    if (status.ok()) return;
+    const Code code = status.code();
+    const bool machine = code == QL_NO_MEMORY || code == QL_NO_SPACE || code == QL_INTERNAL;
+    throw Stop{code == QL_CANCELLED ? kInterrupted : machine ? kFailed : kBadInput, status.message()};
 }
 
 /// For calls that do the work: a failure is the run's, except an argument out of the library's range.
-inline void check_run(ql_status status) {
-    if (status == QL_OK) return;
-    const bool argument = status == QL_INVALID_ARGUMENT || status == QL_UNSUPPORTED;
-    throw Stop{status == QL_CANCELLED ? kInterrupted : argument ? kBadInput : kFailed, ql_error_message()};
+inline void check_run(const Status & status) {
+    if (status.ok()) return;
+    const Code code = status.code();
+    const bool argument = code == QL_INVALID_ARGUMENT || code == QL_UNSUPPORTED;
+    throw Stop{code == QL_CANCELLED ? kInterrupted : argument ? kBadInput : kFailed, status.message()};
+}
+
+/// The value that such a call returns.
+template <typename T>
+T input_of(Result<T> result) {
+    check_input(result.status());
+    return std::move(result).value();
+}
+template <typename T>
+T run_of(Result<T> result) {
+    check_run(result.status());
+    return std::move(result).value();
 }
 
 }  // namespace ql::cli

@@ -1,5 +1,6 @@
 #include "tools/cli/tokens.hpp"
 
+#include "ql/models.hpp"
 #include "tools/cli/stop.hpp"
 
 namespace ql::cli {
@@ -7,11 +8,7 @@ namespace ql::cli {
 std::vector<int32_t> tokenize(const ql_tokenizer * tokenizer, const std::string & text, bool continues) {
     if (!tokenizer) bad_input("-m: the model has no tokenizer");
     const int flags = QL_TOKENIZE_PARSE_SPECIAL | (continues ? QL_TOKENIZE_CONTINUE : 0);
-    int64_t n = 0;
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), flags, nullptr, nullptr, 0, &n));
-    std::vector<int32_t> tokens(static_cast<size_t>(n));
-    check_input(ql_tokenize(tokenizer, text.data(), text.size(), flags, tokens.data(), nullptr, n, &n));
-    return tokens;
+    return input_of(ql::tokenize(tokenizer, text, flags));
 }
 
 std::vector<int32_t> tokenize_prompt(const ql_tokenizer * tokenizer, const std::string & text) {

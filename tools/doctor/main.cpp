@@ -219,7 +219,7 @@ class Doctor {
     DeviceOptions device_options_;
     bool quick_ = false;
     uint64_t seed_ = 42;
-    Device device_;
+    DevicePtr device_;
     ql_device_info info_{};
     std::map<std::string, OpResult> ops_;
     int64_t n_failed_ = 0;

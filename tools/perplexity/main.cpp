@@ -1,5 +1,7 @@
 // ql-perplexity: how well a model predicts a text, or the answers of a dataset; and how many answers it gets exactly.
 #include <cmath>
+#include <optional>
+#include <string_view>
 
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
@@ -52,7 +54,7 @@ class Perplexity {
     int body() {
         check_options();
         device_ = device_options_.open();
-        const Text text = read_text();
+        if (!file_.empty()) read_text();
         model_ = model_options_.open();
         const ql_model_info info = ModelOptions::describe(model_);
         if (ctx_ == 0) ctx_ = std::min<int64_t>(512, info.n_ctx);
@@ -68,7 +70,7 @@ class Perplexity {
         end_at_interrupt();  // nothing to save
         check_interrupt();
         program_.begin_work();
-        measure(text);
+        measure();
         if (exact_) count_exact();
         print_result();
         return kDone;
@@ -82,28 +84,21 @@ class Perplexity {
             bad_input("--chat-template, --date and --skip-bad-lines need -d");
     }
 
-    Text read_text() {
-        if (file_.empty()) return nullptr;
-        char * data = nullptr;
-        check_input(ql_os_read_file(file_.c_str(), kLargestText, &data, &text_size_));
-        Text text(data);
-        if (text_size_ == 0) bad_input("%s: the file is empty", file_.c_str());
-        return text;
+    void read_text() {
+        text_ = input_of(read_file(file_, kLargestText));
+        if (text_->view().empty()) bad_input("%s: the file is empty", file_.c_str());
     }
 
     void open_data() {
-        ql_dataset_options options;
-        ql_dataset_options_init(&options);
+        auto options = defaults<ql_dataset_options>();
         options.ctx = ctx_;
         options.skip_bad_lines = skip_bad_lines_;
         options.chat_template = template_.empty() ? nullptr : template_.c_str();
         const std::string date = chat_.date().empty() ? loras_.chat_date() : chat_.date();
         options.date = date.empty() ? nullptr : date.c_str();
-        ql_dataset * data = nullptr;
-        check_input(ql_dataset_open(data_.c_str(), model_.get(), &options, &data));
-        dataset_.reset(data);
+        check_input(ql_dataset_open(data_.c_str(), model_.get(), &options, out(dataset_)));
         info_ = sized<ql_dataset_info>();
-        check_input(ql_dataset_describe(data, &info_));
+        check_input(ql_dataset_describe(dataset_.get(), &info_));
         if (info_.n_cut)
             program_.note(format("note: %lld samples were cut to --ctx", static_cast<long long>(info_.n_cut)));
         if (info_.n_dropped)
@@ -113,23 +108,23 @@ class Perplexity {
             program_.note(format("note: %lld bad lines were skipped", static_cast<long long>(info_.n_bad)));
     }
 
-    void measure(const Text & text) {
+    void measure() {
         result_ = sized<ql_nll>();
         const auto * adapters = loras_.adapters.data();
         const float * scales = loras_.scales.data();
-        const ql_status status = text ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(),
-                                                         text.get(), text_size_, ctx_, stride_, &result_)
-                                      : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(),
-                                                            dataset_.get(), ctx_, &result_);
-        check_run(status);
+        const std::string_view text = text_ ? text_->view() : "";
+        check_run(text_ ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(), text.data(),
+                                           text.size(), ctx_, stride_, &result_)
+                        : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(), dataset_.get(),
+                                              ctx_, &result_));
     }
 
     void count_exact() {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
-        const Session session = open_session(model_, device_, loras_, ctx, device_options_.cache_type());
+        const SessionPtr session = open_session(model_, device_, loras_, ctx, device_options_.cache_type());
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            n_exact_ += answers_exactly(session.get(), i) ? 1 : 0;
+            n_exact_ += answers_exactly(session, i) ? 1 : 0;
             progress.update(
                 static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
                 format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
@@ -137,7 +132,7 @@ class Perplexity {
     }
 
     /// An answer may take more tokens than its own text does when written another way; what is far longer is wrong.
-    bool answers_exactly(ql_session * session, int64_t i) {
+    bool answers_exactly(const SessionPtr & session, int64_t i) {
         const char *prompt = nullptr, *answer = nullptr;
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
         const std::string wanted = answer;
@@ -145,13 +140,12 @@ class Perplexity {
         int64_t n_tokens = 0;
         check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n_tokens));
         const ql_tokenizer * tokenizer = ql_model_tokenizer(model_.get());
-        ql_generate_options options;
-        ql_generate_options_init(&options);
+        auto options = defaults<ql_generate_options>();
         options.n_predict = 2 * static_cast<int64_t>(tokenize(tokenizer, wanted).size()) + 16;
         options.sampling.temperature = 0;
-        auto generated = sized<ql_generate_result>();
-        ql_session_reset(session);
-        check_run(ql_generate(session, tokens, n_tokens, &options, &generated));
+        ql_session_reset(session.get());
+        const ql_generate_result generated =
+            run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
         const bool right = wanted == generated.text;
         if (right) return true;
         program_.detail(format("sample %lld", static_cast<long long>(i + 1)));
@@ -190,12 +184,12 @@ class Perplexity {
     bool exact_ = false, skip_bad_lines_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;
-    size_t text_size_ = 0;
-    Model model_;
-    Dataset dataset_;
+    std::optional<FileBytes> text_;  // of -f
+    ModelPtr model_;
+    DatasetPtr dataset_;
     ql_dataset_info info_{};
     ModelOptions::Loras loras_;
-    Device device_;
+    DevicePtr device_;
     ql_nll result_{};
 };
 

@@ -63,8 +63,7 @@ class Quantize {
 
   private:
     int body() {
-        ql_quantize_options options;
-        ql_quantize_options_init(&options);
+        auto options = defaults<ql_quantize_options>();
         options.type = parse_base_type("TYPE", type_, false);
         options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO)
                                                        : parse_base_type("--embeddings", embeddings_, false);

@@ -44,6 +44,8 @@ inline constexpr auto defaults_function<ql_model_options> = &ql_model_options_in
 template <>
 inline constexpr auto defaults_function<ql_lora_options> = &ql_lora_options_init;
 template <>
+inline constexpr auto defaults_function<ql_compose_options> = &ql_compose_options_init;
+template <>
 inline constexpr auto defaults_function<ql_dataset_options> = &ql_dataset_options_init;
 template <>
 inline constexpr auto defaults_function<ql_train_options> = &ql_train_options_init;
