@@ -7,6 +7,7 @@
 #include "fuzz/training.hpp"
 #include "gguf/builder.hpp"
 #include "models/text/chat_template.hpp"
+#include "ql/models.hpp"
 #include "support/raw_safetensors.hpp"
 
 namespace {
@@ -58,7 +59,7 @@ void models(const Corpus & corpus) {
 
 void adapters(const Corpus & corpus) {
     static const ql_model * const model = open_small_model();
-    const std::unique_ptr<ql_adapter, decltype(&ql_adapter_free)> adapter(new_adapter(model), ql_adapter_free);
+    const ql::AdapterPtr adapter(new_adapter(model));
     must(ql_adapter_save(adapter.get(), folder().path("adapter.gguf").c_str()), "ql_adapter_save");
     must(ql_adapter_save_peft(adapter.get(), folder().path("peft").c_str()), "ql_adapter_save_peft");
     corpus.add_file("adapter", "new", folder().path("adapter.gguf"));

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "tests/gguf/builder.hpp"
-#include "tests/gguf/handles.hpp"
+#include "tests/gguf/open.hpp"
 #include "tests/support/shared.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -25,7 +25,7 @@ std::string typed_keys() {
 
 TEST(GgufRead, GivesEveryValueType) {
     TemporaryFolder folder;
-    const File file = open_gguf(folder.write("m.gguf", typed_keys()));
+    const GgufPtr file = open_gguf(folder.write("m.gguf", typed_keys()));
     ASSERT_TRUE(file) << ql_error_message();
     const std::vector<std::pair<const char *, int64_t>> ints = {
         {"u8", 200}, {"i8", -3}, {"u16", 60000}, {"i16", -300}, {"u32", 4000000000}, {"i32", -5}, {"i64", INT64_MIN}};
@@ -51,7 +51,7 @@ TEST(GgufRead, GivesEveryValueType) {
 
 TEST(GgufRead, GivesArrays) {
     TemporaryFolder folder;
-    const File file = open_gguf(folder.write("m.gguf", typed_keys()));
+    const GgufPtr file = open_gguf(folder.write("m.gguf", typed_keys()));
     ASSERT_TRUE(file) << ql_error_message();
     ql_gguf_array array = {};
     ASSERT_EQ(ql_gguf_get_array(file.get(), "floats", &array), QL_OK);
@@ -78,7 +78,7 @@ TEST(GgufRead, GivesArrays) {
 
 TEST(GgufRead, RefusesToReadAKeyAsAnotherType) {  // rule 16
     TemporaryFolder folder;
-    const File file = open_gguf(folder.write("m.gguf", typed_keys()));
+    const GgufPtr file = open_gguf(folder.write("m.gguf", typed_keys()));
     ASSERT_TRUE(file) << ql_error_message();
     int64_t i;
     double f;
@@ -103,7 +103,7 @@ TEST(GgufRead, RefusesToReadAKeyAsAnotherType) {  // rule 16
 
 TEST(GgufRead, ListsKeysInTheFilesOrder) {
     TemporaryFolder folder;
-    const File file = open_gguf(folder.write("m.gguf", typed_keys()));
+    const GgufPtr file = open_gguf(folder.write("m.gguf", typed_keys()));
     ASSERT_TRUE(file) << ql_error_message();
     ASSERT_EQ(ql_gguf_n_keys(file.get()), 15);
     EXPECT_STREQ(ql_gguf_key(file.get(), 0), "u8");
@@ -122,7 +122,7 @@ TEST(GgufRead, FindsTensorsAndTheirData) {
     b.header(3, 2, 0).tensor("a", {3, 5}, QL_F32, 0).tensor("b.weight", {32, 2}, QL_Q8_0, 64).pad(32);
     b.raw(std::string(60, 'A')).pad(32).raw(std::string(68, 'B')).pad(32);
     TemporaryFolder folder;
-    const File file = open_gguf(folder.write("m.gguf", b.data));
+    const GgufPtr file = open_gguf(folder.write("m.gguf", b.data));
     ASSERT_TRUE(file) << ql_error_message();
     ASSERT_EQ(ql_gguf_n_tensors(file.get()), 2);
     ql_gguf_tensor t;
@@ -180,7 +180,7 @@ TEST(GgufShards, OpensAllPartsByTheFirst) {
     const std::string first = folder.write("m-00001-of-00003.gguf", shard(0, 3, "a", 3));
     folder.write("m-00002-of-00003.gguf", shard(1, 3, "b", 3));
     folder.write("m-00003-of-00003.gguf", shard(2, 3, "c", 3));
-    const File file = open_gguf(first);
+    const GgufPtr file = open_gguf(first);
     ASSERT_TRUE(file) << ql_error_message();
     ASSERT_EQ(ql_gguf_n_tensors(file.get()), 3);
     for (const auto & [name, expected] : {std::pair{"a", 0.0f}, {"b", 1.0f}, {"c", 2.0f}}) {
@@ -240,7 +240,7 @@ TEST(GgufRead, OpensRealVocabularies) {
                             {"ggml-vocab-qwen2.gguf", 151936, "!"}}) {
         const auto path = shared_path(std::string("data/vocab/") + v.file);
         if (!path) GTEST_SKIP() << "the vocabularies are not there";
-        const File file = open_gguf(*path);
+        const GgufPtr file = open_gguf(*path);
         ASSERT_TRUE(file) << ql_error_message();
         ql_gguf_array tokens;
         ASSERT_EQ(ql_gguf_get_array(file.get(), "tokenizer.ggml.tokens", &tokens), QL_OK);

@@ -8,7 +8,7 @@
 
 #include "ql/status.h"
 #include "tests/gguf/builder.hpp"
-#include "tests/gguf/handles.hpp"
+#include "tests/gguf/open.hpp"
 #include "tests/support/shared.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -26,14 +26,14 @@ int copy_out(void * user, size_t offset, void * dst, size_t size) {
     return 0;
 }
 
-std::string data_of(const File & file, const char * name) {
+std::string data_of(const GgufPtr & file, const char * name) {
     ql_gguf_tensor t;
     if (ql_gguf_find_tensor(file.get(), name, &t) != QL_OK) return ql_error_message();
     return {static_cast<const char *>(t.data), t.size};
 }
 
 TEST(GgufWrite, WritesTheBytesOfTheFormat) {
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     const std::string data = pattern(36, 1);
     const int64_t ne[] = {3, 3};
     ASSERT_EQ(ql_gguf_set_string(w.get(), "general.architecture", "llama", 5), QL_OK);
@@ -51,7 +51,7 @@ TEST(GgufWrite, WritesTheBytesOfTheFormat) {
 }
 
 TEST(GgufWrite, EveryValueTypeComesBack) {
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     struct Int {
         const char * key;
         ql_gguf_type type;
@@ -80,7 +80,7 @@ TEST(GgufWrite, EveryValueTypeComesBack) {
     TemporaryFolder folder;
     ASSERT_EQ(ql_gguf_write(w.get(), folder.path("m.gguf").c_str()), QL_OK) << ql_error_message();
 
-    const File f = open_gguf(folder.path("m.gguf"));
+    const GgufPtr f = open_gguf(folder.path("m.gguf"));
     ASSERT_TRUE(f) << ql_error_message();
     for (const Int & i : ints) {
         int64_t least = 1, most = 1;
@@ -113,13 +113,13 @@ TEST(GgufWrite, EveryValueTypeComesBack) {
 }
 
 TEST(GgufWrite, ReplacesAKeySetAgainInItsPlace) {
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     ASSERT_EQ(ql_gguf_set_f32(w.get(), "a", 1), QL_OK);
     ASSERT_EQ(ql_gguf_set_f32(w.get(), "b", 2), QL_OK);
     ASSERT_EQ(ql_gguf_set_string(w.get(), "a", "now text", 8), QL_OK);
     TemporaryFolder folder;
     ASSERT_EQ(ql_gguf_write(w.get(), folder.path("m.gguf").c_str()), QL_OK);
-    const File f = open_gguf(folder.path("m.gguf"));
+    const GgufPtr f = open_gguf(folder.path("m.gguf"));
     ASSERT_TRUE(f) << ql_error_message();
     ASSERT_EQ(ql_gguf_n_keys(f.get()), 2);
     EXPECT_STREQ(ql_gguf_key(f.get(), 0), "a");
@@ -128,7 +128,7 @@ TEST(GgufWrite, ReplacesAKeySetAgainInItsPlace) {
 }
 
 TEST(GgufWrite, TensorsOfEveryKindComeBack) {
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     const std::string f32 = pattern(7 * 3 * 4, 1), q8 = pattern(34 * 5, 2);
     std::string large = pattern((3 << 20) + 68 - (3 << 20) % 68, 3), nf4 = pattern(ql_dtype_bytes(QL_NF4, 64 * 5), 4);
     std::string dq = pattern(ql_dtype_bytes(QL_NF4_DQ, 64 * 3), 5);
@@ -143,7 +143,7 @@ TEST(GgufWrite, TensorsOfEveryKindComeBack) {
     TemporaryFolder folder;
     ASSERT_EQ(ql_gguf_write(w.get(), folder.path("m.gguf").c_str()), QL_OK) << ql_error_message();
 
-    const File f = open_gguf(folder.path("m.gguf"));
+    const GgufPtr f = open_gguf(folder.path("m.gguf"));
     ASSERT_TRUE(f) << ql_error_message();
     EXPECT_EQ(data_of(f, "f32"), f32);
     EXPECT_EQ(data_of(f, "nf4"), nf4);
@@ -164,9 +164,9 @@ TEST(GgufWrite, TensorsOfEveryKindComeBack) {
 TEST(GgufWrite, CopiesKeysBitForBit) {
     const auto path = shared_path("data/vocab/ggml-vocab-llama-bpe.gguf");
     if (!path) GTEST_SKIP() << "the vocabularies are not there";
-    const File source = open_gguf(*path);
+    const GgufPtr source = open_gguf(*path);
     ASSERT_TRUE(source) << ql_error_message();
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     ASSERT_EQ(ql_gguf_copy_keys(w.get(), source.get()), QL_OK);
     TemporaryFolder folder;
     ASSERT_EQ(ql_gguf_write(w.get(), folder.path("v.gguf").c_str()), QL_OK) << ql_error_message();
@@ -182,18 +182,18 @@ TEST(GgufWrite, CopiedKeysDoNotDescribeTheOldFile) {
     b.header(3, 0, 4).key("general.alignment", QL_GGUF_U32, 128u).key<uint16_t>("split.no", QL_GGUF_U16, 0);
     b.key<uint16_t>("split.count", QL_GGUF_U16, 1).key<uint8_t>("kept", QL_GGUF_BOOL, 1);
     TemporaryFolder folder;
-    const File source = open_gguf(folder.write("a.gguf", b.data));
+    const GgufPtr source = open_gguf(folder.write("a.gguf", b.data));
     ASSERT_TRUE(source) << ql_error_message();
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     ASSERT_EQ(ql_gguf_copy_keys(w.get(), source.get()), QL_OK);
     ASSERT_EQ(ql_gguf_write(w.get(), folder.path("b.gguf").c_str()), QL_OK);
-    const File f = open_gguf(folder.path("b.gguf"));
+    const GgufPtr f = open_gguf(folder.path("b.gguf"));
     ASSERT_EQ(ql_gguf_n_keys(f.get()), 1);
     EXPECT_STREQ(ql_gguf_key(f.get(), 0), "kept");
 }
 
 TEST(GgufWrite, RefusesWhatTheReaderWouldReject) {
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     const int64_t good[] = {64}, zero[] = {0}, odd[] = {48}, huge[] = {INT64_MAX, 2}, five[] = {1, 1, 1, 1, 1};
     const std::string data(64 * 4, '\0');
     ql_gguf_writer * const p = w.get();
@@ -225,7 +225,7 @@ TEST(GgufWrite, RefusesWhatTheReaderWouldReject) {
     EXPECT_EQ(ql_gguf_set_f32(nullptr, "k", 1), QL_INVALID_ARGUMENT);
     TemporaryFolder folder;
     ASSERT_EQ(ql_gguf_write(p, folder.path("m.gguf").c_str()), QL_OK);
-    const File f = open_gguf(folder.path("m.gguf"));
+    const GgufPtr f = open_gguf(folder.path("m.gguf"));
     EXPECT_EQ(ql_gguf_n_keys(f.get()), 0) << "a refused key left a trace";
     EXPECT_EQ(ql_gguf_n_tensors(f.get()), 1);
 }
@@ -246,7 +246,7 @@ TEST(GgufWrite, AFailedProducerLeavesTheOldFileAndNothingElse) {
                                          {throw_up, QL_INTERNAL}}) {
         TemporaryFolder folder;
         const std::string path = folder.write("m.gguf", "old");
-        const Writer w = new_writer();
+        const GgufWriterPtr w = new_writer();
         const int64_t ne[] = {8};
         ASSERT_EQ(ql_gguf_add_produced(w.get(), "blk.0.w", QL_F32, 1, ne, produce, nullptr), QL_OK);
         EXPECT_EQ(ql_gguf_write(w.get(), path.c_str()), code);
@@ -260,7 +260,7 @@ TEST(GgufWrite, AFailedProducerLeavesTheOldFileAndNothingElse) {
 
 TEST(GgufWrite, ReportsPathsThatCannotBeWritten) {
     TemporaryFolder folder;
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     EXPECT_EQ(ql_gguf_write(w.get(), folder.path("absent/m.gguf").c_str()), QL_NOT_FOUND);
     EXPECT_EQ(ql_gguf_write(w.get(), folder.path("").c_str()), QL_IO);
     EXPECT_EQ(ql_gguf_write(w.get(), "/dev/null"), QL_IO);
@@ -269,7 +269,7 @@ TEST(GgufWrite, ReportsPathsThatCannotBeWritten) {
 
 TEST(GgufWrite, ChecksFreeSpaceBeforeItWrites) {
     TemporaryFolder folder;
-    const Writer w = new_writer();
+    const GgufWriterPtr w = new_writer();
     const int64_t ne[] = {int64_t{1} << 55};  // more than any disk
     ASSERT_EQ(ql_gguf_add_produced(w.get(), "w", QL_F32, 1, ne, throw_up, nullptr), QL_OK) << ql_error_message();
     EXPECT_EQ(ql_gguf_write(w.get(), folder.path("m.gguf").c_str()), QL_NO_SPACE);
@@ -281,8 +281,8 @@ TEST(GgufWrite, AnOpenFileKeepsItsBytesWhenItIsReplaced) {
     const std::string path = folder.path("m.gguf"), before = pattern(4096, 1), after = pattern(4096, 2);
     const int64_t ne[] = {1024};
     for (const std::string * data : {&before, &after}) {
-        const File old = open_gguf(path);  // absent in the first round
-        const Writer w = new_writer();
+        const GgufPtr old = open_gguf(path);  // absent in the first round
+        const GgufWriterPtr w = new_writer();
         ASSERT_EQ(ql_gguf_add_tensor(w.get(), "w", QL_F32, 1, ne, data->data()), QL_OK);
         ASSERT_EQ(ql_gguf_write(w.get(), path.c_str()), QL_OK);
         if (old) {

@@ -4,34 +4,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <memory>
 #include <set>
 
 #include "ggml/grad/grad.hpp"
 #include "ggml/ops/params.hpp"
-#include "ql/ql.h"
+#include "ql/ql.hpp"
 #include "support/reference_run.hpp"
 
 namespace ql::test {
 
-struct CloseDevice {
-    void operator()(ql_device * device) const { ql_device_close(device); }
-};
-
 struct Composed {
-    std::unique_ptr<ql_device, CloseDevice> device;  // outlives the graph
+    DevicePtr device;  // outlives the graph
     Graph g;
     ReferenceRun<double> run{g};
     std::vector<Tensor *> params;
 
     explicit Composed(ql_compute compute) {
-        ql_device_options options;
-        ql_device_options_init(&options);
+        auto options = defaults<ql_device_options>();
         options.threads = 2;
         options.compute = compute;
-        ql_device * opened = nullptr;
-        EXPECT_EQ(ql_device_open(&options, &opened), QL_OK) << ql_error_message();
-        device.reset(opened);
+        EXPECT_EQ(ql_device_open(&options, out(device)), QL_OK) << ql_error_message();
     }
 
     Tensor * param(Shape s) { return params.emplace_back(filled(TensorKind::param, s, Fill::normal)); }
@@ -84,10 +76,9 @@ struct Composed {
 
     /// A plan of all these at once: results that share storage, or are held in bf16, are told apart by it.
     void expect_plan_agrees(std::vector<Tensor *> outputs) {
-        ql_plan * made = nullptr;
-        ASSERT_EQ(ql_plan_create(&g, device.get(), outputs.data(), static_cast<int>(outputs.size()), &made), QL_OK)
+        PlanPtr plan;
+        ASSERT_EQ(ql_plan_create(&g, device.get(), outputs.data(), static_cast<int>(outputs.size()), out(plan)), QL_OK)
             << ql_error_message();
-        const std::unique_ptr<ql_plan, decltype(&ql_plan_free)> plan(made, ql_plan_free);
         for (const Tensor & t : g.tensors())
             if (t.is_leaf() && t.kind != TensorKind::weight) write(t);
         ASSERT_EQ(ql_plan_run(plan.get()), QL_OK) << ql_error_message();
@@ -111,8 +102,7 @@ struct Composed {
         }
     }
     bool computes_in_bf16() const {
-        ql_device_info info{};
-        info.size = sizeof(info);
+        auto info = sized<ql_device_info>();
         EXPECT_EQ(ql_device_describe(device.get(), &info), QL_OK);
         return info.bf16 != 0;
     }

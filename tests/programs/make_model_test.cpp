@@ -8,17 +8,12 @@
 #include <set>
 
 #include "programs/workspace.hpp"
-#include "ql/gguf.h"
+#include "ql/ql.hpp"
 
 namespace ql::test {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-struct CloseGguf {
-    void operator()(ql_gguf * file) const { ql_gguf_close(file); }
-};
-using Gguf = std::unique_ptr<ql_gguf, CloseGguf>;
 
 class MakeModel : public testing::Test {
   protected:
@@ -33,10 +28,10 @@ class MakeModel : public testing::Test {
         EXPECT_FALSE(json.is_discarded()) << r.out << r.err;
         return json;
     }
-    Gguf open(const std::string & name) const {
-        ql_gguf * file = nullptr;
-        EXPECT_EQ(QL_OK, ql_gguf_open(workspace_.path(name).c_str(), &file)) << ql_error_message();
-        return Gguf(file);
+    GgufPtr open(const std::string & name) const {
+        GgufPtr file;
+        EXPECT_EQ(QL_OK, ql_gguf_open(workspace_.path(name).c_str(), out(file))) << ql_error_message();
+        return file;
     }
     std::string read(const std::string & name) const { return read_all(workspace_.path(name)); }
     /// One line that has all of `words`, exit code 1 or 2, nothing written.
@@ -79,7 +74,7 @@ TEST_F(MakeModel, WritesSoundWeightsInEveryType) {
         const Json json = must_json("make-model --shape " + shape + " --type " + type + " -o {made.gguf}");
         EXPECT_EQ(std::filesystem::file_size(workspace_.path("made.gguf")), json["bytes"].get<uint64_t>());
         EXPECT_EQ(type, json["type"].get<std::string>());
-        const Gguf file = open("made.gguf");
+        const GgufPtr file = open("made.gguf");
         ASSERT_TRUE(file);
         int64_t n_parameters = 0;
         for (int64_t i = 0; i < ql_gguf_n_tensors(file.get()); ++i) {
@@ -97,7 +92,7 @@ TEST_F(MakeModel, WritesSoundWeightsInEveryType) {
 
 TEST_F(MakeModel, MatricesDiffer) {
     must("make-model --shape tiny --type nf4_dq -o {made.gguf}");
-    const Gguf file = open("made.gguf");
+    const GgufPtr file = open("made.gguf");
     ASSERT_TRUE(file);
     std::set<std::string> seen;
     int matrices = 0;
