@@ -2,6 +2,7 @@
 // second time (a third of the head's work). Only where the gradient of the loss does not itself depend on the loss.
 // What is left stands where the first of the two stood, before everything that reads the loss.
 #include <algorithm>
+#include <span>
 
 #include "ggml/plan/pass.hpp"
 
@@ -10,16 +11,6 @@ namespace {
 
 using Place = std::vector<PlanNode *>::iterator;
 
-/// Whether a node between the two places changes one of the sources in place.
-bool is_changed(const PlanNode & reader, Place first, Place last) {
-    return std::any_of(first, last, [&](const PlanNode * n) {
-        return !is_view(*n) && std::any_of(n->out.begin(), n->out.end(), [&](const Operand * t) {
-            return t->alias && std::any_of(reader.src.begin(), reader.src.end(),
-                                           [&](const Operand * s) { return s->root() == t->root(); });
-        });
-    });
-}
-
 void fuse_with_forward(PlanList & list, Place back) {
     const auto forward = std::find_if(list.nodes.begin(), list.nodes.end(), [&](const PlanNode * n) {
         return n->def == &op::head_loss && std::equal(n->src.begin(), n->src.end(), (*back)->src.begin());
@@ -27,7 +18,7 @@ void fuse_with_forward(PlanList & list, Place back) {
     if (forward == list.nodes.end()) return;
     const auto [first, last] = std::minmax(forward, back);
     PlanNode *kept = *back, *dropped = *forward;
-    if (is_changed(*kept, first, last)) return;
+    if (changes_in_place(std::span(first, last), kept->src)) return;
     *first = kept;
     list.nodes.erase(last);
     list.replace(dropped->result(0), kept->result(1));

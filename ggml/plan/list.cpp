@@ -5,6 +5,16 @@
 
 namespace ql {
 
+bool changes_in_place(std::span<PlanNode * const> nodes, std::span<Operand * const> operands) {
+    const auto is_one = [&](const Operand * changed) {
+        return changed->alias && std::any_of(operands.begin(), operands.end(),
+                                             [&](const Operand * t) { return t && t->root() == changed->root(); });
+    };
+    return std::any_of(nodes.begin(), nodes.end(), [&](const PlanNode * n) {
+        return !is_view(*n) && std::any_of(n->out.begin(), n->out.end(), is_one);
+    });
+}
+
 Value * PlanList::value_of(Tensor * tensor) {
     if (const auto it = value_of_.find(tensor); it != value_of_.end()) return it->second;
     Operand * alias = tensor->alias ? value_of(static_cast<Tensor *>(tensor->alias)) : nullptr;

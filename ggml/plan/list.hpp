@@ -3,6 +3,7 @@
 #include <deque>
 #include <limits>
 #include <map>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -55,6 +56,9 @@ inline MemoryKind memory_kind(const Value & root) {
 inline bool is_view(const Node & n) {
     return n.def->view;
 }
+
+/// Whether one of the nodes changes the bytes of one of these operands in place.
+bool changes_in_place(std::span<PlanNode * const> nodes, std::span<Operand * const> operands);
 
 /// Bytes copied between a device's own memory and the host's: what the plan itself does between kernels.
 extern const OpDef kCopy;
