@@ -9,6 +9,7 @@ constexpr Pass kPasses[] = {
     {"reach", reach},
     {"place", place},
     {"head_loss", fuse_head_loss},
+    {"swiglu", fuse_swiglu},
     {"product_sums", fuse_product_sums},
     {"narrow", narrow},
     {"copy", copy_between_devices},

@@ -38,6 +38,7 @@ Status takes(const Device & device, const Node & n);
 /// for what changes a leaf in place, the one where the bytes are. errors: QL_UNSUPPORTED, QL_INVALID_ARGUMENT
 Status place(PlanList & list, const PassInput & input);
 Status fuse_head_loss(PlanList & list, const PassInput & input);
+Status fuse_swiglu(PlanList & list, const PassInput & input);
 Status fuse_product_sums(PlanList & list, const PassInput & input);
 /// Holds activations as bf16 where the device's products would round them anyway.
 Status narrow(PlanList & list, const PassInput & input);
