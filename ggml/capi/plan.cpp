@@ -88,7 +88,6 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
         if (!plan || i < 0 || i >= static_cast<int64_t>(plan->steps().size()))
             return error(QL_INVALID_ARGUMENT, "ql_plan_node: no node %lld", static_cast<long long>(i));
         const ql::Step & s = plan->steps()[static_cast<size_t>(i)];
-        const double flops = s.node->def->flops ? s.node->def->flops(*s.node) : 0;
         double bytes = 0;
         if (!s.node->def->view) {  // which moves nothing
             for (const ql::Operand * t : s.node->src)
@@ -97,7 +96,7 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
         }
         const ql::PlanNode & node = *plan->list().nodes[static_cast<size_t>(i)];
         return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds,
-                                      flops, s.runs, bytes, node.device->name.c_str(), node.moved});
+                                      ql::flops_of(*s.node), s.runs, bytes, node.device->name.c_str(), node.moved});
     });
 }
 

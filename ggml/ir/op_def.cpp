@@ -8,6 +8,13 @@ double no_flops(const Node &) {
     return 0;
 }
 
+double flops_of(const Node & n) {
+    if (n.def->flops) return n.def->flops(n);
+    double elements = 0;
+    for (const Operand * t : n.out) elements += static_cast<double>(t->shape.elements());
+    return elements;
+}
+
 template <>
 std::vector<float> RefArgs<float>::decoded(int i) const {
     const Operand & t = in(i);

@@ -130,8 +130,11 @@ struct OpDef {
     std::vector<Case> (*cases)() = nullptr;
     /// What is measured at a size, the tensors as large as in a model of that size.
     Result<Case> (*bench)(const BenchSize &) = nullptr;
-    /// Floating-point operations of a run; null: one for each element of the results.
+    /// Floating-point operations of a run; null: one for each element of the results. flops_of() asks.
     double (*flops)(const Node &) = nullptr;
 };
+
+/// Floating-point operations of a run of a node: what its operator counts, or one for each element of the results.
+double flops_of(const Node & n);
 
 }  // namespace ql

@@ -41,6 +41,7 @@ const OpDef op::zero = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
+    .flops = no_flops,
 };
 
 }  // namespace ql

@@ -174,8 +174,7 @@ ql_plan_info ql_plan::describe() const {
     info.arena_bytes = memory.results + memory.staging + info.shared_bytes;
     info.leaf_bytes = memory.params + memory.states + memory.inputs;
     info.weight_bytes = memory.weights;
-    for (const ql::PlanNode * n : list_.nodes)
-        info.flops += n->def->flops ? n->def->flops(*n) : static_cast<double>(n->out[0]->shape.elements());
+    for (const ql::PlanNode * n : list_.nodes) info.flops += ql::flops_of(*n);
     info.peak_bytes = info.arena_bytes + info.leaf_bytes + info.weight_bytes;
     return info;
 }

@@ -36,6 +36,11 @@ OpBenchPtr open_run(const DevicePtr & device, const std::string & name, const Op
     return bench;
 }
 
+/// Whether arithmetic, and not memory, is what a run is measured by: an operation or more for each number of f32 moved.
+bool computes(const Profile::Sum & sum) {
+    return sum.flops >= sum.bytes / sizeof(float);
+}
+
 /// Of all runs of the plan so far: the planner may have split the operator.
 Profile::Sum profile(const ql_plan * plan) {
     Profile all;
@@ -50,8 +55,8 @@ Figure measure(const DevicePtr & device, const ql_op_info & op, const OpShape & 
     check_run(ql_plan_run(plan));  // warms up
     std::vector<double> rates;
     Profile::Sum before = profile(plan);
-    const bool computes = before.flops > 0;  // else it moves memory alone
-    const auto work = [&](const Profile::Sum & p) { return computes ? p.flops : p.bytes; };
+    const bool by_flops = computes(before);
+    const auto work = [&](const Profile::Sum & p) { return by_flops ? p.flops : p.bytes; };
     if (work(before) == 0) run_failed("op %s: there is nothing to measure", op.name);
     const double start = ql_os_seconds();
     for (int r = 0; r < kRepeats && (r < 2 || ql_os_seconds() - start < 4 * kSeconds); ++r) {
@@ -67,7 +72,7 @@ Figure measure(const DevicePtr & device, const ql_op_info & op, const OpShape & 
     const std::string text = (op.has_weight ? std::string(ql_dtype_name(shape.dtype)) + " " : std::string()) +
                              format("%lld x %lld, %lld tokens", static_cast<long long>(shape.k),
                                     static_cast<long long>(shape.m), static_cast<long long>(shape.t));
-    return computes ? figure(op.name, text, rates, "GFLOP/s", limits.gflops)
+    return by_flops ? figure(op.name, text, rates, "GFLOP/s", limits.gflops)
                     : figure(op.name, text, rates, "GB/s", limits.bandwidth);
 }
 

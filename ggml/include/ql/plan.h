@@ -74,11 +74,11 @@ QL_API ql_status ql_plans_memory(const ql_plan * const * plans, int n, const ql_
 /** Time by node, for profiles. Off by default; costs two clock reads a node. */
 QL_API ql_status ql_plan_set_profiling(ql_plan * plan, int on);
 typedef struct ql_plan_node_info {
-    size_t size;       /* set by the caller */
-    const char * op;   /* operator's name */
-    const char * name; /* the first result's name */
-    double seconds;    /* all runs since profiling was switched on */
-    double flops;      /* of one run */
+    size_t size;         /* set by the caller */
+    const char * op;     /* operator's name */
+    const char * name;   /* the first result's name */
+    double seconds;      /* all runs since profiling was switched on */
+    double flops;        /* of one run; those of all nodes add up to the plan's */
     int64_t runs;
     double bytes;        /* of one run: what it reads and writes if each tensor goes over the bus once */
     const char * device; /* that runs it, by the name with which it was opened; a "copy" goes between its memory and
