@@ -1,0 +1,87 @@
+// Every gradient on a device with a memory of its own: forward and backward pass in one plan give the CPU's bits, and
+// what the references give in f64.
+#include <gtest/gtest.h>
+
+#include "backends/opened_device.hpp"
+#include "ggml/grad/grad.hpp"
+#include "support/conformance.hpp"
+#include "support/gradient_case.hpp"
+
+namespace ql::test {
+namespace {
+
+constexpr uint64_t kSeed = 17;
+
+class ApartGradients : public testing::TestWithParam<OpCase> {
+  protected:
+    using Values = std::vector<std::vector<float>>;
+
+    /// The loss and its gradients, appended to the graph.
+    static std::vector<Tensor *> outputs_of(LossOfCase & g) {
+        GradBuilder builder(g.of.graph, op::add, QL_RECOMPUTE_NONE);
+        const Status status = builder.run(g.loss, g.params);
+        EXPECT_TRUE(status.ok()) << status.message();
+        std::vector<Tensor *> outputs = {g.loss};
+        for (const Tensor * p : g.params) outputs.push_back(builder.gradient(p));
+        return outputs;
+    }
+
+    static Values run_on(const char * name) {
+        const OpenedDevice opened(name);
+        EXPECT_EQ(QL_OK, opened.status) << ql_error_message();
+        LossOfCase g(GetParam(), kSeed);
+        const std::vector<Tensor *> outputs = outputs_of(g);
+        ql_plan * plan = nullptr;
+        EXPECT_EQ(QL_OK,
+                  ql_plan_create(&g.of.graph, opened.device, outputs.data(), static_cast<int>(outputs.size()), &plan))
+            << ql_error_message();
+        write_leaves(g.of);
+        EXPECT_EQ(QL_OK, ql_plan_run(plan)) << ql_error_message();
+        Values values;
+        for (const Tensor * t : outputs) {
+            std::vector<float> & v = values.emplace_back(static_cast<size_t>(t->shape.elements()));
+            EXPECT_EQ(QL_OK, ql_plan_read(plan, t, v.data(), 0, t->bytes())) << ql_error_message();
+        }
+        ql_plan_free(plan);
+        return values;
+    }
+
+    /// Those that the plan reads; a leaf that it does not need has nowhere to be written to.
+    static void write_leaves(const CaseGraph & g) {
+        for (size_t i = 0; i < g.leaves.size(); ++i) {
+            if (g.leaves[i]->kind == TensorKind::weight || !g.leaves[i]->storage.device) continue;
+            const AlignedBytes bytes(g.leaves[i]->bytes());
+            const Status filled = selftest::fill_input(g.inputs[i], kSeed + i, bytes.data());
+            EXPECT_TRUE(filled.ok()) << filled.message();
+            EXPECT_EQ(QL_OK, ql_tensor_write(g.leaves[i], bytes.data(), 0, g.leaves[i]->bytes())) << ql_error_message();
+        }
+    }
+
+    static std::vector<std::vector<double>> references() {
+        LossOfCase g(GetParam(), kSeed);
+        const std::vector<Tensor *> outputs = outputs_of(g);
+        ReferenceRun<double> run(g.of.graph);
+        run.fill(g.of, kSeed);
+        run.run();
+        std::vector<std::vector<double>> values;
+        for (const Tensor * t : outputs) values.push_back(run.values(t));
+        return values;
+    }
+};
+
+TEST_P(ApartGradients, AreTheCpusBitsAndTheReferencesValues) {
+    if (!LossOfCase(GetParam(), kSeed).loss) GTEST_SKIP() << "a case without trainable inputs";
+    const Values apart = run_on("apart"), cpu = run_on("cpu");
+    const auto wanted = references();
+    ASSERT_EQ(apart.size(), wanted.size());
+    for (size_t i = 0; i < apart.size(); ++i) {
+        EXPECT_EQ(0, std::memcmp(apart[i].data(), cpu[i].data(), cpu[i].size() * sizeof(float))) << "output " << i;
+        EXPECT_LE(nmse(apart[i], wanted[i]), 1e-3) << "output " << i;  // products may round to bf16, and cancel
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Operators, ApartGradients, testing::ValuesIn(differentiable_cases()),
+                         [](const auto & info) { return op_case_name(info.param); });
+
+}  // namespace
+}  // namespace ql::test
