@@ -9,6 +9,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/optim.h"
 
@@ -62,10 +63,6 @@ std::vector<Case> cases() {
     return {make_case("1", 1, 1), make_case("33x3", {33, 3}, 16), make_case("65x33", {65, 33}, 1)};
 }
 
-double flops(const Node & n) {
-    return 16.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 Result<Case> bench(const BenchSize & s) {
     return make_case("", {s.k, s.m}, 1);
 }
@@ -85,7 +82,7 @@ const OpDef op::adamw = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<16>,
 };
 
 }  // namespace ql

@@ -7,6 +7,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ql/ops.h"
 
 namespace ql {
@@ -53,10 +54,6 @@ std::vector<Case> cases() {
             make("64x5 p 0", {64, 5}, 0)};
 }
 
-double flops(const Node & n) {
-    return static_cast<double>(n.src[0]->shape.elements());
-}
-
 Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), ints_in(4, Fill::key)}, DropoutParams{0.1f, 1}};
 }
@@ -77,7 +74,7 @@ const OpDef op::dropout = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<1>,
 };
 
 }  // namespace ql

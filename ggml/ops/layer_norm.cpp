@@ -5,6 +5,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/broadcast.hpp"
 #include "ggml/ops/cases.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ggml/ops/unary.hpp"
 #include "ql/ops.h"
@@ -104,10 +105,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in(s.k), data_in(s.k)}, LayerNormParams{1e-5f}};
 }
 
-double flops(const Node & n) {
-    return 8.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 }  // namespace
 
 const OpDef op::layer_norm = {
@@ -125,7 +122,7 @@ const OpDef op::layer_norm = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<8>,
 };
 
 }  // namespace ql

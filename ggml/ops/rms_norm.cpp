@@ -5,6 +5,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
@@ -54,10 +55,6 @@ std::vector<Case> cases() {
             make("576x3", {576, 3})};
 }
 
-double flops(const Node & n) {
-    return 4.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in(s.k)}, RmsNormParams{1e-5f}};
 }
@@ -78,7 +75,7 @@ const OpDef op::rms_norm = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<4>,
 };
 
 }  // namespace ql

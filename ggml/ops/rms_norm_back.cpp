@@ -4,6 +4,7 @@
 
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 
 namespace ql {
@@ -42,10 +43,6 @@ std::vector<Case> cases() {
     return {make("1", 1), make("3x5", {3, 5}), make("33x3", {33, 3}), make("65x33", {65, 33}), make("576x3", {576, 3})};
 }
 
-double flops(const Node & n) {
-    return 9.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in(s.k), data_in({s.k, s.t})}, RmsNormParams{1e-5f}};
 }
@@ -63,7 +60,7 @@ const OpDef op::rms_norm_back = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<9>,
 };
 
 }  // namespace ql

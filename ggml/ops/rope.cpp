@@ -5,6 +5,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
@@ -69,10 +70,6 @@ std::vector<Case> cases() {
     };
 }
 
-double flops(const Node & n) {
-    return 3.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 Result<Case> bench(const BenchSize & s) {
     QL_ASSIGN(const int64_t heads, bench_heads(s));
     return Case{"", {data_in({kBenchHead, heads, s.t}), data_in({kBenchHead, s.t})}, RopeParams{QL_ROPE_NORMAL, 0}};
@@ -93,7 +90,7 @@ const OpDef op::rope = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<3>,
 };
 
 }  // namespace ql

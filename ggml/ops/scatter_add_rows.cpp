@@ -7,6 +7,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
@@ -59,10 +60,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), ints_in(s.t, Fill::ids, s.t)}, ScatterAddRowsParams{s.t}};
 }
 
-double flops(const Node & n) {
-    return static_cast<double>(n.src[0]->shape.elements());
-}
-
 }  // namespace
 
 const OpDef op::scatter_add_rows = {
@@ -78,7 +75,7 @@ const OpDef op::scatter_add_rows = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<1>,
 };
 
 }  // namespace ql

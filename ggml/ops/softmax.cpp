@@ -7,6 +7,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
@@ -54,10 +55,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, {}};
 }
 
-double flops(const Node & n) {
-    return 5.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 }  // namespace
 
 const OpDef op::softmax = {
@@ -73,7 +70,7 @@ const OpDef op::softmax = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<5>,
 };
 
 }  // namespace ql

@@ -3,6 +3,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
@@ -43,10 +44,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, {}};
 }
 
-double flops(const Node & n) {
-    return static_cast<double>(n.src[0]->shape.elements());
-}
-
 }  // namespace
 
 const OpDef op::sum_rows = {
@@ -61,7 +58,7 @@ const OpDef op::sum_rows = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<1>,
 };
 
 }  // namespace ql

@@ -5,6 +5,7 @@
 
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 
 namespace ql {
 namespace {
@@ -34,10 +35,6 @@ std::vector<Case> cases() {
     return {make("1", 1), make("33x3", {33, 3}), make("65x33", {65, 33}), make("96x11", {96, 11})};
 }
 
-double flops(const Node & n) {
-    return 10.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t}), data_in({s.k, s.t})}, {}};
 }
@@ -54,7 +51,7 @@ const OpDef op::swiglu_back = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<10>,
 };
 
 }  // namespace ql

@@ -9,6 +9,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 
@@ -72,10 +73,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, TopKParams{std::min<int64_t>(s.k, 8)}};
 }
 
-double flops(const Node & n) {
-    return static_cast<double>(n.src[0]->shape.elements());
-}
-
 }  // namespace
 
 const OpDef op::top_k = {
@@ -91,7 +88,7 @@ const OpDef op::top_k = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<1>,
 };
 
 }  // namespace ql

@@ -9,6 +9,7 @@
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
+#include "ggml/ops/flops.hpp"
 
 namespace ql {
 namespace {
@@ -135,10 +136,6 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, UnaryParams{QL_UNARY_GELU, 0, 0, 0}};
 }
 
-double flops(const Node & n) {
-    return 5.0 * static_cast<double>(n.src[0]->shape.elements());
-}
-
 }  // namespace
 
 double unary_value(const UnaryParams & p, double x) {
@@ -163,7 +160,7 @@ const OpDef op::unary = {
     .reference64 = reference<double>,
     .cases = cases,
     .bench = bench,
-    .flops = flops,
+    .flops = flops_each<5>,
 };
 
 }  // namespace ql
