@@ -8,6 +8,10 @@ namespace ql {
 Status expect_weight(const Node & n, int i);
 /// f32 with at most two dimensions: [n, T].
 Status expect_matrix(const Node & n, int i);
+/// f32, f16 or bf16.
+Status expect_numbers(const Node & n, int i);
+/// The same, with at most two dimensions.
+Status expect_rows(const Node & n, int i);
 Status expect_shape(const Node & n, int i, const Shape & shape);
 /// An f32 tensor that operators may change in place: a state, or a view of one.
 Status expect_state(const Node & n, int i);

@@ -14,7 +14,7 @@ namespace ql {
 namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
-    QL_TRY(expect_matrix(n, 0));
+    QL_TRY(expect_rows(n, 0));
     QL_TRY(expect_i32(n, 1));
     const int64_t n_ids = n.src[1]->shape[0];
     if (n.src[1]->shape != Shape(n_ids)) return shape_error(n, "ids must have one dimension");
@@ -32,22 +32,29 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 template <typename Real>
 void reference(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.in(0).ne(1);
+    const std::vector<Real> x = a.decoded(0);
     for (int64_t t = 0; t < a.in(1).ne(0); ++t) {
         const int64_t id = a.ids(1)[t];
         Real * y = a.y(0) + t * width;
         if (id >= 0 && id < n_rows)
-            std::copy_n(a.x(0) + id * width, width, y);
+            std::copy_n(x.data() + id * width, width, y);
         else
             std::fill_n(y, width, id < 0 ? Real(0) : std::numeric_limits<Real>::quiet_NaN());
     }
 }
 
 std::vector<Case> cases() {
-    const auto make = [](const char * name, Shape x, int64_t n_ids) {
-        return Case{name, {param_in(x), ints_in(n_ids, Fill::targets, x[1])}, {}};
+    const auto make = [](const char * name, Shape x, int64_t n_ids, ql_dtype dtype = QL_F32) {
+        const CaseInput rows = dtype == QL_F32 ? param_in(x) : frozen_in(x, dtype);
+        return Case{name, {rows, ints_in(n_ids, Fill::targets, x[1])}, {}};
     };
-    return {make("1x1, 1", 1, 1), make("1x33, 7", {1, 33}, 7), make("33x5, 9", {33, 5}, 9),
-            make("65x33, 70", {65, 33}, 70)};
+    return {make("1x1, 1", 1, 1),
+            make("1x33, 7", {1, 33}, 7),
+            make("33x5, 9", {33, 5}, 9),
+            make("65x33, 70", {65, 33}, 70),
+            make("96x5, 9", {96, 5}, 9),
+            make("f16 33x5, 9", {33, 5}, 9, QL_F16),
+            make("bf16 65x7, 9", {65, 7}, 9, QL_BF16)};
 }
 
 Result<Case> bench(const BenchSize & s) {

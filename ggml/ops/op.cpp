@@ -65,6 +65,17 @@ Status expect_matrix(const Node & n, int i) {
     return is_matrix(source(n, i).shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "of two dimensions at most");
 }
 
+Status expect_numbers(const Node & n, int i) {
+    const ql_dtype dtype = source(n, i).dtype;
+    return dtype == QL_F32 || dtype == QL_F16 || dtype == QL_BF16 ? Status()
+                                                                  : wrong(QL_BAD_DTYPE, n, i, "f32, f16 or bf16");
+}
+
+Status expect_rows(const Node & n, int i) {
+    QL_TRY(expect_numbers(n, i));
+    return is_matrix(source(n, i).shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "of two dimensions at most");
+}
+
 Status expect_state(const Node & n, int i) {
     QL_TRY(expect_f32(n, i));
     return of_state(n, i);

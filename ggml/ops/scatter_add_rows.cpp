@@ -16,7 +16,7 @@ namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
     const int64_t n_rows = n.params.as<ScatterAddRowsParams>().n_rows;
-    QL_TRY(expect_matrix(n, 0));
+    QL_TRY(expect_rows(n, 0));
     QL_TRY(expect_i32(n, 1));
     const Shape & x = n.src[0]->shape;
     QL_TRY(expect_shape(n, 1, Shape(x[1])));
@@ -28,13 +28,15 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 Status backward(GradBuilder & b, const GraphNode & n) {
-    if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::gather_rows, {b.gradient(n.result(0)), n.source(1)}));
+    if (b.wants(n.source(0)))
+        b.add(n.source(0), b.graph().emit(op::gather_rows, {b.gradient(n.result(0)), n.source(1)}));
     return {};
 }
 
 template <typename Real>
 void reference(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.template params<ScatterAddRowsParams>().n_rows;
+    const std::vector<Real> x = a.decoded(0);
     std::vector<double> sums(static_cast<size_t>(width * n_rows));
     for (int64_t t = 0; t < a.in(0).ne(1); ++t) {
         const int64_t id = a.ids(1)[t];
@@ -43,17 +45,24 @@ void reference(const RefArgs<Real> & a) {
             break;
         }
         for (int64_t i = 0; id >= 0 && i < width; ++i)
-            sums[static_cast<size_t>(id * width + i)] += static_cast<double>(a.x(0)[t * width + i]);
+            sums[static_cast<size_t>(id * width + i)] += static_cast<double>(x[static_cast<size_t>(t * width + i)]);
     }
     std::transform(sums.begin(), sums.end(), a.y(0), [](double sum) { return static_cast<Real>(sum); });
 }
 
 std::vector<Case> cases() {
-    const auto make = [](const char * name, Shape x, int64_t n_rows) {
-        return Case{name, {param_in(x), ints_in(x[1], Fill::targets, n_rows)}, ScatterAddRowsParams{n_rows}};
+    const auto make = [](const char * name, Shape x, int64_t n_rows, ql_dtype dtype = QL_F32) {
+        const CaseInput rows = dtype == QL_F32 ? param_in(x) : frozen_in(x, dtype);
+        return Case{name, {rows, ints_in(x[1], Fill::targets, n_rows)}, ScatterAddRowsParams{n_rows}};
     };
-    return {make("1x1 to 1", 1, 1), make("1x33 to 7", {1, 33}, 7), make("33x5 to 9", {33, 5}, 9),
-            make("65x33 to 3", {65, 33}, 3), make("577x9 to 4", {577, 9}, 4)};
+    return {make("1x1 to 1", 1, 1),
+            make("1x33 to 7", {1, 33}, 7),
+            make("33x5 to 9", {33, 5}, 9),
+            make("65x33 to 3", {65, 33}, 3),
+            make("577x9 to 4", {577, 9}, 4),
+            make("96x9 to 4", {96, 9}, 4),
+            make("f16 33x5 to 9", {33, 5}, 9, QL_F16),
+            make("bf16 65x33 to 3", {65, 33}, 3, QL_BF16)};
 }
 
 Result<Case> bench(const BenchSize & s) {

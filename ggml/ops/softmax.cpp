@@ -15,8 +15,8 @@ namespace ql {
 namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
-    QL_TRY(expect_f32(n, 0));
-    outs.push_back({.shape = n.src[0]->shape, .may_reuse = 0});
+    QL_TRY(expect_numbers(n, 0));
+    outs.push_back({.shape = n.src[0]->shape, .may_reuse = n.src[0]->dtype == QL_F32 ? 0 : -1});
     return {};
 }
 
@@ -34,8 +34,9 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 template <typename Real>
 void reference(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0);
+    const std::vector<Real> all = a.decoded(0);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
-        const Real * x = a.x(0) + row * width;
+        const Real * x = all.data() + row * width;
         Real * y = a.y(0) + row * width;
         const auto top = static_cast<double>(*std::max_element(x, x + width));
         double sum = 0;
@@ -48,7 +49,11 @@ std::vector<Case> cases() {
     return {{"1", {param_in(1)}, {}},
             {"3x5", {param_in({3, 5})}, {}},
             {"65x33", {param_in({65, 33})}, {}},
-            {"577x2x3", {param_in({577, 2, 3})}, {}}};
+            {"577x2x3", {param_in({577, 2, 3})}, {}},
+            {"96x5", {param_in({96, 5})}, {}},
+            {"f16 65x7", {frozen_in({65, 7}, QL_F16)}, {}},
+            {"bf16 33x3", {frozen_in({33, 3}, QL_BF16)}, {}},
+            {"bf16 96x5", {frozen_in({96, 5}, QL_BF16)}, {}}};
 }
 
 Result<Case> bench(const BenchSize & s) {

@@ -11,7 +11,7 @@ namespace ql {
 namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
-    QL_TRY(expect_f32(n, 0));
+    QL_TRY(expect_numbers(n, 0));
     const Shape & x = n.src[0]->shape;
     outs.push_back({.shape = Shape(1, x[1], x[2], x[3])});
     return {};
@@ -26,9 +26,10 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 template <typename Real>
 void reference(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0);
+    const std::vector<Real> x = a.decoded(0);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
         double sum = 0;
-        for (int64_t i = 0; i < width; ++i) sum += static_cast<double>(a.x(0)[row * width + i]);
+        for (int64_t i = 0; i < width; ++i) sum += static_cast<double>(x[static_cast<size_t>(row * width + i)]);
         a.y(0)[row] = static_cast<Real>(sum);
     }
 }
@@ -37,7 +38,9 @@ std::vector<Case> cases() {
     return {{"1", {param_in(1)}, {}},
             {"3x5", {param_in({3, 5})}, {}},
             {"65x33", {param_in({65, 33})}, {}},
-            {"577x2x3", {param_in({577, 2, 3})}, {}}};
+            {"577x2x3", {param_in({577, 2, 3})}, {}},
+            {"f16 577x3", {frozen_in({577, 3}, QL_F16)}, {}},
+            {"bf16 65x7", {frozen_in({65, 7}, QL_BF16)}, {}}};
 }
 
 Result<Case> bench(const BenchSize & s) {

@@ -18,7 +18,7 @@ namespace {
 
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
     const int64_t k = n.params.as<TopKParams>().k;
-    QL_TRY(expect_f32(n, 0));
+    QL_TRY(expect_numbers(n, 0));
     const Shape & x = n.src[0]->shape;
     if (k < 1 || k > x[0])
         return error(QL_INVALID_ARGUMENT, "top_k: k is %lld, it must be from 1 to the row length of %s",
@@ -48,8 +48,9 @@ void reference(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), k = a.template params<TopKParams>().k;
     auto *ids = static_cast<int32_t *>(a.out[1]), *places = static_cast<int32_t *>(a.out[2]);
     std::vector<int32_t> order(static_cast<size_t>(width));
+    const std::vector<Real> all = a.decoded(0);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
-        const Real * x = a.x(0) + row * width;
+        const Real * x = all.data() + row * width;
         std::iota(order.begin(), order.end(), 0);
         std::stable_sort(order.begin(), order.end(), [&](int32_t i, int32_t j) { return larger(x[i], x[j]); });
         for (int64_t i = 0; i < k; ++i) {
@@ -66,7 +67,9 @@ std::vector<Case> cases() {
             {"2 of 5x3", {param_in({5, 3})}, TopKParams{2}},
             {"all of 33x2x3", {param_in({33, 2, 3})}, TopKParams{33}},
             {"8 of 65x33", {param_in({65, 33})}, TopKParams{8}},
-            {"40 of 577x3", {param_in({577, 3})}, TopKParams{40}}};
+            {"40 of 577x3", {param_in({577, 3})}, TopKParams{40}},
+            {"f16 8 of 65x7", {frozen_in({65, 7}, QL_F16)}, TopKParams{8}},
+            {"bf16 40 of 577x3", {frozen_in({577, 3}, QL_BF16)}, TopKParams{40}}};
 }
 
 Result<Case> bench(const BenchSize & s) {

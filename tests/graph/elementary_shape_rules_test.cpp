@@ -27,10 +27,10 @@ const Refusal kRefusals[] = {
      "clamp: from 1 to 0.5; the first must not be above the second"},
     {"soft_cap", [](Leaves & l) { return ql_soft_cap(&l.g, l.f32(4), -1); }, QL_INVALID_ARGUMENT,
      "soft_cap: the cap is -1, it must be above 0"},
-    {"softmax dtype", [](Leaves & l) { return ql_softmax(&l.g, l.f16(4)); }, QL_BAD_DTYPE,
-     "softmax: input 0 must be f32"},
+    {"softmax dtype", [](Leaves & l) { return ql_softmax(&l.g, l.i32(4)); }, QL_BAD_DTYPE,
+     "softmax: input 0 must be f32, f16 or bf16, got 'ids' (i32 [4])"},
     {"sum_rows dtype", [](Leaves & l) { return ql_sum_rows(&l.g, l.i32(4)); }, QL_BAD_DTYPE,
-     "sum_rows: input 0 must be f32"},
+     "sum_rows: input 0 must be f32, f16 or bf16"},
     {"layer_norm w",
      [](Leaves & l) {
          return ql_layer_norm(&l.g, l.f32({4, 3}), l.f32(3), nullptr, 0);

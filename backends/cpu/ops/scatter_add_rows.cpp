@@ -1,16 +1,16 @@
 // y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t.
 // Split: columns, at least a cache line of them and at most kPiece numbers of x a task, so that no two tasks write the
 // same number and the order of a sum does not depend on threads. Traffic: a read of x and of y, and two writes of y.
+// x may be f16 or bf16 where it is a leaf; an activation is not held so for its sake: it is summed, as of `add`.
 #include <limits>
 
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+#include "backends/cpu/numbers.hpp"
 
 #ifndef QL_CPU_SCATTER_ADD_ROWS_ONCE
 #define QL_CPU_SCATTER_ADD_ROWS_ONCE
 namespace ql::cpu {
 struct ScatterJob {
-    const float * x;
+    NumbersIn x;
     const int32_t * ids;
     float * y;
     int64_t width, n_ids, n_rows;
@@ -29,18 +29,23 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-/// Columns [first, last) of all rows.
-void scatter_columns(const ScatterJob & job, int64_t first, int64_t last) {
+template <typename X>
+HWY_INLINE void scatter_columns_of(const X * from, const ScatterJob & job, int64_t first, int64_t last) {
     for (int64_t r = 0; r < job.n_rows; ++r)
         std::fill(job.y + r * job.width + first, job.y + r * job.width + last, 0.0f);
     for (int64_t t = 0; t < job.n_ids; ++t) {
         const int64_t id = job.ids[t];
         if (id < 0) continue;
-        const float * x = job.x + t * job.width;
+        const X * x = from + t * job.width;
         float * y = job.y + id * job.width;
         for (int64_t i = first; i < last; i += kLanes)
             store_part(hn::Add(load_part(y + i, last - i), load_part(x + i, last - i)), y + i, last - i);
     }
+}
+
+/// Columns [first, last) of all rows.
+void scatter_columns(const ScatterJob & job, int64_t first, int64_t last) {
+    with_type(job.x, [&](auto * x) { scatter_columns_of(x, job, first, last); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -54,7 +59,7 @@ HWY_EXPORT(scatter_columns);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(scatter_columns);
-    const ScatterJob job{l.x(0), l.ids(1), l.y(0), l.in(0).ne(0), l.in(0).ne(1), l.node.out[0]->ne(1)};
+    const ScatterJob job{numbers_in(l, 0), l.ids(1), l.y(0), l.in(0).ne(0), l.in(0).ne(1), l.node.out[0]->ne(1)};
     const bool beyond = std::any_of(job.ids, job.ids + job.n_ids, [&](int32_t id) { return id >= job.n_rows; });
     if (beyond) {
         std::fill_n(job.y, job.width * job.n_rows, std::numeric_limits<float>::quiet_NaN());

@@ -1,8 +1,8 @@
 // y[0, ...] = sum_i x[i, ...].
 // Split: rows, about kPiece elements a task; a row is four chains of vectors, added in a fixed order. Traffic: one
-// read.
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+// read. x may be f16 or bf16 where it is a leaf; an activation is not held so for its sake: its terms would be rounded
+// one by one.
+#include "backends/cpu/numbers.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/ops/sum_rows.cpp"
@@ -15,8 +15,10 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-void sum_each_row(const float * x, float * y, int64_t n, int64_t rows) {
-    for (int64_t r = 0; r < rows; ++r) y[r] = row_sum(x + r * n, n);
+void sum_each_row(NumbersIn x, float * y, int64_t n, int64_t first, int64_t last) {
+    with_type(x, [&](auto * in) {
+        for (int64_t r = first; r < last; ++r) y[r] = row_sum(in + r * n, n);
+    });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -30,11 +32,11 @@ HWY_EXPORT(sum_each_row);
 
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(sum_each_row);
-    const float * x = l.x(0);
+    const NumbersIn x = numbers_in(l, 0);
     float * y = l.y(0);
     const int64_t n = l.in(0).ne(0);
     split_rows(device_of(l).pool, l.in(0).shape.rows(), n,
-               [=](int64_t first, int64_t last) { run(x + first * n, y + first, n, last - first); });
+               [=](int64_t first, int64_t last) { run(x, y, n, first, last); });
     return {};
 }
 

@@ -1,11 +1,10 @@
 // The k largest of each row, largest first.
 // Split: rows, about kPiece elements a task. Traffic: one read. The result's own row holds the k best so far, in order.
 // A vector of the row is compared with the last of them and seldom has an element to put in: on random data k log(n /
-// k) do.
+// k) do. x may be f16 or bf16 where it is a leaf; an activation is not held so for its sake: what was rounded ties.
 #include "ggml/ops/top_k.hpp"
 
-#include "backends/cpu/device.hpp"
-#include "backends/cpu/split.hpp"
+#include "backends/cpu/numbers.hpp"
 #include "ggml/ops/params.hpp"
 
 #ifndef QL_CPU_TOP_K_ONCE
@@ -43,14 +42,27 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-void find_best(const float * x, int64_t n, BestOfRow best) {
+HWY_INLINE float number(const float * x) {
+    return *x;
+}
+template <typename X>
+HWY_INLINE float number(const X * x) {
+    return hn::GetLane(load_part(x, 1));
+}
+
+template <typename X>
+HWY_INLINE void find_best_of(const X * x, int64_t n, BestOfRow best) {
     int64_t i = 0;
-    for (; i < best.k; ++i) best.offer(x[i], i);
+    for (; i < best.k; ++i) best.offer(number(x + i), i);
     for (; i + kLanes <= n; i += kLanes) {
-        if (hn::AllTrue(kF32, hn::Le(hn::LoadU(kF32, x + i), hn::Set(kF32, best.last())))) continue;
-        for (int64_t j = i; j < i + kLanes; ++j) best.offer(x[j], j);
+        if (hn::AllTrue(kF32, hn::Le(load_part(x + i, kLanes), hn::Set(kF32, best.last())))) continue;
+        for (int64_t j = i; j < i + kLanes; ++j) best.offer(number(x + j), j);
     }
-    for (; i < n; ++i) best.offer(x[i], i);
+    for (; i < n; ++i) best.offer(number(x + i), i);
+}
+
+void find_best(NumbersIn x, int64_t row, int64_t n, BestOfRow best) {
+    with_type(x, [&](auto * in) { find_best_of(in + row * n, n, best); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -65,12 +77,12 @@ HWY_EXPORT(find_best);
 Status launch(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(find_best);
     const int64_t n = l.in(0).ne(0), k = l.params<TopKParams>().k;
-    const float * x = l.x(0);
+    const NumbersIn x = numbers_in(l, 0);
     float * values = l.y(0);
     auto *ids = static_cast<int32_t *>(l.out[1]), *places = static_cast<int32_t *>(l.out[2]);
     split_rows(device_of(l).pool, l.in(0).shape.rows(), n, [=](int64_t first, int64_t last) {
         for (int64_t row = first; row < last; ++row) {
-            run(x + row * n, n, {values + row * k, ids + row * k, k});
+            run(x, row, n, {values + row * k, ids + row * k, k});
             for (int64_t i = row * k; i < (row + 1) * k; ++i) places[i] = static_cast<int32_t>(row * n) + ids[i];
         }
     });

@@ -58,10 +58,11 @@ QL_API ql_tensor * ql_soft_cap(ql_graph * g, ql_tensor * x, float cap);
 
 /** y[i, ...] = exp(x[i, ...]) / sum_j exp(x[j, ...]), over the innermost dimension and without overflow. -inf gets 0; a
  *  row of nothing but -inf, or with inf or NaN in it, gives NaN.
- *  shape    x [n, ...] -> y [n, ...]      grad  x */
+ *  shape    x [n, ...] -> y [n, ...]      dtype  x f32, f16 or bf16      grad  x of f32 */
 QL_API ql_tensor * ql_softmax(ql_graph * g, ql_tensor * x);
 
-/** y[0, ...] = sum_i x[i, ...].               shape  x [n, ...] -> y [1, ...]      grad  x */
+/** y[0, ...] = sum_i x[i, ...].
+ *  shape    x [n, ...] -> y [1, ...]      dtype  x f32, f16 or bf16      grad  x of f32 */
 QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
 
 /** x repeated in each dimension where its size is 1.
@@ -91,17 +92,17 @@ QL_API ql_tensor * ql_permute(ql_graph * g, ql_tensor * x, const int from[QL_MAX
 
 /** y[:, t] = x[:, ids[t]], or zeros where ids[t] is negative. An id past the last row gives a row of NaN. Unlike
  *  ql_get_rows, which decodes a frozen table, it has a gradient.
- *  shape    x f32 [n, rows], ids i32 [T] -> y [n, T]      grad  x */
+ *  shape    x [n, rows], ids i32 [T] -> y [n, T]      dtype  x f32, f16 or bf16      grad  x of f32 */
 QL_API ql_tensor * ql_gather_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids);
 
 /** y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t: the gradient of ql_gather_rows. Rows with
  *  a negative id are left out; an id past the last row makes all of y NaN.
- *  shape    x f32 [n, T], ids i32 [T] -> y [n, n_rows]      grad  x */
+ *  shape    x [n, T], ids i32 [T] -> y [n, n_rows]      dtype  x f32, f16 or bf16      grad  x of f32 */
 QL_API ql_tensor * ql_scatter_add_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids, int64_t n_rows);
 
 /** The k largest of each row, largest first; of equal ones the first in the row first. NaN counts as larger than any
  *  number, so that it is seen.
- *  shape    x f32 [n, ...] -> values f32 [k, ...]; 1 <= k <= n      grad  x
+ *  shape    x [n, ...] -> values [k, ...]; 1 <= k <= n      dtype  x f32, f16 or bf16      grad  x of f32
  *  ids      if not NULL, receives their positions in the row, i32 [k, ...] */
 QL_API ql_tensor * ql_top_k(ql_graph * g, ql_tensor * x, int64_t k, ql_tensor ** ids);
 
