@@ -21,7 +21,7 @@ namespace ql {
 
 class AnswerFinder {
   public:
-    /// Renders messages; with `prompt` what a model is asked with after them.
+    /// Renders messages; with `prompt` also the generation prompt after them.
     using Render = std::function<Result<jinja::Text>(std::span<const Message> messages, bool prompt)>;
 
     /// All arguments must outlive the finder.
@@ -31,8 +31,8 @@ class AnswerFinder {
     /// The bytes of an answer with its end token; *open: none follows.
     /// errors  QL_UNSUPPORTED: it is not there, or mixed with another message
     Result<Span> find(size_t index, bool * open) const;
-    /// True if less of an answer is written here than where the conversation ends with it: templates of models that
-    /// think leave the thoughts of earlier answers out.
+    /// True if less of an answer is written here than in a conversation that ends with this answer: templates of models
+    /// that think leave out the thoughts of earlier answers.
     bool is_shortened(size_t index) const;
     /// True if bytes of the answer lie in the span.
     bool touches(size_t index, Span span) const;

@@ -22,7 +22,7 @@ struct TokenEnd {
 
 class BytePairEncoder {
   public:
-    /// errors  QL_BAD_FILE for a merge that is no pair, QL_UNSUPPORTED for an unknown pre-tokenizer
+    /// errors  QL_BAD_FILE for a merge that is not a pair, QL_UNSUPPORTED for an unknown pre-tokenizer
     static Result<BytePairEncoder> create(const Vocab & vocab);
 
     /// Appends the tokens of the text. A byte that no token stands for is passed over, as everywhere else.
@@ -60,7 +60,7 @@ class BytePairEncoder {
     int32_t fallback_ = -1;
     bool fuse_fallback_ = false, byte_fallback_ = false;
     std::array<int32_t, 256> byte_tokens_{};  // "<0x00>" and so on, -1 where there is none
-    // Symbols: ids of tokens, and past them parts of merges that are no tokens themselves.
+    // Symbols: ids of tokens, and after them parts of merges that are not tokens themselves.
     std::unordered_map<std::string, int32_t> symbols_;  // by their bytes
     std::vector<std::string> extra_;                    // bytes of the symbols from n_tokens_ on
     std::array<int32_t, 256> bytes_{};                  // the symbols of single bytes, -1 where there is none

@@ -33,8 +33,8 @@ struct TemplateTokens {
 struct Rendered {
     std::string text;
     std::vector<Span> trained;  // sorted, disjoint
-    /// The last trained span has no end-of-turn token behind it: the template writes none. The caller puts the model's
-    /// EOS there, or the model would never learn to stop.
+    /// The template writes no end-of-turn token after the last trained span. The caller puts the model's EOS there;
+    /// otherwise the model would never learn to stop.
     bool open_end = false;
     /// Answers (indices of messages) that the template shortens once others follow, as it does with earlier thoughts.
     /// They are not trained here: a model that answers sees and writes them whole, so each needs a sample that ends

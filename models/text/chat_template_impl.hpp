@@ -15,7 +15,7 @@ struct ChatTemplate::Impl {
     TemplateTokens tokens;
     jinja::Block block;
 
-    /// What a rendering has that is not the messages'.
+    /// What a rendering needs beside the messages.
     struct Setting {
         std::string date;
         std::function<void(jinja::Dict &)> change = {};  // of the variables

@@ -11,7 +11,7 @@ struct SourceCharacter {
     size_t end;  // in the original, of what it comes from
 };
 
-/// A text of characters below this one is composed already.
+/// A text that has only characters below this one is composed already.
 constexpr uint32_t kFirstCombining = 0x300;
 
 std::vector<SourceCharacter> compose(const std::vector<SourceCharacter> & characters);

@@ -1,4 +1,5 @@
-// What a template's {% generation %} blocks say of training: its author has said himself what is to be learnt.
+// What a template's {% generation %} blocks say about training: with them the template's author says what is to be
+// learnt.
 #pragma once
 #include <span>
 #include <vector>

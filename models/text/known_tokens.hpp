@@ -1,4 +1,4 @@
-// Tokens that are known by their text: files say little about what a token is for, and what they say is at times wrong.
+// Tokens that are known by their text: files say little about what a token is for, and sometimes they are wrong.
 // The names are those that llama.cpp knows, so that a model ends its replies here where it does there.
 #pragma once
 #include <span>

@@ -25,11 +25,12 @@ class SpecialTokens {
     explicit SpecialTokens(const Vocab & vocab);
 
     /// Cuts the text into fragments, in order, that cover it. Two orders are known where tokens overlap:
-    ///   llama.cpp's      longer tokens take their places first, wherever they stand, then shorter ones from left to
-    ///   right tokenizer.json's from left to right the longest that begins there; those found in normalized text come
-    ///   later
+    ///   llama.cpp's       longer tokens take their places first, wherever they stand, then shorter ones, each from
+    ///                     left to right
+    ///   tokenizer.json's  from left to right, the longest that begins there; tokens that are found in normalized text
+    ///                     come later
     std::vector<Fragment> split(std::string_view text, bool parse_special) const;
-    /// The same for what lies between those, after the normalizer, with the tokens that are to be found there.
+    /// The same for the text between those fragments, after the normalizer, with the tokens that are found only there.
     std::vector<Fragment> split_normalized(std::string_view text, bool parse_special) const;
 
     /// The token of that text, -1 for none.

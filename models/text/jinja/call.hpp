@@ -16,7 +16,7 @@ namespace type {
 inline constexpr Types kUndefined = 1, kNone = 2, kBoolean = 4, kInteger = 8 | kBoolean, kFloat = 16, kText = 32,
                        kList = 64, kDict = 128, kNumber = kInteger | kFloat, kAny = ~0u;
 }
-/// "a string or a list" for a message. None is left out: to say it is to say nothing.
+/// "a string or a list" for a message. The type none is left out, as it would tell the reader nothing.
 std::string describe_types(Types types);
 
 struct Parameter {
@@ -25,7 +25,7 @@ struct Parameter {
     bool required = false;
     bool by_name = true;  // may be given as name=value
 };
-/// A parameter of a method of Python's that knows it by its place alone.
+/// A parameter of a Python method that takes this parameter by position only.
 constexpr Parameter placed(const char * name, Types types) {
     return {name, types, true, false};
 }

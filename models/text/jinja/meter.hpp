@@ -1,6 +1,6 @@
-// What one template may use. A template is a stranger's program: it must neither run for ever nor fill the memory nor
-// overflow the stack of the thread that renders it. One meter for all three: every operation says what it is about to
-// cost before it does it, and goes on only if that is left.
+// What one template may use. A template is a stranger's program: it must not run for ever, fill the memory, or overflow
+// the stack of the thread that renders it. One meter counts all three: every operation says beforehand what it will
+// cost, and goes on only if so much is left.
 #pragma once
 #include <cstddef>
 #include <cstdint>

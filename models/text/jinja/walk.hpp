@@ -1,4 +1,4 @@
-// What a template holds, without running it.
+// Looks at what a template holds, without running the template.
 #pragma once
 #include <functional>
 
