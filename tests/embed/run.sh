@@ -64,7 +64,8 @@ expect "$work/out" "^generated: $answer$"
 test -s "$work/adapter.gguf"
 
 echo "finetune in C++"
-figures() { sed -E "s|[0-9.]+ tokens/s|tokens/s|; s|in [0-9.]+ s$||; s|^saved .*||" "$1"; } # without those of time
+# Without figures of time, and of the process's own memory.
+figures() { sed -E "s|[0-9.]+ tokens/s|tokens/s|; s|in [0-9.]+ s$||; s|[0-9.]+ MB planned||; s|^saved .*||" "$1"; }
 "$work/cpp/finetune" "$work/model.gguf" "$work/data.jsonl" "$work/adapter-cpp.gguf" >"$work/out-cpp"
 cmp <(figures "$work/out") <(figures "$work/out-cpp")
 cmp "$work/adapter.gguf" "$work/adapter-cpp.gguf" # the same calls
