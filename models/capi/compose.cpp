@@ -4,8 +4,8 @@
 
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/handle.hpp"
-#include "models/base/guard.hpp"
-#include "ql/structs.hpp"
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 
 using ql::error;
 using ql::Status;
