@@ -8,6 +8,7 @@
 // Nothing else knows of pages: a span names keys, and sequences of one batch are ranges of the table.
 #include "ggml/ops/attention.hpp"
 
+#include <bit>
 #include <cmath>
 
 #include "ggml/grad/grad.hpp"
@@ -22,7 +23,8 @@ Status check_pages(const Node & n) {
     QL_TRY(expect_i32(n, kPageTable));
     const int64_t page = n.src[1]->ne(2), n_entries = n.src[kPageTable]->ne(0);
     QL_TRY(expect_shape(n, kPageTable, Shape(n_entries)));
-    if (page % kPageUnit) return shape_error(n, "a page must be of a multiple of 64 keys");
+    if (page < kLeastPage || !std::has_single_bit(static_cast<uint64_t>(page)))
+        return shape_error(n, "the keys of a page must be a power of two, 64 or more");
     if (n_entries > INT32_MAX / page) return shape_error(n, "the table names more keys than a span can count");
     return {};
 }

@@ -1,6 +1,7 @@
 // What attention and its gradient share: shape checks, the range of keys of a query, and the count of operations.
 #pragma once
 #include <algorithm>
+#include <bit>
 
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
@@ -35,8 +36,8 @@ inline Status check_attention(const Node & n, int span) {
 /// Attention's last source where there is one: in which pages its keys lie. Without it, and in attention_back, which has
 /// more sources, they follow each other.
 inline constexpr int kPageTable = 4;
-/// Keys of a page: a multiple, so that no block of a kernel, which is 64 keys, crosses a page's end.
-inline constexpr int64_t kPageUnit = 64;
+/// The fewest keys of a page, which are a power of two: no block of a kernel, which is 64 keys, crosses a page's end.
+inline constexpr int64_t kLeastPage = 64;
 
 inline bool has_pages(const Node & n) {
     return n.src.size() == size_t{kPageTable} + 1;
@@ -50,18 +51,21 @@ inline int64_t count_keys(const Node & n) {
 /// Where the keys lie: key j is row(j) of k and v. Files for other instruction sets include this: all of it is inlined.
 struct KeyRows {
     const int32_t * pages = nullptr;  // null: key j is row j
-    int64_t page = 1, n_pages = 1;    // keys of a page; pages there are
+    int64_t n_pages = 0;
+    int page_bits = 0;  // a page is of 2^page_bits keys
 
     /// Numbers of pages are cut to those that there are, so that a wrong table cannot read elsewhere.
     [[gnu::always_inline]] int64_t row(int64_t key) const {
         if (!pages) return key;
-        const int64_t at = pages[key / page];
-        return (at < 0 ? 0 : at < n_pages ? at : n_pages - 1) * page + key % page;
+        const int64_t at = pages[key >> page_bits];
+        return (at < 0 ? 0 : at < n_pages ? at : n_pages - 1) << page_bits | (key & (page() - 1));
     }
+    [[gnu::always_inline]] int64_t page() const { return int64_t{1} << page_bits; }
 };
 /// `pages`: the table's numbers, null without one.
 inline KeyRows key_rows(const Node & n, const int32_t * pages) {
-    return pages ? KeyRows{pages, n.src[1]->ne(2), n.src[1]->ne(3)} : KeyRows{};
+    if (!pages) return {};
+    return {pages, n.src[1]->ne(3), std::countr_zero(static_cast<uint64_t>(n.src[1]->ne(2)))};
 }
 
 struct KeyRange {

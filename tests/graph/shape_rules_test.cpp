@@ -161,7 +161,13 @@ const Refusal kRefusals[] = {
          return ql_attention_paged(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 96, 3}), l.f32({4, 2, 96, 3}), l.i32({2, 5}),
                                    l.i32(3), 1);
      },
-     QL_BAD_SHAPE, "attention: a page must be of a multiple of 64 keys"},
+     QL_BAD_SHAPE, "attention: the keys of a page must be a power of two, 64 or more"},
+    {"attention small page",
+     [](Leaves & l) {
+         return ql_attention_paged(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 32, 3}), l.f32({4, 2, 32, 3}), l.i32({2, 5}),
+                                   l.i32(3), 1);
+     },
+     QL_BAD_SHAPE, "attention: the keys of a page must be a power of two, 64 or more"},
     {"attention table",
      [](Leaves & l) {
          return ql_attention_paged(&l.g, l.f32({4, 2, 5}), l.f32({4, 2, 64, 3}), l.f32({4, 2, 64, 3}), l.i32({2, 5}),

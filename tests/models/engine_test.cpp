@@ -196,9 +196,9 @@ TEST_F(EngineTest, ACacheWithoutRoomSaysSoAndLosesNothing) {
 }
 
 TEST_F(EngineTest, LogitsThatAreNotWantedAreNotThere) {
-    const Tokens a = tokens(5, 1), b = tokens(6, 2);
-    const SequenceTokens batch[] = {{.sequence = 0, .tokens = a, .logits = false}, {1, b}};
-    ASSERT_TRUE(engine_->read(batch).ok());
+    const Tokens begin = tokens(7, 4), more = tokens(5, 1), a = both(begin, more), b = tokens(6, 2);
+    read({{0, begin}});
+    read({{.sequence = 0, .tokens = more, .logits = false}, {1, b}});
     EXPECT_TRUE(engine_->logits(0).empty());
     expect_as_alone(1, b);
     const Tokens next = tokens(1, 3);

@@ -74,7 +74,7 @@ struct Run {
     int64_t row, n;
 };
 struct Runs {
-    Run list[kChunk / kPageUnit];
+    Run list[kChunk / kLeastPage];
     int64_t count = 0;
 };
 
@@ -82,8 +82,8 @@ HWY_INLINE Runs find_runs(const KeyRows & rows, int64_t from, int64_t to) {
     Runs runs;
     for (int64_t end; from < to; from = end) {
         const int64_t row = rows.row(from);
-        end = rows.pages ? (from / rows.page + 1) * rows.page : to;
-        while (end < to && rows.row(end) == row + end - from) end += rows.page;
+        end = rows.pages ? (from | (rows.page() - 1)) + 1 : to;
+        while (end < to && rows.row(end) == row + end - from) end += rows.page();
         end = HWY_MIN(end, to);
         runs.list[runs.count++] = {row, end - from};
     }

@@ -15,7 +15,7 @@ namespace ql::cpu {
 
 /// Keys of a block: four AVX-512 vectors. K, its transpose and V of a block are 16 KB each at d = 64.
 inline constexpr int64_t kKeyBlock = 64;
-static_assert(kPageUnit % kKeyBlock == 0);
+static_assert(kLeastPage % kKeyBlock == 0);
 /// Rows of packed buffers are padded to this, the longest vector, and zero behind d.
 inline constexpr int64_t kPad = 16;
 

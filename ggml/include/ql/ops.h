@@ -174,7 +174,7 @@ QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_t
 /** ql_attention over keys and values that lie in pages of n: key j is key j % n of page pages[j / n]. A page may stand in
  *  the table several times, so that sequences share what they have in common. Each sequence of a batch takes a range of
  *  the table, and spans name keys of that: there is no other notion of a sequence.
- *  shape    q [d, H, T], k, v [d, H_kv, n, P], n a multiple of 64, span i32 [2, T], pages i32 [V] -> o [d, H, T]
+ *  shape    q [d, H, T], k, v [d, H_kv, n, P], n a power of two from 64 on, span i32 [2, T], pages i32 [V] -> o [d, H, T]
  *           Spans are cut to [0, V n), numbers of pages to [0, P).
  *  dtype    as ql_attention                                                                        grad  none
  *  bits     those of ql_attention over the same keys in a row. A sequence has the bits that it has alone where its range
