@@ -53,34 +53,32 @@ std::vector<std::vector<size_t>> waits_of(const PlanList & list, std::span<const
     return waits;
 }
 
+bool uses_one_queue(std::span<Device * const> devices, std::span<const Step> steps) {
+    return devices.size() < 2 &&
+           std::none_of(steps.begin(), steps.end(), [](const Step & s) { return s.queue == Queue::copy; });
+}
+
 }  // namespace
 
 Result<Schedule> Schedule::make(const PlanList & list, std::span<Step> steps) {
     Schedule schedule;
     schedule.devices_ = devices_of(list);
     choose_queues(list, steps);
-    const bool one_queue = schedule.devices_.size() < 2 && std::none_of(steps.begin(), steps.end(), [](const Step & s) {
-                               return s.queue == Queue::copy;
-                           });
-    const std::vector<std::vector<size_t>> waits =
-        one_queue ? std::vector<std::vector<size_t>>(steps.size()) : waits_of(list, steps, schedule.devices_);
+    std::vector<std::vector<size_t>> waits(steps.size());
+    if (!uses_one_queue(schedule.devices_, steps)) waits = waits_of(list, steps, schedule.devices_);
 
-    std::vector<size_t> stage_of;
+    std::vector<size_t> stage_of;  // each step
     for (size_t first = 0, end; first < steps.size(); first = end) {
-        Stage stage{list.nodes[first]->device, {}, {}, {}};
+        Stage & stage = schedule.stages_.emplace_back(Stage{list.nodes[first]->device, {}, {}, {}});
         for (end = first; end < steps.size() && list.nodes[end]->device == stage.device; ++end) {
-            stage_of.push_back(schedule.stages_.size());
-            for (const size_t earlier : waits[end]) {
+            stage_of.push_back(schedule.stages_.size() - 1);
+            for (const size_t earlier : waits[end])  // a stage waits for those before it on its device anyway
                 if (earlier >= first)
                     steps[end].after.push_back(earlier - first);
                 else if (list.nodes[earlier]->device != stage.device)
-                    stage.after.push_back(stage_of[earlier]);
-            }
+                    stage.after.insert(stage_of[earlier]);
         }
-        std::sort(stage.after.begin(), stage.after.end());
-        stage.after.erase(std::unique(stage.after.begin(), stage.after.end()), stage.after.end());
         QL_ASSIGN(stage.executable, stage.device->impl->compile(steps.subspan(first, end - first)));
-        schedule.stages_.push_back(std::move(stage));
     }
     return schedule;
 }

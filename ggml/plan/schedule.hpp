@@ -1,6 +1,7 @@
 // How a plan's steps run: which device and queue each goes to, and who waits for whom.
 #pragma once
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -24,7 +25,7 @@ class Schedule {
     struct Stage {
         Device * device;
         std::unique_ptr<Executable> executable;
-        std::vector<size_t> after;  // earlier stages, of other devices
+        std::set<size_t> after;  // earlier stages, of other devices
         Event done;
     };
 
