@@ -22,9 +22,11 @@ struct Job {
     QuantizeChoice choice{QL_F32, ""};
     int64_t index = 0, n = 0;
     const ql_quantize_options * options = nullptr;
+    const WeightEdit * edit = nullptr;  // null where the tensor stays what it is
     Status * failed = nullptr;
     AlignedBytes converted;
     size_t bytes = 0;
+    double rel_rmse = 0, kept = NAN;
 };
 
 int64_t elements(const ql_gguf_tensor & t) {
@@ -52,7 +54,7 @@ double relative_error(const Job & job) {
     return norm > 0 ? std::sqrt(error / norm) : 0;
 }
 
-Status report(const Job & job, double rel_rmse) {
+Status report(const Job & job) {
     if (!job.options->on_tensor) return {};
     const ql_quantized_tensor t{sizeof(t),
                                 job.source.name,
@@ -60,16 +62,64 @@ Status report(const Job & job, double rel_rmse) {
                                 ql_dtype_name(job.choice.dtype),
                                 job.source.size,
                                 job.bytes,
-                                rel_rmse,
+                                job.rel_rmse,
                                 job.choice.note.c_str(),
                                 job.index,
-                                job.n};
+                                job.n,
+                                job.kept};
     if (job.options->on_tensor(job.options->user, &t) == 0) return {};
     return error(QL_CANCELLED, "stopped after %lld of %lld tensors; nothing was written",
                  static_cast<long long>(job.index + 1), static_cast<long long>(job.n));
 }
 
+/// Rounded values of a tensor, from one of its types or another, a piece at a time.
+struct Encoded {
+    ql_dtype dtype;
+    const void * data;
+    int64_t n;
+
+    bool decode(int64_t first, std::vector<float> & piece) const {
+        return ql_decode(dtype, data, n, first, static_cast<int64_t>(piece.size()), piece.data()) == QL_OK;
+    }
+};
+
+/// <edited - plain, d> / <d, d>, where d = meant - before; NaN where something cannot be decoded.
+double part_kept(const Encoded & before, const float * meant, const Encoded & plain, const Encoded & edited) {
+    constexpr int64_t kPiece = 64 * 256;
+    double along = 0, norm = 0;
+    for (int64_t first = 0; first < before.n; first += kPiece) {
+        const auto count = static_cast<size_t>(std::min(kPiece, before.n - first));
+        std::vector<float> w(count), p(count), e(count);
+        if (!before.decode(first, w) || !plain.decode(first, p) || !edited.decode(first, e)) return NAN;
+        for (size_t i = 0; i < count; ++i) {
+            const double d = static_cast<double>(meant[static_cast<size_t>(first) + i]) - static_cast<double>(w[i]);
+            along += (static_cast<double>(e[i]) - static_cast<double>(p[i])) * d;
+            norm += d * d;
+        }
+    }
+    return norm > 0 ? along / norm : 1;
+}
+
+Status edit_and_convert(Job & job) {
+    const int64_t n = elements(job.source);
+    const AlignedBytes values = aligned_bytes(static_cast<size_t>(n) * sizeof(float)), plain = aligned_bytes(job.bytes);
+    job.converted = aligned_bytes(job.bytes);
+    if (!values || !plain || !job.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", job.source.name);
+    const auto round = [&](ql_dtype from, const void * src, ql_dtype to, void * dst) {
+        return convert_tensor(job.source.name, from, src, to, dst, n);
+    };
+    auto * w = reinterpret_cast<float *>(values.get());
+    QL_TRY(round(job.source.dtype, job.source.data, QL_F32, w));
+    QL_TRY(round(QL_F32, w, job.choice.dtype, plain.get()));
+    job.edit->apply(job.source.name, w);
+    QL_TRY(round(QL_F32, w, job.choice.dtype, job.converted.get()));
+    job.kept = part_kept({job.source.dtype, job.source.data, n}, w, {job.choice.dtype, plain.get(), n},
+                         {job.choice.dtype, job.converted.get(), n});
+    return {};
+}
+
 Status convert(Job & job) {
+    if (job.edit) return edit_and_convert(job);
     if (job.choice.dtype == job.source.dtype)
         return check_finite(job.source.name, job.source.dtype, job.source.data, elements(job.source));
     job.converted = aligned_bytes(job.bytes);
@@ -82,7 +132,10 @@ int produce(void * user, size_t offset, void * dst, size_t size) {
     Job & job = *static_cast<Job *>(user);
     if (offset == 0) {
         *job.failed = convert(job);
-        if (job.failed->ok()) *job.failed = report(job, job.converted ? relative_error(job) : 0);
+        if (job.failed->ok()) {
+            job.rel_rmse = job.converted ? relative_error(job) : 0;
+            *job.failed = report(job);
+        }
         if (!job.failed->ok()) return job.failed->code();
     }
     const void * from = job.converted ? job.converted.get() : job.source.data;
@@ -121,7 +174,8 @@ Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int64_t dtype) {
 
 }  // namespace
 
-Status quantize_file(const std::string & in, const std::string & out, const ql_quantize_options & options) {
+Status quantize_file(const std::string & in, const std::string & out, const ql_quantize_options & options,
+                     const WeightEdit * edit) {
     QL_TRY(check_types(options));
     std::error_code ec;
     if (std::filesystem::equivalent(in, out, ec))
@@ -133,6 +187,7 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
     std::string type;
     QL_TRY(GgufKeys(raw, "general").text("type", type, "model"));
     if (type != "model") return error(QL_BAD_FILE, "%s: holds '%s', not a model", in.c_str(), type.c_str());
+    if (edit) QL_TRY(edit->check(*raw));
 
     GgufWriterPtr writer;
     QL_TRY(ql_gguf_writer_create(ql::out(writer)));
@@ -147,6 +202,7 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
         job.index = static_cast<int64_t>(i);
         job.n = static_cast<int64_t>(jobs.size());
         job.options = &options;
+        job.edit = edit && edit->changes(job.source.name) ? edit : nullptr;
         job.failed = &failed;
         job.bytes = ql_dtype_bytes(job.choice.dtype, elements(job.source));
         QL_TRY(ql_gguf_add_produced(w, job.source.name, job.choice.dtype, job.source.n_dims, job.source.ne, produce,

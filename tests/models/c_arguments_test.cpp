@@ -120,6 +120,9 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_compose", "rank -1", composing(1, [](auto & o) { o.method = "svd", o.rank = -1; })},
         {"ql_adapter_compose", "density NaN", composing(1, [](auto & o) { o.method = "ties", o.density = NAN; })},
         {"ql_adapter_compose", "density 2", composing(1, [](auto & o) { o.method = "ties", o.density = 2; })},
+        {"ql_adapter_merge", "NULL", [] { return ql_adapter_merge(nullptr, "f", "g", nullptr); }},
+        {"ql_adapter_merge", "NULL base", [this] { return ql_adapter_merge(adapter_, nullptr, "g", nullptr); }},
+        {"ql_adapter_merge", "NULL out", [this] { return ql_adapter_merge(adapter_, "f", nullptr, nullptr); }},
         {"ql_adapter_set_chat_template", "NULL", [] { return ql_adapter_set_chat_template(nullptr, ""); }},
     };
     for (const size_t size : kBadSizes)

@@ -1,6 +1,7 @@
 // ql-adapter: what it prints and writes, and that no input is lost.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "programs/workspace.hpp"
@@ -60,6 +61,21 @@ TEST_F(AdapterProgram, ComposeAddsThemUp) {
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {cut.gguf} -p hello -n 2").code, 0);
 }
 
+TEST_F(AdapterProgram, MergesIntoTheModel) {
+    const auto nll = [&](const std::string & line) {
+        const ProcessResult r = workspace_.run("ql-perplexity", line + " -f {text.txt} -c 64 --compute f32 --json");
+        EXPECT_EQ(0, r.code) << r.err;
+        return Json::parse(r.out)["nll"].get<double>();
+    };
+    const Json merged =
+        json("merge -m {model.gguf} --lora {adapter.gguf}:2 --lora {adapter.gguf} --type f32 -o {m.gguf}");
+    for (const Json & kind : merged["kinds"]) EXPECT_NEAR(kind["least"].get<double>(), 1, 0.01) << kind;
+    EXPECT_NEAR(nll("-m {m.gguf}"), nll("-m {model.gguf} --lora {adapter.gguf}:3"), 1e-4);
+    EXPECT_GT(std::fabs(nll("-m {m.gguf}") - nll("-m {model.gguf}")), 1e-3);
+    EXPECT_NE(out("merge -m {model.gguf} --lora {adapter.gguf} --type nf4 --force -o {m4.gguf}").find("kept"),
+              std::string::npos);
+}
+
 TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");
@@ -67,7 +83,7 @@ TEST_F(AdapterProgram, GoesToPeftAndBack) {
 }
 
 TEST_F(AdapterProgram, RefusesWhatCannotBe) {
-    refused("", "one of info, check, compose, to-peft, from-peft is needed");
+    refused("", "one of info, check, compose, merge, to-peft, from-peft is needed");
     refused("info {none.gguf}", "none.gguf");
     refused("check {adapter.gguf}", "--model");
     refused("compose {adapter.gguf}:x -o {out.gguf}", "'x' is no scale of");
@@ -75,6 +91,10 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("compose {adapter.gguf} --method mean -o {out.gguf}", "no method 'mean'; there are cat, ");
     refused("compose {adapter.gguf} --rank 4 -o {out.gguf}", "cat chooses no rank");
     refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 -o {out.gguf}", "or give --force");
+    refused("merge -m {wide.gguf} --lora {adapter.gguf} -o {out.gguf}", "is it an adapter for another model?");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} -o {model.gguf}", "model.gguf");
+    refused("merge -m {model.gguf} -o {out.gguf}", "--lora");
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     refused("info {peft}", "with its base model at hand");
 }

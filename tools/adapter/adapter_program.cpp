@@ -35,6 +35,11 @@ std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & m
     return names;
 }
 
+std::string kind_of(std::string weight) {
+    if (weight.ends_with(".weight")) weight.resize(weight.size() - 7);
+    return weight.substr(weight.rfind('.') + 1);
+}
+
 std::string summary(const std::string & path, const AdapterPtr & adapter) {
     const ql_adapter_info info = describe(adapter);
     const std::string rank = info.r_min == info.r_max ? format("rank %lld", static_cast<long long>(info.r_min))

@@ -29,6 +29,8 @@ std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter);
 /// Linears that an adapter leaves as they are.
 std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices);
 
+/// "blk.7.attn_q.weight" -> "attn_q".
+std::string kind_of(std::string weight);
 /// What an adapter is, for a person or with --json. `model`: its base, "" if it was opened alone.
 void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter,
                 const std::string & model);

@@ -27,12 +27,6 @@ struct Kind {
     double mean() const { return std::sqrt(squares / static_cast<double>(n)); }
 };
 
-/// "blk.7.attn_q.weight" -> "attn_q".
-std::string kind_of(std::string name) {
-    if (name.ends_with(".weight")) name.resize(name.size() - 7);
-    return name.substr(name.rfind('.') + 1);
-}
-
 std::string range(const std::string & low, const std::string & high) {
     return low == high ? low : low + " to " + high;
 }

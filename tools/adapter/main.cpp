@@ -1,6 +1,6 @@
-// ql-adapter: adapters looked at, checked, made into one, brought to PEFT and back.
+// ql-adapter: adapters looked at, checked, made into one, merged into their base, brought to PEFT and back.
 #include "ql/dtypes.hpp"
-#include "tools/adapter/adapter_program.hpp"
+#include "tools/adapter/merge.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/scaled_path.hpp"
 #include "tools/cli/units.hpp"
@@ -13,6 +13,7 @@ constexpr const char * kExamples =
     "  ql-adapter check -m model.gguf adapter.gguf\n"
     "  ql-adapter compose style.gguf:0.7 facts.gguf:0.5 -o both.gguf\n"
     "  ql-adapter compose style.gguf:0.7 facts.gguf:-0.3 --method ties_svd --density 0.5 --rank 16 -o both.gguf\n"
+    "  ql-adapter merge -m model.gguf --lora adapter.gguf --type q8_0 -o merged.gguf\n"
     "  ql-adapter to-peft -m model.gguf adapter.gguf -o adapter-peft\n"
     "  ql-adapter from-peft -m model.gguf adapter-peft -o adapter.gguf";
 
@@ -25,18 +26,19 @@ std::vector<ql_compose_method_info> compose_methods() {
 
 class AdapterProgram {
   public:
-    AdapterProgram() : program_("ql-adapter", "Looks at adapters, checks, composes and converts them.", kExamples) {
+    AdapterProgram()
+        : program_("ql-adapter", "Looks at adapters, checks, composes, merges and converts them.", kExamples) {
         program_.app.require_subcommand(0, 1);
         program_.app.fallthrough();
-        program_.seed(seed_)->description("Of the methods that drop values at random");
+        program_.seed(seed_)->description("Seed of the methods that drop values at random");
         add("info", "What an adapter is", false, "ADAPTER", [this] { info(); });
         add("check", "Whether it fits a model, and which linears it leaves unchanged", true, "ADAPTER",
             [this] { check(); });
         add_compose();
+        add_merge();
         add_conversion("to-peft", "Writes a PEFT directory", "DIR", [this] { convert(ql_adapter_save_peft, true); });
         add_conversion("from-peft", "Reads a PEFT directory, writes a GGUF adapter", "FILE.gguf",
                        [this] { convert(ql_adapter_save, false); });
-        program_.not_yet("--force", "an adapter for another base is refused");
     }
 
     int main(int argc, char ** argv) {
@@ -47,7 +49,7 @@ class AdapterProgram {
                 c.body();
                 return static_cast<int>(kDone);
             }
-            bad_input("one of info, check, compose, to-peft, from-peft is needed (see --help)");
+            bad_input("one of info, check, compose, merge, to-peft, from-peft is needed (see --help)");
         });
     }
 
@@ -62,13 +64,16 @@ class AdapterProgram {
                    std::function<void()> body) {
         CLI::App * app = program_.app.add_subcommand(name, help);
         app->fallthrough();
-        const bool several = std::string(inputs).find("...") != std::string::npos;
+        commands_.push_back({app, std::make_unique<Bases>(program_, app, needs_model), std::move(body)});
+        if (inputs) add_inputs(app, inputs);
+        return app;
+    }
+    void add_inputs(CLI::App * app, const std::string & inputs) {
+        const bool several = inputs.find("...") != std::string::npos;
         CLI::Option * in =
             app->add_option("adapter", inputs_, several ? "Adapters, each with its weight" : "The adapter");
         in->required()->option_text(inputs);
         if (!several) in->expected(1);
-        commands_.push_back({app, std::make_unique<Bases>(program_, app, needs_model), std::move(body)});
-        return app;
     }
     void add_output(CLI::App * app, const char * what) {
         program_.text("-o,--output", output_, "What to write; an existing file is replaced, at the very end", app)
@@ -89,10 +94,19 @@ class AdapterProgram {
         }
         program_.text("--method", method_, help, app)->option_text("NAME");
         program_
-            .number("--rank", rank_, 1, 1 << 16, "Of the methods that end in svd (default: the largest of the parts)",
-                    app)
+            .number("--rank", rank_, 1, 1 << 16,
+                    "Rank, for the methods that end in svd (default: the largest of the parts)", app)
             ->default_str("");
-        program_.number("--density", density_, 1e-6, 1, "Of the methods that drop values: the part that is kept", app);
+        program_.number("--density", density_, 1e-6, 1,
+                        "Part of the values that is kept, for the methods that drop some", app);
+    }
+
+    void add_merge() {
+        CLI::App * app = add("merge", "Writes the model with adapters merged into its weights", true, nullptr,
+                             [this] { merge_->run(*command_->bases, output_, force_); });
+        merge_ = std::make_unique<MergeCommand>(program_, app);
+        app->add_flag("--force", force_, "Also into a type of few bits, which keeps little of a small change");
+        add_output(app, "FILE.gguf");
     }
 
     AdapterPtr open_one() {
@@ -181,6 +195,8 @@ class AdapterProgram {
     int64_t rank_ = 0;
     double density_ = 1;
     uint64_t seed_ = 42;
+    bool force_ = false;
+    std::unique_ptr<MergeCommand> merge_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include "models/adapter/compose/merge_rules.hpp"
 #include "models/adapter/compose/svd.hpp"
-#include "models/adapter/compose/vectors.hpp"
+#include "models/adapter/vectors.hpp"
 
 namespace ql {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "models/adapter/compose/vectors.hpp"
+#include "models/adapter/vectors.hpp"
 
 namespace ql {
 namespace {

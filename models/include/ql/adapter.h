@@ -1,4 +1,4 @@
-/* ql/adapter.h - LoRA adapters: making, opening, saving, describing, composing.
+/* ql/adapter.h - LoRA adapters: making, opening, saving, describing, composing, merging.
  *
  * An adapter adds y += s B (A x) to linears of one model. It keeps matrices in f32 in memory, in the model's own row
  * order, whatever file they came from. Files: GGUF as llama.cpp loads it, and PEFT directories. */
@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "ql/model.h"
+#include "ql/quantize.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -104,6 +105,14 @@ QL_API ql_status ql_compose_method(int64_t i, ql_compose_method_info * info);
  *           method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
 QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double * weights, int n,
                                     const ql_compose_options * options, ql_adapter ** adapter);
+
+/** Writes the base, a GGUF file, with the adapter merged in: w + s B A in place of w, rounded once to the types that the
+ *  options ask for, one tensor in memory at a time. A type of few bits loses a small change: on_tensor's `kept` says how
+ *  much of it each weight holds.
+ *  options  NULL: f16
+ *  errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape */
+QL_API ql_status ql_adapter_merge(const ql_adapter * adapter, const char * base, const char * out,
+                                  const ql_quantize_options * options);
 
 /** The Jinja text of the chat template it was trained with, which travels with its files; "" if unknown. Valid until it
  *  is set again. */

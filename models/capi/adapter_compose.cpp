@@ -1,9 +1,10 @@
-// extern "C": composing adapters (ql/adapter.h)
+// extern "C": composing and merging adapters (ql/adapter.h)
 #include <cmath>
 #include <vector>
 
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/handle.hpp"
+#include "models/adapter/merge.hpp"
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
 
@@ -45,6 +46,18 @@ ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double *
                   ql::compose_adapters(parts, {o.method ? o.method : defaults.method, o.rank, o.density, o.seed}));
         *adapter = new ql_adapter{std::move(made), adapters[0]->model};
         return {};
+    });
+}
+
+ql_status ql_adapter_merge(const ql_adapter * adapter, const char * base, const char * out,
+                           const ql_quantize_options * options) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter || !base || !out) return error(QL_INVALID_ARGUMENT, "ql_adapter_merge: an argument is NULL");
+        ql_quantize_options defaults;
+        ql_quantize_options_init(&defaults);
+        defaults.type = QL_F16;
+        QL_ASSIGN(const ql_quantize_options o, ql::take_struct(options, defaults));
+        return ql::merge_adapter(adapter->adapter, base, out, o);
     });
 }
 

@@ -1,4 +1,4 @@
-// Sums over vectors of doubles, written so that a compiler makes vector code of them.
+// Sums over vectors, written so that a compiler makes vector code of them.
 #pragma once
 #include <cstddef>
 
@@ -16,7 +16,8 @@ inline double dot(const double * x, const double * y, size_t n) {
 }
 
 /// y += a x
-inline void add_scaled(double * __restrict y, double a, const double * __restrict x, size_t n) {
+template <typename T>
+void add_scaled(T * __restrict y, T a, const T * __restrict x, size_t n) {
     constexpr size_t kStep = 8;
     size_t i = 0;
     for (; i + kStep <= n; i += kStep)

@@ -1,0 +1,72 @@
+#include "models/adapter/merge.hpp"
+
+#include <string_view>
+#include <unordered_map>
+
+#include "models/adapter/vectors.hpp"
+#include "models/files/gguf_keys.hpp"
+#include "models/quantize/quantize_file.hpp"
+#include "ql/ql.hpp"
+
+namespace ql {
+namespace {
+
+class Merge : public WeightEdit {
+  public:
+    explicit Merge(const Adapter & adapter) : adapter_(adapter) {
+        for (const LoraMatrix & m : adapter.matrices) matrices_[m.weight] = &m;
+    }
+
+    Status check(const ql_gguf & file) const override {
+        std::string architecture;
+        QL_TRY(GgufKeys(&file, "general").text("architecture", architecture));
+        if (architecture != adapter_.architecture)
+            return error(QL_BAD_FILE, "the adapter is for architecture '%.40s', the model is '%.40s'",
+                         adapter_.architecture.c_str(), architecture.c_str());
+        std::unordered_map<std::string_view, ql_gguf_tensor> tensors;
+        for (int64_t i = 0; i < ql_gguf_n_tensors(&file); ++i) {
+            ql_gguf_tensor t{};
+            QL_TRY(ql_gguf_tensor_at(&file, i, &t));
+            tensors[t.name] = t;
+        }
+        for (const LoraMatrix & m : adapter_.matrices) {
+            const auto it = tensors.find(m.weight);
+            if (it == tensors.end())
+                return error(QL_BAD_FILE, "the model has no '%.64s'; is the adapter for another one?",
+                             m.weight.c_str());
+            const ql_gguf_tensor & t = it->second;
+            if (t.n_dims != 2 || t.ne[0] != m.k || t.ne[1] != m.m)
+                return error(QL_BAD_FILE, "'%.64s' is [%lld, %lld] in the model, the adapter's is [%lld, %lld]",
+                             m.weight.c_str(), static_cast<long long>(t.ne[0]), static_cast<long long>(t.ne[1]),
+                             static_cast<long long>(m.k), static_cast<long long>(m.m));
+        }
+        return {};
+    }
+
+    bool changes(std::string_view name) const override { return matrices_.count(name) > 0; }
+
+    void apply(std::string_view name, float * values) const override {
+        const LoraMatrix & m = *matrices_.at(name);
+        const auto k = static_cast<size_t>(m.k), r = static_cast<size_t>(m.r);
+        std::vector<float> change(k);
+        for (size_t row = 0; row < static_cast<size_t>(m.m); ++row) {
+            std::fill(change.begin(), change.end(), 0.0f);
+            for (size_t j = 0; j < r; ++j) add_scaled(change.data(), m.b[row * r + j], m.a.data() + j * k, k);
+            add_scaled(values + row * k, m.scale, change.data(), k);
+        }
+    }
+
+  private:
+    const Adapter & adapter_;
+    std::unordered_map<std::string_view, const LoraMatrix *> matrices_;
+};
+
+}  // namespace
+
+Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
+                     const ql_quantize_options & options) {
+    const Merge merge(adapter);
+    return quantize_file(base, out, options, &merge);
+}
+
+}  // namespace ql

@@ -1,0 +1,16 @@
+// An adapter merged into its base: one file that needs no adapter any more.
+#pragma once
+#include <string>
+
+#include "models/adapter/adapter.hpp"
+#include "ql/quantize.h"
+
+namespace ql {
+
+/// Writes the base, a GGUF file, with w + scale B A in place of w, rounded once to the types that `options` ask for; one
+/// tensor in memory at a time.
+/// errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape
+Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
+                     const ql_quantize_options & options);
+
+}  // namespace ql

@@ -1,0 +1,132 @@
+// An adapter merged into its base: the weights are base + s B A, rounded once; and how much of a change a type holds.
+#include "models/adapter/merge.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "models/adapter/adapter.hpp"
+#include "models/adapters.hpp"
+#include "ql/models.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/tiny_model.hpp"
+
+namespace ql::test {
+namespace {
+
+/// A GGUF file's tensors, decoded.
+std::map<std::string, std::vector<float>> decoded(const std::string & path) {
+    GgufPtr file;
+    EXPECT_EQ(ql_gguf_open(path.c_str(), out(file)), QL_OK) << ql_error_message();
+    std::map<std::string, std::vector<float>> all;
+    for (int64_t i = 0; file && i < ql_gguf_n_tensors(file.get()); ++i) {
+        ql_gguf_tensor t{};
+        EXPECT_EQ(ql_gguf_tensor_at(file.get(), i, &t), QL_OK);
+        const int64_t n = t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3];
+        std::vector<float> & values = all[t.name];
+        values.resize(static_cast<size_t>(n));
+        EXPECT_EQ(ql_decode(t.dtype, t.data, n, 0, n, values.data()), QL_OK) << t.name;
+    }
+    return all;
+}
+
+class MergeAdapter : public testing::Test {
+  protected:
+    MergeAdapter() : base_(write_tiny_model(folder_.path("base.gguf"))) {
+        EXPECT_EQ(ql_model_open(base_.c_str(), nullptr, out(model_)), QL_OK) << ql_error_message();
+        auto options = defaults<ql_lora_options>();
+        options.r = 3;
+        AdapterPtr made;
+        EXPECT_EQ(ql_adapter_create(model_.get(), &options, out(made)), QL_OK) << ql_error_message();
+        EXPECT_EQ(ql_adapter_save(made.get(), folder_.path("a.gguf").c_str()), QL_OK) << ql_error_message();
+        adapter_ = read_adapter(folder_.path("a.gguf")).value();
+        fill_b(0.5f);
+    }
+    /// Every number of B another one.
+    void fill_b(float size) {
+        for (LoraMatrix & m : adapter_.matrices)
+            for (size_t i = 0; i < m.b.size(); ++i) m.b[i] = size * std::sin(static_cast<float>(i) * 0.9f + 1);
+    }
+    Status merge(const std::string & base, int64_t type) {
+        auto options = defaults<ql_quantize_options>();
+        options.type = type;
+        options.user = &kept_;
+        options.on_tensor = [](void * user, const ql_quantized_tensor * t) {
+            if (!std::isnan(t->kept)) (*static_cast<std::map<std::string, double> *>(user))[t->name] = t->kept;
+            return 0;
+        };
+        return merge_adapter(adapter_, base, merged(), options);
+    }
+    std::string merged() const { return folder_.path("merged.gguf"); }
+
+    TemporaryFolder folder_;
+    std::string base_;
+    ModelPtr model_;
+    Adapter adapter_;
+    std::map<std::string, double> kept_;
+};
+
+TEST_F(MergeAdapter, WeightsAreTheBasesPlusTheChange) {
+    ASSERT_TRUE(merge(base_, QL_F32).ok());
+    auto before = decoded(base_), after = decoded(merged());
+    for (const LoraMatrix & m : adapter_.matrices) {
+        const std::vector<double> change = product(m);
+        const std::vector<float> &w = before.at(m.weight), &got = after.at(m.weight);
+        for (size_t i = 0; i < w.size(); ++i)
+            ASSERT_NEAR(static_cast<double>(got[i]), static_cast<double>(w[i]) + change[i], 1e-5)
+                << m.weight << " " << i;
+        EXPECT_NEAR(kept_.at(m.weight), 1, 1e-5);
+        before.erase(m.weight);
+    }
+    for (const auto & [name, values] : before) {
+        EXPECT_TRUE(!name.ends_with("norm.weight") || after.at(name) == values) << name << " is no linear";
+    }
+    EXPECT_EQ(kept_.size(), adapter_.matrices.size());
+}
+
+TEST_F(MergeAdapter, AreRoundedOnceToTheTypeThatIsAskedFor) {
+    ASSERT_TRUE(merge(base_, QL_F32).ok());
+    const auto exact = decoded(merged());
+    auto options = defaults<ql_quantize_options>();
+    options.type = QL_Q8_0;
+    ASSERT_EQ(ql_quantize(merged().c_str(), folder_.path("twice.gguf").c_str(), &options), QL_OK) << ql_error_message();
+    const auto want = decoded(folder_.path("twice.gguf"));
+    ASSERT_TRUE(merge(base_, QL_Q8_0).ok());
+    const auto got = decoded(merged());
+    for (const LoraMatrix & m : adapter_.matrices) EXPECT_EQ(got.at(m.weight), want.at(m.weight)) << m.weight;
+}
+
+/// A change that is small beside the steps between the values of a type rounds back to them.
+TEST_F(MergeAdapter, SayHowLittleOfASmallChangeFewBitsHold) {
+    auto options = defaults<ql_quantize_options>();
+    options.type = QL_NF4;
+    const std::string nf4 = folder_.path("nf4.gguf");
+    ASSERT_EQ(ql_quantize(base_.c_str(), nf4.c_str(), &options), QL_OK) << ql_error_message();
+    fill_b(1e-4f);
+    ASSERT_TRUE(merge(nf4, QL_NF4).ok());
+    for (const auto & [name, kept] : kept_) EXPECT_LT(kept, 0.3) << name;
+    ASSERT_TRUE(merge(nf4, QL_F32).ok());
+    for (const auto & [name, kept] : kept_) EXPECT_NEAR(kept, 1, 0.01) << name;
+}
+
+TEST_F(MergeAdapter, WriteNothingForAnotherBase) {
+    const auto says = [&](const char * words) {
+        const Status status = merge(base_, QL_F16);
+        ASSERT_FALSE(status.ok()) << words;
+        EXPECT_NE(status.message().find(words), std::string::npos) << status.message();
+        EXPECT_FALSE(std::filesystem::exists(merged()));
+    };
+    const Adapter whole = adapter_;
+    adapter_.matrices[0].weight = "blk.99.attn_q.weight";
+    says("the model has no 'blk.99.attn_q.weight'");
+    adapter_ = whole;
+    adapter_.matrices[0].k /= 2;
+    says("in the model, the adapter's is [");
+    adapter_ = whole;
+    adapter_.architecture = "qwen3";
+    says("the adapter is for architecture 'qwen3'");
+}
+
+}  // namespace
+}  // namespace ql::test
