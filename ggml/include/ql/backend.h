@@ -8,19 +8,19 @@
 extern "C" {
 #endif
 
-/** A backend that was found: a shared object libql-backend-NAME.so in the folders of $QL_BACKEND_PATH, beside the program
- *  or in ../lib/ql of it, or one that is built in. */
+/** A backend that was found: built in, or a shared object libql-backend-NAME.so in a folder of $QL_BACKEND_PATH, beside
+ *  the program, or in ../lib/ql from there. */
 typedef struct ql_backend_info {
     size_t size;          /* set by the caller: sizeof(ql_backend_info) */
     const char * name;    /* "cpu"; "" for one that was refused */
     const char * path;    /* of its shared object; "" for one that is built in */
     const char * refused; /* "", or why it is not used: "cannot be opened: ...", "was built for another version" */
-    int64_t devices;      /* that it can open; 0 for one that was refused. The first question may start a driver */
-    const char * trouble; /* "", or why there are none: "no driver: ..." */
+    int64_t devices;      /* that it can open; 0 for one that was refused. The first call may start a driver */
+    const char * trouble; /* "", or why there are no devices: "no driver: ..." */
 } ql_backend_info;
-/** How many were found, refused ones included; at least 1. They are looked for once in a process, at the first use. */
+/** How many backends were found, refused ones included; at least 1. The search runs once in a process, at first use. */
 QL_API int64_t ql_backend_count(void);
-/** The i-th of them, in the order in which "auto" tries them. Strings are the library's, for the process's life.
+/** Describes the i-th backend, in the order of "auto". Strings are the library's, for the process's life.
  *  errors  QL_INVALID_ARGUMENT: i out of range */
 QL_API ql_status ql_backend_describe(int64_t i, ql_backend_info * info);
 /** A device that a backend can open, by its name: "cuda:1". */
@@ -32,7 +32,7 @@ typedef struct ql_found_device {
 /** Device `number` of the i-th backend. Strings are the library's, for the process's life.
  *  errors  QL_INVALID_ARGUMENT: i or number out of range */
 QL_API ql_status ql_backend_device(int64_t i, int64_t number, ql_found_device * device);
-/** Threads may share a device, each with graphs, plans and sessions of its own: they take turns, a run of a plan each. */
+/** Threads may share a device, each with its own graphs, plans and sessions: a turn is one run of a plan. */
 typedef struct ql_device ql_device;
 
 typedef enum ql_compute {
@@ -60,7 +60,7 @@ QL_API void ql_device_close(ql_device * device);
 
 typedef struct ql_device_info {
     size_t size;             /* set by the caller: sizeof(ql_device_info) */
-    const char * backend;    /* "cpu"; of several devices their names, the rest is then the first one's */
+    const char * backend;    /* "cpu"; for several devices their names: the rest then describes the first */
     const char * isa;        /* what the kernels are made for: "scalar", "baseline", "avx2", "avx512", ... */
     const char * product;    /* the path of quantised products: "f32", "avx512_bf16", ... */
     const char * chip;       /* the processor's own name */

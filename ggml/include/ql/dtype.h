@@ -32,7 +32,7 @@ typedef enum ql_dtype {
 
 /** The name used in files and on command lines ("nf4_dq"), or NULL for an unknown type. */
 QL_API const char * ql_dtype_name(ql_dtype dtype);
-/** The type of a name, in any case; QL_NOT_FOUND lists the known ones. */
+/** The type with a name, in upper or lower case; QL_NOT_FOUND lists the known names. */
 QL_API ql_status ql_dtype_from_name(const char * name, ql_dtype * dtype);
 /** How many types there are, and the i-th of them.                     errors  QL_INVALID_ARGUMENT: i out of range */
 QL_API int64_t ql_dtype_count(void);
@@ -41,7 +41,7 @@ QL_API ql_status ql_dtype_at(int64_t i, ql_dtype * dtype);
 QL_API int64_t ql_dtype_block_length(ql_dtype dtype);
 /** 1 if `ql_encode` can write the type, 0 if it can only be read. */
 QL_API int ql_dtype_can_encode(ql_dtype dtype);
-/** 1 if weights of a model may have the type; 0 if it holds whole numbers alone, or is unknown. */
+/** 1 if weights of a model may have the type; 0 if it holds only whole numbers, or is unknown. */
 QL_API int ql_dtype_is_weight(ql_dtype dtype);
 /** general.file_type of a GGUF file most of whose matrices have the type; -1 for types that upstream does not have, or
  *  that are not written. */

@@ -9,7 +9,7 @@
 
 namespace ql {
 
-/// "f32, f16, ... and nf4_dq": the names of all types that `has` is true of, in the table's order.
+/// "f32, f16, ... and nf4_dq": the names of all types for which `has` is true, in the table's order.
 template <typename Predicate>
 std::string dtype_names(const Predicate & has, const char * before_last = " and ") {
     std::vector<std::string> names;
@@ -32,7 +32,7 @@ inline std::string weight_target_names(const char * before_last = " and ") {
     return dtype_names(is_weight_target, before_last);
 }
 
-/// Those of weights that are read, too.
+/// The names of all types that weights may have, those that can only be read included.
 inline std::string weight_names(const char * before_last = " and ") {
     return dtype_names(ql_dtype_is_weight, before_last);
 }

@@ -46,8 +46,8 @@ typedef struct ql_gguf_tensor {
  *  errors  QL_NOT_FOUND, QL_IO, QL_BAD_FILE (names the field and the file offset), QL_UNSUPPORTED (version, type) */
 QL_API ql_status ql_gguf_open(const char * path, ql_gguf ** file);
 QL_API void ql_gguf_close(ql_gguf * file);
-/** Says that some bytes of the file, a tensor's data say, will hardly be read again: their pages leave memory. Reading
- *  them all the same is possible, the file is then read anew. Bytes that are not the file's are left alone. */
+/** Says that some bytes of the file, such as a tensor's data, will hardly be read again: their pages leave memory. The
+ *  bytes can still be read, and then come from the file again. Bytes that are not the file's are left alone. */
 QL_API void ql_gguf_forget(const ql_gguf * file, const void * data, size_t bytes);
 
 QL_API int64_t ql_gguf_n_keys(const ql_gguf * file);
@@ -72,8 +72,8 @@ QL_API ql_status ql_gguf_find_tensor(const ql_gguf * file, const char * name, ql
 /** A new, empty file in memory. The caller owns *writer, freed by ql_gguf_writer_free. */
 QL_API ql_status ql_gguf_writer_create(ql_gguf_writer ** writer);
 QL_API void ql_gguf_writer_free(ql_gguf_writer * writer);
-/* Keys: setting a key again replaces it. Strings are copied. `general.alignment` is the writer's own (64 where a tensor of
- * the NF4 family asks for it, else 32) and is refused. errors  QL_INVALID_ARGUMENT (a value that does not fit its type) */
+/* Keys: setting a key again replaces its value. Strings are copied. The writer sets `general.alignment` itself (64 if a
+ * tensor is of the NF4 family, else 32): it is refused. errors  QL_INVALID_ARGUMENT (a value unfit for its type) */
 QL_API ql_status ql_gguf_set_int(ql_gguf_writer * writer, const char * key, ql_gguf_type type, int64_t value);
 QL_API ql_status ql_gguf_set_f32(ql_gguf_writer * writer, const char * key, float value);
 QL_API ql_status ql_gguf_set_f64(ql_gguf_writer * writer, const char * key, double value);
@@ -82,9 +82,9 @@ QL_API ql_status ql_gguf_set_string(ql_gguf_writer * writer, const char * key, c
 QL_API ql_status ql_gguf_set_array(ql_gguf_writer * writer, const char * key, ql_gguf_type type, const void * data,
                                    int64_t n);
 QL_API ql_status ql_gguf_set_strings(ql_gguf_writer * writer, const char * key, const ql_gguf_string * data, int64_t n);
-/** Takes a key out; one that is not there is no fault. */
+/** Removes a key; a key that is not there is no error. */
 QL_API ql_status ql_gguf_unset(ql_gguf_writer * writer, const char * key);
-/** Copies the keys of an open file, in its order, but `general.alignment` and `split.*`, which describe that file. */
+/** Copies the keys of an open file, in order, except `general.alignment` and `split.*`, which describe that file. */
 QL_API ql_status ql_gguf_copy_keys(ql_gguf_writer * writer, const ql_gguf * file);
 
 /** Called at writing time to produce `size` bytes of a tensor from byte `offset` on: piece by piece, in order, at most

@@ -1,4 +1,4 @@
-/* ql/grad.h - reverse-mode differentiation that leads to parameters and nowhere else. */
+/* ql/grad.h - reverse-mode differentiation, with respect to parameters only. */
 #ifndef QL_GRAD_H
 #define QL_GRAD_H
 

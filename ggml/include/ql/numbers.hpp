@@ -1,5 +1,5 @@
-/* ql/numbers.hpp - numbers as text that a machine reads again: the same under every locale of the host, which may write
- * a decimal comma where printf and strtod are used. Header only, C++20, for libraries and programs over this one. */
+/* ql/numbers.hpp - numbers as text for machines to read: the same under every locale of the host, where printf and
+ * strtod may use a decimal comma. Header only, C++20, for libraries and programs over this one. */
 #ifndef QL_NUMBERS_HPP
 #define QL_NUMBERS_HPP
 
@@ -16,7 +16,7 @@ inline std::string number_text(double value) {
     return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
 
-/// While it lives, the calling thread's printf, strtod and localeconv know the decimal point alone. The host's locale
+/// While one lives, the calling thread's printf, strtod and localeconv use the decimal point. The host's locale
 /// and its other threads stay as they are.
 class DecimalPoint {
   public:
@@ -26,7 +26,7 @@ class DecimalPoint {
     DecimalPoint & operator=(const DecimalPoint &) = delete;
 
   private:
-    /// Made once, never freed; should that fail, uselocale(0) changes nothing.
+    /// Made once, never freed; if that fails, uselocale(0) changes nothing.
     static locale_t c_locale() {
         static const locale_t c = ::newlocale(LC_ALL_MASK, "C", locale_t{});
         return c;

@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /** y = a + b.
- *  shape    a [n, ...], b as a, or 1 where it shall be repeated: [n] is added to every row, [1, m] gives a number for
- *           each row of a [n, m] -> y as a
+ *  shape    a [n, ...], b as a, or 1 in each dimension where b is repeated: [n] is added to every row, [1, m] gives
+ *           a number for each row of a [n, m] -> y as a
  *  grad     a, b */
 QL_API ql_tensor * ql_add(ql_graph * g, ql_tensor * a, ql_tensor * b);
 
@@ -79,7 +79,7 @@ QL_API ql_tensor * ql_slice(ql_graph * g, ql_tensor * x, int dim, int64_t first,
  *  dtype    any but block types; y has x's      grad  x of f32 */
 QL_API ql_tensor * ql_pad(ql_graph * g, ql_tensor * x, int dim, int64_t before, int64_t after);
 
-/** a, and b behind it along a dimension.
+/** a followed by b along a dimension.
  *  shape    a [..., n, ...], b [..., m, ...], otherwise alike -> y [..., n + m, ...]
  *  dtype    both of one type, any but block types; y has theirs      grad  a, b of f32 */
 QL_API ql_tensor * ql_concat(ql_graph * g, ql_tensor * a, ql_tensor * b, int dim);
@@ -95,13 +95,13 @@ QL_API ql_tensor * ql_permute(ql_graph * g, ql_tensor * x, const int from[QL_MAX
  *  shape    x [n, rows], ids i32 [T] -> y [n, T]      dtype  x f32, f16 or bf16      grad  x of f32 */
 QL_API ql_tensor * ql_gather_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids);
 
-/** y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t: the gradient of ql_gather_rows. Rows with
- *  a negative id are left out; an id past the last row makes all of y NaN.
+/** y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t: the gradient of ql_gather_rows. Rows
+ *  with a negative id are left out; an id past the last row makes all of y NaN.
  *  shape    x [n, T], ids i32 [T] -> y [n, n_rows]      dtype  x f32, f16 or bf16      grad  x of f32 */
 QL_API ql_tensor * ql_scatter_add_rows(ql_graph * g, ql_tensor * x, ql_tensor * ids, int64_t n_rows);
 
-/** The k largest of each row, largest first; of equal ones the first in the row first. NaN counts as larger than any
- *  number, so that it is seen.
+/** The k largest of each row, largest first; equal ones in the order of the row. NaN counts as larger than any number,
+ *  so that it is seen.
  *  shape    x [n, ...] -> values [k, ...]; 1 <= k <= n      dtype  x f32, f16 or bf16      grad  x of f32
  *  ids      if not NULL, receives their positions in the row, i32 [k, ...] */
 QL_API ql_tensor * ql_top_k(ql_graph * g, ql_tensor * x, int64_t k, ql_tensor ** ids);
@@ -119,8 +119,8 @@ QL_API ql_tensor * ql_get_rows(ql_graph * g, ql_tensor * table, ql_tensor * ids)
  *  shape    x [n, ...], w f32 [n] -> y [n, ...]      grad  x      eps >= 0 */
 QL_API ql_tensor * ql_rms_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, float eps);
 
-/** y = w (x - mean(x)) / sqrt(var(x) + eps) + b, over the innermost dimension; var is the mean of squares, not the
- *  sample's.                                                                                       (Ba et al. 2016)
+/** y = w (x - mean(x)) / sqrt(var(x) + eps) + b, over the innermost dimension; var divides by n, not by
+ *  n - 1.                                                                                          (Ba et al. 2016)
  *  shape    x [n, ...], w and b f32 [n] or NULL (1 and 0) -> y [n, ...]      grad  x, w, b      eps >= 0 */
 QL_API ql_tensor * ql_layer_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * b, float eps);
 
@@ -164,21 +164,21 @@ QL_API ql_tensor * ql_rope_table(ql_graph * g, ql_tensor * pos, ql_tensor * fact
 QL_API ql_tensor * ql_rope(ql_graph * g, ql_tensor * x, ql_tensor * table, ql_rope_mode mode);
 
 /** Attention, fused: o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j] over the keys
- *  j in [span[0, t], span[1, t]), h' = h / (H / H_kv). An empty span gives zeros. One range for each query says all
- *  there is to say: causal order, packed segments, sliding windows, padding, KV caches. Memory linear in T and S.
+ *  j in [span[0, t], span[1, t]), h' = h / (H / H_kv). An empty span gives zeros. One range for each query is
+ *  enough for causal order, packed segments, sliding windows, padding and KV caches. Memory is linear in T and S.
  *  shape    q [d, H, T], k, v [d, H_kv, S], span i32 [2, T] -> o [d, H, T]
  *  dtype    q, o f32; k, v both f32 or both f16, a cache's (ql_kv_store)          grad  q, k, v of f32
  *                                                              (Dao et al. 2022; Milakov & Gimelshein 2018) */
 QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, float scale);
 
-/** ql_attention over keys and values that lie in pages of n: key j is key j % n of page pages[j / n]. A page may stand in
- *  the table several times, so that sequences share what they have in common. Each sequence of a batch takes a range of
- *  the table, and spans name keys of that: there is no other notion of a sequence.
- *  shape    q [d, H, T], k, v [d, H_kv, n, P], n a power of two from 64 on, span i32 [2, T], pages i32 [V] -> o [d, H, T]
+/** ql_attention over keys and values that lie in pages of n: key j is key j % n of page pages[j / n]. A table may name
+ *  a page several times, so that sequences share what they have in common. Each sequence of a batch takes a range of
+ *  the table, and its spans name keys of that range: there is no other notion of a sequence.
+ *  shape    q [d, H, T], k, v [d, H_kv, n, P], n a power of two >= 64, span i32 [2, T], pages i32 [V] -> o [d, H, T]
  *           Spans are cut to [0, V n), numbers of pages to [0, P).
  *  dtype    as ql_attention                                                                        grad  none
- *  bits     those of ql_attention over the same keys in a row. A sequence has the bits that it has alone where its range
- *           of the table begins at a multiple of QL_KEYS_APART keys: kernels cut the keys there.
+ *  bits     those of ql_attention over the same keys in a row. A sequence has the same bits as alone if its range of
+ *           the table begins at a multiple of QL_KEYS_APART keys: kernels cut the keys there.
  *                                                                                        (Kwon et al. 2023) */
 #define QL_KEYS_APART 256
 QL_API ql_tensor * ql_attention_paged(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
@@ -186,8 +186,8 @@ QL_API ql_tensor * ql_attention_paged(ql_graph * g, ql_tensor * q, ql_tensor * k
 
 /** Copies rows into a cache in place: cache[:, index[t]] = rows[:, t]; returns the cache as it is afterwards.
  *  shape    cache state [n, S], rows [n, T], index i32 [T], indices distinct; those outside [0, S) are skipped
- *  dtype    cache f32 or f16, rows f32; rounded to nearest. f16 ends at 65504: what is larger (65520 and more, infinity)
- *           becomes NaN in the cache, so that what is computed from it is NaN too, and not quietly wrong
+ *  dtype    cache f32 or f16, rows f32; rounded to nearest. f16 ends at 65504: larger values (65520 and more,
+ *           infinity) become NaN in the cache, so that results computed from them are NaN too, and not quietly wrong
  *  grad     none */
 QL_API ql_tensor * ql_kv_store(ql_graph * g, ql_tensor * cache, ql_tensor * rows, ql_tensor * index);
 

@@ -15,7 +15,7 @@ typedef struct ql_plan ql_plan;
  *  get their storage with the first plan that uses them. Several plans of one graph share its leaves (a training step
  *  and an optimizer step, say). The caller owns *plan; free it before the graph and the device.
  *  outputs  tensors that ql_plan_read can read after a run, and nodes that act by side effect (ql_adamw, ql_kv_store)
- *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_INVALID_ARGUMENT: a leaf lives
+ *  errors   the graph's first error; QL_UNSUPPORTED: no kernel takes a node (names it); QL_INVALID_ARGUMENT: a leaf is
  *           on another device, where an earlier plan put it; QL_NO_MEMORY */
 QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                 ql_plan ** plan);
@@ -24,22 +24,22 @@ QL_API ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor 
  *  over     NULL: an arena of its own; else it must outlive the last run of *plan */
 QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
                                      const ql_plan * over, ql_plan ** plan);
-/** As ql_plan_create_over, over several devices: the nodes' places (ql_graph_set_place) are shared out among them in equal
- *  runs, in the order of the list. A device that was opened as several ("cuda:0,cuda:1") is all of them. Where a backend
- *  has no kernel for a node, the CPU runs it. What a node reads from another device is copied there before it, through
- *  host memory: one copy where the CPU reads or has written it, else two; devices and copies run side by side where they
- *  need nothing of each other. A frozen weight is uploaded once to each device that does not read host memory. A parameter, state or input lives
- *  on the device that uses it first, and what changes it in place runs there. ql_plan_node says where a node runs, and why.
+/** As ql_plan_create_over, over several devices: the nodes' places (ql_graph_set_place) are shared out in equal runs,
+ *  in the order of the list. A device opened as several ("cuda:0,cuda:1") stands for all of them. The CPU runs
+ *  a node for which the backend has no kernel. What a node reads from another device is copied to its own, through
+ *  host memory: one copy where the CPU reads or has written it, else two. Devices and copies run side by side if they
+ *  need nothing of each other. A frozen weight is uploaded once to each device that does not read host memory. Other
+ *  leaves live where they are first used; what changes them in place runs there. ql_plan_node says where, and why.
  *  devices  n_devices, at least one; they outlive the plan and the graph
- *  errors   QL_INVALID_ARGUMENT: a leaf lives on a device that is not in the list; a node changes leaves of two devices */
+ *  errors   QL_INVALID_ARGUMENT: a leaf lives on a device outside the list; a node changes leaves of two devices */
 QL_API ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices,
                                    ql_tensor * const * outputs, int n_outputs, const ql_plan * over, ql_plan ** plan);
 QL_API void ql_plan_free(ql_plan * plan);
-/** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device this
- *  one waits for its turn, in the order of the calls; one plan, and the plans of one graph, are for one thread at a time. */
+/** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device,
+ *  calls take turns in their order; one plan, and the plans of one graph, are for one thread at a time. */
 QL_API ql_status ql_plan_run(ql_plan * plan);
-/** Copies bytes of an output, as the plan's last run left them: another plan's run changes them only where they are a
- *  state's or a parameter's.
+/** Copies bytes of an output, as the plan's last run left them: another plan's run changes them only if they belong
+ *  to a state or a parameter.
  *  errors   QL_INVALID_ARGUMENT: output is not one of the plan's, or the range is outside it */
 QL_API ql_status ql_plan_read(const ql_plan * plan, const ql_tensor * output, void * dst, size_t offset, size_t bytes);
 
@@ -65,9 +65,9 @@ typedef struct ql_memory_info {
     uint64_t results; /* arenas and outputs, scratch included */
     uint64_t scratch; /* of these: the most that one kernel needs while it runs */
     uint64_t total;   /* weights, params, states, inputs, results and staging */
-    uint64_t staging; /* host memory in which results lie on their way from the device to another */
+    uint64_t staging; /* host memory in which results lie on their way from one device to another */
 } ql_memory_info;
-/** device   the bytes on it alone; NULL: on all devices
+/** device   only bytes on this device are counted; NULL: on all devices
  *  errors   QL_INVALID_ARGUMENT: plans or one of them is NULL, n is negative */
 QL_API ql_status ql_plans_memory(const ql_plan * const * plans, int n, const ql_device * device, ql_memory_info * info);
 
@@ -81,9 +81,9 @@ typedef struct ql_plan_node_info {
     double flops;        /* of one run; those of all nodes add up to the plan's */
     int64_t runs;
     double bytes;        /* of one run: what it reads and writes if each tensor goes over the bus once */
-    const char * device; /* that runs it, by the name with which it was opened; a "copy" goes between its memory and
-                            the host's */
-    const char * moved;  /* "", or why that is not the device of the node's place */
+    const char * device; /* that runs it, by the name that it was opened by; a "copy" goes between this device's
+                            memory and the host's */
+    const char * moved;  /* "", or why it does not run on the device of its place */
 } ql_plan_node_info;
 QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);
 

@@ -24,13 +24,13 @@
  *     grad.h, optim.h                gradients of parameters; accumulation, clipping, optimizers
  *     gguf.h, os.h, selftest.h       model files; safe files, locks, memory; conformance and speed on this machine
  *
- * Threads: messages of errors are each thread's own. A device may be shared; a graph, its tensors and its plans are used
+ * Threads: each thread has its own error messages. A device may be shared; a graph, its tensors and its plans are used
  * by one thread at a time. A plan gives the same bits for any number of threads.
  *
  * Stability: 0.x. A function may change from one minor version to the next. Numbers of enumerators stay: some are in
  * files. Structs begin with their size and grow at their end, so that a program and a library of two versions
- * understand each other. ql/ql.hpp is the same for C++20: owning handles, errors as values. It is part of the program that
- * includes it, and comes without the promise. */
+ * understand each other. ql/ql.hpp is the same for C++20: owning handles, errors as values. It is compiled into the
+ * program that includes it, and comes without this promise. */
 #ifndef QL_H
 #define QL_H
 #include "ql/status.h"

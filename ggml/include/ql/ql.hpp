@@ -1,6 +1,6 @@
-/* ql/ql.hpp - the C++ face of ql/ql.h: owning handles, errors as values, structs with their size, spans. The calls stay
- * those of the C API, and so does what its headers say of them. Header only, C++20; nothing here throws, but for
- * std::bad_alloc of a std::string or std::vector.
+/* ql/ql.hpp - the C++ face of ql/ql.h: owning handles, errors as values, structs with their size, spans. The calls are
+ * those of the C API, and what its headers say of them holds here. Header only, C++20; nothing here throws, except
+ * std::bad_alloc from a std::string or std::vector.
  *
  *     ql::Status softmax(std::span<const float> values, std::span<float> result) {
  *         ql::DevicePtr device;                                     what is declared last is freed first
@@ -18,7 +18,7 @@
  *
  * Without the macros: if (const ql::Status s = ql_graph_create(ql::out(graph)); !s.ok()) print(s.message());
  *
- * Stability: none is promised for C++ of different versions; a program and the headers that it is built with are. */
+ * Stability: none is promised from one version to the next; a program contains the headers that it was built with. */
 #ifndef QL_QL_HPP
 #define QL_QL_HPP
 
@@ -74,8 +74,8 @@ class Out {
     T * made_ = nullptr;
 };
 
-/// The argument for an object that a call makes: `ql_graph_create(out(graph))`. The handle has it when the whole
-/// expression is over, or nothing where the call failed; what it held before is freed then.
+/// The argument for an object that a call makes: `ql_graph_create(out(graph))`. The handle gets the object at the
+/// end of the whole expression, or nothing if the call failed; what it held before is freed then.
 template <typename T, typename Free>
 Out<T, Free> out(std::unique_ptr<T, Free> & handle) {
     return Out<T, Free>(handle);
@@ -104,7 +104,7 @@ T defaults() {
     return options;
 }
 
-/// Elements one after another in memory, that are bytes for a device: a vector, an array, a span.
+/// Elements that lie one after another in memory and can be copied as bytes: a vector, an array, a span.
 template <typename R>
 concept Elements = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
                    std::is_trivially_copyable_v<std::ranges::range_value_t<R>>;
@@ -114,7 +114,7 @@ size_t size_in_bytes(const R & values) {
     return std::ranges::size(values) * sizeof(std::ranges::range_value_t<R>);
 }
 
-/// ql_tensor_write: elements of the tensor's type, to element `first` and those behind it.
+/// ql_tensor_write: elements of the tensor's type, to element `first` and those after it.
 template <Elements R>
 Status write_tensor(ql_tensor * tensor, const R & values, size_t first = 0) {
     const size_t offset = first * sizeof(std::ranges::range_value_t<R>);
@@ -155,7 +155,7 @@ inline Status set_string(const GgufWriterPtr & writer, const char * key, std::st
     return ql_gguf_set_string(writer.get(), key, value.data(), value.size());
 }
 
-/// The bytes of a file, as long as this lives; one NUL follows them.
+/// The bytes of a file, for as long as this object lives; one NUL follows them.
 class FileBytes {
   public:
     FileBytes(CharsPtr data, size_t size) : data_(std::move(data)), size_(size) {}

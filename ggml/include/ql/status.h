@@ -33,9 +33,9 @@ typedef enum ql_status {
  *  next call of the library on this thread. */
 QL_API const char * ql_error_message(void);
 
-/** Sets the message of the calling thread, one line, and returns the code: for libraries built on this one, so that their
- *  failures are read the same way. A NULL message counts as ""; control characters become '?', so that a hostile file's
- *  names cannot write to a terminal or add lines. */
+/** Sets the message of the calling thread, one line, and returns the code: for libraries built on this one, whose
+ *  failures are then read the same way. A NULL message counts as ""; control characters become '?', so that names in a
+ *  hostile file cannot write to a terminal or add lines. */
 QL_API ql_status ql_set_error(ql_status code, const char * message);
 
 /** A short name of a status ("bad file"); never NULL. */

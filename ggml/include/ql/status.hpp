@@ -22,7 +22,7 @@ class [[nodiscard]] Status {
   public:
     Status() = default;
     /// What a call of the C API returned just now on this thread, with the message that it left: implicit, so that
-    /// such a call stands wherever a Status does.
+    /// such a call can stand wherever a Status can.
     Status(Code returned) : Status(returned, returned == QL_OK ? "" : ql_error_message()) {}
     Status(Code code, std::string message)
         : error_(code == QL_OK ? nullptr : std::make_unique<Error>(Error{code, std::move(message)})) {}
