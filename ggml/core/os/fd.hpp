@@ -25,7 +25,7 @@ class Fd {
         return *this;
     }
     ~Fd() {
-        const int code = errno;  // a failure that is being reported stays
+        const int code = errno;  // closing must not change the error under report
         if (fd_ >= 0) ::close(fd_);
         errno = code;
     }
@@ -38,7 +38,7 @@ class Fd {
 };
 
 /// The same open file under a number that is no standard stream's. Where the process was started with one of 0, 1, 2
-/// closed, the system gives that number to the next file, and what anyone prints would be written into it.
+/// closed, the system gives that number to the next file, and whatever is printed would go into that file.
 inline Fd above_standard_streams(Fd fd) {
     if (!fd || fd.get() > STDERR_FILENO) return fd;
     return Fd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));

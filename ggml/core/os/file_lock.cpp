@@ -1,5 +1,5 @@
-// File locks (POSIX). flock() is the lock: it works between threads and survives nothing. A record lock beside it is
-// there only because the system then tells who holds it.
+// File locks (POSIX). flock() is the lock: it works between threads too, and ends with its holder. The record lock
+// beside it is there only because the system tells who holds one.
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -22,7 +22,7 @@ Status in_use(const std::string & path, int fd) {
     struct flock record = whole_file();
     if (::fcntl(fd, F_GETLK, &record) == 0 && record.l_type != F_UNLCK && record.l_pid > 0)
         return error(QL_INVALID_ARGUMENT, "%s: in use by process %d", path.c_str(), static_cast<int>(record.l_pid));
-    // Record locks do not see this process's own, and end when any of its descriptors of the file is closed.
+    // The query skips this process's own record locks, and closing any of its descriptors of the file ends them.
     return error(QL_INVALID_ARGUMENT, "%s: in use already, by another process or by this process (%d)", path.c_str(),
                  static_cast<int>(::getpid()));
 }

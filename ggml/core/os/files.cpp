@@ -15,7 +15,7 @@ Status too_large(const std::string & path, size_t max_size) {
     return error(QL_BAD_FILE, "%s: is larger than the %zu bytes allowed here", path.c_str(), max_size);
 }
 
-/// The message of a failure with the path that the user knows in the place of a temporary's.
+/// The message of a failure, with the path that the user knows in place of the temporary's.
 Status say_of(const std::string & path, const std::string & temporary, const Status & status) {
     std::string message = status.message();
     for (size_t at = 0; (at = message.find(temporary, at)) != message.npos; at += path.size())
@@ -26,7 +26,7 @@ Status say_of(const std::string & path, const std::string & temporary, const Sta
 }  // namespace
 
 Result<FileBytes> read_file(const std::string & path, size_t max_size) {
-    // O_NONBLOCK: a pipe that nobody has opened to write is not waited for; from one that has a writer all is read.
+    // O_NONBLOCK: a pipe without a writer is not waited for; a pipe with a writer is read to its end.
     const Fd fd = open_fd(path.c_str(), O_RDONLY | O_NONBLOCK);
     if (!fd) return system_error(path, "cannot open", errno);
     struct stat info;
@@ -36,7 +36,7 @@ Result<FileBytes> read_file(const std::string & path, size_t max_size) {
     const auto known = static_cast<size_t>(info.st_size);
     if (max_size != 0 && known > max_size) return too_large(path, max_size);
 
-    // A pipe or a file of /proc says size 0: read until the end, whatever was said.
+    // A pipe or a file of /proc gives its size as 0: read until the end, whatever the size.
     size_t capacity = known > 0 ? known + 1 : 4096, size = 0;
     FileBytes bytes{{static_cast<char *>(::malloc(capacity + 1)), ::free}, 0};
     for (;;) {
@@ -103,7 +103,7 @@ Status make_directory(const std::string & path) {
         const std::string part = path.substr(0, end);
         struct stat info;
         if (::mkdir(part.c_str(), 0777) != 0) {
-            const int code = errno;  // a part that exists may answer EEXIST, or EROFS, or EACCES
+            const int code = errno;  // for a part that exists it may be EEXIST, EROFS or EACCES
             if (::stat(part.c_str(), &info) != 0) return system_error(path, "cannot make the folder", code);
             if (!S_ISDIR(info.st_mode)) return error(QL_IO, "%s: %s is not a folder", path.c_str(), part.c_str());
         }

@@ -13,8 +13,8 @@ struct Library {
     void * symbol(const char * name) const;
 };
 
-/// Opens every shared object whose name starts with `prefix` in the folders of the environment variable, beside the
-/// program and in ../lib/ql of it, in this order; the first of a name wins.
+/// Opens every shared object whose name starts with `prefix`: in the folders of the environment variable, beside the
+/// program, and in ../lib/ql from there, in this order; the first of a name wins.
 std::vector<Library> find_libraries(const char * prefix, const char * environment);
 
 }  // namespace ql::os

@@ -1,12 +1,12 @@
-// What a handler of signals may have to know, noted by the threads while it is so: which file is mapped where, which
-// temporaries are being written.
+// What a signal handler may have to know, noted by the threads for as long as it is true: which file is mapped where,
+// which temporaries are being written.
 #pragma once
 #include <atomic>
 #include <mutex>
 
 namespace ql::os {
 
-/// A list of T whose records are used again and never freed, so that a handler may walk it whatever the threads do. T
+/// A list of T whose records are reused and never freed, so that a handler may walk it whatever the threads do. T
 /// changes only while its record is unused.
 template <typename T>
 class Noted {
@@ -30,11 +30,11 @@ class Noted {
         record->used.store(true);
         return record;
     }
-    /// Null is nothing.
+    /// Does nothing for null.
     static void forget(Record * record) {
         if (record) record->used.store(false);
     }
-    /// The first of those in use for which `wanted` is true, or null. Async-signal-safe where `wanted` is.
+    /// The first record in use for which `wanted` is true, or null. Async-signal-safe where `wanted` is.
     template <typename Wanted>
     const T * find(Wanted && wanted) const {
         for (const Record * record = first_.load(); record; record = record->next)

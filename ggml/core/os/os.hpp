@@ -26,8 +26,8 @@ void release_pages(void * pages, size_t bytes);
 
 struct MappedRange;
 
-/// A regular file's bytes, mapped read-only. The file must not be cut while it is mapped (files written by SafeFile are
-/// replaced whole: an old mapping keeps the old bytes).
+/// A regular file's bytes, mapped read-only. The file must not be cut short while it is mapped (files written by
+/// SafeFile are replaced whole: an old mapping keeps the old bytes).
 class MappedFile {
   public:
     static Result<MappedFile> open(const std::string & path);
@@ -36,7 +36,7 @@ class MappedFile {
     ~MappedFile();
 
     const uint8_t * data() const { return data_; }  // nullptr for an empty file
-    /// Whole pages of these bytes leave memory until they are read again; nothing where they are not the file's.
+    /// Whole pages of these bytes leave memory until they are read again; nothing happens if they are not the file's.
     void forget(const void * data, size_t bytes) const;
     size_t size() const { return size_; }
 
@@ -64,10 +64,10 @@ class SafeFile {
 
     Status append(const void * data, size_t size);
     uint64_t size() const { return size_; }
-    /// A name beside the temporary for a file that is written by other means, then taken by adopt(). A killed process's
-    /// is removed with its temporary.
+    /// A name beside the temporary for a file that is written by other means, then taken by adopt_staged(). What a
+    /// killed process left there is removed with its temporary.
     std::string staged() const { return temporary_ + ".new"; }
-    /// Takes the file at staged() in the place of what was appended.
+    /// Puts the file at staged() in place of what was appended.
     Status adopt_staged();
     /// The file is on the disk under its own name when this returns ok.
     Status commit();
@@ -86,7 +86,7 @@ struct FileBytes {  // malloc'ed, with a NUL byte after `size` bytes
 };
 Result<FileBytes> read_file(const std::string & path, size_t max_size);
 Status write_file(const std::string & path, std::string_view data);
-/// See ql_os_replace_file; what make() says of its temporary is said of the path.
+/// See ql_os_replace_file; make()'s messages name the path in place of the temporary.
 Status replace_file(const std::string & path, const std::function<Status(const std::string & temporary)> & make);
 /// Deletes what SafeFiles are writing at this moment. Async-signal-safe.
 void remove_temporaries();
@@ -99,7 +99,7 @@ Status make_directory(const std::string & path);
 /// Writes all of `size` bytes to a descriptor; errors name the path.
 Status write_all(const std::string & path, int fd, const void * data, size_t size);
 
-/// A file that is written at its end alone, see ql_os_journal_open.
+/// A file that is written only at its end, see ql_os_journal_open.
 class Journal {
   public:
     static Result<Journal> open(const std::string & path);

@@ -81,7 +81,7 @@ ql_status ql_os_replace_file(const char * path, ql_status (*make)(void * user, c
         QL_TRY(check_path(path));
         if (!make) return error(QL_INVALID_ARGUMENT, "ql_os_replace_file: make is NULL");
         return ql::os::replace_file(path, [&](const std::string & temporary) {
-            (void)ql_set_error(QL_OK, "");  // what is there afterwards is of this call
+            (void)ql_set_error(QL_OK, "");  // a message found afterwards is of the call below
             const ql_status status = make(user, temporary.c_str());
             const std::string message = ql_error_message();
             return status == QL_OK || !message.empty()

@@ -16,7 +16,7 @@ size_t round_up(size_t bytes, size_t unit) {
     return (bytes + unit - 1) / unit * unit;
 }
 
-/// Blocks of at least two huge pages begin at one.
+/// A block of at least two huge pages begins at the start of a huge page.
 size_t alignment_of(size_t bytes) {
     return bytes >= 2 * kHugePage ? kHugePage : kPageBytes;
 }
@@ -33,7 +33,7 @@ Result<void *> allocate_pages(size_t bytes) {
     if (before > 0) ::munmap(begin, before);
     if (asked > before + size) ::munmap(begin + before + size, asked - before - size);
 #ifdef MADV_HUGEPAGE
-    if (alignment == kHugePage) ::madvise(begin + before, size, MADV_HUGEPAGE);  // a wish: small pages work too
+    if (alignment == kHugePage) ::madvise(begin + before, size, MADV_HUGEPAGE);  // a request only: small pages work too
 #endif
     return static_cast<void *>(begin + before);
 }

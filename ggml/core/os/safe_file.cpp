@@ -28,7 +28,7 @@ std::string folder_of(const std::string & path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// What is at the path allows a new file there: `*mode` gets the permissions of an existing one, else stays.
+/// Checks that what is at the path allows a new file. `*mode` gets the permissions of an existing one, else stays.
 Status check_target(const std::string & path, mode_t * mode) {
     if (path.empty()) return error(QL_INVALID_ARGUMENT, "the path of the file to write is empty");
     if (path.back() == '/') return error(QL_IO, "%s: names a directory, a file name is needed", path.c_str());
@@ -52,8 +52,8 @@ Status check_space(const std::string & path, uint64_t size) {
                  path.c_str(), static_cast<double>(size) / 1e6, static_cast<double>(available) / 1e6);
 }
 
-/// What is at the temporary's name already: another thread's file, which is locked, or one that a dead process with our
-/// number left, which is removed. Whatever else is there was not made by us: it is neither written nor followed.
+/// Clears the temporary's name. A file left by a dead process with our number is removed; another thread's file, which
+/// is locked, is an error. Whatever else is there was not made by us: it is neither written nor followed.
 Status clear_the_name(const std::string & path, const std::string & temporary) {
     const Fd fd = open_fd(temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!fd && errno == ENOENT) return {};
@@ -71,7 +71,7 @@ Status clear_the_name(const std::string & path, const std::string & temporary) {
 
 /// Creates the temporary file, and locks it against this process's other threads. O_EXCL: what is written goes to a
 /// file that is new, never to one that somebody put or linked there. Between creation and lock another thread may take
-/// it for a leaving and remove it: then the name is tried again.
+/// the file for a dead process's and remove it: then the name is tried again.
 Result<int> open_temporary(const std::string & path, const std::string & temporary) {
     for (int attempt = 0; attempt < 100; attempt++) {
         Fd fd = open_fd(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
@@ -94,8 +94,8 @@ std::string leading_number(const std::string & text) {
     return n <= 9 ? text.substr(0, n) : "";
 }
 
-/// The process whose file has these words behind "PATH.tmp-": "<pid>", "<pid>.new", "<pid>.new.tmp-<pid>"; "" for the
-/// name of another file.
+/// The process whose file has `rest` after "PATH.tmp-" in its name: "<pid>", "<pid>.new", "<pid>.new.tmp-<pid>"; "" for
+/// any other file.
 std::string writer_of(const std::string & rest) {
     const std::string number = leading_number(rest), staged = number + ".new", nested = staged + ".tmp-";
     if (number.empty() || rest == number || rest == staged) return number;
@@ -103,8 +103,8 @@ std::string writer_of(const std::string & rest) {
     return !tail.empty() && leading_number(tail) == tail ? number : "";
 }
 
-/// True if the process is gone and does not hold the lock of its temporary either: a process of another machine or
-/// container may have that number.
+/// True if the process is gone and does not hold the lock of its temporary either: a live process of another machine
+/// or container may have that number.
 bool is_dead_writer(const std::string & number, const std::string & temporary) {
     if (::kill(static_cast<pid_t>(std::stoi(number)), 0) == 0 || errno != ESRCH) return false;
     const Fd fd = open_fd(temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -123,7 +123,7 @@ void remove_stale_temporaries(const std::string & path) {
     }
 }
 
-/// A folder that cannot be opened or synced (some network file systems) has no stronger promise to give.
+/// Syncs a file's folder. If it cannot be opened or synced (some network file systems), no more can be promised.
 void sync_folder_of(const std::string & path) {
     const Fd folder = open_fd(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY);
     if (folder) (void)retry([&] { return ::fsync(folder.get()); });

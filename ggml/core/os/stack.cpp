@@ -1,4 +1,4 @@
-// How much stack the calling thread has left (Linux): what recurses over a stranger's input asks before it goes deeper.
+// How much stack the calling thread has left (Linux): what recurses over untrusted input asks before it goes deeper.
 #include <pthread.h>
 
 #include <cstdint>

@@ -14,7 +14,7 @@ namespace ql::os {
 Status open_standard_streams() {
     for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (::fcntl(stream, F_GETFD) != -1 || errno != EBADF) continue;
-        // The wrong way round: a read from it, or a write to it, fails as on the closed stream it stands for.
+        // Opened the wrong way round: a read or a write fails, as on the closed stream that it stands for.
         const int fd = ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
         if (fd != stream)
             return system_error("/dev/null", "cannot open in the place of a closed standard stream", errno);
