@@ -1,4 +1,4 @@
-// What a backward rule sees: gradients of its results, which sources want one, and where to put them.
+// What a backward rule sees: gradients of the node's results, which sources want one, and where to put theirs.
 #pragma once
 #include <span>
 #include <unordered_map>
@@ -21,7 +21,7 @@ class GradBuilder {
     Graph & graph() { return graph_; }
     /// The gradient of a result, null if the loss does not depend on it.
     Tensor * gradient(const Operand * t) const;
-    /// True if a parameter in question is upstream of the source.
+    /// True if a parameter whose gradient is asked for is upstream of the source.
     bool wants(const Operand * t) const;
     /// Adds a contribution to a source's gradient (sums are nodes).
     void add(const Operand * t, Tensor * contribution);

@@ -1,4 +1,4 @@
-// How the C builders call into the graph: no graph, no node; and no exception leaves.
+// How the C builders call into the graph: without a graph there is no node, and no exception leaves.
 #pragma once
 #include "common/structs.hpp"
 #include "ggml/graph/graph.hpp"
@@ -14,7 +14,7 @@ ql_tensor * build(ql_graph * g, Body && body) noexcept {
     } catch (...) {
         try {
             g->fail(error(QL_NO_MEMORY, "graph: out of memory"));
-        } catch (...) {  // not even for the message
+        } catch (...) {  // no memory even for the message
         }
         return nullptr;
     }

@@ -1,4 +1,4 @@
-// Appending to a graph, with the checks that make the rest of the engine free of them.
+// Appending to a graph, with the checks that spare the rest of the engine their own.
 #include "ggml/graph/graph.hpp"
 
 namespace ql {
@@ -25,7 +25,7 @@ Status check_leaf(const std::string & name, ql_dtype dtype, int n_dims, const in
     return {};
 }
 
-/// Sizes that each fit may be too large together: those of two vectors' outer product, of tensors one behind another.
+/// Sizes that fit one by one may be too large together: an outer product of two vectors, tensors laid end to end.
 Status check_results(const OpDef & def, const std::vector<OutSpec> & outs) {
     for (const OutSpec & out : outs) {
         int64_t total = 1;

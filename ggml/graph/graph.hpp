@@ -25,7 +25,7 @@ struct ql_graph {
     ql_tensor * emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params = {});
     ql_tensor * emit(const ql::OpDef & def, std::span<ql_tensor * const> src, ql::Params params = {});
 
-    /// Where in the model the nodes belong that are appended from now on. At first 0.
+    /// The place in the model of the nodes that are appended from here on; 0 at first.
     void set_place(int place) { place_ = place; }
     int place() const { return place_; }
 

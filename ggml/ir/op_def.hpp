@@ -1,4 +1,4 @@
-// What an operator is: one `const OpDef`, with its formula, shape rule, backward rule, reference and cases. The operators
+// What an operator is: one `const OpDef`, with formula, shape rule, backward rule, reference and cases. The operators
 // themselves are in ggml/ops, one file each; there is no switch over them anywhere.
 #pragma once
 #include <cstdint>
@@ -48,14 +48,14 @@ struct RefArgs {
     }
 };
 
-/// Of Fill::windows: no multiple of what kernels cut keys into.
+/// The window of Fill::windows, in keys: not a multiple of the blocks that kernels cut keys into.
 inline constexpr int32_t kCaseWindow = 21;
 
 /// How a conformance case fills an input.
 enum class Fill : uint8_t {
     normal,    // N(0, 1)
     small,     // N(0, 0.02)
-    layer,     // N(0, 1 / n), n the row length: what times a row of N(0, 1) gives about N(0, 1)
+    layer,     // N(0, 1 / n), n the row length: its product with a row of N(0, 1) is about N(0, 1)
     positive,  // uniform in [0.5, 1.5]
     zero,
     ids,        // i32: uniform in [0, limit)
@@ -77,8 +77,8 @@ struct CaseInput {
     TensorKind kind = TensorKind::param;  // weight: frozen; state: changed in place; input
 };
 
-/// A shape to test, gradient-check and benchmark an operator at. Data: no code of an operator's own is needed to run
-/// it.
+/// A shape to test, gradient-check and benchmark an operator at. It is data: running it needs no code of the operator's
+/// own.
 struct Case {
     const char * name;
     std::vector<CaseInput> in;
@@ -91,7 +91,7 @@ struct BenchSize {
     int64_t k, m, t;  // row length, rows of the weight, tokens
 };
 
-/// The public builder called with NULL and 0 for all arguments but the graph: what tests try of every builder.
+/// Calls the public builder with NULL and 0 for all arguments but the graph: tests try this with every builder.
 template <auto build>
 struct Empty;
 template <typename... Args, ql_tensor * (*build)(ql_graph *, Args...)>
@@ -99,7 +99,7 @@ struct Empty<build> {
     static ql_tensor * call(ql_graph * g) { return build(g, Args{}...); }
 };
 
-/// Of an operator that moves values and computes nothing.
+/// The `flops` of an operator that moves values and computes nothing: 0.
 double no_flops(const Node &);
 
 struct OpDef {
@@ -108,7 +108,7 @@ struct OpDef {
     std::string_view formula;
     /// The type of its parameters, params_type<T>(); null: it has none.
     ParamsType params = nullptr;
-    /// Empty<ql_NAME>::call; null: no public function builds it, but backward rules or the planner.
+    /// Empty<ql_NAME>::call; null: no public function builds it, only backward rules or the planner.
     ql_tensor * (*build_empty)(ql_graph *) = nullptr;
     /// Checks the sources and gives the results; messages start with the operator's name.
     Status (*infer)(const Node &, std::vector<OutSpec> &) = nullptr;
@@ -128,7 +128,7 @@ struct OpDef {
     void (*reference)(const RefArgs<float> &) = nullptr;
     void (*reference64)(const RefArgs<double> &) = nullptr;
     std::vector<Case> (*cases)() = nullptr;
-    /// What is measured at a size, the tensors as large as in a model of that size.
+    /// The case to measure at a size: its tensors are as large as in a model of that size.
     Result<Case> (*bench)(const BenchSize &) = nullptr;
     /// Floating-point operations of a run; null: one for each element of the results. flops_of() asks.
     double (*flops)(const Node &) = nullptr;

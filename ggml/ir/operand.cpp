@@ -1,4 +1,4 @@
-// How messages name shapes and operands, and what is asked of them.
+// How messages name shapes and operands, and the check of a range of bytes.
 #include "ggml/ir/operand.hpp"
 
 namespace ql {

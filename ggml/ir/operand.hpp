@@ -22,7 +22,7 @@ struct Operand {
     Shape shape;
     std::string name;
     Operand * alias = nullptr;  // the operand whose storage this one is (reshape, operators that change in place)
-    int may_reuse = -1;         // of a result: the source whose storage it may take over if nothing reads that later
+    int may_reuse = -1;         // of a result: the source whose storage it may get if nothing reads the source later
 
     int64_t ne(int i) const { return shape[i]; }
     bool is_leaf() const { return kind != TensorKind::result; }

@@ -7,7 +7,7 @@
 
 namespace ql {
 
-/// Owns its bytes where it has a `free`; moves, and is not copied.
+/// Owns its bytes if it has a `free`; can be moved, not copied.
 struct Storage {
     ql_device * device = nullptr;  // null: host memory
     void * data = nullptr;
