@@ -1,8 +1,8 @@
 // The backend interface: what there is (enumerate), a device (ten functions), and a table of kernels.
 //
-// Work on a device is started and runs by itself: `copy` and `run` return at once. Who needs what they make waits for
-// an event: the host in `finish`, a queue in `hold`. What goes wrong on the way is reported by the next `finish`, once;
-// what was started between the two is then dropped. Addresses are unique in the process, over all devices.
+// Work on a device is started and runs by itself: `copy` and `run` return at once. Whoever needs the results waits
+// for an event: the host in `finish`, a queue in `hold`. An error on the way is reported by the next `finish`, once;
+// work started between the two is then dropped. Addresses are unique in the process, over all devices.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -20,7 +20,7 @@ namespace ql {
 /// What a device says of itself.
 struct Caps {
     const char * isa = "";      // what its kernels are made for: an instruction set, a compute capability
-    const char * product = "";  // the way of quantised products: "f32", "avx512_bf16", "amx"
+    const char * product = "";  // the path of quantised products: "f32", "avx512_bf16", "amx"
     const char * chip = "";     // the maker's name
     int threads = 1;            // that share a kernel: processors of a CPU, multiprocessors of a GPU
     bool bf16 = false;          // products round their operands to bf16
@@ -44,8 +44,8 @@ struct Step {
     std::byte * scratch = nullptr;
     Copy copy;
     Queue queue = Queue::compute;
-    std::vector<size_t> after;  // steps of the list, all earlier and on the other queue, that must be done before
-    double seconds = 0;         // by which profiled runs grow; to be read once a run is finished
+    std::vector<size_t> after;  // steps of the list, all earlier and on the other queue, that must be done first
+    double seconds = 0;         // grows with each profiled run; read it only when a run has finished
     int64_t runs = 0;
 };
 
@@ -65,16 +65,16 @@ class DeviceImpl {
     virtual Result<void *> allocate(MemoryKind memory, size_t bytes) = 0;
     virtual void release(MemoryKind memory, void * data, size_t bytes) = 0;
 
-    /// The steps outlive the executable, which is destroyed while none of its work is left.
+    /// The steps outlive the executable, which is destroyed only when none of its work is left.
     virtual Result<std::unique_ptr<Executable>> compile(std::span<Step> steps) = 0;
-    /// Starts a list on the compute queue; its copies run on the queue of their step, from the moment that the compute
-    /// queue comes to the list. The compute queue goes on when all steps are done.
+    /// Starts a list on the compute queue; its copies run on the queue of their step, from the moment at which the
+    /// compute queue comes to the list. The compute queue goes on when all steps are done.
     virtual Status run(Executable & executable, bool profile) = 0;
     virtual Status copy(Queue queue, const Copy & copy) = 0;
 
-    /// The moment when everything is done that was started on a queue up to now.
+    /// The moment at which everything that was started on a queue so far is done.
     virtual Event now(Queue queue) = 0;
-    /// What is started on the queue from now on waits for an event of this device, or of another one of its backend.
+    /// Makes what is started on the queue later wait for an event of this device, or of another one of its backend.
     virtual Status hold(Queue queue, const Event & event) = 0;
     /// Returns when an event of this device is reached, or its queue has stopped with an error.
     virtual Status finish(const Event & event) = 0;

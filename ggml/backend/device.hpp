@@ -13,7 +13,7 @@ struct ql_device {
     std::string name;  // as it was asked for: "cpu", "cuda:1"
     const ql::Backend * backend = nullptr;
     std::unique_ptr<ql::DeviceImpl> owned;
-    ql::DeviceImpl * impl = nullptr;  // of several devices the first one's
+    ql::DeviceImpl * impl = nullptr;  // for several devices, the first one's
     ql::Caps caps;
     ql::Turns turns;  // of the threads that run something on it
     int threads = 0;  // as they were asked for
@@ -31,7 +31,7 @@ void close_device(Device * device);
 Result<Device *> fallback_of(Device & device);
 /// Zeroed memory of a device, or of the host for copies from and to it, which the storage frees.
 Result<Storage> allocate(Device & device, size_t bytes, MemoryKind memory = MemoryKind::device);
-/// Copies between a device's own memory and the host's, and waits for it.
+/// Copies between a device's own memory and the host's, and waits for the copy.
 Status upload(Device & device, void * to, const void * from, size_t bytes);
 Status download(Device & device, void * to, const void * from, size_t bytes);
 }  // namespace ql

@@ -9,7 +9,7 @@ class DeviceImpl;
 
 /// Kinds of memory.
 enum class MemoryKind {
-    device,  // the device's own. Where the host cannot read it an address is a name, which only the device understands
+    device,  // the device's own. If the host cannot read it, an address is a name that only the device understands
     pinned,  // the host's, held in place for a device: copies between the two run by themselves, at full speed
     host,    // any other memory of the host
 };
@@ -23,8 +23,8 @@ struct Copy {
     MemoryKind from_memory = MemoryKind::host;
 };
 
-/// A queue does its work in the order in which it was started. The two of a device know nothing of each other, and
-/// nothing of other devices, but what events say.
+/// A queue does its work in the order in which it was started. A device's two queues know nothing of each other,
+/// and nothing of other devices, except through events.
 enum class Queue { compute, copy };
 inline constexpr Queue kQueues[] = {Queue::compute, Queue::copy};
 
@@ -32,7 +32,7 @@ inline constexpr Queue kQueues[] = {Queue::compute, Queue::copy};
 struct Event {
     DeviceImpl * device = nullptr;
     Queue queue = Queue::compute;
-    uint64_t number = 0;  // of the works that were started; the device's own count
+    uint64_t number = 0;  // counts the work that was started; each device counts its own
 };
 
 }  // namespace ql

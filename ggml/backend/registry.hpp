@@ -19,7 +19,7 @@ class FoundBackend {
     const std::string path;         // of its shared object; "" if it is compiled in
     const std::string refused;      // why it is not used, "" if it may be
 
-    /// What it can open: it is asked once, at the first use, for that may start a driver.
+    /// The devices that it can open. It is asked once, at the first use, because asking may start a driver.
     const std::vector<FoundDevice> & devices() const;
     /// Why it has none; "" if it has some.
     const std::string & trouble() const;

@@ -10,7 +10,7 @@ namespace ql {
 
 class Turns {
   public:
-    /// Waits for the turn, asleep, and has it until the end of its scope.
+    /// Sleeps until the turn comes, and keeps it to the end of its scope.
     class Held {
       public:
         explicit Held(Turns & turns) : turns_(turns) {
