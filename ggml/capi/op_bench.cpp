@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kSeed = 42;
 
-/// A size that every operator has tensors of, and that the blocks of all types fit.
+/// A size at which every operator has tensors, in whole blocks of every type.
 constexpr BenchSize kAnySize = {QL_Q8_0, 256, 256, 1};
 
 bool has_weight(const OpDef & def) {
@@ -40,7 +40,7 @@ Status check_size(const BenchSize & s) {
     return {};
 }
 
-/// Rows of a weight are whole blocks; the graph would say so, too, but of a tensor that the caller does not know.
+/// Rows of a weight are whole blocks. The graph checks this too, but would name a tensor that the caller does not know.
 Status check_case(const Case & c) {
     for (const CaseInput & in : c.in) {
         if (const int64_t block = ql_dtype_block_length(in.dtype); in.shape[0] % block)

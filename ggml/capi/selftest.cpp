@@ -1,4 +1,4 @@
-// extern "C": ql/selftest.h. The runner throws where a case cannot be run; that is that case's result, caught here.
+// extern "C": ql/selftest.h. The runner throws if a case cannot be run; that is the case's result, caught here.
 #include "ql/selftest.h"
 
 #include <cmath>

@@ -11,7 +11,7 @@ namespace {
 using ql::error;
 using ql::Status;
 
-/// A tensor's bytes are those of the one that its aliases end in.
+/// A tensor's bytes are those of the tensor at the end of its alias chain.
 const ql::Storage & storage_of(const ql_tensor * t) {
     return static_cast<const ql_tensor *>(t->root())->storage;
 }

@@ -46,7 +46,7 @@ uint16_t * minimum_of(Block & block) {
     return nullptr;
 }
 
-/// Sets the block's scale; the minimum becomes what makes the mean of the weights zero.
+/// Sets the block's scale, and the minimum that makes the mean of the weights zero.
 template <ReadOnlyBlocks Format>
 void set_scale(typename Format::Block & block, float d) {
     block.d = f32_to_f16(d);
@@ -72,7 +72,7 @@ void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
         const PhiloxCounter random = philox4x32({static_cast<uint32_t>(at / sizeof(PhiloxCounter)), 0, 0, 0}, key);
         std::memcpy(static_cast<std::byte *>(dst) + at, random.data(), std::min(sizeof(random), bytes - at));
     }
-    // First scales around 1; what the weights then are tells how large the scales must be.
+    // First with scales around 1: the weights then tell how large the scales must be.
     double squares = 0;
     std::vector<float> weights(Format::block_length);
     for (int64_t i = 0; i < n_blocks; ++i) {
@@ -84,8 +84,8 @@ void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
     for (int64_t i = 0; i < n_blocks; ++i) set_scale<Format>(blocks[i], size * f16_to_f32(blocks[i].d));
 }
 
-/// Random blocks of a type by its id. errors  QL_UNSUPPORTED for a type that can be written: numbers can be encoded;
-/// QL_BAD_SHAPE unless they are whole blocks
+/// Random blocks of a type by its id. errors  QL_UNSUPPORTED for a type that can be written: encode numbers instead;
+/// QL_BAD_SHAPE unless n is a multiple of the block length
 inline Status random_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst) {
     const DTypeDef * type = find_dtype(dtype);
     if (!type || type->encode)

@@ -1,7 +1,7 @@
 // Runs an operator's case on a device of any backend and compares with the reference in f64.
 //
 // The device sees what a plan would give it: results hold NaN before the run, scratch holds NaN, every buffer ends in a
-// guard zone, and results that may take over a source's storage are run both with and without doing so.
+// guard zone, and a node whose results may take over a source's storage is run both ways.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -31,8 +31,8 @@ struct DeviceUnderTest {
     }
 };
 
-/// NMSE allowed against the f64 reference: f32 everywhere, but for products whose operands are rounded to bf16.
-/// `narrow`: tensors are held in bf16 themselves.
+/// NMSE allowed against the f64 reference: that of f32, except for products whose operands are rounded to bf16.
+/// `narrow`: the tensors themselves are held in bf16.
 inline double conformance_limit(const OpDef & def, bool bf16, bool narrow = false) {
     return narrow || (bf16 && def.products) ? 2e-5 : 1e-11;
 }
@@ -54,7 +54,7 @@ inline double nmse(const std::vector<float> & got, const std::vector<double> & w
 /// A case, its inputs and what the reference makes of them.
 class Conformance {
   public:
-    /// `narrow_for` not null: every source and result that this kernel takes in bf16 is held so.
+    /// `narrow_for` not null: every source and result that this kernel takes in bf16 is held in it.
     Conformance(const OpDef & def, const Case & c, uint64_t seed, const Kernel * narrow_for = nullptr)
         : seed_(seed), graph_(def, c, seed), reference_(graph_.graph), node_(*graph_.out->producer) {
         reference_.fill(graph_, seed);

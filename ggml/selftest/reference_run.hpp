@@ -97,7 +97,7 @@ class ReferenceRun {
         if (in.dtype == QL_F32) return set(t, case_floats(in, seed));
         if (Status s = fill_input(in, seed, data(t)); !s.ok()) throw std::runtime_error(s.message());
     }
-    /// Every leaf of a case that does not hold its values already.
+    /// Fills every leaf of a case that does not already hold its values.
     void fill(const CaseGraph & c, uint64_t seed) {
         for (size_t i = 0; i < c.leaves.size(); ++i)
             if (c.inputs[i].kind != TensorKind::weight) fill(c.leaves[i], c.inputs[i], seed + i);
@@ -133,7 +133,7 @@ class ReferenceRun {
     }
 
     const Graph & graph_;
-    size_t n_leaves_ = 0;  // tensors of the graph that were looked at: it may grow
+    size_t n_leaves_ = 0;  // tensors of the graph that were looked at: the graph may grow
     std::unordered_map<const Operand *, const void *> borrowed_;
     std::unordered_map<const Operand *, AlignedBytes> buffers_;
 };
