@@ -67,7 +67,7 @@ Status check_rule(const PlanNode & n) {
     return {};
 }
 
-/// Runs through the nodes with a note in every buffer of whose bytes it holds.
+/// Goes through the nodes, noting for every buffer whose bytes it holds.
 Status check_buffers(const PlanList & list) {
     std::vector<const Operand *> content(list.buffers.size());
     const auto is_held = [&](const Operand * t) {

@@ -1,5 +1,5 @@
-// What is read on another device than it was written on. Between two devices that both have their own memory it goes
-// through the host's, in two copies; a device that reads host memory, the CPU, reads it there.
+// Copies what is read on another device than it was written on. Between two devices that have memory of their own it
+// goes through the host's, in two copies; a device that reads host memory, the CPU, reads it there.
 #include <algorithm>
 
 #include "ggml/plan/pass.hpp"
@@ -43,7 +43,7 @@ class Copying {
         staged->staged = true;
         return *staged;
     }
-    /// The one copy that the device makes of the operand until that changes.
+    /// The one copy that the device makes of the operand until the operand changes.
     Value * copied(const PlanNode & reader, Value & operand, Device & device) {
         Value *& copy = copies_[{&operand, &device}];
         if (!copy) {
@@ -57,7 +57,7 @@ class Copying {
         return copy;
     }
 
-    /// A view is of the weight as this device has it; what is changed in place must be copied anew.
+    /// A view of a weight is one of the weight as this device has it; what is changed in place must be copied anew.
     void follow(const PlanNode & n, Value & result) {
         if (!result.alias) return;
         if (is_view(n)) {

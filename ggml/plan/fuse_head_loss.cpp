@@ -1,6 +1,6 @@
 // head_loss_back computes the loss on its way: the forward node beside it would decode the head and multiply with it a
-// second time (a third of the head's work). Only where the gradient of the loss does not itself depend on the loss.
-// What is left stands where the first of the two stood, before everything that reads the loss.
+// second time (a third of the head's work). The forward node goes if the gradient of the loss does not itself depend
+// on the loss. The node that is left stands where the first of the two stood, before everything that reads the loss.
 #include <algorithm>
 #include <span>
 

@@ -1,5 +1,5 @@
-// A sum of products is one product over their depths laid end to end (mul_mat_sum): of mul_mat, mul_mat_t, lora and
-// add, what is summed and read by nobody else becomes a single node, which writes its result once.
+// A sum of products is one product over their depths laid end to end (mul_mat_sum): mul_mat, mul_mat_t, lora and
+// add nodes whose results are summed, and read by nobody else, become a single node, which writes its result once.
 //
 //     a linear with its LoRA branch and the residual:  add(r, lora(W x, x, A, B))  ->  h = A x;  r + W x + s B h
 //     the gradient of what q, k and v were made of:    add(add(Wq^T dq, Aq^T dhq), ...)  ->  Wq^T dq + Aq^T dhq + ...
@@ -61,7 +61,7 @@ class Rule {
         }
     }
 
-    /// The sum of node n is that of tensor t, taken in if that is possible, and `other`.
+    /// Makes the sum of node n from tensor t, whose own sum is taken in if that is possible, and `other`.
     bool combine(const PlanNode & n, Operand * t, const Sum & other, size_t position) {
         const bool take = available(t, n.device) && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
         Sum all = take ? sums_[t] : Sum{t, {}, position, n.device};

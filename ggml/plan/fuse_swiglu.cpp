@@ -1,14 +1,14 @@
-// silu(gate) up is one operator, swiglu, and its gradients are one, swiglu_back. Where a graph composes them of `unary`
-// and `mul`, the fused ones take their place: memory is passed over once, and silu(gate) is nowhere kept.
+// silu(gate) up is one operator, swiglu, and its gradients are one, swiglu_back. Where a graph composes them from
+// `unary` and `mul`, the fused ones take their place: memory is passed over once, and silu(gate) is kept nowhere.
 //
 //     s = silu(gate);   y = s up                                 ->  y = swiglu(gate, up)
 //     ds = dy up;   dup = dy s;   dgate = silu'(gate) ds         ->  dgate, dup = swiglu_back(gate, up, dy)
 //
-// Gradients come first: the backward pass then reads no silu(gate), and what is left of its readers are products. Each
-// becomes a swiglu, also dy s where the gate has no gradient itself. If anything else reads silu(gate), it is there
-// anyway, and the products stay. That is asked of all silu(gate) of one gate together: a graph that computes some of them
-// again for its backward pass gets the same operators, and bits, as one that keeps them. Results are the composition's
-// within rounding; of a gate of -inf they are -inf or NaN, whichever is computed.
+// Gradients come first: the backward pass then reads no silu(gate), and the readers that are left are products. Each
+// becomes a swiglu, even dy s where the gate itself has no gradient. If anything else reads silu(gate), it is there
+// anyway, and the products stay. This is asked of all silu(gate) of one gate together: a graph that computes some of
+// them again for its backward pass gets the same operators, and bits, as one that keeps them. Results are the
+// composition's within rounding; for a gate of -inf they are -inf or NaN, whichever is computed.
 #include <algorithm>
 #include <span>
 #include <unordered_set>
@@ -40,7 +40,7 @@ Operand * other_factor(const Node & product, const Operand * factor) {
 struct GradientNodes {
     size_t silu, slope, ds, dup, dgate;
 
-    /// Of the fused node: behind what it reads, before what reads one of its results.
+    /// The fused node's place: behind what it reads, before what reads one of its results.
     size_t place() const { return std::max(ds, dup); }
 };
 
@@ -76,7 +76,7 @@ class Rule {
     }
     bool read_once(const Operand * t) const { return !outputs_.count(t) && readers_.at(t).size() == 1; }
 
-    /// Whether a node of [first, last] changes one of the sources in place: then none may be read later than it was.
+    /// Whether a node of [first, last] changes one of the sources in place: then none of them may be read later.
     bool is_changed(const std::vector<Operand *> & sources, size_t first, size_t last) const {
         return changes_in_place(std::span(list_.nodes).subspan(first, last - first + 1), sources);
     }
@@ -121,7 +121,7 @@ class Rule {
         }
     }
 
-    /// dy silu(gate). The last one: the first may be the forward pass's own product, were dy the `up` of it.
+    /// dy silu(gate). The last such product: the first may be the forward pass's own, if dy is its `up`.
     size_t last_product_with_silu(const Operand * dy, const Operand * gate) const {
         const std::vector<size_t> & readers = readers_.at(dy);
         const auto found = std::find_if(readers.rbegin(), readers.rend(), [&](size_t i) {

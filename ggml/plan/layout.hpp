@@ -13,7 +13,7 @@ namespace ql {
 enum class Region {
     arena,    // results and scratch, which other plans may use between two runs
     outputs,  // results that are read after a run, each on its own
-    staging,  // of the host: what is on its way from the device to another
+    staging,  // host memory: what is on its way from the device to another one
     count
 };
 template <typename T>
@@ -25,7 +25,7 @@ struct Buffer {
     size_t bytes = 0;
     int64_t first = 0, last = 0;  // both included
     Region region = Region::arena;
-    size_t offset = 0;  // the answer: in the region
+    size_t offset = 0;  // the answer: the place in its region
 };
 
 /// Bytes of each region.

@@ -23,7 +23,7 @@ class Uploads {
     Uploads() = default;
     Uploads(const Uploads &) = delete;
     Uploads & operator=(const Uploads &) = delete;
-    ~Uploads() { (void)wait(); }  // no memory goes while something is written there
+    ~Uploads() { (void)wait(); }  // no memory is freed while something is written to it
 
     Status start(const Value & weight) {
         Tensor & t = *weight.tensor;

@@ -35,7 +35,7 @@ PlanNode * PlanList::make_node(const PlanNode & like, const OpDef & def, Params 
     PlanNode & made =
         owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}, like.place, like.device});
     std::vector<OutSpec> specs;
-    (void)def.infer(made, specs);  // the list's checker asks again, and reports what it says
+    (void)def.infer(made, specs);  // check_list asks the rule again, and reports what it says
     for (size_t i = 0; i < std::min(specs.size(), made.out.size()); ++i) {
         made.out[i]->alias = specs[i].alias >= 0 ? made.src[static_cast<size_t>(specs[i].alias)] : nullptr;
         made.out[i]->may_reuse = specs[i].may_reuse;

@@ -22,7 +22,7 @@ struct Value : Operand {
     bool staged = false;  // its bytes are in host memory for copies from and to the device
     size_t buffer = kNoBuffer;  // which of the list's buffers holds it; none: a leaf, or a view
 
-    /// Of a value that owns its bytes, once it is placed.
+    /// For a value that owns its bytes, once it is placed.
     bool is_in_host_memory() const { return staged || device->caps.host_memory; }
     bool is_readable_by(const Device & reader) const {
         return reader.caps.host_memory ? is_in_host_memory() : &reader == device && !staged;
@@ -32,8 +32,8 @@ struct Value : Operand {
 /// A node whose operands are all values of one list.
 struct PlanNode : Node {
     int place = 0;              // where in the model it belongs
-    Device * device = nullptr;  // that runs it; of a copy: the one whose own memory it reads or writes
-    const char * moved = "";    // why that is another than the graph asks for
+    Device * device = nullptr;  // that runs it; for a copy: the one whose own memory it reads or writes
+    const char * moved = "";    // why that is not the device that the graph asks for
     const Kernel * kernel = nullptr;
     size_t scratch = kNoBuffer;
 
@@ -46,7 +46,7 @@ inline const Value * root_of(const Operand * value) {
     return static_cast<const Value *>(value->root());
 }
 
-/// Of a placed value that owns its bytes.
+/// For a placed value that owns its bytes.
 inline MemoryKind memory_kind(const Value & root) {
     if (root.staged) return MemoryKind::pinned;
     return root.device->caps.host_memory ? MemoryKind::host : MemoryKind::device;
@@ -85,8 +85,8 @@ class PlanList {
     Value * value_of(Tensor * tensor);
     /// A node of the graph over the values of its tensors. It is not yet in `nodes`.
     PlanNode * node_of(const GraphNode & node);
-    /// A node that a pass makes, over values of the list. What the operator's rule says of aliases and reuse becomes
-    /// true of the results. It is not yet in `nodes`.
+    /// A node that a pass makes, over values of the list. The results get the aliases and the reuse that the
+    /// operator's rule gives. It is not yet in `nodes`.
     /// `like`: the node whose place it takes.
     PlanNode * make_node(const PlanNode & like, const OpDef & def, Params params, std::vector<Operand *> src,
                          std::vector<Operand *> out);

@@ -1,8 +1,8 @@
 // Holding activations as bf16 where a device's products would round them anyway: half the bytes to save between forward
 // and backward pass, to write and to read, and an operand of several products is rounded once.
 //
-// A value is rounded where it is produced, for every reader, or not at all; which values are is a function of the graph
-// and of the kernels' table. So recomputation and paging see the same bits.
+// A value is rounded where it is produced, for every reader, or not at all; which values are rounded depends on the
+// graph and the kernels' table alone. So recomputation and paging see the same bits.
 #include "ggml/plan/pass.hpp"
 
 namespace ql {

@@ -13,14 +13,14 @@ struct Access {
     bool writes = false;
 };
 
-/// Steps in an order that is right on one queue, as they are added, and the waits that keep it right on several: a step
+/// Steps, added in an order that is right on one queue, and the waits that keep it right on several: a step
 /// waits for those before it on other queues that have bytes in common with it, if one of the two writes them.
 class Order {
   public:
     explicit Order(size_t queues) : last_(queues, kNone) {}
 
-    /// Adds a step. Returns the earlier ones that it must wait for itself: not those on its own queue, and none that
-    /// has ended anyway when another one of them has.
+    /// Adds a step. Returns the earlier steps that it must wait for itself: none on its own queue, and none that has
+    /// surely ended when another of them has.
     std::vector<size_t> add(size_t queue, std::vector<Access> accesses);
 
   private:

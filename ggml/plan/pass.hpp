@@ -25,7 +25,7 @@ struct Pass {
 /// Each row has a file of its own, and a test.
 std::span<const Pass> passes();
 
-/// Applies every row to an empty list. `checked`: verifies the list after each.
+/// Applies every row to an empty list. `checked`: verifies the list after each row.
 Status apply_passes(PlanList & list, const PassInput & input, bool checked);
 
 /// The nodes that the outputs need, in order of creation (a topological order, and the order in which operators that

@@ -7,7 +7,7 @@
 namespace ql {
 namespace {
 
-/// Where the leaves and results are that the node changes in place, or views; null if that is open.
+/// The device of the leaves and results that the node changes in place or views; null if that is open.
 Result<Device *> bound_device(const PlanNode & n) {
     Device * device = nullptr;
     for (const Operand * t : n.out) {
@@ -59,7 +59,7 @@ class Placing {
                    : v.is_leaf() && v.tensor->storage.device ? v.tensor->storage.device
                                                              : device;
     }
-    /// A leaf that lives on a device which is not the plan's, nor the CPU of one, cannot be used by it.
+    /// A plan cannot use a leaf that lives on a device which is neither the plan's nor the CPU of one of its devices.
     Status check_home(const Value & leaf) const {
         if (!leaf.is_leaf() || leaf.kind == TensorKind::weight || !leaf.tensor->storage.device) return {};
         for (const Device * d : devices_)

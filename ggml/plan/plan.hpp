@@ -24,14 +24,14 @@ struct ql_plan {
     ql::Status read(const ql_tensor & output, void * dst, size_t offset, size_t bytes) const;
     ql_plan_info describe() const;
     void set_profiling(bool on);
-    /// Adds what this plan has of a device, null: of all. `counted` are the leaves that another plan has added.
+    /// Adds this plan's memory on a device, null: on all. `counted` are the leaves that another plan has added.
     void add_memory(const ql_device * device, std::set<std::pair<const ql_tensor *, const ql_device *>> & counted,
                     ql_memory_info & info) const;
     const ql::PlanList & list() const { return list_; }
     std::span<const ql::Step> steps() const { return steps_; }
 
   private:
-    /// What the plan has of one device.
+    /// The plan's memory on one device.
     struct Memory {
         ql_device * device;
         ql::ByRegion<ql::Storage> regions = {};

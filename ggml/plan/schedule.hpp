@@ -10,11 +10,11 @@
 
 namespace ql {
 
-/// Stages, each as many steps of one device as follow each other. They are started in the order of the list; one waits
-/// for those of other devices that it needs something of, or whose bytes it writes over, and for no others.
+/// Stages: each is a run of consecutive steps of one device. They are started in the order of the list; a stage waits
+/// for those of other devices from which it needs something, or whose bytes it writes over, and for no others.
 class Schedule {
   public:
-    /// steps: of each node of the list, bound to addresses; they outlive the schedule.
+    /// steps: one for each node of the list, bound to addresses; they outlive the schedule.
     static Result<Schedule> make(const PlanList & list, std::span<Step> steps);
 
     /// Returns when all is done, or when something went wrong and nothing runs any more.
