@@ -24,7 +24,7 @@ ShardName shard_name(const std::string & path) {
     name.stem = path.substr(0, path.size() - kTail);
     name.part = part;
     name.count = count;
-    // Written the same way again, or it was no such name ("-+0001-of-...").
+    // The name must come out the same when written again: "-+0001-of-..." is no such name.
     return part >= 1 && part <= count && name.path(part) == path ? name : ShardName();
 }
 
@@ -38,7 +38,7 @@ Status expect_int(const Contents & contents, const std::string & file, const cha
                  static_cast<long long>(value), static_cast<long long>(expected));
 }
 
-/// A part that lost its name would be half a model without a word.
+/// Refuses a part under another name: it would be half a model without a word.
 Status check_whole(const Contents & contents, const std::string & file) {
     const Key * key = contents.find_key("split.count");
     if (!key) return {};
@@ -66,7 +66,7 @@ Status add_part(const ShardName & name, int part, File * file) {
     Contents & contents = *parsed;
     QL_TRY(expect_int(contents, path, "split.count", name.count));
     QL_TRY(expect_int(contents, path, "split.no", part - 1));
-    for (const auto & [tensor, i] : contents.tensor_index)  // the views outlive this: they point into the map
+    for (const auto & [tensor, i] : contents.tensor_index)  // the names stay valid: they point into the map
         if (!file->contents.tensor_index.emplace(tensor, file->contents.tensors.size() + i).second)
             return error(QL_BAD_FILE, "%s: tensor '%s' is in another part too", path.c_str(), excerpt(tensor).c_str());
     for (Tensor & tensor : contents.tensors) file->contents.tensors.push_back(std::move(tensor));

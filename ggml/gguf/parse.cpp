@@ -1,4 +1,4 @@
-// The header of a GGUF file, and the way from there.
+// Reads the header of a GGUF file, then what follows it.
 #include "ggml/gguf/parse.hpp"
 
 #include <algorithm>

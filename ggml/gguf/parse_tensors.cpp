@@ -37,7 +37,7 @@ Status parse_dtype(Cursor & cursor, const char * field, Tensor * tensor, int64_t
     const uint64_t offset = cursor.offset();
     int32_t id;
     QL_TRY(cursor.number(field, &id));
-    tensor->dtype = static_cast<ql_dtype>(id < 0 ? INT32_MAX : id);  // an enum that only holds what is not negative
+    tensor->dtype = static_cast<ql_dtype>(id < 0 ? INT32_MAX : id);  // the enum holds no negative numbers
     const int64_t block = ql_dtype_block_length(tensor->dtype);
     if (block <= 0) {
         if (const char * name = upstream_dtype_name(id))

@@ -72,7 +72,7 @@ Status Writer::write_produced(os::SafeFile & file, const Source & tensor, std::s
     buffer.resize(std::max(buffer.size(), static_cast<size_t>(std::min<uint64_t>(kPieceBytes, tensor.size))));
     for (uint64_t at = 0; at < tensor.size;) {
         const auto size = static_cast<size_t>(std::min<uint64_t>(kPieceBytes, tensor.size - at));
-        (void)ql_set_error(QL_OK, "");  // what is there afterwards is of this call
+        (void)ql_set_error(QL_OK, "");  // a message found afterwards is of the call below
         const int result = tensor.produce(tensor.user, static_cast<size_t>(at), buffer.data(), size);
         if (result != 0) return producing_failed(tensor.name, result);
         QL_TRY(file.append(buffer.data(), size));

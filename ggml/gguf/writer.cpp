@@ -60,7 +60,7 @@ Status check_name(const char * what, std::string_view name, uint64_t max_bytes) 
                  excerpt(name).c_str(), name.size(), static_cast<unsigned long long>(max_bytes));
 }
 
-/// The number of elements, or why the shape cannot be.
+/// The number of elements, or why there is no such shape.
 Result<int64_t> count_elements(const std::string & name, ql_dtype dtype, int n_dims, const int64_t * ne) {
     if (n_dims < 1 || n_dims > kMaxDims)
         return error(QL_BAD_SHAPE, "tensor '%s': %d dimensions, must be 1 to %d", name.c_str(), n_dims, kMaxDims);
