@@ -9,7 +9,7 @@
 namespace ql {
 
 /// Checks the shapes of q [d, H, T], k and v [d, H_kv, S] (sources 0, 1, 2), and the span i32 [2, T] (source `span`).
-/// Whoever has keys in pages checks the fourth dimension of k and v.
+/// An operator with keys in pages checks the fourth dimension of k and v itself.
 inline Status check_attention_heads(const Node & n, int span) {
     QL_TRY(expect_i32(n, span));
     const Shape &q = n.src[0]->shape, &k = n.src[1]->shape;
@@ -33,10 +33,10 @@ inline Status check_attention(const Node & n, int span) {
     return check_attention_shapes(n, span);
 }
 
-/// Attention's last source where there is one: in which pages its keys lie. Without it, and in attention_back, which has
-/// more sources, they follow each other.
+/// Attention's last source, if there is one: the pages in which its keys lie. Without it, and in attention_back, which
+/// has more sources, keys follow each other.
 inline constexpr int kPageTable = 4;
-/// The fewest keys of a page, which are a power of two: no block of a kernel, which is 64 keys, crosses a page's end.
+/// The fewest keys of a page, which has a power of two of them: a kernel's block, 64 keys, never crosses a page's end.
 inline constexpr int64_t kLeastPage = 64;
 
 inline bool has_pages(const Node & n) {
@@ -52,9 +52,9 @@ inline int64_t count_keys(const Node & n) {
 struct KeyRows {
     const int32_t * pages = nullptr;  // null: key j is row j
     int64_t n_pages = 0;
-    int page_bits = 0;  // a page is of 2^page_bits keys
+    int page_bits = 0;  // a page has 2^page_bits keys
 
-    /// Numbers of pages are cut to those that there are, so that a wrong table cannot read elsewhere.
+    /// Page numbers are clamped to those that exist, so that a wrong table cannot read elsewhere.
     [[gnu::always_inline]] int64_t row(int64_t key) const {
         if (!pages) return key;
         const int64_t at = pages[key >> page_bits];
@@ -71,15 +71,15 @@ inline KeyRows key_rows(const Node & n, const int32_t * pages) {
 struct KeyRange {
     int64_t begin, end;
 };
-/// The keys of query t; ranges are cut to the keys that there are, so that a wrong span cannot read elsewhere.
+/// The keys of query t; ranges are cut to the keys that exist, so that a wrong span cannot read elsewhere.
 inline KeyRange key_range(const int32_t * span, int64_t t, int64_t n_keys) {
     const int64_t begin = std::clamp<int64_t>(span[2 * t], 0, n_keys),
                   end = std::clamp<int64_t>(span[2 * t + 1], 0, n_keys);
     return {begin, std::max(begin, end)};
 }
 
-/// Of `products` products of queries with keys. The spans are not known here: as many keys as queries is taken for
-/// causal self-attention, where a query sees half of them.
+/// The operations of `products` products of queries with keys. The spans are not known here: as many keys as queries is
+/// taken for causal self-attention, where a query sees half of the keys.
 inline double attention_flops(const Node & n, int products) {
     const Shape & q = n.src[0]->shape;
     const int64_t n_keys = count_keys(n);

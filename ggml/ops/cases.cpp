@@ -76,8 +76,8 @@ void fill_distinct(std::vector<int32_t> & v, int64_t limit, Random & random) {
     }
 }
 
-/// Adds a case for each type of weights, of that access, that none in the list is of: a type is covered from its row in
-/// dtypes.def on.
+/// Adds a case for each type of weights with that access that has none in the list: a type is covered as soon as it has
+/// a row in dtypes.def.
 void cover_types(std::vector<ProductCase> & list, Access access) {
     static const auto kNames = [] {
         std::map<ql_dtype, std::string> names;

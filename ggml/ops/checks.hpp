@@ -17,7 +17,7 @@ Status expect_shape(const Node & n, int i, const Shape & shape);
 Status expect_state(const Node & n, int i);
 Status expect_param(const Node & n, int i);
 Status expect_f32_or_f16(const Node & n, int i);
-/// A state of f32 or f16 with at most two dimensions: rows that operators put others in place of.
+/// A state of f32 or f16 with at most two dimensions: operators replace its rows.
 Status expect_cache(const Node & n, int i);
 
 /// The shape that a caller of a builder gives: 1 to 4 sizes.

@@ -1,4 +1,4 @@
-// y = a, and b behind it along a dimension.
+// y = a followed by b along a dimension.
 #include "ggml/grad/grad.hpp"
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"

@@ -1,4 +1,4 @@
-// What operators that look at each number of their first source count: some operations a number.
+// The count of operators that look at each number of their first source: n_each operations a number.
 #pragma once
 #include "ggml/ops/op.hpp"
 

@@ -1,5 +1,5 @@
-// y[:, t] = x[:, ids[t]], zeros for a negative id; one past the last row gives NaN, which whoever reads it then
-// notices.
+// y[:, t] = x[:, ids[t]], zeros for a negative id; an id past the last row gives NaN, which whoever reads the row
+// then notices.
 #include <algorithm>
 #include <limits>
 

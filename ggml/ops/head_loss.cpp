@@ -1,6 +1,6 @@
 // Output projection and cross-entropy in one, so that the logits of a batch never exist as a whole:
-//     nll[t] = logsumexp_i (W x)[i, t] - (W x)[target[t], t] where target[t] >= 0, else 0;   loss = sum_t weight[t]
-//     nll[t].
+//     nll[t] = logsumexp_i (W x)[i, t] - (W x)[target[t], t] where target[t] >= 0, else 0;
+//     loss = sum_t weight[t] nll[t].
 // Sources x [n, T], W [n, V], target [T], weight [T]; results loss [1] and nll [T].
 #include "ggml/ops/head_loss.hpp"
 

@@ -1,4 +1,4 @@
-// The gradient of head_loss, with the loss itself, which falls off on the way (the planner then drops the forward
+// The gradient of head_loss, and the loss itself, which is a by-product (the planner then drops the forward
 // node):
 //     dx[:, t] = dloss weight[t] sum_i (softmax_i (W x)[i, t] - [i = target[t]]) W[:, i], zero where target[t] < 0.
 // Sources x, W, target, weight, dloss [1]; results dx [n, T], loss [1], nll [T].

@@ -1,5 +1,5 @@
 // cache[:, index[t]] = rows[:, t], in place: the keys or values of new tokens enter a cache. An index outside the cache
-// is skipped; callers check theirs.
+// is skipped; callers check their indices.
 //
 // A cache of f16 takes rows rounded to nearest. What f16 cannot hold becomes NaN there: a query that sees it then has a
 // result of NaN, which whoever samples from logits notices. The largest f16 in its place would be a wrong number that

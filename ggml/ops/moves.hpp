@@ -8,7 +8,7 @@
 
 namespace ql {
 
-/// Elements apart, of two neighbours along each dimension.
+/// How many elements apart neighbours along each dimension lie.
 using Strides = std::array<int64_t, 4>;
 
 /// result[to + sum_d i_d to_strides[d]] = source[from + sum_d i_d from_strides[d]] for all i in `shape`. The innermost
@@ -20,7 +20,7 @@ struct Move {
     Strides from_strides{}, to_strides{};
 };
 
-/// Of the dense tensor of a shape.
+/// The strides of the dense tensor of a shape.
 inline Strides dense_strides(const Shape & s) {
     return {1, s[0], s[0] * s[1], s[0] * s[1] * s[2]};
 }
@@ -32,7 +32,7 @@ Move permute_move(const Node & n);
 Move expand_move(const Node & n);
 Move concat_move(const Node & n, int source);
 
-/// Source i has elements that stand alone: any type but those of blocks.
+/// Source i has elements that stand alone: any but block types.
 Status expect_single_elements(const Node & n, int i);
 Status expect_dimension(const Node & n, int64_t dim);
 

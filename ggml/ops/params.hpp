@@ -57,7 +57,7 @@ struct ScaleParams {
 
 struct UnaryParams {
     int32_t kind = 0;         // UnaryKind
-    int32_t derivative = 0;   // 1: of the function, not the function
+    int32_t derivative = 0;   // 1: the derivative of the function
     float low = 0, high = 0;  // of clamp; low: the cap of soft_cap
 };
 

@@ -1,5 +1,5 @@
-// y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t. A negative id leaves its row out; one
-// past the last row makes all of y NaN: there is no row to show it in.
+// y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t. A negative id leaves its row out; an
+// id past the last row makes all of y NaN: there is no row to show it in.
 #include <algorithm>
 #include <limits>
 

@@ -1,5 +1,5 @@
-// The k largest of each row, largest first. Results values, their positions in the row, and their positions in the
-// whole of x, by which the gradient is put back.
+// The k largest of each row, largest first. The results are values, their positions in the row, and their
+// positions in the whole of x, by which the gradient is put back.
 #include "ggml/ops/top_k.hpp"
 
 #include <algorithm>

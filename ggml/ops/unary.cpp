@@ -1,5 +1,5 @@
-// y = f(x), f one of a list. The gradient is dy f'(x): the derivative is a function of the list's own, so that it needs
-// no operator beside this one and mul.
+// y = f(x), f one of a list. The gradient is dy f'(x): the operator computes derivatives too, so that the gradient
+// needs no operator besides it and mul.
 #include "ggml/ops/unary.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 double sigmoid(double x) {
     return 1 / (1 + std::exp(-x));
 }
-/// Of the sigmoid: e / (1 + e)^2, even in x; no difference of close numbers.
+/// The slope of the sigmoid: e / (1 + e)^2, even in x; no difference of close numbers.
 double sigmoid_slope(double x) {
     const double e = std::exp(-std::fabs(x));
     return e / ((1 + e) * (1 + e));
@@ -26,7 +26,7 @@ double tanh_slope(double x) {
     return 4 * sigmoid_slope(2 * x);
 }
 
-// The standard normal distribution, of which gelu is x times the share below x.
+// The share of the standard normal distribution below x: gelu is x times this share.
 double normal_share(double x) {
     return 0.5 * std::erfc(-x * std::sqrt(0.5));
 }
@@ -170,7 +170,7 @@ using namespace ql;
 extern "C" {
 
 ql_tensor * ql_unary(ql_graph * g, ql_tensor * x, ql_unary_kind kind) {
-    const int32_t number = enum_number(kind);  // the kinds behind it are not the caller's to name
+    const int32_t number = enum_number(kind);  // callers may not name the kinds from QL_UNARY_N on
     return build(g, [&] { return g->emit(op::unary, {x}, UnaryParams{number < QL_UNARY_N ? number : -1, 0, 0, 0}); });
 }
 

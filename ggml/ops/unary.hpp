@@ -5,7 +5,7 @@
 
 namespace ql {
 
-/// Kinds behind the public ones, which have parameters and builders of their own.
+/// Kinds numbered after the public ones: they have parameters and builders of their own.
 inline constexpr int32_t kUnaryClamp = QL_UNARY_N, kUnarySoftCap = QL_UNARY_N + 1, kUnaryKinds = QL_UNARY_N + 2;
 
 /// The function's value, or its derivative's, in f64. NaN for NaN.
