@@ -24,7 +24,7 @@ static_assert(std::endian::native == std::endian::little, "the formats are littl
     return static_cast<size_t>(n_blocks) * block_bytes;
 }
 
-/// What a quantised format's block says of it. Format has Block and block_length.
+/// What follows from a quantised format's Block and block_length.
 template <class Format>
 struct BlockFormat {
     static constexpr bool quantised = true;
@@ -56,7 +56,7 @@ inline constexpr uint32_t kInfBits = 0x7f800000;
 /// Why block number `block`, which starts at x, could not be encoded: the element that is NaN or Inf, or the scale.
 Status refused_block(const char * format, const float * x, int64_t block_length, int64_t block);
 
-/// Encodes block after block; Format::encode_block says false where a value or the scale cannot be represented.
+/// Encodes block after block; Format::encode_block returns false where a value or the scale cannot be represented.
 template <class Format>
 Status encode_blocks(const float * src, int64_t n, void * dst) {
     auto * out = static_cast<typename Format::Block *>(dst);

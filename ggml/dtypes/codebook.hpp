@@ -4,8 +4,8 @@
 namespace ql {
 
 /// 4-bit NormalFloat: quantiles of N(0, 1), scaled to [-1, 1], with an exact 0. Written out, because deriving them
-/// again differs in the last bits.                                 (Dettmers et al. 2023, appendix E; bitsandbytes
-/// functional.py)
+/// again differs in the last bits.                                 (Dettmers et al. 2023, appendix E;
+///                                                                 bitsandbytes functional.py)
 inline constexpr float kNF4Codebook[16] = {
     -1.0f,
     -0.6961928009986877f,

@@ -1,6 +1,6 @@
 // The 16-bit floats, bit for bit: IEEE binary16 and bfloat16. Rounding is to nearest, ties to even; a NaN stays a NaN
-// (made quiet, the upper bits of its payload kept), too large becomes Inf. Selects instead of branches, so that loops
-// over them become vector code; no operand is ever an f32 subnormal that matters, so flush-to-zero changes nothing.
+// (made quiet, the upper bits of its payload kept), what is too large becomes Inf. Selects instead of branches, so that
+// loops over them vectorise; no operand is ever an f32 subnormal that matters, so flush-to-zero changes nothing.
 #pragma once
 #include <bit>
 #include <cstdint>

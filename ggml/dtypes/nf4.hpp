@@ -5,7 +5,7 @@
 // from the tensor's start:
 //    codes    32 bytes a block: byte j = code[j] | code[j + 32] << 4
 //    absmax   f32 a block
-// Half a block apart rather than neighbours in one byte: a vector of bytes splits into two runs of consecutive weights.
+// A byte's codes are half a block apart, not neighbours: a vector of bytes splits into two runs of consecutive weights.
 //
 // Encoding (bitsandbytes 0.50, the same bits): x * (1 / max(absmax, 1e-38)) in f32, then the thresholds of
 // codebook.hpp. A block of zeros is code 7 throughout and absmax 0.

@@ -1,4 +1,4 @@
-// The one place that goes from a type's id to its struct: everything that is written once for every format.
+// The one place that goes from a type's id to its struct, for what is written once for every format.
 #pragma once
 #include <cassert>
 #include <utility>
