@@ -28,7 +28,7 @@ struct Copy {
 enum class Queue { compute, copy };
 inline constexpr Queue kQueues[] = {Queue::compute, Queue::copy};
 
-/// A moment in a queue: it is reached when everything is done that was started there before.
+/// A moment in a queue: it is reached when everything that was started there before is done.
 struct Event {
     DeviceImpl * device = nullptr;
     Queue queue = Queue::compute;

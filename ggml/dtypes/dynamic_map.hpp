@@ -2,7 +2,7 @@
 // NF4_DQ stores its scales with the signed map, the 8-bit optimizer states use both.      (Dettmers et al. 2022, 1.3)
 //
 // The values follow from the rule, to the bit: for i = 0..6 the points linspace(0.1, 1, 2^i + 1) (2^(i+1) + 1
-// unsigned), means of neighbours times 10^(i-6), with both signs; then 0 and 1; sorted. In f32, linspace going from
+// unsigned), means of neighbours times 10^(i-6), with both signs; then 0 and 1; sorted. All is f32; linspace goes from
 // both ends to the middle with one rounding a point, as PyTorch computes it, which bitsandbytes calls.
 #pragma once
 #include <algorithm>

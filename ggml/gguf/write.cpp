@@ -17,7 +17,7 @@ uint64_t padded(uint64_t n, uint32_t alignment) {
     return result;
 }
 
-/// What a producer's refusal means: a ql_status is passed on, with the message it left, anything else is a
+/// What a producer's refusal means: a ql_status is passed on, with the message that it left; anything else is a
 /// cancellation.
 Status producing_failed(const std::string & name, int result) {
     const Code code = result > QL_OK && result <= QL_INTERNAL ? static_cast<Code>(result) : QL_CANCELLED;

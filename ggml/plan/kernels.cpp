@@ -1,4 +1,4 @@
-// Kernels, once every node has its device.
+// Chooses kernels, once every node has its device.
 #include <string>
 
 #include "ggml/plan/pass.hpp"

@@ -1,4 +1,4 @@
-// What the outputs need: found from them backwards.
+// Finds what the outputs need, backwards from them.
 #include <algorithm>
 #include <unordered_set>
 

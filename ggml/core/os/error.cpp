@@ -16,7 +16,7 @@ Status system_error(const std::string & path, const char * doing, int code) {
                      path.c_str(), doing);
     if (code == ENOMEM) return error(QL_NO_MEMORY, "%s: %s: out of memory", path.c_str(), doing);
     const Code status = code == ENOENT ? QL_NOT_FOUND : QL_IO;
-    // std::generic_category: strerror that is safe in threads.
+    // std::generic_category: a strerror that is safe in threads.
     return error(status, "%s: %s: %s", path.c_str(), doing, std::generic_category().message(code).c_str());
 }
 
