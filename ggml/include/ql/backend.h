@@ -32,7 +32,7 @@ typedef struct ql_found_device {
 /** Device `number` of the i-th backend. Strings are the library's, for the process's life.
  *  errors  QL_INVALID_ARGUMENT: i or number out of range */
 QL_API ql_status ql_backend_device(int64_t i, int64_t number, ql_found_device * device);
-/** Threads may share a device, each with its own graphs, plans and sessions: a turn is one run of a plan. */
+/** Threads may share a device, each with its own graphs, plans and sessions: they take turns, a run of a plan each. */
 typedef struct ql_device ql_device;
 
 typedef enum ql_compute {

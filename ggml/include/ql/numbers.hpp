@@ -16,7 +16,7 @@ inline std::string number_text(double value) {
     return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
 
-/// While one lives, the calling thread's printf, strtod and localeconv use the decimal point. The host's locale
+/// While an object lives, its thread's printf, strtod and localeconv use the decimal point. The host's locale
 /// and its other threads stay as they are.
 class DecimalPoint {
   public:
@@ -26,7 +26,7 @@ class DecimalPoint {
     DecimalPoint & operator=(const DecimalPoint &) = delete;
 
   private:
-    /// Made once, never freed; if that fails, uselocale(0) changes nothing.
+    /// Made once, never freed; if making it fails, uselocale(0) changes nothing.
     static locale_t c_locale() {
         static const locale_t c = ::newlocale(LC_ALL_MASK, "C", locale_t{});
         return c;
