@@ -29,7 +29,7 @@ QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_te
  *  a node for which the backend has no kernel. What a node reads from another device is copied to its own, through
  *  host memory: one copy where the CPU reads or has written it, else two. Devices and copies run side by side if they
  *  need nothing of each other. A frozen weight is uploaded once to each device that does not read host memory. Other
- *  leaves live where they are first used; what changes them in place runs there. ql_plan_node says where, and why.
+ *  leaves live where first used; what changes one in place runs there. ql_plan_node says where a node runs, and why.
  *  devices  n_devices, at least one; they outlive the plan and the graph
  *  errors   QL_INVALID_ARGUMENT: a leaf lives on a device outside the list; a node changes leaves of two devices */
 QL_API ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices,
