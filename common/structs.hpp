@@ -1,5 +1,5 @@
-// Structs that cross the C border start with their size, so that a caller compiled against an older header and a newer
-// library (or the reverse) understand each other: how the library reads and fills them.
+// How the library reads and fills structs that cross the C border. They start with their size, so that a caller
+// compiled against an older header and a newer library (or the reverse) understand each other.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -8,7 +8,7 @@
 
 namespace ql {
 
-/// An enumerator's number, read as bytes: a C caller may pass any, and C++ may not load one that is not in the list.
+/// An enumerator's number, read as bytes: a C caller may pass any number, and C++ must not load one outside the enum.
 template <typename Enum>
 int32_t enum_number(const Enum & value) {
     static_assert(sizeof(Enum) == sizeof(int32_t));
@@ -17,7 +17,7 @@ int32_t enum_number(const Enum & value) {
     return number;
 }
 
-/// Whether give_struct can fill `to`: asked before long work, whose result would have nowhere to go.
+/// Whether give_struct can fill `to`: asked before long work whose result would otherwise have nowhere to go.
 template <typename T>
 Status check_struct(const T * to) {
     if (!to) return error(QL_INVALID_ARGUMENT, "the struct to fill is NULL");
@@ -26,7 +26,7 @@ Status check_struct(const T * to) {
     return {};
 }
 
-/// Copies what fits of `from` to a struct of a caller that may have been compiled against an older header.
+/// Copies as much of `from` as fits into the struct of a caller that may have been compiled against an older header.
 template <typename T>
 Status give_struct(T * to, const T & from) {
     if (Status status = check_struct(to); !status.ok()) return status;
@@ -36,7 +36,7 @@ Status give_struct(T * to, const T & from) {
     return {};
 }
 
-/// The caller's options, with defaults where its struct is shorter than ours; a NULL means all defaults.
+/// The caller's options, with defaults where its struct is shorter than ours; NULL means all defaults.
 template <typename T>
 Result<T> take_struct(const T * from, T defaults) {
     if (!from) return defaults;
