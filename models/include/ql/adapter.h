@@ -47,7 +47,7 @@ QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options
 QL_API ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter);
 QL_API void ql_adapter_free(ql_adapter * adapter); /* NULL is fine */
 
-/** Writes a GGUF adapter (f32) safely - whole or not at all - and reads it back before it gets its name. The file holds
+/** Writes a GGUF adapter (f32) safely - whole or not at all - and reads it back before the file gets its name. It holds
  *  no clock times: the same adapter gives the same bytes. Matrices whose s * r differ are written with B scaled, as the
  *  format has one alpha.        errors  QL_NO_SPACE, QL_IO, QL_NON_FINITE (nothing is written then) */
 QL_API ql_status ql_adapter_save(const ql_adapter * adapter, const char * path);
@@ -57,10 +57,10 @@ QL_API ql_status ql_adapter_save_peft(const ql_adapter * adapter, const char * d
 typedef struct ql_adapter_info {
     size_t size;              /* set by the caller: sizeof(ql_adapter_info) */
     const char * name;        /* strings are owned by the adapter, "" where unknown */
-    const char * base_name;   /* of the model it was made for */
+    const char * base_name;   /* of the model that the adapter was made for */
     int64_t n_parameters;
-    int64_t n_matrices;       /* linears that it changes */
-    int64_t r_min, r_max;     /* of their ranks; 0 without matrices */
+    int64_t n_matrices;       /* linears that the adapter changes */
+    int64_t r_min, r_max;     /* smallest and largest rank; 0 without matrices */
     const char * architecture; /* of the base: "llama" */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
@@ -71,7 +71,7 @@ typedef struct ql_adapter_matrix_info {
     const char * weight; /* "blk.0.attn_q.weight"; owned by the adapter */
     int64_t k, m, r;
     double scale;        /* s */
-    double norm;         /* Frobenius norm of s B A: 0 where it changes nothing */
+    double norm;         /* Frobenius norm of s B A: 0 where the branch changes nothing */
 } ql_adapter_matrix_info;
 /** The i-th of n_matrices.       errors  QL_INVALID_ARGUMENT: i out of range */
 QL_API ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_matrix_info * info);
@@ -81,7 +81,7 @@ typedef struct ql_compose_options {
     const char * method; /* "cat": the sum of w s B A, exactly; ranks add up. "svd": the same at a rank. "linear", "ties",
                             "ties_svd", "dare_linear", "dare_ties", "magnitude_prune" ...: as in PEFT (ql_compose_method) */
     int64_t rank;        /* of the methods that end in svd; 0: the largest of the adapters' */
-    double density;      /* of the methods that drop values: the part that is kept, above 0 and at most 1 */
+    double density;      /* of the methods that drop values: the fraction that is kept, above 0 and at most 1 */
     uint64_t seed;       /* of those that drop at random */
 } ql_compose_options;
 /** Defaults: cat, rank 0, density 1, seed 42. */
@@ -96,13 +96,13 @@ typedef struct ql_compose_method_info {
 /** The i-th method.       errors  QL_INVALID_ARGUMENT: i out of range: there are no more */
 QL_API ql_status ql_compose_method(int64_t i, ql_compose_method_info * info);
 
-/** Makes one adapter of several for one base. A linear that only some of them change is made of these. Numbers depend on
- *  the options alone.
+/** Makes one adapter out of several for one base. A linear that only some of them change is composed of those alone.
+ *  Random numbers depend on the options alone.
  *  adapters, weights  n of each, at least one; weights may be negative
  *  owns     the caller owns *adapter, freed by ql_adapter_free; the model that the first was opened for, if any, must
  *           outlive it
- *  errors   QL_INVALID_ARGUMENT: an unknown method (lists them), an option that it does not take, different ranks for a
- *           method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
+ *  errors   QL_INVALID_ARGUMENT: an unknown method (lists them), an option that the method does not take, different
+ *           ranks for a method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
 QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double * weights, int n,
                                     const ql_compose_options * options, ql_adapter ** adapter);
 
@@ -114,13 +114,13 @@ QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const d
 QL_API ql_status ql_adapter_merge(const ql_adapter * adapter, const char * base, const char * out,
                                   const ql_quantize_options * options);
 
-/** The Jinja text of the chat template it was trained with, which travels with its files; "" if unknown. Valid until it
- *  is set again. */
+/** The Jinja text of the chat template that the adapter was trained with, which its files hold; "" if unknown. Valid
+ *  until another is set. */
 QL_API const char * ql_adapter_chat_template(const ql_adapter * adapter);
-/** Sets it: Jinja text (see ql/chat.h); NULL and "": none. A new adapter has its model's. */
+/** Sets that template: Jinja text (see ql/chat.h); NULL and "": none. A new adapter has its model's. */
 QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template);
 /** The date that this template was told in training, "2024-07-26"; "" where it asks for none, or if unknown. A trainer
- *  sets it to its data's, and GGUF files keep it (adapter.chat_template.date). Valid until the adapter is trained. */
+ *  sets its data's date, and GGUF files keep it (adapter.chat_template.date). Valid until the adapter is trained. */
 QL_API const char * ql_adapter_chat_date(const ql_adapter * adapter);
 
 #ifdef __cplusplus

@@ -7,9 +7,9 @@
  *     options.chat_template = text;                                  // leave it out for the model's own
  *     ql_chat_render(model, &options, roles, contents, n, &prompt);
  *
- * A template is a program in Jinja. Everywhere but in ql_chat_template_read it is given as its text: text that came with
- * a model or an adapter is never taken for the name of a file. A stranger's template can do no more than write text, and
- * its time, memory and stack are limited. */
+ * A template is a program in Jinja. Everywhere but in ql_chat_template_read one is given as its text: text that
+ * came with a model or an adapter is never taken for the name of a file. A stranger's template can do no more than
+ * write text, and its time, memory and stack are limited. */
 #ifndef QL_CHAT_H
 #define QL_CHAT_H
 
@@ -25,8 +25,8 @@ extern "C" {
 QL_API ql_status ql_chat_template_read(const char * name_or_file, char ** text);
 
 #define QL_DATE_SIZE 11 /* "2024-07-26" and its NUL */
-/** The day that templates are told (strftime_now), as a template knows it: YYYY-MM-DD.
- *  text     such a date, or NULL for the day where this machine is
+/** The day that templates are told (strftime_now), in the form in which they are told it: YYYY-MM-DD.
+ *  text     a date in that form, or NULL for today where this machine is
  *  errors   QL_INVALID_ARGUMENT: another form, or a day that its month does not have */
 QL_API ql_status ql_chat_date(const char * text, char date[QL_DATE_SIZE]);
 
@@ -41,7 +41,7 @@ QL_API void ql_chat_options_init(ql_chat_options * options);
  *  the caller, freed with ql_os_free.
  *  options  NULL takes the defaults
  *  errors   QL_NOT_FOUND: the model has no template; QL_UNSUPPORTED: a construct that is not known, with its line, or a
- *           text that is no template; QL_INVALID_ARGUMENT: the template refuses the messages; the date is none */
+ *           text that is no template; QL_INVALID_ARGUMENT: the template refuses the messages; the date is invalid */
 QL_API ql_status ql_chat_render(const ql_model * model, const ql_chat_options * options, const char * const * roles,
                                 const char * const * contents, int n, char ** text);
 

@@ -10,8 +10,8 @@ extern "C" {
 
 typedef struct ql_dataset ql_dataset;
 
-#define QL_TRAINING_DATE "2024-07-26" /* what templates that ask for today are told in training and evaluation; that day is
-                                         also what Llama 3's template says where it is told none */
+#define QL_TRAINING_DATE "2024-07-26" /* what templates that ask for the date are told in training and evaluation;
+                                         Llama 3's template also writes it where it is told none */
 
 typedef enum ql_long_policy { QL_LONG_CUT = 0, QL_LONG_DROP = 1, QL_LONG_ERROR = 2 } ql_long_policy;
 
@@ -20,19 +20,19 @@ typedef struct ql_dataset_options {
     int64_t ctx;               /* longest sample in tokens; 0: min(512, the model's) */
     ql_long_policy long_policy;/* what happens to longer ones; cut: the first ctx tokens stay, so a cut answer has no
                                   end token, and a sample whose answers are all cut off is dropped */
-    int skip_bad_lines;        /* 1: bad lines are counted instead of an error */
+    int skip_bad_lines;        /* 1: bad lines are skipped and counted; 0: they are an error */
     const char * chat_template;/* Jinja text, see ql/chat.h; NULL: the model's own */
     const char * date;         /* what the template is told, YYYY-MM-DD; NULL: QL_TRAINING_DATE. A run must give the same
-                                  tokens on any day, so this one is never taken from a clock */
+                                  tokens on any day, so the date is never taken from a clock */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
 /** Reads a .jsonl, .json or .txt file (.gz of each): forms are recognised by their keys (messages, conversations,
  *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
  *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. A .txt file is
- *  cut into windows of ctx tokens, all trained, with an end token behind the last one. Prompt and answer are tokenised
- *  apart, as at inference: an answer's tokens are those that a model must write when it has been fed the prompt's. An
- *  answer that the template shortens once others follow (it leaves earlier thoughts out) is trained in a sample of its
+ *  cut into windows of ctx tokens, all trained, with an end token after the last one. Prompt and answer are tokenised
+ *  separately, as at inference: an answer's tokens are those that a model must write when fed the prompt's tokens. An
+ *  answer that the template shortens once others follow (it leaves out earlier thoughts) is trained in a sample of its
  *  own, as the last one of its conversation. The caller owns *data; the model must outlive it.
  *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line; QL_NOT_FOUND; QL_INVALID_ARGUMENT: an option, its value
  *          and its limits */
@@ -48,14 +48,14 @@ typedef struct ql_dataset_info {
     int64_t n_samples, n_tokens, n_trained; /* trained: tokens that carry loss */
     int64_t longest;                        /* tokens, before cutting */
     int64_t n_cut, n_dropped, n_bad;        /* samples cut, dropped as too long or without labels, lines skipped */
-    int64_t n_ended;                        /* samples with a trained end token; of 0 a model never learns to stop */
+    int64_t n_ended;                        /* samples with a trained end token; if 0, a model never learns to stop */
     const char * date;                      /* what the chat template was told, "" where it asks for no date. Owned by
                                                the dataset */
 } ql_dataset_info;
 QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
 
-/** Notes on the chat template: where llama.cpp's own Jinja renders plain conversations otherwise than it is trained here,
- *  with the template's line. NULL past the end, and where no sample is a conversation. Owned by the dataset. */
+/** Notes on the chat template: where llama.cpp's own Jinja renders plain conversations differently from what is trained
+ *  here, with the template's line. NULL past the end, and where no sample is a conversation. Owned by the dataset. */
 QL_API const char * ql_dataset_note(const ql_dataset * data, int64_t i);
 
 /** Sample i as text with its trained parts between the marks. The text is owned by the dataset until the next call. */
@@ -64,8 +64,8 @@ QL_API ql_status ql_dataset_show(const ql_dataset * data, int64_t i, const char 
 /** For exact-match tests: the text up to the last answer (what a model is asked with), and that answer. Owned as above. */
 QL_API ql_status ql_dataset_prompt(const ql_dataset * data, int64_t i, const char ** prompt, const char ** answer);
 /** The tokens of that prompt, as training has them: BOS where the model wants one, earlier answers tokenised apart.
- *  What a model generates behind them is compared with the answer byte for byte. Owned as above: both of one sample stay
- *  until another is asked for. */
+ *  What a model generates after them is compared with the answer byte for byte. Owned as above: a sample's prompt and
+ *  tokens stay until another sample is asked for. */
 QL_API ql_status ql_dataset_prompt_tokens(const ql_dataset * data, int64_t i, const int32_t ** tokens, int64_t * n);
 
 #ifdef __cplusplus

@@ -28,7 +28,7 @@ typedef struct ql_session_options {
 QL_API void ql_session_options_init(ql_session_options * options);
 
 /** The caller owns *session; model, device and adapters' matrices must outlive it (adapters are copied).
- *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: such a cache there is not; QL_BAD_FILE: an adapter does not fit this model;
+ *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: no cache has that type; QL_BAD_FILE: an adapter does not fit this model;
  *          QL_NO_MEMORY */
 QL_API ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
                                    ql_session ** session);
@@ -38,13 +38,13 @@ QL_API void ql_session_reset(ql_session * session);
 /** Tokens in the cache. */
 QL_API int64_t ql_session_position(const ql_session * session);
 
-/** Reads tokens after those read before; *logits then points to the logits of the token after the last, f32 [n_vocab],
+/** Reads tokens that follow those read before; *logits then points to the logits of the next token, f32 [n_vocab],
  *  owned by the session until the next call.
- *  A key or a value beyond f16's range makes logits NaN where the cache is held in it (ql_kv_store).
+ *  A key or a value beyond f16's range makes logits NaN where the cache is in f16 (ql_kv_store).
  *  errors  QL_INVALID_ARGUMENT: the context is full, a token is outside the vocabulary */
 QL_API ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits);
 
-/** The plan that reads n tokens at once (the widest there is where n is more), for profiles. The session owns it.
+/** The plan that reads n tokens at once (the widest one where n is larger), for profiles. The session owns it.
  *  returns  NULL if session is NULL or n < 1 */
 QL_API ql_plan * ql_session_plan(ql_session * session, int64_t n);
 
@@ -68,14 +68,14 @@ typedef struct ql_generated {
     int32_t token;
     float logprob;
     const char * piece;   /* UTF-8 that became complete with this token; may be empty */
-    const ql_logprob * top; /* the most probable ones, n_top of them, first the best */
+    const ql_logprob * top; /* the n_top most probable tokens, best first */
     int n_top;
 } ql_generated;
 
 typedef struct ql_generate_options {
     size_t size;          /* set by ql_generate_options_init */
     int64_t n_predict;    /* most tokens to generate; < 0: until the end or a full context */
-    int n_top;            /* how many of ql_generated::top, 0 to 100 */
+    int n_top;            /* entries of ql_generated::top, 0 to 100 */
     ql_sampling sampling;
     /** Called for each token; non-zero stops. */
     int (*on_token)(void * user, const ql_generated * token);
@@ -85,13 +85,13 @@ QL_API void ql_generate_options_init(ql_generate_options * options);
 
 typedef struct ql_generate_result {
     size_t size;
-    const char * text;    /* all of it; owned by the session until the next call */
+    const char * text;    /* the whole text; owned by the session until the next call */
     int64_t n_prompt, n_generated;
     double prompt_seconds, generation_seconds;
     int ended;            /* 1: the model ended its turn; 0: n_predict, a full context or the callback */
 } ql_generate_result;
 
-/** Reads the prompt's tokens and generates. The end-of-turn token is read into the cache and not part of the text.
+/** Reads the prompt's tokens and generates. The end-of-turn token is read into the cache but is not part of the text.
  *  errors  QL_INVALID_ARGUMENT: the prompt does not fit in the context; QL_NON_FINITE: logits are NaN */
 QL_API ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, const ql_generate_options * options,
                              ql_generate_result * result);
@@ -103,12 +103,12 @@ typedef struct ql_nll {
     double seconds;
 } ql_nll;
 
-/** Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx): of each window the tokens not predicted
- *  before count. BOS first in each window where the model wants it. */
+/** Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); each window counts only the tokens
+ *  that no window before it predicted. BOS first in each window where the model wants it. */
 QL_API ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                   const float * scales, int n_adapters, const char * text, size_t size, int64_t ctx,
                                   int64_t stride, ql_nll * result);
-/** Mean NLL of a dataset's trained tokens; of a sample longer than ctx, 2 to the model's, its first ctx tokens count.
+/** Mean NLL of a dataset's trained tokens; of a sample longer than ctx (2 to the model's), only the first ctx count.
  *  errors  QL_INVALID_ARGUMENT: ctx, a dataset that was opened for another model */
 QL_API ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                      const float * scales, int n_adapters, const ql_dataset * data, int64_t ctx,

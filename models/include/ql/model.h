@@ -50,8 +50,8 @@ QL_API ql_status ql_model_describe(const ql_model * model, ql_model_info * info)
 QL_API const ql_tokenizer * ql_model_tokenizer(const ql_model * model);
 /** The chat template (Jinja), "" where there is none. */
 QL_API const char * ql_model_chat_template(const ql_model * model);
-/** Notes on opening: what the files say and is not followed, matrices that could not take the asked type. NULL past the
- *  end. */
+/** Notes on opening: what the files say that is not followed, and matrices that could not take the requested type. NULL
+ *  past the end. */
 QL_API const char * ql_model_note(const ql_model * model, int64_t i);
 
 #ifdef __cplusplus

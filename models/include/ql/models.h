@@ -12,7 +12,7 @@
  *     ql_trainer_create(model, device, adapter, data, NULL, NULL, &trainer);
  *     ql_trainer_run(trainer);                              the adapter is trained in place
  *     ql_adapter_save(adapter, "adapter.gguf");
- *     ql_trainer_free(trainer);                             what was made last goes first
+ *     ql_trainer_free(trainer);                             what was made last is freed first
  *     ql_adapter_free(adapter);
  *     ql_dataset_free(data);
  *     ql_model_close(model);
@@ -28,7 +28,7 @@
  * Threads: a model and its tokenizer do not change once opened and may be shared, as may a device; a session and a
  * trainer are used by one thread at a time, and those of several threads take turns on one device.
  *
- * Stability: as ql/ql.h says. Options are structs with an _init function: call it, then set what shall differ. */
+ * Stability: as ql/ql.h says. Options are structs with an _init function: call it, then set what is to differ. */
 #ifndef QL_MODELS_H
 #define QL_MODELS_H
 #include "ql/model.h"

@@ -15,7 +15,7 @@ typedef struct ql_quantized_tensor {
     const char * from, * to; /* type names */
     uint64_t bytes_from, bytes_to;
     double rel_rmse;         /* norm of the error over norm of the weights; 0 where nothing changed */
-    const char * note;       /* "" or why it is not the asked type */
+    const char * note;       /* "" or why it is not the requested type */
     int64_t index, n;        /* of the file's tensors */
     double kept;             /* where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in the
                                 merged weights m; q: the same without it, in the new type. NaN elsewhere */
@@ -32,8 +32,8 @@ typedef struct ql_quantize_options {
 } ql_quantize_options;
 QL_API void ql_quantize_options_init(ql_quantize_options * options);
 
-/** GGUF -> GGUF: keys are copied, but those that speak of the old types; block matrices take the asked type, one tensor
- *  in memory at a time.
+/** GGUF -> GGUF: keys are copied, except those that describe the old types; block matrices take the requested type, one
+ *  tensor in memory at a time.
  *  errors  QL_BAD_FILE, QL_NON_FINITE (a value that is no number, or too large for its type; names the tensor),
  *          QL_UNSUPPORTED, QL_NO_SPACE, QL_CANCELLED (on_tensor); then nothing new is left, and an older `out` is as it
  *          was */

@@ -20,11 +20,11 @@ extern "C" {
 typedef struct ql_tokenizer ql_tokenizer;
 
 enum {
-    QL_TOKENIZE_ADD_SPECIAL = 1,    /* BOS before and EOS behind, where the model wants them; never a second one */
+    QL_TOKENIZE_ADD_SPECIAL = 1,    /* BOS before and EOS after, where the model wants them; never a second one */
     QL_TOKENIZE_PARSE_SPECIAL = 2,  /* control tokens written in the text ("<|im_end|>") become those tokens; leave it
                                        off for text of unknown origin: then they are plain text */
-    QL_TOKENIZE_CONTINUE = 4,       /* the text goes on in the middle of another: no space is put before it, as some
-                                       vocabularies (llama's) want at the begin of a text */
+    QL_TOKENIZE_CONTINUE = 4,       /* the text continues another: no space is put before it, though some vocabularies
+                                       (llama's) want one at the beginning of a text */
     QL_DETOKENIZE_RENDER_SPECIAL = 1 /* control tokens appear in the text by their names; else they are left out */
 };
 

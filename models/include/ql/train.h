@@ -48,14 +48,14 @@ typedef struct ql_train_options {
     int64_t batch;           /* sequences of a micro-batch */
     int64_t grad_accum;      /* micro-batches of a step */
     int64_t epochs;
-    int64_t steps;           /* > 0: ends after so many steps instead */
+    int64_t steps;           /* > 0: the run ends after this many steps instead */
     double lr;
     ql_schedule schedule;
     double warmup;           /* below 1: a fraction of the steps; else steps */
     double weight_decay, beta1, beta2, eps;
     double clip;             /* largest gradient norm; 0: none */
     double lora_dropout;
-    double lora_plus_ratio;  /* learning rate of B over A's; 1: plain LoRA */
+    double lora_plus_ratio;  /* learning rate of B divided by that of A; 1: plain LoRA */
     uint64_t seed;
     int shuffle, packing;
     ql_recompute recompute;
@@ -64,11 +64,11 @@ typedef struct ql_train_options {
     int64_t save_every;      /* steps; 0: at the end of each epoch alone */
     int64_t keep;            /* checkpoints kept, >= 1 */
     const char * resume;     /* NULL: a new run (the directory must hold no checkpoint); "auto": the newest there, if
-                                any; else a directory to go on from (if it is another, the run's own must hold none) */
-    const char * best_path;  /* NULL, or where the adapter with the lowest evaluation loss is kept; where it is gone when
-                                a run goes on, on_log says so, and the best of the steps from there on is kept */
-    const char * metrics_path; /* NULL, or a JSONL file: a new one, an empty one, or that of the run that is resumed, which
-                                is cut back to its step; locked while the trainer lives */
+                                any; else a directory to go on from (if not checkpoint_dir, that must hold none) */
+    const char * best_path;  /* NULL, or the file for the adapter with the lowest evaluation loss; if it is gone when
+                                a run goes on, on_log says so, and the best of the steps from then on is kept */
+    const char * metrics_path; /* NULL, or a JSONL file: a new one, an empty one, or that of the resumed run, which is
+                                cut back to the step it goes on after; locked while the trainer lives */
     /** Called after every step; returning non-zero stops the run, a checkpoint is written first. */
     int (*on_progress)(void * user, const ql_train_progress * progress);
     /** One line for a person; NULL: none. */
@@ -97,7 +97,7 @@ typedef struct ql_trainer_info {
     int64_t n_steps, steps_per_epoch, n_sequences, n_tokens, n_trained; /* sequences and tokens of an epoch */
     int64_t n_parameters;
     uint64_t planned_peak_bytes; /* of the process: weights, adapter, optimizer, activations, and the program itself */
-    uint64_t program_bytes;      /* of these, what is held beside the plan: code, tokenizer, data */
+    uint64_t program_bytes;      /* of these, what is held besides the plan: code, tokenizer, data */
     uint64_t arena_bytes, leaf_bytes, weight_bytes; /* activations; adapter, optimizer, inputs; weights */
     double flops_per_step;
     int64_t first_step;        /* > 0 when resumed */
@@ -115,7 +115,7 @@ QL_API ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which);
  *  errors  QL_INVALID_ARGUMENT without evaluation data; QL_NON_FINITE if the loss is not finite */
 QL_API ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens);
 
-/** Trains to the end. The adapter then holds the parameters; on QL_CANCELLED too, and a checkpoint was written.
+/** Trains to the end. The adapter then holds the parameters, also on QL_CANCELLED, and a checkpoint was written then.
  *  errors  QL_CANCELLED; QL_NON_FINITE if the run has diverged: ten steps in a row without a finite gradient, or with one
  *          of exactly 0 where there is a loss, or fewer at the very end (names the last good checkpoint; a state that
  *          cannot learn is never saved over it); QL_IO ... */
