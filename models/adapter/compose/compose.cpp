@@ -58,7 +58,7 @@ std::vector<double> merged_factor(const ComposeMethod & method, Parts parts, con
     return method.rule(std::move(input));
 }
 
-/// The rule applied to the A and to the B, each with the root of the strength. The product has cross terms.
+/// Applies the rule to the As and to the Bs, each with the root of the strength. Their product has cross terms.
 Result<LoraMatrix> by_factors(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
     const int64_t rank = parts[0].matrix->r;
     for (const ComposePart & p : parts)
@@ -143,7 +143,7 @@ std::vector<double> merged_delta(const ComposeMethod & method, Parts parts, cons
     return method.rule(std::move(input));
 }
 
-/// The rule applied to the deltas, and the best approximation of that at the rank; A and B share each singular value.
+/// Applies the rule to the deltas and approximates the result best at the rank; A and B share each singular value.
 Result<LoraMatrix> by_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
     int64_t rank = options.rank;
     for (const ComposePart & p : parts)

@@ -1,4 +1,4 @@
-// How lists of numbers, one of each adapter, become one: what the methods of composition share.
+// How lists of numbers, one from each adapter, become one: what the methods of composition share.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -11,9 +11,9 @@ namespace ql {
 struct MergeInput {
     std::vector<std::vector<double>> values;  // of each adapter; equally many
     std::vector<double> weights;              // of each adapter
-    double density = 1;                       // part of the values that is kept
+    double density = 1;                       // the fraction of values that is kept
     uint64_t seed = 0;
-    std::string name;  // of the tensor: where random numbers are taken from
+    std::string name;  // of the tensor: random numbers are derived from it
 };
 
 /// sum w_i x_i                                                                                     (Ilharco et al. 2023)

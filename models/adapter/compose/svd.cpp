@@ -20,7 +20,7 @@ double dot(const Vector & a, const Vector & b) {
     return ql::dot(a.data(), b.data(), a.size());
 }
 
-/// Gram-Schmidt, twice for each vector; those that lie in the span of the ones before them go.
+/// Gram-Schmidt, twice for each vector; those that lie in the span of earlier ones are dropped.
 void orthonormalise(Basis & basis) {
     Basis kept;
     for (Vector & v : basis) {
@@ -49,7 +49,7 @@ double sum_of_squares(const Basis & vectors) {
                            [](double s, const Vector & v) { return s + dot(v, v); });
 }
 
-/// Turns two vectors, and those that belong to them, so that the two are orthogonal. Returns whether they were not.
+/// Rotates two vectors, and those that belong to them, so that the two are orthogonal. False if they already were.
 bool rotate(Vector & x, Vector & y, Vector & along_x, Vector & along_y) {
     const double a = dot(x, x), b = dot(y, y), c = dot(x, y);
     if (std::fabs(c) <= 1e-15 * std::sqrt(a * b)) return false;
@@ -67,7 +67,7 @@ bool rotate(Vector & x, Vector & y, Vector & along_x, Vector & along_y) {
     return true;
 }
 
-/// One-sided Jacobi: makes the vectors orthogonal by rotations, which `along` takes too.          (Hestenes 1958)
+/// One-sided Jacobi: makes the vectors orthogonal by rotations, which `along` undergoes too.      (Hestenes 1958)
 void make_orthogonal(Basis & vectors, Basis & along) {
     for (int sweep = 0; sweep < 60; ++sweep) {
         bool turned = false;

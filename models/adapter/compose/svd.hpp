@@ -1,4 +1,4 @@
-// The best approximation of a matrix by one of low rank, without the whole matrix in its singular vectors.
+// The best approximation of a matrix by one of low rank, without computing all singular vectors of the matrix.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -21,12 +21,12 @@ struct LinearMap {
 /// are not zero.
 struct ThinSvd {
     std::vector<double> s;
-    std::vector<std::vector<double>> u, v;  // a vector for each: rows values, columns values
+    std::vector<std::vector<double>> u, v;  // one vector for each: of u `rows` values, of v `columns`
 };
 
 /// Subspace iteration with eight vectors more than asked for, until the singular values stand still, then the exact
 /// decomposition in that subspace.                                            (Halko, Martinsson, Tropp 2011, section 4.5)
-/// random   the first subspace
+/// random   makes the first subspace
 ThinSvd truncated_svd(const LinearMap & map, int64_t rank, NamedRandom random);
 
 }  // namespace ql
