@@ -12,7 +12,7 @@ int days_of(int year, int month) {
     return lengths[month - 1] + (month == 2 && leap);
 }
 
-/// text[begin, begin + n) is digits alone, "+202" and " 202" are not.
+/// True if text[begin, begin + n) is digits alone: "+202" and " 202" are not.
 bool read_digits(std::string_view text, size_t begin, size_t n, int & value) {
     value = 0;
     for (const char c : text.substr(begin, n)) {

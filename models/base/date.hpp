@@ -1,5 +1,5 @@
-// The day that a chat template is told. Months and weekdays are English whatever the host's locale, as templates are
-// trained on one text of them.
+// The day that a chat template is told. Months and weekdays are English whatever the host's locale, as models are
+// trained on one spelling of them.
 #pragma once
 #include <string>
 #include <string_view>
@@ -16,7 +16,7 @@ struct Date {
 /// Ten characters, "2024-07-26".     errors  QL_INVALID_ARGUMENT: another form, or a day that its month does not have
 Result<Date> read_date(std::string_view text);
 std::string date_text(const Date & date);
-/// The day where this machine is.    errors  QL_INTERNAL: its clock cannot be read as a day
+/// Today where this machine is.      errors  QL_INTERNAL: its clock cannot be read as a day
 Result<Date> today();
 
 /// The date as strftime would print it, at midnight.   errors  QL_UNSUPPORTED: a code of the pattern that is not known

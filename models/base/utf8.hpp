@@ -24,14 +24,14 @@ bool is_well_formed_utf8(std::string_view text);
 
 /// Unicode's White_Space: 25 characters.
 bool is_white_space(uint32_t code_point);
-/// The bytes of white space with which a text begins; with which it ends.
+/// How many bytes of white space a text begins with, and how many it ends with.
 size_t white_space_at_begin(std::string_view text);
 size_t white_space_at_end(std::string_view text);
 
 /// The sequence at the end of text, which is not empty; one malformed byte where there is none.
 Utf8Unit last_utf8(std::string_view text);
 
-/// The text with every malformed byte replaced by one byte 0x01: same offsets, and of the class that U+FFFD has in
+/// The text with every malformed byte replaced by one byte 0x01: offsets stay, and 0x01 has the class of U+FFFD in
 /// all pre-tokenizer patterns (no letter, no number, no white space).
 std::string mask_malformed_utf8(std::string_view text);
 
