@@ -11,7 +11,7 @@ namespace {
 
 /// Keys of llama files that change nothing here, or nothing as long as they have this value.
 constexpr HarmlessKey kHarmless[] = {
-    {"vocab_size"},          // the embedding says it
+    {"vocab_size"},          // known from the embedding
     {"tensor_data_layout"},  // of the file that this one was made from
     {"attention.layer_norm_epsilon"},
     {"rope.scaling.original_context_length"},  // of scalings that are refused
@@ -218,7 +218,7 @@ class Llama : public Architecture {
         return {};
     }
 
-    /// The length of a head is the same in all layers; where a file does not say it, the first layer's heads do.
+    /// The length of a head is the same in all layers; where a file does not say it, the first layer's heads give it.
     static Status read_head_length(const GgufKeys & keys, Hparams & h) {
         const int64_t n_head = h.layers[0].n_head, whole = n_head > 0 ? h.n_embd / n_head : 0;
         QL_TRY(keys.size("attention.key_length", h.head_dim, whole * n_head == h.n_embd ? whole : 0));
