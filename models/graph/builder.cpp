@@ -38,14 +38,14 @@ ql_tensor * GraphBuilder::span(int64_t window) const {
 }
 
 void GraphBuilder::enter_layer(int64_t layer) {
-    (void)ql_graph_set_place(graph_, static_cast<int>(layer));  // a device of several runs this layer
+    (void)ql_graph_set_place(graph_, static_cast<int>(layer));  // of several devices, one runs this layer
 }
 
 ql_tensor * GraphBuilder::weight(const std::string & name) {
     ql_tensor *& leaf = leaves_[name];
     if (leaf) return leaf;
     const Weight * w = model_.find(name);
-    if (!w) return nullptr;  // open_model checked the needed ones; NULL makes the graph report it
+    if (!w) return nullptr;  // open_model checked the needed ones; NULL makes the graph report a missing one
     return leaf = ql_weight(graph_, name.c_str(), w->dtype, w->n_dims, w->ne, w->data);
 }
 

@@ -23,7 +23,7 @@ struct LoraLeaves {
 /// with its key-value heads.
 struct KvCache {
     std::vector<ql_tensor *> k, v;
-    int64_t page = 0, n_pages = 0;  // tokens of a page; pages
+    int64_t page = 0, n_pages = 0;  // tokens of a page; number of pages
     int64_t n_entries = 0;          // of a stream's table of pages
 };
 
@@ -39,7 +39,7 @@ struct StreamInputs {
     ql_tensor * positions = nullptr;  // i32 [T]
     std::vector<StreamSpan> spans;    // one for each window that a layer has; write_spans (spans.hpp) writes all
     // null without a cache:
-    ql_tensor * rows = nullptr;   // i32 [T]: where its key and value go in the cache
+    ql_tensor * rows = nullptr;   // i32 [T]: where each token's key and value go in the cache
     ql_tensor * pages = nullptr;  // i32 [n_entries]: where the keys that spans name are (ql_attention_paged)
 };
 
@@ -69,7 +69,7 @@ class GraphBuilder {
     const StreamInputs & inputs() const { return inputs_; }
     int64_t n_tokens() const { return n_tokens_; }
 
-    /// Says where what is built from now on belongs: a plan over several devices shares out layers.
+    /// What is built from now on belongs to this layer: a plan over several devices distributes layers.
     void enter_layer(int64_t layer);
 
     // Pieces that architectures share. Names are of weights.

@@ -1,4 +1,4 @@
-// The spans of a stream by layer, from the one that all layers have where none has a window.
+// The spans of a stream for each window, made from the span of layers without a window.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace ql {
 
-/// The same ranges [begin, end), of which a sliding window leaves the last `window` keys; 0 leaves all.
+/// The ranges [begin, end) of `span`, each cut to its last `window` keys; 0 leaves all keys.
 std::vector<int32_t> windowed(const std::vector<int32_t> & span, int64_t window);
 
 /// Writes a stream's spans. `span` [2, T] holds, for each token, the keys of its sequence up to itself, one for each
