@@ -13,8 +13,8 @@ struct AppliedAdapter {
     float factor = 1.0f;
 };
 
-/// Makes leaves of the adapters' matrices (read in place: adapters outlive the graph) and attaches them to a builder.
-/// `first`: what the first is numbered with, in the leaves' names.
+/// Makes leaves out of the adapters' matrices (read in place: they outlive the graph) and attaches them to a builder.
+/// `first`: the number of the first adapter in the leaves' names.
 void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, size_t first = 0);
 
 }  // namespace ql

@@ -1,4 +1,4 @@
-// The engine as it is built: the cache, the graph in each width and with each set of adapters, their plans.
+// How the engine is built: the cache, the graph in each width and with each set of adapters, their plans.
 #include "models/infer/engine.hpp"
 
 #include <algorithm>
@@ -59,7 +59,7 @@ void Engine::build_cache() {
     const Hparams & h = model_.hparams();
     leaves_.page = kPageTokens;
     leaves_.n_pages = options_.n_pages;
-    // For all sequences at once, be they full or all pages in use; with pages that many share a batch may need more runs.
+    // For all sequences at once, full or with all pages in use; where many share pages, a batch may need more runs.
     leaves_.n_entries = std::min(options_.n_sequences * entries_of(pages_of(ctx())),
                                  options_.n_pages + options_.n_sequences * (entries_of(1) - 1));
     for (int64_t i = 0; i < h.n_layer(); ++i) {
@@ -84,7 +84,7 @@ void Engine::build_widths(GraphBuilder & b, size_t adapter) {
     std::vector<Width> & list = widths_.emplace_back();
     for (const int64_t n : kWidths) {
         list.push_back(build_width(b, n, "." + std::to_string(n) + (adapter ? "." + std::to_string(adapter) : "")));
-        if (n >= kPageTokens * n_pages()) break;  // a wider one would never be full
+        if (n >= kPageTokens * n_pages()) break;  // a wider plan would never be full
     }
 }
 

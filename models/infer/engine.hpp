@@ -2,8 +2,8 @@
 // held once, whatever the number of sequences; a sequence is some pages of the cache and the tokens that fill them.
 //
 // A batch is a list of (sequence, tokens, adapter). Sequences of one adapter share runs of a plan; those of another wait
-// for theirs: a plan has one set of LoRA branches. What a sequence reads does not depend on the others of a batch, but
-// for the width of the plan, whose kernels add up in an order of their own.
+// for theirs: a plan has one set of LoRA branches. A sequence's results do not depend on the others of a batch, except
+// through the width of the plan, whose kernels add up in an order of their own.
 #pragma once
 #include <memory>
 #include <span>
@@ -20,13 +20,13 @@ namespace ql {
 struct EngineOptions {
     int64_t ctx = 0;  // tokens of a sequence
     int64_t n_sequences = 1;
-    /// Of the cache, kPageTokens each; 0: as many as all sequences need together where none shares a page.
+    /// The cache's pages, kPageTokens each; 0: as many as all sequences need together where none shares a page.
     int64_t n_pages = 0;
     ql_dtype cache_type = QL_F16;
 };
 
-/// Entries of a run's table of pages for a sequence of so many: the next one's keys begin where its bits are those that
-/// it has alone (ql_attention_paged).
+/// Entries of a run's table of pages for a sequence of this many pages: the next sequence's keys begin at a multiple of
+/// QL_KEYS_APART, as they do where it is alone, so its bits are the same (ql_attention_paged).
 inline int64_t entries_of(int64_t pages) {
     constexpr int64_t kApart = QL_KEYS_APART / kPageTokens;
     static_assert(QL_KEYS_APART % kPageTokens == 0);
@@ -40,8 +40,8 @@ using AdapterSet = std::span<const AppliedAdapter>;
 struct SequenceTokens {
     int64_t sequence = 0;
     std::span<const int32_t> tokens;
-    int64_t adapter = 0;  // which of the engine's sets; of one sequence always the same, but behind truncate(_, 0)
-    bool logits = true;   // whether those behind the last token are wanted
+    int64_t adapter = 0;  // which of the engine's sets; a sequence's stays the same, except after truncate(_, 0)
+    bool logits = true;   // whether those after the last token are wanted
 };
 
 class Engine {
@@ -58,9 +58,9 @@ class Engine {
     int64_t n_free_pages() const { return cache_.pool().n_free(); }
     /// The tokens of a sequence that are in the cache.
     int64_t position(int64_t sequence) const { return cache_.position(sequence); }
-    /// Keeps a sequence's first n tokens (n at most its position); pages behind them are free for others.
+    /// Keeps a sequence's first n tokens (n at most its position); pages after them are free for others.
     void truncate(int64_t sequence, int64_t n) { cache_.truncate(sequence, n); }
-    /// Makes sequence `to` what `from` is now: pages are shared, and copied when one of the two goes on in one.
+    /// Makes sequence `to` what `from` is now: they share pages, and either copies one before it goes on in it.
     void fork(int64_t from, int64_t to);
 
     /// Reads tokens of one or several sequences, each named once.
@@ -68,10 +68,10 @@ class Engine {
     ///         sequence or adapter that is none of the engine's; QL_NO_MEMORY: too few pages are free. Then nothing has
     ///         been read. Where a run fails, position() says how far each sequence came.
     Status read(std::span<const SequenceTokens> batch);
-    /// Of the token after the last that was read of a sequence; empty if they were not wanted.
+    /// The logits of the token after the last that a sequence has read; empty if they were not wanted.
     std::span<const float> logits(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].logits; }
 
-    /// What reads n tokens at once, with an adapter.
+    /// The plan that reads n tokens at once, with an adapter.
     ql_plan * plan(int64_t n, int64_t adapter = 0) { return width_of(n, adapter).plan.get(); }
 
   private:

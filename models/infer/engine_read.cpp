@@ -1,4 +1,4 @@
-// The engine as it reads a batch: checked, given pages, cut into runs of a plan.
+// How the engine reads a batch: it is checked, given pages, cut into runs of a plan.
 #include <algorithm>
 
 #include "models/graph/spans.hpp"
@@ -9,7 +9,7 @@ namespace ql {
 /// A run's inputs. Tokens that fill up its width see no key, and are not stored.
 struct Engine::RunInputs {
     std::vector<int32_t> tokens, positions, span, rows, pages, last;
-    int64_t n_entries = 0;  // of the table, in use
+    int64_t n_entries = 0;  // entries of the table in use
 
     RunInputs(const Width & w, int64_t table)
         : tokens(static_cast<size_t>(w.n), 0),
@@ -85,7 +85,7 @@ Status Engine::read(std::span<const SequenceTokens> batch) {
     return status;
 }
 
-/// Reads those of a batch that have this adapter.
+/// Reads the sequences of a batch that have this adapter.
 Status Engine::read_with(int64_t adapter, std::span<const SequenceTokens> batch) {
     std::vector<StreamToken> stream;
     for (const SequenceTokens & part : batch) {
@@ -107,7 +107,7 @@ Status Engine::read_with(int64_t adapter, std::span<const SequenceTokens> batch)
     return {};
 }
 
-/// How many of the first tokens a run's table of pages has room for; that of one sequence always fits.
+/// For how many of the leading tokens a run's table of pages has room; one sequence's pages always fit.
 size_t Engine::count_fitting(Stream tokens) const {
     int64_t entries = 0, sequence = -1;
     for (size_t i = 0; i < tokens.size(); ++i) {

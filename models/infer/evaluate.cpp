@@ -52,7 +52,7 @@ class LossGraph {
         return ql_weight(b.graph(), "merged_head", QL_F32, 2, b.model().head().ne, head_.get());
     }
 
-    AlignedBytes head_;  // of adapters that change it
+    AlignedBytes head_;  // with the branches of adapters that change it
     GraphPtr graph_;
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *nll_ = nullptr;

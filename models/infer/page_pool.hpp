@@ -1,4 +1,4 @@
-// Which pages of a cache are taken, and by how many: a page that sequences share has several owners.
+// Which pages of a cache are taken, and by how many owners: a page that sequences share has several.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -26,7 +26,7 @@ class PagePool {
         return page;
     }
     void share(int32_t page) { ++owners_[static_cast<size_t>(page)]; }
-    /// Takes an owner from a page; without one it is free.
+    /// Takes an owner from a page; a page without owners is free.
     void release(int32_t page) {
         if (--owners_[static_cast<size_t>(page)] == 0) free_.push(page);
     }

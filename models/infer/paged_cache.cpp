@@ -8,7 +8,7 @@
 namespace ql {
 namespace {
 
-/// Copies the first n rows of a page of a leaf.
+/// Copies the first n rows of one page of a leaf to another.
 Status copy_rows(ql_tensor * leaf, int32_t from, int32_t to, int64_t n) {
     const size_t row = ql_tensor_bytes(leaf) / static_cast<size_t>(ql_tensor_ne(leaf, 1)),
                  page = row * static_cast<size_t>(kPageTokens);

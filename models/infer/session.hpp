@@ -23,7 +23,7 @@ class Session {
     Status eval(std::span<const int32_t> tokens);
     std::span<const float> logits() const { return engine_->logits(0); }
     const std::vector<int32_t> & tokens() const { return tokens_; }
-    /// What reads n tokens at once.
+    /// The plan that reads n tokens at once.
     ql_plan * plan(int64_t n) { return engine_->plan(n); }
 
   private:
