@@ -29,7 +29,7 @@ std::vector<Entry> entries(const TrainStep & step) {
     return list;
 }
 
-/// The numbers of a state: one list is written, read and summed.
+/// The numbers of a state: one list for writing, reading and the checksum.
 struct WholeField {
     const char * key;
     int64_t CheckpointState::*value;
@@ -149,7 +149,7 @@ Status check_sum(const std::string & path, const ql_gguf * file, const Checkpoin
     return error(QL_BAD_FILE, "%s: the checksum does not fit: the file is damaged", path.c_str());
 }
 
-/// Numbers that no run writes, whatever the checksum says: a file may come from anyone.
+/// Refuses numbers that no run writes, whatever the checksum says: a file may come from anyone.
 Status check_ranges(const std::string & path, const CheckpointState & s) {
     constexpr int64_t most = int64_t{1} << 53;
     const struct {
@@ -169,7 +169,7 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
     return {};
 }
 
-/// Parameters are finite, and so are moments; the second is a mean of squares.
+/// Parameters and moments are finite; the second moment is a mean of squares, so not negative.
 Status check_values(const std::string & path, const ql_gguf_tensor & t) {
     const bool squares = std::string_view(t.name).ends_with(".v");
     for (size_t at = 0; at < t.size; at += sizeof(float)) {

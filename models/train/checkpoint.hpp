@@ -11,7 +11,7 @@
 
 namespace ql {
 
-/// 2: the checksum covers names, types and shapes of the tensors too, and no number of it passes through text.
+/// 2: the checksum covers names, types and shapes of the tensors too, and no number in it passes through text.
 inline constexpr int kCheckpointVersion = 2;
 
 struct CheckpointState {

@@ -98,7 +98,7 @@ Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::stri
 }
 
 CheckpointFolder::~CheckpointFolder() {
-    lock_.reset();  // its file goes with it
+    lock_.reset();  // the lock's file goes with it
     std::error_code ec;
     if (is_new_) fs::remove(directory_, ec);  // an empty one: nothing was saved
 }

@@ -31,11 +31,11 @@ class CheckpointFolder {
     /// Removes a folder that open() made and that was never written to.
     ~CheckpointFolder();
 
-    /// It was made by open().
+    /// Whether open() made the folder.
     bool is_new() const { return is_new_; }
-    /// Those that were there, and those saved since, by step. Those of later steps than a run's are not its own.
+    /// Checkpoints found at the start or saved since, by step. Those of later steps than the run's are not its own.
     const std::vector<CheckpointFile> & files() const { return files_; }
-    /// Something at the path of a step's checkpoint that is not a file that could be replaced: its path; or "".
+    /// The path of a step's checkpoint if something that cannot be replaced lies there, else "".
     std::string in_the_way(int64_t step) const;
     /// The run goes on after this step: later ones no longer count.
     void go_on_after(int64_t step);

@@ -1,5 +1,5 @@
-// What must be the same when a run goes on from a checkpoint, as a line of "key=value;" pairs: a difference can be
-// named to the user.
+// What must be the same when a run goes on from a checkpoint, as a line of "key=value;" pairs, so that a difference
+// can be named to the user.
 #pragma once
 #include <string>
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kLineBegins = R"({"step":)";
 constexpr int64_t kLongestLine = 1 << 16;
 
-/// The step of a whole line of ours.
+/// The step of a whole line that a run wrote.
 std::optional<int64_t> step_of(std::string_view line) {
     if (!line.starts_with(kLineBegins) || !line.ends_with("}")) return {};
     int64_t step = 0;
@@ -71,7 +71,7 @@ bool is_of_run(Lines & lines, int64_t size, const MetricsStart & start) {
     return lines.last_step().value_or(start.step) <= start.reach;
 }
 
-/// The messages of files begin with the path; which file that is a run's user may not know.
+/// Messages about files begin with the path; a run's user may not know which file that is.
 Status of_metrics(const Status & status) {
     return status.ok() ? Status() : error(status.code(), "metrics file %s", status.message().c_str());
 }

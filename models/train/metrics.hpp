@@ -10,8 +10,8 @@ namespace ql {
 
 /// Where a run begins, so that its lines can be told from others'.
 struct MetricsStart {
-    int64_t step = 0;        // it goes on after this one
-    int64_t bytes = 0;       // length of its metrics file then
+    int64_t step = 0;        // the run goes on after this step
+    int64_t bytes = 0;       // length of the metrics file at that step
     bool resume = false;     // an earlier part of the run may have written lines, whether or not it left a checkpoint
     bool overwrite = false;  // whatever the file holds may go
     int64_t reach = 0;       // a run killed before its next checkpoint wrote no line of a later step

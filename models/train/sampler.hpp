@@ -24,7 +24,7 @@ class Sampler {
     /// fewer.
     int64_t steps_per_epoch() const { return steps_per_epoch_; }
     int64_t n_sequences() const { return n_sequences_; }
-    /// Those of the epoch at hand, at first the first.
+    /// The sequences of the current epoch, initially the first.
     std::span<const PackedSequence> sequences() const { return sequences_; }
     /// The sequences of a step of the whole run (0 is the first). Valid until the next call.
     std::span<const PackedSequence> step(int64_t step);

@@ -30,7 +30,7 @@ struct TrainedParam {
 
 class TrainStep {
   public:
-    /// The adapter's values become the parameters'; its shapes are fixed from then on.
+    /// The parameters start with the adapter's values; its shapes are fixed from then on.
     static Result<std::unique_ptr<TrainStep>> create(const Model & model, ql_device * device, const Adapter & adapter,
                                                      const StepOptions & options);
 
@@ -50,9 +50,9 @@ class TrainStep {
     int64_t n_parameters() const;
     /// Floating-point operations of a micro-batch.
     double micro_flops() const;
-    /// Of the plans together.
+    /// Memory of all plans together.
     ql_memory_info memory() const;
-    /// What the process holds beside the plan: code, tokenizer, data, the graph itself.
+    /// What the process holds besides the plan: code, tokenizer, data, the graph itself.
     uint64_t program_bytes() const { return program_bytes_; }
     ql_plan * micro_plan() const { return micro_.get(); }
     ql_plan * update_plan() const { return update_.get(); }

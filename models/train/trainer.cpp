@@ -121,7 +121,7 @@ Status Trainer::diverged(const char * why, int64_t in_row) const {
                  checkpoint_.empty() ? "" : "; the last good checkpoint is ", checkpoint_.c_str());
 }
 
-/// What the run ends with can be used. One skipped step at the end may be the fault of its samples.
+/// Checks that the result of the run can be used. One skipped step at the end may be the fault of its samples.
 Status Trainer::check_end() const {
     if (dead_in_row_ > 0) return diverged("gradient is 0", dead_in_row_);
     if (state_.skipped_in_row >= std::min<int64_t>(2, n_steps_))
@@ -166,13 +166,13 @@ Status Trainer::maybe_evaluate(ql_train_progress & p) {
 Status Trainer::maybe_save(ql_train_progress & p) {
     const bool due = options_.save_every > 0 && state_.step % options_.save_every == 0;
     if (checkpoint_dir_.empty() || (!due && !epoch_ends() && state_.step != n_steps_)) return {};
-    if (state_.skipped_in_row > 0) return {};  // not a good one
+    if (state_.skipped_in_row > 0) return {};  // not a good state to keep
     QL_TRY(save());
     p.checkpointed = saved_step_ == state_.step;
     return {};
 }
 
-/// Saves a state that can still learn: one that cannot would take the place of the last good one.
+/// Saves only a state that can still learn: another would take the place of the last good checkpoint.
 Status Trainer::save() {
     if (checkpoint_dir_.empty() || saved_step_ == state_.step) return {};
     if (dead_in_row_ > 0 || !step_->parameters_are_finite()) return {};

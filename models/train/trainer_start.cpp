@@ -121,8 +121,8 @@ Status Trainer::resume(const std::string & directory, const std::vector<Checkpoi
     return {};
 }
 
-/// The best adapter lies apart from the checkpoints: by now it may be gone, or another's. What was best cannot be had
-/// back then, and a summary that names it would lie: the best of the steps that come takes its place.
+/// The best adapter lies apart from the checkpoints: by now it may be gone, or another run's. The best one is then
+/// lost, and a summary that names it would lie: the best of the coming steps takes its place.
 void Trainer::check_best() {
     if (!state_.has_best || best_path_.empty()) return;
     const auto best = load_adapter(best_path_, model_);
@@ -159,7 +159,7 @@ int64_t Trainer::next_save() const {
     return std::min({next_multiple(options_.save_every), next_multiple(sampler_.steps_per_epoch()), n_steps_});
 }
 
-/// What an earlier run left goes only now, when all that can be wrong before the first step has been looked at.
+/// Deletes what an earlier run left, only after all that can be wrong before the first step has been checked.
 Status Trainer::begin_files() {
     if (replaces_checkpoints_) QL_TRY(folder_->clear());
     replaces_checkpoints_ = false;
