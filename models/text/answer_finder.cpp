@@ -14,7 +14,7 @@ bool is_blank(const std::string & text) {
     return jinja::skip_space(text) == text.size();
 }
 
-/// The first run that ends behind a byte.
+/// The first run that ends after a byte.
 std::vector<Run>::const_iterator run_behind(const std::vector<Run> & runs, size_t byte) {
     return std::partition_point(runs.begin(), runs.end(), [&](const Run & r) { return r.end <= byte; });
 }
@@ -66,7 +66,7 @@ void AnswerFinder::find_places() {
     }
 }
 
-/// Where the next byte of a message lies, from a byte on.
+/// The first byte that a message wrote, from `byte` on.
 size_t AnswerFinder::next_message(size_t byte) const {
     const std::vector<Run> & runs = text_.runs();
     const auto next = std::find_if(run_behind(runs, byte), runs.end(), [](const Run & run) { return run.source >= 0; });
@@ -97,9 +97,9 @@ std::optional<size_t> AnswerFinder::prompt_tail(size_t index) const {
     return prompt->size() - place.before;
 }
 
-/// The words of the prompt behind an answer that was found are rendered for one empty answer after each role; where
-/// they follow the message before another one, it is there. The others are looked for one by one when they are asked
-/// for.
+/// The words that a prompt puts after the message before it are rendered once for each role of that message. An empty
+/// answer stands where these words follow the message before the answer. The others are looked for one by one when they
+/// are asked for.
 void AnswerFinder::find_empty() {
     std::map<std::string, std::string> words;  // by role before; "" where they are not known
     for (size_t i = 1; i < places_.size(); ++i) {
@@ -119,7 +119,7 @@ void AnswerFinder::find_empty() {
     }
 }
 
-/// An empty answer is where the prompt ends; another that left no byte has been dropped.
+/// An empty answer stands where its prompt ends; any other answer that left no byte has been dropped.
 Result<size_t> AnswerFinder::empty_place(size_t index) const {
     if (is_blank(messages_[index].content)) {
         const auto prompt = render_(messages_.first(index), true);

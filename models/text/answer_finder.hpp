@@ -1,10 +1,10 @@
 // Finding the assistant's answers in a rendered conversation, in time linear in its length.
 //
 // The renderer's strings know which message their bytes come from (jinja/text.hpp), so an answer is found wherever the
-// template puts it, trimmed or not. Where its training begins is a matter of inference: behind the generation prompt,
+// template puts it, trimmed or not. Where its training begins is a matter of inference: after the generation prompt,
 // which may hold more or less than the words before the content (Mistral's space, Qwen 3's empty thoughts). So the
 // prompt is rendered too, and if the text starts with it, the span begins there. Rendering each answer's prompt would
-// take time quadratic in the conversation: answers that stand behind the same words of the template and the same role
+// take time quadratic in the conversation: answers that stand after the same words of the template and the same role
 // have the same generation prompt, so it is rendered once or twice for all of them. Empty answers leave no byte; one
 // stands wherever the words of such a prompt follow the message before it.
 #pragma once
@@ -42,7 +42,7 @@ class AnswerFinder {
     struct Place {
         bool found = false;
         Span content;
-        size_t n_bytes = 0;  // its own ones in `content`
+        size_t n_bytes = 0;  // its own bytes in `content`
         size_t before = 0;   // another message's last byte + 1
         size_t limit = 0;    // another message's next byte
         std::optional<size_t> prompt_end;
@@ -51,7 +51,7 @@ class AnswerFinder {
     void find_places();
     void find_prompts();
     void find_empty();
-    /// How far the prompt of an answer reaches behind `before`, if the text begins with that prompt.
+    /// How far the prompt of an answer reaches beyond `before`, if the text begins with that prompt.
     std::optional<size_t> prompt_tail(size_t index) const;
     Result<size_t> empty_place(size_t index) const;
     size_t next_message(size_t byte) const;

@@ -38,7 +38,7 @@ struct BytePairEncoder::Workspace {
     }
     std::vector<Symbol> symbols;
     std::vector<Pair> heap;
-    std::vector<TokenEnd> tokens;  // of all distinct words so far, ends counted from the word's begin
+    std::vector<TokenEnd> tokens;  // of all distinct words so far, ends counted from the word's beginning
     std::unordered_map<std::string_view, std::pair<size_t, size_t>> words;  // their ranges in `tokens`
 };
 
@@ -171,7 +171,7 @@ void BytePairEncoder::start_bytes(std::string_view word, Workspace & work) const
 
 /// The symbols of a word as a tokenizer.json has them. A character that is no token becomes byte tokens, else the
 /// fallback token, which a run of such characters may share, else nothing: its bytes then count for the next symbol.
-/// (The fallback token waits until a known character or the end comes; byte tokens do not make it hurry.)
+/// (The fallback token waits until a known character or the end comes; byte tokens do not end the wait.)
 void BytePairEncoder::start_characters(std::string_view word, Workspace & work) const {
     size_t dropped = 0, waiting = 0;
     const auto flush = [&] {

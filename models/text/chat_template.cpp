@@ -1,5 +1,5 @@
-// Rendering, and what is trained of it: what generation_blocks.hpp finds where the template has such blocks, else the
-// answers that answer_finder.hpp finds.
+// Rendering, and which bytes of it are trained: those that generation_blocks.hpp finds where the template has such
+// blocks, else the answers that answer_finder.hpp finds.
 #include "models/text/chat_template_impl.hpp"
 
 #include <algorithm>

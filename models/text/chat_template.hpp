@@ -44,18 +44,18 @@ struct Rendered {
 
 class ChatTemplate {
   public:
-    /// Parses the whole template. `date` ("YYYY-MM-DD") is what the template's strftime_now() tells; without one that
+    /// Parses the whole template. `date` ("YYYY-MM-DD") is what strftime_now() tells the template; without one that
     /// function does not exist, and templates fall back on a date of their own.
     /// errors  QL_UNSUPPORTED: a construct that is not known, named with its line; a text that has no tag in it
     static Result<ChatTemplate> parse(std::string source, TemplateTokens tokens, std::string date = "");
 
     /// The text of the messages; with add_generation_prompt followed by what stands before the assistant's next answer.
-    /// The text begins with BOS exactly if the template writes it: the tokenizer must not add a second one.
+    /// The text begins with BOS if and only if the template writes it: the tokenizer must not add a second one.
     /// errors  QL_INVALID_ARGUMENT: the template refuses the messages;  QL_UNSUPPORTED: see parse
     Result<std::string> render(std::span<const Message> messages, bool add_generation_prompt) const;
 
     /// The text, and the bytes of the assistant's messages in it. A span begins where the generation prompt ends (so at
-    /// inference the model writes all of it), and ends behind the first of `end_tokens` after the message.
+    /// inference the model writes all of it), and ends after the first of `end_tokens` after the message.
     /// errors  as render; QL_UNSUPPORTED: an answer cannot be found in the text
     Result<Rendered> render_for_training(std::span<const Message> messages,
                                          std::span<const std::string> end_tokens) const;
@@ -63,8 +63,8 @@ class ChatTemplate {
     const std::string & source() const;
     /// The date that parse() was given if the template asks for one (strftime_now), else "".
     std::string told_date() const;
-    /// Where llama.cpp's own Jinja would render plain conversations otherwise, so that what it serves is not what is
-    /// trained: a line for each kind, with the template's line. docs/data.md has the table of differences.
+    /// Where llama.cpp's own Jinja would render plain conversations differently, so that what it serves is not what
+    /// is trained: one note for each kind, with the template's line. docs/data.md has the table of differences.
     std::vector<std::string> notes() const;
 
     struct Impl;  // chat_template_impl.hpp

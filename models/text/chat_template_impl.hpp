@@ -1,4 +1,4 @@
-// The inside of a ChatTemplate, for those who look into one.
+// The inside of a ChatTemplate, for the files that look into one.
 #pragma once
 #include <functional>
 #include <span>
@@ -15,7 +15,7 @@ struct ChatTemplate::Impl {
     TemplateTokens tokens;
     jinja::Block block;
 
-    /// What a rendering needs beside the messages.
+    /// What a rendering needs besides the messages.
     struct Setting {
         std::string date;
         std::function<void(jinja::Dict &)> change = {};  // of the variables

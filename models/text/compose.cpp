@@ -39,7 +39,7 @@ uint8_t combining_class(uint32_t c) {
     return found == std::end(kCombining) || c < found->begin ? 0 : found->combining_class;
 }
 
-/// The one character of two, 0 for none.
+/// The character that two compose to, 0 for none.
 uint32_t compose_pair(uint32_t first, uint32_t second) {
     static const auto pairs = [] {
         std::unordered_map<uint64_t, uint32_t> map;
@@ -91,7 +91,7 @@ std::vector<SourceCharacter> compose(const std::vector<SourceCharacter> & charac
     for (const SourceCharacter & c : characters) decompose(c, parts);
     order_marks(parts);
     size_t starter = SIZE_MAX;  // in `out`: what the next characters may join
-    int last_class = -1;        // of what stands behind it; -1: nothing does
+    int last_class = -1;        // of what stands after it; -1: nothing does
     for (const SourceCharacter & c : parts) {
         const int mark = combining_class(c.code_point);
         const uint32_t joined =

@@ -8,7 +8,7 @@ namespace ql {
 
 struct SourceCharacter {
     uint32_t code_point;
-    size_t end;  // in the original, of what it comes from
+    size_t end;  // in the original: where what it comes from ends
 };
 
 /// A text that has only characters below this one is composed already.

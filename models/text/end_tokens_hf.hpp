@@ -12,8 +12,8 @@ namespace ql {
 ///   special_tokens_map.json                  bos, eos, pad and unk, each where it is not named yet
 ///   generation_config.json or config.json    eos_token_id, a number or a list: each ends a reply (vocab.ends); the
 ///                                            first is the eos where no file names one
-/// An id that is outside the vocabulary or no special token is a left-over of another model, and passed over. Files
-/// that are missing name nothing. errors  QL_BAD_FILE: a file that is no JSON object;  QL_IO
+/// An id that is outside the vocabulary or no special token's is left over from another model, and passed over. Missing
+/// files name nothing. errors  QL_BAD_FILE: a file that is no JSON object;  QL_IO
 Status complete_special_tokens(const std::string & directory, Vocab & vocab);
 
 }  // namespace ql

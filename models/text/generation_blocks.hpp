@@ -1,4 +1,4 @@
-// What a template's {% generation %} blocks say about training: with them the template's author says what is to be
+// What a template's {% generation %} blocks say about training: the template's author marks with them what is to be
 // learnt.
 #pragma once
 #include <span>

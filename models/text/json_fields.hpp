@@ -39,7 +39,7 @@ class JsonFields {
     std::vector<std::string_view> read_;
 };
 
-/// A value for messages: cut short, of one line, of arrays and objects only that they are such.
+/// A value for messages: cut short, on one line; for arrays and objects it only says that they are such.
 std::string shown(const Json & value);
 
 }  // namespace ql

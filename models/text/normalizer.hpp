@@ -30,8 +30,8 @@ struct NormalizedText {
 /// Where a text without special tokens starts. It tells what may be put before it.
 enum class TextStart {
     kOfAll,          // at the beginning of the original
-    kBehindSpecial,  // behind a special token
-    kGoesOn,         // behind plain text that it goes on: nothing is put before it
+    kBehindSpecial,  // after a special token
+    kGoesOn,         // after plain text that it continues: nothing is put before it
 };
 
 NormalizedText normalize(const std::vector<NormalizerStep> & steps, std::string_view text,

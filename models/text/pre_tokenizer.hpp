@@ -1,5 +1,5 @@
 // Pre-tokenizers: a byte-level BPE tokenizer first cuts text into words by regular expressions, and merges only inside
-// words. Which expressions is part of the vocabulary, as a name in a table.
+// words. The vocabulary says which expressions, by a name in a table.
 #pragma once
 #include <memory>
 #include <string>
@@ -28,7 +28,7 @@ class PreTokenizer {
   public:
     /// By the name in `tokenizer.ggml.pre`. errors  QL_UNSUPPORTED, listing the known names
     static Result<PreTokenizer> create(std::string_view name);
-    /// Of steps, each over the words of the one before; without any a text is one word.
+    /// From steps, each over the words of the one before; without steps a text is one word.
     /// errors  QL_UNSUPPORTED for an expression that PCRE2 does not take, or that may match nothing
     static Result<PreTokenizer> create(const std::vector<PreTokenizerStep> & steps);
     PreTokenizer(PreTokenizer &&) noexcept;

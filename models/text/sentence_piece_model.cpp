@@ -1,6 +1,6 @@
 // Only the encoding of protocol buffers that the file uses: fields of numbers, of 4 bytes, and of a length and bytes
 // (protobuf.dev, "Encoding"). Field numbers are those of sentencepiece_model.proto; unknown ones are skipped, as the
-// format wants it.
+// format demands.
 #include "models/text/sentence_piece_model.hpp"
 
 #include <cstring>

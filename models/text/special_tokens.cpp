@@ -111,8 +111,8 @@ bool SpecialTokens::is_end_of_generation(int32_t id) const {
     return std::binary_search(end_of_generation_.begin(), end_of_generation_.end(), id);
 }
 
-/// A place is free if its first and its last byte are: what was placed before is no shorter, so it does not fit
-/// between. Where the longest token of a place is not free, the next shorter one may be.
+/// A place is free if its first and its last byte are: what was placed earlier is no shorter, so it does not fit
+/// in between. Where the longest token of a place is not free, the next shorter one may be.
 std::vector<Fragment> SpecialTokens::place_longest_first(const Group & group, std::string_view text) const {
     std::priority_queue<Candidate> candidates;
     const auto add = [&](size_t begin, uint32_t state) {

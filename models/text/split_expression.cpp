@@ -1,4 +1,4 @@
-// A recursive descent through the expression that writes the other one as it goes. A repetition of something that
+// A recursive descent through the expression that writes the translated one as it goes. A repetition of something that
 // itself repeats is refused: with it a short text can take for ever.
 #include "models/text/split_expression.hpp"
 

@@ -1,7 +1,7 @@
 // The same list and heap as bpe.cpp, over characters instead of bytes, with scores looked up by the joined text.
-// Control and byte tokens are no targets of a merge, as in SentencePiece itself: the text "<s>" is three characters.
+// Control and byte tokens never result from a merge, as in SentencePiece itself: the text "<s>" is three characters.
 //
-// Where no token has a space behind another character (so it is in llama's vocabularies) no merge can cross the place
+// Where no token has a space after another character (as in llama's vocabularies), no merge can cross the place
 // before a space. The text is then cut there and each distinct word encoded once: 30 times as fast on a megabyte of
 // English (0.83 -> 26 MB/s), the same tokens.
 #include "models/text/spm.hpp"
@@ -15,13 +15,13 @@ namespace {
 
 constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
 
-/// True if a space, U+2581, stands behind another character.
+/// True if a space, U+2581, stands after another character.
 bool has_inner_space(std::string_view token) {
     while (token.starts_with(kSpace)) token.remove_prefix(kSpace.size());
     return token.find(kSpace) != token.npos;
 }
 
-/// The end of the word at the start of the text: the first space behind another character, or the text's end.
+/// The end of the word at the start of the text: the first space after another character, or the text's end.
 size_t word_end(std::string_view text) {
     for (size_t i = 1; i < text.size(); i++) {
         if (text[i] == ' ' && text[i - 1] != ' ' && !text.substr(0, i).ends_with(kSpace)) return i;
@@ -119,7 +119,7 @@ void SentencePieceEncoder::merge_pairs(Workspace & work) const {
 
 void SentencePieceEncoder::encode(std::string_view text, bool space_prefix, std::vector<TokenEnd> & tokens) const {
     Workspace work;
-    std::vector<TokenEnd> known;  // the tokens of all distinct words so far, ends counted from the word's begin
+    std::vector<TokenEnd> known;  // the tokens of all distinct words so far, ends counted from the word's beginning
     std::unordered_map<std::string_view, std::pair<size_t, size_t>> words;  // their ranges in `known`
     for (size_t begin = 0; begin < text.size();) {
         const std::string_view rest = text.substr(begin);

@@ -19,7 +19,7 @@ class SentencePieceEncoder {
     explicit SentencePieceEncoder(const Vocab & vocab);
     SentencePieceEncoder(const SentencePieceEncoder &) = delete;  // the index points into this object
 
-    /// Appends the tokens of the text, of text after an added space if space_prefix is set. Ends are offsets in the
+    /// Appends the tokens of the text; of an added space and the text if space_prefix is set. Ends are offsets in the
     /// text as given, so a token of the added space alone ends at 0.
     void encode(std::string_view text, bool space_prefix, std::vector<TokenEnd> & tokens) const;
 
@@ -36,7 +36,7 @@ class SentencePieceEncoder {
     std::vector<float> scores_;
     std::array<int32_t, 256> bytes_{};  // byte tokens, -1 where there is none
     int32_t unknown_ = -1;
-    bool words_stand_alone_ = true;  // no token has a space behind another character
+    bool words_stand_alone_ = true;  // no token has a space after another character
 };
 
 }  // namespace ql

@@ -1,4 +1,4 @@
-// Where llama.cpp would render a plain conversation otherwise than Jinja: what it serves is then not what was trained.
+// Where llama.cpp renders a plain conversation differently from Jinja: what it serves is then not what was trained.
 // A few conversations are rendered, watched (jinja/watch.hpp), and rendered again with the variables that llama.cpp
 // sets.
 #include <algorithm>
@@ -19,7 +19,7 @@ using jinja::Watch;
 
 namespace {
 
-constexpr const char * kDay = "2031-02-03";  // none that a template would write by itself
+constexpr const char * kDay = "2031-02-03";  // a date that no template would write by itself
 
 const std::vector<std::vector<Message>> & conversations() {
     static const std::vector<std::vector<Message>> list = {
@@ -78,7 +78,7 @@ bool holds_part(const Text & text, int32_t message) {
                        [&](const jinja::Run & run) { return run.source == message; });
 }
 
-/// Variables that llama.cpp sets otherwise than transformers, and we, do.
+/// Variables that llama.cpp sets differently from transformers and from us.
 struct Variable {
     const char * name;
     std::function<void(Dict &)> change;

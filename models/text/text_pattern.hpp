@@ -11,7 +11,7 @@ namespace ql {
 
 class TextPattern {
   public:
-    /// Memory of matching; of one thread.
+    /// Memory for matching, used by one thread.
     class State {
       public:
         State();
@@ -34,7 +34,7 @@ class TextPattern {
     TextPattern & operator=(TextPattern &&) noexcept;
     ~TextPattern();
 
-    /// The first match at or behind `at`, in well-formed UTF-8. Safe to call from several threads at once.
+    /// The first match at or after `at`, in well-formed UTF-8. Safe to call from several threads at once.
     bool find(std::string_view text, size_t at, State & state, Match & match) const;
     /// True if it may match nothing at all.
     bool matches_empty() const;

@@ -47,7 +47,7 @@ void to_original(const NormalizedText & normalized, size_t begin, std::vector<To
     }
 }
 
-/// How the plain parts of a text start: its very first one, and those behind special tokens in it.
+/// How the plain parts of a text start: its very first one, and those after special tokens in it.
 struct Starts {
     TextStart first, later;
     TextStart at(size_t offset) const { return offset == 0 ? first : later; }
@@ -104,7 +104,7 @@ struct Tokenizer::Impl {
     void encode_words(std::string_view text, TextStart start, std::vector<TokenEnd> & tokens) const;
 };
 
-/// The way of a tokenizer.json: the normalizer, then the special tokens that are found behind it, then words.
+/// The way of a tokenizer.json: the normalizer, then the special tokens that are found in its result, then words.
 void Tokenizer::Impl::encode_normalized(std::string_view text, const Starts & starts, bool parse_special,
                                         std::vector<TokenEnd> & tokens) const {
     if (vocab.normalizer.empty() && vocab.normalized.empty()) return encode_words(text, starts.first, tokens);

@@ -24,10 +24,10 @@ struct Encoding {
 };
 
 /// Where an encoded text stands. It tells where vocabularies with add_space_prefix get their space: before a text and
-/// behind each special token in it. (Other vocabularies never get one.)
+/// after each special token in it. (Other vocabularies never get one.)
 enum class TextPlace {
-    kBegin,   // at the begin of all, or behind a special token: a space before it
-    kMiddle,  // behind plain text that it goes on: no space before it
+    kBegin,   // at the very beginning, or after a special token: a space before it
+    kMiddle,  // after plain text that it continues: no space before it
     kAnswer,  // what a model writes itself: no space anywhere, so that its tokens' pieces are the text, byte for byte
 };
 
@@ -41,7 +41,7 @@ class Tokenizer {
     ~Tokenizer();
 
     /// The tokens of a text of less than 2 GiB; malformed UTF-8 is encoded byte by byte.
-    ///   add_special    BOS before and EOS behind, where the model wants them; never a second one
+    ///   add_special    BOS before and EOS after, where the model wants them; never a second one
     ///   parse_special  control tokens written in the text become those tokens; else they are plain text
     std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special,
                                 TextPlace place = TextPlace::kBegin) const;
@@ -68,7 +68,7 @@ class Tokenizer {
     bool is_control(int32_t id) const;
     bool is_special(int32_t id) const;  // a control token or a user-defined one: text never merges across it
     bool is_end_of_generation(int32_t id) const;
-    /// What the file says and is not followed, one line each, for people.
+    /// What the file says that is not followed, one line each, for people.
     const std::vector<std::string> & notes() const;
 
   private:

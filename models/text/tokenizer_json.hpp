@@ -20,7 +20,7 @@ Status read_json_added_token(const Json & token, int64_t id, Vocab & vocab);
 Status read_json_post_processor(const Json & post_processor, Vocab & vocab);
 Status check_json_decoder(const Json & decoder, const Vocab & vocab);
 
-/// The steps of a part: those in a Sequence's list `key`, or the part itself; none of null.
+/// The steps of a part: those in a Sequence's list `key`, or the part itself; none for null.
 /// errors  QL_BAD_FILE for a step that is no object with a type, QL_UNSUPPORTED for a Sequence in a Sequence
 struct JsonStep {
     std::string type;

@@ -1,4 +1,4 @@
-// The steps of a tokenizer.json: what is done to text before the model has it, and to tokens behind it.
+// The steps of a tokenizer.json: what is done to text before the model gets it, and to tokens after the model.
 #include <algorithm>
 #include <iterator>
 
@@ -80,7 +80,7 @@ Status read_digits(JsonFields & fields, Vocab & vocab) {
 
 Status read_punctuation(JsonFields & fields, Vocab & vocab) {
     QL_ASSIGN(const auto behavior, read_behavior(fields, "Isolated"));
-    vocab.pre_steps.push_back({.expression = "[\\p{P}$+<=>^`|~]", .behavior = behavior});  // all that ASCII has, too
+    vocab.pre_steps.push_back({.expression = "[\\p{P}$+<=>^`|~]", .behavior = behavior});  // and all of ASCII's
     return {};
 }
 

@@ -51,7 +51,7 @@ Status get_id(const ql_gguf * file, const char * key, int32_t & id) {
     return {};
 }
 
-/// The id of a token that nothing depends on: one outside the vocabulary (the vocabulary's size is common) leaves `id`.
+/// The id of a token that nothing depends on: one outside the vocabulary (the vocabulary's size is common) changes nothing.
 Status get_spare_id(const ql_gguf * file, const char * key, Vocab & vocab, int32_t & id) {
     int64_t found = id;
     QL_TRY(get_number(file, key, found));
@@ -101,7 +101,7 @@ Status read_ids_and_flags(const ql_gguf * file, Vocab & vocab) {
     return get_bool(file, "tokenizer.ggml.add_space_prefix", vocab.add_space_prefix);
 }
 
-/// Phi-3's special tokens swallow the white space behind them. No metadata says so: llama.cpp goes by the model's name.
+/// Phi-3's special tokens swallow the white space after them. No metadata says so: llama.cpp goes by the model's name.
 Status set_strips_by_name(const ql_gguf * file, Vocab & vocab) {
     QL_ASSIGN(std::string name, get_string(file, "general.name", ""));
     for (char & c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

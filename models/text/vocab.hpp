@@ -38,31 +38,31 @@ struct Vocab {
     std::vector<int32_t> strip_left;  // special tokens that swallow the white space before or after them
     std::vector<int32_t> strip_right;
     int32_t bos = -1, eos = -1, eot = -1, unknown = -1, padding = -1;  // ids, -1 for none
-    std::vector<int32_t> ends;                                         // end a reply, beside eos and eot
+    std::vector<int32_t> ends;                                         // end a reply, besides eos and eot
     bool add_bos = false, add_eos = false;                             // what encoding with special tokens adds
     bool add_space_prefix = false;                                     // SentencePiece: a space before the text
-    bool space_prefix_once = false;                                    // not behind special tokens
+    bool space_prefix_once = false;                                    // not after special tokens
     bool ignore_merges = false;  // byte-level: a word that is a token is that token, whatever the merges say
 
     // What only a tokenizer.json can ask for.
     bool hugging_face = false;          // read it as the `tokenizers` library does
     std::vector<int32_t> single_words;  // special tokens that count only where they are no part of a word
     std::vector<int32_t> added_only;    // special tokens that the model does not have: no merge leads to them
-    std::vector<int32_t> normalized;    // special tokens that are looked for behind the normalizer
+    std::vector<int32_t> normalized;    // special tokens that are looked for after the normalizer
     std::vector<NormalizerStep> normalizer;
-    std::vector<NormalizerStep> word_normalizer;  // of the pre-tokenizer: behind the normalized special tokens
+    std::vector<NormalizerStep> word_normalizer;  // of the pre-tokenizer: after the normalized special tokens
     std::vector<PreTokenizerStep> pre_steps;
     int32_t fallback = -1;  // stands for characters that are no tokens; -1: they are dropped
     bool fuse_fallback = false;
     bool byte_fallback = false;  // such a character becomes byte tokens, if there is one for each of its bytes
 
-    std::vector<std::string> notes;  // what the file says and is not followed, for people
+    std::vector<std::string> notes;  // what the file says that is not followed, for people
 };
 
 /// The byte of a byte token's text "<0x41>", -1 for another text.
 int byte_of_token(const std::string & text);
 
-/// Sizes, ids, scores and byte tokens: what passes is safe to build a tokenizer of. errors  QL_BAD_FILE, QL_UNSUPPORTED
+/// Sizes, ids, scores and byte tokens: what passes can safely become a tokenizer. errors  QL_BAD_FILE, QL_UNSUPPORTED
 Status check_vocab(const Vocab & vocab);
 
 /// From the metadata `tokenizer.ggml.*`. errors  QL_BAD_FILE, QL_UNSUPPORTED (names the kinds that are known)

@@ -43,8 +43,8 @@ int32_t find_token(const Vocab & vocab, const std::string & text) {
     return found == vocab.tokens.end() ? -1 : static_cast<int32_t>(found - vocab.tokens.begin());
 }
 
-/// The added tokens as tokenizer_config.json has them, {"id": {"content": ...}}: what they ask for counts over what the
-/// other file says.
+/// The added tokens as tokenizer_config.json has them, {"id": {"content": ...}}: what they ask for overrides the
+/// other file.
 Status read_added_tokens(const json & added, Vocab & vocab) {
     if (!added.is_object()) return {};
     std::unordered_set<int32_t> named;
@@ -66,7 +66,7 @@ Status read_added_tokens(const json & added, Vocab & vocab) {
     return {};
 }
 
-/// The id of a token that the config names; `id` stays where it names none. What is named so is matched in text.
+/// The id of a token that the config names; `id` stays where it names none. A token named there is matched in text.
 Status read_named(const json & config, const char * key, Vocab & vocab, int32_t & id) {
     const std::string text = text_of(member(config, key));
     if (text.empty()) return {};
@@ -81,7 +81,7 @@ Status read_named(const json & config, const char * key, Vocab & vocab, int32_t 
     return {};
 }
 
-/// What a template adds must be what the config calls so: both stand for the same in training and in chats.
+/// What a template adds must be the token that the config names: both stand for the same in training and in chats.
 Status check_added(const char * name, bool adds, int32_t by_template, int32_t by_config) {
     if (!adds || by_template < 0 || by_config < 0 || by_template == by_config) return {};
     return error(QL_UNSUPPORTED,

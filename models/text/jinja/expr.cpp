@@ -26,7 +26,7 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     switch (expr.kind) {
         case Kind::literal:
         case Kind::name:
-            break;  // evaluate() has them
+            break;  // evaluate() handles them
         case Kind::list:
         case Kind::tuple:
             return collection(expr, scope);

@@ -70,7 +70,7 @@ bool parse_number(std::string text, double * number) {
     return !text.empty() && result.ec == std::errc() && result.ptr == text.data() + text.size();
 }
 
-/// A text's words as a number are short; what is longer is none.
+/// The text of a number is short; a longer text is none, and gives "".
 Result<std::string> number_text(const Call & call) {
     constexpr size_t kLongest = 400;
     QL_ASSIGN(const Value stripped, strip(call.self.text(), Value(None{}), true, true, call.meter));
@@ -116,7 +116,7 @@ Result<Value> absolute(const Call & call) {
                                    : Value(call.self.integer());
 }
 
-/// Every line but the first is moved in; empty lines stay empty unless asked.
+/// Indents every line but the first; empty lines stay empty unless asked for.
 Result<Value> indent(const Call & call) {
     const Text & text = call.self.text();
     Text space;

@@ -1,4 +1,4 @@
-// Attributes, items, slices and iteration: what stands behind a dot, in brackets, and behind `in` of a loop.
+// Attributes, items, slices and iteration: what stands after a dot, in brackets, and after `in` in a loop.
 #include <algorithm>
 
 #include "models/text/jinja/ops.hpp"

@@ -35,7 +35,7 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/// All newlines as "\n", and without the last one.
+/// The source with all newlines as "\n", and without the last one.
 std::string normalised(const std::string & source) {
     std::string out;
     out.reserve(source.size());

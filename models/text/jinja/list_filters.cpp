@@ -73,7 +73,7 @@ Result<Value> map_filter(const Call & call, const Value & item) {
 
 Result<Value> map(const Call & call) {
     ListMaker out(call.meter);
-    if (!call.self.truthy()) return out.list();  // none too, as in Jinja
+    if (!call.self.truthy()) return out.list();  // also for none, as in Jinja
     QL_ASSIGN(const auto list, iterate(call.self, call.meter));
     QL_TRY(call.meter.check_stack());  // map('map', 'map', ...)
     const Value * attribute = named(call, "attribute");
@@ -98,7 +98,7 @@ Result<bool> passes_test(const Call & call, Value value, size_t name_at) {
 /// select, reject, selectattr, rejectattr: by a test, or by truth where none is named.
 Result<Value> choose(const Call & call, bool by_attribute, bool keep) {
     ListMaker out(call.meter);
-    if (!call.self.truthy()) return out.list();  // none too, as in Jinja
+    if (!call.self.truthy()) return out.list();  // also for none, as in Jinja
     QL_ASSIGN(const auto list, iterate(call.self, call.meter));
     const size_t skip = by_attribute ? 1 : 0;
     if (call.args.size() < skip)

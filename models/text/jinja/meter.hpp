@@ -1,6 +1,6 @@
 // What one template may use. A template is a stranger's program: it must not run for ever, fill the memory, or overflow
 // the stack of the thread that renders it. One meter counts all three: every operation says beforehand what it will
-// cost, and goes on only if so much is left.
+// cost, and goes on only if that much is left.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace ql::jinja {
 
-/// How far a recursion may go down from where this was made: 256 KiB, less where the thread's stack is shorter.
+/// How far a recursion may go down from where the limit was made: 256 KiB, less where the thread's stack is shorter.
 /// Measured in bytes, not in levels: frames differ between builds, and an embedder's thread has the stack it has.
 class StackLimit {
   public:
@@ -27,11 +27,11 @@ class Meter {
     explicit Meter(int64_t steps = 4'000'000, int64_t bytes = int64_t{256} << 20) : steps_(steps), bytes_(bytes) {}
 
     Status step(size_t n = 1);
-    /// Reading or comparing so many bytes.
+    /// Pays for reading or comparing this many bytes.
     Status scan(size_t bytes) { return step(bytes / kBytesPerStep); }
-    /// Making so many bytes of strings or lists. They count even when they are freed again.
+    /// Pays for making this many bytes of strings or lists. They count even when they are freed again.
     Status charge(size_t bytes);
-    /// `n` things of `size` bytes; the product may not overflow.
+    /// `n` things of `size` bytes; a product that overflows is too much.
     Status charge(size_t n, size_t size);
     /// Gives back what was charged as a bound and then not made.
     void refund(size_t bytes) { bytes_ += static_cast<int64_t>(bytes); }

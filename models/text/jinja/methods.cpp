@@ -1,4 +1,4 @@
-// Methods of strings, dicts, lists and `loop`. What changes its object is not here: the sandbox forbids it too.
+// Methods of strings, dicts, lists and `loop`. Those that change their object are missing: Jinja's sandbox forbids them too.
 #include <algorithm>
 
 #include "models/text/jinja/ops.hpp"
@@ -76,7 +76,7 @@ Result<Value> split(const Call & call, bool from_right) {
     return call.has(0) ? split_at(call, call.args[0].text().view(), from_right) : split_at_space(call, from_right);
 }
 
-/// The bytes of the line's end that a text begins with, as Python knows them; 0 for none.
+/// The size of the line ending that a text begins with, of those that Python knows; 0 for none.
 size_t line_end_size(std::string_view text) {
     for (const std::string_view end :
          {"\r\n", "\n", "\r", "\v", "\f", "\x1C", "\x1D", "\x1E", "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"})

@@ -1,5 +1,5 @@
 // Expressions. Operators are a table of how tightly they bind, lowest first, so that an operand costs a few calls and
-// not one for each level; behind it stand unary signs, postfixes, filters and tests.
+// not one for each level; then come unary signs, postfixes, filters and tests.
 #include <algorithm>
 #include <charconv>
 
@@ -221,7 +221,7 @@ Result<ExprPtr> ExprParser::number() {
     return node;
 }
 
-/// The elements up to the closing bracket, the opening one being read.
+/// The elements up to the closing bracket, the opening one has been read.
 Result<ExprPtr> ExprParser::sequence(const char * closing, Kind kind) {
     ExprPtr node = make(kind);
     while (!stream_.take_op(closing)) {

@@ -233,7 +233,7 @@ class Parser {
         return stmt;
     }
 
-    /// Jinja hands a macro what its parameters do not take under these names; here such a call is an error.
+    /// Under these names Jinja hands a macro the arguments that no parameter takes; here their use is an error.
     static Status refuse_spare_arguments(const Stmt & macro) {
         const Expr * found = nullptr;
         for_each_expr(macro.body, [&](const Expr & e) {

@@ -11,7 +11,7 @@
 
 namespace ql::jinja {
 
-/// Parses a whole template, the branches that will never be taken included. A tag that is not known is an error that
+/// Parses a whole template, including branches that will never be taken. A tag that is not known is an error that
 /// names it and its line.
 Result<Block> parse(const std::string & source);
 

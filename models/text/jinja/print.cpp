@@ -56,7 +56,7 @@ void append_json_string(Text & out, const Text & text, bool ensure_ascii) {
     out.append("\"");
 }
 
-/// Python's repr of a string: single quotes, unless it holds only single ones.
+/// Python's repr of a string: single quotes, unless the string holds single ones and no double ones.
 void append_repr_string(Text & out, const Text & text) {
     const std::string_view bytes = text.view();
     const bool single = bytes.find('\'') == std::string_view::npos || bytes.find('"') != std::string_view::npos;

@@ -38,7 +38,7 @@ void Text::append(const Text & other, size_t begin, size_t end) {
     }
 }
 
-/// The first run that ends behind the byte.
+/// The first run that ends after the byte.
 std::vector<Run>::const_iterator Text::first_run_behind(size_t byte) const {
     return std::upper_bound(runs_.begin(), runs_.end(), byte, [](size_t b, const Run & r) { return b < r.end; });
 }

@@ -66,7 +66,7 @@ size_t utf8_count(std::string_view text);
 size_t utf8_at(std::string_view text, size_t n, size_t from = 0);
 /// What Python's str.isspace() accepts.
 bool is_space(uint32_t code_point);
-/// First byte that is not in the leading whitespace; last byte + 1 before the trailing one.
+/// First byte that is not in the leading whitespace; last byte + 1 before the trailing whitespace.
 size_t skip_space(std::string_view text, size_t begin = 0);
 size_t skip_space_back(std::string_view text, size_t begin = 0);
 

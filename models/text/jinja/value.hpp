@@ -122,7 +122,7 @@ class Value {
     const std::string & undefined_name() const { return std::get<Undefined>(storage_).name; }
 
     bool truthy() const;
-    /// Which alternative of Storage it holds, as a bit; type_name() of its number.
+    /// Which alternative of Storage it holds, as a bit; type_name() takes its number.
     unsigned type_bit() const { return 1u << storage_.index(); }
     /// "a string", "a list" ... for messages.
     const char * type_name() const { return type_name(storage_.index()); }

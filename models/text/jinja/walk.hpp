@@ -6,8 +6,8 @@
 
 namespace ql::jinja {
 
-/// Shows every expression of the block, of the blocks in it, and of other expressions, to `see`: in the order of the
-/// text, an outer one before those in it.
+/// Calls `see` with every expression of the block, of the blocks in it, and inside other expressions: in the order of
+/// the text, an outer one before those in it.
 void for_each_expr(const Block & block, const std::function<void(const Expr &)> & see);
 
 }  // namespace ql::jinja

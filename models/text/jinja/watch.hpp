@@ -1,4 +1,4 @@
-// What a rendering comes upon that llama.cpp's own Jinja does otherwise. The evaluator tells a watch, where it has one,
+// What a rendering meets that llama.cpp's own Jinja does differently. The evaluator tells a watch, where it has one,
 // what it is about to do; the watch knows the differences (docs/data.md has the table) and keeps the first of each
 // kind. So a note is true of a rendering that took place, and says nothing of branches that no such conversation takes.
 #pragma once
@@ -32,7 +32,7 @@ enum class Difference {
 struct Sighting {
     Difference difference;
     int line;
-    std::string what;      // as the template writes it, about
+    std::string what;      // roughly as the template writes it
     int32_t message = -1;  // looped, indexed: whose content
 };
 
