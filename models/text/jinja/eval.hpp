@@ -12,7 +12,7 @@
 namespace ql::jinja {
 
 /// Renders the template with these variables; `date` ("YYYY-MM-DD", or empty) is what strftime_now tells: without one
-/// strftime_now is not defined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
+/// it is undefined, so that a rendering never depends on the day. The result's runs say where its bytes come from.
 /// `watch`, where there is one, is told what is done (watch.hpp).
 Result<Text> render(const Block & block, Dict variables, const std::string & date, Meter meter = Meter(),
                     Watch * watch = nullptr);

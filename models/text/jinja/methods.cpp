@@ -1,4 +1,4 @@
-// Methods of strings, dicts, lists and `loop`. Those that change their object are missing: Jinja's sandbox forbids them too.
+// Methods of strings, dicts, lists and `loop`. None here changes its object: Jinja's sandbox forbids that too.
 #include <algorithm>
 
 #include "models/text/jinja/ops.hpp"

@@ -9,7 +9,7 @@
 
 namespace ql::jinja {
 
-/// The places of `pattern` in `text`, none overlapping the one before; from the right, if asked. Both outlive the search.
+/// The places of `pattern` in `text`, none overlapping the one before; from the right, if asked. Both must stay.
 class Search {
   public:
     /// Charges all that next() will ever cost.     errors  the pattern is empty
