@@ -51,7 +51,7 @@ Status get_id(const ql_gguf * file, const char * key, int32_t & id) {
     return {};
 }
 
-/// The id of a token that nothing depends on. One outside the vocabulary (often the vocabulary's size) leaves `id` alone.
+/// The id of a token that nothing depends on. One outside the vocabulary (often just its size) leaves `id` alone.
 Status get_spare_id(const ql_gguf * file, const char * key, Vocab & vocab, int32_t & id) {
     int64_t found = id;
     QL_TRY(get_number(file, key, found));
