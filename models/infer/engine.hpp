@@ -60,7 +60,7 @@ class Engine {
     int64_t position(int64_t sequence) const { return cache_.position(sequence); }
     /// Keeps a sequence's first n tokens (n at most its position); pages after them are free for others.
     void truncate(int64_t sequence, int64_t n) { cache_.truncate(sequence, n); }
-    /// Makes sequence `to` what `from` is now: they share pages, and either copies one before it goes on in it.
+    /// Makes sequence `to` what `from` is now: they share pages, and a page is copied when either goes on in it.
     void fork(int64_t from, int64_t to);
 
     /// Reads tokens of one or several sequences, each named once.

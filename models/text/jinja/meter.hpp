@@ -31,7 +31,7 @@ class Meter {
     Status scan(size_t bytes) { return step(bytes / kBytesPerStep); }
     /// Pays for making this many bytes of strings or lists. They count even when they are freed again.
     Status charge(size_t bytes);
-    /// `n` things of `size` bytes; a product that overflows is too much.
+    /// `n` things of `size` bytes; a product that overflows is an error.
     Status charge(size_t n, size_t size);
     /// Gives back what was charged as a bound and then not made.
     void refund(size_t bytes) { bytes_ += static_cast<int64_t>(bytes); }

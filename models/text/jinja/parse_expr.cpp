@@ -221,7 +221,7 @@ Result<ExprPtr> ExprParser::number() {
     return node;
 }
 
-/// The elements up to the closing bracket, the opening one has been read.
+/// The elements up to the closing bracket; the opening one has been read.
 Result<ExprPtr> ExprParser::sequence(const char * closing, Kind kind) {
     ExprPtr node = make(kind);
     while (!stream_.take_op(closing)) {

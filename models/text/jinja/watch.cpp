@@ -47,7 +47,7 @@ std::string spell(const Expr & expr) {
     }
 }
 
-/// The message whose content the string holds alone, from its first to its last byte; -1: another string.
+/// The message whose content is the string, from its first to its last byte; -1: another string.
 int32_t message_of(const Value & value) {
     if (!value.is_string() || value.text().runs().size() != 1) return -1;
     const Run & run = value.text().runs()[0];
