@@ -6,7 +6,7 @@
 namespace ql::cli {
 namespace {
 
-constexpr int64_t kRoomForAnswer = 32;  // fewer tokens than that are no answer: rather forget a turn
+constexpr int64_t kRoomForAnswer = 32;  // fewer tokens than this hold no answer: forget a turn instead
 
 }  // namespace
 
@@ -36,7 +36,7 @@ std::string Conversation::render(const Turns & turns) const {
 
 bool Conversation::continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const {
     if (cached_.empty() || !text.starts_with(cached_)) return false;
-    tokens = tokenize(tokenizer_, text.substr(cached_.size()), !cached_end_);  // as training has it behind an answer
+    tokens = tokenize(tokenizer_, text.substr(cached_.size()), !cached_end_);  // as training has it after an answer
     if (cached_end_ && !tokens.empty() && ql_tokenizer_is_end(tokenizer_, tokens.front())) tokens.erase(tokens.begin());
     return ql_session_position(session_) + static_cast<int64_t>(tokens.size()) + kRoomForAnswer <= ctx_;
 }

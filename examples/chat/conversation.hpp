@@ -1,4 +1,4 @@
-// A chat that grows: each turn only the text that the cache does not hold yet is read.
+// A chat that grows: each turn reads only the text that the cache does not hold yet.
 #pragma once
 #include <string>
 #include <vector>
@@ -11,18 +11,18 @@ class Conversation {
   public:
     struct Rendering {
         std::string chat_template;  // Jinja text, empty for the model's own
-        std::string date;           // that it is told
+        std::string date;           // that the model is told
     };
     Conversation(const ql_model * model, ql_session * session, int64_t ctx, Rendering rendering,
                  const std::string & system);
 
     struct Question {
         std::vector<int32_t> tokens;  // that the session has to read so that it can answer
-        int forgotten = 0;            // oldest turns that the full context had no room for any more
+        int forgotten = 0;            // oldest turns, dropped because the full context had no room for them
         bool fits = true;             // false: the message alone is longer than the context; nothing has changed
     };
     Question ask(const std::string & message);
-    /// What the session answered; `ended`: it has read an end-of-turn token behind it.
+    /// Takes in what the session answered; `ended`: the session has read an end-of-turn token behind the answer.
     void answered(const std::string & text, bool ended);
 
   private:

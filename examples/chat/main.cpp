@@ -85,7 +85,7 @@ class Chat {
             bad_input("--system, --chat-template and --date need a chat: with -p give --chat");
     }
 
-    /// A conversation keeps the day that it began on: what the session has read stays as it is at midnight.
+    /// A conversation keeps the day that it began on: at midnight the text that the session has read stays the same.
     Conversation begin() const {
         char date[QL_DATE_SIZE];
         check_run(ql_chat_date(chat_options_.date().empty() ? nullptr : chat_options_.date().c_str(), date));
@@ -101,7 +101,7 @@ class Chat {
         session_ = ql::cli::open_session(model_, device_, loras_, ctx_, device_options_.cache_type());
     }
 
-    /// One text, and the figures of it.
+    /// Completes one text, and prints its figures.
     int complete() {
         std::vector<int32_t> tokens;
         if (chat_) {
@@ -132,7 +132,7 @@ class Chat {
         for (;;) {
             if (terminal) std::printf("> "), std::fflush(stdout);
             if (!std::getline(std::cin, line)) break;
-            if (line.ends_with('\r')) line.pop_back();  // of a file or a terminal that ends lines so
+            if (line.ends_with('\r')) line.pop_back();  // a file or a terminal may end lines this way
             const std::string word = without_blanks(line);
             if (word == "/exit" || word == "/quit") break;
             if (!word.empty()) answer(conversation, line);
@@ -181,7 +181,7 @@ class Chat {
 
     int on_token(const ql_generated & t) {
         if (stream_ && t.piece) std::fputs(escape_text(t.piece).c_str(), stdout);
-        if (stream_ && !flush_results()) return 1;  // nobody reads it
+        if (stream_ && !flush_results()) return 1;  // nobody reads stdout
         if (n_top_ > 0) {
             Json entry = {{"id", t.token},
                           {"token", piece(t.token)},
@@ -209,7 +209,7 @@ class Chat {
                 {"logprobs", logprobs_}};
     }
 
-    /// A line for each token: itself and its log-probability, then the most probable ones.
+    /// A line for each token: the token, its log-probability, and the most probable tokens in its place.
     void print_logprobs() const {
         const auto show = [](const Json & t) {
             return json_text(t["token"]) + " " +

@@ -52,7 +52,7 @@ static int on_token(void * user, const ql_generated * token) {
     return 0;
 }
 
-/* Model, data and a new adapter. Options: first the defaults by the struct's _init function, then what shall differ. */
+/* Opens model and data, makes a new adapter. Options: the struct's _init function sets the defaults, then come ours. */
 static ql_status open_all(example * e, const char * model, const char * data) {
     ql_model_options model_options;
     ql_lora_options lora_options;
@@ -71,7 +71,7 @@ static ql_status open_all(example * e, const char * model, const char * data) {
     return QL_OK;
 }
 
-/* Trains the adapter in place and saves it. After Ctrl-C it holds what was learned until then. */
+/* Trains the adapter in place and saves it. After Ctrl-C the file holds what was learned until then. */
 static ql_status train(example * e, const char * path) {
     ql_train_options options;
     ql_trainer_info info;
@@ -99,7 +99,7 @@ static ql_status train(example * e, const char * path) {
     return QL_OK;
 }
 
-/* Text that the dataset or the chat template rendered has its control tokens written out: they are parsed. */
+/* Text rendered by the dataset or the chat template has its control tokens written out: they are parsed. */
 static ql_status tokenize(example * e, const char * text, int64_t * n) {
     const ql_tokenizer * tokenizer = ql_model_tokenizer(e->model);
     const int flags = QL_TOKENIZE_PARSE_SPECIAL;

@@ -1,7 +1,7 @@
 /* A training step built by hand: the engine alone, no language model.
  *
  * A table of 32 embeddings and one linear layer are frozen, the layer in 4 bits (nf4_dq). A LoRA branch beside it
- * learns to answer every token with another one. Two micro-batches are accumulated, then AdamW steps: what a trainer
+ * learns to answer every token with another one. Two micro-batches are accumulated, then AdamW steps, as a trainer
  * does.
  *
  *   cc -std=c99 graph.c $(pkg-config --cflags --libs ql) -lm -o graph && ./graph

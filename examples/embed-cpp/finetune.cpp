@@ -1,4 +1,4 @@
-// What examples/embed-c/finetune.c does, through the C++ face of the same library: handles own, errors are values.
+// What examples/embed-c/finetune.c does, through the library's C++ face: handles own their objects, errors are values.
 //
 //   c++ -std=c++20 finetune.cpp $(pkg-config --cflags --libs ql-models) -o finetune
 //   ./finetune model.gguf data.jsonl adapter.gguf
@@ -50,7 +50,7 @@ ql_train_options train_options() {
     return options;
 }
 
-/// Trains the adapter in place and saves it. After Ctrl-C it holds what was learned until then.
+/// Trains the adapter in place and saves it. After Ctrl-C the file holds what was learned until then.
 ql::Status train(const Example & e, const char * path) {
     QL_TRY(ql_os_check_writable(path));  // now rather than after the training
     const ql_train_options options = train_options();

@@ -21,7 +21,7 @@ class Canvas {
     void text(double x, double y, const std::string & text, Colour c, double scale);
     static double text_width(const std::string & text, double scale);
 
-    /// Written safely; throws Stop if that fails.
+    /// Writes the file safely; throws Stop if that fails.
     void save_png(const std::string & path) const;
 
   private:

@@ -15,7 +15,7 @@ struct History {
     };
     std::vector<Point> losses, evals;
 
-    /// What an earlier part of the run left in its metrics file, up to a step. A missing file is an empty history.
+    /// Reads what the run so far left in its metrics file, up to a step. A missing file is an empty history.
     void read(const std::string & metrics, int64_t last_step) {
         std::ifstream file(metrics);
         for (std::string text; !metrics.empty() && std::getline(file, text);) {

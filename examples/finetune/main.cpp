@@ -1,7 +1,7 @@
 // ql-finetune: trains a LoRA adapter on a quantised model, over the public API alone.
 //
-// Order of things: everything that can be wrong is looked at first (options, outputs, model, data, plan), then the
-// long work starts; the adapter is written at the very end, checkpoints keep what was learned until then.
+// Order: everything that can be wrong is checked first (options, outputs, model, data, plan), then the long work
+// starts; the adapter is written at the very end, checkpoints keep what was learned until then.
 #include <cmath>
 
 #include "examples/finetune/history.hpp"
@@ -79,7 +79,7 @@ class Finetune {
 
     DatasetPtr open_data(const std::string & path) {
         ql_dataset_options options = o_.dataset_options(ctx_);
-        const char * learned = ql_adapter_chat_template(adapter_.get());  // that of --init-adapter goes on
+        const char * learned = ql_adapter_chat_template(adapter_.get());  // the template of --init-adapter stays in use
         if (o_.chat.given())
             options.chat_template = template_.c_str();
         else if (learned && *learned)
@@ -147,10 +147,10 @@ class Finetune {
             check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
         }
         if (o_.chat.given())
-            check_input(ql_adapter_set_chat_template(adapter_.get(), template_.c_str()));  // it will travel
+            check_input(ql_adapter_set_chat_template(adapter_.get(), template_.c_str()));  // the file will carry it
     }
 
-    /// An adapter is 4 bytes a parameter. The trainer looks after the checkpoints.
+    /// An adapter takes 4 bytes a parameter. The trainer checks the space of checkpoints itself.
     void check_space() {
         auto info = sized<ql_adapter_info>();
         check_run(ql_adapter_describe(adapter_.get(), &info));
@@ -236,7 +236,7 @@ class Finetune {
             program_.note(line);
     }
 
-    /// The steps are done and in the last checkpoint: an adapter that could not be written costs no second run.
+    /// The steps are done and in the last checkpoint: if the adapter cannot be written, no second training is needed.
     void check_saved(const Status & status) const {
         if (!status.ok()) throw Stop{kFailed, status.message() + "; the training is not lost" + go_on()};
     }

@@ -45,7 +45,7 @@ SIZES = [("S", "small"), ("M", "medium"), ("L", "large"), ("XL", "extra large")]
 GOODS_PLAIN = ["{n} {noun}"]
 GOODS_SIZED = ["{n} {size_word} {noun}", "{n} {noun} in {size_word}", "{n} {noun}, size {size}",
                "{n} {noun} in size {size}", "{n} {noun} ({size})", "{n} {noun} in {size}"]
-NO_SIZE_SHARE = 0.15        # of the orders of a sized thing do not say the size
+NO_SIZE_SHARE = 0.15        # of the orders of a sized thing: they do not say the size
 
 CITIES = ("Leeds Oslo Madrid Lisbon Dublin Vienna Prague Berlin Hamburg Munich Paris Lyon Milan Rome Turin Athens "
           "Warsaw Helsinki Bergen Glasgow Bristol York Geneva Brussels Antwerp Boston Chicago Denver Seattle "
@@ -219,7 +219,7 @@ def read_messages(path):
 
 
 def check(files):
-    """Errors of the files on disk against what they should hold."""
+    """How the files on disk differ from what they should hold, as errors."""
     errors = [f"{path.name}: missing; run make_orders.py" for path in files if not path.is_file()]
     if errors:
         return errors

@@ -10,9 +10,9 @@ namespace ql::cli {
 
 struct FinetuneOptions {
     explicit FinetuneOptions(Program & program);
-    /// What options mean together; throws Stop.
+    /// Checks the options against each other; throws Stop.
     void check() const;
-    /// Every file the run writes is fine. Paths below follow from -o.
+    /// Checks every file that the run will write; throws Stop. Paths below follow from -o.
     void check_outputs(const std::string & model) const;
     ql_train_options train_options() const;
     ql_dataset_options dataset_options(int64_t ctx) const;

@@ -19,7 +19,7 @@ struct RunReport {
 };
 
 void print_plan(const RunReport & report);
-/// The figures, and the commands to go on with.
+/// Prints the figures, and the commands to go on with.
 void print_summary(const RunReport & report);
 Json report_json(const RunReport & report);
 
