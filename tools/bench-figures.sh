@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures ours on this machine beside its limits: base types, lengths of context, a model of 1.1 billion parameters, the start.
+# Measures qlora.cpp beside this machine's limits: base types, lengths of context, a model of 1.1 billion parameters, the start.
 #   tools/bench-figures.sh [--json] [--rounds N] [--threads N] [--only TABLE] [--bin FOLDER]
-#   --only  limits, bases, contexts, larger, start (all five: without it), or computes: what is learned in bf16 and in f32,
+#   --only  limits, bases, contexts, larger, start (without it all five), or computes: what is learned in bf16 and in f32,
 #           minutes a round; may be given several times
 #   --bin   folder with built programs; without it the release preset is built
 # Needs 2 GB of disk for models of random weights. docs/BENCHMARKS.md says what the figures mean.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures ours and its peers (PEFT with bitsandbytes, llama.cpp; oneDNN's products) in one run on this machine, and prints
+# Measures qlora.cpp and its peers (PEFT with bitsandbytes, llama.cpp; oneDNN's products) in one run on this machine; prints
 # a table of programs and one of products.
 #   tools/bench-peers.sh [--json] [--rounds N] [--threads N] [--only programs|products] [--bin FOLDER]
 #   --bin   folder with built programs; without it the release preset is built
-# The peers go to a virtual environment, about 6 GB: .cache/venv-peers, or $QL_PEERS_VENV, which, where there is one already,
-# is taken as it is. A peer that cannot be installed is a row of the table that says so. docs/BENCHMARKS.md has the rest.
+# The peers go to a virtual environment, about 6 GB: .cache/venv-peers, or $QL_PEERS_VENV; one that exists already is used as
+# it is. A peer that cannot be installed is a row of the table that says so. docs/BENCHMARKS.md has the rest.
 set -eu
 . "$(dirname "$0")/lib/setup.sh"
 . "$root/tools/lib/measuring.sh"
@@ -12,7 +12,7 @@ venv=${QL_PEERS_VENV:-$cache/venv-peers}
 files=$cache/peers
 read_options "$@"
 
-# Each line of the requirements by itself; what has been installed is noted beside it, and not tried again.
+# Installs each line of the requirements by itself; what has been installed is noted beside it, and not tried again.
 install_peers() {
     local line log=$venv/install.log
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"

@@ -47,7 +47,7 @@ def read(lines):
 
 
 def bars(rows):
-    """(name, row) by falling time, the small ones together."""
+    """(name, row) by decreasing time, the small ones together."""
     ops = [(name, row) for name, row in rows.items() if name != "all operators"]
     large = [(name, row) for name, row in ops if row["of_step"] >= 100 * SMALLEST]
     small = [row for name, row in ops if row["of_step"] < 100 * SMALLEST]
@@ -58,7 +58,7 @@ def bars(rows):
 
 
 def limit(row):
-    """The part of its limit that a row reaches, and that in words."""
+    """The part of its limit that a row reaches, as a number and in words."""
     if row["gflops"] == 0 and row["gbs"] == 0:
         return 0, ""
     if row["of_peak"] >= row["of_bandwidth"]:

@@ -7,13 +7,13 @@
 
 namespace ql::cli {
 
-/// -m where a command may do without, and adapters opened for it, or alone.
+/// The option -m of commands that can do without it, and adapters opened for its model, or alone.
 class Bases {
   public:
     Bases(Program & program, CLI::App * command, bool required)
         : program_(program), options_(program, false, command, required) {}
 
-    /// Once, where -m was given.
+    /// Opens the model, where -m was given. To be called once.
     void open();
     AdapterPtr open_adapter(const std::string & path) const;
     const std::string & path() const { return options_.path(); }

@@ -1,4 +1,4 @@
-// ql-adapter: adapters looked at, checked, made into one, merged into their base, brought to PEFT and back.
+// ql-adapter: adapters are described, checked, composed into one, merged into their base, converted to PEFT and back.
 #include "ql/dtypes.hpp"
 #include "tools/adapter/merge.hpp"
 #include "tools/cli/outputs.hpp"

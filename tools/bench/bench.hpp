@@ -13,7 +13,7 @@ struct OpBench {
     std::string name, type;
     std::vector<int64_t> shape;  // k, m, t; empty: those of a small model
 };
-/// Throws Stop for an operator that there is none of.
+/// Throws Stop for an operator that does not exist.
 void check_op(const std::string & name);
 std::vector<Figure> bench_op(const DevicePtr & device, const OpBench & options, const Limits & limits);
 
@@ -21,7 +21,7 @@ struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
     bool profile = false;
 };
-/// `limits` measures them; it is called after the training, of whose peak of memory it is to be no part.
+/// `limits` measures the machine's limits; it is called after the training, whose peak of memory must not include it.
 std::vector<Figure> bench_train(const Program & program, const ModelPtr & model, const DevicePtr & device,
                                 const TrainBench & options, const std::function<Limits()> & limits);
 

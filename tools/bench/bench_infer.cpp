@@ -7,7 +7,7 @@
 namespace ql::cli {
 namespace {
 
-/// Weights of the blocks twice, and attention over half the prompt on average; the head runs once and is left out.
+/// Two for each weight of the blocks, and attention over half the prompt on average; the head, run once, is left out.
 double prompt_gflop_per_token(const ql_model_info & m, int64_t prompt) {
     const double head_dim = static_cast<double>(m.n_embd) / static_cast<double>(m.n_head);
     const double d = static_cast<double>(m.n_embd), kv = head_dim * static_cast<double>(m.n_head_kv);

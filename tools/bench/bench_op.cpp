@@ -36,12 +36,12 @@ OpBenchPtr open_run(const DevicePtr & device, const std::string & name, const Op
     return bench;
 }
 
-/// Whether arithmetic, and not memory, is what a run is measured by: an operation or more for each number of f32 moved.
+/// Whether a run is measured by its arithmetic, not by memory: an operation or more for each number of f32 moved.
 bool computes(const Profile::Sum & sum) {
     return sum.flops >= sum.bytes / sizeof(float);
 }
 
-/// Of all runs of the plan so far: the planner may have split the operator.
+/// The sum over all runs of the plan so far, and over its nodes: the planner may have split the operator.
 Profile::Sum profile(const ql_plan * plan) {
     Profile all;
     all.add(plan);

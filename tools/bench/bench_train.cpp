@@ -1,4 +1,4 @@
-// Speed of training: a few steps on made-up text through the whole trainer, without files but a temporary text.
+// Speed of training: a few steps on made-up text through the whole trainer, with no file but a temporary text.
 #include <filesystem>
 #include <fstream>
 
@@ -11,7 +11,7 @@
 namespace ql::cli {
 namespace {
 
-/// A text file of common words in no order, in a folder of its own, both removed with this.
+/// A text file of common words in random order, in a folder of its own; the destructor removes both.
 class MadeUpText {
   public:
     explicit MadeUpText(int64_t n_words) {
@@ -39,7 +39,7 @@ class MadeUpText {
     const std::string & path() const { return path_; }
 
   private:
-    /// A new one: in a folder that is everybody's, a file of a name that can be guessed may be somebody's link already.
+    /// Makes a new folder: in a shared one, a file whose name can be guessed may be somebody's link already.
     void make_folder() {
         namespace fs = std::filesystem;
         std::error_code ec;
@@ -58,7 +58,7 @@ class MadeUpText {
 struct Rates {
     std::vector<double> tok_s;
     Progress * progress;
-    ql_trainer * trainer = nullptr;  // set where it is to be profiled
+    ql_trainer * trainer = nullptr;  // set where its steps are to be profiled
     double start = 0, seconds = 0;   // of the profiled steps
 };
 

@@ -15,8 +15,8 @@
 namespace ql::cli {
 namespace {
 
-/// A SentencePiece vocabulary that knows no words: text becomes its bytes. Tokens beyond them are there to be counted,
-/// and none of them is ever made of a text.
+/// A SentencePiece vocabulary that knows no words: text becomes its bytes. The tokens after the bytes only make up the
+/// number: no text is ever tokenized to one of them.
 struct ByteVocabulary {
     enum Type : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUnused = 5, kByte = 6 };  // the format's numbers
 

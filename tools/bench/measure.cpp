@@ -24,9 +24,9 @@ namespace {
 constexpr int kRepeats = 7;
 constexpr int64_t kReadBytes = int64_t{256} << 20;  // each thread's: far beyond the caches
 
-std::atomic<double> g_sink{0};  // results that nobody wants, so that they are computed
+std::atomic<double> g_sink{0};  // takes results that nobody wants, so that they are computed
 
-/// The thread stays on the i-th of the cores that it may use.
+/// Keeps the thread on the i-th of the cores that it may use.
 void pin_to(int i) {
 #if defined(__linux__)
     cpu_set_t allowed, one;

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kTile = 1 << 18;          // elements: 1 MiB of f32, 16 groups of nf4_dq
 constexpr size_t kRun = 256;                // blocks taken from one place of the tile
 constexpr size_t kPlaneAlignment = 64;      // of the NF4 family's planes
-constexpr float kDeviation = 0.02f;         // as models are initialised: activations stay of a size through many layers
+constexpr float kDeviation = 0.02f;         // as models are initialised: activations keep their size over many layers
 constexpr uint32_t kValues = 0, kRuns = 1;  // what a random number is for
 
 /// Near enough to normal, and the same bits on every machine: sums of four uniform numbers.
@@ -65,7 +65,7 @@ void RandomCodes::encode_tile() {
     check_run(ql_encode(dtype_, random_values(key_).data(), kTile, tile_.data()));
 }
 
-/// Of a type that can only be read.
+/// For a type that can only be read.
 void RandomCodes::random_tile() {
     const uint64_t seed = key_[0] | uint64_t{key_[1]} << 32;
     check_run(ql_self_test_weights(dtype_, seed, kTile, kDeviation, tile_.data()));
@@ -79,7 +79,7 @@ size_t RandomCodes::begin(size_t plane, int64_t n) const {
 }
 
 void RandomCodes::produce(uint32_t tensor, int64_t n, size_t offset, size_t size, uint8_t * dst) const {
-    std::memset(dst, 0, size);  // between the planes
+    std::memset(dst, 0, size);  // zeros between the planes
     for (size_t p = 0; p < planes_.size(); ++p) {
         const size_t start = begin(p, n);
         const size_t from = std::max(offset, start), to = std::min(offset + size, start + planes_[p].size(n));

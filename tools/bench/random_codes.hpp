@@ -11,12 +11,12 @@
 
 namespace ql::cli {
 
-/// The type of a name that an option was given, one that weights can have, if only for reading; Stop for any other.
+/// The type that an option's value names, one that weights can have, if only for reading; Stop for any other.
 ql_dtype weight_type(const std::string & option, const std::string & name);
 
 class RandomCodes {
   public:
-    /// Throws Stop for a type whose layout is none that this knows.
+    /// Throws Stop for a type whose layout this class does not know.
     RandomCodes(ql_dtype dtype, uint64_t seed);
     ql_dtype dtype() const { return dtype_; }
 
@@ -25,7 +25,7 @@ class RandomCodes {
     void produce(uint32_t tensor, int64_t n, size_t offset, size_t size, uint8_t * dst) const;
 
   private:
-    /// A part of a tensor: units of `bytes`, each of which describes `elements`. Types of upstream have one, of blocks;
+    /// A part of a tensor: units of `bytes`, each describing `elements`. Upstream's types have one plane, of blocks;
     /// those of the NF4 family keep codes and scales apart.
     struct Plane {
         size_t bytes;

@@ -1,4 +1,4 @@
-// --chat-template and --date: how the programs that render conversations are told with what.
+// --chat-template and --date: the options of the programs that render conversations.
 #pragma once
 #include <string>
 
@@ -8,7 +8,7 @@ namespace ql::cli {
 
 class ChatOptions {
   public:
-    /// `instead` says whose template --chat-template takes the place of, `date` what stands for --date without it.
+    /// `instead` says whose template --chat-template replaces, `date` what is used where --date is not given.
     ChatOptions(Program & program, const std::string & instead, const std::string & date);
     bool given() const { return !name_or_file_.empty(); }
     const std::string & name_or_file() const { return name_or_file_; }

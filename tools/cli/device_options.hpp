@@ -15,7 +15,7 @@ class DeviceOptions {
     DevicePtr open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
-    /// Of a session's keys and values: f16, but f32 where --compute f32 asks for exactness.
+    /// The type of a session's keys and values: f16, but f32 where --compute f32 asks for exactness.
     ql_dtype cache_type() const { return compute_ == "f32" ? QL_F32 : QL_F16; }
 
   private:
@@ -29,7 +29,7 @@ class ModelOptions {
   public:
     ModelOptions(Program & program, bool with_lora, CLI::App * to = nullptr, bool required = true);
     const std::string & path() const { return path_; }
-    /// Opened as `options` wants (NULL: everything as in the file); notes go to the program's.
+    /// Opens the model as `options` says (NULL: everything as in the file); notes go to the program's.
     ModelPtr open(const ql_model_options * options = nullptr) const;
     static ql_model_info describe(const ModelPtr & model);
 
@@ -51,7 +51,7 @@ class ModelOptions {
     std::vector<std::string> loras_;
 };
 
-/// What reads and generates, over a cache of ctx tokens.
+/// Opens what reads and generates, over a cache of ctx tokens.
 SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras, int64_t ctx,
                      ql_dtype cache_type);
 

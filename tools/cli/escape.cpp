@@ -14,7 +14,7 @@ struct Character {
     bool valid = true;
 };
 
-/// The first character of a text that is not empty; a byte that begins none is one that is not valid.
+/// The first character of a text that is not empty; a byte that begins no character counts as an invalid one.
 Character first_character(std::string_view text) {
     const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
     const uint8_t lead = byte(0);
@@ -38,7 +38,7 @@ bool commands_a_terminal(const Character & c) {
     return (c.code >= 0x202A && c.code <= 0x202E) || (c.code >= 0x2066 && c.code <= 0x2069);  // bidirectional
 }
 
-/// The text with `show(character)` in the place of each character that a terminal obeys, but for those in `kept`.
+/// The text with `show(character)` in the place of each character that a terminal obeys, except those in `kept`.
 template <typename Show>
 std::string escape(std::string_view text, std::string_view kept, const Show & show) {
     std::string out;

@@ -1,4 +1,4 @@
-// What comes from files and users, made fit for a terminal: the one place where programs do it.
+// Makes text from files and users fit for a terminal: the one place where programs do so.
 //
 // A name in a model file, or a text that a model wrote, may hold characters that command a terminal: it could clear the
 // screen, set its title, pretend to be other output. They are shown as \x1b or \u202e instead: the controls of ASCII
@@ -14,7 +14,7 @@ namespace ql::cli {
 std::string escape_line(std::string_view text);
 /// For a text of several lines: newline and tab stay.
 std::string escape_text(std::string_view text);
-/// For JSON that has been written out: the same characters as \u001b inside its strings, so that its meaning stays.
+/// For JSON that has been written out: the same characters become \u001b inside its strings, which keeps its meaning.
 std::string escape_json(std::string_view json);
 
 }  // namespace ql::cli

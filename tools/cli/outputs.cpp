@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The same file, whatever its spelling, links included, whether or not it exists.
+/// Whether two paths name the same file, whatever their spelling, links included, and whether or not it exists.
 bool same_file(const std::string & a, const std::string & b) {
     std::error_code ec;
     if (fs::equivalent(a, b, ec) && !ec) return true;

@@ -22,7 +22,7 @@ volatile int g_interrupt = 0;
 
 namespace {
 
-int g_results_trouble = 0;  // errno of the first flush that failed: the stream only knows that something did
+int g_results_trouble = 0;  // errno of the first flush that failed: the stream only knows that one did
 
 std::string number_text(int64_t v) {
     return std::to_string(v);
@@ -72,7 +72,7 @@ class HelpFormatter : public CLI::Formatter {
   public:
     std::string make_option_name(const CLI::Option * option, bool is_positional) const override {
         std::string name = CLI::Formatter::make_option_name(option, is_positional);
-        const std::string mark = "{false}";  // behind the negative of a pair of flags
+        const std::string mark = "{false}";  // CLI11 puts it behind the negative of a pair of flags
         if (const size_t at = name.find(mark); at != name.npos) name.erase(at, mark.size());
         return name;
     }
@@ -159,7 +159,7 @@ void Program::parse(int argc, char ** argv) {
     } catch (const CLI::Success & e) {  // --help, --version
         std::ostringstream text;
         const int code = app.exit(e, text, text);
-        std::fputs(text.str().c_str(), stdout);  // as all results: flush_results() knows whether they arrived
+        std::fputs(text.str().c_str(), stdout);  // like all results: flush_results() knows whether they arrived
         throw Stop{code, ""};
     } catch (const CLI::ParseError & e) {
         bad_input("%s (see --help)", one_line(e.what()).c_str());
@@ -186,7 +186,7 @@ int Program::run(int argc, char ** argv, const std::function<int()> & body) {
         for (int i = 1; i < argc; ++i) arguments_.emplace_back(argv[i]);
         parse(argc, argv);
         end.code = body();
-        begin_work();  // of programs that had nothing long to do
+        begin_work();  // for programs that had no long work to begin
     } catch (const Stop & stop) {
         end = stop;
     } catch (const std::bad_alloc &) {

@@ -1,5 +1,5 @@
 // What every program has in common: --help with examples, --version, --config, -q, -v, --json, numbers with limits,
-// options that exist by name but not yet in deed, errors of one line, exit codes, interrupts.
+// options that have a name but are not supported yet, errors of one line, exit codes, interrupts.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -39,20 +39,20 @@ class Program {
     /// Parses and runs; all failures end here.
     int run(int argc, char ** argv, const std::function<int()> & body);
 
-    /// A line for a person on stderr, unless -q; the second only with -v. What a terminal would obey is escaped. Lines
+    /// A line for a person on stderr, unless -q; detail() only with -v. What a terminal would obey is escaped. Lines
     /// are held back until the work begins: when the input is refused, the reason is all there is to read.
     void note(const std::string & line) const;
     void detail(const std::string & line) const;
     void begin_work() const;
     /// The object of --json, on stdout.
     void print(const Json & object) const;
-    /// The command line again, without the options (with their values) and flags given, plus `more`.
+    /// The command line again, without the given options (and their values) and flags, plus `more`.
     std::string command_line(const std::vector<std::string> & without_options,
                              const std::vector<std::string> & without_flags, const std::string & more) const;
 
   private:
     void parse(int argc, char ** argv);
-    /// $QL_LOG in the place of -q and -v.
+    /// $QL_LOG in place of -q and -v.
     void read_log_level();
     std::string name_;
     mutable std::string held_;
@@ -69,11 +69,11 @@ class Program {
 extern volatile int g_interrupt;
 /// Throws Stop with exit code 130 if a signal asked to stop.
 void check_interrupt();
-/// Results reach whoever reads stdout; false if they do not (it is closed, its disk is full), which results_lost()
-/// tells.
+/// Sends results to whoever reads stdout; false if they do not arrive (it is closed, its disk is full): results_lost()
+/// then says why.
 bool flush_results();
 Stop results_lost();
-/// Written out on one line, fit for a terminal.
+/// The value written out on one line, fit for a terminal.
 std::string json_text(const Json & value);
 /// NaN and Inf become null: JSON has no other word for them.
 Json number_or_null(double value);

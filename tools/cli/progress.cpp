@@ -18,7 +18,7 @@ constexpr int kBarWidth = 24;
 
 Progress::Progress(std::string what, bool quiet)
     : what_(std::move(what)), quiet_(quiet), terminal_(ql_os_is_terminal(2, &columns_) != 0), start_(ql_os_seconds()) {
-    if (!terminal_) last_ = start_;  // what is done at once needs no line
+    if (!terminal_) last_ = start_;  // work that ends at once needs no line
 }
 
 void Progress::update(double done, double total, const std::string & text, bool force) {
@@ -35,7 +35,7 @@ void Progress::update(double done, double total, const std::string & text, bool 
         std::fprintf(stderr, "%s %3.0f%%  %s%s\n", what_.c_str(), 100 * part, figures.c_str(), left.c_str());
         return;
     }
-    // The figures come first: the bar takes what is left of the line, up to its full width, or goes.
+    // The figures come first: the bar takes what is left of the line, up to its full width, or is left out.
     const std::string tail = format("%3.0f%%  ", 100 * part) + figures + left;
     const int room = std::min(kBarWidth, columns_ - static_cast<int>(what_.size() + tail.size()) - 5);
     std::string bar;

@@ -9,7 +9,7 @@ struct ScaledPath {
     float scale = 1.0f;
 };
 
-/// A file that has such a name itself is taken whole. `option` names the number in messages ("--lora").
+/// If all of `spec` names a file, that is the file. `option` names the number in messages ("--lora").
 ScaledPath parse_scaled_path(const std::string & option, const std::string & spec);
 
 }  // namespace ql::cli

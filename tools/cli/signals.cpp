@@ -13,7 +13,7 @@ namespace {
 
 const char * g_program = "";
 
-// Handlers call what POSIX allows in them alone: no stdio, no memory.
+// Handlers call only what POSIX allows in them: no stdio, no memory.
 
 void say(const char * text) {
     (void)!::write(STDERR_FILENO, text, std::strlen(text));
@@ -30,7 +30,7 @@ void say_path(const char * path) {
 extern "C" void on_bus_error(int number, siginfo_t * info, void *) {
     const char * path = ql_os_mapped_path(info->si_addr);
     if (!path) {
-        ::signal(number, SIG_DFL);  // not of a file: the same instruction faults again, and ends the process
+        ::signal(number, SIG_DFL);  // no mapped file's: the same instruction faults again, and ends the process
         return;
     }
     say(g_program);

@@ -4,10 +4,10 @@
 namespace ql::cli {
 
 /// From now on a file that another program cuts short while this one has it mapped - a model that is copied over, say -
-/// ends the program with a line that names the file and exit code 1, not with a bare SIGBUS. `program` stays valid.
+/// ends the program with a line that names the file and exit code 1, not with a bare SIGBUS. `program` must stay valid.
 void name_bus_errors(const char * program);
 
-/// For work that has nothing to save and cannot be stopped half way: what asks to stop ends the program at once, with a
+/// For work that has nothing to save and cannot be stopped half way: a signal to stop ends the program at once, with a
 /// line and exit code 130.
 void end_at_interrupt();
 

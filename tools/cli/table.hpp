@@ -1,4 +1,4 @@
-// A small table of text: the first column to the left, the others to the right unless told otherwise. Cells may come
+// A small table of text: the first column is aligned left, the others right unless told otherwise. Cells may come
 // from files: they are escaped.
 #pragma once
 #include <cstdio>
@@ -12,7 +12,7 @@ class Table {
     Table() = default;
     explicit Table(std::vector<std::string> head) { add(std::move(head)), has_head_ = true; }
     void add(std::vector<std::string> row);
-    /// Columns that stand to the left, the first always does.
+    /// Columns that are aligned left; the first always is.
     void left(std::vector<size_t> columns) { left_ = std::move(columns); }
     void print(std::FILE * out) const;
 

@@ -7,7 +7,7 @@ namespace ql::cli {
 
 /// "avx2 fma avx512f ...": of those that matter here, what the CPU has and the operating system has enabled.
 std::string features_text();
-/// Names of the environment variables that begin so, sorted.
+/// Names of the environment variables that begin with `prefix`, sorted.
 std::vector<std::string> environment_names(const std::string & prefix);
 
 }  // namespace ql::cli

@@ -1,4 +1,4 @@
-"""Ours in figures: base types, lengths of context, a larger model, the start; what is learned in bf16 and in f32. Called by
+"""Our figures: base types, lengths of context, a larger model, the start; what is learned in bf16 and in f32. Called by
 tools/bench-figures.sh.
 
     figures.py --bin FOLDER --files FOLDER --model MODEL.gguf --data DATA.jsonl --held-out DATA.jsonl [--rounds 3]
@@ -6,7 +6,7 @@ tools/bench-figures.sh.
 
 --files is where models of random weights are made; --model, --data and --held-out are what ql-finetune trains and is judged
 on. A round runs all rows of a table one after the other, ratios are taken within a round, and a figure is the median of the
-rounds. Rounds in which other programs took more than 5 % of the processors count only where there are no others, and then the
+rounds. Rounds in which other programs took more than 5 % of the processors count only if there are no others; then the
 table says so with a question mark.
 """
 import argparse
@@ -142,7 +142,7 @@ def larger_lines(rounds):
 
 def measure_start(bench):
     """Seconds from the start of the process until its first step begins: until that step is in the metrics, less the time
-    that they say it took."""
+    that the metrics say it took."""
     o = bench.o
     with tempfile.TemporaryDirectory() as folder:
         metrics = Path(folder) / "metrics.jsonl"
@@ -209,7 +209,7 @@ USUAL = [name for name, table in TABLES.items() if table.timed]
 
 
 def measure_rounds(bench, name):
-    """What the rounds that count have measured, and what others took of the processors in them at most."""
+    """What the rounds that count have measured, and the most that others took of the processors in them."""
     rounds = []
     for bench.round in range(bench.o.rounds):
         print(f"{name}: round {bench.round + 1} of {bench.o.rounds}", file=sys.stderr, flush=True)

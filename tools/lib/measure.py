@@ -13,7 +13,7 @@ class Failed(Exception):
 
 
 def clocks():
-    """Seconds that the processors have worked for anybody, and for our children; seconds that have gone by."""
+    """Seconds that the processors have worked for anybody, and for our children; seconds that have passed."""
     with open("/proc/stat", encoding="ascii") as file:
         user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
     times = os.times()
@@ -22,7 +22,7 @@ def clocks():
 
 
 def taken_by_others(before):
-    """The part of the processors that other programs have had since then: a figure taken beside them is worth little."""
+    """The part of the processors that others have had since `before`: a figure taken beside them is worth little."""
     everybody, ours, seconds = (now - then for now, then in zip(clocks(), before))
     return max(0.0, (everybody - ours) / (seconds * os.cpu_count()))
 
@@ -45,7 +45,7 @@ def run(*command, threads, isa=None):
 
 
 def run_json(*command, threads, isa=None):
-    """The JSON value that a program's last line of stdout, or all of it, is."""
+    """The JSON value in a program's last line of stdout, or in all of it."""
     out, _ = run(*command, threads=threads, isa=isa)
     try:
         return json.loads(out)
@@ -61,7 +61,7 @@ def machine():
 
 def print_lines(lines, left):
     """Lines of cells in columns as wide as they need; the first `left` columns begin at their left. A line that is shorter
-    than the first one is a reason in place of figures: its last cell takes what room it wants."""
+    than the first one is a reason in place of figures: its last cell takes the room that it needs."""
     full = len(lines[0])
     widths = [max(len(line[c]) for line in lines if len(line) == full or c < len(line) - 1) for c in range(full)]
     for line in lines:

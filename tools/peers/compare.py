@@ -1,11 +1,11 @@
-"""Measures training, generation and single products of ours and of its peers in one run, and prints their tables. Called
+"""Measures training, generation and single products of qlora.cpp and its peers in one run; prints their tables. Called
 by tools/bench-peers.sh, which makes the files.
 
     compare.py --bin FOLDER --python PYTHON --files FOLDER [--rounds 3] [--threads 2] [--only programs|products] [--json]
 
-Each program runs alone, in a process of its own; a round runs them all, so that a slow minute of the machine meets
-everybody. A figure is the median of the rounds in which nothing else kept the machine busy, or, with a note, of all if there
-is none. A peer that fails is a row that says why; if ours fails, so does this.
+Each program runs alone, in a process of its own; a round runs them all, so that a slow minute of the machine affects
+all of them. A figure is the median of the rounds in which nothing else kept the machine busy; if there are none, of all
+rounds, with a note. A peer that fails is a row that says why; if ours fails, so does this script.
 """
 import argparse
 import itertools

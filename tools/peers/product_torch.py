@@ -3,8 +3,8 @@
     product_torch.py --type bf16|f32 --shape K,M,T [--shape ...] [--isa AVX2|AVX512_CORE|...] [--threads 2]
 
 y [T, M] = x [T, K] W^T; x, W and y are of the type. Two ways:
-  linear   W in rows as models keep it: the better of torch.nn.functional.linear, unless it goes elsewhere (in f32 it goes to
-           MKL), and of PyTorch's operator that calls oneDNN by name
+  linear   W in rows as models keep it: the better of torch.nn.functional.linear, unless that goes elsewhere (in f32 to
+           MKL), and PyTorch's operator that calls oneDNN by name
   packed   W laid out beforehand as oneDNN likes it best
 Which library computed is read from its own log of the calls, not taken for granted; --isa is oneDNN's limit on the
 instruction set.
@@ -30,7 +30,7 @@ def parse():
 
 
 def log_of(torch, call):
-    """What oneDNN writes to stdout of its calls."""
+    """What oneDNN writes to stdout about its calls."""
     sys.stdout.flush()
     stdout = os.dup(1)
     with tempfile.TemporaryFile() as log:

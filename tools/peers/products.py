@@ -1,6 +1,6 @@
-"""Single products: ours, which decodes NF4 weights on the way, beside oneDNN's with dense weights. For compare.py.
+"""Single products: ours, which decode NF4 weights on the way, beside oneDNN's with dense weights. For compare.py.
 
-Ours and theirs run by turns in processes of their own, the ratio is that of one turn, and a figure is the median of the
+Ours and theirs run in turn in processes of their own, the ratio is that of one turn, and a figure is the median of the
 rounds (of those in which nothing else kept the machine busy, if there are any). On both sides weights and results are used
 again and again, and so stay in the caches that they fit in.
 """

@@ -131,7 +131,7 @@ class Perplexity {
         }
     }
 
-    /// An answer may take more tokens than its own text does when written another way; what is far longer is wrong.
+    /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
     bool answers_exactly(const SessionPtr & session, int64_t i) {
         const char *prompt = nullptr, *answer = nullptr;
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
