@@ -1,5 +1,5 @@
-# Toolchain: 64-bit ARM (NEON) from another machine with Debian's cross compiler; programs run under qemu-user. The
-# libraries are Debian's arm64 packages, unpacked - not installed - to QL_ARM64_PACKAGES by tests/neon.sh.
+# Toolchain: builds for 64-bit ARM (NEON) on another machine with Debian's cross compiler; programs run under qemu-user.
+# The libraries are Debian's arm64 packages, which tests/neon.sh unpacks to QL_ARM64_PACKAGES without installing them.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

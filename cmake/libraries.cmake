@@ -1,5 +1,5 @@
 # The two shared libraries: libql (ql::engine: the engine and its CPU backend) and libql-models (ql::models). The names are
-# those of the installed package, so that a project may come to them by find_package or by add_subdirectory.
+# those of the installed package, so that a project may get them by find_package or by add_subdirectory.
 set(QL_ENGINE_MODULES ql_core ql_dtypes ql_gguf ql_graph ql_capi ql_cpu)
 
 function(ql_library name)

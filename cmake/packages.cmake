@@ -1,5 +1,5 @@
-# The packages that the libraries are made with. They are found in the project's own folder, not GLOBAL, under names of our
-# own: a parent project may look for the same ones, or for others of the name.
+# The packages that the libraries are built with. Their targets are local to this project, not GLOBAL, and have names of
+# our own: a parent project may look for the same packages, or for others of the same name.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(QL_HWY REQUIRED IMPORTED_TARGET libhwy) # Highway: one SIMD source for every instruction set, chosen at run time

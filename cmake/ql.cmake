@@ -1,7 +1,7 @@
 # What every target of the project shares: language, warnings, floating-point rules, sanitizers, and ways to make a target.
 
-# ql_target(NAME): C++20 and C99 without extensions, names hidden, code that a shared library may take. These are properties
-# of our targets and no CMAKE_ variables, which would be those of a parent project.
+# ql_target(NAME): C++20 and C99 without extensions, hidden names, position-independent code. These are properties of our
+# targets, not CMAKE_ variables, which would be the parent project's.
 function(ql_target name)
     set_target_properties(${name} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
                                              C_STANDARD 99 C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
@@ -10,8 +10,8 @@ function(ql_target name)
 endfunction()
 
 add_library(ql_flags INTERFACE)
-# Warnings are for those who work on this project. They are errors in its presets alone, which set QL_WERROR, and of GCC alone,
-# which builds what is shipped: another compiler, as the fuzz targets take, warns of other things.
+# Warnings are for those who work on this project. They are errors only in its presets, which set QL_WERROR, and only with
+# GCC, which builds what is shipped: another compiler, such as the fuzz targets', warns of other things.
 # -Wno-restrict: GCC 12 warns of std::string operations that are sound (GCC bug 105329).
 if(PROJECT_IS_TOP_LEVEL)
     target_compile_options(ql_flags INTERFACE -Wall -Wextra $<$<AND:$<BOOL:${QL_WERROR}>,$<CXX_COMPILER_ID:GNU>>:-Werror>
@@ -28,7 +28,7 @@ if(QL_SANITIZE)
 endif()
 target_link_libraries(ql_flags INTERFACE Threads::Threads)
 
-# ql_glob(VARIABLE NAME DIR): the .cpp files directly in a folder, of which the target NAME is made. There must be some: a
+# ql_glob(VARIABLE NAME DIR): the .cpp files directly in a folder, for the target NAME. There must be at least one: a
 # target without code would hide a folder that was moved, or misspelt, until something does not link.
 function(ql_glob variable name dir)
     file(GLOB files CONFIGURE_DEPENDS ${dir}/*.cpp)
