@@ -18,10 +18,10 @@ constexpr int64_t kTileRows = 16;
 constexpr int64_t kTileColumns = 16;          // of sums, or of pairs
 constexpr int64_t kTileBytes = 64;            // of a row
 constexpr int64_t kTileSteps = 32;            // of p
-constexpr int64_t kUnitRows = 2 * kTileRows;  // that are mostly multiplied at a time
+constexpr int64_t kUnitRows = 2 * kTileRows;  // that are usually multiplied at a time
 constexpr int64_t kTilePairs = kTileSteps / 2;
 
-/// Which registers hold R x N tiles of C and what they are made of: C in 0 to 3, A from 4 on, B behind it. Where A or B
+/// Which registers hold R x N tiles of C and their operands: C in 0 to 3, A from 4 on, B after A. Where A or B
 /// has more tiles than registers are left, two of them share one.
 template <int R, int N>
 struct Registers {
@@ -37,7 +37,7 @@ struct alignas(64) TileShapes {
     uint16_t row_bytes[16] = {};
     uint8_t rows[16] = {};
 
-    /// Of 1 to 16 rows of A and C for R = 1, of 17 to 32 for R = 2, of 32 for R = 4 too.
+    /// For 1 to 16 rows of A and C with R = 1, 17 to 32 with R = 2; 32 with R = 4, too.
     explicit TileShapes(int64_t n_rows) {
         const bool one = n_rows <= kTileRows;
         const auto upper = static_cast<uint8_t>(one ? n_rows : kTileRows),
@@ -88,7 +88,7 @@ template <int R, int N, typename F>
     for_each<R * N>([&]<int i>() { f.template operator()<i / N, i % N>(); });
 }
 
-/// A step from tile (r, n) of C on.
+/// One step of the product for tile (r, n) of C and those after it.
 template <int R, int N, int r, int n, typename Unit>
 [[gnu::always_inline]] inline void add_step(Unit & unit, const uint16_t * a, int64_t a_row, const uint32_t * b,
                                             int64_t b_row) {

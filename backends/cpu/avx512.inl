@@ -1,8 +1,8 @@
-// What the files for AVX-512 BF16 have in common: 16 lanes of 32 bits, and how numbers of bf16 come into the pairs that
-// vdpbf16ps and AMX tiles take, and the exponential of that precision.
+// What the files for AVX-512 BF16 have in common: 16 lanes of 32 bits, how numbers of bf16 come into the pairs that
+// vdpbf16ps and AMX tiles take, and an exponential of that precision.
 //
-// Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
-// be an inline function of other files that is not always inlined.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it; nothing
+// here may call an inline function of another file that is not always inlined.
 #pragma once
 #include <immintrin.h>
 
@@ -27,7 +27,7 @@ constexpr __mmask16 first_lanes(int64_t n) {
 constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
 /// 2^y to 3e-6, far below bf16's 2e-3: 2^floor(y) times a polynomial of the rest, the best of degree 4 that is 1 at 0.
-/// Scaling brings both ends of the exponent out right; NaN stays.
+/// Scaling gets both ends of the exponent right; NaN stays.
 inline __m512 vexp2(__m512 y) {
     const __m512 r = _mm512_reduce_ps(y, _MM_FROUND_TO_NEG_INF);
     __m512 p = _mm512_set1_ps(0.0134266838f);

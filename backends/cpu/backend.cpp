@@ -118,7 +118,7 @@ Status CpuDevice::copy(Queue, const Copy & copy) {
     return {};
 }
 
-// What is started is done when the call returns, so there is nothing to wait for.
+// Work is done when the call that starts it returns, so there is nothing to wait for.
 Event CpuDevice::now(Queue queue) {
     return {this, queue, 0};
 }

@@ -21,9 +21,9 @@ class CpuDevice : public DeviceImpl {
     Status hold(Queue queue, const Event & event) override;
     Status finish(const Event & event) override;
 
-    /// Does a step, here and now.
+    /// Does a step before it returns.
     virtual Status launch(const Step & step);
-    /// And says in it how long that took.
+    /// Launches a step, and says in it how long that took.
     Status launch_timed(Step & step);
 
     const Isa isa;

@@ -1,5 +1,5 @@
-// CPUID says what the chip can, XGETBV what the operating system saves at a task switch; a feature counts when both do.
-// This file is compiled for the baseline, so that it runs anywhere.
+// CPUID says what the chip can do, XGETBV what the operating system saves at a task switch; a feature counts when both
+// have it. This file is compiled for the baseline, so that it runs anywhere.
 #include "backends/cpu/isa.hpp"
 
 #include <array>
@@ -42,7 +42,7 @@ bool has_avx512_bf16() {
     return cpuid(7, 1).eax >> 5 & 1;
 }
 
-/// AMX-TILE and AMX-BF16, and a system that keeps the tiles' configuration and data. It is asked for them here, once.
+/// AMX-TILE and AMX-BF16, and a system that keeps the tiles' configuration and data. The system is asked here, once.
 bool has_amx(uint64_t state) {
     const uint32_t features = 1u << 24 | 1u << 22, tile_state = 1u << 17 | 1u << 18;
     return (cpuid(7, 0).edx & features) == features && (state & tile_state) == tile_state && os::allow_tiles();

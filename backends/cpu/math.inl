@@ -52,11 +52,11 @@ HWY_INLINE V vexp(D d, V x) {
     return hn::IfThenElse(hn::IsNaN(x), x, hn::Mul(hn::Mul(p, first), second));
 }
 
-/// e^x for numbers from -87 to 87 within 3 units in the last place, with half the instructions: what is beyond counts
+/// e^x for numbers from -87 to 87 within 3 units in the last place, with half the instructions: a number beyond counts
 /// as the end of that range, and NaN gives some number.
 ///
-/// As vexp, with a polynomial of degree 6 (cut off at 1.2e-7). Adding 1.5 2^23 rounds to an integer n and leaves it in
-/// the lowest bits, from where it is added to the exponent.
+/// Like vexp, with a polynomial of degree 6 (cut off at 1.2e-7). Adding 1.5 2^23 rounds to an integer n and leaves it
+/// in the lowest bits, from where it is added to the exponent.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V vexp_bounded(D d, V x) {
     const hn::RebindToSigned<D> di;
@@ -78,7 +78,7 @@ HWY_INLINE V vexp_bounded(D d, V x) {
 }
 
 /// e^x for x <= 0 within 3e-6 of it, 7e-6 without fused multiply-add; e^-87 below -87, some number for NaN: what is
-/// rounded to bf16 or summed up in thousands needs no more. As vexp_bounded, by a polynomial of degree 5.
+/// rounded to bf16 or summed up in thousands needs no more. Like vexp_bounded, by a polynomial of degree 5.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V vexp_negative(D d, V x) {
     const hn::RebindToSigned<D> di;

@@ -15,7 +15,7 @@ inline NumbersIn numbers_in(const Launch & l, size_t i) {
     return {l.src[i], l.node.src[i]->dtype};
 }
 
-/// As of stream.hpp, with one type more; so with_types takes these sources, too.
+/// Like with_type of stream.hpp, with one type more; so with_types takes these sources, too.
 template <typename F>
 [[gnu::always_inline]] inline void with_type(NumbersIn x, const F & f) {
     if (x.dtype == QL_F16)

@@ -1,9 +1,9 @@
 // The gradients of attention, blocked, in one sweep: five products for each pair of a block of queries and one of keys.
 //
 // Split: a pair adds to the dq of its queries and to the dk, dv of its keys, so pairs that share either must not run at
-//   once. They run in waves: in wave w block c of keys meets block (c + w) mod N of queries; within a wave all pairs
-//   are apart, and each block's sums grow in the order of the waves, whatever the threads. That needs no second sweep
-//   (two more products) and no partial sums. A wave's pairs x key's heads are its tasks; causal: N (N + 1) / 2 pairs.
+//   once. They run in waves: in wave w block c of keys meets block (c + w) mod N of queries; within a wave no two pairs
+//   share a block, and each block's sums grow in the order of the waves, on any number of threads. There is no second
+//   sweep (two more products) and no partial sum. A wave's pairs x key's heads are tasks; causal: N (N + 1) / 2 pairs.
 // Traffic: K^T, V^T and K of a block (48 KB at d = 64) are read from L2 for each kTileRows rows; q and do once a pair.
 // Constants: d 64, H 9/3, T 512 causal, AVX-512 on Zen 5, one thread: kSubRows 24, 48, 96, 192 give
 //   140, 142, 151, 147 GFLOP/s of a peak of 240. At 96 the rows' buffers are 96 KB, half of what a pair touches.
@@ -35,7 +35,7 @@ struct BackWork {
     float *q, *d_o;        // [kSubRows][width]
     float *p, *ds;         // [kSubRows][kKeyBlock]
     float * dq;            // [kMaxTileRows][width]
-    int32_t *begin, *end;  // [kSubRows]: a row's keys within the block, empty: begin = kKeyBlock, end = 0
+    int32_t *begin, *end;  // [kSubRows]: a row's keys within the block; if none, begin = kKeyBlock, end = 0
 
     BackWork(Carver & carve, const AttentionShape & s) {
         for (float ** p : {&k, &dk, &dv}) *p = carve.take<float>(kKeyBlock * s.width());
@@ -83,7 +83,7 @@ HWY_INLINE bool all_finite(const float * x, int64_t n) {
     return sum_of(bad) == 0;
 }
 
-/// For a block of keys of a head: transposes, and zeros in dk and dv.
+/// Transposes a block of keys of a head and its values, and zeros their dk and dv.
 void prepare_keys(const BackJob & job, int64_t task) {
     const AttentionShape & s = job.s;
     const int64_t kv = task / s.key_blocks(), base = task % s.key_blocks() * kKeyBlock;
@@ -98,7 +98,7 @@ void prepare_keys(const BackJob & job, int64_t task) {
     }
 }
 
-/// For a block of queries, all heads: do . o, zeros in dq, and the union of the ranges.
+/// For a block of queries, all heads: computes do . o, zeros dq, and finds the union of the ranges.
 void prepare_queries(const BackJob & job, int64_t block) {
     const AttentionShape & s = job.s;
     const int64_t t0 = block * kQueryBlock, t1 = HWY_MIN(t0 + kQueryBlock, s.n_tokens), heads = s.n_heads;
@@ -140,7 +140,7 @@ bool pack_sub(const BackJob & job, const BackWork & w, const Pair & pair, int64_
     return any;
 }
 
-/// From q . k in p and do . v in ds, columns [first, last) of a row: its probabilities and its scores' gradients.
+/// Turns q . k in p and do . v in ds, columns [first, last) of a row, into its probabilities and its scores' gradients.
 HWY_INLINE void score_gradients(float * p, float * ds, int64_t first, int64_t last, int64_t lo, int64_t hi, float scale,
                                 float lse, float delta) {
     for (int64_t j = first; j < last; j += kLanes) {
@@ -158,7 +158,7 @@ HWY_INLINE void score_gradients(float * p, float * ds, int64_t first, int64_t la
     }
 }
 
-/// dq of rows [r, r + n) of the sub-block takes in ds K over keys [lo, hi).
+/// Adds ds K over keys [lo, hi) to dq of rows [r, r + n) of the sub-block.
 void add_dq(const BackJob & job, const BackWork & w, const Pair & pair, int64_t row, int64_t r, int64_t n, int64_t lo,
             int64_t hi) {
     const AttentionShape & s = job.s;
@@ -173,7 +173,7 @@ void add_dq(const BackJob & job, const BackWork & w, const Pair & pair, int64_t 
     }
 }
 
-/// Probabilities, gradients of scores, and dq of one tile of rows of the sub-block that starts at `row`.
+/// Computes probabilities, gradients of scores, and dq of one tile of rows of the sub-block that starts at `row`.
 void back_tile(const BackJob & job, const BackWork & w, const Pair & pair, int64_t row, int64_t r, int64_t n) {
     const AttentionShape & s = job.s;
     float *p = w.p + r * kKeyBlock, *ds = w.ds + r * kKeyBlock;
@@ -198,7 +198,7 @@ void back_tile(const BackJob & job, const BackWork & w, const Pair & pair, int64
     if (!pair.exact) add_dq(job, w, pair, row, r, n, lo, hi);
 }
 
-/// dk and dv of keys [j, j + n) of the block take in rows [r0, r1) of the sub-block.
+/// Adds rows [r0, r1) of the sub-block to dk and dv of keys [j, j + n) of the block.
 HWY_INLINE void add_dkv(const AttentionShape & s, const BackWork & w, int64_t j, int64_t n, int64_t r0, int64_t r1) {
     const int64_t width = s.width(), vectors = width / kLanes;
     product({w.p + r0 * kKeyBlock + j, 1, kKeyBlock}, w.d_o + r0 * width, width, r1 - r0, w.dv + j * width, width, n,
@@ -286,7 +286,7 @@ BackJob make_job(const AttentionShape & s, Carver & carve, int threads) {
     return job;
 }
 
-/// Blocks of keys that meet, in wave w of n, a block of queries that sees one of their keys.
+/// Lists the blocks of keys that meet, in wave w of n, a block of queries that sees one of their keys.
 int64_t list_wave(const BackJob & job, int64_t w, int64_t n) {
     int64_t count = 0;
     for (int64_t c = 0; c < job.s.key_blocks(); ++c) {

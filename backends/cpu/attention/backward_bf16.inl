@@ -2,19 +2,19 @@
 // multiplies tiles of rows with blocks of keys (gradient_tile_bf16.inl, gradient_tile_amx.inl).
 //
 // Split: pairs of a block of queries and one of keys in waves, as in backward.cpp, so that each block's sums grow in
-//   one order whatever the threads. With many blocks a task is a square of pairs, which share what they read. First,
+//   one order on any number of threads. With many blocks a task is a square of pairs, which share their reads. First,
 //   passes over the blocks of keys and of queries pack them, once a launch.
 // Rounding: q, k, v and do, where they are not held in bf16; p and the gradients of the scores before the products
 //   that take them in; all sums are f32.
 //
-// Included as scores_bf16.inl.
+// Included like scores_bf16.inl.
 #pragma once
 #include "backends/cpu/attention/gradient_job_bf16.inl"
 
 namespace ql::cpu {
 namespace {
 
-/// What the rows see together; false if nothing.
+/// Finds the keys that any of the rows sees; false if there are none.
 template <typename Unit>
 inline bool find_keys(GradientTile & t) {
     t.all = true;
@@ -90,7 +90,7 @@ void back_pair(const GradientJob<Unit> & job, Unit & unit, const typename Unit::
     }
 }
 
-/// A square of pairs is one task: as many squares on a side of all pairs, or of so many blocks.
+/// A square of pairs is one task: all pairs are kSquares squares on a side, of at most kMaxSide blocks on a side each.
 constexpr int64_t kSquares = 8, kMaxSide = 4;
 
 /// Blocks on a side of a square.

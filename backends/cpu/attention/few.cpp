@@ -4,7 +4,7 @@
 //   The split over keys depends on the shape alone, and keeps all threads busy where there are few heads; a chunk's
 //   heads follow each other, as they do in memory.
 // Traffic: K and V once each, read where they lie and widened on the way if they are f16: 4 d bytes a key for the rows
-//   of a group, which share it in registers, at G = 3 3 FLOP a byte. Nothing is packed; memory is the limit.
+//   of a group, which share it in registers; with G = 3, 3 FLOP a byte. Nothing is packed; memory is the limit.
 // Constants: SmolLM2-135M (d 64, H 9/3), f16, two threads, AVX-512 on Zen 5, ms a token at 544 and 4128 keys, 96 MB of
 //   cache: kAhead 0, 16, 32, 64, 128 give 6.6, 3.0, 2.6, 2.4, 2.6 at 4128, where 2.4 is 39 of 48 GB/s that can be
 //   read; kChunk 64, 256 give .57, .38 at 544, and the same at 4128.
@@ -69,7 +69,7 @@ struct Keys {
     int64_t stride, n, d;
 };
 
-/// Rows of a chunk's keys that follow each other: one run without pages, or where the pages do.
+/// Rows of a chunk's keys that follow each other: one run where there are no pages, or where pages follow each other.
 struct Run {
     int64_t row, n;
 };
@@ -100,14 +100,14 @@ struct ChunkKeys {
     Keys<T> operator[](int64_t i) const { return {head + runs.list[i].row * stride, stride, runs.list[i].n, d}; }
 };
 
-/// Has n numbers fetched: a head's part of a key is too short, and the next too far, for the processor to see a
-/// pattern.
+/// Asks for n numbers ahead: a head's part of a key is too short, and the next too far away, for the processor to see
+/// a pattern.
 template <typename T>
 HWY_INLINE void fetch(const T * p, int64_t n) {
     for (int64_t i = 0; i < n; i += 64 / int64_t{sizeof(T)}) __builtin_prefetch(p + i);
 }
 
-/// x[r][i] = q_r * k_{j + i}, yet to be summed over the lanes; the last key again for those that are not there.
+/// x[r][i] = q_r * k_{j + i}, not yet summed over the lanes; the last key stands in for those that are not there.
 template <int R, typename T>
 HWY_INLINE void multiply_keys(const float * q, const Keys<T> & keys, int64_t j, Vec (&x)[R][kTogether]) {
     const T * k[kTogether];
@@ -143,7 +143,7 @@ HWY_INLINE void find_scores(const float * q, const Keys<T> & keys, float scale, 
     }
 }
 #else
-/// Sums of neighbours, those of a before those of b: log2(n) levels of it make n vectors one of their n sums.
+/// Sums of neighbours, those of a before those of b: log2(n) levels of this turn n vectors into one of their n sums.
 HWY_INLINE Vec add_pairs(Vec a, Vec b) {
     return hn::Add(hn::ConcatEven(kF32, b, a), hn::ConcatOdd(kF32, b, a));
 }
@@ -151,7 +151,7 @@ HWY_INLINE Vec add_pairs(Vec a, Vec b) {
 template <int R, typename T>
 HWY_INLINE void find_scores(const float * q, const Keys<T> & keys, float scale, float * scores) {
     for (int64_t j = 0; j < keys.n; j += kLanes) {
-        Vec sum[kLanes / kTogether][R];  // a quarter of the lanes is a key's
+        Vec sum[kLanes / kTogether][R];  // a quarter of the lanes belongs to one key
         for (int64_t i = 0; i < kLanes / kTogether; ++i) {
             Vec x[R][kTogether];
             multiply_keys<R>(q, keys, j + i * kTogether, x);
@@ -218,7 +218,7 @@ HWY_INLINE void add_columns(const float * p, const ChunkKeys<T> & values, int64_
 }
 
 /// Scores of R rows with a chunk's keys, run by run; returns how many. What a run's last vector writes behind its keys
-/// the next overwrites, and behind the last there is its score again, as if the chunk were one run.
+/// is overwritten by the next run; behind the last run its last score is repeated, as if the chunk were one run.
 template <int R, typename T>
 HWY_INLINE int64_t find_chunk_scores(const float * q, const ChunkKeys<T> & keys, float scale, float * scores) {
     int64_t n = 0;
@@ -299,7 +299,7 @@ namespace {
 HWY_EXPORT(few_task);
 HWY_EXPORT(few_join);
 
-/// Rows of scores of a thread: the most that a set of instructions takes at once.
+/// Rows of scores of a thread: the most that any set of instructions takes at once.
 constexpr int64_t kScoreRows = 4;
 
 FewJob make_job(const AttentionShape & s, Carver & carve, int threads) {

@@ -1,4 +1,4 @@
-// Attention of many queries with products of bf16 on AMX tiles: forward_bf16.inl, which says how it is split and what
+// Attention of many queries with products of bf16 on AMX tiles: forward_bf16.inl, which says how work is split and what
 // is rounded, on tiles of 32 rows. tdpbf16ps takes denormals for zero and sums in an order of its own.
 //
 // Traffic: a task streams the packed K and V of its range once, 16 KB for 1.6 MFLOP at d = 64 and 96 rows. A tile's

@@ -7,7 +7,7 @@
 //   divided by the sum of its rounded p: weights that add up to 1 leave what the values have in common as it is (values
 //   of mean 4 and deviation 1: NMSE 8.9e-8 instead of 1.3e-7). lse is the logarithm of that sum.
 //
-// Included as probabilities_bf16.inl.
+// Included like probabilities_bf16.inl.
 #pragma once
 #include "backends/cpu/attention/probabilities_bf16.inl"
 #include "backends/cpu/stream.hpp"
@@ -69,7 +69,7 @@ void pack_keys(const ForwardJobBf16<Unit> & job, int64_t task) {
     job.finite[task] = finite.all();
 }
 
-/// Packs a tile's queries when they are first needed, and has those of the tile after the next fetched.
+/// Packs a tile's queries when they are first needed, and asks for those of the tile after the next.
 template <typename Unit, typename T>
 void pack_tile(const ForwardJobBf16<Unit> & job, const T * q, const ForwardWorkBf16 & w, int32_t row, int32_t rows) {
     const int64_t d = job.s.d;
@@ -98,7 +98,7 @@ void store_row(const ForwardJobBf16<Unit> & job, const ForwardWorkBf16 & w, int6
     job.lse[head] = empty ? 0 : logf(sum) - w.base[row] * kLn2;
 }
 
-/// All tiles of a task against a block of keys. A tile's rows are stored behind the last block that they see.
+/// All tiles of a task against a block of keys. A tile's rows are stored after the last block that they see.
 template <typename Unit>
 void forward_block(const ForwardJobBf16<Unit> & job, Unit & unit, const ForwardWorkBf16 & w, int32_t rows, int64_t kv,
                    int32_t block) {
@@ -139,7 +139,7 @@ TileState state_of_tile(const int32_t * begin, const int32_t * end, int64_t n_ke
     return state;
 }
 
-/// Finds what the rows of a task see. Returns the union.
+/// Finds the keys that each row of a task sees. Returns the union of their ranges.
 template <typename Unit>
 KeyRange start_rows(const ForwardJobBf16<Unit> & job, const ForwardWorkBf16 & w, int64_t t0, int64_t t1, int64_t kv) {
     const AttentionShape & s = job.s;
@@ -178,7 +178,7 @@ void forward_task(const ForwardJobBf16<Unit> & job, int64_t task, int thread) {
     for (int64_t block = all.begin / kKeyBlock; block * kKeyBlock < all.end; ++block)
         forward_block(job, unit, w, rows, kv, static_cast<int32_t>(block));
     for (int32_t row = 0; row < rows; ++row)
-        if (!w.state[row / Unit::kRows].packed) store_row(job, w, row);  // without a key
+        if (!w.state[row / Unit::kRows].packed) store_row(job, w, row);  // rows that see no key
 }
 
 template <typename Unit>

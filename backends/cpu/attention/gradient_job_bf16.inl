@@ -1,5 +1,5 @@
 // What a launch of attention's gradients in bf16 works on, for either unit that multiplies: operands packed by blocks
-// of keys and of queries, and each thread's buffers. Included as scores_bf16.inl.
+// of keys and of queries, and each thread's buffers. Included like scores_bf16.inl.
 #pragma once
 #include "backends/cpu/attention/scores_bf16.inl"
 #include "backends/cpu/stream.hpp"
@@ -18,7 +18,7 @@ struct GradientWork {
     uint32_t * ds_rows;    // [tile_rows][kKeyBlock / 2]: of a tile, pairs along the keys, from the first on
     float * spare;         // [width]: what rows and keys that are not there add to
     float ** dq;           // [kSubRows]: rows of results
-    int32_t *begin, *end;  // [kSubRows]: a row's keys within the block, empty: begin = kKeyBlock, end = 0
+    int32_t *begin, *end;  // [kSubRows]: a row's keys within the block; if none, begin = kKeyBlock, end = 0
 
     GradientWork(Carver & carve, const AttentionShape & s, int64_t tile_rows) {
         for (uint32_t ** to : {&p, &ds}) *to = carve.take<uint32_t>(kSubRows / 2 * kKeyBlock);
@@ -58,7 +58,7 @@ struct GradientJob {
     const int32_t * span;
     float *dq, *dk, *dv;
     // By key's head and block of keys: pairs along d of K and V, [depth][kKeyBlock]; pairs along the keys of K,
-    // [kKeyBlock / 2][width]; whether they and what the block of queries of that number has are finite.
+    // [kKeyBlock / 2][width]; whether these, and what the block of queries of the same number has, are finite.
     uint32_t *keys, *values, *key_rows;
     uint8_t *key_finite, *query_finite;
     // By key's head, block of queries and row: pairs along d of q and of do, [q_pairs]; lse to base 2 and do . o, both
@@ -97,7 +97,7 @@ struct GradientJob {
     }
 };
 
-/// Pairs along d of a block of K or V; zeros in depths that there are not.
+/// Packs a block of K or V as pairs along d; zeros from the end of d up to the padded depth.
 template <typename Unit>
 void pack_block(const GradientJob<Unit> & job, StreamIn from, int64_t at, int64_t n, uint32_t * to, Finite & finite) {
     const AttentionShape & s = job.s;
@@ -106,7 +106,7 @@ void pack_block(const GradientJob<Unit> & job, StreamIn from, int64_t at, int64_
         _mm512_store_si512(to + i, _mm512_setzero_si512());
 }
 
-/// For a block of keys of a head: packs K and V, and zeros in dk and dv.
+/// For a block of keys of a head: packs K and V, and zeros dk and dv.
 template <typename Unit>
 void pack_keys(const GradientJob<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;
@@ -123,7 +123,7 @@ void pack_keys(const GradientJob<Unit> & job, int64_t task) {
     Unit::clear_keys(job, task, at, n);
 }
 
-/// do . o of do as it was rounded: o is a mean of rounded values, and do . v - do . o of a row cancels only if both
+/// do . o with do as it was rounded: o is a mean of rounded values, and do . v - do . o of a row cancels only if both
 /// sides have the same do.
 template <typename D, typename O>
 float dot_rounded(const D * d_o, const O * o, int64_t n) {
@@ -141,7 +141,7 @@ void clear_padding(const GradientJob<Unit> & job, int64_t first, int64_t n) {
     for (float * to : {job.base, job.delta}) clear(to + first, n);
 }
 
-/// For a block of queries of a key's head: packs q and do, do . o, and zeros in dq.
+/// For a block of queries of a key's head: packs q and do, computes do . o, and zeros dq.
 template <typename Unit>
 void pack_queries(const GradientJob<Unit> & job, int64_t task) {
     const AttentionShape & s = job.s;

@@ -5,7 +5,7 @@
 // transposes, [d][keys] += (q^T or do^T) (dS or P), whose left operands are packed once a launch: transposing P and dS
 // instead would take as long as two fifths of all products. dq's rows lie apart, so their sums come from zero.
 //
-// Included as tiles_amx.inl.
+// Included like tiles_amx.inl.
 #pragma once
 #include "backends/cpu/attention/gradient_job_bf16.inl"
 #include "backends/cpu/attention/tiles_amx.inl"
@@ -119,7 +119,7 @@ inline void write_transpose(const float * from, int64_t keys, int64_t n, float *
         }
 }
 
-/// What multiplies in backward_bf16.inl.
+/// The unit that multiplies in backward_bf16.inl.
 template <typename Tiles>
 class TileGradients {
   public:
@@ -173,7 +173,7 @@ class TileGradients {
         add_dq(job, w, t);
     }
 
-    /// Of a block of keys and one of queries: dk and dv take in the rows [row, row + n), which are in the buffers.
+    /// Adds rows [row, row + n) of a block of queries, which are in the buffers, to dk and dv of a block of keys.
     void add_keys(const UnitJob & job, const Buffers & w, int64_t key_block, int64_t query_block, int64_t row,
                   int32_t n) {
         const TilePanels & panels = job.panels;

@@ -1,5 +1,5 @@
 // Gradients' products in vdpbf16ps: tiles of 6 rows, whose scores and their gradients stay in registers until they are
-// in the layouts that the products after them read. Included as tile_bf16.inl.
+// in the layouts that the products after them read. Included like tile_bf16.inl.
 #pragma once
 #include "backends/cpu/attention/gradient_job_bf16.inl"
 #include "backends/cpu/attention/tile_bf16.inl"
@@ -60,7 +60,7 @@ using ScoreGradients = void (*)(const GradientTile &, float *);
 constexpr ScoreGradients kEdgeGradients[kTileVectors] = {score_gradients<1, true>, score_gradients<2, true>,
                                                          score_gradients<3, true>, score_gradients<4, true>};
 
-/// q and do of a tile's rows as right operands, while those of the tile after the next are fetched.
+/// Makes q and do of a tile's rows right operands, and asks for those of the tile after the next.
 template <typename UnitJob>
 void interleave_tile(const UnitJob & job, const VectorWork & w, const GradientTile & t) {
     const int32_t n = kTileRows * job.q_pairs;
@@ -73,7 +73,7 @@ void interleave_tile(const UnitJob & job, const VectorWork & w, const GradientTi
     }
 }
 
-/// dq of a tile's rows takes in ds K.
+/// Adds ds K to dq of a tile's rows.
 template <typename UnitJob>
 void add_dq(const UnitJob & job, const GradientTile & t) {
     const int32_t first = t.lo / 2, depth = (t.hi + 1) / 2 - first;
@@ -81,7 +81,7 @@ void add_dq(const UnitJob & job, const GradientTile & t) {
                         {t.key_rows + first * job.width, job.width, depth}, t.dq, job.s.d);
 }
 
-/// dk and dv of keys [j, j + kKeys) take in n rows.
+/// Adds n rows to dk and dv of keys [j, j + kKeys).
 template <int kKeys, typename UnitJob>
 void add_keys(const UnitJob & job, const VectorWork & w, int32_t n, int32_t j) {
     int32_t r0 = 0, r1 = n;
@@ -94,7 +94,7 @@ void add_keys(const UnitJob & job, const VectorWork & w, int32_t n, int32_t j) {
     multiply<kKeys>({w.ds + first * kKeyBlock + j, 1, kKeyBlock}, {w.q + from, job.width, depth}, w.dk + j, job.s.d);
 }
 
-/// What multiplies in backward_bf16.inl. dk and dv grow where they lie.
+/// The unit that multiplies in backward_bf16.inl. dk and dv grow where they lie.
 struct VectorGradients {
     static constexpr int32_t kRows = kTileRows;  // of a tile
     static constexpr int32_t kFirst = kLanes;    // a tile's keys begin at a multiple of this
@@ -102,14 +102,14 @@ struct VectorGradients {
     using Buffers = VectorWork;
     using UnitJob = GradientJob<VectorGradients>;
 
-    /// Nothing.
+    /// Empty: this unit packs nothing more.
     struct Panels {
         Panels(Carver &, const UnitJob &) {}
     };
     static void pack_queries(const UnitJob &, int64_t) {}
     static void finish(const UnitJob &, Pool &) {}
 
-    /// dk and dv of a block of keys.
+    /// Zeros dk and dv of a block of keys.
     static void clear_keys(const UnitJob & job, int64_t, int64_t at, int64_t n) {
         const AttentionShape & s = job.s;
         for (int64_t j = 0; j < n; ++j)
@@ -133,14 +133,14 @@ struct VectorGradients {
             __builtin_memset(p + t.row / 2 * job.width, 0, static_cast<size_t>(kTileRows / 2 * job.width) * sizeof(*p));
     }
 
-    /// Probabilities of a tile, gradients of its scores, and dq.
+    /// Computes the probabilities of a tile, the gradients of its scores, and dq.
     void score(const UnitJob & job, const Buffers & w, const GradientTile & t) {
         interleave_tile(job, w, t);
         t.all ? score_gradients<kTileVectors, false>(t, w.exact) : kEdgeGradients[t.vectors() - 1](t, w.exact);
         add_dq(job, t);
     }
 
-    /// dk and dv of a block take in the n rows in the buffers.
+    /// Adds the n rows in the buffers to dk and dv of a block.
     void add_keys(const UnitJob & job, const Buffers & w, int64_t, int64_t, int64_t, int32_t n) {
         int32_t j = 0;
         for (; j + kTileRows <= kKeyBlock; j += kTileRows) cpu::add_keys<kTileRows>(job, w, n, j);

@@ -1,5 +1,5 @@
-// Kernels that know f32 alone, on nodes of which some tensors are held in bf16: those stand in scratch as f32 while the
-// kernel runs. Where AMX multiplies bf16 but vectors do not, and where a number is not finite.
+// Runs kernels that know only f32 on nodes with tensors held in bf16: these tensors stand in scratch as f32 while the
+// kernel runs. For devices where AMX multiplies bf16 but vectors do not, and for numbers that are not finite.
 //
 // Traffic: 6 bytes for each number that is held in bf16, in pieces over the threads.
 #pragma once

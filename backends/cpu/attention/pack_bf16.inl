@@ -1,11 +1,11 @@
 // Rows of f32 or bf16 packed as vdpbf16ps takes them: in pairs, two neighbours of the depth in 32 bits. Numbers of f32
 // are rounded to nearest, ties to even; those of bf16 are what they are, so nothing is rounded twice.
 //
-// A left operand has pairs along its rows; a right operand those of 16 columns side by side in a vector, which are made
+// A left operand has pairs along its rows. A right operand has the pairs of 16 columns side by side in a vector, made
 // by transposing rows (depth along the rows) or by interleaving two of them (depth along the columns).
 //
-// Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
-// be an inline function of other files that is not always inlined.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it; nothing
+// here may call an inline function of another file that is not always inlined.
 #pragma once
 #include "backends/cpu/attention/shape.hpp"
 #include "backends/cpu/avx512.inl"
@@ -13,7 +13,7 @@
 namespace ql::cpu {
 namespace {
 
-/// Has n numbers fetched.
+/// Asks for n numbers ahead.
 template <typename T>
 inline void fetch(const T * p, int64_t n) {
     for (int64_t i = 0; i < n; i += int64_t{64 / sizeof(T)}) __builtin_prefetch(p + i);

@@ -1,5 +1,5 @@
 // Attention in bf16, for either unit that multiplies: scores of some rows of a tile with a block of keys become
-// probabilities, relative to what each row's scores are held against. Included as scores_bf16.inl.
+// probabilities, relative to what each row's scores are held against. Included like scores_bf16.inl.
 #pragma once
 #include <math.h>
 
@@ -8,8 +8,8 @@
 namespace ql::cpu {
 namespace {
 
-/// A row's probabilities are relative to a score that was its largest once; it is replaced when one exceeds it by this,
-/// in powers of two. Both bf16 and f32 are as exact there as at 1, and few blocks need their sums rescaled.
+/// A row's probabilities are relative to a score that was once its largest; it is replaced when another exceeds it by
+/// this, in powers of two. Both bf16 and f32 are as exact there as at 1, and few blocks need their sums rescaled.
 constexpr float kRaise = 8;
 
 /// Of a tile's rows: the union and the intersection of their ranges, and as bits those that have no base yet.
@@ -19,7 +19,7 @@ struct TileState {
     bool packed;
 };
 
-/// A thread's buffers. Rows are padded to whole tiles; what is beyond the last is computed and dropped.
+/// A thread's buffers. Rows are padded to whole tiles; rows beyond the last are computed and dropped.
 struct ForwardWorkBf16 {
     uint32_t * q;          // [rows][q_pairs]
     float *o, *sum;        // [rows][width]; [rows][kLanes]: partial sums of probabilities
@@ -31,7 +31,7 @@ struct ForwardWorkBf16 {
     uint32_t * p;          // [tile_rows][kKeyBlock / 2]: a tile's probabilities, from its first key on
     float * products;      // [tile_rows][kKeyBlock], of a unit that has to store them
     int32_t depth, q_pairs, width;
-    float to_log2;  // of a score
+    float to_log2;  // factor of a score
 
     ForwardWorkBf16(Carver & carve, const AttentionShape & s, int64_t rows, int64_t tile_rows, bool stores_products)
         : depth(static_cast<int32_t>(ceil_div(s.d, 2))),

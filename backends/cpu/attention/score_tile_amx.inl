@@ -1,5 +1,5 @@
 // Attention's products on tile registers: 32 rows at a time, whose scores go through memory to the vector registers.
-// Included as tiles_amx.inl.
+// Included like tiles_amx.inl.
 #pragma once
 #include "backends/cpu/attention/probabilities_bf16.inl"
 #include "backends/cpu/attention/tiles_amx.inl"
@@ -28,7 +28,7 @@ using ScoreProductsKernel = void (*)(const ForwardWorkBf16 &, const TileKeys &);
 constexpr ScoreProductsKernel kEdgeProducts[] = {score_products<1, true>, score_products<2, true>,
                                                  score_products<3, true>, score_products<4, true>};
 
-/// What multiplies in forward_bf16.inl.
+/// The unit that multiplies in forward_bf16.inl.
 template <typename Tiles>
 class TileScores {
   public:

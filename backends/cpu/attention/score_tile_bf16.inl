@@ -1,5 +1,5 @@
 // Attention's products in vdpbf16ps: tiles of 6 rows, whose scores stay in registers until they are probabilities.
-// Included as tile_bf16.inl.
+// Included like tile_bf16.inl.
 #pragma once
 #include "backends/cpu/attention/probabilities_bf16.inl"
 #include "backends/cpu/attention/tile_bf16.inl"
@@ -20,7 +20,7 @@ using ScoreKernel = void (*)(const ForwardWorkBf16 &, const TileKeys &);
 constexpr ScoreKernel kEdgeTiles[kTileVectors] = {score_tile<1, true>, score_tile<2, true>, score_tile<3, true>,
                                                   score_tile<4, true>};
 
-/// What multiplies in forward_bf16.inl.
+/// The unit that multiplies in forward_bf16.inl.
 struct VectorScores {
     static constexpr int32_t kRows = kTileRows;     // of a tile
     static constexpr int32_t kFirst = kLanes;       // a tile's keys begin at a multiple of this
@@ -31,7 +31,7 @@ struct VectorScores {
     void score(const ForwardWorkBf16 & w, const TileKeys & t) {
         t.all_see_all() ? score_tile<kTileVectors, false>(w, t) : kEdgeTiles[t.vectors() - 1](w, t);
     }
-    /// o of a tile's rows takes in its probabilities times values.
+    /// Adds a tile's probabilities times values to o of its rows.
     void add_values(const ForwardWorkBf16 & w, const TileKeys & t) {
         const int32_t first = t.lo / 2, depth = (t.hi + 1) / 2 - first;
         multiply<kTileRows>({w.p + (t.lo - t.first) / 2, kKeyBlock / 2, 1},

@@ -1,7 +1,7 @@
-// Scores of attention in bf16 as both units have them for some rows of a tile: a register for 16 keys of a row.
+// Scores of attention in bf16 as both units hold them for some rows of a tile: a register for 16 keys of a row.
 //
-// Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
-// be an inline function of other files that is not always inlined.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it; nothing
+// here may call an inline function of another file that is not always inlined.
 #pragma once
 #include "backends/cpu/attention/pack_bf16.inl"
 
@@ -18,7 +18,7 @@ inline uint64_t seen_keys(int64_t begin, int64_t end, int64_t base) {
     return below(end - base) & ~below(begin - base);
 }
 
-/// Of a row's numbers those of the keys in the mask; zeros elsewhere.
+/// A row's numbers for the keys in the mask; zeros elsewhere.
 [[gnu::always_inline]] inline __m512 keep(uint64_t mask, int vector, __m512 x) {
     return _mm512_maskz_mov_ps(static_cast<__mmask16>(mask >> (vector * kLanes)), x);
 }

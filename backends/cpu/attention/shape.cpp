@@ -1,4 +1,4 @@
-// Not in the header: files for other instruction sets include it, whose copy of a loop might be linked into all.
+// Not in the header, which files for other instruction sets include: the linker might use their copy of a loop for all.
 #include "backends/cpu/attention/shape.hpp"
 
 namespace ql::cpu {

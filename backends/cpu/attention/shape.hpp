@@ -40,8 +40,8 @@ struct AttentionShape {
           n_keys(count_keys(n)),
           scale(n.params.as<AttentionParams>().scale) {}
 
-    /// Of a launch without the keys behind the last that a query sees: a cache has room for more than it holds. Nor are
-    /// blocks before first_block read: under a sliding window all queries of a launch may be far behind them.
+    /// The shape of a launch, less the keys behind the last that a query sees: a cache has room for more than it holds.
+    /// Blocks before first_block are not read either: under a sliding window all queries may be far behind them.
     static AttentionShape of_seen_keys(const Launch & l);
     int64_t group() const { return n_heads / n_kv; }
     int64_t width() const { return padded(d); }

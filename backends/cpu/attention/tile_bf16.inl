@@ -5,8 +5,8 @@
 // number of C is one chain of steps in the order of the depth, and a pair of zeros adds nothing: the result does not
 // depend on how rows and columns are cut into tiles, nor on a wider range of the depth.
 //
-// Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there; nothing here may
-// be an inline function of other files that is not always inlined.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it; nothing
+// here may call an inline function of another file that is not always inlined.
 #pragma once
 #include "backends/cpu/attention/scores_bf16.inl"
 
@@ -17,8 +17,8 @@ namespace {
 constexpr int32_t kTileRows = 6;
 constexpr int32_t kTileVectors = 4;
 
-// Arguments of tiles are small enough for registers. What goes through memory, or as a copy through vector registers,
-// waits there for the products of the tile before: addresses that did took up to a sixth of a tile's time.
+// Arguments of tiles are small enough for registers. One that goes through memory, or as a copy through vectors,
+// waits there for the products of the tile before: addresses that did so took up to a sixth of a tile's time.
 
 /// Pair k of row r at p[r * row + k * step].
 struct LeftPairs {
@@ -32,7 +32,7 @@ struct RightPairs {
     int32_t row, depth;
 };
 
-/// From a column on; the last vector has so many lanes.
+/// Columns from `first` on, in vectors; the last vector has `last` lanes.
 struct Columns {
     int32_t first, last;
 };
@@ -54,7 +54,7 @@ template <int R, int V>
     }
 }
 
-/// C += A B, R rows at addresses of their own and V vectors. C is on its way while the sums are formed.
+/// C += A B, R rows at addresses of their own and V vectors. C is fetched while the sums are formed.
 template <int R, int V>
 [[gnu::noipa]] void tile(LeftPairs a, RightPairs b, float * const * c, Columns columns) {
     __m512 sum[R][V];

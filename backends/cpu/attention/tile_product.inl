@@ -87,7 +87,7 @@ inline bool pack_rows(const float * from, int64_t stride, int64_t rows, int64_t 
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t i = 0; i < width; i += kLanes) {
             const Vec x = i < n ? load_part(from + r * stride + i, n - i) : hn::Zero(kF32);
-            bad = hn::MulAdd(x, hn::Zero(kF32), bad);  // 0 x is NaN for what is not finite
+            bad = hn::MulAdd(x, hn::Zero(kF32), bad);  // 0 x is NaN where x is not finite
             hn::StoreU(x, kF32, to + r * width + i);
         }
     return sum_of(bad) == 0;

@@ -4,14 +4,14 @@
 // four tile loads for four products. Each number of C is one chain of steps of 32 in the order of the depth, and steps
 // of zeros add nothing.
 //
-// Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it.
 #pragma once
 #include "backends/cpu/amx_unit.inl"
 
 namespace ql::cpu {
 namespace {
 
-/// `row` pairs, or sums, apart.
+/// Rows are `row` pairs, or sums, apart.
 struct LeftTiles {
     const uint32_t * p;
     int64_t row;

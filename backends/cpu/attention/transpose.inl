@@ -1,5 +1,5 @@
 // Blocks of K (or V) as the attention kernels read them when their vectors run over keys: [d][kKeyBlock] numbers, one
-// block after the other, by key's head. Made once per launch, so that every block of queries finds it done.
+// block after the other, by key's head. Made once per launch, so that every block of queries finds them ready.
 #if defined(QL_CPU_TRANSPOSE_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_TRANSPOSE_INL
 #undef QL_CPU_TRANSPOSE_INL

@@ -1,6 +1,6 @@
-// Split: blocks of the keys that are seen, which a block's page says where to find; as f32 they follow each other.
+// Split: blocks of the keys that are seen, whose pages say where to find them; as f32 they follow each other.
 // Traffic: 6 bytes for each of their numbers: 1 % of attention over a prompt of 512 tokens (0.1 of 13 ms on
-// SmolLM2-135M), for which no kernel need read one type more.
+// SmolLM2-135M), too little for every kernel to read one type more.
 #include "backends/cpu/attention/widened_cache.hpp"
 
 #include <array>

@@ -10,7 +10,7 @@
 // panel holds zeros up to a whole number of 32 steps, and the rest of each row of A is copied, with zeros behind it. Of
 // columns: whatever the tiles hold there, it is not stored.
 //
-// Included by translation units that are compiled for AVX-512 BF16, and entered only where it is there.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it.
 #pragma once
 #include "backends/cpu/amx_unit.inl"
 #include "backends/cpu/products/depth_blocks.hpp"

@@ -3,8 +3,8 @@
 // panel[p / 2][column] is a pair (p, p + 1) of one column, 32 bits; a row has 64 of them. 16 columns of 16 rows, at a
 // stride of a row, are a "B" tile of AMX.
 //
-// Included by translation units that are compiled for AVX-512 BF16, and entered only where it is there; nothing here
-// may be an inline function of other files that is not always inlined.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it; nothing
+// here may call an inline function of another file that is not always inlined.
 //
 // NF4 is decoded straight to bf16: the codebook times absmax, rounded to bf16, is a table in a register that vpermw
 // looks 32 codes up in - the values that decoding to f32 and rounding gives. Q8_0, the type of most heads, has its own

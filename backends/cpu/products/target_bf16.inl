@@ -1,6 +1,6 @@
 // Where the sums of a bf16 product go, for its vector and its tile kernels.
 //
-// Included by translation units that are compiled for AVX-512 BF16 and entered only where it is there.
+// Included by translation units that are compiled for AVX-512 BF16 and entered only where the processor has it.
 #pragma once
 #include "backends/cpu/avx512.inl"
 #include "backends/cpu/products/depth_blocks.hpp"
