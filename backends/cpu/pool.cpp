@@ -1,16 +1,16 @@
 // A job is published by storing the shares, each on its thread's own cache line. A worker spins on its share for about
 // 100 microseconds - longer than the gap between two kernels of a step - and then sleeps in the kernel until the count
-// of jobs changes. Thread 0 is the caller; it waits for units, not for workers: one that wakes too late finds nothing
-// to do.
+// of jobs changes. Thread 0 is the caller; it waits for units, not for workers: a worker that wakes too late finds
+// nothing to do.
 //
 // Whatever a thread takes from a share belongs to the job that is published at that moment, and that job cannot end
-// before the thread has counted it as done. So a worker that is still looking for the last job's leavings may take a
+// before the thread has counted it as done. So a worker that is still looking for the last job's leftovers may take a
 // unit of the next one: job_ is read after the unit is taken.
 //
 // Workers are not pinned: the system spreads them over the cores, knows which processors share one, and moves them away
 // from one that somebody else uses. Measured with two threads on two processors, training, tok/s: alone 1230 pinned or
 // not; with another busy program 180 with fixed shares, 560 with shares that others may take from, 610 with those and
-// no pinning, of 820 that are left.
+// no pinning, of the 820 that the other program leaves.
 #include "backends/cpu/pool.hpp"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ namespace ql::cpu {
 namespace {
 
 constexpr int kSpins = 20000;
-constexpr int kNeighbours = 4;  // threads whose shares one looks into: each look may cost a transfer between cores
+constexpr int kNeighbours = 4;  // threads whose shares a thread looks into: each look may cost a transfer between cores
 constexpr uint64_t kLower = 0xffffffff;
 
 constexpr uint64_t pack(uint64_t first, uint64_t end) {

@@ -1,10 +1,10 @@
 // The thread pool: workers that spin for a moment before they sleep, and one way to split work.
 //
 // Work is a number of units. Each thread begins with a contiguous share of them, so that the same rows of a tensor meet
-// the same cache from one kernel to the next, and takes units off its front; who has none left takes units off the back
-// of the others' shares. A thread that the system runs late - another program has its processor - delays a kernel by
-// the unit it is at, not by its share. A unit's result must not depend on which thread computes it: then any number of
-// threads, in any order, gives the same bits.
+// the same cache from one kernel to the next, and takes units off its front; a thread with none left takes units off
+// the back of the others' shares. A thread that the system runs late - another program has its processor - delays a
+// kernel by the unit it is at, not by its share. A unit's result must not depend on which thread computes it: then any
+// number of threads, in any order, gives the same bits.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -24,8 +24,8 @@ class Pool {
 
     int threads() const { return threads_; }
 
-    /// Calls f(unit, thread) for every unit in [0, n), n below 2^32; `thread` is in [0, threads()) and not twice at the
-    /// same time. Returns when all are done. Not reentrant, and for one caller at a time: plans take turns on a device.
+    /// Calls f(unit, thread) for every unit in [0, n), n below 2^32; `thread` is in [0, threads()), different for calls at
+    /// the same time. Returns when all are done. Not reentrant; one caller at a time: plans take turns on a device.
     template <typename F>
     void run(int64_t n, const F & f) {
         if (n <= 0) return;

@@ -1,4 +1,4 @@
-// Operands of operators that stream: f32, or bf16 where the planner holds a tensor so.
+// Operands of operators that stream: f32, or bf16 where the planner holds a tensor in it.
 #pragma once
 #include <cstdint>
 

@@ -1,8 +1,8 @@
 // The vector vocabulary beyond Highway's own: vectors and their tags, loads and stores of a part of a vector, and sums
 // in a fixed order. Compiled once for each instruction set; included like math.inl.
 //
-// A kernel thinks in vectors of f32, Vec, of kLanes numbers; kF32 is their tag. Integers as wide are VecU32 and kU32,
-// 16-bit numbers of as many lanes have tags alone.
+// A kernel thinks in vectors of f32, Vec, of kLanes numbers; kF32 is their tag. Integers of the same width are VecU32
+// and kU32; 16-bit numbers of as many lanes have tags alone.
 #if defined(QL_CPU_VEC_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_VEC_INL
 #undef QL_CPU_VEC_INL
@@ -37,7 +37,7 @@ constexpr TagF16 kF16;
 constexpr int kLanes = hn::MaxLanes(kF32);
 static_assert(kLanes <= 16, "buffers are padded for 16 lanes");
 
-// Masked memory operations that never touch what lies past the end; elsewhere a buffer does it.
+// Masked memory operations that never touch what lies past the end; other targets use a buffer instead.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr bool kSafeMasks = true;
 #else

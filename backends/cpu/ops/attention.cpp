@@ -1,5 +1,5 @@
-// A few queries split the keys; more share K and V in blocks, with products of bf16 by the device's kernel for them,
-// else of f32. For those a cache of f16 stands in scratch as f32.
+// A few queries split the keys; more share K and V in blocks, with products in bf16 by the device's kernel for them,
+// else in f32. For these many queries a cache of f16 stands in scratch as f32.
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 #include "backends/cpu/attention/widened_cache.hpp"
@@ -40,7 +40,7 @@ Status launch(const Launch & l) {
     return run_on_widened_cache(l, launch_many, many_scratch(l.node, l.device));
 }
 
-/// q, k and v; a few queries are f32's.
+/// q, k and v; a few queries are computed in f32.
 bool reads_bf16(const Node & n, size_t source) {
     return source <= 2 && n.src[0]->ne(2) > kFewTokens;
 }

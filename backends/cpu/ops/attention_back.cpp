@@ -1,4 +1,4 @@
-// Products of bf16 by the device's kernel for them, else of f32. A few queries stay in f32, as in attention.cpp.
+// Products in bf16 by the device's kernel for them, else in f32. A few queries stay in f32, as in attention.cpp.
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 

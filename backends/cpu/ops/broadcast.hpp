@@ -1,4 +1,4 @@
-// Splitting operators of two tensors of which the second may be repeated (ggml/ops/broadcast.hpp).
+// Splits operators on two tensors, the second of which may be repeated (ggml/ops/broadcast.hpp).
 #pragma once
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"

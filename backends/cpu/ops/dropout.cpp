@@ -1,7 +1,7 @@
 // y = x keep / (1 - p); ggml/ops/dropout.hpp says what is kept. The bits are the reference's on every instruction set.
 // Split: pieces of kPiece elements of the flat stream; any element's decision stands alone. Works in place.
-// Traffic: a read and a write; Philox is about 3 vector instructions an element: 32-bit words in 64-bit lanes, whose
-// products are whole.
+// Traffic: a read and a write; Philox is about 3 vector instructions an element: 32-bit words in 64-bit lanes, which
+// hold whole products.
 #include "ggml/ops/dropout.hpp"
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"

@@ -1,6 +1,6 @@
 // y = w (x - mean(x)) / sqrt(var(x) + eps) + b.
 // Split: rows, about kPiece elements a task. Works in place. Traffic: a read and a write; the mean, the variance of
-// what is left, and the result are three looks at a row, of which two find it in L1 (up to n = 8192). y may be bf16.
+// what is left, and the result are three passes over a row, of which two find it in L1 (up to n = 8192). y may be bf16.
 #include <cmath>
 
 #include "backends/cpu/stream.hpp"

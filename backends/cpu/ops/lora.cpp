@@ -1,7 +1,7 @@
 // out = y + s B h, h = A x: two f32 products, the second added to y (in place where out is y).
 //
 // Split of work: that of the products, over tokens mostly. Memory traffic: x read, y read and written, once each; at
-// rank 8 that is what the kernel takes its time for.
+// rank 8 this traffic is what takes the kernel's time.
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/products/gemm.hpp"
 #include "ggml/ops/params.hpp"

@@ -1,6 +1,6 @@
-// dh = s B^T dy; dB = s h dy^T; dA = x dh^T: the first a product, the others sums over tokens - of outer_bf16.hpp where
-// dy or x come in bf16, else f32 products. In f32 dB [r, m], whose rows are narrow, is computed as its transpose - dy
-// is then read along its rows.
+// dh = s B^T dy; dB = s h dy^T; dA = x dh^T: the first is a product, the others are sums over tokens: outer_bf16.hpp's
+// where dy or x come in bf16, else f32 products. In f32 dB [r, m], whose rows are narrow, is computed as its transpose,
+// so that dy is read along its rows.
 //
 // Split of work: tokens for dh, columns of dy and x for dB and dA. Sums over tokens are in order.
 // Memory traffic: dy twice, x once.
@@ -19,7 +19,7 @@ Product to_dh(const Node & n, const void * const * src, float scale = 1) {
 }
 
 struct LoraBackBuffers {
-    std::byte * products;  // the products' own scratch: one of f32 needs no more than dh's
+    std::byte * products;  // the products' own scratch: one in f32 needs no more than dh's
     float * transposed;    // dB
     std::byte * outer;     // of the sums in bf16
 

@@ -1,8 +1,8 @@
 // Copies a box of elements to its place in the result.
-// Split: rows of the result, about kPiece elements a task. Traffic: a read and a write. Rows that lie together in the
-// source are copied whole. Rows that do not - the innermost dimension comes from another one - are taken in squares of
-// kSquare x kSquare elements with the dimension that does lie together, so that every cache line is used while it is
-// near.
+// Split: rows of the result, about kPiece elements a task. Traffic: a read and a write. Rows that are contiguous in the
+// source are copied whole. Rows that are not - the innermost dimension comes from another one - are taken in squares of
+// kSquare x kSquare elements with the dimension that is contiguous, so that every cache line is used while it is
+// in cache.
 #include "backends/cpu/ops/moves.hpp"
 
 #include <cstring>

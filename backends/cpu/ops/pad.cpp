@@ -1,5 +1,5 @@
-// x between zeros along a dimension: the result is emptied, then x is moved to its place. moves.cpp has the split and
-// the traffic; the zeros are one write more.
+// x between zeros along a dimension: the result is zeroed, then x is moved to its place. moves.cpp has the split and
+// the traffic; the zeros are one more write.
 #include <cstring>
 
 #include "backends/cpu/ops/moves.hpp"

@@ -10,7 +10,7 @@ inline Product product_at(const Node & n, const void * const * src, size_t i, Si
             n.src[i + 1]->dtype == QL_BF16};
 }
 
-/// Operands stand after their weights, from source `first` on every second one; few tokens are f32's.
+/// Operands stand after their weights: every second source from `first` on. A few tokens are computed in f32.
 inline bool product_reads_bf16(const Node & n, size_t source, size_t first) {
     return source >= first && (source - first) % 2 == 0 && n.src[source]->ne(1) > kGemvRows;
 }

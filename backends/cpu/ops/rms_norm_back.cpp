@@ -32,8 +32,8 @@ HWY_INLINE float dot3(const float * x, const float * w, const float * dy, int64_
     return sum_of(hn::Add(s0, s1));
 }
 
-/// A row shorter than the longest vector, in f64: there the two terms nearly cancel (at n = 1 up to eps), which f32
-/// would not survive.
+/// A row shorter than the longest vector, in f64: there the two terms nearly cancel (at n = 1 up to eps), and f32 would
+/// lose what is left.
 HWY_INLINE void short_row(const float * x, const float * w, const float * dy, float * dx, int64_t n, double eps) {
     double squares = 0, dot = 0;
     for (int64_t i = 0; i < n; ++i) {

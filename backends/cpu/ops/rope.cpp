@@ -1,8 +1,8 @@
 // Rotates pairs of the first n_rot elements of every head by the table's angles.
 // Split: tokens, about kPiece elements a task. Works in place: a pair is read before it is written.
-// y may be bf16: a head is then turned in L1 and rounded from there.
-// Traffic: a read and a write of x; a token's row of the table stays in L1 for all its heads. Cosines and sines lie in
-// turn in the table, as pairs do in normal mode: Highway's interleaved loads take both apart.
+// y may be bf16: a head is then rotated in L1 and rounded from there.
+// Traffic: a read and a write of x; a token's row of the table stays in L1 for all its heads. Cosines and sines
+// alternate in the table, as pairs do in normal mode: Highway's interleaved loads take both apart.
 #include "backends/cpu/stream.hpp"
 
 #include "ggml/ops/params.hpp"
@@ -13,7 +13,7 @@
 #ifndef QL_CPU_ROPE_ONCE
 #define QL_CPU_ROPE_ONCE
 namespace ql::cpu {
-/// Longest head that is turned in a buffer.
+/// Longest head that is rotated in a buffer.
 inline constexpr int64_t kMostHead = 1024;
 
 struct RopeJob {

@@ -1,7 +1,7 @@
 // y[:, r] = the sum of x[:, t] over the t with ids[t] == r, in the order of t.
 // Split: columns, at least a cache line of them and at most kPiece numbers of x a task, so that no two tasks write the
 // same number and the order of a sum does not depend on threads. Traffic: a read of x and of y, and two writes of y.
-// x may be f16 or bf16 where it is a leaf; an activation is not held so for its sake: it is summed, as of `add`.
+// x may be f16 or bf16 where it is a leaf; no activation is held in bf16 for this operator: it is summed, as in `add`.
 #include <limits>
 
 #include "backends/cpu/numbers.hpp"

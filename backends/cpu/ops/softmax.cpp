@@ -1,8 +1,8 @@
 // y[i, ...] = exp(x[i, ...] - m) / sum_j exp(x[j, ...] - m), m the row's largest.
 // Split: rows, about kPiece / 4 elements a task: an exponential costs as much as several streamed numbers. Works in
 // place. Traffic: a read and a write; the second and the third look at a row find it in L1 (up to n = 8192). y may be
-// bf16: it then holds no exponentials on the way, and they are computed twice. x may be f16 or bf16 where it is a leaf; an
-// activation is not held so for its sake: an error of a large x is one of exp(x) as a share.
+// bf16: it then holds no exponentials on the way, and they are computed twice. x may be f16 or bf16 where it is a leaf;
+// no activation is held in bf16 for this operator: an error of a large x is a relative error of exp(x).
 #include <cmath>
 
 #include "backends/cpu/numbers.hpp"

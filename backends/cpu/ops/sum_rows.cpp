@@ -1,7 +1,7 @@
 // y[0, ...] = sum_i x[i, ...].
 // Split: rows, about kPiece elements a task; a row is four chains of vectors, added in a fixed order. Traffic: one
-// read. x may be f16 or bf16 where it is a leaf; an activation is not held so for its sake: its terms would be rounded
-// one by one.
+// read. x may be f16 or bf16 where it is a leaf; no activation is held in bf16 for this operator: its terms would be
+// rounded one by one.
 #include "backends/cpu/numbers.hpp"
 
 #undef HWY_TARGET_INCLUDE

@@ -1,6 +1,6 @@
 // y = gate up / (1 + exp(-gate)).
-// Split: pieces of kPiece elements. Works in place. Traffic: two reads and a write; one thread does 40 GB/s
-// of it from L3 (AVX-512 on Zen 5), near what memory gives. Each operand may be bf16.
+// Split: pieces of kPiece elements. Works in place. Traffic: two reads and a write; one thread moves 40 GB/s
+// from L3 (AVX-512 on Zen 5), near what memory gives. Each operand may be bf16.
 #include "backends/cpu/stream.hpp"
 
 #undef HWY_TARGET_INCLUDE

@@ -1,7 +1,7 @@
 // The k largest of each row, largest first.
 // Split: rows, about kPiece elements a task. Traffic: one read. The result's own row holds the k best so far, in order.
 // A vector of the row is compared with the last of them and seldom has an element to put in: on random data k log(n /
-// k) do. x may be f16 or bf16 where it is a leaf; an activation is not held so for its sake: what was rounded ties.
+// k) do. x may be f16 or bf16 where it is a leaf; no activation is held in bf16 for this operator: rounding makes ties.
 #include "ggml/ops/top_k.hpp"
 
 #include "backends/cpu/numbers.hpp"

@@ -1,7 +1,7 @@
 // y = f(x), or f'(x), f one of the functions of ggml/ops/unary.cpp.
-// Split: pieces of kPiece / 4 elements, for a function costs as much as several streamed numbers. Works in place.
-// Traffic: a read and a write. Each operand may be bf16: the functions take f32 alone, and see a piece of bf16 by way
-// of a buffer in L1, so that there is one loop a function and not four.
+// Split: pieces of kPiece / 4 elements, as a function costs as much as several streamed numbers. Works in place.
+// Traffic: a read and a write. Each operand may be bf16: the functions take f32 alone, and a piece of bf16 goes through
+// a buffer in L1, so that there is one loop a function and not four.
 #include "backends/cpu/stream.hpp"
 #include "ggml/ops/unary.hpp"
 
@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-/// A stretch of floats and where it goes; may be the same place.
+/// A stretch of floats, and where its results go: the same place or another.
 struct Floats {
     const float * x;
     float * y;

@@ -1,5 +1,5 @@
 // The functions of `unary` and their derivatives on vectors; ggml/ops/unary.cpp has the formulas. None is asked about
-// NaN: its caller keeps that. Compiled once for each instruction set; included like vec.inl, which it includes.
+// NaN: the caller keeps NaN itself. Compiled once for each instruction set; included like vec.inl, which it includes.
 #if defined(QL_CPU_UNARY_FUNCTIONS_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_UNARY_FUNCTIONS_INL
 #undef QL_CPU_UNARY_FUNCTIONS_INL
@@ -85,7 +85,7 @@ HWY_INLINE Vec softplus(Vec x) {
     return hn::Add(relu(x), hn::Log1p(kF32, vexp(kF32, hn::Neg(hn::Abs(x)))));
 }
 
-/// With what Highway's own leaves open: -inf for 0, NaN for what is negative, inf for inf.
+/// With what Highway's own logarithm leaves open: -inf for 0, NaN for a negative number, inf for inf.
 HWY_INLINE Vec logarithm(Vec x) {
     const Vec zero = hn::Zero(kF32), infinite = constant(INFINITY);
     const Vec inside = hn::IfThenElse(hn::Eq(x, infinite), x, hn::Log(kF32, x));

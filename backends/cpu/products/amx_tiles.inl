@@ -1,9 +1,9 @@
 // The bf16 product on tile registers (amx_unit.inl). B is a panel of products/panel_bf16.inl.
 //
-// Shapes. Mostly 2 x 2 tiles of C, 32 rows of tokens by 32 columns, which take four tile loads for four products, the
+// Shapes. Usually 2 x 2 tiles of C, 32 rows of tokens by 32 columns, which take four tile loads for four products, the
 // least that eight registers allow. A product has to wait for the one before it in the same tile of C, 52 cycles where
-// it takes 16: four tiles of C cover that. So up to 16 columns, as of x A^T in a LoRA branch, come with 64 rows at a
-// time, and up to 16 rows, as of short prompts, with 64 columns: 4 x 1 and 1 x 4 take five loads, 40 cycles of 64 from
+// it takes 16: four tiles of C cover that. So up to 16 columns, as in x A^T of a LoRA branch, come with 64 rows at a
+// time, and up to 16 rows, as in short prompts, with 64 columns: 4 x 1 and 1 x 4 take five loads, 40 cycles of 64 from
 // L1; from L2, 80 bytes a cycle are wanted where it gives 64 at most, still a third more than with two tiles in turn.
 //
 // Ends. Of rows: the last tiles are configured with as many rows as there are, and no other is read. Of the depth: the
@@ -39,7 +39,7 @@ inline void write_sums(const float * sums, const TileTarget & to) {
     }
 }
 
-/// C is on its way while the sums are formed.
+/// C is fetched while the sums are formed.
 inline void prefetch_target(const TileTarget & to) {
     if (!to.c) return;
     for (int64_t r = 0; r < to.rows; ++r)
@@ -80,7 +80,7 @@ template <int R, int N, typename Unit>
 }
 
 /// A piece of a product. The tiles are configured when the first unit is multiplied, again where the number of rows
-/// changes, which is at the last rows of a group alone, and released at the end.
+/// changes, which happens only at the last rows of a group, and released at the end.
 template <typename Unit>
 class TilePiece {
   public:

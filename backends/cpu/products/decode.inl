@@ -1,8 +1,8 @@
 // The formats' decoders in vectors, one source for every instruction set, each in a file of its own under formats/. The
 // values are those of ggml/dtypes, bit for bit: every operation there is rounded by itself, and so it is here.
 //
-// A format's Decoder stands on a weight, finds its planes once, and takes it a run at a time: kRun elements, 64 or 32,
-// from a multiple of so many.
+// A format's Decoder is made for a weight, finds its planes once, and decodes it a run at a time: kRun elements, 64 or
+// 32, from a multiple of so many.
 //     decode(first, emit)  calls emit(offset, vector) for each vector of the run from element `first`; offsets in
 //                          [0, kRun)
 // Where values are a scale times a unit, and a run has one scale, a decoder also has the two apart, by number of run:
@@ -28,7 +28,7 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-/// Of a format whose blocks lie one after the other.
+/// The base of a decoder whose format's blocks lie one after the other.
 template <class Format, int run>
 struct BlockDecoder {
     static constexpr int kRun = run;
@@ -44,7 +44,7 @@ struct BlockDecoder {
     HWY_INLINE const char * codes(int64_t number) const { return reinterpret_cast<const char *>(&block(number * run)); }
 };
 
-/// Formats without a file of their own under formats/, as q5_0 and q5_1: they are rare, and go through the scalar
+/// Formats without a file of their own under formats/, such as q5_0 and q5_1: they are rare, and go through the scalar
 /// decoder.
 template <class Format>
 struct Decoder : BlockDecoder<Format, Format::block_length == 1 ? 64 : 32> {
@@ -64,7 +64,7 @@ concept HasUnits = requires(const D & decoder) {
     decoder.scale(int64_t{});
 };
 
-/// Those whose scales lie in a plane of their own: few-token products decode a row's scales ahead of its codes.
+/// Decoders whose scales lie in a plane of their own: few-token products decode a row's scales ahead of its codes.
 template <class D>
 concept HasScalesApart = D::kScalesApart;
 

@@ -10,11 +10,11 @@
 //
 // Work is cut into pieces: the 64 columns of a group, times some 16 tiles of six rows. A thread decodes a group when it
 // comes to its first piece and keeps it for the next: neighbours are mostly the same thread's, and one at the border of
-// two threads' shares is decoded by both. Threads are level to a piece, some 15 microseconds.
+// two threads' shares is decoded by both. Threads end within a piece of each other, some 15 microseconds.
 //
-// The sum over p is in order within a depth block, from zero - of at most 8 columns in bf16, pairs of steps by turns in
-// two sums -; the blocks' sums are added in order. That depends on the shapes of the B_i alone: not on the number of
-// rows, nor on which thread has which units.
+// The sum over p is in order within a depth block, from zero (for at most 8 columns in bf16, in two sums, which take
+// pairs of steps by turns); the blocks' sums are added in order. That order depends on the shapes of the B_i alone: not
+// on the number of rows, nor on which thread has which units.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -34,8 +34,8 @@ inline constexpr int64_t kPanelDepthBf16 = kPanelBytes / (kGroup * sizeof(uint16
 
 enum class Side { forward, backward };
 
-/// The 16 bits of a result: bf16 for operands of further products, f16 for logits, whose size is known to be small and
-/// whose differences count.
+/// The 16 bits of a result: bf16 for operands of further products, f16 for logits, whose magnitude is known to be small
+/// and whose differences count.
 enum class Half { bf16, f16 };
 
 /// One product of the sum. A[t, p] = a[t * a_row + p * a_step], of f32; rows of bf16 (a_step 1) end in zeros up to an

@@ -8,7 +8,7 @@
 // alone, which is 16 cycles each, and 1060 by a product that took NF4 panels of 32 columns past 512 tokens of 2048. The
 // four products of a step take 64 cycles, in which their four loads want 64 bytes a cycle, all that an L2 can give: so
 // L2 is the expected limit, and 1 x 4 tiles, with five loads, would be worse. A of that product, 2 MB, did not stay in
-// L2 and was read again for every 32 columns; here it is for every 64, and 512 tokens of 1536 stay. B, of 64 columns by
+// L2 and was read again for every 32 columns; here for every 64, and 512 tokens of 1536 stay. B, of 64 columns by
 // 2048 steps, is as large as vdpbf16ps's: smaller blocks, for L1, would store and add the sums more often - every 256
 // steps that is four loads and four stores of tiles beside 32 products.
 #include "backends/cpu/products/amx_tiles.inl"

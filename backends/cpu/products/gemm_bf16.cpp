@@ -27,7 +27,7 @@ template <int R, int NV>
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
             sum[r][v] = _mm512_setzero_ps();
-            if (to.c) __builtin_prefetch(to.c + r * to.ldc + 16 * v, 1);  // C is on its way while the sums are formed
+            if (to.c) __builtin_prefetch(to.c + r * to.ldc + 16 * v, 1);  // C is fetched while the sums are formed
         }
     for (const StretchBf16 * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
         const int64_t a_row = stretch->a_row;
@@ -55,8 +55,8 @@ template <int R, int NV>
     }
 }
 
-/// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them
-/// and for all of C's that are under way.
+/// Targets go by reference: a copy is read in vectors right after the scalar stores that made it, and waits for them
+/// and for all stores of C that are under way.
 using MicroKernelBf16 = void (*)(const StretchesBf16 &, int64_t t, const TargetBf16 &);
 template <int NV>
 constexpr MicroKernelBf16 kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,

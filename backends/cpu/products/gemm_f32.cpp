@@ -101,7 +101,7 @@ class PackerF32 {
     void pack_columns(int64_t column, int64_t p0, int64_t depth, float * panel) const {
         HWY_ALIGN float rows[kLanes * kSpan];
         const int64_t n = std::min<int64_t>(kLanes, w_.m - column);
-        if (n <= 0) return;  // whatever the sums there are, they are not stored
+        if (n <= 0) return;  // whatever the sums are there, they are not stored
         if (n < kLanes) std::fill_n(rows, kLanes * kSpan, 0.0f);
         for (int64_t s = 0; s < depth; s += kSpan) {
             const int64_t count = std::min(kSpan, depth - s), whole = (count + kLanes - 1) / kLanes * kLanes;
@@ -174,7 +174,7 @@ HWY_NOINLINE void micro_kernel(const StretchesF32 & stretches, int64_t t, int64_
         HWY_UNROLL(4)
         for (int v = 0; v < NV; ++v) {
             sum[r][v] = hn::Zero(kF32);
-            __builtin_prefetch(to.c + r * to.ldc + v * kLanes, 1);  // C is on its way while the sums are formed
+            __builtin_prefetch(to.c + r * to.ldc + v * kLanes, 1);  // C is fetched while the sums are formed
         }
     }
     for (const StretchF32 * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
@@ -198,7 +198,7 @@ HWY_NOINLINE void micro_kernel(const StretchesF32 & stretches, int64_t t, int64_
         store_all<R, NV>(sum, to);
 }
 
-/// Targets go by reference: a copy is read in vectors right behind the scalar stores that made it, and waits for them.
+/// Targets go by reference: a copy is read in vectors right after the scalar stores that made it, and waits for them.
 using MicroKernelF32 = void (*)(const StretchesF32 &, int64_t t, int64_t j, const TargetF32 &);
 template <int NV>
 constexpr MicroKernelF32 kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2, NV>, micro_kernel<3, NV>,

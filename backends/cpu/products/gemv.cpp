@@ -6,13 +6,13 @@
 // vector length alone, so a token gives the same bits alone as among others.
 //
 // Rows go one after the other: one stream is what processors prefetch, and four side by side read at half the speed.
-// Even so they fall short of the bandwidth where much is to be decoded, as few lines are then under way at once (at 12
+// Even so, products that decode much fall short of the bandwidth, as few lines are then under way at once (at 12
 // instructions for 32 bytes, out-of-order execution looks 1 KB ahead); a prefetch far ahead helps: Zen 5, one thread,
 // AVX-512, 262144 x 576, GB/s at 0.5 / 1 / 2 / 4 / 8 KB ahead: q8_0 17 / 26 / 27 / 33 / 35. Xeon with AMX, two threads,
 // SmolLM2-135M in q4_1, without / with it: 41 / 80 tokens/s.
 //
 // In AVX2 decoding nf4 is the limit: 64 weights take 25 shuffles, and with the rest 13 cycles of Zen 3's ports and 25
-// of Skylake's, which has one port for them (llvm-mca of the loop); they take 13 on Zen 5, which is 20 Gweights/s of
+// of Skylake's, which has one port for shuffles (llvm-mca of the loop); Zen 5 takes 13, which is 20 Gweights/s of
 // nf4 and, with decoding the scales, 19 of nf4_dq. Two chains of sums changed nothing.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/products/gemv.cpp"

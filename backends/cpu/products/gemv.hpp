@@ -5,10 +5,10 @@
 
 namespace ql::cpu {
 
-/// Forward products alone, at most kGemvRows tokens. Where products compute in bf16, those of nf4 weights do, others -
-/// whose f32 kernels keep up with memory - do not.
+/// Forward products alone, at most kGemvRows tokens. Where products compute in bf16, only those of nf4 weights do so
+/// here: the f32 kernels of the others keep up with memory.
 void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch);
-/// Bytes; a, c and add are not looked at.
+/// Bytes of scratch; a, c and add are not looked at.
 size_t gemv_scratch(const ProductSum & s, const CpuDevice & cpu);
 
 }  // namespace ql::cpu

@@ -105,7 +105,7 @@ HWY_INLINE void dot_pairs(const Decoder<NF4_DQ> & decoder, int64_t first, int64_
     for (int t = 0; t < T; ++t) y[t] = hn::GetLane(hn::SumOfLanes(kF32, hn::Add(sum[0][t], sum[1][t])));
 }
 #else
-/// nf4_pieces' decode: loads one by one, then the arithmetic in vectors. A scale at a time where it is used cost a
+/// nf4_pieces' decode: loads one by one, then the arithmetic in vectors. Decoding each scale where it is used cost a
 /// third of the speed.
 HWY_INLINE void decode_scales(const NF4DQLayout & at, int64_t first, int64_t count, float * out) {
     for (int64_t i = 0; i < count; ++i) hwy::CopyBytes<4>(&kDynamicMapSigned[at.absmax_codes[first + i]], out + i);

@@ -1,8 +1,8 @@
 // Tokens that have a target are taken together, a chunk at a time: their logits by a product, softmax and loss row by
 // row, and for the gradient the logits, now dlogits, go through the backward product at once.
 //
-// Where products compute in bf16 logits come out in f16 - 11 bits of 16 times the spread of a vocabulary's logits -,
-// and turn into dlogits in bf16 where they lie: a chunk of 256 tokens is then as large as one of 128 in f32, 25 MB for
+// Where products compute in bf16, logits come out in f16 (11 bits of 16 times the spread of a vocabulary's logits) and
+// become dlogits in bf16 where they lie: a chunk of 256 tokens is then as large as one of 128 in f32, 25 MB for
 // 49152 logits, and the head is decoded half as often.
 //
 // Split of work: the products' own, and rows of logits for softmax. A row's sums and the order of chunks depend on the
@@ -150,7 +150,7 @@ class Head {
         if (target < head_.w.m) logits[target] = f32_to_bf16(at_target(s, logit, factor(t)));
     }
 
-    /// dx of the chunk's tokens from dlogits.
+    /// Computes dx of the chunk's tokens from dlogits.
     void give_back(const int32_t * ids, int64_t n) {
         if (cpu_.bf16) {
             const Term<uint16_t> term[] = {{head_.w, Side::backward, at_.half_logits, at_.row_length}};

@@ -98,7 +98,7 @@ template <bool kFolded>
 constexpr NarrowKernel kNarrowEnds[] = {narrow_kernel<1, kFolded>, narrow_kernel<2, kFolded>, narrow_kernel<3, kFolded>,
                                         narrow_kernel<4, kFolded>, narrow_kernel<5, kFolded>};
 
-/// Some of the `rows` that there are; returns how many tiles they are. folded: of the panel.
+/// Multiplies some of the `rows` that are left; returns how many tiles they are. folded: whether the panel is.
 inline int64_t multiply_narrow(const StretchesBf16 & stretches, int64_t t, int64_t rows, const TargetBf16 & to,
                                bool folded) {
     if (rows < kTile) {

@@ -1,11 +1,11 @@
-// Sums of outer products in vdpbf16ps, straight from rows as they lie in memory. A panel, as the product with weights
-// packs one, would cost as much here as the few rows that it is multiplied with.
+// Sums of outer products in vdpbf16ps, straight from rows as they lie in memory. Packing a panel, as the product with
+// weights does, would cost as much here as multiplying it with so few rows.
 //
 // A step takes a pair of tokens: two rows of 32 columns are interleaved into 2 vectors of pairs - columns in an order
 // of their own, restored at the end -, the rows' pairs are broadcast. 8 rows by 32 columns are 16 sums in registers and
 // 16 vdpbf16ps for 10 loads and 2 shuffles. Split of work: 64 columns of one of the sums, all rows. Memory traffic:
-// right once, its lines asked for 16 tokens ahead; more than 8 rows find it in L2. Measured on Zen 5, 2 threads,
-// lora_back of 512 tokens, r 8: by panels 576 -> 1536 LORA_BEFORE.
+// right once, its lines asked for 16 tokens ahead; more than 8 rows find it in L2. Measured on Zen 5, 2 threads, 512
+// tokens of SmolLM2-135M, r 8: lora_back takes 10.0 ms, by panels 13.4.
 #include "backends/cpu/avx512.inl"
 #include "backends/cpu/products/bf16.hpp"
 #include "backends/cpu/scratch.hpp"

@@ -1,4 +1,4 @@
-// Sharing a product out: gemm.hpp says how it is cut.
+// Splits a product among threads: gemm.hpp says how it is cut.
 #pragma once
 #include "backends/cpu/products/gemm.hpp"
 

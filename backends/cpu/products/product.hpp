@@ -35,7 +35,7 @@ struct ProductSum {
 /// Up to this many tokens a forward product goes along W's rows, its operand in f32: gemv.hpp.
 inline constexpr int64_t kGemvRows = 4;
 
-/// Bytes; a, c and add are not looked at.
+/// Bytes of scratch; a, c and add are not looked at.
 size_t product_scratch(const ProductSum & s, const CpuDevice & cpu);
 void multiply(CpuDevice & cpu, const ProductSum & s, std::byte * scratch);
 

@@ -23,8 +23,8 @@ HWY_INLINE void decode_nf4_block(const uint8_t * codes, float absmax, const Emit
 }
 #else
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_NEON
-// A lookup of bytes takes 16 or 32 codes at once: the four bytes of each value are looked up apart, and interleaved. It
-// is a third of the work of lookups of floats, whose tables have half the codebook each.
+// A lookup of bytes takes 16 or 32 codes at once: the four bytes of each value are looked up apart and interleaved.
+// This is a third of the work of lookups of floats, whose tables have half the codebook each.
 using TagU8 = hn::Repartition<uint8_t, TagF32>;
 using VecU8 = hn::Vec<TagU8>;
 constexpr TagU8 kU8;
