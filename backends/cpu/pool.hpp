@@ -24,8 +24,8 @@ class Pool {
 
     int threads() const { return threads_; }
 
-    /// Calls f(unit, thread) for every unit in [0, n), n below 2^32; `thread` is in [0, threads()), different for calls at
-    /// the same time. Returns when all are done. Not reentrant; one caller at a time: plans take turns on a device.
+    /// Calls f(unit, thread) for each unit in [0, n), n < 2^32; `thread` is in [0, threads()) and differs between calls
+    /// at the same time. Returns when all are done. Not reentrant; one caller at a time: plans take turns on a device.
     template <typename F>
     void run(int64_t n, const F & f) {
         if (n <= 0) return;
