@@ -33,7 +33,7 @@ inline std::string op_case_name(const OpCase & o) {
 class LossOfCase {
   public:
     CaseGraph of;
-    std::vector<Tensor *> params;  // that a gradient can reach
+    std::vector<Tensor *> params;  // those that a gradient can reach
     Tensor * loss = nullptr;       // null where there is no such parameter
 
     LossOfCase(const OpCase & o, uint64_t seed)

@@ -10,7 +10,7 @@
 
 namespace ql::test {
 
-/// Elements of a tensor to differentiate by: all, or where there are many an evenly spread choice.
+/// The elements of a tensor to differentiate by: all of them, or an evenly spread choice where there are many.
 inline std::vector<int64_t> chosen_elements(int64_t n, int64_t most) {
     std::vector<int64_t> chosen(static_cast<size_t>(std::min(n, most)));
     for (size_t i = 0; i < chosen.size(); ++i)
@@ -18,7 +18,7 @@ inline std::vector<int64_t> chosen_elements(int64_t n, int64_t most) {
     return chosen;
 }
 
-/// The loss's derivative by one element of a leaf; runs the forward nodes twice.
+/// The loss's derivative with respect to one element of a leaf; runs the forward nodes twice.
 inline double central_difference(ReferenceRun<double> & run, int64_t n_forward, const Tensor * loss, double & x) {
     const double value = x, h = 1e-5 * std::max(1.0, std::abs(value));
     x = value + h;
@@ -42,7 +42,7 @@ inline double relative_error(const std::vector<double> & analytic, const std::ve
     return difference < 1e-9 ? 0 : difference / norm;
 }
 
-/// Checks d loss / d params; `run` holds the leaves' values, and the graph nothing behind the loss.
+/// Checks d loss / d params; `run` holds the leaves' values, and the graph has no node after the loss.
 inline void check_gradients(Graph & graph, ReferenceRun<double> & run, Tensor * loss,
                             const std::vector<Tensor *> & params, int64_t most_elements) {
     const auto n_forward = static_cast<int64_t>(graph.nodes().size());

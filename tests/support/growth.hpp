@@ -1,5 +1,5 @@
-// Whether work grows with its input, and not with its square. Time is the thread's own, so that a busy machine does not
-// count; inputs must be so large that quadratic work takes far longer than the tenth of a second that is forgiven.
+// Whether the time of some work grows with its input, or with the input's square. Times are the thread's own, so that a
+// busy machine does not matter; inputs must be so large that quadratic work takes far longer than the 0.1 s forgiven.
 #pragma once
 #include <time.h>
 
@@ -8,7 +8,7 @@
 
 namespace ql::test {
 
-/// Seconds of the processor for work(), the best of three.
+/// Processor seconds that work() takes, the best of three.
 template <typename Work>
 double cpu_seconds(Work && work) {
     const auto now = [] {

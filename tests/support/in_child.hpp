@@ -5,7 +5,7 @@
 
 namespace ql::test {
 
-/// Runs `body` in a child process, which ends with what it returns, and hands back how it ended, as waitpid tells.
+/// Runs `body` in a child process, whose exit code is what `body` returns; returns the child's status as of waitpid().
 template <typename Body>
 int in_child(Body && body) {
     const pid_t child = ::fork();
@@ -15,7 +15,7 @@ int in_child(Body && body) {
     return status;
 }
 
-/// The exit code of such a child; 128 + the signal that ended it.
+/// The exit code of such a child; 128 + the signal if one ended the child.
 template <typename Body>
 int exit_code_in_child(Body && body) {
     const int status = in_child(body);

@@ -1,5 +1,5 @@
-// Locales of the host, made by the test: a machine need not have any installed. A program that calls setlocale() writes
-// and reads its numbers by them, and so does every printf and strtod of a library inside it.
+// Locales of the host, made by the test, since a machine need not have any installed. A program that calls setlocale()
+// writes and reads its numbers by them, and so does every printf and strtod of a library inside that program.
 #pragma once
 #include <clocale>
 #include <cstdint>
@@ -23,7 +23,7 @@ inline constexpr NumberStyle kNumberStyles[] = {
     {"comma", ",", U','},                // de_DE: 0,5
     {"arabic", "\xD9\xAB", U'\u066B'}};  // ps_AF, fa_IR: a point of two bytes
 
-/// This process's locale for numbers, until it goes.
+/// Sets this process's locale for numbers for as long as the object lives.
 class MadeLocale {
   public:
     explicit MadeLocale(const NumberStyle & style) {
@@ -41,8 +41,8 @@ class MadeLocale {
     MadeLocale & operator=(const MadeLocale &) = delete;
 
   private:
-    /// glibc's form of LC_NUMERIC: a magic number, the count of the fields, where each begins, the fields. Texts end in
-    /// a NUL, characters take four bytes and begin at a multiple of four.
+    /// glibc's form of LC_NUMERIC: a magic number, the count of the fields, where each begins, the fields. A text ends
+    /// with a NUL; a character takes four bytes and begins at a multiple of four.
     static std::string file(const NumberStyle & style) {
         const auto number = [](uint32_t n) {
             std::string bytes(sizeof n, '\0');

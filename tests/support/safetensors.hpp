@@ -1,5 +1,5 @@
 // Reads golden files in tests: the whole file in memory, tensors as vectors. A test that asks for what is not there
-// should stop with words, so this throws (GoogleTest reports it); the library's own reader is another one and does not.
+// should stop with a message, so this reader throws (GoogleTest reports it); the library's own does not.
 #pragma once
 #include <cstdint>
 #include <cstring>

@@ -44,7 +44,7 @@ class Bytes {
     size_t at_ = 0;
 };
 
-/// llama2.c's checkpoint and tokenizer -> a GGUF file. Its rope pairs neighbours, as GGUF's order of rows wants it.
+/// llama2.c's checkpoint and tokenizer -> a GGUF file. llama2.c's rope pairs neighbours, as GGUF's order of rows does.
 class StoriesGguf {
   public:
     StoriesGguf(const std::string & checkpoint, const std::string & tokenizer) {
@@ -108,7 +108,7 @@ class StoriesGguf {
         add("output_norm.weight", {dim}, file);
     }
 
-    /// Blanks stand as they are in llama2.c's pieces, as U+2581 in GGUF's; its BOS and EOS are framed by newlines.
+    /// llama2.c's pieces hold a space as it is, GGUF's hold U+2581; llama2.c frames its BOS and EOS with newlines.
     void vocabulary(Bytes file) {
         std::vector<std::string> tokens;
         std::vector<float> scores;
@@ -141,7 +141,7 @@ class StoriesGguf {
     std::vector<std::unique_ptr<std::vector<float>>> tensors_;  // borrowed until the file is written
 };
 
-/// Writes the model where its parts are there; false where they are not.
+/// Writes the model if its two source files exist; returns false if they do not.
 inline bool write_stories(const std::string & path) {
     const auto checkpoint = shared_path("data/stories260K/stories260K.bin"),
                tokenizer = shared_path("data/stories260K/tok512.bin");

@@ -10,7 +10,7 @@
 
 namespace ql::test {
 
-/// A folder of its own for a test, removed with it.
+/// A folder of the test's own, removed when the object is destroyed.
 class TemporaryFolder {
   public:
     TemporaryFolder() {

@@ -26,7 +26,7 @@ struct TinyModelOptions {
     float value_scale = 1;                       // times the weights that make attention's values
     float norm_scale = 1;                        // times the weights of the blocks' first norms
     float nan_at = -1;                           // >= 0: writes a NaN to the first block matrix, for error messages
-    int64_t nan_token = -1;                      // >= 0: its embedding is NaN; with `tied` the head's row would be, too
+    int64_t nan_token = -1;                      // >= 0: its embedding is NaN; so is the head's row if `tied`
     std::function<void(ql_gguf_writer *)> more;  // further keys and tensors, or other values of keys
 };
 
