@@ -1,4 +1,4 @@
-// Every operator on a device with a memory of its own: the kernels get that memory alone, and the CPU's results.
+// Every operator on a device with a memory of its own: the kernels get only that memory, and give the CPU's results.
 #include <gtest/gtest.h>
 
 #include "backends/apart_path.hpp"

@@ -46,7 +46,7 @@ class ApartGradients : public testing::TestWithParam<OpCase> {
         return values;
     }
 
-    /// Those that the plan reads; a leaf that it does not need has nowhere to be written to.
+    /// Writes the leaves that the plan reads; a leaf that the plan does not need has no memory on the device.
     static void write_leaves(const CaseGraph & g) {
         for (size_t i = 0; i < g.leaves.size(); ++i) {
             if (g.leaves[i]->kind == TensorKind::weight || !g.leaves[i]->storage.device) continue;

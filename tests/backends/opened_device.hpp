@@ -1,4 +1,4 @@
-// A device for as long as a scope lasts, and faults of "apart" that are injected into it.
+// A device that is open for as long as a scope lasts, and faults of "apart" that are injected into it.
 #pragma once
 #include <cstdlib>
 #include <string>

@@ -1,4 +1,4 @@
-// What every device promises of its queues, and that those of "apart" keep no other order than they are told.
+// What every device promises of its queues, and that those of "apart" keep only the order they are told to.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -120,7 +120,7 @@ TEST_P(EveryDevice, AListMayHoldCopies) {
     for (const Step & s : steps) EXPECT_EQ(s.runs, 1);
 }
 
-/// What a second queue finds of what the first one was given, without a wait.
+/// What a second queue reads where the first is to write 'x', in any order; with `wait` it waits for the first.
 std::set<char> seen_in_any_order(bool wait) {
     std::set<char> seen;
     for (int seed = 1; seed <= 20; ++seed) {

@@ -55,7 +55,7 @@ class Network {
         append(counter_, [](ql_tensor * t, void * to, size_t n) { return ql_tensor_read(t, to, 0, n); });
         return all;
     }
-    /// How many nodes run where, how many copies it makes, and which nodes were moved.
+    /// How many nodes run where, how many copies the plan makes, and which nodes were moved.
     std::map<std::string, int> places() {
         std::map<std::string, int> count;
         ql_plan_node_info info{sizeof(info)};

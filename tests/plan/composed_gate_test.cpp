@@ -1,5 +1,5 @@
-// A gated layer and its gradients, once of ql_swiglu and once composed of ql_unary and ql_mul: the plans are alike, to
-// the byte of memory and the bit of every result.
+// A gated layer and its gradients, once of ql_swiglu and once composed of ql_unary and ql_mul: the plans agree to the
+// byte of memory and to the bit of every result.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -15,7 +15,7 @@ namespace ql::test {
 struct Counting : DeviceImpl {
     std::atomic<int> allocations = 0, copies = 0, runs = 0, waits = 0, holds = 0;
     std::atomic<int> running = 0, overlaps = 0;  // overlaps: runs that began during another
-    const char * broken = nullptr;               // what copies then say once they are waited for
+    const char * broken = nullptr;               // if set, the message with which waits fail
 
     Caps caps() const override { return {}; }
     Result<void *> allocate(MemoryKind, size_t bytes) override {
@@ -27,7 +27,7 @@ struct Counting : DeviceImpl {
     Status run(Executable &, bool) override {
         ++runs;
         overlaps += running++ > 0;
-        std::this_thread::sleep_for(std::chrono::microseconds(50));  // long enough for another thread to meet it
+        std::this_thread::sleep_for(std::chrono::microseconds(50));  // long enough for another thread to overlap
         --running;
         return {};
     }

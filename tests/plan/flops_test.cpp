@@ -1,4 +1,4 @@
-// What a plan says that it computes: the nodes' figures are of one rule, and add up to the plan's.
+// What a plan says that it computes: the nodes' figures follow one rule, and add up to the plan's.
 #include <gtest/gtest.h>
 
 #include <map>

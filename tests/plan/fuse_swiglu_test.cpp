@@ -1,4 +1,4 @@
-// Gates that a graph composes of `unary` and `mul`: what becomes swiglu and swiglu_back, and all that must not.
+// Gates that a graph composes of `unary` and `mul`: which become swiglu and swiglu_back, and which must not.
 #include "ggml/ops/params.hpp"
 #include "plan/fusion.hpp"
 
@@ -157,7 +157,7 @@ TEST_P(GateGradients, AreOneOperatorAndNoSiluIsKept) {
 }
 
 TEST_P(GateGradients, OfUpAloneAreAGateOfThem) {
-    gate = linear(stream(), kHidden);  // of no parameter
+    gate = linear(stream(), kHidden);  // depends on no parameter
     Tensor *y = linear(composed(), kWidth), *dx = gradient_of(y);
     fuse({y, dx});
     EXPECT_EQ(count_of("swiglu"), 2);
@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(Recompute, GateGradients,
                                     (std::get<1>(info.param) ? "UpFirst" : "SiluFirst");
                          });
 
-/// The five nodes of a gradient, in the order of their making, by hand.
+/// The five nodes of a gradient, made by hand in the order in which reverse accumulation makes them.
 class GateBack : public GateFusion {
   protected:
     Tensor *gate = stream(), *up = stream(), *dy = stream();

@@ -1,4 +1,4 @@
-// Each rule of fusion: what it rewrites, what it leaves alone, and that the results stay what they were.
+// Each rule of fusion: what it rewrites, what it leaves alone, and that the results stay the same.
 #include "plan/fusion.hpp"
 
 namespace ql::test {

@@ -73,7 +73,7 @@ TEST_F(Orders, TheLastOfEachQueueIsEnough) {
     EXPECT_EQ(order.add(2, {reads(0, 30)}), (Waits{2, 1}));
 }
 
-/// Of random steps: whatever two have in common is in order by queues and waits, at any distance.
+/// Of random steps, any two that share memory are ordered by queues and waits, at any distance.
 TEST_F(Orders, KeepEveryPairThatNeedsIt) {
     std::minstd_rand random(1);
     struct Step {

@@ -1,8 +1,8 @@
 // "apart": a backend for tests. It computes with the CPU's kernels in a memory of its own, which is closed to the host,
-// on two queues that keep no order but what they are told, and lets allocations, copies and runs fail on request. What
+// on two queues that keep only the order they are told to, and lets allocations, copies and runs fail on request. What
 // an engine gets wrong about a device that is not the host - an address that crosses over, an upload or a wait that is
-// missing, an error that is dropped - ends here in a message, a fault at the very place, or a wrong result that comes
-// again under the same seed.
+// missing, an error that is dropped - shows here as a message, a fault at the very place, or a wrong result that the
+// same seed gives again.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -131,12 +131,12 @@ class ApartDevice : public cpu::CpuDevice {
         return {};
     }
 
-    static std::recursive_mutex working;  // one for all devices: they do each other's work
+    static std::recursive_mutex working;  // one for all devices: each may do another's work
     Memory memory_;
 };
 std::recursive_mutex ApartDevice::working;
 
-/// As many as a plan over several needs.
+/// As many devices as a plan over several needs.
 Status enumerate(std::vector<FoundDevice> & devices) {
     devices.assign(2, {"a part of this processor", uint64_t{1} << 30});
     return {};

@@ -1,8 +1,8 @@
-// What a device is to do otherwise than as well as it can, from the environment.
+// The faults and choices that $QL_APART asks of a device.
 //
-// QL_APART="alloc=3,copy=5,lost=2": the third allocation, the fifth copy and the second run (after which the device
-// stays lost) of every device that is opened then fail. "seed=7": the order in which the two queues take turns.
-// "delay=100": that many of 100 works are not begun before somebody waits. "without_rope=1": no kernel for rope.
+// QL_APART="alloc=3,copy=5,lost=2": of every device that is then opened, the third allocation, the fifth copy and the
+// second run (after which the device stays lost) fail. "seed=7": the order in which the two queues take turns.
+// "delay=100": so many of 100 pieces of work are not begun before somebody waits. "without_rope=1": no rope kernel.
 #pragma once
 #include <string_view>
 

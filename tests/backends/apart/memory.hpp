@@ -1,4 +1,4 @@
-// Memory of a device that the host cannot touch. An address is a place in pages without any rights; the bytes are
+// Memory of a device that the host cannot touch. An address lies in pages without any access rights; the bytes are
 // elsewhere, and only the device knows where.
 #pragma once
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Two queues whose work is done in an order that a seed chooses, among all orders that their events allow.
 //
-// There is no thread: work is done while the host starts more of it, or waits. A wait that an engine has forgotten is
-// so a wrong result under the same seed every time, and not one in a thousand.
+// There is no thread: work is done while the host starts more of it, or waits. If an engine forgets a wait, the result
+// is therefore wrong every time under the same seed, and not one time in a thousand.
 #pragma once
 #include <deque>
 #include <functional>
@@ -45,7 +45,7 @@ class Queues {
     DeviceImpl & owner_;
     Line lines_[std::size(kQueues)];
     std::minstd_rand random_;
-    unsigned eager_;  // of 100 chances to work at once
+    unsigned eager_;  // of 100 chances to work at once, how many are taken
     Status failed_;
 };
 
