@@ -54,7 +54,7 @@ TEST(CaseInput, BlocksOfTypesThatAreOnlyReadAreFiniteAndAboutZero) {
             ASSERT_TRUE(std::isfinite(x)) << ql_dtype_name(dtype);
             sum += static_cast<double>(x);
         }
-        // A type without a minimum has the mean of its values, which need not lie evenly about zero.
+        // The mean of a type without a minimum is that of its values, which need not lie evenly about zero.
         EXPECT_LT(std::fabs(sum / static_cast<double>(w.size())), 0.2) << ql_dtype_name(dtype);
     }
 }

@@ -29,13 +29,13 @@ struct Composed {
     Tensor * param(Shape s) { return params.emplace_back(filled(TensorKind::param, s, Fill::normal)); }
     Tensor * input(Shape s, Fill fill = Fill::normal) { return filled(TensorKind::input, s, fill); }
     Tensor * integers(Shape s) { return g.leaf(TensorKind::input, "ids", QL_I32, QL_MAX_DIMS, s.ne.data(), nullptr); }
-    /// By which case_floats gives the values of a parameter.
+    /// The seed by which case_floats gives the values of a parameter.
     uint64_t seed_of(const Tensor * param) const {
         return 1 + static_cast<uint64_t>(std::find(params.begin(), params.end(), param) - params.begin());
     }
 
-    /// Both have the same values, and sums of them with the same random factors the same gradients: of the composition
-    /// with cheap results computed again, which must not matter.
+    /// Both have the same values, and sums of them with the same random factors have the same gradients. Those of the
+    /// composition recompute cheap results, which must not matter.
     void expect_same(Tensor * fused, Tensor * composed) {
         ASSERT_TRUE(g.status().ok()) << g.status().message();
         ASSERT_EQ(fused->shape, composed->shape);
@@ -60,7 +60,7 @@ struct Composed {
         return t;
     }
 
-    /// Of a sum of y's elements with random factors, by every parameter that y depends on; null for the others.
+    /// Gradients of a sum of y's elements with random factors, by every parameter; null where y does not depend on it.
     std::vector<Tensor *> gradients(Tensor * y, ql_recompute recompute) {
         const int64_t n = y->shape.elements();
         Tensor * factors = g.leaf(TensorKind::input, "factors", QL_F32, 1, &n, nullptr);
@@ -74,7 +74,7 @@ struct Composed {
         return found;
     }
 
-    /// A plan of all these at once: results that share storage, or are held in bf16, are told apart by it.
+    /// Runs one plan of all these outputs: it shows whether results that share storage, or are held in bf16, are wrong.
     void expect_plan_agrees(std::vector<Tensor *> outputs) {
         PlanPtr plan;
         ASSERT_EQ(ql_plan_create(&g, device.get(), outputs.data(), static_cast<int>(outputs.size()), out(plan)), QL_OK)
@@ -89,7 +89,7 @@ struct Composed {
                          computes_in_bf16() ? 1e-3 : 1e-10);
         }
     }
-    /// A leaf that no plan uses has nowhere to be written to, and need not be.
+    /// Writes a leaf if a plan uses it; any other has no memory, and the failure is ignored.
     void write(const Tensor & t) {
         const std::vector<double> values = run.values(&t);
         auto * leaf = const_cast<Tensor *>(&t);

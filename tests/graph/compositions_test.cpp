@@ -1,5 +1,5 @@
-// Fused operators against what they are made of: the same values and the same gradients, in f64. It is what keeps a
-// fused operator's formula, and each elementary operator's gradient, from drifting.
+// Fused operators against what they are made of: the same values and the same gradients, in f64. This comparison keeps
+// a fused operator's formula, and each elementary operator's gradient, from drifting.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -126,8 +126,8 @@ TEST_P(Composition, HeadLossIsTheLogarithmOfTheSumOfExpLessTheTarget) {
                   ql_sum_rows(&c.g, ql_reshape(&c.g, loss, 1, &flat)));
 }
 
-/// Experts that see their own tokens alone give what experts that see all give, weighted with gates that are mostly
-/// zero.
+/// Experts that see only their own tokens give the same as experts that see all tokens, weighted with gates that are
+/// mostly zero.
 TEST_P(Composition, GatheredExpertsAreDenseExpertsWithGates) {
     constexpr int64_t n = 5, m = 3, kTokens = 6, kExperts = 2;
     Composed c(GetParam());
@@ -150,7 +150,7 @@ TEST_P(Composition, GatheredExpertsAreDenseExpertsWithGates) {
     c.expect_same(sparse, dense);
 }
 
-/// The k largest, taken out one by one: what is largest, then what is largest of the rest.
+/// The k largest, taken out one by one: the largest, then the largest of the rest.
 TEST_P(Composition, TopKIsTheRowsElementsByTheirPositions) {
     Composed c(GetParam());
     Tensor *x = c.param({7, 3}), *ids = nullptr;

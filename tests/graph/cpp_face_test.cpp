@@ -1,4 +1,4 @@
-// ql/ql.hpp: what it owns, what it says of a failure, what it makes of elements.
+// ql/ql.hpp: what it owns, how it reports a failure, how it converts elements.
 #include <gtest/gtest.h>
 
 #include <array>

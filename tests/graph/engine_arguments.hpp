@@ -31,7 +31,7 @@ class EngineArguments : public testing::Test {
         ql_device_close(device_);
     }
 
-    /// What a builder made of its arguments on a new graph with a leaf of f32 and one of i32.
+    /// The status of a graph on which a builder was called; the graph is new, with a leaf of f32 and one of i32.
     template <typename Build>
     static std::function<ql_status()> building(Build build) {
         return [build] {

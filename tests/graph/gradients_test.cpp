@@ -162,7 +162,7 @@ TEST(Gradients, RecomputationReadsNoCheapForwardResult) {
     const auto count = b.count_ops(n_forward);
     EXPECT_EQ(count.at("rms_norm"), 2);
     EXPECT_EQ(count.at("swiglu"), 1);
-    EXPECT_EQ(count.at("dropout"), 7 + 4);  // seven again, and four on the way back
+    EXPECT_EQ(count.at("dropout"), 7 + 4);  // seven computed again, and four in the backward pass
     for (const GraphNode & n : b.g.nodes()) {
         if (n.index < n_forward || n.def == &op::head_loss_back) continue;
         for (const Operand * t : n.src) {
@@ -179,7 +179,7 @@ TEST(Gradients, OnlyPathsToParametersAreFollowed) {
     EXPECT_EQ(gradient_error(b, b.loss, b.params), "");
     const auto count = b.count_ops(n_forward);
     EXPECT_EQ(count.at("lora_back"), 7);
-    // Below the first norm there is no parameter: two of the three norms, and no product back to x for q, k, v.
+    // Below the first norm there is no parameter: only two of the three norms, and for q, k, v no product back to x.
     EXPECT_EQ(count.at("rms_norm_back"), 2);
     EXPECT_EQ(count.at("mul_mat_t"), 2 * 4);
     EXPECT_EQ(count.at("attention_back"), 1);

@@ -52,7 +52,7 @@ TEST(OpTable, EveryOperatorHasABackwardRuleOrAReason) {
     }
 }
 
-/// A view's bytes are its source's, so whoever passes views over may do so by this one fact.
+/// A view's bytes are its source's: a caller that skips views may rely on that alone.
 TEST(OpTable, ViewsAreAliasesOfTheirFirstSourceAndComputeNothing) {
     for (const OpDef * def : kOps) {
         if (!def->view) continue;
@@ -111,7 +111,7 @@ TEST(OpTable, CaseNamesAreDistinctAndCasesBuildAndRun) {
     }
 }
 
-/// Who measures an operator, or fuzzes it, takes these for sizes as users give them.
+/// Code that measures or fuzzes an operator takes these sizes as users give them.
 TEST(OpTable, BenchmarksBuildAtSizesOfAModelAndAtSmallOnes) {
     for (const OpDef * def : kOps)
         for (const BenchSize & s : {BenchSize{QL_NF4_DQ, 576, 1536, 7}, BenchSize{QL_Q8_0, 64, 33, 1}}) {

@@ -60,7 +60,7 @@ TEST(Attention, IsZeroWhereTheSpanIsEmptyAndCutsSpansToTheKeys) {
     EXPECT_EQ(f.run.values(cut->producer->result(1))[0], 0);
 }
 
-/// Keys 60 to 69 of a table of pages 2 and 0: the last four of page 2, the first six of page 0.
+/// Keys 60 to 69 under a table of pages 2 and 0: the last four keys of page 2, the first six of page 0.
 TEST(Attention, FindsKeysInThePagesThatATableNames) {
     Fixture f;
     Tensor *q = f.f32({4, 2, 3}, 1), *k = f.f32({4, 1, 64, 3}, 2), *v = f.f32({4, 1, 64, 3}, 3);

@@ -1,5 +1,5 @@
-// A result may take the storage of a source that nobody reads later, but for a source that its own step reads twice:
-// what the step writes would be what it reads next.
+// A result may take the storage of a source that nobody reads later, unless its own step reads that source twice: the
+// second reading would find what the step has written.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -32,7 +32,7 @@ class PlanReuse : public testing::Test {
     };
     using Step = std::function<ql_tensor *(ql_graph *, ql_tensor * t)>;
 
-    /// y = step(t) of a result t. Where t is an output, too, its storage is no one else's.
+    /// y = step(t) of a result t. If t is an output too, nothing else may use its storage.
     Outcome run(const Step & step, bool t_is_output) {
         ql_graph * g = nullptr;
         EXPECT_EQ(QL_OK, ql_graph_create(&g));

@@ -1,4 +1,4 @@
-// What a shape rule refuses: a builder's call on leaves, and the message that comes of it.
+// What a shape rule refuses: a builder's call on leaves, and the message that it leads to.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 
 namespace ql::test {
 
-/// Makes leaves without ceremony.
+/// Makes leaves in one short call each.
 struct Leaves {
     Graph g;
     Tensor * f32(Shape s) { return g.leaf(TensorKind::param, "x", QL_F32, 4, s.ne.data(), nullptr); }
@@ -27,7 +27,7 @@ struct Refusal {
     const char * what;
     std::function<Tensor *(Leaves &)> build;
     ql_status code;
-    const char * message;  // a part of it
+    const char * message;  // a part of the expected one
 };
 
 inline void expect_refusal(const Refusal & r) {
