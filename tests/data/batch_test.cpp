@@ -1,4 +1,4 @@
-// A micro-batch: sequences beside one another, each padded to the context, each of its samples alone.
+// A micro-batch: sequences beside one another, each padded to the context, each sample separate from the others.
 #include "models/data/batch.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The border between what a model is asked with and what it answers: the tokens that are trained are those that
-// inference feeds and those that generation must then write, for every template and every form of sample.
+// The border between what a model is asked and what it answers: the prompt's tokens are those that inference feeds, and
+// the trained tokens those that generation must then write, for every template and every form of sample.
 #include <gtest/gtest.h>
 
 #include "models/data/render.hpp"
@@ -9,7 +9,7 @@ namespace ql {
 namespace {
 
 /// Vocabularies whose merges would join a prompt's last byte with an answer's first one ("a" and "b", " " and "a"), and
-/// that differ in what stands at the begin of a text and behind a special token.
+/// that differ in what stands at the beginning of a text and after a special token.
 struct NamedVocab {
     std::string name;
     Vocab vocab;
@@ -95,7 +95,7 @@ class Borders {
     }
 
   private:
-    /// As programs tokenise a prompt: BOS in front, never an EOS behind.
+    /// As programs tokenise a prompt: BOS before it, never an EOS after it.
     std::vector<int32_t> asked(const std::string & text) const {
         std::vector<int32_t> tokens = tokenizer_.encode(text, false, true);
         if (tokenizer_.add_bos() && (tokens.empty() || tokens[0] != tokenizer_.bos()))
@@ -103,7 +103,7 @@ class Borders {
         return tokens;
     }
 
-    /// As ql-chat feeds what follows an answer; the end token that the model wrote is in its cache already.
+    /// As ql-chat feeds what follows an answer; the end token that the model wrote is in the cache already.
     std::vector<int32_t> continued(const std::string & text) const {
         std::vector<int32_t> tokens = tokenizer_.encode(text, false, true);
         if (!tokens.empty() && tokenizer_.is_end_of_generation(tokens[0])) tokens.erase(tokens.begin());
@@ -140,7 +140,7 @@ class Borders {
     SampleRenderer renderer_;
 };
 
-/// Behind the texts that the templates write as ends; the vocabularies hold some of them only.
+/// The template with "</s>" for the texts that templates write as ends, of which the vocabularies hold only some.
 std::string with_known_ends(std::string source) {
     for (const char * end : {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"})
         for (size_t at = source.find(end); at != source.npos; at = source.find(end, at + 1))

@@ -1,4 +1,4 @@
-// Conversations that are no plain turns, and templates that write an answer in another way once others follow.
+// Conversations that are not plain turns, and templates that write an answer differently once other turns follow.
 #include <gtest/gtest.h>
 
 #include "models/data/read_dataset.hpp"
@@ -9,7 +9,7 @@
 namespace ql {
 namespace {
 
-/// Leaves thoughts out, as Qwen 3's does, of all answers before the last question.
+/// Leaves thoughts out of all answers before the last question, as Qwen 3's template does.
 constexpr const char kThinking[] =
     "{% set ns = namespace(last=-1) %}{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 "
     "%}{% "
@@ -17,13 +17,13 @@ constexpr const char kThinking[] =
     "%}{{ m.content.split('</think>')[-1] | trim }}{% else %}{{ m.content }}{% endif %}</s>{% endfor %}{% if "
     "add_generation_prompt %}[assistant]{% endif %}";
 
-/// The same with generation blocks.
+/// The same template with generation blocks.
 constexpr const char kThinkingBlocks[] =
     "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}{% generation %}{{ m.content if loop.last else "
     "m.content.split('</think>')[-1] }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}</s>{% endfor %}{% if "
     "add_generation_prompt %}[assistant]{% endif %}";
 
-/// Puts the system's message before the last question, as Mistral's later ones do: no earlier prompt is a prefix.
+/// Puts the system's message before the last question, as Mistral's later templates do: no earlier prompt is a prefix.
 constexpr const char kLateSystem[] =
     "{% for m in messages %}{% if m.role == 'user' %}{% if loop.index0 >= messages | length - 2 and messages[0].role "
     "== "
@@ -61,7 +61,7 @@ TEST_F(Conversations, AnswerWhoseThoughtsAreLeftOutLaterIsASampleOfItsOwn) {
     const std::string first = "[user]a</s>[assistant]«<think>x</think> b</s>»\n";
     const std::string second = "[user]a</s>[assistant]b</s>[user]c</s>[assistant]«<think>y</think> d</s>»\n";
     EXPECT_EQ(read(kThinking, {messages.begin(), messages.begin() + 4}), first + second);
-    EXPECT_EQ(read(kThinking, messages), first + second);  // what nobody answers teaches nothing
+    EXPECT_EQ(read(kThinking, messages), first + second);  // a question that nobody answers teaches nothing
     EXPECT_EQ(read(kThinking, {{"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "<think>y</think> d"}}),
               "[user]a</s>[assistant]«b</s>»[user]c</s>[assistant]«<think>y</think> d</s>»\n");
 }

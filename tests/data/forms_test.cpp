@@ -174,7 +174,7 @@ TEST(DataForms, SamplesMarkedAsBadAreRefused) {
         "label": false})")
                   .find("\"label\" is false"),
               std::string::npos);
-    for (const char * label : {"1", "true", "false", "\"good\""})  // a class that nobody would learn
+    for (const char * label : {"1", "true", "false", "\"good\""})  // a class, which training would not learn
         EXPECT_NE(shown(R"({"text": "a film", "label": )" + std::string(label) + "}").find("not used here"),
                   std::string::npos)
             << label;
@@ -227,7 +227,7 @@ TEST(DataForms, EveryFieldIsUsedOrDescriptionOrNamed) {
     EXPECT_NE(shown(R"({"text": "t", "system": "s"})").find("\"system\""), std::string::npos);
     EXPECT_NE(shown(R"({"prompt": "p", "completion": "c", "context": "x"})").find("\"context\""), std::string::npos);
     EXPECT_NE(shown("{\"text\": \"t\", \"id url\": 1}").find("\"id url\""), std::string::npos);
-    std::string many = R"({"text": "t")";  // a message is no list of a thousand names
+    std::string many = R"({"text": "t")";  // the message must not list a thousand names
     for (int i = 100; i < 1100; ++i) many += ", \"odd" + std::to_string(i) + "\": 1";
     EXPECT_NE(shown(many + "}").find("\"odd107\""), std::string::npos);
     EXPECT_EQ(shown(many + "}").find("\"odd108\""), std::string::npos);

@@ -11,7 +11,7 @@
 namespace ql {
 namespace {
 
-/// n samples of odd lengths; token = 1000 * sample + position, the second half of each trained.
+/// n samples of odd lengths; token = 1000 * sample + position, and the second half of each sample is trained.
 std::vector<TokenSample> samples_of(int n) {
     std::vector<TokenSample> samples;
     for (int s = 0; s < n; ++s) {

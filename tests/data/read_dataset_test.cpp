@@ -119,9 +119,9 @@ TEST_F(ReadDataset, WindowsOfText) {
     EXPECT_EQ(read("a.txt", "xyzxyz</s>\n", {4}),
               "1:x«yzx»\n1:y«z</»\n1:s«>\n</s>»\n");  // the first </s> is plain text
     EXPECT_EQ(read("a.txt", "wxyz1", {4}), "1:w«xyz»\n1:1«</s>»\n");
-    EXPECT_EQ(read("a.txt", "wxyz", {4}), "1:w«xyz»\n1:z«</s>»\n");  // the end alone: behind the token before it
+    EXPECT_EQ(read("a.txt", "wxyz", {4}), "1:w«xyz»\n1:z«</s>»\n");  // the end alone, after the token before it
     tokenizer_ = test::make(test::sentence_piece_vocab());
-    EXPECT_EQ(read("b.txt", "a\na\na\na", {4}), "1:<s>« a\na»\n2:<s>«\na\n»\n4:<s>«a</s>»\n");  // BOS in each
+    EXPECT_EQ(read("b.txt", "a\na\na\na", {4}), "1:<s>« a\na»\n2:<s>«\na\n»\n4:<s>«a</s>»\n");  // BOS in each window
     EXPECT_EQ(read("c.txt", "", {4}).substr(0, 12), "error: c.txt");
 }
 
@@ -166,7 +166,7 @@ TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {
     const std::string data =
         "{\"prompt\": \"xyz\", \"completion\": \"12345\"}\n{\"prompt\": \"x\", \"completion\": \"1\"}\n{\"prompt\": "
         "\"wxyz98\", \"completion\": \"1\"}\n";
-    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_CUT}), "1:xyz«12»\n2:x«1</s>»\n");  // of the third no answer is left
+    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_CUT}), "1:xyz«12»\n2:x«1</s>»\n");  // no answer is left of the third
     EXPECT_EQ(last_.counts.cut, 1);
     EXPECT_EQ(last_.counts.dropped, 1);
     EXPECT_EQ(last_.counts.longest, 9);
@@ -176,10 +176,10 @@ TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {
     const std::string refused =
         "error: a.jsonl:1: 9 tokens, more than --ctx 5; use --long cut or --long drop, or a larger --ctx";
     EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_ERROR}), refused);
-    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_ERROR, true}), refused);  // no bad line, so not skipped as one
+    EXPECT_EQ(read("a.jsonl", data, {5, QL_LONG_ERROR, true}), refused);  // not a bad line, so not skipped as one
     EXPECT_EQ(read("a.jsonl", data, {9, QL_LONG_ERROR}).substr(0, 18), "1:xyz«12345</s>»");
     EXPECT_FALSE(read_dataset(folder_.path("a.jsonl"), tokenizer_, nullptr, {1}).ok());
-    for (const int64_t ctx : {6, 5}) {  // all of it, and one token less
+    for (const int64_t ctx : {6, 5}) {  // the whole sample, and one token less
         EXPECT_EQ(read("b.jsonl", R"({"prompt": "xyz", "completion": "12"})", {ctx, QL_LONG_CUT}),
                   ctx == 6 ? "1:xyz«12</s>»\n" : "1:xyz«12»\n");
         EXPECT_EQ(last_.counts.cut, 6 - ctx);

@@ -8,7 +8,7 @@
 namespace ql::test {
 namespace {
 
-/// One that needs a norm, and the matrices of two experts.
+/// An architecture that needs a norm, and the matrices of two experts.
 class TwoExperts : public Architecture {
   public:
     std::string_view name() const override { return "two-experts"; }

@@ -10,7 +10,7 @@
 namespace ql::test {
 namespace {
 
-/// How many weights of a file with matrices of type `from` are in memory of our own when `base_type` is asked for.
+/// How many weights of a file with matrices of type `from` lie in the model's own memory if `base_type` is asked for.
 size_t n_converted(ql_dtype from, int64_t base_type) {
     const TemporaryFolder folder;
     TinyModelOptions options;

@@ -1,4 +1,4 @@
-// Experts of a Hugging Face directory, a tensor each, become tensors of three dimensions.
+// Experts of a Hugging Face directory, one tensor each, become tensors of three dimensions.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -58,7 +58,7 @@ struct Experts : testing::Test {
         shards[1].add("model.layers.0.block_sparse_moe.gate.weight", {kExperts, kEmbd},
                       std::vector<float>(kExperts * kEmbd, 0.5f));
     }
-    /// In an order that is not the experts', over two files.
+    /// In an order other than the experts', over two files.
     void add_experts(int64_t n) {
         for (int64_t i = n - 1; i >= 0; --i) {
             shards[static_cast<size_t>(i % 2)].add(expert_name(i, "w1"), {kFf, kEmbd}, matrix(i, 0));

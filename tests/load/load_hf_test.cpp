@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// 2 heads of 4, 1 key-value head: odd enough to notice rows in a wrong order.
+// 2 heads of 4, 1 key-value head: uneven enough to notice rows in a wrong order.
 constexpr int64_t kEmbd = 6, kHead = 4, kFf = 5, kVocab = 7;
 
 Json config() {
