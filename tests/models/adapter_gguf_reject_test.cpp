@@ -12,7 +12,7 @@
 namespace ql::test {
 namespace {
 
-/// A writer of one branch that is sound, to be spoilt.
+/// A writer of a sound one-branch adapter, for tests to spoil.
 struct Draft {
     Draft() {
         ql_gguf_writer_create(&w);

@@ -1,4 +1,4 @@
-// A new adapter: its numbers, its scale, the linears it covers, and what cannot be.
+// A new adapter: its numbers, its scale, the linears it covers, and the options that are refused.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// PEFT directories that are refused: other methods than plain LoRA, and files that do not fit the model.
+// PEFT directories that are refused: methods other than plain LoRA, and files that do not fit the model.
 #include <gtest/gtest.h>
 
 #include <cmath>

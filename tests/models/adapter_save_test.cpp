@@ -1,4 +1,4 @@
-// An adapter file gets its name when it was read back and is what was meant; and what travels in it as chat template.
+// An adapter file gets its name only once it was read back and is what was meant; which chat template travels in it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ class AdapterSave : public ::testing::Test {
         adapter_.chat_template = "{{ messages[0].content }}";
         for (LoraMatrix & m : adapter_.matrices) std::fill(m.b.begin(), m.b.end(), 0.25f);
     }
-    /// The bytes of the file when all goes well.
+    /// The bytes of the file if nothing fails.
     std::string sound() const {
         TemporaryFolder folder;
         const Status saved = save_adapter(adapter_, *model_, folder.path("a.gguf"));
@@ -98,7 +98,7 @@ TEST_F(AdapterSave, NoFolderIsAnErrorThatNamesThePath) {
     EXPECT_EQ(status.message().rfind(folder.path("absent/a.gguf"), 0), 0u) << status.message();
 }
 
-// ---- the chat template that travels
+// ---- the chat template that travels in the file
 
 class AdapterTemplate : public ::testing::Test {
   protected:

@@ -28,7 +28,7 @@ inline const LoraMatrix * find(const Adapter & adapter, const std::string & weig
     return nullptr;
 }
 
-/// An adapter in which every number is another one: B too.
+/// An adapter whose numbers all differ, those of B included.
 inline Adapter filled(int r = 3, const char * targets = "all") {
     Adapter adapter = new_adapter(llama(), {r, 6.0f, false, targets, 7}).value();
     float next = 0.5f;

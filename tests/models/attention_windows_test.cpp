@@ -1,4 +1,4 @@
-// Layers that attend to the last tokens alone, each to as many as its window has, beside layers that attend to all.
+// Layers that attend only to the last tokens, each to as many as its window holds, beside layers that attend to all.
 #include <numeric>
 
 #include "models/golden.hpp"
@@ -56,7 +56,7 @@ class AttentionWindows : public ::testing::Test {
     const DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
 };
 
-/// Angles of rope are relative: the tokens of a window by themselves give what the last of them gives.
+/// Angles of rope are relative: a window's tokens by themselves give what the whole text gives for its last token.
 TEST_F(AttentionWindows, ALayerAttendsToTheTokensOfItsWindow) {
     const Ids ids = tokens(40);
     for (const int64_t window : {1, 7, 39}) {
@@ -96,7 +96,7 @@ TEST_F(AttentionWindows, ACacheGivesTheSameLogits) {
     EXPECT_LE(nmse(cached_logits(*m, ids, {12, 9, 1, 1, 17}), last_logits(*m, ids)), 1e-10);
 }
 
-/// Two sequences in one stream, of which a window reaches back from the second to the first.
+/// Two sequences in one stream; a window would reach back from the second into the first.
 MicroBatch two_sequences(const Ids & first, const Ids & second) {
     PackedSequence packed;
     for (const Ids * ids : {&first, &second})

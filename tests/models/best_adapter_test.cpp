@@ -1,5 +1,5 @@
-// The adapter with the lowest evaluation loss: it lies beside the checkpoints, and a run that goes on looks whether it
-// still does.
+// The adapter with the lowest evaluation loss: it lies beside the checkpoints, and a run that goes on checks whether it
+// is still there.
 #include "models/trainer_fixture.hpp"
 
 namespace ql::test {
@@ -56,7 +56,7 @@ class BestAdapterTest : public TrainerFixture {
   protected:
     void SetUp() override {
         TrainerFixture::SetUp();
-        // Unlike what is trained: the first of its losses is the lowest, so that nothing later takes the best's place.
+        // Unlike the training data: the first evaluation loss is the lowest, so that none later takes the best's place.
         eval_ = open(folder_.write("unlike.jsonl", R"({"question":"the sea?","answer":"QZ#QZ#QZ#QZ"})"
                                                    "\n"));
         run_ = options();
@@ -68,7 +68,7 @@ class BestAdapterTest : public TrainerFixture {
             static_cast<std::vector<std::string> *>(said)->emplace_back(line);
         };
     }
-    /// Goes on; one line says that the best adapter is not there, and why, and the next best is kept.
+    /// Goes on: one line says that the best adapter is not there, and why; the next best is kept.
     void expect_missed(const std::string & why) {
         said_.clear();
         std::string resumed;

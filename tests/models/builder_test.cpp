@@ -6,7 +6,7 @@
 namespace ql::test {
 namespace {
 
-/// x, rotated by each of the ropes in one stream.
+/// x, rotated by each of the ropes on its own, in one stream.
 std::vector<std::vector<float>> rotated(const Model & model, const std::vector<Rope> & ropes) {
     constexpr int64_t n_tokens = 9, n_head = 4;
     const DevicePtr device(open_cpu(QL_COMPUTE_F32));

@@ -36,7 +36,7 @@ class CheckpointFolderTest : public TrainerFixture {
         EXPECT_EQ(files->size(), n);
     }
 
-    /// Goes on and expects to begin after the sixth step and to give what a run left alone gives.
+    /// Goes on, and expects the run to begin after the sixth step and to give what an uninterrupted run gives.
     void expect_goes_on_after_six() {
         ql_train_options alone = options();
         const std::vector<float> straight = train(alone);

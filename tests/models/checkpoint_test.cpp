@@ -1,4 +1,4 @@
-// Checkpoint files that are damaged, or that no run has written: nothing of them is believed.
+// Checkpoint files that are damaged, or that no run has written: nothing in them is believed.
 #include <cstring>
 
 #include "models/trainer_fixture.hpp"
@@ -80,7 +80,7 @@ TEST_F(CheckpointTest, AByteThatIsReadIsNotReadDamaged) {
         }
         put(at, bytes[at]);
     }
-    EXPECT_GT(refused, tried * 9 / 10);  // all but the bytes that fill up to a border, and the like
+    EXPECT_GT(refused, tried * 9 / 10);  // all but padding bytes and the like
 }
 
 TEST_F(CheckpointTest, CountsThatNoRunReachesAreRefusedByName) {

@@ -83,7 +83,7 @@ std::vector<const ComposeMethod *> all_methods() {
 INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(all_methods()),
                          [](const auto & p) { return std::string(p.param->name); });
 
-/// B with as many directions as A: a rank of 3 that nothing less can hold.
+/// B with as many directions as A: a rank of 3, which no smaller rank can hold.
 Adapter mixed(uint64_t seed, int r = 3) {
     Adapter adapter = new_adapter(llama(), {r, 6.0f, false, "all", seed}).value();
     for (LoraMatrix & m : adapter.matrices)
@@ -129,7 +129,7 @@ TEST_P(EveryMethod, TakesOnlyItsOwnOptions) {
     EXPECT_EQ(compose_adapters(alone, sparse).ok(), GetParam()->takes_density);
 }
 
-// ---- each its own ----------------------------------------------------------------------------------------------------
+// ---- single methods -------------------------------------------------------------------------------------------------
 
 std::vector<double> sum_of(const std::vector<std::pair<const LoraMatrix *, double>> & parts) {
     std::vector<double> sum(product(*parts[0].first).size());

@@ -14,7 +14,7 @@ namespace {
 
 const char * const kFolders[] = {QL_SOURCE_DIR "/ggml/include/ql", QL_SOURCE_DIR "/models/include/ql"};
 
-/// The first group of each match in the public headers of an ending.
+/// The first group of each match in the public headers with this ending.
 std::set<std::string> found_in_headers(const char * ending, const char * pattern) {
     std::set<std::string> found;
     const std::regex expression(pattern);

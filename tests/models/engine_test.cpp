@@ -47,7 +47,7 @@ class EngineTest : public ::testing::Test {
         return first;
     }
 
-    /// The logits that a session of its own has after these tokens.
+    /// The logits of a separate session after these tokens.
     Logits alone(const Tokens & list) const {
         const auto session = Session::create(*model_, device_.get(), {}, kMostCtx, QL_F32);
         EXPECT_TRUE((*session)->eval(list).ok());
@@ -106,7 +106,7 @@ TEST_F(EngineTest, PagesLieInAnyOrderAndAreTakenAgain) {
     for (int32_t s = 0; s < 3; ++s) expect_as_alone(s, all[s]);
 }
 
-/// The most probable token of each sequence, and its logits, for some steps: all sequences in a batch or each by itself.
+/// The most probable token of each sequence, and its logits, for some steps: all sequences in a batch, or one by one.
 TEST_F(EngineTest, GreedyTextsAreThoseOfSequencesAlone) {
     constexpr int64_t kSequences = 4, kSteps = 40;
     start({.ctx = kCtx, .n_sequences = kSequences, .cache_type = QL_F16});
@@ -136,7 +136,7 @@ TEST_F(EngineTest, GreedyTextsAreThoseOfSequencesAlone) {
     EXPECT_EQ(generate(true), generate(false));
 }
 
-/// A plan's width decides which kernels multiply; in plans of one width a sequence has the bits that it has alone.
+/// A plan's width decides which kernels multiply: in plans of one width a sequence gets the bits that it gets alone.
 TEST_F(EngineTest, LogitsOfABatchAreThoseOfASequenceAloneBitForBitInPlansOfOneWidth) {
     const Tokens a = tokens(50, 1), b = tokens(70, 2), c = tokens(40, 3);  // 120 and 40: both up to 128
     read({{0, a}, {1, b}});
@@ -239,7 +239,7 @@ TEST_F(EngineTest, SaysWhatItCannotHold) {
 
 class EngineAdapters : public ::testing::Test {
   protected:
-    /// Small enough that the model still says something.
+    /// Small enough for the model's own choice to remain.
     static Adapter adapter(float factor) {
         Adapter made = filled(2, "all");
         for (LoraMatrix & m : made.matrices)

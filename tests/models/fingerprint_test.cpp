@@ -1,4 +1,4 @@
-// A run goes on as itself alone: whatever would have made another run of it is refused by name.
+// A checkpoint resumes only its own run: whatever would make it another run is refused by name.
 #include <functional>
 
 #include "models/trainer_fixture.hpp"
@@ -66,7 +66,7 @@ TEST_F(Fingerprint, OtherDataAreNamed) {
     data_.samples[3].tokens[2] ^= 1;
     expect_refused(start(run_), "other training data");
     data_ = data;
-    data_.samples[3].trained[2] ^= 1;  // what is trained of the same tokens
+    data_.samples[3].trained[2] ^= 1;  // the same tokens, but others are trained
     expect_refused(start(run_), "other training data");
     data_ = data;
     EXPECT_TRUE(start(run_).ok());

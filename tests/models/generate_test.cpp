@@ -29,7 +29,7 @@ class GenerateTest : public ::testing::Test {
         return s.ok() ? std::move(s).value() : nullptr;
     }
 
-    /// The most probable token, and 8 of them.
+    /// The most probable token each time, and 8 tokens.
     static ql_generate_options greedy() {
         ql_generate_options o;
         ql_generate_options_init(&o);
@@ -45,8 +45,8 @@ class GenerateTest : public ::testing::Test {
         return result.ok() ? std::move(result).value() : Generated();
     }
 
-    /// Options under which `wanted` comes first, and a prompt for them: a penalty of a hundredth makes what the prompt
-    /// says a hundred times as likely, where its logit is positive.
+    /// Options under which `wanted` comes first, and a prompt for them: a penalty of 0.01 multiplies by a hundred the
+    /// positive logits of the prompt's tokens.
     std::pair<Tokens, ql_generate_options> that_begins_with(int32_t wanted) const {
         ql_generate_options o = greedy();
         o.sampling.repeat_penalty = 0.01;
@@ -173,7 +173,7 @@ TEST_F(GenerateTest, AFullContextEndsTheTextWithoutAnError) {
     const auto s = session(10);
     const Generated out = generated(*s, some_tokens(6), o);
     ASSERT_FALSE(out.ended);
-    EXPECT_EQ(out.n_generated, 5);  // the last of them is said, and not read any more
+    EXPECT_EQ(out.n_generated, 5);  // the last one is put out, but not read
     EXPECT_EQ(s->position(), 10);
 }
 

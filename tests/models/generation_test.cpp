@@ -1,4 +1,4 @@
-// Reading through a session's cache, against the same tokens computed at once without one.
+// Reading through a session's cache, against the same tokens computed at once without a cache.
 #include "models/golden.hpp"
 #include "models/infer/generate.hpp"
 #include "models/infer/session.hpp"
@@ -35,7 +35,7 @@ std::vector<float> without_cache(const Model & model, ql_device * device, const 
     return {all.end() - model.hparams().n_vocab, all.end()};
 }
 
-/// Keys and values in f16 have a relative error of 2^-12 at most, 2^-24 squared, and scores of 30 in the exponent.
+/// Keys and values in f16 have a relative error of 2^-12 at most, 2^-24 squared; scores of 30 stand in the exponent.
 TEST(Session, LogitsAreThoseWithoutACacheButForItsRounding) {
     const auto model = tiny_model();
     const DevicePtr device(open_cpu(QL_COMPUTE_F32));

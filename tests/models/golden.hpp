@@ -1,4 +1,4 @@
-// What the tests against the reference programs' figures share.
+// What the tests against the figures of reference programs share.
 #pragma once
 #include <gtest/gtest.h>
 

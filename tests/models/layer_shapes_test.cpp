@@ -1,5 +1,5 @@
-// A model whose layers have shapes of their own against one of equal layers that computes the same: keys and values of
-// shared heads repeated, what a smaller layer has not multiplied by zeros.
+// A model whose layers differ in shape against one of equal layers that computes the same: keys and values of shared
+// heads are repeated, and what a smaller layer lacks is multiplied by zeros.
 #include <deque>
 
 #include "models/golden.hpp"
@@ -100,7 +100,7 @@ class ModelWriter {
         add(b + "ffn_down.weight", out.n_ff, kEmbd, columns(b + "down", own.n_ff, out.n_ff));
     }
 
-    /// kEmbd rows of `own` numbers, with zeros up to `width`.
+    /// kEmbd rows of `own` numbers, filled with zeros up to `width`.
     static Values columns(const std::string & name, int64_t own, int64_t width) {
         const Values matrix = numbers(name, own * kEmbd, 0.3f);
         Values rows;

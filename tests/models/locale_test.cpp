@@ -17,7 +17,7 @@ class LocaleTest : public TrainerFixture, public testing::WithParamInterface<Num
         const MadeLocale locale(GetParam());
         char text[16];
         std::snprintf(text, sizeof text, "%.1f", 0.5);
-        EXPECT_EQ(text, std::string("0") + GetParam().decimal_point + "5");  // it is in force
+        EXPECT_EQ(text, std::string("0") + GetParam().decimal_point + "5");  // the locale is in force
         return f();
     }
     template <typename F>
@@ -26,7 +26,7 @@ class LocaleTest : public TrainerFixture, public testing::WithParamInterface<Num
         EXPECT_EQ(abroad(f), home);
     }
 
-    /// Six of twelve steps, with metrics and without: a checkpoint counts their bytes, which depend on the time taken.
+    /// Six of twelve steps, with metrics and without: a checkpoint counts the metrics' bytes, which depend on time taken.
     void train_half(const std::string & name) {
         const std::string dir = folder_.path(name), lines = folder_.path(name + ".jsonl"), mute = dir + "-mute";
         ql_train_options o = run(dir, lines);
@@ -34,7 +34,7 @@ class LocaleTest : public TrainerFixture, public testing::WithParamInterface<Num
         o.checkpoint_dir = mute.c_str(), o.metrics_path = nullptr;
         train_six_steps(o);
     }
-    /// What they left: the newest checkpoint's bytes, and the metrics but for times.
+    /// What the two runs left: the newest checkpoint's bytes, and the metrics without the times.
     std::string files(const std::string & name) const {
         std::string all = read_all(folder_.path(name + "-mute/step-00000006.gguf"));
         for (const auto & line : metrics(name + ".jsonl"))

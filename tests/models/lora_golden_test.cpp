@@ -64,7 +64,7 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
         return made.ok() ? std::move(made).value() : nullptr;
     }
 
-    /// Step i of the golden runs' AdamW, and their clipping.
+    /// Step i of the golden runs' AdamW, with their clipping.
     static void update(TrainStep & s, int i) {
         const auto correction = [&](double beta) { return static_cast<float>(1 - std::pow(beta, i + 1)); };
         const float hyper[QL_HYPER_N] = {5e-3f, 0.9f, 0.999f, 1e-8f, 0, correction(0.9), correction(0.999), 0.3f};
@@ -119,7 +119,7 @@ TEST_P(LoraGolden, TenStepsEqualPeft) {
 
 TEST_P(LoraGolden, EveryMatrixMovesInTenSteps) {
     Adapter start = adapter("init");
-    for (LoraMatrix & m : start.matrices) std::fill(m.b.begin(), m.b.end(), 0.0f);  // as a new adapter is
+    for (LoraMatrix & m : start.matrices) std::fill(m.b.begin(), m.b.end(), 0.0f);  // as in a new adapter
     const auto s = step(start);
     ASSERT_TRUE(s);
     for (int i = 0; i < 10; ++i) {

@@ -1,4 +1,4 @@
-// The metrics file: it belongs to one run at a time, which appends to its own lines alone.
+// The metrics file: it belongs to one run at a time, which appends only to its own lines.
 #include <algorithm>
 
 #include "models/trainer_fixture.hpp"
@@ -41,7 +41,7 @@ TEST_F(MetricsTest, ANewRunLeavesAFileThatHoldsAnything) {
     run_.overwrite = 0;
     const std::string other = folder_.path("other");
     run_.checkpoint_dir = other.c_str();
-    expect_refused(run_);  // its own kind of file, but another run's
+    expect_refused(run_);  // the right kind of file, but another run's
 }
 
 TEST_F(MetricsTest, OverwriteChangesNothingBeforeTheFirstStep) {

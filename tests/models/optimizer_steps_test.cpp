@@ -1,4 +1,4 @@
-// What an optimizer step of a run is made of: which gradients it sums, whose rate it takes, how it counts itself.
+// What an optimizer step of a run is made of: which gradients it sums, which rate it takes, how it is counted.
 #include <algorithm>
 #include <cmath>
 
@@ -24,7 +24,7 @@ struct Change {
 
 class OptimizerSteps : public TrainerFixture {
   protected:
-    /// No warm-up, no decay, no packing and the order of the file: a step is that of its samples.
+    /// No warm-up, no decay, no packing, and samples in the file's order: a step depends on its samples alone.
     ql_train_options bare() const {
         ql_train_options o = options();
         o.schedule = QL_SCHEDULE_CONSTANT;
@@ -35,7 +35,7 @@ class OptimizerSteps : public TrainerFixture {
         return o;
     }
 
-    /// As `adapter`, but both halves are drawn, so that both have a gradient.
+    /// Like adapter(), but both halves are drawn, so that both have a gradient.
     Adapter drawn_adapter() const {
         Adapter a = adapter();
         for (LoraMatrix & m : a.matrices)
@@ -157,11 +157,11 @@ TEST_F(OptimizerSteps, TheRateIsThatOfTheSchedule) {
     ql_train_options o = bare();
     o.steps = 1;
     o.lr = 1e-4;
-    o.warmup = 4;  // cut to the steps there are: the first is the whole rate
+    o.warmup = 4;  // cut to the number of steps there are: the first has the whole rate
     EXPECT_NEAR(change(o).largest(&LoraMatrix::a), o.lr, 0.01 * o.lr);
     o.steps = 2;
     o.warmup = 2;
-    o.beta1 = o.beta2 = 0;  // then every step is the rate and the gradient's sign
+    o.beta1 = o.beta2 = 0;  // then every step is the rate times the gradient's sign
     std::vector<double> rates;
     o.user = &rates;
     o.on_progress = [](void * user, const ql_train_progress * p) {

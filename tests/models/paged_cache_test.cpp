@@ -1,4 +1,4 @@
-// Whose the pages of a cache are, without a graph: a cache of no layers has nothing to copy.
+// Which sequences own a cache's pages, without a graph: a cache of no layers has nothing to copy.
 #include "models/infer/paged_cache.hpp"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ TEST_F(PagedCacheTest, AForkSharesAllPagesUntilOneGoesOn) {
     EXPECT_EQ(n_free(), 6);
     read(1, 1);
     EXPECT_EQ(pages(1), (Pages{0, 2}));
-    read(0, 1);  // the page is its alone now
+    read(0, 1);  // the page is sequence 0's alone
     EXPECT_EQ(pages(0), (Pages{0, 1}));
     EXPECT_EQ(n_free(), 5);
 }
@@ -86,7 +86,7 @@ TEST_F(PagedCacheTest, CountsPagesOfABatchWithTheCopiesOfAPageThatIsShared) {
     const std::array<Growth, 3> all{{{0, 1}, {1, 1}, {2, 1}}};
     EXPECT_EQ(cache_.pages_to_grow(std::span(all).first(1)), 1);
     EXPECT_EQ(cache_.pages_to_grow(std::span(all).first(2)), 2);
-    EXPECT_EQ(cache_.pages_to_grow(all), 2);  // the last of three owners keeps it
+    EXPECT_EQ(cache_.pages_to_grow(all), 2);  // the last of three owners keeps the page
     for (const Growth & g : all) read(g.sequence, g.tokens);
     EXPECT_EQ(n_free(), 8 - 2 - 2);
     const Growth more{0, 28};  // 129 tokens
@@ -98,7 +98,7 @@ TEST_F(PagedCacheTest, AFullPageThatIsSharedIsNotCopied) {
     cache_.fork(0, 1);
     read(1, 5);
     EXPECT_EQ(pages(1), (Pages{0, 1, 2}));
-    cache_.truncate(1, 70);  // now it goes on within one
+    cache_.truncate(1, 70);  // then the sequence goes on within a page
     read(1, 1);
     EXPECT_EQ(pages(1), (Pages{0, 2}));
 }

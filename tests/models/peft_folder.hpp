@@ -1,4 +1,4 @@
-// A PEFT directory made in a test: sound as it is, to be changed before it is written.
+// A PEFT directory made in a test: sound at first, to be changed before it is written.
 #pragma once
 #include <gtest/gtest.h>
 

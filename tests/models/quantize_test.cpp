@@ -79,7 +79,7 @@ class ExpertFile {
         EXPECT_EQ(ql_gguf_open(out.c_str(), &file), QL_OK) << ql_error_message();
         return file;
     }
-    /// The stack's values as if its rows were those of one matrix.
+    /// The stack's values encoded as if its rows were those of one matrix.
     std::vector<std::byte> encoded(ql_dtype dtype) const {
         std::vector<std::byte> bytes(ql_dtype_bytes(dtype, static_cast<int64_t>(values_.size())));
         EXPECT_EQ(ql_encode(dtype, values_.data(), static_cast<int64_t>(values_.size()), bytes.data()), QL_OK);

@@ -1,4 +1,4 @@
-// What a model is asked with when exact answers are counted: the tokens that training has before the last answer.
+// What a model is asked when exact answers are counted: the tokens that training has before the last answer.
 #include <gtest/gtest.h>
 
 #include "models/data/dataset.hpp"

@@ -1,4 +1,4 @@
-// Which sequences a step trains on: every epoch all of them, each time in another order, and the same ones in a run
+// Which sequences a step trains on: all of them in every epoch, each epoch in another order, and the same ones in a run
 // that was resumed.
 #include "models/train/sampler.hpp"
 
@@ -98,7 +98,7 @@ TEST(Sampler, AnEpochIsAsManyStepsAsItsSequencesNeed) {
     const auto samples = samples_of(101);
     Sampler sampler(samples, options(false, true));
     EXPECT_EQ(sampler.n_sequences(), 101);
-    EXPECT_EQ(sampler.steps_per_epoch(), 26);  // of 4, the last one short by 3: spread, none has more than 4
+    EXPECT_EQ(sampler.steps_per_epoch(), 26);  // of 4; the 3 that the last would lack are spread: none has more than 4
     for (int64_t step = 0; step < 26; ++step) {
         EXPECT_GE(sampler.step(step).size(), 3u);
         EXPECT_LE(sampler.step(step).size(), 4u);

@@ -28,7 +28,7 @@ ql_sampling greedy() {
     return s;
 }
 
-/// Logits of tokens 0, 1, 2 ... with these probabilities, in an order that is not theirs: token i has the i-th.
+/// Logits of tokens 0, 1, 2 ...: token i has the i-th of these probabilities, which need not be sorted.
 std::vector<float> logits_of(const std::vector<double> & probabilities) {
     std::vector<float> logits;
     for (const double p : probabilities) logits.push_back(static_cast<float>(std::log(p) + 3));
@@ -87,7 +87,7 @@ TEST(Sampling, TopKKeepsTheKMostProbable) {
     const std::vector<Ids> kept = {{0, 1, 2, 3, 4}, {1}, {1, 3}, {1, 3, 4}, {0, 1, 3, 4}, {0, 1, 2, 3, 4}};
     for (s.top_k = 0; s.top_k <= 5; ++s.top_k)
         EXPECT_EQ(drawn(logits_of(kFive), s), kept[static_cast<size_t>(s.top_k)]) << "top-k " << s.top_k;
-    s.top_k = 100;  // more than there are
+    s.top_k = 100;  // more than there are tokens
     EXPECT_EQ(drawn(logits_of(kFive), s), kept[0]);
 }
 
@@ -123,7 +123,7 @@ TEST(Sampling, MinPKeepsWhatIsThatLargeAPartOfTheMostProbable) {
     }
 }
 
-/// Hot, the five are nearly equal: 0.75 of their sum then takes four of them, and 0.51 of the best all.
+/// At a high temperature the five are nearly equal: 0.75 of their sum takes four, and 0.51 of the best all five.
 TEST(Sampling, TopPAndMinPCountWhatTemperatureMade) {
     ql_sampling s = plain();
     s.temperature = 10;
@@ -133,7 +133,7 @@ TEST(Sampling, TopPAndMinPCountWhatTemperatureMade) {
     EXPECT_EQ(drawn(logits_of(kFive), s), (Ids{0, 1, 2, 3, 4}));
 }
 
-/// Of the two that top-k leaves, the first has 0.4 / 0.65 = 0.62 of the whole.
+/// Of what top-k leaves, the first of two has 0.4 / 0.65 = 0.62.
 TEST(Sampling, TopPCountsWhatTopKLeft) {
     ql_sampling s = plain();
     s.top_k = 2;

@@ -1,4 +1,4 @@
-// Steps whose loss or gradient is not finite: they change nothing, are counted, and end a run where they are too many.
+// Steps whose loss or gradient is not finite: they change nothing, are counted, and end a run if there are too many.
 #include "models/load/open_model.hpp"
 #include "models/trainer_fixture.hpp"
 
@@ -77,7 +77,7 @@ TEST_F(SkippedStep, IsRememberedByACheckpoint) {
 }
 
 TEST_F(SkippedStep, CountsOnlyInARowTowardsTheEnd) {
-    train_on("~~~~~~~~~a~~~~~~~~~b", bare());  // nine, and nine
+    train_on("~~~~~~~~~a~~~~~~~~~b", bare());  // nine in a row, twice
     EXPECT_EQ(skipped_.size(), 18u);
 }
 
@@ -100,7 +100,7 @@ TEST_F(SkippedStep, IsNotSaved) {
 
 TEST_F(SkippedStep, IsInTheSummary) {
     const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
-    train_on("a~b", bare());  // makes the data
+    train_on("a~b", bare());  // makes data_
     Adapter a = adapter();
     ql_train_options o = bare();
     o.steps = 3;

@@ -1,4 +1,4 @@
-// Holding a part of the data out for evaluation: every sample is on one side, with what it was made of.
+// Holding out a part of the data for evaluation: every sample is on one side, with what it was made of.
 #include <algorithm>
 
 #include "models/trainer_fixture.hpp"

@@ -67,7 +67,7 @@ TEST_F(Stories, QuantisedKeepsTheNllAndNamesWhatStaysWide) {
     ASSERT_TRUE(model);
     EXPECT_EQ(model->base_type(), "q8_0");
     EXPECT_EQ(model->find("blk.4.ffn_up.weight")->dtype, QL_Q8_0);
-    EXPECT_EQ(model->find("blk.4.ffn_down.weight")->dtype, QL_F16);  // rows of 172, in no blocks of 32
+    EXPECT_EQ(model->find("blk.4.ffn_down.weight")->dtype, QL_F16);  // rows of 172 do not divide into blocks of 32
     ASSERT_EQ(model->notes().size(), 5u);
     for (size_t i = 0; i < 5; ++i) {
         const std::string & note = model->notes()[i];

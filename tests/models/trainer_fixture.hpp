@@ -77,7 +77,7 @@ class TrainerFixture : public ::testing::Test {
         return all;
     }
 
-    /// What there is to say against such a run before its first step.
+    /// The status of creating such a run, before its first step.
     Status start(const ql_train_options & o, std::string * resumed = nullptr) {
         const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
         Adapter a = adapter();
@@ -86,7 +86,7 @@ class TrainerFixture : public ::testing::Test {
         return trainer.status();
     }
 
-    /// Trains and is stopped after the sixth step, of which a checkpoint is saved.
+    /// Trains, stops after the sixth step, and leaves a checkpoint of it.
     void train_six_steps(ql_train_options o) {
         o.on_progress = [](void *, const ql_train_progress * p) { return p->step == 6 ? 1 : 0; };
         Status status;

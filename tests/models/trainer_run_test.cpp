@@ -1,5 +1,5 @@
-// A run from its first step to its last: how many there are, when it evaluates and saves, what it counts, and which
-// ends are none.
+// A run from its first step to its last: how many steps there are, when it evaluates and saves, what it counts, and
+// which ends give no result.
 #include <limits>
 #include <set>
 
@@ -158,7 +158,7 @@ TEST_F(TrainerRun, WithoutAGradientHasDivergedAndSavesNothing) {
     }
 }
 
-/// Here the first step alone has a token to learn: the loss of the others is 0, and so is their gradient.
+/// Only the first step here has a token to learn: the loss of the others is 0, and so is their gradient.
 TEST_F(TrainerRun, WithNothingLeftToLearnHasNotDiverged) {
     for (TokenSample & s : std::span(data_.samples).subspan(1))
         std::fill(s.trained.begin(), s.trained.end(), uint8_t{0});
@@ -170,7 +170,7 @@ TEST_F(TrainerRun, WithNothingLeftToLearnHasNotDiverged) {
     EXPECT_TRUE(status.ok()) << status.message();
 }
 
-/// The loss of no token would be 0: learnt at once, and the best there is.
+/// The loss over no tokens would be 0: learnt at once, and the best possible.
 TEST_F(TrainerRun, WithoutATokenToTrainOrToEvaluateIsNone) {
     const auto refused = [&](const Dataset & empty) {
         Adapter a = adapter();
@@ -223,7 +223,7 @@ TEST_F(TrainerRun, TakesAsManySequencesAStepAsItsMicroBatchesHold) {
     Adapter a = adapter();
     const ql_trainer_info info = trainer(a, o)->describe();
     EXPECT_EQ(info.n_sequences, 40);
-    EXPECT_EQ(info.steps_per_epoch, 7);  // of 6 sequences
+    EXPECT_EQ(info.steps_per_epoch, 7);  // of at most 6 sequences
 }
 
 }  // namespace

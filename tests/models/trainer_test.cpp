@@ -1,4 +1,4 @@
-// The training loop on a tiny model: what a run must be equal to, how it stops, and how it goes on.
+// The training loop on a tiny model: which runs must be equal, how a run stops, and how it goes on.
 #include <cmath>
 
 #include "models/train/schedule.hpp"

@@ -15,7 +15,7 @@ namespace {
 std::mutex mutex;
 bool watching = false;
 int64_t countdown = -1;          // bytes until the one to spoil; < 0: none
-std::function<bool()> has_room;  // none: as much as there is
+std::function<bool()> has_room;  // none: all writes fit
 std::vector<WatchedDisk::Synced> seen;
 
 }  // namespace
@@ -54,7 +54,7 @@ ino_t WatchedDisk::file(const std::string & path) {
 
 }  // namespace ql::test
 
-// In the place of libc's for the objects of this program; libc's and libstdc++'s own calls stay as they are.
+// These replace libc's for the objects of this program; libc's and libstdc++'s own calls stay as they are.
 extern "C" ssize_t write(int fd, const void * data, size_t size) {
     using namespace ql::test;
     std::string spoilt;
