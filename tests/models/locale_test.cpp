@@ -26,7 +26,7 @@ class LocaleTest : public TrainerFixture, public testing::WithParamInterface<Num
         EXPECT_EQ(abroad(f), home);
     }
 
-    /// Six of twelve steps, with metrics and without: a checkpoint counts the metrics' bytes, which depend on time taken.
+    /// Six of twelve steps, with metrics and without: a checkpoint counts the metrics' bytes, which depend on times.
     void train_half(const std::string & name) {
         const std::string dir = folder_.path(name), lines = folder_.path(name + ".jsonl"), mute = dir + "-mute";
         ql_train_options o = run(dir, lines);
