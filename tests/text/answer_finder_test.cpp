@@ -19,8 +19,8 @@ std::vector<Message> conversation(size_t n_turns) {
     return messages;
 }
 
-/// "[user]q0<end>[assistant]: a0<end>", the prompt ends with "[assistant]:". With `note`, words that stand behind the
-/// last user's message only: no earlier prompt is a prefix of the whole.
+/// "[user]q0<end>[assistant]: a0<end>"; a prompt ends with "[assistant]:". With `note`, some words stand only after the
+/// last user's message, so that no earlier prompt is a prefix of the whole.
 jinja::Text rendered(std::span<const Message> messages, bool prompt, bool note = false) {
     size_t last_user = 0;
     for (size_t i = 0; i < messages.size(); ++i)
@@ -59,7 +59,7 @@ TEST(AnswerFinder, RendersFewPromptsHoweverLongTheConversation) {
         }
 }
 
-/// Thoughts are written of the last answer alone, as templates of models that think do.
+/// Only the last answer is written with its thoughts, as in templates of models that think.
 jinja::Text without_thoughts(std::span<const Message> messages, bool prompt) {
     jinja::Text text;
     for (size_t i = 0; i < messages.size(); ++i) {

@@ -116,7 +116,7 @@ TEST(ChatTemplate, MessagesNameConstructLineAndWayOut) {
     EXPECT_FALSE(ChatTemplate::parse(std::string(300 * 1024, 'x'), {}).ok());
 }
 
-TEST(ChatTemplate, TextWithoutATagIsRefused) {  // a name or a path in an adapter's key, say
+TEST(ChatTemplate, TextWithoutATagIsRefused) {  // for example a name or a path in an adapter's key
     for (const char * text : {"chatml", "/etc/hostname", "{ x }"}) {
         const auto made = ChatTemplate::parse(text, {});
         EXPECT_EQ(made.code(), QL_UNSUPPORTED);

@@ -11,7 +11,7 @@ namespace {
 
 class EndTokensOfHuggingFace : public testing::Test {
   protected:
-    /// The vocabulary of the files written so far, of which tokenizer_config.json named nothing.
+    /// The vocabulary of the files written so far; tokenizer_config.json named no special token.
     Vocab complete() {
         Vocab vocab = byte_level_vocab();
         vocab.bos = vocab.eos = -1;

@@ -1,5 +1,5 @@
-// What a stranger's template may cost: stack, time and memory are counted before they are used, and a call with wrong
-// arguments is an error that names it.
+// What an untrusted template may cost: stack, time and memory are counted before they are used, and a call with wrong
+// arguments is an error that names the function.
 #include <gtest/gtest.h>
 #include <pthread.h>
 
@@ -21,7 +21,7 @@ std::string outcome(const std::string & source, Dict variables = {}, Meter meter
     return text.ok() ? text->bytes() : text.message();
 }
 
-/// outcome() on a thread whose stack has that many bytes.
+/// outcome() on a thread whose stack has `bytes` bytes.
 std::string outcome_on_stack(size_t bytes, const std::string & source) {
     std::string result;
     std::function<void()> work = [&] { result = outcome(source); };
@@ -42,7 +42,7 @@ std::string repeat(const std::string & part, int n) {
     return text;
 }
 
-/// A tag in itself, as often as the parser lets it.
+/// A tag nested in itself, as deep as the parser allows.
 std::string nested(const std::string & open, const std::string & close) {
     return repeat(open, 20) + "{{ f() }}" + repeat(close, 20);
 }
@@ -135,10 +135,10 @@ std::vector<Value> samples() {
             Value::dict(dict)};
 }
 
-/// Calls a row with every sample in every place; says what a refusal lacks.
+/// Calls a row with every sample in every place; reports what a refusal's message lacks.
 void try_arguments(const Builtin & row, const Value & self, const std::function<Status(Call)> & run) {
     const size_t places = row.variadic ? 2 : row.parameters.size();
-    for (size_t place = 0; place <= places; ++place)  // one more than there are, too
+    for (size_t place = 0; place <= places; ++place)  // and one place more than there are
         for (const Value & sample : samples()) {
             Meter meter;
             std::vector<Value> args(place, Value("x"));

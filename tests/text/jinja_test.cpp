@@ -131,7 +131,7 @@ TEST(Jinja, HostileTemplatesEndInErrors) {
     EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(120));
 }
 
-TEST(Jinja, ValuesThatHoldThemselvesAreFreed) {  // a leak checker's business
+TEST(Jinja, ValuesThatHoldThemselvesAreFreed) {  // checked by the leak sanitizer
     EXPECT_TRUE(
         render_source(
             "{% set ns = namespace() %}{% set ns.me = [ns] %}{% for x in [1] %}{{ loop.changed(loop) }}{% endfor %}")

@@ -1,5 +1,5 @@
 // tokenizer.model against SentencePiece itself (sentence_piece_cases.json, written by make_sentence_piece_cases.py),
-// more of it from $QL_SENTENCE_PIECE_CASES; and files that are none.
+// with more cases from $QL_SENTENCE_PIECE_CASES; and files that are not such models.
 #include "models/text/sentence_piece_model.hpp"
 
 #include <unistd.h>
@@ -40,7 +40,7 @@ void run_cases(const std::string & path) {
     for (const json & test : file.at("cases")) {
         const auto & text = test.at(0).get_ref<const std::string &>();
         EXPECT_EQ(tokenizer->encode(text, false, false), test.at(1).get<std::vector<int32_t>>()) << test.at(0).dump();
-        if (text.find("\xE2\x96\x81") != text.npos) continue;  // U+2581 comes back as a space there, too
+        if (text.find("\xE2\x96\x81") != text.npos) continue;  // U+2581 comes back as a space in SentencePiece, too
         EXPECT_EQ(tokenizer->decode(tokenizer->encode(text, true, false), false), text);
     }
     std::printf("%s: %zu texts\n", path.c_str(), file["cases"].size());

@@ -1,5 +1,5 @@
-// Notes on templates that llama.cpp renders otherwise. Each row was rendered by Jinja2 3.1.6 and by llama.cpp
-// (xllamacpp 2026.10.11549): where they differ, a note; where they are the same, none.
+// Notes on templates that llama.cpp renders differently. Each row was rendered by Jinja2 3.1.6 and by llama.cpp
+// (xllamacpp 2026.10.11549): there is a note where they differ, and none where they agree.
 #include <algorithm>
 
 #include "text/chat_templates.hpp"

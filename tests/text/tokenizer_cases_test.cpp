@@ -1,5 +1,5 @@
-// Real vocabularies against expected tokens (shared/data/vocab: 46 texts for each), and a megabyte of real text there
-// and back.
+// Real vocabularies against expected tokens (shared/data/vocab: 46 texts for each), and a megabyte of real text encoded
+// and decoded again.
 #include <chrono>
 #include <sstream>
 
@@ -8,7 +8,7 @@
 namespace ql::test {
 namespace {
 
-/// The separator follows each text, the last one too: 46 texts, and an empty one after them that has no line of tokens.
+/// The separator follows each text, including the last: 46 texts, then an empty one that has no line of tokens.
 std::vector<std::string> split_cases(const std::string & text) {
     const std::string separator = "\n__ggml_vocab_test__\n";
     std::vector<std::string> cases;

@@ -88,7 +88,7 @@ TEST_F(TokenizerFiles, TakeTheModelsFlagsOverDefaults) {
     EXPECT_EQ(tokenizer->encode("ab", true, true), (std::vector<int32_t>{263, 2}));
 }
 
-/// The tokens of a text, special ones parsed; and the notes of the file.
+/// The tokens of a text, with special tokens parsed; `notes` takes the file's notes.
 std::vector<int32_t> encode_with(const std::string & path, const std::string & text, std::vector<std::string> & notes) {
     auto tokenizer = open_tokenizer(path);
     EXPECT_TRUE(tokenizer.ok()) << tokenizer.message();

@@ -1,5 +1,5 @@
-// tokenizer.json against the library whose file it is: random set-ups and odd texts (tokenizer_cases.json, written by
-// make_tokenizer_cases.py), more of them from $QL_TOKENIZER_CASES; and what is refused, by its name.
+// tokenizer.json against the library whose format it is: random set-ups and odd texts (tokenizer_cases.json, written by
+// make_tokenizer_cases.py), more cases from $QL_TOKENIZER_CASES; and what is refused by name.
 #include <unistd.h>
 
 #include <chrono>
@@ -35,7 +35,7 @@ class TokenizerJson : public testing::Test {
     fs::path folder_;
 };
 
-/// The cases of one file; how many there were.
+/// Runs the cases of one file; returns how many there were.
 size_t run_cases(const std::string & path, const std::function<Result<Tokenizer>(const json &)> & open) {
     const json file = json::parse(read_text(path));
     size_t n = 0;

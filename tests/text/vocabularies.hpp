@@ -90,7 +90,7 @@ inline Tokenizer make(Vocab vocab) {
     return std::move(tokenizer).value();
 }
 
-/// The spans are in order, without gaps, and reach from the text's begin to its end.
+/// The spans are in order, without gaps, and reach from the text's beginning to its end.
 inline void expect_spans_cover(const Encoding & encoding, size_t size) {
     ASSERT_EQ(encoding.spans.size(), encoding.tokens.size());
     size_t at = 0;
