@@ -1,5 +1,5 @@
-// Every program, each input it takes, everything that can be wrong with it: one line, exit code 2 or 1, nothing
-// written.
+// Every program, each input it takes, and everything that can be wrong with that input: one line, exit code 2 or 1,
+// nothing written.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -208,7 +208,7 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
     expect_refused(kBench, "", {"peak"}, {2});
 }
 
-TEST_F(BadInput, ConfigFilesHaveLimits) {  // 100 kB of either kind took all memory, or minutes
+TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either kind take all memory, or minutes
     std::string section = "[a", list = "data = [\"a\"";
     for (int i = 0; i < 9; ++i) section += ".a";
     for (int i = 0; i < 40000; ++i) list += ", 1";
@@ -242,7 +242,7 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kChat, "-m {model.gguf} -p hello --lora {adapter.gguf}:1001", {"scale"}, {2});
 }
 
-/// A numeric option: values that must be refused. Where 0 or 10^9 has a meaning it is missing here.
+/// A numeric option and values that must be refused. Where 0 or 10^9 has a meaning, `bad` leaves it out.
 struct Number {
     const char * program;
     const char * option;

@@ -30,7 +30,7 @@ class DateOption : public testing::Test {
     bool shows(const std::string & line, const char * date) const {
         return must("ql-finetune", kShow + line).find(date) != std::string::npos;
     }
-    /// "" where it records none.
+    /// "" if the adapter records none.
     std::string recorded(const std::string & adapter) const {
         ql_gguf * file = nullptr;
         EXPECT_EQ(QL_OK, ql_gguf_open(workspace_.path(adapter).c_str(), &file)) << ql_error_message();

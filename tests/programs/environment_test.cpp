@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A command of every program that succeeds, and what its -v says.
+/// A command of every program that succeeds, and a part of what it prints under -v.
 struct Command {
     const char * program;
     const char * line;

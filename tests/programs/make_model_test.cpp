@@ -56,7 +56,7 @@ std::vector<float> decode(const ql_gguf_tensor & t) {
     return values;
 }
 
-/// Square root of the mean of the squares; NaN and Inf come through.
+/// Root mean square; NaN and Inf come through.
 double size_of(const std::vector<float> & values) {
     double sum = 0;
     for (const float v : values) sum += static_cast<double>(v) * static_cast<double>(v);
@@ -145,7 +145,7 @@ TEST_F(MakeModel, TrainsOnALongContextAndTellsItsMemory) {
     ASSERT_NE(r.err.npos, at) << r.err;
     const double bytes = std::stod(r.err.substr(at + 15));
     EXPECT_GT(bytes, 4096.0 * 64 * 4);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these sanitizers keep freed memory
     EXPECT_LT(bytes, 256.0 * 1024 * 1024) << "the buffers of the bandwidth measurement are no part of it";
 #endif
     expect_refused("train -m {made.gguf} --ctx 8193 -v", {"--ctx", "8192"}, 2);

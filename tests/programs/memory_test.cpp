@@ -1,5 +1,5 @@
-// What a plan says of memory holds for the process: of a real model ($QL_TEST_MODEL, which tools/test.sh sets), and of
-// a tiny one, where the program itself is the most.
+// What a plan says of memory holds for the process: with a real model ($QL_TEST_MODEL, which tools/test.sh sets), and
+// with a tiny one, where the program itself takes the most.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -24,7 +24,7 @@ std::string orders() {
     return text;
 }
 
-/// The peak of a run's process as a part of what was planned; `words` are the run's options.
+/// The peak of a run's process as a fraction of what was planned; `words` are the run's options.
 void check_peak(const std::string & model, const std::string & words, double tolerance) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "a sanitizer keeps memory of its own";

@@ -47,7 +47,7 @@ TEST_F(NoSpace, AdapterThatWouldNotFitIsFoundBeforeTraining) {
         "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32");
 }
 
-/// Whatever room there is goes to a file.
+/// Writes to a file until the disk is full.
 void fill(const std::string & path) {
     std::ofstream file(path, std::ios::binary);
     for (const std::string page(4096, 'x');

@@ -34,9 +34,9 @@ double now() {
 [[noreturn]] void become(const std::string & path, const std::vector<std::string> & arguments, const ProcessOptions & o,
                          Pipe & in, Pipe & out, Pipe & err) {
     ::dup2(in.fd[0], 0), ::dup2(out.fd[1], 1), ::dup2(err.fd[1], 2);
-    // As a shell starts it, also where this process ignores some of them (nohup; SIGPIPE below).
+    // As a shell starts it, even if this process ignores some of them (nohup; SIGPIPE below).
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU, SIGXFSZ}) ::signal(number, SIG_DFL);
-    ::setenv("QL_THREADS", "1", 0);  // models here are tiny: waiting for other threads takes longer than the work
+    ::setenv("QL_THREADS", "1", 0);  // models here are tiny: waiting for other threads would take longer than the work
     for (const std::string & e : o.environment) ::putenv(const_cast<char *>(e.c_str()));
     std::vector<char *> argv = {const_cast<char *>(path.c_str())};
     for (const std::string & a : arguments) argv.push_back(const_cast<char *>(a.c_str()));
@@ -46,7 +46,7 @@ double now() {
     ::_exit(127);
 }
 
-/// Moves what can be read to text; closes the end at its end.
+/// Appends to `text` what can be read; closes the pipe's reading end when the output ends.
 void drain(Pipe & p, std::string & text) {
     char buffer[4096];
     const ssize_t n = ::read(p.fd[0], buffer, sizeof buffer);
@@ -56,7 +56,7 @@ void drain(Pipe & p, std::string & text) {
         p.close_end(0);
 }
 
-/// Inputs here fit in a pipe's buffer.
+/// Writes the whole input; inputs here fit in a pipe's buffer.
 void give_input(Pipe & in, const std::string & input) {
     for (size_t done = 0; done < input.size();) {
         const ssize_t n = ::write(in.fd[1], input.data() + done, input.size() - done);

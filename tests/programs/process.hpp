@@ -1,4 +1,4 @@
-// Runs a built program and keeps what it said.
+// Runs a built program and keeps what it printed.
 #pragma once
 #include <signal.h>
 
@@ -10,13 +10,13 @@ namespace ql::test {
 
 struct ProcessOptions {
     std::string input;                          // its stdin
-    std::vector<std::string> environment = {};  // "NAME=value", added to this process's
-    double interrupt_after = -1;                // seconds until it gets the signal; < 0: never
-    std::string interrupt_at = "";              // or: as soon as its stderr holds this
+    std::vector<std::string> environment = {};  // "NAME=value", added to this process's own
+    double interrupt_after = -1;                // seconds until the program gets the signal; < 0: never
+    std::string interrupt_at = "";              // or: as soon as the program's stderr holds this
     int interrupt_signal = SIGINT;
-    std::string input_at = "";  // its input comes, after before_input, when its stderr holds this
+    std::string input_at = "";  // the input is written, after before_input, once stderr holds this
     std::function<void()> before_input = {};
-    std::function<void()> in_child = {};  // the last thing before the program: limits, closed streams
+    std::function<void()> in_child = {};  // called last before the program: limits, closed streams
     double kill_after = 120;              // seconds; a program that takes longer has failed
 };
 
@@ -25,7 +25,7 @@ struct ProcessResult {
     std::string out, err;
 };
 
-/// A program of the build's bin/ folder with arguments.
+/// Runs a program of the build's bin/ folder with arguments.
 ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments,
                           const ProcessOptions & options = {});
 /// The command line as a shell would show it, for messages.

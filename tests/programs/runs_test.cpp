@@ -84,7 +84,7 @@ TEST_F(Runs, MoreStepsThanTheRunWasBegunWithNameTheWay) {
         expect_done(begun + " --overwrite");
         expect_refused(std::string(more) + " --resume auto", {"--init-adapter", "step-0000"});
     }
-    expect_refused("--steps 5 --resume auto", {"steps 5", "6"});  // fewer are another run, too
+    expect_refused("--steps 5 --resume auto", {"steps 5", "6"});  // fewer steps are another run, too
 }
 
 TEST_F(Runs, ARunThatDivergesKeepsTheLastGoodCheckpoint) {
@@ -109,7 +109,7 @@ TEST_F(Runs, ALossThatIsNoNumberEndsTheRun) {
     write_tiny_model(workspace_.path("model.gguf"), o);
     expect_ends(1, run("--steps 40 --base-type keep"), {"diverged", "(10 in a row)"});
     EXPECT_FALSE(exists("a.gguf") || exists("a.gguf.ckpt"));
-    expect_ends(1, run("--steps 1 --base-type keep"), {"diverged"});  // too short to be seen ten times
+    expect_ends(1, run("--steps 1 --base-type keep"), {"diverged"});  // too short to diverge ten times
     EXPECT_FALSE(exists("a.gguf") || exists("a.gguf.ckpt"));
     expect_ends(1, run("--steps 40 --base-type keep --eval-data {data.jsonl}"), {"evaluation: the loss is not finite"});
     for (const char * what : {"-f {text.txt}", "-d {data.jsonl}", "-f {text.txt} --json"})
@@ -118,7 +118,7 @@ TEST_F(Runs, ALossThatIsNoNumberEndsTheRun) {
 }
 
 TEST_F(Runs, AGradientOfZeroEndsTheRun) {
-    TinyModelOptions o;  // the hidden state is finite, its square is not: the norm behind it makes zeros of it
+    TinyModelOptions o;  // the hidden state is finite, its square is not: the next norm turns it to zeros
     o.value_scale = 1e25f;
     write_tiny_model(workspace_.path("model.gguf"), o);
     for (const char * steps : {"--steps 40", "--steps 2"}) {

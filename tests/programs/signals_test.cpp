@@ -1,4 +1,4 @@
-// Signals and limits of the system: what was learned is kept, or one line says why; never a silent end.
+// Signals and limits of the system: what was learned is kept, or one line says why not; a program never ends silently.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>

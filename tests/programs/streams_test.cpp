@@ -1,4 +1,4 @@
-// Standard streams that are closed, full, or that nobody reads; and what reaches a terminal.
+// Standard streams that are closed or full, or that nobody reads; and what reaches a terminal.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -53,7 +53,7 @@ TEST_F(Streams, MetricsHoldNothingElseWhereStderrIsClosed) {
     EXPECT_EQ(n, 3);
 }
 
-/// Commands that have results on stdout, of every program.
+/// Commands of every program that print results on stdout.
 constexpr std::pair<const char *, const char *> kCommands[] = {
     {"ql-quantize", "{model.gguf} {q.gguf} q8_0"},
     {"ql-adapter", "info {adapter.gguf}"},
@@ -92,7 +92,7 @@ TEST_F(Streams, AChatWithoutAnInputIsAFailure) {
     EXPECT_EQ(r.err, "ql-chat: error: stdin: cannot read\n");
 }
 
-/// True if a terminal could obey something in the text.
+/// True if the text holds something that a terminal could obey.
 bool has_controls(const std::string & text) {
     return std::any_of(text.begin(), text.end(), [](char c) {
         return (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == 0x7f;

@@ -1,4 +1,4 @@
-// What the programs do when all is well: their files, their JSON, resuming, interrupts, chats in a pipe.
+// What the programs do when all goes well: their files, their JSON, resuming, interrupts, chats in a pipe.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// A folder with everything the programs take: models, data, an adapter, and broken ones of each.
+// A folder with everything the programs take: models, data, an adapter, and a broken one of each.
 #pragma once
 #include <map>
 #include <string>
@@ -11,14 +11,14 @@ namespace ql::test {
 
 class Workspace {
   public:
-    /// with_adapter: also trains one of a single step.
+    /// with_adapter: also trains an adapter, for one step.
     explicit Workspace(bool with_adapter = false);
 
     std::string path(const std::string & name) const { return folder_.path(name); }
     std::string write(const std::string & name, std::string_view data) const { return folder_.write(name, data); }
     /// Words like "{model.gguf}" become paths in this folder.
     std::vector<std::string> arguments(const std::string & line) const;
-    /// Name and a digest of the content of every file, to see whether anything changed.
+    /// Each file's name and a digest of its content, to see whether anything changed.
     std::map<std::string, size_t> content() const;
 
     ProcessResult run(const std::string & program, const std::string & line,
