@@ -4,8 +4,8 @@
 
 namespace ql::cpu {
 
-/// As kernel::attention and kernel::attention_back on a device with AMX; on one of f32, since what does not go through
-/// tiles is theirs.
+/// Like kernel::attention and kernel::attention_back on a device with AMX. They run on a device of f32, since its
+/// kernels do what does not go through tiles.
 extern const Kernel attention_emulated, attention_back_emulated;
 
 }  // namespace ql::cpu

@@ -1,5 +1,5 @@
-// How many tile instructions attention takes on AMX: what the estimates in backends/cpu/attention/*_amx.cpp are made
-// of. What it computes, attention_test.cpp and attention_bf16_test.cpp check on the same paths as that of vectors.
+// How many tile instructions attention takes on AMX: the estimates in backends/cpu/attention/*_amx.cpp rest on these
+// counts. attention_test.cpp and attention_bf16_test.cpp check its results, as they check those of vectors.
 #include <gtest/gtest.h>
 
 #include "cpu/amx_emulated.hpp"
@@ -15,7 +15,7 @@ class AmxAttention : public testing::Test {
         if (!bf16_kernels(best_isa())) GTEST_SKIP() << "no AVX-512 BF16";
     }
 
-    /// Of a causal launch.
+    /// The counts of a causal launch.
     static TileCounts count(const OpDef & def, const Case & c, const Kernel & kernel) {
         KernelRun run(def, c);
         int32_t * span = run.ints(run.node().src.size() - 1);

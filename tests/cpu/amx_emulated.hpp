@@ -1,5 +1,5 @@
-// AMX kernels on tile registers in plain C++, for processors without AMX: from the same sources, and where the
-// processor would fault (a shape that does not fit, a tile that has none) they throw std::logic_error. They want
+// AMX kernels on tile registers in plain C++, for processors without AMX. They come from the same sources, and where
+// the processor would fault (a shape that does not fit, a tile that has none) they throw std::logic_error. They need
 // AVX-512 BF16.
 #pragma once
 #include <atomic>
@@ -8,19 +8,19 @@
 
 namespace ql::cpu {
 
-/// Instructions, and products that come less than four after the one before in the same tile of C: a tile is written 52
-/// cycles after a product began, which takes 16.
+/// Instructions, and as waits the products that come less than four after the last one in the same tile of C: a tile is
+/// written 52 cycles after a product began, which takes 16.
 struct TileCounts {
     int64_t loads = 0, products = 0, stores = 0, waits = 0;
 };
 
-/// Of all threads; a thread's are added when it gives back its tiles.
+/// Counts of all threads; a thread's own are added when it gives back its tiles.
 class SharedTileCounts {
   public:
     void add(const TileCounts & c) {
         loads_ += c.loads, products_ += c.products, stores_ += c.stores, waits_ += c.waits;
     }
-    /// What there is, and then nothing.
+    /// Returns the counts and resets them to zero.
     TileCounts take() { return {loads_.exchange(0), products_.exchange(0), stores_.exchange(0), waits_.exchange(0)}; }
 
   private:

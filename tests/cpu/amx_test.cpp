@@ -1,4 +1,4 @@
-// The AMX product, on the processor's tile registers where it has them, and on emulated ones wherever there is
+// The AMX product, on the processor's tile registers where there are any, and on emulated ones wherever there is
 // AVX-512 BF16: one source for both.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -23,7 +23,7 @@ namespace {
 
 using test::AlignedBytes;
 
-/// Memory behind whose last byte nothing may be read.
+/// Memory whose last byte is followed by a page that must not be read.
 class GuardedBytes {
   public:
     explicit GuardedBytes(size_t bytes) : mapped_((bytes + kPage - 1) / kPage * kPage + kPage) {
@@ -38,7 +38,7 @@ class GuardedBytes {
     void * data() const { return data_; }
 
   private:
-    static constexpr size_t kPage = 65536;  // or any system's divisor of it
+    static constexpr size_t kPage = 65536;  // a multiple of every system's page
     const size_t mapped_;
     std::byte *base_, *data_;
 };
@@ -57,7 +57,7 @@ struct Size {
     int64_t spare = 0;  // elements between rows of A
 };
 
-/// A term with its operands, and these again as the exact numbers that the product is of.
+/// A term with its operands, and the exact numbers that the product multiplies.
 struct Operands {
     AlignedBytes w;
     std::unique_ptr<GuardedBytes> a;
@@ -115,7 +115,7 @@ class Amx : public testing::TestWithParam<Unit> {
         limit_targets(best_isa());
     }
 
-    /// Rows of C lie `kSpare` floats apart, which nobody touches; scratch holds NaN.
+    /// Rows of C lie `kSpare` floats apart, which must stay untouched; scratch holds NaN.
     static constexpr int64_t kSpare = 3;
 
     struct Results {
@@ -173,7 +173,7 @@ class Amx : public testing::TestWithParam<Unit> {
         return c;
     }
 
-    /// Against the sum in f64 of the same rounded operands; no float is written that is not C's.
+    /// Against the sum in f64 of the same rounded operands; only floats of C may be written.
     void check(const Size & size) const {
         std::vector<Operands> list;
         for (const Part & part : size.parts)
@@ -216,7 +216,7 @@ TEST_P(Amx, MultipliesAnyDepth) {
             for (const int64_t spare : {0, 5}) check({19, 33, {{depth, QL_F32, side}}, Add::nothing, spare});
 }
 
-/// Few columns come with many rows at a time, and few rows with many columns.
+/// Few columns are taken with many rows at a time, and few rows with many columns.
 TEST_P(Amx, MultipliesNarrowOperands) {
     for (const int64_t few : {1, 8, 16})
         for (const int64_t many : {48, 64, 65, 100, 128, 131, 300}) {
@@ -258,7 +258,7 @@ TEST_P(Amx, SumsSeveralTermsAndBlocksOfTheirDepths) {
     const Part one{229, QL_F32}, last{187, QL_F32};
     check({17, 20, {one, one, one, one, one, one, one, last}});  // 1790: just one block
     check({17, 20, {one, one, one, one, one, one, one, one}});
-    check({17, 20, {{33, QL_F32}, {2014, QL_F32}}});  // ends with the panel, if it were not for the first's 32 steps
+    check({17, 20, {{33, QL_F32}, {2014, QL_F32}}});  // would end with the panel, but for the first term's 32 steps
     const Part rest{2079, QL_F32, Side::backward}, single{1, QL_F32};
     check({34, 50, {rest, single, rest, single, rest, single, single, rest}});
 }
@@ -268,7 +268,7 @@ TEST_P(Amx, AddsToWhatIsThere) {
         for (const int64_t depth : {40, 2500}) check({45, 70, {{depth}, {33, QL_F32, Side::backward}}, add});
 }
 
-/// A sum of at most 1792 steps is one block, whatever its terms: then no C is needed beside the result in 16 bits.
+/// A sum of at most 1792 steps is one block, whatever its terms: then the result in 16 bits needs no C beside it.
 TEST_P(Amx, WritesResultsIn16Bits) {
     const Part some{223, QL_F32};
     const Size sizes[] = {{37, 70, {{100}}},
@@ -335,7 +335,7 @@ TEST_P(Amx, KeepsNaNInItsRow) {
     }
 }
 
-/// Denormals count as zero, as operands and as sums; whatever the processor's own mode.
+/// Denormals count as zero, both as operands and as sums, whatever the processor's own mode.
 TEST_P(Amx, FlushesDenormals) {
     const struct {
         uint16_t a;

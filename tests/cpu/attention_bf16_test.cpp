@@ -1,5 +1,5 @@
-// Attention with operands that are held in bf16: the kernels' numbers are then those of the same operands in f32, bit
-// by bit, whichever of them are held so; and a plan holds so what training keeps for the backward pass.
+// Attention with operands held in bf16: the kernels give the numbers of the same operands in f32, bit by bit, whichever
+// operands are held so; and a plan holds in bf16 what training keeps for the backward pass.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ std::vector<uint16_t> rounded(const std::vector<float> & x) {
     return half;
 }
 
-/// A run's node with some of its tensors held in bf16: bit i of a mask is source (result) i.
+/// A run's node with some of its tensors held in bf16: bit i of a mask stands for source (or result) i.
 class HeldRun {
   public:
     HeldRun(KernelRun & run, uint32_t sources, uint32_t results) : node_(run.node()) {
@@ -51,7 +51,7 @@ class HeldRun {
             kernel.launch({node_, src_.data(), out_.data(), static_cast<std::byte *>(scratch.data()), cpu});
         ASSERT_TRUE(status.ok()) << status.message();
     }
-    /// A result as bf16, rounded if it is not held so.
+    /// A result as bf16, rounded if it is held in f32.
     std::vector<uint16_t> half(KernelRun & run, size_t i) const {
         if (node_.out[i]->dtype != QL_BF16) return rounded(run.out(i));
         const auto * x = static_cast<const uint16_t *>(out_[i]);
@@ -75,7 +75,7 @@ class HeldRun {
 
 class AttentionHeldInBf16 : public testing::TestWithParam<AttentionPath> {
   protected:
-    /// Every choice of sources that the kernel's row names, with and without results that it names.
+    /// Every choice of the sources that the kernel's row names, with and without the results that it names.
     static void expect_the_bits_of_f32(const OpDef & def, KernelRun & run) {
         const Kernel & kernel = GetParam().kernel(def);
         const auto named = [&](auto says, size_t n) {
@@ -120,7 +120,7 @@ TEST_P(AttentionHeldInBf16, GivesTheBitsOfTheSameNumbersInF32) {
     }
 }
 
-/// Then the kernels of f32 do it.
+/// Such launches are left to the kernels of f32.
 TEST_P(AttentionHeldInBf16, GivesTheBitsOfF32WhereANumberIsNotFinite) {
     const AttentionSize & s = kSizes[0];
     for (const float value : {NAN, INFINITY}) {

@@ -1,4 +1,4 @@
-// Attention over a cache of f16: the kernels' numbers are those of the same numbers in f32, bit by bit.
+// Attention over a cache of f16: the kernels give what they give for the same numbers in f32, bit by bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 
 using Size = AttentionSize;
 
-// Few queries and many; either side of chunks of 256 keys; groups of more rows than share a key; tails of vectors.
+// Few queries and many; both sides of chunks of 256 keys; groups of more rows than share a key; tails of vectors.
 constexpr Size kSizes[] = {
     {"d64 H9/3 T1 of 600", 64, 9, 3, 1, 600},   {"d33 H10/2 T8 of 257", 33, 10, 2, 8, 257},
     {"d128 H7/1 T2 of 256", 128, 7, 1, 2, 256}, {"d80 H4/4 T3 of 70", 80, 4, 4, 3, 70},
@@ -66,7 +66,7 @@ TEST_P(AttentionCache, AgreesWithReference) {
     }
 }
 
-/// A sliding window has left them behind: they are not read, so that time is the window's, whatever they hold.
+/// A sliding window has left those blocks behind: they are not read, whatever they hold; only the window takes time.
 TEST_P(AttentionCache, WhatLiesInTheBlocksBeforeTheFirstKeyThatIsSeenReachesNobody) {
     for (const int64_t tokens : {1, 70}) {
         const Size s{"before", 40, 6, 2, tokens, 500};

@@ -36,7 +36,7 @@ inline Case paged_case(const AttentionSize & s, ql_dtype type, int64_t page, int
     return c;
 }
 
-/// lse has nothing to do with q and k here: q is small, so that no probability is much above 1.
+/// lse is independent of q and k here: q is small, so that no probability is much above 1.
 inline Case back_case(const AttentionSize & s) {
     const Shape q(s.d, s.heads, s.tokens), k(s.d, s.kv, s.keys);
     return {s.name,

@@ -39,11 +39,11 @@ class AttentionPages : public testing::TestWithParam<AttentionPath> {
         const Operand & t = *run.source(i);
         return ql_dtype_bytes(t.dtype, t.ne(0) * t.ne(1));
     }
-    /// NaN in every number, of either type.
+    /// Sets every number to NaN, in either type.
     static void spoil(KernelRun & run) {
         for (const size_t i : {1, 2}) std::fill_n(bytes(run, i), run.source(i)->bytes(), std::byte{0xff});
     }
-    /// Copies key `from` to where the table says that key `to` lies.
+    /// Copies key `from` to the place that the table gives key `to`.
     static void move_key(KernelRun & flat, int64_t from, KernelRun & paged, int64_t to) {
         const int64_t page = paged.source(1)->ne(2), row = paged.ints(4)[to / page] * page + to % page;
         for (const size_t i : {1, 2}) {
@@ -82,7 +82,7 @@ struct Part {
     int64_t tokens, keys;
 };
 
-/// Of queries of one sequence.
+/// Copies some queries of one sequence, with their spans.
 void take_queries(KernelRun & batch, int64_t first, KernelRun & alone, const Part & part, int64_t first_key) {
     const int64_t width = batch.source(0)->ne(0) * batch.source(0)->ne(1);
     std::copy_n(batch.in(0) + first * width, part.tokens * width, alone.in(0));

@@ -1,4 +1,4 @@
-// The ways that attention can take on this machine, with AMX's on emulated tiles where there is AVX-512 BF16.
+// The ways that attention can take on this machine; AMX's run on emulated tiles where there is AVX-512 BF16.
 #pragma once
 #include <vector>
 
@@ -14,7 +14,7 @@ struct AttentionPath {
     bool bf16;  // products round their operands
     bool emulated = false;
 
-    /// Of attention or attention_back.
+    /// The kernel of attention or attention_back.
     const Kernel & kernel(const OpDef & def) const {
         if (!emulated) return kernel_of(def);
         return &def == &op::attention ? attention_emulated : attention_back_emulated;
@@ -25,7 +25,7 @@ struct AttentionPath {
     }
 };
 
-/// Those whose products are of bf16.
+/// The paths whose products are of bf16.
 inline std::vector<AttentionPath> attention_paths_bf16() {
     std::vector<AttentionPath> list;
     if (bf16_kernels(best_isa())) list.push_back({"avx512_bf16", Isa::avx512_bf16, true});
@@ -34,7 +34,7 @@ inline std::vector<AttentionPath> attention_paths_bf16() {
     return list;
 }
 
-/// All of them.
+/// All paths.
 inline std::vector<AttentionPath> attention_paths() {
     std::vector<AttentionPath> list = attention_paths_bf16();
     for (const Isa isa : kernel_isas()) list.push_back({isa_name(isa), isa, false});

@@ -15,7 +15,7 @@ namespace {
 
 using Size = AttentionSize;
 
-// Either side of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256, of tiles of 6 rows.
+// Both sides of 8 queries (another kernel), of blocks of 64 keys and queries, of chunks of 256, of tiles of 6 rows.
 constexpr Size kSizes[] = {
     {"d64 H9/3 T200", 64, 9, 3, 200, 200},      {"d33 H4/2 T150 of 300", 33, 4, 2, 150, 300},
     {"d128 H5/5 T70", 128, 5, 5, 70, 70},       {"d80 H7/1 T65 of 64", 80, 7, 1, 65, 64},
@@ -60,8 +60,8 @@ class Attention : public testing::TestWithParam<Path> {
         ASSERT_TRUE(status.ok()) << status.message();
     }
 
-    /// Nothing averages out the roundings of a score in a head of one number (over ten seeds up to 6e-4), and little in
-    /// one of a few (2.3e-5).
+    /// A score's roundings average out little in a head of a few numbers (2.3e-5), and not at all in a head of one
+    /// (up to 6e-4 over ten seeds).
     static double limit(int64_t d = 64) {
         if (!GetParam().bf16) return 1e-10;
         return d == 1 ? 1e-3 : d < 8 ? 4e-5 : 2e-5;
@@ -93,8 +93,8 @@ class Attention : public testing::TestWithParam<Path> {
         }
     }
 
-    /// A poisoned launch against a clean one, the first n numbers. Products of bf16 leave such launches to those of
-    /// f32.
+    /// Compares the first n numbers of a poisoned launch and a clean one. Products of bf16 leave poisoned launches to
+    /// those of f32.
     static void expect_untouched(const std::vector<float> & clean, const std::vector<float> & poisoned, int64_t n) {
         const auto end = static_cast<std::ptrdiff_t>(n);
         const std::vector<float> a(clean.begin(), clean.begin() + end), b(poisoned.begin(), poisoned.begin() + end);
@@ -113,7 +113,7 @@ TEST_P(Attention, GradientsAgreeWithReferenceWhateverTheThreads) {
     for (const Size & s : kSizes) conforms(op::attention_back, back_case(s));
 }
 
-/// Those by which every backend is checked.
+/// The cases by which every backend is checked.
 TEST_P(Attention, AgreesWithReferenceOnTheOperatorsCases) {
     for (const OpDef * def : {&op::attention, &op::attention_back})
         for (const auto & list : {def->cases(), larger_cases(*def)})
@@ -127,8 +127,8 @@ TEST_P(Attention, AgreesWithReferenceOnTheOperatorsCases) {
             }
 }
 
-/// As in a model: o and lse of the backward kernel are what the forward kernel gave. Errors of bf16 that both kernels
-/// make alike must cancel, as where a query sees one key and no gradient flows.
+/// As in a model: the backward kernel gets the o and lse that the forward kernel gave. Errors of bf16 that both kernels
+/// share must cancel, as where a query sees one key and no gradient flows.
 TEST_P(Attention, GradientsThroughBothKernelsAgreeWithReference) {
     for (const Size & s : {Size{"d64 H9/3 T200", 64, 9, 3, 200, 200}, Size{"d33 H4/2 T150", 33, 4, 2, 150, 150},
                            Size{"d128 H5/5 T70", 128, 5, 5, 70, 70}, Size{"d80 H7/1 T65", 80, 7, 1, 65, 65}}) {
@@ -174,8 +174,8 @@ TEST_P(Attention, TakesSpansThatAreNotCausal) {
     }
 }
 
-/// Rows of a tile whose first keys lie in blocks of keys of their own, and whose largest score comes last: what the
-/// rows have summed so far has to be scaled down by 2^-10 and more.
+/// Rows of a tile whose first keys lie in different blocks of keys, and whose largest score comes last: what a row has
+/// summed so far has to be scaled down by 2^-10 and more.
 TEST_P(Attention, ScoresThatGrowAlongTheKeysAreRescaled) {
     const Size s{"growing", 32, 3, 1, 40, 400};
     const Case c = forward_case(s);
@@ -187,7 +187,7 @@ TEST_P(Attention, ScoresThatGrowAlongTheKeysAreRescaled) {
     Reference reference(op::attention, c);
     reference.take(run);
     reference.run.run();
-    // Equal numbers in a key are rounded alike: their errors add up.
+    // Equal numbers in a key are rounded alike, so their errors add up.
     for (const size_t i : {0, 1}) expect_close(run.out(i), reference.out(i), c.name, GetParam().bf16 ? 1e-3 : 1e-10);
 }
 
@@ -269,7 +269,7 @@ TEST_P(Attention, OneNaNAmongTheValuesReachesJustTheQueriesThatSeeIt) {
 
 TEST_P(Attention, APoisonedQueryLosesItsOwnRowsAlone) {
     const Size s{"query", 40, 6, 2, 70, 200};
-    for (const float scale : {1.0f, 1000.0f}) {  // large scores: sums of the rows beside it are rescaled
+    for (const float scale : {1.0f, 1000.0f}) {  // large scores: sums of the neighbouring rows are rescaled
         KernelRun clean(op::attention, forward_case(s)), poisoned(op::attention, forward_case(s));
         const int64_t row = (31 * s.heads + 4) * s.d;
         for (KernelRun * r : {&clean, &poisoned}) {
@@ -288,7 +288,7 @@ TEST_P(Attention, APoisonedQueryLosesItsOwnRowsAlone) {
     }
 }
 
-/// Its probability is 1 whatever the score; do . v and do . o cancel, also where both are rounded.
+/// The only key's probability is 1 whatever the score; do . v and do . o cancel, even where both are rounded.
 TEST_P(Attention, NoGradientFlowsToTheScoreOfAnOnlyKey) {
     const Size s{"only", 64, 6, 2, 70, 70};
     KernelRun run(op::attention, forward_case(s)), back(op::attention_back, back_case(s));
@@ -329,7 +329,7 @@ TEST_P(Attention, HugeScoresDoNotOverflow) {
         launch(run, 1);
         expected.reference();
         const auto got = run.out(0), want = expected.out(0);
-        // Scores of thousands: f32 rounds them by 1e-4, bf16 by several, which may prefer another key to the largest.
+        // Scores of thousands: f32 rounds them by 1e-4, bf16 by several, which may favour a key other than the largest.
         if (GetParam().bf16 && tokens > 8) {
             const float * v = run.in(2);
             for (size_t i = 0; i < got.size(); ++i) {

@@ -15,7 +15,7 @@ namespace {
 using test::Conformance;
 using test::OpenDevice;
 
-/// A way that the CPU backend can take: an instruction set, and for products f32 or bf16.
+/// A path that the CPU backend can take: an instruction set, and for products f32 or bf16.
 struct Path {
     Isa isa;
     bool bf16;

@@ -1,5 +1,5 @@
 // Kernels of elementary operators: sizes of several pieces, and special values, on every instruction set. What is NaN,
-// infinite or out of range in the reference is so here.
+// infinite or out of range in the reference is the same in the kernels.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,7 +20,7 @@ class ElementaryKernels : public testing::TestWithParam<Isa> {
     /// Against the reference, and the same bits for any number of threads.
     void expect_agrees(const OpDef & def, const Case & c) { expect_conforms(def, c, GetParam(), 1e-11); }
 
-    /// On these numbers as the first source, and ids as the second if there are any.
+    /// The same on x as the first source, and on `ids` as the second if there are any.
     void expect_agrees(const OpDef & def, const Case & c, const std::vector<float> & x, std::vector<int32_t> ids = {}) {
         SCOPED_TRACE(std::string(def.name) + " " + c.name);
         KernelRun run(def, c), expected(def, c);
@@ -113,7 +113,7 @@ TEST_P(ElementaryKernels, IdsThatNameNoRowAgreeWithReference) {
 
 TEST_P(ElementaryKernels, TopKAgreesWithReferenceOnTiesAndNaN) {
     std::vector<float> x = {3, 1, kNaN, 3, kInf, -kInf, 3, kNaN, 0, -0.0f};
-    x.resize(70, 3.0f);  // whole vectors and a rest, of equal ones
+    x.resize(70, 3.0f);  // whole vectors and a rest, all equal
     x[40] = kNaN, x[41] = 4, x[68] = kInf;
     for (const int64_t k : {1, 4, 10, 70}) expect_agrees(op::top_k, {"ties", {data_in({70, 1})}, TopKParams{k}}, x);
 }

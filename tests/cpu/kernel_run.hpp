@@ -44,7 +44,7 @@ struct KernelRun {
     int32_t * ints(size_t i) { return static_cast<int32_t *>(memory.data(source(i))); }
     std::vector<float> out(size_t i) { return memory.values(node().out[i]); }
 
-    /// Scratch holds NaN before the run; threads share one device's pool.
+    /// Scratch holds NaN before the run; all threads share one device's pool.
     Status launch(CpuDevice & cpu) { return launch(cpu, kernel_of(*node().def)); }
     Status launch(CpuDevice & cpu, const Kernel & kernel) {
         std::vector<const void *> src;

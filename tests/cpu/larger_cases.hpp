@@ -7,7 +7,7 @@
 
 namespace ql::cpu {
 
-/// None for an operator that its own cases cover.
+/// Empty for an operator that its own cases cover.
 std::vector<Case> larger_cases(const OpDef & def);
 
 }  // namespace ql::cpu

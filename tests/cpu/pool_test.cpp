@@ -55,7 +55,7 @@ TEST(Pool, CallersThatTakeTurnsShareIt) {
     for (std::vector<int> & count : counts)
         callers.emplace_back([&] {
             ++ready;
-            while (ready < kCallers) std::this_thread::yield();  // so that they meet
+            while (ready < kCallers) std::this_thread::yield();  // so that the callers overlap
             for (int job = 0; job < kJobs; ++job) {
                 const ql::Turns::Held turn(turns);
                 pool.run(kUnits, [&](int64_t unit, int) {

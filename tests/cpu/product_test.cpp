@@ -214,7 +214,7 @@ TEST_P(Products, PropagateNaNToItsTokenAlone) {
             }
 }
 
-/// One logit of 70 is NaN or infinite: no token has a loss.
+/// One logit of 70 is NaN or infinite: every token's loss is NaN.
 TEST_P(Products, HeadLossOfALogitThatIsNoNumberIsNaN) {
     const int64_t n = 32, vocabulary = 70, tokens = 3;
     auto x = random_floats(n * tokens, 1);

@@ -113,7 +113,7 @@ TEST_P(Streaming, KvStoreSkipsIndicesOutsideTheCache) {
     EXPECT_TRUE(same_bits(run.out(0), expected));
 }
 
-/// The bits of the reference, which are those of the type's own codec but for NaN in place of infinity.
+/// The reference's bits are those of the type's own codec, but NaN in place of infinity.
 TEST_P(Streaming, KvStoreRoundsToACacheOfF16AndMarksWhatItCannotHold) {
     const float max = 65504, values[] = {0,     -0.0f, 1,     1 / 3.0f, -65519.99f, 65520, 1e30f, -INFINITY, NAN,
                                          6e-8f, 3e-8f, 2e-8f, 6.1e-5f,  1.0004884f, max,   -max,  2049,      -7e-6f};
@@ -171,7 +171,7 @@ TEST_P(Streaming, SwigluOfLargeGatesIsZeroOrTheGate) {
     std::copy_n(gate, 3, run.in(0));
     std::copy_n(up, 3, run.in(1));
     run.launch(GetParam(), 1);
-    EXPECT_NEAR(run.out(0)[0], 0, 1e-34);  // what e^-87 leaves
+    EXPECT_NEAR(run.out(0)[0], 0, 1e-34);  // e^-200 counts as e^-87
     EXPECT_EQ(run.out(0)[1], 600.0f);
     EXPECT_EQ(run.out(0)[2], 0.0f);
 }
