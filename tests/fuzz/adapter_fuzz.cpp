@@ -1,4 +1,4 @@
-// GGUF adapters: what opens fits the model, and is described.
+// GGUF adapters: an adapter that opens fits the model, and can be described.
 #include "fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {

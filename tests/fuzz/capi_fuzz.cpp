@@ -1,6 +1,6 @@
 // A machine that calls the engine's C API as its input says: graphs of good and bad arguments, gradients, plans, runs
-// of those that are small, reads and writes in and out of range. Each call may fail, with words; none may do harm. What
-// the headers ask of the caller is kept: handles are live, weights have their bytes, everything is freed in order.
+// of small plans, reads and writes in and out of range. Each call may fail with a message; none may do harm. What the
+// headers ask of the caller is kept: handles are live, weights have their bytes, everything is freed in order.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -15,7 +15,7 @@ namespace {
 using namespace ql::fuzz;
 
 constexpr size_t kWeightBytes = size_t{1} << 16;
-constexpr double kMostFlops = 1e7;  // of a plan that is run: more would only be slow
+constexpr double kMostFlops = 1e7;  // of a plan that is run: more would only take time
 constexpr uint64_t kMostBytes = 32 << 20;
 
 class Machine {
@@ -26,7 +26,7 @@ class Machine {
         ql_device_options options;
         ql_device_options_init(&options);
         options.threads = 1 + static_cast<int>(in_.pick(2));
-        if (refused(ql_device_open(&options, &device_))) {  // a set that this machine has not
+        if (refused(ql_device_open(&options, &device_))) {  // an instruction set that this machine does not have
             ::setenv("QL_ISA", "", 1);
             must(ql_device_open(&options, &device_), "ql_device_open");
         }
@@ -47,12 +47,12 @@ class Machine {
     }
 
   private:
-    /// Two graphs, so that tensors of another one occur.
+    /// One of two graphs, so that one graph meets the other's tensors.
     struct Side {
         ql_graph * graph = nullptr;
         std::vector<ql_tensor *> tensors;
         std::vector<ql_plan *> plans;
-        bool runs = true;  // no weight of it is larger than its bytes
+        bool runs = true;  // no weight of the graph is larger than its bytes
     };
     struct Sizes {
         int n_dims;
@@ -62,7 +62,7 @@ class Machine {
 
     Side & side() { return sides_[in_.pick(8) == 7]; }
     ql_graph * graph(Side & s) { return in_.pick(64) == 63 ? nullptr : s.graph; }
-    /// One of the side's tensors, at times another's, or NULL.
+    /// One of the side's tensors, sometimes one of the other side's, or NULL.
     ql_tensor * tensor(Side & s) {
         const uint8_t at = in_.byte();
         const std::vector<ql_tensor *> & from = at >= 250 ? sides_[&s == &sides_[0]].tensors : s.tensors;
@@ -142,7 +142,7 @@ class Machine {
                 return keep(s, g, ql_zero(g, a));
         }
     }
-    /// Of operators to compose with: those that compute, and those that move.
+    /// An elementary operator that computes; moved() makes those that move.
     ql_tensor * composed(ql_graph * g, ql_tensor * a, ql_tensor * b) {
         switch (in_.pick(9)) {
             case 0:

@@ -1,4 +1,4 @@
-// What the machine over the C API reads its decisions from: sizes, numbers and types, good ones and others.
+// What the machine over the C API reads its decisions from: sizes, numbers and types, good and bad ones.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace ql::fuzz {
 
-/// Decisions, read from the input; zeros when it has ended.
+/// Decisions read from the input; zeros once it has ended.
 class Input {
   public:
     Input(const uint8_t * data, size_t size) : data_(data), left_(size) {}
@@ -21,7 +21,7 @@ class Input {
         return values[pick(n)];
     }
 
-    /// Sizes that fit together often, and others.
+    /// A size: often one that fits others, sometimes not.
     int64_t size() {
         static constexpr int64_t kSizes[] = {1,
                                              2,

@@ -1,5 +1,5 @@
 // Checkpoints: a run resumes from a file, does the step that is left, and saves; or the file is refused. libFuzzer's
-// traced comparisons find the checksum that goes with a change.
+// traced comparisons find the checksum that fits a change.
 #include <filesystem>
 
 #include "fuzz/training.hpp"

@@ -1,4 +1,4 @@
-// config.json beside sound tensors: a Hugging Face directory's shape, which the tensors must have.
+// config.json beside sound tensors: the shape that a Hugging Face directory states, which the tensors must have.
 #include <filesystem>
 
 #include "fuzz/fuzz.hpp"

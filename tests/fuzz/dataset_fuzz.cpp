@@ -1,4 +1,4 @@
-// Lines of a dataset, strict and with bad lines skipped: what is read has something to train, and can be shown.
+// Lines of a dataset, strict and with bad lines skipped: what is read has a token to train, and can be shown.
 #include "fuzz/fuzz.hpp"
 
 namespace {

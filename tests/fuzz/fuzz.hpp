@@ -1,5 +1,5 @@
 // What the fuzz targets share: files made of an input, for readers that take paths; a small model; and the rule that
-// holds for every call, that it succeeds or fails with words, and never by a fault of the library's own.
+// holds for every call: it succeeds, or fails with a message, and never by a fault of the library's own.
 #pragma once
 #include <cstdint>
 #include <cstdio>
@@ -13,19 +13,19 @@
 
 namespace ql::fuzz {
 
-/// Ends the process, which libFuzzer reports with the input.
+/// Ends the process unless the condition holds; libFuzzer then reports the input.
 inline void require(bool condition, const char * what) {
     if (condition) return;
     std::fprintf(stderr, "fuzz: %s; last message: %s\n", what, ql_error_message());
     std::abort();
 }
 
-/// A call that no input may make fail.
+/// Requires that a call succeeds, whatever the input.
 inline void must(ql_status status, const char * call) {
     require(status == QL_OK, call);
 }
 
-/// True if the call failed, as it may.
+/// True if the call failed, which it may.
 inline bool refused(ql_status status) {
     if (status == QL_OK) return false;
     require(status != QL_INTERNAL, "a fault of the library");
@@ -33,14 +33,14 @@ inline bool refused(ql_status status) {
     return true;
 }
 
-/// Reads every byte, so that a sanitizer sees those that are not there.
+/// Reads every byte, so that a sanitizer finds those that are outside memory.
 inline unsigned touch(const void * data, size_t size) {
     unsigned sum = 0;
     for (size_t i = 0; i < size; ++i) sum += static_cast<const unsigned char *>(data)[i];
     return sum;
 }
 
-/// The process's folder for files made of inputs.
+/// This process's folder for files made of inputs.
 inline test::TemporaryFolder & folder() {
     static test::TemporaryFolder made;
     return made;
@@ -50,7 +50,7 @@ inline std::string write(const char * name, const uint8_t * data, size_t size) {
     return folder().write(name, {reinterpret_cast<const char *>(data), size});
 }
 
-/// What holds of every model that opens.
+/// What holds for every model that opens.
 inline void check_model(const ql_model * model) {
     ql_model_info info{};
     info.size = sizeof info;
@@ -62,7 +62,7 @@ inline void check_model(const ql_model * model) {
         require(*note != '\0', "a note without words");
 }
 
-/// A model of one narrow layer, so that what is made for it has a few kilobytes.
+/// A model of one narrow layer, so that files made for it have only a few kilobytes.
 inline test::TinyModelOptions small_options() {
     test::TinyModelOptions options;
     options.n_layer = 1, options.n_embd = 32, options.n_ff = 64, options.n_head = 2, options.n_head_kv = 1;

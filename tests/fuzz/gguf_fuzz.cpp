@@ -1,4 +1,4 @@
-// The GGUF reader: any bytes are read or refused, and what is read lies inside the bytes.
+// The GGUF reader: any bytes are read or refused, and what is read lies within the bytes.
 #include <cstdlib>
 #include <string>
 

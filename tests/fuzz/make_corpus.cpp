@@ -1,6 +1,6 @@
-// Writes sound inputs of every fuzz target, a few kilobytes each, as the engine and the tests' builders make them.
+// Writes sound inputs for every fuzz target, a few kilobytes each, as the engine and the tests' builders make them.
 //   ql_fuzz_make_corpus FOLDER
-// Files of the same name are replaced: when a format changes, run it over tests/fuzz/corpus.
+// Files of the same name are replaced: if a format changes, run it over tests/fuzz/corpus.
 #include <filesystem>
 #include <memory>
 

@@ -1,5 +1,5 @@
-// GGUF models, behind the reader of the container: keys of the architecture and of the vocabulary, shapes of tensors.
-// What opens has a shape, and a tokenizer that works.
+// GGUF models, beyond the reader of the container: keys of the architecture and of the vocabulary, shapes of tensors.
+// A model that opens has a shape, and a tokenizer that works.
 #include "fuzz/tokenizing.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {

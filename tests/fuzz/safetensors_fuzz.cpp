@@ -1,4 +1,4 @@
-// safetensors: what a header hands out lies inside the file.
+// safetensors: what a header describes lies within the file.
 #include "fuzz/fuzz.hpp"
 #include "models/files/safetensors.hpp"
 

@@ -1,4 +1,4 @@
-// What holds of every tokenizer that opens: it encodes any bytes, covers them with its spans, decodes what it made, and
+// What holds for every tokenizer that opens: it encodes any bytes, covers them with spans, decodes what it made, and
 // shows each of its tokens.
 #pragma once
 #include <filesystem>
@@ -38,7 +38,7 @@ inline void check_tokenizer(const ql_tokenizer * tokenizer) {
     }
 }
 
-/// Opens the input as a directory's tokenizer file of that name.
+/// Opens the input as a directory's tokenizer file of this name.
 inline void open_tokenizer_file(const char * name, const uint8_t * data, size_t size) {
     std::filesystem::create_directory(folder().path("tokenizer"));
     write(name, data, size);

@@ -1,4 +1,4 @@
-// A run of two steps over the small model, the same on every machine: what checkpoints are made by, and resumed into.
+// A run of two steps over the small model, the same on every machine: it makes checkpoints, and resumes from them.
 #pragma once
 #include <cstdlib>
 
@@ -12,7 +12,7 @@ struct Training {
     ql_dataset * data = nullptr;
 
     Training() : model(open_small_model()) {
-        ::setenv("QL_ISA", "baseline", 1);  // a checkpoint names its instruction set: this one is everywhere
+        ::setenv("QL_ISA", "baseline", 1);  // a checkpoint names its instruction set: every machine has this one
         ql_device_options o;
         ql_device_options_init(&o);
         o.threads = 1, o.compute = QL_COMPUTE_F32;

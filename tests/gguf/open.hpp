@@ -1,4 +1,4 @@
-// Files opened and begun, where a failure is null.
+// Opens files and creates writers; a failure gives null.
 #pragma once
 #include <string>
 

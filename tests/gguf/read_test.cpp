@@ -193,7 +193,7 @@ TEST(GgufShards, OpensAllPartsByTheFirst) {
 
 struct ShardCase {
     const char * name;
-    std::string second;  // the second part's bytes, "" for no such file
+    std::string second;  // the second part's bytes, "" if there is no such file
     ql_status code;
     const char * message;
 };
@@ -223,7 +223,7 @@ TEST(GgufShards, RejectsOnePartTakenForTheWhole) {
     const std::string second = folder.write("m-00002-of-00003.gguf", shard(1, 3, "b", 3));
     EXPECT_EQ(ql_gguf_open(second.c_str(), &file), QL_BAD_FILE);
     EXPECT_NE(std::string(ql_error_message()).find("m-00001-of-00003.gguf"), std::string::npos) << ql_error_message();
-    // All parts there, but a tensor less than the keys say.
+    // All parts are there, but there is one tensor fewer than the keys say.
     folder.write("n-00002-of-00002.gguf", shard(1, 2, "b", 3));
     EXPECT_EQ(ql_gguf_open(folder.write("n-00001-of-00002.gguf", shard(0, 2, "a", 3)).c_str(), &file), QL_BAD_FILE);
 }

@@ -1,4 +1,4 @@
-// The rejection list: one row or more for every rule, each a file that breaks that rule and no other.
+// The rejection list: at least one row for every rule, each a file that breaks that rule and no other.
 #include <gtest/gtest.h>
 
 #include <functional>

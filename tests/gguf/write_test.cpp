@@ -1,4 +1,4 @@
-// Writing: what comes back is what went in, bit for bit; what the reader would refuse is never written; a failure
+// Writing: what is read back is what was written, bit for bit; what the reader would refuse is never written; a failure
 // leaves nothing behind.
 #include <gtest/gtest.h>
 
@@ -171,7 +171,7 @@ TEST(GgufWrite, CopiesKeysBitForBit) {
     TemporaryFolder folder;
     ASSERT_EQ(ql_gguf_write(w.get(), folder.path("v.gguf").c_str()), QL_OK) << ql_error_message();
     std::string original = read_all(*path), copy = read_all(folder.path("v.gguf"));
-    const size_t n = std::min(original.size(), copy.size());  // but for the version, and padding at the end
+    const size_t n = std::min(original.size(), copy.size());  // equal but for the version, and padding at the end
     original[4] = copy[4];
     EXPECT_TRUE(original.substr(0, n) == copy.substr(0, n));
     EXPECT_LT(std::max(original.size(), copy.size()) - n, 32u);
@@ -270,7 +270,7 @@ TEST(GgufWrite, ReportsPathsThatCannotBeWritten) {
 TEST(GgufWrite, ChecksFreeSpaceBeforeItWrites) {
     TemporaryFolder folder;
     const GgufWriterPtr w = new_writer();
-    const int64_t ne[] = {int64_t{1} << 55};  // more than any disk
+    const int64_t ne[] = {int64_t{1} << 55};  // larger than any disk
     ASSERT_EQ(ql_gguf_add_produced(w.get(), "w", QL_F32, 1, ne, throw_up, nullptr), QL_OK) << ql_error_message();
     EXPECT_EQ(ql_gguf_write(w.get(), folder.path("m.gguf").c_str()), QL_NO_SPACE);
     EXPECT_TRUE(folder.names().empty());
@@ -281,7 +281,7 @@ TEST(GgufWrite, AnOpenFileKeepsItsBytesWhenItIsReplaced) {
     const std::string path = folder.path("m.gguf"), before = pattern(4096, 1), after = pattern(4096, 2);
     const int64_t ne[] = {1024};
     for (const std::string * data : {&before, &after}) {
-        const GgufPtr old = open_gguf(path);  // absent in the first round
+        const GgufPtr old = open_gguf(path);  // null in the first round
         const GgufWriterPtr w = new_writer();
         ASSERT_EQ(ql_gguf_add_tensor(w.get(), "w", QL_F32, 1, ne, data->data()), QL_OK);
         ASSERT_EQ(ql_gguf_write(w.get(), path.c_str()), QL_OK);
