@@ -1,5 +1,5 @@
-// Running a plan allocates nothing, on any thread: a training step of a small transformer block with LoRA, through the
-// public C API, with every way to get memory counted. malloc itself is replaced, so operator new counts too.
+// Running a plan allocates nothing on any thread: a training step of a small transformer block with LoRA, through the
+// public C API, with every way to get memory counted. malloc itself is replaced, so operator new is counted too.
 #include <gtest/gtest.h>
 #include <malloc.h>
 

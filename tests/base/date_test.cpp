@@ -1,4 +1,4 @@
-// Dates: which texts are one, and how a template prints them.
+// Dates: which texts are dates, and how a template prints them.
 #include <gtest/gtest.h>
 
 #include <clocale>

@@ -2,7 +2,7 @@
 // could do at most, measured in the same run. The least time of many repetitions: other programs may be running.
 //
 //     ql_bench_kernels [isa [threads [name]]]      "all" and 0: every instruction set of this machine, 1 and 2 threads;
-//                                                  name: only lines that begin so
+//                                                  name: only lines that begin with it
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -30,7 +30,7 @@ const Kernel * const * kernel_table() {
     return table;
 }
 
-/// Beginning of the lines that are wanted.
+/// What the wanted lines begin with.
 std::string only;
 bool wanted(const std::string & what) {
     return what.starts_with(only);
@@ -47,7 +47,7 @@ struct Bench {
     }
     const Node & node() const { return *graph.out->producer; }
 
-    /// The last query sees the last key, those before it end a key earlier each; none sees more than `window` keys.
+    /// The last query sees the last key, each query before it ends one key earlier, and none sees more than `window` keys.
     /// Returns how many keys all queries see together.
     double set_span(int source, int64_t window) {
         const Operand & span = *node().src[static_cast<size_t>(source)];
@@ -63,7 +63,7 @@ struct Bench {
         return seen;
     }
 
-    /// One thread: its own time on the processor, which other programs disturb less.
+    /// For one thread, its own time on the processor, which other programs disturb less.
     double now() const {
         if (cpu.pool.threads() > 1)
             return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -136,7 +136,7 @@ void bench_attention(CpuDevice & cpu, int64_t d, int64_t heads, int64_t kv, int6
     report_flops(name, back.seconds(), 10 * pairs, peak);
 }
 
-/// Of tokens behind a cache of so many keys, of which each sees the last `window`.
+/// Measures `tokens` queries on a cache of `keys` keys, of which each query sees at most `window`.
 void bench_cache(CpuDevice & cpu, int64_t tokens, int64_t keys, double peak, int64_t window = kNoWindow) {
     char name[80];
     std::snprintf(name, sizeof(name), "attention of %d token%s, %d of %d keys", static_cast<int>(tokens),
@@ -150,8 +150,8 @@ void bench_cache(CpuDevice & cpu, int64_t tokens, int64_t keys, double peak, int
         report_flops(name, bench.seconds(), 4.0 * 64 * 9 * seen, peak);
 }
 
-/// Every operator of the table that is not made of products, at a size of its own benchmark, by the bytes that it reads
-/// and writes once.
+/// Every operator of the table that is not made of products, at the size of its own benchmark, by the bytes that it
+/// reads and writes once.
 void bench_streams(CpuDevice & cpu, const BenchSize & size) {
     for (const OpDef * def : kOps) {
         const std::string what = std::string(def->name) + " " + std::to_string(size.k) + " x " +

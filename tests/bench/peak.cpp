@@ -1,4 +1,4 @@
-// Peak rates, by kernels that do nothing else. 24 independent accumulators, as many as the product kernels have.
+// Peak rates, by kernels that do nothing else, with 24 independent accumulators, as many as the product kernels have.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/peak.cpp"
 #include <hwy/foreach_target.h>
@@ -15,7 +15,7 @@ namespace ql::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Floating-point operations done. Every sum starts elsewhere, or the compiler would see that they are all the same.
+/// Returns the number of floating-point operations. Every sum starts elsewhere, or the compiler would merge them.
 double multiply_adds(int64_t rounds, float * out) {
     const hn::CappedTag<float, 16> d;
     constexpr int kSums = HWY_MAX_BYTES == 32 ? 12 : 24;
@@ -80,7 +80,7 @@ double dot_products(int64_t, float *) {
 }
 #endif
 
-/// The best rate of all threads together doing f(thread), which returns the amount of work, in 10^9 a second.
+/// The best rate of all threads together in 10^9 a second; f(thread) does some work and returns its amount.
 template <typename F>
 double best_rate(Pool & pool, const F & f) {
     double best = 0;

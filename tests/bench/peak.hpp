@@ -6,7 +6,7 @@
 
 namespace ql::cpu {
 
-/// Seconds of work: one thread's processor time, which other programs do not count towards; of several, time as such.
+/// Seconds of work: for one thread its processor time, which leaves out other programs; for several, elapsed time.
 class Stopwatch {
   public:
     explicit Stopwatch(const Pool & pool)
@@ -23,7 +23,7 @@ class Stopwatch {
     const double start_;
 };
 
-/// GFLOP/s of f32 multiply-adds under the present choice of instruction set, or of bf16 dot products.
+/// GFLOP/s of f32 multiply-adds under the instruction set now chosen, or of bf16 dot products.
 double peak_gflops(Pool & pool, bool bf16);
 /// GB/s of reading far more than the caches hold.
 double peak_read(Pool & pool);

@@ -1,4 +1,4 @@
-// Files and folders: whole or not at all, nothing left behind, one message that names the path.
+// Files and folders: written whole or not at all, nothing left behind, one message that names the path.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ TEST(OsFiles, ReadsEmptyFilesAndFilesWithoutASize) {
     ASSERT_TRUE(empty.ok()) << empty.message();
     EXPECT_EQ(empty->size, 0u);
     EXPECT_EQ(empty->data.get()[0], '\0');
-    auto status = os::read_file("/proc/self/status", 0);  // says size 0
+    auto status = os::read_file("/proc/self/status", 0);  // whose size the system gives as 0
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_GT(status->size, 100u);
 }
@@ -153,7 +153,7 @@ TEST(SafeFile, TemporariesGoAtTheWordOfASignalHandler) {
         EXPECT_EQ(folder.names(), std::vector<std::string>{"two"});
     }
     folder.write("one", "");
-    ql_os_remove_temporaries();  // nothing is noted any more
+    ql_os_remove_temporaries();  // no temporary file is noted any more
     EXPECT_EQ(folder.names().size(), 2u);
 }
 
@@ -231,7 +231,7 @@ TEST(SafeFile, RemovesTheTemporariesOfKilledWritersOnly) {
     const std::string path = folder.path("f"), parent = "f.tmp-" + std::to_string(::getppid());
     const pid_t dead = ::fork();
     if (dead == 0) ::_exit(0);
-    ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);  // a number that no process has now
+    ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);  // the id of no living process
     const std::string number = std::to_string(dead);
     for (const std::string & name :
          {"f.tmp-" + number, parent, "g.tmp-" + number, "f.tmp-" + number + "x", std::string("f.tmp-")})
@@ -326,7 +326,7 @@ TEST(SafeFile, ThreadsThatWriteTheSamePathLeaveOneWholeFile) {
     EXPECT_EQ(folder.names(), Names{"f"});
 }
 
-/// A tmpfs of one megabyte; `mounted` is false where that is not allowed.
+/// A tmpfs of one megabyte; `mounted` is false if the system does not allow it.
 struct SmallDisk {
     TemporaryFolder folder;
     std::string path = folder.path("");
@@ -357,7 +357,7 @@ TEST(FullDisk, IsReportedWhenItFillsUpWhileWriting) {
     if (!disk.mounted) GTEST_SKIP() << "mounting a tmpfs is not allowed here";
     const std::string path = disk.folder.write("f", "old");
     {
-        auto file = os::SafeFile::create(path, 10);  // far too little was announced
+        auto file = os::SafeFile::create(path, 10);  // announces far too few bytes
         ASSERT_TRUE(file.ok()) << file.message();
         const std::string large(2 << 20, 'x');
         EXPECT_EQ(file->append(large.data(), large.size()).code(), QL_NO_SPACE);

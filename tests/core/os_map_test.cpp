@@ -1,4 +1,4 @@
-// Mapped files that another program cuts short: which file is behind a bus error.
+// Mapped files that another program cuts short: the bus error can be traced to its file.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>

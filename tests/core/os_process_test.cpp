@@ -140,7 +140,7 @@ TEST(OsCores, RespectsAffinity) {
     EXPECT_LE(ql_os_physical_cores(), static_cast<int>(std::thread::hardware_concurrency()));
     const std::vector<int> allowed = os::allowed_processors();
     ASSERT_FALSE(allowed.empty());
-    std::thread([&] {  // the mask is a thread's
+    std::thread([&] {  // the mask belongs to a thread
         cpu_set_t one;
         CPU_ZERO(&one);
         CPU_SET(allowed.back(), &one);

@@ -1,4 +1,4 @@
-// Replacing a file only by one that was found good, syncing, and what killed processes leave.
+// Replacing a file only by one that was found good, syncing, and what killed processes leave behind.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
 
-/// A number that no process has now.
+/// The id of no living process.
 std::string dead_number() {
     const pid_t dead = ::fork();
     if (dead == 0) ::_exit(0);
@@ -77,7 +77,7 @@ TEST(ReplaceFile, FollowsALinkAndKeepsPermissions) {
     EXPECT_EQ(fs::status(target).permissions(), owner_alone);
 }
 
-/// What a process leaves that is killed while it makes the file: after a whole one, or in the middle of it.
+/// Leaves what a process leaves that is killed while it makes the file: after a whole file, or in the middle of it.
 void die_while_replacing(const std::string & path, bool whole) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -107,7 +107,7 @@ TEST(ReplaceFile, WhatAKilledProcessLeavesIsRemovedByTheNextWriter) {
 TEST(ReplaceFile, LeavesTheFilesOfOthers) {
     TemporaryFolder folder;
     const std::string number = dead_number();
-    const std::string owner = folder.write("f.tmp-" + number, "");  // of a process of another machine: locked
+    const std::string owner = folder.write("f.tmp-" + number, "");  // of a process on another machine: locked
     const int fd = ::open(owner.c_str(), O_RDWR);
     ASSERT_EQ(::flock(fd, LOCK_EX), 0);
     Names names = {"f.tmp-" + number + ".new", "f.tmp-" + number + ".newer", "f.tmp-" + number + ".new.tmp-",

@@ -1,4 +1,4 @@
-// Signals: which become a flag, and which become the error of a call.
+// Signals: which set a flag, and which become the error of a call.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>

@@ -18,7 +18,7 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-std::vector<float> integers(int64_t n) {  // what every format with an encoder holds to some precision
+std::vector<float> integers(int64_t n) {  // every format with an encoder holds these to some precision
     std::vector<float> x(static_cast<size_t>(n));
     std::mt19937 engine(3);
     for (float & v : x) v = static_cast<float>(static_cast<int>(engine() % 201)) - 100.0f;
@@ -73,7 +73,7 @@ TEST_P(EveryDType, SizesNeverOverflow) {
             EXPECT_GT(n, int64_t{1} << 55);
             break;
         }
-        EXPECT_GE(bytes, last);  // not more: padding between planes
+        EXPECT_GE(bytes, last);  // possibly no more, because of padding between planes
         EXPECT_LE(bytes, static_cast<size_t>(INT64_MAX));
         last = bytes;
     }
@@ -111,7 +111,7 @@ TEST_P(EveryEncoding, EncodesNothingOutsideItsBytes) {
         const int64_t n = blocks * def().block_length;
         const auto x = integers(n);
         std::vector<uint8_t> first;
-        for (const uint8_t fill : {uint8_t{0}, uint8_t{0xee}}) {  // and every byte of it, whatever was there
+        for (const uint8_t fill : {uint8_t{0}, uint8_t{0xee}}) {  // and writes every byte, whatever was there
             Bytes out(def().bytes(n) + 8, fill);
             ASSERT_EQ(ql_encode(def().id, x.data(), n, out.data()), QL_OK) << ql_error_message();
             EXPECT_EQ(out.data()[def().bytes(n)], fill) << def().name;
@@ -154,7 +154,7 @@ TEST_P(EveryEncoding, NanAndInfAreRefusedWithTheirPlaceWhereTheyCannotBeHeld) {
                 const std::string place =
                     "element " + std::to_string(at) + " is " + (std::isnan(bad) ? "NaN" : "infinite");
                 EXPECT_NE(message.find(place), std::string::npos) << message;
-                const char * name = def().id == QL_NF4_DQ ? "nf4" : def().name;  // which has nf4's codes
+                const char * name = def().id == QL_NF4_DQ ? "nf4" : def().name;  // nf4_dq has nf4's codes
                 EXPECT_NE(message.find(name), std::string::npos) << message;
             }
         }

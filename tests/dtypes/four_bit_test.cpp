@@ -23,7 +23,7 @@ const SafeTensors & golden() {
     return st;
 }
 
-/// Where results differ in any bit, -0 and 0 included.
+/// The first place where results differ in any bit, -0 and 0 included; n if there is none.
 template <typename T>
 size_t first_difference(const T * a, const T * b, size_t n) {
     for (size_t i = 0; i < n; ++i) {
@@ -165,7 +165,7 @@ TEST(NF4, ExtremeMagnitudesKeepTheirSignAndScale) {
         NF4::decode(out.data(), 64, 0, 64, y.data());
         EXPECT_EQ(y, x) << scale;
     }
-    // Subnormal scales survive as such; their codes need not.
+    // Subnormal scales stay subnormal; their codes need not stay the same.
     std::vector<float> x(64, 1e-44f), out = storage(NF4::bytes(64)), y(64);
     ASSERT_TRUE(NF4::encode(x.data(), 64, out.data()).ok());
     NF4::decode(out.data(), 64, 0, 64, y.data());

@@ -50,7 +50,7 @@ TEST_P(UpstreamEncoding, EncodesAsUpstream) {
     for (size_t i = 0; i < out.size(); ++i) ASSERT_EQ(out[i], expected[i]) << def().name << " byte " << i;
 }
 
-/// The types that the file has blocks of; of those that are written here, blocks that upstream made of `w`.
+/// The types that the file has blocks of; with `only_written`, those that this library can also write.
 std::vector<ql_dtype> types_in_golden(bool only_written) {
     std::vector<ql_dtype> types;
     for (const DTypeDef & def : all_dtypes())
@@ -78,7 +78,7 @@ TEST(Half, ConvertsBordersAsTheReference) {
     for (size_t i = 0; i < in.size(); ++i) {
         const float x = std::bit_cast<float>(in[i]);
         ASSERT_EQ(f32_to_bf16(x), bf16[i]) << std::hex << in[i];
-        if (std::isnan(x)) {  // which NaN differs from machine to machine; that it is one does not
+        if (std::isnan(x)) {  // which NaN it is differs from machine to machine; that it is one does not
             ASSERT_GT(f32_to_f16(x) & 0x7fff, 0x7c00) << std::hex << in[i];
             ASSERT_EQ(f32_to_f16(x) >> 15, static_cast<uint32_t>(in[i]) >> 31) << std::hex << in[i];
         } else {

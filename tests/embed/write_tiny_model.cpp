@@ -1,4 +1,4 @@
-// Writes the tests' tiny model, and chats to train it on, for tests that run programs.   write_tiny_model MODEL DATA
+// Writes the tests' tiny model and chats to train it on, for tests that run programs.   write_tiny_model MODEL DATA
 #include <cstdio>
 #include <exception>
 #include <fstream>

@@ -47,7 +47,7 @@ TEST(SafeTensors, ReadsUnalignedData) {
 struct Broken {
     const char * what;
     std::string file;
-    const char * message;  // must be part of the error
+    const char * message;  // a part of the error
     ql_status code = QL_BAD_FILE;
 };
 

@@ -76,7 +76,7 @@ TEST(ParseJson, ErrorsSayWhere) {
 }
 
 TEST(ParseJson, TimeGrowsWithTheSize) {
-    const auto keys = [](int n) {  // a vocabulary: an object that looks for each key takes n^2 / 2 comparisons
+    const auto keys = [](int n) {  // a vocabulary: searching the object for each key would take n^2 / 2 comparisons
         std::string text = "{\"\":0";
         for (int i = 0; i < n; ++i) text += ",\"token" + std::to_string(i) + "\":" + std::to_string(i);
         return text + "}";

@@ -1,4 +1,4 @@
-// A file of the parent project's own: its compile command shows whether ours has reached it.
+// A file of the parent project's own: its compile command shows whether our compile options have leaked into it.
 int main() {
     return 0;
 }
