@@ -47,7 +47,7 @@ struct Bench {
     }
     const Node & node() const { return *graph.out->producer; }
 
-    /// The last query sees the last key, each query before it ends one key earlier, and none sees more than `window` keys.
+    /// The last query sees the last key, each query before it ends one key earlier; none sees more than `window` keys.
     /// Returns how many keys all queries see together.
     double set_span(int source, int64_t window) {
         const Operand & span = *node().src[static_cast<size_t>(source)];

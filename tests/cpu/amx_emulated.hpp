@@ -8,7 +8,7 @@
 
 namespace ql::cpu {
 
-/// Instructions, and as waits the products that come less than four after the last one in the same tile of C: a tile is
+/// Instructions; waits: products that come less than four after the previous one in the same tile of C. A tile is
 /// written 52 cycles after a product began, which takes 16.
 struct TileCounts {
     int64_t loads = 0, products = 0, stores = 0, waits = 0;

@@ -23,7 +23,7 @@ namespace {
 
 using test::AlignedBytes;
 
-/// Memory whose last byte is followed by a page that must not be read.
+/// Memory whose last byte is followed by a page that cannot be read.
 class GuardedBytes {
   public:
     explicit GuardedBytes(size_t bytes) : mapped_((bytes + kPage - 1) / kPage * kPage + kPage) {

@@ -118,7 +118,7 @@ TEST_F(Runs, ALossThatIsNoNumberEndsTheRun) {
 }
 
 TEST_F(Runs, AGradientOfZeroEndsTheRun) {
-    TinyModelOptions o;  // the hidden state is finite, its square is not: the next norm turns it to zeros
+    TinyModelOptions o;  // the hidden state is finite, its square is not: the next norm makes it all zeros
     o.value_scale = 1e25f;
     write_tiny_model(workspace_.path("model.gguf"), o);
     for (const char * steps : {"--steps 40", "--steps 2"}) {

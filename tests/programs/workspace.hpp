@@ -1,4 +1,4 @@
-// A folder with everything the programs take: models, data, an adapter, and a broken one of each.
+// A folder with everything the programs take: models, data, an adapter, and broken ones of each.
 #pragma once
 #include <map>
 #include <string>
