@@ -165,7 +165,7 @@ TEST(NF4, ExtremeMagnitudesKeepTheirSignAndScale) {
         NF4::decode(out.data(), 64, 0, 64, y.data());
         EXPECT_EQ(y, x) << scale;
     }
-    // Subnormal scales stay subnormal; their codes need not stay the same.
+    // Subnormal scales survive as they are; the values' codes need not.
     std::vector<float> x(64, 1e-44f), out = storage(NF4::bytes(64)), y(64);
     ASSERT_TRUE(NF4::encode(x.data(), 64, out.data()).ok());
     NF4::decode(out.data(), 64, 0, 64, y.data());

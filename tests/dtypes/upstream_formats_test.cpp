@@ -50,7 +50,7 @@ TEST_P(UpstreamEncoding, EncodesAsUpstream) {
     for (size_t i = 0; i < out.size(); ++i) ASSERT_EQ(out[i], expected[i]) << def().name << " byte " << i;
 }
 
-/// The types that the file has blocks of; with `only_written`, those that this library can also write.
+/// The types that the file has blocks of; with `only_written`, those written here, whose blocks upstream made of `w`.
 std::vector<ql_dtype> types_in_golden(bool only_written) {
     std::vector<ql_dtype> types;
     for (const DTypeDef & def : all_dtypes())

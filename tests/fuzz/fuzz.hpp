@@ -33,7 +33,7 @@ inline bool refused(ql_status status) {
     return true;
 }
 
-/// Reads every byte, so that a sanitizer finds those that are outside memory.
+/// Reads every byte, so that a sanitizer finds any that lies outside allocated memory.
 inline unsigned touch(const void * data, size_t size) {
     unsigned sum = 0;
     for (size_t i = 0; i < size; ++i) sum += static_cast<const unsigned char *>(data)[i];

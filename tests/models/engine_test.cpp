@@ -239,7 +239,7 @@ TEST_F(EngineTest, SaysWhatItCannotHold) {
 
 class EngineAdapters : public ::testing::Test {
   protected:
-    /// Small enough for the model's own choice to remain.
+    /// Small enough for the model still to give sensible logits.
     static Adapter adapter(float factor) {
         Adapter made = filled(2, "all");
         for (LoraMatrix & m : made.matrices)

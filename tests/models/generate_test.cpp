@@ -173,7 +173,7 @@ TEST_F(GenerateTest, AFullContextEndsTheTextWithoutAnError) {
     const auto s = session(10);
     const Generated out = generated(*s, some_tokens(6), o);
     ASSERT_FALSE(out.ended);
-    EXPECT_EQ(out.n_generated, 5);  // the last one is put out, but not read
+    EXPECT_EQ(out.n_generated, 5);  // the last one is given out, but not read
     EXPECT_EQ(s->position(), 10);
 }
 
