@@ -30,7 +30,7 @@ def prompt_tokens(i):
 
 
 class Case:
-    """What PyTorch computed of a model, "f16" or "q4_1", with "+adapter" or without."""
+    """What PyTorch computed for a model, "f16" or "q4_1", with "+adapter" or without."""
 
     def __init__(self, name):
         self.name = name

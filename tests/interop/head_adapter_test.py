@@ -13,7 +13,7 @@ LIMIT = 1e-3
 
 def copy_key(writer, field):
     if field.name.startswith("GGUF.") or field.name == "general.architecture":
-        return  # the writer's own
+        return  # the writer makes these itself
     array = field.types[0] == gguf.GGUFValueType.ARRAY
     writer.add_key_value(field.name, field.contents(), field.types[0], field.types[-1] if array else None)
 
@@ -33,7 +33,7 @@ def write_model(path, head):
 
 
 def distances(one, other):
-    """Of the ten best of the first."""
+    """Differences of the log-probabilities of the first's ten best tokens."""
     return [abs(value - other.get(token, float("-inf"))) for token, value in list(one.items())[:10]]
 
 

@@ -37,7 +37,7 @@ def finish():
 
 
 def program(name, *arguments):
-    """Runs one of our programs; its JSON object with --json, else None."""
+    """Runs one of our programs; returns its JSON object with --json, else None."""
     command = [str(BIN / name), *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
@@ -47,7 +47,7 @@ def program(name, *arguments):
 
 
 def chat(model, adapter, options, n_predict, compute="f32"):
-    """What Llama.complete gives, of ql-chat; adapter may be None."""
+    """What Llama.complete returns, but from ql-chat; adapter may be None."""
     lora = ["--lora", adapter] if adapter else []
     answer = program("ql-chat", "-m", model, *lora, *options, "-n", n_predict, "--temp", 0, "--logprobs", N_TOP,
                      "--compute", compute, "--json")

@@ -93,7 +93,7 @@ def compare_bf16(case, model, adapter, prompts):
 
 
 def measure_llama_cpp(case, llama, prompts):
-    """How far it is from PyTorch at most."""
+    """The largest distance of llama.cpp's log-probabilities from PyTorch's."""
     top, moved, texts = Row(f"{case.name}: llama.cpp, next token"), Row(""), Texts(f"{case.name}: llama.cpp")
     for i, (prompt, _) in enumerate(prompts):
         check(llama.tokenize(prompt, False, True) == figures.prompt_tokens(i), f"llama.cpp has other tokens of {prompt!r}")

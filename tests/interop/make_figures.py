@@ -36,7 +36,7 @@ HF_NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v"
 
 
 def round_matrices(model):
-    """As the F16 file holds them: matrices rounded, norms in f32."""
+    """Makes the parameters what the F16 file holds: matrices rounded, norms in f32."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 2:
@@ -60,7 +60,7 @@ def merged(model, base):
 
 @torch.no_grad()
 def next_logprobs(model, tokens, cache=None):
-    """Of the token after these, which follow those in the cache; and the cache with them."""
+    """Log-probabilities of the token after these, which follow those in the cache; and the cache with these added."""
     answer = model(torch.tensor([tokens]), past_key_values=cache, use_cache=True, logits_to_keep=1)
     return torch.log_softmax(answer.logits[0, -1].double(), -1), answer.past_key_values
 

@@ -30,7 +30,7 @@ class EvaluateTest : public ::testing::TestWithParam<bool> {
         tokens_ = model_->tokenizer()->encode(kText, false, false);
     }
 
-    /// Windows of `ctx` tokens that advance by `stride`. A token that has one before it counts, in the first window that
+    /// Windows of `ctx` tokens that advance by `stride`. A token with one before it counts, in the first window that
     /// predicts it.
     Likelihood expected(size_t ctx, size_t stride) const {
         const size_t room = ctx - GetParam();

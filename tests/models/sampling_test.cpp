@@ -133,7 +133,7 @@ TEST(Sampling, TopPAndMinPCountWhatTemperatureMade) {
     EXPECT_EQ(drawn(logits_of(kFive), s), (Ids{0, 1, 2, 3, 4}));
 }
 
-/// Of what top-k leaves, the first of two has 0.4 / 0.65 = 0.62.
+/// Of the two that top-k leaves, the first has 0.4 / 0.65 = 0.62 of their sum.
 TEST(Sampling, TopPCountsWhatTopKLeft) {
     ql_sampling s = plain();
     s.top_k = 2;

@@ -125,7 +125,7 @@ class Scratch:
             raise Unusable("cmake failed:\n" + done.stdout)
 
     def make(self, program):
-        """Builds a test program; the compiler's words if it cannot."""
+        """Builds a test program; returns "" or the compiler's words."""
         done = self.run(["cmake", "--build", self.build, "-j", str(self.jobs), "--target", program])
         return "" if done.returncode == 0 else done.stdout
 
@@ -139,7 +139,7 @@ class Scratch:
         return [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
 
     def failures(self, program, tests):
-        """Names of the tests that fail; one word where the program does not come to its end."""
+        """Names of the tests that fail; one word if the program hangs or crashes."""
         command = [os.path.join(self.build, "bin", program), "--gtest_filter=" + tests, "--gtest_brief=1"]
         try:
             done = self.run(command, timeout=LIMIT_SECONDS)

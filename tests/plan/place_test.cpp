@@ -1,4 +1,4 @@
-// Which device a node runs on: that of its place, unless the node needs bytes that are elsewhere.
+// Which device a node runs on: that of its place, unless the node is bound to bytes that are elsewhere.
 #include <algorithm>
 
 #include "plan/passes.hpp"

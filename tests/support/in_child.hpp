@@ -5,7 +5,7 @@
 
 namespace ql::test {
 
-/// Runs `body` in a child process, whose exit code is what `body` returns; returns the child's status as of waitpid().
+/// Runs `body` in a child process whose exit code is what `body` returns; returns the child's status from waitpid().
 template <typename Body>
 int in_child(Body && body) {
     const pid_t child = ::fork();
