@@ -19,7 +19,7 @@ sleep_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 steps=120
 options=(-q -t 1 -m model.gguf -d data.jsonl --steps $steps --ctx 64 --batch 2 --grad-accum 2 --lora-r 4 --lora-dropout 0.1
          --lr 0.01 --eval-split 0.2 --eval-every 7)
-# start NAME SAVE_EVERY: a run in the background, as $child, whose files have that name; goes on from a checkpoint if there is one.
+# start NAME SAVE_EVERY: a run in the background, as $child, with files of that name; resumes from any checkpoint.
 start() {
     ql-finetune "${options[@]}" -o "$1.gguf" --metrics "$1.jsonl" --checkpoint-dir "$1.ckpt" --save-every "$2" --resume auto >log 2>&1 &
     child=$!
