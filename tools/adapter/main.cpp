@@ -1,4 +1,4 @@
-// ql-adapter: adapters are described, checked, composed into one, merged into their base, converted to PEFT and back.
+// ql-adapter: shows, checks, composes and merges adapters, and converts them to PEFT and back.
 #include "ql/dtypes.hpp"
 #include "tools/adapter/merge.hpp"
 #include "tools/cli/outputs.hpp"
