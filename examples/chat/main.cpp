@@ -50,7 +50,7 @@ class Chat {
         program_.number("--top-p", sampling_.top_p, 0.0001, 1,
                         "Only tokens that make up this much probability; 1: all");
         program_.number("--min-p", sampling_.min_p, 0, 1,
-                        "Only tokens at least so probable as this part of the best; 0: all");
+                        "Only tokens at least this fraction as probable as the best; 0: all");
         program_.number("--repeat-penalty", sampling_.repeat_penalty, 0.1, 10,
                         "Makes the last 64 tokens less likely; 1: off");
         program_.number("--logprobs", n_top_, 1, 100, "With -p: log-probabilities of the K best tokens at each place")

@@ -18,7 +18,7 @@ FinetuneOptions::FinetuneOptions(Program & p)
 
 void FinetuneOptions::add_data(Program & p) {
     p.text("-d,--data", data, "Training data: .jsonl, .json or .txt, or .gz of these")->required()->option_text("FILE");
-    p.text("--eval-data", eval_data, "Data to measure with, before, during and after")->option_text("FILE");
+    p.text("--eval-data", eval_data, "Data to evaluate on, before, during and after training")->option_text("FILE");
     p.number("--eval-split", eval_split, 0.0001, 0.9, "Holds out this part of the data to measure with")
         ->default_str("");
     p.number("--eval-every", eval_every, 1, 100000000, "Steps between evaluations (default: the end of each epoch)")
@@ -42,7 +42,7 @@ void FinetuneOptions::add_output(Program & p) {
     p.text("--checkpoint-dir", checkpoint_dir, "Where to save the state of the run (default: OUTPUT.ckpt)")
         ->option_text("DIR");
     p.number("--save-every", save_every, 1, 100000000, "Steps between checkpoints; the end of an epoch has one too");
-    p.number("--keep", keep, 1, 1000, "Checkpoints kept, the newest");
+    p.number("--keep", keep, 1, 1000, "How many of the newest checkpoints are kept");
     p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in")
         ->option_text("auto|DIR");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
@@ -71,10 +71,10 @@ void FinetuneOptions::add_adapter(Program & p) {
 void FinetuneOptions::add_training(Program & p) {
     p.number("--lr", lr, 1e-9, 1, "Learning rate");
     p.choice("--schedule", schedule, {"constant", "linear", "cosine"}, {},
-             "How the learning rate goes down after the warm-up");
+             "How the learning rate falls after the warm-up");
     p.number("--warmup", warmup, 0, 1e6, "Warm-up: a part of the steps (below 1), or steps");
     p.number("--epochs", epochs, 1, 100000, "Times over the data");
-    p.number("--steps", steps, 1, 100000000, "Ends after so many steps instead of --epochs")->default_str("");
+    p.number("--steps", steps, 1, 100000000, "Ends after N steps instead of --epochs")->default_str("");
     p.number("--batch", batch, 1, 4096, "Sequences at a time: more need more memory");
     p.number("--grad-accum", grad_accum, 1, 65536, "Batches that make one step: more need more time, no memory");
     p.choice("--optim", optim, {"adamw"}, {"adamw8bit", "paged_adamw8bit", "lion", "lion8bit", "sgd"}, "Optimizer");

@@ -20,7 +20,7 @@ extern "C" {
 
 ql_status ql_graph_create(ql_graph ** graph) {
     return guarded([&]() -> Status {
-        if (!graph) return error(QL_INVALID_ARGUMENT, "ql_graph_create: nowhere to put the graph (NULL)");
+        if (!graph) return error(QL_INVALID_ARGUMENT, "ql_graph_create: graph is NULL");
         *graph = nullptr;
         *graph = std::make_unique<ql_graph>().release();
         return {};
@@ -45,7 +45,8 @@ int64_t ql_graph_n_nodes(const ql_graph * graph) {
 ql_status ql_graph_set_place(ql_graph * graph, int place) {
     return guarded([&]() -> Status {
         if (!graph) return error(QL_INVALID_ARGUMENT, "ql_graph_set_place: the graph is NULL");
-        if (place < 0) return error(QL_INVALID_ARGUMENT, "ql_graph_set_place: place %d", place);
+        if (place < 0)
+            return error(QL_INVALID_ARGUMENT, "ql_graph_set_place: the place is %d, it must be 0 or more", place);
         graph->set_place(place);
         return {};
     });

@@ -19,7 +19,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
         return error(QL_BAD_SHAPE, "reshape: %s has %lld elements, which do not fill %s", describe(x).c_str(),
                      static_cast<long long>(x.shape.elements()), shape.str().c_str());
     if (shape[0] % ql_dtype_block_length(x.dtype))
-        return error(QL_BAD_SHAPE, "reshape: rows of %s cut the blocks of %s", shape.str().c_str(),
+        return error(QL_BAD_SHAPE, "reshape: rows of %s would cut through the blocks of %s", shape.str().c_str(),
                      describe(x).c_str());
     outs.push_back({.dtype = x.dtype, .shape = shape, .alias = 0});
     return {};

@@ -20,8 +20,9 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     if (p.n_rot < 2 || p.n_rot % 2)
         return error(QL_INVALID_ARGUMENT, "rope_table: n_rot is %d, it must be even and positive", p.n_rot);
     if (!(p.base > 0) || !std::isfinite(p.base) || !std::isfinite(p.scale) || !std::isfinite(p.magnitude))
-        return error(QL_INVALID_ARGUMENT, "rope_table: base %g, scale %g, magnitude %g", static_cast<double>(p.base),
-                     static_cast<double>(p.scale), static_cast<double>(p.magnitude));
+        return error(QL_INVALID_ARGUMENT,
+                     "rope_table: base %g, scale %g, magnitude %g; all must be finite, and the base positive",
+                     static_cast<double>(p.base), static_cast<double>(p.scale), static_cast<double>(p.magnitude));
     if (n.src.size() > 1 && n.src[1]) {
         QL_TRY(expect_f32(n, 1));
         QL_TRY(expect_shape(n, 1, Shape(p.n_rot / 2)));

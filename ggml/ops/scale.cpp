@@ -15,8 +15,8 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const auto p = n.params.as<ScaleParams>();
     if (!std::isfinite(p.factor) || !std::isfinite(p.offset))
-        return error(QL_INVALID_ARGUMENT, "scale: factor %g, offset %g", static_cast<double>(p.factor),
-                     static_cast<double>(p.offset));
+        return error(QL_INVALID_ARGUMENT, "scale: factor %g, offset %g; both must be finite",
+                     static_cast<double>(p.factor), static_cast<double>(p.offset));
     outs.push_back({.shape = n.src[0]->shape, .may_reuse = 0});
     return {};
 }

@@ -100,7 +100,7 @@ Result<Date> today() {
     const std::time_t now = std::time(nullptr);
     std::tm local{};
     if (!localtime_r(&now, &local) || local.tm_year < 1 - 1900 || local.tm_year > 9999 - 1900)
-        return error(QL_INTERNAL, "the clock of this machine tells no day of the years 1 to 9999");
+        return error(QL_INTERNAL, "this machine's clock shows no day in the years 1 to 9999");
     return Date{local.tm_year + 1900, local.tm_mon + 1, local.tm_mday};
 }
 

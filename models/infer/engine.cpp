@@ -48,7 +48,8 @@ Engine::Engine(const Model & model, const EngineOptions & options)
 Result<std::unique_ptr<Engine>> Engine::create(const Model & model, ql_device * device,
                                                const std::vector<AdapterSet> & adapters,
                                                const EngineOptions & options) {
-    if (adapters.empty()) return error(QL_INVALID_ARGUMENT, "an engine needs a set of adapters, be it empty");
+    if (adapters.empty())
+        return error(QL_INVALID_ARGUMENT, "an engine needs at least one set of adapters; it may be empty");
     QL_TRY(check_options(model, options));
     std::unique_ptr<Engine> engine(new Engine(model, with_pages(options)));
     QL_TRY(engine->build(device, adapters));

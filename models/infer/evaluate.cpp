@@ -62,7 +62,7 @@ class LossGraph {
 Result<Likelihood> mean(Likelihood sum) {
     if (!std::isfinite(sum.nll))
         return error(QL_NON_FINITE,
-                     "the loss is not finite: weights, or the adapter's, lead to numbers beyond what f32 holds");
+                     "the loss is not finite: weights, or the adapter's, lead to numbers beyond the range of f32");
     if (sum.tokens) sum.nll /= static_cast<double>(sum.tokens);
     return sum;
 }

@@ -94,7 +94,7 @@ class Translator {
     Status group(std::string_view open, int depth, bool & repeats) {
         out_ += open;
         QL_TRY(alternatives(depth + 1, repeats));
-        if (!take(")")) return unsupported("a '(' without its end");
+        if (!take(")")) return unsupported("a '(' that is not closed");
         out_ += ')';
         return {};
     }
@@ -112,7 +112,7 @@ class Translator {
             out_ += c;
             rest_.remove_prefix(1);
         }
-        if (!take(")")) return unsupported("a '(' without its end");
+        if (!take(")")) return unsupported("a '(' that is not closed");
         out_ += ')';
         return {};
     }
@@ -169,7 +169,7 @@ class Translator {
                 out_ += pcre2_of_text(take_character());
             }
         }
-        if (!take("]")) return unsupported("a '[' without its end");
+        if (!take("]")) return unsupported("a '[' that is not closed");
         out_ += ']';
         return {};
     }

@@ -92,7 +92,7 @@ Status MetricsFile::open(const std::string & path, const MetricsStart & start) {
     else if (!start.overwrite)
         return error(
             QL_INVALID_ARGUMENT,
-            "metrics file %s: holds something else than this run's lines up to step %lld; choose another name, "
+            "metrics file %s: holds something other than this run's lines up to step %lld; choose another name, "
             "or replace it with --overwrite",
             path.c_str(), static_cast<long long>(start.step));
     return {};

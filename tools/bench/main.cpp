@@ -22,7 +22,7 @@ class Bench {
     Bench() : program_("ql-bench", "Measures this machine and this program.", kExamples), device_options_(program_) {
         program_.app.require_subcommand(0, 1);
         program_.app.fallthrough();
-        program_.seed(seed_)->description("Of the weights that make-model writes");
+        program_.seed(seed_)->description("Seed of the weights that make-model writes");
         add("peak", "Product instructions and read bandwidth of this machine", [this] { print(peak()); });
         CLI::App * op = add("op", "One operator", [this] { print(one_op()); });
         op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
@@ -77,7 +77,7 @@ class Bench {
         program_.number("--prompt", infer_.prompt, 1, 1 << 20, "Tokens of the prompt", app);
         program_.number("--generate", infer_.generation, 1, 1 << 20, "Tokens to generate", app);
         program_.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up", app);
-        app->add_flag("--profile", infer_.profile, "Also where the time goes, by operator (on stderr)");
+        app->add_flag("--profile", infer_.profile, "Also shows where the time goes, by operator (on stderr)");
     }
 
     void add_make_model() {

@@ -57,7 +57,7 @@ RandomCodes::RandomCodes(ql_dtype dtype, uint64_t seed)
       tile_(ql_dtype_bytes(dtype, kTile)) {
     const size_t last = planes_.size() - 1;
     if (begin(last, kTile) + planes_[last].size(kTile) != tile_.size())
-        run_failed("%s: a layout that random tensors cannot be made in", ql_dtype_name(dtype));
+        run_failed("%s: random tensors of this type cannot be made", ql_dtype_name(dtype));
     ql_dtype_can_encode(dtype) ? encode_tile() : random_tile();
 }
 

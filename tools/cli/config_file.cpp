@@ -20,7 +20,7 @@ class LimitedToml : public CLI::ConfigTOML {
         text.resize(static_cast<size_t>(input.gcount()));
         if (text.size() > kMaxBytes)
             throw CLI::ConfigError("--config: the file has more than " + std::to_string(kMaxBytes) +
-                                   " bytes; is it a file of options?");
+                                   " bytes; is it an options file?");
         check_depth(text);
         std::istringstream limited(text);
         return CLI::ConfigTOML::from_config(limited);

@@ -9,8 +9,7 @@ DeviceOptions::DeviceOptions(Program & program) : program_(program) {
     program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
         ->default_str("");
     program
-        .text("--device", device_,
-              "auto, cpu, or another backend that is installed; several (A,B) share out the layers")
+        .text("--device", device_, "auto, cpu, or another backend that is installed; several (A,B) share the layers")
         ->option_text("NAME");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {},
                    "How products are computed; f32 also keeps keys and values in f32");

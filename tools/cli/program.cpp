@@ -124,7 +124,7 @@ CLI::Option * Program::seed(uint64_t & value) {
         uint64_t parsed = 0;
         const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), parsed);
         const bool whole = error == std::errc() && end == word.data() + word.size();
-        return whole ? std::string() : "'" + word + "' is no whole number from 0 to 18446744073709551615";
+        return whole ? std::string() : "'" + word + "' is not a whole number from 0 to 18446744073709551615";
     };
     return app.add_option("--seed", value, "Of everything random")
         ->check(check)

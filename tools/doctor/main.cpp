@@ -29,7 +29,7 @@ struct OpResult {
 class Doctor {
   public:
     Doctor()
-        : program_("ql-doctor", "Tells what was found and chosen on this machine, and tests every kernel.", kExamples),
+        : program_("ql-doctor", "Shows what was found and chosen on this machine, and tests every kernel.", kExamples),
           device_options_(program_) {
         program_.app.add_flag("--quick", quick_, "Only a few cases of each kernel");
         program_.seed(seed_)->description("Accepted for uniformity: the cases are fixed");
@@ -61,7 +61,7 @@ class Doctor {
     std::string reason() const {
         const char * forced = std::getenv("QL_ISA");
         if (forced && *forced) return "QL_ISA says so";
-        return "the best kernels that CPU and operating system have both";
+        return "the best kernels that both CPU and operating system support";
     }
     std::string product_reason() const {
         if (info_.bf16) return "operands rounded to bf16, sums in f32: faster here; --compute f32 for full precision";

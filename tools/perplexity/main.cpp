@@ -30,9 +30,8 @@ class Perplexity {
           chat_(program_, "Instead of the adapter's or the model's", "the adapter's, or " QL_TRAINING_DATE) {
         program_.text("-f,--file", file_, "A text")->option_text("FILE");
         program_.text("-d,--data", data_, "A dataset: only its trained tokens count")->option_text("DATA.jsonl");
-        program_.app.add_flag(
-            "--exact", exact_,
-            "With -d: also generates each answer greedily and counts those that are right to the letter");
+        program_.app.add_flag("--exact", exact_,
+                              "With -d: also generates each answer greedily and counts those that are exactly right");
         program_
             .number("-c,--ctx", ctx_, 8, 1 << 20,
                     "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")
@@ -102,7 +101,7 @@ class Perplexity {
         if (info_.n_cut)
             program_.note(format("note: %lld samples were cut to --ctx", static_cast<long long>(info_.n_cut)));
         if (info_.n_dropped)
-            program_.note(format("note: %lld samples are left out: no answer of theirs is within --ctx",
+            program_.note(format("note: %lld samples are left out: none of their answers fits in --ctx",
                                  static_cast<long long>(info_.n_dropped)));
         if (info_.n_bad)
             program_.note(format("note: %lld bad lines were skipped", static_cast<long long>(info_.n_bad)));

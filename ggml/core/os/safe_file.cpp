@@ -59,7 +59,7 @@ Status clear_the_name(const std::string & path, const std::string & temporary) {
     if (!fd && errno == ENOENT) return {};
     struct stat opened, named;
     if (!fd || ::fstat(fd.get(), &opened) != 0 || !S_ISREG(opened.st_mode))
-        return error(QL_IO, "%s: %s is in the way and no file that can be replaced; remove it", path.c_str(),
+        return error(QL_IO, "%s: %s is in the way, and is not a file that can be replaced; remove it", path.c_str(),
                      temporary.c_str());
     if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
         return error(QL_IO, "%s: is being written by this process already", path.c_str());

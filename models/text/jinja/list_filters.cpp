@@ -249,7 +249,7 @@ Result<Value> extreme(const Call & call, bool smallest) {
 Result<Value> sum(const Call & call) {
     QL_ASSIGN(const auto list, iterate(call.self, call.meter));
     Value total = call.given(1) ? call.args[1] : Value(int64_t{0});
-    if (total.is_string()) return error(QL_INVALID_ARGUMENT, "sum: strings are not added up, join does that");
+    if (total.is_string()) return error(QL_INVALID_ARGUMENT, "sum: strings cannot be summed; use join");
     for (Value item : list->items) {
         if (call.has(0)) {
             QL_ASSIGN(item, attribute_path(item, call.args[0], call.meter));

@@ -23,7 +23,7 @@ StackLimit::StackLimit() {
 
 Status StackLimit::check() const {
     if (here() >= lowest_) return {};
-    return error(QL_UNSUPPORTED, "the template is nested too deeply, or calls itself without an end");
+    return error(QL_UNSUPPORTED, "the template is nested too deeply, or calls itself endlessly");
 }
 
 Status Meter::step(size_t n) {

@@ -306,7 +306,7 @@ Result<Value> cycle(const Call & call) {
 /// A loop that is over keeps nothing: loops that hold one another would never be freed.
 Result<Value> changed(const Call & call) {
     Loop & loop = call.self.loop();
-    if (loop.over) return error(QL_UNSUPPORTED, "loop.changed behind the end of its loop is not supported");
+    if (loop.over) return error(QL_UNSUPPORTED, "loop.changed after the end of its loop is not supported");
     bool same = loop.changed.size() == call.args.size() && !call.args.empty();
     for (size_t i = 0; same && i < call.args.size(); ++i) {
         QL_ASSIGN(same, equal(loop.changed[i], call.args[i], call.meter));
