@@ -33,27 +33,6 @@ int64_t elements(const ql_gguf_tensor & t) {
     return t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3];
 }
 
-/// norm(w' - w) / norm(w), over blocks that fit in a cache.
-double relative_error(const Job & job) {
-    const int64_t n = elements(job.source);
-    constexpr int64_t kPiece = 64 * 256;
-    std::vector<float> before(kPiece), after(kPiece);
-    double error = 0, norm = 0;
-    for (int64_t first = 0; first < n; first += kPiece) {
-        const int64_t count = std::min(kPiece, n - first);
-        if (ql_decode(job.source.dtype, job.source.data, n, first, count, before.data()) != QL_OK ||
-            ql_decode(job.choice.dtype, job.converted.get(), n, first, count, after.data()) != QL_OK)
-            return NAN;
-        for (int64_t i = 0; i < count; ++i) {
-            const double w = static_cast<double>(before[static_cast<size_t>(i)]),
-                         d = static_cast<double>(after[static_cast<size_t>(i)]) - w;
-            error += d * d;
-            norm += w * w;
-        }
-    }
-    return norm > 0 ? std::sqrt(error / norm) : 0;
-}
-
 Status report(const Job & job) {
     if (!job.options->on_tensor) return {};
     const ql_quantized_tensor t{sizeof(t),
@@ -72,7 +51,7 @@ Status report(const Job & job) {
                  static_cast<long long>(job.index + 1), static_cast<long long>(job.n));
 }
 
-/// Rounded values of a tensor, from one of its types or another, a piece at a time.
+/// Values of a tensor in one of its types.
 struct Encoded {
     ql_dtype dtype;
     const void * data;
@@ -83,21 +62,38 @@ struct Encoded {
     }
 };
 
-/// <edited - plain, d> / <d, d>, where d = meant - before; NaN where something cannot be decoded.
-double part_kept(const Encoded & before, const float * meant, const Encoded & plain, const Encoded & edited) {
+/// What an edit made of a tensor: the values before they were rounded, and what the tensor would be without the edit.
+struct Edited {
+    const float * meant;
+    Encoded plain;
+};
+
+/// What the callback is told of a conversion w -> w', over blocks that fit in a cache: norm(w' - w) / norm(w), and of an
+/// edit by d = meant - w the part <w' - plain, d> / <d, d> that the new values hold.
+void measure(Job & job, const Edited * edited) {
+    if (!job.options->on_tensor) return;
+    const Encoded before{job.source.dtype, job.source.data, elements(job.source)},
+        after{job.choice.dtype, job.converted.get(), before.n};
     constexpr int64_t kPiece = 64 * 256;
-    double along = 0, norm = 0;
+    double error = 0, norm = 0, along = 0, change = 0;
     for (int64_t first = 0; first < before.n; first += kPiece) {
         const auto count = static_cast<size_t>(std::min(kPiece, before.n - first));
-        std::vector<float> w(count), p(count), e(count);
-        if (!before.decode(first, w) || !plain.decode(first, p) || !edited.decode(first, e)) return NAN;
+        std::vector<float> from(count), to(count), plain(edited ? count : 0);
+        job.rel_rmse = NAN;  // unless all can be decoded
+        if (!before.decode(first, from) || !after.decode(first, to)) return;
+        if (edited && !edited->plain.decode(first, plain)) return;
         for (size_t i = 0; i < count; ++i) {
-            const double d = static_cast<double>(meant[static_cast<size_t>(first) + i]) - static_cast<double>(w[i]);
-            along += (static_cast<double>(e[i]) - static_cast<double>(p[i])) * d;
-            norm += d * d;
+            const double w = static_cast<double>(from[i]), e = static_cast<double>(to[i]) - w;
+            error += e * e;
+            norm += w * w;
+            if (!edited) continue;
+            const double d = static_cast<double>(edited->meant[static_cast<size_t>(first) + i]) - w;
+            along += (static_cast<double>(to[i]) - static_cast<double>(plain[i])) * d;
+            change += d * d;
         }
     }
-    return norm > 0 ? along / norm : 1;
+    job.rel_rmse = norm > 0 ? std::sqrt(error / norm) : 0;
+    if (edited) job.kept = change > 0 ? along / change : 1;
 }
 
 Status edit_and_convert(Job & job) {
@@ -110,11 +106,11 @@ Status edit_and_convert(Job & job) {
     };
     auto * w = reinterpret_cast<float *>(values.get());
     QL_TRY(round(job.source.dtype, job.source.data, QL_F32, w));
-    QL_TRY(round(QL_F32, w, job.choice.dtype, plain.get()));
+    if (job.options->on_tensor) QL_TRY(round(QL_F32, w, job.choice.dtype, plain.get()));
     job.edit->apply(job.source.name, w);
     QL_TRY(round(QL_F32, w, job.choice.dtype, job.converted.get()));
-    job.kept = part_kept({job.source.dtype, job.source.data, n}, w, {job.choice.dtype, plain.get(), n},
-                         {job.choice.dtype, job.converted.get(), n});
+    const Edited edited{w, {job.choice.dtype, plain.get(), n}};
+    measure(job, &edited);
     return {};
 }
 
@@ -124,18 +120,17 @@ Status convert(Job & job) {
         return check_finite(job.source.name, job.source.dtype, job.source.data, elements(job.source));
     job.converted = aligned_bytes(job.bytes);
     if (!job.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", job.source.name);
-    return convert_tensor(job.source.name, job.source.dtype, job.source.data, job.choice.dtype, job.converted.get(),
-                          elements(job.source));
+    QL_TRY(convert_tensor(job.source.name, job.source.dtype, job.source.data, job.choice.dtype, job.converted.get(),
+                          elements(job.source)));
+    measure(job, nullptr);
+    return {};
 }
 
 int produce(void * user, size_t offset, void * dst, size_t size) {
     Job & job = *static_cast<Job *>(user);
     if (offset == 0) {
         *job.failed = convert(job);
-        if (job.failed->ok()) {
-            job.rel_rmse = job.converted ? relative_error(job) : 0;
-            *job.failed = report(job);
-        }
+        if (job.failed->ok()) *job.failed = report(job);
         if (!job.failed->ok()) return job.failed->code();
     }
     const void * from = job.converted ? job.converted.get() : job.source.data;
