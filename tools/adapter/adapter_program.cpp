@@ -14,6 +14,31 @@ AdapterPtr Bases::open_adapter(const std::string & path) const {
     return adapter;
 }
 
+AdapterPtr Bases::compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const {
+    std::vector<AdapterPtr> owners;
+    std::vector<const ql_adapter *> parts;
+    std::vector<double> weights;
+    for (const ScaledPath & n : named) {
+        owners.push_back(open_adapter(n.path));
+        parts.push_back(owners.back().get());
+        weights.push_back(static_cast<double>(n.scale));
+    }
+    program_.begin_work();
+    AdapterPtr made;
+    check_input(ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, out(made)));
+    return made;
+}
+
+std::vector<ScaledPath> name_adapters(const std::string & option, const std::vector<std::string> & specs,
+                                      Outputs & outputs) {
+    std::vector<ScaledPath> named;
+    for (const std::string & spec : specs) {
+        named.push_back(parse_scaled_path(option, spec));
+        outputs.input(option, named.back().path);
+    }
+    return named;
+}
+
 ql_adapter_info describe(const AdapterPtr & adapter) {
     auto info = sized<ql_adapter_info>();
     check_run(ql_adapter_describe(adapter.get(), &info));
@@ -33,11 +58,6 @@ std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & m
     for (const ql_adapter_matrix_info & m : matrices)
         if (m.norm == 0) names.emplace_back(m.weight);
     return names;
-}
-
-std::string kind_of(std::string weight) {
-    if (weight.ends_with(".weight")) weight.resize(weight.size() - 7);
-    return weight.substr(weight.rfind('.') + 1);
 }
 
 std::string summary(const std::string & path, const AdapterPtr & adapter) {

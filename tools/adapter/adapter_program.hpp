@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/outputs.hpp"
+#include "tools/cli/scaled_path.hpp"
 
 namespace ql::cli {
 
@@ -16,6 +18,8 @@ class Bases {
     /// Opens the model, where -m was given. To be called once.
     void open();
     AdapterPtr open_adapter(const std::string & path) const;
+    /// The adapters, each times its scale, made into one.
+    AdapterPtr compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const;
     const std::string & path() const { return options_.path(); }
 
   private:
@@ -24,13 +28,14 @@ class Bases {
     ModelPtr model_;
 };
 
+/// Adapters as FILE[:SCALE], which become inputs that no output may overwrite.
+std::vector<ScaledPath> name_adapters(const std::string & option, const std::vector<std::string> & specs,
+                                      Outputs & outputs);
 ql_adapter_info describe(const AdapterPtr & adapter);
 std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter);
 /// Linears that an adapter leaves as they are.
 std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices);
 
-/// "blk.7.attn_q.weight" -> "attn_q".
-std::string kind_of(std::string weight);
 /// What an adapter is, for a person or with --json. `model`: its base, "" if it was opened alone.
 void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter,
                 const std::string & model);

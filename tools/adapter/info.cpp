@@ -5,6 +5,7 @@
 #include "tools/adapter/adapter_program.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
+#include "tools/cli/weight_kind.hpp"
 
 namespace ql::cli {
 namespace {

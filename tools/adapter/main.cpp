@@ -1,8 +1,6 @@
 // ql-adapter: shows, checks, composes and merges adapters, and converts them to PEFT and back.
 #include "ql/dtypes.hpp"
 #include "tools/adapter/merge.hpp"
-#include "tools/cli/outputs.hpp"
-#include "tools/cli/scaled_path.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -87,11 +85,9 @@ class AdapterProgram {
         CLI::App * app =
             add("compose", "Makes one adapter of several", false, "ADAPTER[:WEIGHT]...", [this] { compose(); });
         add_output(app, "FILE.gguf");
-        std::string help = "How:", names;
-        for (const ql_compose_method_info & m : compose_methods()) {
+        std::string help = "How:";
+        for (const ql_compose_method_info & m : compose_methods())
             help += std::string("\n") + m.name + ": " + m.meaning;
-            names += (names.empty() ? "" : "|") + std::string(m.name);
-        }
         program_.text("--method", method_, help, app)->option_text("NAME");
         program_
             .number("--rank", rank_, 1, 1 << 16,
@@ -133,32 +129,17 @@ class AdapterProgram {
     }
 
     void compose() {
-        std::vector<AdapterPtr> owners;
-        std::vector<const ql_adapter *> parts;
-        std::vector<double> weights;
         Outputs outputs;
-        std::vector<ScaledPath> named;
-        for (const std::string & spec : inputs_) {
-            named.push_back(parse_scaled_path("compose", spec));
-            outputs.input("ADAPTER", named.back().path);
-        }
+        const std::vector<ScaledPath> named = name_adapters("ADAPTER", inputs_, outputs);
         outputs.file("-o", output_);
         outputs.check();
-        command_->bases->open();
-        for (const ScaledPath & n : named) {
-            owners.push_back(command_->bases->open_adapter(n.path));
-            parts.push_back(owners.back().get());
-            weights.push_back(static_cast<double>(n.scale));
-        }
         auto options = defaults<ql_compose_options>();
         options.method = method_.c_str();
         options.rank = rank_;
         options.density = density_;
         options.seed = seed_;
-        program_.begin_work();
-        AdapterPtr adapter;
-        check_input(
-            ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, out(adapter)));
+        command_->bases->open();
+        const AdapterPtr adapter = command_->bases->compose(named, options);
         check_run(ql_adapter_save(adapter.get(), output_.c_str()));
         print_written(adapter);
     }

@@ -5,10 +5,9 @@
 
 #include "ql/dtypes.hpp"
 #include "tools/cli/escape.hpp"
-#include "tools/cli/outputs.hpp"
-#include "tools/cli/scaled_path.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
+#include "tools/cli/weight_kind.hpp"
 
 namespace ql::cli {
 
@@ -30,12 +29,11 @@ void MergeCommand::run(Bases & bases, const std::string & output, bool force) {
     };
     Outputs outputs;
     outputs.input("-m", bases.path());
-    for (const std::string & spec : loras_) outputs.input("--lora", parse_scaled_path("--lora", spec).path);
+    const std::vector<ScaledPath> loras = name_adapters("--lora", loras_, outputs);
     outputs.file("-o", output);
     outputs.check();
     bases.open();
-    const AdapterPtr adapter = open_sum(bases);
-    program_.begin_work();
+    const AdapterPtr adapter = bases.compose(loras, defaults<ql_compose_options>());
     Progress progress("merge", program_.quiet || program_.verbose);
     progress_ = &progress;
     check_input(ql_adapter_merge(adapter.get(), bases.path().c_str(), output.c_str(), &options));
@@ -53,22 +51,6 @@ ql_dtype MergeCommand::choose_type(bool force) const {
             "adapter apart, or give --force and read what was kept",
             type_.c_str());
     return type;
-}
-
-/// The adapters, each times its scale, as one.
-AdapterPtr MergeCommand::open_sum(const Bases & bases) const {
-    std::vector<AdapterPtr> owners;
-    std::vector<const ql_adapter *> parts;
-    std::vector<double> weights;
-    for (const std::string & spec : loras_) {
-        const ScaledPath named = parse_scaled_path("--lora", spec);
-        owners.push_back(bases.open_adapter(named.path));
-        parts.push_back(owners.back().get());
-        weights.push_back(static_cast<double>(named.scale));
-    }
-    AdapterPtr sum;
-    check_input(ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), nullptr, out(sum)));
-    return sum;
 }
 
 void MergeCommand::on_tensor(const ql_quantized_tensor & t) {

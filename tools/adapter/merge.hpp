@@ -22,7 +22,6 @@ class MergeCommand {
         double kept = 0, least = 1;
     };
     ql_dtype choose_type(bool force) const;
-    AdapterPtr open_sum(const Bases & bases) const;
     void on_tensor(const ql_quantized_tensor & t);
     void print(const std::string & output) const;
 

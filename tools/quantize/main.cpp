@@ -11,6 +11,7 @@
 #include "tools/cli/progress.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
+#include "tools/cli/weight_kind.hpp"
 
 namespace ql::cli {
 namespace {
@@ -26,13 +27,6 @@ struct Group {
     double sum_squares = 0, worst = 0;  // of rel_rmse
     std::string note;
 };
-
-/// "blk.12.attn_q.weight" -> "attn_q": the error differs by kind far more than by layer.
-std::string kind_of(const std::string & name) {
-    const size_t end = name.ends_with(".weight") ? name.size() - 7 : name.size();
-    const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : name.npos;
-    return dot < end ? name.substr(dot + 1, end - dot - 1) : name.substr(0, end);
-}
 
 std::string error_text(double rel_rmse) {
     return rel_rmse == 0 ? "" : print_number(rel_rmse, 4);
