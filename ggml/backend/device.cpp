@@ -45,6 +45,11 @@ Result<Device *> open_several(const ql_device_options & options, std::string_vie
     return all.release();
 }
 
+Status copy_and_wait(Device & device, const Copy & copy) {
+    QL_TRY(device.impl->copy(Queue::copy, copy));
+    return device.impl->finish(device.impl->now(Queue::copy));
+}
+
 }  // namespace
 
 Result<Device *> open_device(const ql_device_options & options) {
@@ -83,13 +88,11 @@ Result<Storage> allocate(Device & device, size_t bytes, MemoryKind memory) {
 }
 
 Status upload(Device & device, void * to, const void * from, size_t bytes) {
-    QL_TRY(device.impl->copy(Queue::copy, {to, from, bytes, MemoryKind::device, MemoryKind::host}));
-    return device.impl->finish(device.impl->now(Queue::copy));
+    return copy_and_wait(device, {to, from, bytes, MemoryKind::device, MemoryKind::host});
 }
 
 Status download(Device & device, void * to, const void * from, size_t bytes) {
-    QL_TRY(device.impl->copy(Queue::copy, {to, from, bytes, MemoryKind::host, MemoryKind::device}));
-    return device.impl->finish(device.impl->now(Queue::copy));
+    return copy_and_wait(device, {to, from, bytes, MemoryKind::host, MemoryKind::device});
 }
 
 }  // namespace ql
