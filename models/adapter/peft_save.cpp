@@ -99,10 +99,6 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
     return write_safetensors(path, tensors);
 }
 
-Status write_text(const std::string & path, const std::string & text) {
-    return write_file(path, text);
-}
-
 }  // namespace
 
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
@@ -110,8 +106,8 @@ Status save_peft(const Adapter & adapter, const Model & model, const std::string
     QL_ASSIGN(const std::string config, config_text(adapter, model));
     QL_TRY(ql_os_make_directory(directory.c_str()));
     QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));
-    if (!adapter.chat_template.empty()) QL_TRY(write_text(directory + "/chat_template.jinja", adapter.chat_template));
-    QL_TRY(write_text(directory + "/adapter_config.json", config));  // last: with it the directory counts as an adapter
+    if (!adapter.chat_template.empty()) QL_TRY(write_file(directory + "/chat_template.jinja", adapter.chat_template));
+    QL_TRY(write_file(directory + "/adapter_config.json", config));  // last: with it the directory counts as an adapter
     auto read = load_peft_adapter(directory, model);
     return read.ok() ? Status()
                      : error(QL_INTERNAL, "the adapter just written cannot be read back: %s", read.message().c_str());

@@ -1,12 +1,11 @@
 // extern "C": composing and merging adapters (ql/adapter.h)
-#include <cmath>
 #include <vector>
 
+#include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/adapter/merge.hpp"
-#include "common/guarded.hpp"
-#include "common/structs.hpp"
 
 using ql::error;
 using ql::Status;
