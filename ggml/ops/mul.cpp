@@ -10,7 +10,10 @@ namespace {
 Status backward(GradBuilder & b, const GraphNode & n) {
     Tensor *x = n.source(0), *y = n.source(1), *dy = b.gradient(n.result(0));
     if (b.wants(x)) b.add(x, b.graph().emit(op::mul, {dy, b.value(y)}));
-    if (b.wants(y)) b.add(y, summed_to(b, b.graph().emit(op::mul, {dy, b.value(x)}), y->shape));
+    if (b.wants(y) && y->shape == Shape(x->shape[0]) && x->shape.rows() > 1)  // a row that every row is multiplied by
+        b.add(y, b.graph().emit(op::column_dots, {dy, b.value(x)}));
+    else if (b.wants(y))
+        b.add(y, summed_to(b, b.graph().emit(op::mul, {dy, b.value(x)}), y->shape));
     return {};
 }
 

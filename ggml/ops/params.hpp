@@ -16,7 +16,7 @@ struct RmsNormParams {
     float eps = 0;
 };
 
-/// lora and lora_back: s of y + s B A x.
+/// lora, lora_back and dora_scale: s of y + s B A x.
 struct LoraParams {
     float scale = 1;
 };
@@ -84,6 +84,11 @@ struct PermuteParams {
 
 struct ExpandParams {
     Shape shape;
+};
+
+/// tile and sum_tiles: the length of the result's rows.
+struct TileParams {
+    int64_t n = 0;
 };
 
 struct ScatterAddRowsParams {

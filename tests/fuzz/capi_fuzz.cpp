@@ -167,7 +167,11 @@ class Machine {
     }
     ql_tensor * moved(ql_graph * g, ql_tensor * a, ql_tensor * b) {
         const int dim = static_cast<int>(in_.pick(6)) - 1, from[] = {dim, static_cast<int>(in_.pick(4)), 3 - dim, 2};
-        switch (in_.pick(7)) {
+        switch (in_.pick(9)) {
+            case 7:
+                return ql_tile(g, a, in_.size());
+            case 8:
+                return ql_sum_tiles(g, a, in_.size());
             case 0:
                 return ql_slice(g, a, dim, in_.size(), in_.size());
             case 1:

@@ -55,6 +55,25 @@ const Refusal kRefusals[] = {
          return ql_expand(&l.g, l.f32({4, 3}), 1, ne);
      },
      QL_BAD_SHAPE, "expand: 'x' (f32 [4, 3]) does not become [4]"},
+    {"sum_tiles of more than a row",
+     [](Leaves & l) {
+         return ql_sum_tiles(&l.g, l.f32({4, 3}), 5);
+     },
+     QL_BAD_SHAPE, "sum_tiles: tiles of 5, 1 to 4 are possible in 'x' (f32 [4, 3])"},
+    {"sum_tiles of none", [](Leaves & l) { return ql_sum_tiles(&l.g, l.f32(4), 0); }, QL_BAD_SHAPE,
+     "sum_tiles: tiles of 0, 1 to 4 are possible"},
+    {"sum_tiles dtype", [](Leaves & l) { return ql_sum_tiles(&l.g, l.i32(4), 2); }, QL_BAD_DTYPE,
+     "sum_tiles: input 0 must be f32"},
+    {"tile shrinks",
+     [](Leaves & l) {
+         return ql_tile(&l.g, l.f32({4, 3}), 3);
+     },
+     QL_BAD_SHAPE, "tile: rows of 3 cannot be filled with 'x' (f32 [4, 3]), whose rows are longer"},
+    {"tile too many",
+     [](Leaves & l) {
+         return ql_tile(&l.g, l.f32({4, 3}), INT64_MAX / 2);
+     },
+     QL_BAD_SHAPE, "tile: "},
     {"slice",
      [](Leaves & l) {
          return ql_slice(&l.g, l.f32({4, 3}), 1, 1, 3);

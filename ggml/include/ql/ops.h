@@ -69,6 +69,15 @@ QL_API ql_tensor * ql_sum_rows(ql_graph * g, ql_tensor * x);
  *  shape    x, each size that of ne or 1 -> ne      dtype  any but block types; y has x's      grad  x of f32 */
 QL_API ql_tensor * ql_expand(ql_graph * g, ql_tensor * x, int n_dims, const int64_t * ne);
 
+/** y[i, ...] = x[i mod size, ...]: rows repeated until they are n long, the last time perhaps in part.
+ *  shape    x [size, ...] -> y [n, ...], n >= size      dtype  f32      grad  x */
+QL_API ql_tensor * ql_tile(ql_graph * g, ql_tensor * x, int64_t n);
+
+/** y[j, ...] = sum_b x[b n + j, ...]: rows cut into tiles of n, the last of them perhaps short, and these added up; the
+ *  transpose of ql_tile.
+ *  shape    x [size, ...] -> y [n, ...], 1 <= n <= size      dtype  f32      grad  x */
+QL_API ql_tensor * ql_sum_tiles(ql_graph * g, ql_tensor * x, int64_t n);
+
 /** Elements [first, first + n) along a dimension.
  *  shape    x [..., size, ...] -> y [..., n, ...]; 0 <= first, 1 <= n, first + n <= size
  *  dtype    any but block types; y has x's      grad  x of f32 */
@@ -141,6 +150,12 @@ QL_API ql_tensor * ql_outer(ql_graph * g, ql_tensor * x, ql_tensor * y);
  *  shape    y [m, T], x [k, T], A f32 [k, r], B f32 [r, m] -> out [m, T]      grad  y, x, A, B
  *  note     reuses y's storage when nothing else reads y. Several adapters: apply one after the other. */
 QL_API ql_tensor * ql_lora(ql_graph * g, ql_tensor * y, ql_tensor * x, ql_tensor * a, ql_tensor * b, float s);
+
+/** c_i = g_i / |W_i + s (B A)_i|, a number for each row of a weight, by which DoRA multiplies the linear's result
+ *  y + s B (A x). |.| is the Euclidean norm of the row, and counts as a constant for the gradient.      (Liu et al. 2024)
+ *  shape    magnitude f32 [m], w [k, m], w2 f32 [m]: |W_i|^2, A f32 [k, r], B f32 [r, m] -> c [m]      grad  magnitude */
+QL_API ql_tensor * ql_dora_scale(ql_graph * g, ql_tensor * magnitude, ql_tensor * w, ql_tensor * w2, ql_tensor * a,
+                                 ql_tensor * b, float s);
 
 /** x with elements zeroed with probability p and the others scaled by 1 / (1 - p). Element (i, t) is decided by
  *  Philox 4x32-10 keyed by (seed, stream, step) at counter (token_offset + t) * n + i: the same for any thread count.
