@@ -143,6 +143,7 @@ class Finetune {
         } else {
             auto options = defaults<ql_lora_options>();
             options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;
+            options.kind = o_.lora_type.c_str();
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
             check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
         }

@@ -13,7 +13,6 @@ FinetuneOptions::FinetuneOptions(Program & p)
     add_training(p);
     p.seed(seed);
     p.not_yet("--lora", "training on top of other adapters; --init-adapter goes on from one");
-    p.not_yet("--dora", "plain LoRA and --rslora are", false);
 }
 
 void FinetuneOptions::add_data(Program & p) {
@@ -58,12 +57,16 @@ void FinetuneOptions::add_adapter(Program & p) {
                weight_target_names(" or "))
         ->option_text("TYPE");
     p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep or a type")->option_text("TYPE");
+    p.choice("--lora-type", lora_type, {"lora", "miss", "dora"}, {},
+             "What is trained; miss: B alone, over sums of parts of the input; dora: a magnitude for each row, too");
     p.number("--lora-r", lora_r, 1, 1024, "Rank of the adapter");
     p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "The adapter is scaled by alpha / r");
     p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression")
         ->option_text("all|attn|mlp|REGEX");
     p.number("--lora-dropout", lora_dropout, 0, 0.9, "Dropout before the adapter");
     p.number("--lora-plus-ratio", lora_plus_ratio, 0.01, 1000, "Learning rate of B over A's (LoRA+)");
+    p.app.add_flag_callback(
+        "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
     p.app.add_flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
 }
@@ -89,8 +92,12 @@ void FinetuneOptions::check() const {
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
     if (!init_adapter.empty())
-        for (const char * name : {"--lora-r", "--lora-alpha", "--lora-targets", "--rslora"})
+        for (const char * name : {"--lora-type", "--lora-r", "--lora-alpha", "--lora-targets", "--rslora"})
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
+    if (lora_type == "miss")
+        for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
+            if (app_.count(name) > 0)
+                bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
     if (app_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (app_.count("--steps") > 0 && app_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");

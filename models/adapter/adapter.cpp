@@ -3,14 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 
 #include "models/adapter/formats.hpp"
+#include "models/adapter/kinds/kind.hpp"
 
 namespace ql {
 
 int64_t Adapter::n_parameters() const {
     int64_t n = 0;
-    for (const LoraMatrix & matrix : matrices) n += (matrix.k + matrix.m) * matrix.r;
+    for (const LoraMatrix & matrix : matrices)
+        for (const Part & part : def_of(matrix.kind).parts(matrix))
+            n += std::accumulate(part.ne.begin(), part.ne.end(), int64_t{1}, std::multiplies<>());
     return n;
 }
 

@@ -3,19 +3,12 @@
 #include <string>
 #include <vector>
 
+#include "models/adapter/kinds/lora_matrix.hpp"
 #include "ql/status.hpp"
 
 namespace ql {
 
 class Model;
-
-/// One linear's branch: y += scale * B (A x). A is [k, r] (r rows of k), B is [r, m] (m rows of r), innermost first.
-struct LoraMatrix {
-    std::string weight;  // "blk.0.attn_q.weight"
-    int64_t k = 0, m = 0, r = 0;
-    float scale = 1.0f;
-    std::vector<float> a, b;
-};
 
 /// Frobenius norm of s B A, without the product: the trace of (B^T B)(A A^T).
 double delta_norm(const LoraMatrix & matrix);
@@ -37,10 +30,10 @@ struct LoraOptions {
     bool rslora = false;          // scale = alpha / sqrt(r) rather than alpha / r
     std::string targets = "all";  // all | attn | mlp | a regular expression over weight names
     uint64_t seed = 42;
+    LoraKind kind = LoraKind::lora;
 };
 
-/// A new adapter: A uniform in +-1/sqrt(k) (kaiming with a = sqrt 5), B zero; numbers depend on (seed, weight,
-/// element).
+/// A new adapter: B zero, the rest as its kind starts (kinds/).
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
 /// A GGUF adapter, or a PEFT directory. Checked against the model: names, shapes, ranks.
 Result<Adapter> load_adapter(const std::string & path, const Model & model);

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "models/adapter/formats.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
 
@@ -35,6 +36,11 @@ Status check_matrix(const LoraMatrix & matrix) {
                      matrix.weight.c_str(), matrix.a.size(), matrix.b.size(), n_a, n_b);
     if (!std::isfinite(matrix.scale))
         return error(QL_NON_FINITE, "adapter: the scale of '%s' is not finite", matrix.weight.c_str());
+    const size_t n_magnitude = matrix.kind == LoraKind::dora ? static_cast<size_t>(matrix.m) : 0;
+    if (matrix.magnitude.size() != n_magnitude)
+        return error(QL_BAD_SHAPE, "adapter: '%s' has %zu magnitudes, a %s of its shape has %zu", matrix.weight.c_str(),
+                     matrix.magnitude.size(), def_of(matrix.kind).name, n_magnitude);
+    QL_TRY(check_values(matrix, matrix.magnitude, "lora_magnitude"));
     QL_TRY(check_values(matrix, matrix.a, "lora_a"));
     return check_values(matrix, matrix.b, "lora_b");
 }

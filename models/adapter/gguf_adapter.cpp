@@ -8,6 +8,7 @@
 
 #include "common/guarded.hpp"
 #include "models/adapter/formats.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/base/date.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
@@ -18,17 +19,24 @@ namespace {
 
 constexpr const char * kAlpha = "adapter.lora.alpha";
 constexpr const char * kTemplate = "tokenizer.chat_template";
+constexpr const char * kKind = "adapter.lora.kind";  // absent: lora
 constexpr const char * kDate = "adapter.chat_template.date";
 constexpr const char * kBaseName = "general.base_model.0.name";
-constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b";
+constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b", kSuffixMagnitude = ".lora_magnitude";
 constexpr size_t kMaxName = 63;
 
 // ---- reading
 // ---------------------------------------------------------------------------------------------------------
 
 struct Halves {
-    ql_gguf_tensor a{}, b{};
+    ql_gguf_tensor a{}, b{}, magnitude{};
 };
+
+struct NamedPart {
+    std::string_view suffix;
+    ql_gguf_tensor Halves::*tensor;
+};
+constexpr NamedPart kParts[] = {{kSuffixA, &Halves::a}, {kSuffixB, &Halves::b}, {kSuffixMagnitude, &Halves::magnitude}};
 
 /// Keys of adapters that change nothing of what is computed.
 constexpr HarmlessKey kHarmless[] = {
@@ -57,6 +65,14 @@ Status read_alpha(const ql_gguf * file, float & alpha) {
     return {};
 }
 
+Result<LoraKind> read_kind(const GgufKeys & keys) {
+    std::string name;
+    QL_TRY(keys.text("lora.kind", name, def_of(LoraKind::lora).name));
+    Result<LoraKind> kind = kind_named(name);
+    if (!kind.ok()) return error(QL_UNSUPPORTED, "%s: %s", kKind, kind.message().c_str());
+    return kind;
+}
+
 Status check_date(const std::string & date) {
     if (date.empty()) return {};
     const Result<Date> read = read_date(date);
@@ -82,11 +98,12 @@ Status collect(const ql_gguf * file, std::map<std::string, Halves> & found) {
         ql_gguf_tensor t{};
         QL_TRY(ql_gguf_tensor_at(file, i, &t));
         const std::string_view name = t.name;
-        const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
-        if (!is_a && !is_b) return error(QL_BAD_FILE, "tensor '%s' ends in neither .lora_a nor .lora_b", t.name);
+        const auto part = std::find_if(std::begin(kParts), std::end(kParts),
+                                       [&](const NamedPart & p) { return name.ends_with(p.suffix); });
+        if (part == std::end(kParts))
+            return error(QL_BAD_FILE, "tensor '%s' ends in neither .lora_a nor .lora_b", t.name);
         QL_TRY(check_type(t));
-        Halves & halves = found[std::string(name.substr(0, name.size() - kSuffixA.size()))];
-        (is_a ? halves.a : halves.b) = t;
+        found[std::string(name.substr(0, name.size() - part->suffix.size()))].*part->tensor = t;
     }
     return {};
 }
@@ -110,6 +127,7 @@ Result<LoraMatrix> read_matrix(const std::string & weight, const Halves & halves
     if (alpha != 0) matrix.scale = alpha / static_cast<float>(matrix.r);
     QL_TRY(decode(halves.a, matrix.a));
     QL_TRY(decode(halves.b, matrix.b));
+    if (halves.magnitude.name) QL_TRY(decode(halves.magnitude, matrix.magnitude));
     return matrix;
 }
 
@@ -127,6 +145,7 @@ Status read_file(const ql_gguf * file, const Model * model, Adapter & adapter,
     const GgufKeys keys(file, "adapter");
     QL_TRY(keys.text("chat_template.date", adapter.chat_date, ""));
     QL_TRY(check_date(adapter.chat_date));
+    QL_ASSIGN(const LoraKind kind, read_kind(keys));
     QL_TRY(keys.refuse_unread(kHarmless));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));
@@ -135,7 +154,9 @@ Status read_file(const ql_gguf * file, const Model * model, Adapter & adapter,
     QL_TRY(collect(file, found));
     for (const auto & [weight, halves] : found) {
         QL_ASSIGN(LoraMatrix matrix, read_matrix(weight, halves, alpha, model));
-        for (const ql_gguf_tensor * t : {&halves.a, &halves.b}) ql_gguf_forget(file, t->data, t->size);
+        for (const NamedPart & part : kParts)
+            if (const ql_gguf_tensor & t = halves.*part.tensor; t.name) ql_gguf_forget(file, t.data, t.size);
+        matrix.kind = kind;
         QL_TRY(take(std::move(matrix)));
     }
     return {};
@@ -183,6 +204,8 @@ Status set_keys(const GgufWriterPtr & w, const Adapter & adapter, float alpha) {
         QL_TRY(set_string(w, kBaseName, adapter.base_name));
     }
     QL_TRY(set_string(w, "adapter.type", "lora"));
+    if (const LoraKind kind = adapter.matrices.front().kind; kind != LoraKind::lora)
+        QL_TRY(set_string(w, kKind, def_of(kind).name));
     QL_TRY(ql_gguf_set_f32(w.get(), kAlpha, alpha));
     if (!adapter.chat_template.empty()) QL_TRY(set_string(w, kTemplate, adapter.chat_template));
     return adapter.chat_date.empty() ? Status() : set_string(w, kDate, adapter.chat_date);
@@ -220,6 +243,7 @@ Status write_down(Saving & s) {
         s.bs.push_back(b);
         QL_TRY(add(s.writer, m.weight + std::string(kSuffixA), m.k, m.r, m.a));
         QL_TRY(add(s.writer, m.weight + std::string(kSuffixB), m.r, m.m, *b));
+        if (!m.magnitude.empty()) QL_TRY(add(s.writer, m.weight + std::string(kSuffixMagnitude), m.m, 1, m.magnitude));
     }
     return {};
 }
@@ -239,7 +263,8 @@ Status read_back(const Saving & s, const std::string & path) {
         const auto it = missing.find(m.weight);
         if (it == missing.end()) return same = false, Status();
         const LoraMatrix & meant = s.adapter.matrices[it->second];
-        same &= m.scale == s.alpha / static_cast<float>(meant.r) && m.a == meant.a && m.b == *s.bs[it->second];
+        same &= m.kind == meant.kind && m.scale == s.alpha / static_cast<float>(meant.r) && m.a == meant.a &&
+                m.b == *s.bs[it->second] && m.magnitude == meant.magnitude;
         missing.erase(it);
         return {};
     });
@@ -269,9 +294,10 @@ Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model)
     GgufPtr file;
     QL_TRY(ql_gguf_open(path.c_str(), out(file)));
     Adapter adapter;
-    Status s = read_file(file.get(), model, adapter, [&](LoraMatrix m) {
+    Status s = read_file(file.get(), model, adapter, [&](LoraMatrix m) -> Status {
+        if (const auto adopt = def_of(m.kind).adopt) QL_TRY(adopt(m));
         adapter.matrices.push_back(std::move(m));
-        return Status();
+        return {};
     });
     if (s.ok()) s = check_adapter(adapter, model);
     if (!s.ok()) return file_fault(path, s);

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/vectors.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "models/quantize/quantize_file.hpp"
@@ -47,13 +48,8 @@ class Merge : public WeightEdit {
 
     void apply(std::string_view name, float * values) const override {
         const LoraMatrix & m = *matrices_.at(name);
-        const auto k = static_cast<size_t>(m.k), r = static_cast<size_t>(m.r);
-        std::vector<float> change(k);
-        for (size_t row = 0; row < static_cast<size_t>(m.m); ++row) {
-            std::fill(change.begin(), change.end(), 0.0f);
-            for (size_t j = 0; j < r; ++j) add_scaled(change.data(), m.b[row * r + j], m.a.data() + j * k, k);
-            add_scaled(values + row * k, m.scale, change.data(), k);
-        }
+        std::vector<float> change(static_cast<size_t>(m.k));
+        for (int64_t row = 0; row < m.m; ++row) merge_row(m, row, values + row * m.k, change.data());
     }
 
   private:
@@ -62,6 +58,14 @@ class Merge : public WeightEdit {
 };
 
 }  // namespace
+
+void merge_row(const LoraMatrix & m, int64_t i, float * row, float * change) {
+    const auto k = static_cast<size_t>(m.k), r = static_cast<size_t>(m.r), at = static_cast<size_t>(i);
+    std::fill(change, change + k, 0.0f);
+    for (size_t j = 0; j < r; ++j) add_scaled(change, m.b[at * r + j], m.a.data() + j * k, k);
+    add_scaled(row, m.scale, change, k);
+    if (const auto finish = def_of(m.kind).finish_row) finish(m, i, row);
+}
 
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
                      const ql_quantize_options & options) {

@@ -13,4 +13,7 @@ namespace ql {
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
                      const ql_quantize_options & options);
 
+/// Row i of W, in place, becomes that of the weight that the matrix makes of W; `change` has room for a row.
+void merge_row(const LoraMatrix & matrix, int64_t i, float * row, float * change);
+
 }  // namespace ql

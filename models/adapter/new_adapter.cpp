@@ -3,19 +3,11 @@
 #include <cmath>
 
 #include "models/adapter/adapter.hpp"
-#include "models/adapter/named_random.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/targets.hpp"
 
 namespace ql {
 namespace {
-
-constexpr uint32_t kInitStream = 0x4c4f5241;  // keeps these numbers apart from other uses of the seed
-
-/// Uniform in (-bound, bound).
-void fill_uniform(std::vector<float> & values, const std::string & name, uint64_t seed, double bound) {
-    NamedRandom unit(seed, kInitStream, name);
-    for (size_t e = 0; e < values.size(); ++e) values[e] = static_cast<float>((2 * unit(e) - 1) * bound);
-}
 
 Status check_options(const LoraOptions & options, const Model & model, const std::vector<std::string> & targets) {
     int64_t largest = 0;  // beyond the smaller side of every target a higher rank adds nothing
@@ -41,14 +33,12 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     adapter.name = model.name().empty() ? "" : model.name() + " LoRA";
     adapter.chat_template = model.chat_template();
     const double divisor = options.rslora ? std::sqrt(static_cast<double>(options.r)) : options.r;
+    const auto scale = static_cast<float>(static_cast<double>(options.alpha) / divisor);
     for (const std::string & name : targets) {
         const Weight & w = *model.find(name);
-        LoraMatrix matrix{
-            name, w.ne[0], w.ne[1], options.r, static_cast<float>(static_cast<double>(options.alpha) / divisor),
-            {},   {}};
-        matrix.a.resize(static_cast<size_t>(matrix.k * matrix.r));
+        LoraMatrix matrix{name, w.ne[0], w.ne[1], options.r, scale, {}, {}, options.kind};
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
-        fill_uniform(matrix.a, name, options.seed, 1 / std::sqrt(static_cast<double>(matrix.k)));
+        QL_TRY(def_of(options.kind).start(matrix, w, options.seed));
         adapter.matrices.push_back(std::move(matrix));
     }
     return adapter;

@@ -6,6 +6,7 @@
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
 #include "models/adapter/handle.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/model/model.hpp"
 
 using ql::error;
@@ -23,7 +24,8 @@ extern "C" {
 
 void ql_lora_options_init(ql_lora_options * options) {
     const ql::LoraOptions o;
-    if (options) *options = {sizeof(ql_lora_options), o.r, static_cast<double>(o.alpha), o.rslora, "all", o.seed};
+    if (options)
+        *options = {sizeof(ql_lora_options), o.r, static_cast<double>(o.alpha), o.rslora, "all", o.seed, "lora"};
 }
 
 ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter) {
@@ -34,8 +36,9 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
         ql_lora_options_init(&defaults);
         QL_ASSIGN(const ql_lora_options o, ql::take_struct(options, defaults));
         const auto r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
+        QL_ASSIGN(const ql::LoraKind kind, ql::kind_named(o.kind ? o.kind : "lora"));
         QL_ASSIGN(ql::Adapter made, ql::new_adapter(*model->model, {r, static_cast<float>(o.alpha), o.rslora != 0,
-                                                                    o.targets ? o.targets : "all", o.seed}));
+                                                                    o.targets ? o.targets : "all", o.seed, kind}));
         *adapter = new ql_adapter{std::move(made), model};
         return {};
     });
@@ -80,8 +83,10 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
         const ql::Adapter & a = adapter->adapter;
         int64_t r_min = a.matrices.empty() ? 0 : a.matrices.front().r, r_max = r_min;
         for (const ql::LoraMatrix & m : a.matrices) r_min = std::min(r_min, m.r), r_max = std::max(r_max, m.r);
-        return ql::give_struct(info, {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
-                                      static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str()});
+        return ql::give_struct(info,
+                               {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
+                                static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str(),
+                                ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name});
     });
 }
 
@@ -93,8 +98,8 @@ ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_ma
             return error(QL_INVALID_ARGUMENT, "ql_adapter_matrix: no matrix %lld of %zu", static_cast<long long>(i),
                          all.size());
         const ql::LoraMatrix & m = all[static_cast<size_t>(i)];
-        return ql::give_struct(info, {sizeof(*info), m.weight.c_str(), m.k, m.m, m.r, static_cast<double>(m.scale),
-                                      ql::delta_norm(m)});
+        return ql::give_struct(
+            info, {sizeof(*info), m.weight.c_str(), m.k, m.m, m.r, static_cast<double>(m.scale), ql::delta_norm(m)});
     });
 }
 

@@ -10,6 +10,7 @@ const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::str
     n_tokens_ = n_tokens;
     angles_.clear();
     dropped_.clear();
+    tile_sums_.clear();
     const auto input = [&](const char * name, int n_dims, const int64_t * ne) {
         return ql_input(graph_, (name + suffix).c_str(), QL_I32, n_dims, ne);
     };
@@ -58,22 +59,30 @@ ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
 }
 
 ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
-    ql_tensor * y = add_loras(name, x, ql_mul_mat(graph_, weight(name), x));
+    ql_tensor * y = add_branches(name, x, ql_mul_mat(graph_, weight(name), x));
     const std::string bias = bias_of(name);
     return model_.find(bias) ? ql_add(graph_, y, weight(bias)) : y;
 }
 
-ql_tensor * GraphBuilder::add_loras(const std::string & name, ql_tensor * x, ql_tensor * y) {
-    const auto it = loras_.find(name);
-    if (it == loras_.end()) return y;
-    ql_tensor * in = x;
-    if (dropout_.p > 0) {
-        ql_tensor *& dropped = dropped_[x];
-        if (!dropped) dropped = ql_dropout(graph_, x, dropout_.key, dropout_.p, n_dropouts_++);
-        in = dropped;
-    }
-    for (const LoraLeaves & lora : it->second) y = ql_lora(graph_, y, in, lora.a, lora.b, lora.scale);
-    return y;
+ql_tensor * GraphBuilder::add_branches(const std::string & name, ql_tensor * x, ql_tensor * base) {
+    LinearSite site{weight(name), x, base, base};
+    const auto it = branches_.find(name);
+    if (it != branches_.end())
+        for (const BranchPtr & branch : it->second) site.y = branch->add_to(*this, site);
+    return site.y;
+}
+
+ql_tensor * GraphBuilder::dropped(ql_tensor * x) {
+    if (dropout_.p <= 0) return x;
+    ql_tensor *& dropped = dropped_[x];
+    if (!dropped) dropped = ql_dropout(graph_, x, dropout_.key, dropout_.p, n_dropouts_++);
+    return dropped;
+}
+
+ql_tensor * GraphBuilder::tile_sums(ql_tensor * x, int64_t n) {
+    ql_tensor *& sums = tile_sums_[{x, n}];
+    if (!sums) sums = ql_sum_tiles(graph_, x, n);
+    return sums;
 }
 
 ql_tensor * GraphBuilder::angles(const Rope & rope) {

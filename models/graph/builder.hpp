@@ -1,23 +1,18 @@
 // What an architecture builds its graph with: the model's weights as leaves, the inputs of a flat stream of T tokens,
-// LoRA branches on every linear that has one, and attention with or without a KV cache.
+// adapters' branches on every linear that has one, and attention with or without a KV cache.
 #pragma once
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "models/graph/branch.hpp"
 #include "models/model/architecture.hpp"
 #include "models/model/model.hpp"
 #include "ql/ql.h"
 
 namespace ql {
-
-/// The leaves of one LoRA branch.
-struct LoraLeaves {
-    ql_tensor * a = nullptr;  // [k, r]
-    ql_tensor * b = nullptr;  // [r, m]
-    float scale = 1.0f;
-};
 
 /// A cache of keys and values in pages: f16 or f32 states [n_head_kv * head_dim, page * n_pages], two for each layer,
 /// with its key-value heads.
@@ -43,7 +38,7 @@ struct StreamInputs {
     ql_tensor * pages = nullptr;  // i32 [n_entries]: where the keys that spans name are (ql_attention_paged)
 };
 
-/// Dropout before A of every LoRA branch: none where p is 0.
+/// Dropout of what branches read: none where p is 0.
 struct LoraDropout {
     float p = 0;
     ql_tensor * key = nullptr;
@@ -57,10 +52,10 @@ class GraphBuilder {
     const Hparams & hparams() const { return model_.hparams(); }
     ql_graph * graph() const { return graph_; }
 
-    /// Adds a LoRA branch to the linear of this weight; several are applied in order.
-    void attach(const std::string & weight, const LoraLeaves & lora) { loras_[weight].push_back(lora); }
+    /// Adds a branch to the linear of this weight; several are applied in order.
+    void attach(const std::string & weight, BranchPtr branch) { branches_[weight].push_back(std::move(branch)); }
     /// What is built from now on has no branches but those that are attached later.
-    void detach_all() { loras_.clear(); }
+    void detach_all() { branches_.clear(); }
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
     void set_cache(const KvCache * cache) { cache_ = cache; }
 
@@ -76,8 +71,12 @@ class GraphBuilder {
     ql_tensor * weight(const std::string & name);
     ql_tensor * embed();
     ql_tensor * norm(const std::string & name, ql_tensor * x);
-    /// W x, the LoRA branches of W, and its bias where the model has one.
+    /// W x, the branches of W, and its bias where the model has one.
     ql_tensor * linear(const std::string & name, ql_tensor * x);
+    /// x after the dropout of branches: one for all that read x.
+    ql_tensor * dropped(ql_tensor * x);
+    /// ql_sum_tiles(x, n): one for all branches that ask for it.
+    ql_tensor * tile_sums(ql_tensor * x, int64_t n);
     /// [n_head * head_dim, T] -> rotated [head_dim, n_head, T].
     ql_tensor * rotate(ql_tensor * x, int64_t n_head, const Rope & rope);
     /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H,
@@ -91,8 +90,8 @@ class GraphBuilder {
     ql_tensor * head() { return weight(model_.head().name); }
 
   private:
-    /// y and the LoRA branches of W, whose input is x.
-    ql_tensor * add_loras(const std::string & name, ql_tensor * x, ql_tensor * y);
+    /// base = W x, with the branches of W.
+    ql_tensor * add_branches(const std::string & name, ql_tensor * x, ql_tensor * base);
 
     ql_tensor * angles(const Rope & rope);
     /// A cache [d * H, rows] with the stream's keys or values in it -> [d, H, page, n_pages].
@@ -103,10 +102,11 @@ class GraphBuilder {
     const Model & model_;
     ql_graph * graph_;
     std::unordered_map<std::string, ql_tensor *> leaves_;
-    std::unordered_map<std::string, std::vector<LoraLeaves>> loras_;
+    std::unordered_map<std::string, std::vector<BranchPtr>> branches_;
     LoraDropout dropout_;
     int n_dropouts_ = 0;
-    std::unordered_map<ql_tensor *, ql_tensor *> dropped_;  // one dropout for the branches that share an input
+    std::unordered_map<ql_tensor *, ql_tensor *> dropped_;
+    std::map<std::pair<ql_tensor *, int64_t>, ql_tensor *> tile_sums_;
     const KvCache * cache_ = nullptr;
     StreamInputs inputs_;
     int64_t n_tokens_ = 0;

@@ -1,15 +1,108 @@
 #include "models/infer/applied_adapter.hpp"
 
-namespace ql {
+#include "ql/ql.hpp"
 
-void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, size_t first) {
+namespace ql {
+namespace {
+
+/// y + rows (W x)
+class RowsBranch : public Branch {
+  public:
+    explicit RowsBranch(ql_tensor * rows) : rows_(rows) {}
+    ql_tensor * add_to(GraphBuilder & b, const LinearSite & site) const override {
+        return ql_add(b.graph(), site.y, ql_mul(b.graph(), site.base, rows_));
+    }
+
+  private:
+    ql_tensor * rows_;
+};
+
+/// The graph that computes c of every DoRA.
+class DoraScales {
+  public:
+    Status build(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters) {
+        QL_TRY(ql_graph_create(out(graph_)));
+        for (const AppliedAdapter & a : adapters)
+            for (const LoraMatrix & m : a.adapter->matrices)
+                if (m.kind == LoraKind::dora) QL_TRY(add(model, m, a.factor));
+        QL_TRY(ql_graph_status(graph_.get()));
+        if (scales_.empty()) return {};
+        std::vector<ql_tensor *> outputs;
+        for (const Scale & s : scales_) outputs.push_back(s.c);
+        QL_ASSIGN(plan_, make_plan(graph_, device, outputs));
+        return ql_plan_run(plan_.get());
+    }
+
+    Result<std::deque<AppliedDora>> read() {
+        std::deque<AppliedDora> list;
+        for (const Scale & s : scales_) {
+            AppliedDora & applied = list.emplace_back();
+            applied.rows.resize(static_cast<size_t>(s.matrix->m));
+            QL_TRY(read_output(plan_, s.c, applied.rows));
+            applied.b = s.matrix->b;
+            const auto r = static_cast<size_t>(s.matrix->r);
+            for (size_t i = 0; i < applied.b.size(); ++i) applied.b[i] *= applied.rows[i / r];
+            for (float & c : applied.rows) c = s.factor * (c - 1);
+        }
+        return list;
+    }
+
+  private:
+    struct Scale {
+        const LoraMatrix * matrix;
+        float factor;
+        ql_tensor * c;
+    };
+
+    Status add(const Model & model, const LoraMatrix & m, float factor) {
+        ql_graph * g = graph_.get();
+        const Weight & w = *model.find(m.weight);
+        QL_ASSIGN(const std::vector<float> & squares, def_of(m.kind).rows(w));
+        squares_.push_back(squares);
+        const std::string name = m.weight + "." + std::to_string(scales_.size());
+        const auto leaf = [&](const char * part, int n_dims, std::initializer_list<int64_t> ne, const float * data) {
+            return ql_weight(g, (name + part).c_str(), QL_F32, n_dims, ne.begin(), data);
+        };
+        scales_.push_back(
+            {&m, factor,
+             ql_dora_scale(g, leaf(".magnitude", 1, {m.m}, m.magnitude.data()),
+                           ql_weight(g, name.c_str(), w.dtype, w.n_dims, w.ne, w.data),
+                           leaf(".squares", 1, {m.m}, squares_.back().data()), leaf(".a", 2, {m.k, m.r}, m.a.data()),
+                           leaf(".b", 2, {m.r, m.m}, m.b.data()), m.scale)});
+        return {};
+    }
+
+    GraphPtr graph_;
+    PlanPtr plan_;
+    std::deque<std::vector<float>> squares_;
+    std::vector<Scale> scales_;
+};
+
+}  // namespace
+
+Result<std::deque<AppliedDora>> apply_doras(const Model & model, ql_device * device,
+                                            std::span<const AppliedAdapter> adapters) {
+    DoraScales scales;
+    QL_TRY(scales.build(model, device, adapters));
+    return scales.read();
+}
+
+void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, const std::deque<AppliedDora> & doras,
+                     size_t first) {
+    auto dora = doras.begin();
     for (size_t i = 0; i < adapters.size(); ++i) {
         for (const LoraMatrix & l : adapters[i].adapter->matrices) {
             const std::string name = l.weight + ".lora" + std::to_string(first + i);
             const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
-            b.attach(l.weight, {ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.a.data()),
-                                ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, l.b.data()),
-                                l.scale * adapters[i].factor});
+            const float * up = l.b.data();
+            if (l.kind == LoraKind::dora) {
+                b.attach(l.weight, std::make_unique<RowsBranch>(ql_weight(b.graph(), (name + "_rows").c_str(), QL_F32,
+                                                                          1, &l.m, dora->rows.data())));
+                up = (dora++)->b.data();
+            }
+            b.attach(l.weight, lora_branch(ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.a.data()),
+                                           ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, up),
+                                           l.scale * adapters[i].factor));
         }
     }
 }

@@ -5,6 +5,7 @@
 // for theirs: a plan has one set of LoRA branches. A sequence's results do not depend on the others of a batch, except
 // through the width of the plan, whose kernels add up in an order of their own.
 #pragma once
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -118,6 +119,7 @@ class Engine {
     const Model & model_;
     const EngineOptions options_;
     std::vector<Adapter> adapters_;
+    std::deque<std::deque<AppliedDora>> doras_;  // of each set
     GraphPtr graph_;
     KvCache leaves_;
     PagedCache cache_;

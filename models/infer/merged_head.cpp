@@ -1,17 +1,32 @@
 #include "models/infer/merged_head.hpp"
+
+#include "models/adapter/kinds/kind.hpp"
+#include "models/adapter/merge.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
 namespace {
 
 /// w += factor B A, row by row.
-void add_branch(float * w, const LoraMatrix & l, float factor) {
+void add_product(float * w, const LoraMatrix & l, float factor) {
     for (int64_t row = 0; row < l.m; ++row)
         for (int64_t j = 0; j < l.r; ++j) {
             const float b = factor * l.b[static_cast<size_t>(row * l.r + j)];
             const float * const a = l.a.data() + j * l.k;
             for (int64_t i = 0; i < l.k; ++i) w[row * l.k + i] += b * a[i];
         }
+}
+
+/// w += factor (what the adapter makes of the weight - the weight), row by row.
+Status add_change(float * w, const Weight & head, const LoraMatrix & l, float factor) {
+    std::vector<float> before(static_cast<size_t>(l.k)), row(before.size()), change(before.size());
+    for (int64_t i = 0; i < l.m; ++i) {
+        QL_TRY(ql_decode(head.dtype, head.data, head.elements(), i * l.k, l.k, before.data()));
+        row = before;
+        merge_row(l, i, row.data(), change.data());
+        for (size_t j = 0; j < row.size(); ++j) w[static_cast<size_t>(i * l.k) + j] += factor * (row[j] - before[j]);
+    }
+    return {};
 }
 
 }  // namespace
@@ -32,7 +47,13 @@ Result<AlignedBytes> merged_head(const Model & model, std::span<const AppliedAda
     QL_TRY(ql_decode(head.dtype, head.data, n, 0, n, w));
     for (const AppliedAdapter & applied : adapters)
         for (const LoraMatrix & l : applied.adapter->matrices)
-            if (l.weight == head.name) add_branch(w, l, l.scale * applied.factor);
+            if (l.weight != head.name) {
+                continue;
+            } else if (def_of(l.kind).finish_row) {
+                QL_TRY(add_change(w, head, l, applied.factor));
+            } else {
+                add_product(w, l, l.scale * applied.factor);
+            }
     return memory;
 }
 

@@ -12,8 +12,8 @@ namespace {
 uint64_t adapter_shape(const Adapter & adapter) {
     uint64_t shape = 0;
     for (const LoraMatrix & l : adapter.matrices)
-        shape =
-            shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) + static_cast<uint64_t>(l.scale * 4096);
+        shape = shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) +
+                static_cast<uint64_t>(l.scale * 4096) + static_cast<uint64_t>(l.kind) * 97;
     return shape;
 }
 
@@ -48,9 +48,10 @@ struct Hash {
     const char * key;
     const char * what;
 };
-constexpr Hash kHashes[] = {{"data", "other training data (or another chat template)"},
-                            {"adapter-shape", "another adapter: --lora-r, --lora-alpha or --lora-targets differ"},
-                            {"model", "another model"}};
+constexpr Hash kHashes[] = {
+    {"data", "other training data (or another chat template)"},
+    {"adapter-shape", "another adapter: --lora-type, --lora-r, --lora-alpha or --lora-targets differ"},
+    {"model", "another model"}};
 
 Status other_one(const std::string & path, const char * what) {
     return error(

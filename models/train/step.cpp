@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapter/kinds/kind.hpp"
 #include "models/graph/spans.hpp"
 #include "models/model/architecture.hpp"
 #include "ql/ql.hpp"
@@ -43,24 +44,34 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
     QL_TRY(step->plan(device));
     step->program_bytes_ =
         bytes_beside_weights(model) + kFirstStepBytes;  // arenas and leaves are not resident before they are touched
+    QL_TRY(step->write_rows());
     QL_TRY(step->write_adapter(adapter));
     return step;
+}
+
+void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix) {
+    const LoraMatrix & m = adapter.matrices[matrix];
+    const KindDef & kind = def_of(m.kind);
+    std::vector<ql_tensor *> leaves;
+    for (const Part & part : kind.parts(m)) {
+        TrainedParam p{m.weight + "." + part.name, matrix, part.values, part.is_up};
+        p.param = ql_param(graph_.get(), p.name.c_str(), static_cast<int>(part.ne.size()), part.ne.data());
+        leaves.push_back(p.param);
+        params_.push_back(p);
+    }
+    if (kind.rows) {
+        ql_tensor * rows = ql_state(graph_.get(), (m.weight + ".rows").c_str(), QL_F32, 1, &m.m);
+        leaves.push_back(rows);
+        rows_.push_back({rows, &kind, m.weight});
+    }
+    b.attach(m.weight, kind.branch(m, leaves));
 }
 
 Status TrainStep::build(const Adapter & adapter) {
     QL_TRY(ql_graph_create(out(graph_)));
     ql_graph * g = graph_.get();
     GraphBuilder b(model_, g);
-    for (size_t i = 0; i < adapter.matrices.size(); ++i) {
-        const LoraMatrix & l = adapter.matrices[i];
-        const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
-        TrainedParam pa{l.weight + ".lora_a", i, false}, pb{l.weight + ".lora_b", i, true};
-        pa.param = ql_param(g, pa.name.c_str(), 2, a);
-        pb.param = ql_param(g, pb.name.c_str(), 2, bb);
-        b.attach(l.weight, {pa.param, pb.param, l.scale});
-        params_.push_back(pa);
-        params_.push_back(pb);
-    }
+    for (size_t i = 0; i < adapter.matrices.size(); ++i) build_branch(b, adapter, i);
     if (options_.dropout > 0) {
         const int64_t four = 4;
         key_ = ql_input(g, "dropout_key", QL_I32, 1, &four);
@@ -101,7 +112,7 @@ Status TrainStep::build_update() {
     update_outputs_ = {norm_};
     for (const TrainedParam & p : params_)
         update_outputs_.push_back(
-            ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_b ? options_.lora_plus_ratio : 1.0f));
+            ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_up ? options_.lora_plus_ratio : 1.0f));
     for (const TrainedParam & p : params_) update_outputs_.push_back(ql_zero(g, p.sum));
     return {};
 }
@@ -120,16 +131,22 @@ Status TrainStep::plan(ql_device * device) {
 
 Status TrainStep::write_adapter(const Adapter & adapter) {
     for (const TrainedParam & p : params_) {
-        const std::vector<float> & values = p.is_b ? adapter.matrices[p.matrix].b : adapter.matrices[p.matrix].a;
-        QL_TRY(write_tensor(p.param, values));
+        QL_TRY(write_tensor(p.param, adapter.matrices[p.matrix].*p.values));
+    }
+    return {};
+}
+
+Status TrainStep::write_rows() {
+    for (const WeightRows & r : rows_) {
+        QL_ASSIGN(const std::vector<float> values, r.kind->rows(*model_.find(r.weight)));
+        QL_TRY(write_tensor(r.state, values));
     }
     return {};
 }
 
 Status TrainStep::read_adapter(Adapter & adapter) const {
     for (const TrainedParam & p : params_) {
-        std::vector<float> & values = p.is_b ? adapter.matrices[p.matrix].b : adapter.matrices[p.matrix].a;
-        QL_TRY(read_tensor(p.param, values));
+        QL_TRY(read_tensor(p.param, adapter.matrices[p.matrix].*p.values));
     }
     return {};
 }

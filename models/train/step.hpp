@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/data/batch.hpp"
 #include "models/graph/builder.hpp"
 #include "ql/ql.hpp"
@@ -16,16 +17,24 @@ struct StepOptions {
     int64_t n_tokens = 512;  // of a micro-batch
     ql_recompute recompute = QL_RECOMPUTE_CHEAP;
     float dropout = 0;
-    float lora_plus_ratio = 1;  // learning rate of B over that of A
+    float lora_plus_ratio = 1;  // learning rate of B over the others'
     bool train = true;          // false: evaluation only, no gradients, no moments
 };
 
-/// One trainable matrix with everything that belongs to it.
+/// One trainable tensor with everything that belongs to it.
 struct TrainedParam {
-    std::string name;  // "blk.0.attn_q.weight.lora_a"
-    size_t matrix;     // index in the adapter
-    bool is_b;
+    std::string name;                        // "blk.0.attn_q.weight.lora_a"
+    size_t matrix;                           // index in the adapter
+    std::vector<float> LoraMatrix::*values;  // and where that holds it
+    bool is_up;                              // LoRA+: it has the higher learning rate
     ql_tensor *param = nullptr, *sum = nullptr, *m = nullptr, *v = nullptr, *grad = nullptr;
+};
+
+/// What a kind needs to know of a weight: filled once, never trained.
+struct WeightRows {
+    ql_tensor * state;
+    const KindDef * kind;
+    std::string weight;
 };
 
 class TrainStep {
@@ -60,15 +69,18 @@ class TrainStep {
   private:
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
     Status build(const Adapter & adapter);
+    void build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix);
     Status build_update();
     Status plan(ql_device * device);
     Status write_inputs(const MicroBatch & batch);
     Status write_adapter(const Adapter & adapter);
+    Status write_rows();
 
     const Model & model_;
     const StepOptions options_;
     GraphPtr graph_;  // outlives the plans
     std::vector<TrainedParam> params_;
+    std::vector<WeightRows> rows_;
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *hyper_ = nullptr;
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;

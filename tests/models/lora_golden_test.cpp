@@ -1,6 +1,7 @@
 // LoRA training against PEFT (tests/golden/lora): gradients of the first batch, ten losses, the final adapter.
 #include <cmath>
 
+#include "models/adapter/kinds/kind.hpp"
 #include "models/golden.hpp"
 #include "models/train/step.hpp"
 
@@ -27,6 +28,32 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
         device_.reset(open_cpu(QL_COMPUTE_F32));
     }
 
+    bool is_dora() const { return std::string(GetParam()) == "dora"; }
+    bool is_miss() const { return std::string(GetParam()) == "miss"; }
+
+    LoraMatrix lora(const std::string & stem) const {
+        LoraMatrix m;
+        const auto a = golden_.shape(stem + ".lora_A.weight"), b = golden_.shape(stem + ".lora_B.weight");
+        m.r = a[0], m.k = a[1], m.m = b[0];
+        m.scale = std::string(GetParam()) == "rslora" ? 4.0f : 2.0f;  // 8 / sqrt(4), 8 / 4
+        m.a = golden_.f32(stem + ".lora_A.weight");
+        m.b = golden_.f32(stem + ".lora_B.weight");
+        return m;
+    }
+
+    /// PEFT's block is D^T [m, r].
+    LoraMatrix miss(const std::string & stem, const std::string & weight) const {
+        const auto block = golden_.shape(stem + ".miss_block");
+        LoraMatrix m{weight, model_->find(weight)->ne[0], block[1], block[0], 1, {}, {}, LoraKind::miss};
+        EXPECT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(weight), 0).ok());
+        const std::vector<float> values = golden_.f32(stem + ".miss_block");
+        m.b.resize(values.size());
+        for (int64_t j = 0; j < m.r; ++j)
+            for (int64_t i = 0; i < m.m; ++i)
+                m.b[static_cast<size_t>(i * m.r + j)] = values[static_cast<size_t>(j * m.m + i)];
+        return m;
+    }
+
     /// The golden matrices "<kind>.<module>.lora_{A,B}.weight" as an adapter in GGUF's order.
     Adapter adapter(const std::string & kind) const {
         Adapter adapter;
@@ -34,13 +61,15 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
         for (int64_t layer = 0; layer < h.n_layer(); ++layer) {
             for (const Names & n : kLinears) {
                 const std::string stem = kind + ".model.layers." + std::to_string(layer) + "." + n.hf;
-                LoraMatrix m;
-                m.weight = "blk." + std::to_string(layer) + "." + n.gguf + ".weight";
-                const auto a = golden_.shape(stem + ".lora_A.weight"), b = golden_.shape(stem + ".lora_B.weight");
-                m.r = a[0], m.k = a[1], m.m = b[0], m.scale = 2.0f;
-                m.a = golden_.f32(stem + ".lora_A.weight");
-                m.b = golden_.f32(stem + ".lora_B.weight");
+                const std::string weight = "blk." + std::to_string(layer) + "." + n.gguf + ".weight";
+                LoraMatrix m = is_miss() ? miss(stem, weight) : lora(stem);
+                m.weight = weight;
                 if (n.permuted) m.b = to_gguf_rows(m.b, m.m / h.head_dim, h.head_dim, m.r);
+                if (is_dora()) {
+                    m.kind = LoraKind::dora;
+                    m.magnitude = golden_.f32(stem + ".lora_magnitude_vector.weight");
+                    if (n.permuted) m.magnitude = to_gguf_rows(m.magnitude, m.m / h.head_dim, h.head_dim, 1);
+                }
                 adapter.matrices.push_back(std::move(m));
             }
         }
@@ -93,7 +122,7 @@ TEST_P(LoraGolden, GradientsEqualPeft) {
         std::vector<float> sum(static_cast<size_t>(ql_tensor_elements(p.sum)));
         ASSERT_EQ(ql_tensor_read(p.sum, sum.data(), 0, sum.size() * 4), QL_OK);
         const LoraMatrix & e = expected.matrices[p.matrix];
-        EXPECT_LE(relative(sum, p.is_b ? e.b : e.a), 1e-4) << p.name;
+        EXPECT_LE(relative(sum, e.*p.values), 1e-4) << p.name;
     }
 }
 
@@ -114,6 +143,10 @@ TEST_P(LoraGolden, TenStepsEqualPeft) {
     for (size_t i = 0; i < trained.matrices.size(); ++i) {
         EXPECT_LE(relative(trained.matrices[i].a, expected.matrices[i].a), 1e-3) << trained.matrices[i].weight;
         EXPECT_LE(relative(trained.matrices[i].b, expected.matrices[i].b), 1e-3) << trained.matrices[i].weight;
+        if (is_dora()) {
+            EXPECT_LE(relative(trained.matrices[i].magnitude, expected.matrices[i].magnitude), 1e-3)
+                << trained.matrices[i].weight;
+        }
     }
 }
 
@@ -130,8 +163,9 @@ TEST_P(LoraGolden, EveryMatrixMovesInTenSteps) {
     Adapter trained = start;
     ASSERT_TRUE(s->read_adapter(trained).ok());
     for (size_t i = 0; i < trained.matrices.size(); ++i) {
-        EXPECT_NE(trained.matrices[i].a, start.matrices[i].a) << trained.matrices[i].weight;
+        EXPECT_EQ(trained.matrices[i].a == start.matrices[i].a, is_miss()) << trained.matrices[i].weight;
         EXPECT_NE(trained.matrices[i].b, start.matrices[i].b) << trained.matrices[i].weight;
+        EXPECT_EQ(trained.matrices[i].magnitude != start.matrices[i].magnitude, is_dora());
     }
 }
 
@@ -154,7 +188,7 @@ TEST_P(LoraGolden, RecomputationChangesNoBit) {
     EXPECT_EQ(sums[0], sums[1]);
 }
 
-INSTANTIATE_TEST_SUITE_P(, LoraGolden, ::testing::Values("f32", "nf4_dq"));
+INSTANTIATE_TEST_SUITE_P(, LoraGolden, ::testing::Values("f32", "nf4_dq", "rslora", "miss", "dora"));
 
 }  // namespace
 }  // namespace ql::test

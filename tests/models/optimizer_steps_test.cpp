@@ -110,7 +110,8 @@ TEST_F(OptimizerSteps, DropoutOfAMicroBatchIsThatOfItsPlaceInTheLargeBatch) {
     const std::vector<float> large = train(o);
     for (const int64_t batch : {1, 2}) {
         o.batch = batch, o.grad_accum = 4 / batch;
-        EXPECT_LE(std::sqrt(nmse(train(o), large)), 1e-4) << "micro-batches of " << batch;
+        // Products in bf16 sum in another order for another number of tokens; another dropout is another run.
+        EXPECT_LE(std::sqrt(nmse(train(o), large)), 1e-3) << "micro-batches of " << batch;
     }
 }
 

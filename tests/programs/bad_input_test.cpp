@@ -220,8 +220,19 @@ TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either k
     }
 }
 
+TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
+    for (const char * option : {"--lora-alpha 8", "--rslora", "--lora-plus-ratio 4"})
+        expect_refused(kFinetune,
+                       "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type miss " + std::string(option),
+                       {"has no meaning with --lora-type miss"}, {2});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type loha", {"loha", "dora"}, {2});
+    expect_refused(kFinetune,
+                   "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type dora --init-adapter {adapter.gguf}",
+                   {"--lora-type has no meaning with --init-adapter"}, {2});
+}
+
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
-    for (const char * option : {"--dora", "--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit",
+    for (const char * option : {"--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit",
                                 "--recompute all", "--lora {adapter.gguf}"})
         expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} " + std::string(option),
                        {"not supported yet"}, {2});

@@ -47,6 +47,7 @@ void print_json(const Program & program, const std::string & path, const Adapter
                    {"name", info.name},
                    {"architecture", info.architecture},
                    {"base", info.base_name},
+                   {"kind", info.kind},
                    {"parameters", info.n_parameters},
                    {"chat_template", *ql_adapter_chat_template(adapter.get()) != '\0'},
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
@@ -77,6 +78,7 @@ void print_info(const Program & program, const std::string & path, const Adapter
     table.left({1});
     table.add({"adapter", summary(path, adapter)});
     table.add({"name", known(info.name)});
+    table.add({"kind", info.kind});
     table.add({"base", std::string(known(info.base_name)) + ", architecture " + known(info.architecture)});
     table.add({"fits", model.empty() ? "unknown: give its model with -m" : model});
     table.add({"template", *ql_adapter_chat_template(adapter.get()) ? "of its training, kept with it" : "none"});

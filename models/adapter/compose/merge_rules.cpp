@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/adapter/named_random.hpp"
+#include "models/base/named_random.hpp"
 
 namespace ql {
 namespace {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "models/adapter/named_random.hpp"
+#include "models/base/named_random.hpp"
 
 namespace ql {
 

@@ -25,9 +25,11 @@ typedef struct ql_lora_options {
     const char * targets; /* "all" | "attn" | "mlp" | a regular expression (PCRE2) that is searched for in weight names
                              such as "blk.7.attn_q.weight"; embedding and head are never targets. NULL: "all" */
     uint64_t seed;        /* of A's values */
+    const char * kind;    /* what is trained: "lora": A and B; "miss": B alone, A adds up tiles of x, and s is 1 (Kang & Yin
+                             2024); "dora": A, B and a magnitude for each row of the weight (Liu et al. 2024). NULL: "lora" */
 } ql_lora_options;
 
-/** Defaults: r 16, alpha 32, all linears, seed 42. */
+/** Defaults: r 16, alpha 32, all linears, seed 42, plain LoRA. */
 QL_API void ql_lora_options_init(ql_lora_options * options);
 
 /** A new adapter for a model. A [k, r] is uniform in +-1/sqrt(k), B [r, m] is zero, so it changes nothing until trained.
@@ -58,10 +60,11 @@ typedef struct ql_adapter_info {
     size_t size;              /* set by the caller: sizeof(ql_adapter_info) */
     const char * name;        /* strings are owned by the adapter, "" where unknown */
     const char * base_name;   /* of the model that the adapter was made for */
-    int64_t n_parameters;
+    int64_t n_parameters;     /* that training changes */
     int64_t n_matrices;       /* linears that the adapter changes */
     int64_t r_min, r_max;     /* smallest and largest rank; 0 without matrices */
     const char * architecture; /* of the base: "llama" */
+    const char * kind;        /* ql_lora_options' */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
 

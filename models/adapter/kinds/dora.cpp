@@ -1,0 +1,76 @@
+// y = c (W x + s B (A x)), c_i = g_i / |W_i + s (B A)_i| by rows of W: direction and magnitude of each row are trained apart.
+// The norm is a constant for the gradient.                                                     (DoRA, Liu et al. 2024)
+#include <cmath>
+
+#include "models/adapter/kinds/kind.hpp"
+#include "models/graph/builder.hpp"
+#include "ql/ql.hpp"
+
+namespace ql {
+namespace {
+
+/// |W_i|^2.
+Result<std::vector<float>> row_squares(const Weight & weight) {
+    const int64_t k = weight.ne[0], m = weight.ne[1];
+    std::vector<float> row(static_cast<size_t>(k)), squares(static_cast<size_t>(m));
+    for (int64_t i = 0; i < m; ++i) {
+        QL_TRY(ql_decode(weight.dtype, weight.data, k * m, i * k, k, row.data()));
+        double sum = 0;
+        for (const float w : row) sum += static_cast<double>(w) * static_cast<double>(w);
+        squares[static_cast<size_t>(i)] = static_cast<float>(sum);
+    }
+    return squares;
+}
+
+class DoraBranch : public Branch {
+  public:
+    DoraBranch(std::span<ql_tensor * const> l, float scale)
+        : a_(l[0]), b_(l[1]), magnitude_(l[2]), squares_(l[3]), scale_(scale) {}
+
+    ql_tensor * add_to(GraphBuilder & b, const LinearSite & site) const override {
+        ql_graph * g = b.graph();
+        ql_tensor * c = ql_dora_scale(g, magnitude_, site.w, squares_, a_, b_, scale_);
+        return ql_mul(g, ql_lora(g, site.y, b.dropped(site.x), a_, b_, scale_), c);
+    }
+
+  private:
+    ql_tensor *a_, *b_, *magnitude_, *squares_;
+    float scale_;
+};
+
+std::vector<Part> parts(const LoraMatrix & m) {
+    std::vector<Part> list = kind::lora.parts(m);
+    list.push_back({"lora_magnitude", &LoraMatrix::magnitude, {m.m}});
+    return list;
+}
+
+BranchPtr branch(const LoraMatrix & m, std::span<ql_tensor * const> leaves) {
+    return std::make_unique<DoraBranch>(leaves, m.scale);
+}
+
+void finish_row(const LoraMatrix & m, int64_t i, float * row) {
+    double squares = 0;
+    for (int64_t j = 0; j < m.k; ++j) squares += static_cast<double>(row[j]) * static_cast<double>(row[j]);
+    const double g = static_cast<double>(m.magnitude[static_cast<size_t>(i)]);
+    const double c = squares > 0 ? g / std::sqrt(squares) : 0;
+    for (int64_t j = 0; j < m.k; ++j) row[j] = static_cast<float>(static_cast<double>(row[j]) * c);
+}
+
+Status start(LoraMatrix & m, const Weight & weight, uint64_t seed) {
+    QL_TRY(kind::lora.start(m, weight, seed));
+    QL_ASSIGN(m.magnitude, row_squares(weight));
+    for (float & g : m.magnitude) g = std::sqrt(g);
+    return {};
+}
+
+}  // namespace
+
+const KindDef kind::dora = {.kind = LoraKind::dora,
+                            .name = "dora",
+                            .parts = parts,
+                            .rows = row_squares,
+                            .branch = branch,
+                            .finish_row = finish_row,
+                            .start = start};
+
+}  // namespace ql

@@ -1,0 +1,22 @@
+// What an adapter holds for one linear.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ql {
+
+/// How the matrices of a linear are trained (kind.hpp). But for DoRA, what they add is s B A.
+enum class LoraKind : uint8_t { lora, miss, dora };
+
+/// One linear's branch: y += scale * B (A x). A is [k, r] (r rows of k), B is [r, m] (m rows of r), innermost first.
+struct LoraMatrix {
+    std::string weight;  // "blk.0.attn_q.weight"
+    int64_t k = 0, m = 0, r = 0;
+    float scale = 1.0f;
+    std::vector<float> a, b;
+    LoraKind kind = LoraKind::lora;
+    std::vector<float> magnitude;  // DoRA: [m], the norms of the rows of W + s B A
+};
+
+}  // namespace ql

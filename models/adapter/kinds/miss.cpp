@@ -1,0 +1,66 @@
+// y += D h with h_j = sum_b x[b r + j]: x is cut into tiles of r, which are added up, and D alone is trained. It is the
+// LoRA whose A is fixed, A[j, i] = (i mod r == j), and so converts to it exactly.             (MiSS, Kang & Yin 2024)
+#include "models/adapter/kinds/kind.hpp"
+#include "models/graph/builder.hpp"
+
+namespace ql {
+namespace {
+
+class MissBranch : public Branch {
+  public:
+    explicit MissBranch(ql_tensor * d) : d_(d) {}
+    ql_tensor * add_to(GraphBuilder & b, const LinearSite & site) const override {
+        ql_tensor * h = b.tile_sums(b.dropped(site.x), ql_tensor_ne(d_, 0));
+        return ql_add(b.graph(), site.y, ql_mul_mat(b.graph(), d_, h));
+    }
+
+  private:
+    ql_tensor * d_;
+};
+
+std::vector<Part> parts(const LoraMatrix & m) {
+    return {{"lora_b", &LoraMatrix::b, {m.r, m.m}}};
+}
+
+BranchPtr branch(const LoraMatrix &, std::span<ql_tensor * const> leaves) {
+    return std::make_unique<MissBranch>(leaves[0]);
+}
+
+std::vector<float> fixed_a(const LoraMatrix & m) {
+    std::vector<float> a(static_cast<size_t>(m.k * m.r));
+    for (int64_t i = 0; i < m.k; ++i) a[static_cast<size_t>(i % m.r * m.k + i)] = 1;
+    return a;
+}
+
+Status start(LoraMatrix & m, const Weight &, uint64_t) {
+    if (m.r > m.k)
+        return error(QL_INVALID_ARGUMENT, "MiSS r is %lld, but the rows of '%s' have %lld numbers",
+                     static_cast<long long>(m.r), m.weight.c_str(), static_cast<long long>(m.k));
+    m.scale = 1;
+    m.a = fixed_a(m);
+    return {};
+}
+
+/// A file has one alpha: the scale of a matrix of another rank than the first goes into D.
+Status adopt(LoraMatrix & m) {
+    if (m.a != fixed_a(m))
+        return error(QL_BAD_FILE, "'%s' is said to be MiSS, but its A is not the fixed one", m.weight.c_str());
+    if (m.scale != 1)
+        for (float & d : m.b) d *= m.scale;
+    m.scale = 1;
+    return {};
+}
+
+}  // namespace
+
+const KindDef kind::miss = {
+    .kind = LoraKind::miss,
+    .name = "miss",
+    .takes_alpha = false,
+    .parts = parts,
+    .branch = branch,
+    .start = start,
+    .adopt = adopt,
+};
+
+}  // namespace ql

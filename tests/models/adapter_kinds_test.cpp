@@ -1,0 +1,213 @@
+// The kinds of adapters: what their files hold, and that training, applying and merging one mean the same weights.
+#include <cmath>
+
+#include "models/adapter/compose/compose.hpp"
+#include "models/adapter/merge.hpp"
+#include "models/adapters.hpp"
+#include "models/infer/session.hpp"
+#include "models/train/step.hpp"
+#include "ql/models.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/tiny_model.hpp"
+
+namespace ql::test {
+namespace {
+
+class AdapterKinds : public testing::TestWithParam<LoraKind> {
+  protected:
+    std::unique_ptr<Model> open(const std::string & name) const {
+        auto model = open_model(folder_.path(name), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        if (!model.ok()) ADD_FAILURE() << model.message();
+        return model.ok() ? std::move(model).value() : nullptr;
+    }
+    void SetUp() override {
+        write_tiny_model(folder_.path("base.gguf"));
+        model_ = open("base.gguf");
+        ASSERT_TRUE(model_);
+        LoraOptions options;
+        options.r = 5, options.kind = GetParam();
+        auto made = new_adapter(*model_, options);
+        ASSERT_TRUE(made.ok()) << made.message();
+        adapter_ = std::move(made).value();
+    }
+    /// As if it had been trained.
+    void fill() {
+        float next = 0.3f;
+        for (LoraMatrix & m : adapter_.matrices) {
+            for (float & v : m.b) v = 0.1f * std::sin(next += 0.9f);
+            for (float & v : m.magnitude) v *= 1 + 0.2f * std::sin(next += 0.9f);
+        }
+    }
+    std::vector<float> logits(const Model & model, std::span<const AppliedAdapter> adapters) const {
+        auto session = Session::create(model, device_.get(), adapters, 32);
+        if (!session.ok()) ADD_FAILURE() << session.message();
+        if (!session.ok() || !(*session)->eval(tokens_).ok()) return {};
+        const auto values = (*session)->logits();
+        return {values.begin(), values.end()};
+    }
+    /// The losses that training's evaluation sees.
+    std::vector<float> losses(const Model & model, const Adapter & adapter) const {
+        StepOptions options;
+        options.n_tokens = static_cast<int64_t>(tokens_.size());
+        options.train = false;
+        auto step = TrainStep::create(model, device_.get(), adapter, options);
+        if (!step.ok()) ADD_FAILURE() << step.message();
+        const TokenSample sample{1, tokens_, std::vector<uint8_t>(tokens_.size(), 1)};
+        std::vector<float> nll;
+        if (step.ok()) {
+            EXPECT_TRUE((*step)
+                            ->evaluate(MicroBatch::from_sequences(pack({sample}, {0}, options.n_tokens, true), 1,
+                                                                  options.n_tokens, 1),
+                                       nll)
+                            .ok());
+        }
+        return nll;
+    }
+    std::unique_ptr<Model> merged() const {
+        auto options = defaults<ql_quantize_options>();
+        options.type = QL_F32, options.embedding_type = QL_F32;
+        const Status s = merge_adapter(adapter_, folder_.path("base.gguf"), folder_.path("merged.gguf"), options);
+        EXPECT_TRUE(s.ok()) << s.message();
+        return open("merged.gguf");
+    }
+
+    TemporaryFolder folder_;
+    std::unique_ptr<Model> model_;
+    DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
+    Adapter adapter_;
+    const std::vector<int32_t> tokens_ = {5, 17, 99, 3, 42, 8, 120, 64, 77};
+};
+
+TEST_P(AdapterKinds, ANewOneChangesNothing) {
+    const AppliedAdapter applied{&adapter_, 1};
+    EXPECT_LE(nmse(logits(*model_, {&applied, 1}), logits(*model_, {})), 1e-11);
+}
+
+TEST_P(AdapterKinds, TrainingApplyingAndMergingMeanTheSameWeights) {
+    fill();
+    const auto base = logits(*model_, {});
+    const auto merged = this->merged();
+    ASSERT_TRUE(merged);
+    const AppliedAdapter applied{&adapter_, 1};
+    const auto with = logits(*model_, {&applied, 1});
+    EXPECT_GT(nmse(with, base), 1e-3);
+    EXPECT_LE(nmse(with, logits(*merged, {})), 1e-9);
+    Adapter nothing = new_adapter(*merged, LoraOptions()).value();
+    EXPECT_LE(nmse(losses(*model_, adapter_), losses(*merged, nothing)), 1e-9);
+}
+
+/// f of the change of the weights, whatever the kind.
+TEST_P(AdapterKinds, AFactorScalesTheChangeOfTheWeights) {
+    fill();
+    const auto base = logits(*model_, {});
+    const AppliedAdapter none{&adapter_, 0}, halves[] = {{&adapter_, 0.5f}, {&adapter_, 0.5f}}, whole{&adapter_, 1};
+    EXPECT_LE(nmse(logits(*model_, {&none, 1}), base), 1e-11);
+    EXPECT_LE(nmse(logits(*model_, halves), logits(*model_, {&whole, 1})), 1e-9);
+}
+
+TEST_P(AdapterKinds, FilesKeepTheKindAndEveryBit) {
+    fill();
+    const std::string path = folder_.path("a.gguf");
+    ASSERT_TRUE(save_adapter(adapter_, *model_, path).ok());
+    const Adapter read = load_adapter(path, *model_).value();
+    ASSERT_EQ(read.matrices.size(), adapter_.matrices.size());
+    for (size_t i = 0; i < read.matrices.size(); ++i) {
+        const LoraMatrix &x = read.matrices[i], &y = adapter_.matrices[i];
+        EXPECT_EQ(x.kind, GetParam());
+        EXPECT_TRUE(x.scale == y.scale && x.a == y.a && x.b == y.b && x.magnitude == y.magnitude) << x.weight;
+    }
+    EXPECT_EQ(read.n_parameters(), adapter_.n_parameters());
+}
+
+TEST_P(AdapterKinds, OneAtWeightOneComposesToItself) {
+    fill();
+    const WeightedAdapter one{&adapter_, 1};
+    const auto made = compose_adapters({&one, 1}, {});
+    ASSERT_TRUE(made.ok()) << made.message();
+    const AppliedAdapter x{&*made, 1}, y{&adapter_, 1};
+    EXPECT_LE(nmse(logits(*model_, {&x, 1}), logits(*model_, {&y, 1})), 1e-10);
+}
+
+INSTANTIATE_TEST_SUITE_P(, AdapterKinds, testing::Values(LoraKind::lora, LoraKind::miss, LoraKind::dora),
+                         [](const auto & param) { return std::string(def_of(param.param).name); });
+
+class MissAdapter : public AdapterKinds {};
+INSTANTIATE_TEST_SUITE_P(, MissAdapter, testing::Values(LoraKind::miss));
+
+TEST_P(MissAdapter, HasNoOtherAThanTheSumsOfTiles) {
+    for (const LoraMatrix & m : adapter_.matrices) {
+        EXPECT_EQ(m.scale, 1);
+        for (int64_t j = 0; j < m.r; ++j)
+            for (int64_t i = 0; i < m.k; ++i) ASSERT_EQ(m.a[static_cast<size_t>(j * m.k + i)], i % m.r == j ? 1 : 0);
+    }
+    adapter_.matrices[1].a[3] = 0.5f;
+    ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
+    const auto read = load_adapter(folder_.path("a.gguf"), *model_);
+    EXPECT_EQ(read.status().code(), QL_BAD_FILE);
+    EXPECT_NE(read.message().find("is said to be MiSS, but its A is not the fixed one"), std::string::npos)
+        << read.message();
+}
+
+/// A file has one alpha, so where ranks differ a scale other than 1 is read; it goes into B.
+TEST_P(MissAdapter, OfDifferentRanksComesBackFromAFile) {
+    fill();
+    LoraMatrix & m = adapter_.matrices[0];
+    m.r = 3;
+    ASSERT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(m.weight), 0).ok());
+    m.b.resize(static_cast<size_t>(m.m * m.r));
+    ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
+    const Adapter read = load_adapter(folder_.path("a.gguf"), *model_).value();
+    for (const LoraMatrix & got : read.matrices) EXPECT_EQ(got.scale, 1);
+    expect_same_meaning(read, adapter_, 1e-6);
+}
+
+TEST_P(MissAdapter, IsRefusedWhereTilesWouldBeLongerThanRows) {
+    TinyModelOptions narrow;
+    narrow.n_ff = 32;
+    write_tiny_model(folder_.path("narrow.gguf"), narrow);
+    LoraOptions options;
+    options.r = 40, options.kind = LoraKind::miss;
+    const auto made = new_adapter(*open("narrow.gguf"), options);
+    EXPECT_EQ(made.status().code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(made.message().find("MiSS r is 40, but the rows of 'blk.0.ffn_down.weight' have 32 numbers"),
+              std::string::npos)
+        << made.message();
+}
+
+class DoraAdapter : public AdapterKinds {};
+INSTANTIATE_TEST_SUITE_P(, DoraAdapter, testing::Values(LoraKind::dora));
+
+TEST_P(DoraAdapter, IsNoSumOfMatrices) {
+    fill();
+    const WeightedAdapter half{&adapter_, 0.5}, two[] = {{&adapter_, 1}, {&adapter_, 1}};
+    for (const auto & made : {compose_adapters({&half, 1}, {}), compose_adapters(two, {})}) {
+        EXPECT_EQ(made.status().code(), QL_UNSUPPORTED);
+        EXPECT_NE(made.message().find("a DoRA scales the rows of its base"), std::string::npos);
+    }
+}
+
+TEST_P(DoraAdapter, WithoutItsMagnitudesIsRefused) {
+    adapter_.matrices[2].magnitude.clear();
+    const Status saved = save_adapter(adapter_, *model_, folder_.path("a.gguf"));
+    EXPECT_EQ(saved.code(), QL_BAD_SHAPE);
+    EXPECT_NE(saved.message().find("has 0 magnitudes"), std::string::npos) << saved.message();
+}
+
+TEST(KindOfAdapter, IsOneOfAList) {
+    ModelPtr model;
+    const TemporaryFolder folder;
+    ASSERT_EQ(ql_model_open(write_tiny_model(folder.path("m.gguf")).c_str(), nullptr, out(model)), QL_OK);
+    auto options = defaults<ql_lora_options>();
+    options.kind = "loha";
+    AdapterPtr adapter;
+    EXPECT_EQ(ql_adapter_create(model.get(), &options, out(adapter)), QL_INVALID_ARGUMENT);
+    EXPECT_STREQ(ql_error_message(), "a LoRA of kind 'loha' is not known; lora, miss, dora are");
+    options.kind = "dora";
+    ASSERT_EQ(ql_adapter_create(model.get(), &options, out(adapter)), QL_OK);
+    auto info = sized<ql_adapter_info>();
+    ASSERT_EQ(ql_adapter_describe(adapter.get(), &info), QL_OK);
+    EXPECT_STREQ(info.kind, "dora");
+}
+
+}  // namespace
+}  // namespace ql::test
