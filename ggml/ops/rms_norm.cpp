@@ -27,6 +27,8 @@ Status backward(GradBuilder & b, const GraphNode & n) {
     Tensor * dy = b.gradient(n.result(0));
     if (b.wants(n.source(0)))
         b.add(n.source(0), b.graph().emit(op::rms_norm_back, {b.value(n.source(0)), n.source(1), dy}, n.params));
+    if (b.wants(n.source(1)))
+        b.add(n.source(1), b.graph().emit(op::rms_norm_back_w, {b.value(n.source(0)), dy}, n.params));
     return {};
 }
 
@@ -45,7 +47,7 @@ void reference(const RefArgs<Real> & a) {
 
 std::vector<Case> cases() {
     const auto make = [](const char * name, Shape s) {
-        return Case{name, {param_in(s), frozen_in(s[0], QL_F32, Fill::positive)}, RmsNormParams{1e-5f}};
+        return Case{name, {param_in(s), param_in(s[0], Fill::positive)}, RmsNormParams{1e-5f}};
     };
     return {make("1", 1),
             make("3x5", {3, 5}),
@@ -69,7 +71,7 @@ const OpDef op::rms_norm = {
     .build_empty = Empty<ql_rms_norm>::call,
     .infer = infer,
     .backward = backward,
-    .differentiable = 0b1,
+    .differentiable = 0b11,
     .cheap = true,
     .reference = reference<float>,
     .reference64 = reference<double>,

@@ -125,7 +125,7 @@ QL_API ql_tensor * ql_reshape(ql_graph * g, ql_tensor * x, int n_dims, const int
 QL_API ql_tensor * ql_get_rows(ql_graph * g, ql_tensor * table, ql_tensor * ids);
 
 /** y = w x / sqrt(mean(x^2) + eps), over the innermost dimension.                       (Zhang & Sennrich 2019)
- *  shape    x [n, ...], w f32 [n] -> y [n, ...]      grad  x      eps >= 0 */
+ *  shape    x [n, ...], w f32 [n] -> y [n, ...]      grad  x, w      eps >= 0 */
 QL_API ql_tensor * ql_rms_norm(ql_graph * g, ql_tensor * x, ql_tensor * w, float eps);
 
 /** y = w (x - mean(x)) / sqrt(var(x) + eps) + b, over the innermost dimension; var divides by n, not by
