@@ -143,7 +143,7 @@ class Finetune {
         } else {
             auto options = defaults<ql_lora_options>();
             options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;
-            options.kind = o_.lora_type.c_str();
+            options.kind = o_.lora_type.c_str(), options.norms = o_.train_norms;
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
             check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
         }
@@ -151,11 +151,17 @@ class Finetune {
             check_input(ql_adapter_set_chat_template(adapter_.get(), template_.c_str()));  // the file will carry it
     }
 
-    /// An adapter takes 4 bytes a parameter. The trainer checks the space of checkpoints itself.
+    /// An adapter takes 4 bytes a value. The trainer checks the space of checkpoints itself.
     void check_space() {
         auto info = sized<ql_adapter_info>();
         check_run(ql_adapter_describe(adapter_.get(), &info));
-        const auto bytes = 4 * static_cast<uint64_t>(info.n_parameters) + (1 << 16);
+        uint64_t values = static_cast<uint64_t>(info.n_parameters);
+        for (int64_t i = 0; i < info.n_matrices; ++i) {  // a file also holds what of a matrix is not trained
+            auto m = sized<ql_adapter_matrix_info>();
+            check_run(ql_adapter_matrix(adapter_.get(), i, &m));
+            values += static_cast<uint64_t>(m.k * m.r);
+        }
+        const auto bytes = 4 * values + (1 << 16);
         check_free_space(o_.output, bytes * (o_.has_eval() ? 2 : 1), "the adapter");
     }
 
@@ -251,6 +257,9 @@ class Finetune {
         r.plan = plan_, r.device = DeviceOptions::describe(device_), r.ctx = ctx_, r.ran = ran;
         r.model = model_options_.path(), r.base_type = ModelOptions::describe(model_).base_type;
         r.resumed_from = resumed_from_, r.eval_before = eval_before_, r.eval_after = eval_after_;
+        auto adapter = sized<ql_adapter_info>();
+        check_run(ql_adapter_describe(adapter_.get(), &adapter));
+        r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0;
         r.summary = sized<ql_train_summary>();
         if (ran) {
             check_run(ql_trainer_summary(trainer_.get(), &r.summary));

@@ -68,6 +68,7 @@ void FinetuneOptions::add_adapter(Program & p) {
     p.app.add_flag_callback(
         "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
     p.app.add_flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
+    p.app.add_flag("--train-norms", train_norms, "Trains the model's norms, too, as a whole");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
 }
 
@@ -92,7 +93,8 @@ void FinetuneOptions::check() const {
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
     if (!init_adapter.empty())
-        for (const char * name : {"--lora-type", "--lora-r", "--lora-alpha", "--lora-targets", "--rslora"})
+        for (const char * name :
+             {"--lora-type", "--lora-r", "--lora-alpha", "--lora-targets", "--rslora", "--train-norms"})
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
     if (lora_type == "miss")
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})

@@ -59,6 +59,10 @@ void print_summary(const RunReport & r) {
     table.print(stdout);
     const std::string model = escape_line(shell_word(r.model)), lora = escape_line(shell_word(r.adapter));
     std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
+    if (!r.is_plain) {
+        std::printf("For llama.cpp: ql-adapter merge -m %s --lora %s -o MERGED.gguf\n", model.c_str(), lora.c_str());
+        return;
+    }
     std::printf("In llama.cpp:  llama-cli -m %s --lora %s\n", upstream_reads(r.model) ? model.c_str() : "MODEL.gguf",
                 lora.c_str());
 }

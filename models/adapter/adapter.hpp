@@ -13,6 +13,12 @@ class Model;
 /// Frobenius norm of s B A, without the product: the trace of (B^T B)(A A^T).
 double delta_norm(const LoraMatrix & matrix);
 
+/// A weight that was trained as a whole, and takes the place of the base's: a norm.
+struct TrainedNorm {
+    std::string weight;         // "blk.0.attn_norm.weight"
+    std::vector<float> values;  // [n]
+};
+
 struct Adapter {
     std::string architecture;  // of the base
     std::string name;
@@ -20,6 +26,7 @@ struct Adapter {
     std::string chat_template;  // the template it was trained with, "" if unknown
     std::string chat_date;      // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
     std::vector<LoraMatrix> matrices;
+    std::vector<TrainedNorm> norms;
 
     int64_t n_parameters() const;
 };
@@ -31,6 +38,7 @@ struct LoraOptions {
     std::string targets = "all";  // all | attn | mlp | a regular expression over weight names
     uint64_t seed = 42;
     LoraKind kind = LoraKind::lora;
+    bool norms = false;  // whether the norms are trained, too
 };
 
 /// A new adapter: B zero, the rest as its kind starts (kinds/).

@@ -19,11 +19,18 @@ bool takes_lora(const Model & model, const std::string & weight) {
     return model.find(weight) && std::find(linears.begin(), linears.end(), linear_of(weight)) != linears.end();
 }
 
-Status check_values(const LoraMatrix & matrix, const std::vector<float> & values, const char * half) {
+Status check_values(const std::string & name, const std::vector<float> & values) {
     const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
     if (bad == values.end()) return {};
-    return error(QL_NON_FINITE, "adapter: '%s.%s' holds %g at element %td", matrix.weight.c_str(), half,
-                 static_cast<double>(*bad), bad - values.begin());
+    return error(QL_NON_FINITE, "adapter: '%s' holds %g at element %td", name.c_str(), static_cast<double>(*bad),
+                 bad - values.begin());
+}
+
+Status check_norm_fits(const Model & model, const TrainedNorm & norm) {
+    const Weight * w = model.find(norm.weight);
+    if (w && is_norm(norm.weight) && w->elements() == static_cast<int64_t>(norm.values.size())) return {};
+    return error(QL_BAD_FILE, "'%.64s' of %zu values is no norm of the model '%s'; is it an adapter for another model?",
+                 norm.weight.c_str(), norm.values.size(), model.name().c_str());
 }
 
 Status check_matrix(const LoraMatrix & matrix) {
@@ -40,9 +47,9 @@ Status check_matrix(const LoraMatrix & matrix) {
     if (matrix.magnitude.size() != n_magnitude)
         return error(QL_BAD_SHAPE, "adapter: '%s' has %zu magnitudes, a %s of its shape has %zu", matrix.weight.c_str(),
                      matrix.magnitude.size(), def_of(matrix.kind).name, n_magnitude);
-    QL_TRY(check_values(matrix, matrix.magnitude, "lora_magnitude"));
-    QL_TRY(check_values(matrix, matrix.a, "lora_a"));
-    return check_values(matrix, matrix.b, "lora_b");
+    QL_TRY(check_values(matrix.weight + ".lora_magnitude", matrix.magnitude));
+    QL_TRY(check_values(matrix.weight + ".lora_a", matrix.a));
+    return check_values(matrix.weight + ".lora_b", matrix.b);
 }
 
 }  // namespace
@@ -76,6 +83,12 @@ Status check_adapter(const Adapter & adapter, const Model * model) {
         QL_TRY(check_matrix(matrix));
         if (!seen.insert(matrix.weight).second)
             return error(QL_BAD_FILE, "the adapter changes '%s' twice", matrix.weight.c_str());
+    }
+    for (const TrainedNorm & norm : adapter.norms) {
+        if (model) QL_TRY(check_norm_fits(*model, norm));
+        QL_TRY(check_values(norm.weight, norm.values));
+        if (!seen.insert(norm.weight).second)
+            return error(QL_BAD_FILE, "the adapter changes '%s' twice", norm.weight.c_str());
     }
     return {};
 }

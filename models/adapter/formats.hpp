@@ -1,11 +1,17 @@
 // The file formats of adapters, and the check that both reading and writing share.
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "models/adapter/adapter.hpp"
 #include "models/model/model.hpp"
 
 namespace ql {
+
+/// Whether a weight of this name is a norm's: "blk.0.attn_norm.weight".
+inline bool is_norm(std::string_view weight) {
+    return weight.ends_with("_norm.weight");
+}
 
 /// A linear of the model that takes this branch: the weight is one of the model's linears and A, B have its sides.
 /// `what` names the tensor in messages.

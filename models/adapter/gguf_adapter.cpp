@@ -92,27 +92,33 @@ Status check_type(const ql_gguf_tensor & t) {
     return error(QL_BAD_FILE, "tensor '%s' has %d dimensions, 2 are needed", t.name, t.n_dims);
 }
 
-/// Tensors by the weight they change; other tensors are an error.
-Status collect(const ql_gguf * file, std::map<std::string, Halves> & found) {
+Status decode(const ql_gguf_tensor & t, std::vector<float> & values) {
+    const int64_t n = t.ne[0] * t.ne[1];
+    values.resize(static_cast<size_t>(n));
+    if (const ql_status status = ql_decode(t.dtype, t.data, n, 0, n, values.data()); status != QL_OK)
+        return error(status, "tensor '%s': %s", t.name, ql_error_message());
+    return {};
+}
+
+/// Tensors by the weight they change, and whole norms; other tensors are an error.
+Status collect(const ql_gguf * file, std::map<std::string, Halves> & found, std::vector<TrainedNorm> & norms) {
     for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
         ql_gguf_tensor t{};
         QL_TRY(ql_gguf_tensor_at(file, i, &t));
         const std::string_view name = t.name;
         const auto part = std::find_if(std::begin(kParts), std::end(kParts),
                                        [&](const NamedPart & p) { return name.ends_with(p.suffix); });
+        if (part == std::end(kParts) && is_norm(name)) {
+            QL_TRY(check_type(t));
+            norms.push_back({t.name, {}});
+            QL_TRY(decode(t, norms.back().values));
+            continue;
+        }
         if (part == std::end(kParts))
             return error(QL_BAD_FILE, "tensor '%s' ends in neither .lora_a nor .lora_b", t.name);
         QL_TRY(check_type(t));
         found[std::string(name.substr(0, name.size() - part->suffix.size()))].*part->tensor = t;
     }
-    return {};
-}
-
-Status decode(const ql_gguf_tensor & t, std::vector<float> & values) {
-    const int64_t n = t.ne[0] * t.ne[1];
-    values.resize(static_cast<size_t>(n));
-    if (const ql_status status = ql_decode(t.dtype, t.data, n, 0, n, values.data()); status != QL_OK)
-        return error(status, "tensor '%s': %s", t.name, ql_error_message());
     return {};
 }
 
@@ -151,7 +157,7 @@ Status read_file(const ql_gguf * file, const Model * model, Adapter & adapter,
     QL_TRY(read_alpha(file, alpha));
     if (model && adapter.architecture != model->hparams().arch) return {};  // check_adapter says what is wrong
     std::map<std::string, Halves> found;
-    QL_TRY(collect(file, found));
+    QL_TRY(collect(file, found, adapter.norms));
     for (const auto & [weight, halves] : found) {
         QL_ASSIGN(LoraMatrix matrix, read_matrix(weight, halves, alpha, model));
         for (const NamedPart & part : kParts)
@@ -220,9 +226,14 @@ Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64
     return ql_gguf_add_tensor(w.get(), name.c_str(), QL_F32, 2, ne, values.data());
 }
 
-bool same_words(const Adapter & x, const Adapter & y) {
+/// But for the matrices.
+bool same_rest(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
-           x.chat_template == y.chat_template && x.chat_date == y.chat_date;
+           x.chat_template == y.chat_template && x.chat_date == y.chat_date &&
+           std::equal(x.norms.begin(), x.norms.end(), y.norms.begin(), y.norms.end(),
+                      [](const TrainedNorm & a, const TrainedNorm & b) {
+                          return a.weight == b.weight && a.values == b.values;
+                      });
 }
 
 /// What one save carries to the file and back.
@@ -245,6 +256,8 @@ Status write_down(Saving & s) {
         QL_TRY(add(s.writer, m.weight + std::string(kSuffixB), m.r, m.m, *b));
         if (!m.magnitude.empty()) QL_TRY(add(s.writer, m.weight + std::string(kSuffixMagnitude), m.m, 1, m.magnitude));
     }
+    for (const TrainedNorm & norm : s.adapter.norms)
+        QL_TRY(add(s.writer, norm.weight, static_cast<int64_t>(norm.values.size()), 1, norm.values));
     return {};
 }
 
@@ -253,13 +266,13 @@ Status read_back(const Saving & s, const std::string & path) {
     std::map<std::string, size_t> missing;
     for (size_t i = 0; i < s.adapter.matrices.size(); ++i) missing[s.adapter.matrices[i].weight] = i;
     bool same = true;
-    Adapter words;
+    Adapter rest;
     const auto unreadable = [](const Status & why) {
         return error(QL_INTERNAL, "the adapter just written cannot be read back: %s", why.message().c_str());
     };
     GgufPtr file;
     if (const Status opened = ql_gguf_open(path.c_str(), out(file)); !opened.ok()) return unreadable(opened);
-    const Status read = read_file(file.get(), s.model, words, [&](const LoraMatrix & m) -> Status {
+    const Status read = read_file(file.get(), s.model, rest, [&](const LoraMatrix & m) -> Status {
         const auto it = missing.find(m.weight);
         if (it == missing.end()) return same = false, Status();
         const LoraMatrix & meant = s.adapter.matrices[it->second];
@@ -269,7 +282,7 @@ Status read_back(const Saving & s, const std::string & path) {
         return {};
     });
     if (!read.ok()) return unreadable(file_fault(path, read));
-    if (same && missing.empty() && same_words(words, s.adapter)) return {};
+    if (same && missing.empty() && same_rest(rest, s.adapter)) return {};
     return error(QL_INTERNAL, "%s: holds something else than was written; is the disk failing?", path.c_str());
 }
 

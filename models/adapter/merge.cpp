@@ -1,5 +1,6 @@
 #include "models/adapter/merge.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_map>
 
@@ -16,6 +17,7 @@ class Merge : public WeightEdit {
   public:
     explicit Merge(const Adapter & adapter) : adapter_(adapter) {
         for (const LoraMatrix & m : adapter.matrices) matrices_[m.weight] = &m;
+        for (const TrainedNorm & norm : adapter.norms) norms_[norm.weight] = &norm;
     }
 
     Status check(const ql_gguf & file) const override {
@@ -30,23 +32,29 @@ class Merge : public WeightEdit {
             QL_TRY(ql_gguf_tensor_at(&file, i, &t));
             tensors[t.name] = t;
         }
-        for (const LoraMatrix & m : adapter_.matrices) {
-            const auto it = tensors.find(m.weight);
+        const auto expect = [&](const std::string & weight, int n_dims, int64_t k, int64_t m) -> Status {
+            const auto it = tensors.find(weight);
             if (it == tensors.end())
-                return error(QL_BAD_FILE, "the model has no '%.64s'; is the adapter for another one?",
-                             m.weight.c_str());
+                return error(QL_BAD_FILE, "the model has no '%.64s'; is the adapter for another one?", weight.c_str());
             const ql_gguf_tensor & t = it->second;
-            if (t.n_dims != 2 || t.ne[0] != m.k || t.ne[1] != m.m)
-                return error(QL_BAD_FILE, "'%.64s' is [%lld, %lld] in the model, the adapter's is [%lld, %lld]",
-                             m.weight.c_str(), static_cast<long long>(t.ne[0]), static_cast<long long>(t.ne[1]),
-                             static_cast<long long>(m.k), static_cast<long long>(m.m));
-        }
+            if (t.n_dims == n_dims && t.ne[0] == k && t.ne[1] == m) return {};
+            return error(QL_BAD_FILE, "'%.64s' is [%lld, %lld] in the model, the adapter's is [%lld, %lld]",
+                         weight.c_str(), static_cast<long long>(t.ne[0]), static_cast<long long>(t.ne[1]),
+                         static_cast<long long>(k), static_cast<long long>(m));
+        };
+        for (const LoraMatrix & m : adapter_.matrices) QL_TRY(expect(m.weight, 2, m.k, m.m));
+        for (const TrainedNorm & norm : adapter_.norms)
+            QL_TRY(expect(norm.weight, 1, static_cast<int64_t>(norm.values.size()), 1));
         return {};
     }
 
-    bool changes(std::string_view name) const override { return matrices_.count(name) > 0; }
+    bool changes(std::string_view name) const override { return matrices_.count(name) + norms_.count(name) > 0; }
 
     void apply(std::string_view name, float * values) const override {
+        if (const auto norm = norms_.find(name); norm != norms_.end()) {
+            std::copy(norm->second->values.begin(), norm->second->values.end(), values);
+            return;
+        }
         const LoraMatrix & m = *matrices_.at(name);
         std::vector<float> change(static_cast<size_t>(m.k));
         for (int64_t row = 0; row < m.m; ++row) merge_row(m, row, values + row * m.k, change.data());
@@ -55,6 +63,7 @@ class Merge : public WeightEdit {
   private:
     const Adapter & adapter_;
     std::unordered_map<std::string_view, const LoraMatrix *> matrices_;
+    std::unordered_map<std::string_view, const TrainedNorm *> norms_;
 };
 
 }  // namespace

@@ -4,10 +4,25 @@
 
 #include "models/adapter/adapter.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/adapter/formats.hpp"
 #include "models/adapter/targets.hpp"
+#include "ql/ql.hpp"
 
 namespace ql {
 namespace {
+
+/// The norms of a model, as they are.
+Result<std::vector<TrainedNorm>> norms_of(const Model & model) {
+    std::vector<TrainedNorm> norms;
+    for (const Weight & w : model.weights()) {
+        if (!is_norm(w.name)) continue;
+        TrainedNorm & norm = norms.emplace_back();
+        norm.weight = w.name;
+        norm.values.resize(static_cast<size_t>(w.elements()));
+        QL_TRY(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), norm.values.data()));
+    }
+    return norms;
+}
 
 Status check_options(const LoraOptions & options, const Model & model, const std::vector<std::string> & targets) {
     int64_t largest = 0;  // beyond the smaller side of every target a higher rank adds nothing
@@ -40,6 +55,9 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
         QL_TRY(def_of(options.kind).start(matrix, w, options.seed));
         adapter.matrices.push_back(std::move(matrix));
+    }
+    if (options.norms) {
+        QL_ASSIGN(adapter.norms, norms_of(model));
     }
     return adapter;
 }

@@ -103,8 +103,9 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
 
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
     QL_TRY(check_adapter(adapter, &model));
-    if (adapter.matrices.front().kind == LoraKind::dora)
-        return error(QL_UNSUPPORTED, "%s: a DoRA is not written as a PEFT directory", directory.c_str());
+    if (adapter.matrices.front().kind == LoraKind::dora || !adapter.norms.empty())
+        return error(QL_UNSUPPORTED, "%s: a DoRA, or trained norms, are not written as a PEFT directory",
+                     directory.c_str());
     QL_ASSIGN(const std::string config, config_text(adapter, model));
     QL_TRY(ql_os_make_directory(directory.c_str()));
     QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));

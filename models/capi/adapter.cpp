@@ -25,7 +25,7 @@ extern "C" {
 void ql_lora_options_init(ql_lora_options * options) {
     const ql::LoraOptions o;
     if (options)
-        *options = {sizeof(ql_lora_options), o.r, static_cast<double>(o.alpha), o.rslora, "all", o.seed, "lora"};
+        *options = {sizeof(ql_lora_options), o.r, static_cast<double>(o.alpha), o.rslora, "all", o.seed, "lora", 0};
 }
 
 ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter) {
@@ -37,8 +37,9 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
         QL_ASSIGN(const ql_lora_options o, ql::take_struct(options, defaults));
         const auto r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
         QL_ASSIGN(const ql::LoraKind kind, ql::kind_named(o.kind ? o.kind : "lora"));
-        QL_ASSIGN(ql::Adapter made, ql::new_adapter(*model->model, {r, static_cast<float>(o.alpha), o.rslora != 0,
-                                                                    o.targets ? o.targets : "all", o.seed, kind}));
+        QL_ASSIGN(ql::Adapter made,
+                  ql::new_adapter(*model->model, {r, static_cast<float>(o.alpha), o.rslora != 0,
+                                                  o.targets ? o.targets : "all", o.seed, kind, o.norms != 0}));
         *adapter = new ql_adapter{std::move(made), model};
         return {};
     });
@@ -86,7 +87,8 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
         return ql::give_struct(info,
                                {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
                                 static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str(),
-                                ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name});
+                                ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
+                                static_cast<int64_t>(a.norms.size())});
     });
 }
 

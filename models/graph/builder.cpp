@@ -42,6 +42,17 @@ void GraphBuilder::enter_layer(int64_t layer) {
     (void)ql_graph_set_place(graph_, static_cast<int>(layer));  // of several devices, one runs this layer
 }
 
+void GraphBuilder::replace(const std::string & weight, ql_tensor * tensor) {
+    leaves_[weight] = tensor;
+    replaced_.push_back(weight);
+}
+
+void GraphBuilder::detach_all() {
+    branches_.clear();
+    for (const std::string & weight : replaced_) leaves_.erase(weight);
+    replaced_.clear();
+}
+
 ql_tensor * GraphBuilder::weight(const std::string & name) {
     ql_tensor *& leaf = leaves_[name];
     if (leaf) return leaf;

@@ -54,8 +54,10 @@ class GraphBuilder {
 
     /// Adds a branch to the linear of this weight; several are applied in order.
     void attach(const std::string & weight, BranchPtr branch) { branches_[weight].push_back(std::move(branch)); }
-    /// What is built from now on has no branches but those that are attached later.
-    void detach_all() { branches_.clear(); }
+    /// A tensor that takes the place of a weight.
+    void replace(const std::string & weight, ql_tensor * tensor);
+    /// What is built from now on has no branches and no replaced weights but those that come later.
+    void detach_all();
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
     void set_cache(const KvCache * cache) { cache_ = cache; }
 
@@ -102,6 +104,7 @@ class GraphBuilder {
     const Model & model_;
     ql_graph * graph_;
     std::unordered_map<std::string, ql_tensor *> leaves_;
+    std::vector<std::string> replaced_;  // leaves that are not the model's
     std::unordered_map<std::string, std::vector<BranchPtr>> branches_;
     LoraDropout dropout_;
     int n_dropouts_ = 0;

@@ -78,18 +78,38 @@ class DoraScales {
     std::vector<Scale> scales_;
 };
 
-}  // namespace
-
-Result<std::deque<AppliedDora>> apply_doras(const Model & model, ql_device * device,
-                                            std::span<const AppliedAdapter> adapters) {
-    DoraScales scales;
-    QL_TRY(scales.build(model, device, adapters));
-    return scales.read();
+/// values += factor (norm - the model's); empty values are the model's.
+Status add_norm(const Model & model, const TrainedNorm & norm, float factor, std::vector<float> & values) {
+    const Weight & w = *model.find(norm.weight);
+    std::vector<float> base(norm.values.size());
+    QL_TRY(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), base.data()));
+    if (values.empty() && factor == 1) return values = norm.values, Status();
+    if (values.empty()) values = base;
+    for (size_t i = 0; i < base.size(); ++i) values[i] += factor * (norm.values[i] - base[i]);
+    return {};
 }
 
-void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, const std::deque<AppliedDora> & doras,
+}  // namespace
+
+Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters) {
+    AppliedParts parts;
+    DoraScales scales;
+    QL_TRY(scales.build(model, device, adapters));
+    QL_ASSIGN(parts.doras, scales.read());
+    for (const AppliedAdapter & a : adapters)
+        for (const TrainedNorm & norm : a.adapter->norms)
+            QL_TRY(add_norm(model, norm, a.factor, parts.norms[norm.weight]));
+    return parts;
+}
+
+void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, const AppliedParts & parts,
                      size_t first) {
-    auto dora = doras.begin();
+    for (const auto & [weight, values] : parts.norms) {
+        const auto n = static_cast<int64_t>(values.size());
+        const std::string name = weight + ".lora" + std::to_string(first);
+        b.replace(weight, ql_weight(b.graph(), name.c_str(), QL_F32, 1, &n, values.data()));
+    }
+    auto dora = parts.doras.begin();
     for (size_t i = 0; i < adapters.size(); ++i) {
         for (const LoraMatrix & l : adapters[i].adapter->matrices) {
             const std::string name = l.weight + ".lora" + std::to_string(first + i);

@@ -1,7 +1,9 @@
 // Adapters as they are applied to a forward graph.
 #pragma once
 #include <deque>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "models/adapter/adapter.hpp"
@@ -22,13 +24,18 @@ struct AppliedDora {
     std::vector<float> b;     // [r, m]
 };
 
-/// Of each DoRA matrix of the adapters, in their order: c = g / |W + s B A| by rows, computed on the device.
-Result<std::deque<AppliedDora>> apply_doras(const Model & model, ql_device * device,
-                                            std::span<const AppliedAdapter> adapters);
+/// What applying adapters to a model is computed from, besides their matrices: memory of leaves.
+struct AppliedParts {
+    std::deque<AppliedDora> doras;                    // of each DoRA matrix, in the adapters' order
+    std::map<std::string, std::vector<float>> norms;  // in place of the model's: w + sum of f (w' - w)
+};
 
-/// Makes leaves out of the adapters' matrices (read in place: they outlive the graph, as `doras` does, which are
-/// theirs) and attaches them to a builder. `first`: the number of the first adapter in the leaves' names.
-void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, const std::deque<AppliedDora> & doras,
+/// c = g / |W + s B A| of DoRAs is computed on the device.
+Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters);
+
+/// Makes leaves out of the adapters' matrices and parts (read in place: they outlive the graph) and attaches them to a
+/// builder. `first`: the number of the first adapter in the leaves' names.
+void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters, const AppliedParts & parts,
                      size_t first = 0);
 
 }  // namespace ql

@@ -104,8 +104,8 @@ Status Engine::build(ql_device * device, const std::vector<AdapterSet> & adapter
         const size_t first = adapters_.size();
         for (const AppliedAdapter & a : adapters[i]) applied.push_back({&adapters_.emplace_back(*a.adapter), a.factor});
         b.detach_all();
-        QL_ASSIGN(doras_.emplace_back(), apply_doras(model_, device, applied));
-        attach_adapters(b, applied, doras_.back(), first);
+        QL_ASSIGN(parts_.emplace_back(), apply_parts(model_, device, applied));
+        attach_adapters(b, applied, parts_.back(), first);
         build_widths(b, i);
     }
     QL_TRY(ql_graph_status(g));

@@ -119,7 +119,7 @@ class Engine {
     const Model & model_;
     const EngineOptions options_;
     std::vector<Adapter> adapters_;
-    std::deque<std::deque<AppliedDora>> doras_;  // of each set
+    std::deque<AppliedParts> parts_;  // of each set
     GraphPtr graph_;
     KvCache leaves_;
     PagedCache cache_;

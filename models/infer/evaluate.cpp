@@ -20,8 +20,8 @@ class LossGraph {
         QL_TRY(ql_graph_create(out(l->graph_)));
         ql_graph * g = l->graph_.get();
         GraphBuilder b(model, g);
-        QL_ASSIGN(l->doras_, apply_doras(model, device, adapters));
-        attach_adapters(b, adapters, l->doras_);
+        QL_ASSIGN(l->parts_, apply_parts(model, device, adapters));
+        attach_adapters(b, adapters, l->parts_);
         l->inputs_ = b.start_stream(n_tokens);
         l->targets_ = ql_input(g, "targets", QL_I32, 1, &n_tokens);
         l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
@@ -53,7 +53,7 @@ class LossGraph {
         return ql_weight(b.graph(), "merged_head", QL_F32, 2, b.model().head().ne, head_.get());
     }
 
-    std::deque<AppliedDora> doras_;
+    AppliedParts parts_;
     AlignedBytes head_;  // with the branches of adapters that change it
     GraphPtr graph_;
     StreamInputs inputs_;

@@ -14,6 +14,7 @@ uint64_t adapter_shape(const Adapter & adapter) {
     for (const LoraMatrix & l : adapter.matrices)
         shape = shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) +
                 static_cast<uint64_t>(l.scale * 4096) + static_cast<uint64_t>(l.kind) * 97;
+    for (const TrainedNorm & norm : adapter.norms) shape = shape * 1000003 + norm.values.size();
     return shape;
 }
 

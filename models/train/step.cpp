@@ -67,11 +67,20 @@ void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t m
     b.attach(m.weight, kind.branch(m, leaves));
 }
 
+void TrainStep::build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm) {
+    TrainedParam p{adapter.norms[norm].weight, norm, nullptr};
+    const auto n = static_cast<int64_t>(adapter.norms[norm].values.size());
+    p.param = ql_param(graph_.get(), p.name.c_str(), 1, &n);
+    b.replace(p.name, p.param);
+    params_.push_back(p);
+}
+
 Status TrainStep::build(const Adapter & adapter) {
     QL_TRY(ql_graph_create(out(graph_)));
     ql_graph * g = graph_.get();
     GraphBuilder b(model_, g);
     for (size_t i = 0; i < adapter.matrices.size(); ++i) build_branch(b, adapter, i);
+    for (size_t i = 0; i < adapter.norms.size(); ++i) build_norm(b, adapter, i);
     if (options_.dropout > 0) {
         const int64_t four = 4;
         key_ = ql_input(g, "dropout_key", QL_I32, 1, &four);
@@ -131,7 +140,7 @@ Status TrainStep::plan(ql_device * device) {
 
 Status TrainStep::write_adapter(const Adapter & adapter) {
     for (const TrainedParam & p : params_) {
-        QL_TRY(write_tensor(p.param, adapter.matrices[p.matrix].*p.values));
+        QL_TRY(write_tensor(p.param, p.values(adapter)));
     }
     return {};
 }
@@ -146,7 +155,7 @@ Status TrainStep::write_rows() {
 
 Status TrainStep::read_adapter(Adapter & adapter) const {
     for (const TrainedParam & p : params_) {
-        QL_TRY(read_tensor(p.param, adapter.matrices[p.matrix].*p.values));
+        QL_TRY(read_tensor(p.param, p.values(adapter)));
     }
     return {};
 }

@@ -23,11 +23,16 @@ struct StepOptions {
 
 /// One trainable tensor with everything that belongs to it.
 struct TrainedParam {
-    std::string name;                        // "blk.0.attn_q.weight.lora_a"
-    size_t matrix;                           // index in the adapter
-    std::vector<float> LoraMatrix::*values;  // and where that holds it
-    bool is_up;                              // LoRA+: it has the higher learning rate
+    std::string name;                      // "blk.0.attn_q.weight.lora_a"
+    size_t index;                          // among the adapter's matrices, or its norms
+    std::vector<float> LoraMatrix::*part;  // of the matrix; null: the norm
+    bool is_up = false;                    // LoRA+: it has the higher learning rate
     ql_tensor *param = nullptr, *sum = nullptr, *m = nullptr, *v = nullptr, *grad = nullptr;
+
+    const std::vector<float> & values(const Adapter & a) const {
+        return part ? a.matrices[index].*part : a.norms[index].values;
+    }
+    std::vector<float> & values(Adapter & a) const { return part ? a.matrices[index].*part : a.norms[index].values; }
 };
 
 /// What a kind needs to know of a weight: filled once, never trained.
@@ -69,6 +74,7 @@ class TrainStep {
   private:
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
     Status build(const Adapter & adapter);
+    void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);
     void build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix);
     Status build_update();
     Status plan(ql_device * device);

@@ -20,7 +20,8 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
     return std::equal(a.matrices.begin(), a.matrices.end(), b.matrices.begin(), b.matrices.end(),
                       [](const LoraMatrix & x, const LoraMatrix & y) {
                           return x.weight == y.weight && x.k == y.k && x.m == y.m && x.r == y.r;
-                      });
+                      }) &&
+           a.norms.size() == b.norms.size();
 }
 
 }  // namespace

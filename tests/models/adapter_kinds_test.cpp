@@ -131,6 +131,94 @@ TEST_P(AdapterKinds, OneAtWeightOneComposesToItself) {
 INSTANTIATE_TEST_SUITE_P(, AdapterKinds, testing::Values(LoraKind::lora, LoraKind::miss, LoraKind::dora),
                          [](const auto & param) { return std::string(def_of(param.param).name); });
 
+/// Norms that are trained, too, beside plain LoRA.
+class AdapterNorms : public AdapterKinds {
+  protected:
+    void SetUp() override {
+        AdapterKinds::SetUp();
+        LoraOptions options;
+        options.r = 3, options.norms = true;
+        adapter_ = new_adapter(*model_, options).value();
+    }
+    void fill_norms() {
+        fill();
+        float next = 0;
+        for (TrainedNorm & norm : adapter_.norms)
+            for (float & v : norm.values) v *= 1 + 0.3f * std::sin(next += 0.7f);
+    }
+};
+INSTANTIATE_TEST_SUITE_P(, AdapterNorms, testing::Values(LoraKind::lora));
+
+TEST_P(AdapterNorms, StartAsTheModels) {
+    EXPECT_EQ(adapter_.norms.size(), 2 * 2 + 1u);
+    EXPECT_EQ(adapter_.norms.back().weight, "output_norm.weight");
+    const AppliedAdapter applied{&adapter_, 1};
+    EXPECT_EQ(logits(*model_, {&applied, 1}), logits(*model_, {}));
+}
+
+TEST_P(AdapterNorms, AreTrainedAppliedAndMergedAlike) {
+    fill_norms();
+    const auto merged = this->merged();
+    ASSERT_TRUE(merged);
+    const AppliedAdapter applied{&adapter_, 1}, halves[] = {{&adapter_, 0.5f}, {&adapter_, 0.5f}};
+    const auto with = logits(*model_, {&applied, 1});
+    EXPECT_LE(nmse(with, logits(*merged, {})), 1e-9);
+    EXPECT_LE(nmse(with, logits(*model_, halves)), 1e-9);
+    Adapter nothing = new_adapter(*merged, LoraOptions()).value();
+    EXPECT_LE(nmse(losses(*model_, adapter_), losses(*merged, nothing)), 1e-9);
+}
+
+TEST_P(AdapterNorms, ComeBackFromAFileAndAreNoSum) {
+    fill_norms();
+    ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
+    const Adapter read = load_adapter(folder_.path("a.gguf"), *model_).value();
+    ASSERT_EQ(read.norms.size(), adapter_.norms.size());
+    for (size_t i = 0; i < read.norms.size(); ++i) {
+        EXPECT_EQ(read.norms[i].weight, adapter_.norms[i].weight);
+        EXPECT_EQ(read.norms[i].values, adapter_.norms[i].values);
+    }
+    const WeightedAdapter twice{&adapter_, 2};
+    EXPECT_EQ(compose_adapters({&twice, 1}, {}).status().code(), QL_UNSUPPORTED);
+    adapter_.norms[1].values.resize(5);
+    const Status saved = save_adapter(adapter_, *model_, folder_.path("b.gguf"));
+    EXPECT_EQ(saved.code(), QL_BAD_FILE);
+    EXPECT_NE(saved.message().find("of 5 values is no norm of the model"), std::string::npos) << saved.message();
+}
+
+/// The gradient of every norm, against differences of the loss.
+TEST_P(AdapterNorms, GradientsAreThoseOfTheLoss) {
+    fill_norms();
+    StepOptions options;
+    options.n_tokens = static_cast<int64_t>(tokens_.size());
+    auto step = TrainStep::create(*model_, device_.get(), adapter_, options).value();
+    const TokenSample sample{1, tokens_, std::vector<uint8_t>(tokens_.size(), 1)};
+    const MicroBatch batch =
+        MicroBatch::from_sequences(pack({sample}, {0}, options.n_tokens, true), 1, options.n_tokens, 1);
+    float loss = 0;
+    ASSERT_TRUE(step->accumulate(batch, 0, 0, 0, &loss).ok());
+    const auto sum_of_losses = [&](const Adapter & at) {
+        double sum = 0;
+        for (const float v : losses(*model_, at)) sum += static_cast<double>(v);
+        return sum;
+    };
+    for (const TrainedParam & p : step->params()) {
+        if (p.part) continue;
+        std::vector<float> gradient(static_cast<size_t>(ql_tensor_elements(p.sum)));
+        ASSERT_EQ(ql_tensor_read(p.sum, gradient.data(), 0, gradient.size() * 4), QL_OK);
+        Adapter moved = adapter_;  // along the gradient, where the loss changes most
+        double square = 0;
+        for (const float g : gradient) square += static_cast<double>(g) * static_cast<double>(g);
+        const double size = 0.02 / std::sqrt(square);
+        const auto at = [&](double way) {
+            for (size_t i = 0; i < gradient.size(); ++i)
+                p.values(moved)[i] = static_cast<float>(static_cast<double>(p.values(adapter_)[i]) +
+                                                        way * static_cast<double>(gradient[i]));
+            return sum_of_losses(moved);
+        };
+        EXPECT_NEAR((at(size) - at(-size)) / (2 * size) / square, 1, 5e-3) << p.name;
+    }
+}
+
 class MissAdapter : public AdapterKinds {};
 INSTANTIATE_TEST_SUITE_P(, MissAdapter, testing::Values(LoraKind::miss));
 

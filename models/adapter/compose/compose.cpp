@@ -221,10 +221,6 @@ Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAda
         for (const LoraMatrix & m : w.adapter->matrices) {
             const auto [it, is_new] = place.try_emplace(m.weight, linears.size());
             if (is_new) linears.emplace_back();
-            if (m.kind == LoraKind::dora)
-                return error(QL_UNSUPPORTED,
-                             "compose: a DoRA scales the rows of its base, which is more than a sum of matrices; merge "
-                             "it, or apply it beside the others");
             std::vector<ComposePart> & parts = linears[it->second];
             parts.push_back({&m, w.weight});
             if (m.k != parts[0].matrix->k || m.m != parts[0].matrix->m)
@@ -246,8 +242,16 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
     QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
     QL_TRY(check_options(*method, options));
     QL_TRY(check_adapters(adapters));
-    const bool is_one = adapters.size() == 1 && adapters[0].weight == 1 && !adapters[0].adapter->matrices.empty();
-    if (is_one && adapters[0].adapter->matrices[0].kind == LoraKind::dora) return *adapters[0].adapter;
+    const auto is_sum = [](const WeightedAdapter & w) {
+        return w.adapter->norms.empty() && std::none_of(w.adapter->matrices.begin(), w.adapter->matrices.end(),
+                                                        [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
+    };
+    if (!std::all_of(adapters.begin(), adapters.end(), is_sum)) {
+        if (adapters.size() == 1 && adapters[0].weight == 1) return *adapters[0].adapter;
+        return error(QL_UNSUPPORTED,
+                     "compose: a DoRA scales the rows of its base, and trained norms replace the base's, which is more "
+                     "than a sum of matrices; merge such an adapter, or apply it beside the others");
+    }
     QL_ASSIGN(const auto linears, gather(adapters));
     const Adapter & first = *adapters[0].adapter;
     Adapter made;

@@ -27,6 +27,7 @@ typedef struct ql_lora_options {
     uint64_t seed;        /* of A's values */
     const char * kind;    /* what is trained: "lora": A and B; "miss": B alone, A adds up tiles of x, and s is 1 (Kang & Yin
                              2024); "dora": A, B and a magnitude for each row of the weight (Liu et al. 2024). NULL: "lora" */
+    int norms;            /* 1: all norms are trained, too, as a whole */
 } ql_lora_options;
 
 /** Defaults: r 16, alpha 32, all linears, seed 42, plain LoRA. */
@@ -65,6 +66,7 @@ typedef struct ql_adapter_info {
     int64_t r_min, r_max;     /* smallest and largest rank; 0 without matrices */
     const char * architecture; /* of the base: "llama" */
     const char * kind;        /* ql_lora_options' */
+    int64_t n_norms;          /* norms that the adapter replaces */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
 
