@@ -1,0 +1,18 @@
+"""What the package raises where a file, or what should go into one, is wrong."""
+from __future__ import annotations
+
+import os
+
+
+class GgufError(ValueError):
+    """A file that cannot be read or written as asked. `path` names it (None where there is no file yet), `what` says
+    what is wrong. TypeError is left to arguments of a wrong Python type, OSError to the operating system."""
+
+    def __init__(self, what: str, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = None if path is None else os.fspath(path)
+        self.what = what
+        super().__init__(what if self.path is None else f"{self.path}: {what}")
+
+
+class EncodeError(ValueError):
+    """Values that a type cannot hold: NaN, an infinity, or more than its 16-bit scale reaches."""

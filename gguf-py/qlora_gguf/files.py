@@ -1,0 +1,66 @@
+"""Files as this package opens and writes them: mapped for reading, whole or not at all when written."""
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from .errors import GgufError
+
+Path = str | os.PathLike[str]
+
+
+def map_file(path: Path) -> mmap.mmap | bytes:
+    """The bytes of a file, mapped; `b""` of an empty one.    raises  OSError, GgufError: no regular file"""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise GgufError("is no regular file", path)
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if info.st_size > 0 else b""
+    finally:
+        os.close(descriptor)
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """A whole file of at most `limit` bytes.    raises  OSError, GgufError"""
+    with open(path, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise GgufError(f"has more than {limit} bytes", path)
+    return data
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to. It gets its name when the block ends without an exception, after its bytes reached the disk;
+    else nothing changes. A link is followed; permissions of a file that is replaced stay."""
+    target = os.path.realpath(path)
+    mode = 0o666
+    if os.path.exists(target):
+        info = os.stat(target)
+        if not stat.S_ISREG(info.st_mode):
+            raise GgufError("is there already and is no regular file", path)
+        mode = info.st_mode & 0o777
+    temporary = f"{target}.tmp-{os.getpid()}"
+    # O_EXCL: what is written goes to a new file, never to one that somebody put or linked there.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+            if os.path.exists(target):
+                os.chmod(temporary, mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    with whole_file(path) as file:
+        file.write(data)
