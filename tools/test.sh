@@ -3,7 +3,7 @@
 #   --long         also: AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer builds, NEON under emulation;
 #                  each fuzz target for 10 minutes
 #   ctest option   such as `-R Tokenizer`: these tests alone, and no fuzz target
-# Installs what it needs; llama.cpp (PyPI xllamacpp) goes to a virtual environment under .cache.
+# Installs what it needs; llama.cpp (PyPI xllamacpp) and pytest go to a virtual environment under .cache.
 set -eu
 . "$(dirname "$0")/lib/setup.sh"
 
@@ -14,12 +14,13 @@ say "packages"
 install $packages_build $packages_python $packages_test
 say "build"
 build release -DQL_BUILD_TESTS=ON -DQL_BUILD_PROGRAMS=ON
-say "model and llama.cpp for the interoperability tests"
+say "model, llama.cpp and Python packages for the tests"
 fetch_model
 venv=$cache/venv-interop
-if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp' 2>/dev/null; then
+if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp, pytest, hypothesis' 2>/dev/null; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check -r "$root/tests/interop/requirements.txt"
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$root/tests/interop/requirements.txt" \
+        -r "$root/gguf-py/tests/requirements.txt"
 fi
 say "tests"
 cd "$root/build/release"
