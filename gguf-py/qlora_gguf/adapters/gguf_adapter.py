@@ -1,0 +1,138 @@
+"""Adapters as GGUF, exactly as llama.cpp's loader accepts them, and with the bytes that ql-adapter writes."""
+from __future__ import annotations
+
+import datetime
+import math
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from ..dtypes import DType
+from ..errors import GgufError
+from ..files import Path
+from ..gguf import GgufFile, Tensor, ValueType, Writer
+from ..gguf import open as open_gguf
+from .base import Base
+from .lora import Adapter, LoraMatrix, check_adapter, check_fits, sort_as_base
+
+_ALPHA, _TEMPLATE, _DATE = "adapter.lora.alpha", "tokenizer.chat_template", "adapter.chat_template.date"
+_BASE_NAME = "general.base_model.0.name"
+_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
+_TYPES = (DType.F32, DType.F16, DType.BF16, DType.Q8_0)  # in which llama.cpp loads adapters
+
+
+def is_adapter(file: GgufFile) -> bool:
+    return file.keys.get("general.type") == "adapter"
+
+
+def _read_alpha(file: GgufFile) -> float:
+    if _ALPHA in file.keys and file.keys.type(_ALPHA) != ValueType.F32:
+        raise GgufError(f"{_ALPHA} is of type {file.keys.type(_ALPHA).label}; it must be a 32-bit float")
+    alpha = file.get_float(_ALPHA)
+    if not math.isfinite(alpha):
+        raise GgufError(f"{_ALPHA} is not finite")
+    return alpha
+
+
+def _check_date(date: str) -> str:
+    try:
+        if date and not (re.fullmatch(r"\d{4}-\d\d-\d\d", date, re.ASCII) and datetime.date.fromisoformat(date)):
+            raise ValueError
+    except ValueError:
+        raise GgufError(f"{_DATE}: '{date[:40]}' is no date; write YYYY-MM-DD") from None
+    return date
+
+
+def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
+    for key, expected in (("general.type", "adapter"), ("adapter.type", "lora")):
+        if file.get_str(key) != expected:
+            raise GgufError(f"{key} is '{file.get_str(key)[:40]}', a LoRA adapter has '{expected}'")
+    if "adapter.alora.invocation_tokens" in file.keys:
+        raise GgufError("it is an activated LoRA (invocation tokens), which is not supported")
+    for key in file.keys:
+        if key.startswith("adapter.") and key not in _KNOWN_KEYS:
+            raise GgufError(f"key '{key[:60]}' is not known here and may change what is computed")
+    adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
+                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")))
+    return adapter, _read_alpha(file)
+
+
+def _halves(file: GgufFile) -> dict[str, dict[str, Tensor]]:
+    """Tensors by the weight that they change; others are an error."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, t in file.tensors.items():
+        weight, half = name[:-7], name[-7:]
+        if half not in (".lora_a", ".lora_b"):
+            raise GgufError(f"tensor '{name}' ends in neither .lora_a nor .lora_b")
+        if t.dtype not in _TYPES:
+            raise GgufError(f"tensor '{name}' is {t.dtype.label}; adapters are f32, f16, bf16 or q8_0")
+        if len(t.shape) < 2 or any(n != 1 for n in t.shape[:-2]):
+            raise GgufError(f"tensor '{name}' has {len(t.shape)} dimensions, 2 are needed")
+        found.setdefault(weight, {})[half] = t
+    return found
+
+
+def read_gguf(path: Path, base: Base | None = None) -> Adapter:
+    """A GGUF adapter; checked against the base where that is at hand.    raises  OSError, GgufError"""
+    with open_gguf(path) as file:
+        try:
+            adapter, alpha = _read_keys(file)
+            for weight, halves in sorted(_halves(file).items()):
+                if len(halves) != 2:
+                    raise GgufError(f"'{weight[:64]}' has only one of .lora_a and .lora_b")
+                a, b = (halves[half].decode().reshape(halves[half].shape[-2:]) for half in (".lora_a", ".lora_b"))
+                if base is not None and adapter.architecture == base.architecture:
+                    check_fits(base, weight, (b.shape[0], a.shape[1]), halves[".lora_a"].name)
+                if a.shape[0] != b.shape[1]:
+                    raise GgufError(f"'{weight}.lora_a' has rank {a.shape[0]}, '{weight}.lora_b' has {b.shape[1]}")
+                scale = float(np.float32(alpha) / np.float32(a.shape[0])) if alpha != 0 else 1.0  # 0: not scaled, as llama.cpp
+                adapter.matrices.append(LoraMatrix(weight, a, b, scale))
+            check_adapter(adapter, base)
+        except GgufError as e:
+            raise e if e.path is not None else GgufError(e.what, file.path) from None
+    if base is not None:
+        sort_as_base(adapter, base)
+    return adapter
+
+
+def _common_alpha(adapter: Adapter) -> np.float32:
+    """The format has one alpha, and s = alpha / r: the first branch's s * r."""
+    scaled = (np.float32(m.scale) * np.float32(m.r) for m in adapter.matrices if m.scale != 0)
+    return next(scaled, np.float32(1))
+
+
+def _written_b(m: LoraMatrix, alpha: np.float32) -> npt.NDArray[np.float32]:
+    """B for the one alpha: scaled where the branch's s * r is another."""
+    ratio = float(np.float32(m.scale)) * m.r / float(alpha)
+    if abs(ratio - 1) < 1e-6:  # equal but for the rounding of s * r
+        return m.b
+    with np.errstate(over="ignore"):
+        b = (m.b.astype(np.float64) * ratio).astype(np.float32)
+    if not np.isfinite(b).all():
+        raise GgufError(f"'{m.weight}' times its scale is too large for f32")
+    return b
+
+
+def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
+    """raises  OSError; GgufError: an adapter that is not sound, or does not fit the base"""
+    check_adapter(adapter, base)
+    alpha = _common_alpha(adapter)
+    w = Writer()
+    w.set_str("general.type", "adapter")
+    w.set_str("general.architecture", adapter.architecture)
+    if adapter.name:
+        w.set_str("general.name", adapter.name)
+    if adapter.base_name:
+        w.set_int("general.base_model.count", 1)
+        w.set_str(_BASE_NAME, adapter.base_name)
+    w.set_str("adapter.type", "lora")
+    w.set_float(_ALPHA, float(alpha))
+    if adapter.chat_template:
+        w.set_str(_TEMPLATE, adapter.chat_template)
+    if adapter.chat_date:
+        w.set_str(_DATE, _check_date(adapter.chat_date))
+    for m in adapter.matrices:
+        w.add_array(f"{m.weight}.lora_a", m.a)
+        w.add_array(f"{m.weight}.lora_b", _written_b(m, alpha))
+    w.write(path)

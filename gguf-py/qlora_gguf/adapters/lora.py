@@ -1,0 +1,87 @@
+"""A LoRA adapter in memory, independent of files: for each linear two matrices and the scale that multiplies B A."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import GgufError
+from .base import Base
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass
+class LoraMatrix:
+    """y += scale * B (A x): a [r, columns of the weight], b [rows of the weight, r]. Rows are in GGUF's order."""
+
+    weight: str  # "blk.0.attn_q.weight"
+    a: F32
+    b: F32
+    scale: float  # an f32
+
+    @property
+    def r(self) -> int:
+        return int(self.a.shape[0])
+
+    @property
+    def alpha(self) -> float:
+        return self.scale * self.r
+
+
+@dataclass
+class Adapter:
+    """chat_template is the one that it was trained with, chat_date the day that this was told; "" where unknown."""
+
+    architecture: str
+    name: str = ""
+    base_name: str = ""
+    chat_template: str = ""
+    chat_date: str = ""
+    matrices: list[LoraMatrix] = field(default_factory=list)
+
+
+def check_fits(base: Base, weight: str, shape: tuple[int, int], what: str) -> None:
+    """A linear of the base with rows and columns of this number."""
+    if weight not in base.shapes:
+        if weight == "output.weight" and base.tied:
+            raise GgufError(f"'{what[:80]}': the head of the model '{base.name}' is its embedding, which takes no LoRA")
+        raise GgufError(f"'{what[:80]}' belongs to '{weight[:64]}', which is no linear of the model '{base.name}'; is it an "
+                        "adapter for another model?")
+    if base.shapes[weight] != shape:
+        raise GgufError(f"'{what[:80]}' is for a weight {list(shape)}, but '{weight}' of the model '{base.name}' is "
+                        f"{list(base.shapes[weight])}; is it an adapter for another model?")
+
+
+def check_adapter(adapter: Adapter, base: Base | None) -> None:
+    """Each weight once, sizes agree, ranks at least 1, all numbers finite; and what only the base can say.
+    raises  GgufError without a path"""
+    if base is not None and adapter.architecture != base.architecture:
+        raise GgufError(f"the adapter is for architecture '{adapter.architecture[:40]}', the model '{base.name}' is "
+                        f"'{base.architecture}'")
+    if not adapter.matrices:
+        raise GgufError("the adapter holds no matrices")
+    seen = set()
+    for m in adapter.matrices:
+        for half, values in (("lora_a", m.a), ("lora_b", m.b)):
+            if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.ndim != 2:
+                raise TypeError(f"'{m.weight}.{half}' must be an array of float32 with two dimensions")
+        if m.r < 1 or m.a.size == 0 or m.b.size == 0 or m.b.shape[1] != m.r:
+            raise GgufError(f"'{m.weight}': A is {list(m.a.shape)} and B is {list(m.b.shape)}; they need one rank, 1 at least")
+        if base is not None:
+            check_fits(base, m.weight, (m.b.shape[0], m.a.shape[1]), m.weight)
+        for half, values in (("lora_a", m.a), ("lora_b", m.b)):
+            if not np.isfinite(values).all():
+                at = int(np.isfinite(values).reshape(-1).argmin())
+                raise GgufError(f"'{m.weight}.{half}' holds {values.reshape(-1)[at]:g} at element {at}")
+        if not np.isfinite(m.scale):
+            raise GgufError(f"the scale of '{m.weight}' is not finite")
+        if m.weight in seen:
+            raise GgufError(f"the adapter changes '{m.weight}' twice")
+        seen.add(m.weight)
+
+
+def sort_as_base(adapter: Adapter, base: Base) -> None:
+    place = {name: i for i, name in enumerate(base.shapes)}
+    adapter.matrices.sort(key=lambda m: place[m.weight])

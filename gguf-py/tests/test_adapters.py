@@ -1,0 +1,292 @@
+"""Adapters between PEFT and GGUF: the bytes that ql-adapter writes, what is refused, and both ways round."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from adapter_files import LLAMA, Q0, trained, with_ranks, write_peft
+from hypothesis import given
+from hypothesis import strategies as st
+from qlora_gguf import GgufError, adapters, gguf, llama, safetensors
+from qlora_gguf.adapters.patterns import compile_pattern
+from qlora_gguf.adapters.peft_config import PeftConfig
+
+
+@pytest.fixture(scope="module")
+def base():
+    return adapters.Base.open(LLAMA)
+
+
+def embedding() -> dict[str, np.ndarray]:
+    with safetensors.SafeTensors(LLAMA / "model.safetensors") as file:
+        return {"base_model.model.model.embed_tokens.weight": file.weights("model.embed_tokens.weight")}
+
+
+VARIANTS = {
+    "plain": {},
+    "rslora": {"use_rslora": True, "lora_alpha": 3.3},
+    "f16": {"dtype": "F16"},
+    "bf16": {"dtype": "BF16"},
+    "ranks": {"tensors": lambda: with_ranks({"k_proj": 2, "1.mlp.up_proj": 7}), "rank_pattern": {"k_proj": 2, "1.mlp.up_proj": 7}},
+    "alphas": {"alpha_pattern": {"v_proj": 1.7, r"layers\.[12]\.mlp\..*": 16, "model.layers.1.mlp.up_proj": 5}},
+    "both patterns": {"tensors": lambda: with_ranks({"o_proj": 9}), "rank_pattern": {"o_proj": 9},
+                      "alpha_pattern": {"(q|o)_proj": 11}, "use_rslora": True},
+    "zero alpha": {"alpha_pattern": {"q_proj": 0}},
+    "some modules": {"tensors": lambda: {n: t for n, t in trained().items() if "layers.1" in n or "v_proj" in n},
+                     "target_modules": ["v_proj", "model.layers.1.self_attn.q_proj", "k_proj", "o_proj", "gate_proj", "up_proj",
+                                        "down_proj"]},
+    "regex target": {"target_modules": r".*\.(mlp|self_attn)\.\w+_proj"},
+    "a copy of the embedding": {"tensors": lambda: {**embedding(), **trained()}},
+    "harmless fields": {"lora_dropout": 0.1, "task_type": "CAUSAL_LM", "peft_version": "0.21.2", "eva_config": {"rho": 2}},
+}
+
+
+def peft_of(folder, variant):
+    options = dict(VARIANTS[variant])
+    tensors = options.pop("tensors", trained)()
+    return write_peft(folder, tensors, options.pop("dtype", "F32"), **options)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_both_ways_give_the_bytes_of_ql_adapter(program, base, tmp_path, variant):
+    peft = peft_of(tmp_path / "peft", variant)
+    if variant == "plain":
+        (peft / "chat_template.jinja").write_text("{{ messages }} ü")
+    program("ql-adapter", "from-peft", "-m", LLAMA, peft, "-o", tmp_path / "theirs.gguf")
+    adapters.write_gguf(adapters.read_peft(peft, base), tmp_path / "ours.gguf", base)
+    assert (tmp_path / "ours.gguf").read_bytes() == (tmp_path / "theirs.gguf").read_bytes()
+
+    program("ql-adapter", "to-peft", "-m", LLAMA, tmp_path / "theirs.gguf", "-o", tmp_path / "theirs")
+    adapters.write_peft(adapters.read_gguf(tmp_path / "theirs.gguf", base), base, tmp_path / "ours")
+    files = sorted(p.name for p in (tmp_path / "theirs").iterdir())
+    assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == files and "adapter_config.json" in files
+    for name in files:
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes(), name
+
+
+def test_a_gguf_base_says_the_same_as_a_directory(program, base, model, tmp_path):
+    of_file = adapters.Base.open(model)
+    assert (of_file.name, of_file.head_dim, of_file.n_layer, of_file.tied) == ("Smollm2 135M 8k Lc100K Mix1 Ep2", 64, 30, True)
+    rng = np.random.default_rng(1)
+    adapter = adapters.Adapter("llama", "mine", "some base")
+    for weight, (rows, columns) in list(of_file.shapes.items())[:14]:
+        a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, columns), (rows, 3)))
+        adapter.matrices.append(adapters.LoraMatrix(weight, a, b, 2.0))
+    adapters.write_gguf(adapter, tmp_path / "a.gguf", of_file)
+    program("ql-adapter", "to-peft", "-m", model, tmp_path / "a.gguf", "-o", tmp_path / "theirs")
+    adapters.write_peft(adapters.read_gguf(tmp_path / "a.gguf", of_file), of_file, tmp_path / "ours")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_change_of_each_weight_comes_back(base, tmp_path, variant):
+    """s B A of PEFT's own matrices, rows in Hugging Face's order, against that of the GGUF file."""
+    peft = peft_of(tmp_path / "peft", variant)
+    config = PeftConfig(peft / "adapter_config.json")
+    adapters.write_gguf(adapters.read_peft(peft, base), tmp_path / "a.gguf", base)
+    read = {m.weight: m for m in adapters.read_gguf(tmp_path / "a.gguf", base).matrices}
+    with safetensors.SafeTensors(peft / "adapter_model.safetensors") as file:
+        modules = {name.split(".lora_")[0] for name in file.tensors if ".lora_" in name}
+        assert len(read) == len(modules)
+        for module in modules:
+            a, b = (file.weights(f"{module}.lora_{half}.weight").astype(np.float64) for half in "AB")
+            inner = module.removeprefix("base_model.model.")
+            m = read[llama.gguf_name(f"{inner}.weight")]
+            ours = m.scale * m.b.astype(np.float64) @ m.a
+            if llama.is_permuted(m.weight):
+                ours = llama.rows_to_hf(ours, base.head_dim)
+            theirs = config.scaling(inner)[1] * b @ a
+            assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
+
+
+def test_rows_are_permuted_as_the_format_says():
+    rows = np.arange(32, dtype=np.float32)[:, None]  # 2 heads of 16
+    gguf_rows = llama.rows_to_gguf(rows, 16)
+    for head in range(2):
+        for h in range(2):
+            for j in range(8):
+                assert gguf_rows[head * 16 + 2 * j + h, 0] == head * 16 + h * 8 + j
+    assert np.array_equal(llama.rows_to_hf(gguf_rows, 16), rows)
+    assert llama.is_permuted("blk.11.attn_k.bias") and not llama.is_permuted("blk.0.attn_v.weight")
+
+
+A0, B0 = f"base_model.model.{Q0}.lora_A.weight", f"base_model.model.{Q0}.lora_B.weight"
+
+
+def without(*names):
+    return lambda: {n: t for n, t in trained().items() if n not in names}
+
+
+def changed(**new):
+    return lambda: {**trained(), **{{"A0": A0, "B0": B0}[n]: np.asarray(t, dtype=np.float32) for n, t in new.items()}}
+
+
+def renamed(old, new):
+    return lambda: {n.replace(old, new): t for n, t in trained().items()}
+
+
+BAD_PEFT = {
+    "has only one of lora_A and lora_B": {"tensors": without(B0)},
+    "lora_A has rank 3, lora_B 4, adapter_config.json says 4": {"tensors": changed(A0=np.ones((3, 64)))},
+    "adapter_config.json says 8": {"r": 8},
+    "the rank of '.*' is 0": {"r": 0},
+    "the rank of '.*' is 2.5": {"r": 2.5},
+    r"is for a weight \[64, 63\], but 'blk.0.attn_q.weight'": {"tensors": changed(A0=np.ones((4, 63)))},
+    "two dimensions are needed": {"tensors": changed(A0=np.ones(4))},
+    "holds nan at element 7": {"tensors": changed(A0=[[0] * 7 + [np.nan] + [0] * 56] + [[0] * 64] * 3)},
+    "is none that the model 'llama' has": {"tensors": renamed("self_attn", "attention")},
+    "is no linear of the model": {"tensors": renamed("layers.2", "layers.3")},
+    "DoRA is not supported": {"tensors": lambda: {**trained(), f"{A0[:-14]}.lora_magnitude_vector.weight": np.ones(3, np.float32)}},
+    "LoRA on an embedding": {"tensors": lambda: {**trained(), "base_model.model.model.embed_tokens.lora_embedding_A":
+                                                 np.ones((2, 2), np.float32)}},
+    "differs from 'token_embd.weight'": {"tensors": lambda: {**trained(), **{n: -t for n, t in embedding().items()}}},
+    "was its vocabulary resized": {"tensors": lambda: {**trained(), **{n: t[1:] for n, t in embedding().items()}}},
+    "the adapter holds no matrices": {"tensors": dict},
+    r"DoRA \(use_dora\)": {"use_dora": True},
+    "trained biases": {"bias": "all"},
+    "whole trained modules": {"modules_to_save": ["lm_head"]},
+    "init_lora_weights 'pissa' changes the base": {"init_lora_weights": "pissa"},
+    "only LORA is": {"peft_type": "IA3"},
+    "an MLX adapter": {"peft_type": None, "lora_parameters": {"rank": 8}},
+    "'r' must be a number": {"r": "4"},
+    "'lora_alpha' must be a number, got null": {"lora_alpha": None},
+    "'use_rslora' must be true or false": {"use_rslora": 1},
+    "'new_thing' is not known here": {"new_thing": 3},
+    "'rank_pattern' must be an object": {"rank_pattern": [1]},
+    "'q_proj' must be a number": {"alpha_pattern": {"q_proj": "8"}},
+    r"the expression '.*\(q_proj\)\$'": {"alpha_pattern": {"(q_proj": 8}},
+    "repeats what repeats": {"alpha_pattern": {"(a+)+": 8}},
+    "'target_modules' must hold names": {"target_modules": [3]},
+    "target_modules of adapter_config.json does not name it": {"target_modules": ["v_proj"]},
+    "the scale of '.*' is not finite": {"lora_alpha": 1e300},
+}
+
+
+@pytest.mark.parametrize("message", BAD_PEFT)
+def test_refuses_a_peft_directory(base, tmp_path, message):
+    options = dict(BAD_PEFT[message])
+    peft = write_peft(tmp_path / "peft", options.pop("tensors", trained)(), **options)
+    with pytest.raises(GgufError, match=message) as e:
+        adapters.read_peft(peft, base)
+    assert str(e.value).startswith(str(peft)) and "\n" not in str(e.value)
+
+
+def test_refuses_folders_that_hold_no_adapter(base, tmp_path):
+    with pytest.raises(GgufError, match="adapter_config.json is missing$"):
+        adapters.read_peft(tmp_path, base)
+    write_peft(tmp_path / "named")
+    with pytest.raises(GgufError, match="in a folder of its own, .*named"):
+        adapters.read_peft(tmp_path, base)
+    (tmp_path / "named/adapter_model.safetensors").rename(tmp_path / "named/adapter_model.bin")
+    with pytest.raises(GgufError, match="a pickle can run programs"):
+        adapters.read_peft(tmp_path / "named", base)
+    with pytest.raises(OSError):
+        adapters.read_peft(tmp_path / "none", base)
+
+
+def adapter_file(path, **wrong):
+    w = gguf.Writer()
+    w.set_str("general.type", wrong.get("kind", "adapter"))
+    w.set_str("general.architecture", wrong.get("architecture", "llama"))
+    w.set_str("adapter.type", "lora")
+    if "alpha" in wrong:
+        wrong["alpha"](w)
+    else:
+        w.set_float("adapter.lora.alpha", 8)
+    for key, value in wrong.get("keys", {}).items():
+        w.set_str(key, value)
+    w.add_array("blk.0.attn_q.weight.lora_a", wrong.get("a", np.ones((4, 64), np.float32)), wrong.get("dtype", "f32"))
+    if "b" not in wrong or wrong["b"] is not None:
+        w.add_array(wrong.get("b_name", "blk.0.attn_q.weight.lora_b"), wrong.get("b", np.ones((64, 4), np.float32)))
+    w.write(path)
+    return path
+
+
+BAD_GGUF = {
+    "general.type is 'model'": {"kind": "model"},
+    "is for architecture 'gemma', the model 'llama' is 'llama'": {"architecture": "gemma"},
+    "adapter.lora.alpha is of type f64; it must be a 32-bit float": {"alpha": lambda w: w.set_float(
+        "adapter.lora.alpha", 8, gguf.ValueType.F64)},
+    "key 'adapter.lora.alpha' is missing": {"alpha": lambda w: None},
+    "adapter.lora.alpha is not finite": {"alpha": lambda w: w.set_float("adapter.lora.alpha", float("nan"))},
+    "an activated LoRA": {"keys": {"adapter.alora.invocation_tokens": "x"}},
+    "key 'adapter.new' is not known here": {"keys": {"adapter.new": "x"}},
+    "'2024-02-30' is no date": {"keys": {"adapter.chat_template.date": "2024-02-30"}},
+    "has only one of .lora_a and .lora_b": {"b": None},
+    "has rank 4, .* has 3": {"b": np.ones((64, 3), np.float32)},
+    r"is for a weight \[63, 64\]": {"b": np.ones((63, 4), np.float32)},
+    "ends in neither .lora_a nor .lora_b": {"b_name": "rope_freqs.weight"},
+    "is nf4; adapters are": {"dtype": "nf4"},
+    "3 dimensions, 2 are needed": {"a": np.ones((2, 4, 64), np.float32)},
+    "holds inf at element 0": {"a": np.full((4, 64), np.inf, np.float32)},
+}
+
+
+@pytest.mark.parametrize("message", BAD_GGUF)
+def test_refuses_a_gguf_adapter(base, tmp_path, message):
+    path = adapter_file(tmp_path / "a.gguf", **BAD_GGUF[message])
+    with pytest.raises(GgufError, match=message) as e:
+        adapters.read_gguf(path, base)
+    assert str(e.value).startswith(f"{path}: ")
+
+
+def test_an_unsound_adapter_is_not_written(base, tmp_path):
+    good = adapters.read_gguf(adapter_file(tmp_path / "good.gguf"), base)
+    m = good.matrices[0]
+
+    def bad(**changes):
+        return adapters.Adapter("llama", matrices=[adapters.LoraMatrix(**{**vars(m), **changes})])
+
+    refused = {
+        "twice": adapters.Adapter("llama", matrices=[m, m]),
+        "no matrices": adapters.Adapter("llama"),
+        "one rank": bad(b=m.b[:, 1:]),
+        "not finite": bad(scale=float("nan")),
+        "holds nan": bad(a=m.a * np.float32("nan")),
+        "is no linear": bad(weight="blk.9.attn_q.weight"),
+        "is its embedding": bad(weight="output.weight"),
+    }
+    for message, adapter in refused.items():
+        for write in (lambda a: adapters.write_gguf(a, tmp_path / "x.gguf", base),
+                      lambda a: adapters.write_peft(a, base, tmp_path / "x")):
+            with pytest.raises(GgufError, match=message):
+                write(adapter)
+    with pytest.raises(TypeError):
+        adapters.write_gguf(bad(a=m.a.astype(np.float64)), tmp_path / "x.gguf")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["good.gguf"]
+
+
+def test_expressions_that_could_take_for_ever_are_refused():
+    for good in [r"(.*\.)?(q|k)_proj", r"(?:.*?(?:attn|mlp).*?(?:k_proj|v_proj).*?)|(?:model\.layers\.[\d]{1,}\.mlp)", "a?", "[+*]+",
+                 r"\(+\)+", "(ab)?(c)*", "layers\\.(1|2)\\..*"]:
+        compile_pattern(good)
+    for bad in ["(a+)+", "(a*)*b", "((a+))*", "(?:a+b?)+", "(.*.*)*", ".*" * 9, "(a+|b){2,}", "x" * 5000, "(", "[", "a{99999999999}"]:
+        with pytest.raises(GgufError):
+            compile_pattern(bad)
+
+
+VALUES = st.recursive(st.none() | st.booleans() | st.integers(-2**70, 2**70) | st.floats() | st.text(max_size=8),
+                      lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+                      max_leaves=5)
+
+
+@given(key=st.sampled_from(["r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_rslora", "peft_type", "bias",
+                            "init_lora_weights", "base_model_name_or_path", "other"]), value=VALUES)
+def test_any_config_is_read_or_refused(base, tmp_path, key, value):
+    peft = tmp_path / "peft"
+    if not peft.exists():
+        write_peft(peft)
+    config = json.loads((peft / "adapter_config.json").read_text())
+    config.pop("other", None)
+    config[key] = value
+    other = tmp_path / "other"
+    other.mkdir(exist_ok=True)
+    (other / "adapter_config.json").write_text(json.dumps(config))
+    if not (other / "adapter_model.safetensors").exists():
+        (other / "adapter_model.safetensors").symlink_to(peft / "adapter_model.safetensors")
+    try:
+        adapters.read_peft(other, base)
+    except GgufError as e:
+        assert str(e).startswith(str(other))
