@@ -20,7 +20,7 @@ venv=$cache/venv-interop
 if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp, pytest, hypothesis' 2>/dev/null; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check -r "$root/tests/interop/requirements.txt" \
-        -r "$root/gguf-py/tests/requirements.txt"
+        -r "$root/gguf-py/tests/files/requirements.txt"
 fi
 say "tests"
 cd "$root/build/release"

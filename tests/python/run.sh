@@ -6,7 +6,7 @@ if [ -z "${QL_TEST_PYTHON:-}" ]; then
     exit 77
 fi
 if ! "$QL_TEST_PYTHON" -c 'import numpy, pytest, hypothesis' 2>/dev/null; then
-    echo "skipped: \$QL_TEST_PYTHON lacks what gguf-py/tests/requirements.txt names"
+    echo "skipped: \$QL_TEST_PYTHON lacks what gguf-py/tests/files/requirements.txt names"
     exit 77
 fi
-cd "$package" && PYTHONDONTWRITEBYTECODE=1 exec "$QL_TEST_PYTHON" -m pytest "$@"
+cd "$package" && PYTHONDONTWRITEBYTECODE=1 exec "$QL_TEST_PYTHON" -m pytest tests/files "$@"

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import Library, golden
+from support import Library, golden
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from adapter_files import LLAMA, write_peft
 from checkpoint_files import write_checkpoint
-from conftest import ROOT
+from support import ROOT
 from qlora_gguf import adapters, gguf
 from qlora_gguf.__main__ import main
 from qlora_gguf.metrics import points, read_metrics

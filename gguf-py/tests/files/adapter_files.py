@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from conftest import ROOT, golden
+from support import ROOT, golden
 from qlora_gguf import quants
 
 LLAMA = ROOT / "tests/golden/arch/llama"  # a Hugging Face directory of 3 layers, 4 heads of 16, 2 of keys

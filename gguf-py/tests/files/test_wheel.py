@@ -7,7 +7,7 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT
+from support import ROOT
 
 # Without a network: pip builds with this environment's setuptools.
 if importlib.util.find_spec("setuptools") is None or importlib.util.find_spec("pip") is None:
@@ -32,7 +32,7 @@ def test_the_wheel_holds_the_package_and_works(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     ours = {str(p.relative_to(ROOT / "gguf-py")) for p in (ROOT / "gguf-py/qlora_gguf").rglob("*.py")}
     assert ours <= set(names) and "qlora_gguf/py.typed" in names
-    assert not [n for n in names if "test" in n]
+    assert not [n for n in names if n.startswith("tests")]
     metadata = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith("METADATA"))).decode()
     assert [line for line in metadata.splitlines() if line.startswith("Requires-Dist")][0] == "Requires-Dist: numpy>=1.24"
     run("-m", "pip", "install", "--no-deps", "--no-index", "--disable-pip-version-check", "--target", tmp_path / "site", wheel)

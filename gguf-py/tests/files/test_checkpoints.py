@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from checkpoint_files import CONFIG, MERGES, N_VOCAB, PRE, sentence_piece_model, tokenizer_json, weights, write_checkpoint
-from conftest import ROOT, golden
+from support import ROOT, golden
 from hypothesis import given
 from hypothesis import strategies as st
 from qlora_gguf import GgufError, checkpoints, gguf, llama, quants
