@@ -160,7 +160,7 @@ def _decode_plain(data: U8, dtype: DType, first: int, out: F32) -> None:
     size, stop = dtype.n_bytes(1), first + len(out)
     raw = data[first * size:stop * size]
     if dtype == DType.BF16:
-        np.left_shift(raw.view(np.uint16), np.uint32(16), out=out.view(np.uint32), casting="unsafe")
+        np.left_shift(raw.view(np.uint16), 16, out=out.view(np.uint32), dtype=np.uint32)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             out[:] = raw.view(_PLAIN[dtype])

@@ -1,7 +1,6 @@
 """The wheel that pip builds of the package works where it is installed, without the source tree."""
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import zipfile
@@ -9,9 +8,9 @@ import zipfile
 import pytest
 from support import ROOT
 
-# Without a network: pip builds with this environment's setuptools.
-if importlib.util.find_spec("setuptools") is None or importlib.util.find_spec("pip") is None:
-    pytest.skip("setuptools and pip are needed to build a wheel", allow_module_level=True)
+# Without a network: pip builds with this environment's setuptools, which must be one that pyproject.toml asks for.
+setuptools = pytest.importorskip("setuptools", minversion="77")
+pytest.importorskip("pip")
 
 
 def run(*arguments, **options):
