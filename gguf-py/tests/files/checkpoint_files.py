@@ -95,7 +95,7 @@ def write_checkpoint(folder: Path, tokenizer: str = "gpt-2", dtype: str = "F32",
         (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     if tokenizer == "sentence piece":
         (folder / "tokenizer.model").write_bytes(sentence_piece_model())
-        (folder / "tokenizer_config.json").write_text(json.dumps({"add_bos_token": True, "bos_token": "<s>", "eos_token": "</s>"}))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
     elif tokenizer != "none":
         (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json(tokenizer)))
         (folder / "tokenizer_config.json").write_text(json.dumps({

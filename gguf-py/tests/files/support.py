@@ -35,6 +35,24 @@ class Library:
         self._lib.ql_encode.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
         self._lib.ql_decode.argtypes = [ctypes.c_int, ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
 
+    def dtypes(self) -> list[tuple[str, int, int, bool]]:
+        """Name, number, block length of the types that weights may have, and whether the library writes them."""
+        self._lib.ql_dtype_count.restype = ctypes.c_int64
+        self._lib.ql_dtype_at.argtypes = [ctypes.c_int64, ctypes.c_void_p]
+        self._lib.ql_dtype_name.restype = ctypes.c_char_p
+        self._lib.ql_dtype_block_length.restype = ctypes.c_int64
+        found = []
+        for i in range(self._lib.ql_dtype_count()):
+            number = ctypes.c_int()
+            assert self._lib.ql_dtype_at(i, ctypes.byref(number)) == 0
+            if self._lib.ql_dtype_is_weight(number):
+                found.append((self._lib.ql_dtype_name(number).decode(), number.value,
+                              self._lib.ql_dtype_block_length(number), bool(self._lib.ql_dtype_can_encode(number))))
+        return found
+
+    def n_bytes(self, dtype: int, n: int) -> int:
+        return int(self._lib.ql_dtype_bytes(dtype, n))
+
     def encode(self, x: np.ndarray, dtype: int) -> np.ndarray:
         x = np.ascontiguousarray(x, dtype=np.float32)
         out = np.zeros(self._lib.ql_dtype_bytes(dtype, x.size) + 64, dtype=np.uint8)

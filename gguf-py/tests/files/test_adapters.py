@@ -32,6 +32,7 @@ VARIANTS = {
     "alphas": {"alpha_pattern": {"v_proj": 1.7, r"layers\.[12]\.mlp\..*": 16, "model.layers.1.mlp.up_proj": 5}},
     "both patterns": {"tensors": lambda: with_ranks({"o_proj": 9}), "rank_pattern": {"o_proj": 9},
                       "alpha_pattern": {"(q|o)_proj": 11}, "use_rslora": True},
+    "patterns of whole names": {"alpha_pattern": {"proj": 99, "self_attn.q_pro": 98, "attn.q_proj": 97, "self_attn.q_proj": 12}},
     "zero alpha": {"alpha_pattern": {"q_proj": 0}},
     "some modules": {"tensors": lambda: {n: t for n, t in trained().items() if "layers.1" in n or "v_proj" in n},
                      "target_modules": ["v_proj", "model.layers.1.self_attn.q_proj", "k_proj", "o_proj", "gate_proj", "up_proj",

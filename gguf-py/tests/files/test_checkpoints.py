@@ -34,7 +34,7 @@ MODELS = {
     "own head, biases, linear rope": {"tie_word_embeddings": False, "attention_bias": True,
                                       "rope_scaling": {"type": "linear", "factor": 4.0}},
     "llama3 rope, head length": {"head_dim": 16, "rope_scaling": {
-        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 2.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 64}},
     "bf16 in parts": {"dtype": "BF16", "shards": 3, "model_type": "mistral", "architectures": ["MistralForCausalLM"]},
     "f16": {"dtype": "F16"},

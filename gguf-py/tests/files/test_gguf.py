@@ -278,6 +278,11 @@ def test_a_model_in_parts_is_opened_by_its_first(tmp_path):
     first, second = write_part(tmp_path, 1, 2, "a"), write_part(tmp_path, 2, 2, "b")
     with gguf.open(first) as f:
         assert {name: t.decode()[0] for name, t in f.tensors.items()} == {"a": 1, "b": 2}
+        w = gguf.Writer()
+        w.copy_keys(f)
+        w.write(tmp_path / "one.gguf")
+    with gguf.open(tmp_path / "one.gguf") as f:
+        assert not f.keys  # which described the parts
     with pytest.raises(GgufError, match="is part 2 of 2; open the first, .*m-00001-of-00002.gguf"):
         gguf.open(second)
     write_part(tmp_path, 2, 2, "a")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from qlora_gguf import DType, quants
 from qlora_gguf.errors import EncodeError
-from qlora_gguf.quants.maps import DYNAMIC_MAP, dynamic_codes
+from qlora_gguf.quants.maps import DYNAMIC_MAP, FP4_THRESHOLDS, NF4_THRESHOLDS, dynamic_codes
 
 WRITTEN = ["f16", "bf16", "q8_0", "q4_0", "q4_1"]
 READ = ["q5_0", "q5_1", "q4_K", "q5_K", "q6_K", "iq4_nl"]
@@ -73,6 +73,18 @@ def test_second_level_equals_bitsandbytes():
     assert same_bits(data[-4:].view(np.float32), g["nf4_dq.offset"])
 
 
+def test_every_type_of_the_library_is_here(library: Library):
+    found = library.dtypes()
+    assert len(found) >= 14
+    for name, number, block_length, written in found:
+        kind = DType.of(name)
+        assert (kind, kind.label, kind.block_length) == (number, name, block_length)
+        assert quants.can_decode(kind) and (quants.can_encode(kind) or not written)
+        for blocks in (1, 3, 255, 256, 257, 100_000):
+            n = blocks * block_length
+            assert kind.n_bytes(n) == library.n_bytes(number, n)
+
+
 def odd_weights() -> np.ndarray:
     """Zeros of both signs, subnormals, ties, equal and opposite largest values, blocks without spread."""
     tiny = np.float32(1e-45)
@@ -80,7 +92,8 @@ def odd_weights() -> np.ndarray:
     rows = [np.zeros(256), -np.zeros(256), np.where(rng.random(256) < 0.5, 0.0, -0.0), np.full(256, 1.25), np.full(256, -3),
             np.where(np.arange(256) % 2, 2.0, -2.0), np.arange(256) * tiny, rng.standard_normal(256) * 1e-39,
             rng.standard_normal(256) * 1e-42, rng.standard_normal(256) * 1e-7, rng.integers(-15, 16, 256) / 2,
-            np.full(256, 65503 * 8), np.linspace(-1, 1, 256), np.exp(rng.standard_normal(256) * 3), np.full(256, 1e-38)]
+            np.full(256, 65503 * 8), np.linspace(-1, 1, 256), np.exp(rng.standard_normal(256) * 3), np.full(256, 1e-38),
+            np.resize([1, *NF4_THRESHOLDS], 256)]
     rows[9][::64] = 0
     return np.array(rows, dtype=np.float32)
 
@@ -98,6 +111,16 @@ def test_odd_values_give_the_bits_of_the_library(library: Library, dtype):
             continue
         assert same_bits(quants.encode(row, kind), expected), row[:4]
         assert same_bits(quants.decode(expected, kind, row.size), library.decode(expected, kind, row.size))
+
+
+def test_a_value_on_a_threshold_takes_the_lower_code():
+    x = np.zeros(64, dtype=np.float32)
+    x[0], x[1:16], x[16:31] = 1, NF4_THRESHOLDS, np.nextafter(NF4_THRESHOLDS, np.float32(2))
+    assert (quants.encode(x, "nf4")[:31] & 15).tolist() == [15, *range(15), *range(1, 16)]
+    x = np.zeros(64, dtype=np.float32)
+    x[0], x[1:8], x[8:15] = 1, FP4_THRESHOLDS, -np.nextafter(FP4_THRESHOLDS, np.float32(2))
+    codes = (quants.encode(x, "fp4")[:15] & 15).tolist()
+    assert codes == [3, 8, 1, 6, 7, 4, 5, 2, *(8 + c for c in (1, 6, 7, 4, 5, 2, 3))]
 
 
 FLOATS = st.one_of(st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(-4, 4, width=32),
