@@ -1,23 +1,12 @@
-# How the CPU backend's files are compiled.
-#
-# Highway: baseline (portable), AVX2, AVX-512 on x86; the sets in between serve no machine that trains a model, and each
-# would be one more copy of every kernel to compile.
-#
-# Fuzz targets take the same code with checks in it, not its speed, on the instruction sets that nearly every machine has:
-# they choose none beyond AVX2.
+# How the CPU backend's files are compiled. Fuzz targets take the same code with checks in it, not its speed.
 set(ql_kernel_optimisation -O3)
 if(QL_BUILD_FUZZ)
     set(ql_kernel_optimisation -O1)
-    set(ql_fuzz_without "|HWY_AVX3")
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang) # it knows no [[gnu::noipa]], and unrolls fewer loops: neither makes a kernel wrong
     target_compile_options(ql_cpu PRIVATE -Wno-unknown-attributes -Wno-pass-failed)
 endif()
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64") # NEON alone: kernels take the vector length for known (vec.inl), SVE's is not
-    target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
-else()
-    target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL${ql_fuzz_without})")
-endif()
+target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=${QL_HWY_DISABLED}")
 
 # Product kernels keep their accumulators in arrays of registers: the loops over them must be unrolled in full.
 file(GLOB ql_product_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/*.cpp)
