@@ -48,6 +48,7 @@ constexpr DTypeDef row() {
     if constexpr (requires { Format::file_type; }) def.file_type = Format::file_type;
     def.bytes = [](int64_t n) { return Format::bytes(n); };
     if constexpr (has_encoder) def.encode = &Format::encode;
+    if constexpr (requires { &Format::encode_search; }) def.encode_search = &Format::encode_search;
     def.decode = &Format::decode;
     def.decode_f64 = &decode_f64<Format>;
     return def;

@@ -51,18 +51,32 @@ Status from_name(const char * name, ql_dtype * dtype) {
     return error(QL_NOT_FOUND, "element type '%.64s' is not known; known are %s", name, known.c_str());
 }
 
+Status encode_with(Status (*encode)(const float *, int64_t, void *), const DTypeDef & def, const float * src, int64_t n,
+                   void * dst) {
+    QL_TRY(check_blocks("n", n, def));
+    if (n == 0) return {};
+    if (def.bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
+    QL_TRY(check_aligned("src", src, alignof(float), "f32"));
+    QL_TRY(check_aligned("dst", dst, def.alignment, def.name));
+    return encode(src, n, dst);
+}
+
 Status encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
     const DTypeDef * def = find_dtype(dtype);
     if (def == nullptr) return unknown(dtype);
     if (def->encode == nullptr)
         return error(QL_UNSUPPORTED, "%s can be read, not written; %s can", def->name,
                      dtype_names(ql_dtype_can_encode).c_str());
-    QL_TRY(check_blocks("n", n, *def));
-    if (n == 0) return {};
-    if (def->bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
-    QL_TRY(check_aligned("src", src, alignof(float), "f32"));
-    QL_TRY(check_aligned("dst", dst, def->alignment, def->name));
-    return def->encode(src, n, dst);
+    return encode_with(def->encode, *def, src, n, dst);
+}
+
+Status encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst) {
+    const DTypeDef * def = find_dtype(dtype);
+    if (def == nullptr) return unknown(dtype);
+    if (def->encode_search == nullptr)
+        return error(QL_UNSUPPORTED, "%s has no search for its scales; %s have", def->name,
+                     dtype_names(ql_dtype_can_search).c_str());
+    return encode_with(def->encode_search, *def, src, n, dst);
 }
 
 Status decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {
@@ -120,6 +134,11 @@ int ql_dtype_can_encode(ql_dtype dtype) {
     return def != nullptr && def->encode != nullptr;
 }
 
+int ql_dtype_can_search(ql_dtype dtype) {
+    const ql::DTypeDef * def = ql::find_dtype(dtype);
+    return def != nullptr && def->encode_search != nullptr;
+}
+
 int ql_dtype_is_weight(ql_dtype dtype) {
     const ql::DTypeDef * def = ql::find_dtype(dtype);
     return def != nullptr && def->holds == ql::Holds::weights;
@@ -137,6 +156,10 @@ size_t ql_dtype_bytes(ql_dtype dtype, int64_t n) {
 
 ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
     return ql::guarded([&] { return ql::encode(dtype, src, n, dst); });
+}
+
+ql_status ql_encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst) {
+    return ql::guarded([&] { return ql::encode_search(dtype, src, n, dst); });
 }
 
 ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {

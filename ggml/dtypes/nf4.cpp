@@ -2,24 +2,13 @@
 // the compiler turns into vector code for whatever the file is compiled for.
 #include "ggml/dtypes/nf4.hpp"
 
-#include <utility>
-
 namespace ql {
-namespace {
 
-/// How many thresholds x lies above: fifteen compares, no branch and no table.
-template <size_t... I>
-[[gnu::always_inline]] inline int32_t count_above(float x, std::index_sequence<I...>) {
-    return (static_cast<int32_t>(x > kNF4Thresholds[I]) + ...);
+void NF4::encode_codes(const float * x, float inverse, uint8_t * codes) {
+    int32_t code[block_length];
+    for (int j = 0; j < block_length; ++j) code[j] = nf4_code(x[j] * inverse);
+    for (int j = 0; j < block_code_bytes; ++j) codes[j] = static_cast<uint8_t>(code[j] | code[j + 32] << 4);
 }
-
-void encode_codes(const float * x, float inverse, uint8_t * codes) {
-    int32_t code[NF4::block_length];
-    for (int j = 0; j < NF4::block_length; ++j) code[j] = count_above(x[j] * inverse, std::make_index_sequence<15>());
-    for (int j = 0; j < NF4::block_code_bytes; ++j) codes[j] = static_cast<uint8_t>(code[j] | code[j + 32] << 4);
-}
-
-}  // namespace
 
 Status NF4::encode_blocks(const float * src, int64_t n, uint8_t * codes, float * absmax, int64_t first) {
     constexpr float kLeast = 1e-38f;  // keeps the reciprocal finite

@@ -7,6 +7,8 @@
 //    absmax   f32 a block
 // A byte's codes are half a block apart, not neighbours: a vector of bytes splits into two runs of consecutive weights.
 //
+// absmax is the scale, which is negative in some blocks of encode_search: nothing in the format forbids that.
+//
 // Encoding (bitsandbytes 0.50, the same bits): x * (1 / max(absmax, 1e-38)) in f32, then the thresholds of
 // codebook.hpp. A block of zeros is code 7 throughout and absmax 0.
 #pragma once
@@ -52,11 +54,19 @@ struct NF4 {
         return n <= 0 || n % block_length != 0 || n > max_elements ? 0 : NF4Offsets(n).end;
     }
     static Status encode(const float * src, int64_t n, void * dst);
+    static Status encode_search(const float * src, int64_t n, void * dst);  // see improve_blocks
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
+
+    /// A block's codes, by x * inverse.
+    static void encode_codes(const float * x, float inverse, uint8_t * codes);
 
     /// A piece of a tensor: n / 64 blocks to their places in the two planes. For converting a tensor in pieces, on
     /// several threads or without holding all of it in f32; the message of an error counts elements from `first`.
     static Status encode_blocks(const float * src, int64_t n, uint8_t * codes, float * absmax, int64_t first);
+
+    /// Replaces what encode_blocks made of n weights, where another scale (scale_search.hpp) leaves less squared error:
+    /// in no block more. A block whose weights are values of the format keeps them exactly.
+    static void improve_blocks(const float * src, int64_t n, uint8_t * codes, float * scales);
 };
 
 }  // namespace ql

@@ -311,6 +311,8 @@ class Machine {
         const auto n = static_cast<int64_t>(in_.pick(5)) * 64;
         std::vector<uint8_t> encoded(ql_dtype_bytes(type, n) + 1);
         if (refused(ql_encode(type, values.data(), n, encoded.data()))) return;
+        if (ql_dtype_can_search(type))
+            must(ql_encode_search(type, values.data(), n, encoded.data()), "ql_encode_search");
         (void)refused(ql_decode(type, encoded.data(), n, in_.size(), in_.size(), nullptr));
         const int64_t block = std::max<int64_t>(ql_dtype_block_length(type), 1);
         const int64_t first = std::min(n, static_cast<int64_t>(in_.pick(4)) * block);

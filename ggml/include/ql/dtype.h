@@ -41,6 +41,8 @@ QL_API ql_status ql_dtype_at(int64_t i, ql_dtype * dtype);
 QL_API int64_t ql_dtype_block_length(ql_dtype dtype);
 /** 1 if `ql_encode` can write the type, 0 if it can only be read. */
 QL_API int ql_dtype_can_encode(ql_dtype dtype);
+/** 1 if `ql_encode_search` can write the type. */
+QL_API int ql_dtype_can_search(ql_dtype dtype);
 /** 1 if weights of a model may have the type; 0 if it holds only whole numbers, or is unknown. */
 QL_API int ql_dtype_is_weight(ql_dtype dtype);
 /** general.file_type of a GGUF file most of whose matrices have the type; -1 for types that upstream does not have, or
@@ -53,6 +55,11 @@ QL_API size_t ql_dtype_bytes(ql_dtype dtype, int64_t n);
 /** Encodes n f32 values (n a multiple of the block length, the whole tensor) to dst, `ql_dtype_bytes(dtype, n)` bytes.
  *  errors  QL_NON_FINITE if a value is NaN or Inf and the type is quantised; QL_UNSUPPORTED for a decode-only type. */
 QL_API ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * dst);
+/** The same, with the scales of blocks chosen for a small squared error instead of by the largest weight: about a fifth
+ *  less error on normally distributed weights in nf4, for tens of times the time. Every reader of the type decodes it.
+ *  The error is at most that of ql_encode: of each block (nf4, q4_0), of the tensor (nf4_dq).
+ *  errors  as ql_encode; QL_UNSUPPORTED for a type without a search */
+QL_API ql_status ql_encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst);
 /** Decodes `count` elements from element `first` (both multiples of the block length) of a tensor of n elements. */
 QL_API ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 
