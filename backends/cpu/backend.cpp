@@ -10,6 +10,7 @@
 
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/targets.hpp"
+#include "common/threads.hpp"
 #include "ggml/core/os/os.hpp"
 #include "ql/os.h"
 
@@ -26,20 +27,6 @@ class CpuExecutable : public Executable {
     explicit CpuExecutable(std::span<Step> steps) : steps(steps) {}
     const std::span<Step> steps;
 };
-
-Result<int> choose_threads(int asked) {
-    const char * forced = std::getenv("QL_THREADS");
-    if (asked == 0 && forced && *forced) {
-        char * end = nullptr;
-        const long value = std::strtol(forced, &end, 10);
-        if (*end || value < 1)
-            return error(QL_INVALID_ARGUMENT, "QL_THREADS=%s: a number of at least 1 is needed", forced);
-        asked = value > 1 << 20 ? 1 << 20 : static_cast<int>(value);
-    }
-    if (asked == 0) return ql_os_physical_cores();
-    if (asked < 1 || asked > 1024) return error(QL_INVALID_ARGUMENT, "threads: 1 to 1024 are possible, got %d", asked);
-    return asked;
-}
 
 Status too_many_threads(int threads, const std::system_error & why) {
     return error(QL_NO_MEMORY,
