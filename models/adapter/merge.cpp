@@ -5,13 +5,32 @@
 #include <unordered_map>
 
 #include "models/adapter/kinds/kind.hpp"
-#include "models/adapter/vectors.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "models/quantize/quantize_file.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
 namespace {
+
+/// w += s B A for one row of w, in pieces of columns whose sums stay in registers.
+void add_change(const LoraMatrix & m, int64_t row, float * w) {
+    constexpr int64_t kColumns = 16;
+    const float * b = m.b.data() + row * m.r;
+    int64_t c = 0;
+    for (; c + kColumns <= m.k; c += kColumns) {
+        float sums[kColumns] = {};
+        for (int64_t j = 0; j < m.r; ++j) {
+            const float * a = m.a.data() + j * m.k + c;
+            for (int64_t i = 0; i < kColumns; ++i) sums[i] += b[j] * a[i];
+        }
+        for (int64_t i = 0; i < kColumns; ++i) w[c + i] += m.scale * sums[i];
+    }
+    for (; c < m.k; ++c) {
+        float sum = 0;
+        for (int64_t j = 0; j < m.r; ++j) sum += b[j] * m.a[static_cast<size_t>(j * m.k + c)];
+        w[c] += m.scale * sum;
+    }
+}
 
 class Merge : public WeightEdit {
   public:
@@ -50,14 +69,13 @@ class Merge : public WeightEdit {
 
     bool changes(std::string_view name) const override { return matrices_.count(name) + norms_.count(name) > 0; }
 
-    void apply(std::string_view name, float * values) const override {
+    void apply(std::string_view name, int64_t first_row, int64_t rows, float * values) const override {
         if (const auto norm = norms_.find(name); norm != norms_.end()) {
-            std::copy(norm->second->values.begin(), norm->second->values.end(), values);
+            std::copy(norm->second->values.begin(), norm->second->values.end(), values);  // of one row
             return;
         }
         const LoraMatrix & m = *matrices_.at(name);
-        std::vector<float> change(static_cast<size_t>(m.k));
-        for (int64_t row = 0; row < m.m; ++row) merge_row(m, row, values + row * m.k, change.data());
+        for (int64_t row = 0; row < rows; ++row) merge_row(m, first_row + row, values + row * m.k);
     }
 
   private:
@@ -68,11 +86,8 @@ class Merge : public WeightEdit {
 
 }  // namespace
 
-void merge_row(const LoraMatrix & m, int64_t i, float * row, float * change) {
-    const auto k = static_cast<size_t>(m.k), r = static_cast<size_t>(m.r), at = static_cast<size_t>(i);
-    std::fill(change, change + k, 0.0f);
-    for (size_t j = 0; j < r; ++j) add_scaled(change, m.b[at * r + j], m.a.data() + j * k, k);
-    add_scaled(row, m.scale, change, k);
+void merge_row(const LoraMatrix & m, int64_t i, float * row) {
+    add_change(m, i, row);
     if (const auto finish = def_of(m.kind).finish_row) finish(m, i, row);
 }
 

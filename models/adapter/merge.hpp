@@ -7,13 +7,13 @@
 
 namespace ql {
 
-/// Writes the base, a GGUF file, with w + scale B A in place of w, rounded once to the types that `options` ask for; one
-/// tensor in memory at a time.
+/// Writes the base, a GGUF file, with w + scale B A in place of w, rounded once to the types that `options` ask for; some
+/// rows in memory at a time.
 /// errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
                      const ql_quantize_options & options);
 
-/// Row i of W, in place, becomes that of the weight that the matrix makes of W; `change` has room for a row.
-void merge_row(const LoraMatrix & matrix, int64_t i, float * row, float * change);
+/// Row i of W, in place, becomes that of the weight that the matrix makes of W.
+void merge_row(const LoraMatrix & matrix, int64_t i, float * row);
 
 }  // namespace ql

@@ -19,11 +19,11 @@ void add_product(float * w, const LoraMatrix & l, float factor) {
 
 /// w += factor (what the adapter makes of the weight - the weight), row by row.
 Status add_change(float * w, const Weight & head, const LoraMatrix & l, float factor) {
-    std::vector<float> before(static_cast<size_t>(l.k)), row(before.size()), change(before.size());
+    std::vector<float> before(static_cast<size_t>(l.k)), row(before.size());
     for (int64_t i = 0; i < l.m; ++i) {
         QL_TRY(ql_decode(head.dtype, head.data, head.elements(), i * l.k, l.k, before.data()));
         row = before;
-        merge_row(l, i, row.data(), change.data());
+        merge_row(l, i, row.data());
         for (size_t j = 0; j < row.size(); ++j) w[static_cast<size_t>(i * l.k) + j] += factor * (row[j] - before[j]);
     }
     return {};

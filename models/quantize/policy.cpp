@@ -65,30 +65,39 @@ ql_dtype automatic_embedding(ql_dtype from, ql_dtype blocks) {
     return bits_per_element(blocks) >= 16 ? blocks : QL_Q8_0;
 }
 
-Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n) {
+Status check_finite(const TensorPart & part) {
     constexpr int64_t kPiece = 64 * 256;  // whole blocks of every type
-    std::vector<float> values(static_cast<size_t>(std::min(kPiece, n)));
-    for (int64_t first = 0; first < n; first += kPiece) {
-        const int64_t count = std::min(kPiece, n - first);
-        if (const ql_status code = ql_decode(dtype, data, n, first, count, values.data()); code != QL_OK)
-            return tensor_error(name, code, ql_error_message());
-        QL_TRY(check_range(name, values.data(), first, count, QL_F32));
+    std::vector<float> values(static_cast<size_t>(std::min(kPiece, part.count)));
+    for (int64_t done = 0; done < part.count; done += kPiece) {
+        const int64_t first = part.first + done, count = std::min(kPiece, part.count - done);
+        if (const ql_status code = ql_decode(part.dtype, part.data, part.all, first, count, values.data());
+            code != QL_OK)
+            return tensor_error(part.name, code, ql_error_message());
+        QL_TRY(check_range(part.name, values.data(), first, count, QL_F32));
     }
     return {};
 }
 
-Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n) {
+Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n) {
+    return check_finite({name, dtype, data, n, 0, n});
+}
+
+Status convert_part(const TensorPart & part, ql_dtype to, void * dst) {
     std::vector<float> values;
-    const float * x = static_cast<const float *>(src);
-    if (from != QL_F32) {
-        values.resize(static_cast<size_t>(n));
-        if (const ql_status code = ql_decode(from, src, n, 0, n, values.data()); code != QL_OK)
-            return tensor_error(name, code, ql_error_message());
+    const float * x = static_cast<const float *>(part.data) + part.first;
+    if (part.dtype != QL_F32) {
+        values.resize(static_cast<size_t>(part.count));
+        const ql_status code = ql_decode(part.dtype, part.data, part.all, part.first, part.count, values.data());
+        if (code != QL_OK) return tensor_error(part.name, code, ql_error_message());
         x = values.data();
     }
-    QL_TRY(check_range(name, x, 0, n, to));
-    const ql_status code = ql_encode(to, x, n, dst);
-    return code == QL_OK ? Status() : tensor_error(name, code, ql_error_message());
+    QL_TRY(check_range(part.name, x, part.first, part.count, to));
+    const ql_status code = ql_encode(to, x, part.count, dst);
+    return code == QL_OK ? Status() : tensor_error(part.name, code, ql_error_message());
+}
+
+Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n) {
+    return convert_part({name, from, src, n, 0, n}, to, dst);
 }
 
 }  // namespace ql

@@ -30,12 +30,24 @@ QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql
 /// that of the blocks where it has 16 or more, else q8_0.
 ql_dtype automatic_embedding(ql_dtype from, ql_dtype blocks);
 
+/// Elements of a tensor, and the whole of it that they are part of.
+struct TensorPart {
+    std::string_view name;
+    ql_dtype dtype;
+    const void * data;     // of the whole tensor
+    int64_t all;           // elements of the whole tensor
+    int64_t first, count;  // whole rows
+};
+
 /// errors  QL_NON_FINITE: the message names the tensor and the first element that is not a number
+Status check_finite(const TensorPart & part);
 Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n);
 
-/// Converts n elements (whole rows) to another type; dst has ql_dtype_bytes(to, n) bytes. What is not finite, or would
-/// not be in the new type, is refused whatever the types are.
+/// Converts elements to another type; dst has ql_dtype_bytes(to, count) bytes, and holds a tensor of these alone. What is
+/// not finite, or would not be in the new type, is refused whatever the types are.
 /// errors  QL_NON_FINITE, QL_NO_MEMORY; the message names the tensor
+Status convert_part(const TensorPart & part, ql_dtype to, void * dst);
+/// The same of a whole tensor of n elements.
 Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n);
 
 }  // namespace ql

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "models/adapter/adapter.hpp"
+#include "models/adapter/compose/compose.hpp"
 #include "models/adapters.hpp"
 #include "ql/models.hpp"
 #include "support/temporary_folder.hpp"
@@ -51,6 +52,7 @@ class MergeAdapter : public testing::Test {
     Status merge(const std::string & base, int64_t type) {
         auto options = defaults<ql_quantize_options>();
         options.type = type;
+        options.threads = threads_;
         options.user = &kept_;
         options.on_tensor = [](void * user, const ql_quantized_tensor * t) {
             if (!std::isnan(t->kept)) (*static_cast<std::map<std::string, double> *>(user))[t->name] = t->kept;
@@ -65,6 +67,7 @@ class MergeAdapter : public testing::Test {
     ModelPtr model_;
     Adapter adapter_;
     std::map<std::string, double> kept_;
+    int threads_ = 1;
 };
 
 TEST_F(MergeAdapter, WeightsAreTheBasesPlusTheChange) {
@@ -108,6 +111,71 @@ TEST_F(MergeAdapter, SayHowLittleOfASmallChangeFewBitsHold) {
     for (const auto & [name, kept] : kept_) EXPECT_LT(kept, 0.3) << name;
     ASSERT_TRUE(merge(nf4, QL_F32).ok());
     for (const auto & [name, kept] : kept_) EXPECT_NEAR(kept, 1, 0.01) << name;
+}
+
+/// Tensors of several pieces, the last of which is shorter, converted by several threads.
+TEST_F(MergeAdapter, AreTheSameForAnyNumberOfThreads) {
+    TinyModelOptions large;
+    large.n_layer = 1, large.n_embd = 192, large.n_ff = 192 * 40;
+    base_ = write_tiny_model(folder_.path("large.gguf"), large);
+    ASSERT_EQ(ql_model_open(base_.c_str(), nullptr, out(model_)), QL_OK) << ql_error_message();
+    adapter_ = new_adapter(*model_->model, {3, 6.0f, false, "all", 7}).value();
+    fill_b(0.5f);
+    for (const int64_t type : {QL_F16, QL_Q8_0, QL_NF4}) {
+        threads_ = 1;
+        ASSERT_TRUE(merge(base_, type).ok());
+        const auto one = read_all(merged());
+        const auto kept = kept_;
+        threads_ = 3;
+        ASSERT_TRUE(merge(base_, type).ok());
+        EXPECT_TRUE(read_all(merged()) == one) << ql_dtype_name(static_cast<ql_dtype>(type));
+        EXPECT_EQ(kept_, kept);
+    }
+    ASSERT_TRUE(merge(base_, QL_F32).ok());
+    const auto before = decoded(base_), after = decoded(merged());
+    for (const LoraMatrix & m : adapter_.matrices) {
+        const std::vector<double> change = product(m);
+        const std::vector<float> &w = before.at(m.weight), &got = after.at(m.weight);
+        for (size_t i = 0; i < w.size(); ++i)
+            ASSERT_NEAR(static_cast<double>(got[i]), static_cast<double>(w[i]) + change[i], 1e-5) << m.weight << i;
+    }
+}
+
+TEST_F(MergeAdapter, NameTheElementThatIsNoNumber) {
+    TinyModelOptions nan;
+    nan.n_embd = 256;
+    nan.nan_at = 50000;  // in the second block of the first matrix
+    base_ = write_tiny_model(folder_.path("nan.gguf"), nan);
+    adapter_.matrices.clear();
+    for (const int threads : {1, 3}) {
+        threads_ = threads;
+        const Status status = merge(base_, QL_F16);
+        EXPECT_EQ(status.code(), QL_NON_FINITE);
+        EXPECT_NE(status.message().find("'blk.0.attn_q.weight': element 50000 is nan"), std::string::npos)
+            << status.message();
+    }
+}
+
+/// An adapter that was trained on top of another: first the one is merged, then the other; or both at once, as cat.
+TEST_F(MergeAdapter, OneAfterTheOtherIsTheirSum) {
+    const Adapter first = adapter_;
+    for (LoraMatrix & m : adapter_.matrices)
+        for (float & b : m.b) b = -0.3f * b + 0.01f;
+    const Adapter second = adapter_;
+    adapter_ = first;
+    ASSERT_TRUE(merge(base_, QL_F32).ok());
+    std::filesystem::rename(merged(), folder_.path("once.gguf"));
+    adapter_ = second;
+    ASSERT_TRUE(merge(folder_.path("once.gguf"), QL_F32).ok());
+    const auto stacked = decoded(merged());
+    const WeightedAdapter both[] = {{&first, 1.0}, {&second, 1.0}};
+    adapter_ = compose_adapters(both, {"cat"}).value();
+    ASSERT_TRUE(merge(base_, QL_F32).ok());
+    const auto together = decoded(merged());
+    for (const LoraMatrix & m : adapter_.matrices) {
+        const std::vector<float> &x = stacked.at(m.weight), &y = together.at(m.weight);
+        for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], y[i], 1e-5f) << m.weight << i;
+    }
 }
 
 TEST_F(MergeAdapter, WriteNothingForAnotherBase) {

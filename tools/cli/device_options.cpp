@@ -6,8 +6,7 @@
 
 namespace ql::cli {
 DeviceOptions::DeviceOptions(Program & program) : program_(program) {
-    program.number("-t,--threads", threads_, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
-        ->default_str("");
+    program.threads(threads_);
     program
         .text("--device", device_, "auto, cpu, or another backend that is installed; several (A,B) share the layers")
         ->option_text("NAME");

@@ -119,6 +119,11 @@ CLI::Option * Program::number(const std::string & names, double & value, double 
         ->take_last()
         ->default_str(number_text(value));
 }
+CLI::Option * Program::threads(int64_t & value) {
+    return number("-t,--threads", value, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
+        ->default_str("");
+}
+
 CLI::Option * Program::seed(uint64_t & value) {
     const auto check = [](const std::string & word) {
         uint64_t parsed = 0;

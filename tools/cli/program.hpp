@@ -28,6 +28,8 @@ class Program {
     CLI::Option * number(const std::string & names, double & value, double low, double high, const std::string & help,
                          CLI::App * to = nullptr);
     CLI::Option * seed(uint64_t & value);
+    /// -t; the value stays 0, which the library takes for its default, where it is not given.
+    CLI::Option * threads(int64_t & value);
     CLI::Option * text(const std::string & names, std::string & value, const std::string & help,
                        CLI::App * to = nullptr);
     /// One of `known`; one of `later` is named in the error as not supported yet.

@@ -48,7 +48,7 @@ class Quantize {
                 "--embeddings", embeddings_,
                 "Type of embedding and head: auto (as it is up to 8 bits, else TYPE where it has 16, else q8_0) or one")
             ->option_text("TYPE");
-        program_.not_yet("-t,--threads", "ql-quantize runs on one thread so far");
+        program_.threads(threads_);
     }
 
     int main(int argc, char ** argv) {
@@ -58,6 +58,7 @@ class Quantize {
   private:
     int body() {
         auto options = defaults<ql_quantize_options>();
+        options.threads = static_cast<int>(threads_);
         options.type = parse_base_type("TYPE", type_, false);
         options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO)
                                                        : parse_base_type("--embeddings", embeddings_, false);
@@ -135,6 +136,7 @@ class Quantize {
     }
 
     Program program_;
+    int64_t threads_ = 0;
     std::string in_, out_, type_, embeddings_ = "auto";
     std::map<std::tuple<std::string, std::string, std::string>, Group> groups_;
     uint64_t bytes_from_ = 0, bytes_to_ = 0;

@@ -26,14 +26,15 @@ typedef struct ql_quantize_options {
     int64_t type;            /* of block matrices, a ql_dtype */
     int64_t embedding_type;  /* a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where that
                                 has 16 or more, else q8_0 */
-    /** Called when a tensor has been converted, before it is written; non-zero stops. NULL: none. */
+    /** Called when a tensor has been converted, on the calling thread; non-zero stops. NULL: none. */
     int (*on_tensor)(void * user, const ql_quantized_tensor * tensor);
     void * user;
+    int threads;             /* 0: the physical cores, or $QL_THREADS. The file does not depend on it */
 } ql_quantize_options;
 QL_API void ql_quantize_options_init(ql_quantize_options * options);
 
-/** GGUF -> GGUF: keys are copied, except those that describe the old types; block matrices take the requested type, one
- *  tensor in memory at a time.
+/** GGUF -> GGUF: keys are copied, except those that describe the old types; block matrices take the requested type, some
+ *  rows in memory at a time; of a type whose scales lie apart (nf4, nf4_dq) whole tensors.
  *  errors  QL_BAD_FILE, QL_NON_FINITE (a value that is no number, or too large for its type; names the tensor),
  *          QL_UNSUPPORTED, QL_NO_SPACE, QL_CANCELLED (on_tensor); then nothing new is left, and an older `out` is as it
  *          was */

@@ -1,0 +1,116 @@
+#include "models/quantize/conversion_stream.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ql {
+namespace {
+
+constexpr int64_t kPieceElements = int64_t{1} << 20;
+constexpr int64_t kBlockElements = int64_t{1} << 15;  // of what a thread works on within a piece: it fits in a cache
+constexpr int64_t kMemory = int64_t{1} << 29;         // of all pieces that are converted, or wait to be written
+
+/// Whether rows can be encoded one by one: no plane of the type spans the tensor.
+bool has_rows(ql_dtype dtype, int64_t row) {
+    return ql_dtype_bytes(dtype, 64 * row) == 64 * ql_dtype_bytes(dtype, row);
+}
+
+int64_t rows_of(const Conversion & c, int64_t elements) {
+    return has_rows(c.choice.dtype, c.row()) ? std::clamp<int64_t>(elements / c.row(), 1, c.rows()) : c.rows();
+}
+
+}  // namespace
+
+std::vector<ConversionStream::Piece> ConversionStream::cut(std::span<const Conversion> tensors) {
+    std::vector<Piece> pieces;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        const Conversion & c = tensors[i];
+        const int64_t most = std::max<int64_t>(rows_of(c, kPieceElements), 1);
+        for (int64_t row = 0; row < c.rows(); row += most) {
+            Piece & piece = pieces.emplace_back();
+            piece.tensor = i;
+            piece.first_row = row;
+            piece.rows = std::min(most, c.rows() - row);
+            piece.bytes = ql_dtype_bytes(c.choice.dtype, piece.rows * c.row());
+            piece.is_last = row + piece.rows == c.rows();
+        }
+    }
+    return pieces;
+}
+
+/// Pieces in memory at a time.
+int64_t ConversionStream::window(int threads) const {
+    int64_t largest = 1;
+    for (const Piece & p : pieces_) {
+        const Conversion & c = tensors_[p.tensor];
+        const bool whole = p.rows == c.rows() && !c.copied();
+        const int64_t values = whole ? p.rows * c.row() * static_cast<int64_t>(sizeof(float)) : 0;
+        largest = std::max(largest, values + static_cast<int64_t>(2 * p.bytes));
+    }
+    return std::clamp<int64_t>(kMemory / largest, 1, 2 * threads + 2);
+}
+
+ConversionStream::ConversionStream(std::span<const Conversion> tensors, int threads, Done done)
+    : tensors_(tensors), done_(std::move(done)), pieces_(cut(tensors)) {
+    ahead_ = std::make_unique<Ahead>(threads, static_cast<int64_t>(pieces_.size()), window(threads),
+                                     [this](int64_t i) { return convert(pieces_[static_cast<size_t>(i)]); });
+}
+
+Status ConversionStream::convert(Piece & piece) const {
+    const Conversion & c = tensors_[piece.tensor];
+    if (!c.copied()) {
+        piece.converted = aligned_bytes(piece.bytes);
+        if (!piece.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", c.source.name);
+    }
+    const int64_t most = std::max<int64_t>(rows_of(c, kBlockElements), 1);
+    for (int64_t row = 0; row < piece.rows; row += most) {
+        const size_t offset = row ? ql_dtype_bytes(c.choice.dtype, row * c.row()) : 0;
+        std::byte * const to = piece.converted ? piece.converted.get() + offset : nullptr;
+        Status status = convert_rows(c, piece.first_row + row, std::min(most, piece.rows - row), to, piece.sums);
+        if (status.ok()) continue;
+        // As a whole the message has the elements' right numbers.
+        const AlignedBytes whole = aligned_bytes(ql_dtype_bytes(c.choice.dtype, c.rows() * c.row()));
+        ChangeSums unused;
+        if (whole) QL_TRY(convert_rows(c, 0, c.rows(), whole.get(), unused));
+        return status;
+    }
+    return {};
+}
+
+Status ConversionStream::next() {
+    QL_TRY(ahead_->wait());
+    open_ = true;
+    offset_ = 0;
+    const Piece & piece = pieces_[at_];
+    sums_.add(piece.sums);
+    if (!piece.is_last) return {};
+    const ChangeSums sums = sums_;
+    sums_ = {};
+    return done_(piece.tensor, sums);
+}
+
+void ConversionStream::finish() {
+    pieces_[at_].converted.reset();
+    ahead_->release();
+    ++at_;
+    open_ = false;
+}
+
+Status ConversionStream::read(std::byte * to, size_t size) {
+    while (size > 0) {
+        if (!open_) QL_TRY(next());
+        const Piece & piece = pieces_[at_];
+        const Conversion & c = tensors_[piece.tensor];
+        const auto * from = piece.converted.get();
+        if (!from)
+            from = static_cast<const std::byte *>(c.source.data) +
+                   (piece.first_row ? ql_dtype_bytes(c.choice.dtype, piece.first_row * c.row()) : 0);
+        const size_t n = std::min(size, piece.bytes - offset_);
+        std::memcpy(to, from + offset_, n);
+        to += n, size -= n, offset_ += n;
+        if (offset_ == piece.bytes) finish();
+    }
+    return {};
+}
+
+}  // namespace ql

@@ -1,0 +1,119 @@
+#include "models/quantize/convert_rows.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "models/base/memory.hpp"
+
+namespace ql {
+namespace {
+
+constexpr size_t kSums = 8;  // partial sums: one after the other, additions would wait for each other
+
+double total(const double (&sums)[kSums]) {
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+/// w and w', and of an edit what was meant and q: equally many.
+struct Compared {
+    const float *from, *to, *meant, *plain;
+};
+
+void measure(const Compared & c, size_t n, ChangeSums & sums) {
+    double error[kSums] = {}, norm[kSums] = {};
+    for (size_t i = 0; i < n; ++i) {
+        const double w = static_cast<double>(c.from[i]), e = static_cast<double>(c.to[i]) - w;
+        error[i % kSums] += e * e;
+        norm[i % kSums] += w * w;
+    }
+    sums.error += total(error);
+    sums.norm += total(norm);
+    if (!c.meant) return;
+    double along[kSums] = {}, change[kSums] = {};
+    for (size_t i = 0; i < n; ++i) {
+        const double d = static_cast<double>(c.meant[i]) - static_cast<double>(c.from[i]);
+        along[i % kSums] += (static_cast<double>(c.to[i]) - static_cast<double>(c.plain[i])) * d;
+        change[i % kSums] += d * d;
+    }
+    sums.along += total(along);
+    sums.change += total(change);
+}
+
+/// Values in one of their types, of which pieces are decoded.
+struct Encoded {
+    ql_dtype dtype;
+    const void * data;
+    int64_t all, first;
+
+    Status decode(int64_t from, std::vector<float> & piece) const {
+        return ql_decode(dtype, data, all, first + from, static_cast<int64_t>(piece.size()), piece.data());
+    }
+};
+
+class Rows {
+  public:
+    Rows(const Conversion & c, int64_t first_row, int64_t rows)
+        : c_(c), first_row_(first_row), rows_(rows), n_(rows * c.row()) {}
+
+    Status convert(std::byte * dst, ChangeSums & sums) const {
+        if (c_.copied()) return check_finite(source());
+        if (c_.edit) return edit(dst, sums);
+        QL_TRY(convert_part(source(), c_.choice.dtype, dst));
+        return c_.measured ? compare(dst, nullptr, nullptr, sums) : Status();
+    }
+
+  private:
+    TensorPart source() const {
+        const int64_t all = c_.row() * c_.rows();
+        return {c_.source.name, c_.source.dtype, c_.source.data, all, first_row_ * c_.row(), n_};
+    }
+
+    Status edit(std::byte * dst, ChangeSums & sums) const {
+        const size_t bytes = ql_dtype_bytes(c_.choice.dtype, n_);
+        const AlignedBytes memory = aligned_bytes(static_cast<size_t>(n_) * sizeof(float)),
+                           plain = aligned_bytes(c_.measured ? bytes : 0);
+        if (!memory || !plain) return error(QL_NO_MEMORY, "no memory for tensor '%s'", c_.source.name);
+        auto * w = reinterpret_cast<float *>(memory.get());
+        const TensorPart values{c_.source.name, QL_F32, w, n_, 0, n_};
+        QL_TRY(convert_part(source(), QL_F32, w));
+        if (c_.measured) QL_TRY(convert_part(values, c_.choice.dtype, plain.get()));
+        c_.edit->apply(c_.source.name, first_row_, rows_, w);
+        QL_TRY(convert_part(values, c_.choice.dtype, dst));
+        return c_.measured ? compare(dst, w, plain.get(), sums) : Status();
+    }
+
+    /// Over pieces that fit in a cache.
+    Status compare(const std::byte * dst, const float * meant, const std::byte * plain, ChangeSums & sums) const {
+        const TensorPart part = source();
+        const Encoded before{part.dtype, part.data, part.all, part.first}, after{c_.choice.dtype, dst, n_, 0},
+            unedited{c_.choice.dtype, plain, n_, 0};
+        constexpr int64_t kPiece = 64 * 256;  // whole blocks of every type
+        for (int64_t first = 0; first < n_; first += kPiece) {
+            const auto count = static_cast<size_t>(std::min(kPiece, n_ - first));
+            std::vector<float> from(count), to(count), without(plain ? count : 0);
+            QL_TRY(before.decode(first, from));
+            QL_TRY(after.decode(first, to));
+            if (plain) QL_TRY(unedited.decode(first, without));
+            measure({from.data(), to.data(), meant ? meant + first : nullptr, without.data()}, count, sums);
+        }
+        return {};
+    }
+
+    const Conversion & c_;
+    const int64_t first_row_, rows_, n_;
+};
+
+}  // namespace
+
+void ChangeSums::add(const ChangeSums & other) {
+    error += other.error;
+    norm += other.norm;
+    along += other.along;
+    change += other.change;
+}
+
+Status convert_rows(const Conversion & c, int64_t first_row, int64_t rows, std::byte * dst, ChangeSums & sums) {
+    return Rows(c, first_row, rows).convert(dst, sums);
+}
+
+}  // namespace ql

@@ -1,0 +1,34 @@
+// Rows of a tensor on their way into another file: decoded, edited, encoded, and measured against what they were.
+#pragma once
+#include <cstddef>
+
+#include "models/quantize/policy.hpp"
+#include "models/quantize/weight_edit.hpp"
+
+namespace ql {
+
+/// One tensor on its way.
+struct Conversion {
+    ql_gguf_tensor source{};
+    QuantizeChoice choice{QL_F32, ""};
+    const WeightEdit * edit = nullptr;  // null where the values stay what they are
+    bool measured = false;
+
+    int64_t row() const { return source.ne[0]; }
+    int64_t rows() const { return source.ne[1] * source.ne[2] * source.ne[3]; }
+    bool copied() const { return !edit && choice.dtype == source.dtype; }
+};
+
+/// Of a conversion w -> w': |w' - w|^2 and |w|^2; and of an edit by d, where q is w' without it: <w' - q, d> and <d, d>.
+struct ChangeSums {
+    double error = 0, norm = 0, along = 0, change = 0;
+
+    void add(const ChangeSums & other);
+};
+
+/// Converts rows to dst, which has ql_dtype_bytes of them; where the values are `copied` it checks them alone.
+/// sums     what is measured is added
+/// errors   as convert_part; an element's number may be counted from the first row
+Status convert_rows(const Conversion & c, int64_t first_row, int64_t rows, std::byte * dst, ChangeSums & sums);
+
+}  // namespace ql
