@@ -20,6 +20,10 @@ int64_t Adapter::n_parameters() const {
     return n;
 }
 
+Adapter without_matrices(const Adapter & adapter) {
+    return {adapter.architecture, adapter.name, adapter.base_name, adapter.chat_template, adapter.chat_date, {}};
+}
+
 double delta_norm(const LoraMatrix & matrix) {
     const auto r = static_cast<size_t>(matrix.r), k = static_cast<size_t>(matrix.k), m = static_cast<size_t>(matrix.m);
     double trace = 0;

@@ -31,6 +31,9 @@ struct Adapter {
     int64_t n_parameters() const;
 };
 
+/// All but the matrices: what an adapter made of this one keeps.
+Adapter without_matrices(const Adapter & adapter);
+
 struct LoraOptions {
     int r = 16;
     float alpha = 32.0f;

@@ -3,6 +3,7 @@
 
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
+#include "common/threads.hpp"
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/adapter/merge.hpp"
@@ -13,7 +14,7 @@ using ql::Status;
 extern "C" {
 
 void ql_compose_options_init(ql_compose_options * options) {
-    if (options) *options = {sizeof(ql_compose_options), "cat", 0, 1, 42};
+    if (options) *options = {sizeof(ql_compose_options), "cat", 0, 1, 42, 0};
 }
 
 ql_status ql_compose_method(int64_t i, ql_compose_method_info * info) {
@@ -41,8 +42,9 @@ ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double *
             if (!adapters[i]) return error(QL_INVALID_ARGUMENT, "ql_adapter_compose: adapter %d is NULL", i);
             parts.push_back({&adapters[i]->adapter, weights[i]});
         }
-        QL_ASSIGN(ql::Adapter made,
-                  ql::compose_adapters(parts, {o.method ? o.method : defaults.method, o.rank, o.density, o.seed}));
+        QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
+        QL_ASSIGN(ql::Adapter made, ql::compose_adapters(parts, {o.method ? o.method : defaults.method, o.rank,
+                                                                 o.density, o.seed, threads}));
         *adapter = new ql_adapter{std::move(made), adapters[0]->model};
         return {};
     });

@@ -119,6 +119,18 @@ TEST_P(EveryMethod, GivesTheSameBitsAgainAndHoldsToAModel) {
     EXPECT_TRUE(save_adapter(*first, llama(), folder.path("a.gguf")).ok());
 }
 
+TEST_P(EveryMethod, IsTheSameForAnyNumberOfThreads) {
+    const Adapter one = mixed(1), two = mixed(2);
+    const WeightedAdapter both[] = {{&one, 0.5}, {&two, -0.25}};
+    ComposeOptions o = options();
+    if (GetParam()->takes_density) o.density = 0.6;
+    const auto alone = compose_adapters(both, o);
+    o.threads = 3;
+    const auto shared = compose_adapters(both, o);
+    ASSERT_TRUE(alone.ok() && shared.ok()) << alone.message();
+    expect_identical(*alone, *shared);
+}
+
 TEST_P(EveryMethod, TakesOnlyItsOwnOptions) {
     const Adapter one = mixed(1);
     const WeightedAdapter alone[] = {{&one, 1.0}};
@@ -165,6 +177,17 @@ TEST(Compose, SvdOfFullRankIsTheSum) {
     for (const LoraMatrix & m : composed->matrices) {
         const auto want = sum_of({{find(one, m.weight), 0.5}, {find(two, m.weight), -2.0}});
         EXPECT_LE(norm_of_difference(product(m), want), 1e-6 * norm(want));
+    }
+}
+
+TEST(Compose, WhatIsTakenAwayAgainIsGone) {
+    const Adapter one = mixed(1);
+    const WeightedAdapter both[] = {{&one, 1.0}, {&one, -1.0}};
+    for (const char * method : {"cat", "svd"}) {
+        const auto composed = compose_adapters(both, {method});
+        ASSERT_TRUE(composed.ok()) << composed.message();
+        for (const LoraMatrix & m : composed->matrices)
+            EXPECT_LE(norm(product(m)), 1e-6 * norm(product(*find(one, m.weight)))) << method;
     }
 }
 

@@ -2,17 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <unordered_map>
 
+#include "models/adapter/compose/from_svd.hpp"
 #include "models/adapter/compose/merge_rules.hpp"
-#include "models/adapter/compose/svd.hpp"
-#include "models/adapter/vectors.hpp"
+#include "models/base/parallel.hpp"
 
 namespace ql {
 namespace {
-
-constexpr uint32_t kSvdStream = 0x535644;
 
 using Parts = std::span<const ComposePart>;
 
@@ -78,96 +75,65 @@ Result<LoraMatrix> by_factors(const ComposeMethod & method, Parts parts, const C
 }
 
 /// D = s B A, row by row.
-std::vector<double> delta(const LoraMatrix & matrix) {
+std::vector<double> delta(const LoraMatrix & matrix, int threads) {
+    constexpr int64_t kRows = 64;  // of a unit
     std::vector<double> d(static_cast<size_t>(matrix.k * matrix.m));
-    for (int64_t row = 0; row < matrix.m; ++row)
-        for (int64_t j = 0; j < matrix.r; ++j) {
-            const double b = static_cast<double>(matrix.scale) *
-                             static_cast<double>(matrix.b[static_cast<size_t>(row * matrix.r + j)]);
-            const float * a = matrix.a.data() + j * matrix.k;
-            double * to = d.data() + row * matrix.k;
-            for (int64_t i = 0; i < matrix.k; ++i) to[i] += b * static_cast<double>(a[i]);
-        }
+    parallel_for(threads, (matrix.m + kRows - 1) / kRows, [&](int64_t unit) {
+        for (int64_t row = unit * kRows; row < std::min(matrix.m, (unit + 1) * kRows); ++row)
+            for (int64_t j = 0; j < matrix.r; ++j) {
+                const double b = static_cast<double>(matrix.scale) *
+                                 static_cast<double>(matrix.b[static_cast<size_t>(row * matrix.r + j)]);
+                const float * a = matrix.a.data() + j * matrix.k;
+                double * to = d.data() + row * matrix.k;
+                for (int64_t i = 0; i < matrix.k; ++i) to[i] += b * static_cast<double>(a[i]);
+            }
+    });
     return d;
 }
 
-LinearMap dense(const std::vector<double> & d, int64_t rows, int64_t columns) {
-    const auto n = static_cast<size_t>(columns);
-    const auto apply = [&d, rows, n](const double * x, double * y) {
-        for (size_t r = 0; r < static_cast<size_t>(rows); ++r) y[r] = dot(x, d.data() + r * n, n);
-    };
-    const auto transposed = [&d, rows, n](const double * y, double * x) {
-        std::fill_n(x, n, 0.0);
-        for (size_t r = 0; r < static_cast<size_t>(rows); ++r) add_scaled(x, y[r], d.data() + r * n, n);
-    };
-    return {rows, columns, apply, transposed};
-}
-
-/// The sum of w s B A, never written out.
-LinearMap sum_of_products(Parts parts) {
-    const int64_t rows = parts[0].matrix->m, columns = parts[0].matrix->k;
-    const auto apply = [parts, rows](const double * x, double * y) {
-        std::fill_n(y, rows, 0.0);
-        for (const ComposePart & p : parts) {
-            const LoraMatrix & l = *p.matrix;
-            for (int64_t j = 0; j < l.r; ++j) {
-                const double h = p.strength() * std::inner_product(x, x + l.k, l.a.begin() + j * l.k, 0.0);
-                for (int64_t r = 0; r < rows; ++r)
-                    y[r] += h * static_cast<double>(l.b[static_cast<size_t>(r * l.r + j)]);
-            }
-        }
-    };
-    const auto transposed = [parts, rows, columns](const double * y, double * x) {
-        std::fill_n(x, columns, 0.0);
-        for (const ComposePart & p : parts) {
-            const LoraMatrix & l = *p.matrix;
-            for (int64_t j = 0; j < l.r; ++j) {
-                double h = 0;
-                for (int64_t r = 0; r < rows; ++r)
-                    h += y[r] * static_cast<double>(l.b[static_cast<size_t>(r * l.r + j)]);
-                h *= p.strength();
-                for (int64_t c = 0; c < columns; ++c)
-                    x[c] += h * static_cast<double>(l.a[static_cast<size_t>(j * l.k + c)]);
-            }
-        }
-    };
-    return {rows, columns, apply, transposed};
-}
-
-std::vector<double> merged_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
+std::vector<float> merged_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
     MergeInput input{{}, {}, options.density, options.seed, parts[0].matrix->weight};
     for (const ComposePart & p : parts) {
-        input.values.push_back(delta(*p.matrix));
+        input.values.push_back(delta(*p.matrix, options.threads));
         input.weights.push_back(p.weight);
     }
-    return method.rule(std::move(input));
+    const std::vector<double> merged = method.rule(std::move(input));
+    return {merged.begin(), merged.end()};
 }
 
-/// Applies the rule to the deltas and approximates the result best at the rank; A and B share each singular value.
-Result<LoraMatrix> by_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
+/// Where no rank is asked for: the largest of the parts.
+int64_t rank_of(Parts parts, const ComposeOptions & options) {
     int64_t rank = options.rank;
     for (const ComposePart & p : parts)
         if (options.rank == 0) rank = std::max(rank, p.matrix->r);
-    LoraMatrix made = like(parts, std::min({rank, parts[0].matrix->k, parts[0].matrix->m}));
-    rank = made.r;
-    const std::vector<double> merged = method.rule ? merged_delta(method, parts, options) : std::vector<double>();
-    const LinearMap map = method.rule ? dense(merged, made.m, made.k) : sum_of_products(parts);
-    const ThinSvd svd = truncated_svd(map, rank, {options.seed, kSvdStream, made.weight});
-    for (size_t j = 0; j < svd.s.size(); ++j) {
-        const double root = std::sqrt(svd.s[j]);
-        for (size_t i = 0; i < static_cast<size_t>(made.k); ++i)
-            made.a[j * static_cast<size_t>(made.k) + i] = static_cast<float>(root * svd.v[j][i]);
-        for (size_t i = 0; i < static_cast<size_t>(made.m); ++i)
-            made.b[i * static_cast<size_t>(rank) + j] = static_cast<float>(root * svd.u[j][i]);
-    }
-    return made;
+    return std::min({rank, parts[0].matrix->k, parts[0].matrix->m});
+}
+
+/// The best approximation of the sum.
+Result<LoraMatrix> by_product(const ComposeMethod &, Parts parts, const ComposeOptions & options) {
+    const LoraMatrix & first = *parts[0].matrix;
+    std::vector<ProductTerm> terms;
+    for (const ComposePart & p : parts)
+        terms.push_back({p.matrix->a.data(), p.matrix->b.data(), p.matrix->r, p.strength()});
+    const int64_t rank = rank_of(parts, options);
+    return from_svd(svd_of_products(terms, first.m, first.k, {rank}),
+                    {first.weight, first.k, first.m, rank, 1, {}, {}});
+}
+
+/// Applies the rule to the deltas and approximates the result best at the rank.
+Result<LoraMatrix> by_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
+    const LoraMatrix & first = *parts[0].matrix;
+    const std::vector<float> merged = merged_delta(method, parts, options);
+    const int64_t rank = rank_of(parts, options);
+    return from_svd(svd_of_matrix({merged.data(), first.m, first.k}, rank, options.threads),
+                    {first.weight, first.k, first.m, rank, 1, {}, {}});
 }
 
 constexpr ComposeMethod kMethods[] = {
     {"cat", "the sum of w D, exactly; the ranks add up", false, false, stack, nullptr},
     {"linear", "sums of A and of B by the roots of w: the rank stays, the product has cross terms", false, false,
      by_factors, task_arithmetic},
-    {"svd", "the sum of w D, approximated at a rank", true, false, by_delta, nullptr},
+    {"svd", "the sum of w D, approximated at a rank", true, false, by_product, nullptr},
     {"ties", "A and B: the largest kept, signs elected, the mean of those that agree", false, true, by_factors, ties},
     {"ties_svd", "D: the same, approximated at a rank", true, true, by_delta, ties},
     {"dare_linear", "A and B: dropped at random, the rest scaled up and added", false, true, by_factors, dare_linear},
@@ -232,6 +198,31 @@ Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAda
     return linears;
 }
 
+/// Linears at the same time, as many as fit into some memory; the threads that are left share the work of each.
+Status compose_linears(const ComposeMethod & method, const std::vector<std::vector<ComposePart>> & linears,
+                       const ComposeOptions & options, std::vector<LoraMatrix> & made) {
+    int64_t bytes = 1;  // of whole matrices, for one linear
+    for (const std::vector<ComposePart> & parts : linears)
+        if (method.compose == by_delta)
+            bytes =
+                std::max(bytes, parts[0].matrix->k * parts[0].matrix->m * 8 * static_cast<int64_t>(parts.size() + 2));
+    const Shares shares = share_threads(options.threads, bytes);
+    ComposeOptions each = options;
+    each.threads = shares.of_each;
+    made.resize(linears.size());
+    std::vector<Status> done(linears.size());
+    parallel_for(shares.at_once, static_cast<int64_t>(linears.size()), [&](int64_t unit) {
+        const auto i = static_cast<size_t>(unit);
+        Result<LoraMatrix> matrix = method.compose(method, linears[i], each);
+        if (matrix.ok())
+            made[i] = std::move(*matrix);
+        else
+            done[i] = matrix.status();
+    });
+    for (const Status & status : done) QL_TRY(status);
+    return {};
+}
+
 }  // namespace
 
 std::span<const ComposeMethod> compose_methods() {
@@ -253,17 +244,8 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
                      "than a sum of matrices; merge such an adapter, or apply it beside the others");
     }
     QL_ASSIGN(const auto linears, gather(adapters));
-    const Adapter & first = *adapters[0].adapter;
-    Adapter made;
-    made.architecture = first.architecture;
-    made.name = first.name;
-    made.base_name = first.base_name;
-    made.chat_template = first.chat_template;
-    made.chat_date = first.chat_date;
-    for (const std::vector<ComposePart> & parts : linears) {
-        QL_ASSIGN(LoraMatrix matrix, method->compose(*method, parts, options));
-        made.matrices.push_back(std::move(matrix));
-    }
+    Adapter made = without_matrices(*adapters[0].adapter);
+    QL_TRY(compose_linears(*method, linears, options, made.matrices));
     return made;
 }
 

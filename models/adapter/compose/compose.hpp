@@ -19,6 +19,7 @@ struct ComposeOptions {
     int64_t rank = 0;    // of a method that takes one; 0: the largest of the parts'
     double density = 1;  // the fraction of values that is kept, of a method that drops some
     uint64_t seed = 42;
+    int threads = 1;  // of a linear; the result does not depend on it
 };
 
 /// What is to be composed for one linear.
@@ -41,6 +42,7 @@ struct ComposeMethod {
 /// cat (exact), linear, svd, ties, ties_svd, dare_linear, dare_ties ...: the names are PEFT's.
 std::span<const ComposeMethod> compose_methods();
 
+/// options.threads  of all linears together
 /// A linear that only some adapters change is composed of those alone.
 /// errors   QL_INVALID_ARGUMENT: an unknown method, an option that it does not take, a number out of range, no adapter,
 ///          ranks that a method cannot mix; QL_BAD_FILE: adapters for different architectures; QL_BAD_SHAPE

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "models/base/named_random.hpp"
 
@@ -14,14 +15,17 @@ constexpr uint32_t kDropStream = 0x44524f50;
 void keep_largest(std::vector<double> & values, double density) {
     const auto kept = static_cast<size_t>(density * static_cast<double>(values.size()));
     if (kept >= values.size()) return;
-    std::vector<size_t> order(values.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    const auto before = [&](size_t a, size_t b) {
-        const double x = std::fabs(values[a]), y = std::fabs(values[b]);
-        return x != y ? x > y : a < b;
-    };
-    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), before);
-    for (size_t i = kept; i < order.size(); ++i) values[order[i]] = 0;
+    if (kept == 0) return std::fill(values.begin(), values.end(), 0.0);
+    std::vector<double> sizes(values.size());
+    std::transform(values.begin(), values.end(), sizes.begin(), [](double x) { return std::fabs(x); });
+    const auto last = sizes.begin() + static_cast<std::ptrdiff_t>(kept - 1);
+    std::nth_element(sizes.begin(), last, sizes.end(), std::greater<>());
+    const double smallest = *last;
+    int64_t equal = 1 + std::count(sizes.begin(), last, smallest);  // of those that are kept
+    for (double & x : values) {
+        const double size = std::fabs(x);
+        if (size < smallest || (size == smallest && equal-- <= 0)) x = 0;
+    }
 }
 
 void keep_largest(MergeInput & input) {

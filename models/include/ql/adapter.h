@@ -88,8 +88,9 @@ typedef struct ql_compose_options {
     int64_t rank;        /* of the methods that end in svd; 0: the largest of the adapters' */
     double density;      /* of the methods that drop values: the fraction that is kept, above 0 and at most 1 */
     uint64_t seed;       /* of those that drop at random */
+    int threads;         /* 0: the physical cores, or $QL_THREADS. The result does not depend on it */
 } ql_compose_options;
-/** Defaults: cat, rank 0, density 1, seed 42. */
+/** Defaults: cat, rank 0, density 1, seed 42, threads 0. */
 QL_API void ql_compose_options_init(ql_compose_options * options);
 
 typedef struct ql_compose_method_info {
@@ -112,7 +113,7 @@ QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const d
                                     const ql_compose_options * options, ql_adapter ** adapter);
 
 /** Writes the base, a GGUF file, with the adapter merged in: w + s B A in place of w, rounded once to the types that the
- *  options ask for, one tensor in memory at a time. A type of few bits loses a small change: on_tensor's `kept` says how
+ *  options ask for, some rows in memory at a time. A type of few bits loses a small change: on_tensor's `kept` says how
  *  much of it each weight holds.
  *  options  NULL: f16
  *  errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape */
