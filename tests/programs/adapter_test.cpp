@@ -76,6 +76,26 @@ TEST_F(AdapterProgram, MergesIntoTheModel) {
               std::string::npos);
 }
 
+TEST_F(AdapterProgram, ExtractsWhatWasMerged) {
+    out("merge -m {model.gguf} --lora {adapter.gguf}:50 --type f32 -o {tuned.gguf}");
+    const Json got = json("extract -m {model.gguf} --tuned {tuned.gguf} --rank 4 -o {e.gguf}");
+    EXPECT_LT(got["left"].get<double>(), 0.01);
+    const Json made = json("info {adapter.gguf}"), back = json("info {e.gguf}");
+    ASSERT_EQ(made["matrices"].size(), back["matrices"].size());
+    EXPECT_NE(out("extract -m {model.gguf} --tuned {tuned.gguf} --rank 1 -o {e.gguf}").find("left"), std::string::npos);
+}
+
+TEST_F(AdapterProgram, ResizesAndPrunes) {
+    EXPECT_EQ(json("resize {adapter.gguf} --rank 2 -o {small.gguf}")["r_max"], 2);
+    EXPECT_EQ(json("info {small.gguf}")["matrices"][0]["r"], 2);
+    EXPECT_LE(json("resize {adapter.gguf} --energy 0.5 -o {small.gguf}")["r_min"], 3);
+    const Json pruned = json("prune {adapter.gguf} --drop ffn -o {few.gguf}");
+    EXPECT_LT(pruned["matrices"].get<int>(), static_cast<int>(json("info {adapter.gguf}")["matrices"].size()));
+    EXPECT_GT(pruned["left"].get<double>(), 0);
+    EXPECT_NE(out("prune {adapter.gguf} --energy 0.9 -o {few.gguf}").find("all"), std::string::npos);
+    EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {few.gguf} -p hello -n 2").code, 0);
+}
+
 TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");
@@ -83,7 +103,7 @@ TEST_F(AdapterProgram, GoesToPeftAndBack) {
 }
 
 TEST_F(AdapterProgram, RefusesWhatCannotBe) {
-    refused("", "one of info, check, compose, merge, to-peft, from-peft is needed");
+    refused("", "one of info, check, compose, merge, extract, resize, prune, to-peft, from-peft is needed");
     refused("info {none.gguf}", "none.gguf");
     refused("check {adapter.gguf}", "--model");
     refused("compose {adapter.gguf}:x -o {out.gguf}", "'x' is no scale of");
@@ -95,6 +115,18 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("merge -m {wide.gguf} --lora {adapter.gguf} -o {out.gguf}", "is it an adapter for another model?");
     refused("merge -m {model.gguf} --lora {adapter.gguf} -o {model.gguf}", "model.gguf");
     refused("merge -m {model.gguf} -o {out.gguf}", "--lora");
+    refused("extract -m {model.gguf} --tuned {wide.gguf} -o {out.gguf}", "in the tuned model");
+    refused("extract -m {model.gguf} --tuned {model.gguf} -o {out.gguf}", "are the same");
+    refused("extract -m {model.gguf} --tuned {nan.gguf} -o {out.gguf}", "blk.0.attn_q.weight");
+    refused("extract -m {model.gguf} --tuned {wide.gguf} --rank 0 -o {out.gguf}", "--rank");
+    refused("extract -m {model.gguf} -o {out.gguf}", "--tuned");
+    refused("resize {adapter.gguf} -o {out.gguf}", "to what rank?");
+    refused("resize {adapter.gguf} --rank 0 -o {out.gguf}", "--rank");
+    refused("resize {adapter.gguf} --rank 65 -o {out.gguf}", "1 to 64 are possible");
+    refused("resize {adapter.gguf} --rank 2 -o {adapter.gguf}", "adapter.gguf");
+    refused("prune {adapter.gguf} -o {out.gguf}", "what is to go?");
+    refused("prune {adapter.gguf} --drop ( -o {out.gguf}", "(");
+    refused("prune {adapter.gguf} --drop . -o {out.gguf}", "would be left");
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     refused("info {peft}", "with its base model at hand");
 }

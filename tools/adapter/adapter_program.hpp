@@ -21,6 +21,8 @@ class Bases {
     /// The adapters, each times its scale, made into one.
     AdapterPtr compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const;
     const std::string & path() const { return options_.path(); }
+    /// Null where none was opened.
+    const ql_model * model() const { return model_.get(); }
 
   private:
     Program & program_;

@@ -1,6 +1,7 @@
-// ql-adapter: shows, checks, composes and merges adapters, and converts them to PEFT and back.
+// ql-adapter: shows, checks, composes, merges, extracts and reduces adapters, and converts them to PEFT and back.
 #include "ql/dtypes.hpp"
 #include "tools/adapter/merge.hpp"
+#include "tools/adapter/reduce.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -12,6 +13,9 @@ constexpr const char * kExamples =
     "  ql-adapter compose style.gguf:0.7 facts.gguf:0.5 -o both.gguf\n"
     "  ql-adapter compose style.gguf:0.7 facts.gguf:-0.3 --method ties_svd --density 0.5 --rank 16 -o both.gguf\n"
     "  ql-adapter merge -m model.gguf --lora adapter.gguf --type q8_0 -o merged.gguf\n"
+    "  ql-adapter extract -m base.gguf --tuned tuned.gguf --rank 32 -o adapter.gguf\n"
+    "  ql-adapter resize adapter.gguf --rank 8 -o smaller.gguf\n"
+    "  ql-adapter prune adapter.gguf --energy 0.95 -o fewer.gguf\n"
     "  ql-adapter to-peft -m model.gguf adapter.gguf -o adapter-peft\n"
     "  ql-adapter from-peft -m model.gguf adapter-peft -o adapter.gguf";
 
@@ -25,15 +29,19 @@ std::vector<ql_compose_method_info> compose_methods() {
 class AdapterProgram {
   public:
     AdapterProgram()
-        : program_("ql-adapter", "Looks at adapters, checks, composes, merges and converts them.", kExamples) {
+        : program_("ql-adapter", "Looks at adapters, checks, composes, merges, extracts, reduces and converts them.",
+                   kExamples) {
         program_.app.require_subcommand(0, 1);
         program_.app.fallthrough();
         program_.seed(seed_)->description("Seed of the methods that drop values at random");
         add("info", "What an adapter is", false, "ADAPTER", [this] { info(); });
         add("check", "Whether it fits a model, and which linears it leaves unchanged", true, "ADAPTER",
             [this] { check(); });
+        program_.threads(threads_);
         add_compose();
         add_merge();
+        add_extract();
+        add_reductions();
         add_conversion("to-peft", "Writes a PEFT directory", "DIR", [this] { convert(ql_adapter_save_peft, true); });
         add_conversion("from-peft", "Reads a PEFT directory, writes a GGUF adapter", "FILE.gguf",
                        [this] { convert(ql_adapter_save, false); });
@@ -47,7 +55,9 @@ class AdapterProgram {
                 c.body();
                 return static_cast<int>(kDone);
             }
-            bad_input("one of info, check, compose, merge, to-peft, from-peft is needed (see --help)");
+            bad_input(
+                "one of info, check, compose, merge, extract, resize, prune, to-peft, from-peft is needed (see "
+                "--help)");
         });
     }
 
@@ -105,6 +115,23 @@ class AdapterProgram {
         add_output(app, "FILE.gguf");
     }
 
+    void add_extract() {
+        CLI::App * app = add("extract", "Makes an adapter of the difference of two models", true, nullptr,
+                             [this] { extract_->run(*command_->bases, output_, threads_); });
+        extract_ = std::make_unique<ExtractCommand>(program_, app);
+        add_output(app, "FILE.gguf");
+    }
+    void add_reductions() {
+        CLI::App * resize = add("resize", "Lowers the ranks, losing as little as possible", false, "ADAPTER",
+                                [this] { resize_->run(*command_->bases, inputs_[0], output_, threads_); });
+        resize_ = std::make_unique<ResizeCommand>(program_, resize);
+        add_output(resize, "FILE.gguf");
+        CLI::App * prune = add("prune", "Leaves linears out", false, "ADAPTER",
+                               [this] { prune_->run(*command_->bases, inputs_[0], output_); });
+        prune_ = std::make_unique<PruneCommand>(program_, prune);
+        add_output(prune, "FILE.gguf");
+    }
+
     AdapterPtr open_one() {
         command_->bases->open();
         return command_->bases->open_adapter(inputs_[0]);
@@ -138,6 +165,7 @@ class AdapterProgram {
         options.rank = rank_;
         options.density = density_;
         options.seed = seed_;
+        options.threads = static_cast<int>(threads_);
         command_->bases->open();
         const AdapterPtr adapter = command_->bases->compose(named, options);
         check_run(ql_adapter_save(adapter.get(), output_.c_str()));
@@ -177,7 +205,11 @@ class AdapterProgram {
     double density_ = 1;
     uint64_t seed_ = 42;
     bool force_ = false;
+    int64_t threads_ = 0;
     std::unique_ptr<MergeCommand> merge_;
+    std::unique_ptr<ExtractCommand> extract_;
+    std::unique_ptr<ResizeCommand> resize_;
+    std::unique_ptr<PruneCommand> prune_;
 };
 
 }  // namespace

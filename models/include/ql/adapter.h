@@ -1,4 +1,4 @@
-/* ql/adapter.h - LoRA adapters: making, opening, saving, describing, composing, merging.
+/* ql/adapter.h - LoRA adapters: making, opening, saving, describing, composing, extracting, reducing, merging.
  *
  * An adapter adds y += s B (A x) to linears of one model. It keeps matrices in f32 in memory, in the model's own row
  * order, whatever file they came from. Files: GGUF as llama.cpp loads it, and PEFT directories. */
@@ -111,6 +111,68 @@ QL_API ql_status ql_compose_method(int64_t i, ql_compose_method_info * info);
  *           ranks for a method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
 QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double * weights, int n,
                                     const ql_compose_options * options, ql_adapter ** adapter);
+
+/** What became of the change D that an adapter was to make to one weight. */
+typedef struct ql_adapter_change {
+    size_t size;
+    const char * weight;
+    int64_t k, m;
+    int64_t r_from, r;    /* rank before and now; 0: no branch */
+    double norm, error;   /* Frobenius norms: of D, and of what the new adapter lacks of it */
+    const char * note;    /* "" or why D is not in the adapter */
+    int64_t index, n;     /* of the weights that were looked at */
+} ql_adapter_change;
+/** Called for each weight in order, on the calling thread; non-zero stops the call, which then returns QL_CANCELLED. */
+typedef int (*ql_on_adapter_change)(void * user, const ql_adapter_change * change);
+
+typedef struct ql_extract_options {
+    size_t size;      /* set by ql_extract_options_init */
+    int64_t rank;     /* at least 1 and at most the smaller side of the largest linear */
+    int threads;      /* 0: the physical cores, or $QL_THREADS. The result does not depend on it */
+    ql_on_adapter_change on_change; /* NULL: none */
+    void * user;
+} ql_extract_options;
+/** Defaults: rank 16. */
+QL_API void ql_extract_options_init(ql_extract_options * options);
+/** The difference of two models, tuned - base, as an adapter for the base: for each linear (and the head, where it is not
+ *  the embedding) the best approximation at a rank. on_change is also told of other tensors (norms, embedding); `note`
+ *  says which of them differ: an adapter cannot hold that.
+ *  options  NULL takes the defaults
+ *  owns     the caller owns *adapter, freed by ql_adapter_free; the base must outlive it
+ *  errors   QL_BAD_FILE (other architectures, linears that only one has, or none that differs), QL_BAD_SHAPE,
+ *           QL_NON_FINITE (names the tensor), QL_INVALID_ARGUMENT (the rank), QL_CANCELLED */
+QL_API ql_status ql_adapter_extract(const ql_model * base, const ql_model * tuned, const ql_extract_options * options,
+                                    ql_adapter ** adapter);
+
+typedef struct ql_resize_options {
+    size_t size;      /* set by ql_resize_options_init */
+    int64_t rank;     /* at most; 0: each matrix's own */
+    double energy;    /* below 1: of each matrix the smallest rank that keeps this part of |D|^2 */
+    int threads;      /* 0: the physical cores, or $QL_THREADS. The result does not depend on it */
+    ql_on_adapter_change on_change; /* NULL: none */
+    void * user;
+} ql_resize_options;
+/** Defaults: rank 0, energy 1: one of them must be set. */
+QL_API void ql_resize_options_init(ql_resize_options * options);
+/** An adapter of lower rank, with the best approximation of each s B A (Eckart, Young 1936). A matrix whose rank is no
+ *  higher than `rank` stays as it is.
+ *  owns     as ql_adapter_compose        errors  QL_INVALID_ARGUMENT (nothing set, a number out of range), QL_CANCELLED */
+QL_API ql_status ql_adapter_resize(const ql_adapter * adapter, const ql_resize_options * options, ql_adapter ** resized);
+
+typedef struct ql_prune_options {
+    size_t size;        /* set by ql_prune_options_init */
+    const char * drop;  /* a regular expression (PCRE2) searched for in weight names; NULL: none */
+    double least_norm;  /* linears whose |s B A| is smaller go */
+    double energy;      /* below 1: the smallest go, as long as the others keep this part of the sum of all |s B A|^2 */
+    ql_on_adapter_change on_change; /* NULL: none */
+    void * user;
+} ql_prune_options;
+/** Defaults: no pattern, least_norm 0, energy 1: one of them must be set. */
+QL_API void ql_prune_options_init(ql_prune_options * options);
+/** The adapter for fewer linears; those that stay are as they were.
+ *  owns     as ql_adapter_compose
+ *  errors   QL_INVALID_ARGUMENT (nothing set, a number out of range, a bad pattern, nothing would be left), QL_CANCELLED */
+QL_API ql_status ql_adapter_prune(const ql_adapter * adapter, const ql_prune_options * options, ql_adapter ** pruned);
 
 /** Writes the base, a GGUF file, with the adapter merged in: w + s B A in place of w, rounded once to the types that the
  *  options ask for, some rows in memory at a time. A type of few bits loses a small change: on_tensor's `kept` says how

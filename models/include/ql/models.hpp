@@ -46,6 +46,12 @@ inline constexpr auto defaults_function<ql_lora_options> = &ql_lora_options_init
 template <>
 inline constexpr auto defaults_function<ql_compose_options> = &ql_compose_options_init;
 template <>
+inline constexpr auto defaults_function<ql_extract_options> = &ql_extract_options_init;
+template <>
+inline constexpr auto defaults_function<ql_resize_options> = &ql_resize_options_init;
+template <>
+inline constexpr auto defaults_function<ql_prune_options> = &ql_prune_options_init;
+template <>
 inline constexpr auto defaults_function<ql_dataset_options> = &ql_dataset_options_init;
 template <>
 inline constexpr auto defaults_function<ql_train_options> = &ql_train_options_init;

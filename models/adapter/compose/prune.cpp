@@ -1,0 +1,76 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "models/adapter/compose/reduce.hpp"
+#include "models/adapter/regex.hpp"
+
+namespace ql {
+namespace {
+
+Status check_options(const PruneOptions & o) {
+    if (o.drop.empty() && o.least_norm == 0 && o.energy == 1)
+        return error(QL_INVALID_ARGUMENT, "prune: what is to go? Give a norm, the energy to keep, or a pattern");
+    if (!(o.least_norm >= 0 && std::isfinite(o.least_norm)))
+        return error(QL_INVALID_ARGUMENT, "prune: the least norm is %g, it must be at least 0", o.least_norm);
+    if (!(o.energy > 0 && o.energy <= 1))
+        return error(QL_INVALID_ARGUMENT, "prune: the energy to keep is %g, it must be above 0 and at most 1",
+                     o.energy);
+    return {};
+}
+
+/// Of those that stay, the smallest go whose squares together are no more than may be lost.
+void drop_smallest(const std::vector<double> & norms, double energy, std::vector<bool> & stays) {
+    const double all = std::inner_product(norms.begin(), norms.end(), norms.begin(), 0.0);
+    std::vector<size_t> order(norms.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return norms[a] < norms[b]; });
+    double lost = 0;
+    for (size_t i = 0; i < norms.size(); ++i)
+        if (!stays[i]) lost += norms[i] * norms[i];
+    for (const size_t i : order) {
+        if (!stays[i]) continue;
+        lost += norms[i] * norms[i];
+        if (lost > (1 - energy) * all) return;
+        stays[i] = false;
+    }
+}
+
+Result<std::vector<bool>> choose(const Adapter & adapter, const std::vector<double> & norms, const PruneOptions & o) {
+    std::optional<Regex> drop;
+    if (!o.drop.empty()) {
+        QL_ASSIGN(drop, Regex::compile(o.drop));
+    }
+    std::vector<bool> stays;
+    for (size_t i = 0; i < norms.size(); ++i) {
+        bool dropped = norms[i] < o.least_norm;
+        if (drop && !dropped) {
+            QL_ASSIGN(dropped, drop->found_in(adapter.matrices[i].weight));
+        }
+        stays.push_back(!dropped);
+    }
+    if (o.energy < 1) drop_smallest(norms, o.energy, stays);
+    return stays;
+}
+
+}  // namespace
+
+Result<Adapter> prune_adapter(const Adapter & adapter, const PruneOptions & options, const OnChange & on_change) {
+    QL_TRY(check_options(options));
+    std::vector<double> norms;
+    for (const LoraMatrix & m : adapter.matrices) norms.push_back(delta_norm(m));
+    QL_ASSIGN(const std::vector<bool> stays, choose(adapter, norms, options));
+    if (std::find(stays.begin(), stays.end(), true) == stays.end())
+        return error(QL_INVALID_ARGUMENT, "prune: none of the %zu linears would be left", stays.size());
+    Adapter made = without_matrices(adapter);
+    for (size_t i = 0; i < stays.size(); ++i) {
+        const LoraMatrix & m = adapter.matrices[i];
+        const AdapterChange change{m.weight, m.k, m.m, m.r, stays[i] ? m.r : 0, norms[i], stays[i] ? 0 : norms[i], ""};
+        if (on_change) QL_TRY(on_change(change, static_cast<int64_t>(i), static_cast<int64_t>(stays.size())));
+        if (stays[i]) made.matrices.push_back(m);
+    }
+    return made;
+}
+
+}  // namespace ql
