@@ -76,6 +76,15 @@ TEST_F(AdapterProgram, MergesIntoTheModel) {
               std::string::npos);
 }
 
+/// Into few bits the part that survives is said weight by weight.
+TEST_F(AdapterProgram, MergesIntoFewBitsLayerByLayer) {
+    const std::string line = "merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 --force -o {m4.gguf}";
+    EXPECT_NE(out(line).find("kept, layer"), std::string::npos);
+    const Json merged = json(line), info = json("info {adapter.gguf}");
+    EXPECT_EQ(merged["weights"].size(), info["matrices"].size());
+    for (const Json & w : merged["weights"]) EXPECT_EQ(w["to"], "q4_0");
+}
+
 TEST_F(AdapterProgram, ExtractsWhatWasMerged) {
     out("merge -m {model.gguf} --lora {adapter.gguf}:50 --type f32 -o {tuned.gguf}");
     const Json got = json("extract -m {model.gguf} --tuned {tuned.gguf} --rank 4 -o {e.gguf}");

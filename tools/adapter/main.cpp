@@ -109,7 +109,7 @@ class AdapterProgram {
 
     void add_merge() {
         CLI::App * app = add("merge", "Writes the model with adapters merged into its weights", true, nullptr,
-                             [this] { merge_->run(*command_->bases, output_, force_); });
+                             [this] { merge_->run(*command_->bases, output_, force_, threads_); });
         merge_ = std::make_unique<MergeCommand>(program_, app);
         app->add_flag("--force", force_, "Also into a type of few bits, which keeps little of a small change");
         add_output(app, "FILE.gguf");

@@ -11,6 +11,21 @@
 
 namespace ql::cli {
 
+namespace {
+
+/// Fewer than eight bits a weight: a small change may round back to what was there.
+bool has_few_bits(ql_dtype type) {
+    constexpr int64_t kRow = 4096;
+    return ql_dtype_bytes(type, kRow) < kRow;
+}
+
+/// "blk.12.attn_q.weight" -> "12"; "" of weights outside of the layers.
+std::string layer_of(const std::string & name) {
+    return name.starts_with("blk.") ? name.substr(4, name.find('.', 4) - 4) : "";
+}
+
+}  // namespace
+
 MergeCommand::MergeCommand(Program & program, CLI::App * app) : program_(program) {
     app->add_option("--lora", loras_, "An adapter and its scale; may be given several times")
         ->required()
@@ -19,9 +34,11 @@ MergeCommand::MergeCommand(Program & program, CLI::App * app) : program_(program
     program.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "), app)->option_text("TYPE");
 }
 
-void MergeCommand::run(Bases & bases, const std::string & output, bool force) {
+void MergeCommand::run(Bases & bases, const std::string & output, bool force, int64_t threads) {
     auto options = defaults<ql_quantize_options>();
     options.type = choose_type(force);
+    options.threads = static_cast<int>(threads);
+    few_bits_ = has_few_bits(static_cast<ql_dtype>(options.type));
     options.user = this;
     options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
         static_cast<MergeCommand *>(self)->on_tensor(*t);
@@ -33,7 +50,10 @@ void MergeCommand::run(Bases & bases, const std::string & output, bool force) {
     outputs.file("-o", output);
     outputs.check();
     bases.open();
-    const AdapterPtr adapter = bases.compose(loras, defaults<ql_compose_options>());
+    const bool as_it_is = loras.size() == 1 && loras[0].scale == 1;  // then no copy of it is made
+    const AdapterPtr adapter =
+        as_it_is ? bases.open_adapter(loras[0].path) : bases.compose(loras, defaults<ql_compose_options>());
+    program_.begin_work();
     Progress progress("merge", program_.quiet || program_.verbose);
     progress_ = &progress;
     check_input(ql_adapter_merge(adapter.get(), bases.path().c_str(), output.c_str(), &options));
@@ -44,8 +64,7 @@ void MergeCommand::run(Bases & bases, const std::string & output, bool force) {
 /// A type of few bits needs --force: there a plain merge keeps little of what was learnt.
 ql_dtype MergeCommand::choose_type(bool force) const {
     const auto type = static_cast<ql_dtype>(parse_base_type("--type", type_, false));
-    constexpr int64_t kRow = 4096;
-    if (ql_dtype_bytes(type, kRow) < kRow && !force)
+    if (has_few_bits(type) && !force)
         bad_input(
             "--type %s: a merge into so few bits loses much of the adapter; take f16, bf16 or q8_0, serve base and "
             "adapter apart, or give --force and read what was kept",
@@ -60,6 +79,10 @@ void MergeCommand::on_tensor(const ql_quantized_tensor & t) {
     ++kind.n;
     kind.kept += t.kept;
     kind.least = std::min(kind.least, t.kept);
+    std::string layer = layer_of(t.name);
+    layer.insert(0, layer.empty() ? 0 : 6 - std::min<size_t>(layer.size(), 6), ' ');  // so that 2 stands before 10
+    layers_[layer][kind_of(t.name)] = t.kept;
+    weights_.push_back({{"weight", t.name}, {"from", t.from}, {"to", t.to}, {"kept", t.kept}});
     program_.detail(format("%-32s %-7s -> %-7s kept %.3f", t.name, t.from, t.to, t.kept));
 }
 
@@ -72,8 +95,9 @@ void MergeCommand::print(const std::string & output) const {
                              {"n", k.n},
                              {"kept", number_or_null(k.kept / static_cast<double>(k.n))},
                              {"least", number_or_null(k.least)}});
-        return program_.print({{"file", output}, {"bytes", size}, {"kinds", kinds}});
+        return program_.print({{"file", output}, {"bytes", size}, {"kinds", kinds}, {"weights", weights_}});
     }
+    if (few_bits_) print_layers();
     Table table({"linears", "n", "kept", "least"});
     for (const auto & [name, k] : kinds_)
         table.add(
@@ -82,6 +106,28 @@ void MergeCommand::print(const std::string & output) const {
     std::printf(
         "kept: the part of the adapter's change that the merged weights hold; mean and least of the layers\n%s: %s\n",
         escape_line(output).c_str(), print_size(size).c_str());
+}
+
+/// Into few bits the part that survives differs from weight to weight: all of them, a layer a line.
+void MergeCommand::print_layers() const {
+    std::vector<std::string> kinds;
+    std::map<std::string, bool> seen;
+    for (const auto & [layer, kept] : layers_)
+        for (const auto & [kind, part] : kept)
+            if (!seen[kind]) seen[kind] = true, kinds.push_back(kind);
+    std::vector<std::string> head{"kept, layer"};
+    head.insert(head.end(), kinds.begin(), kinds.end());
+    Table table(head);
+    for (const auto & [layer, kept] : layers_) {
+        std::vector<std::string> row{layer.substr(std::min(layer.find_first_not_of(' '), layer.size()))};
+        for (const std::string & kind : kinds) {
+            const auto it = kept.find(kind);
+            row.push_back(it == kept.end() ? "" : print_number(it->second, 3));
+        }
+        table.add(row);
+    }
+    table.print(stdout);
+    std::printf("\n");
 }
 
 }  // namespace ql::cli

@@ -13,7 +13,7 @@ class MergeCommand {
   public:
     MergeCommand(Program & program, CLI::App * app);
     /// `bases`: the command's -m.
-    void run(Bases & bases, const std::string & output, bool force);
+    void run(Bases & bases, const std::string & output, bool force, int64_t threads);
 
   private:
     /// Merged weights of one kind ("attn_q") and one change of type.
@@ -24,11 +24,15 @@ class MergeCommand {
     ql_dtype choose_type(bool force) const;
     void on_tensor(const ql_quantized_tensor & t);
     void print(const std::string & output) const;
+    void print_layers() const;
 
     Program & program_;
     std::vector<std::string> loras_;
     std::string type_ = "f16";
+    bool few_bits_ = false;
     std::map<std::string, Kind> kinds_;
+    std::map<std::string, std::map<std::string, double>> layers_;  // what each weight kept: by layer, by kind
+    Json weights_ = Json::array();
     Progress * progress_ = nullptr;
 };
 
