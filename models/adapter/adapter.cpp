@@ -39,6 +39,17 @@ double delta_norm(const LoraMatrix & matrix) {
     return std::fabs(static_cast<double>(matrix.scale)) * std::sqrt(std::max(trace, 0.0));
 }
 
+Status check_is_sum(const Adapter & adapter, const char * what) {
+    const bool has_dora = std::any_of(adapter.matrices.begin(), adapter.matrices.end(),
+                                      [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
+    if (!has_dora && adapter.norms.empty()) return {};
+    return error(
+        QL_UNSUPPORTED,
+        "%s: a DoRA scales the rows of its base, and trained norms replace the base's, which is more than a sum "
+        "of matrices; merge such an adapter, or apply it beside others",
+        what);
+}
+
 Result<Adapter> read_adapter(const std::string & path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored))

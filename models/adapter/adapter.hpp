@@ -44,6 +44,10 @@ struct LoraOptions {
     bool norms = false;  // whether the norms are trained, too
 };
 
+/// That an adapter is a sum of products s B A and nothing else: no DoRA, no trained norms. `what` asks, in messages.
+/// errors  QL_UNSUPPORTED
+Status check_is_sum(const Adapter & adapter, const char * what);
+
 /// A new adapter: B zero, the rest as its kind starts (kinds/).
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
 /// A GGUF adapter, or a PEFT directory. Checked against the model: names, shapes, ranks.

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "models/adapter/compose/compose.hpp"
+#include "models/adapter/compose/reduce.hpp"
 #include "models/adapter/merge.hpp"
 #include "models/adapters.hpp"
 #include "models/infer/session.hpp"
@@ -272,6 +273,18 @@ TEST_P(DoraAdapter, IsNoSumOfMatrices) {
         EXPECT_EQ(made.status().code(), QL_UNSUPPORTED);
         EXPECT_NE(made.message().find("a DoRA scales the rows of its base"), std::string::npos);
     }
+}
+
+TEST_P(DoraAdapter, IsNeitherResizedNorPruned) {
+    EXPECT_EQ(resize_adapter(adapter_, {2, 1, 1}, nullptr).status().code(), QL_UNSUPPORTED);
+    EXPECT_EQ(prune_adapter(adapter_, {"attn_q", 0, 1}, nullptr).status().code(), QL_UNSUPPORTED);
+}
+
+TEST_P(MissAdapter, ResizedIsAPlainLora) {
+    fill();
+    const Adapter same = resize_adapter(adapter_, {5, 1, 1}, nullptr).value();
+    for (const LoraMatrix & m : same.matrices) EXPECT_EQ(m.kind, LoraKind::lora);
+    expect_same_meaning(same, adapter_, 1e-6);
 }
 
 TEST_P(DoraAdapter, WithoutItsMagnitudesIsRefused) {

@@ -233,16 +233,11 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
     QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
     QL_TRY(check_options(*method, options));
     QL_TRY(check_adapters(adapters));
-    const auto is_sum = [](const WeightedAdapter & w) {
-        return w.adapter->norms.empty() && std::none_of(w.adapter->matrices.begin(), w.adapter->matrices.end(),
-                                                        [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
-    };
-    if (!std::all_of(adapters.begin(), adapters.end(), is_sum)) {
-        if (adapters.size() == 1 && adapters[0].weight == 1) return *adapters[0].adapter;
-        return error(QL_UNSUPPORTED,
-                     "compose: a DoRA scales the rows of its base, and trained norms replace the base's, which is more "
-                     "than a sum of matrices; merge such an adapter, or apply it beside the others");
-    }
+    for (const WeightedAdapter & w : adapters)
+        if (const Status s = check_is_sum(*w.adapter, "compose"); !s.ok()) {
+            if (adapters.size() == 1 && w.weight == 1) return *w.adapter;
+            return s;
+        }
     QL_ASSIGN(const auto linears, gather(adapters));
     Adapter made = without_matrices(*adapters[0].adapter);
     QL_TRY(compose_linears(*method, linears, options, made.matrices));

@@ -58,6 +58,7 @@ Result<std::vector<bool>> choose(const Adapter & adapter, const std::vector<doub
 
 Result<Adapter> prune_adapter(const Adapter & adapter, const PruneOptions & options, const OnChange & on_change) {
     QL_TRY(check_options(options));
+    QL_TRY(check_is_sum(adapter, "prune"));
     std::vector<double> norms;
     for (const LoraMatrix & m : adapter.matrices) norms.push_back(delta_norm(m));
     QL_ASSIGN(const std::vector<bool> stays, choose(adapter, norms, options));

@@ -27,7 +27,9 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
     change.r = from.r;
     if (from.r <= most && o.energy == 1) {
         change.norm = delta_norm(from);
-        return from;
+        LoraMatrix same = from;
+        same.kind = LoraKind::lora;  // as the others are from here on
+        return same;
     }
     const ProductTerm term{from.a.data(), from.b.data(), from.r, static_cast<double>(from.scale)};
     const ThinSvd svd = svd_of_products({&term, 1}, from.m, from.k, {most, o.energy});
@@ -41,6 +43,7 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
 
 Result<Adapter> resize_adapter(const Adapter & adapter, const ResizeOptions & options, const OnChange & on_change) {
     QL_TRY(check_options(adapter, options));
+    QL_TRY(check_is_sum(adapter, "resize"));
     Adapter made = without_matrices(adapter);
     const auto n = static_cast<int64_t>(adapter.matrices.size());
     made.matrices.resize(adapter.matrices.size());
