@@ -10,6 +10,11 @@ from typing import IO
 
 from .errors import GgufError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 Path = str | os.PathLike[str]
 
 
@@ -34,6 +39,41 @@ def read_small(path: Path, limit: int) -> bytes:
     return data
 
 
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else holds the file's lock; it is ours until the descriptor is closed."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _clear(temporary: str, path: Path) -> None:
+    """Removes the temporary that a killed process with this number left: processes of containers often have the same."""
+    descriptor = os.open(temporary, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise GgufError(f"{temporary} is in the way; remove it", path)
+        if not _lock(descriptor):
+            raise GgufError("is being written already", path)
+        os.unlink(temporary)
+    finally:
+        os.close(descriptor)
+
+
+def _create(temporary: str, path: Path) -> int:
+    """O_EXCL: what is written goes to a new file, never to one that somebody put or linked there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+    except FileExistsError:
+        _clear(temporary, path)
+        descriptor = os.open(temporary, flags, 0o666)
+    _lock(descriptor)
+    return descriptor
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to. It gets its name when the block ends without an exception, after its bytes reached the disk;
@@ -46,8 +86,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             raise GgufError("is there already and is no regular file", path)
         mode = info.st_mode & 0o777
     temporary = f"{target}.tmp-{os.getpid()}"
-    # O_EXCL: what is written goes to a new file, never to one that somebody put or linked there.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    descriptor = _create(temporary, path)
     try:
         with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
             if os.path.exists(target):

@@ -180,6 +180,13 @@ def test_refuses_files_that_do_not_go_together(sound, tmp_path):
         checkpoints.Checkpoint.open(head)
 
 
+def test_a_closed_checkpoint_says_so(sound):
+    checkpoint = checkpoints.Checkpoint.open(sound)
+    checkpoint.close()
+    with pytest.raises(GgufError, match="model.safetensors: the file was closed"):
+        checkpoint.weight("blk.0.attn_q.weight")
+
+
 def test_values_that_a_type_cannot_hold_are_refused(tmp_path):
     from adapter_files import save
 

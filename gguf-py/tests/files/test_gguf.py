@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 from qlora_gguf import DType, GgufError, gguf
+from qlora_gguf.files import whole_file
 from qlora_gguf.gguf import ValueType
 
 INT_TYPES = [t for t in ValueType if t.is_int]
@@ -123,6 +124,23 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     for wrong in (tmp_path, tmp_path / "none" / "f.gguf"):
         with pytest.raises((OSError, GgufError)):
             w.write(wrong)
+
+
+def test_what_a_killed_process_left_is_replaced_but_nobody_elses_file(tmp_path):
+    path, temporary = tmp_path / "f.gguf", tmp_path / f"f.gguf.tmp-{os.getpid()}"
+    temporary.write_bytes(b"half")
+    small_file(path)
+    assert os.listdir(tmp_path) == ["f.gguf"]
+    with whole_file(path) as file:  # as another thread does
+        file.write(b"new")
+        with pytest.raises(GgufError, match="f.gguf: is being written already"):
+            small_file(path)
+    assert path.read_bytes() == b"new"
+    (tmp_path / "other").write_bytes(b"precious")
+    temporary.symlink_to(tmp_path / "other")
+    with pytest.raises(OSError):
+        small_file(path)
+    assert (tmp_path / "other").read_bytes() == b"precious" and path.read_bytes() == b"new"
 
 
 def test_the_writer_refuses_what_the_format_has_no_place_for(tmp_path):
