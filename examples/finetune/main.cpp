@@ -56,8 +56,11 @@ class Finetune {
         auto options = defaults<ql_model_options>();
         options.base_type = parse_base_type("--base-type", o_.base_type, true);
         options.embedding_type = parse_base_type("--embeddings", o_.embeddings, true);
-        if (o_.show_data > 0)
-            options.base_type = options.embedding_type = QL_BASE_KEEP;  // only its tokenizer is needed
+        options.search = o_.search;
+        if (o_.show_data > 0) {  // only its tokenizer is needed
+            options.base_type = options.embedding_type = QL_BASE_KEEP;
+            options.search = 0;
+        }
         model_ = model_options_.open(&options);
         const ql_model_info info = ModelOptions::describe(model_);
         ctx_ = o_.ctx > 0 ? o_.ctx : std::min<int64_t>(512, info.n_ctx);

@@ -57,6 +57,9 @@ void FinetuneOptions::add_adapter(Program & p) {
                weight_target_names(" or "))
         ->option_text("TYPE");
     p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep or a type")->option_text("TYPE");
+    p.app.add_flag("--search", search,
+                   "Scales of blocks by least squared error where weights become " +
+                       dtype_names(ql_dtype_can_search, " or ") + ": a better base, some seconds more");
     p.choice("--lora-type", lora_type, {"lora", "miss", "dora"}, {},
              "What is trained; miss: B alone, over sums of parts of the input; dora: a magnitude for each row, too");
     p.number("--lora-r", lora_r, 1, 1024, "Rank of the adapter");

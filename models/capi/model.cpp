@@ -12,7 +12,7 @@ using ql::Status;
 extern "C" {
 
 void ql_model_options_init(ql_model_options * options) {
-    if (options) *options = {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_AUTO};
+    if (options) *options = {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_AUTO, 0};
 }
 
 ql_status ql_model_open(const char * path, const ql_model_options * options, ql_model ** model) {

@@ -8,7 +8,7 @@
 extern "C" {
 
 void ql_quantize_options_init(ql_quantize_options * options) {
-    if (options) *options = {sizeof(ql_quantize_options), QL_NF4_DQ, QL_BASE_AUTO, nullptr, nullptr, 0};
+    if (options) *options = {sizeof(ql_quantize_options), QL_NF4_DQ, QL_BASE_AUTO, nullptr, nullptr, 0, 0};
 }
 
 ql_status ql_quantize(const char * in, const char * out, const ql_quantize_options * options) {

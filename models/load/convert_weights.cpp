@@ -4,6 +4,7 @@
 
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
+#include "ql/dtypes.hpp"
 
 namespace ql {
 namespace {
@@ -37,7 +38,7 @@ ql_dtype target_type(const Weight & w, bool block, const ql_model_options & opti
 
 class Converter {
   public:
-    explicit Converter(ModelParts & parts) : parts_(parts) {}
+    Converter(ModelParts & parts, Scales scales) : parts_(parts), scales_(scales) {}
 
     /// Puts a weight of that type, in memory of our own, in the place of one in a file.
     Status replace(Weight & w, ql_dtype dtype) {
@@ -47,7 +48,7 @@ class Converter {
         if (dtype == w.dtype)
             std::memcpy(memory.get(), w.data, bytes);
         else
-            QL_TRY(convert_tensor(w.name, w.dtype, w.data, dtype, memory.get(), w.elements()));
+            QL_TRY(convert_tensor(w.name, w.dtype, w.data, dtype, memory.get(), w.elements(), scales_));
         replaced_.push_back(w);
         forget(w);
         w.dtype = dtype;
@@ -70,6 +71,7 @@ class Converter {
     }
 
     ModelParts & parts_;
+    const Scales scales_;
     std::vector<Weight> replaced_;
 };
 
@@ -89,19 +91,30 @@ std::vector<ql_dtype> choose_types(const ModelParts & parts, const ql_model_opti
     return types;
 }
 
+/// A search was asked for, and there is something to search.
+Status check_searched(const ModelParts & parts, const std::vector<ql_dtype> & types) {
+    for (size_t i = 0; i < types.size(); ++i)
+        if (types[i] != parts.weights[i].dtype && ql_dtype_can_search(types[i])) return {};
+    return error(QL_INVALID_ARGUMENT, "search: no matrix is converted to %s here, whose scales could be searched",
+                 dtype_names(ql_dtype_can_search, " or ").c_str());
+}
+
 }  // namespace
 
 Status check_base_types(const ql_model_options & options) {
     QL_TRY(check_target("base type", options.base_type));
+    const bool named = options.base_type >= 0;
+    QL_TRY(check_search(options.search, named ? static_cast<ql_dtype>(options.base_type) : QL_NF4_DQ));
     return check_target("embedding type", options.embedding_type);
 }
 
 Status convert_weights(ModelParts & parts, const ql_model_options & options, std::vector<std::string> & notes) {
     const std::vector<ql_dtype> types = choose_types(parts, options, notes);
+    if (options.search) QL_TRY(check_searched(parts, types));
     bool converts_blocks = false;
     for (size_t i = 0; i < types.size(); ++i)
         converts_blocks |= types[i] != parts.weights[i].dtype && is(parts.weights[i], WeightRole::block_matrix);
-    Converter converter(parts);
+    Converter converter(parts, options.search ? Scales::search : Scales::largest_weight);
     for (size_t i = 0; i < types.size(); ++i) {
         Weight & w = parts.weights[i];
         // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.

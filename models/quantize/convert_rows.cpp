@@ -58,7 +58,7 @@ class Rows {
     Status convert(std::byte * dst, ChangeSums & sums) const {
         if (c_.copied()) return check_finite(source());
         if (c_.edit) return edit(dst, sums);
-        QL_TRY(convert_part(source(), c_.choice.dtype, dst));
+        QL_TRY(convert_part(source(), c_.choice.dtype, dst, c_.scales));
         return c_.measured ? compare(dst, nullptr, nullptr, sums) : Status();
     }
 
@@ -76,9 +76,9 @@ class Rows {
         auto * w = reinterpret_cast<float *>(memory.get());
         const TensorPart values{c_.source.name, QL_F32, w, n_, 0, n_};
         QL_TRY(convert_part(source(), QL_F32, w));
-        if (c_.measured) QL_TRY(convert_part(values, c_.choice.dtype, plain.get()));
+        if (c_.measured) QL_TRY(convert_part(values, c_.choice.dtype, plain.get(), c_.scales));
         c_.edit->apply(c_.source.name, first_row_, rows_, w);
-        QL_TRY(convert_part(values, c_.choice.dtype, dst));
+        QL_TRY(convert_part(values, c_.choice.dtype, dst, c_.scales));
         return c_.measured ? compare(dst, w, plain.get(), sums) : Status();
     }
 

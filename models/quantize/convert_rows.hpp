@@ -13,6 +13,7 @@ struct Conversion {
     QuantizeChoice choice{QL_F32, ""};
     const WeightEdit * edit = nullptr;  // null where the values stay what they are
     bool measured = false;
+    Scales scales = Scales::largest_weight;
 
     int64_t row() const { return source.ne[0]; }
     int64_t rows() const { return source.ne[1] * source.ne[2] * source.ne[3]; }

@@ -82,7 +82,7 @@ Status check_finite(std::string_view name, ql_dtype dtype, const void * data, in
     return check_finite({name, dtype, data, n, 0, n});
 }
 
-Status convert_part(const TensorPart & part, ql_dtype to, void * dst) {
+Status convert_part(const TensorPart & part, ql_dtype to, void * dst, Scales scales) {
     std::vector<float> values;
     const float * x = static_cast<const float *>(part.data) + part.first;
     if (part.dtype != QL_F32) {
@@ -92,12 +92,14 @@ Status convert_part(const TensorPart & part, ql_dtype to, void * dst) {
         x = values.data();
     }
     QL_TRY(check_range(part.name, x, part.first, part.count, to));
-    const ql_status code = ql_encode(to, x, part.count, dst);
+    const bool search = scales == Scales::search && ql_dtype_can_search(to);
+    const ql_status code = (search ? ql_encode_search : ql_encode)(to, x, part.count, dst);
     return code == QL_OK ? Status() : tensor_error(part.name, code, ql_error_message());
 }
 
-Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n) {
-    return convert_part({name, from, src, n, 0, n}, to, dst);
+Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n,
+                      Scales scales) {
+    return convert_part({name, from, src, n, 0, n}, to, dst, scales);
 }
 
 }  // namespace ql

@@ -43,11 +43,15 @@ struct TensorPart {
 Status check_finite(const TensorPart & part);
 Status check_finite(std::string_view name, ql_dtype dtype, const void * data, int64_t n);
 
+/// How the scales of blocks are chosen, where a type has the choice.
+enum class Scales { largest_weight, search };
+
 /// Converts elements to another type; dst has ql_dtype_bytes(to, count) bytes, and holds a tensor of these alone. What is
-/// not finite, or would not be in the new type, is refused whatever the types are.
+/// not finite, or would not be in the new type, is refused whatever the types are. A type without search is encoded as ever.
 /// errors  QL_NON_FINITE, QL_NO_MEMORY; the message names the tensor
-Status convert_part(const TensorPart & part, ql_dtype to, void * dst);
+Status convert_part(const TensorPart & part, ql_dtype to, void * dst, Scales scales = Scales::largest_weight);
 /// The same of a whole tensor of n elements.
-Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n);
+Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n,
+                      Scales scales = Scales::largest_weight);
 
 }  // namespace ql

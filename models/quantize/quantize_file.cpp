@@ -48,7 +48,8 @@ Status report(const ql_quantize_options & options, std::span<const Conversion> t
 }
 
 Status check_types(const ql_quantize_options & o) {
-    QL_TRY(weight_type("type", o.type).status());
+    QL_ASSIGN(const ql_dtype type, weight_type("type", o.type));
+    QL_TRY(check_search(o.search, type));
     return o.embedding_type == QL_BASE_AUTO ? Status() : weight_type("embedding type", o.embedding_type).status();
 }
 
@@ -104,6 +105,7 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
         c.choice = choose(c.source, options);
         c.edit = edit && edit->changes(c.source.name) ? edit : nullptr;
         c.measured = options.on_tensor != nullptr;
+        c.scales = options.search ? Scales::search : Scales::largest_weight;
     }
     ConversionStream stream(tensors, threads, [&](size_t i, const ChangeSums & sums) {
         ql_gguf_forget(raw, tensors[i].source.data, tensors[i].source.size);

@@ -16,4 +16,12 @@ Result<ql_dtype> weight_type(const char * what, int64_t number) {
     return dtype;
 }
 
+Status check_search(int64_t search, ql_dtype dtype) {
+    if (search != 0 && search != 1)
+        return error(QL_INVALID_ARGUMENT, "search: %lld is neither 0 nor 1", static_cast<long long>(search));
+    if (search == 0 || ql_dtype_can_search(dtype)) return {};
+    return error(QL_UNSUPPORTED, "search: %s has no search for its scales; %s have", ql_dtype_name(dtype),
+                 dtype_names(ql_dtype_can_search).c_str());
+}
+
 }  // namespace ql

@@ -10,4 +10,8 @@ namespace ql {
 /// written
 Result<ql_dtype> weight_type(const char * what, int64_t number);
 
+/// The option `search` beside the type of the block matrices, one that weight_type has let pass.
+/// errors  QL_INVALID_ARGUMENT: neither 0 nor 1; QL_UNSUPPORTED: the type has no search
+Status check_search(int64_t search, ql_dtype dtype);
+
 }  // namespace ql

@@ -223,6 +223,64 @@ TEST(Quantize, AnEmbeddingKeepsSixteenBitsWhereTheBlocksDo) {
     EXPECT_EQ(Quantized(QL_BF16, {}, QL_Q8_0).type_of("token_embd.weight"), "q8_0");
 }
 
+ql_quantize_options searching(ql_dtype type) {
+    ql_quantize_options o;
+    ql_quantize_options_init(&o);
+    o.type = type;
+    o.search = 1;
+    return o;
+}
+
+TEST(Quantize, SearchedScalesAreThoseOfTheEncoderAndLeaveLessError) {
+    TemporaryFolder folder;
+    const std::string in = write_tiny_model(folder.path("in.gguf")), out = folder.path("out.gguf");
+    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0}) {
+        SCOPED_TRACE(ql_dtype_name(type));
+        double error[2] = {};  // without and with
+        for (const int search : {0, 1}) {
+            auto options = searching(type);
+            options.search = search;
+            options.user = &error[search];
+            options.on_tensor = [](void * sum, const ql_quantized_tensor * t) {
+                if (std::strcmp(t->to, "q8_0") != 0) *static_cast<double *>(sum) += t->rel_rmse * t->rel_rmse;
+                return 0;
+            };
+            ASSERT_EQ(ql_quantize(in.c_str(), out.c_str(), &options), QL_OK) << ql_error_message();
+        }
+        EXPECT_LT(error[1], 0.95 * error[0]);
+        EXPECT_GT(error[1], 0.5 * error[0]);
+
+        ql_gguf *before = nullptr, *after = nullptr;
+        ASSERT_EQ(ql_gguf_open(in.c_str(), &before), QL_OK);
+        ASSERT_EQ(ql_gguf_open(out.c_str(), &after), QL_OK);
+        const ql_gguf_tensor from = tensor(before, "blk.0.attn_q.weight"), to = tensor(after, "blk.0.attn_q.weight");
+        const int64_t n = from.ne[0] * from.ne[1];
+        std::vector<float> values(static_cast<size_t>(n));
+        ASSERT_EQ(ql_decode(from.dtype, from.data, n, 0, n, values.data()), QL_OK);
+        std::vector<std::byte> expected(to.size);
+        ASSERT_EQ(ql_encode_search(type, values.data(), n, expected.data()), QL_OK) << ql_error_message();
+        EXPECT_EQ(std::memcmp(to.data, expected.data(), to.size), 0);
+        ql_gguf_close(before), ql_gguf_close(after);
+    }
+}
+
+TEST(Quantize, ATypeWithoutSearchIsRefusedByName) {
+    TemporaryFolder folder;
+    const std::string in = write_tiny_model(folder.path("in.gguf")), out = folder.path("out.gguf");
+    for (const ql_dtype type : {QL_F16, QL_Q8_0, QL_Q4_1}) {
+        const auto options = searching(type);
+        EXPECT_EQ(ql_quantize(in.c_str(), out.c_str(), &options), QL_UNSUPPORTED);
+        EXPECT_EQ(std::string(ql_error_message()), std::string("search: ") + ql_dtype_name(type) +
+                                                       " has no search for its scales; q4_0, nf4 and nf4_dq have");
+    }
+    for (const int64_t search : {int64_t{2}, int64_t{-1}, INT64_MAX}) {
+        auto options = searching(QL_NF4);
+        options.search = search;
+        EXPECT_EQ(ql_quantize(in.c_str(), out.c_str(), &options), QL_INVALID_ARGUMENT);
+    }
+    EXPECT_EQ(folder.names(), Names{"in.gguf"});
+}
+
 TEST(Quantize, NoTypeTakesWhatIsNoNumber) {
     TinyModelOptions nan;
     nan.nan_at = 5;

@@ -126,6 +126,15 @@ TEST_F(BadInput, NonFiniteWeightsAreNamed) {
                    {2});
 }
 
+TEST_F(BadInput, ASearchWhereThereIsNoneIsRefused) {
+    for (const char * type : {"f16", "q8_0", "q4_1"})
+        expect_refused(kQuantize, "{model.gguf} {out.gguf} " + std::string(type) + " --search",
+                       {"search: " + std::string(type) + " has no search", "nf4_dq"}, {2});
+    const std::string line = "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --search --base-type ";
+    expect_refused(kFinetune, line + "q8_0", {"search: q8_0 has no search"}, {2});
+    expect_refused(kFinetune, line + "keep", {"search: no matrix is converted"}, {2});
+}
+
 TEST_F(BadInput, AdaptersOfAnotherModelAreRefused) {
     for (Slot slot : kAdapterSlots) {
         std::string line = slot.line;

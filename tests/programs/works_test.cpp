@@ -264,6 +264,27 @@ TEST_F(Works, QuantizeShrinksAndReportsTheError) {
               must("ql-quantize", "{model.gguf} {q.gguf} q8_0 -v").err.find("blk.1.ffn_down.weight"));
 }
 
+TEST_F(Works, QuantizeWithSearchedScalesLeavesLessError) {
+    const Json plain = parse(must("ql-quantize", "{model.gguf} {q.gguf} nf4 --json"));
+    const Json searched = parse(must("ql-quantize", "{model.gguf} {s.gguf} nf4 --search --json"));
+    EXPECT_EQ(plain["search"], false);
+    EXPECT_EQ(searched["search"], true);
+    ASSERT_EQ(plain["kinds"].size(), searched["kinds"].size());
+    int n_less = 0;
+    for (size_t i = 0; i < plain["kinds"].size(); ++i) {
+        const Json &before = plain["kinds"][i], &after = searched["kinds"][i];
+        if (before["to"] == "nf4") {
+            EXPECT_LT(after["error"].get<double>(), before["error"].get<double>());
+            ++n_less;
+        } else {
+            EXPECT_EQ(after["error"], before["error"]);
+        }
+    }
+    EXPECT_EQ(n_less, 7);
+    must("ql-chat", "-m {s.gguf} -p hello -n 2");
+    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --steps 2 --base-type nf4_dq --search");
+}
+
 TEST_F(Works, QuantizeInterruptedLeavesNoFile) {
     TinyModelOptions large;  // about a second of work
     large.n_embd = 512, large.n_ff = 1536, large.n_layer = 8, large.n_head = 8;

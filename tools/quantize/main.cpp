@@ -17,7 +17,7 @@ namespace ql::cli {
 namespace {
 
 constexpr const char * kExamples =
-    "  ql-quantize model-f16.gguf model-nf4_dq.gguf nf4_dq\n"
+    "  ql-quantize model-f16.gguf model-nf4_dq.gguf nf4_dq --search\n"
     "  ql-quantize model-f16.gguf model-q8_0.gguf q8_0 --embeddings f16 -v";
 
 /// Tensors of one kind ("attn_q") and one change of type, together.
@@ -48,6 +48,9 @@ class Quantize {
                 "--embeddings", embeddings_,
                 "Type of embedding and head: auto (as it is up to 8 bits, else TYPE where it has 16, else q8_0) or one")
             ->option_text("TYPE");
+        program_.app.add_flag("--search", search_,
+                              "Scales of blocks by least squared error instead of the largest weight (" +
+                                  dtype_names(ql_dtype_can_search, " or ") + "): a better model, some seconds more");
         program_.threads(threads_);
     }
 
@@ -62,6 +65,7 @@ class Quantize {
         options.type = parse_base_type("TYPE", type_, false);
         options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO)
                                                        : parse_base_type("--embeddings", embeddings_, false);
+        options.search = search_;
         options.user = this;
         options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
             static_cast<Quantize *>(self)->on_tensor(*t);
@@ -128,6 +132,7 @@ class Quantize {
                              {"note", g.note}});
         }
         program_.print({{"file", out_},
+                        {"search", search_},
                         {"tensors", n_},
                         {"bytes_from", bytes_from_},
                         {"bytes_to", bytes_to_},
@@ -138,6 +143,7 @@ class Quantize {
     Program program_;
     int64_t threads_ = 0;
     std::string in_, out_, type_, embeddings_ = "auto";
+    bool search_ = false;
     std::map<std::tuple<std::string, std::string, std::string>, Group> groups_;
     uint64_t bytes_from_ = 0, bytes_to_ = 0;
     int64_t n_ = 0;

@@ -30,6 +30,8 @@ typedef struct ql_quantize_options {
     int (*on_tensor)(void * user, const ql_quantized_tensor * tensor);
     void * user;
     int threads;             /* 0: the physical cores, or $QL_THREADS. The file does not depend on it */
+    int64_t search;          /* 1: scales of blocks by least squared error (ql_encode_search) where a matrix's new type
+                                has that: q4_0, nf4, nf4_dq, of which `type` is to be one; 0: by the largest weight */
 } ql_quantize_options;
 QL_API void ql_quantize_options_init(ql_quantize_options * options);
 
