@@ -17,10 +17,10 @@ build release -DQL_BUILD_TESTS=ON -DQL_BUILD_PROGRAMS=ON
 say "model, llama.cpp and Python packages for the tests"
 fetch_model
 venv=$cache/venv-interop
-if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp, pytest, hypothesis' 2>/dev/null; then
+if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp, pytest, hypothesis, nbclient' 2>/dev/null; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check -r "$root/tests/interop/requirements.txt" \
-        -r "$root/gguf-py/tests/files/requirements.txt"
+        -r "$root/gguf-py/tests/files/requirements.txt" -r "$root/gguf-py/tests/lib/requirements.txt"
 fi
 say "tests"
 cd "$root/build/release"

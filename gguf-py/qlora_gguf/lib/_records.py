@@ -1,0 +1,355 @@
+"""What the library reports, and the options that it takes, by name.
+
+Written by make_capi.py from the C headers: do not edit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """ql_backend_info of the C headers."""
+    name: str  # "cpu"; "" for one that was refused
+    path: str  # of its shared object; "" for one that is built in
+    refused: str  # "", or why it is not used: "cannot be opened: ...", "was built for another version"
+    devices: int  # that it can open; 0 for one that was refused. The first call may start a driver
+    trouble: str  # "", or why there are no devices: "no driver: ..."
+
+
+@dataclass(frozen=True)
+class FoundDevice:
+    """ql_found_device of the C headers."""
+    chip: str  # the maker's name; "" where unknown
+    memory: int  # bytes of the memory that it computes in; 0: unknown
+
+
+class DeviceOptions(TypedDict, total=False):
+    """ql_device_options of the C headers."""
+    # "auto", "cpu"; "cuda:0" ... where such a backend is installed; "cuda:0,cuda:1,cpu": several, over which a plan
+    # shares out a model's layers
+    name: str
+    threads: int  # CPU threads; 0: the physical cores, or $QL_THREADS
+    compute: Literal["auto", "f32", "bf16"]  # how products are computed
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """ql_device_info of the C headers."""
+    backend: str  # "cpu"; for several devices their names: the rest then describes the first
+    isa: str  # what the kernels are made for: "scalar", "baseline", "avx2", "avx512", ...
+    product: str  # the path of quantised products: "f32", "avx512_bf16", ...
+    chip: str  # the processor's own name
+    threads: int  # that share a kernel
+    bf16: bool  # 1 if products round their operands to bf16
+    host_memory: bool  # 1 if it reads host memory: weights are used where they are
+    copy_queue: bool  # 1 if copies run beside kernels
+
+
+class LoraOptions(TypedDict, total=False):
+    """ql_lora_options of the C headers."""
+    r: int  # rank, at least 1 and at most the smaller side of the largest target
+    alpha: float  # s = alpha / r; greater than 0
+    rslora: bool  # 1: s = alpha / sqrt(r) instead (Kalajdzievski 2023)
+    # "all" | "attn" | "mlp" | a regular expression (PCRE2) that is searched for in weight names such as
+    # "blk.7.attn_q.weight"; embedding and head are never targets. None: "all"
+    targets: str
+    seed: int  # of A's values
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """ql_adapter_info of the C headers."""
+    name: str  # strings are owned by the adapter, "" where unknown
+    base_name: str  # of the model that the adapter was made for
+    n_parameters: int
+    n_matrices: int  # linears that the adapter changes
+    r_min: int  # smallest and largest rank; 0 without matrices
+    r_max: int  # smallest and largest rank; 0 without matrices
+    architecture: str  # of the base: "llama"
+
+
+@dataclass(frozen=True)
+class AdapterMatrixInfo:
+    """ql_adapter_matrix_info of the C headers."""
+    weight: str  # "blk.0.attn_q.weight"; owned by the adapter
+    k: int
+    m: int
+    r: int
+    scale: float  # s
+    norm: float  # Frobenius norm of s B A: 0 where the branch changes nothing
+
+
+class ComposeOptions(TypedDict, total=False):
+    """ql_compose_options of the C headers."""
+    # "cat": the sum of w s B A, exactly; ranks add up. "svd": the same at a rank. "linear", "ties", "ties_svd",
+    # "dare_linear", "dare_ties", "magnitude_prune" ...: as in PEFT (ql_compose_method)
+    method: str
+    rank: int  # of the methods that end in svd; 0: the largest of the adapters'
+    density: float  # of the methods that drop values: the fraction that is kept, above 0 and at most 1
+    seed: int  # of those that drop at random
+
+
+@dataclass(frozen=True)
+class ComposeMethodInfo:
+    """ql_compose_method_info of the C headers."""
+    name: str  # strings are the library's
+    meaning: str  # in a line
+    takes_rank: bool
+    takes_density: bool
+
+
+class ChatOptions(TypedDict, total=False):
+    """ql_chat_options of the C headers."""
+    chat_template: str  # Jinja text; None: the model's own
+    date: str  # what the template is told, YYYY-MM-DD; None: the day of the call, where this machine is
+
+
+class DatasetOptions(TypedDict, total=False):
+    """ql_dataset_options of the C headers."""
+    ctx: int  # longest sample in tokens; 0: min(512, the model's)
+    # what happens to longer ones; cut: the first ctx tokens stay, so a cut answer has no end token, and a sample whose
+    # answers are all cut off is dropped
+    long_policy: Literal["cut", "drop", "error"]
+    skip_bad_lines: bool  # 1: bad lines are skipped and counted; 0: they are an error
+    chat_template: str  # Jinja text, see ql/chat.h; None: the model's own
+    # what the template is told, YYYY-MM-DD; None: QL_TRAINING_DATE. A run must give the same tokens on any day, so the
+    # date is never taken from a clock
+    date: str
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """ql_dataset_info of the C headers."""
+    n_samples: int  # trained: tokens that carry loss
+    n_tokens: int  # trained: tokens that carry loss
+    n_trained: int  # trained: tokens that carry loss
+    longest: int  # tokens, before cutting
+    n_cut: int  # samples cut, dropped as too long or without labels, lines skipped
+    n_dropped: int  # samples cut, dropped as too long or without labels, lines skipped
+    n_bad: int  # samples cut, dropped as too long or without labels, lines skipped
+    n_ended: int  # samples with a trained end token; if 0, a model never learns to stop
+    date: str  # what the chat template was told, "" where it asks for no date. Owned by the dataset
+
+
+class SessionOptions(TypedDict, total=False):
+    """ql_session_options of the C headers."""
+    ctx: int  # tokens that the cache holds; 0: min(2048, the model's)
+    cache_type: str | int  # of keys and values: QL_F16, or QL_F32, which is exact and twice as large
+
+
+class Sampling(TypedDict, total=False):
+    """ql_sampling of the C headers."""
+    temperature: float  # 0: the most probable token
+    top_k: int  # 0: all
+    top_p: float  # 1 and 0: off
+    min_p: float  # 1 and 0: off
+    repeat_penalty: float  # 1: off; over the last 64 tokens
+    seed: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """ql_generated of the C headers."""
+    token: int
+    logprob: float
+    piece: str  # UTF-8 that became complete with this token; may be empty
+    n_top: int
+
+
+class GenerateOptions(TypedDict, total=False):
+    """ql_generate_options of the C headers."""
+    n_predict: int  # most tokens to generate; < 0: until the end or a full context
+    n_top: int  # entries of ql_generated::top, 0 to 100
+
+
+@dataclass(frozen=True)
+class GenerateResult:
+    """ql_generate_result of the C headers."""
+    text: str  # the whole text; owned by the session until the next call
+    n_prompt: int
+    n_generated: int
+    prompt_seconds: float
+    generation_seconds: float
+    ended: bool  # 1: the model ended its turn; 0: n_predict, a full context or the callback
+
+
+@dataclass(frozen=True)
+class Nll:
+    """ql_nll of the C headers."""
+    nll: float  # mean per predicted token, nats; exp of it
+    ppl: float  # mean per predicted token, nats; exp of it
+    tokens: int  # predictions
+    seconds: float
+
+
+class ModelOptions(TypedDict, total=False):
+    """ql_model_options of the C headers."""
+    base_type: str | int  # of the block matrices: a ql_dtype, QL_BASE_KEEP or QL_BASE_AUTO
+    # of embedding and head: a ql_dtype, QL_BASE_KEEP, or QL_BASE_AUTO: where they have more than 8 bits and base_type
+    # converts, base_type if that has 16 or more, else q8_0
+    embedding_type: str | int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """ql_model_info of the C headers."""
+    name: str  # strings are owned by the model
+    architecture: str
+    base_type: str  # of most block matrices
+    n_layer: int
+    n_embd: int
+    n_head: int  # of the first layer; a GGUF file may give each layer its own
+    n_head_kv: int  # of the first layer; a GGUF file may give each layer its own
+    n_ff: int  # of the first layer; a GGUF file may give each layer its own
+    n_vocab: int
+    n_ctx: int
+    n_parameters: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class QuantizedTensor:
+    """ql_quantized_tensor of the C headers."""
+    name: str
+    from_: str  # type names
+    to: str  # type names
+    bytes_from: int
+    bytes_to: int
+    rel_rmse: float  # norm of the error over norm of the weights; 0 where nothing changed
+    note: str  # "" or why it is not the requested type
+    index: int  # of the file's tensors
+    n: int  # of the file's tensors
+    # where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in the merged weights m; q: the
+    # same without it, in the new type. NaN elsewhere
+    kept: float
+
+
+class QuantizeOptions(TypedDict, total=False):
+    """ql_quantize_options of the C headers."""
+    type: str | int  # of block matrices, a ql_dtype
+    # a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where that has 16 or more, else q8_0
+    embedding_type: str | int
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """ql_train_progress of the C headers."""
+    step: int  # done, in all
+    n_steps: int  # done, in all
+    epoch: float  # done, with its fraction
+    loss: float  # mean per trained token of the step, nats
+    lr: float
+    grad_norm: float  # before clipping
+    tokens: int  # of the step, without padding
+    total_tokens: int  # of this run so far
+    tok_s: float  # of the step
+    seconds: float  # of this run
+    rss_bytes: int
+    skipped: str | None  # None, or why the step changed nothing ("loss is not finite")
+    has_eval: bool  # 1 if an evaluation was made after this step
+    eval_loss: float
+    eval_tokens: int
+    checkpointed: bool  # 1 if a checkpoint was written after this step
+
+
+class TrainOptions(TypedDict, total=False):
+    """ql_train_options of the C headers."""
+    ctx: int  # tokens of a sequence; 0: min(512, the model's)
+    batch: int  # sequences of a micro-batch
+    grad_accum: int  # micro-batches of a step
+    epochs: int
+    steps: int  # > 0: the run ends after this many steps instead
+    lr: float
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: float  # below 1: a fraction of the steps; else steps
+    weight_decay: float
+    beta1: float
+    beta2: float
+    eps: float
+    clip: float  # largest gradient norm; 0: none
+    lora_dropout: float
+    lora_plus_ratio: float  # learning rate of B divided by that of A; 1: plain LoRA
+    seed: int
+    shuffle: bool
+    packing: bool
+    recompute: Literal["none", "cheap"]
+    eval_every: int  # steps between evaluations; 0: at the end of each epoch (with evaluation data)
+    checkpoint_dir: str | None  # None: no checkpoints
+    save_every: int  # steps; 0: at the end of each epoch alone
+    keep: int  # checkpoints kept, >= 1
+    # None: a new run (the directory must hold no checkpoint); "auto": the newest there, if any; else a directory to go
+    # on from (if not checkpoint_dir, that must hold none)
+    resume: str | None
+    # None, or the file for the adapter with the lowest evaluation loss; if it is gone when a run goes on, on_log says
+    # so, and the best of the steps from then on is kept
+    best_path: str | None
+    # None, or a JSONL file: a new one, an empty one, or that of the resumed run, which is cut back to the step it goes
+    # on after; locked while the trainer lives
+    metrics_path: str | None
+    # 1: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go when the first step
+    # begins; 0: they are an error of ql_trainer_create
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class TrainerInfo:
+    """ql_trainer_info of the C headers."""
+    n_steps: int  # sequences and tokens of an epoch
+    steps_per_epoch: int  # sequences and tokens of an epoch
+    n_sequences: int  # sequences and tokens of an epoch
+    n_tokens: int  # sequences and tokens of an epoch
+    n_trained: int  # sequences and tokens of an epoch
+    n_parameters: int
+    planned_peak_bytes: int  # of the process: weights, adapter, optimizer, activations, and the program itself
+    program_bytes: int  # of these, what is held besides the plan: code, tokenizer, data
+    arena_bytes: int  # activations; adapter, optimizer, inputs; weights
+    leaf_bytes: int  # activations; adapter, optimizer, inputs; weights
+    weight_bytes: int  # activations; adapter, optimizer, inputs; weights
+    flops_per_step: float
+    first_step: int  # > 0 when resumed
+    resumed_from: str  # "" for a new run
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """ql_train_summary of the C headers."""
+    steps: int  # done by this run
+    tokens: int  # done by this run
+    seconds: float
+    tok_s: float
+    loss_first: float
+    loss_last: float
+    skipped: int
+    checkpoint: str  # the newest, "" if none
+
+
+__all__ = [
+    "BackendInfo",
+    "FoundDevice",
+    "DeviceOptions",
+    "DeviceInfo",
+    "LoraOptions",
+    "AdapterInfo",
+    "AdapterMatrixInfo",
+    "ComposeOptions",
+    "ComposeMethodInfo",
+    "ChatOptions",
+    "DatasetOptions",
+    "DatasetInfo",
+    "SessionOptions",
+    "Sampling",
+    "Generated",
+    "GenerateOptions",
+    "GenerateResult",
+    "Nll",
+    "ModelOptions",
+    "ModelInfo",
+    "QuantizedTensor",
+    "QuantizeOptions",
+    "TrainProgress",
+    "TrainOptions",
+    "TrainerInfo",
+    "TrainSummary",
+]

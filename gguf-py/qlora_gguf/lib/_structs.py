@@ -1,0 +1,460 @@
+"""Structs and enumerators of the C API, for ctypes.
+
+Written by make_capi.py from the C headers: do not edit."""
+
+import ctypes as C
+
+VERSION = "0.1.0"  # of the headers
+DATE_SIZE = 11
+TRAINING_DATE = "2024-07-26"
+
+ENUMS = {
+    "ql_compute": {
+        "QL_COMPUTE_AUTO": 0,
+        "QL_COMPUTE_F32": 1,
+        "QL_COMPUTE_BF16": 2,
+    },
+    "ql_dtype": {
+        "QL_F32": 0,
+        "QL_F16": 1,
+        "QL_Q4_0": 2,
+        "QL_Q4_1": 3,
+        "QL_Q5_0": 6,
+        "QL_Q5_1": 7,
+        "QL_Q8_0": 8,
+        "QL_Q4_K": 12,
+        "QL_Q5_K": 13,
+        "QL_Q6_K": 14,
+        "QL_IQ4_NL": 20,
+        "QL_I8": 24,
+        "QL_I32": 26,
+        "QL_BF16": 30,
+        "QL_NF4": 1313210368,
+        "QL_NF4_DQ": 1313210369,
+    },
+    "ql_recompute": {
+        "QL_RECOMPUTE_NONE": 0,
+        "QL_RECOMPUTE_CHEAP": 1,
+    },
+    "ql_tokenize_flags": {
+        "QL_TOKENIZE_ADD_SPECIAL": 1,
+        "QL_TOKENIZE_PARSE_SPECIAL": 2,
+        "QL_TOKENIZE_CONTINUE": 4,
+        "QL_DETOKENIZE_RENDER_SPECIAL": 1,
+    },
+    "ql_status": {
+        "QL_OK": 0,
+        "QL_INVALID_ARGUMENT": 1,
+        "QL_BAD_SHAPE": 2,
+        "QL_BAD_DTYPE": 3,
+        "QL_BAD_FILE": 4,
+        "QL_NOT_FOUND": 5,
+        "QL_IO": 6,
+        "QL_NO_SPACE": 7,
+        "QL_NO_MEMORY": 8,
+        "QL_UNSUPPORTED": 9,
+        "QL_CANCELLED": 10,
+        "QL_NON_FINITE": 11,
+        "QL_INTERNAL": 12,
+    },
+    "ql_long_policy": {
+        "QL_LONG_CUT": 0,
+        "QL_LONG_DROP": 1,
+        "QL_LONG_ERROR": 2,
+    },
+    "ql_base_type": {
+        "QL_BASE_KEEP": -1,
+        "QL_BASE_AUTO": -2,
+    },
+    "ql_schedule": {
+        "QL_SCHEDULE_CONSTANT": 0,
+        "QL_SCHEDULE_LINEAR": 1,
+        "QL_SCHEDULE_COSINE": 2,
+    },
+}
+
+
+class ql_backend_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("path", C.c_char_p),
+        ("refused", C.c_char_p),
+        ("devices", C.c_int64),
+        ("trouble", C.c_char_p),
+    ]
+
+
+class ql_found_device(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("chip", C.c_char_p),
+        ("memory", C.c_uint64),
+    ]
+
+
+class ql_device_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("threads", C.c_int),
+        ("compute", C.c_int),
+    ]
+
+
+class ql_device_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("backend", C.c_char_p),
+        ("isa", C.c_char_p),
+        ("product", C.c_char_p),
+        ("chip", C.c_char_p),
+        ("threads", C.c_int),
+        ("bf16", C.c_int),
+        ("host_memory", C.c_int),
+        ("copy_queue", C.c_int),
+    ]
+
+
+class ql_lora_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("r", C.c_int64),
+        ("alpha", C.c_double),
+        ("rslora", C.c_int),
+        ("targets", C.c_char_p),
+        ("seed", C.c_uint64),
+    ]
+
+
+class ql_adapter_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("base_name", C.c_char_p),
+        ("n_parameters", C.c_int64),
+        ("n_matrices", C.c_int64),
+        ("r_min", C.c_int64),
+        ("r_max", C.c_int64),
+        ("architecture", C.c_char_p),
+    ]
+
+
+class ql_adapter_matrix_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("weight", C.c_char_p),
+        ("k", C.c_int64),
+        ("m", C.c_int64),
+        ("r", C.c_int64),
+        ("scale", C.c_double),
+        ("norm", C.c_double),
+    ]
+
+
+class ql_compose_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("method", C.c_char_p),
+        ("rank", C.c_int64),
+        ("density", C.c_double),
+        ("seed", C.c_uint64),
+    ]
+
+
+class ql_compose_method_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("meaning", C.c_char_p),
+        ("takes_rank", C.c_int),
+        ("takes_density", C.c_int),
+    ]
+
+
+class ql_chat_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("chat_template", C.c_char_p),
+        ("date", C.c_char_p),
+    ]
+
+
+class ql_dataset_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("ctx", C.c_int64),
+        ("long_policy", C.c_int),
+        ("skip_bad_lines", C.c_int),
+        ("chat_template", C.c_char_p),
+        ("date", C.c_char_p),
+    ]
+
+
+class ql_dataset_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("n_samples", C.c_int64),
+        ("n_tokens", C.c_int64),
+        ("n_trained", C.c_int64),
+        ("longest", C.c_int64),
+        ("n_cut", C.c_int64),
+        ("n_dropped", C.c_int64),
+        ("n_bad", C.c_int64),
+        ("n_ended", C.c_int64),
+        ("date", C.c_char_p),
+    ]
+
+
+class ql_session_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("ctx", C.c_int64),
+        ("adapters", C.POINTER(C.c_void_p)),
+        ("adapter_scales", C.POINTER(C.c_float)),
+        ("n_adapters", C.c_int),
+        ("cache_type", C.c_int),
+    ]
+
+
+class ql_sampling(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("temperature", C.c_double),
+        ("top_k", C.c_int64),
+        ("top_p", C.c_double),
+        ("min_p", C.c_double),
+        ("repeat_penalty", C.c_double),
+        ("seed", C.c_uint64),
+    ]
+
+
+class ql_logprob(C.Structure):
+    _fields_ = [
+        ("id", C.c_int32),
+        ("logprob", C.c_float),
+    ]
+
+
+class ql_generated(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("token", C.c_int32),
+        ("logprob", C.c_float),
+        ("piece", C.c_char_p),
+        ("top", C.POINTER(ql_logprob)),
+        ("n_top", C.c_int),
+    ]
+
+
+class ql_generate_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("n_predict", C.c_int64),
+        ("n_top", C.c_int),
+        ("sampling", ql_sampling),
+        ("on_token", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_generated))),
+        ("user", C.c_void_p),
+    ]
+
+
+class ql_generate_result(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("text", C.c_char_p),
+        ("n_prompt", C.c_int64),
+        ("n_generated", C.c_int64),
+        ("prompt_seconds", C.c_double),
+        ("generation_seconds", C.c_double),
+        ("ended", C.c_int),
+    ]
+
+
+class ql_nll(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("nll", C.c_double),
+        ("ppl", C.c_double),
+        ("tokens", C.c_int64),
+        ("seconds", C.c_double),
+    ]
+
+
+class ql_model_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("base_type", C.c_int64),
+        ("embedding_type", C.c_int64),
+    ]
+
+
+class ql_model_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("architecture", C.c_char_p),
+        ("base_type", C.c_char_p),
+        ("n_layer", C.c_int64),
+        ("n_embd", C.c_int64),
+        ("n_head", C.c_int64),
+        ("n_head_kv", C.c_int64),
+        ("n_ff", C.c_int64),
+        ("n_vocab", C.c_int64),
+        ("n_ctx", C.c_int64),
+        ("n_parameters", C.c_int64),
+        ("weight_bytes", C.c_uint64),
+    ]
+
+
+class ql_quantized_tensor(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("from", C.c_char_p),
+        ("to", C.c_char_p),
+        ("bytes_from", C.c_uint64),
+        ("bytes_to", C.c_uint64),
+        ("rel_rmse", C.c_double),
+        ("note", C.c_char_p),
+        ("index", C.c_int64),
+        ("n", C.c_int64),
+        ("kept", C.c_double),
+    ]
+
+
+class ql_quantize_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("type", C.c_int64),
+        ("embedding_type", C.c_int64),
+        ("on_tensor", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_quantized_tensor))),
+        ("user", C.c_void_p),
+    ]
+
+
+class ql_token_span(C.Structure):
+    _fields_ = [
+        ("begin", C.c_size_t),
+        ("end", C.c_size_t),
+    ]
+
+
+class ql_train_progress(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("step", C.c_int64),
+        ("n_steps", C.c_int64),
+        ("epoch", C.c_double),
+        ("loss", C.c_double),
+        ("lr", C.c_double),
+        ("grad_norm", C.c_double),
+        ("tokens", C.c_int64),
+        ("total_tokens", C.c_int64),
+        ("tok_s", C.c_double),
+        ("seconds", C.c_double),
+        ("rss_bytes", C.c_uint64),
+        ("skipped", C.c_char_p),
+        ("has_eval", C.c_int),
+        ("eval_loss", C.c_double),
+        ("eval_tokens", C.c_int64),
+        ("checkpointed", C.c_int),
+    ]
+
+
+class ql_train_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("ctx", C.c_int64),
+        ("batch", C.c_int64),
+        ("grad_accum", C.c_int64),
+        ("epochs", C.c_int64),
+        ("steps", C.c_int64),
+        ("lr", C.c_double),
+        ("schedule", C.c_int),
+        ("warmup", C.c_double),
+        ("weight_decay", C.c_double),
+        ("beta1", C.c_double),
+        ("beta2", C.c_double),
+        ("eps", C.c_double),
+        ("clip", C.c_double),
+        ("lora_dropout", C.c_double),
+        ("lora_plus_ratio", C.c_double),
+        ("seed", C.c_uint64),
+        ("shuffle", C.c_int),
+        ("packing", C.c_int),
+        ("recompute", C.c_int),
+        ("eval_every", C.c_int64),
+        ("checkpoint_dir", C.c_char_p),
+        ("save_every", C.c_int64),
+        ("keep", C.c_int64),
+        ("resume", C.c_char_p),
+        ("best_path", C.c_char_p),
+        ("metrics_path", C.c_char_p),
+        ("on_progress", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_train_progress))),
+        ("on_log", C.CFUNCTYPE(None, C.c_void_p, C.c_char_p)),
+        ("cancelled", C.CFUNCTYPE(C.c_int, C.c_void_p)),
+        ("user", C.c_void_p),
+        ("overwrite", C.c_int),
+    ]
+
+
+class ql_trainer_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("n_steps", C.c_int64),
+        ("steps_per_epoch", C.c_int64),
+        ("n_sequences", C.c_int64),
+        ("n_tokens", C.c_int64),
+        ("n_trained", C.c_int64),
+        ("n_parameters", C.c_int64),
+        ("planned_peak_bytes", C.c_uint64),
+        ("program_bytes", C.c_uint64),
+        ("arena_bytes", C.c_uint64),
+        ("leaf_bytes", C.c_uint64),
+        ("weight_bytes", C.c_uint64),
+        ("flops_per_step", C.c_double),
+        ("first_step", C.c_int64),
+        ("resumed_from", C.c_char_p),
+    ]
+
+
+class ql_train_summary(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("steps", C.c_int64),
+        ("tokens", C.c_int64),
+        ("seconds", C.c_double),
+        ("tok_s", C.c_double),
+        ("loss_first", C.c_double),
+        ("loss_last", C.c_double),
+        ("skipped", C.c_int64),
+        ("checkpoint", C.c_char_p),
+    ]
+
+
+ENUM_FIELDS = {  # (struct, field): the enumeration of its numbers
+    ("ql_device_options", "compute"): "ql_compute",
+    ("ql_dataset_options", "long_policy"): "ql_long_policy",
+    ("ql_session_options", "cache_type"): "ql_dtype",
+    ("ql_model_options", "base_type"): "ql_dtype",
+    ("ql_model_options", "embedding_type"): "ql_dtype",
+    ("ql_quantize_options", "type"): "ql_dtype",
+    ("ql_quantize_options", "embedding_type"): "ql_dtype",
+    ("ql_train_options", "schedule"): "ql_schedule",
+    ("ql_train_options", "recompute"): "ql_recompute",
+}
+FLAGS = {  # (struct, field): an int that says yes or no
+    ("ql_device_info", "bf16"),
+    ("ql_device_info", "host_memory"),
+    ("ql_device_info", "copy_queue"),
+    ("ql_lora_options", "rslora"),
+    ("ql_compose_method_info", "takes_rank"),
+    ("ql_compose_method_info", "takes_density"),
+    ("ql_dataset_options", "skip_bad_lines"),
+    ("ql_generate_result", "ended"),
+    ("ql_train_progress", "has_eval"),
+    ("ql_train_progress", "checkpointed"),
+    ("ql_train_options", "shuffle"),
+    ("ql_train_options", "packing"),
+    ("ql_train_options", "overwrite"),
+}
