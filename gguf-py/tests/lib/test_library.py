@@ -5,6 +5,8 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,25 @@ def test_the_source_trees_build_is_found(built):
 def test_the_package_may_carry_it(built, tmp_path):
     path = carry(copy_package(tmp_path), built)
     assert finished(python(OPEN, QL_LIBRARY="", PYTHONPATH=str(tmp_path))) == f"{path} {_structs.VERSION}\n"
+
+
+@pytest.mark.parametrize("with_library", [True, False])
+def test_a_wheel_may_carry_it(built, tmp_path, with_library):
+    pytest.importorskip("setuptools", minversion="77")
+    source, site = tmp_path / "source", tmp_path / "site"
+    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("tests", "build", "*.egg-info", "__pycache__"))
+    environment = {**os.environ, "QL_WHEEL_LIBRARY": str(built) if with_library else ""}
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check",
+                    "-w", tmp_path, source], check=True, env=environment)
+    wheel = next(tmp_path.glob("*.whl"))
+    assert wheel.name == f"qlora_gguf-{ql.library_version()}-py3-none-{'linux_' + os.uname().machine if with_library else 'any'}.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    out = finished(python(OPEN, QL_LIBRARY="", PYTHONPATH=str(site), HOME=str(tmp_path)))
+    if with_library:
+        assert out == f"{site}/qlora_gguf/lib/native/libql-models.so.0 {_structs.VERSION}\n"
+    else:
+        assert not (site / "qlora_gguf" / "lib" / "native").exists()
 
 
 def test_an_installed_one_is_found(built, tmp_path):
