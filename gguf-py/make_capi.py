@@ -79,6 +79,7 @@ def split_fields(struct, body):
 class Api:
     def __init__(self, texts):
         self.enums, self.structs, self.opaque, self.functions, self.constants = {}, {}, set(), {}, {}
+        self.callbacks = {}  # name -> the declaration of a field of that type
         for stem, text in texts.items():
             self.constants.update((n, int(v, 0)) for n, v in re.findall(r"#define (QL_\w+) (\d\w*)\b", text))
             self.constants.update(re.findall(r'#define (QL_\w+) "([^"]*)"', text))
@@ -88,6 +89,9 @@ class Api:
             for name, body in re.findall(r"typedef struct (\w+) \{(.*?)\n\} \1;", text, flags=re.S):
                 self.structs[name] = split_fields(name, re.sub(r"^[^\n]*?/\*[^\n]*\*/", "", body, count=1)
                                                   if body.startswith(" /*") else body)
+            callbacks = re.findall(r"typedef ([^;(]*?)\(\*(\w+)\)\(([^;]*?)\);", plain(text), flags=re.S)
+            self.callbacks.update((name, f"callback {result.strip()}({' '.join(arguments.split())})")
+                                  for result, name, arguments in callbacks)
             self.opaque.update(re.findall(r"typedef struct (ql_\w+) \1;", text))
             for result, name, arguments in re.findall(r"QL_API ([^;(]*?)(\w+)\(([^;]*?)\);", plain(text), flags=re.S):
                 if (stem in FUNCTIONS_OF or name in MORE_FUNCTIONS) and name not in LEFT_OUT:
@@ -110,6 +114,7 @@ class Api:
         if re.fullmatch(r"char\s*\*\s*\*", declaration.strip()):
             return "C.POINTER(C.c_void_p)"
         declaration = " ".join(declaration.replace("const", " ").split())
+        declaration = " ".join(self.callbacks.get(declaration, declaration).replace("const", " ").split())
         if declaration.startswith("callback "):
             result, arguments = re.match(r"callback (.*?)\((.*)\)$", declaration).groups()
             inner = [self.ctype(a) for a in self.arguments(arguments)]

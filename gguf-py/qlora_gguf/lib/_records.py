@@ -56,6 +56,10 @@ class LoraOptions(TypedDict, total=False):
     # "blk.7.attn_q.weight"; embedding and head are never targets. None: "all"
     targets: str
     seed: int  # of A's values
+    # what is trained: "lora": A and B; "miss": B alone, A adds up tiles of x, and s is 1 (Kang & Yin 2024); "dora": A,
+    # B and a magnitude for each row of the weight (Liu et al. 2024). None: "lora"
+    kind: str
+    norms: bool  # 1: all norms are trained, too, as a whole
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,13 @@ class AdapterInfo:
     """ql_adapter_info of the C headers."""
     name: str  # strings are owned by the adapter, "" where unknown
     base_name: str  # of the model that the adapter was made for
-    n_parameters: int
+    n_parameters: int  # that training changes
     n_matrices: int  # linears that the adapter changes
     r_min: int  # smallest and largest rank; 0 without matrices
     r_max: int  # smallest and largest rank; 0 without matrices
     architecture: str  # of the base: "llama"
+    kind: str  # ql_lora_options'
+    n_norms: int  # norms that the adapter replaces
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ class ComposeOptions(TypedDict, total=False):
     rank: int  # of the methods that end in svd; 0: the largest of the adapters'
     density: float  # of the methods that drop values: the fraction that is kept, above 0 and at most 1
     seed: int  # of those that drop at random
+    threads: int  # 0: the physical cores, or $QL_THREADS. The result does not depend on it
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,26 @@ class ComposeMethodInfo:
     meaning: str  # in a line
     takes_rank: bool
     takes_density: bool
+
+
+class ExtractOptions(TypedDict, total=False):
+    """ql_extract_options of the C headers."""
+    rank: int  # at least 1 and at most the smaller side of the largest linear
+    threads: int  # 0: the physical cores, or $QL_THREADS. The result does not depend on it
+
+
+class ResizeOptions(TypedDict, total=False):
+    """ql_resize_options of the C headers."""
+    rank: int  # at most; 0: each matrix's own
+    energy: float  # below 1: of each matrix the smallest rank that keeps this part of |D|^2
+    threads: int  # 0: the physical cores, or $QL_THREADS. The result does not depend on it
+
+
+class PruneOptions(TypedDict, total=False):
+    """ql_prune_options of the C headers."""
+    drop: str  # a regular expression (PCRE2) searched for in weight names; None: none
+    least_norm: float  # linears whose |s B A| is smaller go
+    energy: float  # below 1: the smallest go, as long as the others keep this part of the sum of all |s B A|^2
 
 
 class ChatOptions(TypedDict, total=False):
@@ -190,6 +217,9 @@ class ModelOptions(TypedDict, total=False):
     # of embedding and head: a ql_dtype, QL_BASE_KEEP, or QL_BASE_AUTO: where they have more than 8 bits and base_type
     # converts, base_type if that has 16 or more, else q8_0
     embedding_type: str | int
+    # 1: scales of converted blocks by least squared error (ql_encode_search), where the type has that: q4_0, nf4,
+    # nf4_dq; 0: by the largest weight
+    search: int
 
 
 @dataclass(frozen=True)
@@ -231,6 +261,10 @@ class QuantizeOptions(TypedDict, total=False):
     type: str | int  # of block matrices, a ql_dtype
     # a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where that has 16 or more, else q8_0
     embedding_type: str | int
+    threads: int  # 0: the physical cores, or $QL_THREADS. The file does not depend on it
+    # 1: scales of blocks by least squared error (ql_encode_search) where a matrix's new type has that: q4_0, nf4,
+    # nf4_dq, of which `type` is to be one; 0: by the largest weight
+    search: int
 
 
 @dataclass(frozen=True)
@@ -335,6 +369,9 @@ __all__ = [
     "AdapterMatrixInfo",
     "ComposeOptions",
     "ComposeMethodInfo",
+    "ExtractOptions",
+    "ResizeOptions",
+    "PruneOptions",
     "ChatOptions",
     "DatasetOptions",
     "DatasetInfo",

@@ -124,6 +124,8 @@ class ql_lora_options(C.Structure):
         ("rslora", C.c_int),
         ("targets", C.c_char_p),
         ("seed", C.c_uint64),
+        ("kind", C.c_char_p),
+        ("norms", C.c_int),
     ]
 
 
@@ -137,6 +139,8 @@ class ql_adapter_info(C.Structure):
         ("r_min", C.c_int64),
         ("r_max", C.c_int64),
         ("architecture", C.c_char_p),
+        ("kind", C.c_char_p),
+        ("n_norms", C.c_int64),
     ]
 
 
@@ -159,6 +163,7 @@ class ql_compose_options(C.Structure):
         ("rank", C.c_int64),
         ("density", C.c_double),
         ("seed", C.c_uint64),
+        ("threads", C.c_int),
     ]
 
 
@@ -169,6 +174,38 @@ class ql_compose_method_info(C.Structure):
         ("meaning", C.c_char_p),
         ("takes_rank", C.c_int),
         ("takes_density", C.c_int),
+    ]
+
+
+class ql_extract_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("rank", C.c_int64),
+        ("threads", C.c_int),
+        ("on_change", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_adapter_change))),
+        ("user", C.c_void_p),
+    ]
+
+
+class ql_resize_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("rank", C.c_int64),
+        ("energy", C.c_double),
+        ("threads", C.c_int),
+        ("on_change", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_adapter_change))),
+        ("user", C.c_void_p),
+    ]
+
+
+class ql_prune_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("drop", C.c_char_p),
+        ("least_norm", C.c_double),
+        ("energy", C.c_double),
+        ("on_change", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_adapter_change))),
+        ("user", C.c_void_p),
     ]
 
 
@@ -285,6 +322,7 @@ class ql_model_options(C.Structure):
         ("size", C.c_size_t),
         ("base_type", C.c_int64),
         ("embedding_type", C.c_int64),
+        ("search", C.c_int64),
     ]
 
 
@@ -329,6 +367,8 @@ class ql_quantize_options(C.Structure):
         ("embedding_type", C.c_int64),
         ("on_tensor", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_quantized_tensor))),
         ("user", C.c_void_p),
+        ("threads", C.c_int),
+        ("search", C.c_int64),
     ]
 
 
@@ -448,6 +488,7 @@ FLAGS = {  # (struct, field): an int that says yes or no
     ("ql_device_info", "host_memory"),
     ("ql_device_info", "copy_queue"),
     ("ql_lora_options", "rslora"),
+    ("ql_lora_options", "norms"),
     ("ql_compose_method_info", "takes_rank"),
     ("ql_compose_method_info", "takes_density"),
     ("ql_dataset_options", "skip_bad_lines"),
