@@ -117,6 +117,8 @@ struct OpDef {
     const char * no_grad = nullptr;
     /// Bit i: a gradient can reach source i.
     uint32_t differentiable = 0;
+    /// Bit i: the gradient of source i is a rule of its own (straight-through), not the derivative of the result.
+    uint32_t straight_through = 0;
     /// Bit i: source i may be absent.
     uint32_t optional = 0;
     /// The result is the first source's bytes under another shape: nothing is read or written.

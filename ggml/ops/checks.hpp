@@ -19,6 +19,10 @@ Status expect_param(const Node & n, int i);
 Status expect_f32_or_f16(const Node & n, int i);
 /// A state of f32 or f16 with at most two dimensions: operators replace its rows.
 Status expect_cache(const Node & n, int i);
+/// A matrix that an operator encodes again, in place: a state of a type of weights that can be written.
+Status expect_packed_state(const Node & n, int i);
+/// A LoRA branch of a weight [k, m]: source i is A [k, r], source i + 1 is B [r, m].
+Status expect_branch(const Node & n, int i, const Shape & weight);
 
 /// The shape that a caller of a builder gives: 1 to 4 sizes.
 Result<Shape> shape_from(const OpDef & def, int n_dims, const int64_t * ne);

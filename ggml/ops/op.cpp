@@ -92,6 +92,20 @@ Status expect_cache(const Node & n, int i) {
     return is_matrix(source(n, i).shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "of two dimensions at most");
 }
 
+Status expect_packed_state(const Node & n, int i) {
+    QL_TRY(expect_weight(n, i));
+    if (!ql_dtype_can_encode(source(n, i).dtype)) return wrong(QL_BAD_DTYPE, n, i, "of a type that can be written");
+    return of_state(n, i);
+}
+
+Status expect_branch(const Node & n, int i, const Shape & weight) {
+    QL_TRY(expect_matrix(n, i));
+    QL_TRY(expect_matrix(n, i + 1));
+    const Shape &a = source(n, i).shape, &b = source(n, i + 1).shape;
+    if (a[0] != weight[0] || b[1] != weight[1]) return shape_error(n, "sizes of A, B and the weight do not fit");
+    return a[1] == b[0] ? Status() : shape_error(n, "A and B differ in rank");
+}
+
 Status expect_param(const Node & n, int i) {
     QL_TRY(expect_f32(n, i));
     return source(n, i).root()->kind == TensorKind::param

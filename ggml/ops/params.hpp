@@ -16,7 +16,7 @@ struct RmsNormParams {
     float eps = 0;
 };
 
-/// lora, lora_back and dora_scale: s of y + s B A x.
+/// s of y + s B A x: lora, lora_back, lora_merge, mul_mat_merged, dora_scale.
 struct LoraParams {
     float scale = 1;
 };

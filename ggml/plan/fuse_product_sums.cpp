@@ -1,5 +1,5 @@
-// A sum of products is one product over their depths laid end to end (mul_mat_sum): mul_mat, mul_mat_t, lora and
-// add nodes whose results are summed, and read by nobody else, become a single node, which writes its result once.
+// A sum of products is one product over their depths laid end to end (mul_mat_sum): mul_mat, mul_mat_t,
+// mul_mat_merged, lora and add nodes whose results are summed, and read by nobody else, become a single node, which writes its result once.
 //
 //     a linear with its LoRA branch and the residual:  add(r, lora(W x, x, A, B))  ->  h = A x;  r + W x + s B h
 //     the gradient of what q, k and v were made of:    add(add(Wq^T dq, Aq^T dhq), ...)  ->  Wq^T dq + Aq^T dhq + ...
@@ -48,9 +48,14 @@ class Rule {
     }
 
   private:
+    /// One term: source 0 times source 1.
+    static bool is_product(const PlanNode & n) {
+        return n.def == &op::mul_mat || n.def == &op::mul_mat_t || n.def == &op::mul_mat_merged;
+    }
+
     void read(const PlanNode & n, size_t position) {
         if (!n.device->backend->kernels[op_index(&op::mul_mat_sum)]->launch) return;
-        if (n.def == &op::mul_mat || n.def == &op::mul_mat_t) {
+        if (is_product(n)) {
             sums_[n.out[0]] = {nullptr, {{n.src[0], n.src[1], n.def == &op::mul_mat_t, 1.0f}}, position, n.device};
         } else if (n.def == &op::lora) {
             Sum branch{nullptr, {{n.src[3], n.out[1], false, n.params.as<LoraParams>().scale}}, position, n.device};
@@ -100,7 +105,7 @@ class Rule {
             kept.push_back(list_.make_node(*n, op::mul_mat, {}, {n->src[2], n->src[1]}, {n->out[1]}));
         const Sum & sum = it->second;
         if (sum.taken_in) return;
-        if (n->def == &op::mul_mat || n->def == &op::mul_mat_t) return kept.push_back(n);
+        if (is_product(*n)) return kept.push_back(n);
         MulMatSumParams params;
         std::vector<Operand *> src = {sum.rest};
         for (size_t i = 0; i < sum.terms.size(); ++i) {

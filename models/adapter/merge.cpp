@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "common/merged_row.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "models/quantize/quantize_file.hpp"
@@ -11,26 +12,6 @@
 
 namespace ql {
 namespace {
-
-/// w += s B A for one row of w, in pieces of columns whose sums stay in registers.
-void add_change(const LoraMatrix & m, int64_t row, float * w) {
-    constexpr int64_t kColumns = 16;
-    const float * b = m.b.data() + row * m.r;
-    int64_t c = 0;
-    for (; c + kColumns <= m.k; c += kColumns) {
-        float sums[kColumns] = {};
-        for (int64_t j = 0; j < m.r; ++j) {
-            const float * a = m.a.data() + j * m.k + c;
-            for (int64_t i = 0; i < kColumns; ++i) sums[i] += b[j] * a[i];
-        }
-        for (int64_t i = 0; i < kColumns; ++i) w[c + i] += m.scale * sums[i];
-    }
-    for (; c < m.k; ++c) {
-        float sum = 0;
-        for (int64_t j = 0; j < m.r; ++j) sum += b[j] * m.a[static_cast<size_t>(j * m.k + c)];
-        w[c] += m.scale * sum;
-    }
-}
 
 class Merge : public WeightEdit {
   public:
@@ -87,7 +68,7 @@ class Merge : public WeightEdit {
 }  // namespace
 
 void merge_row(const LoraMatrix & m, int64_t i, float * row) {
-    add_change(m, i, row);
+    add_merged_row(row, m.a.data(), m.b.data() + i * m.r, m.k, m.r, m.scale);
     if (const auto finish = def_of(m.kind).finish_row) finish(m, i, row);
 }
 

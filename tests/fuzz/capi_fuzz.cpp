@@ -209,7 +209,7 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s), *c = tensor(s), *d = tensor(s), *nll = nullptr;
-        switch (in_.pick(6)) {
+        switch (in_.pick(8)) {
             case 0:
                 return keep(s, g, ql_lora(g, a, b, c, d, in_.number()));
             case 1:
@@ -221,6 +221,10 @@ class Machine {
                 break;
             case 4:
                 return keep(s, g, ql_attention_paged(g, a, b, c, d, tensor(s), in_.number()));
+            case 5:
+                return keep(s, g, ql_lora_merge(g, a, b, c, d, in_.number()));
+            case 6:
+                return keep(s, g, ql_mul_mat_merged(g, a, b, c, d, in_.number()));
             default:
                 return keep(s, g, ql_adamw(g, a, b, c, d, tensor(s), tensor(s), in_.number()));
         }

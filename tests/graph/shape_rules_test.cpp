@@ -111,6 +111,38 @@ const Refusal kRefusals[] = {
          return ql_lora(&l.g, l.f32({5, 3}), l.f32({4, 3}), l.f32({4, 2}), l.f32({2, 6}), 1);
      },
      QL_BAD_SHAPE, "lora: y and B"},
+    {"lora_merge into what is frozen",
+     [](Leaves & l) {
+         return ql_lora_merge(&l.g, l.weight({4, 5}, QL_F32), l.f32({4, 5}), l.f32({4, 2}), l.f32({2, 5}), 1);
+     },
+     QL_INVALID_ARGUMENT, "lora_merge: input 0 must be a state (it is changed in place)"},
+    {"lora_merge without an encoder",
+     [](Leaves & l) {
+         const int64_t ne[] = {256, 5};
+         ql_tensor * state = ql_state(&l.g, "m", QL_Q4_K, 2, ne);
+         return ql_lora_merge(&l.g, state, l.f32({256, 5}), l.f32({256, 2}), l.f32({2, 5}), 1);
+     },
+     QL_BAD_DTYPE, "lora_merge: input 0 must be of a type that can be written, got 'm' (q4_K [256, 5])"},
+    {"lora_merge shapes",
+     [](Leaves & l) {
+         return ql_lora_merge(&l.g, l.state({4, 5}), l.f32({4, 6}), l.f32({4, 2}), l.f32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "lora_merge: inputs 0 and 1 differ in shape"},
+    {"lora_merge B",
+     [](Leaves & l) {
+         return ql_lora_merge(&l.g, l.state({4, 5}), l.f32({4, 5}), l.f32({4, 2}), l.f32({2, 6}), 1);
+     },
+     QL_BAD_SHAPE, "lora_merge: sizes of A, B and the weight do not fit"},
+    {"mul_mat_merged inner",
+     [](Leaves & l) {
+         return ql_mul_mat_merged(&l.g, l.state({4, 5}), l.f32({3, 3}), l.f32({4, 2}), l.f32({2, 5}), 1);
+     },
+     QL_BAD_SHAPE, "mul_mat_merged: inner sizes differ"},
+    {"mul_mat_merged rank",
+     [](Leaves & l) {
+         return ql_mul_mat_merged(&l.g, l.state({4, 5}), l.f32({4, 3}), l.f32({4, 2}), l.f32({3, 5}), 1);
+     },
+     QL_BAD_SHAPE, "mul_mat_merged: A and B differ in rank"},
     {"dropout p", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(4), 1, 0); }, QL_INVALID_ARGUMENT,
      "dropout: p is 1"},
     {"dropout key", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(3), 0, 0); }, QL_BAD_SHAPE,

@@ -14,6 +14,15 @@ TEST_F(Fusion, ALinearWithItsBranchAndTheResidualIsOneProduct) {
     expect_same_values();
 }
 
+TEST_F(Fusion, AMergedLinearAndTheResidualAreOneProduct) {
+    Tensor *x = stream(), *r = stream();
+    Tensor * y = ql_mul_mat_merged(&g, weight(kWidth, kWidth), x, weight(kWidth, kRank), weight(kRank, kWidth), 0.5f);
+    fuse({ql_add(&g, r, y)});
+    EXPECT_EQ(count(), (Ops{{"mul_mat_sum", 1}}));
+    EXPECT_EQ(list.nodes.back()->src.size(), 3u);
+    expect_same_values();
+}
+
 TEST_F(Fusion, WhatComesBackThroughSeveralLinearsIsOneProduct) {
     Tensor *dq = stream(), *dk = stream(kHidden), *dh = stream(kRank);
     const auto back = [&](Tensor * dy, int64_t k) { return ql_mul_mat_t(&g, weight(k, dy->ne(0)), dy); };

@@ -33,13 +33,14 @@ inline std::string op_case_name(const OpCase & o) {
 class LossOfCase {
   public:
     CaseGraph of;
-    std::vector<Tensor *> params;  // those that a gradient can reach
+    std::vector<Tensor *> params;  // those that a gradient can reach which is a derivative
     Tensor * loss = nullptr;       // null where there is no such parameter
 
     LossOfCase(const OpCase & o, uint64_t seed)
         : of(*o.def, o.c, seed), factors_(case_floats({Shape(of.out->shape.elements())}, 99)) {
         for (size_t i = 0; i < of.leaves.size(); ++i)
-            if (of.leaves[i]->kind == TensorKind::param && (o.def->differentiable >> i & 1))
+            if (of.leaves[i]->kind == TensorKind::param &&
+                ((o.def->differentiable & ~o.def->straight_through) >> i & 1))
                 params.push_back(of.leaves[i]);
         if (params.empty()) return;
         const auto n = static_cast<int64_t>(factors_.size());

@@ -157,6 +157,21 @@ QL_API ql_tensor * ql_lora(ql_graph * g, ql_tensor * y, ql_tensor * x, ql_tensor
 QL_API ql_tensor * ql_dora_scale(ql_graph * g, ql_tensor * magnitude, ql_tensor * w, ql_tensor * w2, ql_tensor * a,
                                  ql_tensor * b, float s);
 
+/** merged = Q(W + s B A), in place: the weight that a file will hold once the branch is merged into W, packed in its own
+ *  type Q. A row is made in one order of sums, which ql_adapter_merge has too: W's row decoded, then s times
+ *  (b_0 A_0 + b_1 A_1 + ...), the sum from zero and in order, each product and sum rounded to f32.
+ *  shape    merged a state [k, m] of a type that can be written, W [k, m] of any type, A f32 [k, r], B f32 [r, m]
+ *  returns  merged as it is afterwards      grad  none (ql_mul_mat_merged has it)
+ *  run      QL_NON_FINITE where W + s B A is no number, or too large for a block's scale */
+QL_API ql_tensor * ql_lora_merge(ql_graph * g, ql_tensor * merged, ql_tensor * w, ql_tensor * a, ql_tensor * b, float s);
+
+/** y = merged x, where ql_lora_merge made `merged` = Q(W + s B A). Rounding has no useful derivative: A and B get the
+ *  gradient that they would have without it, that of s B (A x), straight through Q.        (Bengio et al. 2013)
+ *  shape    merged [k, m] of any type, x [k, T], A f32 [k, r], B f32 [r, m] -> y [m, T]
+ *  grad     x (by merged); A, B: dA = s (B^T dy) x^T, dB = s dy (A x)^T */
+QL_API ql_tensor * ql_mul_mat_merged(ql_graph * g, ql_tensor * merged, ql_tensor * x, ql_tensor * a, ql_tensor * b,
+                                     float s);
+
 /** x with elements zeroed with probability p and the others scaled by 1 / (1 - p). Element (i, t) is decided by
  *  Philox 4x32-10 keyed by (seed, stream, step) at counter (token_offset + t) * n + i: the same for any thread count.
  *  shape    x [n, T], key i32 [4] = {seed low, seed high, step, token offset} -> [n, T]      grad  x
