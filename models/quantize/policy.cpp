@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/files/weight_names.hpp"
+#include "ql/model.h"
 
 namespace ql {
 namespace {
@@ -58,6 +59,18 @@ QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql
     return {fallback, format("%s is %s: rows of %lld are no multiple of %s's block of %lld", std::string(name).c_str(),
                              ql_dtype_name(fallback), static_cast<long long>(row), ql_dtype_name(target),
                              static_cast<long long>(block))};
+}
+
+QuantizeChoice choose_file_type(std::string_view name, int n_dims, ql_dtype from, int64_t row, int64_t type,
+                                int64_t embedding_type) {
+    const WeightRole role = weight_role(name, n_dims);
+    const bool kept = role == WeightRole::embedding && embedding_type == QL_BASE_KEEP;
+    if (role == WeightRole::other || kept) return {from, ""};
+    auto target = static_cast<ql_dtype>(type);
+    if (role == WeightRole::embedding)
+        target =
+            embedding_type == QL_BASE_AUTO ? automatic_embedding(from, target) : static_cast<ql_dtype>(embedding_type);
+    return choose_type(name, from, row, target);
 }
 
 ql_dtype automatic_embedding(ql_dtype from, ql_dtype blocks) {

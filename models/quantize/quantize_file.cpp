@@ -50,18 +50,8 @@ Status report(const ql_quantize_options & options, std::span<const Conversion> t
 Status check_types(const ql_quantize_options & o) {
     QL_ASSIGN(const ql_dtype type, weight_type("type", o.type));
     QL_TRY(check_search(o.search, type));
-    return o.embedding_type == QL_BASE_AUTO ? Status() : weight_type("embedding type", o.embedding_type).status();
-}
-
-QuantizeChoice choose(const ql_gguf_tensor & t, const ql_quantize_options & o) {
-    const WeightRole role = weight_role(t.name, t.n_dims);
-    if (role == WeightRole::other) return {t.dtype, ""};
-    ql_dtype target = static_cast<ql_dtype>(o.type);
-    if (role == WeightRole::embedding) {
-        target = o.embedding_type == QL_BASE_AUTO ? automatic_embedding(t.dtype, target)
-                                                  : static_cast<ql_dtype>(o.embedding_type);
-    }
-    return choose_type(t.name, t.dtype, t.ne[0], target);
+    if (o.embedding_type == QL_BASE_AUTO || o.embedding_type == QL_BASE_KEEP) return {};
+    return weight_type("embedding type", o.embedding_type).status();
 }
 
 /// The model's keys, without those that describe the file's old types.
@@ -102,7 +92,8 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
     for (size_t i = 0; i < tensors.size(); ++i) {
         Conversion & c = tensors[i];
         QL_TRY(ql_gguf_tensor_at(raw, static_cast<int64_t>(i), &c.source));
-        c.choice = choose(c.source, options);
+        c.choice = choose_file_type(c.source.name, c.source.n_dims, c.source.dtype, c.source.ne[0], options.type,
+                                    options.embedding_type);
         c.edit = edit && edit->changes(c.source.name) ? edit : nullptr;
         c.measured = options.on_tensor != nullptr;
         c.scales = options.search ? Scales::search : Scales::largest_weight;

@@ -24,8 +24,8 @@ typedef struct ql_quantized_tensor {
 typedef struct ql_quantize_options {
     size_t size;             /* set by ql_quantize_options_init */
     int64_t type;            /* of block matrices, a ql_dtype */
-    int64_t embedding_type;  /* a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where that
-                                has 16 or more, else q8_0 */
+    int64_t embedding_type;  /* a ql_dtype; -1 (QL_BASE_KEEP): its own; -2 (QL_BASE_AUTO): kept where it has at most 8
+                                bits, else `type` where that has 16 or more, else q8_0 */
     /** Called when a tensor has been converted, on the calling thread; non-zero stops. NULL: none. */
     int (*on_tensor)(void * user, const ql_quantized_tensor * tensor);
     void * user;
