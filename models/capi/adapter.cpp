@@ -88,7 +88,7 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
                                {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
                                 static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str(),
                                 ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
-                                static_cast<int64_t>(a.norms.size())});
+                                static_cast<int64_t>(a.norms.size()), a.merge_type.c_str()});
     });
 }
 

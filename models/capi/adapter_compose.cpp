@@ -5,6 +5,7 @@
 #include "common/structs.hpp"
 #include "common/threads.hpp"
 #include "models/adapter/compose/compose.hpp"
+#include "models/adapter/exact_merge.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/adapter/merge.hpp"
 
@@ -47,6 +48,18 @@ ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double *
                                                                  o.density, o.seed, threads}));
         *adapter = new ql_adapter{std::move(made), adapters[0]->model};
         return {};
+    });
+}
+
+ql_status ql_adapter_check_merge(const ql_adapter * adapter, const ql_model * base,
+                                 const ql_quantize_options * options) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter || !base) return error(QL_INVALID_ARGUMENT, "ql_adapter_check_merge: an argument is NULL");
+        ql_quantize_options defaults;
+        ql_quantize_options_init(&defaults);
+        defaults.type = QL_F16;
+        QL_ASSIGN(const ql_quantize_options o, ql::take_struct(options, defaults));
+        return ql::check_exact_merge(adapter->adapter, *base->model, o);
     });
 }
 

@@ -61,6 +61,7 @@ void ql_train_options_init(ql_train_options * options) {
     options->recompute = QL_RECOMPUTE_CHEAP;
     options->save_every = 100;
     options->keep = 2;
+    options->merge_type = QL_MERGE_NONE;
 }
 
 ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter, const ql_dataset * data,

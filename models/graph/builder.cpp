@@ -49,6 +49,7 @@ void GraphBuilder::replace(const std::string & weight, ql_tensor * tensor) {
 
 void GraphBuilder::detach_all() {
     branches_.clear();
+    merged_.clear();
     for (const std::string & weight : replaced_) leaves_.erase(weight);
     replaced_.clear();
 }
@@ -70,7 +71,7 @@ ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
 }
 
 ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
-    ql_tensor * y = add_branches(name, x, ql_mul_mat(graph_, weight(name), x));
+    ql_tensor * y = add_branches(name, x, product(name, x));
     const std::string bias = bias_of(name);
     return model_.find(bias) ? ql_add(graph_, y, weight(bias)) : y;
 }
@@ -94,6 +95,13 @@ ql_tensor * GraphBuilder::tile_sums(ql_tensor * x, int64_t n) {
     ql_tensor *& sums = tile_sums_[{x, n}];
     if (!sums) sums = ql_sum_tiles(graph_, x, n);
     return sums;
+}
+
+ql_tensor * GraphBuilder::product(const std::string & name, ql_tensor * x) {
+    const auto it = merged_.find(name);
+    if (it == merged_.end()) return ql_mul_mat(graph_, weight(name), x);
+    const auto & [packed, branch] = it->second;
+    return ql_mul_mat_merged(graph_, packed, x, branch.a, branch.b, branch.scale);
 }
 
 ql_tensor * GraphBuilder::angles(const Rope & rope) {

@@ -14,6 +14,19 @@
 
 namespace ql {
 
+/// The leaves of one LoRA branch.
+struct LoraLeaves {
+    ql_tensor * a = nullptr;  // [k, r]
+    ql_tensor * b = nullptr;  // [r, m]
+    float scale = 1.0f;
+};
+
+/// A linear that is computed with base and branch packed into one weight (ql_lora_merge).
+struct MergedLeaves {
+    ql_tensor * packed = nullptr;  // a state [k, m]
+    LoraLeaves branch;
+};
+
 /// A cache of keys and values in pages: f16 or f32 states [n_head_kv * head_dim, page * n_pages], two for each layer,
 /// with its key-value heads.
 struct KvCache {
@@ -54,6 +67,8 @@ class GraphBuilder {
 
     /// Adds a branch to the linear of this weight; several are applied in order.
     void attach(const std::string & weight, BranchPtr branch) { branches_[weight].push_back(std::move(branch)); }
+    /// Puts a packed weight in the place of this one; its branch gets the gradient.
+    void attach_merged(const std::string & weight, const MergedLeaves & merged) { merged_[weight] = merged; }
     /// A tensor that takes the place of a weight.
     void replace(const std::string & weight, ql_tensor * tensor);
     /// What is built from now on has no branches and no replaced weights but those that come later.
@@ -92,6 +107,8 @@ class GraphBuilder {
     ql_tensor * head() { return weight(model_.head().name); }
 
   private:
+    /// W x, or that of the packed weight in W's place.
+    ql_tensor * product(const std::string & name, ql_tensor * x);
     /// base = W x, with the branches of W.
     ql_tensor * add_branches(const std::string & name, ql_tensor * x, ql_tensor * base);
 
@@ -106,6 +123,7 @@ class GraphBuilder {
     std::unordered_map<std::string, ql_tensor *> leaves_;
     std::vector<std::string> replaced_;  // leaves that are not the model's
     std::unordered_map<std::string, std::vector<BranchPtr>> branches_;
+    std::unordered_map<std::string, MergedLeaves> merged_;
     LoraDropout dropout_;
     int n_dropouts_ = 0;
     std::unordered_map<ql_tensor *, ql_tensor *> dropped_;

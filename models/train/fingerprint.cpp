@@ -78,6 +78,7 @@ std::string run_fingerprint(const FingerprintSource & run) {
     real("beta1", o.beta1), real("beta2", o.beta2), real("eps", o.eps), real("clip", o.clip);
     real("lora-dropout", o.lora_dropout), real("lora-plus-ratio", o.lora_plus_ratio);
     put("seed", std::to_string(o.seed)), whole("shuffle", o.shuffle), whole("packing", o.packing);
+    if (o.merge_type != QL_MERGE_NONE) put("merge-aware", ql_dtype_name(static_cast<ql_dtype>(o.merge_type)));
     if (const std::string date = run.data.told_date(); !date.empty()) put("chat-date", date);
     hash("data", run.data.fingerprint()), hash("adapter-shape", adapter_shape(run.adapter));
     hash("model", run.model.fingerprint()), put("base-type", run.model.base_type());
@@ -89,8 +90,8 @@ std::string run_fingerprint(const FingerprintSource & run) {
 }
 
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {
-    const auto old_pairs = split(then);
-    for (const auto & [key, value] : split(now)) {
+    const auto old_pairs = split(then), pairs = split(now);
+    for (const auto & [key, value] : pairs) {
         const auto it = old_pairs.find(key);
         if (it != old_pairs.end() && it->second == value) continue;
         const std::string before = it == old_pairs.end() ? "none" : it->second;
@@ -104,6 +105,13 @@ Status compare_fingerprints(const std::string & path, const std::string & then, 
             "another --checkpoint-dir",
             path.c_str(), key.c_str(), value.c_str(), before.c_str());
     }
+    for (const auto & [key, value] : old_pairs)
+        if (pairs.count(key) == 0)
+            return error(
+                QL_INVALID_ARGUMENT,
+                "%s: this run has no %.40s, the checkpoint was made with %.60s; resume with the same, or start "
+                "anew in another --checkpoint-dir",
+                path.c_str(), key.c_str(), value.c_str());
     return {};
 }
 

@@ -46,6 +46,7 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
         bytes_beside_weights(model) + kFirstStepBytes;  // arenas and leaves are not resident before they are touched
     QL_TRY(step->write_rows());
     QL_TRY(step->write_adapter(adapter));
+    QL_TRY(step->merge());
     return step;
 }
 
@@ -64,7 +65,10 @@ void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t m
         leaves.push_back(rows);
         rows_.push_back({rows, &kind, m.weight});
     }
-    b.attach(m.weight, kind.branch(m, leaves));
+    if (options_.merged_types.empty())
+        b.attach(m.weight, kind.branch(m, leaves));
+    else
+        merged_.add(b, m, {leaves[0], leaves[1], m.scale}, options_.merged_types[matrix]);
 }
 
 void TrainStep::build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm) {
@@ -119,9 +123,13 @@ Status TrainStep::build_update() {
     for (const TrainedParam & p : params_) sums.push_back(p.sum);
     norm_ = ql_global_norm(g, sums.data(), static_cast<int>(sums.size()));
     update_outputs_ = {norm_};
+    std::vector<ql_tensor *> updated;
     for (const TrainedParam & p : params_)
-        update_outputs_.push_back(
+        updated.push_back(
             ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_up ? options_.lora_plus_ratio : 1.0f));
+    update_outputs_.insert(update_outputs_.end(), updated.begin(), updated.end());
+    for (size_t i = 0; i < merged_.size(); ++i)
+        update_outputs_.push_back(merged_.pack(g, i, updated[2 * i], updated[2 * i + 1]));
     for (const TrainedParam & p : params_) update_outputs_.push_back(ql_zero(g, p.sum));
     return {};
 }
@@ -135,7 +143,8 @@ Status TrainStep::plan(ql_device * device) {
         QL_TRY(make(micro_, micro_outputs_));
         QL_TRY(make(update_, update_outputs_));
     }
-    return make(eval_, {nll_});
+    QL_TRY(make(eval_, {nll_}));
+    return merged_.plan(graph_, device, eval_.get());
 }
 
 Status TrainStep::write_adapter(const Adapter & adapter) {
@@ -226,7 +235,7 @@ double TrainStep::micro_flops() const {
 ql_memory_info TrainStep::memory() const {
     ql_memory_info info{sizeof(info)};
     std::vector<const ql_plan *> plans;
-    for (const PlanPtr * p : {&micro_, &update_, &eval_})
+    for (const PlanPtr * p : {&micro_, &update_, &eval_, &merged_.plan()})
         if (*p) plans.push_back(p->get());
     (void)ql_plans_memory(plans.data(), static_cast<int>(plans.size()), nullptr, &info);
     return info;

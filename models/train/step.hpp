@@ -9,6 +9,7 @@
 #include "models/adapter/kinds/kind.hpp"
 #include "models/data/batch.hpp"
 #include "models/graph/builder.hpp"
+#include "models/train/merge_aware.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -17,8 +18,9 @@ struct StepOptions {
     int64_t n_tokens = 512;  // of a micro-batch
     ql_recompute recompute = QL_RECOMPUTE_CHEAP;
     float dropout = 0;
-    float lora_plus_ratio = 1;  // learning rate of B over the others'
-    bool train = true;          // false: evaluation only, no gradients, no moments
+    float lora_plus_ratio = 1;           // learning rate of B over the others'
+    std::vector<ql_dtype> merged_types;  // of the adapter's linears, for training that is merge-aware; else empty
+    bool train = true;                   // false: evaluation only, no gradients, no moments
 };
 
 /// One trainable tensor with everything that belongs to it.
@@ -52,6 +54,8 @@ class TrainStep {
     Status accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss);
     /// One optimizer step from the sums, which are zero again afterwards. A non-finite norm changes no parameter.
     Status update(const float (&hyper)[QL_HYPER_N], float * norm);
+    /// Merge-aware: packs the weights anew. Needed once parameters have been written.
+    Status merge() const { return merged_.run(); }
     /// Forgets the gradients accumulated so far.
     Status discard();
     /// The losses of a micro-batch's tokens (0 where there is no target), in nats.
@@ -61,6 +65,7 @@ class TrainStep {
     /// Copies parameters into an adapter of the same shapes.
     Status read_adapter(Adapter & adapter) const;
     const std::vector<TrainedParam> & params() const { return params_; }
+    const MergedLinears & merged() const { return merged_; }
     int64_t n_parameters() const;
     /// Floating-point operations of a micro-batch.
     double micro_flops() const;
@@ -87,6 +92,7 @@ class TrainStep {
     GraphPtr graph_;  // outlives the plans
     std::vector<TrainedParam> params_;
     std::vector<WeightRows> rows_;
+    MergedLinears merged_;
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *hyper_ = nullptr;
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;

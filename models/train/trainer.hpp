@@ -24,6 +24,7 @@ class Trainer {
                                                    const ql_train_options & options);
     Status run();
     Status evaluate(double & loss, int64_t & tokens);
+    const TrainStep & step() const { return *step_; }
     ql_trainer_info describe() const;
     ql_train_summary summary() const;
     ql_plan * plan(ql_train_plan which) const {

@@ -50,6 +50,7 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
     QL_TRY(trainer->prepare(device));
+    note_merge(adapter, model, options);
     adapter.chat_date = data.told_date();  // it travels with what is learned
     return trainer;
 }
@@ -68,6 +69,7 @@ Status Trainer::prepare(ql_device * device) {
     step.recompute = options_.recompute;
     step.dropout = static_cast<float>(options_.lora_dropout);
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
+    QL_ASSIGN(step.merged_types, prepare_merge(model_, adapter_, options_));
     QL_ASSIGN(step_, TrainStep::create(model_, device, adapter_, step));
     state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
     QL_TRY(open_checkpoints());
@@ -114,6 +116,7 @@ Status Trainer::resume(const std::string & directory, const std::vector<Checkpoi
     if (!skipped.empty()) log("passed over: " + skipped);
     const std::string expected = state_.fingerprint;
     QL_TRY(load_checkpoint(newest, *step_, expected, n_steps_));
+    QL_TRY(step_->merge());
     state_ = newest.state;
     state_.fingerprint = expected;
     first_step_ = saved_step_ = state_.step;

@@ -67,6 +67,8 @@ typedef struct ql_adapter_info {
     const char * architecture; /* of the base: "llama" */
     const char * kind;        /* ql_lora_options' */
     int64_t n_norms;          /* norms that the adapter replaces */
+    const char * merge_type;   /* "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for
+                                  bit; "" for none */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
 
@@ -181,6 +183,14 @@ QL_API ql_status ql_adapter_prune(const ql_adapter * adapter, const ql_prune_opt
  *  errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape */
 QL_API ql_status ql_adapter_merge(const ql_adapter * adapter, const char * base, const char * out,
                                   const ql_quantize_options * options);
+
+/** Whether ql_adapter_merge with these options gives the model that was trained, bit for bit: the adapter was trained for
+ *  a merge into this type (ql_train_options), `base` holds the weights it was trained on, and no other weight changes.
+ *  base     the model of the file that is merged into, as it is there (QL_BASE_KEEP)
+ *  options  NULL: f16, which is none
+ *  errors   QL_INVALID_ARGUMENT, QL_BAD_FILE: it does not; the message says why, and what would */
+QL_API ql_status ql_adapter_check_merge(const ql_adapter * adapter, const ql_model * base,
+                                        const ql_quantize_options * options);
 
 /** The Jinja text of the chat template that the adapter was trained with, which its files hold; "" if unknown. Valid
  *  until another is set. */

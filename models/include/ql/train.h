@@ -78,7 +78,11 @@ typedef struct ql_train_options {
     void * user;
     int overwrite;           /* 1: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go
                                 when the first step begins; 0: they are an error of ql_trainer_create */
+    int64_t merge_type;      /* QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so
+                                that ql_adapter_merge into it gives the trained model bit for bit; the gradient of A and
+                                B goes straight through the rounding. A second packed copy of each trained linear */
 } ql_train_options;
+enum { QL_MERGE_NONE = -1 };
 
 QL_API void ql_train_options_init(ql_train_options * options);
 

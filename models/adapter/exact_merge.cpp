@@ -1,0 +1,42 @@
+#include "models/adapter/exact_merge.hpp"
+
+#include <unordered_set>
+
+#include "models/quantize/policy.hpp"
+#include "models/quantize/weight_type.hpp"
+
+namespace ql {
+
+std::string merge_base_of(const Model & base) {
+    return format("%016llx", static_cast<unsigned long long>(base.fingerprint()));
+}
+
+Status refuse_converted(const Adapter & adapter, const Model & base, int64_t type, int64_t embedding_type) {
+    std::unordered_set<std::string_view> branches;
+    for (const LoraMatrix & m : adapter.matrices) branches.insert(m.weight);
+    for (const Weight & w : base.weights()) {
+        if (branches.count(w.name)) continue;
+        const QuantizeChoice choice = choose_file_type(w.name, w.n_dims, w.dtype, w.ne[0], type, embedding_type);
+        if (choice.dtype != w.dtype)
+            return error(QL_INVALID_ARGUMENT, "'%.64s' has no branch: a merge would make %s of its %s", w.name.c_str(),
+                         ql_dtype_name(choice.dtype), ql_dtype_name(w.dtype));
+    }
+    return {};
+}
+
+Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_quantize_options & options) {
+    QL_ASSIGN(const ql_dtype type, weight_type("type", options.type));
+    if (adapter.merge_type.empty())
+        return error(QL_INVALID_ARGUMENT, "the adapter was not trained for a merge (--merge-aware)");
+    if (adapter.merge_type != ql_dtype_name(type))
+        return error(QL_INVALID_ARGUMENT, "the adapter was trained for a merge into %.20s, not into %s",
+                     adapter.merge_type.c_str(), ql_dtype_name(type));
+    if (adapter.merge_base != merge_base_of(base))
+        return error(QL_BAD_FILE,
+                     "the adapter was trained for a merge into other weights than those of %s: it takes the base of "
+                     "the training; where --base-type made that of a file, ql-quantize makes it too",
+                     base.path().c_str());
+    return refuse_converted(adapter, base, type, options.embedding_type);
+}
+
+}  // namespace ql

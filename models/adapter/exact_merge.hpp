@@ -1,0 +1,21 @@
+// A merge that gives the trained model bit for bit: which one that is, and whether a merge is it.
+#pragma once
+#include <string>
+
+#include "models/adapter/adapter.hpp"
+#include "models/model/model.hpp"
+#include "ql/quantize.h"
+
+namespace ql {
+
+/// What the adapter keeps of a base to know it again.
+std::string merge_base_of(const Model & base);
+
+/// A weight of the base that has no branch, and which a merge into `type` converts; embedding and head become
+/// `embedding_type`. errors  QL_INVALID_ARGUMENT names the first such weight, and both types
+Status refuse_converted(const Adapter & adapter, const Model & base, int64_t type, int64_t embedding_type);
+
+/// See ql_adapter_check_merge.
+Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_quantize_options & options);
+
+}  // namespace ql

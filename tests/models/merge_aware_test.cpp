@@ -1,0 +1,239 @@
+// Merge-aware training: the merged file holds the weights that were trained, bit for bit, and says so; the run keeps the
+// trainer's promises on threads and resuming.
+#include "models/train/merge_aware.hpp"
+
+#include "models/adapter/exact_merge.hpp"
+#include "models/adapter/merge.hpp"
+#include "models/infer/evaluate.hpp"
+#include "models/trainer_fixture.hpp"
+
+namespace ql::test {
+namespace {
+
+std::vector<std::byte> bytes_of(const ql_tensor * t) {
+    std::vector<std::byte> bytes(ql_tensor_bytes(t));
+    EXPECT_EQ(ql_tensor_read(t, bytes.data(), 0, bytes.size()), QL_OK) << ql_error_message();
+    return bytes;
+}
+
+class MergeAware : public TrainerFixture {
+  protected:
+    void SetUp() override {
+        TrainerFixture::SetUp();
+        use(model_path_, QL_BASE_KEEP);
+    }
+    /// Trains on another base from here on.
+    void use(const std::string & path, int64_t base_type) {
+        auto model = open_model(path, {sizeof(ql_model_options), base_type, QL_BASE_KEEP});
+        ASSERT_TRUE(model.ok()) << model.message();
+        model_ = std::move(model).value();
+        data_ = open(folder_.path("data.jsonl"));
+        eval_ = open(folder_.path("eval.jsonl"));
+    }
+    std::string quantised(ql_dtype type) {
+        const std::string path = folder_.path(std::string("base-") + ql_dtype_name(type) + ".gguf");
+        ql_quantize_options o = merge_options(type);
+        EXPECT_EQ(ql_quantize(model_path_.c_str(), path.c_str(), &o), QL_OK) << ql_error_message();
+        return path;
+    }
+    ql_train_options aware(int64_t type) const {
+        ql_train_options o = options();
+        o.merge_type = type;
+        o.steps = 5;
+        return o;
+    }
+    static ql_quantize_options merge_options(ql_dtype type) {
+        ql_quantize_options o;
+        ql_quantize_options_init(&o);
+        o.type = type;
+        o.embedding_type = QL_BASE_KEEP;
+        return o;
+    }
+
+    /// Trains for a merge, merges the saved adapter into `base`, and compares tensors and losses.
+    void expect_exact(ql_dtype type, const std::string & base, Adapter start) {
+        SCOPED_TRACE(ql_dtype_name(type));
+        auto trainer = Trainer::create(*model_, device_.get(), start, data_, &eval_, aware(type));
+        ASSERT_TRUE(trainer.ok()) << trainer.message();
+        ASSERT_TRUE((*trainer)->run().ok());
+        const std::string saved = folder_.path("a.gguf"), merged = folder_.path("merged.gguf");
+        ASSERT_TRUE(save_adapter(start, *model_, saved).ok());
+        const Adapter read = read_adapter(saved).value();
+        EXPECT_EQ(read.merge_type, ql_dtype_name(type));
+        const auto kept = open_model(base, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        const Status exact = check_exact_merge(read, **kept, merge_options(type));
+        EXPECT_TRUE(exact.ok()) << exact.message();
+        ASSERT_TRUE(merge_adapter(read, base, merged, merge_options(type)).ok());
+
+        const auto after = open_model(merged, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        ASSERT_TRUE(after.ok()) << after.message();
+        const MergedLinears & trained = (*trainer)->step().merged();
+        ASSERT_EQ(trained.size(), read.matrices.size());
+        for (size_t i = 0; i < trained.size(); ++i) {
+            const Weight & w = *(*after)->find(start.matrices[i].weight);
+            EXPECT_EQ(w.dtype, ql_tensor_dtype(trained.packed(i))) << w.name;
+            const auto want = bytes_of(trained.packed(i));
+            ASSERT_EQ(w.bytes, want.size()) << w.name;
+            EXPECT_EQ(0, std::memcmp(w.data, want.data(), want.size())) << w.name;
+        }
+        double loss = 0;
+        int64_t tokens = 0;
+        ASSERT_TRUE((*trainer)->evaluate(loss, tokens).ok());
+        const Dataset data = [&] {
+            ql_dataset_options o;
+            ql_dataset_options_init(&o);
+            o.ctx = 64;
+            return open_dataset(folder_.path("eval.jsonl"), **after, o).value();
+        }();
+        const auto file = evaluate_dataset(**after, device_.get(), {}, data, 64);
+        ASSERT_TRUE(file.ok()) << file.message();
+        EXPECT_EQ(file->tokens, tokens);
+        EXPECT_EQ(file->nll, loss) << "the merged file is the model that was evaluated";
+    }
+    Adapter adapter_of(const LoraOptions & o) const { return new_adapter(*model_, o).value(); }
+
+    void expect_refused(const ql_train_options & o, const char * words) {
+        const Status status = start(o);
+        EXPECT_EQ(status.code(), o.merge_type == QL_Q4_K ? QL_UNSUPPORTED : QL_INVALID_ARGUMENT) << status.message();
+        EXPECT_NE(status.message().find(words), std::string::npos) << status.message();
+    }
+
+    const DevicePtr device_{open_cpu(QL_COMPUTE_AUTO)};
+};
+
+TEST_F(MergeAware, MergesIntoTheWeightsThatWereTrainedForEveryType) {
+    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q8_0, QL_BF16, QL_F32})
+        expect_exact(type, model_path_, adapter());
+}
+
+TEST_F(MergeAware, MergesIntoABaseOfItsOwnType) {
+    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q8_0}) {
+        const std::string base = quantised(type);
+        use(base, QL_BASE_KEEP);
+        expect_exact(type, base, adapter());
+    }
+}
+
+/// The base that training makes of a file on loading is the one that ql-quantize makes of it.
+TEST_F(MergeAware, MergesIntoTheFileThatLoadingWouldHaveMade) {
+    use(model_path_, QL_NF4_DQ);
+    expect_exact(QL_Q4_0, quantised(QL_NF4_DQ), adapter());
+}
+
+/// alpha / sqrt(r) times r and divided by r again is another number for many r.
+TEST_F(MergeAware, TakesTheScaleThatTheFileWillSay) {
+    for (const int r : {3, 5, 7, 11, 13}) {
+        LoraOptions o;
+        o.r = r, o.alpha = 16.1f, o.rslora = true;
+        expect_exact(QL_Q4_1, model_path_, adapter_of(o));
+    }
+}
+
+/// A row of 96 is no multiple of nf4's block: that weight becomes f16 in the file, and so in training.
+TEST_F(MergeAware, TakesTheTypeThatAMergeFallsBackTo) {
+    TinyModelOptions tiny;
+    tiny.n_ff = 96;
+    const std::string path = folder_.path("odd.gguf");
+    tiny::Writer(tiny).write(path);
+    use(path, QL_BASE_KEEP);
+    expect_exact(QL_NF4, path, adapter());
+}
+
+TEST_F(MergeAware, LearnsWhatTheMergedFileThenKnows) {
+    Adapter a = adapter();
+    ql_train_options o = aware(QL_NF4);
+    o.steps = 60;
+    auto trainer = Trainer::create(*model_, device_.get(), a, data_, &eval_, o);
+    ASSERT_TRUE(trainer.ok()) << trainer.message();
+    double before = 0, after = 0;
+    int64_t tokens = 0;
+    ASSERT_TRUE((*trainer)->evaluate(before, tokens).ok());
+    ASSERT_TRUE((*trainer)->run().ok());
+    ASSERT_TRUE((*trainer)->evaluate(after, tokens).ok());
+    EXPECT_LT(after, before - 0.5);
+}
+
+TEST_F(MergeAware, GivesTheSameBitsForAnyThreadsAndAcrossAResume) {
+    for (const int64_t type : {int64_t{QL_NF4_DQ}, int64_t{QL_Q4_0}}) {
+        ql_train_options o = aware(type);
+        o.steps = 12;
+        const auto whole = train(o, 2);
+        EXPECT_EQ(train(o, 1), whole);
+        EXPECT_EQ(train(o, 3), whole);
+        ql_train_options plain = o;
+        plain.merge_type = QL_MERGE_NONE;
+        EXPECT_NE(train(plain, 2), whole) << "the merged weights are what was trained";
+        const std::string dir = folder_.path(std::string("ck-") + std::to_string(type));
+        o.checkpoint_dir = dir.c_str();
+        train_six_steps(o);
+        o.resume = "auto";
+        std::string resumed;
+        EXPECT_EQ(train(o, 2, nullptr, &resumed), whole);
+        EXPECT_NE(resumed, "");
+    }
+}
+
+TEST_F(MergeAware, ARunGoesOnAsItWasBegun) {
+    ql_train_options o = aware(QL_Q4_0);
+    o.steps = 12;
+    const std::string dir = folder_.path("ck");
+    o.checkpoint_dir = dir.c_str();
+    train_six_steps(o);
+    o.resume = "auto";
+    o.merge_type = QL_Q8_0;
+    expect_refused(o, "this run has merge-aware q8_0, the checkpoint was made with q4_0");
+    o.merge_type = QL_MERGE_NONE;
+    expect_refused(o, "this run has no merge-aware, the checkpoint was made with q4_0");
+}
+
+TEST_F(MergeAware, RefusesWhatNoMergeGives) {
+    expect_refused(aware(QL_Q4_K), "merge-aware: weights cannot be written as q4_K");
+    expect_refused(aware(77), "merge-aware: type 77 is unknown");
+    ql_train_options o = aware(QL_Q4_0);
+    o.lora_dropout = 0.1;
+    expect_refused(o, "merge-aware: lora-dropout 0.1");
+    LoraOptions attention;
+    attention.targets = "attn";
+    Adapter a = adapter_of(attention);
+    const auto partly = Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0));
+    EXPECT_EQ(partly.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(partly.message().find("'blk.0.ffn_gate.weight' has no branch: a merge would make q4_0 of its f32"),
+              std::string::npos)
+        << partly.message();
+    use(quantised(QL_Q4_0), QL_BASE_KEEP);
+    EXPECT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0)).ok())
+        << "the others have the type from the start";
+    a.matrices[3].scale *= 2;
+    const auto scales = Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0));
+    EXPECT_NE(scales.message().find("one alpha for all"), std::string::npos) << scales.message();
+}
+
+TEST_F(MergeAware, AMergeOfAnotherTypeOrBaseIsNotTheTrainedModel) {
+    Adapter a = adapter();
+    const auto says = [&](const Model & base, const ql_quantize_options & o, const char * words) {
+        const Status status = check_exact_merge(a, base, o);
+        EXPECT_FALSE(status.ok());
+        EXPECT_NE(status.message().find(words), std::string::npos) << status.message();
+    };
+    says(*model_, merge_options(QL_Q4_0), "not trained for a merge");
+    ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0)).ok());
+    EXPECT_TRUE(check_exact_merge(a, *model_, merge_options(QL_Q4_0)).ok());
+    says(*model_, merge_options(QL_Q8_0), "into q4_0, not into q8_0");
+    ql_quantize_options other = merge_options(QL_Q4_0);
+    other.embedding_type = QL_BASE_AUTO;
+    says(*model_, other, "'token_embd.weight' has no branch: a merge would make q8_0 of its f32");
+    const auto base = open_model(quantised(QL_Q4_0), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+    says(**base, merge_options(QL_Q4_0), "into other weights than those of");
+}
+
+TEST_F(MergeAware, PlainTrainingAfterwardsIsForNoMerge) {
+    Adapter a = adapter();
+    ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0)).ok());
+    EXPECT_EQ(a.merge_type, "q4_0");
+    ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, options()).ok());
+    EXPECT_EQ(a.merge_type, "");
+    EXPECT_EQ(a.merge_base, "");
+}
+
+}  // namespace
+}  // namespace ql::test
