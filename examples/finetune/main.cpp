@@ -172,6 +172,7 @@ class Finetune {
         ql_train_options options = o_.train_options();
         const std::string checkpoints = o_.checkpoint_path(), best = o_.best_path();
         options.ctx = ctx_;
+        options.merge_type = merge_type();
         if (o_.writes()) {
             options.checkpoint_dir = checkpoints.c_str();
             options.resume = o_.resume.empty() ? nullptr : o_.resume.c_str();
@@ -194,6 +195,17 @@ class Finetune {
         if (!resumed_from_.empty())
             program_.note(format("resumed  %s, after step %lld", resumed_from_.c_str(),
                                  static_cast<long long>(plan_.first_step)));
+    }
+
+    int64_t merge_type() const {
+        if (o_.merge_aware.empty()) return QL_MERGE_NONE;
+        const std::string base = ModelOptions::describe(model_).base_type;
+        const bool named = o_.merge_aware != "base";
+        const int64_t type = parse_base_type("--merge-aware", named ? o_.merge_aware : base, false);
+        if (!named && ql_dtype_block_length(static_cast<ql_dtype>(type)) == 1)
+            bad_input("--merge-aware: the base is %s; name the type of the merge, such as --merge-aware=q4_0",
+                      base.c_str());
+        return type;
     }
 
     int train() {

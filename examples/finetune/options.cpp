@@ -72,6 +72,12 @@ void FinetuneOptions::add_adapter(Program & p) {
         "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
     p.app.add_flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
     p.app.add_flag("--train-norms", train_norms, "Trains the model's norms, too, as a whole");
+    p.app
+        .add_flag("--merge-aware{base}", merge_aware,
+                  "Trains for a merge: with the weights that ql-adapter merge will write, of the base's type, or "
+                  "of the one named as --merge-aware=TYPE: " +
+                      weight_target_names(" or "))
+        ->option_text("[=TYPE]");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
 }
 
@@ -103,6 +109,8 @@ void FinetuneOptions::check() const {
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
             if (app_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
+    if (!merge_aware.empty() && lora_dropout > 0)
+        bad_input("--merge-aware and --lora-dropout exclude each other: a merged weight has no branch to drop");
     if (app_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (app_.count("--steps") > 0 && app_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");

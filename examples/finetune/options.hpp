@@ -24,7 +24,7 @@ struct FinetuneOptions {
 
     std::string data, output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all",
                               init_adapter, schedule = "cosine", optim = "adamw";
-    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot;
+    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware;
     ChatOptions chat;
     int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,
             keep = 2;

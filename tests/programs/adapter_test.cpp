@@ -105,6 +105,38 @@ TEST_F(AdapterProgram, ResizesAndPrunes) {
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {few.gguf} -p hello -n 2").code, 0);
 }
 
+TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
+    const auto train = [&](const std::string & more) {
+        const ProcessResult r =
+            workspace_.run("ql-finetune",
+                           "-m {model.gguf} -d {data.jsonl} --eval-data {data.jsonl} -o {aware.gguf} --overwrite "
+                           "--steps 5 --ctx 64 --grad-accum 1 --lora-r 4 --lr 0.01 --json " +
+                               more);
+        EXPECT_EQ(0, r.code) << r.err;
+        return Json::parse(r.out, nullptr, false);
+    };
+    const double trained = train("--base-type keep --merge-aware=q4_0")["eval_after"];
+    EXPECT_EQ(json("info {aware.gguf}")["merge_type"], "q4_0");
+    EXPECT_NE(out("info {aware.gguf}").find("trained for one into q4_0"), std::string::npos);
+    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type q4_0 -o {m.gguf}")["exact"], true);
+    const ProcessResult nll = workspace_.run("ql-perplexity", "-m {m.gguf} -d {data.jsonl} -c 64 --json");
+    EXPECT_EQ(Json::parse(nll.out)["nll"].get<double>(), trained);
+    EXPECT_NE(out("merge -m {model.gguf} --lora {aware.gguf} --type q4_0 -o {m.gguf}").find("exact: "),
+              std::string::npos);
+
+    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type q8_0 -o {m.gguf}")["exact"], false);
+    refused("merge -m {model.gguf} --lora {aware.gguf} --type nf4 -o {out.gguf}", "or give --force");
+    refused("merge -m {model.gguf} --lora {aware.gguf}:0.5 --type q4_0 -o {out.gguf}", "or give --force");
+
+    train("--merge-aware");  // of nf4_dq, which loading makes of the model
+    refused("merge -m {model.gguf} --lora {aware.gguf} --type nf4_dq -o {out.gguf}",
+            "into other weights than those of");
+    const ProcessResult quantised =
+        workspace_.run("ql-quantize", "{model.gguf} {base.gguf} nf4_dq");  // embeddings as loading makes them, too
+    EXPECT_EQ(0, quantised.code) << quantised.err;
+    EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
+}
+
 TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");

@@ -256,6 +256,10 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} --lora-r 8", {"--lora-r"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-targets nothing_like_this", {"nothing_like_this"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --ctx 512", {"--ctx", "256"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --lora-dropout 0.1", {"--lora-dropout"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --base-type keep", {"--merge-aware=q4_0"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_K", {"--merge-aware", "read only"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_0 --lora-targets attn", {"blk.0.ffn_gate"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --exact", {"--exact"}, {2});
     expect_refused(kChat, "-m {model.gguf} --json", {"-p"}, {2});

@@ -51,6 +51,7 @@ void print_json(const Program & program, const std::string & path, const Adapter
                    {"parameters", info.n_parameters},
                    {"chat_template", *ql_adapter_chat_template(adapter.get()) != '\0'},
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
+                   {"merge_type", info.merge_type},
                    {"matrices", list}});
 }
 
@@ -82,6 +83,7 @@ void print_info(const Program & program, const std::string & path, const Adapter
     table.add({"base", std::string(known(info.base_name)) + ", architecture " + known(info.architecture)});
     table.add({"fits", model.empty() ? "unknown: give its model with -m" : model});
     table.add({"template", *ql_adapter_chat_template(adapter.get()) ? "of its training, kept with it" : "none"});
+    if (*info.merge_type) table.add({"merge", std::string("trained for one into ") + info.merge_type});
     table.print(stdout);
     std::printf("\n");
     print_kinds(matrices);

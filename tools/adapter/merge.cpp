@@ -36,7 +36,7 @@ MergeCommand::MergeCommand(Program & program, CLI::App * app) : program_(program
 
 void MergeCommand::run(Bases & bases, const std::string & output, bool force, int64_t threads) {
     auto options = defaults<ql_quantize_options>();
-    options.type = choose_type(force);
+    options.type = parse_base_type("--type", type_, false);
     options.threads = static_cast<int>(threads);
     few_bits_ = has_few_bits(static_cast<ql_dtype>(options.type));
     options.user = this;
@@ -50,9 +50,8 @@ void MergeCommand::run(Bases & bases, const std::string & output, bool force, in
     outputs.file("-o", output);
     outputs.check();
     bases.open();
-    const bool as_it_is = loras.size() == 1 && loras[0].scale == 1;  // then no copy of it is made
-    const AdapterPtr adapter =
-        as_it_is ? bases.open_adapter(loras[0].path) : bases.compose(loras, defaults<ql_compose_options>());
+    const AdapterPtr adapter = open(bases, loras);
+    check_type(bases, adapter, options, force);
     program_.begin_work();
     Progress progress("merge", program_.quiet || program_.verbose);
     progress_ = &progress;
@@ -61,15 +60,30 @@ void MergeCommand::run(Bases & bases, const std::string & output, bool force, in
     print(output);
 }
 
-/// A type of few bits needs --force: there a plain merge keeps little of what was learnt.
-ql_dtype MergeCommand::choose_type(bool force) const {
-    const auto type = static_cast<ql_dtype>(parse_base_type("--type", type_, false));
-    if (has_few_bits(type) && !force)
-        bad_input(
-            "--type %s: a merge into so few bits loses much of the adapter; take f16, bf16 or q8_0, serve base and "
-            "adapter apart, or give --force and read what was kept",
-            type_.c_str());
-    return type;
+/// One adapter at its own scale is taken number by number.
+AdapterPtr MergeCommand::open(const Bases & bases, const std::vector<ScaledPath> & loras) const {
+    if (loras.size() == 1 && loras[0].scale == 1.0f) return bases.open_adapter(loras[0].path);
+    return bases.compose(loras, defaults<ql_compose_options>());
+}
+
+/// A plain merge into a type of few bits keeps little of what was learnt.
+void MergeCommand::check_type(const Bases & bases, const AdapterPtr & adapter, ql_quantize_options & options,
+                              bool force) {
+    const bool trained_for = describe(adapter).merge_type == type_;
+    if (trained_for) options.embedding_type = QL_BASE_KEEP;
+    const Status exact = ql_adapter_check_merge(adapter.get(), bases.model(), &options);
+    exact_ = exact.ok();
+    if (exact_) return;
+    options.embedding_type = QL_BASE_AUTO;
+    if (!has_few_bits(static_cast<ql_dtype>(options.type)) || force) {
+        if (trained_for) program_.note("note: not the trained weights: " + exact.message());
+        return;
+    }
+    if (trained_for) bad_input("--type %s: %s; or give --force", type_.c_str(), exact.message().c_str());
+    bad_input(
+        "--type %s: a merge into so few bits loses much of the adapter; take f16, bf16 or q8_0, train with "
+        "--merge-aware, serve base and adapter apart, or give --force and read what was kept",
+        type_.c_str());
 }
 
 void MergeCommand::on_tensor(const ql_quantized_tensor & t) {
@@ -95,7 +109,8 @@ void MergeCommand::print(const std::string & output) const {
                              {"n", k.n},
                              {"kept", number_or_null(k.kept / static_cast<double>(k.n))},
                              {"least", number_or_null(k.least)}});
-        return program_.print({{"file", output}, {"bytes", size}, {"kinds", kinds}, {"weights", weights_}});
+        return program_.print(
+            {{"file", output}, {"bytes", size}, {"exact", exact_}, {"kinds", kinds}, {"weights", weights_}});
     }
     if (few_bits_) print_layers();
     Table table({"linears", "n", "kept", "least"});
@@ -103,6 +118,7 @@ void MergeCommand::print(const std::string & output) const {
         table.add(
             {name, print_count(k.n), print_number(k.kept / static_cast<double>(k.n), 3), print_number(k.least, 3)});
     table.print(stdout);
+    if (exact_) std::printf("exact: these are the weights that were trained, bit for bit\n");
     std::printf(
         "kept: the part of the adapter's change that the merged weights hold; mean and least of the layers\n%s: %s\n",
         escape_line(output).c_str(), print_size(size).c_str());

@@ -21,7 +21,9 @@ class MergeCommand {
         int64_t n = 0;
         double kept = 0, least = 1;
     };
-    ql_dtype choose_type(bool force) const;
+    AdapterPtr open(const Bases & bases, const std::vector<ScaledPath> & loras) const;
+    /// Sets exact_, and what an exact merge needs; refuses a merge that loses much without --force.
+    void check_type(const Bases & bases, const AdapterPtr & adapter, ql_quantize_options & options, bool force);
     void on_tensor(const ql_quantized_tensor & t);
     void print(const std::string & output) const;
     void print_layers() const;
@@ -30,6 +32,7 @@ class MergeCommand {
     std::vector<std::string> loras_;
     std::string type_ = "f16";
     bool few_bits_ = false;
+    bool exact_ = false;  // the merged weights are those that were trained
     std::map<std::string, Kind> kinds_;
     std::map<std::string, std::map<std::string, double>> layers_;  // what each weight kept: by layer, by kind
     Json weights_ = Json::array();
