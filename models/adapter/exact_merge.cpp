@@ -31,6 +31,8 @@ Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_q
     if (adapter.merge_type != ql_dtype_name(type))
         return error(QL_INVALID_ARGUMENT, "the adapter was trained for a merge into %.20s, not into %s",
                      adapter.merge_type.c_str(), ql_dtype_name(type));
+    if (options.search)
+        return error(QL_INVALID_ARGUMENT, "scales by least squared error (search) are not those of the training");
     if (adapter.merge_base != merge_base_of(base))
         return error(QL_BAD_FILE,
                      "the adapter was trained for a merge into other weights than those of %s: it takes the base of "
