@@ -41,6 +41,19 @@ void fill_hyper(std::vector<float> & v) {
     for (size_t i = 0; i < v.size(); ++i) v[i] = tenth_step[i % QL_HYPER_N];
 }
 
+/// Of each token a number in [0.5, 1.5] or 0 for each adapter, again for the next tokens of its run.
+void fill_factors(std::vector<float> & v, int64_t n_adapters, int64_t run, Random & random) {
+    const size_t n = static_cast<size_t>(n_adapters * std::max<int64_t>(run, 1)),
+                 column = static_cast<size_t>(n_adapters);
+    for (size_t i = 0; i < v.size(); ++i) {
+        if (i % n >= column) {
+            v[i] = v[i - column];
+            continue;
+        }
+        v[i] = random.below(2) ? static_cast<float>(0.5 + random.uniform()) : 0.0f;
+    }
+}
+
 /// Packed causal segments: query t stands at key S - T + t, and sees its segment up to itself.
 void fill_spans(std::vector<int32_t> & v, int64_t n_keys, Random & random) {
     const auto n_queries = static_cast<int64_t>(v.size()) / 2;
@@ -149,6 +162,7 @@ std::vector<float> case_floats(const CaseInput & in, uint64_t seed) {
     std::vector<float> v(static_cast<size_t>(in.shape.elements()));
     Random random(seed);
     if (in.fill == Fill::hyper) return fill_hyper(v), v;
+    if (in.fill == Fill::factors) return fill_factors(v, in.shape[0], in.limit, random), v;
     for (float & x : v) switch (in.fill) {
             case Fill::normal:
                 x = static_cast<float>(random.normal());

@@ -21,6 +21,11 @@ struct LoraParams {
     float scale = 1;
 };
 
+/// lora_mix: bit i for an adapter whose branch is among the sources, in the order of the bits.
+struct LoraMixParams {
+    uint64_t adapters = 0;
+};
+
 /// mul_mat_sum: bit i of `transposed` for W_i^T, and the terms' factors.
 inline constexpr int kMulMatSumTerms = 8;
 struct MulMatSumParams {

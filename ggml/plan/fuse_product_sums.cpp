@@ -3,9 +3,11 @@
 //
 //     a linear with its LoRA branch and the residual:  add(r, lora(W x, x, A, B))  ->  h = A x;  r + W x + s B h
 //     the gradient of what q, k and v were made of:    add(add(Wq^T dq, Aq^T dhq), ...)  ->  Wq^T dq + Aq^T dhq + ...
+//     a linear with branches by token (lora_mix) takes what it is added to as a source of its own
 //
 // The node stands where the last of the nodes that it replaces stood. So no product may be moved past an operator that
 // changes one of its sources in place.
+#include <algorithm>
 #include <unordered_set>
 
 #include "ggml/ops/params.hpp"
@@ -26,7 +28,8 @@ struct Sum {
     std::vector<Term> terms;
     size_t position = 0;
     const Device * device = nullptr;
-    bool taken_in = false;  // by another sum
+    bool taken_in = false;           // by another sum
+    const PlanNode * mix = nullptr;  // a lora_mix, in place of terms
 };
 
 class Rule {
@@ -60,15 +63,30 @@ class Rule {
         } else if (n.def == &op::lora) {
             Sum branch{nullptr, {{n.src[3], n.out[1], false, n.params.as<LoraParams>().scale}}, position, n.device};
             combine(n, n.src[0], branch, position);
+        } else if (n.def == &op::lora_mix) {
+            sums_[n.out[0]] = {.position = position, .device = n.device, .mix = &n};
+        } else if (n.def == &op::add && n.src[0]->shape == n.src[1]->shape && n.src[0] != n.src[1] &&
+                   (add_to_mix(n, 0, position) || add_to_mix(n, 1, position))) {
+            return;
         } else if (n.def == &op::add && n.src[0]->shape == n.src[1]->shape && n.src[0] != n.src[1]) {
-            Sum other = available(n.src[1], n.device) ? sums_[n.src[1]] : Sum{n.src[1], {}, position, n.device};
-            if (combine(n, n.src[0], other, position) && available(n.src[1], n.device)) sums_[n.src[1]].taken_in = true;
+            const bool take = available(n.src[1], n.device) && !sums_[n.src[1]].mix;
+            const Sum other = take ? sums_[n.src[1]] : Sum{n.src[1], {}, position, n.device};
+            if (combine(n, n.src[0], other, position) && take) sums_[n.src[1]].taken_in = true;
         }
+    }
+
+    /// Makes a lora_mix, source i of an add, take the other source in.
+    bool add_to_mix(const PlanNode & n, size_t i, size_t position) {
+        if (!available(n.src[i], n.device) || !sums_[n.src[i]].mix || sums_[n.src[i]].rest) return false;
+        sums_[n.src[i]].taken_in = true;
+        sums_[n.out[0]] = {.rest = n.src[1 - i], .position = position, .device = n.device, .mix = sums_[n.src[i]].mix};
+        return true;
     }
 
     /// Makes the sum of node n from tensor t, whose own sum is taken in if that is possible, and `other`.
     bool combine(const PlanNode & n, Operand * t, const Sum & other, size_t position) {
-        const bool take = available(t, n.device) && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
+        const bool take =
+            available(t, n.device) && !sums_[t].mix && sums_[t].terms.size() + other.terms.size() <= kMulMatSumTerms;
         Sum all = take ? sums_[t] : Sum{t, {}, position, n.device};
         if (all.rest && other.rest) return false;
         if (!all.rest) all.rest = other.rest;
@@ -89,6 +107,8 @@ class Rule {
         };
         for (const Term & term : it->second.terms)
             if (!unchanged(term.w) || !unchanged(term.x)) return false;
+        if (const PlanNode * mix = it->second.mix; mix && !std::all_of(mix->src.begin(), mix->src.end(), unchanged))
+            return false;
         return !it->second.rest || unchanged(it->second.rest);
     }
 
@@ -105,6 +125,7 @@ class Rule {
             kept.push_back(list_.make_node(*n, op::mul_mat, {}, {n->src[2], n->src[1]}, {n->out[1]}));
         const Sum & sum = it->second;
         if (sum.taken_in) return;
+        if (sum.mix) return kept.push_back(sum.rest ? with_rest(*n, sum) : n);
         if (is_product(*n)) return kept.push_back(n);
         MulMatSumParams params;
         std::vector<Operand *> src = {sum.rest};
@@ -114,6 +135,12 @@ class Rule {
             src.insert(src.end(), {sum.terms[i].w, sum.terms[i].x});
         }
         kept.push_back(list_.make_node(*n, op::mul_mat_sum, params, std::move(src), {n->out[0]}));
+    }
+
+    PlanNode * with_rest(const PlanNode & at, const Sum & sum) {
+        std::vector<Operand *> src = sum.mix->src;
+        src.push_back(sum.rest);
+        return list_.make_node(at, op::lora_mix, sum.mix->params, std::move(src), {at.out[0]});
     }
 
     PlanList & list_;

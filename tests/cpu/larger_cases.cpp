@@ -48,6 +48,16 @@ Case lora(const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {
     return {name, {param_in({m, t}), param_in({k, t}), param_in({k, r}), param_in({r, m})}, LoraParams{0.75f}};
 }
 
+/// Two adapters, one a rank of 1 and one of r; tokens in runs of `run` have the same factors.
+Case lora_mix(const char * name, ql_dtype dtype, int64_t k, int64_t m, int64_t r, int64_t t, int64_t run) {
+    Case c{name,
+           {frozen_in({k, m}, dtype), data_in({k, t}), data_in({3, t}, Fill::factors), frozen_in({k, 1}, QL_F16),
+            frozen_in({m, 1}, QL_F16), frozen_in({k, r}, QL_BF16, Fill::layer), frozen_in({m, r}, QL_BF16)},
+           LoraMixParams{0b101}};
+    c.in[2].limit = run;
+    return c;
+}
+
 Case lora_back(const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {
     return {name,
             {data_in({m, t}), data_in({k, t}), data_in({r, t}), param_in({k, r}), param_in({r, m})},
@@ -66,6 +76,11 @@ std::vector<Case> larger_cases(const OpDef & def) {
     if (&def == &op::lora)
         return {lora("large 577x131 r4 T70", 577, 131, 4, 70), lora("large 192x576 r8 T33", 192, 576, 8, 33),
                 lora("large 131x70 r64 T131", 131, 70, 64, 131), lora("large 96x70 r17 T9", 96, 70, 17, 9)};
+    if (&def == &op::lora_mix)
+        return {lora_mix("large f32 577x131 r17 T2", QL_F32, 577, 131, 17, 2, 1),
+                lora_mix("large nf4_dq 576x300 r16 T5", QL_NF4_DQ, 576, 300, 16, 5, 1),
+                lora_mix("large q8_0 160x131 r64 T70, runs", QL_Q8_0, 160, 131, 64, 70, 11),
+                lora_mix("large nf4 192x576 r8 T33, one run", QL_NF4, 192, 576, 8, 33, 33)};
     if (&def == &op::lora_back)
         return {lora_back("large 577x131 r4 T70", 577, 131, 4, 70),
                 lora_back("large 192x576 r8 T600", 192, 576, 8, 600),

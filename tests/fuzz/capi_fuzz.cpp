@@ -209,7 +209,11 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s), *c = tensor(s), *d = tensor(s), *nll = nullptr;
-        switch (in_.pick(8)) {
+        switch (in_.pick(9)) {
+            case 8: {
+                const int adapter = static_cast<int>(in_.pick(4));
+                return keep(s, g, ql_lora_mix(g, a, b, c, static_cast<int>(in_.pick(2)), &adapter, &d, &d));
+            }
             case 0:
                 return keep(s, g, ql_lora(g, a, b, c, d, in_.number()));
             case 1:

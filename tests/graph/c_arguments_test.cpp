@@ -198,6 +198,21 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_mul_mat_merged", "NULL",
          building([](G g, T x, T) { return ql_mul_mat_merged(g, x, x, nullptr, nullptr, 1); })},
         {"ql_lora", "NULL", building([](G g, T x, T) { return ql_lora(g, x, x, nullptr, nullptr, 1); })},
+        {"ql_lora_mix", "NULL",
+         building([](G g, T x, T) { return ql_lora_mix(g, x, x, x, 1, nullptr, nullptr, nullptr); })},
+        {"ql_lora_mix", "n INT_MAX", building([](G g, T x, T) {
+             const int adapter = 0;
+             return ql_lora_mix(g, x, x, x, INT_MAX, &adapter, &x, &x);
+         })},
+        {"ql_lora_mix", "adapter 64", building([](G g, T x, T) {
+             const int adapter = 64;
+             return ql_lora_mix(g, x, x, x, 1, &adapter, &x, &x);
+         })},
+        {"ql_lora_mix", "an adapter twice", building([](G g, T x, T) {
+             const int adapter[] = {1, 1};
+             const T both[] = {x, x};
+             return ql_lora_mix(g, x, x, x, 2, adapter, both, both);
+         })},
         {"ql_dropout", "p 1", building([](G g, T x, T ids) { return ql_dropout(g, x, ids, 1, 0); })},
         {"ql_dropout", "p NaN", building([](G g, T x, T ids) { return ql_dropout(g, x, ids, NAN, 0); })},
         {"ql_rope_table", "n_rot -2",

@@ -21,6 +21,12 @@ struct Leaves {
         static const char bytes[1 << 16]{};
         return g.leaf(TensorKind::weight, "w", dtype, 4, s.ne.data(), bytes);
     }
+    /// A linear of x with the branch of adapter 1.
+    Tensor * mix(Shape w, Shape x, Shape factors, Shape a, Shape bt) {
+        Tensor *const as[] = {f32(a)}, *const bts[] = {f32(bt)};
+        const int adapter = 1;
+        return ql_lora_mix(&g, f32(w), f32(x), f32(factors), 1, &adapter, as, bts);
+    }
 };
 
 struct Refusal {

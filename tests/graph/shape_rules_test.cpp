@@ -143,6 +143,43 @@ const Refusal kRefusals[] = {
          return ql_mul_mat_merged(&l.g, l.state({4, 5}), l.f32({4, 3}), l.f32({4, 2}), l.f32({3, 5}), 1);
      },
      QL_BAD_SHAPE, "mul_mat_merged: A and B differ in rank"},
+    {"lora_mix W",
+     [](Leaves & l) {
+         return l.mix({5, 7}, {4, 3}, {2, 3}, {4, 2}, {7, 2});
+     },
+     QL_BAD_SHAPE, "lora_mix: inner sizes differ"},
+    {"lora_mix tokens",
+     [](Leaves & l) {
+         return l.mix({4, 7}, {4, 3}, {2, 2}, {4, 2}, {7, 2});
+     },
+     QL_BAD_SHAPE, "lora_mix: numbers of tokens differ"},
+    {"lora_mix A",
+     [](Leaves & l) {
+         return l.mix({4, 7}, {4, 3}, {2, 3}, {5, 2}, {7, 2});
+     },
+     QL_BAD_SHAPE, "lora_mix: W and an A differ in row length"},
+    {"lora_mix B",
+     [](Leaves & l) {
+         return l.mix({4, 7}, {4, 3}, {2, 3}, {4, 2}, {2, 7});
+     },
+     QL_BAD_SHAPE, "lora_mix: W and a B differ in size"},
+    {"lora_mix rank",
+     [](Leaves & l) {
+         return l.mix({4, 7}, {4, 3}, {2, 3}, {4, 2}, {7, 1});
+     },
+     QL_BAD_SHAPE, "lora_mix: an A and its B differ in rank"},
+    {"lora_mix adapter",
+     [](Leaves & l) {
+         return l.mix({4, 7}, {4, 3}, {1, 3}, {4, 2}, {7, 2});
+     },
+     QL_BAD_SHAPE, "lora_mix: a branch's adapter has no factors"},
+    {"lora_mix blocks",
+     [](Leaves & l) {
+         Tensor *const a = l.weight({32, 2}, QL_Q8_0), *const bt = l.f32({7, 2});
+         const int adapter = 0;
+         return ql_lora_mix(&l.g, l.f32({32, 7}), l.f32({32, 3}), l.f32({1, 3}), 1, &adapter, &a, &bt);
+     },
+     QL_BAD_DTYPE, "lora_mix: input 3 must be f32, f16 or bf16"},
     {"dropout p", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(4), 1, 0); }, QL_INVALID_ARGUMENT,
      "dropout: p is 1"},
     {"dropout key", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(3), 0, 0); }, QL_BAD_SHAPE,

@@ -40,6 +40,31 @@ TEST_F(Fusion, TwoAdaptersOnOneLinearAreTwoTerms) {
     expect_same_values();
 }
 
+TEST_F(Fusion, ALinearWithBranchesByTokenTakesTheResidualIn) {
+    Tensor *x = stream(), *r = stream(), *bias = filled(TensorKind::input, Shape(kWidth));
+    Tensor * y = ql_add(&g, r, mixed(x, kWidth));
+    Tensor * z = ql_add(&g, ql_add(&g, mixed(x, kWidth), y), mixed(x, kWidth));
+    fuse({y, ql_add(&g, z, bias)});
+    EXPECT_EQ(count(), (Ops{{"lora_mix", 3}, {"add", 1}}));
+    EXPECT_EQ(list.nodes[0]->src.back(), value(r));
+    expect_same_values();
+}
+
+TEST_F(Fusion, BranchesByTokenStayApartFromWhatIsReadTwiceOrHasARest) {
+    Tensor *x = stream(), *twice = mixed(x, kWidth), *a = ql_add(&g, stream(), mixed(x, kWidth));
+    fuse({ql_add(&g, ql_add(&g, stream(), twice), twice), ql_add(&g, a, ql_add(&g, linear(x, kWidth), stream()))});
+    EXPECT_EQ(count(), (Ops{{"lora_mix", 2}, {"add", 3}, {"mul_mat_sum", 1}}));
+    expect_same_values();
+}
+
+TEST_F(Fusion, NoMixMovesPastAChangeOfItsOperand) {
+    Tensor *cache = filled(TensorKind::state, {kWidth, kTokens}), *rows = ids({6, 5, 4, 3, 2, 1, 0});
+    Tensor * before = mixed(cache, kWidth);
+    Tensor * stored = ql_kv_store(&g, cache, stream(), rows);
+    fuse({ql_add(&g, stored, before)});
+    EXPECT_EQ(count(), (Ops{{"lora_mix", 1}, {"kv_store", 1}, {"add", 1}}));
+}
+
 TEST_F(Fusion, AnIntermediateThatIsReadTwiceOrWantedStays) {
     Tensor *x = stream(), *wanted = linear(x, kWidth), *twice = linear(x, kWidth);
     Tensor * y = ql_add(&g, ql_add(&g, stream(), wanted), ql_swiglu(&g, twice, ql_add(&g, twice, stream())));

@@ -29,6 +29,14 @@ class Fusion : public Passes {
         return ql_lora(&g, y, x, weight(x->ne(0), kRank), weight(kRank, y->ne(0)), 0.5f);
     }
 
+    /// A linear with the branches of two adapters by token.
+    Tensor * mixed(Tensor * x, int64_t m) {
+        Tensor * const a[] = {weight(x->ne(0), kRank), weight(x->ne(0), 1)};
+        Tensor * const bt[] = {weight(m, kRank), weight(m, 1)};
+        const int adapter[] = {0, 2};
+        return ql_lora_mix(&g, weight(x->ne(0), m), x, stream(3), 2, adapter, a, bt);
+    }
+
     void fuse(const std::vector<Tensor *> & outputs) {
         apply(outputs, {reach, place, fuse_head_loss, fuse_swiglu, fuse_product_sums});
     }

@@ -170,6 +170,11 @@ int64_t rows_of_task(const ProductSum & s) {
     return std::clamp<int64_t>(static_cast<int64_t>((size_t{16} << 10) / row) / 4 * 4, 4, 64);
 }
 
+/// Rows of a task that does something else with them before, in vectors along the result: at most 16 lanes.
+int64_t whole_vectors(int64_t rows) {
+    return std::max<int64_t>(rows / 16 * 16, 16);
+}
+
 /// The kernel of a product, and room for its operand where that is taken in another form.
 struct DotPlan {
     DotRows dot;
@@ -216,18 +221,27 @@ size_t gemv_scratch(const ProductSum & s, const CpuDevice & cpu) {
 }
 
 void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
+    gemv(cpu, s, scratch, {});
+}
+
+void gemv(CpuDevice & cpu, const ProductSum & s, std::byte * scratch, const RowsBefore & before) {
     if (s.rows < 1 || s.products[0].w.m < 1) return;
     Carver carve(scratch);
     std::array<DotTask, kMaxTerms> tasks;
     for (size_t i = 0; i < s.products.size(); ++i) tasks[i] = prepare(cpu, s.products[i], s.rows, carve);
     auto * c = static_cast<float *>(s.c);
-    const int64_t m = s.products[0].w.m, rows = rows_of_task(s);
+    const int64_t m = s.products[0].w.m, rows = before.call ? whole_vectors(rows_of_task(s)) : rows_of_task(s);
     cpu.pool.run((m + rows - 1) / rows, [&](int64_t task, int) {
         const int64_t first = task * rows, last = std::min(m, first + rows);
         const float * add = s.add;
+        if (before.call) before.call(before.context, first, last);
         for (size_t i = 0; i < s.products.size(); ++i, add = c)
             tasks[i].dot(s.products[i], tasks[i].x, first, last, add, c);
     });
+}
+
+DotRows dot_rows_of_one(ql_dtype dtype) {
+    return HWY_DYNAMIC_DISPATCH(choose_dot_rows)(dtype, 1);
 }
 
 }  // namespace ql::cpu

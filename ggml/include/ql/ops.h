@@ -172,6 +172,18 @@ QL_API ql_tensor * ql_lora_merge(ql_graph * g, ql_tensor * merged, ql_tensor * w
 QL_API ql_tensor * ql_mul_mat_merged(ql_graph * g, ql_tensor * merged, ql_tensor * x, ql_tensor * a, ql_tensor * b,
                                      float s);
 
+/** y = W x + sum_i s[i, t] B_i A_i x: a linear with the LoRA branches of several adapters, whose factors are data: a token
+ *  may have several, one or none, and another run others. What a factor of 0 switches off is not computed, whatever is in
+ *  A_i and B_i.
+ *  shape    W [k, m] of any type, x [k, T], s f32 [n_adapters, T] -> y [m, T]; of each branch A_i [k, r_i] and its
+ *           B_i, transposed: [m, r_i]
+ *  dtype    A_i and B_i f32, f16 or bf16      grad  none
+ *  adapter  the branches' rows of s, ascending; n of each, 1 <= n, n_adapters <= QL_LORA_MIX_MOST
+ *                                                              (Chen et al. 2023: batches over several adapters) */
+#define QL_LORA_MIX_MOST 64
+QL_API ql_tensor * ql_lora_mix(ql_graph * g, ql_tensor * w, ql_tensor * x, ql_tensor * s, int n, const int * adapter,
+                               ql_tensor * const * a, ql_tensor * const * bt);
+
 /** x with elements zeroed with probability p and the others scaled by 1 / (1 - p). Element (i, t) is decided by
  *  Philox 4x32-10 keyed by (seed, stream, step) at counter (token_offset + t) * n + i: the same for any thread count.
  *  shape    x [n, T], key i32 [4] = {seed low, seed high, step, token offset} -> [n, T]      grad  x
