@@ -17,8 +17,8 @@ from .base import Base
 from .lora import Adapter, LoraMatrix, check_adapter, check_fits, sort_as_base
 
 _ALPHA, _TEMPLATE, _DATE = "adapter.lora.alpha", "tokenizer.chat_template", "adapter.chat_template.date"
-_BASE_NAME = "general.base_model.0.name"
-_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
+_BASE_NAME, _KIND = "general.base_model.0.name", "adapter.lora.kind"
+_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, _KIND, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
 _TYPES = (DType.F32, DType.F16, DType.BF16, DType.Q8_0)  # in which llama.cpp loads adapters
 
 
@@ -53,8 +53,11 @@ def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
     for key in file.keys:
         if key.startswith("adapter.") and key not in _KNOWN_KEYS:
             raise GgufError(f"key '{key[:60]}' is not known here and may change what is computed")
+    kind = file.get_str(_KIND, "lora")
+    if kind not in ("lora", "miss"):  # a miss is a LoRA with a fixed A
+        raise GgufError(f"it is of kind '{kind[:40]}', which is more than two matrices a linear: ql-adapter merges it")
     adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
-                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")))
+                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind)
     return adapter, _read_alpha(file)
 
 
@@ -63,6 +66,8 @@ def _halves(file: GgufFile) -> dict[str, dict[str, Tensor]]:
     found: dict[str, dict[str, Tensor]] = {}
     for name, t in file.tensors.items():
         weight, half = name[:-7], name[-7:]
+        if name.endswith("_norm.weight"):
+            raise GgufError(f"tensor '{name}' is a trained norm, which takes the place of the base's: ql-adapter merges it")
         if half not in (".lora_a", ".lora_b"):
             raise GgufError(f"tensor '{name}' ends in neither .lora_a nor .lora_b")
         if t.dtype not in _TYPES:
@@ -127,6 +132,8 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
         w.set_int("general.base_model.count", 1)
         w.set_str(_BASE_NAME, adapter.base_name)
     w.set_str("adapter.type", "lora")
+    if adapter.kind != "lora":
+        w.set_str(_KIND, adapter.kind)
     w.set_float(_ALPHA, float(alpha))
     if adapter.chat_template:
         w.set_str(_TEMPLATE, adapter.chat_template)

@@ -39,6 +39,7 @@ class Adapter:
     base_name: str = ""
     chat_template: str = ""
     chat_date: str = ""
+    kind: str = "lora"  # or "miss": trained with A as it is
     matrices: list[LoraMatrix] = field(default_factory=list)
 
 

@@ -205,6 +205,12 @@ def adapter_file(path, **wrong):
     return path
 
 
+def test_keeps_the_kind(tmp_path):
+    m = adapters.LoraMatrix("blk.0.attn_q.weight", np.ones((4, 64), np.float32), np.ones((64, 4), np.float32), 1.0)
+    adapters.write_gguf(adapters.Adapter("llama", kind="miss", matrices=[m]), tmp_path / "a.gguf")
+    assert adapters.read_gguf(tmp_path / "a.gguf").kind == "miss"
+
+
 BAD_GGUF = {
     "general.type is 'model'": {"kind": "model"},
     "is for architecture 'gemma', the model 'llama' is 'llama'": {"architecture": "gemma"},
@@ -213,6 +219,8 @@ BAD_GGUF = {
     "key 'adapter.lora.alpha' is missing": {"alpha": lambda w: None},
     "adapter.lora.alpha is not finite": {"alpha": lambda w: w.set_float("adapter.lora.alpha", float("nan"))},
     "an activated LoRA": {"keys": {"adapter.alora.invocation_tokens": "x"}},
+    "of kind 'dora', which is more than two matrices": {"keys": {"adapter.lora.kind": "dora"}},
+    "'blk.0.attn_norm.weight' is a trained norm": {"b_name": "blk.0.attn_norm.weight"},
     "key 'adapter.new' is not known here": {"keys": {"adapter.new": "x"}},
     "'2024-02-30' is no date": {"keys": {"adapter.chat_template.date": "2024-02-30"}},
     "has only one of .lora_a and .lora_b": {"b": None},
