@@ -281,6 +281,32 @@ TEST(Quantize, ATypeWithoutSearchIsRefusedByName) {
     EXPECT_EQ(folder.names(), Names{"in.gguf"});
 }
 
+/// Rows of 128 and more elements than a thread converts at a time: nf4's planes span all of them.
+TEST(Quantize, PlanesSpanTheTensorWhateverItsRows) {
+    TemporaryFolder folder;
+    TinyModelOptions large;
+    large.n_embd = 128, large.n_ff = 768;
+    const std::string in = write_tiny_model(folder.path("in.gguf"), large), out = folder.path("out.gguf");
+    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0}) {
+        ql_quantize_options options;
+        ql_quantize_options_init(&options);
+        options.type = type;
+        ASSERT_EQ(ql_quantize(in.c_str(), out.c_str(), &options), QL_OK) << ql_error_message();
+        ql_gguf *before = nullptr, *after = nullptr;
+        ASSERT_EQ(ql_gguf_open(in.c_str(), &before), QL_OK);
+        ASSERT_EQ(ql_gguf_open(out.c_str(), &after), QL_OK);
+        for (const char * name : {"blk.0.ffn_up.weight", "blk.1.ffn_down.weight"}) {
+            const ql_gguf_tensor from = tensor(before, name), to = tensor(after, name);
+            ASSERT_EQ(from.dtype, QL_F32);
+            std::vector<std::byte> expected(to.size);
+            ASSERT_EQ(ql_encode(type, static_cast<const float *>(from.data), from.ne[0] * from.ne[1], expected.data()),
+                      QL_OK);
+            EXPECT_EQ(std::memcmp(to.data, expected.data(), to.size), 0) << name << " " << ql_dtype_name(type);
+        }
+        ql_gguf_close(before), ql_gguf_close(after);
+    }
+}
+
 TEST(Quantize, NoTypeTakesWhatIsNoNumber) {
     TinyModelOptions nan;
     nan.nan_at = 5;
