@@ -10,6 +10,8 @@
 
 namespace ql {
 
+struct Importance;  // scale_search.hpp
+
 /// What a type is for, and whether it can be written: the columns of dtypes.def.
 enum class Holds { weights, numbers };
 enum class Access { written, read };
@@ -34,7 +36,7 @@ struct DTypeDef {
     /// The same into doubles: the f32 values widened, but exact for i32, which f32 cannot hold.
     void (*decode_f64)(const void * src, int64_t n, int64_t first, int64_t count, double * dst);
     /// `encode` with scales by least squared error; nullptr for a format without search. See ql_encode_search.
-    Status (*encode_search)(const float * src, int64_t n, void * dst);
+    Status (*encode_search)(const float * src, int64_t n, const Importance & importance, void * dst);
 };
 
 /// The row of a type, nullptr for an id that is not known (ids come from files).

@@ -1,9 +1,11 @@
 // Implements ql/dtype.h over the table of formats: here the arguments are checked, once, for every format.
+#include <cmath>
 #include <string>
 #include <string_view>
 
 #include "common/guarded.hpp"
 #include "ggml/dtypes/dtype.hpp"
+#include "ggml/dtypes/scale_search.hpp"
 #include "ql/dtypes.hpp"
 
 namespace ql {
@@ -51,14 +53,14 @@ Status from_name(const char * name, ql_dtype * dtype) {
     return error(QL_NOT_FOUND, "element type '%.64s' is not known; known are %s", name, known.c_str());
 }
 
-Status encode_with(Status (*encode)(const float *, int64_t, void *), const DTypeDef & def, const float * src, int64_t n,
-                   void * dst) {
+/// False where there is nothing to encode.
+Result<bool> check_encoding(const DTypeDef & def, const float * src, int64_t n, const void * dst) {
     QL_TRY(check_blocks("n", n, def));
-    if (n == 0) return {};
+    if (n == 0) return false;
     if (def.bytes(n) == 0) return error(QL_BAD_SHAPE, "n is %lld, too large", static_cast<long long>(n));
     QL_TRY(check_aligned("src", src, alignof(float), "f32"));
     QL_TRY(check_aligned("dst", dst, def.alignment, def.name));
-    return encode(src, n, dst);
+    return true;
 }
 
 Status encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
@@ -67,16 +69,34 @@ Status encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
     if (def->encode == nullptr)
         return error(QL_UNSUPPORTED, "%s can be read, not written; %s can", def->name,
                      dtype_names(ql_dtype_can_encode).c_str());
-    return encode_with(def->encode, *def, src, n, dst);
+    QL_ASSIGN(const bool any, check_encoding(*def, src, n, dst));
+    return any ? def->encode(src, n, dst) : Status();
 }
 
-Status encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst) {
+Status check_importance(const Importance & importance, int64_t n, const DTypeDef & def) {
+    if (importance.columns == nullptr) return {};
+    QL_TRY(check_blocks("row", importance.row, def));
+    if (importance.row == 0 || n % importance.row != 0)
+        return error(QL_BAD_SHAPE, "n is %lld, no whole rows of %lld", static_cast<long long>(n),
+                     static_cast<long long>(importance.row));
+    for (int64_t i = 0; i < importance.row; ++i) {
+        const float v = importance.columns[i];
+        if (!std::isfinite(v)) return error(QL_NON_FINITE, "importance %lld is no number", static_cast<long long>(i));
+        if (v < 0) return error(QL_INVALID_ARGUMENT, "importance %lld is negative", static_cast<long long>(i));
+    }
+    return {};
+}
+
+Status encode_search(ql_dtype dtype, const float * src, int64_t n, const Importance & importance, void * dst) {
     const DTypeDef * def = find_dtype(dtype);
     if (def == nullptr) return unknown(dtype);
     if (def->encode_search == nullptr)
         return error(QL_UNSUPPORTED, "%s has no search for its scales; %s have", def->name,
                      dtype_names(ql_dtype_can_search).c_str());
-    return encode_with(def->encode_search, *def, src, n, dst);
+    QL_ASSIGN(const bool any, check_encoding(*def, src, n, dst));
+    if (!any) return {};
+    QL_TRY(check_importance(importance, n, *def));
+    return def->encode_search(src, n, importance, dst);
 }
 
 Status decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {
@@ -159,7 +179,12 @@ ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
 }
 
 ql_status ql_encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst) {
-    return ql::guarded([&] { return ql::encode_search(dtype, src, n, dst); });
+    return ql::guarded([&] { return ql::encode_search(dtype, src, n, {}, dst); });
+}
+
+ql_status ql_encode_search_weighted(ql_dtype dtype, const float * src, int64_t n, const float * importance, int64_t row,
+                                    void * dst) {
+    return ql::guarded([&] { return ql::encode_search(dtype, src, n, {importance, row}, dst); });
 }
 
 ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {

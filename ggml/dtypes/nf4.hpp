@@ -17,6 +17,8 @@
 
 namespace ql {
 
+struct Importance;  // scale_search.hpp
+
 /// Planes begin at multiples of this.
 inline constexpr size_t kPlaneAlignment = 64;
 
@@ -54,7 +56,8 @@ struct NF4 {
         return n <= 0 || n % block_length != 0 || n > max_elements ? 0 : NF4Offsets(n).end;
     }
     static Status encode(const float * src, int64_t n, void * dst);
-    static Status encode_search(const float * src, int64_t n, void * dst);  // see improve_blocks
+    static Status encode_search(const float * src, int64_t n, const Importance & importance,
+                                void * dst);  // see improve_blocks
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 
     /// A block's codes, by x * inverse.
@@ -66,7 +69,8 @@ struct NF4 {
 
     /// Replaces what encode_blocks made of n weights, where another scale (scale_search.hpp) leaves less squared error:
     /// in no block more. A block whose weights are values of the format keeps them exactly.
-    static void improve_blocks(const float * src, int64_t n, uint8_t * codes, float * scales);
+    static void improve_blocks(const float * src, int64_t n, const Importance & importance, uint8_t * codes,
+                               float * scales);
 };
 
 }  // namespace ql

@@ -64,7 +64,7 @@ struct NF4_DQ {
     static Status encode(const float * src, int64_t n, void * dst);
     /// The scales of NF4::encode_search, of either sign, quantised by the same rule: their mean is the offset. Codes
     /// are those of the scales as decoded. A tensor that this would not serve is as encode makes it.
-    static Status encode_search(const float * src, int64_t n, void * dst);
+    static Status encode_search(const float * src, int64_t n, const Importance & importance, void * dst);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 
     /// The second half of encoding: all absmax of a tensor of n weights (n / 64 of them) to its last three planes. With

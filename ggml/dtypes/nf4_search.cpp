@@ -18,15 +18,10 @@ float unit(const uint8_t * codes, int j) {
     return kNF4Codebook[j < 32 ? codes[j] & 15 : codes[j - 32] >> 4];
 }
 
-/// sum (x - decoded)^2 of a block.
-double block_error(const float * x, float scale, const uint8_t * codes) {
-    double sum = 0;
-    for (int j = 0; j < kBlock; ++j) {
-        const float decoded = unit(codes, j) * scale;
-        const double e = static_cast<double>(x[j]) - static_cast<double>(decoded);
-        sum += e * e;
-    }
-    return sum;
+double block_error(const float * x, float scale, const uint8_t * codes, const float * importance) {
+    float decoded[kBlock];
+    for (int j = 0; j < kBlock; ++j) decoded[j] = unit(codes, j) * scale;
+    return weighted_error(x, decoded, kBlock, importance);
 }
 
 /// The best scale for the codes that a block has.
@@ -53,60 +48,57 @@ void make_exact(const float * x, Coded & coded) {
     float scale = coded.scale;
     for (int i = 0; i < 4; ++i) scale = std::nextafter(scale, 0.0f);
     for (int i = 0; i < 9; ++i, scale = std::nextafter(scale, 2 * coded.scale)) {
-        if (block_error(x, scale, coded.codes) > 0) continue;
+        if (block_error(x, scale, coded.codes, nullptr) > 0) continue;
         coded.scale = scale, coded.error = 0;
         return;
     }
 }
 
 /// False where the search has nothing to propose.
-bool search_block(const float * x, float absmax, double absmax_error, Coded & found) {
-    const ScaleSearch search(x, kBlock, absmax);
+bool search_block(const float * x, float absmax, double absmax_error, const float * importance, Coded & found) {
+    const ScaleSearch search(x, kBlock, absmax, importance);
     const float proposed = search_nf4_scale(search) * absmax;
     if (proposed == 0) return false;
     NF4::encode_codes(x, 1 / proposed, found.codes);
     found.scale = best_scale(x, search.w, found.codes);
-    found.error = block_error(x, found.scale, found.codes);
+    found.error = block_error(x, found.scale, found.codes, importance);
     if (found.error < 1e-8 * absmax_error) make_exact(x, found);
     return found.error < absmax_error;
 }
 
-double tensor_error(const float * src, int64_t n, const void * encoded) {
-    float piece[16 * kBlock];
+double tensor_error(const float * src, int64_t n, const void * encoded, const Importance & importance) {
+    float piece[kBlock];
     double sum = 0;
-    for (int64_t first = 0; first < n; first += 16 * kBlock) {
-        const int64_t count = std::min(16 * kBlock, n - first);
-        NF4_DQ::decode(encoded, n, first, count, piece);
-        for (int64_t i = 0; i < count; ++i) {
-            const double e = static_cast<double>(src[first + i]) - static_cast<double>(piece[i]);
-            sum += e * e;
-        }
+    for (int64_t first = 0; first < n; first += kBlock) {
+        NF4_DQ::decode(encoded, n, first, kBlock, piece);
+        sum += weighted_error(src + first, piece, kBlock, importance.of(first));
     }
     return sum;
 }
 
 }  // namespace
 
-void NF4::improve_blocks(const float * src, int64_t n, uint8_t * codes, float * scales) {
+void NF4::improve_blocks(const float * src, int64_t n, const Importance & importance, uint8_t * codes, float * scales) {
     for (int64_t b = 0; b < n / kBlock; ++b, codes += block_code_bytes) {
         const float * x = src + b * kBlock;
         if (scales[b] < kLeastSearched || scales[b] > kMostSearched) continue;
-        const double error = block_error(x, scales[b], codes);
+        const float * const columns = importance.of(b * kBlock);
+        const double error = block_error(x, scales[b], codes, columns);
         Coded found;
-        if (error == 0 || !search_block(x, scales[b], error, found)) continue;
+        if (error == 0 || !search_block(x, scales[b], error, columns, found)) continue;
         scales[b] = found.scale;
         std::memcpy(codes, found.codes, sizeof found.codes);
     }
 }
 
-Status NF4::encode_search(const float * src, int64_t n, void * dst) {
+Status NF4::encode_search(const float * src, int64_t n, const Importance & importance, void * dst) {
     QL_TRY(encode(src, n, dst));
     auto * base = static_cast<uint8_t *>(dst);
-    improve_blocks(src, n, base, reinterpret_cast<float *>(base + NF4Offsets(n).absmax));
+    improve_blocks(src, n, importance, base, reinterpret_cast<float *>(base + NF4Offsets(n).absmax));
     return {};
 }
 
-Status NF4_DQ::encode_search(const float * src, int64_t n, void * dst) {
+Status NF4_DQ::encode_search(const float * src, int64_t n, const Importance & importance, void * dst) {
     QL_TRY(encode(src, n, dst));  // what is kept where the search does not pay
     if (n == 0) return {};
     const auto n_blocks = static_cast<size_t>(n / block_length), size = bytes(n);
@@ -116,7 +108,7 @@ Status NF4_DQ::encode_search(const float * src, int64_t n, void * dst) {
     std::memcpy(base, dst, size);
     QL_TRY(NF4::encode_blocks(src, n, base, scales.get(), 0));
     if (*std::max_element(scales.get(), scales.get() + n_blocks) > kMostSearched) return {};
-    NF4::improve_blocks(src, n, base, scales.get());
+    NF4::improve_blocks(src, n, importance, base, scales.get());
     encode_absmax(scales.get(), n, base);
     const NF4DQLayout planes(base, n);
     for (int64_t b = 0; b < n / block_length; ++b) {
@@ -124,7 +116,7 @@ Status NF4_DQ::encode_search(const float * src, int64_t n, void * dst) {
         const float inverse = std::fabs(scale) < kLeastSearched ? 0 : 1 / scale;
         NF4::encode_codes(src + b * block_length, inverse, base + b * block_code_bytes);
     }
-    if (tensor_error(src, n, base) < tensor_error(src, n, dst)) std::memcpy(dst, base, size);
+    if (tensor_error(src, n, base, importance) < tensor_error(src, n, dst, importance)) std::memcpy(dst, base, size);
     return {};
 }
 

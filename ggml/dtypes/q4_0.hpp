@@ -11,6 +11,8 @@
 
 namespace ql {
 
+struct Importance;  // scale_search.hpp
+
 struct Q4_0 : BlockFormat<Q4_0> {
     struct Block {
         uint16_t d;
@@ -25,7 +27,7 @@ struct Q4_0 : BlockFormat<Q4_0> {
     static bool encode_block(const float * x, Block & block);
     static Status encode(const float * src, int64_t n, void * dst);
     /// Scales that leave less squared error, in no block more (scale_search.hpp).
-    static Status encode_search(const float * src, int64_t n, void * dst);
+    static Status encode_search(const float * src, int64_t n, const Importance & importance, void * dst);
     static void decode_block(const Block & block, float * y);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 };

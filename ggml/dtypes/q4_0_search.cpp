@@ -10,16 +10,10 @@ namespace {
 
 constexpr int kBlock = Q4_0::block_length;
 
-/// sum (x - decoded)^2 of a block.
-double block_error(const float * x, const Q4_0::Block & block) {
+double block_error(const float * x, const Q4_0::Block & block, const float * importance) {
     float y[kBlock];
     Q4_0::decode_block(block, y);
-    double sum = 0;
-    for (int j = 0; j < kBlock; ++j) {
-        const double e = static_cast<double>(x[j]) - static_cast<double>(y[j]);
-        sum += e * e;
-    }
-    return sum;
+    return weighted_error(x, y, kBlock, importance);
 }
 
 /// Codes of x * inverse, as Q4_0::encode_block rounds them.
@@ -39,25 +33,25 @@ float best_scale(const float * x, const float * w, const Q4_0::Block & block) {
     return wuu > 0 ? static_cast<float>(wxu / wuu) : 0;
 }
 
-void improve_block(const float * x, Q4_0::Block & block) {
+void improve_block(const float * x, const float * importance, Q4_0::Block & block) {
     const float most = std::bit_cast<float>(max_magnitude_bits<kBlock>(x));
-    const double error = block_error(x, block);
+    const double error = block_error(x, block, importance);
     if (most < kLeastSearched || error == 0) return;
-    const ScaleSearch search(x, kBlock, most);
+    const ScaleSearch search(x, kBlock, most, importance);
     const float proposed = f16_to_f32(f32_to_f16(search_q4_0_scale(search) * most));
     if (proposed == 0 || std::isinf(proposed)) return;
     Q4_0::Block found;
     set_codes(x, 1 / proposed, found);
     found.d = f32_to_f16(best_scale(x, search.w, found));
-    if ((found.d & 0x7fff) < 0x7c00 && block_error(x, found) < error) block = found;
+    if ((found.d & 0x7fff) < 0x7c00 && block_error(x, found, importance) < error) block = found;
 }
 
 }  // namespace
 
-Status Q4_0::encode_search(const float * src, int64_t n, void * dst) {
+Status Q4_0::encode_search(const float * src, int64_t n, const Importance & importance, void * dst) {
     QL_TRY(encode(src, n, dst));
     auto * blocks = static_cast<Block *>(dst);
-    for (int64_t i = 0; i < n / kBlock; ++i) improve_block(src + i * kBlock, blocks[i]);
+    for (int64_t i = 0; i < n / kBlock; ++i) improve_block(src + i * kBlock, importance.of(i * kBlock), blocks[i]);
     return {};
 }
 

@@ -167,7 +167,16 @@ float search(const ScaleSearch & block, float unit, float lowest, float highest,
 
 }  // namespace
 
-ScaleSearch::ScaleSearch(const float * weights, int count, float most) : n(count) {
+double weighted_error(const float * x, const float * decoded, int64_t n, const float * importance) {
+    double sum = 0;
+    for (int64_t j = 0; j < n; ++j) {
+        const double e = static_cast<double>(x[j]) - static_cast<double>(decoded[j]);
+        sum += importance ? static_cast<double>(importance[j]) * e * e : e * e;
+    }
+    return sum;
+}
+
+ScaleSearch::ScaleSearch(const float * weights, int count, float most, const float * importance) : n(count) {
     const float inverse = 1 / most;
     float squares = 0;
     for (int j = 0; j < n; ++j) {
@@ -175,8 +184,10 @@ ScaleSearch::ScaleSearch(const float * weights, int count, float most) : n(count
         squares += x[j] * x[j];
     }
     const float mean = squares / static_cast<float>(n);
+    const float largest = importance ? *std::max_element(importance, importance + n) : 0;  // 0: all count the same
     for (int j = 0; j < n; ++j) {
         w[j] = std::sqrt(mean + x[j] * x[j]);
+        if (largest > 0) w[j] *= importance[j] / largest;
         wx[j] = w[j] * x[j];
     }
 }

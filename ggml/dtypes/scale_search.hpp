@@ -6,8 +6,8 @@
 // of either sign, and of 16 more around the best of them, and takes the scale whose units leave the least. On weights
 // of N(0, 1) in nf4 that is within 1 % of the least error of any scale.
 //
-// w = sqrt(mean(x^2) + x^2): large weights count more (llama.cpp's weighting without data has such a form, too). The
-// plain error decides whether the result is taken at all.
+// w = importance sqrt(mean(x^2) + x^2): large weights count more (llama.cpp weights so, too), and those whose column of
+// the input is large. The error by importance alone, plain without it, decides whether the result is taken at all.
 //
 // A lane is a candidate, which sees the block's weights in their order: so the sums are the same bits for any width of
 // vectors.
@@ -22,9 +22,22 @@ struct ScaleSearch {
     int n = 0;
     alignas(64) float x[kMost], w[kMost], wx[kMost];
 
-    /// x: n weights, finite; most: the largest magnitude, at least kLeastSearched.
-    ScaleSearch(const float * weights, int count, float most);
+    /// x: n weights, finite; most: the largest magnitude, at least kLeastSearched; importance: n or null.
+    ScaleSearch(const float * weights, int count, float most, const float * importance);
 };
+
+/// How much the columns of a matrix count: the means of squares of what they are multiplied by, or null where all
+/// count the same.
+struct Importance {
+    const float * columns = nullptr;  // finite, not negative
+    int64_t row = 1;                  // how many; whole blocks
+
+    /// Of a block, from its first element on; null where all count the same.
+    const float * of(int64_t first) const { return columns ? columns + first % row : nullptr; }
+};
+
+/// sum importance (x - decoded)^2.
+double weighted_error(const float * x, const float * decoded, int64_t n, const float * importance);
 
 /// sum w x u and sum w u^2 of the units u of sixteen candidates, the lanes of the widest vectors.
 inline constexpr int kCandidates = 16;

@@ -47,6 +47,16 @@ struct Encoded {
     Floats words, y;
 };
 
+/// What a tensor decodes to whose columns count `importance`.
+Floats weighted(ql_dtype dtype, const Floats & x, const Floats & importance) {
+    const auto n = static_cast<int64_t>(x.size()), row = static_cast<int64_t>(importance.size());
+    Floats words(ql_dtype_bytes(dtype, n) / 4 + 1), y(x.size());
+    EXPECT_EQ(ql_encode_search_weighted(dtype, x.data(), n, importance.data(), row, words.data()), QL_OK)
+        << ql_error_message();
+    EXPECT_EQ(ql_decode(dtype, words.data(), n, 0, n, y.data()), QL_OK);
+    return y;
+}
+
 double squared_error(const Floats & x, const Floats & y, size_t first = 0, size_t count = SIZE_MAX) {
     double sum = 0;
     for (size_t i = first; i < x.size() && i - first < count; ++i) {
@@ -164,7 +174,7 @@ TEST(ScaleSearch, FindsNearlyTheBestScaleOfAll) {
     for (int b = 0; b < 64; ++b) {
         float most = 0;
         for (int j = 0; j < 64; ++j) most = std::max(most, std::fabs(x[b * 64 + j]));
-        const ScaleSearch block(x.data() + b * 64, 64, most);
+        const ScaleSearch block(x.data() + b * 64, 64, most, nullptr);
         const float s = search_nf4_scale(block);
         for (int j = 0; j < 64; ++j) {
             const double e = static_cast<double>(block.x[j]) -
@@ -182,7 +192,11 @@ TEST(ScaleSearch, EqualsTheReferenceBitForBit) {
     const auto golden = test::SafeTensors::open(test::golden_path("scale_search.safetensors"));
     const Floats w = golden.f32("w");
     EXPECT_EQ(Encoded(QL_NF4, w, true).y, golden.f32("nf4"));
+    EXPECT_EQ(Encoded(QL_NF4_DQ, w, true).y, golden.f32("nf4_dq"));
     EXPECT_EQ(Encoded(QL_Q4_0, w, true).y, golden.f32("q4_0"));
+    const Floats importance = golden.f32("importance");
+    EXPECT_EQ(weighted(QL_NF4, w, importance), golden.f32("nf4_weighted"));
+    EXPECT_EQ(weighted(QL_Q4_0, w, importance), golden.f32("q4_0_weighted"));
 }
 
 TEST(ScaleSearch, GivesTheSameBitsOnEveryInstructionSet) {
@@ -204,6 +218,57 @@ TEST(ScaleSearch, GivesTheSameBitsOnEveryInstructionSet) {
         }
     }
     if (n_sets == 0) GTEST_SKIP() << "one instruction set alone is compiled or supported";
+}
+
+TEST(ScaleSearch, ColumnsThatCountMoreLoseLess) {
+    const Floats x = normal(128 * 256, 11);
+    Floats importance = normal(128, 12);
+    for (float & v : importance) v = std::exp(2 * v);
+    const auto error = [&](const Floats & y, size_t first, size_t n) {
+        return weighted_error(x.data() + first, y.data() + first, static_cast<int64_t>(n),
+                              importance.data() + first % 128);
+    };
+    for (const ql_dtype dtype : kSearched) {
+        const auto block = static_cast<size_t>(ql_dtype_block_length(dtype));
+        const Floats plain = Encoded(dtype, x, false).y, unweighted = Encoded(dtype, x, true).y,
+                     y = weighted(dtype, x, importance);
+        double before = 0, between = 0, after = 0;
+        for (size_t i = 0; i < x.size(); i += block) {
+            before += error(plain, i, block), between += error(unweighted, i, block), after += error(y, i, block);
+            if (dtype != QL_NF4_DQ) {
+                EXPECT_LE(error(y, i, block), error(plain, i, block));
+            }
+        }
+        EXPECT_LT(after, 0.6 * before) << ql_dtype_name(dtype);
+        EXPECT_LT(after, 0.8 * between) << ql_dtype_name(dtype);
+    }
+}
+
+TEST(ScaleSearch, ColumnsThatCountTheSameChangeNothing) {
+    const Floats x = normal(128 * 8, 13);
+    for (const ql_dtype dtype : kSearched) {
+        EXPECT_EQ(weighted(dtype, x, Floats(128, 1.0f)), Encoded(dtype, x, true).y);
+        EXPECT_EQ(weighted(dtype, x, Floats(128, 0x1p100f)), Encoded(dtype, x, true).y);
+    }
+    EXPECT_EQ(weighted(QL_NF4, x, Floats(128, 0.0f)), Encoded(QL_NF4, x, false).y) << "nothing to gain";
+}
+
+TEST(ScaleSearch, ImportanceThatIsNoneIsRefused) {
+    const Floats x = normal(256, 14);
+    Floats importance(128, 1.0f), out(256);
+    const auto encode = [&](int64_t row) {
+        return ql_encode_search_weighted(QL_NF4, x.data(), 256, importance.data(), row, out.data());
+    };
+    EXPECT_EQ(encode(128), QL_OK);
+    for (const int64_t row : {int64_t{0}, int64_t{-64}, int64_t{96}, int64_t{192}, int64_t{512}})
+        EXPECT_EQ(encode(row), QL_BAD_SHAPE) << row;
+    importance[77] = -1;
+    EXPECT_EQ(encode(128), QL_INVALID_ARGUMENT);
+    EXPECT_STREQ(ql_error_message(), "importance 77 is negative");
+    importance[77] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(encode(128), QL_NON_FINITE);
+    EXPECT_EQ(ql_encode_search_weighted(QL_NF4, x.data(), 256, nullptr, 0, out.data()), QL_OK);
+    EXPECT_EQ(ql_encode_search_weighted(QL_F16, x.data(), 256, nullptr, 0, out.data()), QL_UNSUPPORTED);
 }
 
 TEST(ScaleSearch, ZerosAndOneHugeWeightAreWhatTheyWere) {

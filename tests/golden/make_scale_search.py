@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""scale_search.safetensors: weights, and what nf4 and q4_0 with searched scales decode to.
+"""scale_search.safetensors: weights, and what nf4, nf4_dq and q4_0 with searched scales decode to.
 
     tests/golden/make_scale_search.py            (numpy, safetensors)
 
@@ -9,9 +9,10 @@ operations.
 import os
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 F = np.float32
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 CODEBOOK = np.array([-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
                      -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
                      0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
@@ -59,13 +60,19 @@ def propose(x, w, units, largest_unit):
     return improve(np.array([around * (F(1) + step / F(16) * F(i - 8)) for i in range(16)], F), best, gain)[0]
 
 
-def searched(block, units, largest_unit, plain, round_scale):
+def searched(block, units, largest_unit, plain, round_scale, importance=None):
     """plain: the block as the largest weight's scale decodes it; round_scale: to what the format can hold."""
     most = np.abs(block).max()
-    error = ((block.astype(np.float64) - plain.astype(np.float64)) ** 2).sum()
+
+    def error(decoded):
+        squares = (block.astype(np.float64) - decoded.astype(np.float64)) ** 2
+        return (squares if importance is None else squares * importance).sum()
+
     x = block * (F(1) / most)
     mean = in_order(x * x, F) / F(len(x))
     w = np.sqrt(mean + x * x)
+    if importance is not None:
+        w = w * (importance / importance.max())
     proposed = propose(x, w, units, largest_unit) * most
     if largest_unit == 8:
         proposed = round_scale(proposed)
@@ -74,20 +81,34 @@ def searched(block, units, largest_unit, plain, round_scale):
     scale = round_scale(F(in_order(w64 * u64 * block.astype(np.float64), np.float64) /
                           in_order(w64 * u64 * u64, np.float64)))
     decoded = u * scale
-    return decoded if ((block.astype(np.float64) - decoded.astype(np.float64)) ** 2).sum() < error else plain
+    return (decoded, scale) if error(decoded) < error(plain) else (plain, most)
 
 
-def nf4(block):
+def nf4(block, importance=None):  # and its scale
     most = np.abs(block).max()
-    return searched(block, nf4_units, 1, nf4_units(block * (F(1) / most)) * most, lambda s: s)
+    return searched(block, nf4_units, 1, nf4_units(block * (F(1) / most)) * most, lambda s: s, importance)
 
 
-def q4_0(block):
+def nf4_dq(blocks):
+    """Of at most 256 blocks: the scales of nf4, quantised as bitsandbytes does, and codes for what they became."""
+    dynamic_map = load_file(os.path.join(FOLDER, "four_bit.safetensors"))["dynamic_map_signed"]
+    scales = np.array([nf4(b)[1] for b in blocks], F)
+    offset = F(in_order(scales.astype(np.float64), np.float64) / len(scales))
+    most = np.abs(scales - offset).max()
+    i = ((scales - offset) / most + F(1)) / F(2) * F(65535) + F(.5)
+    p = F(2) * np.trunc(i).astype(F) / F(65535) - F(1)
+    low = np.clip(np.searchsorted(dynamic_map, p, "right") - 1, 0, 254)
+    code = low + (dynamic_map[low + 1] - p < p - dynamic_map[low])
+    scales = (dynamic_map[code] * most + offset)[:, None]
+    return nf4_units(blocks * (F(1) / scales)) * scales
+
+
+def q4_0(block, importance=None):
     def half(s):
         return F(np.float16(s))
 
     d = block[np.abs(block).argmax()] / F(-8)
-    return searched(block, q4_0_units, 8, q4_0_units(block * (F(1) / d)) * half(d), half)
+    return searched(block, q4_0_units, 8, q4_0_units(block * (F(1) / d)) * half(d), half, importance)
 
 
 def main():
@@ -95,12 +116,16 @@ def main():
     w = rng.standard_normal((48, 64)).astype(F)
     w[16:32] *= np.exp(rng.standard_normal((16, 64))).astype(F)  # longer tails
     w[32:40] *= np.exp2(np.arange(-8, 8, 2))[:, None].astype(F)
-    tensors = {"w": w.ravel(), "nf4": np.concatenate([nf4(b) for b in w]),
-               "q4_0": np.concatenate([q4_0(b) for b in w.reshape(-1, 32)])}
-    for name in ("nf4", "q4_0"):
+    tensors = {"w": w.ravel(), "nf4": np.concatenate([nf4(b)[0] for b in w]), "nf4_dq": nf4_dq(w).ravel(),
+               "q4_0": np.concatenate([q4_0(b)[0] for b in w.reshape(-1, 32)])}
+    tensors["importance"] = importance = np.exp(rng.standard_normal(64)).astype(F)
+    tensors["nf4_weighted"] = np.concatenate([nf4(b, importance)[0] for b in w])
+    tensors["q4_0_weighted"] = np.concatenate([q4_0(b, importance[i % 2 * 32:][:32])[0]
+                                               for i, b in enumerate(w.reshape(-1, 32))])
+    for name in ("nf4", "nf4_dq", "q4_0", "nf4_weighted", "q4_0_weighted"):
         assert tensors[name].dtype == F
         print(name, ((tensors[name] - tensors["w"]) ** 2).sum() / (tensors["w"] ** 2).sum())
-    save_file(tensors, os.path.join(os.path.dirname(os.path.abspath(__file__)), "scale_search.safetensors"))
+    save_file(tensors, os.path.join(FOLDER, "scale_search.safetensors"))
 
 
 main()

@@ -284,6 +284,7 @@ std::vector<NullCall> EngineArguments::null_calls() {
         {"ql_dtype_name", [] { return ql_dtype_name(wrong<ql_dtype>(77)) == nullptr; }},
         {"ql_dtype_block_length", [] { return ql_dtype_block_length(wrong<ql_dtype>(-1)) == 0; }},
         {"ql_dtype_can_encode", [] { return ql_dtype_can_encode(wrong<ql_dtype>(77)) == 0; }},
+        {"ql_dtype_can_search", [] { return ql_dtype_can_search(wrong<ql_dtype>(77)) == 0; }},
         {"ql_dtype_is_weight", [] { return ql_dtype_is_weight(wrong<ql_dtype>(77)) == 0; }},
         {"ql_dtype_file_type", [] { return ql_dtype_file_type(wrong<ql_dtype>(77)) == -1; }},
         {"ql_dtype_bytes", [] { return ql_dtype_bytes(QL_F32, INT64_MAX) == 0 && ql_dtype_bytes(QL_F32, -1) == 0; }},

@@ -60,6 +60,11 @@ QL_API ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * 
  *  The error is at most that of ql_encode: of each block (nf4, q4_0), of the tensor (nf4_dq).
  *  errors  as ql_encode; QL_UNSUPPORTED for a type without a search */
 QL_API ql_status ql_encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst);
+/** The same for a matrix whose columns do not count the same: the error of a weight is multiplied by its column's importance,
+ *  the mean of the squares of what the column is multiplied by. importance [row], or NULL; rows are whole blocks.
+ *  errors  QL_NON_FINITE, QL_INVALID_ARGUMENT: an importance that is no number, or negative */
+QL_API ql_status ql_encode_search_weighted(ql_dtype dtype, const float * src, int64_t n, const float * importance,
+                                           int64_t row, void * dst);
 /** Decodes `count` elements from element `first` (both multiples of the block length) of a tensor of n elements. */
 QL_API ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 

@@ -26,6 +26,8 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_dtype_bytes": (C.c_size_t, [C.c_int, C.c_int64]),
     "ql_encode": (C.c_int, [C.c_int, C.POINTER(C.c_float), C.c_int64, C.c_void_p]),
     "ql_encode_search": (C.c_int, [C.c_int, C.POINTER(C.c_float), C.c_int64, C.c_void_p]),
+    "ql_encode_search_weighted": (C.c_int, [C.c_int, C.POINTER(C.c_float), C.c_int64, C.POINTER(C.c_float), C.c_int64,
+        C.c_void_p]),
     "ql_decode": (C.c_int, [C.c_int, C.c_void_p, C.c_int64, C.c_int64, C.c_int64, C.POINTER(C.c_float)]),
     "ql_os_free": (None, [C.c_void_p]),
     "ql_error_message": (C.c_char_p, []),
