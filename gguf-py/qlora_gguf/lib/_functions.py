@@ -52,6 +52,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_prune_options_init": (None, [C.POINTER(ql_prune_options)]),
     "ql_adapter_prune": (C.c_int, [C.c_void_p, C.POINTER(ql_prune_options), C.POINTER(C.c_void_p)]),
     "ql_adapter_merge": (C.c_int, [C.c_void_p, C.c_char_p, C.c_char_p, C.POINTER(ql_quantize_options)]),
+    "ql_adapter_check_merge": (C.c_int, [C.c_void_p, C.c_void_p, C.POINTER(ql_quantize_options)]),
     "ql_adapter_chat_template": (C.c_char_p, [C.c_void_p]),
     "ql_adapter_set_chat_template": (C.c_int, [C.c_void_p, C.c_char_p]),
     "ql_adapter_chat_date": (C.c_char_p, [C.c_void_p]),

@@ -74,6 +74,8 @@ class AdapterInfo:
     architecture: str  # of the base: "llama"
     kind: str  # ql_lora_options'
     n_norms: int  # norms that the adapter replaces
+    # "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for bit; "" for none
+    merge_type: str
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,8 @@ class QuantizedTensor:
 class QuantizeOptions(TypedDict, total=False):
     """ql_quantize_options of the C headers."""
     type: str | int  # of block matrices, a ql_dtype
-    # a ql_dtype; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where that has 16 or more, else q8_0
+    # a ql_dtype; -1 (QL_BASE_KEEP): its own; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where
+    # that has 16 or more, else q8_0
     embedding_type: str | int
     threads: int  # 0: the physical cores, or $QL_THREADS. The file does not depend on it
     # 1: scales of blocks by least squared error (ql_encode_search) where a matrix's new type has that: q4_0, nf4,
@@ -325,6 +328,10 @@ class TrainOptions(TypedDict, total=False):
     # 1: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go when the first step
     # begins; 0: they are an error of ql_trainer_create
     overwrite: bool
+    # QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so that ql_adapter_merge
+    # into it gives the trained model bit for bit; the gradient of A and B goes straight through the rounding. A second
+    # packed copy of each trained linear
+    merge_type: int
 
 
 @dataclass(frozen=True)

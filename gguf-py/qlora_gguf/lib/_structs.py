@@ -41,6 +41,7 @@ ENUMS = {
         "QL_TOKENIZE_PARSE_SPECIAL": 2,
         "QL_TOKENIZE_CONTINUE": 4,
         "QL_DETOKENIZE_RENDER_SPECIAL": 1,
+        "QL_MERGE_NONE": -1,
     },
     "ql_status": {
         "QL_OK": 0,
@@ -141,6 +142,7 @@ class ql_adapter_info(C.Structure):
         ("architecture", C.c_char_p),
         ("kind", C.c_char_p),
         ("n_norms", C.c_int64),
+        ("merge_type", C.c_char_p),
     ]
 
 
@@ -435,6 +437,7 @@ class ql_train_options(C.Structure):
         ("cancelled", C.CFUNCTYPE(C.c_int, C.c_void_p)),
         ("user", C.c_void_p),
         ("overwrite", C.c_int),
+        ("merge_type", C.c_int64),
     ]
 
 
