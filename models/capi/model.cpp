@@ -40,7 +40,8 @@ ql_status ql_model_describe(const ql_model * model, ql_model_info * info) {
         return ql::give_struct(
             info, {sizeof(*info), model->model->name().c_str(), h.arch.c_str(), model->base_type.c_str(), h.n_layer(),
                    h.n_embd, first.n_head, first.n_head_kv, first.n_ff, h.n_vocab, h.n_ctx,
-                   model->model->n_parameters(), model->model->weight_bytes()});
+                   model->model->n_parameters(), model->model->weight_bytes(), model->model->identity().model.c_str(),
+                   model->model->identity().file.c_str()});
     });
 }
 

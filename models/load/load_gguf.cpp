@@ -25,6 +25,16 @@ Status read_vocabulary_size(const ql_gguf * file, Hparams & h) {
 
 }  // namespace
 
+Result<std::vector<Weight>> gguf_weights(const ql_gguf * file) {
+    std::vector<Weight> weights;
+    for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
+        ql_gguf_tensor t{};
+        QL_TRY(ql_gguf_tensor_at(file, i, &t));
+        weights.push_back({t.name, t.dtype, t.n_dims, {t.ne[0], t.ne[1], t.ne[2], t.ne[3]}, t.data, t.size});
+    }
+    return weights;
+}
+
 Result<ModelParts> load_gguf_model(const std::string & path) {
     ModelParts parts;
     QL_TRY(ql_gguf_open(path.c_str(), out(parts.file)));
@@ -42,11 +52,7 @@ Result<ModelParts> load_gguf_model(const std::string & path) {
         QL_ASSIGN(Tokenizer tokenizer, Tokenizer::from_gguf(file));
         parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
     }
-    for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
-        ql_gguf_tensor t{};
-        QL_TRY(ql_gguf_tensor_at(file, i, &t));
-        parts.weights.push_back({t.name, t.dtype, t.n_dims, {t.ne[0], t.ne[1], t.ne[2], t.ne[3]}, t.data, t.size});
-    }
+    QL_ASSIGN(parts.weights, gguf_weights(file));
     return parts;
 }
 

@@ -6,6 +6,8 @@
 
 namespace ql {
 
+/// A file's tensors, mapped in place.
+Result<std::vector<Weight>> gguf_weights(const ql_gguf * file);
 Result<ModelParts> load_gguf_model(const std::string & path);
 /// A Hugging Face directory: config.json, *.safetensors, tokenizer.json or tokenizer.model.
 Result<ModelParts> load_hf_model(const std::string & directory);

@@ -7,6 +7,7 @@
 #include "models/load/convert_weights.hpp"
 #include "models/load/find_architecture.hpp"
 #include "models/load/loaders.hpp"
+#include "models/model/base_identity.hpp"
 
 namespace ql {
 namespace {
@@ -29,6 +30,7 @@ Result<std::unique_ptr<Model>> open_model(const std::string & path, const ql_mod
     QL_ASSIGN(const Architecture * const architecture, find_architecture(parts.hparams.arch));
     QL_TRY(file_fault(path, check_weights(parts, *architecture)));
     QL_TRY(file_fault(path, check_tokenizer(parts)));
+    QL_ASSIGN(parts.identity, identify_base(parts.hparams.arch, parts.weights));
     std::vector<std::string> notes;
     if (parts.tokenizer) notes = parts.tokenizer->notes();
     QL_TRY(file_fault(path, convert_weights(parts, options, notes)));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "models/base/hash.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
 
@@ -53,18 +54,15 @@ uint64_t Model::weight_bytes() const {
 }
 
 uint64_t Model::fingerprint() const {
-    uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-    const auto mix = [&](const void * data, size_t n) {
-        for (size_t i = 0; i < n; ++i) hash = (hash ^ static_cast<const unsigned char *>(data)[i]) * 0x100000001b3;
-    };
+    Hash64 hash;
     for (const Weight & w : weights()) {
         const size_t end = std::min<size_t>(w.bytes, 256);
-        mix(w.name.data(), w.name.size());
-        mix(w.ne, sizeof(w.ne));
-        mix(w.data, end);
-        mix(static_cast<const std::byte *>(w.data) + w.bytes - end, end);
+        hash.text(w.name);
+        hash.bytes(w.ne, sizeof(w.ne));
+        hash.bytes(w.data, end);
+        hash.bytes(static_cast<const std::byte *>(w.data) + w.bytes - end, end);
     }
-    return hash;
+    return hash.value();
 }
 
 std::string Model::base_type() const {

@@ -22,6 +22,7 @@ class Model {
     const Architecture & architecture() const { return *architecture_; }
     const std::string & path() const { return path_; }
     const std::string & name() const { return parts_.name; }
+    const BaseIdentity & identity() const { return parts_.identity; }
     const std::string & chat_template() const { return parts_.chat_template; }
     const Tokenizer * tokenizer() const { return tokenizer_ ? &tokenizer_->tokenizer : nullptr; }
     const ql_tokenizer * tokenizer_handle() const { return tokenizer_.get(); }

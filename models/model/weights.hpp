@@ -22,6 +22,14 @@ struct Weight {
     int64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
 };
 
+/// Hashes that name a base: base_identity.hpp. 16 hexadecimal digits each.
+struct BaseIdentity {
+    std::string model;  // the same in every quantisation
+    std::string file;   // of the weights as they are stored
+
+    bool operator==(const BaseIdentity &) const = default;
+};
+
 /// What a model file or directory holds, with whatever keeps its bytes alive. Rows of q and k of llama-type models are
 /// in GGUF order (consecutive rope pairs), also when they come from a Hugging Face directory.
 struct ModelParts {
@@ -30,6 +38,7 @@ struct ModelParts {
     std::unique_ptr<Tokenizer> tokenizer;  // null where the files have none
     std::string chat_template;             // "" where there is none
     std::string name;                      // general.name
+    BaseIdentity identity;                 // of the files, whatever the weights are converted to
     GgufPtr file;                          // the mapped GGUF, if it is one
     std::vector<FileMapPtr> maps;          // the mapped safetensors files, if it is a Hugging Face directory
     std::vector<AlignedBytes> owned;       // converted or permuted weights

@@ -47,6 +47,8 @@ typedef struct ql_model_info {
     int64_t n_vocab, n_ctx;
     int64_t n_parameters;
     uint64_t weight_bytes;
+    const char * identity;  /* a hash that all quantisations of a model share: of norms and shapes, 16 hex digits */
+    const char * file_hash; /* a hash of the weights as they are stored: of this quantisation */
 } ql_model_info;
 QL_API ql_status ql_model_describe(const ql_model * model, ql_model_info * info);
 /** The model's tokenizer, owned by the model; NULL where the files have none. */
