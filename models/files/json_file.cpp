@@ -82,6 +82,16 @@ Status JsonFile::flag(const char * key, bool & value, std::optional<bool> missin
     return {};
 }
 
+Json JsonFile::unread(std::span<const HarmlessKey> harmless) const {
+    Json fields = Json::object();
+    for (const auto & [key, value] : root_.items()) {
+        if (asked_.contains(key) || says_nothing(value)) continue;
+        const auto says = [&value = value](double number) { return is_number(value, number); };
+        if (unread_fault(harmless, key, says)) fields[key] = value;
+    }
+    return fields;
+}
+
 Status JsonFile::refuse_unread(std::span<const HarmlessKey> harmless) const {
     for (const auto & [key, value] : root_.items()) {
         if (asked_.contains(key) || says_nothing(value)) continue;

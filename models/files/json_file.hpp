@@ -16,6 +16,8 @@ namespace ql {
 class JsonFile {
   public:
     static Result<JsonFile> open(const std::string & path);
+    /// An object that is not in a file yet.
+    JsonFile(std::string path, Json object) : path_(std::move(path)), root_(std::move(object)) {}
     /// An object inside this one, as a file of its own; messages name "path: key".
     JsonFile part(const char * key) const;
 
@@ -37,9 +39,10 @@ class JsonFile {
     /// Refuses by name a field that is set (not null, false or empty), was not read and is not harmless: such a field
     /// may change what is computed.
     Status refuse_unread(std::span<const HarmlessKey> harmless) const;
+    /// The fields that refuse_unread would refuse, as an object.
+    Json unread(std::span<const HarmlessKey> harmless) const;
 
   private:
-    JsonFile(std::string path, Json root) : path_(std::move(path)), root_(std::move(root)) {}
     std::string path_;
     Json root_;
     mutable std::set<std::string, std::less<>> asked_;

@@ -88,6 +88,14 @@ Status read_entry(const Json & entry, const uint8_t * data, uint64_t data_size, 
     return {};
 }
 
+std::map<std::string, std::string> texts_of(const Json & metadata) {
+    std::map<std::string, std::string> texts;
+    if (metadata.is_object())
+        for (const auto & [key, value] : metadata.items())
+            if (value.is_string()) texts[key] = value.get<std::string>();
+    return texts;
+}
+
 /// Sorts by place in the file and refuses tensors that share bytes.
 Status check_overlap(std::vector<SafeTensor> & tensors) {
     const auto at = [](const SafeTensor & t) { return static_cast<const uint8_t *>(t.data); };
@@ -141,7 +149,10 @@ Result<SafeTensorsFile> SafeTensorsFile::open(const std::string & path) {
 
     const auto * data = reinterpret_cast<const uint8_t *>(text) + header_size;
     for (const auto & [name, entry] : header.items()) {
-        if (name == "__metadata__") continue;
+        if (name == "__metadata__") {
+            file.metadata_ = texts_of(entry);
+            continue;
+        }
         SafeTensor tensor;
         tensor.name = name;
         if (Status s = read_entry(entry, data, size - sizeof header_size - header_size, tensor); !s.ok())
@@ -171,8 +182,10 @@ Result<std::vector<float>> read_f32(const SafeTensor & tensor) {
     return values;
 }
 
-Status write_safetensors(const std::string & path, const std::vector<F32Tensor> & tensors) {
+Status write_safetensors(const std::string & path, const std::vector<F32Tensor> & tensors,
+                         const std::map<std::string, std::string> & metadata) {
     Json header = {{"__metadata__", {{"format", "pt"}}}};
+    for (const auto & [key, text] : metadata) header["__metadata__"][key] = text;
     uint64_t size = 0;
     for (const F32Tensor & t : tensors) {
         uint64_t bytes = sizeof(float);
@@ -180,7 +193,7 @@ Status write_safetensors(const std::string & path, const std::vector<F32Tensor> 
         header[t.name] = {{"dtype", "F32"}, {"shape", t.shape}, {"data_offsets", {size, size + bytes}}};
         size += bytes;
     }
-    std::string text = header.dump();
+    std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
     text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data is aligned when the file is mapped
     const uint64_t header_size = text.size();
 

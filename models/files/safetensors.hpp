@@ -3,6 +3,7 @@
 // memory.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,6 +33,8 @@ class SafeTensorsFile {
     const std::string & path() const { return path_; }
     const std::vector<SafeTensor> & tensors() const { return tensors_; }  // in the order of their bytes
     const SafeTensor * find(const std::string & name) const;              // null if there is none
+    /// The texts of __metadata__; what is no text there is left out.
+    const std::map<std::string, std::string> & metadata() const { return metadata_; }
     /// Hands the mapping over: the tensors' bytes then live as long as it does.
     FileMapPtr take_map() { return std::move(map_); }
 
@@ -41,6 +44,7 @@ class SafeTensorsFile {
     FileMapPtr map_;
     std::vector<SafeTensor> tensors_;
     std::unordered_map<std::string, size_t> by_name_;
+    std::map<std::string, std::string> metadata_;
 };
 
 /// The tensor's values as f32, whatever of F32, F16 and BF16 they are stored in and however they are aligned.
@@ -53,7 +57,9 @@ struct F32Tensor {
     const float * data = nullptr;
 };
 
-/// Writes a file of f32 tensors, in their order, safely (temporary, fsync, rename).
-Status write_safetensors(const std::string & path, const std::vector<F32Tensor> & tensors);
+/// Writes a file of f32 tensors, in their order, safely (temporary, fsync, rename), with texts beside "format" in its
+/// __metadata__.
+Status write_safetensors(const std::string & path, const std::vector<F32Tensor> & tensors,
+                         const std::map<std::string, std::string> & metadata = {});
 
 }  // namespace ql
