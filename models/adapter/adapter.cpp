@@ -1,6 +1,7 @@
 #include "models/adapter/adapter.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <functional>
@@ -21,7 +22,14 @@ int64_t Adapter::n_parameters() const {
 }
 
 Adapter without_matrices(const Adapter & adapter) {
-    return {adapter.architecture, adapter.name, adapter.base_name, adapter.chat_template, adapter.chat_date, {}};
+    Adapter rest;
+    rest.architecture = adapter.architecture;
+    rest.name = adapter.name;
+    rest.base_name = adapter.base_name;
+    rest.chat_template = adapter.chat_template;
+    rest.chat_date = adapter.chat_date;
+    rest.origin = adapter.origin;
+    return rest;
 }
 
 double delta_norm(const LoraMatrix & matrix) {
@@ -50,19 +58,49 @@ Status check_is_sum(const Adapter & adapter, const char * what) {
         what);
 }
 
+namespace {
+
+double parse(const std::string & digits) {
+    double value = 0;
+    (void)std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+}
+
+/// The number of fewest decimal digits near scale * r that `gives_back` the scale; scale * r itself if none does.
+template <typename GivesBack>
+double fewest_digits(double exact, GivesBack gives_back) {
+    for (int digits = 1; digits < 17; ++digits)
+        if (const double value = parse(format("%.*g", digits, exact)); gives_back(value)) return value;
+    return exact;
+}
+
+}  // namespace
+
+double plain_alpha(const LoraMatrix & m) {
+    const auto r = static_cast<double>(m.r);
+    return fewest_digits(static_cast<double>(m.scale) * r,
+                         [&](double alpha) { return static_cast<float>(alpha / r) == m.scale; });
+}
+
+float plain_gguf_alpha(const LoraMatrix & m) {
+    const auto r = static_cast<float>(m.r);
+    return static_cast<float>(fewest_digits(static_cast<double>(m.scale) * static_cast<double>(m.r),
+                                            [&](double alpha) { return static_cast<float>(alpha) / r == m.scale; }));
+}
+
 Result<Adapter> read_adapter(const std::string & path) {
     std::error_code ignored;
     if (std::filesystem::is_directory(path, ignored))
         return error(QL_INVALID_ARGUMENT,
                      "%s: a PEFT directory is read with its base model at hand, which says how rows are ordered",
                      path.c_str());
-    return load_gguf_adapter(path, nullptr);
+    return load_gguf_adapter(path, nullptr, BaseRule::kAny);
 }
 
-Result<Adapter> load_adapter(const std::string & path, const Model & model) {
+Result<Adapter> load_adapter(const std::string & path, const Model & model, BaseRule rule) {
     std::error_code ignored;
-    return std::filesystem::is_directory(path, ignored) ? load_peft_adapter(path, model)
-                                                        : load_gguf_adapter(path, &model);
+    return std::filesystem::is_directory(path, ignored) ? load_peft_adapter(path, model, rule)
+                                                        : load_gguf_adapter(path, &model, rule);
 }
 
 }  // namespace ql

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "models/adapter/kinds/lora_matrix.hpp"
-#include "ql/status.hpp"
+#include "models/adapter/origin.hpp"
 
 namespace ql {
 
@@ -22,11 +22,13 @@ struct TrainedNorm {
 struct Adapter {
     std::string architecture;  // of the base
     std::string name;
-    std::string base_name;      // of the base model, "" if unknown
-    std::string chat_template;  // the template it was trained with, "" if unknown
-    std::string chat_date;      // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
-    std::string merge_type;     // the type in which a merge gives the trained model, "q4_0"; "" if in none
-    std::string merge_base;     // of that merge: the base's Model::fingerprint, in hex
+    std::string base_name;           // of the base model, "" if unknown
+    std::string chat_template;       // the template it was trained with, "" if unknown
+    std::string chat_date;           // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
+    std::string merge_type;          // the type in which a merge gives the trained model, "q4_0"; "" if in none
+    std::string merge_base;          // of that merge: the base's Model::fingerprint, in hex
+    Origin origin;                   // nothing computed depends on it
+    std::vector<std::string> notes;  // on reading: what is not followed; not saved
     std::vector<LoraMatrix> matrices;
     std::vector<TrainedNorm> norms;
 
@@ -35,6 +37,10 @@ struct Adapter {
 
 /// All but the matrices: what an adapter made of this one keeps.
 Adapter without_matrices(const Adapter & adapter);
+
+/// Whether training has moved a branch, as far as its values and its adapter's origin tell.
+enum class MatrixState { kTrained, kZeroB, kZeroA, kZeroScale, kStartA };
+MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix);
 
 struct LoraOptions {
     int r = 16;
@@ -52,8 +58,10 @@ Status check_is_sum(const Adapter & adapter, const char * what);
 
 /// A new adapter: B zero, the rest as its kind starts (kinds/).
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options);
-/// A GGUF adapter, or a PEFT directory. Checked against the model: names, shapes, ranks.
-Result<Adapter> load_adapter(const std::string & path, const Model & model);
+/// Whether an adapter that says which base it was trained on may be used over another one.
+enum class BaseRule { kSame, kAny };
+/// A GGUF adapter, or a PEFT directory. Checked against the model: base, names, shapes, ranks.
+Result<Adapter> load_adapter(const std::string & path, const Model & model, BaseRule rule = BaseRule::kSame);
 /// A GGUF adapter alone: whether it fits a model is not known.
 Result<Adapter> read_adapter(const std::string & path);
 /// Writes a GGUF adapter as llama.cpp demands, and reads it back with the strict reader before the file gets its name:

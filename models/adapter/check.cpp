@@ -5,6 +5,7 @@
 
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/base/date.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
 
@@ -37,6 +38,10 @@ Status check_matrix(const LoraMatrix & matrix) {
     if (matrix.r < 1)
         return error(QL_BAD_SHAPE, "adapter: '%s' has rank %lld", matrix.weight.c_str(),
                      static_cast<long long>(matrix.r));
+    if (matrix.r > std::max(matrix.k, matrix.m))
+        return error(QL_BAD_SHAPE, "adapter: '%s' has rank %lld, more than both sides of its weight [%lld, %lld]",
+                     matrix.weight.c_str(), static_cast<long long>(matrix.r), static_cast<long long>(matrix.k),
+                     static_cast<long long>(matrix.m));
     const auto n_a = static_cast<size_t>(matrix.k * matrix.r), n_b = static_cast<size_t>(matrix.m * matrix.r);
     if (matrix.a.size() != n_a || matrix.b.size() != n_b)
         return error(QL_BAD_SHAPE, "adapter: '%s' has %zu and %zu values, its shapes need %zu and %zu",
@@ -70,6 +75,22 @@ Status check_fits(const Model & model, const std::string & weight, int64_t k, in
                  "for another model?",
                  what.c_str(), static_cast<long long>(k), static_cast<long long>(m), weight.c_str(),
                  model.name().c_str(), static_cast<long long>(w.ne[0]), static_cast<long long>(w.ne[1]));
+}
+
+Status check_chat_date(const char * key, const std::string & date) {
+    if (date.empty()) return {};
+    const Result<Date> read = read_date(date);
+    return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", key, read.message().c_str());
+}
+
+Status check_base(const Adapter & adapter, const std::string & base_name, const BaseIdentity & base) {
+    const BaseIdentity & was = adapter.origin.base;
+    if (was.model.empty() || base.model.empty() || was.model == base.model) return {};
+    const auto named = [](const std::string & name) { return name.empty() ? "without a name" : name.c_str(); };
+    return error(QL_BAD_FILE,
+                 "the adapter was trained on another base: '%.80s' (identity %s), this model is '%.80s' (%s); --force "
+                 "uses it all the same",
+                 named(adapter.base_name), was.model.c_str(), named(base_name), base.model.c_str());
 }
 
 Status check_adapter(const Adapter & adapter, const Model * model) {

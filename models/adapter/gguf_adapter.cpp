@@ -9,7 +9,6 @@
 #include "common/guarded.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
-#include "models/base/date.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
 #include "ql/ql.hpp"
@@ -75,12 +74,6 @@ Result<LoraKind> read_kind(const GgufKeys & keys) {
     return kind;
 }
 
-Status check_date(const std::string & date) {
-    if (date.empty()) return {};
-    const Result<Date> read = read_date(date);
-    return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", kDate, read.message().c_str());
-}
-
 /// The types in which llama.cpp loads adapters.
 bool is_adapter_type(ql_dtype dtype) {
     return dtype == QL_F32 || dtype == QL_F16 || dtype == QL_BF16 || dtype == QL_Q8_0;
@@ -140,7 +133,7 @@ Result<LoraMatrix> read_matrix(const std::string & weight, const Halves & halves
 }
 
 /// Keys into `adapter`, each matrix in turn to `take`: a whole adapter need not be in memory to be checked.
-Status read_file(const ql_gguf * file, const Model * model, Adapter & adapter,
+Status read_file(const ql_gguf * file, const Model * model, BaseRule rule, Adapter & adapter,
                  const std::function<Status(LoraMatrix)> & take) {
     QL_TRY(expect_text(file, "general", "type", "adapter"));
     QL_TRY(expect_text(file, "adapter", "type", "lora"));
@@ -152,14 +145,16 @@ Status read_file(const ql_gguf * file, const Model * model, Adapter & adapter,
     QL_TRY(GgufKeys(file, "tokenizer").text("chat_template", adapter.chat_template, ""));
     const GgufKeys keys(file, "adapter");
     QL_TRY(keys.text("chat_template.date", adapter.chat_date, ""));
-    QL_TRY(check_date(adapter.chat_date));
+    QL_TRY(check_chat_date(kDate, adapter.chat_date));
     QL_ASSIGN(const LoraKind kind, read_kind(keys));
     QL_TRY(GgufKeys(file, "ql.adapter").text("merge_type", adapter.merge_type, ""));
     QL_TRY(GgufKeys(file, "ql.adapter").text("merge_base", adapter.merge_base, ""));
     QL_TRY(keys.refuse_unread(kHarmless));
+    QL_ASSIGN(adapter.origin, read_origin(file));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));
     if (model && adapter.architecture != model->hparams().arch) return {};  // check_adapter says what is wrong
+    if (model && rule == BaseRule::kSame) QL_TRY(check_base(adapter, model->name(), model->identity()));
     std::map<std::string, Halves> found;
     QL_TRY(collect(file, found, adapter.norms));
     for (const auto & [weight, halves] : found) {
@@ -187,7 +182,7 @@ void sort_as_model(Adapter & adapter, const Model & model) {
 /// (alpha 0 would mean s = 1 there, so a scale of 0 goes into B too.)
 float common_alpha(const Adapter & adapter) {
     for (const LoraMatrix & m : adapter.matrices)
-        if (m.scale != 0) return m.scale * static_cast<float>(m.r);
+        if (m.scale != 0) return plain_gguf_alpha(m);
     return 1.0f;
 }
 
@@ -222,7 +217,8 @@ Status set_keys(const GgufWriterPtr & w, const Adapter & adapter, float alpha) {
         QL_TRY(set_string(w, kMergeType, adapter.merge_type));
         QL_TRY(set_string(w, kMergeBase, adapter.merge_base));
     }
-    return adapter.chat_date.empty() ? Status() : set_string(w, kDate, adapter.chat_date);
+    if (!adapter.chat_date.empty()) QL_TRY(set_string(w, kDate, adapter.chat_date));
+    return write_origin(w, adapter.origin);
 }
 
 Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64_t ne1,
@@ -238,7 +234,7 @@ Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64
 bool same_rest(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
            x.chat_template == y.chat_template && x.chat_date == y.chat_date && x.merge_type == y.merge_type &&
-           x.merge_base == y.merge_base &&
+           x.merge_base == y.merge_base && x.origin == y.origin &&
            std::equal(x.norms.begin(), x.norms.end(), y.norms.begin(), y.norms.end(),
                       [](const TrainedNorm & a, const TrainedNorm & b) {
                           return a.weight == b.weight && a.values == b.values;
@@ -281,7 +277,7 @@ Status read_back(const Saving & s, const std::string & path) {
     };
     GgufPtr file;
     if (const Status opened = ql_gguf_open(path.c_str(), out(file)); !opened.ok()) return unreadable(opened);
-    const Status read = read_file(file.get(), s.model, rest, [&](const LoraMatrix & m) -> Status {
+    const Status read = read_file(file.get(), s.model, BaseRule::kAny, rest, [&](const LoraMatrix & m) -> Status {
         const auto it = missing.find(m.weight);
         if (it == missing.end()) return same = false, Status();
         const LoraMatrix & meant = s.adapter.matrices[it->second];
@@ -312,11 +308,11 @@ Status save(const Adapter & adapter, const Model * model, const std::string & pa
 
 }  // namespace
 
-Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model) {
+Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model, BaseRule rule) {
     GgufPtr file;
     QL_TRY(ql_gguf_open(path.c_str(), out(file)));
     Adapter adapter;
-    Status s = read_file(file.get(), model, adapter, [&](LoraMatrix m) -> Status {
+    Status s = read_file(file.get(), model, rule, adapter, [&](LoraMatrix m) -> Status {
         if (const auto adopt = def_of(m.kind).adopt) QL_TRY(adopt(m));
         adapter.matrices.push_back(std::move(m));
         return {};

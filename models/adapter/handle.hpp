@@ -6,4 +6,5 @@
 struct ql_adapter {
     ql::Adapter adapter;
     const ql_model * model = nullptr;
+    bool any_base = false;  // the caller takes it over bases other than its own
 };

@@ -5,8 +5,11 @@
 #include <unordered_map>
 
 #include "common/merged_row.hpp"
+#include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/files/gguf_keys.hpp"
+#include "models/load/loaders.hpp"
+#include "models/model/base_identity.hpp"
 #include "models/quantize/quantize_file.hpp"
 #include "ql/ql.hpp"
 
@@ -15,7 +18,7 @@ namespace {
 
 class Merge : public WeightEdit {
   public:
-    explicit Merge(const Adapter & adapter) : adapter_(adapter) {
+    Merge(const Adapter & adapter, BaseRule rule) : adapter_(adapter), rule_(rule) {
         for (const LoraMatrix & m : adapter.matrices) matrices_[m.weight] = &m;
         for (const TrainedNorm & norm : adapter.norms) norms_[norm.weight] = &norm;
     }
@@ -26,6 +29,7 @@ class Merge : public WeightEdit {
         if (architecture != adapter_.architecture)
             return error(QL_BAD_FILE, "the adapter is for architecture '%.40s', the model is '%.40s'",
                          adapter_.architecture.c_str(), architecture.c_str());
+        if (rule_ == BaseRule::kSame) QL_TRY(check_base_of(file, architecture));
         std::unordered_map<std::string_view, ql_gguf_tensor> tensors;
         for (int64_t i = 0; i < ql_gguf_n_tensors(&file); ++i) {
             ql_gguf_tensor t{};
@@ -60,7 +64,16 @@ class Merge : public WeightEdit {
     }
 
   private:
+    Status check_base_of(const ql_gguf & file, const std::string & architecture) const {
+        std::string name;
+        QL_TRY(GgufKeys(&file, "general").text("name", name, ""));
+        QL_ASSIGN(const std::vector<Weight> weights, gguf_weights(&file));
+        QL_ASSIGN(const BaseIdentity base, identify_base(architecture, weights));
+        return check_base(adapter_, name, base);
+    }
+
     const Adapter & adapter_;
+    const BaseRule rule_;
     std::unordered_map<std::string_view, const LoraMatrix *> matrices_;
     std::unordered_map<std::string_view, const TrainedNorm *> norms_;
 };
@@ -73,8 +86,8 @@ void merge_row(const LoraMatrix & m, int64_t i, float * row) {
 }
 
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
-                     const ql_quantize_options & options) {
-    const Merge merge(adapter);
+                     const ql_quantize_options & options, BaseRule rule) {
+    const Merge merge(adapter, rule);
     return quantize_file(base, out, options, &merge);
 }
 

@@ -9,9 +9,10 @@ namespace ql {
 
 /// Writes the base, a GGUF file, with w + scale B A in place of w, rounded once to the types that `options` ask for; some
 /// rows in memory at a time.
-/// errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape
+/// errors   as ql_quantize; QL_BAD_FILE where the base has no such linear, or one of another shape, or where the adapter was
+///          trained on another base
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
-                     const ql_quantize_options & options);
+                     const ql_quantize_options & options, BaseRule rule = BaseRule::kSame);
 
 /// Row i of W, in place, becomes that of the weight that the matrix makes of W.
 void merge_row(const LoraMatrix & matrix, int64_t i, float * row);

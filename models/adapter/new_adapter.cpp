@@ -1,10 +1,11 @@
 // A fresh adapter.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "models/adapter/adapter.hpp"
-#include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/formats.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/targets.hpp"
 #include "ql/ql.hpp"
 
@@ -37,7 +38,27 @@ Status check_options(const LoraOptions & options, const Model & model, const std
     return {};
 }
 
+/// Whether A is what a plain LoRA or a DoRA starts with.
+bool is_start_of_a(const LoraMatrix & matrix, uint64_t seed) {
+    LoraMatrix start{matrix.weight, matrix.k, matrix.m, matrix.r, matrix.scale, {}, {}};
+    return kind::lora.start(start, Weight(), seed).ok() && matrix.a == start.a;
+}
+
+bool is_zero(const std::vector<float> & values) {
+    return std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
+}
+
 }  // namespace
+
+MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
+    if (is_zero(matrix.b)) return MatrixState::kZeroB;
+    if (is_zero(matrix.a)) return MatrixState::kZeroA;
+    if (matrix.scale == 0) return MatrixState::kZeroScale;
+    uint64_t seed = 0;
+    const auto read = std::from_chars(origin.seed.data(), origin.seed.data() + origin.seed.size(), seed);
+    if (origin.init != kUniformStart || read.ec != std::errc()) return MatrixState::kTrained;
+    return is_start_of_a(matrix, seed) ? MatrixState::kStartA : MatrixState::kTrained;
+}
 
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     QL_ASSIGN(const std::vector<std::string> targets, select_targets(model, options.targets));
@@ -47,6 +68,13 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     adapter.base_name = model.name();
     adapter.name = model.name().empty() ? "" : model.name() + " LoRA";
     adapter.chat_template = model.chat_template();
+    adapter.origin.base = model.identity();
+    adapter.origin.base_type = model.base_type();
+    adapter.origin.init = options.kind == LoraKind::miss ? "" : kUniformStart;  // a MiSS has its A for good
+    adapter.origin.seed = std::to_string(options.seed);
+    adapter.origin.options = format("kind=%s;r=%d;alpha=%g;rslora=%d;norms=%d;targets=%s", def_of(options.kind).name,
+                                    options.r, static_cast<double>(options.alpha), options.rslora ? 1 : 0,
+                                    options.norms ? 1 : 0, options.targets.c_str());
     const double divisor = options.rslora ? std::sqrt(static_cast<double>(options.r)) : options.r;
     const auto scale = static_cast<float>(static_cast<double>(options.alpha) / divisor);
     for (const std::string & name : targets) {

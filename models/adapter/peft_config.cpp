@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
+#include <unordered_set>
 
 #include "models/files/file_fault.hpp"
 
@@ -13,6 +15,10 @@ struct Refused {
     const char * key;
     const char * why;
 };
+
+std::string text_of(const Json & value) {
+    return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 /// true, a non-empty list or object, or another string than "none" is a setting in use.
 bool in_use(const Json & value) {
@@ -76,11 +82,25 @@ Status refuse_variants(const JsonFile & config) {
     QL_TRY(check_peft_type(config));
     for (const Refused & row : kRefused)
         if (in_use(config.at(row.key)))
-            return error(QL_UNSUPPORTED, "%s (%s) is not supported, only plain LoRA on linear layers is", row.why,
-                         row.key);
+            return error(QL_UNSUPPORTED,
+                         "%s (%s: %.80s) is not supported, only plain LoRA on linear layers is; merge it in PEFT "
+                         "(merge_and_unload) and use the model that makes",
+                         row.why, row.key, text_of(config.at(row.key)).c_str());
     return refuse_changed_base(config);
 }
 
+/// PEFT itself passes over fields it does not know. One that switches something on is a method that came later, and
+/// the adapter without it is not what was trained.
+Status refuse_switches(const Json & unknown) {
+    for (const auto & [key, value] : unknown.items())
+        if (key.starts_with("use_") && value.is_boolean() && value.get<bool>())
+            return error(QL_UNSUPPORTED,
+                         "'%.60s' is switched on, which is not known here and may change what is computed",
+                         key.c_str());
+    return {};
+}
+
+constexpr size_t kMostNotes = 16;
 constexpr size_t kMaxPatterns = 4096;  // every module is tried with every pattern; large models have a thousand linears
 
 bool is_rank(double r) {
@@ -125,6 +145,39 @@ Result<bool> PeftConfig::targets(const std::string & module) const {
            });
 }
 
+Status PeftConfig::keep_unknown(const Json & fields) {
+    QL_TRY(refuse_switches(fields));
+    if (fields.empty()) return {};
+    unknown_ = text_of(fields);
+    if (unknown_.size() > kMostUnknownBytes)
+        return error(QL_BAD_FILE, "%zu bytes of fields that are not known here, %zu are possible", unknown_.size(),
+                     kMostUnknownBytes);
+    for (const auto & [key, value] : fields.items()) {
+        if (notes_.size() == kMostNotes) {
+            notes_.push_back(format("adapter_config.json: and %zu more fields", fields.size() - kMostNotes));
+            break;
+        }
+        notes_.push_back(format("adapter_config.json: '%.60s' (%.60s) is not known here: kept, not followed",
+                                key.c_str(), text_of(value).c_str()));
+    }
+    return {};
+}
+
+std::vector<std::string> PeftConfig::notes(const std::vector<std::string> & modules) const {
+    std::unordered_set<std::string_view> ends;  // of the modules' paths, from each dot on
+    for (const std::string_view module : modules) {
+        ends.insert(module);
+        for (size_t dot = module.find('.'); dot != module.npos; dot = module.find('.', dot + 1))
+            ends.insert(module.substr(dot + 1));
+    }
+    std::vector<std::string> notes = notes_;
+    for (const std::string & name : targets_)
+        if (!ends.contains(name) && notes.size() <= 2 * kMostNotes)
+            notes.push_back(format("adapter_config.json: target_modules names '%.80s', of which there are no tensors",
+                                   name.c_str()));
+    return notes;
+}
+
 Result<double> PeftConfig::first_match(const Patterns & patterns, const std::string & module, double otherwise) {
     for (const auto & [regex, value] : patterns) {
         QL_ASSIGN(const bool found, regex.found_in(module));
@@ -135,9 +188,13 @@ Result<double> PeftConfig::first_match(const Patterns & patterns, const std::str
 
 Result<PeftConfig> PeftConfig::open(const std::string & path) {
     QL_ASSIGN(const JsonFile file, JsonFile::open(path));
+    return read(path, file);
+}
+
+Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & file) {
     PeftConfig config;
     config.path_ = path;
-    const auto read = [&]() -> Status {
+    const auto fields = [&]() -> Status {
         QL_TRY(refuse_variants(file));
         QL_TRY(file.number("r", config.r_));
         QL_TRY(file.number("lora_alpha", config.alpha_));
@@ -146,9 +203,9 @@ Result<PeftConfig> PeftConfig::open(const std::string & path) {
         QL_TRY(config.read_patterns(file, "alpha_pattern", config.alpha_patterns_));
         QL_TRY(config.read_targets(file));
         QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
-        return file.refuse_unread(kHarmless);
+        return config.keep_unknown(file.unread(kHarmless));
     };
-    Status s = read();
+    Status s = fields();
     if (s.code() == QL_INVALID_ARGUMENT) s = error(QL_BAD_FILE, "%s", s.message().c_str());  // of a regular expression
     QL_TRY(file_fault(path, s));
     return config;

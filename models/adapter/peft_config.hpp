@@ -10,9 +10,12 @@
 
 namespace ql {
 
+inline constexpr size_t kMostUnknownBytes = size_t{1} << 20;  // of all unknown fields, as JSON
+
 class PeftConfig {
   public:
     static Result<PeftConfig> open(const std::string & path);
+    static Result<PeftConfig> read(const std::string & path, const JsonFile & file);
 
     struct Scaling {
         int64_t r;
@@ -23,6 +26,10 @@ class PeftConfig {
     /// Whether target_modules names the module: PEFT ignores the matrices of other modules.
     Result<bool> targets(const std::string & module) const;
     const std::string & base_name() const { return base_name_; }
+    /// Fields that are not known here, as a JSON object, or "": kept through a round trip, not followed.
+    const std::string & unknown() const { return unknown_; }
+    /// One line for each unknown field, and for names in target_modules that none of the modules answers to.
+    std::vector<std::string> notes(const std::vector<std::string> & modules) const;
 
   private:
     using Patterns = std::vector<std::pair<Regex, double>>;
@@ -31,6 +38,10 @@ class PeftConfig {
     static Result<double> first_match(const Patterns & patterns, const std::string & module, double otherwise);
 
     std::string path_, base_name_;
+    Status keep_unknown(const Json & fields);
+
+    std::string unknown_;
+    std::vector<std::string> notes_;
     double r_ = 0, alpha_ = 0;
     bool rslora_ = false;
     std::vector<std::string> targets_;     // ends of modules' paths

@@ -92,6 +92,9 @@ Result<LoraMatrix> read_matrix(const std::string & module, const Halves & halves
 Status read_matrices(const SafeTensorsFile & file, const PeftConfig & config, const Model & model, Adapter & adapter) {
     std::map<std::string, Halves> found;
     QL_TRY(collect(file, model, found));
+    std::vector<std::string> modules;
+    for (const auto & [module, halves] : found) modules.push_back(module);
+    adapter.notes = config.notes(modules);
     std::map<std::string, LoraMatrix> by_weight;
     for (const auto & [module, halves] : found) {
         QL_ASSIGN(LoraMatrix matrix, read_matrix(module, halves, config, model));
@@ -102,6 +105,22 @@ Status read_matrices(const SafeTensorsFile & file, const PeftConfig & config, co
         if (const auto it = by_weight.find(name); it != by_weight.end())
             adapter.matrices.push_back(std::move(it->second));
     return check_adapter(adapter, &model);
+}
+
+/// What GGUF has keys for and PEFT has no place: in __metadata__, as peft_save.cpp writes it.
+Status read_words(const SafeTensorsFile & file, const PeftConfig & config, Adapter & adapter) {
+    const OriginTexts & texts = file.metadata();
+    const auto text = [&](const char * key, const std::string & otherwise) {
+        const auto it = texts.find(key);
+        return it == texts.end() ? otherwise : it->second;
+    };
+    adapter.name = text(kNameText, "");
+    adapter.base_name = text(kBaseNameText, config.base_name());
+    adapter.chat_date = text(kChatDateText, "");
+    QL_TRY(check_chat_date(kChatDateText, adapter.chat_date));
+    QL_ASSIGN(adapter.origin, read_origin(texts));
+    adapter.origin.peft = config.unknown();
+    return {};
 }
 
 /// PEFT puts every adapter but the one named "default" into a folder of its name.
@@ -133,7 +152,7 @@ Status refuse_pickle(const std::string & directory, const std::string & wanted) 
 
 }  // namespace
 
-Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model) {
+Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model, BaseRule rule) {
     QL_TRY(refuse_folder_of_named(directory));
     QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
     const std::string path = directory + "/adapter_model.safetensors";
@@ -141,10 +160,11 @@ Result<Adapter> load_peft_adapter(const std::string & directory, const Model & m
     QL_ASSIGN(const SafeTensorsFile file, SafeTensorsFile::open(path));
     Adapter adapter;
     adapter.architecture = model.hparams().arch;
-    adapter.base_name = config.base_name();
     QL_ASSIGN(adapter.chat_template, read_hf_chat_template(directory));
-    if (Status s = read_matrices(file, config, model, adapter); !s.ok())
-        return error(s.code(), "%s: %s", path.c_str(), s.message().c_str());
+    Status s = read_words(file, config, adapter);
+    if (s.ok() && rule == BaseRule::kSame) s = check_base(adapter, model.name(), model.identity());
+    if (s.ok()) s = read_matrices(file, config, model, adapter);
+    if (!s.ok()) return error(s.code(), "%s: %s", path.c_str(), s.message().c_str());
     return adapter;
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "models/adapter/formats.hpp"
+#include "models/adapter/peft_config.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/hf/rope_order.hpp"
@@ -21,10 +22,6 @@ Result<std::string> module_of(const Model & model, const std::string & weight) {
     const auto name = model.architecture().hf_names().hf_name(weight);
     if (!name) return error(QL_UNSUPPORTED, "'%s' has no Hugging Face name", weight.c_str());
     return name->substr(0, name->size() - std::string_view(".weight").size());
-}
-
-double alpha_of(const LoraMatrix & m) {
-    return static_cast<double>(m.scale) * static_cast<double>(m.r);
 }
 
 Json number(double value) {  // 16 rather than 16.0 where it is whole, as PEFT writes it
@@ -49,21 +46,40 @@ Result<Json> target_modules(const Adapter & adapter, const Model & model) {
     return targets;
 }
 
+/// Fields that were not known when the adapter came from a PEFT directory.
+Status add_unknown(const std::string & fields, Json & config) {
+    if (fields.empty()) return {};
+    QL_ASSIGN(const Json unknown, parse_json(fields));
+    for (const auto & [key, value] : unknown.items())
+        if (!config.contains(key)) config[key] = value;
+    return {};
+}
+
+/// What PEFT's config has no place for; a GGUF file made of the directory is the same byte by byte.
+OriginTexts texts_of(const Adapter & adapter) {
+    OriginTexts texts = origin_texts(adapter.origin);
+    texts.erase("qlora.peft_fields");  // in the config
+    texts[kBaseNameText] = adapter.base_name;
+    if (!adapter.name.empty()) texts[kNameText] = adapter.name;
+    if (!adapter.chat_date.empty()) texts[kChatDateText] = adapter.chat_date;
+    return texts;
+}
+
 Result<std::string> config_text(const Adapter & adapter, const Model & model) {
     const LoraMatrix & first = adapter.matrices.front();
     Json ranks = Json::object(), alphas = Json::object();
     for (const LoraMatrix & m : adapter.matrices) {
         QL_ASSIGN(const std::string module, module_of(model, m.weight));
         if (m.r != first.r) ranks[module] = m.r;
-        if (alpha_of(m) != alpha_of(first)) alphas[module] = number(alpha_of(m));
+        if (plain_alpha(m) != plain_alpha(first)) alphas[module] = number(plain_alpha(m));
     }
     QL_ASSIGN(const Json targets, target_modules(adapter, model));
-    const Json config = {
+    Json config = {
         {"peft_type", "LORA"},
         {"task_type", "CAUSAL_LM"},
         {"base_model_name_or_path", adapter.base_name.empty() ? model.name() : adapter.base_name},
         {"r", first.r},
-        {"lora_alpha", number(alpha_of(first))},
+        {"lora_alpha", number(plain_alpha(first))},
         {"rank_pattern", ranks},
         {"alpha_pattern", alphas},
         {"target_modules", targets},
@@ -76,6 +92,8 @@ Result<std::string> config_text(const Adapter & adapter, const Model & model) {
         {"modules_to_save", nullptr},
         {"inference_mode", true},
     };
+    QL_TRY(add_unknown(adapter.origin.peft, config));
+    QL_TRY(PeftConfig::read("adapter_config.json", JsonFile("adapter_config.json", config)).status());
     return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -96,7 +114,7 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
         tensors.push_back({"base_model.model." + module + ".lora_A.weight", {m.r, m.k}, m.a.data()});
         tensors.push_back({"base_model.model." + module + ".lora_B.weight", {m.m, m.r}, bs[i].data()});
     }
-    return write_safetensors(path, tensors);
+    return write_safetensors(path, tensors, texts_of(adapter));
 }
 
 }  // namespace
@@ -111,7 +129,7 @@ Status save_peft(const Adapter & adapter, const Model & model, const std::string
     QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));
     if (!adapter.chat_template.empty()) QL_TRY(write_file(directory + "/chat_template.jinja", adapter.chat_template));
     QL_TRY(write_file(directory + "/adapter_config.json", config));  // last: with it the directory counts as an adapter
-    auto read = load_peft_adapter(directory, model);
+    auto read = load_peft_adapter(directory, model, BaseRule::kAny);
     return read.ok() ? Status()
                      : error(QL_INTERNAL, "the adapter just written cannot be read back: %s", read.message().c_str());
 }

@@ -2,17 +2,53 @@
 #include "ql/adapter.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/adapter/llama_cpp.hpp"
 #include "models/model/model.hpp"
 
 using ql::error;
+using ql::LoraMatrix;
+using ql::Result;
 using ql::Status;
 
 namespace {
+
+Result<const LoraMatrix *> matrix_at(const char * function, const ql::Adapter & adapter, int64_t i) {
+    if (i >= 0 && i < static_cast<int64_t>(adapter.matrices.size())) return &adapter.matrices[static_cast<size_t>(i)];
+    return error(QL_INVALID_ARGUMENT, "%s: no matrix %lld of %zu", function, static_cast<long long>(i),
+                 adapter.matrices.size());
+}
+
+ql_status open(const char * path, const ql_model * model, ql::BaseRule rule, ql_adapter ** adapter) {
+    return ql::guarded([&]() -> Status {
+        if (!path || !adapter) return error(QL_INVALID_ARGUMENT, "ql_adapter_open: an argument is NULL");
+        *adapter = nullptr;
+        QL_ASSIGN(ql::Adapter loaded, model ? ql::load_adapter(path, *model->model, rule) : ql::read_adapter(path));
+        *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny};
+        return {};
+    });
+}
+
+ql_adapter_state state_of(const ql::Origin & origin, const ql::LoraMatrix & m) {
+    switch (ql::matrix_state(origin, m)) {
+        case ql::MatrixState::kTrained:
+            return QL_ADAPTER_TRAINED;
+        case ql::MatrixState::kZeroB:
+            return QL_ADAPTER_ZERO_B;
+        case ql::MatrixState::kZeroA:
+            return QL_ADAPTER_ZERO_A;
+        case ql::MatrixState::kZeroScale:
+            return QL_ADAPTER_ZERO_SCALE;
+        case ql::MatrixState::kStartA:
+            return QL_ADAPTER_START_A;
+    }
+    return QL_ADAPTER_TRAINED;
+}
 
 Status null_argument(const char * function) {
     return error(QL_INVALID_ARGUMENT, "%s: an argument is NULL", function);
@@ -46,13 +82,11 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
 }
 
 ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter) {
-    return ql::guarded([&]() -> Status {
-        if (!path || !adapter) return null_argument("ql_adapter_open");
-        *adapter = nullptr;
-        QL_ASSIGN(ql::Adapter loaded, model ? ql::load_adapter(path, *model->model) : ql::read_adapter(path));
-        *adapter = new ql_adapter{std::move(loaded), model};
-        return {};
-    });
+    return open(path, model, ql::BaseRule::kSame, adapter);
+}
+
+ql_status ql_adapter_open_any_base(const char * path, const ql_model * model, ql_adapter ** adapter) {
+    return open(path, model, ql::BaseRule::kAny, adapter);
 }
 
 void ql_adapter_free(ql_adapter * adapter) {
@@ -84,24 +118,55 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
         const ql::Adapter & a = adapter->adapter;
         int64_t r_min = a.matrices.empty() ? 0 : a.matrices.front().r, r_max = r_min;
         for (const ql::LoraMatrix & m : a.matrices) r_min = std::min(r_min, m.r), r_max = std::max(r_max, m.r);
-        return ql::give_struct(info,
-                               {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
-                                static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str(),
-                                ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
-                                static_cast<int64_t>(a.norms.size()), a.merge_type.c_str()});
+        const ql::Origin & o = a.origin;
+        return ql::give_struct(
+            info, {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
+                   static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str(), o.base.model.c_str(),
+                   o.base.file.c_str(), o.base_type.c_str(), o.init.c_str(), o.seed.c_str(), o.options.c_str(),
+                   o.composed.c_str(), static_cast<int64_t>(o.runs.size()),
+                   ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
+                   static_cast<int64_t>(a.norms.size()), a.merge_type.c_str()});
     });
+}
+
+ql_status ql_adapter_run(const ql_adapter * adapter, int64_t i, ql_adapter_run_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter) return null_argument("ql_adapter_run");
+        const std::vector<ql::TrainingRun> & runs = adapter->adapter.origin.runs;
+        if (i < 0 || i >= static_cast<int64_t>(runs.size()))
+            return error(QL_INVALID_ARGUMENT, "ql_adapter_run: no run %lld of %zu", static_cast<long long>(i),
+                         runs.size());
+        const ql::TrainingRun & r = runs[static_cast<size_t>(i)];
+        constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+        return ql::give_struct(
+            info, {sizeof(*info), r.data.c_str(), r.options.c_str(), r.library.c_str(), r.steps, r.tokens,
+                   r.loss_first.value_or(unknown), r.loss_last.value_or(unknown), r.eval_best.value_or(unknown)});
+    });
+}
+
+ql_status ql_adapter_llama_cpp(const ql_adapter * adapter, int64_t i, ql_llama_cpp_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter) return null_argument("ql_adapter_llama_cpp");
+        QL_ASSIGN(const ql::LoraMatrix * m, matrix_at("ql_adapter_llama_cpp", adapter->adapter, i));
+        const ql::LlamaCppUse use = ql::llama_cpp_use(adapter->adapter.architecture, *m);
+        const ql_llama_cpp_use kind = use.kind == ql::LlamaCppUse::kApplied   ? QL_LLAMA_CPP_APPLIED
+                                      : use.kind == ql::LlamaCppUse::kIgnored ? QL_LLAMA_CPP_IGNORED
+                                                                              : QL_LLAMA_CPP_REFUSED;
+        return ql::give_struct(info, {sizeof(*info), kind, use.why, ql::kLlamaCppRead});
+    });
+}
+
+const char * ql_adapter_note(const ql_adapter * adapter, int64_t i) {
+    if (!adapter || i < 0 || i >= static_cast<int64_t>(adapter->adapter.notes.size())) return nullptr;
+    return adapter->adapter.notes[static_cast<size_t>(i)].c_str();
 }
 
 ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_matrix_info * info) {
     return ql::guarded([&]() -> Status {
         if (!adapter) return null_argument("ql_adapter_matrix");
-        const std::vector<ql::LoraMatrix> & all = adapter->adapter.matrices;
-        if (i < 0 || i >= static_cast<int64_t>(all.size()))
-            return error(QL_INVALID_ARGUMENT, "ql_adapter_matrix: no matrix %lld of %zu", static_cast<long long>(i),
-                         all.size());
-        const ql::LoraMatrix & m = all[static_cast<size_t>(i)];
-        return ql::give_struct(
-            info, {sizeof(*info), m.weight.c_str(), m.k, m.m, m.r, static_cast<double>(m.scale), ql::delta_norm(m)});
+        QL_ASSIGN(const ql::LoraMatrix * m, matrix_at("ql_adapter_matrix", adapter->adapter, i));
+        return ql::give_struct(info, {sizeof(*info), m->weight.c_str(), m->k, m->m, m->r, static_cast<double>(m->scale),
+                                      ql::delta_norm(*m), state_of(adapter->adapter.origin, *m)});
     });
 }
 

@@ -39,14 +39,16 @@ ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double *
         ql_compose_options_init(&defaults);
         QL_ASSIGN(const ql_compose_options o, ql::take_struct(options, defaults));
         std::vector<ql::WeightedAdapter> parts;
+        bool any_base = false;
         for (int i = 0; i < n; ++i) {
             if (!adapters[i]) return error(QL_INVALID_ARGUMENT, "ql_adapter_compose: adapter %d is NULL", i);
             parts.push_back({&adapters[i]->adapter, weights[i]});
+            any_base |= adapters[i]->any_base;
         }
         QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
         QL_ASSIGN(ql::Adapter made, ql::compose_adapters(parts, {o.method ? o.method : defaults.method, o.rank,
                                                                  o.density, o.seed, threads}));
-        *adapter = new ql_adapter{std::move(made), adapters[0]->model};
+        *adapter = new ql_adapter{std::move(made), adapters[0]->model, any_base};
         return {};
     });
 }
@@ -71,7 +73,8 @@ ql_status ql_adapter_merge(const ql_adapter * adapter, const char * base, const 
         ql_quantize_options_init(&defaults);
         defaults.type = QL_F16;
         QL_ASSIGN(const ql_quantize_options o, ql::take_struct(options, defaults));
-        return ql::merge_adapter(adapter->adapter, base, out, o);
+        return ql::merge_adapter(adapter->adapter, base, out, o,
+                                 adapter->any_base ? ql::BaseRule::kAny : ql::BaseRule::kSame);
     });
 }
 

@@ -26,6 +26,7 @@ inline Status check_made_for(const ql_dataset & data, const ql_model & model) {
 /// Every matrix has a linear of its shape; the model may be another one than it was opened for, of other types say.
 inline Status check_made_for(const ql_adapter & adapter, const ql_model & model) {
     if (adapter.model == &model) return {};
+    if (!adapter.any_base) QL_TRY(check_base(adapter.adapter, model.model->name(), model.model->identity()));
     return check_adapter(adapter.adapter, model.model.get());
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 
+#include "models/base/hash.hpp"
 #include "ql/numbers.hpp"
 
 namespace ql {
@@ -17,6 +18,15 @@ uint64_t adapter_shape(const Adapter & adapter) {
     for (const TrainedNorm & norm : adapter.norms) shape = shape * 1000003 + norm.values.size();
     return shape;
 }
+
+/// "key=value;key=value;"
+struct Pairs {
+    std::string text;
+
+    void put(const char * key, const std::string & value) { text += std::string(key) + "=" + value + ";"; }
+    void whole(const char * key, int64_t value) { put(key, std::to_string(value)); }
+    void real(const char * key, double value) { put(key, number_text(value)); }
+};
 
 std::map<std::string, std::string> split(const std::string & text) {
     std::map<std::string, std::string> pairs;
@@ -64,29 +74,30 @@ Status other_one(const std::string & path, const char * what) {
 
 }  // namespace
 
+std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps, const Dataset & data) {
+    Pairs pairs;
+    pairs.whole("ctx", ctx), pairs.whole("batch", o.batch), pairs.whole("grad-accum", o.grad_accum);
+    pairs.whole("steps", n_steps), pairs.real("lr", o.lr), pairs.whole("schedule", o.schedule);
+    pairs.real("warmup", o.warmup), pairs.real("weight-decay", o.weight_decay), pairs.real("beta1", o.beta1);
+    pairs.real("beta2", o.beta2), pairs.real("eps", o.eps), pairs.real("clip", o.clip);
+    pairs.real("lora-dropout", o.lora_dropout), pairs.real("lora-plus-ratio", o.lora_plus_ratio);
+    pairs.put("seed", std::to_string(o.seed)), pairs.whole("shuffle", o.shuffle), pairs.whole("packing", o.packing);
+    if (o.merge_type != QL_MERGE_NONE) pairs.put("merge-aware", ql_dtype_name(static_cast<ql_dtype>(o.merge_type)));
+    if (const std::string date = data.told_date(); !date.empty()) pairs.put("chat-date", date);
+    return pairs.text;
+}
+
 std::string run_fingerprint(const FingerprintSource & run) {
-    std::string text;
-    const auto put = [&](const char * key, const std::string & value) { text += std::string(key) + "=" + value + ";"; };
-    const auto whole = [&](const char * key, int64_t value) { put(key, std::to_string(value)); };
-    const auto real = [&](const char * key, double value) { put(key, number_text(value)); };
-    const auto hash = [&](const char * key, uint64_t value) {
-        put(key, format("%016llx", static_cast<unsigned long long>(value)));
-    };
-    const ql_train_options & o = run.options;
-    whole("ctx", run.ctx), whole("batch", o.batch), whole("grad-accum", o.grad_accum), whole("steps", run.n_steps);
-    real("lr", o.lr), whole("schedule", o.schedule), real("warmup", o.warmup), real("weight-decay", o.weight_decay);
-    real("beta1", o.beta1), real("beta2", o.beta2), real("eps", o.eps), real("clip", o.clip);
-    real("lora-dropout", o.lora_dropout), real("lora-plus-ratio", o.lora_plus_ratio);
-    put("seed", std::to_string(o.seed)), whole("shuffle", o.shuffle), whole("packing", o.packing);
-    if (o.merge_type != QL_MERGE_NONE) put("merge-aware", ql_dtype_name(static_cast<ql_dtype>(o.merge_type)));
-    if (const std::string date = run.data.told_date(); !date.empty()) put("chat-date", date);
-    hash("data", run.data.fingerprint()), hash("adapter-shape", adapter_shape(run.adapter));
-    hash("model", run.model.fingerprint()), put("base-type", run.model.base_type());
+    Pairs pairs{run_options(run.options, run.ctx, run.n_steps, run.data)};
+    pairs.put("data", Hash64::hash_text(run.data.fingerprint()));
+    pairs.put("adapter-shape", Hash64::hash_text(adapter_shape(run.adapter)));
+    pairs.put("model", Hash64::hash_text(run.model.fingerprint()));
+    pairs.put("base-type", run.model.base_type());
     ql_device_info device{};
     device.size = sizeof(device);
     (void)ql_device_describe(run.device, &device);
-    put("device", device.backend), put("isa", device.isa), put("product", device.product);
-    return text;
+    pairs.put("device", device.backend), pairs.put("isa", device.isa), pairs.put("product", device.product);
+    return pairs.text;
 }
 
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {

@@ -19,6 +19,9 @@ struct FingerprintSource {
     ql_device * device;
 };
 
+/// The part of it that an adapter keeps: "ctx=512;batch=1;lr=0.0002;...", without hashes and device.
+std::string run_options(const ql_train_options & options, int64_t ctx, int64_t n_steps, const Dataset & data);
+
 std::string run_fingerprint(const FingerprintSource & run);
 
 /// errors  QL_INVALID_ARGUMENT: names the first pair of `now` that differs in `then`, the fingerprint in the checkpoint

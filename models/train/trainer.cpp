@@ -25,6 +25,7 @@ Status Trainer::run() {
     }
     if (result.ok()) result = check_end();
     Status read = step_->read_adapter(adapter_);
+    record_run();
     return result.ok() ? std::move(read) : std::move(result);
 }
 
@@ -160,6 +161,7 @@ Status Trainer::maybe_evaluate(ql_train_progress & p) {
     state_.has_best = true;
     state_.best_eval = p.eval_loss;
     QL_TRY(step_->read_adapter(adapter_));
+    record_run();
     return save_adapter(adapter_, model_, best_path_);
 }
 

@@ -59,6 +59,7 @@ class Trainer {
     Status save();
     bool cancelled() const { return options_.cancelled && options_.cancelled(options_.user); }
     Status stop_cancelled();
+    void record_run();
     void log(const std::string & line) const;
     bool epoch_ends() const { return state_.step % sampler_.steps_per_epoch() == 0; }
 
@@ -76,6 +77,7 @@ class Trainer {
     bool replaces_checkpoints_ = false;         // of an earlier run, when the first step comes
     MetricsFile metrics_;
     CheckpointState state_;
+    std::vector<TrainingRun> runs_before_;  // that the adapter went through until this one
     int64_t n_steps_ = 0, n_warmup_ = 0, first_step_ = 0, saved_step_ = -1;
     std::string resumed_from_, checkpoint_;
     double start_ = 0, step_start_ = 0, seconds_ = 0;

@@ -1,6 +1,8 @@
 // How a run begins: what it is planned for, where it goes on, which files it may write.
 #include <algorithm>
+#include <cmath>
 
+#include "models/base/hash.hpp"
 #include "models/train/fingerprint.hpp"
 #include "models/train/schedule.hpp"
 #include "models/train/trainer.hpp"
@@ -39,7 +41,8 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       metrics_path_(text_of(options.metrics_path)),
       ctx_(default_ctx(options, model)),
       sampler_(data.samples,
-               {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}) {}
+               {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}),
+      runs_before_(adapter.origin.runs) {}
 
 Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter,
                                                  const Dataset & data, const Dataset * eval,
@@ -52,7 +55,25 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
     QL_TRY(trainer->prepare(device));
     note_merge(adapter, model, options);
     adapter.chat_date = data.told_date();  // it travels with what is learned
+    adapter.base_name = model.name();
+    adapter.origin.base = model.identity();
+    adapter.origin.base_type = model.base_type();
     return trainer;
+}
+
+/// What is learned so far, as the adapter's file tells it: this run after those before it.
+void Trainer::record_run() {
+    adapter_.origin.runs = runs_before_;
+    if (state_.step == 0) return;
+    TrainingRun run;
+    run.data = Hash64::hash_text(data_.fingerprint());
+    run.options = run_options(options_, ctx_, n_steps_, data_);
+    run.library = ql_version();
+    run.steps = state_.step, run.tokens = state_.total_tokens;
+    if (std::isfinite(state_.loss_first)) run.loss_first = state_.loss_first;
+    if (std::isfinite(state_.loss_last)) run.loss_last = state_.loss_last;
+    if (state_.has_best) run.eval_best = state_.best_eval;
+    add_runs(adapter_.origin, {std::move(run)});
 }
 
 Status Trainer::prepare(ql_device * device) {

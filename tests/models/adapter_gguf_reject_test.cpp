@@ -87,6 +87,8 @@ TEST(GgufAdapter, RejectsWhatLlamaCppRejects) {
          [](Draft & d) { d.add("blk.0.attn_q.weight.lora_a", 576, 2), d.add("blk.0.attn_q.weight.lora_b", 2, 64); }},
         {"is for a weight [64, 63]", QL_BAD_FILE,
          [](Draft & d) { d.add("blk.0.attn_q.weight.lora_a", 64, 2), d.add("blk.0.attn_q.weight.lora_b", 2, 63); }},
+        {"has rank 65, more than both sides of its weight [64, 32]", QL_BAD_SHAPE,
+         [](Draft & d) { d.add("blk.0.attn_k.weight.lora_a", 64, 65), d.add("blk.0.attn_k.weight.lora_b", 65, 32); }},
         {"has 3 dimensions", QL_BAD_FILE,
          [](Draft & d) { d.good(), d.add("blk.0.attn_k.weight.lora_a", 64, 2, QL_F32, 2); }},
         {"is i32", QL_UNSUPPORTED, [](Draft & d) { d.good(), d.add("blk.0.attn_k.weight.lora_a", 64, 2, QL_I32); }},
@@ -149,6 +151,12 @@ TEST(GgufAdapter, NothingIsWrittenOfAnUnsoundAdapter) {
     refused([](Adapter & a) { a.matrices[3].weight = "token_embd.weight"; }, QL_BAD_FILE);
     refused([](Adapter & a) { a.matrices.clear(); }, QL_BAD_FILE);
     refused([](Adapter & a) { a.architecture = "qwen2"; }, QL_BAD_FILE);
+    Adapter long_name = filled(2, "attn_q");
+    long_name.matrices[0].weight = std::string(58, 'x');  // 65 bytes with its suffix
+    const Status too_long = save_adapter_alone(long_name, path);
+    EXPECT_EQ(too_long.code(), QL_UNSUPPORTED);
+    EXPECT_NE(too_long.message().find("longer than the 63 bytes"), std::string::npos) << too_long.message();
+    EXPECT_EQ(read_all(path), "old");
     EXPECT_EQ(folder.names().size(), 1u);
     EXPECT_EQ(save_adapter(filled(), llama(), folder.path("no/such/folder.gguf")).code(), QL_NOT_FOUND);
 }

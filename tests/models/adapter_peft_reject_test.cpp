@@ -43,7 +43,10 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
         {"but target_modules of adapter_config.json does not name it", QL_UNSUPPORTED,
          [](Peft & p) { p.config["target_modules"] = ".*k_proj"; }},
         {"must hold names", QL_BAD_FILE, [](Peft & p) { p.config["target_modules"] = {1}; }},
-        {"'some_new_variant' is not known here", QL_UNSUPPORTED, [](Peft & p) { p.config["some_new_variant"] = true; }},
+        {"'use_new_variant' is switched on", QL_UNSUPPORTED, [](Peft & p) { p.config["use_new_variant"] = true; }},
+        {"modules_to_save: [\"lm_head\"]", QL_UNSUPPORTED, [](Peft & p) { p.config["modules_to_save"] = {"lm_head"}; }},
+        {"target_parameters: [\"mlp.experts.down_proj\"]", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["target_parameters"] = {"mlp.experts.down_proj"}; }},
         {"this is an MLX adapter", QL_UNSUPPORTED,
          [](Peft & p) {
              p.config = {{"fine_tune_type", "lora"}, {"num_layers", 16}, {"lora_parameters", {{"rank", 8}}}};

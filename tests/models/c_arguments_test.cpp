@@ -84,6 +84,8 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
     static ql_adapter * adapter = nullptr;
     static ql_adapter_info info;
     static ql_adapter_matrix_info matrix;
+    static ql_adapter_run_info run;
+    static ql_llama_cpp_info llama_cpp;
     static ql_compose_method_info method;
     matrix.size = sizeof(matrix), method.size = sizeof(method);
     const auto composing = [this](int n, auto change) {
@@ -108,6 +110,13 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_create", "no regular expression", making_adapter([](auto & o) { o.targets = "(("; })},
         {"ql_adapter_open", "NULL", [this] { return ql_adapter_open(nullptr, model_, &adapter); }},
         {"ql_adapter_open", "a model", [this] { return ql_adapter_open(path_.c_str(), model_, &adapter); }},
+        {"ql_adapter_open_any_base", "NULL", [this] { return ql_adapter_open_any_base(nullptr, model_, &adapter); }},
+        {"ql_adapter_open_any_base", "a model",
+         [this] { return ql_adapter_open_any_base(path_.c_str(), model_, &adapter); }},
+        {"ql_adapter_run", "NULL", [] { return ql_adapter_run(nullptr, 0, &run); }},
+        {"ql_adapter_run", "past the end", [this] { return ql_adapter_run(adapter_, INT64_MAX, &run); }},
+        {"ql_adapter_llama_cpp", "NULL", [] { return ql_adapter_llama_cpp(nullptr, 0, &llama_cpp); }},
+        {"ql_adapter_llama_cpp", "-1", [this] { return ql_adapter_llama_cpp(adapter_, -1, &llama_cpp); }},
         {"ql_adapter_save", "NULL", [] { return ql_adapter_save(nullptr, "f"); }},
         {"ql_adapter_save", "NULL path", [this] { return ql_adapter_save(adapter_, nullptr); }},
         {"ql_adapter_save_peft", "NULL", [this] { return ql_adapter_save_peft(adapter_, nullptr); }},
@@ -192,6 +201,7 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_resize_options_init", [] { return ql_resize_options_init(nullptr), true; }},
         {"ql_prune_options_init", [] { return ql_prune_options_init(nullptr), true; }},
         {"ql_adapter_free", [] { return ql_adapter_free(nullptr), true; }},
+        {"ql_adapter_note", [] { return !ql_adapter_note(nullptr, 0); }},
         {"ql_adapter_chat_date", [] { return *ql_adapter_chat_date(nullptr) == '\0'; }},
         {"ql_adapter_chat_template", [] { return *ql_adapter_chat_template(nullptr) == '\0'; }},
         {"ql_session_options_init", [] { return ql_session_options_init(nullptr), true; }},

@@ -232,7 +232,7 @@ TEST(Compose, DareDropsByTheSeed) {
 TEST(Compose, RefusesWhatCannotBe) {
     const Adapter one = mixed(1, 3), two = mixed(2, 5);
     Adapter other = mixed(3, 3), elsewhere = mixed(3, 3), broad = mixed(3, 3);
-    other.base_name = "another model";
+    other.base_name = "another model", other.origin = Origin();
     elsewhere.architecture = "qwen2";
     broad.matrices[0].k *= 2;
     const auto says = [&](const Adapter & second, double weight, const ComposeOptions & options, const char * words) {

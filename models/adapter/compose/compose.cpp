@@ -4,6 +4,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
 #include "models/adapter/compose/merge_rules.hpp"
 #include "models/base/parallel.hpp"
@@ -172,11 +173,8 @@ Status check_adapters(std::span<const WeightedAdapter> adapters) {
         if (w.adapter->architecture != first.architecture)
             return error(QL_BAD_FILE, "compose: one adapter is for architecture '%.40s', another for '%.40s'",
                          first.architecture.c_str(), w.adapter->architecture.c_str());
-        if (!w.adapter->base_name.empty() && !first.base_name.empty() && w.adapter->base_name != first.base_name)
-            return error(QL_BAD_FILE, "compose: one adapter is for the model '%.80s', another for '%.80s'",
-                         first.base_name.c_str(), w.adapter->base_name.c_str());
     }
-    return {};
+    return check_same_base(adapters);
 }
 
 /// The parts of each linear, in the order in which the adapters have them.
@@ -240,6 +238,7 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
         }
     QL_ASSIGN(const auto linears, gather(adapters));
     Adapter made = without_matrices(*adapters[0].adapter);
+    made.origin = compose_origin(adapters, options);
     QL_TRY(compose_linears(*method, linears, options, made.matrices));
     return made;
 }

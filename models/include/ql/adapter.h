@@ -46,8 +46,12 @@ QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options
  *  errors   QL_NOT_FOUND, QL_IO; QL_BAD_FILE also for an adapter of another model (names the tensor and both shapes);
  *           QL_UNSUPPORTED for what is not plain LoRA on linears or an untied head (DoRA, biases, embeddings, a tied
  *           head, modules_to_save, a setting that is not known ...);
- *           QL_NON_FINITE names the matrix */
+ *           QL_NON_FINITE names the matrix; QL_BAD_FILE too where the file says that it was trained on another base (names
+ *           both). Another quantisation of its base is no other base, and a file that says nothing passes */
 QL_API ql_status ql_adapter_open(const char * path, const ql_model * model, ql_adapter ** adapter);
+/** The same over any base of the same shapes, here and wherever the adapter is used with a model: for a caller who knows
+ *  better than the file. */
+QL_API ql_status ql_adapter_open_any_base(const char * path, const ql_model * model, ql_adapter ** adapter);
 QL_API void ql_adapter_free(ql_adapter * adapter); /* NULL is fine */
 
 /** Writes a GGUF adapter (f32) safely - whole or not at all - and reads it back before the file gets its name. It holds
@@ -65,12 +69,44 @@ typedef struct ql_adapter_info {
     int64_t n_matrices;       /* linears that the adapter changes */
     int64_t r_min, r_max;     /* smallest and largest rank; 0 without matrices */
     const char * architecture; /* of the base: "llama" */
+    const char * base_identity;  /* of ql_model_info: the model that it was trained on, in whatever quantisation */
+    const char * base_file_hash; /* of ql_model_info: the very file */
+    const char * base_type;      /* of the weights that it was trained over: "nf4_dq" */
+    const char * init;           /* how A began: "uniform" */
+    const char * seed;           /* of A's first values, decimal */
+    const char * options;        /* of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all" */
+    const char * composed;       /* "cat: a x 0.7 + b x 0.3" */
+    int64_t n_runs;              /* runs of training that it went through; of a composed one those of its parts */
     const char * kind;        /* ql_lora_options' */
     int64_t n_norms;          /* norms that the adapter replaces */
     const char * merge_type;   /* "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for
                                   bit; "" for none */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
+
+/** A run of training that the adapter went through, as its file tells it. */
+typedef struct ql_adapter_run_info {
+    size_t size;          /* set by the caller: sizeof(ql_adapter_run_info) */
+    const char * data;    /* a hash of the samples' tokens; strings are owned by the adapter, "" where unknown */
+    const char * options; /* "ctx=512;batch=1;grad-accum=8;...;lr=0.0002;..." */
+    const char * library; /* ql_version() of the library that trained */
+    int64_t steps, tokens;
+    double loss_first, loss_last; /* of a step, nats per trained token; NaN where unknown */
+    double eval_best;             /* the lowest evaluation loss, where a best adapter was kept; else NaN */
+} ql_adapter_run_info;
+/** The i-th of n_runs, the first one first.       errors  QL_INVALID_ARGUMENT: i out of range */
+QL_API ql_status ql_adapter_run(const ql_adapter * adapter, int64_t i, ql_adapter_run_info * info);
+/** Notes on opening: what the files say that is not followed. NULL past the end. */
+QL_API const char * ql_adapter_note(const ql_adapter * adapter, int64_t i);
+
+/** Whether training has moved a branch. */
+typedef enum ql_adapter_state {
+    QL_ADAPTER_TRAINED = 0,
+    QL_ADAPTER_ZERO_B = 1,    /* B is zero, as in a new adapter: the branch changes nothing */
+    QL_ADAPTER_ZERO_A = 2,    /* A is zero: the branch changes nothing */
+    QL_ADAPTER_ZERO_SCALE = 3,
+    QL_ADAPTER_START_A = 4    /* A is still what its seed gave it, though B is not: one step, or A was frozen */
+} ql_adapter_state;
 
 /** One linear's branch: y += s B (A x), A [k, r], B [r, m]. */
 typedef struct ql_adapter_matrix_info {
@@ -79,9 +115,27 @@ typedef struct ql_adapter_matrix_info {
     int64_t k, m, r;
     double scale;        /* s */
     double norm;         /* Frobenius norm of s B A: 0 where the branch changes nothing */
+    ql_adapter_state state;
 } ql_adapter_matrix_info;
 /** The i-th of n_matrices.       errors  QL_INVALID_ARGUMENT: i out of range */
 QL_API ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_matrix_info * info);
+
+/** What llama.cpp does with a branch. */
+typedef enum ql_llama_cpp_use {
+    QL_LLAMA_CPP_APPLIED = 0,
+    QL_LLAMA_CPP_IGNORED = 1, /* it loads, and changes nothing */
+    QL_LLAMA_CPP_REFUSED = 2  /* it does not load, or ends the process */
+} ql_llama_cpp_use;
+
+typedef struct ql_llama_cpp_info {
+    size_t size;          /* set by the caller: sizeof(ql_llama_cpp_info) */
+    ql_llama_cpp_use use;
+    const char * why;     /* in a line; "" where it is applied. Strings are the library's */
+    const char * version; /* of llama.cpp that this was read in */
+} ql_llama_cpp_info;
+/** Of the i-th matrix of n_matrices, from a table by architecture and tensor.
+ *  errors  QL_INVALID_ARGUMENT: i out of range */
+QL_API ql_status ql_adapter_llama_cpp(const ql_adapter * adapter, int64_t i, ql_llama_cpp_info * info);
 
 typedef struct ql_compose_options {
     size_t size;         /* set by ql_compose_options_init */

@@ -1,0 +1,78 @@
+#include "models/adapter/compose/compose_origin.hpp"
+
+#include <algorithm>
+
+namespace ql {
+namespace {
+
+constexpr size_t kLongestText = 1000;  // of nested compositions
+
+/// The value that all parts have, else "".
+template <typename Field>
+std::string common(std::span<const WeightedAdapter> adapters, Field field) {
+    const std::string & first = field(adapters[0].adapter->origin);
+    const bool same = std::all_of(adapters.begin(), adapters.end(),
+                                  [&](const WeightedAdapter & w) { return field(w.adapter->origin) == first; });
+    return same ? first : "";
+}
+
+std::string part_text(const WeightedAdapter & w) {
+    const Adapter & a = *w.adapter;
+    const std::string name = !a.origin.composed.empty() ? "(" + a.origin.composed + ")"
+                             : a.name.empty()           ? "unnamed"
+                                                        : a.name;
+    return name + " x " + number_text(w.weight);
+}
+
+std::string composed_text(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
+    std::string text = options.method;
+    if (options.rank != 0) text += ", rank " + std::to_string(options.rank);
+    if (options.density != 1)
+        text += ", density " + number_text(options.density) + ", seed " + std::to_string(options.seed);
+    const char * between = ": ";
+    for (const WeightedAdapter & w : adapters) {
+        text += between + part_text(w);
+        between = " + ";
+    }
+    return text.size() <= kLongestText ? text : text.substr(0, kLongestText) + "...";
+}
+
+std::string identity_of(std::span<const WeightedAdapter> adapters) {
+    for (const WeightedAdapter & w : adapters)
+        if (!w.adapter->origin.base.model.empty()) return w.adapter->origin.base.model;
+    return "";
+}
+
+Status check_pair(const Adapter & a, const Adapter & b) {
+    const std::string &id = a.origin.base.model, &other = b.origin.base.model;
+    const bool told = !id.empty() && !other.empty();
+    if (told && id != other)
+        return error(QL_BAD_FILE,
+                     "compose: one adapter was trained on the model '%.80s' (identity %s), another on '%.80s' (%s)",
+                     a.base_name.c_str(), id.c_str(), b.base_name.c_str(), other.c_str());
+    if (!told && !a.base_name.empty() && !b.base_name.empty() && a.base_name != b.base_name)
+        return error(QL_BAD_FILE, "compose: one adapter is for the model '%.80s', another for '%.80s'",
+                     a.base_name.c_str(), b.base_name.c_str());
+    return {};
+}
+
+}  // namespace
+
+Status check_same_base(std::span<const WeightedAdapter> adapters) {
+    for (size_t i = 0; i < adapters.size(); ++i)
+        for (size_t j = 0; j < i; ++j) QL_TRY(check_pair(*adapters[j].adapter, *adapters[i].adapter));
+    return {};
+}
+
+Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
+    if (adapters.size() == 1 && adapters[0].weight == 1) return adapters[0].adapter->origin;
+    Origin made;
+    made.base.model = identity_of(adapters);
+    made.base.file = common(adapters, [](const Origin & o) -> const std::string & { return o.base.file; });
+    made.base_type = common(adapters, [](const Origin & o) -> const std::string & { return o.base_type; });
+    made.composed = composed_text(adapters, options);
+    for (const WeightedAdapter & w : adapters) add_runs(made, w.adapter->origin.runs);
+    return made;
+}
+
+}  // namespace ql
