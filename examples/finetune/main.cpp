@@ -142,7 +142,7 @@ class Finetune {
 
     void make_adapter() {
         if (!o_.init_adapter.empty()) {
-            check_input(ql_adapter_open(o_.init_adapter.c_str(), model_.get(), out(adapter_)));
+            adapter_ = open_adapter(program_, o_.init_adapter, model_, o_.force);
         } else {
             auto options = defaults<ql_lora_options>();
             options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;

@@ -79,6 +79,7 @@ void FinetuneOptions::add_adapter(Program & p) {
                       weight_target_names(" or "))
         ->option_text("[=TYPE]");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
+    p.app.add_flag("--force", force, "Takes an --init-adapter that was trained on another base too");
 }
 
 void FinetuneOptions::add_training(Program & p) {

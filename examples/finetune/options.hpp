@@ -32,7 +32,7 @@ struct FinetuneOptions {
     double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, lr = 2e-4, warmup = 0.03, weight_decay = 0, clip = 1,
            eval_split = 0;
     bool search = false, rslora = false, train_norms = false, packing = true, shuffle = true, skip_bad_lines = false,
-         dry_run = false, overwrite = false;
+         dry_run = false, overwrite = false, force = false;
     uint64_t seed = 42;
 
   private:

@@ -139,7 +139,9 @@ TEST_F(BadInput, AdaptersOfAnotherModelAreRefused) {
     for (Slot slot : kAdapterSlots) {
         std::string line = slot.line;
         line.replace(line.find("{model.gguf}"), 12, "{wide.gguf}");
-        expect_refused(slot.program, line.replace(line.find('@'), 1, "{adapter.gguf}"), {"adapter.gguf", "blk."}, {2});
+        line.replace(line.find('@'), 1, "{adapter.gguf}");
+        expect_refused(slot.program, line, {"adapter.gguf", "trained on another base"}, {2});
+        expect_refused(slot.program, line + " --force", {"adapter.gguf", "blk."}, {2});
     }
 }
 

@@ -9,9 +9,7 @@ void Bases::open() {
 }
 
 AdapterPtr Bases::open_adapter(const std::string & path) const {
-    AdapterPtr adapter;
-    check_input(ql_adapter_open(path.c_str(), model_.get(), out(adapter)));
-    return adapter;
+    return cli::open_adapter(program_, path, model_, any_base_);
 }
 
 AdapterPtr Bases::compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const {
@@ -53,11 +51,12 @@ std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter) {
     return all;
 }
 
-std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices) {
-    std::vector<std::string> names;
-    for (const ql_adapter_matrix_info & m : matrices)
-        if (m.norm == 0) names.emplace_back(m.weight);
-    return names;
+std::string fit(const AdapterPtr & adapter, const ModelPtr & model) {
+    const ql_adapter_info info = describe(adapter);
+    const ql_model_info base = ModelOptions::describe(model);
+    if (!*info.base_identity) return "unknown";
+    if (std::string_view(info.base_identity) != base.identity) return "another base";
+    return std::string_view(info.base_file_hash) == base.file_hash ? "this file" : "another quantisation";
 }
 
 std::string summary(const std::string & path, const AdapterPtr & adapter) {

@@ -12,8 +12,11 @@ namespace ql::cli {
 /// The option -m of commands that can do without it, and adapters opened for its model, or alone.
 class Bases {
   public:
-    Bases(Program & program, CLI::App * command, bool required)
-        : program_(program), options_(program, false, command, required) {}
+    /// force_help: of --force; null: no such option, and any base will do.
+    Bases(Program & program, CLI::App * command, bool required, const char * force_help)
+        : program_(program), options_(program, false, command, required), any_base_(!force_help) {
+        if (force_help) command->add_flag("--force", any_base_, force_help);
+    }
 
     /// Opens the model, where -m was given. To be called once.
     void open();
@@ -22,12 +25,14 @@ class Bases {
     AdapterPtr compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const;
     const std::string & path() const { return options_.path(); }
     /// Null where none was opened.
-    const ql_model * model() const { return model_.get(); }
+    const ModelPtr & model() const { return model_; }
+    bool forced() const { return any_base_; }
 
   private:
     Program & program_;
     ModelOptions options_;
     ModelPtr model_;
+    bool any_base_;
 };
 
 /// Adapters as FILE[:SCALE], which become inputs that no output may overwrite.
@@ -35,12 +40,15 @@ std::vector<ScaledPath> name_adapters(const std::string & option, const std::vec
                                       Outputs & outputs);
 ql_adapter_info describe(const AdapterPtr & adapter);
 std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter);
-/// Linears that an adapter leaves as they are.
-std::vector<std::string> unchanged(const std::vector<ql_adapter_matrix_info> & matrices);
-
-/// What an adapter is, for a person or with --json. `model`: its base, "" if it was opened alone.
-void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter,
-                const std::string & model);
+/// Whether the adapter's base is this model: "this file", "another quantisation", "another base", or "unknown" where the
+/// adapter does not say.
+std::string fit(const AdapterPtr & adapter, const ModelPtr & model);
+/// What an adapter is, for a person or with --json.
+void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter, const Bases & bases);
+/// Whether an adapter is sound, for its model and for the program `consumer` ("" or "llama.cpp"), by tensor.
+/// What that program would not load is a Stop, after all has been printed.
+void print_check(const Program & program, const std::string & path, const AdapterPtr & adapter, const Bases & bases,
+                 const std::string & consumer);
 /// "a.gguf: 210 linears, rank 16, 4,884,480 parameters"
 std::string summary(const std::string & path, const AdapterPtr & adapter);
 

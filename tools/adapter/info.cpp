@@ -32,10 +32,28 @@ std::string range(const std::string & low, const std::string & high) {
     return low == high ? low : low + " to " + high;
 }
 
+std::vector<ql_adapter_run_info> runs_of(const AdapterPtr & adapter) {
+    std::vector<ql_adapter_run_info> runs(static_cast<size_t>(describe(adapter).n_runs), sized<ql_adapter_run_info>());
+    for (size_t i = 0; i < runs.size(); ++i)
+        check_run(ql_adapter_run(adapter.get(), static_cast<int64_t>(i), &runs[i]));
+    return runs;
+}
+
+Json json_of(const ql_adapter_run_info & run) {
+    return {{"data", run.data},
+            {"options", run.options},
+            {"library", run.library},
+            {"steps", run.steps},
+            {"tokens", run.tokens},
+            {"loss_first", number_or_null(run.loss_first)},
+            {"loss_last", number_or_null(run.loss_last)},
+            {"eval_best", number_or_null(run.eval_best)}};
+}
+
 void print_json(const Program & program, const std::string & path, const AdapterPtr & adapter,
-                const std::vector<ql_adapter_matrix_info> & matrices) {
+                const std::vector<ql_adapter_matrix_info> & matrices, const std::string & fits) {
     const ql_adapter_info info = describe(adapter);
-    Json list = Json::array();
+    Json list = Json::array(), runs = Json::array();
     for (const ql_adapter_matrix_info & m : matrices)
         list.push_back({{"weight", m.weight},
                         {"k", m.k},
@@ -43,16 +61,63 @@ void print_json(const Program & program, const std::string & path, const Adapter
                         {"r", m.r},
                         {"scale", m.scale},
                         {"norm", number_or_null(m.norm)}});
+    for (const ql_adapter_run_info & run : runs_of(adapter)) runs.push_back(json_of(run));
     program.print({{"file", path},
                    {"name", info.name},
                    {"architecture", info.architecture},
                    {"base", info.base_name},
                    {"kind", info.kind},
+                   {"base_identity", info.base_identity},
+                   {"base_file_hash", info.base_file_hash},
+                   {"base_type", info.base_type},
+                   {"fits", fits},
                    {"parameters", info.n_parameters},
+                   {"options", info.options},
+                   {"seed", info.seed},
+                   {"composed", info.composed},
+                   {"runs", runs},
                    {"chat_template", *ql_adapter_chat_template(adapter.get()) != '\0'},
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
                    {"merge_type", info.merge_type},
                    {"matrices", list}});
+}
+
+/// "12 steps, 3,456 tokens, loss 2.5100 -> 1.9000, best eval 1.9500, on data 0123456789abcdef, by 0.1.0"
+std::string text_of(const ql_adapter_run_info & run) {
+    std::string text = print_count(run.steps) + (run.steps == 1 ? " step, " : " steps, ") + print_count(run.tokens) +
+                       " tokens, loss " + print_number(run.loss_first, 4) + " -> " + print_number(run.loss_last, 4);
+    if (std::isfinite(run.eval_best)) text += ", best eval " + print_number(run.eval_best, 4);
+    if (*run.data) text += std::string(", on data ") + run.data;
+    return text + (*run.library ? std::string(", by ") + run.library : "");
+}
+
+void add_origin(const AdapterPtr & adapter, Table & table) {
+    const ql_adapter_info info = describe(adapter);
+    if (*info.base_identity)
+        table.add({"identity", std::string(info.base_identity) + " (file " +
+                                   (*info.base_file_hash ? info.base_file_hash : "unknown") + ", trained over " +
+                                   (*info.base_type ? info.base_type : "several types") + ")"});
+    if (*info.options) table.add({"made", std::string(info.options) + ", seed " + info.seed});
+    if (*info.composed) table.add({"composed", info.composed});
+    for (const ql_adapter_run_info & run : runs_of(adapter)) {
+        table.add({"trained", text_of(run)});
+        table.add({"", run.options});
+    }
+}
+
+/// "blk.12.attn_q.weight" -> 12; -1 for a weight outside the layers.
+int64_t layer_of(const std::string & weight) {
+    return weight.starts_with("blk.") ? std::atoll(weight.c_str() + 4) : -1;
+}
+
+void print_layers(const std::vector<ql_adapter_matrix_info> & matrices) {
+    std::map<int64_t, Kind> layers;
+    for (const ql_adapter_matrix_info & m : matrices) layers[layer_of(m.weight)].add(m);
+    Table table({"layer", "n", "norm", "largest"});
+    for (const auto & [layer, k] : layers)
+        table.add({layer < 0 ? "others" : print_count(layer), print_count(k.n), format("%.4g", k.mean()),
+                   format("%.4g", k.largest)});
+    table.print(stdout);
 }
 
 void print_kinds(const std::vector<ql_adapter_matrix_info> & matrices) {
@@ -64,15 +129,14 @@ void print_kinds(const std::vector<ql_adapter_matrix_info> & matrices) {
                    range(format("%.4g", k.scale_min), format("%.4g", k.scale_max)), format("%.4g", k.mean()),
                    format("%.4g", k.largest), k.zero ? print_count(k.zero) : ""});
     table.print(stdout);
-    std::printf("norm: of scale x B x A, the change of a weight; root of the mean square over the layers\n");
 }
 
 }  // namespace
 
-void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter,
-                const std::string & model) {
+void print_info(const Program & program, const std::string & path, const AdapterPtr & adapter, const Bases & bases) {
     const std::vector<ql_adapter_matrix_info> matrices = matrices_of(adapter);
-    if (program.json) return print_json(program, path, adapter, matrices);
+    const std::string fits = bases.path().empty() ? "unknown" : fit(adapter, bases.model());
+    if (program.json) return print_json(program, path, adapter, matrices, fits);
     const ql_adapter_info info = describe(adapter);
     const auto known = [](const char * text) { return *text ? text : "unknown"; };
     Table table;
@@ -81,12 +145,19 @@ void print_info(const Program & program, const std::string & path, const Adapter
     table.add({"name", known(info.name)});
     table.add({"kind", info.kind});
     table.add({"base", std::string(known(info.base_name)) + ", architecture " + known(info.architecture)});
-    table.add({"fits", model.empty() ? "unknown: give its model with -m" : model});
+    add_origin(adapter, table);
+    table.add({"fits", bases.path().empty() ? "unknown: give its model with -m"
+                       : fits == "unknown"  ? bases.path() + ", by its shapes; the adapter does not say its base"
+                                            : bases.path() + ": " + fits});
     table.add({"template", *ql_adapter_chat_template(adapter.get()) ? "of its training, kept with it" : "none"});
     if (*info.merge_type) table.add({"merge", std::string("trained for one into ") + info.merge_type});
     table.print(stdout);
     std::printf("\n");
     print_kinds(matrices);
+    std::printf("\n");
+    print_layers(matrices);
+    std::printf(
+        "norm: of scale x B x A, the change of a weight; root of the mean square over layers, or over linears\n");
 }
 
 }  // namespace ql::cli

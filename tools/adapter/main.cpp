@@ -10,6 +10,7 @@ namespace {
 constexpr const char * kExamples =
     "  ql-adapter info adapter.gguf\n"
     "  ql-adapter check -m model.gguf adapter.gguf\n"
+    "  ql-adapter check --for llama.cpp adapter.gguf\n"
     "  ql-adapter compose style.gguf:0.7 facts.gguf:0.5 -o both.gguf\n"
     "  ql-adapter compose style.gguf:0.7 facts.gguf:-0.3 --method ties_svd --density 0.5 --rank 16 -o both.gguf\n"
     "  ql-adapter merge -m model.gguf --lora adapter.gguf --type q8_0 -o merged.gguf\n"
@@ -26,6 +27,8 @@ std::vector<ql_compose_method_info> compose_methods() {
     return all;
 }
 
+constexpr const char * kForceHelp = "Takes adapters that were trained on another base too";
+
 class AdapterProgram {
   public:
     AdapterProgram()
@@ -34,9 +37,9 @@ class AdapterProgram {
         program_.app.require_subcommand(0, 1);
         program_.app.fallthrough();
         program_.seed(seed_)->description("Seed of the methods that drop values at random");
-        add("info", "What an adapter is", false, "ADAPTER", [this] { info(); });
-        add("check", "Whether it fits a model, and which linears it leaves unchanged", true, "ADAPTER",
-            [this] { check(); });
+        add(
+            "info", "What an adapter is, and where it comes from", false, "ADAPTER", [this] { info(); }, nullptr);
+        add_check();
         program_.threads(threads_);
         add_compose();
         add_merge();
@@ -69,10 +72,10 @@ class AdapterProgram {
     };
 
     CLI::App * add(const char * name, const char * help, bool needs_model, const char * inputs,
-                   std::function<void()> body) {
+                   std::function<void()> body, const char * force_help = kForceHelp) {
         CLI::App * app = program_.app.add_subcommand(name, help);
         app->fallthrough();
-        commands_.push_back({app, std::make_unique<Bases>(program_, app, needs_model), std::move(body)});
+        commands_.push_back({app, std::make_unique<Bases>(program_, app, needs_model, force_help), std::move(body)});
         if (inputs) add_inputs(app, inputs);
         return app;
     }
@@ -91,6 +94,15 @@ class AdapterProgram {
     void add_conversion(const char * name, const char * help, const char * output, std::function<void()> body) {
         add_output(add(name, help, true, "ADAPTER", std::move(body)), output);
     }
+    void add_check() {
+        CLI::App * app = add("check", "Whether it fits a model, or another program, and what in it is untrained", false,
+                             "ADAPTER", [this] { check(); });
+        app->add_option("--for", consumer_, "What that program does with each linear")
+            ->option_text("llama.cpp")
+            ->check([](const std::string & word) {
+                return word == "llama.cpp" ? std::string() : "'" + word + "' is unknown; llama.cpp is";
+            });
+    }
     void add_compose() {
         CLI::App * app =
             add("compose", "Makes one adapter of several", false, "ADAPTER[:WEIGHT]...", [this] { compose(); });
@@ -108,10 +120,12 @@ class AdapterProgram {
     }
 
     void add_merge() {
-        CLI::App * app = add("merge", "Writes the model with adapters merged into its weights", true, nullptr,
-                             [this] { merge_->run(*command_->bases, output_, force_, threads_); });
+        CLI::App * app = add(
+            "merge", "Writes the model with adapters merged into its weights", true, nullptr,
+            [this] { merge_->run(*command_->bases, output_, threads_); },
+            "Into a type of few bits too, which keeps little of a small change, and adapters that were "
+            "trained on another base");
         merge_ = std::make_unique<MergeCommand>(program_, app);
-        app->add_flag("--force", force_, "Also into a type of few bits, which keeps little of a small change");
         add_output(app, "FILE.gguf");
     }
 
@@ -139,20 +153,14 @@ class AdapterProgram {
 
     void info() {
         const AdapterPtr adapter = open_one();
-        print_info(program_, inputs_[0], adapter, command_->bases->path());
+        print_info(program_, inputs_[0], adapter, *command_->bases);
     }
 
     void check() {
+        if (command_->bases->path().empty() && consumer_.empty())
+            bad_input("check: --model is needed, or --for a program");
         const AdapterPtr adapter = open_one();
-        const std::vector<std::string> zero = unchanged(matrices_of(adapter));
-        if (program_.json) {
-            program_.print(
-                {{"file", inputs_[0]}, {"model", command_->bases->path()}, {"fits", true}, {"unchanged", zero}});
-            return;
-        }
-        std::printf("%s\nfits %s\n", summary(inputs_[0], adapter).c_str(), command_->bases->path().c_str());
-        if (!zero.empty())
-            std::printf("%zu of them change nothing, %s for one: was it trained?\n", zero.size(), zero[0].c_str());
+        print_check(program_, inputs_[0], adapter, *command_->bases, consumer_);
     }
 
     void compose() {
@@ -204,8 +212,8 @@ class AdapterProgram {
     int64_t rank_ = 0;
     double density_ = 1;
     uint64_t seed_ = 42;
-    bool force_ = false;
     int64_t threads_ = 0;
+    std::string consumer_;
     std::unique_ptr<MergeCommand> merge_;
     std::unique_ptr<ExtractCommand> extract_;
     std::unique_ptr<ResizeCommand> resize_;

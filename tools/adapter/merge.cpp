@@ -34,7 +34,7 @@ MergeCommand::MergeCommand(Program & program, CLI::App * app) : program_(program
     program.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "), app)->option_text("TYPE");
 }
 
-void MergeCommand::run(Bases & bases, const std::string & output, bool force, int64_t threads) {
+void MergeCommand::run(Bases & bases, const std::string & output, int64_t threads) {
     auto options = defaults<ql_quantize_options>();
     options.type = parse_base_type("--type", type_, false);
     options.threads = static_cast<int>(threads);
@@ -51,7 +51,7 @@ void MergeCommand::run(Bases & bases, const std::string & output, bool force, in
     outputs.check();
     bases.open();
     const AdapterPtr adapter = open(bases, loras);
-    check_type(bases, adapter, options, force);
+    check_type(bases, adapter, options, bases.forced());
     program_.begin_work();
     Progress progress("merge", program_.quiet || program_.verbose);
     progress_ = &progress;
@@ -71,7 +71,7 @@ void MergeCommand::check_type(const Bases & bases, const AdapterPtr & adapter, q
                               bool force) {
     const bool trained_for = describe(adapter).merge_type == type_;
     if (trained_for) options.embedding_type = QL_BASE_KEEP;
-    const Status exact = ql_adapter_check_merge(adapter.get(), bases.model(), &options);
+    const Status exact = ql_adapter_check_merge(adapter.get(), bases.model().get(), &options);
     exact_ = exact.ok();
     if (exact_) return;
     options.embedding_type = QL_BASE_AUTO;

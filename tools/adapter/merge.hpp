@@ -13,7 +13,7 @@ class MergeCommand {
   public:
     MergeCommand(Program & program, CLI::App * app);
     /// `bases`: the command's -m.
-    void run(Bases & bases, const std::string & output, bool force, int64_t threads);
+    void run(Bases & bases, const std::string & output, int64_t threads);
 
   private:
     /// Merged weights of one kind ("attn_q") and one change of type.

@@ -51,7 +51,7 @@ void ExtractCommand::run(Bases & bases, const std::string & output, int64_t thre
     options.threads = static_cast<int>(threads);
     changes.listen(options);
     AdapterPtr made;
-    check_input(ql_adapter_extract(bases.model(), tuned.get(), &options, out(made)));
+    check_input(ql_adapter_extract(bases.model().get(), tuned.get(), &options, out(made)));
     check_run(ql_adapter_save(made.get(), output.c_str()));
     changes.print(program_, output, made);
 }

@@ -46,6 +46,7 @@ ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to, boo
         ->add_option("--lora", loras_, "An adapter (GGUF, or PEFT directory) and its scale; may be given several times")
         ->option_text("FILE[:SCALE]")
         ->allow_extra_args(false);
+    (to ? to : &program.app)->add_flag("--force", any_base_, "Takes adapters that were trained on another base too");
 }
 
 ModelPtr ModelOptions::open(const ql_model_options * options) const {
@@ -67,12 +68,20 @@ ql_model_info ModelOptions::describe(const ModelPtr & model) {
     return info;
 }
 
+AdapterPtr open_adapter(const Program & program, const std::string & path, const ModelPtr & model, bool any_base) {
+    const auto open = any_base ? ql_adapter_open_any_base : ql_adapter_open;
+    AdapterPtr adapter;
+    check_input(open(path.c_str(), model.get(), out(adapter)));
+    for (int64_t i = 0; const char * note = ql_adapter_note(adapter.get(), i); ++i)
+        program.note(std::string("note: ") + note);
+    return adapter;
+}
+
 ModelOptions::Loras ModelOptions::open_loras(const ModelPtr & model) const {
     Loras loras;
     for (const std::string & spec : loras_) {
         const auto [path, scale] = parse_scaled_path("--lora", spec);
-        AdapterPtr & adapter = loras.owners.emplace_back();
-        check_input(ql_adapter_open(path.c_str(), model.get(), out(adapter)));
+        AdapterPtr & adapter = loras.owners.emplace_back(open_adapter(program_, path, model, any_base_));
         loras.adapters.push_back(adapter.get());
         loras.scales.push_back(scale);
     }

@@ -49,11 +49,15 @@ class ModelOptions {
     const Program & program_;
     std::string path_;
     std::vector<std::string> loras_;
+    bool any_base_ = false;
 };
 
+/// Opens an adapter for the model (null: alone); notes go to the program's. any_base: one trained on another base too.
+AdapterPtr open_adapter(const Program & program, const std::string & path, const ModelPtr & model, bool any_base);
+
 /// Opens what reads and generates, over a cache of ctx tokens.
-SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras, int64_t ctx,
-                     ql_dtype cache_type);
+SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
+                        int64_t ctx, ql_dtype cache_type);
 
 /// "auto" and "keep" where allowed, or the name of a type that can be written.
 int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep);

@@ -130,7 +130,13 @@ Result<Adapter> extract_adapter(const Model & base, const Model & tuned, const E
         return pairs[i].takes_branch ? approximate(pairs[i], each, changes[i], branches[i])
                                      : compare(pairs[i], changes[i]);
     });
-    Adapter made{base.hparams().arch, tuned.name(), base.name(), tuned.chat_template(), "", {}};
+    Adapter made;
+    made.architecture = base.hparams().arch;
+    made.name = tuned.name();
+    made.base_name = base.name();
+    made.chat_template = tuned.chat_template();
+    made.origin.base = base.identity();
+    made.origin.base_type = base.base_type();
     for (int64_t i = 0; i < n; ++i) {
         QL_TRY(ahead.wait());
         LoraMatrix & branch = branches[static_cast<size_t>(i)];
