@@ -44,6 +44,14 @@ QL_TOKENIZER_CASES=$cases/json QL_SENTENCE_PIECE_CASES=$cases/model \
     "$root/build/release/bin/ql_test_text" --gtest_brief=1 --gtest_filter='TokenizerJson.*:SentencePieceModel.*'
 rm -rf "$cases"
 
+say "PEFT: opens our adapters, and we open what it saves, over a random model"
+peft=${QL_TEST_PEFT_PYTHON:-$cache/venv-peft/bin/python} # tests/peft/requirements.txt, torch for the CPU: not installed here
+if "$peft" -c 'import torch, transformers, peft' 2>/dev/null; then
+    PYTHONDONTWRITEBYTECODE=1 "$peft" "$root/tests/peft/peft_test.py" "$root"/build/release/lib*/libql-models.so "$(date +%j)"
+else
+    echo "skipped: $peft has no torch and PEFT; see tests/peft/requirements.txt"
+fi
+
 "$root/tests/neon.sh" --gtest_brief=1
 
 say "mutation sweep: faults of one line, each of which must fail a test"

@@ -1,4 +1,4 @@
-// GGUF adapters: an adapter that opens fits the model, and can be described.
+// GGUF adapters: an adapter that opens fits the model, can be described, and goes through files and back.
 #include "fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
@@ -12,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
     must(ql_adapter_describe(adapter, &info), "ql_adapter_describe");
     require(info.n_matrices >= 1 && info.r_min >= 1 && info.r_min <= info.r_max, "an adapter without a rank");
     touch(ql_adapter_chat_template(adapter), std::string(ql_adapter_chat_template(adapter)).size());
+    check_origin(adapter, info.n_runs);
+    check_saving(adapter, model);
     ql_adapter_free(adapter);
     return 0;
 }

@@ -77,6 +77,32 @@ inline const ql_model * open_small_model() {
     return model;
 }
 
+/// What holds for every adapter that opens: each run and each matrix can be asked for.
+inline void check_origin(const ql_adapter * adapter, int64_t n_runs) {
+    ql_adapter_run_info run{};
+    run.size = sizeof run;
+    for (int64_t i = 0; i < n_runs; ++i) must(ql_adapter_run(adapter, i, &run), "ql_adapter_run");
+    ql_adapter_matrix_info matrix{};
+    matrix.size = sizeof matrix;
+    ql_llama_cpp_info use{};
+    use.size = sizeof use;
+    must(ql_adapter_matrix(adapter, 0, &matrix), "ql_adapter_matrix");
+    must(ql_adapter_llama_cpp(adapter, 0, &use), "ql_adapter_llama_cpp");
+}
+
+/// What can be written can be opened again: as GGUF, and as a PEFT directory.
+inline void check_saving(const ql_adapter * adapter, const ql_model * model) {
+    const std::string gguf = folder().path("saved.gguf"), peft = folder().path("saved-peft");
+    ql_adapter * again = nullptr;
+    if (!refused(ql_adapter_save(adapter, gguf.c_str()))) {
+        must(ql_adapter_open(gguf.c_str(), model, &again), "ql_adapter_open of what was saved");
+        ql_adapter_free(again);
+    }
+    if (refused(ql_adapter_save_peft(adapter, peft.c_str()))) return;
+    must(ql_adapter_open(peft.c_str(), model, &again), "ql_adapter_open of a PEFT directory that was saved");
+    ql_adapter_free(again);
+}
+
 /// A new adapter for the query's weights alone.
 inline ql_adapter * new_adapter(const ql_model * model) {
     ql_lora_options options;

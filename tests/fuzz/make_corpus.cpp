@@ -67,6 +67,10 @@ void adapters(const Corpus & corpus) {
     corpus.add_file("peft_config", "new", folder().path("peft/adapter_config.json"));
     corpus.add_file("safetensors", "adapter", folder().path("peft/adapter_model.safetensors"));
     corpus.add(
+        "peft_config", "unknown-fields",
+        R"({"peft_type": "LORA", "r": 1, "lora_alpha": 16, "target_modules": "model.*q_proj|x", "new_field": {"x": [1, 2.5]},
+ "use_other": false, "modules_to_save": [], "target_parameters": null, "rank_pattern": {}, "alpha_pattern": {"q_proj": 0.1}})");
+    corpus.add(
         "peft_config", "patterns",
         R"({"peft_type": "LORA", "r": 1, "lora_alpha": 16.0, "bias": "none", "use_dora": false, "use_rslora": true,
  "fan_in_fan_out": false, "rank_pattern": {"layers.0.*q_proj": 1}, "alpha_pattern": {"^model.layers.\\d+.self_attn": 4},

@@ -14,6 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
     write("peft/adapter_config.json", data, size);
     ql_adapter * adapter = nullptr;
     if (refused(ql_adapter_open(folder().path("peft").c_str(), model, &adapter))) return 0;
+    for (int64_t i = 0; const char * note = ql_adapter_note(adapter, i); ++i)
+        require(*note != '\0', "a note without words");
+    check_saving(adapter, model);
     ql_adapter_free(adapter);
     return 0;
 }
