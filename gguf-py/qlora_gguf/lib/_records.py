@@ -72,10 +72,31 @@ class AdapterInfo:
     r_min: int  # smallest and largest rank; 0 without matrices
     r_max: int  # smallest and largest rank; 0 without matrices
     architecture: str  # of the base: "llama"
+    base_identity: str  # of ql_model_info: the model that it was trained on, in whatever quantisation
+    base_file_hash: str  # of ql_model_info: the very file
+    base_type: str  # of the weights that it was trained over: "nf4_dq"
+    init: str  # how A began: "uniform"
+    seed: str  # of A's first values, decimal
+    options: str  # of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all"
+    composed: str  # "cat: a x 0.7 + b x 0.3"
+    n_runs: int  # runs of training that it went through; of a composed one those of its parts
     kind: str  # ql_lora_options'
     n_norms: int  # norms that the adapter replaces
     # "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for bit; "" for none
     merge_type: str
+
+
+@dataclass(frozen=True)
+class AdapterRunInfo:
+    """ql_adapter_run_info of the C headers."""
+    data: str  # a hash of the samples' tokens; strings are owned by the adapter, "" where unknown
+    options: str  # "ctx=512;batch=1;grad-accum=8;...;lr=0.0002;..."
+    library: str  # ql_version() of the library that trained
+    steps: int
+    tokens: int
+    loss_first: float  # of a step, nats per trained token; NaN where unknown
+    loss_last: float  # of a step, nats per trained token; NaN where unknown
+    eval_best: float  # the lowest evaluation loss, where a best adapter was kept; else NaN
 
 
 @dataclass(frozen=True)
@@ -87,6 +108,15 @@ class AdapterMatrixInfo:
     r: int
     scale: float  # s
     norm: float  # Frobenius norm of s B A: 0 where the branch changes nothing
+    state: Literal["trained", "zero_b", "zero_a", "zero_scale", "start_a"]
+
+
+@dataclass(frozen=True)
+class LlamaCppInfo:
+    """ql_llama_cpp_info of the C headers."""
+    use: Literal["applied", "ignored", "refused"]
+    why: str  # in a line; "" where it is applied. Strings are the library's
+    version: str  # of llama.cpp that this was read in
 
 
 class ComposeOptions(TypedDict, total=False):
@@ -239,6 +269,8 @@ class ModelInfo:
     n_ctx: int
     n_parameters: int
     weight_bytes: int
+    identity: str  # a hash that all quantisations of a model share: of norms and shapes, 16 hex digits
+    file_hash: str  # a hash of the weights as they are stored: of this quantisation
 
 
 @dataclass(frozen=True)
@@ -373,7 +405,9 @@ __all__ = [
     "DeviceInfo",
     "LoraOptions",
     "AdapterInfo",
+    "AdapterRunInfo",
     "AdapterMatrixInfo",
+    "LlamaCppInfo",
     "ComposeOptions",
     "ComposeMethodInfo",
     "ExtractOptions",

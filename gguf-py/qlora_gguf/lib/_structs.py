@@ -58,6 +58,18 @@ ENUMS = {
         "QL_NON_FINITE": 11,
         "QL_INTERNAL": 12,
     },
+    "ql_adapter_state": {
+        "QL_ADAPTER_TRAINED": 0,
+        "QL_ADAPTER_ZERO_B": 1,
+        "QL_ADAPTER_ZERO_A": 2,
+        "QL_ADAPTER_ZERO_SCALE": 3,
+        "QL_ADAPTER_START_A": 4,
+    },
+    "ql_llama_cpp_use": {
+        "QL_LLAMA_CPP_APPLIED": 0,
+        "QL_LLAMA_CPP_IGNORED": 1,
+        "QL_LLAMA_CPP_REFUSED": 2,
+    },
     "ql_long_policy": {
         "QL_LONG_CUT": 0,
         "QL_LONG_DROP": 1,
@@ -140,9 +152,31 @@ class ql_adapter_info(C.Structure):
         ("r_min", C.c_int64),
         ("r_max", C.c_int64),
         ("architecture", C.c_char_p),
+        ("base_identity", C.c_char_p),
+        ("base_file_hash", C.c_char_p),
+        ("base_type", C.c_char_p),
+        ("init", C.c_char_p),
+        ("seed", C.c_char_p),
+        ("options", C.c_char_p),
+        ("composed", C.c_char_p),
+        ("n_runs", C.c_int64),
         ("kind", C.c_char_p),
         ("n_norms", C.c_int64),
         ("merge_type", C.c_char_p),
+    ]
+
+
+class ql_adapter_run_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("data", C.c_char_p),
+        ("options", C.c_char_p),
+        ("library", C.c_char_p),
+        ("steps", C.c_int64),
+        ("tokens", C.c_int64),
+        ("loss_first", C.c_double),
+        ("loss_last", C.c_double),
+        ("eval_best", C.c_double),
     ]
 
 
@@ -155,6 +189,16 @@ class ql_adapter_matrix_info(C.Structure):
         ("r", C.c_int64),
         ("scale", C.c_double),
         ("norm", C.c_double),
+        ("state", C.c_int),
+    ]
+
+
+class ql_llama_cpp_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("use", C.c_int),
+        ("why", C.c_char_p),
+        ("version", C.c_char_p),
     ]
 
 
@@ -343,6 +387,8 @@ class ql_model_info(C.Structure):
         ("n_ctx", C.c_int64),
         ("n_parameters", C.c_int64),
         ("weight_bytes", C.c_uint64),
+        ("identity", C.c_char_p),
+        ("file_hash", C.c_char_p),
     ]
 
 
@@ -477,6 +523,8 @@ class ql_train_summary(C.Structure):
 
 ENUM_FIELDS = {  # (struct, field): the enumeration of its numbers
     ("ql_device_options", "compute"): "ql_compute",
+    ("ql_adapter_matrix_info", "state"): "ql_adapter_state",
+    ("ql_llama_cpp_info", "use"): "ql_llama_cpp_use",
     ("ql_dataset_options", "long_policy"): "ql_long_policy",
     ("ql_session_options", "cache_type"): "ql_dtype",
     ("ql_model_options", "base_type"): "ql_dtype",
