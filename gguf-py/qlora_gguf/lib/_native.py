@@ -24,7 +24,8 @@ class Native:
                  kept: tuple[Any, ...] = ()) -> None:
         self.what, self.pointer, self.kept = what, pointer or 0, kept
         self._free, self._parents = free, parents
-        self._holders, self._shared, self._exclusive = 1, 0, False
+        self._holders = 1
+        self._users: dict[object, bool] = {}  # calls under way: whether the call is an exclusive one
         for parent in parents:
             parent.hold()
 
@@ -35,44 +36,47 @@ class Native:
     def release(self) -> None:
         with _lock:
             self._holders -= 1
-            if self._holders:
+        self._free_unused()
+
+    def _free_unused(self) -> None:
+        with _lock:
+            if self._holders or self._users or not self.pointer:
                 return
             pointer, self.pointer = self.pointer, 0
         self._free(pointer)
         for parent in self._parents:
             parent.release()
 
-    def _enter(self, exclusive: bool, alone: bool) -> None:
+    def _enter(self, call: object, exclusive: bool, alone: bool) -> None:
         with _lock:
             if not self.pointer:  # Python is ending, and its objects have ended
                 raise Closed(f"{self.what} is closed")
-            if self._exclusive or exclusive and self._shared:
+            if any(self._users.values()) or exclusive and self._users:
                 raise Busy(f"{self.what} is in use by another call")
             if alone and self._holders > 1:
                 raise Busy(f"{self.what} is in use by an object that was made from it; close that first")
-            self._exclusive = exclusive
-            self._shared += not exclusive
-            self._holders += 1
-
-    def _leave(self, exclusive: bool) -> None:
-        with _lock:
-            if exclusive:
-                self._exclusive = False
-            else:
-                self._shared -= 1
-        self.release()
+            self._users[call] = exclusive
 
     @contextmanager
     def use(self, exclusive: bool = False, alone: bool = False) -> Iterator[int]:
         """The pointer, for a call. Exclusive: no other call may use it meanwhile; alone: no other object may hold it."""
-        self._enter(exclusive, alone)
-        try:
+        call = object()
+        try:  # around the entering too, behind which Ctrl-C may be raised
+            self._enter(call, exclusive, alone)
             yield self.pointer
         finally:
-            self._leave(exclusive)
+            self._users.pop(call, None)
+            self._free_unused()
 
 
 H = TypeVar("H", bound="Handle")
+
+
+def needed(value: Any, kind: type[H], what: str) -> H:
+    """An object that a call takes, of the kind that it needs."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} is needed, not {type(value).__name__}")
+    return value
 
 
 class Handle:

@@ -4,12 +4,15 @@ Python delivers Ctrl-C to its main thread, between instructions of Python: insid
 exception could not be passed on. So the caller's thread waits in Python for what the callbacks hand over. If it leaves
 for whatever reason (Ctrl-C, an exception of the caller's code, `break`), the next callback asks the library to stop,
 which it does in its own orderly way (training writes a checkpoint first), and only then does the reason go on its way.
+
+Ctrl-C may come between any two instructions, so what the threads share is of C alone: threading's Thread, Semaphore and
+Condition hold locks in the middle of Python code, and an exception there leaves them locked.
 """
 from __future__ import annotations
 
+import _thread
 import atexit
 import queue
-import threading
 import weakref
 from collections.abc import Callable, Generator
 from typing import Any
@@ -24,9 +27,13 @@ class Run:
 
     def __init__(self, call: Callable[[Run], Any]) -> None:
         self._call: Callable[[Run], Any] | None = call
-        self._items: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._wanted = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._work, name="qlora-gguf", daemon=True)
+        self._items: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()  # what to yield; "end" comes last
+        self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()  # the next item
+        self._begun = _thread.allocate_lock()  # taken by who comes first: the thread that begins, or the caller that stops it
+        self._ended = _thread.allocate_lock()  # held by the thread while it works
+        self._result: Any = None
+        self._failure: BaseException | None = None
+        self._is_over = False  # not only told by the queue: Ctrl-C may lose what a get() has taken out
         self.stopping = False
         self.stopped = ""  # the library's message, if it was asked to stop
 
@@ -35,7 +42,7 @@ class Run:
         """Hands over an item and waits until the next one is wanted. Returns 1 if the call shall stop."""
         if not self.stopping:
             self._items.put(("item", item))
-            self._wanted.acquire()
+            self._wanted.get()
         return int(self.stopping)
 
     def tell(self, item: Any) -> None:
@@ -44,56 +51,57 @@ class Run:
 
     def fail(self, error: BaseException) -> int:
         """A callback has failed: the call stops, and its caller gets this exception."""
-        self._items.put(("failed", error))
-        self.stopping = True
+        self._failure, self.stopping = error, True
         return 1
 
     def _work(self) -> None:
-        call: Any = self._call
-        self._call = None  # what it refers to goes with it, not with the next garbage collection
-        try:
-            self._items.put(("done", call(self)))
-        except BaseException as e:
-            self._items.put(("error", e))
+        if not self._begun.acquire(blocking=False):
+            return
+        with self._ended:
+            call: Any = self._call
+            self._call = None  # what it refers to goes with it, not with the next garbage collection
+            try:
+                self._result = call(self)
+            except Cancelled as e:
+                self.stopped = str(e)
+            except BaseException as e:
+                self._failure = self._failure or e
+            self._is_over = True
+            self._items.put(("end", None))
 
     # In the caller's thread.
     def stop(self) -> None:
         self.stopping = True
-        self._wanted.release()
+        self._wanted.put(None)
 
     def items(self) -> Generator[Any, None, Any]:
         """Starts the call and yields what it hands over; the generator's value is the call's."""
-        kind, value, failure = "", None, None
-        _running.add(self)
-        self._thread.start()
         try:
-            while kind not in ("done", "error"):
-                kind, value = self._items.get()
-                if kind == "failed":
-                    failure = value
-                elif kind == "told":
-                    yield value
-                elif kind == "item":
-                    yield value
-                    self._wanted.release()
+            _running.add(self)
+            _thread.start_new_thread(self._work, ())
+            kind, item = self._items.get()
+            while kind != "end":
+                yield item
+                if kind == "item":
+                    self._wanted.put(None)
+                kind, item = self._items.get()
         finally:
             self.stop()
-            while kind not in ("done", "error"):  # a second Ctrl-C leaves; the call then ends by itself
-                kind, value = self._items.get()
-                failure = value if kind == "failed" else failure
-            if kind == "error" and isinstance(value, Cancelled):
-                self.stopped, value = str(value), None
-            elif kind == "error" and failure is None:
-                failure = value
+            if self._begun.acquire(blocking=False):  # Ctrl-C in the middle of starting: it will not begin
+                self._is_over = True
+            while not self._is_over:  # a second Ctrl-C leaves; the call then ends by itself
+                self._items.get()
+            failure, self._failure = self._failure, None
             try:
                 if failure is not None:
                     raise failure
             finally:
                 del failure  # an exception that refers to this frame
-        return value
+        return self._result
 
     def join(self) -> None:
-        self._thread.join()
+        with self._ended:
+            pass
 
 
 def finish(run: Run) -> Any:

@@ -183,6 +183,30 @@ def test_ctrl_c_stops_generation(tiny):
     assert finished(process) == "2\n"
 
 
+def test_ctrl_c_at_any_moment_leaves_a_usable_session(tiny):
+    """Short calls, so that it also comes while one begins or ends."""
+    process = python("""
+        import sys
+        import qlora_gguf.lib as ql
+        session = ql.Session(ql.Model(sys.argv[1]), ctx=256)
+        n = 0
+        while n < 20:
+            try:
+                session.reset()
+                print(n, flush=True)
+                while True:
+                    session.generate([1], n_predict=1)
+                    session.reset()
+            except KeyboardInterrupt:
+                n += 1
+    """, tiny.model)
+    for i in range(20):
+        assert process.stdout.readline() == f"{i}\n", process.communicate()
+        time.sleep(0.003 * i % 0.02)
+        process.send_signal(signal.SIGINT)
+    assert finished(process) == ""
+
+
 @pytest.mark.parametrize("tokens, error, message", [
     (np.array([1, 2]), ql.BadDtype, "tokens: an array of int64, int32 is needed; convert it with .astype(np.int32)"),
     (np.array([1.0, 2.0], np.float32), ql.BadDtype, "an array of float32, int32 is needed"),
