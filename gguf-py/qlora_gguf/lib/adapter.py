@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Union
 from . import _structs as s
 from ._convert import Options, describe, path_bytes, real, text_bytes, text_of
 from ._library import capi, check
-from ._native import Handle, Native
+from ._native import Handle, Native, needed
 from ._records import AdapterInfo, AdapterMatrixInfo, ComposeMethodInfo, QuantizedTensor
 from .errors import InvalidArgument
 from .model import Model
@@ -32,7 +32,7 @@ class Adapter(Handle):
         """r 16, alpha 32, rslora False, targets "all" ("attn", "mlp", a regular expression), seed 42"""
         given = Options(s.ql_lora_options, options, "Adapter")
         pointer = ctypes.c_void_p()
-        with model._use() as base:
+        with needed(model, Model, "Adapter: a Model")._use() as base:
             check(capi.ql_adapter_create(base, given.pointer, ctypes.byref(pointer)))
             self._take(pointer, model._open_native())
 
@@ -44,9 +44,9 @@ class Adapter(Handle):
     def open(cls, path: str | os.PathLike[str], model: Model | None = None) -> Adapter:
         """A GGUF adapter, or a PEFT directory. Without a model a GGUF adapter can be described, composed and saved."""
         adapter, pointer = cls.__new__(cls), ctypes.c_void_p()
-        with model._use() if model else contextlib.nullcontext() as base:
+        with needed(model, Model, "Adapter.open: a Model")._use() if model is not None else contextlib.nullcontext() as base:
             check(capi.ql_adapter_open(path_bytes(path), base, ctypes.byref(pointer)))
-            adapter._take(pointer, model._open_native() if model else None)
+            adapter._take(pointer, model._open_native() if model is not None else None)
         return adapter
 
     @classmethod
@@ -54,7 +54,7 @@ class Adapter(Handle):
                 **options: Unpack[ComposeOptions]) -> Adapter:
         """One adapter out of several for one base. method "cat" (compose_methods() has them all), rank, density, seed"""
         given = Options(s.ql_compose_options, options, "Adapter.compose")
-        adapters = list(adapters)
+        adapters = [needed(a, Adapter, "Adapter.compose: an Adapter") for a in adapters]
         weights = [1.0] * len(adapters) if weights is None else list(weights)
         if len(weights) != len(adapters):
             raise InvalidArgument(f"Adapter.compose: {len(adapters)} adapters and {len(weights)} weights")
@@ -119,7 +119,9 @@ def weighted(adapters: Adapters) -> list[tuple[Adapter, float]]:
     """What `adapters=` may be: one, several, several with a factor each."""
     if adapters is None:
         return []
-    items = [adapters] if isinstance(adapters, Adapter) else list(adapters)
+    if not isinstance(adapters, Iterable):
+        adapters = [adapters]
+    items = list(adapters)
     pairs = [(a, 1.0) if isinstance(a, Adapter) else a for a in items]
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], Adapter)):

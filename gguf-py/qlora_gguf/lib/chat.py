@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._native import needed
 from .errors import Error, InvalidArgument
 from .session import Session
 
@@ -24,7 +25,7 @@ class Chat:
     def __init__(self, session: Session, system: str = "", *, chat_template: str | None = None, date: str | None = None) -> None:
         """chat_template: Jinja text; None: that of the session's first adapter that has one, else the model's.
         date: what the template is told, YYYY-MM-DD; None: today."""
-        self.session = session
+        self.session = needed(session, Session, "Chat: a Session")
         self.messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
         self._template = chat_template or next((t for t in (a.chat_template for a in session.adapters) if t), None)
         self._date = date or datetime.date.today().isoformat()

@@ -12,7 +12,7 @@ import numpy as np
 from . import _structs as s
 from ._convert import Options, describe, integer, path_bytes, real, text_bytes, text_of
 from ._library import capi, check
-from ._native import Handle, Native
+from ._native import Handle, Native, needed
 from ._records import DatasetInfo
 from .model import Model
 
@@ -29,7 +29,7 @@ class Dataset(Handle):
         """ctx 0 (min(512, the model's)), long_policy "cut", skip_bad_lines False, chat_template None, date None"""
         given = Options(s.ql_dataset_options, options, "Dataset")
         pointer = ctypes.c_void_p()
-        with model._use() as base:
+        with needed(model, Model, "Dataset: a Model")._use() as base:
             check(capi.ql_dataset_open(path_bytes(path), base, given.pointer, ctypes.byref(pointer)))
             self._take(pointer, model._open_native())
 

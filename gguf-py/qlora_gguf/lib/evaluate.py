@@ -7,6 +7,7 @@ from typing import Any
 from . import _structs as s
 from ._convert import describe, integer
 from ._library import capi
+from ._native import needed
 from ._records import Nll
 from .adapter import Adapters, applied
 from .dataset import Dataset
@@ -16,8 +17,8 @@ from .model import Model
 
 def evaluate(model: Model, data: Dataset, adapters: Adapters = None, *, ctx: int = 0, device: Device | None = None) -> Nll:
     """Mean NLL (nats) of a dataset's trained tokens. ctx 0: min(512, the model's); of longer samples the first ctx count."""
-    ctx = integer(ctx, ctypes.c_int64, "evaluate: ctx") or min(512, model.info.n_ctx)
-    with data._use() as samples:
+    ctx = integer(ctx, ctypes.c_int64, "evaluate: ctx") or _default_ctx(model)
+    with needed(data, Dataset, "evaluate: a Dataset")._use() as samples:
         return _evaluate(capi.ql_evaluate_dataset, model, adapters, device, samples, ctx)
 
 
@@ -25,9 +26,13 @@ def evaluate_text(model: Model, text: str | bytes, adapters: Adapters = None, *,
                   device: Device | None = None) -> Nll:
     """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's)."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    ctx = integer(ctx, ctypes.c_int64, "evaluate_text: ctx") or min(512, model.info.n_ctx)
+    ctx = integer(ctx, ctypes.c_int64, "evaluate_text: ctx") or _default_ctx(model)
     stride = integer(stride, ctypes.c_int64, "evaluate_text: stride")
     return _evaluate(capi.ql_evaluate_text, model, adapters, device, data, len(data), ctx, stride)
+
+
+def _default_ctx(model: Model) -> int:
+    return min(512, needed(model, Model, "evaluate: a Model").info.n_ctx)
 
 
 def _evaluate(function: Any, model: Model, adapters: Adapters, device: Device | None, *arguments: Any) -> Nll:

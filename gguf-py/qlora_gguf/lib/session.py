@@ -12,7 +12,7 @@ import numpy as np
 from . import _structs as s
 from ._convert import Options, field_types, pointer_to, record, text_of, tokens_of
 from ._library import capi, check
-from ._native import Handle, Native
+from ._native import Handle, Native, needed
 from ._records import GenerateResult
 from ._run import Run, finish
 from .adapter import Adapters, applied, weighted
@@ -67,7 +67,7 @@ class Session(Handle):
         given = Options(s.ql_session_options, options, "Session")
         device = device or default_device()
         adapters = weighted(adapters)
-        pointer, info = ctypes.c_void_p(), model.info
+        pointer, info = ctypes.c_void_p(), needed(model, Model, "Session: a Model").info
         self._model: Model | None = model
         self.adapters = [a for a, _ in adapters]
         self._n_vocab, self.ctx = info.n_vocab, given.struct.ctx or min(2048, info.n_ctx)

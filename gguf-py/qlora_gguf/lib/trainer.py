@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import _structs as s
 from ._convert import Options, describe, field_types, record, text_of
 from ._library import capi, check
-from ._native import Handle, Native
+from ._native import Handle, Native, needed
 from ._records import TrainerInfo, TrainProgress, TrainSummary
 from ._run import Run
 from .adapter import Adapter
@@ -71,9 +71,12 @@ class Trainer(Handle):
         for name in ("on_progress", "on_log", "cancelled"):
             given.point(name, getattr(callbacks, name))
         self._callbacks, self._on_log = callbacks, on_log or _log.info
-        self._adapter, self._step = adapter._open_native(), 0  # of the trainer's parents: open as long as it is
         self.stopped = ""  # after a run that was stopped: where, and what was saved
-        parts: list[Handle] = [model, device or default_device(), adapter, data] + ([eval] if eval else [])
+        parts: list[Handle] = [needed(model, Model, "Trainer: a Model"), device or default_device(),
+                               needed(adapter, Adapter, "Trainer: an Adapter"), needed(data, Dataset, "Trainer: a Dataset")]
+        if eval is not None:
+            parts.append(needed(eval, Dataset, "Trainer: eval: a Dataset"))
+        self._adapter, self._step = adapter._open_native(), 0  # of the trainer's parents: open as long as it is
         pointer = ctypes.c_void_p()
         with contextlib.ExitStack() as stack:
             pointers = [stack.enter_context(p._use()) for p in parts]
@@ -138,4 +141,5 @@ class Trainer(Handle):
         loss, tokens = ctypes.c_double(), ctypes.c_int64()
         with self._use(exclusive=True) as trainer:
             check(capi.ql_trainer_evaluate(trainer, ctypes.byref(loss), ctypes.byref(tokens)))
+        self._say()
         return loss.value, tokens.value

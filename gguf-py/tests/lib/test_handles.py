@@ -81,6 +81,7 @@ def test_collected_objects_are_freed_children_first(tiny):
 
 
 def test_nothing_is_kept_by_what_failed(model):
+    gc.collect()
     before = model._native._holders
     for _ in range(3):
         with pytest.raises(ql.InvalidArgument):
@@ -90,7 +91,7 @@ def test_nothing_is_kept_by_what_failed(model):
         with pytest.raises(TypeError):
             ql.Adapter(model, rank=3)
     gc.collect()
-    assert model._native._holders == before
+    assert model._native._holders == before and not model._native._users
 
 
 def test_closing_in_the_middle_of_a_call_waits_for_its_end(model, data):
@@ -157,6 +158,26 @@ def test_sessions_closed_by_another_thread_do_not_crash(model):
     stop.set()
     thread.join()
     assert seen <= {ql.Closed, ql.Busy}
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda m, d: ql.Dataset("a.jsonl", m), "Dataset: a Model is needed, not str"),
+    (lambda m, d: ql.Adapter("a.gguf"), "Adapter: a Model is needed, not str"),
+    (lambda m, d: ql.Adapter.open("a.gguf", "b.gguf"), "Adapter.open: a Model is needed, not str"),
+    (lambda m, d: ql.Adapter.compose([m]), "Adapter.compose: an Adapter is needed, not Model"),
+    (lambda m, d: ql.Trainer(m, d, d), "Trainer: an Adapter is needed, not Dataset"),
+    (lambda m, d: ql.Trainer(m, ql.Adapter(m), "a.jsonl"), "Trainer: a Dataset is needed, not str"),
+    (lambda m, d: ql.Trainer(m, ql.Adapter(m), d, "a.jsonl"), "Trainer: eval: a Dataset is needed, not str"),
+    (lambda m, d: ql.Session("a.gguf"), "Session: a Model is needed, not str"),
+    (lambda m, d: ql.Session(m, m), "adapters: an Adapter or (Adapter, factor) is needed, not Model"),
+    (lambda m, d: ql.Chat(m), "Chat: a Session is needed, not Model"),
+    (lambda m, d: ql.evaluate(m, "a.jsonl"), "evaluate: a Dataset is needed, not str"),
+    (lambda m, d: ql.evaluate("a.gguf", d), "evaluate: a Model is needed, not str"),
+])
+def test_arguments_of_another_kind_are_named(model, data, call, message):
+    with pytest.raises(TypeError) as raised:
+        call(model, data)
+    assert str(raised.value) == message
 
 
 def test_objects_are_not_copied(model):
