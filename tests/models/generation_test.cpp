@@ -52,6 +52,23 @@ TEST(Session, LogitsAreThoseWithoutACacheButForItsRounding) {
         }
 }
 
+/// A view of them, such as NumPy's, never points to memory that has gone.
+TEST(Session, LogitsStayAtOneAddress) {
+    const auto model = tiny_model();
+    const DevicePtr device(open_cpu(QL_COMPUTE_F32));
+    const auto session = session_of(*model, device.get(), 200);
+    ASSERT_TRUE(session->eval(some_tokens(1)).ok());
+    const float * const first = session->logits().data();
+    for (const int32_t n : {40, 1, 150}) {
+        ASSERT_TRUE(session->eval(some_tokens(n)).ok());
+        EXPECT_EQ(session->logits().data(), first) << n;
+        EXPECT_FALSE(session->eval(some_tokens(200)).ok());
+        session->truncate(0);
+    }
+    ASSERT_TRUE(session->eval(some_tokens(3)).ok());
+    EXPECT_EQ(session->logits().data(), first);
+}
+
 TEST(Session, ATextReadAfterALongerOneIsReadAsIfItWereTheFirst) {
     const auto model = tiny_model();
     const DevicePtr device(open_cpu(QL_COMPUTE_F32));

@@ -38,8 +38,8 @@ QL_API void ql_session_reset(ql_session * session);
 /** Tokens in the cache. */
 QL_API int64_t ql_session_position(const ql_session * session);
 
-/** Reads tokens that follow those read before; *logits then points to the logits of the next token, f32 [n_vocab],
- *  owned by the session until the next call.
+/** Reads tokens that follow those read before; *logits then points to the logits of the next token, f32 [n_vocab]. The
+ *  session owns them: they stay at one address for its life, and the next call overwrites the values.
  *  A key or a value beyond f16's range makes logits NaN where the cache is in f16 (ql_kv_store).
  *  errors  QL_INVALID_ARGUMENT: the context is full, a token is outside the vocabulary */
 QL_API ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits);
