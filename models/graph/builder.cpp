@@ -17,6 +17,9 @@ const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::str
     inputs_.tokens = input("tokens", 1, &n_tokens);
     inputs_.positions = input("positions", 1, &n_tokens);
     start_spans(suffix);
+    const int64_t factors[] = {n_adapters_, n_tokens};
+    inputs_.factors = mixed_.empty() ? nullptr : ql_input(graph_, ("factors" + suffix).c_str(), QL_F32, 2, factors);
+    factors_ = inputs_.factors;
     inputs_.rows = cache_ ? input("rows", 1, &n_tokens) : nullptr;
     inputs_.pages = cache_ ? input("pages", 1, &cache_->n_entries) : nullptr;
     return inputs_;
@@ -42,18 +45,6 @@ void GraphBuilder::enter_layer(int64_t layer) {
     (void)ql_graph_set_place(graph_, static_cast<int>(layer));  // of several devices, one runs this layer
 }
 
-void GraphBuilder::replace(const std::string & weight, ql_tensor * tensor) {
-    leaves_[weight] = tensor;
-    replaced_.push_back(weight);
-}
-
-void GraphBuilder::detach_all() {
-    branches_.clear();
-    merged_.clear();
-    for (const std::string & weight : replaced_) leaves_.erase(weight);
-    replaced_.clear();
-}
-
 ql_tensor * GraphBuilder::weight(const std::string & name) {
     ql_tensor *& leaf = leaves_[name];
     if (leaf) return leaf;
@@ -76,11 +67,12 @@ ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
     return model_.find(bias) ? ql_add(graph_, y, weight(bias)) : y;
 }
 
-ql_tensor * GraphBuilder::add_branches(const std::string & name, ql_tensor * x, ql_tensor * base) {
-    LinearSite site{weight(name), x, base, base};
+ql_tensor * GraphBuilder::add_branches(const std::string & name, ql_tensor * x, ql_tensor * y) {
     const auto it = branches_.find(name);
-    if (it != branches_.end())
-        for (const BranchPtr & branch : it->second) site.y = branch->add_to(*this, site);
+    if (it == branches_.end()) return y;
+    ql_tensor * base = mixed_.count(name) ? ql_mul_mat(graph_, weight(name), x) : y;
+    LinearSite site{weight(name), x, base, y};
+    for (const BranchPtr & branch : it->second) site.y = branch->add_to(*this, site);
     return site.y;
 }
 
@@ -97,11 +89,27 @@ ql_tensor * GraphBuilder::tile_sums(ql_tensor * x, int64_t n) {
     return sums;
 }
 
+ql_tensor * GraphBuilder::keep_tokens(ql_tensor * x, ql_tensor * ids) {
+    if (factors_) factors_ = ql_gather_rows(graph_, factors_, ids);
+    return ql_get_rows(graph_, x, ids);
+}
+
 ql_tensor * GraphBuilder::product(const std::string & name, ql_tensor * x) {
-    const auto it = merged_.find(name);
-    if (it == merged_.end()) return ql_mul_mat(graph_, weight(name), x);
-    const auto & [packed, branch] = it->second;
-    return ql_mul_mat_merged(graph_, packed, x, branch.a, branch.b, branch.scale);
+    if (const auto it = merged_.find(name); it != merged_.end()) {
+        const auto & [packed, branch] = it->second;
+        return ql_mul_mat_merged(graph_, packed, x, branch.a, branch.b, branch.scale);
+    }
+    const auto it = mixed_.find(name);
+    if (it == mixed_.end()) return ql_mul_mat(graph_, weight(name), x);
+    std::vector<int> adapters;
+    std::vector<ql_tensor *> a, bt;
+    for (const MixedBranch & branch : it->second) {
+        adapters.push_back(branch.adapter);
+        a.push_back(branch.a);
+        bt.push_back(branch.bt);
+    }
+    return ql_lora_mix(graph_, weight(name), x, factors_, static_cast<int>(a.size()), adapters.data(), a.data(),
+                       bt.data());
 }
 
 ql_tensor * GraphBuilder::angles(const Rope & rope) {

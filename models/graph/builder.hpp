@@ -27,6 +27,13 @@ struct MergedLeaves {
     LoraLeaves branch;
 };
 
+/// The leaves of a branch whose factors come by token (ql_lora_mix).
+struct MixedBranch {
+    int adapter = 0;           // its row of the factors
+    ql_tensor * a = nullptr;   // [k, r]
+    ql_tensor * bt = nullptr;  // [m, r]
+};
+
 /// A cache of keys and values in pages: f16 or f32 states [n_head_kv * head_dim, page * n_pages], two for each layer,
 /// with its key-value heads.
 struct KvCache {
@@ -46,6 +53,7 @@ struct StreamInputs {
     ql_tensor * tokens = nullptr;     // i32 [T]
     ql_tensor * positions = nullptr;  // i32 [T]
     std::vector<StreamSpan> spans;    // one for each window that a layer has; write_spans (spans.hpp) writes all
+    ql_tensor * factors = nullptr;    // f32 [n_adapters, T]: of the mixed branches; null without any
     // null without a cache:
     ql_tensor * rows = nullptr;   // i32 [T]: where each token's key and value go in the cache
     ql_tensor * pages = nullptr;  // i32 [n_entries]: where the keys that spans name are (ql_attention_paged)
@@ -70,9 +78,12 @@ class GraphBuilder {
     /// Puts a packed weight in the place of this one; its branch gets the gradient.
     void attach_merged(const std::string & weight, const MergedLeaves & merged) { merged_[weight] = merged; }
     /// A tensor that takes the place of a weight.
-    void replace(const std::string & weight, ql_tensor * tensor);
-    /// What is built from now on has no branches and no replaced weights but those that come later.
-    void detach_all();
+    void replace(const std::string & weight, ql_tensor * tensor) { leaves_[weight] = tensor; }
+    /// Adds a branch whose factors are an input of the stream, of n_adapters; a weight's adapters ascend.
+    void attach_mixed(const std::string & weight, int64_t n_adapters, const MixedBranch & branch) {
+        n_adapters_ = n_adapters;
+        mixed_[weight].push_back(branch);
+    }
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
     void set_cache(const KvCache * cache) { cache_ = cache; }
 
@@ -80,6 +91,8 @@ class GraphBuilder {
     const StreamInputs & start_stream(int64_t n_tokens, const std::string & suffix = "");
     const StreamInputs & inputs() const { return inputs_; }
     int64_t n_tokens() const { return n_tokens_; }
+    /// The rows of x that ids [n] names: what is built from now on is about those tokens alone.
+    ql_tensor * keep_tokens(ql_tensor * x, ql_tensor * ids);
 
     /// What is built from now on belongs to this layer: a plan over several devices distributes layers.
     void enter_layer(int64_t layer);
@@ -107,10 +120,10 @@ class GraphBuilder {
     ql_tensor * head() { return weight(model_.head().name); }
 
   private:
-    /// W x, or that of the packed weight in W's place.
+    /// W x and its mixed branches, or that of the packed weight in W's place.
     ql_tensor * product(const std::string & name, ql_tensor * x);
-    /// base = W x, with the branches of W.
-    ql_tensor * add_branches(const std::string & name, ql_tensor * x, ql_tensor * base);
+    /// y, the product, and the other branches of W.
+    ql_tensor * add_branches(const std::string & name, ql_tensor * x, ql_tensor * y);
 
     ql_tensor * angles(const Rope & rope);
     /// A cache [d * H, rows] with the stream's keys or values in it -> [d, H, page, n_pages].
@@ -121,9 +134,11 @@ class GraphBuilder {
     const Model & model_;
     ql_graph * graph_;
     std::unordered_map<std::string, ql_tensor *> leaves_;
-    std::vector<std::string> replaced_;  // leaves that are not the model's
     std::unordered_map<std::string, std::vector<BranchPtr>> branches_;
     std::unordered_map<std::string, MergedLeaves> merged_;
+    std::unordered_map<std::string, std::vector<MixedBranch>> mixed_;
+    int64_t n_adapters_ = 0;         // that have mixed branches
+    ql_tensor * factors_ = nullptr;  // of the tokens at hand
     LoraDropout dropout_;
     int n_dropouts_ = 0;
     std::unordered_map<ql_tensor *, ql_tensor *> dropped_;

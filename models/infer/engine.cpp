@@ -1,4 +1,4 @@
-// How the engine is built: the cache, the graph in each width and with each set of adapters, their plans.
+// How the engine is built: the cache, the graph in each width, their plans.
 #include "models/infer/engine.hpp"
 
 #include <algorithm>
@@ -39,20 +39,27 @@ EngineOptions with_pages(EngineOptions o) {
 
 }  // namespace
 
-Engine::Engine(const Model & model, const EngineOptions & options)
+Engine::Engine(const Model & model, MixedAdapters adapters, const EngineOptions & options)
     : model_(model),
       options_(options),
+      adapters_(std::move(adapters)),
       cache_(options.n_pages, options.n_sequences),
-      states_(static_cast<size_t>(options.n_sequences)) {}
+      states_(static_cast<size_t>(options.n_sequences)) {
+    for (State & state : states_) state.factors.resize(static_cast<size_t>(n_adapters()));
+}
 
 Result<std::unique_ptr<Engine>> Engine::create(const Model & model, ql_device * device,
-                                               const std::vector<AdapterSet> & adapters,
-                                               const EngineOptions & options) {
-    if (adapters.empty())
-        return error(QL_INVALID_ARGUMENT, "an engine needs at least one set of adapters; it may be empty");
+                                               std::span<const Adapter * const> adapters, const EngineOptions & options,
+                                               std::span<const AppliedAdapter> fixed) {
+    for (const Adapter * adapter : adapters) QL_TRY(check_is_sum(*adapter, "an engine's adapter"));
     QL_TRY(check_options(model, options));
-    std::unique_ptr<Engine> engine(new Engine(model, with_pages(options)));
-    QL_TRY(engine->build(device, adapters));
+    if (adapters.size() > QL_LORA_MIX_MOST)
+        return error(QL_INVALID_ARGUMENT, "%zu adapters, 0 to %d are possible", adapters.size(), QL_LORA_MIX_MOST);
+    ql_device_info info{sizeof(info)};
+    QL_TRY(ql_device_describe(device, &info));
+    std::unique_ptr<Engine> engine(new Engine(model, MixedAdapters(adapters, info.bf16 != 0), with_pages(options)));
+    for (const AppliedAdapter & f : fixed) engine->fixed_.push_back({*f.adapter, f.factor});
+    QL_TRY(engine->build(device));
     return engine;
 }
 
@@ -77,44 +84,31 @@ Engine::Width Engine::build_width(GraphBuilder & b, int64_t n, const std::string
     w.inputs = b.start_stream(n, suffix);
     w.n_last = std::min(n, n_sequences());
     w.last = ql_input(b.graph(), ("last" + suffix).c_str(), QL_I32, 1, &w.n_last);
-    w.logits = b.linear(model_.head().name, ql_get_rows(b.graph(), b.hidden(), w.last));
+    w.logits = b.linear(model_.head().name, b.keep_tokens(b.hidden(), w.last));
     return w;
 }
 
-void Engine::build_widths(GraphBuilder & b, size_t adapter) {
-    std::vector<Width> & list = widths_.emplace_back();
-    for (const int64_t n : kWidths) {
-        list.push_back(build_width(b, n, "." + std::to_string(n) + (adapter ? "." + std::to_string(adapter) : "")));
-        if (n >= kPageTokens * n_pages()) break;  // a wider plan would never be full
-    }
-}
-
-Status Engine::build(ql_device * device, const std::vector<AdapterSet> & adapters) {
+Status Engine::build(ql_device * device) {
     QL_TRY(ql_graph_create(out(graph_)));
     ql_graph * g = graph_.get();
     build_cache();
-    size_t n_adapters = 0;
-    for (const AdapterSet & set : adapters) n_adapters += set.size();
-    adapters_.reserve(n_adapters);  // the graph points into it
-
     GraphBuilder b(model_, g);
     b.set_cache(&leaves_);
-    for (size_t i = 0; i < adapters.size(); ++i) {
-        std::vector<AppliedAdapter> applied;
-        const size_t first = adapters_.size();
-        for (const AppliedAdapter & a : adapters[i]) applied.push_back({&adapters_.emplace_back(*a.adapter), a.factor});
-        b.detach_all();
-        QL_ASSIGN(parts_.emplace_back(), apply_parts(model_, device, applied));
-        attach_adapters(b, applied, parts_.back(), first);
-        build_widths(b, i);
+    std::vector<AppliedAdapter> fixed;
+    for (const FixedAdapter & f : fixed_) fixed.push_back({&f.adapter, f.factor});
+    QL_ASSIGN(fixed_parts_, apply_parts(model_, device, fixed));
+    attach_adapters(b, fixed, fixed_parts_);
+    adapters_.attach(b);
+    for (const int64_t n : kWidths) {
+        widths_.push_back(build_width(b, n, "." + std::to_string(n)));
+        if (n >= kPageTokens * n_pages()) break;  // a wider plan would never be full
     }
     QL_TRY(ql_graph_status(g));
     const ql_plan * widest = nullptr;  // it has room for the others
-    for (std::vector<Width> & list : widths_)
-        for (auto w = list.rbegin(); w != list.rend(); ++w) {
-            QL_ASSIGN(w->plan, make_plan(graph_, device, {&w->logits, 1}, widest));
-            if (!widest) widest = w->plan.get();
-        }
+    for (auto w = widths_.rbegin(); w != widths_.rend(); ++w) {
+        QL_ASSIGN(w->plan, make_plan(graph_, device, {&w->logits, 1}, widest));
+        if (!widest) widest = w->plan.get();
+    }
     return {};
 }
 

@@ -1,18 +1,18 @@
 // An inference engine: the model's forward graph over a cache of pages, compiled in several widths. Weights and plans are
 // held once, whatever the number of sequences; a sequence is some pages of the cache and the tokens that fill them.
 //
-// A batch is a list of (sequence, tokens, adapter). Sequences of one adapter share runs of a plan; those of another wait
-// for theirs: a plan has one set of LoRA branches. A sequence's results do not depend on the others of a batch, except
-// through the width of the plan, whose kernels add up in an order of their own.
+// A batch is a list of (sequence, tokens, factors of the adapters), read together whatever the factors are: a plan has the
+// branches of all adapters, and a token's factors say which count for it, and how much. A sequence's results do not depend
+// on the others of a batch, except through the width of the plan and whether all have the same factors: each has kernels
+// that add up in an order of their own.
 #pragma once
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "models/graph/builder.hpp"
-#include "models/infer/applied_adapter.hpp"
+#include "models/infer/mixed_adapters.hpp"
 #include "models/infer/paged_cache.hpp"
 #include "ql/ql.hpp"
 
@@ -34,46 +34,51 @@ inline int64_t entries_of(int64_t pages) {
     return (pages + kApart - 1) / kApart * kApart;
 }
 
-/// Adapters that are applied together; none: the model as it is.
-using AdapterSet = std::span<const AppliedAdapter>;
-
 /// Tokens that a sequence goes on with.
 struct SequenceTokens {
     int64_t sequence = 0;
     std::span<const int32_t> tokens;
-    int64_t adapter = 0;  // which of the engine's sets; a sequence's stays the same, except after truncate(_, 0)
-    bool logits = true;   // whether those after the last token are wanted
+    bool logits = true;  // whether those after the last token are wanted
 };
 
 class Engine {
   public:
-    /// The adapters are copied.
+    /// The adapters are copied, and are not applied until a sequence is given factors. They are sums of products; those
+    /// that are more (DoRA, trained norms) can be `fixed`: all sequences have them, with these factors.
+    /// errors  QL_UNSUPPORTED: an adapter that is no sum
     static Result<std::unique_ptr<Engine>> create(const Model & model, ql_device * device,
-                                                  const std::vector<AdapterSet> & adapters,
-                                                  const EngineOptions & options);
+                                                  std::span<const Adapter * const> adapters,
+                                                  const EngineOptions & options,
+                                                  std::span<const AppliedAdapter> fixed = {});
 
     const Model & model() const { return model_; }
     int64_t ctx() const { return options_.ctx; }
     int64_t n_sequences() const { return options_.n_sequences; }
+    int64_t n_adapters() const { return adapters_.n(); }
     int64_t n_pages() const { return cache_.pool().n_pages(); }
     int64_t n_free_pages() const { return cache_.pool().n_free(); }
     /// The tokens of a sequence that are in the cache.
     int64_t position(int64_t sequence) const { return cache_.position(sequence); }
     /// Keeps a sequence's first n tokens (n at most its position); pages after them are free for others.
-    void truncate(int64_t sequence, int64_t n) { cache_.truncate(sequence, n); }
+    void truncate(int64_t sequence, int64_t n);
+    /// The factors with which a sequence applies the adapters; 0: not at all, which costs nothing. At first all are 0.
+    /// Keys and values are those of the adapters that read them: where factors change, a sequence begins again, empty.
+    /// errors  QL_INVALID_ARGUMENT: not one finite factor for each adapter, no such sequence; nothing has changed
+    Status set_factors(int64_t sequence, std::span<const float> factors);
+    std::span<const float> factors(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].factors; }
     /// Makes sequence `to` what `from` is now: they share pages, and a page is copied when either goes on in it.
     void fork(int64_t from, int64_t to);
 
     /// Reads tokens of one or several sequences, each named once.
     /// errors  QL_INVALID_ARGUMENT: no tokens, a token that the vocabulary does not have, more than the context holds, a
-    ///         sequence or adapter that is none of the engine's; QL_NO_MEMORY: too few pages are free. Then nothing has
+    ///         sequence that is none of the engine's; QL_NO_MEMORY: too few pages are free. Then nothing has
     ///         been read. Where a run fails, position() says how far each sequence came.
     Status read(std::span<const SequenceTokens> batch);
     /// The logits of the token after the last that a sequence has read; empty if they were not wanted.
     std::span<const float> logits(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].logits; }
 
-    /// The plan that reads n tokens at once, with an adapter.
-    ql_plan * plan(int64_t n, int64_t adapter = 0) { return width_of(n, adapter).plan.get(); }
+    /// The plan that reads n tokens at once.
+    ql_plan * plan(int64_t n) { return width_of(n).plan.get(); }
 
   private:
     /// The graph for streams of one width.
@@ -86,7 +91,7 @@ class Engine {
         PlanPtr plan;
     };
     struct State {
-        int64_t adapter = 0;
+        std::vector<float> factors;  // of the adapters
         std::vector<float> logits;
     };
     /// A token on its way through a stream.
@@ -99,32 +104,38 @@ class Engine {
     using Stream = std::span<const StreamToken>;
     struct RunInputs;
 
-    Engine(const Model & model, const EngineOptions & options);
-    Status build(ql_device * device, const std::vector<AdapterSet> & adapters);
+    Engine(const Model & model, MixedAdapters adapters, const EngineOptions & options);
+    Status build(ql_device * device);
     void build_cache();
-    void build_widths(GraphBuilder & b, size_t adapter);
     Width build_width(GraphBuilder & b, int64_t n, const std::string & suffix);
     Status check(const SequenceTokens & part) const;
     Status check(std::span<const SequenceTokens> batch) const;
     Status grow(std::span<const SequenceTokens> batch);
-    Status read_with(int64_t adapter, std::span<const SequenceTokens> batch);
+    std::vector<StreamToken> stream_of(std::span<const SequenceTokens> batch);
     size_t count_fitting(Stream tokens) const;
     int64_t enter(int64_t sequence, RunInputs & in) const;
     RunInputs inputs_of(const Width & width, Stream tokens) const;
     Status run(Width & width, Stream tokens);
     Status read_logits(const Width & width, Stream tokens);
-    Width & width_of(int64_t n, int64_t adapter);
+    void enter_factors(Stream tokens, std::span<float> factors) const;
+    Width & width_of(int64_t n);
     State & state(int64_t sequence) { return states_[static_cast<size_t>(sequence)]; }
 
     const Model & model_;
     const EngineOptions options_;
-    std::vector<Adapter> adapters_;
-    std::deque<AppliedParts> parts_;  // of each set
+    /// One that is applied in every plan with a factor of its own.
+    struct FixedAdapter {
+        Adapter adapter;
+        float factor;
+    };
+    std::vector<FixedAdapter> fixed_;
+    AppliedParts fixed_parts_;
+    const MixedAdapters adapters_;
     GraphPtr graph_;
     KvCache leaves_;
     PagedCache cache_;
-    std::vector<std::vector<Width>> widths_;  // of each set of adapters, ascending
-    std::vector<State> states_;               // of the sequences
+    std::vector<Width> widths_;  // ascending
+    std::vector<State> states_;  // of the sequences
 };
 
 }  // namespace ql

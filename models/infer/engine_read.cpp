@@ -1,5 +1,6 @@
 // How the engine reads a batch: it is checked, given pages, cut into runs of a plan.
 #include <algorithm>
+#include <cmath>
 
 #include "models/graph/spans.hpp"
 #include "models/infer/engine.hpp"
@@ -9,16 +10,40 @@ namespace ql {
 /// A run's inputs. Tokens that fill up its width see no key, and are not stored.
 struct Engine::RunInputs {
     std::vector<int32_t> tokens, positions, span, rows, pages, last;
+    std::vector<float> factors;
     int64_t n_entries = 0;  // entries of the table in use
 
-    RunInputs(const Width & w, int64_t table)
+    RunInputs(const Width & w, int64_t table, int64_t n_adapters)
         : tokens(static_cast<size_t>(w.n), 0),
           positions(static_cast<size_t>(w.n), 0),
           span(static_cast<size_t>(2 * w.n), 0),
           rows(static_cast<size_t>(w.n), -1),
           pages(static_cast<size_t>(table), 0),
-          last(static_cast<size_t>(w.n_last), 0) {}
+          last(static_cast<size_t>(w.n_last), 0),
+          factors(static_cast<size_t>(w.n * n_adapters), 0.0f) {}
 };
+
+void Engine::truncate(int64_t sequence, int64_t n) {
+    if (n < position(sequence)) state(sequence).logits.clear();
+    cache_.truncate(sequence, n);
+}
+
+Status Engine::set_factors(int64_t sequence, std::span<const float> factors) {
+    if (sequence < 0 || sequence >= n_sequences())
+        return error(QL_INVALID_ARGUMENT, "sequence %lld is none of the engine's", static_cast<long long>(sequence));
+    if (static_cast<int64_t>(factors.size()) != n_adapters())
+        return error(QL_INVALID_ARGUMENT, "%zu factors for %lld adapters", factors.size(),
+                     static_cast<long long>(n_adapters()));
+    for (const float factor : factors)
+        if (!std::isfinite(factor))
+            return error(QL_INVALID_ARGUMENT, "adapter %td: its scale is not a finite number",
+                         &factor - factors.data());
+    std::vector<float> & own = state(sequence).factors;
+    if (std::equal(own.begin(), own.end(), factors.begin())) return {};
+    truncate(sequence, 0);
+    own.assign(factors.begin(), factors.end());
+    return {};
+}
 
 void Engine::fork(int64_t from, int64_t to) {
     cache_.fork(from, to);
@@ -32,14 +57,6 @@ Status Engine::check(const SequenceTokens & part) const {
         return error(QL_INVALID_ARGUMENT,
                      "%lld tokens do not fit: %lld of the context of %lld are taken; choose a larger one (-c)",
                      static_cast<long long>(n), static_cast<long long>(position), static_cast<long long>(ctx()));
-    if (part.adapter < 0 || part.adapter >= static_cast<int64_t>(widths_.size()))
-        return error(QL_INVALID_ARGUMENT, "adapter %lld is none of the engine's", static_cast<long long>(part.adapter));
-    const int64_t adapter = states_[static_cast<size_t>(part.sequence)].adapter;
-    if (position && adapter != part.adapter)
-        return error(QL_INVALID_ARGUMENT,
-                     "sequence %lld cannot go on with adapter %lld: its %lld tokens were read with %lld",
-                     static_cast<long long>(part.sequence), static_cast<long long>(part.adapter),
-                     static_cast<long long>(position), static_cast<long long>(adapter));
     for (const int32_t t : part.tokens)
         if (t < 0 || t >= model_.hparams().n_vocab)
             return error(QL_INVALID_ARGUMENT, "token %d is outside the vocabulary of %lld", t,
@@ -76,35 +93,39 @@ Status Engine::grow(std::span<const SequenceTokens> batch) {
     return {};
 }
 
+/// The tokens of a batch, sequences with the same factors side by side: what they share is then computed at once.
+std::vector<Engine::StreamToken> Engine::stream_of(std::span<const SequenceTokens> batch) {
+    std::vector<const SequenceTokens *> parts;
+    for (const SequenceTokens & part : batch) parts.push_back(&part);
+    std::stable_sort(parts.begin(), parts.end(), [&](const SequenceTokens * x, const SequenceTokens * y) {
+        return state(x->sequence).factors < state(y->sequence).factors;
+    });
+    std::vector<StreamToken> stream;
+    for (const SequenceTokens * part : parts) {
+        state(part->sequence).logits.clear();
+        int64_t at = position(part->sequence);
+        for (const int32_t id : part->tokens) stream.push_back({part->sequence, at++, id});
+        stream.back().wants_logits = part->logits;
+    }
+    return stream;
+}
+
 Status Engine::read(std::span<const SequenceTokens> batch) {
     QL_TRY(check(batch));
     Status status = grow(batch);
-    for (int64_t a = 0; status.ok() && a < static_cast<int64_t>(widths_.size()); ++a) status = read_with(a, batch);
-    if (!status.ok())
-        for (const SequenceTokens & part : batch) truncate(part.sequence, position(part.sequence));
-    return status;
-}
-
-/// Reads the sequences of a batch that have this adapter.
-Status Engine::read_with(int64_t adapter, std::span<const SequenceTokens> batch) {
-    std::vector<StreamToken> stream;
-    for (const SequenceTokens & part : batch) {
-        if (part.adapter != adapter) continue;
-        state(part.sequence).adapter = adapter;
-        state(part.sequence).logits.clear();
-        int64_t at = position(part.sequence);
-        for (const int32_t id : part.tokens) stream.push_back({part.sequence, at++, id});
-        stream.back().wants_logits = part.logits;
-    }
-    for (Stream left = stream; !left.empty();) {
+    const std::vector<StreamToken> stream = status.ok() ? stream_of(batch) : std::vector<StreamToken>();
+    for (Stream left = stream; status.ok() && !left.empty();) {
         const size_t n = count_fitting(left);
-        Width & w = width_of(static_cast<int64_t>(n), adapter);
+        Width & w = width_of(static_cast<int64_t>(n));
         const Stream part = left.first(std::min(n, static_cast<size_t>(w.n)));
-        QL_TRY(run(w, part));
+        status = run(w, part);
+        if (!status.ok()) break;
         for (const StreamToken & t : part) cache_.advance(t.sequence, 1);
         left = left.subspan(part.size());
     }
-    return {};
+    if (!status.ok())
+        for (const SequenceTokens & part : batch) truncate(part.sequence, position(part.sequence));
+    return status;
 }
 
 /// For how many of the leading tokens a run's table of pages has room; one sequence's pages always fit.
@@ -119,10 +140,23 @@ size_t Engine::count_fitting(Stream tokens) const {
     return tokens.size();
 }
 
-Engine::Width & Engine::width_of(int64_t n, int64_t adapter) {
-    std::vector<Width> & list = widths_[static_cast<size_t>(adapter)];
-    const auto fits = std::find_if(list.begin(), list.end(), [&](const Width & w) { return w.n >= n; });
-    return fits != list.end() ? *fits : list.back();
+Engine::Width & Engine::width_of(int64_t n) {
+    const auto fits = std::find_if(widths_.begin(), widths_.end(), [&](const Width & w) { return w.n >= n; });
+    return fits != widths_.end() ? *fits : widths_.back();
+}
+
+/// Tokens that fill up a width have the factors of the others where those agree, which is then computed as one product,
+/// and else none.
+void Engine::enter_factors(Stream tokens, std::span<float> factors) const {
+    const auto n = static_cast<size_t>(n_adapters());
+    const std::vector<float> & first = states_[static_cast<size_t>(tokens[0].sequence)].factors;
+    bool alike = true;
+    for (size_t i = 0; i < factors.size() / std::max<size_t>(n, 1); ++i) {
+        const std::vector<float> & own =
+            i < tokens.size() ? states_[static_cast<size_t>(tokens[i].sequence)].factors : first;
+        alike = alike && own == first;
+        if (i < tokens.size() || alike) std::copy(own.begin(), own.end(), factors.begin() + i * n);
+    }
 }
 
 /// Puts a sequence's pages into a run's table; returns its first key, as spans name it.
@@ -135,7 +169,7 @@ int64_t Engine::enter(int64_t sequence, RunInputs & in) const {
 }
 
 Engine::RunInputs Engine::inputs_of(const Width & w, Stream tokens) const {
-    RunInputs in(w, leaves_.n_entries);
+    RunInputs in(w, leaves_.n_entries, n_adapters());
     int64_t sequence = -1, first_key = 0;
     for (size_t i = 0, n_wanted = 0; i < tokens.size(); ++i) {
         const StreamToken & t = tokens[i];
@@ -147,6 +181,7 @@ Engine::RunInputs Engine::inputs_of(const Width & w, Stream tokens) const {
         in.span[2 * i + 1] = static_cast<int32_t>(first_key + t.position + 1);
         if (t.wants_logits) in.last[n_wanted++] = static_cast<int32_t>(i);
     }
+    enter_factors(tokens, in.factors);
     return in;
 }
 
@@ -158,6 +193,7 @@ Status Engine::run(Width & w, Stream tokens) {
     QL_TRY(write_tensor(w.inputs.rows, in.rows));
     QL_TRY(write_tensor(w.inputs.pages, in.pages));
     QL_TRY(write_tensor(w.last, in.last));
+    if (w.inputs.factors) QL_TRY(write_tensor(w.inputs.factors, in.factors));
     QL_TRY(ql_plan_run(w.plan.get()));
     return read_logits(w, tokens);
 }

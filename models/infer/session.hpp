@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "models/infer/applied_adapter.hpp"
 #include "models/infer/engine.hpp"
 
 namespace ql {
@@ -17,6 +18,10 @@ class Session {
     const Model & model() const { return engine_->model(); }
     int64_t ctx() const { return engine_->ctx(); }
     int64_t position() const { return engine_->position(0); }
+    int64_t n_adapters() const { return static_cast<int64_t>(factors_.size()); }
+    std::span<const float> factors() const { return factors_; }
+    /// Engine::set_factors: what was read with other factors is forgotten. A DoRA or trained norms keep theirs.
+    Status set_factors(std::span<const float> factors);
     /// Keeps the first n tokens of the cache (n at most position()).
     void truncate(int64_t n) { engine_->truncate(0, n); }
     /// Reads tokens; the logits of the token after the last are then in logits().
@@ -30,6 +35,8 @@ class Session {
     explicit Session(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
 
     const std::unique_ptr<Engine> engine_;
+    std::vector<bool> is_fixed_;   // adapters that are in the plan
+    std::vector<float> factors_;   // of all
     std::vector<int32_t> tokens_;  // read so far
 };
 

@@ -2,8 +2,11 @@
 #include "models/infer/engine.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/adapters.hpp"
+#include "models/graph/spans.hpp"
+#include "models/infer/applied_adapter.hpp"
 #include "models/infer/session.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_model.hpp"
@@ -28,7 +31,7 @@ class EngineTest : public ::testing::Test {
         start({.ctx = kCtx, .n_sequences = 3, .cache_type = QL_F32});
     }
     void start(const EngineOptions & options) {
-        auto engine = Engine::create(*model_, device_.get(), {AdapterSet()}, options);
+        auto engine = Engine::create(*model_, device_.get(), {}, options);
         ASSERT_TRUE(engine.ok()) << engine.message();
         engine_ = std::move(engine).value();
     }
@@ -224,7 +227,7 @@ TEST_F(EngineTest, ABatchThatCannotBeReadWholeIsNotRead) {
 
 TEST_F(EngineTest, SaysWhatItCannotHold) {
     const auto refused = [&](const EngineOptions & options, const char * message) {
-        const auto engine = Engine::create(*model_, device_.get(), {AdapterSet()}, options);
+        const auto engine = Engine::create(*model_, device_.get(), {}, options);
         ASSERT_EQ(engine.code(), QL_INVALID_ARGUMENT);
         EXPECT_NE(engine.message().find(message), std::string::npos) << engine.message();
     };
@@ -234,75 +237,145 @@ TEST_F(EngineTest, SaysWhatItCannotHold) {
         refused({.ctx = kCtx, .n_sequences = 3, .n_pages = n},
                 "pages: 1 to 12 are possible, which 3 sequences can fill");
     refused({.ctx = 513}, "context of 513 tokens: 1 to 512 are possible with this model");
-    EXPECT_EQ(Engine::create(*model_, device_.get(), {}, {.ctx = kCtx}).code(), QL_INVALID_ARGUMENT);
+    const std::vector<const Adapter *> many(65, nullptr);
+    EXPECT_EQ(Engine::create(*model_, device_.get(), many, {.ctx = kCtx}).message(),
+              "65 adapters, 0 to 64 are possible");
 }
 
 class EngineAdapters : public ::testing::Test {
   protected:
+    using Factors = std::vector<float>;
+
     /// Small enough for the model still to give sensible logits.
-    static Adapter adapter(float factor) {
-        Adapter made = filled(2, "all");
+    static Adapter adapter(float factor, const char * targets = "all") {
+        Adapter made = filled(2, targets);
         for (LoraMatrix & m : made.matrices)
             for (float & b : m.b) b = 0.01f * factor * (b - 20);
         return made;
     }
-    Logits alone(AdapterSet adapters, const Tokens & list) const {
-        const auto session = Session::create(llama(), device_.get(), adapters, 64, QL_F32);
-        EXPECT_TRUE((*session)->eval(list).ok());
-        return {(*session)->logits().begin(), (*session)->logits().end()};
+    /// The logits after a text, computed with the training's branches and without a cache.
+    Logits expected(const Factors & factors, const Tokens & list) const {
+        std::vector<AppliedAdapter> applied;
+        for (size_t i = 0; i < factors.size(); ++i)
+            if (factors[i] != 0) applied.push_back({all_[i], factors[i]});
+        GraphPtr graph;
+        EXPECT_TRUE(ql_graph_create(out(graph)) == QL_OK);
+        GraphBuilder b(llama(), graph.get());
+        attach_adapters(b, applied);
+        const auto n = static_cast<int64_t>(list.size());
+        const StreamInputs in = b.start_stream(n);
+        ql_tensor * logits = b.linear(llama().head().name, b.hidden());
+        const auto plan = make_plan(graph, device_, {&logits, 1});
+        EXPECT_TRUE(plan.ok()) << plan.message();
+        Tokens positions, spans;
+        for (int32_t i = 0; i < n; ++i) positions.push_back(i), spans.insert(spans.end(), {0, i + 1});
+        EXPECT_TRUE(write_tensor(in.tokens, list).ok());
+        EXPECT_TRUE(write_tensor(in.positions, positions).ok());
+        EXPECT_TRUE(write_spans(in, spans).ok());
+        EXPECT_EQ(ql_plan_run(plan->get()), QL_OK);
+        Logits last(static_cast<size_t>(llama().hparams().n_vocab));
+        EXPECT_TRUE(read_output(*plan, logits, last, last.size() * (list.size() - 1)).ok());
+        return last;
     }
+    void start(int64_t n_sequences) {
+        auto made =
+            Engine::create(llama(), device_.get(), all_, {.ctx = 64, .n_sequences = n_sequences, .cache_type = QL_F32});
+        ASSERT_TRUE(made.ok()) << made.message();
+        engine_ = std::move(made).value();
+    }
+    Logits logits(int64_t s) const { return {engine_->logits(s).begin(), engine_->logits(s).end()}; }
 
     const DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
-    const Adapter first_ = adapter(1), second_ = adapter(-2);
-    const std::vector<AppliedAdapter> one_{{&first_}}, both_{{&first_, 0.5f}, {&second_}};
-    const std::vector<AdapterSet> sets_{AdapterSet(), one_, both_};
+    const Adapter first_ = adapter(1), second_ = adapter(-2), attention_ = adapter(3, "attn");
+    const std::vector<const Adapter *> all_{&first_, &second_, &attention_};
+    std::unique_ptr<Engine> engine_;
 };
 
+/// None, one, several at once, one half: in a batch of a few tokens, of many in short runs, of many in long ones.
 TEST_F(EngineAdapters, EachSequenceOfABatchHasItsOwn) {
-    auto made = Engine::create(llama(), device_.get(), sets_, {.ctx = 64, .n_sequences = 4, .cache_type = QL_F32});
-    ASSERT_TRUE(made.ok()) << made.message();
-    Engine & engine = **made;
-    const Tokens text = {5, 9, 2, 7, 30, 11}, next = {3};
-    const std::vector<int64_t> adapters = {1, 0, 2, 1};
-    for (const Tokens & part : {text, next}) {
-        std::vector<SequenceTokens> batch;
-        for (int64_t s = 0; s < 4; ++s) batch.push_back({s, part, adapters[static_cast<size_t>(s)]});
-        ASSERT_TRUE(engine.read(batch).ok());
-    }
-    Tokens whole = text;
-    whole.push_back(next[0]);
-    for (int64_t s = 0; s < 4; ++s) {
-        const auto logits = engine.logits(s);
-        const size_t own = static_cast<size_t>(adapters[static_cast<size_t>(s)]);
-        EXPECT_LE(nmse({logits.begin(), logits.end()}, alone(sets_[own], whole)), 1e-11) << s;
-        EXPECT_GE(nmse({logits.begin(), logits.end()}, alone(sets_[(own + 1) % 3], whole)), 1e-4) << s;
+    const std::vector<Factors> choices = {{0, 0, 0},  {1, 0, 0}, {0, 0.5f, 1}, {1, 0, 0},
+                                          {0, -1, 0}, {1, 1, 1}, {0, 0, 2}};
+    const auto n = static_cast<int64_t>(choices.size());
+    for (const int32_t length : {1, 3, 7}) {
+        start(n);
+        std::vector<Tokens> texts;
+        for (int64_t s = 0; s < n; ++s) {
+            ASSERT_TRUE(engine_->set_factors(s, choices[static_cast<size_t>(s)]).ok());
+            Tokens text;
+            for (int32_t i = 0; i < length; ++i) text.push_back((5 + 9 * i + static_cast<int32_t>(s)) % 40);
+            texts.push_back(text);
+        }
+        std::vector<Tokens> next = texts;
+        for (int round = 0; round < 2; ++round) {
+            std::vector<SequenceTokens> batch;
+            for (int64_t s = 0; s < n; ++s) batch.push_back({s, next[static_cast<size_t>(s)]});
+            ASSERT_TRUE(engine_->read(batch).ok());
+            for (size_t s = 0; s < choices.size(); ++s) {
+                if (round) texts[s].push_back(3);
+                const Logits got = logits(static_cast<int64_t>(s));
+                EXPECT_LE(nmse(got, expected(choices[s], texts[s])), 1e-10) << s << ", " << length;
+                EXPECT_GE(nmse(got, expected(choices[(s + 1) % choices.size()], texts[s])), 1e-4) << s;
+            }
+            next.assign(choices.size(), {3});
+        }
     }
 }
 
-TEST_F(EngineAdapters, ASequenceKeepsItsOwnUntilItBeginsAgain) {
-    auto made = Engine::create(llama(), device_.get(), sets_, {.ctx = 64, .n_sequences = 2, .cache_type = QL_F32});
-    ASSERT_TRUE(made.ok()) << made.message();
-    Engine & engine = **made;
-    const Tokens text = {5, 9, 2};
-    const auto read = [&](int64_t sequence, int64_t adapter) {
-        const SequenceTokens batch[] = {{sequence, text, adapter}};
-        return engine.read(batch);
+TEST_F(EngineAdapters, AdaptersAreSwitchedBetweenRequests) {
+    start(1);
+    const Tokens text = {5, 9, 2, 7, 30, 11};
+    for (const Factors & factors : std::vector<Factors>{{1, 0, 0}, {0, 1, 0}, {0, 0, 0}, {0.25f, 0, 1}, {1, 0, 0}}) {
+        ASSERT_TRUE(engine_->set_factors(0, factors).ok());
+        EXPECT_EQ(engine_->position(0), 0);
+        EXPECT_TRUE(engine_->logits(0).empty());
+        ASSERT_TRUE(engine_->read(std::vector<SequenceTokens>{{0, text}}).ok());
+        EXPECT_LE(nmse(logits(0), expected(factors, text)), 1e-10);
+    }
+    ASSERT_TRUE(engine_->set_factors(0, Factors{1, 0, 0}).ok());
+    EXPECT_EQ(engine_->position(0), 6) << "the same factors forget nothing";
+}
+
+/// An adapter that no token has is not computed: whatever it holds, it changes no bit.
+TEST_F(EngineAdapters, AnAdapterThatIsSwitchedOffChangesNoBit) {
+    const Tokens text = {5, 9, 2, 7, 30, 11}, next = {3};
+    const auto read = [&](std::vector<const Adapter *> list, const Factors & factors) {
+        auto engine = Engine::create(llama(), device_.get(), list, {.ctx = 64, .cache_type = QL_F32});
+        EXPECT_TRUE(engine.ok() && (*engine)->set_factors(0, factors).ok());
+        Logits all;
+        for (const Tokens & part : {text, next}) {
+            EXPECT_TRUE((*engine)->read(std::vector<SequenceTokens>{{0, part}}).ok());
+            all.insert(all.end(), (*engine)->logits(0).begin(), (*engine)->logits(0).end());
+        }
+        return all;
     };
-    ASSERT_TRUE(read(0, 1).ok());
-    engine.fork(0, 1);
-    for (const int64_t s : {0, 1}) {
-        const Status refused = read(s, 2);
-        EXPECT_EQ(refused.code(), QL_INVALID_ARGUMENT);
-        EXPECT_NE(refused.message().find("cannot go on with adapter 2: its 3 tokens were read with 1"),
-                  std::string::npos)
-            << refused.message();
-    }
-    engine.truncate(0, 0);
-    EXPECT_TRUE(read(0, 2).ok());
-    for (const int64_t a : {-1, 3}) {
-        const Status refused = read(1, a);
-        EXPECT_NE(refused.message().find("is none of the engine's"), std::string::npos) << refused.message();
-    }
+    Adapter damaged = first_;
+    for (LoraMatrix & m : damaged.matrices) m.b[0] = NAN;
+    EXPECT_EQ(read({&damaged, &second_, &attention_}, {0, 1, 0}), read({&second_}, {1}));
+    EXPECT_EQ(read({&damaged}, {0}), read({}, {}));
+}
+
+TEST_F(EngineAdapters, WhatASequenceReadGoesWhereItsAdaptersChange) {
+    start(2);
+    const Tokens text = {5, 9, 2};
+    ASSERT_TRUE(engine_->set_factors(0, Factors{1, 0, 0}).ok());
+    ASSERT_TRUE(engine_->read(std::vector<SequenceTokens>{{0, text}}).ok());
+    engine_->fork(0, 1);
+    ASSERT_TRUE(engine_->set_factors(1, Factors{1, 0, 0}).ok());
+    EXPECT_EQ(engine_->position(1), 3) << "a fork has the adapters, too";
+    ASSERT_TRUE(engine_->set_factors(1, Factors{1, 0.5f, 0}).ok());
+    EXPECT_EQ(engine_->position(1), 0);
+    EXPECT_EQ(engine_->position(0), 3);
+}
+
+TEST_F(EngineAdapters, FactorsThatDoNotFitChangeNothing) {
+    start(1);
+    const Tokens text = {5, 9, 2};
+    ASSERT_TRUE(engine_->read(std::vector<SequenceTokens>{{0, text}}).ok());
+    EXPECT_EQ(engine_->set_factors(0, Factors{1, 0}).message(), "2 factors for 3 adapters");
+    EXPECT_EQ(engine_->set_factors(1, Factors{1, 0, 0}).message(), "sequence 1 is none of the engine's");
+    for (const float bad : {NAN, INFINITY})
+        EXPECT_EQ(engine_->set_factors(0, Factors{1, bad, 0}).message(), "adapter 1: its scale is not a finite number");
+    EXPECT_EQ(engine_->position(0), 3);
 }
 
 }  // namespace
