@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/guarded.hpp"
+#include "models/capi/adapter_list.hpp"
 #include "models/capi/checks.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"
@@ -21,28 +22,12 @@ struct ql_session {
 
 namespace {
 
-ql::Result<std::vector<ql::AppliedAdapter>> applied(const ql_model & model, const ql_adapter * const * adapters,
-                                                    const float * scales, int n) {
-    if (n < 0 || n > 64 || (n > 0 && !adapters))
-        return error(QL_INVALID_ARGUMENT, "adapters: %d of them, 0 to 64 are possible", n);
-    std::vector<ql::AppliedAdapter> list;
-    for (int i = 0; i < n; ++i) {
-        if (!adapters[i]) return error(QL_INVALID_ARGUMENT, "adapter %d is NULL", i);
-        const float factor = scales ? scales[i] : 1.0f;
-        if (!std::isfinite(factor))
-            return error(QL_INVALID_ARGUMENT, "adapter %d: its scale is not a finite number", i);
-        QL_TRY(ql::check_made_for(*adapters[i], model));
-        list.push_back({&adapters[i]->adapter, factor});
-    }
-    return list;
-}
-
 template <typename Evaluate>
 Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales,
                 int n, ql_nll * result, const Evaluate & run) {
     if (!model || !device) return error(QL_INVALID_ARGUMENT, "evaluation: model or device is NULL");
     QL_TRY(ql::check_struct(result));
-    QL_ASSIGN(const auto list, applied(*model, adapters, scales, n));
+    QL_ASSIGN(const auto list, ql::adapter_list(*model, adapters, scales, n));
     const double start = ql_os_seconds();
     QL_ASSIGN(const ql::Likelihood l, run(list));
     return ql::give_struct(result, {sizeof(*result), l.nll, std::exp(l.nll), l.tokens, ql_os_seconds() - start});
@@ -63,7 +48,7 @@ ql_status ql_session_create(const ql_model * model, ql_device * device, const ql
         ql_session_options defaults;
         ql_session_options_init(&defaults);
         QL_ASSIGN(const ql_session_options o, ql::take_struct(options, defaults));
-        QL_ASSIGN(const auto list, applied(*model, o.adapters, o.adapter_scales, o.n_adapters));
+        QL_ASSIGN(const auto list, ql::adapter_list(*model, o.adapters, o.adapter_scales, o.n_adapters));
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
         QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx, o.cache_type));
         *session = new ql_session{std::move(made), {}};
@@ -77,6 +62,14 @@ void ql_session_free(ql_session * session) {
 
 void ql_session_reset(ql_session * session) {
     if (session) session->session->truncate(0);
+}
+
+ql_status ql_session_set_adapter_scales(ql_session * session, const float * scales, int n) {
+    return ql::guarded([&]() -> Status {
+        if (!session || n < 0 || (n > 0 && !scales))
+            return error(QL_INVALID_ARGUMENT, "ql_session_set_adapter_scales: an argument is NULL");
+        return session->session->set_factors({scales, static_cast<size_t>(n)});
+    });
 }
 
 int64_t ql_session_position(const ql_session * session) {

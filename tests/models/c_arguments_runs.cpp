@@ -47,6 +47,13 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_session_eval", "n INT64_MAX", eval({1}, INT64_MAX)},
         {"ql_session_eval", "token -1", eval({-1}, 1)},
         {"ql_session_eval", "a token outside the vocabulary", eval({INT32_MAX}, 1)},
+        {"ql_session_set_adapter_scales", "NULL", [] { return ql_session_set_adapter_scales(nullptr, &infinite, 1); }},
+        {"ql_session_set_adapter_scales", "1 scale for 0 adapters",
+         [this] { return ql_session_set_adapter_scales(session_, &infinite, 1); }},
+        {"ql_session_set_adapter_scales", "no list",
+         [this] { return ql_session_set_adapter_scales(session_, nullptr, 1); }},
+        {"ql_session_set_adapter_scales", "n -1",
+         [this] { return ql_session_set_adapter_scales(session_, nullptr, -1); }},
         {"ql_generate", "NULL", [] { return ql_generate(nullptr, nullptr, 1, nullptr, nullptr); }},
         {"ql_generate", "n INT64_MAX",
          [this] {

@@ -28,8 +28,14 @@ class ModelArguments : public testing::Test {
         EXPECT_EQ(ql_dataset_open(data_path_.c_str(), model_, nullptr, &data_), QL_OK) << ql_error_message();
         EXPECT_EQ(ql_dataset_open(data_path_.c_str(), other_, nullptr, &others_data_), QL_OK) << ql_error_message();
         EXPECT_EQ(ql_session_create(model_, device_, nullptr, &session_), QL_OK) << ql_error_message();
+        ql_engine_options engine;
+        ql_engine_options_init(&engine);
+        engine.n_sequences = 2, engine.n_adapters = 1;
+        engine.adapters = const_cast<const ql_adapter * const *>(&adapter_);
+        EXPECT_EQ(ql_engine_create(model_, device_, &engine, &engine_), QL_OK) << ql_error_message();
     }
     ~ModelArguments() override {
+        ql_engine_free(engine_);
         ql_session_free(session_);
         for (ql_dataset * d : {data_, others_data_}) ql_dataset_free(d);
         for (ql_adapter * a : {adapter_, others_adapter_}) ql_adapter_free(a);
@@ -125,12 +131,13 @@ class ModelArguments : public testing::Test {
     std::vector<BadCall> data_calls();
     std::vector<BadCall> adapter_calls();
     std::vector<BadCall> infer_calls();
+    std::vector<BadCall> engine_calls();
     std::vector<BadCall> train_calls();
     std::vector<BadCall> token_calls();
     std::vector<BadCall> all_calls() {
         std::vector<BadCall> all;
-        for (const auto & part :
-             {model_calls(), data_calls(), adapter_calls(), infer_calls(), train_calls(), token_calls()})
+        for (const auto & part : {model_calls(), data_calls(), adapter_calls(), infer_calls(), engine_calls(),
+                                  train_calls(), token_calls()})
             all.insert(all.end(), part.begin(), part.end());
         return all;
     }
@@ -143,6 +150,7 @@ class ModelArguments : public testing::Test {
     ql_adapter *adapter_ = nullptr, *others_adapter_ = nullptr;
     ql_dataset *data_ = nullptr, *others_data_ = nullptr;
     ql_session * session_ = nullptr;
+    ql_engine * engine_ = nullptr;
     ql_nll nll_{sizeof(ql_nll)};
     const char * text_ = nullptr;
     int64_t n_ = 0;

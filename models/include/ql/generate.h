@@ -1,4 +1,5 @@
-/* ql/generate.h - inference: a session holds a model, adapters and a KV cache, and goes on from what it has read.
+/* ql/generate.h - inference: a session holds a model, adapters and a KV cache, and goes on from what it has read. For
+ * many conversations at once see ql/engine.h.
  *
  * A session is used by one thread at a time. Several threads may each have one on the same model and device: they take
  * turns, a token or a piece of a prompt each. */
@@ -20,9 +21,9 @@ typedef struct ql_session ql_session;
 typedef struct ql_session_options {
     size_t size;                         /* set by ql_session_options_init */
     int64_t ctx;                         /* tokens that the cache holds; 0: min(2048, the model's) */
-    const ql_adapter * const * adapters; /* applied together */
-    const float * adapter_scales;        /* one for each, NULL: all 1 */
-    int n_adapters;
+    const ql_adapter * const * adapters; /* applied together, with these scales */
+    const float * adapter_scales;        /* one for each, NULL: all 1; 0: not until ql_session_set_adapter_scales */
+    int n_adapters;                      /* at most 64 */
     ql_dtype cache_type;                 /* of keys and values: QL_F16, or QL_F32, which is exact and twice as large */
 } ql_session_options;
 QL_API void ql_session_options_init(ql_session_options * options);
@@ -35,6 +36,13 @@ QL_API ql_status ql_session_create(const ql_model * model, ql_device * device, c
 QL_API void ql_session_free(ql_session * session);
 /** Forgets everything read. */
 QL_API void ql_session_reset(ql_session * session);
+/** Applies the session's adapters with other scales from now on; 0 switches one off, and then it costs nothing. Takes
+ *  microseconds: nothing is loaded or rebuilt, adapters to switch between are given to ql_session_create together.
+ *  What has been read is forgotten where scales change, as its keys and values are those of the adapters that read it:
+ *  the next call begins with the whole prompt. The same scales change nothing.
+ *  scales   n of them, one for each adapter of the session, in its order
+ *  errors   QL_INVALID_ARGUMENT: another number of them, or one that is not finite; the session is as before */
+QL_API ql_status ql_session_set_adapter_scales(ql_session * session, const float * scales, int n);
 /** Tokens in the cache. */
 QL_API int64_t ql_session_position(const ql_session * session);
 

@@ -22,6 +22,7 @@
  *     model.h, adapter.h        models and LoRA adapters: opening, describing, saving
  *     dataset.h, train.h        training data, and the runs over them
  *     generate.h                sessions with a cache, sampling, the loss of a text
+ *     engine.h                  many conversations at once, with adapters of their own
  *     tokenizer.h, chat.h       text to tokens and back; conversations as text
  *     quantize.h                rewriting a model file with other types
  *
@@ -36,6 +37,7 @@
 #include "ql/dataset.h"
 #include "ql/train.h"
 #include "ql/generate.h"
+#include "ql/engine.h"
 #include "ql/tokenizer.h"
 #include "ql/chat.h"
 #include "ql/quantize.h"

@@ -38,6 +38,7 @@ using AdapterPtr = Handle<ql_adapter, ql_adapter_free>;
 using DatasetPtr = Handle<ql_dataset, ql_dataset_free>;
 using TrainerPtr = Handle<ql_trainer, ql_trainer_free>;
 using SessionPtr = Handle<ql_session, ql_session_free>;
+using EnginePtr = Handle<ql_engine, ql_engine_free>;
 
 template <>
 inline constexpr auto defaults_function<ql_model_options> = &ql_model_options_init;
@@ -57,6 +58,8 @@ template <>
 inline constexpr auto defaults_function<ql_train_options> = &ql_train_options_init;
 template <>
 inline constexpr auto defaults_function<ql_session_options> = &ql_session_options_init;
+template <>
+inline constexpr auto defaults_function<ql_engine_options> = &ql_engine_options_init;
 template <>
 inline constexpr auto defaults_function<ql_sampling> = &ql_sampling_init;
 template <>
