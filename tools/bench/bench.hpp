@@ -26,11 +26,15 @@ std::vector<Figure> bench_train(const Program & program, const ModelPtr & model,
                                 const TrainBench & options, const std::function<Limits()> & limits);
 
 struct InferBench {
-    int64_t prompt = 512, generation = 64, repeats = 3;
+    int64_t prompt = 512, generation = 64, repeats = 3, sequences = 1;
     ql_dtype cache_type = QL_F16;
     bool profile = false;
 };
 std::vector<Figure> bench_infer(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
+                                const InferBench & options, const Limits & limits);
+
+/// The same of several sequences at once, which have the adapters by turns, one each.
+std::vector<Figure> bench_batch(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
                                 const InferBench & options, const Limits & limits);
 
 struct MakeModel {

@@ -12,6 +12,7 @@ constexpr const char * kExamples =
     "  ql-bench peak\n"
     "  ql-bench train -m model.gguf\n"
     "  ql-bench infer -m model.gguf --lora adapter.gguf --json\n"
+    "  ql-bench infer -m model.gguf --sequences 2 --lora a.gguf --lora b.gguf --prompt 32\n"
     "  ql-bench op mul_mat --type nf4_dq --shape 576,1536,512\n"
     "  ql-bench op attention_back\n"
     "  ql-bench make-model --shape llama-1.1b -o model.gguf";
@@ -77,6 +78,8 @@ class Bench {
         program_.number("--prompt", infer_.prompt, 1, 1 << 20, "Tokens of the prompt", app);
         program_.number("--generate", infer_.generation, 1, 1 << 20, "Tokens to generate", app);
         program_.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up", app);
+        program_.number("--sequences", infer_.sequences, 1, 1024,
+                        "Read and generate at once, each with one of the adapters by turns", app);
         app->add_flag("--profile", infer_.profile, "Also shows where the time goes, by operator (on stderr)");
     }
 
@@ -121,7 +124,8 @@ class Bench {
         const ModelPtr model = infer_model_->open();
         const ModelOptions::Loras loras = infer_model_->open_loras(model);
         infer_.cache_type = device_options_.cache_type();
-        return bench_infer(model, device_, loras, infer_, limits(kQuickPeakSeconds));
+        const auto bench = infer_.sequences > 1 ? bench_batch : bench_infer;
+        return bench(model, device_, loras, infer_, limits(kQuickPeakSeconds));
     }
 
     Program program_;

@@ -84,6 +84,7 @@ ModelOptions::Loras ModelOptions::open_loras(const ModelPtr & model) const {
         AdapterPtr & adapter = loras.owners.emplace_back(open_adapter(program_, path, model, any_base_));
         loras.adapters.push_back(adapter.get());
         loras.scales.push_back(scale);
+        loras.paths.push_back(path);
     }
     return loras;
 }

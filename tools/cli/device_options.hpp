@@ -37,6 +37,7 @@ class ModelOptions {
         std::vector<AdapterPtr> owners;
         std::vector<const ql_adapter *> adapters;
         std::vector<float> scales;
+        std::vector<std::string> paths;
         int n() const { return static_cast<int>(adapters.size()); }
         /// The chat template that the last of them was trained with; "" if none has one, or if it is the model's.
         std::string chat_template(const ModelPtr & model) const;
