@@ -24,6 +24,8 @@ class Conversation {
     Question ask(const std::string & message);
     /// Takes in what the session answered; `ended`: the session has read an end-of-turn token behind the answer.
     void answered(const std::string & text, bool ended);
+    /// The next message is asked with all of the conversation: the session has forgotten what it read.
+    void forget_cache() { cached_.clear(); }
 
   private:
     struct Turns {

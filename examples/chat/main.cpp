@@ -1,7 +1,9 @@
 // ql-chat: talks to a model, or completes a text (-p), with or without adapters. Answers stream to stdout.
 #include <iostream>
+#include <optional>
 
 #include "examples/chat/conversation.hpp"
+#include "examples/chat/lora_command.hpp"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/escape.hpp"
@@ -29,7 +31,8 @@ class Chat {
     Chat()
         : program_("ql-chat",
                    "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
-                   "answer.",
+                   "answer. /lora lists the adapters, /lora N applies one alone, /lora N SCALE so much of one, /lora "
+                   "off none.",
                    kExamples),
           device_options_(program_),
           model_options_(program_, true),
@@ -99,6 +102,7 @@ class Chat {
             bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
                       static_cast<long long>(ctx_), static_cast<long long>(limit));
         session_ = ql::cli::open_session(model_, device_, loras_, ctx_, device_options_.cache_type());
+        lora_command_.emplace(session_, loras_);
     }
 
     /// Completes one text, and prints its figures.
@@ -135,7 +139,10 @@ class Chat {
             if (line.ends_with('\r')) line.pop_back();  // a file or a terminal may end lines this way
             const std::string word = without_blanks(line);
             if (word == "/exit" || word == "/quit") break;
-            if (!word.empty()) answer(conversation, line);
+            if (LoraCommand::is_in(word))
+                adapt(conversation, word);
+            else if (!word.empty())
+                answer(conversation, line);
             if (!g_interrupt) continue;
             if (!terminal) break;
             g_interrupt = 0;  // Ctrl-C ended the answer, not the chat
@@ -144,6 +151,15 @@ class Chat {
         check_interrupt();
         if (std::ferror(stdin)) throw Stop{kFailed, "stdin: cannot read"};
         return kDone;
+    }
+
+    /// Where other adapters apply from now on, the conversation so far is read again with the next message.
+    void adapt(Conversation & conversation, const std::string & line) {
+        const LoraCommand::Reply reply = lora_command_->run(line);
+        std::fprintf(reply.done ? stdout : stderr, "%s%s\n",
+                     reply.done ? "" : "ql-chat: ", escape_text(reply.text).c_str());
+        if (!flush_results()) throw results_lost();
+        if (reply.changed) conversation.forget_cache();
     }
 
     void answer(Conversation & conversation, const std::string & message) {
@@ -241,6 +257,7 @@ class Chat {
     ModelOptions::Loras loras_;
     DevicePtr device_;
     SessionPtr session_;
+    std::optional<LoraCommand> lora_command_;
     Json logprobs_ = Json::array();
 };
 
