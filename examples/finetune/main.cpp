@@ -148,6 +148,8 @@ class Finetune {
             options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;
             options.kind = o_.lora_type.c_str(), options.norms = o_.train_norms;
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
+            options.layers = o_.layers.c_str();
+            options.rank_pattern = o_.rank_pattern.c_str(), options.alpha_pattern = o_.alpha_pattern.c_str();
             check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
         }
         if (o_.chat.given())

@@ -4,6 +4,13 @@
 #include "tools/cli/outputs.hpp"
 
 namespace ql::cli {
+namespace {
+
+constexpr const char * kOfNewAdapters[] = {"--lora-r",      "--lora-alpha",        "--lora-targets",
+                                           "--lora-layers", "--lora-rank-pattern", "--lora-alpha-pattern",
+                                           "--rslora",      "--lora-type",         "--train-norms"};
+
+}  // namespace
 
 FinetuneOptions::FinetuneOptions(Program & p)
     : chat(p, "Instead of the model's", "that of --init-adapter, or " QL_TRAINING_DATE), app_(p.app) {
@@ -66,6 +73,12 @@ void FinetuneOptions::add_adapter(Program & p) {
     p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "The adapter is scaled by alpha / r");
     p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression")
         ->option_text("all|attn|mlp|REGEX");
+    p.text("--lora-layers", layers, "Layers that get one: numbers and ranges, -1 is the last one (default: all)")
+        ->option_text("0-9,20,-1");
+    p.text("--lora-rank-pattern", rank_pattern,
+           "Other ranks for the weights in whose names an expression is found, the first one that is")
+        ->option_text("REGEX=R,...");
+    p.text("--lora-alpha-pattern", alpha_pattern, "The same of alpha")->option_text("REGEX=ALPHA,...");
     p.number("--lora-dropout", lora_dropout, 0, 0.9, "Dropout before the adapter");
     p.number("--lora-plus-ratio", lora_plus_ratio, 0.01, 1000, "Learning rate of B over A's (LoRA+)");
     p.app.add_flag_callback(
@@ -103,8 +116,7 @@ void FinetuneOptions::check() const {
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
     if (!init_adapter.empty())
-        for (const char * name :
-             {"--lora-type", "--lora-r", "--lora-alpha", "--lora-targets", "--rslora", "--train-norms"})
+        for (const char * name : kOfNewAdapters)
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
     if (lora_type == "miss")
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})

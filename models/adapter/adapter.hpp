@@ -50,6 +50,9 @@ struct LoraOptions {
     uint64_t seed = 42;
     LoraKind kind = LoraKind::lora;
     bool norms = false;  // whether the norms are trained, too
+    std::string layers;         // "0-9,20,-1"; "": all
+    std::string rank_pattern;   // "attn_q=32,blk\.0\.=4": ranks of some of the linears; r has the others'
+    std::string alpha_pattern;  // the same of alpha
 };
 
 /// That an adapter is a sum of products s B A and nothing else: no DoRA, no trained norms. `what` asks, in messages.

@@ -6,6 +6,7 @@
 #include "models/adapter/adapter.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/adapter/patterns.hpp"
 #include "models/adapter/targets.hpp"
 #include "ql/ql.hpp"
 
@@ -25,6 +26,14 @@ Result<std::vector<TrainedNorm>> norms_of(const Model & model) {
     return norms;
 }
 
+Status wrong_alpha(const std::string & what, double alpha) {
+    return error(QL_INVALID_ARGUMENT, "%s is %g, it must be greater than 0 and at most 1e6", what.c_str(), alpha);
+}
+
+bool can_be_alpha(double alpha) {
+    return alpha > 0 && alpha <= 1e6;
+}
+
 Status check_options(const LoraOptions & options, const Model & model, const std::vector<std::string> & targets) {
     int64_t largest = 0;  // beyond the smaller side of every target a higher rank adds nothing
     for (const std::string & name : targets)
@@ -32,10 +41,8 @@ Status check_options(const LoraOptions & options, const Model & model, const std
     if (options.r < 1 || options.r > largest)
         return error(QL_INVALID_ARGUMENT, "LoRA r is %d, 1 to %lld are possible with these targets", options.r,
                      static_cast<long long>(largest));
-    if (!(options.alpha > 0 && options.alpha <= 1e6f))
-        return error(QL_INVALID_ARGUMENT, "LoRA alpha is %g, it must be greater than 0 and at most 1e6",
-                     static_cast<double>(options.alpha));
-    return {};
+    const auto alpha = static_cast<double>(options.alpha);
+    return can_be_alpha(alpha) ? Status() : wrong_alpha("LoRA alpha", alpha);
 }
 
 /// Whether A is what a plain LoRA or a DoRA starts with.
@@ -47,6 +54,51 @@ bool is_start_of_a(const LoraMatrix & matrix, uint64_t seed) {
 bool is_zero(const std::vector<float> & values) {
     return std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
 }
+
+/// Rank and scale by weight.
+class Ranks {
+  public:
+    static Result<Ranks> parse(const LoraOptions & options) {
+        QL_ASSIGN(Patterns ranks, Patterns::parse("LoRA rank pattern", options.rank_pattern));
+        QL_ASSIGN(Patterns alphas, Patterns::parse("LoRA alpha pattern", options.alpha_pattern));
+        return Ranks(options, std::move(ranks), std::move(alphas));
+    }
+
+    /// A branch without values.
+    Result<LoraMatrix> matrix_for(const Weight & w) {
+        LoraMatrix matrix{w.name, w.ne[0], w.ne[1], options_.r, 1.0f, {}, {}, options_.kind};
+        double alpha = static_cast<double>(options_.alpha);
+        QL_ASSIGN(const Patterns::Pattern * const rank, ranks_.find(w.name));
+        QL_ASSIGN(const Patterns::Pattern * const other, alphas_.find(w.name));
+        if (rank) {
+            const int64_t most = std::min(matrix.k, matrix.m);
+            if (!(rank->value >= 1 && rank->value <= static_cast<double>(most)) ||
+                rank->value != std::floor(rank->value))
+                return error(QL_INVALID_ARGUMENT, "LoRA rank pattern '%.120s' gives %s r %g, 1 to %lld are possible",
+                             rank->expression.c_str(), w.name.c_str(), rank->value, static_cast<long long>(most));
+            matrix.r = static_cast<int64_t>(rank->value);
+        }
+        if (other) {
+            alpha = other->value;
+            if (!can_be_alpha(alpha)) return wrong_alpha("LoRA alpha pattern '" + other->expression + "'", alpha);
+        }
+        const auto r = static_cast<double>(matrix.r);
+        matrix.scale = static_cast<float>(alpha / (options_.rslora ? std::sqrt(r) : r));
+        return matrix;
+    }
+
+    Status check_used() const {
+        QL_TRY(ranks_.check_used());
+        return alphas_.check_used();
+    }
+
+  private:
+    Ranks(const LoraOptions & options, Patterns ranks, Patterns alphas)
+        : options_(options), ranks_(std::move(ranks)), alphas_(std::move(alphas)) {}
+
+    const LoraOptions & options_;
+    Patterns ranks_, alphas_;
+};
 
 }  // namespace
 
@@ -61,8 +113,9 @@ MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
 }
 
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
-    QL_ASSIGN(const std::vector<std::string> targets, select_targets(model, options.targets));
+    QL_ASSIGN(const std::vector<std::string> targets, select_targets(model, options.targets, options.layers));
     QL_TRY(check_options(options, model, targets));
+    QL_ASSIGN(Ranks ranks, Ranks::parse(options));
     Adapter adapter;
     adapter.architecture = model.hparams().arch;
     adapter.base_name = model.name();
@@ -72,14 +125,13 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     adapter.origin.base_type = model.base_type();
     adapter.origin.init = options.kind == LoraKind::miss ? "" : kUniformStart;  // a MiSS has its A for good
     adapter.origin.seed = std::to_string(options.seed);
-    adapter.origin.options = format("kind=%s;r=%d;alpha=%g;rslora=%d;norms=%d;targets=%s", def_of(options.kind).name,
-                                    options.r, static_cast<double>(options.alpha), options.rslora ? 1 : 0,
-                                    options.norms ? 1 : 0, options.targets.c_str());
-    const double divisor = options.rslora ? std::sqrt(static_cast<double>(options.r)) : options.r;
-    const auto scale = static_cast<float>(static_cast<double>(options.alpha) / divisor);
+    adapter.origin.options = format(
+        "kind=%s;r=%d;alpha=%g;rslora=%d;norms=%d;targets=%s;layers=%s;ranks=%s;alphas=%s", def_of(options.kind).name,
+        options.r, static_cast<double>(options.alpha), options.rslora ? 1 : 0, options.norms ? 1 : 0,
+        options.targets.c_str(), options.layers.c_str(), options.rank_pattern.c_str(), options.alpha_pattern.c_str());
     for (const std::string & name : targets) {
         const Weight & w = *model.find(name);
-        LoraMatrix matrix{name, w.ne[0], w.ne[1], options.r, scale, {}, {}, options.kind};
+        QL_ASSIGN(LoraMatrix matrix, ranks.matrix_for(w));
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
         QL_TRY(def_of(options.kind).start(matrix, w, options.seed));
         adapter.matrices.push_back(std::move(matrix));
@@ -87,6 +139,7 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     if (options.norms) {
         QL_ASSIGN(adapter.norms, norms_of(model));
     }
+    QL_TRY(ranks.check_used());
     return adapter;
 }
 

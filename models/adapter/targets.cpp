@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "models/adapter/layers.hpp"
 #include "models/adapter/regex.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
 
 namespace ql {
@@ -42,7 +44,9 @@ Status nothing_matches(const Model & model, const std::string & targets) {
 
 }  // namespace
 
-Result<std::vector<std::string>> select_targets(const Model & model, const std::string & targets) {
+Result<std::vector<std::string>> select_targets(const Model & model, const std::string & targets,
+                                                const std::string & layers) {
+    QL_ASSIGN(const std::vector<bool> in_layer, select_layers(layers, model.hparams().n_layer()));
     std::string pattern = targets;
     const bool is_list = targets.find_first_of("'\"") != targets.npos;  // of Python or JSON: a class of characters here
     if (targets.empty() || is_list) return nothing_matches(model, targets);
@@ -50,11 +54,16 @@ Result<std::vector<std::string>> select_targets(const Model & model, const std::
         if (targets == group.name) pattern = group.pattern;
     QL_ASSIGN(const Regex regex, Regex::compile(pattern));
     std::vector<std::string> selected;
+    bool matches = false;
     for (const std::string & name : model.linears()) {
         QL_ASSIGN(const bool found, regex.found_in(name));
-        if (found) selected.push_back(name);
+        matches |= found;
+        if (found && in_layer[static_cast<size_t>(layer_of(name))]) selected.push_back(name);
     }
-    if (selected.empty()) return nothing_matches(model, targets);
+    if (!matches) return nothing_matches(model, targets);
+    if (selected.empty())
+        return error(QL_INVALID_ARGUMENT, "targets '%.120s' match none of the linears in layers '%.80s'",
+                     targets.c_str(), layers.c_str());
     return selected;
 }
 

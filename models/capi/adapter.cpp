@@ -54,14 +54,34 @@ Status null_argument(const char * function) {
     return error(QL_INVALID_ARGUMENT, "%s: an argument is NULL", function);
 }
 
+std::string text_of(const char * text) {
+    return text ? text : "";
+}
+
+ql::Result<ql::LoraOptions> cpp_options(const ql_lora_options & o) {
+    ql::LoraOptions options;
+    options.r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
+    options.alpha = static_cast<float>(o.alpha), options.rslora = o.rslora != 0, options.seed = o.seed;
+    if (o.targets) options.targets = o.targets;
+    QL_ASSIGN(options.kind, ql::kind_named(o.kind ? o.kind : "lora"));
+    options.norms = o.norms != 0;
+    options.layers = text_of(o.layers);
+    options.rank_pattern = text_of(o.rank_pattern), options.alpha_pattern = text_of(o.alpha_pattern);
+    return options;
+}
+
 }  // namespace
 
 extern "C" {
 
 void ql_lora_options_init(ql_lora_options * options) {
     const ql::LoraOptions o;
-    if (options)
-        *options = {sizeof(ql_lora_options), o.r, static_cast<double>(o.alpha), o.rslora, "all", o.seed, "lora", 0};
+    if (!options) return;
+    *options = {};
+    options->size = sizeof(ql_lora_options);
+    options->r = o.r, options->alpha = static_cast<double>(o.alpha), options->rslora = o.rslora;
+    options->targets = "all", options->seed = o.seed;
+    options->kind = "lora";
 }
 
 ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter) {
@@ -71,11 +91,8 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
         ql_lora_options defaults;
         ql_lora_options_init(&defaults);
         QL_ASSIGN(const ql_lora_options o, ql::take_struct(options, defaults));
-        const auto r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
-        QL_ASSIGN(const ql::LoraKind kind, ql::kind_named(o.kind ? o.kind : "lora"));
-        QL_ASSIGN(ql::Adapter made,
-                  ql::new_adapter(*model->model, {r, static_cast<float>(o.alpha), o.rslora != 0,
-                                                  o.targets ? o.targets : "all", o.seed, kind, o.norms != 0}));
+        QL_ASSIGN(const ql::LoraOptions chosen, cpp_options(o));
+        QL_ASSIGN(ql::Adapter made, ql::new_adapter(*model->model, chosen));
         *adapter = new ql_adapter{std::move(made), model};
         return {};
     });

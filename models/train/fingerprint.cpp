@@ -5,6 +5,7 @@
 #include <map>
 
 #include "models/base/hash.hpp"
+#include "models/base/named_random.hpp"
 #include "ql/numbers.hpp"
 
 namespace ql {
@@ -13,7 +14,7 @@ namespace {
 uint64_t adapter_shape(const Adapter & adapter) {
     uint64_t shape = 0;
     for (const LoraMatrix & l : adapter.matrices)
-        shape = shape * 1000003 + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) +
+        shape = shape * 1000003 + hash_name(l.weight) + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) +
                 static_cast<uint64_t>(l.scale * 4096) + static_cast<uint64_t>(l.kind) * 97;
     for (const TrainedNorm & norm : adapter.norms) shape = shape * 1000003 + norm.values.size();
     return shape;
@@ -61,7 +62,8 @@ struct Hash {
 };
 constexpr Hash kHashes[] = {
     {"data", "other training data (or another chat template)"},
-    {"adapter-shape", "another adapter: --lora-type, --lora-r, --lora-alpha or --lora-targets differ"},
+    {"adapter-shape",
+     "another adapter: --lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers or a pattern differs"},
     {"model", "another model"}};
 
 Status other_one(const std::string & path, const char * what) {

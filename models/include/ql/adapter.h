@@ -28,16 +28,21 @@ typedef struct ql_lora_options {
     const char * kind;    /* what is trained: "lora": A and B; "miss": B alone, A adds up tiles of x, and s is 1 (Kang & Yin
                              2024); "dora": A, B and a magnitude for each row of the weight (Liu et al. 2024). NULL: "lora" */
     int norms;            /* 1: all norms are trained, too, as a whole */
+    const char * layers;  /* "0-9,20,-1": numbers and ranges of layers, -1 is the last one; NULL or "": all */
+    const char * rank_pattern;  /* "REGEX=R,...", as "attn_q=32,blk\.0\.=4": the first that is found in a weight's name
+                                   gives its rank instead of r (PEFT's rank_pattern); NULL or "": none */
+    const char * alpha_pattern; /* the same of alpha; s = alpha / r of the weight's own r */
 } ql_lora_options;
 
-/** Defaults: r 16, alpha 32, all linears, seed 42, plain LoRA. */
+/** Defaults: r 16, alpha 32, all linears of all layers, seed 42, plain LoRA. */
 QL_API void ql_lora_options_init(ql_lora_options * options);
 
 /** A new adapter for a model. A [k, r] is uniform in +-1/sqrt(k), B [r, m] is zero, so it changes nothing until trained.
  *  Values depend on seed, weight name and element alone (Philox), not on threads or on the other targets.
  *  options  NULL takes the defaults
  *  owns     the caller owns *adapter, freed by ql_adapter_free; the model must outlive it
- *  errors   QL_INVALID_ARGUMENT (a number out of range; targets that match nothing: the message lists the linears) */
+ *  errors   QL_INVALID_ARGUMENT (a number out of range; targets that match nothing: the message lists the linears; a
+ *           layer that the model does not have; a pattern that is none, or that decides for no linear) */
 QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter);
 
 /** Opens a GGUF adapter, or a PEFT directory (adapter_config.json, adapter_model.safetensors), for a model.
@@ -74,7 +79,7 @@ typedef struct ql_adapter_info {
     const char * base_type;      /* of the weights that it was trained over: "nf4_dq" */
     const char * init;           /* how A began: "uniform" */
     const char * seed;           /* of A's first values, decimal */
-    const char * options;        /* of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all" */
+    const char * options;        /* of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all;..." */
     const char * composed;       /* "cat: a x 0.7 + b x 0.3" */
     int64_t n_runs;              /* runs of training that it went through; of a composed one those of its parts */
     const char * kind;        /* ql_lora_options' */
