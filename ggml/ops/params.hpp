@@ -38,6 +38,10 @@ struct DropoutParams {
     int32_t stream = 0;
 };
 
+struct UniformNoiseParams {
+    int32_t stream = 0;
+};
+
 struct RopeTableParams {
     int32_t n_rot = 0;
     float base = 10000;

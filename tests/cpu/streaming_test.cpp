@@ -63,6 +63,22 @@ TEST_P(Streaming, DropoutHasTheBitsOfTheReference) {
         }
 }
 
+TEST_P(Streaming, UniformNoiseHasTheReferencesBits) {
+    for (const int64_t n : {64, 37})
+        for (const int32_t offset : {0, 1, 1000, (1 << 28) - 2}) {
+            const Case c{"bits", {data_in({n, 700}), data_in(700), ints_in(4, Fill::key)}, UniformNoiseParams{-1}};
+            KernelRun expected(op::uniform_noise, c);
+            expected.ints(2)[3] = offset;
+            expected.reference();
+            for (const int threads : {1, 2, 3, 8}) {
+                KernelRun run(op::uniform_noise, c);
+                run.ints(2)[3] = offset;
+                run.launch(GetParam(), threads);
+                EXPECT_TRUE(same_bits(run.out(0), expected.out(0))) << n << " " << offset << " " << threads;
+            }
+        }
+}
+
 TEST_P(Streaming, DropoutWithoutChanceKeepsAll) {
     KernelRun run(op::dropout, {"all", {data_in({64, 5}), ints_in(4, Fill::key)}, DropoutParams{0, 0}});
     run.launch(GetParam(), 1);

@@ -213,6 +213,8 @@ std::vector<BadCall> EngineArguments::graph_calls() {
              const T both[] = {x, x};
              return ql_lora_mix(g, x, x, x, 2, adapter, both, both);
          })},
+        {"ql_uniform_noise", "key for an amplitude",
+         building([](G g, T x, T ids) { return ql_uniform_noise(g, x, ids, ids, 0); })},
         {"ql_dropout", "p 1", building([](G g, T x, T ids) { return ql_dropout(g, x, ids, 1, 0); })},
         {"ql_dropout", "p NaN", building([](G g, T x, T ids) { return ql_dropout(g, x, ids, NAN, 0); })},
         {"ql_rope_table", "n_rot -2",

@@ -248,5 +248,38 @@ TEST(Dropout, DependsOnSeedStreamStepAndTheTokensPlaceInTheStepOnly) {
     EXPECT_NE(dropped({33, 8}, 0.5f, 1, {1, 2, 9, 0}), all);
 }
 
+std::vector<float> noisy(int64_t n, const std::vector<float> & amplitudes, int stream, std::vector<int32_t> key) {
+    Fixture f;
+    const int64_t ne[] = {n, static_cast<int64_t>(amplitudes.size())};
+    Tensor * x = f.f32(std::vector<float>(static_cast<size_t>(ne[0] * ne[1]), 0.0f));
+    return f.result(ql_uniform_noise(&f.g, ql_reshape(&f.g, x, 2, ne), f.f32(amplitudes), f.i32(key, 4), stream));
+}
+
+TEST(UniformNoise, FillsTheIntervalOfEachTokensAmplitude) {
+    const auto y = noisy(50000, {0.5f, 0, 3}, 1, {1, 2, 3, 0});
+    for (const size_t t : {size_t{0}, size_t{1}, size_t{2}}) {
+        const double amplitude = t == 0 ? 0.5 : t == 1 ? 0 : 3;
+        double sum = 0, squares = 0, largest = 0;
+        for (size_t i = 0; i < 50000; ++i) {
+            const auto v = static_cast<double>(y[t * 50000 + i]);
+            sum += v, squares += v * v, largest = std::max(largest, std::abs(v));
+        }
+        EXPECT_NEAR(sum / 5e4, 0, 0.01 * amplitude);
+        EXPECT_NEAR(squares / 5e4, amplitude * amplitude / 3, 0.005 * amplitude * amplitude);
+        EXPECT_LE(largest, amplitude);
+        EXPECT_GE(largest, 0.999 * amplitude);
+    }
+}
+
+TEST(UniformNoise, DependsOnSeedStreamStepAndTheTokensPlaceInTheStepOnly) {
+    const std::vector<float> ones(8, 1.0f), three(3, 1.0f);
+    const auto all = noisy(33, ones, 1, {1, 2, 3, 0}), later = noisy(33, three, 1, {1, 2, 3, 5});
+    EXPECT_TRUE(std::equal(later.begin(), later.end(), all.begin() + 33 * 5));
+    EXPECT_NE(noisy(33, ones, 2, {1, 2, 3, 0}), all);
+    EXPECT_NE(noisy(33, ones, 1, {9, 2, 3, 0}), all);
+    EXPECT_NE(noisy(33, ones, 1, {1, 9, 3, 0}), all);
+    EXPECT_NE(noisy(33, ones, 1, {1, 2, 9, 0}), all);
+}
+
 }  // namespace
 }  // namespace ql::test

@@ -184,6 +184,16 @@ const Refusal kRefusals[] = {
      "dropout: p is 1"},
     {"dropout key", [](Leaves & l) { return ql_dropout(&l.g, l.f32(4), l.i32(3), 0, 0); }, QL_BAD_SHAPE,
      "dropout: input 1 must be of shape [4]"},
+    {"uniform_noise amplitude",
+     [](Leaves & l) {
+         return ql_uniform_noise(&l.g, l.f32({4, 3}), l.f32(4), l.i32(4), 0);
+     },
+     QL_BAD_SHAPE, "uniform_noise: input 1 must be of shape [3]"},
+    {"uniform_noise key",
+     [](Leaves & l) {
+         return ql_uniform_noise(&l.g, l.f32({4, 3}), l.f32(3), l.i32(3), 0);
+     },
+     QL_BAD_SHAPE, "uniform_noise: input 2 must be of shape [4]"},
     {"rope_table n_rot", [](Leaves & l) { return ql_rope_table(&l.g, l.i32(4), nullptr, 3, 1e4f, 1, 1); },
      QL_INVALID_ARGUMENT, "n_rot is 3"},
     {"rope_table base", [](Leaves & l) { return ql_rope_table(&l.g, l.i32(4), nullptr, 4, 0, 1, 1); },

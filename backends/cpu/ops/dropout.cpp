@@ -1,7 +1,6 @@
 // y = x keep / (1 - p); ggml/ops/dropout.hpp says what is kept. The bits are the reference's on every instruction set.
 // Split: pieces of kPiece elements of the flat stream; any element's decision stands alone. Works in place.
-// Traffic: a read and a write; Philox is about 3 vector instructions an element: 32-bit words in 64-bit lanes, which
-// hold whole products.
+// Traffic: a read and a write; Philox is about 3 vector instructions an element.
 #include "ggml/ops/dropout.hpp"
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/split.hpp"
@@ -24,7 +23,7 @@ struct DropoutJob {
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "backends/cpu/vec.inl"
+#include "backends/cpu/ops/philox.inl"
 
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
@@ -43,34 +42,6 @@ void dropout_piece(const DropoutJob & job, int64_t first, int64_t last) {
     drop_singly(job, first, last);
 }
 #else
-using U64 = hn::ScalableTag<uint64_t>;
-constexpr U64 kU64;
-constexpr int64_t kBlocks = hn::MaxLanes(U64());  // Philox blocks of a vector
-
-HWY_INLINE hn::Vec<U64> product32(hn::Vec<U64> a, uint32_t b) {
-    const hn::Repartition<uint32_t, U64> u32;
-    return hn::MulEven(hn::BitCast(u32, a), hn::BitCast(u32, hn::Set(kU64, b)));
-}
-
-/// The words of blocks `block` ... `block` + kBlocks - 1, in order; their counters share the high word.
-HWY_INLINE void philox_words(const DropoutMask & mask, uint64_t block, uint32_t * words) {
-    const auto low = hn::Set(kU64, 0xFFFFFFFFull);
-    PhiloxCounter c = mask.counter(block);
-    PhiloxKey k = mask.key();
-    auto c0 = hn::Add(hn::Set(kU64, uint64_t{c[0]}), hn::Iota(kU64, uint64_t{0}));
-    auto c1 = hn::Set(kU64, uint64_t{c[1]}), c2 = hn::Set(kU64, uint64_t{c[2]}), c3 = hn::Set(kU64, uint64_t{c[3]});
-    for (int round = 0; round < 10; ++round) {
-        const auto a = product32(c0, kPhiloxA), b = product32(c2, kPhiloxB);
-        c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(b), c1), hn::Set(kU64, uint64_t{k[0]}));
-        c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(a), c3), hn::Set(kU64, uint64_t{k[1]}));
-        c1 = hn::And(b, low);
-        c3 = hn::And(a, low);
-        k = {k[0] + kPhiloxStepA, k[1] + kPhiloxStepB};
-    }
-    hn::StoreInterleaved2(hn::Or(c0, hn::ShiftLeft<32>(c1)), hn::Or(c2, hn::ShiftLeft<32>(c3)), kU64,
-                          reinterpret_cast<uint64_t *>(words));
-}
-
 void dropout_piece(const DropoutJob & job, int64_t first, int64_t last) {
     const hn::Repartition<uint32_t, U64> u32;
     const auto threshold = hn::Set(u32, static_cast<uint32_t>(job.mask.threshold()));
@@ -83,11 +54,11 @@ void dropout_piece(const DropoutJob & job, int64_t first, int64_t last) {
     drop_singly(job, i, aligned);
     for (i = aligned; i + kStep <= last; i += kStep) {
         const uint64_t block = (job.offset + static_cast<uint64_t>(i)) / 4;
-        if (static_cast<uint32_t>(block) > 0xFFFFFFFFu - kBlocks) {  // the counter's low word overflows on the way
+        if (philox_overflows(job.mask.counter(block))) {
             drop_singly(job, i, i + kStep);
             continue;
         }
-        philox_words(job.mask, block, words);
+        philox_words(job.mask.counter(block), job.mask.key(), words);
         for (int64_t j = 0; j < kStep; j += kLanes) {
             const auto keep = hn::Not(hn::Lt(hn::Load(u32, words + j), threshold));
             const Vec x = hn::Mul(hn::LoadU(kF32, job.x + i + j), scale);

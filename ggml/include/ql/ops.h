@@ -190,6 +190,12 @@ QL_API ql_tensor * ql_lora_mix(ql_graph * g, ql_tensor * w, ql_tensor * x, ql_te
  *  stream   tells dropouts of one graph apart      0 <= p < 1 */
 QL_API ql_tensor * ql_dropout(ql_graph * g, ql_tensor * x, ql_tensor * key, float p, int stream);
 
+/** y[i, t] = x[i, t] + amplitude[t] u, u uniform in (-1, 1), from Philox 4x32-10 as ql_dropout's choice: the same for any
+ *  thread count. On embeddings, with amplitude alpha / sqrt(L n) for a sample of L tokens, it is NEFTune.
+ *  shape    x [n, T], amplitude f32 [T], key i32 [4] = {seed low, seed high, step, token offset} -> [n, T]      grad  x
+ *  stream   tells it from dropouts and other noise of a graph                                       (Jain et al. 2023) */
+QL_API ql_tensor * ql_uniform_noise(ql_graph * g, ql_tensor * x, ql_tensor * amplitude, ql_tensor * key, int stream);
+
 typedef enum ql_rope_mode {
     QL_ROPE_NORMAL = 0, /* pairs (2i, 2i + 1): llama-type GGUF files */
     QL_ROPE_NEOX = 1    /* pairs (i, i + n_rot / 2): Hugging Face layout, Qwen, Gemma, Phi */
