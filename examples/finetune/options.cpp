@@ -80,6 +80,8 @@ void FinetuneOptions::add_adapter(Program & p) {
         ->option_text("REGEX=R,...");
     p.text("--lora-alpha-pattern", alpha_pattern, "The same of alpha")->option_text("REGEX=ALPHA,...");
     p.number("--lora-dropout", lora_dropout, 0, 0.9, "Dropout before the adapter");
+    p.number("--neftune-alpha", neftune_alpha, 0, 10000,
+             "Noise on the embeddings in training, alpha / sqrt(tokens of the sample * width); 5 is usual (NEFTune)");
     p.number("--lora-plus-ratio", lora_plus_ratio, 0.01, 1000, "Learning rate of B over A's (LoRA+)");
     p.app.add_flag_callback(
         "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
@@ -170,7 +172,7 @@ ql_train_options FinetuneOptions::train_options() const {
     o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT
                  : schedule == "linear" ? QL_SCHEDULE_LINEAR
                                         : QL_SCHEDULE_COSINE;
-    o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio;
+    o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio, o.neftune_alpha = neftune_alpha;
     o.seed = seed, o.shuffle = shuffle, o.packing = packing;
     if (recompute == "none") o.recompute = QL_RECOMPUTE_NONE;
     if (recompute == "auto") o.recompute = QL_RECOMPUTE_CHEAP;

@@ -29,8 +29,8 @@ struct FinetuneOptions {
     int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,
             keep = 2;
     int64_t show_data = 0;
-    double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, lr = 2e-4, warmup = 0.03, weight_decay = 0, clip = 1,
-           eval_split = 0;
+    double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, neftune_alpha = 0, lr = 2e-4, warmup = 0.03,
+           weight_decay = 0, clip = 1, eval_split = 0;
     bool search = false, rslora = false, train_norms = false, packing = true, shuffle = true, skip_bad_lines = false,
          dry_run = false, overwrite = false, force = false;
     uint64_t seed = 42;

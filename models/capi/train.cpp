@@ -31,6 +31,7 @@ Status check(const ql_train_options & o) {
     QL_TRY(in_range("clip", o.clip, 0, 1e9));
     QL_TRY(in_range("lora-dropout", o.lora_dropout, 0, 0.99));
     QL_TRY(in_range("lora-plus-ratio", o.lora_plus_ratio, 0.001, 1000));
+    QL_TRY(in_range("neftune-alpha", o.neftune_alpha, 0, 10000));
     QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
     QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
     QL_TRY(ql::check_enum("recompute", o.recompute, QL_RECOMPUTE_CHEAP));

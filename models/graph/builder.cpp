@@ -5,6 +5,11 @@
 #include "models/files/weight_names.hpp"
 
 namespace ql {
+namespace {
+
+constexpr int kNoiseStream = -1;  // dropouts have those from 0 on
+
+}  // namespace
 
 const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::string & suffix) {
     n_tokens_ = n_tokens;
@@ -54,7 +59,8 @@ ql_tensor * GraphBuilder::weight(const std::string & name) {
 }
 
 ql_tensor * GraphBuilder::embed() {
-    return ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens);
+    ql_tensor * x = ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens);
+    return noise_.key ? ql_uniform_noise(graph_, x, noise_.amplitude, noise_.key, kNoiseStream) : x;
 }
 
 ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {

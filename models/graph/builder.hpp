@@ -65,6 +65,12 @@ struct LoraDropout {
     ql_tensor * key = nullptr;
 };
 
+/// Noise on the embeddings (ql_uniform_noise): none where the key is null.
+struct EmbeddingNoise {
+    ql_tensor * amplitude = nullptr;  // f32 [T]
+    ql_tensor * key = nullptr;
+};
+
 class GraphBuilder {
   public:
     GraphBuilder(const Model & model, ql_graph * graph) : model_(model), graph_(graph) {}
@@ -85,6 +91,7 @@ class GraphBuilder {
         mixed_[weight].push_back(branch);
     }
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
+    void set_noise(const EmbeddingNoise & noise) { noise_ = noise; }
     void set_cache(const KvCache * cache) { cache_ = cache; }
 
     /// New inputs for T tokens, named with a suffix, used by what is built from now on.
@@ -141,6 +148,7 @@ class GraphBuilder {
     ql_tensor * factors_ = nullptr;  // of the tokens at hand
     LoraDropout dropout_;
     int n_dropouts_ = 0;
+    EmbeddingNoise noise_;
     std::unordered_map<ql_tensor *, ql_tensor *> dropped_;
     std::map<std::pair<ql_tensor *, int64_t>, ql_tensor *> tile_sums_;
     const KvCache * cache_ = nullptr;

@@ -6,6 +6,7 @@
 #include "models/adapter/kinds/kind.hpp"
 #include "models/graph/spans.hpp"
 #include "models/model/architecture.hpp"
+#include "models/train/neftune.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -85,17 +86,22 @@ Status TrainStep::build(const Adapter & adapter) {
     GraphBuilder b(model_, g);
     for (size_t i = 0; i < adapter.matrices.size(); ++i) build_branch(b, adapter, i);
     for (size_t i = 0; i < adapter.norms.size(); ++i) build_norm(b, adapter, i);
-    if (options_.dropout > 0) {
+    if (options_.dropout > 0 || options_.neftune_alpha > 0) {
         const int64_t four = 4;
-        key_ = ql_input(g, "dropout_key", QL_I32, 1, &four);
-        b.set_dropout({options_.dropout, key_});
+        key_ = ql_input(g, "random_key", QL_I32, 1, &four);
+    }
+    if (options_.dropout > 0) b.set_dropout({options_.dropout, key_});
+    if (options_.neftune_alpha > 0) {
+        noise_ = ql_input(g, "noise", QL_F32, 1, &options_.n_tokens);
+        b.set_noise({noise_, key_});
     }
     inputs_ = b.start_stream(options_.n_tokens);
     targets_ = ql_input(g, "targets", QL_I32, 1, &options_.n_tokens);
     weights_ = ql_input(g, "loss_weights", QL_F32, 1, &options_.n_tokens);
     loss_ = ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
-    if (key_) {  // evaluation runs without dropout: a second forward pass over the same leaves
+    if (key_) {  // evaluation runs without dropout and noise: a second forward pass over the same leaves
         b.set_dropout({});
+        b.set_noise({});
         (void)ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
     }
     return ql_graph_status(g);
@@ -194,6 +200,9 @@ Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t st
                                static_cast<int32_t>(token_offset)};
         QL_TRY(write_tensor(key_, key));
     }
+    if (noise_)
+        QL_TRY(write_tensor(
+            noise_, neftune_amplitudes(batch, static_cast<double>(options_.neftune_alpha), model_.hparams().n_embd)));
     QL_TRY(ql_plan_run(micro_.get()));
     return read_output(micro_, loss_, std::span(loss, 1));
 }

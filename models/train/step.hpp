@@ -18,6 +18,7 @@ struct StepOptions {
     int64_t n_tokens = 512;  // of a micro-batch
     ql_recompute recompute = QL_RECOMPUTE_CHEAP;
     float dropout = 0;
+    float neftune_alpha = 0;             // 0: no noise on the embeddings
     float lora_plus_ratio = 1;           // learning rate of B over the others'
     std::vector<ql_dtype> merged_types;  // of the adapter's linears, for training that is merge-aware; else empty
     bool train = true;                   // false: evaluation only, no gradients, no moments
@@ -94,7 +95,7 @@ class TrainStep {
     std::vector<WeightRows> rows_;
     MergedLinears merged_;
     StreamInputs inputs_;
-    ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *hyper_ = nullptr;
+    ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *noise_ = nullptr, *hyper_ = nullptr;
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;
     std::vector<ql_tensor *> micro_outputs_, update_outputs_;
     PlanPtr micro_, update_, eval_;

@@ -89,6 +89,7 @@ Status Trainer::prepare(ql_device * device) {
     step.n_tokens = ctx_ * options_.batch;
     step.recompute = options_.recompute;
     step.dropout = static_cast<float>(options_.lora_dropout);
+    step.neftune_alpha = static_cast<float>(options_.neftune_alpha);
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
     QL_ASSIGN(step.merged_types, prepare_merge(model_, adapter_, options_));
     QL_ASSIGN(step_, TrainStep::create(model_, device, adapter_, step));

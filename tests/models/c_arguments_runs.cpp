@@ -139,6 +139,7 @@ std::vector<BadCall> ModelArguments::train_calls() {
         {"ql_trainer_create", "merge_type -2", making_trainer([](auto & o) { o.merge_type = -2; })},
         {"ql_trainer_create", "merge_type, and dropout",
          making_trainer([](auto & o) { o.merge_type = QL_Q4_0, o.lora_dropout = 0.5; })},
+        {"ql_trainer_create", "neftune_alpha -1", making_trainer([](auto & o) { o.neftune_alpha = -1; })},
         {"ql_trainer_create", "lora_dropout 1", making_trainer([](auto & o) { o.lora_dropout = 1; })},
         {"ql_trainer_create", "clip NaN", making_trainer([](auto & o) { o.clip = NAN; })},
         {"ql_trainer_create", "keep 0", making_trainer([](auto & o) { o.keep = 0; })},

@@ -47,6 +47,7 @@ TEST_F(Fingerprint, EveryOptionThatChangesAStepIsNamed) {
         {"clip 0.5", [](Options & o) { o.clip = 0.5; }},
         {"lora-dropout 0.5", [](Options & o) { o.lora_dropout = 0.5; }},
         {"lora-plus-ratio 8", [](Options & o) { o.lora_plus_ratio = 8; }},
+        {"neftune-alpha 5", [](Options & o) { o.neftune_alpha = 5; }},
         {"seed 43", [](Options & o) { o.seed = 43; }},
         {"shuffle 0", [](Options & o) { o.shuffle = 0; }},
         {"packing 0", [](Options & o) { o.packing = 0; }},

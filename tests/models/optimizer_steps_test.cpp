@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/train/neftune.hpp"
 #include "models/trainer_fixture.hpp"
 
 namespace ql::test {
@@ -99,6 +100,49 @@ TEST_F(OptimizerSteps, DropoutIsAnotherForEverySeedStepAndPlaceInAStep) {
     EXPECT_NE(loss(1, 2, 3), loss(1, 2, 64));
     EXPECT_NE(loss(1, 2, 3), loss(2, 2, 3));
     EXPECT_NE(loss(1, 2, 3), loss(uint64_t{1} | uint64_t{1} << 32, 2, 3));
+}
+
+TEST_F(OptimizerSteps, NeftuneIsOfTheSeedAndNotInTheEvaluation) {
+    ql_train_options with = bare();
+    with.steps = 1;
+    with.neftune_alpha = 5;
+    ql_train_options without = with, other_seed = with, stronger = with;
+    without.neftune_alpha = 0;
+    other_seed.seed = 43;
+    stronger.neftune_alpha = 6;
+    const std::vector<float> trained = train(with);
+    EXPECT_NE(trained, train(without));
+    EXPECT_NE(trained, train(other_seed));
+    EXPECT_NE(trained, train(stronger));
+    EXPECT_EQ(trained, train(with, 1));
+    EXPECT_EQ(evaluation(with), evaluation(without));
+}
+
+TEST_F(OptimizerSteps, NeftuneOfAMicroBatchIsThatOfItsPlaceInTheLargeBatch) {
+    ql_train_options o = bare();
+    o.steps = 3;
+    o.neftune_alpha = 5;
+    o.eps = 1e-3;
+    o.batch = 4;
+    const std::vector<float> large = train(o);
+    ql_train_options without = o;
+    without.neftune_alpha = 0;
+    EXPECT_GE(std::sqrt(nmse(train(without), large)), 1e-2);  // what other noise would make
+    for (const int64_t batch : {1, 2}) {
+        o.batch = batch, o.grad_accum = 4 / batch;
+        EXPECT_LE(std::sqrt(nmse(train(o), large)), 1e-3) << "micro-batches of " << batch;
+    }
+}
+
+TEST(Neftune, AmplitudesAreThoseOfEachSamplesLength) {
+    const TokenSample three{1, {1, 2, 3}, {1, 1, 1}}, two{2, {4, 5}, {1, 1}};
+    const auto sequences = pack({three, two, three}, {0, 1, 2}, 6, true);
+    ASSERT_EQ(sequences.size(), 2u);
+    const MicroBatch batch = MicroBatch::from_sequences(sequences, 3, 6, 1.0f);
+    const auto of = [](double n) { return static_cast<float>(5 / std::sqrt(n * 64)); };
+    const float a = of(3), b = of(2);
+    EXPECT_EQ(neftune_amplitudes(batch, 5, 64),
+              (std::vector<float>{a, a, a, b, b, 0, a, a, a, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
 
 TEST_F(OptimizerSteps, DropoutOfAMicroBatchIsThatOfItsPlaceInTheLargeBatch) {

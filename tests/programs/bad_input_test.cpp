@@ -294,6 +294,7 @@ TEST_F(BadInput, NumbersOutOfRangeNameTheirLimits) {
                                          {kFinetune, "--lora-alpha", both},
                                          {kFinetune, "--lora-dropout", high},
                                          {kFinetune, "--lora-plus-ratio", both},
+                                         {kFinetune, "--neftune-alpha", high},
                                          {kFinetune, "--lr", both},
                                          {kFinetune, "--warmup", high},
                                          {kFinetune, "--weight-decay", high},

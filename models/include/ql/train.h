@@ -81,6 +81,8 @@ typedef struct ql_train_options {
     int64_t merge_type;      /* QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so
                                 that ql_adapter_merge into it gives the trained model bit for bit; the gradient of A and
                                 B goes straight through the rounding. A second packed copy of each trained linear */
+    double neftune_alpha;    /* > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens,
+                                in training alone; it follows from seed and step       (NEFTune, Jain et al. 2023) */
 } ql_train_options;
 enum { QL_MERGE_NONE = -1 };
 
