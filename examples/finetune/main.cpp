@@ -150,7 +150,12 @@ class Finetune {
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
             options.layers = o_.layers.c_str();
             options.rank_pattern = o_.rank_pattern.c_str(), options.alpha_pattern = o_.alpha_pattern.c_str();
+            options.init = o_.lora_init.c_str();
+            options.threads = DeviceOptions::describe(device_).threads;
+            const double begin = ql_os_seconds();
             check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
+            if (o_.lora_init == "pissa" || o_.lora_init == "loftq")
+                program_.note(format("start    %s, %.1f s", o_.lora_init.c_str(), ql_os_seconds() - begin));
         }
         if (o_.chat.given())
             check_input(ql_adapter_set_chat_template(adapter_.get(), template_.c_str()));  // the file will carry it

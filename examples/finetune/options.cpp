@@ -6,9 +6,9 @@
 namespace ql::cli {
 namespace {
 
-constexpr const char * kOfNewAdapters[] = {"--lora-r",      "--lora-alpha",        "--lora-targets",
-                                           "--lora-layers", "--lora-rank-pattern", "--lora-alpha-pattern",
-                                           "--rslora",      "--lora-type",         "--train-norms"};
+constexpr const char * kOfNewAdapters[] = {
+    "--lora-r", "--lora-alpha", "--lora-targets", "--lora-layers", "--lora-rank-pattern", "--lora-alpha-pattern",
+    "--rslora", "--lora-type",  "--train-norms",  "--lora-init"};
 
 }  // namespace
 
@@ -73,6 +73,10 @@ void FinetuneOptions::add_adapter(Program & p) {
     p.number("--lora-alpha", lora_alpha, 0.001, 1e5, "The adapter is scaled by alpha / r");
     p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression")
         ->option_text("all|attn|mlp|REGEX");
+    p.choice(
+        "--lora-init", lora_init, {"default", "gaussian", "orthogonal", "pissa", "loftq"}, {},
+        "How a new adapter starts: B zero (default, gaussian), in the weights' (pissa) or their quantisation error's "
+        "(loftq) largest singular vectors");
     p.text("--lora-layers", layers, "Layers that get one: numbers and ranges, -1 is the last one (default: all)")
         ->option_text("0-9,20,-1");
     p.text("--lora-rank-pattern", rank_pattern,

@@ -17,6 +17,7 @@ int64_t Adapter::n_parameters() const {
     for (const LoraMatrix & matrix : matrices)
         for (const Part & part : def_of(matrix.kind).parts(matrix))
             n += std::accumulate(part.ne.begin(), part.ne.end(), int64_t{1}, std::multiplies<>());
+    for (const LoraMatrix & matrix : matrices) n -= (matrix.k + matrix.m) * matrix.frozen;
     for (const TrainedNorm & norm : norms) n += static_cast<int64_t>(norm.values.size());
     return n;
 }

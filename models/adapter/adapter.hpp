@@ -24,6 +24,7 @@ struct Adapter {
     std::string name;
     std::string base_name;           // of the base model, "" if unknown
     std::string chat_template;       // the template it was trained with, "" if unknown
+    std::string start;               // how the values of a new one started, "pissa"; "" for one from a file
     std::string chat_date;           // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
     std::string merge_type;          // the type in which a merge gives the trained model, "q4_0"; "" if in none
     std::string merge_base;          // of that merge: the base's Model::fingerprint, in hex

@@ -117,6 +117,7 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     QL_TRY(check_options(options, model, targets));
     QL_ASSIGN(Ranks ranks, Ranks::parse(options));
     Adapter adapter;
+    adapter.start = "default";
     adapter.architecture = model.hparams().arch;
     adapter.base_name = model.name();
     adapter.name = model.name().empty() ? "" : model.name() + " LoRA";

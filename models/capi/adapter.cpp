@@ -6,9 +6,11 @@
 
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
+#include "common/threads.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/llama_cpp.hpp"
+#include "models/adapter/starts/start.hpp"
 #include "models/model/model.hpp"
 
 using ql::error;
@@ -91,10 +93,23 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
         ql_lora_options defaults;
         ql_lora_options_init(&defaults);
         QL_ASSIGN(const ql_lora_options o, ql::take_struct(options, defaults));
+        QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
         QL_ASSIGN(const ql::LoraOptions chosen, cpp_options(o));
         QL_ASSIGN(ql::Adapter made, ql::new_adapter(*model->model, chosen));
+        QL_TRY(ql::start_adapter(made, *model->model, {o.init ? o.init : "default", o.seed, threads}));
         *adapter = new ql_adapter{std::move(made), model};
         return {};
+    });
+}
+
+ql_status ql_lora_init(int64_t i, ql_lora_init_info * info) {
+    return ql::guarded([&]() -> Status {
+        const auto all = ql::start_methods();
+        if (i < 0 || i >= std::ssize(all))
+            return error(QL_INVALID_ARGUMENT, "ql_lora_init: no start %lld of %zu", static_cast<long long>(i),
+                         all.size());
+        const ql::StartMethod & start = all[static_cast<size_t>(i)];
+        return ql::give_struct(info, {sizeof(*info), start.name, start.meaning});
     });
 }
 

@@ -1,9 +1,11 @@
 #include "models/train/fingerprint.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <map>
 
+#include "models/adapter/frozen.hpp"
 #include "models/base/hash.hpp"
 #include "models/base/named_random.hpp"
 #include "ql/numbers.hpp"
@@ -18,6 +20,16 @@ uint64_t adapter_shape(const Adapter & adapter) {
                 static_cast<uint64_t>(l.scale * 4096) + static_cast<uint64_t>(l.kind) * 97;
     for (const TrainedNorm & norm : adapter.norms) shape = shape * 1000003 + norm.values.size();
     return shape;
+}
+
+/// The values that training leaves as they are: another start's would go with parameters that are not their own.
+uint64_t frozen_values(const Adapter & adapter) {
+    uint64_t hash = 0;
+    const auto mix = [&](const std::vector<float> & values) {
+        for (const float v : values) hash = (hash ^ std::bit_cast<uint32_t>(v)) * 0x100000001b3;
+    };
+    for (const LoraMatrix & m : split_frozen(adapter).frozen) mix(m.a), mix(m.b);
+    return hash;
 }
 
 /// "key=value;key=value;"
@@ -64,6 +76,7 @@ constexpr Hash kHashes[] = {
     {"data", "other training data (or another chat template)"},
     {"adapter-shape",
      "another adapter: --lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers or a pattern differs"},
+    {"frozen", "another start of the adapter: --seed or --lora-init differ"},
     {"model", "another model"}};
 
 Status other_one(const std::string & path, const char * what) {
@@ -94,6 +107,8 @@ std::string run_fingerprint(const FingerprintSource & run) {
     Pairs pairs{run_options(run.options, run.ctx, run.n_steps, run.data)};
     pairs.put("data", Hash64::hash_text(run.data.fingerprint()));
     pairs.put("adapter-shape", Hash64::hash_text(adapter_shape(run.adapter)));
+    pairs.put("lora-init", run.adapter.start.empty() ? "a file" : run.adapter.start);
+    pairs.put("frozen", Hash64::hash_text(frozen_values(run.adapter)));
     pairs.put("model", Hash64::hash_text(run.model.fingerprint()));
     pairs.put("base-type", run.model.base_type());
     ql_device_info device{};

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/adapter/exact_merge.hpp"
+#include "models/adapter/frozen.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
@@ -48,6 +49,8 @@ Result<std::vector<ql_dtype>> prepare_merge(const Model & model, Adapter & adapt
                      "merge-aware: lora-dropout %g drops inputs of a branch, and a merged weight has none; give one of "
                      "the two",
                      options.lora_dropout);
+    if (has_frozen(adapter))
+        return error(QL_UNSUPPORTED, "merge-aware: the adapter has a part that is not trained (a start such as pissa)");
     for (const LoraMatrix & m : adapter.matrices)
         if (m.kind != LoraKind::lora)
             return error(QL_UNSUPPORTED, "merge-aware: a %s is not trained for a merge; plain LoRA is",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapter/frozen.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/graph/spans.hpp"
 #include "models/model/architecture.hpp"
@@ -39,14 +40,16 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
                                                      const StepOptions & options) {
     QL_TRY(refuse_head(model, adapter));
     std::unique_ptr<TrainStep> step(new TrainStep(model, options));
-    QL_TRY(step->build(adapter));
+    const SplitAdapter split = split_frozen(adapter);
+    QL_TRY(step->build(split.trained, split.frozen));
     if (options.train) QL_TRY(step->build_update());
     QL_TRY(ql_graph_status(step->graph_.get()));
     QL_TRY(step->plan(device));
     step->program_bytes_ =
         bytes_beside_weights(model) + kFirstStepBytes;  // arenas and leaves are not resident before they are touched
     QL_TRY(step->write_rows());
-    QL_TRY(step->write_adapter(adapter));
+    QL_TRY(step->write_frozen(split.frozen));
+    QL_TRY(step->write_adapter(split.trained));
     QL_TRY(step->merge());
     return step;
 }
@@ -80,12 +83,19 @@ void TrainStep::build_norm(GraphBuilder & b, const Adapter & adapter, size_t nor
     params_.push_back(p);
 }
 
-Status TrainStep::build(const Adapter & adapter) {
+Status TrainStep::build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen) {
     QL_TRY(ql_graph_create(out(graph_)));
     ql_graph * g = graph_.get();
     GraphBuilder b(model_, g);
     for (size_t i = 0; i < adapter.matrices.size(); ++i) build_branch(b, adapter, i);
     for (size_t i = 0; i < adapter.norms.size(); ++i) build_norm(b, adapter, i);
+    for (const LoraMatrix & l : frozen) {
+        const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
+        const LoraLeaves leaves{ql_state(g, (l.weight + ".frozen_a").c_str(), QL_F32, 2, a),
+                                ql_state(g, (l.weight + ".frozen_b").c_str(), QL_F32, 2, bb), l.scale};
+        b.attach(l.weight, lora_branch(leaves.a, leaves.b, leaves.scale));
+        frozen_.push_back(leaves);
+    }
     if (options_.dropout > 0 || options_.neftune_alpha > 0) {
         const int64_t four = 4;
         key_ = ql_input(g, "random_key", QL_I32, 1, &four);
@@ -168,7 +178,21 @@ Status TrainStep::write_rows() {
     return {};
 }
 
+Status TrainStep::write_frozen(const std::vector<LoraMatrix> & frozen) {
+    for (size_t i = 0; i < frozen.size(); ++i) {
+        QL_TRY(write_tensor(frozen_[i].a, frozen[i].a));
+        QL_TRY(write_tensor(frozen_[i].b, frozen[i].b));
+    }
+    return {};
+}
+
 Status TrainStep::read_adapter(Adapter & adapter) const {
+    if (has_frozen(adapter)) {
+        Adapter trained = split_frozen(adapter).trained;
+        QL_TRY(read_adapter(trained));
+        join_trained(trained, adapter);
+        return {};
+    }
     for (const TrainedParam & p : params_) {
         QL_TRY(read_tensor(p.param, p.values(adapter)));
     }

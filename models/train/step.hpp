@@ -79,7 +79,7 @@ class TrainStep {
 
   private:
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
-    Status build(const Adapter & adapter);
+    Status build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen);
     void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);
     void build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix);
     Status build_update();
@@ -87,6 +87,7 @@ class TrainStep {
     Status write_inputs(const MicroBatch & batch);
     Status write_adapter(const Adapter & adapter);
     Status write_rows();
+    Status write_frozen(const std::vector<LoraMatrix> & frozen);
 
     const Model & model_;
     const StepOptions options_;
@@ -94,6 +95,7 @@ class TrainStep {
     std::vector<TrainedParam> params_;
     std::vector<WeightRows> rows_;
     MergedLinears merged_;
+    std::vector<LoraLeaves> frozen_;  // the parts of branches that are not trained
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *noise_ = nullptr, *hyper_ = nullptr;
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;

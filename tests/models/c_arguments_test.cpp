@@ -87,7 +87,8 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
     static ql_adapter_run_info run;
     static ql_llama_cpp_info llama_cpp;
     static ql_compose_method_info method;
-    matrix.size = sizeof(matrix), method.size = sizeof(method);
+    static ql_lora_init_info init;
+    matrix.size = sizeof(matrix), method.size = sizeof(method), init.size = sizeof(init);
     const auto composing = [this](int n, auto change) {
         return [this, n, change] {
             ql_compose_options o;
@@ -111,6 +112,12 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_create", "no layers", making_adapter([](auto & o) { o.layers = "1-"; })},
         {"ql_adapter_create", "no pattern", making_adapter([](auto & o) { o.rank_pattern = "attn_q"; })},
         {"ql_adapter_create", "idle pattern", making_adapter([](auto & o) { o.alpha_pattern = "nothing=1"; })},
+        {"ql_adapter_create", "unknown start", making_adapter([](auto & o) { o.init = "olora"; })},
+        {"ql_adapter_create", "threads -1", making_adapter([](auto & o) { o.threads = -1; })},
+        {"ql_adapter_create", "threads 2^40", making_adapter([](auto & o) { o.threads = int64_t{1} << 40; })},
+        {"ql_lora_init", "-1", [] { return ql_lora_init(-1, &init); }},
+        {"ql_lora_init", "past the end", [] { return ql_lora_init(INT64_MAX, &init); }},
+        {"ql_lora_init", "NULL", [] { return ql_lora_init(0, nullptr); }},
         {"ql_adapter_open", "NULL", [this] { return ql_adapter_open(nullptr, model_, &adapter); }},
         {"ql_adapter_open", "a model", [this] { return ql_adapter_open(path_.c_str(), model_, &adapter); }},
         {"ql_adapter_open_any_base", "NULL", [this] { return ql_adapter_open_any_base(nullptr, model_, &adapter); }},

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "models/adapter/starts/start.hpp"
 #include "models/golden.hpp"
 #include "models/train/trainer.hpp"
 #include "support/temporary_folder.hpp"
@@ -54,6 +55,8 @@ class TrainerFixture : public ::testing::Test {
         o.r = 3;
         auto a = new_adapter(*model_, o);
         EXPECT_TRUE(a.ok()) << a.message();
+        const Status started = start_adapter(*a, *model_, {start_, 42, 2});
+        EXPECT_TRUE(started.ok()) << started.message();
         return std::move(a).value();
     }
 
@@ -105,6 +108,7 @@ class TrainerFixture : public ::testing::Test {
     std::string model_path_;
     std::unique_ptr<Model> model_;
     Dataset data_, eval_;
+    std::string start_ = "default";
 };
 
 }  // namespace ql::test

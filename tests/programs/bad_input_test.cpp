@@ -257,13 +257,16 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train + "-o {out.gguf} --steps 3 --epochs 2", {"--steps"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} --lora-r 8", {"--lora-r"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-targets nothing_like_this", {"nothing_like_this"}, {2});
-    for (const char * option : {"--lora-layers 0", "--lora-rank-pattern attn_q=2"})
+    for (const char * option : {"--lora-layers 0", "--lora-rank-pattern attn_q=2", "--lora-init pissa"})
         expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} " + option,
                        {std::string(option).substr(0, 9), "--init-adapter"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-layers 5", {"there is no layer 5", "0 to 1"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-rank-pattern attn_x=4", {"'attn_x' decides for no linear"},
                    {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-alpha-pattern attn_q=", {"REGEX=NUMBER"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --lora-init olora", {"--lora-init"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --lora-init orthogonal --lora-r 3", {"even rank"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --lora-init loftq --base-type keep", {"lost nothing"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --ctx 512", {"--ctx", "256"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --lora-dropout 0.1", {"--lora-dropout"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --base-type keep", {"--merge-aware=q4_0"}, {2});

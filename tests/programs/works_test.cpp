@@ -60,6 +60,23 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
     EXPECT_EQ(r.err.npos, r.err.find('\r')) << "a bar where there is no terminal";
 }
 
+TEST_F(Works, FinetuneStartsAsAskedWhereAsked) {
+    for (const std::string init : {"default", "gaussian", "orthogonal", "pissa", "loftq"}) {
+        must("ql-finetune", std::string(kTrain) +
+                                "-o {a.gguf} --overwrite --steps 2 --neftune-alpha 5 --lora-layers -1 " +
+                                "--lora-rank-pattern attn_q=2 --lora-alpha-pattern ffn_=8 --lora-init " + init);
+        const Json json = parse(must("ql-adapter", "info {a.gguf} --json"));
+        EXPECT_EQ(7u, json["matrices"].size());
+        const int64_t parts = init == "pissa" ? 2 : 1;  // what it began with is there a second time, negative
+        for (const Json & m : json["matrices"]) {
+            const std::string weight = m["weight"];
+            EXPECT_TRUE(weight.starts_with("blk.1.")) << weight;
+            EXPECT_EQ(parts * (weight == "blk.1.attn_q.weight" ? 2 : 4), m["r"]) << init << " " << weight;
+            EXPECT_GT(m["norm"], 0) << init << " " << weight;
+        }
+    }
+}
+
 TEST_F(Works, FinetuneQuietSaysNothing) {
     const ProcessResult r = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --steps 2 -q");
     EXPECT_EQ("", r.err);

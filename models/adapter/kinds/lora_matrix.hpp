@@ -16,6 +16,7 @@ struct LoraMatrix {
     float scale = 1.0f;
     std::vector<float> a, b;
     LoraKind kind = LoraKind::lora;
+    int64_t frozen = 0;            // the last ranks, of the r, that training leaves as they are (frozen.hpp)
     std::vector<float> magnitude;  // DoRA: [m], the norms of the rows of W + s B A
 };
 

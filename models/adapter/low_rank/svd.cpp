@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kMore = 8;         // vectors more than asked for
 constexpr int64_t kBlocks = 4;       // of a Krylov space
 constexpr int kMaxRounds = 60;       // of spaces
-constexpr double kStill = 1e-9;      // of the sum of squares, from one round to the next
 constexpr double kZero = 1e-13;      // of the largest eigenvalue: what lies below is rounding
 constexpr double kSmallest = 1e-12;  // singular value that counts, of the largest
 
@@ -190,7 +189,7 @@ ThinSvd svd_of_products(std::span<const ProductTerm> terms, int64_t m, int64_t k
     return finish(w, v, e, sum_of(e, w.columns()), keep);
 }
 
-ThinSvd svd_of_matrix(const DenseMatrix & d, int64_t rank, int threads) {
+ThinSvd svd_of_matrix(const DenseMatrix & d, int64_t rank, int threads, double still) {
     const Operator m(d, threads);
     const int64_t block = Panels::padded(rank + kMore);
     const bool exact = kBlocks * block >= m.columns();
@@ -203,7 +202,7 @@ ThinSvd svd_of_matrix(const DenseMatrix & d, int64_t rank, int threads) {
         if (!exact) space = krylov(m, std::move(space));
         e = eigen_of(inner_products(space.w, space.w), space.w.columns());
         const double now = sum_of(e, rank);
-        if (exact || now - squares <= kStill * now) break;
+        if (exact || now - squares <= still * now) break;
         squares = now;
         const Panels best = columns_of(e, std::min(block, space.v.columns()));
         space = {combine(space.v, best), combine(space.w, best)};

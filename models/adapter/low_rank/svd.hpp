@@ -42,6 +42,7 @@ ThinSvd svd_of_products(std::span<const ProductTerm> terms, int64_t m, int64_t k
 
 /// Of a whole matrix, by block Krylov spaces that begin again from the best vectors so far, until the sum of the squares
 /// stands still; a small matrix exactly.                                                       (Musco, Musco 2015)
-ThinSvd svd_of_matrix(const DenseMatrix & d, int64_t rank, int threads);
+/// still    the part of that sum that may come with one more space: where much less than all digits do, more saves time
+ThinSvd svd_of_matrix(const DenseMatrix & d, int64_t rank, int threads, double still = 1e-9);
 
 }  // namespace ql

@@ -32,18 +32,38 @@ typedef struct ql_lora_options {
     const char * rank_pattern;  /* "REGEX=R,...", as "attn_q=32,blk\.0\.=4": the first that is found in a weight's name
                                    gives its rank instead of r (PEFT's rank_pattern); NULL or "": none */
     const char * alpha_pattern; /* the same of alpha; s = alpha / r of the weight's own r */
+    const char * init;    /* how the values start; NULL: "default" (ql_lora_init lists them):
+                             "default"     A uniform in +-1/sqrt(k), B zero
+                             "gaussian"    A normal with deviation 1/r, B zero
+                             "orthogonal"  B A = 0 though neither is zero; even ranks
+                             "pissa"       the r largest singular vectors of the weight      (Meng, Wang, Zhang 2024)
+                             "loftq"       those of W - deq(Q(W)); the model must have been opened from unquantised
+                                           weights, which are read again                              (Li et al. 2023) */
+    int64_t threads;      /* that pissa and loftq work with; 0: one for each core */
 } ql_lora_options;
 
 /** Defaults: r 16, alpha 32, all linears of all layers, seed 42, plain LoRA. */
 QL_API void ql_lora_options_init(ql_lora_options * options);
 
-/** A new adapter for a model. A [k, r] is uniform in +-1/sqrt(k), B [r, m] is zero, so it changes nothing until trained.
- *  Values depend on seed, weight name and element alone (Philox), not on threads or on the other targets.
+/** A new adapter for a model. Unless it is a loftq start it changes nothing until it is trained.
+ *  Random values depend on seed, weight name and element alone (Philox), not on threads or on the other targets.
+ *  A pissa start is a part of W, which the base keeps: the adapter's matrices have rank 2 r, of which the second half is
+ *  the start with its sign changed, and training leaves that half as it is. Every other function takes it as any adapter
+ *  of rank 2 r; opened from a file, all of it is trained.
  *  options  NULL takes the defaults
  *  owns     the caller owns *adapter, freed by ql_adapter_free; the model must outlive it
  *  errors   QL_INVALID_ARGUMENT (a number out of range; targets that match nothing: the message lists the linears; a
- *           layer that the model does not have; a pattern that is none, or that decides for no linear) */
+ *           layer that the model does not have; a pattern that is none, or that decides for no linear; an unknown start,
+ *           or one that base or rank do not allow); QL_NON_FINITE (names a weight that a start would be made of) */
 QL_API ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * options, ql_adapter ** adapter);
+
+typedef struct ql_lora_init_info {
+    size_t size;          /* set by the caller: sizeof(ql_lora_init_info) */
+    const char * name;    /* strings are the library's */
+    const char * meaning; /* in a line */
+} ql_lora_init_info;
+/** The i-th of the starts.       errors  QL_INVALID_ARGUMENT: i out of range: there are no more */
+QL_API ql_status ql_lora_init(int64_t i, ql_lora_init_info * info);
 
 /** Opens a GGUF adapter, or a PEFT directory (adapter_config.json, adapter_model.safetensors), for a model.
  *  model    NULL opens a GGUF adapter alone, to be described, composed and saved: whether it fits its base is not checked
