@@ -45,6 +45,7 @@ class Finetune {
         open_model();
         if (o_.show_data == 0 || !o_.init_adapter.empty()) make_adapter();
         open_datasets();
+        if (o_.lora_init == "eva" && o_.show_data == 0) start_eva();
         if (o_.show_data > 0) return show_data();
         if (o_.writes()) check_space();
         make_trainer();
@@ -150,7 +151,7 @@ class Finetune {
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
             options.layers = o_.layers.c_str();
             options.rank_pattern = o_.rank_pattern.c_str(), options.alpha_pattern = o_.alpha_pattern.c_str();
-            options.init = o_.lora_init.c_str();
+            options.init = o_.lora_init == "eva" ? "default" : o_.lora_init.c_str();
             options.threads = DeviceOptions::describe(device_).threads;
             const double begin = ql_os_seconds();
             check_input(ql_adapter_create(model_.get(), &options, out(adapter_)));
@@ -159,6 +160,16 @@ class Finetune {
         }
         if (o_.chat.given())
             check_input(ql_adapter_set_chat_template(adapter_.get(), template_.c_str()));  // the file will carry it
+    }
+
+    /// Looks at the batches that training begins with.
+    void start_eva() {
+        auto options = defaults<ql_eva_options>();
+        options.ctx = ctx_, options.batch = o_.batch, options.seed = o_.seed;
+        options.shuffle = o_.shuffle, options.packing = o_.packing;
+        const double begin = ql_os_seconds();
+        check_input(ql_adapter_start_eva(adapter_.get(), model_.get(), device_.get(), data_.get(), &options));
+        program_.note(format("start    eva, %.1f s", ql_os_seconds() - begin));
     }
 
     /// An adapter takes 4 bytes a value. The trainer checks the space of checkpoints itself.

@@ -74,9 +74,9 @@ void FinetuneOptions::add_adapter(Program & p) {
     p.text("--lora-targets", targets, "Linears that get an adapter: all, attn, mlp, or a regular expression")
         ->option_text("all|attn|mlp|REGEX");
     p.choice(
-        "--lora-init", lora_init, {"default", "gaussian", "orthogonal", "pissa", "loftq"}, {},
+        "--lora-init", lora_init, {"default", "gaussian", "orthogonal", "pissa", "loftq", "eva"}, {},
         "How a new adapter starts: B zero (default, gaussian), in the weights' (pissa) or their quantisation error's "
-        "(loftq) largest singular vectors");
+        "(loftq) largest singular vectors, or in the data's (eva)");
     p.text("--lora-layers", layers, "Layers that get one: numbers and ranges, -1 is the last one (default: all)")
         ->option_text("0-9,20,-1");
     p.text("--lora-rank-pattern", rank_pattern,

@@ -1,7 +1,9 @@
 // extern "C": ql/train.h
+#include <algorithm>
 #include <cmath>
 
 #include "common/guarded.hpp"
+#include "models/adapter/starts/eva.hpp"
 #include "models/capi/checks.hpp"
 #include "models/train/trainer.hpp"
 
@@ -38,9 +40,39 @@ Status check(const ql_train_options & o) {
     return in_range("keep", static_cast<double>(o.keep), 1, 100000);
 }
 
+Status check(const ql_eva_options & o, const ql::Model & model) {
+    QL_TRY(in_range("ctx", static_cast<double>(o.ctx), 0, static_cast<double>(model.hparams().n_ctx)));
+    QL_TRY(in_range("batch", static_cast<double>(o.batch), 1, 4096));
+    QL_TRY(in_range("n_batches", static_cast<double>(o.n_batches), 1, 1 << 20));
+    return in_range("rounds", static_cast<double>(o.rounds), 1, 1000);
+}
+
 }  // namespace
 
 extern "C" {
+
+void ql_eva_options_init(ql_eva_options * options) {
+    if (!options) return;
+    const ql::EvaOptions o;
+    *options = {sizeof(*options), 0, o.batch, o.n_batches, o.rounds, o.seed, o.shuffle, o.packing};
+}
+
+ql_status ql_adapter_start_eva(ql_adapter * adapter, const ql_model * model, ql_device * device,
+                               const ql_dataset * data, const ql_eva_options * options) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter || !model || !device || !data)
+            return error(QL_INVALID_ARGUMENT, "ql_adapter_start_eva: an argument is NULL");
+        ql_eva_options defaults;
+        ql_eva_options_init(&defaults);
+        QL_ASSIGN(const ql_eva_options o, ql::take_struct(options, defaults));
+        QL_TRY(check(o, *model->model));
+        QL_TRY(ql::check_made_for(*adapter, *model));
+        QL_TRY(ql::check_made_for(*data, *model));
+        const int64_t ctx = o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model->model->hparams().n_ctx);
+        return ql::start_eva(adapter->adapter, *model->model, device, data->data,
+                             {ctx, o.batch, o.n_batches, o.rounds, o.shuffle != 0, o.packing != 0, o.seed});
+    });
+}
 
 void ql_train_options_init(ql_train_options * options) {
     if (!options) return;

@@ -68,6 +68,7 @@ ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
 }
 
 ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
+    if (watch_) watch_(name, x);
     ql_tensor * y = add_branches(name, x, product(name, x));
     const std::string bias = bias_of(name);
     return model_.find(bias) ? ql_add(graph_, y, weight(bias)) : y;

@@ -1,6 +1,7 @@
 // What an architecture builds its graph with: the model's weights as leaves, the inputs of a flat stream of T tokens,
 // adapters' branches on every linear that has one, and attention with or without a KV cache.
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -92,6 +93,10 @@ class GraphBuilder {
     }
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
     void set_noise(const EmbeddingNoise & noise) { noise_ = noise; }
+    /// Calls `watch` with the weight and the input of every linear that is built from now on.
+    void watch_linears(std::function<void(const std::string & weight, ql_tensor * x)> watch) {
+        watch_ = std::move(watch);
+    }
     void set_cache(const KvCache * cache) { cache_ = cache; }
 
     /// New inputs for T tokens, named with a suffix, used by what is built from now on.
@@ -149,6 +154,7 @@ class GraphBuilder {
     LoraDropout dropout_;
     int n_dropouts_ = 0;
     EmbeddingNoise noise_;
+    std::function<void(const std::string &, ql_tensor *)> watch_;
     std::unordered_map<ql_tensor *, ql_tensor *> dropped_;
     std::map<std::pair<ql_tensor *, int64_t>, ql_tensor *> tile_sums_;
     const KvCache * cache_ = nullptr;

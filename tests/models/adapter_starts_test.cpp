@@ -74,10 +74,11 @@ TEST(AdapterStarts, LoftqBringsTheBaseNearerToWhatItWas) {
 
 TEST(AdapterStarts, RejectsWhatCannotBe) {
     expect_refused(llama(), "olora", 4,
-                   "start 'olora' is unknown; there are default, gaussian, orthogonal, pissa, loftq");
+                   "start 'olora' is unknown; there are default, gaussian, orthogonal, pissa, loftq, eva");
     expect_refused(llama(), "", 4, "is unknown");
     expect_refused(llama(), "orthogonal", 5, "needs an even rank; that of blk.0.attn_q.weight is 5");
     expect_refused(llama(), "loftq", 4, "the base has lost nothing: it is used in f32 as its file has it");
+    expect_refused(llama(), "eva", 4, "an eva start is found in the data");
 }
 
 class AdapterStartsOfAFile : public TrainerFixture {
@@ -141,7 +142,7 @@ TEST_F(AdapterStartsOfAFile, AFrozenPartStaysAsItIsAndTheFileHoldsTheDifference)
 }
 
 TEST_F(AdapterStartsOfAFile, AResumedRunGivesTheSameBitsWithEveryStart) {
-    for (const char * start : {"gaussian", "pissa", "loftq"}) {
+    for (const char * start : {"gaussian", "pissa", "loftq", "eva"}) {
         start_ = start;
         const std::string dir = folder_.path(start_ + "-ck");
         ql_train_options o = options();
@@ -174,6 +175,65 @@ TEST_F(AdapterStartsOfAFile, AnotherStartIsNamedWhereARunIsResumed) {
     EXPECT_NE(start(o).message().find("this run has lora-init gaussian, the checkpoint was made with loftq"),
               std::string::npos)
         << start(o).message();
+}
+
+/// |A B^T|^2 / r: 1 where two sets of r orthonormal rows have the same span.
+double overlap(const LoraMatrix & x, const LoraMatrix & y) {
+    double squares = 0;
+    for (int64_t i = 0; i < x.r; ++i)
+        for (int64_t j = 0; j < y.r; ++j) {
+            double along = 0;
+            for (int64_t c = 0; c < x.k; ++c)
+                along += static_cast<double>(x.a[static_cast<size_t>(i * x.k + c)]) *
+                         static_cast<double>(y.a[static_cast<size_t>(j * y.k + c)]);
+            squares += along * along;
+        }
+    return squares / static_cast<double>(x.r);
+}
+
+TEST_F(AdapterStartsOfAFile, EvasRoundsComeToTheExactDirections) {
+    const DevicePtr device(open_cpu(QL_COMPUTE_F32));
+    const auto of = [&](int64_t rounds, int64_t exact_up_to) {
+        EvaOptions o;
+        o.ctx = 64, o.rounds = rounds, o.exact_up_to = exact_up_to;
+        Adapter a = new_adapter(*model_, {3, 8, false, "all", 1}).value();
+        const Status status = start_eva(a, *model_, device.get(), data_, o);
+        EXPECT_TRUE(status.ok()) << status.message();
+        return a;
+    };
+    const Adapter exact = of(1, 1 << 20), rough = of(1, 0), fine = of(12, 0);
+    for (size_t i = 0; i < exact.matrices.size(); ++i) {
+        const LoraMatrix & m = exact.matrices[i];
+        EXPECT_NEAR(overlap(m, m), 1, 1e-5) << m.weight;  // orthonormal
+        EXPECT_NEAR(overlap(m, fine.matrices[i]), 1, 1e-3) << m.weight;
+        EXPECT_LT(overlap(m, rough.matrices[i]), overlap(m, fine.matrices[i]) + 1e-6) << m.weight;
+        for (const float v : m.b) ASSERT_EQ(v, 0.0f);
+    }
+}
+
+TEST_F(AdapterStartsOfAFile, EvaOfLinearsWithOneInputIsTheSame) {
+    start_ = "eva";
+    const Adapter a = adapter();
+    EXPECT_EQ(find(a, "blk.0.attn_q.weight")->a, find(a, "blk.0.attn_k.weight")->a);
+    EXPECT_EQ(find(a, "blk.0.ffn_gate.weight")->a, find(a, "blk.0.ffn_up.weight")->a);
+    EXPECT_NE(find(a, "blk.0.attn_q.weight")->a, find(a, "blk.1.attn_q.weight")->a);
+}
+
+TEST_F(AdapterStartsOfAFile, EvaRefusesFewTokensAndAStartThatIsNotItsOwn) {
+    const DevicePtr device(open_cpu(QL_COMPUTE_F32));
+    Adapter a = new_adapter(*model_, {16, 8, false, "attn_q", 1}).value();
+    Dataset few = data_;
+    few.samples = {TokenSample{1, {1, 2, 3}, {0, 1, 1}}};
+    EvaOptions o;
+    o.ctx = 64;
+    Status status = start_eva(a, *model_, device.get(), few, o);
+    EXPECT_NE(status.message().find("an eva start of rank 16 needs more than so many tokens, and its first 4 batches "
+                                    "have 3"),
+              std::string::npos)
+        << status.message();
+    ASSERT_TRUE(start_adapter(a, *model_, {"pissa", 1, 2}).ok());
+    status = start_eva(a, *model_, device.get(), data_, o);
+    EXPECT_NE(status.message().find("this one began as pissa"), std::string::npos) << status.message();
 }
 
 }  // namespace

@@ -124,6 +124,15 @@ std::vector<BadCall> ModelArguments::train_calls() {
     };
     std::vector<BadCall> calls = {
         {"ql_trainer_create", "NULL adapter", create(nullptr, data_, nullptr)},
+        {"ql_adapter_start_eva", "NULL",
+         [this] { return ql_adapter_start_eva(nullptr, model_, device_, data_, nullptr); }},
+        {"ql_adapter_start_eva", "another model's data",
+         [this] { return ql_adapter_start_eva(adapter_, model_, device_, others_data_, nullptr); }},
+        {"ql_adapter_start_eva", "n_batches 0", starting_eva([](auto & o) { o.n_batches = 0; })},
+        {"ql_adapter_start_eva", "rounds 2^40", starting_eva([](auto & o) { o.rounds = int64_t{1} << 40; })},
+        {"ql_adapter_start_eva", "ctx above the model's", starting_eva([](auto & o) { o.ctx = 257; })},
+        {"ql_adapter_start_eva", "batch 0", starting_eva([](auto & o) { o.batch = 0; })},
+        {"ql_adapter_start_eva", "size", starting_eva([](auto & o) { o.size = 0; })},
         {"ql_trainer_create", "NULL data", create(adapter_, nullptr, nullptr)},
         {"ql_trainer_create", "another model's adapter", create(others_adapter_, data_, nullptr)},
         {"ql_trainer_create", "another model's data", create(adapter_, others_data_, nullptr)},

@@ -206,6 +206,7 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_dataset_note", [this] { return ql_dataset_note(data_, INT64_MAX) == nullptr; }},
         {"ql_dataset_free", [] { return ql_dataset_free(nullptr), true; }},
         {"ql_lora_options_init", [] { return ql_lora_options_init(nullptr), true; }},
+        {"ql_eva_options_init", [] { return ql_eva_options_init(nullptr), true; }},
         {"ql_compose_options_init", [] { return ql_compose_options_init(nullptr), true; }},
         {"ql_extract_options_init", [] { return ql_extract_options_init(nullptr), true; }},
         {"ql_resize_options_init", [] { return ql_resize_options_init(nullptr), true; }},

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "models/adapter/frozen.hpp"
+#include "models/adapter/starts/eva.hpp"
 #include "models/adapter/starts/start.hpp"
 #include "models/adapters.hpp"
 #include "models/train/step.hpp"
@@ -107,6 +108,30 @@ TEST_F(LoraStartsGolden, LoftqEqualsTheSingularVectorsOfTheLoss) {
     open("loftq", QL_NF4_DQ);
     Adapter adapter = fresh("loftq");
     expect_products(adapter, "start", 1e-4);
+    expect_ten_steps(adapter);
+    expect_products(adapter, "final", 1e-3);
+}
+
+TEST_F(LoraStartsGolden, EvaEqualsPeft) {
+    open("eva");
+    Adapter adapter = fresh("default");
+    Dataset data;
+    data.model = model_.get();
+    data.samples = {sample(0), sample(1)};
+    EvaOptions options;
+    options.ctx = 32, options.batch = 1, options.shuffle = options.packing = false;
+    const Status started = start_eva(adapter, *model_, device_.get(), data, options);
+    ASSERT_TRUE(started.ok()) << started.message();
+    for (const LoraMatrix & m : adapter.matrices) {
+        const std::vector<float> expected = golden_.f32("a." + module_of(m.weight));
+        for (int64_t j = 0; j < 4; ++j) {
+            double along = 0;
+            for (int64_t i = 0; i < m.k; ++i)
+                along += static_cast<double>(m.a[static_cast<size_t>(j * m.k + i)]) *
+                         static_cast<double>(expected[static_cast<size_t>(j * m.k + i)]);
+            EXPECT_NEAR(std::abs(along), 1, 1e-4) << m.weight << " " << j;  // either sign is as good
+        }
+    }
     expect_ten_steps(adapter);
     expect_products(adapter, "final", 1e-3);
 }

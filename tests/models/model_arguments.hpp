@@ -88,6 +88,15 @@ class ModelArguments : public testing::Test {
         };
     }
     template <typename Change>
+    std::function<ql_status()> starting_eva(Change change) {
+        return [this, change] {
+            ql_eva_options o;
+            ql_eva_options_init(&o);
+            change(o);
+            return ql_adapter_start_eva(adapter_, model_, device_, data_, &o);
+        };
+    }
+    template <typename Change>
     std::function<ql_status()> generating(Change change) {
         return [this, change] {
             ql_generate_options o;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "models/adapter/starts/eva.hpp"
 #include "models/adapter/starts/start.hpp"
 #include "models/golden.hpp"
 #include "models/train/trainer.hpp"
@@ -55,9 +56,16 @@ class TrainerFixture : public ::testing::Test {
         o.r = 3;
         auto a = new_adapter(*model_, o);
         EXPECT_TRUE(a.ok()) << a.message();
-        const Status started = start_adapter(*a, *model_, {start_, 42, 2});
+        const Status started = start_ == "eva" ? start_eva_of_data(*a) : start_adapter(*a, *model_, {start_, 42, 2});
         EXPECT_TRUE(started.ok()) << started.message();
         return std::move(a).value();
+    }
+
+    Status start_eva_of_data(Adapter & a) const {
+        const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+        EvaOptions o;
+        o.ctx = 64;
+        return start_eva(a, *model_, device.get(), data_, o);
     }
 
     /// Trains and returns the adapter's numbers.

@@ -61,7 +61,7 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
 }
 
 TEST_F(Works, FinetuneStartsAsAskedWhereAsked) {
-    for (const std::string init : {"default", "gaussian", "orthogonal", "pissa", "loftq"}) {
+    for (const std::string init : {"default", "gaussian", "orthogonal", "pissa", "loftq", "eva"}) {
         must("ql-finetune", std::string(kTrain) +
                                 "-o {a.gguf} --overwrite --steps 2 --neftune-alpha 5 --lora-layers -1 " +
                                 "--lora-rank-pattern attn_q=2 --lora-alpha-pattern ffn_=8 --lora-init " + init);

@@ -32,5 +32,6 @@ Status start_gaussian(Adapter & adapter, const Model & model, const StartOptions
 Status start_orthogonal(Adapter & adapter, const Model & model, const StartOptions & options);
 Status start_pissa(Adapter & adapter, const Model & model, const StartOptions & options);
 Status start_loftq(Adapter & adapter, const Model & model, const StartOptions & options);
+Status start_eva_without_data(Adapter & adapter, const Model & model, const StartOptions & options);
 
 }  // namespace ql

@@ -15,6 +15,7 @@ constexpr StartMethod kMethods[] = {
     {"orthogonal", "A and B in subspaces that are orthogonal, so that B A is 0 though B is not", start_orthogonal},
     {"pissa", "the largest singular vectors of the weight itself", start_pissa},
     {"loftq", "the largest singular vectors of what the weight lost when it was quantised", start_loftq},
+    {"eva", "A the largest singular vectors of the linear's inputs in the data, B zero", start_eva_without_data},
 };
 
 Status unknown_start(const std::string & name) {

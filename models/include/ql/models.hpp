@@ -57,6 +57,8 @@ inline constexpr auto defaults_function<ql_dataset_options> = &ql_dataset_option
 template <>
 inline constexpr auto defaults_function<ql_train_options> = &ql_train_options_init;
 template <>
+inline constexpr auto defaults_function<ql_eva_options> = &ql_eva_options_init;
+template <>
 inline constexpr auto defaults_function<ql_session_options> = &ql_session_options_init;
 template <>
 inline constexpr auto defaults_function<ql_engine_options> = &ql_engine_options_init;

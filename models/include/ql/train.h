@@ -88,6 +88,25 @@ enum { QL_MERGE_NONE = -1 };
 
 QL_API void ql_train_options_init(ql_train_options * options);
 
+typedef struct ql_eva_options {
+    size_t size;             /* set by ql_eva_options_init */
+    int64_t ctx, batch;      /* as in ql_train_options, as are seed, shuffle and packing */
+    int64_t n_batches;       /* micro-batches that are looked at: the first ones of training */
+    int64_t rounds;          /* passes over them: each makes the directions sharper */
+    uint64_t seed;
+    int shuffle, packing;
+} ql_eva_options;
+/** Defaults: those of training; 4 batches, 3 rounds. */
+QL_API void ql_eva_options_init(ql_eva_options * options);
+/** Gives a new adapter a start that follows the data: A holds, as orthonormal rows, the directions in which the input of
+ *  its linear varies most (the largest singular vectors of the centred inputs, by subspace iteration); B stays zero.
+ *  Linears that share an input share the work.                                                   (Paischer et al. 2024)
+ *  options  NULL takes the defaults
+ *  errors   QL_INVALID_ARGUMENT (a number out of range; a dataset of another model; fewer tokens than the rank),
+ *           QL_BAD_FILE (the adapter does not fit the model), QL_NON_FINITE, QL_NO_MEMORY */
+QL_API ql_status ql_adapter_start_eva(ql_adapter * adapter, const ql_model * model, ql_device * device,
+                                      const ql_dataset * data, const ql_eva_options * options);
+
 /** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer; `adapter` is where training
  *  starts and receives the result of ql_trainer_run. `eval` may be NULL. The caller owns *trainer.
  *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits; a dataset that was opened for another model, or of
