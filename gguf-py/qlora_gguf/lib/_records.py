@@ -60,6 +60,24 @@ class LoraOptions(TypedDict, total=False):
     # B and a magnitude for each row of the weight (Liu et al. 2024). None: "lora"
     kind: str
     norms: bool  # 1: all norms are trained, too, as a whole
+    layers: str  # "0-9,20,-1": numbers and ranges of layers, -1 is the last one; None or "": all
+    # "REGEX=R,...", as "attn_q=32,blk\.0\.=4": the first that is found in a weight's name gives its rank instead of r
+    # (PEFT's rank_pattern); None or "": none
+    rank_pattern: str
+    alpha_pattern: str  # the same of alpha; s = alpha / r of the weight's own r
+    # how the values start; None: "default" (ql_lora_init lists them): "default" A uniform in +-1/sqrt(k), B zero
+    # "gaussian" A normal with deviation 1/r, B zero "orthogonal" B A = 0 though neither is zero; even ranks "pissa" the
+    # r largest singular vectors of the weight (Meng, Wang, Zhang 2024) "loftq" those of W - deq(Q(W)); the model must
+    # have been opened from unquantised weights, which are read again (Li et al. 2023)
+    init: str
+    threads: int  # that pissa and loftq work with; 0: one for each core
+
+
+@dataclass(frozen=True)
+class LoraInitInfo:
+    """ql_lora_init_info of the C headers."""
+    name: str  # strings are the library's
+    meaning: str  # in a line
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,7 @@ class AdapterInfo:
     base_type: str  # of the weights that it was trained over: "nf4_dq"
     init: str  # how A began: "uniform"
     seed: str  # of A's first values, decimal
-    options: str  # of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all"
+    options: str  # of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all;..."
     composed: str  # "cat: a x 0.7 + b x 0.3"
     n_runs: int  # runs of training that it went through; of a composed one those of its parts
     kind: str  # ql_lora_options'
@@ -364,6 +382,20 @@ class TrainOptions(TypedDict, total=False):
     # into it gives the trained model bit for bit; the gradient of A and B goes straight through the rounding. A second
     # packed copy of each trained linear
     merge_type: int
+    # > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens, in training alone; it
+    # follows from seed and step (NEFTune, Jain et al. 2023)
+    neftune_alpha: float
+
+
+class EvaOptions(TypedDict, total=False):
+    """ql_eva_options of the C headers."""
+    ctx: int  # as in ql_train_options, as are seed, shuffle and packing
+    batch: int  # as in ql_train_options, as are seed, shuffle and packing
+    n_batches: int  # micro-batches that are looked at: the first ones of training
+    rounds: int  # passes over them: each makes the directions sharper
+    seed: int
+    shuffle: int
+    packing: int
 
 
 @dataclass(frozen=True)
@@ -404,6 +436,7 @@ __all__ = [
     "DeviceOptions",
     "DeviceInfo",
     "LoraOptions",
+    "LoraInitInfo",
     "AdapterInfo",
     "AdapterRunInfo",
     "AdapterMatrixInfo",
@@ -428,6 +461,7 @@ __all__ = [
     "QuantizeOptions",
     "TrainProgress",
     "TrainOptions",
+    "EvaOptions",
     "TrainerInfo",
     "TrainSummary",
 ]

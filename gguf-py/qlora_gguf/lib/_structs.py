@@ -139,6 +139,19 @@ class ql_lora_options(C.Structure):
         ("seed", C.c_uint64),
         ("kind", C.c_char_p),
         ("norms", C.c_int),
+        ("layers", C.c_char_p),
+        ("rank_pattern", C.c_char_p),
+        ("alpha_pattern", C.c_char_p),
+        ("init", C.c_char_p),
+        ("threads", C.c_int64),
+    ]
+
+
+class ql_lora_init_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("meaning", C.c_char_p),
     ]
 
 
@@ -484,6 +497,20 @@ class ql_train_options(C.Structure):
         ("user", C.c_void_p),
         ("overwrite", C.c_int),
         ("merge_type", C.c_int64),
+        ("neftune_alpha", C.c_double),
+    ]
+
+
+class ql_eva_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("ctx", C.c_int64),
+        ("batch", C.c_int64),
+        ("n_batches", C.c_int64),
+        ("rounds", C.c_int64),
+        ("seed", C.c_uint64),
+        ("shuffle", C.c_int),
+        ("packing", C.c_int),
     ]
 
 
