@@ -1,3 +1,4 @@
+// Fewer linears: what a pattern finds, and the changes that matter least.
 #include <algorithm>
 #include <cmath>
 #include <numeric>

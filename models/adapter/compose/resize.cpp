@@ -1,3 +1,4 @@
+// Lower ranks: the best approximation of each change, from its factors.
 #include <algorithm>
 #include <cmath>
 
