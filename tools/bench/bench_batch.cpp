@@ -53,11 +53,11 @@ std::vector<double> switch_times(Batch & batch, int64_t repeats) {
     std::vector<double> times;
     const int32_t token = 1;
     for (int64_t i = 1; i <= 10 * repeats; ++i) {
+        batch.end_all();
         batch.read({&token, 1});
         const double start = ql_os_seconds();
         batch.adapt(0, i);
         times.push_back((ql_os_seconds() - start) * 1e6);
-        batch.end_all();
     }
     return times;
 }
