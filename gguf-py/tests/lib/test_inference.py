@@ -234,14 +234,16 @@ def test_chat_answers_and_reads_each_turn_once(model, trained):
     with ql.Session(model, adapter) as session:
         chat = ql.Chat(session)
         assert chat.ask("Order 0 tea", **GREEDY) == "tea x0"
-        assert chat._cached.endswith("tea x0") and chat._cached_end
-        before = session.position
+        read, reset = [], session.reset
+        session.reset = lambda: (read.append("forgotten"), reset())
+        stream = session.stream
+        session.stream = lambda tokens, **options: (read.append(len(tokens)), stream(tokens, **options))[1]
         second = "".join(chat.stream("Order 1 bread", **GREEDY))
-        added = session.position - before
         assert chat.messages == [{"role": "user", "content": "Order 0 tea"}, {"role": "assistant", "content": "tea x0"},
                                  {"role": "user", "content": "Order 1 bread"}, {"role": "assistant", "content": second}]
         text = model.render_chat(chat.messages[:3])
-        assert added < len(model.tokenizer.encode_prompt(text))  # the first turn was not read again
+        first = model.tokenizer.encode_prompt(model.render_chat(chat.messages[:1]))
+        assert len(read) == 1 and read[0] < len(model.tokenizer.encode_prompt(text)) - len(first)  # the first turn is not read again
         with ql.Session(model, adapter) as fresh:
             assert fresh.generate(text, **GREEDY).text == second
 
