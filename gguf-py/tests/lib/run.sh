@@ -10,4 +10,5 @@ if ! "$python" -c 'import numpy, pytest' 2>/dev/null; then
     exit 77
 fi
 cd "$(dirname "$0")" || exit 1
-PYTHONDONTWRITEBYTECODE=1 exec "$python" -m pytest -q -p no:cacheprovider "$@"
+# A folder of its own: pytest's is shared with every other run on the machine, and cleared by them.
+PYTHONDONTWRITEBYTECODE=1 exec "$python" -m pytest -q -p no:cacheprovider --basetemp "$QL_TEST_SCRATCH" "$@"
