@@ -33,6 +33,7 @@ const char * name_of(ql_llama_cpp_use use) {
 
 struct ForLlamaCpp {
     std::vector<ql_llama_cpp_info> branches;
+    int64_t n_norms = 0;  // whole norms, which it drops
     std::string base;     // why llama.cpp does not open the base; "" if it does, or if there is none
     std::string refused;  // what llama.cpp does not load, and why; "" if it loads all
 };
@@ -60,6 +61,7 @@ ForLlamaCpp ask_llama_cpp(const AdapterPtr & adapter, const std::vector<ql_adapt
         if (answer.branches[i].use == QL_LLAMA_CPP_REFUSED && answer.refused.empty())
             answer.refused = std::string("'") + matrices[i].weight + "': " + answer.branches[i].why;
     }
+    answer.n_norms = describe(adapter).n_norms;
     answer.base = why_not_opened(model);
     if (answer.refused.empty() && !answer.base.empty()) answer.refused = model + ": " + answer.base;
     return answer;
@@ -79,6 +81,8 @@ void print_llama_cpp(const ForLlamaCpp & answer, const std::vector<ql_adapter_ma
     }
     table.print(stdout);
     if (!answer.base.empty()) std::printf("llama.cpp does not open the base: %s\n", escape_line(answer.base).c_str());
+    if (answer.n_norms > 0)
+        std::printf("%lld trained norms are ignored: merge the adapter\n", static_cast<long long>(answer.n_norms));
     std::printf("read in %s\n", answer.branches.front().version);
 }
 
@@ -91,6 +95,7 @@ Json json_of(const ForLlamaCpp & answer, const std::vector<ql_adapter_matrix_inf
     return {{"loads", answer.refused.empty()},
             {"base", answer.base},
             {"version", answer.branches.front().version},
+            {"ignored_norms", answer.n_norms},
             {"matrices", list}};
 }
 
