@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/graph/builder.hpp"
+#include "models/infer/applied_adapter.hpp"
 #include "models/infer/mixed_adapters.hpp"
 #include "models/infer/paged_cache.hpp"
 #include "ql/ql.hpp"

@@ -11,7 +11,7 @@
 
 #include "models/adapter/frozen.hpp"
 #include "models/adapter/low_rank/symmetric_eigen.hpp"
-#include "models/adapter/named_random.hpp"
+#include "models/base/named_random.hpp"
 #include "models/adapter/low_rank/vectors.hpp"
 #include "models/adapter/starts/start.hpp"
 #include "models/data/batch.hpp"

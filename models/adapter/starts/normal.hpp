@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "models/adapter/named_random.hpp"
+#include "models/base/named_random.hpp"
 
 namespace ql {
 
