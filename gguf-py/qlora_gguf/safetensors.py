@@ -123,9 +123,9 @@ class SafeTensors:
         self.close()
 
 
-def write(path: Path, tensors: Mapping[str, npt.NDArray[np.float32]]) -> None:
+def write(path: Path, tensors: Mapping[str, npt.NDArray[np.float32]], metadata: Mapping[str, str] | None = None) -> None:
     """A file of f32 tensors, in their order, whole or not at all; the bytes that the C++ library writes."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"} | dict(sorted((metadata or {}).items()))}
     at = 0
     for name, array in tensors.items():
         if not isinstance(array, np.ndarray) or array.dtype != np.float32:

@@ -13,6 +13,7 @@ from ..errors import GgufError
 from ..files import Path
 from ..gguf import GgufFile, Tensor, ValueType, Writer
 from ..gguf import open as open_gguf
+from . import origin
 from .base import Base
 from .lora import Adapter, LoraMatrix, check_adapter, check_fits, sort_as_base
 
@@ -57,7 +58,7 @@ def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
     if kind not in ("lora", "miss"):  # a miss is a LoRA with a fixed A
         raise GgufError(f"it is of kind '{kind[:40]}', which is more than two matrices a linear: ql-adapter merges it")
     adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
-                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind)
+                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind, origin.from_gguf(file))
     return adapter, _read_alpha(file)
 
 
@@ -103,7 +104,7 @@ def read_gguf(path: Path, base: Base | None = None) -> Adapter:
 
 def _common_alpha(adapter: Adapter) -> np.float32:
     """The format has one alpha, and s = alpha / r: the first branch's s * r."""
-    scaled = (np.float32(m.scale) * np.float32(m.r) for m in adapter.matrices if m.scale != 0)
+    scaled = (m.gguf_alpha for m in adapter.matrices if m.scale != 0)
     return next(scaled, np.float32(1))
 
 
@@ -139,6 +140,7 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
         w.set_str(_TEMPLATE, adapter.chat_template)
     if adapter.chat_date:
         w.set_str(_DATE, _check_date(adapter.chat_date))
+    origin.to_gguf(adapter.origin, w)
     for m in adapter.matrices:
         w.add_array(f"{m.weight}.lora_a", m.a)
         w.add_array(f"{m.weight}.lora_b", _written_b(m, alpha))

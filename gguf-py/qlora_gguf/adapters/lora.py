@@ -1,6 +1,7 @@
 """A LoRA adapter in memory, independent of files: for each linear two matrices and the scale that multiplies B A."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +9,10 @@ import numpy.typing as npt
 
 from ..errors import GgufError
 from .base import Base
+
+def _fewest_digits(exact: float, gives_back: Callable[[float], bool]) -> float:
+    return next((value for digits in range(1, 17) if gives_back(value := float(f"{exact:.{digits}g}"))), exact)
+
 
 F32 = npt.NDArray[np.float32]
 
@@ -27,7 +32,14 @@ class LoraMatrix:
 
     @property
     def alpha(self) -> float:
-        return self.scale * self.r
+        """The number of fewest digits near scale * r that, over r, gives the scale back as an f32."""
+        return _fewest_digits(self.scale * self.r, lambda alpha: np.float32(alpha / self.r) == np.float32(self.scale))
+
+    @property
+    def gguf_alpha(self) -> np.float32:
+        """The same, divided in f32, as readers of GGUF do."""
+        return np.float32(_fewest_digits(self.scale * self.r, lambda alpha: bool(
+            np.float32(alpha) / np.float32(self.r) == np.float32(self.scale))))
 
 
 @dataclass
@@ -40,6 +52,7 @@ class Adapter:
     chat_template: str = ""
     chat_date: str = ""
     kind: str = "lora"  # or "miss": trained with A as it is
+    origin: dict[str, str | int | float] = field(default_factory=dict)  # keys under "qlora." (origin.py)
     matrices: list[LoraMatrix] = field(default_factory=list)
 
 

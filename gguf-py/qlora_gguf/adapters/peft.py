@@ -12,6 +12,7 @@ from .. import llama, safetensors
 from ..errors import GgufError
 from ..files import Path, read_small, write_whole
 from ..json_file import JsonFile
+from . import origin
 from .base import Base
 from .lora import Adapter, LoraMatrix, check_adapter, check_fits, sort_as_base
 from .peft_config import PeftConfig
@@ -121,6 +122,11 @@ def read_peft(directory: Path, base: Base) -> Adapter:
     adapter = Adapter(base.architecture, base_name=config.base_name, chat_template=chat_template(folder))
     with safetensors.SafeTensors(path) as file:
         try:
+            words = {key: text for key, text in file.metadata.items() if isinstance(text, str)}
+            adapter.name = words.get(origin.NAME, "")
+            adapter.base_name = words.get(origin.BASE_NAME, adapter.base_name)
+            adapter.chat_date = words.get(origin.CHAT_DATE, "")
+            adapter.origin = origin.from_texts(words)
             for module, names in _modules(file, base).items():
                 adapter.matrices.append(_read_matrix(module, names, file, config, base))
             check_adapter(adapter, base)
@@ -180,6 +186,8 @@ def _config_text(adapter: Adapter, base: Base) -> bytes:
         "modules_to_save": None,
         "inference_mode": True,
     }
+    unknown = json.loads(str(adapter.origin.get(origin.PEFT_FIELDS, "{}")))
+    config |= {key: value for key, value in unknown.items() if key not in config}
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
@@ -194,7 +202,12 @@ def write_peft(adapter: Adapter, base: Base, directory: Path) -> None:
         tensors[_PREFIX + _module_of(m.weight) + _SUFFIX_A] = m.a
         tensors[_PREFIX + _module_of(m.weight) + _SUFFIX_B] = b
     os.makedirs(folder, exist_ok=True)
-    safetensors.write(os.path.join(folder, _WEIGHTS), tensors)
+    words = origin.to_texts(adapter.origin) | {origin.BASE_NAME: adapter.base_name}
+    if adapter.name:
+        words[origin.NAME] = adapter.name
+    if adapter.chat_date:
+        words[origin.CHAT_DATE] = adapter.chat_date
+    safetensors.write(os.path.join(folder, _WEIGHTS), tensors, words)
     if adapter.chat_template:
         write_whole(os.path.join(folder, "chat_template.jinja"), adapter.chat_template.encode("utf-8", "surrogateescape"))
     write_whole(os.path.join(folder, _CONFIG), config)  # last: with it the directory counts as an adapter
