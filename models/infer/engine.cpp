@@ -51,10 +51,10 @@ Engine::Engine(const Model & model, MixedAdapters adapters, const EngineOptions 
 Result<std::unique_ptr<Engine>> Engine::create(const Model & model, ql_device * device,
                                                std::span<const Adapter * const> adapters, const EngineOptions & options,
                                                std::span<const AppliedAdapter> fixed) {
-    for (const Adapter * adapter : adapters) QL_TRY(check_is_sum(*adapter, "an engine's adapter"));
     QL_TRY(check_options(model, options));
     if (adapters.size() > QL_LORA_MIX_MOST)
         return error(QL_INVALID_ARGUMENT, "%zu adapters, 0 to %d are possible", adapters.size(), QL_LORA_MIX_MOST);
+    for (const Adapter * adapter : adapters) QL_TRY(check_is_sum(*adapter, "an engine's adapter"));
     ql_device_info info{sizeof(info)};
     QL_TRY(ql_device_describe(device, &info));
     std::unique_ptr<Engine> engine(new Engine(model, MixedAdapters(adapters, info.bf16 != 0), with_pages(options)));

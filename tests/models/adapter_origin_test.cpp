@@ -37,7 +37,7 @@ TEST(AdapterOrigin, OfANewAdapterNamesBaseAndOptions) {
     const Origin o = new_adapter(llama(), {3, 6.0f, true, "attn_q", 7}).value().origin;
     EXPECT_EQ(o.base, llama().identity());
     EXPECT_EQ(o.base_type, llama().base_type());
-    EXPECT_EQ(o.options, "r=3;alpha=6;rslora=1;targets=attn_q");
+    EXPECT_EQ(o.options, "kind=lora;r=3;alpha=6;rslora=1;norms=0;targets=attn_q;layers=;ranks=;alphas=");
     EXPECT_EQ(o.seed, "7");
     EXPECT_EQ(o.init, kUniformStart);
     EXPECT_TRUE(o.runs.empty());

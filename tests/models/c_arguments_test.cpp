@@ -154,6 +154,9 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_merge", "NULL", [] { return ql_adapter_merge(nullptr, "f", "g", nullptr); }},
         {"ql_adapter_merge", "NULL base", [this] { return ql_adapter_merge(adapter_, nullptr, "g", nullptr); }},
         {"ql_adapter_merge", "NULL out", [this] { return ql_adapter_merge(adapter_, "f", nullptr, nullptr); }},
+        {"ql_adapter_check_merge", "NULL", [this] { return ql_adapter_check_merge(nullptr, model_, nullptr); }},
+        {"ql_adapter_check_merge", "NULL base", [this] { return ql_adapter_check_merge(adapter_, nullptr, nullptr); }},
+        {"ql_adapter_check_merge", "of none", [this] { return ql_adapter_check_merge(adapter_, model_, nullptr); }},
         {"ql_adapter_set_chat_template", "NULL", [] { return ql_adapter_set_chat_template(nullptr, ""); }},
     };
     for (const size_t size : kBadSizes)

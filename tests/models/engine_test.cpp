@@ -261,7 +261,7 @@ class EngineAdapters : public ::testing::Test {
         GraphPtr graph;
         EXPECT_TRUE(ql_graph_create(out(graph)) == QL_OK);
         GraphBuilder b(llama(), graph.get());
-        attach_adapters(b, applied);
+        attach_adapters(b, applied, {});
         const auto n = static_cast<int64_t>(list.size());
         const StreamInputs in = b.start_stream(n);
         ql_tensor * logits = b.linear(llama().head().name, b.hidden());

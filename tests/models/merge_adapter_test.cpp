@@ -147,6 +147,7 @@ TEST_F(MergeAdapter, NameTheElementThatIsNoNumber) {
     nan.nan_at = 50000;  // in the second block of the first matrix
     base_ = write_tiny_model(folder_.path("nan.gguf"), nan);
     adapter_.matrices.clear();
+    adapter_.origin = {};  // of a model of other sizes
     for (const int threads : {1, 3}) {
         threads_ = threads;
         const Status status = merge(base_, QL_F16);

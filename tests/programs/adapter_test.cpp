@@ -55,7 +55,7 @@ TEST_F(AdapterProgram, InfoSaysWhereItComesFrom) {
     const Json info = json("info -m {model.gguf} {adapter.gguf}");
     EXPECT_EQ(info["base_identity"].get<std::string>().size(), 16u);
     EXPECT_EQ(info["fits"], "this file");
-    EXPECT_EQ(info["options"], "r=4;alpha=32;rslora=0;targets=all");
+    EXPECT_EQ(info["options"], "kind=lora;r=4;alpha=32;rslora=0;norms=0;targets=all;layers=;ranks=;alphas=");
     EXPECT_EQ(info["seed"], "42");
     ASSERT_EQ(info["runs"].size(), 1u);
     EXPECT_EQ(info["runs"][0]["steps"], 1);

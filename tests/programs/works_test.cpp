@@ -161,7 +161,7 @@ TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
     EXPECT_TRUE(json["resumed_from"].is_string());
     const std::string metrics = read("m.jsonl");
     EXPECT_EQ(1000, std::count(metrics.begin(), metrics.end(), '\n'));
-    must("ql-finetune", std::string(kTrain) + "--steps 1000 -q -o {b.gguf}");
+    must("ql-finetune", std::string(kTrain) + "--steps 1000 --eval-data {data.jsonl} --eval-every 50 -q -o {b.gguf}");
     EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
 }
 
