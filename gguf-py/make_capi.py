@@ -96,6 +96,9 @@ class Api:
             for result, name, arguments in re.findall(r"QL_API ([^;(]*?)(\w+)\(([^;]*?)\);", plain(text), flags=re.S):
                 if (stem in FUNCTIONS_OF or name in MORE_FUNCTIONS) and name not in LEFT_OUT:
                     self.functions[name] = (result.strip(), self.arguments(arguments))
+        for fields in self.structs.values():
+            for field in fields:
+                field.declaration = self.callbacks.get(field.declaration, field.declaration)
 
     @staticmethod
     def arguments(text):
@@ -114,7 +117,6 @@ class Api:
         if re.fullmatch(r"char\s*\*\s*\*", declaration.strip()):
             return "C.POINTER(C.c_void_p)"
         declaration = " ".join(declaration.replace("const", " ").split())
-        declaration = " ".join(self.callbacks.get(declaration, declaration).replace("const", " ").split())
         if declaration.startswith("callback "):
             result, arguments = re.match(r"callback (.*?)\((.*)\)$", declaration).groups()
             inner = [self.ctype(a) for a in self.arguments(arguments)]

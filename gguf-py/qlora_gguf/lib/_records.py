@@ -157,6 +157,21 @@ class ComposeMethodInfo:
     takes_density: bool
 
 
+@dataclass(frozen=True)
+class AdapterChange:
+    """ql_adapter_change of the C headers."""
+    weight: str
+    k: int
+    m: int
+    r_from: int  # rank before and now; 0: no branch
+    r: int  # rank before and now; 0: no branch
+    norm: float  # Frobenius norms: of D, and of what the new adapter lacks of it
+    error: float  # Frobenius norms: of D, and of what the new adapter lacks of it
+    note: str  # "" or why D is not in the adapter
+    index: int  # of the weights that were looked at
+    n: int  # of the weights that were looked at
+
+
 class ExtractOptions(TypedDict, total=False):
     """ql_extract_options of the C headers."""
     rank: int  # at least 1 and at most the smaller side of the largest linear
@@ -443,6 +458,7 @@ __all__ = [
     "LlamaCppInfo",
     "ComposeOptions",
     "ComposeMethodInfo",
+    "AdapterChange",
     "ExtractOptions",
     "ResizeOptions",
     "PruneOptions",

@@ -236,6 +236,22 @@ class ql_compose_method_info(C.Structure):
     ]
 
 
+class ql_adapter_change(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("weight", C.c_char_p),
+        ("k", C.c_int64),
+        ("m", C.c_int64),
+        ("r_from", C.c_int64),
+        ("r", C.c_int64),
+        ("norm", C.c_double),
+        ("error", C.c_double),
+        ("note", C.c_char_p),
+        ("index", C.c_int64),
+        ("n", C.c_int64),
+    ]
+
+
 class ql_extract_options(C.Structure):
     _fields_ = [
         ("size", C.c_size_t),
