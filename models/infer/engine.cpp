@@ -7,9 +7,9 @@ namespace ql {
 namespace {
 
 /// Tokens read at once. What is left of a prompt, or of a batch, is padded to the narrowest width that takes it whole:
-/// 4 are read about as fast as one, as reading the weights is what takes the time; 512 are enough for the decoding of
-/// the weights to cost little.
-constexpr int64_t kWidths[] = {1, 4, 32, 128, 512};
+/// 4 are read about as fast as one, as reading the weights is what takes the time; 8 are a batch of a few sequences;
+/// 512 are enough for the decoding of the weights to cost little.
+constexpr int64_t kWidths[] = {1, 4, 8, 32, 128, 512};
 
 Status check_options(const Model & model, const EngineOptions & o) {
     if (o.ctx < 1 || o.ctx > model.hparams().n_ctx)

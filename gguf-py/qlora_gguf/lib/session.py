@@ -101,6 +101,13 @@ class Session(Handle):
         with self._use(exclusive=True) as session:
             capi.ql_session_reset(session)
 
+    def set_adapter_scales(self, scales: Sequence[float]) -> None:
+        """Applies the session's adapters with other scales, one for each; 0 switches one off. What was read is forgotten where
+        they change."""
+        values = (ctypes.c_float * len(scales))(*scales)
+        with self._use(exclusive=True) as session:
+            check(capi.ql_session_set_adapter_scales(session, values, len(scales)))
+
     def eval(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
         """Reads tokens that follow those read before; the logits (float32, [n_vocab]) of the token after them.
 

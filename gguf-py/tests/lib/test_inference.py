@@ -79,6 +79,13 @@ def test_adapters_are_applied_with_their_factors(model, trained):
     np.testing.assert_array_equal(logits(adapter), logits([(adapter, 1.0)]))
     np.testing.assert_allclose(logits([(adapter, 0.5), (adapter, 0.5)]), logits(adapter), atol=1e-3)
     assert not np.array_equal(logits(None), logits(adapter))
+    with ql.Session(model, [(adapter, 0.0)]) as session:
+        session.eval([1, 2, 3])
+        session.set_adapter_scales([1.0])
+        assert session.position == 0
+        np.testing.assert_array_equal(session.eval([1, 2, 3]), logits(adapter))
+        with pytest.raises(ql.Error, match="2 factors for 1 adapters"):
+            session.set_adapter_scales([1.0, 1.0])
     with pytest.raises(TypeError, match="adapters: an Adapter or"):
         ql.Session(model, ["a"])
     with pytest.raises(TypeError, match="adapters: factor: a number is needed"):
