@@ -31,9 +31,11 @@ def _check_runs(n: int) -> int:
 
 
 def from_gguf(file: GgufFile) -> dict[str, Value]:
-    read = {str: file.get_str, int: file.get_int, float: file.get_float}
+    def value(key: str, kind: type) -> Value:
+        return file.get_str(key) if kind is str else file.get_int(key) if kind is int else file.get_float(key)
+
     n_runs = _check_runs(file.get_int("qlora.runs")) if "qlora.runs" in file.keys else 0
-    return {key: read[kind](key) for key, kind in _fields(n_runs) if key in file.keys}
+    return {key: value(key, kind) for key, kind in _fields(n_runs) if key in file.keys}
 
 
 def to_gguf(origin: Mapping[str, Value], w: Writer) -> None:
