@@ -236,6 +236,11 @@ TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
         expect_refused(kFinetune,
                        "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type miss " + std::string(option),
                        {"has no meaning with --lora-type miss"}, {2});
+    for (const char * start : {"pissa", "eva", "gaussian"})
+        expect_refused(
+            kFinetune,
+            "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type miss --lora-init " + std::string(start),
+            {"the start '" + std::string(start) + "' is one of plain LoRA"}, {2});
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type loha", {"loha", "dora"}, {2});
     expect_refused(kFinetune,
                    "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type dora --init-adapter {adapter.gguf}",

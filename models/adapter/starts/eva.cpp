@@ -242,9 +242,10 @@ Status start_eva(Adapter & adapter, const Model & model, ql_device * device, con
     if (has_frozen(adapter))
         return error(QL_INVALID_ARGUMENT, "an eva start is for a new adapter; this one began as %s",
                      adapter.start.c_str());
+    QL_TRY(check_is_lora(adapter, "eva"));
     for (LoraMatrix & m : adapter.matrices) std::fill(m.b.begin(), m.b.end(), 0.0f);
     QL_TRY(Eva(adapter, model, options).run(device, data));
-    adapter.start = "eva";
+    adapter.start = adapter.origin.init = "eva";
     return {};
 }
 

@@ -20,6 +20,9 @@ struct StartOptions {
 ///         QL_NON_FINITE names a weight
 Status start_adapter(Adapter & adapter, const Model & model, const StartOptions & options);
 
+/// Only plain LoRA has another start than its kind's own.         errors  QL_INVALID_ARGUMENT
+Status check_is_lora(const Adapter & adapter, const char * start);
+
 /// A start: its name, what it is in a line, and what it does.
 struct StartMethod {
     const char * name;

@@ -1,6 +1,8 @@
 // The table of starts.
 #include "models/adapter/starts/start.hpp"
 
+#include <algorithm>
+
 namespace ql {
 namespace {
 
@@ -27,6 +29,12 @@ Status unknown_start(const std::string & name) {
 
 }  // namespace
 
+Status check_is_lora(const Adapter & adapter, const char * start) {
+    const bool is_lora = std::all_of(adapter.matrices.begin(), adapter.matrices.end(),
+                                     [](const LoraMatrix & m) { return m.kind == LoraKind::lora; });
+    return is_lora ? Status() : error(QL_INVALID_ARGUMENT, "the start '%s' is one of plain LoRA", start);
+}
+
 std::span<const StartMethod> start_methods() {
     return kMethods;
 }
@@ -35,8 +43,7 @@ Status start_adapter(Adapter & adapter, const Model & model, const StartOptions 
     for (const StartMethod & method : kMethods) {
         if (options.name != method.name) continue;
         const bool is_default = &method == &kMethods[0];
-        if (!is_default && adapter.matrices.front().kind != LoraKind::lora)
-            return error(QL_INVALID_ARGUMENT, "an adapter's start '%s' is one of plain LoRA", method.name);
+        if (!is_default) QL_TRY(check_is_lora(adapter, method.name));
         QL_TRY(method.start(adapter, model, options));
         adapter.start = method.name;
         if (!is_default) adapter.origin.init = method.name;
