@@ -40,7 +40,7 @@ class AdapterKinds : public testing::TestWithParam<LoraKind> {
         }
     }
     std::vector<float> logits(const Model & model, std::span<const AppliedAdapter> adapters) const {
-        auto session = Session::create(model, device_.get(), adapters, 32);
+        auto session = Session::create(model, device_.get(), adapters, 32, QL_F32);
         if (!session.ok()) ADD_FAILURE() << session.message();
         if (!session.ok() || !(*session)->eval(tokens_).ok()) return {};
         const auto values = (*session)->logits();
