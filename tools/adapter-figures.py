@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures kinds of adapters beside each other: docs/ADAPTERS.md's table.
+"""Measures kinds of adapters beside each other: docs/adapters.md's table.
 
     tools/adapter-figures.py -m BASE.gguf -d TRAIN.jsonl --held-out TEST.jsonl [--rows ROW,...] [--seeds 1,2,3]
                              [--exact] [--out FOLDER] [-- OPTION OF ql-finetune...]

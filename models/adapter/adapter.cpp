@@ -48,10 +48,13 @@ double delta_norm(const LoraMatrix & matrix) {
     return std::fabs(static_cast<double>(matrix.scale)) * std::sqrt(std::max(trace, 0.0));
 }
 
+bool is_sum(const Adapter & adapter) {
+    return adapter.norms.empty() && std::none_of(adapter.matrices.begin(), adapter.matrices.end(),
+                                                 [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
+}
+
 Status check_is_sum(const Adapter & adapter, const char * what) {
-    const bool has_dora = std::any_of(adapter.matrices.begin(), adapter.matrices.end(),
-                                      [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
-    if (!has_dora && adapter.norms.empty()) return {};
+    if (is_sum(adapter)) return {};
     return error(
         QL_UNSUPPORTED,
         "%s: a DoRA scales the rows of its base, and trained norms replace the base's, which is more than a sum "

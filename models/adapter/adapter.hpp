@@ -56,7 +56,9 @@ struct LoraOptions {
     std::string alpha_pattern;  // the same of alpha
 };
 
-/// That an adapter is a sum of products s B A and nothing else: no DoRA, no trained norms. `what` asks, in messages.
+/// Whether an adapter is a sum of products s B A and nothing else: no DoRA, no trained norms.
+bool is_sum(const Adapter & adapter);
+/// That it is one; `what` asks, in messages.
 /// errors  QL_UNSUPPORTED
 Status check_is_sum(const Adapter & adapter, const char * what);
 

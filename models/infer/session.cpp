@@ -10,7 +10,7 @@ Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device 
     std::vector<bool> is_fixed;
     std::vector<float> factors;
     for (const AppliedAdapter & a : adapters) {
-        is_fixed.push_back(!check_is_sum(*a.adapter, "").ok());
+        is_fixed.push_back(!is_sum(*a.adapter));
         factors.push_back(a.factor);
         is_fixed.back() ? fixed.push_back(a) : list.push_back(a.adapter);
     }

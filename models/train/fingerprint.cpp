@@ -25,6 +25,7 @@ uint64_t adapter_shape(const Adapter & adapter) {
 /// The values that training leaves as they are: another start's would go with parameters that are not their own.
 uint64_t frozen_values(const Adapter & adapter) {
     uint64_t hash = 0;
+    if (!has_frozen(adapter)) return hash;
     const auto mix = [&](const std::vector<float> & values) {
         for (const float v : values) hash = (hash ^ std::bit_cast<uint32_t>(v)) * 0x100000001b3;
     };

@@ -231,11 +231,9 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
     QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
     QL_TRY(check_options(*method, options));
     QL_TRY(check_adapters(adapters));
-    for (const WeightedAdapter & w : adapters)
-        if (const Status s = check_is_sum(*w.adapter, "compose"); !s.ok()) {
-            if (adapters.size() == 1 && w.weight == 1) return *w.adapter;
-            return s;
-        }
+    if (const WeightedAdapter & only = adapters[0]; adapters.size() == 1 && only.weight == 1 && !is_sum(*only.adapter))
+        return *only.adapter;
+    for (const WeightedAdapter & w : adapters) QL_TRY(check_is_sum(*w.adapter, "compose"));
     QL_ASSIGN(const auto linears, gather(adapters));
     Adapter made = without_matrices(*adapters[0].adapter);
     made.origin = compose_origin(adapters, options);
