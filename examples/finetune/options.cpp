@@ -113,8 +113,9 @@ void FinetuneOptions::add_training(Program & p) {
     p.choice("--optim", optim, {"adamw"}, {"adamw8bit", "paged_adamw8bit", "lion", "lion8bit", "sgd"}, "Optimizer");
     p.number("--weight-decay", weight_decay, 0, 1, "Decoupled weight decay");
     p.number("--clip", clip, 0, 1e6, "Largest gradient norm; 0: no clipping");
-    p.choice("--recompute", recompute, {"auto", "none"}, {"all"},
-             "Computes norms and gates again rather than keep them: less memory, same bits");
+    p.choice("--recompute", recompute, {"auto", "none", "all"}, {},
+             "What is computed again rather than kept: norms and gates (auto), nothing, or whole layers; all takes the "
+             "least memory and the most time. Same bits");
 }
 
 void FinetuneOptions::check() const {
@@ -178,8 +179,9 @@ ql_train_options FinetuneOptions::train_options() const {
                                         : QL_SCHEDULE_COSINE;
     o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio, o.neftune_alpha = neftune_alpha;
     o.seed = seed, o.shuffle = shuffle, o.packing = packing;
-    if (recompute == "none") o.recompute = QL_RECOMPUTE_NONE;
-    if (recompute == "auto") o.recompute = QL_RECOMPUTE_CHEAP;
+    o.recompute = recompute == "none"  ? QL_RECOMPUTE_NONE
+                  : recompute == "all" ? QL_RECOMPUTE_ALL
+                                       : QL_RECOMPUTE_CHEAP;
     o.eval_every = eval_every, o.save_every = save_every, o.keep = keep;
     o.overwrite = overwrite;
     return o;

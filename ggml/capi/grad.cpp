@@ -14,7 +14,7 @@ extern "C" ql_status ql_gradients(ql_graph * g, ql_tensor * loss, ql_tensor * co
         if (!g || !params || n < 1 || !grads)
             return error(QL_INVALID_ARGUMENT, "gradients: a graph, parameters and room for their gradients are needed");
         const auto kind = enum_number(recompute);
-        if (kind != QL_RECOMPUTE_NONE && kind != QL_RECOMPUTE_CHEAP)
+        if (kind < QL_RECOMPUTE_NONE || kind > QL_RECOMPUTE_ALL)
             return error(QL_INVALID_ARGUMENT, "gradients: unknown recomputation %d", kind);
         QL_TRY(g->status());
         GradBuilder builder(*g, op::add, recompute);

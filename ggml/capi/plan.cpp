@@ -23,6 +23,12 @@ ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * 
 
 ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices, ql_tensor * const * outputs,
                             int n_outputs, const ql_plan * over, ql_plan ** plan) {
+    const ql_plan_options options = {sizeof(options), over, 0};
+    return ql_plan_create_with(graph, devices, n_devices, outputs, n_outputs, &options, plan);
+}
+
+ql_status ql_plan_create_with(ql_graph * graph, ql_device * const * devices, int n_devices, ql_tensor * const * outputs,
+                              int n_outputs, const ql_plan_options * options, ql_plan ** plan) {
     return ql::guarded([&]() -> Status {
         if (!graph || !devices || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
             return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
@@ -30,7 +36,10 @@ ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n
         const std::span places(devices, static_cast<size_t>(n_devices));
         if (std::find(places.begin(), places.end(), nullptr) != places.end())
             return error(QL_INVALID_ARGUMENT, "ql_plan_create: a device is NULL");
-        QL_ASSIGN(auto made, ql_plan::create(*graph, places, {outputs, static_cast<size_t>(n_outputs)}, over));
+        QL_ASSIGN(const ql_plan_options o, ql::take_struct(options, ql_plan_options{}));
+        if (o.recomputed < 0)
+            return error(QL_INVALID_ARGUMENT, "ql_plan_create: recomputed is %d, it must be 0 or more", o.recomputed);
+        QL_ASSIGN(auto made, ql_plan::create(*graph, places, {outputs, static_cast<size_t>(n_outputs)}, o));
         *plan = made.release();
         return {};
     });

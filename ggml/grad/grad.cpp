@@ -61,6 +61,13 @@ void GradBuilder::mark(std::span<Tensor * const> params, int64_t n_forward) {
 
 Status GradBuilder::run(Tensor * loss, std::span<Tensor * const> params) {
     QL_TRY(check(loss, params));
+    graph_.set_backward(true);
+    const Status status = walk_back(loss, params);
+    graph_.set_backward(false);
+    return status;
+}
+
+Status GradBuilder::walk_back(Tensor * loss, std::span<Tensor * const> params) {
     const auto n_forward = static_cast<int64_t>(graph_.nodes().size());
     mark(params, n_forward);
     if (!wants(loss)) return error(QL_INVALID_ARGUMENT, "gradients: the loss does not depend on any of the parameters");

@@ -31,6 +31,7 @@ class GradBuilder {
   private:
     Status check(Tensor * loss, std::span<Tensor * const> params) const;
     void mark(std::span<Tensor * const> params, int64_t n_forward);
+    Status walk_back(Tensor * loss, std::span<Tensor * const> params);
 
     Graph & graph_;
     const OpDef & sum_;

@@ -87,7 +87,8 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> s
             return nullptr;
         }
     }
-    ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size()), place_};
+    ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size()), place_,
+                       backward_};
     std::vector<ql::OutSpec> outs;
     Status fits = def.infer(node, outs);
     if (fits.ok()) fits = ql::check_results(def, outs);

@@ -28,6 +28,8 @@ struct ql_graph {
     /// The place in the model of the nodes that are appended from here on; 0 at first.
     void set_place(int place) { place_ = place; }
     int place() const { return place_; }
+    /// Whether nodes that are appended from here on are of a backward pass; false at first.
+    void set_backward(bool backward) { backward_ = backward; }
 
     const ql::Status & status() const { return status_; }
     /// Keeps the first error.
@@ -43,6 +45,7 @@ struct ql_graph {
     std::deque<ql_tensor> tensors_;
     ql::Status status_;
     int place_ = 0;
+    bool backward_ = false;
 };
 
 namespace ql {

@@ -25,8 +25,9 @@ using Tensor = ::ql_tensor;
 
 /// A node of a graph, whose operands are all tensors of that graph.
 struct GraphNode : Node {
-    int64_t index = 0;  // position in the graph: every source is a leaf or made by an earlier node
-    int place = 0;      // where in the model it belongs, say its layer
+    int64_t index = 0;         // position in the graph: every source is a leaf or made by an earlier node
+    int place = 0;             // where in the model it belongs, say its layer
+    bool is_backward = false;  // appended by ql_gradients
 
     Tensor * source(size_t i) const { return static_cast<Tensor *>(src[i]); }
     Tensor * result(size_t i) const { return static_cast<Tensor *>(out[i]); }

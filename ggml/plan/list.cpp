@@ -24,7 +24,7 @@ Value * PlanList::value_of(Tensor * tensor) {
 }
 
 PlanNode * PlanList::node_of(const GraphNode & node) {
-    PlanNode & made = owned_.emplace_back(PlanNode{{node.def, node.params, {}, {}}, node.place});
+    PlanNode & made = owned_.emplace_back(PlanNode{{node.def, node.params, {}, {}}, node.place, node.is_backward});
     for (size_t i = 0; i < node.src.size(); ++i) made.src.push_back(node.src[i] ? value_of(node.source(i)) : nullptr);
     for (size_t i = 0; i < node.out.size(); ++i) made.out.push_back(value_of(node.result(i)));
     return &made;
@@ -33,7 +33,7 @@ PlanNode * PlanList::node_of(const GraphNode & node) {
 PlanNode * PlanList::make_node(const PlanNode & like, const OpDef & def, Params params, std::vector<Operand *> src,
                                std::vector<Operand *> out) {
     PlanNode & made =
-        owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}, like.place, like.device});
+        owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}, like.place, like.is_backward, like.device});
     std::vector<OutSpec> specs;
     (void)def.infer(made, specs);  // check_list asks the rule again, and reports what it says
     for (size_t i = 0; i < std::min(specs.size(), made.out.size()); ++i) {

@@ -32,6 +32,7 @@ struct Value : Operand {
 /// A node whose operands are all values of one list.
 struct PlanNode : Node {
     int place = 0;              // where in the model it belongs
+    bool is_backward = false;   // of a backward pass
     Device * device = nullptr;  // that runs it; for a copy: the one whose own memory it reads or writes
     const char * moved = "";    // why that is not the device that the graph asks for
     const Kernel * kernel = nullptr;

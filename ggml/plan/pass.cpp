@@ -7,11 +7,13 @@ namespace {
 
 constexpr Pass kPasses[] = {
     {"reach", reach},
+    {"hasten", hasten},
     {"place", place},
     {"head_loss", fuse_head_loss},
     {"swiglu", fuse_swiglu},
     {"product_sums", fuse_product_sums},
     {"narrow", narrow},
+    {"recompute", recompute},
     {"copy", copy_between_devices},
     {"kernels", choose_kernels},
     {"buffers", assign_buffers},

@@ -15,6 +15,7 @@ namespace ql {
 struct PassInput {
     std::span<Tensor * const> outputs;  // tensors that must be there after a run
     std::span<Device * const> devices;  // the graph's places, in order; at least one
+    int recomputed = 0;                 // places of the model whose values are computed again in the backward pass
 };
 
 struct Pass {
@@ -31,6 +32,8 @@ Status apply_passes(PlanList & list, const PassInput & input, bool checked);
 /// The nodes that the outputs need, in order of creation (a topological order, and the order in which operators that
 /// change states in place were meant).
 Status reach(PlanList & list, const PassInput & input);
+/// Nodes that only change leaves in place run as early as they may.
+Status hasten(PlanList & list, const PassInput & input);
 /// Whether a device has a kernel that takes the node; else why not (QL_UNSUPPORTED, or what the kernel says).
 Status takes(const Device & device, const Node & n);
 
@@ -42,6 +45,9 @@ Status fuse_swiglu(PlanList & list, const PassInput & input);
 Status fuse_product_sums(PlanList & list, const PassInput & input);
 /// Holds activations as bf16 where the device's products would round them anyway.
 Status narrow(PlanList & list, const PassInput & input);
+/// In the first `recomputed` places of the model: what the backward pass needs of a place is computed again there from
+/// what other places read, instead of being kept from the forward pass. The same nodes give the same bits.
+Status recompute(PlanList & list, const PassInput & input);
 /// Operands that are on another device than their node are copied before it, once for all readers until they change;
 /// frozen weights are there on every device that reads them.
 Status copy_between_devices(PlanList & list, const PassInput & input);

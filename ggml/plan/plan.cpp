@@ -35,7 +35,7 @@ using ql::Result;
 using ql::Status;
 
 Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_device * const> devices,
-                                                 std::span<ql_tensor * const> outputs, const ql_plan * over) {
+                                                 std::span<ql_tensor * const> outputs, const ql_plan_options & options) {
     QL_TRY(graph.status());
     if (outputs.empty()) return ql::error(QL_INVALID_ARGUMENT, "plan: no outputs");
     for (const ql_tensor * t : outputs)
@@ -45,9 +45,9 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
     std::unique_ptr<ql_plan> plan(new ql_plan);
     const bool checked = ql::plans_are_checked();
     const std::vector<ql_device *> parts = ql::parts_of(devices);
-    QL_TRY(ql::apply_passes(plan->list_, {outputs, parts}, checked));
+    QL_TRY(ql::apply_passes(plan->list_, {outputs, parts, options.recomputed}, checked));
     QL_TRY(ql::settle_leaves(plan->list_.leaves()));
-    QL_TRY(plan->place(over, checked));
+    QL_TRY(plan->place(options.over, checked));
     plan->bind();
     QL_ASSIGN(plan->schedule_, ql::Schedule::make(plan->list_, plan->steps_));
     return plan;

@@ -15,7 +15,7 @@ struct ql_plan {
     /// devices: the graph's places; at least one.
     static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, std::span<ql_device * const> devices,
                                                        std::span<ql_tensor * const> outputs,
-                                                       const ql_plan * over = nullptr);
+                                                       const ql_plan_options & options = {});
     ql_plan(const ql_plan &) = delete;
     ql_plan & operator=(const ql_plan &) = delete;
 

@@ -36,7 +36,7 @@ Status check(const ql_train_options & o) {
     QL_TRY(in_range("neftune-alpha", o.neftune_alpha, 0, 10000));
     QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
     QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
-    QL_TRY(ql::check_enum("recompute", o.recompute, QL_RECOMPUTE_CHEAP));
+    QL_TRY(ql::check_enum("recompute", o.recompute, QL_RECOMPUTE_ALL));
     return in_range("keep", static_cast<double>(o.keep), 1, 100000);
 }
 

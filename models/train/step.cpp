@@ -151,12 +151,17 @@ Status TrainStep::build_update() {
 }
 
 Status TrainStep::plan(ql_device * device) {
-    const auto make = [&](PlanPtr & plan, const std::vector<ql_tensor *> & outputs) {
-        QL_ASSIGN(plan, make_plan(graph_, device, outputs, micro_.get()));
+    const auto make = [&](PlanPtr & plan, const std::vector<ql_tensor *> & outputs, int recomputed = 0) {
+        ql_plan_options options{};
+        options.size = sizeof(options);
+        options.over = micro_.get();
+        options.recomputed = recomputed;
+        QL_ASSIGN(plan, make_plan(graph_, device, outputs, options));
         return Status();
     };
     if (options_.train) {
-        QL_TRY(make(micro_, micro_outputs_));
+        const bool all = options_.recompute == QL_RECOMPUTE_ALL;
+        QL_TRY(make(micro_, micro_outputs_, all ? static_cast<int>(model_.hparams().layers.size()) : 0));
         QL_TRY(make(update_, update_outputs_));
     }
     QL_TRY(make(eval_, {nll_}));

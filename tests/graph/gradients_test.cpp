@@ -277,7 +277,7 @@ TEST(Gradients, NeedALossOfOneNumber) {
     EXPECT_TRUE(contains(gradient_error(b, nullptr, b.params), "the loss is NULL"));
     EXPECT_TRUE(contains(gradient_error(b, b.nll, b.params), "the loss must be one f32 number"));
     Tensor * grad = nullptr;
-    EXPECT_EQ(ql_gradients(&b.g, b.loss, b.params.data(), 1, static_cast<ql_recompute>(2), &grad), QL_INVALID_ARGUMENT);
+    EXPECT_EQ(ql_gradients(&b.g, b.loss, b.params.data(), 1, static_cast<ql_recompute>(3), &grad), QL_INVALID_ARGUMENT);
     EXPECT_EQ(ql_gradients(&b.g, b.loss, nullptr, 1, QL_RECOMPUTE_NONE, nullptr), QL_INVALID_ARGUMENT);
 }
 

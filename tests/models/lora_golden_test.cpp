@@ -171,7 +171,7 @@ TEST_P(LoraGolden, EveryMatrixMovesInTenSteps) {
 TEST_P(LoraGolden, RecomputationChangesNoBit) {
     const Adapter start = adapter("init");
     std::vector<std::vector<float>> sums;
-    for (const ql_recompute recompute : {QL_RECOMPUTE_NONE, QL_RECOMPUTE_CHEAP}) {
+    for (const ql_recompute recompute : {QL_RECOMPUTE_NONE, QL_RECOMPUTE_CHEAP, QL_RECOMPUTE_ALL}) {
         const auto s = step(start, recompute);
         ASSERT_TRUE(s);
         float loss = 0;
@@ -185,6 +185,7 @@ TEST_P(LoraGolden, RecomputationChangesNoBit) {
         sums.push_back(std::move(all));
     }
     EXPECT_EQ(sums[0], sums[1]);
+    EXPECT_EQ(sums[0], sums[2]);
 }
 
 INSTANTIATE_TEST_SUITE_P(, LoraGolden, ::testing::Values("f32", "nf4_dq", "rslora", "miss", "dora"));

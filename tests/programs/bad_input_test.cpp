@@ -249,7 +249,7 @@ TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
 
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
     for (const char * option : {"--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit",
-                                "--recompute all", "--lora {adapter.gguf}"})
+                                "--lora {adapter.gguf}"})
         expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} " + std::string(option),
                        {"not supported yet"}, {2});
 }

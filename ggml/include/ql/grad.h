@@ -9,8 +9,9 @@ extern "C" {
 #endif
 
 typedef enum ql_recompute {
-    QL_RECOMPUTE_NONE = 0, /* every value that the backward pass needs is kept */
-    QL_RECOMPUTE_CHEAP = 1 /* results of norms and gates are computed again rather than kept: less memory, same bits */
+    QL_RECOMPUTE_NONE = 0,  /* every value that the backward pass needs is kept */
+    QL_RECOMPUTE_CHEAP = 1, /* results of norms and gates are computed again rather than kept: less memory, same bits */
+    QL_RECOMPUTE_ALL = 2    /* for ql_gradients the same; trainers also compute layers again (ql_plan_options.recomputed) */
 } ql_recompute;
 
 /** Appends the nodes of d loss / d params[i]. Only paths from the loss to a parameter are followed.

@@ -34,6 +34,17 @@ QL_API ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_te
  *  errors   QL_INVALID_ARGUMENT: a leaf lives on a device outside the list; a node changes leaves of two devices */
 QL_API ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices,
                                    ql_tensor * const * outputs, int n_outputs, const ql_plan * over, ql_plan ** plan);
+typedef struct ql_plan_options {
+    size_t size;          /* set by the caller: sizeof(ql_plan_options) */
+    const ql_plan * over; /* as ql_plan_create_over; NULL: an arena of its own */
+    int recomputed;       /* the first so many places (ql_graph_set_place), but never the last one: what the backward pass
+                             needs of them is computed again there, and not kept. Less memory, more time, same bits */
+} ql_plan_options;
+/** As ql_plan_create_on, with options. options NULL: none.
+ *  errors   QL_INVALID_ARGUMENT: `recomputed` is negative */
+QL_API ql_status ql_plan_create_with(ql_graph * graph, ql_device * const * devices, int n_devices,
+                                     ql_tensor * const * outputs, int n_outputs, const ql_plan_options * options,
+                                     ql_plan ** plan);
 QL_API void ql_plan_free(ql_plan * plan);
 /** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device,
  *  calls take turns in their order; one plan, and the plans of one graph, are for one thread at a time. */

@@ -135,12 +135,21 @@ Status read_output(const PlanPtr & plan, const ql_tensor * output, R && values, 
     return ql_plan_read(plan.get(), output, std::ranges::data(values), offset, size_in_bytes(values));
 }
 
+/// ql_plan_create_with, over one device.
+inline Result<PlanPtr> make_plan(const GraphPtr & graph, ql_device * device, std::span<ql_tensor * const> outputs,
+                                 const ql_plan_options & options) {
+    PlanPtr plan;
+    QL_TRY(ql_plan_create_with(graph.get(), &device, 1, outputs.data(), static_cast<int>(outputs.size()), &options,
+                               out(plan)));
+    return plan;
+}
 /// ql_plan_create_over; `over` may be null: a plan with memory of its own.
 inline Result<PlanPtr> make_plan(const GraphPtr & graph, ql_device * device, std::span<ql_tensor * const> outputs,
                                  const ql_plan * over = nullptr) {
-    PlanPtr plan;
-    QL_TRY(ql_plan_create_over(graph.get(), device, outputs.data(), static_cast<int>(outputs.size()), over, out(plan)));
-    return plan;
+    ql_plan_options options{};
+    options.size = sizeof(options);
+    options.over = over;
+    return make_plan(graph, device, outputs, options);
 }
 inline Result<PlanPtr> make_plan(const GraphPtr & graph, const DevicePtr & device,
                                  std::span<ql_tensor * const> outputs, const PlanPtr & over = nullptr) {
