@@ -25,12 +25,15 @@ Result<void *> allocate_pages(size_t bytes);
 void release_pages(void * pages, size_t bytes);
 
 struct MappedRange;
+class Fd;
 
 /// A regular file's bytes, mapped read-only. The file must not be cut short while it is mapped (files written by
 /// SafeFile are replaced whole: an old mapping keeps the old bytes).
 class MappedFile {
   public:
     static Result<MappedFile> open(const std::string & path);
+    /// Of an open file; `path` is for messages.
+    static Result<MappedFile> of(Fd fd, uint64_t bytes, const std::string & path);
     MappedFile(MappedFile && other) noexcept;
     MappedFile & operator=(MappedFile && other) noexcept;
     ~MappedFile();
@@ -44,10 +47,25 @@ class MappedFile {
     MappedFile() = default;
     const uint8_t * data_ = nullptr;
     size_t size_ = 0;
+    int fd_ = -1;
     Noted<MappedRange>::Record * record_ = nullptr;
 };
 /// The path of the MappedFile at an address, or null. May be called in a signal handler.
 const char * mapped_path(const void * address);
+
+/// Bytes of an open file.
+struct FileRange {
+    int fd = -1;  // -1: of no file
+    uint64_t offset = 0;
+    size_t bytes = 0;
+};
+/// The bytes of a MappedFile that are mapped at an address; fd -1: at least one of them is not mapped. The file is open
+/// as long as it is mapped.
+FileRange mapped_range(const void * address, size_t bytes);
+/// Whole pages of these bytes, if a MappedFile has them, leave memory until they are read again.
+void forget_mapped(const void * address, size_t bytes);
+/// Reads the range, without touching the mapping. errors: QL_IO by the file's name, also where it has become shorter
+Status read_range(const FileRange & range, void * to);
 
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed

@@ -27,6 +27,15 @@ QL_API void ql_os_unmap_file(ql_os_map * map); /* NULL is fine */
  *  end to which another program cut it. The library installs no handler; the programs over it name the file and exit.
  *      void on_bus_error(int n, siginfo_t * i, void * c) { const char * path = ql_os_mapped_path(i->si_addr); ... } */
 QL_API const char * ql_os_mapped_path(const void * address);
+/** A file without a name in a folder, for what a process keeps on disk for itself: it is gone when it is closed, and when the
+ *  process ends in whatever way. Bytes are appended at multiples of 4096, then mapped once, all together, until
+ *  ql_os_spill_close; after that nothing is appended.
+ *  errors  QL_NOT_FOUND, QL_IO: the folder is not there or not writable; QL_NO_SPACE */
+typedef struct ql_os_spill ql_os_spill;
+QL_API ql_status ql_os_spill_open(const char * folder, ql_os_spill ** spill);
+QL_API ql_status ql_os_spill_append(ql_os_spill * spill, const void * data, size_t bytes, uint64_t * offset);
+QL_API ql_status ql_os_spill_map(ql_os_spill * spill, const void ** data);
+QL_API void ql_os_spill_close(ql_os_spill * spill); /* NULL is fine */
 /** Deletes the temporary files of unfinished writes, for a signal handler that then ends the process.
  *  Async-signal-safe. */
 QL_API void ql_os_remove_temporaries(void);
