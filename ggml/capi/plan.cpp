@@ -9,6 +9,37 @@
 using ql::error;
 using ql::Status;
 
+namespace {
+
+constexpr int kMostLanes = 4096;
+
+/// What a plan is to be made of, as a caller gave it.
+struct Wanted {
+    ql_graph * graph;
+    ql_device * const * devices;
+    int n_devices;
+    ql_tensor * const * outputs;
+    int n_outputs;
+    const void * result;
+};
+
+ql::Result<ql_plan_options> checked_options(const Wanted & w, const ql_plan_options * options) {
+    if (!w.graph || !w.devices || !w.result || (w.n_outputs > 0 && !w.outputs) || w.n_outputs < 0)
+        return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
+    if (w.n_devices < 1) return error(QL_INVALID_ARGUMENT, "ql_plan_create: at least one device is needed");
+    const std::span places(w.devices, static_cast<size_t>(w.n_devices));
+    if (std::find(places.begin(), places.end(), nullptr) != places.end())
+        return error(QL_INVALID_ARGUMENT, "ql_plan_create: a device is NULL");
+    QL_ASSIGN(const ql_plan_options o, ql::take_struct(options, ql_plan_options{}));
+    if (o.recomputed < 0)
+        return error(QL_INVALID_ARGUMENT, "ql_plan_create: recomputed is %d, it must be 0 or more", o.recomputed);
+    if (o.lanes < 0 || o.lanes > kMostLanes)
+        return error(QL_INVALID_ARGUMENT, "ql_plan_create: %d lanes, 0 to %d are possible", o.lanes, kMostLanes);
+    return o;
+}
+
+}  // namespace
+
 extern "C" {
 
 ql_status ql_plan_create(ql_graph * graph, ql_device * device, ql_tensor * const * outputs, int n_outputs,
@@ -23,24 +54,32 @@ ql_status ql_plan_create_over(ql_graph * graph, ql_device * device, ql_tensor * 
 
 ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices, int n_devices, ql_tensor * const * outputs,
                             int n_outputs, const ql_plan * over, ql_plan ** plan) {
-    const ql_plan_options options = {sizeof(options), over, 0};
+    ql_plan_options options{};
+    options.size = sizeof(options);
+    options.over = over;
     return ql_plan_create_with(graph, devices, n_devices, outputs, n_outputs, &options, plan);
 }
 
 ql_status ql_plan_create_with(ql_graph * graph, ql_device * const * devices, int n_devices, ql_tensor * const * outputs,
                               int n_outputs, const ql_plan_options * options, ql_plan ** plan) {
     return ql::guarded([&]() -> Status {
-        if (!graph || !devices || !plan || (n_outputs > 0 && !outputs) || n_outputs < 0)
-            return error(QL_INVALID_ARGUMENT, "ql_plan_create: an argument is NULL");
-        if (n_devices < 1) return error(QL_INVALID_ARGUMENT, "ql_plan_create: at least one device is needed");
-        const std::span places(devices, static_cast<size_t>(n_devices));
-        if (std::find(places.begin(), places.end(), nullptr) != places.end())
-            return error(QL_INVALID_ARGUMENT, "ql_plan_create: a device is NULL");
-        QL_ASSIGN(const ql_plan_options o, ql::take_struct(options, ql_plan_options{}));
-        if (o.recomputed < 0)
-            return error(QL_INVALID_ARGUMENT, "ql_plan_create: recomputed is %d, it must be 0 or more", o.recomputed);
-        QL_ASSIGN(auto made, ql_plan::create(*graph, places, {outputs, static_cast<size_t>(n_outputs)}, o));
+        QL_ASSIGN(const ql_plan_options o,
+                  checked_options({graph, devices, n_devices, outputs, n_outputs, plan}, options));
+        QL_ASSIGN(auto made, ql_plan::create(*graph, {devices, static_cast<size_t>(n_devices)},
+                                             {outputs, static_cast<size_t>(n_outputs)}, o));
         *plan = made.release();
+        return {};
+    });
+}
+
+ql_status ql_plan_least_memory(ql_graph * graph, ql_device * const * devices, int n_devices,
+                               ql_tensor * const * outputs, int n_outputs, const ql_plan_options * options,
+                               uint64_t * bytes) {
+    return ql::guarded([&]() -> Status {
+        QL_ASSIGN(const ql_plan_options o,
+                  checked_options({graph, devices, n_devices, outputs, n_outputs, bytes}, options));
+        QL_ASSIGN(*bytes, ql_plan::least_memory(*graph, {devices, static_cast<size_t>(n_devices)},
+                                                {outputs, static_cast<size_t>(n_outputs)}, o));
         return {};
     });
 }
@@ -60,6 +99,31 @@ ql_status ql_plan_read(const ql_plan * plan, const ql_tensor * output, void * ds
     return ql::guarded([&]() -> Status {
         if (!plan || !output || (!dst && bytes)) return error(QL_INVALID_ARGUMENT, "ql_plan_read: an argument is NULL");
         return plan->read(*output, dst, offset, bytes);
+    });
+}
+
+ql_status ql_plan_run_lanes(ql_plan * plan, int n) {
+    return ql::guarded([&]() -> Status {
+        if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plan_run_lanes: plan is NULL");
+        return plan->run(n);
+    });
+}
+
+ql_status ql_plan_write_lane(ql_plan * plan, int lane, ql_tensor * input, const void * src, size_t offset,
+                             size_t bytes) {
+    return ql::guarded([&]() -> Status {
+        if (!plan || !input || (!src && bytes))
+            return error(QL_INVALID_ARGUMENT, "ql_plan_write_lane: an argument is NULL");
+        return plan->write(*input, src, offset, bytes, lane);
+    });
+}
+
+ql_status ql_plan_read_lane(const ql_plan * plan, int lane, const ql_tensor * output, void * dst, size_t offset,
+                            size_t bytes) {
+    return ql::guarded([&]() -> Status {
+        if (!plan || !output || (!dst && bytes))
+            return error(QL_INVALID_ARGUMENT, "ql_plan_read_lane: an argument is NULL");
+        return plan->read(*output, dst, offset, bytes, lane);
     });
 }
 

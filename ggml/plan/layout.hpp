@@ -14,6 +14,8 @@ enum class Region {
     arena,    // results and scratch, which other plans may use between two runs
     outputs,  // results that are read after a run, each on its own
     staging,  // host memory: what is on its way from the device to another one
+    carried,  // results that live from one phase to another, where a plan has several lanes: each lane has its own
+    pages,    // weights that are read for some phases and dropped
     count
 };
 template <typename T>
@@ -33,6 +35,11 @@ struct Layout : ByRegion<size_t> {
     size_t & of(Region region) { return (*this)[static_cast<size_t>(region)]; }
     size_t of(Region region) const { return (*this)[static_cast<size_t>(region)]; }
 };
+
+/// Whether each lane of a plan has a memory of its own for the region.
+constexpr bool is_by_lane(Region region) {
+    return region == Region::outputs || region == Region::carried;
+}
 
 /// Places the buffers of one device, largest first, each at the lowest offset that is free during its life; outputs one
 /// after the other. Offsets are multiples of the alignment.

@@ -1,8 +1,9 @@
 #include "ggml/plan/leaves.hpp"
 
 #include <algorithm>
-#include <set>
 #include <vector>
+
+#include "ggml/core/os/os.hpp"
 
 namespace ql {
 namespace {
@@ -74,8 +75,26 @@ Status settle_leaves(std::span<const Value * const> leaves) {
     return uploads.finish();
 }
 
+Status settle_weights(std::span<const Value * const> leaves, const std::set<Tensor *> & resident) {
+    for (const Value * leaf : leaves) {
+        if (leaf->kind != TensorKind::weight) continue;
+        Tensor & t = *leaf->tensor;
+        const os::FileRange file = os::mapped_range(t.storage.data, t.bytes());
+        if (file.fd < 0) continue;
+        if (!resident.count(&t)) t.copies.clear();
+        if (resident.count(&t) && !copy_on(t, *leaf->device)) {
+            QL_ASSIGN(Storage storage, allocate(*leaf->device, t.bytes()));
+            QL_TRY(os::read_range(file, storage.data));
+            t.copies.push_back(std::move(storage));
+        }
+        os::forget_mapped(t.storage.data, t.bytes());
+    }
+    return {};
+}
+
 void * leaf_address(const Value & leaf) {
-    if (leaf.kind == TensorKind::weight && !is_used_in_place(leaf)) return copy_on(*leaf.tensor, *leaf.device)->data;
+    if (leaf.kind == TensorKind::weight)
+        if (const Storage * copy = copy_on(*leaf.tensor, *leaf.device)) return copy->data;
     return leaf.tensor->storage.data;
 }
 

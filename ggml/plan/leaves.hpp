@@ -1,5 +1,6 @@
 // Memory of leaves: it belongs to the graph, one piece for each leaf and device.
 #pragma once
+#include <set>
 #include <span>
 
 #include "ggml/plan/list.hpp"
@@ -10,6 +11,9 @@ namespace ql {
 /// Gives leaves storage on their values' devices where they have none: zeros; a frozen weight is uploaded once, or used
 /// where it is if the device reads host memory. The uploads run side by side; all are done, or none counts as done.
 Status settle_leaves(std::span<const Value * const> leaves);
+/// Puts weights that stay in memory there, read from the file that they are mapped from, and gives back to the system
+/// what of the mapping was read so far, of all weights. A weight that is mapped from no file is used where it is.
+Status settle_weights(std::span<const Value * const> leaves, const std::set<Tensor *> & resident);
 /// Where a settled leaf's bytes are on the value's device.
 void * leaf_address(const Value & leaf);
 

@@ -32,8 +32,8 @@ PlanNode * PlanList::node_of(const GraphNode & node) {
 
 PlanNode * PlanList::make_node(const PlanNode & like, const OpDef & def, Params params, std::vector<Operand *> src,
                                std::vector<Operand *> out) {
-    PlanNode & made =
-        owned_.emplace_back(PlanNode{{&def, params, std::move(src), std::move(out)}, like.place, like.is_backward, like.device});
+    PlanNode & made = owned_.emplace_back(
+        PlanNode{{&def, params, std::move(src), std::move(out)}, like.place, like.is_backward, like.device});
     std::vector<OutSpec> specs;
     (void)def.infer(made, specs);  // check_list asks the rule again, and reports what it says
     for (size_t i = 0; i < std::min(specs.size(), made.out.size()); ++i) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "ggml/plan/check.hpp"
+#include "ggml/core/os/os.hpp"
 #include "ggml/plan/leaves.hpp"
 
 namespace ql {
@@ -17,6 +18,14 @@ bool plans_are_checked() {
 #else
     return true;
 #endif
+}
+
+Status check_outputs(const Graph & graph, std::span<Tensor * const> outputs) {
+    QL_TRY(graph.status());
+    if (outputs.empty()) return error(QL_INVALID_ARGUMENT, "plan: no outputs");
+    for (const Tensor * t : outputs)
+        if (!t || t->graph != &graph) return error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
+    return {};
 }
 
 std::vector<Device *> parts_of(std::span<Device * const> devices) {
@@ -34,23 +43,38 @@ std::vector<Device *> parts_of(std::span<Device * const> devices) {
 using ql::Result;
 using ql::Status;
 
-Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_device * const> devices,
-                                                 std::span<ql_tensor * const> outputs, const ql_plan_options & options) {
-    QL_TRY(graph.status());
-    if (outputs.empty()) return ql::error(QL_INVALID_ARGUMENT, "plan: no outputs");
-    for (const ql_tensor * t : outputs)
-        if (!t || t->graph != &graph)
-            return ql::error(QL_INVALID_ARGUMENT, "plan: an output is NULL or of another graph");
+Result<size_t> ql_plan::least_memory(ql_graph & graph, std::span<ql_device * const> devices,
+                                     std::span<ql_tensor * const> outputs, const ql_plan_options & options) {
+    QL_TRY(ql::check_outputs(graph, outputs));
+    const std::vector<ql_device *> parts = ql::parts_of(devices);
+    return ql::least_memory({outputs, parts, options.recomputed}, options);
+}
 
+Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_device * const> devices,
+                                                 std::span<ql_tensor * const> outputs,
+                                                 const ql_plan_options & options) {
+    QL_TRY(ql::check_outputs(graph, outputs));
     std::unique_ptr<ql_plan> plan(new ql_plan);
     const bool checked = ql::plans_are_checked();
     const std::vector<ql_device *> parts = ql::parts_of(devices);
-    QL_TRY(ql::apply_passes(plan->list_, {outputs, parts, options.recomputed}, checked));
-    QL_TRY(ql::settle_leaves(plan->list_.leaves()));
+    QL_ASSIGN(plan->choice_, ql::make_list(plan->list_, {outputs, parts, options.recomputed}, options,
+                                           options.over ? &options.over->choice_ : nullptr, checked));
+    const std::vector<const ql::Value *> leaves = plan->list_.leaves();
+    QL_TRY(ql::settle_leaves(leaves));
+    if (plan->choice_.paged) QL_TRY(ql::settle_weights(leaves, plan->choice_.paging.resident));
     QL_TRY(plan->place(options.over, checked));
+    QL_TRY(plan->place_inputs());
     plan->bind();
-    QL_ASSIGN(plan->schedule_, ql::Schedule::make(plan->list_, plan->steps_));
+    plan->prepare_reads();
+    QL_TRY(plan->make_schedules());
     return plan;
+}
+
+size_t ql_plan::Memory::shared() const {
+    size_t bytes = 0;
+    for (const ql::Region region : {ql::Region::arena, ql::Region::pages})
+        if (!owns(region)) bytes += of(region).bytes;
+    return bytes;
 }
 
 Status ql_plan::place(const ql_plan * over, bool checked) {
@@ -65,17 +89,21 @@ Status ql_plan::place(const ql_plan * over, bool checked) {
     return {};
 }
 
-/// Finds a place for every buffer of a device, in another plan's arena if there is one that is large enough. What is
+/// Finds a place for every buffer of a device, in another plan's memory if there is one that is large enough. What is
 /// read after a run is never there: a run of that plan would overwrite it.
 Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
     ql_device & device = *memory.device;
-    const ql::Layout layout = ql::place_buffers(list_.buffers, &device, device.caps.alignment);
-    if (checked) QL_TRY(ql::check_layout(list_, &device, layout));
+    memory.layout = ql::place_buffers(list_.buffers, &device, device.caps.alignment);
+    if (checked) QL_TRY(ql::check_layout(list_, &device, memory.layout));
+    memory.layout.of(ql::Region::pages) = choice_.paging.page_bytes;
     const Memory * other = over ? over->memory_on(&device) : nullptr;
-    for (const ql::Region region : {ql::Region::arena, ql::Region::outputs, ql::Region::staging}) {
-        const size_t bytes = layout.of(region);
+    for (size_t r = 0; r < static_cast<size_t>(ql::Region::count); ++r) {
+        const auto region = static_cast<ql::Region>(r);
+        const size_t bytes =
+            memory.layout.of(region) * (ql::is_by_lane(region) ? static_cast<size_t>(choice_.lanes) : 1);
         if (bytes == 0) continue;
-        if (region == ql::Region::arena && other && other->of(region).bytes >= bytes) {
+        const bool is_shared = region == ql::Region::arena || region == ql::Region::pages;
+        if (is_shared && other && other->of(region).bytes >= bytes) {
             memory.of(region) = {&device, other->of(region).data, bytes};
             continue;
         }
@@ -85,65 +113,172 @@ Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
     return {};
 }
 
+/// The first lane's inputs are the graph's.
+Status ql_plan::place_inputs() {
+    lanes_.resize(static_cast<size_t>(choice_.lanes));
+    if (lanes_.size() == 1) return {};
+    ql_device & device = *memory_[0].device;
+    for (const ql::Value * leaf : list_.leaves())
+        if (leaf->kind == ql::TensorKind::input) inputs_.push_back(leaf);
+    const size_t bytes = ql::input_bytes(list_, device.caps.alignment) * (lanes_.size() - 1);
+    if (bytes == 0) return {};
+    QL_ASSIGN(lane_inputs_, ql::allocate(device, bytes));
+    auto * next = static_cast<std::byte *>(lane_inputs_.data);
+    for (size_t lane = 1; lane < lanes_.size(); ++lane)
+        for (const ql::Value * leaf : inputs_) {
+            lanes_[lane].inputs.push_back(next);
+            next += (leaf->bytes() + device.caps.alignment - 1) / device.caps.alignment * device.caps.alignment;
+        }
+    return {};
+}
+
 const ql_plan::Memory * ql_plan::memory_on(const ql_device * device) const {
     const auto it = std::find_if(memory_.begin(), memory_.end(), [&](const Memory & m) { return m.device == device; });
     return it == memory_.end() ? nullptr : &*it;
 }
 
-void * ql_plan::address(const ql::Buffer & buffer) const {
-    return static_cast<std::byte *>(memory_on(buffer.device)->of(buffer.region).data) + buffer.offset;
+void * ql_plan::address(const ql::Buffer & buffer, size_t lane) const {
+    const Memory & memory = *memory_on(buffer.device);
+    const size_t before = ql::is_by_lane(buffer.region) ? lane * memory.layout.of(buffer.region) : 0;
+    return static_cast<std::byte *>(memory.of(buffer.region).data) + before + buffer.offset;
 }
 
-void * ql_plan::address(const ql::Operand * t) const {
+void * ql_plan::address(const ql::Operand * t, size_t lane, size_t node) const {
     const ql::Value & root = *ql::root_of(t);
-    return root.is_leaf() ? ql::leaf_address(root) : address(list_.buffers[root.buffer]);
+    if (!root.is_leaf()) return address(list_.buffers[root.buffer], lane);
+    if (root.kind == ql::TensorKind::weight && choice_.paged)
+        if (void * page = page_address(*root.tensor, node)) return page;
+    if (lane > 0)
+        if (const auto it = std::find(inputs_.begin(), inputs_.end(), &root); it != inputs_.end())
+            return lanes_[lane].inputs[static_cast<size_t>(it - inputs_.begin())];
+    return ql::leaf_address(root);
+}
+
+/// Where a weight that is a page lies while a node uses it; null if it always stays.
+void * ql_plan::page_address(const ql_tensor & weight, size_t node) const {
+    const size_t phase = ql::phase_of(choice_.paging.begins, node);
+    for (const ql::PageStay & stay : choice_.paging.stays)
+        if (stay.weight == &weight && phase >= stay.first && phase <= stay.last)
+            return static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data) + stay.offset;
+    return nullptr;
 }
 
 void ql_plan::bind() {
-    for (const ql::PlanNode * n : list_.nodes) {
-        ql::Step & step = steps_.emplace_back();
-        step.node = n;
-        step.kernel = n->kernel;
-        for (const ql::Operand * t : n->src) step.src.push_back(t ? address(t) : nullptr);
-        for (const ql::Operand * t : n->out) step.out.push_back(address(t));
-        if (n->scratch != ql::kNoBuffer) step.scratch = static_cast<std::byte *>(address(list_.buffers[n->scratch]));
-        if (ql::is_copy(*n))
-            step.copy = {step.out[0], step.src[0], n->out[0]->bytes(), ql::memory_kind(*ql::root_of(n->out[0])),
-                         ql::memory_kind(*ql::root_of(n->src[0]))};
-    }
+    for (size_t lane = 0; lane < lanes_.size(); ++lane)
+        for (size_t i = 0; i < list_.nodes.size(); ++i) bind(lanes_[lane].steps.emplace_back(), i, lane);
 }
 
-Status ql_plan::run() {
-    return run_in_turn(0);
+void ql_plan::bind(ql::Step & step, size_t node, size_t lane) {
+    const ql::PlanNode & n = *list_.nodes[node];
+    step.node = &n;
+    step.kernel = n.kernel;
+    for (const ql::Operand * t : n.src) step.src.push_back(t ? address(t, lane, node) : nullptr);
+    for (const ql::Operand * t : n.out) step.out.push_back(address(t, lane, node));
+    if (n.scratch != ql::kNoBuffer) step.scratch = static_cast<std::byte *>(address(list_.buffers[n.scratch], lane));
+    if (ql::is_copy(n))
+        step.copy = {step.out[0], step.src[0], n.out[0]->bytes(), ql::memory_kind(*ql::root_of(n.out[0])),
+                     ql::memory_kind(*ql::root_of(n.src[0]))};
+}
+
+void ql_plan::prepare_reads() {
+    if (choice_.paging.stays.empty()) return;
+    reads_.resize(choice_.paging.begins.size() - 1);
+    auto * pages = static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data);
+    size_t n = 0;
+    for (const ql::PageStay & stay : choice_.paging.stays) {
+        const ql::os::FileRange from = ql::os::mapped_range(stay.weight->storage.data, stay.weight->bytes());
+        reads_[stay.read].reads.push_back({from, pages + stay.offset});
+        reads_[stay.first].needed = ++n;
+    }
+    for (size_t p = 1; p < reads_.size(); ++p) reads_[p].needed = std::max(reads_[p].needed, reads_[p - 1].needed);
+    reader_ = std::make_unique<ql::PageReader>();
+}
+
+Status ql_plan::make_schedules() {
+    const std::vector<size_t> & begins = choice_.paging.begins;
+    for (Lane & lane : lanes_)
+        for (size_t p = 0; p + 1 < begins.size(); ++p) {
+            const auto steps = std::span(lane.steps).subspan(begins[p], begins[p + 1] - begins[p]);
+            QL_ASSIGN(ql::Schedule schedule, ql::Schedule::make(list_, steps, begins[p]));
+            lane.phases.push_back(std::move(schedule));
+        }
+    return {};
+}
+
+Status ql_plan::run(int lanes) {
+    if (lanes < 1 || lanes > choice_.lanes)
+        return ql::error(QL_INVALID_ARGUMENT, "plan run: %d lanes, the plan has %d", lanes, choice_.lanes);
+    return run_in_turn(0, lanes);
 }
 
 /// Waits for the turn on every device, in an order that is one for all plans.
-Status ql_plan::run_in_turn(size_t held) {
-    if (held == memory_.size()) return schedule_.run(profile_);
+Status ql_plan::run_in_turn(size_t held, int lanes) {
+    if (held == memory_.size()) return run_phases(lanes);
     const ql::Turns::Held turn(memory_[held].device->turns);
-    return run_in_turn(held + 1);
+    return run_in_turn(held + 1, lanes);
 }
 
-Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t bytes) const {
+Status ql_plan::run_phases(int lanes) {
+    Status status;
+    uint64_t base = 0;  // reads of earlier runs
+    for (size_t p = 0; p + 1 < choice_.paging.begins.size() && status.ok(); ++p) status = run_phase(p, lanes, base);
+    if (!status.ok() && reader_) reader_->drain();
+    return status;
+}
+
+/// Starts the reads of the pages that the next phase needs, waits for those of this one, and runs its lanes.
+Status ql_plan::run_phase(size_t phase, int lanes, uint64_t & base) {
+    if (!reads_.empty()) {
+        if (phase == 0) base = reader_->started();
+        if (!reads_[phase].reads.empty()) QL_TRY(reader_->start(reads_[phase].reads));
+        QL_TRY(reader_->wait(base + reads_[phase].needed));
+    }
+    for (int lane = 0; lane < lanes; ++lane) QL_TRY(lanes_[static_cast<size_t>(lane)].phases[phase].run(profile_));
+    return {};
+}
+
+Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t bytes, int lane) const {
     const auto it = std::find_if(list_.outputs.begin(), list_.outputs.end(),
                                  [&](const ql::PlanList::Output & o) { return o.tensor == &output; });
     if (it == list_.outputs.end())
         return ql::error(QL_INVALID_ARGUMENT, "plan read: %s is no output of this plan", ql::describe(output).c_str());
+    if (lane < 0 || lane >= choice_.lanes)
+        return ql::error(QL_INVALID_ARGUMENT, "plan read: lane %d, the plan has %d", lane, choice_.lanes);
     QL_TRY(ql::check_bytes(output, offset, bytes, "plan read"));
-    const auto * from = static_cast<const std::byte *>(address(it->value)) + offset;
+    const auto * from =
+        static_cast<const std::byte *>(address(it->value, static_cast<size_t>(lane), list_.nodes.size())) + offset;
     ql_device & device = *ql::root_of(it->value)->device;
     return ql::download(device, dst, from, bytes);
 }
 
+Status ql_plan::write(const ql_tensor & input, const void * src, size_t offset, size_t bytes, int lane) {
+    if (input.kind != ql::TensorKind::input)
+        return ql::error(QL_INVALID_ARGUMENT, "plan write: %s is no input", ql::describe(input).c_str());
+    if (lane < 0 || lane >= choice_.lanes)
+        return ql::error(QL_INVALID_ARGUMENT, "plan write: lane %d, the plan has %d", lane, choice_.lanes);
+    QL_TRY(ql::check_bytes(input, offset, bytes, "plan write"));
+    const std::vector<const ql::Value *> leaves = list_.leaves();
+    const auto it =
+        std::find_if(leaves.begin(), leaves.end(), [&](const ql::Value * v) { return v->tensor == &input; });
+    if (it == leaves.end())
+        return ql::error(QL_INVALID_ARGUMENT, "plan write: the plan does not read %s", ql::describe(input).c_str());
+    auto * to = static_cast<std::byte *>(address(*it, static_cast<size_t>(lane), 0)) + offset;
+    return ql::upload(*(*it)->device, to, src, bytes);
+}
+
 void ql_plan::set_profiling(bool on) {
     profile_ = on;
-    for (ql::Step & s : steps_) s.seconds = 0, s.runs = 0;
+    for (Lane & lane : lanes_)
+        for (ql::Step & s : lane.steps) s.seconds = 0, s.runs = 0;
 }
 
 void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_tensor *, const ql_device *>> & counted,
                          ql_memory_info & info) const {
     for (const ql::Value * leaf : list_.leaves()) {
-        if ((device && leaf->device != device) || !counted.insert({leaf->tensor, leaf->device}).second) continue;
+        const bool is_page =
+            choice_.paged && leaf->kind == ql::TensorKind::weight && !choice_.paging.resident.count(leaf->tensor);
+        if (is_page || (device && leaf->device != device) || !counted.insert({leaf->tensor, leaf->device}).second)
+            continue;
         uint64_t & kind = leaf->kind == ql::TensorKind::weight  ? info.weights
                           : leaf->kind == ql::TensorKind::param ? info.params
                           : leaf->kind == ql::TensorKind::state ? info.states
@@ -151,12 +286,17 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
         kind += leaf->bytes();
         info.total += leaf->bytes();
     }
+    info.inputs += lane_inputs_.bytes;
+    info.total += lane_inputs_.bytes;
     for (const Memory & m : memory_) {
         if (device && m.device != device) continue;
-        const uint64_t own = m.of(ql::Region::outputs).bytes + m.of(ql::Region::arena).bytes - m.shared();
-        info.results += own;
-        info.staging += m.of(ql::Region::staging).bytes;
-        info.total += own + m.of(ql::Region::staging).bytes;
+        uint64_t results = 0;
+        for (const ql::Region region : {ql::Region::arena, ql::Region::outputs, ql::Region::carried})
+            results += m.owned(region);
+        info.results += results;
+        info.staging += m.owned(ql::Region::staging);
+        info.pages += m.owned(ql::Region::pages);
+        info.total += results + m.owned(ql::Region::staging) + m.owned(ql::Region::pages);
     }
     for (const ql::PlanNode * n : list_.nodes)
         if (n->scratch != ql::kNoBuffer && (!device || n->device == device))
@@ -171,10 +311,16 @@ ql_plan_info ql_plan::describe() const {
     std::set<std::pair<const ql_tensor *, const ql_device *>> counted;
     ql_memory_info memory{};
     add_memory(nullptr, counted, memory);
-    info.arena_bytes = memory.results + memory.staging + info.shared_bytes;
+    info.arena_bytes = memory.results + memory.staging + memory.pages + info.shared_bytes;
     info.leaf_bytes = memory.params + memory.states + memory.inputs;
     info.weight_bytes = memory.weights;
     for (const ql::PlanNode * n : list_.nodes) info.flops += ql::flops_of(*n);
     info.peak_bytes = info.arena_bytes + info.leaf_bytes + info.weight_bytes;
+    info.lanes = choice_.lanes;
+    info.recomputed = choice_.recomputed;
+    info.page_bytes = choice_.paging.page_bytes;
+    info.read_bytes = choice_.paging.read_bytes;
+    info.bytes_read = reader_ ? reader_->bytes_read() : 0;
+    info.seconds_waited = reader_ ? reader_->seconds_waited() : 0;
     return info;
 }

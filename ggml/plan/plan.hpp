@@ -1,4 +1,8 @@
 // A plan: the list that the passes made of what some outputs need, with every byte placed, ready to run.
+//
+// It runs for one or several lanes: copies of its inputs and results, micro-batches say, which share weights, parameters
+// and states. With several, or with weights as pages, a run goes phase by phase (phases.hpp), and all lanes pass a phase
+// before the next one begins.
 #pragma once
 #include <memory>
 #include <set>
@@ -6,8 +10,10 @@
 #include <vector>
 
 #include "ggml/graph/graph.hpp"
+#include "ggml/plan/choice.hpp"
 #include "ggml/plan/pass.hpp"
 #include "ggml/plan/schedule.hpp"
+#include "ggml/pool/reader.hpp"
 #include "ql/plan.h"
 
 struct ql_plan {
@@ -16,46 +22,79 @@ struct ql_plan {
     static ql::Result<std::unique_ptr<ql_plan>> create(ql_graph & graph, std::span<ql_device * const> devices,
                                                        std::span<ql_tensor * const> outputs,
                                                        const ql_plan_options & options = {});
+    /// The smallest options.memory for which `create` finds a plan.
+    static ql::Result<size_t> least_memory(ql_graph & graph, std::span<ql_device * const> devices,
+                                           std::span<ql_tensor * const> outputs, const ql_plan_options & options);
     ql_plan(const ql_plan &) = delete;
     ql_plan & operator=(const ql_plan &) = delete;
 
-    ql::Status run();
-    /// Bytes of an output, as the plan's last run left them.
-    ql::Status read(const ql_tensor & output, void * dst, size_t offset, size_t bytes) const;
+    /// lanes    the first so many run
+    ql::Status run(int lanes = 1);
+    /// Bytes of an output, as the plan's last run of the lane left them.
+    ql::Status read(const ql_tensor & output, void * dst, size_t offset, size_t bytes, int lane = 0) const;
+    /// Bytes of an input of a lane.
+    ql::Status write(const ql_tensor & input, const void * src, size_t offset, size_t bytes, int lane);
     ql_plan_info describe() const;
     void set_profiling(bool on);
     /// Adds this plan's memory on a device, null: on all. `counted` are the leaves that another plan has added.
     void add_memory(const ql_device * device, std::set<std::pair<const ql_tensor *, const ql_device *>> & counted,
                     ql_memory_info & info) const;
     const ql::PlanList & list() const { return list_; }
-    std::span<const ql::Step> steps() const { return steps_; }
+    int lanes() const { return choice_.lanes; }
+    /// The steps of a lane's nodes.
+    std::span<const ql::Step> steps(int lane = 0) const { return lanes_[static_cast<size_t>(lane)].steps; }
 
   private:
     /// The plan's memory on one device.
     struct Memory {
         ql_device * device;
         ql::ByRegion<ql::Storage> regions = {};
+        ql::Layout layout = {};  // bytes of a region: of one lane, where each has its own
 
         ql::Storage & of(ql::Region region) { return regions[static_cast<size_t>(region)]; }
         const ql::Storage & of(ql::Region region) const { return regions[static_cast<size_t>(region)]; }
-        /// Bytes in another plan's arena.
-        size_t shared() const { return of(ql::Region::arena).free ? 0 : of(ql::Region::arena).bytes; }
+        bool owns(ql::Region region) const { return of(region).free != nullptr; }
+        /// Bytes in another plan's memory.
+        size_t shared() const;
+        size_t owned(ql::Region region) const { return owns(region) ? of(region).bytes : 0; }
+    };
+    /// What each lane has of its own besides memory.
+    struct Lane {
+        std::vector<ql::Step> steps;       // of each node of the list
+        std::vector<ql::Schedule> phases;  // over the steps
+        std::vector<std::byte *> inputs;   // of each of inputs_; lane 0: in the graph
+    };
+    /// The stays whose reads begin with a phase, and how many reads must be done before the phase runs.
+    struct PhaseReads {
+        std::vector<ql::PageRead> reads;
+        size_t needed = 0;
     };
 
     ql_plan() = default;
     ql::Status place(const ql_plan * over, bool checked);
     ql::Status place_on(Memory & memory, const ql_plan * over, bool checked);
+    ql::Status place_inputs();
     void bind();
+    void bind(ql::Step & step, size_t node, size_t lane);
+    void prepare_reads();
+    ql::Status make_schedules();
     /// Null if the plan uses nothing of the device.
     const Memory * memory_on(const ql_device * device) const;
-    void * address(const ql::Operand * t) const;
-    void * address(const ql::Buffer & buffer) const;
-    ql::Status run_in_turn(size_t held);
+    void * address(const ql::Buffer & buffer, size_t lane) const;
+    void * address(const ql::Operand * t, size_t lane, size_t node) const;
+    void * page_address(const ql_tensor & weight, size_t node) const;
+    ql::Status run_in_turn(size_t held, int lanes);
+    ql::Status run_phases(int lanes);
+    ql::Status run_phase(size_t phase, int lanes, uint64_t & base);
 
     ql::PlanList list_;
-    std::vector<Memory> memory_;   // of each device that is used, in one order for all plans
-    std::vector<ql::Step> steps_;  // of each node of the list
-    ql::Schedule schedule_;
+    ql::PlanChoice choice_;
+    std::vector<Memory> memory_;             // of each device that is used, in one order for all plans
+    std::vector<const ql::Value *> inputs_;  // that each lane has of its own
+    ql::Storage lane_inputs_;                // of all lanes but the first
+    std::vector<Lane> lanes_;
+    std::vector<PhaseReads> reads_;  // by phase; empty: no pages
+    std::unique_ptr<ql::PageReader> reader_;
     bool profile_ = false;
 };
 

@@ -24,28 +24,30 @@ size_t scratch_bytes(const PlanList & list, const PlanNode & n) {
     return n.scratch == kNoBuffer ? 0 : list.buffers[n.scratch].bytes;
 }
 
+using Nodes = std::span<PlanNode * const>;
+
 /// The devices that run something, in the order of their first node.
-std::vector<Device *> devices_of(const PlanList & list) {
+std::vector<Device *> devices_of(Nodes nodes) {
     std::vector<Device *> devices;
-    for (const PlanNode * n : list.nodes)
+    for (const PlanNode * n : nodes)
         if (std::find(devices.begin(), devices.end(), n->device) == devices.end()) devices.push_back(n->device);
     return devices;
 }
 
-void choose_queues(const PlanList & list, std::span<Step> steps) {
+void choose_queues(Nodes nodes, std::span<Step> steps) {
     for (size_t i = 0; i < steps.size(); ++i) {
-        const PlanNode & n = *list.nodes[i];
+        const PlanNode & n = *nodes[i];
         steps[i].queue = is_copy(n) && n.device->caps.copy_queue ? Queue::copy : Queue::compute;
     }
 }
 
 /// For each step the earlier ones, on other queues, that it waits for.
-std::vector<std::vector<size_t>> waits_of(const PlanList & list, std::span<const Step> steps,
+std::vector<std::vector<size_t>> waits_of(const PlanList & list, Nodes nodes, std::span<const Step> steps,
                                           std::span<Device * const> devices) {
     Order order(devices.size() * std::size(kQueues));
     std::vector<std::vector<size_t>> waits;
     for (size_t i = 0; i < steps.size(); ++i) {
-        const PlanNode & n = *list.nodes[i];
+        const PlanNode & n = *nodes[i];
         const auto device = static_cast<size_t>(std::find(devices.begin(), devices.end(), n.device) - devices.begin());
         waits.push_back(order.add(device * std::size(kQueues) + static_cast<size_t>(steps[i].queue),
                                   accesses_of(steps[i], scratch_bytes(list, n))));
@@ -60,22 +62,23 @@ bool uses_one_queue(std::span<Device * const> devices, std::span<const Step> ste
 
 }  // namespace
 
-Result<Schedule> Schedule::make(const PlanList & list, std::span<Step> steps) {
+Result<Schedule> Schedule::make(const PlanList & list, std::span<Step> steps, size_t from) {
+    const Nodes nodes = Nodes(list.nodes).subspan(from, steps.size());
     Schedule schedule;
-    schedule.devices_ = devices_of(list);
-    choose_queues(list, steps);
+    schedule.devices_ = devices_of(nodes);
+    choose_queues(nodes, steps);
     std::vector<std::vector<size_t>> waits(steps.size());
-    if (!uses_one_queue(schedule.devices_, steps)) waits = waits_of(list, steps, schedule.devices_);
+    if (!uses_one_queue(schedule.devices_, steps)) waits = waits_of(list, nodes, steps, schedule.devices_);
 
     std::vector<size_t> stage_of;  // each step
     for (size_t first = 0, end; first < steps.size(); first = end) {
-        Stage & stage = schedule.stages_.emplace_back(Stage{list.nodes[first]->device, {}, {}, {}});
-        for (end = first; end < steps.size() && list.nodes[end]->device == stage.device; ++end) {
+        Stage & stage = schedule.stages_.emplace_back(Stage{nodes[first]->device, {}, {}, {}});
+        for (end = first; end < steps.size() && nodes[end]->device == stage.device; ++end) {
             stage_of.push_back(schedule.stages_.size() - 1);
             for (const size_t earlier : waits[end])  // a stage waits for those before it on its device anyway
                 if (earlier >= first)
                     steps[end].after.push_back(earlier - first);
-                else if (list.nodes[earlier]->device != stage.device)
+                else if (nodes[earlier]->device != stage.device)
                     stage.after.insert(stage_of[earlier]);
         }
         QL_ASSIGN(stage.executable, stage.device->impl->compile(steps.subspan(first, end - first)));

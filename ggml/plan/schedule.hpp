@@ -14,8 +14,8 @@ namespace ql {
 /// for those of other devices from which it needs something, or whose bytes it writes over, and for no others.
 class Schedule {
   public:
-    /// steps: one for each node of the list, bound to addresses; they outlive the schedule.
-    static Result<Schedule> make(const PlanList & list, std::span<Step> steps);
+    /// Of the nodes from `first` on. steps: one for each of them, bound to addresses; they outlive the schedule.
+    static Result<Schedule> make(const PlanList & list, std::span<Step> steps, size_t first = 0);
 
     /// Returns when all is done, or when something went wrong and nothing runs any more.
     Status run(bool profile);

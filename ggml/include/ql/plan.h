@@ -37,18 +37,42 @@ QL_API ql_status ql_plan_create_on(ql_graph * graph, ql_device * const * devices
 typedef struct ql_plan_options {
     size_t size;          /* set by the caller: sizeof(ql_plan_options) */
     const ql_plan * over; /* as ql_plan_create_over; NULL: an arena of its own */
+    int lanes;            /* runs of the plan that go side by side, each with inputs and results of its own, such as
+                             micro-batches whose gradients are added up; 0: one. With `memory` at most so many: the plan
+                             takes fewer where their results do not fit (ql_plan_info.lanes) */
+    uint64_t memory;      /* bytes of everything that the plan needs, leaves and weights included; 0: no limit. Where they
+                             do not suffice, weights that ql_gguf_open has mapped are read from their file again when
+                             they are needed, and places are computed again */
     int recomputed;       /* the first so many places (ql_graph_set_place), but never the last one: what the backward pass
                              needs of them is computed again there, and not kept. Less memory, more time, same bits */
 } ql_plan_options;
-/** As ql_plan_create_on, with options. options NULL: none.
- *  errors   QL_INVALID_ARGUMENT: `recomputed` is negative */
+/** As ql_plan_create_on, with options. options NULL: none. No option changes a bit of the results. The plans of one
+ *  graph that are made over a plan with `memory` keep the same weights in memory.
+ *  errors   QL_INVALID_ARGUMENT: `recomputed` or `lanes` is negative; QL_NO_MEMORY: `memory` is too small, the message has the
+ *           smallest that would do; QL_UNSUPPORTED: memory or lanes on several devices, or on one that has a memory
+ *           of its own */
 QL_API ql_status ql_plan_create_with(ql_graph * graph, ql_device * const * devices, int n_devices,
                                      ql_tensor * const * outputs, int n_outputs, const ql_plan_options * options,
                                      ql_plan ** plan);
+/** The smallest options->memory with which ql_plan_create_with makes this plan. options NULL: none
+ *  errors   as ql_plan_create_with's */
+QL_API ql_status ql_plan_least_memory(ql_graph * graph, ql_device * const * devices, int n_devices,
+                                      ql_tensor * const * outputs, int n_outputs, const ql_plan_options * options,
+                                      uint64_t * bytes);
 QL_API void ql_plan_free(ql_plan * plan);
 /** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device,
  *  calls take turns in their order; one plan, and the plans of one graph, are for one thread at a time. */
 QL_API ql_status ql_plan_run(ql_plan * plan);
+/** Runs the first n lanes: each node for all of them before the next place of the model. ql_plan_run runs one.
+ *  errors   QL_INVALID_ARGUMENT: the plan has fewer lanes, or n < 1; QL_IO: a weight cannot be read any more */
+QL_API ql_status ql_plan_run_lanes(ql_plan * plan, int n);
+/** Writes bytes of a lane's input; lane 0 has the graph's (ql_tensor_write). Lane, range: as ql_plan_read_lane */
+QL_API ql_status ql_plan_write_lane(ql_plan * plan, int lane, ql_tensor * input, const void * src, size_t offset,
+                                    size_t bytes);
+/** As ql_plan_read, of a lane.
+ *  errors   QL_INVALID_ARGUMENT: also for a lane that the plan does not have */
+QL_API ql_status ql_plan_read_lane(const ql_plan * plan, int lane, const ql_tensor * output, void * dst, size_t offset,
+                                   size_t bytes);
 /** Copies bytes of an output, as the plan's last run left them: another plan's run changes them only if they belong
  *  to a state or a parameter.
  *  errors   QL_INVALID_ARGUMENT: output is not one of the plan's, or the range is outside it */
@@ -63,6 +87,12 @@ typedef struct ql_plan_info {
     uint64_t peak_bytes;   /* the three together */
     double flops;          /* floating-point operations of a run */
     uint64_t shared_bytes; /* of arena_bytes: what lies in another plan's arena */
+    int lanes;             /* that run at once */
+    int recomputed;        /* places whose results are computed again */
+    uint64_t page_bytes;   /* of arena_bytes: room for weights that are read and dropped */
+    uint64_t read_bytes;   /* of weights that a run reads from their files, whatever its lanes */
+    uint64_t bytes_read;   /* that all runs so far have read */
+    double seconds_waited; /* in which all runs so far did nothing but wait for them */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
 
@@ -75,8 +105,9 @@ typedef struct ql_memory_info {
     uint64_t inputs;
     uint64_t results; /* arenas and outputs, scratch included */
     uint64_t scratch; /* of these: the most that one kernel needs while it runs */
-    uint64_t total;   /* weights, params, states, inputs, results and staging */
+    uint64_t total;   /* all of these but scratch */
     uint64_t staging; /* host memory in which results lie on their way from one device to another */
+    uint64_t pages;   /* room for weights that are read and dropped */
 } ql_memory_info;
 /** device   only bytes on this device are counted; NULL: on all devices
  *  errors   QL_INVALID_ARGUMENT: plans or one of them is NULL, n is negative */

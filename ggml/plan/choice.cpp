@@ -1,0 +1,163 @@
+#include "ggml/plan/choice.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <tuple>
+
+namespace ql {
+namespace {
+
+// The choice compares estimates, which need no more than the order of magnitude of a laptop's or a desktop's speed.
+constexpr double kFlopsPerSecond = 1e12, kReadBytesPerSecond = 2e9;
+/// Of the time of reads, the part that is not hidden behind computing.
+constexpr double kExposedRead = 0.1;
+constexpr int kRecomputeSteps = 4;  // candidates between none and all
+
+size_t padded(size_t bytes, size_t alignment) {
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
+/// A list with `recomputed` places, and what it needs besides weights.
+struct Candidate {
+    PlanChoice choice;
+    size_t fixed = 0;
+    size_t bytes() const { return fixed + choice.paging.bytes(); }
+    auto order() const { return std::tuple(choice.seconds, choice.paging.read_bytes, bytes()); }
+};
+
+double flops_of(const PlanList & list) {
+    double flops = 0;
+    for (const PlanNode * n : list.nodes) flops += flops_of(*n);
+    return flops;
+}
+
+size_t fixed_bytes(const PlanList & list, std::vector<Buffer> & buffers, const Device & device, size_t lanes) {
+    const Layout layout = place_buffers(buffers, &device, device.caps.alignment);
+    size_t bytes = input_bytes(list, device.caps.alignment) * (lanes - 1);
+    for (size_t r = 0; r < layout.size(); ++r) bytes += layout[r] * (is_by_lane(static_cast<Region>(r)) ? lanes : 1);
+    for (const Value * leaf : list.leaves())
+        if (leaf->kind != TensorKind::weight) bytes += leaf->bytes();
+    return bytes;
+}
+
+class Chooser {
+  public:
+    Chooser(const PassInput & input, const ql_plan_options & options)
+        : input_(input), options_(options), lanes_(std::max(options.lanes, 1)) {}
+
+    /// The best of all candidates.
+    Result<PlanChoice> choose() {
+        QL_TRY(try_all());
+        if (best_) return best_->choice;
+        return error(QL_NO_MEMORY, "plan: %llu bytes are given, and at least %llu are needed",
+                     static_cast<unsigned long long>(options_.memory), static_cast<unsigned long long>(smallest_));
+    }
+    Result<size_t> least() {
+        QL_TRY(try_all());
+        return smallest_;
+    }
+
+  private:
+    Status try_all() {
+        QL_TRY(try_recomputing(options_.recomputed));
+        const int places = last_place_;
+        for (int i = 1; i <= kRecomputeSteps; ++i) {
+            const int recomputed = std::max(places * i / kRecomputeSteps, options_.recomputed);
+            if (recomputed > options_.recomputed) QL_TRY(try_recomputing(recomputed));
+        }
+        return {};
+    }
+    Status try_recomputing(int recomputed) {
+        PlanList list;
+        PassInput input = input_;
+        input.recomputed = recomputed;
+        QL_TRY(apply_passes(list, input, false));
+        for (const PlanNode * n : list.nodes) last_place_ = std::max(last_place_, n->place);
+        const std::vector<size_t> begins = phase_begins(list);
+        for (int lanes = lanes_;; lanes = (lanes + 1) / 2) {
+            try_lanes(list, begins, recomputed, lanes);
+            if (lanes == 1) return {};
+        }
+    }
+
+    void try_lanes(const PlanList & list, const std::vector<size_t> & begins, int recomputed, int lanes) {
+        const Device & device = *input_.devices[0];
+        Candidate c;
+        std::vector<Buffer> buffers = list.buffers;
+        if (lanes > 1) carry(buffers, begins);
+        c.fixed = fixed_bytes(list, buffers, device, static_cast<size_t>(lanes));
+        const size_t left = options_.memory > c.fixed ? options_.memory - c.fixed : 0;
+        c.choice.recomputed = recomputed;
+        c.choice.lanes = lanes;
+        c.choice.by_phase = c.choice.paged = true;
+        c.choice.paging = plan_pages(list, left, device.caps.alignment);
+        smallest_ = std::min(smallest_, c.fixed + plan_pages(list, 0, device.caps.alignment).bytes());
+        if (c.bytes() > options_.memory) return;
+        const double runs = std::ceil(static_cast<double>(lanes_) / lanes);
+        const double compute = flops_of(list) * lanes_ / kFlopsPerSecond,
+                     read = static_cast<double>(c.choice.paging.read_bytes) * runs / kReadBytesPerSecond;
+        c.choice.seconds = std::max(compute, read) + kExposedRead * read;
+        if (!best_ || c.order() < best_->order()) best_ = std::make_unique<Candidate>(std::move(c));
+    }
+
+    const PassInput & input_;
+    const ql_plan_options & options_;
+    const int lanes_;
+    int last_place_ = 0;
+    size_t smallest_ = std::numeric_limits<size_t>::max();
+    std::unique_ptr<Candidate> best_;
+};
+
+Status check_devices(const PassInput & input, const ql_plan_options & options) {
+    if (options.memory == 0 && options.lanes <= 1) return {};
+    if (input.devices.size() == 1 && input.devices[0]->caps.host_memory) return {};
+    return error(QL_UNSUPPORTED,
+                 "plan: a budget or several lanes need one device that computes in the host's memory; %s",
+                 input.devices.size() > 1 ? "there are several devices" : input.devices[0]->name.c_str());
+}
+
+}  // namespace
+
+void carry(std::span<Buffer> buffers, const std::vector<size_t> & begins) {
+    for (Buffer & b : buffers)
+        if (b.region == Region::arena &&
+            phase_of(begins, static_cast<size_t>(b.first)) != phase_of(begins, static_cast<size_t>(b.last)))
+            b.region = Region::carried;
+}
+
+size_t input_bytes(const PlanList & list, size_t alignment) {
+    size_t bytes = 0;
+    for (const Value * leaf : list.leaves())
+        if (leaf->kind == TensorKind::input) bytes += padded(leaf->bytes(), alignment);
+    return bytes;
+}
+
+Result<size_t> least_memory(const PassInput & input, const ql_plan_options & options) {
+    QL_TRY(check_devices(input, options));
+    return Chooser(input, options).least();
+}
+
+Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_plan_options & options,
+                             const PlanChoice * over, bool checked) {
+    QL_TRY(check_devices(input, options));
+    PlanChoice choice;
+    choice.recomputed = options.recomputed;
+    choice.lanes = std::max(options.lanes, 1);
+    if (options.memory) {
+        QL_ASSIGN(choice, Chooser(input, options).choose());
+    }
+    PassInput chosen = input;
+    chosen.recomputed = choice.recomputed;
+    QL_TRY(apply_passes(list, chosen, checked));
+    if (over && over->paged && !choice.paged) {
+        choice.paged = true;
+        choice.paging = plan_pages(list, over->paging.resident, input.devices[0]->caps.alignment);
+    }
+    choice.by_phase = choice.lanes > 1 || choice.paged;
+    choice.paging.begins = choice.by_phase ? phase_begins(list) : std::vector<size_t>{0, list.nodes.size()};
+    if (choice.lanes > 1) carry(list.buffers, choice.paging.begins);
+    return choice;
+}
+
+}  // namespace ql
