@@ -28,7 +28,7 @@ class Finetune {
   public:
     Finetune()
         : program_("ql-finetune", "Trains a LoRA adapter on the quantised weights of a language model.", kExamples),
-          device_options_(program_),
+          device_options_(program_, true),
           model_options_(program_, false),
           o_(program_) {}
 
@@ -190,6 +190,7 @@ class Finetune {
         ql_train_options options = o_.train_options();
         const std::string checkpoints = o_.checkpoint_path(), best = o_.best_path();
         options.ctx = ctx_;
+        options.memory = device_options_.memory();
         options.merge_type = merge_type();
         if (o_.writes()) {
             options.checkpoint_dir = checkpoints.c_str();

@@ -14,17 +14,6 @@ namespace ql {
 
 namespace {
 
-/// What the process holds now, apart from weights and the files that they are mapped from.
-uint64_t bytes_beside_weights(const Model & model) {
-    std::vector<ql_os_block> blocks;
-    for (const Weight & w : model.weights()) blocks.push_back({w.data, w.bytes});
-    return ql_os_rss_without(blocks.data(), static_cast<int64_t>(blocks.size()));
-}
-
-/// Code, tables of libm and stacks that the first step and the first file touch after planning: 0.6 to 1.05 MB were
-/// measured, for every instruction set and number of threads.
-constexpr uint64_t kFirstStepBytes = 800 * 1024;
-
 /// The fused loss gives no gradient to a branch on the head.
 Status refuse_head(const Model & model, const Adapter & adapter) {
     for (const LoraMatrix & l : adapter.matrices)
@@ -45,8 +34,6 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
     if (options.train) QL_TRY(step->build_update());
     QL_TRY(ql_graph_status(step->graph_.get()));
     QL_TRY(step->plan(device));
-    step->program_bytes_ =
-        bytes_beside_weights(model) + kFirstStepBytes;  // arenas and leaves are not resident before they are touched
     QL_TRY(step->write_rows());
     QL_TRY(step->write_frozen(split.frozen));
     QL_TRY(step->write_adapter(split.trained));
@@ -150,24 +137,6 @@ Status TrainStep::build_update() {
     return {};
 }
 
-Status TrainStep::plan(ql_device * device) {
-    const auto make = [&](PlanPtr & plan, const std::vector<ql_tensor *> & outputs, int recomputed = 0) {
-        ql_plan_options options{};
-        options.size = sizeof(options);
-        options.over = micro_.get();
-        options.recomputed = recomputed;
-        QL_ASSIGN(plan, make_plan(graph_, device, outputs, options));
-        return Status();
-    };
-    if (options_.train) {
-        const bool all = options_.recompute == QL_RECOMPUTE_ALL;
-        QL_TRY(make(micro_, micro_outputs_, all ? static_cast<int>(model_.hparams().layers.size()) : 0));
-        QL_TRY(make(update_, update_outputs_));
-    }
-    QL_TRY(make(eval_, {nll_}));
-    return merged_.plan(graph_, device, eval_.get());
-}
-
 Status TrainStep::write_adapter(const Adapter & adapter) {
     for (const TrainedParam & p : params_) {
         QL_TRY(write_tensor(p.param, p.values(adapter)));
@@ -213,27 +182,39 @@ bool TrainStep::parameters_are_finite() const {
     });
 }
 
-Status TrainStep::write_inputs(const MicroBatch & batch) {
-    QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
-    QL_TRY(write_tensor(inputs_.positions, batch.positions));
-    QL_TRY(write_spans(inputs_, batch.span));
-    QL_TRY(write_tensor(targets_, batch.targets));
-    return write_tensor(weights_, batch.weights);
+Status TrainStep::write_inputs(const MicroBatch & batch, ql_plan * plan, int lane) {
+    const auto write = [&](ql_tensor * input, const auto & values) {
+        return Status(ql_plan_write_lane(plan, lane, input, values.data(), 0, values.size() * sizeof(values[0])));
+    };
+    QL_TRY(write(inputs_.tokens, batch.tokens));
+    QL_TRY(write(inputs_.positions, batch.positions));
+    for (const StreamSpan & s : inputs_.spans) QL_TRY(write(s.span, windowed(batch.span, s.window)));
+    QL_TRY(write(targets_, batch.targets));
+    QL_TRY(write(weights_, batch.weights));
+    if (noise_ && plan == micro_.get())
+        QL_TRY(write(noise_,
+                     neftune_amplitudes(batch, static_cast<double>(options_.neftune_alpha), model_.hparams().n_embd)));
+    return {};
 }
 
-Status TrainStep::accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset,
-                             float * loss) {
-    QL_TRY(write_inputs(batch));
-    if (key_) {
-        const int32_t key[] = {static_cast<int32_t>(seed), static_cast<int32_t>(seed >> 32), static_cast<int32_t>(step),
-                               static_cast<int32_t>(token_offset)};
-        QL_TRY(write_tensor(key_, key));
+Status TrainStep::accumulate(std::span<const MicroBatch> batches, uint64_t seed, int64_t step, int64_t token_offset,
+                             std::span<float> losses) {
+    for (size_t first = 0; first < batches.size();) {
+        const size_t n = std::min(batches.size() - first, static_cast<size_t>(lanes()));
+        for (size_t i = 0; i < n; ++i) {
+            const auto lane = static_cast<int>(i);
+            const int64_t offset = token_offset + static_cast<int64_t>(first + i) * options_.n_tokens;
+            const int32_t key[] = {static_cast<int32_t>(seed), static_cast<int32_t>(seed >> 32),
+                                   static_cast<int32_t>(step), static_cast<int32_t>(offset)};
+            QL_TRY(write_inputs(batches[first + i], micro_.get(), lane));
+            if (key_) QL_TRY(ql_plan_write_lane(micro_.get(), lane, key_, key, 0, sizeof(key)));
+        }
+        QL_TRY(ql_plan_run_lanes(micro_.get(), static_cast<int>(n)));
+        for (size_t i = 0; i < n; ++i)
+            QL_TRY(ql_plan_read_lane(micro_.get(), static_cast<int>(i), loss_, &losses[first + i], 0, sizeof(float)));
+        first += n;
     }
-    if (noise_)
-        QL_TRY(write_tensor(
-            noise_, neftune_amplitudes(batch, static_cast<double>(options_.neftune_alpha), model_.hparams().n_embd)));
-    QL_TRY(ql_plan_run(micro_.get()));
-    return read_output(micro_, loss_, std::span(loss, 1));
+    return {};
 }
 
 Status TrainStep::update(const float (&hyper)[QL_HYPER_N], float * norm) {
@@ -252,7 +233,7 @@ Status TrainStep::discard() {
 }
 
 Status TrainStep::evaluate(const MicroBatch & batch, std::vector<float> & nll) {
-    QL_TRY(write_inputs(batch));
+    QL_TRY(write_inputs(batch, eval_.get(), 0));
     QL_TRY(ql_plan_run(eval_.get()));
     nll.resize(static_cast<size_t>(options_.n_tokens));
     return read_output(eval_, nll_, nll);
@@ -268,15 +249,6 @@ double TrainStep::micro_flops() const {
     ql_plan_info info{sizeof(info)};
     (void)ql_plan_describe((micro_ ? micro_ : eval_).get(), &info);
     return info.flops;
-}
-
-ql_memory_info TrainStep::memory() const {
-    ql_memory_info info{sizeof(info)};
-    std::vector<const ql_plan *> plans;
-    for (const PlanPtr * p : {&micro_, &update_, &eval_, &merged_.plan()})
-        if (*p) plans.push_back(p->get());
-    (void)ql_plans_memory(plans.data(), static_cast<int>(plans.size()), nullptr, &info);
-    return info;
 }
 
 }  // namespace ql

@@ -2,6 +2,7 @@
 // built once. Parameters, moments and gradient sums are leaves of the graph and outlive every run.
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct StepOptions {
     float neftune_alpha = 0;             // 0: no noise on the embeddings
     float lora_plus_ratio = 1;           // learning rate of B over the others'
     std::vector<ql_dtype> merged_types;  // of the adapter's linears, for training that is merge-aware; else empty
+    uint64_t memory = 0;                 // bytes that the process may take; 0: no limit
+    int64_t n_batches = 1;               // micro-batches of a step
     bool train = true;                   // false: evaluation only, no gradients, no moments
 };
 
@@ -51,8 +54,15 @@ class TrainStep {
     static Result<std::unique_ptr<TrainStep>> create(const Model & model, ql_device * device, const Adapter & adapter,
                                                      const StepOptions & options);
 
-    /// Forward and backward of a micro-batch; its gradients are added to the sums. *loss gets sum of weight * nll.
-    Status accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss);
+    /// Forward and backward of micro-batches; their gradients are added to the sums. Each loss is a sum of weight * nll.
+    /// token_offset  of the first of them within the step; the others follow it
+    Status accumulate(std::span<const MicroBatch> batches, uint64_t seed, int64_t step, int64_t token_offset,
+                      std::span<float> losses);
+    Status accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss) {
+        return accumulate({&batch, 1}, seed, step, token_offset, {loss, 1});
+    }
+    /// Micro-batches that go through the model side by side.
+    int64_t lanes() const;
     /// One optimizer step from the sums, which are zero again afterwards. A non-finite norm changes no parameter.
     Status update(const float (&hyper)[QL_HYPER_N], float * norm);
     /// Merge-aware: packs the weights anew. Needed once parameters have been written.
@@ -84,7 +94,13 @@ class TrainStep {
     void build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix);
     Status build_update();
     Status plan(ql_device * device);
-    Status write_inputs(const MicroBatch & batch);
+    Status make_plans(ql_device * device, uint64_t memory);
+    Status make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs, uint64_t memory) const;
+    ql_plan_options micro_options(uint64_t memory) const;
+    uint64_t state_bytes() const;
+    Result<uint64_t> least_memory(ql_device * device) const;
+    Status too_small(uint64_t needed) const;
+    Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);
     Status write_adapter(const Adapter & adapter);
     Status write_rows();
     Status write_frozen(const std::vector<LoraMatrix> & frozen);

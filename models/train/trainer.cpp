@@ -58,19 +58,22 @@ Result<int64_t> Trainer::forward_backward(double & loss) {
     for (const PackedSequence & s : sequences)
         trained += std::count_if(s.targets.begin(), s.targets.end(), [](int32_t t) { return t >= 0; });
     const float weight = 1.0f / static_cast<float>(std::max<int64_t>(trained, 1));
-    const auto batch = static_cast<size_t>(options_.batch);
-    for (size_t i = 0; i < sequences.size(); i += batch) {
+    const auto batch = static_cast<size_t>(options_.batch), side_by_side = static_cast<size_t>(step_->lanes());
+    for (size_t i = 0; i < sequences.size();) {
         if (i > 0 && cancelled()) {
             QL_TRY(step_->discard());
             return int64_t{-1};
         }
-        const auto part = sequences.subspan(i, std::min(batch, sequences.size() - i));
-        const MicroBatch micro = MicroBatch::from_sequences(part, options_.batch, ctx_, weight);
-        float partial = 0;
-        QL_TRY(step_->accumulate(micro, options_.seed, state_.step, offset, &partial));
-        loss += partial;
-        tokens += micro.n_tokens;
-        offset += options_.batch * ctx_;
+        std::vector<MicroBatch> micros;
+        for (; i < sequences.size() && micros.size() < side_by_side; i += batch) {
+            const auto part = sequences.subspan(i, std::min(batch, sequences.size() - i));
+            micros.push_back(MicroBatch::from_sequences(part, options_.batch, ctx_, weight));
+            tokens += micros.back().n_tokens;
+        }
+        std::vector<float> losses(micros.size());
+        QL_TRY(step_->accumulate(micros, options_.seed, state_.step, offset, losses));
+        for (const float partial : losses) loss += partial;
+        offset += static_cast<int64_t>(micros.size()) * options_.batch * ctx_;
     }
     return tokens;
 }

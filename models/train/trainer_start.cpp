@@ -88,6 +88,8 @@ Status Trainer::prepare(ql_device * device) {
     StepOptions step;
     step.n_tokens = ctx_ * options_.batch;
     step.recompute = options_.recompute;
+    step.memory = options_.memory;
+    step.n_batches = options_.grad_accum;
     step.dropout = static_cast<float>(options_.lora_dropout);
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);

@@ -5,15 +5,30 @@
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
-DeviceOptions::DeviceOptions(Program & program) : program_(program) {
+DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(program) {
     program.threads(threads_);
     program
         .text("--device", device_, "auto, cpu, or another backend that is installed; several (A,B) share the layers")
         ->option_text("NAME");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {},
                    "How products are computed; f32 also keeps keys and values in f32");
-    program.not_yet("--memory", "there is no memory budget so far; a smaller --ctx or --batch needs less memory");
+    if (with_budget)
+        program
+            .text("--memory", memory_,
+                  "Memory that the process may take, such as 300MiB or 6GiB: weights that do not fit are read from the "
+                  "model's file when they are needed")
+            ->option_text("SIZE");
+    else
+        program.not_yet("--memory", "this program has no memory budget so far");
     program.not_yet("--spill", "nothing is paged to disk so far; a smaller --ctx or --batch needs less memory");
+}
+
+uint64_t DeviceOptions::memory() const {
+    if (memory_.empty()) return 0;
+    const std::string size = memory_.rfind("cpu=", 0) == 0 ? memory_.substr(4) : memory_;
+    const auto bytes = parse_size(size);
+    if (!bytes) bad_input("--memory: '%s' is no size; write 300MiB, 6GiB, or cpu=6GiB", memory_.c_str());
+    return *bytes;
 }
 
 DevicePtr DeviceOptions::open() const {

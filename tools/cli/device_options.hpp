@@ -8,10 +8,12 @@
 
 namespace ql::cli {
 
-/// -t, --device, --compute; --memory and --spill are known and refused.
+/// -t, --device, --compute, --memory; --spill is known and refused, and so is --memory by programs without a budget.
 class DeviceOptions {
   public:
-    explicit DeviceOptions(Program & program);
+    explicit DeviceOptions(Program & program, bool with_budget = false);
+    /// --memory in bytes; 0: none.
+    uint64_t memory() const;
     DevicePtr open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
@@ -21,7 +23,7 @@ class DeviceOptions {
   private:
     const Program & program_;
     int64_t threads_ = 0;
-    std::string device_ = "auto", compute_ = "auto";
+    std::string device_ = "auto", compute_ = "auto", memory_;
 };
 
 /// -m, and --lora FILE[:SCALE].

@@ -1,5 +1,6 @@
 #include "tools/cli/units.hpp"
 
+#include <charconv>
 #include <cmath>
 
 #include "ql/status.hpp"
@@ -13,6 +14,26 @@ std::string print_size(uint64_t bytes) {
     while (value >= 1024 && i < 4) value /= 1024, ++i;
     const int digits = i == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
     return format("%.*f %s", digits, value, units[i]);
+}
+
+std::optional<uint64_t> parse_size(const std::string & text) {
+    static constexpr struct {
+        const char * name;
+        double bytes;
+    } kUnits[] = {{"", 1},       {"B", 1},        {"K", 1024.0},   {"KiB", 1024.0}, {"KB", 1e3},
+                  {"M", 0x1p20}, {"MiB", 0x1p20}, {"MB", 1e6},     {"G", 0x1p30},   {"GiB", 0x1p30},
+                  {"GB", 1e9},   {"T", 0x1p40},   {"TiB", 0x1p40}, {"TB", 1e12}};
+    const size_t end = text.find_first_not_of("0123456789.");
+    const std::string digits = text.substr(0, end);
+    double number = 0;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), number).ptr != digits.data() + digits.size())
+        return std::nullopt;
+    std::string unit = end == text.npos ? "" : text.substr(end);
+    unit.erase(0, unit.find_first_not_of(' '));
+    for (const auto & [name, bytes] : kUnits)
+        if (unit == name && number * bytes >= 1 && number * bytes < 0x1p63)
+            return static_cast<uint64_t>(number * bytes);
+    return std::nullopt;
 }
 
 std::string print_time(double seconds) {

@@ -1,12 +1,15 @@
 // Sizes, times and counts as people read them.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace ql::cli {
 
 /// "638 KiB", "1.25 GiB".
 std::string print_size(uint64_t bytes);
+/// Bytes of "300MiB", "1.5 GB", "6G" (2^30) or a plain number; nullopt: it is none of these, or 0.
+std::optional<uint64_t> parse_size(const std::string & text);
 /// "8 s", "3:20", "1:02:03".
 std::string print_time(double seconds);
 /// "41,700".

@@ -83,6 +83,10 @@ typedef struct ql_train_options {
                                 B goes straight through the rounding. A second packed copy of each trained linear */
     double neftune_alpha;    /* > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens,
                                 in training alone; it follows from seed and step       (NEFTune, Jain et al. 2023) */
+    uint64_t memory;         /* bytes that the process may take in training, program and data included; 0: no limit. Below
+                                what is needed, weights are read from the model's file again when they are needed,
+                                layers are computed again, and micro-batches go through a layer side by side. No bit of
+                                the result changes; it may be another one when a run goes on */
 } ql_train_options;
 enum { QL_MERGE_NONE = -1 };
 

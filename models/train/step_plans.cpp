@@ -1,0 +1,127 @@
+// The plans of a training step, and what they need of memory: with a budget, how they keep within it.
+#include <algorithm>
+
+#include "models/train/step.hpp"
+#include "ql/ql.hpp"
+
+namespace ql {
+
+namespace {
+
+/// What the process holds now, apart from weights and the files that they are mapped from.
+uint64_t bytes_beside_weights(const Model & model) {
+    std::vector<ql_os_block> blocks;
+    for (const Weight & w : model.weights()) blocks.push_back({w.data, w.bytes});
+    return ql_os_rss_without(blocks.data(), static_cast<int64_t>(blocks.size()));
+}
+
+/// Code, tables of libm and stacks that the first step and the first file touch after planning: 0.6 to 1.05 MB were
+/// measured, for every instruction set and number of threads.
+constexpr uint64_t kFirstStepBytes = 800 * 1024;
+
+/// The graph's nodes as a plan holds them: its own nodes and values, and the steps of each lane.
+constexpr uint64_t kNodeBytes = 1200, kStepBytes = 400;
+
+/// How often a budget is planned anew because what is measured differs from what was expected.
+constexpr int kAttempts = 4;
+
+}  // namespace
+
+ql_plan_options TrainStep::micro_options(uint64_t memory) const {
+    ql_plan_options options{};
+    options.size = sizeof(options);
+    options.memory = memory;
+    if (memory) options.lanes = static_cast<int>(options_.n_batches);
+    if (options_.recompute == QL_RECOMPUTE_ALL) options.recomputed = static_cast<int>(model_.hparams().layers.size());
+    return options;
+}
+
+int64_t TrainStep::lanes() const {
+    ql_plan_info info{sizeof(info)};
+    (void)ql_plan_describe(micro_.get(), &info);
+    return info.lanes;
+}
+
+Status TrainStep::make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs,
+                       uint64_t memory) const {
+    ql_plan_options options{};
+    options.size = sizeof(options);
+    if (&plan == &micro_)
+        options = micro_options(memory);
+    else
+        options.over = micro_.get();
+    QL_ASSIGN(plan, make_plan(graph_, device, outputs, options));
+    return {};
+}
+
+Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
+    for (PlanPtr * plan : {&eval_, &update_, &micro_}) plan->reset();
+    if (options_.train) {
+        QL_TRY(make(micro_, device, micro_outputs_, memory));
+        QL_TRY(make(update_, device, update_outputs_, 0));
+    }
+    QL_TRY(make(eval_, device, {nll_}, 0));
+    QL_TRY(merged_.plan(graph_, device, eval_.get()));
+    // Arenas and leaves are not resident before they are touched.
+    const uint64_t resident = memory ? this->memory().weights : 0;
+    program_bytes_ = bytes_beside_weights(model_) + kFirstStepBytes;
+    program_bytes_ -= std::min(program_bytes_, resident);
+    return {};
+}
+
+/// Bytes of the optimizer's states, which the micro-batch's plan does not know of.
+uint64_t TrainStep::state_bytes() const {
+    uint64_t bytes = 0;
+    for (const TrainedParam & p : params_)
+        for (const ql_tensor * t : {p.m, p.v}) bytes += t ? ql_tensor_bytes(t) : 0;
+    return bytes;
+}
+
+/// Of the micro-batch's plan.
+Result<uint64_t> TrainStep::least_memory(ql_device * device) const {
+    uint64_t bytes = 0;
+    const ql_plan_options options = micro_options(1);
+    QL_TRY(ql_plan_least_memory(graph_.get(), &device, 1, micro_outputs_.data(),
+                                static_cast<int>(micro_outputs_.size()), &options, &bytes));
+    return bytes;
+}
+
+Status TrainStep::too_small(uint64_t needed) const {
+    constexpr uint64_t kMiB = 1024 * 1024;
+    return error(
+        QL_NO_MEMORY,
+        "memory: %llu MiB are given, and this run needs at least %llu MiB; a smaller --ctx, --batch or --lora-r "
+        "needs less",
+        static_cast<unsigned long long>(options_.memory / kMiB),
+        static_cast<unsigned long long>((needed + kMiB - 1) / kMiB));
+}
+
+/// The first plan is given what the program and the other plans leave. What these really take is known when they
+/// are there; then it is tried again with that.
+Status TrainStep::plan(ql_device * device) {
+    if (options_.memory == 0 || !options_.train) return make_plans(device, 0);
+    const uint64_t lanes = static_cast<uint64_t>(options_.n_batches),
+                   nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
+    uint64_t others =
+        bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) + state_bytes();
+    for (int attempt = 0;; ++attempt) {
+        QL_ASSIGN(const uint64_t least, least_memory(device));
+        if (others + least > options_.memory) return too_small(others + least);
+        QL_TRY(make_plans(device, options_.memory - others));
+        const uint64_t needed = memory().total + program_bytes_;
+        if (needed <= options_.memory) return {};
+        if (attempt == kAttempts) return too_small(needed);
+        others += needed - options_.memory;
+    }
+}
+
+ql_memory_info TrainStep::memory() const {
+    ql_memory_info info{sizeof(info)};
+    std::vector<const ql_plan *> plans;
+    for (const PlanPtr * p : {&micro_, &update_, &eval_, &merged_.plan()})
+        if (*p) plans.push_back(p->get());
+    (void)ql_plans_memory(plans.data(), static_cast<int>(plans.size()), nullptr, &info);
+    return info;
+}
+
+}  // namespace ql
