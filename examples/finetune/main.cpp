@@ -190,7 +190,7 @@ class Finetune {
         ql_train_options options = o_.train_options();
         const std::string checkpoints = o_.checkpoint_path(), best = o_.best_path();
         options.ctx = ctx_;
-        options.memory = device_options_.memory();
+        options.memory = device_options_.memory(), options.spill = device_options_.spill();
         options.merge_type = merge_type();
         if (o_.writes()) {
             options.checkpoint_dir = checkpoints.c_str();

@@ -179,9 +179,7 @@ ql_train_options FinetuneOptions::train_options() const {
                                         : QL_SCHEDULE_COSINE;
     o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio, o.neftune_alpha = neftune_alpha;
     o.seed = seed, o.shuffle = shuffle, o.packing = packing;
-    o.recompute = recompute == "none"  ? QL_RECOMPUTE_NONE
-                  : recompute == "all" ? QL_RECOMPUTE_ALL
-                                       : QL_RECOMPUTE_CHEAP;
+    o.recompute = recompute == "none" ? QL_RECOMPUTE_NONE : recompute == "all" ? QL_RECOMPUTE_ALL : QL_RECOMPUTE_CHEAP;
     o.eval_every = eval_every, o.save_every = save_every, o.keep = keep;
     o.overwrite = overwrite;
     return o;

@@ -30,9 +30,14 @@ void print_plan(const RunReport & r) {
     Table table;
     table.add({"weights", print_size(r.plan.weight_bytes)});
     table.add({"adapter, optimizer, inputs", print_size(r.plan.leaf_bytes)});
+    if (r.plan.page_bytes) table.add({"room for weights that are read again", print_size(r.plan.page_bytes)});
     table.add({"activations and scratch", print_size(r.plan.arena_bytes)});
     table.add({"program, tokenizer, data", print_size(r.plan.program_bytes)});
     table.add({"planned peak", print_size(r.plan.planned_peak_bytes)});
+    if (r.plan.read_bytes_per_step) table.add({"weights read, a step", print_size(r.plan.read_bytes_per_step)});
+    if (r.plan.spill_bytes) table.add({"layers' inputs on disk", print_size(r.plan.spill_bytes)});
+    if (r.plan.lanes > 1) table.add({"batches side by side", print_count(r.plan.lanes)});
+    if (r.plan.recomputed_layers) table.add({"layers computed again", print_count(r.plan.recomputed_layers)});
     table.add({"trained parameters", print_count(r.plan.n_parameters)});
     table.add({"sequences of " + print_count(r.ctx) + " tokens, an epoch", print_count(r.plan.n_sequences)});
     table.add({"trained tokens, an epoch", print_count(r.plan.n_trained)});

@@ -23,7 +23,7 @@ struct Candidate {
     PlanChoice choice;
     size_t fixed = 0;
     size_t bytes() const { return fixed + choice.paging.bytes(); }
-    auto order() const { return std::tuple(choice.seconds, choice.paging.read_bytes, bytes()); }
+    auto order() const { return std::tuple(choice.seconds, choice.paging.read_bytes, choice.spill_bytes, bytes()); }
 };
 
 double flops_of(const PlanList & list) {
@@ -76,15 +76,17 @@ class Chooser {
         for (const PlanNode * n : list.nodes) last_place_ = std::max(last_place_, n->place);
         const std::vector<size_t> begins = phase_begins(list);
         for (int lanes = lanes_;; lanes = (lanes + 1) / 2) {
-            try_lanes(list, begins, recomputed, lanes);
+            try_lanes(list, begins, recomputed, lanes, false);
+            if (options_.spill) try_lanes(list, begins, recomputed, lanes, true);
             if (lanes == 1) return {};
         }
     }
 
-    void try_lanes(const PlanList & list, const std::vector<size_t> & begins, int recomputed, int lanes) {
+    void try_lanes(const PlanList & list, const std::vector<size_t> & begins, int recomputed, int lanes, bool spills) {
         const Device & device = *input_.devices[0];
         Candidate c;
         std::vector<Buffer> buffers = list.buffers;
+        if (spills) c.choice.spill_bytes = spill_results(list, buffers, begins, c.choice.absences);
         if (lanes > 1) carry(buffers, begins);
         c.fixed = fixed_bytes(list, buffers, device, static_cast<size_t>(lanes));
         const size_t left = options_.memory > c.fixed ? options_.memory - c.fixed : 0;
@@ -96,8 +98,9 @@ class Chooser {
         if (c.bytes() > options_.memory) return;
         const double runs = std::ceil(static_cast<double>(lanes_) / lanes);
         const double compute = flops_of(list) * lanes_ / kFlopsPerSecond,
-                     read = static_cast<double>(c.choice.paging.read_bytes) * runs / kReadBytesPerSecond;
-        c.choice.seconds = std::max(compute, read) + kExposedRead * read;
+                     spilled = 2 * static_cast<double>(c.choice.spill_bytes) * lanes_,
+                     read = (static_cast<double>(c.choice.paging.read_bytes) * runs + spilled) / kReadBytesPerSecond;
+        c.choice.seconds = c.choice.paging.ahead ? std::max(compute, read) + kExposedRead * read : compute + read;
         if (!best_ || c.order() < best_->order()) best_ = std::make_unique<Candidate>(std::move(c));
     }
 
@@ -152,10 +155,14 @@ Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_
     QL_TRY(apply_passes(list, chosen, checked));
     if (over && over->paged && !choice.paged) {
         choice.paged = true;
-        choice.paging = plan_pages(list, over->paging.resident, input.devices[0]->caps.alignment);
+        choice.paging = plan_pages(list, over->paging, input.devices[0]->caps.alignment);
     }
     choice.by_phase = choice.lanes > 1 || choice.paged;
     choice.paging.begins = choice.by_phase ? phase_begins(list) : std::vector<size_t>{0, list.nodes.size()};
+    if (choice.spill_bytes) {
+        choice.absences.clear();
+        spill_results(list, list.buffers, choice.paging.begins, choice.absences);
+    }
     if (choice.lanes > 1) carry(list.buffers, choice.paging.begins);
     return choice;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "ggml/plan/pages.hpp"
 #include "ggml/plan/pass.hpp"
+#include "ggml/plan/spill.hpp"
 #include "ql/plan.h"
 
 namespace ql {
@@ -10,10 +11,12 @@ namespace ql {
 struct PlanChoice {
     int recomputed = 0;
     int lanes = 1;
-    bool by_phase = false;  // the plan runs phase by phase
-    bool paged = false;     // weights are pages, or copies that were read from their file
-    Paging paging;          // phases; of a paged plan also its pages
-    double seconds = 0;     // estimate of a run over all lanes that were asked for; 0: nothing was estimated
+    bool by_phase = false;          // the plan runs phase by phase
+    bool paged = false;             // weights are pages, or copies that were read from their file
+    std::vector<Absence> absences;  // of results that are on disk for a while
+    uint64_t spill_bytes = 0;       // of a lane
+    Paging paging;                  // phases; of a paged plan also its pages
+    double seconds = 0;             // estimate of a run over all lanes that were asked for; 0: nothing was estimated
 };
 
 /// Applies all passes to the empty list. With options.memory it finds the choice that takes least time within it: among

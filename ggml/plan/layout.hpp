@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "ql/backend.h"
@@ -28,6 +29,9 @@ struct Buffer {
     int64_t first = 0, last = 0;  // both included
     Region region = Region::arena;
     size_t offset = 0;  // the answer: the place in its region
+    // A buffer that is on disk between two uses has another place from the second on:
+    size_t continued = std::numeric_limits<size_t>::max();  // the buffer of that place; none: it has but one
+    int64_t continued_from = 0;                             // the first step that finds it there
 };
 
 /// Bytes of each region.

@@ -28,12 +28,12 @@ std::vector<Uses> uses_of(const PlanList & list, const std::vector<size_t> & beg
 }
 
 /// The stays that uses need if a weight is kept only from one phase to the next.
-void add_stays(const Uses & use, std::vector<PageStay> & stays) {
+void add_stays(const Uses & use, bool ahead, std::vector<PageStay> & stays) {
     for (const size_t phase : use.phases) {
         if (!stays.empty() && stays.back().weight == use.weight && phase <= stays.back().last + 1)
             stays.back().last = phase;
         else
-            stays.push_back({use.weight, phase ? phase - 1 : 0, phase, phase});
+            stays.push_back({use.weight, phase && ahead ? phase - 1 : phase, phase, phase});
     }
 }
 
@@ -50,17 +50,18 @@ class Planner {
     }
 
     size_t weights() const { return uses_.size(); }
-    Paging with_first(size_t n) const {
+    Paging with_first(size_t n, bool ahead) const {
         std::set<Tensor *> resident;
         for (size_t i = 0; i < n; ++i) resident.insert(uses_[i].weight);
-        return with(resident);
+        return with(resident, ahead);
     }
-    Paging with(const std::set<Tensor *> & resident) const {
+    Paging with(const std::set<Tensor *> & resident, bool ahead) const {
         Paging paging;
+        paging.ahead = ahead;
         paging.begins = begins_;
         for (const Uses & use : uses_) {
             if (use.weight->bytes() >= kSmallestPage && !resident.count(use.weight)) {
-                add_stays(use, paging.stays);
+                add_stays(use, ahead, paging.stays);
                 continue;
             }
             paging.resident.insert(use.weight);
@@ -73,7 +74,7 @@ class Planner {
   private:
     static size_t rank(const Uses & use) {
         std::vector<PageStay> stays;
-        add_stays(use, stays);
+        add_stays(use, true, stays);
         return use.weight->bytes() < kSmallestPage ? std::numeric_limits<size_t>::max() : stays.size();
     }
 
@@ -99,12 +100,14 @@ class Planner {
 
 Paging plan_pages(const PlanList & list, size_t limit, size_t alignment) {
     const Planner planner(list, alignment);
-    Paging best = planner.with_first(planner.weights());
+    Paging best = planner.with_first(planner.weights(), true);
     if (best.bytes() <= limit) return best;
-    best = planner.with_first(0);
+    best = planner.with_first(0, true);
+    if (best.bytes() > limit) best = planner.with_first(0, false);
+    const bool ahead = best.ahead;
     for (size_t low = 0, high = planner.weights(); low + 1 < high;) {
         const size_t middle = (low + high) / 2;
-        Paging paging = planner.with_first(middle);
+        Paging paging = planner.with_first(middle, ahead);
         if (paging.bytes() <= limit) {
             best = std::move(paging);
             low = middle;
@@ -115,8 +118,8 @@ Paging plan_pages(const PlanList & list, size_t limit, size_t alignment) {
     return best;
 }
 
-Paging plan_pages(const PlanList & list, const std::set<Tensor *> & resident, size_t alignment) {
-    return Planner(list, alignment).with(resident);
+Paging plan_pages(const PlanList & list, const Paging & other, size_t alignment) {
+    return Planner(list, alignment).with(other.resident, other.ahead);
 }
 
 }  // namespace ql

@@ -23,17 +23,19 @@ struct Paging {
     std::set<Tensor *> resident;  // weights that are always in memory
     std::vector<PageStay> stays;  // of the others, by phase of reading
     size_t resident_bytes = 0;
+    bool ahead = true;        // pages are read during the phase before the one that uses them
     size_t page_bytes = 0;    // of the region that the stays share
     uint64_t read_bytes = 0;  // in a run
     size_t bytes() const { return resident_bytes + page_bytes; }
 };
 
 /// Weights that are smaller are always resident.
-inline constexpr size_t kSmallestPage = 64 * 1024;
+inline constexpr size_t kSmallestPage = 16 * 1024;
 
-/// The paging that reads least with no more than `limit` bytes; with the smallest possible number if that is more.
+/// The paging that reads least with no more than `limit` bytes; with the smallest possible number if that is more. Pages
+/// are read a phase ahead; where there is no room for that, at the beginning of the phase that uses them.
 Paging plan_pages(const PlanList & list, size_t limit, size_t alignment);
 /// The paging of another plan of the same graph: the same weights are resident.
-Paging plan_pages(const PlanList & list, const std::set<Tensor *> & resident, size_t alignment);
+Paging plan_pages(const PlanList & list, const Paging & other, size_t alignment);
 
 }  // namespace ql

@@ -7,6 +7,7 @@
 #include "ggml/plan/check.hpp"
 #include "ggml/core/os/os.hpp"
 #include "ggml/plan/leaves.hpp"
+#include "ql/os.h"
 
 namespace ql {
 namespace {
@@ -65,7 +66,7 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
     QL_TRY(plan->place(options.over, checked));
     QL_TRY(plan->place_inputs());
     plan->bind();
-    plan->prepare_reads();
+    QL_TRY(plan->prepare_moves(options.spill));
     QL_TRY(plan->make_schedules());
     return plan;
 }
@@ -137,15 +138,18 @@ const ql_plan::Memory * ql_plan::memory_on(const ql_device * device) const {
     return it == memory_.end() ? nullptr : &*it;
 }
 
-void * ql_plan::address(const ql::Buffer & buffer, size_t lane) const {
-    const Memory & memory = *memory_on(buffer.device);
-    const size_t before = ql::is_by_lane(buffer.region) ? lane * memory.layout.of(buffer.region) : 0;
-    return static_cast<std::byte *>(memory.of(buffer.region).data) + before + buffer.offset;
+void * ql_plan::address(size_t buffer, size_t lane, size_t node) const {
+    const ql::Buffer * b = &list_.buffers[buffer];
+    if (b->continued != ql::kNoBuffer && static_cast<int64_t>(node) >= b->continued_from)
+        b = &list_.buffers[b->continued];
+    const Memory & memory = *memory_on(b->device);
+    const size_t before = ql::is_by_lane(b->region) ? lane * memory.layout.of(b->region) : 0;
+    return static_cast<std::byte *>(memory.of(b->region).data) + before + b->offset;
 }
 
 void * ql_plan::address(const ql::Operand * t, size_t lane, size_t node) const {
     const ql::Value & root = *ql::root_of(t);
-    if (!root.is_leaf()) return address(list_.buffers[root.buffer], lane);
+    if (!root.is_leaf()) return address(root.buffer, lane, node);
     if (root.kind == ql::TensorKind::weight && choice_.paged)
         if (void * page = page_address(*root.tensor, node)) return page;
     if (lane > 0)
@@ -174,24 +178,44 @@ void ql_plan::bind(ql::Step & step, size_t node, size_t lane) {
     step.kernel = n.kernel;
     for (const ql::Operand * t : n.src) step.src.push_back(t ? address(t, lane, node) : nullptr);
     for (const ql::Operand * t : n.out) step.out.push_back(address(t, lane, node));
-    if (n.scratch != ql::kNoBuffer) step.scratch = static_cast<std::byte *>(address(list_.buffers[n.scratch], lane));
+    if (n.scratch != ql::kNoBuffer) step.scratch = static_cast<std::byte *>(address(n.scratch, lane, node));
     if (ql::is_copy(n))
         step.copy = {step.out[0], step.src[0], n.out[0]->bytes(), ql::memory_kind(*ql::root_of(n.out[0])),
                      ql::memory_kind(*ql::root_of(n.src[0]))};
 }
 
-void ql_plan::prepare_reads() {
-    if (choice_.paging.stays.empty()) return;
-    reads_.resize(choice_.paging.begins.size() - 1);
+Status ql_plan::prepare_moves(const char * spill) {
+    if (choice_.paging.stays.empty() && choice_.absences.empty()) return {};
+    moves_.resize(choice_.paging.begins.size() - 1);
+    for (PhaseMoves & m : moves_) m.lane_before.resize(lanes_.size()), m.after.resize(lanes_.size());
     auto * pages = static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data);
-    size_t n = 0;
     for (const ql::PageStay & stay : choice_.paging.stays) {
         const ql::os::FileRange from = ql::os::mapped_range(stay.weight->storage.data, stay.weight->bytes());
-        reads_[stay.read].reads.push_back({from, pages + stay.offset});
-        reads_[stay.first].needed = ++n;
+        moves_[stay.read].before.push_back({from, pages + stay.offset});
     }
-    for (size_t p = 1; p < reads_.size(); ++p) reads_[p].needed = std::max(reads_[p].needed, reads_[p - 1].needed);
-    reader_ = std::make_unique<ql::PageReader>();
+    if (!choice_.absences.empty()) {
+        QL_ASSIGN(spill_, ql::os::open_unnamed(spill));
+        const uint64_t needed = choice_.spill_bytes * lanes_.size();
+        uint64_t free = 0;
+        QL_TRY(ql_os_free_space(spill, &free));
+        if (free < needed)
+            return ql::error(QL_NO_SPACE, "%s: %llu bytes are to be spilled to it, and %llu are free", spill,
+                             static_cast<unsigned long long>(needed), static_cast<unsigned long long>(free));
+        for (const ql::Absence & absence : choice_.absences) add_absence(absence);
+    }
+    queue_ = std::make_unique<ql::PageQueue>();
+    return {};
+}
+
+void ql_plan::add_absence(const ql::Absence & a) {
+    for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+        const ql::os::FileRange file = {spill_.get(), a.offset + lane * choice_.spill_bytes, a.bytes};
+        const auto at = [&](size_t phase) {
+            return static_cast<std::byte *>(address(a.buffer, lane, choice_.paging.begins[phase]));
+        };
+        moves_[a.out].after[lane].push_back({file, at(a.out), true});
+        moves_[choice_.paging.ahead ? a.in - 1 : a.in].lane_before[lane].push_back({file, at(a.in)});
+    }
 }
 
 Status ql_plan::make_schedules() {
@@ -220,20 +244,28 @@ Status ql_plan::run_in_turn(size_t held, int lanes) {
 
 Status ql_plan::run_phases(int lanes) {
     Status status;
-    uint64_t base = 0;  // reads of earlier runs
-    for (size_t p = 0; p + 1 < choice_.paging.begins.size() && status.ok(); ++p) status = run_phase(p, lanes, base);
-    if (!status.ok() && reader_) reader_->drain();
+    uint64_t before = 0;
+    for (size_t p = 0; p + 1 < choice_.paging.begins.size() && status.ok(); ++p)
+        status = run_phase(p, static_cast<size_t>(lanes), before);
+    if (!status.ok() && queue_) queue_->drain();
     return status;
 }
 
-/// Starts the reads of the pages that the next phase needs, waits for those of this one, and runs its lanes.
-Status ql_plan::run_phase(size_t phase, int lanes, uint64_t & base) {
-    if (!reads_.empty()) {
-        if (phase == 0) base = reader_->started();
-        if (!reads_[phase].reads.empty()) QL_TRY(reader_->start(reads_[phase].reads));
-        QL_TRY(reader_->wait(base + reads_[phase].needed));
+/// Starts the moves that the next phase needs, waits for those of this one, and runs its lanes. Moves are done in order:
+/// when the reads that the phase before has started are done, so are the writes of those before it.
+/// before   moves that were started when the phase before began
+Status ql_plan::run_phase(size_t phase, size_t lanes, uint64_t & before) {
+    if (!moves_.empty()) {
+        const PhaseMoves & moves = moves_[phase];
+        if (!moves.before.empty()) QL_TRY(queue_->start(moves.before));
+        for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves.lane_before[lane]));
+        const uint64_t now = queue_->started();
+        QL_TRY(queue_->wait(phase == 0 || !choice_.paging.ahead ? now : before));
+        before = now;
     }
-    for (int lane = 0; lane < lanes; ++lane) QL_TRY(lanes_[static_cast<size_t>(lane)].phases[phase].run(profile_));
+    for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(lanes_[lane].phases[phase].run(profile_));
+    if (!moves_.empty())
+        for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves_[phase].after[lane]));
     return {};
 }
 
@@ -320,7 +352,9 @@ ql_plan_info ql_plan::describe() const {
     info.recomputed = choice_.recomputed;
     info.page_bytes = choice_.paging.page_bytes;
     info.read_bytes = choice_.paging.read_bytes;
-    info.bytes_read = reader_ ? reader_->bytes_read() : 0;
-    info.seconds_waited = reader_ ? reader_->seconds_waited() : 0;
+    info.spill_bytes = choice_.spill_bytes * static_cast<uint64_t>(choice_.lanes);
+    info.bytes_read = queue_ ? queue_->bytes_read() : 0;
+    info.bytes_written = queue_ ? queue_->bytes_written() : 0;
+    info.seconds_waited = queue_ ? queue_->seconds_waited() : 0;
     return info;
 }

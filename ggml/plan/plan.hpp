@@ -9,11 +9,12 @@
 #include <span>
 #include <vector>
 
+#include "ggml/core/os/fd.hpp"
 #include "ggml/graph/graph.hpp"
 #include "ggml/plan/choice.hpp"
 #include "ggml/plan/pass.hpp"
 #include "ggml/plan/schedule.hpp"
-#include "ggml/pool/reader.hpp"
+#include "ggml/pool/page_queue.hpp"
 #include "ql/plan.h"
 
 struct ql_plan {
@@ -64,10 +65,10 @@ struct ql_plan {
         std::vector<ql::Schedule> phases;  // over the steps
         std::vector<std::byte *> inputs;   // of each of inputs_; lane 0: in the graph
     };
-    /// The stays whose reads begin with a phase, and how many reads must be done before the phase runs.
-    struct PhaseReads {
-        std::vector<ql::PageRead> reads;
-        size_t needed = 0;
+    /// What a phase moves: at its beginning for the next one, and when its lanes are done.
+    struct PhaseMoves {
+        std::vector<ql::PageMove> before;                           // weights
+        std::vector<std::vector<ql::PageMove>> lane_before, after;  // results, by lane
     };
 
     ql_plan() = default;
@@ -76,16 +77,17 @@ struct ql_plan {
     ql::Status place_inputs();
     void bind();
     void bind(ql::Step & step, size_t node, size_t lane);
-    void prepare_reads();
+    ql::Status prepare_moves(const char * spill);
+    void add_absence(const ql::Absence & absence);
     ql::Status make_schedules();
     /// Null if the plan uses nothing of the device.
     const Memory * memory_on(const ql_device * device) const;
-    void * address(const ql::Buffer & buffer, size_t lane) const;
+    void * address(size_t buffer, size_t lane, size_t node) const;
     void * address(const ql::Operand * t, size_t lane, size_t node) const;
     void * page_address(const ql_tensor & weight, size_t node) const;
     ql::Status run_in_turn(size_t held, int lanes);
     ql::Status run_phases(int lanes);
-    ql::Status run_phase(size_t phase, int lanes, uint64_t & base);
+    ql::Status run_phase(size_t phase, size_t lanes, uint64_t & before);
 
     ql::PlanList list_;
     ql::PlanChoice choice_;
@@ -93,8 +95,9 @@ struct ql_plan {
     std::vector<const ql::Value *> inputs_;  // that each lane has of its own
     ql::Storage lane_inputs_;                // of all lanes but the first
     std::vector<Lane> lanes_;
-    std::vector<PhaseReads> reads_;  // by phase; empty: no pages
-    std::unique_ptr<ql::PageReader> reader_;
+    std::vector<PhaseMoves> moves_;  // by phase; empty: nothing is moved
+    ql::os::Fd spill_;
+    std::unique_ptr<ql::PageQueue> queue_;  // destroyed before what it moves to
     bool profile_ = false;
 };
 

@@ -245,10 +245,10 @@ int64_t TrainStep::n_parameters() const {
     return n;
 }
 
-double TrainStep::micro_flops() const {
+ql_plan_info TrainStep::micro() const {
     ql_plan_info info{sizeof(info)};
     (void)ql_plan_describe((micro_ ? micro_ : eval_).get(), &info);
-    return info.flops;
+    return info;
 }
 
 }  // namespace ql

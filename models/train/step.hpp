@@ -23,6 +23,7 @@ struct StepOptions {
     float lora_plus_ratio = 1;           // learning rate of B over the others'
     std::vector<ql_dtype> merged_types;  // of the adapter's linears, for training that is merge-aware; else empty
     uint64_t memory = 0;                 // bytes that the process may take; 0: no limit
+    std::string spill;                   // a folder for results that wait on disk; "": none do
     int64_t n_batches = 1;               // micro-batches of a step
     bool train = true;                   // false: evaluation only, no gradients, no moments
 };
@@ -62,7 +63,7 @@ class TrainStep {
         return accumulate({&batch, 1}, seed, step, token_offset, {loss, 1});
     }
     /// Micro-batches that go through the model side by side.
-    int64_t lanes() const;
+    int64_t lanes() const { return micro().lanes; }
     /// One optimizer step from the sums, which are zero again afterwards. A non-finite norm changes no parameter.
     Status update(const float (&hyper)[QL_HYPER_N], float * norm);
     /// Merge-aware: packs the weights anew. Needed once parameters have been written.
@@ -78,8 +79,8 @@ class TrainStep {
     const std::vector<TrainedParam> & params() const { return params_; }
     const MergedLinears & merged() const { return merged_; }
     int64_t n_parameters() const;
-    /// Floating-point operations of a micro-batch.
-    double micro_flops() const;
+    /// The plan of a micro-batch.
+    ql_plan_info micro() const;
     /// Memory of all plans together.
     ql_memory_info memory() const;
     /// What the process holds besides the plan: code, tokenizer, data, the graph itself.

@@ -31,15 +31,10 @@ ql_plan_options TrainStep::micro_options(uint64_t memory) const {
     ql_plan_options options{};
     options.size = sizeof(options);
     options.memory = memory;
+    if (!options_.spill.empty()) options.spill = options_.spill.c_str();
     if (memory) options.lanes = static_cast<int>(options_.n_batches);
     if (options_.recompute == QL_RECOMPUTE_ALL) options.recomputed = static_cast<int>(model_.hparams().layers.size());
     return options;
-}
-
-int64_t TrainStep::lanes() const {
-    ql_plan_info info{sizeof(info)};
-    (void)ql_plan_describe(micro_.get(), &info);
-    return info.lanes;
 }
 
 Status TrainStep::make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs,

@@ -233,9 +233,14 @@ ql_trainer_info Trainer::describe() const {
     info.arena_bytes = memory.results;
     info.leaf_bytes = memory.params + memory.states + memory.inputs;
     info.weight_bytes = memory.weights;
-    info.flops_per_step = step_->micro_flops() * static_cast<double>(options_.grad_accum);
+    const ql_plan_info micro = step_->micro();
+    info.flops_per_step = micro.flops * static_cast<double>(options_.grad_accum);
     info.first_step = first_step_;
     info.resumed_from = resumed_from_.c_str();
+    info.page_bytes = memory.pages;
+    info.spill_bytes = micro.spill_bytes, info.lanes = micro.lanes, info.recomputed_layers = micro.recomputed;
+    const int64_t runs = (options_.grad_accum + micro.lanes - 1) / std::max(micro.lanes, 1);
+    info.read_bytes_per_step = micro.read_bytes * static_cast<uint64_t>(runs);
     return info;
 }
 

@@ -68,7 +68,7 @@ class Trainer {
     const Dataset & data_;
     const Dataset * eval_;
     ql_train_options options_;
-    std::string checkpoint_dir_, resume_, best_path_, metrics_path_;  // copies: the caller's strings may go
+    std::string checkpoint_dir_, resume_, best_path_, metrics_path_, spill_;  // copies: the caller's strings may go
     int64_t ctx_;
     Sampler sampler_;
     std::vector<PackedSequence> eval_sequences_;

@@ -39,6 +39,7 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       resume_(text_of(options.resume)),
       best_path_(text_of(options.best_path)),
       metrics_path_(text_of(options.metrics_path)),
+      spill_(text_of(options.spill)),
       ctx_(default_ctx(options, model)),
       sampler_(data.samples,
                {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}),
@@ -89,6 +90,7 @@ Status Trainer::prepare(ql_device * device) {
     step.n_tokens = ctx_ * options_.batch;
     step.recompute = options_.recompute;
     step.memory = options_.memory;
+    step.spill = spill_;
     step.n_batches = options_.grad_accum;
     step.dropout = static_cast<float>(options_.lora_dropout);
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);

@@ -15,7 +15,7 @@ namespace ql::test {
 namespace {
 
 constexpr int kLayers = 6, kLanes = 3;
-constexpr int64_t kWidth = 160, kTokens = 7;
+constexpr int64_t kWidth = 160, kTokens = 33;                     // a result is above kSmallestPage, too
 constexpr size_t kWeightBytes = kWidth * kWidth * sizeof(float);  // above kSmallestPage
 
 /// Layers x + B silu(W x), whose W lie in a file and whose B are trained; the sums of the gradients of all lanes.
@@ -79,10 +79,10 @@ class Pages : public testing::Test {
         }
         return {};
     }
-    uint64_t least(int lanes) const {
+    uint64_t least(int lanes) const { return least(options(1, lanes)); }
+    uint64_t least(const ql_plan_options & o) const {
         Made m;
         build(m);
-        const ql_plan_options o = options(1, lanes);
         ql_device * device = device_.get();
         uint64_t bytes = 0;
         EXPECT_EQ(QL_OK, ql_plan_least_memory(m.graph.get(), &device, 1, m.outputs.data(),
@@ -145,6 +145,24 @@ TEST_F(Pages, GiveTheSameBitsWithEveryBudgetAndNumberOfLanes) {
             EXPECT_EQ(run(m), expected) << lanes << " lanes, " << memory << " bytes";
             EXPECT_EQ(describe(m).read_bytes == 0, describe(m).page_bytes == 0);
         }
+}
+
+TEST_F(Pages, ResultsThatWaitOnDiskComeBack) {
+    Made plain;
+    ASSERT_TRUE(make(plain, options(0, 1)).ok()) << ql_error_message();
+    const std::vector<float> expected = run(plain);
+    const std::string here = folder_.path("");
+    for (int lanes = 1; lanes <= kLanes; ++lanes) {
+        ql_plan_options o = options(1, lanes);
+        o.spill = here.c_str();
+        o.memory = least(o);
+        ASSERT_LT(o.memory, least(lanes));
+        Made m;
+        ASSERT_TRUE(make(m, o).ok()) << ql_error_message();
+        EXPECT_GT(describe(m).spill_bytes, 0u);
+        EXPECT_EQ(run(m), expected) << lanes << " lanes";
+        EXPECT_GT(describe(m).bytes_written, 0u);
+    }
 }
 
 TEST_F(Pages, LanesAloneChangeNothing) {

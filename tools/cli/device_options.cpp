@@ -12,15 +12,18 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
         ->option_text("NAME");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {},
                    "How products are computed; f32 also keeps keys and values in f32");
-    if (with_budget)
-        program
-            .text("--memory", memory_,
-                  "Memory that the process may take, such as 300MiB or 6GiB: weights that do not fit are read from the "
-                  "model's file when they are needed")
-            ->option_text("SIZE");
-    else
+    if (!with_budget) {
         program.not_yet("--memory", "this program has no memory budget so far");
-    program.not_yet("--spill", "nothing is paged to disk so far; a smaller --ctx or --batch needs less memory");
+        program.not_yet("--spill", "this program has no memory budget so far");
+        return;
+    }
+    program
+        .text("--memory", memory_,
+              "Memory that the process may take, such as 300MiB or 6GiB: weights that do not fit are read from the "
+              "model's file when they are needed")
+        ->option_text("SIZE");
+    program.text("--spill", spill_, "Folder where converted weights and layers' inputs may be kept under --memory")
+        ->option_text("DIR");
 }
 
 uint64_t DeviceOptions::memory() const {

@@ -14,6 +14,8 @@ class DeviceOptions {
     explicit DeviceOptions(Program & program, bool with_budget = false);
     /// --memory in bytes; 0: none.
     uint64_t memory() const;
+    /// --spill; null: not given.
+    const char * spill() const { return spill_.empty() ? nullptr : spill_.c_str(); }
     DevicePtr open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
@@ -23,7 +25,7 @@ class DeviceOptions {
   private:
     const Program & program_;
     int64_t threads_ = 0;
-    std::string device_ = "auto", compute_ = "auto", memory_;
+    std::string device_ = "auto", compute_ = "auto", memory_, spill_;
 };
 
 /// -m, and --lora FILE[:SCALE].

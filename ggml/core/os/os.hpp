@@ -66,6 +66,10 @@ FileRange mapped_range(const void * address, size_t bytes);
 void forget_mapped(const void * address, size_t bytes);
 /// Reads the range, without touching the mapping. errors: QL_IO by the file's name, also where it has become shorter
 Status read_range(const FileRange & range, void * to);
+/// errors: QL_NO_SPACE, QL_IO
+Status write_range(const FileRange & range, const void * from);
+/// An open file in the folder, without a name: it is gone when it is closed. errors: QL_NOT_FOUND, QL_IO
+Result<Fd> open_unnamed(const std::string & folder);
 
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed

@@ -8,11 +8,7 @@
 #include "ql/os.h"
 
 namespace ql::os {
-namespace {
 
-constexpr uint64_t kAlignment = 4096;
-
-/// An open file in the folder, without a name.
 Result<Fd> open_unnamed(const std::string & folder) {
     struct stat info;
     if (::stat(folder.c_str(), &info) != 0) return system_error(folder, "cannot spill to it", errno);
@@ -26,7 +22,18 @@ Result<Fd> open_unnamed(const std::string & folder) {
     return fd;
 }
 
-}  // namespace
+Status write_range(const FileRange & range, const void * from) {
+    const auto * next = static_cast<const char *>(from);
+    for (size_t done = 0; done < range.bytes;) {
+        const ssize_t n = retry([&] {
+            return ::pwrite(range.fd, next + done, range.bytes - done, static_cast<off_t>(range.offset + done));
+        });
+        if (n < 0) return system_error("a spill", "cannot write", errno);
+        done += static_cast<size_t>(n);
+    }
+    return {};
+}
+
 }  // namespace ql::os
 
 using ql::Status;
@@ -39,14 +46,9 @@ struct ql_os_spill {
 
     Status append(const void * data, size_t bytes, uint64_t * offset) {
         if (map) return ql::error(QL_INVALID_ARGUMENT, "%s: a spill that is mapped takes no more", folder.c_str());
-        const uint64_t at = (size + ql::os::kAlignment - 1) / ql::os::kAlignment * ql::os::kAlignment;
-        const auto * next = static_cast<const char *>(data);
-        for (size_t done = 0; done < bytes;) {
-            const ssize_t n = ql::os::retry(
-                [&] { return ::pwrite(fd.get(), next + done, bytes - done, static_cast<off_t>(at + done)); });
-            if (n < 0) return ql::os::system_error(folder, "cannot spill to it", errno);
-            done += static_cast<size_t>(n);
-        }
+        const uint64_t at = (size + ql::os::kPageBytes - 1) / ql::os::kPageBytes * ql::os::kPageBytes;
+        if (const Status written = ql::os::write_range({fd.get(), at, bytes}, data); !written.ok())
+            return ql::error(written.code(), "%s: %s", folder.c_str(), written.message().c_str());
         size = at + bytes;
         *offset = at;
         return {};

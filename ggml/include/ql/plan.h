@@ -43,6 +43,8 @@ typedef struct ql_plan_options {
     uint64_t memory;      /* bytes of everything that the plan needs, leaves and weights included; 0: no limit. Where they
                              do not suffice, weights that ql_gguf_open has mapped are read from their file again when
                              they are needed, and places are computed again */
+    const char * spill;   /* NULL, or a folder: with `memory`, results may be in a file without a name there between
+                             the forward and the backward pass */
     int recomputed;       /* the first so many places (ql_graph_set_place), but never the last one: what the backward pass
                              needs of them is computed again there, and not kept. Less memory, more time, same bits */
 } ql_plan_options;
@@ -91,7 +93,9 @@ typedef struct ql_plan_info {
     int recomputed;        /* places whose results are computed again */
     uint64_t page_bytes;   /* of arena_bytes: room for weights that are read and dropped */
     uint64_t read_bytes;   /* of weights that a run reads from their files, whatever its lanes */
-    uint64_t bytes_read;   /* that all runs so far have read */
+    uint64_t spill_bytes;  /* of results, on disk */
+    uint64_t bytes_written; /* to it by all runs so far */
+    uint64_t bytes_read;   /* of weights and results that all runs so far have read */
     double seconds_waited; /* in which all runs so far did nothing but wait for them */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);

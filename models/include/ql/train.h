@@ -87,6 +87,8 @@ typedef struct ql_train_options {
                                 what is needed, weights are read from the model's file again when they are needed,
                                 layers are computed again, and micro-batches go through a layer side by side. No bit of
                                 the result changes; it may be another one when a run goes on */
+    const char * spill;      /* NULL, or a folder: with `memory`, the inputs of layers that are computed again may wait there, in
+                                a file without a name, for the backward pass */
 } ql_train_options;
 enum { QL_MERGE_NONE = -1 };
 
@@ -131,6 +133,11 @@ typedef struct ql_trainer_info {
     double flops_per_step;
     int64_t first_step;        /* > 0 when resumed */
     const char * resumed_from; /* "" for a new run */
+    uint64_t page_bytes;          /* of planned_peak_bytes: room for weights that are read and dropped */
+    uint64_t read_bytes_per_step; /* of weights, from their file: 0 where all are in memory */
+    int64_t lanes;                /* micro-batches that go through a layer side by side */
+    uint64_t spill_bytes;         /* of results that wait on disk */
+    int64_t recomputed_layers;    /* whose results are computed again in the backward pass */
 } ql_trainer_info;
 QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
 

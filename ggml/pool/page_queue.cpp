@@ -1,11 +1,11 @@
-#include "ggml/pool/reader.hpp"
+#include "ggml/pool/page_queue.hpp"
 
 #include <chrono>
 #include <system_error>
 
 namespace ql {
 
-PageReader::~PageReader() {
+PageQueue::~PageQueue() {
     {
         const std::lock_guard lock(mutex_);
         stop_ = true;
@@ -15,7 +15,7 @@ PageReader::~PageReader() {
     if (thread_.joinable()) thread_.join();
 }
 
-Status PageReader::start(std::span<const PageRead> reads) {
+Status PageQueue::start(std::span<const PageMove> moves) {
     if (!thread_.joinable()) {
         try {
             thread_ = std::thread([this] { work(); });
@@ -24,13 +24,13 @@ Status PageReader::start(std::span<const PageRead> reads) {
         }
     }
     const std::lock_guard lock(mutex_);
-    queue_.insert(queue_.end(), reads.begin(), reads.end());
-    started_ += reads.size();
+    queue_.insert(queue_.end(), moves.begin(), moves.end());
+    started_ += moves.size();
     todo_.notify_all();
     return {};
 }
 
-Status PageReader::wait(uint64_t number) {
+Status PageQueue::wait(uint64_t number) {
     std::unique_lock lock(mutex_);
     if (finished_ < number) {
         const auto from = std::chrono::steady_clock::now();
@@ -40,7 +40,7 @@ Status PageReader::wait(uint64_t number) {
     return std::exchange(status_, Status());
 }
 
-void PageReader::drain() {
+void PageQueue::drain() {
     std::unique_lock lock(mutex_);
     finished_ += queue_.size();
     queue_.clear();
@@ -48,27 +48,32 @@ void PageReader::drain() {
     status_ = {};
 }
 
-uint64_t PageReader::started() const {
+uint64_t PageQueue::started() const {
     const std::lock_guard lock(mutex_);
     return started_;
 }
 
-uint64_t PageReader::bytes_read() const {
+uint64_t PageQueue::bytes_read() const {
     const std::lock_guard lock(mutex_);
-    return bytes_;
+    return read_;
 }
 
-void PageReader::work() {
+uint64_t PageQueue::bytes_written() const {
+    const std::lock_guard lock(mutex_);
+    return written_;
+}
+
+void PageQueue::work() {
     std::unique_lock lock(mutex_);
     for (;;) {
         todo_.wait(lock, [&] { return stop_ || !queue_.empty(); });
         if (stop_) return;
-        const PageRead read = queue_.front();
+        const PageMove move = queue_.front();
         queue_.pop_front();
         lock.unlock();
-        Status status = os::read_range(read.from, read.to);
+        Status status = move.out ? os::write_range(move.file, move.memory) : os::read_range(move.file, move.memory);
         lock.lock();
-        bytes_ += read.from.bytes;
+        (move.out ? written_ : read_) += move.file.bytes;
         ++finished_;
         if (status_.ok()) status_ = std::move(status);
         done_.notify_all();

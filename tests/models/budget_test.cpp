@@ -1,0 +1,117 @@
+// Training within a budget of memory: the bits of a run without one, whatever the budget, threads and interruptions.
+#include <algorithm>
+#include <string>
+
+#include "models/trainer_fixture.hpp"
+
+namespace ql::test {
+namespace {
+
+constexpr uint64_t kMiB = 1024 * 1024;
+
+/// A model of 20 MB of f32 weights in its file, so that they can be pages.
+class Budget : public TrainerFixture {
+  protected:
+    void SetUp() override {
+        TrainerFixture::SetUp();
+        TinyModelOptions wide;
+        wide.n_layer = 6, wide.n_embd = 256, wide.n_ff = 768;
+        model_path_ = folder_.path("wide.gguf");
+        tiny::Writer(wide).write(model_path_);
+        auto model = open_model(model_path_, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        ASSERT_TRUE(model.ok()) << model.message();
+        model_ = std::move(model).value();
+        data_ = open(folder_.path("data.jsonl"));
+        eval_ = open(folder_.path("eval.jsonl"));
+    }
+
+    ql_train_options short_run(uint64_t memory) const {
+        ql_train_options o = options();
+        o.steps = 4, o.grad_accum = 3, o.memory = memory;
+        return o;
+    }
+
+    ql_trainer_info info(const ql_train_options & o) {
+        const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+        Adapter a = adapter();
+        const auto trainer = Trainer::create(*model_, device.get(), a, data_, &eval_, o);
+        EXPECT_TRUE(trainer.ok()) << trainer.message();
+        return trainer.ok() ? (*trainer)->describe() : ql_trainer_info{};
+    }
+
+    /// What the refusal of a budget of a byte says, in bytes.
+    uint64_t least() { return least(short_run(1)); }
+    uint64_t least(ql_train_options o) {
+        o.memory = 1;
+        const Status refused = start(o);
+        EXPECT_EQ(refused.code(), QL_NO_MEMORY);
+        const std::string & text = refused.message();
+        const size_t at = text.find("at least ");
+        if (at == text.npos) return ADD_FAILURE() << text, 0;
+        return std::stoull(text.substr(at + 9)) * kMiB;
+    }
+};
+
+TEST_F(Budget, ChangesNoBit) {
+    const std::vector<float> expected = train(short_run(0));
+    const uint64_t whole = info(short_run(0)).planned_peak_bytes, smallest = least() + 2 * kMiB;
+    ASSERT_LT(smallest + 8 * kMiB, whole);
+    for (const double part : {0.0, 0.3, 0.7, 4.0})
+        for (const int threads : {1, 3}) {
+            const auto memory = smallest + static_cast<uint64_t>(part * static_cast<double>(whole - smallest));
+            EXPECT_EQ(train(short_run(memory), threads), expected) << memory << " bytes, " << threads << " threads";
+        }
+}
+
+TEST_F(Budget, IsKeptByThePlan) {
+    const uint64_t smallest = least() + 2 * kMiB;
+    for (const uint64_t more : {0, 4, 8}) {
+        const uint64_t memory = smallest + more * kMiB;
+        const ql_trainer_info plan = info(short_run(memory));
+        EXPECT_LE(plan.planned_peak_bytes, memory);
+        EXPECT_GT(plan.read_bytes_per_step, 0u);
+        EXPECT_LE(plan.read_bytes_per_step, 3 * 2 * model_->weight_bytes());
+    }
+}
+
+TEST_F(Budget, MayBeAnotherWhenARunGoesOn) {
+    ql_train_options o = short_run(0);
+    o.steps = 12;
+    const std::vector<float> expected = train(o);
+    const std::string checkpoints = folder_.path("run.ckpt");
+    o.checkpoint_dir = checkpoints.c_str();
+    o.memory = least() + 2 * kMiB;
+    train_six_steps(o);
+    o.resume = "auto";
+    o.memory += 7 * kMiB;
+    std::string resumed;
+    EXPECT_EQ(train(o, 3, nullptr, &resumed), expected);
+    EXPECT_FALSE(resumed.empty());
+}
+
+TEST_F(Budget, IsSmallerWhereInputsOfLayersWaitOnDisk) {
+    const std::vector<float> expected = train(short_run(0));
+    ql_train_options o = short_run(1);
+    const std::string here = folder_.path("");
+    o.spill = here.c_str();
+    EXPECT_EQ(start(o).code(), QL_NO_MEMORY);
+    o.memory = least(o) + 2 * kMiB;
+    EXPECT_LT(least(o), least(short_run(1)));
+    const std::vector<std::string> names = folder_.names();
+    for (const int threads : {1, 3}) EXPECT_EQ(train(o, threads), expected);
+    EXPECT_GT(info(o).spill_bytes, 0u);
+    EXPECT_EQ(folder_.names(), names) << "the spill has no name";
+    o.spill = "/nowhere";
+    EXPECT_EQ(start(o).code(), QL_NOT_FOUND);
+}
+
+TEST_F(Budget, HoldsWithDropoutAndNoise) {
+    ql_train_options o = short_run(0);
+    o.lora_dropout = 0.2, o.neftune_alpha = 3;
+    const std::vector<float> expected = train(o);
+    o.memory = least() + 2 * kMiB;
+    EXPECT_EQ(train(o), expected);
+}
+
+}  // namespace
+}  // namespace ql::test
