@@ -108,7 +108,8 @@ struct TopKParams {
     int64_t k = 0;
 };
 
-struct AdamwParams {
+/// The optimizers' steps: a factor of the learning rate.
+struct OptimizerParams {
     float lr_scale = 1;
 };
 

@@ -43,7 +43,7 @@ TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
     expect_agrees(op::adamw, {"large",
                               {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive),
                                data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
-                              AdamwParams{2}});
+                              OptimizerParams{2}});
 }
 
 TEST_P(Streaming, DropoutHasTheBitsOfTheReference) {
@@ -91,7 +91,7 @@ TEST_P(Streaming, AdamwSkipsAStepWhoseNormIsNotFinite) {
         KernelRun run(op::adamw, {"skip",
                                   {param_in(x), data_in(x), state_in(x), state_in(x, Fill::positive), data_in(1),
                                    data_in(QL_HYPER_N, Fill::hyper)},
-                                  AdamwParams{1}});
+                                  OptimizerParams{1}});
         run.in(4)[0] = norm;
         const auto p = run.memory.values(run.source(0)), m = run.memory.values(run.source(2)),
                    v = run.memory.values(run.source(3));
