@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cpu/kernel_run.hpp"
+#include "ggml/ops/optimizer.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 #include "ql/optim.h"
@@ -44,6 +45,41 @@ TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
                               {param_in(x), data_in(x), state_in(x, Fill::small), state_in(x, Fill::positive),
                                data_in(1, Fill::positive), data_in(QL_HYPER_N, Fill::hyper)},
                               OptimizerParams{2}});
+    expect_agrees(op::sgd, optimizer_case("large", x, {state_in(x, Fill::small)}, 2));
+}
+
+/// A sign hangs on the last bit of a number: it is the same on every instruction set.
+TEST_P(Streaming, OptimizersThatChooseHaveTheReferencesBits) {
+    for (const Shape & x : {Shape(1), Shape(255), Shape(257), Shape(577, 131), Shape(256, 129)}) {
+        const CaseInput m = state_in(x, Fill::small);
+        const std::pair<const OpDef *, Case> steps[] = {{&op::lion, optimizer_case("bits", x, {m}, 2)}};
+        for (const auto & [def, c] : steps) {
+            KernelRun expected(*def, c);
+            expected.reference();
+            for (const int threads : {1, 2, 3, 8}) {
+                KernelRun run(*def, c);
+                run.launch(GetParam(), threads);
+                for (size_t i = 0; i < run.node().out.size(); ++i)
+                    EXPECT_TRUE(same_bits(run.out(i), expected.out(i)))
+                        << def->name << " result " << i << " of " << x.str() << ", " << threads << " threads";
+            }
+        }
+    }
+}
+
+TEST_P(Streaming, OptimizersSkipAStepWhoseNormIsNotFinite) {
+    const Shape x(33, 17);
+    const CaseInput m = state_in(x);
+    const std::pair<const OpDef *, Case> steps[] = {{&op::sgd, optimizer_case("skip", x, {m})},
+                                                    {&op::lion, optimizer_case("skip", x, {m})}};
+    for (const auto & [def, c] : steps)
+        for (const float norm : {NAN, INFINITY}) {
+            KernelRun run(*def, c), untouched(*def, c);
+            run.in(run.node().src.size() - 2)[0] = norm;
+            run.launch(GetParam(), 2);
+            for (size_t i = 0; i < run.node().out.size(); ++i)
+                EXPECT_TRUE(same_bits(run.out(i), untouched.out(i))) << def->name << " result " << i;
+        }
 }
 
 TEST_P(Streaming, DropoutHasTheBitsOfTheReference) {

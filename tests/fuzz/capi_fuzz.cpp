@@ -209,7 +209,11 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s), *c = tensor(s), *d = tensor(s), *nll = nullptr;
-        switch (in_.pick(9)) {
+        switch (in_.pick(11)) {
+            case 9:
+                return keep(s, g, ql_lion(g, a, b, c, d, tensor(s), in_.number()));
+            case 10:
+                return keep(s, g, ql_sgd(g, a, b, c, d, tensor(s), in_.number()));
             case 8: {
                 const int adapter = static_cast<int>(in_.pick(4));
                 return keep(s, g, ql_lora_mix(g, a, b, c, static_cast<int>(in_.pick(2)), &adapter, &d, &d));

@@ -1,4 +1,4 @@
-// The AdamW reference against PyTorch's parameters, and its clipping and skipping.
+// The optimizers' references against PyTorch's and bitsandbytes' parameters, and what all of them promise.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,24 +13,42 @@
 namespace ql::test {
 namespace {
 
-/// One parameter with its moments, ready to step.
+enum class Kind { adamw, lion, sgd };
+constexpr Kind kAll[] = {Kind::adamw, Kind::lion, Kind::sgd};
+
+/// One parameter with its states, ready to step.
 struct Optimizer {
     Graph g;
-    Tensor *p, *grad, *m, *v, *norm, *hyper;
+    int64_t n;
+    Tensor *p, *grad, *norm, *hyper;
+    std::vector<Tensor *> states;
     ReferenceRun<float> run{g};
 
-    explicit Optimizer(std::vector<float> start, float lr_scale = 1) {
-        const auto n = static_cast<int64_t>(start.size());
+    explicit Optimizer(Kind kind, const std::vector<float> & start, float lr_scale = 1)
+        : n(static_cast<int64_t>(start.size())) {
         const int64_t one = 1, n_hyper = QL_HYPER_N;
         p = ql_param(&g, "p", 1, &n);
         grad = ql_input(&g, "grad", QL_F32, 1, &n);
-        m = ql_state(&g, "m", QL_F32, 1, &n);
-        v = ql_state(&g, "v", QL_F32, 1, &n);
         norm = ql_input(&g, "norm", QL_F32, 1, &one);
         hyper = ql_input(&g, "hyper", QL_F32, 1, &n_hyper);
-        if (!ql_adamw(&g, p, grad, m, v, norm, hyper, lr_scale)) throw std::runtime_error(g.status().message());
+        for (int moments = kind == Kind::adamw ? 2 : 1; moments > 0; --moments) add_state(QL_F32, n);
+        if (!build(kind, lr_scale)) throw std::runtime_error(g.status().message());
         run.set(p, start);
     }
+    void add_state(ql_dtype dtype, int64_t size) { states.push_back(ql_state(&g, "state", dtype, 1, &size)); }
+    Tensor * build(Kind kind, float lr_scale) {
+        const auto & s = states;
+        switch (kind) {
+            case Kind::adamw:
+                return ql_adamw(&g, p, grad, s[0], s[1], norm, hyper, lr_scale);
+            case Kind::lion:
+                return ql_lion(&g, p, grad, s[0], norm, hyper, lr_scale);
+            case Kind::sgd:
+                return ql_sgd(&g, p, grad, s[0], norm, hyper, lr_scale);
+        }
+        return nullptr;
+    }
+
     void step(int t, const std::vector<float> & gradient, float gradient_norm = 1, float clip = 0) {
         run.set(grad, gradient);
         run.set(norm, std::vector<float>{gradient_norm});
@@ -38,55 +56,125 @@ struct Optimizer {
                                           static_cast<float>(1 - std::pow(static_cast<double>(b2), t)), clip});
         run.run();
     }
+    std::vector<float> values() { return run.values(p); }
+    std::vector<float> state_values(size_t i) { return run.values(states[i]); }
+
     float lr = 1e-2f, b1 = 0.9f, b2 = 0.999f, eps = 1e-8f, decay = 0.1f;
 };
 
-TEST(AdamW, StepsAsPyTorchDoes) {
-    const SafeTensors golden = SafeTensors::open(golden_path("optimizers.safetensors"));
+struct Difference {
+    double mean = 0, most = 0;
+};
+Difference difference(const std::vector<float> & got, const std::vector<float> & expected) {
+    EXPECT_EQ(got.size(), expected.size());
+    Difference d;
+    for (size_t i = 0; i < got.size(); ++i) {
+        const double error = std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
+        d.mean += error / static_cast<double>(got.size());
+        d.most = std::max(d.most, error);
+    }
+    return d;
+}
+
+/// Steps through the golden gradients and gives the error of the parameter after each.
+std::vector<Difference> follow(Optimizer & o, const SafeTensors & golden, const std::string & name) {
+    std::vector<Difference> errors;
+    for (int t = 1; t <= 6; ++t) {
+        o.step(t, golden.f32("g" + std::to_string(t)));
+        errors.push_back(difference(o.values(), golden.f32(name + ".p" + std::to_string(t))));
+    }
+    return errors;
+}
+
+SafeTensors open_golden() {
+    return SafeTensors::open(golden_path("optimizers.safetensors"));
+}
+
+void take_settings(Optimizer & o, const SafeTensors & golden) {
     const auto settings = nlohmann::json::parse(golden.metadata("adamw"));
-    Optimizer o(golden.f32("p0"));
     o.lr = settings.at("lr");
     o.decay = settings.at("weight_decay");
     o.eps = settings.at("eps");
     o.b1 = settings.at("betas").at(0);
     o.b2 = settings.at("betas").at(1);
-    for (int t = 1; t <= 6; ++t) {
-        o.step(t, golden.f32("g" + std::to_string(t)));
-        const auto got = o.run.values(o.p), expected = golden.f32("adamw.p" + std::to_string(t));
-        ASSERT_EQ(got.size(), expected.size());
-        float worst = 0;
-        for (size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(got[i] - expected[i]));
-        EXPECT_LE(worst, 1e-6f) << "step " << t;
-    }
 }
 
-TEST(AdamW, SkipsTheStepWhenTheNormIsNotFinite) {
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-        Optimizer o({1, 2, 3});
-        o.step(1, {1, 1, 1});
-        const auto p = o.run.values(o.p), m = o.run.values(o.m), v = o.run.values(o.v);
-        o.step(2, {bad, 1, 1}, bad, 1);
-        EXPECT_EQ(o.run.values(o.p), p);
-        EXPECT_EQ(o.run.values(o.m), m);
-        EXPECT_EQ(o.run.values(o.v), v);
-    }
+TEST(AdamW, StepsAsPyTorchDoes) {
+    const SafeTensors golden = open_golden();
+    Optimizer o(Kind::adamw, golden.f32("p0"));
+    take_settings(o, golden);
+    for (const Difference & d : follow(o, golden, "adamw")) EXPECT_LE(d.most, 1e-6);
+}
+
+TEST(Lion, StepsAsBitsandbytesDoes) {
+    const SafeTensors golden = open_golden();
+    Optimizer o(Kind::lion, golden.f32("p0"));
+    o.lr = 1e-3f, o.b2 = 0.99f, o.decay = 0.1f;
+    for (const Difference & d : follow(o, golden, "lion")) EXPECT_LE(d.most, 1e-6);
+}
+
+TEST(Sgd, AddsUpAMomentum) {
+    Optimizer o(Kind::sgd, {1, -2});
+    o.lr = 0.5f, o.decay = 0.25f;
+    o.step(1, {3, 4});
+    EXPECT_NEAR(o.values()[0], 1 * 0.875 - 0.5 * 3, 1e-6);
+    o.step(2, {1, 1});
+    EXPECT_NEAR(o.state_values(0)[1], 0.9 * 4 + 1, 1e-6);
+    EXPECT_NEAR(o.values()[1], (-2 * 0.875 - 0.5 * 4) * 0.875 - 0.5 * 4.6, 1e-6);
+}
+
+TEST(Optimizers, SkipTheStepWhenTheNormIsNotFinite) {
+    for (const Kind kind : kAll)
+        for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+            Optimizer o(kind, {1, 2, 3});
+            o.step(1, {1, 1, 1});
+            std::vector<std::vector<float>> before = {o.values()};
+            for (size_t i = 0; i < o.states.size(); ++i) before.push_back(o.state_values(i));
+            o.step(2, {bad, 1, 1}, bad, 1);
+            EXPECT_EQ(o.values(), before[0]) << static_cast<int>(kind);
+            for (size_t i = 0; i < o.states.size(); ++i)
+                EXPECT_EQ(o.state_values(i), before[i + 1]) << static_cast<int>(kind);
+        }
 }
 
 TEST(AdamW, ClipsByTheGlobalNormOnlyAboveTheLimit) {
-    Optimizer o({1, 2}), below({1, 2});
+    Optimizer o(Kind::adamw, {1, 2}), below(Kind::adamw, {1, 2});
     o.step(1, {3, 4}, 5, 0.5f);
     below.step(1, {3, 4}, 5, 6);
-    EXPECT_NEAR(o.run.values(o.m)[1], 0.1 * 0.4, 1e-7);
-    EXPECT_NEAR(below.run.values(below.m)[1], 0.1 * 4, 1e-7);
+    EXPECT_NEAR(o.state_values(0)[1], 0.1 * 0.4, 1e-7);
+    EXPECT_NEAR(below.state_values(0)[1], 0.1 * 4, 1e-7);
 }
 
-TEST(AdamW, ScalesTheLearningRateOfATensor) {
-    Optimizer plain({1, 2}), scaled({1, 2}, 16);
-    plain.lr = 16e-3f;
-    scaled.lr = 1e-3f;
-    plain.step(1, {3, -4});
-    scaled.step(1, {3, -4});
-    for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(plain.run.values(plain.p)[i], scaled.run.values(scaled.p)[i], 1e-6);
+TEST(Optimizers, ClipByTheGlobalNorm) {
+    for (const Kind kind : {Kind::lion, Kind::sgd}) {
+        Optimizer o(kind, {1, 2}), whole(kind, {1, 2});
+        o.step(1, {3, 4}, 5, 0.5f);
+        whole.step(1, {3, 4}, 5, 6);
+        EXPECT_NEAR(o.state_values(0)[1], 0.1 * whole.state_values(0)[1], 1e-6);
+    }
+}
+
+TEST(Optimizers, ScaleTheLearningRateOfATensor) {
+    for (const Kind kind : kAll) {
+        Optimizer plain(kind, {1, 2}), scaled(kind, {1, 2}, 16);
+        plain.lr = 16e-3f;
+        scaled.lr = 1e-3f;
+        plain.step(1, {3, -4});
+        scaled.step(1, {3, -4});
+        EXPECT_GT(std::abs(plain.values()[0] - 1), 1e-3) << static_cast<int>(kind);
+        EXPECT_LE(difference(plain.values(), scaled.values()).most, 1e-6) << static_cast<int>(kind);
+    }
+}
+
+/// Without a gradient there is no step, and the decay remains: it is not a part of the gradient anywhere.
+TEST(Optimizers, DecayApartFromTheGradient) {
+    for (const Kind kind : kAll) {
+        Optimizer o(kind, {1, -2});
+        for (int t = 1; t <= 3; ++t) o.step(t, {0, 0});
+        const double kept = std::pow(1 - 1e-2 * 0.1, 3);
+        EXPECT_LE(difference(o.values(), {static_cast<float>(kept), static_cast<float>(-2 * kept)}).most, 1e-6)
+            << static_cast<int>(kind);
+    }
 }
 
 }  // namespace

@@ -315,12 +315,6 @@ const Refusal kRefusals[] = {
      "zero: input 0 must be a state"},
     {"global_norm none", [](Leaves & l) { return ql_global_norm(&l.g, nullptr, 0); }, QL_INVALID_ARGUMENT,
      "global_norm: no tensors"},
-    {"adamw p",
-     [](Leaves & l) { return ql_adamw(&l.g, l.state(4), l.f32(4), l.state(4), l.state(4), l.f32(1), l.f32(8), 1); },
-     QL_INVALID_ARGUMENT, "adamw: input 0 must be a parameter"},
-    {"adamw hyper",
-     [](Leaves & l) { return ql_adamw(&l.g, l.f32(4), l.f32(4), l.state(4), l.state(4), l.f32(1), l.f32(7), 1); },
-     QL_BAD_SHAPE, "adamw: input 5 must be of shape [8]"},
     {"foreign",
      [](Leaves & l) {
          static Leaves other;

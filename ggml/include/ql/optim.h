@@ -33,6 +33,17 @@ enum { /* what the hyper-parameter input of an optimizer holds, f32 [QL_HYPER_N]
 QL_API ql_tensor * ql_adamw(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * v,
                             ql_tensor * norm, ql_tensor * hyper, float lr_scale);
 
+/** One Lion step, in place; clipping, decay and skipping as in ql_adamw, sign(0) = 0:      (Chen et al. 2023)
+ *      p -= lr sign(b1 m + (1 - b1) g);  m = b2 m + (1 - b2) g.
+ *  shape    p a parameter, grad as p, m an f32 state as p, norm f32 [1], hyper f32 [QL_HYPER_N]
+ *  lr_scale as in ql_adamw                                            returns  p after the step      grad  none */
+QL_API ql_tensor * ql_lion(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * norm,
+                           ql_tensor * hyper, float lr_scale);
+/** One step of gradient descent with momentum b1, in place; all else as in ql_lion:        (Polyak 1964)
+ *      m = b1 m + g;  p -= lr m. */
+QL_API ql_tensor * ql_sgd(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * norm,
+                          ql_tensor * hyper, float lr_scale);
+
 #ifdef __cplusplus
 }
 #endif

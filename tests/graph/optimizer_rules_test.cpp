@@ -1,0 +1,31 @@
+// What the optimizers' shape rules refuse.
+#include "graph/refusals.hpp"
+
+namespace ql::test {
+namespace {
+
+const Refusal kRefusals[] = {
+    {"adamw p",
+     [](Leaves & l) { return ql_adamw(&l.g, l.state(4), l.f32(4), l.state(4), l.state(4), l.f32(1), l.f32(8), 1); },
+     QL_INVALID_ARGUMENT, "adamw: input 0 must be a parameter"},
+    {"adamw hyper",
+     [](Leaves & l) { return ql_adamw(&l.g, l.f32(4), l.f32(4), l.state(4), l.state(4), l.f32(1), l.f32(7), 1); },
+     QL_BAD_SHAPE, "adamw: input 5 must be of shape [8]"},
+    {"lion momentum", [](Leaves & l) { return ql_lion(&l.g, l.f32(4), l.f32(4), l.state(5), l.f32(1), l.f32(8), 1); },
+     QL_BAD_SHAPE, "lion: inputs 0 and 2 differ in shape"},
+    {"sgd momentum", [](Leaves & l) { return ql_sgd(&l.g, l.f32(4), l.f32(4), l.f32(4), l.f32(1), l.f32(8), 1); },
+     QL_INVALID_ARGUMENT, "sgd: input 2 must be a state"},
+    {"sgd rate", [](Leaves & l) { return ql_sgd(&l.g, l.f32(4), l.f32(4), l.state(4), l.f32(1), l.f32(8), NAN); },
+     QL_INVALID_ARGUMENT, "sgd: lr_scale is nan"},
+};
+
+class OptimizerRules : public testing::TestWithParam<Refusal> {};
+
+TEST_P(OptimizerRules, RefuseWithTheMessage) {
+    expect_refusal(GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(, OptimizerRules, testing::ValuesIn(kRefusals));
+
+}  // namespace
+}  // namespace ql::test
