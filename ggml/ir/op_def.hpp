@@ -58,6 +58,7 @@ enum class Fill : uint8_t {
     layer,     // N(0, 1 / n), n the row length: its product with a row of N(0, 1) is about N(0, 1)
     positive,  // uniform in [0.5, 1.5]
     zero,
+    codes,      // i8: any byte
     factors,    // f32 [n, T]: of n adapters, half of them 0; runs of `limit` equal tokens
     ids,        // i32: uniform in [0, limit)
     distinct,   // i32: a permutation's first elements, in [0, limit)

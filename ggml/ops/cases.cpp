@@ -176,6 +176,9 @@ std::vector<float> case_floats(const CaseInput & in, uint64_t seed) {
             case Fill::positive:
                 x = static_cast<float>(0.5 + random.uniform());
                 break;
+            case Fill::codes:
+                x = static_cast<float>(random.below(256) - 128);
+                break;
             default:
                 x = 0;
                 break;

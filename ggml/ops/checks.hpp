@@ -15,6 +15,8 @@ Status expect_rows(const Node & n, int i);
 Status expect_shape(const Node & n, int i, const Shape & shape);
 /// An f32 tensor that operators may change in place: a state, or a view of one.
 Status expect_state(const Node & n, int i);
+/// A state of i8 that holds codes: numbers from 0 to 255, whatever their sign as i8.
+Status expect_codes(const Node & n, int i);
 Status expect_param(const Node & n, int i);
 Status expect_f32_or_f16(const Node & n, int i);
 /// A state of f32 or f16 with at most two dimensions: operators replace its rows.

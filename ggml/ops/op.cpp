@@ -92,6 +92,11 @@ Status expect_cache(const Node & n, int i) {
     return is_matrix(source(n, i).shape) ? Status() : wrong(QL_BAD_SHAPE, n, i, "of two dimensions at most");
 }
 
+Status expect_codes(const Node & n, int i) {
+    if (source(n, i).dtype != QL_I8) return wrong(QL_BAD_DTYPE, n, i, "i8");
+    return of_state(n, i);
+}
+
 Status expect_packed_state(const Node & n, int i) {
     QL_TRY(expect_weight(n, i));
     if (!ql_dtype_can_encode(source(n, i).dtype)) return wrong(QL_BAD_DTYPE, n, i, "of a type that can be written");

@@ -2,9 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "cpu/kernel_run.hpp"
-#include "ggml/ops/optimizer.hpp"
+#include "ggml/ops/blockwise_state.hpp"
 #include "ggml/ops/params.hpp"
 #include "ql/ops.h"
 #include "ql/optim.h"
@@ -48,11 +49,14 @@ TEST_P(Streaming, LargeSizesAgreeWithReferenceWhateverTheThreads) {
     expect_agrees(op::sgd, optimizer_case("large", x, {state_in(x, Fill::small)}, 2));
 }
 
-/// A sign hangs on the last bit of a number: it is the same on every instruction set.
+/// A sign or a code hangs on the last bit of a number: it is the same on every instruction set.
 TEST_P(Streaming, OptimizersThatChooseHaveTheReferencesBits) {
     for (const Shape & x : {Shape(1), Shape(255), Shape(257), Shape(577, 131), Shape(256, 129)}) {
-        const CaseInput m = state_in(x, Fill::small);
-        const std::pair<const OpDef *, Case> steps[] = {{&op::lion, optimizer_case("bits", x, {m}, 2)}};
+        const CaseInput m = state_in(x, Fill::small), codes = codes_in(x), absmax = absmax_in(x);
+        const std::pair<const OpDef *, Case> steps[] = {
+            {&op::lion, optimizer_case("bits", x, {m}, 2)},
+            {&op::lion8bit, optimizer_case("bits", x, {codes, absmax}, 2)},
+            {&op::adamw8bit, optimizer_case("bits", x, {codes, absmax, codes, absmax}, 2)}};
         for (const auto & [def, c] : steps) {
             KernelRun expected(*def, c);
             expected.reference();
@@ -67,11 +71,41 @@ TEST_P(Streaming, OptimizersThatChooseHaveTheReferencesBits) {
     }
 }
 
+/// With b1 = b2 = 0 the first moment is the gradient, the second its square: every point of both maps' grids is reached.
+TEST_P(Streaming, StatesOf8BitsAreEncodedAsTheReferenceDoesOnTheWholeGrid) {
+    constexpr int64_t kPoints = 65536, kBlocks = kPoints / 255 + 1;
+    const Shape x(256, kBlocks);
+    const Case c = optimizer_case("grid", x, {codes_in(x), absmax_in(x), codes_in(x), absmax_in(x)});
+    const auto spread = [&](KernelRun & run, bool squares) {
+        for (int64_t i = 0; i < 256 * kBlocks; ++i) {
+            const int64_t point = std::min(kPoints - 1, i / 256 * 255 + i % 256 - 1);
+            const double p = 2.0 * static_cast<double>(point) / 65535 - 1;
+            run.in(1)[i] = i % 256 == 0 ? 1 : static_cast<float>(squares ? std::sqrt(std::abs(p)) : p);
+        }
+        const float hyper[QL_HYPER_N] = {1e-3f, 0, 0, 1e-8f, 0, 1, 1, 0};
+        std::copy_n(hyper, QL_HYPER_N, run.in(7));
+    };
+    for (const bool squares : {false, true}) {
+        KernelRun run(op::adamw8bit, c), expected(op::adamw8bit, c);
+        spread(run, squares), spread(expected, squares);
+        expected.reference();
+        run.launch(GetParam(), 2);
+        const size_t state = squares ? 3 : 1;
+        EXPECT_TRUE(same_bits(run.out(state), expected.out(state)));
+        const auto codes = expected.out(state);  // those of entries that lie nearest to a point of the grid
+        EXPECT_GE(std::set<float>(codes.begin(), codes.end()).size(), squares ? 245u : 249u);
+        EXPECT_EQ(run.out(state + 1), std::vector<float>(kBlocks, 1.0f));
+    }
+}
+
 TEST_P(Streaming, OptimizersSkipAStepWhoseNormIsNotFinite) {
     const Shape x(33, 17);
-    const CaseInput m = state_in(x);
-    const std::pair<const OpDef *, Case> steps[] = {{&op::sgd, optimizer_case("skip", x, {m})},
-                                                    {&op::lion, optimizer_case("skip", x, {m})}};
+    const CaseInput m = state_in(x), codes = codes_in(x), absmax = absmax_in(x);
+    const std::pair<const OpDef *, Case> steps[] = {
+        {&op::sgd, optimizer_case("skip", x, {m})},
+        {&op::lion, optimizer_case("skip", x, {m})},
+        {&op::lion8bit, optimizer_case("skip", x, {codes, absmax})},
+        {&op::adamw8bit, optimizer_case("skip", x, {codes, absmax, codes, absmax})}};
     for (const auto & [def, c] : steps)
         for (const float norm : {NAN, INFINITY}) {
             KernelRun run(*def, c), untouched(*def, c);

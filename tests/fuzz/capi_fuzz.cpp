@@ -209,10 +209,15 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s), *c = tensor(s), *d = tensor(s), *nll = nullptr;
-        switch (in_.pick(11)) {
+        switch (in_.pick(13)) {
             case 9:
-                return keep(s, g, ql_lion(g, a, b, c, d, tensor(s), in_.number()));
+                return keep(s, g,
+                            ql_adamw8bit(g, a, b, c, d, tensor(s), tensor(s), tensor(s), tensor(s), in_.number()));
             case 10:
+                return keep(s, g, ql_lion(g, a, b, c, d, tensor(s), in_.number()));
+            case 11:
+                return keep(s, g, ql_lion8bit(g, a, b, c, d, tensor(s), tensor(s), in_.number()));
+            case 12:
                 return keep(s, g, ql_sgd(g, a, b, c, d, tensor(s), in_.number()));
             case 8: {
                 const int adapter = static_cast<int>(in_.pick(4));

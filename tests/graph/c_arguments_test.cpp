@@ -238,7 +238,12 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_global_norm", "NULL", building([](G g, T, T) { return ql_global_norm(g, nullptr, 1); })},
         {"ql_adamw", "NULL",
          building([](G g, T x, T) { return ql_adamw(g, x, x, nullptr, nullptr, nullptr, nullptr, 1); })},
+        {"ql_adamw8bit", "NULL", building([](G g, T x, T) {
+             return ql_adamw8bit(g, x, x, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 1);
+         })},
         {"ql_lion", "NULL", building([](G g, T x, T) { return ql_lion(g, x, x, nullptr, nullptr, nullptr, 1); })},
+        {"ql_lion8bit", "NULL",
+         building([](G g, T x, T) { return ql_lion8bit(g, x, x, nullptr, nullptr, nullptr, nullptr, 1); })},
         {"ql_sgd", "NULL", building([](G g, T x, T) { return ql_sgd(g, x, x, nullptr, nullptr, nullptr, 1); })},
         {"ql_gradients", "NULL", [] { return ql_gradients(nullptr, nullptr, nullptr, 1, QL_RECOMPUTE_NONE, nullptr); }},
         {"ql_gradients", "NULL loss",

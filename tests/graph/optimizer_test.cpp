@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "ggml/ops/blockwise_state.hpp"
 #include "ql/ql.h"
 #include "support/reference_run.hpp"
 #include "support/safetensors.hpp"
@@ -13,8 +14,8 @@
 namespace ql::test {
 namespace {
 
-enum class Kind { adamw, lion, sgd };
-constexpr Kind kAll[] = {Kind::adamw, Kind::lion, Kind::sgd};
+enum class Kind { adamw, adamw8bit, lion, lion8bit, sgd };
+constexpr Kind kAll[] = {Kind::adamw, Kind::adamw8bit, Kind::lion, Kind::lion8bit, Kind::sgd};
 
 /// One parameter with its states, ready to step.
 struct Optimizer {
@@ -31,7 +32,11 @@ struct Optimizer {
         grad = ql_input(&g, "grad", QL_F32, 1, &n);
         norm = ql_input(&g, "norm", QL_F32, 1, &one);
         hyper = ql_input(&g, "hyper", QL_F32, 1, &n_hyper);
-        for (int moments = kind == Kind::adamw ? 2 : 1; moments > 0; --moments) add_state(QL_F32, n);
+        const bool eight_bits = kind == Kind::adamw8bit || kind == Kind::lion8bit;
+        for (int moments = kind == Kind::adamw || kind == Kind::adamw8bit ? 2 : 1; moments > 0; --moments) {
+            add_state(eight_bits ? QL_I8 : QL_F32, n);
+            if (eight_bits) add_state(QL_F32, state_blocks(n));
+        }
         if (!build(kind, lr_scale)) throw std::runtime_error(g.status().message());
         run.set(p, start);
     }
@@ -41,8 +46,12 @@ struct Optimizer {
         switch (kind) {
             case Kind::adamw:
                 return ql_adamw(&g, p, grad, s[0], s[1], norm, hyper, lr_scale);
+            case Kind::adamw8bit:
+                return ql_adamw8bit(&g, p, grad, s[0], s[1], s[2], s[3], norm, hyper, lr_scale);
             case Kind::lion:
                 return ql_lion(&g, p, grad, s[0], norm, hyper, lr_scale);
+            case Kind::lion8bit:
+                return ql_lion8bit(&g, p, grad, s[0], s[1], norm, hyper, lr_scale);
             case Kind::sgd:
                 return ql_sgd(&g, p, grad, s[0], norm, hyper, lr_scale);
         }
@@ -58,6 +67,7 @@ struct Optimizer {
     }
     std::vector<float> values() { return run.values(p); }
     std::vector<float> state_values(size_t i) { return run.values(states[i]); }
+    const uint8_t * bytes(size_t i) { return static_cast<const uint8_t *>(run.data(states[i])); }
 
     float lr = 1e-2f, b1 = 0.9f, b2 = 0.999f, eps = 1e-8f, decay = 0.1f;
 };
@@ -106,11 +116,43 @@ TEST(AdamW, StepsAsPyTorchDoes) {
     for (const Difference & d : follow(o, golden, "adamw")) EXPECT_LE(d.most, 1e-6);
 }
 
+TEST(AdamW8bit, StepsAsBitsandbytesDoesAndKeepsItsVeryCodes) {
+    const SafeTensors golden = open_golden();
+    Optimizer o(Kind::adamw8bit, golden.f32("p0"));
+    take_settings(o, golden);
+    for (const Difference & d : follow(o, golden, "adamw8bit")) EXPECT_LE(d.mean, 1e-6);
+    const std::string names[] = {"state1", "absmax1", "state2", "absmax2"};
+    for (size_t i = 0; i < 4; i += 2) {
+        const std::vector<uint8_t> codes = golden.u8("adamw8bit." + names[i]);
+        ASSERT_EQ(codes.size(), static_cast<size_t>(o.n));
+        EXPECT_EQ(std::memcmp(codes.data(), o.bytes(i), codes.size()), 0) << names[i];
+        const auto absmax = golden.f32("adamw8bit." + names[i + 1]), got = o.state_values(i + 1);
+        ASSERT_EQ(got.size(), absmax.size());
+        for (size_t b = 0; b < got.size(); ++b) EXPECT_NEAR(got[b], absmax[b], 2e-5 * absmax[b]);
+    }
+}
+
 TEST(Lion, StepsAsBitsandbytesDoes) {
     const SafeTensors golden = open_golden();
     Optimizer o(Kind::lion, golden.f32("p0"));
     o.lr = 1e-3f, o.b2 = 0.99f, o.decay = 0.1f;
     for (const Difference & d : follow(o, golden, "lion")) EXPECT_LE(d.most, 1e-6);
+}
+
+/// A number near its block's largest is off by half of 0.9 / 64 of that, and six roundings add up at most.
+TEST(Lion8bit, FollowsLion) {
+    const SafeTensors golden = open_golden();
+    Optimizer o(Kind::lion8bit, golden.f32("p0")), full(Kind::lion, golden.f32("p0"));
+    o.lr = full.lr = 1e-3f, o.b2 = full.b2 = 0.99f;
+    for (int t = 1; t <= 6; ++t) o.step(t, golden.f32("g" + std::to_string(t)));
+    for (int t = 1; t <= 6; ++t) full.step(t, golden.f32("g" + std::to_string(t)));
+    const auto absmax = o.state_values(1), m = full.state_values(0), p = full.values(), got = o.values();
+    size_t other = 0;
+    for (size_t i = 0; i < m.size(); ++i) {
+        EXPECT_NEAR(kDynamicMapSigned[o.bytes(0)[i]] * absmax[i / 256], m[i], 6 * 0.45 / 64 * absmax[i / 256]);
+        other += std::abs(got[i] - p[i]) > 1e-6f;
+    }
+    EXPECT_LE(other, m.size() / 100);
 }
 
 TEST(Sgd, AddsUpAMomentum) {
@@ -151,6 +193,12 @@ TEST(Optimizers, ClipByTheGlobalNorm) {
         o.step(1, {3, 4}, 5, 0.5f);
         whole.step(1, {3, 4}, 5, 6);
         EXPECT_NEAR(o.state_values(0)[1], 0.1 * whole.state_values(0)[1], 1e-6);
+    }
+    for (const Kind kind : {Kind::adamw8bit, Kind::lion8bit}) {  // the first state's scale is that of the moment
+        Optimizer o(kind, {1, 2}), whole(kind, {1, 2});
+        o.step(1, {3, 4}, 5, 0.5f);
+        whole.step(1, {3, 4}, 5, 6);
+        EXPECT_NEAR(o.state_values(1)[0], 0.1 * whole.state_values(1)[0], 1e-6);
     }
 }
 

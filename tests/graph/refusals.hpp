@@ -17,6 +17,7 @@ struct Leaves {
     Tensor * f16(Shape s) { return g.leaf(TensorKind::state, "cache", QL_F16, 4, s.ne.data(), nullptr); }
     Tensor * i32(Shape s) { return g.leaf(TensorKind::input, "ids", QL_I32, 4, s.ne.data(), nullptr); }
     Tensor * state(Shape s) { return g.leaf(TensorKind::state, "state", QL_F32, 4, s.ne.data(), nullptr); }
+    Tensor * codes(Shape s) { return g.leaf(TensorKind::state, "codes", QL_I8, 4, s.ne.data(), nullptr); }
     Tensor * weight(Shape s, ql_dtype dtype) {
         static const char bytes[1 << 16]{};
         return g.leaf(TensorKind::weight, "w", dtype, 4, s.ne.data(), bytes);

@@ -44,6 +44,17 @@ QL_API ql_tensor * ql_lion(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_ten
 QL_API ql_tensor * ql_sgd(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * norm,
                           ql_tensor * hyper, float lr_scale);
 
+enum { QL_STATE_BLOCK = 256 }; /* consecutive elements of a state of 8 bits that share a scale */
+
+/** ql_adamw and ql_lion with states of 8 bits, as bitsandbytes keeps them: for each element a code of a dynamic map, and
+ *  for each block (the last may be short) the largest magnitude. All zero is the start.   (Dettmers et al. 2022)
+ *  shape    m, v: i8 states as p, for the codes; m_absmax, v_absmax: f32 states [ceil(elements / QL_STATE_BLOCK)] */
+QL_API ql_tensor * ql_adamw8bit(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * m_absmax,
+                                ql_tensor * v, ql_tensor * v_absmax, ql_tensor * norm, ql_tensor * hyper,
+                                float lr_scale);
+QL_API ql_tensor * ql_lion8bit(ql_graph * g, ql_tensor * p, ql_tensor * grad, ql_tensor * m, ql_tensor * m_absmax,
+                               ql_tensor * norm, ql_tensor * hyper, float lr_scale);
+
 #ifdef __cplusplus
 }
 #endif
