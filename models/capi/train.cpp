@@ -27,8 +27,8 @@ Status check(const ql_train_options & o) {
     QL_TRY(ql::check_enum("schedule", o.schedule, QL_SCHEDULE_COSINE));
     QL_TRY(in_range("warmup", o.warmup, 0, 100000000));
     QL_TRY(in_range("weight-decay", o.weight_decay, 0, 10));
-    QL_TRY(in_range("beta1", o.beta1, 0, 0.9999999));
-    QL_TRY(in_range("beta2", o.beta2, 0, 0.9999999));
+    if (!(o.beta1 < 0)) QL_TRY(in_range("beta1", o.beta1, 0, 0.9999999));
+    if (!(o.beta2 < 0)) QL_TRY(in_range("beta2", o.beta2, 0, 0.9999999));
     QL_TRY(in_range("eps", o.eps, 0, 1));
     QL_TRY(in_range("clip", o.clip, 0, 1e9));
     QL_TRY(in_range("lora-dropout", o.lora_dropout, 0, 0.99));
@@ -37,6 +37,8 @@ Status check(const ql_train_options & o) {
     QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
     QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
     QL_TRY(ql::check_enum("recompute", o.recompute, QL_RECOMPUTE_ALL));
+    QL_TRY(ql::check_enum("optimizer", o.optimizer, QL_OPTIMIZER_SGD));
+    QL_TRY(ql::check_optimizer(o.optimizer));
     return in_range("keep", static_cast<double>(o.keep), 1, 100000);
 }
 
@@ -84,8 +86,7 @@ void ql_train_options_init(ql_train_options * options) {
     options->lr = 2e-4;
     options->schedule = QL_SCHEDULE_COSINE;
     options->warmup = 0.03;
-    options->beta1 = 0.9;
-    options->beta2 = 0.999;
+    options->beta1 = options->beta2 = -1;
     options->eps = 1e-8;
     options->clip = 1.0;
     options->lora_plus_ratio = 1;
@@ -95,6 +96,14 @@ void ql_train_options_init(ql_train_options * options) {
     options->save_every = 100;
     options->keep = 2;
     options->merge_type = QL_MERGE_NONE;
+}
+
+ql_status ql_optimizer_describe(ql_optimizer optimizer, ql_optimizer_info * info) {
+    return ql::guarded([&]() -> Status {
+        QL_TRY(ql::check_enum("optimizer", optimizer, QL_OPTIMIZER_SGD));
+        const ql::OptimizerDef & def = ql::optimizer_def(optimizer);
+        return ql::give_struct(info, {sizeof(*info), def.name, def.beta1, def.beta2, def.missing});
+    });
 }
 
 ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter, const ql_dataset * data,

@@ -13,7 +13,7 @@
 namespace ql {
 namespace {
 
-/// A tensor of a checkpoint: every parameter has itself and its two moments.
+/// A tensor of a checkpoint: every parameter has itself and the optimizer's states.
 struct Entry {
     std::string name;
     ql_tensor * tensor;
@@ -23,8 +23,7 @@ std::vector<Entry> entries(const TrainStep & step) {
     std::vector<Entry> list;
     for (const TrainedParam & p : step.params()) {
         list.push_back({p.name, p.param});
-        list.push_back({p.name + ".m", p.m});
-        list.push_back({p.name + ".v", p.v});
+        for (const OptimizerState & s : p.optimizer.states()) list.push_back({p.name + s.suffix, s.tensor});
     }
     return list;
 }
@@ -169,13 +168,16 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
     return {};
 }
 
-/// Parameters and moments are finite; the second moment is a mean of squares, so not negative.
+/// Parameters and moments are finite; the second moment is a mean of squares, so not negative, and no block's largest
+/// magnitude is. Any byte is a code.
 Status check_values(const std::string & path, const ql_gguf_tensor & t) {
-    const bool squares = std::string_view(t.name).ends_with(".v");
+    if (t.dtype == QL_I8) return {};
+    const std::string_view name(t.name);
+    const bool not_negative = name.ends_with(".v") || name.ends_with("_absmax");
     for (size_t at = 0; at < t.size; at += sizeof(float)) {
         float value = 0;
         std::memcpy(&value, static_cast<const std::byte *>(t.data) + at, sizeof(value));
-        if (std::isfinite(value) && !(squares && value < 0)) continue;
+        if (std::isfinite(value) && !(not_negative && value < 0)) continue;
         return error(QL_BAD_FILE, "%s: tensor '%s' holds a number that no run writes: the file is damaged",
                      path.c_str(), t.name);
     }
@@ -200,8 +202,9 @@ Status write_checkpoint(const std::string & path, const TrainStep & step, const 
     std::vector<std::byte> piece;
     for (const Entry & e : entries(step)) {
         const int64_t ne[] = {ql_tensor_ne(e.tensor, 0), ql_tensor_ne(e.tensor, 1)};
-        QL_TRY(ql_gguf_add_produced(raw, e.name.c_str(), QL_F32, 2, ne, produce_tensor, e.tensor));
-        sum.head(e.name, QL_F32, ne, 2);
+        const ql_dtype dtype = ql_tensor_dtype(e.tensor);
+        QL_TRY(ql_gguf_add_produced(raw, e.name.c_str(), dtype, 2, ne, produce_tensor, e.tensor));
+        sum.head(e.name, dtype, ne, 2);
         QL_TRY(mix_tensor(e.tensor, piece, sum));
     }
     QL_TRY(ql_gguf_set_int(raw, "ql.checkpoint.crc32", QL_GGUF_U32, sum.sum()));
@@ -230,7 +233,8 @@ Status load_checkpoint(const Checkpoint & checkpoint, const TrainStep & step, co
     for (const Entry & e : entries(step)) {
         ql_gguf_tensor t{};
         QL_TRY(ql_gguf_find_tensor(checkpoint.file.get(), e.name.c_str(), &t));
-        if (t.dtype != QL_F32 || t.ne[0] != ql_tensor_ne(e.tensor, 0) || t.size != ql_tensor_bytes(e.tensor))
+        if (t.dtype != ql_tensor_dtype(e.tensor) || t.ne[0] != ql_tensor_ne(e.tensor, 0) ||
+            t.size != ql_tensor_bytes(e.tensor))
             return error(QL_BAD_FILE, "%s: tensor '%s' has another shape than in this run", path, e.name.c_str());
         QL_TRY(check_values(checkpoint.path, t));
         QL_TRY(ql_tensor_write(e.tensor, t.data, 0, t.size));

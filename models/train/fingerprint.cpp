@@ -8,6 +8,7 @@
 #include "models/adapter/frozen.hpp"
 #include "models/base/hash.hpp"
 #include "models/base/named_random.hpp"
+#include "models/train/optimizer.hpp"
 #include "ql/numbers.hpp"
 
 namespace ql {
@@ -80,6 +81,11 @@ constexpr Hash kHashes[] = {
     {"frozen", "another start of the adapter: --seed or --lora-init differ"},
     {"model", "another model"}};
 
+/// What a checkpoint was made with that does not say so, as there was no choice then.
+std::string before_the_choice(const std::string & key) {
+    return key == "optim" ? "adamw" : "none";
+}
+
 Status other_one(const std::string & path, const char * what) {
     return error(
         QL_INVALID_ARGUMENT,
@@ -88,12 +94,27 @@ Status other_one(const std::string & path, const char * what) {
         path.c_str(), what);
 }
 
+/// The message for a pair of another value.
+Status other_value(const std::string & path, const std::string & key, const std::string & then,
+                   const std::string & now) {
+    if (key == "steps" && whole_number(now) > whole_number(then)) return more_steps(path, then, now);
+    const auto named =
+        std::find_if(std::begin(kHashes), std::end(kHashes), [&](const Hash & h) { return key == h.key; });
+    if (named != std::end(kHashes)) return other_one(path, named->what);
+    return error(
+        QL_INVALID_ARGUMENT,
+        "%s: this run has %s %s, the checkpoint was made with %.60s; resume with the same, or start anew in another "
+        "--checkpoint-dir",
+        path.c_str(), key.c_str(), now.c_str(), then.c_str());
+}
+
 }  // namespace
 
 std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps, const Dataset & data) {
     Pairs pairs;
     pairs.whole("ctx", ctx), pairs.whole("batch", o.batch), pairs.whole("grad-accum", o.grad_accum);
     pairs.whole("steps", n_steps), pairs.real("lr", o.lr), pairs.whole("schedule", o.schedule);
+    pairs.put("optim", optimizer_def(o.optimizer).name);
     pairs.real("warmup", o.warmup), pairs.real("weight-decay", o.weight_decay), pairs.real("beta1", o.beta1);
     pairs.real("beta2", o.beta2), pairs.real("eps", o.eps), pairs.real("clip", o.clip);
     pairs.real("lora-dropout", o.lora_dropout), pairs.real("lora-plus-ratio", o.lora_plus_ratio);
@@ -121,20 +142,15 @@ std::string run_fingerprint(const FingerprintSource & run) {
 
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {
     const auto old_pairs = split(then), pairs = split(now);
-    for (const auto & [key, value] : pairs) {
+    const auto before = [&](const std::string & key) {
         const auto it = old_pairs.find(key);
-        if (it != old_pairs.end() && it->second == value) continue;
-        const std::string before = it == old_pairs.end() ? "none" : it->second;
-        if (key == "steps" && whole_number(value) > whole_number(before)) return more_steps(path, before, value);
-        const auto named =
-            std::find_if(std::begin(kHashes), std::end(kHashes), [&](const Hash & h) { return key == h.key; });
-        if (named != std::end(kHashes)) return other_one(path, named->what);
-        return error(
-            QL_INVALID_ARGUMENT,
-            "%s: this run has %s %s, the checkpoint was made with %.60s; resume with the same, or start anew in "
-            "another --checkpoint-dir",
-            path.c_str(), key.c_str(), value.c_str(), before.c_str());
-    }
+        return it == old_pairs.end() ? before_the_choice(key) : it->second;
+    };
+    // The optimizer first: other betas follow from it.
+    if (const auto optim = pairs.find("optim"); optim != pairs.end() && before("optim") != optim->second)
+        return other_value(path, "optim", before("optim"), optim->second);
+    for (const auto & [key, value] : pairs)
+        if (before(key) != value) return other_value(path, key, before(key), value);
     for (const auto & [key, value] : old_pairs)
         if (pairs.count(key) == 0)
             return error(

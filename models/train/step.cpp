@@ -116,8 +116,7 @@ Status TrainStep::build_update() {
         const int64_t ne[] = {ql_tensor_ne(p.param, 0), ql_tensor_ne(p.param, 1)};
         p.grad = grads[i];
         p.sum = ql_state(g, (p.name + ".sum").c_str(), QL_F32, 2, ne);
-        p.m = ql_state(g, (p.name + ".m").c_str(), QL_F32, 2, ne);
-        p.v = ql_state(g, (p.name + ".v").c_str(), QL_F32, 2, ne);
+        p.optimizer = ParameterOptimizer(g, options_.optimizer, p.name, p.param);
         micro_outputs_.push_back(ql_accumulate(g, p.sum, p.grad));
     }
     const int64_t n_hyper = QL_HYPER_N;
@@ -129,7 +128,7 @@ Status TrainStep::build_update() {
     std::vector<ql_tensor *> updated;
     for (const TrainedParam & p : params_)
         updated.push_back(
-            ql_adamw(g, p.param, p.sum, p.m, p.v, norm_, hyper_, p.is_up ? options_.lora_plus_ratio : 1.0f));
+            p.optimizer.step(g, p.param, p.sum, norm_, hyper_, p.is_up ? options_.lora_plus_ratio : 1.0f));
     update_outputs_.insert(update_outputs_.end(), updated.begin(), updated.end());
     for (size_t i = 0; i < merged_.size(); ++i)
         update_outputs_.push_back(merged_.pack(g, i, updated[2 * i], updated[2 * i + 1]));
@@ -243,6 +242,12 @@ int64_t TrainStep::n_parameters() const {
     int64_t n = 0;
     for (const TrainedParam & p : params_) n += ql_tensor_elements(p.param);
     return n;
+}
+
+uint64_t TrainStep::optimizer_bytes() const {
+    uint64_t bytes = 0;
+    for (const TrainedParam & p : params_) bytes += p.optimizer.bytes();
+    return bytes;
 }
 
 ql_plan_info TrainStep::micro() const {

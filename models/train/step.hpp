@@ -11,6 +11,7 @@
 #include "models/data/batch.hpp"
 #include "models/graph/builder.hpp"
 #include "models/train/merge_aware.hpp"
+#include "models/train/optimizer.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -19,7 +20,8 @@ struct StepOptions {
     int64_t n_tokens = 512;  // of a micro-batch
     ql_recompute recompute = QL_RECOMPUTE_CHEAP;
     float dropout = 0;
-    float neftune_alpha = 0;             // 0: no noise on the embeddings
+    float neftune_alpha = 0;  // 0: no noise on the embeddings
+    ql_optimizer optimizer = QL_OPTIMIZER_ADAMW;
     float lora_plus_ratio = 1;           // learning rate of B over the others'
     std::vector<ql_dtype> merged_types;  // of the adapter's linears, for training that is merge-aware; else empty
     uint64_t memory = 0;                 // bytes that the process may take; 0: no limit
@@ -34,7 +36,8 @@ struct TrainedParam {
     size_t index;                          // among the adapter's matrices, or its norms
     std::vector<float> LoraMatrix::*part;  // of the matrix; null: the norm
     bool is_up = false;                    // LoRA+: it has the higher learning rate
-    ql_tensor *param = nullptr, *sum = nullptr, *m = nullptr, *v = nullptr, *grad = nullptr;
+    ql_tensor *param = nullptr, *sum = nullptr, *grad = nullptr;
+    ParameterOptimizer optimizer;
 
     const std::vector<float> & values(const Adapter & a) const {
         return part ? a.matrices[index].*part : a.norms[index].values;
@@ -81,6 +84,8 @@ class TrainStep {
     int64_t n_parameters() const;
     /// The plan of a micro-batch.
     ql_plan_info micro() const;
+    /// What the optimizer keeps between steps.
+    uint64_t optimizer_bytes() const;
     /// Memory of all plans together.
     ql_memory_info memory() const;
     /// What the process holds besides the plan: code, tokenizer, data, the graph itself.
@@ -98,7 +103,6 @@ class TrainStep {
     Status make_plans(ql_device * device, uint64_t memory);
     Status make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs, uint64_t memory) const;
     ql_plan_options micro_options(uint64_t memory) const;
-    uint64_t state_bytes() const;
     Result<uint64_t> least_memory(ql_device * device) const;
     Status too_small(uint64_t needed) const;
     Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);

@@ -69,14 +69,6 @@ Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
     return {};
 }
 
-/// Bytes of the optimizer's states, which the micro-batch's plan does not know of.
-uint64_t TrainStep::state_bytes() const {
-    uint64_t bytes = 0;
-    for (const TrainedParam & p : params_)
-        for (const ql_tensor * t : {p.m, p.v}) bytes += t ? ql_tensor_bytes(t) : 0;
-    return bytes;
-}
-
 /// Of the micro-batch's plan.
 Result<uint64_t> TrainStep::least_memory(ql_device * device) const {
     uint64_t bytes = 0;
@@ -103,7 +95,7 @@ Status TrainStep::plan(ql_device * device) {
     const uint64_t lanes = static_cast<uint64_t>(options_.n_batches),
                    nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
     uint64_t others =
-        bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) + state_bytes();
+        bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) + optimizer_bytes();
     for (int attempt = 0;; ++attempt) {
         QL_ASSIGN(const uint64_t least, least_memory(device));
         if (others + least > options_.memory) return too_small(others + least);

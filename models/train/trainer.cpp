@@ -241,6 +241,7 @@ ql_trainer_info Trainer::describe() const {
     info.spill_bytes = micro.spill_bytes, info.lanes = micro.lanes, info.recomputed_layers = micro.recomputed;
     const int64_t runs = (options_.grad_accum + micro.lanes - 1) / std::max(micro.lanes, 1);
     info.read_bytes_per_step = micro.read_bytes * static_cast<uint64_t>(runs);
+    info.optimizer_bytes = step_->optimizer_bytes();
     return info;
 }
 

@@ -34,7 +34,7 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       adapter_(adapter),
       data_(data),
       eval_(eval),
-      options_(options),
+      options_(with_betas(options)),
       checkpoint_dir_(text_of(options.checkpoint_dir)),
       resume_(text_of(options.resume)),
       best_path_(text_of(options.best_path)),
@@ -94,6 +94,7 @@ Status Trainer::prepare(ql_device * device) {
     step.n_batches = options_.grad_accum;
     step.dropout = static_cast<float>(options_.lora_dropout);
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);
+    step.optimizer = options_.optimizer;
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
     QL_ASSIGN(step.merged_types, prepare_merge(model_, adapter_, options_));
     QL_ASSIGN(step_, TrainStep::create(model_, device, adapter_, step));

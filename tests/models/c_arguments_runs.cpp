@@ -118,6 +118,7 @@ std::vector<BadCall> ModelArguments::train_calls() {
     static ql_trainer * trainer = nullptr;
     static ql_trainer_info info;
     static ql_train_summary summary;
+    static ql_optimizer_info optimizer{sizeof optimizer};
     static double loss = 0;
     const auto create = [this](ql_adapter * adapter, const ql_dataset * data, const ql_dataset * eval) {
         return [=, this] { return ql_trainer_create(model_, device_, adapter, data, eval, nullptr, &trainer); };
@@ -143,6 +144,11 @@ std::vector<BadCall> ModelArguments::train_calls() {
         {"ql_trainer_create", "lr NaN", making_trainer([](auto & o) { o.lr = NAN; })},
         {"ql_trainer_create", "eps -1", making_trainer([](auto & o) { o.eps = -1; })},
         {"ql_trainer_create", "beta1 1", making_trainer([](auto & o) { o.beta1 = 1; })},
+        {"ql_trainer_create", "optimizer 7", making_trainer([](auto & o) { o.optimizer = wrong<ql_optimizer>(7); })},
+        {"ql_trainer_create", "a paged optimizer",
+         making_trainer([](auto & o) { o.optimizer = QL_OPTIMIZER_PAGED_ADAMW8BIT; })},
+        {"ql_optimizer_describe", "7", [] { return ql_optimizer_describe(wrong<ql_optimizer>(7), &optimizer); }},
+        {"ql_optimizer_describe", "NULL", [] { return ql_optimizer_describe(QL_OPTIMIZER_SGD, nullptr); }},
         {"ql_trainer_create", "warmup infinite", making_trainer([](auto & o) { o.warmup = INFINITY; })},
         {"ql_trainer_create", "merge_type 77", making_trainer([](auto & o) { o.merge_type = 77; })},
         {"ql_trainer_create", "merge_type -2", making_trainer([](auto & o) { o.merge_type = -2; })},

@@ -123,7 +123,9 @@ TEST_F(CheckpointTest, ParametersAndMomentsThatNoRunWritesAreRefused) {
         ql_tensor * tensor;
         std::string name;
         float value;
-    } cases[] = {{p.param, p.name, NAN}, {p.m, p.name + ".m", INFINITY}, {p.v, p.name + ".v", -1.0f}};
+    } cases[] = {{p.param, p.name, NAN},
+                 {p.optimizer.states()[0].tensor, p.name + ".m", INFINITY},
+                 {p.optimizer.states()[1].tensor, p.name + ".v", -1.0f}};
     for (const auto & c : cases) {
         float before = 0;
         ASSERT_EQ(ql_tensor_read(c.tensor, &before, 8, sizeof before), QL_OK);

@@ -41,6 +41,8 @@ TEST_F(Fingerprint, EveryOptionThatChangesAStepIsNamed) {
         {"schedule 0", [](Options & o) { o.schedule = QL_SCHEDULE_CONSTANT; }},
         {"warmup 0.5", [](Options & o) { o.warmup = 0.5; }},
         {"weight-decay 0.25", [](Options & o) { o.weight_decay = 0.25; }},
+        {"optim lion, the checkpoint was made with adamw", [](Options & o) { o.optimizer = QL_OPTIMIZER_LION; }},
+        {"optim adamw8bit", [](Options & o) { o.optimizer = QL_OPTIMIZER_ADAMW8BIT; }},
         {"beta1 0.5", [](Options & o) { o.beta1 = 0.5; }},
         {"beta2 0.5", [](Options & o) { o.beta2 = 0.5; }},
         {"eps 0.5", [](Options & o) { o.eps = 0.5; }},

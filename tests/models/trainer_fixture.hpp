@@ -53,7 +53,7 @@ class TrainerFixture : public ::testing::Test {
 
     Adapter adapter() const {
         LoraOptions o;
-        o.r = 3;
+        o.r = rank_;
         auto a = new_adapter(*model_, o);
         EXPECT_TRUE(a.ok()) << a.message();
         const Status started = start_ == "eva" ? start_eva_of_data(*a) : start_adapter(*a, *model_, {start_, 42, 2});
@@ -117,6 +117,7 @@ class TrainerFixture : public ::testing::Test {
     std::unique_ptr<Model> model_;
     Dataset data_, eval_;
     std::string start_ = "default";
+    int64_t rank_ = 3;
 };
 
 }  // namespace ql::test

@@ -114,6 +114,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_tokenizer_padding": (C.c_int32, [C.c_void_p]),
     "ql_tokenizer_is_end": (C.c_int, [C.c_void_p, C.c_int32]),
     "ql_tokenizer_adds_bos": (C.c_int, [C.c_void_p]),
+    "ql_optimizer_describe": (C.c_int, [C.c_int, C.POINTER(ql_optimizer_info)]),
     "ql_train_options_init": (None, [C.POINTER(ql_train_options)]),
     "ql_eva_options_init": (None, [C.POINTER(ql_eva_options)]),
     "ql_adapter_start_eva": (C.c_int, [C.c_void_p, C.c_void_p, C.c_void_p, C.c_void_p, C.POINTER(ql_eva_options)]),

@@ -336,6 +336,15 @@ class QuantizeOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
+class OptimizerInfo:
+    """ql_optimizer_info of the C headers."""
+    name: str  # "adamw8bit"
+    beta1: float  # the usual ones
+    beta2: float  # the usual ones
+    missing: str | None  # None, or why it cannot be taken, and what to take instead
+
+
+@dataclass(frozen=True)
 class TrainProgress:
     """ql_train_progress of the C headers."""
     step: int  # done, in all
@@ -367,8 +376,8 @@ class TrainOptions(TypedDict, total=False):
     schedule: Literal["constant", "linear", "cosine"]
     warmup: float  # below 1: a fraction of the steps; else steps
     weight_decay: float
-    beta1: float
-    beta2: float
+    beta1: float  # below 0: those usual for the optimizer, ql_optimizer_describe; sgd's momentum is beta1
+    beta2: float  # below 0: those usual for the optimizer, ql_optimizer_describe; sgd's momentum is beta1
     eps: float
     clip: float  # largest gradient norm; 0: none
     lora_dropout: float
@@ -400,6 +409,7 @@ class TrainOptions(TypedDict, total=False):
     # > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens, in training alone; it
     # follows from seed and step (NEFTune, Jain et al. 2023)
     neftune_alpha: float
+    optimizer: Literal["adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd"]
 
 
 class EvaOptions(TypedDict, total=False):
@@ -430,6 +440,7 @@ class TrainerInfo:
     flops_per_step: float
     first_step: int  # > 0 when resumed
     resumed_from: str  # "" for a new run
+    optimizer_bytes: int  # of leaf_bytes, the optimizer's states
 
 
 @dataclass(frozen=True)
@@ -475,6 +486,7 @@ __all__ = [
     "ModelInfo",
     "QuantizedTensor",
     "QuantizeOptions",
+    "OptimizerInfo",
     "TrainProgress",
     "TrainOptions",
     "EvaOptions",

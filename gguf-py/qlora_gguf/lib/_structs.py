@@ -37,6 +37,7 @@ ENUMS = {
         "QL_RECOMPUTE_CHEAP": 1,
     },
     "ql_tokenize_flags": {
+        "QL_STATE_BLOCK": 256,
         "QL_TOKENIZE_ADD_SPECIAL": 1,
         "QL_TOKENIZE_PARSE_SPECIAL": 2,
         "QL_TOKENIZE_CONTINUE": 4,
@@ -83,6 +84,15 @@ ENUMS = {
         "QL_SCHEDULE_CONSTANT": 0,
         "QL_SCHEDULE_LINEAR": 1,
         "QL_SCHEDULE_COSINE": 2,
+    },
+    "ql_optimizer": {
+        "QL_OPTIMIZER_ADAMW": 0,
+        "QL_OPTIMIZER_ADAMW8BIT": 1,
+        "QL_OPTIMIZER_PAGED_ADAMW": 2,
+        "QL_OPTIMIZER_PAGED_ADAMW8BIT": 3,
+        "QL_OPTIMIZER_LION": 4,
+        "QL_OPTIMIZER_LION8BIT": 5,
+        "QL_OPTIMIZER_SGD": 6,
     },
 }
 
@@ -456,6 +466,16 @@ class ql_token_span(C.Structure):
     ]
 
 
+class ql_optimizer_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("name", C.c_char_p),
+        ("beta1", C.c_double),
+        ("beta2", C.c_double),
+        ("missing", C.c_char_p),
+    ]
+
+
 class ql_train_progress(C.Structure):
     _fields_ = [
         ("size", C.c_size_t),
@@ -514,6 +534,7 @@ class ql_train_options(C.Structure):
         ("overwrite", C.c_int),
         ("merge_type", C.c_int64),
         ("neftune_alpha", C.c_double),
+        ("optimizer", C.c_int),
     ]
 
 
@@ -547,6 +568,7 @@ class ql_trainer_info(C.Structure):
         ("flops_per_step", C.c_double),
         ("first_step", C.c_int64),
         ("resumed_from", C.c_char_p),
+        ("optimizer_bytes", C.c_uint64),
     ]
 
 
@@ -576,6 +598,7 @@ ENUM_FIELDS = {  # (struct, field): the enumeration of its numbers
     ("ql_quantize_options", "embedding_type"): "ql_dtype",
     ("ql_train_options", "schedule"): "ql_schedule",
     ("ql_train_options", "recompute"): "ql_recompute",
+    ("ql_train_options", "optimizer"): "ql_optimizer",
 }
 FLAGS = {  # (struct, field): an int that says yes or no
     ("ql_device_info", "bf16"),

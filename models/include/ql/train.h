@@ -22,6 +22,27 @@ typedef struct ql_trainer ql_trainer;
 
 typedef enum ql_schedule { QL_SCHEDULE_CONSTANT = 0, QL_SCHEDULE_LINEAR = 1, QL_SCHEDULE_COSINE = 2 } ql_schedule;
 
+/** Those of bitsandbytes; decay is decoupled in all of them. 8 bits: states of parameters of 4,096 elements or more.
+ *  Formulas: ql/optim.h. */
+typedef enum ql_optimizer {
+    QL_OPTIMIZER_ADAMW = 0,
+    QL_OPTIMIZER_ADAMW8BIT = 1,
+    QL_OPTIMIZER_PAGED_ADAMW = 2,     /* reserved: QL_UNSUPPORTED */
+    QL_OPTIMIZER_PAGED_ADAMW8BIT = 3, /* reserved: QL_UNSUPPORTED */
+    QL_OPTIMIZER_LION = 4,
+    QL_OPTIMIZER_LION8BIT = 5,
+    QL_OPTIMIZER_SGD = 6
+} ql_optimizer;
+
+typedef struct ql_optimizer_info {
+    size_t size;
+    const char * name;     /* "adamw8bit" */
+    double beta1, beta2;   /* the usual ones */
+    const char * missing;  /* NULL, or why it cannot be taken, and what to take instead */
+} ql_optimizer_info;
+/** errors  QL_INVALID_ARGUMENT: there is no such optimizer; those that there are have the numbers from 0 on */
+QL_API ql_status ql_optimizer_describe(ql_optimizer optimizer, ql_optimizer_info * info);
+
 /** What a step reports. */
 typedef struct ql_train_progress {
     size_t size;
@@ -52,7 +73,9 @@ typedef struct ql_train_options {
     double lr;
     ql_schedule schedule;
     double warmup;           /* below 1: a fraction of the steps; else steps */
-    double weight_decay, beta1, beta2, eps;
+    double weight_decay;
+    double beta1, beta2;     /* below 0: those usual for the optimizer, ql_optimizer_describe; sgd's momentum is beta1 */
+    double eps;
     double clip;             /* largest gradient norm; 0: none */
     double lora_dropout;
     double lora_plus_ratio;  /* learning rate of B divided by that of A; 1: plain LoRA */
@@ -89,6 +112,7 @@ typedef struct ql_train_options {
                                 the result changes; it may be another one when a run goes on */
     const char * spill;      /* NULL, or a folder: with `memory`, the inputs of layers that are computed again may wait there, in
                                 a file without a name, for the backward pass */
+    ql_optimizer optimizer;
 } ql_train_options;
 enum { QL_MERGE_NONE = -1 };
 
@@ -116,8 +140,8 @@ QL_API ql_status ql_adapter_start_eva(ql_adapter * adapter, const ql_model * mod
 /** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer; `adapter` is where training
  *  starts and receives the result of ql_trainer_run. `eval` may be NULL. The caller owns *trainer.
  *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits; a dataset that was opened for another model, or of
- *          which no trained token lies within ctx), QL_BAD_FILE (the adapter does not fit the model), QL_NO_MEMORY,
- *          everything that planning can say */
+ *          which no trained token lies within ctx), QL_UNSUPPORTED (an optimizer that is missing), QL_BAD_FILE (the
+ *          adapter does not fit the model), QL_NO_MEMORY, everything that planning can say */
 QL_API ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter,
                                    const ql_dataset * data, const ql_dataset * eval, const ql_train_options * options,
                                    ql_trainer ** trainer);
@@ -138,6 +162,7 @@ typedef struct ql_trainer_info {
     int64_t lanes;                /* micro-batches that go through a layer side by side */
     uint64_t spill_bytes;         /* of results that wait on disk */
     int64_t recomputed_layers;    /* whose results are computed again in the backward pass */
+    uint64_t optimizer_bytes;  /* of leaf_bytes, the optimizer's states */
 } ql_trainer_info;
 QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
 
