@@ -1,5 +1,7 @@
 #include "examples/finetune/options.hpp"
 
+#include <algorithm>
+
 #include "ql/dtypes.hpp"
 #include "tools/cli/outputs.hpp"
 
@@ -9,6 +11,21 @@ namespace {
 constexpr const char * kOfNewAdapters[] = {
     "--lora-r", "--lora-alpha", "--lora-targets", "--lora-layers", "--lora-rank-pattern", "--lora-alpha-pattern",
     "--rslora", "--lora-type",  "--train-norms",  "--lora-init"};
+
+/// In the order of ql_optimizer.
+std::vector<ql_optimizer_info> optimizers() {
+    std::vector<ql_optimizer_info> all;
+    auto info = sized<ql_optimizer_info>();
+    while (ql_optimizer_describe(static_cast<ql_optimizer>(all.size()), &info) == QL_OK) all.push_back(info);
+    return all;
+}
+
+/// The enumerator of a name that the command line has let pass.
+ql_optimizer optimizer_named(const std::string & name) {
+    const auto all = optimizers();
+    const auto it = std::find_if(all.begin(), all.end(), [&](const auto & o) { return name == o.name; });
+    return static_cast<ql_optimizer>(it - all.begin());
+}
 
 }  // namespace
 
@@ -110,7 +127,9 @@ void FinetuneOptions::add_training(Program & p) {
     p.number("--steps", steps, 1, 100000000, "Ends after N steps instead of --epochs")->default_str("");
     p.number("--batch", batch, 1, 4096, "Sequences at a time: more need more memory");
     p.number("--grad-accum", grad_accum, 1, 65536, "Batches that make one step: more need more time, no memory");
-    p.choice("--optim", optim, {"adamw"}, {"adamw8bit", "paged_adamw8bit", "lion", "lion8bit", "sgd"}, "Optimizer");
+    std::vector<std::string> names;
+    for (const ql_optimizer_info & o : optimizers()) names.push_back(o.name);
+    p.choice("--optim", optim, names, {}, "Optimizer; 8bit: a quarter of the memory for its states");
     p.number("--weight-decay", weight_decay, 0, 1, "Decoupled weight decay");
     p.number("--clip", clip, 0, 1e6, "Largest gradient norm; 0: no clipping");
     p.choice("--recompute", recompute, {"auto", "none", "all"}, {},
@@ -122,6 +141,8 @@ void FinetuneOptions::check() const {
     if (output.empty() && writes()) bad_input("-o is required: where the adapter goes (see --help)");
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
+    for (const ql_optimizer_info & o : optimizers())
+        if (optim == o.name && o.missing) bad_input("--optim: %s", o.missing);
     if (!init_adapter.empty())
         for (const char * name : kOfNewAdapters)
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
@@ -177,6 +198,7 @@ ql_train_options FinetuneOptions::train_options() const {
     o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT
                  : schedule == "linear" ? QL_SCHEDULE_LINEAR
                                         : QL_SCHEDULE_COSINE;
+    o.optimizer = optimizer_named(optim);
     o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio, o.neftune_alpha = neftune_alpha;
     o.seed = seed, o.shuffle = shuffle, o.packing = packing;
     o.recompute = recompute == "none" ? QL_RECOMPUTE_NONE : recompute == "all" ? QL_RECOMPUTE_ALL : QL_RECOMPUTE_CHEAP;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A run of ql-finetune that is killed again and again ends in the very bytes of one that was left alone; so does one that
 # was interrupted; and two runs never share a checkpoint directory.
-#     kill_resume.sh BIN WRITE_TINY_MODEL [KILLS]        $QL_SEED: chooses the kills' moments (any by default; printed)
+#     kill_resume.sh BIN WRITE_TINY_MODEL [KILLS [OPTION...]]       $QL_SEED: chooses the kills' moments (any by default; printed)
 set -euo pipefail
 bin=$1 write_tiny_model=$2 kills=${3:-20}
+shift $(($# < 3 ? $# : 3))
 work=$(mktemp -d)
 child=
 trap '[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -18,7 +19,7 @@ sleep_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
 steps=120
 options=(-q -t 1 -m model.gguf -d data.jsonl --steps $steps --ctx 64 --batch 2 --grad-accum 2 --lora-r 4 --lora-dropout 0.1
-         --lr 0.01 --eval-split 0.2 --eval-every 7)
+         --lr 0.01 --eval-split 0.2 --eval-every 7 "$@")
 # start NAME SAVE_EVERY: a run in the background, as $child, with files of that name; resumes from any checkpoint.
 start() {
     ql-finetune "${options[@]}" -o "$1.gguf" --metrics "$1.jsonl" --checkpoint-dir "$1.ckpt" --save-every "$2" --resume auto >log 2>&1 &
