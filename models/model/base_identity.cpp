@@ -14,7 +14,8 @@ std::vector<const Weight *> by_name(const std::vector<Weight> & weights) {
     return sorted;
 }
 
-bool is_norm(const Weight & w) {
+/// Norms are small and the same in every quantisation: what tells one training of a shape from another.
+bool names_model(const Weight & w) {
     return w.name.ends_with("norm.weight") && w.elements() == w.ne[0];
 }
 
@@ -22,7 +23,7 @@ bool has_fixed_shape(const Weight & w) {
     return w.name == "token_embd.weight" || (w.name.starts_with("blk.") && w.elements() != w.ne[0]);
 }
 
-Status mix_norm(const Weight & w, Hash64 & hash) {
+Status mix_values(const Weight & w, Hash64 & hash) {
     const auto * const data = static_cast<const std::byte *>(w.data);
     const std::vector<std::byte> aligned(data, data + w.bytes);  // it may lie at any byte
     std::vector<float> values(static_cast<size_t>(w.elements()));
@@ -37,12 +38,12 @@ Result<BaseIdentity> identify_base(const std::string & architecture, const std::
     Hash64 model, file;
     model.text(architecture);
     for (const Weight * w : by_name(weights)) {
-        const bool norm = is_norm(*w);
-        if (norm || has_fixed_shape(*w)) {
+        const bool named = names_model(*w);
+        if (named || has_fixed_shape(*w)) {
             model.text(w->name);
             model.bytes(w->ne, sizeof w->ne);
         }
-        if (norm) QL_TRY(mix_norm(*w, model));
+        if (named) QL_TRY(mix_values(*w, model));
         const auto dtype = static_cast<int32_t>(w->dtype);
         const size_t end = std::min<size_t>(w->bytes, 256);
         file.text(w->name);
