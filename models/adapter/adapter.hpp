@@ -26,8 +26,6 @@ struct Adapter {
     std::string chat_template;       // the template it was trained with, "" if unknown
     std::string start;               // how the values of a new one started, "pissa"; "" for one from a file
     std::string chat_date;           // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
-    std::string merge_type;          // the type in which a merge gives the trained model, "q4_0"; "" if in none
-    std::string merge_base;          // of that merge: the base's Model::fingerprint, in hex
     Origin origin;                   // nothing computed depends on it
     std::vector<std::string> notes;  // on reading: what is not followed; not saved
     std::vector<LoraMatrix> matrices;
@@ -50,7 +48,7 @@ struct LoraOptions {
     std::string targets = "all";  // all | attn | mlp | a regular expression over weight names
     uint64_t seed = 42;
     LoraKind kind = LoraKind::lora;
-    bool norms = false;  // whether the norms are trained, too
+    bool norms = false;         // whether the norms are trained, too
     std::string layers;         // "0-9,20,-1"; "": all
     std::string rank_pattern;   // "attn_q=32,blk\.0\.=4": ranks of some of the linears; r has the others'
     std::string alpha_pattern;  // the same of alpha

@@ -2,13 +2,26 @@
 
 #include <unordered_set>
 
+#include "models/model/base_identity.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
 
 namespace ql {
 
-std::string merge_base_of(const Model & base) {
-    return format("%016llx", static_cast<unsigned long long>(base.fingerprint()));
+namespace {
+
+/// Older adapters hold the model's fingerprint.
+Result<bool> was_trained_over(const Adapter & adapter, const Model & base) {
+    QL_ASSIGN(const std::string hash, merge_base_of(base));
+    return adapter.origin.merge.base == hash ||
+           adapter.origin.merge.base == format("%016llx", static_cast<unsigned long long>(base.fingerprint()));
+}
+
+}  // namespace
+
+Result<std::string> merge_base_of(const Model & base) {
+    QL_ASSIGN(BaseIdentity identity, identify_base(base.hparams().arch, base.weights()));
+    return std::move(identity.file);
 }
 
 Status refuse_converted(const Adapter & adapter, const Model & base, int64_t type, int64_t embedding_type) {
@@ -26,14 +39,16 @@ Status refuse_converted(const Adapter & adapter, const Model & base, int64_t typ
 
 Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_quantize_options & options) {
     QL_ASSIGN(const ql_dtype type, weight_type("type", options.type));
-    if (adapter.merge_type.empty())
+    const std::string & trained_for = adapter.origin.merge.type;
+    if (trained_for.empty())
         return error(QL_INVALID_ARGUMENT, "the adapter was not trained for a merge (--merge-aware)");
-    if (adapter.merge_type != ql_dtype_name(type))
+    if (trained_for != ql_dtype_name(type))
         return error(QL_INVALID_ARGUMENT, "the adapter was trained for a merge into %.20s, not into %s",
-                     adapter.merge_type.c_str(), ql_dtype_name(type));
+                     trained_for.c_str(), ql_dtype_name(type));
     if (options.search)
         return error(QL_INVALID_ARGUMENT, "scales by least squared error (search) are not those of the training");
-    if (adapter.merge_base != merge_base_of(base))
+    QL_ASSIGN(const bool same_base, was_trained_over(adapter, base));
+    if (!same_base)
         return error(QL_BAD_FILE,
                      "the adapter was trained for a merge into other weights than those of %s: it takes the base of "
                      "the training; where --base-type made that of a file, ql-quantize makes it too",

@@ -8,8 +8,8 @@
 
 namespace ql {
 
-/// What the adapter keeps of a base to know it again.
-std::string merge_base_of(const Model & base);
+/// BaseIdentity::file of the base's weights as they are in memory: by it the adapter knows them again.
+Result<std::string> merge_base_of(const Model & base);
 
 /// A weight of the base that has no branch, and which a merge into `type` converts; embedding and head become
 /// `embedding_type`. errors  QL_INVALID_ARGUMENT names the first such weight, and both types

@@ -20,8 +20,6 @@ constexpr const char * kAlpha = "adapter.lora.alpha";
 constexpr const char * kTemplate = "tokenizer.chat_template";
 constexpr const char * kKind = "adapter.lora.kind";  // absent: lora
 constexpr const char * kDate = "adapter.chat_template.date";
-constexpr const char * kMergeType = "ql.adapter.merge_type";
-constexpr const char * kMergeBase = "ql.adapter.merge_base";
 constexpr const char * kBaseName = "general.base_model.0.name";
 constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b", kSuffixMagnitude = ".lora_magnitude";
 constexpr size_t kMaxName = 63;
@@ -147,8 +145,6 @@ Status read_file(const ql_gguf * file, const Model * model, BaseRule rule, Adapt
     QL_TRY(keys.text("chat_template.date", adapter.chat_date, ""));
     QL_TRY(check_chat_date(kDate, adapter.chat_date));
     QL_ASSIGN(const LoraKind kind, read_kind(keys));
-    QL_TRY(GgufKeys(file, "ql.adapter").text("merge_type", adapter.merge_type, ""));
-    QL_TRY(GgufKeys(file, "ql.adapter").text("merge_base", adapter.merge_base, ""));
     QL_TRY(keys.refuse_unread(kHarmless));
     QL_ASSIGN(adapter.origin, read_origin(file));
     float alpha = 0;
@@ -213,10 +209,6 @@ Status set_keys(const GgufWriterPtr & w, const Adapter & adapter, float alpha) {
         QL_TRY(set_string(w, kKind, def_of(kind).name));
     QL_TRY(ql_gguf_set_f32(w.get(), kAlpha, alpha));
     if (!adapter.chat_template.empty()) QL_TRY(set_string(w, kTemplate, adapter.chat_template));
-    if (!adapter.merge_type.empty()) {
-        QL_TRY(set_string(w, kMergeType, adapter.merge_type));
-        QL_TRY(set_string(w, kMergeBase, adapter.merge_base));
-    }
     if (!adapter.chat_date.empty()) QL_TRY(set_string(w, kDate, adapter.chat_date));
     return write_origin(w, adapter.origin);
 }
@@ -233,8 +225,7 @@ Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64
 /// But for the matrices.
 bool same_rest(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
-           x.chat_template == y.chat_template && x.chat_date == y.chat_date && x.merge_type == y.merge_type &&
-           x.merge_base == y.merge_base && x.origin == y.origin &&
+           x.chat_template == y.chat_template && x.chat_date == y.chat_date && x.origin == y.origin &&
            std::equal(x.norms.begin(), x.norms.end(), y.norms.begin(), y.norms.end(),
                       [](const TrainedNorm & a, const TrainedNorm & b) {
                           return a.weight == b.weight && a.values == b.values;

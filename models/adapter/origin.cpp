@@ -23,6 +23,8 @@ Status visit(Fields & f, Origin & o) {
     QL_TRY(f.text("qlora.seed", o.seed));
     QL_TRY(f.text("qlora.options", o.options));
     QL_TRY(f.text("qlora.composed", o.composed));
+    QL_TRY(f.text("qlora.merge.type", o.merge.type));
+    QL_TRY(f.text("qlora.merge.base", o.merge.base));
     QL_TRY(f.text("qlora.peft_fields", o.peft));
     auto n_runs = static_cast<int64_t>(o.runs.size());
     QL_TRY(f.whole("qlora.runs", n_runs));
@@ -130,6 +132,7 @@ Status check_run(const TrainingRun & run) {
 Status check_origin(const Origin & o) {
     QL_TRY(check_hash("qlora.base.identity", o.base.model));
     QL_TRY(check_hash("qlora.base.file_hash", o.base.file));
+    QL_TRY(check_hash("qlora.merge.base", o.merge.base));
     uint64_t seed = 0;
     const char * const end = o.seed.data() + o.seed.size();
     const auto [at, fault] = std::from_chars(o.seed.data(), end, seed);
@@ -167,7 +170,12 @@ Status write_origin(const GgufWriterPtr & writer, const Origin & origin) {
 }
 
 Result<Origin> read_origin(const ql_gguf * file) {
-    return read(GgufReading{file});
+    QL_ASSIGN(Origin origin, read(GgufReading{file}));
+    const GgufKeys before(file, "ql.adapter");  // where older adapters keep it
+    if (origin.merge.type.empty()) QL_TRY(before.text("merge_type", origin.merge.type, ""));
+    if (origin.merge.base.empty()) QL_TRY(before.text("merge_base", origin.merge.base, ""));
+    QL_TRY(check_origin(origin));
+    return origin;
 }
 
 OriginTexts origin_texts(const Origin & origin) {

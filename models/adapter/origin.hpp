@@ -24,6 +24,14 @@ struct TrainingRun {
     bool operator==(const TrainingRun &) const = default;
 };
 
+/// The merge that gives the trained model bit for bit.
+struct ExactMerge {
+    std::string type;  // "q4_0"; "" if there is none
+    std::string base;  // BaseIdentity::file of the weights it was trained over, as loading converted them
+
+    bool operator==(const ExactMerge &) const = default;
+};
+
 struct Origin {
     BaseIdentity base;              // "" where unknown: another program's adapter
     std::string base_type;          // of the weights it was trained over, "nf4_dq"
@@ -31,6 +39,7 @@ struct Origin {
     std::string seed;               // of A's first values, decimal
     std::string options;            // of the new adapter: "r=16;alpha=32;..."
     std::string composed;           // "cat: a x 0.7 + b x 0.3"; "" for one that was trained
+    ExactMerge merge;               // checked before a merge is said to be exact
     std::string peft;               // fields of adapter_config.json that are not known here: a JSON object, or ""
     std::vector<TrainingRun> runs;  // first to last; of a composed adapter those of its parts
 

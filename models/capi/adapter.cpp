@@ -157,7 +157,7 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
                    o.base.file.c_str(), o.base_type.c_str(), o.init.c_str(), o.seed.c_str(), o.options.c_str(),
                    o.composed.c_str(), static_cast<int64_t>(o.runs.size()),
                    ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
-                   static_cast<int64_t>(a.norms.size()), a.merge_type.c_str()});
+                   static_cast<int64_t>(a.norms.size()), o.merge.type.c_str()});
     });
 }
 

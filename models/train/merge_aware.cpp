@@ -66,10 +66,12 @@ Result<std::vector<ql_dtype>> prepare_merge(const Model & model, Adapter & adapt
     return types;
 }
 
-void note_merge(Adapter & adapter, const Model & model, const ql_train_options & options) {
-    const bool aware = is_merge_aware(options);
-    adapter.merge_type = aware ? ql_dtype_name(static_cast<ql_dtype>(options.merge_type)) : "";
-    adapter.merge_base = aware ? merge_base_of(model) : "";
+Status note_merge(Adapter & adapter, const Model & model, const ql_train_options & options) {
+    adapter.origin.merge = {};
+    if (!is_merge_aware(options)) return {};
+    QL_ASSIGN(adapter.origin.merge.base, merge_base_of(model));
+    adapter.origin.merge.type = ql_dtype_name(static_cast<ql_dtype>(options.merge_type));
+    return {};
 }
 
 void MergedLinears::add(GraphBuilder & b, const LoraMatrix & matrix, const LoraLeaves & branch, ql_dtype dtype) {

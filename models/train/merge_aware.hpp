@@ -17,7 +17,7 @@ namespace ql {
 Result<std::vector<ql_dtype>> prepare_merge(const Model & model, Adapter & adapter, const ql_train_options & options);
 
 /// Notes in the adapter what it is trained for, or that it is for no merge.
-void note_merge(Adapter & adapter, const Model & model, const ql_train_options & options);
+Status note_merge(Adapter & adapter, const Model & model, const ql_train_options & options);
 
 /// The packed weights of a run and the nodes that make them.
 class MergedLinears {

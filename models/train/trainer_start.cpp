@@ -54,7 +54,7 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
     QL_TRY(trainer->prepare(device));
-    note_merge(adapter, model, options);
+    QL_TRY(note_merge(adapter, model, options));
     adapter.chat_date = data.told_date();  // it travels with what is learned
     adapter.base_name = model.name();
     adapter.origin.base = model.identity();

@@ -26,6 +26,7 @@ Adapter with_origin() {
     Adapter adapter = filled();
     adapter.chat_date = "2024-07-26";
     adapter.origin.composed = "cat: a x 1";
+    adapter.origin.merge = {"q4_0", "00000000000000aa"};
     adapter.origin.peft = R"({"new_field":{"x":[1,2.5]}})";
     adapter.origin.runs = {some_run(), some_run()};
     adapter.origin.runs[1].eval_best.reset();
@@ -101,6 +102,35 @@ TEST(AdapterOrigin, AnotherBaseIsRefusedByName) {
     EXPECT_EQ(silent->origin, Origin());
 }
 
+/// The file again, with what `set` adds to its keys.
+void rewrite(const std::string & from, const std::string & to, const std::function<void(ql_gguf_writer *)> & set) {
+    GgufPtr file;
+    ASSERT_EQ(ql_gguf_open(from.c_str(), out(file)), QL_OK);
+    GgufWriterPtr writer;
+    ASSERT_EQ(ql_gguf_writer_create(out(writer)), QL_OK);
+    ASSERT_EQ(ql_gguf_copy_keys(writer.get(), file.get()), QL_OK);
+    set(writer.get());
+    ql_gguf_tensor t{};
+    for (int64_t i = 0; ql_gguf_tensor_at(file.get(), i, &t) == QL_OK; ++i)
+        ASSERT_EQ(ql_gguf_add_tensor(writer.get(), t.name, t.dtype, t.n_dims, t.ne, t.data), QL_OK);
+    ASSERT_EQ(ql_gguf_write(writer.get(), to.c_str()), QL_OK) << ql_error_message();
+}
+
+TEST(AdapterOrigin, OlderFilesKeepTheMergeUnderKeysOfItsOwn) {
+    TemporaryFolder folder;
+    ASSERT_TRUE(save_adapter(filled(2, "attn_q"), llama(), folder.path("a.gguf")).ok());
+    rewrite(folder.path("a.gguf"), folder.path("b.gguf"), [](ql_gguf_writer * w) {
+        ql_gguf_set_string(w, "ql.adapter.merge_type", "nf4", 3);
+        ql_gguf_set_string(w, "ql.adapter.merge_base", "00000000000000aa", 16);
+    });
+    const auto adapter = load_adapter(folder.path("b.gguf"), llama());
+    ASSERT_TRUE(adapter.ok()) << adapter.message();
+    EXPECT_EQ(adapter->origin.merge, (ExactMerge{"nf4", "00000000000000aa"}));
+    rewrite(folder.path("a.gguf"), folder.path("b.gguf"),
+            [](ql_gguf_writer * w) { ql_gguf_set_string(w, "ql.adapter.merge_base", "none", 4); });
+    EXPECT_EQ(load_adapter(folder.path("b.gguf"), llama()).code(), QL_BAD_FILE);
+}
+
 TEST(AdapterOrigin, FaultsInItAreRefusedByKey) {
     struct Row {
         const char * key;
@@ -117,6 +147,7 @@ TEST(AdapterOrigin, FaultsInItAreRefusedByKey) {
         {"qlora.base.identity", text("0123456789ABCDEF")},
         {"qlora.base.identity", whole(3)},
         {"qlora.base.file_hash", text("0123456789abcdeg")},
+        {"qlora.merge.base", text("0123")},
         {"qlora.seed", text("-1")},
         {"qlora.seed", text("99999999999999999999")},
         {"qlora.peft_fields", text("[1]")},
@@ -128,16 +159,7 @@ TEST(AdapterOrigin, FaultsInItAreRefusedByKey) {
     TemporaryFolder folder;
     for (const Row & row : table) {
         ASSERT_TRUE(save_adapter(filled(2, "attn_q"), llama(), folder.path("a.gguf")).ok());
-        GgufPtr file;
-        ASSERT_EQ(ql_gguf_open(folder.path("a.gguf").c_str(), out(file)), QL_OK);
-        GgufWriterPtr writer;
-        ASSERT_EQ(ql_gguf_writer_create(out(writer)), QL_OK);
-        ASSERT_EQ(ql_gguf_copy_keys(writer.get(), file.get()), QL_OK);
-        row.set(writer.get(), row.key);
-        ql_gguf_tensor t{};
-        for (int64_t i = 0; ql_gguf_tensor_at(file.get(), i, &t) == QL_OK; ++i)
-            ASSERT_EQ(ql_gguf_add_tensor(writer.get(), t.name, t.dtype, t.n_dims, t.ne, t.data), QL_OK);
-        ASSERT_EQ(ql_gguf_write(writer.get(), folder.path("b.gguf").c_str()), QL_OK) << ql_error_message();
+        rewrite(folder.path("a.gguf"), folder.path("b.gguf"), [&](ql_gguf_writer * w) { row.set(w, row.key); });
         const auto adapter = load_adapter(folder.path("b.gguf"), llama());
         EXPECT_EQ(adapter.code(), QL_BAD_FILE) << row.key;
         EXPECT_NE(adapter.message().find(row.key), std::string::npos) << adapter.message();
@@ -155,7 +177,9 @@ TEST(AdapterOrigin, ComposingMergesIt) {
     Adapter one = with_origin(), two = with_origin();
     two.origin.base.file = "00000000000000ff", two.origin.composed = "", two.name = "two";
     const std::vector<WeightedAdapter> alone = {{&one, 1}}, both = {{&one, 0.7}, {&two, -0.25}};
-    EXPECT_EQ(compose_adapters(alone, {}).value().origin, one.origin);
+    Origin kept = one.origin;
+    kept.merge = {};
+    EXPECT_EQ(compose_adapters(alone, {}).value().origin, kept) << "what is composed was trained for no merge";
     const Origin made = compose_adapters(both, {}).value().origin;
     EXPECT_EQ(made.base.model, llama().identity().model);
     EXPECT_EQ(made.base.file, "");

@@ -59,7 +59,7 @@ class MergeAware : public TrainerFixture {
         const std::string saved = folder_.path("a.gguf"), merged = folder_.path("merged.gguf");
         ASSERT_TRUE(save_adapter(start, *model_, saved).ok());
         const Adapter read = read_adapter(saved).value();
-        EXPECT_EQ(read.merge_type, ql_dtype_name(type));
+        EXPECT_EQ(read.origin.merge.type, ql_dtype_name(type));
         const auto kept = open_model(base, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         const Status exact = check_exact_merge(read, **kept, merge_options(type));
         EXPECT_TRUE(exact.ok()) << exact.message();
@@ -224,15 +224,17 @@ TEST_F(MergeAware, AMergeOfAnotherTypeOrBaseIsNotTheTrainedModel) {
     says(*model_, other, "'token_embd.weight' has no branch: a merge would make q8_0 of its f32");
     const auto base = open_model(quantised(QL_Q4_0), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
     says(**base, merge_options(QL_Q4_0), "into other weights than those of");
+    a.origin.merge.base = format("%016llx", static_cast<unsigned long long>(model_->fingerprint()));
+    EXPECT_TRUE(check_exact_merge(a, *model_, merge_options(QL_Q4_0)).ok()) << "as older adapters name their base";
 }
 
 TEST_F(MergeAware, PlainTrainingAfterwardsIsForNoMerge) {
     Adapter a = adapter();
     ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0)).ok());
-    EXPECT_EQ(a.merge_type, "q4_0");
+    EXPECT_EQ(a.origin.merge.type, "q4_0");
     ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, options()).ok());
-    EXPECT_EQ(a.merge_type, "");
-    EXPECT_EQ(a.merge_base, "");
+    EXPECT_EQ(a.origin.merge.type, "");
+    EXPECT_EQ(a.origin.merge.base, "");
 }
 
 }  // namespace

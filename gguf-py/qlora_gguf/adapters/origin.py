@@ -8,10 +8,12 @@ from decimal import Decimal
 from ..errors import GgufError
 from ..gguf import GgufFile, ValueType, Writer
 
-_TEXTS = ("base.identity", "base.file_hash", "base.type", "init", "seed", "options", "composed", "peft_fields")
+_TEXTS = ("base.identity", "base.file_hash", "base.type", "init", "seed", "options", "composed", "merge.type", "merge.base",
+          "peft_fields")
 _RUN = (("data", str), ("options", str), ("library", str), ("steps", int), ("tokens", int), ("loss_first", float),
         ("loss_last", float), ("eval_best", float))
 _MOST_RUNS = 1000
+_BEFORE = {f"qlora.merge.{key}": f"ql.adapter.merge_{key}" for key in ("type", "base")}  # where older adapters keep it
 
 PEFT_FIELDS, NAME, BASE_NAME, CHAT_DATE = "qlora.peft_fields", "qlora.name", "qlora.base_name", "qlora.chat_date"
 Value = str | int | float
@@ -35,7 +37,12 @@ def from_gguf(file: GgufFile) -> dict[str, Value]:
         return file.get_str(key) if kind is str else file.get_int(key) if kind is int else file.get_float(key)
 
     n_runs = _check_runs(file.get_int("qlora.runs")) if "qlora.runs" in file.keys else 0
-    return {key: value(key, kind) for key, kind in _fields(n_runs) if key in file.keys}
+    found: dict[str, Value] = {}
+    for key, kind in _fields(n_runs):
+        at = key if key in file.keys else _BEFORE.get(key, key)
+        if at in file.keys:
+            found[key] = value(at, kind)
+    return found
 
 
 def to_gguf(origin: Mapping[str, Value], w: Writer) -> None:

@@ -65,8 +65,12 @@ Status check_same_base(std::span<const WeightedAdapter> adapters) {
 }
 
 Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
-    if (adapters.size() == 1 && adapters[0].weight == 1) return adapters[0].adapter->origin;
     Origin made;
+    if (adapters.size() == 1 && adapters[0].weight == 1) {
+        made = adapters[0].adapter->origin;
+        made.merge = {};
+        return made;
+    }
     made.base.model = identity_of(adapters);
     made.base.file = common(adapters, [](const Origin & o) -> const std::string & { return o.base.file; });
     made.base_type = common(adapters, [](const Origin & o) -> const std::string & { return o.base_type; });
