@@ -175,11 +175,15 @@ void sort_as_model(Adapter & adapter, const Model & model) {
 // ---------------------------------------------------------------------------------------------------------
 
 /// The format has one alpha, and s = alpha / r: the first branch's s * r. A branch of another product gets B scaled.
-/// (alpha 0 would mean s = 1 there, so a scale of 0 goes into B too.)
+/// (alpha 0 would mean s = 1 there, so a scale of 0 goes into B too.) It is the alpha that the first branch has once the
+/// file was read, so that the file is written again as it is.
 float common_alpha(const Adapter & adapter) {
-    for (const LoraMatrix & m : adapter.matrices)
-        if (m.scale != 0) return plain_gguf_alpha(m);
-    return 1.0f;
+    const auto scaled = std::find_if(adapter.matrices.begin(), adapter.matrices.end(),
+                                     [](const LoraMatrix & m) { return m.scale != 0; });
+    LoraMatrix first;
+    first.r = adapter.matrices.front().r;
+    first.scale = (scaled == adapter.matrices.end() ? 1.0f : plain_gguf_alpha(*scaled)) / static_cast<float>(first.r);
+    return plain_gguf_alpha(first);
 }
 
 /// B as it goes to the file, in `scaled` where it is not the adapter's own.

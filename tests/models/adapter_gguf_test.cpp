@@ -94,6 +94,23 @@ TEST(GgufAdapter, RanksAndScalesMayDiffer) {
     for (const LoraMatrix & m : loaded->matrices) EXPECT_FLOAT_EQ(m.scale * static_cast<float>(m.r), 6.0f);
 }
 
+/// Where the first branch's scale went into B, its alpha must not be another one on the next round.
+TEST(GgufAdapter, IsWrittenAgainAsItIsWhateverTheScales) {
+    TemporaryFolder folder;
+    Adapter adapter = filled(3, "attn");
+    for (const float scale : {0.74609375f, 0.1f, 1.7f, 1e-3f, 33.3f}) {
+        adapter.matrices[0].scale = 0;
+        for (size_t i = 1; i < adapter.matrices.size(); ++i) adapter.matrices[i].scale = scale;
+        adapter.matrices[1].r = 29;
+        adapter.matrices[1].a.resize(static_cast<size_t>(29 * adapter.matrices[1].k), 0.5f);
+        adapter.matrices[1].b.resize(static_cast<size_t>(29 * adapter.matrices[1].m), 0.5f);
+        ASSERT_TRUE(save_adapter(adapter, llama(), folder.path("a.gguf")).ok());
+        const Adapter read = load_adapter(folder.path("a.gguf"), llama()).value();
+        ASSERT_TRUE(save_adapter(read, llama(), folder.path("b.gguf")).ok());
+        EXPECT_EQ(read_all(folder.path("a.gguf")), read_all(folder.path("b.gguf"))) << scale;
+    }
+}
+
 TEST(GgufAdapter, AnAdapterOfScaleZeroStaysWithoutEffect) {
     TemporaryFolder folder;
     Adapter adapter = filled();

@@ -103,9 +103,11 @@ def read_gguf(path: Path, base: Base | None = None) -> Adapter:
 
 
 def _common_alpha(adapter: Adapter) -> np.float32:
-    """The format has one alpha, and s = alpha / r: the first branch's s * r."""
-    scaled = (m.gguf_alpha for m in adapter.matrices if m.scale != 0)
-    return next(scaled, np.float32(1))
+    """The format has one alpha, and s = alpha / r: the first branch's s * r; as it is when the file was read, so that the file
+    is written again as it is."""
+    scaled = next((m.gguf_alpha for m in adapter.matrices if m.scale != 0), np.float32(1))
+    first = adapter.matrices[0]
+    return LoraMatrix(first.weight, first.a, first.b, float(scaled / np.float32(first.r))).gguf_alpha
 
 
 def _written_b(m: LoraMatrix, alpha: np.float32) -> npt.NDArray[np.float32]:
