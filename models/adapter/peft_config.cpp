@@ -28,13 +28,10 @@ bool in_use(const Json & value) {
 }
 
 constexpr Refused kRefused[] = {
-    {"use_dora", "DoRA"},
     {"use_qalora", "QALoRA"},
     {"bias", "trained biases"},
     {"lora_bias", "a bias on B"},
-    {"modules_to_save", "whole trained modules"},
     {"trainable_token_indices", "trained token embeddings"},
-    {"target_parameters", "LoRA on bare parameters"},
     {"layer_replication", "replicated layers"},
     {"alora_invocation_tokens", "activated LoRA"},
     {"arrow_config", "routed experts"},
@@ -47,11 +44,11 @@ constexpr Refused kRefused[] = {
 
 /// Fields that do not affect what the finished adapter computes: its tensors say which modules it changes.
 constexpr HarmlessKey kHarmless[] = {
-    {"task_type"},      {"auto_mapping"},        {"peft_version"},        {"revision"},
-    {"inference_mode"}, {"exclude_modules"},     {"layers_to_transform"}, {"layers_pattern"},
-    {"lora_dropout"},   {"corda_config"},  // of an init_lora_weights, which decides
-    {"eva_config"},     {"loftq_config"},        {"lora_ga_config"},      {"velora_config"},  // another backward pass
-    {"megatron_core"},  {"qalora_group_size"},  // read with use_qalora alone
+    {"task_type"},      {"auto_mapping"},        {"peft_version"},    {"revision"},
+    {"inference_mode"}, {"lora_dropout"},        {"miss_dropout"},    {"mini_r"},  // of init_weights "mini" alone
+    {"corda_config"},  // of an init_lora_weights, which decides
+    {"eva_config"},     {"loftq_config"},        {"lora_ga_config"},  {"velora_config"},  // another backward pass
+    {"megatron_core"},  {"qalora_group_size"},                                            // read with use_qalora alone
     {"runtime_config"}, {"ensure_weight_tying"}, {"unsloth_version"},
 };
 
@@ -67,23 +64,39 @@ Status refuse_changed_base(const JsonFile & config) {
                  name.c_str());
 }
 
-Status check_peft_type(const JsonFile & config) {
+/// MiSS's other variants multiply the weight itself, or share numbers between outputs.
+Status refuse_miss_variants(const JsonFile & config) {
+    const Json & init = config.at("init_weights");
+    if (!init.is_string()) return {};
+    return error(QL_UNSUPPORTED,
+                 "init_weights '%.40s' is a variant of MiSS that is not supported; merge it in PEFT (merge_and_unload) "
+                 "and use the model that makes",
+                 init.get<std::string>().c_str());
+}
+
+Result<LoraKind> read_kind(const JsonFile & config) {
     if (!config.has("peft_type") && (config.has("lora_parameters") || config.has("fine_tune_type")))
         return error(QL_UNSUPPORTED,
                      "this is an MLX adapter (lora_parameters, no peft_type), which is not supported; GGUF adapters "
                      "and PEFT directories are");
     std::string type;
     QL_TRY(config.text("peft_type", type));
-    if (type == "LORA") return {};
-    return error(QL_UNSUPPORTED, "peft_type '%.40s' is not supported, only LORA is", type.c_str());
+    bool is_dora = false;
+    if (type == "MISS") {
+        QL_TRY(refuse_miss_variants(config));
+        return LoraKind::miss;
+    }
+    if (type != "LORA")
+        return error(QL_UNSUPPORTED, "peft_type '%.40s' is not supported, only LORA and MISS are", type.c_str());
+    QL_TRY(config.flag("use_dora", is_dora, false));
+    return is_dora ? LoraKind::dora : LoraKind::lora;
 }
 
 Status refuse_variants(const JsonFile & config) {
-    QL_TRY(check_peft_type(config));
     for (const Refused & row : kRefused)
         if (in_use(config.at(row.key)))
             return error(QL_UNSUPPORTED,
-                         "%s (%s: %.80s) is not supported, only plain LoRA on linear layers is; merge it in PEFT "
+                         "%s (%s: %.80s) is not supported, only LoRA, DoRA and MiSS on linears are; merge it in PEFT "
                          "(merge_and_unload) and use the model that makes",
                          row.why, row.key, text_of(config.at(row.key)).c_str());
     return refuse_changed_base(config);
@@ -125,24 +138,11 @@ Status PeftConfig::read_patterns(const JsonFile & config, const char * key, Patt
     return {};
 }
 
-Status PeftConfig::read_targets(const JsonFile & config) {
-    const Json & targets = config.at("target_modules");
-    if (targets.is_string() && targets != "all-linear") {
-        QL_ASSIGN(target_pattern_, Regex::compile("^(?:" + targets.get<std::string>() + ")$"));
-    } else if (targets.is_array()) {
-        for (const Json & name : targets) {
-            if (!name.is_string()) return config.wrong("target_modules", "must hold names");
-            targets_.push_back(name.get<std::string>());
-        }
-    }
-    return {};
-}
-
-Result<bool> PeftConfig::targets(const std::string & module) const {
-    if (target_pattern_) return target_pattern_->found_in(module);
-    return targets_.empty() || std::any_of(targets_.begin(), targets_.end(), [&](const std::string & name) {
-               return module == name || module.ends_with("." + name);
-           });
+Status PeftConfig::read_scales(const JsonFile & config) {
+    QL_TRY(config.number("lora_alpha", alpha_));
+    QL_TRY(config.flag("use_rslora", rslora_, false));
+    QL_TRY(read_patterns(config, "rank_pattern", r_patterns_));
+    return read_patterns(config, "alpha_pattern", alpha_patterns_);
 }
 
 Status PeftConfig::keep_unknown(const Json & fields) {
@@ -171,7 +171,7 @@ std::vector<std::string> PeftConfig::notes(const std::vector<std::string> & modu
             ends.insert(module.substr(dot + 1));
     }
     std::vector<std::string> notes = notes_;
-    for (const std::string & name : targets_)
+    for (const std::string & name : modules_.targets())
         if (!ends.contains(name) && notes.size() <= 2 * kMostNotes)
             notes.push_back(format("adapter_config.json: target_modules names '%.80s', of which there are no tensors",
                                    name.c_str()));
@@ -195,13 +195,11 @@ Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & f
     PeftConfig config;
     config.path_ = path;
     const auto fields = [&]() -> Status {
+        QL_ASSIGN(config.kind_, read_kind(file));
         QL_TRY(refuse_variants(file));
         QL_TRY(file.number("r", config.r_));
-        QL_TRY(file.number("lora_alpha", config.alpha_));
-        QL_TRY(file.flag("use_rslora", config.rslora_, false));
-        QL_TRY(config.read_patterns(file, "rank_pattern", config.r_patterns_));
-        QL_TRY(config.read_patterns(file, "alpha_pattern", config.alpha_patterns_));
-        QL_TRY(config.read_targets(file));
+        if (config.kind_ != LoraKind::miss) QL_TRY(config.read_scales(file));
+        QL_ASSIGN(config.modules_, PeftModules::read(file));
         QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
         return config.keep_unknown(file.unread(kHarmless));
     };
@@ -215,6 +213,7 @@ Result<PeftConfig::Scaling> PeftConfig::scaling(const std::string & module) cons
     QL_ASSIGN(const double r, first_match(r_patterns_, module, r_));
     QL_ASSIGN(const double alpha, first_match(alpha_patterns_, module, alpha_));
     if (!is_rank(r)) return error(QL_BAD_FILE, "%s: the rank of '%.80s' is %g", path_.c_str(), module.c_str(), r);
+    if (kind_ == LoraKind::miss) return Scaling{static_cast<int64_t>(r), 1.0f};
     return Scaling{static_cast<int64_t>(r), static_cast<float>(alpha / (rslora_ ? std::sqrt(r) : r))};
 }
 

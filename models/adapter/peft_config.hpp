@@ -1,10 +1,11 @@
-// adapter_config.json: which rank and scale each module has, and the refusal of everything that is not plain LoRA.
+// adapter_config.json: kind, modules, and which rank and scale each has; what computes something else is refused.
 #pragma once
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "models/adapter/kinds/lora_matrix.hpp"
+#include "models/adapter/peft_modules.hpp"
 #include "models/adapter/regex.hpp"
 #include "models/files/json_file.hpp"
 
@@ -21,10 +22,10 @@ class PeftConfig {
         int64_t r;
         float scale;
     };
-    /// Of a module by its path, "model.layers.0.self_attn.q_proj".
+    LoraKind kind() const { return kind_; }
+    const PeftModules & modules() const { return modules_; }
+    /// Of a module by the name that PeftModules::target gives it.
     Result<Scaling> scaling(const std::string & module) const;
-    /// Whether target_modules names the module: PEFT ignores the matrices of other modules.
-    Result<bool> targets(const std::string & module) const;
     const std::string & base_name() const { return base_name_; }
     /// Fields that are not known here, as a JSON object, or "": kept through a round trip, not followed.
     const std::string & unknown() const { return unknown_; }
@@ -34,7 +35,7 @@ class PeftConfig {
   private:
     using Patterns = std::vector<std::pair<Regex, double>>;
     Status read_patterns(const JsonFile & config, const char * key, Patterns & patterns);
-    Status read_targets(const JsonFile & config);
+    Status read_scales(const JsonFile & config);
     static Result<double> first_match(const Patterns & patterns, const std::string & module, double otherwise);
 
     std::string path_, base_name_;
@@ -44,8 +45,8 @@ class PeftConfig {
     std::vector<std::string> notes_;
     double r_ = 0, alpha_ = 0;
     bool rslora_ = false;
-    std::vector<std::string> targets_;     // ends of modules' paths
-    std::optional<Regex> target_pattern_;  // of whole paths
+    LoraKind kind_ = LoraKind::lora;
+    PeftModules modules_;
     Patterns r_patterns_, alpha_patterns_;
 };
 

@@ -1,103 +1,27 @@
-// Adapters from PEFT directories. PEFT's A (r, in) and B (out, r) have our layout, innermost first [in, r] and [r,
-// out]; but rows of B belong to rows of the weight, so for q and k of llama-type models they change order as the
-// weight's did.
+// Adapters from PEFT directories: the files of one, and what they make together.
 #include <filesystem>
 #include <map>
 
-#include "models/adapter/base_copy.hpp"
 #include "models/adapter/formats.hpp"
-#include "models/adapter/peft_config.hpp"
+#include "models/adapter/peft_tensors.hpp"
 #include "models/files/chat_template_file.hpp"
-#include "models/files/safetensors.hpp"
-#include "models/files/weight_names.hpp"
-#include "models/hf/rope_order.hpp"
-#include "models/model/architecture.hpp"
 
 namespace ql {
 namespace {
 
-constexpr std::string_view kPrefix = "base_model.model.", kSuffixA = ".lora_A.weight", kSuffixB = ".lora_B.weight";
-
-struct Halves {
-    const SafeTensor * a = nullptr;
-    const SafeTensor * b = nullptr;
-};
-
-Status not_lora(const SafeTensor & t) {
-    const char * hint = "";
-    if (t.name.find("lora_embedding") != std::string::npos) hint = " (LoRA on an embedding is not supported)";
-    if (t.name.find("lora_magnitude_vector") != std::string::npos) hint = " (DoRA is not supported)";
-    return error(QL_UNSUPPORTED, "tensor '%.120s' is no lora_A or lora_B of a linear layer%s", t.name.c_str(), hint);
-}
-
-/// Tensors by the module they change, "model.layers.0.self_attn.q_proj".
-Status collect(const SafeTensorsFile & file, const Model & model, std::map<std::string, Halves> & found) {
-    for (const SafeTensor & t : file.tensors()) {
-        const std::string_view name = t.name;
-        if (const auto weight = copied_weight(model, name)) {
-            QL_TRY(check_copy(model, *weight, t));
-            continue;
-        }
-        if (name.ends_with(".lora_velora_embed")) continue;  // of VeLoRA's backward pass
-        const bool is_a = name.ends_with(kSuffixA), is_b = name.ends_with(kSuffixB);
-        if ((!is_a && !is_b) || !name.starts_with(kPrefix) || name.size() <= kPrefix.size() + kSuffixA.size())
-            return not_lora(t);
-        if (t.shape.size() != 2 || t.elements() == 0)
-            return error(QL_BAD_FILE, "tensor '%.120s' has the shape %s, two dimensions are needed", t.name.c_str(),
-                         t.shape_text().c_str());
-        Halves & halves = found[t.name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffixA.size())];
-        (is_a ? halves.a : halves.b) = &t;
-    }
-    return {};
-}
-
-/// B's rows in the order of the model's weight.
-void order_rows(LoraMatrix & matrix, const Model & model) {
-    if (!model.architecture().permuted(linear_of(matrix.weight))) return;
-    std::vector<float> ordered(matrix.b.size());
-    rows_to_gguf_order(matrix.b.data(), ordered.data(), matrix.m, static_cast<size_t>(matrix.r) * sizeof(float),
-                       model.hparams().head_dim);
-    matrix.b = std::move(ordered);
-}
-
-Result<LoraMatrix> read_matrix(const std::string & module, const Halves & halves, const PeftConfig & config,
-                               const Model & model) {
-    if (!halves.a || !halves.b)
-        return error(QL_BAD_FILE, "module '%.120s' has only one of lora_A and lora_B", module.c_str());
-    const auto weight = model.architecture().hf_names().gguf_name(module + ".weight");
-    if (!weight)
-        return error(QL_BAD_FILE, "module '%.120s' is none that the model '%s' has", module.c_str(),
-                     model.name().c_str());
-    LoraMatrix matrix{*weight, halves.a->shape[1], halves.b->shape[0], halves.a->shape[0], 1.0f, {}, {}};
-    QL_TRY(check_fits(model, *weight, matrix.k, matrix.m, halves.a->name));
-    QL_ASSIGN(const bool targeted, config.targets(module));
-    if (!targeted)
-        return error(
-            QL_UNSUPPORTED,
-            "module '%.120s' has LoRA matrices, but target_modules of adapter_config.json does not name it, so "
-            "PEFT would leave them out; name it there, or take its tensors out",
-            module.c_str());
-    QL_ASSIGN(const PeftConfig::Scaling scaling, config.scaling(module));
-    if (matrix.r != halves.b->shape[1] || matrix.r != scaling.r)
-        return error(QL_BAD_FILE, "module '%.120s': lora_A has rank %lld, lora_B %lld, adapter_config.json says %lld",
-                     module.c_str(), static_cast<long long>(matrix.r), static_cast<long long>(halves.b->shape[1]),
-                     static_cast<long long>(scaling.r));
-    matrix.scale = scaling.scale;
-    QL_ASSIGN(matrix.a, read_f32(*halves.a));
-    QL_ASSIGN(matrix.b, read_f32(*halves.b));
-    order_rows(matrix, model);
-    return matrix;
-}
-
-Status read_matrices(const SafeTensorsFile & file, const PeftConfig & config, const Model & model, Adapter & adapter) {
-    std::map<std::string, Halves> found;
-    QL_TRY(collect(file, model, found));
+Status read_tensors(const SafeTensorsFile & file, const PeftConfig & config, const Model & model, Adapter & adapter) {
+    QL_ASSIGN(PeftTensors tensors, sort_tensors(file, config.modules(), model));
+    adapter.norms = std::move(tensors.norms);
     std::vector<std::string> modules;
-    for (const auto & [module, halves] : found) modules.push_back(module);
+    for (const auto & [module, its] : tensors.linears) modules.push_back(module);
     adapter.notes = config.notes(modules);
     std::map<std::string, LoraMatrix> by_weight;
-    for (const auto & [module, halves] : found) {
-        QL_ASSIGN(LoraMatrix matrix, read_matrix(module, halves, config, model));
+    for (const auto & [module, its] : tensors.linears) {
+        QL_ASSIGN(LoraMatrix matrix, read_branch(module, its, config, model));
+        if (its.weight)
+            adapter.notes.push_back(
+                format("'%.80s' was trained whole: held as what it adds to the base's, a LoRA of rank %lld",
+                       module.c_str(), static_cast<long long>(matrix.r)));
         std::string weight = matrix.weight;
         by_weight.emplace(std::move(weight), std::move(matrix));
     }
@@ -163,7 +87,7 @@ Result<Adapter> load_peft_adapter(const std::string & directory, const Model & m
     QL_ASSIGN(adapter.chat_template, read_hf_chat_template(directory));
     Status s = read_words(file, config, adapter);
     if (s.ok() && rule == BaseRule::kSame) s = check_base(adapter, model.name(), model.identity());
-    if (s.ok()) s = read_matrices(file, config, model, adapter);
+    if (s.ok()) s = read_tensors(file, config, model, adapter);
     if (!s.ok()) return error(s.code(), "%s: %s", path.c_str(), s.message().c_str());
     return adapter;
 }

@@ -18,10 +18,64 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
     };
     const std::string q = "base_model.model.model.layers.0.self_attn.q_proj.";
     const Row table[] = {
-        {"DoRA", QL_UNSUPPORTED, [](Peft & p) { p.config["use_dora"] = true; }},
+        {"down_proj' has no lora_magnitude_vector, but use_dora is true", QL_BAD_FILE,
+         [](Peft & p) { p.config["use_dora"] = true; }},
+        {"'use_dora' must be true or false", QL_BAD_FILE, [](Peft & p) { p.config["use_dora"] = 1; }},
         {"trained biases", QL_UNSUPPORTED, [](Peft & p) { p.config["bias"] = "lora_only"; }},
         {"a bias on B", QL_UNSUPPORTED, [](Peft & p) { p.config["lora_bias"] = true; }},
-        {"modules_to_save", QL_UNSUPPORTED, [](Peft & p) { p.config["modules_to_save"] = {"lm_head"}; }},
+        {"modules_to_save of adapter_config.json names 'lm_head', of which there are no tensors", QL_BAD_FILE,
+         [](Peft & p) { p.config["modules_to_save"] = {"lm_head"}; }},
+        {"'modules_to_save' must be a list of names", QL_BAD_FILE,
+         [](Peft & p) { p.config["modules_to_save"] = "lm_head"; }},
+        {"is an embedding that was trained whole (modules_to_save), which an adapter cannot hold; merge it",
+         QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["modules_to_save"] = {"lm_head"};
+             p.tensors["base_model.model.lm_head.weight"] = {{160, 64}, std::vector<float>(160 * 64, 0.5f)};
+         }},
+        {"is a whole weight, but modules_to_save of adapter_config.json does not name", QL_BAD_FILE,
+         [](Peft & p) {
+             p.remove("layers.0.self_attn.o_proj");
+             p.tensors["base_model.model.model.layers.0.self_attn.o_proj.weight"] = {{64, 64},
+                                                                                     std::vector<float>(64 * 64)};
+         }},
+        {"is a whole weight, but", QL_BAD_FILE,
+         [](Peft & p) {
+             p.config["modules_to_save"] = {"o_proj"};
+             p.tensors["base_model.model.model.layers.0.self_attn.o_proj.weight"] = {{64, 64},
+                                                                                     std::vector<float>(64 * 64)};
+         }},
+        {"mlp.down_proj.weight' has the shape [64], two dimensions are needed", QL_BAD_FILE,
+         [](Peft & p) {
+             p.config["modules_to_save"] = {"0.mlp.down_proj"};
+             p.remove("layers.0.mlp.down_proj");
+             p.tensors["base_model.model.model.layers.0.mlp.down_proj.weight"] = {{64}, std::vector<float>(64)};
+         }},
+        {"input_layernorm.weight' is [63], but 'blk.0.attn_norm.weight' of the model 'llama' has 64 values",
+         QL_BAD_FILE,
+         [](Peft & p) {
+             p.tensors["base_model.model.model.layers.0.input_layernorm.weight"] = {{63}, std::vector<float>(63)};
+         }},
+        {"other fields leave it out", QL_UNSUPPORTED, [](Peft & p) { p.config["exclude_modules"] = {"v_proj"}; }},
+        {"layers.1.mlp.up_proj' has LoRA matrices", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["exclude_modules"] = R"(.*\.1\.mlp\.u.*)"; }},
+        {"layers.2.", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["layers_to_transform"] = {0, 1};
+         }},
+        {"layers.0.", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["layers_to_transform"] = {0, 1, 2}, p.config["layers_pattern"] = "h";
+         }},
+        {"'layers_to_transform' must hold numbers", QL_BAD_FILE,
+         [](Peft & p) { p.config["layers_to_transform"] = "0"; }},
+        {"down_proj' has a miss_block, but peft_type is LORA", QL_BAD_FILE,
+         [](Peft & p) {
+             p.tensors["base_model.model.model.layers.0.mlp.down_proj.miss_block"] = {{2, 64}, std::vector<float>(128)};
+         }},
+        {"has LoRA matrices, but peft_type is MISS", QL_BAD_FILE, [](Peft & p) { p.config["peft_type"] = "MISS"; }},
+        {"init_weights 'bat' is a variant of MiSS", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["peft_type"] = "MISS", p.config["init_weights"] = "bat"; }},
         {"trainable_token_indices", QL_UNSUPPORTED,
          [](Peft & p) {
              p.config["trainable_token_indices"] = {1, 2};
@@ -44,7 +98,6 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
          [](Peft & p) { p.config["target_modules"] = ".*k_proj"; }},
         {"must hold names", QL_BAD_FILE, [](Peft & p) { p.config["target_modules"] = {1}; }},
         {"'use_new_variant' is switched on", QL_UNSUPPORTED, [](Peft & p) { p.config["use_new_variant"] = true; }},
-        {"modules_to_save: [\"lm_head\"]", QL_UNSUPPORTED, [](Peft & p) { p.config["modules_to_save"] = {"lm_head"}; }},
         {"target_parameters: [\"mlp.experts.down_proj\"]", QL_UNSUPPORTED,
          [](Peft & p) { p.config["target_parameters"] = {"mlp.experts.down_proj"}; }},
         {"this is an MLX adapter", QL_UNSUPPORTED,
@@ -79,19 +132,34 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
         {"only one of lora_A and lora_B", QL_BAD_FILE, [](Peft & p) { p.remove("0.self_attn.q_proj.lora_B"); }},
         {"only one of lora_A and lora_B", QL_BAD_FILE, [](Peft & p) { p.remove("0.self_attn.q_proj.lora_A"); }},
         {"no matrices", QL_BAD_FILE, [](Peft & p) { p.tensors.clear(); }},
-        {"is no lora_A or lora_B of a linear layer (LoRA on an embedding", QL_UNSUPPORTED,
+        {"is no part of a LoRA, DoRA or MiSS on a linear layer (LoRA on an embedding", QL_UNSUPPORTED,
          [](Peft & p) {
              p.tensors["base_model.model.model.embed_tokens.lora_embedding_A"] = {{1}, {1}};
          }},
-        {"(DoRA is not supported)", QL_UNSUPPORTED,
+        {"q_proj' has a lora_magnitude_vector, but use_dora is not true", QL_BAD_FILE,
          [q](Peft & p) {
-             p.tensors[q + "lora_magnitude_vector"] = {{1}, {1}};
+             p.tensors[q + "lora_magnitude_vector"] = {{64}, std::vector<float>(64)};
          }},
-        {"is no lora_A or lora_B", QL_UNSUPPORTED,
+        {"is there under two names", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_magnitude_vector"] = {{64}, std::vector<float>(64)};
+             p.tensors[q + "lora_magnitude_vector.weight"] = {{64}, std::vector<float>(64)};
+         }},
+        {"one dimension is needed", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_magnitude_vector"] = {{1, 64}, std::vector<float>(64)};
+         }},
+        {"has 63 values, but 'blk.0.attn_q.weight' has 64 rows", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.config["use_dora"] = true;
+             p.remove("v_proj"), p.remove("o_proj"), p.remove("mlp"), p.remove("k_proj");
+             p.tensors[q + "lora_magnitude_vector"] = {{63}, std::vector<float>(63)};
+         }},
+        {"is no part of a LoRA", QL_UNSUPPORTED,
          [](Peft & p) {
              p.tensors["model.layers.0.self_attn.q_proj.lora_A.weight"] = {{1}, {1}};
          }},
-        {"is no lora_A or lora_B", QL_UNSUPPORTED,
+        {"is no part of a LoRA", QL_UNSUPPORTED,
          [](Peft & p) {
              p.tensors["base_model.model.lora_A.weight"] = {{1}, {1}};
          }},
