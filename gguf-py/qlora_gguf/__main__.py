@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__, adapters, checkpoints, gguf, metrics
-from .errors import GgufError
+from .errors import GgufError, one_line
 from .gguf import GgufFile, ValueType
 from .gguf.format import excerpt
 from .verify import verify
@@ -31,34 +31,29 @@ def _value_text(file: GgufFile, key: str, whole: bool) -> str:
     return f"{element.label if element else ''}[{len(items)}] [{', '.join(map(repr, shown))}{more}]"
 
 
-def _safe(text: str) -> str:
-    """What a terminal can print of names and values that come from a file."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def dump(options: argparse.Namespace) -> int:
     with gguf.open(options.file) as file:
         if options.key:
             if options.key not in file.keys:
                 raise GgufError(f"key '{excerpt(options.key)}' is missing", file.path)
-            print(_safe(_value_text(file, options.key, whole=True)))
+            print(one_line(_value_text(file, options.key, whole=True)))
             return DONE
         n = sum(t.n_elements for t in file.tensors.values())
         print(f"{file.path}: GGUF version {file.version}, {len(file.keys)} keys, {len(file.tensors)} tensors, {n} weights, "
               f"aligned to {file.alignment}")
         for key in file.keys:
-            print(_safe(f"  {key} = {_value_text(file, key, whole=False)}"))
+            print(one_line(f"  {key} = {_value_text(file, key, whole=False)}"))
         for t in file.tensors.values():
-            print(_safe(f"  {t.name:<40} {t.dtype.label:<8} {list(t.shape)!s:<18} {t.n_bytes} bytes at {t.offset}"))
+            print(one_line(f"  {t.name:<40} {t.dtype.label:<8} {list(t.shape)!s:<18} {t.n_bytes} bytes at {t.offset}"))
     return DONE
 
 
 def run_verify(options: argparse.Namespace) -> int:
     report = verify(options.file)
     for note in report.notes:
-        print(_safe(f"note: {note}"), file=sys.stderr)
+        print(one_line(f"note: {note}"), file=sys.stderr)
     for fault in report.faults:
-        print(_safe(f"qlora-gguf: {options.file}: {fault}"), file=sys.stderr)
+        print(one_line(f"qlora-gguf: {options.file}: {fault}"), file=sys.stderr)
     if report.faults:
         return BAD_INPUT
     print(f"{options.file}: sound, {report.n_tensors} tensors, {report.n_elements} weights, {report.n_bytes} bytes")
@@ -84,13 +79,15 @@ def convert(options: argparse.Namespace) -> int:
     if os.path.isdir(source) and os.path.exists(os.path.join(source, "config.json")):
         with checkpoints.Checkpoint.open(source) as checkpoint:
             checkpoints.write_checkpoint(checkpoint, output, options.type,
-                                         lambda note: print(_safe(f"note: {note}"), file=sys.stderr))
-        print(f"{output}: the model {_safe(checkpoint.name)} as GGUF")
+                                         lambda note: print(one_line(f"note: {note}"), file=sys.stderr))
+        print(f"{output}: the model {one_line(checkpoint.name)} as GGUF")
         return DONE
     _refuse_type(options)
     if os.path.isdir(source):
         base = _base(options)
         adapter = adapters.read_peft(source, base)
+        for note in adapter.notes:
+            print(one_line(f"note: {note}"), file=sys.stderr)
         adapters.write_gguf(adapter, output, base)
         print(f"{output}: an adapter of {len(adapter.matrices)} matrices as GGUF")
         return DONE
@@ -150,11 +147,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (GgufError, ValueError) as e:
-        print(_safe(f"qlora-gguf: {e}"), file=sys.stderr)
+        print(one_line(f"qlora-gguf: {e}"), file=sys.stderr)
         return BAD_INPUT
     except OSError as e:
         where = f"{e.filename}: " if e.filename is not None else ""
-        print(_safe(f"qlora-gguf: {where}{e.strerror or e}"), file=sys.stderr)
+        print(one_line(f"qlora-gguf: {where}{e.strerror or e}"), file=sys.stderr)
         return BAD_INPUT if isinstance(e, (FileNotFoundError, IsADirectoryError, NotADirectoryError)) else FAILED
 
 

@@ -98,6 +98,11 @@ class JsonFile:
             raise self.wrong(key, f"must be {wanted}")
         return value
 
+    def unread(self, harmless: Mapping[str, float | None]) -> dict[str, Any]:
+        """The fields that say something, that nobody read and that are not harmless."""
+        return {key: value for key, value in self._root.items()
+                if not (key in self._asked or says_nothing(value) or key in harmless)}
+
     def refuse_unread(self, harmless: Mapping[str, float | None]) -> None:
         """harmless: keys that no reader needs, with the only value that is (None: whatever the value)."""
         for key, value in self._root.items():

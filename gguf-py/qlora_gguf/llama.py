@@ -64,6 +64,11 @@ def is_permuted(gguf: str) -> bool:
     return layer is not None and layer[2].split(".")[0] in ("attn_q", "attn_k")
 
 
+def is_norm(gguf: str) -> bool:
+    """Whether a weight is a norm's, which an adapter may hold whole."""
+    return gguf.endswith("_norm.weight")
+
+
 def rows_to_gguf(rows: npt.NDArray[np.float32], head_dim: int) -> npt.NDArray[np.float32]:
     """Rows (the first dimension, whole heads) from Hugging Face's order to GGUF's."""
     split = rows.reshape(-1, 2, head_dim // 2, *rows.shape[1:])

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from .. import llama
 from ..dtypes import DType
 from ..errors import GgufError
 from ..files import Path
@@ -15,11 +16,13 @@ from ..gguf import GgufFile, Tensor, ValueType, Writer
 from ..gguf import open as open_gguf
 from . import origin
 from .base import Base
-from .lora import Adapter, LoraMatrix, check_adapter, check_fits, sort_as_base
+from .lora import F32, Adapter, LoraMatrix, check_adapter, check_fits, fixed_a, sort_as_base
 
 _ALPHA, _TEMPLATE, _DATE = "adapter.lora.alpha", "tokenizer.chat_template", "adapter.chat_template.date"
 _BASE_NAME, _KIND = "general.base_model.0.name", "adapter.lora.kind"
 _KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, _KIND, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
+_A, _B, _MAGNITUDE = ".lora_a", ".lora_b", ".lora_magnitude"
+KINDS = ("lora", "miss", "dora")
 _TYPES = (DType.F32, DType.F16, DType.BF16, DType.Q8_0)  # in which llama.cpp loads adapters
 
 
@@ -55,28 +58,52 @@ def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
         if key.startswith("adapter.") and key not in _KNOWN_KEYS:
             raise GgufError(f"key '{key[:60]}' is not known here and may change what is computed")
     kind = file.get_str(_KIND, "lora")
-    if kind not in ("lora", "miss"):  # a miss is a LoRA with a fixed A
-        raise GgufError(f"it is of kind '{kind[:40]}', which is more than two matrices a linear: ql-adapter merges it")
+    if kind not in KINDS:
+        raise GgufError(f"it is of kind '{kind[:40]}', which is not known; {', '.join(KINDS)} are")
     adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
                       file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind, origin.from_gguf(file))
     return adapter, _read_alpha(file)
 
 
-def _halves(file: GgufFile) -> dict[str, dict[str, Tensor]]:
-    """Tensors by the weight that they change; others are an error."""
+def _check_type(t: Tensor) -> None:
+    if t.dtype not in _TYPES:
+        raise GgufError(f"tensor '{t.name}' is {t.dtype.label}; adapters are f32, f16, bf16 or q8_0")
+    if any(n != 1 for n in t.shape[:-2]):
+        raise GgufError(f"tensor '{t.name}' has {len(t.shape)} dimensions, 2 are needed")
+
+
+def _parts(file: GgufFile, norms: dict[str, F32]) -> dict[str, dict[str, Tensor]]:
+    """Tensors by the weight that they change, and whole norms; others are an error."""
     found: dict[str, dict[str, Tensor]] = {}
     for name, t in file.tensors.items():
-        weight, half = name[:-7], name[-7:]
-        if name.endswith("_norm.weight"):
-            raise GgufError(f"tensor '{name}' is a trained norm, which takes the place of the base's: ql-adapter merges it")
-        if half not in (".lora_a", ".lora_b"):
+        part = next((p for p in (_A, _B, _MAGNITUDE) if name.endswith(p)), None)
+        if part is None and not llama.is_norm(name):
             raise GgufError(f"tensor '{name}' ends in neither .lora_a nor .lora_b")
-        if t.dtype not in _TYPES:
-            raise GgufError(f"tensor '{name}' is {t.dtype.label}; adapters are f32, f16, bf16 or q8_0")
-        if len(t.shape) < 2 or any(n != 1 for n in t.shape[:-2]):
+        _check_type(t)
+        if part is None:
+            norms[name] = t.decode().reshape(-1)
+        elif part != _MAGNITUDE and len(t.shape) < 2:
             raise GgufError(f"tensor '{name}' has {len(t.shape)} dimensions, 2 are needed")
-        found.setdefault(weight, {})[half] = t
+        else:
+            found.setdefault(name.removesuffix(part), {})[part] = t
     return found
+
+
+def _read_matrix(weight: str, parts: dict[str, Tensor], adapter: Adapter, alpha: float, base: Base | None) -> LoraMatrix:
+    if not {_A, _B} <= parts.keys():
+        raise GgufError(f"'{weight[:64]}' has only one of .lora_a and .lora_b")
+    a, b = (parts[half].decode().reshape(parts[half].shape[-2:]) for half in (_A, _B))
+    if base is not None and adapter.architecture == base.architecture:
+        check_fits(base, weight, (b.shape[0], a.shape[1]), parts[_A].name)
+    if a.shape[0] != b.shape[1]:
+        raise GgufError(f"'{weight}.lora_a' has rank {a.shape[0]}, '{weight}.lora_b' has {b.shape[1]}")
+    scale = float(np.float32(alpha) / np.float32(a.shape[0])) if alpha != 0 else 1.0  # 0: not scaled, as llama.cpp
+    magnitude = parts[_MAGNITUDE].decode().reshape(-1) if _MAGNITUDE in parts else None
+    if adapter.kind == "miss":
+        if not np.array_equal(a, fixed_a(weight, *a.shape)):
+            raise GgufError(f"'{weight}' is said to be MiSS, but its A is not the fixed one")
+        b, scale = b * np.float32(scale), 1.0  # a file has one alpha: that of another rank goes into B
+    return LoraMatrix(weight, a, b, scale, magnitude)
 
 
 def read_gguf(path: Path, base: Base | None = None) -> Adapter:
@@ -84,16 +111,8 @@ def read_gguf(path: Path, base: Base | None = None) -> Adapter:
     with open_gguf(path) as file:
         try:
             adapter, alpha = _read_keys(file)
-            for weight, halves in sorted(_halves(file).items()):
-                if len(halves) != 2:
-                    raise GgufError(f"'{weight[:64]}' has only one of .lora_a and .lora_b")
-                a, b = (halves[half].decode().reshape(halves[half].shape[-2:]) for half in (".lora_a", ".lora_b"))
-                if base is not None and adapter.architecture == base.architecture:
-                    check_fits(base, weight, (b.shape[0], a.shape[1]), halves[".lora_a"].name)
-                if a.shape[0] != b.shape[1]:
-                    raise GgufError(f"'{weight}.lora_a' has rank {a.shape[0]}, '{weight}.lora_b' has {b.shape[1]}")
-                scale = float(np.float32(alpha) / np.float32(a.shape[0])) if alpha != 0 else 1.0  # 0: not scaled, as llama.cpp
-                adapter.matrices.append(LoraMatrix(weight, a, b, scale))
+            for weight, parts in sorted(_parts(file, adapter.norms).items()):
+                adapter.matrices.append(_read_matrix(weight, parts, adapter, alpha, base))
             check_adapter(adapter, base)
         except GgufError as e:
             raise e if e.path is not None else GgufError(e.what, file.path) from None
@@ -144,6 +163,10 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
         w.set_str(_DATE, _check_date(adapter.chat_date))
     origin.to_gguf(adapter.origin, w)
     for m in adapter.matrices:
-        w.add_array(f"{m.weight}.lora_a", m.a)
-        w.add_array(f"{m.weight}.lora_b", _written_b(m, alpha))
+        w.add_array(f"{m.weight}{_A}", m.a)
+        w.add_array(f"{m.weight}{_B}", _written_b(m, alpha))
+        if m.magnitude is not None:
+            w.add_array(f"{m.weight}{_MAGNITUDE}", m.magnitude[None])
+    for weight, values in adapter.norms.items():
+        w.add_array(weight, values[None])
     w.write(path)

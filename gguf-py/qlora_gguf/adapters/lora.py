@@ -1,4 +1,5 @@
-"""A LoRA adapter in memory, independent of files: for each linear two matrices and the scale that multiplies B A."""
+"""A LoRA adapter in memory, independent of files: for each linear two matrices and the scale that multiplies B A; a DoRA has
+the norms of the rows, too."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from .. import llama
 from ..errors import GgufError
 from .base import Base
 
@@ -25,6 +27,7 @@ class LoraMatrix:
     a: F32
     b: F32
     scale: float  # an f32
+    magnitude: F32 | None = None  # of a DoRA: [rows of the weight]
 
     @property
     def r(self) -> int:
@@ -51,9 +54,18 @@ class Adapter:
     base_name: str = ""
     chat_template: str = ""
     chat_date: str = ""
-    kind: str = "lora"  # or "miss": trained with A as it is
+    kind: str = "lora"  # "miss": trained with A as it is (fixed_a); "dora": c (W + s B A), with rows as long as `magnitude`
     origin: dict[str, str | int | float] = field(default_factory=dict)  # keys under "qlora." (origin.py)
     matrices: list[LoraMatrix] = field(default_factory=list)
+    norms: dict[str, F32] = field(default_factory=dict)  # trained whole, in place of the base's: "blk.0.attn_norm.weight"
+    notes: list[str] = field(default_factory=list)  # on reading: what is not followed
+
+
+def fixed_a(weight: str, r: int, columns: int) -> F32:
+    """A of a MiSS: A[j, i] = 1 where i mod r is j.    raises  GgufError: tiles longer than rows"""
+    if r > columns:
+        raise GgufError(f"MiSS r is {r}, but the rows of '{weight}' have {columns} numbers")
+    return (np.arange(columns) % r == np.arange(r)[:, None]).astype(np.float32)
 
 
 def check_fits(base: Base, weight: str, shape: tuple[int, int], what: str) -> None:
@@ -68,6 +80,49 @@ def check_fits(base: Base, weight: str, shape: tuple[int, int], what: str) -> No
                         f"{list(base.shapes[weight])}; is it an adapter for another model?")
 
 
+def _check_values(name: str, values: F32) -> None:
+    if not np.isfinite(values).all():
+        at = int(np.isfinite(values).reshape(-1).argmin())
+        raise GgufError(f"'{name}' holds {values.reshape(-1)[at]:g} at element {at}")
+
+
+def _check_array(name: str, values: object, n_dims: int) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.ndim != n_dims:
+        raise TypeError(f"'{name}' must be an array of float32 with {n_dims} dimension{'s' * (n_dims > 1)}")
+
+
+def _check_matrix(m: LoraMatrix, kind: str, base: Base | None) -> None:
+    for half, values in (("lora_a", m.a), ("lora_b", m.b)):
+        _check_array(f"{m.weight}.{half}", values, 2)
+    if m.r < 1 or m.a.size == 0 or m.b.size == 0 or m.b.shape[1] != m.r:
+        raise GgufError(f"'{m.weight}': A is {list(m.a.shape)} and B is {list(m.b.shape)}; they need one rank, 1 at least")
+    rows, columns = m.b.shape[0], m.a.shape[1]
+    if base is not None:
+        check_fits(base, m.weight, (rows, columns), m.weight)
+    if m.r > max(rows, columns):
+        raise GgufError(f"'{m.weight}' has rank {m.r}, more than both sides of its weight {[rows, columns]}")
+    if (kind == "dora") != (m.magnitude is not None):
+        raise GgufError(f"'{m.weight}' has {'no' if m.magnitude is None else 'a'} magnitude, and is a {kind}")
+    if m.magnitude is not None:
+        _check_array(f"{m.weight}.lora_magnitude", m.magnitude, 1)
+        if len(m.magnitude) != rows:
+            raise GgufError(f"'{m.weight}' has {len(m.magnitude)} magnitudes, a dora of its shape has {rows}")
+        _check_values(f"{m.weight}.lora_magnitude", m.magnitude)
+    _check_values(f"{m.weight}.lora_a", m.a)
+    _check_values(f"{m.weight}.lora_b", m.b)
+    if not np.isfinite(m.scale):
+        raise GgufError(f"the scale of '{m.weight}' is not finite")
+
+
+def _check_norm(weight: str, values: F32, base: Base | None) -> None:
+    _check_array(weight, values, 1)
+    ours = base.weight(weight) if base is not None else None
+    if base is not None and not (llama.is_norm(weight) and ours is not None and ours.shape == values.shape):
+        raise GgufError(f"'{weight[:64]}' of {values.size} values is no norm of the model '{base.name}'; is it an adapter for another "
+                        "model?")
+    _check_values(weight, values)
+
+
 def check_adapter(adapter: Adapter, base: Base | None) -> None:
     """Each weight once, sizes agree, ranks at least 1, all numbers finite; and what only the base can say.
     raises  GgufError without a path"""
@@ -78,22 +133,12 @@ def check_adapter(adapter: Adapter, base: Base | None) -> None:
         raise GgufError("the adapter holds no matrices")
     seen = set()
     for m in adapter.matrices:
-        for half, values in (("lora_a", m.a), ("lora_b", m.b)):
-            if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.ndim != 2:
-                raise TypeError(f"'{m.weight}.{half}' must be an array of float32 with two dimensions")
-        if m.r < 1 or m.a.size == 0 or m.b.size == 0 or m.b.shape[1] != m.r:
-            raise GgufError(f"'{m.weight}': A is {list(m.a.shape)} and B is {list(m.b.shape)}; they need one rank, 1 at least")
-        if base is not None:
-            check_fits(base, m.weight, (m.b.shape[0], m.a.shape[1]), m.weight)
-        for half, values in (("lora_a", m.a), ("lora_b", m.b)):
-            if not np.isfinite(values).all():
-                at = int(np.isfinite(values).reshape(-1).argmin())
-                raise GgufError(f"'{m.weight}.{half}' holds {values.reshape(-1)[at]:g} at element {at}")
-        if not np.isfinite(m.scale):
-            raise GgufError(f"the scale of '{m.weight}' is not finite")
+        _check_matrix(m, adapter.kind, base)
         if m.weight in seen:
             raise GgufError(f"the adapter changes '{m.weight}' twice")
         seen.add(m.weight)
+    for weight, values in adapter.norms.items():
+        _check_norm(weight, values, base)
 
 
 def sort_as_base(adapter: Adapter, base: Base) -> None:

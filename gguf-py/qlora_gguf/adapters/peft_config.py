@@ -1,8 +1,11 @@
-"""adapter_config.json: rank and scale of each module, and the refusal of everything that is not plain LoRA."""
+"""adapter_config.json: kind, modules, and which rank and scale each has; what computes something else is refused."""
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +13,14 @@ from ..errors import GgufError
 from ..files import Path
 from ..json_file import JsonFile, says_nothing
 from .patterns import compile_pattern
+from .peft_modules import PeftModules
 
 # Settings that change what the adapter computes or carries.
 _REFUSED = {
-    "use_dora": "DoRA",
     "use_qalora": "QALoRA",
     "bias": "trained biases",
     "lora_bias": "a bias on B",
-    "modules_to_save": "whole trained modules",
     "trainable_token_indices": "trained token embeddings",
-    "target_parameters": "LoRA on bare parameters",
     "layer_replication": "replicated layers",
     "alora_invocation_tokens": "activated LoRA",
     "arrow_config": "routed experts",
@@ -31,24 +32,37 @@ _REFUSED = {
 }
 # Fields that do not affect what the finished adapter computes: its tensors say which modules it changes.
 _HARMLESS = dict.fromkeys(
-    ["task_type", "auto_mapping", "peft_version", "revision", "inference_mode", "exclude_modules", "layers_to_transform",
-     "layers_pattern", "lora_dropout", "corda_config", "eva_config", "loftq_config", "lora_ga_config", "velora_config",
+    ["task_type", "auto_mapping", "peft_version", "revision", "inference_mode", "lora_dropout", "miss_dropout", "mini_r",
+     "corda_config", "eva_config", "loftq_config", "lora_ga_config", "velora_config",
      "megatron_core", "qalora_group_size", "runtime_config", "ensure_weight_tying", "unsloth_version"])
 _SAME_BASE = ("gaussian", "eva", "orthogonal", "mica")  # other named initialisations change the base model, too
 _MAX_PATTERNS = 4096
 _MAX_RANK = 1 << 20
+_MOST_NOTES = 16
+_MOST_UNKNOWN_BYTES = 1 << 20
 
 
-def _refuse_variants(config: JsonFile) -> None:
+def _kind(config: JsonFile) -> str:
     if config.at("peft_type") is None and not (config.at("lora_parameters") is None and config.at("fine_tune_type") is None):
         raise GgufError("this is an MLX adapter (lora_parameters, no peft_type), which is not supported; PEFT directories "
                         "are", config.path)
-    if config.text("peft_type") != "LORA":
-        raise GgufError(f"peft_type '{config.text('peft_type')[:40]}' is not supported, only LORA is", config.path)
+    kind = config.text("peft_type")
+    if kind == "MISS":
+        if isinstance(config.at("init_weights"), str):  # "bat" multiplies the weight itself, "mini" shares numbers
+            raise GgufError(f"init_weights '{config.at('init_weights')[:40]}' is a variant of MiSS that is not supported; merge it "
+                            "in PEFT (merge_and_unload) and use the model that makes", config.path)
+        return "miss"
+    if kind != "LORA":
+        raise GgufError(f"peft_type '{kind[:40]}' is not supported, only LORA and MISS are", config.path)
+    return "dora" if config.flag("use_dora", False) else "lora"
+
+
+def _refuse_variants(config: JsonFile) -> None:
     for key, why in _REFUSED.items():
         value = config.at(key)
         if not (says_nothing(value) or value == "none"):
-            raise GgufError(f"{why} ({key}) is not supported, only plain LoRA on linear layers is", config.path)
+            raise GgufError(f"{why} ({key}) is not supported, only LoRA, DoRA and MiSS on linears are; merge it in PEFT "
+                            "(merge_and_unload) and use the model that makes", config.path)
     init = config.at("init_lora_weights")
     if isinstance(init, str) and init not in _SAME_BASE:
         raise GgufError(f"init_lora_weights '{init[:40]}' changes the base model; save the adapter converted to plain LoRA",
@@ -56,23 +70,29 @@ def _refuse_variants(config: JsonFile) -> None:
 
 
 class PeftConfig:
-    def __init__(self, path: Path) -> None:
-        """raises  OSError, GgufError"""
-        config = JsonFile.open(path)
-        self.path = path
+    def __init__(self, config: JsonFile) -> None:
+        """raises  GgufError"""
+        self.path = path = config.path
+        self.kind = _kind(config)
         _refuse_variants(config)
-        self._r, self._alpha = config.number("r"), config.number("lora_alpha")
-        self._rslora = config.flag("use_rslora", False)
+        self._r, self._alpha, self._rslora = config.number("r"), 1.0, False
+        self._r_patterns: list[tuple[re.Pattern[str], float]] = []
+        self._alpha_patterns: list[tuple[re.Pattern[str], float]] = []
         self.base_name = config.text("base_model_name_or_path", "")
         try:
-            self._r_patterns = self._patterns(config, "rank_pattern")
-            self._alpha_patterns = self._patterns(config, "alpha_pattern")
-            self._targets: list[str] = []
-            self._target_pattern: re.Pattern[str] | None = None
-            self._read_targets(config)
+            if self.kind != "miss":  # which has one rank and no scale
+                self._alpha, self._rslora = config.number("lora_alpha"), config.flag("use_rslora", False)
+                self._r_patterns = self._patterns(config, "rank_pattern")
+                self._alpha_patterns = self._patterns(config, "alpha_pattern")
+            self.modules = PeftModules(config)
         except GgufError as e:
             raise e if e.path is not None else GgufError(e.what, path) from None
-        config.refuse_unread(_HARMLESS)
+        self._keep_unknown(config.unread(_HARMLESS))
+
+    @classmethod
+    def open(cls, path: Path) -> PeftConfig:
+        """raises  OSError, GgufError"""
+        return cls(JsonFile.open(path))
 
     @staticmethod
     def _patterns(config: JsonFile, key: str) -> list[tuple[re.Pattern[str], float]]:
@@ -82,26 +102,39 @@ class PeftConfig:
         # PEFT matches a pattern against the end of the module's path, from a dot or the beginning on.
         return [(compile_pattern(rf"^(.*\.)?({pattern})$"), part.number(pattern)) for pattern in part.items()]
 
-    def _read_targets(self, config: JsonFile) -> None:
-        targets = config.at("target_modules")
-        if isinstance(targets, list):
-            if not all(isinstance(name, str) for name in targets):
-                raise config.wrong("target_modules", "must hold names")
-            self._targets = targets
-        elif isinstance(targets, str) and targets != "all-linear":
-            self._target_pattern = compile_pattern(rf"^(?:{targets})$")
+    def _keep_unknown(self, fields: dict[str, Any]) -> None:
+        """PEFT passes over fields it does not know. One that switches something on is a method that came later."""
+        for key, value in fields.items():
+            if key.startswith("use_") and value is True:
+                raise GgufError(f"'{key[:60]}' is switched on, which is not known here and may change what is computed", self.path)
+        self.unknown = json.dumps(fields, separators=(",", ":"), ensure_ascii=False) if fields else ""  # kept, not followed
+        if len(self.unknown.encode("utf-8", "replace")) > _MOST_UNKNOWN_BYTES:
+            raise GgufError(f"{len(self.unknown)} bytes of fields that are not known here, {_MOST_UNKNOWN_BYTES} are possible",
+                            self.path)
+        self._notes = [f"adapter_config.json: '{key[:60]}' ({json.dumps(value)[:60]}) is not known here: kept, not followed"
+                       for key, value in list(fields.items())[:_MOST_NOTES]]
+        if len(fields) > _MOST_NOTES:
+            self._notes.append(f"adapter_config.json: and {len(fields) - _MOST_NOTES} more fields")
 
-    def targets(self, module: str) -> bool:
-        """Whether target_modules names the module: PEFT ignores the matrices of others."""
-        if self._target_pattern is not None:
-            return self._target_pattern.search(module) is not None
-        return not self._targets or any(module == name or module.endswith(f".{name}") for name in self._targets)
+    def notes(self, modules: Iterable[str]) -> list[str]:
+        """One line for each unknown field, and for names in target_modules that none of the modules answers to."""
+        found = list(modules)
+        return self._notes + [f"adapter_config.json: target_modules names '{name[:80]}', of which there are no tensors"
+                              for name in self.modules.targets
+                              if not any(m == name or m.endswith(f".{name}") for m in found)][:_MOST_NOTES]
 
     def scaling(self, module: str) -> tuple[int, float]:
-        """Rank and scale of a module by its path, "model.layers.0.self_attn.q_proj"."""
+        """Rank and scale of a module by the name that PeftModules.target gives it."""
         r, alpha = (next((value for regex, value in patterns if regex.search(module)), otherwise)
                     for patterns, otherwise in ((self._r_patterns, self._r), (self._alpha_patterns, self._alpha)))
         if not (1 <= r <= _MAX_RANK and r == math.floor(r)):
             raise GgufError(f"the rank of '{module[:80]}' is {r:g}", self.path)
+        if self.kind == "miss":
+            return int(r), 1.0
         with np.errstate(over="ignore"):
             return int(r), float(np.float32(alpha / (math.sqrt(r) if self._rslora else r)))
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """That what is to be written can be read, fields from elsewhere included.    raises  GgufError"""
+    PeftConfig(JsonFile("adapter_config.json", config))

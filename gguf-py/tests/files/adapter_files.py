@@ -13,6 +13,7 @@ LLAMA = ROOT / "tests/golden/arch/llama"  # a Hugging Face directory of 3 layers
 CONFIG = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "none", "use_dora": False, "use_rslora": False,
           "rank_pattern": {}, "alpha_pattern": {}, "modules_to_save": None, "init_lora_weights": True,
           "target_modules": "all-linear", "base_model_name_or_path": "some/llama"}
+LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Q0 = "model.layers.0.self_attn.q_proj"
 
 

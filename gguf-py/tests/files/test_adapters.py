@@ -5,12 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from adapter_files import LLAMA, Q0, trained, with_ranks, write_peft
+from adapter_files import LINEARS, LLAMA, Q0, trained, with_ranks, write_peft
 from hypothesis import given
 from hypothesis import strategies as st
 from qlora_gguf import GgufError, adapters, gguf, llama, safetensors
+from qlora_gguf.adapters import lora
 from qlora_gguf.adapters.patterns import compile_pattern
 from qlora_gguf.adapters.peft_config import PeftConfig
+from support import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +41,26 @@ VARIANTS = {
                                         "down_proj"]},
     "regex target": {"target_modules": r".*\.(mlp|self_attn)\.\w+_proj"},
     "a copy of the embedding": {"tensors": lambda: {**embedding(), **trained()}},
+    "fields that are not known": {"new_thing": {"x": [1, 2.5, "ü"]}, "another": "text", "says_nothing": None},
+    "other modules left out": {"tensors": lambda: {n: t for n, t in trained().items() if "layers.1" not in n and "up_proj" not in n},
+                               "exclude_modules": ["up_proj"], "layers_to_transform": [0, 2], "layers_pattern": ["h", "layers"],
+                               "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]},
     "harmless fields": {"lora_dropout": 0.1, "task_type": "CAUSAL_LM", "peft_version": "0.21.2", "eva_config": {"rho": 2}},
 }
 
 
+SAVED = ["peft-dora", "peft-miss", "peft-whole", "peft-parameters", "patterns"]  # by PEFT itself: tests/golden/lora
+
+
 def peft_of(folder, variant):
+    if variant in SAVED:
+        return ROOT / "tests/golden/lora" / variant
     options = dict(VARIANTS[variant])
     tensors = options.pop("tensors", trained)()
     return write_peft(folder, tensors, options.pop("dtype", "F32"), **options)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS, *SAVED])
 def test_both_ways_give_the_bytes_of_ql_adapter(program, base, tmp_path, variant):
     peft = peft_of(tmp_path / "peft", variant)
     if variant == "plain":
@@ -64,6 +75,8 @@ def test_both_ways_give_the_bytes_of_ql_adapter(program, base, tmp_path, variant
     assert sorted(p.name for p in (tmp_path / "ours").iterdir()) == files and "adapter_config.json" in files
     for name in files:
         assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes(), name
+    adapters.write_gguf(adapters.read_peft(tmp_path / "ours", base), tmp_path / "again.gguf", base)
+    assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "ours.gguf").read_bytes()
 
 
 def test_a_gguf_base_says_the_same_as_a_directory(program, base, model, tmp_path):
@@ -85,7 +98,7 @@ def test_a_gguf_base_says_the_same_as_a_directory(program, base, model, tmp_path
 def test_the_change_of_each_weight_comes_back(base, tmp_path, variant):
     """s B A of PEFT's own matrices, rows in Hugging Face's order, against that of the GGUF file."""
     peft = peft_of(tmp_path / "peft", variant)
-    config = PeftConfig(peft / "adapter_config.json")
+    config = PeftConfig.open(peft / "adapter_config.json")
     adapters.write_gguf(adapters.read_peft(peft, base), tmp_path / "a.gguf", base)
     read = {m.weight: m for m in adapters.read_gguf(tmp_path / "a.gguf", base).matrices}
     with safetensors.SafeTensors(peft / "adapter_model.safetensors") as file:
@@ -98,7 +111,7 @@ def test_the_change_of_each_weight_comes_back(base, tmp_path, variant):
             ours = m.scale * m.b.astype(np.float64) @ m.a
             if llama.is_permuted(m.weight):
                 ours = llama.rows_to_hf(ours, base.head_dim)
-            theirs = config.scaling(inner)[1] * b @ a
+            theirs = config.scaling(str(config.modules.target(inner)))[1] * b @ a
             assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
 
 
@@ -113,6 +126,7 @@ def test_rows_are_permuted_as_the_format_says():
     assert llama.is_permuted("blk.11.attn_k.bias") and not llama.is_permuted("blk.0.attn_v.weight")
 
 
+MAGNITUDE0 = f"base_model.model.{Q0}.lora_magnitude_vector"
 A0, B0 = f"base_model.model.{Q0}.lora_A.weight", f"base_model.model.{Q0}.lora_B.weight"
 
 
@@ -139,22 +153,42 @@ BAD_PEFT = {
     "holds nan at element 7": {"tensors": changed(A0=[[0] * 7 + [np.nan] + [0] * 56] + [[0] * 64] * 3)},
     "is none that the model 'llama' has": {"tensors": renamed("self_attn", "attention")},
     "is no linear of the model": {"tensors": renamed("layers.2", "layers.3")},
-    "DoRA is not supported": {"tensors": lambda: {**trained(), f"{A0[:-14]}.lora_magnitude_vector.weight": np.ones(3, np.float32)}},
+    "has a lora_magnitude_vector, but use_dora is not true": {"tensors": lambda: {**trained(), MAGNITUDE0: np.ones(64, np.float32)}},
+    "is there under two names": {"tensors": lambda: {**trained(), MAGNITUDE0: np.ones(64, np.float32),
+                                                     f"{MAGNITUDE0}.weight": np.ones(64, np.float32)}},
+    "one dimension is needed": {"tensors": lambda: {**trained(), MAGNITUDE0: np.ones((1, 64), np.float32)}},
+    "has 63 values, but 'blk.0.attn_q.weight' has 64 rows": {"use_dora": True, "tensors": lambda: {
+        A0: trained()[A0], B0: trained()[B0], MAGNITUDE0: np.ones(63, np.float32)}},
+    "is a whole weight, but modules_to_save of adapter_config.json does not name": {"tensors": lambda: {
+        **without(A0, B0)(), f"base_model.model.{Q0}.weight": np.ones((64, 64), np.float32)}},
+    "an embedding that was trained whole": {"modules_to_save": ["lm_head"], "tensors": lambda: {
+        **trained(), "base_model.model.lm_head.weight": np.ones((160, 64), np.float32)}},
+    r"is \[63\], but 'blk.0.attn_norm.weight' of the model 'llama' has 64": {"tensors": lambda: {
+        **trained(), "base_model.model.model.layers.0.input_layernorm.weight": np.ones(63, np.float32)}},
+    "has a miss_block, but peft_type is LORA": {"tensors": lambda: {**trained(), f"base_model.model.{Q0}.miss_block":
+                                                                    np.ones((2, 64), np.float32)}},
+    "has LoRA matrices, but peft_type is MISS": {"peft_type": "MISS"},
+    "init_weights 'bat' is a variant of MiSS": {"peft_type": "MISS", "init_weights": "bat"},
+    "other fields leave it out": {"exclude_modules": ["v_proj"]},
+    "but target_modules of .* leave it out": {"layers_to_transform": [0, 1]},
+    "'layers_to_transform' must hold numbers of layers": {"layers_to_transform": "0"},
+    "'modules_to_save' must be a list of names": {"modules_to_save": "lm_head"},
+    r"LoRA on bare parameters \(target_parameters\)": {"target_parameters": ["mlp.experts.down_proj"]},
+    "'use_new' is switched on": {"use_new": True},
     "LoRA on an embedding": {"tensors": lambda: {**trained(), "base_model.model.model.embed_tokens.lora_embedding_A":
                                                  np.ones((2, 2), np.float32)}},
     "differs from 'token_embd.weight'": {"tensors": lambda: {**trained(), **{n: -t for n, t in embedding().items()}}},
     "was its vocabulary resized": {"tensors": lambda: {**trained(), **{n: t[1:] for n, t in embedding().items()}}},
     "the adapter holds no matrices": {"tensors": dict},
-    r"DoRA \(use_dora\)": {"use_dora": True},
+    "has no lora_magnitude_vector, but use_dora is true": {"use_dora": True},
     "trained biases": {"bias": "all"},
-    "whole trained modules": {"modules_to_save": ["lm_head"]},
+    "modules_to_save of adapter_config.json names 'lm_head', of which there are no": {"modules_to_save": ["lm_head"]},
     "init_lora_weights 'pissa' changes the base": {"init_lora_weights": "pissa"},
-    "only LORA is": {"peft_type": "IA3"},
+    "only LORA and MISS are": {"peft_type": "IA3"},
     "an MLX adapter": {"peft_type": None, "lora_parameters": {"rank": 8}},
     "'r' must be a number": {"r": "4"},
     "'lora_alpha' must be a number, got null": {"lora_alpha": None},
     "'use_rslora' must be true or false": {"use_rslora": 1},
-    "'new_thing' is not known here": {"new_thing": 3},
     "'rank_pattern' must be an object": {"rank_pattern": [1]},
     "'q_proj' must be a number": {"alpha_pattern": {"q_proj": "8"}},
     r"the expression '.*\(q_proj\)\$'": {"alpha_pattern": {"(q_proj": 8}},
@@ -201,14 +235,43 @@ def adapter_file(path, **wrong):
     w.add_array("blk.0.attn_q.weight.lora_a", wrong.get("a", np.ones((4, 64), np.float32)), wrong.get("dtype", "f32"))
     if "b" not in wrong or wrong["b"] is not None:
         w.add_array(wrong.get("b_name", "blk.0.attn_q.weight.lora_b"), wrong.get("b", np.ones((64, 4), np.float32)))
+    for name, values in wrong.get("more", {}).items():
+        w.add_array(name, values)
     w.write(path)
     return path
 
 
-def test_keeps_the_kind(tmp_path):
-    m = adapters.LoraMatrix("blk.0.attn_q.weight", np.ones((4, 64), np.float32), np.ones((64, 4), np.float32), 1.0)
-    adapters.write_gguf(adapters.Adapter("llama", kind="miss", matrices=[m]), tmp_path / "a.gguf")
-    assert adapters.read_gguf(tmp_path / "a.gguf").kind == "miss"
+def test_says_what_it_does_not_follow(base, tmp_path):
+    fields = {f"field{i}": i + 1 for i in range(20)}
+    adapter = adapters.read_peft(write_peft(tmp_path / "peft", target_modules=[*LINEARS, "fc1"], **fields), base)
+    assert adapter.notes[0] == "adapter_config.json: 'field0' (1) is not known here: kept, not followed"
+    assert adapter.notes[16:] == ["adapter_config.json: and 4 more fields",
+                                  "adapter_config.json: target_modules names 'fc1', of which there are no tensors"]
+    adapters.write_peft(adapter, base, tmp_path / "again")
+    assert json.loads((tmp_path / "again/adapter_config.json").read_text())["field19"] == 20
+    with pytest.raises(GgufError, match="bytes of fields that are not known here"):
+        adapters.read_peft(write_peft(tmp_path / "long", new="x" * (1 << 20)), base)
+
+
+def test_a_linear_that_was_trained_whole_is_the_lora_of_the_difference(base):
+    adapter = adapters.read_peft(ROOT / "tests/golden/lora/peft-whole", base)
+    down, k = (next(m for m in adapter.matrices if m.weight == w) for w in ("blk.1.ffn_down.weight", "blk.2.attn_k.weight"))
+    assert (down.r, k.r) == (64, 32)
+    assert np.array_equal(down.b, np.eye(64)) and np.array_equal(k.b, np.eye(32)) and not np.array_equal(k.a, np.eye(32))
+    with safetensors.SafeTensors(ROOT / "tests/golden/lora/peft-whole/adapter_model.safetensors") as file:
+        trained_k = file.weights("base_model.model.model.layers.2.self_attn.k_proj.weight")
+    assert np.abs(base.weight("blk.2.attn_k.weight") + k.b @ k.a - llama.rows_to_gguf(trained_k, 16)).max() < 1e-6
+    assert len(adapter.norms) == 7 and [n for n in adapter.notes if "trained whole" in n][0].startswith("'model.layers.1.mlp.down_proj'")
+
+
+def test_a_miss_of_several_ranks_is_no_peft_directory(base, tmp_path):
+    adapter = adapters.read_peft(ROOT / "tests/golden/lora/peft-miss", base)
+    m = adapter.matrices[1]
+    m.a, m.b = lora.fixed_a(m.weight, 3, m.a.shape[1]), np.ascontiguousarray(m.b[:, :3])
+    with pytest.raises(GgufError, match="PEFT's MissConfig has one rank for all"):
+        adapters.write_peft(adapter, base, tmp_path / "p")
+    adapters.write_gguf(adapter, tmp_path / "a.gguf", base)
+    assert {(x.r, x.scale) for x in adapters.read_gguf(tmp_path / "a.gguf", base).matrices} == {(6, 1.0), (3, 1.0)}
 
 
 BAD_GGUF = {
@@ -219,8 +282,11 @@ BAD_GGUF = {
     "key 'adapter.lora.alpha' is missing": {"alpha": lambda w: None},
     "adapter.lora.alpha is not finite": {"alpha": lambda w: w.set_float("adapter.lora.alpha", float("nan"))},
     "an activated LoRA": {"keys": {"adapter.alora.invocation_tokens": "x"}},
-    "of kind 'dora', which is more than two matrices": {"keys": {"adapter.lora.kind": "dora"}},
-    "'blk.0.attn_norm.weight' is a trained norm": {"b_name": "blk.0.attn_norm.weight"},
+    "of kind 'loha', which is not known; lora, miss, dora are": {"keys": {"adapter.lora.kind": "loha"}},
+    "'blk.0.attn_q.weight' has no magnitude, and is a dora": {"keys": {"adapter.lora.kind": "dora"}},
+    "is said to be MiSS, but its A is not the fixed one": {"keys": {"adapter.lora.kind": "miss"}},
+    "has rank 65, more than both sides of its weight": {"a": np.ones((65, 64), np.float32), "b": np.ones((64, 65), np.float32)},
+    "'blk.0.attn_norm.weight' of 4 values is no norm of the model": {"more": {"blk.0.attn_norm.weight": np.ones((1, 4), np.float32)}},
     "key 'adapter.new' is not known here": {"keys": {"adapter.new": "x"}},
     "'2024-02-30' is no date": {"keys": {"adapter.chat_template.date": "2024-02-30"}},
     "has only one of .lora_a and .lora_b": {"b": None},
@@ -251,6 +317,14 @@ def test_an_unsound_adapter_is_not_written(base, tmp_path):
     refused = {
         "twice": adapters.Adapter("llama", matrices=[m, m]),
         "no matrices": adapters.Adapter("llama"),
+        "has rank 65": bad(a=np.ones((65, 64), np.float32), b=np.ones((64, 65), np.float32)),
+        "has no magnitude, and is a dora": adapters.Adapter("llama", kind="dora", matrices=[m]),
+        "has a magnitude, and is a lora": bad(magnitude=np.ones(64, np.float32)),
+        "has 3 magnitudes": adapters.Adapter("llama", kind="dora", matrices=[adapters.LoraMatrix(**{
+            **vars(m), "magnitude": np.ones(3, np.float32)})]),
+        "'blk.0.attn_norm.weight' holds nan at element 2": adapters.Adapter("llama", matrices=[m], norms={
+            "blk.0.attn_norm.weight": np.array([1, 1, np.nan] + 61 * [1], np.float32)}),
+        "is no norm of the model": adapters.Adapter("llama", matrices=[m], norms={"token_embd.weight": np.ones(160, np.float32)}),
         "one rank": bad(b=m.b[:, 1:]),
         "not finite": bad(scale=float("nan")),
         "holds nan": bad(a=m.a * np.float32("nan")),
@@ -262,8 +336,9 @@ def test_an_unsound_adapter_is_not_written(base, tmp_path):
                       lambda a: adapters.write_peft(a, base, tmp_path / "x")):
             with pytest.raises(GgufError, match=message):
                 write(adapter)
-    with pytest.raises(TypeError):
-        adapters.write_gguf(bad(a=m.a.astype(np.float64)), tmp_path / "x.gguf")
+    for values in (m.a.astype(np.float64), m.a[0], [[1.0]], None):
+        with pytest.raises(TypeError, match="'blk.0.attn_q.weight.lora_a' must be an array of float32 with 2 dimensions"):
+            adapters.write_gguf(bad(a=values), tmp_path / "x.gguf")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["good.gguf"]
 
 
@@ -276,13 +351,28 @@ def test_expressions_that_could_take_for_ever_are_refused():
             compile_pattern(bad)
 
 
+def test_arrays_that_are_not_contiguous_are_written_as_they_read(base, tmp_path):
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((64, 8)).astype(np.float32), rng.standard_normal((8, 128)).astype(np.float32)
+    views = adapters.LoraMatrix("blk.0.attn_q.weight", a[:, ::2].T, b[:4, ::2].T, 2.0)
+    copies = adapters.LoraMatrix("blk.0.attn_q.weight", views.a.copy(), views.b.copy(), 2.0)
+    assert not views.a.flags.c_contiguous and not views.b.flags.c_contiguous
+    for name, m in (("views", views), ("copies", copies)):
+        adapter = adapters.Adapter("llama", matrices=[m], norms={"output_norm.weight": np.ones(128, np.float32)[::2]})
+        adapters.write_gguf(adapter, tmp_path / f"{name}.gguf", base)
+        adapters.write_peft(adapter, base, tmp_path / name)
+    for name in (".gguf", "/adapter_model.safetensors"):
+        assert (tmp_path / f"views{name}").read_bytes() == (tmp_path / f"copies{name}").read_bytes()
+
+
 VALUES = st.recursive(st.none() | st.booleans() | st.integers(-2**70, 2**70) | st.floats() | st.text(max_size=8),
                       lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
                       max_leaves=5)
 
 
 @given(key=st.sampled_from(["r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_rslora", "peft_type", "bias",
-                            "init_lora_weights", "base_model_name_or_path", "other"]), value=VALUES)
+                            "init_lora_weights", "base_model_name_or_path", "use_dora", "modules_to_save", "exclude_modules",
+                            "target_parameters", "layers_to_transform", "layers_pattern", "init_weights", "other"]), value=VALUES)
 def test_any_config_is_read_or_refused(base, tmp_path, key, value):
     peft = tmp_path / "peft"
     if not peft.exists():

@@ -114,7 +114,7 @@ def test_convert(tmp_path):
 
     before = (tmp_path / "a.gguf").read_bytes()
     (peft / "adapter_config.json").write_text(json.dumps({"peft_type": "IA3"}))
-    assert "only LORA is" in fails("convert", peft, "-o", tmp_path / "a.gguf", "--base", LLAMA)
+    assert "only LORA and MISS are" in fails("convert", peft, "-o", tmp_path / "a.gguf", "--base", LLAMA)
     assert (tmp_path / "a.gguf").read_bytes() == before
     assert "--base MODEL is needed" in fails("convert", tmp_path / "a.gguf", "-o", tmp_path / "x")
     assert "--type is for checkpoints" in fails("convert", peft, "-o", tmp_path / "x", "--type", "nf4")
