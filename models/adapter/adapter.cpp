@@ -59,7 +59,7 @@ Status check_is_sum(const Adapter & adapter, const char * what) {
     return error(
         QL_UNSUPPORTED,
         "%s: a DoRA scales the rows of its base, and trained norms replace the base's, which is more than a sum "
-        "of matrices; merge such an adapter, or apply it beside others",
+        "of matrices; merge such an adapter, apply it beside others, or make a plain LoRA of a DoRA (to-lora)",
         what);
 }
 

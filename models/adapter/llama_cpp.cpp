@@ -68,7 +68,8 @@ std::string_view linear_name(std::string_view weight) {
 
 LlamaCppUse llama_cpp_use(std::string_view architecture, const LoraMatrix & matrix) {
     if (matrix.kind == LoraKind::dora)
-        return {LlamaCppUse::kRefused, "a DoRA has a third tensor, of which it knows no use; merge it"};
+        return {LlamaCppUse::kRefused,
+                "a DoRA has a third tensor, of which it knows no use; to-lora makes a plain LoRA of it, or merge it"};
     const std::string_view weight = matrix.weight, linear = linear_name(weight);
     if (weight == "token_embd.weight")
         return {LlamaCppUse::kRefused, "an embedding's A and B are expected the other way round"};

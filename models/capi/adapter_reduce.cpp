@@ -4,6 +4,7 @@
 #include "common/threads.hpp"
 #include "models/adapter/compose/extract.hpp"
 #include "models/adapter/compose/reduce.hpp"
+#include "models/adapter/compose/to_lora.hpp"
 #include "models/adapter/handle.hpp"
 
 using ql::error;
@@ -64,6 +65,26 @@ ql_status ql_adapter_resize(const ql_adapter * adapter, const ql_resize_options 
         QL_ASSIGN(ql::Adapter made,
                   ql::resize_adapter(adapter->adapter, {o.rank, o.energy, threads}, callback(o.on_change, o.user)));
         *resized = new ql_adapter{std::move(made), adapter->model};
+        return {};
+    });
+}
+
+void ql_to_lora_options_init(ql_to_lora_options * options) {
+    if (options) *options = {sizeof(*options), ql::ToLoraOptions().rank, 0, nullptr, nullptr};
+}
+
+ql_status ql_adapter_to_lora(const ql_adapter * adapter, const ql_to_lora_options * options, ql_adapter ** lora) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter || !lora) return error(QL_INVALID_ARGUMENT, "ql_adapter_to_lora: an argument is NULL");
+        *lora = nullptr;
+        if (!adapter->model)
+            return error(QL_INVALID_ARGUMENT,
+                         "ql_adapter_to_lora: the adapter was opened without its base model, whose weights are needed");
+        QL_ASSIGN(const ql_to_lora_options o, ql::take_struct(options, defaults(ql_to_lora_options_init)));
+        QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
+        QL_ASSIGN(ql::Adapter made, ql::to_lora(adapter->adapter, *adapter->model->model, {o.rank, threads},
+                                                callback(o.on_change, o.user)));
+        *lora = new ql_adapter{std::move(made), adapter->model};
         return {};
     });
 }

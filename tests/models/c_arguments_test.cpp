@@ -148,6 +148,15 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
         {"ql_adapter_resize", "NULL", [] { return ql_adapter_resize(nullptr, nullptr, &adapter); }},
         {"ql_adapter_resize", "nothing set", [this] { return ql_adapter_resize(adapter_, nullptr, &adapter); }},
         {"ql_adapter_resize", "NULL result", [this] { return ql_adapter_resize(adapter_, nullptr, nullptr); }},
+        {"ql_adapter_to_lora", "NULL", [] { return ql_adapter_to_lora(nullptr, nullptr, &adapter); }},
+        {"ql_adapter_to_lora", "NULL result", [this] { return ql_adapter_to_lora(adapter_, nullptr, nullptr); }},
+        {"ql_adapter_to_lora", "rank -1",
+         [this] {
+             ql_to_lora_options o;
+             ql_to_lora_options_init(&o);
+             o.rank = -1;
+             return ql_adapter_to_lora(adapter_, &o, &adapter);
+         }},
         {"ql_adapter_prune", "NULL", [] { return ql_adapter_prune(nullptr, nullptr, &adapter); }},
         {"ql_adapter_prune", "nothing set", [this] { return ql_adapter_prune(adapter_, nullptr, &adapter); }},
         {"ql_adapter_prune", "NULL result", [this] { return ql_adapter_prune(adapter_, nullptr, nullptr); }},
@@ -213,6 +222,8 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_compose_options_init", [] { return ql_compose_options_init(nullptr), true; }},
         {"ql_extract_options_init", [] { return ql_extract_options_init(nullptr), true; }},
         {"ql_resize_options_init", [] { return ql_resize_options_init(nullptr), true; }},
+        {"ql_to_lora_options_init", [] { return ql_to_lora_options_init(nullptr), true; }},
+        {"ql_evaluate_options_init", [] { return ql_evaluate_options_init(nullptr), true; }},
         {"ql_prune_options_init", [] { return ql_prune_options_init(nullptr), true; }},
         {"ql_adapter_free", [] { return ql_adapter_free(nullptr), true; }},
         {"ql_adapter_note", [] { return !ql_adapter_note(nullptr, 0); }},

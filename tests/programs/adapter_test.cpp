@@ -209,6 +209,26 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
 }
 
+TEST_F(AdapterProgram, MakesAPlainLoraOfADora) {
+    const ProcessResult trained = workspace_.run("ql-finetune",
+                                                 "-m {model.gguf} -d {data.jsonl} -o {dora.gguf} --lora-type dora "
+                                                 "--steps 3 --ctx 64 --grad-accum 1 --lora-r 4 --lr 0.02");
+    ASSERT_EQ(0, trained.code) << trained.err;
+    refused("check --for llama.cpp {dora.gguf}", "to-lora makes a plain LoRA of it");
+    const Json few = json("to-lora -m {model.gguf} {dora.gguf} --rank 2 -o {lora.gguf}");
+    const Json more = json("to-lora -m {model.gguf} {dora.gguf} --rank 32 -o {lora.gguf}");
+    EXPECT_EQ(few["r_max"], 2);
+    EXPECT_GT(few["left"].get<double>(), more["left"].get<double>());
+    EXPECT_GT(more["left"].get<double>(), 0);
+    EXPECT_EQ(json("check --for llama.cpp {lora.gguf}")["llama_cpp"]["loads"], true);
+    EXPECT_NE(out("to-lora -m {model.gguf} {dora.gguf} -o {lora.gguf}").find("left: the norm of what the adapter lacks"),
+              std::string::npos);
+    refused("to-lora {dora.gguf} -o {out.gguf}", "--model");
+    refused("to-lora -m {model.gguf} {dora.gguf} --rank 65 -o {out.gguf}", "1 to 64 are possible");
+    refused("to-lora -m {model.gguf} {dora.gguf} -o {dora.gguf}", "dora.gguf");
+    refused("compose {dora.gguf}:0.5 -o {out.gguf}", "or make a plain LoRA of a DoRA (to-lora)");
+}
+
 TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");
@@ -216,7 +236,7 @@ TEST_F(AdapterProgram, GoesToPeftAndBack) {
 }
 
 TEST_F(AdapterProgram, RefusesWhatCannotBe) {
-    refused("", "one of info, check, compose, merge, extract, resize, prune, to-peft, from-peft is needed");
+    refused("", "one of info, check, compose, merge, extract, resize, prune, to-lora, to-peft, from-peft is needed");
     refused("info {none.gguf}", "none.gguf");
     refused("check {adapter.gguf}", "--model");
     refused("compose {adapter.gguf}:x -o {out.gguf}", "'x' is no scale of");

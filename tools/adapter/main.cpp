@@ -17,6 +17,7 @@ constexpr const char * kExamples =
     "  ql-adapter extract -m base.gguf --tuned tuned.gguf --rank 32 -o adapter.gguf\n"
     "  ql-adapter resize adapter.gguf --rank 8 -o smaller.gguf\n"
     "  ql-adapter prune adapter.gguf --energy 0.95 -o fewer.gguf\n"
+    "  ql-adapter to-lora -m model.gguf dora.gguf --rank 32 -o lora.gguf\n"
     "  ql-adapter to-peft -m model.gguf adapter.gguf -o adapter-peft\n"
     "  ql-adapter from-peft -m model.gguf adapter-peft -o adapter.gguf";
 
@@ -59,7 +60,8 @@ class AdapterProgram {
                 return static_cast<int>(kDone);
             }
             bad_input(
-                "one of info, check, compose, merge, extract, resize, prune, to-peft, from-peft is needed (see "
+                "one of info, check, compose, merge, extract, resize, prune, to-lora, to-peft, from-peft is needed "
+                "(see "
                 "--help)");
         });
     }
@@ -140,6 +142,11 @@ class AdapterProgram {
                                 [this] { resize_->run(*command_->bases, inputs_[0], output_, threads_); });
         resize_ = std::make_unique<ResizeCommand>(program_, resize);
         add_output(resize, "FILE.gguf");
+        CLI::App * to_lora =
+            add("to-lora", "Makes a plain LoRA of a DoRA, losing as little as possible, or of a MiSS", true, "ADAPTER",
+                [this] { to_lora_->run(*command_->bases, inputs_[0], output_, threads_); });
+        to_lora_ = std::make_unique<ToLoraCommand>(program_, to_lora);
+        add_output(to_lora, "FILE.gguf");
         CLI::App * prune = add("prune", "Leaves linears out", false, "ADAPTER",
                                [this] { prune_->run(*command_->bases, inputs_[0], output_); });
         prune_ = std::make_unique<PruneCommand>(program_, prune);
@@ -217,6 +224,7 @@ class AdapterProgram {
     std::unique_ptr<MergeCommand> merge_;
     std::unique_ptr<ExtractCommand> extract_;
     std::unique_ptr<ResizeCommand> resize_;
+    std::unique_ptr<ToLoraCommand> to_lora_;
     std::unique_ptr<PruneCommand> prune_;
 };
 

@@ -73,6 +73,22 @@ void ResizeCommand::run(Bases & bases, const std::string & input, const std::str
             [&](const ql_adapter * from, ql_adapter ** to) { return ql_adapter_resize(from, &options, to); });
 }
 
+ToLoraCommand::ToLoraCommand(Program & program, CLI::App * app) : program_(program) {
+    program
+        .number("--rank", rank_, 1, kMostRank, "The rank that no matrix of a DoRA shall exceed (default: its own)", app)
+        ->default_str("");
+}
+
+void ToLoraCommand::run(Bases & bases, const std::string & input, const std::string & output, int64_t threads) const {
+    Changes changes(program_, "to-lora");
+    auto options = defaults<ql_to_lora_options>();
+    options.rank = rank_;
+    options.threads = static_cast<int>(threads);
+    changes.listen(options);
+    rewrite(program_, bases, input, output, changes,
+            [&](const ql_adapter * from, ql_adapter ** to) { return ql_adapter_to_lora(from, &options, to); });
+}
+
 PruneCommand::PruneCommand(Program & program, CLI::App * app) : program_(program) {
     program.text("--drop", drop_, "A regular expression searched for in weight names: what it finds goes", app)
         ->option_text("REGEX");

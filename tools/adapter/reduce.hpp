@@ -1,4 +1,4 @@
-// ql-adapter extract, resize and prune: an adapter out of two models, and smaller ones.
+// ql-adapter extract, resize, to-lora and prune: an adapter out of two models, smaller ones, and plain ones.
 #pragma once
 #include <string>
 
@@ -27,6 +27,16 @@ class ResizeCommand {
     Program & program_;
     int64_t rank_ = 0;
     double energy_ = 1;
+};
+
+class ToLoraCommand {
+  public:
+    ToLoraCommand(Program & program, CLI::App * app);
+    void run(Bases & bases, const std::string & input, const std::string & output, int64_t threads) const;
+
+  private:
+    Program & program_;
+    int64_t rank_ = 0;
 };
 
 class PruneCommand {

@@ -56,6 +56,8 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_adapter_resize": (C.c_int, [C.c_void_p, C.POINTER(ql_resize_options), C.POINTER(C.c_void_p)]),
     "ql_prune_options_init": (None, [C.POINTER(ql_prune_options)]),
     "ql_adapter_prune": (C.c_int, [C.c_void_p, C.POINTER(ql_prune_options), C.POINTER(C.c_void_p)]),
+    "ql_to_lora_options_init": (None, [C.POINTER(ql_to_lora_options)]),
+    "ql_adapter_to_lora": (C.c_int, [C.c_void_p, C.POINTER(ql_to_lora_options), C.POINTER(C.c_void_p)]),
     "ql_adapter_merge": (C.c_int, [C.c_void_p, C.c_char_p, C.c_char_p, C.POINTER(ql_quantize_options)]),
     "ql_adapter_check_merge": (C.c_int, [C.c_void_p, C.c_void_p, C.POINTER(ql_quantize_options)]),
     "ql_adapter_chat_template": (C.c_char_p, [C.c_void_p]),

@@ -192,6 +192,12 @@ class PruneOptions(TypedDict, total=False):
     energy: float  # below 1: the smallest go, as long as the others keep this part of the sum of all |s B A|^2
 
 
+class ToLoraOptions(TypedDict, total=False):
+    """ql_to_lora_options of the C headers."""
+    rank: int  # of a DoRA's matrices, at most; 0: each matrix's own
+    threads: int  # 0: the physical cores, or $QL_THREADS. The result does not depend on it
+
+
 class ChatOptions(TypedDict, total=False):
     """ql_chat_options of the C headers."""
     chat_template: str  # Jinja text; None: the model's own
@@ -489,6 +495,7 @@ __all__ = [
     "OptimizerInfo",
     "TrainProgress",
     "TrainOptions",
+    "ToLoraOptions",
     "EvaOptions",
     "TrainerInfo",
     "TrainSummary",

@@ -294,6 +294,16 @@ class ql_prune_options(C.Structure):
     ]
 
 
+class ql_to_lora_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("rank", C.c_int64),
+        ("threads", C.c_int),
+        ("on_change", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_adapter_change))),
+        ("user", C.c_void_p),
+    ]
+
+
 class ql_chat_options(C.Structure):
     _fields_ = [
         ("size", C.c_size_t),

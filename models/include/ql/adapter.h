@@ -255,6 +255,24 @@ QL_API void ql_prune_options_init(ql_prune_options * options);
  *  errors   QL_INVALID_ARGUMENT (nothing set, a number out of range, a bad pattern, nothing would be left), QL_CANCELLED */
 QL_API ql_status ql_adapter_prune(const ql_adapter * adapter, const ql_prune_options * options, ql_adapter ** pruned);
 
+typedef struct ql_to_lora_options {
+    size_t size;      /* set by ql_to_lora_options_init */
+    int64_t rank;     /* of a DoRA's matrices, at most; 0: each matrix's own */
+    int threads;      /* 0: the physical cores, or $QL_THREADS. The result does not depend on it */
+    ql_on_adapter_change on_change; /* NULL: none */
+    void * user;
+} ql_to_lora_options;
+/** Defaults: rank 0. */
+QL_API void ql_to_lora_options_init(ql_to_lora_options * options);
+/** A plain LoRA in place of another kind, for programs that know no other. LoRA and MiSS come over exactly. A DoRA's change of
+ *  its weight, c (W + s B A) - W, has no low rank: each becomes its best approximation (Eckart, Young 1936); on_change tells
+ *  what is lacking.
+ *  adapter  opened for its base, which the changes are taken from
+ *  options  NULL takes the defaults
+ *  owns     the caller owns *lora, freed by ql_adapter_free; the base must outlive it
+ *  errors   QL_INVALID_ARGUMENT (no base, the rank), QL_UNSUPPORTED (trained norms, which no LoRA holds), QL_CANCELLED */
+QL_API ql_status ql_adapter_to_lora(const ql_adapter * adapter, const ql_to_lora_options * options, ql_adapter ** lora);
+
 /** Writes the base, a GGUF file, with the adapter merged in: w + s B A in place of w, rounded once to the types that the
  *  options ask for, some rows in memory at a time. A type of few bits loses a small change: on_tensor's `kept` says how
  *  much of it each weight holds.
