@@ -22,14 +22,28 @@ struct ql_session {
 
 namespace {
 
+ql::OnWindow callback(const ql_evaluate_options & o) {
+    if (!o.on_window) return {};
+    return [o](const ql::Likelihood & so_far, int64_t done, int64_t n) -> Status {
+        const ql_evaluated evaluated{sizeof(evaluated), done, n, so_far.tokens, so_far.nll};
+        if (o.on_window(o.user, &evaluated) == 0) return {};
+        return error(QL_CANCELLED, "stopped after %lld of %lld windows", static_cast<long long>(done),
+                     static_cast<long long>(n));
+    };
+}
+
 template <typename Evaluate>
 Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales,
-                int n, ql_nll * result, const Evaluate & run) {
+                int n, const ql_evaluate_options * options, ql_nll * result, const Evaluate & run) {
     if (!model || !device) return error(QL_INVALID_ARGUMENT, "evaluation: model or device is NULL");
     QL_TRY(ql::check_struct(result));
+    ql_evaluate_options defaults;
+    ql_evaluate_options_init(&defaults);
+    QL_ASSIGN(ql_evaluate_options o, ql::take_struct(options, defaults));
+    if (o.ctx == 0) o.ctx = std::min<int64_t>(512, model->model->hparams().n_ctx);
     QL_ASSIGN(const auto list, ql::adapter_list(*model, adapters, scales, n));
     const double start = ql_os_seconds();
-    QL_ASSIGN(const ql::Likelihood l, run(list));
+    QL_ASSIGN(const ql::Likelihood l, run(list, o));
     return ql::give_struct(result, {sizeof(*result), l.nll, std::exp(l.nll), l.tokens, ql_os_seconds() - start});
 }
 
@@ -118,26 +132,35 @@ ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, c
     });
 }
 
+void ql_evaluate_options_init(ql_evaluate_options * options) {
+    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr};
+}
+
 ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
-                           const float * scales, int n_adapters, const char * text, size_t size, int64_t ctx,
-                           int64_t stride, ql_nll * result) {
+                           const float * scales, int n_adapters, const char * text, size_t size,
+                           const ql_evaluate_options * options, ql_nll * result) {
     return ql::guarded([&]() -> Status {
         if (!text && size) return error(QL_INVALID_ARGUMENT, "ql_evaluate_text: text is NULL");
-        return evaluate(model, device, adapters, scales, n_adapters, result, [&](const auto & list) {
-            return ql::evaluate_text(*model->model, device, list, {text, size}, ctx, stride);
-        });
+        const auto run = [&](const auto & list, const ql_evaluate_options & o) {
+            return ql::evaluate_text(*model->model, device, list, {text, size}, o.ctx, o.stride, callback(o));
+        };
+        return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
     });
 }
 
 ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
-                              const float * scales, int n_adapters, const ql_dataset * data, int64_t ctx,
-                              ql_nll * result) {
+                              const float * scales, int n_adapters, const ql_dataset * data,
+                              const ql_evaluate_options * options, ql_nll * result) {
     return ql::guarded([&]() -> Status {
         if (!data) return error(QL_INVALID_ARGUMENT, "ql_evaluate_dataset: data is NULL");
         if (model) QL_TRY(ql::check_made_for(*data, *model));
-        return evaluate(model, device, adapters, scales, n_adapters, result, [&](const auto & list) {
-            return ql::evaluate_dataset(*model->model, device, list, data->data, ctx);
-        });
+        const auto run = [&](const auto & list, const ql_evaluate_options & o) -> ql::Result<ql::Likelihood> {
+            if (o.stride != 0)
+                return error(QL_INVALID_ARGUMENT, "ql_evaluate_dataset: stride %lld: only a text has one",
+                             static_cast<long long>(o.stride));
+            return ql::evaluate_dataset(*model->model, device, list, data->data, o.ctx, callback(o));
+        };
+        return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
     });
 }
 

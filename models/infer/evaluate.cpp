@@ -32,7 +32,8 @@ class LossGraph {
         return l;
     }
 
-    Status add(const MicroBatch & batch, Likelihood & sum) {
+    Status add(const PackedSequence & sequence, int64_t ctx, Likelihood & sum) {
+        const MicroBatch batch = MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f);
         QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
         QL_TRY(write_tensor(inputs_.positions, batch.positions));
         QL_TRY(write_spans(inputs_, batch.span));
@@ -61,12 +62,16 @@ class LossGraph {
     PlanPtr plan_;
 };
 
+Likelihood mean_of(Likelihood sum) {
+    if (sum.tokens) sum.nll /= static_cast<double>(sum.tokens);
+    return sum;
+}
+
 Result<Likelihood> mean(Likelihood sum) {
     if (!std::isfinite(sum.nll))
         return error(QL_NON_FINITE,
                      "the loss is not finite: weights, or the adapter's, lead to numbers beyond the range of f32");
-    if (sum.tokens) sum.nll /= static_cast<double>(sum.tokens);
-    return sum;
+    return mean_of(sum);
 }
 
 /// A window of a text as a sequence: BOS first where the model wants one, then tokens [first, last); predictions of
@@ -88,7 +93,7 @@ Status check_context(const Model & model, int64_t ctx) {
 }  // namespace
 
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                                 std::string_view text, int64_t ctx, int64_t stride) {
+                                 std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window) {
     const Tokenizer * tokenizer = model.tokenizer();
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
     QL_TRY(check_context(model, ctx));
@@ -100,26 +105,31 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
     QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     Likelihood sum;
     const auto step = static_cast<size_t>(stride ? stride : room), width = static_cast<size_t>(room);
+    const size_t more = tokens.size() > width ? (tokens.size() - width + step - 1) / step : 0;
+    int64_t n_done = 0;
     for (size_t first = 0, done = 0; done < tokens.size(); first += step) {
         const size_t last = std::min(first + width, tokens.size());
-        const PackedSequence sequence = window(*tokenizer, tokens, first, last, done, ctx);
-        QL_TRY(graph->add(MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f), sum));
+        QL_TRY(graph->add(window(*tokenizer, tokens, first, last, done, ctx), ctx, sum));
         done = last;
+        if (on_window) QL_TRY(on_window(mean_of(sum), ++n_done, static_cast<int64_t>(more) + 1));
     }
     if (sum.tokens == 0) return error(QL_INVALID_ARGUMENT, "the text has no token to predict");
     return mean(sum);
 }
 
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                                    const Dataset & data, int64_t ctx) {
+                                    const Dataset & data, int64_t ctx, const OnWindow & on_window) {
     QL_TRY(check_context(model, ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
     const std::vector<PackedSequence> sequences = pack(data.samples, order, ctx, true);
     QL_TRY(check_trained(sequences, data.path, ctx));
     QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
     Likelihood sum;
-    for (const PackedSequence & sequence : sequences)
-        QL_TRY(graph->add(MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f), sum));
+    int64_t done = 0;
+    for (const PackedSequence & sequence : sequences) {
+        QL_TRY(graph->add(sequence, ctx, sum));
+        if (on_window) QL_TRY(on_window(mean_of(sum), ++done, std::ssize(sequences)));
+    }
     return mean(sum);
 }
 

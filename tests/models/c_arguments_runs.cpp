@@ -23,7 +23,10 @@ std::vector<BadCall> ModelArguments::infer_calls() {
     };
     const auto text = [this](int64_t ctx, int64_t stride, int n_adapters = 0) {
         return [=, this] {
-            return ql_evaluate_text(model_, device_, nullptr, nullptr, n_adapters, "abc", 3, ctx, stride, &nll_);
+            ql_evaluate_options o;
+            ql_evaluate_options_init(&o);
+            o.ctx = ctx, o.stride = stride;
+            return ql_evaluate_text(model_, device_, nullptr, nullptr, n_adapters, "abc", 3, &o, &nll_);
         };
     };
     static const char * role = "user";
@@ -90,21 +93,21 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_evaluate_text", "stride above ctx", text(64, 65)},
         {"ql_evaluate_text", "no adapters in the list", text(64, 0, 1)},
         {"ql_evaluate_dataset", "NULL data",
-         [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, nullptr, 64, &nll_); }},
+         [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, nullptr, nullptr, &nll_); }},
         {"ql_evaluate_dataset", "NULL model",
-         [this] { return ql_evaluate_dataset(nullptr, device_, nullptr, nullptr, 0, data_, 64, &nll_); }},
+         [this] { return ql_evaluate_dataset(nullptr, device_, nullptr, nullptr, 0, data_, nullptr, &nll_); }},
         {"ql_evaluate_dataset", "NULL result",
-         [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, data_, 64, nullptr); }},
+         [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, data_, nullptr, nullptr); }},
         {"ql_evaluate_dataset", "another model's data",
-         [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, others_data_, 64, &nll_); }},
+         [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, others_data_, nullptr, &nll_); }},
         {"ql_evaluate_dataset", "another model's adapter",
-         [this, others] { return ql_evaluate_dataset(model_, device_, others, nullptr, 1, data_, 64, &nll_); }},
-        {"ql_evaluate_dataset", "ctx 0", evaluating(0)},
+         [this, others] { return ql_evaluate_dataset(model_, device_, others, nullptr, 1, data_, nullptr, &nll_); }},
         {"ql_evaluate_dataset", "ctx 1", evaluating(1)},
         {"ql_evaluate_dataset", "ctx -1", evaluating(-1)},
         {"ql_evaluate_dataset", "ctx above the model's", evaluating(257)},
         {"ql_evaluate_dataset", "ctx INT64_MAX", evaluating(INT64_MAX)},
         {"ql_evaluate_dataset", "no trained token within ctx", evaluating(2)},
+        {"ql_evaluate_dataset", "stride 1", evaluating(64, sizeof(ql_nll), 1)},
         {"ql_evaluate_dataset", "size 0", evaluating(64, 0)},
     };
     for (const size_t size : kBadSizes) {

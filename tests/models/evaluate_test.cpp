@@ -73,6 +73,32 @@ TEST_P(EvaluateTest, IsTheMeanOverEveryTokenOnce) {
         }
 }
 
+TEST_P(EvaluateTest, TellsHowFarItIsAndStopsWhereItIsTold) {
+    for (const int64_t stride : {0, 1, 5}) {
+        int64_t calls = 0, last_n = 0;
+        Likelihood last;
+        const auto got = evaluate_text(*model_, device_.get(), {}, kText, 16, stride,
+                                       [&](const Likelihood & so_far, int64_t done, int64_t n) -> Status {
+                                           EXPECT_EQ(done, ++calls);
+                                           EXPECT_TRUE(calls == 1 || n == last_n);
+                                           last = so_far, last_n = n;
+                                           return {};
+                                       });
+        ASSERT_TRUE(got.ok()) << got.message();
+        EXPECT_EQ(calls, last_n) << "as many windows as it said";
+        EXPECT_EQ(last.tokens, got->tokens);
+        EXPECT_EQ(last.nll, got->nll);
+    }
+    int64_t calls = 0;
+    const auto stopped = evaluate_text(*model_, device_.get(), {}, kText, 16, 0,
+                                       [&](const Likelihood &, int64_t done, int64_t) -> Status {
+                                           ++calls;
+                                           return done == 2 ? error(QL_CANCELLED, "enough") : Status();
+                                       });
+    EXPECT_EQ(stopped.code(), QL_CANCELLED);
+    EXPECT_EQ(calls, 2);
+}
+
 TEST_P(EvaluateTest, RefusesStridesThatLeaveTokensOut) {
     const int64_t room = 16 - GetParam();
     EXPECT_TRUE(evaluate_text(*model_, device_.get(), {}, kText, 16, room).ok());

@@ -128,11 +128,14 @@ class ModelArguments : public testing::Test {
             return ql_quantize(path_.c_str(), folder_.path("out.gguf").c_str(), &o);
         };
     }
-    std::function<ql_status()> evaluating(int64_t ctx, size_t size = sizeof(ql_nll)) {
-        return [this, ctx, size] {
+    std::function<ql_status()> evaluating(int64_t ctx, size_t size = sizeof(ql_nll), int64_t stride = 0) {
+        return [this, ctx, size, stride] {
             ql_nll result{};
             result.size = size;
-            return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, data_, ctx, &result);
+            ql_evaluate_options o;
+            ql_evaluate_options_init(&o);
+            o.ctx = ctx, o.stride = stride;
+            return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, data_, &o, &result);
         };
     }
 

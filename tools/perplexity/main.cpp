@@ -112,10 +112,18 @@ class Perplexity {
         const auto * adapters = loras_.adapters.data();
         const float * scales = loras_.scales.data();
         const std::string_view text = text_ ? text_->view() : "";
+        Progress progress("evaluate", program_.quiet);
+        auto options = defaults<ql_evaluate_options>();
+        options.ctx = ctx_, options.stride = stride_, options.user = &progress;
+        options.on_window = [](void * bar, const ql_evaluated * e) {
+            static_cast<Progress *>(bar)->update(static_cast<double>(e->done), static_cast<double>(e->n),
+                                                 format("nll %.4f", e->nll));
+            return g_interrupt != 0 ? 1 : 0;
+        };
         check_run(text_ ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(), text.data(),
-                                           text.size(), ctx_, stride_, &result_)
+                                           text.size(), &options, &result_)
                         : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(), dataset_.get(),
-                                              ctx_, &result_));
+                                              &options, &result_));
     }
 
     void count_exact() {

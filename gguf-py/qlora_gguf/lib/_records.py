@@ -282,6 +282,21 @@ class Nll:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """ql_evaluated of the C headers."""
+    done: int  # windows of the text, or packed sequences of the dataset
+    n: int  # windows of the text, or packed sequences of the dataset
+    tokens: int  # predictions so far
+    nll: float  # their mean
+
+
+class EvaluateOptions(TypedDict, total=False):
+    """ql_evaluate_options of the C headers."""
+    ctx: int  # tokens of a window, 2 to the model's; 0: min(512, the model's)
+    stride: int  # of a text: by how many tokens windows advance, 0 to ctx; 0: ctx
+
+
 class ModelOptions(TypedDict, total=False):
     """ql_model_options of the C headers."""
     base_type: str | int  # of the block matrices: a ql_dtype, QL_BASE_KEEP or QL_BASE_AUTO
@@ -479,6 +494,7 @@ __all__ = [
     "ExtractOptions",
     "ResizeOptions",
     "PruneOptions",
+    "ToLoraOptions",
     "ChatOptions",
     "DatasetOptions",
     "DatasetInfo",
@@ -488,6 +504,8 @@ __all__ = [
     "GenerateOptions",
     "GenerateResult",
     "Nll",
+    "Evaluated",
+    "EvaluateOptions",
     "ModelOptions",
     "ModelInfo",
     "QuantizedTensor",
@@ -495,7 +513,6 @@ __all__ = [
     "OptimizerInfo",
     "TrainProgress",
     "TrainOptions",
-    "ToLoraOptions",
     "EvaOptions",
     "TrainerInfo",
     "TrainSummary",

@@ -104,12 +104,14 @@ class Run:
             pass
 
 
-def finish(run: Run) -> Any:
-    """Runs a call to its end; its value."""
+def finish(run: Run, each: Callable[[Any], Any] | None = None) -> Any:
+    """Runs a call to its end, `each` being called with what it hands over; its value."""
     items = run.items()
     try:
         while True:
-            next(items)
+            item = next(items)
+            if each is not None:
+                each(item)
     except StopIteration as end:
         return end.value
     finally:

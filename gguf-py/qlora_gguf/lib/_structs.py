@@ -412,6 +412,26 @@ class ql_nll(C.Structure):
     ]
 
 
+class ql_evaluated(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("done", C.c_int64),
+        ("n", C.c_int64),
+        ("tokens", C.c_int64),
+        ("nll", C.c_double),
+    ]
+
+
+class ql_evaluate_options(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("ctx", C.c_int64),
+        ("stride", C.c_int64),
+        ("on_window", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_evaluated))),
+        ("user", C.c_void_p),
+    ]
+
+
 class ql_model_options(C.Structure):
     _fields_ = [
         ("size", C.c_size_t),

@@ -1,40 +1,59 @@
-"""The loss of a model, with or without adapters, on a dataset or a text."""
+"""The loss of a model, with or without adapters, on a dataset or a text.
+
+on_window, if given, is called after each window (of a text) or packed sequence (of a dataset) with how far the evaluation is.
+What it raises stops the evaluation, and so does Ctrl-C, with or without it."""
 from __future__ import annotations
 
-import ctypes
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from . import _structs as s
-from ._convert import describe, integer
+from ._convert import Options, describe, field_types, record
 from ._library import capi
 from ._native import needed
-from ._records import Nll
+from ._records import Evaluated, Nll
+from ._run import Run, finish
 from .adapter import Adapters, applied
 from .dataset import Dataset
 from .device import Device, default_device
 from .model import Model
 
+OnWindow = Callable[[Evaluated], Any]
+_CALLBACK = field_types(s.ql_evaluate_options)["on_window"]
 
-def evaluate(model: Model, data: Dataset, adapters: Adapters = None, *, ctx: int = 0, device: Device | None = None) -> Nll:
+
+def evaluate(model: Model, data: Dataset, adapters: Adapters = None, *, ctx: int = 0, device: Device | None = None,
+             on_window: OnWindow | None = None) -> Nll:
     """Mean NLL (nats) of a dataset's trained tokens. ctx 0: min(512, the model's); of longer samples the first ctx count."""
-    ctx = integer(ctx, ctypes.c_int64, "evaluate: ctx") or _default_ctx(model)
-    with needed(data, Dataset, "evaluate: a Dataset")._use() as samples:
-        return _evaluate(capi.ql_evaluate_dataset, model, adapters, device, samples, ctx)
+    samples = needed(data, Dataset, "evaluate: a Dataset")._use()
+    return _evaluate(capi.ql_evaluate_dataset, model, adapters, device, on_window,
+                     Options(s.ql_evaluate_options, {"ctx": ctx}, "evaluate"), samples)
 
 
 def evaluate_text(model: Model, text: str | bytes, adapters: Adapters = None, *, ctx: int = 0, stride: int = 0,
-                  device: Device | None = None) -> Nll:
+                  device: Device | None = None, on_window: OnWindow | None = None) -> Nll:
     """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's)."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    ctx = integer(ctx, ctypes.c_int64, "evaluate_text: ctx") or _default_ctx(model)
-    stride = integer(stride, ctypes.c_int64, "evaluate_text: stride")
-    return _evaluate(capi.ql_evaluate_text, model, adapters, device, data, len(data), ctx, stride)
+    given = Options(s.ql_evaluate_options, {"ctx": ctx, "stride": stride}, "evaluate_text")
+    return _evaluate(capi.ql_evaluate_text, model, adapters, device, on_window, given, nullcontext(data), len(data))
 
 
-def _default_ctx(model: Model) -> int:
-    return min(512, needed(model, Model, "evaluate: a Model").info.n_ctx)
+def _evaluate(function: Any, model: Model, adapters: Adapters, device: Device | None, on_window: OnWindow | None, given: Options,
+              source: AbstractContextManager[Any], *sizes: int) -> Nll:
+    needed(model, Model, "evaluate: a Model")
+    where = device or default_device()
 
+    def call(run: Run) -> Nll:
+        def window(_: Any, so_far: Any) -> int:
+            try:
+                return run.give(record(Evaluated, so_far.contents)) if on_window else int(run.stopping)
+            except BaseException as e:
+                return run.fail(e)
 
-def _evaluate(function: Any, model: Model, adapters: Adapters, device: Device | None, *arguments: Any) -> Nll:
-    with model._use() as base, (device or default_device())._use() as where, applied(adapters) as (pointers, factors, n):
-        return describe(Nll, s.ql_nll, function, base, where, pointers, factors, n, *arguments)
+        given.point("on_window", _CALLBACK(window))
+        with source as data, model._use() as base, where._use() as on, applied(adapters) as (pointers, factors, n):
+            return describe(Nll, s.ql_nll, function, base, on, pointers, factors, n, data, *sizes, given.pointer)
+
+    result: Nll = finish(Run(call), on_window)
+    return result

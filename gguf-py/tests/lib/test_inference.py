@@ -303,3 +303,49 @@ def test_text_is_evaluated_in_windows(model):
     assert abs(strided.tokens - whole.tokens) <= 1 and strided.nll != whole.nll
     with pytest.raises(ql.InvalidArgument, match="context of 1 tokens"):
         ql.evaluate_text(model, text, ctx=1)
+
+
+def test_evaluation_tells_how_far_it_is(model, data):
+    text, seen = "the bread and the tea " * 30, []
+    whole = ql.evaluate_text(model, text, ctx=32, on_window=seen.append)
+    assert [e.done for e in seen] == list(range(1, len(seen) + 1)) and {e.n for e in seen} == {len(seen)}
+    assert (seen[-1].tokens, seen[-1].nll) == (whole.tokens, whole.nll) and len(seen) > 5
+    seen.clear()
+    whole = ql.evaluate(model, data, on_window=seen.append)
+    assert seen[-1].done == seen[-1].n == len(seen) and (seen[-1].tokens, seen[-1].nll) == (whole.tokens, whole.nll)
+
+
+def test_what_the_callback_raises_stops_the_evaluation(model):
+    seen = []
+
+    def stop(so_far):
+        seen.append(so_far.done)
+        if so_far.done == 2:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        ql.evaluate_text(model, "the bread and the tea " * 30, ctx=32, on_window=stop)
+    assert seen == [1, 2]
+    with pytest.raises(TypeError, match="an Adapter or"):
+        ql.evaluate_text(model, "the bread", adapters=[3])
+
+
+INTERRUPTED_EVALUATION = """
+    import sys
+    import qlora_gguf.lib as ql
+    model = ql.Model(sys.argv[1])
+    print("ready", flush=True)
+    try:
+        ql.evaluate_text(model, "the bread and the tea " * 200000, ctx=64)
+    except KeyboardInterrupt:
+        print(f"interrupted; {ql.evaluate_text(model, 'the bread and the tea', ctx=64).tokens}")
+        sys.exit(7)
+"""
+
+
+def test_ctrl_c_stops_an_evaluation(tiny):
+    process = python(INTERRUPTED_EVALUATION, tiny.model)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    assert "interrupted; " in finished(process, 7)

@@ -111,16 +111,38 @@ typedef struct ql_nll {
     double seconds;
 } ql_nll;
 
-/** Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); each window counts only the tokens
- *  that no window before it predicted. BOS first in each window where the model wants it. */
+/** How far an evaluation is. */
+typedef struct ql_evaluated {
+    size_t size;
+    int64_t done, n;      /* windows of the text, or packed sequences of the dataset */
+    int64_t tokens;       /* predictions so far */
+    double nll;           /* their mean */
+} ql_evaluated;
+
+typedef struct ql_evaluate_options {
+    size_t size;          /* set by ql_evaluate_options_init */
+    int64_t ctx;          /* tokens of a window, 2 to the model's; 0: min(512, the model's) */
+    int64_t stride;       /* of a text: by how many tokens windows advance, 0 to ctx; 0: ctx */
+    /** Called after each window, on the calling thread; non-zero stops the call, which then returns QL_CANCELLED. */
+    int (*on_window)(void * user, const ql_evaluated * so_far);
+    void * user;
+} ql_evaluate_options;
+/** Defaults: ctx 0, stride 0, no callback. */
+QL_API void ql_evaluate_options_init(ql_evaluate_options * options);
+
+/** Mean NLL of a text in windows of ctx tokens; each counts only the tokens that no window before it predicted. BOS first in
+ *  each window where the model wants it.
+ *  options NULL takes the defaults
+ *  errors  QL_INVALID_ARGUMENT: ctx, stride, a text without a token to predict; QL_CANCELLED */
 QL_API ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
-                                  const float * scales, int n_adapters, const char * text, size_t size, int64_t ctx,
-                                  int64_t stride, ql_nll * result);
-/** Mean NLL of a dataset's trained tokens; of a sample longer than ctx (2 to the model's), only the first ctx count.
- *  errors  QL_INVALID_ARGUMENT: ctx, a dataset that was opened for another model */
+                                  const float * scales, int n_adapters, const char * text, size_t size,
+                                  const ql_evaluate_options * options, ql_nll * result);
+/** Mean NLL of a dataset's trained tokens; of a sample longer than ctx, only the first ctx count.
+ *  options NULL takes the defaults
+ *  errors  QL_INVALID_ARGUMENT: ctx, a stride, a dataset that was opened for another model; QL_CANCELLED */
 QL_API ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
-                                     const float * scales, int n_adapters, const ql_dataset * data, int64_t ctx,
-                                     ql_nll * result);
+                                     const float * scales, int n_adapters, const ql_dataset * data,
+                                     const ql_evaluate_options * options, ql_nll * result);
 
 #ifdef __cplusplus
 }

@@ -51,6 +51,10 @@ inline constexpr auto defaults_function<ql_extract_options> = &ql_extract_option
 template <>
 inline constexpr auto defaults_function<ql_resize_options> = &ql_resize_options_init;
 template <>
+inline constexpr auto defaults_function<ql_to_lora_options> = &ql_to_lora_options_init;
+template <>
+inline constexpr auto defaults_function<ql_evaluate_options> = &ql_evaluate_options_init;
+template <>
 inline constexpr auto defaults_function<ql_prune_options> = &ql_prune_options_init;
 template <>
 inline constexpr auto defaults_function<ql_dataset_options> = &ql_dataset_options_init;
