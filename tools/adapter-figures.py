@@ -13,10 +13,12 @@ import hashlib
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools" / "lib"))
+from measure import Failed, run_json  # noqa: E402
+
 ROWS = "lora:16,lora:64,rslora:16,rslora:64,miss:31,dora:16"
 
 
@@ -38,10 +40,10 @@ def arguments():
 
 
 def run(line):
-    done = subprocess.run(line, stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"failed: {' '.join(line)}")
-    return json.loads(done.stdout)
+    try:
+        return run_json(*line, timeout=None)
+    except Failed as why:
+        raise SystemExit(f"failed: {' '.join(line)}: {why}") from None
 
 
 def row_options(row, lr):

@@ -27,15 +27,17 @@ def taken_by_others(before):
     return max(0.0, (everybody - ours) / (seconds * os.cpu_count()))
 
 
-def run(*command, threads, isa=None):
-    """stdout and stderr of a program; Failed with its last line if it fails. `isa` is the path that ours shall take."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore",
-                   "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", **({"QL_ISA": isa} if isa else {})}
+def run(*command, threads=None, isa=None, timeout=TIMEOUT):
+    """stdout and stderr of a program; Failed with its last line if it fails. `isa` is the path that ours shall take; `threads`
+    None leaves their number to the program, `timeout` None lets it take as long as it takes."""
+    environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1",
+                   "PYTHONDONTWRITEBYTECODE": "1", **({"OMP_NUM_THREADS": str(threads)} if threads else {}),
+                   **({"QL_ISA": isa} if isa else {})}
     try:
         done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              errors="replace", env=environment, timeout=TIMEOUT, check=False)
+                              errors="replace", env=environment, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"took longer than {TIMEOUT} s") from None
+        raise Failed(f"took longer than {timeout} s") from None
     except OSError as problem:
         raise Failed(str(problem)) from None
     if done.returncode != 0:
@@ -44,9 +46,9 @@ def run(*command, threads, isa=None):
     return done.stdout, done.stderr
 
 
-def run_json(*command, threads, isa=None):
-    """The JSON value in a program's last line of stdout, or in all of it."""
-    out, _ = run(*command, threads=threads, isa=isa)
+def run_json(*command, **options):
+    """The JSON value in a program's last line of stdout, or in all of it.    options  as run takes them"""
+    out, _ = run(*command, **options)
     try:
         return json.loads(out)
     except json.JSONDecodeError:
