@@ -11,6 +11,10 @@
 namespace ql {
 namespace {
 
+// Of the squares of singular values. Rows that are scaled leave a long tail of values next to each other: which of their
+// vectors are taken makes no difference to the error, and to part them would take most of the time.
+constexpr double kStill = 1e-4;
+
 Status check_options(const Adapter & adapter, const ToLoraOptions & o) {
     int64_t largest = 0;  // no matrix has more singular values than its smaller side
     for (const LoraMatrix & m : adapter.matrices) largest = std::max(largest, std::min(m.k, m.m));
@@ -42,8 +46,8 @@ Status convert(const LoraMatrix & from, const Weight & w, const ToLoraOptions & 
         return {};
     }
     QL_ASSIGN(const std::vector<float> d, change_of(from, w));
-    const ThinSvd svd =
-        svd_of_matrix({d.data(), from.m, from.k}, std::min({o.rank ? o.rank : from.r, from.k, from.m}), o.threads);
+    const int64_t rank = std::min({o.rank ? o.rank : from.r, from.k, from.m});
+    const ThinSvd svd = svd_of_matrix({d.data(), from.m, from.k}, rank, o.threads, kStill);
     change.norm = std::sqrt(svd.squares);
     change.error = std::sqrt(std::max(svd.squares - svd.kept(), 0.0));
     change.r = std::max<int64_t>(static_cast<int64_t>(svd.s.size()), 1);  // files hold no rank of 0
