@@ -266,6 +266,25 @@ TEST_P(MissAdapter, IsRefusedWhereTilesWouldBeLongerThanRows) {
 class DoraAdapter : public AdapterKinds {};
 INSTANTIATE_TEST_SUITE_P(, DoraAdapter, testing::Values(LoraKind::dora));
 
+/// The norms of the weight's rows, in double precision; the last piece of rows is a short one.
+TEST_P(DoraAdapter, StartsWithTheNormsOfTheRows) {
+    TinyModelOptions odd;
+    odd.n_ff = 160;
+    write_tiny_model(folder_.path("odd.gguf"), odd);
+    const auto model = open("odd.gguf");
+    LoraOptions options;
+    options.r = 2, options.kind = LoraKind::dora;
+    const Adapter made = new_adapter(*model, options).value();
+    for (const LoraMatrix & m : made.matrices) {
+        const auto * w = static_cast<const float *>(model->find(m.weight)->data);
+        for (int64_t row = 0; row < m.m; ++row) {
+            double sum = 0;
+            for (int64_t j = 0; j < m.k; ++j) sum += std::pow(static_cast<double>(w[row * m.k + j]), 2);
+            ASSERT_NEAR(m.magnitude[static_cast<size_t>(row)], std::sqrt(sum), 1e-6 * std::sqrt(sum)) << m.weight;
+        }
+    }
+}
+
 TEST_P(DoraAdapter, IsNoSumOfMatrices) {
     fill();
     const WeightedAdapter half{&adapter_, 0.5}, two[] = {{&adapter_, 1}, {&adapter_, 1}};

@@ -1,24 +1,45 @@
 // y = c (W x + s B (A x)), c_i = g_i / |W_i + s (B A)_i| by rows of W: direction and magnitude of each row are trained apart.
 // The norm is a constant for the gradient.                                                     (DoRA, Liu et al. 2024)
+#include <algorithm>
 #include <cmath>
 
+#include "common/threads.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/base/parallel.hpp"
 #include "models/graph/builder.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
 namespace {
 
-/// |W_i|^2.
-Result<std::vector<float>> row_squares(const Weight & weight) {
-    const int64_t k = weight.ne[0], m = weight.ne[1];
-    std::vector<float> row(static_cast<size_t>(k)), squares(static_cast<size_t>(m));
-    for (int64_t i = 0; i < m; ++i) {
-        QL_TRY(ql_decode(weight.dtype, weight.data, k * m, i * k, k, row.data()));
+constexpr int64_t kRowsAtOnce = 64;
+
+/// |W_i|^2 of rows [first, last).
+Status squares_of_rows(const Weight & weight, int64_t first, int64_t last, float * squares) {
+    const int64_t k = weight.ne[0];
+    std::vector<float> row(static_cast<size_t>(k));
+    for (int64_t i = first; i < last; ++i) {
+        QL_TRY(ql_decode(weight.dtype, weight.data, weight.elements(), i * k, k, row.data()));
         double sum = 0;
         for (const float w : row) sum += static_cast<double>(w) * static_cast<double>(w);
-        squares[static_cast<size_t>(i)] = static_cast<float>(sum);
+        squares[i] = static_cast<float>(sum);
     }
+    return {};
+}
+
+/// |W_i|^2, on every core (or $QL_THREADS): the base is decoded once for a new adapter, and once where it is trained or
+/// applied. A row is one thread's alone.
+Result<std::vector<float>> row_squares(const Weight & weight) {
+    QL_ASSIGN(const int threads, choose_threads(0));
+    const int64_t m = weight.ne[1], n = (m + kRowsAtOnce - 1) / kRowsAtOnce;
+    std::vector<float> squares(static_cast<size_t>(m));
+    std::vector<Status> done(static_cast<size_t>(n));
+    parallel_for(threads, n, [&](int64_t unit) {
+        const int64_t first = unit * kRowsAtOnce;
+        done[static_cast<size_t>(unit)] =
+            squares_of_rows(weight, first, std::min(first + kRowsAtOnce, m), squares.data());
+    });
+    for (const Status & status : done) QL_TRY(status);
     return squares;
 }
 
