@@ -77,6 +77,11 @@ TEST(AdapterStarts, RejectsWhatCannotBe) {
                    "start 'olora' is unknown; there are default, gaussian, orthogonal, pissa, loftq, eva");
     expect_refused(llama(), "", 4, "is unknown");
     expect_refused(llama(), "orthogonal", 5, "needs an even rank; that of blk.0.attn_q.weight is 5");
+    expect_refused(
+        llama(), "pissa", 33,
+        "pissa: the adapter of r 33 for 'blk.0.attn_q.weight' is one of rank 66, more than both sides of that "
+        "weight [64, 64]; r 1 to 32 are possible");
+    EXPECT_EQ(started(llama(), "pissa", 32).matrices[0].r, 64);
     expect_refused(llama(), "loftq", 4, "the base has lost nothing: it is used in f32 as its file has it");
     expect_refused(llama(), "eva", 4, "an eva start is found in the data");
 }
