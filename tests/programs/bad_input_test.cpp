@@ -210,6 +210,12 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
         expect_refused(program, line + " --device tpu", {"tpu", "cpu"}, {2});
         expect_refused(program, line + " --device cuda:0", {"cuda", "cpu"}, {2});
         expect_refused(program, line + " --compute f64", {"--compute", "f32"}, {2});
+        if (program == kFinetune) {
+            expect_refused(program, line + " --memory much", {"--memory", "'much' is no size", "300MiB"}, {2});
+            expect_refused(program, line + " --memory 0", {"--memory", "'0' is no size"}, {2});
+            expect_refused(program, line + " --memory 1", {"0 MiB are given", "at least"});
+            continue;
+        }
         expect_refused(program, line + " --memory 6GiB", {"--memory", "not supported yet"}, {2});
         expect_refused(program, line + " --spill /tmp", {"--spill", "not supported yet"}, {2});
     }
@@ -248,10 +254,7 @@ TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
 }
 
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
-    for (const char * option : {"--optim adamw8bit", "--optim lion", "--optim sgd", "--optim paged_adamw8bit",
-                                "--lora {adapter.gguf}"})
-    for (const char * option :
-         {"--optim paged_adamw", "--optim paged_adamw8bit", "--recompute all", "--lora {adapter.gguf}"})
+    for (const char * option : {"--optim paged_adamw", "--optim paged_adamw8bit", "--lora {adapter.gguf}"})
         expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} " + std::string(option),
                        {"not supported yet"}, {2});
 }

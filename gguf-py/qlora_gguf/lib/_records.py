@@ -406,7 +406,7 @@ class TrainOptions(TypedDict, total=False):
     seed: int
     shuffle: bool
     packing: bool
-    recompute: Literal["none", "cheap"]
+    recompute: Literal["none", "cheap", "all"]
     eval_every: int  # steps between evaluations; 0: at the end of each epoch (with evaluation data)
     checkpoint_dir: str | None  # None: no checkpoints
     save_every: int  # steps; 0: at the end of each epoch alone
@@ -430,6 +430,13 @@ class TrainOptions(TypedDict, total=False):
     # > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens, in training alone; it
     # follows from seed and step (NEFTune, Jain et al. 2023)
     neftune_alpha: float
+    # bytes that the process may take in training, program and data included; 0: no limit. Below what is needed, weights
+    # are read from the model's file again when they are needed, layers are computed again, and micro-batches go through
+    # a layer side by side. No bit of the result changes; it may be another one when a run goes on
+    memory: int
+    # None, or a folder: with `memory`, the inputs of layers that are computed again may wait there, in a file without a
+    # name, for the backward pass
+    spill: str | None
     optimizer: Literal["adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd"]
 
 
@@ -461,6 +468,11 @@ class TrainerInfo:
     flops_per_step: float
     first_step: int  # > 0 when resumed
     resumed_from: str  # "" for a new run
+    page_bytes: int  # of planned_peak_bytes: room for weights that are read and dropped
+    read_bytes_per_step: int  # of weights, from their file: 0 where all are in memory
+    lanes: int  # micro-batches that go through a layer side by side
+    spill_bytes: int  # of results that wait on disk
+    recomputed_layers: int  # whose results are computed again in the backward pass
     optimizer_bytes: int  # of leaf_bytes, the optimizer's states
 
 

@@ -35,6 +35,7 @@ ENUMS = {
     "ql_recompute": {
         "QL_RECOMPUTE_NONE": 0,
         "QL_RECOMPUTE_CHEAP": 1,
+        "QL_RECOMPUTE_ALL": 2,
     },
     "ql_tokenize_flags": {
         "QL_STATE_BLOCK": 256,
@@ -564,6 +565,8 @@ class ql_train_options(C.Structure):
         ("overwrite", C.c_int),
         ("merge_type", C.c_int64),
         ("neftune_alpha", C.c_double),
+        ("memory", C.c_uint64),
+        ("spill", C.c_char_p),
         ("optimizer", C.c_int),
     ]
 
@@ -598,6 +601,11 @@ class ql_trainer_info(C.Structure):
         ("flops_per_step", C.c_double),
         ("first_step", C.c_int64),
         ("resumed_from", C.c_char_p),
+        ("page_bytes", C.c_uint64),
+        ("read_bytes_per_step", C.c_uint64),
+        ("lanes", C.c_int64),
+        ("spill_bytes", C.c_uint64),
+        ("recomputed_layers", C.c_int64),
         ("optimizer_bytes", C.c_uint64),
     ]
 
