@@ -1,8 +1,9 @@
 #include "models/files/gguf_keys.hpp"
-#include "ql/ql.hpp"
 
 #include <cmath>
 #include <cstring>
+
+#include "ql/ql.hpp"
 
 namespace ql {
 
@@ -11,6 +12,12 @@ namespace {
 Status check_count(const std::string & name, int64_t value) {
     if (value >= 0 && value <= INT32_MAX) return {};
     return error(QL_BAD_FILE, "%s: %lld is out of range", name.c_str(), static_cast<long long>(value));
+}
+
+Status check_length(const std::string & name, int64_t n, int64_t n_layer) {
+    if (n == n_layer) return {};
+    return error(QL_BAD_FILE, "%s: %lld values for %lld layers", name.c_str(), static_cast<long long>(n),
+                 static_cast<long long>(n_layer));
 }
 
 /// Element i of an array of 32-bit integers, which lies unaligned.
@@ -61,9 +68,7 @@ Result<std::vector<int64_t>> GgufKeys::layers(const char * key, int64_t n_layer)
     }
     ql_gguf_array array{};
     QL_TRY(ql_gguf_get_array(file_, name.c_str(), &array));
-    if (array.n != n_layer)
-        return error(QL_BAD_FILE, "%s: %lld values for %lld layers", name.c_str(), static_cast<long long>(array.n),
-                     static_cast<long long>(n_layer));
+    QL_TRY(check_length(name, array.n, n_layer));
     if (array.type != QL_GGUF_U32 && array.type != QL_GGUF_I32)
         return error(QL_BAD_FILE, "%s: is an array of no 32-bit integers", name.c_str());
     for (int64_t i = 0; i < array.n; ++i) {
@@ -74,24 +79,25 @@ Result<std::vector<int64_t>> GgufKeys::layers(const char * key, int64_t n_layer)
     return values;
 }
 
-Status GgufKeys::linear_rope(float & scale) const {
-    std::string type;
-    float factor = 0;
-    QL_TRY(text("rope.scaling.type", type, "linear"));
-    QL_TRY(number("rope.scale_linear", factor, 0.0f));  // the key's name before scaling types existed
-    QL_TRY(number("rope.scaling.factor", factor, factor));
-    scale = 1.0f;
-    if (type == "none") return {};
-    if (type != "linear")
-        return error(
-            QL_UNSUPPORTED,
-            "%s.rope.scaling.type '%s' is not supported; supported: none, linear, and llama3's rope_freqs tensor",
-            prefix_.c_str(), type.c_str());
-    if (factor < 0)
-        return error(QL_BAD_FILE, "%s.rope.scaling.factor: %g is not positive", prefix_.c_str(),
-                     static_cast<double>(factor));
-    if (factor > 0) scale = 1.0f / factor;
+Status GgufKeys::flag(const char * key, bool & value, bool missing) const {
+    const std::string name = ask(key);
+    int flag = missing;
+    if (has(name)) QL_TRY(ql_gguf_get_bool(file_, name.c_str(), &flag));
+    value = flag != 0;
     return {};
+}
+
+Result<std::optional<std::vector<bool>>> GgufKeys::layer_flags(const char * key, int64_t n_layer) const {
+    const std::string name = ask(key);
+    ql_gguf_type type = QL_GGUF_U32;
+    if (has(name)) QL_TRY(ql_gguf_key_type(file_, name.c_str(), &type));
+    if (type != QL_GGUF_ARRAY) return std::optional<std::vector<bool>>();
+    ql_gguf_array array{};
+    QL_TRY(ql_gguf_get_array(file_, name.c_str(), &array));
+    if (array.type != QL_GGUF_BOOL) return error(QL_BAD_FILE, "%s: is an array of no truth values", name.c_str());
+    QL_TRY(check_length(name, array.n, n_layer));
+    const auto * const bytes = static_cast<const uint8_t *>(array.data);
+    return std::optional(std::vector<bool>(bytes, bytes + array.n));
 }
 
 std::string GgufKeys::ask(const char * key) const {

@@ -25,10 +25,13 @@ class GgufKeys {
     Status text(const char * key, std::string & value, std::optional<std::string> missing = {}) const;
     /// A count for each of n layers; a file may give one for all of them.
     Result<std::vector<int64_t>> layers(const char * key, int64_t n_layer) const;
+    /// A truth value.
+    Status flag(const char * key, bool & value, bool missing) const;
+    /// A truth value for each of n layers, from an array; nothing where the key is missing or is no array.
+    Result<std::optional<std::vector<bool>>> layer_flags(const char * key, int64_t n_layer) const;
     bool has_key(const char * key) const { return has(ask(key)); }
-    /// scale = 1 / factor of rope.scaling.type "linear" (a factor without a type means this type); 1 for "none" or
-    /// without a factor. Other types are not supported.
-    Status linear_rope(float & scale) const;
+    /// "llama.block_count" of "block_count".
+    std::string full_name(const char * key) const { return prefix_ + "." + key; }
 
     /// Refuses by name a key under the prefix that was not read and is not harmless.
     Status refuse_unread(std::span<const HarmlessKey> harmless) const;

@@ -59,7 +59,8 @@ ql_tensor * GraphBuilder::weight(const std::string & name) {
 }
 
 ql_tensor * GraphBuilder::embed() {
-    ql_tensor * x = ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens);
+    ql_tensor * rows = ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens);
+    ql_tensor * x = scaled(rows, hparams().embedding_scale);
     return noise_.key ? ql_uniform_noise(graph_, x, noise_.amplitude, noise_.key, kNoiseStream) : x;
 }
 
@@ -122,36 +123,63 @@ ql_tensor * GraphBuilder::product(const std::string & name, ql_tensor * x) {
 ql_tensor * GraphBuilder::angles(const Rope & rope) {
     for (const auto & [known, table] : angles_)
         if (known == rope) return table;
-    ql_tensor * factors = model_.find(rope.factors) ? weight(rope.factors) : nullptr;
-    ql_tensor * table = ql_rope_table(graph_, inputs_.positions, factors, static_cast<int>(rope.n_rot), rope.base,
-                                      rope.scale, rope.magnitude);
+    ql_tensor * table = ql_rope_table(graph_, inputs_.positions, rope_factors(rope), static_cast<int>(rope.n_rot),
+                                      rope.base, rope.scale, rope.magnitude);
     angles_.emplace_back(rope, table);
     return table;
 }
 
-ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head, const Rope & rope) {
+ql_tensor * GraphBuilder::rope_factors(const Rope & rope) {
+    const bool is_long = rope.long_from > 0 && (cache_ ? cache_->n_ctx : n_tokens_) > rope.long_from;
+    const std::string & name = is_long ? rope.long_factors : rope.factors;
+    return has(name) ? weight(name) : nullptr;
+}
+
+ql_tensor * GraphBuilder::heads(ql_tensor * x, int64_t n_head) {
     const int64_t ne[] = {hparams().head_dim, n_head, n_tokens_};
+    return ql_reshape(graph_, x, 3, ne);
+}
+
+ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head, const Rope & rope) {
     ql_tensor * table = angles(rope);
-    return ql_rope(graph_, ql_reshape(graph_, x, 3, ne), table, rope.mode);
+    return ql_rope(graph_, heads(x, n_head), table, rope.mode);
+}
+
+ql_tensor * GraphBuilder::scaled(ql_tensor * x, float factor) {
+    return factor == 1.0f ? x : ql_scale(graph_, x, factor, 0);
 }
 
 ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v) {
     const Hparams & h = hparams();
-    const auto [n_head, n_head_kv, n_ff, window] = h.layer(layer);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(h.head_dim));
-    const int64_t out[] = {n_head * h.head_dim, n_tokens_};
+    const LayerShape & shape = h.layer(layer);
+    const float scale =
+        h.attention_scale == kScaleOfHead ? 1.0f / std::sqrt(static_cast<float>(h.head_dim)) : h.attention_scale;
+    const int64_t out[] = {shape.n_head * h.head_dim, n_tokens_};
     ql_tensor * o = nullptr;
     if (cache_) {
-        k = cached(cache_->k[static_cast<size_t>(layer)], n_head_kv, k);
-        v = cached(cache_->v[static_cast<size_t>(layer)], n_head_kv, v);
-        o = ql_attention_paged(graph_, q, k, v, span(window), inputs_.pages, scale);
+        k = cached(cache_->k[static_cast<size_t>(layer)], shape.n_head_kv, k);
+        v = cached(cache_->v[static_cast<size_t>(layer)], shape.n_head_kv, v);
+        o = ql_attention_paged(graph_, q, k, v, span(shape.window), inputs_.pages, scale);
     } else {
-        const int64_t keys[] = {h.head_dim, n_head_kv, n_tokens_};
-        k = ql_reshape(graph_, k, 3, keys);
-        v = ql_reshape(graph_, v, 3, keys);
-        o = ql_attention(graph_, q, k, v, span(window), scale);
+        k = heads(k, shape.n_head_kv);
+        v = heads(v, shape.n_head_kv);
+        o = ql_attention(graph_, q, k, v, span(shape.window), scale);
     }
     return ql_reshape(graph_, o, 2, out);
+}
+
+ql_tensor * GraphBuilder::hidden() {
+    enter_layer(0);
+    return scaled(model_.architecture().hidden(*this), hparams().logit_scale);
+}
+
+ql_tensor * GraphBuilder::logits(ql_tensor * hidden) {
+    return linear(model_.head().name, hidden);
+}
+
+ql_tensor * GraphBuilder::loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights,
+                               ql_tensor ** nll) {
+    return ql_head_loss(graph_, hidden, head, targets, weights, nll);
 }
 
 ql_tensor * GraphBuilder::cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x) {

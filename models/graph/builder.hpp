@@ -41,6 +41,7 @@ struct KvCache {
     std::vector<ql_tensor *> k, v;
     int64_t page = 0, n_pages = 0;  // tokens of a page; number of pages
     int64_t n_entries = 0;          // of a stream's table of pages
+    int64_t n_ctx = 0;              // most tokens of a sequence
 };
 
 /// Which keys the tokens of a stream see in the layers with this window.
@@ -110,7 +111,9 @@ class GraphBuilder {
     void enter_layer(int64_t layer);
 
     // Pieces that architectures share. Names are of weights.
+    bool has(const std::string & name) const { return model_.find(name) != nullptr; }
     ql_tensor * weight(const std::string & name);
+    /// The embeddings of the stream's tokens, scaled.
     ql_tensor * embed();
     ql_tensor * norm(const std::string & name, ql_tensor * x);
     /// W x, the branches of W, and its bias where the model has one.
@@ -119,17 +122,23 @@ class GraphBuilder {
     ql_tensor * dropped(ql_tensor * x);
     /// ql_sum_tiles(x, n): one for all branches that ask for it.
     ql_tensor * tile_sums(ql_tensor * x, int64_t n);
-    /// [n_head * head_dim, T] -> rotated [head_dim, n_head, T].
+    /// [n_head * head_dim, T] -> [head_dim, n_head, T]; shares x's storage.
+    ql_tensor * heads(ql_tensor * x, int64_t n_head);
+    /// Heads of the stream's tokens, rotated. x may still be [n_head * head_dim, T].
     ql_tensor * rotate(ql_tensor * x, int64_t n_head, const Rope & rope);
+    /// factor x; x itself where the factor is 1.
+    ql_tensor * scaled(ql_tensor * x, float factor);
     /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H,
     /// T].
     ql_tensor * attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql_tensor * v);
 
-    ql_tensor * hidden() {
-        enter_layer(0);
-        return model_.architecture().hidden(*this);
-    }
+    /// Final hidden states of the stream, normalised, and scaled so that the head's product has the logits' scale.
+    ql_tensor * hidden();
     ql_tensor * head() { return weight(model_.head().name); }
+    /// The logits of such states, with the branches of the head.
+    ql_tensor * logits(ql_tensor * hidden);
+    /// The loss over such states by the head's weight, which may be another than head(): ql_head_loss.
+    ql_tensor * loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights, ql_tensor ** nll);
 
   private:
     /// W x and its mixed branches, or that of the packed weight in W's place.
@@ -138,6 +147,8 @@ class GraphBuilder {
     ql_tensor * add_branches(const std::string & name, ql_tensor * x, ql_tensor * y);
 
     ql_tensor * angles(const Rope & rope);
+    /// What the frequencies are divided by in this stream; null: 1.
+    ql_tensor * rope_factors(const Rope & rope);
     /// A cache [d * H, rows] with the stream's keys or values in it -> [d, H, page, n_pages].
     ql_tensor * cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x);
     void start_spans(const std::string & suffix);

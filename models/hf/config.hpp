@@ -8,16 +8,14 @@
 
 namespace ql {
 
-/// A field that says whether linears have biases.
+/// Whether linears have biases: a field says it, or the architecture.
 struct HfBiases {
     std::string_view linears;  // how their names begin, "attn_"
-    const char * key;          // "attention_bias"
-    bool there = false;
+    const char * key;          // "attention_bias"; null: the architecture's word
+    bool there = false;        // where the field is missing, until it is read
 };
 
 struct HfConfig {
-    /// What llama3 scaling divides each frequency by, [n_rot / 2]; empty without it. GGUF's rope_freqs.weight.
-    std::vector<float> rope_factors;
     enum class Head { tied, separate, unsaid } head = Head::unsaid;
     std::vector<HfBiases> biases;
 };

@@ -8,20 +8,24 @@ namespace ql {
 
 struct HfRope {
     float base = 10000.0f;
-    float scale = 1.0f;          // 1 / factor of linear scaling
-    std::vector<float> factors;  // of llama3 scaling, [n_rot / 2]; empty without it
+    float scale = 1.0f;      // 1 / factor of linear scaling
+    float magnitude = 1.0f;  // what yarn and longrope multiply cos and sin by
+    int64_t n_rot = 0;       // rotated elements of a head
+    /// What llama3, yarn and longrope divide each frequency by, [n_rot / 2]; empty without them.
+    std::vector<float> divisors;
+    std::vector<float> long_divisors;  // of longrope: those of contexts of more than long_from tokens
+    int64_t long_from = 0;
 };
 
-/// rope_parameters (transformers 5), or rope_theta beside rope_scaling (before).
-Result<HfRope> read_hf_rope(const JsonFile & config, int64_t n_rot);
-
-/// Llama 3.1's scaled positions: frequencies of wavelengths longer than original_context / low_freq_factor are divided
-/// by `factor`, those shorter than original_context / high_freq_factor are kept, and between them the divisor goes
-/// smoothly.
-///                                                     (Llama Team 2024; reference code of meta-llama/llama-models)
-struct Llama3Scaling {
-    double factor, low_freq_factor, high_freq_factor, original_context;
+/// What of a head is rotated where config.json does not say it, and whether it may be a part.
+struct HfRotated {
+    int64_t head_dim = 0;
+    double part = 1;
+    bool may_be_part = false;
 };
-std::vector<float> llama3_rope_factors(const Llama3Scaling & scaling, double rope_base, int64_t n_rot);
+
+/// rope_parameters (transformers 5), or rope_theta beside rope_scaling (before). `layers`: rope_parameters may have an
+/// object for each kind of layer, and this kind's counts; null: it has none.
+Result<HfRope> read_hf_rope(const JsonFile & config, const HfRotated & rotated, const char * layers = nullptr);
 
 }  // namespace ql

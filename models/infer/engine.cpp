@@ -67,6 +67,7 @@ void Engine::build_cache() {
     const Hparams & h = model_.hparams();
     leaves_.page = kPageTokens;
     leaves_.n_pages = options_.n_pages;
+    leaves_.n_ctx = ctx();
     // For all sequences at once, full or with all pages in use; where many share pages, a batch may need more runs.
     leaves_.n_entries = std::min(options_.n_sequences * entries_of(pages_of(ctx())),
                                  options_.n_pages + options_.n_sequences * (entries_of(1) - 1));
@@ -84,7 +85,7 @@ Engine::Width Engine::build_width(GraphBuilder & b, int64_t n, const std::string
     w.inputs = b.start_stream(n, suffix);
     w.n_last = std::min(n, n_sequences());
     w.last = ql_input(b.graph(), ("last" + suffix).c_str(), QL_I32, 1, &w.n_last);
-    w.logits = b.linear(model_.head().name, b.keep_tokens(b.hidden(), w.last));
+    w.logits = b.logits(b.keep_tokens(b.hidden(), w.last));
     return w;
 }
 

@@ -26,7 +26,7 @@ class LossGraph {
         l->targets_ = ql_input(g, "targets", QL_I32, 1, &n_tokens);
         l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
         QL_ASSIGN(ql_tensor * const head, l->head(b, adapters));
-        (void)ql_head_loss(g, b.hidden(), head, l->targets_, l->weights_, &l->nll_);
+        (void)b.loss(b.hidden(), head, l->targets_, l->weights_, &l->nll_);
         QL_TRY(ql_graph_status(g));
         QL_ASSIGN(l->plan_, make_plan(l->graph_, device, {&l->nll_, 1}));
         return l;

@@ -42,7 +42,11 @@ Status check_weights(const ModelParts & parts, const Architecture & architecture
     for (const Weight & w : parts.weights) by_name[w.name] = &w;
     for (const NeededWeight & needed : list) {
         const auto found = by_name.find(needed.name);
-        if (found == by_name.end() && needed.optional) continue;
+        const bool replaced = !needed.unless.empty() && by_name.contains(needed.unless);
+        if (found != by_name.end() && replaced)
+            return error(QL_UNSUPPORTED, "tensor '%s' would not be used: '%s' holds its values, too",
+                         needed.name.c_str(), needed.unless.c_str());
+        if (found == by_name.end() && (needed.optional || replaced)) continue;
         if (found == by_name.end()) return error(QL_BAD_FILE, "tensor '%s' is missing", needed.name.c_str());
         QL_TRY(check_shape(*found->second, needed));
         if (needed.is_vector()) QL_TRY(check_vector(*found->second));

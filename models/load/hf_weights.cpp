@@ -5,6 +5,7 @@
 
 #include "models/files/weight_names.hpp"
 #include "models/hf/rope_order.hpp"
+#include "models/load/rope_factors.hpp"
 
 namespace ql {
 namespace {
@@ -40,7 +41,7 @@ Status HfWeights::finish() {
     QL_TRY(check_tied_head());
     for (int64_t layer = 0; layer < h_.n_layer(); ++layer) QL_TRY(check_biases(layer));
     QL_TRY(experts_.stack(parts_));
-    return add_rope_factors();
+    return add_rope_factors(parts_);
 }
 
 Status HfWeights::check_tied_head() {
@@ -58,12 +59,17 @@ Status HfWeights::check_tied_head() {
 
 Status HfWeights::check_biases(int64_t layer) {
     for (const std::string_view linear : architecture_.linears()) {
-        const std::string name = bias_of(linear_weight(layer, linear));
+        const std::string weight = linear_weight(layer, linear), name = bias_of(weight);
+        if (!names_.contains(weight)) continue;  // a missing one is reported later
         const auto said = std::find_if(config_.biases.begin(), config_.biases.end(),
                                        [&](const HfBiases & b) { return linear.starts_with(b.linears); });
         if (said == config_.biases.end() || names_.contains(name) == said->there) continue;
-        return error(QL_BAD_FILE, "tensor '%s' is %s, but %s in config.json is %s",
-                     architecture_.hf_names().hf_name(name)->c_str(), said->there ? "missing" : "there", said->key,
+        const std::string hf_name = architecture_.hf_names().hf_name(name).value_or(name);
+        const char * const there = said->there ? "missing" : "there";
+        if (!said->key)
+            return error(QL_BAD_FILE, "tensor '%s' is %s, which a '%s' model has %s", hf_name.c_str(), there,
+                         h_.arch.c_str(), said->there ? "always" : "never");
+        return error(QL_BAD_FILE, "tensor '%s' is %s, but %s in config.json is %s", hf_name.c_str(), there, said->key,
                      said->there ? "true" : "false");
     }
     return {};
@@ -101,12 +107,14 @@ Result<std::byte *> HfWeights::own(const Weight & w, size_t bytes) {
 Status HfWeights::widen(Weight & w) {
     if (has_permuted_rows(w.name)) QL_TRY(order_rows(w, w.ne[0]));
     QL_TRY(align(w));
-    if (w.dtype == QL_F32) return {};
+    const bool shifted = architecture_.shifted_norms() && w.name.ends_with("norm.weight");
+    if (w.dtype == QL_F32 && !shifted) return {};
     const size_t bytes = static_cast<size_t>(w.ne[0]) * sizeof(float);
     QL_ASSIGN(std::byte * const wide, own(w, bytes));
-    if (const ql_status status = ql_decode(w.dtype, w.data, w.ne[0], 0, w.ne[0], reinterpret_cast<float *>(wide));
-        status != QL_OK)
+    auto * const values = reinterpret_cast<float *>(wide);
+    if (const ql_status status = ql_decode(w.dtype, w.data, w.ne[0], 0, w.ne[0], values); status != QL_OK)
         return error(status, "tensor '%s': %s", w.name.c_str(), ql_error_message());
+    for (int64_t i = 0; shifted && i < w.ne[0]; ++i) values[i] += 1.0f;
     w.dtype = QL_F32;
     w.data = wide;
     w.bytes = bytes;
@@ -136,19 +144,6 @@ Status HfWeights::align(Weight & w) {
     QL_ASSIGN(std::byte * const copy, own(w, w.bytes));
     std::memcpy(copy, w.data, w.bytes);
     w.data = copy;
-    return {};
-}
-
-Status HfWeights::add_rope_factors() {
-    if (config_.rope_factors.empty()) return {};
-    Weight w;
-    w.name = h_.rope.factors;
-    w.ne[0] = static_cast<int64_t>(config_.rope_factors.size());
-    w.bytes = config_.rope_factors.size() * sizeof(float);
-    QL_ASSIGN(std::byte * const memory, own(w, w.bytes));
-    std::memcpy(memory, config_.rope_factors.data(), w.bytes);
-    w.data = memory;
-    parts_.weights.push_back(std::move(w));
     return {};
 }
 

@@ -30,7 +30,7 @@ class HfWeights {
     Status check_biases(int64_t layer);
     Status add(const SafeTensor & tensor);
     Result<std::byte *> own(const Weight & w, size_t bytes);
-    /// Norms and biases become f32.
+    /// Norms and biases become f32; norms, what GGUF holds of them.
     Status widen(Weight & w);
     /// Matrices: q and k in GGUF's row order, the others where they lie.
     Status place(Weight & w);
@@ -39,7 +39,6 @@ class HfWeights {
     Status order_rows(Weight & w, int64_t rows);
     /// safetensors data may begin at any byte.
     Status align(Weight & w);
-    Status add_rope_factors();
 
     const HfConfig & config_;
     const Hparams & h_;

@@ -19,6 +19,7 @@ struct NeededWeight {
     std::string name;
     std::vector<int64_t> ne;
     bool optional = false;
+    std::string unless = {};  // the weight that holds this one's values, too, where it is there
 
     /// A norm, bias or factor, which kernels read as f32.
     bool is_vector() const { return ne.size() == 1; }
@@ -33,7 +34,7 @@ class Architecture {
     /// Reads the shape from GGUF keys.
     virtual Status read_hparams(const ql_gguf * file, Hparams & h) const = 0;
     virtual std::vector<NeededWeight> needed(const Hparams & h) const = 0;
-    /// Block matrices that take LoRA, "attn_q" and so on, in order.
+    /// Block matrices that take LoRA, "attn_q" and so on, in order; a layer need not have all of them.
     virtual std::vector<std::string_view> linears() const = 0;
     /// Final hidden states, normalised for the head: [n_embd, T].
     virtual ql_tensor * hidden(GraphBuilder & b) const = 0;
@@ -45,6 +46,8 @@ class Architecture {
     virtual const HfNames & hf_names() const = 0;
     /// True if rows of `blk.N.<linear>.weight` are permuted against Hugging Face's order (consecutive rope pairs).
     virtual bool permuted(std::string_view linear) const = 0;
+    /// True if Hugging Face's norms hold w - 1 where GGUF files hold w.
+    virtual bool shifted_norms() const { return false; }
 };
 
 }  // namespace ql

@@ -1,6 +1,7 @@
 #include "models/model/hparams.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ql {
 namespace {
@@ -38,7 +39,17 @@ Status check_rope(const Rope & rope, int64_t head_dim) {
     return {};
 }
 
+Status check_number(const char * what, float v, bool may_be_zero) {
+    if (std::isfinite(v) && (v > 0 || (may_be_zero && v == 0))) return {};
+    return error(QL_BAD_FILE, "model: %s %g is not positive", what, static_cast<double>(v));
+}
+
 }  // namespace
+
+const Rope * Hparams::rope_of(int64_t i) const {
+    if (layer(i).rope == LayerRope::none) return nullptr;
+    return layer(i).rope == LayerRope::local ? &local_rope : &rope;
+}
 
 Status Hparams::start_layers(int64_t n_layer, const LayerShape & shape) {
     QL_TRY(positive("number of layers", n_layer, kMaxLayers));
@@ -57,7 +68,15 @@ Status Hparams::check() const {
     QL_TRY(positive("context length", n_ctx, int64_t{1} << 31));
     if (!(rms_eps >= 0 && rms_eps < 1))
         return error(QL_BAD_FILE, "model: norm epsilon %g is out of range", static_cast<double>(rms_eps));
-    return check_rope(rope, head_dim);
+    QL_TRY(check_number("attention scale", attention_scale, true));
+    QL_TRY(check_number("soft cap of attention", attention_cap, true));
+    QL_TRY(check_number("embedding scale", embedding_scale, false));
+    QL_TRY(check_number("residual scale", residual_scale, false));
+    QL_TRY(check_number("logit scale", logit_scale, false));
+    QL_TRY(check_number("soft cap of the logits", logit_cap, true));
+    for (int64_t i = 0; i < n_layer(); ++i)
+        if (rope_of(i)) QL_TRY(check_rope(*rope_of(i), head_dim));
+    return {};
 }
 
 }  // namespace ql

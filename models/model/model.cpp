@@ -31,7 +31,8 @@ const Weight & Model::head() const {
 std::vector<std::string> Model::linears() const {
     std::vector<std::string> names;
     for (int64_t i = 0; i < hparams().n_layer(); ++i)
-        for (const std::string_view linear : architecture_->linears()) names.push_back(linear_weight(i, linear));
+        for (const std::string_view linear : architecture_->linears())
+            if (find(linear_weight(i, linear))) names.push_back(linear_weight(i, linear));
     return names;
 }
 

@@ -95,11 +95,11 @@ Status TrainStep::build(const Adapter & adapter, const std::vector<LoraMatrix> &
     inputs_ = b.start_stream(options_.n_tokens);
     targets_ = ql_input(g, "targets", QL_I32, 1, &options_.n_tokens);
     weights_ = ql_input(g, "loss_weights", QL_F32, 1, &options_.n_tokens);
-    loss_ = ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
+    loss_ = b.loss(b.hidden(), b.head(), targets_, weights_, &nll_);
     if (key_) {  // evaluation runs without dropout and noise: a second forward pass over the same leaves
         b.set_dropout({});
         b.set_noise({});
-        (void)ql_head_loss(g, b.hidden(), b.head(), targets_, weights_, &nll_);
+        (void)b.loss(b.hidden(), b.head(), targets_, weights_, &nll_);
     }
     return ql_graph_status(g);
 }

@@ -69,7 +69,7 @@ TEST(HfConfig, ReadsRopeInEveryPlace) {
     EXPECT_EQ(read(scaling)->hparams.rope.base, 8000.0f);
     EXPECT_EQ(read(scaling)->hparams.rope.scale, 0.5f);
     EXPECT_EQ(read(old)->hparams.rope.scale, 0.125f);
-    EXPECT_TRUE(read(old)->config.rope_factors.empty());
+    EXPECT_TRUE(read(old)->hparams.rope.divisors.empty());
 }
 
 TEST(HfConfig, Llama3FactorsKeepShortWavesAndStretchLongOnes) {
@@ -83,7 +83,7 @@ TEST(HfConfig, Llama3FactorsKeepShortWavesAndStretchLongOnes) {
                             {"original_max_position_embeddings", 8192}};
     const auto c = read(json);
     ASSERT_TRUE(c.ok()) << c.message();
-    const std::vector<float> & f = c->config.rope_factors;
+    const std::vector<float> & f = c->hparams.rope.divisors;
     ASSERT_EQ(f.size(), 64u);
     // Llama 3.1's rope_freqs.weight: 1 up to element 28, 8 from 36, smooth between
     EXPECT_EQ(f[0], 1.0f);
@@ -108,7 +108,7 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
         ql_status code;
     };
     const Row table[] = {
-        {"model_type", "gemma2", "model_type 'gemma2' is not supported", QL_UNSUPPORTED},
+        {"model_type", "nosuch", "model_type 'nosuch' is not supported", QL_UNSUPPORTED},
         {"model_type", 7, "'model_type' must be a string, got 7", QL_BAD_FILE},
         {"model_type", nullptr, "'model_type' must be a string", QL_BAD_FILE},
         {"hidden_size", "24", "'hidden_size' must be a whole number", QL_BAD_FILE},
@@ -129,7 +129,9 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
         {"partial_rotary_factor", 0.5, "partial_rotary_factor", QL_UNSUPPORTED},
         {"rope_theta", 0, "rope_theta 0", QL_BAD_FILE},
         {"rope_scaling", "linear", "'rope_scaling' must be an object", QL_BAD_FILE},
-        {"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}, "rope type 'yarn' is not supported", QL_UNSUPPORTED},
+        {"rope_scaling", {{"rope_type", "yarn"}, {"factor", 0}}, "'factor' must be positive", QL_BAD_FILE},
+        {"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}, {"beta_fast", 1}}, "fast over slow", QL_BAD_FILE},
+        {"rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}, "'short_factor' must be a list", QL_BAD_FILE},
         {"rope_scaling", {{"type", "dynamic"}, {"factor", 2}}, "rope type 'dynamic'", QL_UNSUPPORTED},
         {"rope_scaling", {{"rope_type", "linear"}}, "'factor' must be a finite number", QL_BAD_FILE},
         {"rope_scaling", {{"rope_type", "linear"}, {"factor", 0}}, "'factor' must be positive", QL_BAD_FILE},
@@ -151,7 +153,9 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
         {"num_attention_heads", 5, "must divide hidden_size", QL_BAD_FILE},
         {"architectures", {"LlamaForSequenceClassification"}, "only classes ...ForCausalLM", QL_UNSUPPORTED},
         {"architectures", "LlamaForCausalLM", "must be a list", QL_BAD_FILE},
-        {"layer_types", {"full_attention", "sliding_attention"}, "'sliding_attention'", QL_UNSUPPORTED},
+        {"layer_types", {"full_attention", "chunked_attention"}, "'chunked_attention'", QL_UNSUPPORTED},
+        {"layer_types", {"full_attention"}, "an entry for each layer", QL_BAD_FILE},
+        {"layer_types", {"full_attention", "sliding_attention"}, "'sliding_window' must be set", QL_BAD_FILE},
         {"quantization", {{"group_size", 64}, {"bits", 4}}, "quantised MLX directory", QL_UNSUPPORTED},
         {"attention_multiplier", 0.5, "'attention_multiplier' is 0.5, only 1 is supported", QL_UNSUPPORTED},
         {"num_local_experts", 8, "'num_local_experts' is 8", QL_UNSUPPORTED},

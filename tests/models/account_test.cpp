@@ -80,9 +80,8 @@ TEST(Account, KeysThatNobodyReadsAreRefusedByName) {
     expect_refused(real("llama.logit_scale", 0.5f), "llama.logit_scale: only 1 is supported");
     expect_refused(text("llama.expert_count", "0"), "llama.expert_count: only 0 is supported");
     expect_refused(number("llama.some_new_thing", 0), "the key 'llama.some_new_thing' is not known here");
-    expect_refused(number("llama.attention.sliding_window", 16), "a window of 16 tokens");
     expect_refused(number("llama.attention.value_length", 8), "value_length is 8, the key length is 16");
-    expect_refused(text("llama.rope.scaling.type", "yarn"), "'yarn' is not supported");
+    expect_refused(text("llama.rope.scaling.type", "dynamic"), "'dynamic' is not supported");
 }
 
 TEST(Account, HarmlessKeysAreTaken) {

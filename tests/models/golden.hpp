@@ -64,7 +64,7 @@ inline std::vector<float> logits_of(const Model & model, ql_device * device, con
     const GraphPtr graph(g);
     GraphBuilder b(model, g);
     const StreamInputs & in = b.start_stream(n);
-    ql_tensor * logits = ql_mul_mat(g, b.head(), b.hidden());
+    ql_tensor * logits = b.logits(b.hidden());
     ql_plan * p = nullptr;
     EXPECT_EQ(ql_plan_create(g, device, &logits, 1, &p), QL_OK) << ql_error_message();
     if (!p) return {};
