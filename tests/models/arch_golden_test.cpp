@@ -131,7 +131,8 @@ TEST_P(ArchGolden, ACacheGivesTheLogitsOfTheWholePass) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, ArchGolden,
-                         ::testing::Values("llama", "llama3_rope", "llama_bias", "mistral_window"));
+                         ::testing::Values("llama", "llama3_rope", "llama_bias", "mistral_window", "qwen2",
+                                           "qwen2_yarn"));
 
 }  // namespace
 }  // namespace ql::test
