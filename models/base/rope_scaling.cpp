@@ -53,4 +53,12 @@ double longrope_magnitude(double factor, double original_context) {
     return factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original_context));
 }
 
+std::vector<float> temperature_by_position(double scale, double original_context, int64_t n) {
+    std::vector<float> factors;
+    for (int64_t i = 0; i < n; ++i)
+        factors.push_back(
+            static_cast<float>(1 + scale * std::log(1 + std::floor(static_cast<double>(i) / original_context))));
+    return factors;
+}
+
 }  // namespace ql

@@ -29,4 +29,8 @@ double yarn_magnitude(double factor, double weight);
 /// What LongRoPE multiplies cos and sin by: sqrt(1 + ln(factor) / ln(original_context)).          (Ding et al. 2024)
 double longrope_magnitude(double factor, double original_context);
 
+/// What q is multiplied by at the positions 0 to n - 1: 1 + scale ln(1 + floor(position / original_context)).
+///                                                                                          (Llama 4; Ministral 3)
+std::vector<float> temperature_by_position(double scale, double original_context, int64_t n);
+
 }  // namespace ql

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "models/dense/dense.hpp"
+#include "models/dense/temperature.hpp"
 #include "models/hf/rope.hpp"
 
 namespace ql {
@@ -124,9 +125,16 @@ Rope as_rope(const DenseTraits & t, HfRope && read) {
     return rope;
 }
 
+Status read_temperature(const DenseTraits & t, const HfRope & rope, Hparams & h) {
+    if (rope.temperature_scale == 0) return {};
+    if (!t.temperature) return error(QL_UNSUPPORTED, "llama_4_scaling_beta is not supported in this kind of model");
+    return set_temperature(rope.temperature_scale, rope.original_context, h);
+}
+
 Status read_ropes(const JsonFile & config, const DenseTraits & t, Hparams & h) {
     const HfRotated rotated{h.head_dim, t.rotated, t.partial_rope};
     QL_ASSIGN(HfRope rope, read_hf_rope(config, rotated, t.local_rope ? "full_attention" : nullptr));
+    QL_TRY(read_temperature(t, rope, h));
     h.rope = as_rope(t, std::move(rope));
     if (!t.local_rope) return {};
     double base = 0;

@@ -54,6 +54,7 @@ ql_tensor * add_attention(GraphBuilder & b, const DenseTraits & traits, int64_t 
     const Qkv one = fused ? fused_qkv(b, p, shape, n) : Qkv{};
     ql_tensor * q = fused ? one.q : b.linear(p + "attn_q.weight", n);
     q = prepare(b, traits, layer, q, shape.n_head, p + "attn_q_norm.weight");
+    if (b.has(kPositionFactors)) q = b.by_position(kPositionFactors, q);
     ql_tensor * k = fused ? one.k : b.linear(p + "attn_k.weight", n);
     k = prepare(b, traits, layer, k, shape.n_head_kv, p + "attn_k_norm.weight");
     ql_tensor * v = fused ? one.v : b.linear(p + "attn_v.weight", n);

@@ -56,6 +56,9 @@ inline constexpr const char * kRopeFactors = "rope_freqs.weight";
 inline constexpr const char * kShortFactors = "rope_factors_short.weight";
 inline constexpr const char * kLongFactors = "rope_factors_long.weight";
 
+/// What q is multiplied by at each position, made at load.
+inline constexpr const char * kPositionFactors = "position_factors.weight";
+
 /// How q's and k's rows lie.
 enum class RowOrder {
     hugging_face,  // as in Hugging Face directories
@@ -72,6 +75,8 @@ struct DenseTraits {
     bool partial_rope = false;  // config.json may say that only a part of a head is rotated
     double rotated = 1;         // that part where it does not say it
     bool local_rope = false;    // layers with a window have a rope of their own
+
+    bool temperature = false;  // q may grow with its position
 
     bool pre_norms = true;    // of what attention and feed-forward read
     bool post_norms = false;  // of what they add to the stream

@@ -58,6 +58,7 @@ std::vector<NeededWeight> Dense::needed(const Hparams & h) const {
                                       {"output.weight", {h.n_embd, h.n_vocab}, true}};
     for (const std::string & factors : {h.rope.factors, h.rope.long_factors})
         if (!factors.empty()) list.push_back({factors, {h.rope.n_rot / 2}, true});
+    if (!h.position_factors.empty()) list.push_back({kPositionFactors, {1, h.n_ctx}});
     for (int64_t i = 0; i < h.n_layer(); ++i) {
         LayerWeights weights(i, list);
         add_attention(traits_, h, h.layer(i), weights);

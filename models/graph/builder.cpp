@@ -145,6 +145,11 @@ ql_tensor * GraphBuilder::rotate(ql_tensor * x, int64_t n_head, const Rope & rop
     return ql_rope(graph_, heads(x, n_head), table, rope.mode);
 }
 
+ql_tensor * GraphBuilder::by_position(const std::string & table, ql_tensor * x) {
+    const int64_t ne[] = {1, 1, n_tokens_};
+    return ql_mul(graph_, x, ql_reshape(graph_, ql_get_rows(graph_, weight(table), inputs_.positions), 3, ne));
+}
+
 ql_tensor * GraphBuilder::scaled(ql_tensor * x, float factor) {
     return factor == 1.0f ? x : ql_scale(graph_, x, factor, 0);
 }

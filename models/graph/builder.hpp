@@ -126,6 +126,8 @@ class GraphBuilder {
     ql_tensor * heads(ql_tensor * x, int64_t n_head);
     /// Heads of the stream's tokens, rotated. x may still be [n_head * head_dim, T].
     ql_tensor * rotate(ql_tensor * x, int64_t n_head, const Rope & rope);
+    /// Heads [d, H, T] times each position's number in a table [1, n_ctx].
+    ql_tensor * by_position(const std::string & table, ql_tensor * x);
     /// factor x; x itself where the factor is 1.
     ql_tensor * scaled(ql_tensor * x, float factor);
     /// Attention of layer `layer` over q [d, H, T], k and v [d, H_kv, T], through the cache if there is one -> [d * H,

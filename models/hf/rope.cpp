@@ -43,6 +43,8 @@ Status read_yarn(const JsonFile & config, const JsonFile & rope, HfRope & out) {
     QL_TRY(rope.flag("truncate", s.whole_pairs, true));
     QL_TRY(config.number("max_position_embeddings", n_ctx));
     QL_TRY(read_original(config, rope, n_ctx, s.original_context));
+    out.original_context = s.original_context;
+    QL_TRY(rope.number("llama_4_scaling_beta", out.temperature_scale, 0.0));
     QL_TRY(rope.number("mscale", mscale, 0.0));
     QL_TRY(rope.number("mscale_all_dim", mscale_all, 0.0));
     const bool both = mscale != 0 && mscale_all != 0;

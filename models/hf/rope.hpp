@@ -15,6 +15,8 @@ struct HfRope {
     std::vector<float> divisors;
     std::vector<float> long_divisors;  // of longrope: those of contexts of more than long_from tokens
     int64_t long_from = 0;
+    double original_context = 0;   // of yarn
+    double temperature_scale = 0;  // by which q grows with its position (base/rope_scaling.hpp)
 };
 
 /// What of a head is rotated where config.json does not say it, and whether it may be a part.

@@ -5,7 +5,7 @@
 
 #include "models/files/weight_names.hpp"
 #include "models/hf/rope_order.hpp"
-#include "models/load/rope_factors.hpp"
+#include "models/load/made_weights.hpp"
 
 namespace ql {
 namespace {
@@ -41,7 +41,7 @@ Status HfWeights::finish() {
     QL_TRY(check_tied_head());
     for (int64_t layer = 0; layer < h_.n_layer(); ++layer) QL_TRY(check_biases(layer));
     QL_TRY(experts_.stack(parts_));
-    return add_rope_factors(parts_);
+    return add_made_weights(parts_);
 }
 
 Status HfWeights::check_tied_head() {

@@ -3,7 +3,7 @@
 #include "models/files/gguf_keys.hpp"
 #include "models/load/find_architecture.hpp"
 #include "models/load/loaders.hpp"
-#include "models/load/rope_factors.hpp"
+#include "models/load/made_weights.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -54,7 +54,7 @@ Result<ModelParts> load_gguf_model(const std::string & path) {
         parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
     }
     QL_ASSIGN(parts.weights, gguf_weights(file));
-    QL_TRY(file_fault(path, add_rope_factors(parts)));
+    QL_TRY(file_fault(path, add_made_weights(parts)));
     return parts;
 }
 

@@ -34,7 +34,7 @@ struct Rope {
     // The one in its place in contexts of more than long_from tokens, where there is another:
     std::string long_factors = {};
     int64_t long_from = 0;
-    // [n_rot / 2]: the values of the two where they follow from numbers in the file (load/rope_factors.hpp).
+    // [n_rot / 2]: the values of the two where they follow from numbers in the file (load/made_weights.hpp).
     std::vector<float> divisors = {}, long_divisors = {};
 
     bool operator==(const Rope &) const = default;
@@ -55,6 +55,7 @@ struct Hparams {
     float attention_scale = kScaleOfHead;           // of q . k
     float attention_cap = kNoCap;                   // of scale q . k
     float embedding_scale = 1, residual_scale = 1;  // of the embedding; of what a layer's halves add to the stream
+    std::vector<float> position_factors;            // of q at each position, [n_ctx]; empty: 1
     float logit_scale = 1, logit_cap = kNoCap;      // of the logits: cap tanh(scale W x / cap)
 
     int64_t n_layer() const { return static_cast<int64_t>(layers.size()); }
