@@ -23,18 +23,45 @@ constexpr char kQwen2[] =
     R"('(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
     R"(| ?[^\p{WSpace}\p{L}\p{N}]+[\r\n]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
 
+// The same with marks as letters.
+constexpr char kQwen35[] =
+    R"('(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N})"
+    R"(| ?[^\p{WSpace}\p{L}\p{M}\p{N}]+[\r\n]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
+// o200k and Tekken cut where a word goes from lower to upper case. As llama.cpp reads them: a letter is upper case unless
+// it is one of a to z, and lower case unless it is one of A to Z.
+constexpr char kTekken[] =
+    R"([^\r\n\p{L}\p{N}]?[^\P{L}a-z]*[^\P{L}A-Z]+|[^\r\n\p{L}\p{N}]?[^\P{L}a-z]+)"
+    R"(|\p{N}| ?[^\p{WSpace}\p{L}\p{N}]+[\r\n/]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
+constexpr char kO200k[] =
+    R"([^\r\n\p{L}\p{N}]?[^\P{L}a-z]*[^\P{L}A-Z]+(?:'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL]))?)"
+    R"(|[^\r\n\p{L}\p{N}]?[^\P{L}a-z]+(?:'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL]))?)"
+    R"(|\p{N}{1,3}| ?[^\p{WSpace}\p{L}\p{N}]+[\r\n/]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
+constexpr char kThreeNumbers[] = R"(\p{N}{1,3})";
+constexpr char kHanAndKana[] = R"([\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+)";
+constexpr char kDeepSeek3[] = R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
+                              R"(| ?[\p{P}\p{S}]+[\r\n]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
+
 struct Row {
     const char * name;
-    std::array<const char *, 2> aliases;
-    std::array<const char *, 2> stages;  // each cuts the words of the one before
+    std::array<const char *, 6> aliases;
+    std::array<const char *, 3> stages;  // each cuts the words of the one before
     PreTokenizerTraits traits;
 };
 
 constexpr Row kRows[] = {
-    {"gpt-2", {}, {kGpt2}, {}},
-    {"smollm", {}, {kOneNumber, kGpt2}, {}},
-    {"llama-bpe", {"llama3", "llama-v3"}, {kLlama3}, {.add_bos = true, .ignore_merges = true}},
-    {"qwen2", {"deepseek-r1-qwen"}, {kQwen2}, {}},
+    {"gpt-2", {"olmo", "phi-2", "granite-docling"}, {kGpt2}, {}},
+    {"smollm", {"refact", "starcoder", "command-r", "codeshell", "exaone"}, {kOneNumber, kGpt2}, {}},
+    {"llama-bpe",
+     {"llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "lfm2"},
+     {kLlama3},
+     {.add_bos = true, .ignore_merges = true}},
+    {"dbrx", {"smaug-bpe", "chatglm-bpe"}, {kLlama3}, {}},
+    {"glm4", {"glm5"}, {kLlama3}, {.ignore_merges = true}},
+    {"qwen2", {"deepseek-r1-qwen", "stablelm2", "hunyuan"}, {kQwen2}, {}},
+    {"qwen35", {}, {kQwen35}, {}},
+    {"tekken", {}, {kTekken}, {.add_bos = true, .ignore_merges = true}},
+    {"gpt-4o", {"llama4"}, {kO200k}, {}},
+    {"deepseek-v3", {"hunyuan-dense", "joyai-llm"}, {kThreeNumbers, kHanAndKana, kDeepSeek3}, {}},
 };
 
 const Row * find_row(std::string_view name) {
