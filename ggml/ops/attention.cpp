@@ -1,5 +1,6 @@
 // o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j] over the keys j in [span[0, t], span[1, t]),
-// h' = h / (H / H_kv).                                       (Dao et al. 2022; Milakov & Gimelshein 2018)
+// h' = h / (H / H_kv); with a soft cap, over cap tanh(scale q . k / cap).
+//                                                             (Dao et al. 2022; Milakov & Gimelshein 2018)
 // Sources q, k, v, span; results o [d, H, T] and lse [H, T], the natural logarithm of the sum of exp(scale q . k), from
 // which the backward pass computes the probabilities again. An empty range gives o = 0 and lse = 0.
 // k and v are f32, or f16 as a cache holds them (kv_store); no gradient flows to those.
@@ -35,8 +36,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     if (n.src[1]->dtype != n.src[2]->dtype) return error(QL_BAD_DTYPE, "attention: k and v differ in type");
     QL_TRY(has_pages(n) ? check_attention_heads(n, 3) : check_attention_shapes(n, 3));
     if (has_pages(n)) QL_TRY(check_pages(n));
-    const float scale = n.params.as<AttentionParams>().scale;
-    if (!std::isfinite(scale)) return error(QL_INVALID_ARGUMENT, "attention: scale is %g", static_cast<double>(scale));
+    QL_TRY(check_attention_params(n));
     const Shape & q = n.src[0]->shape;
     outs.push_back({.shape = q});
     outs.push_back({.shape = Shape(q[1], q[2])});
@@ -62,7 +62,8 @@ void reference(const RefArgs<Real> & a) {
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
     const int64_t n_kv = a.in(1).ne(1), n_keys = count_keys(a.node);
     const KeyRows rows = key_rows(a.node, a.has(kPageTable) ? a.ids(kPageTable) : nullptr);
-    const double scale = a.template params<AttentionParams>().scale;
+    const auto params = a.template params<AttentionParams>();
+    const double scale = params.scale, cap = params.cap;
     const std::vector<Real> keys = a.decoded(1), values = a.decoded(2);
     std::vector<double> score(static_cast<size_t>(n_keys)), o(static_cast<size_t>(d));
     for (int64_t t = 0; t < n_tokens; ++t)
@@ -75,8 +76,8 @@ void reference(const RefArgs<Real> & a) {
                 const Real * k = keys.data() + (rows.row(j) * n_kv + kv) * d;
                 double dot = 0;
                 for (int64_t i = 0; i < d; ++i) dot += static_cast<double>(q[i]) * k[i];
-                score[static_cast<size_t>(j)] = scale * dot;
-                top = std::max(top, scale * dot);
+                score[static_cast<size_t>(j)] = soft_capped(scale * dot, cap);
+                top = std::max(top, score[static_cast<size_t>(j)]);
             }
             o.assign(o.size(), 0);
             for (int64_t j = range.begin; j < range.end; ++j) {
@@ -120,6 +121,10 @@ std::vector<Case> cases() {
         c.in[3].fill = Fill::windows;
         return c;
     };
+    const auto capped = [](Case c, float cap) {
+        c.params = AttentionParams{c.params.as<AttentionParams>().scale, cap};
+        return c;
+    };
     return {make("d1 H1 T1", 1, 1, 1, 1, 1),
             make("d3 H2/1 T5", 3, 2, 1, 5, 5),
             make("d16 H6/2 T33", 16, 6, 2, 33, 33),
@@ -136,7 +141,13 @@ std::vector<Case> cases() {
             paged("f32 d33 H2/1 T9, 2 pages of 2", 33, 2, 1, 9, 2, 128, 2, QL_F32),
             windows(make("d16 H6/2 T70 in a window", 16, 6, 2, 70, 70)),
             windows(make("d33 H3/1 T3 of 300 in a window", 33, 3, 1, 3, 300)),
-            windows(cached("f16 d33 H4/2 T11 of 150 in a window", 33, 4, 2, 11, 150))};
+            windows(cached("f16 d33 H4/2 T11 of 150 in a window", 33, 4, 2, 11, 150)),
+            capped(make("d16 H6/2 T33, cap 0.5", 16, 6, 2, 33, 33), 0.5f),
+            capped(make("d33 H3/1 T3 of 65, cap 0.5", 33, 3, 1, 3, 65), 0.5f),
+            capped(windows(make("d64 H3/3 T65 in a window, cap 2", 64, 3, 3, 65, 65)), 2.0f),
+            capped(cached("f16 d64 H9/3 T1 of 130, cap 0.5", 64, 9, 3, 1, 130), 0.5f),
+            capped(cached("f16 d16 H6/2 T33 of 70, cap 0.5", 16, 6, 2, 33, 70), 0.5f),
+            capped(paged("f16 d64 H9/3 T1, 5 pages of 7, cap 0.5", 64, 9, 3, 1, 5, 64, 7, QL_F16), 0.5f)};
 }
 
 double flops(const Node & n) {
@@ -155,7 +166,8 @@ Result<Case> bench(const BenchSize & s) {
 const OpDef op::attention = {
     .number = Op::attention,
     .name = "attention",
-    .formula = "o[:, h, t] = sum_j softmax_j(scale q[:, h, t] . k[:, h', j]) v[:, h', j], j in the span of t",
+    .formula =
+        "o[:, h, t] = sum_j softmax_j(c(scale q[:, h, t] . k[:, h', j])) v[:, h', j], j in the span of t, c a soft cap",
     .params = params_type<AttentionParams>(),
     .build_empty = Empty<ql_attention>::call,
     .infer = infer,
@@ -176,6 +188,15 @@ using namespace ql;
 extern "C" ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
                                     float scale) {
     return build(g, [&] { return g->emit(op::attention, {q, k, v, span}, AttentionParams{scale}); });
+}
+
+extern "C" ql_tensor * ql_attention_capped(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
+                                           ql_tensor * pages, float scale, float cap) {
+    return build(g, [&]() -> Tensor * {
+        if (!(cap > 0)) return g->fail(soft_cap_error("attention", cap)), nullptr;
+        if (!pages) return g->emit(op::attention, {q, k, v, span}, AttentionParams{scale, cap});
+        return g->emit(op::attention, {q, k, v, span, pages}, AttentionParams{scale, cap});
+    });
 }
 
 extern "C" ql_tensor * ql_attention_paged(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,

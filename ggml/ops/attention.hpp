@@ -2,9 +2,11 @@
 #pragma once
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "ggml/ops/checks.hpp"
 #include "ggml/ops/params.hpp"
+#include "ggml/ops/soft_cap.hpp"
 
 namespace ql {
 
@@ -66,6 +68,14 @@ struct KeyRows {
 inline KeyRows key_rows(const Node & n, const int32_t * pages) {
     if (!pages) return {};
     return {pages, n.src[1]->ne(3), std::countr_zero(static_cast<uint64_t>(n.src[1]->ne(2)))};
+}
+
+/// Scale and cap are numbers.
+inline Status check_attention_params(const Node & n) {
+    const auto p = n.params.as<AttentionParams>();
+    if (!std::isfinite(p.scale))
+        return error(QL_INVALID_ARGUMENT, "attention: scale is %g", static_cast<double>(p.scale));
+    return std::isfinite(p.cap) && p.cap >= 0 ? Status() : soft_cap_error("attention", p.cap);
 }
 
 struct KeyRange {

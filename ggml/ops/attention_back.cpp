@@ -1,6 +1,7 @@
 // The gradients of attention, from its result o and lse rather than from stored probabilities:    (Dao et al. 2022)
 //     p[j] = exp(scale q . k[j] - lse);   c = do . o;   ds[j] = p[j] (do . v[j] - c);
-//     dq = scale sum_j ds[j] k[j];   dk[j] = scale sum ds[j] q;   dv[j] = sum p[j] do,
+//     dq = scale sum_j ds[j] k[j];   dk[j] = scale sum ds[j] q;   dv[j] = sum p[j] do;
+// with a soft cap, p[j] = exp(s[j] - lse), s[j] = cap tanh(scale q . k[j] / cap), and ds[j] times 1 - (s[j] / cap)^2;
 // the sums of dk and dv over all queries and all heads that share the key's head.
 // Sources q, k, v, o, lse, do, span; results dq, dk, dv. A key that no query sees has gradient zero.
 #include <cmath>
@@ -33,7 +34,8 @@ template <typename Real>
 void reference(const RefArgs<Real> & a) {
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
     const int64_t n_kv = a.in(1).ne(1), n_keys = a.in(1).ne(2);
-    const double scale = a.template params<AttentionParams>().scale;
+    const auto params = a.template params<AttentionParams>();
+    const double scale = params.scale, cap = params.cap;
     std::vector<double> dq(static_cast<size_t>(d)), dk(static_cast<size_t>(d * n_kv * n_keys)), dv(dk.size());
     for (int64_t t = 0; t < n_tokens; ++t)
         for (int64_t h = 0; h < n_heads; ++h) {
@@ -44,8 +46,8 @@ void reference(const RefArgs<Real> & a) {
             dq.assign(dq.size(), 0);
             for (int64_t j = range.begin; j < range.end; ++j) {
                 const int64_t key = (j * n_kv + kv) * d;
-                const double p = std::exp(scale * dot(q, a.x(1) + key, d) - lse);
-                const double ds = scale * p * (dot(d_o, a.x(2) + key, d) - c);
+                const double s = soft_capped(scale * dot(q, a.x(1) + key, d), cap), p = std::exp(s - lse);
+                const double ds = scale * soft_cap_slope(s, cap) * p * (dot(d_o, a.x(2) + key, d) - c);
                 for (int64_t i = 0; i < d; ++i) {
                     dq[static_cast<size_t>(i)] += ds * a.x(1)[key + i];
                     dk[static_cast<size_t>(key + i)] += ds * q[i];
@@ -74,12 +76,18 @@ std::vector<Case> cases() {
         c.in[6].fill = Fill::windows;
         return c;
     };
+    const auto capped = [](Case c, float cap) {
+        c.params = AttentionParams{c.params.as<AttentionParams>().scale, cap};
+        return c;
+    };
     return {make("d1 H1 T1", 1, 1, 1, 1, 1),
             make("d3 H2/1 T5", 3, 2, 1, 5, 5),
             make("d16 H6/2 T33", 16, 6, 2, 33, 33),
             make("d64 H3/3 T65", 64, 3, 3, 65, 65),
             make("d33 H3/1 T3 of 65", 33, 3, 1, 3, 65),
-            windows(make("d16 H6/2 T70 in a window", 16, 6, 2, 70, 70))};
+            windows(make("d16 H6/2 T70 in a window", 16, 6, 2, 70, 70)),
+            capped(make("d16 H6/2 T33, cap 0.5", 16, 6, 2, 33, 33), 0.5f),
+            capped(windows(make("d33 H3/1 T70 in a window, cap 2", 33, 3, 1, 70, 70)), 2.0f)};
 }
 
 double flops(const Node & n) {

@@ -1,6 +1,7 @@
 // Output projection and cross-entropy in one, so that the logits of a batch never exist as a whole:
 //     nll[t] = logsumexp_i (W x)[i, t] - (W x)[target[t], t] where target[t] >= 0, else 0;
-//     loss = sum_t weight[t] nll[t].
+//     loss = sum_t weight[t] nll[t];
+// with a soft cap, over cap tanh(W x / cap).
 // Sources x [n, T], W [n, V], target [T], weight [T]; results loss [1] and nll [T].
 #include "ggml/ops/head_loss.hpp"
 
@@ -25,8 +26,8 @@ Status backward(GradBuilder & b, const GraphNode & n) {
     if (!d_loss || b.gradient(n.result(1)))
         return error(QL_UNSUPPORTED, "head_loss: the gradient flows through the loss, not nll");
     if (b.wants(n.source(0)))
-        b.add(n.source(0),
-              b.graph().emit(op::head_loss_back, {n.source(0), n.source(1), n.source(2), n.source(3), d_loss}));
+        b.add(n.source(0), b.graph().emit(op::head_loss_back,
+                                          {n.source(0), n.source(1), n.source(2), n.source(3), d_loss}, n.params));
     return {};
 }
 
@@ -35,11 +36,12 @@ void reference(const RefArgs<Real> & a) {
     const int64_t n = a.in(0).ne(0), n_tokens = a.in(0).ne(1);
     const std::vector<Real> w = a.decoded(1);
     std::vector<double> log_p(static_cast<size_t>(a.in(1).ne(1)));
+    const double cap = a.template params<HeadLossParams>().cap;
     double loss = 0;
     for (int64_t t = 0; t < n_tokens; ++t) {
         double nll = 0;
         if (a.ids(2)[t] >= 0) {
-            log_softmax(a.x(0) + t * n, w, n, log_p);
+            log_softmax(a.x(0) + t * n, w, n, cap, log_p);
             nll = token_nll(log_p, a.ids(2)[t]);
         }
         a.y(1)[t] = static_cast<Real>(nll);
@@ -54,7 +56,11 @@ std::vector<Case> cases() {
         list.push_back({c.name,
                         {param_in({c.k, c.t}), frozen_in({c.k, c.m}, c.dtype, Fill::layer),
                          ints_in(c.t, Fill::targets, c.m), data_in(c.t, Fill::positive)},
-                        {}});
+                        HeadLossParams{}});
+    Case capped = list.front();
+    capped.name = "soft cap of 0.5";
+    capped.params = HeadLossParams{0.5f};
+    list.push_back(std::move(capped));
     return list;
 }
 
@@ -66,7 +72,7 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"",
                 {data_in({s.k, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), ints_in(s.t, Fill::ids, s.m),
                  data_in(s.t, Fill::positive)},
-                {}};
+                HeadLossParams{}};
 }
 
 }  // namespace
@@ -75,6 +81,7 @@ const OpDef op::head_loss = {
     .number = Op::head_loss,
     .name = "head_loss",
     .formula = "loss = sum_t weight[t] (logsumexp_i (W x)[i, t] - (W x)[target[t], t]) over tokens with target[t] >= 0",
+    .params = params_type<HeadLossParams>(),
     .build_empty = Empty<ql_head_loss>::call,
     .infer = infer,
     .backward = backward,
@@ -93,7 +100,17 @@ using namespace ql;
 
 extern "C" ql_tensor * ql_head_loss(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target, ql_tensor * weight,
                                     ql_tensor ** nll) {
-    ql_tensor * loss = build(g, [&] { return g->emit(op::head_loss, {x, w, target, weight}); });
+    ql_tensor * loss = build(g, [&] { return g->emit(op::head_loss, {x, w, target, weight}, HeadLossParams{}); });
+    if (nll) *nll = loss ? loss->producer->result(1) : nullptr;
+    return loss;
+}
+
+extern "C" ql_tensor * ql_head_loss_capped(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target,
+                                           ql_tensor * weight, float cap, ql_tensor ** nll) {
+    ql_tensor * loss = build(g, [&]() -> Tensor * {
+        if (!(cap > 0)) return g->fail(soft_cap_error("head_loss", cap)), nullptr;
+        return g->emit(op::head_loss, {x, w, target, weight}, HeadLossParams{cap});
+    });
     if (nll) *nll = loss ? loss->producer->result(1) : nullptr;
     return loss;
 }

@@ -1,6 +1,7 @@
 // The gradient of head_loss, and the loss itself, which is a by-product (the planner then drops the forward
 // node):
-//     dx[:, t] = dloss weight[t] sum_i (softmax_i (W x)[i, t] - [i = target[t]]) W[:, i], zero where target[t] < 0.
+//     dx[:, t] = dloss weight[t] sum_i (softmax_i (W x)[i, t] - [i = target[t]]) W[:, i], zero where target[t] < 0;
+// with a soft cap, each term times 1 - (l_i / cap)^2 of the capped logit l_i.
 // Sources x, W, target, weight, dloss [1]; results dx [n, T], loss [1], nll [T].
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/head_loss.hpp"
@@ -23,17 +24,19 @@ void reference(const RefArgs<Real> & a) {
     const int64_t n = a.in(0).ne(0), n_tokens = a.in(0).ne(1);
     const std::vector<Real> w = a.decoded(1);
     std::vector<double> log_p(static_cast<size_t>(a.in(1).ne(1))), dx(static_cast<size_t>(n));
+    const double cap = a.template params<HeadLossParams>().cap;
     double loss = 0;
     for (int64_t t = 0; t < n_tokens; ++t) {
         const int32_t target = a.ids(2)[t];
         double nll = 0;
         dx.assign(dx.size(), 0);
         if (target >= 0) {
-            log_softmax(a.x(0) + t * n, w, n, log_p);
+            const double lse = log_softmax(a.x(0) + t * n, w, n, cap, log_p);
             nll = token_nll(log_p, target);
             const double factor = static_cast<double>(a.x(4)[0]) * a.x(3)[t];
             for (size_t v = 0; v < log_p.size(); ++v) {
-                const double d_logit = factor * (std::exp(log_p[v]) - (v == static_cast<size_t>(target) ? 1 : 0));
+                const double d_logit = soft_cap_slope(log_p[v] + lse, cap) * factor *
+                                       (std::exp(log_p[v]) - (v == static_cast<size_t>(target) ? 1 : 0));
                 for (size_t i = 0; i < dx.size(); ++i) dx[i] += d_logit * w[v * dx.size() + i];
             }
         }
@@ -50,7 +53,11 @@ std::vector<Case> cases() {
         list.push_back({c.name,
                         {data_in({c.k, c.t}), frozen_in({c.k, c.m}, c.dtype, Fill::layer),
                          ints_in(c.t, Fill::targets, c.m), data_in(c.t, Fill::positive), data_in(1, Fill::positive)},
-                        {}});
+                        HeadLossParams{}});
+    Case capped = list.front();
+    capped.name = "soft cap of 0.5";
+    capped.params = HeadLossParams{0.5f};
+    list.push_back(std::move(capped));
     return list;
 }
 
@@ -62,7 +69,7 @@ Result<Case> bench(const BenchSize & s) {
     return Case{"",
                 {data_in({s.k, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), ints_in(s.t, Fill::ids, s.m),
                  data_in(s.t, Fill::positive), data_in(1, Fill::positive)},
-                {}};
+                HeadLossParams{}};
 }
 
 }  // namespace
@@ -72,6 +79,7 @@ const OpDef op::head_loss_back = {
     .name = "head_loss_back",
     .formula =
         "dx[:, t] = dloss weight[t] sum_i (softmax_i (W x)[i, t] - [i = target[t]]) W[:, i]; loss, nll as head_loss",
+    .params = params_type<HeadLossParams>(),
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
     .products = true,

@@ -54,9 +54,15 @@ struct RopeParams {
     int32_t inverse = 0;  // 1: by the negative angles, which is the gradient
 };
 
-/// attention and attention_back: the factor of q . k.
+/// attention and attention_back: the factor of q . k, and the soft cap of that product; 0: none.
 struct AttentionParams {
     float scale = 1;
+    float cap = 0;
+};
+
+/// head_loss and head_loss_back: the soft cap of the logits; 0: none.
+struct HeadLossParams {
+    float cap = 0;
 };
 
 /// y = factor x + offset.

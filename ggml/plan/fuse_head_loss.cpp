@@ -13,7 +13,8 @@ using Place = std::vector<PlanNode *>::iterator;
 
 void fuse_with_forward(PlanList & list, Place back) {
     const auto forward = std::find_if(list.nodes.begin(), list.nodes.end(), [&](const PlanNode * n) {
-        return n->def == &op::head_loss && std::equal(n->src.begin(), n->src.end(), (*back)->src.begin());
+        return n->def == &op::head_loss && n->params == (*back)->params &&
+               std::equal(n->src.begin(), n->src.end(), (*back)->src.begin());
     });
     if (forward == list.nodes.end()) return;
     const auto [first, last] = std::minmax(forward, back);

@@ -164,13 +164,20 @@ ql_tensor * GraphBuilder::attend(int64_t layer, ql_tensor * q, ql_tensor * k, ql
     if (cache_) {
         k = cached(cache_->k[static_cast<size_t>(layer)], shape.n_head_kv, k);
         v = cached(cache_->v[static_cast<size_t>(layer)], shape.n_head_kv, v);
-        o = ql_attention_paged(graph_, q, k, v, span(shape.window), inputs_.pages, scale);
+        o = attention(q, k, v, span(shape.window), inputs_.pages, scale);
     } else {
         k = heads(k, shape.n_head_kv);
         v = heads(v, shape.n_head_kv);
-        o = ql_attention(graph_, q, k, v, span(shape.window), scale);
+        o = attention(q, k, v, span(shape.window), nullptr, scale);
     }
     return ql_reshape(graph_, o, 2, out);
+}
+
+ql_tensor * GraphBuilder::attention(ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, ql_tensor * pages,
+                                    float scale) {
+    const float cap = hparams().attention_cap;
+    if (cap != kNoCap) return ql_attention_capped(graph_, q, k, v, span, pages, scale, cap);
+    return pages ? ql_attention_paged(graph_, q, k, v, span, pages, scale) : ql_attention(graph_, q, k, v, span, scale);
 }
 
 ql_tensor * GraphBuilder::hidden() {
@@ -179,12 +186,15 @@ ql_tensor * GraphBuilder::hidden() {
 }
 
 ql_tensor * GraphBuilder::logits(ql_tensor * hidden) {
-    return linear(model_.head().name, hidden);
+    ql_tensor * logits = linear(model_.head().name, hidden);
+    return hparams().logit_cap == kNoCap ? logits : ql_soft_cap(graph_, logits, hparams().logit_cap);
 }
 
 ql_tensor * GraphBuilder::loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights,
                                ql_tensor ** nll) {
-    return ql_head_loss(graph_, hidden, head, targets, weights, nll);
+    const float cap = hparams().logit_cap;
+    return cap == kNoCap ? ql_head_loss(graph_, hidden, head, targets, weights, nll)
+                         : ql_head_loss_capped(graph_, hidden, head, targets, weights, cap, nll);
 }
 
 ql_tensor * GraphBuilder::cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x) {

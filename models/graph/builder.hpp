@@ -151,6 +151,9 @@ class GraphBuilder {
     ql_tensor * angles(const Rope & rope);
     /// What the frequencies are divided by in this stream; null: 1.
     ql_tensor * rope_factors(const Rope & rope);
+    /// With the model's soft cap, through a cache where `pages` is not null.
+    ql_tensor * attention(ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span, ql_tensor * pages,
+                          float scale);
     /// A cache [d * H, rows] with the stream's keys or values in it -> [d, H, page, n_pages].
     ql_tensor * cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x);
     void start_spans(const std::string & suffix);

@@ -27,11 +27,11 @@ std::vector<Case> products(const OpDef & def) {
     return list;
 }
 
-Case head(const char * name, bool back, ql_dtype dtype, int64_t n, int64_t vocabulary, int64_t t) {
+Case head(const char * name, bool back, ql_dtype dtype, int64_t n, int64_t vocabulary, int64_t t, float cap = 0) {
     Case c{name,
            {param_in({n, t}), frozen_in({n, vocabulary}, dtype, Fill::layer), ints_in(t, Fill::targets, vocabulary),
             data_in(t, Fill::positive)},
-           {}};
+           HeadLossParams{cap}};
     if (back) c.in.push_back(data_in(1, Fill::positive));
     return c;
 }
@@ -41,7 +41,9 @@ std::vector<Case> heads(bool back) {
             head("large q8_0 96x2051x300", back, QL_Q8_0, 96, 2051, 300),
             head("large nf4 576x1100x2", back, QL_NF4, 576, 1100, 2),
             head("large q8_0 2560x257x7", back, QL_Q8_0, 2560, 257, 7),
-            head("large q6_K 512x1031x131", back, QL_Q6_K, 512, 1031, 131)};
+            head("large q6_K 512x1031x131", back, QL_Q6_K, 512, 1031, 131),
+            head("large f32 96x2051x150, cap 2", back, QL_F32, 96, 2051, 150, 2),
+            head("large q8_0 96x2051x300, cap 2", back, QL_Q8_0, 96, 2051, 300, 2)};
 }
 
 Case lora(const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {

@@ -231,7 +231,7 @@ TEST_P(Products, HeadLossOfALogitThatIsNoNumberIsNaN) {
         head.w = f32_weight(w.data(), n, vocabulary);
         head.x = x.data(), head.target = target.data(), head.weight = weight.data(), head.tokens = tokens;
         head.dloss = &one, head.nll = nll.data(), head.loss = &loss, head.dx = dx.data();
-        const AlignedBytes scratch(head_loss_scratch(head.w, tokens, cpu_));
+        const AlignedBytes scratch(head_loss_scratch(head.w, tokens, false, cpu_));
         head_loss(cpu_, head, static_cast<std::byte *>(scratch.data()));
         EXPECT_TRUE(std::isnan(loss));
         for (const float l : nll) EXPECT_TRUE(std::isnan(l)) << bad;

@@ -1,6 +1,6 @@
 """Tiny random models of each architecture, as transformers computes them: arch/NAME.
 
-Made with torch 2.15.0 (CPU), transformers 5.24.0, peft 0.21.2:  python make_arch.py [NAME ...]
+Made with torch 2.15.0 (CPU), transformers 5.23.0, peft 0.21.2:  python make_arch.py [NAME ...]
 A folder holds config.json and model.safetensors, whose parameters are all away from 0 and 1; expected.safetensors: 40
 token ids, their logits and mean loss; lora.safetensors: a LoRA on every linear, the gradients of its matrices at these
 tokens, and the loss. Models that are there already are read, not made again.

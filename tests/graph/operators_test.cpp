@@ -125,8 +125,8 @@ TEST(HeadLossBack, GivesTheSameLossAndTokenLossesAsTheForwardNode) {
     Fixture f;
     Tensor *x = f.f32({33, 7}, 1), *w = f.f32({33, 65}, 2), *weight = f.f32({7}, 3);
     Tensor * target = f.i32({1, 64, -1, 0, 3, -1, 9}, 7);
-    Tensor * forward = f.g.emit(op::head_loss, {x, w, target, weight});
-    Tensor * back = f.g.emit(op::head_loss_back, {x, w, target, weight, f.f32({1})});
+    Tensor * forward = f.g.emit(op::head_loss, {x, w, target, weight}, HeadLossParams{});
+    Tensor * back = f.g.emit(op::head_loss_back, {x, w, target, weight, f.f32({1})}, HeadLossParams{});
     ASSERT_NE(back, nullptr) << f.g.status().message();
     f.run.run();
     EXPECT_EQ(f.run.values(forward), f.run.values(back->producer->result(1)));

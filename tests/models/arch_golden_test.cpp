@@ -133,7 +133,7 @@ TEST_P(ArchGolden, ACacheGivesTheLogitsOfTheWholePass) {
 INSTANTIATE_TEST_SUITE_P(, ArchGolden,
                          ::testing::Values("llama", "llama3_rope", "llama_bias", "mistral_window", "qwen2",
                                            "qwen2_yarn", "qwen3", "ministral3", "gemma3", "phi3", "phi3_longrope",
-                                           "smollm3", "granite", "olmo2", "glm4"));
+                                           "smollm3", "granite", "olmo2", "glm4", "gemma2"));
 
 }  // namespace
 }  // namespace ql::test

@@ -14,6 +14,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/attention/soft_cap.inl"
 #include "backends/cpu/attention/tile_product.inl"
 #include "backends/cpu/attention/transpose.inl"
 #include "backends/cpu/math.inl"
@@ -190,8 +191,11 @@ void back_tile(const BackJob & job, const BackWork & w, const Pair & pair, int64
     for (int64_t i = 0; i < n; ++i) {
         const int64_t at = row + r + i,
                       head = (pair.t0 + at / s.group()) * s.n_heads + pair.kv * s.group() + at % s.group();
-        score_gradients(p + i * kKeyBlock, ds + i * kKeyBlock, first, last, w.begin[r + i], w.end[r + i], s.scale,
-                        job.lse[head], job.delta[head]);
+        float slope[kKeyBlock];
+        if (s.cap > 0) cap_scores(p + i * kKeyBlock, slope, first, last, s.scale, s.cap);
+        score_gradients(p + i * kKeyBlock, ds + i * kKeyBlock, first, last, w.begin[r + i], w.end[r + i],
+                        s.cap > 0 ? 1 : s.scale, job.lse[head], job.delta[head]);
+        if (s.cap > 0) multiply_scores(ds + i * kKeyBlock, slope, first, last);
         if (pair.exact && w.begin[r + i] < w.end[r + i])
             add_dq(job, w, pair, row, r + i, 1, w.begin[r + i], w.end[r + i]);
     }

@@ -16,6 +16,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/attention/soft_cap.inl"
 #include "backends/cpu/math.inl"
 #include "backends/cpu/vec.inl"
 
@@ -236,6 +237,7 @@ HWY_INLINE void attend_rows(int64_t rows, const FewJob & job, const float * q, c
     if constexpr (R > 1)
         if (rows < R) return attend_rows<R - 1>(rows, job, q, k, v, scores, part, stride);
     const int64_t n = find_chunk_scores<R>(q, k, job.s.scale, scores);
+    for (int r = 0; job.s.cap > 0 && r < R; ++r) cap_scores(scores + r * kChunk, 0, n, 1, job.s.cap);
     for (int r = 0; r < R; ++r) {
         float * last = part + r * stride + job.s.width();
         last[1] = exponentials(scores + r * kChunk, n, last[0]);

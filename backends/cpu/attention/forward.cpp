@@ -13,6 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/attention/soft_cap.inl"
 #include "backends/cpu/attention/tile_product.inl"
 #include "backends/cpu/attention/transpose.inl"
 #include "backends/cpu/math.inl"
@@ -123,9 +124,10 @@ HWY_INLINE void raise_tops(const ForwardWork & w, int64_t row, int64_t rows, con
 HWY_INLINE void softmax_tile(const ForwardJob & job, const ForwardWork & w, int64_t row, int64_t rows, int64_t base,
                              int64_t first, int64_t last) {
     float seen[kMaxTileRows], subtract[kMaxTileRows];
+    const float cap = job.s.cap, scale = cap > 0 ? 1 : job.s.scale;
+    for (int64_t r = 0; cap > 0 && r < rows; ++r) cap_scores(w.p + r * kKeyBlock, first, last, job.s.scale, cap);
     for (int64_t r = 0; r < rows; ++r)
-        seen[r] =
-            scale_row(w.p + r * kKeyBlock, first, last, w.begin[row + r] - base, w.end[row + r] - base, job.s.scale);
+        seen[r] = scale_row(w.p + r * kKeyBlock, first, last, w.begin[row + r] - base, w.end[row + r] - base, scale);
     raise_tops(w, row, rows, seen, subtract, job.s.width());
     for (int64_t r = 0; r < rows; ++r) {
         float *p = w.p + r * kKeyBlock, *sum = w.sum + (row + r) * kPad;

@@ -28,7 +28,7 @@ inline int64_t padded(int64_t n) {
 
 struct AttentionShape {
     int64_t d, n_heads, n_tokens, n_kv, n_keys;
-    float scale;
+    float scale, cap;         // of q . k; the soft cap of that, 0: none
     KeyRows rows;             // of a launch: where the keys lie
     int64_t first_block = 0;  // of a launch: no query sees a key of the blocks before it
 
@@ -38,7 +38,8 @@ struct AttentionShape {
           n_tokens(n.src[0]->ne(2)),
           n_kv(n.src[1]->ne(1)),
           n_keys(count_keys(n)),
-          scale(n.params.as<AttentionParams>().scale) {}
+          scale(n.params.as<AttentionParams>().scale),
+          cap(n.params.as<AttentionParams>().cap) {}
 
     /// The shape of a launch, less the keys behind the last that a query sees: a cache has room for more than it holds.
     /// Blocks before first_block are not read either: under a sliding window all queries may be far behind them.

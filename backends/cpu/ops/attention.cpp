@@ -1,5 +1,5 @@
 // A few queries split the keys; more share K and V in blocks, with products in bf16 by the device's kernel for them,
-// else in f32. For these many queries a cache of f16 stands in scratch as f32.
+// else in f32, as all of it where there is a soft cap. For these many queries a cache of f16 stands in scratch as f32.
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 #include "backends/cpu/attention/widened_cache.hpp"
@@ -26,7 +26,7 @@ size_t scratch(const Node & n, const DeviceImpl & d) {
 
 bool in_bf16(const Launch & l) {
     const Bf16Kernels * kernels = device_of(l).bf16;
-    return kernels && kernels->attention.launch(l);
+    return kernels && l.node.params.as<AttentionParams>().cap == 0 && kernels->attention.launch(l);
 }
 
 Status launch_many(const Launch & l) {

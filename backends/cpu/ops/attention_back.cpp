@@ -1,4 +1,5 @@
-// Products in bf16 by the device's kernel for them, else in f32. A few queries stay in f32, as in attention.cpp.
+// Products in bf16 by the device's kernel for them, else in f32. A few queries stay in f32, and soft caps, as in
+// attention.cpp.
 #include "backends/cpu/attention/in_f32.hpp"
 #include "backends/cpu/attention/shape.hpp"
 
@@ -22,7 +23,7 @@ size_t scratch(const Node & n, const DeviceImpl & d) {
 
 bool in_bf16(const Launch & l) {
     const Bf16Kernels * kernels = device_of(l).bf16;
-    return kernels && kernels->attention_back.launch(l);
+    return kernels && l.node.params.as<AttentionParams>().cap == 0 && kernels->attention_back.launch(l);
 }
 
 Status launch(const Launch & l) {

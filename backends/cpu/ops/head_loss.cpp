@@ -1,15 +1,21 @@
 // loss = sum_t weight[t] nll[t]: the chunked head without its gradient.
 #include "backends/cpu/products/head.hpp"
+#include "ggml/ops/params.hpp"
 
 namespace ql::cpu {
 namespace {
 
+float cap_of(const Node & n) {
+    return n.params.as<HeadLossParams>().cap;
+}
+
 size_t scratch(const Node & n, const DeviceImpl & device) {
-    return head_loss_scratch(weight_of(*n.src[1], nullptr), n.src[0]->ne(1), cpu_of(device));
+    return head_loss_scratch(weight_of(*n.src[1], nullptr), n.src[0]->ne(1), cap_of(n) > 0, cpu_of(device));
 }
 
 Status launch(const Launch & l) {
-    const HeadLoss head{weight_of(l.in(1), l.src[1]), l.in(0).ne(1), l.x(0), l.ids(2), l.x(3), l.y(0), l.y(1)};
+    HeadLoss head{weight_of(l.in(1), l.src[1]), l.in(0).ne(1), l.x(0), l.ids(2), l.x(3), l.y(0), l.y(1)};
+    head.cap = cap_of(l.node);
     head_loss(device_of(l), head, l.scratch);
     return {};
 }

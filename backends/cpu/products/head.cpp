@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "backends/cpu/products/gemm.hpp"
+#include "backends/cpu/products/soft_cap.hpp"
 #include "backends/cpu/products/softmax.hpp"
 #include "backends/cpu/scratch.hpp"
 #include "ggml/dtypes/half.hpp"
@@ -36,10 +37,11 @@ struct HeadBuffers {
     uint16_t * rounded;  // the same in bf16. Here and below: none where products compute in f32
     float * logits;      // [chunk][row_length]; null where they are half_logits
     uint16_t * half_logits;
-    float * tops;   // [thread][blocks of a row]
-    int32_t * ids;  // [tokens]: those with a target
+    float * tops;    // [thread][blocks of a row]
+    float * slopes;  // [thread][V] of a soft cap; none without one
+    int32_t * ids;   // [tokens]: those with a target
 
-    HeadBuffers(Carver & carve, const Weight & w, int64_t tokens, const CpuDevice & cpu)
+    HeadBuffers(Carver & carve, const Weight & w, int64_t tokens, bool capped, const CpuDevice & cpu)
         : row_length((w.m + kLogitPad - 1) / kLogitPad * kLogitPad + kLogitPad) {
         const int64_t n_rows = chunk_of(tokens, cpu);
         const Term<uint16_t> project[] = {{w, Side::forward}};
@@ -50,8 +52,10 @@ struct HeadBuffers {
         logits = carve.take<float>(cpu.bf16 ? 0 : n_rows * row_length);
         half_logits = carve.take<uint16_t>(cpu.bf16 ? n_rows * row_length : 0);
         tops = carve.take<float>(cpu.bf16 ? cpu.pool.threads() * softmax_blocks(row_length) : 0);
+        slopes = carve.take<float>(capped ? cpu.pool.threads() * row_length : 0);
         ids = carve.take<int32_t>(tokens);
     }
+    float * slopes_of(int thread) const { return slopes + thread * row_length; }
     float * tops_of(int thread) const { return tops + thread * softmax_blocks(row_length); }
 };
 
@@ -67,7 +71,7 @@ class Head {
             gather(at_.ids + first, n);
             project(n);
             cpu_.pool.run(n, [&](int64_t i, int thread) {
-                cpu_.bf16 ? row_loss_bf16(at_.ids[first + i], i, thread) : row_loss_f32(at_.ids[first + i], i);
+                cpu_.bf16 ? row_loss_bf16(at_.ids[first + i], i, thread) : row_loss_f32(at_.ids[first + i], i, thread);
             });
             if (head_.dx) give_back(at_.ids + first, n);
         }
@@ -79,7 +83,7 @@ class Head {
 
   private:
     Head(CpuDevice & cpu, const HeadLoss & head, Carver carve)
-        : cpu_(cpu), head_(head), at_(carve, head.w, head.tokens, cpu) {}
+        : cpu_(cpu), head_(head), at_(carve, head.w, head.tokens, head.cap > 0, cpu) {}
 
     /// Lists the tokens with a target; the others' results are zero.
     int64_t choose_tokens() {
@@ -124,8 +128,10 @@ class Head {
     }
 
     /// The loss of token t, whose logits are row i; with a gradient, the row becomes dlogits.
-    void row_loss_f32(int64_t t, int64_t i) {
+    void row_loss_f32(int64_t t, int64_t i, int thread) {
         float * logits = at_.logits + i * at_.row_length;
+        float * slope = head_.cap > 0 && head_.dx ? at_.slopes_of(thread) : nullptr;
+        if (head_.cap > 0) cap_logits(logits, slope, head_.w.m, head_.cap);
         std::fill(logits + head_.w.m, logits + at_.row_length, -std::numeric_limits<float>::infinity());
         const int64_t target = head_.target[t];
         const float logit = logits[std::min(target, head_.w.m - 1)];
@@ -134,11 +140,14 @@ class Head {
         if (!head_.dx) return;
         scaled_softmax(logits, at_.row_length, s, factor(t));
         if (target < head_.w.m) logits[target] = at_target(s, logit, factor(t));
+        if (slope) multiply_slopes(logits, slope, head_.w.m);
     }
 
     void row_loss_bf16(int64_t t, int64_t i, int thread) {
         constexpr uint16_t kMinusInfinity = 0xfc00;  // of f16
         uint16_t * logits = at_.half_logits + i * at_.row_length;
+        float * slope = head_.cap > 0 && head_.dx ? at_.slopes_of(thread) : nullptr;
+        if (head_.cap > 0) cap_logits_f16(logits, slope, head_.w.m, head_.cap);
         std::fill(logits + head_.w.m, logits + at_.row_length, kMinusInfinity);
         const int64_t target = head_.target[t];
         const float logit = f16_to_f32(logits[std::min(target, head_.w.m - 1)]);
@@ -148,6 +157,7 @@ class Head {
         if (!head_.dx) return;
         scale_exponentials(logits, at_.row_length, tops, s, factor(t));
         if (target < head_.w.m) logits[target] = f32_to_bf16(at_target(s, logit, factor(t)));
+        if (slope) multiply_slopes_bf16(logits, slope, head_.w.m);
     }
 
     /// Computes dx of the chunk's tokens from dlogits.
@@ -169,9 +179,9 @@ class Head {
 
 }  // namespace
 
-size_t head_loss_scratch(const Weight & w, int64_t tokens, const CpuDevice & cpu) {
+size_t head_loss_scratch(const Weight & w, int64_t tokens, bool capped, const CpuDevice & cpu) {
     Carver count;
-    HeadBuffers(count, w, tokens, cpu);
+    HeadBuffers(count, w, tokens, capped, cpu);
     return count.used();
 }
 

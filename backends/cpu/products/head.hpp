@@ -15,9 +15,10 @@ struct HeadLoss {
     float * nll = nullptr;
     const float * dloss = nullptr;  // null: no gradient
     float * dx = nullptr;
+    float cap = 0;  // the soft cap of the logits; 0: none
 };
 
-size_t head_loss_scratch(const Weight & w, int64_t tokens, const CpuDevice & cpu);
+size_t head_loss_scratch(const Weight & w, int64_t tokens, bool capped, const CpuDevice & cpu);
 void head_loss(CpuDevice & cpu, const HeadLoss & head, std::byte * scratch);
 
 }  // namespace ql::cpu

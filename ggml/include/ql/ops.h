@@ -232,6 +232,12 @@ QL_API ql_tensor * ql_attention(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_t
 QL_API ql_tensor * ql_attention_paged(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
                                       ql_tensor * pages, float scale);
 
+/** Either of the two, with scores that never leave (-cap, cap): softmax_j(cap tanh(scale q . k / cap)).
+ *  shape    as ql_attention's, pages NULL; or as ql_attention_paged's
+ *  grad     q, k, v of f32, without pages      cap > 0                              (Gemma Team 2024: Gemma 2) */
+QL_API ql_tensor * ql_attention_capped(ql_graph * g, ql_tensor * q, ql_tensor * k, ql_tensor * v, ql_tensor * span,
+                                       ql_tensor * pages, float scale, float cap);
+
 /** Copies rows into a cache in place: cache[:, index[t]] = rows[:, t]; returns the cache as it is afterwards.
  *  shape    cache state [n, S], rows [n, T], index i32 [T], indices distinct; those outside [0, S) are skipped
  *  dtype    cache f32 or f16, rows f32; rounded to nearest. f16 ends at 65504: larger values (65520 and more,
@@ -250,6 +256,11 @@ QL_API ql_tensor * ql_swiglu(ql_graph * g, ql_tensor * gate, ql_tensor * up);
  *  nll      if not NULL, receives the tensor of the losses by token, f32 [T], in nats */
 QL_API ql_tensor * ql_head_loss(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target, ql_tensor * weight,
                                 ql_tensor ** nll);
+
+/** The same over logits that never leave (-cap, cap): cap tanh(W x / cap).
+ *  shape    as ql_head_loss's      grad  x      cap > 0                             (Gemma Team 2024: Gemma 2) */
+QL_API ql_tensor * ql_head_loss_capped(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target,
+                                       ql_tensor * weight, float cap, ql_tensor ** nll);
 
 #ifdef __cplusplus
 }
