@@ -28,10 +28,17 @@ std::string in_our_names(const Model & model, const std::string & targets) {
     return names;
 }
 
+/// True if a layer has it: there are names for weights that hold several linears.
+bool has_linear(const Model & model, std::string_view linear) {
+    for (int64_t i = 0; i < model.hparams().n_layer(); ++i)
+        if (model.find(linear_weight(i, linear))) return true;
+    return false;
+}
+
 Status nothing_matches(const Model & model, const std::string & targets) {
     std::string linears;
     for (const std::string_view linear : model.architecture().linears())
-        linears += (linears.empty() ? "" : ", ") + std::string(linear);
+        if (has_linear(model, linear)) linears += (linears.empty() ? "" : ", ") + std::string(linear);
     if (const std::string names = in_our_names(model, targets); !names.empty())
         return error(QL_INVALID_ARGUMENT, "targets '%.120s' are PEFT's names; here they are '%s'", targets.c_str(),
                      names.c_str());
