@@ -5,8 +5,8 @@
 
 An outside oracle: nothing of this project takes part. It holds
     w                      [10, 256] f32: normal weights of several sizes, zeros, tiny and large values, rounding ties
-    <type>.bytes .f32      `w` encoded, and decoded again, for the types that are written here
-    <type>.bytes .f32      random blocks, and what they decode to, for the types that are only read
+    <type>.bytes .f32      `w` encoded, and decoded again, for the types of which the package's encoder is ours, too
+    <type>.bytes .f32      random blocks, and what they decode to, for the others
     special                f32 bit patterns around every border of the 16-bit floats; .f16 and .bf16 the patterns they become
 """
 import sys
@@ -81,10 +81,19 @@ with np.errstate(over="ignore"):
     out["special"] = bits.view(np.int32)
     out["special.f16"] = bits.view(np.float32).astype(np.float16).view(np.uint16).astype(np.int32)
 out["special.bf16"] = gguf.quants.quantize(bits.view(np.float32).reshape(1, -1), T.BF16).view(np.uint16).reshape(-1).astype(np.int32)
-for kind in (T.IQ4_NL,):  # after the others, whose random numbers stay
-    HALVES[kind] = [0]
+LATER = {T.IQ4_NL: [0], T.Q3_K: [108], T.Q2_K: [80, 82], T.IQ2_XXS: [0], T.IQ2_XS: [0], T.IQ2_S: [0], T.IQ3_XXS: [0],
+         T.IQ3_S: [0], T.IQ1_S: [0], T.IQ4_XS: [0], T.TQ1_0: [52], T.TQ2_0: [64], T.IQ1_M: [], T.MXFP4: [], T.NVFP4: []}
+for kind, halves in LATER.items():  # after the others, whose random numbers stay
+    HALVES[kind] = halves
     blocks = random_blocks(kind)
-    out[kind.name.lower() + ".bytes"] = blocks.reshape(-1)
-    out[kind.name.lower() + ".f32"] = gguf.quants.dequantize(blocks, kind).reshape(-1).astype(np.float32)
+    if kind == T.IQ1_M:  # an f16, four bits of it in the upper half of every second byte
+        scale = (rng.standard_normal(len(blocks)) * 0.01).astype(np.float16).view(np.uint16)
+        for i in range(4):
+            blocks[:, 49 + 2 * i] = blocks[:, 49 + 2 * i] & 15 | (scale >> 4 * i & 15) << 4
+    if kind == T.MXFP4:  # a power of two, of every size that leaves f32 values
+        blocks[:, 0] = rng.integers(0, 252, len(blocks))
+    name = kind.name.lower().replace("_k", "_K")
+    out[name + ".bytes"] = blocks.reshape(-1)
+    out[name + ".f32"] = gguf.quants.dequantize(blocks, kind).reshape(-1).astype(np.float32)
 save_file({k: np.ascontiguousarray(v) for k, v in out.items()}, sys.argv[1],
           metadata={"gguf": importlib.metadata.version("gguf"), "numpy": np.__version__})
