@@ -19,4 +19,13 @@ struct KScale {
             static_cast<uint8_t>((low >> 4) | (packed[group] >> 6) << 4)};
 }
 
+/// The inverse: eight scales and eight minima, 0 to 63 each.
+constexpr void pack_k_scales(const uint8_t * scale, const uint8_t * min, uint8_t * packed) {
+    for (int g = 0; g < 4; ++g) {
+        packed[g] = static_cast<uint8_t>(scale[g] | (scale[g + 4] >> 4) << 6);
+        packed[g + 4] = static_cast<uint8_t>(min[g] | (min[g + 4] >> 4) << 6);
+        packed[g + 8] = static_cast<uint8_t>((scale[g + 4] & 15) | (min[g + 4] & 15) << 4);
+    }
+}
+
 }  // namespace ql

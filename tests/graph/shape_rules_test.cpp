@@ -119,10 +119,10 @@ const Refusal kRefusals[] = {
     {"lora_merge without an encoder",
      [](Leaves & l) {
          const int64_t ne[] = {256, 5};
-         ql_tensor * state = ql_state(&l.g, "m", QL_Q4_K, 2, ne);
+         ql_tensor * state = ql_state(&l.g, "m", QL_Q5_1, 2, ne);
          return ql_lora_merge(&l.g, state, l.f32({256, 5}), l.f32({256, 2}), l.f32({2, 5}), 1);
      },
-     QL_BAD_DTYPE, "lora_merge: input 0 must be of a type that can be written, got 'm' (q4_K [256, 5])"},
+     QL_BAD_DTYPE, "lora_merge: input 0 must be of a type that can be written, got 'm' (q5_1 [256, 5])"},
     {"lora_merge shapes",
      [](Leaves & l) {
          return ql_lora_merge(&l.g, l.state({4, 5}), l.f32({4, 6}), l.f32({4, 2}), l.f32({2, 5}), 1);

@@ -30,6 +30,15 @@ class MergeAware : public TrainerFixture {
         data_ = open(folder_.path("data.jsonl"));
         eval_ = open(folder_.path("eval.jsonl"));
     }
+    /// Trains on a base whose rows are 256 and 512 long from here on.
+    std::string use_wide() {
+        TinyModelOptions wide;
+        wide.n_embd = 256, wide.n_ff = 512;
+        model_path_ = folder_.path("wide.gguf");
+        tiny::Writer(wide).write(model_path_);
+        use(model_path_, QL_BASE_KEEP);
+        return model_path_;
+    }
     std::string quantised(ql_dtype type) {
         const std::string path = folder_.path(std::string("base-") + ql_dtype_name(type) + ".gguf");
         ql_quantize_options o = merge_options(type);
@@ -94,7 +103,7 @@ class MergeAware : public TrainerFixture {
 
     void expect_refused(const ql_train_options & o, const char * words) {
         const Status status = start(o);
-        EXPECT_EQ(status.code(), o.merge_type == QL_Q4_K ? QL_UNSUPPORTED : QL_INVALID_ARGUMENT) << status.message();
+        EXPECT_EQ(status.code(), o.merge_type == QL_Q5_1 ? QL_UNSUPPORTED : QL_INVALID_ARGUMENT) << status.message();
         EXPECT_NE(status.message().find(words), std::string::npos) << status.message();
     }
 
@@ -102,8 +111,17 @@ class MergeAware : public TrainerFixture {
 };
 
 TEST_F(MergeAware, MergesIntoTheWeightsThatWereTrainedForEveryType) {
-    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q8_0, QL_BF16, QL_F32})
+    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q8_0, QL_IQ4_NL, QL_BF16, QL_F32})
         expect_exact(type, model_path_, adapter());
+}
+
+/// The K types have blocks of 256, which the tiny model's rows are not.
+TEST_F(MergeAware, MergesIntoKTypesWhereRowsAreWholeBlocks) {
+    const std::string path = use_wide();
+    for (const ql_dtype type : {QL_Q3_K, QL_Q4_K, QL_Q5_K, QL_Q6_K}) expect_exact(type, path, adapter());
+    const std::string base = quantised(QL_Q4_K);
+    use(base, QL_BASE_KEEP);
+    expect_exact(QL_Q4_K, base, adapter());
 }
 
 TEST_F(MergeAware, MergesIntoABaseOfItsOwnType) {
@@ -154,7 +172,8 @@ TEST_F(MergeAware, LearnsWhatTheMergedFileThenKnows) {
 }
 
 TEST_F(MergeAware, GivesTheSameBitsForAnyThreadsAndAcrossAResume) {
-    for (const int64_t type : {int64_t{QL_NF4_DQ}, int64_t{QL_Q4_0}}) {
+    for (const int64_t type : {int64_t{QL_NF4_DQ}, int64_t{QL_Q4_0}, int64_t{QL_Q4_K}}) {
+        if (type == QL_Q4_K) use_wide();
         ql_train_options o = aware(type);
         o.steps = 12;
         const auto whole = train(o, 2);
@@ -187,7 +206,7 @@ TEST_F(MergeAware, ARunGoesOnAsItWasBegun) {
 }
 
 TEST_F(MergeAware, RefusesWhatNoMergeGives) {
-    expect_refused(aware(QL_Q4_K), "merge-aware: weights cannot be written as q4_K");
+    expect_refused(aware(QL_Q5_1), "merge-aware: weights cannot be written as q5_1");
     expect_refused(aware(77), "merge-aware: type 77 is unknown");
     ql_train_options o = aware(QL_Q4_0);
     o.lora_dropout = 0.1;

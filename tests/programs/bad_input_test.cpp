@@ -220,7 +220,7 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
         expect_refused(program, line + " --spill /tmp", {"--spill", "not supported yet"}, {2});
     }
     expect_refused(kQuantize, "{model.gguf} {out.gguf} q3", {"q3", "nf4_dq"}, {2});
-    expect_refused(kQuantize, "{model.gguf} {out.gguf} q6_k", {"q6_K", "read only"}, {2});
+    expect_refused(kQuantize, "{model.gguf} {out.gguf} q5_1", {"q5_1", "read only"}, {2});
     expect_refused(kBench, "op conv", {"conv", "mul_mat"}, {2});
     expect_refused(kBench, "", {"peak"}, {2});
 }
@@ -287,7 +287,7 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train + "-o {out.gguf} --ctx 512", {"--ctx", "256"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --lora-dropout 0.1", {"--lora-dropout"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --base-type keep", {"--merge-aware=q4_0"}, {2});
-    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_K", {"--merge-aware", "read only"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q5_1", {"--merge-aware", "read only"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_0 --lora-targets attn", {"blk.0.ffn_gate"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --exact", {"--exact"}, {2});

@@ -106,6 +106,7 @@ HWY_INLINE void decode_nibbles(const uint8_t * codes, const Emit & emit, const F
 #include "backends/cpu/products/formats/iq4_nl.inl"
 #include "backends/cpu/products/formats/nf4.inl"
 #include "backends/cpu/products/formats/nf4_dq.inl"
+#include "backends/cpu/products/formats/q3_k.inl"
 #include "backends/cpu/products/formats/q4_0.inl"
 #include "backends/cpu/products/formats/q4_1.inl"
 #include "backends/cpu/products/formats/q4_k.inl"

@@ -19,6 +19,7 @@ typedef enum ql_dtype {
     QL_Q5_0 = 6,
     QL_Q5_1 = 7,
     QL_Q8_0 = 8,
+    QL_Q3_K = 11,
     QL_Q4_K = 12,
     QL_Q5_K = 13,
     QL_Q6_K = 14,

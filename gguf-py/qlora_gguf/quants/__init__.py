@@ -19,7 +19,16 @@ from .maps import F32, U8
 
 __all__ = ["block_scales", "can_decode", "can_encode", "decode", "decode_range", "encode"]
 
-_ENCODE_BLOCKS = {DType.Q8_0: blocks.encode_q8_0, DType.Q4_0: blocks.encode_q4_0, DType.Q4_1: blocks.encode_q4_1}
+_ENCODE_BLOCKS = {
+    DType.Q8_0: blocks.encode_q8_0,
+    DType.Q4_0: blocks.encode_q4_0,
+    DType.Q4_1: blocks.encode_q4_1,
+    DType.IQ4_NL: blocks.encode_iq4_nl,
+    DType.Q3_K: k_blocks.encode_q3_k,
+    DType.Q4_K: k_blocks.encode_q4_k,
+    DType.Q5_K: k_blocks.encode_q5_k,
+    DType.Q6_K: k_blocks.encode_q6_k,
+}
 _DECODE_BLOCKS = {
     DType.Q8_0: blocks.decode_q8_0,
     DType.Q4_0: blocks.decode_q4_0,
@@ -27,6 +36,7 @@ _DECODE_BLOCKS = {
     DType.Q5_0: blocks.decode_q5_0,
     DType.Q5_1: blocks.decode_q5_1,
     DType.IQ4_NL: blocks.decode_iq4_nl,
+    DType.Q3_K: k_blocks.decode_q3_k,
     DType.Q4_K: k_blocks.decode_q4_k,
     DType.Q5_K: k_blocks.decode_q5_k,
     DType.Q6_K: k_blocks.decode_q6_k,
@@ -67,14 +77,16 @@ def _to_bf16(x: F32) -> U8:
 
 
 def _encode_blocks(x: F32, dtype: DType) -> U8:
-    rows, out = x.reshape(-1, 32), np.empty((len(x) // 32, dtype.n_bytes(32)), dtype=np.uint8)
-    step = _PIECE // 32
+    length = dtype.block_length
+    rows, out = x.reshape(-1, length), np.empty((len(x) // length, dtype.n_bytes(length)), dtype=np.uint8)
+    step = _PIECE // length
     for at in range(0, len(rows), step):
         parts, bad = _ENCODE_BLOCKS[dtype](rows[at:at + step])
         if bad.any():
             block = at + int(bad.argmax())
-            raise EncodeError(f"elements {block * 32} to {block * 32 + 31} reach {np.abs(rows[block]).max():g}, too "
-                              f"large for the 16-bit scale of {dtype.label}; keep f32 or bf16")
+            raise EncodeError(f"elements {block * length} to {block * length + length - 1} reach "
+                              f"{np.abs(rows[block]).max():g}, too large for the 16-bit scale of {dtype.label}; keep f32 "
+                              "or bf16")
         np.concatenate(parts, axis=1, out=out[at:at + step])
     return out.reshape(-1)
 

@@ -1,9 +1,10 @@
-"""The formats of blocks of 32 with a 16-bit scale: q8_0, q4_0, q4_1 (written), q5_0, q5_1, iq4_nl (read)."""
+"""The formats of blocks of 32 with a 16-bit scale: q8_0, q4_0, q4_1, iq4_nl (written), q5_0, q5_1 (read)."""
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from .group_fit import MOST_FITTED, fit_units, inverse_of, nearest
 from .maps import F32, IQ4_NL_VALUES, U8
 
 
@@ -73,6 +74,16 @@ def encode_q4_1(x: F32) -> Encoded:
                    np.where(bad, np.float32(0), d))
     q = _whole((x - least[:, None]) * _inverse(d)[:, None] + np.float32(0.5))
     return [scale, minimum, _nibbles(q)], bad
+
+
+def encode_iq4_nl(x: F32) -> Encoded:
+    bad = np.abs(x).max(axis=1) > MOST_FITTED
+    columns = np.ascontiguousarray(np.where(bad[:, None], np.float32(0), x).T)
+    scale = halves(fit_units(columns, IQ4_NL_VALUES))
+    bad |= too_large(scale)
+    scale[bad | (scale.view(np.uint16)[:, 0] & 0x7fff == 0)] = 0
+    inverse = inverse_of(scale.view(np.float16)[:, 0].astype(np.float32))
+    return [scale, _nibbles(nearest(columns, inverse, IQ4_NL_VALUES).T.astype(np.uint8))], bad
 
 
 def _split(low: U8) -> U8:
