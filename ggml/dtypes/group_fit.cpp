@@ -188,6 +188,19 @@ void fit_units(const Groups & groups, const float * units, float * scale) {
     }
 }
 
+void unit_errors(const Groups & groups, const float * scale, const float * units, float * error) {
+    for (int g = 0; g < kFitted; g += kWidth) {
+        const Lanes lanes{groups, g};
+        const Nearest nearest{units, units, inverse_of(hn::LoadU(kTag, scale + g))};
+        Vec sum = hn::Zero(kTag);
+        for (int j = 0; j < groups.n; ++j) {
+            const Vec e = hn::Sub(hn::Mul(lanes.at(j), nearest.inverse), nearest(lanes.at(j)));
+            sum = hn::Add(sum, hn::Mul(e, e));
+        }
+        hn::StoreU(sum, kTag, error + g);
+    }
+}
+
 /// Codes of every weight, stored as code(x) - `first`.
 template <class Code>
 HWY_INLINE void store_codes(const Lanes & lanes, const Code & code, Vec first, GroupCodes & to) {
@@ -241,6 +254,7 @@ HWY_EXPORT(fit_units);
 HWY_EXPORT(affine_codes);
 HWY_EXPORT(signed_codes);
 HWY_EXPORT(unit_codes);
+HWY_EXPORT(unit_errors);
 }  // namespace
 
 Groups::Groups(const float * weights, int n_weights, int count) : n(n_weights) {
@@ -262,6 +276,9 @@ void signed_codes(const Groups & groups, const float * scale, float half, GroupC
 }
 void fit_units(const Groups & groups, const float * units, float * scale) {
     HWY_DYNAMIC_DISPATCH(fit_units)(groups, units, scale);
+}
+void unit_errors(const Groups & groups, const float * scale, const float * units, float * error) {
+    HWY_DYNAMIC_DISPATCH(unit_errors)(groups, scale, units, error);
 }
 void unit_codes(const Groups & groups, const float * scale, const float * units, GroupCodes & to) {
     HWY_DYNAMIC_DISPATCH(unit_codes)(groups, scale, units, to);

@@ -51,6 +51,8 @@ void signed_codes(const Groups & groups, const float * scale, float half, GroupC
 
 /// Sixteen units in ascending order, the first and the last of opposite signs.
 void fit_units(const Groups & groups, const float * units, float * scale);
+/// Sum of (x / scale - unit)^2, the unit the nearest.
+void unit_errors(const Groups & groups, const float * scale, const float * units, float * error);
 /// `code` is the number of the unit nearest to x / scale, the lower one of two as near; to 0 where the scale is 0.
 void unit_codes(const Groups & groups, const float * scale, const float * units, GroupCodes & to);
 

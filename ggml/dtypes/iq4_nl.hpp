@@ -14,6 +14,8 @@ namespace ql {
 
 inline constexpr float kIQ4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
+inline constexpr int8_t kIQ4Units[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 struct IQ4_NL : BlockFormat<IQ4_NL> {
     struct Block {
         uint16_t d;

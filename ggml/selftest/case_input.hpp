@@ -1,5 +1,5 @@
 // The bytes of a case's inputs: the numbers of ops/cases.hpp at the size that the input asks for, and blocks of the
-// types that are only read. Those have no encoder: their blocks are random bits behind a sensible f16 scale, so that
+// types that are only read. Those have no encoder: their blocks are random bits behind a sensible scale, so that
 // every code and every scale within the block occurs.
 #pragma once
 #include <algorithm>
@@ -20,15 +20,42 @@ inline float deviation(const CaseInput & in) {
     return in.fill == Fill::layer ? 1 / std::sqrt(static_cast<float>(in.shape[0])) : 1;
 }
 
-/// A type with an f16 scale `d` in each block, and for most types with codes from zero an f16 minimum beside it, m or
-/// dmin.
 template <class Format>
 concept ReadOnlyBlocks = !requires {
     &Format::encode;
 }
-&&requires(typename Format::Block b) {
-    b.d;
+&&requires {
+    typename Format::Block;
 };
+
+/// A block's scale: most have an f16 d for it.
+template <class Block>
+void put_scale(Block & block, float scale) {
+    block.d = f32_to_f16(scale);
+}
+template <class Block>
+float scale_of(const Block & block) {
+    return f16_to_f32(block.d);
+}
+
+inline void put_scale(IQ1_MBlock & block, float scale) {
+    IQ1_M::set_d(block, f32_to_f16(scale));
+}
+inline float scale_of(const IQ1_MBlock & block) {
+    return f16_to_f32(IQ1_M::get_d(block));
+}
+
+/// Its four scales lie around the block's.
+inline void put_scale(NVFP4Block & block, float scale) {
+    for (int i = 0; i < 4; ++i) {
+        const auto above = [&](int f) { return NVFP4::half_scale(static_cast<uint8_t>(f)) > scale * (1 + 0.25f * i); };
+        block.f[i] = 1;
+        while (block.f[i] < 126 && !above(block.f[i])) ++block.f[i];
+    }
+}
+inline float scale_of(const NVFP4Block & block) {
+    return NVFP4::half_scale(block.f[0]);
+}
 
 template <ReadOnlyBlocks Format>
 float mean_of(const typename Format::Block & block) {
@@ -49,13 +76,13 @@ uint16_t * minimum_of(Block & block) {
 /// Sets the block's scale, and the minimum that makes the mean of the weights zero.
 template <ReadOnlyBlocks Format>
 void set_scale(typename Format::Block & block, float d) {
-    block.d = f32_to_f16(d);
+    put_scale(block, d);
     uint16_t * minimum = minimum_of(block);
     if (!minimum) return;
     *minimum = 0;
     const float mean = mean_of<Format>(block);
     typename Format::Block of_one = block;  // its weights are what a minimum of one adds
-    of_one.d = 0;
+    put_scale(of_one, 0);
     *minimum_of(of_one) = f32_to_f16(1);
     const float added = mean_of<Format>(of_one);
     *minimum = added == 0 ? 0 : f32_to_f16(-mean / added);
@@ -76,12 +103,14 @@ void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
     double squares = 0;
     std::vector<float> weights(Format::block_length);
     for (int64_t i = 0; i < n_blocks; ++i) {
-        set_scale<Format>(blocks[i], 0.5f + static_cast<float>(blocks[i].d) / 65536);
+        uint16_t bits;
+        std::memcpy(&bits, &blocks[i], sizeof(bits));
+        set_scale<Format>(blocks[i], 0.5f + static_cast<float>(bits) / 65536);
         Format::decode_block(blocks[i], weights.data());
         for (const float w : weights) squares += static_cast<double>(w) * static_cast<double>(w);
     }
     const float size = rms / static_cast<float>(std::sqrt(squares / static_cast<double>(n)));
-    for (int64_t i = 0; i < n_blocks; ++i) set_scale<Format>(blocks[i], size * f16_to_f32(blocks[i].d));
+    for (int64_t i = 0; i < n_blocks; ++i) set_scale<Format>(blocks[i], size * scale_of(blocks[i]));
 }
 
 /// Random blocks of a type by its id. errors  QL_UNSUPPORTED for a type that can be written: encode numbers instead;

@@ -42,6 +42,7 @@ class DType(enum.IntEnum):
     MXFP4 = 39
     NVFP4 = 40
     Q1_0 = 41
+    Q2_0 = 42
     NF4 = 0x4E460000
     NF4_DQ = 0x4E460001
     FP4 = 0x4E460002
@@ -122,6 +123,7 @@ _BLOCKS = {
     DType.MXFP4: _Block(32, 17),
     DType.NVFP4: _Block(64, 36),
     DType.Q1_0: _Block(128, 18),
+    DType.Q2_0: _Block(64, 18),
     DType.NF4: _Block(64, 36),
     DType.NF4_DQ: _Block(64, 33),
     DType.FP4: _Block(64, 36),

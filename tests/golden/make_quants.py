@@ -1,18 +1,23 @@
 """Makes quants.safetensors: what upstream's Python package computes for the block formats.
 
-    pip install gguf==0.19.0 numpy safetensors
+    pip install gguf==0.19.0 numpy safetensors xllamacpp==2026.10.11549
     python make_quants.py quants.safetensors
 
 An outside oracle: nothing of this project takes part. It holds
     w                      [10, 256] f32: normal weights of several sizes, zeros, tiny and large values, rounding ties
     <type>.bytes .f32      `w` encoded, and decoded again, for the types of which the package's encoder is ours, too
-    <type>.bytes .f32      random blocks, and what they decode to, for the others
+    <type>.bytes .f32      random blocks, and what they decode to, for the others; of q1_0 and q2_0, which the package does
+                           not decode, by llama.cpp itself
     special                f32 bit patterns around every border of the 16-bit floats; .f16 and .bf16 the patterns they become
 """
+import ctypes
+import glob
+import os
 import sys
 import importlib.metadata
 import numpy as np
 import gguf
+import xllamacpp
 from gguf.constants import GGMLQuantizationType as T, GGML_QUANT_SIZES
 from safetensors.numpy import save_file
 
@@ -95,5 +100,14 @@ for kind, halves in LATER.items():  # after the others, whose random numbers sta
     name = kind.name.lower().replace("_k", "_K")
     out[name + ".bytes"] = blocks.reshape(-1)
     out[name + ".f32"] = gguf.quants.dequantize(blocks, kind).reshape(-1).astype(np.float32)
+# Last, what llama.cpp alone decodes: 128 and 64 weights in 18 bytes, the first two of them an f16.
+llama = ctypes.CDLL(glob.glob(os.path.join(os.path.dirname(xllamacpp.__file__), "xllamacpp*.so"))[0])
+for name in ("q1_0", "q2_0"):
+    blocks = rng.integers(0, 256, (16, 18), dtype=np.uint8)
+    blocks[:, :2] = (rng.standard_normal(16) * 0.01).astype(np.float16).view(np.uint8).reshape(-1, 2)
+    values = np.empty(16 * (128 if name == "q1_0" else 64), dtype=np.float32)
+    llama[f"dequantize_row_{name}"](ctypes.c_void_p(blocks.ctypes.data), ctypes.c_void_p(values.ctypes.data),
+                                    ctypes.c_int64(values.size))
+    out[name + ".bytes"], out[name + ".f32"] = blocks.reshape(-1), values
 save_file({k: np.ascontiguousarray(v) for k, v in out.items()}, sys.argv[1],
           metadata={"gguf": importlib.metadata.version("gguf"), "numpy": np.__version__})

@@ -106,6 +106,7 @@ HWY_INLINE void decode_nibbles(const uint8_t * codes, const Emit & emit, const F
 #include "backends/cpu/products/formats/iq4_nl.inl"
 #include "backends/cpu/products/formats/nf4.inl"
 #include "backends/cpu/products/formats/nf4_dq.inl"
+#include "backends/cpu/products/formats/q2_k.inl"
 #include "backends/cpu/products/formats/q3_k.inl"
 #include "backends/cpu/products/formats/q4_0.inl"
 #include "backends/cpu/products/formats/q4_1.inl"
@@ -113,6 +114,7 @@ HWY_INLINE void decode_nibbles(const uint8_t * codes, const Emit & emit, const F
 #include "backends/cpu/products/formats/q5_k.inl"
 #include "backends/cpu/products/formats/q6_k.inl"
 #include "backends/cpu/products/formats/q8_0.inl"
+#include "backends/cpu/products/formats/units.inl"
 
 }  // namespace HWY_NAMESPACE
 }  // namespace ql::cpu

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..dtypes import DType
 from ..errors import EncodeError
-from . import blocks, k_blocks
+from . import blocks, iq_blocks, k_blocks, tiny_blocks
 from .four_bit import block_scales, decode_four_bit, encode_four_bit
 from .maps import F32, U8
 
@@ -24,6 +24,7 @@ _ENCODE_BLOCKS = {
     DType.Q4_0: blocks.encode_q4_0,
     DType.Q4_1: blocks.encode_q4_1,
     DType.IQ4_NL: blocks.encode_iq4_nl,
+    DType.MXFP4: tiny_blocks.encode_mxfp4,
     DType.Q3_K: k_blocks.encode_q3_k,
     DType.Q4_K: k_blocks.encode_q4_k,
     DType.Q5_K: k_blocks.encode_q5_k,
@@ -36,10 +37,25 @@ _DECODE_BLOCKS = {
     DType.Q5_0: blocks.decode_q5_0,
     DType.Q5_1: blocks.decode_q5_1,
     DType.IQ4_NL: blocks.decode_iq4_nl,
+    DType.Q2_K: k_blocks.decode_q2_k,
     DType.Q3_K: k_blocks.decode_q3_k,
     DType.Q4_K: k_blocks.decode_q4_k,
     DType.Q5_K: k_blocks.decode_q5_k,
     DType.Q6_K: k_blocks.decode_q6_k,
+    DType.IQ1_M: iq_blocks.decode_iq1_m,
+    DType.IQ1_S: iq_blocks.decode_iq1_s,
+    DType.IQ2_S: iq_blocks.decode_iq2_s,
+    DType.IQ2_XS: iq_blocks.decode_iq2_xs,
+    DType.IQ2_XXS: iq_blocks.decode_iq2_xxs,
+    DType.IQ3_S: iq_blocks.decode_iq3_s,
+    DType.IQ3_XXS: iq_blocks.decode_iq3_xxs,
+    DType.IQ4_XS: iq_blocks.decode_iq4_xs,
+    DType.TQ1_0: tiny_blocks.decode_tq1_0,
+    DType.TQ2_0: tiny_blocks.decode_tq2_0,
+    DType.Q1_0: tiny_blocks.decode_q1_0,
+    DType.Q2_0: tiny_blocks.decode_q2_0,
+    DType.MXFP4: tiny_blocks.decode_mxfp4,
+    DType.NVFP4: tiny_blocks.decode_nvfp4,
 }
 _PLAIN: dict[DType, npt.DTypeLike] = {DType.F32: "<f4", DType.F16: "<f2", DType.I8: "<i1", DType.I16: "<i2",
                                       DType.I32: "<i4", DType.I64: "<i8", DType.F64: "<f8"}

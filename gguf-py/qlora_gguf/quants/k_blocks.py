@@ -1,4 +1,4 @@
-"""The formats of blocks of 256 with 6- or 8-bit scales of their groups: q3_K, q4_K, q5_K, q6_K."""
+"""The formats of blocks of 256 with 6- or 8-bit scales of their groups: q2_K to q6_K."""
 from __future__ import annotations
 
 import numpy as np
@@ -67,6 +67,14 @@ def encode_q3_k(x: F32) -> Encoded:
     parts = [np.bitwise_or.reduce(third, axis=1), np.bitwise_or.reduce(quarters, axis=2).reshape(-1, 64), low,
              np.bitwise_or.reduce(top, axis=1), _bytes(b.d)]
     return parts, b.bad
+
+
+def decode_q2_k(blocks: U8) -> F32:
+    shift = np.array([0, 2, 4, 6], dtype=np.uint8)[:, None]
+    q = (blocks[:, 16:80].reshape(-1, 2, 1, 32) >> shift & np.uint8(3)).reshape(-1, 16, 16)
+    scales, minima = blocks[:, :16] & np.uint8(15), blocks[:, :16] >> np.uint8(4)
+    d, m = half_at(blocks, 80) * scales.astype(np.float32), half_at(blocks, 82) * minima.astype(np.float32)
+    return (d[:, :, None] * q.astype(np.float32) - m[:, :, None]).reshape(-1, 256)
 
 
 def decode_q3_k(blocks: U8) -> F32:

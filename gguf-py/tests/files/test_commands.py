@@ -78,12 +78,12 @@ def test_verify(small, tmp_path):
     x[1, 2], x[2, 3] = np.nan, np.inf
     w.add_array("bad", x)
     w.add_array("zero", np.zeros(5, np.float32))
-    w.add_raw("unknown", "iq1_s", [256], np.zeros(50, np.uint8))
+    w.add_raw("unknown", "q8_K", [256], np.zeros(292, np.uint8))
     w.write(tmp_path / "bad.gguf")
     code, out, err = run("verify", tmp_path / "bad.gguf")
     assert code == 2 and out == ""
     assert "tensor 'bad': 2 of 192 values are NaN or infinite, element 66 the first" in err
-    assert "note: tensor 'zero' is all zeros" in err and "iq1_s is not decoded here" in err
+    assert "note: tensor 'zero' is all zeros" in err and "q8_K is not decoded here" in err
 
 
 def test_verify_sees_scales_that_are_no_numbers(tmp_path):

@@ -65,7 +65,9 @@ def test_we_read_upstreams(tmp_path):
             assert t.decode().tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("name", ["Q4_K", "Q5_K", "Q6_K", "IQ4_NL"])
+@pytest.mark.parametrize("name", [
+    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S",
+    "IQ1_M", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_decodes_random_blocks_as_upstream(name):
     kind = upstream.GGMLQuantizationType[name]
