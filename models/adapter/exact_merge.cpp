@@ -39,6 +39,9 @@ Status refuse_converted(const Adapter & adapter, const Model & base, int64_t typ
 
 Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_quantize_options & options) {
     QL_ASSIGN(const ql_dtype type, weight_type("type", options.type));
+    if (options.recipe)
+        return error(QL_INVALID_ARGUMENT, "%.20s is a mix of types, and training is for a merge into one",
+                     options.recipe);
     const std::string & trained_for = adapter.origin.merge.type;
     if (trained_for.empty())
         return error(QL_INVALID_ARGUMENT, "the adapter was not trained for a merge (--merge-aware)");

@@ -3,12 +3,18 @@
 
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
+#include "models/quantize/recipe.hpp"
 #include "ql/model.h"
 
 extern "C" {
 
 void ql_quantize_options_init(ql_quantize_options * options) {
-    if (options) *options = {sizeof(ql_quantize_options), QL_NF4_DQ, QL_BASE_AUTO, nullptr, nullptr, 0, 0};
+    if (options) *options = {sizeof(ql_quantize_options), QL_NF4_DQ, QL_BASE_AUTO, nullptr, nullptr, 0, 0, nullptr, 0};
+}
+
+const char * ql_quantize_recipe_at(int64_t i) {
+    const ql::Recipe * recipe = ql::recipe_at(i);
+    return recipe ? recipe->name : nullptr;
 }
 
 ql_status ql_quantize(const char * in, const char * out, const ql_quantize_options * options) {

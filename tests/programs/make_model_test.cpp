@@ -124,13 +124,13 @@ TEST_F(MakeModel, CanBeMeasuredOn) {
 }
 
 TEST_F(MakeModel, TypesThatCanOnlyBeReadAreMeasured) {
-    must("make-model --shape tiny-wide --type q4_K -o {made.gguf}");
+    must("make-model --shape tiny-wide --type iq3_s -o {made.gguf}");
     const Json train = must_json("train -m {made.gguf} --base-type keep --ctx 32 --steps 1 -t 1");
     ASSERT_EQ(1u, train.size());
-    EXPECT_TRUE(train[0]["shape"].get<std::string>().starts_with("q4_K")) << train;
-    const Json op = must_json("op mul_mat --type q6_K --shape 256,64,16 -t 1");
+    EXPECT_TRUE(train[0]["shape"].get<std::string>().starts_with("iq3_s")) << train;
+    const Json op = must_json("op mul_mat --type iq1_m --shape 256,64,16 -t 1");
     ASSERT_EQ(1u, op.size());
-    EXPECT_TRUE(op[0]["shape"].get<std::string>().starts_with("q6_K")) << op;
+    EXPECT_TRUE(op[0]["shape"].get<std::string>().starts_with("iq1_m")) << op;
     EXPECT_GT(op[0]["median"].get<double>(), 0);
 }
 

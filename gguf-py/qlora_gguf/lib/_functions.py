@@ -102,6 +102,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_model_chat_template": (C.c_char_p, [C.c_void_p]),
     "ql_model_note": (C.c_char_p, [C.c_void_p, C.c_int64]),
     "ql_quantize_options_init": (None, [C.POINTER(ql_quantize_options)]),
+    "ql_quantize_recipe_at": (C.c_char_p, [C.c_int64]),
     "ql_quantize": (C.c_int, [C.c_char_p, C.c_char_p, C.POINTER(ql_quantize_options)]),
     "ql_tokenizer_open": (C.c_int, [C.c_char_p, C.POINTER(C.c_void_p)]),
     "ql_tokenizer_free": (None, [C.c_void_p]),

@@ -342,6 +342,7 @@ class QuantizedTensor:
     # where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in the merged weights m; q: the
     # same without it, in the new type. NaN elsewhere
     kept: float
+    part: int  # which of the files of a split model it is in, from 0
 
 
 class QuantizeOptions(TypedDict, total=False):
@@ -354,6 +355,12 @@ class QuantizeOptions(TypedDict, total=False):
     # 1: scales of blocks by least squared error (ql_encode_search) where a matrix's new type has that: q4_0, nf4,
     # nf4_dq, of which `type` is to be one; 0: by the largest weight
     search: int
+    # a mix of types by its name, "q4_K_M" (ql_quantize_recipe_at), which takes the place of `type`; None: none. With
+    # QL_BASE_AUTO the head becomes q6_K, the embedding the mix's type
+    recipe: str
+    # most bytes of tensors in a file: OUT.gguf becomes OUT-00001-of-0000N.gguf and so on, which ql_gguf_open reads by
+    # the first; 0: one file. All of them appear, or none
+    split_bytes: int
 
 
 @dataclass(frozen=True)

@@ -491,6 +491,7 @@ class ql_quantized_tensor(C.Structure):
         ("index", C.c_int64),
         ("n", C.c_int64),
         ("kept", C.c_double),
+        ("part", C.c_int64),
     ]
 
 
@@ -504,6 +505,7 @@ class ql_quantize_options(C.Structure):
         ("threads", C.c_int),
         ("search", C.c_int64),
         ("recipe", C.c_char_p),
+        ("split_bytes", C.c_uint64),
     ]
 
 

@@ -19,6 +19,7 @@ typedef struct ql_quantized_tensor {
     int64_t index, n;        /* of the file's tensors */
     double kept;             /* where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in the
                                 merged weights m; q: the same without it, in the new type. NaN elsewhere */
+    int64_t part;            /* which of the files of a split model it is in, from 0 */
 } ql_quantized_tensor;
 
 typedef struct ql_quantize_options {
@@ -32,8 +33,14 @@ typedef struct ql_quantize_options {
     int threads;             /* 0: the physical cores, or $QL_THREADS. The file does not depend on it */
     int64_t search;          /* 1: scales of blocks by least squared error (ql_encode_search) where a matrix's new type
                                 has that: q4_0, nf4, nf4_dq, of which `type` is to be one; 0: by the largest weight */
+    const char * recipe;     /* a mix of types by its name, "q4_K_M" (ql_quantize_recipe_at), which takes the place of
+                                `type`; NULL: none. With QL_BASE_AUTO the head becomes q6_K, the embedding the mix's type */
+    uint64_t split_bytes;    /* most bytes of tensors in a file: OUT.gguf becomes OUT-00001-of-0000N.gguf and so on, which
+                                ql_gguf_open reads by the first; 0: one file. All of them appear, or none */
 } ql_quantize_options;
 QL_API void ql_quantize_options_init(ql_quantize_options * options);
+/** The name of the i-th mix of types; NULL where there is none. */
+QL_API const char * ql_quantize_recipe_at(int64_t i);
 
 /** GGUF -> GGUF: keys are copied, except those that describe the old types; block matrices take the requested type, some
  *  rows in memory at a time; of a type whose scales lie apart (nf4, nf4_dq) whole tensors.
