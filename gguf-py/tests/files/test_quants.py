@@ -186,7 +186,7 @@ def test_what_is_no_number_is_refused_by_its_place(dtype, value, word):
         quants.encode(x, dtype)
 
 
-@pytest.mark.parametrize("dtype", ["q8_0", "q4_0", "q4_1", *FITTED])
+@pytest.mark.parametrize("dtype", ["q8_0", "q4_0", "q4_1", *(t for t in FITTED if t != "mxfp4")])
 def test_what_the_16_bit_scale_cannot_reach_is_refused(dtype):
     x = np.ones(1024, dtype=np.float32)
     x[526] = 3e38
