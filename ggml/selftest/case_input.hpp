@@ -45,12 +45,14 @@ inline float scale_of(const IQ1_MBlock & block) {
     return f16_to_f32(IQ1_M::get_d(block));
 }
 
-/// Its four scales lie around the block's.
+/// Its four scales are the block's and above.
 inline void put_scale(NVFP4Block & block, float scale) {
+    const auto value = [](int f) { return NVFP4::half_scale(static_cast<uint8_t>(f)); };
     for (int i = 0; i < 4; ++i) {
-        const auto above = [&](int f) { return NVFP4::half_scale(static_cast<uint8_t>(f)) > scale * (1 + 0.25f * i); };
-        block.f[i] = 1;
-        while (block.f[i] < 126 && !above(block.f[i])) ++block.f[i];
+        const float wanted = scale * (1 + 0.25f * static_cast<float>(i));
+        int f = 1;
+        while (f < 126 && value(f + 1) - wanted < wanted - value(f)) ++f;
+        block.f[i] = static_cast<uint8_t>(f);
     }
 }
 inline float scale_of(const NVFP4Block & block) {
@@ -88,6 +90,18 @@ void set_scale(typename Format::Block & block, float d) {
     *minimum = added == 0 ? 0 : f32_to_f16(-mean / added);
 }
 
+/// Types whose units may not be zero in the mean, and which have no minimum against that: scales of both signs are.
+template <class Format>
+inline constexpr bool kMayBeNegative = requires(typename Format::Block b) {
+    b.d;
+}
+&&!requires(typename Format::Block b) {
+    b.dmin;
+}
+&&!requires(typename Format::Block b) {
+    b.m;
+};
+
 /// Random blocks of n weights, scales within a factor of three, with `rms` as the weights' root mean square.
 template <ReadOnlyBlocks Format>
 void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
@@ -105,7 +119,8 @@ void random_blocks(uint64_t seed, int64_t n, float rms, void * dst) {
     for (int64_t i = 0; i < n_blocks; ++i) {
         uint16_t bits;
         std::memcpy(&bits, &blocks[i], sizeof(bits));
-        set_scale<Format>(blocks[i], 0.5f + static_cast<float>(bits) / 65536);
+        const float scale = 0.5f + static_cast<float>(bits) / 65536;
+        set_scale<Format>(blocks[i], kMayBeNegative<Format> && bits % 2 ? -scale : scale);
         Format::decode_block(blocks[i], weights.data());
         for (const float w : weights) squares += static_cast<double>(w) * static_cast<double>(w);
     }

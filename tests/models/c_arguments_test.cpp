@@ -25,7 +25,7 @@ std::vector<BadCall> ModelArguments::model_calls() {
                          }});
     }
     for (const int64_t type : {kBeyond32Bits, kBeyond32Bits - 2 * (int64_t{1} << 32), int64_t{-3}, int64_t{77},
-                               int64_t{QL_I8}, int64_t{QL_Q6_K}, INT64_MAX, INT64_MIN}) {
+                               int64_t{QL_I8}, int64_t{QL_IQ2_S}, INT64_MAX, INT64_MIN}) {
         calls.push_back({"ql_model_open", "base_type", opening_model([type](auto & o) { o.base_type = type; })});
         calls.push_back(
             {"ql_model_open", "embedding_type", opening_model([type](auto & o) { o.embedding_type = type; })});
