@@ -56,6 +56,7 @@ class Finetune {
     void open_model() {
         auto options = defaults<ql_model_options>();
         options.base_type = parse_base_type("--base-type", o_.base_type, true);
+        if (device_options_.memory()) options.spill = device_options_.spill();
         options.embedding_type = parse_base_type("--embeddings", o_.embeddings, true);
         options.search = o_.search;
         if (o_.show_data > 0) {  // only its tokenizer is needed

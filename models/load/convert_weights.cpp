@@ -40,7 +40,10 @@ class Converter {
   public:
     Converter(ModelParts & parts, Scales scales) : parts_(parts), scales_(scales) {}
 
-    /// Puts a weight of that type, in memory of our own, in the place of one in a file.
+    /// From now on converted weights go to a file in the folder.
+    Status spill_to(const char * folder) { return ql_os_spill_open(folder, out(parts_.spill)); }
+
+    /// Puts a weight of that type, in memory of our own or on disk, in the place of one in a file.
     Status replace(Weight & w, ql_dtype dtype) {
         const size_t bytes = ql_dtype_bytes(dtype, w.elements());
         AlignedBytes memory = aligned_bytes(bytes);
@@ -54,7 +57,22 @@ class Converter {
         w.dtype = dtype;
         w.data = memory.get();
         w.bytes = bytes;
-        parts_.owned.push_back(std::move(memory));
+        if (!parts_.spill) {
+            parts_.owned.push_back(std::move(memory));
+            return {};
+        }
+        uint64_t offset = 0;
+        QL_TRY(ql_os_spill_append(parts_.spill.get(), memory.get(), bytes, &offset));
+        spilled_.push_back({&w, offset});
+        return {};
+    }
+
+    /// Lets the weights that went to the spill be read there.
+    Status map_spill() const {
+        if (!parts_.spill) return {};
+        const void * data = nullptr;
+        QL_TRY(ql_os_spill_map(parts_.spill.get(), &data));
+        for (const Spilled & s : spilled_) s.weight->data = static_cast<const char *>(data) + s.offset;
         return {};
     }
 
@@ -70,9 +88,15 @@ class Converter {
         if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
     }
 
+    struct Spilled {
+        Weight * weight;
+        uint64_t offset;
+    };
+
     ModelParts & parts_;
     const Scales scales_;
     std::vector<Weight> replaced_;
+    std::vector<Spilled> spilled_;
 };
 
 /// What each weight becomes, in the order of the weights.
@@ -115,6 +139,7 @@ Status convert_weights(ModelParts & parts, const ql_model_options & options, std
     for (size_t i = 0; i < types.size(); ++i)
         converts_blocks |= types[i] != parts.weights[i].dtype && is(parts.weights[i], WeightRole::block_matrix);
     Converter converter(parts, options.search ? Scales::search : Scales::largest_weight);
+    if (options.spill && converts_blocks) QL_TRY(converter.spill_to(options.spill));
     for (size_t i = 0; i < types.size(); ++i) {
         Weight & w = parts.weights[i];
         // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.
@@ -122,7 +147,7 @@ Status convert_weights(ModelParts & parts, const ql_model_options & options, std
             QL_TRY(converter.replace(w, types[i]));
     }
     converter.forget_replaced();
-    return {};
+    return converter.map_spill();
 }
 
 }  // namespace ql

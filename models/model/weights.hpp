@@ -42,6 +42,7 @@ struct ModelParts {
     GgufPtr file;                          // the mapped GGUF, if it is one
     std::vector<FileMapPtr> maps;          // the mapped safetensors files, if it is a Hugging Face directory
     std::vector<AlignedBytes> owned;       // converted or permuted weights
+    SpillPtr spill;                        // converted weights on disk; null: they are in memory
 };
 
 }  // namespace ql

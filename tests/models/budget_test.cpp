@@ -106,6 +106,26 @@ TEST_F(Budget, IsSmallerWhereInputsOfLayersWaitOnDisk) {
     EXPECT_EQ(start(o).code(), QL_NOT_FOUND);
 }
 
+TEST_F(Budget, PagesWhatWasConvertedFromASpill) {
+    const std::string here = folder_.path("");
+    const std::vector<std::string> names = folder_.names();
+    ql_model_options options{sizeof(options), QL_Q8_0, QL_BASE_KEEP};
+    auto model = open_model(model_path_, options);
+    ASSERT_TRUE(model.ok()) << model.message();
+    model_ = std::move(model).value();
+    const std::vector<float> expected = train(short_run(0));
+    const uint64_t in_memory = least();
+    options.spill = here.c_str();
+    model = open_model(model_path_, options);
+    ASSERT_TRUE(model.ok()) << model.message();
+    model_ = std::move(model).value();
+    EXPECT_EQ(folder_.names(), names) << "the spill has no name";
+    EXPECT_LT(least(), in_memory);
+    EXPECT_EQ(train(short_run(least() + 2 * kMiB)), expected);
+    options.spill = "/nowhere";
+    EXPECT_EQ(open_model(model_path_, options).status().code(), QL_NOT_FOUND);
+}
+
 TEST_F(Budget, HoldsWithDropoutAndNoise) {
     ql_train_options o = short_run(0);
     o.lora_dropout = 0.2, o.neftune_alpha = 3;

@@ -22,7 +22,7 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
               "Memory that the process may take, such as 300MiB or 6GiB: weights that do not fit are read from the "
               "model's file when they are needed")
         ->option_text("SIZE");
-    program.text("--spill", spill_, "Folder where converted weights and layers' inputs may be kept under --memory")
+    program.text("--spill", spill_, "Folder where, under --memory, converted weights and inputs of layers may be kept")
         ->option_text("DIR");
 }
 

@@ -54,6 +54,7 @@ using GgufPtr = Handle<ql_gguf, ql_gguf_close>;
 using GgufWriterPtr = Handle<ql_gguf_writer, ql_gguf_writer_free>;
 using FileMapPtr = Handle<ql_os_map, ql_os_unmap_file>;
 using JournalPtr = Handle<ql_os_journal, ql_os_journal_close>;
+using SpillPtr = Handle<ql_os_spill, ql_os_spill_close>;
 using LockPtr = Handle<ql_os_lock, ql_os_unlock_file>;
 using OpBenchPtr = Handle<ql_op_bench, ql_op_bench_free>;
 /// Text or bytes that the library made for its caller.

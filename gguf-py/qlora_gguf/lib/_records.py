@@ -306,6 +306,9 @@ class ModelOptions(TypedDict, total=False):
     # 1: scales of converted blocks by least squared error (ql_encode_search), where the type has that: q4_0, nf4,
     # nf4_dq; 0: by the largest weight
     search: int
+    # None, or a folder: converted weights are kept there, in a file without a name that is gone with the model, instead
+    # of in memory; a plan with a budget then pages them
+    spill: str | None
 
 
 @dataclass(frozen=True)

@@ -455,6 +455,7 @@ class ql_model_options(C.Structure):
         ("base_type", C.c_int64),
         ("embedding_type", C.c_int64),
         ("search", C.c_int64),
+        ("spill", C.c_char_p),
     ]
 
 

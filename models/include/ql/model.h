@@ -24,6 +24,8 @@ typedef struct ql_model_options {
                                than 8 bits and base_type converts, base_type if that has 16 or more, else q8_0 */
     int64_t search;         /* 1: scales of converted blocks by least squared error (ql_encode_search), where the type
                                has that: q4_0, nf4, nf4_dq; 0: by the largest weight */
+    const char * spill;     /* NULL, or a folder: converted weights are kept there, in a file without a name that is gone with
+                               the model, instead of in memory; a plan with a budget then pages them */
 } ql_model_options;
 
 /** Defaults: everything kept. */
@@ -33,7 +35,7 @@ QL_API void ql_model_options_init(ql_model_options * options);
  *  Every tensor, every key of the architecture and every field of config.json is used, known to be harmless, or refused.
  *  errors  QL_NOT_FOUND, QL_BAD_FILE, QL_UNSUPPORTED (architecture, type, a tensor, key or field that the graph does not
  *          read; names it), QL_NON_FINITE (names the tensor), QL_INVALID_ARGUMENT (`search` where nothing is converted
- *          to a type that has it) */
+ *          to a type that has it), QL_NO_SPACE (spill) */
 QL_API ql_status ql_model_open(const char * path, const ql_model_options * options, ql_model ** model);
 QL_API void ql_model_close(ql_model * model);
 
