@@ -112,6 +112,8 @@ std::vector<BadCall> EngineArguments::os_calls() {
     static ql_os_map * map = nullptr;
     static ql_os_lock * lock = nullptr;
     static ql_os_journal * journal = nullptr;
+    static ql_os_spill * spill = nullptr;
+    static uint64_t offset = 0;
     return {
         {"ql_os_read_file", "NULL path", [] { return ql_os_read_file(nullptr, 0, &data, &size); }},
         {"ql_os_read_file", "NULL data", [] { return ql_os_read_file("f", 0, nullptr, &size); }},
@@ -121,6 +123,10 @@ std::vector<BadCall> EngineArguments::os_calls() {
         {"ql_os_write_file", "NULL data", [this] { return ql_os_write_file(folder_.path("f").c_str(), nullptr, 1); }},
         {"ql_os_replace_file", "NULL function",
          [this] { return ql_os_replace_file(folder_.path("f").c_str(), nullptr, nullptr); }},
+        {"ql_os_spill_open", "NULL folder", [] { return ql_os_spill_open(nullptr, &spill); }},
+        {"ql_os_spill_open", "a folder that is not there", [] { return ql_os_spill_open("/nowhere", &spill); }},
+        {"ql_os_spill_append", "NULL spill", [] { return ql_os_spill_append(nullptr, "", 1, &offset); }},
+        {"ql_os_spill_map", "NULL spill", [] { return ql_os_spill_map(nullptr, nullptr); }},
         {"ql_os_journal_open", "NULL path", [] { return ql_os_journal_open(nullptr, &journal); }},
         {"ql_os_journal_open", "NULL journal", [] { return ql_os_journal_open("f", nullptr); }},
         {"ql_os_journal_open", "a folder", [this] { return ql_os_journal_open(folder_.path("").c_str(), &journal); }},

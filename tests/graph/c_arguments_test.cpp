@@ -93,6 +93,26 @@ std::vector<BadCall> EngineArguments::device_calls() {
          [this] { return ql_plan_create_on(graph_, &device_, 0, &y_, 1, nullptr, &plan); }},
         {"ql_graph_set_place", "NULL", [] { return ql_graph_set_place(nullptr, 0); }},
         {"ql_graph_set_place", "-1", [this] { return ql_graph_set_place(graph_, -1); }},
+        {"ql_plan_create_with", "NULL graph",
+         [this] { return ql_plan_create_with(nullptr, &device_, 1, &y_, 1, nullptr, &plan); }},
+        {"ql_plan_create_with", "-1 lanes",
+         [this] {
+             const ql_plan_options options{sizeof(options), nullptr, -1};
+             return ql_plan_create_with(graph_, &device_, 1, &y_, 1, &options, &plan);
+         }},
+        {"ql_plan_create_with", "size 0",
+         [this] {
+             const ql_plan_options options{};
+             return ql_plan_create_with(graph_, &device_, 1, &y_, 1, &options, &plan);
+         }},
+        {"ql_plan_least_memory", "NULL bytes",
+         [this] { return ql_plan_least_memory(graph_, &device_, 1, &y_, 1, nullptr, nullptr); }},
+        {"ql_plan_run_lanes", "NULL", [] { return ql_plan_run_lanes(nullptr, 1); }},
+        {"ql_plan_run_lanes", "2 of 1", [this] { return ql_plan_run_lanes(plan_, 2); }},
+        {"ql_plan_write_lane", "NULL plan", [this] { return ql_plan_write_lane(nullptr, 0, x_, &n_, 0, 4); }},
+        {"ql_plan_write_lane", "no input", [this] { return ql_plan_write_lane(plan_, 0, y_, &n_, 0, 4); }},
+        {"ql_plan_read_lane", "NULL target", [this] { return ql_plan_read_lane(plan_, 0, y_, nullptr, 0, 4); }},
+        {"ql_plan_read_lane", "lane 1 of 1", [this] { return ql_plan_read_lane(plan_, 1, y_, &n_, 0, 4); }},
         {"ql_plan_run", "NULL", [] { return ql_plan_run(nullptr); }},
         {"ql_plan_read", "NULL plan", [this] { return ql_plan_read(nullptr, y_, &n_, 0, 4); }},
         {"ql_plan_read", "NULL output", [this] { return ql_plan_read(plan_, nullptr, &n_, 0, 4); }},
@@ -284,6 +304,7 @@ std::vector<NullCall> EngineArguments::null_calls() {
         {"ql_device_options_init", [] { return ql_device_options_init(nullptr), true; }},
         {"ql_op_bench_free", [] { return ql_op_bench_free(nullptr), true; }},
         {"ql_op_bench_plan", [] { return ql_op_bench_plan(nullptr) == nullptr; }},
+        {"ql_os_spill_close", [] { return ql_os_spill_close(nullptr), true; }},
         {"ql_plan_free", [] { return ql_plan_free(nullptr), true; }},
         {"ql_graph_free", [] { return ql_graph_free(nullptr), true; }},
         {"ql_graph_n_nodes", [] { return ql_graph_n_nodes(nullptr) == 0; }},

@@ -1,7 +1,5 @@
 #include "tools/quantize/cost.hpp"
 
-#include <algorithm>
-
 #include "ql/model.h"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/units.hpp"
@@ -10,15 +8,13 @@ namespace ql::cli {
 namespace {
 
 constexpr size_t kLargestText = size_t{1} << 30;
-constexpr int64_t kContext = 512;
 
 ql_nll nll_of(const std::string & path, const std::string & text, const DevicePtr & device) {
     ModelPtr model;
     check_input(ql_model_open(path.c_str(), nullptr, out(model)));
-    const int64_t ctx = std::min<int64_t>(kContext, ModelOptions::describe(model).n_ctx);
     auto result = sized<ql_nll>();
-    check_run(
-        ql_evaluate_text(model.get(), device.get(), nullptr, nullptr, 0, text.data(), text.size(), ctx, 0, &result));
+    check_run(ql_evaluate_text(model.get(), device.get(), nullptr, nullptr, 0, text.data(), text.size(), nullptr,
+                               &result));
     return result;
 }
 
