@@ -94,8 +94,8 @@ Status TrainStep::plan(ql_device * device) {
     if (options_.memory == 0 || !options_.train) return make_plans(device, 0);
     const uint64_t lanes = static_cast<uint64_t>(options_.n_batches),
                    nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
-    uint64_t others =
-        bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) + optimizer_bytes();
+    uint64_t others = bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
+                      optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
     for (int attempt = 0;; ++attempt) {
         QL_ASSIGN(const uint64_t least, least_memory(device));
         if (others + least > options_.memory) return too_small(others + least);

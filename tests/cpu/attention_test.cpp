@@ -119,6 +119,8 @@ TEST_P(Attention, AgreesWithReferenceOnTheOperatorsCases) {
         for (const auto & list : {def->cases(), larger_cases(*def)})
             for (const Case & c : list) {
                 KernelRun run(*def, c);
+                // With a soft cap the row takes the kernel of f32, whatever the device has.
+                if (GetParam().bf16 && run.node().params.as<AttentionParams>().cap != 0) continue;
                 Reference reference(*def, c);
                 reference.run.run();
                 launch(run);

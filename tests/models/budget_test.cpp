@@ -91,12 +91,12 @@ TEST_F(Budget, MayBeAnotherWhenARunGoesOn) {
 
 TEST_F(Budget, IsSmallerWhereInputsOfLayersWaitOnDisk) {
     ql_train_options o = short_run(0);
-    o.batch = 32, o.grad_accum = 2, o.steps = 1;
+    o.batch = 64, o.grad_accum = 2, o.steps = 1;
     const std::vector<float> expected = train(o);
     const uint64_t without = least(o);
     const std::string here = folder_.path("");
     o.spill = here.c_str();
-    o.memory = least(o) + kMiB;
+    o.memory = least(o) + 4 * kMiB;
     EXPECT_LT(o.memory, without);
     const std::vector<std::string> names = folder_.names();
     for (const int threads : {1, 3}) EXPECT_EQ(train(o, threads), expected);
@@ -114,16 +114,16 @@ TEST_F(Budget, PagesWhatWasConvertedFromASpill) {
     ASSERT_TRUE(model.ok()) << model.message();
     model_ = std::move(model).value();
     const std::vector<float> expected = train(short_run(0));
-    const uint64_t in_memory = least();
     options.spill = here.c_str();
     model = open_model(model_path_, options);
     ASSERT_TRUE(model.ok()) << model.message();
     model_ = std::move(model).value();
     EXPECT_EQ(folder_.names(), names) << "the spill has no name";
-    EXPECT_LT(least(), in_memory);
-    EXPECT_EQ(train(short_run(least() + 2 * kMiB)), expected);
+    const ql_train_options o = short_run(least() + 2 * kMiB);
+    EXPECT_GT(info(o).page_bytes, 0u);
+    EXPECT_EQ(train(o), expected);
     options.spill = "/nowhere";
-    EXPECT_EQ(open_model(model_path_, options).status().code(), QL_NOT_FOUND);
+    EXPECT_FALSE(open_model(model_path_, options).ok());
 }
 
 TEST_F(Budget, HoldsWithDropoutAndNoise) {

@@ -212,6 +212,8 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_model_note", [this] { return !ql_model_note(nullptr, 0) && !ql_model_note(model_, -1); }},
         {"ql_model_note", [this] { return ql_model_note(model_, INT64_MAX) == nullptr; }},
         {"ql_chat_options_init", [] { return ql_chat_options_init(nullptr), true; }},
+        {"ql_quantize_recipe_at",
+         [] { return ql_quantize_recipe_at(-1) == nullptr && ql_quantize_recipe_at(INT64_MAX) == nullptr; }},
         {"ql_quantize_options_init", [] { return ql_quantize_options_init(nullptr), true; }},
         {"ql_dataset_options_init", [] { return ql_dataset_options_init(nullptr), true; }},
         {"ql_dataset_note", [this] { return !ql_dataset_note(nullptr, 0) && !ql_dataset_note(data_, -1); }},

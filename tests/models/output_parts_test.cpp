@@ -15,9 +15,9 @@ namespace {
 
 constexpr uint64_t kMost = 20000;  // of a tiny model's 50 kB in q8_0
 
-class Split : public ::testing::Test {
+class OutputParts : public ::testing::Test {
   protected:
-    Split() {
+    OutputParts() {
         TinyModelOptions tiny;
         tiny.more = [](ql_gguf_writer * w) {
             EXPECT_EQ(ql_gguf_set_int(w, "somebodys.own.key", QL_GGUF_I64, -7), QL_OK);
@@ -50,7 +50,7 @@ class Split : public ::testing::Test {
     TemporaryFolder folder_;
 };
 
-TEST_F(Split, PartsTogetherAreTheModelAndEachKeepsItsLimit) {
+TEST_F(OutputParts, PartsTogetherAreTheModelAndEachKeepsItsLimit) {
     ASSERT_EQ(quantize("in.gguf", "whole.gguf", 0), QL_OK) << ql_error_message();
     ASSERT_EQ(quantize("in.gguf", "out.gguf", kMost), QL_OK) << ql_error_message();
     const auto files = parts();
@@ -72,7 +72,7 @@ TEST_F(Split, PartsTogetherAreTheModelAndEachKeepsItsLimit) {
     ql_gguf_close(file);
 }
 
-TEST_F(Split, ATensorThatIsLargerThanAPartIsOneAlone) {
+TEST_F(OutputParts, ATensorThatIsLargerThanAPartIsOneAlone) {
     ASSERT_EQ(quantize("in.gguf", "out.gguf", 1), QL_OK) << ql_error_message();
     ql_gguf * file = nullptr;
     ASSERT_EQ(ql_gguf_open(folder_.path(parts().front()).c_str(), &file), QL_OK) << ql_error_message();
@@ -80,7 +80,7 @@ TEST_F(Split, ATensorThatIsLargerThanAPartIsOneAlone) {
     ql_gguf_close(file);
 }
 
-TEST_F(Split, StoppedItLeavesNothingAndKeepsWhatWasThere) {
+TEST_F(OutputParts, StoppedItLeavesNothingAndKeepsWhatWasThere) {
     EXPECT_EQ(quantize("in.gguf", "out.gguf", kMost, 15), QL_CANCELLED);
     EXPECT_EQ(names(), std::set<std::string>{"in.gguf"});
     ASSERT_EQ(quantize("in.gguf", "out.gguf", kMost), QL_OK) << ql_error_message();
@@ -91,7 +91,7 @@ TEST_F(Split, StoppedItLeavesNothingAndKeepsWhatWasThere) {
     EXPECT_TRUE(read_all(folder_.path(parts().front())) == before);
 }
 
-TEST_F(Split, NeverOverItsOwnInput) {
+TEST_F(OutputParts, NeverOverItsOwnInput) {
     ASSERT_EQ(quantize("in.gguf", "out.gguf", kMost), QL_OK) << ql_error_message();
     EXPECT_EQ(quantize(parts().front().c_str(), "out.gguf", kMost), QL_INVALID_ARGUMENT);
     EXPECT_NE(std::string(ql_error_message()).find("the same file"), std::string::npos) << ql_error_message();

@@ -162,7 +162,7 @@ TEST_F(TokenizerFiles, WithBadMetadataAreRefused) {
     const Case cases[] = {
         {[](auto * w) { (void)ql_gguf_set_string(w, "tokenizer.ggml.model", "bert", 4); },
          "tokenizer.ggml.model: 'bert' is not supported"},
-        {[](auto * w) { (void)ql_gguf_set_string(w, "tokenizer.ggml.pre", "tekken", 6); }, "'tekken' is not known"},
+        {[](auto * w) { (void)ql_gguf_set_string(w, "tokenizer.ggml.pre", "viking", 6); }, "'viking' is not known"},
         {[](auto * w) { (void)ql_gguf_set_int(w, "tokenizer.ggml.eos_token_id", QL_GGUF_U32, 264); }, "eos id 264"},
         {[](auto * w) { (void)ql_gguf_set_string(w, "tokenizer.ggml.bos_token_id", "1", 1); }, "bos_token_id"},
         {[](auto * w) { (void)ql_gguf_set_int(w, "tokenizer.ggml.add_bos_token", QL_GGUF_U32, 1); }, "add_bos_token"},

@@ -246,9 +246,9 @@ std::string why_refused(const Vocab & vocab) {
 
 TEST(HostileVocabulary, IsRefusedWithItsReason) {
     Vocab vocab = byte_level_vocab();
-    vocab.pre = "tekken";
-    EXPECT_EQ(why_refused(vocab),
-              "tokenizer: pre-tokenizer 'tekken' is not known; known are gpt-2, smollm, llama-bpe, qwen2");
+    vocab.pre = "viking";
+    EXPECT_TRUE(why_refused(vocab).starts_with("tokenizer: pre-tokenizer 'viking' is not known; known are gpt-2, "))
+        << why_refused(vocab);
     vocab = byte_level_vocab();
     vocab.eos = 264;
     EXPECT_EQ(why_refused(vocab), "tokenizer: eos id 264 is outside the vocabulary of 264 tokens");
