@@ -159,7 +159,7 @@ def test_the_writer_refuses_what_the_format_has_no_place_for(tmp_path):
         (lambda: w.add_raw("n", "f32", [2**40, 2**40], np.zeros(0, np.uint8)), "1 to 4 positive dimensions"),
         (lambda: w.add_raw("n", "q8_0", [2, 16], np.zeros(34, np.uint8)), "no multiple of the 32"),
         (lambda: w.add_raw("n", "f32", [4], np.zeros(15, np.uint8)), "15 bytes, its type and shape need 16"),
-        (lambda: w.add_tensor("n", "q4_K", [256], lambda: ones), "not written here"),
+        (lambda: w.add_tensor("n", "q2_K", [256], lambda: ones), "not written here"),
         (lambda: w.add_array("n", np.array([np.inf] * 32, np.float32), "q8_0"), "tensor 'n': element 0 is infinite"),
     ]
     for call, message in refused:
