@@ -14,10 +14,6 @@ constexpr double kFlopsPerSecond = 1e12, kReadBytesPerSecond = 2e9;
 constexpr double kExposedRead = 0.1;
 constexpr int kRecomputeSteps = 4;  // candidates between none and all
 
-size_t padded(size_t bytes, size_t alignment) {
-    return (bytes + alignment - 1) / alignment * alignment;
-}
-
 /// A list with `recomputed` places, and what it needs besides weights.
 struct Candidate {
     PlanChoice choice;

@@ -9,7 +9,7 @@
 namespace ql {
 
 Layout place_buffers(std::span<Buffer> buffers, const ql_device * device, size_t alignment) {
-    const auto padded = [&](const Buffer & b) { return (b.bytes + alignment - 1) / alignment * alignment; };
+    const auto room = [&](const Buffer & b) { return padded(b.bytes, alignment); };
     std::vector<size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
@@ -23,7 +23,7 @@ Layout place_buffers(std::span<Buffer> buffers, const ql_device * device, size_t
         size_t & end = layout.of(b.region);
         if (b.region == Region::outputs) {
             b.offset = end;
-            end += padded(b);
+            end += room(b);
             continue;
         }
         std::vector<size_t> & placed = placed_in[static_cast<size_t>(b.region)];
@@ -31,11 +31,11 @@ Layout place_buffers(std::span<Buffer> buffers, const ql_device * device, size_t
         for (const size_t j : placed) {
             const Buffer & other = buffers[j];
             if (other.last < b.first || other.first > b.last) continue;
-            if (other.offset >= offset + padded(b)) break;  // the gap before it is wide enough
-            offset = std::max(offset, other.offset + padded(other));
+            if (other.offset >= offset + room(b)) break;  // the gap before it is wide enough
+            offset = std::max(offset, other.offset + room(other));
         }
         b.offset = offset;
-        end = std::max(end, offset + padded(b));
+        end = std::max(end, offset + room(b));
         placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
                                        [&](size_t x, size_t y) { return buffers[x].offset < buffers[y].offset; }),
                       i);

@@ -40,6 +40,11 @@ struct Layout : ByRegion<size_t> {
     size_t of(Region region) const { return (*this)[static_cast<size_t>(region)]; }
 };
 
+/// The next multiple of the alignment.
+constexpr size_t padded(size_t bytes, size_t alignment) {
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
 /// Whether each lane of a plan has a memory of its own for the region.
 constexpr bool is_by_lane(Region region) {
     return region == Region::outputs || region == Region::carried;

@@ -37,10 +37,6 @@ void add_stays(const Uses & use, bool ahead, std::vector<PageStay> & stays) {
     }
 }
 
-size_t padded(size_t bytes, size_t alignment) {
-    return (bytes + alignment - 1) / alignment * alignment;
-}
-
 class Planner {
   public:
     Planner(const PlanList & list, size_t alignment)

@@ -128,7 +128,7 @@ Status ql_plan::place_inputs() {
     for (size_t lane = 1; lane < lanes_.size(); ++lane)
         for (const ql::Value * leaf : inputs_) {
             lanes_[lane].inputs.push_back(next);
-            next += (leaf->bytes() + device.caps.alignment - 1) / device.caps.alignment * device.caps.alignment;
+            next += ql::padded(leaf->bytes(), device.caps.alignment);
         }
     return {};
 }

@@ -41,7 +41,7 @@ uint64_t spill_results(const PlanList & list, std::vector<Buffer> & buffers, con
             if (uses[b][i] - uses[b][i - 1] > gap.in - gap.out) gap.out = uses[b][i - 1], gap.in = uses[b][i];
         if (gap.in - gap.out < kShortestAbsence) continue;
         gap.buffer = b, gap.later = buffers.size(), gap.bytes = buffers[b].bytes, gap.offset = offset;
-        offset += (gap.bytes + os::kPageBytes - 1) / os::kPageBytes * os::kPageBytes;
+        offset += padded(gap.bytes, os::kPageBytes);
         Buffer later = buffers[b];
         later.first = static_cast<int64_t>(begins[gap.in - 1]);
         buffers[b].last = static_cast<int64_t>(begins[gap.out + 2]) - 1;
