@@ -2,8 +2,11 @@
 //     nll[t] = logsumexp_i (W x)[i, t] - (W x)[target[t], t] where target[t] >= 0, else 0;
 //     loss = sum_t weight[t] nll[t];
 // with a soft cap, over cap tanh(W x / cap).
-// Sources x [n, T], W [n, V], target [T], weight [T]; results loss [1] and nll [T].
+// Sources x [n, T], W [n, V], target [T], weight [T]; results loss [1] and nll [T]. Rows of W may have logits of their own
+// instead, which are capped as the others are: rows [R], own [R, T], both or neither.
 #include "ggml/ops/head_loss.hpp"
+
+#include <tuple>
 
 #include "ggml/grad/grad.hpp"
 #include "ggml/graph/build.hpp"
@@ -13,8 +16,11 @@
 namespace ql {
 namespace {
 
+constexpr int kRows = 4, kOwn = 5;  // sources
+
 Status infer(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(check_head_loss(n));
+    QL_TRY(check_own_logits(n, kRows));
     outs.push_back({.shape = Shape(1)});
     outs.push_back({.shape = Shape(n.src[0]->ne(1))});
     return {};
@@ -25,9 +31,13 @@ Status backward(GradBuilder & b, const GraphNode & n) {
     Tensor * d_loss = b.gradient(n.result(0));
     if (!d_loss || b.gradient(n.result(1)))
         return error(QL_UNSUPPORTED, "head_loss: the gradient flows through the loss, not nll");
-    if (b.wants(n.source(0)))
-        b.add(n.source(0), b.graph().emit(op::head_loss_back,
-                                          {n.source(0), n.source(1), n.source(2), n.source(3), d_loss}, n.params));
+    const bool has_own = has_own_logits(n, kRows);
+    if (!b.wants(n.source(0)) && !(has_own && b.wants(n.source(kOwn)))) return {};
+    std::vector<Tensor *> src = {n.source(0), n.source(1), n.source(2), n.source(3), d_loss};
+    if (has_own) src.insert(src.end(), {n.source(kRows), n.source(kOwn)});
+    Tensor * dx = b.graph().emit(op::head_loss_back, src, n.params);
+    if (b.wants(n.source(0))) b.add(n.source(0), dx);
+    if (has_own && b.wants(n.source(kOwn))) b.add(n.source(kOwn), dx ? dx->producer->result(3) : nullptr);
     return {};
 }
 
@@ -41,7 +51,7 @@ void reference(const RefArgs<Real> & a) {
     for (int64_t t = 0; t < n_tokens; ++t) {
         double nll = 0;
         if (a.ids(2)[t] >= 0) {
-            log_softmax(a.x(0) + t * n, w, n, cap, log_p);
+            log_softmax(a.x(0) + t * n, w, n, OwnLogits<Real>(a, kRows, t), cap, log_p);
             nll = token_nll(log_p, a.ids(2)[t]);
         }
         a.y(1)[t] = static_cast<Real>(nll);
@@ -61,6 +71,13 @@ std::vector<Case> cases() {
     capped.name = "soft cap of 0.5";
     capped.params = HeadLossParams{0.5f};
     list.push_back(std::move(capped));
+    for (const auto & [name, n_rows, cap] : {std::tuple("own logits 33x70x7, 1 row", 1, 0.0f),
+                                             {"own logits 33x70x7, 70 rows", 70, 0.0f},
+                                             {"own logits 33x70x7, 3 rows, soft cap of 0.5", 3, 0.5f}})
+        list.push_back({name,
+                        {param_in({33, 7}), frozen_in({33, 70}, QL_F32, Fill::layer), ints_in(7, Fill::targets, 70),
+                         data_in(7, Fill::positive), ints_in(n_rows, Fill::distinct, 70), param_in({n_rows, 7})},
+                        HeadLossParams{cap}});
     return list;
 }
 
@@ -85,7 +102,8 @@ const OpDef op::head_loss = {
     .build_empty = Empty<ql_head_loss>::call,
     .infer = infer,
     .backward = backward,
-    .differentiable = 0b1,
+    .differentiable = 0b100001,
+    .optional = 0b110000,
     .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
@@ -110,6 +128,17 @@ extern "C" ql_tensor * ql_head_loss_capped(ql_graph * g, ql_tensor * x, ql_tenso
     ql_tensor * loss = build(g, [&]() -> Tensor * {
         if (!(cap > 0)) return g->fail(soft_cap_error("head_loss", cap)), nullptr;
         return g->emit(op::head_loss, {x, w, target, weight}, HeadLossParams{cap});
+    });
+    if (nll) *nll = loss ? loss->producer->result(1) : nullptr;
+    return loss;
+}
+
+extern "C" ql_tensor * ql_head_loss_rows(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target,
+                                         ql_tensor * weight, ql_tensor * rows, ql_tensor * own, float cap,
+                                         ql_tensor ** nll) {
+    ql_tensor * loss = build(g, [&]() -> ql_tensor * {
+        if (!rows || !own) return g->fail(error(QL_INVALID_ARGUMENT, "head_loss: rows or own is NULL")), nullptr;
+        return g->emit(op::head_loss, {x, w, target, weight, rows, own}, HeadLossParams{cap});
     });
     if (nll) *nll = loss ? loss->producer->result(1) : nullptr;
     return loss;

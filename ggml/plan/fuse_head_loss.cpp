@@ -11,10 +11,16 @@ namespace {
 
 using Place = std::vector<PlanNode *>::iterator;
 
+/// Whether two nodes are about one loss: head_loss_back has the gradient of the loss as source 4, head_loss has not.
+bool are_of_one_loss(const PlanNode & forward, const PlanNode & back) {
+    const auto &f = forward.src, &b = back.src;
+    return f.size() + 1 == b.size() && std::equal(f.begin(), f.begin() + 4, b.begin()) &&
+           std::equal(f.begin() + 4, f.end(), b.begin() + 5);
+}
+
 void fuse_with_forward(PlanList & list, Place back) {
     const auto forward = std::find_if(list.nodes.begin(), list.nodes.end(), [&](const PlanNode * n) {
-        return n->def == &op::head_loss && n->params == (*back)->params &&
-               std::equal(n->src.begin(), n->src.end(), (*back)->src.begin());
+        return n->def == &op::head_loss && n->params == (*back)->params && are_of_one_loss(*n, **back);
     });
     if (forward == list.nodes.end()) return;
     const auto [first, last] = std::minmax(forward, back);

@@ -36,8 +36,17 @@ Case head(const char * name, bool back, ql_dtype dtype, int64_t n, int64_t vocab
     return c;
 }
 
+/// Logits of three rows come from elsewhere, for tokens of more than one chunk.
+Case head_with_rows(const char * name, bool back, ql_dtype dtype, int64_t n, int64_t vocabulary, int64_t t) {
+    Case c = head(name, back, dtype, n, vocabulary, t);
+    c.in.push_back(ints_in(3, Fill::distinct, vocabulary));
+    c.in.push_back(param_in({3, t}));
+    return c;
+}
+
 std::vector<Case> heads(bool back) {
-    return {head("large f32 131x577x150", back, QL_F32, 131, 577, 150),
+    return {head_with_rows("large own logits q8_0 96x2051x300", back, QL_Q8_0, 96, 2051, 300),
+            head("large f32 131x577x150", back, QL_F32, 131, 577, 150),
             head("large q8_0 96x2051x300", back, QL_Q8_0, 96, 2051, 300),
             head("large nf4 576x1100x2", back, QL_NF4, 576, 1100, 2),
             head("large q8_0 2560x257x7", back, QL_Q8_0, 2560, 257, 7),

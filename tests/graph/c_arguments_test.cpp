@@ -258,6 +258,8 @@ std::vector<BadCall> EngineArguments::graph_calls() {
          building([](G g, T x, T) { return ql_head_loss_capped(g, x, nullptr, nullptr, nullptr, 30, nullptr); })},
         {"ql_head_loss", "NULL",
          building([](G g, T x, T) { return ql_head_loss(g, x, nullptr, nullptr, nullptr, nullptr); })},
+        {"ql_head_loss_rows", "rows or own is NULL",
+         building([](G g, T x, T) { return ql_head_loss_rows(g, x, x, x, x, x, nullptr, 0, nullptr); })},
         {"ql_accumulate", "no state", building([](G g, T x, T) { return ql_accumulate(g, x, x); })},
         {"ql_zero", "no state", building([](G g, T x, T) { return ql_zero(g, x); })},
         {"ql_global_norm", "-1 tensors", building([](G g, T x, T) { return ql_global_norm(g, &x, -1); })},

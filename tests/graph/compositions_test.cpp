@@ -126,6 +126,38 @@ TEST_P(Composition, HeadLossIsTheLogarithmOfTheSumOfExpLessTheTarget) {
                   ql_sum_rows(&c.g, ql_reshape(&c.g, loss, 1, &flat)));
 }
 
+/// The second of the three rows comes first, and one is outside the vocabulary. cap 0: none.
+void expect_loss_of_another_head(ql_compute compute, float cap) {
+    constexpr int64_t n = 9, kVocabulary = 21, kTokens = 6, kRows = 3;
+    Composed c(compute);
+    Tensor *x = c.param({n, kTokens}), *w = c.input({n, kVocabulary}), *own = c.param({n, kRows});
+    Tensor *weight = c.input({kTokens}, Fill::positive), *targets = c.integers({kTokens}), *rows = c.integers({kRows});
+    c.run.set(targets, std::vector<int32_t>{4, -1, 20, 0, -5, 7});
+    c.run.set(rows, std::vector<int32_t>{20, kVocabulary, 4});
+    const auto part = [&](Tensor * t, int64_t first, int64_t size) { return ql_slice(&c.g, t, 1, first, size); };
+    const auto join = [&](Tensor * a, Tensor * b) { return ql_concat(&c.g, a, b, 1); };
+    Tensor * head = join(join(part(w, 0, 4), part(own, 2, 1)), join(part(w, 5, 15), part(own, 0, 1)));
+    // The sum of exp over the other head, without the fused operator, which has no gradient for a head.
+    Tensor *places = c.integers({kTokens}), *counts = c.input({1, kTokens});
+    c.run.set(places, std::vector<int32_t>{4, -1, 2 * kVocabulary + 20, 3 * kVocabulary, -1, 5 * kVocabulary + 7});
+    c.run.set(counts, std::vector<float>{1, 0, 1, 1, 0, 1});
+    const int64_t row[] = {1, kTokens}, numbers[] = {1, kVocabulary * kTokens}, flat = kTokens;
+    Tensor * logits = ql_mul_mat(&c.g, head, x);
+    if (cap > 0) logits = ql_soft_cap(&c.g, logits, cap);
+    Tensor * lse = ql_unary(&c.g, ql_sum_rows(&c.g, ql_unary(&c.g, logits, QL_UNARY_EXP)), QL_UNARY_LOG);
+    Tensor * picked = ql_gather_rows(&c.g, ql_reshape(&c.g, logits, 2, numbers), places);
+    Tensor * nll = ql_mul(&c.g, minus(c, lse, picked), counts);
+    Tensor * loss = ql_mul(&c.g, nll, ql_reshape(&c.g, weight, 2, row));
+    c.expect_same(ql_head_loss_rows(&c.g, x, w, targets, weight, rows, ql_mul_mat(&c.g, own, x), cap, nullptr),
+                  ql_sum_rows(&c.g, ql_reshape(&c.g, loss, 1, &flat)));
+}
+TEST_P(Composition, HeadLossWithRowsOfItsOwnIsThatOfAnotherHead) {
+    expect_loss_of_another_head(GetParam(), 0);
+}
+TEST_P(Composition, HeadLossWithRowsOfItsOwnIsCapped) {
+    expect_loss_of_another_head(GetParam(), 0.5f);
+}
+
 /// Experts that see only their own tokens give the same as experts that see all tokens, weighted with gates that are
 /// mostly zero.
 TEST_P(Composition, GatheredExpertsAreDenseExpertsWithGates) {

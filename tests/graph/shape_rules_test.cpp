@@ -304,6 +304,12 @@ const Refusal kRefusals[] = {
          return ql_head_loss(&l.g, l.f32({4, 2}), l.f32({4, 9}), l.i32(3), l.f32(2), nullptr);
      },
      QL_BAD_SHAPE, "head_loss: input 2 must be of shape [2]"},
+    {"head_loss own logits",
+     [](Leaves & l) {
+         return ql_head_loss_rows(&l.g, l.f32({4, 2}), l.f32({4, 9}), l.i32(2), l.f32(2), l.i32(3), l.f32({2, 2}), 0,
+                                  nullptr);
+     },
+     QL_BAD_SHAPE, "head_loss: input 5 must be of shape [3, 2]"},
     {"head_loss inner",
      [](Leaves & l) {
          return ql_head_loss(&l.g, l.f32({4, 2}), l.f32({5, 9}), l.i32(2), l.f32(2), nullptr);

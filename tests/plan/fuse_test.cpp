@@ -166,6 +166,21 @@ TEST_F(LossFusion, NotWithTheLossOfOtherTargets) {
     expect_same_values();
 }
 
+TEST_F(LossFusion, WithRowsOfItsOwnTheLossIsThatOfTheSameRows) {
+    Tensor *own = filled(TensorKind::param, {2, kTokens}), *other = filled(TensorKind::param, {2, kTokens});
+    Tensor *rows = ids({1, 10}), *head = weight(kWidth, 11);
+    const auto loss_of = [&](Tensor * logits) {
+        return ql_head_loss_rows(&g, x, head, targets, weights, rows, logits, 0, nullptr);
+    };
+    Tensor *plain = ql_head_loss(&g, x, head, targets, weights, nullptr), *first = loss_of(other);
+    loss = loss_of(own);
+    Tensor * down = nullptr;
+    ASSERT_EQ(QL_OK, ql_gradients(&g, loss, &own, 1, QL_RECOMPUTE_NONE, &down));
+    fuse({plain, first, loss, down});
+    EXPECT_EQ(count(), (Ops{{"head_loss", 2}, {"head_loss_back", 1}}));
+    expect_same_values();
+}
+
 TEST_F(LossFusion, NotWhereTheGradientDependsOnTheLoss) {
     loss = ql_mul(&g, loss, loss);
     make_gradient();

@@ -1,6 +1,6 @@
 // loss = sum_t weight[t] nll[t]: the chunked head without its gradient.
 #include "backends/cpu/products/head.hpp"
-#include "ggml/ops/params.hpp"
+#include "ggml/ops/head_loss.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -16,6 +16,7 @@ size_t scratch(const Node & n, const DeviceImpl & device) {
 Status launch(const Launch & l) {
     HeadLoss head{weight_of(l.in(1), l.src[1]), l.in(0).ne(1), l.x(0), l.ids(2), l.x(3), l.y(0), l.y(1)};
     head.cap = cap_of(l.node);
+    if (has_own_logits(l.node, 4)) head.n_rows = l.in(4).ne(0), head.rows = l.ids(4), head.own = l.x(5);
     head_loss(device_of(l), head, l.scratch);
     return {};
 }

@@ -1,6 +1,6 @@
 // dx, and the loss on the way: the chunked head with its gradient.
 #include "backends/cpu/products/head.hpp"
-#include "ggml/ops/params.hpp"
+#include "ggml/ops/head_loss.hpp"
 
 namespace ql::cpu {
 namespace {
@@ -17,6 +17,8 @@ Status launch(const Launch & l) {
     HeadLoss head{
         weight_of(l.in(1), l.src[1]), l.in(0).ne(1), l.x(0), l.ids(2), l.x(3), l.y(1), l.y(2), l.x(4), l.y(0)};
     head.cap = cap_of(l.node);
+    if (has_own_logits(l.node, 5))
+        head.n_rows = l.in(5).ne(0), head.rows = l.ids(5), head.own = l.x(6), head.down = l.y(3);
     head_loss(device_of(l), head, l.scratch);
     return {};
 }

@@ -95,6 +95,7 @@ class Head {
             }
             head_.nll[t] = 0;
             if (head_.dx) std::fill_n(head_.dx + t * head_.w.k, head_.w.k, 0.0f);
+            if (head_.down) std::fill_n(head_.down + t * head_.n_rows, head_.n_rows, 0.0f);
         }
         return n_active;
     }
@@ -115,6 +116,23 @@ class Head {
         cpu_.bf16->gemm(cpu_.pool, g, at_.panels);
     }
 
+    /// Calls f with the place in token t's own logits, and the id, of each row that has one.
+    template <typename F>
+    void each_own(int64_t t, F f) const {
+        for (int64_t r = 0; r < head_.n_rows; ++r)
+            if (head_.rows[r] >= 0 && head_.rows[r] < head_.w.m) f(t * head_.n_rows + r, head_.rows[r]);
+    }
+    /// Moves the gradient of token t's own logits out of its dlogits; `to_f32` reads one.
+    template <typename T, typename ToF32>
+    void take_own(int64_t t, T * dlogits, ToF32 to_f32) const {
+        if (!head_.down) return;
+        std::fill_n(head_.down + t * head_.n_rows, head_.n_rows, 0.0f);
+        each_own(t, [&](int64_t at, int32_t row) {
+            head_.down[at] = to_f32(dlogits[row]);
+            dlogits[row] = 0;
+        });
+    }
+
     /// -log softmax at the target; NaN for a target that the vocabulary does not have.
     float nll(SoftmaxSum s, int64_t target, float logit) const {
         if (target >= head_.w.m) return std::numeric_limits<float>::quiet_NaN();
@@ -131,6 +149,7 @@ class Head {
     void row_loss_f32(int64_t t, int64_t i, int thread) {
         float * logits = at_.logits + i * at_.row_length;
         float * slope = head_.cap > 0 && head_.dx ? at_.slopes_of(thread) : nullptr;
+        each_own(t, [&](int64_t at, int32_t row) { logits[row] = head_.own[at]; });
         if (head_.cap > 0) cap_logits(logits, slope, head_.w.m, head_.cap);
         std::fill(logits + head_.w.m, logits + at_.row_length, -std::numeric_limits<float>::infinity());
         const int64_t target = head_.target[t];
@@ -141,12 +160,14 @@ class Head {
         scaled_softmax(logits, at_.row_length, s, factor(t));
         if (target < head_.w.m) logits[target] = at_target(s, logit, factor(t));
         if (slope) multiply_slopes(logits, slope, head_.w.m);
+        take_own(t, logits, [](float d) { return d; });
     }
 
     void row_loss_bf16(int64_t t, int64_t i, int thread) {
         constexpr uint16_t kMinusInfinity = 0xfc00;  // of f16
         uint16_t * logits = at_.half_logits + i * at_.row_length;
         float * slope = head_.cap > 0 && head_.dx ? at_.slopes_of(thread) : nullptr;
+        each_own(t, [&](int64_t at, int32_t row) { logits[row] = f32_to_f16(head_.own[at]); });
         if (head_.cap > 0) cap_logits_f16(logits, slope, head_.w.m, head_.cap);
         std::fill(logits + head_.w.m, logits + at_.row_length, kMinusInfinity);
         const int64_t target = head_.target[t];
@@ -158,6 +179,7 @@ class Head {
         scale_exponentials(logits, at_.row_length, tops, s, factor(t));
         if (target < head_.w.m) logits[target] = f32_to_bf16(at_target(s, logit, factor(t)));
         if (slope) multiply_slopes_bf16(logits, slope, head_.w.m);
+        take_own(t, logits, bf16_to_f32);
     }
 
     /// Computes dx of the chunk's tokens from dlogits.

@@ -16,6 +16,10 @@ struct HeadLoss {
     const float * dloss = nullptr;  // null: no gradient
     float * dx = nullptr;
     float cap = 0;  // the soft cap of the logits; 0: none
+    int64_t n_rows = 0;  // of w, whose logits are not computed but given
+    const int32_t * rows = nullptr;
+    const float * own = nullptr;  // [n_rows, tokens]: those logits
+    float * down = nullptr;       // and their gradient
 };
 
 size_t head_loss_scratch(const Weight & w, int64_t tokens, bool capped, const CpuDevice & cpu);

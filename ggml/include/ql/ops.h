@@ -262,6 +262,14 @@ QL_API ql_tensor * ql_head_loss(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_t
 QL_API ql_tensor * ql_head_loss_capped(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target,
                                        ql_tensor * weight, float cap, ql_tensor ** nll);
 
+/** ql_head_loss where some rows of W have logits that come from elsewhere: (W x)[rows[r], t] is own[r, t]. What these were
+ *  computed from, such as trained rows in place of frozen ones, gets its gradient through them.
+ *  shape    as ql_head_loss; rows i32 [R], distinct (one outside [0, V) is left out), own f32 [R, T]
+ *  grad     x (without those rows of W), own
+ *  cap      0: none, else all logits, these too, are capped as ql_head_loss_capped's */
+QL_API ql_tensor * ql_head_loss_rows(ql_graph * g, ql_tensor * x, ql_tensor * w, ql_tensor * target, ql_tensor * weight,
+                                     ql_tensor * rows, ql_tensor * own, float cap, ql_tensor ** nll);
+
 #ifdef __cplusplus
 }
 #endif
