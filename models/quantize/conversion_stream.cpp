@@ -10,13 +10,6 @@ constexpr int64_t kPieceElements = int64_t{1} << 20;
 constexpr int64_t kBlockElements = int64_t{1} << 15;  // of what a thread works on within a piece: it fits in a cache
 constexpr int64_t kMemory = int64_t{1} << 29;         // of all pieces that are converted, or wait to be written
 
-/// Whether rows can be encoded one by one: no plane of the type spans the tensor. Of a type with planes, two blocks are not
-/// twice one; rows may be so by chance.
-bool has_rows(ql_dtype dtype) {
-    const int64_t block = ql_dtype_block_length(dtype);
-    return ql_dtype_bytes(dtype, 2 * block) == 2 * ql_dtype_bytes(dtype, block);
-}
-
 int64_t rows_of(const Conversion & c, int64_t elements) {
     return has_rows(c.choice.dtype) ? std::clamp<int64_t>(elements / c.row(), 1, c.rows()) : c.rows();
 }

@@ -1,6 +1,7 @@
 #include "models/quantize/convert_rows.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "models/base/memory.hpp"
@@ -79,7 +80,20 @@ class Rows {
         if (c_.measured) QL_TRY(convert_part(values, c_.choice.dtype, plain.get(), c_.scales));
         c_.edit->apply(c_.source.name, first_row_, rows_, w);
         QL_TRY(convert_part(values, c_.choice.dtype, dst, c_.scales));
+        keep_unchanged(dst);
         return c_.measured ? compare(dst, w, plain.get(), sums) : Status();
+    }
+
+    /// Rows that the edit leaves as they were have the bytes that they had. (In types of planes rows have none.)
+    void keep_unchanged(std::byte * dst) const {
+        if (c_.choice.dtype != c_.source.dtype || !has_rows(c_.source.dtype)) return;
+        const size_t bytes = ql_dtype_bytes(c_.source.dtype, c_.row());
+        for (int64_t row = 0; row < rows_; ++row)
+            if (!c_.edit->changes_row(c_.source.name, first_row_ + row))
+                std::memcpy(
+                    dst + static_cast<size_t>(row) * bytes,
+                    static_cast<const std::byte *>(c_.source.data) + static_cast<size_t>(first_row_ + row) * bytes,
+                    bytes);
     }
 
     /// Over pieces that fit in a cache.
@@ -104,6 +118,12 @@ class Rows {
 };
 
 }  // namespace
+
+/// Of a type with planes, two blocks are not twice one; rows may be so by chance.
+bool has_rows(ql_dtype dtype) {
+    const int64_t block = ql_dtype_block_length(dtype);
+    return ql_dtype_bytes(dtype, 2 * block) == 2 * ql_dtype_bytes(dtype, block);
+}
 
 void ChangeSums::add(const ChangeSums & other) {
     error += other.error;

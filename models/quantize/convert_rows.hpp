@@ -20,6 +20,9 @@ struct Conversion {
     bool copied() const { return !edit && choice.dtype == source.dtype; }
 };
 
+/// Whether rows can be encoded one by one: no plane of the type spans the tensor.
+bool has_rows(ql_dtype dtype);
+
 /// Of a conversion w -> w': |w' - w|^2 and |w|^2; and of an edit by d, where q is w' without it: <w' - q, d> and <d, d>.
 struct ChangeSums {
     double error = 0, norm = 0, along = 0, change = 0;

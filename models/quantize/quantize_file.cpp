@@ -101,6 +101,15 @@ Status set_keys(ql_gguf_writer * w, const ql_gguf * file, int file_type) {
     return ql_gguf_set_int(w, "general.quantization_version", QL_GGUF_U32, 2);
 }
 
+/// For an edited tensor of a type that can only be read.
+QuantizeChoice written_instead(const Conversion & c) {
+    QuantizeChoice choice = choose_type(c.source.name, c.source.dtype, c.row(), QL_Q8_0);
+    if (choice.note.empty())
+        choice.note = format("%s is changed and becomes q8_0: %s can be read, not written", c.source.name,
+                             ql_dtype_name(c.source.dtype));
+    return choice;
+}
+
 /// The input: a model's file that is none of the output's.
 Result<GgufPtr> open_input(const std::string & in, const std::string & out) {
     std::error_code ec;
@@ -123,6 +132,7 @@ Result<std::vector<Conversion>> conversions(const ql_gguf * file, const Choices 
         QL_TRY(ql_gguf_tensor_at(file, static_cast<int64_t>(i), &c.source));
         c.choice = choices.of(c.source);
         c.edit = edit && edit->changes(c.source.name) ? edit : nullptr;
+        if (c.edit && !ql_dtype_can_encode(c.choice.dtype)) c.choice = written_instead(c);
         c.measured = options.on_tensor != nullptr;
         c.scales = options.search ? Scales::search : Scales::largest_weight;
     }
