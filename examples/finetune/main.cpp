@@ -149,6 +149,7 @@ class Finetune {
             auto options = defaults<ql_lora_options>();
             options.r = o_.lora_r, options.alpha = o_.lora_alpha, options.rslora = o_.rslora;
             options.kind = o_.lora_type.c_str(), options.norms = o_.train_norms;
+            options.tokens = o_.train_tokens.c_str(), options.invocation = o_.alora_invocation.c_str();
             options.targets = o_.targets.c_str(), options.seed = o_.seed;
             options.layers = o_.layers.c_str();
             options.rank_pattern = o_.rank_pattern.c_str(), options.alpha_pattern = o_.alpha_pattern.c_str();
@@ -294,7 +295,7 @@ class Finetune {
         r.resumed_from = resumed_from_, r.eval_before = eval_before_, r.eval_after = eval_after_;
         auto adapter = sized<ql_adapter_info>();
         check_run(ql_adapter_describe(adapter_.get(), &adapter));
-        r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0;
+        r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0 && adapter.n_row_weights == 0;
         r.summary = sized<ql_train_summary>();
         if (ran) {
             check_run(ql_trainer_summary(trainer_.get(), &r.summary));

@@ -9,8 +9,8 @@ namespace ql::cli {
 namespace {
 
 constexpr const char * kOfNewAdapters[] = {
-    "--lora-r", "--lora-alpha", "--lora-targets", "--lora-layers", "--lora-rank-pattern", "--lora-alpha-pattern",
-    "--rslora", "--lora-type",  "--train-norms",  "--lora-init"};
+    "--lora-r", "--lora-alpha", "--lora-targets", "--lora-layers",  "--lora-rank-pattern", "--lora-alpha-pattern",
+    "--rslora", "--lora-type",  "--train-norms",  "--train-tokens", "--lora-init",         "--alora-invocation"};
 
 /// In the order of ql_optimizer.
 std::vector<ql_optimizer_info> optimizers() {
@@ -108,6 +108,15 @@ void FinetuneOptions::add_adapter(Program & p) {
         "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
     p.app.add_flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
     p.app.add_flag("--train-norms", train_norms, "Trains the model's norms, too, as a whole");
+    p.text(
+         "--train-tokens", train_tokens,
+         "Trains the rows of these tokens, too, in the embedding, and in a head that is not tied to it; of tokens that "
+         "the model has: ids, or what they write, special ones by their names")
+        ->option_text("ID|TEXT,...");
+    p.text("--alora-invocation", alora_invocation,
+           "The adapter acts from the last occurrence of this text in a sample on (activated LoRA): what comes before "
+           "keeps the base's keys and values, which other adapters can share; such as $'<|im_start|>assistant\\n'")
+        ->option_text("TEXT");
     p.app
         .add_flag("--merge-aware{base}", merge_aware,
                   "Trains for a merge: with the weights that ql-adapter merge will write, of the base's type, or "
@@ -152,6 +161,9 @@ void FinetuneOptions::check() const {
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
     if (!merge_aware.empty() && lora_dropout > 0)
         bad_input("--merge-aware and --lora-dropout exclude each other: a merged weight has no branch to drop");
+    if (!merge_aware.empty() && !train_tokens.empty())
+        bad_input(
+            "--merge-aware and --train-tokens exclude each other: a merge rounds the rows to the embedding's type");
     if (app_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (app_.count("--steps") > 0 && app_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");

@@ -25,7 +25,8 @@ struct FinetuneOptions {
     std::string data, output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all", layers,
                               rank_pattern, alpha_pattern, lora_init = "default", init_adapter, schedule = "cosine",
                               optim = "adamw";
-    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware;
+    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware,
+                train_tokens, alora_invocation;
     ChatOptions chat;
     int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,
             keep = 2;

@@ -16,7 +16,7 @@ struct RunReport {
     double eval_before = NAN, eval_after = NAN;
     int64_t ctx = 0;
     bool ran = false;
-    bool is_plain = true;  // llama.cpp applies the adapter: no DoRA, no trained norms
+    bool is_plain = true;  // llama.cpp applies the adapter: no DoRA, no trained norms or rows of tokens
 };
 
 void print_plan(const RunReport & report);

@@ -19,6 +19,7 @@ int64_t Adapter::n_parameters() const {
             n += std::accumulate(part.ne.begin(), part.ne.end(), int64_t{1}, std::multiplies<>());
     for (const LoraMatrix & matrix : matrices) n -= (matrix.k + matrix.m) * matrix.frozen;
     for (const TrainedNorm & norm : norms) n += static_cast<int64_t>(norm.values.size());
+    for (const TokenRows & r : rows) n += static_cast<int64_t>(r.values.size());
     return n;
 }
 
@@ -50,16 +51,27 @@ double delta_norm(const LoraMatrix & matrix) {
 }
 
 bool is_sum(const Adapter & adapter) {
-    return adapter.norms.empty() && std::none_of(adapter.matrices.begin(), adapter.matrices.end(),
-                                                 [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
+    return adapter.invocation.empty() && is_branches(adapter);
+}
+
+bool is_branches(const Adapter & adapter) {
+    return adapter.norms.empty() && adapter.rows.empty() &&
+           std::none_of(adapter.matrices.begin(), adapter.matrices.end(),
+                        [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
 }
 
 Status check_is_sum(const Adapter & adapter, const char * what) {
     if (is_sum(adapter)) return {};
+    if (!adapter.invocation.empty())
+        return error(QL_UNSUPPORTED,
+                     "%s: an activated LoRA acts from its invocation on, and no sum of matrices does; apply it beside "
+                     "others",
+                     what);
     return error(
         QL_UNSUPPORTED,
-        "%s: a DoRA scales the rows of its base, and trained norms replace the base's, which is more than a sum "
-        "of matrices; merge such an adapter, apply it beside others, or make a plain LoRA of a DoRA (to-lora)",
+        "%s: a DoRA scales the rows of its base, and trained norms or rows of tokens replace the base's, which is more "
+        "than a sum of matrices; merge such an adapter, apply it beside others, or make a plain LoRA of a DoRA "
+        "(to-lora)",
         what);
 }
 

@@ -5,6 +5,7 @@
 
 #include "models/adapter/kinds/lora_matrix.hpp"
 #include "models/adapter/origin.hpp"
+#include "models/adapter/token_rows.hpp"
 
 namespace ql {
 
@@ -30,6 +31,8 @@ struct Adapter {
     std::vector<std::string> notes;  // on reading: what is not followed; not saved
     std::vector<LoraMatrix> matrices;
     std::vector<TrainedNorm> norms;
+    std::vector<TokenRows> rows;      // of each weight once
+    std::vector<int32_t> invocation;  // tokens from which on it acts (invocation.hpp); empty: on all
 
     int64_t n_parameters() const;
 };
@@ -52,9 +55,14 @@ struct LoraOptions {
     std::string layers;         // "0-9,20,-1"; "": all
     std::string rank_pattern;   // "attn_q=32,blk\.0\.=4": ranks of some of the linears; r has the others'
     std::string alpha_pattern;  // the same of alpha
+    std::string invocation;     // "<|im_start|>assistant\n": it acts from this text on; "": everywhere
+    std::string tokens;         // "<|tool|>,128011": tokens whose rows of embedding and head are trained (parse_tokens)
 };
 
-/// Whether an adapter is a sum of products s B A and nothing else: no DoRA, no trained norms.
+/// Whether an adapter is branches s B A and nothing else, on some tokens or on all: no DoRA, no trained norms or rows of
+/// tokens.
+bool is_branches(const Adapter & adapter);
+/// Whether these are on all tokens, so that adapters are sums of products.
 bool is_sum(const Adapter & adapter);
 /// That it is one; `what` asks, in messages.
 /// errors  QL_UNSUPPORTED

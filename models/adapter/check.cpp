@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "models/adapter/formats.hpp"
+#include "models/adapter/invocation.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/base/date.hpp"
 #include "models/files/weight_names.hpp"
@@ -11,8 +12,6 @@
 
 namespace ql {
 namespace {
-
-constexpr const char * kHead = "output.weight";
 
 bool takes_lora(const Model & model, const std::string & weight) {
     if (weight == kHead) return !model.tied();
@@ -110,6 +109,12 @@ Status check_adapter(const Adapter & adapter, const Model * model) {
         QL_TRY(check_values(norm.weight, norm.values));
         if (!seen.insert(norm.weight).second)
             return error(QL_BAD_FILE, "the adapter changes '%s' twice", norm.weight.c_str());
+    }
+    QL_TRY(check_invocation(adapter, model));
+    for (const TokenRows & rows : adapter.rows) {
+        QL_TRY(check_token_rows(rows, model));
+        if (!seen.insert(rows.weight).second)
+            return error(QL_BAD_FILE, "the adapter changes '%s' twice", rows.weight.c_str());
     }
     return {};
 }

@@ -42,6 +42,8 @@ void join_trained(const Adapter & trained, Adapter & adapter) {
         for (int64_t row = 0; row < to.m; ++row)
             std::copy_n(from.b.begin() + row * from.r, from.r, to.b.begin() + row * to.r);
     }
+    adapter.norms = trained.norms;
+    adapter.rows = trained.rows;
 }
 
 void freeze_negative(LoraMatrix & matrix) {

@@ -2,6 +2,7 @@
 // here on reading, and so also right after writing.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
@@ -19,9 +20,11 @@ namespace {
 constexpr const char * kAlpha = "adapter.lora.alpha";
 constexpr const char * kTemplate = "tokenizer.chat_template";
 constexpr const char * kKind = "adapter.lora.kind";  // absent: lora
+constexpr const char * kInvocation = "adapter.alora.invocation_tokens";
 constexpr const char * kDate = "adapter.chat_template.date";
 constexpr const char * kBaseName = "general.base_model.0.name";
 constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b", kSuffixMagnitude = ".lora_magnitude";
+constexpr std::string_view kSuffixRows = ".rows", kSuffixIds = ".row_ids";
 constexpr size_t kMaxName = 63;
 
 // ---- reading
@@ -39,8 +42,9 @@ constexpr NamedPart kParts[] = {{kSuffixA, &Halves::a}, {kSuffixB, &Halves::b}, 
 
 /// Keys of adapters that change nothing of what is computed.
 constexpr HarmlessKey kHarmless[] = {
-    {"type"},        // what this file is read as
-    {"lora.alpha"},  // read_alpha
+    {"type"},                     // what this file is read as
+    {"lora.alpha"},               // read_alpha
+    {"alora.invocation_tokens"},  // read_invocation
     {"lora.task_name"},
     {"lora.prompt_prefix"},  // llama.cpp shows them
 };
@@ -62,6 +66,23 @@ Status read_alpha(const ql_gguf * file, float & alpha) {
     if (!std::isfinite(value)) return error(QL_BAD_FILE, "%s is not finite", kAlpha);
     alpha = static_cast<float>(value);
     return {};
+}
+
+/// Tokens as llama.cpp reads them; none where the adapter acts on all tokens.
+Result<std::vector<int32_t>> read_invocation(const ql_gguf * file) {
+    if (!ql_gguf_has_key(file, kInvocation)) return std::vector<int32_t>();
+    ql_gguf_array array{};
+    QL_TRY(ql_gguf_get_array(file, kInvocation, &array));
+    if (array.type != QL_GGUF_U32 || array.n == 0)
+        return error(QL_BAD_FILE, "%s must be an array of unsigned 32-bit integers, at least one", kInvocation);
+    std::vector<uint32_t> raw(static_cast<size_t>(array.n));
+    std::memcpy(raw.data(), array.data, raw.size() * sizeof(uint32_t));
+    std::vector<int32_t> tokens;
+    for (const uint32_t token : raw) {
+        if (token > INT32_MAX) return error(QL_BAD_FILE, "%s holds %u, which is no token", kInvocation, token);
+        tokens.push_back(static_cast<int32_t>(token));
+    }
+    return tokens;
 }
 
 Result<LoraKind> read_kind(const GgufKeys & keys) {
@@ -93,8 +114,31 @@ Status decode(const ql_gguf_tensor & t, std::vector<float> & values) {
     return {};
 }
 
-/// Tensors by the weight they change, and whole norms; other tensors are an error.
-Status collect(const ql_gguf * file, std::map<std::string, Halves> & found, std::vector<TrainedNorm> & norms) {
+/// Rows of tokens by their weight: the values of one tensor, the ids of the other.
+using RowsByWeight = std::map<std::string, TokenRows>;
+
+/// Reads a tensor of rows' values or ids; false for another one.
+Result<bool> collect_rows(const ql_gguf_tensor & t, RowsByWeight & rows) {
+    const std::string_view name = t.name;
+    const bool is_ids = name.ends_with(kSuffixIds);
+    if (!is_ids && !name.ends_with(kSuffixRows)) return false;
+    TokenRows & of = rows[std::string(name.substr(0, name.size() - (is_ids ? kSuffixIds : kSuffixRows).size()))];
+    if (!is_ids) {
+        QL_TRY(check_type(t));
+        QL_TRY(decode(t, of.values));
+        return true;
+    }
+    if (t.dtype != QL_I32 || t.n_dims != 1)
+        return error(QL_BAD_FILE, "tensor '%s' is %s of %d dimensions; ids are i32 of one", t.name,
+                     ql_dtype_name(t.dtype), t.n_dims);
+    of.ids.resize(static_cast<size_t>(t.ne[0]));
+    std::memcpy(of.ids.data(), t.data, t.size);
+    return true;
+}
+
+/// Tensors by the weight they change, whole norms, and rows of tokens; other tensors are an error.
+Status collect(const ql_gguf * file, std::map<std::string, Halves> & found, Adapter & adapter) {
+    RowsByWeight rows;
     for (int64_t i = 0; i < ql_gguf_n_tensors(file); ++i) {
         ql_gguf_tensor t{};
         QL_TRY(ql_gguf_tensor_at(file, i, &t));
@@ -103,15 +147,22 @@ Status collect(const ql_gguf * file, std::map<std::string, Halves> & found, std:
                                        [&](const NamedPart & p) { return name.ends_with(p.suffix); });
         if (part == std::end(kParts) && is_norm(name)) {
             QL_TRY(check_type(t));
-            norms.push_back({t.name, {}});
-            QL_TRY(decode(t, norms.back().values));
+            adapter.norms.push_back({t.name, {}});
+            QL_TRY(decode(t, adapter.norms.back().values));
             continue;
         }
+        QL_ASSIGN(const bool is_of_rows, collect_rows(t, rows));
+        if (is_of_rows) continue;
         if (part == std::end(kParts))
             return error(QL_BAD_FILE, "tensor '%s' ends in neither .lora_a nor .lora_b", t.name);
         QL_TRY(check_type(t));
         found[std::string(name.substr(0, name.size() - part->suffix.size()))].*part->tensor = t;
     }
+    for (auto & [weight, of] : rows) {
+        of.weight = weight;
+        adapter.rows.push_back(std::move(of));
+    }
+    std::reverse(adapter.rows.begin(), adapter.rows.end());  // the embedding first
     return {};
 }
 
@@ -135,8 +186,7 @@ Status read_file(const ql_gguf * file, const Model * model, BaseRule rule, Adapt
                  const std::function<Status(LoraMatrix)> & take) {
     QL_TRY(expect_text(file, "general", "type", "adapter"));
     QL_TRY(expect_text(file, "adapter", "type", "lora"));
-    if (ql_gguf_has_key(file, "adapter.alora.invocation_tokens"))
-        return error(QL_UNSUPPORTED, "it is an activated LoRA (invocation tokens), which is not supported");
+    QL_ASSIGN(adapter.invocation, read_invocation(file));
     QL_TRY(GgufKeys(file, "general").text("architecture", adapter.architecture));
     QL_TRY(GgufKeys(file, "general").text("name", adapter.name, ""));
     QL_TRY(GgufKeys(file, "general").text("base_model.0.name", adapter.base_name, ""));
@@ -152,7 +202,7 @@ Status read_file(const ql_gguf * file, const Model * model, BaseRule rule, Adapt
     if (model && adapter.architecture != model->hparams().arch) return {};  // check_adapter says what is wrong
     if (model && rule == BaseRule::kSame) QL_TRY(check_base(adapter, model->name(), model->identity()));
     std::map<std::string, Halves> found;
-    QL_TRY(collect(file, found, adapter.norms));
+    QL_TRY(collect(file, found, adapter));
     for (const auto & [weight, halves] : found) {
         QL_ASSIGN(LoraMatrix matrix, read_matrix(weight, halves, alpha, model));
         for (const NamedPart & part : kParts)
@@ -213,6 +263,9 @@ Status set_keys(const GgufWriterPtr & w, const Adapter & adapter, float alpha) {
         QL_TRY(set_string(w, kKind, def_of(kind).name));
     QL_TRY(ql_gguf_set_f32(w.get(), kAlpha, alpha));
     if (!adapter.chat_template.empty()) QL_TRY(set_string(w, kTemplate, adapter.chat_template));
+    if (!adapter.invocation.empty())
+        QL_TRY(ql_gguf_set_array(w.get(), kInvocation, QL_GGUF_U32, adapter.invocation.data(),
+                                 static_cast<int64_t>(adapter.invocation.size())));
     if (!adapter.chat_date.empty()) QL_TRY(set_string(w, kDate, adapter.chat_date));
     return write_origin(w, adapter.origin);
 }
@@ -230,6 +283,7 @@ Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64
 bool same_rest(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
            x.chat_template == y.chat_template && x.chat_date == y.chat_date && x.origin == y.origin &&
+           x.rows == y.rows && x.invocation == y.invocation &&
            std::equal(x.norms.begin(), x.norms.end(), y.norms.begin(), y.norms.end(),
                       [](const TrainedNorm & a, const TrainedNorm & b) {
                           return a.weight == b.weight && a.values == b.values;
@@ -258,6 +312,12 @@ Status write_down(Saving & s) {
     }
     for (const TrainedNorm & norm : s.adapter.norms)
         QL_TRY(add(s.writer, norm.weight, static_cast<int64_t>(norm.values.size()), 1, norm.values));
+    for (const TokenRows & rows : s.adapter.rows) {
+        QL_TRY(add(s.writer, rows.weight + std::string(kSuffixRows), rows.width(), rows.n_rows(), rows.values));
+        const int64_t n = rows.n_rows();
+        QL_TRY(ql_gguf_add_tensor(s.writer.get(), (rows.weight + std::string(kSuffixIds)).c_str(), QL_I32, 1, &n,
+                                  rows.ids.data()));
+    }
     return {};
 }
 

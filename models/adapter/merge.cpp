@@ -21,6 +21,7 @@ class Merge : public WeightEdit {
     Merge(const Adapter & adapter, BaseRule rule) : adapter_(adapter), rule_(rule) {
         for (const LoraMatrix & m : adapter.matrices) matrices_[m.weight] = &m;
         for (const TrainedNorm & norm : adapter.norms) norms_[norm.weight] = &norm;
+        for (const TokenRows & rows : adapter.rows) rows_[rows.weight] = &rows;
     }
 
     Status check(const ql_gguf & file) const override {
@@ -49,21 +50,44 @@ class Merge : public WeightEdit {
         for (const LoraMatrix & m : adapter_.matrices) QL_TRY(expect(m.weight, 2, m.k, m.m));
         for (const TrainedNorm & norm : adapter_.norms)
             QL_TRY(expect(norm.weight, 1, static_cast<int64_t>(norm.values.size()), 1));
+        for (const TokenRows & rows : adapter_.rows) {
+            const auto it = tensors.find(rows.weight);
+            const int64_t n_vocab = it == tensors.end() ? 0 : it->second.ne[1];
+            QL_TRY(expect(rows.weight, 2, rows.width(), n_vocab));
+            if (rows.ids.back() >= n_vocab)
+                return error(QL_BAD_FILE, "the adapter has a row of token %d, '%s' has %lld in the model",
+                             rows.ids.back(), rows.weight.c_str(), static_cast<long long>(n_vocab));
+        }
         return {};
     }
 
-    bool changes(std::string_view name) const override { return matrices_.count(name) + norms_.count(name) > 0; }
+    bool changes(std::string_view name) const override {
+        return matrices_.count(name) + norms_.count(name) + rows_.count(name) > 0;
+    }
+
+    bool changes_row(std::string_view name, int64_t row) const override {
+        const auto it = rows_.find(name);
+        return it == rows_.end() || std::binary_search(it->second->ids.begin(), it->second->ids.end(), row);
+    }
 
     void apply(std::string_view name, int64_t first_row, int64_t rows, float * values) const override {
         if (const auto norm = norms_.find(name); norm != norms_.end()) {
             std::copy(norm->second->values.begin(), norm->second->values.end(), values);  // of one row
             return;
         }
+        if (const auto it = rows_.find(name); it != rows_.end()) return replace(*it->second, first_row, rows, values);
         const LoraMatrix & m = *matrices_.at(name);
         for (int64_t row = 0; row < rows; ++row) merge_row(m, first_row + row, values + row * m.k);
     }
 
   private:
+    static void replace(const TokenRows & own, int64_t first_row, int64_t rows, float * values) {
+        for (size_t i = 0; i < own.ids.size(); ++i)
+            if (const int64_t row = own.ids[i] - first_row; row >= 0 && row < rows)
+                std::copy_n(own.values.data() + static_cast<int64_t>(i) * own.width(), own.width(),
+                            values + row * own.width());
+    }
+
     Status check_base_of(const ql_gguf & file, const std::string & architecture) const {
         std::string name;
         QL_TRY(GgufKeys(&file, "general").text("name", name, ""));
@@ -76,6 +100,7 @@ class Merge : public WeightEdit {
     const BaseRule rule_;
     std::unordered_map<std::string_view, const LoraMatrix *> matrices_;
     std::unordered_map<std::string_view, const TrainedNorm *> norms_;
+    std::unordered_map<std::string_view, const TokenRows *> rows_;
 };
 
 }  // namespace
@@ -87,6 +112,10 @@ void merge_row(const LoraMatrix & m, int64_t i, float * row) {
 
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
                      const ql_quantize_options & options, BaseRule rule) {
+    if (!adapter.invocation.empty())
+        return error(
+            QL_UNSUPPORTED,
+            "an activated LoRA cannot be merged: before its invocation the model is the base; serve it beside it");
     const Merge merge(adapter, rule);
     return quantize_file(base, out, options, &merge);
 }

@@ -5,6 +5,7 @@
 
 #include "models/adapter/adapter.hpp"
 #include "models/adapter/formats.hpp"
+#include "models/adapter/invocation.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/patterns.hpp"
 #include "models/adapter/targets.hpp"
@@ -24,6 +25,12 @@ Result<std::vector<TrainedNorm>> norms_of(const Model & model) {
         QL_TRY(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), norm.values.data()));
     }
     return norms;
+}
+
+std::string ids_text(const std::vector<int32_t> & ids) {
+    std::string text;
+    for (const int32_t id : ids) text += (text.empty() ? "" : ",") + std::to_string(id);
+    return text;
 }
 
 Status wrong_alpha(const std::string & what, double alpha) {
@@ -137,10 +144,23 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
         QL_TRY(def_of(options.kind).start(matrix, w, options.seed));
         adapter.matrices.push_back(std::move(matrix));
     }
+    if (!options.tokens.empty()) {
+        QL_ASSIGN(const std::vector<int32_t> ids, parse_tokens(model, options.tokens));
+        for (const std::string & weight : token_tables(model)) {
+            QL_ASSIGN(TokenRows rows, rows_of(model, weight, ids));
+            adapter.rows.push_back(std::move(rows));
+        }
+        adapter.origin.options += ";tokens=" + ids_text(ids);
+    }
+    if (!options.invocation.empty()) {
+        QL_ASSIGN(adapter.invocation, parse_invocation(model, options.invocation));
+        adapter.origin.options += ";invocation=" + ids_text(adapter.invocation);
+    }
     if (options.norms) {
         QL_ASSIGN(adapter.norms, norms_of(model));
     }
     QL_TRY(ranks.check_used());
+    QL_TRY(check_invocation(adapter, &model));
     return adapter;
 }
 

@@ -31,9 +31,7 @@ constexpr Refused kRefused[] = {
     {"use_qalora", "QALoRA"},
     {"bias", "trained biases"},
     {"lora_bias", "a bias on B"},
-    {"trainable_token_indices", "trained token embeddings"},
     {"layer_replication", "replicated layers"},
-    {"alora_invocation_tokens", "activated LoRA"},
     {"arrow_config", "routed experts"},
     {"kasa_config", "KaSA"},
     {"monteclora_config", "MonteCLoRA"},
@@ -113,6 +111,11 @@ Status refuse_switches(const Json & unknown) {
     return {};
 }
 
+/// PEFT names a module by the end of its path.
+bool is_named(const std::string & module, const std::string & name) {
+    return module == name || module.ends_with("." + name);
+}
+
 constexpr size_t kMostNotes = 16;
 constexpr size_t kMaxPatterns = 4096;  // every module is tried with every pattern; large models have a thousand linears
 
@@ -143,6 +146,44 @@ Status PeftConfig::read_scales(const JsonFile & config) {
     QL_TRY(config.flag("use_rslora", rslora_, false));
     QL_TRY(read_patterns(config, "rank_pattern", r_patterns_));
     return read_patterns(config, "alpha_pattern", alpha_patterns_);
+}
+
+/// A list of tokens is of the embedding; an object has one for each module.
+Status PeftConfig::read_tokens(const JsonFile & config) {
+    const Json & tokens = config.at("trainable_token_indices");
+    const auto read = [&](const std::string & module, const Json & list) -> Status {
+        if (!list.is_array()) return config.wrong("trainable_token_indices", "must hold lists of tokens");
+        std::vector<int32_t> & ids = tokens_[module];
+        for (const Json & id : list) {
+            if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
+                return config.wrong("trainable_token_indices", "must hold tokens' numbers");
+            ids.push_back(id.get<int32_t>());
+        }
+        return {};
+    };
+    if (tokens.is_null() || tokens.empty()) return {};
+    if (!tokens.is_object()) return read("embed_tokens", tokens);
+    for (const auto & [module, list] : tokens.items()) QL_TRY(read(module, list));
+    return {};
+}
+
+Status PeftConfig::read_invocation(const JsonFile & config) {
+    const Json & tokens = config.at("alora_invocation_tokens");
+    if (tokens.is_null()) return {};
+    if (!tokens.is_array() || tokens.empty())
+        return config.wrong("alora_invocation_tokens", "must be a list of tokens");
+    for (const Json & id : tokens) {
+        if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
+            return config.wrong("alora_invocation_tokens", "must hold tokens' numbers");
+        invocation_.push_back(id.get<int32_t>());
+    }
+    return {};
+}
+
+const std::vector<int32_t> * PeftConfig::tokens(const std::string & module) const {
+    for (const auto & [name, ids] : tokens_)
+        if (is_named(module, name)) return &ids;
+    return nullptr;
 }
 
 Status PeftConfig::keep_unknown(const Json & fields) {
@@ -200,6 +241,8 @@ Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & f
         QL_TRY(file.number("r", config.r_));
         if (config.kind_ != LoraKind::miss) QL_TRY(config.read_scales(file));
         QL_ASSIGN(config.modules_, PeftModules::read(file));
+        QL_TRY(config.read_tokens(file));
+        QL_TRY(config.read_invocation(file));
         QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
         return config.keep_unknown(file.unread(kHarmless));
     };

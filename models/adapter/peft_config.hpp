@@ -1,5 +1,6 @@
 // adapter_config.json: kind, modules, and which rank and scale each has; what computes something else is refused.
 #pragma once
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,12 @@ class PeftConfig {
     const PeftModules & modules() const { return modules_; }
     /// Of a module by the name that PeftModules::target gives it.
     Result<Scaling> scaling(const std::string & module) const;
+    /// The tokens of which a module's rows are trained, in the order of the rows; null for a module without such.
+    const std::vector<int32_t> * tokens(const std::string & module) const;
+    /// Modules, by the ends of their paths, that have such tokens.
+    size_t n_token_modules() const { return tokens_.size(); }
+    /// The tokens from which on an activated LoRA acts; empty for another.
+    const std::vector<int32_t> & invocation() const { return invocation_; }
     const std::string & base_name() const { return base_name_; }
     /// Fields that are not known here, as a JSON object, or "": kept through a round trip, not followed.
     const std::string & unknown() const { return unknown_; }
@@ -36,6 +43,8 @@ class PeftConfig {
     using Patterns = std::vector<std::pair<Regex, double>>;
     Status read_patterns(const JsonFile & config, const char * key, Patterns & patterns);
     Status read_scales(const JsonFile & config);
+    Status read_tokens(const JsonFile & config);
+    Status read_invocation(const JsonFile & config);
     static Result<double> first_match(const Patterns & patterns, const std::string & module, double otherwise);
 
     std::string path_, base_name_;
@@ -48,6 +57,8 @@ class PeftConfig {
     LoraKind kind_ = LoraKind::lora;
     PeftModules modules_;
     Patterns r_patterns_, alpha_patterns_;
+    std::map<std::string, std::vector<int32_t>> tokens_;
+    std::vector<int32_t> invocation_;
 };
 
 }  // namespace ql

@@ -10,8 +10,9 @@ namespace ql {
 namespace {
 
 Status read_tensors(const SafeTensorsFile & file, const PeftConfig & config, const Model & model, Adapter & adapter) {
-    QL_ASSIGN(PeftTensors tensors, sort_tensors(file, config.modules(), model));
+    QL_ASSIGN(PeftTensors tensors, sort_tensors(file, config, model));
     adapter.norms = std::move(tensors.norms);
+    adapter.rows = std::move(tensors.rows);
     std::vector<std::string> modules;
     for (const auto & [module, its] : tensors.linears) modules.push_back(module);
     adapter.notes = config.notes(modules);
@@ -44,6 +45,7 @@ Status read_words(const SafeTensorsFile & file, const PeftConfig & config, Adapt
     QL_TRY(check_chat_date(kChatDateText, adapter.chat_date));
     QL_ASSIGN(adapter.origin, read_origin(texts));
     adapter.origin.peft = config.unknown();
+    adapter.invocation = config.invocation();
     return {};
 }
 

@@ -9,5 +9,6 @@ constexpr std::string_view kPeftA = ".lora_A.weight", kPeftB = ".lora_B.weight";
 constexpr std::string_view kPeftMagnitude = ".lora_magnitude_vector";             // [m]
 constexpr std::string_view kPeftBlock = ".miss_block";                            // of MiSS: D^T, [r, m]
 constexpr std::string_view kPeftWeight = ".weight";                               // of a module that was trained whole
+constexpr std::string_view kPeftRows = ".token_adapter.trainable_tokens_delta";   // whole rows, for all that it says
 
 }  // namespace ql

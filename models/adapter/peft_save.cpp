@@ -48,6 +48,13 @@ class Tensors {
                          norm.values.data()});
         return {};
     }
+    Status add(const TokenRows & rows) {
+        QL_ASSIGN(const std::string module, peft_module(model_, rows.weight));
+        list_.push_back({std::string(kPeftPrefix) + module + std::string(kPeftRows),
+                         {rows.n_rows(), rows.width()},
+                         rows.values.data()});
+        return {};
+    }
     const std::vector<F32Tensor> & list() const { return list_; }
 
   private:
@@ -81,6 +88,7 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
     Tensors tensors(model);
     for (const LoraMatrix & m : adapter.matrices) QL_TRY(tensors.add(m));
     for (const TrainedNorm & norm : adapter.norms) QL_TRY(tensors.add(norm));
+    for (const TokenRows & rows : adapter.rows) QL_TRY(tensors.add(rows));
     return write_safetensors(path, tensors.list(), texts_of(adapter));
 }
 

@@ -35,13 +35,15 @@ std::string module_of(const SafeTensor & t, std::string_view ending) {
 
 class Sorting {
   public:
-    Sorting(const PeftModules & modules, const Model & model) : modules_(modules), model_(model) {}
+    Sorting(const PeftConfig & config, const Model & model)
+        : config_(config), modules_(config.modules()), model_(model) {}
 
     Status place(const SafeTensor & t) {
         const std::string_view name = t.name;
         if (name.ends_with(".lora_velora_embed")) return {};  // of VeLoRA's backward pass
         if (const auto weight = copied_weight(model_, name)) return place_copy(*weight, t);
         if (!name.starts_with(kPeftPrefix)) return not_lora(t);
+        if (name.ends_with(kPeftRows)) return place_rows(t);
         const auto part = std::find_if(std::begin(kParts), std::end(kParts),
                                        [&](const PeftPart & p) { return name.ends_with(p.ending); });
         if (part == std::end(kParts)) return place_whole(t);
@@ -62,6 +64,11 @@ class Sorting {
                 return error(QL_BAD_FILE,
                              "modules_to_save of adapter_config.json names '%.80s', of which there are no tensors",
                              name.c_str());
+        if (sorted_.rows.size() != config_.n_token_modules())
+            return error(QL_BAD_FILE, "trainable_token_indices has tokens of %zu modules, the tensors are of %zu",
+                         config_.n_token_modules(), sorted_.rows.size());
+        std::sort(sorted_.rows.begin(), sorted_.rows.end(),
+                  [](const TokenRows & x, const TokenRows & y) { return x.weight > y.weight; });
         return std::move(sorted_);
     }
 
@@ -81,6 +88,12 @@ class Sorting {
             "tensor '%.120s' is an embedding that was trained whole (modules_to_save), which an adapter cannot "
             "hold; merge it in PEFT (merge_and_unload) and use the model that makes",
             t.name.c_str());
+    }
+
+    Status place_rows(const SafeTensor & t) {
+        QL_ASSIGN(TokenRows rows, read_token_rows(t, config_, model_));
+        sorted_.rows.push_back(std::move(rows));
+        return {};
     }
 
     /// A norm or a linear of which PEFT saved the weight itself.
@@ -104,6 +117,7 @@ class Sorting {
         return {};
     }
 
+    const PeftConfig & config_;
     const PeftModules & modules_;
     const Model & model_;
     PeftTensors sorted_;
@@ -112,8 +126,8 @@ class Sorting {
 
 }  // namespace
 
-Result<PeftTensors> sort_tensors(const SafeTensorsFile & file, const PeftModules & modules, const Model & model) {
-    Sorting sorting(modules, model);
+Result<PeftTensors> sort_tensors(const SafeTensorsFile & file, const PeftConfig & config, const Model & model) {
+    Sorting sorting(config, model);
     for (const SafeTensor & t : file.tensors()) QL_TRY(sorting.place(t));
     return sorting.take();
 }

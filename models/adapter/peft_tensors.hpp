@@ -1,4 +1,4 @@
-// The tensors of a PEFT directory by what they belong to: linears, or norms that were trained whole.
+// The tensors of a PEFT directory by what they belong to: linears, norms that were trained whole, or rows of tokens.
 #pragma once
 #include <map>
 #include <string>
@@ -21,11 +21,15 @@ struct ModuleTensors {
 struct PeftTensors {
     std::map<std::string, ModuleTensors> linears;  // by their modules' paths, "model.layers.0.self_attn.q_proj"
     std::vector<TrainedNorm> norms;                // in the file's order
+    std::vector<TokenRows> rows;                   // the embedding's first
 };
 
-/// errors  QL_BAD_FILE, QL_UNSUPPORTED name the tensor: one that belongs to neither, or an embedding other than the
-///         base's; or a name in modules_to_save without a tensor
-Result<PeftTensors> sort_tensors(const SafeTensorsFile & file, const PeftModules & modules, const Model & model);
+/// errors  QL_BAD_FILE, QL_UNSUPPORTED name the tensor: one that belongs to none of these, or an embedding other than the
+///         base's; or a name in modules_to_save or tokens without a tensor
+Result<PeftTensors> sort_tensors(const SafeTensorsFile & file, const PeftConfig & config, const Model & model);
+
+/// Rows of a module's tokens, in ascending order of these, which trainable_token_indices names.   errors  QL_BAD_FILE
+Result<TokenRows> read_token_rows(const SafeTensor & t, const PeftConfig & config, const Model & model);
 
 /// The branch of one linear. Rows of q and k of llama-type models change order, as the weight's did. A linear that was
 /// trained whole becomes the LoRA that adds the difference to the base's: exact, of the rank of its smaller side.

@@ -10,6 +10,7 @@
 #include "models/adapter/formats.hpp"
 #include "models/adapter/peft_config.hpp"
 #include "models/adapter/peft_names.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/json/parse_json.hpp"
 #include "models/model/architecture.hpp"
 
@@ -47,6 +48,18 @@ Result<Json> modules_to_save(const Adapter & adapter, const Model & model) {
         modules.push_back(std::move(module));
     }
     return modules;
+}
+
+/// The tokens of which rows are trained: a list where they are the embedding's alone, which PEFT ties to the head if the
+/// model does, else one for each module.
+Result<Json> token_indices(const Adapter & adapter, const Model & model) {
+    Json all = Json::object();
+    for (const TokenRows & rows : adapter.rows) {
+        QL_ASSIGN(const std::string module, peft_module(model, rows.weight));
+        all[module.substr(module.rfind('.') + 1)] = rows.ids;
+    }
+    if (all.empty()) return Json(nullptr);
+    return adapter.rows.size() == 1 && adapter.rows[0].weight == kEmbedding ? all.front() : all;
 }
 
 /// Fields that were not known when the adapter came from a PEFT directory.
@@ -126,6 +139,16 @@ Result<Json> miss_config(const Adapter & adapter, const Model & model) {
     };
 }
 
+/// Rows of tokens and the invocation: fields of LoRA alone.
+Status add_tokens(const Adapter & adapter, const Model & model, Json & config) {
+    QL_ASSIGN(const Json tokens, token_indices(adapter, model));
+    if (!tokens.is_null() && adapter.matrices.front().kind == LoraKind::miss)
+        return error(QL_UNSUPPORTED, "rows of tokens beside a MiSS: PEFT's MissConfig has no trainable_token_indices");
+    if (!tokens.is_null()) config["trainable_token_indices"] = tokens;
+    if (!adapter.invocation.empty()) config["alora_invocation_tokens"] = adapter.invocation;
+    return {};
+}
+
 }  // namespace
 
 Result<std::string> peft_module(const Model & model, const std::string & weight) {
@@ -137,6 +160,7 @@ Result<std::string> peft_module(const Model & model, const std::string & weight)
 Result<std::string> peft_config_text(const Adapter & adapter, const Model & model) {
     const bool is_miss = adapter.matrices.front().kind == LoraKind::miss;
     QL_ASSIGN(Json config, is_miss ? miss_config(adapter, model) : lora_config(adapter, model));
+    QL_TRY(add_tokens(adapter, model, config));
     QL_TRY(add_unknown(adapter.origin.peft, config));
     QL_TRY(PeftConfig::read("adapter_config.json", JsonFile("adapter_config.json", config)).status());
     return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -68,6 +68,7 @@ ql::Result<ql::LoraOptions> cpp_options(const ql_lora_options & o) {
     QL_ASSIGN(options.kind, ql::kind_named(o.kind ? o.kind : "lora"));
     options.norms = o.norms != 0;
     options.layers = text_of(o.layers);
+    options.tokens = text_of(o.tokens), options.invocation = text_of(o.invocation);
     options.rank_pattern = text_of(o.rank_pattern), options.alpha_pattern = text_of(o.alpha_pattern);
     return options;
 }
@@ -151,13 +152,42 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
         int64_t r_min = a.matrices.empty() ? 0 : a.matrices.front().r, r_max = r_min;
         for (const ql::LoraMatrix & m : a.matrices) r_min = std::min(r_min, m.r), r_max = std::max(r_max, m.r);
         const ql::Origin & o = a.origin;
-        return ql::give_struct(
-            info, {sizeof(*info), a.name.c_str(), a.base_name.c_str(), a.n_parameters(),
-                   static_cast<int64_t>(a.matrices.size()), r_min, r_max, a.architecture.c_str(), o.base.model.c_str(),
-                   o.base.file.c_str(), o.base_type.c_str(), o.init.c_str(), o.seed.c_str(), o.options.c_str(),
-                   o.composed.c_str(), static_cast<int64_t>(o.runs.size()),
-                   ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
-                   static_cast<int64_t>(a.norms.size()), o.merge.type.c_str()});
+        return ql::give_struct(info,
+                               {sizeof(*info),
+                                a.name.c_str(),
+                                a.base_name.c_str(),
+                                a.n_parameters(),
+                                static_cast<int64_t>(a.matrices.size()),
+                                r_min,
+                                r_max,
+                                a.architecture.c_str(),
+                                o.base.model.c_str(),
+                                o.base.file.c_str(),
+                                o.base_type.c_str(),
+                                o.init.c_str(),
+                                o.seed.c_str(),
+                                o.options.c_str(),
+                                o.composed.c_str(),
+                                static_cast<int64_t>(o.runs.size()),
+                                ql::def_of(a.matrices.empty() ? ql::LoraKind::lora : a.matrices.front().kind).name,
+                                static_cast<int64_t>(a.norms.size()),
+                                o.merge.type.c_str(),
+                                static_cast<int64_t>(a.rows.size()),
+                                static_cast<int64_t>(a.invocation.size()),
+                                a.invocation.data()});
+    });
+}
+
+ql_status ql_adapter_rows(const ql_adapter * adapter, int64_t i, ql_adapter_rows_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!adapter) return null_argument("ql_adapter_rows");
+        const std::vector<ql::TokenRows> & all = adapter->adapter.rows;
+        if (i < 0 || i >= static_cast<int64_t>(all.size()))
+            return error(QL_INVALID_ARGUMENT, "ql_adapter_rows: no weight %lld of %zu", static_cast<long long>(i),
+                         all.size());
+        const ql::TokenRows & rows = all[static_cast<size_t>(i)];
+        return ql::give_struct(info, {sizeof(*info), rows.weight.c_str(), rows.n_rows(), rows.width(), rows.ids.data(),
+                                      rows.values.data()});
     });
 }
 

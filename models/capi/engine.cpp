@@ -40,7 +40,10 @@ ql_status ql_engine_create(const ql_model * model, ql_device * device, const ql_
         QL_ASSIGN(const ql_engine_options o, ql::take_struct(options, defaults));
         QL_ASSIGN(const auto list, ql::adapter_list(*model, o.adapters, nullptr, o.n_adapters));
         std::vector<const ql::Adapter *> adapters;
-        for (const ql::AppliedAdapter & a : list) adapters.push_back(a.adapter);
+        for (const ql::AppliedAdapter & a : list) {
+            if (!a.adapter->invocation.empty()) return ql::check_is_sum(*a.adapter, "an engine's adapter");
+            adapters.push_back(a.adapter);
+        }
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
         QL_ASSIGN(auto made,
                   ql::Engine::create(*model->model, device, adapters, {ctx, o.n_sequences, o.n_pages, o.cache_type}));

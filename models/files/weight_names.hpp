@@ -7,6 +7,7 @@
 namespace ql {
 
 constexpr std::string_view kLayers = "blk.";
+constexpr const char *kEmbedding = "token_embd.weight", *kHead = "output.weight";
 
 /// "blk.3." of layer 3.
 std::string layer_prefix(int64_t layer);

@@ -24,7 +24,10 @@ class Branch {
 };
 using BranchPtr = std::unique_ptr<const Branch>;
 
-/// y + s B (A drop(x)), A [k, r], B [r, m]; dropout is the builder's.
-BranchPtr lora_branch(ql_tensor * a, ql_tensor * b, float scale);
+/// On all tokens; else the number that GraphBuilder::add_activation gave.
+constexpr int kAlways = -1;
+
+/// y + s B (A drop(x)), A [k, r], B [r, m], on the tokens where the activation is 1; dropout is the builder's.
+BranchPtr lora_branch(ql_tensor * a, ql_tensor * b, float scale, int activation = kAlways);
 
 }  // namespace ql

@@ -16,12 +16,19 @@ const StreamInputs & GraphBuilder::start_stream(int64_t n_tokens, const std::str
     angles_.clear();
     dropped_.clear();
     tile_sums_.clear();
+    active_.clear();
     const auto input = [&](const char * name, int n_dims, const int64_t * ne) {
         return ql_input(graph_, (name + suffix).c_str(), QL_I32, n_dims, ne);
     };
     inputs_.tokens = input("tokens", 1, &n_tokens);
+    inputs_.slots = own_rows_.count(kEmbedding) ? input("slots", 1, &n_tokens) : nullptr;
+    inputs_.own_ids = own_ids_;
     inputs_.positions = input("positions", 1, &n_tokens);
     start_spans(suffix);
+    const int64_t row[] = {1, n_tokens};
+    inputs_.active.clear();
+    for (int i = 0; i < n_activations_; ++i)
+        inputs_.active.push_back(ql_input(graph_, ("active_" + std::to_string(i) + suffix).c_str(), QL_F32, 2, row));
     const int64_t factors[] = {n_adapters_, n_tokens};
     inputs_.factors = mixed_.empty() ? nullptr : ql_input(graph_, ("factors" + suffix).c_str(), QL_F32, 2, factors);
     factors_ = inputs_.factors;
@@ -59,9 +66,15 @@ ql_tensor * GraphBuilder::weight(const std::string & name) {
 }
 
 ql_tensor * GraphBuilder::embed() {
-    ql_tensor * rows = ql_get_rows(graph_, weight("token_embd.weight"), inputs_.tokens);
+    ql_tensor * rows = ql_get_rows(graph_, weight(kEmbedding), inputs_.tokens);
+    if (inputs_.slots) rows = with_own_rows(graph_, rows, own_rows_.at(kEmbedding), inputs_.slots);
     ql_tensor * x = scaled(rows, hparams().embedding_scale);
     return noise_.key ? ql_uniform_noise(graph_, x, noise_.amplitude, noise_.key, kNoiseStream) : x;
+}
+
+void GraphBuilder::replace_rows(const std::string & weight, const OwnRows & rows, const std::vector<int32_t> & ids) {
+    own_rows_[weight] = rows;
+    if (weight == kEmbedding) own_ids_ = ids;
 }
 
 ql_tensor * GraphBuilder::norm(const std::string & name, ql_tensor * x) {
@@ -89,6 +102,13 @@ ql_tensor * GraphBuilder::dropped(ql_tensor * x) {
     ql_tensor *& dropped = dropped_[x];
     if (!dropped) dropped = ql_dropout(graph_, x, dropout_.key, dropout_.p, n_dropouts_++);
     return dropped;
+}
+
+ql_tensor * GraphBuilder::active(ql_tensor * x, int activation) {
+    if (activation == kAlways) return x;
+    ql_tensor *& part = active_[{x, activation}];
+    if (!part) part = ql_mul(graph_, x, inputs_.active[static_cast<size_t>(activation)]);
+    return part;
 }
 
 ql_tensor * GraphBuilder::tile_sums(ql_tensor * x, int64_t n) {
@@ -193,6 +213,9 @@ ql_tensor * GraphBuilder::logits(ql_tensor * hidden) {
 ql_tensor * GraphBuilder::loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights,
                                ql_tensor ** nll) {
     const float cap = hparams().logit_cap;
+    if (const auto rows = own_rows_.find(model_.head().name); rows != own_rows_.end() && head == this->head())
+        return ql_head_loss_rows(graph_, hidden, head, targets, weights, rows->second.ids,
+                                 ql_mul_mat(graph_, rows->second.values, hidden), cap, nll);
     return cap == kNoCap ? ql_head_loss(graph_, hidden, head, targets, weights, nll)
                          : ql_head_loss_capped(graph_, hidden, head, targets, weights, cap, nll);
 }

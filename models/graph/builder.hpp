@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/graph/branch.hpp"
+#include "models/graph/own_rows.hpp"
 #include "models/model/architecture.hpp"
 #include "models/model/model.hpp"
 #include "ql/ql.h"
@@ -56,6 +57,9 @@ struct StreamInputs {
     ql_tensor * positions = nullptr;  // i32 [T]
     std::vector<StreamSpan> spans;    // one for each window that a layer has; write_spans (spans.hpp) writes all
     ql_tensor * factors = nullptr;    // f32 [n_adapters, T]: of the mixed branches; null without any
+    ql_tensor * slots = nullptr;      // i32 [T]: where the tokens' own rows of the embedding are; null without any
+    std::vector<int32_t> own_ids;     // the tokens that have one, ascending; write_tokens (own_rows.hpp) writes both
+    std::vector<ql_tensor *> active;  // f32 [1, T] of each activation: 1 for tokens on which its branches act, else 0
     // null without a cache:
     ql_tensor * rows = nullptr;   // i32 [T]: where each token's key and value go in the cache
     ql_tensor * pages = nullptr;  // i32 [n_entries]: where the keys that spans name are (ql_attention_paged)
@@ -87,11 +91,15 @@ class GraphBuilder {
     void attach_merged(const std::string & weight, const MergedLeaves & merged) { merged_[weight] = merged; }
     /// A tensor that takes the place of a weight.
     void replace(const std::string & weight, ql_tensor * tensor) { leaves_[weight] = tensor; }
+    /// Puts rows in the place of those of the embedding (embed) or of the head (loss) that `ids`, ascending, names.
+    void replace_rows(const std::string & weight, const OwnRows & rows, const std::vector<int32_t> & ids);
     /// Adds a branch whose factors are an input of the stream, of n_adapters; a weight's adapters ascend.
     void attach_mixed(const std::string & weight, int64_t n_adapters, const MixedBranch & branch) {
         n_adapters_ = n_adapters;
         mixed_[weight].push_back(branch);
     }
+    /// An activation of branches, for lora_branch; its input of a stream has the number that is returned.
+    int add_activation() { return n_activations_++; }
     void set_dropout(const LoraDropout & dropout) { dropout_ = dropout; }
     void set_noise(const EmbeddingNoise & noise) { noise_ = noise; }
     /// Calls `watch` with the weight and the input of every linear that is built from now on.
@@ -120,6 +128,8 @@ class GraphBuilder {
     ql_tensor * linear(const std::string & name, ql_tensor * x);
     /// x after the dropout of branches: one for all that read x.
     ql_tensor * dropped(ql_tensor * x);
+    /// x, zero where the activation is: one for all that read x.
+    ql_tensor * active(ql_tensor * x, int activation);
     /// ql_sum_tiles(x, n): one for all branches that ask for it.
     ql_tensor * tile_sums(ql_tensor * x, int64_t n);
     /// [n_head * head_dim, T] -> [head_dim, n_head, T]; shares x's storage.
@@ -139,7 +149,8 @@ class GraphBuilder {
     ql_tensor * head() { return weight(model_.head().name); }
     /// The logits of such states, with the branches of the head.
     ql_tensor * logits(ql_tensor * hidden);
-    /// The loss over such states by the head's weight, which may be another than head(): ql_head_loss.
+    /// The loss over such states by the head's weight: ql_head_loss. head() gets its own rows where it has some; another
+    /// weight in its place has them in it.
     ql_tensor * loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights, ql_tensor ** nll);
 
   private:
@@ -164,11 +175,15 @@ class GraphBuilder {
     std::unordered_map<std::string, ql_tensor *> leaves_;
     std::unordered_map<std::string, std::vector<BranchPtr>> branches_;
     std::unordered_map<std::string, MergedLeaves> merged_;
+    std::unordered_map<std::string, OwnRows> own_rows_;
+    std::vector<int32_t> own_ids_;  // of the embedding's
     std::unordered_map<std::string, std::vector<MixedBranch>> mixed_;
     int64_t n_adapters_ = 0;         // that have mixed branches
     ql_tensor * factors_ = nullptr;  // of the tokens at hand
     LoraDropout dropout_;
     int n_dropouts_ = 0;
+    int n_activations_ = 0;
+    std::map<std::pair<ql_tensor *, int>, ql_tensor *> active_;
     EmbeddingNoise noise_;
     std::function<void(const std::string &, ql_tensor *)> watch_;
     std::unordered_map<ql_tensor *, ql_tensor *> dropped_;

@@ -1,5 +1,8 @@
 #include "models/infer/applied_adapter.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -89,6 +92,40 @@ Status add_norm(const Model & model, const TrainedNorm & norm, float factor, std
     return {};
 }
 
+/// The rows of a weight that some of the adapters replace.
+Result<AppliedRows> apply_rows(const Model & model, const std::string & weight,
+                               std::span<const AppliedAdapter> adapters) {
+    std::set<int32_t> tokens;
+    for (const AppliedAdapter & a : adapters)
+        for (const TokenRows & own : a.adapter->rows)
+            if (own.weight == weight) tokens.insert(own.ids.begin(), own.ids.end());
+    QL_ASSIGN(TokenRows base, rows_of(model, weight, {tokens.begin(), tokens.end()}));
+    AppliedRows rows{base.ids, base.values, std::move(base.values)};
+    for (float & v : rows.minus) v = -v;
+    const size_t n = rows.values.size() / rows.ids.size();
+    for (const AppliedAdapter & a : adapters)
+        for (const TokenRows & own : a.adapter->rows)
+            for (size_t i = 0; own.weight == weight && i < own.values.size(); ++i) {
+                const auto slot = std::lower_bound(rows.ids.begin(), rows.ids.end(), own.ids[i / n]);
+                const size_t at = static_cast<size_t>(slot - rows.ids.begin()) * n + i % n;
+                const float own_now = rows.values[at] + a.factor * (own.values[i] + rows.minus[at]);
+                const bool whole = a.factor == 1 && rows.values[at] == -rows.minus[at];
+                rows.values[at] = whole ? own.values[i] : own_now;
+            }
+    return rows;
+}
+
+void attach_rows(GraphBuilder & b, const std::string & weight, const AppliedRows & rows, size_t first) {
+    const auto n_rows = static_cast<int64_t>(rows.ids.size());
+    const int64_t ne[] = {static_cast<int64_t>(rows.values.size()) / n_rows, n_rows};
+    const std::string name = weight + ".lora" + std::to_string(first);
+    const OwnRows leaves{ql_weight(b.graph(), (name + "_rows").c_str(), QL_F32, 2, ne, rows.values.data()),
+                         ql_weight(b.graph(), (name + "_minus").c_str(), QL_F32, 2, ne, rows.minus.data()),
+                         ql_weight(b.graph(), (name + "_ids").c_str(), QL_I32, 1, &n_rows, rows.ids.data())};
+    b.replace_rows(weight, leaves, rows.ids);
+    if (weight == b.model().head().name) b.attach(weight, own_rows_branch(leaves));
+}
+
 }  // namespace
 
 Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters) {
@@ -99,6 +136,11 @@ Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::s
     for (const AppliedAdapter & a : adapters)
         for (const TrainedNorm & norm : a.adapter->norms)
             QL_TRY(add_norm(model, norm, a.factor, parts.norms[norm.weight]));
+    for (const AppliedAdapter & a : adapters)
+        for (const TokenRows & own : a.adapter->rows)
+            if (!parts.rows.count(own.weight)) {
+                QL_ASSIGN(parts.rows[own.weight], apply_rows(model, own.weight, adapters));
+            }
     return parts;
 }
 
@@ -109,8 +151,10 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters,
         const std::string name = weight + ".lora" + std::to_string(first);
         b.replace(weight, ql_weight(b.graph(), name.c_str(), QL_F32, 1, &n, values.data()));
     }
+    for (const auto & [weight, rows] : parts.rows) attach_rows(b, weight, rows, first);
     auto dora = parts.doras.begin();
     for (size_t i = 0; i < adapters.size(); ++i) {
+        const int activation = adapters[i].adapter->invocation.empty() ? kAlways : b.add_activation();
         for (const LoraMatrix & l : adapters[i].adapter->matrices) {
             const std::string name = l.weight + ".lora" + std::to_string(first + i);
             const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
@@ -122,7 +166,7 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters,
             }
             b.attach(l.weight, lora_branch(ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.a.data()),
                                            ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, up),
-                                           l.scale * adapters[i].factor));
+                                           l.scale * adapters[i].factor, activation));
         }
     }
 }

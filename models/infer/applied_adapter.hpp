@@ -24,10 +24,17 @@ struct AppliedDora {
     std::vector<float> b;     // [r, m]
 };
 
+/// Rows of a weight that adapters put in the place of the model's: w + sum of f (w' - w).
+struct AppliedRows {
+    std::vector<int32_t> ids;          // ascending
+    std::vector<float> values, minus;  // [n, number of ids]; minus the model's own
+};
+
 /// What applying adapters to a model is computed from, besides their matrices: memory of leaves.
 struct AppliedParts {
     std::deque<AppliedDora> doras;                    // of each DoRA matrix, in the adapters' order
     std::map<std::string, std::vector<float>> norms;  // in place of the model's: w + sum of f (w' - w)
+    std::map<std::string, AppliedRows> rows;          // by weight
 };
 
 /// c = g / |W + s B A| of DoRAs is computed on the device.

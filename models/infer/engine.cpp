@@ -45,7 +45,10 @@ Engine::Engine(const Model & model, MixedAdapters adapters, const EngineOptions 
       adapters_(std::move(adapters)),
       cache_(options.n_pages, options.n_sequences),
       states_(static_cast<size_t>(options.n_sequences)) {
-    for (State & state : states_) state.factors.resize(static_cast<size_t>(n_adapters()));
+    for (State & state : states_) {
+        state.factors.resize(static_cast<size_t>(n_adapters()));
+        state.starts.resize(static_cast<size_t>(n_adapters()));
+    }
 }
 
 Result<std::unique_ptr<Engine>> Engine::create(const Model & model, ql_device * device,
@@ -54,7 +57,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const Model & model, ql_device * 
     QL_TRY(check_options(model, options));
     if (adapters.size() > QL_LORA_MIX_MOST)
         return error(QL_INVALID_ARGUMENT, "%zu adapters, 0 to %d are possible", adapters.size(), QL_LORA_MIX_MOST);
-    for (const Adapter * adapter : adapters) QL_TRY(check_is_sum(*adapter, "an engine's adapter"));
+    for (const Adapter * adapter : adapters)
+        if (!is_branches(*adapter)) return check_is_sum(*adapter, "an engine's adapter");
     ql_device_info info{sizeof(info)};
     QL_TRY(ql_device_describe(device, &info));
     std::unique_ptr<Engine> engine(new Engine(model, MixedAdapters(adapters, info.bf16 != 0), with_pages(options)));

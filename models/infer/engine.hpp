@@ -44,9 +44,8 @@ struct SequenceTokens {
 
 class Engine {
   public:
-    /// The adapters are copied, and are not applied until a sequence is given factors. They are sums of products; those
-    /// that are more (DoRA, trained norms) can be `fixed`: all sequences have them, with these factors.
-    /// errors  QL_UNSUPPORTED: an adapter that is no sum
+    /// The adapters are copied, and are not applied until a sequence is given factors. They are branches; those that are more (DoRA, trained norms, rows of tokens) can be `fixed`: all sequences have them, with these factors.
+    /// errors  QL_UNSUPPORTED: an adapter that is more
     static Result<std::unique_ptr<Engine>> create(const Model & model, ql_device * device,
                                                   std::span<const Adapter * const> adapters,
                                                   const EngineOptions & options,
@@ -66,6 +65,10 @@ class Engine {
     /// Keys and values are those of the adapters that read them: where factors change, a sequence begins again, empty.
     /// errors  QL_INVALID_ARGUMENT: not one finite factor for each adapter, no such sequence; nothing has changed
     Status set_factors(int64_t sequence, std::span<const float> factors);
+    /// The positions of a sequence from which on the adapters act on what it reads next; at first all are 0. What it has
+    /// read stays: a caller who wants tokens read again truncates.
+    void set_starts(int64_t sequence, std::span<const int64_t> starts);
+    std::span<const int64_t> starts(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].starts; }
     std::span<const float> factors(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].factors; }
     /// Makes sequence `to` what `from` is now: they share pages, and a page is copied when either goes on in it.
     void fork(int64_t from, int64_t to);
@@ -92,7 +95,8 @@ class Engine {
         PlanPtr plan;
     };
     struct State {
-        std::vector<float> factors;  // of the adapters
+        std::vector<float> factors;   // of the adapters
+        std::vector<int64_t> starts;  // where each begins
         std::vector<float> logits;
     };
     /// A token on its way through a stream.

@@ -44,6 +44,10 @@ Status Engine::set_factors(int64_t sequence, std::span<const float> factors) {
     return {};
 }
 
+void Engine::set_starts(int64_t sequence, std::span<const int64_t> starts) {
+    state(sequence).starts.assign(starts.begin(), starts.end());
+}
+
 void Engine::fork(int64_t from, int64_t to) {
     cache_.fork(from, to);
     state(to) = state(from);
@@ -148,11 +152,17 @@ Engine::Width & Engine::width_of(int64_t n) {
 /// and else none.
 void Engine::enter_factors(Stream tokens, std::span<float> factors) const {
     const auto n = static_cast<size_t>(n_adapters());
-    const std::vector<float> & first = states_[static_cast<size_t>(tokens[0].sequence)].factors;
+    const auto factors_of = [&](const StreamToken & t) {
+        const State & s = states_[static_cast<size_t>(t.sequence)];
+        std::vector<float> own = s.factors;
+        for (size_t i = 0; i < n; ++i)
+            if (t.position < s.starts[i]) own[i] = 0;
+        return own;
+    };
+    const std::vector<float> first = factors_of(tokens[0]);
     bool alike = true;
     for (size_t i = 0; i < factors.size() / std::max<size_t>(n, 1); ++i) {
-        const std::vector<float> & own =
-            i < tokens.size() ? states_[static_cast<size_t>(tokens[i].sequence)].factors : first;
+        const std::vector<float> own = i < tokens.size() ? factors_of(tokens[i]) : first;
         alike = alike && own == first;
         if (i < tokens.size() || alike) std::copy(own.begin(), own.end(), factors.begin() + i * n);
     }
@@ -186,7 +196,7 @@ Engine::RunInputs Engine::inputs_of(const Width & w, Stream tokens) const {
 
 Status Engine::run(Width & w, Stream tokens) {
     const RunInputs in = inputs_of(w, tokens);
-    QL_TRY(write_tensor(w.inputs.tokens, in.tokens));
+    QL_TRY(write_tokens(w.inputs, in.tokens));
     QL_TRY(write_tensor(w.inputs.positions, in.positions));
     QL_TRY(write_spans(w.inputs, in.span));
     QL_TRY(write_tensor(w.inputs.rows, in.rows));

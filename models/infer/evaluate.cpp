@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapter/invocation.hpp"
 #include "models/data/batch.hpp"
 #include "models/graph/spans.hpp"
 #include "models/infer/merged_head.hpp"
@@ -22,6 +23,8 @@ class LossGraph {
         GraphBuilder b(model, g);
         QL_ASSIGN(l->parts_, apply_parts(model, device, adapters));
         attach_adapters(b, adapters, l->parts_);
+        for (const AppliedAdapter & a : adapters)
+            if (!a.adapter->invocation.empty()) l->invocations_.push_back(a.adapter->invocation);
         l->inputs_ = b.start_stream(n_tokens);
         l->targets_ = ql_input(g, "targets", QL_I32, 1, &n_tokens);
         l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
@@ -34,9 +37,11 @@ class LossGraph {
 
     Status add(const PackedSequence & sequence, int64_t ctx, Likelihood & sum) {
         const MicroBatch batch = MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f);
-        QL_TRY(write_tensor(inputs_.tokens, batch.tokens));
+        QL_TRY(write_tokens(inputs_, batch.tokens));
         QL_TRY(write_tensor(inputs_.positions, batch.positions));
         QL_TRY(write_spans(inputs_, batch.span));
+        for (size_t i = 0; i < inputs_.active.size(); ++i)
+            QL_TRY(write_tensor(inputs_.active[i], activation(batch.tokens, batch.span, invocations_[i])));
         QL_TRY(write_tensor(targets_, batch.targets));
         QL_TRY(write_tensor(weights_, batch.weights));
         QL_TRY(ql_plan_run(plan_.get()));
@@ -50,11 +55,12 @@ class LossGraph {
   private:
     Result<ql_tensor *> head(GraphBuilder & b, std::span<const AppliedAdapter> adapters) {
         if (!changes_head(b.model(), adapters)) return b.head();
-        QL_ASSIGN(head_, merged_head(b.model(), adapters));
+        QL_ASSIGN(head_, merged_head(b.model(), adapters, parts_));
         return ql_weight(b.graph(), "merged_head", QL_F32, 2, b.model().head().ne, head_.get());
     }
 
     AppliedParts parts_;
+    std::vector<std::vector<int32_t>> invocations_;  // of the adapters that have one, in their order
     AlignedBytes head_;  // with the branches of adapters that change it
     GraphPtr graph_;
     StreamInputs inputs_;

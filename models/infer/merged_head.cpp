@@ -1,5 +1,7 @@
 #include "models/infer/merged_head.hpp"
 
+#include <algorithm>
+
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/merge.hpp"
 #include "ql/ql.hpp"
@@ -38,13 +40,18 @@ bool changes_head(const Model & model, std::span<const AppliedAdapter> adapters)
     return false;
 }
 
-Result<AlignedBytes> merged_head(const Model & model, std::span<const AppliedAdapter> adapters) {
+Result<AlignedBytes> merged_head(const Model & model, std::span<const AppliedAdapter> adapters,
+                                 const AppliedParts & parts) {
     const Weight & head = model.head();
     const int64_t n = head.elements();
     AlignedBytes memory = aligned_bytes(static_cast<size_t>(n) * sizeof(float));
     if (!memory) return error(QL_NO_MEMORY, "no memory for '%s' with its adapter, in f32", head.name.c_str());
     auto * const w = reinterpret_cast<float *>(memory.get());
     QL_TRY(ql_decode(head.dtype, head.data, n, 0, n, w));
+    if (const auto own = parts.rows.find(head.name); own != parts.rows.end())
+        for (size_t i = 0; i < own->second.ids.size(); ++i)
+            std::copy_n(own->second.values.data() + static_cast<int64_t>(i) * head.ne[0], head.ne[0],
+                        w + own->second.ids[i] * head.ne[0]);
     for (const AppliedAdapter & applied : adapters)
         for (const LoraMatrix & l : applied.adapter->matrices)
             if (l.weight != head.name) {

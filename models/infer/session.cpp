@@ -1,5 +1,9 @@
 #include "models/infer/session.hpp"
 
+#include <algorithm>
+
+#include "models/adapter/invocation.hpp"
+
 namespace ql {
 
 Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device,
@@ -10,13 +14,14 @@ Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device 
     std::vector<bool> is_fixed;
     std::vector<float> factors;
     for (const AppliedAdapter & a : adapters) {
-        is_fixed.push_back(!is_sum(*a.adapter));
+        is_fixed.push_back(!is_branches(*a.adapter));
         factors.push_back(a.factor);
         is_fixed.back() ? fixed.push_back(a) : list.push_back(a.adapter);
     }
     QL_ASSIGN(auto engine, Engine::create(model, device, list, {.ctx = ctx, .cache_type = cache_type}, fixed));
     std::unique_ptr<Session> session(new Session(std::move(engine)));
     session->is_fixed_ = std::move(is_fixed);
+    for (const Adapter * adapter : list) session->invocations_.push_back(adapter->invocation);
     session->factors_ = factors;
     QL_TRY(session->set_factors(factors));
     return session;
@@ -32,8 +37,8 @@ Status Session::set_factors(std::span<const float> factors) {
         else if (factors[i] != factors_[i])
             return error(
                 QL_UNSUPPORTED,
-                "adapter %zu has a DoRA, or trained norms: it is applied with the scale %g that the session was "
-                "made with, not %g; make another session",
+                "adapter %zu has a DoRA, trained norms or rows of tokens: it is applied with the scale %g that the "
+                "session was made with, not %g; make another session",
                 i, static_cast<double>(factors_[i]), static_cast<double>(factors[i]));
     }
     QL_TRY(engine_->set_factors(0, of_engine));
@@ -41,13 +46,38 @@ Status Session::set_factors(std::span<const float> factors) {
     return {};
 }
 
+/// Sets where adapters begin. Tokens on which one has acted and no longer does, or the other way round, go in front of
+/// those that are read next.
+void Session::place_invocations(std::vector<int32_t> & tokens) {
+    const int64_t before = position();
+    std::vector<int32_t> all(tokens_.begin(), tokens_.begin() + before);
+    all.insert(all.end(), tokens.begin(), tokens.end());
+    const auto were = engine_->starts(0);
+    std::vector<int64_t> starts;
+    int64_t again = before;  // from here on
+    for (size_t i = 0; i < invocations_.size(); ++i) {
+        starts.push_back(last_invocation(all, invocations_[i]));
+        if (starts[i] != were[i] && engine_->factors(0)[i] != 0) again = std::min({again, starts[i], were[i]});
+    }
+    engine_->truncate(0, again);
+    engine_->set_starts(0, starts);
+    tokens.assign(all.begin() + again, all.end());
+}
+
 Status Session::eval(std::span<const int32_t> tokens) {
-    const SequenceTokens batch[] = {{.tokens = tokens}};
+    std::vector<int32_t> next(tokens.begin(), tokens.end());
+    const bool activated =
+        std::any_of(invocations_.begin(), invocations_.end(), [](const auto & list) { return !list.empty(); });
+    const bool fits =
+        position() + std::ssize(tokens) <= ctx() &&  // what the engine will refuse changes nothing
+        std::all_of(tokens.begin(), tokens.end(), [&](int32_t t) { return t >= 0 && t < model().hparams().n_vocab; });
+    if (activated && fits && !tokens.empty()) place_invocations(next);
+    const SequenceTokens batch[] = {{.tokens = next}};
     const auto before = static_cast<size_t>(position());
     const Status read = engine_->read(batch);
     const size_t n_read = static_cast<size_t>(position()) - before;
     tokens_.resize(before);
-    tokens_.insert(tokens_.end(), tokens.begin(), tokens.begin() + static_cast<int64_t>(n_read));
+    tokens_.insert(tokens_.end(), next.begin(), next.begin() + static_cast<int64_t>(n_read));
     return read;
 }
 

@@ -20,11 +20,12 @@ class Session {
     int64_t position() const { return engine_->position(0); }
     int64_t n_adapters() const { return static_cast<int64_t>(factors_.size()); }
     std::span<const float> factors() const { return factors_; }
-    /// Engine::set_factors: what was read with other factors is forgotten. A DoRA or trained norms keep theirs.
+    /// Engine::set_factors: what was read with other factors is forgotten. What is more than a sum keeps its own.
     Status set_factors(std::span<const float> factors);
     /// Keeps the first n tokens of the cache (n at most position()).
     void truncate(int64_t n) { engine_->truncate(0, n); }
-    /// Reads tokens; the logits of the token after the last are then in logits().
+    /// Reads tokens; the logits of the token after the last are then in logits(). An activated adapter acts from the last
+    /// occurrence of its invocation on, in all that was read and these: where that changes, tokens are read again.
     Status eval(std::span<const int32_t> tokens);
     std::span<const float> logits() const { return engine_->logits(0); }
     const std::vector<int32_t> & tokens() const { return tokens_; }
@@ -32,11 +33,13 @@ class Session {
     ql_plan * plan(int64_t n) { return engine_->plan(n); }
 
   private:
+    void place_invocations(std::vector<int32_t> & tokens);
     explicit Session(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
 
     const std::unique_ptr<Engine> engine_;
     std::vector<bool> is_fixed_;   // adapters that are in the plan
     std::vector<float> factors_;   // of all
+    std::vector<std::vector<int32_t>> invocations_;  // of the engine's adapters
     std::vector<int32_t> tokens_;  // read so far
 };
 

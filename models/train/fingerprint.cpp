@@ -20,6 +20,9 @@ uint64_t adapter_shape(const Adapter & adapter) {
         shape = shape * 1000003 + hash_name(l.weight) + static_cast<uint64_t>(l.r * 31 + l.k * 7 + l.m) +
                 static_cast<uint64_t>(l.scale * 4096) + static_cast<uint64_t>(l.kind) * 97;
     for (const TrainedNorm & norm : adapter.norms) shape = shape * 1000003 + norm.values.size();
+    for (const int32_t token : adapter.invocation) shape = shape * 1000003 + static_cast<uint64_t>(token);
+    for (const TokenRows & rows : adapter.rows)
+        for (const int32_t id : rows.ids) shape = shape * 1000003 + hash_name(rows.weight) + static_cast<uint64_t>(id);
     return shape;
 }
 
@@ -74,12 +77,12 @@ struct Hash {
     const char * key;
     const char * what;
 };
-constexpr Hash kHashes[] = {
-    {"data", "other training data (or another chat template)"},
-    {"adapter-shape",
-     "another adapter: --lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers or a pattern differs"},
-    {"frozen", "another start of the adapter: --seed or --lora-init differ"},
-    {"model", "another model"}};
+constexpr Hash kHashes[] = {{"data", "other training data (or another chat template)"},
+                            {"adapter-shape",
+                             "another adapter: --lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers, "
+                             "--train-tokens, --alora-invocation or a pattern differs"},
+                            {"frozen", "another start of the adapter: --seed or --lora-init differ"},
+                            {"model", "another model"}};
 
 /// What a checkpoint was made with that does not say so, as there was no choice then.
 std::string before_the_choice(const std::string & key) {

@@ -51,6 +51,11 @@ Result<std::vector<ql_dtype>> prepare_merge(const Model & model, Adapter & adapt
                      options.lora_dropout);
     if (has_frozen(adapter))
         return error(QL_UNSUPPORTED, "merge-aware: the adapter has a part that is not trained (a start such as pissa)");
+    if (!adapter.invocation.empty()) return error(QL_UNSUPPORTED, "merge-aware: an activated LoRA cannot be merged");
+    if (!adapter.rows.empty())
+        return error(QL_UNSUPPORTED,
+                     "merge-aware: the adapter has rows of tokens, which a merge rounds to the type of '%s'",
+                     adapter.rows[0].weight.c_str());
     for (const LoraMatrix & m : adapter.matrices)
         if (m.kind != LoraKind::lora)
             return error(QL_UNSUPPORTED, "merge-aware: a %s is not trained for a merge; plain LoRA is",

@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "models/adapter/frozen.hpp"
+#include "models/adapter/invocation.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/files/weight_names.hpp"
 #include "models/graph/spans.hpp"
 #include "models/model/architecture.hpp"
 #include "models/train/neftune.hpp"
@@ -13,6 +15,13 @@
 namespace ql {
 
 namespace {
+
+/// Whether a token counts on which the adapter acts (everywhere, without an activation).
+bool has_trained_token(const MicroBatch & batch, std::span<const float> active) {
+    for (size_t t = 0; t < batch.weights.size(); ++t)
+        if (batch.weights[t] > 0 && (active.empty() || active[t] > 0)) return true;
+    return false;
+}
 
 /// The fused loss gives no gradient to a branch on the head.
 Status refuse_head(const Model & model, const Adapter & adapter) {
@@ -46,7 +55,8 @@ void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t m
     const KindDef & kind = def_of(m.kind);
     std::vector<ql_tensor *> leaves;
     for (const Part & part : kind.parts(m)) {
-        TrainedParam p{m.weight + "." + part.name, matrix, part.values, part.is_up};
+        TrainedParam p;
+        p.name = m.weight + "." + part.name, p.index = matrix, p.part = part.values, p.is_up = part.is_up;
         p.param = ql_param(graph_.get(), p.name.c_str(), static_cast<int>(part.ne.size()), part.ne.data());
         leaves.push_back(p.param);
         params_.push_back(p);
@@ -57,30 +67,50 @@ void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t m
         rows_.push_back({rows, &kind, m.weight});
     }
     if (options_.merged_types.empty())
-        b.attach(m.weight, kind.branch(m, leaves));
+        b.attach(m.weight, activation_ == kAlways ? kind.branch(m, leaves)
+                                                  : lora_branch(leaves[0], leaves[1], m.scale, activation_));
     else
         merged_.add(b, m, {leaves[0], leaves[1], m.scale}, options_.merged_types[matrix]);
 }
 
 void TrainStep::build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm) {
-    TrainedParam p{adapter.norms[norm].weight, norm, nullptr};
+    TrainedParam p;
+    p.name = adapter.norms[norm].weight, p.of = TrainedParam::Of::norm, p.index = norm;
     const auto n = static_cast<int64_t>(adapter.norms[norm].values.size());
     p.param = ql_param(graph_.get(), p.name.c_str(), 1, &n);
     b.replace(p.name, p.param);
     params_.push_back(p);
 }
 
+void TrainStep::build_rows(GraphBuilder & b, const Adapter & adapter, size_t rows) {
+    const TokenRows & r = adapter.rows[rows];
+    const int64_t ne[] = {r.width(), r.n_rows()};
+    TrainedParam p;
+    p.name = r.weight + ".rows", p.of = TrainedParam::Of::rows, p.index = rows;
+    p.param = ql_param(graph_.get(), p.name.c_str(), 2, ne);
+    params_.push_back(p);
+    OwnRows leaves{p.param};
+    if (r.weight != kHead) leaves.minus = ql_state(graph_.get(), (r.weight + ".minus").c_str(), QL_F32, 2, ne);
+    if (r.weight == model_.head().name)
+        leaves.ids = ql_state(graph_.get(), (r.weight + ".row_ids").c_str(), QL_I32, 1, &ne[1]);
+    b.replace_rows(r.weight, leaves, r.ids);
+    token_rows_.push_back({r.weight, r.ids, leaves});
+}
+
 Status TrainStep::build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen) {
     QL_TRY(ql_graph_create(out(graph_)));
     ql_graph * g = graph_.get();
     GraphBuilder b(model_, g);
+    invocation_ = adapter.invocation;
+    if (!invocation_.empty()) activation_ = b.add_activation();
     for (size_t i = 0; i < adapter.matrices.size(); ++i) build_branch(b, adapter, i);
     for (size_t i = 0; i < adapter.norms.size(); ++i) build_norm(b, adapter, i);
+    for (size_t i = 0; i < adapter.rows.size(); ++i) build_rows(b, adapter, i);
     for (const LoraMatrix & l : frozen) {
         const int64_t a[] = {l.k, l.r}, bb[] = {l.r, l.m};
         const LoraLeaves leaves{ql_state(g, (l.weight + ".frozen_a").c_str(), QL_F32, 2, a),
                                 ql_state(g, (l.weight + ".frozen_b").c_str(), QL_F32, 2, bb), l.scale};
-        b.attach(l.weight, lora_branch(leaves.a, leaves.b, leaves.scale));
+        b.attach(l.weight, lora_branch(leaves.a, leaves.b, leaves.scale, activation_));
         frozen_.push_back(leaves);
     }
     if (options_.dropout > 0 || options_.neftune_alpha > 0) {
@@ -148,6 +178,12 @@ Status TrainStep::write_rows() {
         QL_ASSIGN(const std::vector<float> values, r.kind->rows(*model_.find(r.weight)));
         QL_TRY(write_tensor(r.state, values));
     }
+    for (const RowConstants & r : token_rows_) {
+        QL_ASSIGN(TokenRows base, rows_of(model_, r.weight, r.ids));
+        for (float & v : base.values) v = -v;
+        if (r.leaves.minus) QL_TRY(write_tensor(r.leaves.minus, base.values));
+        if (r.leaves.ids) QL_TRY(write_tensor(r.leaves.ids, r.ids));
+    }
     return {};
 }
 
@@ -186,8 +222,15 @@ Status TrainStep::write_inputs(const MicroBatch & batch, ql_plan * plan, int lan
         return Status(ql_plan_write_lane(plan, lane, input, values.data(), 0, values.size() * sizeof(values[0])));
     };
     QL_TRY(write(inputs_.tokens, batch.tokens));
+    if (inputs_.slots) QL_TRY(write(inputs_.slots, slots_of(inputs_.own_ids, batch.tokens)));
     QL_TRY(write(inputs_.positions, batch.positions));
     for (const StreamSpan & s : inputs_.spans) QL_TRY(write(s.span, windowed(batch.span, s.window)));
+    std::vector<float> active;
+    for (ql_tensor * input : inputs_.active) {
+        active = activation(batch.tokens, batch.span, invocation_);
+        QL_TRY(write(input, active));
+    }
+    if (plan == micro_.get()) has_trained_tokens_ |= has_trained_token(batch, active);
     QL_TRY(write(targets_, batch.targets));
     QL_TRY(write(weights_, batch.weights));
     if (noise_ && plan == micro_.get())
@@ -219,6 +262,7 @@ Status TrainStep::accumulate(std::span<const MicroBatch> batches, uint64_t seed,
 Status TrainStep::update(const float (&hyper)[QL_HYPER_N], float * norm) {
     QL_TRY(write_tensor(hyper_, hyper));
     QL_TRY(ql_plan_run(update_.get()));
+    has_trained_tokens_ = false;
     return read_output(update_, norm_, std::span(norm, 1));
 }
 
@@ -228,6 +272,7 @@ Status TrainStep::discard() {
         zeros.assign(static_cast<size_t>(ql_tensor_elements(p.sum)), 0.0f);
         QL_TRY(write_tensor(p.sum, zeros));
     }
+    has_trained_tokens_ = false;
     return {};
 }
 

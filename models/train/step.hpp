@@ -32,17 +32,30 @@ struct StepOptions {
 
 /// One trainable tensor with everything that belongs to it.
 struct TrainedParam {
-    std::string name;                      // "blk.0.attn_q.weight.lora_a"
-    size_t index;                          // among the adapter's matrices, or its norms
-    std::vector<float> LoraMatrix::*part;  // of the matrix; null: the norm
-    bool is_up = false;                    // LoRA+: it has the higher learning rate
+    enum class Of { matrix, norm, rows };
+    std::string name;                                // "blk.0.attn_q.weight.lora_a"
+    Of of = Of::matrix;                              // what of an adapter it is
+    size_t index = 0;                                // among these
+    std::vector<float> LoraMatrix::*part = nullptr;  // of a matrix
+    bool is_up = false;                              // LoRA+: it has the higher learning rate
     ql_tensor *param = nullptr, *sum = nullptr, *grad = nullptr;
     ParameterOptimizer optimizer;
 
     const std::vector<float> & values(const Adapter & a) const {
-        return part ? a.matrices[index].*part : a.norms[index].values;
+        if (of == Of::matrix) return a.matrices[index].*part;
+        return of == Of::norm ? a.norms[index].values : a.rows[index].values;
     }
-    std::vector<float> & values(Adapter & a) const { return part ? a.matrices[index].*part : a.norms[index].values; }
+    std::vector<float> & values(Adapter & a) const {
+        if (of == Of::matrix) return a.matrices[index].*part;
+        return of == Of::norm ? a.norms[index].values : a.rows[index].values;
+    }
+};
+
+/// What the rows of tokens need beside those that are trained: filled once.
+struct RowConstants {
+    std::string weight;
+    std::vector<int32_t> ids;
+    OwnRows leaves;
 };
 
 /// What a kind needs to know of a weight: filled once, never trained.
@@ -67,6 +80,9 @@ class TrainStep {
     }
     /// Micro-batches that go through the model side by side.
     int64_t lanes() const { return micro().lanes; }
+    /// Whether anything can be learnt from the micro-batches since the last step: an activated adapter is off in samples
+    /// without its invocation.
+    bool has_trained_tokens() const { return has_trained_tokens_; }
     /// One optimizer step from the sums, which are zero again afterwards. A non-finite norm changes no parameter.
     Status update(const float (&hyper)[QL_HYPER_N], float * norm);
     /// Merge-aware: packs the weights anew. Needed once parameters have been written.
@@ -97,6 +113,7 @@ class TrainStep {
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
     Status build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen);
     void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);
+    void build_rows(GraphBuilder & b, const Adapter & adapter, size_t rows);
     void build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix);
     Status build_update();
     Status plan(ql_device * device);
@@ -115,7 +132,11 @@ class TrainStep {
     GraphPtr graph_;  // outlives the plans
     std::vector<TrainedParam> params_;
     std::vector<WeightRows> rows_;
+    std::vector<RowConstants> token_rows_;
     MergedLinears merged_;
+    std::vector<int32_t> invocation_;  // of the adapter
+    int activation_ = kAlways;
+    bool has_trained_tokens_ = false;
     std::vector<LoraLeaves> frozen_;  // the parts of branches that are not trained
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *noise_ = nullptr, *hyper_ = nullptr;

@@ -91,6 +91,7 @@ Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
     hyper[QL_HYPER_BIAS2] = static_cast<float>(1 - std::pow(options_.beta2, t));
     hyper[QL_HYPER_CLIP] = static_cast<float>(options_.clip);
     float norm = NAN;
+    const bool learns = step_->has_trained_tokens();
     if (std::isfinite(loss)) {
         QL_TRY(step_->update(hyper, &norm));
     } else {
@@ -98,7 +99,7 @@ Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
     }
     p.grad_norm = norm;
     ++state_.step;
-    return std::isfinite(norm) ? watch_gradient(loss, norm) : skip(p);
+    return std::isfinite(norm) ? watch_gradient(loss, norm, learns) : skip(p);
 }
 
 /// A step without a finite gradient has changed nothing.
@@ -110,9 +111,11 @@ Status Trainer::skip(ql_train_progress & p) {
     return diverged(p.skipped, state_.skipped_in_row);
 }
 
-/// Where the hidden state overflows, the head sees zeros: the loss is that of guessing, the gradient exactly 0.
-Status Trainer::watch_gradient(double loss, float norm) {
+/// Where the hidden state overflows, the head sees zeros: the loss is that of guessing, the gradient exactly 0. A step
+/// from which nothing can be learnt says nothing.
+Status Trainer::watch_gradient(double loss, float norm, bool learns) {
     state_.skipped_in_row = 0;
+    if (!learns) return {};
     dead_in_row_ = norm == 0 && loss > kLearnt ? dead_in_row_ + 1 : 0;
     return dead_in_row_ < kMostSkipsInRow ? Status() : diverged("gradient is 0", dead_in_row_);
 }

@@ -36,6 +36,7 @@ class Trainer {
             const ql_train_options & options);
 
     Status prepare(ql_device * device);
+    Status count_invoked();
     Status open_checkpoints();
     Status take_folder();
     Status resume(const std::string & directory, const std::vector<CheckpointFile> & files);
@@ -49,7 +50,7 @@ class Trainer {
     Result<int64_t> forward_backward(double & loss);  // the step's tokens
     Status optimizer_step(double loss, ql_train_progress & p);
     Status skip(ql_train_progress & p);
-    Status watch_gradient(double loss, float norm);
+    Status watch_gradient(double loss, float norm, bool learns);
     Status diverged(const char * why, int64_t in_row) const;
     Status check_end() const;
     Status after_step(ql_train_progress & p);

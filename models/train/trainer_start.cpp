@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapter/invocation.hpp"
 #include "models/base/hash.hpp"
 #include "models/train/fingerprint.hpp"
 #include "models/train/schedule.hpp"
@@ -23,7 +24,9 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
                       [](const LoraMatrix & x, const LoraMatrix & y) {
                           return x.weight == y.weight && x.k == y.k && x.m == y.m && x.r == y.r;
                       }) &&
-           a.norms.size() == b.norms.size();
+           a.norms.size() == b.norms.size() && a.invocation == b.invocation &&
+           std::equal(a.rows.begin(), a.rows.end(), b.rows.begin(), b.rows.end(),
+                      [](const TokenRows & x, const TokenRows & y) { return x.weight == y.weight && x.ids == y.ids; });
 }
 
 }  // namespace
@@ -77,8 +80,26 @@ void Trainer::record_run() {
     add_runs(adapter_.origin, {std::move(run)});
 }
 
+/// An activated adapter is off, and learns nothing, in samples without its invocation.
+Status Trainer::count_invoked() {
+    const auto n_samples = static_cast<long long>(data_.samples.size());
+    const auto n =
+        static_cast<long long>(std::count_if(data_.samples.begin(), data_.samples.end(), [&](const TokenSample & s) {
+            return last_invocation(s.tokens, adapter_.invocation) != kNever;
+        }));
+    if (n == n_samples) return {};
+    if (n == 0)
+        return error(QL_INVALID_ARGUMENT,
+                     "%s: none of its %lld samples holds the adapter's invocation: there is nothing to train",
+                     data_.path.c_str(), n_samples);
+    log(format("%lld of %lld samples do not hold the invocation: the adapter is off in them", n_samples - n,
+               n_samples));
+    return {};
+}
+
 Status Trainer::prepare(ql_device * device) {
     QL_TRY(check_trained(sampler_.sequences(), data_.path, ctx_));
+    QL_TRY(count_invoked());
     if (eval_) {
         const auto order = sample_order(static_cast<int64_t>(eval_->samples.size()), false, 0, 0);
         eval_sequences_ = pack(eval_->samples, order, ctx_, options_.packing != 0);

@@ -209,7 +209,7 @@ class Machine {
         Side & s = side();
         ql_graph * g = graph(s);
         ql_tensor *a = tensor(s), *b = tensor(s), *c = tensor(s), *d = tensor(s), *nll = nullptr;
-        switch (in_.pick(13)) {
+        switch (in_.pick(14)) {
             case 9:
                 return keep(s, g,
                             ql_adamw8bit(g, a, b, c, d, tensor(s), tensor(s), tensor(s), tensor(s), in_.number()));
@@ -219,6 +219,8 @@ class Machine {
                 return keep(s, g, ql_lion8bit(g, a, b, c, d, tensor(s), tensor(s), in_.number()));
             case 12:
                 return keep(s, g, ql_sgd(g, a, b, c, d, tensor(s), in_.number()));
+            case 13:
+                return keep(s, g, ql_head_loss_rows(g, a, b, c, d, tensor(s), tensor(s), in_.number(), nullptr));
             case 8: {
                 const int adapter = static_cast<int>(in_.pick(4));
                 return keep(s, g, ql_lora_mix(g, a, b, c, static_cast<int>(in_.pick(2)), &adapter, &d, &d));

@@ -58,10 +58,15 @@ TEST(GgufAdapter, RejectsWhatLlamaCppRejects) {
          [](Draft & d) { d.good(), ql_gguf_set_f32(d.w, "adapter.lora.alpha", NAN); }},
         {"adapter.chat_template.date: '2025-02-30' is no date", QL_BAD_FILE,
          [](Draft & d) { d.good(), d.text("adapter.chat_template.date", "2025-02-30"); }},
-        {"activated LoRA", QL_UNSUPPORTED,
+        {"an invocation with token 160; 0 to 159 are possible", QL_BAD_FILE,
          [](Draft & d) {
-             const uint32_t token = 1;
+             const uint32_t token = 160;
              d.good(), ql_gguf_set_array(d.w, "adapter.alora.invocation_tokens", QL_GGUF_U32, &token, 1);
+         }},
+        {"adapter.alora.invocation_tokens must be an array of unsigned 32-bit integers", QL_BAD_FILE,
+         [](Draft & d) {
+             const int32_t token = 1;
+             d.good(), ql_gguf_set_array(d.w, "adapter.alora.invocation_tokens", QL_GGUF_I32, &token, 1);
          }},
         {"the key 'adapter.lora.dora' is not known", QL_UNSUPPORTED,
          [](Draft & d) { d.good(), ql_gguf_set_bool(d.w, "adapter.lora.dora", 1); }},
@@ -93,6 +98,18 @@ TEST(GgufAdapter, RejectsWhatLlamaCppRejects) {
          [](Draft & d) { d.good(), d.add("blk.0.attn_k.weight.lora_a", 64, 2, QL_F32, 2); }},
         {"is i32", QL_UNSUPPORTED, [](Draft & d) { d.good(), d.add("blk.0.attn_k.weight.lora_a", 64, 2, QL_I32); }},
         {"is nf4;", QL_UNSUPPORTED, [](Draft & d) { d.good(), d.add("blk.0.attn_k.weight.lora_a", 64, 2, QL_NF4); }},
+        {"rows of 'token_embd.weight': 128 values for 0 tokens", QL_BAD_FILE,
+         [](Draft & d) { d.good(), d.add("token_embd.weight.rows", 64, 2); }},
+        {"'token_embd.weight.row_ids' is f32 of 2 dimensions; ids are i32 of one", QL_BAD_FILE,
+         [](Draft & d) { d.good(), d.add("token_embd.weight.row_ids", 2, 1); }},
+        {"rows of 'token_embd.weight': 0 values for 2 tokens", QL_BAD_FILE,
+         [](Draft & d) {
+             static const int32_t ids[] = {1, 2};  // borrowed until the file is written
+             const int64_t n = 2;
+             d.good(), ql_gguf_add_tensor(d.w, "token_embd.weight.row_ids", QL_I32, 1, &n, ids);
+         }},
+        {"'token_embd.weight.rows' has 3 dimensions", QL_BAD_FILE,
+         [](Draft & d) { d.good(), d.add("token_embd.weight.rows", 64, 2, QL_F32, 2); }},
         {"holds nan at element 5", QL_NON_FINITE, [](Draft & d) { d.values[5] = NAN, d.good(); }},
     };
     TemporaryFolder folder;

@@ -76,10 +76,6 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
         {"has LoRA matrices, but peft_type is MISS", QL_BAD_FILE, [](Peft & p) { p.config["peft_type"] = "MISS"; }},
         {"init_weights 'bat' is a variant of MiSS", QL_UNSUPPORTED,
          [](Peft & p) { p.config["peft_type"] = "MISS", p.config["init_weights"] = "bat"; }},
-        {"trainable_token_indices", QL_UNSUPPORTED,
-         [](Peft & p) {
-             p.config["trainable_token_indices"] = {1, 2};
-         }},
         {"transposed", QL_UNSUPPORTED, [](Peft & p) { p.config["fan_in_fan_out"] = true; }},
         {"'pissa' changes the base", QL_UNSUPPORTED, [](Peft & p) { p.config["init_lora_weights"] = "pissa"; }},
         {"MonteCLoRA", QL_UNSUPPORTED,
@@ -243,6 +239,49 @@ TEST(PeftAdapter, TakesWhatLeavesTheForwardPassAlone) {
     const auto adapter = load_adapter(peft.write(), llama());
     ASSERT_TRUE(adapter.ok()) << adapter.message();
     expect_identical(*adapter, load_adapter(plain.write(), llama()).value());
+}
+
+TEST(PeftAdapter, RejectsRowsOfTokensThatDoNotFit) {
+    const std::string end = ".token_adapter.trainable_tokens_delta",
+                      embedding = "base_model.model.model.embed_tokens" + end;
+    const std::pair<std::vector<int64_t>, std::vector<float>> two = {{2, 64}, std::vector<float>(128, 0.5f)};
+    struct Row {
+        const char * message;
+        nlohmann::ordered_json tokens;
+        std::string tensor;
+        std::pair<std::vector<int64_t>, std::vector<float>> values;
+    };
+    const Row table[] = {
+        {"has tokens of 1 modules, the tensors are of 0", {1, 2}, "", {}},
+        {"trainable_token_indices has no tokens of this module", nullptr, embedding, two},
+        {"trainable_token_indices has no tokens of this module", {{"lm_head", {1, 2}}}, embedding, two},
+        {"has the shape [2, 64], trainable_token_indices has 3 tokens", {1, 2, 3}, embedding, two},
+        {"names token 7 twice", {7, 7}, embedding, two},
+        {"token 160; 0 to 159 are possible", {1, 160}, embedding, two},
+        {"must hold tokens' numbers", {1, "a"}, embedding, two},
+        {"must hold tokens' numbers", {1, -1}, embedding, two},
+        {"must hold lists of tokens", {{"embed_tokens", 1}}, embedding, two},
+        {"must hold lists of tokens", 5, embedding, two},
+        {"have 32 values, those of the model 'llama' have 64", {1, 2}, embedding, {{2, 32}, std::vector<float>(64)}},
+        {"the head of the model 'llama' is its embedding",
+         {{"lm_head", {1, 2}}},
+         "base_model.model.lm_head" + end,
+         two},
+        {"only embedding and head have rows",
+         {{"q_proj", {1, 2}}},
+         "base_model.model.model.layers.0.self_attn.q_proj" + end,
+         two},
+    };
+    for (const Row & row : table) {
+        Peft peft("init");
+        peft.config["trainable_token_indices"] = row.tokens;
+        if (!row.tensor.empty()) peft.tensors[row.tensor] = row.values;
+        const auto adapter = load_adapter(peft.write(), llama());
+        ASSERT_FALSE(adapter.ok()) << row.message;
+        EXPECT_EQ(adapter.code(), QL_BAD_FILE) << adapter.message();
+        EXPECT_NE(adapter.message().find(row.message), std::string::npos) << row.message << ": " << adapter.message();
+        EXPECT_EQ(adapter.message().rfind(peft.folder.path(""), 0), 0u) << adapter.message();
+    }
 }
 
 }  // namespace

@@ -146,6 +146,24 @@ TEST_F(AdapterStartsOfAFile, AFrozenPartStaysAsItIsAndTheFileHoldsTheDifference)
     EXPECT_NEAR(loss, again, 1e-5);
 }
 
+TEST_F(AdapterStartsOfAFile, WhatIsTrainedBesideAFrozenPartIsTrained) {
+    const DevicePtr device(open_cpu(QL_COMPUTE_F32));
+    LoraOptions made;
+    made.r = 3, made.norms = true, made.tokens = "5,17";
+    Adapter adapter = new_adapter(*model_, made).value();
+    ASSERT_TRUE(start_adapter(adapter, *model_, {"pissa", 1, 2}).ok());
+    const Adapter before = adapter;
+    ql_train_options o = options();
+    o.steps = 2;
+    auto trainer = Trainer::create(*model_, device.get(), adapter, data_, nullptr, o);
+    ASSERT_TRUE(trainer.ok()) << trainer.message();
+    ASSERT_TRUE((*trainer)->run().ok());
+    for (size_t i = 0; i < before.norms.size(); ++i)
+        EXPECT_NE(adapter.norms[i].values, before.norms[i].values) << before.norms[i].weight;
+    ASSERT_EQ(before.rows.size(), 1u);
+    EXPECT_NE(adapter.rows[0].values, before.rows[0].values);
+}
+
 TEST_F(AdapterStartsOfAFile, AResumedRunGivesTheSameBitsWithEveryStart) {
     for (const char * start : {"gaussian", "pissa", "loftq", "eva"}) {
         start_ = start;

@@ -63,6 +63,17 @@ TEST_F(Budget, ChangesNoBit) {
         }
 }
 
+/// Micro-batches that go through the model side by side have masks, and slots of their tokens' rows, of their own.
+TEST_F(Budget, ChangesNoBitOfRowsOfTokensAndActivatedAdapters) {
+    for (const auto & [tokens, invocation] : {std::pair("<|im_end|>,the,7", ""), {"", "xxxxxx"}}) {
+        tokens_ = tokens, invocation_ = invocation;
+        const std::vector<float> expected = train(short_run(0));
+        const uint64_t memory = least() + 4 * kMiB;
+        EXPECT_GT(info(short_run(memory)).lanes, 1) << tokens << invocation;
+        EXPECT_EQ(train(short_run(memory)), expected) << tokens << invocation;
+    }
+}
+
 TEST_F(Budget, IsKeptByThePlan) {
     const uint64_t smallest = least() + 2 * kMiB;
     for (const uint64_t more : {0, 4, 8}) {

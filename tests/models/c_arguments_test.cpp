@@ -86,6 +86,7 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
     static ql_adapter_matrix_info matrix;
     static ql_adapter_run_info run;
     static ql_llama_cpp_info llama_cpp;
+    static ql_adapter_rows_info rows;
     static ql_compose_method_info method;
     static ql_lora_init_info init;
     matrix.size = sizeof(matrix), method.size = sizeof(method), init.size = sizeof(init);
@@ -125,6 +126,8 @@ std::vector<BadCall> ModelArguments::adapter_calls() {
          [this] { return ql_adapter_open_any_base(path_.c_str(), model_, &adapter); }},
         {"ql_adapter_run", "NULL", [] { return ql_adapter_run(nullptr, 0, &run); }},
         {"ql_adapter_run", "past the end", [this] { return ql_adapter_run(adapter_, INT64_MAX, &run); }},
+        {"ql_adapter_rows", "NULL", [] { return ql_adapter_rows(nullptr, 0, &rows); }},
+        {"ql_adapter_rows", "no weight 0 of 0", [this] { return ql_adapter_rows(adapter_, 0, &rows); }},
         {"ql_adapter_llama_cpp", "NULL", [] { return ql_adapter_llama_cpp(nullptr, 0, &llama_cpp); }},
         {"ql_adapter_llama_cpp", "-1", [this] { return ql_adapter_llama_cpp(adapter_, -1, &llama_cpp); }},
         {"ql_adapter_save", "NULL", [] { return ql_adapter_save(nullptr, "f"); }},

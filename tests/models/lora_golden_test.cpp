@@ -1,4 +1,5 @@
 // LoRA training against PEFT (tests/golden/lora): gradients of the first batch, ten losses, the final adapter.
+#include <algorithm>
 #include <cmath>
 
 #include "models/adapter/kinds/kind.hpp"
@@ -22,7 +23,7 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
   protected:
     void SetUp() override {
         golden_ = SafeTensors::open(golden_path(std::string("lora/") + GetParam() + ".safetensors"));
-        model_ = open_golden_model("llama",
+        model_ = open_golden_model(std::string(GetParam()) == "tokens_untied" ? "llama3_rope" : "llama",
                                    std::string(GetParam()) == "nf4_dq" ? int64_t{QL_NF4_DQ} : int64_t{QL_BASE_KEEP});
         ASSERT_TRUE(model_);
         device_.reset(open_cpu(QL_COMPUTE_F32));
@@ -54,6 +55,22 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
         return m;
     }
 
+    /// PEFT's rows of a module's tokens, sorted; none where the file has none.
+    void add_rows(Adapter & adapter, const std::string & module, const char * weight,
+                  const std::vector<int32_t> & tokens) const {
+        const std::string name = module + ".token_adapter.trainable_tokens_delta";
+        if (!golden_.has(name)) return;
+        const std::vector<float> values = golden_.f32(name);
+        TokenRows rows{weight, tokens, {}};
+        std::sort(rows.ids.begin(), rows.ids.end());
+        const auto n = static_cast<int64_t>(values.size() / tokens.size());
+        for (const int32_t id : rows.ids) {
+            const auto at = values.begin() + (std::find(tokens.begin(), tokens.end(), id) - tokens.begin()) * n;
+            rows.values.insert(rows.values.end(), at, at + n);
+        }
+        adapter.rows.push_back(std::move(rows));
+    }
+
     /// The golden matrices "<kind>.<module>.lora_{A,B}.weight" as an adapter in GGUF's order.
     Adapter adapter(const std::string & kind) const {
         Adapter adapter;
@@ -73,6 +90,9 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
                 adapter.matrices.push_back(std::move(m));
             }
         }
+        add_rows(adapter, kind + ".model.embed_tokens", "token_embd.weight", {151, 12, 90, 45});  // make_lora_kinds.py
+        if (std::string(GetParam()) == "alora") adapter.invocation = {7, 8};
+        add_rows(adapter, kind + ".lm_head", "output.weight", {90, 45});
         return adapter;
     }
 
@@ -147,6 +167,8 @@ TEST_P(LoraGolden, TenStepsEqualPeft) {
                 << trained.matrices[i].weight;
         }
     }
+    for (size_t i = 0; i < trained.rows.size(); ++i)
+        EXPECT_LE(relative(trained.rows[i].values, expected.rows[i].values), 1e-3) << trained.rows[i].weight;
 }
 
 TEST_P(LoraGolden, EveryMatrixMovesInTenSteps) {
@@ -188,7 +210,23 @@ TEST_P(LoraGolden, RecomputationChangesNoBit) {
     EXPECT_EQ(sums[0], sums[2]);
 }
 
-INSTANTIATE_TEST_SUITE_P(, LoraGolden, ::testing::Values("f32", "nf4_dq", "rslora", "miss", "dora"));
+INSTANTIATE_TEST_SUITE_P(, LoraGolden,
+                         ::testing::Values("f32", "nf4_dq", "rslora", "miss", "dora", "tokens", "tokens_untied",
+                                           "alora"));
+
+/// PEFT's own directories, tokens in its order: the adapter after ten steps. Ours comes back the same.
+class DirectoryOfPeft : public LoraGolden {};
+TEST_P(DirectoryOfPeft, IsWhatItTrained) {
+    const Adapter expected = adapter("final");
+    ASSERT_NE(expected.rows.empty(), expected.invocation.empty());
+    const auto read = load_adapter(golden_path(std::string("lora/") + GetParam()), *model_);
+    ASSERT_TRUE(read.ok()) << read.message();
+    EXPECT_EQ(read->rows, expected.rows);
+    EXPECT_EQ(read->invocation, expected.invocation);
+    ASSERT_EQ(read->matrices.size(), expected.matrices.size());
+    for (size_t i = 0; i < read->matrices.size(); ++i) EXPECT_EQ(read->matrices[i].b, expected.matrices[i].b);
+}
+INSTANTIATE_TEST_SUITE_P(, DirectoryOfPeft, ::testing::Values("tokens", "tokens_untied", "alora"));
 
 }  // namespace
 }  // namespace ql::test

@@ -6,6 +6,7 @@
 
 #include "models/adapter/merge.hpp"
 #include "models/adapters.hpp"
+#include "models/files/weight_names.hpp"
 #include "ql/models.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -96,6 +97,15 @@ TEST_F(ToLora, TrainedNormsAndRanksOutOfRangeAreRefused) {
     dora_ = load_adapter(golden_path("lora/peft-dora"), llama()).value();
     EXPECT_EQ(convert(4).code(), QL_UNSUPPORTED);
     EXPECT_NE(convert(4).message().find("4 trained norms, which no LoRA has a place for; merge it"), std::string::npos)
+        << convert(4).message();
+}
+
+TEST_F(ToLora, RowsOfTokensAndActivatedAdaptersAreRefused) {
+    dora_.rows.push_back(rows_of(llama(), kEmbedding, {3, 7}).value());
+    EXPECT_NE(convert(4).message().find("rows of tokens, which no LoRA has a place for; merge it"), std::string::npos)
+        << convert(4).message();
+    dora_ = load_adapter(golden_path("lora/alora"), llama()).value();
+    EXPECT_NE(convert(4).message().find("an activated LoRA is a plain LoRA already"), std::string::npos)
         << convert(4).message();
 }
 

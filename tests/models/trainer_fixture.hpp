@@ -53,7 +53,7 @@ class TrainerFixture : public ::testing::Test {
 
     Adapter adapter() const {
         LoraOptions o;
-        o.r = rank_;
+        o.r = rank_, o.tokens = tokens_, o.invocation = invocation_;
         auto a = new_adapter(*model_, o);
         EXPECT_TRUE(a.ok()) << a.message();
         const Status started = start_ == "eva" ? start_eva_of_data(*a) : start_adapter(*a, *model_, {start_, 42, 2});
@@ -85,6 +85,7 @@ class TrainerFixture : public ::testing::Test {
         std::vector<float> all;
         for (const LoraMatrix & m : a.matrices)
             all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
+        for (const TokenRows & r : a.rows) all.insert(all.end(), r.values.begin(), r.values.end());
         return all;
     }
 
@@ -116,7 +117,7 @@ class TrainerFixture : public ::testing::Test {
     std::string model_path_;
     std::unique_ptr<Model> model_;
     Dataset data_, eval_;
-    std::string start_ = "default";
+    std::string start_ = "default", tokens_, invocation_;  // of new adapters
     int64_t rank_ = 3;
 };
 

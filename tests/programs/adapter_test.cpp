@@ -229,6 +229,49 @@ TEST_F(AdapterProgram, MakesAPlainLoraOfADora) {
     refused("compose {dora.gguf}:0.5 -o {out.gguf}", "or make a plain LoRA of a DoRA (to-lora)");
 }
 
+TEST_F(AdapterProgram, RowsOfTokensAreServedMergedAndNamed) {
+    const ProcessResult r = workspace_.run(
+        "ql-finetune",
+        "-m {model.gguf} -d {data.jsonl} --eval-data {data.jsonl} -o {rows.gguf} --steps 5 --ctx 64 --grad-accum 1 "
+        "--lora-r 4 --lr 0.01 --base-type keep --train-tokens <|im_end|>,the,7 --compute f32 --json");
+    ASSERT_EQ(0, r.code) << r.err;
+    const double trained = Json::parse(r.out)["eval_after"];
+    const auto nll = [&](const std::string & model) {
+        const ProcessResult p =
+            workspace_.run("ql-perplexity", "-d {data.jsonl} -c 64 --compute f32 --json -m " + model);
+        return Json::parse(p.out)["nll"].get<double>();
+    };
+    EXPECT_NEAR(nll("{model.gguf} --lora {rows.gguf}"), trained, 1e-5);
+    out("merge -m {model.gguf} --lora {rows.gguf} --type f32 -o {m.gguf}");
+    EXPECT_NEAR(nll("{m.gguf}"), trained, 1e-5);
+
+    const Json rows = json("info {rows.gguf}")["rows"];
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0]["weight"], "token_embd.weight");
+    EXPECT_EQ(rows[0]["tokens"].size(), 3u);
+    EXPECT_NE(out("info {rows.gguf}").find("token_embd.weight, of 3 tokens: 7, "), std::string::npos);
+    refused("check --for llama.cpp {rows.gguf}", "it has no rows of its own for embedding and head");
+    refused("compose {rows.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "rows of tokens replace");
+    EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {rows.gguf} -p hello -n 2").code, 0);
+}
+
+TEST_F(AdapterProgram, AnActivatedLoraIsServedAndNotMerged) {
+    const ProcessResult r = workspace_.run(
+        "ql-finetune",
+        "-m {model.gguf} -d {data.jsonl} --eval-data {data.jsonl} -o {active.gguf} --steps 5 --ctx 64 --grad-accum 1 "
+        "--lora-r 4 --lr 0.01 --base-type keep --alora-invocation <|im_start|>assistant --compute f32 --json");
+    ASSERT_EQ(0, r.code) << r.err;
+    const ProcessResult nll = workspace_.run(
+        "ql-perplexity", "-m {model.gguf} --lora {active.gguf} -d {data.jsonl} -c 64 --compute f32 --json");
+    EXPECT_NEAR(Json::parse(nll.out)["nll"].get<double>(), Json::parse(r.out)["eval_after"].get<double>(), 1e-5);
+    EXPECT_GT(json("info {active.gguf}")["invocation"].size(), 1u);
+    EXPECT_NE(out("info {active.gguf}").find("acts from the last "), std::string::npos);
+    EXPECT_EQ(json("check --for llama.cpp {active.gguf}")["llama_cpp"]["loads"], true);
+    refused("merge -m {model.gguf} --lora {active.gguf} -o {out.gguf}", "an activated LoRA cannot be merged");
+    refused("compose {active.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "an activated LoRA acts from its invocation on");
+    EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {active.gguf} -p hello -n 2").code, 0);
+}
+
 TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");

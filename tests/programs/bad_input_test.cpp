@@ -287,6 +287,13 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train + "-o {out.gguf} --ctx 512", {"--ctx", "256"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --lora-dropout 0.1", {"--lora-dropout"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --base-type keep", {"--merge-aware=q4_0"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware --train-tokens the", {"--train-tokens"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --train-tokens <|tool|>", {"'<|tool|>' is no token"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} --train-tokens 7",
+                   {"--train-tokens"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --alora-invocation xyzxyz", {"holds the adapter's invocation"},
+                   {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --alora-invocation the --train-norms", {"trained norms"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q5_1", {"--merge-aware", "read only"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_0 --lora-targets attn", {"blk.0.ffn_gate"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});

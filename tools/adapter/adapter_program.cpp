@@ -51,6 +51,13 @@ std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter) {
     return all;
 }
 
+std::vector<ql_adapter_rows_info> rows_of(const AdapterPtr & adapter) {
+    std::vector<ql_adapter_rows_info> all(static_cast<size_t>(describe(adapter).n_row_weights),
+                                          sized<ql_adapter_rows_info>());
+    for (size_t i = 0; i < all.size(); ++i) check_run(ql_adapter_rows(adapter.get(), static_cast<int64_t>(i), &all[i]));
+    return all;
+}
+
 std::string fit(const AdapterPtr & adapter, const ModelPtr & model) {
     const ql_adapter_info info = describe(adapter);
     const ql_model_info base = ModelOptions::describe(model);

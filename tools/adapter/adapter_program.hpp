@@ -40,6 +40,7 @@ std::vector<ScaledPath> name_adapters(const std::string & option, const std::vec
                                       Outputs & outputs);
 ql_adapter_info describe(const AdapterPtr & adapter);
 std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter);
+std::vector<ql_adapter_rows_info> rows_of(const AdapterPtr & adapter);
 /// Whether the adapter's base is this model: "this file", "another quantisation", "another base", or "unknown" where the
 /// adapter does not say.
 std::string fit(const AdapterPtr & adapter, const ModelPtr & model);

@@ -31,9 +31,14 @@ const char * name_of(ql_llama_cpp_use use) {
     return use == QL_LLAMA_CPP_APPLIED ? "applied" : use == QL_LLAMA_CPP_IGNORED ? "ignored" : "refused";
 }
 
+constexpr const char * kRefusesRows =
+    "it has no rows of its own for embedding and head, and as LoRA on an embedding that is the head too they would end "
+    "the process; merge the adapter";
+
 struct ForLlamaCpp {
     std::vector<ql_llama_cpp_info> branches;
     int64_t n_norms = 0;  // whole norms, which it drops
+    int64_t n_rows = 0;   // rows of tokens, with which it loads nothing
     std::string base;     // why llama.cpp does not open the base; "" if it does, or if there is none
     std::string refused;  // what llama.cpp does not load, and why; "" if it loads all
 };
@@ -62,6 +67,10 @@ ForLlamaCpp ask_llama_cpp(const AdapterPtr & adapter, const std::vector<ql_adapt
             answer.refused = std::string("'") + matrices[i].weight + "': " + answer.branches[i].why;
     }
     answer.n_norms = describe(adapter).n_norms;
+    for (const ql_adapter_rows_info & rows : rows_of(adapter)) {
+        answer.n_rows += rows.n_rows;
+        if (answer.refused.empty()) answer.refused = std::string("'") + rows.weight + ".rows': " + kRefusesRows;
+    }
     answer.base = why_not_opened(model);
     if (answer.refused.empty() && !answer.base.empty()) answer.refused = model + ": " + answer.base;
     return answer;
@@ -83,6 +92,8 @@ void print_llama_cpp(const ForLlamaCpp & answer, const std::vector<ql_adapter_ma
     if (!answer.base.empty()) std::printf("llama.cpp does not open the base: %s\n", escape_line(answer.base).c_str());
     if (answer.n_norms > 0)
         std::printf("%lld trained norms are ignored: merge the adapter\n", static_cast<long long>(answer.n_norms));
+    if (answer.n_rows > 0)
+        std::printf("%lld rows of tokens are refused: %s\n", static_cast<long long>(answer.n_rows), kRefusesRows);
     std::printf("read in %s\n", answer.branches.front().version);
 }
 
@@ -96,6 +107,7 @@ Json json_of(const ForLlamaCpp & answer, const std::vector<ql_adapter_matrix_inf
             {"base", answer.base},
             {"version", answer.branches.front().version},
             {"ignored_norms", answer.n_norms},
+            {"refused_rows", answer.n_rows},
             {"matrices", list}};
 }
 

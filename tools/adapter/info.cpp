@@ -50,6 +50,13 @@ Json json_of(const ql_adapter_run_info & run) {
             {"eval_best", number_or_null(run.eval_best)}};
 }
 
+Json json_of_rows(const AdapterPtr & adapter) {
+    Json list = Json::array();
+    for (const ql_adapter_rows_info & rows : rows_of(adapter))
+        list.push_back({{"weight", rows.weight}, {"tokens", std::vector<int32_t>(rows.ids, rows.ids + rows.n_rows)}});
+    return list;
+}
+
 void print_json(const Program & program, const std::string & path, const AdapterPtr & adapter,
                 const std::vector<ql_adapter_matrix_info> & matrices, const std::string & fits) {
     const ql_adapter_info info = describe(adapter);
@@ -79,6 +86,8 @@ void print_json(const Program & program, const std::string & path, const Adapter
                    {"chat_template", *ql_adapter_chat_template(adapter.get()) != '\0'},
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
                    {"merge_type", info.merge_type},
+                   {"rows", json_of_rows(adapter)},
+                   {"invocation", std::vector<int32_t>(info.invocation, info.invocation + info.n_invocation)},
                    {"matrices", list}});
 }
 
@@ -108,6 +117,20 @@ void add_origin(const AdapterPtr & adapter, Table & table) {
 /// "blk.12.attn_q.weight" -> 12; -1 for a weight outside the layers.
 int64_t layer_of(const std::string & weight) {
     return weight.starts_with("blk.") ? std::atoll(weight.c_str() + 4) : -1;
+}
+
+/// "5, 17, 300"
+std::string tokens_text(const int32_t * ids, int64_t n) {
+    constexpr int64_t kMost = 16;
+    std::string text;
+    for (int64_t i = 0; i < std::min(kMost, n); ++i) text += (i ? ", " : "") + std::to_string(ids[i]);
+    return n > kMost ? text + ", ..." : text;
+}
+
+/// "3 tokens: 5, 17, 300"
+std::string print_tokens(const ql_adapter_rows_info & rows) {
+    return print_count(rows.n_rows) + (rows.n_rows == 1 ? " token: " : " tokens: ") +
+           tokens_text(rows.ids, rows.n_rows);
 }
 
 void print_layers(const std::vector<ql_adapter_matrix_info> & matrices) {
@@ -150,6 +173,10 @@ void print_info(const Program & program, const std::string & path, const Adapter
                        : fits == "unknown"  ? bases.path() + ", by its shapes; the adapter does not say its base"
                                             : bases.path() + ": " + fits});
     table.add({"template", *ql_adapter_chat_template(adapter.get()) ? "of its training, kept with it" : "none"});
+    for (const ql_adapter_rows_info & rows : rows_of(adapter))
+        table.add({"rows", std::string(rows.weight) + ", of " + print_tokens(rows)});
+    if (info.n_invocation)
+        table.add({"invocation", "acts from the last " + tokens_text(info.invocation, info.n_invocation) + " on"});
     if (*info.merge_type) table.add({"merge", std::string("trained for one into ") + info.merge_type});
     table.print(stdout);
     std::printf("\n");

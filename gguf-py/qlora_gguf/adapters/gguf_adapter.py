@@ -76,6 +76,9 @@ def _parts(file: GgufFile, norms: dict[str, F32]) -> dict[str, dict[str, Tensor]
     """Tensors by the weight that they change, and whole norms; others are an error."""
     found: dict[str, dict[str, Tensor]] = {}
     for name, t in file.tensors.items():
+        if name.endswith((".rows", ".row_ids")):
+            raise GgufError(f"tensor '{name}' is of rows of tokens, which take the place of the base's: ql-adapter converts "
+                            "and merges them")
         part = next((p for p in (_A, _B, _MAGNITUDE) if name.endswith(p)), None)
         if part is None and not llama.is_norm(name):
             raise GgufError(f"tensor '{name}' ends in neither .lora_a nor .lora_b")

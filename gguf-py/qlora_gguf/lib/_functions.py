@@ -42,6 +42,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_adapter_save": (C.c_int, [C.c_void_p, C.c_char_p]),
     "ql_adapter_save_peft": (C.c_int, [C.c_void_p, C.c_char_p]),
     "ql_adapter_describe": (C.c_int, [C.c_void_p, C.POINTER(ql_adapter_info)]),
+    "ql_adapter_rows": (C.c_int, [C.c_void_p, C.c_int64, C.POINTER(ql_adapter_rows_info)]),
     "ql_adapter_run": (C.c_int, [C.c_void_p, C.c_int64, C.POINTER(ql_adapter_run_info)]),
     "ql_adapter_note": (C.c_char_p, [C.c_void_p, C.c_int64]),
     "ql_adapter_matrix": (C.c_int, [C.c_void_p, C.c_int64, C.POINTER(ql_adapter_matrix_info)]),

@@ -71,6 +71,13 @@ class LoraOptions(TypedDict, total=False):
     # have been opened from unquantised weights, which are read again (Li et al. 2023)
     init: str
     threads: int  # that pissa and loftq work with; 0: one for each core
+    # "<|tool|>,</tool>,128011": tokens, by id or by what they write, whose rows of the embedding, and of a head that is
+    # not tied to it, are trained too, as a whole; None or "": none
+    tokens: str
+    # "<|im_start|>assistant\n": the adapter acts from the last occurrence of this text's tokens in a sequence on, and
+    # not before it: what comes before has the keys and values of the base (activated LoRA). None or "": everywhere
+    # (Greenewald et al. 2025)
+    invocation: str
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,16 @@ class AdapterInfo:
     n_norms: int  # norms that the adapter replaces
     # "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for bit; "" for none
     merge_type: str
+    n_row_weights: int  # weights of which it replaces rows: 0 to 2 (ql_adapter_rows)
+    n_invocation: int  # tokens of its invocation, from which on it acts; 0: everywhere
+
+
+@dataclass(frozen=True)
+class AdapterRowsInfo:
+    """ql_adapter_rows_info of the C headers."""
+    weight: str  # "token_embd.weight", the head too where that is tied to it, or "output.weight"
+    n_rows: int  # rows, and values of a row
+    n: int  # rows, and values of a row
 
 
 @dataclass(frozen=True)
@@ -507,6 +524,7 @@ __all__ = [
     "LoraOptions",
     "LoraInitInfo",
     "AdapterInfo",
+    "AdapterRowsInfo",
     "AdapterRunInfo",
     "AdapterMatrixInfo",
     "LlamaCppInfo",

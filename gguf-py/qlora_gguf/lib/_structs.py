@@ -171,6 +171,8 @@ class ql_lora_options(C.Structure):
         ("alpha_pattern", C.c_char_p),
         ("init", C.c_char_p),
         ("threads", C.c_int64),
+        ("tokens", C.c_char_p),
+        ("invocation", C.c_char_p),
     ]
 
 
@@ -203,6 +205,20 @@ class ql_adapter_info(C.Structure):
         ("kind", C.c_char_p),
         ("n_norms", C.c_int64),
         ("merge_type", C.c_char_p),
+        ("n_row_weights", C.c_int64),
+        ("n_invocation", C.c_int64),
+        ("invocation", C.POINTER(C.c_int32)),
+    ]
+
+
+class ql_adapter_rows_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("weight", C.c_char_p),
+        ("n_rows", C.c_int64),
+        ("n", C.c_int64),
+        ("ids", C.POINTER(C.c_int32)),
+        ("values", C.POINTER(C.c_float)),
     ]
 
 

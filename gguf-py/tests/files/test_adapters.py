@@ -287,6 +287,7 @@ BAD_GGUF = {
     "is said to be MiSS, but its A is not the fixed one": {"keys": {"adapter.lora.kind": "miss"}},
     "has rank 65, more than both sides of its weight": {"a": np.ones((65, 64), np.float32), "b": np.ones((64, 65), np.float32)},
     "'blk.0.attn_norm.weight' of 4 values is no norm of the model": {"more": {"blk.0.attn_norm.weight": np.ones((1, 4), np.float32)}},
+    "'token_embd.weight.rows' is of rows of tokens": {"b_name": "token_embd.weight.rows"},
     "key 'adapter.new' is not known here": {"keys": {"adapter.new": "x"}},
     "'2024-02-30' is no date": {"keys": {"adapter.chat_template.date": "2024-02-30"}},
     "has only one of .lora_a and .lora_b": {"b": None},

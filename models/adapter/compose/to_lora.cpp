@@ -65,6 +65,10 @@ Result<Adapter> to_lora(const Adapter & adapter, const Model & base, const ToLor
         return error(QL_UNSUPPORTED,
                      "to-lora: the adapter holds %zu trained norms, which no LoRA has a place for; merge it",
                      adapter.norms.size());
+    if (!adapter.rows.empty())
+        return error(QL_UNSUPPORTED,
+                     "to-lora: the adapter holds rows of tokens, which no LoRA has a place for; merge it");
+    if (!adapter.invocation.empty()) return error(QL_UNSUPPORTED, "to-lora: an activated LoRA is a plain LoRA already");
     int64_t bytes = 1;
     for (const LoraMatrix & m : adapter.matrices)
         bytes = std::max(bytes, 2 * m.k * m.m * static_cast<int64_t>(sizeof(float)));

@@ -40,6 +40,11 @@ typedef struct ql_lora_options {
                              "loftq"       those of W - deq(Q(W)); the model must have been opened from unquantised
                                            weights, which are read again                              (Li et al. 2023) */
     int64_t threads;      /* that pissa and loftq work with; 0: one for each core */
+    const char * tokens;  /* "<|tool|>,</tool>,128011": tokens, by id or by what they write, whose rows of the embedding, and
+                             of a head that is not tied to it, are trained too, as a whole; NULL or "": none */
+    const char * invocation; /* "<|im_start|>assistant\n": the adapter acts from the last occurrence of this text's tokens in
+                                a sequence on, and not before it: what comes before has the keys and values of the base
+                                (activated LoRA). NULL or "": everywhere                       (Greenewald et al. 2025) */
 } ql_lora_options;
 
 /** Defaults: r 16, alpha 32, all linears of all layers, seed 42, plain LoRA. */
@@ -106,8 +111,22 @@ typedef struct ql_adapter_info {
     int64_t n_norms;          /* norms that the adapter replaces */
     const char * merge_type;   /* "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for
                                   bit; "" for none */
+    int64_t n_row_weights;    /* weights of which it replaces rows: 0 to 2 (ql_adapter_rows) */
+    int64_t n_invocation;     /* tokens of its invocation, from which on it acts; 0: everywhere */
+    const int32_t * invocation; /* [n_invocation] */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);
+
+/** Rows of tokens that an adapter has in place of the model's. */
+typedef struct ql_adapter_rows_info {
+    size_t size;          /* set by the caller: sizeof(ql_adapter_rows_info) */
+    const char * weight;  /* "token_embd.weight", the head too where that is tied to it, or "output.weight" */
+    int64_t n_rows, n;    /* rows, and values of a row */
+    const int32_t * ids;  /* [n_rows] of the tokens, ascending; owned by the adapter */
+    const float * values; /* [n, n_rows] of the rows as a whole; owned by the adapter */
+} ql_adapter_rows_info;
+/** Of the i-th such weight.       errors  QL_INVALID_ARGUMENT: i out of range */
+QL_API ql_status ql_adapter_rows(const ql_adapter * adapter, int64_t i, ql_adapter_rows_info * info);
 
 /** A run of training that the adapter went through, as its file tells it. */
 typedef struct ql_adapter_run_info {
