@@ -8,6 +8,7 @@
 #include "examples/finetune/options.hpp"
 #include "examples/finetune/plot.hpp"
 #include "examples/finetune/report.hpp"
+#include "tools/cli/data_options.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/places.hpp"
@@ -72,17 +73,17 @@ class Finetune {
     }
 
     void open_datasets() {
-        data_ = open_data(o_.data);
+        data_ = read_data(o_.data);
         warn_of_missing_ends();
         tell_date();
         for (int64_t i = 0; const char * note = ql_dataset_note(data_.get(), i); ++i)
             program_.note(std::string("note: ") + note);
-        if (!o_.eval_data.empty()) eval_ = open_data(o_.eval_data);
+        if (!o_.eval_data.empty()) eval_ = read_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
         check_input(ql_dataset_split(data_.get(), o_.eval_split, o_.seed, out(eval_)));
     }
 
-    DatasetPtr open_data(const std::string & path) {
+    DatasetPtr read_data(const std::vector<std::string> & paths) {
         ql_dataset_options options = o_.dataset_options(ctx_);
         const char * learned = ql_adapter_chat_template(adapter_.get());  // the template of --init-adapter stays in use
         if (o_.chat.given())
@@ -91,17 +92,16 @@ class Finetune {
             options.chat_template = learned;
         const std::string date = o_.chat.date().empty() ? ql_adapter_chat_date(adapter_.get()) : o_.chat.date();
         options.date = date.empty() ? nullptr : date.c_str();
-        DatasetPtr data;
-        check_input(ql_dataset_open(path.c_str(), model_.get(), &options, out(data)));
+        DatasetPtr data = open_data(paths, model_, options);
         auto info = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(data.get(), &info));
-        std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s", path.c_str(),
-                                  print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
+        std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s",
+                                  name_files(paths, info).c_str(), print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
                                   print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
         if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";
         if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
-        if (info.n_bad) line += "; " + print_count(info.n_bad) + " bad lines skipped";
         program_.note(line);
+        note_bad_lines(program_, data, info);
         return data;
     }
 

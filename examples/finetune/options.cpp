@@ -40,8 +40,13 @@ FinetuneOptions::FinetuneOptions(Program & p)
 }
 
 void FinetuneOptions::add_data(Program & p) {
-    p.text("-d,--data", data, "Training data: .jsonl, .json or .txt, or .gz of these")->required()->option_text("FILE");
-    p.text("--eval-data", eval_data, "Data to evaluate on, before, during and after training")->option_text("FILE");
+    p.texts("-d,--data", data,
+            "Training data: .jsonl, .json or .txt, or .gz of these; a folder of such files, or a pattern; may be given "
+            "several times")
+        ->required()
+        ->option_text("FILE|FOLDER|GLOB");
+    p.texts("--eval-data", eval_data, "Data to evaluate on, before, during and after training; as -d")
+        ->option_text("FILE|FOLDER|GLOB");
     p.number("--eval-split", eval_split, 0.0001, 0.9, "Holds out this part of the data to measure with")
         ->default_str("");
     p.number("--eval-every", eval_every, 1, 100000000, "Steps between evaluations (default: the end of each epoch)")
@@ -174,8 +179,8 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     if (!writes()) return;
     Outputs outputs;
     outputs.input("-m", model);
-    outputs.input("-d", data);
-    outputs.input("--eval-data", eval_data);
+    for (const std::string & path : data) outputs.input("-d", path);
+    for (const std::string & path : eval_data) outputs.input("--eval-data", path);
     outputs.input("--init-adapter", init_adapter);
     outputs.input("--chat-template", chat.name_or_file());
     if (const std::string config = app_.get_config_ptr()->as<std::string>(); app_.get_config_ptr()->count() > 0)

@@ -22,10 +22,11 @@ struct FinetuneOptions {
     bool has_eval() const { return !eval_data.empty() || eval_split > 0; }
     bool writes() const { return !dry_run && show_data == 0; }
 
-    std::string data, output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all", layers,
+    std::vector<std::string> data, eval_data;
+    std::string output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all", layers,
                               rank_pattern, alpha_pattern, lora_init = "default", init_adapter, schedule = "cosine",
                               optim = "adamw";
-    std::string long_policy = "cut", eval_data, checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware,
+    std::string long_policy = "cut", checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware,
                 train_tokens, alora_invocation;
     ChatOptions chat;
     int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,

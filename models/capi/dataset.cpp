@@ -1,6 +1,8 @@
 // extern "C": ql/dataset.h
 #include "models/data/dataset.hpp"
 
+#include <algorithm>
+
 #include "common/guarded.hpp"
 #include "models/capi/checks.hpp"
 #include "models/data/render.hpp"
@@ -10,6 +12,8 @@ using ql::error;
 using ql::Status;
 
 namespace {
+
+constexpr int64_t kMaxPaths = 10'000;
 
 Status check_index(const ql_dataset * data, int64_t i) {
     if (!data) return error(QL_INVALID_ARGUMENT, "dataset: it is NULL");
@@ -39,13 +43,23 @@ void ql_dataset_options_init(ql_dataset_options * options) {
 
 ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
                           ql_dataset ** data) {
+    return ql_dataset_open_all(path ? &path : nullptr, 1, model, options, data);
+}
+
+ql_status ql_dataset_open_all(const char * const * paths, int64_t n_paths, const ql_model * model,
+                              const ql_dataset_options * options, ql_dataset ** data) {
     return ql::guarded([&]() -> Status {
-        if (!path || !model || !data) return error(QL_INVALID_ARGUMENT, "ql_dataset_open: an argument is NULL");
+        if (!paths || !model || !data) return error(QL_INVALID_ARGUMENT, "ql_dataset_open: an argument is NULL");
+        if (n_paths < 1 || n_paths > kMaxPaths)
+            return error(QL_INVALID_ARGUMENT, "ql_dataset_open_all: %lld paths, 1 to %lld are possible",
+                         static_cast<long long>(n_paths), static_cast<long long>(kMaxPaths));
+        if (std::find(paths, paths + n_paths, nullptr) != paths + n_paths)
+            return error(QL_INVALID_ARGUMENT, "ql_dataset_open_all: a path is NULL");
         ql_dataset_options defaults;
         ql_dataset_options_init(&defaults);
         QL_ASSIGN(const ql_dataset_options o, ql::take_struct(options, defaults));
         QL_TRY(ql::check_enum("long_policy", o.long_policy, QL_LONG_ERROR));
-        QL_ASSIGN(ql::Dataset opened, ql::open_dataset(path, *model->model, o));
+        QL_ASSIGN(ql::Dataset opened, ql::open_dataset({paths, paths + n_paths}, *model->model, o));
         *data = new ql_dataset(std::move(opened));
         return {};
     });
@@ -71,8 +85,14 @@ ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
         const ql::Dataset & d = data->data;
         return ql::give_struct(
             info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(), d.n_trained(), d.counts.longest,
-                   d.counts.cut, d.counts.dropped, d.counts.bad, d.counts.ended, data->date.c_str()});
+                   d.counts.cut, d.counts.dropped, d.counts.bad, d.counts.ended, data->date.c_str(),
+                   static_cast<int64_t>(d.files.size())});
     });
+}
+
+const char * ql_dataset_bad_line(const ql_dataset * data, int64_t i) {
+    if (!data || i < 0 || i >= static_cast<int64_t>(data->data.counts.bad_lines.size())) return nullptr;
+    return data->data.counts.bad_lines[static_cast<size_t>(i)].c_str();
 }
 
 const char * ql_dataset_note(const ql_dataset * data, int64_t i) {

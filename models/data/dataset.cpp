@@ -41,17 +41,26 @@ uint64_t Dataset::fingerprint() const {
     return hash;
 }
 
+Status Dataset::check_fits(int64_t ctx) const {
+    size_t longest = 0;
+    for (const TokenSample & s : samples) longest = std::max(longest, s.tokens.size());
+    if (static_cast<int64_t>(longest) <= ctx) return {};
+    return error(QL_INVALID_ARGUMENT,
+                 "%s: a sample has %zu tokens, the ctx here is %lld; open the dataset with this ctx, and choose there "
+                 "what happens to longer samples",
+                 path.c_str(), longest, static_cast<long long>(ctx));
+}
+
 Result<Question> Dataset::question(size_t i) const {
-    if (sources.empty())
-        return error(QL_INVALID_ARGUMENT, "%s: a plain text has no questions and answers", path.c_str());
     const Sample & s = sources[i];
-    const auto line = static_cast<long long>(s.line);
+    const std::string & file = files[static_cast<size_t>(s.file)];
+    const std::string place = s.line > 0 ? file + ":" + std::to_string(s.line) : file;
     if (s.kind == Sample::Kind::text)
-        return error(QL_INVALID_ARGUMENT, "%s:%lld: a plain text has no question and answer", path.c_str(), line);
+        return error(QL_INVALID_ARGUMENT, "%s: a plain text has no question and answer", place.c_str());
     const SampleRenderer renderer(*model->tokenizer(), chat_template ? &*chat_template : nullptr);
     QL_ASSIGN(Rendered rendered, renderer.render(s));
     if (rendered.trained.empty())
-        return error(QL_INVALID_ARGUMENT, "%s:%lld: the sample has no answer", path.c_str(), line);
+        return error(QL_INVALID_ARGUMENT, "%s: the sample has no answer", place.c_str());
     const Span last = rendered.trained.back();
     Question question;
     question.prompt = rendered.text.substr(0, last.begin);
@@ -68,8 +77,8 @@ Result<Question> Dataset::question(size_t i) const {
     question.tokens = renderer.tokenize(rendered, s.line).tokens;
     if (question.tokens.empty())
         return error(QL_INVALID_ARGUMENT,
-                     "%s:%lld: the prompt is empty, and this model has no BOS token: there is nothing to ask it with",
-                     path.c_str(), line);
+                     "%s: the prompt is empty, and this model has no BOS token: there is nothing to ask it with",
+                     place.c_str());
     return question;
 }
 

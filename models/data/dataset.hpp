@@ -22,10 +22,11 @@ struct Question {
 
 struct Dataset {
     const Model * model = nullptr;
-    std::string path;
+    std::string path;                // names_of_files
+    std::vector<std::string> files;  // Sample::file counts them
     std::optional<ChatTemplate> chat_template;
     std::vector<TokenSample> samples;
-    std::vector<Sample> sources;  // of the samples; empty for a .txt file
+    std::vector<Sample> sources;  // of the samples
     DatasetCounts counts;
 
     /// The date that the chat template was told; "" where the template asks for none, or no sample is a conversation.
@@ -37,11 +38,16 @@ struct Dataset {
     int64_t n_trained() const;
     /// A hash over all tokens and masks: two datasets that train alike have the same hash.
     uint64_t fingerprint() const;
+    /// errors  QL_INVALID_ARGUMENT: a sample is longer than ctx. What happens to long samples is said, and counted, where a
+    /// dataset is opened; nobody cuts them later.
+    Status check_fits(int64_t ctx) const;
     /// errors  QL_INVALID_ARGUMENT: sample i is a plain text
     Result<Question> question(size_t i) const;
 };
 
-Result<Dataset> open_dataset(const std::string & path, const Model & model, const ql_dataset_options & options);
+/// Of all files that the names stand for (data_files.hpp).
+Result<Dataset> open_dataset(const std::vector<std::string> & names, const Model & model,
+                             const ql_dataset_options & options);
 
 /// Moves about `fraction` of the samples, at least one and not all, to a dataset of their own.
 Result<Dataset> split_dataset(Dataset & data, double fraction, uint64_t seed);

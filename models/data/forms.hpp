@@ -18,6 +18,7 @@ struct Sample {
         text,        // text: all of it and EOS are trained
     };
     int64_t line = 0;
+    int32_t file = 0;  // of its dataset's
     Kind kind = Kind::chat;
     std::vector<Message> messages;
     std::string prompt, text;

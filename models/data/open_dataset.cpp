@@ -3,6 +3,7 @@
 
 #include "common/philox.hpp"
 #include "models/base/date.hpp"
+#include "models/data/data_files.hpp"
 #include "models/data/dataset.hpp"
 #include "models/data/render.hpp"
 #include "models/model/model.hpp"
@@ -14,7 +15,8 @@ constexpr uint32_t kSplitStream = 0x53504c54;  // keeps these numbers apart from
 
 }  // namespace
 
-Result<Dataset> open_dataset(const std::string & path, const Model & model, const ql_dataset_options & options) {
+Result<Dataset> open_dataset(const std::vector<std::string> & names, const Model & model,
+                             const ql_dataset_options & options) {
     const Tokenizer * tokenizer = model.tokenizer();
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
     const int64_t ctx = options.ctx > 0 ? options.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
@@ -25,14 +27,15 @@ Result<Dataset> open_dataset(const std::string & path, const Model & model, cons
     QL_TRY(read_date(date).status());
     Dataset data;
     data.model = &model;
-    data.path = path;
+    QL_ASSIGN(data.files, data_files(names));
+    data.path = names_of_files(data.files);
     const std::string source = options.chat_template ? options.chat_template : model.chat_template();
     if (!source.empty()) {
         QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer, date));
     }
     const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0};
     QL_ASSIGN(ReadSamples samples,
-              read_dataset(path, *tokenizer, data.chat_template ? &*data.chat_template : nullptr, read));
+              read_dataset(data.files, *tokenizer, data.chat_template ? &*data.chat_template : nullptr, read));
     data.samples = std::move(samples.samples);
     data.sources = std::move(samples.sources);
     data.counts = samples.counts;
@@ -62,7 +65,7 @@ Result<Dataset> split_dataset(Dataset & data, double fraction, uint64_t seed) {
     for (size_t i = 0; i < n; ++i) {
         Dataset & to = out[i] ? part : rest;
         to.samples.push_back(std::move(data.samples[i]));
-        if (i < data.sources.size()) to.sources.push_back(std::move(data.sources[i]));
+        to.sources.push_back(std::move(data.sources[i]));
     }
     data = std::move(rest);
     return part;

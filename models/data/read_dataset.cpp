@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/data/data_files.hpp"
 #include "models/data/render.hpp"
 #include "models/data/source.hpp"
 
@@ -12,33 +13,45 @@ constexpr size_t kLongestText = size_t{1} << 31;  // the tokenizer's limit
 
 class Reader {
   public:
-    Reader(const std::string & path, const Tokenizer & tokenizer, const ChatTemplate * chat,
+    Reader(const std::vector<std::string> & files, const Tokenizer & tokenizer, const ChatTemplate * chat,
            const ReadOptions & options)
-        : path_(path), tokenizer_(tokenizer), renderer_(tokenizer, chat), options_(options) {}
+        : files_(files), tokenizer_(tokenizer), renderer_(tokenizer, chat), options_(options) {}
 
     Result<ReadSamples> run() {
-        QL_ASSIGN(const std::string text, read_data_file(path_));
-        if (is_plain_text(path_)) {
+        for (; static_cast<size_t>(file_) < files_.size(); ++file_) QL_TRY(read_file());
+        return finish();
+    }
+
+  private:
+    const std::string & path() const { return files_[static_cast<size_t>(file_)]; }
+
+    Status read_file() {
+        QL_ASSIGN(const std::string text, read_data_file(path()));
+        if (is_plain_text(path())) {
             if (text.size() >= kLongestText)
-                return error(QL_UNSUPPORTED, "%s: a text of 2 GiB or more; split the file", path_.c_str());
-            for (TokenSample & sample : renderer_.windows(text, options_.ctx)) QL_TRY(add(std::move(sample), nullptr));
-            return finish();
+                return error(QL_UNSUPPORTED, "%s: a text of 2 GiB or more; split the file", path().c_str());
+            for (TokenSample & sample : renderer_.windows(text, options_.ctx)) {
+                Sample source;
+                source.kind = Sample::Kind::text;
+                QL_TRY(add(std::move(sample), std::move(source)));
+            }
+            return {};
         }
         auto records = split_records(text);
-        if (!records.ok()) return error(records.code(), "%s:%s", path_.c_str(), records.message().c_str());
+        if (!records.ok()) return error(records.code(), "%s:%s", path().c_str(), records.message().c_str());
         for (const Record & record : *records) {
             const Status status = read(record);
             if (status.ok()) continue;
             if (!options_.skip_bad_lines || status.code() == QL_NOT_FOUND || too_long_)
                 return at_line(status, record.line);
-            if (++out_.counts.bad == 1) first_bad_ = at_line(status, record.line);
+            if (++out_.counts.bad <= static_cast<int64_t>(kShownBadLines))
+                out_.counts.bad_lines.push_back(at_line(status, record.line).message());
         }
-        return finish();
+        return {};
     }
 
-  private:
     Status at_line(const Status & status, int64_t line) const {
-        return error(status.code(), "%s:%lld: %s", path_.c_str(), static_cast<long long>(line),
+        return error(status.code(), "%s:%lld: %s", path().c_str(), static_cast<long long>(line),
                      status.message().c_str());
     }
 
@@ -61,10 +74,10 @@ class Reader {
         TokenSample tokens = renderer_.tokenize(rendered, sample.line);
         if (tokens.n_trained() == 0)
             return error(QL_BAD_FILE, "no token of it carries loss: there is nothing to train");
-        return add(std::move(tokens), &sample);
+        return add(std::move(tokens), std::move(sample));
     }
 
-    Status add(TokenSample tokens, Sample * source) {
+    Status add(TokenSample tokens, Sample source) {
         const auto length = static_cast<int64_t>(tokens.tokens.size());
         out_.counts.longest = std::max(out_.counts.longest, length);
         if (length > options_.ctx) {
@@ -81,7 +94,8 @@ class Reader {
         }
         out_.counts.ended += trains_an_end(tokens);
         out_.samples.push_back(std::move(tokens));
-        if (source) out_.sources.push_back(std::move(*source));
+        source.file = file_;
+        out_.sources.push_back(std::move(source));
         return {};
     }
 
@@ -94,29 +108,29 @@ class Reader {
     Result<ReadSamples> finish() {
         if (!out_.samples.empty()) return std::move(out_);
         const DatasetCounts & c = out_.counts;
-        return error(QL_BAD_FILE, "%s: no sample to train on is left (%lld bad, %lld too long for --ctx %lld)%s%s",
-                     path_.c_str(), static_cast<long long>(c.bad), static_cast<long long>(c.dropped),
-                     static_cast<long long>(options_.ctx),
-                     first_bad_.ok() ? "" : "; the first bad one: ", first_bad_.message().c_str());
+        const std::string first_bad = c.bad_lines.empty() ? "" : "; the first bad one: " + c.bad_lines[0];
+        return error(QL_BAD_FILE, "%s: no sample to train on is left (%lld bad, %lld too long for --ctx %lld)%s",
+                     names_of_files(files_).c_str(), static_cast<long long>(c.bad), static_cast<long long>(c.dropped),
+                     static_cast<long long>(options_.ctx), first_bad.c_str());
     }
 
-    const std::string & path_;
+    const std::vector<std::string> & files_;
+    int32_t file_ = 0;
     const Tokenizer & tokenizer_;
     SampleRenderer renderer_;
     ReadOptions options_;
     ReadSamples out_;
-    Status first_bad_;
     bool too_long_ = false;
 };
 
 }  // namespace
 
-Result<ReadSamples> read_dataset(const std::string & path, const Tokenizer & tokenizer, const ChatTemplate * chat,
-                                 const ReadOptions & options) {
+Result<ReadSamples> read_dataset(const std::vector<std::string> & files, const Tokenizer & tokenizer,
+                                 const ChatTemplate * chat, const ReadOptions & options) {
     if (options.ctx < 2)
         return error(QL_INVALID_ARGUMENT, "ctx %lld: at least 2 tokens are needed",
                      static_cast<long long>(options.ctx));
-    return Reader(path, tokenizer, chat, options).run();
+    return Reader(files, tokenizer, chat, options).run();
 }
 
 }  // namespace ql

@@ -126,6 +126,7 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                     const Dataset & data, int64_t ctx, const OnWindow & on_window) {
     QL_TRY(check_context(model, ctx));
+    QL_TRY(data.check_fits(ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
     const std::vector<PackedSequence> sequences = pack(data.samples, order, ctx, true);
     QL_TRY(check_trained(sequences, data.path, ctx));

@@ -55,6 +55,8 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
     if (default_ctx(options, model) > model.hparams().n_ctx)
         return error(QL_INVALID_ARGUMENT, "ctx %lld is more than the model's context of %lld",
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
+    QL_TRY(data.check_fits(default_ctx(options, model)));
+    if (eval) QL_TRY(eval->check_fits(default_ctx(options, model)));
     std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
     QL_TRY(trainer->prepare(device));
     QL_TRY(note_merge(adapter, model, options));

@@ -162,6 +162,30 @@ TEST_F(ReadDataset, ConversationWithoutATemplateSaysTheWayOut) {
     EXPECT_EQ(read("a.jsonl", R"({"text": "ab"})", {}, nullptr), "1:ab«</s>»\n");
 }
 
+TEST_F(ReadDataset, SeveralFilesAreReadInTurn) {
+    const std::string bad = "{\"text\": 1}\n";
+    const std::vector<std::string> files = {folder_.write("a.jsonl", "{\"text\": \"ab\"}\n" + bad + bad),
+                                            folder_.write("b.txt", "xyz"),
+                                            folder_.write("c.json", "[{\"text\": \"c\"}]" + std::string())};
+    const auto stopped = read_dataset(files, tokenizer_, nullptr, {});
+    EXPECT_NE(stopped.message().find("a.jsonl:2:"), std::string::npos) << stopped.message();
+    const auto read = read_dataset(files, tokenizer_, nullptr, {512, QL_LONG_CUT, true});
+    ASSERT_TRUE(read.ok()) << read.message();
+    ASSERT_EQ(read->samples.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(read->sources[i].file, static_cast<int32_t>(i));
+    EXPECT_EQ(read->counts.bad, 2);
+    ASSERT_EQ(read->counts.bad_lines.size(), 2u);
+    EXPECT_NE(read->counts.bad_lines[1].find("a.jsonl:3: "), std::string::npos) << read->counts.bad_lines[1];
+}
+
+TEST_F(ReadDataset, NamesTheFirstFiveLinesThatItSkips) {
+    std::string data = "{\"text\": \"ab\"}\n";
+    for (int i = 0; i < 9; ++i) data += "no json\n";
+    read("a.jsonl", data, {512, QL_LONG_CUT, true});
+    EXPECT_EQ(last_.counts.bad, 9);
+    EXPECT_EQ(last_.counts.bad_lines.size(), 5u);
+}
+
 TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {
     const std::string data =
         "{\"prompt\": \"xyz\", \"completion\": \"12345\"}\n{\"prompt\": \"x\", \"completion\": \"1\"}\n{\"prompt\": "

@@ -144,6 +144,7 @@ std::vector<BadCall> ModelArguments::train_calls() {
         {"ql_trainer_create", "schedule 77", making_trainer([](auto & o) { o.schedule = wrong<ql_schedule>(77); })},
         {"ql_trainer_create", "recompute -1", making_trainer([](auto & o) { o.recompute = wrong<ql_recompute>(-1); })},
         {"ql_trainer_create", "ctx above the model's", making_trainer([](auto & o) { o.ctx = 257; })},
+        {"ql_trainer_create", "ctx below a sample's length", making_trainer([](auto & o) { o.ctx = 8; })},
         {"ql_trainer_create", "lr NaN", making_trainer([](auto & o) { o.lr = NAN; })},
         {"ql_trainer_create", "eps -1", making_trainer([](auto & o) { o.eps = -1; })},
         {"ql_trainer_create", "beta1 1", making_trainer([](auto & o) { o.beta1 = 1; })},

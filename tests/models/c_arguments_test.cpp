@@ -51,6 +51,22 @@ std::vector<BadCall> ModelArguments::data_calls() {
          opening_data([](auto & o) { o.long_policy = wrong<ql_long_policy>(77); })},
         {"ql_dataset_open", "long_policy -1",
          opening_data([](auto & o) { o.long_policy = wrong<ql_long_policy>(-1); })},
+        {"ql_dataset_open_all", "NULL", [this] { return ql_dataset_open_all(nullptr, 1, model_, nullptr, &part); }},
+        {"ql_dataset_open_all", "a NULL path",
+         [this] {
+             const char * paths[] = {data_path_.c_str(), nullptr};
+             return ql_dataset_open_all(paths, 2, model_, nullptr, &part);
+         }},
+        {"ql_dataset_open_all", "no paths",
+         [this] {
+             const char * path = data_path_.c_str();
+             return ql_dataset_open_all(&path, 0, model_, nullptr, &part);
+         }},
+        {"ql_dataset_open_all", "more paths than can be",
+         [this] {
+             const char * path = data_path_.c_str();
+             return ql_dataset_open_all(&path, INT64_MAX, model_, nullptr, &part);
+         }},
         {"ql_dataset_open", "ctx -1", opening_data([](auto & o) { o.ctx = -1; })},
         {"ql_dataset_open", "ctx 1", opening_data([](auto & o) { o.ctx = 1; })},
         {"ql_dataset_open", "ctx above the model's", opening_data([](auto & o) { o.ctx = 257; })},
@@ -219,6 +235,8 @@ std::vector<NullCall> ModelArguments::null_calls() {
          [] { return ql_quantize_recipe_at(-1) == nullptr && ql_quantize_recipe_at(INT64_MAX) == nullptr; }},
         {"ql_quantize_options_init", [] { return ql_quantize_options_init(nullptr), true; }},
         {"ql_dataset_options_init", [] { return ql_dataset_options_init(nullptr), true; }},
+        {"ql_dataset_bad_line",
+         [this] { return !ql_dataset_bad_line(nullptr, 0) && !ql_dataset_bad_line(data_, 0); }},
         {"ql_dataset_note", [this] { return !ql_dataset_note(nullptr, 0) && !ql_dataset_note(data_, -1); }},
         {"ql_dataset_note", [this] { return ql_dataset_note(data_, INT64_MAX) == nullptr; }},
         {"ql_dataset_free", [] { return ql_dataset_free(nullptr), true; }},

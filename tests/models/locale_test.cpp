@@ -99,7 +99,7 @@ TEST_P(LocaleTest, Data) {
     expect_same([&] {
         ql_dataset_options o;
         ql_dataset_options_init(&o);
-        const auto data = open_dataset(path, *model_, o);
+        const auto data = open_dataset({path}, *model_, o);
         return data.ok() ? std::to_string(data->n_trained()) : data.message();
     });
 }

@@ -92,7 +92,7 @@ class MergeAware : public TrainerFixture {
             ql_dataset_options o;
             ql_dataset_options_init(&o);
             o.ctx = 64;
-            return open_dataset(folder_.path("eval.jsonl"), **after, o).value();
+            return open_dataset({folder_.path("eval.jsonl")}, **after, o).value();
         }();
         const auto file = evaluate_dataset(**after, device_.get(), {}, data, 64);
         ASSERT_TRUE(file.ok()) << file.message();

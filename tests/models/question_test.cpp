@@ -22,7 +22,7 @@ class DatasetQuestion : public testing::Test {
     Dataset open(const std::string & lines) {
         ql_dataset_options o;
         ql_dataset_options_init(&o);
-        auto data = open_dataset(folder_.write("a.jsonl", lines), *model_, o);
+        auto data = open_dataset({folder_.write("a.jsonl", lines)}, *model_, o);
         EXPECT_TRUE(data.ok()) << data.message();
         return data.ok() ? std::move(data).value() : Dataset();
     }

@@ -36,7 +36,7 @@ class TrainerFixture : public ::testing::Test {
         ql_dataset_options o;
         ql_dataset_options_init(&o);
         o.ctx = 64;
-        auto data = open_dataset(path, *model_, o);
+        auto data = open_dataset({path}, *model_, o);
         EXPECT_TRUE(data.ok()) << data.message();
         return data.ok() ? std::move(data).value() : Dataset();
     }

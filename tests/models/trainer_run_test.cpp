@@ -210,7 +210,7 @@ TEST_F(TrainerRun, TheDateThatTheTemplateWasToldTravelsWithTheAdapter) {
     ql_dataset_options_init(&o);
     o.chat_template = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m['content'] }}<|im_end|>{% endfor %}";
     o.date = "2025-03-04";
-    auto dated = open_dataset(data_.path, *model_, o);
+    auto dated = open_dataset({data_.path}, *model_, o);
     ASSERT_TRUE(dated.ok()) << dated.message();
     data_ = std::move(dated).value();
     trainer(a, options());

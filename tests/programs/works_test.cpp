@@ -103,6 +103,26 @@ TEST_F(Works, ShowDataMarksTheAnswers) {
     EXPECT_EQ(before, workspace_.content());
 }
 
+TEST_F(Works, DataMayBeSeveralFilesAFolderOrAPattern) {
+    std::filesystem::create_directory(workspace_.path("parts"));
+    workspace_.write("parts/1.jsonl", tiny_chats(4));
+    workspace_.write("parts/2.jsonl", tiny_chats(3) + "no json\n");
+    workspace_.write("parts/readme.md", "of no use");
+    const auto shown = [&](const std::string & data) {
+        const ProcessResult r =
+            must("ql-finetune", "-m {model.gguf} --skip-bad-lines --json --show-data 100 " + data);
+        EXPECT_NE(r.err.npos, r.err.find("skipped  " + workspace_.path("parts/2.jsonl") + ":4: ")) << r.err;
+        return parse(r)["samples"];
+    };
+    const Json all = shown("-d {parts/1.jsonl} -d {parts/2.jsonl}");
+    EXPECT_EQ(all.size(), 7u);
+    EXPECT_EQ(shown("-d {parts/1.jsonl} {parts/2.jsonl}"), all);
+    EXPECT_EQ(shown("-d {parts}"), all);
+    EXPECT_EQ(shown("-d {parts/*.jsonl}"), all);
+    EXPECT_EQ(parse(must("ql-perplexity", "-m {model.gguf} -d {parts/1.jsonl} -d {parts/1.jsonl} --json"))["tokens"],
+              2 * parse(must("ql-perplexity", "-m {model.gguf} -d {parts/1.jsonl} --json"))["tokens"].get<int64_t>());
+}
+
 TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
     workspace_.write("run.toml",
                      "steps = 3\nctx = 64\ngrad-accum = 1\nlora-r = 4\nlr = 0.01\nno-shuffle = true\ndata = \"" +

@@ -141,6 +141,10 @@ CLI::Option * Program::text(const std::string & names, std::string & value, cons
     return (to ? to : &app)->add_option(names, value, help)->take_last()->capture_default_str();
 }
 
+CLI::Option * Program::texts(const std::string & names, std::vector<std::string> & values, const std::string & help) {
+    return app.add_option(names, values, help)->take_all();
+}
+
 CLI::Option * Program::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                               const std::vector<std::string> & later, const std::string & help) {
     CLI::Option * option = app.add_option(name, value, help)->take_last()->capture_default_str();

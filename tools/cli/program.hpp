@@ -32,6 +32,8 @@ class Program {
     CLI::Option * threads(int64_t & value);
     CLI::Option * text(const std::string & names, std::string & value, const std::string & help,
                        CLI::App * to = nullptr);
+    /// Several texts: the option may stand several times, or once before several words, as a shell's pattern makes them.
+    CLI::Option * texts(const std::string & names, std::vector<std::string> & values, const std::string & help);
     /// One of `known`; one of `later` is named in the error as not supported yet.
     CLI::Option * choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                          const std::vector<std::string> & later, const std::string & help);

@@ -17,7 +17,7 @@ constexpr int kBarWidth = 24;
 }  // namespace
 
 Progress::Progress(std::string what, bool quiet)
-    : what_(std::move(what)), quiet_(quiet), terminal_(ql_os_is_terminal(2, &columns_) != 0), start_(ql_os_seconds()) {
+    : what_(std::move(what)), quiet_(quiet), terminal_(ql_os_is_terminal(2, nullptr) != 0), start_(ql_os_seconds()) {
     if (!terminal_) last_ = start_;  // work that ends at once needs no line
 }
 
@@ -35,16 +35,18 @@ void Progress::update(double done, double total, const std::string & text, bool 
         std::fprintf(stderr, "%s %3.0f%%  %s%s\n", what_.c_str(), 100 * part, figures.c_str(), left.c_str());
         return;
     }
+    int columns = 80;
+    ql_os_is_terminal(2, &columns);  // a window may have another size by now
     // The figures come first: the bar takes what is left of the line, up to its full width, or is left out.
     const std::string tail = format("%3.0f%%  ", 100 * part) + figures + left;
-    const int room = std::min(kBarWidth, columns_ - static_cast<int>(what_.size() + tail.size()) - 5);
+    const int room = std::min(kBarWidth, columns - static_cast<int>(what_.size() + tail.size()) - 5);
     std::string bar;
     if (room >= 4) {
         const auto filled = static_cast<size_t>(part * room);
         bar = "[" + std::string(filled, '=') + std::string(static_cast<size_t>(room) - filled, ' ') + "] ";
     }
     std::string line = what_ + " " + bar + tail;
-    if (columns_ > 1 && line.size() >= static_cast<size_t>(columns_)) line.resize(static_cast<size_t>(columns_ - 1));
+    if (columns > 1 && line.size() >= static_cast<size_t>(columns)) line.resize(static_cast<size_t>(columns - 1));
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
     std::fflush(stderr);
     drawn_ = true;

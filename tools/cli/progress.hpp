@@ -24,7 +24,6 @@ class Progress {
   private:
     std::string what_;
     bool quiet_, terminal_;
-    int columns_ = 80;
     bool drawn_ = false;
     double start_, last_ = -1e9;
     double first_done_ = -1;

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "tools/cli/chat_options.hpp"
+#include "tools/cli/data_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/signals.hpp"
@@ -29,7 +30,10 @@ class Perplexity {
           model_options_(program_, true),
           chat_(program_, "Instead of the adapter's or the model's", "the adapter's, or " QL_TRAINING_DATE) {
         program_.text("-f,--file", file_, "A text")->option_text("FILE");
-        program_.text("-d,--data", data_, "A dataset: only its trained tokens count")->option_text("DATA.jsonl");
+        program_
+            .texts("-d,--data", data_,
+                   "A dataset: only its trained tokens count; files, folders or patterns, as ql-finetune's")
+            ->option_text("FILE|FOLDER|GLOB");
         program_.app.add_flag("--exact", exact_,
                               "With -d: also generates each answer greedily and counts those that are exactly right");
         program_
@@ -65,7 +69,7 @@ class Perplexity {
                       static_cast<long long>(ctx_));
         loras_ = model_options_.open_loras(model_);
         template_ = chat_.given() ? chat_.read_template() : loras_.chat_template(model_);
-        if (!data_.empty()) open_data();
+        if (!data_.empty()) read_data();
         end_at_interrupt();  // nothing to save
         check_interrupt();
         program_.begin_work();
@@ -88,14 +92,14 @@ class Perplexity {
         if (text_->view().empty()) bad_input("%s: the file is empty", file_.c_str());
     }
 
-    void open_data() {
+    void read_data() {
         auto options = defaults<ql_dataset_options>();
         options.ctx = ctx_;
         options.skip_bad_lines = skip_bad_lines_;
         options.chat_template = template_.empty() ? nullptr : template_.c_str();
         const std::string date = chat_.date().empty() ? loras_.chat_date() : chat_.date();
         options.date = date.empty() ? nullptr : date.c_str();
-        check_input(ql_dataset_open(data_.c_str(), model_.get(), &options, out(dataset_)));
+        dataset_ = open_data(data_, model_, options);
         info_ = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(dataset_.get(), &info_));
         if (info_.n_cut)
@@ -103,8 +107,7 @@ class Perplexity {
         if (info_.n_dropped)
             program_.note(format("note: %lld samples are left out: none of their answers fits in --ctx",
                                  static_cast<long long>(info_.n_dropped)));
-        if (info_.n_bad)
-            program_.note(format("note: %lld bad lines were skipped", static_cast<long long>(info_.n_bad)));
+        note_bad_lines(program_, dataset_, info_);
     }
 
     void measure() {
@@ -187,7 +190,8 @@ class Perplexity {
     DeviceOptions device_options_;
     ModelOptions model_options_;
     ChatOptions chat_;
-    std::string file_, data_, template_;
+    std::vector<std::string> data_;
+    std::string file_, template_;
     bool exact_ = false, skip_bad_lines_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;

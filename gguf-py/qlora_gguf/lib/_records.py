@@ -246,6 +246,7 @@ class DatasetInfo:
     n_bad: int  # samples cut, dropped as too long or without labels, lines skipped
     n_ended: int  # samples with a trained end token; if 0, a model never learns to stop
     date: str  # what the chat template was told, "" where it asks for no date. Owned by the dataset
+    n_files: int  # that were read
 
 
 class SessionOptions(TypedDict, total=False):

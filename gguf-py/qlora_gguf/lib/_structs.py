@@ -368,6 +368,7 @@ class ql_dataset_info(C.Structure):
         ("n_bad", C.c_int64),
         ("n_ended", C.c_int64),
         ("date", C.c_char_p),
+        ("n_files", C.c_int64),
     ]
 
 

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
     from ._records import DatasetOptions
 
+    Path = str | os.PathLike[str]
+
 
 class Dataset(Handle):
-    """A .jsonl, .json or .txt file (.gz of each); docs/data.md has the forms of samples."""
+    """.jsonl, .json or .txt files (.gz of each), folders of such, or patterns; docs/data.md has the forms of samples."""
 
-    def __init__(self, model: Model, path: str | os.PathLike[str], **options: Unpack[DatasetOptions]) -> None:
+    def __init__(self, model: Model, path: Path | list[Path] | tuple[Path, ...],
+                 **options: Unpack[DatasetOptions]) -> None:
         """ctx 0 (min(512, the model's)), long_policy "cut", skip_bad_lines False, chat_template None, date None"""
         given = Options(s.ql_dataset_options, options, "Dataset")
         pointer = ctypes.c_void_p()
         with needed(model, Model, "Dataset: a Model")._use() as base:
-            check(capi.ql_dataset_open(path_bytes(path), base, given.pointer, ctypes.byref(pointer)))
+            names = [path_bytes(p) for p in (path if isinstance(path, (list, tuple)) else [path])]
+            paths = (ctypes.c_char_p * max(len(names), 1))(*names)
+            check(capi.ql_dataset_open_all(paths, len(names), base, given.pointer, ctypes.byref(pointer)))
             self._take(pointer, model._open_native())
 
     def _take(self, pointer: ctypes.c_void_p, model: Native) -> None:
@@ -52,6 +57,13 @@ class Dataset(Handle):
         with self._use() as data:
             notes = (capi.ql_dataset_note(data, i) for i in itertools.count())
             return [text_of(n) for n in itertools.takewhile(lambda n: n is not None, notes)]
+
+    @property
+    def bad_lines(self) -> list[str]:
+        """Of the first five lines that were skipped: "FILE:LINE: why"."""
+        with self._use() as data:
+            lines = (capi.ql_dataset_bad_line(data, i) for i in itertools.count())
+            return [text_of(line) for line in itertools.takewhile(lambda line: line is not None, lines)]
 
     def split(self, fraction: float, seed: int = 42) -> Dataset:
         """Splits off about this fraction of the samples, as a dataset of its own; not while a trainer uses this one."""

@@ -24,7 +24,7 @@ def test_gives_the_bytes_of_the_program(programs, tiny, model, tmp_path):
     subprocess.run([programs / "ql-finetune", "-m", tiny.model, "-d", tiny.chats, "-o", tmp_path / "program.gguf", "--lora-r", "4",
                     "--ctx", "128", "--steps", "8", "--lr", "5e-3", "--grad-accum", "2", "--base-type", "keep"],
                    check=True, capture_output=True, cwd=tmp_path)
-    data = ql.Dataset(model, tiny.chats, ctx=128)
+    data = ql.Dataset(model, [tiny.chats], ctx=128)
     adapter = ql.Adapter(model, r=4)
     trainer(model, data, adapter, steps=8).run()
     adapter.save(tmp_path / "python.gguf")

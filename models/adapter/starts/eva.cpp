@@ -54,6 +54,7 @@ class Eva {
         : adapter_(adapter), model_(model), o_(options) {}
 
     Status run(ql_device * device, const Dataset & data) {
+        QL_TRY(data.check_fits(o_.ctx));
         take_sequences(data);
         QL_TRY(check_tokens(data));
         QL_TRY(build());

@@ -27,7 +27,8 @@ typedef struct ql_dataset_options {
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
-/** Reads a .jsonl, .json or .txt file (.gz of each): forms are recognised by their keys (messages, conversations,
+/** Reads a .jsonl, .json or .txt file (.gz of each), those directly in a folder, or all that match a pattern such as
+ *  "data/part-*.jsonl", in the order of their names. Forms are recognised by their keys (messages, conversations,
  *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
  *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. A .txt file is
  *  cut into windows of ctx tokens, all trained, with an end token after the last one. Prompt and answer are tokenised
@@ -38,6 +39,9 @@ QL_API void ql_dataset_options_init(ql_dataset_options * options);
  *          and its limits */
 QL_API ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
                                  ql_dataset ** data);
+/** The same of several paths, one after the other. errors  QL_INVALID_ARGUMENT, too: not 1 to 10,000 paths, one NULL */
+QL_API ql_status ql_dataset_open_all(const char * const * paths, int64_t n_paths, const ql_model * model,
+                                     const ql_dataset_options * options, ql_dataset ** data);
 QL_API void ql_dataset_free(ql_dataset * data);
 
 /** Splits off a part for evaluation: about `fraction` of the samples, chosen by (seed, index). */
@@ -51,8 +55,12 @@ typedef struct ql_dataset_info {
     int64_t n_ended;                        /* samples with a trained end token; if 0, a model never learns to stop */
     const char * date;                      /* what the chat template was told, "" where it asks for no date. Owned by
                                                the dataset */
+    int64_t n_files;                        /* that were read */
 } ql_dataset_info;
 QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
+
+/** Of the first five lines that were skipped: "FILE:LINE: why". NULL past the end. Owned by the dataset. */
+QL_API const char * ql_dataset_bad_line(const ql_dataset * data, int64_t i);
 
 /** Notes on the chat template: where llama.cpp's own Jinja renders plain conversations differently from what is trained
  *  here, with the template's line. NULL past the end, and where no sample is a conversation. Owned by the dataset. */

@@ -139,8 +139,8 @@ QL_API ql_status ql_adapter_start_eva(ql_adapter * adapter, const ql_model * mod
 
 /** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer; `adapter` is where training
  *  starts and receives the result of ql_trainer_run. `eval` may be NULL. The caller owns *trainer.
- *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits; a dataset that was opened for another model, or of
- *          which no trained token lies within ctx), QL_UNSUPPORTED (an optimizer that is missing), QL_BAD_FILE (the
+ *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits; a dataset that was opened for another model, that
+ *          has a sample of more than ctx tokens, or none that is trained), QL_UNSUPPORTED (an optimizer that is missing), QL_BAD_FILE (the
  *          adapter does not fit the model), QL_NO_MEMORY, everything that planning can say */
 QL_API ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter,
                                    const ql_dataset * data, const ql_dataset * eval, const ql_train_options * options,

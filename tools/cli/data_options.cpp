@@ -1,0 +1,32 @@
+#include "tools/cli/data_options.hpp"
+
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+
+DatasetPtr open_data(const std::vector<std::string> & paths, const ModelPtr & model,
+                     const ql_dataset_options & options) {
+    std::vector<const char *> names;
+    for (const std::string & path : paths) names.push_back(path.c_str());
+    DatasetPtr data;
+    check_input(
+        ql_dataset_open_all(names.data(), static_cast<int64_t>(names.size()), model.get(), &options, out(data)));
+    return data;
+}
+
+std::string name_files(const std::vector<std::string> & paths, const ql_dataset_info & info) {
+    std::string names;
+    for (const std::string & path : paths) names += (names.empty() ? "" : ", ") + path;
+    const bool same = info.n_files == static_cast<int64_t>(paths.size());
+    return same ? names : names + " (" + print_count(info.n_files) + (info.n_files == 1 ? " file)" : " files)");
+}
+
+void note_bad_lines(const Program & program, const DatasetPtr & data, const ql_dataset_info & info) {
+    if (info.n_bad == 0) return;
+    int64_t shown = 0;
+    for (; const char * line = ql_dataset_bad_line(data.get(), shown); ++shown)
+        program.note(std::string("skipped  ") + line);
+    if (info.n_bad > shown) program.note("skipped  " + print_count(info.n_bad - shown) + " more bad lines");
+}
+
+}  // namespace ql::cli
