@@ -56,7 +56,7 @@ ql_status ql_gguf_open(const char * path, ql_gguf ** file) {
 }
 
 void ql_gguf_forget(const ql_gguf * file, const void * data, size_t bytes) {
-    if (!file) return;
+    if (!file) return ql::os::forget_mapped(data, bytes);
     for (const ql::os::MappedFile & part : file->file.parts) part.forget(data, bytes);
 }
 

@@ -8,10 +8,12 @@ namespace {
 
 constexpr int64_t kPieceElements = int64_t{1} << 20;
 constexpr int64_t kBlockElements = int64_t{1} << 15;  // of what a thread works on within a piece: it fits in a cache
-constexpr int64_t kMemory = int64_t{1} << 29;         // of all pieces that are converted, or wait to be written
+// Of all pieces that are converted, or wait to be written: twice the largest tensor, but no less and no more than this.
+constexpr int64_t kLeastMemory = int64_t{1} << 24, kMostMemory = int64_t{1} << 29;
 
 int64_t rows_of(const Conversion & c, int64_t elements) {
-    return has_rows(c.choice.dtype) ? std::clamp<int64_t>(elements / c.row(), 1, c.rows()) : c.rows();
+    const bool by_rows = has_rows(c.choice.dtype) && (c.source.data || has_rows(c.source.dtype));
+    return by_rows ? std::clamp<int64_t>(elements / c.row(), 1, c.rows()) : c.rows();
 }
 
 }  // namespace
@@ -35,14 +37,16 @@ std::vector<ConversionStream::Piece> ConversionStream::cut(std::span<const Conve
 
 /// Pieces in memory at a time.
 int64_t ConversionStream::window(int threads) const {
-    int64_t largest = 1;
+    int64_t largest = 1, tensor = 0;
     for (const Piece & p : pieces_) {
         const Conversion & c = tensors_[p.tensor];
-        const bool whole = p.rows == c.rows() && !c.copied();
+        tensor = std::max(tensor, static_cast<int64_t>(ql_dtype_bytes(c.source.dtype, c.row() * c.rows())));
+        const bool whole = p.rows == c.rows() && !c.in_place();
         const int64_t values = whole ? p.rows * c.row() * static_cast<int64_t>(sizeof(float)) : 0;
         largest = std::max(largest, values + static_cast<int64_t>(2 * p.bytes));
     }
-    return std::clamp<int64_t>(kMemory / largest, 1, 2 * threads + 2);
+    const int64_t memory = std::clamp(2 * tensor, kLeastMemory, kMostMemory);
+    return std::clamp<int64_t>(memory / largest, 1, 2 * threads + 2);
 }
 
 ConversionStream::ConversionStream(std::span<const Conversion> tensors, int threads, Done done)
@@ -53,7 +57,7 @@ ConversionStream::ConversionStream(std::span<const Conversion> tensors, int thre
 
 Status ConversionStream::convert(Piece & piece) const {
     const Conversion & c = tensors_[piece.tensor];
-    if (!c.copied()) {
+    if (!c.in_place()) {
         piece.converted = aligned_bytes(piece.bytes);
         if (!piece.converted) return error(QL_NO_MEMORY, "no memory for tensor '%s'", c.source.name);
     }
@@ -85,6 +89,8 @@ Status ConversionStream::next() {
 }
 
 void ConversionStream::finish() {
+    const Conversion & c = tensors_[pieces_[at_].tensor];
+    if (pieces_[at_].is_last) ql_gguf_forget(nullptr, c.file_data, c.file_bytes);
     pieces_[at_].converted.reset();
     ahead_->release();
     ++at_;

@@ -56,7 +56,9 @@ class Rows {
     Rows(const Conversion & c, int64_t first_row, int64_t rows)
         : c_(c), first_row_(first_row), rows_(rows), n_(rows * c.row()) {}
 
-    Status convert(std::byte * dst, ChangeSums & sums) const {
+    Status convert(std::byte * dst, ChangeSums & sums) {
+        if (c_.in_place()) return check_finite(source());
+        if (!c_.source.data) QL_TRY(read(dst));
         if (c_.copied()) return check_finite(source());
         if (c_.edit) return edit(dst, sums);
         QL_TRY(convert_part(source(), c_.choice.dtype, dst, c_.scales));
@@ -64,7 +66,20 @@ class Rows {
     }
 
   private:
+    /// Rows that do not lie in a file as they are wanted: to where they are written, or to memory of their own.
+    Status read(std::byte * dst) {
+        std::byte * to = dst;
+        if (!c_.copied()) {
+            read_ = aligned_bytes(ql_dtype_bytes(c_.source.dtype, n_));
+            if (!read_) return error(QL_NO_MEMORY, "no memory for tensor '%s'", c_.source.name);
+            to = read_.get();
+        }
+        read_at_ = to;
+        return c_.rows_of->read(first_row_, rows_, to);
+    }
+
     TensorPart source() const {
+        if (read_at_) return {c_.source.name, c_.source.dtype, read_at_, n_, 0, n_};
         const int64_t all = c_.row() * c_.rows();
         return {c_.source.name, c_.source.dtype, c_.source.data, all, first_row_ * c_.row(), n_};
     }
@@ -115,21 +130,23 @@ class Rows {
 
     const Conversion & c_;
     const int64_t first_row_, rows_, n_;
+    AlignedBytes read_;
+    const std::byte * read_at_ = nullptr;
 };
 
 }  // namespace
-
-/// Of a type with planes, two blocks are not twice one; rows may be so by chance.
-bool has_rows(ql_dtype dtype) {
-    const int64_t block = ql_dtype_block_length(dtype);
-    return ql_dtype_bytes(dtype, 2 * block) == 2 * ql_dtype_bytes(dtype, block);
-}
 
 void ChangeSums::add(const ChangeSums & other) {
     error += other.error;
     norm += other.norm;
     along += other.along;
     change += other.change;
+}
+
+bool has_rows(ql_dtype dtype) {
+    // Of a type with planes, two blocks are not twice one; rows may be so by chance.
+    const int64_t block = ql_dtype_block_length(dtype);
+    return ql_dtype_bytes(dtype, 2 * block) == 2 * ql_dtype_bytes(dtype, block);
 }
 
 Status convert_rows(const Conversion & c, int64_t first_row, int64_t rows, std::byte * dst, ChangeSums & sums) {

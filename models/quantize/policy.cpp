@@ -66,7 +66,7 @@ QuantizeChoice choose_file_type(std::string_view name, int n_dims, ql_dtype from
     const WeightRole role = weight_role(name, n_dims);
     const bool kept = role == WeightRole::embedding && embedding_type == QL_BASE_KEEP;
     if (role == WeightRole::other || kept) return {from, ""};
-    auto target = static_cast<ql_dtype>(type);
+    ql_dtype target = type == QL_BASE_KEEP ? from : static_cast<ql_dtype>(type);
     if (role == WeightRole::embedding)
         target =
             embedding_type == QL_BASE_AUTO ? automatic_embedding(from, target) : static_cast<ql_dtype>(embedding_type);

@@ -26,8 +26,8 @@ double bits_per_element(ql_dtype dtype);
 /// F16, or keeps its own type if that is smaller.
 QuantizeChoice choose_type(std::string_view name, ql_dtype from, int64_t row, ql_dtype target);
 
-/// What a tensor of a file becomes where block matrices are asked to be `type`, and embedding and head
-/// `embedding_type`: a ql_dtype, QL_BASE_KEEP or QL_BASE_AUTO.
+/// What a tensor of a file becomes where block matrices are asked to be `type`, a ql_dtype or QL_BASE_KEEP, and
+/// embedding and head `embedding_type`: a ql_dtype, QL_BASE_KEEP or QL_BASE_AUTO.
 QuantizeChoice choose_file_type(std::string_view name, int n_dims, ql_dtype from, int64_t row, int64_t type,
                                 int64_t embedding_type);
 

@@ -46,8 +46,8 @@ typedef struct ql_gguf_tensor {
  *  errors  QL_NOT_FOUND, QL_IO, QL_BAD_FILE (names the field and the file offset), QL_UNSUPPORTED (version, type) */
 QL_API ql_status ql_gguf_open(const char * path, ql_gguf ** file);
 QL_API void ql_gguf_close(ql_gguf * file);
-/** Says that some bytes of the file, such as a tensor's data, will hardly be read again: their pages leave memory. The
- *  bytes can still be read, and then come from the file again. Bytes that are not the file's are left alone. */
+/** Says that some bytes of the file (NULL: of whichever file this library has mapped), such as a tensor's data, will hardly
+ *  be read again: their pages leave memory. They can still be read, and then come from the file. Others are left alone. */
 QL_API void ql_gguf_forget(const ql_gguf * file, const void * data, size_t bytes);
 
 QL_API int64_t ql_gguf_n_keys(const ql_gguf * file);
