@@ -128,13 +128,14 @@ Rope as_rope(const DenseTraits & t, HfRope && read) {
 Status read_temperature(const DenseTraits & t, const HfRope & rope, Hparams & h) {
     if (rope.temperature_scale == 0) return {};
     if (!t.temperature) return error(QL_UNSUPPORTED, "llama_4_scaling_beta is not supported in this kind of model");
-    return set_temperature(rope.temperature_scale, rope.original_context, h);
+    return set_temperature(rope.temperature_scale, rope.scaling.original_context, h);
 }
 
-Status read_ropes(const JsonFile & config, const DenseTraits & t, Hparams & h) {
+Status read_ropes(const JsonFile & config, const DenseTraits & t, Hparams & h, HfRope & global) {
     const HfRotated rotated{h.head_dim, t.rotated, t.partial_rope};
     QL_ASSIGN(HfRope rope, read_hf_rope(config, rotated, t.local_rope ? "full_attention" : nullptr));
     QL_TRY(read_temperature(t, rope, h));
+    global = rope;
     h.rope = as_rope(t, std::move(rope));
     if (!t.local_rope) return {};
     double base = 0;
@@ -155,7 +156,7 @@ Status Dense::read_hf_config(const JsonFile & config, Hparams & h, HfConfig & ou
     QL_TRY(read_biases(config, traits_, out));
     QL_TRY(check_activation(config, traits_.gate));
     QL_TRY(read_windows(config, traits_, h));
-    QL_TRY(read_ropes(config, traits_, h));
+    QL_TRY(read_ropes(config, traits_, h, out.rope));
     QL_TRY(read_more(config, h, out));
     return h.check();
 }

@@ -16,13 +16,25 @@ Status check_classes(const JsonFile & config) {
     return {};
 }
 
+/// Which method the weights are quantised by.
+Status read_quantisation(const JsonFile & config, HfConfig & out) {
+    if (!config.has("quantization_config")) return {};
+    std::string method;
+    if (!config.has_object("quantization_config")) return config.wrong("quantization_config", "must be an object");
+    QL_TRY(config.part("quantization_config").text("quant_method", method, ""));
+    out.bitsandbytes = method == "bitsandbytes";
+    if (out.bitsandbytes) return {};
+    return error(
+        QL_UNSUPPORTED,
+        "checkpoints quantised by '%.40s' (quantization_config) are not supported, those of bitsandbytes are; use the "
+        "unquantised one or a GGUF file",
+        method.c_str());
+}
+
 }  // namespace
 
-Status refuse_other_models(const JsonFile & config) {
-    if (config.has("quantization_config"))
-        return error(
-            QL_UNSUPPORTED,
-            "quantised checkpoints (quantization_config) are not supported; use the unquantised one or a GGUF file");
+Status refuse_other_models(const JsonFile & config, HfConfig & out) {
+    QL_TRY(read_quantisation(config, out));
     if (config.has("quantization"))
         return error(QL_UNSUPPORTED,
                      "this is a quantised MLX directory (quantization), which is not supported; use the unquantised "

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/files/json_file.hpp"
+#include "models/hf/rope.hpp"
 
 namespace ql {
 
@@ -18,10 +19,13 @@ struct HfBiases {
 struct HfConfig {
     enum class Head { tied, separate, unsaid } head = Head::unsaid;
     std::vector<HfBiases> biases;
+    bool bitsandbytes = false;  // weights are quantised by it, some or all
+    HfRope rope;                // of Hparams::rope, with the numbers that it follows from
 };
 
-/// Refuses checkpoints of other tools' quantisation, and classes that compute something else with the same weights.
-Status refuse_other_models(const JsonFile & config);
+/// Refuses checkpoints of other tools' quantisation but that of bitsandbytes, and classes that compute something else with the
+/// same weights.
+Status refuse_other_models(const JsonFile & config, HfConfig & out);
 /// How the head is stored.
 Status read_head(const JsonFile & config, HfConfig & out);
 

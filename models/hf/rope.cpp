@@ -30,6 +30,7 @@ Status read_llama3(const JsonFile & config, const JsonFile & rope, HfRope & out)
     if (!(s.factor > 0 && s.low_freq_factor > 0 && s.high_freq_factor > s.low_freq_factor))
         return rope.wrong("high_freq_factor",
                           "and the other numbers of llama3 scaling must be positive, high over low");
+    out.scaling.kind = HfRopeScaling::Kind::llama3;
     out.divisors = llama3_rope_factors(s, static_cast<double>(out.base), out.n_rot);
     return {};
 }
@@ -43,7 +44,7 @@ Status read_yarn(const JsonFile & config, const JsonFile & rope, HfRope & out) {
     QL_TRY(rope.flag("truncate", s.whole_pairs, true));
     QL_TRY(config.number("max_position_embeddings", n_ctx));
     QL_TRY(read_original(config, rope, n_ctx, s.original_context));
-    out.original_context = s.original_context;
+    out.scaling = {HfRopeScaling::Kind::yarn, s.factor, s.beta_fast, s.beta_slow, s.original_context, s.whole_pairs};
     QL_TRY(rope.number("llama_4_scaling_beta", out.temperature_scale, 0.0));
     QL_TRY(rope.number("mscale", mscale, 0.0));
     QL_TRY(rope.number("mscale_all_dim", mscale_all, 0.0));
@@ -80,6 +81,8 @@ Status read_longrope(const JsonFile & config, const JsonFile & rope, HfRope & ou
     QL_TRY(read_divisors(rope, "long_factor", out.n_rot / 2, out.long_divisors));
     out.magnitude = static_cast<float>(magnitude);
     out.long_from = static_cast<int64_t>(original);
+    out.scaling.kind = HfRopeScaling::Kind::longrope;
+    out.scaling.original_context = original;
     return {};
 }
 
@@ -98,6 +101,8 @@ Status read_rope_kind(const JsonFile & config, const JsonFile & rope, HfRope & o
     double factor = 1;
     QL_TRY(read_factor(rope, factor));
     out.scale = static_cast<float>(1.0 / factor);
+    out.scaling.kind = HfRopeScaling::Kind::linear;
+    out.scaling.factor = factor;
     return {};
 }
 

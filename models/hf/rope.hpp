@@ -6,6 +6,14 @@
 
 namespace ql {
 
+/// The numbers of a scaling, as files say them.
+struct HfRopeScaling {
+    enum class Kind { none, linear, llama3, yarn, longrope } kind = Kind::none;
+    double factor = 1, beta_fast = 0, beta_slow = 0;
+    double original_context = 0;
+    bool whole_pairs = true;  // of yarn: base/rope_scaling.hpp
+};
+
 struct HfRope {
     float base = 10000.0f;
     float scale = 1.0f;      // 1 / factor of linear scaling
@@ -15,7 +23,7 @@ struct HfRope {
     std::vector<float> divisors;
     std::vector<float> long_divisors;  // of longrope: those of contexts of more than long_from tokens
     int64_t long_from = 0;
-    double original_context = 0;   // of yarn
+    HfRopeScaling scaling;
     double temperature_scale = 0;  // by which q grows with its position (base/rope_scaling.hpp)
 };
 

@@ -14,6 +14,12 @@ constexpr int64_t gguf_row_of_hf_row(int64_t row, int64_t head_dim) {
     return row - in_head + 2 * (in_head % half) + in_head / half;
 }
 
+/// The inverse.
+constexpr int64_t hf_row_of_gguf_row(int64_t row, int64_t head_dim) {
+    const int64_t in_head = row % head_dim, half = head_dim / 2;
+    return row - in_head + in_head / 2 + (in_head % 2) * half;
+}
+
 /// Copies `rows` rows of row_bytes each; src and dst must not overlap.
 inline void rows_to_gguf_order(const void * src, void * dst, int64_t rows, size_t row_bytes, int64_t head_dim) {
     for (int64_t row = 0; row < rows; ++row)

@@ -13,6 +13,7 @@ class HfExperts {
   public:
     /// `matrix` is named as in its file, and stays where it lies until it is stacked.
     Status add(const HfExpert & place, const Weight & matrix);
+    bool empty() const { return stacks_.empty(); }
     /// Once all are there: adds each stack as one weight.       errors  QL_BAD_FILE: an expert is missing, or is unlike
     /// the first of its stack
     Status stack(ModelParts & parts) const;

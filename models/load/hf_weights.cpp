@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "models/files/weight_names.hpp"
-#include "models/hf/rope_order.hpp"
 #include "models/load/made_weights.hpp"
 
 namespace ql {
@@ -28,36 +27,88 @@ Result<Weight> as_weight(const SafeTensor & tensor) {
 }  // namespace
 
 Status HfWeights::add(SafeTensorsFile & file) {
-    for (const SafeTensor & tensor : file.tensors())
+    for (const SafeTensor & tensor : file.tensors()) {
+        if (config_.bitsandbytes) {
+            if (bnb_weight_of(tensor.name).empty())
+                waiting_.push_back(tensor);
+            else
+                beside_[tensor.name] = tensor;
+            continue;
+        }
         if (Status s = add(tensor); !s.ok()) return error(s.code(), "%s: %s", file.path().c_str(), s.message().c_str());
+    }
     parts_.maps.push_back(file.take_map());
     return {};
 }
 
-Status HfWeights::finish() {
+Status HfWeights::add_quantised() {
+    for (const SafeTensor & tensor : waiting_)
+        if (!is_bnb_weight(tensor.name, beside_)) QL_TRY(add(tensor));
+    std::set<std::string> weights;
+    for (const SafeTensor & tensor : waiting_) {
+        if (!is_bnb_weight(tensor.name, beside_)) continue;
+        weights.insert(tensor.name);
+        const auto name = architecture_.hf_names().gguf_name(tensor.name);
+        if (!name || !names_.insert(*name).second)
+            return error(QL_UNSUPPORTED,
+                         "quantised tensor '%.80s' is not one that a '%s' model has, or is in two files",
+                         tensor.name.c_str(), h_.arch.c_str());
+        QL_ASSIGN(auto made, bnb_tensor(*name, tensor, beside_, head_dim_of(*name)));
+        tensors_.push_back(std::move(made));
+    }
+    for (const auto & [name, tensor] : beside_)
+        if (!weights.contains(bnb_weight_of(name)))
+            return error(QL_BAD_FILE, "tensor '%.80s' is there, but not the quantised weight that it belongs to",
+                         name.c_str());
+    return {};
+}
+
+Status HfWeights::check() {
+    if (config_.bitsandbytes) QL_TRY(add_quantised());
     if (!names_.contains("output.weight") && config_.head == HfConfig::Head::separate)
         return error(QL_BAD_FILE,
                      "tensor 'lm_head.weight' is missing; config.json says that it is not tied to the embedding");
     QL_TRY(check_tied_head());
     for (int64_t layer = 0; layer < h_.n_layer(); ++layer) QL_TRY(check_biases(layer));
+    return {};
+}
+
+Status HfWeights::finish() {
+    QL_TRY(check());
+    for (const auto & tensor : tensors_) QL_TRY(place(*tensor));
     QL_TRY(experts_.stack(parts_));
     return add_made_weights(parts_);
 }
 
-Status HfWeights::check_tied_head() {
+Status HfWeights::finish_without_matrices() {
+    if (!experts_.empty()) return error(QL_UNSUPPORTED, "stacks of experts cannot be read one tensor at a time");
+    QL_TRY(check());
+    for (const auto & tensor : tensors_) {
+        if (tensor->weight().n_dims == 1) {
+            QL_TRY(place(*tensor));
+            continue;
+        }
+        parts_.weights.push_back(tensor->weight());
+        parts_.weights.back().data = nullptr;
+    }
+    return add_made_weights(parts_);
+}
+
+Status HfWeights::check_tied_head() const {
     if (!tied_head_.data) return {};
-    const auto embedding = std::find_if(parts_.weights.begin(), parts_.weights.end(),
-                                        [](const Weight & w) { return w.name == "token_embd.weight"; });
-    if (embedding == parts_.weights.end()) return {};  // which is reported as missing
-    const bool same = embedding->dtype == tied_head_.dtype && embedding->bytes == tied_head_.bytes &&
-                      std::memcmp(embedding->data, tied_head_.data, tied_head_.bytes) == 0;
+    const auto found = std::find_if(tensors_.begin(), tensors_.end(),
+                                    [](const auto & t) { return t->weight().name == "token_embd.weight"; });
+    if (found == tensors_.end()) return {};  // which is reported as missing
+    const HfTensor & embedding = **found;
+    const bool same = embedding.weight().dtype == tied_head_.dtype && embedding.file_bytes() == tied_head_.bytes &&
+                      std::memcmp(embedding.file_data(), tied_head_.data, tied_head_.bytes) == 0;
     if (same) return {};
     return error(QL_BAD_FILE,
                  "tie_word_embeddings says that the head is the embedding, but 'lm_head.weight' is there and "
                  "differs; set it to false if the head is its own, or take the tensor out");
 }
 
-Status HfWeights::check_biases(int64_t layer) {
+Status HfWeights::check_biases(int64_t layer) const {
     for (const std::string_view linear : architecture_.linears()) {
         const std::string weight = linear_weight(layer, linear), name = bias_of(weight);
         if (!names_.contains(weight)) continue;  // a missing one is reported later
@@ -92,58 +143,33 @@ Status HfWeights::add(const SafeTensor & tensor) {
     QL_ASSIGN(Weight w, as_weight(tensor));
     w.name = *name;
     if (is_tied_head) return tied_head_ = w, Status();  // the embedding counts
-    QL_TRY(w.n_dims == 1 ? widen(w) : place(w));
+    QL_ASSIGN(auto changed, plain_tensor(w, change_of(w)));
+    tensors_.push_back(std::move(changed));
+    return {};
+}
+
+int64_t HfWeights::head_dim_of(const std::string & name) const {
+    return architecture_.permuted(linear_of(weight_of(name))) ? h_.head_dim : 0;
+}
+
+HfChange HfWeights::change_of(const Weight & w) const {
+    HfChange change;
+    change.head_dim = head_dim_of(w.name);
+    change.wide = w.n_dims == 1;
+    if (change.wide && architecture_.shifted_norms() && w.name.ends_with("norm.weight")) change.shift = 1;
+    return change;
+}
+
+Status HfWeights::place(const HfTensor & tensor) {
+    Weight w = tensor.weight();
+    if (!w.data) {
+        AlignedBytes memory = aligned_bytes(w.bytes);
+        if (!memory) return error(QL_NO_MEMORY, "no memory for tensor '%s', %zu bytes", w.name.c_str(), w.bytes);
+        QL_TRY(tensor.read(0, w.n_dims == 1 ? 1 : w.ne[1], memory.get()));
+        w.data = memory.get();
+        parts_.owned.push_back(std::move(memory));
+    }
     parts_.weights.push_back(std::move(w));
-    return {};
-}
-
-Result<std::byte *> HfWeights::own(const Weight & w, size_t bytes) {
-    AlignedBytes memory = aligned_bytes(bytes);
-    if (!memory) return error(QL_NO_MEMORY, "no memory for tensor '%s', %zu bytes", w.name.c_str(), bytes);
-    parts_.owned.push_back(std::move(memory));
-    return parts_.owned.back().get();
-}
-
-Status HfWeights::widen(Weight & w) {
-    if (has_permuted_rows(w.name)) QL_TRY(order_rows(w, w.ne[0]));
-    QL_TRY(align(w));
-    const bool shifted = architecture_.shifted_norms() && w.name.ends_with("norm.weight");
-    if (w.dtype == QL_F32 && !shifted) return {};
-    const size_t bytes = static_cast<size_t>(w.ne[0]) * sizeof(float);
-    QL_ASSIGN(std::byte * const wide, own(w, bytes));
-    auto * const values = reinterpret_cast<float *>(wide);
-    if (const ql_status status = ql_decode(w.dtype, w.data, w.ne[0], 0, w.ne[0], values); status != QL_OK)
-        return error(status, "tensor '%s': %s", w.name.c_str(), ql_error_message());
-    for (int64_t i = 0; shifted && i < w.ne[0]; ++i) values[i] += 1.0f;
-    w.dtype = QL_F32;
-    w.data = wide;
-    w.bytes = bytes;
-    return {};
-}
-
-Status HfWeights::place(Weight & w) {
-    return has_permuted_rows(w.name) ? order_rows(w, w.ne[1]) : align(w);
-}
-
-bool HfWeights::has_permuted_rows(const std::string & name) const {
-    return architecture_.permuted(linear_of(weight_of(name)));
-}
-
-Status HfWeights::order_rows(Weight & w, int64_t rows) {
-    if (rows % h_.head_dim != 0)
-        return error(QL_BAD_FILE, "tensor '%s' has %lld rows, no multiple of the head length %lld", w.name.c_str(),
-                     static_cast<long long>(rows), static_cast<long long>(h_.head_dim));
-    QL_ASSIGN(std::byte * const ordered, own(w, w.bytes));
-    rows_to_gguf_order(w.data, ordered, rows, w.bytes / static_cast<size_t>(rows), h_.head_dim);
-    w.data = ordered;
-    return {};
-}
-
-Status HfWeights::align(Weight & w) {
-    if (reinterpret_cast<uintptr_t>(w.data) % alignof(float) == 0) return {};
-    QL_ASSIGN(std::byte * const copy, own(w, w.bytes));
-    std::memcpy(copy, w.data, w.bytes);
-    w.data = copy;
     return {};
 }
 

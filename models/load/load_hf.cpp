@@ -1,88 +1,24 @@
 // A Hugging Face model directory as ModelParts: config.json, one or several safetensors files, tokenizer, chat
 // template.
-#include <filesystem>
-#include <map>
-#include <set>
-
 #include "models/files/chat_template_file.hpp"
-#include "models/files/file_fault.hpp"
+#include "models/load/hf_directory.hpp"
 #include "models/load/hf_weights.hpp"
 #include "models/load/loaders.hpp"
 
 namespace ql {
 namespace {
 
-namespace fs = std::filesystem;
+Status load(const std::string & path, ModelParts & parts) {
+    QL_ASSIGN(HfDirectory directory, HfDirectory::open(path));
+    parts.hparams = directory.model.hparams;
+    parts.name = directory.name;
+    HfWeights weights(directory.model, parts);
+    for (SafeTensorsFile & opened : directory.files) QL_TRY(weights.add(opened));
+    if (Status s = weights.finish(); !s.ok()) return error(s.code(), "%s: %s", path.c_str(), s.message().c_str());
 
-bool exists(const std::string & path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored);
-}
-
-/// The files of a sharded model with the tensors that its index says are in each.
-using Shards = std::map<std::string, std::set<std::string>>;
-
-Result<Shards> read_index(const std::string & path) {
-    QL_ASSIGN(const JsonFile index, JsonFile::open(path));
-    if (!index.has_object("weight_map")) return index.wrong("weight_map", "must be an object");
-    Shards shards;
-    for (const auto & [tensor, file] : index.at("weight_map").items()) {
-        const std::string name = file.is_string() ? file.get<std::string>() : "";
-        if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos ||
-            name.front() == '.')
-            return error(QL_BAD_FILE, "%s: the file of tensor '%.80s' is not the name of a file in the same directory",
-                         path.c_str(), tensor.c_str());
-        shards[name].insert(tensor);
-    }
-    if (shards.empty()) return error(QL_BAD_FILE, "%s: lists no tensors", path.c_str());
-    return shards;
-}
-
-Result<std::vector<SafeTensorsFile>> open_weights(const std::string & directory) {
-    std::vector<SafeTensorsFile> files;
-    const std::string single = directory + "/model.safetensors", index = single + ".index.json";
-    if (exists(single)) {
-        QL_ASSIGN(SafeTensorsFile file, SafeTensorsFile::open(single));
-        files.push_back(std::move(file));
-        return files;
-    }
-    if (!exists(index))
-        return error(QL_NOT_FOUND, "%s: neither model.safetensors nor model.safetensors.index.json is there",
-                     directory.c_str());
-    QL_ASSIGN(const Shards shards, read_index(index));
-    for (const auto & [name, tensors] : shards) {
-        QL_ASSIGN(SafeTensorsFile file, SafeTensorsFile::open(directory + "/" + name));
-        for (const std::string & tensor : tensors)
-            if (!file.find(tensor))
-                return error(QL_BAD_FILE, "%s: tensor '%.80s' is missing, the index says it is here",
-                             file.path().c_str(), tensor.c_str());
-        files.push_back(std::move(file));
-    }
-    return files;
-}
-
-std::string name_of(const std::string & directory) {
-    std::error_code ignored;
-    fs::path path = fs::absolute(directory, ignored).lexically_normal();
-    if (!path.has_filename()) path = path.parent_path();
-    return path.filename().string();
-}
-
-Status load(const std::string & directory, ModelParts & parts) {
-    QL_ASSIGN(const JsonFile file, JsonFile::open(directory + "/config.json"));
-    const auto model = read_hf_config(file);
-    QL_TRY(file_fault(directory + "/config.json", model.status()));
-    parts.hparams = model->hparams;
-    parts.name = name_of(directory);
-
-    QL_ASSIGN(std::vector<SafeTensorsFile> files, open_weights(directory));
-    HfWeights weights(*model, parts);
-    for (SafeTensorsFile & opened : files) QL_TRY(weights.add(opened));
-    if (Status s = weights.finish(); !s.ok()) return error(s.code(), "%s: %s", directory.c_str(), s.message().c_str());
-
-    QL_ASSIGN(parts.chat_template, read_hf_chat_template(directory));
-    if (!exists(directory + "/tokenizer.json") && !exists(directory + "/tokenizer.model")) return {};
-    QL_ASSIGN(Tokenizer tokenizer, Tokenizer::from_hf(directory));
+    QL_ASSIGN(parts.chat_template, read_hf_chat_template(path));
+    if (!has_hf_tokenizer(path)) return {};
+    QL_ASSIGN(Tokenizer tokenizer, Tokenizer::from_hf(path));
     parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
     return {};
 }

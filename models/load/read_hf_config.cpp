@@ -11,7 +11,7 @@ Result<HfModel> read_hf_config(const JsonFile & config) {
     QL_TRY(config.text("model_type", type));
     QL_ASSIGN(model.architecture, find_hf_architecture(type));
     model.hparams.arch = model.architecture->name();
-    QL_TRY(refuse_other_models(config));
+    QL_TRY(refuse_other_models(config, model.config));
     QL_TRY(model.architecture->read_hf_config(config, model.hparams, model.config));
     QL_TRY(read_head(config, model.config));
     QL_TRY(config.refuse_unread(kHarmlessFields));

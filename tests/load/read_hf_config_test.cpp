@@ -125,7 +125,7 @@ TEST(HfConfig, RejectsWhatItCannotCompute) {
         {"hidden_act", "gelu", "hidden_act 'gelu'", QL_UNSUPPORTED},
         {"attention_bias", 1, "'attention_bias' must be true or false", QL_BAD_FILE},
         {"sliding_window", 64, "sliding window of 64", QL_UNSUPPORTED},
-        {"quantization_config", {{"quant_method", "bitsandbytes"}}, "quantization_config", QL_UNSUPPORTED},
+        {"quantization_config", {{"quant_method", "gptq"}}, "quantization_config", QL_UNSUPPORTED},
         {"partial_rotary_factor", 0.5, "partial_rotary_factor", QL_UNSUPPORTED},
         {"rope_theta", 0, "rope_theta 0", QL_BAD_FILE},
         {"rope_scaling", "linear", "'rope_scaling' must be an object", QL_BAD_FILE},
