@@ -19,6 +19,7 @@ class Dense : public Architecture {
 
     std::vector<std::string_view> hf_model_types() const override { return traits_.hf_types; }
     Status read_hf_config(const JsonFile & config, Hparams & h, HfConfig & out) const override;
+    Status write_hparams(const Hparams & h, const HfConfig & config, const GgufKeyWriter & keys) const override;
     const HfNames & hf_names() const override { return *traits_.hf_names; }
     bool permuted(std::string_view linear) const override;
     bool shifted_norms() const override { return traits_.shifted_norms; }

@@ -38,14 +38,15 @@ struct NumberSetting {
     const char * field;
     float Hparams::*value;
     std::optional<float> missing = {};
+    bool is_divisor = false;  // files hold one over the value
 };
 
 inline constexpr NumberSetting kAttentionScale{"attention.scale", "attention_multiplier", &Hparams::attention_scale,
                                                kScaleOfHead};
 inline constexpr NumberSetting kEmbeddingScale{"embedding_scale", "embedding_multiplier", &Hparams::embedding_scale, 1};
 inline constexpr NumberSetting kResidualScale{"residual_scale", "residual_multiplier", &Hparams::residual_scale, 1};
-/// The files say by what logits are divided: finish_numbers of the architecture inverts it.
-inline constexpr NumberSetting kLogitDivisor{"logit_scale", "logits_scaling", &Hparams::logit_scale, 1};
+/// The files say by what logits are divided: read_more of the architecture inverts it.
+inline constexpr NumberSetting kLogitDivisor{"logit_scale", "logits_scaling", &Hparams::logit_scale, 1, true};
 inline constexpr NumberSetting kAttentionCap{"attn_logit_softcapping", "attn_logit_softcapping",
                                              &Hparams::attention_cap, kNoCap};
 inline constexpr NumberSetting kLogitCap{"final_logit_softcapping", "final_logit_softcapping", &Hparams::logit_cap,

@@ -12,6 +12,7 @@
 
 namespace ql {
 
+class GgufKeyWriter;
 class GraphBuilder;
 
 /// A weight that the architecture needs, with its shape, innermost first, of up to four dimensions.
@@ -43,6 +44,9 @@ class Architecture {
     virtual std::vector<std::string_view> hf_model_types() const = 0;
     /// Reads the shape, and what else changes the computation, from config.json.
     virtual Status read_hf_config(const JsonFile & config, Hparams & h, HfConfig & out) const = 0;
+    /// The keys of a GGUF file, from which read_hparams reads `h`, whose numbers read_hf_config has read with `config`.
+    /// errors  QL_UNSUPPORTED: GGUF files cannot say it
+    virtual Status write_hparams(const Hparams & h, const HfConfig & config, const GgufKeyWriter & keys) const = 0;
     virtual const HfNames & hf_names() const = 0;
     /// True if rows of `blk.N.<linear>.weight` are permuted against Hugging Face's order (consecutive rope pairs).
     virtual bool permuted(std::string_view linear) const = 0;

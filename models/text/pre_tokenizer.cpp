@@ -7,6 +7,7 @@
 #include <array>
 
 #include "models/base/utf8.hpp"
+#include "models/text/pre_tokenizer_names.hpp"
 #include "models/text/text_pattern.hpp"
 
 namespace ql {
@@ -75,10 +76,20 @@ const Row * find_row(std::string_view name) {
 }
 
 std::string known_pre_tokenizers() {
-    std::string names;
-    for (const Row & row : kRows) names += (names.empty() ? "" : ", ") + std::string(row.name);
+    std::string text;
+    for (const std::string & name : pre_tokenizer_names()) text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
+}  // namespace
+
+std::vector<std::string> pre_tokenizer_names() {
+    std::vector<std::string> names;
+    for (const Row & row : kRows) names.emplace_back(row.name);
     return names;
 }
+
+namespace {
 
 struct Piece {
     std::string_view text;

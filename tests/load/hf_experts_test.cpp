@@ -31,6 +31,7 @@ class ElevenExperts : public Architecture {
     ql_tensor * hidden(GraphBuilder &) const override { return nullptr; }
     std::vector<std::string_view> hf_model_types() const override { return {}; }
     Status read_hf_config(const JsonFile &, Hparams &, HfConfig &) const override { return {}; }
+    Status write_hparams(const Hparams &, const HfConfig &, const GgufKeyWriter &) const override { return {}; }
     const HfNames & hf_names() const override { return kNames; }
     bool permuted(std::string_view) const override { return false; }
 };

@@ -1,5 +1,4 @@
 // The golden models as GGUF files: keys say what config.json says, and fused weights are what their parts are.
-#include <cstdlib>
 #include <cstring>
 
 #include "models/golden.hpp"
@@ -25,12 +24,6 @@ std::unique_ptr<Model> open_gguf(const std::string & path) {
 
 class ArchGguf : public ::testing::TestWithParam<const char *> {
   protected:
-    /// Where the file goes: tests/interop wants to keep it.
-    std::string path() const {
-        const char * const keep = std::getenv("QL_TEST_KEEP_GGUF");
-        return keep ? std::string(keep) + "/" + GetParam() + ".gguf" : folder_.path("m.gguf");
-    }
-
     const TemporaryFolder folder_;
     const DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
 };
@@ -42,7 +35,7 @@ TEST_P(ArchGguf, GivesTheBitsOfTheDirectory) {
     add_rope_scaling(GetParam(), writer);
     writer.add_weights();
     writer.vocabulary();
-    const auto again = open_gguf(writer.write(path()));
+    const auto again = open_gguf(writer.write(folder_.path("m.gguf")));
     ASSERT_TRUE(again);
     EXPECT_EQ(logits_of(*again, device_.get(), some_tokens()), logits_of(*model, device_.get(), some_tokens()));
 }
