@@ -13,6 +13,7 @@ namespace {
 constexpr const char * kFinetune = "ql-finetune";
 constexpr const char * kChat = "ql-chat";
 constexpr const char * kQuantize = "ql-quantize";
+constexpr const char * kConvert = "ql-convert";
 constexpr const char * kPerplexity = "ql-perplexity";
 constexpr const char * kBench = "ql-bench";
 constexpr const char * kDoctor = "ql-doctor";
@@ -48,13 +49,15 @@ constexpr Slot kTemplateSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} 
 constexpr Slot kConfigSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --config @"},
                                  {kChat, "-m {model.gguf} -p hello --config @"},
                                  {kQuantize, "{model.gguf} {out.gguf} q8_0 --config @"},
+                                 {kConvert, "{hf} {out.gguf} --config @"},
                                  {kPerplexity, "-m {model.gguf} -f {text.txt} --config @"},
                                  {kBench, "peak --config @"},
                                  {kDoctor, "--quick --config @"}};
 constexpr Slot kOutputSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o @"},
                                  {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics @"},
                                  {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --plot @"},
-                                 {kQuantize, "{model.gguf} @ q8_0"}};
+                                 {kQuantize, "{model.gguf} @ q8_0"},
+                                 {kConvert, "{hf} @"}};
 
 class BadInput : public testing::Test {
   protected:

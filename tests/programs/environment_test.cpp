@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"ql-finetune", "-m {model.gguf} -d {data.jsonl} --dry-run --ctx 64", "device "},
     {"ql-chat", "-m {model.gguf} -p hello -n 1", "device "},
     {"ql-quantize", "{model.gguf} {q.gguf} q8_0", "blk.0.attn_q.weight"},
+    {"ql-convert", "{hf} {q.gguf}", "blk.0.attn_q.weight"},
     {"ql-perplexity", "-m {model.gguf} -f {text.txt} -c 64", "device "},
     {"ql-bench", "infer -m {model.gguf} --prompt 8 --generate 2 --repeats 1 -t 1", "device "},
     {"ql-doctor", "--quick", "device "},

@@ -40,6 +40,11 @@ TEST_F(NoSpace, QuantizedModelThatDoesNotFit) {
     expect_refused("ql-quantize", "-q {model.gguf} {disk/out.gguf} q8_0");
 }
 
+TEST_F(NoSpace, ConvertedModelThatDoesNotFit) {
+    workspace_.write("disk/out.gguf", "an older file");
+    expect_refused("ql-convert", "-q {hf} {disk/out.gguf}");
+}
+
 TEST_F(NoSpace, AdapterThatWouldNotFitIsFoundBeforeTraining) {
     expect_refused("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {disk/out.gguf} --ctx 64 --lora-r 32");
     expect_refused(

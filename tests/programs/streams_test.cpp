@@ -56,6 +56,7 @@ TEST_F(Streams, MetricsHoldNothingElseWhereStderrIsClosed) {
 /// Commands of every program that print results on stdout.
 constexpr std::pair<const char *, const char *> kCommands[] = {
     {"ql-quantize", "{model.gguf} {q.gguf} q8_0"},
+    {"ql-convert", "{hf} {q.gguf}"},
     {"ql-adapter", "info {adapter.gguf}"},
     {"ql-quantize", "--help"},
     {"ql-finetune", "-m {model.gguf} -d {data.jsonl} --show-data 1"},

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "support/hf_folder.hpp"
 #include "support/tiny_model.hpp"
 
 namespace ql::test {
@@ -28,6 +29,8 @@ Workspace::Workspace(bool with_adapter) {
     write("empty", "");
     write("magic", "This is no model but a text of some length, so that headers can be read.");
     std::filesystem::create_directory(path("folder"));
+    std::filesystem::create_directory(path("hf"));
+    write_hf_folder(path("hf"), "llama");
     if (!with_adapter) return;
     const ProcessResult r =
         run("ql-finetune",

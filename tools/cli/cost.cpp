@@ -1,4 +1,4 @@
-#include "tools/quantize/cost.hpp"
+#include "tools/cli/cost.hpp"
 
 #include "ql/model.h"
 #include "tools/cli/device_options.hpp"

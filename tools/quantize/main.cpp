@@ -1,22 +1,6 @@
 // ql-quantize: a GGUF model in another weight type, with the error of what changed.
-#include <strings.h>
+#include "tools/cli/rewrite.hpp"
 
-#include <cmath>
-#include <filesystem>
-#include <map>
-
-#include "ql/dtypes.hpp"
-#include "ql/gguf.h"
-#include "tools/cli/device_options.hpp"
-#include "tools/cli/escape.hpp"
-#include "tools/cli/outputs.hpp"
-#include "tools/cli/progress.hpp"
-#include "tools/cli/table.hpp"
-#include "tools/cli/units.hpp"
-#include "tools/cli/weight_kind.hpp"
-#include "tools/quantize/cost.hpp"
-
-namespace ql::cli {
 namespace {
 
 constexpr const char * kExamples =
@@ -24,188 +8,20 @@ constexpr const char * kExamples =
     "  ql-quantize model-f16.gguf model-q4_K_M.gguf q4_K_M\n"
     "  ql-quantize model-f16.gguf model-q8_0.gguf q8_0 --embeddings f16 -v";
 
-/// Tensors of one kind ("attn_q") and one change of type, together.
-struct Group {
-    int64_t n = 0;
-    uint64_t bytes_from = 0, bytes_to = 0;
-    double sum_squares = 0, worst = 0;  // of rel_rmse
-    std::string note;
-};
-
-/// The mixes that there are, "q3_K_S, q3_K_M or q4_K_M".
-std::string recipe_names(const char * before_last) {
-    std::string names;
-    for (int64_t i = 0; const char * name = ql_quantize_recipe_at(i); ++i)
-        names += (i == 0 ? "" : ql_quantize_recipe_at(i + 1) ? ", " : before_last) + std::string(name);
-    return names;
-}
-
-/// The mix of that name, in any case; "" where it is a type's, or none.
-std::string recipe_of(const std::string & type) {
-    for (int64_t i = 0; const char * name = ql_quantize_recipe_at(i); ++i)
-        if (strcasecmp(name, type.c_str()) == 0) return name;
-    return "";
-}
-
-std::string error_text(double rel_rmse) {
-    return rel_rmse == 0 ? "" : print_number(rel_rmse, 4);
-}
-
-class Quantize {
-  public:
-    Quantize()
-        : program_("ql-quantize",
-                   "Writes a GGUF model with other weight types: the matrices of the blocks take TYPE, norms stay.",
-                   kExamples) {
-        program_.text("in", in_, "The model, GGUF")->required()->option_text("IN.gguf");
-        program_.text("out", out_, "The file to write; an existing one is replaced, at the very end")
-            ->required()
-            ->option_text("OUT.gguf");
-        program_
-            .text("type", type_,
-                  weight_target_names(" or ") + "; or a mix of them as llama.cpp has it: " + recipe_names(" or "))
-            ->required()
-            ->option_text("TYPE");
-        program_
-            .text(
-                "--embeddings", embeddings_,
-                "Type of embedding and head: auto (as it is up to 8 bits, else TYPE where it has 16, else q8_0) or one")
-            ->option_text("TYPE");
-        program_.app.add_flag("--search", search_,
-                              "Scales of blocks by least squared error instead of the largest weight (" +
-                                  dtype_names(ql_dtype_can_search, " or ") + "): a better model, some seconds more");
-        program_.text("--evaluate", text_, "A text: prints its perplexity before and after")->option_text("FILE");
-        program_
-            .number("--split", split_, 1, 1 << 24,
-                    "Most MiB of tensors in a file: writes OUT-00001-of-0000N.gguf and so on")
-            ->default_str("");
-        program_.threads(threads_);
-    }
-
-    int main(int argc, char ** argv) {
-        return program_.run(argc, argv, [this] { return body(); });
-    }
-
-  private:
-    int body() {
-        auto options = defaults<ql_quantize_options>();
-        options.threads = static_cast<int>(threads_);
-        const std::string recipe = recipe_of(type_);
-        if (recipe.empty())
-            options.type = parse_base_type("TYPE", type_, false);
-        else
-            options.recipe = recipe.c_str();
-        options.embedding_type = embeddings_ == "auto" ? static_cast<int64_t>(QL_BASE_AUTO)
-                                                       : parse_base_type("--embeddings", embeddings_, false);
-        options.search = search_;
-        options.split_bytes = static_cast<uint64_t>(split_) << 20;
-        Cost cost(text_);
-        options.user = this;
-        options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
-            static_cast<Quantize *>(self)->on_tensor(*t);
-            return g_interrupt != 0 ? 1 : 0;
-        };
-        Outputs outputs;
-        outputs.input("IN", in_);
-        if (!text_.empty()) outputs.input("--evaluate", text_);
-        outputs.file("OUT", out_);
-        outputs.check();
-        program_.begin_work();
-        Progress progress("quantize", program_.quiet || program_.verbose);
-        progress_ = &progress;
-        check_input(ql_quantize(in_.c_str(), out_.c_str(), &options));
-        progress.clear();
-        name_files();
-        if (cost.is_asked()) cost.measure(in_, files_[0], threads_);
-        print_result(cost);
-        return kDone;
-    }
-
-    void on_tensor(const ql_quantized_tensor & t) {
-        Group & g = groups_[{kind_of(t.name), t.from, t.to}];
-        ++g.n;
-        g.bytes_from += t.bytes_from, g.bytes_to += t.bytes_to;
-        g.sum_squares += t.rel_rmse * t.rel_rmse;
-        g.worst = std::max(g.worst, t.rel_rmse);
-        if (t.note && *t.note) g.note = t.note;
-        bytes_from_ += t.bytes_from, bytes_to_ += t.bytes_to;
-        n_parts_ = t.part + 1;
-        ++n_;
-        program_.detail(format("%4lld/%lld  %-32s %-7s -> %-7s %10s  error %s  %s", static_cast<long long>(t.index + 1),
-                               static_cast<long long>(t.n), t.name, t.from, t.to, print_size(t.bytes_to).c_str(),
-                               t.rel_rmse == 0 ? "none" : print_number(t.rel_rmse, 5).c_str(), t.note ? t.note : ""));
-        progress_->update(static_cast<double>(t.index + 1), static_cast<double>(t.n), t.name);
-    }
-
-    /// OUT, or the parts that took its place.
-    void name_files() {
-        if (split_ == 0) return files_.push_back(out_);
-        const std::string stem = out_.ends_with(".gguf") ? out_.substr(0, out_.size() - 5) : out_;
-        for (int64_t i = 1; i <= n_parts_; ++i)
-            files_.push_back(
-                stem + format("-%05lld-of-%05lld.gguf", static_cast<long long>(i), static_cast<long long>(n_parts_)));
-    }
-
-    void print_result(const Cost & cost) const {
-        const double ratio = bytes_to_ ? static_cast<double>(bytes_from_) / static_cast<double>(bytes_to_) : 0;
-        if (program_.json) return print_json(ratio, cost);
-        Table table({"tensors", "n", "from", "to", "before", "after", "error", "worst", ""});
-        table.left({2, 3, 8});
-        for (const auto & [key, g] : groups_) {
-            const auto & [kind, from, to] = key;
-            const double mean = std::sqrt(g.sum_squares / static_cast<double>(g.n));
-            table.add({kind, print_count(g.n), from, to, print_size(g.bytes_from), print_size(g.bytes_to),
-                       error_text(mean), error_text(g.worst), g.note});
-        }
-        table.add({"all", print_count(n_), "", "", print_size(bytes_from_), print_size(bytes_to_), "", "",
-                   print_number(ratio, 2) + " times smaller"});
-        table.print(stdout);
-        std::printf("error: norm of the change over the norm of the weights\n");
-        if (cost.is_asked()) std::printf("%s\n", cost.line().c_str());
-        for (const std::string & file : files_)
-            std::printf("%s: %s\n", escape_line(file).c_str(), print_size(std::filesystem::file_size(file)).c_str());
-    }
-
-    void print_json(double ratio, const Cost & cost) const {
-        Json kinds = Json::array();
-        for (const auto & [key, g] : groups_) {
-            const auto & [kind, from, to] = key;
-            kinds.push_back({{"tensors", kind},
-                             {"n", g.n},
-                             {"from", from},
-                             {"to", to},
-                             {"bytes_from", g.bytes_from},
-                             {"bytes_to", g.bytes_to},
-                             {"error", std::sqrt(g.sum_squares / static_cast<double>(g.n))},
-                             {"worst", g.worst},
-                             {"note", g.note}});
-        }
-        program_.print({{"file", files_[0]},
-                        {"files", files_},
-                        {"evaluate", cost.is_asked() ? cost.json() : Json(nullptr)},
-                        {"search", search_},
-                        {"tensors", n_},
-                        {"bytes_from", bytes_from_},
-                        {"bytes_to", bytes_to_},
-                        {"ratio", ratio},
-                        {"kinds", kinds}});
-    }
-
-    Program program_;
-    int64_t threads_ = 0;
-    std::string in_, out_, type_, embeddings_ = "auto", text_;
-    int64_t split_ = 0, n_parts_ = 1;
-    std::vector<std::string> files_;
-    bool search_ = false;
-    std::map<std::tuple<std::string, std::string, std::string>, Group> groups_;
-    uint64_t bytes_from_ = 0, bytes_to_ = 0;
-    int64_t n_ = 0;
-    Progress * progress_ = nullptr;
-};
-
 }  // namespace
-}  // namespace ql::cli
 
 int main(int argc, char ** argv) {
-    return ql::cli::Quantize().main(argc, argv);
+    ql::cli::Rewrite quantize(
+        "ql-quantize", "Writes a GGUF model with other weight types: the matrices of the blocks take TYPE, norms stay.",
+        kExamples);
+    ql::cli::Program & program = quantize.program;
+    program.text("in", quantize.in, "The model, GGUF or a Hugging Face directory")->required()->option_text("IN.gguf");
+    program.text("out", quantize.out, "The file to write; an existing one is replaced, at the very end")
+        ->required()
+        ->option_text("OUT.gguf");
+    program.text("type", quantize.type, ql::cli::Rewrite::type_names() + "; or keep: their own")
+        ->required()
+        ->option_text("TYPE");
+    quantize.add_options();
+    return program.run(argc, argv, [&] { return quantize.run("quantize"); });
 }
