@@ -8,6 +8,7 @@
 #include "gguf/builder.hpp"
 #include "models/text/chat_template.hpp"
 #include "ql/models.hpp"
+#include "support/hf_folder.hpp"
 #include "support/raw_safetensors.hpp"
 
 namespace {
@@ -119,6 +120,27 @@ void hugging_face(const Corpus & corpus) {
  "model": {"type": "BPE", "vocab": {"a": 0, "1": 1, "2": 2, "12": 3}, "merges": ["1 2"]}})");
 }
 
+/// A quantised weight of two rows, and what bitsandbytes writes beside it.
+void quantised(const Corpus & corpus) {
+    using ql::test::bytes_of;
+    ql::test::SafeTensorsMaker four, eight;
+    const std::string w = "w.weight";
+    const std::string state =
+        R"({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [2, 64], "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.2})";
+    four.add(w, "U8", {64, 1}, std::string(64, '\x5a'));
+    four.add(w + ".absmax", "U8", {2}, "ab");
+    four.add(w + ".quant_map", {16}, std::vector<float>(16, 0.5f));
+    four.add(w + ".nested_absmax", {1}, {0.25f});
+    four.add(w + ".nested_quant_map", {256}, std::vector<float>(256, 0.5f));
+    four.add(w + ".quant_state.bitsandbytes__nf4", "U8", {static_cast<int64_t>(state.size())}, state);
+    eight.add(w, "I8", {2, 3}, "abcdef");
+    eight.add("w.SCB", {2}, {1, 2});
+    eight.add("w.weight_format", "U8", {}, std::string(1, '\0'));
+    corpus.add("bnb", "nf4_dq", four.file());
+    corpus.add("bnb", "int8", eight.file());
+    corpus.add("convert", "characters", ql::test::character_tokenizer(160).dump());
+}
+
 void sentence_piece(const Corpus & corpus) {
     using namespace std::string_literals;
     const auto piece = [](const std::string & text, char type) {
@@ -217,6 +239,7 @@ int main(int argc, char ** argv) {
     adapters(corpus);
     checkpoints(corpus);
     hugging_face(corpus);
+    quantised(corpus);
     sentence_piece(corpus);
     templates(corpus);
     datasets(corpus);

@@ -43,7 +43,8 @@ class Config:
 def _refuse_other_models(config: JsonFile) -> str:
     kind = config.text("model_type")
     if kind not in llama.MODEL_TYPES:
-        raise GgufError(f"model_type '{kind[:40]}' is not supported; supported: {', '.join(llama.MODEL_TYPES)}", config.path)
+        raise GgufError(f"model_type '{kind[:40]}' is not converted here, only {' and '.join(llama.MODEL_TYPES)} are; ql-convert, "
+                        "or qlora_gguf.lib.quantize, writes the others", config.path)
     for key in ("quantization_config", "quantization"):
         if config.at(key) is not None:
             raise GgufError(f"quantised checkpoints ({key}) are not supported; use the unquantised one", config.path)

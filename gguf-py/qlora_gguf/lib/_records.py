@@ -368,7 +368,7 @@ class QuantizedTensor:
 
 class QuantizeOptions(TypedDict, total=False):
     """ql_quantize_options of the C headers."""
-    type: str | int  # of block matrices, a ql_dtype
+    type: str | int  # of block matrices, a ql_dtype; -1 (QL_BASE_KEEP): their own
     # a ql_dtype; -1 (QL_BASE_KEEP): its own; -2 (QL_BASE_AUTO): kept where it has at most 8 bits, else `type` where
     # that has 16 or more, else q8_0
     embedding_type: str | int

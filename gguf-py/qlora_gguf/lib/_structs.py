@@ -524,6 +524,7 @@ class ql_quantize_options(C.Structure):
         ("search", C.c_int64),
         ("recipe", C.c_char_p),
         ("split_bytes", C.c_uint64),
+        ("on_note", C.CFUNCTYPE(None, C.c_void_p, C.c_char_p)),
     ]
 
 

@@ -21,7 +21,8 @@ _CALLBACK = field_types(s.ql_quantize_options)["on_tensor"]
 
 def quantize(source: str | os.PathLike[str], out: str | os.PathLike[str],
              on_tensor: Callable[[QuantizedTensor], Any] | None = None, **options: Unpack[QuantizeOptions]) -> None:
-    """Writes a GGUF file anew, block matrices of `type` ("nf4_dq"): whole, or, after an error or Ctrl-C, not at all.
+    """Writes a GGUF file anew, or a Hugging Face directory as one, block matrices of `type` ("nf4_dq", or "keep"): whole,
+    or, after an error or Ctrl-C, not at all.
 
     on_tensor is called for each tensor that has been converted; what it raises stops the writing."""
     rewrite(capi.ql_quantize, (path_bytes(source, "source"), path_bytes(out, "out")), on_tensor, options, "quantize")

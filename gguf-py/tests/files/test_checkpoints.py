@@ -109,7 +109,7 @@ def test_rows_that_are_no_whole_blocks_keep_16_bits(tmp_path):
 
 
 BAD_CONFIG = {
-    "model_type 'gemma' is not supported": {"model_type": "gemma"},
+    "model_type 'gemma' is not converted here": {"model_type": "gemma"},
     "quantised checkpoints": {"quantization_config": {"bits": 4}},
     "only classes ...ForCausalLM are": {"architectures": ["LlamaForSequenceClassification"]},
     "hidden_act 'gelu'": {"hidden_act": "gelu"},
