@@ -70,27 +70,27 @@ class Chooser {
         input.recomputed = recomputed;
         QL_TRY(apply_passes(list, input, false));
         for (const PlanNode * n : list.nodes) last_place_ = std::max(last_place_, n->place);
-        const std::vector<size_t> begins = phase_begins(list);
+        const PagePlanner pages(list, input_.devices[0]->caps.alignment);
         for (int lanes = lanes_;; lanes = (lanes + 1) / 2) {
-            try_lanes(list, begins, recomputed, lanes, false);
-            if (options_.spill) try_lanes(list, begins, recomputed, lanes, true);
+            try_lanes(list, pages, recomputed, lanes, false);
+            if (options_.spill) try_lanes(list, pages, recomputed, lanes, true);
             if (lanes == 1) return {};
         }
     }
 
-    void try_lanes(const PlanList & list, const std::vector<size_t> & begins, int recomputed, int lanes, bool spills) {
+    void try_lanes(const PlanList & list, const PagePlanner & pages, int recomputed, int lanes, bool spills) {
         const Device & device = *input_.devices[0];
         Candidate c;
         std::vector<Buffer> buffers = list.buffers;
-        if (spills) c.choice.spill_bytes = spill_results(list, buffers, begins, c.choice.absences);
-        if (lanes > 1) carry(buffers, begins);
+        if (spills) c.choice.spill_bytes = spill_results(list, buffers, pages.begins(), c.choice.absences);
+        if (lanes > 1) carry(buffers, pages.begins());
         c.fixed = fixed_bytes(list, buffers, device, static_cast<size_t>(lanes));
-        const size_t left = options_.memory > c.fixed ? options_.memory - c.fixed : 0;
+        smallest_ = std::min(smallest_, c.fixed + pages.least_bytes());
+        if (c.fixed > options_.memory) return;
         c.choice.recomputed = recomputed;
         c.choice.lanes = lanes;
         c.choice.by_phase = c.choice.paged = true;
-        c.choice.paging = plan_pages(list, left, device.caps.alignment);
-        smallest_ = std::min(smallest_, c.fixed + plan_pages(list, 0, device.caps.alignment).bytes());
+        c.choice.paging = pages.within(options_.memory - c.fixed);
         if (c.bytes() > options_.memory) return;
         const double runs = std::ceil(static_cast<double>(lanes_) / lanes);
         const double compute = flops_of(list) * lanes_ / kFlopsPerSecond,
@@ -151,7 +151,7 @@ Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_
     QL_TRY(apply_passes(list, chosen, checked));
     if (over && over->paged && !choice.paged) {
         choice.paged = true;
-        choice.paging = plan_pages(list, over->paging, input.devices[0]->caps.alignment);
+        choice.paging = PagePlanner(list, input.devices[0]->caps.alignment).like(over->paging);
     }
     choice.by_phase = choice.lanes > 1 || choice.paged;
     choice.paging.begins = choice.by_phase ? phase_begins(list) : std::vector<size_t>{0, list.nodes.size()};

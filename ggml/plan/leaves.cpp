@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ggml/core/os/os.hpp"
+#include "ggml/pool/page_queue.hpp"
 
 namespace ql {
 namespace {
@@ -16,6 +17,12 @@ Storage * copy_on(Tensor & weight, const Device & device) {
     const auto it = std::find_if(weight.copies.begin(), weight.copies.end(),
                                  [&](const Storage & s) { return s.device == &device; });
     return it == weight.copies.end() ? nullptr : &*it;
+}
+
+/// Where a weight stays that is read from its file; null: it is used where it is, or was uploaded.
+const Storage * host_copy(const Value & leaf) {
+    const bool in_place = leaf.kind == TensorKind::weight && is_used_in_place(leaf);
+    return in_place ? copy_on(*leaf.tensor, *leaf.device) : nullptr;
 }
 
 /// Uploads that were started and not yet waited for.
@@ -84,11 +91,31 @@ Status settle_weights(std::span<const Value * const> leaves, const std::set<Tens
         if (!resident.count(&t)) t.copies.clear();
         if (resident.count(&t) && !copy_on(t, *leaf->device)) {
             QL_ASSIGN(Storage storage, allocate(*leaf->device, t.bytes()));
-            QL_TRY(os::read_range(file, storage.data));
             t.copies.push_back(std::move(storage));
         }
         os::forget_mapped(t.storage.data, t.bytes());
     }
+    return {};
+}
+
+bool have_copies(std::span<const Value * const> leaves) {
+    return std::any_of(leaves.begin(), leaves.end(), [](const Value * leaf) { return host_copy(*leaf) != nullptr; });
+}
+
+Status fill_weights(std::span<const Value * const> leaves, std::set<const Tensor *> & read) {
+    std::vector<PageMove> moves;
+    std::vector<const Tensor *> moved;
+    for (const Value * leaf : leaves) {
+        const Storage * copy = host_copy(*leaf);
+        if (!copy || read.count(leaf->tensor)) continue;
+        const os::FileRange from = os::mapped_range(leaf->tensor->storage.data, leaf->bytes());
+        moves.push_back({from, static_cast<std::byte *>(copy->data)});
+        moved.push_back(leaf->tensor);
+    }
+    PageQueue queue;
+    QL_TRY(queue.start(moves));
+    QL_TRY(queue.wait(moves.size()));
+    read.insert(moved.begin(), moved.end());
     return {};
 }
 

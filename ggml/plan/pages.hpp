@@ -15,7 +15,8 @@ namespace ql {
 struct PageStay {
     Tensor * weight = nullptr;
     size_t read = 0, first = 0, last = 0;
-    size_t offset = 0;  // in the pages' region
+    size_t offset = 0;  // in the pages' region: it lies in its page of memory as in its page of the file
+    size_t room = 0;    // bytes of whole pages around it
 };
 
 struct Paging {
@@ -29,13 +30,44 @@ struct Paging {
     size_t bytes() const { return resident_bytes + page_bytes; }
 };
 
-/// Weights that are smaller are always resident.
+/// Weights that are smaller are always resident, as are those that are mapped from no file.
 inline constexpr size_t kSmallestPage = 16 * 1024;
 
-/// The paging that reads least with no more than `limit` bytes; with the smallest possible number if that is more. Pages
-/// are read a phase ahead; where there is no room for that, at the beginning of the phase that uses them.
-Paging plan_pages(const PlanList & list, size_t limit, size_t alignment);
-/// The paging of another plan of the same graph: the same weights are resident.
-Paging plan_pages(const PlanList & list, const Paging & other, size_t alignment);
+/// What a list's weights are used for; from it come the pagings of any limit.
+class PagePlanner {
+  public:
+    PagePlanner(const PlanList & list, size_t alignment);
+
+    /// The paging that reads least with no more than `limit` bytes; with the smallest possible number if that is more. Pages
+    /// are read a phase ahead; where there is no room for that, at the beginning of the phase that uses them.
+    Paging within(size_t limit) const;
+    /// The smallest number of bytes of a paging.
+    size_t least_bytes() const { return least_.bytes(); }
+    /// The paging of another plan of the same graph: the same weights are resident.
+    Paging like(const Paging & other) const { return with(other.resident, other.ahead); }
+    const std::vector<size_t> & begins() const { return begins_; }
+
+  private:
+    /// A weight, and the phases that use it, in order.
+    struct Uses {
+        Tensor * weight;
+        size_t shift = 0;      // of its first byte in a page of its file
+        bool can_page = true;  // it is mapped from a file, and large enough
+        std::vector<size_t> phases = {};
+        size_t room() const;
+    };
+    static Uses uses_of(Tensor * weight);
+    static std::vector<Uses> uses_of(const PlanList & list, const std::vector<size_t> & begins);
+    static void add_stays(const Uses & use, bool ahead, std::vector<PageStay> & stays);
+    static size_t rank(const Uses & use);
+    static void place(Paging & paging);
+    Paging with_first(size_t n, bool ahead) const;
+    Paging with(const std::set<Tensor *> & resident, bool ahead) const;
+
+    const size_t alignment_;
+    const std::vector<size_t> begins_;
+    std::vector<Uses> uses_;  // those that are read most often in a run first
+    Paging ahead_, least_;    // with the fewest resident weights: a phase ahead, and not
+};
 
 }  // namespace ql

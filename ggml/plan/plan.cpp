@@ -63,10 +63,12 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
     const std::vector<const ql::Value *> leaves = plan->list_.leaves();
     QL_TRY(ql::settle_leaves(leaves));
     if (plan->choice_.paged) QL_TRY(ql::settle_weights(leaves, plan->choice_.paging.resident));
+    plan->filled_ = !ql::have_copies(leaves);
+    plan->weights_read_ = options.over ? options.over->weights_read_ : std::make_shared<std::set<const ql_tensor *>>();
     QL_TRY(plan->place(options.over, checked));
     QL_TRY(plan->place_inputs());
     plan->bind();
-    QL_TRY(plan->prepare_moves(options.spill));
+    QL_TRY(plan->prepare_moves(options.spill, options.memory));
     QL_TRY(plan->make_schedules());
     return plan;
 }
@@ -184,14 +186,15 @@ void ql_plan::bind(ql::Step & step, size_t node, size_t lane) {
                      ql::memory_kind(*ql::root_of(n.src[0]))};
 }
 
-Status ql_plan::prepare_moves(const char * spill) {
+Status ql_plan::prepare_moves(const char * spill, uint64_t memory) {
     if (choice_.paging.stays.empty() && choice_.absences.empty()) return {};
     moves_.resize(choice_.paging.begins.size() - 1);
     for (PhaseMoves & m : moves_) m.lane_before.resize(lanes_.size()), m.after.resize(lanes_.size());
     auto * pages = static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data);
+    const bool direct = !cache_will_do(memory);
     for (const ql::PageStay & stay : choice_.paging.stays) {
         const ql::os::FileRange from = ql::os::mapped_range(stay.weight->storage.data, stay.weight->bytes());
-        moves_[stay.read].before.push_back({from, pages + stay.offset});
+        moves_[stay.read].before.push_back({from, pages + stay.offset, false, direct ? this->direct(from.fd) : -1});
     }
     if (!choice_.absences.empty()) {
         QL_ASSIGN(spill_, ql::os::open_unnamed(spill));
@@ -205,6 +208,22 @@ Status ql_plan::prepare_moves(const char * spill) {
     }
     queue_ = std::make_unique<ql::PageQueue>();
     return {};
+}
+
+/// Whether all pages could be in the system's cache beside what the budget allows.
+bool ql_plan::cache_will_do(uint64_t memory) const {
+    std::set<const ql_tensor *> weights;
+    uint64_t bytes = memory;
+    for (const ql::PageStay & stay : choice_.paging.stays)
+        if (weights.insert(stay.weight).second) bytes += stay.weight->bytes();
+    return bytes <= ql::os::available_memory();
+}
+
+/// A file that was opened for reads past the cache; -1: there are none.
+int ql_plan::direct(int fd) {
+    const auto [it, is_new] = direct_.try_emplace(fd);
+    if (is_new) it->second = ql::os::open_direct(fd);
+    return it->second.get();
 }
 
 void ql_plan::add_absence(const ql::Absence & a) {
@@ -243,6 +262,8 @@ Status ql_plan::run_in_turn(size_t held, int lanes) {
 }
 
 Status ql_plan::run_phases(int lanes) {
+    if (!filled_) QL_TRY(ql::fill_weights(list_.leaves(), *weights_read_));
+    filled_ = true;
     Status status;
     uint64_t before = 0;
     for (size_t p = 0; p + 1 < choice_.paging.begins.size() && status.ok(); ++p)
@@ -251,17 +272,17 @@ Status ql_plan::run_phases(int lanes) {
     return status;
 }
 
-/// Starts the moves that the next phase needs, waits for those of this one, and runs its lanes. Moves are done in order:
-/// when the reads that the phase before has started are done, so are the writes of those before it.
+/// Waits for the moves that the phase before it has started, starts those that the next phase needs, and runs its lanes.
+/// Results that a phase has written are waited for two phases later, before anything takes their place.
 /// before   moves that were started when the phase before began
 Status ql_plan::run_phase(size_t phase, size_t lanes, uint64_t & before) {
     if (!moves_.empty()) {
         const PhaseMoves & moves = moves_[phase];
-        if (!moves.before.empty()) QL_TRY(queue_->start(moves.before));
+        QL_TRY(queue_->wait(before));
+        QL_TRY(queue_->start(moves.before));
         for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves.lane_before[lane]));
-        const uint64_t now = queue_->started();
-        QL_TRY(queue_->wait(phase == 0 || !choice_.paging.ahead ? now : before));
-        before = now;
+        before = queue_->started();
+        if (phase == 0 || !choice_.paging.ahead) QL_TRY(queue_->wait(before));
     }
     for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(lanes_[lane].phases[phase].run(profile_));
     if (!moves_.empty())

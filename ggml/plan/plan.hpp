@@ -4,6 +4,7 @@
 // and states. With several, or with weights as pages, a run goes phase by phase (phases.hpp), and all lanes pass a phase
 // before the next one begins.
 #pragma once
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -77,7 +78,9 @@ struct ql_plan {
     ql::Status place_inputs();
     void bind();
     void bind(ql::Step & step, size_t node, size_t lane);
-    ql::Status prepare_moves(const char * spill);
+    ql::Status prepare_moves(const char * spill, uint64_t memory);
+    bool cache_will_do(uint64_t memory) const;
+    int direct(int fd);
     void add_absence(const ql::Absence & absence);
     ql::Status make_schedules();
     /// Null if the plan uses nothing of the device.
@@ -97,7 +100,10 @@ struct ql_plan {
     std::vector<Lane> lanes_;
     std::vector<PhaseMoves> moves_;  // by phase; empty: nothing is moved
     ql::os::Fd spill_;
-    std::unique_ptr<ql::PageQueue> queue_;  // destroyed before what it moves to
+    std::map<int, ql::os::Fd> direct_;                           // files past the cache, by their descriptors
+    std::unique_ptr<ql::PageQueue> queue_;                       // destroyed before what it moves to
+    bool filled_ = false;                                        // the weights that stay in memory are there
+    std::shared_ptr<std::set<const ql_tensor *>> weights_read_;  // of these, by all plans over the same one
     bool profile_ = false;
 };
 

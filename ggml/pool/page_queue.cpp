@@ -1,5 +1,6 @@
 #include "ggml/pool/page_queue.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 
@@ -9,32 +10,42 @@ PageQueue::~PageQueue() {
     {
         const std::lock_guard lock(mutex_);
         stop_ = true;
-        queue_.clear();
     }
     todo_.notify_all();
-    if (thread_.joinable()) thread_.join();
+    for (std::thread & t : threads_)
+        if (t.joinable()) t.join();
 }
 
 Status PageQueue::start(std::span<const PageMove> moves) {
-    if (!thread_.joinable()) {
-        try {
-            thread_ = std::thread([this] { work(); });
-        } catch (const std::system_error & e) {
-            return error(QL_NO_MEMORY, "paging: the system does not start a thread: %s", e.code().message().c_str());
-        }
-    }
+    if (moves.empty()) return {};
+    QL_TRY(start_threads());
     const std::lock_guard lock(mutex_);
-    queue_.insert(queue_.end(), moves.begin(), moves.end());
+    for (const PageMove & m : moves) moving_.push_back({m});
     started_ += moves.size();
     todo_.notify_all();
     return {};
 }
 
+/// One is enough to go on with.
+Status PageQueue::start_threads() {
+    if (threads_[0].joinable()) return {};
+    for (std::thread & t : threads_) {
+        try {
+            t = std::thread([this] { work(); });
+        } catch (const std::system_error & e) {
+            if (threads_[0].joinable()) return {};
+            return error(QL_NO_MEMORY, "paging: the system does not start a thread: %s", e.code().message().c_str());
+        }
+    }
+    return {};
+}
+
 Status PageQueue::wait(uint64_t number) {
     std::unique_lock lock(mutex_);
-    if (finished_ < number) {
+    const auto are_done = [&] { return started_ - moving_.size() >= number; };
+    if (!are_done()) {
         const auto from = std::chrono::steady_clock::now();
-        done_.wait(lock, [&] { return finished_ >= number; });
+        done_.wait(lock, are_done);
         waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
     }
     return std::exchange(status_, Status());
@@ -42,9 +53,13 @@ Status PageQueue::wait(uint64_t number) {
 
 void PageQueue::drain() {
     std::unique_lock lock(mutex_);
-    finished_ += queue_.size();
-    queue_.clear();
-    done_.wait(lock, [&] { return finished_ >= started_; });
+    if (next_ < moving_.size() && moving_[next_].begun > 0) {
+        moving_[next_].move.file.bytes = moving_[next_].begun;
+        ++next_;
+    }
+    moving_.resize(next_);
+    drop_done();
+    done_.wait(lock, [&] { return moving_.empty(); });
     status_ = {};
 }
 
@@ -66,18 +81,45 @@ uint64_t PageQueue::bytes_written() const {
 void PageQueue::work() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        todo_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+        todo_.wait(lock, [&] { return stop_ || next_ < moving_.size(); });
         if (stop_) return;
-        const PageMove move = queue_.front();
-        queue_.pop_front();
+        Moving & moving = moving_[next_];  // a move stays where it is until all its pieces are done
+        const PageMove piece = next_piece(moving);
         lock.unlock();
-        Status status = move.out ? os::write_range(move.file, move.memory) : os::read_range(move.file, move.memory);
+        Status status = move(piece);
         lock.lock();
-        (move.out ? written_ : read_) += move.file.bytes;
-        ++finished_;
-        if (status_.ok()) status_ = std::move(status);
-        done_.notify_all();
+        finish(moving, piece, std::move(status));
     }
+}
+
+/// Pieces end at multiples of their size in the file, and so at borders of its pages.
+PageMove PageQueue::next_piece(Moving & moving) {
+    PageMove piece = moving.move;
+    piece.file.offset += moving.begun;
+    piece.file.bytes = std::min(moving.move.file.bytes - moving.begun, kPieceBytes - piece.file.offset % kPieceBytes);
+    if (piece.file.mapped) piece.file.mapped = static_cast<const std::byte *>(piece.file.mapped) + moving.begun;
+    piece.memory += moving.begun;
+    moving.begun += piece.file.bytes;
+    if (moving.begun == moving.move.file.bytes) ++next_;
+    return piece;
+}
+
+Status PageQueue::move(const PageMove & piece) {
+    if (piece.out) return os::write_range(piece.file, piece.memory);
+    if (piece.direct >= 0 && !os::is_cached(piece.file)) return os::read_direct(piece.direct, piece.file, piece.memory);
+    return os::read_range(piece.file, piece.memory);
+}
+
+void PageQueue::finish(Moving & moving, const PageMove & piece, Status status) {
+    (piece.out ? written_ : read_) += piece.file.bytes;
+    moving.done += piece.file.bytes;
+    if (status_.ok()) status_ = std::move(status);
+    drop_done();
+    done_.notify_all();
+}
+
+void PageQueue::drop_done() {
+    while (next_ > 0 && moving_.front().is_done()) moving_.pop_front(), --next_;
 }
 
 }  // namespace ql

@@ -61,10 +61,8 @@ Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
     }
     QL_TRY(make(eval_, device, {nll_}, 0));
     QL_TRY(merged_.plan(graph_, device, eval_.get()));
-    // Arenas and leaves are not resident before they are touched.
-    const uint64_t resident = memory ? this->memory().weights : 0;
+    // Arenas, leaves and weights that are read for the first run are not resident before that.
     program_bytes_ = bytes_beside_weights(model_) + kFirstStepBytes;
-    program_bytes_ -= std::min(program_bytes_, resident);
     if (memory) program_bytes_ += static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
     return {};
 }
@@ -96,8 +94,8 @@ Status TrainStep::plan(ql_device * device) {
                    nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
     uint64_t others = bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
                       optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
+    QL_ASSIGN(const uint64_t least, least_memory(device));
     for (int attempt = 0;; ++attempt) {
-        QL_ASSIGN(const uint64_t least, least_memory(device));
         if (others + least > options_.memory) return too_small(others + least);
         QL_TRY(make_plans(device, options_.memory - others));
         const uint64_t needed = memory().total + program_bytes_;

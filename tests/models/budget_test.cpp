@@ -3,6 +3,7 @@
 #include <string>
 
 #include "models/trainer_fixture.hpp"
+#include "support/faulty_reads.hpp"
 
 namespace ql::test {
 namespace {
@@ -135,6 +136,50 @@ TEST_F(Budget, PagesWhatWasConvertedFromASpill) {
     EXPECT_EQ(train(o), expected);
     options.spill = "/nowhere";
     EXPECT_FALSE(open_model(model_path_, options).ok());
+}
+
+TEST_F(Budget, ADiskThatReadsLittleAtATimeChangesNoBit) {
+    const std::vector<float> expected = train(short_run(0));
+    const uint64_t memory = least() + 2 * kMiB;
+    FaultyReads faults(model_path_);
+    FaultyReads::most = 5000;
+    EXPECT_EQ(train(short_run(memory)), expected);
+    EXPECT_GT(FaultyReads::spoilt, 0);
+}
+
+TEST_F(Budget, AReadThatFailsEndsTheRunAndLeavesItsCheckpoint) {
+    ql_train_options o = short_run(0);
+    o.steps = 6, o.save_every = 2;
+    const std::vector<float> expected = train(o);
+    const std::string checkpoints = folder_.path("run.ckpt");
+    o.memory = least() + 2 * kMiB;
+    o.checkpoint_dir = checkpoints.c_str();
+    FaultyReads faults(model_path_);
+    o.on_progress = [](void *, const ql_train_progress * p) {
+        if (p->step == 3) FaultyReads::broken_from = 0;
+        return 0;
+    };
+    Status failed;
+    train(o, 2, &failed);
+    EXPECT_EQ(failed.code(), QL_IO);
+    EXPECT_TRUE(failed.message().starts_with(model_path_ + ": cannot read at byte ")) << failed.message();
+    EXPECT_EQ(failed.message().find('\n'), std::string::npos) << failed.message();
+    FaultyReads::broken_from = -1;
+    o.on_progress = nullptr, o.resume = "auto";
+    std::string resumed;
+    EXPECT_EQ(train(o, 3, nullptr, &resumed), expected);
+    EXPECT_NE(resumed.find("2"), std::string::npos) << resumed;
+}
+
+TEST_F(Budget, WeightsWithoutAFileStayInMemory) {
+    const ql_model_options converted{sizeof(ql_model_options), QL_Q8_0, QL_BASE_KEEP};
+    auto model = open_model(model_path_, converted);
+    ASSERT_TRUE(model.ok()) << model.message();
+    model_ = std::move(model).value();
+    const std::vector<float> expected = train(short_run(0));
+    const ql_train_options o = short_run(least() + 2 * kMiB);
+    EXPECT_EQ(info(o).page_bytes, 0u);
+    EXPECT_EQ(train(o), expected);
 }
 
 TEST_F(Budget, HoldsWithDropoutAndNoise) {

@@ -31,22 +31,12 @@ FileRange mapped_range(const void * address, size_t bytes) {
     const auto at = reinterpret_cast<uintptr_t>(address);
     const MappedRange * found = mapped_ranges.find(
         [&](const MappedRange & range) { return at >= range.begin && at < range.end && bytes <= range.end - at; });
-    return found ? FileRange{found->fd, at - found->begin, bytes} : FileRange{};
+    return found ? FileRange{found->fd, at - found->begin, bytes, address} : FileRange{};
 }
 
-Status read_range(const FileRange & range, void * to) {
-    auto * next = static_cast<std::byte *>(to);
-    for (size_t done = 0; done < range.bytes;) {
-        const ssize_t n = retry([&] {
-            return ::pread(range.fd, next + done, range.bytes - done, static_cast<off_t>(range.offset + done));
-        });
-        const MappedRange * file = mapped_ranges.find([&](const MappedRange & r) { return r.fd == range.fd; });
-        const std::string path = file ? file->path : "a file";
-        if (n < 0) return system_error(path, "cannot read", errno);
-        if (n == 0) return error(QL_IO, "%s: has become shorter while it was in use", path.c_str());
-        done += static_cast<size_t>(n);
-    }
-    return {};
+std::string mapped_name(int fd) {
+    const MappedRange * found = mapped_ranges.find([&](const MappedRange & range) { return range.fd == fd; });
+    return found ? found->path : "";
 }
 
 Result<MappedFile> MappedFile::open(const std::string & path) {

@@ -58,16 +58,32 @@ struct FileRange {
     int fd = -1;  // -1: of no file
     uint64_t offset = 0;
     size_t bytes = 0;
+    const void * mapped = nullptr;  // where these bytes are mapped; null: nowhere
 };
 /// The bytes of a MappedFile that are mapped at an address; fd -1: at least one of them is not mapped. The file is open
 /// as long as it is mapped.
 FileRange mapped_range(const void * address, size_t bytes);
 /// Whole pages of these bytes, if a MappedFile has them, leave memory until they are read again.
 void forget_mapped(const void * address, size_t bytes);
-/// Reads the range, without touching the mapping. errors: QL_IO by the file's name, also where it has become shorter
+/// The path of a MappedFile, by its descriptor; "": none.
+std::string mapped_name(int fd);
+
+/// Reads the range, without touching the mapping.
+/// errors   QL_IO by the file's name and the place in it, also where the file has become shorter
 Status read_range(const FileRange & range, void * to);
-/// errors: QL_NO_SPACE, QL_IO
+/// errors: QL_NO_SPACE, QL_IO, by the name of the file or of its folder
 Status write_range(const FileRange & range, const void * from);
+/// Opens a file once more, for reads past the system's cache: they take a tenth of the processor's time, and no memory.
+/// None where the system or the file's disk has no such reads.
+Fd open_direct(int fd);
+/// As read_range, past the cache, if `to` has its range's place in a page: whole pages are read, so the memory around it
+/// up to the borders of pages is overwritten. What cannot be read like this is read as read_range does.
+/// direct   open_direct's of the range's file
+Status read_direct(int direct, const FileRange & range, void * to);
+/// Whether a mapped range is in the system's cache.
+bool is_cached(const FileRange & range);
+/// Bytes that the system could give to this process, or use as its cache; 0 where unknown.
+uint64_t available_memory();
 /// An open file in the folder, without a name: it is gone when it is closed. errors: QL_NOT_FOUND, QL_IO
 Result<Fd> open_unnamed(const std::string & folder);
 

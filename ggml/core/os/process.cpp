@@ -2,18 +2,20 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <limits>
 
+#include "ggml/core/os/os.hpp"
 #include "ql/os.h"
 
 namespace {
 
-/// A "Name:   123 kB" line of /proc/self/status in bytes. Not getrusage: that remembers the parent's peak from before
-/// exec. Plain stdio: asking for the memory in use should not add to it.
-uint64_t status_bytes(const char * name) {
-    std::FILE * file = std::fopen("/proc/self/status", "re");
+/// A "Name:   123 kB" line of a file in bytes. Plain stdio: asking for the memory in use should not add to it.
+uint64_t line_bytes(const char * path, const char * name) {
+    std::FILE * file = std::fopen(path, "re");
     if (!file) return 0;
     char line[256];
     unsigned long long kib = 0;
@@ -27,7 +29,27 @@ uint64_t status_bytes(const char * name) {
     return kib * 1024;
 }
 
+/// Not getrusage: that remembers the parent's peak from before exec.
+uint64_t status_bytes(const char * name) {
+    return line_bytes("/proc/self/status", name);
+}
+
+/// The limit of the container that the process runs in; the largest number: none is known.
+uint64_t container_limit() {
+    unsigned long long bytes = 0;
+    bool known = false;
+    if (std::FILE * file = std::fopen("/sys/fs/cgroup/memory.max", "re")) {
+        known = std::fscanf(file, "%llu", &bytes) == 1;  // else it says "max"
+        std::fclose(file);
+    }
+    return known ? bytes : std::numeric_limits<uint64_t>::max();
+}
+
 }  // namespace
+
+uint64_t ql::os::available_memory() {
+    return std::min(line_bytes("/proc/meminfo", "MemAvailable"), container_limit());
+}
 
 uint64_t ql_os_peak_rss(void) {
     return status_bytes("VmHWM");

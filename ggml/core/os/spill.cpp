@@ -22,18 +22,6 @@ Result<Fd> open_unnamed(const std::string & folder) {
     return fd;
 }
 
-Status write_range(const FileRange & range, const void * from) {
-    const auto * next = static_cast<const char *>(from);
-    for (size_t done = 0; done < range.bytes;) {
-        const ssize_t n = retry([&] {
-            return ::pwrite(range.fd, next + done, range.bytes - done, static_cast<off_t>(range.offset + done));
-        });
-        if (n < 0) return system_error("a spill", "cannot write", errno);
-        done += static_cast<size_t>(n);
-    }
-    return {};
-}
-
 }  // namespace ql::os
 
 using ql::Status;
