@@ -94,15 +94,17 @@ Status TrainStep::plan(ql_device * device) {
                    nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
     uint64_t others = bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
                       optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
-    QL_ASSIGN(const uint64_t least, least_memory(device));
-    for (int attempt = 0;; ++attempt) {
-        if (others + least > options_.memory) return too_small(others + least);
-        QL_TRY(make_plans(device, options_.memory - others));
+    Status made;
+    for (int attempt = 0; attempt <= kAttempts && others < options_.memory; ++attempt) {
+        if (made = make_plans(device, options_.memory - others); !made.ok()) break;
         const uint64_t needed = memory().total + program_bytes_;
         if (needed <= options_.memory) return {};
-        if (attempt == kAttempts) return too_small(others + least);
         others += needed - options_.memory + kAttemptBytes;
     }
+    if (!made.ok() && made.code() != QL_NO_MEMORY) return made;
+    QL_ASSIGN(const uint64_t least, least_memory(device));
+    if (!made.ok() && others + least <= options_.memory) return made;  // the system gives no more
+    return too_small(others + least);
 }
 
 ql_memory_info TrainStep::memory() const {

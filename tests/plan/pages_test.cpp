@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -187,6 +188,27 @@ TEST_F(Pages, AreReadTwiceARunWhateverTheLanes) {
         EXPECT_LE(before.read_bytes, most);
         EXPECT_GT(before.read_bytes, 0u);
     }
+}
+
+/// Bytes that the system has read for this process, from its cache or from a disk; 0 where it does not say.
+uint64_t bytes_read_by_process() {
+    std::ifstream io("/proc/self/io");
+    uint64_t bytes = 0;
+    for (std::string name; io >> name >> bytes;)
+        if (name == "rchar:") return bytes;
+    return 0;
+}
+
+TEST_F(Pages, TheSystemCountsWhatThePlanSays) {
+    if (bytes_read_by_process() == 0) GTEST_SKIP() << "the system does not say what was read";
+    Made m;
+    ASSERT_TRUE(make(m, options(least(1), 1)).ok());
+    run(m);  // the first run also reads what stays
+    const uint64_t by_system = bytes_read_by_process(), by_plan = describe(m).bytes_read;
+    run(m);
+    const auto expected = static_cast<double>(describe(m).read_bytes * kLanes);
+    EXPECT_EQ(static_cast<double>(describe(m).bytes_read - by_plan), expected);
+    EXPECT_NEAR(static_cast<double>(bytes_read_by_process() - by_system), expected, 0.05 * expected);
 }
 
 TEST_F(Pages, ABudgetOfOneByteLessThanTheLeastIsRefusedWithTheLeast) {
