@@ -123,6 +123,32 @@ TEST_F(MakeModel, CanBeMeasuredOn) {
     EXPECT_GT(infer[0]["median"].get<double>(), 0);
 }
 
+TEST_F(MakeModel, TakesTheShapeOfAConfig) {
+    const std::string common =
+        R"("hidden_size":64,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)"
+        R"("intermediate_size":128,"vocab_size":300,"max_position_embeddings":4096,)";
+    workspace_.write("qwen3.json", "{" + common + R"("model_type":"qwen3","head_dim":32,"tie_word_embeddings":true})");
+    workspace_.write("qwen2.json", "{" + common + R"("model_type":"qwen2","use_sliding_window":false})");
+    for (const std::string name : {"qwen3", "qwen2"}) {
+        const Json made = must_json("make-model --shape {" + name + ".json} -o {" + name + ".gguf}");
+        EXPECT_EQ(name, made["shape"].get<std::string>());
+        const Json infer = must_json("infer -m {" + name + ".gguf} --prompt 16 --generate 4 --repeats 1 -t 1");
+        EXPECT_GT(infer[0]["median"].get<double>(), 0);
+    }
+    const auto refused = [&](const std::string & fields, const std::vector<std::string> & words) {
+        workspace_.write("bad.json", "{" + common + fields + "}");
+        expect_refused("make-model --shape {bad.json} -o {out.gguf}", words, 2);
+    };
+    refused(R"("model_type":"mixtral","num_local_experts":8)", {"mixtral", "qwen3"});
+    refused(R"("model_type":"qwen3","num_experts":8)", {"num_experts"});
+    refused(R"("model_type":"llama","num_key_value_heads":3)", {"line 1"});
+    refused(R"("model_type":"llama","head_dim":7)", {"head_dim"});
+    refused(R"("model_type":"llama","rope_theta":-1)", {"rope_theta"});
+    workspace_.write("bad.json", R"({"model_type":"llama"})");
+    expect_refused("make-model --shape {bad.json} -o {out.gguf}", {"num_hidden_layers"}, 2);
+    expect_refused("make-model --shape {none.json} -o {out.gguf}", {"none.json"}, 2);
+}
+
 TEST_F(MakeModel, TypesThatCanOnlyBeReadAreMeasured) {
     must("make-model --shape tiny-wide --type iq3_s -o {made.gguf}");
     const Json train = must_json("train -m {made.gguf} --base-type keep --ctx 32 --steps 1 -t 1");

@@ -84,9 +84,13 @@ class Bench {
     }
 
     void add_make_model() {
-        CLI::App * app = add("make-model", "A Llama-type model of random weights, to measure on",
+        CLI::App * app = add("make-model", "A model of random weights, of the Llama or Qwen kind, to measure on",
                              [this] { make_model(program_, make_, seed_); });
-        program_.text("--shape", make_.shape, "One of " + model_shape_names(), app)->required()->option_text("NAME");
+        program_
+            .text("--shape", make_.shape,
+                  "One of " + model_shape_names() + "; or a config.json as Hugging Face models have it", app)
+            ->required()
+            ->option_text("NAME|FILE.json");
         program_
             .text("--type", make_.type,
                   "Of the blocks' matrices: " + weight_names(" or ") + "; embedding and head are q8_0", app)

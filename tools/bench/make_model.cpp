@@ -1,5 +1,6 @@
-// ql-bench make-model: a whole Llama-type GGUF of random weights, to measure on. Tensors are produced while the file is
+// ql-bench make-model: a whole GGUF of random weights, of the Llama or Qwen kind, to measure on. Tensors are produced while the file is
 // written, so that a model of any size takes little memory and no longer than the disk.
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 
@@ -41,7 +42,8 @@ class ModelFile {
           vocab_codes_(QL_Q8_0, seed),
           progress_("make", program.quiet || program.verbose) {
         check_run(ql_gguf_writer_create(out(writer_)));
-        ones_.assign(static_cast<size_t>(shape.n_embd), 1.0f);
+        ones_.assign(static_cast<size_t>(std::max(shape.n_embd, shape.head_length())), 1.0f);
+        zeros_.assign(static_cast<size_t>(shape.head_length() * shape.n_head), 0.0f);
         hparams();
         vocabulary();
         tensors();
@@ -82,19 +84,25 @@ class ModelFile {
     void real(const char * key, float v) { check_run(ql_gguf_set_f32(writer_.get(), key, v)); }
 
     void hparams() {
-        text("general.architecture", "llama");
+        const std::string arch = shape_.architecture + ".";
+        const auto count = [&](const char * key, int64_t v) { number((arch + key).c_str(), v); };
+        text("general.architecture", shape_.architecture);
         text("general.type", "model");
-        text("general.name", std::string(shape_.name) + ", random");
-        number("llama.block_count", shape_.n_layer);
-        number("llama.context_length", kMadeContext);
-        number("llama.embedding_length", shape_.n_embd);
-        number("llama.feed_forward_length", shape_.n_ff);
-        number("llama.attention.head_count", shape_.n_head);
-        number("llama.attention.head_count_kv", shape_.n_head_kv);
-        number("llama.rope.dimension_count", shape_.n_embd / shape_.n_head);
-        number("llama.vocab_size", shape_.n_vocab);
-        real("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-        real("llama.rope.freq_base", 10000.0f);
+        text("general.name", shape_.name + ", random");
+        count("block_count", shape_.n_layer);
+        count("context_length", kMadeContext);
+        count("embedding_length", shape_.n_embd);
+        count("feed_forward_length", shape_.n_ff);
+        count("attention.head_count", shape_.n_head);
+        count("attention.head_count_kv", shape_.n_head_kv);
+        if (shape_.head_dim) {
+            count("attention.key_length", shape_.head_dim);
+            count("attention.value_length", shape_.head_dim);
+        }
+        count("rope.dimension_count", shape_.head_length());
+        count("vocab_size", shape_.n_vocab);
+        real((arch + "attention.layer_norm_rms_epsilon").c_str(), static_cast<float>(shape_.rms_eps));
+        real((arch + "rope.freq_base").c_str(), static_cast<float>(shape_.rope_base));
     }
 
     void vocabulary() {
@@ -112,10 +120,11 @@ class ModelFile {
         number("tokenizer.ggml.eos_token_id", 2);
     }
 
-    void norm(const std::string & name) {
-        check_run(ql_gguf_add_tensor(writer_.get(), name.c_str(), QL_F32, 1, &shape_.n_embd, ones_.data()));
-        n_parameters_ += shape_.n_embd;
+    void vector(const std::string & name, int64_t n, const std::vector<float> & values) {
+        check_run(ql_gguf_add_tensor(writer_.get(), name.c_str(), QL_F32, 1, &n, values.data()));
+        n_parameters_ += n;
     }
+    void norm(const std::string & name, int64_t n) { vector(name, n, ones_); }
     void matrix(const std::string & name, const RandomCodes & codes, int64_t in, int64_t out) {
         matrices_.push_back({this, name, &codes, static_cast<uint32_t>(matrices_.size()), in * out});
         const int64_t ne[] = {in, out};
@@ -124,22 +133,34 @@ class ModelFile {
         bytes_ += ql_dtype_bytes(codes.dtype(), in * out);
     }
     void tensors() {
-        const int64_t d = shape_.n_embd, kv = d / shape_.n_head * shape_.n_head_kv;
+        const int64_t d = shape_.n_embd;
         matrix("token_embd.weight", vocab_codes_, d, shape_.n_vocab);
         for (int64_t i = 0; i < shape_.n_layer; ++i) {
             const std::string b = "blk." + std::to_string(i) + ".";
-            norm(b + "attn_norm.weight");
-            matrix(b + "attn_q.weight", block_codes_, d, d);
-            matrix(b + "attn_k.weight", block_codes_, d, kv);
-            matrix(b + "attn_v.weight", block_codes_, d, kv);
-            matrix(b + "attn_output.weight", block_codes_, d, d);
-            norm(b + "ffn_norm.weight");
+            attention(b + "attn_");
+            norm(b + "ffn_norm.weight", d);
             matrix(b + "ffn_gate.weight", block_codes_, d, shape_.n_ff);
             matrix(b + "ffn_up.weight", block_codes_, d, shape_.n_ff);
             matrix(b + "ffn_down.weight", block_codes_, shape_.n_ff, d);
         }
-        norm("output_norm.weight");
+        norm("output_norm.weight", d);
         if (!shape_.tied) matrix("output.weight", vocab_codes_, d, shape_.n_vocab);
+    }
+    void attention(const std::string & p) {
+        const int64_t d = shape_.n_embd, head = shape_.head_length(), q = head * shape_.n_head,
+                      kv = head * shape_.n_head_kv;
+        norm(p + "norm.weight", d);
+        linear(p + "q", d, q);
+        linear(p + "k", d, kv);
+        linear(p + "v", d, kv);
+        matrix(p + "output.weight", block_codes_, q, d);
+        if (!shape_.has_head_norms()) return;
+        norm(p + "q_norm.weight", head);
+        norm(p + "k_norm.weight", head);
+    }
+    void linear(const std::string & name, int64_t in, int64_t out) {
+        matrix(name + ".weight", block_codes_, in, out);
+        if (shape_.has_query_biases()) vector(name + ".bias", out, zeros_);
     }
 
     const Program & program_;
@@ -147,7 +168,7 @@ class ModelFile {
     GgufWriterPtr writer_;
     RandomCodes block_codes_, vocab_codes_;  // the latter of embedding and head
     Progress progress_;
-    std::vector<float> ones_;
+    std::vector<float> ones_, zeros_;
     std::deque<Matrix> matrices_;  // the writer keeps pointers to them
     int64_t n_parameters_ = 0;
     uint64_t bytes_ = 0, done_ = 0;  // of the matrices: all, and produced so far
@@ -156,11 +177,11 @@ class ModelFile {
 }  // namespace
 
 void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
-    const ModelShape & shape = model_shape(o.shape);
+    const ModelShape shape = model_shape(o.shape);
     const ql_dtype type = weight_type("--type", o.type);
-    for (const int64_t row : {shape.n_embd, shape.n_ff})
+    for (const int64_t row : {shape.n_embd, shape.n_ff, shape.head_length() * shape.n_head})
         if (row % ql_dtype_block_length(type))
-            bad_input("--type: %s's rows of %lld do not fit %s's blocks of %lld", shape.name,
+            bad_input("--type: %s's rows of %lld do not fit %s's blocks of %lld", shape.name.c_str(),
                       static_cast<long long>(row), ql_dtype_name(type),
                       static_cast<long long>(ql_dtype_block_length(type)));
     Outputs outputs;
@@ -175,7 +196,7 @@ void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
                               {"type", ql_dtype_name(type)},
                               {"parameters", file.n_parameters()},
                               {"bytes", file.bytes()}});
-    std::printf("%s: %s, %s parameters, %s\n", escape_line(o.output).c_str(), shape.name,
+    std::printf("%s: %s, %s parameters, %s\n", escape_line(o.output).c_str(), escape_line(shape.name).c_str(),
                 print_count(file.n_parameters()).c_str(), print_size(file.bytes()).c_str());
 }
 
