@@ -206,8 +206,10 @@ class Finetune {
         };
         options.on_log = [](void * self, const char * line) { static_cast<Finetune *>(self)->progress_line(line); };
         options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
+        const double begin = ql_os_seconds();
         check_input(ql_trainer_create(model_.get(), device_.get(), adapter_.get(), data_.get(), eval_.get(), &options,
                                       out(trainer_)));
+        program_.detail(format("planned  in %.2f s", ql_os_seconds() - begin));
         plan_ = sized<ql_trainer_info>();
         check_run(ql_trainer_describe(trainer_.get(), &plan_));
         const std::string places = describe_places(ql_trainer_plan(trainer_.get(), QL_TRAIN_PLAN_MICRO_BATCH));
@@ -297,6 +299,7 @@ class Finetune {
         check_run(ql_adapter_describe(adapter_.get(), &adapter));
         r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0 && adapter.n_row_weights == 0;
         r.summary = sized<ql_train_summary>();
+        if (!ran) r.expected = expect();
         if (ran) {
             check_run(ql_trainer_summary(trainer_.get(), &r.summary));
             r.adapter = o_.output, r.best = eval_ ? o_.best_path() : "", r.plot = o_.plot;
@@ -308,6 +311,11 @@ class Finetune {
         else
             print_plan(r);
         return kDone;
+    }
+
+    ExpectedStep expect() const {
+        const double flops = measure_products(device_, ModelOptions::describe(model_), ctx_ * o_.batch);
+        return expect_step(plan_, flops, plan_.read_bytes_per_step ? measure_reading(model_options_.path()) : 0);
     }
 
     Program program_;

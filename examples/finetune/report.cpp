@@ -20,6 +20,10 @@ bool upstream_reads(const std::string & path) {
     return reads;
 }
 
+const char * bound_by(const ExpectedStep & step) {
+    return step.by_disk() ? "the disk" : "the processor";
+}
+
 Json path_or_null(const std::string & path) {
     return path.empty() ? Json(nullptr) : Json(path);
 }
@@ -45,6 +49,7 @@ void print_plan(const RunReport & r) {
     table.add({"steps, an epoch", print_count(r.plan.steps_per_epoch)});
     table.add({"steps", print_count(r.plan.n_steps)});
     table.add({"GFLOP, a step", print_number(r.plan.flops_per_step / 1e9, 1)});
+    table.add({"expected, a step", print_time(r.expected.seconds) + ", bound by " + bound_by(r.expected)});
     table.print(stdout);
 }
 
@@ -76,6 +81,7 @@ void print_summary(const RunReport & r) {
 Json report_json(const RunReport & r) {
     const ql_train_summary & s = r.summary;
     const auto figure = [&](double v) { return r.ran ? number_or_null(v) : Json(nullptr); };
+    const auto expected = [&](double v) { return r.ran ? Json(nullptr) : number_or_null(v); };
     return {{"steps", s.steps},
             {"tokens", s.tokens},
             {"seconds", s.seconds},
@@ -90,7 +96,12 @@ Json report_json(const RunReport & r) {
             {"device", r.device.backend},
             {"isa", r.device.isa},
             {"base_type", r.base_type},
-            {"resumed_from", path_or_null(r.resumed_from)}};
+            {"resumed_from", path_or_null(r.resumed_from)},
+            {"read_bytes_per_step", r.plan.read_bytes_per_step},
+            {"expected_step_seconds", expected(r.expected.seconds)},
+            {"expected_product_seconds", expected(r.expected.products)},
+            {"expected_read_seconds", expected(r.expected.reading)},
+            {"bound_by", r.ran ? Json(nullptr) : Json(r.expected.by_disk() ? "disk" : "processor")}};
 }
 
 }  // namespace ql::cli

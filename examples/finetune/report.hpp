@@ -5,6 +5,7 @@
 
 #include "ql/models.hpp"
 #include "tools/cli/program.hpp"
+#include "tools/cli/speed.hpp"
 
 namespace ql::cli {
 
@@ -15,6 +16,7 @@ struct RunReport {
     std::string model, base_type, adapter, best, plot, resumed_from;  // paths are "" where there is no such file
     double eval_before = NAN, eval_after = NAN;
     int64_t ctx = 0;
+    ExpectedStep expected;  // of a dry run
     bool ran = false;
     bool is_plain = true;  // llama.cpp applies the adapter: no DoRA, no trained norms or rows of tokens
 };
