@@ -57,7 +57,7 @@ class Chooser {
   private:
     Status try_all() {
         QL_TRY(try_recomputing(options_.recomputed));
-        const int places = last_place_;
+        const int places = has_backward_ ? last_place_ : 0;
         for (int i = 1; i <= kRecomputeSteps; ++i) {
             const int recomputed = std::max(places * i / kRecomputeSteps, options_.recomputed);
             if (recomputed > options_.recomputed) QL_TRY(try_recomputing(recomputed));
@@ -69,7 +69,10 @@ class Chooser {
         PassInput input = input_;
         input.recomputed = recomputed;
         QL_TRY(apply_passes(list, input, false));
-        for (const PlanNode * n : list.nodes) last_place_ = std::max(last_place_, n->place);
+        for (const PlanNode * n : list.nodes) {
+            last_place_ = std::max(last_place_, n->place);
+            has_backward_ |= n->is_backward;
+        }
         const PagePlanner pages(list, input_.devices[0]->caps.alignment);
         for (int lanes = lanes_;; lanes = (lanes + 1) / 2) {
             try_lanes(list, pages, recomputed, lanes, false);
@@ -85,12 +88,12 @@ class Chooser {
         if (spills) c.choice.spill_bytes = spill_results(list, buffers, pages.begins(), c.choice.absences);
         if (lanes > 1) carry(buffers, pages.begins());
         c.fixed = fixed_bytes(list, buffers, device, static_cast<size_t>(lanes));
-        smallest_ = std::min(smallest_, c.fixed + pages.least_bytes());
+        smallest_ = std::min(smallest_, c.fixed + pages.least_bytes(lanes));
         if (c.fixed > options_.memory) return;
         c.choice.recomputed = recomputed;
         c.choice.lanes = lanes;
         c.choice.by_phase = c.choice.paged = true;
-        c.choice.paging = pages.within(options_.memory - c.fixed);
+        c.choice.paging = pages.within(options_.memory - c.fixed, lanes);
         if (c.bytes() > options_.memory) return;
         const double runs = std::ceil(static_cast<double>(lanes_) / lanes);
         const double compute = flops_of(list) * lanes_ / kFlopsPerSecond,
@@ -104,6 +107,7 @@ class Chooser {
     const ql_plan_options & options_;
     const int lanes_;
     int last_place_ = 0;
+    bool has_backward_ = false;
     size_t smallest_ = std::numeric_limits<size_t>::max();
     std::unique_ptr<Candidate> best_;
 };
@@ -151,7 +155,7 @@ Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_
     QL_TRY(apply_passes(list, chosen, checked));
     if (over && over->paged && !choice.paged) {
         choice.paged = true;
-        choice.paging = PagePlanner(list, input.devices[0]->caps.alignment).like(over->paging);
+        choice.paging = PagePlanner(list, input.devices[0]->caps.alignment).like(over->paging, choice.lanes);
     }
     choice.by_phase = choice.lanes > 1 || choice.paged;
     choice.paging.begins = choice.by_phase ? phase_begins(list) : std::vector<size_t>{0, list.nodes.size()};

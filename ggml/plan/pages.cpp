@@ -1,6 +1,8 @@
 #include "ggml/plan/pages.hpp"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "ggml/core/os/os.hpp"
 
@@ -19,14 +21,18 @@ std::vector<PagePlanner::Uses> PagePlanner::uses_of(const PlanList & list, const
     std::vector<Uses> uses;
     std::unordered_map<const Tensor *, size_t> index;
     for (size_t i = 0; i < list.nodes.size(); ++i)
-        for (const Operand * s : list.nodes[i]->src) {
-            if (!s || s->root()->kind != TensorKind::weight) continue;
-            Tensor * weight = root_of(s)->tensor;
+        for (size_t s = 0; s < list.nodes[i]->src.size(); ++s) {
+            const PlanNode & n = *list.nodes[i];
+            if (!n.src[s] || n.src[s]->root()->kind != TensorKind::weight) continue;
+            Tensor * weight = root_of(n.src[s])->tensor;
             const auto [it, is_new] = index.try_emplace(weight, uses.size());
             if (is_new) uses.push_back(uses_of(weight));
-            std::vector<size_t> & phases = uses[it->second].phases;
+            Uses & use = uses[it->second];
             const size_t phase = phase_of(begins, i);
-            if (phases.empty() || phases.back() != phase) phases.push_back(phase);
+            if (reads_rows(n, s))
+                use.rows.push_back(row_use(n, i, phase));
+            else if (use.phases.empty() || use.phases.back() != phase)
+                use.phases.push_back(phase);
         }
     return uses;
 }
@@ -48,8 +54,24 @@ size_t PagePlanner::rank(const Uses & use) {
     return use.can_page ? stays.size() : std::numeric_limits<size_t>::max();
 }
 
-PagePlanner::PagePlanner(const PlanList & list, size_t alignment)
-    : alignment_(alignment), begins_(phase_begins(list)), uses_(uses_of(list, begins_)) {
+/// The numbers below n, so that those of each beginning of the list are spread evenly: 0, 4, 2, 6, 1, 5, 3, 7.
+static std::vector<size_t> spread(size_t n) {
+    std::vector<size_t> order(n);
+    for (size_t i = 0; i < n; ++i) order[i] = i;
+    const auto reversed = [](size_t i) {
+        size_t bits = 0;
+        for (int b = 0; b < 32; ++b) bits |= (i >> b & 1) << (31 - b);
+        return bits;
+    };
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reversed(a) < reversed(b); });
+    return order;
+}
+
+/// Of the weights that are read equally often some of every layer come first, so that there is something to read while each
+/// layer computes.
+PagePlanner::PagePlanner(const PlanList & list, size_t alignment) : alignment_(alignment), begins_(phase_begins(list)) {
+    const std::vector<Uses> all = uses_of(list, begins_);
+    for (const size_t i : spread(all.size())) uses_.push_back(all[i]);
     std::stable_sort(uses_.begin(), uses_.end(), [](const Uses & a, const Uses & b) { return rank(a) > rank(b); });
     ahead_ = with_first(0, true);
     least_ = with_first(0, false);
@@ -61,44 +83,73 @@ Paging PagePlanner::with_first(size_t n, bool ahead) const {
     return with(resident, ahead);
 }
 
-Paging PagePlanner::with(const std::set<Tensor *> & resident, bool ahead) const {
+/// like   a paging whose places are taken over if it has the same stays
+Paging PagePlanner::with(const std::set<Tensor *> & resident, bool ahead, const Paging * like) const {
     Paging paging;
     paging.ahead = ahead;
     paging.begins = begins_;
     for (const Uses & use : uses_) {
         if (use.can_page && !resident.count(use.weight)) {
             add_stays(use, ahead, paging.stays);
+            paging.rows.insert(paging.rows.end(), use.rows.begin(), use.rows.end());
             continue;
         }
         paging.resident.insert(use.weight);
         paging.resident_bytes += padded(use.weight->bytes(), alignment_);
     }
-    place(paging);
+    if (!like || !place_as(*like, paging)) place(paging);
+    std::stable_sort(paging.stays.begin(), paging.stays.end(),
+                     [](const PageStay & a, const PageStay & b) { return a.first < b.first; });
     return paging;
+}
+
+/// What of a paging depends on the number of lanes: memory of rows, and bytes that are read.
+Paging PagePlanner::counted(Paging paging, int lanes) {
+    const auto n_lanes = static_cast<size_t>(lanes);
+    paging.read_bytes = paging.row_bytes = 0;
+    for (const PageStay & stay : paging.stays) paging.read_bytes += stay.weight->bytes();
+    for (const RowUse & rows : paging.rows) {
+        paging.row_bytes += row_memory(rows, n_lanes);
+        paging.read_bytes += rows.row_bytes * std::min(rows.n_ids * n_lanes, rows.n_rows);
+    }
+    return paging;
+}
+
+/// A plan of a part of another's phases keeps within its region. False: some stay is none of the other's.
+bool PagePlanner::place_as(const Paging & like, Paging & paging) {
+    const auto key = [](const PageStay & s) { return std::tuple(s.weight, s.read, s.first, s.last); };
+    std::map<decltype(key(PageStay())), size_t> offsets;
+    for (const PageStay & stay : like.stays) offsets[key(stay)] = stay.offset;
+    std::vector<PageStay> stays = paging.stays;
+    for (PageStay & stay : stays) {
+        const auto it = offsets.find(key(stay));
+        if (it == offsets.end()) return false;
+        stay.offset = it->second;
+    }
+    paging.stays = std::move(stays);
+    paging.page_bytes = paging.stays.empty() ? 0 : like.page_bytes;
+    return true;
 }
 
 void PagePlanner::place(Paging & paging) {
     std::vector<Buffer> buffers;
-    for (const PageStay & stay : paging.stays) {
+    for (const PageStay & stay : paging.stays)
         buffers.push_back(
             {nullptr, stay.room, static_cast<int64_t>(stay.read), static_cast<int64_t>(stay.last), Region::pages});
-        paging.read_bytes += stay.weight->bytes();
-    }
     paging.page_bytes = place_buffers(buffers, nullptr, os::kPageBytes).of(Region::pages);
     for (size_t i = 0; i < buffers.size(); ++i) paging.stays[i].offset += buffers[i].offset;
-    std::stable_sort(paging.stays.begin(), paging.stays.end(),
-                     [](const PageStay & a, const PageStay & b) { return a.first < b.first; });
 }
 
-Paging PagePlanner::within(size_t limit) const {
-    Paging best = with_first(uses_.size(), true);
+Paging PagePlanner::within(size_t limit, int lanes) const {
+    Paging best = counted(with_first(uses_.size(), true), lanes);
     if (best.bytes() <= limit) return best;
-    best = ahead_.bytes() <= limit ? ahead_ : least_;
+    best = counted(ahead_, lanes);
+    if (best.bytes() > limit) best = counted(least_, lanes);
     const bool ahead = best.ahead;
     if (best.bytes() > limit) return best;
     for (size_t low = 0, high = uses_.size(); low + 1 < high;) {
         const size_t middle = (low + high) / 2;
-        Paging paging = with_first(middle, ahead);
+        Paging paging = counted(with_first(middle, ahead), lanes);
         if (paging.bytes() <= limit) {
             best = std::move(paging);
             low = middle;

@@ -7,7 +7,7 @@
 #pragma once
 #include <set>
 
-#include "ggml/plan/phases.hpp"
+#include "ggml/plan/rows.hpp"
 
 namespace ql {
 
@@ -24,36 +24,42 @@ struct Paging {
     std::set<Tensor *> resident;  // weights that are always in memory
     std::vector<PageStay> stays;  // of the others, by phase of reading
     size_t resident_bytes = 0;
-    bool ahead = true;        // pages are read during the phase before the one that uses them
-    size_t page_bytes = 0;    // of the region that the stays share
-    uint64_t read_bytes = 0;  // in a run
-    size_t bytes() const { return resident_bytes + page_bytes; }
+    std::vector<RowUse> rows;  // of the others, those that are read by row
+    bool ahead = true;         // pages are read during the phase before the one that uses them
+    size_t page_bytes = 0;     // of the region that the stays share
+    size_t row_bytes = 0;      // the most that rows take, of all lanes
+    uint64_t read_bytes = 0;   // in a run
+    size_t bytes() const { return resident_bytes + page_bytes + row_bytes; }
 };
 
 /// Weights that are smaller are always resident, as are those that are mapped from no file.
 inline constexpr size_t kSmallestPage = 16 * 1024;
 
-/// What a list's weights are used for; from it come the pagings of any limit.
+/// What a list's weights are used for; from it come the pagings of any limit, for any number of lanes.
 class PagePlanner {
   public:
     PagePlanner(const PlanList & list, size_t alignment);
 
     /// The paging that reads least with no more than `limit` bytes; with the smallest possible number if that is more. Pages
     /// are read a phase ahead; where there is no room for that, at the beginning of the phase that uses them.
-    Paging within(size_t limit) const;
+    Paging within(size_t limit, int lanes) const;
     /// The smallest number of bytes of a paging.
-    size_t least_bytes() const { return least_.bytes(); }
-    /// The paging of another plan of the same graph: the same weights are resident.
-    Paging like(const Paging & other) const { return with(other.resident, other.ahead); }
+    size_t least_bytes(int lanes) const { return counted(least_, lanes).bytes(); }
+    /// The paging of another plan of the same graph: the same weights are resident, and pages lie where the other has them,
+    /// if all stays are among the other's.
+    Paging like(const Paging & other, int lanes) const {
+        return counted(with(other.resident, other.ahead, &other), lanes);
+    }
     const std::vector<size_t> & begins() const { return begins_; }
 
   private:
-    /// A weight, and the phases that use it, in order.
+    /// A weight, and what uses it, in order.
     struct Uses {
         Tensor * weight;
-        size_t shift = 0;      // of its first byte in a page of its file
-        bool can_page = true;  // it is mapped from a file, and large enough
-        std::vector<size_t> phases = {};
+        size_t shift = 0;                 // of its first byte in a page of its file
+        bool can_page = true;             // it is mapped from a file, and large enough
+        std::vector<size_t> phases = {};  // that need all of it
+        std::vector<RowUse> rows = {};
         size_t room() const;
     };
     static Uses uses_of(Tensor * weight);
@@ -61,8 +67,10 @@ class PagePlanner {
     static void add_stays(const Uses & use, bool ahead, std::vector<PageStay> & stays);
     static size_t rank(const Uses & use);
     static void place(Paging & paging);
+    static bool place_as(const Paging & like, Paging & paging);
+    static Paging counted(Paging paging, int lanes);
     Paging with_first(size_t n, bool ahead) const;
-    Paging with(const std::set<Tensor *> & resident, bool ahead) const;
+    Paging with(const std::set<Tensor *> & resident, bool ahead, const Paging * like = nullptr) const;
 
     const size_t alignment_;
     const std::vector<size_t> begins_;

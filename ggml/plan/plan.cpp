@@ -67,6 +67,7 @@ Result<std::unique_ptr<ql_plan>> ql_plan::create(ql_graph & graph, std::span<ql_
     plan->weights_read_ = options.over ? options.over->weights_read_ : std::make_shared<std::set<const ql_tensor *>>();
     QL_TRY(plan->place(options.over, checked));
     QL_TRY(plan->place_inputs());
+    QL_TRY(plan->make_row_readers());
     plan->bind();
     QL_TRY(plan->prepare_moves(options.spill, options.memory));
     QL_TRY(plan->make_schedules());
@@ -160,8 +161,18 @@ void * ql_plan::address(const ql::Operand * t, size_t lane, size_t node) const {
     return ql::leaf_address(root);
 }
 
+Status ql_plan::make_row_readers() {
+    for (const ql::RowUse & use : choice_.paging.rows) {
+        QL_ASSIGN(ql::RowReader reader, ql::RowReader::make(use, lanes_.size()));
+        rows_.push_back(std::move(reader));
+    }
+    return {};
+}
+
 /// Where a weight that is a page lies while a node uses it; null if it always stays.
 void * ql_plan::page_address(const ql_tensor & weight, size_t node) const {
+    for (const ql::RowReader & rows : rows_)
+        if (rows.use().table == &weight && rows.use().node == node) return rows.table();
     const size_t phase = ql::phase_of(choice_.paging.begins, node);
     for (const ql::PageStay & stay : choice_.paging.stays)
         if (stay.weight == &weight && phase >= stay.first && phase <= stay.last)
@@ -187,7 +198,7 @@ void ql_plan::bind(ql::Step & step, size_t node, size_t lane) {
 }
 
 Status ql_plan::prepare_moves(const char * spill, uint64_t memory) {
-    if (choice_.paging.stays.empty() && choice_.absences.empty()) return {};
+    if (choice_.paging.stays.empty() && choice_.absences.empty() && rows_.empty()) return {};
     moves_.resize(choice_.paging.begins.size() - 1);
     for (PhaseMoves & m : moves_) m.lane_before.resize(lanes_.size()), m.after.resize(lanes_.size());
     auto * pages = static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data);
@@ -195,6 +206,7 @@ Status ql_plan::prepare_moves(const char * spill, uint64_t memory) {
     for (const ql::PageStay & stay : choice_.paging.stays) {
         const ql::os::FileRange from = ql::os::mapped_range(stay.weight->storage.data, stay.weight->bytes());
         moves_[stay.read].before.push_back({from, pages + stay.offset, false, direct ? this->direct(from.fd) : -1});
+        moves_[stay.read].n_own += stay.read == stay.first;
     }
     if (!choice_.absences.empty()) {
         QL_ASSIGN(spill_, ql::os::open_unnamed(spill));
@@ -265,28 +277,50 @@ Status ql_plan::run_phases(int lanes) {
     if (!filled_) QL_TRY(ql::fill_weights(list_.leaves(), *weights_read_));
     filled_ = true;
     Status status;
-    uint64_t before = 0;
+    uint64_t before = queue_ ? queue_->started() : 0;
     for (size_t p = 0; p + 1 < choice_.paging.begins.size() && status.ok(); ++p)
         status = run_phase(p, static_cast<size_t>(lanes), before);
     if (!status.ok() && queue_) queue_->drain();
     return status;
 }
 
-/// Waits for the moves that the phase before it has started, starts those that the next phase needs, and runs its lanes.
-/// Results that a phase has written are waited for two phases later, before anything takes their place.
-/// before   moves that were started when the phase before began
+/// Runs the lanes of a phase between the moves before it and after it.
 Status ql_plan::run_phase(size_t phase, size_t lanes, uint64_t & before) {
-    if (!moves_.empty()) {
-        const PhaseMoves & moves = moves_[phase];
-        QL_TRY(queue_->wait(before));
-        QL_TRY(queue_->start(moves.before));
-        for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves.lane_before[lane]));
-        before = queue_->started();
-        if (phase == 0 || !choice_.paging.ahead) QL_TRY(queue_->wait(before));
-    }
+    if (!moves_.empty()) QL_TRY(start_moves(phase, lanes, before));
     for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(lanes_[lane].phases[phase].run(profile_));
     if (!moves_.empty())
         for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves_[phase].after[lane]));
+    for (ql::RowReader & rows : rows_)
+        if (rows.use().phase == phase) rows.drop();
+    return {};
+}
+
+/// Waits for the moves that the phase before has started, and starts those that the next phase needs. What a phase reads
+/// for itself, such as rows, comes first, and is waited for here. Results that a phase has written are waited for two phases
+/// later, before anything takes their place.
+/// before   moves that were started when the phase before began
+Status ql_plan::start_moves(size_t phase, size_t lanes, uint64_t & before) {
+    const PhaseMoves & moves = moves_[phase];
+    const std::span<const ql::PageMove> pages = moves.before;
+    QL_TRY(queue_->wait(before));
+    const uint64_t earlier = queue_->started();
+    QL_TRY(start_rows(phase, lanes));
+    QL_TRY(queue_->start(pages.first(moves.n_own)));
+    const uint64_t own = queue_->started();
+    QL_TRY(queue_->start(pages.subspan(moves.n_own)));
+    for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves.lane_before[lane]));
+    before = queue_->started();
+    if (!choice_.paging.ahead) return queue_->wait(before);
+    return own > earlier ? queue_->wait(own) : Status();
+}
+
+Status ql_plan::start_rows(size_t phase, size_t lanes) {
+    for (ql::RowReader & rows : rows_) {
+        if (rows.use().phase != phase) continue;
+        for (size_t lane = 0; lane < lanes; ++lane)
+            rows.want(static_cast<const int32_t *>(lanes_[lane].steps[rows.use().node].src[1]));
+        QL_TRY(rows.start(*queue_));
+    }
     return {};
 }
 
@@ -351,6 +385,8 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
         info.pages += m.owned(ql::Region::pages);
         info.total += results + m.owned(ql::Region::staging) + m.owned(ql::Region::pages);
     }
+    info.pages += choice_.paging.row_bytes;
+    info.total += choice_.paging.row_bytes;
     for (const ql::PlanNode * n : list_.nodes)
         if (n->scratch != ql::kNoBuffer && (!device || n->device == device))
             info.scratch = std::max<uint64_t>(info.scratch, list_.buffers[n->scratch].bytes);
@@ -371,7 +407,7 @@ ql_plan_info ql_plan::describe() const {
     info.peak_bytes = info.arena_bytes + info.leaf_bytes + info.weight_bytes;
     info.lanes = choice_.lanes;
     info.recomputed = choice_.recomputed;
-    info.page_bytes = choice_.paging.page_bytes;
+    info.page_bytes = choice_.paging.page_bytes + choice_.paging.row_bytes;
     info.read_bytes = choice_.paging.read_bytes;
     info.spill_bytes = choice_.spill_bytes * static_cast<uint64_t>(choice_.lanes);
     info.bytes_read = queue_ ? queue_->bytes_read() : 0;

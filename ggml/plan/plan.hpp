@@ -68,7 +68,8 @@ struct ql_plan {
     };
     /// What a phase moves: at its beginning for the next one, and when its lanes are done.
     struct PhaseMoves {
-        std::vector<ql::PageMove> before;                           // weights
+        std::vector<ql::PageMove> before;                           // weights, first those of the phase itself
+        size_t n_own = 0;                                           // of these
         std::vector<std::vector<ql::PageMove>> lane_before, after;  // results, by lane
     };
 
@@ -83,6 +84,7 @@ struct ql_plan {
     int direct(int fd);
     void add_absence(const ql::Absence & absence);
     ql::Status make_schedules();
+    ql::Status make_row_readers();
     /// Null if the plan uses nothing of the device.
     const Memory * memory_on(const ql_device * device) const;
     void * address(size_t buffer, size_t lane, size_t node) const;
@@ -91,6 +93,8 @@ struct ql_plan {
     ql::Status run_in_turn(size_t held, int lanes);
     ql::Status run_phases(int lanes);
     ql::Status run_phase(size_t phase, size_t lanes, uint64_t & before);
+    ql::Status start_moves(size_t phase, size_t lanes, uint64_t & before);
+    ql::Status start_rows(size_t phase, size_t lanes);
 
     ql::PlanList list_;
     ql::PlanChoice choice_;
@@ -99,6 +103,7 @@ struct ql_plan {
     ql::Storage lane_inputs_;                // of all lanes but the first
     std::vector<Lane> lanes_;
     std::vector<PhaseMoves> moves_;  // by phase; empty: nothing is moved
+    std::vector<ql::RowReader> rows_;
     ql::os::Fd spill_;
     std::map<int, ql::os::Fd> direct_;                           // files past the cache, by their descriptors
     std::unique_ptr<ql::PageQueue> queue_;                       // destroyed before what it moves to

@@ -24,6 +24,23 @@ Result<void *> allocate_pages(size_t bytes);
 /// bytes: what allocate_pages was asked for.
 void release_pages(void * pages, size_t bytes);
 
+/// Address space for `bytes` zeros, of which only the pages that were written since the last drop() are in memory.
+class SparsePages {
+  public:
+    static Result<SparsePages> reserve(size_t bytes);
+    SparsePages(SparsePages && other) noexcept;
+    SparsePages & operator=(SparsePages &&) = delete;
+    ~SparsePages();
+    std::byte * data() const { return data_; }
+    /// All bytes are zero again, and none is in memory.
+    void drop();
+
+  private:
+    SparsePages(std::byte * data, size_t bytes) : data_(data), bytes_(bytes) {}
+    std::byte * data_;
+    size_t bytes_;
+};
+
 struct MappedRange;
 class Fd;
 

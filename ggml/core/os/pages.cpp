@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "ggml/core/os/os.hpp"
 
@@ -40,6 +41,29 @@ Result<void *> allocate_pages(size_t bytes) {
 
 void release_pages(void * pages, size_t bytes) {
     if (pages) ::munmap(pages, round_up(bytes, kPageBytes));
+}
+
+Result<SparsePages> SparsePages::reserve(size_t bytes) {
+    const size_t size = round_up(bytes, kPageBytes);
+    void * p = size < bytes
+                   ? MAP_FAILED
+                   : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return error(QL_NO_MEMORY, "out of memory: address space for %zu bytes", bytes);
+#ifdef MADV_NOHUGEPAGE
+    ::madvise(p, size, MADV_NOHUGEPAGE);  // a byte must not bring two megabytes into memory
+#endif
+    return SparsePages(static_cast<std::byte *>(p), size);
+}
+
+SparsePages::SparsePages(SparsePages && other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+SparsePages::~SparsePages() {
+    if (data_) ::munmap(data_, bytes_);
+}
+
+void SparsePages::drop() {
+    ::madvise(data_, bytes_, MADV_DONTNEED);
 }
 
 }  // namespace ql::os
