@@ -1,5 +1,6 @@
 #include "models/load/convert_weights.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "models/quantize/policy.hpp"
@@ -38,10 +39,8 @@ ql_dtype target_type(const Weight & w, bool block, const ql_model_options & opti
 
 class Converter {
   public:
-    Converter(ModelParts & parts, Scales scales) : parts_(parts), scales_(scales) {}
-
-    /// From now on converted weights go to a file in the folder.
-    Status spill_to(const char * folder) { return ql_os_spill_open(folder, out(parts_.spill)); }
+    /// spill   NULL, or the folder for a file of the converted weights
+    Converter(ModelParts & parts, Scales scales, const char * spill) : parts_(parts), scales_(scales), folder_(spill) {}
 
     /// Puts a weight of that type, in memory of our own or on disk, in the place of one in a file.
     Status replace(Weight & w, ql_dtype dtype) {
@@ -57,13 +56,20 @@ class Converter {
         w.dtype = dtype;
         w.data = memory.get();
         w.bytes = bytes;
-        if (!parts_.spill) {
-            parts_.owned.push_back(std::move(memory));
-            return {};
+        if (folder_) return spill(w);
+        parts_.owned.push_back(std::move(memory));
+        return {};
+    }
+
+    /// Weights that were copied when they were read go to the spill, too, if there is one.
+    Status spill_copies() {
+        for (Weight & w : parts_.weights) {
+            const auto copy = std::find_if(parts_.owned.begin(), parts_.owned.end(),
+                                           [&](const AlignedBytes & memory) { return memory.get() == w.data; });
+            if (!folder_ || copy == parts_.owned.end()) continue;
+            QL_TRY(spill(w));
+            parts_.owned.erase(copy);
         }
-        uint64_t offset = 0;
-        QL_TRY(ql_os_spill_append(parts_.spill.get(), memory.get(), bytes, &offset));
-        spilled_.push_back({&w, offset});
         return {};
     }
 
@@ -88,6 +94,14 @@ class Converter {
         if (parts_.file) ql_gguf_forget(parts_.file.get(), w.data, w.bytes);
     }
 
+    Status spill(Weight & w) {
+        if (!parts_.spill) QL_TRY(ql_os_spill_open(folder_, out(parts_.spill)));
+        uint64_t offset = 0;
+        QL_TRY(ql_os_spill_append(parts_.spill.get(), w.data, w.bytes, &offset));
+        spilled_.push_back({&w, offset});
+        return {};
+    }
+
     struct Spilled {
         Weight * weight;
         uint64_t offset;
@@ -95,6 +109,7 @@ class Converter {
 
     ModelParts & parts_;
     const Scales scales_;
+    const char * const folder_;
     std::vector<Weight> replaced_;
     std::vector<Spilled> spilled_;
 };
@@ -138,8 +153,7 @@ Status convert_weights(ModelParts & parts, const ql_model_options & options, std
     bool converts_blocks = false;
     for (size_t i = 0; i < types.size(); ++i)
         converts_blocks |= types[i] != parts.weights[i].dtype && is(parts.weights[i], WeightRole::block_matrix);
-    Converter converter(parts, options.search ? Scales::search : Scales::largest_weight);
-    if (options.spill && converts_blocks) QL_TRY(converter.spill_to(options.spill));
+    Converter converter(parts, options.search ? Scales::search : Scales::largest_weight, options.spill);
     for (size_t i = 0; i < types.size(); ++i) {
         Weight & w = parts.weights[i];
         // Norms lie between the matrices: read in the file, they would keep pages of converted ones in memory.
@@ -147,6 +161,7 @@ Status convert_weights(ModelParts & parts, const ql_model_options & options, std
             QL_TRY(converter.replace(w, types[i]));
     }
     converter.forget_replaced();
+    QL_TRY(converter.spill_copies());
     return converter.map_spill();
 }
 
