@@ -25,7 +25,8 @@ DTYPES = {("ql_model_options", "base_type"), ("ql_model_options", "embedding_typ
           ("ql_quantize_options", "type"), ("ql_quantize_options", "embedding_type")}
 FLAGS = {("ql_train_options", "shuffle"), ("ql_train_options", "packing"), ("ql_compose_method_info", "takes_rank"),
          ("ql_compose_method_info", "takes_density")}
-CALLBACKS = {"on_progress", "on_log", "cancelled", "on_token", "on_tensor", "on_note", "on_window", "user"}  # the objects' own business
+CALLBACKS = {"on_progress", "on_log", "cancelled", "on_token", "on_tensor", "on_note", "on_window", "on_plan",
+             "user"}  # the objects' own business
 GIVEN_APART = {("ql_session_options", f) for f in ("adapters", "adapter_scales", "n_adapters")}
 
 

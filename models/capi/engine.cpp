@@ -28,7 +28,7 @@ Status no_sequence(int64_t sequence) {
 extern "C" {
 
 void ql_engine_options_init(ql_engine_options * options) {
-    if (options) *options = {sizeof(ql_engine_options), 0, 1, 0, nullptr, 0, QL_F16};
+    if (options) *options = {sizeof(ql_engine_options), 0, 1, 0, nullptr, 0, QL_F16, 0};
 }
 
 ql_status ql_engine_create(const ql_model * model, ql_device * device, const ql_engine_options * options,
@@ -45,8 +45,8 @@ ql_status ql_engine_create(const ql_model * model, ql_device * device, const ql_
             adapters.push_back(a.adapter);
         }
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
-        QL_ASSIGN(auto made,
-                  ql::Engine::create(*model->model, device, adapters, {ctx, o.n_sequences, o.n_pages, o.cache_type}));
+        QL_ASSIGN(auto made, ql::Engine::create(*model->model, device, adapters,
+                                                {ctx, o.n_sequences, o.n_pages, o.cache_type, o.memory}));
         *engine = new ql_engine{std::move(made)};
         return {};
     });
@@ -117,6 +117,13 @@ ql_status ql_engine_fork(ql_engine * engine, int64_t from, int64_t to) {
 
 int64_t ql_engine_free_pages(const ql_engine * engine) {
     return engine ? engine->engine->n_free_pages() : 0;
+}
+
+ql_status ql_engine_describe(const ql_engine * engine, ql_inference_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!engine) return error(QL_INVALID_ARGUMENT, "ql_engine_describe: the engine is NULL");
+        return ql::give_struct(info, engine->engine->describe());
+    });
 }
 
 ql_plan * ql_engine_plan(ql_engine * engine, int64_t n) {

@@ -32,6 +32,13 @@ ql::OnWindow callback(const ql_evaluate_options & o) {
     };
 }
 
+ql::OnPlan plan_callback(const ql_evaluate_options & o) {
+    if (!o.on_plan) return {};
+    return [o](const ql_inference_info & info) -> Status {
+        return o.on_plan(o.user, &info) == 0 ? Status() : error(QL_CANCELLED, "stopped before the first window");
+    };
+}
+
 template <typename Evaluate>
 Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales,
                 int n, const ql_evaluate_options * options, ql_nll * result, const Evaluate & run) {
@@ -52,7 +59,7 @@ Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * c
 extern "C" {
 
 void ql_session_options_init(ql_session_options * options) {
-    if (options) *options = {sizeof(ql_session_options), 0, nullptr, nullptr, 0, QL_F16};
+    if (options) *options = {sizeof(ql_session_options), 0, nullptr, nullptr, 0, QL_F16, 0};
 }
 
 ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
@@ -64,7 +71,7 @@ ql_status ql_session_create(const ql_model * model, ql_device * device, const ql
         QL_ASSIGN(const ql_session_options o, ql::take_struct(options, defaults));
         QL_ASSIGN(const auto list, ql::adapter_list(*model, o.adapters, o.adapter_scales, o.n_adapters));
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
-        QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx, o.cache_type));
+        QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx, o.cache_type, o.memory));
         *session = new ql_session{std::move(made), {}};
         return {};
     });
@@ -96,6 +103,13 @@ ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t 
         QL_TRY(session->session->eval({tokens, static_cast<size_t>(n)}));
         if (logits) *logits = session->session->logits().data();
         return {};
+    });
+}
+
+ql_status ql_session_describe(const ql_session * session, ql_inference_info * info) {
+    return ql::guarded([&]() -> Status {
+        if (!session) return error(QL_INVALID_ARGUMENT, "ql_session_describe: the session is NULL");
+        return ql::give_struct(info, session->session->describe());
     });
 }
 
@@ -133,7 +147,7 @@ ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, c
 }
 
 void ql_evaluate_options_init(ql_evaluate_options * options) {
-    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr};
+    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr, 0, nullptr};
 }
 
 ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
@@ -142,7 +156,8 @@ ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_
     return ql::guarded([&]() -> Status {
         if (!text && size) return error(QL_INVALID_ARGUMENT, "ql_evaluate_text: text is NULL");
         const auto run = [&](const auto & list, const ql_evaluate_options & o) {
-            return ql::evaluate_text(*model->model, device, list, {text, size}, o.ctx, o.stride, callback(o));
+            return ql::evaluate_text(*model->model, device, list, {text, size}, o.ctx, o.stride, callback(o),
+                                     {o.memory, plan_callback(o)});
         };
         return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
     });
@@ -158,7 +173,8 @@ ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const 
             if (o.stride != 0)
                 return error(QL_INVALID_ARGUMENT, "ql_evaluate_dataset: stride %lld: only a text has one",
                              static_cast<long long>(o.stride));
-            return ql::evaluate_dataset(*model->model, device, list, data->data, o.ctx, callback(o));
+            return ql::evaluate_dataset(*model->model, device, list, data->data, o.ctx, callback(o),
+                                        {o.memory, plan_callback(o)});
         };
         return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
     });

@@ -20,66 +20,34 @@ class RowsBranch : public Branch {
     ql_tensor * rows_;
 };
 
-/// The graph that computes c of every DoRA.
-class DoraScales {
-  public:
-    Status build(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters) {
-        QL_TRY(ql_graph_create(out(graph_)));
-        for (const AppliedAdapter & a : adapters)
-            for (const LoraMatrix & m : a.adapter->matrices)
-                if (m.kind == LoraKind::dora) QL_TRY(add(model, m, a.factor));
-        QL_TRY(ql_graph_status(graph_.get()));
-        if (scales_.empty()) return {};
-        std::vector<ql_tensor *> outputs;
-        for (const Scale & s : scales_) outputs.push_back(s.c);
-        QL_ASSIGN(plan_, make_plan(graph_, device, outputs));
-        return ql_plan_run(plan_.get());
-    }
-
-    Result<std::deque<AppliedDora>> read() {
-        std::deque<AppliedDora> list;
-        for (const Scale & s : scales_) {
-            AppliedDora & applied = list.emplace_back();
-            applied.rows.resize(static_cast<size_t>(s.matrix->m));
-            QL_TRY(read_output(plan_, s.c, applied.rows));
-            applied.b = s.matrix->b;
-            const auto r = static_cast<size_t>(s.matrix->r);
-            for (size_t i = 0; i < applied.b.size(); ++i) applied.b[i] *= applied.rows[i / r];
-            for (float & c : applied.rows) c = s.factor * (c - 1);
-        }
-        return list;
-    }
-
-  private:
-    struct Scale {
-        const LoraMatrix * matrix;
-        float factor;
-        ql_tensor * c;
+/// c of a DoRA, and with it what applying it with a factor adds. Its base leaves memory again under a budget.
+Result<AppliedDora> apply_dora(const Model & model, ql_device * device, const LoraMatrix & m, float factor,
+                               bool has_budget) {
+    GraphPtr graph;
+    QL_TRY(ql_graph_create(out(graph)));
+    ql_graph * g = graph.get();
+    const Weight & w = *model.find(m.weight);
+    QL_ASSIGN(const std::vector<float> squares, def_of(m.kind).rows(w));
+    const auto leaf = [&](const char * part, int n_dims, std::initializer_list<int64_t> ne, const float * data) {
+        return ql_weight(g, (m.weight + part).c_str(), QL_F32, n_dims, ne.begin(), data);
     };
-
-    Status add(const Model & model, const LoraMatrix & m, float factor) {
-        ql_graph * g = graph_.get();
-        const Weight & w = *model.find(m.weight);
-        QL_ASSIGN(const std::vector<float> & squares, def_of(m.kind).rows(w));
-        squares_.push_back(squares);
-        const std::string name = m.weight + "." + std::to_string(scales_.size());
-        const auto leaf = [&](const char * part, int n_dims, std::initializer_list<int64_t> ne, const float * data) {
-            return ql_weight(g, (name + part).c_str(), QL_F32, n_dims, ne.begin(), data);
-        };
-        scales_.push_back(
-            {&m, factor,
-             ql_dora_scale(g, leaf(".magnitude", 1, {m.m}, m.magnitude.data()),
-                           ql_weight(g, name.c_str(), w.dtype, w.n_dims, w.ne, w.data),
-                           leaf(".squares", 1, {m.m}, squares_.back().data()), leaf(".a", 2, {m.k, m.r}, m.a.data()),
-                           leaf(".b", 2, {m.r, m.m}, m.b.data()), m.scale)});
-        return {};
-    }
-
-    GraphPtr graph_;
-    PlanPtr plan_;
-    std::deque<std::vector<float>> squares_;
-    std::vector<Scale> scales_;
-};
+    ql_tensor * c = ql_dora_scale(g, leaf(".magnitude", 1, {m.m}, m.magnitude.data()),
+                                  ql_weight(g, m.weight.c_str(), w.dtype, w.n_dims, w.ne, w.data),
+                                  leaf(".squares", 1, {m.m}, squares.data()), leaf(".a", 2, {m.k, m.r}, m.a.data()),
+                                  leaf(".b", 2, {m.r, m.m}, m.b.data()), m.scale);
+    QL_TRY(ql_graph_status(g));
+    ql_plan_options options{};
+    options.size = sizeof(options);
+    options.memory = has_budget ? UINT64_MAX : 0;
+    QL_ASSIGN(const PlanPtr plan, make_plan(graph, device, {&c, 1}, options));
+    QL_TRY(ql_plan_run(plan.get()));
+    AppliedDora applied{std::vector<float>(static_cast<size_t>(m.m)), m.b};
+    QL_TRY(read_output(plan, c, applied.rows));
+    const auto r = static_cast<size_t>(m.r);
+    for (size_t i = 0; i < applied.b.size(); ++i) applied.b[i] *= applied.rows[i / r];
+    for (float & v : applied.rows) v = factor * (v - 1);
+    return applied;
+}
 
 /// values += factor (norm - the model's); empty values are the model's.
 Status add_norm(const Model & model, const TrainedNorm & norm, float factor, std::vector<float> & values) {
@@ -128,14 +96,18 @@ void attach_rows(GraphBuilder & b, const std::string & weight, const AppliedRows
 
 }  // namespace
 
-Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters) {
+Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                 bool has_budget) {
     AppliedParts parts;
-    DoraScales scales;
-    QL_TRY(scales.build(model, device, adapters));
-    QL_ASSIGN(parts.doras, scales.read());
-    for (const AppliedAdapter & a : adapters)
+    for (const AppliedAdapter & a : adapters) {
+        for (const LoraMatrix & m : a.adapter->matrices) {
+            if (m.kind != LoraKind::dora) continue;
+            QL_ASSIGN(AppliedDora dora, apply_dora(model, device, m, a.factor, has_budget));
+            parts.doras.push_back(std::move(dora));
+        }
         for (const TrainedNorm & norm : a.adapter->norms)
             QL_TRY(add_norm(model, norm, a.factor, parts.norms[norm.weight]));
+    }
     for (const AppliedAdapter & a : adapters)
         for (const TokenRows & own : a.adapter->rows)
             if (!parts.rows.count(own.weight)) {

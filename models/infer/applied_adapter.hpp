@@ -38,7 +38,9 @@ struct AppliedParts {
 };
 
 /// c = g / |W + s B A| of DoRAs is computed on the device.
-Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters);
+/// has_budget   what is read of the model for that does not stay in memory
+Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                 bool has_budget = false);
 
 /// Makes leaves out of the adapters' matrices and parts (read in place: they outlive the graph) and attaches them to a
 /// builder. `first`: the number of the first adapter in the leaves' names.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "models/infer/memory_info.hpp"
+
 namespace ql {
 namespace {
 
@@ -101,7 +103,7 @@ Status Engine::build(ql_device * device) {
     b.set_cache(&leaves_);
     std::vector<AppliedAdapter> fixed;
     for (const FixedAdapter & f : fixed_) fixed.push_back({&f.adapter, f.factor});
-    QL_ASSIGN(fixed_parts_, apply_parts(model_, device, fixed));
+    QL_ASSIGN(fixed_parts_, apply_parts(model_, device, fixed, options_.memory > 0));
     attach_adapters(b, fixed, fixed_parts_);
     adapters_.attach(b);
     for (const int64_t n : kWidths) {
@@ -109,12 +111,8 @@ Status Engine::build(ql_device * device) {
         if (n >= kPageTokens * n_pages()) break;  // a wider plan would never be full
     }
     QL_TRY(ql_graph_status(g));
-    const ql_plan * widest = nullptr;  // it has room for the others
-    for (auto w = widths_.rbegin(); w != widths_.rend(); ++w) {
-        QL_ASSIGN(w->plan, make_plan(graph_, device, {&w->logits, 1}, widest));
-        if (!widest) widest = w->plan.get();
-    }
-    return {};
+    adapter_bytes_ = bytes_of(fixed, fixed_parts_) + adapters_.bytes();
+    return plan_all(device);
 }
 
 }  // namespace ql

@@ -15,6 +15,7 @@
 #include "models/infer/applied_adapter.hpp"
 #include "models/infer/mixed_adapters.hpp"
 #include "models/infer/paged_cache.hpp"
+#include "ql/engine.h"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -25,6 +26,7 @@ struct EngineOptions {
     /// The cache's pages, kPageTokens each; 0: as many as all sequences need together where none shares a page.
     int64_t n_pages = 0;
     ql_dtype cache_type = QL_F16;
+    uint64_t memory = 0;  // bytes that the process may take; 0: no limit
 };
 
 /// Entries of a run's table of pages for a sequence of this many pages: the next sequence's keys begin at a multiple of
@@ -83,6 +85,8 @@ class Engine {
 
     /// The plan that reads n tokens at once.
     ql_plan * plan(int64_t n) { return width_of(n).plan.get(); }
+    /// What all of it takes of memory, and reads.
+    ql_inference_info describe() const;
 
   private:
     /// The graph for streams of one width.
@@ -111,6 +115,10 @@ class Engine {
 
     Engine(const Model & model, MixedAdapters adapters, const EngineOptions & options);
     Status build(ql_device * device);
+    Status plan_all(ql_device * device);
+    Status make_plans(ql_device * device, int lanes, uint64_t memory);
+    Result<uint64_t> least_memory(ql_device * device, int lanes) const;
+    ql_memory_info memory() const;
     void build_cache();
     Width build_width(GraphBuilder & b, int64_t n, const std::string & suffix);
     Status check(const SequenceTokens & part) const;
@@ -120,8 +128,10 @@ class Engine {
     size_t count_fitting(Stream tokens) const;
     int64_t enter(int64_t sequence, RunInputs & in) const;
     RunInputs inputs_of(const Width & width, Stream tokens) const;
-    Status run(Width & width, Stream tokens);
-    Status read_logits(const Width & width, Stream tokens);
+    std::vector<Stream> next_pieces(Stream tokens);
+    Status run(Width & width, std::span<const Stream> pieces);
+    Status write_inputs(Width & width, Stream tokens, int lane);
+    Status read_logits(const Width & width, Stream tokens, int lane);
     void enter_factors(Stream tokens, std::span<float> factors) const;
     Width & width_of(int64_t n);
     State & state(int64_t sequence) { return states_[static_cast<size_t>(sequence)]; }
@@ -139,8 +149,11 @@ class Engine {
     GraphPtr graph_;
     KvCache leaves_;
     PagedCache cache_;
-    std::vector<Width> widths_;  // ascending
-    std::vector<State> states_;  // of the sequences
+    std::vector<Width> widths_;   // ascending
+    std::vector<State> states_;   // of the sequences
+    int64_t lanes_ = 1;           // of the widest plan
+    uint64_t adapter_bytes_ = 0;  // of weights that are the adapters'
+    uint64_t program_bytes_ = 0;  // of the process, besides the plans
 };
 
 }  // namespace ql

@@ -118,13 +118,13 @@ Status Engine::read(std::span<const SequenceTokens> batch) {
     Status status = grow(batch);
     const std::vector<StreamToken> stream = status.ok() ? stream_of(batch) : std::vector<StreamToken>();
     for (Stream left = stream; status.ok() && !left.empty();) {
-        const size_t n = count_fitting(left);
-        Width & w = width_of(static_cast<int64_t>(n));
-        const Stream part = left.first(std::min(n, static_cast<size_t>(w.n)));
-        status = run(w, part);
+        const std::vector<Stream> pieces = next_pieces(left);
+        status = run(width_of(std::ssize(pieces[0])), pieces);
         if (!status.ok()) break;
-        for (const StreamToken & t : part) cache_.advance(t.sequence, 1);
-        left = left.subspan(part.size());
+        for (const Stream piece : pieces) {
+            for (const StreamToken & t : piece) cache_.advance(t.sequence, 1);
+            left = left.subspan(piece.size());
+        }
     }
     if (!status.ok())
         for (const SequenceTokens & part : batch) truncate(part.sequence, position(part.sequence));
@@ -141,6 +141,20 @@ size_t Engine::count_fitting(Stream tokens) const {
         if (entries > leaves_.n_entries) return i;
     }
     return tokens.size();
+}
+
+/// The tokens of the next run: one piece, or several that fill the widest plan, one for each of its lanes. In a layer, a
+/// piece finds the keys and values that the pieces before it have stored there.
+std::vector<Engine::Stream> Engine::next_pieces(Stream tokens) {
+    std::vector<Stream> pieces;
+    const auto widest = static_cast<size_t>(widths_.back().n);
+    for (; !tokens.empty(); tokens = tokens.subspan(widest)) {
+        const size_t n = count_fitting(tokens);
+        if (!pieces.empty() && (n < widest || std::ssize(pieces) == lanes_)) break;
+        pieces.push_back(tokens.first(std::min(n, widest)));
+        if (n < widest) break;
+    }
+    return pieces;
 }
 
 Engine::Width & Engine::width_of(int64_t n) {
@@ -194,26 +208,37 @@ Engine::RunInputs Engine::inputs_of(const Width & w, Stream tokens) const {
     return in;
 }
 
-Status Engine::run(Width & w, Stream tokens) {
+Status Engine::write_inputs(Width & w, Stream tokens, int lane) {
     const RunInputs in = inputs_of(w, tokens);
-    QL_TRY(write_tokens(w.inputs, in.tokens));
-    QL_TRY(write_tensor(w.inputs.positions, in.positions));
-    QL_TRY(write_spans(w.inputs, in.span));
-    QL_TRY(write_tensor(w.inputs.rows, in.rows));
-    QL_TRY(write_tensor(w.inputs.pages, in.pages));
-    QL_TRY(write_tensor(w.last, in.last));
-    if (w.inputs.factors) QL_TRY(write_tensor(w.inputs.factors, in.factors));
-    QL_TRY(ql_plan_run(w.plan.get()));
-    return read_logits(w, tokens);
+    const auto write = [&](ql_tensor * input, const auto & values) {
+        return Status(
+            ql_plan_write_lane(w.plan.get(), lane, input, values.data(), 0, values.size() * sizeof(values[0])));
+    };
+    QL_TRY(write(w.inputs.tokens, in.tokens));
+    if (w.inputs.slots) QL_TRY(write(w.inputs.slots, slots_of(w.inputs.own_ids, in.tokens)));
+    QL_TRY(write(w.inputs.positions, in.positions));
+    for (const StreamSpan & s : w.inputs.spans) QL_TRY(write(s.span, windowed(in.span, s.window)));
+    QL_TRY(write(w.inputs.rows, in.rows));
+    QL_TRY(write(w.inputs.pages, in.pages));
+    QL_TRY(write(w.last, in.last));
+    return w.inputs.factors ? write(w.inputs.factors, in.factors) : Status();
 }
 
-Status Engine::read_logits(const Width & w, Stream tokens) {
+Status Engine::run(Width & w, std::span<const Stream> pieces) {
+    for (size_t i = 0; i < pieces.size(); ++i) QL_TRY(write_inputs(w, pieces[i], static_cast<int>(i)));
+    QL_TRY(ql_plan_run_lanes(w.plan.get(), static_cast<int>(pieces.size())));
+    for (size_t i = 0; i < pieces.size(); ++i) QL_TRY(read_logits(w, pieces[i], static_cast<int>(i)));
+    return {};
+}
+
+Status Engine::read_logits(const Width & w, Stream tokens, int lane) {
     size_t n_read = 0;
     for (const StreamToken & t : tokens) {
         if (!t.wants_logits) continue;
         std::vector<float> & logits = state(t.sequence).logits;
         logits.resize(static_cast<size_t>(model_.hparams().n_vocab));
-        QL_TRY(read_output(w.plan, w.logits, logits, n_read++ * logits.size()));
+        const size_t bytes = logits.size() * sizeof(float);
+        QL_TRY(ql_plan_read_lane(w.plan.get(), lane, w.logits, logits.data(), n_read++ * bytes, bytes));
     }
     return {};
 }

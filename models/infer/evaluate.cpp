@@ -3,70 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/adapter/invocation.hpp"
-#include "models/data/batch.hpp"
-#include "models/graph/spans.hpp"
-#include "models/infer/merged_head.hpp"
-#include "ql/ql.hpp"
+#include "models/infer/loss_graph.hpp"
 
 namespace ql {
 namespace {
-
-/// A forward graph that ends in the losses of a stream's tokens.
-class LossGraph {
-  public:
-    static Result<std::unique_ptr<LossGraph>> create(const Model & model, ql_device * device,
-                                                     std::span<const AppliedAdapter> adapters, int64_t n_tokens) {
-        std::unique_ptr<LossGraph> l(new LossGraph);
-        QL_TRY(ql_graph_create(out(l->graph_)));
-        ql_graph * g = l->graph_.get();
-        GraphBuilder b(model, g);
-        QL_ASSIGN(l->parts_, apply_parts(model, device, adapters));
-        attach_adapters(b, adapters, l->parts_);
-        for (const AppliedAdapter & a : adapters)
-            if (!a.adapter->invocation.empty()) l->invocations_.push_back(a.adapter->invocation);
-        l->inputs_ = b.start_stream(n_tokens);
-        l->targets_ = ql_input(g, "targets", QL_I32, 1, &n_tokens);
-        l->weights_ = ql_input(g, "loss_weights", QL_F32, 1, &n_tokens);
-        QL_ASSIGN(ql_tensor * const head, l->head(b, adapters));
-        (void)b.loss(b.hidden(), head, l->targets_, l->weights_, &l->nll_);
-        QL_TRY(ql_graph_status(g));
-        QL_ASSIGN(l->plan_, make_plan(l->graph_, device, {&l->nll_, 1}));
-        return l;
-    }
-
-    Status add(const PackedSequence & sequence, int64_t ctx, Likelihood & sum) {
-        const MicroBatch batch = MicroBatch::from_sequences({&sequence, 1}, 1, ctx, 1.0f);
-        QL_TRY(write_tokens(inputs_, batch.tokens));
-        QL_TRY(write_tensor(inputs_.positions, batch.positions));
-        QL_TRY(write_spans(inputs_, batch.span));
-        for (size_t i = 0; i < inputs_.active.size(); ++i)
-            QL_TRY(write_tensor(inputs_.active[i], activation(batch.tokens, batch.span, invocations_[i])));
-        QL_TRY(write_tensor(targets_, batch.targets));
-        QL_TRY(write_tensor(weights_, batch.weights));
-        QL_TRY(ql_plan_run(plan_.get()));
-        std::vector<float> nll(batch.tokens.size());
-        QL_TRY(read_output(plan_, nll_, nll));
-        for (const float v : nll) sum.nll += v;
-        sum.tokens += batch.n_trained;
-        return {};
-    }
-
-  private:
-    Result<ql_tensor *> head(GraphBuilder & b, std::span<const AppliedAdapter> adapters) {
-        if (!changes_head(b.model(), adapters)) return b.head();
-        QL_ASSIGN(head_, merged_head(b.model(), adapters, parts_));
-        return ql_weight(b.graph(), "merged_head", QL_F32, 2, b.model().head().ne, head_.get());
-    }
-
-    AppliedParts parts_;
-    std::vector<std::vector<int32_t>> invocations_;  // of the adapters that have one, in their order
-    AlignedBytes head_;  // with the branches of adapters that change it
-    GraphPtr graph_;
-    StreamInputs inputs_;
-    ql_tensor *targets_ = nullptr, *weights_ = nullptr, *nll_ = nullptr;
-    PlanPtr plan_;
-};
 
 Likelihood mean_of(Likelihood sum) {
     if (sum.tokens) sum.nll /= static_cast<double>(sum.tokens);
@@ -96,10 +36,47 @@ Status check_context(const Model & model, int64_t ctx) {
                  static_cast<long long>(model.hparams().n_ctx));
 }
 
+/// The windows of an evaluation, by their number.
+struct Windows {
+    int64_t n = 0, ctx = 0;
+    std::function<PackedSequence(int64_t i)> at;
+};
+
+/// As many windows at once as the graph has lanes; their losses are added up in order.
+Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindow & on_window) {
+    const int64_t lanes = graph.lanes();
+    Likelihood sum;
+    std::vector<float> nll;
+    for (int64_t done = 0; done < windows.n;) {
+        std::vector<MicroBatch> batch;
+        while (std::ssize(batch) < std::min(lanes, windows.n - done)) {
+            const PackedSequence window = windows.at(done + std::ssize(batch));
+            batch.push_back(MicroBatch::from_sequences({&window, 1}, 1, windows.ctx, 1.0f));
+        }
+        QL_TRY(graph.run(batch));
+        for (size_t lane = 0; lane < batch.size(); ++lane) {
+            QL_TRY(graph.read(static_cast<int64_t>(lane), nll));
+            for (const float v : nll) sum.nll += v;
+            sum.tokens += batch[lane].n_trained;
+            ++done;
+            if (on_window) QL_TRY(on_window(mean_of(sum), done, windows.n));
+        }
+    }
+    return sum;
+}
+
+Result<Likelihood> evaluate(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                            const Windows & windows, const OnWindow & on_window, const EvaluateMemory & memory) {
+    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, {windows.ctx, windows.n, memory.memory}));
+    if (memory.on_plan) QL_TRY(memory.on_plan(graph->describe()));
+    return run(*graph, windows, on_window);
+}
+
 }  // namespace
 
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                                 std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window) {
+                                 std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window,
+                                 const EvaluateMemory & memory) {
     const Tokenizer * tokenizer = model.tokenizer();
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
     QL_TRY(check_context(model, ctx));
@@ -108,35 +85,29 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
         return error(QL_INVALID_ARGUMENT, "stride %lld: 0 to %lld are possible", static_cast<long long>(stride),
                      static_cast<long long>(room));
     const std::vector<int32_t> tokens = tokenizer->encode(text, false, false);
-    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
-    Likelihood sum;
     const auto step = static_cast<size_t>(stride ? stride : room), width = static_cast<size_t>(room);
     const size_t more = tokens.size() > width ? (tokens.size() - width + step - 1) / step : 0;
-    int64_t n_done = 0;
-    for (size_t first = 0, done = 0; done < tokens.size(); first += step) {
-        const size_t last = std::min(first + width, tokens.size());
-        QL_TRY(graph->add(window(*tokenizer, tokens, first, last, done, ctx), ctx, sum));
-        done = last;
-        if (on_window) QL_TRY(on_window(mean_of(sum), ++n_done, static_cast<int64_t>(more) + 1));
-    }
+    const auto end_of = [&](int64_t i) { return std::min(static_cast<size_t>(i) * step + width, tokens.size()); };
+    const auto at = [&](int64_t i) {
+        return window(*tokenizer, tokens, static_cast<size_t>(i) * step, end_of(i), i > 0 ? end_of(i - 1) : 0, ctx);
+    };
+    const int64_t n = tokens.empty() ? 0 : static_cast<int64_t>(more) + 1;
+    QL_ASSIGN(const Likelihood sum, evaluate(model, device, adapters, {n, ctx, at}, on_window, memory));
     if (sum.tokens == 0) return error(QL_INVALID_ARGUMENT, "the text has no token to predict");
     return mean(sum);
 }
 
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                                    const Dataset & data, int64_t ctx, const OnWindow & on_window) {
+                                    const Dataset & data, int64_t ctx, const OnWindow & on_window,
+                                    const EvaluateMemory & memory) {
     QL_TRY(check_context(model, ctx));
     QL_TRY(data.check_fits(ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
     const std::vector<PackedSequence> sequences = pack(data.samples, order, ctx, true);
     QL_TRY(check_trained(sequences, data.path, ctx));
-    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, ctx));
-    Likelihood sum;
-    int64_t done = 0;
-    for (const PackedSequence & sequence : sequences) {
-        QL_TRY(graph->add(sequence, ctx, sum));
-        if (on_window) QL_TRY(on_window(mean_of(sum), ++done, std::ssize(sequences)));
-    }
+    const auto at = [&](int64_t i) { return sequences[static_cast<size_t>(i)]; };
+    QL_ASSIGN(const Likelihood sum,
+              evaluate(model, device, adapters, {std::ssize(sequences), ctx, at}, on_window, memory));
     return mean(sum);
 }
 

@@ -5,6 +5,7 @@
 
 #include "models/data/dataset.hpp"
 #include "models/infer/applied_adapter.hpp"
+#include "ql/engine.h"
 
 namespace ql {
 
@@ -13,12 +14,23 @@ struct Likelihood {
     int64_t tokens = 0;
 };
 
+/// Told what is planned, before anything runs; an error stops the evaluation.
+using OnPlan = std::function<Status(const ql_inference_info & info)>;
+
+/// How an evaluation may use memory. None of it changes a bit of the result.
+struct EvaluateMemory {
+    uint64_t memory = 0;  // bytes that the process may take; 0: no limit
+    OnPlan on_plan = {};
+};
+
 /// Told the mean so far after `done` of n windows; an error stops the evaluation.
 using OnWindow = std::function<Status(const Likelihood & so_far, int64_t done, int64_t n)>;
 
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                                 std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window = {});
+                                 std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window = {},
+                                 const EvaluateMemory & memory = {});
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                                    const Dataset & data, int64_t ctx, const OnWindow & on_window = {});
+                                    const Dataset & data, int64_t ctx, const OnWindow & on_window = {},
+                                    const EvaluateMemory & memory = {});
 
 }  // namespace ql

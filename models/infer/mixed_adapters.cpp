@@ -39,6 +39,14 @@ MixedAdapters::MixedAdapters(std::span<const Adapter * const> adapters, bool bf1
                                  matrix(l.m, l.r, scaled_transpose(l), bf16)});
 }
 
+uint64_t MixedAdapters::bytes() const {
+    uint64_t bytes = 0;
+    for (const Branch & branch : branches_)
+        for (const Matrix * m : {&branch.a, &branch.bt})
+            bytes += m->f32.size() * sizeof(float) + m->bf16.size() * sizeof(uint16_t);
+    return bytes;
+}
+
 void MixedAdapters::attach(GraphBuilder & b) const {
     for (const Branch & branch : branches_) {
         const std::string name = branch.weight + ".lora" + std::to_string(branch.adapter);

@@ -16,6 +16,8 @@ class MixedAdapters {
     /// Prompts round them so in any case; held so, half the bytes are read for each token generated.
     MixedAdapters(std::span<const Adapter * const> adapters, bool bf16);
     int64_t n() const { return n_; }
+    /// Of the copies.
+    uint64_t bytes() const;
     /// Makes leaves of the copies, which must outlive the graph, and attaches them.
     void attach(GraphBuilder & b) const;
 

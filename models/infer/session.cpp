@@ -8,7 +8,7 @@ namespace ql {
 
 Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device,
                                                  std::span<const AppliedAdapter> adapters, int64_t ctx,
-                                                 ql_dtype cache_type) {
+                                                 ql_dtype cache_type, uint64_t memory) {
     std::vector<const Adapter *> list;
     std::vector<AppliedAdapter> fixed;
     std::vector<bool> is_fixed;
@@ -18,7 +18,8 @@ Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device 
         factors.push_back(a.factor);
         is_fixed.back() ? fixed.push_back(a) : list.push_back(a.adapter);
     }
-    QL_ASSIGN(auto engine, Engine::create(model, device, list, {.ctx = ctx, .cache_type = cache_type}, fixed));
+    QL_ASSIGN(auto engine,
+              Engine::create(model, device, list, {.ctx = ctx, .cache_type = cache_type, .memory = memory}, fixed));
     std::unique_ptr<Session> session(new Session(std::move(engine)));
     session->is_fixed_ = std::move(is_fixed);
     for (const Adapter * adapter : list) session->invocations_.push_back(adapter->invocation);

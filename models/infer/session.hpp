@@ -13,7 +13,7 @@ class Session {
   public:
     static Result<std::unique_ptr<Session>> create(const Model & model, ql_device * device,
                                                    std::span<const AppliedAdapter> adapters, int64_t ctx,
-                                                   ql_dtype cache_type = QL_F16);
+                                                   ql_dtype cache_type = QL_F16, uint64_t memory = 0);
 
     const Model & model() const { return engine_->model(); }
     int64_t ctx() const { return engine_->ctx(); }
@@ -31,6 +31,8 @@ class Session {
     const std::vector<int32_t> & tokens() const { return tokens_; }
     /// The plan that reads n tokens at once.
     ql_plan * plan(int64_t n) { return engine_->plan(n); }
+    /// Engine::describe
+    ql_inference_info describe() const { return engine_->describe(); }
 
   private:
     void place_invocations(std::vector<int32_t> & tokens);

@@ -9,6 +9,7 @@ namespace ql::test {
 std::vector<BadCall> ModelArguments::engine_calls() {
     static const float one = 1, infinite = INFINITY;
     static const int32_t token = 1, outside = INT32_MAX;
+    static ql_inference_info described{sizeof(described)};
     const ql_adapter * const * others = const_cast<const ql_adapter * const *>(&others_adapter_);
     const auto making = [this](auto change) {
         return [this, change] {
@@ -35,6 +36,9 @@ std::vector<BadCall> ModelArguments::engine_calls() {
         {"ql_engine_create", "no list", making([](auto & o) { o.n_adapters = 1; })},
         {"ql_engine_create", "another model's adapter",
          making([others](auto & o) { o.adapters = others, o.n_adapters = 1; })},
+        {"ql_engine_create", "memory 1", making([](auto & o) { o.memory = 1; })},
+        {"ql_engine_describe", "NULL", [] { return ql_engine_describe(nullptr, &described); }},
+        {"ql_engine_describe", "NULL info", [this] { return ql_engine_describe(engine_, nullptr); }},
         {"ql_engine_create", "cache_type 77", making([](auto & o) { o.cache_type = wrong<ql_dtype>(77); })},
         {"ql_engine_read", "NULL", [] { return ql_engine_read(nullptr, nullptr, 0); }},
         {"ql_engine_read", "no list", [this] { return ql_engine_read(engine_, nullptr, 1); }},

@@ -8,6 +8,7 @@ namespace ql::test {
 
 std::vector<BadCall> ModelArguments::infer_calls() {
     static ql_session * session = nullptr;
+    static ql_inference_info described{sizeof(described)};
     static const float infinite = INFINITY;
     static const ql_adapter * none = nullptr;
     const ql_adapter * const * own = const_cast<const ql_adapter * const *>(&adapter_);
@@ -36,6 +37,9 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_session_create", "NULL", [this] { return ql_session_create(nullptr, device_, nullptr, &session); }},
         {"ql_session_create", "ctx -1", making_session([](auto & o) { o.ctx = -1; })},
         {"ql_session_create", "ctx above the model's", making_session([](auto & o) { o.ctx = 257; })},
+        {"ql_session_create", "memory 1", making_session([](auto & o) { o.memory = 1; })},
+        {"ql_session_describe", "NULL", [] { return ql_session_describe(nullptr, &described); }},
+        {"ql_session_describe", "NULL info", [this] { return ql_session_describe(session_, nullptr); }},
         {"ql_session_create", "n_adapters -1", making_session(set_adapters(own, -1))},
         {"ql_session_create", "n_adapters INT_MAX", making_session(set_adapters(own, INT_MAX))},
         {"ql_session_create", "no list", making_session(set_adapters(nullptr, 1))},

@@ -4,7 +4,7 @@ import ctypes as c
 import numpy as np
 
 SESSION_OPTIONS = [("size", c.c_size_t), ("ctx", c.c_int64), ("adapters", c.c_void_p), ("scales", c.c_void_p),
-                   ("n_adapters", c.c_int), ("cache_type", c.c_int)]
+                   ("n_adapters", c.c_int), ("cache_type", c.c_int), ("memory", c.c_uint64)]
 DEVICE_OPTIONS = [("size", c.c_size_t), ("name", c.c_char_p), ("threads", c.c_int), ("compute", c.c_int)]
 COMPUTE_F32, TYPE_F32 = 1, 0
 

@@ -89,6 +89,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_session_set_adapter_scales": (C.c_int, [C.c_void_p, C.POINTER(C.c_float), C.c_int]),
     "ql_session_position": (C.c_int64, [C.c_void_p]),
     "ql_session_eval": (C.c_int, [C.c_void_p, C.POINTER(C.c_int32), C.c_int64, C.POINTER(C.POINTER(C.c_float))]),
+    "ql_session_describe": (C.c_int, [C.c_void_p, C.POINTER(ql_inference_info)]),
     "ql_sampling_init": (None, [C.POINTER(ql_sampling)]),
     "ql_generate_options_init": (None, [C.POINTER(ql_generate_options)]),
     "ql_generate": (C.c_int, [C.c_void_p, C.POINTER(C.c_int32), C.c_int64, C.POINTER(ql_generate_options),

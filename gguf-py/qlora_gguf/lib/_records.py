@@ -249,10 +249,28 @@ class DatasetInfo:
     n_files: int  # that were read
 
 
+@dataclass(frozen=True)
+class InferenceInfo:
+    """ql_inference_info of the C headers."""
+    planned_peak_bytes: int  # of the process: all that follows, but workspace_bytes and read_bytes_per_pass
+    weight_bytes: int  # of the model, in memory
+    page_bytes: int  # room for weights that are read and dropped
+    adapter_bytes: int  # of adapters, as they are applied
+    cache_bytes: int  # keys and values
+    activation_bytes: int  # results of the layers, logits, workspace
+    workspace_bytes: int  # of these, the most that one kernel needs while it runs
+    input_bytes: int
+    program_bytes: int  # code, tokenizer, texts, the plans themselves
+    read_bytes_per_pass: int  # of weights, from their file, whatever the lanes; 0: all are in memory
+    lanes: int  # windows of an evaluation that go through a layer side by side; else 1
+    pass_tokens: int  # the most that go through the model in one pass, of one lane
+
+
 class SessionOptions(TypedDict, total=False):
     """ql_session_options of the C headers."""
     ctx: int  # tokens that the cache holds; 0: min(2048, the model's)
     cache_type: str | int  # of keys and values: QL_F16, or QL_F32, which is exact and twice as large
+    memory: int  # as in ql_engine_options: bytes that the process may take; 0: no limit
 
 
 class Sampling(TypedDict, total=False):
@@ -313,6 +331,9 @@ class EvaluateOptions(TypedDict, total=False):
     """ql_evaluate_options of the C headers."""
     ctx: int  # tokens of a window, 2 to the model's; 0: min(512, the model's)
     stride: int  # of a text: by how many tokens windows advance, 0 to ctx; 0: ctx
+    # bytes that the process may take; 0: no limit. As in ql_engine_options, and as many windows as fit share a pass. No
+    # bit of the result changes
+    memory: int
 
 
 class ModelOptions(TypedDict, total=False):
@@ -539,6 +560,7 @@ __all__ = [
     "ChatOptions",
     "DatasetOptions",
     "DatasetInfo",
+    "InferenceInfo",
     "SessionOptions",
     "Sampling",
     "Generated",

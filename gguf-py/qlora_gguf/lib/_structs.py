@@ -372,6 +372,24 @@ class ql_dataset_info(C.Structure):
     ]
 
 
+class ql_inference_info(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("planned_peak_bytes", C.c_uint64),
+        ("weight_bytes", C.c_uint64),
+        ("page_bytes", C.c_uint64),
+        ("adapter_bytes", C.c_uint64),
+        ("cache_bytes", C.c_uint64),
+        ("activation_bytes", C.c_uint64),
+        ("workspace_bytes", C.c_uint64),
+        ("input_bytes", C.c_uint64),
+        ("program_bytes", C.c_uint64),
+        ("read_bytes_per_pass", C.c_uint64),
+        ("lanes", C.c_int64),
+        ("pass_tokens", C.c_int64),
+    ]
+
+
 class ql_session_options(C.Structure):
     _fields_ = [
         ("size", C.c_size_t),
@@ -380,6 +398,7 @@ class ql_session_options(C.Structure):
         ("adapter_scales", C.POINTER(C.c_float)),
         ("n_adapters", C.c_int),
         ("cache_type", C.c_int),
+        ("memory", C.c_uint64),
     ]
 
 
@@ -463,6 +482,8 @@ class ql_evaluate_options(C.Structure):
         ("stride", C.c_int64),
         ("on_window", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_evaluated))),
         ("user", C.c_void_p),
+        ("memory", C.c_uint64),
+        ("on_plan", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_inference_info))),
     ]
 
 

@@ -23,19 +23,21 @@ OnWindow = Callable[[Evaluated], Any]
 _CALLBACK = field_types(s.ql_evaluate_options)["on_window"]
 
 
-def evaluate(model: Model, data: Dataset, adapters: Adapters = None, *, ctx: int = 0, device: Device | None = None,
-             on_window: OnWindow | None = None) -> Nll:
-    """Mean NLL (nats) of a dataset's trained tokens. ctx 0: min(512, the model's); of longer samples the first ctx count."""
+def evaluate(model: Model, data: Dataset, adapters: Adapters = None, *, ctx: int = 0, memory: int = 0,
+             device: Device | None = None, on_window: OnWindow | None = None) -> Nll:
+    """Mean NLL (nats) of a dataset's trained tokens. ctx 0: min(512, the model's); of longer samples the first ctx count.
+    memory: bytes that the process may take; 0: no limit. What does not fit of the weights is read from the model's file."""
     samples = needed(data, Dataset, "evaluate: a Dataset")._use()
     return _evaluate(capi.ql_evaluate_dataset, model, adapters, device, on_window,
-                     Options(s.ql_evaluate_options, {"ctx": ctx}, "evaluate"), samples)
+                     Options(s.ql_evaluate_options, {"ctx": ctx, "memory": memory}, "evaluate"), samples)
 
 
 def evaluate_text(model: Model, text: str | bytes, adapters: Adapters = None, *, ctx: int = 0, stride: int = 0,
-                  device: Device | None = None, on_window: OnWindow | None = None) -> Nll:
-    """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's)."""
+                  memory: int = 0, device: Device | None = None, on_window: OnWindow | None = None) -> Nll:
+    """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's). memory: as
+    of evaluate()."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    given = Options(s.ql_evaluate_options, {"ctx": ctx, "stride": stride}, "evaluate_text")
+    given = Options(s.ql_evaluate_options, {"ctx": ctx, "stride": stride, "memory": memory}, "evaluate_text")
     return _evaluate(capi.ql_evaluate_text, model, adapters, device, on_window, given, nullcontext(data), len(data))
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from . import _structs as s
-from ._convert import Options, field_types, pointer_to, record, text_of, tokens_of
+from ._convert import Options, describe, field_types, pointer_to, record, text_of, tokens_of
 from ._library import capi, check
 from ._native import Handle, Native, needed
-from ._records import GenerateResult
+from ._records import GenerateResult, InferenceInfo
 from ._run import Run, finish
 from .adapter import Adapters, applied, weighted
 from .device import Device, default_device
@@ -63,7 +63,8 @@ class Session(Handle):
 
     def __init__(self, model: Model, adapters: Adapters = None, *, device: Device | None = None,
                  **options: Unpack[SessionOptions]) -> None:
-        """ctx 0 (min(2048, the model's)), cache_type "f16" or "f32"; adapters: one, several, or pairs (adapter, factor)"""
+        """ctx 0 (min(2048, the model's)), cache_type "f16" or "f32", memory 0 (bytes that the process may take: no limit);
+        adapters: one, several, or pairs (adapter, factor)"""
         given = Options(s.ql_session_options, options, "Session")
         device = device or default_device()
         adapters = weighted(adapters)
@@ -89,6 +90,12 @@ class Session(Handle):
         if self._model is None:
             raise Closed("Session is closed")
         return self._model
+
+    @property
+    def info(self) -> InferenceInfo:
+        """What it takes of memory, and reads, as it was planned."""
+        with self._use(exclusive=True) as session:
+            return describe(InferenceInfo, s.ql_inference_info, capi.ql_session_describe, session)
 
     @property
     def position(self) -> int:

@@ -349,3 +349,21 @@ def test_ctrl_c_stops_an_evaluation(tiny):
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     assert "interrupted; " in finished(process, 7)
+
+
+def test_a_budget_changes_no_bit(model):
+    text, prompt = "the bread and the tea " * 30, "the bread"
+    with ql.Session(model) as session:
+        plain, expected = session.info, session.eval(model.tokenizer.encode(prompt)).copy()
+    with pytest.raises(ql.NoMemory, match=r"0 MiB are given, and at least (\d+) MiB are needed") as refused:
+        ql.Session(model, memory=1)
+    least = int(str(refused.value).split("at least ")[1].split()[0]) << 20
+    for memory in (least + (2 << 20), 1 << 40):
+        with ql.Session(model, memory=memory) as session:
+            assert session.info.planned_peak_bytes <= memory and session.info.cache_bytes == plain.cache_bytes > 0
+            assert (session.eval(model.tokenizer.encode(prompt)) == expected).all()
+    assert plain.read_bytes_per_pass == 0 and plain.weight_bytes > 100_000 and plain.adapter_bytes == 0
+    whole = ql.evaluate_text(model, text, ctx=64)
+    assert ql.evaluate_text(model, text, ctx=64, memory=1 << 40).nll == whole.nll
+    with pytest.raises(ql.NoMemory, match="at least"):
+        ql.evaluate_text(model, text, ctx=64, memory=1)

@@ -32,6 +32,23 @@ extern "C" {
 
 typedef struct ql_engine ql_engine;
 
+/** What inference takes of memory, as it is planned before anything runs, and what it reads. Bytes. */
+typedef struct ql_inference_info {
+    size_t size;                 /* set by the caller: sizeof(ql_inference_info) */
+    uint64_t planned_peak_bytes; /* of the process: all that follows, but workspace_bytes and read_bytes_per_pass */
+    uint64_t weight_bytes;       /* of the model, in memory */
+    uint64_t page_bytes;         /* room for weights that are read and dropped */
+    uint64_t adapter_bytes;      /* of adapters, as they are applied */
+    uint64_t cache_bytes;        /* keys and values */
+    uint64_t activation_bytes;   /* results of the layers, logits, workspace */
+    uint64_t workspace_bytes;    /* of these, the most that one kernel needs while it runs */
+    uint64_t input_bytes;
+    uint64_t program_bytes;       /* code, tokenizer, texts, the plans themselves */
+    uint64_t read_bytes_per_pass; /* of weights, from their file, whatever the lanes; 0: all are in memory */
+    int64_t lanes;                /* windows of an evaluation that go through a layer side by side; else 1 */
+    int64_t pass_tokens;          /* the most that go through the model in one pass, of one lane */
+} ql_inference_info;
+
 typedef struct ql_engine_options {
     size_t size;                         /* set by ql_engine_options_init */
     int64_t ctx;                         /* most tokens of a sequence; 0: min(2048, the model's) */
@@ -40,12 +57,16 @@ typedef struct ql_engine_options {
     const ql_adapter * const * adapters; /* that sequences choose from */
     int n_adapters;                      /* at most 64 */
     ql_dtype cache_type;                 /* of keys and values: QL_F16, or QL_F32, which is exact and twice as large */
+    uint64_t memory; /* bytes that the process may take, program and cache included; 0: no limit. What
+                                            does not fit of the weights is read from the model's file in each pass, a
+                                            layer ahead, and dropped. No bit of the results changes */
 } ql_engine_options;
 QL_API void ql_engine_options_init(ql_engine_options * options);
 
 /** The caller owns *engine; model and device must outlive it (adapters are copied).
  *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: no cache has that type; QL_BAD_FILE: an adapter does not fit this model;
- *          QL_NO_MEMORY */
+ *          QL_NO_MEMORY: also a budget that is too small, the message has the smallest that would do; QL_UNSUPPORTED: a
+ *          budget on several devices, or on one that has a memory of its own */
 QL_API ql_status ql_engine_create(const ql_model * model, ql_device * device, const ql_engine_options * options,
                                   ql_engine ** engine);
 QL_API void ql_engine_free(ql_engine * engine);
@@ -62,7 +83,7 @@ typedef struct ql_sequence_tokens {
     int64_t sequence;
     const int32_t * tokens;
     int64_t n;
-    int logits;           /* 1: those of the token after the last are wanted; 0: they are not computed */
+    int logits; /* 1: those of the token after the last are wanted; 0: they are not computed */
 } ql_sequence_tokens;
 
 /** Reads n parts, each of another sequence.
@@ -85,6 +106,8 @@ QL_API ql_status ql_engine_fork(ql_engine * engine, int64_t from, int64_t to);
 /** Pages that no sequence has. */
 QL_API int64_t ql_engine_free_pages(const ql_engine * engine);
 
+/** Fills `info`.     errors  QL_INVALID_ARGUMENT */
+QL_API ql_status ql_engine_describe(const ql_engine * engine, ql_inference_info * info);
 /** The plan that reads n tokens at once (the widest one where n is larger), for profiles. The engine owns it.
  *  returns  NULL if engine is NULL or n < 1 */
 QL_API ql_plan * ql_engine_plan(ql_engine * engine, int64_t n);

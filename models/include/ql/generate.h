@@ -9,6 +9,7 @@
 #include "ql/adapter.h"
 #include "ql/backend.h"
 #include "ql/dataset.h"
+#include "ql/engine.h"
 #include "ql/model.h"
 #include "ql/plan.h"
 
@@ -25,12 +26,13 @@ typedef struct ql_session_options {
     const float * adapter_scales;        /* one for each, NULL: all 1; 0: not until ql_session_set_adapter_scales */
     int n_adapters;                      /* at most 64 */
     ql_dtype cache_type;                 /* of keys and values: QL_F16, or QL_F32, which is exact and twice as large */
+    uint64_t memory;                     /* as in ql_engine_options: bytes that the process may take; 0: no limit */
 } ql_session_options;
 QL_API void ql_session_options_init(ql_session_options * options);
 
 /** The caller owns *session; model, device and adapters' matrices must outlive it (adapters are copied).
  *  errors  QL_INVALID_ARGUMENT, QL_BAD_DTYPE: no cache has that type; QL_BAD_FILE: an adapter does not fit this model;
- *          QL_NO_MEMORY */
+ *          QL_NO_MEMORY, QL_UNSUPPORTED: as ql_engine_create's */
 QL_API ql_status ql_session_create(const ql_model * model, ql_device * device, const ql_session_options * options,
                                    ql_session ** session);
 QL_API void ql_session_free(ql_session * session);
@@ -52,6 +54,8 @@ QL_API int64_t ql_session_position(const ql_session * session);
  *  errors  QL_INVALID_ARGUMENT: the context is full, a token is outside the vocabulary */
 QL_API ql_status ql_session_eval(ql_session * session, const int32_t * tokens, int64_t n, const float ** logits);
 
+/** Fills `info`.     errors  QL_INVALID_ARGUMENT */
+QL_API ql_status ql_session_describe(const ql_session * session, ql_inference_info * info);
 /** The plan that reads n tokens at once (the widest one where n is larger), for profiles. The session owns it.
  *  returns  NULL if session is NULL or n < 1 */
 QL_API ql_plan * ql_session_plan(ql_session * session, int64_t n);
@@ -126,20 +130,26 @@ typedef struct ql_evaluate_options {
     /** Called after each window, on the calling thread; non-zero stops the call, which then returns QL_CANCELLED. */
     int (*on_window)(void * user, const ql_evaluated * so_far);
     void * user;
+    uint64_t memory;      /* bytes that the process may take; 0: no limit. As in ql_engine_options, and as many windows as fit
+                             share a pass. No bit of the result changes */
+    /** Called once, before anything runs, with what is planned; non-zero stops as on_window does. */
+    int (*on_plan)(void * user, const ql_inference_info * info);
 } ql_evaluate_options;
-/** Defaults: ctx 0, stride 0, no callback. */
+/** Defaults: ctx 0, stride 0, no callbacks, no limit of memory. */
 QL_API void ql_evaluate_options_init(ql_evaluate_options * options);
 
 /** Mean NLL of a text in windows of ctx tokens; each counts only the tokens that no window before it predicted. BOS first in
  *  each window where the model wants it.
  *  options NULL takes the defaults
- *  errors  QL_INVALID_ARGUMENT: ctx, stride, a text without a token to predict; QL_CANCELLED */
+ *  errors  QL_INVALID_ARGUMENT: ctx, stride, a text without a token to predict; QL_CANCELLED; QL_NO_MEMORY,
+ *          QL_UNSUPPORTED: a budget, as ql_engine_create's */
 QL_API ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                   const float * scales, int n_adapters, const char * text, size_t size,
                                   const ql_evaluate_options * options, ql_nll * result);
 /** Mean NLL of a dataset's trained tokens; of a sample longer than ctx, only the first ctx count.
  *  options NULL takes the defaults
- *  errors  QL_INVALID_ARGUMENT: ctx, a stride, a dataset that was opened for another model; QL_CANCELLED */
+ *  errors  QL_INVALID_ARGUMENT: ctx, a stride, a dataset that was opened for another model; QL_CANCELLED; QL_NO_MEMORY,
+ *          QL_UNSUPPORTED: a budget, as ql_engine_create's */
 QL_API ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                      const float * scales, int n_adapters, const ql_dataset * data,
                                      const ql_evaluate_options * options, ql_nll * result);

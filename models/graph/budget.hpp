@@ -1,0 +1,42 @@
+// Plans that keep a whole process within a budget of memory: they get what the rest of it leaves.
+#pragma once
+#include <functional>
+
+#include "models/model/model.hpp"
+
+namespace ql {
+
+/// Code, tables of libm and stacks that the first run and the first file touch after planning: 0.6 to 1.05 MB were
+/// measured, for every instruction set and number of threads.
+inline constexpr uint64_t kFirstRunBytes = 800 * 1024;
+
+/// The graph's nodes as a plan holds them: its own nodes and values, and the steps of each lane.
+inline constexpr uint64_t kNodeBytes = 1200, kStepBytes = 400;
+
+/// What kernels' threads keep for themselves, for each token of a run: up to 4.2 KB were measured at 2048 tokens.
+inline constexpr uint64_t kTokenBytes = 4608;
+
+/// What the process holds now, apart from the model's weights and the files that they are mapped from.
+uint64_t bytes_beside_weights(const Model & model);
+
+/// Plans that are made within a budget, and made anew with less until they are. The plan that has the weights may have
+/// several lanes: those that are offered, or fewer.
+struct BudgetedPlans {
+    /// What the process takes besides that plan: an estimate.
+    std::function<uint64_t(int lanes)> others;
+    /// The fewest bytes with which that plan can be made.
+    std::function<Result<uint64_t>(int lanes)> least;
+    /// Makes all plans, those before are dropped. `bytes` are for that plan.
+    std::function<Status(int lanes, uint64_t bytes)> make;
+    /// What the process takes with the plans that were made last.
+    std::function<uint64_t()> needed;
+    std::string advice;  // what would make them smaller: "a smaller --ctx needs less"
+};
+
+/// Makes plans with which the process keeps within `memory` bytes. The first ones get what the others leave of them;
+/// what these really take is known when they are there.
+/// lanes    at most
+/// errors   QL_NO_MEMORY: the message names the smallest budget
+Status plan_within(uint64_t memory, int lanes, const BudgetedPlans & plans);
+
+}  // namespace ql
