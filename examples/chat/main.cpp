@@ -7,6 +7,7 @@
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/memory_plan.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
 
@@ -18,7 +19,8 @@ constexpr const char * kExamples =
     "  ql-chat -m model.gguf --system 'Answer in one word.' -p 'Capital of France?' --chat --temp 0\n"
     "  ql-chat -m model.gguf -p 'Once upon a time' -n 64\n"
     "  ql-chat -m model.gguf -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
-    "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf";
+    "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf\n"
+    "  ql-chat -m model.gguf --memory 4GiB --dry-run";
 
 std::string without_blanks(const std::string & text) {
     const char * const blanks = " \t\r";
@@ -59,6 +61,7 @@ class Chat {
         program_.number("--logprobs", n_top_, 1, 100, "With -p: log-probabilities of the K best tokens at each place")
             ->default_str("")
             ->option_text("K");
+        add_dry_run(program_, dry_run_);
         program_.seed(sampling_.seed);
     }
 
@@ -71,10 +74,11 @@ class Chat {
         complete_ = program_.app.count("--prompt") > 0;
         check_options();
         device_ = device_options_.open();
-        model_ = model_options_.open();
+        model_ = model_options_.open(device_options_);
         loras_ = model_options_.open_loras(model_);
         template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
         open_session();
+        if (dry_run_) return print_plan();
         if (complete_) return complete();
         Conversation conversation = begin();
         return talk(conversation);
@@ -82,8 +86,8 @@ class Chat {
 
     void check_options() const {
         if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
-        if (!complete_ && (program_.json || n_top_ > 0 || chat_))
-            bad_input("%s needs -p", program_.json ? "--json" : chat_ ? "--chat" : "--logprobs");
+        if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_))
+            bad_input("%s needs -p", chat_ ? "--chat" : n_top_ > 0 ? "--logprobs" : "--json");
         if (complete_ && !chat_ && (!system_.empty() || chat_options_.given() || !chat_options_.date().empty()))
             bad_input("--system, --chat-template and --date need a chat: with -p give --chat");
     }
@@ -101,8 +105,16 @@ class Chat {
         if (ctx_ > limit)
             bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
                       static_cast<long long>(ctx_), static_cast<long long>(limit));
-        session_ = ql::cli::open_session(model_, device_, loras_, ctx_, device_options_.cache_type());
+        session_ = ql::cli::open_session(model_, device_, loras_,
+                                         {ctx_, device_options_.cache_type(), device_options_.memory()});
         lora_command_.emplace(session_, loras_);
+    }
+
+    int print_plan() const {
+        auto info = sized<ql_inference_info>();
+        check_run(ql_session_describe(session_.get(), &info));
+        print_memory(program_, info);
+        return kDone;
     }
 
     /// Completes one text, and prints its figures.
@@ -125,6 +137,7 @@ class Chat {
         else
             std::printf("\n");
         print_speed(result);
+        say_peak(program_);
         if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
         return kDone;
     }
@@ -250,7 +263,7 @@ class Chat {
     ModelOptions model_options_;
     ChatOptions chat_options_;
     std::string prompt_, system_, template_;
-    bool chat_ = false, complete_ = false, stream_ = true;
+    bool chat_ = false, complete_ = false, stream_ = true, dry_run_ = false;
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();
     ModelPtr model_;

@@ -29,7 +29,7 @@ class Finetune {
   public:
     Finetune()
         : program_("ql-finetune", "Trains a LoRA adapter on the quantised weights of a language model.", kExamples),
-          device_options_(program_, true),
+          device_options_(program_),
           model_options_(program_, false),
           o_(program_) {}
 

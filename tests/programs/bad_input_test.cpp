@@ -74,6 +74,17 @@ class BadInput : public testing::Test {
         for (const std::string & word : words) EXPECT_NE(r.err.npos, r.err.find(word)) << "should name " << word;
         EXPECT_EQ(before, workspace_.content());
     }
+    void expect_refused_budgets(const std::string & program, const std::string & line) {
+        expect_refused(program, line + " --memory much", {"--memory", "'much' is no size", "300MiB"}, {2});
+        expect_refused(program, line + " --memory 0", {"--memory", "'0' is no size"}, {2});
+        expect_refused(program, line + " --memory -1", {"--memory"}, {2});
+        expect_refused(program, line + " --memory cuda=4GiB", {"--memory", "no backend 'cuda'"}, {2});
+        expect_refused(program, line + " --memory cpu=1GiB,cuda:0=4GiB", {"--memory", "no backend 'cuda'"}, {2});
+        expect_refused(program, line + " --memory cpu:1=1GiB", {"--memory", "cpu:1"}, {2});
+        expect_refused(program, line + " --memory cpu=1GiB,2GiB", {"--memory", "twice"}, {2});
+        expect_refused(program, line + " --memory 1", {"0 MiB are given", "at least"});
+        expect_refused(program, line + " --memory cpu=1", {"0 MiB are given", "at least"});
+    }
     void expect_each_refused(std::span<const Slot> slots, const std::string & value,
                              const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
         for (const Slot & slot : slots) {
@@ -213,14 +224,15 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
         expect_refused(program, line + " --device tpu", {"tpu", "cpu"}, {2});
         expect_refused(program, line + " --device cuda:0", {"cuda", "cpu"}, {2});
         expect_refused(program, line + " --compute f64", {"--compute", "f32"}, {2});
-        if (program == kFinetune) {
-            expect_refused(program, line + " --memory much", {"--memory", "'much' is no size", "300MiB"}, {2});
-            expect_refused(program, line + " --memory 0", {"--memory", "'0' is no size"}, {2});
-            expect_refused(program, line + " --memory 1", {"0 MiB are given", "at least"});
-            continue;
+        if (program == kDoctor) {
+            expect_refused(program, line + " --memory 6GiB", {"--memory"}, {2});
+        } else if (program == kBench) {
+            expect_refused(program, line + " --memory 6GiB", {"--memory", "train and infer"}, {2});
+            expect_refused(program, line + " --spill /tmp", {"--spill", "train and infer"}, {2});
+            expect_refused_budgets(program, "infer -m {model.gguf}");
+        } else {
+            expect_refused_budgets(program, line);
         }
-        expect_refused(program, line + " --memory 6GiB", {"--memory", "not supported yet"}, {2});
-        expect_refused(program, line + " --spill /tmp", {"--spill", "not supported yet"}, {2});
     }
     expect_refused(kQuantize, "{model.gguf} {out.gguf} q3", {"q3", "nf4_dq"}, {2});
     expect_refused(kQuantize, "{model.gguf} {out.gguf} q5_1", {"q5_1", "read only"}, {2});

@@ -20,6 +20,8 @@ std::vector<Figure> bench_op(const DevicePtr & device, const OpBench & options, 
 struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
     bool profile = false;
+    uint64_t memory = 0;           // --memory
+    const char * spill = nullptr;  // --spill
 };
 /// `limits` measures the machine's limits; it is called after the training, whose peak of memory must not include it.
 std::vector<Figure> bench_train(const Program & program, const ModelPtr & model, const DevicePtr & device,
@@ -29,6 +31,7 @@ struct InferBench {
     int64_t prompt = 512, generation = 64, repeats = 3, sequences = 1;
     ql_dtype cache_type = QL_F16;
     bool profile = false;
+    uint64_t memory = 0;  // --memory
 };
 std::vector<Figure> bench_infer(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
                                 const InferBench & options, const Limits & limits);

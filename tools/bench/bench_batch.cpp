@@ -19,6 +19,7 @@ class Batch {
         options.n_sequences = n_;
         options.adapters = loras.adapters.data(), options.n_adapters = loras.n();
         options.cache_type = o.cache_type;
+        options.memory = o.memory;
         check_input(ql_engine_create(model.get(), device.get(), &options, out(engine_)));
         for (int64_t s = 0; s < n_; ++s) adapt(s, s);
     }

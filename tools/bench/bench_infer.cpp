@@ -24,7 +24,7 @@ std::vector<Figure> bench_infer(const ModelPtr & model, const DevicePtr & device
     if (ctx > info.n_ctx)
         bad_input("--prompt and --generate: %lld tokens together are more than the model's context of %lld",
                   static_cast<long long>(ctx), static_cast<long long>(info.n_ctx));
-    const SessionPtr session = open_session(model, device, loras, ctx, o.cache_type);
+    const SessionPtr session = open_session(model, device, loras, {ctx, o.cache_type, o.memory});
 
     std::vector<int32_t> tokens;
     for (int64_t i = 0; i < o.prompt; ++i) tokens.push_back(static_cast<int32_t>((i * 7919 + 13) % info.n_vocab));

@@ -5,8 +5,8 @@
 #include "ql/os.h"
 #include "tools/bench/bench.hpp"
 #include "tools/bench/profile.hpp"
+#include "tools/cli/memory_plan.hpp"
 #include "tools/cli/progress.hpp"
-#include "tools/cli/units.hpp"
 
 namespace ql::cli {
 namespace {
@@ -101,6 +101,7 @@ std::vector<Figure> bench_train(const Program & program, const ModelPtr & model,
     Rates rates{{}, &progress};
     auto options = defaults<ql_train_options>();
     options.ctx = o.ctx, options.batch = o.batch, options.grad_accum = 1, options.steps = o.steps + 1;
+    options.memory = o.memory, options.spill = o.spill;
     options.user = &rates, options.on_progress = on_progress;
     options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
     TrainerPtr trainer;
@@ -110,9 +111,7 @@ std::vector<Figure> bench_train(const Program & program, const ModelPtr & model,
     if (o.profile) rates.trainer = trainer.get();
     check_run(ql_trainer_run(trainer.get()));
     progress.clear();
-    const uint64_t peak = ql_os_peak_rss();
-    program.detail(
-        format("memory   peak_rss_bytes %llu (%s)", static_cast<unsigned long long>(peak), print_size(peak).c_str()));
+    say_peak(program);
     const Limits limits = measure_limits();
     if (o.profile) {
         Profile profile;

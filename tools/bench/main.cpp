@@ -84,8 +84,10 @@ class Bench {
     }
 
     void add_make_model() {
-        CLI::App * app = add("make-model", "A model of random weights, of the Llama or Qwen kind, to measure on",
-                             [this] { make_model(program_, make_, seed_); });
+        CLI::App * app = add("make-model", "A model of random weights, of the Llama or Qwen kind, to measure on", [this] {
+            refuse_budget();
+            make_model(program_, make_, seed_);
+        });
         program_
             .text("--shape", make_.shape,
                   "One of " + model_shape_names() + "; or a config.json as Hugging Face models have it", app)
@@ -106,12 +108,19 @@ class Bench {
         return measure_limits(DeviceOptions::describe(device_), seconds);
     }
 
+    /// Only work on a model takes a budget.
+    void refuse_budget() const {
+        if (device_options_.memory() || device_options_.spill())
+            bad_input("--memory and --spill are for train and infer, which load a model");
+    }
     std::vector<Figure> peak() {
+        refuse_budget();
         open_device();
         return limits(kPeakSeconds).figures;
     }
     std::vector<Figure> one_op() {
         check_op(op_.name);
+        refuse_budget();
         open_device();
         return bench_op(device_, op_, limits(kQuickPeakSeconds));
     }
@@ -119,15 +128,18 @@ class Bench {
         auto options = defaults<ql_model_options>();
         options.base_type = parse_base_type("--base-type", base_type_, true);
         options.embedding_type = QL_BASE_AUTO;
+        train_.memory = device_options_.memory(), train_.spill = device_options_.spill();
+        if (train_.memory) options.spill = train_.spill;
         open_device();
         const ModelPtr model = train_model_->open(&options);
         return bench_train(program_, model, device_, train_, [this] { return limits(kQuickPeakSeconds); });
     }
     std::vector<Figure> infer() {
         open_device();
-        const ModelPtr model = infer_model_->open();
+        const ModelPtr model = infer_model_->open(device_options_);
         const ModelOptions::Loras loras = infer_model_->open_loras(model);
         infer_.cache_type = device_options_.cache_type();
+        infer_.memory = device_options_.memory();
         const auto bench = infer_.sequences > 1 ? bench_batch : bench_infer;
         return bench(model, device_, loras, infer_, limits(kQuickPeakSeconds));
     }

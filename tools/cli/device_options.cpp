@@ -12,29 +12,27 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
         ->option_text("NAME");
     program.choice("--compute", compute_, {"auto", "f32", "bf16"}, {},
                    "How products are computed; f32 also keeps keys and values in f32");
-    if (!with_budget) {
-        program.not_yet("--memory", "this program has no memory budget so far");
-        program.not_yet("--spill", "this program has no memory budget so far");
-        return;
-    }
+    if (!with_budget) return;
     program
         .text("--memory", memory_,
-              "Memory that the process may take, such as 300MiB or 6GiB: weights that do not fit are read from the "
+              "Memory that the process may take, such as 300MiB or cpu=6GiB: weights that do not fit are read from the "
               "model's file when they are needed")
         ->option_text("SIZE");
     program.text("--spill", spill_, "Folder where, under --memory, converted weights and inputs of layers may be kept")
         ->option_text("DIR");
 }
 
-uint64_t DeviceOptions::memory() const {
-    if (memory_.empty()) return 0;
-    const std::string size = memory_.rfind("cpu=", 0) == 0 ? memory_.substr(4) : memory_;
-    const auto bytes = parse_size(size);
-    if (!bytes) bad_input("--memory: '%s' is no size; write 300MiB, 6GiB, or cpu=6GiB", memory_.c_str());
-    return *bytes;
+/// What is wrong with a budget comes first.
+void DeviceOptions::check_budget() const {
+    const bool limited = memory() > 0;
+    if (spill_.empty()) return;
+    if (!limited) bad_input("--spill needs --memory: without a budget everything stays in memory");
+    SpillPtr spill;
+    check_input(ql_os_spill_open(spill_.c_str(), out(spill)));
 }
 
 DevicePtr DeviceOptions::open() const {
+    check_budget();
     auto options = defaults<ql_device_options>();
     options.name = device_.c_str();
     options.threads = static_cast<int>(threads_);
@@ -65,6 +63,12 @@ ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to, boo
         ->option_text("FILE[:SCALE]")
         ->allow_extra_args(false);
     (to ? to : &program.app)->add_flag("--force", any_base_, "Takes adapters that were trained on another base too");
+}
+
+ModelPtr ModelOptions::open(const DeviceOptions & device) const {
+    auto options = defaults<ql_model_options>();
+    if (device.memory()) options.spill = device.spill();
+    return open(&options);
 }
 
 ModelPtr ModelOptions::open(const ql_model_options * options) const {
@@ -108,12 +112,13 @@ ModelOptions::Loras ModelOptions::open_loras(const ModelPtr & model) const {
 }
 
 SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
-                        int64_t ctx, ql_dtype cache_type) {
+                        const SessionSettings & settings) {
     auto options = defaults<ql_session_options>();
-    options.ctx = ctx;
+    options.ctx = settings.ctx;
     options.adapters = loras.adapters.data(), options.adapter_scales = loras.scales.data();
     options.n_adapters = loras.n();
-    options.cache_type = cache_type;
+    options.cache_type = settings.cache_type;
+    options.memory = settings.memory;
     SessionPtr session;
     check_run(ql_session_create(model.get(), device.get(), &options, out(session)));
     return session;

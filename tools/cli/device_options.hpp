@@ -4,16 +4,17 @@
 #include <vector>
 
 #include "ql/models.hpp"
+#include "tools/cli/budget.hpp"
 #include "tools/cli/program.hpp"
 
 namespace ql::cli {
 
-/// -t, --device, --compute, --memory; --spill is known and refused, and so is --memory by programs without a budget.
+/// -t, --device, --compute; --memory and --spill in programs that take a budget.
 class DeviceOptions {
   public:
-    explicit DeviceOptions(Program & program, bool with_budget = false);
+    explicit DeviceOptions(Program & program, bool with_budget = true);
     /// --memory in bytes; 0: none.
-    uint64_t memory() const;
+    uint64_t memory() const { return parse_budget(memory_); }
     /// --spill; null: not given.
     const char * spill() const { return spill_.empty() ? nullptr : spill_.c_str(); }
     DevicePtr open() const;
@@ -23,6 +24,8 @@ class DeviceOptions {
     ql_dtype cache_type() const { return compute_ == "f32" ? QL_F32 : QL_F16; }
 
   private:
+    void check_budget() const;
+
     const Program & program_;
     int64_t threads_ = 0;
     std::string device_ = "auto", compute_ = "auto", memory_, spill_;
@@ -35,6 +38,8 @@ class ModelOptions {
     const std::string & path() const { return path_; }
     /// Opens the model as `options` says (NULL: everything as in the file); notes go to the program's.
     ModelPtr open(const ql_model_options * options = nullptr) const;
+    /// Opens it as it is in the file; what has to be copied lies on disk where there is a budget and a --spill.
+    ModelPtr open(const DeviceOptions & device) const;
     static ql_model_info describe(const ModelPtr & model);
 
     struct Loras {
@@ -60,9 +65,15 @@ class ModelOptions {
 /// Opens an adapter for the model (null: alone); notes go to the program's. any_base: one trained on another base too.
 AdapterPtr open_adapter(const Program & program, const std::string & path, const ModelPtr & model, bool any_base);
 
-/// Opens what reads and generates, over a cache of ctx tokens.
+/// What a session is opened with, besides its model.
+struct SessionSettings {
+    int64_t ctx = 0;  // tokens of its cache
+    ql_dtype cache_type = QL_F16;
+    uint64_t memory = 0;  // --memory
+};
+/// Opens what reads and generates.
 SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const ModelOptions::Loras & loras,
-                        int64_t ctx, ql_dtype cache_type);
+                        const SessionSettings & settings);
 
 /// "auto" and "keep" where allowed, or the name of a type that can be written.
 int64_t parse_base_type(const std::string & option, const std::string & name, bool auto_and_keep);

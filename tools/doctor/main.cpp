@@ -30,7 +30,7 @@ class Doctor {
   public:
     Doctor()
         : program_("ql-doctor", "Shows what was found and chosen on this machine, and tests every kernel.", kExamples),
-          device_options_(program_) {
+          device_options_(program_, false) {
         program_.app.add_flag("--quick", quick_, "Only a few cases of each kernel");
         program_.seed(seed_)->description("Accepted for uniformity: the cases are fixed");
     }

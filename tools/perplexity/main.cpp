@@ -6,6 +6,7 @@
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/data_options.hpp"
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/memory_plan.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/signals.hpp"
 #include "tools/cli/table.hpp"
@@ -18,7 +19,8 @@ namespace {
 constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf -f text.txt\n"
     "  ql-perplexity -m model.gguf --lora adapter.gguf -d held-out.jsonl --exact\n"
-    "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json";
+    "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json\n"
+    "  ql-perplexity -m model.gguf -f text.txt --memory 300MiB --dry-run";
 constexpr size_t kLargestText = size_t{1} << 30;
 
 class Perplexity {
@@ -46,6 +48,7 @@ class Perplexity {
             ->default_str("");
         program_.app.add_flag("--skip-bad-lines", skip_bad_lines_,
                               "Counts lines that cannot be read instead of stopping at them");
+        add_dry_run(program_, dry_run_);
         program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
     }
 
@@ -58,7 +61,7 @@ class Perplexity {
         check_options();
         device_ = device_options_.open();
         if (!file_.empty()) read_text();
-        model_ = model_options_.open();
+        model_ = model_options_.open(device_options_);
         const ql_model_info info = ModelOptions::describe(model_);
         if (ctx_ == 0) ctx_ = std::min<int64_t>(512, info.n_ctx);
         if (ctx_ > info.n_ctx)
@@ -73,14 +76,16 @@ class Perplexity {
         end_at_interrupt();  // nothing to save
         check_interrupt();
         program_.begin_work();
-        measure();
+        if (!measure()) return kDone;
         if (exact_) count_exact();
         print_result();
+        say_peak(program_);
         return kDone;
     }
 
     void check_options() const {
         if (file_.empty() == data_.empty()) bad_input("give either -f TEXT or -d DATA (see --help)");
+        if (exact_ && dry_run_) bad_input("--dry-run plans the evaluation alone: leave --exact out");
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
         if (data_.empty() && (chat_.given() || !chat_.date().empty() || skip_bad_lines_))
@@ -110,7 +115,8 @@ class Perplexity {
         note_bad_lines(program_, dataset_, info_);
     }
 
-    void measure() {
+    /// False: a dry run has printed its plan.
+    bool measure() {
         result_ = sized<ql_nll>();
         const auto * adapters = loras_.adapters.data();
         const float * scales = loras_.scales.data();
@@ -123,15 +129,28 @@ class Perplexity {
                                                  format("nll %.4f", e->nll));
             return g_interrupt != 0 ? 1 : 0;
         };
-        check_run(text_ ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(), text.data(),
-                                           text.size(), &options, &result_)
-                        : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(), dataset_.get(),
-                                              &options, &result_));
+        options.memory = device_options_.memory();
+        auto plan = sized<ql_inference_info>();
+        if (dry_run_) {
+            options.user = &plan;
+            options.on_plan = [](void * to, const ql_inference_info * info) {
+                *static_cast<ql_inference_info *>(to) = *info;
+                return 1;
+            };
+        }
+        const Status status = text_ ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(),
+                                                       text.data(), text.size(), &options, &result_)
+                                    : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(),
+                                                          dataset_.get(), &options, &result_);
+        if (dry_run_ && status.code() == QL_CANCELLED) return print_memory(program_, plan), false;
+        check_run(status);
+        return true;
     }
 
     void count_exact() {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
-        const SessionPtr session = open_session(model_, device_, loras_, ctx, device_options_.cache_type());
+        const SessionPtr session =
+            open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
             n_exact_ += answers_exactly(session, i) ? 1 : 0;
@@ -192,7 +211,7 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, template_;
-    bool exact_ = false, skip_bad_lines_ = false;
+    bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;
     std::optional<FileBytes> text_;  // of -f
