@@ -58,7 +58,7 @@ struct StreamInputs {
     std::vector<StreamSpan> spans;    // one for each window that a layer has; write_spans (spans.hpp) writes all
     ql_tensor * factors = nullptr;    // f32 [n_adapters, T]: of the mixed branches; null without any
     ql_tensor * slots = nullptr;      // i32 [T]: where the tokens' own rows of the embedding are; null without any
-    std::vector<int32_t> own_ids;     // the tokens that have one, ascending; write_tokens (own_rows.hpp) writes both
+    std::vector<int32_t> own_ids;     // the tokens that have one, ascending; slots_of (own_rows.hpp) finds theirs
     std::vector<ql_tensor *> active;  // f32 [1, T] of each activation: 1 for tokens on which its branches act, else 0
     // null without a cache:
     ql_tensor * rows = nullptr;   // i32 [T]: where each token's key and value go in the cache

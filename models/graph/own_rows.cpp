@@ -50,9 +50,4 @@ std::vector<int32_t> slots_of(std::span<const int32_t> ids, std::span<const int3
     return slots;
 }
 
-Status write_tokens(const StreamInputs & inputs, const std::vector<int32_t> & tokens) {
-    QL_TRY(write_tensor(inputs.tokens, tokens));
-    return inputs.slots ? write_tensor(inputs.slots, slots_of(inputs.own_ids, tokens)) : Status();
-}
-
 }  // namespace ql

@@ -30,7 +30,4 @@ BranchPtr own_rows_branch(const OwnRows & rows);
 /// Where among `ids`, which ascend, each token is; -1 for none.
 std::vector<int32_t> slots_of(std::span<const int32_t> ids, std::span<const int32_t> tokens);
 
-/// Writes a stream's tokens, and where their own rows are.
-Status write_tokens(const StreamInputs & inputs, const std::vector<int32_t> & tokens);
-
 }  // namespace ql

@@ -137,7 +137,8 @@ TEST_P(TokenRowsOf, ReplaceEmbeddingsWithoutRounding) {
     const StreamInputs & in = b.start_stream(static_cast<int64_t>(tokens_.size()));
     ql_tensor * x = b.embed();
     const PlanPtr plan = make_plan(g, device_.get(), {&x, 1}).value();
-    ASSERT_TRUE(write_tokens(in, tokens_).ok());
+    ASSERT_TRUE(write_tensor(in.tokens, tokens_).ok());
+    ASSERT_TRUE(write_tensor(in.slots, slots_of(in.own_ids, tokens_)).ok());
     ASSERT_EQ(ql_plan_run(plan.get()), QL_OK);
     std::vector<float> rows(64 * tokens_.size());
     ASSERT_TRUE(read_output(plan, x, rows).ok());
