@@ -228,7 +228,7 @@ bool ql_plan::cache_will_do(uint64_t memory) const {
     uint64_t bytes = memory;
     for (const ql::PageStay & stay : choice_.paging.stays)
         if (weights.insert(stay.weight).second) bytes += stay.weight->bytes();
-    return bytes <= ql::os::available_memory();
+    return bytes <= ql_os_available_memory();
 }
 
 /// A file that was opened for reads past the cache; -1: there are none.

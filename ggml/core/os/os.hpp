@@ -99,8 +99,6 @@ Fd open_direct(int fd);
 Status read_direct(int direct, const FileRange & range, void * to);
 /// Whether a mapped range is in the system's cache.
 bool is_cached(const FileRange & range);
-/// Bytes that the system could give to this process, or use as its cache; 0 where unknown.
-uint64_t available_memory();
 /// An open file in the folder, without a name: it is gone when it is closed. errors: QL_NOT_FOUND, QL_IO
 Result<Fd> open_unnamed(const std::string & folder);
 

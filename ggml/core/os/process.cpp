@@ -6,15 +6,15 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <limits>
 
 #include "ggml/core/os/os.hpp"
 #include "ql/os.h"
 
 namespace {
 
-/// A "Name:   123 kB" line of a file in bytes. Plain stdio: asking for the memory in use should not add to it.
-uint64_t line_bytes(const char * path, const char * name) {
+/// A "Name:   123 kB" line of a file in bytes; 0: there is none. Of /proc/self/status, not getrusage: that remembers the
+/// parent's peak from before exec. Plain stdio: asking for the memory in use should not add to it.
+uint64_t bytes_in(const char * path, const char * name) {
     std::FILE * file = std::fopen(path, "re");
     if (!file) return 0;
     char line[256];
@@ -29,33 +29,38 @@ uint64_t line_bytes(const char * path, const char * name) {
     return kib * 1024;
 }
 
-/// Not getrusage: that remembers the parent's peak from before exec.
-uint64_t status_bytes(const char * name) {
-    return line_bytes("/proc/self/status", name);
-}
-
-/// The limit of the container that the process runs in; the largest number: none is known.
-uint64_t container_limit() {
-    unsigned long long bytes = 0;
-    bool known = false;
-    if (std::FILE * file = std::fopen("/sys/fs/cgroup/memory.max", "re")) {
-        known = std::fscanf(file, "%llu", &bytes) == 1;  // else it says "max"
-        std::fclose(file);
-    }
-    return known ? bytes : std::numeric_limits<uint64_t>::max();
+/// A number that a file of the process's control group begins with, or that follows `name` at the beginning of a line; 0: it
+/// has none, or says "max".
+unsigned long long group_number(const char * path, const char * name = "") {
+    std::FILE * file = std::fopen(path, "re");
+    if (!file) return 0;
+    char line[256];
+    unsigned long long number = 0;
+    while (std::fgets(line, sizeof(line), file))
+        if (std::strncmp(line, name, std::strlen(name)) == 0 &&
+            std::sscanf(line + std::strlen(name), "%llu", &number) == 1)
+            break;
+    std::fclose(file);
+    return number;
 }
 
 }  // namespace
 
-uint64_t ql::os::available_memory() {
-    return std::min(line_bytes("/proc/meminfo", "MemAvailable"), container_limit());
-}
-
 uint64_t ql_os_peak_rss(void) {
-    return status_bytes("VmHWM");
+    return bytes_in("/proc/self/status", "VmHWM");
 }
 uint64_t ql_os_rss(void) {
-    return status_bytes("VmRSS");
+    return bytes_in("/proc/self/status", "VmRSS");
+}
+
+uint64_t ql_os_available_memory(void) {
+    const uint64_t machine = bytes_in("/proc/meminfo", "MemAvailable");
+    const uint64_t most = group_number("/sys/fs/cgroup/memory.max");
+    if (most == 0) return machine;
+    const uint64_t used = group_number("/sys/fs/cgroup/memory.current");
+    const uint64_t cached = group_number("/sys/fs/cgroup/memory.stat", "file ");  // what the system may take back
+    const uint64_t held = used > cached ? used - cached : 0, group = most > held ? most - held : 0;
+    return machine > 0 ? std::min<uint64_t>(machine, group) : group;
 }
 
 uint64_t ql_os_memory(void) {

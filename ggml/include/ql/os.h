@@ -75,6 +75,8 @@ QL_API void ql_os_unlock_file(ql_os_lock * lock);
 QL_API uint64_t ql_os_peak_rss(void);
 /** Resident bytes now; 0 where unknown. */
 QL_API uint64_t ql_os_rss(void);
+/** Bytes that the machine could give without swapping, and the process's control group allows; 0: unknown. */
+QL_API uint64_t ql_os_available_memory(void);
 typedef struct ql_os_block {
     const void * data;
     size_t bytes;
