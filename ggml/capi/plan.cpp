@@ -84,6 +84,14 @@ ql_status ql_plan_least_memory(ql_graph * graph, ql_device * const * devices, in
     });
 }
 
+ql_status ql_graph_page_out(ql_graph * graph, ql_tensor * const * leaves, int n, const char * folder) {
+    return ql::guarded([&]() -> Status {
+        if (!graph || (!leaves && n) || !folder || n < 0)
+            return error(QL_INVALID_ARGUMENT, "ql_graph_page_out: an argument is NULL, or n is negative");
+        return graph->page_out({leaves, static_cast<size_t>(n)}, folder);
+    });
+}
+
 void ql_plan_free(ql_plan * plan) {
     delete plan;
 }
@@ -168,8 +176,10 @@ ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info
             for (const ql::Operand * t : s.node->out) bytes += static_cast<double>(t->bytes());
         }
         const ql::PlanNode & node = *plan->list().nodes[static_cast<size_t>(i)];
+        const ql::Plan::Live live = plan->live(static_cast<size_t>(i));
         return ql::give_struct(info, {sizeof(*info), s.node->def->name.data(), s.node->out[0]->name.c_str(), s.seconds,
-                                      ql::flops_of(*s.node), s.runs, bytes, node.device->name.c_str(), node.moved});
+                                      ql::flops_of(*s.node), s.runs, bytes, node.device->name.c_str(), node.moved,
+                                      node.place, node.is_backward, live.results, live.scratch, live.pages});
     });
 }
 

@@ -1,6 +1,8 @@
 // Appending to a graph, with the checks that spare the rest of the engine their own.
 #include "ggml/graph/graph.hpp"
 
+#include <unordered_set>
+
 namespace ql {
 
 namespace {
@@ -66,6 +68,28 @@ ql_tensor * ql_graph::leaf(ql::TensorKind kind, const char * name, ql_dtype dtyp
     t->requires_grad = kind == ql::TensorKind::param;
     if (data) t->storage = {nullptr, const_cast<void *>(data), t->bytes()};
     return t;
+}
+
+Status ql_graph::page_out(std::span<ql_tensor * const> leaves, const char * folder) {
+    uint64_t bytes = 0;
+    std::unordered_set<const ql_tensor *> seen;
+    for (const ql_tensor * t : leaves) {
+        if (!t || t->graph != this) return ql::error(QL_INVALID_ARGUMENT, "page out: a leaf is NULL or of another graph");
+        if (t->kind != ql::TensorKind::param && t->kind != ql::TensorKind::state)
+            return ql::error(QL_INVALID_ARGUMENT, "page out: %s is no parameter or state", ql::describe(*t).c_str());
+        if (t->storage.data || ql::is_paged_out(*t) || !seen.insert(t).second)
+            return ql::error(QL_INVALID_ARGUMENT, "page out: %s has its place already", ql::describe(*t).c_str());
+        bytes += t->bytes();
+    }
+    if (leaves.empty()) return {};
+    QL_ASSIGN(ql::os::Fd fd, ql::os::open_unnamed(folder, bytes));
+    uint64_t offset = 0;
+    for (ql_tensor * t : leaves) {
+        files_[t] = {fd.get(), offset, t->bytes()};
+        offset += t->bytes();
+    }
+    spills_.push_back(std::move(fd));
+    return {};
 }
 
 ql_tensor * ql_graph::emit(const ql::OpDef & def, std::initializer_list<ql_tensor *> src, ql::Params params) {

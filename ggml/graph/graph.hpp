@@ -4,8 +4,11 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
+#include "ggml/core/os/fd.hpp"
+#include "ggml/core/os/os.hpp"
 #include "ggml/graph/tensor.hpp"
 #include "ggml/ir/op_def.hpp"
 #include "ql/graph.h"
@@ -31,6 +34,14 @@ struct ql_graph {
     /// Whether nodes that are appended from here on are of a backward pass; false at first.
     void set_backward(bool backward) { backward_ = backward; }
 
+    /// Leaves that a plan has in memory only while nodes use them; see ql_graph_page_out.
+    ql::Status page_out(std::span<ql_tensor * const> leaves, const char * folder);
+    /// Where the bytes of such a leaf are between runs; null: it is none.
+    const ql::os::FileRange * file_of(const ql_tensor & leaf) const {
+        const auto it = files_.find(&leaf);
+        return it == files_.end() ? nullptr : &it->second;
+    }
+
     const ql::Status & status() const { return status_; }
     /// Keeps the first error.
     void fail(ql::Status status);
@@ -43,6 +54,8 @@ struct ql_graph {
 
     std::deque<ql::GraphNode> nodes_;
     std::deque<ql_tensor> tensors_;
+    std::vector<ql::os::Fd> spills_;
+    std::unordered_map<const ql_tensor *, ql::os::FileRange> files_;  // in them, of leaves that are paged out
     ql::Status status_;
     int place_ = 0;
     bool backward_ = false;
@@ -50,4 +63,8 @@ struct ql_graph {
 
 namespace ql {
 using Graph = ::ql_graph;
+
+inline bool is_paged_out(const Tensor & leaf) {
+    return leaf.graph->file_of(leaf) != nullptr;
+}
 }

@@ -5,6 +5,8 @@
 #include <memory>
 #include <tuple>
 
+#include "ggml/graph/graph.hpp"
+
 namespace ql {
 namespace {
 
@@ -33,8 +35,13 @@ size_t fixed_bytes(const PlanList & list, std::vector<Buffer> & buffers, const D
     size_t bytes = input_bytes(list, device.caps.alignment) * (lanes - 1);
     for (size_t r = 0; r < layout.size(); ++r) bytes += layout[r] * (is_by_lane(static_cast<Region>(r)) ? lanes : 1);
     for (const Value * leaf : list.leaves())
-        if (leaf->kind != TensorKind::weight) bytes += leaf->bytes();
+        if (leaf->kind != TensorKind::weight && !is_paged_out(*leaf->tensor)) bytes += leaf->bytes();
     return bytes;
+}
+
+bool pages_leaves(const PlanList & list) {
+    const std::vector<const Value *> leaves = list.leaves();
+    return std::any_of(leaves.begin(), leaves.end(), [](const Value * v) { return is_paged_out(*v->tensor); });
 }
 
 class Chooser {
@@ -112,12 +119,16 @@ class Chooser {
     std::unique_ptr<Candidate> best_;
 };
 
-Status check_devices(const PassInput & input, const ql_plan_options & options) {
-    if (options.memory == 0 && options.lanes <= 1) return {};
-    if (input.devices.size() == 1 && input.devices[0]->caps.host_memory) return {};
+Status check_devices(const PassInput & input, bool is_needed) {
+    if (!is_needed || (input.devices.size() == 1 && input.devices[0]->caps.host_memory)) return {};
     return error(QL_UNSUPPORTED,
-                 "plan: a budget or several lanes need one device that computes in the host's memory; %s",
+                 "plan: a budget, several lanes and states that are paged out need one device that computes in the "
+                 "host's memory; %s",
                  input.devices.size() > 1 ? "there are several devices" : input.devices[0]->name.c_str());
+}
+
+bool needs_phases(const ql_plan_options & options) {
+    return options.memory != 0 || options.lanes > 1;
 }
 
 }  // namespace
@@ -137,13 +148,13 @@ size_t input_bytes(const PlanList & list, size_t alignment) {
 }
 
 Result<size_t> least_memory(const PassInput & input, const ql_plan_options & options) {
-    QL_TRY(check_devices(input, options));
+    QL_TRY(check_devices(input, needs_phases(options)));
     return Chooser(input, options).least();
 }
 
 Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_plan_options & options,
                              const PlanChoice * over, bool checked) {
-    QL_TRY(check_devices(input, options));
+    QL_TRY(check_devices(input, needs_phases(options)));
     PlanChoice choice;
     choice.recomputed = options.recomputed;
     choice.lanes = std::max(options.lanes, 1);
@@ -157,7 +168,10 @@ Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_
         choice.paged = true;
         choice.paging = PagePlanner(list, input.devices[0]->caps.alignment).like(over->paging, choice.lanes);
     }
-    choice.by_phase = choice.lanes > 1 || choice.paged;
+    const bool with_leaves = pages_leaves(list);
+    QL_TRY(check_devices(input, with_leaves));
+    if (with_leaves && !choice.paged) choice.paging = PagePlanner(list, input.devices[0]->caps.alignment).leaves();
+    choice.by_phase = choice.lanes > 1 || choice.paged || with_leaves;
     choice.paging.begins = choice.by_phase ? phase_begins(list) : std::vector<size_t>{0, list.nodes.size()};
     if (choice.spill_bytes) {
         choice.absences.clear();

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ggml/core/os/os.hpp"
+#include "ggml/graph/graph.hpp"
 #include "ggml/pool/page_queue.hpp"
 
 namespace ql {
@@ -75,7 +76,7 @@ Status settle_leaves(std::span<const Value * const> leaves) {
         Storage & storage = leaf->tensor->storage;
         if (leaf->kind == TensorKind::weight) {
             if (!is_used_in_place(*leaf)) QL_TRY(uploads.start(*leaf));
-        } else if (!storage.data) {
+        } else if (!storage.data && !is_paged_out(*leaf->tensor)) {
             QL_ASSIGN(storage, allocate(*leaf->device, leaf->bytes()));
         }
     }

@@ -5,11 +5,12 @@
 #include <tuple>
 
 #include "ggml/core/os/os.hpp"
+#include "ggml/graph/graph.hpp"
 
 namespace ql {
 
 size_t PagePlanner::Uses::room() const {
-    return padded(shift + weight->bytes(), os::kPageBytes);
+    return padded(shift + leaf->bytes(), os::kPageBytes);
 }
 
 PagePlanner::Uses PagePlanner::uses_of(Tensor * weight) {
@@ -31,19 +32,44 @@ std::vector<PagePlanner::Uses> PagePlanner::uses_of(const PlanList & list, const
             const size_t phase = phase_of(begins, i);
             if (reads_rows(n, s))
                 use.rows.push_back(row_use(n, i, phase));
-            else if (use.phases.empty() || use.phases.back() != phase)
-                use.phases.push_back(phase);
+            else if (use.phases.empty() || use.phases.back().phase != phase)
+                use.phases.push_back({phase});
         }
     return uses;
 }
 
-/// The stays that uses need if a weight is kept only from one phase to the next.
-void PagePlanner::add_stays(const Uses & use, bool ahead, std::vector<PageStay> & stays) {
-    for (const size_t phase : use.phases) {
-        if (!stays.empty() && stays.back().weight == use.weight && phase <= stays.back().last + 1)
+static bool changes(const PlanNode & n, const Operand * leaf) {
+    return std::any_of(n.out.begin(), n.out.end(), [&](const Operand * t) { return t->root() == leaf; });
+}
+
+std::vector<PagePlanner::Uses> PagePlanner::leaf_uses_of(const PlanList & list, const std::vector<size_t> & begins) {
+    std::vector<Uses> uses;
+    std::unordered_map<const Tensor *, size_t> index;
+    for (size_t i = 0; i < list.nodes.size(); ++i)
+        for (const Operand * s : list.nodes[i]->src) {
+            if (!s || !s->root()->is_leaf()) continue;
+            Tensor * leaf = root_of(s)->tensor;
+            if (!is_paged_out(*leaf)) continue;
+            const auto [it, is_new] = index.try_emplace(leaf, uses.size());
+            if (is_new) uses.push_back({leaf});
+            std::vector<Use> & phases = uses[it->second].phases;
+            const size_t phase = phase_of(begins, i);
+            if (phases.empty() || phases.back().phase != phase) phases.push_back({phase});
+            phases.back().changes |= changes(*list.nodes[i], s->root());
+        }
+    return uses;
+}
+
+/// The stays that uses need if a leaf is kept only from one phase to the next; one that was changed to the next but one, as
+/// it cannot be read again before it is written.
+void PagePlanner::add_stays(const Uses & uses, bool ahead, std::vector<PageStay> & stays) {
+    for (const Use & use : uses.phases) {
+        const size_t phase = use.phase;
+        if (!stays.empty() && stays.back().leaf == uses.leaf && phase <= held_until(stays.back()) + 1)
             stays.back().last = phase;
         else
-            stays.push_back({use.weight, phase && ahead ? phase - 1 : phase, phase, phase, use.shift, use.room()});
+            stays.push_back({uses.leaf, phase && ahead ? phase - 1 : phase, phase, phase, uses.shift, uses.room()});
+        stays.back().dirty |= use.changes;
     }
 }
 
@@ -69,7 +95,8 @@ static std::vector<size_t> spread(size_t n) {
 
 /// Of the weights that are read equally often some of every layer come first, so that there is something to read while each
 /// layer computes.
-PagePlanner::PagePlanner(const PlanList & list, size_t alignment) : alignment_(alignment), begins_(phase_begins(list)) {
+PagePlanner::PagePlanner(const PlanList & list, size_t alignment)
+    : alignment_(alignment), begins_(phase_begins(list)), leaf_uses_(leaf_uses_of(list, begins_)) {
     const std::vector<Uses> all = uses_of(list, begins_);
     for (const size_t i : spread(all.size())) uses_.push_back(all[i]);
     std::stable_sort(uses_.begin(), uses_.end(), [](const Uses & a, const Uses & b) { return rank(a) > rank(b); });
@@ -79,7 +106,7 @@ PagePlanner::PagePlanner(const PlanList & list, size_t alignment) : alignment_(a
 
 Paging PagePlanner::with_first(size_t n, bool ahead) const {
     std::set<Tensor *> resident;
-    for (size_t i = 0; i < n; ++i) resident.insert(uses_[i].weight);
+    for (size_t i = 0; i < n; ++i) resident.insert(uses_[i].leaf);
     return with(resident, ahead);
 }
 
@@ -89,25 +116,42 @@ Paging PagePlanner::with(const std::set<Tensor *> & resident, bool ahead, const 
     paging.ahead = ahead;
     paging.begins = begins_;
     for (const Uses & use : uses_) {
-        if (use.can_page && !resident.count(use.weight)) {
+        if (use.can_page && !resident.count(use.leaf)) {
             add_stays(use, ahead, paging.stays);
             paging.rows.insert(paging.rows.end(), use.rows.begin(), use.rows.end());
             continue;
         }
-        paging.resident.insert(use.weight);
-        paging.resident_bytes += padded(use.weight->bytes(), alignment_);
+        paging.resident.insert(use.leaf);
+        paging.resident_bytes += padded(use.leaf->bytes(), alignment_);
     }
+    for (const Uses & use : leaf_uses_) add_stays(use, ahead, paging.stays);
     if (!like || !place_as(*like, paging)) place(paging);
+    sort(paging);
+    return paging;
+}
+
+Paging PagePlanner::leaves() const {
+    Paging paging;
+    paging.begins = begins_;
+    for (const Uses & use : leaf_uses_) add_stays(use, paging.ahead, paging.stays);
+    place(paging);
+    sort(paging);
+    return counted(std::move(paging), 1);
+}
+
+void PagePlanner::sort(Paging & paging) {
     std::stable_sort(paging.stays.begin(), paging.stays.end(),
                      [](const PageStay & a, const PageStay & b) { return a.first < b.first; });
-    return paging;
 }
 
 /// What of a paging depends on the number of lanes: memory of rows, and bytes that are read.
 Paging PagePlanner::counted(Paging paging, int lanes) {
     const auto n_lanes = static_cast<size_t>(lanes);
-    paging.read_bytes = paging.row_bytes = 0;
-    for (const PageStay & stay : paging.stays) paging.read_bytes += stay.weight->bytes();
+    paging.read_bytes = paging.leaf_read_bytes = paging.leaf_written_bytes = paging.row_bytes = 0;
+    for (const PageStay & stay : paging.stays) {
+        (is_paged_out(*stay.leaf) ? paging.leaf_read_bytes : paging.read_bytes) += stay.leaf->bytes();
+        if (stay.dirty) paging.leaf_written_bytes += stay.leaf->bytes();
+    }
     for (const RowUse & rows : paging.rows) {
         paging.row_bytes += row_memory(rows, n_lanes);
         paging.read_bytes += rows.row_bytes * std::min(rows.n_ids * n_lanes, rows.n_rows);
@@ -117,7 +161,7 @@ Paging PagePlanner::counted(Paging paging, int lanes) {
 
 /// A plan of a part of another's phases keeps within its region. False: some stay is none of the other's.
 bool PagePlanner::place_as(const Paging & like, Paging & paging) {
-    const auto key = [](const PageStay & s) { return std::tuple(s.weight, s.read, s.first, s.last); };
+    const auto key = [](const PageStay & s) { return std::tuple(s.leaf, s.read, s.first, s.last); };
     std::map<decltype(key(PageStay())), size_t> offsets;
     for (const PageStay & stay : like.stays) offsets[key(stay)] = stay.offset;
     std::vector<PageStay> stays = paging.stays;
@@ -135,7 +179,7 @@ void PagePlanner::place(Paging & paging) {
     std::vector<Buffer> buffers;
     for (const PageStay & stay : paging.stays)
         buffers.push_back(
-            {nullptr, stay.room, static_cast<int64_t>(stay.read), static_cast<int64_t>(stay.last), Region::pages});
+            {nullptr, stay.room, static_cast<int64_t>(stay.read), static_cast<int64_t>(held_until(stay)), Region::pages});
     paging.page_bytes = place_buffers(buffers, nullptr, os::kPageBytes).of(Region::pages);
     for (size_t i = 0; i < buffers.size(); ++i) paging.stays[i].offset += buffers[i].offset;
 }

@@ -4,6 +4,9 @@
 // first use computes, and dropped after its use unless the next phase needs it, too. Between forward and backward
 // pass all pages are dropped but those of the last places: with a cyclic order of uses no choice reads less than to
 // keep some weights for good and to pass the others through (Belady 1966).
+//
+// Parameters and states that are paged out (ql_graph_page_out) are pages of every plan, and dirty ones where nodes change
+// them: written back while the phase after the last use computes, which holds their bytes for so long.
 #pragma once
 #include <set>
 
@@ -11,31 +14,38 @@
 
 namespace ql {
 
-/// A weight's stay in memory, in phases: it is read during `read` and used from `first` to `last`.
+/// A leaf's stay in memory, in phases: it is read during `read` and used from `first` to `last`.
 struct PageStay {
-    Tensor * weight = nullptr;
+    Tensor * leaf = nullptr;
     size_t read = 0, first = 0, last = 0;
-    size_t offset = 0;  // in the pages' region: it lies in its page of memory as in its page of the file
-    size_t room = 0;    // bytes of whole pages around it
+    size_t offset = 0;   // in the pages' region: a weight lies in its page of memory as in its page of the file
+    size_t room = 0;     // bytes of whole pages around it
+    bool dirty = false;  // a node changes it: it is written back after `last`
 };
+
+/// The last phase in which its memory is its own: what it was changed to is written while the next one computes.
+constexpr size_t held_until(const PageStay & stay) {
+    return stay.last + (stay.dirty ? 1 : 0);
+}
 
 struct Paging {
     std::vector<size_t> begins;   // phases
     std::set<Tensor *> resident;  // weights that are always in memory
-    std::vector<PageStay> stays;  // of the others, by phase of reading
+    std::vector<PageStay> stays;  // of the others and of leaves that are paged out, by phase of reading
     size_t resident_bytes = 0;
     std::vector<RowUse> rows;  // of the others, those that are read by row
     bool ahead = true;         // pages are read during the phase before the one that uses them
     size_t page_bytes = 0;     // of the region that the stays share
     size_t row_bytes = 0;      // the most that rows take, of all lanes
-    uint64_t read_bytes = 0;   // in a run
+    uint64_t read_bytes = 0;   // of weights, in a run
+    uint64_t leaf_read_bytes = 0, leaf_written_bytes = 0;  // of leaves that are paged out
     size_t bytes() const { return resident_bytes + page_bytes + row_bytes; }
 };
 
 /// Weights that are smaller are always resident, as are those that are mapped from no file.
 inline constexpr size_t kSmallestPage = 16 * 1024;
 
-/// What a list's weights are used for; from it come the pagings of any limit, for any number of lanes.
+/// What a list's weights, and its leaves that are paged out, are used for; from it come the pagings of any limit, for any number of lanes.
 class PagePlanner {
   public:
     PagePlanner(const PlanList & list, size_t alignment);
@@ -50,23 +60,31 @@ class PagePlanner {
     Paging like(const Paging & other, int lanes) const {
         return counted(with(other.resident, other.ahead, &other), lanes);
     }
+    /// The paging of a plan whose weights are used where they are: of leaves that are paged out alone.
+    Paging leaves() const;
     const std::vector<size_t> & begins() const { return begins_; }
 
   private:
-    /// A weight, and what uses it, in order.
+    struct Use {
+        size_t phase;
+        bool changes = false;  // a node of the phase changes the leaf
+    };
+    /// A leaf, and what uses it, in order.
     struct Uses {
-        Tensor * weight;
-        size_t shift = 0;                 // of its first byte in a page of its file
-        bool can_page = true;             // it is mapped from a file, and large enough
-        std::vector<size_t> phases = {};  // that need all of it
+        Tensor * leaf;
+        size_t shift = 0;              // of its first byte in a page of its file
+        bool can_page = true;          // of a weight: it is mapped from a file, and large enough
+        std::vector<Use> phases = {};  // that need all of it
         std::vector<RowUse> rows = {};
         size_t room() const;
     };
     static Uses uses_of(Tensor * weight);
     static std::vector<Uses> uses_of(const PlanList & list, const std::vector<size_t> & begins);
-    static void add_stays(const Uses & use, bool ahead, std::vector<PageStay> & stays);
+    static std::vector<Uses> leaf_uses_of(const PlanList & list, const std::vector<size_t> & begins);
+    static void add_stays(const Uses & uses, bool ahead, std::vector<PageStay> & stays);
     static size_t rank(const Uses & use);
     static void place(Paging & paging);
+    static void sort(Paging & paging);
     static bool place_as(const Paging & like, Paging & paging);
     static Paging counted(Paging paging, int lanes);
     Paging with_first(size_t n, bool ahead) const;
@@ -74,7 +92,8 @@ class PagePlanner {
 
     const size_t alignment_;
     const std::vector<size_t> begins_;
-    std::vector<Uses> uses_;  // those that are read most often in a run first
+    std::vector<Uses> uses_;  // of weights, those that are read most often in a run first
+    const std::vector<Uses> leaf_uses_;
     Paging ahead_, least_;    // with the fewest resident weights: a phase ahead, and not
 };
 

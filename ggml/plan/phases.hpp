@@ -1,5 +1,6 @@
-// Phases: runs of nodes of one place of the model. Between two phases a plan may read and drop pages of weights, and go
-// over to its next lane.
+// Phases: runs of nodes of one place of the model. Between two phases a plan may read and drop pages, and go over to its
+// next lane. Nodes that change leaves in place, such as the steps of an optimizer, are several phases where they would
+// need too many leaves at once that are paged out.
 #pragma once
 #include <vector>
 

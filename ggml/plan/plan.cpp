@@ -106,15 +106,27 @@ Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
         const size_t bytes =
             memory.layout.of(region) * (ql::is_by_lane(region) ? static_cast<size_t>(choice_.lanes) : 1);
         if (bytes == 0) continue;
-        const bool is_shared = region == ql::Region::arena || region == ql::Region::pages;
-        if (is_shared && other && other->of(region).bytes >= bytes) {
-            memory.of(region) = {&device, other->of(region).data, bytes};
+        if (void * data = other ? place_in(*other, memory, region, bytes) : nullptr) {
+            memory.of(region) = {&device, data, bytes};
             continue;
         }
         const auto kind = region == ql::Region::staging ? ql::MemoryKind::pinned : ql::MemoryKind::device;
         QL_ASSIGN(memory.of(region), ql::allocate(device, bytes, kind));
     }
     return {};
+}
+
+/// Where another plan has room for a region; null: nowhere. Pages lie where its pages are, or behind our results in its
+/// arena, as nothing of both is needed between two runs.
+void * ql_plan::place_in(const Memory & other, const Memory & memory, ql::Region region, size_t bytes) {
+    if (region != ql::Region::arena && region != ql::Region::pages) return nullptr;
+    if (other.of(region).bytes >= bytes) return other.of(region).data;
+    if (region == ql::Region::arena) return nullptr;
+    const ql::Storage & arena = other.of(ql::Region::arena);
+    const bool is_ours = memory.of(ql::Region::arena).data == arena.data;
+    const size_t taken =
+        is_ours ? ql::padded(memory.of(ql::Region::arena).bytes, memory.device->caps.alignment) : 0;
+    return arena.bytes >= taken + bytes ? static_cast<std::byte *>(arena.data) + taken : nullptr;
 }
 
 /// The first lane's inputs are the graph's.
@@ -153,7 +165,7 @@ void * ql_plan::address(size_t buffer, size_t lane, size_t node) const {
 void * ql_plan::address(const ql::Operand * t, size_t lane, size_t node) const {
     const ql::Value & root = *ql::root_of(t);
     if (!root.is_leaf()) return address(root.buffer, lane, node);
-    if (root.kind == ql::TensorKind::weight && choice_.paged)
+    if ((root.kind == ql::TensorKind::weight && choice_.paged) || ql::is_paged_out(*root.tensor))
         if (void * page = page_address(*root.tensor, node)) return page;
     if (lane > 0)
         if (const auto it = std::find(inputs_.begin(), inputs_.end(), &root); it != inputs_.end())
@@ -169,13 +181,13 @@ Status ql_plan::make_row_readers() {
     return {};
 }
 
-/// Where a weight that is a page lies while a node uses it; null if it always stays.
-void * ql_plan::page_address(const ql_tensor & weight, size_t node) const {
+/// Where a leaf that is a page lies while a node uses it; null if it always stays.
+void * ql_plan::page_address(const ql_tensor & leaf, size_t node) const {
     for (const ql::RowReader & rows : rows_)
-        if (rows.use().table == &weight && rows.use().node == node) return rows.table();
+        if (rows.use().table == &leaf && rows.use().node == node) return rows.table();
     const size_t phase = ql::phase_of(choice_.paging.begins, node);
     for (const ql::PageStay & stay : choice_.paging.stays)
-        if (stay.weight == &weight && phase >= stay.first && phase <= stay.last)
+        if (stay.leaf == &leaf && phase >= stay.first && phase <= stay.last)
             return static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data) + stay.offset;
     return nullptr;
 }
@@ -204,9 +216,13 @@ Status ql_plan::prepare_moves(const char * spill, uint64_t memory) {
     auto * pages = static_cast<std::byte *>(memory_[0].of(ql::Region::pages).data);
     const bool direct = !cache_will_do(memory);
     for (const ql::PageStay & stay : choice_.paging.stays) {
-        const ql::os::FileRange from = ql::os::mapped_range(stay.weight->storage.data, stay.weight->bytes());
-        moves_[stay.read].before.push_back({from, pages + stay.offset, false, direct ? this->direct(from.fd) : -1});
+        const ql_tensor & leaf = *stay.leaf;
+        const ql::os::FileRange * own = leaf.graph->file_of(leaf);
+        const ql::os::FileRange file = own ? *own : ql::os::mapped_range(leaf.storage.data, leaf.bytes());
+        moves_[stay.read].before.push_back(
+            {file, pages + stay.offset, false, direct && !own ? this->direct(file.fd) : -1});
         moves_[stay.read].n_own += stay.read == stay.first;
+        if (stay.dirty) moves_[stay.last].written.push_back({file, pages + stay.offset, true});
     }
     if (!choice_.absences.empty()) {
         QL_ASSIGN(spill_, ql::os::open_unnamed(spill));
@@ -227,7 +243,7 @@ bool ql_plan::cache_will_do(uint64_t memory) const {
     std::set<const ql_tensor *> weights;
     uint64_t bytes = memory;
     for (const ql::PageStay & stay : choice_.paging.stays)
-        if (weights.insert(stay.weight).second) bytes += stay.weight->bytes();
+        if (weights.insert(stay.leaf).second) bytes += stay.leaf->bytes();
     return bytes <= ql_os_available_memory();
 }
 
@@ -280,6 +296,7 @@ Status ql_plan::run_phases(int lanes) {
     uint64_t before = queue_ ? queue_->started() : 0;
     for (size_t p = 0; p + 1 < choice_.paging.begins.size() && status.ok(); ++p)
         status = run_phase(p, static_cast<size_t>(lanes), before);
+    if (status.ok() && choice_.paging.leaf_written_bytes > 0) status = queue_->wait(queue_->started());
     if (!status.ok() && queue_) queue_->drain();
     return status;
 }
@@ -290,6 +307,7 @@ Status ql_plan::run_phase(size_t phase, size_t lanes, uint64_t & before) {
     for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(lanes_[lane].phases[phase].run(profile_));
     if (!moves_.empty())
         for (size_t lane = 0; lane < lanes; ++lane) QL_TRY(queue_->start(moves_[phase].after[lane]));
+    if (!moves_.empty() && !moves_[phase].written.empty()) QL_TRY(queue_->start(moves_[phase].written));
     for (ql::RowReader & rows : rows_)
         if (rows.use().phase == phase) rows.drop();
     return {};
@@ -332,6 +350,9 @@ Status ql_plan::read(const ql_tensor & output, void * dst, size_t offset, size_t
     if (lane < 0 || lane >= choice_.lanes)
         return ql::error(QL_INVALID_ARGUMENT, "plan read: lane %d, the plan has %d", lane, choice_.lanes);
     QL_TRY(ql::check_bytes(output, offset, bytes, "plan read"));
+    const ql_tensor * root = ql::root_of(it->value)->tensor;
+    if (const ql::os::FileRange * file = root ? root->graph->file_of(*root) : nullptr)
+        return ql::os::read_range({file->fd, file->offset + offset, bytes}, dst);
     const auto * from =
         static_cast<const std::byte *>(address(it->value, static_cast<size_t>(lane), list_.nodes.size())) + offset;
     ql_device & device = *ql::root_of(it->value)->device;
@@ -363,7 +384,8 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
                          ql_memory_info & info) const {
     for (const ql::Value * leaf : list_.leaves()) {
         const bool is_page =
-            choice_.paged && leaf->kind == ql::TensorKind::weight && !choice_.paging.resident.count(leaf->tensor);
+            ql::is_paged_out(*leaf->tensor) ||
+            (choice_.paged && leaf->kind == ql::TensorKind::weight && !choice_.paging.resident.count(leaf->tensor));
         if (is_page || (device && leaf->device != device) || !counted.insert({leaf->tensor, leaf->device}).second)
             continue;
         uint64_t & kind = leaf->kind == ql::TensorKind::weight  ? info.weights
@@ -392,6 +414,22 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
             info.scratch = std::max<uint64_t>(info.scratch, list_.buffers[n->scratch].bytes);
 }
 
+ql_plan::Live ql_plan::live(size_t node) const {
+    Live live;
+    const auto at = static_cast<int64_t>(node);
+    const size_t scratch = list_.nodes[node]->scratch;
+    for (size_t i = 0; i < list_.buffers.size(); ++i) {
+        const ql::Buffer & b = list_.buffers[i];
+        if (at < b.first || at > b.last) continue;
+        uint64_t & kind = i == scratch ? live.scratch : live.results;
+        kind += b.bytes * (ql::is_by_lane(b.region) ? static_cast<size_t>(choice_.lanes) : 1);
+    }
+    const size_t phase = ql::phase_of(choice_.paging.begins, node);
+    for (const ql::PageStay & stay : choice_.paging.stays)
+        if (phase >= stay.read && phase <= ql::held_until(stay)) live.pages += stay.leaf->bytes();
+    return live;
+}
+
 ql_plan_info ql_plan::describe() const {
     ql_plan_info info{};
     info.size = sizeof(info);
@@ -413,5 +451,7 @@ ql_plan_info ql_plan::describe() const {
     info.bytes_read = queue_ ? queue_->bytes_read() : 0;
     info.bytes_written = queue_ ? queue_->bytes_written() : 0;
     info.seconds_waited = queue_ ? queue_->seconds_waited() : 0;
+    info.leaf_read_bytes = choice_.paging.leaf_read_bytes;
+    info.leaf_written_bytes = choice_.paging.leaf_written_bytes;
     return info;
 }

@@ -42,6 +42,11 @@ struct ql_plan {
     void add_memory(const ql_device * device, std::set<std::pair<const ql_tensor *, const ql_device *>> & counted,
                     ql_memory_info & info) const;
     const ql::PlanList & list() const { return list_; }
+    /// Bytes in use while a node runs.
+    struct Live {
+        uint64_t results = 0, scratch = 0, pages = 0;
+    };
+    Live live(size_t node) const;
     int lanes() const { return choice_.lanes; }
     /// The steps of a lane's nodes.
     std::span<const ql::Step> steps(int lane = 0) const { return lanes_[static_cast<size_t>(lane)].steps; }
@@ -68,14 +73,16 @@ struct ql_plan {
     };
     /// What a phase moves: at its beginning for the next one, and when its lanes are done.
     struct PhaseMoves {
-        std::vector<ql::PageMove> before;                           // weights, first those of the phase itself
+        std::vector<ql::PageMove> before;                           // pages, first those of the phase itself
         size_t n_own = 0;                                           // of these
+        std::vector<ql::PageMove> written;                          // what the phase was the last to change
         std::vector<std::vector<ql::PageMove>> lane_before, after;  // results, by lane
     };
 
     ql_plan() = default;
     ql::Status place(const ql_plan * over, bool checked);
     ql::Status place_on(Memory & memory, const ql_plan * over, bool checked);
+    static void * place_in(const Memory & other, const Memory & memory, ql::Region region, size_t bytes);
     ql::Status place_inputs();
     void bind();
     void bind(ql::Step & step, size_t node, size_t lane);
@@ -89,7 +96,7 @@ struct ql_plan {
     const Memory * memory_on(const ql_device * device) const;
     void * address(size_t buffer, size_t lane, size_t node) const;
     void * address(const ql::Operand * t, size_t lane, size_t node) const;
-    void * page_address(const ql_tensor & weight, size_t node) const;
+    void * page_address(const ql_tensor & leaf, size_t node) const;
     ql::Status run_in_turn(size_t held, int lanes);
     ql::Status run_phases(int lanes);
     ql::Status run_phase(size_t phase, size_t lanes, uint64_t & before);

@@ -99,8 +99,9 @@ Fd open_direct(int fd);
 Status read_direct(int direct, const FileRange & range, void * to);
 /// Whether a mapped range is in the system's cache.
 bool is_cached(const FileRange & range);
-/// An open file in the folder, without a name: it is gone when it is closed. errors: QL_NOT_FOUND, QL_IO
-Result<Fd> open_unnamed(const std::string & folder);
+/// An open file in the folder, without a name: it is gone when it is closed. It has `reserved` bytes of zeros, for which
+/// the disk has room. errors: QL_NOT_FOUND, QL_IO, QL_NO_SPACE
+Result<Fd> open_unnamed(const std::string & folder, uint64_t reserved = 0);
 
 /// A file that appears at its path whole or not at all: written as PATH.tmp-<pid>, synced, renamed, folder synced.
 /// Destroyed before commit() it removes the temporary; an older file at the path is then untouched. What a killed

@@ -9,7 +9,9 @@
 
 namespace ql::os {
 
-Result<Fd> open_unnamed(const std::string & folder) {
+namespace {
+
+Result<Fd> open_unnamed_file(const std::string & folder) {
     struct stat info;
     if (::stat(folder.c_str(), &info) != 0) return system_error(folder, "cannot spill to it", errno);
     if (!S_ISDIR(info.st_mode)) return error(QL_IO, "%s: is no directory; spilling needs one", folder.c_str());
@@ -20,6 +22,19 @@ Result<Fd> open_unnamed(const std::string & folder) {
     if (!fd) return system_error(folder, "cannot spill to it", errno);
     ::unlink(name.c_str());
     return fd;
+}
+
+}  // namespace
+
+Result<Fd> open_unnamed(const std::string & folder, uint64_t reserved) {
+    QL_ASSIGN(Fd fd, open_unnamed_file(folder));
+    if (reserved == 0) return fd;
+    int code = 0;
+    do code = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(reserved));
+    while (code == EINTR);
+    if (code == 0) return fd;
+    const std::string doing = "cannot set " + std::to_string(reserved) + " bytes aside to spill to";
+    return system_error(folder, doing.c_str(), code);
 }
 
 }  // namespace ql::os

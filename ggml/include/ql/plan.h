@@ -61,6 +61,17 @@ QL_API ql_status ql_plan_create_with(ql_graph * graph, ql_device * const * devic
 QL_API ql_status ql_plan_least_memory(ql_graph * graph, ql_device * const * devices, int n_devices,
                                       ql_tensor * const * outputs, int n_outputs, const ql_plan_options * options,
                                       uint64_t * bytes);
+/** Parameters and states of which a plan has bytes in memory only while its nodes use them, such as the moments of an
+ *  optimizer: each is read while the nodes before compute, and written back behind them. Between runs they are in a file
+ *  without a name in the folder, which is gone when the graph is freed and when the process ends in whatever way.
+ *  ql_tensor_read and ql_tensor_write go to the file. No bit of a result changes. To be called before the first plan that
+ *  uses the leaves. The space is set aside at once, so that a disk that fills up later does not end a run. A run that
+ *  fails leaves some of them as they were before it, and some as they are after it.
+ *  leaves   n parameters and states of the graph, each once
+ *  errors   QL_INVALID_ARGUMENT (a leaf is something else, has storage, or is there twice); QL_NOT_FOUND, QL_IO (the
+ *           folder is not there or not writable), QL_NO_SPACE. Plans over them: QL_UNSUPPORTED on several devices or one
+ *           that has a memory of its own; running: QL_IO, QL_NO_SPACE */
+QL_API ql_status ql_graph_page_out(ql_graph * graph, ql_tensor * const * leaves, int n, const char * folder);
 QL_API void ql_plan_free(ql_plan * plan);
 /** Runs all nodes; returns when they are done. Allocates nothing. Where other threads run plans on the same device,
  *  calls take turns in their order; one plan, and the plans of one graph, are for one thread at a time. */
@@ -91,12 +102,13 @@ typedef struct ql_plan_info {
     uint64_t shared_bytes; /* of arena_bytes: what lies in another plan's arena */
     int lanes;             /* that run at once */
     int recomputed;        /* places whose results are computed again */
-    uint64_t page_bytes;   /* of arena_bytes: room for weights that are read and dropped */
+    uint64_t page_bytes;   /* of arena_bytes: room for weights and paged leaves that are read and dropped */
     uint64_t read_bytes;   /* of weights that a run reads from their files, whatever its lanes */
     uint64_t spill_bytes;  /* of results, on disk */
     uint64_t bytes_written; /* to it by all runs so far */
     uint64_t bytes_read;   /* of weights and results that all runs so far have read */
     double seconds_waited; /* in which all runs so far did nothing but wait for them */
+    uint64_t leaf_read_bytes, leaf_written_bytes; /* of leaves that are paged out (ql_graph_page_out), by a run */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
 
@@ -111,7 +123,7 @@ typedef struct ql_memory_info {
     uint64_t scratch; /* of these: the most that one kernel needs while it runs */
     uint64_t total;   /* all of these but scratch */
     uint64_t staging; /* host memory in which results lie on their way from one device to another */
-    uint64_t pages;   /* room for weights that are read and dropped */
+    uint64_t pages;   /* room for weights and paged leaves that are read and dropped */
 } ql_memory_info;
 /** device   only bytes on this device are counted; NULL: on all devices
  *  errors   QL_INVALID_ARGUMENT: plans or one of them is NULL, n is negative */
@@ -130,6 +142,11 @@ typedef struct ql_plan_node_info {
     const char * device; /* that runs it, by the name that it was opened by; a "copy" goes between this device's
                             memory and the host's */
     const char * moved;  /* "", or why it does not run on the device of its place */
+    int place;           /* in the model (ql_graph_set_place) */
+    int is_backward;     /* 1: of a backward pass, or computed again there */
+    uint64_t live_bytes;    /* of results, of all lanes, that are needed while it runs or later */
+    uint64_t scratch_bytes; /* that it needs for itself */
+    uint64_t page_bytes;    /* of weights and leaves that are in memory for a while, this one */
 } ql_plan_node_info;
 QL_API ql_status ql_plan_node(const ql_plan * plan, int64_t i, ql_plan_node_info * info);
 
