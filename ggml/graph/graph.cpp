@@ -74,7 +74,8 @@ Status ql_graph::page_out(std::span<ql_tensor * const> leaves, const char * fold
     uint64_t bytes = 0;
     std::unordered_set<const ql_tensor *> seen;
     for (const ql_tensor * t : leaves) {
-        if (!t || t->graph != this) return ql::error(QL_INVALID_ARGUMENT, "page out: a leaf is NULL or of another graph");
+        if (!t || t->graph != this)
+            return ql::error(QL_INVALID_ARGUMENT, "page out: a leaf is NULL or of another graph");
         if (t->kind != ql::TensorKind::param && t->kind != ql::TensorKind::state)
             return ql::error(QL_INVALID_ARGUMENT, "page out: %s is no parameter or state", ql::describe(*t).c_str());
         if (t->storage.data || ql::is_paged_out(*t) || !seen.insert(t).second)
@@ -111,8 +112,8 @@ ql_tensor * ql_graph::emit(const ql::OpDef & def, std::span<ql_tensor * const> s
             return nullptr;
         }
     }
-    ql::GraphNode node{{&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size()), place_,
-                       backward_};
+    ql::GraphNode node{
+        {&def, params, {src.begin(), src.end()}, {}}, static_cast<int64_t>(nodes_.size()), place_, backward_};
     std::vector<ql::OutSpec> outs;
     Status fits = def.infer(node, outs);
     if (fits.ok()) fits = ql::check_results(def, outs);

@@ -67,4 +67,4 @@ using Graph = ::ql_graph;
 inline bool is_paged_out(const Tensor & leaf) {
     return leaf.graph->file_of(leaf) != nullptr;
 }
-}
+}  // namespace ql

@@ -13,8 +13,8 @@ namespace {
 constexpr size_t kLeafBytes = size_t{2} << 20;
 
 bool changes_leaves_alone(const PlanNode & n) {
-    return !is_view(n) && std::all_of(n.out.begin(), n.out.end(),
-                                      [](const Operand * t) { return t->alias && t->root()->is_leaf(); });
+    return !is_view(n) &&
+           std::all_of(n.out.begin(), n.out.end(), [](const Operand * t) { return t->alias && t->root()->is_leaf(); });
 }
 
 /// The leaves of a phase that are paged out.
@@ -47,7 +47,8 @@ std::vector<size_t> phase_begins(const PlanList & list) {
     for (size_t i = 0; i < list.nodes.size(); ++i) {
         const PlanNode & n = *list.nodes[i];
         const bool is_new = begins.empty() || n.place != place;
-        const bool is_full = leaves.add(n) && i > 0 && changes_leaves_alone(n) && changes_leaves_alone(*list.nodes[i - 1]);
+        const bool is_full =
+            leaves.add(n) && i > 0 && changes_leaves_alone(n) && changes_leaves_alone(*list.nodes[i - 1]);
         if (!is_new && !is_full) continue;
         place = n.place;
         begins.push_back(i);

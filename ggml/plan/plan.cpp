@@ -124,8 +124,7 @@ void * ql_plan::place_in(const Memory & other, const Memory & memory, ql::Region
     if (region == ql::Region::arena) return nullptr;
     const ql::Storage & arena = other.of(ql::Region::arena);
     const bool is_ours = memory.of(ql::Region::arena).data == arena.data;
-    const size_t taken =
-        is_ours ? ql::padded(memory.of(ql::Region::arena).bytes, memory.device->caps.alignment) : 0;
+    const size_t taken = is_ours ? ql::padded(memory.of(ql::Region::arena).bytes, memory.device->caps.alignment) : 0;
     return arena.bytes >= taken + bytes ? static_cast<std::byte *>(arena.data) + taken : nullptr;
 }
 

@@ -105,6 +105,8 @@ TEST(OsProcess, TellsMemoryAndTime) {
     EXPECT_GE(ql_os_peak_rss(), before + (60u << 20)) << "the peak stays";
     EXPECT_GE(ql_os_peak_rss(), ql_os_rss());
     EXPECT_GT(ql_os_memory(), ql_os_rss());
+    EXPECT_GT(ql_os_available_memory(), 0u);
+    EXPECT_LT(ql_os_available_memory(), ql_os_memory());
     const double start = ql_os_seconds();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     EXPECT_GE(ql_os_seconds() - start, 0.02);

@@ -365,8 +365,8 @@ TEST_F(EngineArguments, NothingHappensToNull) {
 TEST_F(EngineArguments, OfEveryFunctionAreTried) {
     expect_all_tried(QL_SOURCE_DIR "/tests/abi/exports-ql.txt", all_calls(), null_calls(),
                      {"ql_backend_count", "ql_dtype_count", "ql_error_message", "ql_op_count", "ql_os_memory",
-                      "ql_os_open_standard_streams", "ql_os_peak_rss", "ql_os_physical_cores", "ql_os_stack_room",
-                      "ql_os_rss", "ql_os_seconds", "ql_version"});
+                      "ql_os_available_memory", "ql_os_open_standard_streams", "ql_os_peak_rss", "ql_os_physical_cores",
+                      "ql_os_stack_room", "ql_os_rss", "ql_os_seconds", "ql_version"});
 }
 
 TEST_F(EngineArguments, TheListOfTypesInAMessageIsTheTables) {

@@ -35,8 +35,7 @@ struct Update {
         ql_tensor * norm = ql_global_norm(g, grads.data(), kParams);
         outputs = {norm};
         for (size_t i = 0; i < kParams; ++i)
-            outputs.push_back(
-                ql_adamw(g, params[i], grads[i], states[2 * i], states[2 * i + 1], norm, hyper, 1));
+            outputs.push_back(ql_adamw(g, params[i], grads[i], states[2 * i], states[2 * i + 1], norm, hyper, 1));
         Status paged;
         if (spill) paged = ql_graph_page_out(g, states.data(), static_cast<int>(states.size()), spill);
         EXPECT_TRUE(status || paged.ok()) << paged.message();
