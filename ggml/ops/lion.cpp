@@ -3,49 +3,11 @@
 //     p -= lr sign(b1 m + (1 - b1) g);  m = b2 m + (1 - b2) g.
 // sign(0) is 0. All is computed in f32, so that a sign is the same wherever it is taken.
 #include "ggml/graph/build.hpp"
-#include "ggml/ops/checks.hpp"
 #include "ggml/ops/flops.hpp"
-#include "ggml/ops/lion.hpp"
-#include "ggml/ops/optimizer.hpp"
+#include "ggml/ops/optimizer_rules.hpp"
+#include "ggml/ops/optimizer_step.hpp"
 
 namespace ql {
-namespace {
-
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
-    QL_TRY(expect_optimizer(n));
-    QL_TRY(expect_state(n, 2));
-    QL_TRY(expect_same_shape(n, 0, 2));
-    results_in_place(n, outs);
-    return {};
-}
-
-template <typename Real>
-void reference(const RefArgs<Real> & a) {
-    const Real norm = a.x(3)[0];
-    if (!std::isfinite(norm)) return;
-    const auto s = step_scalars<float>(a.x(4), norm, a.template params<OptimizerParams>());
-    const int64_t n = a.in(0).shape.elements();
-    for (int64_t i = 0; i < n; ++i) {
-        auto p = static_cast<float>(a.x(0)[i]), m = static_cast<float>(a.x(2)[i]);
-        lion_element(s, static_cast<float>(a.x(1)[i]), p, m);
-        a.y(0)[i] = p;
-        a.y(1)[i] = m;
-    }
-}
-
-Case make_case(const char * name, Shape s, float lr_scale) {
-    return optimizer_case(name, s, {state_in(s, Fill::small)}, lr_scale);
-}
-
-std::vector<Case> cases() {
-    return {make_case("1", 1, 1), make_case("33x3", {33, 3}, 16), make_case("65x33", {65, 33}, 1)};
-}
-
-Result<Case> bench(const BenchSize & s) {
-    return make_case("", {s.k, s.m}, 1);
-}
-
-}  // namespace
 
 const OpDef op::lion = {
     .number = Op::lion,
@@ -53,12 +15,12 @@ const OpDef op::lion = {
     .formula = "p *= 1 - lr decay; p -= lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g",
     .params = params_type<OptimizerParams>(),
     .build_empty = Empty<ql_lion>::call,
-    .infer = infer,
+    .infer = infer_step<LionRule>,
     .no_grad = "it is a step of the optimizer",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_step<LionRule, float>,
+    .reference64 = reference_step<LionRule, double>,
+    .cases = step_cases<LionRule>,
+    .bench = bench_step<LionRule>,
     .flops = flops_each<10>,
 };
 

@@ -3,7 +3,8 @@
 //
 // A code is not searched for. Between powers of ten the entries of a dynamic map lie evenly, and the farther apart the
 // larger they are. So the code of a point of the grid is the least of a few lines through it, rounded down: one for each
-// decade that the grid reaches, and one for the wider gap between two of them.
+// decade that the grid reaches, and one for the wider gap between two of them. Without vectors it is looked up instead, in
+// a table of all 65,536 points.
 #if defined(QL_CPU_BLOCKWISE_STATE_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_BLOCKWISE_STATE_INL
 #undef QL_CPU_BLOCKWISE_STATE_INL
@@ -16,6 +17,8 @@
 
 #ifndef QL_CPU_BLOCKWISE_STATE_ONCE
 #define QL_CPU_BLOCKWISE_STATE_ONCE
+#include <array>
+#include <cmath>
 namespace ql::cpu {
 /// slope * size + offset, of a point's distance from the grid's middle. The offsets are half a code below those that are
 /// rounded down, so that a sum rounded to nearest will do.
@@ -47,6 +50,20 @@ inline constexpr MapLines kLinesUnsigned = {{{0.00434034274f, 112.277763f},
                                              {2.005f, 6.492518f}},
                                             32710.5f,
                                             255};
+
+/// The code of each point of the grid.
+using GridCodes = std::array<uint8_t, 65536>;
+template <bool is_signed>
+const GridCodes & grid_codes() {
+    static const GridCodes codes = [] {
+        GridCodes all;
+        for (size_t i = 0; i < all.size(); ++i)
+            all[i] = dynamic_code(is_signed ? kDynamicMapSigned : kDynamicMapUnsigned,
+                                  2.0f * static_cast<float>(i) / 65535.0f - 1.0f);
+        return all;
+    }();
+    return codes;
+}
 /// 3 * 2^22: a sum with it, of either sign, is rounded to an integer, which its low bits are.
 inline constexpr float kIntegers = 12582912;
 }  // namespace ql::cpu
@@ -90,6 +107,24 @@ HWY_INLINE VecU32 state_codes(Vec x, Vec number) {
     return hn::Sub(hn::BitCast(kU32, around), hn::ShiftRight<31>(minus_rounded_up));
 }
 
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+/// Encodes a block of n numbers; returns its absmax.
+template <bool is_signed>
+HWY_INLINE float encode_states(const float * block, int64_t n, uint8_t * codes) {
+    const GridCodes & of_point = grid_codes<is_signed>();
+    float most[4] = {};  // chains of their own
+    for (int64_t i = 0; i < n; ++i) most[i % 4] = std::max(most[i % 4], std::fabs(block[i]));
+    const float absmax = std::max(std::max(most[0], most[1]), std::max(most[2], most[3]));
+    const float factor = block_factor(absmax);
+    for (int64_t i = 0; i < n; ++i) {
+        const float x = block[i], scaled = factor > 0 ? x * factor : 0.0f;
+        const uint8_t code = of_point[static_cast<size_t>((scaled + 1.0f) / 2.0f * 65535.0f + 0.5f)];
+        const bool is_minus = is_signed && code < kDynamicZeroSigned;
+        codes[i] = static_cast<uint8_t>(code + (is_minus == std::signbit(x) ? 0 : x > 0 ? 1 : -1));
+    }
+    return absmax;
+}
+#else
 /// Encodes a block of n numbers in a buffer of kStateBlock whose rest is 0; returns its absmax.
 template <bool is_signed>
 HWY_INLINE float encode_states(const float * block, int64_t n, uint8_t * codes) {
@@ -110,6 +145,7 @@ HWY_INLINE float encode_states(const float * block, int64_t n, uint8_t * codes) 
     }
     return absmax;
 }
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace ql::cpu
