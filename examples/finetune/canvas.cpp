@@ -47,6 +47,15 @@ void Canvas::line(double x0, double y0, double x1, double y1, double thickness, 
         }
 }
 
+void Canvas::rectangle(double left, double top, double right, double bottom, Colour c, double opacity) {
+    const auto covered = [](double low, double high, int pixel) {
+        return std::clamp(std::min(high, pixel + 1.0) - std::max(low, static_cast<double>(pixel)), 0.0, 1.0);
+    };
+    for (int y = static_cast<int>(std::floor(top)); y < static_cast<int>(std::ceil(bottom)); ++y)
+        for (int x = static_cast<int>(std::floor(left)); x < static_cast<int>(std::ceil(right)); ++x)
+            blend(x, y, c, opacity * covered(left, right, x) * covered(top, bottom, y));
+}
+
 void Canvas::disc(double x, double y, double radius, Colour c) {
     line(x, y, x, y, 2 * radius, c);
 }

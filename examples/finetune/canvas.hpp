@@ -16,6 +16,8 @@ class Canvas {
     int height() const { return height_; }
 
     void line(double x0, double y0, double x1, double y1, double thickness, Colour c, double opacity = 1);
+    /// A rectangle, its edges blended where they do not fall between pixels.
+    void rectangle(double left, double top, double right, double bottom, Colour c, double opacity = 1);
     void disc(double x, double y, double radius, Colour c);
     /// Text whose upper left corner is at (x, y), `scale` times the font's 8 or so pixels.
     void text(double x, double y, const std::string & text, Colour c, double scale);

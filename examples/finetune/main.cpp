@@ -2,9 +2,11 @@
 //
 // Order: everything that can be wrong is checked first (options, outputs, model, data, plan), then the long work
 // starts; the adapter is written at the very end, checkpoints keep what was learned until then.
+#include <algorithm>
 #include <cmath>
 
 #include "examples/finetune/history.hpp"
+#include "examples/finetune/memory_plot.hpp"
 #include "examples/finetune/options.hpp"
 #include "examples/finetune/plot.hpp"
 #include "examples/finetune/report.hpp"
@@ -20,7 +22,7 @@ namespace {
 
 constexpr const char * kExamples =
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf\n"
-    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --dry-run\n"
+    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --dry-run --plot memory.png\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --eval-split 0.05 --plot loss.png\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --resume auto\n"
     "  ql-finetune -m model.gguf -d chats.jsonl --show-data 3";
@@ -39,7 +41,7 @@ class Finetune {
 
   private:
     int body() {
-        o_.check();
+        o_.check(device_options_.spill() != nullptr);
         o_.check_outputs(model_options_.path());
         template_ = o_.chat.read_template();
         device_ = device_options_.open();
@@ -50,6 +52,7 @@ class Finetune {
         if (o_.show_data > 0) return show_data();
         if (o_.writes()) check_space();
         make_trainer();
+        if (o_.dry_run && !o_.plot.empty()) write_memory_plot(o_.plot, trainer_.get(), device_options_.memory());
         if (o_.dry_run) return report(false);
         return train();
     }
@@ -167,7 +170,7 @@ class Finetune {
     /// Looks at the batches that training begins with.
     void start_eva() {
         auto options = defaults<ql_eva_options>();
-        options.ctx = ctx_, options.batch = o_.batch, options.seed = o_.seed;
+        options.ctx = ctx_, options.batch = std::max<int64_t>(o_.batch(), 1), options.seed = o_.seed;
         options.shuffle = o_.shuffle, options.packing = o_.packing;
         const double begin = ql_os_seconds();
         check_input(ql_adapter_start_eva(adapter_.get(), model_.get(), device_.get(), data_.get(), &options));

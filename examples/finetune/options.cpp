@@ -1,6 +1,7 @@
 #include "examples/finetune/options.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "ql/dtypes.hpp"
 #include "tools/cli/outputs.hpp"
@@ -74,10 +75,11 @@ void FinetuneOptions::add_output(Program & p) {
     p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in")
         ->option_text("auto|DIR");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
-    p.text("--plot", plot, "A picture of the loss")->option_text("FILE.png");
+    p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")->option_text("FILE.png");
     p.app.add_flag("--overwrite", overwrite,
                    "An earlier run's checkpoints and metrics may go, when the first step begins");
-    p.app.add_flag("--dry-run", dry_run, "Prints the plan: memory, steps, operations; trains nothing, writes nothing");
+    p.app.add_flag("--dry-run", dry_run,
+                   "Prints the plan: memory, steps, operations; trains nothing, writes nothing but --plot");
 }
 
 void FinetuneOptions::add_adapter(Program & p) {
@@ -139,11 +141,16 @@ void FinetuneOptions::add_training(Program & p) {
     p.number("--warmup", warmup, 0, 1e6, "Warm-up: a part of the steps (below 1), or steps");
     p.number("--epochs", epochs, 1, 100000, "Times over the data");
     p.number("--steps", steps, 1, 100000000, "Ends after N steps instead of --epochs")->default_str("");
-    p.number("--batch", batch, 1, 4096, "Sequences at a time: more need more memory");
+    p.text(
+         "--batch", batch_text,
+         "Sequences at a time: more need more memory; auto: of the --grad-accum sequences of a step as many as fit and "
+         "make it faster")
+        ->option_text("N|auto");
     p.number("--grad-accum", grad_accum, 1, 65536, "Batches that make one step: more need more time, no memory");
     std::vector<std::string> names;
     for (const ql_optimizer_info & o : optimizers()) names.push_back(o.name);
-    p.choice("--optim", optim, names, {}, "Optimizer; 8bit: a quarter of the memory for its states");
+    p.choice("--optim", optim, names, {},
+             "Optimizer; 8bit: a quarter of the memory for its states; paged: they are on disk, in --spill");
     p.number("--weight-decay", weight_decay, 0, 1, "Decoupled weight decay");
     p.number("--clip", clip, 0, 1e6, "Largest gradient norm; 0: no clipping");
     p.choice("--recompute", recompute, {"auto", "none", "all"}, {},
@@ -151,12 +158,14 @@ void FinetuneOptions::add_training(Program & p) {
              "least memory and the most time. Same bits");
 }
 
-void FinetuneOptions::check() const {
+void FinetuneOptions::check(bool has_spill) const {
     if (output.empty() && writes()) bad_input("-o is required: where the adapter goes (see --help)");
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
+    (void)batch();
     for (const ql_optimizer_info & o : optimizers())
-        if (optim == o.name && o.missing) bad_input("--optim: %s", o.missing);
+        if (optim == o.name && o.paged && !has_spill)
+            bad_input("--optim: %s keeps its states on disk: name a folder for them with --spill", o.name);
     if (!init_adapter.empty())
         for (const char * name : kOfNewAdapters)
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
@@ -176,7 +185,7 @@ void FinetuneOptions::check() const {
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {
-    if (!writes()) return;
+    if (!writes() && (show_data > 0 || plot.empty())) return;
     Outputs outputs;
     outputs.input("-m", model);
     for (const std::string & path : data) outputs.input("-d", path);
@@ -185,10 +194,12 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     outputs.input("--chat-template", chat.name_or_file());
     if (const std::string config = app_.get_config_ptr()->as<std::string>(); app_.get_config_ptr()->count() > 0)
         outputs.input("--config", config);
-    outputs.file("-o", output);
-    if (has_eval()) outputs.file("-o (best)", best_path());
-    outputs.folder("--checkpoint-dir", checkpoint_path());
-    outputs.file("--metrics", metrics);
+    if (writes()) {
+        outputs.file("-o", output);
+        if (has_eval()) outputs.file("-o (best)", best_path());
+        outputs.folder("--checkpoint-dir", checkpoint_path());
+        outputs.file("--metrics", metrics);
+    }
     outputs.file("--plot", plot);
     outputs.check();
 }
@@ -207,10 +218,20 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
     return o;
 }
 
+int64_t FinetuneOptions::batch() const {
+    if (batch_text == "auto") return QL_BATCH_AUTO;
+    int64_t n = 0;
+    const char * end = batch_text.data() + batch_text.size();
+    const auto read = std::from_chars(batch_text.data(), end, n);
+    if (read.ec != std::errc() || read.ptr != end || n < 1 || n > 4096)
+        bad_input("--batch: '%s' is no number of sequences; 1 to 4096 are possible, or auto", batch_text.c_str());
+    return n;
+}
+
 /// Everything but paths and callbacks.
 ql_train_options FinetuneOptions::train_options() const {
     auto o = defaults<ql_train_options>();
-    o.ctx = ctx, o.batch = batch, o.grad_accum = grad_accum, o.epochs = epochs, o.steps = steps;
+    o.ctx = ctx, o.batch = batch(), o.grad_accum = grad_accum, o.epochs = epochs, o.steps = steps;
     o.lr = lr, o.warmup = warmup, o.weight_decay = weight_decay, o.clip = clip;
     o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT
                  : schedule == "linear" ? QL_SCHEDULE_LINEAR

@@ -10,13 +10,15 @@ namespace ql::cli {
 
 struct FinetuneOptions {
     explicit FinetuneOptions(Program & program);
-    /// Checks the options against each other; throws Stop.
-    void check() const;
+    /// Checks the options against each other; throws Stop. has_spill: --spill is given.
+    void check(bool has_spill) const;
     /// Checks every file that the run will write; throws Stop. Paths below follow from -o.
     void check_outputs(const std::string & model) const;
     ql_train_options train_options() const;
     ql_dataset_options dataset_options(int64_t ctx) const;
 
+    /// --batch; QL_BATCH_AUTO: to be chosen.
+    int64_t batch() const;
     std::string checkpoint_path() const { return checkpoint_dir.empty() ? output + ".ckpt" : checkpoint_dir; }
     std::string best_path() const;
     bool has_eval() const { return !eval_data.empty() || eval_split > 0; }
@@ -25,12 +27,11 @@ struct FinetuneOptions {
     std::vector<std::string> data, eval_data;
     std::string output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all", layers,
                               rank_pattern, alpha_pattern, lora_init = "default", init_adapter, schedule = "cosine",
-                              optim = "adamw";
+                              optim = "adamw", batch_text = "1";
     std::string long_policy = "cut", checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware,
                 train_tokens, alora_invocation;
     ChatOptions chat;
-    int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, batch = 1, grad_accum = 8, eval_every = 0, save_every = 100,
-            keep = 2;
+    int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, grad_accum = 8, eval_every = 0, save_every = 100, keep = 2;
     int64_t show_data = 0;
     double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, neftune_alpha = 0, lr = 2e-4, warmup = 0.03,
            weight_decay = 0, clip = 1, eval_split = 0;

@@ -33,9 +33,11 @@ Json path_or_null(const std::string & path) {
 void print_plan(const RunReport & r) {
     Table table;
     table.add({"weights", print_size(r.plan.weight_bytes)});
-    if (r.plan.page_bytes) table.add({"room for weights that are read again", print_size(r.plan.page_bytes)});
+    if (r.plan.page_bytes) table.add({"room for what is read again", print_size(r.plan.page_bytes)});
     table.add({"adapter, gradients, inputs", print_size(r.plan.leaf_bytes - r.plan.optimizer_bytes)});
     table.add({"optimizer", print_size(r.plan.optimizer_bytes)});
+    if (r.plan.optimizer_paged_bytes) table.add({"optimizer on disk", print_size(r.plan.optimizer_paged_bytes)});
+    if (r.plan.adapter_paged_bytes) table.add({"adapter, gradients on disk", print_size(r.plan.adapter_paged_bytes)});
     table.add({"activations and scratch", print_size(r.plan.arena_bytes)});
     table.add({"program, tokenizer, data", print_size(r.plan.program_bytes)});
     table.add({"planned peak", print_size(r.plan.planned_peak_bytes)});

@@ -19,7 +19,7 @@ Status in_range(const char * name, double value, double low, double high) {
 
 Status check(const ql_train_options & o) {
     QL_TRY(in_range("ctx", static_cast<double>(o.ctx), 0, 1 << 20));
-    QL_TRY(in_range("batch", static_cast<double>(o.batch), 1, 4096));
+    QL_TRY(in_range("batch", static_cast<double>(o.batch), QL_BATCH_AUTO, 4096));
     QL_TRY(in_range("grad-accum", static_cast<double>(o.grad_accum), 1, 1 << 16));
     QL_TRY(in_range("epochs", static_cast<double>(o.epochs), 1, 100000));
     QL_TRY(in_range("steps", static_cast<double>(o.steps), 0, 100000000));
@@ -37,8 +37,8 @@ Status check(const ql_train_options & o) {
     QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
     QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
     QL_TRY(ql::check_enum("recompute", o.recompute, QL_RECOMPUTE_ALL));
-    QL_TRY(ql::check_enum("optimizer", o.optimizer, QL_OPTIMIZER_SGD));
-    QL_TRY(ql::check_optimizer(o.optimizer));
+    QL_TRY(ql::check_enum("optimizer", o.optimizer, ql::kLastOptimizer));
+    QL_TRY(ql::check_optimizer(o.optimizer, o.spill));
     return in_range("keep", static_cast<double>(o.keep), 1, 100000);
 }
 
@@ -100,9 +100,9 @@ void ql_train_options_init(ql_train_options * options) {
 
 ql_status ql_optimizer_describe(ql_optimizer optimizer, ql_optimizer_info * info) {
     return ql::guarded([&]() -> Status {
-        QL_TRY(ql::check_enum("optimizer", optimizer, QL_OPTIMIZER_SGD));
+        QL_TRY(ql::check_enum("optimizer", optimizer, ql::kLastOptimizer));
         const ql::OptimizerDef & def = ql::optimizer_def(optimizer);
-        return ql::give_struct(info, {sizeof(*info), def.name, def.beta1, def.beta2, def.missing});
+        return ql::give_struct(info, {sizeof(*info), def.name, def.beta1, def.beta2, nullptr, def.is_paged()});
     });
 }
 

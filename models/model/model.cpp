@@ -55,6 +55,7 @@ uint64_t Model::weight_bytes() const {
 }
 
 uint64_t Model::fingerprint() const {
+    constexpr size_t kAround = 128 * 1024;  // that the system maps with a page that is read, at most
     Hash64 hash;
     for (const Weight & w : weights()) {
         const size_t end = std::min<size_t>(w.bytes, 256);
@@ -62,6 +63,10 @@ uint64_t Model::fingerprint() const {
         hash.bytes(w.ne, sizeof(w.ne));
         hash.bytes(w.data, end);
         hash.bytes(static_cast<const std::byte *>(w.data) + w.bytes - end, end);
+        if (!parts_.file) continue;
+        const size_t touched = std::min(w.bytes, kAround);  // what a budget has no room for leaves memory
+        ql_gguf_forget(parts_.file.get(), w.data, touched);
+        ql_gguf_forget(parts_.file.get(), static_cast<const std::byte *>(w.data) + w.bytes - touched, touched);
     }
     return hash.value();
 }

@@ -117,7 +117,7 @@ std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps
     Pairs pairs;
     pairs.whole("ctx", ctx), pairs.whole("batch", o.batch), pairs.whole("grad-accum", o.grad_accum);
     pairs.whole("steps", n_steps), pairs.real("lr", o.lr), pairs.whole("schedule", o.schedule);
-    pairs.put("optim", optimizer_def(o.optimizer).name);
+    pairs.put("optim", optimizer_def(o.optimizer).rule);
     pairs.real("warmup", o.warmup), pairs.real("weight-decay", o.weight_decay), pairs.real("beta1", o.beta1);
     pairs.real("beta2", o.beta2), pairs.real("eps", o.eps), pairs.real("clip", o.clip);
     pairs.real("lora-dropout", o.lora_dropout), pairs.real("lora-plus-ratio", o.lora_plus_ratio);
@@ -141,6 +141,12 @@ std::string run_fingerprint(const FingerprintSource & run) {
     (void)ql_device_describe(run.device, &device);
     pairs.put("device", device.backend), pairs.put("isa", device.isa), pairs.put("product", device.product);
     return pairs.text;
+}
+
+int64_t batch_in(const std::string & fingerprint) {
+    const auto pairs = split(fingerprint);
+    const auto it = pairs.find("batch");
+    return it == pairs.end() ? 0 : whole_number(it->second);
 }
 
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {

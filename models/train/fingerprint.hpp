@@ -24,6 +24,9 @@ std::string run_options(const ql_train_options & options, int64_t ctx, int64_t n
 
 std::string run_fingerprint(const FingerprintSource & run);
 
+/// The sequences of a micro-batch that a fingerprint tells; 0: it tells none.
+int64_t batch_in(const std::string & fingerprint);
+
 /// errors  QL_INVALID_ARGUMENT: names the first pair of `now` that differs in `then`, the fingerprint in the checkpoint
 ///         at `path`, and the way out
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now);

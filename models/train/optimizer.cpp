@@ -26,30 +26,22 @@ T step_sgd(ql_graph * g, T p, T grad, States s, T norm, T hyper, float lr_scale)
     return ql_sgd(g, p, grad, s[0], norm, hyper, lr_scale);
 }
 
-constexpr OptimizerDef kAdamw = {"adamw", 0.9, 0.999, 2, false, step_adamw};
-constexpr OptimizerDef kAdamw8bit = {"adamw8bit", 0.9, 0.999, 2, true, step_adamw8bit};
-constexpr OptimizerDef kLion = {"lion", 0.9, 0.99, 1, false, step_lion};
-constexpr OptimizerDef kLion8bit = {"lion8bit", 0.9, 0.99, 1, true, step_lion8bit};
-constexpr OptimizerDef kSgd = {"sgd", 0.9, 0, 1, false, step_sgd};
+constexpr OptimizerDef kAdamw = {"adamw", "adamw", 0.9, 0.999, 2, false, step_adamw};
+constexpr OptimizerDef kAdamw8bit = {"adamw8bit", "adamw8bit", 0.9, 0.999, 2, true, step_adamw8bit};
+constexpr OptimizerDef kLion = {"lion", "lion", 0.9, 0.99, 1, false, step_lion};
+constexpr OptimizerDef kLion8bit = {"lion8bit", "lion8bit", 0.9, 0.99, 1, true, step_lion8bit};
+constexpr OptimizerDef kSgd = {"sgd", "sgd", 0.9, 0, 1, false, step_sgd};
 
-constexpr OptimizerDef paged(const char * name, OptimizerDef def, const char * missing) {
-    def.name = name, def.missing = missing;
+constexpr OptimizerDef paged(const char * name, OptimizerDef def) {
+    def.name = name;
     return def;
 }
 
 /// In the order of ql_optimizer.
 constexpr OptimizerDef kOptimizers[] = {
-    kAdamw,
-    kAdamw8bit,
-    paged("paged_adamw", kAdamw,
-          "paged_adamw is not supported yet: states cannot be paged out; take adamw, or adamw8bit for a quarter of its "
-          "states"),
-    paged("paged_adamw8bit", kAdamw8bit,
-          "paged_adamw8bit is not supported yet: states cannot be paged out; take adamw8bit, which computes the same"),
-    kLion,
-    kLion8bit,
-    kSgd};
-static_assert(std::size(kOptimizers) == QL_OPTIMIZER_SGD + 1);
+    kAdamw,    kAdamw8bit, paged("paged_adamw", kAdamw), paged("paged_adamw8bit", kAdamw8bit), kLion,
+    kLion8bit, kSgd,       paged("paged_lion", kLion),   paged("paged_lion8bit", kLion8bit)};
+static_assert(std::size(kOptimizers) == kLastOptimizer + 1);
 
 /// The optimizer whose states of f32 stand in for those of 8 bits.
 const OptimizerDef & in_f32(const OptimizerDef & def) {
@@ -67,9 +59,12 @@ const OptimizerDef & optimizer_def(ql_optimizer optimizer) {
     return kOptimizers[optimizer];
 }
 
-Status check_optimizer(ql_optimizer optimizer) {
-    const char * missing = optimizer_def(optimizer).missing;
-    return missing ? error(QL_UNSUPPORTED, "optimizer: %s", missing) : Status();
+Status check_optimizer(ql_optimizer optimizer, const char * spill) {
+    const OptimizerDef & def = optimizer_def(optimizer);
+    if (!def.is_paged() || (spill && *spill)) return {};
+    return error(QL_INVALID_ARGUMENT,
+                 "optimizer: %s keeps its states on disk: name a folder for them with --spill, or take %s", def.name,
+                 def.rule);
 }
 
 ql_train_options with_betas(ql_train_options options) {
@@ -81,7 +76,7 @@ ql_train_options with_betas(ql_train_options options) {
 
 ParameterOptimizer::ParameterOptimizer(ql_graph * g, ql_optimizer optimizer, const std::string & name,
                                        ql_tensor * param)
-    : def_(&optimizer_def(optimizer)) {
+    : def_(&optimizer_def(optimizer)), is_paged_(def_->is_paged()) {
     const int64_t n = ql_tensor_elements(param), ne[] = {ql_tensor_ne(param, 0), ql_tensor_ne(param, 1)};
     const int64_t n_blocks = (n + QL_STATE_BLOCK - 1) / QL_STATE_BLOCK;
     if (def_->eight_bits && n < kFewest8BitElements) def_ = &in_f32(*def_);
@@ -99,6 +94,13 @@ ql_tensor * ParameterOptimizer::step(ql_graph * g, ql_tensor * param, ql_tensor 
     std::vector<ql_tensor *> states;
     for (const OptimizerState & s : states_) states.push_back(s.tensor);
     return def_->step(g, param, grad, states.data(), norm, hyper, lr_scale);
+}
+
+std::vector<ql_tensor *> ParameterOptimizer::paged_states() const {
+    std::vector<ql_tensor *> paged;
+    for (const OptimizerState & s : states_)
+        if (is_paged_ && ql_tensor_bytes(s.tensor) >= kSmallestPagedState) paged.push_back(s.tensor);
+    return paged;
 }
 
 uint64_t ParameterOptimizer::bytes() const {

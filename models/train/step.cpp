@@ -155,15 +155,19 @@ Status TrainStep::build_update() {
     for (const TrainedParam & p : params_) sums.push_back(p.sum);
     norm_ = ql_global_norm(g, sums.data(), static_cast<int>(sums.size()));
     update_outputs_ = {norm_};
-    std::vector<ql_tensor *> updated;
-    for (const TrainedParam & p : params_)
+    std::vector<ql_tensor *> updated, paged;
+    for (const TrainedParam & p : params_) {
         updated.push_back(
             p.optimizer.step(g, p.param, p.sum, norm_, hyper_, p.is_up ? options_.lora_plus_ratio : 1.0f));
-    update_outputs_.insert(update_outputs_.end(), updated.begin(), updated.end());
+        update_outputs_.push_back(updated.back());
+        update_outputs_.push_back(ql_zero(g, p.sum));
+        const std::vector<ql_tensor *> states = p.optimizer.paged_states();
+        paged.insert(paged.end(), states.begin(), states.end());
+    }
     for (size_t i = 0; i < merged_.size(); ++i)
         update_outputs_.push_back(merged_.pack(g, i, updated[2 * i], updated[2 * i + 1]));
-    for (const TrainedParam & p : params_) update_outputs_.push_back(ql_zero(g, p.sum));
-    return {};
+    if (paged.empty()) return {};
+    return ql_graph_page_out(g, paged.data(), static_cast<int>(paged.size()), options_.spill.c_str());
 }
 
 Status TrainStep::write_adapter(const Adapter & adapter) {
@@ -292,6 +296,13 @@ int64_t TrainStep::n_parameters() const {
 uint64_t TrainStep::optimizer_bytes() const {
     uint64_t bytes = 0;
     for (const TrainedParam & p : params_) bytes += p.optimizer.bytes();
+    return bytes - optimizer_paged_bytes();
+}
+
+uint64_t TrainStep::optimizer_paged_bytes() const {
+    uint64_t bytes = 0;
+    for (const TrainedParam & p : params_)
+        for (const ql_tensor * t : p.optimizer.paged_states()) bytes += ql_tensor_bytes(t);
     return bytes;
 }
 

@@ -100,8 +100,11 @@ class TrainStep {
     int64_t n_parameters() const;
     /// The plan of a micro-batch.
     ql_plan_info micro() const;
-    /// What the optimizer keeps between steps.
+    /// What the optimizer keeps in memory between steps, and on disk.
     uint64_t optimizer_bytes() const;
+    uint64_t optimizer_paged_bytes() const;
+    /// Parameters and gradient sums that lie on disk, too.
+    uint64_t adapter_paged_bytes() const { return adapter_paged_bytes_; }
     /// Memory of all plans together.
     ql_memory_info memory() const;
     /// What the process holds besides the plan: code, tokenizer, data, the graph itself.
@@ -121,6 +124,7 @@ class TrainStep {
     Status make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs, uint64_t memory) const;
     ql_plan_options micro_options(uint64_t memory) const;
     Result<uint64_t> least_memory(ql_device * device) const;
+    Status page_out_adapter();
     Status too_small(uint64_t needed) const;
     Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);
     Status write_adapter(const Adapter & adapter);
@@ -143,7 +147,7 @@ class TrainStep {
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;
     std::vector<ql_tensor *> micro_outputs_, update_outputs_;
     PlanPtr micro_, update_, eval_;
-    uint64_t program_bytes_ = 0;
+    uint64_t program_bytes_ = 0, adapter_paged_bytes_ = 0;
 };
 
 }  // namespace ql

@@ -25,6 +25,9 @@ constexpr uint64_t kNodeBytes = 1200, kStepBytes = 400;
 /// What kernels' threads keep for themselves, for each token of a micro-batch: up to 4.2 KB were measured at 2048 tokens.
 constexpr uint64_t kTokenBytes = 4608;
 
+/// Room for the states of a paged optimizer in its step, where the micro-batch's results leave none.
+constexpr uint64_t kUpdateRoom = 6 * 1024 * 1024;
+
 /// How often a budget is planned anew because what is measured differs from what was expected.
 constexpr int kAttempts = 12;
 constexpr uint64_t kAttemptBytes = 1024 * 1024;
@@ -76,6 +79,17 @@ Result<uint64_t> TrainStep::least_memory(ql_device * device) const {
     return bytes;
 }
 
+/// With a paged optimizer, where a budget is too small otherwise: parameters and gradient sums, too, are in memory only
+/// while their layer computes.
+Status TrainStep::page_out_adapter() {
+    std::vector<ql_tensor *> leaves;
+    for (const TrainedParam & p : params_)
+        if (ql_tensor_bytes(p.param) >= kSmallestPagedState) leaves.insert(leaves.end(), {p.param, p.sum});
+    QL_TRY(ql_graph_page_out(graph_.get(), leaves.data(), static_cast<int>(leaves.size()), options_.spill.c_str()));
+    for (const ql_tensor * t : leaves) adapter_paged_bytes_ += ql_tensor_bytes(t);
+    return {};
+}
+
 Status TrainStep::too_small(uint64_t needed) const {
     constexpr uint64_t kMiB = 1024 * 1024;
     return error(
@@ -93,10 +107,16 @@ Status TrainStep::plan(ql_device * device) {
     const uint64_t lanes = static_cast<uint64_t>(options_.n_batches),
                    nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
     uint64_t others = bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
-                      optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
+                      optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
+                      std::min(optimizer_paged_bytes(), kUpdateRoom);
     Status made;
     for (int attempt = 0; attempt <= kAttempts && others < options_.memory; ++attempt) {
-        if (made = make_plans(device, options_.memory - others); !made.ok()) break;
+        made = make_plans(device, options_.memory - others);
+        if (made.code() == QL_NO_MEMORY && attempt == 0 && optimizer_paged_bytes() > 0) {  // nothing has its place yet
+            QL_TRY(page_out_adapter());
+            made = make_plans(device, options_.memory - others);
+        }
+        if (!made.ok()) break;
         const uint64_t needed = memory().total + program_bytes_;
         if (needed <= options_.memory) return {};
         others += needed - options_.memory + kAttemptBytes;

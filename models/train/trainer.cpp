@@ -245,6 +245,9 @@ ql_trainer_info Trainer::describe() const {
     const int64_t runs = (options_.grad_accum + micro.lanes - 1) / std::max(micro.lanes, 1);
     info.read_bytes_per_step = micro.read_bytes * static_cast<uint64_t>(runs);
     info.optimizer_bytes = step_->optimizer_bytes();
+    info.optimizer_paged_bytes = step_->optimizer_paged_bytes();
+    info.adapter_paged_bytes = step_->adapter_paged_bytes();
+    info.batch = options_.batch, info.grad_accum = options_.grad_accum;
     return info;
 }
 

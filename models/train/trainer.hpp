@@ -1,6 +1,7 @@
 // The training loop: steps, learning rate, evaluation, checkpoints, metrics. Policy; the arithmetic is in TrainStep.
 // trainer_start.cpp: how a run begins or goes on.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,8 +36,15 @@ class Trainer {
     Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
             const ql_train_options & options);
 
+    using MakeStep = std::function<Result<std::unique_ptr<TrainStep>>(int64_t batch, uint64_t memory)>;
+
     Status prepare(ql_device * device);
     Status count_invoked();
+    StepOptions step_options(int64_t batch, uint64_t memory) const;
+    Status choose_batch(const MakeStep & make);
+    /// Of the checkpoint that the run goes on from; 0: there is none, or it is another run's.
+    Result<int64_t> batch_of_checkpoint() const;
+    void take_batch(int64_t batch, const std::string & why);
     Status open_checkpoints();
     Status take_folder();
     Status resume(const std::string & directory, const std::vector<CheckpointFile> & files);
@@ -71,6 +79,7 @@ class Trainer {
     ql_train_options options_;
     std::string checkpoint_dir_, resume_, best_path_, metrics_path_, spill_;  // copies: the caller's strings may go
     int64_t ctx_;
+    const int64_t sequences_;  // of a step
     Sampler sampler_;
     std::vector<PackedSequence> eval_sequences_;
     std::unique_ptr<TrainStep> step_;

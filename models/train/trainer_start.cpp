@@ -44,8 +44,8 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       metrics_path_(text_of(options.metrics_path)),
       spill_(text_of(options.spill)),
       ctx_(default_ctx(options, model)),
-      sampler_(data.samples,
-               {ctx_, options.batch * options.grad_accum, options.packing != 0, options.shuffle != 0, options.seed}),
+      sequences_(std::max<int64_t>(options.batch, 1) * options.grad_accum),
+      sampler_(data.samples, {ctx_, sequences_, options.packing != 0, options.shuffle != 0, options.seed}),
       runs_before_(adapter.origin.runs) {}
 
 Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter,
@@ -109,21 +109,32 @@ Status Trainer::prepare(ql_device * device) {
     }
     n_steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
     n_warmup_ = warmup_steps(options_.warmup, n_steps_);
+    QL_ASSIGN(const std::vector<ql_dtype> merged_types, prepare_merge(model_, adapter_, options_));
+    const auto make_step = [&](int64_t batch, uint64_t memory) {
+        StepOptions step = step_options(batch, memory);
+        step.merged_types = merged_types;
+        return TrainStep::create(model_, device, adapter_, step);
+    };
+    if (options_.batch == QL_BATCH_AUTO) QL_TRY(choose_batch(make_step));
+    QL_ASSIGN(step_, make_step(options_.batch, options_.memory));
+    state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
+    QL_TRY(open_checkpoints());
+    return open_metrics();
+}
+
+/// Of a step whose micro-batches have `batch` sequences.
+StepOptions Trainer::step_options(int64_t batch, uint64_t memory) const {
     StepOptions step;
-    step.n_tokens = ctx_ * options_.batch;
+    step.n_tokens = ctx_ * batch;
     step.recompute = options_.recompute;
-    step.memory = options_.memory;
+    step.memory = memory;
     step.spill = spill_;
-    step.n_batches = options_.grad_accum;
+    step.n_batches = sequences_ / batch;
     step.dropout = static_cast<float>(options_.lora_dropout);
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);
     step.optimizer = options_.optimizer;
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
-    QL_ASSIGN(step.merged_types, prepare_merge(model_, adapter_, options_));
-    QL_ASSIGN(step_, TrainStep::create(model_, device, adapter_, step));
-    state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
-    QL_TRY(open_checkpoints());
-    return open_metrics();
+    return step;
 }
 
 /// Looks where --resume says: in the run's own folder, or in another run's.

@@ -118,6 +118,24 @@ TEST_F(Budget, IsSmallerWhereInputsOfLayersWaitOnDisk) {
     EXPECT_EQ(start(o).code(), QL_NOT_FOUND);
 }
 
+TEST_F(Budget, IsSmallerWhereTheOptimizerIsPaged) {
+    rank_ = 64;
+    ql_train_options o = short_run(0);
+    const std::vector<float> expected = train(o);
+    const std::string here = folder_.path("");
+    o.spill = here.c_str();
+    const uint64_t without = least(o), states = info(o).optimizer_bytes;
+    o.optimizer = QL_OPTIMIZER_PAGED_ADAMW;
+    o.memory = least(o) + 9 * kMiB;  // the process of the tests grows meanwhile
+    EXPECT_GT(info(o).optimizer_paged_bytes, states * 9 / 10);
+    EXPECT_LT(o.memory + states * 3 / 10, without);
+    EXPECT_GT(info(o).adapter_paged_bytes, states * 9 / 10) << "parameters and their sums are as large";
+    EXPECT_LE(info(o).planned_peak_bytes, o.memory);
+    const std::vector<std::string> names = folder_.names();
+    for (const int threads : {1, 3}) EXPECT_EQ(train(o, threads), expected);
+    EXPECT_EQ(folder_.names(), names) << "the spill has no name";
+}
+
 TEST_F(Budget, PagesWhatWasConvertedFromASpill) {
     const std::string here = folder_.path("");
     const std::vector<std::string> names = folder_.names();

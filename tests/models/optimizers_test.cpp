@@ -19,8 +19,10 @@ class Optimizers : public TrainerFixture, public ::testing::WithParamInterface<C
         ql_train_options o = options();
         o.optimizer = GetParam().optimizer;
         o.lr = GetParam().lr;
+        if (optimizer_def(o.optimizer).is_paged()) o.spill = here_.c_str();
         return o;
     }
+    const std::string here_ = folder_.path("");
 };
 
 double norm_of_change(const std::vector<float> & x, const std::vector<float> & y) {
@@ -92,7 +94,8 @@ TEST_P(Optimizers, HaveStatesOfTheSizeThatIsSaid) {
         return trainer.ok() ? (*trainer)->describe() : ql_trainer_info{};
     };
     const ql_trainer_info info = info_of(GetParam().optimizer), adamw = info_of(QL_OPTIMIZER_ADAMW);
-    EXPECT_EQ(static_cast<int64_t>(info.optimizer_bytes), expected);
+    EXPECT_EQ(static_cast<int64_t>(info.optimizer_bytes + info.optimizer_paged_bytes), expected);
+    EXPECT_EQ(info.optimizer_paged_bytes > 0, optimizer_def(GetParam().optimizer).is_paged());
     EXPECT_EQ(adamw.leaf_bytes - info.leaf_bytes, adamw.optimizer_bytes - info.optimizer_bytes);
     EXPECT_EQ(adamw.optimizer_bytes, static_cast<uint64_t>(8 * adamw.n_parameters));
 }
@@ -119,7 +122,10 @@ TEST_P(Optimizers, SaveTheirStatesAsTheyAre) {
 INSTANTIATE_TEST_SUITE_P(, Optimizers,
                          ::testing::Values(Choice{QL_OPTIMIZER_ADAMW, 5e-3}, Choice{QL_OPTIMIZER_ADAMW8BIT, 5e-3},
                                            Choice{QL_OPTIMIZER_LION, 5e-4}, Choice{QL_OPTIMIZER_LION8BIT, 5e-4},
-                                           Choice{QL_OPTIMIZER_SGD, 1}),
+                                           Choice{QL_OPTIMIZER_SGD, 1}, Choice{QL_OPTIMIZER_PAGED_ADAMW, 5e-3},
+                                           Choice{QL_OPTIMIZER_PAGED_ADAMW8BIT, 5e-3},
+                                           Choice{QL_OPTIMIZER_PAGED_LION, 5e-4},
+                                           Choice{QL_OPTIMIZER_PAGED_LION8BIT, 5e-4}),
                          [](const auto & p) { return std::string(optimizer_def(p.param.optimizer).name); });
 
 class OptimizerFiles : public TrainerFixture {
@@ -159,19 +165,54 @@ TEST_F(OptimizerFiles, ACheckpointFromBeforeTheChoiceIsOneOfAdamw) {
     EXPECT_NE(other.message().find("this run has optim sgd, the checkpoint was made with adamw"), std::string::npos);
 }
 
-TEST(OptimizerNames, AreThoseOfTheEnumerationAndPagedOnesSayWhatToTake) {
+TEST(OptimizerNames, AreThoseOfTheEnumerationAndPagedOnesNeedAFolder) {
     ql_optimizer_info info{};
-    const char * const names[] = {"adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd"};
-    for (int i = 0; i < 7; ++i) {
+    const char * const names[] = {"adamw",    "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion",
+                                  "lion8bit", "sgd",       "paged_lion",  "paged_lion8bit"};
+    for (int i = 0; i <= kLastOptimizer; ++i) {
         info.size = sizeof info;
         ASSERT_EQ(ql_optimizer_describe(static_cast<ql_optimizer>(i), &info), QL_OK);
         EXPECT_STREQ(info.name, names[i]);
-        EXPECT_EQ(info.missing != nullptr, std::string(names[i]).starts_with("paged"));
-        const std::string missing = info.missing ? info.missing : "take adamw";
-        EXPECT_NE(missing.find("take adamw"), std::string::npos) << missing;
+        EXPECT_EQ(info.missing, nullptr);
+        const std::string_view name = names[i];
+        EXPECT_EQ(info.paged != 0, name.starts_with("paged_"));
+        EXPECT_EQ(optimizer_def(static_cast<ql_optimizer>(i)).rule, info.paged ? name.substr(6) : name);
+        EXPECT_EQ(check_optimizer(static_cast<ql_optimizer>(i), nullptr).ok(), info.paged == 0);
+        EXPECT_EQ(check_optimizer(static_cast<ql_optimizer>(i), "").ok(), info.paged == 0);
     }
     EXPECT_EQ(info.beta1, 0.9);
-    EXPECT_EQ(check_optimizer(QL_OPTIMIZER_PAGED_ADAMW).code(), QL_UNSUPPORTED);
+    const Status refused = check_optimizer(QL_OPTIMIZER_PAGED_ADAMW8BIT, nullptr);
+    EXPECT_EQ(refused.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(refused.message().find("take adamw8bit"), std::string::npos) << refused.message();
+}
+
+/// The bits, the adapter's file and the checkpoint of a paged optimizer are those of the other; a run may go on with
+/// either.
+TEST_F(OptimizerFiles, APagedOptimizerIsTheOtherOneToTheBit) {
+    const std::string here = folder_.path(""), dir = folder_.path("ck");
+    for (const auto & [paged, plain] : {std::pair{QL_OPTIMIZER_PAGED_ADAMW, QL_OPTIMIZER_ADAMW},
+                                        std::pair{QL_OPTIMIZER_PAGED_ADAMW8BIT, QL_OPTIMIZER_ADAMW8BIT},
+                                        std::pair{QL_OPTIMIZER_PAGED_LION8BIT, QL_OPTIMIZER_LION8BIT}}) {
+        ql_train_options o = options();
+        o.optimizer = plain;
+        const std::vector<float> expected = train(o);
+        o.spill = here.c_str();
+        o.optimizer = paged;
+        for (const int threads : {1, 3}) EXPECT_EQ(train(o, threads), expected);
+        o.checkpoint_dir = dir.c_str();
+        train_six_steps(o);
+        o.optimizer = plain, o.resume = "auto";
+        std::string resumed;
+        EXPECT_EQ(train(o, 2, nullptr, &resumed), expected) << "begun paged";
+        EXPECT_FALSE(resumed.empty());
+        std::filesystem::remove_all(dir);
+        o.resume = nullptr;
+        train_six_steps(o);
+        o.optimizer = paged, o.resume = "auto";
+        EXPECT_EQ(train(o, 2, nullptr, &resumed), expected) << "begun in memory";
+        EXPECT_FALSE(resumed.empty());
+        std::filesystem::remove_all(dir);
+    }
 }
 
 TEST(OptimizerNames, HaveUsualBetasThatAnOptionReplaces) {

@@ -52,6 +52,12 @@ TEST_F(NoSpace, AdapterThatWouldNotFitIsFoundBeforeTraining) {
         "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32");
 }
 
+TEST_F(NoSpace, StatesThatWouldNotFitAreFoundBeforeTraining) {
+    expect_refused("ql-finetune",
+                   "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --ctx 64 --lora-r 64 --optim paged_adamw --spill "
+                   "{disk}");
+}
+
 /// Writes to a file until the disk is full.
 void fill(const std::string & path) {
     std::ofstream file(path, std::ios::binary);

@@ -18,7 +18,11 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
               "Memory that the process may take, such as 300MiB or cpu=6GiB: weights that do not fit are read from the "
               "model's file when they are needed")
         ->option_text("SIZE");
-    program.text("--spill", spill_, "Folder where, under --memory, converted weights and inputs of layers may be kept")
+    program
+        .text("--spill", spill_,
+              "Folder for what is kept on disk: under --memory converted weights and inputs of layers, of a paged "
+              "optimizer "
+              "its states")
         ->option_text("DIR");
 }
 

@@ -411,7 +411,8 @@ class OptimizerInfo:
     name: str  # "adamw8bit"
     beta1: float  # the usual ones
     beta2: float  # the usual ones
-    missing: str | None  # None, or why it cannot be taken, and what to take instead
+    missing: str | None  # None, or why it cannot be taken, and what to take instead: none is missing now
+    paged: bool  # 1: it needs ql_train_options.spill
 
 
 @dataclass(frozen=True)
@@ -438,8 +439,11 @@ class TrainProgress:
 class TrainOptions(TypedDict, total=False):
     """ql_train_options of the C headers."""
     ctx: int  # tokens of a sequence; 0: min(512, the model's)
-    batch: int  # sequences of a micro-batch
-    grad_accum: int  # micro-batches of a step
+    # sequences of a micro-batch; QL_BATCH_AUTO: the most, up to some 2048 tokens, that `memory`, or without it the
+    # memory that the machine has free, takes without more being computed or read again; on_log says which and why,
+    # ql_trainer_describe has it, and a run that goes on takes that of its checkpoint
+    batch: int
+    grad_accum: int  # micro-batches of a step; with QL_BATCH_AUTO: sequences of a step
     epochs: int
     steps: int  # > 0: the run ends after this many steps instead
     lr: float
@@ -484,9 +488,9 @@ class TrainOptions(TypedDict, total=False):
     # a layer side by side. No bit of the result changes; it may be another one when a run goes on
     memory: int
     # None, or a folder: with `memory`, the inputs of layers that are computed again may wait there, in a file without a
-    # name, for the backward pass
+    # name, for the backward pass; the states of a paged optimizer are there
     spill: str | None
-    optimizer: Literal["adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd"]
+    optimizer: Literal["adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd", "paged_lion", "paged_lion8bit"]
 
 
 class EvaOptions(TypedDict, total=False):
@@ -517,12 +521,18 @@ class TrainerInfo:
     flops_per_step: float
     first_step: int  # > 0 when resumed
     resumed_from: str  # "" for a new run
-    page_bytes: int  # of planned_peak_bytes: room for weights that are read and dropped
+    page_bytes: int  # of planned_peak_bytes: room for what is read and dropped
     read_bytes_per_step: int  # of weights, from their file: 0 where all are in memory
     lanes: int  # micro-batches that go through a layer side by side
     spill_bytes: int  # of results that wait on disk
     recomputed_layers: int  # whose results are computed again in the backward pass
     optimizer_bytes: int  # of leaf_bytes, the optimizer's states
+    optimizer_paged_bytes: int  # its states on disk, which a step reads and writes once
+    # parameters and gradient sums on disk: with a paged optimizer, where `memory` is too small for them; micro-batches
+    # read and write them, too
+    adapter_paged_bytes: int
+    batch: int  # as in ql_train_options, or as they were chosen
+    grad_accum: int  # as in ql_train_options, or as they were chosen
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ ENUMS = {
         "QL_TOKENIZE_CONTINUE": 4,
         "QL_DETOKENIZE_RENDER_SPECIAL": 1,
         "QL_MERGE_NONE": -1,
+        "QL_BATCH_AUTO": 0,
     },
     "ql_status": {
         "QL_OK": 0,
@@ -110,6 +111,8 @@ ENUMS = {
         "QL_OPTIMIZER_LION": 4,
         "QL_OPTIMIZER_LION8BIT": 5,
         "QL_OPTIMIZER_SGD": 6,
+        "QL_OPTIMIZER_PAGED_LION": 7,
+        "QL_OPTIMIZER_PAGED_LION8BIT": 8,
     },
 }
 
@@ -563,6 +566,7 @@ class ql_optimizer_info(C.Structure):
         ("beta1", C.c_double),
         ("beta2", C.c_double),
         ("missing", C.c_char_p),
+        ("paged", C.c_int),
     ]
 
 
@@ -666,6 +670,10 @@ class ql_trainer_info(C.Structure):
         ("spill_bytes", C.c_uint64),
         ("recomputed_layers", C.c_int64),
         ("optimizer_bytes", C.c_uint64),
+        ("optimizer_paged_bytes", C.c_uint64),
+        ("adapter_paged_bytes", C.c_uint64),
+        ("batch", C.c_int64),
+        ("grad_accum", C.c_int64),
     ]
 
 
@@ -707,6 +715,7 @@ FLAGS = {  # (struct, field): an int that says yes or no
     ("ql_compose_method_info", "takes_density"),
     ("ql_dataset_options", "skip_bad_lines"),
     ("ql_generate_result", "ended"),
+    ("ql_optimizer_info", "paged"),
     ("ql_train_progress", "has_eval"),
     ("ql_train_progress", "checkpointed"),
     ("ql_train_options", "shuffle"),

@@ -23,22 +23,26 @@ typedef struct ql_trainer ql_trainer;
 typedef enum ql_schedule { QL_SCHEDULE_CONSTANT = 0, QL_SCHEDULE_LINEAR = 1, QL_SCHEDULE_COSINE = 2 } ql_schedule;
 
 /** Those of bitsandbytes; decay is decoupled in all of them. 8 bits: states of parameters of 4,096 elements or more.
- *  Formulas: ql/optim.h. */
+ *  Paged: the bits of the optimizer without "paged"; its states are in a file without a name in ql_train_options.spill,
+ *  and in memory only while their parameter is updated. Formulas: ql/optim.h. */
 typedef enum ql_optimizer {
     QL_OPTIMIZER_ADAMW = 0,
     QL_OPTIMIZER_ADAMW8BIT = 1,
-    QL_OPTIMIZER_PAGED_ADAMW = 2,     /* reserved: QL_UNSUPPORTED */
-    QL_OPTIMIZER_PAGED_ADAMW8BIT = 3, /* reserved: QL_UNSUPPORTED */
+    QL_OPTIMIZER_PAGED_ADAMW = 2,
+    QL_OPTIMIZER_PAGED_ADAMW8BIT = 3,
     QL_OPTIMIZER_LION = 4,
     QL_OPTIMIZER_LION8BIT = 5,
-    QL_OPTIMIZER_SGD = 6
+    QL_OPTIMIZER_SGD = 6,
+    QL_OPTIMIZER_PAGED_LION = 7,
+    QL_OPTIMIZER_PAGED_LION8BIT = 8
 } ql_optimizer;
 
 typedef struct ql_optimizer_info {
     size_t size;
     const char * name;     /* "adamw8bit" */
     double beta1, beta2;   /* the usual ones */
-    const char * missing;  /* NULL, or why it cannot be taken, and what to take instead */
+    const char * missing;  /* NULL, or why it cannot be taken, and what to take instead: none is missing now */
+    int paged;             /* 1: it needs ql_train_options.spill */
 } ql_optimizer_info;
 /** errors  QL_INVALID_ARGUMENT: there is no such optimizer; those that there are have the numbers from 0 on */
 QL_API ql_status ql_optimizer_describe(ql_optimizer optimizer, ql_optimizer_info * info);
@@ -66,8 +70,11 @@ typedef struct ql_train_progress {
 typedef struct ql_train_options {
     size_t size;             /* set by ql_train_options_init */
     int64_t ctx;             /* tokens of a sequence; 0: min(512, the model's) */
-    int64_t batch;           /* sequences of a micro-batch */
-    int64_t grad_accum;      /* micro-batches of a step */
+    int64_t batch;           /* sequences of a micro-batch; QL_BATCH_AUTO: the most, up to some 2048 tokens, that `memory`,
+                                or without it the memory that the machine has free, takes without more being computed
+                                or read again; on_log says which and why, ql_trainer_describe has it, and a run that goes on
+                                takes that of its checkpoint */
+    int64_t grad_accum;      /* micro-batches of a step; with QL_BATCH_AUTO: sequences of a step */
     int64_t epochs;
     int64_t steps;           /* > 0: the run ends after this many steps instead */
     double lr;
@@ -111,10 +118,10 @@ typedef struct ql_train_options {
                                 layers are computed again, and micro-batches go through a layer side by side. No bit of
                                 the result changes; it may be another one when a run goes on */
     const char * spill;      /* NULL, or a folder: with `memory`, the inputs of layers that are computed again may wait there, in
-                                a file without a name, for the backward pass */
+                                a file without a name, for the backward pass; the states of a paged optimizer are there */
     ql_optimizer optimizer;
 } ql_train_options;
-enum { QL_MERGE_NONE = -1 };
+enum { QL_MERGE_NONE = -1, QL_BATCH_AUTO = 0 };
 
 QL_API void ql_train_options_init(ql_train_options * options);
 
@@ -140,7 +147,7 @@ QL_API ql_status ql_adapter_start_eva(ql_adapter * adapter, const ql_model * mod
 /** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer; `adapter` is where training
  *  starts and receives the result of ql_trainer_run. `eval` may be NULL. The caller owns *trainer.
  *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits; a dataset that was opened for another model, that
- *          has a sample of more than ctx tokens, or none that is trained), QL_UNSUPPORTED (an optimizer that is missing), QL_BAD_FILE (the
+ *          has a sample of more than ctx tokens, or none that is trained; a paged optimizer without spill), QL_BAD_FILE (the
  *          adapter does not fit the model), QL_NO_MEMORY, everything that planning can say */
 QL_API ql_status ql_trainer_create(const ql_model * model, ql_device * device, ql_adapter * adapter,
                                    const ql_dataset * data, const ql_dataset * eval, const ql_train_options * options,
@@ -157,12 +164,16 @@ typedef struct ql_trainer_info {
     double flops_per_step;
     int64_t first_step;        /* > 0 when resumed */
     const char * resumed_from; /* "" for a new run */
-    uint64_t page_bytes;          /* of planned_peak_bytes: room for weights that are read and dropped */
+    uint64_t page_bytes;          /* of planned_peak_bytes: room for what is read and dropped */
     uint64_t read_bytes_per_step; /* of weights, from their file: 0 where all are in memory */
     int64_t lanes;                /* micro-batches that go through a layer side by side */
     uint64_t spill_bytes;         /* of results that wait on disk */
     int64_t recomputed_layers;    /* whose results are computed again in the backward pass */
     uint64_t optimizer_bytes;  /* of leaf_bytes, the optimizer's states */
+    uint64_t optimizer_paged_bytes; /* its states on disk, which a step reads and writes once */
+    uint64_t adapter_paged_bytes;   /* parameters and gradient sums on disk: with a paged optimizer, where `memory` is too
+                                       small for them; micro-batches read and write them, too */
+    int64_t batch, grad_accum;      /* as in ql_train_options, or as they were chosen */
 } ql_trainer_info;
 QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
 
