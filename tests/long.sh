@@ -21,6 +21,9 @@ say "ThreadSanitizer: the threaded tests, and the programs"
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
  run_tests tsan ql_test_cpu ql_test_graph ql_test_programs)
 
+say "5,000 steps: memory does not grow"
+"$root/build/release/bin/ql_test_programs" --gtest_brief=1 --gtest_also_run_disabled_tests --gtest_filter='Leak.*'
+
 say "the libraries built inside another project"
 QL_THREADS=1 "$root/tests/embed/subproject.sh" "$root" --whole
 

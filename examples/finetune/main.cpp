@@ -317,7 +317,7 @@ class Finetune {
     }
 
     ExpectedStep expect() const {
-        const double flops = measure_products(device_, ModelOptions::describe(model_), ctx_ * o_.batch);
+        const double flops = measure_products(device_, ModelOptions::describe(model_), ctx_ * plan_.batch);
         return expect_step(plan_, flops, plan_.read_bytes_per_step ? measure_reading(model_options_.path()) : 0);
     }
 

@@ -1,29 +1,13 @@
 // The plans of a training step, and what they need of memory: with a budget, how they keep within it.
 #include <algorithm>
 
+#include "models/graph/budget.hpp"
 #include "models/train/step.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
 
 namespace {
-
-/// What the process holds now, apart from weights and the files that they are mapped from.
-uint64_t bytes_beside_weights(const Model & model) {
-    std::vector<ql_os_block> blocks;
-    for (const Weight & w : model.weights()) blocks.push_back({w.data, w.bytes});
-    return ql_os_rss_without(blocks.data(), static_cast<int64_t>(blocks.size()));
-}
-
-/// Code, tables of libm and stacks that the first step and the first file touch after planning: 0.6 to 1.05 MB were
-/// measured, for every instruction set and number of threads.
-constexpr uint64_t kFirstStepBytes = 800 * 1024;
-
-/// The graph's nodes as a plan holds them: its own nodes and values, and the steps of each lane.
-constexpr uint64_t kNodeBytes = 1200, kStepBytes = 400;
-
-/// What kernels' threads keep for themselves, for each token of a micro-batch: up to 4.2 KB were measured at 2048 tokens.
-constexpr uint64_t kTokenBytes = 4608;
 
 /// Room for the states of a paged optimizer in its step, where the micro-batch's results leave none.
 constexpr uint64_t kUpdateRoom = 6 * 1024 * 1024;
@@ -65,7 +49,7 @@ Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
     QL_TRY(make(eval_, device, {nll_}, 0));
     QL_TRY(merged_.plan(graph_, device, eval_.get()));
     // Arenas, leaves and weights that are read for the first run are not resident before that.
-    program_bytes_ = bytes_beside_weights(model_) + kFirstStepBytes;
+    program_bytes_ = bytes_beside_weights(model_) + kFirstRunBytes;
     if (memory) program_bytes_ += static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
     return {};
 }
@@ -106,7 +90,7 @@ Status TrainStep::plan(ql_device * device) {
     if (options_.memory == 0 || !options_.train) return make_plans(device, 0);
     const uint64_t lanes = static_cast<uint64_t>(options_.n_batches),
                    nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
-    uint64_t others = bytes_beside_weights(model_) + kFirstStepBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
+    uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
                       optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
                       std::min(optimizer_paged_bytes(), kUpdateRoom);
     Status made;
