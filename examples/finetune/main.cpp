@@ -42,6 +42,7 @@ class Finetune {
   private:
     int body() {
         o_.check(device_options_.spill() != nullptr);
+        if (o_.has_paged_optimizer()) device_options_.let_spill_alone();
         o_.check_outputs(model_options_.path());
         template_ = o_.chat.read_template();
         device_ = device_options_.open();

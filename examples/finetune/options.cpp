@@ -163,9 +163,8 @@ void FinetuneOptions::check(bool has_spill) const {
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
     (void)batch();
-    for (const ql_optimizer_info & o : optimizers())
-        if (optim == o.name && o.paged && !has_spill)
-            bad_input("--optim: %s keeps its states on disk: name a folder for them with --spill", o.name);
+    if (has_paged_optimizer() && !has_spill)
+        bad_input("--optim: %s keeps its states on disk: name a folder for them with --spill", optim.c_str());
     if (!init_adapter.empty())
         for (const char * name : kOfNewAdapters)
             if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
@@ -216,6 +215,11 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
     o.long_policy = long_policy == "drop" ? QL_LONG_DROP : long_policy == "error" ? QL_LONG_ERROR : QL_LONG_CUT;
     o.skip_bad_lines = skip_bad_lines;
     return o;
+}
+
+bool FinetuneOptions::has_paged_optimizer() const {
+    const auto all = optimizers();
+    return std::any_of(all.begin(), all.end(), [&](const ql_optimizer_info & o) { return optim == o.name && o.paged; });
 }
 
 int64_t FinetuneOptions::batch() const {

@@ -19,6 +19,7 @@ struct FinetuneOptions {
 
     /// --batch; QL_BATCH_AUTO: to be chosen.
     int64_t batch() const;
+    bool has_paged_optimizer() const;
     std::string checkpoint_path() const { return checkpoint_dir.empty() ? output + ".ckpt" : checkpoint_dir; }
     std::string best_path() const;
     bool has_eval() const { return !eval_data.empty() || eval_split > 0; }

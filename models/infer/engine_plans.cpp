@@ -29,10 +29,9 @@ Status Engine::make_plans(ql_device * device, int lanes, uint64_t memory) {
         QL_ASSIGN(w->plan, make_plan(graph_, device, {&w->logits, 1}, options));
         if (!options.over) options = plan_options(1, 0), options.over = w->plan.get();
     }
-    // The cache and the plans' room are not resident before they are touched; weights are, and the adapters'.
-    const uint64_t resident = memory ? this->memory().weights : adapter_bytes_,
-                   held = bytes_beside_weights(model_) + kFirstRunBytes;
-    program_bytes_ = held - std::min(held, resident) + static_cast<uint64_t>(widths_.back().n) * kTokenBytes;
+    // The cache, the plans' room and weights that are read for the first run are not resident before that; adapters are.
+    const uint64_t held = bytes_beside_weights(model_) + kFirstRunBytes;
+    program_bytes_ = held - std::min(held, adapter_bytes_) + static_cast<uint64_t>(widths_.back().n) * kTokenBytes;
     lanes_ = describe().lanes;
     return {};
 }

@@ -81,10 +81,9 @@ Result<uint64_t> LossGraph::least_memory(ql_device * device, int lanes) const {
 Status LossGraph::make(ql_device * device, int lanes, uint64_t memory) {
     plan_.reset();
     QL_ASSIGN(plan_, make_plan(graph_, device, {&nll_, 1}, plan_options(lanes, memory)));
-    // The plan's room is not resident before it is touched; weights are, and the adapters'.
-    const uint64_t resident = memory ? this->memory().weights : adapter_bytes_,
-                   held = bytes_beside_weights(model_) + kFirstRunBytes;
-    program_bytes_ = held - std::min(held, resident) + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
+    // The plan's room and weights that are read for the first run are not resident before that; adapters are.
+    const uint64_t held = bytes_beside_weights(model_) + kFirstRunBytes;
+    program_bytes_ = held - std::min(held, adapter_bytes_) + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
     return {};
 }
 

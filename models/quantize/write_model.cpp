@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <span>
+#include <string_view>
 
 #include "common/threads.hpp"
 #include "models/files/weight_names.hpp"
@@ -167,6 +169,30 @@ class Output {
     const int file_type_;
 };
 
+/// "model-00001-of-00003.gguf" without the number of the part; other names as they are.
+std::string without_number(const std::string & name) {
+    const size_t of = name.rfind("-of-");
+    return of == name.npos || of < 6 || name[of - 6] != '-' ? name : name.substr(0, of - 5) + name.substr(of);
+}
+
+bool is_gguf(const std::filesystem::path & path) {
+    char magic[4] = {};
+    std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+    return std::string_view(magic, sizeof magic) == "GGUF";
+}
+
+/// Whether a file that is there is the input, a part of it, or one of its folder that is no GGUF file.
+bool is_of_input(const std::filesystem::path & input, const std::filesystem::path & path) {
+    namespace fs = std::filesystem;
+    std::error_code ec;
+    if (!fs::exists(path, ec)) return false;
+    if (fs::equivalent(input, path, ec)) return true;
+    const fs::path folder = fs::absolute(path, ec).parent_path();
+    if (fs::is_directory(input, ec)) return fs::equivalent(folder, input, ec) && !is_gguf(path);
+    return fs::equivalent(folder, fs::absolute(input, ec).parent_path(), ec) &&
+           without_number(path.filename()) == without_number(input.filename());
+}
+
 }  // namespace
 
 Status check_quantize_options(const ql_quantize_options & options) {
@@ -180,10 +206,10 @@ Status write_model(ModelInput & input, const std::string & out, const ql_quantiz
     const std::span<Conversion> tensors = input.tensors;
     choose_types(tensors, options, recipe);
     const std::vector<OutputPart> parts = output_parts(out, tensors, options.split_bytes);
-    std::error_code ec;
     for (const OutputPart & part : parts)
-        if (std::filesystem::equivalent(input.path, part.path, ec))
-            return error(QL_INVALID_ARGUMENT, "%s: input and output are the same file", part.path.c_str());
+        if (is_of_input(input.path, part.path))
+            return error(QL_INVALID_ARGUMENT, "%s: a file of the input would be overwritten; choose another name",
+                         part.path.c_str());
     size_t part = 0;
     ConversionStream stream(tensors, threads, [&](size_t i, const ChangeSums & sums) {
         while (i >= parts[part].end) ++part;

@@ -93,14 +93,13 @@ Status TrainStep::plan(ql_device * device) {
     uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
                       optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
                       std::min(optimizer_paged_bytes(), kUpdateRoom);
+    if (optimizer_paged_bytes() > 0) {  // decided before a plan gives the leaves their places
+        QL_ASSIGN(const uint64_t least, least_memory(device));
+        if (others + least + kUpdateRoom > options_.memory) QL_TRY(page_out_adapter());
+    }
     Status made;
     for (int attempt = 0; attempt <= kAttempts && others < options_.memory; ++attempt) {
-        made = make_plans(device, options_.memory - others);
-        if (made.code() == QL_NO_MEMORY && attempt == 0 && optimizer_paged_bytes() > 0) {  // nothing has its place yet
-            QL_TRY(page_out_adapter());
-            made = make_plans(device, options_.memory - others);
-        }
-        if (!made.ok()) break;
+        if (made = make_plans(device, options_.memory - others); !made.ok()) break;
         const uint64_t needed = memory().total + program_bytes_;
         if (needed <= options_.memory) return {};
         others += needed - options_.memory + kAttemptBytes;

@@ -184,8 +184,12 @@ TEST_F(BadInput, OutputsThatCannotBeWrittenAreFoundFirst) {
 }
 
 TEST_F(BadInput, InputsAreNotOverwritten) {
-    expect_each_refused(kOutputSlots, "{model.gguf}", {"model.gguf"}, {2});
+    for (const char * file : {"{hf/config.json}", "{hf/model.safetensors}"})
+        expect_refused(kConvert, std::string("{hf} ") + file, {"of the input"}, {2});
     for (const Slot & slot : kOutputSlots) {
+        if (slot.program == kConvert) continue;
+        std::string onto = slot.line;
+        expect_refused(slot.program, onto.replace(onto.find('@'), 1, "{model.gguf}"), {"model.gguf"}, {2});
         if (slot.program != kFinetune) continue;
         std::string line = slot.line;
         expect_refused(kFinetune, std::string(line).replace(line.find('@'), 1, "{folder/../data.jsonl}"),
@@ -229,7 +233,7 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
         } else if (program == kBench) {
             expect_refused(program, line + " --memory 6GiB", {"--memory", "train and infer"}, {2});
             expect_refused(program, line + " --spill /tmp", {"--spill", "train and infer"}, {2});
-            expect_refused_budgets(program, "infer -m {model.gguf}");
+            expect_refused_budgets(program, "infer -m {model.gguf} --prompt 8 --generate 2");
         } else {
             expect_refused_budgets(program, line);
         }

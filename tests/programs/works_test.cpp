@@ -47,7 +47,9 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
     const Json json = parse(r);
     EXPECT_EQ(keys(json), (std::vector<std::string>{"steps", "tokens", "seconds", "tok_s", "loss_first", "loss_last",
                                                     "eval_before", "eval_after", "planned_peak_bytes", "peak_rss_bytes",
-                                                    "adapter", "device", "isa", "base_type", "resumed_from"}));
+                                                    "adapter", "device", "isa", "base_type", "resumed_from",
+                                                    "read_bytes_per_step", "expected_step_seconds",
+                                                    "expected_product_seconds", "expected_read_seconds", "bound_by"}));
     EXPECT_EQ(30, json["steps"]);
     EXPECT_LT(json["loss_last"].get<double>(), json["loss_first"].get<double>() - 0.5);
     EXPECT_LT(json["eval_after"].get<double>(), json["eval_before"].get<double>() - 0.5);

@@ -37,8 +37,9 @@ uint64_t parse_budget(const std::string & text) {
     std::istringstream parts(text);
     std::optional<uint64_t> bytes;
     for (std::string part; std::getline(parts, part, ',');) {
+        const uint64_t given = parse_part(part, text);
         if (bytes) bad_input("--memory: '%s' says twice what the cpu may take", text.c_str());
-        bytes = parse_part(part, text);
+        bytes = given;
     }
     return bytes.value_or(0);
 }

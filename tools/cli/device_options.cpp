@@ -30,7 +30,7 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
 void DeviceOptions::check_budget() const {
     const bool limited = memory() > 0;
     if (spill_.empty()) return;
-    if (!limited) bad_input("--spill needs --memory: without a budget everything stays in memory");
+    if (!limited && needs_memory_) bad_input("--spill needs --memory: without a budget everything stays in memory");
     SpillPtr spill;
     check_input(ql_os_spill_open(spill_.c_str(), out(spill)));
 }

@@ -17,6 +17,8 @@ class DeviceOptions {
     uint64_t memory() const { return parse_budget(memory_); }
     /// --spill; null: not given.
     const char * spill() const { return spill_.empty() ? nullptr : spill_.c_str(); }
+    /// --spill has a use without --memory, too: a paged optimizer's.
+    void let_spill_alone() { needs_memory_ = false; }
     DevicePtr open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
@@ -28,6 +30,7 @@ class DeviceOptions {
 
     const Program & program_;
     int64_t threads_ = 0;
+    bool needs_memory_ = true;  // --spill does
     std::string device_ = "auto", compute_ = "auto", memory_, spill_;
 };
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 import _thread
 import atexit
 import queue
-import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
 from .errors import Cancelled
 
-_running: weakref.WeakSet[Run] = weakref.WeakSet()
+# No WeakSet: what it does when a Run goes is Python code in which an exception, so a Ctrl-C, is lost.
+_running: set[Run] = set()
+_is_ending = False  # Python is: no call begins any more
 
 
 class Run:
@@ -78,6 +79,9 @@ class Run:
         """Starts the call and yields what it hands over; the generator's value is the call's."""
         try:
             _running.add(self)
+            if _is_ending:  # asked after adding: a run that does not see it is one that _stop_all sees
+                self._is_over = True
+                raise Cancelled("Python is ending")
             _thread.start_new_thread(self._work, ())
             kind, item = self._items.get()
             while kind != "end":
@@ -91,6 +95,7 @@ class Run:
                 self._is_over = True
             while not self._is_over:  # a second Ctrl-C leaves; the call then ends by itself
                 self._items.get()
+            _running.discard(self)
             failure, self._failure = self._failure, None
             try:
                 if failure is not None:
@@ -121,6 +126,8 @@ def finish(run: Run, each: Callable[[Any], Any] | None = None) -> Any:
 @atexit.register
 def _stop_all() -> None:
     """The process must not end under a call: what it uses would be torn down meanwhile."""
+    global _is_ending
+    _is_ending = True
     for run in list(_running):
         run.stop()
         run.join()

@@ -223,7 +223,7 @@ def test_metrics_are_written(model, data, tmp_path):
     ({"seed": -1}, ql.InvalidArgument, "Trainer: seed: -1 is out of range, 0 to 18446744073709551615"),
     ({"shuffle": 2**33}, ql.InvalidArgument, "Trainer: shuffle: 8589934592 is out of range"),
     ({"schedule": "cosinus"}, ql.InvalidArgument, "Trainer: schedule: 'cosinus' is unknown; there are constant, linear, cosine"),
-    ({"batch": 0}, ql.InvalidArgument, "batch: 0 is out of range, 1 to 4096 are possible"),
+    ({"batch": -1}, ql.InvalidArgument, "batch: -1 is out of range, 0 to 4096 are possible"),
     ({"checkpoint_dir": "a\0b"}, ql.InvalidArgument, "Trainer: checkpoint_dir: the text holds a NUL at byte 1"),
     ({"checkpoint_dir": 3}, TypeError, "Trainer: checkpoint_dir: a str is needed, not int"),
     ({"resume": "no-such-folder"}, ql.InvalidArgument, "resume 'no-such-folder': a checkpoint directory is needed to go on in"),
