@@ -11,7 +11,7 @@
 namespace ql {
 namespace {
 
-/// Micro-batches of more tokens are hardly faster: docs/MEMORY.md has the figures.
+/// Tokens over which the decoding of a weight is spread so far that more of them hardly save time.
 constexpr int64_t kEnoughTokens = 2048;
 
 /// Without a budget: the part of the memory at hand that a run takes.
