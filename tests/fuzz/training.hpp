@@ -24,7 +24,7 @@ struct Training {
     static ql_train_options options(const std::string & checkpoint_dir) {
         ql_train_options o;
         ql_train_options_init(&o);
-        o.ctx = 32, o.grad_accum = 1, o.steps = 2, o.save_every = 1, o.keep = 2;
+        o.ctx = 48, o.grad_accum = 1, o.steps = 2, o.save_every = 1, o.keep = 2;
         o.checkpoint_dir = checkpoint_dir.c_str();
         return o;
     }
