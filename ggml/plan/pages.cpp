@@ -8,6 +8,26 @@
 #include "ggml/graph/graph.hpp"
 
 namespace ql {
+namespace {
+
+bool changes(const PlanNode & n, const Operand * leaf) {
+    return std::any_of(n.out.begin(), n.out.end(), [&](const Operand * t) { return t->root() == leaf; });
+}
+
+/// The numbers below n, so that those of each beginning of the list are spread evenly: 0, 4, 2, 6, 1, 5, 3, 7.
+std::vector<size_t> spread(size_t n) {
+    std::vector<size_t> order(n);
+    for (size_t i = 0; i < n; ++i) order[i] = i;
+    const auto reversed = [](size_t i) {
+        size_t bits = 0;
+        for (int b = 0; b < 32; ++b) bits |= (i >> b & 1) << (31 - b);
+        return bits;
+    };
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reversed(a) < reversed(b); });
+    return order;
+}
+
+}  // namespace
 
 size_t PagePlanner::Uses::room() const {
     return padded(shift + leaf->bytes(), os::kPageBytes);
@@ -36,10 +56,6 @@ std::vector<PagePlanner::Uses> PagePlanner::uses_of(const PlanList & list, const
                 use.phases.push_back({phase});
         }
     return uses;
-}
-
-static bool changes(const PlanNode & n, const Operand * leaf) {
-    return std::any_of(n.out.begin(), n.out.end(), [&](const Operand * t) { return t->root() == leaf; });
 }
 
 std::vector<PagePlanner::Uses> PagePlanner::leaf_uses_of(const PlanList & list, const std::vector<size_t> & begins) {
@@ -78,19 +94,6 @@ size_t PagePlanner::rank(const Uses & use) {
     std::vector<PageStay> stays;
     add_stays(use, true, stays);
     return use.can_page ? stays.size() : std::numeric_limits<size_t>::max();
-}
-
-/// The numbers below n, so that those of each beginning of the list are spread evenly: 0, 4, 2, 6, 1, 5, 3, 7.
-static std::vector<size_t> spread(size_t n) {
-    std::vector<size_t> order(n);
-    for (size_t i = 0; i < n; ++i) order[i] = i;
-    const auto reversed = [](size_t i) {
-        size_t bits = 0;
-        for (int b = 0; b < 32; ++b) bits |= (i >> b & 1) << (31 - b);
-        return bits;
-    };
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return reversed(a) < reversed(b); });
-    return order;
 }
 
 /// Of the weights that are read equally often some of every layer come first, so that there is something to read while each

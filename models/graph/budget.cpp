@@ -5,8 +5,6 @@
 namespace ql {
 namespace {
 
-/// How often plans are made anew because what is measured differs from what was expected.
-constexpr int kAttempts = 12;
 constexpr uint64_t kMiB = 1024 * 1024;
 
 Status too_small(uint64_t memory, uint64_t needed, const std::string & advice) {
@@ -24,7 +22,7 @@ Status plan_with(int lanes, uint64_t memory, const BudgetedPlans & plans) {
         const uint64_t needed = plans.needed();
         if (needed <= memory) return {};
         if (attempt == kAttempts) return too_small(memory, others + least, plans.advice);
-        others += needed - memory + kMiB;
+        others += needed - memory + kAttemptBytes;
     }
 }
 

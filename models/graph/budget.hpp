@@ -16,6 +16,10 @@ inline constexpr uint64_t kNodeBytes = 1200, kStepBytes = 400;
 /// What kernels' threads keep for themselves, for each token of a run: up to 4.2 KB were measured at 2048 tokens.
 inline constexpr uint64_t kTokenBytes = 4608;
 
+/// How often plans are made anew because what is measured differs from what was expected, and with how much less each time.
+inline constexpr int kAttempts = 12;
+inline constexpr uint64_t kAttemptBytes = 1024 * 1024;
+
 /// What the process holds now, apart from the model's weights and the files that they are mapped from.
 uint64_t bytes_beside_weights(const Model & model);
 

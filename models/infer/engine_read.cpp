@@ -166,20 +166,16 @@ Engine::Width & Engine::width_of(int64_t n) {
 /// and else none.
 void Engine::enter_factors(Stream tokens, std::span<float> factors) const {
     const auto n = static_cast<size_t>(n_adapters());
-    const auto factors_of = [&](const StreamToken & t) {
-        const State & s = states_[static_cast<size_t>(t.sequence)];
-        std::vector<float> own = s.factors;
-        for (size_t i = 0; i < n; ++i)
-            if (t.position < s.starts[i]) own[i] = 0;
-        return own;
-    };
-    const std::vector<float> first = factors_of(tokens[0]);
+    if (n == 0) return;
+    const auto of = [&](size_t i) { return factors.subspan(i * n, n); };
     bool alike = true;
-    for (size_t i = 0; i < factors.size() / std::max<size_t>(n, 1); ++i) {
-        const std::vector<float> own = i < tokens.size() ? factors_of(tokens[i]) : first;
-        alike = alike && own == first;
-        if (i < tokens.size() || alike) std::copy(own.begin(), own.end(), factors.begin() + i * n);
+    for (size_t i = 0; i < tokens.size(); ++i) {
+        const State & s = states_[static_cast<size_t>(tokens[i].sequence)];
+        for (size_t a = 0; a < n; ++a) of(i)[a] = tokens[i].position < s.starts[a] ? 0 : s.factors[a];
+        alike = alike && std::equal(of(i).begin(), of(i).end(), factors.begin());
     }
+    for (size_t i = tokens.size(); alike && i < factors.size() / n; ++i)
+        std::copy_n(factors.begin(), n, of(i).begin());
 }
 
 /// Puts a sequence's pages into a run's table; returns its first key, as spans name it.

@@ -12,10 +12,6 @@ namespace {
 /// Room for the states of a paged optimizer in its step, where the micro-batch's results leave none.
 constexpr uint64_t kUpdateRoom = 6 * 1024 * 1024;
 
-/// How often a budget is planned anew because what is measured differs from what was expected.
-constexpr int kAttempts = 12;
-constexpr uint64_t kAttemptBytes = 1024 * 1024;
-
 }  // namespace
 
 ql_plan_options TrainStep::micro_options(uint64_t memory) const {

@@ -12,14 +12,6 @@
 namespace ql::test {
 namespace {
 
-using Ids = std::vector<int32_t>;
-
-Ids some_tokens() {
-    Ids ids;
-    for (int32_t i = 0; i < 40; ++i) ids.push_back(3 + (i * 37 + 5) % 90);
-    return ids;
-}
-
 ql_quantize_options options_of(int64_t type) {
     return {sizeof(ql_quantize_options), type, QL_BASE_AUTO, nullptr, nullptr, 0, 0, nullptr, 0, nullptr};
 }

@@ -3,24 +3,14 @@
 
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/compose/reduce.hpp"
-#include "models/adapter/merge.hpp"
-#include "models/adapters.hpp"
-#include "models/infer/session.hpp"
-#include "models/train/step.hpp"
-#include "ql/models.hpp"
-#include "support/temporary_folder.hpp"
-#include "support/tiny_model.hpp"
+#include "models/adapter_meaning.hpp"
 
 namespace ql::test {
 namespace {
 
-class AdapterKinds : public testing::TestWithParam<LoraKind> {
+class AdapterKinds : public AdapterMeaning, public testing::WithParamInterface<LoraKind> {
   protected:
-    std::unique_ptr<Model> open(const std::string & name) const {
-        auto model = open_model(folder_.path(name), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
-        if (!model.ok()) ADD_FAILURE() << model.message();
-        return model.ok() ? std::move(model).value() : nullptr;
-    }
+    AdapterKinds() : AdapterMeaning({5, 17, 99, 3, 42, 8, 120, 64, 77}) {}
     void SetUp() override {
         write_tiny_model(folder_.path("base.gguf"));
         model_ = open("base.gguf");
@@ -39,44 +29,6 @@ class AdapterKinds : public testing::TestWithParam<LoraKind> {
             for (float & v : m.magnitude) v *= 1 + 0.2f * std::sin(next += 0.9f);
         }
     }
-    std::vector<float> logits(const Model & model, std::span<const AppliedAdapter> adapters) const {
-        auto session = Session::create(model, device_.get(), adapters, 32, QL_F32);
-        if (!session.ok()) ADD_FAILURE() << session.message();
-        if (!session.ok() || !(*session)->eval(tokens_).ok()) return {};
-        const auto values = (*session)->logits();
-        return {values.begin(), values.end()};
-    }
-    /// The losses that training's evaluation sees.
-    std::vector<float> losses(const Model & model, const Adapter & adapter) const {
-        StepOptions options;
-        options.n_tokens = static_cast<int64_t>(tokens_.size());
-        options.train = false;
-        auto step = TrainStep::create(model, device_.get(), adapter, options);
-        if (!step.ok()) ADD_FAILURE() << step.message();
-        const TokenSample sample{1, tokens_, std::vector<uint8_t>(tokens_.size(), 1)};
-        std::vector<float> nll;
-        if (step.ok()) {
-            EXPECT_TRUE((*step)
-                            ->evaluate(MicroBatch::from_sequences(pack({sample}, {0}, options.n_tokens, true), 1,
-                                                                  options.n_tokens, 1),
-                                       nll)
-                            .ok());
-        }
-        return nll;
-    }
-    std::unique_ptr<Model> merged() const {
-        auto options = defaults<ql_quantize_options>();
-        options.type = QL_F32, options.embedding_type = QL_F32;
-        const Status s = merge_adapter(adapter_, folder_.path("base.gguf"), folder_.path("merged.gguf"), options);
-        EXPECT_TRUE(s.ok()) << s.message();
-        return open("merged.gguf");
-    }
-
-    TemporaryFolder folder_;
-    std::unique_ptr<Model> model_;
-    DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
-    Adapter adapter_;
-    const std::vector<int32_t> tokens_ = {5, 17, 99, 3, 42, 8, 120, 64, 77};
 };
 
 TEST_P(AdapterKinds, ANewOneChangesNothing) {

@@ -8,14 +8,6 @@
 namespace ql::test {
 namespace {
 
-using Ids = std::vector<int32_t>;
-
-Ids some_tokens() {
-    Ids ids;
-    for (int32_t i = 0; i < 40; ++i) ids.push_back(3 + (i * 37 + 5) % 90);
-    return ids;
-}
-
 std::unique_ptr<Model> open_gguf(const std::string & path) {
     auto model = open_model(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
     EXPECT_TRUE(model.ok()) << model.message();

@@ -26,6 +26,13 @@ inline ql_device * open_cpu(ql_compute compute, int threads = 2) {
     return device;
 }
 
+/// Forty tokens that every golden model has.
+inline std::vector<int32_t> some_tokens() {
+    std::vector<int32_t> ids;
+    for (int32_t i = 0; i < 40; ++i) ids.push_back(3 + (i * 37 + 5) % 90);
+    return ids;
+}
+
 /// |a - b|^2 / |b|^2
 inline double nmse(const std::vector<float> & a, const std::vector<float> & b) {
     double error = 0, norm = 0;

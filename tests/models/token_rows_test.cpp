@@ -5,21 +5,16 @@
 #include <cmath>
 
 #include "models/adapter/compose/compose.hpp"
-#include "models/adapter/merge.hpp"
-#include "models/adapters.hpp"
+#include "models/adapter_meaning.hpp"
 #include "models/infer/evaluate.hpp"
-#include "models/infer/session.hpp"
-#include "models/train/step.hpp"
 #include "models/trainer_fixture.hpp"
-#include "ql/models.hpp"
-#include "support/temporary_folder.hpp"
-#include "support/tiny_model.hpp"
 
 namespace ql::test {
 namespace {
 
-class TokenRowsOf : public testing::TestWithParam<bool> {
+class TokenRowsOf : public AdapterMeaning, public testing::WithParamInterface<bool> {
   protected:
+    TokenRowsOf() : AdapterMeaning({5, 17, 99, 3, 17, 8, 120, 5, 77}) {}  // some are of the rows, and targets too
     void SetUp() override {
         TinyModelOptions tiny;
         tiny.tied = GetParam();
@@ -32,11 +27,6 @@ class TokenRowsOf : public testing::TestWithParam<bool> {
         ASSERT_TRUE(made.ok()) << made.message();
         adapter_ = std::move(made).value();
     }
-    std::unique_ptr<Model> open(const std::string & name) const {
-        auto model = open_model(folder_.path(name), {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
-        if (!model.ok()) ADD_FAILURE() << model.message();
-        return model.ok() ? std::move(model).value() : nullptr;
-    }
     /// As if it had been trained.
     void fill() {
         float next = 0.3f;
@@ -44,33 +34,6 @@ class TokenRowsOf : public testing::TestWithParam<bool> {
             for (float & v : m.b) v = 0.1f * std::sin(next += 0.9f);
         for (TokenRows & rows : adapter_.rows)
             for (float & v : rows.values) v += 0.2f * std::sin(next += 0.7f);
-    }
-    std::vector<float> logits(const Model & model, std::span<const AppliedAdapter> adapters) const {
-        auto session = Session::create(model, device_.get(), adapters, 32, QL_F32);
-        if (!session.ok()) ADD_FAILURE() << session.message();
-        if (!session.ok() || !(*session)->eval(tokens_).ok()) return {};
-        const auto values = (*session)->logits();
-        return {values.begin(), values.end()};
-    }
-    MicroBatch batch() const {
-        const TokenSample sample{1, tokens_, std::vector<uint8_t>(tokens_.size(), 1)};
-        const auto n = static_cast<int64_t>(tokens_.size());
-        return MicroBatch::from_sequences(pack({sample}, {0}, n, true), 1, n, 1);
-    }
-    std::unique_ptr<TrainStep> step(const Model & model, const Adapter & adapter, bool train) const {
-        StepOptions options;
-        options.n_tokens = static_cast<int64_t>(tokens_.size());
-        options.train = train;
-        auto made = TrainStep::create(model, device_.get(), adapter, options);
-        if (!made.ok()) ADD_FAILURE() << made.message();
-        return made.ok() ? std::move(made).value() : nullptr;
-    }
-    /// The losses that training's evaluation sees.
-    std::vector<float> losses(const Model & model, const Adapter & adapter) const {
-        std::vector<float> nll;
-        const auto s = step(model, adapter, false);
-        EXPECT_TRUE(s && s->evaluate(batch(), nll).ok());
-        return nll;
     }
     double mean_loss(const Model & model, std::span<const AppliedAdapter> adapters) const {
         Dataset data;
@@ -80,19 +43,6 @@ class TokenRowsOf : public testing::TestWithParam<bool> {
         EXPECT_TRUE(likelihood.ok()) << likelihood.message();
         return likelihood.ok() ? likelihood->nll : 0;
     }
-    std::unique_ptr<Model> merged(ql_dtype embeddings = QL_F32) const {
-        auto options = defaults<ql_quantize_options>();
-        options.type = QL_F32, options.embedding_type = embeddings;
-        const Status s = merge_adapter(adapter_, folder_.path("base.gguf"), folder_.path("merged.gguf"), options);
-        EXPECT_TRUE(s.ok()) << s.message();
-        return open("merged.gguf");
-    }
-
-    TemporaryFolder folder_;
-    std::unique_ptr<Model> model_;
-    DevicePtr device_{open_cpu(QL_COMPUTE_F32)};
-    Adapter adapter_;
-    const std::vector<int32_t> tokens_ = {5, 17, 99, 3, 17, 8, 120, 5, 77};  // some are of the rows, and targets too
 };
 INSTANTIATE_TEST_SUITE_P(, TokenRowsOf, testing::Bool(),
                          [](const auto & param) { return std::string(param.param ? "Tied" : "Untied"); });
