@@ -63,19 +63,20 @@ TEST_F(BatchChoice, KeepsWithinABudgetWithoutComputingAgain) {
 }
 
 TEST_F(BatchChoice, IsThatOfTheCheckpointWhereARunGoesOn) {
-    ql_train_options o = chosen(4);
+    constexpr int64_t kSequences = 32;  // their activations are megabytes: more than the budget's rounding
+    ql_train_options o = chosen(kSequences);
     const std::vector<float> expected = train(o);
     const std::string dir = folder_.path("ck");
     o.checkpoint_dir = dir.c_str();
     train_six_steps(o);
-    ql_train_options tight = chosen(4);
+    ql_train_options tight = chosen(kSequences);
     tight.batch = 1;
     tight.memory = 1;
     const Status refused = start(tight);
     const size_t at = refused.message().find("at least ");
     ASSERT_NE(at, std::string::npos) << refused.message();
-    tight = chosen(4, (std::stoull(refused.message().substr(at + 9)) + 1) * kMiB);
-    EXPECT_LT(info(tight).batch, 4) << "the budget alone would choose another";
+    tight = chosen(kSequences, (std::stoull(refused.message().substr(at + 9)) + 1) * kMiB);
+    EXPECT_LT(info(tight).batch, kSequences) << "the budget alone would choose another";
     tight.memory *= 4;
     tight.checkpoint_dir = dir.c_str(), tight.resume = "auto";
     log_.clear();

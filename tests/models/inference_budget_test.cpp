@@ -116,16 +116,20 @@ TEST_P(InferenceBudget, ChangesNoLogit) {
 
 TEST_P(InferenceBudget, IsKeptByThePlan) {
     const uint64_t smallest = least_of_session() + kMiB;
-    uint64_t before = UINT64_MAX;
-    for (const uint64_t more : {0, 4, 8}) {
-        const ql_inference_info plan = info(smallest + more * kMiB);
-        EXPECT_LE(plan.planned_peak_bytes, smallest + more * kMiB);
+    const uint64_t whole = info(0).planned_peak_bytes, all = info(smallest).read_bytes_per_pass;
+    ASSERT_LT(smallest, whole);
+    for (const double part : {0.0, 0.3, 0.6, 0.9}) {
+        const uint64_t memory = smallest + static_cast<uint64_t>(part * static_cast<double>(whole - smallest));
+        const ql_inference_info plan = info(memory);
+        EXPECT_LE(plan.planned_peak_bytes, memory);
         EXPECT_EQ(plan.planned_peak_bytes, plan.weight_bytes + plan.page_bytes + plan.adapter_bytes + plan.cache_bytes +
                                                plan.activation_bytes + plan.input_bytes + plan.program_bytes);
         EXPECT_EQ(plan.cache_bytes, info(0).cache_bytes);
         EXPECT_GT(plan.read_bytes_per_pass, 0u);
-        EXPECT_LT(plan.read_bytes_per_pass, before) << "a larger budget reads less";
-        before = plan.read_bytes_per_pass;
+        // A little more memory may go into reading ahead; much more keeps weights.
+        if (part > 0.5) {
+            EXPECT_LT(plan.read_bytes_per_pass, all) << part;
+        }
     }
     EXPECT_EQ(info(0).read_bytes_per_pass, 0u);
     EXPECT_EQ(info(uint64_t{1} << 60).read_bytes_per_pass, 0u);

@@ -24,8 +24,8 @@ std::string orders() {
     return text;
 }
 
-/// The peak of a run's process as a fraction of what was planned; `words` are the run's options.
-void check_peak(const std::string & model, const std::string & words, double tolerance) {
+/// The peak of a run's process, and what was planned; `words` are the run's options.
+void check_peak(const std::string & model, const std::string & words) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "a sanitizer keeps memory of its own";
 #endif
@@ -39,7 +39,9 @@ void check_peak(const std::string & model, const std::string & words, double tol
     ASSERT_EQ(0, r.code) << r.err;
     const Json json = Json::parse(r.out);
     const double planned = json["planned_peak_bytes"], peak = json["peak_rss_bytes"];
-    EXPECT_NEAR(peak / planned, 1, tolerance) << planned / 1e6 << " MB planned, " << peak / 1e6 << " MB at the peak";
+    // How much of the libraries' files is resident is the system's choice.
+    constexpr double kOfThePlan = 0.03, kOfTheSystem = 2e6;
+    EXPECT_NEAR(peak, planned, kOfThePlan * planned + (planned < 50e6 ? kOfTheSystem : 0));
 }
 
 class Memory : public testing::TestWithParam<const char *> {};
@@ -47,7 +49,7 @@ class Memory : public testing::TestWithParam<const char *> {};
 TEST_P(Memory, OfTheProcessIsWithinThreePercentOfThePlan) {
     const char * model = std::getenv("QL_TEST_MODEL");
     if (!model || !*model) GTEST_SKIP() << "QL_TEST_MODEL names no model";
-    check_peak(model, GetParam(), 0.03);
+    check_peak(model, GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(Programs, Memory,
@@ -58,8 +60,8 @@ INSTANTIATE_TEST_SUITE_P(Programs, Memory,
 TEST(MemoryOfATinyModel, IsWhatThePlanSays) {
     const TemporaryFolder folder;
     write_tiny_model(folder.path("model.gguf"));
-    check_peak(folder.path("model.gguf"), "--ctx 64 --lora-r 4", 0.06);
-    check_peak(folder.path("model.gguf"), "--ctx 64 --lora-r 4 --base-type f32 --compute f32", 0.06);
+    check_peak(folder.path("model.gguf"), "--ctx 64 --lora-r 4");
+    check_peak(folder.path("model.gguf"), "--ctx 64 --lora-r 4 --base-type f32 --compute f32");
 }
 
 }  // namespace
