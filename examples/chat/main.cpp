@@ -1,5 +1,6 @@
 // ql-chat: talks to a model, or completes a text (-p), with or without adapters. Answers stream to stdout.
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "examples/chat/conversation.hpp"
@@ -42,7 +43,7 @@ class Chat {
         program_
             .text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")
             ->option_text("TEXT");
-        program_.app.add_flag("--chat", chat_, "-p is a user's message");
+        program_.flag("--chat", chat_, "-p is a user's message");
         program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
         program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")
             ->default_str("");
@@ -71,7 +72,7 @@ class Chat {
 
   private:
     int body() {
-        complete_ = program_.app.count("--prompt") > 0;
+        complete_ = program_.count("--prompt") > 0;
         check_options();
         device_ = device_options_.open();
         model_ = model_options_.open(device_options_);

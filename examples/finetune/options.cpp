@@ -31,7 +31,7 @@ ql_optimizer optimizer_named(const std::string & name) {
 }  // namespace
 
 FinetuneOptions::FinetuneOptions(Program & p)
-    : chat(p, "Instead of the model's", "that of --init-adapter, or " QL_TRAINING_DATE), app_(p.app) {
+    : chat(p, "Instead of the model's", "that of --init-adapter, or " QL_TRAINING_DATE), program_(p) {
     add_data(p);
     add_output(p);
     add_adapter(p);
@@ -57,9 +57,9 @@ void FinetuneOptions::add_data(Program & p) {
     p.choice("--long", long_policy, {"cut", "drop", "error"}, {},
              "What happens to samples longer than --ctx; cut: their first tokens stay, those left without an answer "
              "are dropped");
-    p.app.add_flag("--packing,!--no-packing", packing, "Several samples in a sequence; --no-packing: one each");
-    p.app.add_flag("--shuffle,!--no-shuffle", shuffle, "A new order of samples each epoch");
-    p.app.add_flag("--skip-bad-lines", skip_bad_lines, "Counts lines that cannot be read instead of stopping at them");
+    p.flag("--packing,!--no-packing", packing, "Several samples in a sequence; --no-packing: one each");
+    p.flag("--shuffle,!--no-shuffle", shuffle, "A new order of samples each epoch");
+    p.flag("--skip-bad-lines", skip_bad_lines, "Counts lines that cannot be read instead of stopping at them");
     p.number("--show-data", show_data, 1, 1000000,
              "Prints N samples as the model sees them, trained tokens in [[ ]], and stops")
         ->default_str("");
@@ -76,10 +76,9 @@ void FinetuneOptions::add_output(Program & p) {
         ->option_text("auto|DIR");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")->option_text("FILE.png");
-    p.app.add_flag("--overwrite", overwrite,
-                   "An earlier run's checkpoints and metrics may go, when the first step begins");
-    p.app.add_flag("--dry-run", dry_run,
-                   "Prints the plan: memory, steps, operations; trains nothing, writes nothing but --plot");
+    p.flag("--overwrite", overwrite, "An earlier run's checkpoints and metrics may go, when the first step begins");
+    p.flag("--dry-run", dry_run,
+           "Prints the plan: memory, steps, operations; trains nothing, writes nothing but --plot");
 }
 
 void FinetuneOptions::add_adapter(Program & p) {
@@ -88,9 +87,9 @@ void FinetuneOptions::add_adapter(Program & p) {
                weight_target_names(" or "))
         ->option_text("TYPE");
     p.text("--embeddings", embeddings, "The same for embedding and head: auto, keep or a type")->option_text("TYPE");
-    p.app.add_flag("--search", search,
-                   "Scales of blocks by least squared error where weights become " +
-                       dtype_names(ql_dtype_can_search, " or ") + ": a better base, some seconds more");
+    p.flag("--search", search,
+           "Scales of blocks by least squared error where weights become " + dtype_names(ql_dtype_can_search, " or ") +
+               ": a better base, some seconds more");
     p.choice("--lora-type", lora_type, {"lora", "miss", "dora"}, {},
              "What is trained; miss: B alone, over sums of parts of the input; dora: a magnitude for each row, too");
     p.number("--lora-r", lora_r, 1, 1024, "Rank of the adapter");
@@ -111,10 +110,10 @@ void FinetuneOptions::add_adapter(Program & p) {
     p.number("--neftune-alpha", neftune_alpha, 0, 10000,
              "Noise on the embeddings in training, alpha / sqrt(tokens of the sample * width); 5 is usual (NEFTune)");
     p.number("--lora-plus-ratio", lora_plus_ratio, 0.01, 1000, "Learning rate of B over A's (LoRA+)");
-    p.app.add_flag_callback(
+    p.flag(
         "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
-    p.app.add_flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
-    p.app.add_flag("--train-norms", train_norms, "Trains the model's norms, too, as a whole");
+    p.flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
+    p.flag("--train-norms", train_norms, "Trains the model's norms, too, as a whole");
     p.text(
          "--train-tokens", train_tokens,
          "Trains the rows of these tokens, too, in the embedding, and in a head that is not tied to it; of tokens that "
@@ -124,14 +123,13 @@ void FinetuneOptions::add_adapter(Program & p) {
            "The adapter acts from the last occurrence of this text in a sample on (activated LoRA): what comes before "
            "keeps the base's keys and values, which other adapters can share; such as $'<|im_start|>assistant\\n'")
         ->option_text("TEXT");
-    p.app
-        .add_flag("--merge-aware{base}", merge_aware,
-                  "Trains for a merge: with the weights that ql-adapter merge will write, of the base's type, or "
-                  "of the one named as --merge-aware=TYPE: " +
-                      weight_target_names(" or "))
+    p.flag("--merge-aware{base}", merge_aware,
+           "Trains for a merge: with the weights that ql-adapter merge will write, of the base's type, or "
+           "of the one named as --merge-aware=TYPE: " +
+               weight_target_names(" or "))
         ->option_text("[=TYPE]");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
-    p.app.add_flag("--force", force, "Takes an --init-adapter that was trained on another base too");
+    p.flag("--force", force, "Takes an --init-adapter that was trained on another base too");
 }
 
 void FinetuneOptions::add_training(Program & p) {
@@ -167,20 +165,21 @@ void FinetuneOptions::check(bool has_spill) const {
         bad_input("--optim: %s keeps its states on disk: name a folder for them with --spill", optim.c_str());
     if (!init_adapter.empty())
         for (const char * name : kOfNewAdapters)
-            if (app_.count(name) > 0) bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
+            if (program_.count(name) > 0)
+                bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
     if (lora_type == "miss")
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
-            if (app_.count(name) > 0)
+            if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
     if (!merge_aware.empty() && lora_dropout > 0)
         bad_input("--merge-aware and --lora-dropout exclude each other: a merged weight has no branch to drop");
     if (!merge_aware.empty() && !train_tokens.empty())
         bad_input(
             "--merge-aware and --train-tokens exclude each other: a merge rounds the rows to the embedding's type");
-    if (app_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
-    if (app_.count("--steps") > 0 && app_.count("--epochs") > 0)
+    if (program_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
+    if (program_.count("--steps") > 0 && program_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");
-    if (app_.count("--resume") > 0 && resume.empty()) bad_input("--resume: 'auto' or a folder is needed");
+    if (program_.count("--resume") > 0 && resume.empty()) bad_input("--resume: 'auto' or a folder is needed");
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {
@@ -191,8 +190,7 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     for (const std::string & path : eval_data) outputs.input("--eval-data", path);
     outputs.input("--init-adapter", init_adapter);
     outputs.input("--chat-template", chat.name_or_file());
-    if (const std::string config = app_.get_config_ptr()->as<std::string>(); app_.get_config_ptr()->count() > 0)
-        outputs.input("--config", config);
+    outputs.input("--config", program_.config_path());
     if (writes()) {
         outputs.file("-o", output);
         if (has_eval()) outputs.file("-o (best)", best_path());

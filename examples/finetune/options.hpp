@@ -27,8 +27,8 @@ struct FinetuneOptions {
 
     std::vector<std::string> data, eval_data;
     std::string output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all", layers,
-                              rank_pattern, alpha_pattern, lora_init = "default", init_adapter, schedule = "cosine",
-                              optim = "adamw", batch_text = "1";
+                        rank_pattern, alpha_pattern, lora_init = "default", init_adapter, schedule = "cosine",
+                        optim = "adamw", batch_text = "1";
     std::string long_policy = "cut", checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware,
                 train_tokens, alora_invocation;
     ChatOptions chat;
@@ -45,7 +45,7 @@ struct FinetuneOptions {
     void add_training(Program & p);
     void add_data(Program & p);
     void add_output(Program & p);
-    const CLI::App & app_;
+    const Program & program_;
 };
 
 }  // namespace ql::cli

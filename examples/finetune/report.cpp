@@ -1,6 +1,7 @@
 #include "examples/finetune/report.hpp"
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "tools/cli/escape.hpp"
 #include "tools/cli/table.hpp"

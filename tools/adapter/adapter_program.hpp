@@ -13,9 +13,9 @@ namespace ql::cli {
 class Bases {
   public:
     /// force_help: of --force; null: no such option, and any base will do.
-    Bases(Program & program, CLI::App * command, bool required, const char * force_help)
-        : program_(program), options_(program, false, command, required), any_base_(!force_help) {
-        if (force_help) command->add_flag("--force", any_base_, force_help);
+    Bases(Program & program, Command & command, bool required, const char * force_help)
+        : program_(program), options_(program, false, &command, required), any_base_(!force_help) {
+        if (force_help) command.flag("--force", any_base_, force_help);
     }
 
     /// Opens the model, where -m was given. To be called once.

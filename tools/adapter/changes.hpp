@@ -1,6 +1,7 @@
 // What a command did to the changes of the weights, by kind of linear: for a person, or with --json weight by weight.
 #pragma once
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 

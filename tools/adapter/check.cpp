@@ -1,5 +1,6 @@
 // ql-adapter check: whether an adapter is sound, for its model and for llama.cpp, by tensor.
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "tools/adapter/adapter_program.hpp"
 #include "tools/cli/escape.hpp"

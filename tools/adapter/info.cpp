@@ -1,6 +1,7 @@
 // ql-adapter info: what an adapter is, by kind of linear.
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "tools/adapter/adapter_program.hpp"
 #include "tools/cli/table.hpp"

@@ -35,8 +35,7 @@ class AdapterProgram {
     AdapterProgram()
         : program_("ql-adapter", "Looks at adapters, checks, composes, merges, extracts, reduces and converts them.",
                    kExamples) {
-        program_.app.require_subcommand(0, 1);
-        program_.app.fallthrough();
+        program_.take_one_subcommand();
         program_.seed(seed_)->description("Seed of the methods that drop values at random");
         add(
             "info", "What an adapter is, and where it comes from", false, "ADAPTER", [this] { info(); }, nullptr);
@@ -53,8 +52,8 @@ class AdapterProgram {
 
     int main(int argc, char ** argv) {
         return program_.run(argc, argv, [this] {
-            for (Command & c : commands_) {
-                if (!c.app->parsed()) continue;
+            for (Entry & c : commands_) {
+                if (!c.command->given()) continue;
                 command_ = &c;
                 c.body();
                 return static_cast<int>(kDone);
@@ -67,29 +66,28 @@ class AdapterProgram {
     }
 
   private:
-    struct Command {
-        CLI::App * app;
+    struct Entry {
+        Command * command;
         std::unique_ptr<Bases> bases;
         std::function<void()> body;
     };
 
-    CLI::App * add(const char * name, const char * help, bool needs_model, const char * inputs,
-                   std::function<void()> body, const char * force_help = kForceHelp) {
-        CLI::App * app = program_.app.add_subcommand(name, help);
-        app->fallthrough();
-        commands_.push_back({app, std::make_unique<Bases>(program_, app, needs_model, force_help), std::move(body)});
-        if (inputs) add_inputs(app, inputs);
-        return app;
+    Command & add(const char * name, const char * help, bool needs_model, const char * inputs,
+                  std::function<void()> body, const char * force_help = kForceHelp) {
+        Command & command = *program_.add_subcommand(name, help);
+        commands_.push_back(
+            {&command, std::make_unique<Bases>(program_, command, needs_model, force_help), std::move(body)});
+        if (inputs) add_inputs(command, inputs);
+        return command;
     }
-    void add_inputs(CLI::App * app, const std::string & inputs) {
+    void add_inputs(Command & command, const std::string & inputs) {
         const bool several = inputs.find("...") != std::string::npos;
-        CLI::Option * in =
-            app->add_option("adapter", inputs_, several ? "Adapters, each with its weight" : "The adapter");
+        Option * in = command.texts("adapter", inputs_, several ? "Adapters, each with its weight" : "The adapter");
         in->required()->option_text(inputs);
-        if (!several) in->expected(1);
+        if (!several) in->single();
     }
-    void add_output(CLI::App * app, const char * what) {
-        program_.text("-o,--output", output_, "What to write; an existing file is replaced, at the very end", app)
+    void add_output(Command & command, const char * what) {
+        command.text("-o,--output", output_, "What to write; an existing file is replaced, at the very end")
             ->required()
             ->option_text(what);
     }
@@ -97,58 +95,58 @@ class AdapterProgram {
         add_output(add(name, help, true, "ADAPTER", std::move(body)), output);
     }
     void add_check() {
-        CLI::App * app = add("check", "Whether it fits a model, or another program, and what in it is untrained", false,
-                             "ADAPTER", [this] { check(); });
-        app->add_option("--for", consumer_, "What that program does with each linear")
+        Command & command = add("check", "Whether it fits a model, or another program, and what in it is untrained",
+                                false, "ADAPTER", [this] { check(); });
+        command.text("--for", consumer_, "What that program does with each linear")
             ->option_text("llama.cpp")
             ->check([](const std::string & word) {
                 return word == "llama.cpp" ? std::string() : "'" + word + "' is unknown; llama.cpp is";
             });
     }
     void add_compose() {
-        CLI::App * app =
+        Command & command =
             add("compose", "Makes one adapter of several", false, "ADAPTER[:WEIGHT]...", [this] { compose(); });
-        add_output(app, "FILE.gguf");
+        add_output(command, "FILE.gguf");
         std::string help = "How:";
         for (const ql_compose_method_info & m : compose_methods())
             help += std::string("\n") + m.name + ": " + m.meaning;
-        program_.text("--method", method_, help, app)->option_text("NAME");
-        program_
+        command.text("--method", method_, help)->option_text("NAME");
+        command
             .number("--rank", rank_, 1, 1 << 16,
-                    "Rank, for the methods that end in svd (default: the largest of the parts)", app)
+                    "Rank, for the methods that end in svd (default: the largest of the parts)")
             ->default_str("");
-        program_.number("--density", density_, 1e-6, 1,
-                        "Part of the values that is kept, for the methods that drop some", app);
+        command.number("--density", density_, 1e-6, 1,
+                       "Part of the values that is kept, for the methods that drop some");
     }
 
     void add_merge() {
-        CLI::App * app = add(
+        Command & command = add(
             "merge", "Writes the model with adapters merged into its weights", true, nullptr,
             [this] { merge_->run(*command_->bases, output_, threads_); },
             "Into a type of few bits too, which keeps little of a small change, and adapters that were "
             "trained on another base");
-        merge_ = std::make_unique<MergeCommand>(program_, app);
-        add_output(app, "FILE.gguf");
+        merge_ = std::make_unique<MergeCommand>(program_, command);
+        add_output(command, "FILE.gguf");
     }
 
     void add_extract() {
-        CLI::App * app = add("extract", "Makes an adapter of the difference of two models", true, nullptr,
-                             [this] { extract_->run(*command_->bases, output_, threads_); });
-        extract_ = std::make_unique<ExtractCommand>(program_, app);
-        add_output(app, "FILE.gguf");
+        Command & command = add("extract", "Makes an adapter of the difference of two models", true, nullptr,
+                                [this] { extract_->run(*command_->bases, output_, threads_); });
+        extract_ = std::make_unique<ExtractCommand>(program_, command);
+        add_output(command, "FILE.gguf");
     }
     void add_reductions() {
-        CLI::App * resize = add("resize", "Lowers the ranks, losing as little as possible", false, "ADAPTER",
-                                [this] { resize_->run(*command_->bases, inputs_[0], output_, threads_); });
+        Command & resize = add("resize", "Lowers the ranks, losing as little as possible", false, "ADAPTER",
+                               [this] { resize_->run(*command_->bases, inputs_[0], output_, threads_); });
         resize_ = std::make_unique<ResizeCommand>(program_, resize);
         add_output(resize, "FILE.gguf");
-        CLI::App * to_lora =
+        Command & to_lora =
             add("to-lora", "Makes a plain LoRA of a DoRA, losing as little as possible, or of a MiSS", true, "ADAPTER",
                 [this] { to_lora_->run(*command_->bases, inputs_[0], output_, threads_); });
         to_lora_ = std::make_unique<ToLoraCommand>(program_, to_lora);
         add_output(to_lora, "FILE.gguf");
-        CLI::App * prune = add("prune", "Leaves linears out", false, "ADAPTER",
-                               [this] { prune_->run(*command_->bases, inputs_[0], output_); });
+        Command & prune = add("prune", "Leaves linears out", false, "ADAPTER",
+                              [this] { prune_->run(*command_->bases, inputs_[0], output_); });
         prune_ = std::make_unique<PruneCommand>(program_, prune);
         add_output(prune, "FILE.gguf");
     }
@@ -212,8 +210,8 @@ class AdapterProgram {
     }
 
     Program program_;
-    std::vector<Command> commands_;
-    Command * command_ = nullptr;
+    std::vector<Entry> commands_;
+    Entry * command_ = nullptr;
     std::vector<std::string> inputs_;
     std::string output_, method_ = "cat";
     int64_t rank_ = 0;

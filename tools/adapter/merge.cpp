@@ -26,12 +26,12 @@ std::string layer_of(const std::string & name) {
 
 }  // namespace
 
-MergeCommand::MergeCommand(Program & program, CLI::App * app) : program_(program) {
-    app->add_option("--lora", loras_, "An adapter and its scale; may be given several times")
+MergeCommand::MergeCommand(Program & program, Command & command) : program_(program) {
+    command.texts("--lora", loras_, "An adapter and its scale; may be given several times")
         ->required()
         ->option_text("FILE[:SCALE]")
-        ->allow_extra_args(false);
-    program.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "), app)->option_text("TYPE");
+        ->one_each_time();
+    command.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "))->option_text("TYPE");
 }
 
 void MergeCommand::run(Bases & bases, const std::string & output, int64_t threads) {

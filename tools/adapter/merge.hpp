@@ -1,6 +1,7 @@
 // ql-adapter merge: adapters into their base, one file for whoever takes no adapters.
 #pragma once
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace ql::cli {
 
 class MergeCommand {
   public:
-    MergeCommand(Program & program, CLI::App * app);
+    MergeCommand(Program & program, Command & command);
     /// `bases`: the command's -m.
     void run(Bases & bases, const std::string & output, int64_t threads);
 

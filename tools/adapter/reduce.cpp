@@ -28,11 +28,11 @@ void rewrite(const Program & program, Bases & bases, const std::string & input, 
 
 }  // namespace
 
-ExtractCommand::ExtractCommand(Program & program, CLI::App * app) : program_(program) {
-    program.text("--tuned", tuned_, "The model that was made of it: GGUF, or a Hugging Face directory", app)
+ExtractCommand::ExtractCommand(Program & program, Command & command) : program_(program) {
+    command.text("--tuned", tuned_, "The model that was made of it: GGUF, or a Hugging Face directory")
         ->required()
         ->option_text("FILE");
-    program.number("--rank", rank_, 1, kMostRank, "Rank of the adapter", app);
+    command.number("--rank", rank_, 1, kMostRank, "Rank of the adapter");
 }
 
 void ExtractCommand::run(Bases & bases, const std::string & output, int64_t threads) const {
@@ -56,10 +56,10 @@ void ExtractCommand::run(Bases & bases, const std::string & output, int64_t thre
     changes.print(program_, output, made);
 }
 
-ResizeCommand::ResizeCommand(Program & program, CLI::App * app) : program_(program) {
-    program.number("--rank", rank_, 1, kMostRank, "The rank that no matrix shall exceed", app)->default_str("");
-    program.number("--energy", energy_, kLeastEnergy, 1,
-                   "Of each matrix the smallest rank that keeps this part of its squared norm", app);
+ResizeCommand::ResizeCommand(Program & program, Command & command) : program_(program) {
+    command.number("--rank", rank_, 1, kMostRank, "The rank that no matrix shall exceed")->default_str("");
+    command.number("--energy", energy_, kLeastEnergy, 1,
+                   "Of each matrix the smallest rank that keeps this part of its squared norm");
 }
 
 void ResizeCommand::run(Bases & bases, const std::string & input, const std::string & output, int64_t threads) const {
@@ -73,9 +73,8 @@ void ResizeCommand::run(Bases & bases, const std::string & input, const std::str
             [&](const ql_adapter * from, ql_adapter ** to) { return ql_adapter_resize(from, &options, to); });
 }
 
-ToLoraCommand::ToLoraCommand(Program & program, CLI::App * app) : program_(program) {
-    program
-        .number("--rank", rank_, 1, kMostRank, "The rank that no matrix of a DoRA shall exceed (default: its own)", app)
+ToLoraCommand::ToLoraCommand(Program & program, Command & command) : program_(program) {
+    command.number("--rank", rank_, 1, kMostRank, "The rank that no matrix of a DoRA shall exceed (default: its own)")
         ->default_str("");
 }
 
@@ -89,12 +88,12 @@ void ToLoraCommand::run(Bases & bases, const std::string & input, const std::str
             [&](const ql_adapter * from, ql_adapter ** to) { return ql_adapter_to_lora(from, &options, to); });
 }
 
-PruneCommand::PruneCommand(Program & program, CLI::App * app) : program_(program) {
-    program.text("--drop", drop_, "A regular expression searched for in weight names: what it finds goes", app)
+PruneCommand::PruneCommand(Program & program, Command & command) : program_(program) {
+    command.text("--drop", drop_, "A regular expression searched for in weight names: what it finds goes")
         ->option_text("REGEX");
-    program.number("--norm", least_, 0, 1e9, "Linears whose change has a smaller norm go (see info)", app);
-    program.number("--energy", energy_, kLeastEnergy, 1,
-                   "The smallest changes go, as long as the others keep this part of all squared norms", app);
+    command.number("--norm", least_, 0, 1e9, "Linears whose change has a smaller norm go (see info)");
+    command.number("--energy", energy_, kLeastEnergy, 1,
+                   "The smallest changes go, as long as the others keep this part of all squared norms");
 }
 
 void PruneCommand::run(Bases & bases, const std::string & input, const std::string & output) const {

@@ -8,7 +8,7 @@ namespace ql::cli {
 
 class ExtractCommand {
   public:
-    ExtractCommand(Program & program, CLI::App * app);
+    ExtractCommand(Program & program, Command & command);
     /// `bases`: the command's -m.
     void run(Bases & bases, const std::string & output, int64_t threads) const;
 
@@ -20,7 +20,7 @@ class ExtractCommand {
 
 class ResizeCommand {
   public:
-    ResizeCommand(Program & program, CLI::App * app);
+    ResizeCommand(Program & program, Command & command);
     void run(Bases & bases, const std::string & input, const std::string & output, int64_t threads) const;
 
   private:
@@ -31,7 +31,7 @@ class ResizeCommand {
 
 class ToLoraCommand {
   public:
-    ToLoraCommand(Program & program, CLI::App * app);
+    ToLoraCommand(Program & program, Command & command);
     void run(Bases & bases, const std::string & input, const std::string & output, int64_t threads) const;
 
   private:
@@ -41,7 +41,7 @@ class ToLoraCommand {
 
 class PruneCommand {
   public:
-    PruneCommand(Program & program, CLI::App * app);
+    PruneCommand(Program & program, Command & command);
     void run(Bases & bases, const std::string & input, const std::string & output) const;
 
   private:

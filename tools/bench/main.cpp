@@ -21,18 +21,14 @@ constexpr double kPeakSeconds = 0.7, kQuickPeakSeconds = 0.3;
 class Bench {
   public:
     Bench() : program_("ql-bench", "Measures this machine and this program.", kExamples), device_options_(program_) {
-        program_.app.require_subcommand(0, 1);
-        program_.app.fallthrough();
+        program_.take_one_subcommand();
         program_.seed(seed_)->description("Seed of the weights that make-model writes");
         add("peak", "Product instructions and read bandwidth of this machine", [this] { print(peak()); });
-        CLI::App * op = add("op", "One operator", [this] { print(one_op()); });
-        op->add_option("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
-        op->add_option("--type", op_.type, "Of the weight: " + weight_names(" or ") + " (default: several)");
-        op->add_option("--shape", op_.shape, "Row length, rows, tokens (default: several)")
-            ->delimiter(',')
-            ->expected(3)
-            ->option_text("K,M,T")
-            ->check(CLI::Range(1, 1 << 20));
+        Command & op = add("op", "One operator", [this] { print(one_op()); });
+        op.text("name", op_.name, "mul_mat, attention, attention_back ...")->required()->option_text("NAME");
+        op.text("--type", op_.type, "Of the weight: " + weight_names(" or ") + " (default: several)");
+        op.numbers("--shape", op_.shape, 3, 1, 1 << 20, "Row length, rows, tokens (default: several)")
+            ->option_text("K,M,T");
         add_train();
         add_infer();
         add_make_model();
@@ -40,64 +36,64 @@ class Bench {
 
     int main(int argc, char ** argv) {
         return program_.run(argc, argv, [this] {
-            if (program_.app.get_subcommands().empty())
-                bad_input("one of peak, op, train, infer, make-model is needed (see --help)");
-            for (const auto & [app, body] : bodies_)
-                if (app->parsed()) body();
-            return static_cast<int>(kDone);
+            for (const auto & [command, body] : bodies_) {
+                if (!command->given()) continue;
+                body();
+                return static_cast<int>(kDone);
+            }
+            bad_input("one of peak, op, train, infer, make-model is needed (see --help)");
         });
     }
 
   private:
     using Body = std::function<void()>;
 
-    CLI::App * add(const char * name, const char * help, Body body) {
-        CLI::App * app = program_.app.add_subcommand(name, help);
-        app->fallthrough();
-        bodies_.emplace_back(app, std::move(body));
-        return app;
+    Command & add(const char * name, const char * help, Body body) {
+        Command * command = program_.add_subcommand(name, help);
+        bodies_.emplace_back(command, std::move(body));
+        return *command;
     }
 
     void add_train() {
-        CLI::App * app = add("train", "Steps of fine-tuning on made-up text", [this] { print(train()); });
-        train_model_ = std::make_unique<ModelOptions>(program_, false, app);
-        program_
-            .text("--base-type", base_type_, "Type of the frozen weights: auto, keep, " + weight_target_names(" or "),
-                  app)
+        Command & command = add("train", "Steps of fine-tuning on made-up text", [this] { print(train()); });
+        train_model_ = std::make_unique<ModelOptions>(program_, false, &command);
+        command
+            .text("--base-type", base_type_, "Type of the frozen weights: auto, keep, " + weight_target_names(" or "))
             ->option_text("TYPE");
-        program_.number("-c,--ctx", train_.ctx, 8, 1 << 20, "Tokens of a sequence", app);
-        program_.number("--batch", train_.batch, 1, 4096, "Sequences at a time", app);
-        program_.number("--steps", train_.steps, 1, 100000, "Steps measured, after one that warms up", app);
-        program_.number("--lora-r", train_.lora_r, 1, 1024, "Rank of the adapter", app);
-        app->add_flag("--profile", train_.profile, "Also where the time of a step goes, by operator (on stderr)");
+        command.number("-c,--ctx", train_.ctx, 8, 1 << 20, "Tokens of a sequence");
+        command.number("--batch", train_.batch, 1, 4096, "Sequences at a time");
+        command.number("--steps", train_.steps, 1, 100000, "Steps measured, after one that warms up");
+        command.number("--lora-r", train_.lora_r, 1, 1024, "Rank of the adapter");
+        command.flag("--profile", train_.profile, "Also where the time of a step goes, by operator (on stderr)");
     }
 
     void add_infer() {
-        CLI::App * app = add("infer", "Reading a prompt, and generating", [this] { print(infer()); });
-        infer_model_ = std::make_unique<ModelOptions>(program_, true, app);
-        program_.number("--prompt", infer_.prompt, 1, 1 << 20, "Tokens of the prompt", app);
-        program_.number("--generate", infer_.generation, 1, 1 << 20, "Tokens to generate", app);
-        program_.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up", app);
-        program_.number("--sequences", infer_.sequences, 1, 1024,
-                        "Read and generate at once, each with one of the adapters by turns", app);
-        app->add_flag("--profile", infer_.profile, "Also shows where the time goes, by operator (on stderr)");
+        Command & command = add("infer", "Reading a prompt, and generating", [this] { print(infer()); });
+        infer_model_ = std::make_unique<ModelOptions>(program_, true, &command);
+        command.number("--prompt", infer_.prompt, 1, 1 << 20, "Tokens of the prompt");
+        command.number("--generate", infer_.generation, 1, 1 << 20, "Tokens to generate");
+        command.number("--repeats", infer_.repeats, 1, 1000, "Runs measured, after one that warms up");
+        command.number("--sequences", infer_.sequences, 1, 1024,
+                       "Read and generate at once, each with one of the adapters by turns");
+        command.flag("--profile", infer_.profile, "Also shows where the time goes, by operator (on stderr)");
     }
 
     void add_make_model() {
-        CLI::App * app = add("make-model", "A model of random weights, of the Llama or Qwen kind, to measure on", [this] {
-            refuse_budget();
-            make_model(program_, make_, seed_);
-        });
-        program_
+        Command & command =
+            add("make-model", "A model of random weights, of the Llama or Qwen kind, to measure on", [this] {
+                refuse_budget();
+                make_model(program_, make_, seed_);
+            });
+        command
             .text("--shape", make_.shape,
-                  "One of " + model_shape_names() + "; or a config.json as Hugging Face models have it", app)
+                  "One of " + model_shape_names() + "; or a config.json as Hugging Face models have it")
             ->required()
             ->option_text("NAME|FILE.json");
-        program_
+        command
             .text("--type", make_.type,
-                  "Of the blocks' matrices: " + weight_names(" or ") + "; embedding and head are q8_0", app)
+                  "Of the blocks' matrices: " + weight_names(" or ") + "; embedding and head are q8_0")
             ->option_text("TYPE");
-        program_.text("-o,--output", make_.output, "The file to write", app)->required()->option_text("FILE.gguf");
+        command.text("-o,--output", make_.output, "The file to write")->required()->option_text("FILE.gguf");
     }
 
     void print(const std::vector<Figure> & figures) const { print_figures(program_, figures); }
@@ -147,7 +143,7 @@ class Bench {
     Program program_;
     DeviceOptions device_options_;
     std::unique_ptr<ModelOptions> train_model_, infer_model_;
-    std::vector<std::pair<CLI::App *, Body>> bodies_;
+    std::vector<std::pair<const Command *, Body>> bodies_;
     DevicePtr device_;
     OpBench op_;
     TrainBench train_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "ql/ql.hpp"
 #include "tools/bench/bench.hpp"

@@ -7,7 +7,8 @@ ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
 ql_target(ql_cli)
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine CLI11::CLI11 nlohmann_json::nlohmann_json)
+target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine nlohmann_json::nlohmann_json)
+target_link_libraries(ql_cli PRIVATE CLI11::CLI11) # command.hpp hides it
 target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libql-models exports the C API alone
 
 set_property(GLOBAL PROPERTY QL_PROGRAMS "")

@@ -1,7 +1,9 @@
 #include "tools/cli/config_file.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <istream>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>

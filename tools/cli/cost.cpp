@@ -1,5 +1,7 @@
 #include "tools/cli/cost.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "ql/model.h"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/units.hpp"
@@ -13,8 +15,8 @@ ql_nll nll_of(const std::string & path, const std::string & text, const DevicePt
     ModelPtr model;
     check_input(ql_model_open(path.c_str(), nullptr, out(model)));
     auto result = sized<ql_nll>();
-    check_run(ql_evaluate_text(model.get(), device.get(), nullptr, nullptr, 0, text.data(), text.size(), nullptr,
-                               &result));
+    check_run(
+        ql_evaluate_text(model.get(), device.get(), nullptr, nullptr, 0, text.data(), text.size(), nullptr, &result));
     return result;
 }
 

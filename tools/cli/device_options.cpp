@@ -55,18 +55,17 @@ ql_device_info DeviceOptions::describe(const DevicePtr & device) {
     return info;
 }
 
-ModelOptions::ModelOptions(Program & program, bool with_lora, CLI::App * to, bool required) : program_(program) {
-    program
-        .text("-m,--model", path_, "The model: a GGUF file (of a sharded one the first), or a Hugging Face directory",
-              to)
+ModelOptions::ModelOptions(Program & program, bool with_lora, Command * to, bool required) : program_(program) {
+    Command & command = to ? *to : program;
+    command
+        .text("-m,--model", path_, "The model: a GGUF file (of a sharded one the first), or a Hugging Face directory")
         ->required(required)
         ->option_text("FILE");
     if (!with_lora) return;
-    (to ? to : &program.app)
-        ->add_option("--lora", loras_, "An adapter (GGUF, or PEFT directory) and its scale; may be given several times")
+    command.texts("--lora", loras_, "An adapter (GGUF, or PEFT directory) and its scale; may be given several times")
         ->option_text("FILE[:SCALE]")
-        ->allow_extra_args(false);
-    (to ? to : &program.app)->add_flag("--force", any_base_, "Takes adapters that were trained on another base too");
+        ->one_each_time();
+    command.flag("--force", any_base_, "Takes adapters that were trained on another base too");
 }
 
 ModelPtr ModelOptions::open(const DeviceOptions & device) const {

@@ -37,7 +37,7 @@ class DeviceOptions {
 /// -m, and --lora FILE[:SCALE].
 class ModelOptions {
   public:
-    ModelOptions(Program & program, bool with_lora, CLI::App * to = nullptr, bool required = true);
+    ModelOptions(Program & program, bool with_lora, Command * to = nullptr, bool required = true);
     const std::string & path() const { return path_; }
     /// Opens the model as `options` says (NULL: everything as in the file); notes go to the program's.
     ModelPtr open(const ql_model_options * options = nullptr) const;

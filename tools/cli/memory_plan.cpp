@@ -1,5 +1,7 @@
 #include "tools/cli/memory_plan.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "ql/os.h"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
@@ -7,7 +9,7 @@
 namespace ql::cli {
 
 void add_dry_run(Program & program, bool & value) {
-    program.app.add_flag("--dry-run", value, "Prints the plan: memory by kind, and what is read; runs nothing");
+    program.flag("--dry-run", value, "Prints the plan: memory by kind, and what is read; runs nothing");
 }
 
 void print_memory(const Program & program, const ql_inference_info & info) {

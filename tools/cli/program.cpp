@@ -1,5 +1,6 @@
 #include "tools/cli/program.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -7,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <system_error>
 
@@ -24,36 +26,9 @@ namespace {
 
 int g_results_trouble = 0;  // errno of the first flush that failed: the stream only knows that one did
 
-std::string number_text(int64_t v) {
-    return std::to_string(v);
-}
-std::string number_text(double v) {
-    return format("%g", v);
-}
-
-/// A check that parses the whole word as T and compares it with the limits.
-template <typename T>
-CLI::Validator limits(T low, T high) {
-    const std::string range = number_text(low) + " to " + number_text(high);
-    return CLI::Validator(
-        [low, high, range](std::string & word) {
-            T value{};
-            if (!CLI::detail::lexical_cast(word, value)) return "'" + word + "' is not a number from " + range;
-            if (value >= low && value <= high) return std::string();
-            return word + " is out of range; " + range + " are possible";
-        },
-        range);
-}
-
 std::string one_line(std::string text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
     std::replace(text.begin(), text.end(), '\n', ' ');
-    return text;
-}
-
-std::string join(const std::vector<std::string> & words, const char * between = ", ") {
-    std::string text;
-    for (const std::string & w : words) text += (text.empty() ? "" : between) + w;
     return text;
 }
 
@@ -86,88 +61,59 @@ class HelpFormatter : public CLI::Formatter {
 }  // namespace
 
 Program::Program(const std::string & name, const std::string & description, const std::string & examples)
-    : app(description, name), name_(name) {
+    : Command(name, description), name_(name) {
+    CLI::App & app = this->app();
     app.set_version_flag("--version", name + " " + ql_version());
     app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes")
         ->option_text("FILE.toml");
     app.config_formatter(limited_toml());
     app.allow_config_extras(CLI::config_extras_mode::error);
-    app.add_flag("--json", json, "One JSON object on stdout at the end, nothing else there");
-    app.add_flag("-q,--quiet", quiet, "No progress, no notes");
-    app.add_flag("-v,--verbose", verbose, "Says what was found and chosen");
+    flag("--json", json, "One JSON object on stdout at the end, nothing else there");
+    flag("-q,--quiet", quiet, "No progress, no notes");
+    flag("-v,--verbose", verbose, "Says what was found and chosen");
     app.footer("Examples:\n" + examples + "\n\nEnvironment:\n" + variables_text() +
                "\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
     app.formatter(std::make_shared<HelpFormatter>());
     app.get_formatter()->column_width(34);
 }
 
-CLI::Option * Program::number(const std::string & names, int64_t & value, int64_t low, int64_t high,
-                              const std::string & help, CLI::App * to) {
-    return (to ? to : &app)
-        ->add_option(names, value, help)
-        ->check(limits(low, high))
-        ->option_text("N")
-        ->take_last()
-        ->default_str(number_text(value));
-}
-CLI::Option * Program::number(const std::string & names, double & value, double low, double high,
-                              const std::string & help, CLI::App * to) {
-    return (to ? to : &app)
-        ->add_option(names, value, help)
-        ->check(limits(low, high))
-        ->option_text("X")
-        ->take_last()
-        ->default_str(number_text(value));
-}
-CLI::Option * Program::threads(int64_t & value) {
+Option * Program::threads(int64_t & value) {
     return number("-t,--threads", value, 1, 1024, "CPU threads (default: the physical cores, or $QL_THREADS)")
         ->default_str("");
 }
 
-CLI::Option * Program::seed(uint64_t & value) {
+Option * Program::seed(uint64_t & value) {
     const auto check = [](const std::string & word) {
         uint64_t parsed = 0;
         const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), parsed);
         const bool whole = error == std::errc() && end == word.data() + word.size();
         return whole ? std::string() : "'" + word + "' is not a whole number from 0 to 18446744073709551615";
     };
-    return app.add_option("--seed", value, "Of everything random")
-        ->check(check)
-        ->option_text("N")
-        ->take_last()
-        ->default_str(std::to_string(value));
-}
-CLI::Option * Program::text(const std::string & names, std::string & value, const std::string & help, CLI::App * to) {
-    return (to ? to : &app)->add_option(names, value, help)->take_last()->capture_default_str();
-}
-
-CLI::Option * Program::texts(const std::string & names, std::vector<std::string> & values, const std::string & help) {
-    return app.add_option(names, values, help)->take_all();
-}
-
-CLI::Option * Program::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
-                              const std::vector<std::string> & later, const std::string & help) {
-    CLI::Option * option = app.add_option(name, value, help)->take_last()->capture_default_str();
-    return option->option_text(join(known, "|"))->check([known, later](const std::string & word) {
-        if (contains(known, word)) return std::string();
-        return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) +
-               (known.size() > 1 ? " are" : " is");
-    });
+    return keep(app()
+                    .add_option("--seed", value, "Of everything random")
+                    ->check(check)
+                    ->option_text("N")
+                    ->take_last()
+                    ->default_str(std::to_string(value)));
 }
 
 void Program::not_yet(const std::string & name, const std::string & what_instead, bool takes_value) {
-    CLI::Option * option =
-        takes_value ? app.add_option_function<std::string>(name, [](const std::string &) {}) : app.add_flag(name);
-    option->group("");  // not in --help
-    later_.push_back({option, name.substr(name.rfind(',') + 1), what_instead});
+    const auto ignore = [](const std::string &) {};
+    Option * option = keep(takes_value ? app().add_option_function<std::string>(name, ignore) : app().add_flag(name));
+    later_.push_back({option->hide(), name.substr(name.rfind(',') + 1), what_instead});
+}
+
+std::string Program::config_path() const {
+    const CLI::Option * config = app().get_config_ptr();
+    return config->count() > 0 ? config->as<std::string>() : "";
 }
 
 void Program::parse(int argc, char ** argv) {
     try {
-        app.parse(argc, argv);
+        app().parse(argc, argv);
     } catch (const CLI::Success & e) {  // --help, --version
         std::ostringstream text;
-        const int code = app.exit(e, text, text);
+        const int code = app().exit(e, text, text);
         std::fputs(text.str().c_str(), stdout);  // like all results: flush_results() knows whether they arrived
         throw Stop{code, ""};
     } catch (const CLI::ParseError & e) {
@@ -175,7 +121,7 @@ void Program::parse(int argc, char ** argv) {
     }
     for (const Later & l : later_)
         if (l.option->count() > 0) bad_input("%s is not supported yet: %s", l.name.c_str(), l.instead.c_str());
-    if (app.count("--quiet") + app.count("--verbose") == 0) read_log_level();
+    if (count("--quiet") + count("--verbose") == 0) read_log_level();
 }
 
 void Program::read_log_level() {

@@ -1,44 +1,33 @@
 // What every program has in common: --help with examples, --version, --config, -q, -v, --json, numbers with limits,
 // options that have a name but are not supported yet, errors of one line, exit codes, interrupts.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "tools/cli/command.hpp"
 #include "tools/cli/stop.hpp"
 
 namespace ql::cli {
 
 using Json = nlohmann::ordered_json;
 
-class Program {
+class Program : public Command {
   public:
     /// `examples` are lines of a shell, shown at the end of --help.
     Program(const std::string & name, const std::string & description, const std::string & examples);
 
-    CLI::App app;
     bool json = false, quiet = false, verbose = false;
 
-    /// An integer or a real number with limits; anything else is exit code 2 with the limits in the line.
-    CLI::Option * number(const std::string & names, int64_t & value, int64_t low, int64_t high,
-                         const std::string & help, CLI::App * to = nullptr);
-    CLI::Option * number(const std::string & names, double & value, double low, double high, const std::string & help,
-                         CLI::App * to = nullptr);
-    CLI::Option * seed(uint64_t & value);
+    Option * seed(uint64_t & value);
     /// -t; the value stays 0, which the library takes for its default, where it is not given.
-    CLI::Option * threads(int64_t & value);
-    CLI::Option * text(const std::string & names, std::string & value, const std::string & help,
-                       CLI::App * to = nullptr);
-    /// Several texts: the option may stand several times, or once before several words, as a shell's pattern makes them.
-    CLI::Option * texts(const std::string & names, std::vector<std::string> & values, const std::string & help);
-    /// One of `known`; one of `later` is named in the error as not supported yet.
-    CLI::Option * choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
-                         const std::vector<std::string> & later, const std::string & help);
+    Option * threads(int64_t & value);
     /// An option of the common command line that this program does not do yet: using it is an error that says so.
     void not_yet(const std::string & name, const std::string & what_instead, bool takes_value = true);
+    /// The file that --config names; "" without it. After run() has parsed.
+    std::string config_path() const;
 
     /// Parses and runs; all failures end here.
     int run(int argc, char ** argv, const std::function<int()> & body);
@@ -62,7 +51,7 @@ class Program {
     mutable std::string held_;
     mutable bool working_ = false;
     struct Later {
-        CLI::Option * option;
+        const Option * option;
         std::string name, instead;
     };
     std::vector<Later> later_;

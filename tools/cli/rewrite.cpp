@@ -1,5 +1,6 @@
 #include "tools/cli/rewrite.hpp"
 
+#include <nlohmann/json.hpp>
 #include <strings.h>
 
 #include <cmath>
@@ -47,9 +48,9 @@ void Rewrite::add_options() {
         .text("--embeddings", embeddings_,
               "Type of embedding and head: auto (as it is up to 8 bits, else TYPE where it has 16, else q8_0) or one")
         ->option_text("TYPE");
-    program.app.add_flag("--search", search_,
-                         "Scales of blocks by least squared error instead of the largest weight (" +
-                             dtype_names(ql_dtype_can_search, " or ") + "): a better model, some seconds more");
+    program.flag("--search", search_,
+                 "Scales of blocks by least squared error instead of the largest weight (" +
+                     dtype_names(ql_dtype_can_search, " or ") + "): a better model, some seconds more");
     program.text("--evaluate", text_, "A text: prints its perplexity before and after")->option_text("FILE");
     program
         .number("--split", split_, 1, 1 << 24,

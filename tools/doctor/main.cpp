@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "ql/selftest.h"
@@ -31,7 +32,7 @@ class Doctor {
     Doctor()
         : program_("ql-doctor", "Shows what was found and chosen on this machine, and tests every kernel.", kExamples),
           device_options_(program_, false) {
-        program_.app.add_flag("--quick", quick_, "Only a few cases of each kernel");
+        program_.flag("--quick", quick_, "Only a few cases of each kernel");
         program_.seed(seed_)->description("Accepted for uniformity: the cases are fixed");
     }
 

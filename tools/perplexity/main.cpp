@@ -1,5 +1,6 @@
 // ql-perplexity: how well a model predicts a text, or the answers of a dataset; and how many answers it gets exactly.
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 
@@ -36,8 +37,8 @@ class Perplexity {
             .texts("-d,--data", data_,
                    "A dataset: only its trained tokens count; files, folders or patterns, as ql-finetune's")
             ->option_text("FILE|FOLDER|GLOB");
-        program_.app.add_flag("--exact", exact_,
-                              "With -d: also generates each answer greedily and counts those that are exactly right");
+        program_.flag("--exact", exact_,
+                      "With -d: also generates each answer greedily and counts those that are exactly right");
         program_
             .number("-c,--ctx", ctx_, 8, 1 << 20,
                     "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")
@@ -46,8 +47,8 @@ class Perplexity {
             .number("--stride", stride_, 1, 1 << 20,
                     "With -f: how far windows advance (default: --ctx); less gives tokens more context")
             ->default_str("");
-        program_.app.add_flag("--skip-bad-lines", skip_bad_lines_,
-                              "Counts lines that cannot be read instead of stopping at them");
+        program_.flag("--skip-bad-lines", skip_bad_lines_,
+                      "Counts lines that cannot be read instead of stopping at them");
         add_dry_run(program_, dry_run_);
         program_.seed(seed_)->description("Accepted for uniformity: nothing here is random");
     }
