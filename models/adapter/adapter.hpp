@@ -56,6 +56,7 @@ struct LoraOptions {
     std::string rank_pattern;   // "attn_q=32,blk\.0\.=4": ranks of some of the linears; r has the others'
     std::string alpha_pattern;  // the same of alpha
     std::string invocation;     // "<|im_start|>assistant\n": it acts from this text on; "": everywhere
+    int threads = 1;            // that look at the base, where the kind does
     std::string tokens;         // "<|tool|>,128011": tokens whose rows of embedding and head are trained (parse_tokens)
 };
 

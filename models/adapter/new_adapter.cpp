@@ -55,7 +55,7 @@ Status check_options(const LoraOptions & options, const Model & model, const std
 /// Whether A is what a plain LoRA or a DoRA starts with.
 bool is_start_of_a(const LoraMatrix & matrix, uint64_t seed) {
     LoraMatrix start{matrix.weight, matrix.k, matrix.m, matrix.r, matrix.scale, {}, {}};
-    return kind::lora.start(start, Weight(), seed).ok() && matrix.a == start.a;
+    return kind::lora.start(start, Weight(), seed, 1).ok() && matrix.a == start.a;
 }
 
 bool is_zero(const std::vector<float> & values) {
@@ -141,7 +141,7 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
         const Weight & w = *model.find(name);
         QL_ASSIGN(LoraMatrix matrix, ranks.matrix_for(w));
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
-        QL_TRY(def_of(options.kind).start(matrix, w, options.seed));
+        QL_TRY(def_of(options.kind).start(matrix, w, options.seed, options.threads));
         adapter.matrices.push_back(std::move(matrix));
     }
     if (!options.tokens.empty()) {

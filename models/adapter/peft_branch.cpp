@@ -88,7 +88,7 @@ Status check_ranks(const std::string & module, const ModuleTensors & t, int64_t 
 /// B of the transposed block; A is the kind's fixed one.
 Status read_block(const SafeTensor & block, LoraMatrix & m, const Model & model) {
     QL_ASSIGN(const std::vector<float> values, read_f32(block));
-    QL_TRY(def_of(LoraKind::miss).start(m, *model.find(m.weight), 0));
+    QL_TRY(def_of(LoraKind::miss).start(m, *model.find(m.weight), 0, 1));
     m.b.resize(values.size());
     for (int64_t j = 0; j < m.r; ++j)
         for (int64_t i = 0; i < m.m; ++i)

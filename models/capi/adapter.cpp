@@ -95,7 +95,8 @@ ql_status ql_adapter_create(const ql_model * model, const ql_lora_options * opti
         ql_lora_options_init(&defaults);
         QL_ASSIGN(const ql_lora_options o, ql::take_struct(options, defaults));
         QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
-        QL_ASSIGN(const ql::LoraOptions chosen, cpp_options(o));
+        QL_ASSIGN(ql::LoraOptions chosen, cpp_options(o));
+        chosen.threads = threads;
         QL_ASSIGN(ql::Adapter made, ql::new_adapter(*model->model, chosen));
         QL_TRY(ql::start_adapter(made, *model->model, {o.init ? o.init : "default", o.seed, threads}));
         *adapter = new ql_adapter{std::move(made), model};

@@ -27,7 +27,9 @@ Result<AppliedDora> apply_dora(const Model & model, ql_device * device, const Lo
     QL_TRY(ql_graph_create(out(graph)));
     ql_graph * g = graph.get();
     const Weight & w = *model.find(m.weight);
-    QL_ASSIGN(const std::vector<float> squares, def_of(m.kind).rows(w));
+    ql_device_info info{sizeof(info)};
+    QL_TRY(ql_device_describe(device, &info));
+    QL_ASSIGN(const std::vector<float> squares, def_of(m.kind).rows(w, std::max(1, info.threads)));
     const auto leaf = [&](const char * part, int n_dims, std::initializer_list<int64_t> ne, const float * data) {
         return ql_weight(g, (m.weight + part).c_str(), QL_F32, n_dims, ne.begin(), data);
     };

@@ -43,7 +43,7 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
     if (options.train) QL_TRY(step->build_update());
     QL_TRY(ql_graph_status(step->graph_.get()));
     QL_TRY(step->plan(device));
-    QL_TRY(step->write_rows());
+    QL_TRY(step->write_rows(device));
     QL_TRY(step->write_frozen(split.frozen));
     QL_TRY(step->write_adapter(split.trained));
     QL_TRY(step->merge());
@@ -177,9 +177,11 @@ Status TrainStep::write_adapter(const Adapter & adapter) {
     return {};
 }
 
-Status TrainStep::write_rows() {
+Status TrainStep::write_rows(ql_device * device) {
+    ql_device_info info{sizeof(info)};
+    QL_TRY(ql_device_describe(device, &info));
     for (const WeightRows & r : rows_) {
-        QL_ASSIGN(const std::vector<float> values, r.kind->rows(*model_.find(r.weight)));
+        QL_ASSIGN(const std::vector<float> values, r.kind->rows(*model_.find(r.weight), std::max(1, info.threads)));
         QL_TRY(write_tensor(r.state, values));
     }
     for (const RowConstants & r : token_rows_) {

@@ -128,7 +128,7 @@ class TrainStep {
     Status too_small(uint64_t needed) const;
     Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);
     Status write_adapter(const Adapter & adapter);
-    Status write_rows();
+    Status write_rows(ql_device * device);
     Status write_frozen(const std::vector<LoraMatrix> & frozen);
 
     const Model & model_;

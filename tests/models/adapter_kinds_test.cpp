@@ -194,7 +194,7 @@ TEST_P(MissAdapter, OfDifferentRanksComesBackFromAFile) {
     fill();
     LoraMatrix & m = adapter_.matrices[0];
     m.r = 3;
-    ASSERT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(m.weight), 0).ok());
+    ASSERT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(m.weight), 0, 1).ok());
     m.b.resize(static_cast<size_t>(m.m * m.r));
     ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
     const Adapter read = load_adapter(folder_.path("a.gguf"), *model_).value();

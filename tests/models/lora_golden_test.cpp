@@ -46,7 +46,7 @@ class LoraGolden : public ::testing::TestWithParam<const char *> {
     LoraMatrix miss(const std::string & stem, const std::string & weight) const {
         const auto block = golden_.shape(stem + ".miss_block");
         LoraMatrix m{weight, model_->find(weight)->ne[0], block[1], block[0], 1, {}, {}, LoraKind::miss};
-        EXPECT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(weight), 0).ok());
+        EXPECT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(weight), 0, 1).ok());
         const std::vector<float> values = golden_.f32(stem + ".miss_block");
         m.b.resize(values.size());
         for (int64_t j = 0; j < m.r; ++j)

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/threads.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/base/parallel.hpp"
 #include "models/graph/builder.hpp"
@@ -27,10 +26,9 @@ Status squares_of_rows(const Weight & weight, int64_t first, int64_t last, float
     return {};
 }
 
-/// |W_i|^2, on every core (or $QL_THREADS): the base is decoded once for a new adapter, and once where it is trained or
-/// applied. A row is one thread's alone.
-Result<std::vector<float>> row_squares(const Weight & weight) {
-    QL_ASSIGN(const int threads, choose_threads(0));
+/// |W_i|^2: the base is decoded once for a new adapter, and once where it is trained or applied. A row is one thread's
+/// alone.
+Result<std::vector<float>> row_squares(const Weight & weight, int threads) {
     const int64_t m = weight.ne[1], n = (m + kRowsAtOnce - 1) / kRowsAtOnce;
     std::vector<float> squares(static_cast<size_t>(m));
     std::vector<Status> done(static_cast<size_t>(n));
@@ -77,9 +75,9 @@ void finish_row(const LoraMatrix & m, int64_t i, float * row) {
     for (int64_t j = 0; j < m.k; ++j) row[j] = static_cast<float>(static_cast<double>(row[j]) * c);
 }
 
-Status start(LoraMatrix & m, const Weight & weight, uint64_t seed) {
-    QL_TRY(kind::lora.start(m, weight, seed));
-    QL_ASSIGN(m.magnitude, row_squares(weight));
+Status start(LoraMatrix & m, const Weight & weight, uint64_t seed, int threads) {
+    QL_TRY(kind::lora.start(m, weight, seed, threads));
+    QL_ASSIGN(m.magnitude, row_squares(weight, threads));
     for (float & g : m.magnitude) g = std::sqrt(g);
     return {};
 }

@@ -26,15 +26,16 @@ struct KindDef {
     const char * name;        // in options and files
     bool takes_alpha = true;  // false: the scale is the kind's own
     std::vector<Part> (*parts)(const LoraMatrix & matrix);
-    /// What the branch also needs to know of the weight, a number a row [m]; null: nothing.
-    Result<std::vector<float>> (*rows)(const Weight & weight) = nullptr;
+    /// What the branch also needs to know of the weight, a number a row [m]; null: nothing. The same bits for any
+    /// number of threads.
+    Result<std::vector<float>> (*rows)(const Weight & weight, int threads) = nullptr;
     /// The branch, trained: leaves are the parts' tensors, in their order, and that of `rows`.
     BranchPtr (*branch)(const LoraMatrix & matrix, std::span<ql_tensor * const> leaves);
     /// What becomes of row i of W + s B A where the weight is merged; null: nothing.
     void (*finish_row)(const LoraMatrix & matrix, int64_t i, float * row) = nullptr;
     /// The values that training starts with, where sizes and scale are known and B is zero. Numbers depend on (seed,
     /// weight, element).
-    Status (*start)(LoraMatrix & matrix, const Weight & weight, uint64_t seed);
+    Status (*start)(LoraMatrix & matrix, const Weight & weight, uint64_t seed, int threads);
     /// Makes a matrix that came from a file one of this kind, or says why it is none; null: nothing is to be done.
     Status (*adopt)(LoraMatrix & matrix) = nullptr;
 };

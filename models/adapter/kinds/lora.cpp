@@ -18,7 +18,7 @@ BranchPtr branch(const LoraMatrix & m, std::span<ql_tensor * const> leaves) {
 }
 
 /// A uniform in +-1/sqrt(k): kaiming with a = sqrt 5.
-Status start(LoraMatrix & m, const Weight &, uint64_t seed) {
+Status start(LoraMatrix & m, const Weight &, uint64_t seed, int) {
     NamedRandom unit(seed, kInitStream, m.weight);
     const double bound = 1 / std::sqrt(static_cast<double>(m.k));
     m.a.resize(static_cast<size_t>(m.k * m.r));

@@ -32,7 +32,7 @@ std::vector<float> fixed_a(const LoraMatrix & m) {
     return a;
 }
 
-Status start(LoraMatrix & m, const Weight &, uint64_t) {
+Status start(LoraMatrix & m, const Weight &, uint64_t, int) {
     if (m.r > m.k)
         return error(QL_INVALID_ARGUMENT, "MiSS r is %lld, but the rows of '%s' have %lld numbers",
                      static_cast<long long>(m.r), m.weight.c_str(), static_cast<long long>(m.k));

@@ -39,7 +39,7 @@ typedef struct ql_lora_options {
                              "pissa"       the r largest singular vectors of the weight      (Meng, Wang, Zhang 2024)
                              "loftq"       those of W - deq(Q(W)); the model must have been opened from unquantised
                                            weights, which are read again                              (Li et al. 2023) */
-    int64_t threads;      /* that pissa and loftq work with; 0: one for each core */
+    int64_t threads;      /* that dora, pissa and loftq work with; 0: one for each core */
     const char * tokens;  /* "<|tool|>,</tool>,128011": tokens, by id or by what they write, whose rows of the embedding, and
                              of a head that is not tied to it, are trained too, as a whole; NULL or "": none */
     const char * invocation; /* "<|im_start|>assistant\n": the adapter acts from the last occurrence of this text's tokens in
