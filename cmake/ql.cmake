@@ -38,6 +38,29 @@ function(ql_glob variable name dir)
     set(${variable} ${files} PARENT_SCOPE)
 endfunction()
 
+# ql_unity(NAME): compiles the target's files by eights, which reads their headers once: a third of the processor's time.
+# Apart stay those that ql_apart names, those with options of their own, and kernels: Highway compiles each file that
+# includes foreach_target.h several times.
+function(ql_unity name)
+    if(NOT QL_UNITY)
+        return()
+    endif()
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    get_target_property(files ${name} SOURCES)
+    foreach(file ${files})
+        file(STRINGS ${file} kernels REGEX "foreach_target" LIMIT_COUNT 1)
+        if(kernels)
+            set_source_files_properties(${file} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+        endif()
+    endforeach()
+endfunction()
+
+# ql_apart(FILE...): files whose local names other files of the target have, too, as all operators do; patterns.
+function(ql_apart)
+    file(GLOB files ${ARGN})
+    set_source_files_properties(${files} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
 # ql_module(NAME DIR... [DEPENDS target...]): an object library of every .cpp file directly in the folders.
 function(ql_module name)
     cmake_parse_arguments(M "" "" "DIRS;DEPENDS" ${ARGN})
@@ -52,6 +75,7 @@ function(ql_module name)
                                               ${PROJECT_SOURCE_DIR}/models/include)
     target_link_libraries(${name} PUBLIC ql_flags ${M_DEPENDS})
     target_compile_definitions(${name} PRIVATE QL_BUILDING)
+    ql_unity(${name})
 endfunction()
 
 # ql_test(NAME DIR MODULE...): one GoogleTest program of every .cpp file in tests/DIR over object modules.
@@ -64,5 +88,6 @@ function(ql_test name dir)
     target_link_libraries(${name} PRIVATE ql_flags GTest::gtest_main ${ARGN})
     target_compile_definitions(${name} PRIVATE QL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" QL_BINARY_DIR="${PROJECT_BINARY_DIR}"
                                                QL_STATIC)
+    ql_unity(${name})
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900 ENVIRONMENT QL_CHECK_PLANS=1)
 endfunction()

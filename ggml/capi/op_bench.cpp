@@ -13,7 +13,7 @@ struct ql_op_bench {
 namespace ql {
 namespace {
 
-constexpr uint64_t kSeed = 42;
+constexpr uint64_t kBenchSeed = 42;
 
 /// A size at which every operator has tensors, in whole blocks of every type.
 constexpr BenchSize kAnySize = {QL_Q8_0, 256, 256, 1};
@@ -52,7 +52,7 @@ Status check_case(const Case & c) {
 
 Result<std::unique_ptr<selftest::CaseGraph>> make_graph(const OpDef & def, const Case & c) {
     try {
-        return std::make_unique<selftest::CaseGraph>(def, c, kSeed);
+        return std::make_unique<selftest::CaseGraph>(def, c, kBenchSeed);
     } catch (const std::runtime_error & refused) {  // by a shape rule: the operator has no tensors of such a size
         return error(QL_BAD_SHAPE, "%s", refused.what());
     }
@@ -62,7 +62,7 @@ Status fill(selftest::CaseGraph & graph) {
     for (size_t i = 0; i < graph.leaves.size(); ++i) {
         if (graph.inputs[i].kind == TensorKind::weight) continue;
         const selftest::AlignedBytes bytes(graph.leaves[i]->bytes());
-        QL_TRY(selftest::fill_input(graph.inputs[i], kSeed + i, bytes.data()));
+        QL_TRY(selftest::fill_input(graph.inputs[i], kBenchSeed + i, bytes.data()));
         if (ql_tensor_write(graph.leaves[i], bytes.data(), 0, graph.leaves[i]->bytes()) != QL_OK)
             return error(QL_INTERNAL, "op: %s", ql_error_message());
     }

@@ -12,7 +12,7 @@ namespace ql {
 namespace {
 
 constexpr size_t kQuickCases = 2;
-constexpr uint64_t kSeed = 42;
+constexpr uint64_t kSelftestSeed = 42;
 
 struct Outcome {
     double error = 0;
@@ -34,10 +34,10 @@ double error_of(ql_device & device, selftest::Conformance & conformance) {
 Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
     Outcome outcome;
     try {
-        selftest::Conformance plain(def, c, kSeed);
+        selftest::Conformance plain(def, c, kSelftestSeed);
         outcome.error = error_of(device, plain);
         if (!device.caps.bf16) return outcome;
-        selftest::Conformance narrow(def, c, kSeed, device.backend->kernels[op_index(&def)]);
+        selftest::Conformance narrow(def, c, kSelftestSeed, device.backend->kernels[op_index(&def)]);
         const double limit = selftest::conformance_limit(def, true, true);
         if (const double error = narrow.narrows() ? error_of(device, narrow) : 0; !(error <= limit))
             outcome.message = format("on tensors of bf16 the error is %g", error);

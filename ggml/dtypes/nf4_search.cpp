@@ -12,22 +12,22 @@
 namespace ql {
 namespace {
 
-constexpr int64_t kBlock = NF4::block_length;
+constexpr int64_t kNf4Block = NF4::block_length;
 
 float unit(const uint8_t * codes, int j) {
     return kNF4Codebook[j < 32 ? codes[j] & 15 : codes[j - 32] >> 4];
 }
 
 double block_error(const float * x, float scale, const uint8_t * codes, const float * importance) {
-    float decoded[kBlock];
-    for (int j = 0; j < kBlock; ++j) decoded[j] = unit(codes, j) * scale;
-    return weighted_error(x, decoded, kBlock, importance);
+    float decoded[kNf4Block];
+    for (int j = 0; j < kNf4Block; ++j) decoded[j] = unit(codes, j) * scale;
+    return weighted_error(x, decoded, kNf4Block, importance);
 }
 
 /// The best scale for the codes that a block has.
 float best_scale(const float * x, const float * w, const uint8_t * codes) {
     double wxu = 0, wuu = 0;
-    for (int j = 0; j < kBlock; ++j) {
+    for (int j = 0; j < kNf4Block; ++j) {
         const double u = static_cast<double>(unit(codes, j)), wu = static_cast<double>(w[j]) * u;
         wxu += wu * static_cast<double>(x[j]);
         wuu += wu * u;
@@ -56,7 +56,7 @@ void make_exact(const float * x, Coded & coded) {
 
 /// False where the search has nothing to propose.
 bool search_block(const float * x, float absmax, double absmax_error, const float * importance, Coded & found) {
-    const ScaleSearch search(x, kBlock, absmax, importance);
+    const ScaleSearch search(x, kNf4Block, absmax, importance);
     const float proposed = search_nf4_scale(search) * absmax;
     if (proposed == 0) return false;
     NF4::encode_codes(x, 1 / proposed, found.codes);
@@ -67,11 +67,11 @@ bool search_block(const float * x, float absmax, double absmax_error, const floa
 }
 
 double tensor_error(const float * src, int64_t n, const void * encoded, const Importance & importance) {
-    float piece[kBlock];
+    float piece[kNf4Block];
     double sum = 0;
-    for (int64_t first = 0; first < n; first += kBlock) {
-        NF4_DQ::decode(encoded, n, first, kBlock, piece);
-        sum += weighted_error(src + first, piece, kBlock, importance.of(first));
+    for (int64_t first = 0; first < n; first += kNf4Block) {
+        NF4_DQ::decode(encoded, n, first, kNf4Block, piece);
+        sum += weighted_error(src + first, piece, kNf4Block, importance.of(first));
     }
     return sum;
 }
@@ -79,10 +79,10 @@ double tensor_error(const float * src, int64_t n, const void * encoded, const Im
 }  // namespace
 
 void NF4::improve_blocks(const float * src, int64_t n, const Importance & importance, uint8_t * codes, float * scales) {
-    for (int64_t b = 0; b < n / kBlock; ++b, codes += block_code_bytes) {
-        const float * x = src + b * kBlock;
+    for (int64_t b = 0; b < n / kNf4Block; ++b, codes += block_code_bytes) {
+        const float * x = src + b * kNf4Block;
         if (scales[b] < kLeastSearched || scales[b] > kMostSearched) continue;
-        const float * const columns = importance.of(b * kBlock);
+        const float * const columns = importance.of(b * kNf4Block);
         const double error = block_error(x, scales[b], codes, columns);
         Coded found;
         if (error == 0 || !search_block(x, scales[b], error, columns, found)) continue;

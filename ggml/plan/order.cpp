@@ -5,20 +5,20 @@
 namespace ql {
 namespace {
 
-bool share_bytes(const Access & a, const Access & b) {
+bool share_bytes(const MemoryAccess & a, const MemoryAccess & b) {
     return a.first < b.first + b.bytes && b.first < a.first + a.bytes;
 }
 
-bool conflict(std::span<const Access> a, std::span<const Access> b) {
-    return std::any_of(a.begin(), a.end(), [&](const Access & x) {
+bool conflict(std::span<const MemoryAccess> a, std::span<const MemoryAccess> b) {
+    return std::any_of(a.begin(), a.end(), [&](const MemoryAccess & x) {
         return std::any_of(b.begin(), b.end(),
-                           [&](const Access & y) { return (x.writes || y.writes) && share_bytes(x, y); });
+                           [&](const MemoryAccess & y) { return (x.writes || y.writes) && share_bytes(x, y); });
     });
 }
 
 }  // namespace
 
-std::vector<size_t> Order::add(size_t queue, std::vector<Access> accesses) {
+std::vector<size_t> Order::add(size_t queue, std::vector<MemoryAccess> accesses) {
     const size_t before = last_[queue];
     Added now = {queue, std::move(accesses),
                  before == kNone ? std::vector<size_t>(last_.size(), kNone) : steps_[before - 1].done};

@@ -7,7 +7,7 @@
 namespace ql {
 
 /// Bytes that a step reads or writes.
-struct Access {
+struct MemoryAccess {
     const std::byte * first = nullptr;
     size_t bytes = 0;
     bool writes = false;
@@ -21,14 +21,14 @@ class Order {
 
     /// Adds a step. Returns the earlier steps that it must wait for itself: none on its own queue, and none that has
     /// surely ended when another of them has.
-    std::vector<size_t> add(size_t queue, std::vector<Access> accesses);
+    std::vector<size_t> add(size_t queue, std::vector<MemoryAccess> accesses);
 
   private:
     static constexpr size_t kNone = 0;  // else a step's number + 1
 
     struct Added {
         size_t queue;
-        std::vector<Access> accesses;
+        std::vector<MemoryAccess> accesses;
         std::vector<size_t> done;  // by queue: the last step that has ended when this one has
     };
 

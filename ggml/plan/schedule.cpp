@@ -7,8 +7,8 @@
 namespace ql {
 namespace {
 
-std::vector<Access> accesses_of(const Step & step, size_t scratch) {
-    std::vector<Access> all;
+std::vector<MemoryAccess> accesses_of(const Step & step, size_t scratch) {
+    std::vector<MemoryAccess> all;
     if (is_view(*step.node)) return all;
     const auto add = [&](const void * data, size_t bytes, bool writes) {
         all.push_back({static_cast<const std::byte *>(data), bytes, writes});

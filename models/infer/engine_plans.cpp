@@ -10,7 +10,7 @@ namespace ql {
 namespace {
 
 /// Pieces of a long prompt that go through a layer side by side, under a budget: its weights are read once for all.
-constexpr int64_t kMostLanes = 4;
+constexpr int64_t kMostPieces = 4;
 
 ql_plan_options plan_options(int lanes, uint64_t memory) {
     ql_plan_options options{};
@@ -53,7 +53,7 @@ Status Engine::plan_all(ql_device * device) {
                nodes / widths_.size() * n * kStepBytes + static_cast<uint64_t>(widths_.back().n) * kTokenBytes;
     };
     const int64_t pieces = n_sequences() * ctx() / widths_.back().n;
-    return plan_within(options_.memory, static_cast<int>(std::clamp<int64_t>(pieces, 1, kMostLanes)),
+    return plan_within(options_.memory, static_cast<int>(std::clamp<int64_t>(pieces, 1, kMostPieces)),
                        {others, [&](int n) { return least_memory(device, n); },
                         [&](int n, uint64_t bytes) { return make_plans(device, n, bytes); },
                         [&] { return memory().total + program_bytes_; }, "a smaller context (-c) needs less"});

@@ -12,7 +12,7 @@ namespace {
 
 /// Windows side by side under a budget. More would share a pass that eight share already: the weights' reading is an
 /// eighth of one by one.
-constexpr int64_t kMostLanes = 8;
+constexpr int64_t kMostWindows = 8;
 
 }  // namespace
 
@@ -57,7 +57,7 @@ Status LossGraph::plan(ql_device * device) {
                nodes * (kNodeBytes + static_cast<uint64_t>(lanes) * kStepBytes) +
                static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
     };
-    const auto lanes = static_cast<int>(std::clamp<int64_t>(options_.n_windows, 1, kMostLanes));
+    const auto lanes = static_cast<int>(std::clamp<int64_t>(options_.n_windows, 1, kMostWindows));
     return plan_within(options_.memory, lanes,
                        {others, [&](int n) { return least_memory(device, n); },
                         [&](int n, uint64_t bytes) { return make(device, n, bytes); },

@@ -17,7 +17,7 @@ constexpr char kGpt2[] =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{WSpace}\p{L}\p{N}]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
 constexpr char kOneNumber[] = R"(\p{N})";
 // Llama 3 and Qwen 2 differ only in how many digits make a word.
-constexpr char kLlama3[] =
+constexpr char kLlama3Split[] =
     R"('(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
     R"(| ?[^\p{WSpace}\p{L}\p{N}]+[\r\n]*|\p{WSpace}*[\r\n]+|\p{WSpace}+(?!\P{WSpace})|\p{WSpace}+)";
 constexpr char kQwen2[] =
@@ -54,10 +54,10 @@ constexpr Row kRows[] = {
     {"smollm", {"refact", "starcoder", "command-r", "codeshell", "exaone"}, {kOneNumber, kGpt2}, {}},
     {"llama-bpe",
      {"llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "lfm2"},
-     {kLlama3},
+     {kLlama3Split},
      {.add_bos = true, .ignore_merges = true}},
-    {"dbrx", {"smaug-bpe", "chatglm-bpe"}, {kLlama3}, {}},
-    {"glm4", {"glm5"}, {kLlama3}, {.ignore_merges = true}},
+    {"dbrx", {"smaug-bpe", "chatglm-bpe"}, {kLlama3Split}, {}},
+    {"glm4", {"glm5"}, {kLlama3Split}, {.ignore_merges = true}},
     {"qwen2", {"deepseek-r1-qwen", "stablelm2", "hunyuan"}, {kQwen2}, {}},
     {"qwen35", {}, {kQwen35}, {}},
     {"tekken", {}, {kTekken}, {.add_bos = true, .ignore_merges = true}},

@@ -9,15 +9,14 @@
 #include <algorithm>
 
 #include "models/base/utf8.hpp"
+#include "models/text/space.hpp"
 
 namespace ql {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
-
 /// True if a space, U+2581, stands after another character.
 bool has_inner_space(std::string_view token) {
-    while (token.starts_with(kSpace)) token.remove_prefix(kSpace.size());
+    while (token.starts_with(kSpace)) token.remove_prefix(sizeof kSpace - 1);
     return token.find(kSpace) != token.npos;
 }
 
@@ -82,7 +81,7 @@ void SentencePieceEncoder::start(std::string_view text, bool space_prefix, Works
     for (size_t i = 0; i < text.size();) {
         const Utf8Unit unit = next_utf8(text.substr(i));
         const size_t size = unit.kind == Utf8Unit::kComplete ? unit.size : 1;
-        add(text[i] == ' ' ? kSpace : text.substr(i, size), i + size);
+        add(text[i] == ' ' ? std::string_view(kSpace) : text.substr(i, size), i + size);
         i += size;
     }
     if (!work.symbols.empty()) work.symbols.back().next = -1;

@@ -6,6 +6,7 @@
 
 #include "models/text/byte_level.hpp"
 #include "models/text/json_fields.hpp"
+#include "models/text/space.hpp"
 
 namespace ql {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 using json = Json;
 
 constexpr int64_t kMaxId = int64_t{1} << 22;
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
-
 Status put_token(const std::string & text, int64_t id, TokenType type, Vocab & vocab) {
     if (id < 0 || id >= kMaxId)
         return error(QL_BAD_FILE, "tokenizer.json: token '%.40s' has no usable id", text.c_str());
@@ -89,7 +88,7 @@ void cut_before_spaces(Vocab & vocab) {
     const auto has_inner_space = [](std::string joined) {
         joined.erase(joined.find(' '), 1);
         std::string_view rest = joined;
-        while (rest.starts_with(kSpace)) rest.remove_prefix(kSpace.size());
+        while (rest.starts_with(kSpace)) rest.remove_prefix(sizeof kSpace - 1);
         return rest.find(kSpace) != rest.npos;
     };
     if (vocab.kind != TokenizerKind::kCharacterBpe || vocab.ignore_merges || vocab.fallback < 0 ||

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "models/text/json_fields.hpp"
+#include "models/text/space.hpp"
 #include "models/text/split_expression.hpp"
 #include "models/text/tokenizer_json.hpp"
 
@@ -11,8 +12,7 @@ namespace {
 
 using json = Json;
 
-constexpr char kSpace[] = "\xE2\x96\x81";  // U+2581
-constexpr size_t kMaxGrowth = 64;          // of a text by its normalizer; a space becomes three bytes
+constexpr size_t kMaxGrowth = 64;  // of a text by its normalizer; a space becomes three bytes
 
 Result<JsonFields> fields_of(const JsonStep & step, const char * part) {
     QL_ASSIGN(JsonFields fields,

@@ -1,12 +1,11 @@
 #include "models/text/vocab_gguf.hpp"
+#include "models/text/space.hpp"
 
 #include <algorithm>
 #include <unordered_map>
 
 namespace ql {
 namespace {
-
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
 
 bool is_byte_level(const Vocab & vocab) {
     return vocab.kind == TokenizerKind::kByteLevelBpe;
@@ -96,7 +95,7 @@ class TokenArrays {
     static std::string text_of(const Vocab & vocab, size_t i) {
         std::string text = vocab.tokens[i];
         if (is_byte_level(vocab) || vocab.types[i] != TokenType::kUserDefined) return text;
-        for (size_t at; (at = text.find(kSpace)) != text.npos;) text.replace(at, kSpace.size(), " ");
+        for (size_t at; (at = text.find(kSpace)) != text.npos;) text.replace(at, sizeof kSpace - 1, " ");
         return text;
     }
 

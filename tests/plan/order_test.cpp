@@ -10,17 +10,17 @@ namespace {
 
 using Waits = std::vector<size_t>;
 
-bool in_common(const std::vector<Access> & a, const std::vector<Access> & b) {
-    for (const Access & x : a)
-        for (const Access & y : b)
+bool in_common(const std::vector<MemoryAccess> & a, const std::vector<MemoryAccess> & b) {
+    for (const MemoryAccess & x : a)
+        for (const MemoryAccess & y : b)
             if ((x.writes || y.writes) && x.first < y.first + y.bytes && y.first < x.first + x.bytes) return true;
     return false;
 }
 
 class Orders : public testing::Test {
   protected:
-    Access reads(size_t first, size_t bytes) const { return {memory + first, bytes, false}; }
-    Access writes(size_t first, size_t bytes) const { return {memory + first, bytes, true}; }
+    MemoryAccess reads(size_t first, size_t bytes) const { return {memory + first, bytes, false}; }
+    MemoryAccess writes(size_t first, size_t bytes) const { return {memory + first, bytes, true}; }
 
     std::byte memory[1000];
     Order order{3};
@@ -78,7 +78,7 @@ TEST_F(Orders, KeepEveryPairThatNeedsIt) {
     std::minstd_rand random(1);
     struct Step {
         size_t queue;
-        std::vector<Access> accesses;
+        std::vector<MemoryAccess> accesses;
     };
     std::vector<Step> steps;
     std::vector<std::vector<bool>> before;  // [i][j]: j has ended when i starts

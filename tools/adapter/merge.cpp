@@ -20,7 +20,7 @@ bool has_few_bits(ql_dtype type) {
 }
 
 /// "blk.12.attn_q.weight" -> "12"; "" of weights outside of the layers.
-std::string layer_of(const std::string & name) {
+std::string layer_name(const std::string & name) {
     return name.starts_with("blk.") ? name.substr(4, name.find('.', 4) - 4) : "";
 }
 
@@ -93,7 +93,7 @@ void MergeCommand::on_tensor(const ql_quantized_tensor & t) {
     ++kind.n;
     kind.kept += t.kept;
     kind.least = std::min(kind.least, t.kept);
-    std::string layer = layer_of(t.name);
+    std::string layer = layer_name(t.name);
     layer.insert(0, layer.empty() ? 0 : 6 - std::min<size_t>(layer.size(), 6), ' ');  // so that 2 stands before 10
     layers_[layer][kind_of(t.name)] = t.kept;
     weights_.push_back({{"weight", t.name}, {"from", t.from}, {"to", t.to}, {"kept", t.kept}});

@@ -22,7 +22,7 @@
 namespace ql::cli {
 namespace {
 
-constexpr int kRepeats = 7;
+constexpr int kRounds = 7;
 constexpr int64_t kReadBytes = int64_t{256} << 20;  // each thread's: far beyond the caches
 
 std::atomic<double> g_sink{0};  // takes results that nobody wants, so that they are computed
@@ -81,9 +81,9 @@ std::string product_path(const ql_device_info & device) {
 Figure measure_kernel(const PeakKernel & k, int threads, double seconds) {
     int64_t n = 10000;
     const auto run = [&](int64_t iterations) { return time_threads(threads, [&](int) { return k.run(iterations); }); };
-    for (double t = run(n); t < seconds / kRepeats / 2 && n < (int64_t{1} << 40); t = run(n)) n *= 2;
+    for (double t = run(n); t < seconds / kRounds / 2 && n < (int64_t{1} << 40); t = run(n)) n *= 2;
     std::vector<double> rates;
-    for (int i = 0; i < kRepeats; ++i) {
+    for (int i = 0; i < kRounds; ++i) {
         check_interrupt();
         rates.push_back(k.flops * static_cast<double>(n) * threads / run(n) / 1e9);
     }
@@ -103,7 +103,7 @@ Figure measure_bandwidth(int threads) {
     time_threads(
         used, [&](int i) { return std::memset(blocks[static_cast<size_t>(i)].get(), i + 1, kReadBytes) ? 1.0 : 0.0; });
     std::vector<double> rates;
-    for (int r = 0; r < kRepeats; ++r) {
+    for (int r = 0; r < kRounds; ++r) {
         check_interrupt();
         const double t = time_threads(used, [&](int i) {
             return static_cast<double>(read_bytes(blocks[static_cast<size_t>(i)].get(), kReadBytes));

@@ -6,6 +6,7 @@ find_path(STB_INCLUDE_DIR stb/stb_image_write.h REQUIRED) # PNG writer and a sma
 ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
 ql_target(ql_cli)
+ql_unity(ql_cli)
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine nlohmann_json::nlohmann_json)
 target_link_libraries(ql_cli PRIVATE CLI11::CLI11) # command.hpp hides it
@@ -16,6 +17,7 @@ function(ql_program name dir)
     ql_glob(files ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
     add_executable(${name} ${files})
     ql_target(${name})
+    ql_unity(${name})
     target_include_directories(${name} SYSTEM PRIVATE ${STB_INCLUDE_DIR})
     target_link_libraries(${name} PRIVATE ql_cli)
     set_target_properties(${name} PROPERTIES BUILD_RPATH "$ORIGIN/../lib" BUILD_RPATH_USE_ORIGIN ON

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-extern char ** environ;
+extern "C" char ** environ;  // POSIX says so; not every unistd.h
 
 namespace ql::cli {
 

@@ -9,7 +9,7 @@
 namespace ql::jinja {
 
 using Flow = Evaluator::Flow;
-using Kind = Stmt::Kind;
+using StmtKind = Stmt::Kind;
 
 Status at_line(const Status & status, int line) {
     if (status.ok() || status.message().starts_with("line ")) return status;
@@ -56,32 +56,32 @@ Result<Flow> Evaluator::execute(const Block & block, Scope & scope, Text & out) 
 Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
     QL_TRY(meter_.step());
     switch (stmt.kind) {
-        case Kind::text:
+        case StmtKind::text:
             QL_TRY(append(out, stmt.text, meter_));
             break;
-        case Kind::print:
+        case StmtKind::print:
             QL_TRY(print(stmt, scope, out));
             break;
-        case Kind::condition:
+        case StmtKind::condition:
             return condition(stmt, scope, out);
-        case Kind::loop:
+        case StmtKind::loop:
             return loop(stmt, scope, out);
-        case Kind::assign:
+        case StmtKind::assign:
             QL_TRY(assign(stmt, scope));
             break;
-        case Kind::capture:
+        case StmtKind::capture:
             QL_TRY(capture(stmt, scope));
             break;
-        case Kind::macro: {
+        case StmtKind::macro: {
             Callable macro{Callable::Kind::macro, stmt.name, &stmt, Value()};
             root_.names.set(stmt.name, Value(std::make_shared<const Callable>(std::move(macro))));
             break;
         }
-        case Kind::generation:
+        case StmtKind::generation:
             return generation(stmt, scope, out);
-        case Kind::leave:
+        case StmtKind::leave:
             return Flow::leave;
-        case Kind::next:
+        case StmtKind::next:
             return Flow::next;
     }
     return Flow::normal;

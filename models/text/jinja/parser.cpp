@@ -34,7 +34,7 @@ Status TokenStream::expect_op(const char * value) {
 
 namespace {
 
-using Kind = Stmt::Kind;
+using StmtKind = Stmt::Kind;
 using Type = Token::Type;
 constexpr int kMaxBlocks = 60;  // tags inside one another
 
@@ -49,7 +49,7 @@ class Parser {
     }
 
   private:
-    std::unique_ptr<Stmt> make(Kind kind) const {
+    std::unique_ptr<Stmt> make(StmtKind kind) const {
         auto stmt = std::make_unique<Stmt>();
         stmt->kind = kind;
         stmt->line = stream_.line();
@@ -64,11 +64,11 @@ class Parser {
         if (++depth_ > kMaxBlocks) return template_error(stream_.line(), "blocks are nested too deeply");
         while (!stream_.is(Type::end)) {
             if (stream_.is(Type::text)) {
-                block.push_back(make(Kind::text));
+                block.push_back(make(StmtKind::text));
                 block.back()->text = Text(stream_.next().value);
             } else if (stream_.is(Type::variable_begin)) {
                 stream_.next();
-                block.push_back(make(Kind::print));
+                block.push_back(make(StmtKind::print));
                 QL_ASSIGN(block.back()->expr, expr_.tuple());
                 if (!stream_.is(Type::variable_end))
                     return template_error(stream_.line(), "expected '}}', got %s", stream_.describe().c_str());
@@ -117,14 +117,14 @@ class Parser {
         if (word == "set") return assignment();
         if (word == "macro") return macro();
         if (word == "generation") {
-            auto stmt = make(Kind::generation);
+            auto stmt = make(StmtKind::generation);
             QL_TRY(end_tag());
             QL_TRY(body_until(stmt->body, "endgeneration", line, "generation"));
             return stmt;
         }
         if (word == "break" || word == "continue") {
             if (loops_ == 0) return template_error(line, "'%s' outside a loop", word.c_str());
-            auto stmt = make(word == "break" ? Kind::leave : Kind::next);
+            auto stmt = make(word == "break" ? StmtKind::leave : StmtKind::next);
             QL_TRY(end_tag());
             return stmt;
         }
@@ -134,7 +134,7 @@ class Parser {
     }
 
     Result<std::unique_ptr<Stmt>> condition() {
-        auto stmt = make(Kind::condition);
+        auto stmt = make(StmtKind::condition);
         while (true) {
             QL_ASSIGN(ExprPtr test, expr_.tuple());
             QL_TRY(end_tag());
@@ -161,7 +161,7 @@ class Parser {
     }
 
     Result<std::unique_ptr<Stmt>> loop() {
-        auto stmt = make(Kind::loop);
+        auto stmt = make(StmtKind::loop);
         QL_TRY(targets(*stmt));
         if (!stream_.take_word("in"))
             return template_error(stream_.line(), "expected 'in', got %s", stream_.describe().c_str());
@@ -183,7 +183,7 @@ class Parser {
     }
 
     Result<std::unique_ptr<Stmt>> assignment() {
-        auto stmt = make(Kind::assign);
+        auto stmt = make(StmtKind::assign);
         QL_TRY(targets(*stmt));
         if (stmt->targets.size() == 1 && stream_.take_op(".")) {
             stmt->attribute = stream_.peek().value;
@@ -195,7 +195,7 @@ class Parser {
             QL_TRY(end_tag());
             return stmt;
         }
-        stmt->kind = Kind::capture;
+        stmt->kind = StmtKind::capture;
         if (stmt->targets.size() != 1) return template_error(stmt->line, "a block {%% set %%} takes one name");
         if (stream_.is_op("|")) {
             QL_ASSIGN(stmt->expr, expr_.filters(nullptr));
@@ -207,7 +207,7 @@ class Parser {
 
     /// Macros may stand at the top or in an if; their names then live as long as the template.
     Result<std::unique_ptr<Stmt>> macro() {
-        auto stmt = make(Kind::macro);
+        auto stmt = make(StmtKind::macro);
         if (loops_ > 0 || in_macro_)
             return template_error(stmt->line, "a macro inside a loop or a macro is not supported");
         if (!stream_.is(Type::name))
