@@ -24,11 +24,12 @@ class Injected {
 
 class OpenedDevice {
   public:
-    explicit OpenedDevice(const char * name) {
+    explicit OpenedDevice(const char * name, ql_compute compute = QL_COMPUTE_AUTO) {
         ql_device_options options;
         ql_device_options_init(&options);
         options.name = name;
         options.threads = 2;
+        options.compute = compute;
         status = ql_device_open(&options, &device);
     }
     ~OpenedDevice() { ql_device_close(device); }
