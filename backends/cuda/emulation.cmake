@@ -1,6 +1,15 @@
 # The CUDA backend's sources compiled by the host's compiler against an emulation of CUDA: the backend `cuda-emu`, for tests.
 # Kernels are compiled with the thread sanitizer's instrumentation, whose calls emu/hooks.cpp answers: so the emulation sees
 # every load and store. A build with a sanitizer of its own cannot have both; its kernels run without that check.
+# The real thread sanitizer knows nothing of fibres: its build has no emulation.
+set(QL_CUDA_EMULATED ON)
+if(QL_SANITIZE MATCHES thread)
+    set(QL_CUDA_EMULATED OFF)
+endif()
+set_property(GLOBAL PROPERTY QL_CUDA_EMULATED ${QL_CUDA_EMULATED})
+if(NOT QL_CUDA_EMULATED)
+    return()
+endif()
 set(ql_cuda_instrumentation "")
 if(NOT QL_SANITIZE)
     set(ql_cuda_instrumentation -fsanitize=thread)

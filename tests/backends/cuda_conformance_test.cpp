@@ -1,5 +1,6 @@
 // Every operator's kernel of the CUDA backend, run by the emulation under several orders of blocks, threads and streams:
 // against the reference in f64, the same bits in every order, and which nodes it leaves to the CPU.
+#ifdef QL_CUDA_EMULATED
 #include <gtest/gtest.h>
 
 #include <set>
@@ -71,3 +72,4 @@ INSTANTIATE_TEST_SUITE_P(Operators, CudaConformance,
 
 }  // namespace
 }  // namespace ql::test
+#endif

@@ -168,6 +168,7 @@ TEST(SeveralDevices, GiveTheBitsOfOneInEveryOrderOfTheirQueues) {
         }
 }
 
+#ifdef QL_CUDA_EMULATED
 double difference(const std::vector<float> & got, const std::vector<float> & want) {
     if (got.size() != want.size()) return INFINITY;
     double error = 0, size = 0;
@@ -209,6 +210,7 @@ TEST(SeveralDevices, ALaunchThatFailsIsAnErrorOfItsRunAlone) {
         << ql_error_message();
     EXPECT_EQ(QL_OK, ql_plan_run(network.plan)) << ql_error_message();
 }
+#endif
 
 TEST(SeveralDevices, ShareOutTheLayers) {
     OpenedDevice opened("apart:0,cpu");

@@ -1,5 +1,6 @@
 // Fine-tuning on the CUDA backend, run by its emulation: the losses are the CPU's, in every order of blocks, threads and
 // streams the same bits, and a fault ends the run in a line.
+#ifdef QL_CUDA_EMULATED
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -112,3 +113,4 @@ TEST_F(Cuda, AStoryTellerLearnsWhatItLearnsOnTheCpu) {
 
 }  // namespace
 }  // namespace ql::test
+#endif

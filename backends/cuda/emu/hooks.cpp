@@ -4,6 +4,8 @@
 
 #include "backends/cuda/emu/machine.hpp"
 
+bool ql::cuda::emu::kernels_are_instrumented = false;
+
 namespace {
 
 inline void note(const void * address, size_t bytes, bool write) {
@@ -15,7 +17,10 @@ inline void note(const void * address, size_t bytes, bool write) {
 
 extern "C" {
 #define QL_HOOK [[gnu::visibility("hidden")]] void
-QL_HOOK __tsan_init() {}
+/// Called when the program or shared object is loaded that an instrumented file is part of.
+QL_HOOK __tsan_init() {
+    ql::cuda::emu::kernels_are_instrumented = true;
+}
 QL_HOOK __tsan_func_entry(void *) {}
 QL_HOOK __tsan_func_exit() {}
 #define QL_ACCESS(n)                              \

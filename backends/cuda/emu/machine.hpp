@@ -68,7 +68,7 @@ class Machine {
     std::string run(const Body & body, const Grid & grid);
 
     Memory memory;
-    bool checks = true;  // of races and addresses
+    bool checks = false;  // of races and addresses
     void seed(uint64_t seed) { random_ = Random(seed); }
 
     // What a kernel's thread asks for.
@@ -129,6 +129,9 @@ class Machine {
     unsigned collecting_warp_ = 0;
     uint32_t interval_ = 1, block_start_ = 1, launch_start_ = 1;
 };
+
+/// Whether kernels tell of their loads and stores (hooks.cpp). If not, nothing is known of who wrote what.
+extern bool kernels_are_instrumented;
 
 /// The one machine of the process.
 Machine & machine();

@@ -325,7 +325,7 @@ std::string reset() {
     s.allocation = {settings.alloc}, s.copy = {settings.copy}, s.launch = {settings.launch}, s.lost = {settings.lost};
     s.random = Random(static_cast<uint64_t>(settings.seed));
     machine().seed(static_cast<uint64_t>(settings.seed));
-    machine().checks = settings.checks == 1;
+    machine().checks = settings.checks == 1 && kernels_are_instrumented;
     s.broken = s.last = cudaSuccess;
     s.report.clear();
     return "";
