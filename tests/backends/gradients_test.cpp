@@ -26,8 +26,8 @@ class ApartGradients : public testing::TestWithParam<OpCase> {
         return outputs;
     }
 
-    static Values run_on(const char * name) {
-        const OpenedDevice opened(name);
+    static Values run_on(const char * name, ql_compute compute = QL_COMPUTE_AUTO) {
+        const OpenedDevice opened(name, compute);
         EXPECT_EQ(QL_OK, opened.status) << ql_error_message();
         LossOfCase g(GetParam(), kSeed);
         const std::vector<Tensor *> outputs = outputs_of(g);
@@ -87,6 +87,25 @@ TEST_P(ApartGradients, AreTheCpusBitsAndTheReferencesValues) {
         EXPECT_LE(nmse(apart[i], wanted[i]), 1e-3) << "output " << i;  // products may round to bf16, and cancel
     }
 }
+
+#ifdef QL_CUDA_EMULATED
+/// The CUDA backend's kernels, emulated: f32 products, so that what differs is the order of sums.
+class CudaGradients : public ApartGradients {};
+
+TEST_P(CudaGradients, AreTheReferencesValues) {
+    if (!LossOfCase(GetParam(), kSeed).loss) GTEST_SKIP() << "a case without trainable inputs";
+    const Injected settings("checks=2", "QL_CUDA_EMU");  // the conformance tests check every access
+    const Values cuda = run_on("cuda-emu", QL_COMPUTE_F32);
+    const auto wanted = references();
+    ASSERT_EQ(cuda.size(), wanted.size());
+    for (size_t i = 0; i < cuda.size(); ++i)
+        EXPECT_LE(nmse(cuda[i], wanted[i]), i == 0 ? 1e-4 : 1e-9)
+            << "output " << i;  // the loss is one sum, which may cancel
+}
+
+INSTANTIATE_TEST_SUITE_P(Operators, CudaGradients, testing::ValuesIn(differentiable_cases()),
+                         [](const auto & info) { return op_case_name(info.param); });
+#endif
 
 INSTANTIATE_TEST_SUITE_P(Operators, ApartGradients, testing::ValuesIn(differentiable_cases()),
                          [](const auto & info) { return op_case_name(info.param); });

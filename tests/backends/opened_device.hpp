@@ -8,22 +8,28 @@
 
 namespace ql::test {
 
-/// Sets $QL_APART for the devices that are opened in its scope.
+/// Sets $QL_APART, or the variable of another backend, for the devices that are opened in its scope.
 class Injected {
   public:
-    explicit Injected(const std::string & faults) { setenv("QL_APART", faults.c_str(), 1); }
-    ~Injected() { unsetenv("QL_APART"); }
+    explicit Injected(const std::string & faults, const char * variable = "QL_APART") : variable_(variable) {
+        setenv(variable, faults.c_str(), 1);
+    }
+    ~Injected() { unsetenv(variable_); }
     Injected(const Injected &) = delete;
     Injected & operator=(const Injected &) = delete;
+
+  private:
+    const char * variable_;
 };
 
 class OpenedDevice {
   public:
-    explicit OpenedDevice(const char * name) {
+    explicit OpenedDevice(const char * name, ql_compute compute = QL_COMPUTE_AUTO) {
         ql_device_options options;
         ql_device_options_init(&options);
         options.name = name;
         options.threads = 2;
+        options.compute = compute;
         status = ql_device_open(&options, &device);
     }
     ~OpenedDevice() { ql_device_close(device); }

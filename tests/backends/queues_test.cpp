@@ -53,7 +53,13 @@ class EveryDevice : public testing::TestWithParam<const char *> {
   protected:
     QueuedDevice device{GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Backends, EveryDevice, testing::Values("cpu", "apart"));
+const char * const kDevices[] = {"cpu", "apart",
+#ifdef QL_CUDA_EMULATED
+                                 "cuda-emu"
+#endif
+};
+INSTANTIATE_TEST_SUITE_P(Backends, EveryDevice, testing::ValuesIn(kDevices),
+                         [](const auto & p) { return std::string(p.param) == "cuda-emu" ? "cuda_emu" : p.param; });
 
 TEST_P(EveryDevice, HandsOutZeros) {
     std::vector<char> got(QueuedDevice::kBytes, 1);

@@ -2,6 +2,7 @@
 // do ends in a message.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
@@ -166,6 +167,50 @@ TEST(SeveralDevices, GiveTheBitsOfOneInEveryOrderOfTheirQueues) {
                 EXPECT_EQ(results_on(name), want) << name << ", seed " << seed << ", delay " << delay;
         }
 }
+
+#ifdef QL_CUDA_EMULATED
+double difference(const std::vector<float> & got, const std::vector<float> & want) {
+    if (got.size() != want.size()) return INFINITY;
+    double error = 0, size = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+        error += (static_cast<double>(got[i]) - want[i]) * (static_cast<double>(got[i]) - want[i]);
+        size += static_cast<double>(want[i]) * want[i];
+    }
+    return error / size;
+}
+
+/// A network as a whole: forward and backward pass, states that outlive a run, copies between cards.
+TEST(SeveralDevices, EmulatedCardsComeNearTheCpuAndAgreeInEveryOrder) {
+    const std::vector<float> cpu = results_on("cpu");
+    const std::vector<float> want = results_on("cuda-emu");
+    EXPECT_LT(difference(want, cpu), 2e-4);  // products round to bf16, on the CPU perhaps not
+    for (const char * order : {"seed=2,delay=1", "seed=3,delay=50", "seed=4,delay=100"}) {
+        const Injected settings(std::string("checks=2,") + order, "QL_CUDA_EMU");
+        EXPECT_EQ(results_on("cuda-emu"), want) << order;
+        EXPECT_EQ(results_on("cuda-emu:0,cuda-emu:1"), want) << order;
+        EXPECT_LT(difference(results_on("cuda-emu,cpu"), cpu), 2e-4) << order;
+    }
+}
+
+TEST(SeveralDevices, AnEmulatedCardTooSmallForAPlanIsAnError) {
+    const Injected small("alloc=7", "QL_CUDA_EMU");
+    OpenedDevice opened("cuda-emu");
+    Network network(opened.device);
+    EXPECT_EQ(network.status, QL_NO_MEMORY);
+    EXPECT_NE(std::string(ql_error_message()).find("cudaMalloc"), std::string::npos) << ql_error_message();
+}
+
+TEST(SeveralDevices, ALaunchThatFailsIsAnErrorOfItsRunAlone) {
+    const Injected fault("launch=5", "QL_CUDA_EMU");
+    OpenedDevice opened("cuda-emu");
+    Network network(opened.device);
+    ASSERT_EQ(QL_OK, network.status) << ql_error_message();
+    EXPECT_EQ(QL_IO, ql_plan_run(network.plan));
+    EXPECT_NE(std::string(ql_error_message()).find("a launch was made to fail"), std::string::npos)
+        << ql_error_message();
+    EXPECT_EQ(QL_OK, ql_plan_run(network.plan)) << ql_error_message();
+}
+#endif
 
 TEST(SeveralDevices, ShareOutTheLayers) {
     OpenedDevice opened("apart:0,cpu");

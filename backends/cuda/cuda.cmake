@@ -1,0 +1,61 @@
+# The CUDA backend: with NVIDIA's compiler for cards (`cuda`), and with the host's for an emulation of them (`cuda-emu`).
+file(GLOB ql_cuda_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/ops/*.cu ${CMAKE_CURRENT_SOURCE_DIR}/cuda/products/*.cu
+     ${CMAKE_CURRENT_SOURCE_DIR}/cuda/formats/*.cu)
+file(GLOB ql_cuda_host CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/cuda/ops/*.cpp)
+
+if(QL_BUILD_TESTS)
+    include(cuda/emulation.cmake)
+endif()
+
+set(QL_CUDA auto CACHE STRING "The CUDA backend: on, off, or auto: the target ql_backend_cuda where nvcc is found, not part of `all`")
+set(QL_CUDA_ARCHITECTURES "80;90" CACHE STRING "Compute capabilities to compile for; later cards get the last one's PTX")
+if(QL_CUDA STREQUAL "off")
+    return()
+endif()
+find_program(QL_NVCC nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+if(QL_NVCC)
+    cmake_path(GET QL_NVCC PARENT_PATH ql_cuda_bin)
+    find_path(QL_CUDA_INCLUDE cuda_runtime.h HINTS ${ql_cuda_bin}/../include ${ql_cuda_bin}/../targets/x86_64-linux/include)
+    find_library(QL_CUDART cudart_static HINTS ${ql_cuda_bin}/../lib64 ${ql_cuda_bin}/../lib)
+endif()
+if(NOT QL_NVCC OR NOT QL_CUDA_INCLUDE OR NOT QL_CUDART)
+    if(QL_CUDA STREQUAL "on")
+        message(FATAL_ERROR "QL_CUDA=on: nvcc ${QL_NVCC}, cuda_runtime.h ${QL_CUDA_INCLUDE}, cudart_static ${QL_CUDART}: all are needed")
+    endif()
+    message(STATUS "CUDA: nvcc was not found; the backend for cards is not built")
+    return()
+endif()
+message(STATUS "CUDA: ${QL_NVCC}, compute capabilities ${QL_CUDA_ARCHITECTURES} (QL_CUDA=${QL_CUDA})")
+
+# nvcc is called by hand: the flags that all targets share are the host compiler's, and not all are nvcc's. 1675: it knows no
+# `#pragma GCC`.
+set(ql_nvcc_flags -std=c++20 -O3 --expt-relaxed-constexpr -Werror all-warnings -diag-suppress 1675 -Xptxas -v
+    -Xcompiler -fPIC,-fvisibility=hidden)
+foreach(arch ${QL_CUDA_ARCHITECTURES})
+    list(APPEND ql_nvcc_flags -gencode arch=compute_${arch},code=sm_${arch})
+    set(last ${arch})
+endforeach()
+list(APPEND ql_nvcc_flags -gencode arch=compute_${last},code=compute_${last})
+set(ql_cuda_objects)
+foreach(source ${ql_cuda_kernels})
+    cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} OUTPUT_VARIABLE name)
+    string(REPLACE "/" "_" name ${name})
+    set(object ${CMAKE_CURRENT_BINARY_DIR}/nvcc/${name}.o)
+    # What ptxas says of registers and spills stays beside the object; it is shown where nvcc fails.
+    list(JOIN ql_nvcc_flags " " flags)
+    string(CONCAT command "'${QL_NVCC}' ${flags} '-I${PROJECT_SOURCE_DIR}' '-I${PROJECT_SOURCE_DIR}/ggml/include' -MD -MF '${object}.d' "
+                          "-c '${source}' -o '${object}' > '${object}.ptxas' 2>&1 || { cat '${object}.ptxas'; exit 1; }")
+    add_custom_command(OUTPUT ${object} DEPENDS ${source} DEPFILE ${object}.d COMMENT "nvcc ${name}" COMMAND sh -c "${command}" VERBATIM)
+    list(APPEND ql_cuda_objects ${object})
+endforeach()
+file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/nvcc)
+
+add_library(ql_backend_cuda MODULE ${ql_cuda_host} ${ql_cuda_objects})
+ql_target(ql_backend_cuda)
+set_target_properties(ql_backend_cuda PROPERTIES OUTPUT_NAME ql-backend-cuda LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/ql)
+if(QL_CUDA STREQUAL "auto")
+    set_target_properties(ql_backend_cuda PROPERTIES EXCLUDE_FROM_ALL ON)
+endif()
+target_include_directories(ql_backend_cuda PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include)
+target_include_directories(ql_backend_cuda SYSTEM PRIVATE ${QL_CUDA_INCLUDE})
+target_link_libraries(ql_backend_cuda PRIVATE ql_flags ql_core ql_dtypes ql_graph ${QL_CUDART} ${CMAKE_DL_LIBS} rt)

@@ -1,0 +1,375 @@
+#include "backends/cuda/emu/runtime.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backends/cuda/emu/faults.hpp"
+
+namespace {
+
+using ql::cuda::emu::machine;
+using ql::cuda::emu::Memory;
+
+/// What is done on a stream, and how far that has come. Events hold it beyond the stream's end.
+struct Line {
+    struct Moment {
+        std::shared_ptr<Line> line;
+        uint64_t number = 0;
+        bool reached() const { return !line || line->done >= number; }
+    };
+    struct Item {
+        std::function<cudaError_t()> work;
+        Moment after;
+    };
+    std::deque<Item> waiting;
+    uint64_t started = 0, done = 0;
+    int device = 0;
+};
+
+/// Counts events; true for the one that is meant.
+struct Countdown {
+    long at = 0, seen = 0;
+    bool now() { return at > 0 && ++seen == at; }
+};
+
+struct State {
+    std::recursive_mutex mutex;
+    ql::cuda::emu::Settings settings;
+    Countdown allocation, copy, launch, lost;
+    ql::cuda::emu::Random random;
+    std::vector<std::shared_ptr<Line>> lines;
+    std::map<void *, std::pair<size_t, int>> allocations;  // bytes and device
+    std::map<void *, size_t> pinned;
+    std::map<const void *, size_t> shared_allowed;
+    std::map<int, size_t> used;
+    cudaError_t broken = cudaSuccess;  // the context's error, which stays
+    cudaError_t last = cudaSuccess;
+    std::string report;
+};
+State & state() {
+    static State one;
+    return one;
+}
+thread_local int current_device = 0;
+
+struct Locked {
+    State & s = state();
+    std::lock_guard<std::recursive_mutex> lock{s.mutex};
+};
+
+cudaError_t note(State & s, cudaError_t error) {
+    if (error != cudaSuccess) s.last = error;
+    return error;
+}
+
+bool is_ready(const Line & line) {
+    return !line.waiting.empty() && line.waiting.front().after.reached();
+}
+
+/// Does one piece of work that is ready; false: there is none.
+bool advance(State & s) {
+    std::vector<Line *> ready;
+    for (const auto & line : s.lines)
+        if (is_ready(*line)) ready.push_back(line.get());
+    if (ready.empty()) return false;
+    Line & line = *ready[s.random.below(static_cast<uint32_t>(ready.size()))];
+    const auto work = std::move(line.waiting.front().work);
+    line.waiting.pop_front();
+    if (work && s.broken == cudaSuccess) s.broken = work();
+    ++line.done;
+    return true;
+}
+
+/// Works until a moment is reached.
+cudaError_t finish(State & s, const Line::Moment & moment) {
+    while (!moment.reached())
+        if (!advance(s)) return note(s, cudaErrorUnknown);
+    return note(s, s.broken);
+}
+
+void start(State & s, const std::shared_ptr<Line> & line, std::function<cudaError_t()> work, Line::Moment after = {}) {
+    line->waiting.push_back({std::move(work), std::move(after)});
+    ++line->started;
+    while (static_cast<long>(s.random.below(100)) >= s.settings.delay && advance(s)) {
+    }
+}
+
+cudaError_t run_launch(State & s, const ql::cuda::emu::Body & body, const ql::cuda::emu::Grid & grid) {
+    const std::string trouble = machine().run(body, grid);
+    if (trouble.empty()) return cudaSuccess;
+    s.report = trouble;
+    return trouble.find(" bytes ") != trouble.npos ? cudaErrorIllegalAddress : cudaErrorLaunchFailure;
+}
+
+}  // namespace
+
+struct EmuStream {
+    std::shared_ptr<Line> line;
+};
+struct EmuEvent {
+    Line::Moment moment;
+};
+
+const char * cudaGetErrorName(cudaError_t error) {
+    switch (error) {
+#define QL_NAME(e) \
+    case e:        \
+        return #e;
+        QL_NAME(cudaSuccess)
+        QL_NAME(cudaErrorInvalidValue)
+        QL_NAME(cudaErrorMemoryAllocation)
+        QL_NAME(cudaErrorInvalidConfiguration)
+        QL_NAME(cudaErrorInsufficientDriver)
+        QL_NAME(cudaErrorNoDevice)
+        QL_NAME(cudaErrorInvalidDevice)
+        QL_NAME(cudaErrorECCUncorrectable)
+        QL_NAME(cudaErrorInvalidResourceHandle)
+        QL_NAME(cudaErrorNotReady)
+        QL_NAME(cudaErrorIllegalAddress)
+        QL_NAME(cudaErrorLaunchOutOfResources)
+        QL_NAME(cudaErrorLaunchFailure)
+        QL_NAME(cudaErrorUnknown)
+#undef QL_NAME
+    }
+    return "cudaError?";
+}
+const char * cudaGetErrorString(cudaError_t error) {
+    return cudaGetErrorName(error);
+}
+
+cudaError_t cudaGetLastError() {
+    Locked l;
+    return std::exchange(l.s.last, l.s.broken);
+}
+
+cudaError_t cudaDriverGetVersion(int * version) {
+    Locked l;
+    *version = l.s.settings.driver == 1 ? 13000 : l.s.settings.driver == 3 ? 11000 : 0;
+    return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int * version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int * count) {
+    Locked l;
+    if (l.s.settings.driver != 1) return note(l.s, cudaErrorInsufficientDriver);  // and leaves the count alone
+    *count = static_cast<int>(l.s.settings.devices);
+    return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp * p, int device) {
+    Locked l;
+    if (device < 0 || device >= l.s.settings.devices) return note(l.s, cudaErrorInvalidDevice);
+    *p = {};
+    std::snprintf(p->name, sizeof(p->name), "emulated card %d", device);
+    p->totalGlobalMem = static_cast<size_t>(l.s.settings.memory) << 20;
+    p->sharedMemPerBlockOptin = ql::cuda::emu::kMostShared;
+    p->major = 8, p->minor = 6, p->multiProcessorCount = 4;
+    return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+    Locked l;
+    if (device < 0 || device >= l.s.settings.devices) return note(l.s, cudaErrorInvalidDevice);
+    current_device = device;
+    return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t * free, size_t * total) {
+    Locked l;
+    *total = static_cast<size_t>(l.s.settings.memory) << 20;
+    *free = *total - std::min(*total, l.s.used[current_device]);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void ** address, size_t bytes) {
+    Locked l;
+    State & s = l.s;
+    if (s.broken != cudaSuccess) return note(s, s.broken);
+    const size_t total = static_cast<size_t>(s.settings.memory) << 20;
+    if (s.allocation.now() || bytes > total - std::min(total, s.used[current_device]))
+        return note(s, cudaErrorMemoryAllocation);
+    *address = machine().memory.allocate(bytes);
+    if (!*address) return note(s, cudaErrorMemoryAllocation);
+    s.allocations[*address] = {bytes, current_device};
+    s.used[current_device] += bytes;
+    return cudaSuccess;
+}
+
+/// Waits for all work of the device first, as CUDA does.
+cudaError_t cudaFree(void * address) {
+    Locked l;
+    State & s = l.s;
+    if (!address) return cudaSuccess;
+    const auto found = s.allocations.find(address);
+    if (found == s.allocations.end()) return note(s, cudaErrorInvalidValue);
+    while (advance(s)) {
+    }
+    machine().memory.release(address);
+    s.used[found->second.second] -= found->second.first;
+    s.allocations.erase(found);
+    return note(s, s.broken);
+}
+
+cudaError_t cudaMallocHost(void ** address, size_t bytes) {
+    Locked l;
+    if (l.s.allocation.now()) return note(l.s, cudaErrorMemoryAllocation);
+    *address = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    if (!*address) return note(l.s, cudaErrorMemoryAllocation);
+    std::memset(*address, 0xa5, bytes);
+    l.s.pinned[*address] = bytes;
+    return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void * address) {
+    Locked l;
+    if (!address) return cudaSuccess;
+    if (!l.s.pinned.erase(address)) return note(l.s, cudaErrorInvalidValue);
+    while (advance(l.s)) {
+    }
+    std::free(address);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t * stream, unsigned) {
+    Locked l;
+    if (l.s.broken != cudaSuccess) return note(l.s, l.s.broken);
+    auto line = std::make_shared<Line>();
+    line->device = current_device;
+    l.s.lines.push_back(line);
+    *stream = new EmuStream{line};
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    Locked l;
+    if (!stream) return cudaSuccess;
+    (void)finish(l.s, {stream->line, stream->line->started});
+    std::erase(l.s.lines, stream->line);
+    delete stream;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    Locked l;
+    return finish(l.s, {stream->line, stream->line->started});
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    Locked l;
+    start(l.s, stream->line, nullptr, event->moment);
+    return note(l.s, l.s.broken);
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t * event, unsigned) {
+    *event = new EmuEvent;
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    Locked l;
+    event->moment = {stream->line, stream->line->started};
+    return note(l.s, l.s.broken);
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+    Locked l;
+    if (l.s.broken != cudaSuccess) return l.s.broken;
+    return event->moment.reached() ? cudaSuccess : cudaErrorNotReady;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    Locked l;
+    return finish(l.s, event->moment);
+}
+
+cudaError_t cudaMemcpyAsync(void * to, const void * from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+    Locked l;
+    if (l.s.broken != cudaSuccess) return note(l.s, l.s.broken);
+    for (const void * end : {static_cast<const void *>(to), from})
+        if (machine().memory.has(end) && bytes && !machine().memory.holds(end, bytes))
+            return note(l.s, cudaErrorInvalidValue);
+    start(l.s, stream->line, [to, from, bytes] {
+        if (state().copy.now()) {
+            state().report = "a copy was made to fail";
+            return cudaErrorECCUncorrectable;
+        }
+        const Memory::Opened opened(machine().memory);
+        std::memmove(to, from, bytes);
+        return cudaSuccess;
+    });
+    return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void * to, int value, size_t bytes, cudaStream_t stream) {
+    Locked l;
+    if (l.s.broken != cudaSuccess) return note(l.s, l.s.broken);
+    if (bytes && !machine().memory.holds(to, bytes)) return note(l.s, cudaErrorInvalidValue);
+    start(l.s, stream->line, [to, value, bytes] {
+        const Memory::Opened opened(machine().memory);
+        std::memset(to, value, bytes);
+        return cudaSuccess;
+    });
+    return cudaSuccess;
+}
+
+namespace ql::cuda::emu {
+
+std::string reset() {
+    Locked l;
+    Settings settings;
+    if (std::string trouble = settings.parse(std::getenv("QL_CUDA_EMU")); !trouble.empty()) return trouble;
+    State & s = l.s;
+    s.settings = settings;
+    s.allocation = {settings.alloc}, s.copy = {settings.copy}, s.launch = {settings.launch}, s.lost = {settings.lost};
+    s.random = Random(static_cast<uint64_t>(settings.seed));
+    machine().seed(static_cast<uint64_t>(settings.seed));
+    machine().checks = settings.checks == 1 && kernels_are_instrumented;
+    s.broken = s.last = cudaSuccess;
+    s.report.clear();
+    return "";
+}
+
+std::string last_report() {
+    Locked l;
+    return l.s.report;
+}
+
+cudaError_t allow_shared(const void * kernel, size_t bytes) {
+    Locked l;
+    if (bytes > kMostShared) return note(l.s, cudaErrorInvalidValue);
+    l.s.shared_allowed[kernel] = bytes;
+    return cudaSuccess;
+}
+
+cudaError_t launch(const void * kernel, const char * name, void (*call)(const void *), const void * arguments,
+                   size_t arguments_bytes, dim3 blocks, dim3 threads, size_t shared, cudaStream_t stream) {
+    Locked l;
+    State & s = l.s;
+    if (s.broken != cudaSuccess) return note(s, s.broken);
+    const auto product = [](dim3 d) { return uint64_t{d.x} * d.y * d.z; };
+    if (product(threads) == 0 || product(threads) > kMostThreads || product(blocks) == 0 || blocks.x > 0x7fffffffu ||
+        blocks.y > 65535 || blocks.z > 65535)
+        return note(s, cudaErrorInvalidConfiguration);
+    const auto allowed = s.shared_allowed.find(kernel);
+    if (shared > kSharedWithoutAsking && (allowed == s.shared_allowed.end() || shared > allowed->second))
+        return note(s, cudaErrorInvalidValue);
+    if (s.launch.now()) {
+        s.report = std::string(name) + ": a launch was made to fail";
+        return note(s, cudaErrorLaunchOutOfResources);
+    }
+    if (s.lost.now()) {
+        s.report = "the card was lost";
+        s.broken = cudaErrorUnknown;
+        return note(s, s.broken);
+    }
+    std::vector<std::max_align_t> copied((arguments_bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
+    std::memcpy(copied.data(), arguments, arguments_bytes);
+    start(s, stream->line, [=, copied = std::move(copied)] {
+        return run_launch(state(), {name, call, copied.data(), arguments_bytes}, {blocks, threads, shared});
+    });
+    return cudaSuccess;
+}
+
+}  // namespace ql::cuda::emu
