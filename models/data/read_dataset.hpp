@@ -16,6 +16,7 @@ struct ReadOptions {
     int64_t ctx = 512;
     ql_long_policy long_policy = QL_LONG_CUT;
     bool skip_bad_lines = false;
+    TrainedParts parts = {};
 };
 
 /// What reading, rendering and cutting did.
