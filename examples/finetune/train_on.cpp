@@ -13,7 +13,7 @@ struct Part {
     const char * name;
     int flag;
 };
-constexpr Part kParts[] = {{"answers", QL_TRAIN_ANSWERS}, {"last", QL_TRAIN_LAST},   {"words", QL_TRAIN_WORDS},
+constexpr Part kParts[] = {{"answers", QL_TRAIN_ANSWERS},     {"last", QL_TRAIN_LAST},   {"words", QL_TRAIN_WORDS},
                            {"reasoning", QL_TRAIN_REASONING}, {"tools", QL_TRAIN_TOOLS}, {"all", QL_TRAIN_ALL}};
 
 int flag_of(const std::string & name) {

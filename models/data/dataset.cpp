@@ -59,8 +59,7 @@ Result<Question> Dataset::question(size_t i) const {
         return error(QL_INVALID_ARGUMENT, "%s: a plain text has no question and answer", place.c_str());
     const SampleRenderer renderer(*model->tokenizer(), chat_template ? &*chat_template : nullptr);
     QL_ASSIGN(Rendered rendered, renderer.render(s));
-    if (rendered.answers.empty())
-        return error(QL_INVALID_ARGUMENT, "%s: the sample has no answer", place.c_str());
+    if (rendered.answers.empty()) return error(QL_INVALID_ARGUMENT, "%s: the sample has no answer", place.c_str());
     const Span last = rendered.answers.back();
     Question question;
     question.prompt = rendered.text.substr(0, last.begin);

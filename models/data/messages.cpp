@@ -66,8 +66,7 @@ Result<const Json *> named_object(const Json & item, const char * key, size_t i)
 
 Status check_arguments(const Json & call, const char * key, size_t i) {
     const auto arguments = call.find("arguments");
-    if (arguments == call.end())
-        return error(QL_BAD_FILE, "\"%s\", item %zu: \"arguments\" is missing", key, i + 1);
+    if (arguments == call.end()) return error(QL_BAD_FILE, "\"%s\", item %zu: \"arguments\" is missing", key, i + 1);
     if (arguments->is_object()) return {};
     if (arguments->is_string()) {
         const auto object = parse_json(arguments->get_ref<const std::string &>());
@@ -117,8 +116,7 @@ Status take_thoughts_and_calls(Fields & fields, Message & message) {
 Status take_content(const Json & item, const char * key, Fields & fields, Message & message) {
     const auto content = item.find(key);  // an empty answer is an answer
     if (content == item.end() || content->is_null()) {
-        if (message.tool_calls.empty() && content == item.end())
-            return error(QL_BAD_FILE, "\"%s\" is missing", key);
+        if (message.tool_calls.empty() && content == item.end()) return error(QL_BAD_FILE, "\"%s\" is missing", key);
         if (message.tool_calls.empty()) return error(QL_BAD_FILE, "\"%s\" is null, not a string", key);
         message.has_content = false;
         return {};

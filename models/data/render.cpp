@@ -27,8 +27,8 @@ Result<ChatTemplate> open_chat_template(const std::string & source, const Tokeni
 namespace {
 
 bool is_trained(const std::vector<Span> & spans, size_t byte) {
-    const auto next = std::upper_bound(spans.begin(), spans.end(), byte,
-                                       [](size_t b, const Span & span) { return b < span.end; });
+    const auto next =
+        std::upper_bound(spans.begin(), spans.end(), byte, [](size_t b, const Span & span) { return b < span.end; });
     return next != spans.end() && next->begin <= byte;
 }
 
@@ -50,8 +50,7 @@ Result<Rendered> SampleRenderer::render(const Sample & sample) const {
             return error(QL_NOT_FOUND,
                          "a conversation needs a chat template, and the model has none; give one with --chat-template "
                          "NAME|FILE");
-        QL_ASSIGN(Rendered rendered,
-                  chat_->render_for_training(sample.messages, end_tokens_, parts_, sample.tools));
+        QL_ASSIGN(Rendered rendered, chat_->render_for_training(sample.messages, end_tokens_, parts_, sample.tools));
         if (rendered.open_end && !rendered.answers.empty()) end_with_answer(rendered);
         return rendered;
     }

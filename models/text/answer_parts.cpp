@@ -17,16 +17,12 @@ struct Marks {
 /// Around thoughts: Qwen, DeepSeek, SmolLM3, GLM and most others; Magistral and Ministral; Command A; Seed; Granite;
 /// gpt-oss.
 constexpr Marks kThoughts[] = {
-    {"<think>", "</think>"},
-    {"[THINK]", "[/THINK]"},
-    {"<|START_THINKING|>", "<|END_THINKING|>"},
-    {"<seed:think>", "</seed:think>"},
-    {"<thinking>", "</thinking>"},
-    {"<|channel|>analysis<|message|>", "<|end|>"},
+    {"<think>", "</think>"},           {"[THINK]", "[/THINK]"},       {"<|START_THINKING|>", "<|END_THINKING|>"},
+    {"<seed:think>", "</seed:think>"}, {"<thinking>", "</thinking>"}, {"<|channel|>analysis<|message|>", "<|end|>"},
 };
 /// Before calls: Hermes, Qwen and many others; Mistral; Llama 3; Granite and Phi; DeepSeek; Command.
-constexpr std::string_view kCalls[] = {"<tool_call>",         "[TOOL_CALLS]",     "<|python_tag|>", "<|tool_call|>",
-                                       "<｜tool▁calls▁begin｜>", "<|START_ACTION|>"};
+constexpr std::string_view kCalls[] = {"<tool_call>",   "[TOOL_CALLS]",           "<|python_tag|>",
+                                       "<|tool_call|>", "<｜tool▁calls▁begin｜>", "<|START_ACTION|>"};
 
 std::optional<Span> bytes_of(const Text & text, Span answer, MessagePart part) {
     std::optional<Span> found;
@@ -53,7 +49,7 @@ std::optional<size_t> end_of_thoughts(const Text & text, Span answer) {
         if (!own && whole.substr(first).starts_with(open)) at = first + open.size();
         const size_t closed = whole.find(close, at);
         if (closed == whole.npos) continue;
-        if (own && jinja::skip_space(whole, at) != closed) continue;  // not around these thoughts
+        if (own && jinja::skip_space(whole, at) != closed) continue;     // not around these thoughts
         if (!own && at == answer.begin && close == "<|end|>") continue;  // it ends turns of others, too
         return behind_space(whole, closed + close.size(), answer.end);
     }

@@ -199,9 +199,9 @@ Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> mess
                          "chat template: it writes no tools, and the sample has some; another template can be given "
                          "with --chat-template");
     }
-    const AnswerFinder finder(
-        text, messages, end_tokens,
-        [&](std::span<const Message> some, bool prompt) { return impl_->run(some, prompt, setting); });
+    const AnswerFinder finder(text, messages, end_tokens, [&](std::span<const Message> some, bool prompt) {
+        return impl_->run(some, prompt, setting);
+    });
     QL_TRY(check_written(text, messages, finder));
     Rendered out;
     out.text = text.bytes();

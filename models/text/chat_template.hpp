@@ -12,13 +12,13 @@
 namespace ql {
 
 struct Message {
-    std::string role;       // "system", "user", "assistant", "tool"
-    std::string content;    // UTF-8
-    std::string name = {};  // of the speaker or the tool; templates see it where there is one
-    bool trained = true;    // the assistant's: false leaves the answer out of the loss
-    bool has_content = true;  // templates tell a missing key from an empty text, beside calls of tools
+    std::string role;               // "system", "user", "assistant", "tool"
+    std::string content;            // UTF-8
+    std::string name = {};          // of the speaker or the tool; templates see it where there is one
+    bool trained = true;            // the assistant's: false leaves the answer out of the loss
+    bool has_content = true;        // templates tell a missing key from an empty text, beside calls of tools
     std::string reasoning = {};     // the assistant's thoughts before the content, where they are kept apart from it
-    std::string tool_calls = {};  // the assistant's, JSON: [{"type", "id", "function": {"name", "arguments"}}, ...]
+    std::string tool_calls = {};    // the assistant's, JSON: [{"type", "id", "function": {"name", "arguments"}}, ...]
     std::string tool_call_id = {};  // of a tool's answer
 };
 

@@ -13,7 +13,7 @@ namespace ql {
 /// How a template takes what is written in several ways.
 struct MessageForm {
     bool reads_reasoning = false;  // under this name, and not under transformers' two
-    bool text_arguments = false;  // calls' arguments as JSON text, else as objects
+    bool text_arguments = false;   // calls' arguments as JSON text, else as objects
 };
 
 /// True if thoughts are to stand under `reasoning`, too. transformers puts them under reasoning_content and thinking.

@@ -293,8 +293,9 @@ TEST(DataForms, TimeGrowsWithTheSize) {
 
 /// The one message after a question, or the error.
 Result<Message> answer(const std::string & fields) {
-    QL_ASSIGN(const Sample sample,
-              parse_sample(R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", )" + fields + "}]}"));
+    QL_ASSIGN(
+        const Sample sample,
+        parse_sample(R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", )" + fields + "}]}"));
     return sample.messages[1];
 }
 
@@ -310,7 +311,8 @@ TEST(DataForms, CallsOfToolsAreReadInEveryFormOfThem) {
     EXPECT_EQ(answer(R"("tool_calls": [{"name": "f", "arguments": {"a": 1}}])")->tool_calls, flat);
     EXPECT_EQ(answer(R"("content": "", "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]")")->tool_calls,
               flat);
-    EXPECT_TRUE(answer(R"("content": "", "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]")")->has_content);
+    EXPECT_TRUE(
+        answer(R"("content": "", "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]")")->has_content);
     EXPECT_EQ(answer(R"("content": "x", "tool_calls": [])")->tool_calls, "");
     const auto shared = parse_sample(
         R"({"conversations": [{"from": "human", "value": "u"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"a\": 1}}"},

@@ -2,57 +2,12 @@
 // what stands before the last answer, and which bytes are the assistant's.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 
-#include "models/data/messages.hpp"
-#include "models/json/parse_json.hpp"
-#include "models/text/chat_template.hpp"
+#include "data/template_goldens.hpp"
 
-namespace ql {
+namespace ql::test {
 namespace {
-
-constexpr const char kDay[] = "2024-07-26";  // of the goldens
-
-/// $QL_TEMPLATE_GOLDENS names another folder that the script has written.
-std::string folder() {
-    const char * other = std::getenv("QL_TEMPLATE_GOLDENS");
-    return other ? other : std::string(QL_SOURCE_DIR) + "/tests/golden/templates";
-}
-
-Json read_file(const std::string & name) {
-    auto wrapped = read_json_object(folder() + "/" + name);
-    EXPECT_TRUE(wrapped.ok()) << wrapped.message();
-    return wrapped.ok() ? std::move(wrapped).value() : Json();
-}
-
-struct Conversation {
-    std::vector<Message> messages;
-    std::string tools;
-    size_t last_answer() const {
-        size_t last = messages.size();
-        while (messages[last - 1].role != "assistant") --last;
-        return last - 1;
-    }
-};
-
-std::vector<Conversation> conversations() {
-    std::vector<Conversation> all;
-    const Json file = read_file("conversations.json");
-    for (const Json & json : file["conversations"]) {
-        Conversation c;
-        auto messages = read_messages(json["messages"], "messages");
-        EXPECT_TRUE(messages.ok()) << messages.message();
-        c.messages = std::move(messages).value();
-        if (json.contains("tools")) {
-            auto tools = read_tools(json["tools"], "tools");
-            EXPECT_TRUE(tools.ok()) << tools.message();
-            c.tools = std::move(tools).value();
-        }
-        all.push_back(std::move(c));
-    }
-    return all;
-}
 
 void expect_text(const Json & expected, const Result<std::string> & got, const std::string & where) {
     if (expected.is_null()) {
@@ -85,9 +40,8 @@ struct Counts {
 };
 
 void compare(const std::string & name, const std::vector<Conversation> & all, Counts & counts) {
-    const Json golden = read_file(name);
-    const auto chat = ChatTemplate::parse(golden["template"].get<std::string>(),
-                                          {golden["bos"].get<std::string>(), golden["eos"].get<std::string>()}, kDay);
+    const Json golden = read_golden(name);
+    const auto chat = open_template(golden);
     ASSERT_TRUE(chat.ok()) << name << ": " << chat.message();
     const auto ends = golden["ends"].get<std::vector<std::string>>();
     ASSERT_EQ(golden["cases"].size(), all.size()) << name;
@@ -107,10 +61,10 @@ void compare(const std::string & name, const std::vector<Conversation> & all, Co
 }
 
 TEST(TemplateGoldens, RenderAsInTransformersAndKnowTheAnswers) {
-    const std::vector<Conversation> all = conversations();
+    const std::vector<Conversation> all = golden_conversations();
     ASSERT_EQ(all.size(), 30u);
     std::vector<std::string> names;
-    for (const auto & entry : std::filesystem::directory_iterator(folder()))
+    for (const auto & entry : std::filesystem::directory_iterator(template_goldens()))
         if (entry.path().extension() == ".json" && entry.path().filename() != "conversations.json")
             names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
@@ -125,4 +79,4 @@ TEST(TemplateGoldens, RenderAsInTransformersAndKnowTheAnswers) {
 }
 
 }  // namespace
-}  // namespace ql
+}  // namespace ql::test

@@ -232,6 +232,7 @@ class DatasetOptions(TypedDict, total=False):
     # what the template is told, YYYY-MM-DD; None: QL_TRAINING_DATE. A run must give the same tokens on any day, so the
     # date is never taken from a clock
     date: str
+    train_on: int  # of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad one
 
 
 @dataclass(frozen=True)
