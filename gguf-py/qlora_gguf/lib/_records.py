@@ -337,6 +337,17 @@ class EvaluateOptions(TypedDict, total=False):
     memory: int
 
 
+@dataclass(frozen=True)
+class Choices:
+    """ql_choices of the C headers."""
+    questions: int
+    right: int  # questions whose right choice has the smallest sum of NLL over its tokens
+    right_by_length: int  # the smallest sum divided by the choice's length in bytes
+    nll: float  # mean over the tokens of the right choices, nats
+    tokens: int  # of the right choices
+    seconds: float
+
+
 class ModelOptions(TypedDict, total=False):
     """ql_model_options of the C headers."""
     base_type: str | int  # of the block matrices: a ql_dtype, QL_BASE_KEEP or QL_BASE_AUTO
@@ -580,6 +591,7 @@ __all__ = [
     "Nll",
     "Evaluated",
     "EvaluateOptions",
+    "Choices",
     "ModelOptions",
     "ModelInfo",
     "QuantizedTensor",

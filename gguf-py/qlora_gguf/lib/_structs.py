@@ -491,6 +491,18 @@ class ql_evaluate_options(C.Structure):
     ]
 
 
+class ql_choices(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("questions", C.c_int64),
+        ("right", C.c_int64),
+        ("right_by_length", C.c_int64),
+        ("nll", C.c_double),
+        ("tokens", C.c_int64),
+        ("seconds", C.c_double),
+    ]
+
+
 class ql_model_options(C.Structure):
     _fields_ = [
         ("size", C.c_size_t),
