@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "examples/finetune/train_on.hpp"
 #include "ql/dtypes.hpp"
 #include "tools/cli/outputs.hpp"
 
@@ -57,6 +58,10 @@ void FinetuneOptions::add_data(Program & p) {
     p.choice("--long", long_policy, {"cut", "drop", "error"}, {},
              "What happens to samples longer than --ctx; cut: their first tokens stay, those left without an answer "
              "are dropped");
+    p.text("--train-on", train_on,
+           "What carries loss: answers (all that the assistant writes), words, reasoning, tools (parts of them), last "
+           "(in its last message alone), or all (also what others say). Names may be joined: last,words")
+        ->option_text("NAME,...");
     p.flag("--packing,!--no-packing", packing, "Several samples in a sequence; --no-packing: one each");
     p.flag("--shuffle,!--no-shuffle", shuffle, "A new order of samples each epoch");
     p.flag("--skip-bad-lines", skip_bad_lines, "Counts lines that cannot be read instead of stopping at them");
@@ -212,6 +217,7 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
     o.ctx = real_ctx;
     o.long_policy = long_policy == "drop" ? QL_LONG_DROP : long_policy == "error" ? QL_LONG_ERROR : QL_LONG_CUT;
     o.skip_bad_lines = skip_bad_lines;
+    o.train_on = read_train_on(train_on);
     return o;
 }
 

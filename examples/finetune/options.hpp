@@ -29,8 +29,8 @@ struct FinetuneOptions {
     std::string output, base_type = "auto", lora_type = "lora", embeddings = "auto", targets = "all", layers,
                         rank_pattern, alpha_pattern, lora_init = "default", init_adapter, schedule = "cosine",
                         optim = "adamw", batch_text = "1";
-    std::string long_policy = "cut", checkpoint_dir, resume, recompute = "auto", metrics, plot, merge_aware,
-                train_tokens, alora_invocation;
+    std::string train_on = "answers", long_policy = "cut", checkpoint_dir, resume, recompute = "auto", metrics, plot,
+                merge_aware, train_tokens, alora_invocation;
     ChatOptions chat;
     int64_t lora_r = 16, epochs = 1, steps = 0, ctx = 0, grad_accum = 8, eval_every = 0, save_every = 100, keep = 2;
     int64_t show_data = 0;

@@ -24,6 +24,11 @@ Status check_index(const ql_dataset * data, int64_t i) {
     return {};
 }
 
+Status check_train_on(int flags) {
+    if (flags >= 0 && flags <= QL_TRAIN_ALL) return {};
+    return error(QL_INVALID_ARGUMENT, "train_on: %d is no sum of ql_train_on; QL_TRAIN_ALL stands alone", flags);
+}
+
 /// Makes `question` that of sample i.
 Status ask(const ql_dataset * data, int64_t i) {
     if (data->asked == i) return {};
@@ -38,7 +43,7 @@ Status ask(const ql_dataset * data, int64_t i) {
 extern "C" {
 
 void ql_dataset_options_init(ql_dataset_options * options) {
-    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr};
+    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr, QL_TRAIN_ANSWERS};
 }
 
 ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
@@ -59,6 +64,7 @@ ql_status ql_dataset_open_all(const char * const * paths, int64_t n_paths, const
         ql_dataset_options_init(&defaults);
         QL_ASSIGN(const ql_dataset_options o, ql::take_struct(options, defaults));
         QL_TRY(ql::check_enum("long_policy", o.long_policy, QL_LONG_ERROR));
+        QL_TRY(check_train_on(o.train_on));
         QL_ASSIGN(ql::Dataset opened, ql::open_dataset({paths, paths + n_paths}, *model->model, o));
         *data = new ql_dataset(std::move(opened));
         return {};
@@ -83,10 +89,9 @@ ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
     return ql::guarded([&]() -> Status {
         if (!data) return error(QL_INVALID_ARGUMENT, "ql_dataset_describe: data is NULL");
         const ql::Dataset & d = data->data;
-        return ql::give_struct(
-            info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(), d.n_trained(), d.counts.longest,
-                   d.counts.cut, d.counts.dropped, d.counts.bad, d.counts.ended, data->date.c_str(),
-                   static_cast<int64_t>(d.files.size())});
+        return ql::give_struct(info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(),
+                                      d.n_trained(), d.counts.longest, d.counts.cut, d.counts.dropped, d.counts.bad,
+                                      d.counts.ended, data->date.c_str(), static_cast<int64_t>(d.files.size())});
     });
 }
 

@@ -8,6 +8,7 @@
 #include "common/guarded.hpp"
 #include "models/capi/adapter_list.hpp"
 #include "models/capi/checks.hpp"
+#include "models/infer/choices.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"
 #include "ql/os.h"
@@ -39,15 +40,20 @@ ql::OnPlan plan_callback(const ql_evaluate_options & o) {
     };
 }
 
+ql::Result<ql_evaluate_options> take_options(const ql_model & model, const ql_evaluate_options * options) {
+    ql_evaluate_options defaults;
+    ql_evaluate_options_init(&defaults);
+    QL_ASSIGN(ql_evaluate_options o, ql::take_struct(options, defaults));
+    if (o.ctx == 0) o.ctx = std::min<int64_t>(512, model.model->hparams().n_ctx);
+    return o;
+}
+
 template <typename Evaluate>
 Status evaluate(const ql_model * model, ql_device * device, const ql_adapter * const * adapters, const float * scales,
                 int n, const ql_evaluate_options * options, ql_nll * result, const Evaluate & run) {
     if (!model || !device) return error(QL_INVALID_ARGUMENT, "evaluation: model or device is NULL");
     QL_TRY(ql::check_struct(result));
-    ql_evaluate_options defaults;
-    ql_evaluate_options_init(&defaults);
-    QL_ASSIGN(ql_evaluate_options o, ql::take_struct(options, defaults));
-    if (o.ctx == 0) o.ctx = std::min<int64_t>(512, model->model->hparams().n_ctx);
+    QL_ASSIGN(const ql_evaluate_options o, take_options(*model, options));
     QL_ASSIGN(const auto list, ql::adapter_list(*model, adapters, scales, n));
     const double start = ql_os_seconds();
     QL_ASSIGN(const ql::Likelihood l, run(list, o));
@@ -177,6 +183,26 @@ ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const 
                                         {o.memory, plan_callback(o)});
         };
         return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
+    });
+}
+
+ql_status ql_evaluate_choices(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
+                              const float * scales, int n_adapters, const char * path,
+                              const ql_evaluate_options * options, ql_choices * result) {
+    return ql::guarded([&]() -> Status {
+        if (!model || !device || !path) return error(QL_INVALID_ARGUMENT, "ql_evaluate_choices: an argument is NULL");
+        QL_TRY(ql::check_struct(result));
+        QL_ASSIGN(const ql_evaluate_options o, take_options(*model, options));
+        if (o.stride != 0)
+            return error(QL_INVALID_ARGUMENT, "ql_evaluate_choices: stride %lld: only a text has one",
+                         static_cast<long long>(o.stride));
+        QL_ASSIGN(const auto list, ql::adapter_list(*model, adapters, scales, n_adapters));
+        const double start = ql_os_seconds();
+        QL_ASSIGN(const auto questions, ql::read_choices(path));
+        QL_ASSIGN(const ql::ChoiceScores s, ql::evaluate_choices(*model->model, device, list, questions, path, o.ctx,
+                                                                 callback(o), {o.memory, plan_callback(o)}));
+        return ql::give_struct(result, {sizeof(*result), s.questions, s.right, s.right_by_length, s.of_right.nll,
+                                        s.of_right.tokens, ql_os_seconds() - start});
     });
 }
 

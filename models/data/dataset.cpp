@@ -59,9 +59,8 @@ Result<Question> Dataset::question(size_t i) const {
         return error(QL_INVALID_ARGUMENT, "%s: a plain text has no question and answer", place.c_str());
     const SampleRenderer renderer(*model->tokenizer(), chat_template ? &*chat_template : nullptr);
     QL_ASSIGN(Rendered rendered, renderer.render(s));
-    if (rendered.trained.empty())
-        return error(QL_INVALID_ARGUMENT, "%s: the sample has no answer", place.c_str());
-    const Span last = rendered.trained.back();
+    if (rendered.answers.empty()) return error(QL_INVALID_ARGUMENT, "%s: the sample has no answer", place.c_str());
+    const Span last = rendered.answers.back();
     Question question;
     question.prompt = rendered.text.substr(0, last.begin);
     question.answer = rendered.text.substr(last.begin, last.end - last.begin);
@@ -72,7 +71,8 @@ Result<Question> Dataset::question(size_t i) const {
     }
     // Earlier answers are tokenised apart here, too.
     rendered.text = question.prompt;
-    rendered.trained.pop_back();
+    rendered.answers.pop_back();
+    rendered.trained.clear();
     rendered.open_end = false;
     question.tokens = renderer.tokenize(rendered, s.line).tokens;
     if (question.tokens.empty())

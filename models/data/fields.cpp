@@ -28,8 +28,7 @@ struct Refused {
 };
 constexpr char kPair[] = "pairs of a good and a bad answer are not trained on; write the good one as messages";
 constexpr char kMedia[] = "images, sound and video are not supported";
-constexpr char kTools[] = "calls of tools are not supported";
-constexpr char kThoughts[] = "thoughts apart from the answer are not supported; write them into the content";
+constexpr char kTools[] = "the old form of calls is not supported; write \"tools\" and \"tool_calls\"";
 /// Fields that say what is to be learnt in ways that are not supported here.
 constexpr Refused kRefused[] = {
     {"audio", kMedia},
@@ -39,13 +38,8 @@ constexpr Refused kRefused[] = {
     {"functions", kTools},
     {"image", kMedia},
     {"images", kMedia},
-    {"reasoning", kThoughts},
-    {"reasoning_content", kThoughts},
     {"rejected", kPair},
     {"rejected_response", kPair},
-    {"thinking", kThoughts},
-    {"tool_calls", kTools},
-    {"tools", kTools},
     {"train_detail", "an answer is trained whole or not at all"},
     {"video", kMedia},
     {"videos", kMedia},
@@ -164,7 +158,7 @@ Status Fields::check_rest(const std::vector<std::string_view> & used) const {
     std::vector<std::string> unknown;
     std::optional<Copies> copies;  // made when there is something to compare
     for (const auto & [key, value] : object_.get_ref<const Json::object_t &>()) {
-        if (taken_.contains(key) || is_absent(value) || is_metadata(key) || is_refused(key)) continue;
+        if (taken_.contains(key) || is_absent(value) || value == "[]" || is_metadata(key) || is_refused(key)) continue;
         if (!copies) copies.emplace(used);
         if (!copies->has(key, value)) unknown.push_back("\"" + key.substr(0, 40) + "\"");
         if (unknown.size() == kShownNames) break;

@@ -11,6 +11,10 @@ const std::vector<const char *> kConversations = {"messages", "conversations", "
 const std::vector<const char *> kQuestions = {"instruction", "question", "query", "problem", "input"};
 const std::vector<const char *> kAnswers = {"output", "response", "answer", "solution"};
 
+bool is_blank_text(const Json & value) {
+    return value.is_string() && is_blank(value.get_ref<const std::string &>());
+}
+
 /// The system message that stands beside a conversation, a question or a prompt.
 Result<std::string> take_system(Fields & fields) {
     QL_ASSIGN(std::string system, fields.take_optional_text("system"));
@@ -31,11 +35,19 @@ Status put_system(std::string system, std::vector<Message> & messages) {
     return {};
 }
 
+Status take_tools(Fields & fields, Sample & sample) {
+    const Json * tools = fields.take("tools");
+    if (!tools || is_blank_text(*tools)) return {};
+    QL_ASSIGN(sample.tools, read_tools(*tools, "tools"));
+    return {};
+}
+
 Result<Sample> conversation(Fields & fields, const char * key) {
     Sample sample;
     QL_ASSIGN(sample.messages, read_messages(*fields.take(key), key));
     QL_ASSIGN(std::string system, take_system(fields));
     QL_TRY(put_system(std::move(system), sample.messages));
+    QL_TRY(take_tools(fields, sample));
     return sample;
 }
 
@@ -80,6 +92,7 @@ Result<Sample> conversation_in_two(Fields & fields) {
     for (Message & message : completion) sample.messages.push_back(std::move(message));
     QL_ASSIGN(std::string system, take_system(fields));
     QL_TRY(put_system(std::move(system), sample.messages));
+    QL_TRY(take_tools(fields, sample));
     return sample;
 }
 
@@ -166,7 +179,8 @@ Status has_something_to_train(const Sample & sample) {
                                      : Status();
     bool answered = false;
     for (const Message & message : sample.messages) {
-        if (message.role != "assistant" || is_blank(message.content)) continue;
+        const bool says_nothing = is_blank(message.content) && message.reasoning.empty() && message.tool_calls.empty();
+        if (message.role != "assistant" || says_nothing) continue;
         if (message.trained) return {};
         answered = true;
     }

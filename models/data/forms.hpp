@@ -21,11 +21,12 @@ struct Sample {
     int32_t file = 0;  // of its dataset's
     Kind kind = Kind::chat;
     std::vector<Message> messages;
+    std::string tools;  // JSON list of what the model may call, "" for none
     std::string prompt, text;
 };
 
 /// The forms, by their keys; of several the first that has all it needs counts (null and empty fields are not there):
-///   messages, conversations   [{role, content}] or [{from, value}]: messages.hpp
+///   messages, conversations   [{role, content}] or [{from, value}]: messages.hpp; `tools` beside them
 ///   instruction, question ... with output, response, answer ...: one turn; input and context on lines of their own
 ///                             behind the question; history: the turns before
 ///   prompt, completion        raw text, or two lists of messages of which the second is trained

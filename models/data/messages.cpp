@@ -35,6 +35,97 @@ std::string role_of(const std::string & name) {
     return "";
 }
 
+std::string text_of(const Json & json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The list, or the one that a text holds; a single object is a list of one.
+Result<Json> list_of(const Json & value, const char * key) {
+    Json list = value;
+    if (value.is_string()) {
+        auto parsed = parse_json(value.get_ref<const std::string &>());
+        if (!parsed.ok()) return error(QL_BAD_FILE, "\"%s\", as text: %s", key, parsed.message().c_str());
+        list = std::move(parsed).value();
+    }
+    if (list.is_object()) list = Json::array({list});
+    if (!list.is_array()) return error(QL_BAD_FILE, "\"%s\" is %s, not a list", key, list.type_name());
+    return list;
+}
+
+/// What is named: the object itself, or that under "function".
+Result<const Json *> named_object(const Json & item, const char * key, size_t i) {
+    if (!item.is_object())
+        return error(QL_BAD_FILE, "\"%s\", item %zu: it is %s, not an object", key, i + 1, item.type_name());
+    const auto function = item.find("function");
+    const Json & named = function == item.end() ? item : *function;
+    const bool has_name = named.is_object() && named.contains("name") && named["name"].is_string() &&
+                          !is_blank(named["name"].get_ref<const std::string &>());
+    if (!has_name) return error(QL_BAD_FILE, "\"%s\", item %zu: it has no \"name\"", key, i + 1);
+    return &named;
+}
+
+Status check_arguments(const Json & call, const char * key, size_t i) {
+    const auto arguments = call.find("arguments");
+    if (arguments == call.end()) return error(QL_BAD_FILE, "\"%s\", item %zu: \"arguments\" is missing", key, i + 1);
+    if (arguments->is_object()) return {};
+    if (arguments->is_string()) {
+        const auto object = parse_json(arguments->get_ref<const std::string &>());
+        if (object.ok() && object->is_object()) return {};
+    }
+    return error(QL_BAD_FILE, "\"%s\", item %zu: \"arguments\" is no object, nor the JSON text of one", key, i + 1);
+}
+
+Result<std::string> checked_list(const Json & value, const char * key, bool calls) {
+    QL_ASSIGN(Json list, list_of(value, key));
+    for (size_t i = 0; i < list.size(); ++i) {
+        QL_ASSIGN(const Json * named, named_object(list[i], key, i));
+        if (calls) QL_TRY(check_arguments(*named, key, i));
+        if (calls && named == &list[i])  // templates look under "function", as OpenAI's form has it
+            list[i] = Json{{"type", "function"}, {"function", list[i]}};
+    }
+    return list.empty() ? std::string() : text_of(list);
+}
+
+/// Thoughts under any of their names.
+Result<std::string> take_reasoning(Fields & fields) {
+    std::string reasoning;
+    for (const char * key : {"reasoning_content", "reasoning", "thinking"}) {
+        QL_ASSIGN(std::string text, fields.take_optional_text(key));
+        if (!reasoning.empty() && !text.empty() && text != reasoning)
+            return error(QL_BAD_FILE, "\"%s\" differs from the message's other thoughts", key);
+        if (!text.empty()) reasoning = std::move(text);
+    }
+    return is_blank(reasoning) ? std::string() : reasoning;
+}
+
+/// What an assistant's message may hold beside its content.
+Status take_thoughts_and_calls(Fields & fields, Message & message) {
+    QL_ASSIGN(message.reasoning, take_reasoning(fields));
+    if (const Json * calls = fields.take("tool_calls")) {
+        QL_ASSIGN(message.tool_calls, read_tool_calls(*calls, "tool_calls"));
+    }
+    if (message.role == "assistant") return {};
+    if (!message.reasoning.empty())
+        return error(QL_BAD_FILE, "thoughts (reasoning_content) in a message that is not the assistant's");
+    if (!message.tool_calls.empty())
+        return error(QL_BAD_FILE, "\"tool_calls\" in a message that is not the assistant's");
+    return {};
+}
+
+/// The content; beside calls of tools it may be null or missing.
+Status take_content(const Json & item, const char * key, Fields & fields, Message & message) {
+    const auto content = item.find(key);  // an empty answer is an answer
+    if (content == item.end() || content->is_null()) {
+        if (message.tool_calls.empty() && content == item.end()) return error(QL_BAD_FILE, "\"%s\" is missing", key);
+        if (message.tool_calls.empty()) return error(QL_BAD_FILE, "\"%s\" is null, not a string", key);
+        message.has_content = false;
+        return {};
+    }
+    QL_ASSIGN(message.content, content_of(*content, key));
+    fields.take(key);
+    return {};
+}
+
 Result<Message> read_message(const Json & item) {
     if (!item.is_object()) return error(QL_BAD_FILE, "it is %s, not an object", item.type_name());
     Fields fields(item);
@@ -43,14 +134,21 @@ Result<Message> read_message(const Json & item) {
     const char * const content_key = item.contains("from") && item.contains("value") ? "value" : "content";
     Message message;
     QL_ASSIGN(const std::string role, fields.take_text(role_key));
-    message.role = role_of(role);
+    const bool is_call = role == "function_call" || role == "tool_call";  // ShareGPT's: the content is the call
+    message.role = is_call ? "assistant" : role_of(role);
     if (message.role.empty())
         return error(QL_UNSUPPORTED, "the role \"%.40s\" is not known: system, user, assistant and tool are",
                      role.c_str());
-    const auto content = item.find(content_key);  // an empty answer is an answer
-    if (content == item.end()) return error(QL_BAD_FILE, "\"%s\" is missing", content_key);
-    QL_ASSIGN(message.content, content_of(*content, content_key));
-    fields.take(content_key);
+    QL_TRY(take_thoughts_and_calls(fields, message));
+    QL_TRY(take_content(item, content_key, fields, message));
+    if (is_call) {
+        QL_ASSIGN(message.tool_calls, read_tool_calls(message.content, content_key));
+        message.content.clear();
+        message.has_content = false;
+    }
+    if (message.role == "tool") {
+        QL_ASSIGN(message.tool_call_id, fields.take_optional_text("tool_call_id"));
+    }
     QL_ASSIGN(message.name, fields.take_optional_text("name"));
     QL_ASSIGN(message.trained, fields.take_mask(message.role == "assistant"));
     QL_TRY(fields.check_rest({message.content}));
@@ -58,6 +156,14 @@ Result<Message> read_message(const Json & item) {
 }
 
 }  // namespace
+
+Result<std::string> read_tools(const Json & list, const char * key) {
+    return checked_list(list, key, false);
+}
+
+Result<std::string> read_tool_calls(const Json & list, const char * key) {
+    return checked_list(list, key, true);
+}
 
 Result<std::vector<Message>> read_messages(const Json & list, const char * key) {
     if (!list.is_array()) return error(QL_BAD_FILE, "\"%s\" is %s, not a list of messages", key, list.type_name());

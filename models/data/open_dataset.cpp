@@ -13,6 +13,17 @@ namespace {
 
 constexpr uint32_t kSplitStream = 0x53504c54;  // keeps these numbers apart from other uses of the seed
 
+TrainedParts trained_parts(int flags) {
+    TrainedParts parts;
+    parts.all = (flags & QL_TRAIN_ALL) != 0;
+    parts.last_only = (flags & QL_TRAIN_LAST) != 0;
+    if ((flags & QL_TRAIN_ANSWERS) == 0) return parts;  // none is named: all of them
+    parts.words = (flags & QL_TRAIN_WORDS) != 0;
+    parts.reasoning = (flags & QL_TRAIN_REASONING) != 0;
+    parts.calls = (flags & QL_TRAIN_TOOLS) != 0;
+    return parts;
+}
+
 }  // namespace
 
 Result<Dataset> open_dataset(const std::vector<std::string> & names, const Model & model,
@@ -33,7 +44,7 @@ Result<Dataset> open_dataset(const std::vector<std::string> & names, const Model
     if (!source.empty()) {
         QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer, date));
     }
-    const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0};
+    const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0, trained_parts(options.train_on)};
     QL_ASSIGN(ReadSamples samples,
               read_dataset(data.files, *tokenizer, data.chat_template ? &*data.chat_template : nullptr, read));
     data.samples = std::move(samples.samples);

@@ -15,7 +15,7 @@ class Reader {
   public:
     Reader(const std::vector<std::string> & files, const Tokenizer & tokenizer, const ChatTemplate * chat,
            const ReadOptions & options)
-        : files_(files), tokenizer_(tokenizer), renderer_(tokenizer, chat), options_(options) {}
+        : files_(files), tokenizer_(tokenizer), renderer_(tokenizer, chat, options.parts), options_(options) {}
 
     Result<ReadSamples> run() {
         for (; static_cast<size_t>(file_) < files_.size(); ++file_) QL_TRY(read_file());
@@ -28,6 +28,9 @@ class Reader {
     Status read_file() {
         QL_ASSIGN(const std::string text, read_data_file(path()));
         if (is_plain_text(path())) {
+            if (!options_.parts.words && !options_.parts.all)
+                return error(QL_UNSUPPORTED, "%s: a plain text has no thoughts or calls of tools to train on",
+                             path().c_str());
             if (text.size() >= kLongestText)
                 return error(QL_UNSUPPORTED, "%s: a text of 2 GiB or more; split the file", path().c_str());
             for (TokenSample & sample : renderer_.windows(text, options_.ctx)) {
@@ -62,18 +65,28 @@ class Reader {
             Sample part = sample;
             part.messages.resize(i + 1);
             QL_ASSIGN(Rendered last, renderer_.render(part));
-            if (!last.trained.empty()) last.trained = {last.trained.back()};
+            keep_last_answer(last);
             QL_TRY(add(last, std::move(part)));
         }
-        if (!rendered.shortened.empty() && rendered.trained.empty()) return {};
+        if (!rendered.shortened.empty() && rendered.answers.empty()) return {};
         return add(rendered, std::move(sample));
+    }
+
+    /// The other answers of the sample are trained elsewhere.
+    static void keep_last_answer(Rendered & rendered) {
+        if (rendered.answers.empty()) return;
+        rendered.answers = {rendered.answers.back()};
+        std::vector<Span> & trained = rendered.trained;
+        std::erase_if(trained, [&](const Span & span) { return span.end <= rendered.answers[0].begin; });
+        if (!trained.empty()) trained[0].begin = std::max(trained[0].begin, rendered.answers[0].begin);
     }
 
     Status add(const Rendered & rendered, Sample sample) {
         if (rendered.text.size() >= kLongestText) return error(QL_UNSUPPORTED, "a sample of 2 GiB or more");
         TokenSample tokens = renderer_.tokenize(rendered, sample.line);
         if (tokens.n_trained() == 0)
-            return error(QL_BAD_FILE, "no token of it carries loss: there is nothing to train");
+            return error(QL_BAD_FILE, "no token of it carries loss: there is nothing to train%s",
+                         options_.parts.whole_answers() ? "" : " (--train-on)");
         return add(std::move(tokens), std::move(sample));
     }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "models/text/answer_parts.hpp"
+
 namespace ql {
 
 std::vector<std::string> end_token_texts(const Tokenizer & tokenizer) {
@@ -22,8 +24,25 @@ Result<ChatTemplate> open_chat_template(const std::string & source, const Tokeni
     return ChatTemplate::parse(source, template_tokens(tokenizer), std::move(date));
 }
 
-SampleRenderer::SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat)
-    : tokenizer_(tokenizer), chat_(chat), end_tokens_(end_token_texts(tokenizer)) {}
+namespace {
+
+bool is_trained(const std::vector<Span> & spans, size_t byte) {
+    const auto next =
+        std::upper_bound(spans.begin(), spans.end(), byte, [](size_t b, const Span & span) { return b < span.end; });
+    return next != spans.end() && next->begin <= byte;
+}
+
+/// EOS comes where the last answer ends.
+void end_with_answer(Rendered & rendered) {
+    rendered.text.resize(rendered.answers.back().end);
+    if (!rendered.trained.empty())
+        rendered.trained.back().end = std::min(rendered.trained.back().end, rendered.text.size());
+}
+
+}  // namespace
+
+SampleRenderer::SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat, const TrainedParts & parts)
+    : tokenizer_(tokenizer), chat_(chat), parts_(parts), end_tokens_(end_token_texts(tokenizer)) {}
 
 Result<Rendered> SampleRenderer::render(const Sample & sample) const {
     if (sample.kind == Sample::Kind::chat) {
@@ -31,14 +50,14 @@ Result<Rendered> SampleRenderer::render(const Sample & sample) const {
             return error(QL_NOT_FOUND,
                          "a conversation needs a chat template, and the model has none; give one with --chat-template "
                          "NAME|FILE");
-        QL_ASSIGN(Rendered rendered, chat_->render_for_training(sample.messages, end_tokens_));
-        if (rendered.open_end && !rendered.trained.empty())
-            rendered.text.resize(rendered.trained.back().end);  // EOS comes there
+        QL_ASSIGN(Rendered rendered, chat_->render_for_training(sample.messages, end_tokens_, parts_, sample.tools));
+        if (rendered.open_end && !rendered.answers.empty()) end_with_answer(rendered);
         return rendered;
     }
     Rendered rendered;
     rendered.text = sample.prompt + sample.text;
-    rendered.trained = {{sample.prompt.size(), rendered.text.size()}};
+    rendered.answers = {{sample.prompt.size(), rendered.text.size()}};
+    rendered.trained = trained_spans(jinja::Text(rendered.text), rendered.answers, parts_);
     rendered.open_end = true;
     return rendered;
 }
@@ -46,41 +65,51 @@ Result<Rendered> SampleRenderer::render(const Sample & sample) const {
 TokenSample SampleRenderer::tokenize(const Rendered & rendered, int64_t line) const {
     TokenSample sample;
     sample.line = line;
-    const std::string_view text = rendered.text;
     size_t at = 0;
-    for (const Span & span : rendered.trained) {
-        append(text.substr(at, span.begin - at), false, sample);
-        append(text.substr(span.begin, span.end - span.begin), true, sample);
-        at = span.end;
+    for (const Span & answer : rendered.answers) {
+        append(rendered, {at, answer.begin}, false, sample);
+        append(rendered, answer, true, sample);
+        at = answer.end;
     }
-    append(text.substr(at), false, sample);
+    append(rendered, {at, rendered.text.size()}, false, sample);
     const std::vector<int32_t> & tokens = sample.tokens;
     if (wants_bos() && (tokens.empty() || tokens.front() != tokenizer_.bos())) {
         sample.tokens.insert(sample.tokens.begin(), tokenizer_.bos());
         sample.trained.insert(sample.trained.begin(), 0);
     }
     const bool ended = !tokens.empty() && tokenizer_.is_end_of_generation(tokens.back());
-    if (rendered.open_end && !ended && tokenizer_.eos() >= 0) sample.push(tokenizer_.eos(), true);
+    const bool learns_end =
+        parts_.all || parts_.whole_answers() || is_trained(rendered.trained, rendered.text.size() - 1);
+    if (rendered.open_end && !ended && tokenizer_.eos() >= 0) sample.push(tokenizer_.eos(), learns_end);
     return sample;
 }
 
-/// The tokens of a piece of the text behind the tokens that are there.
-std::vector<int32_t> SampleRenderer::encode_behind(const std::vector<int32_t> & before, std::string_view piece,
-                                                   bool trained) const {
-    if (before.empty()) return tokenizer_.encode(piece, false, true);
-    if (trained) return tokenizer_.encode(piece, false, true, TextPlace::kAnswer);
+/// The tokens of a piece of the text behind the tokens that are there, with their bytes of the piece.
+Encoding SampleRenderer::encode_behind(const std::vector<int32_t> & before, std::string_view piece,
+                                       bool is_answer) const {
+    const auto encode = [&](std::string_view text, TextPlace place) {
+        return tokenizer_.encode_with_spans(text, false, true, place);
+    };
+    if (before.empty()) return encode(piece, TextPlace::kBegin);
+    if (is_answer) return encode(piece, TextPlace::kAnswer);
     const int32_t last = before.back();
-    if (!tokenizer_.is_special(last)) return tokenizer_.encode(piece, false, true, TextPlace::kMiddle);
+    if (!tokenizer_.is_special(last)) return encode(piece, TextPlace::kMiddle);
     // A special token may swallow a space behind it, or add one: so it is encoded once more.
-    std::vector<int32_t> tokens = tokenizer_.encode(tokenizer_.piece(last) + std::string(piece), false, true);
-    if (tokens.front() != last) return tokenizer_.encode(piece, false, true);  // the two read as another special token
-    tokens.erase(tokens.begin());
-    return tokens;
+    const std::string & special = tokenizer_.piece(last);
+    Encoding both = encode(special + std::string(piece), TextPlace::kBegin);
+    if (both.tokens.front() != last) return encode(piece, TextPlace::kBegin);  // the two read as another special token
+    both.tokens.erase(both.tokens.begin());
+    both.spans.erase(both.spans.begin());
+    for (TokenSpan & span : both.spans) span.begin = std::max(span.begin, special.size()) - special.size();
+    return both;
 }
 
-void SampleRenderer::append(std::string_view piece, bool trained, TokenSample & sample) const {
-    if (piece.empty()) return;
-    for (const int32_t token : encode_behind(sample.tokens, piece, trained)) sample.push(token, trained);
+void SampleRenderer::append(const Rendered & rendered, Span bytes, bool is_answer, TokenSample & sample) const {
+    if (bytes.begin >= bytes.end) return;
+    const std::string_view piece = std::string_view(rendered.text).substr(bytes.begin, bytes.end - bytes.begin);
+    const Encoding encoding = encode_behind(sample.tokens, piece, is_answer);
+    for (size_t i = 0; i < encoding.tokens.size(); ++i)
+        sample.push(encoding.tokens[i], is_trained(rendered.trained, bytes.begin + encoding.spans[i].begin));
 }
 
 bool SampleRenderer::wants_bos() const {

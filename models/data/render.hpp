@@ -23,15 +23,15 @@ Result<ChatTemplate> open_chat_template(const std::string & source, const Tokeni
 class SampleRenderer {
   public:
     /// chat may be null: then a conversation is an error that names --chat-template. Both must outlive the renderer.
-    SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat);
+    SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat, const TrainedParts & parts = {});
 
     /// Text and trained bytes. A text that is to end with EOS has open_end set.
     Result<Rendered> render(const Sample & sample) const;
-    /// Tokens and labels. Each trained span, and each text between two, is tokenised by itself, as at inference, where
-    /// the prompt is tokenised without knowing the answer: no token crosses a border, every byte of an answer is
-    /// trained, and an answer's tokens are what generation must write after the prompt's. BOS comes first where the
-    /// model wants one and the text does not begin with it. EOS, trained, ends a text with open_end that does not end
-    /// in an end token.
+    /// Tokens and labels. Each answer, and each text between two, is tokenised by itself, as at inference, where the
+    /// prompt is tokenised without knowing the answer: no token crosses a border, and an answer's tokens are what
+    /// generation must write after the prompt's. A token carries loss where its first byte lies in a trained span. BOS
+    /// comes first where the model wants one and the text does not begin with it. EOS ends a text with open_end that
+    /// does not end in an end token; it is trained as the byte before it is.
     TokenSample tokenize(const Rendered & rendered, int64_t line) const;
     /// Windows of ctx tokens over a plain text and an EOS after it, all trained; BOS comes first in each where the
     /// model wants one. Control tokens in the text are plain text. If one token is left over, its window begins one
@@ -39,12 +39,14 @@ class SampleRenderer {
     std::vector<TokenSample> windows(const std::string & text, int64_t ctx) const;
 
   private:
-    std::vector<int32_t> encode_behind(const std::vector<int32_t> & before, std::string_view piece, bool trained) const;
-    void append(std::string_view piece, bool trained, TokenSample & sample) const;
+    Encoding encode_behind(const std::vector<int32_t> & before, std::string_view piece, bool is_answer) const;
+    /// The tokens of the rendered text's bytes.
+    void append(const Rendered & rendered, Span bytes, bool is_answer, TokenSample & sample) const;
     bool wants_bos() const;
 
     const Tokenizer & tokenizer_;
     const ChatTemplate * chat_;
+    TrainedParts parts_;
     std::vector<std::string> end_tokens_;
 };
 

@@ -30,12 +30,6 @@ PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> toke
     return pack({sample}, {0}, ctx, false)[0];
 }
 
-Status check_context(const Model & model, int64_t ctx) {
-    if (ctx >= 2 && ctx <= model.hparams().n_ctx) return {};  // one token predicts none
-    return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx),
-                 static_cast<long long>(model.hparams().n_ctx));
-}
-
 /// The windows of an evaluation, by their number.
 struct Windows {
     int64_t n = 0, ctx = 0;
@@ -73,6 +67,12 @@ Result<Likelihood> evaluate(const Model & model, ql_device * device, std::span<c
 }
 
 }  // namespace
+
+Status check_context(const Model & model, int64_t ctx) {
+    if (ctx >= 2 && ctx <= model.hparams().n_ctx) return {};  // one token predicts none
+    return error(QL_INVALID_ARGUMENT, "context of %lld tokens: 2 to %lld are possible", static_cast<long long>(ctx),
+                 static_cast<long long>(model.hparams().n_ctx));
+}
 
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                  std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window,

@@ -26,6 +26,9 @@ struct EvaluateMemory {
 /// Told the mean so far after `done` of n windows; an error stops the evaluation.
 using OnWindow = std::function<Status(const Likelihood & so_far, int64_t done, int64_t n)>;
 
+/// errors  QL_INVALID_ARGUMENT: not 2 to the model's context
+Status check_context(const Model & model, int64_t ctx);
+
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                  std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window = {},
                                  const EvaluateMemory & memory = {});

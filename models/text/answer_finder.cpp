@@ -14,6 +14,11 @@ bool is_blank(const std::string & text) {
     return jinja::skip_space(text) == text.size();
 }
 
+size_t trimmed_size(const std::string & text) {
+    const size_t begin = jinja::skip_space(text);
+    return jinja::skip_space_back(text, begin) - begin;
+}
+
 /// The first run that ends after a byte.
 std::vector<Run>::const_iterator run_behind(const std::vector<Run> & runs, size_t byte) {
     return std::partition_point(runs.begin(), runs.end(), [&](const Run & r) { return r.end <= byte; });
@@ -46,13 +51,22 @@ AnswerFinder::AnswerFinder(const Text & text, std::span<const Message> messages,
     find_empty();
 }
 
+/// True for the name of a call that stands behind the end of its turn: templates write it once more beside the tool's
+/// answer.
+bool AnswerFinder::is_repeated(const Run & run, Place & place) const {
+    if (run.part != jinja::MessagePart::call || !place.found) return false;
+    place.ended = place.ended || find_end_token(text_.bytes(), place.content.end, run.begin, end_tokens_);
+    return place.ended;
+}
+
 void AnswerFinder::find_places() {
     for (const Run & run : text_.runs()) {
         if (run.source < 0) continue;
         Place & place = places_[static_cast<size_t>(run.source)];
+        if (is_repeated(run, place)) continue;
         if (!place.found) place.content.begin = run.begin;
         place.content.end = run.end;
-        place.n_bytes += run.end - run.begin;
+        if (run.part != jinja::MessagePart::call) place.n_bytes += run.end - run.begin;
         place.found = true;
     }
     const std::vector<Run> & runs = text_.runs();
@@ -132,9 +146,8 @@ Result<size_t> AnswerFinder::empty_place(size_t index) const {
 }
 
 bool AnswerFinder::is_shortened(size_t index) const {
-    const std::string & content = messages_[index].content;
-    const size_t begin = jinja::skip_space(content);
-    const bool whole = places_[index].n_bytes >= jinja::skip_space_back(content, begin) - begin;
+    const bool whole =
+        places_[index].n_bytes >= trimmed_size(messages_[index].content) + trimmed_size(messages_[index].reasoning);
     if (whole || index + 1 == messages_.size()) return false;
     const std::vector<Message> turn = turn_of(index);
     auto last = render_(turn, false);
@@ -143,7 +156,8 @@ bool AnswerFinder::is_shortened(size_t index) const {
     if (!last.ok()) return false;
     size_t n_bytes = 0;
     for (const Run & run : last->runs())
-        if (run.source == static_cast<int32_t>(source)) n_bytes += run.end - run.begin;
+        if (run.source == static_cast<int32_t>(source) && run.part != jinja::MessagePart::call)
+            n_bytes += run.end - run.begin;
     return n_bytes > places_[index].n_bytes;
 }
 

@@ -41,14 +41,16 @@ class AnswerFinder {
     /// Where the bytes of a message lie, from the first to the last, and the bytes of others around them.
     struct Place {
         bool found = false;
+        bool ended = false;  // an end token was seen behind it
         Span content;
-        size_t n_bytes = 0;  // its own bytes in `content`
+        size_t n_bytes = 0;  // its own bytes in `content`, without those of calls: JSON and XML write them differently
         size_t before = 0;   // another message's last byte + 1
         size_t limit = 0;    // another message's next byte
         std::optional<size_t> prompt_end;
     };
 
     void find_places();
+    bool is_repeated(const jinja::Run & run, Place & place) const;
     void find_prompts();
     void find_empty();
     /// How far the prompt of an answer reaches beyond `before`, if the text begins with that prompt.

@@ -6,6 +6,7 @@
 
 #include "models/base/date.hpp"
 #include "models/text/answer_finder.hpp"
+#include "models/text/answer_parts.hpp"
 #include "models/text/generation_blocks.hpp"
 #include "models/text/jinja/eval.hpp"
 #include "models/text/jinja/parser.hpp"
@@ -27,6 +28,48 @@ Status in_template(const Status & status) {
                  refused ? "" : "; another one can be given with --chat-template");
 }
 
+/// A template that writes an object of arguments as Python prints one, or cannot write it, is to get JSON text.
+bool takes_text_arguments(const ChatTemplate::Impl & chat) {
+    bool calls = false;
+    jinja::for_each_expr(chat.block, [&](const jinja::Expr & e) {
+        calls |= e.name == "tool_calls" || (e.kind == jinja::Expr::Kind::literal && e.value.is_string() &&
+                                            e.value.text().bytes() == "tool_calls");
+    });
+    if (!calls) return false;
+    std::vector<Message> probe = {{"user", "x"}, {"assistant", ""}};
+    probe[1].tool_calls = R"([{"type": "function", "id": "call12345", "function": )"
+                          R"({"name": "f", "arguments": {"ql_probe": "x"}}}])";
+    const auto rendered = chat.run(probe, false);
+    return !rendered.ok() || rendered->view().find("{'ql_probe'") != std::string_view::npos;
+}
+
+size_t bytes_of(const Text & text, size_t message, jinja::MessagePart part) {
+    size_t n = 0;
+    for (const jinja::Run & run : text.runs())
+        if (run.source == static_cast<int32_t>(message) && run.part == part) n += run.end - run.begin;
+    return n;
+}
+
+Status not_written(size_t message, const char * what) {
+    return error(QL_UNSUPPORTED,
+                 "chat template: it writes no %s, and message %zu has some; another template can be given with "
+                 "--chat-template",
+                 what, message + 1);
+}
+
+/// Thoughts and calls of the messages that the template leaves out for good would be lost without a word.
+Status check_written(const Text & text, std::span<const Message> messages, const AnswerFinder & finder) {
+    for (size_t i = 0; i < messages.size(); ++i) {
+        const Message & m = messages[i];
+        if (!m.tool_calls.empty() && bytes_of(text, i, jinja::MessagePart::call) == 0)
+            return not_written(i, "calls of tools (tool_calls)");
+        const bool thinks = jinja::skip_space(m.reasoning) < m.reasoning.size();
+        if (thinks && bytes_of(text, i, jinja::MessagePart::reasoning) == 0 && !finder.is_shortened(i))
+            return not_written(i, "thoughts kept apart from the answer (reasoning_content)");
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens tokens, std::string date) {
@@ -44,9 +87,12 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
     }
     auto block = jinja::parse(source);
     if (!block.ok()) return in_template(block.status());
+    auto impl = std::make_shared<Impl>(
+        Impl{std::move(source), std::move(date), std::move(tokens), std::move(block).value(), {}});
+    impl->form.reads_reasoning = reads_reasoning(impl->block);
+    impl->form.text_arguments = takes_text_arguments(*impl);
     ChatTemplate made;
-    made.impl_ = std::make_shared<const Impl>(
-        Impl{std::move(source), std::move(date), std::move(tokens), std::move(block).value()});
+    made.impl_ = std::move(impl);
     return made;
 }
 
@@ -64,20 +110,14 @@ std::string ChatTemplate::told_date() const {
 
 Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add_generation_prompt,
                                      const Setting & setting) const {
-    std::vector<Value> list;
     size_t bytes = 0;
-    for (size_t i = 0; i < messages.size(); ++i) {
-        jinja::Dict message;
-        message.set("role", Value(messages[i].role));
-        message.set("content", Value(Text::from_message(messages[i].content, static_cast<int32_t>(i))));
-        if (!messages[i].name.empty()) message.set("name", Value(messages[i].name));
-        bytes += messages[i].content.size() + messages[i].name.size() + 64;
-        list.push_back(Value::dict(std::move(message)));
-    }
+    for (const Message & m : messages)
+        bytes += m.content.size() + m.reasoning.size() + m.tool_calls.size() + m.name.size() + 64;
+    QL_ASSIGN(Value list, message_values(messages, form));
     jinja::Dict variables;
-    variables.set("messages", Value::list(std::move(list)));
+    variables.set("messages", std::move(list));
     variables.set("add_generation_prompt", Value(add_generation_prompt));
-    variables.set("tools", Value(jinja::None{}));  // as transformers passes them
+    variables.set("tools", setting.tools);  // none where there are none, as transformers passes them
     variables.set("documents", Value(jinja::None{}));
     for (const auto & [name, text] : {std::pair{"bos_token", &tokens.bos},
                                       {"eos_token", &tokens.eos},
@@ -93,39 +133,88 @@ Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add
     return text;
 }
 
-Result<std::string> ChatTemplate::render(std::span<const Message> messages, bool add_generation_prompt) const {
-    QL_ASSIGN(const Text text, impl_->run(messages, add_generation_prompt));
+Result<std::string> ChatTemplate::render(std::span<const Message> messages, bool add_generation_prompt,
+                                         const std::string & tools) const {
+    Impl::Setting setting{impl_->date};
+    QL_ASSIGN(setting.tools, tool_values(tools));
+    QL_ASSIGN(const Text text, impl_->run(messages, add_generation_prompt, setting));
     return text.bytes();
 }
 
+namespace {
+
+/// The answers as the template's generation blocks hold them, but those that it shortens.
+void take_blocks(std::vector<Span> blocks, const AnswerFinder & finder, std::span<const std::string> end_tokens,
+                 Rendered & out) {
+    std::erase_if(blocks, [&](const Span & span) {
+        return std::any_of(out.shortened.begin(), out.shortened.end(),
+                           [&](size_t i) { return finder.touches(i, span); });
+    });
+    for (Span & span : blocks)  // the end of turn, where the author left it outside
+        span.end += end_token_size(out.text, span.end, end_tokens);
+    out.answers = std::move(blocks);
+}
+
+Status take_answers(const std::vector<size_t> & indices, size_t n_messages, const AnswerFinder & finder,
+                    Rendered & out) {
+    for (const size_t i : indices) {
+        QL_ASSIGN(const Span span, finder.find(i, &out.open_end));
+        if (!out.answers.empty() && span.begin < out.answers.back().end)
+            return error(QL_UNSUPPORTED, "chat template: the answer in message %zu overlaps the one before", i + 1);
+        if (span.begin < span.end) out.answers.push_back(span);
+        out.open_end = out.open_end && i + 1 == n_messages;
+    }
+    return {};
+}
+
+/// The assistant's last message alone is to be trained.
+std::vector<Message> with_last_answer(std::span<const Message> messages) {
+    std::vector<Message> out(messages.begin(), messages.end());
+    bool later = false;
+    for (size_t i = out.size(); i-- > 0;) {
+        if (out[i].role != "assistant") continue;
+        out[i].trained = out[i].trained && !later;
+        later = true;
+    }
+    return out;
+}
+
+}  // namespace
+
 Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> messages,
-                                                   std::span<const std::string> end_tokens) const {
-    QL_ASSIGN(const Text text, impl_->run(messages, false));
-    const AnswerFinder finder(text, messages, end_tokens,
-                              [&](std::span<const Message> some, bool prompt) { return impl_->run(some, prompt); });
+                                                   std::span<const std::string> end_tokens, const TrainedParts & parts,
+                                                   const std::string & tools) const {
+    if (parts.last_only) {
+        TrainedParts rest = parts;
+        rest.last_only = false;
+        return render_for_training(with_last_answer(messages), end_tokens, rest, tools);
+    }
+    Impl::Setting setting{impl_->date};
+    QL_ASSIGN(setting.tools, tool_values(tools));
+    QL_ASSIGN(const Text text, impl_->run(messages, false, setting));
+    if (!setting.tools.is_none()) {
+        const auto without = impl_->run(messages, false);
+        if (without.ok() && without->bytes() == text.bytes())
+            return error(QL_UNSUPPORTED,
+                         "chat template: it writes no tools, and the sample has some; another template can be given "
+                         "with --chat-template");
+    }
+    const AnswerFinder finder(text, messages, end_tokens, [&](std::span<const Message> some, bool prompt) {
+        return impl_->run(some, prompt, setting);
+    });
+    QL_TRY(check_written(text, messages, finder));
     Rendered out;
     out.text = text.bytes();
     std::vector<size_t> answers;
     for (size_t i = 0; i < messages.size(); ++i)
         if (messages[i].role == "assistant" && messages[i].trained)
             (finder.is_shortened(i) ? out.shortened : answers).push_back(i);
-    QL_ASSIGN(out.trained, generated_spans(text, messages));
-    if (!out.trained.empty()) {
-        std::erase_if(out.trained, [&](const Span & span) {
-            return std::any_of(out.shortened.begin(), out.shortened.end(),
-                               [&](size_t i) { return finder.touches(i, span); });
-        });
-        for (Span & span : out.trained)  // the end of turn, where the author left it outside
-            span.end += end_token_size(out.text, span.end, end_tokens);
-        return out;
-    }
-    for (const size_t i : answers) {
-        QL_ASSIGN(const Span span, finder.find(i, &out.open_end));
-        if (!out.trained.empty() && span.begin < out.trained.back().end)
-            return error(QL_UNSUPPORTED, "chat template: the answer in message %zu overlaps the one before", i + 1);
-        if (span.begin < span.end) out.trained.push_back(span);
-        out.open_end = out.open_end && i + 1 == messages.size();
-    }
+    QL_ASSIGN(std::vector<Span> blocks, generated_spans(text, messages));
+    if (!blocks.empty())
+        take_blocks(std::move(blocks), finder, end_tokens, out);
+    else
+        QL_TRY(take_answers(answers, messages.size(), finder, out));
+    out.trained = trained_spans(text, out.answers, parts);
     return out;
 }
 

@@ -12,10 +12,14 @@
 namespace ql {
 
 struct Message {
-    std::string role;       // "system", "user", "assistant", "tool"
-    std::string content;    // UTF-8
-    std::string name = {};  // of the speaker or the tool; templates see it where there is one
-    bool trained = true;    // the assistant's: false leaves the answer out of the loss
+    std::string role;               // "system", "user", "assistant", "tool"
+    std::string content;            // UTF-8
+    std::string name = {};          // of the speaker or the tool; templates see it where there is one
+    bool trained = true;            // the assistant's: false leaves the answer out of the loss
+    bool has_content = true;        // templates tell a missing key from an empty text, beside calls of tools
+    std::string reasoning = {};     // the assistant's thoughts before the content, where they are kept apart from it
+    std::string tool_calls = {};    // the assistant's, JSON: [{"type", "id", "function": {"name", "arguments"}}, ...]
+    std::string tool_call_id = {};  // of a tool's answer
 };
 
 /// Bytes [begin, end) of a text.
@@ -30,10 +34,24 @@ struct TemplateTokens {
     std::string unknown = {}, padding = {};
 };
 
+/// What of a conversation carries loss.
+struct TrainedParts {
+    // Of what the assistant writes:
+    bool words = true;  // its content, and the end of turn after it
+    bool reasoning = true;
+    bool calls = true;       // of tools, and the end of turn after them
+    bool last_only = false;  // in its last message alone
+    bool all = false;        // every token, whoever wrote it
+
+    bool whole_answers() const { return words && reasoning && calls; }
+};
+
 struct Rendered {
     std::string text;
-    std::vector<Span> trained;  // sorted, disjoint
-    /// The template writes no end-of-turn token after the last trained span. The caller puts the model's EOS there;
+    /// What the assistant writes, with its end of turn: the answers that are to be trained. Sorted, disjoint.
+    std::vector<Span> answers;
+    std::vector<Span> trained;  // the bytes that carry loss: the answers or parts of them, or all. Sorted, disjoint.
+    /// The template writes no end-of-turn token after the last answer. The caller puts the model's EOS there;
     /// otherwise the model would never learn to stop.
     bool open_end = false;
     /// Answers (indices of messages) that the template shortens once others follow, as it does with earlier thoughts.
@@ -52,13 +70,16 @@ class ChatTemplate {
     /// The text of the messages; with add_generation_prompt followed by what stands before the assistant's next answer.
     /// The text begins with BOS if and only if the template writes it: the tokenizer must not add a second one.
     /// errors  QL_INVALID_ARGUMENT: the template refuses the messages;  QL_UNSUPPORTED: see parse
-    Result<std::string> render(std::span<const Message> messages, bool add_generation_prompt) const;
+    /// `tools`: a JSON list of what the model may call, "" for none.
+    Result<std::string> render(std::span<const Message> messages, bool add_generation_prompt,
+                               const std::string & tools = {}) const;
 
     /// The text, and the bytes of the assistant's messages in it. A span begins where the generation prompt ends (so at
     /// inference the model writes all of it), and ends after the first of `end_tokens` after the message.
-    /// errors  as render; QL_UNSUPPORTED: an answer cannot be found in the text
-    Result<Rendered> render_for_training(std::span<const Message> messages,
-                                         std::span<const std::string> end_tokens) const;
+    /// errors  as render; QL_UNSUPPORTED: an answer cannot be found in the text; the template writes no tools, calls or
+    ///         thoughts, and the messages have some
+    Result<Rendered> render_for_training(std::span<const Message> messages, std::span<const std::string> end_tokens,
+                                         const TrainedParts & parts = {}, const std::string & tools = {}) const;
 
     const std::string & source() const;
     /// The date that parse() was given if the template asks for one (strftime_now), else "".

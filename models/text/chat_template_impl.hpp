@@ -7,6 +7,7 @@
 #include "models/text/chat_template.hpp"
 #include "models/text/jinja/ast.hpp"
 #include "models/text/jinja/watch.hpp"
+#include "models/text/message_values.hpp"
 
 namespace ql {
 
@@ -14,12 +15,14 @@ struct ChatTemplate::Impl {
     std::string source, date;
     TemplateTokens tokens;
     jinja::Block block;
+    MessageForm form;
 
     /// What a rendering needs besides the messages.
     struct Setting {
         std::string date;
         std::function<void(jinja::Dict &)> change = {};  // of the variables
         jinja::Watch * watch = nullptr;
+        jinja::Value tools = jinja::Value(jinja::None{});
     };
     Result<jinja::Text> run(std::span<const Message> messages, bool add_generation_prompt,
                             const Setting & setting) const;

@@ -2,6 +2,7 @@
 
 #include "models/base/utf8.hpp"
 #include "models/text/compose.hpp"
+#include "models/text/normalizer_steps.hpp"
 
 namespace ql {
 namespace {
@@ -67,7 +68,7 @@ void compose_text(NormalizedText & text) {
     }
 }
 
-void apply(const NormalizerStep & step, TextStart start, NormalizedText & text) {
+void apply(const NormalizerStep & step, TextStart start, bool was_empty, NormalizedText & text) {
     using Kind = NormalizerStep::Kind;
     const bool goes_on = start == TextStart::kGoesOn;
     switch (step.kind) {
@@ -89,6 +90,21 @@ void apply(const NormalizerStep & step, TextStart start, NormalizedText & text) 
         case Kind::kCompose:
             compose_text(text);
             break;
+        case Kind::kReplaceMatches:
+            replace_matches(text, *step.expression, step.content);
+            break;
+        case Kind::kMapGraphemes:
+            map_graphemes(text, *step.map);
+            break;
+        case Kind::kMapPrefixes:
+            map_prefixes(text, *step.map);
+            break;
+        case Kind::kSpaces:
+            write_spaces(text, step.left && !goes_on && !was_empty, step.right, goes_on);
+            break;
+        case Kind::kWords:
+            write_words(text, step.left && !goes_on);
+            break;
     }
 }
 
@@ -97,7 +113,7 @@ void apply(const NormalizerStep & step, TextStart start, NormalizedText & text) 
 NormalizedText normalize(const std::vector<NormalizerStep> & steps, std::string_view text, TextStart start) {
     NormalizedText out{std::string(text), 0, std::vector<size_t>(text.size())};
     for (size_t i = 0; i < text.size(); i++) out.ends[i] = i + 1;
-    for (const NormalizerStep & step : steps) apply(step, start, out);
+    for (const NormalizerStep & step : steps) apply(step, start, text.empty(), out);
     return out;
 }
 

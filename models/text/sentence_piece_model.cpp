@@ -115,24 +115,33 @@ Status read_trainer(std::string_view message, Vocab & vocab) {
         if (field.number == 43) vocab.padding = id;
         return {};
     }));
-    if (model_type != 2) return unsupported("another algorithm than BPE (its trainer_spec.model_type)");
+    if (model_type != 1 && model_type != 2)
+        return unsupported("another algorithm than BPE and Unigram (its trainer_spec.model_type)");
+    if (model_type == 1) vocab.kind = TokenizerKind::kUnigram;
     if (space_behind) return unsupported("treat_whitespace_as_suffix");
     return {};
 }
 
 Status read_normalizer(std::string_view message, Vocab & vocab) {
-    bool prefix = true, removes_spaces = true, escapes_spaces = true, has_rules = false;
+    bool prefix = true, removes_spaces = true, escapes_spaces = true;
+    std::string_view rules;
     QL_TRY(each_field(message, [&](const Field & field) -> Status {
-        if (field.number == 2) has_rules = !field.bytes.empty();
+        if (field.number == 2) rules = field.bytes;
         if (field.number == 3) prefix = field.value != 0;
         if (field.number == 4) removes_spaces = field.value != 0;
         if (field.number == 5) escapes_spaces = field.value != 0;
         return {};
     }));
-    if (has_rules) return unsupported("a normalizer with rules (precompiled_charsmap)");
-    if (removes_spaces) return unsupported("remove_extra_whitespaces");
     if (!escapes_spaces) return unsupported("escape_whitespaces false");
     vocab.add_space_prefix = prefix;
+    if (vocab.kind == TokenizerKind::kUnigram) {
+        auto steps = sentence_piece_steps(rules, prefix, removes_spaces);
+        if (!steps.ok()) return error(steps.code(), "tokenizer.model: %s", steps.message().c_str());
+        vocab.normalizer = std::move(steps).value();
+        return {};
+    }
+    if (!rules.empty()) return unsupported("a normalizer with rules (precompiled_charsmap)");
+    if (removes_spaces) return unsupported("remove_extra_whitespaces");
     return {};
 }
 
@@ -150,9 +159,17 @@ Result<Vocab> read_sentence_piece_model(std::string_view bytes) {
         if (field.number == 3) normalizer = field.bytes;
         return {};
     }));
+    if (trainer.empty()) return error(QL_BAD_FILE, "tokenizer.model: trainer_spec is missing: the kind is not known");
     QL_TRY(read_trainer(trainer, vocab));
+    if (vocab.kind == TokenizerKind::kUnigram && normalizer.empty())
+        return error(QL_BAD_FILE, "tokenizer.model: normalizer_spec is missing");
     QL_TRY(read_normalizer(normalizer, vocab));
     if (vocab.bos < 0) vocab.add_bos = false;
+    if (vocab.kind == TokenizerKind::kUnigram) {
+        vocab.log_probabilities.assign(vocab.scores.begin(), vocab.scores.end());
+        vocab.scores.clear();
+        vocab.byte_fallback = true;  // where its pieces are
+    }
     return vocab;
 }
 

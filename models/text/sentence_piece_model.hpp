@@ -8,8 +8,8 @@
 
 namespace ql {
 
-/// errors  QL_BAD_FILE; QL_UNSUPPORTED, naming the setting, for an algorithm other than BPE, or a preparation of text
-///         other than that of llama models
+/// errors  QL_BAD_FILE; QL_UNSUPPORTED, naming the setting, for an algorithm other than BPE and Unigram, or for BPE a
+///         preparation of text other than that of llama models
 Result<Vocab> read_sentence_piece_model(std::string_view bytes);
 
 }  // namespace ql

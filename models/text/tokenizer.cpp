@@ -9,6 +9,7 @@
 #include "models/text/byte_level.hpp"
 #include "models/text/special_tokens.hpp"
 #include "models/text/spm.hpp"
+#include "models/text/unigram.hpp"
 
 namespace ql {
 namespace {
@@ -73,6 +74,7 @@ struct Tokenizer::Impl {
     SpecialTokens specials;
     std::optional<BytePairEncoder> byte_pairs;
     std::optional<SentencePieceEncoder> sentence_piece;
+    std::optional<UnigramEncoder> unigram;
     std::vector<std::string> pieces;
 
     bool in_range(int32_t id) const { return id >= 0 && static_cast<size_t>(id) < pieces.size(); }
@@ -90,7 +92,7 @@ struct Tokenizer::Impl {
         const std::string_view part = text.substr(plain.begin, plain.end - plain.begin);
         const size_t first = tokens.size();
         const TextStart start = starts.at(plain.begin);
-        if (vocab.hugging_face) {
+        if (vocab.hugging_face || unigram) {
             encode_normalized(part, {start, starts.later}, parse_special, tokens);
         } else if (byte_pairs) {
             byte_pairs->encode(part, tokens);
@@ -102,6 +104,9 @@ struct Tokenizer::Impl {
     void encode_normalized(std::string_view text, const Starts & starts, bool parse_special,
                            std::vector<TokenEnd> & tokens) const;
     void encode_words(std::string_view text, TextStart start, std::vector<TokenEnd> & tokens) const;
+    void encode_pieces(std::string_view text, std::vector<TokenEnd> & tokens) const {
+        return unigram ? unigram->encode(text, tokens) : byte_pairs->encode(text, tokens);
+    }
 };
 
 /// The way of a tokenizer.json: the normalizer, then the special tokens that are found in its result, then words.
@@ -126,10 +131,10 @@ void Tokenizer::Impl::encode_normalized(std::string_view text, const Starts & st
 }
 
 void Tokenizer::Impl::encode_words(std::string_view text, TextStart start, std::vector<TokenEnd> & tokens) const {
-    if (vocab.word_normalizer.empty()) return byte_pairs->encode(text, tokens);
+    if (vocab.word_normalizer.empty()) return encode_pieces(text, tokens);
     const NormalizedText normalized = normalize(vocab.word_normalizer, text, start);
     const size_t first = tokens.size();
-    byte_pairs->encode(normalized.text, tokens);
+    encode_pieces(normalized.text, tokens);
     to_original(normalized, first, tokens);
 }
 
@@ -151,7 +156,9 @@ Result<Tokenizer> Tokenizer::from_hf(const std::string & directory) {
 Result<Tokenizer> Tokenizer::from_vocab(Vocab vocab) {
     QL_TRY(check_vocab(vocab));
     auto impl = std::make_unique<Impl>(std::move(vocab));
-    if (impl->vocab.kind != TokenizerKind::kSentencePiece) {
+    if (impl->vocab.kind == TokenizerKind::kUnigram) {
+        QL_ASSIGN(impl->unigram, UnigramEncoder::create(impl->vocab));
+    } else if (impl->vocab.kind != TokenizerKind::kSentencePiece) {
         QL_ASSIGN(impl->byte_pairs, BytePairEncoder::create(impl->vocab));
         std::vector<std::string>().swap(impl->vocab.merges);  // the encoder has them in its own form
     } else {

@@ -41,6 +41,37 @@ Status read_vocab(const json & tokens, Vocab & vocab) {
     return {};
 }
 
+/// [[text, log probability], ...]; the place in the list is the id.
+Status read_probabilities(const json & pieces, Vocab & vocab) {
+    if (!pieces.is_array()) return error(QL_BAD_FILE, "tokenizer.json: model has no vocab");
+    for (const json & piece : pieces) {
+        const size_t i = vocab.tokens.size();
+        if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() || !piece[1].is_number())
+            return error(QL_BAD_FILE, "tokenizer.json: piece %zu is no text with a number", i);
+        const auto & text = piece[0].get_ref<const std::string &>();
+        const bool byte = vocab.byte_fallback && byte_of_token(text) >= 0;
+        QL_TRY(put_token(text, static_cast<int64_t>(i), byte ? TokenType::kByte : TokenType::kNormal, vocab));
+        vocab.log_probabilities.push_back(piece[1].get<double>());
+    }
+    return {};
+}
+
+/// `tokenizers` stops at a character that is no token where there is no unk_id; a file without one is refused.
+Status read_unigram(JsonFields & fields, Vocab & vocab) {
+    if (vocab.kind == TokenizerKind::kByteLevelBpe)
+        return fields.unsupported("type Unigram with a byte-level pre-tokenizer is not supported");
+    vocab.kind = TokenizerKind::kUnigram;
+    QL_TRY(fields.flag("byte_fallback", false, vocab.byte_fallback));
+    QL_TRY(read_probabilities(fields.value("vocab"), vocab));
+    const json & unknown = fields.value("unk_id");
+    if (unknown.is_null()) return fields.unsupported("type Unigram without unk_id is not supported");
+    const bool in_range = unknown.is_number_unsigned() && unknown.get<uint64_t>() < vocab.tokens.size();
+    if (!in_range) return fields.bad("unk_id is no token's number");
+    vocab.fallback = unknown.get<int32_t>();
+    vocab.types[static_cast<size_t>(vocab.fallback)] = TokenType::kUnknown;
+    return fields.finish();
+}
+
 /// "left right", or in newer files ["left", "right"]
 Status read_merges(const json & merges, Vocab & vocab) {
     if (!merges.is_array()) return error(QL_BAD_FILE, "tokenizer.json: model has no merges");
@@ -150,7 +181,9 @@ Status read_json_model(const json & model, Vocab & vocab) {
     QL_ASSIGN(JsonFields fields, JsonFields::open(model, "tokenizer.json: model"));
     std::string type, unknown, prefix, suffix;
     QL_TRY(fields.text("type", "BPE", type));
-    if (type != "BPE") return fields.unsupported("type '" + type.substr(0, 60) + "' is not supported, only BPE is");
+    if (type == "Unigram") return read_unigram(fields, vocab);
+    if (type != "BPE")
+        return fields.unsupported("type '" + type.substr(0, 60) + "' is not supported, only BPE and Unigram are");
     QL_TRY(fields.text("unk_token", "", unknown));
     QL_TRY(fields.text("continuing_subword_prefix", "", prefix));
     QL_TRY(fields.text("end_of_word_suffix", "", suffix));
@@ -181,6 +214,7 @@ Result<Vocab> read_tokenizer_json(const json & document) {
     QL_TRY(read_added_tokens(fields.value("added_tokens"), vocab));
     QL_TRY(read_json_post_processor(fields.value("post_processor"), vocab));
     QL_TRY(check_json_decoder(fields.value("decoder"), vocab));
+    if (vocab.kind == TokenizerKind::kUnigram) vocab.log_probabilities.resize(vocab.tokens.size());  // of added ones
     fields.ignore({"version", "truncation", "padding"});  // of batches: whoever asks for one sets them
     QL_TRY(fields.finish());
     return vocab;

@@ -32,10 +32,35 @@ const json * pattern_of(const json & pattern, const char * kind) {
     return pattern.is_object() && found != pattern.end() && found->is_string() ? &*found : nullptr;
 }
 
+Status read_replace_matches(const json & regex, JsonFields & fields, NormalizerStep & step) {
+    auto expression = pcre2_of_oniguruma(regex.get_ref<const std::string &>());
+    if (!expression.ok()) return fields.unsupported(expression.message());
+    auto pattern = TextPattern::compile(*expression);
+    if (!pattern.ok()) return fields.unsupported(pattern.message());
+    if (pattern->matches_empty()) return fields.unsupported("an expression that may match nothing is not supported");
+    step.kind = NormalizerStep::Kind::kReplaceMatches;
+    step.expression = std::make_shared<const TextPattern>(std::move(pattern).value());
+    step.pattern = " ";  // at least one byte is replaced
+    return fields.text("content", "", step.content);
+}
+
+Status read_charsmap(JsonFields & fields, NormalizerStep & step) {
+    std::string text;
+    QL_TRY(fields.text("precompiled_charsmap", "", text));
+    const auto bytes = read_base64(text);
+    if (!bytes.ok()) return fields.bad("precompiled_charsmap: " + bytes.message());
+    auto map = Charsmap::read(*bytes);
+    if (!map.ok()) return fields.bad(map.message());
+    step.kind = NormalizerStep::Kind::kMapGraphemes;
+    step.map = std::make_shared<const Charsmap>(std::move(map).value());
+    return {};
+}
+
 Status read_replace(JsonFields & fields, NormalizerStep & step) {
     const json & pattern = fields.value("pattern");
+    if (const json * regex = pattern_of(pattern, "Regex")) return read_replace_matches(*regex, fields, step);
     const json * text = pattern_of(pattern, "String");
-    if (!text) return fields.unsupported("only a pattern that is a string is supported");
+    if (!text) return fields.bad("'pattern' must be a String or a Regex");
     step.pattern = text->get<std::string>();
     if (step.pattern.empty()) return fields.bad("the pattern is empty");
     return fields.text("content", "", step.content);
@@ -95,6 +120,14 @@ Status read_byte_level(JsonFields & fields, bool first, Vocab & vocab) {
     return {};
 }
 
+/// Metaspace over the words that WhitespaceSplit has cut out: each has U+2581 before it.
+Status metaspace_of_words(const JsonFields & fields, bool always, bool split, Vocab & vocab) {
+    if (!always || !split) return fields.unsupported("behind WhitespaceSplit only 'always' with 'split' is supported");
+    vocab.word_normalizer.back().left = vocab.add_space_prefix = true;
+    vocab.pre_steps.push_back({.expression = kSpace, .behavior = PreTokenizerStep::Behavior::kMergedWithNext});
+    return {};
+}
+
 Status read_metaspace(JsonFields & fields, bool first, Vocab & vocab) {
     std::string replacement, scheme;
     bool prefix = true, split = true;
@@ -104,9 +137,12 @@ Status read_metaspace(JsonFields & fields, bool first, Vocab & vocab) {
     QL_TRY(fields.flag("split", true, split));
     fields.ignore({"str_rep"});  // the replacement once more
     if (replacement != kSpace) return fields.unsupported("only U+2581 is supported as replacement");
-    if (!first) return fields.unsupported("behind another step it is not supported");
+    const bool behind_words =
+        !first && !vocab.word_normalizer.empty() && vocab.word_normalizer.back().kind == NormalizerStep::Kind::kWords;
+    if (!first && !behind_words) return fields.unsupported("behind another step it is not supported");
     if (scheme != "always" && scheme != "first" && scheme != "never")
         return fields.unsupported("prepend_scheme '" + scheme.substr(0, 60) + "' is not known");
+    if (behind_words) return metaspace_of_words(fields, prefix && scheme == "always", split, vocab);
     vocab.word_normalizer.push_back({.kind = NormalizerStep::Kind::kReplace, .pattern = " ", .content = kSpace});
     if (prefix && scheme != "never") {
         vocab.space_prefix_once = scheme == "first";
@@ -124,7 +160,9 @@ Status read_metaspace(JsonFields & fields, bool first, Vocab & vocab) {
 /// True if spaces come to the model as U+2581, from which text is made again.
 bool writes_spaces(const Vocab & vocab) {
     const auto is_that = [](const NormalizerStep & step) {
-        return step.kind == NormalizerStep::Kind::kReplace && step.pattern == " " && step.content == kSpace;
+        const bool writes =
+            step.kind == NormalizerStep::Kind::kReplace && step.pattern == " " && step.content == kSpace;
+        return writes || step.kind == NormalizerStep::Kind::kWords;
     };
     return std::any_of(vocab.normalizer.begin(), vocab.normalizer.end(), is_that) ||
            std::any_of(vocab.word_normalizer.begin(), vocab.word_normalizer.end(), is_that);
@@ -204,8 +242,10 @@ Status read_json_normalizer(const json & normalizer, std::vector<NormalizerStep>
             QL_TRY(fields.flag("strip_right", true, result.right));
         } else if (step.type == "NFC") {
             result.kind = NormalizerStep::Kind::kCompose;
+        } else if (step.type == "Precompiled") {
+            QL_TRY(read_charsmap(fields, result));
         } else {
-            return unsupported("normalizer", step.type, "NFC, Prepend, Replace, Strip and Sequence");
+            return unsupported("normalizer", step.type, "NFC, Precompiled, Prepend, Replace, Strip and Sequence");
         }
         QL_TRY(fields.finish());
         out.push_back(std::move(result));
@@ -226,6 +266,10 @@ Status read_json_pre_tokenizer(const json & pre_tokenizer, Vocab & vocab) {
             QL_TRY(read_byte_level(fields, i == 0, vocab));
         } else if (type == "Metaspace") {
             QL_TRY(read_metaspace(fields, i == 0, vocab));
+        } else if (type == "WhitespaceSplit") {
+            if (i != 0 || steps.size() != 2 || steps[1].type != "Metaspace")
+                return fields.unsupported("it is supported only before Metaspace");
+            vocab.word_normalizer.push_back({.kind = NormalizerStep::Kind::kWords});
         } else if (type == "Split") {
             QL_TRY(read_split(fields, vocab));
         } else if (type == "Digits") {
@@ -233,7 +277,8 @@ Status read_json_pre_tokenizer(const json & pre_tokenizer, Vocab & vocab) {
         } else if (type == "Punctuation") {
             QL_TRY(read_punctuation(fields, vocab));
         } else {
-            return unsupported("pre_tokenizer", type, "ByteLevel, Metaspace, Split, Digits, Punctuation and Sequence");
+            return unsupported("pre_tokenizer", type,
+                               "ByteLevel, Metaspace, Split, Digits, Punctuation, WhitespaceSplit and Sequence");
         }
         QL_TRY(fields.finish());
     }
@@ -262,7 +307,7 @@ Status read_json_post_processor(const json & post_processor, Vocab & vocab) {
 Status check_json_decoder(const json & decoder, const Vocab & vocab) {
     constexpr std::string_view kOfBytes[] = {"ByteLevel"};
     constexpr std::string_view kOfCharacters[] = {"Metaspace", "Replace", "ByteFallback", "Fuse", "Strip"};
-    if (vocab.kind == TokenizerKind::kCharacterBpe && !writes_spaces(vocab)) {
+    if (vocab.kind != TokenizerKind::kByteLevelBpe && !writes_spaces(vocab)) {
         return error(
             QL_UNSUPPORTED,
             "tokenizer.json: the pre_tokenizer is not ByteLevel, and nothing writes U+2581 for spaces; only these "

@@ -15,6 +15,7 @@ namespace ql {
 namespace {
 
 constexpr size_t kMaxTokens = size_t{1} << 24;  // the largest vocabularies have 2^18
+constexpr double kMaxScore = 1e9;               // sums of a text's stay finite
 
 Result<std::string> get_string(const ql_gguf * file, const char * key, const char * fallback) {
     ql_gguf_string value{};
@@ -101,6 +102,28 @@ Status read_ids_and_flags(const ql_gguf * file, Vocab & vocab) {
     return get_bool(file, "tokenizer.ggml.add_space_prefix", vocab.add_space_prefix);
 }
 
+/// Bytes as an array of 8-bit elements; empty if the key is absent.
+Result<std::string_view> get_bytes(const ql_gguf * file, const char * key) {
+    ql_gguf_array array{};
+    const ql_status status = ql_gguf_get_array(file, key, &array);
+    if (status == QL_NOT_FOUND) return std::string_view();
+    QL_TRY(status);
+    if (array.type != QL_GGUF_U8 && array.type != QL_GGUF_I8)
+        return error(QL_BAD_FILE, "%s: elements have type %d, expected bytes", key, array.type);
+    return std::string_view(static_cast<const char *>(array.data), static_cast<size_t>(array.n));
+}
+
+Status read_unigram_normalizer(const ql_gguf * file, Vocab & vocab) {
+    bool merges = false;
+    QL_TRY(get_bool(file, "tokenizer.ggml.remove_extra_whitespaces", merges));
+    QL_ASSIGN(const std::string_view map, get_bytes(file, "tokenizer.ggml.precompiled_charsmap"));
+    if (vocab.unknown < 0) return error(QL_UNSUPPORTED, "tokenizer: a Unigram vocabulary without an unknown token");
+    auto steps = sentence_piece_steps(map, vocab.add_space_prefix, merges);
+    if (!steps.ok()) return error(steps.code(), "tokenizer.ggml.%s", steps.message().c_str());
+    vocab.normalizer = std::move(steps).value();
+    return {};
+}
+
 /// Phi-3's special tokens swallow the white space after them. No metadata says so: llama.cpp goes by the model's name.
 Status set_strips_by_name(const ql_gguf * file, Vocab & vocab) {
     QL_ASSIGN(std::string name, get_string(file, "general.name", ""));
@@ -141,6 +164,13 @@ Status check_vocab(const Vocab & vocab) {
     for (size_t i = 0; i < vocab.scores.size(); i++) {
         if (!std::isfinite(vocab.scores[i])) return error(QL_BAD_FILE, "tokenizer: score %zu is not finite", i);
     }
+    if (vocab.kind == TokenizerKind::kUnigram && vocab.log_probabilities.size() != n)
+        return error(QL_BAD_FILE, "tokenizer: %zu scores for %zu tokens", vocab.log_probabilities.size(), n);
+    for (size_t i = 0; i < vocab.log_probabilities.size(); i++) {
+        const double score = vocab.log_probabilities[i];
+        if (!(score >= -kMaxScore && score <= kMaxScore))
+            return error(QL_BAD_FILE, "tokenizer: score %zu is %g", i, score);
+    }
     for (size_t i = 0; i < n; i++) {
         if (vocab.types[i] != TokenType::kByte || byte_of_token(vocab.tokens[i]) >= 0) continue;
         return error(QL_BAD_FILE, "tokenizer: byte token %zu is '%.40s', not '<0xNN>'", i, vocab.tokens[i].c_str());
@@ -169,8 +199,14 @@ Result<Vocab> vocab_from_gguf(const ql_gguf * file) {
         vocab.add_bos = vocab.add_space_prefix = true;
         vocab.unknown = 0, vocab.bos = 1, vocab.eos = 2;
         QL_ASSIGN(vocab.scores, get_numbers<float>(file, "tokenizer.ggml.scores", QL_GGUF_F32));
+    } else if (model == "t5") {
+        vocab.kind = TokenizerKind::kUnigram;
+        vocab.add_eos = true;
+        vocab.eos = 1, vocab.unknown = 2, vocab.padding = 0;
+        QL_ASSIGN(const auto scores, get_numbers<float>(file, "tokenizer.ggml.scores", QL_GGUF_F32));
+        vocab.log_probabilities.assign(scores.begin(), scores.end());
     } else {
-        return error(QL_UNSUPPORTED, "tokenizer.ggml.model: '%.40s' is not supported; supported are gpt2 and llama",
+        return error(QL_UNSUPPORTED, "tokenizer.ggml.model: '%.40s' is not supported; supported are gpt2, llama and t5",
                      model.c_str());
     }
     QL_ASSIGN(vocab.tokens, get_strings(file, "tokenizer.ggml.tokens"));
@@ -182,6 +218,7 @@ Result<Vocab> vocab_from_gguf(const ql_gguf * file) {
     }
     if (types.empty()) vocab.types.assign(vocab.tokens.size(), TokenType::kNormal);
     QL_TRY(read_ids_and_flags(file, vocab));
+    if (vocab.kind == TokenizerKind::kUnigram) QL_TRY(read_unigram_normalizer(file, vocab));
     QL_TRY(check_vocab(vocab));
     mark_control_tokens(vocab);
     QL_TRY(set_strips_by_name(file, vocab));

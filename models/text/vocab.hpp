@@ -16,6 +16,7 @@ enum class TokenizerKind {
     kByteLevelBpe,   // "gpt2": bytes written as printable characters, merges by rank
     kSentencePiece,  // "llama": spaces written as U+2581, merges by score, missing characters as byte tokens
     kCharacterBpe,   // such a vocabulary in a tokenizer.json: merges by rank over characters
+    kUnigram,        // "t5": spaces written as U+2581, the tokens of the largest probability
 };
 
 enum class TokenType : int32_t {  // GGUF's numbers
@@ -34,8 +35,9 @@ struct Vocab {
     std::vector<std::string> tokens;  // as in files: in byte-level characters, or with U+2581 for spaces
     std::vector<TokenType> types;     // one for each token
     std::vector<float> scores;        // SentencePiece: one for each token
-    std::vector<std::string> merges;  // of BPE: "left right", the first is the most urgent
-    std::vector<int32_t> strip_left;  // special tokens that swallow the white space before or after them
+    std::vector<double> log_probabilities;  // Unigram: one for each token
+    std::vector<std::string> merges;        // of BPE: "left right", the first is the most urgent
+    std::vector<int32_t> strip_left;        // special tokens that swallow the white space before or after them
     std::vector<int32_t> strip_right;
     int32_t bos = -1, eos = -1, eot = -1, unknown = -1, padding = -1;  // ids, -1 for none
     std::vector<int32_t> ends;                                         // end a reply, besides eos and eot
@@ -44,7 +46,7 @@ struct Vocab {
     bool space_prefix_once = false;                                    // not after special tokens
     bool ignore_merges = false;  // byte-level: a word that is a token is that token, whatever the merges say
 
-    // What only a tokenizer.json can ask for.
+    // What only a tokenizer.json can ask for, and the normalizer of Unigram tokenizers.
     bool hugging_face = false;          // read it as the `tokenizers` library does
     std::vector<int32_t> single_words;  // special tokens that count only where they are no part of a word
     std::vector<int32_t> added_only;    // special tokens that the model does not have: no merge leads to them

@@ -136,6 +136,8 @@ Status vocab_to_gguf(const Vocab & vocab, int64_t n_tokens, ql_gguf_writer * w, 
     if (static_cast<int64_t>(vocab.tokens.size()) > n_tokens)
         return error(QL_BAD_FILE, "%zu tokens in the vocabulary, but the embedding has %lld rows", vocab.tokens.size(),
                      static_cast<long long>(n_tokens));
+    if (vocab.kind == TokenizerKind::kUnigram)
+        return error(QL_UNSUPPORTED, "the tokenizer: one of the kind Unigram is not written to GGUF files");
     QL_TRY(check_sayable(vocab, notes));
     if (is_byte_level(vocab)) {
         QL_ASSIGN(const std::string pre, gguf_pre_tokenizer(vocab));

@@ -179,14 +179,14 @@ TEST(Borders, EveryByteOfACompletionIsTrained) {
 
 TEST(Borders, WhatFollowsAnAnswerWithoutAnEndTokenGetsNoSpace) {
     const Tokenizer tokenizer = test::make(test::sentence_piece_vocab());
-    const Rendered rendered{"ab ab ab", {{2, 5}}};
+    const Rendered rendered{"ab ab ab", {{2, 5}}, {{2, 5}}};
     EXPECT_EQ(marked_text(SampleRenderer(tokenizer, nullptr).tokenize(rendered, 1), tokenizer, "[", "]"),
               "<s> ab[ ab] ab");
 }
 
 TEST(Borders, NeighbouringAnswersAreTokenisedApart) {
     const Tokenizer tokenizer = test::make(test::byte_level_vocab());
-    const TokenSample sample = SampleRenderer(tokenizer, nullptr).tokenize({"xabcab", {{1, 2}, {2, 4}}}, 1);
+    const TokenSample sample = SampleRenderer(tokenizer, nullptr).tokenize({"xabcab", {{1, 2}, {2, 4}}, {{1, 4}}}, 1);
     EXPECT_EQ(sample.tokens, (std::vector<int32_t>{'x', 'a', 'b', 'c', 256}));
     EXPECT_EQ(sample.trained, (std::vector<uint8_t>{0, 1, 1, 1, 0}));
 }

@@ -193,19 +193,18 @@ TEST(DataForms, WhatCannotBeTrainedIsRefusedByName) {
         R"("text": "t")",
         R"("prompt": "p")"};
     for (const char * sample : form)
-        for (const char * key : {"tools", "functions", "images", "image", "videos", "audios", "chosen", "rejected"}) {
+        for (const char * key : {"functions", "images", "image", "videos", "audios", "chosen", "rejected"}) {
             const std::string message = shown(std::string("{") + sample + ", \"" + key + "\": [{\"a\": \"f\"}]}");
             EXPECT_EQ(message.substr(0, 10 + std::string(key).size()), "error: \"" + std::string(key) + "\":")
                 << sample;
         }
-    for (const char * key : {"tool_calls", "function_call", "reasoning_content", "thinking"})
-        EXPECT_NE(shown(std::string(R"({"messages": [{"role": "assistant", "content": "x", ")") + key +
-                        R"(": [{"id": 1}]}]})")
-                      .find("\"messages\", message 1: \"" + std::string(key) + "\":"),
-                  std::string::npos);
-    EXPECT_NE(shown(R"({"conversations": [{"from": "function_call", "value": "x"}, {"from": "gpt", "value": "y"}]})")
-                  .find("function_call"),
+    EXPECT_NE(shown(R"({"messages": [{"role": "assistant", "content": "x", "function_call": {"name": "f"}}]})")
+                  .find("\"messages\", message 1: \"function_call\":"),
               std::string::npos);
+    for (const char * sample : {form[1], form[2], form[3], form[4]})
+        EXPECT_NE(shown(std::string("{") + sample + R"(, "tools": [{"name": "f"}]})").find("not used here"),
+                  std::string::npos)
+            << sample;
     EXPECT_NE(
         shown(R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})").find("a part that is not text"),
         std::string::npos);
@@ -290,6 +289,66 @@ TEST(DataForms, TimeGrowsWithTheSize) {
     };
     for (const auto & text : texts)
         EXPECT_EQ(test::grows_too_fast(text, 60000, [](const std::string & t) { (void)parse_sample(t); }), "");
+}
+
+/// The one message after a question, or the error.
+Result<Message> answer(const std::string & fields) {
+    QL_ASSIGN(
+        const Sample sample,
+        parse_sample(R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", )" + fields + "}]}"));
+    return sample.messages[1];
+}
+
+TEST(DataForms, CallsOfToolsAreReadInEveryFormOfThem) {
+    const std::string openai =
+        R"("content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}])";
+    const auto message = answer(openai);
+    ASSERT_TRUE(message.ok()) << message.message();
+    EXPECT_FALSE(message->has_content);
+    EXPECT_EQ(message->tool_calls,
+              R"([{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\": 1}"}}])");
+    const std::string flat = R"([{"type":"function","function":{"name":"f","arguments":{"a":1}}}])";
+    EXPECT_EQ(answer(R"("tool_calls": [{"name": "f", "arguments": {"a": 1}}])")->tool_calls, flat);
+    EXPECT_EQ(answer(R"("content": "", "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]")")->tool_calls,
+              flat);
+    EXPECT_TRUE(
+        answer(R"("content": "", "tool_calls": "[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]")")->has_content);
+    EXPECT_EQ(answer(R"("content": "x", "tool_calls": [])")->tool_calls, "");
+    const auto shared = parse_sample(
+        R"({"conversations": [{"from": "human", "value": "u"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"a\": 1}}"},
+        {"from": "observation", "value": "o"}, {"from": "gpt", "value": "y"}], "tools": "[{\"name\": \"f\"}]"})");
+    ASSERT_TRUE(shared.ok()) << shared.message();
+    EXPECT_EQ(shared->messages[1].role, "assistant");
+    EXPECT_EQ(shared->messages[1].tool_calls, flat);
+    EXPECT_EQ(shared->tools, R"([{"name":"f"}])");
+}
+
+TEST(DataForms, BadCallsAndToolsAreRefused) {
+    const std::pair<const char *, const char *> cases[] = {
+        {R"("content": "x", "tool_calls": 3)", "\"tool_calls\" is number, not a list"},
+        {R"("content": "x", "tool_calls": "[{")", "\"tool_calls\", as text: line 1"},
+        {R"("tool_calls": ["f"])", "\"tool_calls\", item 1: it is string, not an object"},
+        {R"("tool_calls": [{"name": " ", "arguments": {}}])", "item 1: it has no \"name\""},
+        {R"("tool_calls": [{"function": 3}])", "item 1: it has no \"name\""},
+        {R"("tool_calls": [{"name": "f"}])", "item 1: \"arguments\" is missing"},
+        {R"("tool_calls": [{"name": "f", "arguments": "x"}])", "\"arguments\" is no object, nor the JSON text of one"},
+        {R"("tool_calls": [{"name": "f", "arguments": [1]}])", "\"arguments\" is no object"},
+        {R"("content": "x", "reasoning_content": ["a"])", "\"reasoning_content\" is array, not a string"},
+        {R"("content": "x", "reasoning_content": "a", "thinking": "b")", "\"thinking\" differs"},
+        {R"("content": null)", "\"content\" is null"}};
+    for (const auto & [fields, expected] : cases)
+        EXPECT_NE(answer(fields).message().find(expected), std::string::npos)
+            << fields << "\n"
+            << (answer(fields).ok() ? "accepted" : answer(fields).message());
+    for (const char * fields : {R"("tool_calls": [{"name": "f", "arguments": {}}])", R"("reasoning": "r")"})
+        EXPECT_NE(shown(std::string(R"({"messages": [{"role": "user", "content": "x", )") + fields +
+                        R"(}, {"role": "assistant", "content": "a"}]})")
+                      .find("in a message that is not the assistant's"),
+                  std::string::npos);
+    EXPECT_NE(shown(R"({"messages": [{"role": "assistant", "content": "a"}], "tools": [{"description": "d"}]})")
+                  .find("\"tools\", item 1: it has no \"name\""),
+              std::string::npos);
+    EXPECT_EQ(answer(R"("content": "", "reasoning": "r")")->reasoning, "r");
 }
 
 }  // namespace

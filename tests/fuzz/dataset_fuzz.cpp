@@ -3,11 +3,12 @@
 
 namespace {
 
-void read(const std::string & path, const ql_model * model, int skip_bad_lines) {
+void read(const std::string & path, const ql_model * model, int skip_bad_lines, int train_on) {
     using namespace ql::fuzz;
     ql_dataset_options options;
     ql_dataset_options_init(&options);
     options.skip_bad_lines = skip_bad_lines;
+    options.train_on = train_on;
     ql_dataset * dataset = nullptr;
     if (refused(ql_dataset_open(path.c_str(), model, &options, &dataset))) return;
     ql_dataset_info info{};
@@ -27,6 +28,8 @@ void read(const std::string & path, const ql_model * model, int skip_bad_lines) 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
     static const ql_model * const model = ql::fuzz::open_small_model();
     const std::string path = ql::fuzz::write("data.jsonl", data, size);
-    for (const int skip_bad_lines : {0, 1}) read(path, model, skip_bad_lines);
+    for (const int skip_bad_lines : {0, 1}) read(path, model, skip_bad_lines, QL_TRAIN_ANSWERS);
+    for (const int train_on : {QL_TRAIN_REASONING | QL_TRAIN_LAST, QL_TRAIN_TOOLS | QL_TRAIN_WORDS, QL_TRAIN_ALL + 0})
+        read(path, model, 1, train_on);
     return 0;
 }

@@ -120,6 +120,20 @@ void hugging_face(const Corpus & corpus) {
  "model": {"type": "BPE", "vocab": {"a": 0, "1": 1, "2": 2, "12": 3}, "merges": ["1 2"]}})");
 }
 
+void unigram(const Corpus & corpus) {
+    corpus.add(
+        "tokenizer_json", "unigram",
+        R"({"added_tokens": [{"id": 0, "content": "<unk>", "special": true}, {"id": 5, "content": "<s>", "special": true}],
+ "normalizer": {"type": "Sequence", "normalizers": [{"type": "Strip", "strip_left": false, "strip_right": true},
+  {"type": "Precompiled", "precompiled_charsmap": "CAAAAAAEAAAAAAAAYgA="},
+  {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]},
+ "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"},
+  {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": true}]},
+ "decoder": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": true},
+ "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": false,
+  "vocab": [["<unk>", 0], ["\u2581", -2.5], ["a", -3], ["b", -3.25], ["\u2581ab", -4]]}})");
+}
+
 /// A quantised weight of two rows, and what bitsandbytes writes beside it.
 void quantised(const Corpus & corpus) {
     using ql::test::bytes_of;
@@ -157,6 +171,7 @@ void sentence_piece(const Corpus & corpus) {
         pieces += piece(name, 6);
     }
     corpus.add("tokenizer_model", "byte-fallback", pieces + byte_pairs + as_it_is);
+    corpus.add("tokenizer_model", "unigram", pieces + "\x12\x02\x18\x01"s + as_it_is);
 }
 
 void templates(const Corpus & corpus) {
@@ -175,6 +190,16 @@ void templates(const Corpus & corpus) {
 }
 
 void datasets(const Corpus & corpus) {
+    corpus.add("choices", "two",
+               R"({"question": "1 + 1 =", "choices": ["1", "2"], "answer": 1}
+{"question": "q", "choices": ["a", "b", "c"], "answer": "b", "subject": "x"})");
+    corpus.add(
+        "dataset", "tools",
+        R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>b</think>c"}]}
+{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "reasoning_content": "r",
+ "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]},
+ {"role": "tool", "tool_call_id": "1", "content": "y"}], "tools": "[{\"name\": \"f\"}]"}
+{"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}]})");
     corpus.add("dataset", "messages", ql::test::tiny_chats(2));
     corpus.add(
         "dataset", "forms",
@@ -239,6 +264,7 @@ int main(int argc, char ** argv) {
     adapters(corpus);
     checkpoints(corpus);
     hugging_face(corpus);
+    unigram(corpus);
     quantised(corpus);
     sentence_piece(corpus);
     templates(corpus);

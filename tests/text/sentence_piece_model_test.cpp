@@ -70,7 +70,9 @@ TEST(SentencePieceModel, OfAnotherKindIsRefusedByName) {
                           "\x0A\x05\x0A\x03"
                           "abc",
                       bpe = "\x12\x02\x18\x02";
-    EXPECT_NE(refused(piece).find("another algorithm than BPE"), std::string::npos);
+    EXPECT_NE(refused(piece).find("trainer_spec is missing"), std::string::npos);
+    EXPECT_NE(refused(piece + "\x12\x02\x18\x03").find("another algorithm than BPE and Unigram"), std::string::npos);
+    EXPECT_NE(refused(piece + "\x12\x02\x18\x01").find("normalizer_spec is missing"), std::string::npos);
     EXPECT_NE(refused(piece + bpe).find("remove_extra_whitespaces"), std::string::npos);
     EXPECT_NE(refused(piece + bpe + std::string("\x1A\x05\x12\x01x\x20\x00", 7)).find("precompiled_charsmap"),
               std::string::npos);

@@ -257,7 +257,7 @@ TEST_F(TokenizerFiles, OfHuggingFaceThatAreNotUnderstoodAreRefused) {
         const auto vocab = vocab_from_hf(folder_.string());
         return vocab.ok() ? std::string() : vocab.message();
     };
-    EXPECT_NE(refused(R"({"model": {"type": "Unigram"}})").find("'Unigram' is not supported"), std::string::npos);
+    EXPECT_NE(refused(R"({"model": {"type": "WordPiece"}})").find("'WordPiece' is not supported"), std::string::npos);
     EXPECT_NE(refused(R"({"model": {"type": "BPE", "byte_fallback": true}})").find("no vocab"), std::string::npos);
     EXPECT_NE(refused("[1, 2]").find("no JSON object"), std::string::npos);
     EXPECT_NE(refused("{").find("tokenizer.json: line 1, byte 1"), std::string::npos);

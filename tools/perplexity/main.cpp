@@ -1,4 +1,5 @@
-// ql-perplexity: how well a model predicts a text, or the answers of a dataset; and how many answers it gets exactly.
+// ql-perplexity: how well a model predicts a text, or the answers of a dataset; how many answers it gets exactly; and how
+// many questions with several choices it gets right.
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,6 +21,7 @@ namespace {
 constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf -f text.txt\n"
     "  ql-perplexity -m model.gguf --lora adapter.gguf -d held-out.jsonl --exact\n"
+    "  ql-perplexity -m model.gguf --choices questions.jsonl\n"
     "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json\n"
     "  ql-perplexity -m model.gguf -f text.txt --memory 300MiB --dry-run";
 constexpr size_t kLargestText = size_t{1} << 30;
@@ -37,6 +39,12 @@ class Perplexity {
             .texts("-d,--data", data_,
                    "A dataset: only its trained tokens count; files, folders or patterns, as ql-finetune's")
             ->option_text("FILE|FOLDER|GLOB");
+        program_
+            .text("--choices", choices_file_,
+                  "Questions with several answers, {\"question\", \"choices\": [...], \"answer\": number from 0, or "
+                  "text}: counts "
+                  "those whose right choice is the most probable")
+            ->option_text("FILE.jsonl");
         program_.flag("--exact", exact_,
                       "With -d: also generates each answer greedily and counts those that are exactly right");
         program_
@@ -79,13 +87,14 @@ class Perplexity {
         program_.begin_work();
         if (!measure()) return kDone;
         if (exact_) count_exact();
-        print_result();
+        choices_file_.empty() ? print_result() : print_choices();
         say_peak(program_);
         return kDone;
     }
 
     void check_options() const {
-        if (file_.empty() == data_.empty()) bad_input("give either -f TEXT or -d DATA (see --help)");
+        if (!file_.empty() + !data_.empty() + !choices_file_.empty() != 1)
+            bad_input("give one of -f TEXT, -d DATA and --choices FILE (see --help)");
         if (exact_ && dry_run_) bad_input("--dry-run plans the evaluation alone: leave --exact out");
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
@@ -119,9 +128,6 @@ class Perplexity {
     /// False: a dry run has printed its plan.
     bool measure() {
         result_ = sized<ql_nll>();
-        const auto * adapters = loras_.adapters.data();
-        const float * scales = loras_.scales.data();
-        const std::string_view text = text_ ? text_->view() : "";
         Progress progress("evaluate", program_.quiet);
         auto options = defaults<ql_evaluate_options>();
         options.ctx = ctx_, options.stride = stride_, options.user = &progress;
@@ -139,13 +145,29 @@ class Perplexity {
                 return 1;
             };
         }
-        const Status status = text_ ? ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(),
-                                                       text.data(), text.size(), &options, &result_)
-                                    : ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(),
-                                                          dataset_.get(), &options, &result_);
+        const Status status = evaluate(options);
         if (dry_run_ && status.code() == QL_CANCELLED) return print_memory(program_, plan), false;
-        check_run(status);
+        if (choices_file_.empty())
+            check_run(status);
+        else
+            check_input(status);  // the file is read there
         return true;
+    }
+
+    Status evaluate(const ql_evaluate_options & options) {
+        const auto * adapters = loras_.adapters.data();
+        const float * scales = loras_.scales.data();
+        if (!choices_file_.empty()) {
+            choices_ = sized<ql_choices>();
+            return ql_evaluate_choices(model_.get(), device_.get(), adapters, scales, loras_.n(), choices_file_.c_str(),
+                                       &options, &choices_);
+        }
+        if (!text_)
+            return ql_evaluate_dataset(model_.get(), device_.get(), adapters, scales, loras_.n(), dataset_.get(),
+                                       &options, &result_);
+        const std::string_view text = text_->view();
+        return ql_evaluate_text(model_.get(), device_.get(), adapters, scales, loras_.n(), text.data(), text.size(),
+                                &options, &result_);
     }
 
     void count_exact() {
@@ -184,6 +206,31 @@ class Perplexity {
         return false;
     }
 
+    void print_choices() const {
+        const auto part = [&](int64_t right) {
+            return static_cast<double>(right) / static_cast<double>(choices_.questions);
+        };
+        if (program_.json)
+            return program_.print({{"questions", choices_.questions},
+                                   {"right", choices_.right},
+                                   {"accuracy", part(choices_.right)},
+                                   {"right_by_length", choices_.right_by_length},
+                                   {"accuracy_by_length", part(choices_.right_by_length)},
+                                   {"nll", number_or_null(choices_.nll)},
+                                   {"tokens", choices_.tokens},
+                                   {"seconds", choices_.seconds}});
+        const auto row = [&](const char * name, int64_t right) -> std::vector<std::string> {
+            return {name, format("%lld of %lld, %.1f %%", static_cast<long long>(right),
+                                 static_cast<long long>(choices_.questions), 100 * part(right))};
+        };
+        Table table;
+        table.left({1});
+        table.add(row("right", choices_.right));
+        table.add(row("right by length", choices_.right_by_length));
+        table.add({"nll", print_number(choices_.nll, 4) + " nats a token of the right choices"});
+        table.print(stdout);
+    }
+
     void print_result() const {
         const double tok_s = result_.seconds > 0 ? static_cast<double>(result_.tokens) / result_.seconds : 0;
         const double rate =
@@ -211,7 +258,7 @@ class Perplexity {
     ModelOptions model_options_;
     ChatOptions chat_;
     std::vector<std::string> data_;
-    std::string file_, template_;
+    std::string file_, choices_file_, template_;
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;
@@ -222,6 +269,7 @@ class Perplexity {
     ModelOptions::Loras loras_;
     DevicePtr device_;
     ql_nll result_{};
+    ql_choices choices_{};
 };
 
 }  // namespace

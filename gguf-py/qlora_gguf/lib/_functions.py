@@ -99,6 +99,8 @@ FUNCTIONS = {  # name: (result, arguments)
         C.c_char_p, C.c_size_t, C.POINTER(ql_evaluate_options), C.POINTER(ql_nll)]),
     "ql_evaluate_dataset": (C.c_int, [C.c_void_p, C.c_void_p, C.POINTER(C.c_void_p), C.POINTER(C.c_float), C.c_int,
         C.c_void_p, C.POINTER(ql_evaluate_options), C.POINTER(ql_nll)]),
+    "ql_evaluate_choices": (C.c_int, [C.c_void_p, C.c_void_p, C.POINTER(C.c_void_p), C.POINTER(C.c_float), C.c_int,
+        C.c_char_p, C.POINTER(ql_evaluate_options), C.POINTER(ql_choices)]),
     "ql_model_options_init": (None, [C.POINTER(ql_model_options)]),
     "ql_model_open": (C.c_int, [C.c_char_p, C.POINTER(ql_model_options), C.POINTER(C.c_void_p)]),
     "ql_model_close": (None, [C.c_void_p]),

@@ -232,6 +232,7 @@ class DatasetOptions(TypedDict, total=False):
     # what the template is told, YYYY-MM-DD; None: QL_TRAINING_DATE. A run must give the same tokens on any day, so the
     # date is never taken from a clock
     date: str
+    train_on: int  # of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad one
 
 
 @dataclass(frozen=True)
@@ -334,6 +335,17 @@ class EvaluateOptions(TypedDict, total=False):
     # bytes that the process may take; 0: no limit. As in ql_engine_options, and as many windows as fit share a pass. No
     # bit of the result changes
     memory: int
+
+
+@dataclass(frozen=True)
+class Choices:
+    """ql_choices of the C headers."""
+    questions: int
+    right: int  # questions whose right choice has the smallest sum of NLL over its tokens
+    right_by_length: int  # the smallest sum divided by the choice's length in bytes
+    nll: float  # mean over the tokens of the right choices, nats
+    tokens: int  # of the right choices
+    seconds: float
 
 
 class ModelOptions(TypedDict, total=False):
@@ -579,6 +591,7 @@ __all__ = [
     "Nll",
     "Evaluated",
     "EvaluateOptions",
+    "Choices",
     "ModelOptions",
     "ModelInfo",
     "QuantizedTensor",

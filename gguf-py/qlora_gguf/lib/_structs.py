@@ -356,6 +356,7 @@ class ql_dataset_options(C.Structure):
         ("skip_bad_lines", C.c_int),
         ("chat_template", C.c_char_p),
         ("date", C.c_char_p),
+        ("train_on", C.c_int),
     ]
 
 
@@ -487,6 +488,18 @@ class ql_evaluate_options(C.Structure):
         ("user", C.c_void_p),
         ("memory", C.c_uint64),
         ("on_plan", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_inference_info))),
+    ]
+
+
+class ql_choices(C.Structure):
+    _fields_ = [
+        ("size", C.c_size_t),
+        ("questions", C.c_int64),
+        ("right", C.c_int64),
+        ("right_by_length", C.c_int64),
+        ("nll", C.c_double),
+        ("tokens", C.c_int64),
+        ("seconds", C.c_double),
     ]
 
 

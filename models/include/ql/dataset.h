@@ -15,6 +15,19 @@ typedef struct ql_dataset ql_dataset;
 
 typedef enum ql_long_policy { QL_LONG_CUT = 0, QL_LONG_DROP = 1, QL_LONG_ERROR = 2 } ql_long_policy;
 
+/** What carries loss: the parts of what the assistant writes, added up; none of the first three means all of them. The
+ *  end of turn belongs to the part that stands last, after thoughts alone to the words. Thoughts are those in
+ *  reasoning_content, or between marks such as <think> and </think> at the beginning of the content; calls of tools
+ *  those in tool_calls, or what follows a mark such as <tool_call> in the content. */
+typedef enum ql_train_on {
+    QL_TRAIN_WORDS = 1,     /* the content, without thoughts and calls */
+    QL_TRAIN_REASONING = 2, /* thoughts, with their marks */
+    QL_TRAIN_TOOLS = 4,     /* calls of tools, with their marks */
+    QL_TRAIN_ANSWERS = 7,   /* everything the assistant writes */
+    QL_TRAIN_LAST = 8,      /* added to them: in its last message alone */
+    QL_TRAIN_ALL = 16       /* everything, also what others say; alone */
+} ql_train_on;
+
 typedef struct ql_dataset_options {
     size_t size;               /* set by ql_dataset_options_init */
     int64_t ctx;               /* longest sample in tokens; 0: min(512, the model's) */
@@ -24,6 +37,8 @@ typedef struct ql_dataset_options {
     const char * chat_template;/* Jinja text, see ql/chat.h; NULL: the model's own */
     const char * date;         /* what the template is told, YYYY-MM-DD; NULL: QL_TRAINING_DATE. A run must give the same
                                   tokens on any day, so the date is never taken from a clock */
+    int train_on;              /* of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad
+                                  one */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 

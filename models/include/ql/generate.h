@@ -154,6 +154,29 @@ QL_API ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device,
                                      const float * scales, int n_adapters, const ql_dataset * data,
                                      const ql_evaluate_options * options, ql_nll * result);
 
+typedef struct ql_choices {
+    size_t size;
+    int64_t questions;
+    int64_t right;           /* questions whose right choice has the smallest sum of NLL over its tokens */
+    int64_t right_by_length; /* the smallest sum divided by the choice's length in bytes */
+    double nll;              /* mean over the tokens of the right choices, nats */
+    int64_t tokens;          /* of the right choices */
+    double seconds;
+} ql_choices;
+
+/** Multiple choice: which of a question's choices a model finds the most probable. `path` names a .jsonl or .json file (or
+ *  .gz) of {"question": text, "choices": [text, ...], "answer": a choice's number, from 0, or its text}; other fields are
+ *  description or refused, as in datasets. A model reads BOS where it wants one, the question, a blank where neither side of
+ *  the border has white space, and the choice, which is tokenised apart and alone counts; without a chat template. Of choices
+ *  that are equally probable the first counts. Each choice with its question must fit in ctx tokens; several share a window.
+ *  options NULL takes the defaults; on_window gets the mean over all choices so far
+ *  errors  QL_BAD_FILE, QL_UNSUPPORTED with file and line: a field missing or of another type, fewer than two choices, an
+ *          answer that is none of them; QL_INVALID_ARGUMENT: ctx, a stride, a choice that does not fit in it; QL_NOT_FOUND,
+ *          QL_IO; QL_NON_FINITE; QL_CANCELLED; QL_NO_MEMORY */
+QL_API ql_status ql_evaluate_choices(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
+                                     const float * scales, int n_adapters, const char * path,
+                                     const ql_evaluate_options * options, ql_choices * result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,9 +7,9 @@
 
 namespace ql::jinja {
 
-Text Text::from_message(std::string bytes, int32_t source) {
+Text Text::from_message(std::string bytes, int32_t source, MessagePart part) {
     Text text(std::move(bytes));
-    if (!text.empty()) text.runs_.push_back({0, text.size(), source, false});
+    if (!text.empty()) text.runs_.push_back({0, text.size(), source, false, part});
     return text;
 }
 
@@ -17,7 +17,8 @@ void Text::add_run(Run run) {
     if (run.begin == run.end || (run.source < 0 && !run.generated)) return;
     if (!runs_.empty()) {
         Run & last = runs_.back();
-        if (last.end == run.begin && last.source == run.source && last.generated == run.generated) {
+        if (last.end == run.begin && last.source == run.source && last.generated == run.generated &&
+            last.part == run.part) {
             last.end = run.end;
             return;
         }
@@ -34,7 +35,7 @@ void Text::append(const Text & other, size_t begin, size_t end) {
     bytes_.append(other.bytes_, begin, end - begin);
     for (auto run = other.first_run_behind(begin); run != other.runs_.end() && run->begin < end; ++run) {
         const size_t from = std::max(run->begin, begin), to = std::min(run->end, end);
-        add_run({at + from - begin, at + to - begin, run->source, run->generated});
+        add_run({at + from - begin, at + to - begin, run->source, run->generated, run->part});
     }
 }
 
@@ -66,7 +67,7 @@ void Text::mark_generated() {
     size_t at = 0;
     for (const Run & run : old) {
         add_run({at, run.begin, -1, true});
-        add_run({run.begin, run.end, run.source, true});
+        add_run({run.begin, run.end, run.source, true, run.part});
         at = run.end;
     }
     add_run({at, size(), -1, true});
@@ -82,7 +83,7 @@ void Text::append_as(std::string_view bytes, const Text & origin, size_t at) {
     const size_t begin = bytes_.size();
     bytes_.append(bytes);
     const Run run = origin.run_at(at);
-    add_run({begin, bytes_.size(), run.source, run.generated});
+    add_run({begin, bytes_.size(), run.source, run.generated, run.part});
 }
 
 uint32_t utf8_decode(std::string_view text, size_t at, size_t * length) {

@@ -11,12 +11,20 @@
 
 namespace ql::jinja {
 
+/// Which part of a message bytes come from.
+enum class MessagePart : uint8_t {
+    content,
+    reasoning,
+    call,  // a string in one of its calls of tools
+};
+
 /// Bytes [begin, end) come from message `source` (-1: from the template itself); `generated`: written inside a
 /// {% generation %} block. Bytes without a run are the template's own.
 struct Run {
     size_t begin = 0, end = 0;
     int32_t source = -1;
     bool generated = false;
+    MessagePart part = MessagePart::content;
     bool operator==(const Run &) const = default;
 };
 
@@ -26,7 +34,7 @@ class Text {
     explicit Text(std::string bytes) : bytes_(std::move(bytes)) {}
     explicit Text(const char * bytes) : bytes_(bytes) {}
     /// All bytes come from message `source`.
-    static Text from_message(std::string bytes, int32_t source);
+    static Text from_message(std::string bytes, int32_t source, MessagePart part = MessagePart::content);
 
     const std::string & bytes() const { return bytes_; }
     std::string_view view() const { return bytes_; }

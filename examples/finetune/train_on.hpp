@@ -1,0 +1,13 @@
+// --train-on: which parts of a conversation carry loss, by their names.
+#pragma once
+#include <string>
+
+namespace ql::cli {
+
+/// For the option's help.
+extern const char * const kTrainOnNames;
+
+/// "last,words" as a sum of ql_train_on. Stops with exit code 2 at a name that is none, and at all beside others.
+int read_train_on(const std::string & names);
+
+}  // namespace ql::cli
