@@ -38,7 +38,7 @@ Status ask(const ql_dataset * data, int64_t i) {
 extern "C" {
 
 void ql_dataset_options_init(ql_dataset_options * options) {
-    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr};
+    if (options) *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr, nullptr};
 }
 
 ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,

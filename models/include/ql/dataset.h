@@ -24,10 +24,12 @@ typedef struct ql_dataset_options {
     const char * chat_template;/* Jinja text, see ql/chat.h; NULL: the model's own */
     const char * date;         /* what the template is told, YYYY-MM-DD; NULL: QL_TRAINING_DATE. A run must give the same
                                   tokens on any day, so the date is never taken from a clock */
+    const char * columns;      /* "prompt=query,completion=response": the names that fields have in the data; NULL or "":
+                                  their own */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
-/** Reads a .jsonl, .json or .txt file (.gz of each), those directly in a folder, or all that match a pattern such as
+/** Reads a .jsonl, .json, .csv, .tsv or .txt file (.gz of each), those directly in a folder, or all that match a pattern such as
  *  "data/part-*.jsonl", in the order of their names. Forms are recognised by their keys (messages, conversations,
  *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
  *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. A .txt file is
