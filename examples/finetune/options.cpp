@@ -30,6 +30,13 @@ ql_optimizer optimizer_named(const std::string & name) {
     return static_cast<ql_optimizer>(it - all.begin());
 }
 
+bool has_checkpoint(const std::string & folder) {
+    std::error_code ec;
+    for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec))
+        if (it->path().filename().string().starts_with("step-")) return true;
+    return false;
+}
+
 /// An option that may be left to the library.
 void automatic(Program & p, const std::string & name, std::string & text, const char * takes, const char * help) {
     p.text(name, text, help)->option_text(takes);
@@ -204,6 +211,8 @@ void FinetuneOptions::check_export(const std::string & model) const {
     if (output.empty()) bad_input("-o is required: where the adapter goes (see --help)");
     std::error_code ec;
     if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
+    if (std::filesystem::is_directory(export_from, ec) && !has_checkpoint(export_from))
+        bad_input("--export-from: %s: no checkpoint (step-*.gguf) in this folder", export_from.c_str());
     Outputs outputs;
     outputs.input("-m", model);
     outputs.input("--export-from", export_from);

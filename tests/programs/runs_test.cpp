@@ -138,7 +138,7 @@ TEST_F(Runs, AnyStopLeavesAnAdapterThatCanBeUsed) {
         EXPECT_EQ(0, made.code) << made.err;
         const auto nll = [&](const std::string & lora) {
             const ProcessResult r = workspace_.run(
-                "ql-perplexity", "-q -m {model.gguf} -d {data.jsonl} -c 64 --base-type keep --json --lora " + lora);
+                "ql-perplexity", "-q -m {model.gguf} -d {data.jsonl} -c 64 --json --lora " + lora);
             EXPECT_EQ(0, r.code) << r.err;
             return r.code == 0 ? nlohmann::json::parse(r.out)["nll"] : nlohmann::json();
         };

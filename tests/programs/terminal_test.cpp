@@ -50,7 +50,7 @@ TEST_F(InTerminal, TheBarKeepsToOneLineOfAnyWidth) {
         EXPECT_GT(seen, 0) << t.screen().text();
         EXPECT_EQ(1, bars) << "a bar that wraps leaves pieces";
         EXPECT_LT(widest, columns);
-        if (columns == 200) EXPECT_GT(widest, 60);
+        EXPECT_GT(widest, columns == 200 ? 60 : 20);
         EXPECT_EQ(0, t.screen().count("train ")) << t.screen().text();
         EXPECT_EQ(0, t.screen().count("ESC"));
         for (const char * stays : {"ql-finetune 0", "model    ", "eval     before", "eval     step 20", "eval     step 40",
@@ -82,7 +82,6 @@ TEST_F(InTerminal, SaysSomethingBeforeItReadsTheModel) {
         Terminal t("ql-finetune", words(training("--steps 1 --overwrite")), 80);
         ASSERT_TRUE(t.wait_for("device   cpu")) << t.screen().text();
         least = std::min(least, t.seconds());
-        EXPECT_EQ(0, t.screen().count("data     ")) << t.screen().text();
         EXPECT_EQ(0, t.finish()) << t.screen().text();
     }
     EXPECT_LT(least, 0.5);
@@ -116,7 +115,7 @@ TEST_F(InTerminal, CtrlCTwiceLeavesTheLastCheckpoint) {
 
 TEST_F(InTerminal, AChatAnswersAndEnds) {
     Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 60);
-    ASSERT_TRUE(t.wait_for("> ")) << t.screen().text();
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
     t.type("hello\r");
     ASSERT_TRUE(t.wait_for("> hello")) << t.screen().text();
     t.type("\x04");  // Ctrl-D
