@@ -232,6 +232,7 @@ class DatasetOptions(TypedDict, total=False):
     # what the template is told, YYYY-MM-DD; None: QL_TRAINING_DATE. A run must give the same tokens on any day, so the
     # date is never taken from a clock
     date: str
+    columns: str  # "prompt=query,completion=response": the names that fields have in the data; None or "": their own
 
 
 @dataclass(frozen=True)

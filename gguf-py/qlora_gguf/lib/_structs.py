@@ -361,6 +361,7 @@ class ql_dataset_options(C.Structure):
         ("skip_bad_lines", C.c_int),
         ("chat_template", C.c_char_p),
         ("date", C.c_char_p),
+        ("columns", C.c_char_p),
     ]
 
 
