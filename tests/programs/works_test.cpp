@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "programs/workspace.hpp"
 #include "ql/gguf.h"
@@ -124,6 +125,43 @@ TEST_F(Works, DataMayBeSeveralFilesAFolderOrAPattern) {
     EXPECT_EQ(shown("-d {parts/*.jsonl}"), all);
     EXPECT_EQ(parse(must("ql-perplexity", "-m {model.gguf} -d {parts/1.jsonl} -d {parts/1.jsonl} --json"))["tokens"],
               2 * parse(must("ql-perplexity", "-m {model.gguf} -d {parts/1.jsonl} --json"))["tokens"].get<int64_t>());
+}
+
+TEST_F(Works, ColumnsOfATableHaveAnyNames) {
+    workspace_.write("a.jsonl", "{\"question\": \"red, or blue?\", \"answer\": \"red\"}\n");
+    workspace_.write("a.csv", "id,asked,said\n1,\"red, or blue?\",red\n");
+    workspace_.write("a.tsv", "said\tasked\nred\tred, or blue?\n");
+    const std::string show = "-m {model.gguf} --show-data 1 -d ", columns = " --columns question=asked,answer=said";
+    const std::string lines = must("ql-finetune", show + "{a.jsonl}").out;
+    EXPECT_NE(lines.npos, lines.find("[[red<|im_end|>")) << lines;
+    EXPECT_EQ(lines, must("ql-finetune", show + "{a.csv}" + columns).out);
+    EXPECT_EQ(lines, must("ql-finetune", show + "{a.tsv}" + columns).out);
+    const std::string evaluate = "-m {model.gguf} --json -d ";
+    EXPECT_EQ(parse(must("ql-perplexity", evaluate + "{a.jsonl}"))["nll"],
+              parse(must("ql-perplexity", evaluate + "{a.csv}" + columns))["nll"]);
+    const ProcessResult r = workspace_.run("ql-finetune", show + "{a.csv} --columns question=ask,answer=said");
+    EXPECT_EQ(2, r.code);
+    EXPECT_NE(r.err.npos, r.err.find("there is no column 'ask'")) << r.err;
+}
+
+TEST_F(Works, PredictionsAreKept) {
+    workspace_.write("few.jsonl", tiny_chats(7));
+    const ProcessResult r = must("ql-perplexity", "-m {model.gguf} -d {few.jsonl} --exact --predictions {p.jsonl} --json");
+    std::istringstream lines(read("p.jsonl"));
+    int n = 0, right = 0;
+    for (std::string line; std::getline(lines, line);) {
+        const Json p = Json::parse(line);
+        EXPECT_EQ(keys(p), (std::vector<std::string>{"sample", "input", "expected", "got", "exact"}));
+        EXPECT_EQ(++n, p["sample"]);
+        EXPECT_EQ(p["exact"].get<bool>(), p["expected"] == p["got"]);
+        EXPECT_NE(p["input"].get<std::string>().find("Order"), std::string::npos);
+        right += p["exact"].get<bool>();
+    }
+    EXPECT_EQ(7, n);
+    EXPECT_DOUBLE_EQ(right / 7.0, parse(r)["exact"].get<double>());
+    int shown = 0;
+    for (size_t at = r.err.find("  wanted  "); at != r.err.npos; at = r.err.find("  wanted  ", at + 1)) ++shown;
+    EXPECT_EQ(5, shown) << r.err;
 }
 
 TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
