@@ -43,7 +43,7 @@ stage "before: held-out orders"
 measure "NF4 base" -m "$base"
 stage "training"
 "$bin/ql-finetune" -m "$base" -d "$data/orders-train.jsonl" -o "$adapter" --base-type keep --lora-r 16 --lora-alpha 32 \
-    --lr 1e-3 --epochs 2 --grad-accum 1 --plot "$out/orders.png" --metrics "$out/orders.jsonl" --checkpoint-dir "$out/checkpoints" --resume auto
+    --lr 1e-3 --epochs 2 --grad-accum 1 --plot "$out/orders.png" --metrics "$out/orders.jsonl" --checkpoint-dir "$out/checkpoints" --keep-checkpoints --resume auto
 stage "after: held-out orders"
 measure "NF4 base + adapter" -m "$base" --lora "$adapter"
 measure "Q4_1 original + adapter" -m "$model" --lora "$adapter"

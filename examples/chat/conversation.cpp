@@ -80,4 +80,31 @@ void Conversation::answered(const std::string & text, bool ended) {
     cached_end_ = ended;
 }
 
+void Conversation::reset() {
+    turns_.roles.resize(has_system_ ? 1 : 0), turns_.contents.resize(has_system_ ? 1 : 0);
+    forget_cache();
+}
+
+void Conversation::set_system(const std::string & text) {
+    if (has_system_) turns_.roles.erase(turns_.roles.begin()), turns_.contents.erase(turns_.contents.begin());
+    has_system_ = !text.empty();
+    if (has_system_)
+        turns_.roles.insert(turns_.roles.begin(), "system"), turns_.contents.insert(turns_.contents.begin(), text);
+    forget_cache();
+}
+
+std::optional<std::string> Conversation::undo() {
+    if (turns_.roles.size() < (has_system_ ? 3u : 2u)) return {};
+    const std::string question = turns_.contents[turns_.contents.size() - 2];
+    turns_.roles.resize(turns_.roles.size() - 2), turns_.contents.resize(turns_.contents.size() - 2);
+    forget_cache();
+    return question;
+}
+
+void Conversation::restore(Turns turns) {
+    turns_ = std::move(turns);
+    has_system_ = !turns_.roles.empty() && turns_.roles[0] == "system";
+    forget_cache();
+}
+
 }  // namespace ql::cli

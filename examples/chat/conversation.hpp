@@ -1,5 +1,6 @@
 // A chat that grows: each turn reads only the text that the cache does not hold yet.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,13 +25,22 @@ class Conversation {
     Question ask(const std::string & message);
     /// Takes in what the session answered; `ended`: the session has read an end-of-turn token behind the answer.
     void answered(const std::string & text, bool ended);
+    struct Turns {
+        std::vector<std::string> roles, contents;
+    };
+    /// What was said so far, the system message first where there is one.
+    const Turns & turns() const { return turns_; }
+    /// Forgets all but the system message.
+    void reset();
+    void set_system(const std::string & text);
+    /// Takes the last message and its answer back; nothing if there is none.
+    std::optional<std::string> undo();
+    /// Another conversation: a system message, or none, then messages and answers in turn.
+    void restore(Turns turns);
     /// The next message is asked with all of the conversation: the session has forgotten what it read.
     void forget_cache() { cached_.clear(); }
 
   private:
-    struct Turns {
-        std::vector<std::string> roles, contents;
-    };
     std::string render(const Turns & turns) const;
     /// The whole conversation anew, without the oldest turns where they do not fit.
     Question start_over(Turns & turns, std::string & text) const;

@@ -4,7 +4,9 @@
 #include <optional>
 
 #include "examples/chat/conversation.hpp"
+#include "examples/chat/chat_commands.hpp"
 #include "examples/chat/lora_command.hpp"
+#include "examples/chat/stop_texts.hpp"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/escape.hpp"
@@ -34,8 +36,8 @@ class Chat {
     Chat()
         : program_("ql-chat",
                    "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
-                   "answer. /lora lists the adapters, /lora N applies one alone, /lora N SCALE so much of one, /lora "
-                   "off none.",
+                   "answer. Commands of a chat:\n" +
+                       ChatCommands::help(),
                    kExamples),
           device_options_(program_),
           model_options_(program_, true),
@@ -59,6 +61,9 @@ class Chat {
                         "Only tokens at least this fraction as probable as the best; 0: all");
         program_.number("--repeat-penalty", sampling_.repeat_penalty, 0.1, 10,
                         "Makes the last 64 tokens less likely; 1: off");
+        program_.texts("--stop", stops_, "Ends an answer before this text; may be given several times")
+            ->one_each_time()
+            ->option_text("TEXT");
         program_.number("--logprobs", n_top_, 1, 100, "With -p: log-probabilities of the K best tokens at each place")
             ->default_str("")
             ->option_text("K");
@@ -87,6 +92,8 @@ class Chat {
 
     void check_options() const {
         if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
+        for (const std::string & stop : stops_)
+            if (stop.empty()) bad_input("--stop: the text is empty");
         if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_))
             bad_input("%s needs -p", chat_ ? "--chat" : n_top_ > 0 ? "--logprobs" : "--json");
         if (complete_ && !chat_ && (!system_.empty() || chat_options_.given() || !chat_options_.date().empty()))
@@ -146,6 +153,8 @@ class Chat {
     int talk(Conversation & conversation) {
         program_.begin_work();
         const bool terminal = ql_os_is_terminal(1, nullptr) != 0;
+        if (terminal) say_banner();
+        ChatCommands commands(conversation, sampling_.temperature);
         std::string line;
         for (;;) {
             if (terminal) std::printf("> "), std::fflush(stdout);
@@ -155,6 +164,8 @@ class Chat {
             if (word == "/exit" || word == "/quit") break;
             if (LoraCommand::is_in(word))
                 adapt(conversation, word);
+            else if (ChatCommands::is_in(word))
+                obey(conversation, commands, word);
             else if (!word.empty())
                 answer(conversation, line);
             if (!g_interrupt) continue;
@@ -165,6 +176,24 @@ class Chat {
         check_interrupt();
         if (std::ferror(stdin)) throw Stop{kFailed, "stdin: cannot read"};
         return kDone;
+    }
+
+    void say_banner() const {
+        program_.note("model    " + model_options_.path());
+        for (size_t i = 0; i < loras_.paths.size(); ++i)
+            program_.note(format("adapter  %s, scale %s", loras_.paths[i].c_str(),
+                                 print_number(static_cast<double>(loras_.scales[i]), 2).c_str()));
+        program_.note(format("context  %lld tokens; /help lists the commands, Ctrl-C ends an answer, Ctrl-D the chat",
+                             static_cast<long long>(ctx_)));
+    }
+
+    void obey(Conversation & conversation, ChatCommands & commands, const std::string & line) {
+        const ChatCommands::Reply reply = commands.run(line);
+        if (!reply.text.empty())
+            std::fprintf(reply.done ? stdout : stderr, "%s%s\n",
+                         reply.done ? "" : "ql-chat: ", escape_text(reply.text).c_str());
+        if (!flush_results()) throw results_lost();
+        if (reply.ask) answer(conversation, *reply.ask);
     }
 
     /// Where other adapters apply from now on, the conversation so far is read again with the next message.
@@ -186,7 +215,9 @@ class Chat {
             program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
                                  static_cast<long long>(ctx_), q.forgotten));
         const ql_generate_result result = generate(q.tokens, true);
-        conversation.answered(result.text, result.ended != 0);
+        const bool stopped = stop_ && stop_->stopped();
+        conversation.answered(stopped ? shown_ : result.text, result.ended != 0);
+        if (stopped) conversation.forget_cache();  // the session has read more than the answer
         std::printf("\n");
         if (!flush_results()) throw results_lost();
         print_speed(result);
@@ -206,11 +237,18 @@ class Chat {
         options.user = this;
         options.on_token = [](void * self, const ql_generated * t) { return static_cast<Chat *>(self)->on_token(*t); };
         stream_ = stream;
-        return run_of(ql::generate(session_, tokens, options));
+        shown_.clear();
+        stop_.reset();
+        if (!stops_.empty()) stop_.emplace(stops_);
+        const ql_generate_result result = run_of(ql::generate(session_, tokens, options));
+        if (stop_) show(stop_->rest());
+        return result;
     }
 
     int on_token(const ql_generated & t) {
-        if (stream_ && t.piece) std::fputs(escape_text(t.piece).c_str(), stdout);
+        const std::string piece_text = t.piece ? t.piece : "";
+        show(stop_ ? stop_->feed(piece_text) : piece_text);
+        if (stop_ && stop_->stopped()) return 1;
         if (stream_ && !flush_results()) return 1;  // nobody reads stdout
         if (n_top_ > 0) {
             Json entry = {{"id", t.token},
@@ -226,13 +264,18 @@ class Chat {
         return g_interrupt != 0;
     }
 
+    void show(const std::string & text) {
+        shown_ += text;
+        if (stream_ && !text.empty()) std::fputs(escape_text(text).c_str(), stdout);
+    }
+
     std::string piece(int32_t id) const {
         const Result<std::string_view> bytes = token_piece(ql_model_tokenizer(model_.get()), id);
         return bytes.ok() ? std::string(*bytes) : "";
     }
 
     Json as_json(const ql_generate_result & r) const {
-        return {{"text", r.text},
+        return {{"text", stop_ && stop_->stopped() ? shown_ : r.text},
                 {"tokens", r.n_generated},
                 {"prompt_tok_s", rate(r.n_prompt, r.prompt_seconds)},
                 {"generation_tok_s", rate(r.n_generated, r.generation_seconds)},
@@ -273,6 +316,9 @@ class Chat {
     SessionPtr session_;
     std::optional<LoraCommand> lora_command_;
     Json logprobs_ = Json::array();
+    std::vector<std::string> stops_;
+    std::optional<StopTexts> stop_;
+    std::string shown_;  // of the answer
 };
 
 }  // namespace

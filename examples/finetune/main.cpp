@@ -4,6 +4,7 @@
 // starts; the adapter is written at the very end, checkpoints keep what was learned until then.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "examples/finetune/history.hpp"
 #include "examples/finetune/memory_plot.hpp"
@@ -15,6 +16,7 @@
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/places.hpp"
 #include "tools/cli/progress.hpp"
+#include "tools/cli/signals.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -25,6 +27,7 @@ constexpr const char * kExamples =
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --dry-run --plot memory.png\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --eval-split 0.05 --plot loss.png\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --resume auto\n"
+    "  ql-finetune --export-from adapter.gguf.ckpt -o so-far.gguf\n"
     "  ql-finetune -m model.gguf -d chats.jsonl --show-data 3";
 
 class Finetune {
@@ -32,7 +35,7 @@ class Finetune {
     Finetune()
         : program_("ql-finetune", "Trains a LoRA adapter on the quantised weights of a language model.", kExamples),
           device_options_(program_),
-          model_options_(program_, false),
+          model_options_(program_, false, nullptr, false),
           o_(program_) {}
 
     int main(int argc, char ** argv) {
@@ -41,21 +44,55 @@ class Finetune {
 
   private:
     int body() {
-        o_.check(device_options_.spill() != nullptr);
+        if (!o_.export_from.empty()) return export_adapter();
+        o_.check(model_options_.path(), device_options_.spill() != nullptr);
         if (o_.has_paged_optimizer()) device_options_.let_spill_alone();
         o_.check_outputs(model_options_.path());
         template_ = o_.chat.read_template();
         device_ = device_options_.open();
+        say_header();
+        const StopAnswers answers("stopping as soon as what is being prepared is ready", "; again to quit at once",
+                                  "ended before the training began", program_.quiet);
         open_model();
+        check_interrupt();
         if (o_.show_data == 0 || !o_.init_adapter.empty()) make_adapter();
         open_datasets();
+        check_interrupt();
         if (o_.lora_init == "eva" && o_.show_data == 0) start_eva();
         if (o_.show_data > 0) return show_data();
         if (o_.writes()) check_space();
         make_trainer();
+        check_interrupt();
         if (o_.dry_run && !o_.plot.empty()) write_memory_plot(o_.plot, trainer_.get(), device_options_.memory());
         if (o_.dry_run) return report(false);
         return train();
+    }
+
+    /// What is there to be said before the model is read, which may take a while.
+    void say_header() {
+        if (o_.show_data > 0 || !ql_os_is_terminal(2, nullptr)) return;
+        program_.begin_work();  // somebody watches: lines come as they are known
+        const ql_device_info device = DeviceOptions::describe(device_);
+        std::error_code ec;
+        const auto bytes = std::filesystem::file_size(model_options_.path(), ec);
+        program_.note(format("ql-finetune %s", ql_version()));
+        program_.note(format("model    %s%s%s", model_options_.path().c_str(), ec ? "" : ", ",
+                             ec ? "" : print_size(bytes).c_str()));
+        program_.note(format("device   %s: %s, %s kernels, products in %s, %d thread%s", device.backend, device.chip,
+                             device.isa, device.bf16 ? "bf16" : "f32", device.threads, device.threads == 1 ? "" : "s"));
+    }
+
+    /// The adapter of the newest checkpoint, as the run would have saved it.
+    int export_adapter() {
+        o_.check_export(model_options_.path());
+        if (!model_options_.path().empty()) model_ = model_options_.open(nullptr);
+        adapter_ = open_adapter(program_, o_.export_from, model_, o_.force);
+        check_run(ql_adapter_save(adapter_.get(), o_.output.c_str()));
+        if (program_.json)
+            program_.print({{"adapter", o_.output}});
+        else
+            std::printf("adapter  %s\n", escape_line(o_.output).c_str());
+        return kDone;
     }
 
     void open_model() {
@@ -85,6 +122,11 @@ class Finetune {
         if (!o_.eval_data.empty()) eval_ = read_data(o_.eval_data);
         if (o_.eval_split <= 0) return;
         check_input(ql_dataset_split(data_.get(), o_.eval_split, o_.seed, out(eval_)));
+        auto rest = sized<ql_dataset_info>(), held_out = sized<ql_dataset_info>();
+        check_input(ql_dataset_describe(data_.get(), &rest));
+        check_input(ql_dataset_describe(eval_.get(), &held_out));
+        program_.note(format("split    %s samples to train on, %s held out", print_count(rest.n_samples).c_str(),
+                             print_count(held_out.n_samples).c_str()));
     }
 
     DatasetPtr read_data(const std::vector<std::string> & paths) {
@@ -100,8 +142,9 @@ class Finetune {
         auto info = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(data.get(), &info));
         std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s",
-                                  name_files(paths, info).c_str(), print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
-                                  print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
+                                  name_files(paths, info).c_str(), print_count(info.n_samples).c_str(),
+                                  print_count(info.n_tokens).c_str(), print_count(info.n_trained).c_str(),
+                                  print_count(info.longest).c_str());
         if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";
         if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
         program_.note(line);
@@ -209,6 +252,9 @@ class Finetune {
             return static_cast<Finetune *>(self)->on_progress(*p);
         };
         options.on_log = [](void * self, const char * line) { static_cast<Finetune *>(self)->progress_line(line); };
+        options.on_batch = [](void * self, int evaluates, int64_t done, int64_t n) {
+            static_cast<Finetune *>(self)->on_batch(evaluates != 0, done, n);
+        };
         options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
         const double begin = ql_os_seconds();
         check_input(ql_trainer_create(model_.get(), device_.get(), adapter_.get(), data_.get(), eval_.get(), &options,
@@ -237,21 +283,27 @@ class Finetune {
 
     int train() {
         program_.begin_work();
+        const StopAnswers answers("finishing this batch, then saving", "; again to quit without saving",
+                                  "ended without saving" + go_on(), program_.quiet);
         eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
         history_.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
         if (std::isfinite(eval_before_)) history_.evals.push_back({0.0, eval_before_});
         {
             Progress progress("train", program_.quiet);
             progress_ = &progress;
+            step_ = plan_.first_step, n_steps_ = plan_.n_steps;
             const Status status = ql_trainer_run(trainer_.get());
             progress_ = nullptr;
             progress.clear();
+            over_ = true;
+            if (!status.ok()) replot();
             if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + go_on()};
             check_run(status);
         }
         eval_after_ = evaluate("after");
         check_saved(ql_adapter_save(adapter_.get(), o_.output.c_str()));
         if (!o_.plot.empty()) write_plot(o_.plot, history_);
+        if (!o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
         return report(true);
     }
 
@@ -259,7 +311,15 @@ class Finetune {
         if (!eval_) return NAN;
         double loss = 0;
         int64_t tokens = 0;
-        check_run(ql_trainer_evaluate(trainer_.get(), &loss, &tokens));
+        {
+            Progress progress("eval", program_.quiet);
+            progress_ = &progress;
+            const Status status = ql_trainer_evaluate(trainer_.get(), &loss, &tokens);
+            progress_ = nullptr;
+            progress.clear();
+            if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + go_on()};
+            check_run(status);
+        }
         program_.note(format("eval     %s: loss %.4f over %s tokens", when, loss, print_count(tokens).c_str()));
         return loss;
     }
@@ -274,8 +334,34 @@ class Finetune {
         const std::string figures = format("step %lld/%lld  loss %s  %.0f tok/s  %s", static_cast<long long>(p.step),
                                            static_cast<long long>(p.n_steps), print_number(p.loss, 4).c_str(), p.tok_s,
                                            print_size(p.rss_bytes).c_str());
+        step_ = p.step, n_steps_ = p.n_steps, figures_ = figures;
         if (progress_) progress_->update(step, static_cast<double>(p.n_steps), figures, p.step == p.n_steps);
+        if (p.checkpointed) replot();
         return g_interrupt != 0;
+    }
+
+    /// A step of a large model takes minutes: its micro-batches are shown, too, and those of evaluations.
+    void on_batch(bool evaluates, int64_t done, int64_t n) {
+        if (!progress_) return;
+        const std::string part = format("%lld/%lld", static_cast<long long>(done), static_cast<long long>(n));
+        const double of_step = static_cast<double>(done) / static_cast<double>(std::max<int64_t>(n, 1));
+        if (n_steps_ == 0 || over_)
+            progress_->update(static_cast<double>(done), static_cast<double>(n), "sequence " + part);
+        else if (evaluates)
+            progress_->update(static_cast<double>(step_ + 1), static_cast<double>(n_steps_), "evaluating " + part);
+        else if (done < n)
+            progress_->update(static_cast<double>(step_) + of_step, static_cast<double>(n_steps_),
+                              figures_.empty() ? "step 1, sequence " + part : figures_ + "  sequence " + part);
+    }
+
+    /// The picture of what is known so far. It does not end a run that it cannot be written.
+    void replot() {
+        if (o_.plot.empty()) return;
+        try {
+            write_plot(o_.plot, history_);
+        } catch (const Stop & stop) {
+            progress_line("warning: " + stop.message);
+        }
     }
 
     void progress_line(const std::string & line) {
@@ -338,6 +424,9 @@ class Finetune {
     double eval_before_ = NAN, eval_after_ = NAN;
     History history_;
     Progress * progress_ = nullptr;
+    int64_t step_ = 0, n_steps_ = 0;  // done, and of the run
+    bool over_ = false;               // the steps are
+    std::string figures_;             // of the last step
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <filesystem>
 
 #include "examples/finetune/train_on.hpp"
 #include "ql/dtypes.hpp"
@@ -29,6 +31,31 @@ ql_optimizer optimizer_named(const std::string & name) {
     return static_cast<ql_optimizer>(it - all.begin());
 }
 
+bool has_checkpoint(const std::string & folder) {
+    std::error_code ec;
+    for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec))
+        if (it->path().filename().string().starts_with("step-")) return true;
+    return false;
+}
+
+/// An option that may be left to the library.
+void automatic(Program & p, const std::string & name, std::string & text, const char * takes, const char * help) {
+    p.text(name, text, help)->option_text(takes);
+}
+
+/// The number of such an option; 0: auto.
+double number_or_auto(const char * name, const std::string & text, double low, double high, bool whole) {
+    if (text == "auto") return 0;
+    double value = 0;
+    const char * end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, value);
+    const bool fits = read.ec == std::errc() && read.ptr == end && (!whole || value == std::floor(value));
+    if (!fits) bad_input("%s: '%s' is not a number from %g to %g, or auto", name, text.c_str(), low, high);
+    if (!(value >= low && value <= high))
+        bad_input("%s: %s is out of range; %g to %g are possible, or auto", name, text.c_str(), low, high);
+    return value;
+}
+
 }  // namespace
 
 FinetuneOptions::FinetuneOptions(Program & p)
@@ -42,11 +69,13 @@ FinetuneOptions::FinetuneOptions(Program & p)
 }
 
 void FinetuneOptions::add_data(Program & p) {
-    p.texts("-d,--data", data,
-            "Training data: .jsonl, .json or .txt, or .gz of these; a folder of such files, or a pattern; may be given "
-            "several times")
-        ->required()
+    p.texts(
+         "-d,--data", data,
+         "Training data: .jsonl, .json, .csv, .tsv or .txt, or .gz of these; a folder of such files, or a pattern; may "
+         "be given several times")
         ->option_text("FILE|FOLDER|GLOB");
+    p.text("--columns", columns, "The names that fields have in the data, such as prompt=query,completion=response")
+        ->option_text("FIELD=NAME,...");
     p.texts("--eval-data", eval_data, "Data to evaluate on, before, during and after training; as -d")
         ->option_text("FILE|FOLDER|GLOB");
     p.number("--eval-split", eval_split, 0.0001, 0.9, "Holds out this part of the data to measure with")
@@ -77,11 +106,22 @@ void FinetuneOptions::add_output(Program & p) {
         ->option_text("DIR");
     p.number("--save-every", save_every, 1, 100000000, "Steps between checkpoints; the end of an epoch has one too");
     p.number("--keep", keep, 1, 1000, "How many of the newest checkpoints are kept");
-    p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in")
+    p.flag("--keep-checkpoints", keep_checkpoints,
+           "Leaves the checkpoints when the run has ended, so that it can go on for more --epochs");
+    p.text("--export-from", export_from,
+           "Writes the adapter of a checkpoint, or of the newest one in a folder, to -o, and stops; -m is needed for "
+           "MiSS alone")
+        ->option_text("FILE|DIR");
+    p.text("--resume", resume,
+           "Goes on from the newest checkpoint: 'auto', or the folder it is in; a run that has ended goes on for more "
+           "--epochs")
         ->option_text("auto|DIR");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")->option_text("FILE.png");
-    p.flag("--overwrite", overwrite, "An earlier run's checkpoints and metrics may go, when the first step begins");
+    p.flag(
+        "--overwrite", overwrite,
+        "An earlier run's checkpoints and metrics may go, when the first step begins; without it only the checkpoints "
+        "of a run that has ended");
     p.flag("--dry-run", dry_run,
            "Prints the plan: memory, steps, operations; trains nothing, writes nothing but --plot");
 }
@@ -138,18 +178,25 @@ void FinetuneOptions::add_adapter(Program & p) {
 }
 
 void FinetuneOptions::add_training(Program & p) {
-    p.number("--lr", lr, 1e-9, 1, "Learning rate");
-    p.choice("--schedule", schedule, {"constant", "linear", "cosine"}, {},
-             "How the learning rate falls after the warm-up");
+    automatic(p, "--lr", lr_text, "X|auto", "Learning rate; auto: 2e-4, and more where there are few steps");
+    p.choice("--schedule", schedule, {"constant", "linear", "cosine", "wsd", "inverse_sqrt"}, {},
+             "How the learning rate falls after the warm-up; wsd: only over the last --decay of the steps");
+    p.number("--lr-floor", lr_floor, 0, 1, "The part of --lr that it falls to");
+    p.number("--decay", decay, 0, 1e6, "Of --schedule wsd: a part of the steps (below 1), or steps");
     p.number("--warmup", warmup, 0, 1e6, "Warm-up: a part of the steps (below 1), or steps");
-    p.number("--epochs", epochs, 1, 100000, "Times over the data");
+    automatic(p, "--epochs", epochs_text, "X|auto",
+              "Times over the data, such as 2 or 0.5; auto: more where it is small");
     p.number("--steps", steps, 1, 100000000, "Ends after N steps instead of --epochs")->default_str("");
     p.text(
          "--batch", batch_text,
          "Sequences at a time: more need more memory; auto: of the --grad-accum sequences of a step as many as fit and "
          "make it faster")
         ->option_text("N|auto");
-    p.number("--grad-accum", grad_accum, 1, 65536, "Batches that make one step: more need more time, no memory");
+    automatic(
+        p, "--grad-accum", grad_accum_text, "N|auto",
+        "Batches that make one step: more need more time, no memory; auto: up to 8, fewer where the data is small");
+    p.number("--early-stop", early_stop, 1, 1000000, "Ends after N evaluations without a lower loss than the best one")
+        ->default_str("");
     std::vector<std::string> names;
     for (const ql_optimizer_info & o : optimizers()) names.push_back(o.name);
     p.choice("--optim", optim, names, {},
@@ -161,7 +208,34 @@ void FinetuneOptions::add_training(Program & p) {
              "least memory and the most time. Same bits");
 }
 
-void FinetuneOptions::check(bool has_spill) const {
+double FinetuneOptions::lr() const {
+    return number_or_auto("--lr", lr_text, 1e-9, 1, false);
+}
+double FinetuneOptions::epochs() const {
+    return number_or_auto("--epochs", epochs_text, 1e-4, 100000, false);
+}
+int64_t FinetuneOptions::grad_accum() const {
+    return static_cast<int64_t>(number_or_auto("--grad-accum", grad_accum_text, 1, 65536, true));
+}
+
+void FinetuneOptions::check_export(const std::string & model) const {
+    if (output.empty()) bad_input("-o is required: where the adapter goes (see --help)");
+    std::error_code ec;
+    if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
+    if (std::filesystem::is_directory(export_from, ec) && !has_checkpoint(export_from))
+        bad_input("--export-from: %s: no checkpoint (step-*.gguf) in this folder", export_from.c_str());
+    Outputs outputs;
+    outputs.input("-m", model);
+    outputs.input("--export-from", export_from);
+    outputs.file("-o", output);
+    outputs.check();
+}
+
+void FinetuneOptions::check(const std::string & model, bool has_spill) const {
+    if (model.empty()) bad_input("--model is required (see --help)");
+    if (data.empty()) bad_input("--data is required (see --help)");
+    (void)lr(), (void)epochs(), (void)grad_accum();
+    if (early_stop > 0 && !has_eval()) bad_input("--early-stop needs --eval-data or --eval-split");
     if (output.empty() && writes()) bad_input("-o is required: where the adapter goes (see --help)");
     if (!eval_data.empty() && eval_split > 0)
         bad_input("--eval-data and --eval-split exclude each other: give one of them");
@@ -218,6 +292,7 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
     o.long_policy = long_policy == "drop" ? QL_LONG_DROP : long_policy == "error" ? QL_LONG_ERROR : QL_LONG_CUT;
     o.skip_bad_lines = skip_bad_lines;
     o.train_on = read_train_on(train_on);
+    o.columns = columns.c_str();
     return o;
 }
 
@@ -239,17 +314,22 @@ int64_t FinetuneOptions::batch() const {
 /// Everything but paths and callbacks.
 ql_train_options FinetuneOptions::train_options() const {
     auto o = defaults<ql_train_options>();
-    o.ctx = ctx, o.batch = batch(), o.grad_accum = grad_accum, o.epochs = epochs, o.steps = steps;
-    o.lr = lr, o.warmup = warmup, o.weight_decay = weight_decay, o.clip = clip;
-    o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT
-                 : schedule == "linear" ? QL_SCHEDULE_LINEAR
-                                        : QL_SCHEDULE_COSINE;
+    o.ctx = ctx, o.batch = batch(), o.grad_accum = grad_accum(), o.epochs = epochs(), o.steps = steps;
+    o.lr = lr(), o.warmup = warmup, o.weight_decay = weight_decay, o.clip = clip;
+    o.schedule = schedule == "constant"       ? QL_SCHEDULE_CONSTANT
+                 : schedule == "linear"       ? QL_SCHEDULE_LINEAR
+                 : schedule == "wsd"          ? QL_SCHEDULE_WSD
+                 : schedule == "inverse_sqrt" ? QL_SCHEDULE_INVERSE_SQRT
+                                              : QL_SCHEDULE_COSINE;
+    o.lr_floor = lr_floor, o.decay = decay, o.early_stop = early_stop;
     o.optimizer = optimizer_named(optim);
     o.lora_dropout = lora_dropout, o.lora_plus_ratio = lora_plus_ratio, o.neftune_alpha = neftune_alpha;
     o.seed = seed, o.shuffle = shuffle, o.packing = packing;
     o.recompute = recompute == "none" ? QL_RECOMPUTE_NONE : recompute == "all" ? QL_RECOMPUTE_ALL : QL_RECOMPUTE_CHEAP;
     o.eval_every = eval_every, o.save_every = save_every, o.keep = keep;
-    o.overwrite = overwrite;
+    std::error_code ec;  // a run that has ended but left no adapter is not spent
+    const bool may_replace = std::filesystem::exists(output, ec);
+    o.overwrite = overwrite ? QL_OVERWRITE_ALL : may_replace ? QL_OVERWRITE_FINISHED : QL_OVERWRITE_NOTHING;
     return o;
 }
 

@@ -46,6 +46,19 @@ void join_trained(const Adapter & trained, Adapter & adapter) {
     adapter.rows = trained.rows;
 }
 
+LoraMatrix join_frozen(const LoraMatrix & trained, const LoraMatrix & frozen) {
+    LoraMatrix whole = trained;
+    whole.r = trained.r + frozen.r, whole.frozen = frozen.r;
+    whole.a.insert(whole.a.end(), frozen.a.begin(), frozen.a.end());
+    whole.b.resize(static_cast<size_t>(whole.r * whole.m));
+    for (int64_t row = 0; row < whole.m; ++row) {
+        const auto to = whole.b.begin() + row * whole.r;
+        std::copy_n(trained.b.begin() + row * trained.r, trained.r, to);
+        std::copy_n(frozen.b.begin() + row * frozen.r, frozen.r, to + trained.r);
+    }
+    return whole;
+}
+
 void freeze_negative(LoraMatrix & matrix) {
     const LoraMatrix trained = matrix;
     matrix.frozen = trained.r;

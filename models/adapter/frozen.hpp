@@ -17,6 +17,9 @@ SplitAdapter split_frozen(const Adapter & adapter);
 /// Puts the values of a split's trained part back into the adapter that was split.
 void join_trained(const Adapter & trained, Adapter & adapter);
 
+/// The matrix of which these are the trained part and the frozen one.
+LoraMatrix join_frozen(const LoraMatrix & trained, const LoraMatrix & frozen);
+
 /// Adds minus the matrix itself as its frozen part: the branch then adds exactly nothing, until it is trained.
 void freeze_negative(LoraMatrix & matrix);
 

@@ -12,6 +12,7 @@
 #include "models/adapter/llama_cpp.hpp"
 #include "models/adapter/starts/start.hpp"
 #include "models/model/model.hpp"
+#include "models/train/adapter_record.hpp"
 
 using ql::error;
 using ql::LoraMatrix;
@@ -30,7 +31,10 @@ ql_status open(const char * path, const ql_model * model, ql::BaseRule rule, ql_
     return ql::guarded([&]() -> Status {
         if (!path || !adapter) return error(QL_INVALID_ARGUMENT, "ql_adapter_open: an argument is NULL");
         *adapter = nullptr;
-        QL_ASSIGN(ql::Adapter loaded, model ? ql::load_adapter(path, *model->model, rule) : ql::read_adapter(path));
+        const ql::Model * base = model ? model->model.get() : nullptr;
+        QL_ASSIGN(ql::Adapter loaded, ql::holds_checkpoint(path) ? ql::load_checkpoint_adapter(path, base, rule)
+                                      : base                     ? ql::load_adapter(path, *base, rule)
+                                                                 : ql::read_adapter(path));
         *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny};
         return {};
     });

@@ -20,11 +20,15 @@ Status in_range(const char * name, double value, double low, double high) {
 Status check(const ql_train_options & o) {
     QL_TRY(in_range("ctx", static_cast<double>(o.ctx), 0, 1 << 20));
     QL_TRY(in_range("batch", static_cast<double>(o.batch), QL_BATCH_AUTO, 4096));
-    QL_TRY(in_range("grad-accum", static_cast<double>(o.grad_accum), 1, 1 << 16));
-    QL_TRY(in_range("epochs", static_cast<double>(o.epochs), 1, 100000));
+    QL_TRY(in_range("grad-accum", static_cast<double>(o.grad_accum), 0, 1 << 16));
+    QL_TRY(in_range("epochs", o.epochs, 0, 100000));
     QL_TRY(in_range("steps", static_cast<double>(o.steps), 0, 100000000));
     QL_TRY(in_range("lr", o.lr, 0, 10));
-    QL_TRY(ql::check_enum("schedule", o.schedule, QL_SCHEDULE_COSINE));
+    QL_TRY(ql::check_enum("schedule", o.schedule, QL_SCHEDULE_INVERSE_SQRT));
+    QL_TRY(in_range("lr-floor", o.lr_floor, 0, 1));
+    QL_TRY(in_range("decay", o.decay, 0, 100000000));
+    QL_TRY(in_range("early-stop", static_cast<double>(o.early_stop), 0, 100000000));
+    QL_TRY(in_range("overwrite", o.overwrite, QL_OVERWRITE_NOTHING, QL_OVERWRITE_FINISHED));
     QL_TRY(in_range("warmup", o.warmup, 0, 100000000));
     QL_TRY(in_range("weight-decay", o.weight_decay, 0, 10));
     if (!(o.beta1 < 0)) QL_TRY(in_range("beta1", o.beta1, 0, 0.9999999));
@@ -81,11 +85,9 @@ void ql_train_options_init(ql_train_options * options) {
     *options = {};
     options->size = sizeof(*options);
     options->batch = 1;
-    options->grad_accum = 8;
-    options->epochs = 1;
-    options->lr = 2e-4;
     options->schedule = QL_SCHEDULE_COSINE;
     options->warmup = 0.03;
+    options->decay = 0.2;
     options->beta1 = options->beta2 = -1;
     options->eps = 1e-8;
     options->clip = 1.0;
@@ -152,6 +154,13 @@ ql_status ql_trainer_run(ql_trainer * trainer) {
     return ql::guarded([&]() -> Status {
         if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_run: trainer is NULL");
         return trainer->trainer->run();
+    });
+}
+
+ql_status ql_trainer_remove_checkpoints(ql_trainer * trainer) {
+    return ql::guarded([&]() -> Status {
+        if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_remove_checkpoints: trainer is NULL");
+        return trainer->trainer->remove_checkpoints();
     });
 }
 

@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxFiles = 10'000;
-constexpr const char * kEndings[] = {".jsonl", ".json", ".txt"};
+constexpr const char * kEndings[] = {".jsonl", ".json", ".csv", ".tsv", ".txt"};
 
 bool is_data_file(const fs::path & path) {
     const fs::path plain = path.extension() == ".gz" ? path.stem() : path.filename();
@@ -34,7 +34,8 @@ Result<std::vector<std::string>> files_in(const std::string & folder) {
     }
     if (ec) return error(QL_IO, "%s: cannot read the folder: %s", folder.c_str(), ec.message().c_str());
     if (files.empty())
-        return error(QL_NOT_FOUND, "%s: no .jsonl, .json or .txt file, nor .gz of one, in this folder", folder.c_str());
+        return error(QL_NOT_FOUND, "%s: no .jsonl, .json, .csv, .tsv or .txt file, nor .gz of one, in this folder",
+                     folder.c_str());
     std::sort(files.begin(), files.end());
     return files;
 }

@@ -7,7 +7,7 @@
 
 namespace ql {
 
-/// What a name stands for: a file; the data files directly in a folder (.jsonl, .json, .txt, or .gz of these), or all files
+/// What a name stands for: a file; the data files directly in a folder (.jsonl, .json, .csv, .tsv, .txt, or .gz of these), or all files
 /// that match a pattern (*, ?, [...], as a shell knows them), in the order of their names. A file that is not there is one
 /// still: reading it says so. errors  QL_NOT_FOUND: a folder without data files, a pattern that nothing matches;
 ///         QL_UNSUPPORTED: more than 10,000 files

@@ -191,9 +191,10 @@ Status has_something_to_train(const Sample & sample) {
 
 }  // namespace
 
-Result<Sample> parse_sample(std::string_view text, int64_t line) {
-    QL_ASSIGN(const Json json, parse_json(text, line));
+Result<Sample> parse_sample(std::string_view text, int64_t line, const Columns & columns) {
+    QL_ASSIGN(Json json, parse_json(text, line));
     if (!json.is_object()) return error(QL_BAD_FILE, "%s, not an object", json.type_name());
+    QL_TRY(rename_columns(columns, json));
     Fields fields(json);
     QL_TRY(fields.check_refused());
     QL_ASSIGN(Sample sample, recognise(json, fields));

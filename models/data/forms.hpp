@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/data/columns.hpp"
 #include "models/text/chat_template.hpp"
 #include "ql/status.hpp"
 
@@ -32,9 +33,9 @@ struct Sample {
 ///   prompt, completion        raw text, or two lists of messages of which the second is trained
 ///   text                      raw text
 /// `system` or `system_prompt` may stand beside all but text. Every other field is known to be mere description
-/// (fields.cpp), or refused by name. `line` is where the text begins in its file.
+/// (fields.cpp), or refused by name. `line` is where the text begins in its file; `columns` renames fields first.
 /// errors  QL_BAD_FILE (no path): no JSON, no known form, a wrong type, nothing to train
 ///         QL_UNSUPPORTED: fields that cannot be used or obeyed; samples marked as bad
-Result<Sample> parse_sample(std::string_view json, int64_t line = 1);
+Result<Sample> parse_sample(std::string_view json, int64_t line = 1, const Columns & columns = {});
 
 }  // namespace ql

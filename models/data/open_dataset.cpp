@@ -44,7 +44,10 @@ Result<Dataset> open_dataset(const std::vector<std::string> & names, const Model
     if (!source.empty()) {
         QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer, date));
     }
-    const ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0, trained_parts(options.train_on)};
+    ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0, trained_parts(options.train_on), {}};
+    if (options.columns && *options.columns) {
+        QL_ASSIGN(read.columns, parse_columns(options.columns));
+    }
     QL_ASSIGN(ReadSamples samples,
               read_dataset(data.files, *tokenizer, data.chat_template ? &*data.chat_template : nullptr, read));
     data.samples = std::move(samples.samples);

@@ -5,6 +5,7 @@
 #include "models/data/data_files.hpp"
 #include "models/data/render.hpp"
 #include "models/data/source.hpp"
+#include "models/data/table.hpp"
 
 namespace ql {
 namespace {
@@ -40,16 +41,28 @@ class Reader {
             }
             return {};
         }
+        if (is_table(path())) return read_rows(text);
         auto records = split_records(text);
         if (!records.ok()) return error(records.code(), "%s:%s", path().c_str(), records.message().c_str());
-        for (const Record & record : *records) {
-            const Status status = read(record);
-            if (status.ok()) continue;
-            if (!options_.skip_bad_lines || status.code() == QL_NOT_FOUND || too_long_)
-                return at_line(status, record.line);
-            if (++out_.counts.bad <= static_cast<int64_t>(kShownBadLines))
-                out_.counts.bad_lines.push_back(at_line(status, record.line).message());
-        }
+        for (const Record & record : *records) QL_TRY(count(read(record.json, record.line), record.line));
+        return {};
+    }
+
+    Status read_rows(const std::string & text) {
+        const auto rows = read_table(text, path());
+        if (!rows.ok()) return error(rows.status().code(), "%s:%s", path().c_str(), rows.message().c_str());
+        for (const TableRow & row : *rows)
+            QL_TRY(count(row.fault.empty() ? read(row.json, row.line) : error(QL_BAD_FILE, "%s", row.fault.c_str()),
+                         row.line));
+        return {};
+    }
+
+    /// What became of the sample that begins on a line.
+    Status count(const Status & status, int64_t line) {
+        if (status.ok()) return {};
+        if (!options_.skip_bad_lines || status.code() == QL_NOT_FOUND || too_long_) return at_line(status, line);
+        if (++out_.counts.bad <= static_cast<int64_t>(kShownBadLines))
+            out_.counts.bad_lines.push_back(at_line(status, line).message());
         return {};
     }
 
@@ -58,8 +71,8 @@ class Reader {
                      status.message().c_str());
     }
 
-    Status read(const Record & record) {
-        QL_ASSIGN(Sample sample, parse_sample(record.json, record.line));
+    Status read(std::string_view json, int64_t line) {
+        QL_ASSIGN(Sample sample, parse_sample(json, line, options_.columns));
         QL_ASSIGN(const Rendered rendered, renderer_.render(sample));
         for (const size_t i : rendered.shortened) {
             Sample part = sample;

@@ -17,6 +17,7 @@ struct ReadOptions {
     ql_long_policy long_policy = QL_LONG_CUT;
     bool skip_bad_lines = false;
     TrainedParts parts = {};
+    Columns columns;
 };
 
 /// What reading, rendering and cutting did.
@@ -33,7 +34,7 @@ struct ReadSamples {
     DatasetCounts counts;
 };
 
-/// Reads every form of sample (forms.hpp) from .jsonl, .json and .txt files, gzip or not, one after the other. chat may be
+/// Reads every form of sample (forms.hpp) from .jsonl, .json, .csv, .tsv and .txt files, gzip or not, one after the other. chat may be
 /// null (no template). errors  "FILE:LINE: what" with QL_BAD_FILE or QL_UNSUPPORTED; QL_NOT_FOUND, QL_IO
 Result<ReadSamples> read_dataset(const std::vector<std::string> & files, const Tokenizer & tokenizer,
                                  const ChatTemplate * chat, const ReadOptions & options);

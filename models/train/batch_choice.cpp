@@ -46,7 +46,7 @@ Result<int64_t> Trainer::batch_of_checkpoint() const {
     if (!files.ok()) return int64_t{0};  // open_checkpoints says what is wrong, if anything is
     std::string skipped;
     QL_ASSIGN(const Checkpoint newest, newest_checkpoint(*files, &skipped));
-    const int64_t batch = batch_in(newest.state.fingerprint);
+    const int64_t batch = whole_in(newest.state.fingerprint, "batch");
     return batch > 0 && sequences_ % batch == 0 ? batch : 0;
 }
 

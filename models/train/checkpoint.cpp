@@ -13,7 +13,8 @@
 namespace ql {
 namespace {
 
-/// A tensor of a checkpoint: every parameter has itself and the optimizer's states.
+/// A tensor of a checkpoint: every parameter has itself and the optimizer's states; then come the adapter's values that are
+/// not trained.
 struct Entry {
     std::string name;
     ql_tensor * tensor;
@@ -25,6 +26,7 @@ std::vector<Entry> entries(const TrainStep & step) {
         list.push_back({p.name, p.param});
         for (const OptimizerState & s : p.optimizer.states()) list.push_back({p.name + s.suffix, s.tensor});
     }
+    for (ql_tensor * t : step.frozen()) list.push_back({ql_tensor_name(t), t});
     return list;
 }
 
@@ -41,6 +43,9 @@ constexpr WholeField kWholeFields[] = {{"ql.checkpoint.step", &CheckpointState::
                                        {"ql.checkpoint.skipped", &CheckpointState::skipped},
                                        {"ql.checkpoint.skipped_in_row", &CheckpointState::skipped_in_row},
                                        {"ql.checkpoint.total_tokens", &CheckpointState::total_tokens},
+                                       {"ql.checkpoint.schedule_start", &CheckpointState::schedule_start},
+                                       {"ql.checkpoint.schedule_steps", &CheckpointState::schedule_steps},
+                                       {"ql.checkpoint.evals_in_vain", &CheckpointState::evals_in_vain},
                                        {"ql.checkpoint.metrics_bytes", &CheckpointState::metrics_bytes}};
 constexpr RealField kRealFields[] = {{"ql.checkpoint.loss_first", &CheckpointState::loss_first},
                                      {"ql.checkpoint.loss_last", &CheckpointState::loss_last},
@@ -64,7 +69,9 @@ class Checksum {
         for (const WholeField & f : kWholeFields) number(s.*f.value);
         for (const RealField & f : kRealFields) number(s.*f.value);
         number(static_cast<int64_t>(s.has_best));
+        number(static_cast<int64_t>(s.ended));
         text(s.fingerprint);
+        text(s.adapter);
     }
     /// A tensor's name, type and shape; its bytes follow.
     void head(std::string_view name, ql_dtype dtype, const int64_t * ne, int n_dims) {
@@ -105,6 +112,8 @@ Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
     for (const WholeField & f : kWholeFields) QL_TRY(ql_gguf_set_int(w, f.key, QL_GGUF_I64, s.*f.value));
     for (const RealField & f : kRealFields) QL_TRY(ql_gguf_set_f64(w, f.key, s.*f.value));
     QL_TRY(ql_gguf_set_bool(w, "ql.checkpoint.has_best", s.has_best));
+    QL_TRY(ql_gguf_set_bool(w, "ql.checkpoint.ended", s.ended));
+    QL_TRY(text("ql.checkpoint.adapter", s.adapter));
     return text("ql.checkpoint.fingerprint", s.fingerprint);
 }
 
@@ -114,10 +123,17 @@ Status get_keys(const ql_gguf * f, CheckpointState & s) {
     int has_best = 0;
     QL_TRY(ql_gguf_get_bool(f, "ql.checkpoint.has_best", &has_best));
     s.has_best = has_best != 0;
-    ql_gguf_string text{};
-    QL_TRY(ql_gguf_get_string(f, "ql.checkpoint.fingerprint", &text));
-    s.fingerprint.assign(text.data, text.size);
-    return {};
+    int ended = 0;
+    QL_TRY(ql_gguf_get_bool(f, "ql.checkpoint.ended", &ended));
+    s.ended = ended != 0;
+    const auto get_text = [&](const char * key, std::string & value) -> Status {
+        ql_gguf_string text{};
+        QL_TRY(ql_gguf_get_string(f, key, &text));
+        value.assign(text.data, text.size);
+        return {};
+    };
+    QL_TRY(get_text("ql.checkpoint.adapter", s.adapter));
+    return get_text("ql.checkpoint.fingerprint", s.fingerprint);
 }
 
 Status check_version(const std::string & path, const ql_gguf * file) {
@@ -158,6 +174,9 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
                   {"skipped", s.skipped, s.step},
                   {"skipped_in_row", s.skipped_in_row, s.skipped},
                   {"total_tokens", s.total_tokens, most},
+                  {"schedule_start", s.schedule_start, s.step},
+                  {"schedule_steps", s.schedule_steps, most},
+                  {"evals_in_vain", s.evals_in_vain, most},
                   {"metrics_bytes", s.metrics_bytes, most}};
     for (const auto & f : fields)
         if (f.value < 0 || f.value > f.high)
@@ -186,8 +205,16 @@ Status check_values(const std::string & path, const ql_gguf_tensor & t) {
 
 }  // namespace
 
+bool has_ended(const CheckpointState & state) {
+    return state.ended || state.step == whole_in(state.fingerprint, "steps");
+}
+
+bool is_extended(const CheckpointState & state, int64_t n_steps) {
+    return has_ended(state) && n_steps > whole_in(state.fingerprint, "steps");
+}
+
 uint64_t checkpoint_bytes(const TrainStep & step) {
-    uint64_t bytes = uint64_t{1} << 16;  // keys and the list of tensors
+    uint64_t bytes = uint64_t{1} << 17;  // keys and the list of tensors
     for (const Entry & e : entries(step)) bytes += ql_tensor_bytes(e.tensor) + e.name.size() + 128;
     return bytes;
 }
@@ -226,7 +253,11 @@ Result<Checkpoint> open_checkpoint(const std::string & path) {
 Status load_checkpoint(const Checkpoint & checkpoint, const TrainStep & step, const std::string & fingerprint,
                        int64_t n_steps) {
     const char * path = checkpoint.path.c_str();
-    QL_TRY(compare_fingerprints(path, checkpoint.state.fingerprint, fingerprint));
+    QL_TRY(compare_fingerprints(path,
+                                is_extended(checkpoint.state, n_steps)
+                                    ? with_steps(checkpoint.state.fingerprint, n_steps)
+                                    : checkpoint.state.fingerprint,
+                                fingerprint));
     if (checkpoint.state.step > n_steps)
         return error(QL_BAD_FILE, "%s: step is %lld, the run has %lld: the file is damaged", path,
                      static_cast<long long>(checkpoint.state.step), static_cast<long long>(n_steps));

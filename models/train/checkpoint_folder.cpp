@@ -100,7 +100,7 @@ Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::stri
 CheckpointFolder::~CheckpointFolder() {
     lock_.reset();  // the lock's file goes with it
     std::error_code ec;
-    if (is_new_) fs::remove(directory_, ec);  // an empty one: nothing was saved
+    if (is_new_ || goes_) fs::remove(directory_, ec);  // an empty one: nothing was saved, or is needed any more
 }
 
 std::string CheckpointFolder::in_the_way(int64_t step) const {
@@ -123,6 +123,11 @@ Status CheckpointFolder::clear() {
     }
     files_.clear();
     return {};
+}
+
+Status CheckpointFolder::clear_for_good() {
+    goes_ = true;
+    return clear();
 }
 
 Status CheckpointFolder::check_space(uint64_t bytes_each, int64_t keep) const {

@@ -41,6 +41,8 @@ class CheckpointFolder {
     void go_on_after(int64_t step);
     /// Deletes all checkpoints.
     Status clear();
+    /// Deletes all checkpoints, and in the end the folder if nothing else is in it.
+    Status clear_for_good();
     /// Checks that the disk has room to go on: the newest stays while another is written, older ones may be deleted for
     /// it.
     Status check_space(uint64_t bytes_each, int64_t keep) const;
@@ -53,7 +55,7 @@ class CheckpointFolder {
     void delete_oldest();
 
     std::string directory_;
-    bool is_new_ = false;
+    bool is_new_ = false, goes_ = false;
     LockPtr lock_;
     std::vector<CheckpointFile> files_;
 };

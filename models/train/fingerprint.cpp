@@ -67,8 +67,8 @@ int64_t whole_number(const std::string & text) {
 Status more_steps(const std::string & path, const std::string & then, const std::string & now) {
     return error(
         QL_INVALID_ARGUMENT,
-        "%s: this run has %s steps, the checkpoint belongs to one of %.20s, and a learning rate that depends on "
-        "them; end that run as it was begun, then train on from its adapter with --init-adapter",
+        "%s: this run has %s steps, the checkpoint belongs to one of %.20s that has not ended, and a learning rate "
+        "that depends on them; end that run as it was begun, with --keep-checkpoints, then go on with more",
         path.c_str(), now.c_str(), then.c_str());
 }
 
@@ -117,6 +117,9 @@ std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps
     Pairs pairs;
     pairs.whole("ctx", ctx), pairs.whole("batch", o.batch), pairs.whole("grad-accum", o.grad_accum);
     pairs.whole("steps", n_steps), pairs.real("lr", o.lr), pairs.whole("schedule", o.schedule);
+    if (o.lr_floor > 0) pairs.real("lr-floor", o.lr_floor);
+    if (o.schedule == QL_SCHEDULE_WSD) pairs.real("decay", o.decay);
+    if (o.early_stop > 0) pairs.whole("early-stop", o.early_stop);
     pairs.put("optim", optimizer_def(o.optimizer).rule);
     pairs.real("warmup", o.warmup), pairs.real("weight-decay", o.weight_decay), pairs.real("beta1", o.beta1);
     pairs.real("beta2", o.beta2), pairs.real("eps", o.eps), pairs.real("clip", o.clip);
@@ -143,10 +146,26 @@ std::string run_fingerprint(const FingerprintSource & run) {
     return pairs.text;
 }
 
-int64_t batch_in(const std::string & fingerprint) {
+int64_t whole_in(const std::string & fingerprint, const std::string & key) {
     const auto pairs = split(fingerprint);
-    const auto it = pairs.find("batch");
+    const auto it = pairs.find(key);
     return it == pairs.end() ? 0 : whole_number(it->second);
+}
+
+double real_in(const std::string & fingerprint, const std::string & key) {
+    const auto pairs = split(fingerprint);
+    const auto it = pairs.find(key);
+    double value = 0;
+    if (it != pairs.end()) (void)std::from_chars(it->second.data(), it->second.data() + it->second.size(), value);
+    return value;
+}
+
+std::string with_steps(const std::string & fingerprint, int64_t n_steps) {
+    auto pairs = split(fingerprint);
+    pairs["steps"] = std::to_string(n_steps);
+    Pairs all;
+    for (const auto & [key, value] : pairs) all.put(key.c_str(), value);
+    return all.text;
 }
 
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {

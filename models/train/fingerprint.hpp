@@ -24,8 +24,11 @@ std::string run_options(const ql_train_options & options, int64_t ctx, int64_t n
 
 std::string run_fingerprint(const FingerprintSource & run);
 
-/// The sequences of a micro-batch that a fingerprint tells; 0: it tells none.
-int64_t batch_in(const std::string & fingerprint);
+/// A number that a fingerprint tells: "batch", "lr"; 0: it tells none.
+int64_t whole_in(const std::string & fingerprint, const std::string & key);
+double real_in(const std::string & fingerprint, const std::string & key);
+/// The fingerprint of the same run with another number of steps.
+std::string with_steps(const std::string & fingerprint, int64_t n_steps);
 
 /// errors  QL_INVALID_ARGUMENT: names the first pair of `now` that differs in `then`, the fingerprint in the checkpoint
 ///         at `path`, and the way out

@@ -289,6 +289,12 @@ Status TrainStep::evaluate(const MicroBatch & batch, std::vector<float> & nll) {
     return read_output(eval_, nll_, nll);
 }
 
+std::vector<ql_tensor *> TrainStep::frozen() const {
+    std::vector<ql_tensor *> tensors;
+    for (const LoraLeaves & l : frozen_) tensors.insert(tensors.end(), {l.a, l.b});
+    return tensors;
+}
+
 int64_t TrainStep::n_parameters() const {
     int64_t n = 0;
     for (const TrainedParam & p : params_) n += ql_tensor_elements(p.param);

@@ -96,6 +96,8 @@ class TrainStep {
     /// Copies parameters into an adapter of the same shapes.
     Status read_adapter(Adapter & adapter) const;
     const std::vector<TrainedParam> & params() const { return params_; }
+    /// The parts of branches that are not trained: "blk.0.attn_q.weight.frozen_a" and the like.
+    std::vector<ql_tensor *> frozen() const;
     const MergedLinears & merged() const { return merged_; }
     int64_t n_parameters() const;
     /// The plan of a micro-batch.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/train/schedule.hpp"
+#include "models/train/adapter_record.hpp"
 
 namespace ql {
 namespace {
@@ -19,7 +19,7 @@ void Trainer::log(const std::string & line) const {
 Status Trainer::run() {
     start_ = ql_os_seconds();
     Status result = begin_files();
-    while (result.ok() && state_.step < n_steps_) {
+    while (result.ok() && !is_over()) {
         result = cancelled() ? stop_cancelled() : one_step();
         seconds_ = ql_os_seconds() - start_;
     }
@@ -74,12 +74,13 @@ Result<int64_t> Trainer::forward_backward(double & loss) {
         QL_TRY(step_->accumulate(micros, options_.seed, state_.step, offset, losses));
         for (const float partial : losses) loss += partial;
         offset += static_cast<int64_t>(micros.size()) * options_.batch * ctx_;
+        batch_done(false, static_cast<int64_t>(i), static_cast<int64_t>(sequences.size()));
     }
     return tokens;
 }
 
 Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
-    p.lr = learning_rate(options_.schedule, options_.lr, state_.step, n_steps_, n_warmup_);
+    p.lr = learning_rate(schedule_, state_.step - state_.schedule_start);
     const auto t = static_cast<double>(state_.step - state_.skipped + 1);
     float hyper[QL_HYPER_N];
     hyper[QL_HYPER_LR] = static_cast<float>(p.lr);
@@ -151,8 +152,7 @@ Status Trainer::after_step(ql_train_progress & p) {
     QL_TRY(maybe_evaluate(p));
     QL_TRY(metrics_.write(p));
     QL_TRY(maybe_save(p));
-    if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && state_.step < n_steps_)
-        return stop_cancelled();
+    if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && !is_over()) return stop_cancelled();
     return {};
 }
 
@@ -160,20 +160,37 @@ Status Trainer::maybe_evaluate(ql_train_progress & p) {
     if (!eval_) return {};
     const bool due = options_.eval_every > 0 ? state_.step % options_.eval_every == 0 : epoch_ends();
     if (!due && state_.step != n_steps_) return {};
-    QL_TRY(mean_loss(p.eval_loss, p.eval_tokens));
+    QL_TRY(mean_loss(p.eval_loss, p.eval_tokens, false));
     p.has_eval = 1;
-    if (best_path_.empty() || !std::isfinite(p.eval_loss) || (state_.has_best && p.eval_loss >= state_.best_eval))
-        return {};
-    state_.has_best = true;
-    state_.best_eval = p.eval_loss;
+    if (!note_best(p.eval_loss) || best_path_.empty()) return {};
     QL_TRY(step_->read_adapter(adapter_));
     record_run();
     return save_adapter(adapter_, model_, best_path_);
 }
 
+/// Whether an evaluation is the best so far; of too many in a row that are not, the run ends.
+bool Trainer::note_best(double loss) {
+    if (best_path_.empty() && options_.early_stop == 0) return false;
+    if (!std::isfinite(loss) || (state_.has_best && loss >= state_.best_eval)) {
+        state_.ended = options_.early_stop > 0 && ++state_.evals_in_vain >= options_.early_stop;
+        if (state_.ended && state_.step < n_steps_)
+            log(format("ended    early: %lld evaluations without a lower loss than %.4f",
+                       static_cast<long long>(state_.evals_in_vain), state_.best_eval));
+        return false;
+    }
+    state_.has_best = true;
+    state_.best_eval = loss;
+    state_.evals_in_vain = 0;
+    return true;
+}
+
+void Trainer::batch_done(bool evaluates, int64_t done, int64_t n) const {
+    if (options_.on_batch) options_.on_batch(options_.user, evaluates ? 1 : 0, done, n);
+}
+
 Status Trainer::maybe_save(ql_train_progress & p) {
     const bool due = options_.save_every > 0 && state_.step % options_.save_every == 0;
-    if (checkpoint_dir_.empty() || (!due && !epoch_ends() && state_.step != n_steps_)) return {};
+    if (checkpoint_dir_.empty() || (!due && !epoch_ends() && !is_over())) return {};
     if (state_.skipped_in_row > 0) return {};  // not a good state to keep
     QL_TRY(save());
     p.checkpointed = saved_step_ == state_.step;
@@ -189,6 +206,8 @@ Status Trainer::save() {
                    static_cast<long long>(state_.step)));
         return {};  // one checkpoint less is better than a night's run that ends here
     }
+    record_run();
+    state_.adapter = adapter_record(adapter_);
     QL_ASSIGN(state_.metrics_bytes, metrics_.sync());
     QL_ASSIGN(checkpoint_, folder_->save(*step_, state_, options_.keep));
     saved_step_ = state_.step;
@@ -197,14 +216,24 @@ Status Trainer::save() {
 
 Status Trainer::evaluate(double & loss, int64_t & tokens) {
     if (!eval_) return error(QL_INVALID_ARGUMENT, "evaluation: there is no evaluation data");
-    QL_TRY(mean_loss(loss, tokens));
+    QL_TRY(mean_loss(loss, tokens, true));
     if (std::isfinite(loss)) return {};
     return error(QL_NON_FINITE,
                  "evaluation: the loss is not finite: the weights are damaged, or the run has diverged%s%s",
                  checkpoint_.empty() ? "" : "; the newest checkpoint is ", checkpoint_.c_str());
 }
 
-Status Trainer::mean_loss(double & loss, int64_t & tokens) {
+Status Trainer::remove_checkpoints() {
+    if (!is_over())
+        return error(QL_INVALID_ARGUMENT, "the run has not ended: step %lld of %lld",
+                     static_cast<long long>(state_.step), static_cast<long long>(n_steps_));
+    if (!folder_) return {};
+    checkpoint_.clear();
+    return folder_->clear_for_good();
+}
+
+/// An evaluation in the course of training goes on to its end: it belongs to a step that is done already.
+Status Trainer::mean_loss(double & loss, int64_t & tokens, bool may_stop) {
     double sum = 0;
     tokens = 0;
     const auto batch = static_cast<size_t>(options_.batch);
@@ -212,10 +241,12 @@ Status Trainer::mean_loss(double & loss, int64_t & tokens) {
     for (size_t i = 0; i < eval_sequences_.size(); i += batch) {
         const auto part =
             std::span<const PackedSequence>(eval_sequences_).subspan(i, std::min(batch, eval_sequences_.size() - i));
+        if (may_stop && cancelled()) return error(QL_CANCELLED, "stopped in the evaluation");
         const MicroBatch micro = MicroBatch::from_sequences(part, options_.batch, ctx_, 1.0f);
         QL_TRY(step_->evaluate(micro, nll));
         for (const float v : nll) sum += v;
         tokens += micro.n_trained;
+        batch_done(true, static_cast<int64_t>(i + part.size()), static_cast<int64_t>(eval_sequences_.size()));
     }
     loss = sum / static_cast<double>(tokens);
     return {};
@@ -248,6 +279,8 @@ ql_trainer_info Trainer::describe() const {
     info.optimizer_paged_bytes = step_->optimizer_paged_bytes();
     info.adapter_paged_bytes = step_->adapter_paged_bytes();
     info.batch = options_.batch, info.grad_accum = options_.grad_accum;
+    info.epochs = static_cast<double>(n_steps_) / static_cast<double>(std::max<int64_t>(info.steps_per_epoch, 1));
+    info.lr = options_.lr, info.schedule_start = state_.schedule_start;
     return info;
 }
 

@@ -11,6 +11,7 @@
 #include "models/train/checkpoint_folder.hpp"
 #include "models/train/metrics.hpp"
 #include "models/train/sampler.hpp"
+#include "models/train/schedule.hpp"
 #include "models/train/step.hpp"
 #include "ql/train.h"
 
@@ -25,6 +26,7 @@ class Trainer {
                                                    const ql_train_options & options);
     Status run();
     Status evaluate(double & loss, int64_t & tokens);
+    Status remove_checkpoints();
     const TrainStep & step() const { return *step_; }
     ql_trainer_info describe() const;
     ql_train_summary summary() const;
@@ -48,6 +50,8 @@ class Trainer {
     Status open_checkpoints();
     Status take_folder();
     Status resume(const std::string & directory, const std::vector<CheckpointFile> & files);
+    void begin_schedule(const CheckpointState & before);
+    bool is_over() const { return state_.ended || state_.step >= n_steps_; }
     void check_best();
     static Status no_checkpoint(const std::string & directory, const std::string & skipped);
     Status open_metrics();
@@ -64,7 +68,9 @@ class Trainer {
     Status after_step(ql_train_progress & p);
     Status maybe_evaluate(ql_train_progress & p);
     Status maybe_save(ql_train_progress & p);
-    Status mean_loss(double & loss, int64_t & tokens);  // over the evaluation data; may be NaN
+    bool note_best(double loss);
+    Status mean_loss(double & loss, int64_t & tokens, bool may_stop);  // over the evaluation data; may be NaN
+    void batch_done(bool evaluates, int64_t done, int64_t n) const;
     Status save();
     bool cancelled() const { return options_.cancelled && options_.cancelled(options_.user); }
     Status stop_cancelled();
@@ -88,7 +94,8 @@ class Trainer {
     MetricsFile metrics_;
     CheckpointState state_;
     std::vector<TrainingRun> runs_before_;  // that the adapter went through until this one
-    int64_t n_steps_ = 0, n_warmup_ = 0, first_step_ = 0, saved_step_ = -1;
+    Schedule schedule_;
+    int64_t n_steps_ = 0, first_step_ = 0, saved_step_ = -1;
     std::string resumed_from_, checkpoint_;
     double start_ = 0, step_start_ = 0, seconds_ = 0;
     int64_t run_tokens_ = 0, run_skipped_ = 0;

@@ -5,7 +5,7 @@
 #include "models/adapter/invocation.hpp"
 #include "models/base/hash.hpp"
 #include "models/train/fingerprint.hpp"
-#include "models/train/schedule.hpp"
+#include "models/train/choose_options.hpp"
 #include "models/train/trainer.hpp"
 
 namespace ql {
@@ -27,6 +27,26 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
            a.norms.size() == b.norms.size() && a.invocation == b.invocation &&
            std::equal(a.rows.begin(), a.rows.end(), b.rows.begin(), b.rows.end(),
                       [](const TokenRows & x, const TokenRows & y) { return x.weight == y.weight && x.ids == y.ids; });
+}
+
+/// The fingerprint of the checkpoint that the run goes on from; "" if there is none, or it cannot be used: whoever opens it
+/// says why.
+Result<std::string> fingerprint_before(const ql_train_options & o) {
+    const std::string resume = text_of(o.resume), own = text_of(o.checkpoint_dir);
+    if (resume.empty()) return std::string();
+    const auto files = list_checkpoints(resume == "auto" ? own : resume);
+    if (!files.ok()) return std::string();
+    std::string skipped;
+    QL_ASSIGN(const Checkpoint newest, newest_checkpoint(*files, &skipped));
+    return newest.state.fingerprint;
+}
+
+Result<ChosenOptions> choose(const ql_train_options & o, const Dataset & data, int64_t ctx) {
+    if (o.grad_accum > 0 && (o.epochs > 0 || o.steps > 0) && o.lr > 0) return ChosenOptions{o, ""};
+    QL_ASSIGN(const std::string before, fingerprint_before(o));
+    const auto order = sample_order(static_cast<int64_t>(data.samples.size()), o.shuffle != 0, o.seed, 0);
+    const auto n = static_cast<int64_t>(pack(data.samples, order, ctx, o.packing != 0).size());
+    return choose_options(o, n, before);
 }
 
 }  // namespace
@@ -57,7 +77,9 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     QL_TRY(data.check_fits(default_ctx(options, model)));
     if (eval) QL_TRY(eval->check_fits(default_ctx(options, model)));
-    std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, options));
+    QL_ASSIGN(const ChosenOptions chosen, choose(options, data, default_ctx(options, model)));
+    std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, chosen.options));
+    if (!chosen.note.empty()) trainer->log(chosen.note);
     QL_TRY(trainer->prepare(device));
     QL_TRY(note_merge(adapter, model, options));
     adapter.chat_date = data.told_date();  // it travels with what is learned
@@ -107,8 +129,8 @@ Status Trainer::prepare(ql_device * device) {
         eval_sequences_ = pack(eval_->samples, order, ctx_, options_.packing != 0);
         QL_TRY(check_trained(eval_sequences_, eval_->path, ctx_));
     }
-    n_steps_ = options_.steps > 0 ? options_.steps : options_.epochs * sampler_.steps_per_epoch();
-    n_warmup_ = warmup_steps(options_.warmup, n_steps_);
+    n_steps_ = steps_of(options_, sampler_.steps_per_epoch());
+    begin_schedule({});
     QL_ASSIGN(const std::vector<ql_dtype> merged_types, prepare_merge(model_, adapter_, options_));
     const auto make_step = [&](int64_t batch, uint64_t memory) {
         StepOptions step = step_options(batch, memory);
@@ -119,6 +141,11 @@ Status Trainer::prepare(ql_device * device) {
     QL_ASSIGN(step_, make_step(options_.batch, options_.memory));
     state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
     QL_TRY(open_checkpoints());
+    if (resumed_from_.empty() && n_steps_ < kFewSteps)
+        log(format(
+            "warning: only %lld step%s: this will learn little; try more --epochs, or a smaller --grad-accum, or "
+            "leave both to be chosen",
+            static_cast<long long>(n_steps_), n_steps_ == 1 ? "" : "s"));
     return open_metrics();
 }
 
@@ -161,7 +188,15 @@ Status Trainer::open_checkpoints() {
 /// The run begins in a folder where it has no checkpoint: those of another run must not be mixed with its own.
 Status Trainer::take_folder() {
     replaces_checkpoints_ = !folder_->files().empty();
-    if (!replaces_checkpoints_ || options_.overwrite) return {};
+    if (!replaces_checkpoints_ || options_.overwrite == QL_OVERWRITE_ALL) return {};
+    if (options_.overwrite == QL_OVERWRITE_FINISHED) {
+        std::string skipped;
+        QL_ASSIGN(const Checkpoint newest, newest_checkpoint(folder_->files(), &skipped));
+        if (!newest.path.empty() && skipped.empty() && has_ended(newest.state)) {
+            log(checkpoint_dir_ + ": its run has ended; this one starts anew, and those checkpoints go");
+            return {};
+        }
+    }
     return error(
         QL_INVALID_ARGUMENT,
         "%s holds checkpoints of an earlier run: go on with --resume auto, choose another --checkpoint-dir, or "
@@ -178,12 +213,30 @@ Status Trainer::resume(const std::string & directory, const std::vector<Checkpoi
     const std::string expected = state_.fingerprint;
     QL_TRY(load_checkpoint(newest, *step_, expected, n_steps_));
     QL_TRY(step_->merge());
-    state_ = newest.state;
+    const CheckpointState before = newest.state;
+    state_ = before;
     state_.fingerprint = expected;
     first_step_ = saved_step_ = state_.step;
+    begin_schedule(before);
     resumed_from_ = checkpoint_ = newest.path;
     check_best();
     return {};
+}
+
+/// A new run's schedule, or that of the checkpoint it goes on from. Where that run had ended and this one is longer, one
+/// that fell to the end starts again over what was added.
+void Trainer::begin_schedule(const CheckpointState & before) {
+    if (before.fingerprint.empty()) state_.schedule_steps = n_steps_;
+    if (!before.fingerprint.empty() && is_extended(before, n_steps_)) {
+        state_.ended = false, state_.evals_in_vain = 0;
+        saved_step_ = -1;
+        const int64_t added = n_steps_ - before.step;
+        const bool anew = depends_on_end(options_.schedule);
+        if (anew) state_.schedule_start = before.step, state_.schedule_steps = added;
+        log(format("extended by %lld steps: the learning rate %s", static_cast<long long>(added),
+                   anew ? "starts again, warm-up included, and falls over them" : "goes on"));
+    }
+    schedule_ = schedule_of(options_, state_.schedule_steps);
 }
 
 /// The best adapter lies apart from the checkpoints: by now it may be gone, or another run's. The best one is then
@@ -213,7 +266,7 @@ Status Trainer::open_metrics() {
     start.step = state_.step, start.bytes = state_.metrics_bytes;
     // Where the run has made its folder just now, no earlier part of it can have written a line.
     start.resume = !resumed_from_.empty() || (!resume_.empty() && !folder_->is_new());
-    start.overwrite = options_.overwrite != 0;
+    start.overwrite = options_.overwrite == QL_OVERWRITE_ALL;
     start.reach = next_save() + kMostSkipsInRow;  // skipped steps put a checkpoint off
     return metrics_.open(metrics_path_, start);
 }

@@ -55,6 +55,19 @@ TEST_F(ReadDataset, TrainsAnswersAndTheirEndOfTurnOnly) {
     EXPECT_EQ(ends, 101);
 }
 
+TEST_F(ReadDataset, ATableIsReadAsTheSameSamples) {
+    const std::string lines = read("a.jsonl", "{\"question\": \"ab\", \"answer\": \"abc\"}\n");
+    EXPECT_EQ("2" + lines.substr(1), read("a.csv", "\xEF\xBB\xBFquestion,answer\nab,abc\n"));
+    ReadOptions options;
+    options.columns = *parse_columns("question=q,answer=a");
+    EXPECT_EQ("2" + lines.substr(1), read("a.tsv", "q\ta\nab\tabc\n", options));
+    EXPECT_EQ(read("a.csv", "question,answer\nab\n"), "error: a.csv:2: 1 value in a table of 2 columns");
+    options.columns = {}, options.skip_bad_lines = true;
+    EXPECT_EQ("3" + lines.substr(1), read("a.csv", "question,answer\nab\nab,abc\n", options));
+    EXPECT_EQ(last_.counts.bad, 1);
+    EXPECT_EQ(read("a.csv", "question,answer\n\"ab\n"), "error: a.csv:2: a quote in this row does not end");
+}
+
 TEST_F(ReadDataset, NoTokenCrossesTheBorderOfPromptAndAnswer) {
     EXPECT_EQ(read("a.json", R"([{"prompt": "xab ", "completion": "ab"}, {"prompt": "xab", "completion": "c ab"},
  {"prompt": "", "completion": "ab"}])"),

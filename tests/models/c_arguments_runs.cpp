@@ -149,6 +149,11 @@ std::vector<BadCall> ModelArguments::train_calls() {
         {"ql_trainer_create", "recompute -1", making_trainer([](auto & o) { o.recompute = wrong<ql_recompute>(-1); })},
         {"ql_trainer_create", "ctx above the model's", making_trainer([](auto & o) { o.ctx = 257; })},
         {"ql_trainer_create", "ctx below a sample's length", making_trainer([](auto & o) { o.ctx = 8; })},
+        {"ql_trainer_create", "lr-floor 2", making_trainer([](auto & o) { o.lr_floor = 2; })},
+        {"ql_trainer_create", "decay NaN", making_trainer([](auto & o) { o.decay = NAN; })},
+        {"ql_trainer_create", "epochs -1", making_trainer([](auto & o) { o.epochs = -1; })},
+        {"ql_trainer_create", "early_stop -1", making_trainer([](auto & o) { o.early_stop = -1; })},
+        {"ql_trainer_create", "overwrite 3", making_trainer([](auto & o) { o.overwrite = 3; })},
         {"ql_trainer_create", "lr NaN", making_trainer([](auto & o) { o.lr = NAN; })},
         {"ql_trainer_create", "eps -1", making_trainer([](auto & o) { o.eps = -1; })},
         {"ql_trainer_create", "beta1 1", making_trainer([](auto & o) { o.beta1 = 1; })},
@@ -168,12 +173,13 @@ std::vector<BadCall> ModelArguments::train_calls() {
         {"ql_trainer_create", "keep 0", making_trainer([](auto & o) { o.keep = 0; })},
         {"ql_trainer_describe", "NULL", [] { return ql_trainer_describe(nullptr, &info); }},
         {"ql_trainer_evaluate", "NULL", [this] { return ql_trainer_evaluate(nullptr, &loss, &n_); }},
+        {"ql_trainer_remove_checkpoints", "NULL", [] { return ql_trainer_remove_checkpoints(nullptr); }},
         {"ql_trainer_run", "NULL", [] { return ql_trainer_run(nullptr); }},
         {"ql_trainer_summary", "NULL", [] { return ql_trainer_summary(nullptr, &summary); }},
     };
     for (int64_t ql_train_options::*field :
-         {&ql_train_options::ctx, &ql_train_options::batch, &ql_train_options::grad_accum, &ql_train_options::epochs,
-          &ql_train_options::steps, &ql_train_options::eval_every, &ql_train_options::save_every})
+         {&ql_train_options::ctx, &ql_train_options::batch, &ql_train_options::grad_accum, &ql_train_options::steps,
+          &ql_train_options::eval_every, &ql_train_options::save_every, &ql_train_options::early_stop})
         for (const int64_t value : {int64_t{-1}, INT64_MIN, INT64_MAX})
             calls.push_back({"ql_trainer_create", "a count far out of range",
                              making_trainer([field, value](auto & o) { o.*field = value; })});

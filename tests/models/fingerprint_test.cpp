@@ -11,9 +11,11 @@ class Fingerprint : public TrainerFixture {
     void SetUp() override {
         TrainerFixture::SetUp();
         run_ = options();
-        run_.steps = 1;
-        run_.checkpoint_dir = dir_.c_str();
+        run_.steps = 3;
+        run_.checkpoint_dir = dir_.c_str(), run_.save_every = 1, run_.keep = 9;
         train(run_);
+        for (const char * later : {"/step-00000002.gguf", "/step-00000003.gguf"})  // as if killed after the first step
+            std::filesystem::remove(dir_ + later);
         run_.resume = "auto";
     }
     void expect_refused(const Status & status, const std::string & what) {
@@ -36,9 +38,12 @@ TEST_F(Fingerprint, EveryOptionThatChangesAStepIsNamed) {
         {"ctx 48", [](Options & o) { o.ctx = 48; }},
         {"batch 2", [](Options & o) { o.batch = 2; }},
         {"grad-accum 3", [](Options & o) { o.grad_accum = 3; }},
-        {"2 steps", [](Options & o) { o.steps = 2; }},
+        {"4 steps", [](Options & o) { o.steps = 4; }},
         {"lr 0.25", [](Options & o) { o.lr = 0.25; }},
         {"schedule 0", [](Options & o) { o.schedule = QL_SCHEDULE_CONSTANT; }},
+        {"decay 0.2, the checkpoint was made with none", [](Options & o) { o.schedule = QL_SCHEDULE_WSD; }},
+        {"lr-floor 0.5", [](Options & o) { o.lr_floor = 0.5; }},
+        {"early-stop 3", [](Options & o) { o.early_stop = 3; }},
         {"warmup 0.5", [](Options & o) { o.warmup = 0.5; }},
         {"weight-decay 0.25", [](Options & o) { o.weight_decay = 0.25; }},
         {"optim lion, the checkpoint was made with adamw", [](Options & o) { o.optimizer = QL_OPTIMIZER_LION; }},

@@ -214,17 +214,44 @@ TEST_F(TrainerTest, MoreContextThanTheModelHasIsRefused) {
 }
 
 TEST(Schedule, WarmsUpAndFalls) {
-    EXPECT_EQ(warmup_steps(0.03, 100), 3);
-    EXPECT_EQ(warmup_steps(0.03, 10), 1);
-    EXPECT_EQ(warmup_steps(20, 10), 10);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 0, 100, 4), 0.25);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 3, 100, 4), 1.0);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 28, 100, 4), 0.5 + std::sqrt(0.125));
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_COSINE, 1, 52, 100, 4), 0.5);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_LINEAR, 2, 28, 100, 4), 1.5);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_LINEAR, 2, 76, 100, 4), 0.5);
-    EXPECT_DOUBLE_EQ(learning_rate(QL_SCHEDULE_CONSTANT, 2, 99, 100, 4), 2.0);
-    EXPECT_GT(learning_rate(QL_SCHEDULE_COSINE, 1, 99, 100, 4), 0);
+    EXPECT_EQ(part_of_steps(0.03, 100), 3);
+    EXPECT_EQ(part_of_steps(0.03, 10), 1);
+    EXPECT_EQ(part_of_steps(20, 10), 10);
+    const auto rate = [](ql_schedule kind, double peak, int64_t step, double floor = 0) {
+        return learning_rate({kind, peak, 100, 4, floor, 20}, step);
+    };
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_COSINE, 1, 0), 0.25);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_COSINE, 1, 3), 1.0);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_COSINE, 1, 28), 0.5 + std::sqrt(0.125));
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_COSINE, 1, 52), 0.5);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_COSINE, 1, 52, 0.1), 0.55);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_LINEAR, 2, 28), 1.5);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_LINEAR, 2, 76), 0.5);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_LINEAR, 2, 76, 0.5), 1.25);
+    EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_CONSTANT, 2, 99), 2.0);
+    EXPECT_GT(rate(QL_SCHEDULE_COSINE, 1, 99), 0);
+}
+
+TEST(Schedule, StaysAndFallsAtTheEnd) {
+    const auto rate = [](int64_t step) { return learning_rate({QL_SCHEDULE_WSD, 2, 100, 4, 0.5, 20}, step); };
+    EXPECT_DOUBLE_EQ(rate(1), 1.0);
+    for (const int64_t step : {3, 4, 50, 80}) EXPECT_DOUBLE_EQ(rate(step), 2.0);
+    EXPECT_DOUBLE_EQ(rate(90), 1.5);
+    EXPECT_DOUBLE_EQ(rate(99), 1.05);
+    EXPECT_DOUBLE_EQ(learning_rate({QL_SCHEDULE_WSD, 2, 10, 4, 0, 20}, 4),
+                     2.0);  // a decay that is longer than the rest
+    EXPECT_DOUBLE_EQ(learning_rate({QL_SCHEDULE_WSD, 2, 10, 4, 0, 20}, 7), 1.0);
+}
+
+TEST(Schedule, FallsWithTheRootWhateverTheEnd) {
+    for (const int64_t n : {100, 1000}) {
+        const auto rate = [&](int64_t step) {
+            return learning_rate({QL_SCHEDULE_INVERSE_SQRT, 2, n, 4, 0.25, 20}, step);
+        };
+        EXPECT_DOUBLE_EQ(rate(3), 2.0);
+        EXPECT_DOUBLE_EQ(rate(15), 1.0);
+        EXPECT_DOUBLE_EQ(rate(99), 0.5);
+    }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "programs/workspace.hpp"
 
@@ -68,6 +69,71 @@ TEST_F(ChatCommands, WhatCannotBeChangesNothing) {
         EXPECT_NE(r.err.find("ql-chat: /lora: " + std::string(message)), std::string::npos) << r.err;
         EXPECT_EQ(r.out, "1  90.00  " + path() + "\n2  -90.00  " + path() + "\n") << command;
     }
+}
+
+TEST_F(ChatCommands, AreListedAndUnknownOnesSaid) {
+    const std::string help = said("", "/help\n");
+    for (const char * name :
+         {"/help", "/reset", "/system", "/retry", "/undo", "/save", "/load", "/temp", "/lora", "/exit"})
+        EXPECT_NE(help.find(name), std::string::npos) << name;
+    const ProcessResult r = chat("", "/helo\n");
+    EXPECT_EQ(0, r.code);
+    EXPECT_EQ("", r.out);
+    EXPECT_NE(r.err.find("ql-chat: /helo is no command; /help lists them"), std::string::npos) << r.err;
+}
+
+TEST_F(ChatCommands, ForgetTakeBackAndAnswerAgain) {
+    const std::string hello = said("", "hello\n"), two = said("", "hello\nbye\n"), bye = said("", "bye\n");
+    ASSERT_TRUE(two.starts_with(hello));
+    const std::string second = two.substr(hello.size());
+    ASSERT_NE(second, bye) << "what was said before matters";
+    EXPECT_EQ(said("", "hello\n/reset\nbye\n"), hello + "what was said is forgotten\n" + bye);
+    EXPECT_EQ(said("", "hello\nbye\n/retry\n"), two + second);
+    EXPECT_EQ(said("", "hello\n/undo\nbye\n"), hello + "taken back: hello\n" + bye);
+    EXPECT_EQ(said("", "hello\n/undo\n/system\nbye\n"), hello + "taken back: hello\nno system message\n" + bye);
+    const std::string told = said("--system Quickly.", "hello\n");
+    ASSERT_NE(told, hello);
+    EXPECT_EQ(said("", "/system Quickly.\nhello\n"), "system message set\n" + told);
+    EXPECT_EQ(said("--system Quickly.", "hello\n/reset\nhello\n"), told + "what was said is forgotten\n" + told);
+    EXPECT_EQ(said("--system Quickly.", "/system\nhello\n"), "no system message\n" + hello);
+    for (const char * command : {"/undo", "/retry"})
+        EXPECT_NE(chat("", std::string(command) + "\n").err.find("nothing was answered yet"), std::string::npos);
+}
+
+TEST_F(ChatCommands, AChatIsSavedAndGoesOn) {
+    const std::string file = workspace_.path("chat.jsonl");
+    const std::string hello = said("", "hello\n"), second = said("", "hello\nbye\n").substr(hello.size());
+    EXPECT_EQ(said("", "hello\n/save " + file + "\n/save " + file + "\n"),
+              hello + "2 messages in " + file + "\n2 messages in " + file + "\n");
+    EXPECT_EQ(said("", "/load " + file + "\nbye\n"), "2 messages from " + file + "\n" + second);
+    EXPECT_NE(chat("", "/save " + file + "\n").err.find("is there already"), std::string::npos);
+    EXPECT_EQ(0, workspace_.run("ql-finetune", "-m {model.gguf} -d {chat.jsonl} --show-data 1").code) << read_all(file);
+    for (const auto & [content, message] :
+         {std::pair{"[]", "is no JSON object"},
+          {R"({"messages": [{"role": "assistant", "content": "a"}]})", "message 1 is the assistant's, not the user's"},
+          {R"({"messages": [{"role": "user", "content": "a"}]})", "the last message has no answer"},
+          {R"({"messages": [{"role": "user"}]})", "without role and content"}}) {
+        workspace_.write("bad.jsonl", content);
+        const ProcessResult r = chat("", "hello\n/load " + workspace_.path("bad.jsonl") + "\nbye\n");
+        EXPECT_NE(r.err.find(message), std::string::npos) << r.err;
+        EXPECT_EQ(r.out, hello + second);
+    }
+}
+
+TEST_F(ChatCommands, TheTemperatureChanges) {
+    EXPECT_EQ(said("", "/temp\n/temp 0.5\n/temp\n"), "temperature 0.00\ntemperature 0.50\ntemperature 0.50\n");
+    EXPECT_NE(chat("", "/temp hot\n").err.find("'hot' is no temperature"), std::string::npos);
+    EXPECT_NE(said("", "/temp 50\nhello\n"), "temperature 50.00\n" + said("", "hello\n"));
+}
+
+TEST_F(ChatCommands, StopTextsEndAnAnswer) {
+    const std::string whole = said("", "hello\n");
+    ASSERT_GT(whole.size(), 6u);
+    const std::string stop = whole.substr(whole.size() - 3, 2);  // the two letters before the newline
+    workspace_.write("run.toml", "stop = [\"nowhere\", " + nlohmann::json(stop).dump() + "]\n");
+    const size_t at = whole.find(stop);
+    EXPECT_EQ(said("--config {run.toml}", "hello\n"), whole.substr(0, at) + "\n");
+    EXPECT_EQ(said("--stop nowhere --stop nowhere-else", "hello\n"), whole);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST_F(DateOption, IsNotRecordedWhereTheTemplateAsksForNone) {
 }
 
 TEST_F(DateOption, ARunIsResumedWithTheDayItBeganWith) {
-    const std::string line = kTrain + "-o {a.gguf} --steps 2 --date 2031-02-03";
+    const std::string line = kTrain + "-o {a.gguf} --steps 2 --date 2031-02-03 --keep-checkpoints";
     must("ql-finetune", line);
     must("ql-finetune", line + " --resume auto");
     const ProcessResult r = workspace_.run("ql-finetune", kTrain + "-o {a.gguf} --steps 2 --resume auto");

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A run of ql-finetune that is killed again and again ends in the very bytes of one that was left alone; so does one that
-# was interrupted; and two runs never share a checkpoint directory.
+# was interrupted, and one that goes on for more steps; and two runs never share a checkpoint directory.
 #     kill_resume.sh BIN WRITE_TINY_MODEL [KILLS [OPTION...]]       $QL_SEED: chooses the kills' moments (any by default; printed)
 set -euo pipefail
 bin=$1 write_tiny_model=$2 kills=${3:-20}
@@ -19,7 +19,7 @@ sleep_ms() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
 steps=120
 options=(-q -t 1 -m model.gguf -d data.jsonl --steps $steps --ctx 64 --batch 2 --grad-accum 2 --lora-r 4 --lora-dropout 0.1
-         --lr 0.01 --eval-split 0.2 --eval-every 7 "$@")
+         --lr 0.01 --eval-split 0.2 --eval-every 7 --keep-checkpoints "$@")
 # start NAME SAVE_EVERY: a run in the background, as $child, with files of that name; resumes from any checkpoint.
 start() {
     ql-finetune "${options[@]}" -o "$1.gguf" --metrics "$1.jsonl" --checkpoint-dir "$1.ckpt" --save-every "$2" --resume auto >log 2>&1 &
@@ -99,3 +99,31 @@ again=$(sed -nE 's/.*go on with: (.*)/\1/p' log)
 echo "interrupted: $saved"
 eval "$again" >log 2>&1 || fail "the line that goes on: $again"
 same interrupted
+
+# A run that has ended goes on for longer, killed on the way or not. What a kill leaves is an adapter that can be used.
+longer() {
+    ql-finetune "${options[@]}" --steps $((steps + 30)) -o "$1.gguf" --metrics "$1.jsonl" --checkpoint-dir "$1.ckpt" --save-every 1 \
+                --resume auto >log 2>&1 &
+    child=$!
+}
+for name in whole cut; do
+    cp -r alone.ckpt $name.ckpt
+    for file in gguf best.gguf jsonl; do cp alone.$file $name.$file; done
+done
+longer whole; finish
+[ $code -eq 0 ] || fail "going on for longer: exit code $code"
+[ "$(lines whole.jsonl)" -eq $((steps + 30)) ] || fail "going on for longer: $(lines whole.jsonl) lines of metrics"
+longer cut
+while running && [ "$(lines cut.jsonl)" -lt $((steps + 12)) ]; do sleep 0.005; done
+kill -9 "$child" 2>/dev/null || true
+finish
+if [ $code -eq 137 ]; then
+    ql-finetune -q --export-from cut.ckpt -o exported.gguf >log 2>&1 || fail "the adapter of a killed run"
+    [ -s exported.gguf ] || fail "no adapter of a killed run"
+fi
+longer cut; finish
+[ $code -eq 0 ] || fail "going on for longer, after a kill: exit code $code"
+cmp whole.gguf cut.gguf || fail "going on for longer, after a kill: another adapter"
+diff <(without_times whole.jsonl) <(without_times cut.jsonl) || fail "going on for longer, after a kill: other metrics"
+ql-finetune -q --export-from cut.ckpt -o exported.gguf >log 2>&1 && cmp exported.gguf cut.gguf || fail "the last checkpoint's adapter is not the run's"
+echo "went on for longer"

@@ -73,7 +73,7 @@ TEST_F(NoSpace, AResumedRunTakesTheRoomOfOldCheckpoints) {
     const std::string line =
         "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --grad-accum 1 --lora-r "
         "4 "
-        "--steps 12 --save-every 2 --keep 3";
+        "--steps 12 --save-every 2 --keep 3 --keep-checkpoints";
     ASSERT_EQ(0, workspace_.run("ql-finetune", line).code);
     const std::string straight = read_all(workspace_.path("a.gguf"));
     std::filesystem::remove(workspace_.path("a.gguf"));

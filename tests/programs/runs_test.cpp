@@ -15,6 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char * kSpoken = "-m {model.gguf} -d {data.jsonl} --ctx 64 --grad-accum 1 --lora-r 4 ";
+const std::string kRun = std::string(kSpoken) + "-o {a.gguf} ";
+
 class Runs : public testing::Test {
   protected:
     /// A short run to a.gguf, with its metrics in m.jsonl.
@@ -37,6 +40,22 @@ class Runs : public testing::Test {
         const auto before = workspace_.content();
         expect_ends(2, run(more), words);
         EXPECT_EQ(before, workspace_.content());
+    }
+    /// Begins a run and stops it once it has trained for a while.
+    void stop_at_step(const std::string & out, const std::string & more) const {
+        ProcessOptions options;
+        options.interrupt_at = "step 20:";
+        const ProcessResult r = workspace_.run(
+            "ql-finetune", std::string(kSpoken) + "--eval-data {data.jsonl} --eval-every 20 -o {" + out + "} " + more,
+            options);
+        EXPECT_EQ(130, r.code) << r.err;
+        EXPECT_NE(r.err.npos, r.err.find("finishing this batch, then saving; again to quit without saving")) << r.err;
+    }
+    std::string newest(const std::string & folder) const {
+        std::string last;
+        for (const auto & entry : fs::directory_iterator(workspace_.path(folder)))
+            last = std::max(last, entry.path().filename().string());
+        return folder + "/" + last;
     }
     std::string read(const std::string & name) const { return read_all(workspace_.path(name)); }
     bool exists(const std::string & name) const { return fs::exists(workspace_.path(name)); }
@@ -73,19 +92,70 @@ TEST_F(Runs, AFileOfMetricsBelongsToOneRunAtATime) {
 }
 
 TEST_F(Runs, ADamagedCheckpointIsNoReasonToBeginAnew) {
-    expect_done("--steps 4 --metrics {m.jsonl}");
+    expect_done("--steps 4 --metrics {m.jsonl} --keep-checkpoints");
     fs::remove(workspace_.path("a.gguf"));
     flip("a.gguf.ckpt/step-00000004.gguf", 100);
     expect_refused("--steps 4 --metrics {m.jsonl} --resume auto", {"step-00000004.gguf", "checksum", "--overwrite"});
 }
 
 TEST_F(Runs, MoreStepsThanTheRunWasBegunWithNameTheWay) {
-    for (const char * more : {"--epochs 2", "--steps 10"}) {
-        const std::string begun = std::string(more).starts_with("--epochs") ? "--epochs 1" : "--steps 6";
-        expect_done(begun + " --overwrite");
-        expect_refused(std::string(more) + " --resume auto", {"--init-adapter", "step-0000"});
+    stop_at_step("a.gguf", "--steps 100000");
+    const std::string eval = "--eval-data {data.jsonl} --eval-every 20 ";
+    expect_refused(eval + "--steps 200000 --resume auto", {"has not ended", "--keep-checkpoints", "step-0"});
+    expect_refused(eval + "--steps 50000 --resume auto",
+                   {"steps 50000", "100000"});  // fewer steps are another run, too
+}
+
+TEST_F(Runs, ARunThatHasEndedGoesOnForLonger) {
+    for (const std::string more : {"--epochs 2", "--steps 10"}) {
+        const std::string begun = more.starts_with("--epochs") ? "--epochs 1" : "--steps 6";
+        expect_done(begun + " --overwrite --keep-checkpoints --metrics {m.jsonl}");
+        const int64_t steps = lines("m.jsonl");
+        const ProcessResult r = workspace_.run("ql-finetune", kRun + more + " --resume auto --metrics {m.jsonl}");
+        EXPECT_EQ(0, r.code) << r.err;
+        EXPECT_NE(r.err.npos, r.err.find("the learning rate starts again")) << r.err;
+        EXPECT_GT(lines("m.jsonl"), steps);
+        EXPECT_FALSE(exists("a.gguf.ckpt"));
     }
-    expect_refused("--steps 5 --resume auto", {"steps 5", "6"});  // fewer steps are another run, too
+}
+
+TEST_F(Runs, ARunThatHasEndedLeavesRoomForTheNext) {
+    expect_done("--steps 6");
+    EXPECT_FALSE(exists("a.gguf.ckpt"));
+    expect_done("--steps 6 --keep-checkpoints");
+    EXPECT_TRUE(exists("a.gguf.ckpt/step-00000006.gguf"));
+    const ProcessResult r = workspace_.run("ql-finetune", kRun + std::string("--steps 3 --keep-checkpoints"));
+    EXPECT_EQ(0, r.code) << r.err;
+    EXPECT_NE(r.err.npos, r.err.find("starts anew")) << r.err;
+    EXPECT_FALSE(exists("a.gguf.ckpt/step-00000006.gguf"));
+    fs::remove(
+        workspace_.path("a.gguf"));  // as if the disk had been full: what was trained is in the checkpoints alone
+    expect_refused("--steps 3", {"--resume auto", "--overwrite"});
+}
+
+TEST_F(Runs, AnyStopLeavesAnAdapterThatCanBeUsed) {
+    stop_at_step("a.gguf", "--steps 100000 --plot {p.png}");
+    EXPECT_TRUE(read("p.png").starts_with("\x89PNG"));
+    const std::vector<std::string> places = {"{a.gguf.ckpt}", "{" + newest("a.gguf.ckpt") + "}"};
+    for (const std::string & place : places) {
+        const ProcessResult made = workspace_.run("ql-finetune", "--export-from " + place + " -o {out.gguf} -q");
+        EXPECT_EQ(0, made.code) << made.err;
+        const auto nll = [&](const std::string & lora) {
+            const ProcessResult r =
+                workspace_.run("ql-perplexity", "-q -m {model.gguf} -d {data.jsonl} -c 64 --json --lora " + lora);
+            EXPECT_EQ(0, r.code) << r.err;
+            return r.code == 0 ? nlohmann::json::parse(r.out)["nll"] : nlohmann::json();
+        };
+        EXPECT_EQ(nll(place), nll("{out.gguf}"));
+        EXPECT_NE(nll(place), nll("{out.gguf}:0"));
+    }
+    EXPECT_EQ(0, workspace_.run("ql-adapter", "info " + places[0]).code);
+    const ProcessResult chat =
+        workspace_.run("ql-chat", "-q -m {model.gguf} -p hello -n 2 --lora " + places[0] + ":0.5");
+    EXPECT_EQ(0, chat.code) << chat.err;
+    const ProcessResult none = workspace_.run("ql-finetune", "--export-from {folder} -o {none.gguf}");
+    expect_ends(2, none, {"folder"});
+    EXPECT_FALSE(exists("none.gguf"));
 }
 
 TEST_F(Runs, ARunThatDivergesKeepsTheLastGoodCheckpoint) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "programs/workspace.hpp"
 #include "ql/gguf.h"
@@ -45,17 +46,33 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
         "ql-finetune", std::string(kTrain) +
                            "-o {a.gguf} --steps 30 --eval-data {data.jsonl} --metrics {m.jsonl} --plot {p.png} --json");
     const Json json = parse(r);
-    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps", "tokens", "seconds", "tok_s", "loss_first", "loss_last",
-                                                    "eval_before", "eval_after", "planned_peak_bytes", "peak_rss_bytes",
-                                                    "adapter", "device", "isa", "base_type", "resumed_from",
-                                                    "read_bytes_per_step", "expected_step_seconds",
-                                                    "expected_product_seconds", "expected_read_seconds", "bound_by"}));
+    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps",
+                                                    "tokens",
+                                                    "seconds",
+                                                    "tok_s",
+                                                    "loss_first",
+                                                    "loss_last",
+                                                    "eval_before",
+                                                    "eval_after",
+                                                    "planned_peak_bytes",
+                                                    "peak_rss_bytes",
+                                                    "adapter",
+                                                    "device",
+                                                    "isa",
+                                                    "base_type",
+                                                    "resumed_from",
+                                                    "read_bytes_per_step",
+                                                    "expected_step_seconds",
+                                                    "expected_product_seconds",
+                                                    "expected_read_seconds",
+                                                    "bound_by"}));
     EXPECT_EQ(30, json["steps"]);
     EXPECT_LT(json["loss_last"].get<double>(), json["loss_first"].get<double>() - 0.5);
     EXPECT_LT(json["eval_after"].get<double>(), json["eval_before"].get<double>() - 0.5);
     EXPECT_EQ("nf4_dq", json["base_type"]);
     EXPECT_TRUE(json["resumed_from"].is_null());
-    EXPECT_TRUE(exists("a.gguf") && exists("a.best.gguf") && exists("a.gguf.ckpt"));
+    EXPECT_TRUE(exists("a.gguf") && exists("a.best.gguf"));
+    EXPECT_FALSE(exists("a.gguf.ckpt"));
     EXPECT_TRUE(read("p.png").starts_with("\x89PNG"));
     const std::string metrics = read("m.jsonl");
     EXPECT_EQ(30, std::count(metrics.begin(), metrics.end(), '\n'));
@@ -111,8 +128,7 @@ TEST_F(Works, DataMayBeSeveralFilesAFolderOrAPattern) {
     workspace_.write("parts/2.jsonl", tiny_chats(3) + "no json\n");
     workspace_.write("parts/readme.md", "of no use");
     const auto shown = [&](const std::string & data) {
-        const ProcessResult r =
-            must("ql-finetune", "-m {model.gguf} --skip-bad-lines --json --show-data 100 " + data);
+        const ProcessResult r = must("ql-finetune", "-m {model.gguf} --skip-bad-lines --json --show-data 100 " + data);
         EXPECT_NE(r.err.npos, r.err.find("skipped  " + workspace_.path("parts/2.jsonl") + ":4: ")) << r.err;
         return parse(r)["samples"];
     };
@@ -123,6 +139,44 @@ TEST_F(Works, DataMayBeSeveralFilesAFolderOrAPattern) {
     EXPECT_EQ(shown("-d {parts/*.jsonl}"), all);
     EXPECT_EQ(parse(must("ql-perplexity", "-m {model.gguf} -d {parts/1.jsonl} -d {parts/1.jsonl} --json"))["tokens"],
               2 * parse(must("ql-perplexity", "-m {model.gguf} -d {parts/1.jsonl} --json"))["tokens"].get<int64_t>());
+}
+
+TEST_F(Works, ColumnsOfATableHaveAnyNames) {
+    workspace_.write("a.jsonl", "{\"question\": \"red, or blue?\", \"answer\": \"red\"}\n");
+    workspace_.write("a.csv", "id,asked,said\n1,\"red, or blue?\",red\n");
+    workspace_.write("a.tsv", "said\tasked\nred\tred, or blue?\n");
+    const std::string show = "-m {model.gguf} --show-data 1 -d ", columns = " --columns question=asked,answer=said";
+    const std::string lines = must("ql-finetune", show + "{a.jsonl}").out;
+    EXPECT_NE(lines.npos, lines.find("[[red<|im_end|>")) << lines;
+    EXPECT_EQ(lines, must("ql-finetune", show + "{a.csv}" + columns).out);
+    EXPECT_EQ(lines, must("ql-finetune", show + "{a.tsv}" + columns).out);
+    const std::string evaluate = "-m {model.gguf} --json -d ";
+    EXPECT_EQ(parse(must("ql-perplexity", evaluate + "{a.jsonl}"))["nll"],
+              parse(must("ql-perplexity", evaluate + "{a.csv}" + columns))["nll"]);
+    const ProcessResult r = workspace_.run("ql-finetune", show + "{a.csv} --columns question=ask,answer=said");
+    EXPECT_EQ(2, r.code);
+    EXPECT_NE(r.err.npos, r.err.find("there is no column 'ask'")) << r.err;
+}
+
+TEST_F(Works, PredictionsAreKept) {
+    workspace_.write("few.jsonl", tiny_chats(7));
+    const ProcessResult r =
+        must("ql-perplexity", "-m {model.gguf} -d {few.jsonl} --exact --predictions {p.jsonl} --json");
+    std::istringstream lines(read("p.jsonl"));
+    int n = 0, right = 0;
+    for (std::string line; std::getline(lines, line);) {
+        const Json p = Json::parse(line);
+        EXPECT_EQ(keys(p), (std::vector<std::string>{"sample", "input", "expected", "got", "exact"}));
+        EXPECT_EQ(++n, p["sample"]);
+        EXPECT_EQ(p["exact"].get<bool>(), p["expected"] == p["got"]);
+        EXPECT_NE(p["input"].get<std::string>().find("Order"), std::string::npos);
+        right += p["exact"].get<bool>();
+    }
+    EXPECT_EQ(7, n);
+    EXPECT_DOUBLE_EQ(right / 7.0, parse(r)["exact"].get<double>());
+    int shown = 0;
+    for (size_t at = r.err.find("  wanted  "); at != r.err.npos; at = r.err.find("  wanted  ", at + 1)) ++shown;
+    EXPECT_EQ(5, shown) << r.err;
 }
 
 TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {

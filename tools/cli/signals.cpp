@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "ql/os.h"
+#include "tools/cli/escape.hpp"
+#include "tools/cli/program.hpp"
 #include "tools/cli/stop.hpp"
 
 namespace ql::cli {
@@ -17,6 +19,31 @@ const char * g_program = "";
 
 void say(const char * text) {
     (void)!::write(STDERR_FILENO, text, std::strlen(text));
+}
+
+/// What StopAnswers says. Written before the handler is installed, and read by it alone from then on.
+struct Answers {
+    std::string first, at_ctrl_c, second;
+    bool quiet = false, terminal = false;
+};
+Answers g_answers;
+
+/// A line that takes the place of a progress bar.
+void say_line(const char * text, const char * more = "") {
+    if (g_answers.terminal) say("\r\033[K");
+    say(g_program), say(": "), say(text), say(more), say("\n");
+}
+
+extern "C" void on_stop(int number) {
+    if (g_interrupt == 0) {
+        g_interrupt = number;
+        if (!g_answers.quiet) say_line(g_answers.first.c_str(), number == SIGINT ? g_answers.at_ctrl_c.c_str() : "");
+        return;
+    }
+    if (number != SIGINT) return;
+    say_line(g_answers.second.c_str());
+    ql_os_remove_temporaries();
+    ::_exit(kInterrupted);
 }
 
 /// A path on the terminal: what is not plain ASCII is shown as '?' here.
@@ -67,6 +94,24 @@ void end_at_interrupt() {
         ::sigaction(number, nullptr, &before);
         if (before.sa_handler != SIG_IGN) ::sigaction(number, &action, nullptr);
     }
+}
+
+StopAnswers::StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second,
+                         bool quiet) {
+    g_answers = {escape_line(first), escape_line(at_ctrl_c), escape_line(second), quiet,
+                 ql_os_is_terminal(STDERR_FILENO, nullptr) != 0};
+    struct sigaction action = {}, before = {};
+    ::sigemptyset(&action.sa_mask);
+    action.sa_handler = on_stop;  // no SA_RESTART, as ql_os_catch_interrupt has it
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU}) {
+        ::sigaction(number, nullptr, &before);
+        if (before.sa_handler != SIG_IGN) ::sigaction(number, &action, nullptr);
+    }
+}
+
+StopAnswers::~StopAnswers() {
+    ql_os_catch_interrupt(nullptr);
+    ql_os_catch_interrupt(&g_interrupt);
 }
 
 }  // namespace ql::cli

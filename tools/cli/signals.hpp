@@ -1,5 +1,6 @@
 // Signals that end a program: what it says then. (Those that only ask it to stop: g_interrupt in program.hpp.)
 #pragma once
+#include <string>
 
 namespace ql::cli {
 
@@ -10,5 +11,16 @@ void name_bus_errors(const char * program);
 /// For work that has nothing to save and cannot be stopped half way: a signal to stop ends the program at once, with a
 /// line and exit code 130.
 void end_at_interrupt();
+
+/// For work that saves when it is asked to stop: while the object lives, the first signal to stop sets g_interrupt and says
+/// at once what happens now; a second Ctrl-C ends the program with a line of its own and exit code 130. `quiet`: only that
+/// second line is said.
+class StopAnswers {
+  public:
+    StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second, bool quiet);
+    ~StopAnswers();
+    StopAnswers(const StopAnswers &) = delete;
+    StopAnswers & operator=(const StopAnswers &) = delete;
+};
 
 }  // namespace ql::cli

@@ -1,6 +1,7 @@
 // ql-perplexity: how well a model predicts a text, or the answers of a dataset; how many answers it gets exactly; and how
 // many questions with several choices it gets right.
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "tools/cli/data_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/memory_plan.hpp"
+#include "tools/cli/outputs.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/signals.hpp"
 #include "tools/cli/table.hpp"
@@ -24,6 +26,7 @@ constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf --choices questions.jsonl\n"
     "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json\n"
     "  ql-perplexity -m model.gguf -f text.txt --memory 300MiB --dry-run";
+constexpr size_t kShownWrong = 5;
 constexpr size_t kLargestText = size_t{1} << 30;
 
 class Perplexity {
@@ -47,6 +50,12 @@ class Perplexity {
             ->option_text("FILE.jsonl");
         program_.flag("--exact", exact_,
                       "With -d: also generates each answer greedily and counts those that are exactly right");
+        program_
+            .text("--predictions", predictions_,
+                  "With --exact: each sample's input, wanted and generated answer, a line of JSON each")
+            ->option_text("FILE.jsonl");
+        program_.text("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
+            ->option_text("FIELD=NAME,...");
         program_
             .number("-c,--ctx", ctx_, 8, 1 << 20,
                     "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")
@@ -97,6 +106,13 @@ class Perplexity {
             bad_input("give one of -f TEXT, -d DATA and --choices FILE (see --help)");
         if (exact_ && dry_run_) bad_input("--dry-run plans the evaluation alone: leave --exact out");
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
+        if (!predictions_.empty() && !exact_) bad_input("--predictions needs --exact, which makes them");
+        if (!columns_.empty() && data_.empty()) bad_input("--columns needs -d");
+        Outputs outputs;
+        outputs.input("-m", model_options_.path());
+        for (const std::string & path : data_) outputs.input("-d", path);
+        outputs.file("--predictions", predictions_);
+        outputs.check();
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
         if (data_.empty() && (chat_.given() || !chat_.date().empty() || skip_bad_lines_))
             bad_input("--chat-template, --date and --skip-bad-lines need -d");
@@ -111,6 +127,7 @@ class Perplexity {
         auto options = defaults<ql_dataset_options>();
         options.ctx = ctx_;
         options.skip_bad_lines = skip_bad_lines_;
+        options.columns = columns_.c_str();
         options.chat_template = template_.empty() ? nullptr : template_.c_str();
         const std::string date = chat_.date().empty() ? loras_.chat_date() : chat_.date();
         options.date = date.empty() ? nullptr : date.c_str();
@@ -174,20 +191,23 @@ class Perplexity {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
         const SessionPtr session =
             open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
+        std::ofstream predictions;
+        if (!predictions_.empty()) predictions.open(predictions_, std::ios::binary);
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            n_exact_ += answers_exactly(session, i) ? 1 : 0;
+            n_exact_ += answers_exactly(session, i, predictions) ? 1 : 0;
             progress.update(
                 static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
                 format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
         }
+        if (!predictions_.empty() && !predictions.flush()) run_failed("%s: cannot be written", predictions_.c_str());
     }
 
     /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
-    bool answers_exactly(const SessionPtr & session, int64_t i) {
+    bool answers_exactly(const SessionPtr & session, int64_t i, std::ofstream & predictions) {
         const char *prompt = nullptr, *answer = nullptr;
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
-        const std::string wanted = answer;
+        const std::string wanted = answer, asked = prompt;
         const int32_t * tokens = nullptr;
         int64_t n_tokens = 0;
         check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n_tokens));
@@ -199,10 +219,17 @@ class Perplexity {
         const ql_generate_result generated =
             run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
         const bool right = wanted == generated.text;
+        if (!predictions_.empty())
+            predictions << json_text({{"sample", i + 1},
+                                      {"input", asked},
+                                      {"expected", wanted},
+                                      {"got", generated.text},
+                                      {"exact", right}})
+                        << "\n";
         if (right) return true;
-        program_.detail(format("sample %lld", static_cast<long long>(i + 1)));
-        program_.detail("  wanted  " + wanted);
-        program_.detail(std::string("  got     ") + generated.text);
+        const Wrong wrong{i + 1, wanted, generated.text};
+        if (wrong_.size() < kShownWrong) wrong_.push_back(wrong);
+        if (program_.verbose) say_wrong(wrong);
         return false;
     }
 
@@ -231,7 +258,19 @@ class Perplexity {
         table.print(stdout);
     }
 
+    struct Wrong {
+        int64_t sample;
+        std::string wanted, got;
+    };
+    void say_wrong(const Wrong & wrong) const {
+        program_.note(format("sample %lld", static_cast<long long>(wrong.sample)));
+        program_.note("  wanted  " + wrong.wanted);
+        program_.note("  got     " + wrong.got);
+    }
+
     void print_result() const {
+        if (!program_.verbose)
+            for (const Wrong & wrong : wrong_) say_wrong(wrong);
         const double tok_s = result_.seconds > 0 ? static_cast<double>(result_.tokens) / result_.seconds : 0;
         const double rate =
             exact_ && info_.n_samples ? static_cast<double>(n_exact_) / static_cast<double>(info_.n_samples) : 0;
@@ -259,6 +298,8 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
+    std::string predictions_, columns_;
+    std::vector<Wrong> wrong_;  // the first ones
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;

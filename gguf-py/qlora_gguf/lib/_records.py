@@ -70,7 +70,7 @@ class LoraOptions(TypedDict, total=False):
     # r largest singular vectors of the weight (Meng, Wang, Zhang 2024) "loftq" those of W - deq(Q(W)); the model must
     # have been opened from unquantised weights, which are read again (Li et al. 2023)
     init: str
-    threads: int  # that pissa and loftq work with; 0: one for each core
+    threads: int  # that dora, pissa and loftq work with; 0: one for each core
     # "<|tool|>,</tool>,128011": tokens, by id or by what they write, whose rows of the embedding, and of a head that is
     # not tied to it, are trained too, as a whole; None or "": none
     tokens: str
@@ -233,6 +233,7 @@ class DatasetOptions(TypedDict, total=False):
     # date is never taken from a clock
     date: str
     train_on: int  # of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad one
+    columns: str  # "prompt=query,completion=response": the names that fields have in the data; None or "": their own
 
 
 @dataclass(frozen=True)
@@ -455,11 +456,14 @@ class TrainOptions(TypedDict, total=False):
     # memory that the machine has free, takes without more being computed or read again; on_log says which and why,
     # ql_trainer_describe has it, and a run that goes on takes that of its checkpoint
     batch: int
-    grad_accum: int  # micro-batches of a step; with QL_BATCH_AUTO: sequences of a step
-    epochs: int
+    grad_accum: int  # micro-batches of a step; with QL_BATCH_AUTO: sequences of a step; 0: chosen
+    # times over the data, to the nearest step; 0: chosen. What is chosen follows from the number of sequences
+    # (docs/hyperparameters.md): a small set gets enough steps. on_log says what and why, ql_trainer_describe has it; a
+    # run that goes on keeps what it was begun with
+    epochs: float
     steps: int  # > 0: the run ends after this many steps instead
-    lr: float
-    schedule: Literal["constant", "linear", "cosine"]
+    lr: float  # 0: chosen
+    schedule: Literal["constant", "linear", "cosine", "wsd", "inverse_sqrt"]
     warmup: float  # below 1: a fraction of the steps; else steps
     weight_decay: float
     beta1: float  # below 0: those usual for the optimizer, ql_optimizer_describe; sgd's momentum is beta1
@@ -477,7 +481,9 @@ class TrainOptions(TypedDict, total=False):
     save_every: int  # steps; 0: at the end of each epoch alone
     keep: int  # checkpoints kept, >= 1
     # None: a new run (the directory must hold no checkpoint); "auto": the newest there, if any; else a directory to go
-    # on from (if not checkpoint_dir, that must hold none)
+    # on from (if not checkpoint_dir, that must hold none). A run that has ended may go on for more epochs or steps: a
+    # schedule that depends on the end starts again, warm-up included, over the added steps; constant and inverse_sqrt
+    # go on. The optimizer's states are kept
     resume: str | None
     # None, or the file for the adapter with the lowest evaluation loss; if it is gone when a run goes on, on_log says
     # so, and the best of the steps from then on is kept
@@ -485,9 +491,10 @@ class TrainOptions(TypedDict, total=False):
     # None, or a JSONL file: a new one, an empty one, or that of the resumed run, which is cut back to the step it goes
     # on after; locked while the trainer lives
     metrics_path: str | None
-    # 1: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go when the first step
-    # begins; 0: they are an error of ql_trainer_create
-    overwrite: bool
+    # QL_OVERWRITE_ALL: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go when the
+    # first step begins; QL_OVERWRITE_FINISHED: checkpoints do, where that run has ended; else they are an error of
+    # ql_trainer_create
+    overwrite: int
     # QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so that ql_adapter_merge
     # into it gives the trained model bit for bit; the gradient of A and B goes straight through the rounding. A second
     # packed copy of each trained linear
@@ -503,6 +510,9 @@ class TrainOptions(TypedDict, total=False):
     # name, for the backward pass; the states of a paged optimizer are there
     spill: str | None
     optimizer: Literal["adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd", "paged_lion", "paged_lion8bit"]
+    lr_floor: float  # part of lr at which the schedule ends, 0 to 1
+    decay: float  # of QL_SCHEDULE_WSD; below 1: a fraction of the steps; else steps
+    early_stop: int  # > 0: the run ends after so many evaluations in a row without a lower loss than the best
 
 
 class EvaOptions(TypedDict, total=False):
@@ -545,6 +555,9 @@ class TrainerInfo:
     adapter_paged_bytes: int
     batch: int  # as in ql_train_options, or as they were chosen
     grad_accum: int  # as in ql_train_options, or as they were chosen
+    epochs: float  # the same
+    lr: float  # the same
+    schedule_start: int  # > 0: the schedule began after this step: a run that had ended goes on
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,9 @@ ENUMS = {
         "QL_DETOKENIZE_RENDER_SPECIAL": 1,
         "QL_MERGE_NONE": -1,
         "QL_BATCH_AUTO": 0,
+        "QL_OVERWRITE_NOTHING": 0,
+        "QL_OVERWRITE_ALL": 1,
+        "QL_OVERWRITE_FINISHED": 2,
     },
     "ql_status": {
         "QL_OK": 0,
@@ -102,6 +105,8 @@ ENUMS = {
         "QL_SCHEDULE_CONSTANT": 0,
         "QL_SCHEDULE_LINEAR": 1,
         "QL_SCHEDULE_COSINE": 2,
+        "QL_SCHEDULE_WSD": 3,
+        "QL_SCHEDULE_INVERSE_SQRT": 4,
     },
     "ql_optimizer": {
         "QL_OPTIMIZER_ADAMW": 0,
@@ -357,6 +362,7 @@ class ql_dataset_options(C.Structure):
         ("chat_template", C.c_char_p),
         ("date", C.c_char_p),
         ("train_on", C.c_int),
+        ("columns", C.c_char_p),
     ]
 
 
@@ -611,7 +617,7 @@ class ql_train_options(C.Structure):
         ("ctx", C.c_int64),
         ("batch", C.c_int64),
         ("grad_accum", C.c_int64),
-        ("epochs", C.c_int64),
+        ("epochs", C.c_double),
         ("steps", C.c_int64),
         ("lr", C.c_double),
         ("schedule", C.c_int),
@@ -644,6 +650,10 @@ class ql_train_options(C.Structure):
         ("memory", C.c_uint64),
         ("spill", C.c_char_p),
         ("optimizer", C.c_int),
+        ("lr_floor", C.c_double),
+        ("decay", C.c_double),
+        ("early_stop", C.c_int64),
+        ("on_batch", C.CFUNCTYPE(None, C.c_void_p, C.c_int, C.c_int64, C.c_int64)),
     ]
 
 
@@ -687,6 +697,9 @@ class ql_trainer_info(C.Structure):
         ("adapter_paged_bytes", C.c_uint64),
         ("batch", C.c_int64),
         ("grad_accum", C.c_int64),
+        ("epochs", C.c_double),
+        ("lr", C.c_double),
+        ("schedule_start", C.c_int64),
     ]
 
 
@@ -733,5 +746,4 @@ FLAGS = {  # (struct, field): an int that says yes or no
     ("ql_train_progress", "checkpointed"),
     ("ql_train_options", "shuffle"),
     ("ql_train_options", "packing"),
-    ("ql_train_options", "overwrite"),
 }

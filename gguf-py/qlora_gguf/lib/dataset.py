@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Dataset(Handle):
-    """.jsonl, .json or .txt files (.gz of each), folders of such, or patterns; docs/data.md has the forms of samples."""
+    """.jsonl, .json, .csv, .tsv or .txt files (.gz of each), folders of such, or patterns; docs/data.md has the forms of samples."""
 
     def __init__(self, model: Model, path: Path | list[Path] | tuple[Path, ...],
                  **options: Unpack[DatasetOptions]) -> None:

@@ -64,7 +64,7 @@ class Trainer(Handle):
     def __init__(self, model: Model, adapter: Adapter, data: Dataset, eval: Dataset | None = None, *,
                  device: Device | None = None, on_log: Callable[[str], Any] | None = None,
                  **options: Unpack[TrainOptions]) -> None:
-        """lr 2e-4, epochs 1, steps, batch 1, grad_accum 8, ctx 0 (min(512, the model's)), checkpoint_dir None, resume None,
+        """lr 0, epochs 0 and grad_accum 0 (chosen by the size of the data), steps, batch 1, ctx 0 (min(512, the model's)), checkpoint_dir None, resume None,
         and the other options of TrainOptions. on_log gets lines for a person; without it logging's "qlora_gguf" does."""
         given = Options(s.ql_train_options, options, "Trainer")
         callbacks = _Callbacks()
@@ -135,6 +135,11 @@ class Trainer(Handle):
                 if on_progress:
                     on_progress(progress)
         return self.summary
+
+    def remove_checkpoints(self) -> None:
+        """Once a run has ended and its adapter is saved: deletes its checkpoints, and their folder if nothing else is there."""
+        with self._use(exclusive=True) as trainer:
+            check(capi.ql_trainer_remove_checkpoints(trainer))
 
     def evaluate(self) -> tuple[float, int]:
         """Mean loss per trained token over the evaluation data with the parameters as they are now, and those tokens."""

@@ -119,7 +119,8 @@ def test_lines_for_a_person_go_to_on_log_or_to_logging(model, data, tmp_path, ca
     for p in run(on_log=lines.append):
         if p.step == 2:
             break
-    assert lines == []
+    assert [line.split(":")[1] for line in lines] == [" only 4 steps"]
+    lines.clear()
     for _ in range(2):
         (tmp_path / "best.gguf").unlink(missing_ok=True)
         with caplog.at_level(logging.INFO, logger="qlora_gguf"):
@@ -173,6 +174,8 @@ def test_ctrl_c_stops_after_a_checkpoint_and_is_raised(tiny, tmp_path):
             resumed = trainer(model, data, steps=100000, checkpoint_dir=folder, resume="auto")
             assert resumed.info.first_step == step
             assert ql.Adapter.open(folder / "adapter.gguf", model).info.n_matrices == 14
+            ql.Adapter.open(folder, model).save(tmp_path / "again.gguf")  # the checkpoint's is the same
+            assert (tmp_path / "again.gguf").read_bytes() == (folder / "adapter.gguf").read_bytes()
 
 
 def test_ctrl_c_without_a_handler_ends_with_its_traceback(tiny, tmp_path):

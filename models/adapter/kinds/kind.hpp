@@ -36,6 +36,8 @@ struct KindDef {
     /// The values that training starts with, where sizes and scale are known and B is zero. Numbers depend on (seed,
     /// weight, element).
     Status (*start)(LoraMatrix & matrix, const Weight & weight, uint64_t seed, int threads);
+    /// Gives the matrix the values that are not trained, where sizes are known; null: all are trained.
+    void (*fill)(LoraMatrix & matrix) = nullptr;
     /// Makes a matrix that came from a file one of this kind, or says why it is none; null: nothing is to be done.
     Status (*adopt)(LoraMatrix & matrix) = nullptr;
 };

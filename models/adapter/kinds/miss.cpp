@@ -32,12 +32,16 @@ std::vector<float> fixed_a(const LoraMatrix & m) {
     return a;
 }
 
+void fill(LoraMatrix & m) {
+    m.scale = 1;
+    m.a = fixed_a(m);
+}
+
 Status start(LoraMatrix & m, const Weight &, uint64_t, int) {
     if (m.r > m.k)
         return error(QL_INVALID_ARGUMENT, "MiSS r is %lld, but the rows of '%s' have %lld numbers",
                      static_cast<long long>(m.r), m.weight.c_str(), static_cast<long long>(m.k));
-    m.scale = 1;
-    m.a = fixed_a(m);
+    fill(m);
     return {};
 }
 
@@ -60,6 +64,7 @@ const KindDef kind::miss = {
     .parts = parts,
     .branch = branch,
     .start = start,
+    .fill = fill,
     .adopt = adopt,
 };
 

@@ -70,8 +70,11 @@ typedef struct ql_lora_init_info {
 /** The i-th of the starts.       errors  QL_INVALID_ARGUMENT: i out of range: there are no more */
 QL_API ql_status ql_lora_init(int64_t i, ql_lora_init_info * info);
 
-/** Opens a GGUF adapter, or a PEFT directory (adapter_config.json, adapter_model.safetensors), for a model.
- *  model    NULL opens a GGUF adapter alone, to be described, composed and saved: whether it fits its base is not checked
+/** Opens a GGUF adapter, a PEFT directory (adapter_config.json, adapter_model.safetensors), a checkpoint of a training run,
+ *  or the newest whole checkpoint of a folder, for a model. Of a checkpoint it is the adapter after its step: what is saved
+ *  of it is what the run would have saved. A note says which checkpoint it was.
+ *  model    NULL opens a GGUF adapter or a checkpoint alone, to be described, composed and saved: whether it fits its base
+ *           is not checked (a checkpoint of MiSS needs the model)
  *  owns     as ql_adapter_create
  *  errors   QL_NOT_FOUND, QL_IO; QL_BAD_FILE also for an adapter of another model (names the tensor and both shapes);
  *           QL_UNSUPPORTED for what is not plain LoRA on linears or an untied head (DoRA, biases, embeddings, a tied

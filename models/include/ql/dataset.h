@@ -39,10 +39,12 @@ typedef struct ql_dataset_options {
                                   tokens on any day, so the date is never taken from a clock */
     int train_on;              /* of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad
                                   one */
+    const char * columns;      /* "prompt=query,completion=response": the names that fields have in the data; NULL or "":
+                                  their own */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
-/** Reads a .jsonl, .json or .txt file (.gz of each), those directly in a folder, or all that match a pattern such as
+/** Reads a .jsonl, .json, .csv, .tsv or .txt file (.gz of each), those directly in a folder, or all that match a pattern such as
  *  "data/part-*.jsonl", in the order of their names. Forms are recognised by their keys (messages, conversations,
  *  instruction/output, prompt/completion, question/answer, text). Every field of a sample is used, known to be mere
  *  description, or an error that names it; docs/data.md has the table, and the limits of size and depth. A .txt file is

@@ -20,7 +20,19 @@ extern "C" {
 
 typedef struct ql_trainer ql_trainer;
 
-typedef enum ql_schedule { QL_SCHEDULE_CONSTANT = 0, QL_SCHEDULE_LINEAR = 1, QL_SCHEDULE_COSINE = 2 } ql_schedule;
+/** The learning rate of step t of n, after the warm-up of w steps in which it rises in a line to lr:
+ *    constant      lr
+ *    linear        falls in a line to lr * lr_floor
+ *    cosine        falls along half a cosine to lr * lr_floor               (Loshchilov & Hutter 2017)
+ *    wsd           lr, then falls in a line to lr * lr_floor over the last `decay` steps   (Hu et al. 2024, MiniCPM)
+ *    inverse_sqrt  lr * sqrt(max(w, 1) / t), not below lr * lr_floor        (Vaswani et al. 2017) */
+typedef enum ql_schedule {
+    QL_SCHEDULE_CONSTANT = 0,
+    QL_SCHEDULE_LINEAR = 1,
+    QL_SCHEDULE_COSINE = 2,
+    QL_SCHEDULE_WSD = 3,
+    QL_SCHEDULE_INVERSE_SQRT = 4
+} ql_schedule;
 
 /** Those of bitsandbytes; decay is decoupled in all of them. 8 bits: states of parameters of 4,096 elements or more.
  *  Paged: the bits of the optimizer without "paged"; its states are in a file without a name in ql_train_options.spill,
@@ -74,10 +86,12 @@ typedef struct ql_train_options {
                                 or without it the memory that the machine has free, takes without more being computed
                                 or read again; on_log says which and why, ql_trainer_describe has it, and a run that goes on
                                 takes that of its checkpoint */
-    int64_t grad_accum;      /* micro-batches of a step; with QL_BATCH_AUTO: sequences of a step */
-    int64_t epochs;
+    int64_t grad_accum;      /* micro-batches of a step; with QL_BATCH_AUTO: sequences of a step; 0: chosen */
+    double epochs;           /* times over the data, to the nearest step; 0: chosen. What is chosen follows from the
+                                number of sequences (docs/hyperparameters.md): a small set gets enough steps. on_log says
+                                what and why, ql_trainer_describe has it; a run that goes on keeps what it was begun with */
     int64_t steps;           /* > 0: the run ends after this many steps instead */
-    double lr;
+    double lr;               /* 0: chosen */
     ql_schedule schedule;
     double warmup;           /* below 1: a fraction of the steps; else steps */
     double weight_decay;
@@ -94,7 +108,10 @@ typedef struct ql_train_options {
     int64_t save_every;      /* steps; 0: at the end of each epoch alone */
     int64_t keep;            /* checkpoints kept, >= 1 */
     const char * resume;     /* NULL: a new run (the directory must hold no checkpoint); "auto": the newest there, if
-                                any; else a directory to go on from (if not checkpoint_dir, that must hold none) */
+                                any; else a directory to go on from (if not checkpoint_dir, that must hold none). A run
+                                that has ended may go on for more epochs or steps: a schedule that depends on the end
+                                starts again, warm-up included, over the added steps; constant and inverse_sqrt go on.
+                                The optimizer's states are kept */
     const char * best_path;  /* NULL, or the file for the adapter with the lowest evaluation loss; if it is gone when
                                 a run goes on, on_log says so, and the best of the steps from then on is kept */
     const char * metrics_path; /* NULL, or a JSONL file: a new one, an empty one, or that of the resumed run, which is
@@ -106,8 +123,9 @@ typedef struct ql_train_options {
     /** Asked between micro-batches; non-zero stops the run after saving. */
     int (*cancelled)(void * user);
     void * user;
-    int overwrite;           /* 1: checkpoints of an earlier run in checkpoint_dir, and any content of metrics_path, go
-                                when the first step begins; 0: they are an error of ql_trainer_create */
+    int overwrite;           /* QL_OVERWRITE_ALL: checkpoints of an earlier run in checkpoint_dir, and any content of
+                                metrics_path, go when the first step begins; QL_OVERWRITE_FINISHED: checkpoints do, where
+                                that run has ended; else they are an error of ql_trainer_create */
     int64_t merge_type;      /* QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so
                                 that ql_adapter_merge into it gives the trained model bit for bit; the gradient of A and
                                 B goes straight through the rounding. A second packed copy of each trained linear */
@@ -120,8 +138,14 @@ typedef struct ql_train_options {
     const char * spill;      /* NULL, or a folder: with `memory`, the inputs of layers that are computed again may wait there, in
                                 a file without a name, for the backward pass; the states of a paged optimizer are there */
     ql_optimizer optimizer;
+    double lr_floor;         /* part of lr at which the schedule ends, 0 to 1 */
+    double decay;            /* of QL_SCHEDULE_WSD; below 1: a fraction of the steps; else steps */
+    int64_t early_stop;      /* > 0: the run ends after so many evaluations in a row without a lower loss than the best */
+    /** Called after every micro-batch, those of evaluations too: `done` of `n` of the step or the evaluation. */
+    void (*on_batch)(void * user, int evaluates, int64_t done, int64_t n);
 } ql_train_options;
 enum { QL_MERGE_NONE = -1, QL_BATCH_AUTO = 0 };
+enum { QL_OVERWRITE_NOTHING = 0, QL_OVERWRITE_ALL = 1, QL_OVERWRITE_FINISHED = 2 };
 
 QL_API void ql_train_options_init(ql_train_options * options);
 
@@ -174,6 +198,8 @@ typedef struct ql_trainer_info {
     uint64_t adapter_paged_bytes;   /* parameters and gradient sums on disk: with a paged optimizer, where `memory` is too
                                        small for them; micro-batches read and write them, too */
     int64_t batch, grad_accum;      /* as in ql_train_options, or as they were chosen */
+    double epochs, lr;              /* the same */
+    int64_t schedule_start;         /* > 0: the schedule began after this step: a run that had ended goes on */
 } ql_trainer_info;
 QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
 
@@ -184,8 +210,12 @@ typedef enum ql_train_plan { QL_TRAIN_PLAN_MICRO_BATCH = 0, QL_TRAIN_PLAN_UPDATE
 QL_API ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which);
 
 /** Mean loss per trained token over the evaluation data with the parameters as they are now.
- *  errors  QL_INVALID_ARGUMENT without evaluation data; QL_NON_FINITE if the loss is not finite */
+ *  errors  QL_INVALID_ARGUMENT without evaluation data; QL_NON_FINITE if the loss is not finite; QL_CANCELLED */
 QL_API ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens);
+
+/** Deletes the checkpoints of a run that has ended, and their folder if nothing else is in it. The adapter should be saved
+ *  by then.        errors  QL_INVALID_ARGUMENT: the run has not ended; QL_IO */
+QL_API ql_status ql_trainer_remove_checkpoints(ql_trainer * trainer);
 
 /** Trains to the end. The adapter then holds the parameters, also on QL_CANCELLED, and a checkpoint was written then.
  *  errors  QL_CANCELLED; QL_NON_FINITE if the run has diverged: ten steps in a row without a finite gradient, or with one

@@ -1,0 +1,77 @@
+#include "models/data/columns.hpp"
+
+#include <algorithm>
+
+namespace ql {
+namespace {
+
+constexpr const char * kFields[] = {"messages",   "conversations", "instruction", "question", "input",
+                                    "context",    "output",        "response",    "answer",   "prompt",
+                                    "completion", "text",          "system",      "history"};
+
+std::string list_of_fields() {
+    std::string list;
+    for (const char * field : kFields) list += std::string(list.empty() ? "" : ", ") + field;
+    return list;
+}
+
+Status add(std::string_view item, Columns & columns) {
+    const size_t equals = item.find('=');
+    const std::string field(item.substr(0, equals)), name(equals == item.npos ? "" : item.substr(equals + 1));
+    if (field.empty() || name.empty())
+        return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is no FIELD=NAME, as in prompt=query",
+                     std::string(item).c_str());
+    if (std::find(std::begin(kFields), std::end(kFields), field) == std::end(kFields))
+        return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is unknown; %s are", field.c_str(),
+                     list_of_fields().c_str());
+    for (const auto & [other_field, other_name] : columns)
+        if (field == other_field || name == other_name)
+            return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is given twice",
+                         field == other_field ? field.c_str() : name.c_str());
+    columns.emplace_back(field, name);
+    return {};
+}
+
+std::string names_in(const Json & sample) {
+    std::string names;
+    for (const auto & item : sample.items()) {
+        names += (names.empty() ? "" : ", ") + item.key().substr(0, 40);
+        if (names.size() > 200) break;
+    }
+    return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
+Result<Columns> parse_columns(std::string_view text) {
+    Columns columns;
+    for (size_t at = 0; at <= text.size();) {
+        const size_t end = std::min(text.find(',', at), text.size());
+        QL_TRY(add(text.substr(at, end - at), columns));
+        at = end + 1;
+    }
+    return columns;
+}
+
+Status rename_columns(const Columns & columns, Json & sample) {
+    if (columns.empty()) return {};
+    for (const auto & [field, name] : columns)
+        if (!sample.contains(name))
+            return error(QL_BAD_FILE, "there is no column '%.60s', which --columns names as %s; there are: %s",
+                         name.c_str(), field.c_str(), names_in(sample).c_str());
+    Json renamed = Json::object();
+    for (auto & item : sample.items()) {
+        const auto it =
+            std::find_if(columns.begin(), columns.end(), [&](const auto & c) { return c.second == item.key(); });
+        const std::string & key = it == columns.end() ? item.key() : it->first;
+        if (it == columns.end() &&
+            std::any_of(columns.begin(), columns.end(), [&](const auto & c) { return c.first == key; }))
+            return error(QL_BAD_FILE, "there is a column '%.60s' beside the one that --columns names as it",
+                         key.c_str());
+        renamed[key] = std::move(item.value());
+    }
+    sample = std::move(renamed);
+    return {};
+}
+
+}  // namespace ql

@@ -1,0 +1,91 @@
+#include "models/train/choose_options.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "models/train/fingerprint.hpp"
+#include "ql/status.hpp"
+
+namespace ql {
+namespace {
+
+// The rule. A step takes up to 8 sequences, fewer where an epoch would have less than 64 steps. Epochs are added until
+// there are 128 steps, at most 8 of them, as more only learn by heart. The rate is 2e-4, the usual one, for runs of 2,048
+// steps or more, and grows with the root of what is missing to them, to at most 1e-3.
+constexpr int64_t kMostSequences = 8, kStepsOfAnEpoch = 64, kEnoughSteps = 128, kMostEpochs = 8, kManySteps = 2048;
+constexpr double kUsualRate = 2e-4, kMostRate = 1e-3;
+
+int64_t sequences_of_a_step(int64_t n_sequences) {
+    int64_t n = kMostSequences;
+    while (n > 1 && n_sequences < n * kStepsOfAnEpoch) n /= 2;
+    return n;
+}
+
+double rate_for(int64_t n_steps) {
+    const double lacking =
+        std::sqrt(static_cast<double>(kManySteps) / static_cast<double>(std::max<int64_t>(n_steps, 1)));
+    const double rate = std::clamp(kUsualRate * lacking, kUsualRate, kMostRate);
+    return std::round(rate * 1e5) / 1e5;  // a number that a person can type
+}
+
+std::string join(const std::vector<std::string> & words) {
+    std::string text;
+    for (const std::string & w : words) text += (text.empty() ? "" : ", ") + w;
+    return text;
+}
+
+/// The run goes on as it was begun: a rule that has changed since, or other epochs, are no reason for another rate.
+ChosenOptions as_before(ql_train_options o, const std::string & before) {
+    std::vector<std::string> said;
+    if (o.grad_accum == 0) {
+        const int64_t sequences =
+            std::max<int64_t>(whole_in(before, "batch"), 1) * std::max<int64_t>(whole_in(before, "grad-accum"), 1);
+        o.grad_accum = std::max<int64_t>(sequences / std::max<int64_t>(o.batch, 1), 1);
+        said.push_back("grad-accum " + std::to_string(o.grad_accum));
+    }
+    if (o.steps == 0 && o.epochs == 0) {
+        o.steps = std::max<int64_t>(whole_in(before, "steps"), 1);
+        said.push_back(std::to_string(o.steps) + " steps");
+    }
+    if (o.lr == 0) {
+        o.lr = real_in(before, "lr");
+        said.push_back(format("lr %g", o.lr));
+    }
+    return {o, said.empty() ? "" : "chosen   " + join(said) + ": as before, in the checkpoint"};
+}
+
+}  // namespace
+
+int64_t steps_of(const ql_train_options & o, int64_t steps_per_epoch) {
+    if (o.steps > 0) return o.steps;
+    return std::max<int64_t>(std::llround(o.epochs * static_cast<double>(steps_per_epoch)), 1);
+}
+
+ChosenOptions choose_options(const ql_train_options & options, int64_t n_sequences, const std::string & before) {
+    if (!before.empty()) return as_before(options, before);
+    ql_train_options o = options;
+    std::vector<std::string> said;
+    const int64_t batch = std::max<int64_t>(o.batch, 1);
+    if (o.grad_accum == 0) {
+        o.grad_accum = std::max<int64_t>(sequences_of_a_step(n_sequences) / batch, 1);
+        said.push_back("grad-accum " + std::to_string(o.grad_accum));
+    }
+    const int64_t of_a_step = batch * o.grad_accum, steps_per_epoch = (n_sequences + of_a_step - 1) / of_a_step;
+    if (o.steps == 0 && o.epochs == 0) {
+        const int64_t epochs = (kEnoughSteps + steps_per_epoch - 1) / std::max<int64_t>(steps_per_epoch, 1);
+        o.epochs = static_cast<double>(std::clamp<int64_t>(epochs, 1, kMostEpochs));
+        said.push_back(format("epochs %g", o.epochs));
+    }
+    const int64_t n_steps = steps_of(o, steps_per_epoch);
+    if (o.lr == 0) {
+        o.lr = rate_for(n_steps);
+        said.push_back(format("lr %g", o.lr));
+    }
+    if (said.empty()) return {o, ""};
+    return {o, format("chosen   %s: %lld sequences are %lld steps an epoch, %lld in all", join(said).c_str(),
+                      static_cast<long long>(n_sequences), static_cast<long long>(steps_per_epoch),
+                      static_cast<long long>(n_steps))};
+}
+
+}  // namespace ql

@@ -1,0 +1,108 @@
+// What a run takes where its caller leaves the choice open.
+#include "models/train/choose_options.hpp"
+
+#include "models/trainer_fixture.hpp"
+
+namespace ql::test {
+namespace {
+
+ql_train_options open_options() {
+    ql_train_options o;
+    ql_train_options_init(&o);
+    return o;
+}
+
+TEST(ChooseOptions, AreOpenUnlessSaidOtherwise) {
+    const ql_train_options o = open_options();
+    EXPECT_EQ(o.grad_accum, 0);
+    EXPECT_EQ(o.epochs, 0);
+    EXPECT_EQ(o.lr, 0);
+}
+
+TEST(ChooseOptions, ASmallSetGetsEnoughSteps) {
+    for (const int64_t n : {10, 40, 100, 600, 5000, 100000}) {
+        const ql_train_options o = choose_options(open_options(), n, "").options;
+        const int64_t per_epoch = (n + o.grad_accum - 1) / o.grad_accum, steps = steps_of(o, per_epoch);
+        EXPECT_GE(steps, std::min<int64_t>(64, 8 * n)) << n;
+        EXPECT_GE(o.lr, 2e-4) << n;
+        EXPECT_LE(o.lr, 1e-3) << n;
+    }
+}
+
+TEST(ChooseOptions, ALargeSetGetsTheUsualOnes) {
+    const ChosenOptions chosen = choose_options(open_options(), 100000, "");
+    EXPECT_EQ(chosen.options.grad_accum, 8);
+    EXPECT_EQ(chosen.options.epochs, 1);
+    EXPECT_DOUBLE_EQ(chosen.options.lr, 2e-4);
+    EXPECT_NE(chosen.note.find("grad-accum 8, epochs 1, lr 0.0002"), std::string::npos) << chosen.note;
+}
+
+TEST(ChooseOptions, WhatIsGivenStays) {
+    ql_train_options o = open_options();
+    o.grad_accum = 5, o.epochs = 2.5, o.lr = 0.125;
+    const ChosenOptions chosen = choose_options(o, 40, "");
+    EXPECT_EQ(chosen.options.grad_accum, 5);
+    EXPECT_EQ(chosen.options.epochs, 2.5);
+    EXPECT_EQ(chosen.options.lr, 0.125);
+    EXPECT_EQ(chosen.note, "");
+    EXPECT_EQ(steps_of(o, 8), 20);
+    o.epochs = 0.01;
+    EXPECT_EQ(steps_of(o, 8), 1);
+}
+
+TEST(ChooseOptions, MicroBatchesShareTheStep) {
+    ql_train_options o = open_options();
+    o.batch = 4;
+    EXPECT_EQ(choose_options(o, 100000, "").options.grad_accum, 2);
+    EXPECT_EQ(choose_options(o, 10, "").options.grad_accum, 1);
+    o.batch = QL_BATCH_AUTO;
+    EXPECT_EQ(choose_options(o, 100000, "").options.grad_accum, 8);
+}
+
+TEST(ChooseOptions, ACheckpointDecides) {
+    ql_train_options o = open_options();
+    const ChosenOptions chosen = choose_options(o, 10, "batch=2;grad-accum=3;steps=77;lr=0.5;");
+    EXPECT_EQ(chosen.options.grad_accum, 6);
+    EXPECT_EQ(chosen.options.steps, 77);
+    EXPECT_EQ(chosen.options.lr, 0.5);
+    o.epochs = 4;
+    EXPECT_EQ(choose_options(o, 10, "batch=2;grad-accum=3;steps=77;lr=0.5;").options.steps, 0);
+}
+
+class OpenOptions : public TrainerFixture {
+  protected:
+    ql_train_options open() {
+        ql_train_options o = open_options();
+        o.ctx = 64, o.checkpoint_dir = dir_.c_str(), o.save_every = 5, o.user = &log_;
+        o.on_log = [](void * log, const char * line) { *static_cast<std::string *>(log) += std::string(line) + "\n"; };
+        return o;
+    }
+    std::string dir_ = folder_.path("ck"), log_;
+};
+
+TEST_F(OpenOptions, GoOnAsTheyWereBegun) {
+    const std::vector<float> whole = train(open());
+    EXPECT_NE(log_.find("chosen   grad-accum 1, epochs "), std::string::npos) << log_;
+    std::filesystem::remove_all(dir_);
+    train_six_steps(open());
+    ql_train_options o = open();
+    o.resume = "auto";
+    std::string resumed;
+    EXPECT_EQ(train(o, 1, nullptr, &resumed), whole);
+    EXPECT_TRUE(resumed.ends_with("step-00000006.gguf")) << resumed;
+    EXPECT_NE(log_.find("as before, in the checkpoint"), std::string::npos) << log_;
+}
+
+TEST_F(OpenOptions, TooFewStepsAreSaid) {
+    ql_train_options o = open();
+    o.steps = 2;
+    train(o);
+    EXPECT_NE(log_.find("only 2 steps: this will learn little"), std::string::npos) << log_;
+    log_.clear();
+    o.steps = 20, o.overwrite = 1;
+    train(o);
+    EXPECT_EQ(log_.find("learn little"), std::string::npos) << log_;
+}
+
+}  // namespace
+}  // namespace ql::test

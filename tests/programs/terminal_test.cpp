@@ -1,0 +1,126 @@
+// Programs as a person meets them: in a terminal, of any width.
+#include "programs/terminal.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "programs/workspace.hpp"
+
+namespace ql::test {
+namespace {
+
+TEST(Screen, ShowsWhatATerminalShows) {
+    Screen screen(10);
+    screen.write("abc\rxy\033[K\r\n0123456789\r\033[Kdone\r\n\033[31mred\033[0m é\b.\r\n");
+    EXPECT_EQ(screen.text(), "xy\ndone\nred .\n");
+    screen.write("0123456789AB");
+    EXPECT_EQ(screen.text(), "xy\ndone\nred .\n0123456789\nAB\n");
+    screen.write("\r\033[1A\033[2Kup\033[5");
+    screen.write("J");
+    EXPECT_EQ(screen.text(), "xy\ndone\nred .\nupESC[5J\nAB\n");
+    EXPECT_EQ(screen.count("d"), 2);
+}
+
+class InTerminal : public testing::Test {
+  protected:
+    std::vector<std::string> words(const std::string & line) const { return workspace_.arguments(line); }
+    std::string training(const std::string & more) const {
+        return "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --lora-r 4 --grad-accum 1 " + more;
+    }
+    /// A run whose batches take seconds: there is time to ask twice.
+    std::string slow() const { return training("--batch 2048 --steps 100000 --save-every 1"); }
+    bool exists(const std::string & name) const { return std::filesystem::exists(workspace_.path(name)); }
+
+    Workspace workspace_;
+};
+
+TEST_F(InTerminal, TheBarKeepsToOneLineOfAnyWidth) {
+    for (const int columns : {60, 200}) {
+        Terminal t("ql-finetune", words(training("--steps 60 --overwrite --eval-data {data.jsonl} --eval-every 20")),
+                   columns);
+        int bars = 0, widest = 0, seen = 0;
+        const auto look = [&](const Screen & screen) {
+            bars = std::max(bars, screen.count("train "));
+            seen += screen.count("train ") > 0;
+            for (const std::string & row : screen.rows())
+                if (row.starts_with("train ")) widest = std::max(widest, static_cast<int>(row.size()));
+        };
+        EXPECT_EQ(0, t.finish(look)) << t.screen().text();
+        EXPECT_GT(seen, 0) << t.screen().text();
+        EXPECT_EQ(1, bars) << "a bar that wraps leaves pieces";
+        EXPECT_LT(widest, columns);
+        EXPECT_GT(widest, columns == 200 ? 60 : 20);
+        EXPECT_EQ(0, t.screen().count("train ")) << t.screen().text();
+        EXPECT_EQ(0, t.screen().count("ESC"));
+        for (const char * stays : {"ql-finetune 0", "model    ", "eval     before", "eval     step 20",
+                                   "eval     step 40", "eval     after", "Talk to it:"})
+            EXPECT_EQ(1, t.screen().count(stays)) << stays << "\n" << t.screen().text();
+    }
+}
+
+TEST_F(InTerminal, ANarrowerWindowIsSeen) {
+    Terminal t("ql-finetune", words(training("--steps 100000")), 200);
+    ASSERT_TRUE(t.wait_for("train ")) << t.screen().text();
+    t.resize(50);
+    const std::string before = t.screen().text();
+    int widest = 0;
+    const int code = t.finish([&](const Screen & screen) {
+        if (widest > 0 || screen.text() == before) return;
+        for (const std::string & row : screen.rows())
+            if (row.starts_with("train ")) widest = static_cast<int>(row.size());
+        if (widest > 0) t.press_ctrl_c();
+    });
+    EXPECT_GT(widest, 0);
+    EXPECT_LT(widest, 50);
+    EXPECT_EQ(130, code);
+}
+
+TEST_F(InTerminal, SaysSomethingBeforeItReadsTheModel) {
+    double least = 1e9;
+    for (int i = 0; i < 3; ++i) {  // a machine may be busy once
+        Terminal t("ql-finetune", words(training("--steps 1 --overwrite")), 80);
+        ASSERT_TRUE(t.wait_for("device   cpu")) << t.screen().text();
+        least = std::min(least, t.seconds());
+        EXPECT_EQ(0, t.finish()) << t.screen().text();
+    }
+    EXPECT_LT(least, 0.5);
+}
+
+TEST_F(InTerminal, CtrlCIsAnsweredAtOnceAndSaves) {
+    Terminal t("ql-finetune", words(slow()), 80);
+    ASSERT_TRUE(t.wait_for("train ")) << t.screen().text();
+    t.press_ctrl_c();
+    const double pressed = t.seconds();
+    ASSERT_TRUE(t.wait_for("finishing this batch, then saving; again to quit without saving")) << t.screen().text();
+    EXPECT_LT(t.seconds() - pressed, 1);
+    EXPECT_EQ(130, t.finish()) << t.screen().text();
+    EXPECT_NE(t.screen().text().find("--resume auto"), std::string::npos) << t.screen().text();
+    EXPECT_TRUE(exists("a.gguf.ckpt"));
+    EXPECT_EQ(0, workspace_.run("ql-finetune", "--export-from {a.gguf.ckpt} -o {so-far.gguf} -q").code);
+}
+
+TEST_F(InTerminal, CtrlCTwiceLeavesTheLastCheckpoint) {
+    Terminal t("ql-finetune", words(slow()), 80);
+    ASSERT_TRUE(t.wait_for("step 2/")) << t.screen().text();
+    t.press_ctrl_c();
+    ASSERT_TRUE(t.wait_for("again to quit")) << t.screen().text();
+    t.press_ctrl_c();
+    EXPECT_EQ(130, t.finish()) << t.screen().text();
+    EXPECT_NE(t.screen().text().find("ended without saving; go on with: ql-finetune"), std::string::npos)
+        << t.screen().text();
+    EXPECT_TRUE(exists("a.gguf.ckpt/step-00000001.gguf"));
+    EXPECT_EQ(0, workspace_.run("ql-finetune", "--export-from {a.gguf.ckpt} -o {so-far.gguf} -q").code);
+}
+
+TEST_F(InTerminal, AChatAnswersAndEnds) {
+    Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 60);
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("hello\r");
+    ASSERT_TRUE(t.wait_for("> hello")) << t.screen().text();
+    t.type("\x04");  // Ctrl-D
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+}  // namespace
+}  // namespace ql::test
