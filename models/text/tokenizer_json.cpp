@@ -95,11 +95,6 @@ Status read_merges(const json & merges, Vocab & vocab) {
     return {};
 }
 
-int32_t find_token(const Vocab & vocab, const std::string & text) {
-    const auto found = std::find(vocab.tokens.begin(), vocab.tokens.end(), text);
-    return text.empty() || found == vocab.tokens.end() ? -1 : static_cast<int32_t>(found - vocab.tokens.begin());
-}
-
 /// The token for what is no token. Byte-level models that have every byte never need it, whatever their file names.
 Status read_fallback(const JsonFields & fields, const std::string & name, Vocab & vocab) {
     if (name.empty()) return {};

@@ -2,6 +2,7 @@
 // are absent are llama.cpp's.
 #include "models/text/vocab.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -144,6 +145,11 @@ Status check_id(const Vocab & vocab, const char * name, int32_t id) {
 }
 
 }  // namespace
+
+int32_t find_token(const Vocab & vocab, const std::string & text) {
+    const auto found = std::find(vocab.tokens.begin(), vocab.tokens.end(), text);
+    return text.empty() || found == vocab.tokens.end() ? -1 : static_cast<int32_t>(found - vocab.tokens.begin());
+}
 
 int byte_of_token(const std::string & text) {
     constexpr std::string_view kDigits = "0123456789ABCDEF";

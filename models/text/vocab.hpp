@@ -61,6 +61,9 @@ struct Vocab {
     std::vector<std::string> notes;  // what the file says that is not followed, for people
 };
 
+/// The id of the first token with this text; -1: there is none, or the text is empty.
+int32_t find_token(const Vocab & vocab, const std::string & text);
+
 /// The byte of a byte token's text "<0x41>", -1 for another text.
 int byte_of_token(const std::string & text);
 

@@ -37,15 +37,9 @@ void set_flag(const json & config, const char * key, bool & value) {
     if (found.is_boolean()) value = found.get<bool>();
 }
 
-int32_t find_token(const Vocab & vocab, const std::string & text) {
-    if (text.empty()) return -1;
-    const auto found = std::find(vocab.tokens.begin(), vocab.tokens.end(), text);
-    return found == vocab.tokens.end() ? -1 : static_cast<int32_t>(found - vocab.tokens.begin());
-}
-
 /// The added tokens as tokenizer_config.json has them, {"id": {"content": ...}}: what they ask for overrides the
 /// other file.
-Status read_added_tokens(const json & added, Vocab & vocab) {
+Status override_added_tokens(const json & added, Vocab & vocab) {
     if (!added.is_object()) return {};
     std::unordered_set<int32_t> named;
     std::vector<std::pair<int32_t, const json *>> tokens;
@@ -90,7 +84,7 @@ Status check_added(const char * name, bool adds, int32_t by_template, int32_t by
 }
 
 Status read_config(const json & config, Vocab & vocab) {
-    QL_TRY(read_added_tokens(member(config, "added_tokens_decoder"), vocab));
+    QL_TRY(override_added_tokens(member(config, "added_tokens_decoder"), vocab));
     const int32_t bos = vocab.bos, eos = vocab.eos;
     QL_TRY(read_named(config, "bos_token", vocab, vocab.bos));
     QL_TRY(read_named(config, "eos_token", vocab, vocab.eos));
