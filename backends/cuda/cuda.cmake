@@ -28,8 +28,8 @@ endif()
 message(STATUS "CUDA: ${QL_NVCC}, compute capabilities ${QL_CUDA_ARCHITECTURES} (QL_CUDA=${QL_CUDA})")
 
 # nvcc is called by hand: the flags that all targets share are the host compiler's, and not all are nvcc's. 1675: it knows no
-# `#pragma GCC`.
-set(ql_nvcc_flags -std=c++20 -O3 --expt-relaxed-constexpr -Werror all-warnings -diag-suppress 1675 -Xptxas -v
+# `#pragma GCC`. -fmad=false: as -ffp-contract=off elsewhere, kernels fuse explicitly.
+set(ql_nvcc_flags -std=c++20 -O3 --expt-relaxed-constexpr -fmad=false -Werror all-warnings -diag-suppress 1675 -Xptxas -v
     -Xcompiler -fPIC,-fvisibility=hidden)
 foreach(arch ${QL_CUDA_ARCHITECTURES})
     list(APPEND ql_nvcc_flags -gencode arch=compute_${arch},code=sm_${arch})

@@ -165,14 +165,30 @@ __global__ void too_early(const float * x, float * y) {
     y[threadIdx.x] = early;
 }
 
+/// Waits for the first of two groups, and reads the second.
+__global__ void later_group(const float * x, float * y) {
+    Two & s = shared_memory<Two>();
+    for (int half = 0; half < 2; ++half) {
+        copy_async(&s.x[half][threadIdx.x * 4], x + threadIdx.x * 4);
+        commit_copies();
+    }
+    wait_for_copies<1>();
+    const float early = s.x[1][threadIdx.x * 4];
+    wait_for_copies<0>();
+    y[threadIdx.x] = early;
+}
+
 TEST_F(Emulation, FindsACopyThatIsReadTooEarly) {
     const float * in = device(std::vector<float>(128, 1.0f));
     float * out = device(std::vector<float>(32));
-    const std::string report = run(too_early, 1, 32, sizeof(Two), in, out);
-    if (kSeesAccesses)
-        EXPECT_FOUND(report, "cp.async is still copying");
-    else
-        EXPECT_TRUE(std::isnan(host(out, 32)[0])) << "the bytes come later";
+    for (const auto kernel : {too_early, later_group}) {
+        settings("");
+        const std::string report = run(kernel, 1, 32, sizeof(Two), in, out);
+        if (kSeesAccesses)
+            EXPECT_FOUND(report, "cp.async is still copying");
+        else
+            EXPECT_TRUE(std::isnan(host(out, 32)[0])) << "the bytes come later";
+    }
 }
 
 __global__ void no_barrier_after_copy(const float * x, float * y) {
@@ -217,6 +233,18 @@ __global__ void shared_race(float * y) {
     y[blockIdx.x * n + i] = other;
 }
 
+/// Even lanes write, and the odd lanes beside them read, which run after them here.
+template <bool sync>
+__global__ void handed_over(float * y) {
+    Numbers & s = shared_memory<Numbers>();
+    const unsigned i = threadIdx.x;
+    s.x[i] = 0;
+    __syncthreads();
+    if (i % 2 == 0) s.x[i] = 1;
+    if (sync) __syncwarp();
+    if (i % 2 == 1) y[i] = s.x[i - 1];
+}
+
 TEST_F(Emulation, FindsRacesInSharedMemory) {
     if (!kSeesAccesses) GTEST_SKIP() << "this build does not see accesses";
     const auto report = [&](auto kernel) {
@@ -230,6 +258,11 @@ TEST_F(Emulation, FindsRacesInSharedMemory) {
     EXPECT_FOUND(report(shared_race<Mistake::read_then_write>), "since the last barrier");
     EXPECT_FOUND(report(shared_race<Mistake::warp_without_sync>), "written it");
     EXPECT_FOUND(report(shared_race<Mistake::nobody_wrote>), "nobody has written it yet");
+    settings("");
+    EXPECT_FOUND(run(handed_over<false>, 1, 64, sizeof(Numbers), device(std::vector<float>(64))),
+                 "since the last barrier");
+    settings("");
+    EXPECT_EQ(run(handed_over<true>, 1, 64, sizeof(Numbers), device(std::vector<float>(64))), "");
 }
 
 /// Blocks that write one number; that read what another writes; that write what another reads; that do neither.

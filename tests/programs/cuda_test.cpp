@@ -21,8 +21,8 @@ class Cuda : public testing::Test {
         return workspace_.run(
             "ql-finetune",
             "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --metrics {m.jsonl} --overwrite --ctx 64 --steps 4"
-            " --grad-accum 2 --lora-r 4 --device " +
-                device + " " + more,
+            " --grad-accum 2 --device " +
+                device + (more.find("--lora-r") == more.npos ? " --lora-r 4 " : " ") + more,
             {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", "QL_CUDA_EMU=" + settings}});
     }
     /// Each step's loss.
@@ -59,6 +59,39 @@ TEST_F(Cuda, TrainsToTheCpusLosses) {
         const std::string settings = std::string(type) == "nf4_dq" ? "" : "checks=2";
         expect_near(losses_on("cuda-emu", settings, more + " --compute f32"), want, 1e-5);
         expect_near(losses_on("cuda-emu", settings, more), want, 2e-3);
+    }
+}
+
+TEST_F(Cuda, TrainsEachKindOfAdapterAndOptimizer) {
+    for (const char * kind : {"--optim adamw8bit --lora-r 64", "--optim lion8bit --lora-r 64 --lr 1e-4",
+                              "--lora-type dora --train-norms", "--lora-type miss --neftune-alpha 5 --recompute all"}) {
+        SCOPED_TRACE(kind);
+        const std::string more = std::string("--base-type q4_0 --compute f32 ") + kind;
+        expect_near(losses_on("cuda-emu", "checks=2", more), losses_on("cpu", "", more), 1e-5);
+    }
+}
+
+TEST_F(Cuda, WritesWhatTheCpuWrites) {
+    const auto text = [&](const std::string & device) {
+        const ProcessResult r =
+            workspace_.run("ql-chat", "-q -m {model.gguf} --compute f32 --temp 0 -n 12 -p the --device " + device,
+                           {"", {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends", "QL_CUDA_EMU=checks=1"}});
+        EXPECT_EQ(0, r.code) << r.err;
+        return r.out;
+    };
+    const std::string want = text("cpu");
+    EXPECT_GT(want.size(), 8u);
+    EXPECT_EQ(text("cuda-emu"), want);
+}
+
+TEST_F(Cuda, RefusesInALineWhatItCannotDo) {
+    for (const auto & [more, words] :
+         {std::pair("--base-type q4_0 --merge-aware=q4_0", "no CUDA kernel encodes weights"),
+          {"--memory 30MiB", "the host's memory"}}) {
+        const ProcessResult r = run("cuda-emu", "", std::string("-q ") + more);
+        EXPECT_NE(0, r.code) << more;
+        EXPECT_NE(r.err.find(words), std::string::npos) << more << "\n" << r.err;
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
     }
 }
 

@@ -1,10 +1,9 @@
-// Operators without a kernel here, and why: their nodes run on the CPU.
+// Operators without a kernel here, and why. Their nodes run on the CPU, or, where they change what lies on the card, not at
+// all.
 #include "backends/cuda/device.hpp"
 
 namespace ql::cuda {
 
-const Kernel kernel::adamw8bit = missing("states of 8 bits are encoded on the CPU");
-const Kernel kernel::lion8bit = missing("states of 8 bits are encoded on the CPU");
-const Kernel kernel::lora_merge = missing("weights are encoded on the CPU");
+const Kernel kernel::lora_merge = missing("no CUDA kernel encodes weights");
 
 }  // namespace ql::cuda
