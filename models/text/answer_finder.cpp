@@ -96,17 +96,21 @@ void AnswerFinder::find_prompts() {
         alike[{role, text_.bytes().substr(place.before, place.content.begin - place.before)}].push_back(i);
     }
     for (const auto & [words, answers] : alike) {
-        auto tail = prompt_tail(answers.back());
-        if (!tail) tail = prompt_tail(answers.front());
+        size_t like = answers.back();
+        auto tail = prompt_tail(like);
+        if (!tail) tail = prompt_tail(like = answers.front());
         if (!tail) continue;
-        for (const size_t i : answers) places_[i].prompt_end = places_[i].before + *tail;
+        const std::string_view prompt = text_.view().substr(places_[like].before, *tail);
+        for (const size_t i : answers)  // a prompt may write the beginning of an answer, such as the mark of thoughts
+            if (text_.view().substr(places_[i].before).starts_with(prompt))
+                places_[i].prompt_end = places_[i].before + *tail;
     }
 }
 
 std::optional<size_t> AnswerFinder::prompt_tail(size_t index) const {
     const Place & place = places_[index];
     const auto prompt = render_(messages_.first(index), true);  // may fail: some templates want a first message
-    if (!prompt.ok() || prompt->size() < place.before || prompt->size() > place.content.begin) return {};
+    if (!prompt.ok() || prompt->size() < place.before || prompt->size() > place.content.end) return {};
     if (!text_.bytes().starts_with(prompt->bytes())) return {};
     return prompt->size() - place.before;
 }

@@ -90,7 +90,7 @@ TEST_F(TrainOn, CallsOfMistralAndWhatATemplateCannotWrite) {
 
 TEST_F(TrainOn, ArgumentsAsJsonTextReadAsObjects) {
     constexpr size_t kWeather = 20;
-    const Json golden = read_golden("Qwen-Qwen3-0.6B.json");
+    const Json golden = read_golden("Qwen-Qwen2.5-7B-Instruct.json");
     const auto chat = open_template(golden);
     ASSERT_TRUE(chat.ok());
     Conversation c = conversations_[kWeather];

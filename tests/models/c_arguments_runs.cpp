@@ -96,6 +96,12 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_evaluate_text", "stride -1", text(64, -1)},
         {"ql_evaluate_text", "stride above ctx", text(64, 65)},
         {"ql_evaluate_text", "no adapters in the list", text(64, 0, 1)},
+        {"ql_evaluate_choices", "NULL path",
+         [this] {
+             ql_choices choices = {};
+             choices.size = sizeof choices;
+             return ql_evaluate_choices(model_, device_, nullptr, nullptr, 0, nullptr, nullptr, &choices);
+         }},
         {"ql_evaluate_dataset", "NULL data",
          [this] { return ql_evaluate_dataset(model_, device_, nullptr, nullptr, 0, nullptr, nullptr, &nll_); }},
         {"ql_evaluate_dataset", "NULL model",

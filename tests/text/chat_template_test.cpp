@@ -71,6 +71,15 @@ TEST(ChatTemplate, EqualTextsOfUserAndAssistantAreToldApart) {
         "start|>assistant\n«x<|im_end|>»\n");
 }
 
+TEST(ChatTemplate, WhatThePromptWritesOfAnAnswerIsNotTrained) {
+    const std::string source =
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}[assistant]"
+        "<think>{% endif %}";
+    EXPECT_EQ(marked(make(source),
+                     {{"user", "a"}, {"assistant", "<think>x</think>b"}, {"user", "c"}, {"assistant", "d"}}, {"</s>"}),
+              "[user]a</s>[assistant]<think>«x</think>b</s>»[user]c</s>[assistant]«d</s>»");
+}
+
 TEST(ChatTemplate, EmptyAnswerTrainsItsEnd) {
     EXPECT_EQ(marked(named("chatml"), {{"user", "x"}, {"assistant", ""}}, {"<|im_end|>"}),
               "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n«<|im_end|>»\n");
