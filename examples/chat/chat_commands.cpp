@@ -56,8 +56,7 @@ Result<Conversation::Turns> read_chat(const std::string & path) {
         if (turns.roles[i] != ((i - first) % 2 ? "assistant" : "user"))
             return error(QL_BAD_FILE, "%s: message %zu is the %.40s's, not the %s's", path.c_str(), i + 1,
                          turns.roles[i].c_str(), (i - first) % 2 ? "assistant" : "user");
-    if ((turns.roles.size() - first) % 2)
-        return error(QL_BAD_FILE, "%s: the last message has no answer", path.c_str());
+    if ((turns.roles.size() - first) % 2) return error(QL_BAD_FILE, "%s: the last message has no answer", path.c_str());
     return turns;
 }
 

@@ -190,8 +190,8 @@ class Chat {
     void obey(Conversation & conversation, ChatCommands & commands, const std::string & line) {
         const ChatCommands::Reply reply = commands.run(line);
         if (!reply.text.empty())
-            std::fprintf(reply.done ? stdout : stderr, "%s%s\n", reply.done ? "" : "ql-chat: ",
-                         escape_text(reply.text).c_str());
+            std::fprintf(reply.done ? stdout : stderr, "%s%s\n",
+                         reply.done ? "" : "ql-chat: ", escape_text(reply.text).c_str());
         if (!flush_results()) throw results_lost();
         if (reply.ask) answer(conversation, *reply.ask);
     }

@@ -142,8 +142,9 @@ class Finetune {
         auto info = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(data.get(), &info));
         std::string line = format("data     %s: %s samples, %s tokens, %s of them trained, longest %s",
-                                  name_files(paths, info).c_str(), print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
-                                  print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
+                                  name_files(paths, info).c_str(), print_count(info.n_samples).c_str(),
+                                  print_count(info.n_tokens).c_str(), print_count(info.n_trained).c_str(),
+                                  print_count(info.longest).c_str());
         if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";
         if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
         program_.note(line);

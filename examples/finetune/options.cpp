@@ -68,9 +68,10 @@ FinetuneOptions::FinetuneOptions(Program & p)
 }
 
 void FinetuneOptions::add_data(Program & p) {
-    p.texts("-d,--data", data,
-            "Training data: .jsonl, .json, .csv, .tsv or .txt, or .gz of these; a folder of such files, or a pattern; may "
-            "be given several times")
+    p.texts(
+         "-d,--data", data,
+         "Training data: .jsonl, .json, .csv, .tsv or .txt, or .gz of these; a folder of such files, or a pattern; may "
+         "be given several times")
         ->option_text("FILE|FOLDER|GLOB");
     p.text("--columns", columns, "The names that fields have in the data, such as prompt=query,completion=response")
         ->option_text("FIELD=NAME,...");
@@ -106,13 +107,16 @@ void FinetuneOptions::add_output(Program & p) {
            "Writes the adapter of a checkpoint, or of the newest one in a folder, to -o, and stops; -m is needed for "
            "MiSS alone")
         ->option_text("FILE|DIR");
-    p.text("--resume", resume, "Goes on from the newest checkpoint: 'auto', or the folder it is in; a run that has ended goes on for more --epochs")
+    p.text("--resume", resume,
+           "Goes on from the newest checkpoint: 'auto', or the folder it is in; a run that has ended goes on for more "
+           "--epochs")
         ->option_text("auto|DIR");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")->option_text("FILE.png");
-    p.flag("--overwrite", overwrite,
-           "An earlier run's checkpoints and metrics may go, when the first step begins; without it only the checkpoints "
-           "of a run that has ended");
+    p.flag(
+        "--overwrite", overwrite,
+        "An earlier run's checkpoints and metrics may go, when the first step begins; without it only the checkpoints "
+        "of a run that has ended");
     p.flag("--dry-run", dry_run,
            "Prints the plan: memory, steps, operations; trains nothing, writes nothing but --plot");
 }
@@ -175,15 +179,17 @@ void FinetuneOptions::add_training(Program & p) {
     p.number("--lr-floor", lr_floor, 0, 1, "The part of --lr that it falls to");
     p.number("--decay", decay, 0, 1e6, "Of --schedule wsd: a part of the steps (below 1), or steps");
     p.number("--warmup", warmup, 0, 1e6, "Warm-up: a part of the steps (below 1), or steps");
-    automatic(p, "--epochs", epochs_text, "X|auto", "Times over the data, such as 2 or 0.5; auto: more where it is small");
+    automatic(p, "--epochs", epochs_text, "X|auto",
+              "Times over the data, such as 2 or 0.5; auto: more where it is small");
     p.number("--steps", steps, 1, 100000000, "Ends after N steps instead of --epochs")->default_str("");
     p.text(
          "--batch", batch_text,
          "Sequences at a time: more need more memory; auto: of the --grad-accum sequences of a step as many as fit and "
          "make it faster")
         ->option_text("N|auto");
-    automatic(p, "--grad-accum", grad_accum_text, "N|auto",
-              "Batches that make one step: more need more time, no memory; auto: up to 8, fewer where the data is small");
+    automatic(
+        p, "--grad-accum", grad_accum_text, "N|auto",
+        "Batches that make one step: more need more time, no memory; auto: up to 8, fewer where the data is small");
     p.number("--early-stop", early_stop, 1, 1000000, "Ends after N evaluations without a lower loss than the best one")
         ->default_str("");
     std::vector<std::string> names;
@@ -304,7 +310,7 @@ ql_train_options FinetuneOptions::train_options() const {
     auto o = defaults<ql_train_options>();
     o.ctx = ctx, o.batch = batch(), o.grad_accum = grad_accum(), o.epochs = epochs(), o.steps = steps;
     o.lr = lr(), o.warmup = warmup, o.weight_decay = weight_decay, o.clip = clip;
-    o.schedule = schedule == "constant" ? QL_SCHEDULE_CONSTANT
+    o.schedule = schedule == "constant"       ? QL_SCHEDULE_CONSTANT
                  : schedule == "linear"       ? QL_SCHEDULE_LINEAR
                  : schedule == "wsd"          ? QL_SCHEDULE_WSD
                  : schedule == "inverse_sqrt" ? QL_SCHEDULE_INVERSE_SQRT

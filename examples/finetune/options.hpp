@@ -41,8 +41,8 @@ struct FinetuneOptions {
     ChatOptions chat;
     int64_t lora_r = 16, steps = 0, ctx = 0, early_stop = 0, eval_every = 0, save_every = 100, keep = 2;
     int64_t show_data = 0;
-    double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, neftune_alpha = 0, lr_floor = 0, decay = 0.2, warmup = 0.03,
-           weight_decay = 0, clip = 1, eval_split = 0;
+    double lora_alpha = 32, lora_dropout = 0, lora_plus_ratio = 1, neftune_alpha = 0, lr_floor = 0, decay = 0.2,
+           warmup = 0.03, weight_decay = 0, clip = 1, eval_split = 0;
     bool search = false, rslora = false, train_norms = false, packing = true, shuffle = true, skip_bad_lines = false,
          dry_run = false, overwrite = false, force = false, keep_checkpoints = false;
     uint64_t seed = 42;

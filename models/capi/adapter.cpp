@@ -33,8 +33,8 @@ ql_status open(const char * path, const ql_model * model, ql::BaseRule rule, ql_
         *adapter = nullptr;
         const ql::Model * base = model ? model->model.get() : nullptr;
         QL_ASSIGN(ql::Adapter loaded, ql::holds_checkpoint(path) ? ql::load_checkpoint_adapter(path, base, rule)
-                                      : base                    ? ql::load_adapter(path, *base, rule)
-                                                                : ql::read_adapter(path));
+                                      : base                     ? ql::load_adapter(path, *base, rule)
+                                                                 : ql::read_adapter(path));
         *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny};
         return {};
     });

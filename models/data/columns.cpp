@@ -5,9 +5,9 @@
 namespace ql {
 namespace {
 
-constexpr const char * kFields[] = {"messages", "conversations", "instruction", "question", "input",  "context",
-                                    "output",   "response",      "answer",      "prompt",   "completion",
-                                    "text",     "system",        "history"};
+constexpr const char * kFields[] = {"messages",   "conversations", "instruction", "question", "input",
+                                    "context",    "output",        "response",    "answer",   "prompt",
+                                    "completion", "text",          "system",      "history"};
 
 std::string list_of_fields() {
     std::string list;
@@ -61,11 +61,13 @@ Status rename_columns(const Columns & columns, Json & sample) {
                          name.c_str(), field.c_str(), names_in(sample).c_str());
     Json renamed = Json::object();
     for (auto & item : sample.items()) {
-        const auto it = std::find_if(columns.begin(), columns.end(), [&](const auto & c) { return c.second == item.key(); });
+        const auto it =
+            std::find_if(columns.begin(), columns.end(), [&](const auto & c) { return c.second == item.key(); });
         const std::string & key = it == columns.end() ? item.key() : it->first;
         if (it == columns.end() &&
             std::any_of(columns.begin(), columns.end(), [&](const auto & c) { return c.first == key; }))
-            return error(QL_BAD_FILE, "there is a column '%.60s' beside the one that --columns names as it", key.c_str());
+            return error(QL_BAD_FILE, "there is a column '%.60s' beside the one that --columns names as it",
+                         key.c_str());
         renamed[key] = std::move(item.value());
     }
     sample = std::move(renamed);

@@ -34,7 +34,8 @@ Result<std::vector<std::string>> files_in(const std::string & folder) {
     }
     if (ec) return error(QL_IO, "%s: cannot read the folder: %s", folder.c_str(), ec.message().c_str());
     if (files.empty())
-        return error(QL_NOT_FOUND, "%s: no .jsonl, .json, .csv, .tsv or .txt file, nor .gz of one, in this folder", folder.c_str());
+        return error(QL_NOT_FOUND, "%s: no .jsonl, .json, .csv, .tsv or .txt file, nor .gz of one, in this folder",
+                     folder.c_str());
     std::sort(files.begin(), files.end());
     return files;
 }

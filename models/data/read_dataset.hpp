@@ -22,7 +22,7 @@ struct ReadOptions {
 /// What reading, rendering and cutting did.
 struct DatasetCounts {
     int64_t longest = 0, cut = 0, dropped = 0, bad = 0;
-    int64_t ended = 0;  // samples in which an end token is trained
+    int64_t ended = 0;                   // samples in which an end token is trained
     std::vector<std::string> bad_lines;  // the first kShownBadLines of the bad ones: "FILE:LINE: what"
 };
 inline constexpr size_t kShownBadLines = 5;
@@ -37,8 +37,8 @@ struct ReadSamples {
 /// null (no template). errors  "FILE:LINE: what" with QL_BAD_FILE or QL_UNSUPPORTED; QL_NOT_FOUND, QL_IO
 Result<ReadSamples> read_dataset(const std::vector<std::string> & files, const Tokenizer & tokenizer,
                                  const ChatTemplate * chat, const ReadOptions & options);
-inline Result<ReadSamples> read_dataset(const std::string & path, const Tokenizer & tokenizer, const ChatTemplate * chat,
-                                        const ReadOptions & options) {
+inline Result<ReadSamples> read_dataset(const std::string & path, const Tokenizer & tokenizer,
+                                        const ChatTemplate * chat, const ReadOptions & options) {
     return read_dataset(std::vector{path}, tokenizer, chat, options);
 }
 

@@ -89,8 +89,8 @@ Status check_headings(const std::vector<std::string> & names) {
 TableRow make_row(int64_t line, const std::vector<std::string> & names, const std::vector<std::string> & values) {
     TableRow row{line, "{", ""};
     if (values.size() != names.size()) {
-        row.fault = format("%zu value%s in a table of %zu columns", values.size(), values.size() == 1 ? "" : "s",
-                           names.size());
+        row.fault =
+            format("%zu value%s in a table of %zu columns", values.size(), values.size() == 1 ? "" : "s", names.size());
         return row;
     }
     for (size_t i = 0; i < names.size(); ++i) {

@@ -28,7 +28,7 @@ constexpr TextField kTexts[] = {{"architecture", &Adapter::architecture},
                                 {"chat_date", &Adapter::chat_date}};
 
 Json matrix_record(const LoraMatrix & m) {
-    return {{"weight", m.weight}, {"kind", def_of(m.kind).name}, {"k", m.k},          {"m", m.m},
+    return {{"weight", m.weight}, {"kind", def_of(m.kind).name}, {"k", m.k},        {"m", m.m},
             {"r", m.r},           {"frozen", m.frozen},          {"scale", m.scale}};
 }
 
@@ -165,9 +165,8 @@ Status read_record(const Checkpoint & c, const Model * model, BaseRule rule, Ada
         adapter.norms.push_back(std::move(norm));
         return {};
     }));
-    return for_each(f, "rows", [&](const JsonFile & record) {
-        return read_rows(c, record, adapter.rows.emplace_back());
-    });
+    return for_each(f, "rows",
+                    [&](const JsonFile & record) { return read_rows(c, record, adapter.rows.emplace_back()); });
 }
 
 bool is_checkpoint_file(const std::string & path) {

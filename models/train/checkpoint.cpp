@@ -254,8 +254,9 @@ Status load_checkpoint(const Checkpoint & checkpoint, const TrainStep & step, co
                        int64_t n_steps) {
     const char * path = checkpoint.path.c_str();
     QL_TRY(compare_fingerprints(path,
-                                is_extended(checkpoint.state, n_steps) ? with_steps(checkpoint.state.fingerprint, n_steps)
-                                        : checkpoint.state.fingerprint,
+                                is_extended(checkpoint.state, n_steps)
+                                    ? with_steps(checkpoint.state.fingerprint, n_steps)
+                                    : checkpoint.state.fingerprint,
                                 fingerprint));
     if (checkpoint.state.step > n_steps)
         return error(QL_BAD_FILE, "%s: step is %lld, the run has %lld: the file is damaged", path,

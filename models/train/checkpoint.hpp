@@ -25,9 +25,9 @@ struct CheckpointState {
     int64_t schedule_start = 0, schedule_steps = 0;  // the schedule began after that step, over so many
     int64_t evals_in_vain = 0;                       // evaluations since the best one
     bool ended = false;                              // early: the run is over before its last step
-    int64_t metrics_bytes = 0;  // length of the metrics file
-    std::string adapter;        // adapter_record.hpp
-    std::string fingerprint;    // "lr=0.0002;batch=1;...": a difference is named when a resume is refused
+    int64_t metrics_bytes = 0;                       // length of the metrics file
+    std::string adapter;                             // adapter_record.hpp
+    std::string fingerprint;  // "lr=0.0002;batch=1;...": a difference is named when a resume is refused
 };
 
 /// A checkpoint that was found whole and sound.

@@ -23,7 +23,8 @@ int64_t sequences_of_a_step(int64_t n_sequences) {
 }
 
 double rate_for(int64_t n_steps) {
-    const double lacking = std::sqrt(static_cast<double>(kManySteps) / static_cast<double>(std::max<int64_t>(n_steps, 1)));
+    const double lacking =
+        std::sqrt(static_cast<double>(kManySteps) / static_cast<double>(std::max<int64_t>(n_steps, 1)));
     const double rate = std::clamp(kUsualRate * lacking, kUsualRate, kMostRate);
     return std::round(rate * 1e5) / 1e5;  // a number that a person can type
 }

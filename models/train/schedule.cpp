@@ -24,8 +24,7 @@ int64_t part_of_steps(double part, int64_t n_steps) {
 }
 
 Schedule schedule_of(const ql_train_options & o, int64_t n_steps) {
-    return {o.schedule,    o.lr, n_steps, part_of_steps(o.warmup, n_steps),
-            o.lr_floor, part_of_steps(o.decay, n_steps)};
+    return {o.schedule, o.lr, n_steps, part_of_steps(o.warmup, n_steps), o.lr_floor, part_of_steps(o.decay, n_steps)};
 }
 
 bool depends_on_end(ql_schedule kind) {

@@ -152,8 +152,7 @@ Status Trainer::after_step(ql_train_progress & p) {
     QL_TRY(maybe_evaluate(p));
     QL_TRY(metrics_.write(p));
     QL_TRY(maybe_save(p));
-    if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && !is_over())
-        return stop_cancelled();
+    if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && !is_over()) return stop_cancelled();
     return {};
 }
 

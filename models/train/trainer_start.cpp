@@ -142,9 +142,10 @@ Status Trainer::prepare(ql_device * device) {
     state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
     QL_TRY(open_checkpoints());
     if (resumed_from_.empty() && n_steps_ < kFewSteps)
-        log(format("warning: only %lld step%s: this will learn little; try more --epochs, or a smaller --grad-accum, or "
-                   "leave both to be chosen",
-                   static_cast<long long>(n_steps_), n_steps_ == 1 ? "" : "s"));
+        log(format(
+            "warning: only %lld step%s: this will learn little; try more --epochs, or a smaller --grad-accum, or "
+            "leave both to be chosen",
+            static_cast<long long>(n_steps_), n_steps_ == 1 ? "" : "s"));
     return open_metrics();
 }
 

@@ -176,6 +176,7 @@ void templates(const Corpus & corpus) {
 
 void datasets(const Corpus & corpus) {
     corpus.add("dataset", "messages", ql::test::tiny_chats(2));
+    corpus.add("dataset", "table", "question,answer,id\n\"red, or\n\"\"blue\"\"?\",red,1\nhow many,two,2\n");
     corpus.add(
         "dataset", "forms",
         R"({"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})"

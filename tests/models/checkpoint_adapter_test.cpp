@@ -84,7 +84,9 @@ TEST_F(CheckpointAdapter, ADamagedOneIsPassedOver) {
     ql_train_options o = options();
     o.checkpoint_dir = dir.c_str(), o.save_every = 6;
     train(o);
-    std::fstream(dir + "/step-00000012.gguf", std::ios::in | std::ios::out | std::ios::binary).seekp(-9, std::ios::end).put('x');
+    std::fstream(dir + "/step-00000012.gguf", std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(-9, std::ios::end)
+        .put('x');
     const auto read = load_checkpoint_adapter(dir, model_.get(), BaseRule::kSame);
     ASSERT_TRUE(read.ok()) << read.message();
     EXPECT_EQ(read->origin.runs.back().steps, 6);

@@ -233,14 +233,13 @@ TEST(Schedule, WarmsUpAndFalls) {
 }
 
 TEST(Schedule, StaysAndFallsAtTheEnd) {
-    const auto rate = [](int64_t step) {
-        return learning_rate({QL_SCHEDULE_WSD, 2, 100, 4, 0.5, 20}, step);
-    };
+    const auto rate = [](int64_t step) { return learning_rate({QL_SCHEDULE_WSD, 2, 100, 4, 0.5, 20}, step); };
     EXPECT_DOUBLE_EQ(rate(1), 1.0);
     for (const int64_t step : {3, 4, 50, 80}) EXPECT_DOUBLE_EQ(rate(step), 2.0);
     EXPECT_DOUBLE_EQ(rate(90), 1.5);
     EXPECT_DOUBLE_EQ(rate(99), 1.05);
-    EXPECT_DOUBLE_EQ(learning_rate({QL_SCHEDULE_WSD, 2, 10, 4, 0, 20}, 4), 2.0);  // a decay that is longer than the rest
+    EXPECT_DOUBLE_EQ(learning_rate({QL_SCHEDULE_WSD, 2, 10, 4, 0, 20}, 4),
+                     2.0);  // a decay that is longer than the rest
     EXPECT_DOUBLE_EQ(learning_rate({QL_SCHEDULE_WSD, 2, 10, 4, 0, 20}, 7), 1.0);
 }
 

@@ -204,8 +204,9 @@ TEST_F(BadInput, AnEarlierRunIsNotOverwritten) {
     ASSERT_EQ(
         0,
         workspace_
-            .run(kFinetune,
-                 "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 64 --grad-accum 1 --keep-checkpoints")
+            .run(
+                kFinetune,
+                "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 64 --grad-accum 1 --keep-checkpoints")
             .code);
     std::filesystem::remove(workspace_.path("out.gguf"));  // what was learned is in the checkpoint alone
     expect_refused(kFinetune, "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 2 --ctx 64 --grad-accum 1",

@@ -73,7 +73,8 @@ TEST_F(ChatCommands, WhatCannotBeChangesNothing) {
 
 TEST_F(ChatCommands, AreListedAndUnknownOnesSaid) {
     const std::string help = said("", "/help\n");
-    for (const char * name : {"/help", "/reset", "/system", "/retry", "/undo", "/save", "/load", "/temp", "/lora", "/exit"})
+    for (const char * name :
+         {"/help", "/reset", "/system", "/retry", "/undo", "/save", "/load", "/temp", "/lora", "/exit"})
         EXPECT_NE(help.find(name), std::string::npos) << name;
     const ProcessResult r = chat("", "/helo\n");
     EXPECT_EQ(0, r.code);

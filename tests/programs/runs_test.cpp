@@ -45,7 +45,9 @@ class Runs : public testing::Test {
     void stop_at_step(const std::string & out, const std::string & more) const {
         ProcessOptions options;
         options.interrupt_at = "step 20:";
-        const ProcessResult r = workspace_.run("ql-finetune", std::string(kSpoken) + "--eval-data {data.jsonl} --eval-every 20 -o {" + out + "} " + more, options);
+        const ProcessResult r = workspace_.run(
+            "ql-finetune", std::string(kSpoken) + "--eval-data {data.jsonl} --eval-every 20 -o {" + out + "} " + more,
+            options);
         EXPECT_EQ(130, r.code) << r.err;
         EXPECT_NE(r.err.npos, r.err.find("finishing this batch, then saving; again to quit without saving")) << r.err;
     }
@@ -100,7 +102,8 @@ TEST_F(Runs, MoreStepsThanTheRunWasBegunWithNameTheWay) {
     stop_at_step("a.gguf", "--steps 100000");
     const std::string eval = "--eval-data {data.jsonl} --eval-every 20 ";
     expect_refused(eval + "--steps 200000 --resume auto", {"has not ended", "--keep-checkpoints", "step-0"});
-    expect_refused(eval + "--steps 50000 --resume auto", {"steps 50000", "100000"});  // fewer steps are another run, too
+    expect_refused(eval + "--steps 50000 --resume auto",
+                   {"steps 50000", "100000"});  // fewer steps are another run, too
 }
 
 TEST_F(Runs, ARunThatHasEndedGoesOnForLonger) {
@@ -125,7 +128,8 @@ TEST_F(Runs, ARunThatHasEndedLeavesRoomForTheNext) {
     EXPECT_EQ(0, r.code) << r.err;
     EXPECT_NE(r.err.npos, r.err.find("starts anew")) << r.err;
     EXPECT_FALSE(exists("a.gguf.ckpt/step-00000006.gguf"));
-    fs::remove(workspace_.path("a.gguf"));  // as if the disk had been full: what was trained is in the checkpoints alone
+    fs::remove(
+        workspace_.path("a.gguf"));  // as if the disk had been full: what was trained is in the checkpoints alone
     expect_refused("--steps 3", {"--resume auto", "--overwrite"});
 }
 
@@ -137,8 +141,8 @@ TEST_F(Runs, AnyStopLeavesAnAdapterThatCanBeUsed) {
         const ProcessResult made = workspace_.run("ql-finetune", "--export-from " + place + " -o {out.gguf} -q");
         EXPECT_EQ(0, made.code) << made.err;
         const auto nll = [&](const std::string & lora) {
-            const ProcessResult r = workspace_.run(
-                "ql-perplexity", "-q -m {model.gguf} -d {data.jsonl} -c 64 --json --lora " + lora);
+            const ProcessResult r =
+                workspace_.run("ql-perplexity", "-q -m {model.gguf} -d {data.jsonl} -c 64 --json --lora " + lora);
             EXPECT_EQ(0, r.code) << r.err;
             return r.code == 0 ? nlohmann::json::parse(r.out)["nll"] : nlohmann::json();
         };
@@ -146,7 +150,8 @@ TEST_F(Runs, AnyStopLeavesAnAdapterThatCanBeUsed) {
         EXPECT_NE(nll(place), nll("{out.gguf}:0"));
     }
     EXPECT_EQ(0, workspace_.run("ql-adapter", "info " + places[0]).code);
-    const ProcessResult chat = workspace_.run("ql-chat", "-q -m {model.gguf} -p hello -n 2 --lora " + places[0] + ":0.5");
+    const ProcessResult chat =
+        workspace_.run("ql-chat", "-q -m {model.gguf} -p hello -n 2 --lora " + places[0] + ":0.5");
     EXPECT_EQ(0, chat.code) << chat.err;
     const ProcessResult none = workspace_.run("ql-finetune", "--export-from {folder} -o {none.gguf}");
     expect_ends(2, none, {"folder"});

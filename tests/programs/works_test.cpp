@@ -46,11 +46,26 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
         "ql-finetune", std::string(kTrain) +
                            "-o {a.gguf} --steps 30 --eval-data {data.jsonl} --metrics {m.jsonl} --plot {p.png} --json");
     const Json json = parse(r);
-    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps", "tokens", "seconds", "tok_s", "loss_first", "loss_last",
-                                                    "eval_before", "eval_after", "planned_peak_bytes", "peak_rss_bytes",
-                                                    "adapter", "device", "isa", "base_type", "resumed_from",
-                                                    "read_bytes_per_step", "expected_step_seconds",
-                                                    "expected_product_seconds", "expected_read_seconds", "bound_by"}));
+    EXPECT_EQ(keys(json), (std::vector<std::string>{"steps",
+                                                    "tokens",
+                                                    "seconds",
+                                                    "tok_s",
+                                                    "loss_first",
+                                                    "loss_last",
+                                                    "eval_before",
+                                                    "eval_after",
+                                                    "planned_peak_bytes",
+                                                    "peak_rss_bytes",
+                                                    "adapter",
+                                                    "device",
+                                                    "isa",
+                                                    "base_type",
+                                                    "resumed_from",
+                                                    "read_bytes_per_step",
+                                                    "expected_step_seconds",
+                                                    "expected_product_seconds",
+                                                    "expected_read_seconds",
+                                                    "bound_by"}));
     EXPECT_EQ(30, json["steps"]);
     EXPECT_LT(json["loss_last"].get<double>(), json["loss_first"].get<double>() - 0.5);
     EXPECT_LT(json["eval_after"].get<double>(), json["eval_before"].get<double>() - 0.5);
@@ -113,8 +128,7 @@ TEST_F(Works, DataMayBeSeveralFilesAFolderOrAPattern) {
     workspace_.write("parts/2.jsonl", tiny_chats(3) + "no json\n");
     workspace_.write("parts/readme.md", "of no use");
     const auto shown = [&](const std::string & data) {
-        const ProcessResult r =
-            must("ql-finetune", "-m {model.gguf} --skip-bad-lines --json --show-data 100 " + data);
+        const ProcessResult r = must("ql-finetune", "-m {model.gguf} --skip-bad-lines --json --show-data 100 " + data);
         EXPECT_NE(r.err.npos, r.err.find("skipped  " + workspace_.path("parts/2.jsonl") + ":4: ")) << r.err;
         return parse(r)["samples"];
     };
@@ -146,7 +160,8 @@ TEST_F(Works, ColumnsOfATableHaveAnyNames) {
 
 TEST_F(Works, PredictionsAreKept) {
     workspace_.write("few.jsonl", tiny_chats(7));
-    const ProcessResult r = must("ql-perplexity", "-m {model.gguf} -d {few.jsonl} --exact --predictions {p.jsonl} --json");
+    const ProcessResult r =
+        must("ql-perplexity", "-m {model.gguf} -d {few.jsonl} --exact --predictions {p.jsonl} --json");
     std::istringstream lines(read("p.jsonl"));
     int n = 0, right = 0;
     for (std::string line; std::getline(lines, line);) {

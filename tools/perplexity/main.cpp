@@ -42,7 +42,9 @@ class Perplexity {
             ->option_text("FILE|FOLDER|GLOB");
         program_.flag("--exact", exact_,
                       "With -d: also generates each answer greedily and counts those that are exactly right");
-        program_.text("--predictions", predictions_, "With --exact: each sample's input, wanted and generated answer, a line of JSON each")
+        program_
+            .text("--predictions", predictions_,
+                  "With --exact: each sample's input, wanted and generated answer, a line of JSON each")
             ->option_text("FILE.jsonl");
         program_.text("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
             ->option_text("FIELD=NAME,...");
