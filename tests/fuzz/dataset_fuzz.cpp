@@ -1,4 +1,4 @@
-// Lines of a dataset, strict and with bad lines skipped: what is read has a token to train, and can be shown.
+// Lines of a dataset, and the same bytes as a table, strict and with bad lines skipped: what is read has a token to train, and can be shown.
 #include "fuzz/fuzz.hpp"
 
 namespace {
@@ -27,9 +27,12 @@ void read(const std::string & path, const ql_model * model, int skip_bad_lines, 
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t * data, size_t size) {
     static const ql_model * const model = ql::fuzz::open_small_model();
-    const std::string path = ql::fuzz::write("data.jsonl", data, size);
-    for (const int skip_bad_lines : {0, 1}) read(path, model, skip_bad_lines, QL_TRAIN_ANSWERS);
-    for (const int train_on : {QL_TRAIN_REASONING | QL_TRAIN_LAST, QL_TRAIN_TOOLS | QL_TRAIN_WORDS, QL_TRAIN_ALL + 0})
-        read(path, model, 1, train_on);
+    for (const char * name : {"data.jsonl", "data.csv"}) {
+        const std::string path = ql::fuzz::write(name, data, size);
+        for (const int skip_bad_lines : {0, 1}) read(path, model, skip_bad_lines, QL_TRAIN_ANSWERS);
+        for (const int train_on :
+             {QL_TRAIN_REASONING | QL_TRAIN_LAST, QL_TRAIN_TOOLS | QL_TRAIN_WORDS, QL_TRAIN_ALL + 0})
+            read(path, model, 1, train_on);
+    }
     return 0;
 }

@@ -201,6 +201,7 @@ void datasets(const Corpus & corpus) {
  {"role": "tool", "tool_call_id": "1", "content": "y"}], "tools": "[{\"name\": \"f\"}]"}
 {"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}]})");
     corpus.add("dataset", "messages", ql::test::tiny_chats(2));
+    corpus.add("dataset", "table", "question,answer,id\n\"red, or\n\"\"blue\"\"?\",red,1\nhow many,two,2\n");
     corpus.add(
         "dataset", "forms",
         R"({"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})"

@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
+#include <deque>
 
 #include "ql/os.h"
 #include "tools/cli/escape.hpp"
@@ -21,27 +23,31 @@ void say(const char * text) {
     (void)!::write(STDERR_FILENO, text, std::strlen(text));
 }
 
-/// What StopAnswers says. Written before the handler is installed, and read by it alone from then on.
+/// What StopAnswers says. Never changed once a handler may read it.
 struct Answers {
     std::string first, at_ctrl_c, second;
     bool quiet = false, terminal = false;
 };
-Answers g_answers;
+std::deque<Answers> all_answers;
+std::atomic<const Answers *> current_answers{nullptr};
+static_assert(std::atomic<const Answers *>::is_always_lock_free);  // the handler uses it
 
 /// A line that takes the place of a progress bar.
-void say_line(const char * text, const char * more = "") {
-    if (g_answers.terminal) say("\r\033[K");
+void say_line(bool terminal, const char * text, const char * more = "") {
+    if (terminal) say("\r\033[K");
     say(g_program), say(": "), say(text), say(more), say("\n");
 }
 
 extern "C" void on_stop(int number) {
+    const Answers & answers = *current_answers.load();
     if (g_interrupt == 0) {
         g_interrupt = number;
-        if (!g_answers.quiet) say_line(g_answers.first.c_str(), number == SIGINT ? g_answers.at_ctrl_c.c_str() : "");
+        if (!answers.quiet)
+            say_line(answers.terminal, answers.first.c_str(), number == SIGINT ? answers.at_ctrl_c.c_str() : "");
         return;
     }
     if (number != SIGINT) return;
-    say_line(g_answers.second.c_str());
+    say_line(answers.terminal, answers.second.c_str());
     ql_os_remove_temporaries();
     ::_exit(kInterrupted);
 }
@@ -98,8 +104,8 @@ void end_at_interrupt() {
 
 StopAnswers::StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second,
                          bool quiet) {
-    g_answers = {escape_line(first), escape_line(at_ctrl_c), escape_line(second), quiet,
-                 ql_os_is_terminal(STDERR_FILENO, nullptr) != 0};
+    current_answers = &all_answers.emplace_back(Answers{escape_line(first), escape_line(at_ctrl_c), escape_line(second),
+                                                        quiet, ql_os_is_terminal(STDERR_FILENO, nullptr) != 0});
     struct sigaction action = {}, before = {};
     ::sigemptyset(&action.sa_mask);
     action.sa_handler = on_stop;  // no SA_RESTART, as ql_os_catch_interrupt has it

@@ -42,7 +42,8 @@ class Adapter(Handle):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], model: Model | None = None) -> Adapter:
-        """A GGUF adapter, or a PEFT directory. Without a model a GGUF adapter can be described, composed and saved."""
+        """A GGUF adapter, a PEFT directory, or a checkpoint of a run or the folder of them. Without a model all but a PEFT
+        directory can be described, composed and saved."""
         adapter, pointer = cls.__new__(cls), ctypes.c_void_p()
         with needed(model, Model, "Adapter.open: a Model")._use() if model is not None else contextlib.nullcontext() as base:
             check(capi.ql_adapter_open(path_bytes(path), base, ctypes.byref(pointer)))
