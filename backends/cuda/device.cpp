@@ -42,6 +42,7 @@ class CudaExecutable : public Executable {
 
 Status check(cudaError_t error, const char * call) {
     if (error == cudaSuccess) return {};
+    (void)cudaGetLastError();
     return with_code(error, std::string("cuda: ") + call + ": " + cudaGetErrorName(error) + details());
 }
 
@@ -192,7 +193,11 @@ Result<cudaEvent_t> CudaDevice::new_event() {
 
 /// Takes back the events of moments that are reached.
 void CudaDevice::recycle(Line & line) {
-    while (!line.moments.empty() && cudaEventQuery(line.moments.front().second) == cudaSuccess) {
+    while (!line.moments.empty()) {
+        if (cudaEventQuery(line.moments.front().second) != cudaSuccess) {
+            (void)cudaGetLastError();  // CUDA counts "not ready" among the errors
+            return;
+        }
         spare_.push_back(line.moments.front().second);
         line.moments.pop_front();
     }

@@ -8,7 +8,7 @@
 
 namespace ql::cuda {
 
-/// A status for what a call returned: ok, or "cuda: CALL: what is wrong".
+/// A status for what a call returned: ok, or "cuda: CALL: what is wrong". CUDA then forgets the error.
 Status check(cudaError_t error, const char * call);
 
 class CudaDevice : public DeviceImpl {

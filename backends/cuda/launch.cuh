@@ -15,13 +15,14 @@ cudaError_t start(const char * name, void (*kernel)(P...), dim3 blocks, dim3 thr
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
         if (refused != cudaSuccess) return refused;
     }
+    (void)cudaGetLastError();  // it keeps an older call's error, which that call has returned
 #ifdef __CUDACC__
     (void)name;
     kernel<<<blocks, threads, shared, stream>>>(arguments...);
-    return cudaGetLastError();
 #else
-    return emu::launch_kernel(name, kernel, blocks, threads, shared, stream, arguments...);
+    emu::launch_kernel(name, kernel, blocks, threads, shared, stream, arguments...);
 #endif
+    return cudaGetLastError();
 }
 
 }  // namespace ql::cuda

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <thread>
 
 #include "cuda/emulation.hpp"
 
@@ -93,6 +94,33 @@ TEST_F(EmulatedRuntime, FailsWhereItIsToldTo) {
     settings("lost=1");
     EXPECT_EQ(start("k", add_one, 1, 1, 0, stream, y), cudaErrorUnknown);
     EXPECT_EQ(cudaMalloc(&p, 4), cudaErrorUnknown);
+}
+
+TEST_F(EmulatedRuntime, RemembersTheLastErrorOfAThread) {
+    settings("alloc=1,delay=100");
+    void * p = nullptr;
+    EXPECT_EQ(cudaMalloc(&p, 4), cudaErrorMemoryAllocation);
+    EXPECT_EQ(cudaMalloc(&p, 4), cudaSuccess) << "which forgets nothing";
+    std::thread([] { EXPECT_EQ(cudaGetLastError(), cudaSuccess); }).join();
+    EXPECT_EQ(cudaGetLastError(), cudaErrorMemoryAllocation);
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+    cudaEvent_t event;
+    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    cudaMemsetAsync(p, 0, 4, stream);
+    cudaEventRecord(event, stream);
+    EXPECT_EQ(cudaEventQuery(event), cudaErrorNotReady);
+    EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
+    cudaEventDestroy(event);
+    cudaFree(p);
+}
+
+TEST_F(EmulatedRuntime, ALaunchHasNoOtherCallsError) {
+    float * y = device(std::vector<float>(1));
+    settings("alloc=1");
+    void * p = nullptr;
+    EXPECT_EQ(cudaMallocHost(&p, 4), cudaErrorMemoryAllocation);
+    EXPECT_EQ(run(add_one, 1, 1, 0, y), "");
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
 }
 
 TEST_F(EmulatedRuntime, RefusesWhatACardRefuses) {

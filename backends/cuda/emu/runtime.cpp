@@ -51,7 +51,6 @@ struct State {
     std::map<const void *, size_t> shared_allowed;
     std::map<int, size_t> used;
     cudaError_t broken = cudaSuccess;  // the context's error, which stays
-    cudaError_t last = cudaSuccess;
     std::string report;
 };
 State & state() {
@@ -59,14 +58,15 @@ State & state() {
     return one;
 }
 thread_local int current_device = 0;
+thread_local cudaError_t last_error = cudaSuccess;
 
 struct Locked {
     State & s = state();
     std::lock_guard<std::recursive_mutex> lock{s.mutex};
 };
 
-cudaError_t note(State & s, cudaError_t error) {
-    if (error != cudaSuccess) s.last = error;
+cudaError_t note(cudaError_t error) {
+    if (error != cudaSuccess) last_error = error;
     return error;
 }
 
@@ -91,8 +91,8 @@ bool advance(State & s) {
 /// Works until a moment is reached.
 cudaError_t finish(State & s, const Line::Moment & moment) {
     while (!moment.reached())
-        if (!advance(s)) return note(s, cudaErrorUnknown);
-    return note(s, s.broken);
+        if (!advance(s)) return note(cudaErrorUnknown);
+    return note(s.broken);
 }
 
 void start(State & s, const std::shared_ptr<Line> & line, std::function<cudaError_t()> work, Line::Moment after = {}) {
@@ -147,7 +147,7 @@ const char * cudaGetErrorString(cudaError_t error) {
 
 cudaError_t cudaGetLastError() {
     Locked l;
-    return std::exchange(l.s.last, l.s.broken);
+    return std::exchange(last_error, l.s.broken);
 }
 
 cudaError_t cudaDriverGetVersion(int * version) {
@@ -161,13 +161,13 @@ cudaError_t cudaRuntimeGetVersion(int * version) {
 }
 cudaError_t cudaGetDeviceCount(int * count) {
     Locked l;
-    if (l.s.settings.driver != 1) return note(l.s, cudaErrorInsufficientDriver);  // and leaves the count alone
+    if (l.s.settings.driver != 1) return note(cudaErrorInsufficientDriver);  // and leaves the count alone
     *count = static_cast<int>(l.s.settings.devices);
     return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp * p, int device) {
     Locked l;
-    if (device < 0 || device >= l.s.settings.devices) return note(l.s, cudaErrorInvalidDevice);
+    if (device < 0 || device >= l.s.settings.devices) return note(cudaErrorInvalidDevice);
     *p = {};
     std::snprintf(p->name, sizeof(p->name), "emulated card %d", device);
     p->totalGlobalMem = static_cast<size_t>(l.s.settings.memory) << 20;
@@ -177,7 +177,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp * p, int device) {
 }
 cudaError_t cudaSetDevice(int device) {
     Locked l;
-    if (device < 0 || device >= l.s.settings.devices) return note(l.s, cudaErrorInvalidDevice);
+    if (device < 0 || device >= l.s.settings.devices) return note(cudaErrorInvalidDevice);
     current_device = device;
     return cudaSuccess;
 }
@@ -191,12 +191,12 @@ cudaError_t cudaMemGetInfo(size_t * free, size_t * total) {
 cudaError_t cudaMalloc(void ** address, size_t bytes) {
     Locked l;
     State & s = l.s;
-    if (s.broken != cudaSuccess) return note(s, s.broken);
+    if (s.broken != cudaSuccess) return note(s.broken);
     const size_t total = static_cast<size_t>(s.settings.memory) << 20;
     if (s.allocation.now() || bytes > total - std::min(total, s.used[current_device]))
-        return note(s, cudaErrorMemoryAllocation);
+        return note(cudaErrorMemoryAllocation);
     *address = machine().memory.allocate(bytes);
-    if (!*address) return note(s, cudaErrorMemoryAllocation);
+    if (!*address) return note(cudaErrorMemoryAllocation);
     s.allocations[*address] = {bytes, current_device};
     s.used[current_device] += bytes;
     return cudaSuccess;
@@ -208,20 +208,20 @@ cudaError_t cudaFree(void * address) {
     State & s = l.s;
     if (!address) return cudaSuccess;
     const auto found = s.allocations.find(address);
-    if (found == s.allocations.end()) return note(s, cudaErrorInvalidValue);
+    if (found == s.allocations.end()) return note(cudaErrorInvalidValue);
     while (advance(s)) {
     }
     machine().memory.release(address);
     s.used[found->second.second] -= found->second.first;
     s.allocations.erase(found);
-    return note(s, s.broken);
+    return note(s.broken);
 }
 
 cudaError_t cudaMallocHost(void ** address, size_t bytes) {
     Locked l;
-    if (l.s.allocation.now()) return note(l.s, cudaErrorMemoryAllocation);
+    if (l.s.allocation.now()) return note(cudaErrorMemoryAllocation);
     *address = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-    if (!*address) return note(l.s, cudaErrorMemoryAllocation);
+    if (!*address) return note(cudaErrorMemoryAllocation);
     std::memset(*address, 0xa5, bytes);
     l.s.pinned[*address] = bytes;
     return cudaSuccess;
@@ -229,7 +229,7 @@ cudaError_t cudaMallocHost(void ** address, size_t bytes) {
 cudaError_t cudaFreeHost(void * address) {
     Locked l;
     if (!address) return cudaSuccess;
-    if (!l.s.pinned.erase(address)) return note(l.s, cudaErrorInvalidValue);
+    if (!l.s.pinned.erase(address)) return note(cudaErrorInvalidValue);
     while (advance(l.s)) {
     }
     std::free(address);
@@ -238,7 +238,7 @@ cudaError_t cudaFreeHost(void * address) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t * stream, unsigned) {
     Locked l;
-    if (l.s.broken != cudaSuccess) return note(l.s, l.s.broken);
+    if (l.s.broken != cudaSuccess) return note(l.s.broken);
     auto line = std::make_shared<Line>();
     line->device = current_device;
     l.s.lines.push_back(line);
@@ -260,7 +260,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
     Locked l;
     start(l.s, stream->line, nullptr, event->moment);
-    return note(l.s, l.s.broken);
+    return note(l.s.broken);
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t * event, unsigned) {
     *event = new EmuEvent;
@@ -273,12 +273,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     Locked l;
     event->moment = {stream->line, stream->line->started};
-    return note(l.s, l.s.broken);
+    return note(l.s.broken);
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     Locked l;
-    if (l.s.broken != cudaSuccess) return l.s.broken;
-    return event->moment.reached() ? cudaSuccess : cudaErrorNotReady;
+    if (l.s.broken != cudaSuccess) return note(l.s.broken);
+    return note(event->moment.reached() ? cudaSuccess : cudaErrorNotReady);
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     Locked l;
@@ -287,10 +287,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 cudaError_t cudaMemcpyAsync(void * to, const void * from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
     Locked l;
-    if (l.s.broken != cudaSuccess) return note(l.s, l.s.broken);
+    if (l.s.broken != cudaSuccess) return note(l.s.broken);
     for (const void * end : {static_cast<const void *>(to), from})
         if (machine().memory.has(end) && bytes && !machine().memory.holds(end, bytes))
-            return note(l.s, cudaErrorInvalidValue);
+            return note(cudaErrorInvalidValue);
     start(l.s, stream->line, [to, from, bytes] {
         if (state().copy.now()) {
             state().report = "a copy was made to fail";
@@ -304,8 +304,8 @@ cudaError_t cudaMemcpyAsync(void * to, const void * from, size_t bytes, cudaMemc
 }
 cudaError_t cudaMemsetAsync(void * to, int value, size_t bytes, cudaStream_t stream) {
     Locked l;
-    if (l.s.broken != cudaSuccess) return note(l.s, l.s.broken);
-    if (bytes && !machine().memory.holds(to, bytes)) return note(l.s, cudaErrorInvalidValue);
+    if (l.s.broken != cudaSuccess) return note(l.s.broken);
+    if (bytes && !machine().memory.holds(to, bytes)) return note(cudaErrorInvalidValue);
     start(l.s, stream->line, [to, value, bytes] {
         const Memory::Opened opened(machine().memory);
         std::memset(to, value, bytes);
@@ -326,7 +326,7 @@ std::string reset() {
     s.random = Random(static_cast<uint64_t>(settings.seed));
     machine().seed(static_cast<uint64_t>(settings.seed));
     machine().checks = settings.checks == 1 && kernels_are_instrumented;
-    s.broken = s.last = cudaSuccess;
+    s.broken = last_error = cudaSuccess;
     s.report.clear();
     return "";
 }
@@ -338,38 +338,37 @@ std::string last_report() {
 
 cudaError_t allow_shared(const void * kernel, size_t bytes) {
     Locked l;
-    if (bytes > kMostShared) return note(l.s, cudaErrorInvalidValue);
+    if (bytes > kMostShared) return note(cudaErrorInvalidValue);
     l.s.shared_allowed[kernel] = bytes;
     return cudaSuccess;
 }
 
-cudaError_t launch(const void * kernel, const char * name, void (*call)(const void *), const void * arguments,
-                   size_t arguments_bytes, dim3 blocks, dim3 threads, size_t shared, cudaStream_t stream) {
+void launch(const void * kernel, const char * name, void (*call)(const void *), const void * arguments,
+            size_t arguments_bytes, dim3 blocks, dim3 threads, size_t shared, cudaStream_t stream) {
     Locked l;
     State & s = l.s;
-    if (s.broken != cudaSuccess) return note(s, s.broken);
+    if (s.broken != cudaSuccess) return (void)note(s.broken);
     const auto product = [](dim3 d) { return uint64_t{d.x} * d.y * d.z; };
     if (product(threads) == 0 || product(threads) > kMostThreads || product(blocks) == 0 || blocks.x > 0x7fffffffu ||
         blocks.y > 65535 || blocks.z > 65535)
-        return note(s, cudaErrorInvalidConfiguration);
+        return (void)note(cudaErrorInvalidConfiguration);
     const auto allowed = s.shared_allowed.find(kernel);
     if (shared > kSharedWithoutAsking && (allowed == s.shared_allowed.end() || shared > allowed->second))
-        return note(s, cudaErrorInvalidValue);
+        return (void)note(cudaErrorInvalidValue);
     if (s.launch.now()) {
         s.report = std::string(name) + ": a launch was made to fail";
-        return note(s, cudaErrorLaunchOutOfResources);
+        return (void)note(cudaErrorLaunchOutOfResources);
     }
     if (s.lost.now()) {
         s.report = "the card was lost";
         s.broken = cudaErrorUnknown;
-        return note(s, s.broken);
+        return (void)note(s.broken);
     }
     std::vector<std::max_align_t> copied((arguments_bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
     std::memcpy(copied.data(), arguments, arguments_bytes);
     start(s, stream->line, [=, copied = std::move(copied)] {
         return run_launch(state(), {name, call, copied.data(), arguments_bytes}, {blocks, threads, shared});
     });
-    return cudaSuccess;
 }
 
 }  // namespace ql::cuda::emu

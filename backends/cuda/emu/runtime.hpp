@@ -45,6 +45,7 @@ struct cudaDeviceProp {
 
 const char * cudaGetErrorString(cudaError_t error);
 const char * cudaGetErrorName(cudaError_t error);
+/// The last error that a call of this thread returned, or a launch met; it is then forgotten, unless it is the context's.
 cudaError_t cudaGetLastError();
 cudaError_t cudaDriverGetVersion(int * version);
 cudaError_t cudaRuntimeGetVersion(int * version);
@@ -75,9 +76,9 @@ std::string reset();
 /// What was wrong with the last kernel that failed, in words.
 std::string last_report();
 
-/// Puts a launch on a stream. `kernel` tells kernels apart for allow_shared.
-cudaError_t launch(const void * kernel, const char * name, void (*call)(const void *), const void * arguments,
-                   size_t arguments_bytes, dim3 blocks, dim3 threads, size_t shared, cudaStream_t stream);
+/// Puts a launch on a stream. `kernel` tells kernels apart for allow_shared. An error is told by cudaGetLastError.
+void launch(const void * kernel, const char * name, void (*call)(const void *), const void * arguments,
+            size_t arguments_bytes, dim3 blocks, dim3 threads, size_t shared, cudaStream_t stream);
 cudaError_t allow_shared(const void * kernel, size_t bytes);
 
 template <typename... P>
@@ -92,12 +93,12 @@ __attribute__((no_sanitize_thread)) void call_kernel(const void * packed) {
 }
 
 template <typename... P>
-cudaError_t launch_kernel(const char * name, void (*kernel)(P...), dim3 blocks, dim3 threads, size_t shared,
-                          cudaStream_t stream, std::type_identity_t<P>... arguments) {
+void launch_kernel(const char * name, void (*kernel)(P...), dim3 blocks, dim3 threads, size_t shared,
+                   cudaStream_t stream, std::type_identity_t<P>... arguments) {
     static_assert((std::is_trivially_copyable_v<P> && ...), "a kernel's arguments are copied byte by byte");
     const Call<P...> call{kernel, {arguments...}};
-    return launch(reinterpret_cast<const void *>(kernel), name, call_kernel<P...>, &call, sizeof(call), blocks, threads,
-                  shared, stream);
+    launch(reinterpret_cast<const void *>(kernel), name, call_kernel<P...>, &call, sizeof(call), blocks, threads,
+           shared, stream);
 }
 
 }  // namespace ql::cuda::emu
