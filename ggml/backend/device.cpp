@@ -14,16 +14,34 @@ struct Close {
 };
 using Owned = std::unique_ptr<Device, Close>;
 
-Result<Device *> open_one(const ql_device_options & options) {
-    QL_ASSIGN(const DeviceAddress found, find_device(options.name));
+Result<Device *> open_at(const DeviceAddress & found, const std::string & name, const ql_device_options & options) {
     auto device = std::make_unique<Device>();
     QL_TRY(found.backend->open(options, found.number, device->owned));
     device->backend = found.backend;
     device->impl = device->owned.get();
     device->caps = device->impl->caps();
-    device->name = std::string(options.name) == "auto" ? found.backend->name : options.name;
+    device->name = name;
     device->threads = options.threads;
     return device.release();
+}
+
+/// The first device that its backend does not refuse: a card may be too old for the kernels.
+Result<Device *> open_best(const ql_device_options & options) {
+    Status refused = error(QL_NOT_FOUND, "device 'auto': there is none");
+    for (const FoundBackend & found : found_backends())
+        for (size_t i = 0; i < found.devices().size(); ++i) {
+            const std::string name = found.backend->name + (i > 0 ? ":" + std::to_string(i) : "");
+            Result<Device *> opened = open_at({found.backend, i}, name, options);
+            if (opened.code() != QL_UNSUPPORTED) return opened;
+            refused = opened.status();
+        }
+    return refused;
+}
+
+Result<Device *> open_one(const ql_device_options & options) {
+    if (std::string_view(options.name) == "auto") return open_best(options);
+    QL_ASSIGN(const DeviceAddress found, find_device(options.name));
+    return open_at(found, options.name, options);
 }
 
 Result<Device *> open_several(const ql_device_options & options, std::string_view names) {

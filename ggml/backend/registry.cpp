@@ -87,7 +87,6 @@ Result<DeviceAddress> find_device(const char * name) {
             refused += "; " + found.path + " " + found.refused;
             continue;
         }
-        if (kind == "auto" && !found.devices().empty()) return DeviceAddress{found.backend, 0};
         if (kind == found.backend->name) return numbered(found, asked);
         known += (known.empty() ? "" : ", ") + std::string(found.backend->name);
     }

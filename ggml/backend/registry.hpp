@@ -38,8 +38,7 @@ struct DeviceAddress {
     const Backend * backend = nullptr;
     size_t number = 0;
 };
-/// The device of a name: "auto" (the best there is), "cpu", "cuda" (its first), "cuda:1" ... errors: QL_NOT_FOUND lists
-/// what was found.
+/// The device of a name: "cpu", "cuda" (its first), "cuda:1" ... errors: QL_NOT_FOUND lists what was found.
 Result<DeviceAddress> find_device(const char * name);
 
 }  // namespace ql

@@ -17,6 +17,16 @@ class CudaDeviceTest : public Emulation {
     }
 };
 
+TEST_F(CudaDeviceTest, RefusesACardThatIsTooOld) {
+    settings("capability=75");
+    std::unique_ptr<DeviceImpl> device;
+    const Status refused = CudaDevice::open(0, false, device);
+    EXPECT_EQ(refused.code(), QL_UNSUPPORTED);
+    EXPECT_FOUND(refused.message(), "compute capability 7.5; 8.0 or more");
+    settings("capability=80");
+    EXPECT_TRUE(CudaDevice::open(0, false, device).ok());
+}
+
 TEST_F(CudaDeviceTest, LeavesNoErrorThatItHasReported) {
     const auto device = open();
     for (const MemoryKind memory : {MemoryKind::device, MemoryKind::pinned}) {

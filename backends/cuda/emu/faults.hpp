@@ -3,9 +3,8 @@
 // "alloc=3,copy=5,launch=2,lost=4": the third allocation, the fifth copy and the second launch fail; with the fourth
 // launch the card is lost. "seed=7": the order of blocks, threads, streams and arriving copies. "delay=100": so many of
 // 100 pieces of work are not begun before somebody waits. "checks=2": no check of races and addresses, which costs most
-// of the time. "memory=64": a card has so many MiB. "devices=1": there is
-// one card, not two. "driver=2": there is no driver; "driver=3": it is too
-// old.
+// of the time. "memory=64": a card has so many MiB. "devices=1": there is one card, not two. "capability=75": the cards
+// are of compute capability 7.5. "driver=2": there is no driver; "driver=3": it is too old.
 #pragma once
 #include <string>
 
@@ -13,7 +12,7 @@ namespace ql::cuda::emu {
 
 struct Settings {
     long alloc = 0, copy = 0, launch = 0, lost = 0;  // which one fails; 0: none
-    long seed = 1, delay = 50, checks = 1, memory = 4096, devices = 2, driver = 1;
+    long seed = 1, delay = 50, checks = 1, memory = 4096, devices = 2, capability = 86, driver = 1;
 
     /// Empty, or what of the text is not understood.
     std::string parse(const char * text);

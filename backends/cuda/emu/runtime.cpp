@@ -172,7 +172,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp * p, int device) {
     std::snprintf(p->name, sizeof(p->name), "emulated card %d", device);
     p->totalGlobalMem = static_cast<size_t>(l.s.settings.memory) << 20;
     p->sharedMemPerBlockOptin = ql::cuda::emu::kMostShared;
-    p->major = 8, p->minor = 6, p->multiProcessorCount = 4;
+    p->major = static_cast<int>(l.s.settings.capability / 10),
+    p->minor = static_cast<int>(l.s.settings.capability % 10);
+    p->multiProcessorCount = 4;
     return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {

@@ -142,8 +142,9 @@ Status enumerate(std::vector<FoundDevice> & devices) {
     return {};
 }
 
-Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
+Status open(const ql_device_options & options, size_t number, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Faults faults, Faults::from_environment());
+    if (static_cast<long>(number) < faults.refused()) return error(QL_UNSUPPORTED, "apart: the device is too old");
     std::unique_ptr<DeviceImpl> like;
     QL_TRY(cpu::kCpuBackend.open(options, 0, like));
     device = std::make_unique<ApartDevice>(cpu::cpu_of(*like), faults);

@@ -35,11 +35,13 @@ Status Faults::set(std::string_view name, long at) {
         seed_ = at;
     else if (name == "delay" && at <= 100)
         delay_ = at;
+    else if (name == "refused")
+        refused_ = at;
     else if (name == "without_rope")
         without_rope_ = true;
     else
         return error(QL_INVALID_ARGUMENT,
-                     "QL_APART: '%s' is unknown; alloc, copy, lost, seed, delay (1 to 100), without_rope",
+                     "QL_APART: '%s' is unknown; alloc, copy, lost, seed, delay (1 to 100), refused, without_rope",
                      std::string(name).c_str());
     return {};
 }
