@@ -12,19 +12,18 @@ struct Broadcast {
     const float *a, *b;
     float * y;
     int64_t ne[3];
-    int64_t step[4];  // of b, in elements; 0 where it is repeated
+    Steps step;  // of b
     __device__ void operator()(int64_t i) const {
         const int64_t i0 = i % ne[0], row = i / ne[0], i1 = row % ne[1], i2 = row / ne[1] % ne[2],
                       i3 = row / ne[1] / ne[2];
-        const float x = b[i0 * step[0] + i1 * step[1] + i2 * step[2] + i3 * step[3]];
+        const float x = b[i0 * step.of[0] + i1 * step.of[1] + i2 * step.of[2] + i3 * step.of[3]];
         y[i] = product ? a[i] * x : a[i] + x;
     }
 };
 template <bool product>
 Status broadcast(const Launch & l) {
     const Shape &a = l.in(0).shape, &b = l.in(1).shape;
-    Broadcast<product> f{l.x(0), l.x(1), l.y(0), {a[0], a[1], a[2]}, {}};
-    for (int d = 0, step = 1; d < 4; step *= static_cast<int>(b[d]), ++d) f.step[d] = b[d] == 1 ? 0 : step;
+    const Broadcast<product> f{l.x(0), l.x(1), l.y(0), {a[0], a[1], a[2]}, repeating_steps(b)};
     return for_each(l, f, a.elements());
 }
 

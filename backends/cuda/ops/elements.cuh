@@ -60,6 +60,17 @@ inline Numbers numbers(const Launch & l, int i) {
     return {l.src[i], l.in(i).dtype};
 }
 
+/// From a number to the next along each dimension, in elements; 0 where the size is 1 and the number is repeated.
+struct Steps {
+    int64_t of[4];
+};
+inline Steps repeating_steps(const Shape & shape) {
+    Steps steps{};
+    int64_t step = 1;
+    for (int d = 0; d < 4; step *= shape[d], ++d) steps.of[d] = shape[d] == 1 ? 0 : step;
+    return steps;
+}
+
 /// The sum over the lanes of a warp, in an order that does not change.
 template <typename T>
 __device__ T warp_sum(T x) {
