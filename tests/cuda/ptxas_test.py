@@ -19,29 +19,39 @@ LIMITS = {
 
 
 def kernels(text):
-    """(kernel, capability, bytes spilled, registers) of each kernel."""
+    """(kernel, capability, bytes spilled, registers) of each kernel; bytes spilled are None where nothing is said of them."""
     name = capability = spilled = None
     for line in text.splitlines():
         if found := re.search(r"Compiling entry function '(\S+)' for '(\S+)'", line):
-            name, capability = found.groups()
+            name, capability, spilled = *found.groups(), None
         elif found := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
             spilled = int(found[1]) + int(found[2])
         elif found := re.search(r"Used (\d+) registers", line):
             yield name, capability, spilled, int(found[1])
 
 
+def findings(source, text):
+    """(how many kernels, what is wrong with them, a line each) of what ptxas said of a source."""
+    limit = next(most for prefix, most in LIMITS.items() if source.startswith(prefix))
+    n, wrong = 0, []
+    for name, capability, spilled, registers in kernels(text):
+        n += 1
+        kernel = f"{source}, {capability}: {name}"
+        if spilled is None:
+            wrong.append(f"{kernel}: ptxas does not say how much it spills")
+        elif spilled:
+            wrong.append(f"{kernel} spills {spilled} bytes")
+        if registers > limit:
+            wrong.append(f"{kernel} has {registers} registers, {limit} are meant")
+    return n, wrong
+
+
 def main():
     n, wrong = 0, []
     for path in sorted(glob.glob(os.path.join(sys.argv[1], "*.ptxas"))):
-        source = os.path.basename(path).removesuffix(".cu.o.ptxas")
-        limit = next(most for prefix, most in LIMITS.items() if source.startswith(prefix))
         with open(path, encoding="utf-8") as file:
-            for name, capability, spilled, registers in kernels(file.read()):
-                n += 1
-                if spilled:
-                    wrong.append(f"{source}, {capability}: {name} spills {spilled} bytes")
-                if registers > limit:
-                    wrong.append(f"{source}, {capability}: {name} has {registers} registers, {limit} are meant")
+            more, bad = findings(os.path.basename(path).removesuffix(".cu.o.ptxas"), file.read())
+        n, wrong = n + more, wrong + bad
     print("\n".join(wrong))
     print(f"{n} kernels, {len(wrong)} findings")
     return 1 if wrong or n < 100 else 0
