@@ -63,6 +63,23 @@ TEST_P(CudaConformance, AgreesWithReference) {
     }
 }
 
+TEST(CudaKernels, AttentionNamesTheLimitThatIsPassed) {
+    const OpenDevice device(backend(), options_of(QL_COMPUTE_F32));
+    for (const OpDef * def : kOps) {
+        if (def->name != "attention" && def->name != "attention_back") continue;
+        Operand q;
+        Node node;
+        node.src = {&q};
+        const auto refusal = [&](int64_t numbers, int64_t heads) {
+            q.shape = Shape(numbers, heads);
+            return kernel_of(*def).accepts(node, *device.impl).message();
+        };
+        EXPECT_EQ(refusal(256, 65535), "");
+        EXPECT_EQ(refusal(257, 1), "no CUDA kernel takes heads of more than 256 numbers");
+        EXPECT_EQ(refusal(256, 65536), "no CUDA kernel takes more than 65535 heads");
+    }
+}
+
 std::string name_of(const testing::TestParamInfo<CudaConformance::ParamType> & p) {
     return std::string(std::get<0>(p.param)->name) + (std::get<1>(p.param) == QL_COMPUTE_F32 ? "_f32" : "_bf16");
 }

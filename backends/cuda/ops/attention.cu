@@ -13,7 +13,7 @@ namespace ql::cuda {
 namespace {
 
 constexpr int kQueries = 16, kKeys = 32, kBackKeys = 16, kAttentionThreads = 128;
-constexpr int64_t kMostHead = 256;
+constexpr int64_t kMostHead = 256, kMostHeads = 65535;  // numbers of a head; blocks of a launch's second dimension
 
 /// Of all kernels here.
 struct Heads {
@@ -191,8 +191,11 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }
 
 Status accepts(const Node & n, const DeviceImpl &) {
-    if (n.src[0]->ne(0) <= kMostHead && n.src[0]->ne(1) <= 65535) return {};
-    return error(QL_UNSUPPORTED, "no CUDA kernel takes heads of more than %d numbers", static_cast<int>(kMostHead));
+    if (n.src[0]->ne(0) > kMostHead)
+        return error(QL_UNSUPPORTED, "no CUDA kernel takes heads of more than %d numbers", static_cast<int>(kMostHead));
+    if (n.src[0]->ne(1) > kMostHeads)
+        return error(QL_UNSUPPORTED, "no CUDA kernel takes more than %d heads", static_cast<int>(kMostHeads));
+    return {};
 }
 
 Cache cache_of(const Launch & l, int i) {
