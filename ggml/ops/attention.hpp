@@ -51,18 +51,19 @@ inline int64_t count_keys(const Node & n) {
 }
 
 /// Where the keys lie: key j is row(j) of k and v. Files for other instruction sets include this: all of it is inlined.
+/// It is constexpr for kernels of CUDA.
 struct KeyRows {
     const int32_t * pages = nullptr;  // null: key j is row j
     int64_t n_pages = 0;
     int page_bits = 0;  // a page has 2^page_bits keys
 
     /// Page numbers are clamped to those that exist, so that a wrong table cannot read elsewhere.
-    [[gnu::always_inline]] int64_t row(int64_t key) const {
+    [[gnu::always_inline]] constexpr int64_t row(int64_t key) const {
         if (!pages) return key;
         const int64_t at = pages[key >> page_bits];
         return (at < 0 ? 0 : at < n_pages ? at : n_pages - 1) << page_bits | (key & (page() - 1));
     }
-    [[gnu::always_inline]] int64_t page() const { return int64_t{1} << page_bits; }
+    [[gnu::always_inline]] constexpr int64_t page() const { return int64_t{1} << page_bits; }
 };
 /// `pages`: the table's numbers, null without one.
 inline KeyRows key_rows(const Node & n, const int32_t * pages) {
@@ -82,7 +83,7 @@ struct KeyRange {
     int64_t begin, end;
 };
 /// The keys of query t; ranges are cut to the keys that exist, so that a wrong span cannot read elsewhere.
-inline KeyRange key_range(const int32_t * span, int64_t t, int64_t n_keys) {
+constexpr KeyRange key_range(const int32_t * span, int64_t t, int64_t n_keys) {
     const int64_t begin = std::clamp<int64_t>(span[2 * t], 0, n_keys),
                   end = std::clamp<int64_t>(span[2 * t + 1], 0, n_keys);
     return {begin, std::max(begin, end)};

@@ -21,19 +21,12 @@ struct Heads {
     const int32_t * span;
     int64_t d, n_heads, n_kv, n_tokens, n_keys;
     float scale, cap;
-    __device__ int64_t begin_of(int64_t t) const { return clamped(span[2 * t]); }
-    __device__ int64_t end_of(int64_t t) const {
-        const int64_t begin = begin_of(t), end = clamped(span[2 * t + 1]);
-        return end > begin ? end : begin;
-    }
+    __device__ KeyRange keys_of(int64_t t) const { return key_range(span, t, n_keys); }
     __device__ float score(float dot) const {
         const float s = scale * dot;
         return cap > 0 ? cap * tanhf(s / cap) : s;
     }
     __device__ float slope(float score) const { return cap > 0 ? 1 - score / cap * (score / cap) : 1; }
-
-  private:
-    __device__ int64_t clamped(int64_t x) const { return x < 0 ? 0 : x < n_keys ? x : n_keys; }
 };
 
 Heads heads_of(const Launch & l, int span) {
@@ -42,17 +35,10 @@ Heads heads_of(const Launch & l, int span) {
             l.in(0).ne(2), count_keys(l.node), p.scale,       p.cap};
 }
 
-/// Rows of keys or values, in pages or one after the other.
+/// Keys or values, in pages or one after the other.
 struct Cache {
     Numbers numbers;
-    const int32_t * pages;
-    int64_t n_pages;
-    int page_bits;
-    __device__ int64_t row(int64_t key) const {
-        if (!pages) return key;
-        const int64_t at = pages[key >> page_bits];
-        return (at < 0 ? 0 : at < n_pages ? at : n_pages - 1) << page_bits | (key & ((int64_t{1} << page_bits) - 1));
-    }
+    KeyRows rows;
 };
 
 /// The keys that a tile's queries see, in shared memory.
@@ -64,8 +50,8 @@ struct Ranges {
         const int r = static_cast<int>(threadIdx.x);
         if (r >= kRows) return;
         const int64_t t = t0 + r;
-        begin[r] = t < h.n_tokens ? h.begin_of(t) : 0;
-        end[r] = t < h.n_tokens ? h.end_of(t) : 0;
+        const KeyRange keys = t < h.n_tokens ? h.keys_of(t) : KeyRange{0, 0};
+        begin[r] = keys.begin, end[r] = keys.end;
     }
     __device__ bool sees(int r, int64_t key) const { return key >= begin[r] && key < end[r]; }
     __device__ int64_t first() const {
@@ -120,7 +106,7 @@ __device__ void load_cache(const Cache & cache, const Heads & h, int64_t kv, int
     for (int64_t at = threadIdx.x; at < kKeys * h.d; at += kAttentionThreads) {
         const int row = static_cast<int>(at / h.d);
         to.at(row, at % h.d) =
-            j0 + row < h.n_keys ? cache.numbers[(cache.row(j0 + row) * h.n_kv + kv) * h.d + at % h.d] : 0;
+            j0 + row < h.n_keys ? cache.numbers[(cache.rows.row(j0 + row) * h.n_kv + kv) * h.d + at % h.d] : 0;
     }
 }
 
@@ -199,9 +185,7 @@ Status accepts(const Node & n, const DeviceImpl &) {
 }
 
 Cache cache_of(const Launch & l, int i) {
-    const bool paged = has_pages(l.node);
-    const KeyRows rows = key_rows(l.node, paged ? l.ids(kPageTable) : nullptr);
-    return {numbers(l, i), rows.pages, rows.n_pages, rows.page_bits};
+    return {numbers(l, i), key_rows(l.node, has_pages(l.node) ? l.ids(kPageTable) : nullptr)};
 }
 
 Status attention(const Launch & l) {
