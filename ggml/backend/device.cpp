@@ -1,6 +1,7 @@
 // Opening devices, and the memory on them.
 #include "ggml/backend/device.hpp"
 
+#include <optional>
 #include <string_view>
 
 #include "ggml/backend/registry.hpp"
@@ -63,7 +64,10 @@ Result<Device *> open_several(const ql_device_options & options, std::string_vie
     return all.release();
 }
 
+/// In the device's turn: else the error of another thread's plan would be reported here, and not to that plan.
 Status copy_and_wait(Device & device, const Copy & copy) {
+    std::optional<Turns::Held> turn;
+    if (!device.caps.host_memory) turn.emplace(device.turns);
     QL_TRY(device.impl->copy(Queue::copy, copy));
     return device.impl->finish(device.impl->now(Queue::copy));
 }

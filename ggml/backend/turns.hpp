@@ -1,7 +1,8 @@
 // Who may use a device now: callers from several threads take turns, in the order in which they came.
 //
-// A turn is one run of a plan, so the price is two atomic additions a run. The order matters: a plain mutex would give
-// the device back to the thread that has just had it, and another thread's session would starve beside a long training.
+// A turn is one run of a plan, or a copy with the wait for it: a device tells an error to the next who waits, who must be
+// the one that started the work. The price is two atomic additions. The order matters: a plain mutex would give the device
+// back to the thread that has just had it, and another thread's session would starve beside a long training.
 #pragma once
 #include <atomic>
 #include <cstdint>

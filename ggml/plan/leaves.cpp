@@ -26,27 +26,20 @@ const Storage * host_copy(const Value & leaf) {
     return in_place ? copy_on(*leaf.tensor, *leaf.device) : nullptr;
 }
 
-/// Uploads that were started and not yet waited for.
+/// Weights that get a copy on their device.
 class Uploads {
   public:
-    Uploads() = default;
-    Uploads(const Uploads &) = delete;
-    Uploads & operator=(const Uploads &) = delete;
-    ~Uploads() { (void)wait(); }  // no memory is freed while something is written to it
-
-    Status start(const Value & weight) {
+    Status add(const Value & weight) {
         Tensor & t = *weight.tensor;
         if (copy_on(t, *weight.device)) return {};
         QL_ASSIGN(Storage storage, allocate(*weight.device, t.bytes()));
-        Upload & upload = uploads_.emplace_back(Upload{&t, std::move(storage)});
-        const Copy copy = {upload.storage.data, t.storage.data, t.bytes(), MemoryKind::device, MemoryKind::host};
+        uploads_.push_back({&t, std::move(storage)});
         devices_.insert(weight.device);
-        return weight.device->impl->copy(Queue::copy, copy);
+        return {};
     }
-    Status finish() {
-        QL_TRY(wait());
+    Status run() {
+        for (Device * d : devices_) QL_TRY(run_on(*d));
         for (Upload & u : uploads_) u.weight->copies.push_back(std::move(u.storage));
-        uploads_.clear();
         return {};
     }
 
@@ -55,13 +48,19 @@ class Uploads {
         Tensor * weight;
         Storage storage;
     };
-    /// The first error, once all devices are done.
-    Status wait() {
-        Status first;
-        for (Device * d : devices_)
-            if (Status s = d->impl->finish(d->impl->now(Queue::copy)); first.ok()) first = std::move(s);
-        devices_.clear();
-        return first;
+    /// In the device's turn, as errors are the next waiter's. It waits after an error, too: no memory is freed while
+    /// something is written to it.
+    Status run_on(Device & d) {
+        const Turns::Held turn(d.turns);
+        Status status;
+        for (const Upload & u : uploads_) {
+            if (u.storage.device != &d || !status.ok()) continue;
+            const Tensor & t = *u.weight;
+            status = d.impl->copy(Queue::copy,
+                                  {u.storage.data, t.storage.data, t.bytes(), MemoryKind::device, MemoryKind::host});
+        }
+        Status waited = d.impl->finish(d.impl->now(Queue::copy));
+        return status.ok() ? waited : status;
     }
 
     std::vector<Upload> uploads_;
@@ -75,12 +74,12 @@ Status settle_leaves(std::span<const Value * const> leaves) {
     for (const Value * leaf : leaves) {
         Storage & storage = leaf->tensor->storage;
         if (leaf->kind == TensorKind::weight) {
-            if (!is_used_in_place(*leaf)) QL_TRY(uploads.start(*leaf));
+            if (!is_used_in_place(*leaf)) QL_TRY(uploads.add(*leaf));
         } else if (!storage.data && !is_paged_out(*leaf->tensor)) {
             QL_ASSIGN(storage, allocate(*leaf->device, leaf->bytes()));
         }
     }
-    return uploads.finish();
+    return uploads.run();
 }
 
 Status settle_weights(std::span<const Value * const> leaves, const std::set<Tensor *> & resident) {
