@@ -29,21 +29,20 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
                       [](const TokenRows & x, const TokenRows & y) { return x.weight == y.weight && x.ids == y.ids; });
 }
 
-/// The fingerprint of the checkpoint that the run goes on from; "" if there is none, or it cannot be used: whoever opens it
-/// says why.
-Result<std::string> fingerprint_before(const ql_train_options & o) {
+/// The checkpoint that the run goes on from; none, too, where it cannot be used: whoever opens it says why.
+Result<RunBefore> run_before(const ql_train_options & o) {
     const std::string resume = text_of(o.resume), own = text_of(o.checkpoint_dir);
-    if (resume.empty()) return std::string();
+    if (resume.empty()) return RunBefore();
     const auto files = list_checkpoints(resume == "auto" ? own : resume);
-    if (!files.ok()) return std::string();
+    if (!files.ok()) return RunBefore();
     std::string skipped;
     QL_ASSIGN(const Checkpoint newest, newest_checkpoint(*files, &skipped));
-    return newest.state.fingerprint;
+    return RunBefore{newest.path, newest.state.fingerprint};
 }
 
 Result<ChosenOptions> choose(const ql_train_options & o, const Dataset & data, int64_t ctx) {
     if (o.grad_accum > 0 && (o.epochs > 0 || o.steps > 0) && o.lr > 0) return ChosenOptions{o, ""};
-    QL_ASSIGN(const std::string before, fingerprint_before(o));
+    QL_ASSIGN(const RunBefore before, run_before(o));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), o.shuffle != 0, o.seed, 0);
     const auto n = static_cast<int64_t>(pack(data.samples, order, ctx, o.packing != 0).size());
     return choose_options(o, n, before);
