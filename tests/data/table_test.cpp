@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/data/forms.hpp"
+#include "support/growth.hpp"
 
 namespace ql {
 namespace {
@@ -107,6 +108,16 @@ TEST(Columns, GiveFieldsTheirNames) {
               "there is a column 'answer' beside the one that --columns names as it");
     const Columns swapped = *parse_columns("question=answer,answer=question");
     EXPECT_EQ(parse_sample(R"({"question": "a", "answer": "q"})", 1, swapped)->messages[0].content, "q");
+}
+
+TEST(Columns, TakeTimeThatGrowsWithTheSample) {
+    const Columns names = *parse_columns("text=body");
+    const auto sample = [](int n) {
+        std::string text = R"({"body": "t")";
+        for (int i = 0; i < n; ++i) text += ", \"_" + std::to_string(i) + "\": 0";
+        return text + "}";
+    };
+    EXPECT_EQ(test::grows_too_fast(sample, 60000, [&](const std::string & t) { (void)parse_sample(t, 1, names); }), "");
 }
 
 }  // namespace
