@@ -84,7 +84,7 @@ class Reader {
         for (const size_t i : rendered.shortened) {
             Sample part = sample;
             part.messages.resize(i + 1);
-            QL_ASSIGN(Rendered last, renderer_.render(part));
+            QL_ASSIGN(Rendered last, renderer_.render_last(part));
             keep_last_answer(last);
             QL_TRY(add(last, std::move(part)));
         }
