@@ -13,11 +13,6 @@ constexpr double kUnknownPenalty = 10;  // SentencePiece's kUnkPenalty
 /// A text may match a piece's beginning at each of its bytes, so this bounds the time. Trained pieces have 16 characters.
 constexpr size_t kLongestPiece = 512;
 
-size_t character_size(std::string_view text) {
-    const Utf8Unit unit = next_utf8(text);
-    return unit.kind == Utf8Unit::kComplete ? unit.size : 1;
-}
-
 bool is_text(TokenType type) {
     return type == TokenType::kNormal || type == TokenType::kUserDefined || type == TokenType::kUnused;
 }

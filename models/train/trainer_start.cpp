@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/adapter/invocation.hpp"
+#include "models/base/c_text.hpp"
 #include "models/base/hash.hpp"
 #include "models/train/fingerprint.hpp"
 #include "models/train/choose_options.hpp"
@@ -10,10 +11,6 @@
 
 namespace ql {
 namespace {
-
-std::string text_of(const char * s) {
-    return s ? s : "";
-}
 
 int64_t default_ctx(const ql_train_options & o, const Model & model) {
     return o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
@@ -31,7 +28,7 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
 
 /// The checkpoint that the run goes on from; none, too, where it cannot be used: whoever opens it says why.
 Result<RunBefore> run_before(const ql_train_options & o) {
-    const std::string resume = text_of(o.resume), own = text_of(o.checkpoint_dir);
+    const std::string resume = text_or_empty(o.resume), own = text_or_empty(o.checkpoint_dir);
     if (resume.empty()) return RunBefore();
     const auto files = list_checkpoints(resume == "auto" ? own : resume);
     if (!files.ok()) return RunBefore();
@@ -57,11 +54,11 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       data_(data),
       eval_(eval),
       options_(with_betas(options)),
-      checkpoint_dir_(text_of(options.checkpoint_dir)),
-      resume_(text_of(options.resume)),
-      best_path_(text_of(options.best_path)),
-      metrics_path_(text_of(options.metrics_path)),
-      spill_(text_of(options.spill)),
+      checkpoint_dir_(text_or_empty(options.checkpoint_dir)),
+      resume_(text_or_empty(options.resume)),
+      best_path_(text_or_empty(options.best_path)),
+      metrics_path_(text_or_empty(options.metrics_path)),
+      spill_(text_or_empty(options.spill)),
       ctx_(default_ctx(options, model)),
       sequences_(std::max<int64_t>(options.batch, 1) * options.grad_accum),
       sampler_(data.samples, {ctx_, sequences_, options.packing != 0, options.shuffle != 0, options.seed}),
