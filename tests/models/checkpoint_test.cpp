@@ -112,7 +112,7 @@ TEST_F(CheckpointTest, CountsThatNoRunReachesAreRefusedByName) {
 
 TEST_F(CheckpointTest, AStepBeyondTheEndOfTheRunIsRefused) {
     CheckpointState state = state_;
-    state.step = 13;
+    state.step = state.schedule_steps = 13;
     forge(state, 13);
     options_.resume = "auto";
     const Status refused = start(options_);
