@@ -47,6 +47,11 @@ Utf8Unit next_utf8(std::string_view text) {
     return {Utf8Unit::kComplete, lead.size, code_point};
 }
 
+size_t character_size(std::string_view text) {
+    const Utf8Unit unit = next_utf8(text);
+    return unit.kind == Utf8Unit::kComplete ? unit.size : 1;
+}
+
 void append_utf8(std::string & text, uint32_t code_point) {
     const auto put = [&](uint32_t byte) { text.push_back(static_cast<char>(byte)); };
     if (code_point < 0x80) return put(code_point);

@@ -17,6 +17,8 @@ struct Utf8Unit {
 
 /// The sequence at the start of text, which is not empty. kIncomplete: text ends inside a so far well-formed sequence.
 Utf8Unit next_utf8(std::string_view text);
+/// Bytes of the character at the start of text, which is not empty; 1 where there is no whole one.
+size_t character_size(std::string_view text);
 
 void append_utf8(std::string & text, uint32_t code_point);
 

@@ -11,6 +11,7 @@
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/llama_cpp.hpp"
 #include "models/adapter/starts/start.hpp"
+#include "models/base/c_text.hpp"
 #include "models/model/model.hpp"
 #include "models/train/adapter_record.hpp"
 
@@ -60,10 +61,6 @@ Status null_argument(const char * function) {
     return error(QL_INVALID_ARGUMENT, "%s: an argument is NULL", function);
 }
 
-std::string text_of(const char * text) {
-    return text ? text : "";
-}
-
 ql::Result<ql::LoraOptions> cpp_options(const ql_lora_options & o) {
     ql::LoraOptions options;
     options.r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
@@ -71,9 +68,10 @@ ql::Result<ql::LoraOptions> cpp_options(const ql_lora_options & o) {
     if (o.targets) options.targets = o.targets;
     QL_ASSIGN(options.kind, ql::kind_named(o.kind ? o.kind : "lora"));
     options.norms = o.norms != 0;
-    options.layers = text_of(o.layers);
-    options.tokens = text_of(o.tokens), options.invocation = text_of(o.invocation);
-    options.rank_pattern = text_of(o.rank_pattern), options.alpha_pattern = text_of(o.alpha_pattern);
+    options.layers = ql::text_or_empty(o.layers);
+    options.tokens = ql::text_or_empty(o.tokens), options.invocation = ql::text_or_empty(o.invocation);
+    options.rank_pattern = ql::text_or_empty(o.rank_pattern),
+    options.alpha_pattern = ql::text_or_empty(o.alpha_pattern);
     return options;
 }
 

@@ -1,20 +1,12 @@
 // Checks of the C API's arguments that several of its files need.
 #pragma once
-#include "common/structs.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/data/dataset.hpp"
 #include "models/model/model.hpp"
+#include "models/train/option_ranges.hpp"
 
 namespace ql {
-
-/// One of an enumeration's values from 0 to `last`. `what` names the option in messages.
-template <typename Enum>
-Status check_enum(const char * what, const Enum & value, Enum last) {
-    const int32_t number = enum_number(value);
-    if (number >= 0 && number <= enum_number(last)) return {};
-    return error(QL_INVALID_ARGUMENT, "%s: %d is unknown, 0 to %d are possible", what, number, enum_number(last));
-}
 
 /// Tokens are one tokenizer's: under another model they mean something else, or nothing.
 inline Status check_made_for(const ql_dataset & data, const ql_model & model) {

@@ -49,12 +49,19 @@ class Reader {
     }
 
     Status read_rows(const std::string & text) {
-        const auto rows = read_table(text, path());
-        if (!rows.ok()) return error(rows.status().code(), "%s:%s", path().c_str(), rows.message().c_str());
-        for (const TableRow & row : *rows)
+        const auto in_file = [&](const Status & status) {
+            return error(status.code(), "%s:%s", path().c_str(), status.message().c_str());
+        };
+        auto table = Table::open(text, path());
+        if (!table.ok()) return in_file(table.status());
+        while (true) {
+            const auto next = table->next();
+            if (!next.ok()) return in_file(next.status());
+            if (!*next) return {};
+            const TableRow & row = **next;
             QL_TRY(count(row.fault.empty() ? read(row.json, row.line) : error(QL_BAD_FILE, "%s", row.fault.c_str()),
                          row.line));
-        return {};
+        }
     }
 
     /// What became of the sample that begins on a line.
@@ -77,7 +84,7 @@ class Reader {
         for (const size_t i : rendered.shortened) {
             Sample part = sample;
             part.messages.resize(i + 1);
-            QL_ASSIGN(Rendered last, renderer_.render(part));
+            QL_ASSIGN(Rendered last, renderer_.render_last(part));
             keep_last_answer(last);
             QL_TRY(add(last, std::move(part)));
         }

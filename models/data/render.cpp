@@ -44,20 +44,30 @@ void end_with_answer(Rendered & rendered) {
 SampleRenderer::SampleRenderer(const Tokenizer & tokenizer, const ChatTemplate * chat, const TrainedParts & parts)
     : tokenizer_(tokenizer), chat_(chat), parts_(parts), end_tokens_(end_token_texts(tokenizer)) {}
 
+Result<Rendered> SampleRenderer::render_last(const Sample & sample) const {
+    TrainedParts last = parts_;
+    last.last_only = true;
+    return render_parts(sample, last);
+}
+
 Result<Rendered> SampleRenderer::render(const Sample & sample) const {
+    return render_parts(sample, parts_);
+}
+
+Result<Rendered> SampleRenderer::render_parts(const Sample & sample, const TrainedParts & parts) const {
     if (sample.kind == Sample::Kind::chat) {
         if (!chat_)
             return error(QL_NOT_FOUND,
                          "a conversation needs a chat template, and the model has none; give one with --chat-template "
                          "NAME|FILE");
-        QL_ASSIGN(Rendered rendered, chat_->render_for_training(sample.messages, end_tokens_, parts_, sample.tools));
+        QL_ASSIGN(Rendered rendered, chat_->render_for_training(sample.messages, end_tokens_, parts, sample.tools));
         if (rendered.open_end && !rendered.answers.empty()) end_with_answer(rendered);
         return rendered;
     }
     Rendered rendered;
     rendered.text = sample.prompt + sample.text;
     rendered.answers = {{sample.prompt.size(), rendered.text.size()}};
-    rendered.trained = trained_spans(jinja::Text(rendered.text), rendered.answers, parts_);
+    rendered.trained = trained_spans(jinja::Text(rendered.text), rendered.answers, parts);
     rendered.open_end = true;
     return rendered;
 }

@@ -27,6 +27,8 @@ class SampleRenderer {
 
     /// Text and trained bytes. A text that is to end with EOS has open_end set.
     Result<Rendered> render(const Sample & sample) const;
+    /// The same where only the conversation's last answer is to be trained: the others are not looked at.
+    Result<Rendered> render_last(const Sample & sample) const;
     /// Tokens and labels. Each answer, and each text between two, is tokenised by itself, as at inference, where the
     /// prompt is tokenised without knowing the answer: no token crosses a border, and an answer's tokens are what
     /// generation must write after the prompt's. A token carries loss where its first byte lies in a trained span. BOS
@@ -39,6 +41,7 @@ class SampleRenderer {
     std::vector<TokenSample> windows(const std::string & text, int64_t ctx) const;
 
   private:
+    Result<Rendered> render_parts(const Sample & sample, const TrainedParts & parts) const;
     Encoding encode_behind(const std::vector<int32_t> & before, std::string_view piece, bool is_answer) const;
     /// The tokens of the rendered text's bytes.
     void append(const Rendered & rendered, Span bytes, bool is_answer, TokenSample & sample) const;

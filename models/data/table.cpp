@@ -6,6 +6,9 @@
 namespace ql {
 namespace {
 
+// Each row's JSON repeats the headings: a byte of a row, such as a comma, becomes one heading at most.
+constexpr size_t kLongestHeading = 1024, kMostColumns = 4096;
+
 std::string_view without_gz(std::string_view path) {
     return path.ends_with(".gz") ? path.substr(0, path.size() - 3) : path;
 }
@@ -23,54 +26,6 @@ void append_json(std::string & json, std::string_view text) {
     json += '"';
 }
 
-class TableReader {
-  public:
-    TableReader(std::string_view text, char separator) : text_(text), separator_(separator) {}
-
-    bool at_end() const { return at_ >= text_.size(); }
-    int64_t line() const { return line_; }
-
-    /// The values of the row that begins here.
-    Status row(std::vector<std::string> & values) {
-        values.clear();
-        const int64_t begin = line_;
-        while (true) {
-            std::string & value = values.emplace_back();
-            if (!at_end() && text_[at_] == '"') {
-                if (!quoted(value))
-                    return error(QL_BAD_FILE, "%lld: a quote in this row does not end", static_cast<long long>(begin));
-            }
-            const size_t end = std::min(text_.find_first_of(stops(), at_), text_.size());
-            value += text_.substr(at_, end - at_);
-            at_ = end;
-            if (at_end()) return {};
-            if (text_[at_++] == separator_) continue;
-            if (text_[at_ - 1] == '\r' && !at_end() && text_[at_] == '\n') ++at_;
-            ++line_;
-            return {};
-        }
-    }
-
-  private:
-    std::string stops() const { return {separator_, '\n', '\r'}; }
-
-    /// Behind the quote that ends the value; false if none does.
-    bool quoted(std::string & value) {
-        for (++at_; !at_end(); ++at_) {
-            if (text_[at_] == '"' && text_.substr(at_ + 1, 1) != "\"") return ++at_, true;
-            if (text_[at_] == '"') ++at_;
-            line_ += text_[at_] == '\n';
-            value += text_[at_];
-        }
-        return false;
-    }
-
-    std::string_view text_;
-    const char separator_;
-    size_t at_ = 0;
-    int64_t line_ = 1;
-};
-
 char separator_of(std::string_view text, const std::string & path) {
     if (without_gz(path).ends_with(".tsv")) return '\t';
     const std::string_view headings = text.substr(0, text.find('\n'));
@@ -81,26 +36,31 @@ Status check_headings(const std::vector<std::string> & names) {
     std::set<std::string_view> seen;
     for (const std::string & name : names) {
         if (name.empty()) return error(QL_BAD_FILE, "1: a heading is empty");
+        if (name.size() > kLongestHeading)
+            return error(QL_BAD_FILE, "1: the heading '%.40s...' has %zu bytes, at most %zu are read", name.c_str(),
+                         name.size(), kLongestHeading);
         if (!seen.insert(name).second) return error(QL_BAD_FILE, "1: two columns are headed '%.60s'", name.c_str());
     }
     return {};
 }
 
-TableRow make_row(int64_t line, const std::vector<std::string> & names, const std::vector<std::string> & values) {
-    TableRow row{line, "{", ""};
-    if (values.size() != names.size()) {
-        row.fault =
-            format("%zu value%s in a table of %zu columns", values.size(), values.size() == 1 ? "" : "s", names.size());
-        return row;
-    }
+constexpr const char * kBehindQuote = "text follows the quote that ends a value; a quote in a value is written twice";
+
+std::string fault_of(const TableLine & line, size_t n_columns) {
+    if (line.behind_quote) return kBehindQuote;
+    if (line.n_values == n_columns) return "";
+    return format("%zu value%s in a table of %zu columns", line.n_values, line.n_values == 1 ? "" : "s", n_columns);
+}
+
+std::string json_of(const std::vector<std::string> & names, const std::vector<std::string> & values) {
+    std::string json = "{";
     for (size_t i = 0; i < names.size(); ++i) {
-        if (i > 0) row.json += ',';
-        append_json(row.json, names[i]);
-        row.json += ':';
-        append_json(row.json, values[i]);
+        if (i > 0) json += ',';
+        append_json(json, names[i]);
+        json += ':';
+        append_json(json, values[i]);
     }
-    row.json += '}';
-    return row;
+    return json + '}';
 }
 
 }  // namespace
@@ -110,23 +70,67 @@ bool is_table(const std::string & path) {
     return plain.ends_with(".csv") || plain.ends_with(".tsv");
 }
 
-Result<std::vector<TableRow>> read_table(std::string_view text, const std::string & path, size_t max_rows) {
-    TableReader reader(text, separator_of(text, path));
-    std::vector<std::string> names, values;
+Result<Table> Table::open(std::string_view text, const std::string & path, size_t max_rows) {
     if (text.empty()) return error(QL_BAD_FILE, "1: the file is empty");
-    QL_TRY(reader.row(names));
-    QL_TRY(check_headings(names));
-    std::vector<TableRow> rows;
-    while (!reader.at_end()) {
-        const int64_t line = reader.line();
-        QL_TRY(reader.row(values));
-        if (values.size() == 1 && values[0].empty()) continue;
-        if (rows.size() == max_rows)
-            return error(QL_UNSUPPORTED, "%lld: more than %zu samples; split the file", static_cast<long long>(line),
-                         max_rows);
-        rows.push_back(make_row(line, names, values));
+    Table table(text, separator_of(text, path), max_rows);
+    TableLine line;
+    QL_TRY(table.read_line(line));
+    if (line.n_values > kMostColumns)
+        return error(QL_BAD_FILE, "1: %zu columns, at most %zu are read", line.n_values, kMostColumns);
+    if (line.behind_quote) return error(QL_BAD_FILE, "1: %s", kBehindQuote);
+    QL_TRY(check_headings(line.values));
+    table.names_ = std::move(line.values);
+    return table;
+}
+
+Result<std::optional<TableRow>> Table::next() {
+    TableLine line;
+    while (!at_end()) {
+        const int64_t begin = line_;
+        QL_TRY(read_line(line));
+        if (line.n_values == 1 && line.values[0].empty()) continue;
+        if (n_rows_++ == max_rows_)
+            return error(QL_UNSUPPORTED, "%lld: more than %zu samples; split the file", static_cast<long long>(begin),
+                         max_rows_);
+        std::string fault = fault_of(line, names_.size());
+        std::string json = fault.empty() ? json_of(names_, line.values) : "";
+        return std::optional(TableRow{begin, std::move(json), std::move(fault)});
     }
-    return rows;
+    return std::optional<TableRow>();
+}
+
+Status Table::read_line(TableLine & line) {
+    line = {};
+    const int64_t begin = line_;
+    const char stops[] = {separator_, '\n', '\r'};
+    while (true) {
+        ++line.n_values;
+        if (line.values.size() < kMostColumns) line.values.emplace_back();
+        std::string & value = line.values.back();
+        const bool quoted = !at_end() && text_[at_] == '"';
+        if (quoted && !read_quoted(value))
+            return error(QL_BAD_FILE, "%lld: a quote in this row does not end", static_cast<long long>(begin));
+        const size_t end = std::min(text_.find_first_of({stops, sizeof stops}, at_), text_.size());
+        line.behind_quote = line.behind_quote || (quoted && end > at_);
+        value += text_.substr(at_, end - at_);
+        at_ = end;
+        if (at_end()) return {};
+        if (text_[at_++] == separator_) continue;
+        if (text_[at_ - 1] == '\r' && !at_end() && text_[at_] == '\n') ++at_;
+        ++line_;
+        return {};
+    }
+}
+
+/// Behind the quote that ends the value; false if none does.
+bool Table::read_quoted(std::string & value) {
+    for (++at_; !at_end(); ++at_) {
+        if (text_[at_] == '"' && text_.substr(at_ + 1, 1) != "\"") return ++at_, true;
+        if (text_[at_] == '"') ++at_;
+        line_ += text_[at_] == '\n';
+        value += text_[at_];
+    }
+    return false;
 }
 
 }  // namespace ql

@@ -149,7 +149,13 @@ Result<size_t> AnswerFinder::empty_place(size_t index) const {
                  index + 1);
 }
 
-bool AnswerFinder::is_shortened(size_t index) const {
+bool AnswerFinder::is_shortened(size_t index) {
+    Place & place = places_[index];
+    if (!place.shortened) place.shortened = is_longer_at_end(index);
+    return *place.shortened;
+}
+
+bool AnswerFinder::is_longer_at_end(size_t index) const {
     const bool whole =
         places_[index].n_bytes >= trimmed_size(messages_[index].content) + trimmed_size(messages_[index].reasoning);
     if (whole || index + 1 == messages_.size()) return false;

@@ -33,7 +33,7 @@ class AnswerFinder {
     Result<Span> find(size_t index, bool * open) const;
     /// True if less of an answer is written here than in a conversation that ends with this answer: templates of models
     /// that think leave out the thoughts of earlier answers.
-    bool is_shortened(size_t index) const;
+    bool is_shortened(size_t index);
     /// True if bytes of the answer lie in the span.
     bool touches(size_t index, Span span) const;
 
@@ -47,8 +47,10 @@ class AnswerFinder {
         size_t before = 0;   // another message's last byte + 1
         size_t limit = 0;    // another message's next byte
         std::optional<size_t> prompt_end;
+        std::optional<bool> shortened;  // once it is known
     };
 
+    bool is_longer_at_end(size_t index) const;
     void find_places();
     bool is_repeated(const jinja::Run & run, Place & place) const;
     void find_prompts();

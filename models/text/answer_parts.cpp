@@ -38,19 +38,26 @@ size_t behind_space(std::string_view text, size_t at, size_t end) {
     return std::min(jinja::skip_space(text, at), end);
 }
 
-/// The byte after the closing mark of thoughts that begin the answer, and after the space that follows it. Thoughts
-/// whose opening mark the prompt has written begin with the answer.
+/// Where the answer's thoughts begin behind their opening mark: the answer begins with it, or the prompt has ended with it.
+std::optional<size_t> behind_open_mark(std::string_view whole, Span answer, std::string_view open) {
+    const size_t first = behind_space(whole, answer.begin, answer.end);
+    if (whole.substr(first).starts_with(open)) return first + open.size();
+    const std::string_view before = whole.substr(0, answer.begin);
+    if (before.substr(0, jinja::skip_space_back(before, 0)).ends_with(open)) return answer.begin;
+    return {};
+}
+
+/// The byte after the closing mark of thoughts that begin the answer, and after the space that follows it. Without an
+/// opening mark, a closing one is a word like others.
 std::optional<size_t> end_of_thoughts(const Text & text, Span answer) {
     const std::string_view whole = text.view().substr(0, answer.end);
     const auto own = bytes_of(text, answer, MessagePart::reasoning);
-    const size_t first = behind_space(whole, answer.begin, answer.end);
     for (const auto & [open, close] : kThoughts) {
-        size_t at = own ? own->end : answer.begin;
-        if (!own && whole.substr(first).starts_with(open)) at = first + open.size();
-        const size_t closed = whole.find(close, at);
+        const auto at = own ? own->end : behind_open_mark(whole, answer, open);
+        if (!at) continue;
+        const size_t closed = whole.find(close, *at);
         if (closed == whole.npos) continue;
-        if (own && jinja::skip_space(whole, at) != closed) continue;     // not around these thoughts
-        if (!own && at == answer.begin && close == "<|end|>") continue;  // it ends turns of others, too
+        if (own && jinja::skip_space(whole, *at) != closed) continue;  // not around these thoughts
         return behind_space(whole, closed + close.size(), answer.end);
     }
     if (own) return behind_space(whole, own->end, answer.end);

@@ -7,6 +7,7 @@ namespace ql {
 namespace {
 
 constexpr size_t kMaxText = 64;  // the longest replacement of NFKC has 33 bytes
+constexpr size_t kMaxKey = 64;   // the longest sequence that is replaced; a hostile trie leads in a circle
 
 // The fields of a unit, after Darts-clone (Yata 2011).
 uint32_t label_of(uint32_t unit) {
@@ -56,6 +57,7 @@ std::optional<uint32_t> Charsmap::unit(size_t at) const {
 std::optional<Charsmap::Entry> Charsmap::find(std::string_view text, bool first) const {
     std::optional<Entry> found;
     size_t node = offset_of(trie_[0]);
+    text = text.substr(0, kMaxKey);
     for (size_t i = 0; i < text.size() && text[i] != '\0'; ++i) {
         const auto byte = static_cast<unsigned char>(text[i]);
         const auto next = unit(node ^ byte);

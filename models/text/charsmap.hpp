@@ -21,7 +21,7 @@ class Charsmap {
         size_t size = 0;  // bytes of the text that are replaced
         std::string_view with;
     };
-    /// The shortest, and the longest, entry that the text begins with.
+    /// The shortest, and the longest, entry that the text begins with, of those of up to 64 bytes.
     std::optional<Entry> shortest(std::string_view text) const { return find(text, true); }
     std::optional<Entry> longest(std::string_view text) const { return find(text, false); }
 

@@ -43,11 +43,12 @@ bool takes_text_arguments(const ChatTemplate::Impl & chat) {
     return !rendered.ok() || rendered->view().find("{'ql_probe'") != std::string_view::npos;
 }
 
-size_t bytes_of(const Text & text, size_t message, jinja::MessagePart part) {
-    size_t n = 0;
+/// By message, whether the text has bytes of that part of it.
+std::vector<bool> written(const Text & text, size_t n_messages, jinja::MessagePart part) {
+    std::vector<bool> has(n_messages);
     for (const jinja::Run & run : text.runs())
-        if (run.source == static_cast<int32_t>(message) && run.part == part) n += run.end - run.begin;
-    return n;
+        if (run.source >= 0 && run.part == part && run.end > run.begin) has[static_cast<size_t>(run.source)] = true;
+    return has;
 }
 
 Status not_written(size_t message, const char * what) {
@@ -57,14 +58,16 @@ Status not_written(size_t message, const char * what) {
                  what, message + 1);
 }
 
-/// Thoughts and calls of the messages that the template leaves out for good would be lost without a word.
-Status check_written(const Text & text, std::span<const Message> messages, const AnswerFinder & finder) {
+/// Thoughts and calls that the template leaves out for good would be lost without a word. Thoughts that are not trained
+/// are missed by nobody: each answer to look at is rendered once more.
+Status check_written(const Text & text, std::span<const Message> messages, AnswerFinder & finder) {
+    const std::vector<bool> calls = written(text, messages.size(), jinja::MessagePart::call);
+    const std::vector<bool> thoughts = written(text, messages.size(), jinja::MessagePart::reasoning);
     for (size_t i = 0; i < messages.size(); ++i) {
         const Message & m = messages[i];
-        if (!m.tool_calls.empty() && bytes_of(text, i, jinja::MessagePart::call) == 0)
-            return not_written(i, "calls of tools (tool_calls)");
-        const bool thinks = jinja::skip_space(m.reasoning) < m.reasoning.size();
-        if (thinks && bytes_of(text, i, jinja::MessagePart::reasoning) == 0 && !finder.is_shortened(i))
+        if (!m.tool_calls.empty() && !calls[i]) return not_written(i, "calls of tools (tool_calls)");
+        const bool thinks = m.trained && jinja::skip_space(m.reasoning) < m.reasoning.size();
+        if (thinks && !thoughts[i] && !finder.is_shortened(i))
             return not_written(i, "thoughts kept apart from the answer (reasoning_content)");
     }
     return {};
@@ -199,9 +202,8 @@ Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> mess
                          "chat template: it writes no tools, and the sample has some; another template can be given "
                          "with --chat-template");
     }
-    const AnswerFinder finder(text, messages, end_tokens, [&](std::span<const Message> some, bool prompt) {
-        return impl_->run(some, prompt, setting);
-    });
+    AnswerFinder finder(text, messages, end_tokens,
+                        [&](std::span<const Message> some, bool prompt) { return impl_->run(some, prompt, setting); });
     QL_TRY(check_written(text, messages, finder));
     Rendered out;
     out.text = text.bytes();

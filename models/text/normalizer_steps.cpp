@@ -66,11 +66,6 @@ void each_match(std::string_view text, const TextPattern & expression, const Vis
     }
 }
 
-size_t character_size(std::string_view text) {
-    const Utf8Unit unit = next_utf8(text);
-    return unit.kind == Utf8Unit::kComplete ? unit.size : 1;
-}
-
 const TextPattern & grapheme() {
     static const TextPattern pattern = TextPattern::compile("\\X").value();
     return pattern;

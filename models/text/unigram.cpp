@@ -10,11 +10,8 @@ namespace ql {
 namespace {
 
 constexpr double kUnknownPenalty = 10;  // SentencePiece's kUnkPenalty
-
-size_t character_size(std::string_view text) {
-    const Utf8Unit unit = next_utf8(text);
-    return unit.kind == Utf8Unit::kComplete ? unit.size : 1;
-}
+/// A text may match a piece's beginning at each of its bytes, so this bounds the time. Trained pieces have 16 characters.
+constexpr size_t kLongestPiece = 512;
 
 bool is_text(TokenType type) {
     return type == TokenType::kNormal || type == TokenType::kUserDefined || type == TokenType::kUnused;
@@ -36,11 +33,11 @@ Result<UnigramEncoder> UnigramEncoder::create(const Vocab & vocab) {
     QL_ASSIGN(PreTokenizer pre, PreTokenizer::create(vocab.pre_steps));
     UnigramEncoder encoder(std::move(pre));
     encoder.unknown_ = vocab.hugging_face ? vocab.fallback : vocab.unknown;
-    encoder.add_pieces(vocab);
+    QL_TRY(encoder.add_pieces(vocab));
     return encoder;
 }
 
-void UnigramEncoder::add_pieces(const Vocab & vocab) {
+Status UnigramEncoder::add_pieces(const Vocab & vocab) {
     bytes_.fill(-1);
     std::vector<bool> added(vocab.tokens.size());
     for (const int32_t id : vocab.added_only) added[static_cast<size_t>(id)] = true;
@@ -50,6 +47,9 @@ void UnigramEncoder::add_pieces(const Vocab & vocab) {
         const TokenType type = vocab.types[i];
         if (type == TokenType::kByte) bytes_[static_cast<size_t>(byte_of_token(text))] = static_cast<int32_t>(i);
         if (added[i] || text.empty()) continue;
+        if (text.size() > kLongestPiece)
+            return error(QL_UNSUPPORTED, "piece %zu of the vocabulary has %zu bytes, at most %zu are read", i,
+                         text.size(), kLongestPiece);
         if (vocab.hugging_face || type == TokenType::kNormal) least = std::min(least, vocab.log_probabilities[i]);
         const double score = type == TokenType::kUserDefined && !vocab.hugging_face ? 0 : vocab.log_probabilities[i];
         if (is_text(type)) pieces_.push_back({text, static_cast<int32_t>(i), score});
@@ -63,6 +63,7 @@ void UnigramEncoder::add_pieces(const Vocab & vocab) {
         if (end == 0) begin = static_cast<uint32_t>(i);
         end = static_cast<uint32_t>(i + 1);
     }
+    return {};
 }
 
 /// Offers every token that the word has at `at`, short ones first: the range of the pieces that begin with these bytes

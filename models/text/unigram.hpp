@@ -30,7 +30,7 @@ class UnigramEncoder {
     };
     struct Step;  // the best way to reach a byte
     explicit UnigramEncoder(PreTokenizer pre) : pre_(std::move(pre)) {}
-    void add_pieces(const Vocab & vocab);
+    Status add_pieces(const Vocab & vocab);
     void walk(std::string_view word, size_t at, std::vector<Step> & steps) const;
     void encode_word(std::string_view word, size_t begin, std::vector<TokenEnd> & tokens) const;
     void emit_unknown(std::string_view text, size_t begin, std::vector<TokenEnd> & tokens) const;

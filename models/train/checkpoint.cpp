@@ -8,6 +8,7 @@
 
 #include "models/files/gguf_keys.hpp"
 #include "models/train/fingerprint.hpp"
+#include "models/train/schedule.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -182,6 +183,12 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
         if (f.value < 0 || f.value > f.high)
             return error(QL_BAD_FILE, "%s: %s is %lld, 0 to %lld are possible: the file is damaged", path.c_str(),
                          f.name, static_cast<long long>(f.value), static_cast<long long>(f.high));
+    // A schedule that does not depend on the end of the run goes on beyond it.
+    const int64_t kind = whole_in(s.fingerprint, "schedule");
+    const bool has_end = kind < 0 || kind > QL_SCHEDULE_INVERSE_SQRT || depends_on_end(static_cast<ql_schedule>(kind));
+    if (s.schedule_steps == 0 || (has_end && s.schedule_steps < s.step - s.schedule_start))
+        return error(QL_BAD_FILE, "%s: schedule_steps is %lld, and %lld are done: the file is damaged", path.c_str(),
+                     static_cast<long long>(s.schedule_steps), static_cast<long long>(s.step - s.schedule_start));
     if (s.has_best && !std::isfinite(s.best_eval))
         return error(QL_BAD_FILE, "%s: best_eval is not finite: the file is damaged", path.c_str());
     return {};

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/train/fingerprint.hpp"
+#include "models/train/option_ranges.hpp"
 #include "ql/status.hpp"
 
 namespace ql {
@@ -35,24 +36,36 @@ std::string join(const std::vector<std::string> & words) {
     return text;
 }
 
+/// The options of a fingerprint that a run may leave open, each as a run that had chosen it would have it.
+Result<ql_train_options> options_in(const std::string & fingerprint, ql_train_options o) {
+    o.batch = whole_in(fingerprint, "batch"), o.grad_accum = whole_in(fingerprint, "grad-accum");
+    o.steps = whole_in(fingerprint, "steps"), o.lr = real_in(fingerprint, "lr");
+    QL_TRY(check_train_options(o));
+    QL_TRY(in_range("batch", static_cast<double>(o.batch), 1, 4096));
+    if (o.grad_accum > 0 && o.steps > 0 && o.lr > 0) return o;
+    return error(QL_BAD_FILE, "grad-accum %lld, %lld steps, lr %g: no run has these",
+                 static_cast<long long>(o.grad_accum), static_cast<long long>(o.steps), o.lr);
+}
+
 /// The run goes on as it was begun: a rule that has changed since, or other epochs, are no reason for another rate.
-ChosenOptions as_before(ql_train_options o, const std::string & before) {
+Result<ChosenOptions> as_before(ql_train_options o, const std::string & fingerprint) {
+    QL_ASSIGN(const ql_train_options before, options_in(fingerprint, o));
     std::vector<std::string> said;
     if (o.grad_accum == 0) {
-        const int64_t sequences =
-            std::max<int64_t>(whole_in(before, "batch"), 1) * std::max<int64_t>(whole_in(before, "grad-accum"), 1);
+        const int64_t sequences = before.batch * before.grad_accum;
         o.grad_accum = std::max<int64_t>(sequences / std::max<int64_t>(o.batch, 1), 1);
         said.push_back("grad-accum " + std::to_string(o.grad_accum));
     }
     if (o.steps == 0 && o.epochs == 0) {
-        o.steps = std::max<int64_t>(whole_in(before, "steps"), 1);
+        o.steps = before.steps;
         said.push_back(std::to_string(o.steps) + " steps");
     }
     if (o.lr == 0) {
-        o.lr = real_in(before, "lr");
+        o.lr = before.lr;
         said.push_back(format("lr %g", o.lr));
     }
-    return {o, said.empty() ? "" : "chosen   " + join(said) + ": as before, in the checkpoint"};
+    QL_TRY(check_train_options(o));
+    return ChosenOptions{o, said.empty() ? "" : "chosen   " + join(said) + ": as before, in the checkpoint"};
 }
 
 }  // namespace
@@ -62,8 +75,12 @@ int64_t steps_of(const ql_train_options & o, int64_t steps_per_epoch) {
     return std::max<int64_t>(std::llround(o.epochs * static_cast<double>(steps_per_epoch)), 1);
 }
 
-ChosenOptions choose_options(const ql_train_options & options, int64_t n_sequences, const std::string & before) {
-    if (!before.empty()) return as_before(options, before);
+Result<ChosenOptions> choose_options(const ql_train_options & options, int64_t n_sequences, const RunBefore & before) {
+    if (!before.fingerprint.empty()) {
+        auto chosen = as_before(options, before.fingerprint);
+        if (chosen.ok()) return chosen;
+        return error(QL_BAD_FILE, "%s: %s: the file is damaged", before.path.c_str(), chosen.message().c_str());
+    }
     ql_train_options o = options;
     std::vector<std::string> said;
     const int64_t batch = std::max<int64_t>(o.batch, 1);
@@ -82,10 +99,10 @@ ChosenOptions choose_options(const ql_train_options & options, int64_t n_sequenc
         o.lr = rate_for(n_steps);
         said.push_back(format("lr %g", o.lr));
     }
-    if (said.empty()) return {o, ""};
-    return {o, format("chosen   %s: %lld sequences are %lld steps an epoch, %lld in all", join(said).c_str(),
-                      static_cast<long long>(n_sequences), static_cast<long long>(steps_per_epoch),
-                      static_cast<long long>(n_steps))};
+    if (said.empty()) return ChosenOptions{o, ""};
+    return ChosenOptions{o, format("chosen   %s: %lld sequences are %lld steps an epoch, %lld in all",
+                                   join(said).c_str(), static_cast<long long>(n_sequences),
+                                   static_cast<long long>(steps_per_epoch), static_cast<long long>(n_steps))};
 }
 
 }  // namespace ql

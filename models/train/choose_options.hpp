@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "ql/status.hpp"
 #include "ql/train.h"
 
 namespace ql {
@@ -14,9 +15,15 @@ struct ChosenOptions {
     std::string note;          // what was chosen and why, for a person; "" if nothing was
 };
 
+/// The checkpoint that a run goes on from; both "": there is none.
+struct RunBefore {
+    std::string path, fingerprint;
+};
+
 /// n_sequences  of an epoch
-/// before       the fingerprint of the checkpoint that the run goes on from, which decides; "": there is none
-ChosenOptions choose_options(const ql_train_options & options, int64_t n_sequences, const std::string & before);
+/// before       decides, where there is one
+/// errors       QL_BAD_FILE: the checkpoint's options, or what is chosen to go with them, are out of range
+Result<ChosenOptions> choose_options(const ql_train_options & options, int64_t n_sequences, const RunBefore & before);
 
 /// Steps of a run over so many a epoch.
 int64_t steps_of(const ql_train_options & options, int64_t steps_per_epoch);

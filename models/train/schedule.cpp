@@ -7,8 +7,9 @@
 namespace ql {
 namespace {
 
+/// From 0 to 1.
 double ratio(int64_t a, int64_t b) {
-    return static_cast<double>(a) / static_cast<double>(std::max<int64_t>(b, 1));
+    return std::clamp(static_cast<double>(a) / static_cast<double>(std::max<int64_t>(b, 1)), 0.0, 1.0);
 }
 
 /// From 1 to the floor, where 1 - left of the fall is done.

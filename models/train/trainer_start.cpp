@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/adapter/invocation.hpp"
+#include "models/base/c_text.hpp"
 #include "models/base/hash.hpp"
 #include "models/train/fingerprint.hpp"
 #include "models/train/choose_options.hpp"
@@ -10,10 +11,6 @@
 
 namespace ql {
 namespace {
-
-std::string text_of(const char * s) {
-    return s ? s : "";
-}
 
 int64_t default_ctx(const ql_train_options & o, const Model & model) {
     return o.ctx > 0 ? o.ctx : std::min<int64_t>(512, model.hparams().n_ctx);
@@ -29,21 +26,20 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
                       [](const TokenRows & x, const TokenRows & y) { return x.weight == y.weight && x.ids == y.ids; });
 }
 
-/// The fingerprint of the checkpoint that the run goes on from; "" if there is none, or it cannot be used: whoever opens it
-/// says why.
-Result<std::string> fingerprint_before(const ql_train_options & o) {
-    const std::string resume = text_of(o.resume), own = text_of(o.checkpoint_dir);
-    if (resume.empty()) return std::string();
+/// The checkpoint that the run goes on from; none, too, where it cannot be used: whoever opens it says why.
+Result<RunBefore> run_before(const ql_train_options & o) {
+    const std::string resume = text_or_empty(o.resume), own = text_or_empty(o.checkpoint_dir);
+    if (resume.empty()) return RunBefore();
     const auto files = list_checkpoints(resume == "auto" ? own : resume);
-    if (!files.ok()) return std::string();
+    if (!files.ok()) return RunBefore();
     std::string skipped;
     QL_ASSIGN(const Checkpoint newest, newest_checkpoint(*files, &skipped));
-    return newest.state.fingerprint;
+    return RunBefore{newest.path, newest.state.fingerprint};
 }
 
 Result<ChosenOptions> choose(const ql_train_options & o, const Dataset & data, int64_t ctx) {
     if (o.grad_accum > 0 && (o.epochs > 0 || o.steps > 0) && o.lr > 0) return ChosenOptions{o, ""};
-    QL_ASSIGN(const std::string before, fingerprint_before(o));
+    QL_ASSIGN(const RunBefore before, run_before(o));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), o.shuffle != 0, o.seed, 0);
     const auto n = static_cast<int64_t>(pack(data.samples, order, ctx, o.packing != 0).size());
     return choose_options(o, n, before);
@@ -58,11 +54,11 @@ Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, c
       data_(data),
       eval_(eval),
       options_(with_betas(options)),
-      checkpoint_dir_(text_of(options.checkpoint_dir)),
-      resume_(text_of(options.resume)),
-      best_path_(text_of(options.best_path)),
-      metrics_path_(text_of(options.metrics_path)),
-      spill_(text_of(options.spill)),
+      checkpoint_dir_(text_or_empty(options.checkpoint_dir)),
+      resume_(text_or_empty(options.resume)),
+      best_path_(text_or_empty(options.best_path)),
+      metrics_path_(text_or_empty(options.metrics_path)),
+      spill_(text_or_empty(options.spill)),
       ctx_(default_ctx(options, model)),
       sequences_(std::max<int64_t>(options.batch, 1) * options.grad_accum),
       sampler_(data.samples, {ctx_, sequences_, options.packing != 0, options.shuffle != 0, options.seed}),

@@ -5,6 +5,7 @@
 
 #include "models/data/pack.hpp"
 #include "models/data/render.hpp"
+#include "support/growth.hpp"
 #include "support/shared.hpp"
 #include "support/temporary_folder.hpp"
 #include "text/vocabularies.hpp"
@@ -197,6 +198,37 @@ TEST_F(ReadDataset, NamesTheFirstFiveLinesThatItSkips) {
     read("a.jsonl", data, {512, QL_LONG_CUT, true});
     EXPECT_EQ(last_.counts.bad, 9);
     EXPECT_EQ(last_.counts.bad_lines.size(), 5u);
+}
+
+/// Each becomes a sample that ends with it. The answers before it are not looked at again: each of them would be rendered
+/// with all that stands before it.
+TEST_F(ReadDataset, ThinkingAnswersAreRenderedAFewTimesEach) {
+    const auto chat = ChatTemplate::parse(
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        "{{ m.content if loop.last else m.content.split('</think>')[-1] }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+        template_tokens(tokenizer_));
+    ASSERT_TRUE(chat.ok()) << chat.message();
+    std::vector<Message> messages = {{"user", "q"}};
+    std::string list = R"({"role": "user", "content": "q"})";
+    for (int i = 0; i < 200; ++i) {
+        messages.insert(messages.end(), {{"assistant", "<think>h</think>y"}, {"tool", "t"}});
+        list += R"(, {"role": "assistant", "content": "<think>h</think>y"}, {"role": "tool", "content": "t"})";
+    }
+    const std::string path = folder_.write("a.jsonl", "{\"messages\": [" + list + "]}");
+    ReadOptions options;
+    options.ctx = 1 << 20;
+    size_t n_samples = 0;
+    const double once = test::cpu_seconds([&] {
+        for (size_t i = 2; i <= messages.size(); i += 2) (void)chat->render(std::span(messages).first(i), false, "");
+    });
+    const double read = test::cpu_seconds([&] {
+        const auto result = read_dataset(path, tokenizer_, &*chat, options);
+        ASSERT_TRUE(result.ok()) << result.message();
+        n_samples = result->samples.size();
+    });
+    EXPECT_EQ(n_samples, 200u);
+    EXPECT_LE(read, 20 * once + 0.1);
 }
 
 TEST_F(ReadDataset, LongSamplesAreCutDroppedOrRefused) {

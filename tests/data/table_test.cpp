@@ -4,17 +4,22 @@
 #include <gtest/gtest.h>
 
 #include "models/data/forms.hpp"
+#include "support/growth.hpp"
 
 namespace ql {
 namespace {
 
 std::string rows(std::string_view text, const std::string & path = "a.csv") {
-    const auto read = read_table(text, path, 3);
-    if (!read.ok()) return "error " + read.message();
+    auto table = Table::open(text, path, 3);
+    if (!table.ok()) return "error " + table.message();
     std::string all;
-    for (const TableRow & row : *read)
-        all += std::to_string(row.line) + ":" + (row.fault.empty() ? row.json : "fault " + row.fault) + "\n";
-    return all;
+    while (true) {
+        const auto row = table->next();
+        if (!row.ok()) return all + "error " + row.message();
+        if (!*row) return all;
+        all += std::to_string((*row)->line) + ":" + ((*row)->fault.empty() ? (*row)->json : "fault " + (*row)->fault) +
+               "\n";
+    }
 }
 
 TEST(Table, RowsBecomeObjects) {
@@ -46,7 +51,29 @@ TEST(Table, FaultsAreNamed) {
     EXPECT_EQ(rows(""), "error 1: the file is empty");
     EXPECT_EQ(rows("q,\nx,y\n"), "error 1: a heading is empty");
     EXPECT_EQ(rows("q,q\nx,y\n"), "error 1: two columns are headed 'q'");
-    EXPECT_EQ(rows("q\n1\n2\n3\n4\n"), "error 5: more than 3 samples; split the file");
+    EXPECT_EQ(rows("q\n1\n2\n3\n4\n"),
+              "2:{\"q\":\"1\"}\n3:{\"q\":\"2\"}\n4:{\"q\":\"3\"}\nerror 5: more than 3 samples; split the file");
+}
+
+TEST(Table, TextBehindAQuoteIsAFault) {
+    const std::string fault = "text follows the quote that ends a value; a quote in a value is written twice";
+    EXPECT_EQ(rows("q,a\n\"He said \"hi\" there\",x\n\"y\",\"1\"\n"),
+              "2:fault " + fault + "\n3:{\"q\":\"y\",\"a\":\"1\"}\n");
+    EXPECT_EQ(rows("q,a\n\"y\" ,1\n"), "2:fault " + fault + "\n");
+    EXPECT_EQ(rows("q,a\nx\"y\",\"1\"\r\nz,\"\""),
+              "2:{\"q\":\"x\\\"y\\\"\",\"a\":\"1\"}\n3:{\"q\":\"z\",\"a\":\"\"}\n");
+    EXPECT_EQ(rows("\"q\"r,a\nx,y\n"), "error 1: " + fault);
+}
+
+/// Each row's JSON repeats the headings.
+TEST(Table, HeadingsAreShortAndFew) {
+    const std::string name(1024, 'h'), most = "a" + std::string(4095, ',');
+    EXPECT_EQ(rows(name + "\nx\n"), "2:{\"" + name + "\":\"x\"}\n");
+    EXPECT_EQ(rows(name + "i\nx\n"),
+              "error 1: the heading '" + std::string(40, 'h') + "...' has 1025 bytes, at most 1024 are read");
+    EXPECT_EQ(rows(most + "\n"), "error 1: a heading is empty");
+    EXPECT_EQ(rows(most + ",\n"), "error 1: 4097 columns, at most 4096 are read");
+    EXPECT_EQ(rows("q\n" + std::string(9999, ',') + "\n"), "2:fault 10000 values in a table of 1 columns\n");
 }
 
 std::string columns(const char * text) {
@@ -81,6 +108,16 @@ TEST(Columns, GiveFieldsTheirNames) {
               "there is a column 'answer' beside the one that --columns names as it");
     const Columns swapped = *parse_columns("question=answer,answer=question");
     EXPECT_EQ(parse_sample(R"({"question": "a", "answer": "q"})", 1, swapped)->messages[0].content, "q");
+}
+
+TEST(Columns, TakeTimeThatGrowsWithTheSample) {
+    const Columns names = *parse_columns("text=body");
+    const auto sample = [](int n) {
+        std::string text = R"({"body": "t")";
+        for (int i = 0; i < n; ++i) text += ", \"_" + std::to_string(i) + "\": 0";
+        return text + "}";
+    };
+    EXPECT_EQ(test::grows_too_fast(sample, 60000, [&](const std::string & t) { (void)parse_sample(t, 1, names); }), "");
 }
 
 }  // namespace

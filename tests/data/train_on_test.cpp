@@ -154,6 +154,15 @@ TEST_F(TrainOnDatasets, PromptsAndTextsToo) {
     EXPECT_NE(read("abc", kCalls, "a.txt").find("a plain text has no thoughts or calls"), std::string::npos);
 }
 
+TEST_F(TrainOnDatasets, AClosingMarkAloneEndsNoThoughts) {
+    const std::string chat =
+        R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "x</think>\nc"}]})";
+    EXPECT_EQ(read(chat, kWords), "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n[x</think>\nc<|im_end|>]\n");
+    EXPECT_EQ(read(R"({"prompt": "q", "completion": "x</think>c"})", kWords), "q[x</think>c</s>]");
+    EXPECT_EQ(read(R"({"prompt": "q<think>\n", "completion": "x</think>c"})", kWords), "q<think>\nx</think>[c</s>]");
+    EXPECT_EQ(read(R"({"prompt": "q[THINK]", "completion": "x</think>c"})", kWords), "q[THINK][x</think>c</s>]");
+}
+
 TEST_F(TrainOnDatasets, MaskLeavesTheTokensAlone) {
     const std::string chat =
         R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>\nb\n</think>\nc"}]})";

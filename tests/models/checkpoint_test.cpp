@@ -95,6 +95,9 @@ TEST_F(CheckpointTest, CountsThatNoRunReachesAreRefusedByName) {
                  {"skipped_in_row is 1", [](State & s) { s.skipped_in_row = 1; }},
                  {"total_tokens is -9", [](State & s) { s.total_tokens = -9; }},
                  {"metrics_bytes is -1", [](State & s) { s.metrics_bytes = -1; }},
+                 {"schedule_steps is 0, and 12 are done", [](State & s) { s.schedule_steps = 0; }},
+                 {"schedule_steps is 11, and 12 are done", [](State & s) { s.schedule_steps = 11; }},
+                 {"schedule_steps is 3, and 4 are done", [](State & s) { s.schedule_start = 8, s.schedule_steps = 3; }},
                  {"best_eval is not finite", [](State & s) { s.has_best = true, s.best_eval = NAN; }}};
     for (const auto & c : cases) {
         CheckpointState state = state_;
@@ -109,7 +112,7 @@ TEST_F(CheckpointTest, CountsThatNoRunReachesAreRefusedByName) {
 
 TEST_F(CheckpointTest, AStepBeyondTheEndOfTheRunIsRefused) {
     CheckpointState state = state_;
-    state.step = 13;
+    state.step = state.schedule_steps = 13;
     forge(state, 13);
     options_.resume = "auto";
     const Status refused = start(options_);

@@ -21,7 +21,7 @@ TEST(ChooseOptions, AreOpenUnlessSaidOtherwise) {
 
 TEST(ChooseOptions, ASmallSetGetsEnoughSteps) {
     for (const int64_t n : {10, 40, 100, 600, 5000, 100000}) {
-        const ql_train_options o = choose_options(open_options(), n, "").options;
+        const ql_train_options o = choose_options(open_options(), n, {})->options;
         const int64_t per_epoch = (n + o.grad_accum - 1) / o.grad_accum, steps = steps_of(o, per_epoch);
         EXPECT_GE(steps, std::min<int64_t>(64, 8 * n)) << n;
         EXPECT_GE(o.lr, 2e-4) << n;
@@ -30,7 +30,7 @@ TEST(ChooseOptions, ASmallSetGetsEnoughSteps) {
 }
 
 TEST(ChooseOptions, ALargeSetGetsTheUsualOnes) {
-    const ChosenOptions chosen = choose_options(open_options(), 100000, "");
+    const ChosenOptions chosen = *choose_options(open_options(), 100000, {});
     EXPECT_EQ(chosen.options.grad_accum, 8);
     EXPECT_EQ(chosen.options.epochs, 1);
     EXPECT_DOUBLE_EQ(chosen.options.lr, 2e-4);
@@ -40,7 +40,7 @@ TEST(ChooseOptions, ALargeSetGetsTheUsualOnes) {
 TEST(ChooseOptions, WhatIsGivenStays) {
     ql_train_options o = open_options();
     o.grad_accum = 5, o.epochs = 2.5, o.lr = 0.125;
-    const ChosenOptions chosen = choose_options(o, 40, "");
+    const ChosenOptions chosen = *choose_options(o, 40, {});
     EXPECT_EQ(chosen.options.grad_accum, 5);
     EXPECT_EQ(chosen.options.epochs, 2.5);
     EXPECT_EQ(chosen.options.lr, 0.125);
@@ -53,20 +53,41 @@ TEST(ChooseOptions, WhatIsGivenStays) {
 TEST(ChooseOptions, MicroBatchesShareTheStep) {
     ql_train_options o = open_options();
     o.batch = 4;
-    EXPECT_EQ(choose_options(o, 100000, "").options.grad_accum, 2);
-    EXPECT_EQ(choose_options(o, 10, "").options.grad_accum, 1);
+    EXPECT_EQ(choose_options(o, 100000, {})->options.grad_accum, 2);
+    EXPECT_EQ(choose_options(o, 10, {})->options.grad_accum, 1);
     o.batch = QL_BATCH_AUTO;
-    EXPECT_EQ(choose_options(o, 100000, "").options.grad_accum, 8);
+    EXPECT_EQ(choose_options(o, 100000, {})->options.grad_accum, 8);
 }
 
 TEST(ChooseOptions, ACheckpointDecides) {
     ql_train_options o = open_options();
-    const ChosenOptions chosen = choose_options(o, 10, "batch=2;grad-accum=3;steps=77;lr=0.5;");
+    const RunBefore before{"ck/step-1.gguf", "batch=2;grad-accum=3;steps=77;lr=0.5;"};
+    const ChosenOptions chosen = *choose_options(o, 10, before);
     EXPECT_EQ(chosen.options.grad_accum, 6);
     EXPECT_EQ(chosen.options.steps, 77);
     EXPECT_EQ(chosen.options.lr, 0.5);
     o.epochs = 4;
-    EXPECT_EQ(choose_options(o, 10, "batch=2;grad-accum=3;steps=77;lr=0.5;").options.steps, 0);
+    EXPECT_EQ(choose_options(o, 10, before)->options.steps, 0);
+}
+
+TEST(ChooseOptions, ACheckpointsNumbersAreInRange) {
+    const auto refused = [](const char * fingerprint, const char * part) {
+        const auto chosen = choose_options(open_options(), 10, {"ck/step-1.gguf", fingerprint});
+        ASSERT_FALSE(chosen.ok()) << fingerprint;
+        EXPECT_EQ(chosen.code(), QL_BAD_FILE);
+        EXPECT_TRUE(chosen.message().starts_with("ck/step-1.gguf: ")) << chosen.message();
+        EXPECT_NE(chosen.message().find(part), std::string::npos) << chosen.message();
+    };
+    refused("batch=4611686018427387904;grad-accum=4;steps=77;lr=0.5;", "batch: 4.61169e+18 is out of range");
+    refused("batch=1;grad-accum=9223372036854775807;steps=77;lr=0.5;", "grad-accum: 9.22337e+18 is out of range");
+    refused("batch=-1;grad-accum=3;steps=77;lr=0.5;", "batch: -1 is out of range");
+    refused("batch=2;grad-accum=3;steps=9223372036854775807;lr=0.5;", "steps: 9.22337e+18 is out of range");
+    refused("batch=2;grad-accum=3;steps=77;lr=nan;", "lr: nan is out of range");
+    refused("batch=2;grad-accum=3;steps=77;lr=-5;", "lr: -5 is out of range");
+    refused("batch=4096;grad-accum=65536;steps=77;lr=0.5;", "grad-accum: 2.68435e+08 is out of range");
+    for (const char * missing :
+         {"batch=2;steps=77;lr=0.5;", "batch=2;grad-accum=3;lr=0.5;", "batch=2;grad-accum=3;steps=7;"})
+        refused(missing, "no run has these");
 }
 
 class OpenOptions : public TrainerFixture {

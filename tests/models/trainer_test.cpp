@@ -230,6 +230,8 @@ TEST(Schedule, WarmsUpAndFalls) {
     EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_LINEAR, 2, 76, 0.5), 1.25);
     EXPECT_DOUBLE_EQ(rate(QL_SCHEDULE_CONSTANT, 2, 99), 2.0);
     EXPECT_GT(rate(QL_SCHEDULE_COSINE, 1, 99), 0);
+    for (const ql_schedule kind : {QL_SCHEDULE_COSINE, QL_SCHEDULE_LINEAR, QL_SCHEDULE_WSD})
+        EXPECT_DOUBLE_EQ(rate(kind, 2, 500, 0.25), 0.5) << "behind the end";
 }
 
 TEST(Schedule, StaysAndFallsAtTheEnd) {

@@ -83,11 +83,11 @@ TEST(AnswerFinder, RendersNoMoreThanAFewTimesTheConversationWhateverItsAnswersAr
         }
         const jinja::Text text = without_thoughts(messages, false);
         size_t n_rendered = 0;
-        const AnswerFinder finder(text, messages, kEnds,
-                                  [&](std::span<const Message> some, bool prompt) -> Result<jinja::Text> {
-                                      n_rendered += some.size();
-                                      return without_thoughts(some, prompt);
-                                  });
+        AnswerFinder finder(text, messages, kEnds,
+                            [&](std::span<const Message> some, bool prompt) -> Result<jinja::Text> {
+                                n_rendered += some.size();
+                                return without_thoughts(some, prompt);
+                            });
         const bool thinks = std::string(answer).starts_with("<think>");
         for (size_t i = 1; i < messages.size(); i += 2) {
             EXPECT_EQ(finder.is_shortened(i), thinks && i + 1 < messages.size()) << i;
@@ -98,6 +98,9 @@ TEST(AnswerFinder, RendersNoMoreThanAFewTimesTheConversationWhateverItsAnswersAr
             EXPECT_TRUE(text.view().substr(0, span->begin).ends_with("[assistant]")) << i;
         }
         EXPECT_LE(n_rendered, 4 * messages.size()) << answer;
+        const size_t once = n_rendered;
+        for (size_t i = 1; i < messages.size(); i += 2) (void)finder.is_shortened(i);
+        EXPECT_EQ(n_rendered, once) << answer;
     }
 }
 

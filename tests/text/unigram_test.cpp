@@ -164,6 +164,33 @@ TEST_F(Unigram, BrokenTriesReplaceNothingOutOfBounds) {
     }
 }
 
+/// 'a' leads from the root to the root, which is a leaf, too.
+TEST_F(Unigram, ATrieThatLeadsInACircleEnds) {
+    std::vector<uint32_t> trie(256);
+    trie['a'] = uint32_t{'a'} << 10 | 1u << 8 | 'a';
+    const auto size = static_cast<uint32_t>(trie.size() * sizeof(uint32_t));
+    std::string bytes(reinterpret_cast<const char *>(&size), sizeof size);
+    bytes.append(reinterpret_cast<const char *>(trie.data()), size);
+    const auto map = Charsmap::read(bytes + std::string("b\0", 2));
+    ASSERT_TRUE(map.ok()) << map.message();
+    const auto entry = map->longest(std::string(1000, 'a'));
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->with, "b");
+    EXPECT_EQ(entry->size, 64u);
+    EXPECT_EQ(map->shortest("aaa")->size, 1u);
+}
+
+TEST_F(Unigram, APieceOfTheVocabularyIsShort) {
+    T5Keys keys = t5_keys();
+    keys.vocab.tokens[7] = std::string(512, 'a');
+    EXPECT_TRUE(open_tokenizer(keys.write(folder_)).ok());
+    keys.vocab.tokens[7] += 'a';
+    const auto tokenizer = open_tokenizer(keys.write(folder_));
+    EXPECT_EQ(tokenizer.status().code(), QL_UNSUPPORTED);
+    EXPECT_NE(tokenizer.message().find("piece 7 of the vocabulary has 513 bytes, at most 512"), std::string::npos)
+        << tokenizer.message();
+}
+
 TEST_F(Unigram, BadTokenizerJsonIsRefused) {
     const json good = cases()["setups"][2]["tokenizer"];
     ASSERT_EQ(why_refused(good), "accepted");
