@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "models/json/parse_json.hpp"
+#include "ql/os.h"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
@@ -114,9 +114,9 @@ ChatCommands::Reply ChatCommands::save(const std::string & path) {
     Json messages = Json::array();
     for (size_t i = 0; i < turns.roles.size(); ++i)
         messages.push_back({{"role", turns.roles[i]}, {"content", turns.contents[i]}});
-    std::ofstream file(path, std::ios::binary);
-    file << Json{{"messages", messages}}.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n" << std::flush;
-    if (!file) return {"/save: " + path + ": cannot be written", false};
+    const std::string text = Json{{"messages", messages}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    if (const Status written(ql_os_write_file(path.c_str(), text.data(), text.size())); !written.ok())
+        return {"/save: " + written.message(), false};
     saved_.push_back(path);
     return {format("%zu messages in %s", turns.roles.size(), path.c_str())};
 }

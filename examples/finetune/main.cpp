@@ -268,6 +268,11 @@ class Finetune {
         if (!resumed_from_.empty())
             program_.note(format("resumed  %s, after step %lld", resumed_from_.c_str(),
                                  static_cast<long long>(plan_.first_step)));
+        else if (std::error_code ec; o_.writes() && !o_.resume.empty() && std::filesystem::exists(o_.output, ec))
+            program_.note(
+                format("note: %s holds no checkpoint to go on from: the run starts anew, and its adapter will "
+                       "replace %s",
+                       checkpoints.c_str(), o_.output.c_str()));
     }
 
     int64_t merge_type() const {
@@ -303,7 +308,8 @@ class Finetune {
         eval_after_ = evaluate("after");
         check_saved(ql_adapter_save(adapter_.get(), o_.output.c_str()));
         if (!o_.plot.empty()) write_plot(o_.plot, history_);
-        if (!o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
+        const bool trained = plan_.first_step < plan_.n_steps;  // else they are a run's that is to stay as it is
+        if (trained && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
         return report(true);
     }
 

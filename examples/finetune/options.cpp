@@ -224,6 +224,9 @@ void FinetuneOptions::check_export(const std::string & model) const {
     if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
     if (std::filesystem::is_directory(export_from, ec) && !has_checkpoint(export_from))
         bad_input("--export-from: %s: no checkpoint (step-*.gguf) in this folder", export_from.c_str());
+    const auto folder = std::filesystem::path(output).parent_path();
+    if (std::filesystem::equivalent(folder.empty() ? "." : folder, export_from, ec))
+        bad_input("-o: %s lies among the checkpoints that --export-from reads; write it elsewhere", output.c_str());
     Outputs outputs;
     outputs.input("-m", model);
     outputs.input("--export-from", export_from);

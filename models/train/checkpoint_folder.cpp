@@ -127,6 +127,7 @@ Status CheckpointFolder::clear() {
 
 Status CheckpointFolder::clear_for_good() {
     goes_ = true;
+    QL_ASSIGN(files_, list_checkpoints(directory_));  // damaged ones, too, which the run has passed over
     return clear();
 }
 
@@ -153,6 +154,7 @@ Result<std::string> CheckpointFolder::save(const TrainStep & step, const Checkpo
         written = write_checkpoint(path, step, state);
     }
     QL_TRY(written);
+    std::erase_if(files_, [&](const CheckpointFile & f) { return f.step == state.step; });  // written once more
     files_.push_back({state.step, path});
     while (static_cast<int64_t>(files_.size()) > keep) delete_oldest();
     return path;

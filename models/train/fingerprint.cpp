@@ -119,7 +119,7 @@ std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps
     pairs.whole("steps", n_steps), pairs.real("lr", o.lr), pairs.whole("schedule", o.schedule);
     if (o.lr_floor > 0) pairs.real("lr-floor", o.lr_floor);
     if (o.schedule == QL_SCHEDULE_WSD) pairs.real("decay", o.decay);
-    if (o.early_stop > 0) pairs.whole("early-stop", o.early_stop);
+    if (o.early_stop > 0) pairs.whole("early-stop", o.early_stop), pairs.whole("eval-every", o.eval_every);
     pairs.put("optim", optimizer_def(o.optimizer).rule);
     pairs.real("warmup", o.warmup), pairs.real("weight-decay", o.weight_decay), pairs.real("beta1", o.beta1);
     pairs.real("beta2", o.beta2), pairs.real("eps", o.eps), pairs.real("clip", o.clip);

@@ -69,6 +69,18 @@ TEST_F(ExtendedRun, ResumesToTheSameBits) {
     EXPECT_TRUE(resumed.ends_with("step-00000017.gguf")) << resumed;
 }
 
+TEST_F(ExtendedRun, StoppedBeforeItsFirstStepKeepsTheOnlyCheckpoint) {
+    ql_train_options o = run(12);
+    o.keep = 1;
+    train(o);
+    o.steps = 24, o.resume = "auto";
+    o.cancelled = [](void *) { return 1; };
+    Status stopped;
+    train(o, 1, &stopped);
+    EXPECT_EQ(stopped.code(), QL_CANCELLED) << stopped.message();
+    EXPECT_TRUE(std::filesystem::exists(dir_ + "/step-00000012.gguf"));
+}
+
 TEST_F(ExtendedRun, ARunThatHasNotEndedIsNotExtended) {
     train_six_steps(run(12));
     ql_train_options o = run(24);

@@ -156,6 +156,24 @@ TEST_F(Runs, AnyStopLeavesAnAdapterThatCanBeUsed) {
     const ProcessResult none = workspace_.run("ql-finetune", "--export-from {folder} -o {none.gguf}");
     expect_ends(2, none, {"folder"});
     EXPECT_FALSE(exists("none.gguf"));
+    const std::string newest_one = newest("a.gguf.ckpt"), before = read(newest_one);
+    expect_ends(2, workspace_.run("ql-finetune", "--export-from {a.gguf.ckpt} -o {" + newest_one + "}"),
+                {"lies among the checkpoints"});
+    EXPECT_EQ(read(newest_one), before);
+}
+
+TEST_F(Runs, ThatTrainNothingDeleteNothing) {
+    expect_done("--steps 6 --keep-checkpoints");
+    const ProcessResult again = workspace_.run("ql-finetune", kRun + std::string("--steps 6 --resume auto"));
+    EXPECT_EQ(0, again.code) << again.err;
+    EXPECT_TRUE(exists("a.gguf.ckpt/step-00000006.gguf"));
+}
+
+TEST_F(Runs, WithNothingToGoOnFromAreSaid) {
+    expect_done("--steps 6");
+    const ProcessResult anew = workspace_.run("ql-finetune", kRun + std::string("--steps 3 --resume auto"));
+    EXPECT_EQ(0, anew.code) << anew.err;
+    EXPECT_NE(anew.err.npos, anew.err.find("holds no checkpoint to go on from")) << anew.err;
 }
 
 TEST_F(Runs, ARunThatDivergesKeepsTheLastGoodCheckpoint) {

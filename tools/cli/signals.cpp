@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <deque>
 
@@ -41,9 +42,11 @@ void say_line(bool terminal, const char * text, const char * more = "") {
 extern "C" void on_stop(int number) {
     const Answers & answers = *current_answers.load();
     if (g_interrupt == 0) {
+        const int before = errno;  // of the call that the signal came into
         g_interrupt = number;
         if (!answers.quiet)
             say_line(answers.terminal, answers.first.c_str(), number == SIGINT ? answers.at_ctrl_c.c_str() : "");
+        errno = before;
         return;
     }
     if (number != SIGINT) return;

@@ -1,11 +1,11 @@
 // ql-perplexity: how well a model predicts a text, or the answers of a dataset; how many answers it gets exactly; and how
 // many questions with several choices it gets right.
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 
+#include "ql/os.h"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/data_options.hpp"
 #include "tools/cli/device_options.hpp"
@@ -97,6 +97,8 @@ class Perplexity {
         if (!measure()) return kDone;
         if (exact_) count_exact();
         choices_file_.empty() ? print_result() : print_choices();
+        if (!predictions_.empty())  // in one piece, at the end: figures that were printed are not lost with it
+            check_run(ql_os_write_file(predictions_.c_str(), predicted_.data(), predicted_.size()));
         say_peak(program_);
         return kDone;
     }
@@ -191,20 +193,17 @@ class Perplexity {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
         const SessionPtr session =
             open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
-        std::ofstream predictions;
-        if (!predictions_.empty()) predictions.open(predictions_, std::ios::binary);
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            n_exact_ += answers_exactly(session, i, predictions) ? 1 : 0;
+            n_exact_ += answers_exactly(session, i) ? 1 : 0;
             progress.update(
                 static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
                 format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
         }
-        if (!predictions_.empty() && !predictions.flush()) run_failed("%s: cannot be written", predictions_.c_str());
     }
 
     /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
-    bool answers_exactly(const SessionPtr & session, int64_t i, std::ofstream & predictions) {
+    bool answers_exactly(const SessionPtr & session, int64_t i) {
         const char *prompt = nullptr, *answer = nullptr;
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
         const std::string wanted = answer, asked = prompt;
@@ -220,12 +219,12 @@ class Perplexity {
             run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
         const bool right = wanted == generated.text;
         if (!predictions_.empty())
-            predictions << json_text({{"sample", i + 1},
-                                      {"input", asked},
-                                      {"expected", wanted},
-                                      {"got", generated.text},
-                                      {"exact", right}})
-                        << "\n";
+            predicted_ += json_text({{"sample", i + 1},
+                                     {"input", asked},
+                                     {"expected", wanted},
+                                     {"got", generated.text},
+                                     {"exact", right}}) +
+                          "\n";
         if (right) return true;
         const Wrong wrong{i + 1, wanted, generated.text};
         if (wrong_.size() < kShownWrong) wrong_.push_back(wrong);
@@ -298,7 +297,7 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
-    std::string predictions_, columns_;
+    std::string predictions_, predicted_, columns_;
     std::vector<Wrong> wrong_;  // the first ones
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
