@@ -7,8 +7,12 @@
 namespace ql::cuda {
 namespace {
 
-constexpr FormatKernels kRows[] = {kernels_of<DecodeQ8_0>, kernels_of<DecodeQ4_0>, kernels_of<DecodeQ4_1>,
-                                   kernels_of<DecodeQ5_0>, kernels_of<DecodeQ5_1>, kernels_of<DecodeIq4Nl>,
+constexpr FormatKernels kRows[] = {kernels_of<DecodeQ8_0>,
+                                   kernels_of<DecodeCodes<QL_Q4_0, false, false>>,
+                                   kernels_of<DecodeCodes<QL_Q4_1, false, true>>,
+                                   kernels_of<DecodeCodes<QL_Q5_0, true, false>>,
+                                   kernels_of<DecodeCodes<QL_Q5_1, true, true>>,
+                                   kernels_of<DecodeIq4Nl>,
                                    kernels_of<DecodeMxfp4>};
 
 }  // namespace

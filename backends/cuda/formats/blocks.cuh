@@ -26,43 +26,20 @@ __device__ inline int code_at(const uint8_t * low, const uint8_t * fifth, int i)
     return fifth ? four | (fifth[i / 8] >> i % 8 & 1) << 4 : four;
 }
 
-struct DecodeQ4_0 {
-    static constexpr ql_dtype id = QL_Q4_0;
+/// d (code - zero), or d code + m: a scale, a minimum where there is one, fifth bits where codes have five, codes.
+template <ql_dtype kId, bool kFive, bool kMinimum>
+struct DecodeCodes {
+    static constexpr ql_dtype id = kId;
     static constexpr Table kTable = Table::none;
+    static constexpr int kFifth = kMinimum ? 4 : 2, kCodes = kFifth + (kFive ? 4 : 0);
+    static constexpr int kZero = kMinimum ? 0 : kFive ? 16 : 8;
     static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float *) {
-        const uint8_t * b = block_at<18>(w, row, column);
-        const float d = f16_number(word_at(b));
-        for (int i = 0; i < kRun; ++i) out[i] = d * static_cast<float>(code_at(b + 2, nullptr, i) - 8);
-    }
-};
-
-struct DecodeQ4_1 {
-    static constexpr ql_dtype id = QL_Q4_1;
-    static constexpr Table kTable = Table::none;
-    static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float *) {
-        const uint8_t * b = block_at<20>(w, row, column);
-        const float d = f16_number(word_at(b)), m = f16_number(word_at(b + 2));
-        for (int i = 0; i < kRun; ++i) out[i] = d * static_cast<float>(code_at(b + 4, nullptr, i)) + m;
-    }
-};
-
-struct DecodeQ5_0 {
-    static constexpr ql_dtype id = QL_Q5_0;
-    static constexpr Table kTable = Table::none;
-    static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float *) {
-        const uint8_t * b = block_at<22>(w, row, column);
-        const float d = f16_number(word_at(b));
-        for (int i = 0; i < kRun; ++i) out[i] = d * static_cast<float>(code_at(b + 6, b + 2, i) - 16);
-    }
-};
-
-struct DecodeQ5_1 {
-    static constexpr ql_dtype id = QL_Q5_1;
-    static constexpr Table kTable = Table::none;
-    static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float *) {
-        const uint8_t * b = block_at<24>(w, row, column);
-        const float d = f16_number(word_at(b)), m = f16_number(word_at(b + 2));
-        for (int i = 0; i < kRun; ++i) out[i] = d * static_cast<float>(code_at(b + 8, b + 4, i)) + m;
+        const uint8_t * b = block_at<kCodes + 16>(w, row, column);
+        const float d = f16_number(word_at(b)), m = kMinimum ? f16_number(word_at(b + 2)) : 0;
+        for (int i = 0; i < kRun; ++i) {
+            const float scaled = d * static_cast<float>(code_at(b + kCodes, kFive ? b + kFifth : nullptr, i) - kZero);
+            out[i] = kMinimum ? scaled + m : scaled;
+        }
     }
 };
 

@@ -6,7 +6,10 @@
 // rows of whole blocks. `table`: 16 numbers in shared memory, kTable's, for a format that looks codes up.
 #pragma once
 #include "backends/cuda/kernel.cuh"
+#include "ggml/dtypes/codebook.hpp"
 #include "ggml/dtypes/dtype.hpp"
+#include "ggml/dtypes/iq4_nl.hpp"
+#include "ggml/dtypes/mxfp4.hpp"
 
 namespace ql::cuda {
 
@@ -22,33 +25,25 @@ inline constexpr int kRun = 32;
 /// Which table a decoder looks codes up in.
 enum class Table { none, nf4, iq4_nl, fp4 };
 
-static __constant__ float nf4_values[16] = {
-    -1.0f,
-    -0.6961928009986877f,
-    -0.5250730514526367f,
-    -0.39491748809814453f,
-    -0.28444138169288635f,
-    -0.18477343022823334f,
-    -0.09105003625154495f,
-    0.0f,
-    0.07958029955625534f,
-    0.16093020141124725f,
-    0.24611230194568634f,
-    0.33791524171829224f,
-    0.44070982933044434f,
-    0.5626170039176941f,
-    0.7229568362236023f,
-    1.0f,
+struct TableValues {
+    float at[16];
 };
-static __constant__ float iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-static __constant__ float fp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+template <typename T>
+constexpr TableValues table_of(const T (&values)[16]) {
+    TableValues table{};
+    for (int i = 0; i < 16; ++i) table.at[i] = static_cast<float>(values[i]);
+    return table;
+}
+static __constant__ TableValues nf4_values = table_of(kNF4Codebook);
+static __constant__ TableValues iq4_values = table_of(kIQ4Values);
+static __constant__ TableValues fp4_values = table_of(kFloat4Units);
 
 /// Value i of a table.
 template <Table table>
 __device__ float table_value(unsigned i) {
-    if (table == Table::nf4) return nf4_values[i];
-    if (table == Table::iq4_nl) return iq4_values[i];
-    return fp4_values[i];
+    if (table == Table::nf4) return nf4_values.at[i];
+    if (table == Table::iq4_nl) return iq4_values.at[i];
+    return fp4_values.at[i];
 }
 
 /// 16-bit and 32-bit little-endian numbers at any address.

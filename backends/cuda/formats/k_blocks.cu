@@ -7,7 +7,8 @@
 namespace ql::cuda {
 namespace {
 
-constexpr FormatKernels kRows[] = {kernels_of<DecodeQ4_K>, kernels_of<DecodeQ5_K>, kernels_of<DecodeQ6_K>,
+constexpr FormatKernels kRows[] = {kernels_of<DecodeScaledCodes<QL_Q4_K, false>>,
+                                   kernels_of<DecodeScaledCodes<QL_Q5_K, true>>, kernels_of<DecodeQ6_K>,
                                    kernels_of<DecodeQ3_K>, kernels_of<DecodeQ2_K>};
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Formats of blocks of 256 weights: run r = 0..7 is 32 of them.
 #pragma once
 #include "backends/cuda/formats/format.cuh"
+#include "ggml/dtypes/k_scales.hpp"
 
 namespace ql::cuda {
 
@@ -14,42 +15,21 @@ __device__ KRun k_run_at(const Weight & w, int64_t row, int64_t column) {
     return {w.data + at / 256 * kBytes, static_cast<int>(at % 256 / 32)};
 }
 
-/// The 6-bit scale and minimum of a group: ggml/dtypes/k_scales.hpp.
-__device__ inline void k_scale_of(const uint8_t * packed, int group, float & scale, float & minimum) {
-    int s, m;
-    if (group < 4) {
-        s = packed[group] & 63, m = packed[group + 4] & 63;
-    } else {
-        s = (packed[group + 4] & 15) | (packed[group - 4] >> 6) << 4;
-        m = (packed[group + 4] >> 4) | (packed[group] >> 6) << 4;
-    }
-    scale = static_cast<float>(s), minimum = static_cast<float>(m);
-}
-
-struct DecodeQ4_K {
-    static constexpr ql_dtype id = QL_Q4_K;
+/// q4_K, and q5_K with a plane of fifth bits before the others.
+template <ql_dtype kId, bool kFive>
+struct DecodeScaledCodes {
+    static constexpr ql_dtype id = kId;
     static constexpr Table kTable = Table::none;
     static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float *) {
-        const KRun at = k_run_at<144>(w, row, column);
-        float scale, minimum;
-        k_scale_of(at.block + 4, at.run, scale, minimum);
-        const float d = f16_number(word_at(at.block)) * scale, m = f16_number(word_at(at.block + 2)) * minimum;
-        const uint8_t * q = at.block + 16 + at.run / 2 * 32;
-        for (int i = 0; i < kRun; ++i) out[i] = d * static_cast<float>(q[i] >> at.run % 2 * 4 & 15) - m;
-    }
-};
-
-struct DecodeQ5_K {
-    static constexpr ql_dtype id = QL_Q5_K;
-    static constexpr Table kTable = Table::none;
-    static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float *) {
-        const KRun at = k_run_at<176>(w, row, column);
-        float scale, minimum;
-        k_scale_of(at.block + 4, at.run, scale, minimum);
-        const float d = f16_number(word_at(at.block)) * scale, m = f16_number(word_at(at.block + 2)) * minimum;
-        const uint8_t *high = at.block + 16, *low = at.block + 48 + at.run / 2 * 32;
-        for (int i = 0; i < kRun; ++i)
-            out[i] = d * static_cast<float>((low[i] >> at.run % 2 * 4 & 15) | (high[i] >> at.run & 1) << 4) - m;
+        const KRun at = k_run_at < kFive ? 176 : 144 > (w, row, column);
+        const KScale s = k_scale(at.block + 4, at.run);
+        const float d = f16_number(word_at(at.block)) * static_cast<float>(s.scale);
+        const float m = f16_number(word_at(at.block + 2)) * static_cast<float>(s.min);
+        const uint8_t *high = at.block + 16, *low = high + (kFive ? 32 : 0) + at.run / 2 * 32;
+        for (int i = 0; i < kRun; ++i) {
+            const int fifth = kFive ? (high[i] >> at.run & 1) << 4 : 0;
+            out[i] = d * static_cast<float>((low[i] >> at.run % 2 * 4 & 15) | fifth) - m;
+        }
     }
 };
 
