@@ -3,10 +3,8 @@
 #include "models/infer/choices.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
-#include "models/infer/loss_graph.hpp"
 #include "models/text/jinja/text.hpp"
 
 namespace ql {
@@ -69,43 +67,15 @@ Result<Samples> make_samples(const Tokenizer & tokenizer, const std::vector<Choi
     return samples;
 }
 
-/// As many windows at once as the graph has lanes.
-Status run(LossGraph & graph, Samples & samples, int64_t ctx, const OnWindow & on_window) {
-    std::vector<float> losses;
-    Likelihood sum;
-    const size_t n = samples.windows.size(), lanes = static_cast<size_t>(graph.lanes());
-    for (size_t first = 0; first < n; first += lanes) {
-        const size_t last = std::min(n, first + lanes);
-        std::vector<MicroBatch> batch;
-        for (size_t i = first; i < last; ++i) {
-            const PackedSequence window = samples.window(i, ctx);
-            batch.push_back(MicroBatch::from_sequences({&window, 1}, 1, ctx, 1.0f));
-        }
-        QL_TRY(graph.run(batch));
-        for (size_t i = first; i < last; ++i) {
-            QL_TRY(graph.read(static_cast<int64_t>(i - first), losses));
-            samples.add(i, losses);
-            for (const float v : losses) sum.nll += static_cast<double>(v);
-            sum.tokens += batch[i - first].n_trained;
-            const Likelihood mean{sum.nll / static_cast<double>(std::max<int64_t>(sum.tokens, 1)), sum.tokens};
-            if (on_window) QL_TRY(on_window(mean, static_cast<int64_t>(i + 1), static_cast<int64_t>(n)));
-        }
-    }
-    return {};
-}
-
 size_t smallest(std::span<const double> values) {
     return static_cast<size_t>(std::min_element(values.begin(), values.end()) - values.begin());
 }
 
-Result<ChoiceScores> score(const std::vector<ChoiceQuestion> & questions, const Samples & samples) {
+ChoiceScores score(const std::vector<ChoiceQuestion> & questions, const Samples & samples) {
     ChoiceScores scores;
     size_t at = 0;
     for (const ChoiceQuestion & question : questions) {
         const auto nll = std::span(samples.nll).subspan(at, question.choices.size());
-        if (!std::all_of(nll.begin(), nll.end(), [](double v) { return std::isfinite(v); }))
-            return error(QL_NON_FINITE,
-                         "the loss is not finite: weights, or the adapter's, lead to numbers beyond the range of f32");
         std::vector<double> by_length(nll.begin(), nll.end());
         for (size_t c = 0; c < by_length.size(); ++c) by_length[c] /= static_cast<double>(question.choices[c].size());
         scores.right += smallest(nll) == question.answer;
@@ -144,10 +114,11 @@ Result<ChoiceScores> evaluate_choices(const Model & model, ql_device * device, s
     if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
     QL_TRY(check_context(model, ctx));
     QL_ASSIGN(Samples samples, make_samples(*tokenizer, questions, path, ctx));
-    QL_ASSIGN(const auto graph,
-              LossGraph::create(model, device, adapters, {ctx, std::ssize(samples.windows), memory.memory}));
-    if (memory.on_plan) QL_TRY(memory.on_plan(graph->describe()));
-    QL_TRY(run(*graph, samples, ctx, on_window));
+    const auto at = [&](int64_t i) { return samples.window(static_cast<size_t>(i), ctx); };
+    const auto add = [&](int64_t i, const std::vector<float> & losses) { samples.add(static_cast<size_t>(i), losses); };
+    QL_ASSIGN(const Likelihood sum, evaluate_windows(model, device, adapters, {std::ssize(samples.windows), ctx, at},
+                                                     on_window, memory, add));
+    QL_TRY(mean_likelihood(sum).status());  // of all choices: finite where each of theirs is
     return score(questions, samples);
 }
 

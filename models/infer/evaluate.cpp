@@ -13,13 +13,6 @@ Likelihood mean_of(Likelihood sum) {
     return sum;
 }
 
-Result<Likelihood> mean(Likelihood sum) {
-    if (!std::isfinite(sum.nll))
-        return error(QL_NON_FINITE,
-                     "the loss is not finite: weights, or the adapter's, lead to numbers beyond the range of f32");
-    return mean_of(sum);
-}
-
 /// A window of a text as a sequence: BOS first where the model wants one, then tokens [first, last); predictions of
 /// tokens before `from` do not count.
 PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> tokens, size_t first, size_t last,
@@ -30,14 +23,9 @@ PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> toke
     return pack({sample}, {0}, ctx, false)[0];
 }
 
-/// The windows of an evaluation, by their number.
-struct Windows {
-    int64_t n = 0, ctx = 0;
-    std::function<PackedSequence(int64_t i)> at;
-};
-
 /// As many windows at once as the graph has lanes; their losses are added up in order.
-Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindow & on_window) {
+Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindow & on_window,
+                       const OnLosses & on_losses) {
     const int64_t lanes = graph.lanes();
     Likelihood sum;
     std::vector<float> nll;
@@ -50,6 +38,7 @@ Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindo
         QL_TRY(graph.run(batch));
         for (size_t lane = 0; lane < batch.size(); ++lane) {
             QL_TRY(graph.read(static_cast<int64_t>(lane), nll));
+            if (on_losses) on_losses(done, nll);
             for (const float v : nll) sum.nll += v;
             sum.tokens += batch[lane].n_trained;
             ++done;
@@ -59,14 +48,22 @@ Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindo
     return sum;
 }
 
-Result<Likelihood> evaluate(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
-                            const Windows & windows, const OnWindow & on_window, const EvaluateMemory & memory) {
-    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, {windows.ctx, windows.n, memory.memory}));
-    if (memory.on_plan) QL_TRY(memory.on_plan(graph->describe()));
-    return run(*graph, windows, on_window);
+}  // namespace
+
+Result<Likelihood> mean_likelihood(Likelihood sum) {
+    if (!std::isfinite(sum.nll))
+        return error(QL_NON_FINITE,
+                     "the loss is not finite: weights, or the adapter's, lead to numbers beyond the range of f32");
+    return mean_of(sum);
 }
 
-}  // namespace
+Result<Likelihood> evaluate_windows(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                    const Windows & windows, const OnWindow & on_window, const EvaluateMemory & memory,
+                                    const OnLosses & on_losses) {
+    QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, {windows.ctx, windows.n, memory.memory}));
+    if (memory.on_plan) QL_TRY(memory.on_plan(graph->describe()));
+    return run(*graph, windows, on_window, on_losses);
+}
 
 Status check_context(const Model & model, int64_t ctx) {
     if (ctx >= 2 && ctx <= model.hparams().n_ctx) return {};  // one token predicts none
@@ -92,9 +89,9 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
         return window(*tokenizer, tokens, static_cast<size_t>(i) * step, end_of(i), i > 0 ? end_of(i - 1) : 0, ctx);
     };
     const int64_t n = tokens.empty() ? 0 : static_cast<int64_t>(more) + 1;
-    QL_ASSIGN(const Likelihood sum, evaluate(model, device, adapters, {n, ctx, at}, on_window, memory));
+    QL_ASSIGN(const Likelihood sum, evaluate_windows(model, device, adapters, {n, ctx, at}, on_window, memory));
     if (sum.tokens == 0) return error(QL_INVALID_ARGUMENT, "the text has no token to predict");
-    return mean(sum);
+    return mean_likelihood(sum);
 }
 
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
@@ -107,8 +104,8 @@ Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std
     QL_TRY(check_trained(sequences, data.path, ctx));
     const auto at = [&](int64_t i) { return sequences[static_cast<size_t>(i)]; };
     QL_ASSIGN(const Likelihood sum,
-              evaluate(model, device, adapters, {std::ssize(sequences), ctx, at}, on_window, memory));
-    return mean(sum);
+              evaluate_windows(model, device, adapters, {std::ssize(sequences), ctx, at}, on_window, memory));
+    return mean_likelihood(sum);
 }
 
 }  // namespace ql

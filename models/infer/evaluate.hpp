@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "models/data/dataset.hpp"
+#include "models/data/pack.hpp"
 #include "models/infer/applied_adapter.hpp"
 #include "ql/engine.h"
 
@@ -25,6 +26,21 @@ struct EvaluateMemory {
 
 /// Told the mean so far after `done` of n windows; an error stops the evaluation.
 using OnWindow = std::function<Status(const Likelihood & so_far, int64_t done, int64_t n)>;
+
+/// The windows of an evaluation, by their number.
+struct Windows {
+    int64_t n = 0, ctx = 0;
+    std::function<PackedSequence(int64_t i)> at;
+};
+/// Told the losses of window i, at the tokens before those that they are of.
+using OnLosses = std::function<void(int64_t i, const std::vector<float> & losses)>;
+
+/// The sum, and how many tokens it is of; as many windows at once as fit, added up in order.
+Result<Likelihood> evaluate_windows(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
+                                    const Windows & windows, const OnWindow & on_window, const EvaluateMemory & memory,
+                                    const OnLosses & on_losses = {});
+/// The mean of a sum.                                             errors  QL_NON_FINITE: it is no number
+Result<Likelihood> mean_likelihood(Likelihood sum);
 
 /// errors  QL_INVALID_ARGUMENT: not 2 to the model's context
 Status check_context(const Model & model, int64_t ctx);
