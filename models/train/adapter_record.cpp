@@ -32,20 +32,16 @@ Json matrix_record(const LoraMatrix & m) {
             {"r", m.r},           {"frozen", m.frozen},          {"scale", m.scale}};
 }
 
-Status whole(const JsonFile & f, const char * key, int64_t & value) {
-    return f.size(key, value);
-}
-
 Result<LoraMatrix> read_matrix_record(const JsonFile & f) {
     LoraMatrix m;
     std::string kind;
     double scale = 0;
     QL_TRY(f.text("weight", m.weight));
     QL_TRY(f.text("kind", kind));
-    QL_TRY(whole(f, "k", m.k));
-    QL_TRY(whole(f, "m", m.m));
-    QL_TRY(whole(f, "r", m.r));
-    QL_TRY(whole(f, "frozen", m.frozen));
+    QL_TRY(f.size("k", m.k));
+    QL_TRY(f.size("m", m.m));
+    QL_TRY(f.size("r", m.r));
+    QL_TRY(f.size("frozen", m.frozen));
     QL_TRY(f.number("scale", scale));
     m.scale = static_cast<float>(scale);
     const auto known = kind_named(kind);
@@ -91,29 +87,24 @@ Status read_matrix(const Checkpoint & c, const Model * model, LoraMatrix & m) {
     return {};
 }
 
-Status read_rows(const Checkpoint & c, const JsonFile & f, TokenRows & rows) {
-    QL_TRY(f.text("weight", rows.weight));
-    int64_t width = 0;
-    QL_TRY(whole(f, "width", width));
-    const Json & ids = f.at("ids");
-    if (!ids.is_array() || ids.empty()) return f.wrong("ids", "is no list of tokens");
-    for (const Json & id : ids) {
-        if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX)
-            return f.wrong("ids", "holds what is no token");
-        rows.ids.push_back(id.get<int32_t>());
-    }
-    return read_values(c, rows.weight + ".rows", {width, rows.n_rows()}, rows.values);
-}
-
-Status read_invocation(const JsonFile & f, std::vector<int32_t> & tokens) {
-    const Json & list = f.at("invocation");
-    if (!list.is_array()) return f.wrong("invocation", "is no list of tokens");
+Status read_tokens(const JsonFile & f, const char * key, std::vector<int32_t> & tokens) {
+    const Json & list = f.at(key);
+    if (!list.is_array()) return f.wrong(key, "is no list of tokens");
     for (const Json & token : list) {
         if (!token.is_number_integer() || token.get<int64_t>() < 0 || token.get<int64_t>() > INT32_MAX)
-            return f.wrong("invocation", "holds what is no token");
+            return f.wrong(key, "holds what is no token");
         tokens.push_back(token.get<int32_t>());
     }
     return {};
+}
+
+Status read_rows(const Checkpoint & c, const JsonFile & f, TokenRows & rows) {
+    QL_TRY(f.text("weight", rows.weight));
+    int64_t width = 0;
+    QL_TRY(f.size("width", width));
+    QL_TRY(read_tokens(f, "ids", rows.ids));
+    if (rows.ids.empty()) return f.wrong("ids", "is no list of tokens");
+    return read_values(c, rows.weight + ".rows", {width, rows.n_rows()}, rows.values);
 }
 
 Status read_origin_record(const JsonFile & f, Origin & origin) {
@@ -147,7 +138,7 @@ Status read_record(const Checkpoint & c, const Model * model, BaseRule rule, Ada
     for (const TextField & field : kTexts) QL_TRY(f.text(field.key, adapter.*field.value));
     QL_TRY(check_chat_date("chat_date", adapter.chat_date));
     QL_TRY(read_origin_record(f, adapter.origin));
-    QL_TRY(read_invocation(f, adapter.invocation));
+    QL_TRY(read_tokens(f, "invocation", adapter.invocation));
     if (model && adapter.architecture != model->hparams().arch) return {};  // check_adapter says what is wrong
     if (model && rule == BaseRule::kSame) QL_TRY(check_base(adapter, model->name(), model->identity()));
     QL_TRY(for_each(f, "matrices", [&](const JsonFile & record) -> Status {
@@ -160,7 +151,7 @@ Status read_record(const Checkpoint & c, const Model * model, BaseRule rule, Ada
         TrainedNorm norm;
         int64_t n = 0;
         QL_TRY(record.text("weight", norm.weight));
-        QL_TRY(whole(record, "n", n));
+        QL_TRY(record.size("n", n));
         QL_TRY(read_values(c, norm.weight, {n}, norm.values));
         adapter.norms.push_back(std::move(norm));
         return {};
