@@ -72,14 +72,12 @@ class Finetune {
     void say_header() {
         if (o_.show_data > 0 || !ql_os_is_terminal(2, nullptr)) return;
         program_.begin_work();  // somebody watches: lines come as they are known
-        const ql_device_info device = DeviceOptions::describe(device_);
         std::error_code ec;
         const auto bytes = std::filesystem::file_size(model_options_.path(), ec);
         program_.note(format("ql-finetune %s", ql_version()));
         program_.note(format("model    %s%s%s", model_options_.path().c_str(), ec ? "" : ", ",
                              ec ? "" : print_size(bytes).c_str()));
-        program_.note(format("device   %s: %s, %s kernels, products in %s, %d thread%s", device.backend, device.chip,
-                             device.isa, device.bf16 ? "bf16" : "f32", device.threads, device.threads == 1 ? "" : "s"));
+        program_.note(DeviceOptions::line(DeviceOptions::describe(device_)));
     }
 
     /// The adapter of the newest checkpoint, as the run would have saved it.

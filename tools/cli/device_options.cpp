@@ -43,10 +43,13 @@ DevicePtr DeviceOptions::open() const {
     options.compute = compute_ == "f32" ? QL_COMPUTE_F32 : compute_ == "bf16" ? QL_COMPUTE_BF16 : QL_COMPUTE_AUTO;
     DevicePtr device;
     check_input(ql_device_open(&options, out(device)));
-    const ql_device_info info = describe(device);
-    program_.detail(format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip,
-                           info.isa, info.bf16 ? "bf16" : "f32", info.threads, info.threads == 1 ? "" : "s"));
+    program_.detail(line(describe(device)));
     return device;
+}
+
+std::string DeviceOptions::line(const ql_device_info & info) {
+    return format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip, info.isa,
+                  info.bf16 ? "bf16" : "f32", info.threads, info.threads == 1 ? "" : "s");
 }
 
 ql_device_info DeviceOptions::describe(const DevicePtr & device) {

@@ -22,6 +22,8 @@ class DeviceOptions {
     DevicePtr open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
+    /// The same in a line.
+    static std::string line(const ql_device_info & info);
     /// The type of a session's keys and values: f16, but f32 where --compute f32 asks for exactness.
     ql_dtype cache_type() const { return compute_ == "f32" ? QL_F32 : QL_F16; }
 
