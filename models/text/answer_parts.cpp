@@ -47,9 +47,14 @@ std::optional<size_t> behind_open_mark(std::string_view whole, Span answer, std:
     return {};
 }
 
+struct ThoughtsEnd {
+    size_t byte = 0;
+    bool empty = false;
+};
+
 /// The byte after the closing mark of thoughts that begin the answer, and after the space that follows it. Without an
 /// opening mark, a closing one is a word like others.
-std::optional<size_t> end_of_thoughts(const Text & text, Span answer) {
+std::optional<ThoughtsEnd> end_of_thoughts(const Text & text, Span answer) {
     const std::string_view whole = text.view().substr(0, answer.end);
     const auto own = bytes_of(text, answer, MessagePart::reasoning);
     for (const auto & [open, close] : kThoughts) {
@@ -57,10 +62,11 @@ std::optional<size_t> end_of_thoughts(const Text & text, Span answer) {
         if (!at) continue;
         const size_t closed = whole.find(close, *at);
         if (closed == whole.npos) continue;
-        if (own && jinja::skip_space(whole, *at) != closed) continue;  // not around these thoughts
-        return behind_space(whole, closed + close.size(), answer.end);
+        const bool blank = jinja::skip_space(whole, *at) == closed;
+        if (own && !blank) continue;  // not around these thoughts
+        return ThoughtsEnd{behind_space(whole, closed + close.size(), answer.end), !own && blank};
     }
-    if (own) return behind_space(whole, own->end, answer.end);
+    if (own) return ThoughtsEnd{behind_space(whole, own->end, answer.end)};
     return {};
 }
 
@@ -89,8 +95,8 @@ void add(std::vector<Span> & spans, Span span) {
 }  // namespace
 
 AnswerCuts cut_answer(const Text & text, Span answer) {
-    const size_t reasoning = end_of_thoughts(text, answer).value_or(answer.begin);
-    return {reasoning, begin_of_calls(text, answer, reasoning)};
+    const ThoughtsEnd thoughts = end_of_thoughts(text, answer).value_or(ThoughtsEnd{answer.begin});
+    return {thoughts.byte, begin_of_calls(text, answer, thoughts.byte), thoughts.empty};
 }
 
 std::vector<Span> trained_spans(const Text & text, const std::vector<Span> & answers, const TrainedParts & parts) {
@@ -99,7 +105,8 @@ std::vector<Span> trained_spans(const Text & text, const std::vector<Span> & ans
     std::vector<Span> spans;
     for (const Span & answer : answers) {
         const AnswerCuts cuts = cut_answer(text, answer);
-        if (parts.reasoning) add(spans, {answer.begin, cuts.reasoning});
+        if (parts.reasoning && (!cuts.no_thoughts || parts.words || parts.calls))
+            add(spans, {answer.begin, cuts.reasoning});
         if (parts.words) add(spans, {cuts.reasoning, cuts.calls});
         if (parts.calls) add(spans, {cuts.calls, answer.end});
     }

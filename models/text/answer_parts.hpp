@@ -13,10 +13,13 @@ namespace ql {
 /// [calls, end). The end of turn belongs to what stands last; after thoughts alone, to the words.
 struct AnswerCuts {
     size_t reasoning, calls;
+    bool no_thoughts = false;  // [begin, reasoning) holds the marks of thoughts alone
 };
 AnswerCuts cut_answer(const jinja::Text & text, Span answer);
 
-/// The bytes of the answers that carry loss, in order; neighbours are one span.
+/// The bytes of the answers that carry loss, in order; neighbours are one span. Marks without thoughts, which some
+/// templates put before each answer that has none, are no thoughts to learn: they carry loss where what follows them does,
+/// too.
 std::vector<Span> trained_spans(const jinja::Text & text, const std::vector<Span> & answers,
                                 const TrainedParts & parts);
 

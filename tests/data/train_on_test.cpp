@@ -54,7 +54,11 @@ TEST_F(TrainOn, ThoughtsWordsAndCallsOfQwen3) {
     EXPECT_EQ(trained(name, kThinksAndCalls, {.reasoning = false}), "[" + call + "][Noon.<|im_end|>]");
     EXPECT_EQ(trained(name, kThoughtsInContent, kReasoning), "[<think>\nhm\n</think>\n\n]");
     EXPECT_EQ(trained(name, kThoughtsInContent, kWords), "[yes<|im_end|>]");
-    EXPECT_EQ(trained(name, kFourTurns, kReasoning), "[<think>\n\n</think>\n\n]") << "of the last answer: empty";
+    EXPECT_EQ(trained(name, kFourTurns, kReasoning), "") << "the template's empty thoughts";
+    EXPECT_EQ(trained(name, kFourTurns, {.last_only = true}), "[<think>\n\n</think>\n\n7<|im_end|>]");
+    EXPECT_EQ(trained(name, kFourTurns, {.calls = false, .last_only = true}),
+              "[<think>\n\n</think>\n\n7<|im_end|>]");
+    EXPECT_EQ(trained(name, kFourTurns, {.reasoning = false, .last_only = true}), "[7<|im_end|>]");
 }
 
 TEST_F(TrainOn, WordsAndCallsOfQwen25) {
@@ -101,14 +105,19 @@ TEST_F(TrainOn, ArgumentsAsJsonTextReadAsObjects) {
     EXPECT_EQ(*text, golden["cases"][kWeather]["text"].get<std::string>());
 }
 
+/// All but the marks of thoughts that nobody thought.
 TEST_F(TrainOn, PartsAddUpToTheAnswers) {
+    const auto is_mark = [](std::string text) {
+        std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+        return text == "<think></think>";
+    };
     int compared = 0;
     for (const char * name : kTemplates)
         for (size_t i = 0; i < conversations_.size(); ++i) {
             const auto whole = render(name, i, {});
             if (!whole.ok()) continue;
             size_t total = 0;
-            for (const Span & span : whole->answers) total += span.end - span.begin;
+            for (const Span & answer : whole->answers) total += answer.end - answer.begin;
             std::vector<char> seen(whole->text.size());
             for (const TrainedParts & parts : {kWords, kReasoning, kCalls}) {
                 const auto part = render(name, i, parts);
@@ -121,6 +130,13 @@ TEST_F(TrainOn, PartsAddUpToTheAnswers) {
                         --total;
                     }
             }
+            std::string left;
+            for (const Span & answer : whole->answers) {
+                for (size_t b = answer.begin; b < answer.end; ++b)
+                    if (!seen[b]) left += whole->text[b];
+                if (is_mark(left)) total -= left.size(), left.clear();
+            }
+            EXPECT_EQ(left, "") << name << ", " << i;
             EXPECT_EQ(total, 0u) << name << ", " << i;
             ++compared;
         }

@@ -21,7 +21,7 @@ typedef enum ql_long_policy { QL_LONG_CUT = 0, QL_LONG_DROP = 1, QL_LONG_ERROR =
  *  those in tool_calls, or what follows a mark such as <tool_call> in the content. */
 typedef enum ql_train_on {
     QL_TRAIN_WORDS = 1,     /* the content, without thoughts and calls */
-    QL_TRAIN_REASONING = 2, /* thoughts, with their marks */
+    QL_TRAIN_REASONING = 2, /* thoughts, with their marks; marks alone only where what follows them is trained, too */
     QL_TRAIN_TOOLS = 4,     /* calls of tools, with their marks */
     QL_TRAIN_ANSWERS = 7,   /* everything the assistant writes */
     QL_TRAIN_LAST = 8,      /* added to them: in its last message alone */
