@@ -11,6 +11,7 @@
 #include "examples/finetune/options.hpp"
 #include "examples/finetune/plot.hpp"
 #include "examples/finetune/report.hpp"
+#include "examples/finetune/train_on.hpp"
 #include "tools/cli/data_options.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/outputs.hpp"
@@ -154,6 +155,9 @@ class Finetune {
         auto info = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(data_.get(), &info));
         if (info.n_ended > 0) return;
+        if (info.n_cut < info.n_samples && trains_parts(read_train_on(o_.train_on)))
+            return program_.note("note: no end of turn is among what --train-on " + o_.train_on +
+                                 " trains: the model will stop as it did before");
         const char * why = info.n_cut == info.n_samples
                                ? "all are cut; use a larger --ctx"
                                : "neither the chat template nor the model names one; use another --chat-template, or "

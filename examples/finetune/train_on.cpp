@@ -35,4 +35,9 @@ int read_train_on(const std::string & names) {
     return flags;
 }
 
+bool trains_parts(int flags) {
+    const int parts = flags & QL_TRAIN_ANSWERS;
+    return parts != 0 && parts != QL_TRAIN_ANSWERS;
+}
+
 }  // namespace ql::cli

@@ -1,0 +1,50 @@
+// Options of ql-finetune: what they mean together, which of them would do nothing, and what is said of a run.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "programs/workspace.hpp"
+#include "support/tiny_model.hpp"
+
+namespace ql::test {
+namespace {
+
+class TrainingOptions : public testing::Test {
+  protected:
+    /// A dry run over the data; what it says on stderr.
+    std::string said(const std::string & more) const {
+        const ProcessResult r =
+            workspace_.run("ql-finetune", "-m {model.gguf} --ctx 64 --lora-r 4 --dry-run " + more);
+        EXPECT_EQ(0, r.code) << r.err;
+        return r.err;
+    }
+    /// One line that has all of `words`, exit code 2, nothing of the folder changes.
+    void expect_refused(const std::string & line, const std::vector<std::string> & words) const {
+        const auto before = workspace_.content();
+        const ProcessResult r = workspace_.run("ql-finetune", line);
+        EXPECT_EQ(2, r.code) << line << "\n" << r.err;
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+        for (const std::string & word : words) EXPECT_NE(r.err.find(word), r.err.npos) << word << "\n" << r.err;
+        EXPECT_EQ(before, workspace_.content());
+    }
+    static bool has(const std::string & text, const std::string & part) { return text.find(part) != text.npos; }
+
+    Workspace workspace_;
+};
+
+TEST_F(TrainingOptions, PartsWithoutAnEndOfTurnAreNoFaultOfTheModel) {
+    std::string thoughts;
+    for (int i = 0; i < 24; ++i)
+        thoughts += R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>)" +
+                    std::to_string(i) + "</think>b\"}]}\n";
+    workspace_.write("thoughts.jsonl", thoughts);
+    const std::string parts = said("-d {thoughts.jsonl} --train-on reasoning");
+    EXPECT_TRUE(has(parts, "no end of turn is among what --train-on reasoning trains")) << parts;
+    EXPECT_FALSE(has(parts, "--chat-template")) << parts;
+    EXPECT_FALSE(has(said("-d {thoughts.jsonl} --train-on last,words"), "end of turn"));
+    const std::string cut = said("-d {thoughts.jsonl} --ctx 16");
+    EXPECT_TRUE(has(cut, "all are cut")) << cut;
+}
+
+}  // namespace
+}  // namespace ql::test
