@@ -40,13 +40,8 @@ std::string size_text(uint64_t bytes) {
 
 }  // namespace
 
-Result<int64_t> Trainer::batch_of_checkpoint() const {
-    if (resume_.empty()) return int64_t{0};
-    const auto files = list_checkpoints(resume_ == "auto" ? checkpoint_dir_ : resume_);
-    if (!files.ok()) return int64_t{0};  // open_checkpoints says what is wrong, if anything is
-    std::string skipped;
-    QL_ASSIGN(const Checkpoint newest, newest_checkpoint(*files, &skipped));
-    const int64_t batch = whole_in(newest.state.fingerprint, "batch");
+int64_t Trainer::batch_of_checkpoint() const {
+    const int64_t batch = whole_in(point_.checkpoint.state.fingerprint, "batch");
     return batch > 0 && sequences_ % batch == 0 ? batch : 0;
 }
 
@@ -58,8 +53,7 @@ void Trainer::take_batch(int64_t batch, const std::string & why) {
 }
 
 Status Trainer::choose_batch(const MakeStep & make) {
-    QL_ASSIGN(const int64_t before, batch_of_checkpoint());
-    if (before > 0) return take_batch(before, "as before, in the checkpoint"), Status();
+    if (const int64_t before = batch_of_checkpoint(); before > 0) return take_batch(before, "as before, in the checkpoint"), Status();
     const uint64_t free = ql_os_available_memory();
     const uint64_t limit = options_.memory ? options_.memory
                            : free ? static_cast<uint64_t>(kPartOfFree * static_cast<double>(free)) + ql_os_rss()

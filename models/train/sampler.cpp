@@ -4,17 +4,25 @@
 
 namespace ql {
 
+std::vector<PackedSequence> pack_epoch(const std::vector<TokenSample> & samples, const SamplerOptions & options,
+                                       int64_t epoch) {
+    const auto order = sample_order(static_cast<int64_t>(samples.size()), options.shuffle, options.seed, epoch);
+    return pack(samples, order, options.ctx, options.packing);
+}
+
 Sampler::Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options)
-    : samples_(samples), options_(options) {
-    load_epoch(0);
+    : Sampler(samples, options, pack_epoch(samples, options, 0)) {}
+
+Sampler::Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options,
+                 std::vector<PackedSequence> first)
+    : samples_(samples), options_(options), epoch_(0), sequences_(std::move(first)) {
     n_sequences_ = static_cast<int64_t>(sequences_.size());
     steps_per_epoch_ = (n_sequences_ + options_.sequences_per_step - 1) / options_.sequences_per_step;
 }
 
 void Sampler::load_epoch(int64_t epoch) {
     if (epoch == epoch_) return;
-    const auto order = sample_order(static_cast<int64_t>(samples_.size()), options_.shuffle, options_.seed, epoch);
-    sequences_ = pack(samples_, order, options_.ctx, options_.packing);
+    sequences_ = pack_epoch(samples_, options_, epoch);
     epoch_ = epoch;
 }
 

@@ -15,9 +15,16 @@ struct SamplerOptions {
     uint64_t seed = 42;
 };
 
+/// The sequences of an epoch, whatever a step takes of them.
+std::vector<PackedSequence> pack_epoch(const std::vector<TokenSample> & samples, const SamplerOptions & options,
+                                       int64_t epoch);
+
 class Sampler {
   public:
     Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options);
+    /// `first` is what pack_epoch gave for epoch 0.
+    Sampler(const std::vector<TokenSample> & samples, const SamplerOptions & options,
+            std::vector<PackedSequence> first);
 
     /// Steps of every epoch. Packing may need a sequence more or less under another order: an epoch's sequences are
     /// spread evenly over the first epoch's number of steps, so a step has `sequences_per_step`, at times one more or
@@ -35,7 +42,7 @@ class Sampler {
     const std::vector<TokenSample> & samples_;
     const SamplerOptions options_;
     int64_t steps_per_epoch_ = 0, n_sequences_ = 0;
-    int64_t epoch_ = -1;
+    int64_t epoch_ = 0;
     std::vector<PackedSequence> sequences_;
 };
 

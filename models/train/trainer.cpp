@@ -201,7 +201,7 @@ Status Trainer::maybe_save(ql_train_progress & p) {
 Status Trainer::save() {
     if (checkpoint_dir_.empty() || saved_step_ == state_.step) return {};
     if (dead_in_row_ > 0 || !step_->parameters_are_finite()) return {};
-    if (const std::string other = folder_->in_the_way(state_.step); !other.empty()) {
+    if (const std::string other = point_.folder->in_the_way(state_.step); !other.empty()) {
         log(format("warning: %s: is no file, so there is no checkpoint of step %lld; move it away", other.c_str(),
                    static_cast<long long>(state_.step)));
         return {};  // one checkpoint less is better than a night's run that ends here
@@ -209,7 +209,7 @@ Status Trainer::save() {
     record_run();
     state_.adapter = adapter_record(adapter_);
     QL_ASSIGN(state_.metrics_bytes, metrics_.sync());
-    QL_ASSIGN(checkpoint_, folder_->save(*step_, state_, options_.keep));
+    QL_ASSIGN(checkpoint_, point_.folder->save(*step_, state_, options_.keep));
     saved_step_ = state_.step;
     return {};
 }
@@ -227,9 +227,9 @@ Status Trainer::remove_checkpoints() {
     if (!is_over())
         return error(QL_INVALID_ARGUMENT, "the run has not ended: step %lld of %lld",
                      static_cast<long long>(state_.step), static_cast<long long>(n_steps_));
-    if (!folder_) return {};
+    if (!point_.folder) return {};
     checkpoint_.clear();
-    return folder_->clear_for_good();
+    return point_.folder->clear_for_good();
 }
 
 /// An evaluation in the course of training goes on to its end: it belongs to a step that is done already.

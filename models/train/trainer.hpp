@@ -8,8 +8,8 @@
 
 #include "models/adapter/handle.hpp"
 #include "models/data/dataset.hpp"
-#include "models/train/checkpoint_folder.hpp"
 #include "models/train/metrics.hpp"
+#include "models/train/resume.hpp"
 #include "models/train/sampler.hpp"
 #include "models/train/schedule.hpp"
 #include "models/train/step.hpp"
@@ -35,8 +35,13 @@ class Trainer {
     }
 
   private:
-    Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
-            const ql_train_options & options);
+    /// What is found, chosen and packed before the trainer is made.
+    struct Beginning {
+        ql_train_options options;
+        ResumePoint resume;
+        std::vector<PackedSequence> first_epoch;
+    };
+    Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval, Beginning beginning);
 
     using MakeStep = std::function<Result<std::unique_ptr<TrainStep>>(int64_t batch, uint64_t memory)>;
 
@@ -45,15 +50,14 @@ class Trainer {
     StepOptions step_options(int64_t batch, uint64_t memory) const;
     Status choose_batch(const MakeStep & make);
     /// Of the checkpoint that the run goes on from; 0: there is none, or it is another run's.
-    Result<int64_t> batch_of_checkpoint() const;
+    int64_t batch_of_checkpoint() const;
     void take_batch(int64_t batch, const std::string & why);
     Status open_checkpoints();
     Status take_folder();
-    Status resume(const std::string & directory, const std::vector<CheckpointFile> & files);
+    Status resume();
     void begin_schedule(const CheckpointState & before);
     bool is_over() const { return state_.ended || state_.step >= n_steps_; }
     void check_best();
-    static Status no_checkpoint(const std::string & directory, const std::string & skipped);
     Status open_metrics();
     Status begin_files();
     int64_t next_save() const;
@@ -83,14 +87,15 @@ class Trainer {
     const Dataset & data_;
     const Dataset * eval_;
     ql_train_options options_;
-    std::string checkpoint_dir_, resume_, best_path_, metrics_path_, spill_;  // copies: the caller's strings may go
+    const bool resumes_;                        // --resume was asked for, whether or not there is a checkpoint
+    std::string checkpoint_dir_, best_path_, metrics_path_, spill_;  // copies: the caller's strings may go
     int64_t ctx_;
     const int64_t sequences_;  // of a step
     Sampler sampler_;
     std::vector<PackedSequence> eval_sequences_;
     std::unique_ptr<TrainStep> step_;
-    std::unique_ptr<CheckpointFolder> folder_;  // null: no checkpoints
-    bool replaces_checkpoints_ = false;         // of an earlier run, when the first step comes
+    ResumePoint point_;                        // its checkpoint is closed once the run goes on from it
+    bool replaces_checkpoints_ = false;        // of an earlier run, when the first step comes
     MetricsFile metrics_;
     CheckpointState state_;
     std::vector<TrainingRun> runs_before_;  // that the adapter went through until this one

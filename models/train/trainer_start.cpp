@@ -26,42 +26,33 @@ bool have_same_shapes(const Adapter & a, const Adapter & b) {
                       [](const TokenRows & x, const TokenRows & y) { return x.weight == y.weight && x.ids == y.ids; });
 }
 
-/// The checkpoint that the run goes on from; none, too, where it cannot be used: whoever opens it says why.
-Result<RunBefore> run_before(const ql_train_options & o) {
-    const std::string resume = text_or_empty(o.resume), own = text_or_empty(o.checkpoint_dir);
-    if (resume.empty()) return RunBefore();
-    const auto files = list_checkpoints(resume == "auto" ? own : resume);
-    if (!files.ok()) return RunBefore();
-    std::string skipped;
-    QL_ASSIGN(const Checkpoint newest, newest_checkpoint(*files, &skipped));
-    return RunBefore{newest.path, newest.state.fingerprint};
+SamplerOptions sampler_options(const ql_train_options & o, int64_t ctx) {
+    return {ctx, std::max<int64_t>(o.batch, 1) * o.grad_accum, o.packing != 0, o.shuffle != 0, o.seed};
 }
 
-Result<ChosenOptions> choose(const ql_train_options & o, const Dataset & data, int64_t ctx) {
+Result<ChosenOptions> choose(const ql_train_options & o, size_t n_sequences, const Checkpoint & before) {
     if (o.grad_accum > 0 && (o.epochs > 0 || o.steps > 0) && o.lr > 0) return ChosenOptions{o, ""};
-    QL_ASSIGN(const RunBefore before, run_before(o));
-    const auto order = sample_order(static_cast<int64_t>(data.samples.size()), o.shuffle != 0, o.seed, 0);
-    const auto n = static_cast<int64_t>(pack(data.samples, order, ctx, o.packing != 0).size());
-    return choose_options(o, n, before);
+    return choose_options(o, static_cast<int64_t>(n_sequences), {before.path, before.state.fingerprint});
 }
 
 }  // namespace
 
 Trainer::Trainer(const Model & model, Adapter & adapter, const Dataset & data, const Dataset * eval,
-                 const ql_train_options & options)
+                 Beginning beginning)
     : model_(model),
       adapter_(adapter),
       data_(data),
       eval_(eval),
-      options_(with_betas(options)),
-      checkpoint_dir_(text_or_empty(options.checkpoint_dir)),
-      resume_(text_or_empty(options.resume)),
-      best_path_(text_or_empty(options.best_path)),
-      metrics_path_(text_or_empty(options.metrics_path)),
-      spill_(text_or_empty(options.spill)),
-      ctx_(default_ctx(options, model)),
-      sequences_(std::max<int64_t>(options.batch, 1) * options.grad_accum),
-      sampler_(data.samples, {ctx_, sequences_, options.packing != 0, options.shuffle != 0, options.seed}),
+      options_(with_betas(beginning.options)),
+      resumes_(!text_or_empty(options_.resume).empty()),
+      checkpoint_dir_(text_or_empty(options_.checkpoint_dir)),
+      best_path_(text_or_empty(options_.best_path)),
+      metrics_path_(text_or_empty(options_.metrics_path)),
+      spill_(text_or_empty(options_.spill)),
+      ctx_(default_ctx(options_, model)),
+      sequences_(std::max<int64_t>(options_.batch, 1) * options_.grad_accum),
+      sampler_(data.samples, sampler_options(options_, ctx_), std::move(beginning.first_epoch)),
+      point_(std::move(beginning.resume)),
       runs_before_(adapter.origin.runs) {}
 
 Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device * device, Adapter & adapter,
@@ -73,8 +64,11 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
                      static_cast<long long>(options.ctx), static_cast<long long>(model.hparams().n_ctx));
     QL_TRY(data.check_fits(default_ctx(options, model)));
     if (eval) QL_TRY(eval->check_fits(default_ctx(options, model)));
-    QL_ASSIGN(const ChosenOptions chosen, choose(options, data, default_ctx(options, model)));
-    std::unique_ptr<Trainer> trainer(new Trainer(model, adapter, data, eval, chosen.options));
+    QL_ASSIGN(ResumePoint resume, find_resume_point(options));
+    auto first = pack_epoch(data.samples, sampler_options(options, default_ctx(options, model)), 0);
+    QL_ASSIGN(const ChosenOptions chosen, choose(options, first.size(), resume.checkpoint));
+    std::unique_ptr<Trainer> trainer(
+        new Trainer(model, adapter, data, eval, {chosen.options, std::move(resume), std::move(first)}));
     if (!chosen.note.empty()) trainer->log(chosen.note);
     QL_TRY(trainer->prepare(device));
     QL_TRY(note_merge(adapter, model, options));
@@ -160,34 +154,23 @@ StepOptions Trainer::step_options(int64_t batch, uint64_t memory) const {
     return step;
 }
 
-/// Looks where --resume says: in the run's own folder, or in another run's.
 Status Trainer::open_checkpoints() {
-    if (checkpoint_dir_.empty()) {
-        if (resume_.empty()) return {};
-        return error(QL_INVALID_ARGUMENT, "resume '%s': a checkpoint directory is needed to go on in", resume_.c_str());
-    }
-    QL_ASSIGN(folder_, CheckpointFolder::open(checkpoint_dir_));
-    const bool here = resume_ == "auto" || is_same_folder(resume_, checkpoint_dir_);
-    if (here && !folder_->files().empty()) {
-        QL_TRY(resume(checkpoint_dir_, folder_->files()));
-        folder_->go_on_after(state_.step);
-    } else {
-        if (!resume_.empty() && resume_ != "auto") {
-            QL_ASSIGN(const auto files, list_checkpoints(resume_));
-            QL_TRY(resume(resume_, files));
-        }
+    if (!point_.folder) return {};
+    if (!point_.is_new_run()) QL_TRY(resume());
+    if (point_.is_own)
+        point_.folder->go_on_after(state_.step);
+    else
         QL_TRY(take_folder());
-    }
-    return folder_->check_space(checkpoint_bytes(*step_), options_.keep);
+    return point_.folder->check_space(checkpoint_bytes(*step_), options_.keep);
 }
 
 /// The run begins in a folder where it has no checkpoint: those of another run must not be mixed with its own.
 Status Trainer::take_folder() {
-    replaces_checkpoints_ = !folder_->files().empty();
+    replaces_checkpoints_ = !point_.folder->files().empty();
     if (!replaces_checkpoints_ || options_.overwrite == QL_OVERWRITE_ALL) return {};
     if (options_.overwrite == QL_OVERWRITE_FINISHED) {
         std::string skipped;
-        QL_ASSIGN(const Checkpoint newest, newest_checkpoint(folder_->files(), &skipped));
+        QL_ASSIGN(const Checkpoint newest, newest_checkpoint(point_.folder->files(), &skipped));
         if (!newest.path.empty() && skipped.empty() && has_ended(newest.state)) {
             log(checkpoint_dir_ + ": its run has ended; this one starts anew, and those checkpoints go");
             return {};
@@ -200,12 +183,10 @@ Status Trainer::take_folder() {
         checkpoint_dir_.c_str());
 }
 
-/// Goes on from the newest checkpoint of a folder. Where none can be used, a new run would bury what is left of them.
-Status Trainer::resume(const std::string & directory, const std::vector<CheckpointFile> & files) {
-    std::string skipped;
-    QL_ASSIGN(const Checkpoint newest, newest_checkpoint(files, &skipped));
-    if (newest.path.empty()) return no_checkpoint(directory, skipped);
-    if (!skipped.empty()) log("passed over: " + skipped);
+/// Goes on from the checkpoint that was found.
+Status Trainer::resume() {
+    if (!point_.skipped.empty()) log("passed over: " + point_.skipped);
+    const Checkpoint newest = std::move(point_.checkpoint);
     const std::string expected = state_.fingerprint;
     QL_TRY(load_checkpoint(newest, *step_, expected, n_steps_));
     QL_TRY(step_->merge());
@@ -249,19 +230,11 @@ void Trainer::check_best() {
     state_.has_best = false;
 }
 
-Status Trainer::no_checkpoint(const std::string & directory, const std::string & skipped) {
-    if (skipped.empty()) return error(QL_NOT_FOUND, "%s: no checkpoint to resume from", directory.c_str());
-    return error(QL_BAD_FILE,
-                 "%s: none of its checkpoints can be used: %s; start anew in another --checkpoint-dir, or without "
-                 "--resume and with --overwrite",
-                 directory.c_str(), skipped.c_str());
-}
-
 Status Trainer::open_metrics() {
     MetricsStart start;
     start.step = state_.step, start.bytes = state_.metrics_bytes;
     // Where the run has made its folder just now, no earlier part of it can have written a line.
-    start.resume = !resumed_from_.empty() || (!resume_.empty() && !folder_->is_new());
+    start.resume = !resumed_from_.empty() || (resumes_ && point_.folder && !point_.folder->is_new());
     start.overwrite = options_.overwrite == QL_OVERWRITE_ALL;
     start.reach = next_save() + kMostSkipsInRow;  // skipped steps put a checkpoint off
     return metrics_.open(metrics_path_, start);
@@ -275,7 +248,7 @@ int64_t Trainer::next_save() const {
 
 /// Deletes what an earlier run left, only after all that can be wrong before the first step has been checked.
 Status Trainer::begin_files() {
-    if (replaces_checkpoints_) QL_TRY(folder_->clear());
+    if (replaces_checkpoints_) QL_TRY(point_.folder->clear());
     replaces_checkpoints_ = false;
     return metrics_.begin();
 }
