@@ -14,6 +14,8 @@
 namespace ql {
 namespace {
 
+constexpr const char *kEarlyStop = "early-stop", *kEvalEvery = "eval-every", *kEvalData = "eval-data";
+
 uint64_t adapter_shape(const Adapter & adapter) {
     uint64_t shape = 0;
     for (const LoraMatrix & l : adapter.matrices)
@@ -78,6 +80,7 @@ struct Hash {
     const char * what;
 };
 constexpr Hash kHashes[] = {{"data", "other training data (or another chat template)"},
+                            {kEvalData, "other evaluation data, which --early-stop ends the run by,"},
                             {"adapter-shape",
                              "another adapter: --lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers, "
                              "--train-tokens, --alora-invocation or a pattern differs"},
@@ -119,7 +122,7 @@ std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps
     pairs.whole("steps", n_steps), pairs.real("lr", o.lr), pairs.whole("schedule", o.schedule);
     if (o.lr_floor > 0) pairs.real("lr-floor", o.lr_floor);
     if (o.schedule == QL_SCHEDULE_WSD) pairs.real("decay", o.decay);
-    if (o.early_stop > 0) pairs.whole("early-stop", o.early_stop), pairs.whole("eval-every", o.eval_every);
+    if (o.early_stop > 0) pairs.whole(kEarlyStop, o.early_stop), pairs.whole(kEvalEvery, o.eval_every);
     pairs.put("optim", optimizer_def(o.optimizer).rule);
     pairs.real("warmup", o.warmup), pairs.real("weight-decay", o.weight_decay), pairs.real("beta1", o.beta1);
     pairs.real("beta2", o.beta2), pairs.real("eps", o.eps), pairs.real("clip", o.clip);
@@ -134,6 +137,7 @@ std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps
 std::string run_fingerprint(const FingerprintSource & run) {
     Pairs pairs{run_options(run.options, run.ctx, run.n_steps, run.data)};
     pairs.put("data", Hash64::hash_text(run.data.fingerprint()));
+    if (run.eval) pairs.put(kEvalData, Hash64::hash_text(run.eval->fingerprint()));
     pairs.put("adapter-shape", Hash64::hash_text(adapter_shape(run.adapter)));
     pairs.put("lora-init", run.adapter.start.empty() ? "a file" : run.adapter.start);
     pairs.put("frozen", Hash64::hash_text(frozen_values(run.adapter)));
@@ -168,6 +172,13 @@ std::string with_steps(const std::string & fingerprint, int64_t n_steps) {
     return all.text;
 }
 
+bool is_evaluated_alike(const std::string & a, const std::string & b) {
+    const auto of_a = split(a), of_b = split(b);
+    const auto in_a = of_a.find(kEvalData), in_b = of_b.find(kEvalData);
+    const bool has_a = in_a != of_a.end(), has_b = in_b != of_b.end();
+    return has_a == has_b && (!has_a || in_a->second == in_b->second);
+}
+
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {
     const auto old_pairs = split(then), pairs = split(now);
     const auto before = [&](const std::string & key) {
@@ -177,10 +188,11 @@ Status compare_fingerprints(const std::string & path, const std::string & then, 
     // The optimizer first: other betas follow from it.
     if (const auto optim = pairs.find("optim"); optim != pairs.end() && before("optim") != optim->second)
         return other_value(path, "optim", before("optim"), optim->second);
+    const bool watched = pairs.count(kEarlyStop) > 0;  // else evaluations change nothing of the run
     for (const auto & [key, value] : pairs)
-        if (before(key) != value) return other_value(path, key, before(key), value);
+        if (before(key) != value && (watched || key != kEvalData)) return other_value(path, key, before(key), value);
     for (const auto & [key, value] : old_pairs)
-        if (pairs.count(key) == 0)
+        if (pairs.count(key) == 0 && key != kEvalData)
             return error(
                 QL_INVALID_ARGUMENT,
                 "%s: this run has no %.40s, the checkpoint was made with %.60s; resume with the same, or start "

@@ -16,6 +16,7 @@ struct FingerprintSource {
     const Model & model;
     const Adapter & adapter;
     const Dataset & data;
+    const Dataset * eval;  // null: none
     ql_device * device;
 };
 
@@ -29,6 +30,9 @@ int64_t whole_in(const std::string & fingerprint, const std::string & key);
 double real_in(const std::string & fingerprint, const std::string & key);
 /// The fingerprint of the same run with another number of steps.
 std::string with_steps(const std::string & fingerprint, int64_t n_steps);
+
+/// Whether two runs evaluate on the same data, or on none.
+bool is_evaluated_alike(const std::string & a, const std::string & b);
 
 /// errors  QL_INVALID_ARGUMENT: names the first pair of `now` that differs in `then`, the fingerprint in the checkpoint
 ///         at `path`, and the way out

@@ -57,6 +57,7 @@ class Trainer {
     Status resume();
     void begin_schedule(const CheckpointState & before);
     bool is_over() const { return state_.ended || state_.step >= n_steps_; }
+    void check_evaluations(const CheckpointState & before);
     void check_best();
     Status open_metrics();
     Status begin_files();

@@ -129,7 +129,7 @@ Status Trainer::prepare(ql_device * device) {
     };
     if (options_.batch == QL_BATCH_AUTO) QL_TRY(choose_batch(make_step));
     QL_ASSIGN(step_, make_step(options_.batch, options_.memory));
-    state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, device});
+    state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, eval_, device});
     QL_TRY(open_checkpoints());
     if (resumed_from_.empty() && n_steps_ < kFewSteps)
         log(format(
@@ -193,6 +193,7 @@ Status Trainer::resume() {
     const CheckpointState before = newest.state;
     state_ = before;
     state_.fingerprint = expected;
+    check_evaluations(before);
     first_step_ = saved_step_ = state_.step;
     begin_schedule(before);
     resumed_from_ = checkpoint_ = newest.path;
@@ -214,6 +215,13 @@ void Trainer::begin_schedule(const CheckpointState & before) {
                    anew ? "starts again, warm-up included, and falls over them" : "goes on"));
     }
     schedule_ = schedule_of(options_, state_.schedule_steps);
+}
+
+/// Losses over other evaluation data are not compared with these.
+void Trainer::check_evaluations(const CheckpointState & before) {
+    if (!state_.has_best || is_evaluated_alike(before.fingerprint, state_.fingerprint)) return;
+    log("the evaluation data is another than before: the best adapter is that of the steps from here on");
+    state_.has_best = false;
 }
 
 /// The best adapter lies apart from the checkpoints: by now it may be gone, or another run's. The best one is then

@@ -63,6 +63,7 @@ class BestAdapterTest : public TrainerFixture {
         run_.checkpoint_dir = dir_.c_str(), run_.best_path = best_.c_str(), run_.eval_every = 2;
         train_six_steps(run_);
         ASSERT_TRUE(load_adapter(best_, *model_).ok());
+        before_ = read_all(best_);
         run_.resume = "auto", run_.user = &said_;
         run_.on_log = [](void * said, const char * line) {
             static_cast<std::vector<std::string> *>(said)->emplace_back(line);
@@ -70,19 +71,22 @@ class BestAdapterTest : public TrainerFixture {
     }
     /// Goes on: one line says that the best adapter is not there, and why; the next best is kept.
     void expect_missed(const std::string & why) {
+        expect_said(why);
+        EXPECT_NE(said_[0].find(best_), std::string::npos) << said_[0];
+    }
+    void expect_said(const std::string & why) {
         said_.clear();
         std::string resumed;
         train(run_, 2, nullptr, &resumed);
         EXPECT_TRUE(resumed.ends_with("step-00000006.gguf")) << resumed;
         ASSERT_EQ(said_.size(), 1u);
-        EXPECT_NE(said_[0].find(best_), std::string::npos) << said_[0];
         EXPECT_NE(said_[0].find(why), std::string::npos) << said_[0];
         const auto kept = load_adapter(best_, *model_);
         ASSERT_TRUE(kept.ok()) << kept.message();
         EXPECT_EQ(kept->matrices[0].r, 3);
     }
 
-    std::string dir_ = folder_.path("ck"), best_ = folder_.path("best.gguf");
+    std::string dir_ = folder_.path("ck"), best_ = folder_.path("best.gguf"), before_;
     ql_train_options run_{};
     std::vector<std::string> said_;
 };
@@ -114,6 +118,13 @@ TEST_F(BestAdapterTest, OneOfAnotherShapeIsNotTheRuns) {
     ASSERT_TRUE(other.ok()) << other.message();
     ASSERT_TRUE(save_adapter(*other, *model_, best_).ok());
     expect_missed("another run's");
+}
+
+TEST_F(BestAdapterTest, LossesOverOtherDataAreNotCompared) {
+    eval_ = open(folder_.write("alike.jsonl", R"({"question":"what is 1 and the sea?","answer":"1x in the sand"})"
+                                              "\n"));
+    expect_said("the evaluation data is another than before");
+    EXPECT_NE(read_all(best_), before_) << "the best of the later steps is kept";
 }
 
 }  // namespace

@@ -80,5 +80,18 @@ TEST_F(Fingerprint, OtherDataAreNamed) {
     EXPECT_TRUE(start(run_).ok());
 }
 
+/// Where the run ends by them. Else they change nothing of it, and only the best adapter is another one.
+TEST_F(Fingerprint, OtherEvaluationDataAreNamedWhereTheRunEndsByThem) {
+    const Dataset other = open(folder_.write("other.jsonl", R"({"question":"the sea?","answer":"sand"})"
+                                                            "\n"));
+    EXPECT_TRUE(start(run_, nullptr, &other).ok());
+    std::filesystem::remove_all(dir_);
+    run_.resume = nullptr, run_.early_stop = 3, run_.eval_every = 1;
+    train(run_);
+    run_.resume = "auto";
+    EXPECT_TRUE(start(run_, nullptr, &eval_).ok());
+    expect_refused(start(run_, nullptr, &other), "other evaluation data");
+}
+
 }  // namespace
 }  // namespace ql::test

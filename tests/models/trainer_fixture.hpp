@@ -90,10 +90,10 @@ class TrainerFixture : public ::testing::Test {
     }
 
     /// The status of creating such a run, before its first step.
-    Status start(const ql_train_options & o, std::string * resumed = nullptr) {
+    Status start(const ql_train_options & o, std::string * resumed = nullptr, const Dataset * eval = nullptr) {
         const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
         Adapter a = adapter();
-        const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, o);
+        const auto trainer = Trainer::create(*model_, device.get(), a, data_, eval, o);
         if (trainer.ok() && resumed) *resumed = (*trainer)->describe().resumed_from;
         return trainer.status();
     }
