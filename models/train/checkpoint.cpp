@@ -261,10 +261,8 @@ Result<Checkpoint> open_checkpoint(const std::string & path) {
 Status load_checkpoint(const Checkpoint & checkpoint, const TrainStep & step, const std::string & fingerprint,
                        int64_t n_steps) {
     const char * path = checkpoint.path.c_str();
-    QL_TRY(compare_fingerprints(path,
-                                is_extended(checkpoint.state, n_steps)
-                                    ? with_steps(checkpoint.state.fingerprint, n_steps)
-                                    : checkpoint.state.fingerprint,
+    const std::string before = with_patience_of(checkpoint.state.fingerprint, fingerprint);
+    QL_TRY(compare_fingerprints(path, is_extended(checkpoint.state, n_steps) ? with_steps(before, n_steps) : before,
                                 fingerprint));
     if (checkpoint.state.step > n_steps)
         return error(QL_BAD_FILE, "%s: step is %lld, the run has %lld: the file is damaged", path,

@@ -58,6 +58,12 @@ std::map<std::string, std::string> split(const std::string & text) {
     return pairs;
 }
 
+std::string joined(const std::map<std::string, std::string> & pairs) {
+    Pairs all;
+    for (const auto & [key, value] : pairs) all.put(key.c_str(), value);
+    return all.text;
+}
+
 int64_t whole_number(const std::string & text) {
     int64_t value = 0;
     (void)std::from_chars(text.data(), text.data() + text.size(), value);
@@ -167,9 +173,20 @@ double real_in(const std::string & fingerprint, const std::string & key) {
 std::string with_steps(const std::string & fingerprint, int64_t n_steps) {
     auto pairs = split(fingerprint);
     pairs["steps"] = std::to_string(n_steps);
-    Pairs all;
-    for (const auto & [key, value] : pairs) all.put(key.c_str(), value);
-    return all.text;
+    return joined(pairs);
+}
+
+std::string with_patience_of(const std::string & fingerprint, const std::string & other) {
+    auto pairs = split(fingerprint);
+    const auto others = split(other);
+    const auto own = pairs.find(kEarlyStop);
+    const auto more = others.find(kEarlyStop);
+    if (own == pairs.end()) return fingerprint;
+    if (more == others.end())
+        pairs.erase(kEarlyStop), pairs.erase(kEvalEvery);
+    else if (whole_number(more->second) > whole_number(own->second))
+        own->second = more->second;
+    return joined(pairs);
 }
 
 bool is_evaluated_alike(const std::string & a, const std::string & b) {

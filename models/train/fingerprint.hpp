@@ -31,6 +31,9 @@ double real_in(const std::string & fingerprint, const std::string & key);
 /// The fingerprint of the same run with another number of steps.
 std::string with_steps(const std::string & fingerprint, int64_t n_steps);
 
+/// The same run with the patience of another one, where that has more or none: no step before the end is another one.
+std::string with_patience_of(const std::string & fingerprint, const std::string & other);
+
 /// Whether two runs evaluate on the same data, or on none.
 bool is_evaluated_alike(const std::string & a, const std::string & b);
 

@@ -55,6 +55,7 @@ class Trainer {
     Status open_checkpoints();
     Status take_folder();
     Status resume();
+    void take_patience();
     void begin_schedule(const CheckpointState & before);
     bool is_over() const { return state_.ended || state_.step >= n_steps_; }
     void check_evaluations(const CheckpointState & before);

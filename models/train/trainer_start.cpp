@@ -196,9 +196,23 @@ Status Trainer::resume() {
     check_evaluations(before);
     first_step_ = saved_step_ = state_.step;
     begin_schedule(before);
+    take_patience();
     resumed_from_ = checkpoint_ = newest.path;
     check_best();
+    if (is_over())
+        log(format("the run has ended%s after step %lld: it goes on for more --epochs or --steps%s",
+                   state_.ended ? " early," : "", static_cast<long long>(state_.step),
+                   state_.ended ? ", or with a larger --early-stop" : ""));
     return {};
+}
+
+/// A run that has ended early waits for longer.
+void Trainer::take_patience() {
+    if (!state_.ended || (options_.early_stop > 0 && state_.evals_in_vain >= options_.early_stop)) return;
+    state_.ended = false;
+    saved_step_ = -1;
+    log(format("goes on  after its early end: %lld evaluations were without a lower loss",
+               static_cast<long long>(state_.evals_in_vain)));
 }
 
 /// A new run's schedule, or that of the checkpoint it goes on from. Where that run had ended and this one is longer, one

@@ -138,6 +138,30 @@ TEST_F(ExtendedRun, EndsEarlyWhereNothingIsGained) {
     EXPECT_EQ(rates(o).size(), 4u);  // begins to count anew, from the best so far
 }
 
+TEST_F(ExtendedRun, MorePatienceGoesOnAsFromTheStart) {
+    for (const int64_t patience : {4, 0}) {
+        ql_train_options o = run(12);
+        o.eval_every = 2, o.early_stop = patience, o.lr = 1e-30, o.overwrite = 1;
+        const auto whole = rates(o);
+        EXPECT_EQ(whole.size(), patience ? 10u : 12u);
+        o.early_stop = 2;
+        EXPECT_EQ(rates(o).size(), 6u);
+        o.resume = "auto", o.overwrite = 0;
+        EXPECT_EQ(rates(o).size(), 0u);
+        EXPECT_NE(log_.find("the run has ended early, after step 6: it goes on for more --epochs or --steps, or with a "
+                            "larger --early-stop"),
+                  std::string::npos)
+            << log_;
+        o.early_stop = patience;
+        EXPECT_EQ(rates(o), std::vector<double>(whole.begin() + 6, whole.end()));
+        EXPECT_NE(log_.find("after its early end: 2 evaluations"), std::string::npos) << log_;
+        EXPECT_EQ(rates(o).size(), 0u);
+        EXPECT_NE(log_.find(patience ? "ended early, after step 10" : "the run has ended after step 12"),
+                  std::string::npos)
+            << log_;
+    }
+}
+
 TEST_F(ExtendedRun, WhatWasInVainIsCountedAcrossAResume) {
     ql_train_options o = run(12);
     o.eval_every = 2, o.early_stop = 2, o.lr = 1e-30;

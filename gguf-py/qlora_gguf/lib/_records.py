@@ -512,7 +512,9 @@ class TrainOptions(TypedDict, total=False):
     optimizer: Literal["adamw", "adamw8bit", "paged_adamw", "paged_adamw8bit", "lion", "lion8bit", "sgd", "paged_lion", "paged_lion8bit"]
     lr_floor: float  # part of lr at which the schedule ends, 0 to 1
     decay: float  # of QL_SCHEDULE_WSD; below 1: a fraction of the steps; else steps
-    early_stop: int  # > 0: the run ends after so many evaluations in a row without a lower loss than the best
+    # > 0: the run ends after so many evaluations in a row without a lower loss than the best; it goes on from its
+    # checkpoint with more of them, or 0, as it would have from the start
+    early_stop: int
 
 
 class EvaOptions(TypedDict, total=False):

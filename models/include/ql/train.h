@@ -140,7 +140,8 @@ typedef struct ql_train_options {
     ql_optimizer optimizer;
     double lr_floor;         /* part of lr at which the schedule ends, 0 to 1 */
     double decay;            /* of QL_SCHEDULE_WSD; below 1: a fraction of the steps; else steps */
-    int64_t early_stop;      /* > 0: the run ends after so many evaluations in a row without a lower loss than the best */
+    int64_t early_stop;      /* > 0: the run ends after so many evaluations in a row without a lower loss than the best; it
+                                goes on from its checkpoint with more of them, or 0, as it would have from the start */
     /** Called after every micro-batch, those of evaluations too: `done` of `n` of the step or the evaluation. */
     void (*on_batch)(void * user, int evaluates, int64_t done, int64_t n);
 } ql_train_options;
