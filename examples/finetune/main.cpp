@@ -290,6 +290,7 @@ class Finetune {
 
     int train() {
         program_.begin_work();
+        say_old_best();
         const StopAnswers answers("finishing this batch, then saving", "; again to quit without saving",
                                   "ended without saving" + go_on(), program_.quiet);
         eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
@@ -308,11 +309,35 @@ class Finetune {
             check_run(status);
         }
         eval_after_ = evaluate("after");
+        say_no_gain();
         check_saved(ql_adapter_save(adapter_.get(), o_.output.c_str()));
         if (!o_.plot.empty()) write_plot(o_.plot, history_);
         const bool trained = plan_.first_step < plan_.n_steps;  // else they are a run's that is to stay as it is
         if (trained && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
         return report(true);
+    }
+
+    /// Beside the new adapter it would look like its own.
+    void say_old_best() const {
+        std::error_code ec;
+        if (!resumed_from_.empty() || !std::filesystem::exists(o_.best_path(), ec)) return;
+        program_.note(format("note: %s is the best adapter of an earlier run; %s", o_.best_path().c_str(),
+                             eval_ ? "the first evaluation of this one replaces it"
+                                   : "it stays, as this one evaluates nothing"));
+    }
+
+    bool has_no_gain() const {
+        return std::isfinite(eval_before_) &&
+               std::all_of(history_.evals.begin(), history_.evals.end(), [&](const History::Point & eval) {
+                   return eval.step == 0 || !(eval.loss < eval_before_);
+               });
+    }
+    /// The evaluation before training is no adapter's: the best one may be worse than none.
+    void say_no_gain() const {
+        if (has_no_gain())
+            program_.note(format("warning: no evaluation was below the one before training, %.4f: on this data the model is "
+                                 "better without the adapter; try a lower --lr, fewer --epochs, or more data",
+                                 eval_before_));
     }
 
     double evaluate(const char * when) {
@@ -400,7 +425,7 @@ class Finetune {
         if (!ran) r.expected = expect();
         if (ran) {
             check_run(ql_trainer_summary(trainer_.get(), &r.summary));
-            r.adapter = o_.output, r.best = eval_ ? o_.best_path() : "", r.plot = o_.plot;
+            r.adapter = o_.output, r.best = eval_ ? o_.best_path() : "", r.has_no_gain = has_no_gain(), r.plot = o_.plot;
         }
         if (program_.json)
             program_.print(report_json(r));

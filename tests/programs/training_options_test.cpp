@@ -46,5 +46,25 @@ TEST_F(TrainingOptions, PartsWithoutAnEndOfTurnAreNoFaultOfTheModel) {
     EXPECT_TRUE(has(cut, "all are cut")) << cut;
 }
 
+/// Held-out answers unlike those that are learned.
+TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
+    workspace_.write("unlike.jsonl", R"({"question": "the sea?", "answer": "QZ#QZ#QZ#QZ"})"
+                                     "\n");
+    const std::string run = "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --steps 20 --lr 1e-2 ";
+    const ProcessResult worse = workspace_.run("ql-finetune", run + "--eval-data {unlike.jsonl} --eval-every 5");
+    EXPECT_EQ(0, worse.code) << worse.err;
+    EXPECT_TRUE(has(worse.err, "warning: no evaluation was below the one before training")) << worse.err;
+    EXPECT_TRUE(has(worse.out, "a.best.gguf (no better than before training)")) << worse.out;
+    EXPECT_FALSE(has(worse.err, "of an earlier run")) << worse.err;
+    const ProcessResult better = workspace_.run("ql-finetune", run + "--eval-data {data.jsonl} --eval-every 5");
+    EXPECT_EQ(0, better.code) << better.err;
+    EXPECT_FALSE(has(better.err + better.out, "before training")) << better.err;
+    EXPECT_TRUE(has(better.err, "a.best.gguf is the best adapter of an earlier run; the first evaluation of this one "
+                                "replaces it"))
+        << better.err;
+    const ProcessResult none = workspace_.run("ql-finetune", run);
+    EXPECT_TRUE(has(none.err, "it stays, as this one evaluates nothing")) << none.err;
+}
+
 }  // namespace
 }  // namespace ql::test
