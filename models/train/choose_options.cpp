@@ -75,6 +75,16 @@ int64_t steps_of(const ql_train_options & o, int64_t steps_per_epoch) {
     return std::max<int64_t>(std::llround(o.epochs * static_cast<double>(steps_per_epoch)), 1);
 }
 
+std::string advice_for_more_steps(const ql_train_options & asked, const ql_train_options & chosen) {
+    if (asked.steps > 0) return "try more --steps, or leave it out";
+    const bool accumulates = asked.grad_accum > 1;
+    if (asked.epochs == 0 && !accumulates) return format("try more data, or more --epochs than %g", chosen.epochs);
+    std::string advice =
+        asked.epochs > 0 ? "try more --epochs" : format("try more --epochs than %g", chosen.epochs);
+    if (accumulates) advice += ", or a smaller --grad-accum";
+    return advice + (asked.epochs > 0 && accumulates ? ", or leave both to be chosen" : ", or leave it to be chosen");
+}
+
 Result<ChosenOptions> choose_options(const ql_train_options & options, int64_t n_sequences, const RunBefore & before) {
     if (!before.fingerprint.empty()) {
         auto chosen = as_before(options, before.fingerprint);

@@ -31,4 +31,7 @@ int64_t steps_of(const ql_train_options & options, int64_t steps_per_epoch);
 /// Fewer steps than this teach a model little.
 inline constexpr int64_t kFewSteps = 20;
 
+/// How a run gets more steps, after what its caller asked for and what was chosen.
+std::string advice_for_more_steps(const ql_train_options & asked, const ql_train_options & chosen);
+
 }  // namespace ql

@@ -45,7 +45,7 @@ class Trainer {
 
     using MakeStep = std::function<Result<std::unique_ptr<TrainStep>>(int64_t batch, uint64_t memory)>;
 
-    Status prepare(ql_device * device);
+    Status prepare(ql_device * device, const std::string & advice);
     Status count_invoked();
     StepOptions step_options(int64_t batch, uint64_t memory) const;
     Status choose_batch(const MakeStep & make);

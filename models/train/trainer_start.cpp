@@ -70,7 +70,7 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
     std::unique_ptr<Trainer> trainer(
         new Trainer(model, adapter, data, eval, {chosen.options, std::move(resume), std::move(first)}));
     if (!chosen.note.empty()) trainer->log(chosen.note);
-    QL_TRY(trainer->prepare(device));
+    QL_TRY(trainer->prepare(device, advice_for_more_steps(options, chosen.options)));
     QL_TRY(note_merge(adapter, model, options));
     adapter.chat_date = data.told_date();  // it travels with what is learned
     adapter.base_name = model.name();
@@ -111,7 +111,7 @@ Status Trainer::count_invoked() {
     return {};
 }
 
-Status Trainer::prepare(ql_device * device) {
+Status Trainer::prepare(ql_device * device, const std::string & advice) {
     QL_TRY(check_trained(sampler_.sequences(), data_.path, ctx_));
     QL_TRY(count_invoked());
     if (eval_) {
@@ -132,10 +132,8 @@ Status Trainer::prepare(ql_device * device) {
     state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, eval_, device});
     QL_TRY(open_checkpoints());
     if (resumed_from_.empty() && n_steps_ < kFewSteps)
-        log(format(
-            "warning: only %lld step%s: this will learn little; try more --epochs, or a smaller --grad-accum, or "
-            "leave both to be chosen",
-            static_cast<long long>(n_steps_), n_steps_ == 1 ? "" : "s"));
+        log(format("warning: only %lld step%s: this will learn little; %s", static_cast<long long>(n_steps_),
+                   n_steps_ == 1 ? "" : "s", advice.c_str()));
     return open_metrics();
 }
 

@@ -59,6 +59,22 @@ TEST(ChooseOptions, MicroBatchesShareTheStep) {
     EXPECT_EQ(choose_options(o, 100000, {})->options.grad_accum, 8);
 }
 
+TEST(ChooseOptions, TheAdviceFitsWhatWasGiven) {
+    ql_train_options chosen = open_options();
+    chosen.epochs = 8;
+    const auto advice = [&](int64_t steps, double epochs, int64_t grad_accum) {
+        ql_train_options asked = open_options();
+        asked.steps = steps, asked.epochs = epochs, asked.grad_accum = grad_accum;
+        return advice_for_more_steps(asked, chosen);
+    };
+    EXPECT_EQ(advice(0, 0, 0), "try more data, or more --epochs than 8");
+    EXPECT_EQ(advice(0, 0, 1), "try more data, or more --epochs than 8");
+    EXPECT_EQ(advice(2, 0, 8), "try more --steps, or leave it out");
+    EXPECT_EQ(advice(0, 1, 0), "try more --epochs, or leave it to be chosen");
+    EXPECT_EQ(advice(0, 0, 8), "try more --epochs than 8, or a smaller --grad-accum, or leave it to be chosen");
+    EXPECT_EQ(advice(0, 1, 8), "try more --epochs, or a smaller --grad-accum, or leave both to be chosen");
+}
+
 TEST(ChooseOptions, ACheckpointDecides) {
     ql_train_options o = open_options();
     const RunBefore before{"ck/step-1.gguf", "batch=2;grad-accum=3;steps=77;lr=0.5;"};
@@ -118,7 +134,7 @@ TEST_F(OpenOptions, TooFewStepsAreSaid) {
     ql_train_options o = open();
     o.steps = 2;
     train(o);
-    EXPECT_NE(log_.find("only 2 steps: this will learn little"), std::string::npos) << log_;
+    EXPECT_NE(log_.find("only 2 steps: this will learn little; try more --steps"), std::string::npos) << log_;
     log_.clear();
     o.steps = 20, o.overwrite = 1;
     train(o);
