@@ -9,6 +9,7 @@
 #include "models/base/hash.hpp"
 #include "models/base/named_random.hpp"
 #include "models/train/optimizer.hpp"
+#include "models/train/schedule.hpp"
 #include "ql/numbers.hpp"
 
 namespace ql {
@@ -93,6 +94,13 @@ constexpr Hash kHashes[] = {{"data", "other training data (or another chat templ
                             {"frozen", "another start of the adapter: --seed or --lora-init differ"},
                             {"model", "another model"}};
 
+/// A value as a person gives it.
+std::string as_given(const std::string & key, const std::string & value) {
+    if (key == "shuffle" || key == "packing") return value == "0" ? "off" : value == "1" ? "on" : value;
+    const std::string name = key == "schedule" ? schedule_name(whole_number(value)) : "";
+    return name.empty() ? value : name;
+}
+
 /// What a checkpoint was made with that does not say so, as there was no choice then.
 std::string before_the_choice(const std::string & key) {
     return key == "optim" ? "adamw" : "none";
@@ -117,7 +125,7 @@ Status other_value(const std::string & path, const std::string & key, const std:
         QL_INVALID_ARGUMENT,
         "%s: this run has %s %s, the checkpoint was made with %.60s; resume with the same, or start anew in another "
         "--checkpoint-dir",
-        path.c_str(), key.c_str(), now.c_str(), then.c_str());
+        path.c_str(), key.c_str(), as_given(key, now).c_str(), as_given(key, then).c_str());
 }
 
 }  // namespace

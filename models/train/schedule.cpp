@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numbers>
 
 namespace ql {
@@ -26,6 +27,12 @@ int64_t part_of_steps(double part, int64_t n_steps) {
 
 Schedule schedule_of(const ql_train_options & o, int64_t n_steps) {
     return {o.schedule, o.lr, n_steps, part_of_steps(o.warmup, n_steps), o.lr_floor, part_of_steps(o.decay, n_steps)};
+}
+
+const char * schedule_name(int64_t kind) {
+    constexpr const char * kNames[] = {"constant", "linear", "cosine", "wsd", "inverse_sqrt"};
+    static_assert(std::size(kNames) == QL_SCHEDULE_INVERSE_SQRT + 1);
+    return kind >= 0 && kind < std::ssize(kNames) ? kNames[kind] : "";
 }
 
 bool depends_on_end(ql_schedule kind) {

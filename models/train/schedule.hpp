@@ -20,6 +20,9 @@ int64_t part_of_steps(double part, int64_t n_steps);
 /// The schedule that options ask for over so many steps.
 Schedule schedule_of(const ql_train_options & options, int64_t n_steps);
 
+/// "cosine"; "" for a number that is none's.
+const char * schedule_name(int64_t kind);
+
 /// Whether the rate of a step depends on how many steps the run has.
 bool depends_on_end(ql_schedule kind);
 

@@ -40,7 +40,7 @@ TEST_F(Fingerprint, EveryOptionThatChangesAStepIsNamed) {
         {"grad-accum 3", [](Options & o) { o.grad_accum = 3; }},
         {"4 steps", [](Options & o) { o.steps = 4; }},
         {"lr 0.25", [](Options & o) { o.lr = 0.25; }},
-        {"schedule 0", [](Options & o) { o.schedule = QL_SCHEDULE_CONSTANT; }},
+        {"schedule constant, the checkpoint was made with cosine", [](Options & o) { o.schedule = QL_SCHEDULE_CONSTANT; }},
         {"decay 0.2, the checkpoint was made with none", [](Options & o) { o.schedule = QL_SCHEDULE_WSD; }},
         {"lr-floor 0.5", [](Options & o) { o.lr_floor = 0.5; }},
         {"early-stop 3", [](Options & o) { o.early_stop = 3; }},
@@ -56,8 +56,8 @@ TEST_F(Fingerprint, EveryOptionThatChangesAStepIsNamed) {
         {"lora-plus-ratio 8", [](Options & o) { o.lora_plus_ratio = 8; }},
         {"neftune-alpha 5", [](Options & o) { o.neftune_alpha = 5; }},
         {"seed 43", [](Options & o) { o.seed = 43; }},
-        {"shuffle 0", [](Options & o) { o.shuffle = 0; }},
-        {"packing 0", [](Options & o) { o.packing = 0; }},
+        {"shuffle off, the checkpoint was made with on", [](Options & o) { o.shuffle = 0; }},
+        {"packing off", [](Options & o) { o.packing = 0; }},
     };
     for (const auto & [what, change] : changes) {
         Options other = run_;
