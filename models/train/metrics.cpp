@@ -89,6 +89,11 @@ Status MetricsFile::open(const std::string & path, const MetricsStart & start) {
     Lines lines(path, size);
     if (is_of_run(lines, size, start))
         kept_bytes_ = start.bytes;
+    else if (!start.overwrite && start.step == 0)
+        return error(QL_INVALID_ARGUMENT,
+                     "metrics file %s: has lines already, and this run begins at its first step, as there is no "
+                     "checkpoint to go on from; choose another name, or replace it with --overwrite",
+                     path.c_str());
     else if (!start.overwrite)
         return error(
             QL_INVALID_ARGUMENT,

@@ -174,6 +174,9 @@ TEST_F(Runs, WithNothingToGoOnFromAreSaid) {
     const ProcessResult anew = workspace_.run("ql-finetune", kRun + std::string("--steps 3 --resume auto"));
     EXPECT_EQ(0, anew.code) << anew.err;
     EXPECT_NE(anew.err.npos, anew.err.find("holds no checkpoint to go on from")) << anew.err;
+    workspace_.write("m.jsonl", "{\"step\":1,\"loss\":1}\n{\"step\":900,\"loss\":1}\n");
+    expect_refused("--steps 3 --resume auto --metrics {m.jsonl}",
+                   {"m.jsonl: has lines already", "no checkpoint to go on from", "--overwrite"});
 }
 
 TEST_F(Runs, ARunThatDivergesKeepsTheLastGoodCheckpoint) {
