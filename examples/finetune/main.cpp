@@ -291,8 +291,9 @@ class Finetune {
     int train() {
         program_.begin_work();
         say_old_best();
-        const StopAnswers answers("finishing this batch, then saving", "; again to quit without saving",
-                                  "ended without saving" + go_on(), program_.quiet);
+        StopAnswers answers("finishing this batch, then saving", "; again to quit without saving", at_second_stop(),
+                            program_.quiet);
+        answers_ = &answers;
         eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
         history_.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
         if (std::isfinite(eval_before_)) history_.evals.push_back({0.0, eval_before_});
@@ -305,7 +306,7 @@ class Finetune {
             progress.clear();
             over_ = true;
             if (!status.ok()) replot();
-            if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + go_on()};
+            if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + (is_saved() ? go_on() : "")};
             check_run(status);
         }
         eval_after_ = evaluate("after");
@@ -350,7 +351,7 @@ class Finetune {
             const Status status = ql_trainer_evaluate(trainer_.get(), &loss, &tokens);
             progress_ = nullptr;
             progress.clear();
-            if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + go_on()};
+            if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + (is_saved() ? go_on() : "")};
             check_run(status);
         }
         program_.note(format("eval     %s: loss %.4f over %s tokens", when, loss, print_count(tokens).c_str()));
@@ -369,6 +370,7 @@ class Finetune {
                                            print_size(p.rss_bytes).c_str());
         step_ = p.step, n_steps_ = p.n_steps, figures_ = figures;
         if (progress_) progress_->update(step, static_cast<double>(p.n_steps), figures, p.step == p.n_steps);
+        if (p.checkpointed && !has_saved_) has_saved_ = true, answers_->say_at_second(at_second_stop());
         if (p.checkpointed) replot();
         return g_interrupt != 0;
     }
@@ -407,6 +409,15 @@ class Finetune {
     /// The steps are done and in the last checkpoint: if the adapter cannot be written, no second training is needed.
     void check_saved(const Status & status) const {
         if (!status.ok()) throw Stop{kFailed, status.message() + "; the training is not lost" + go_on()};
+    }
+
+    /// Whether a checkpoint is there to go on from.
+    bool is_saved() const {
+        auto summary = sized<ql_train_summary>();
+        return ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint;
+    }
+    std::string at_second_stop() const {
+        return is_saved() ? "ended without saving" + go_on() : "ended; nothing was saved yet";
     }
 
     std::string go_on() const {
@@ -457,6 +468,8 @@ class Finetune {
     double eval_before_ = NAN, eval_after_ = NAN;
     History history_;
     Progress * progress_ = nullptr;
+    StopAnswers * answers_ = nullptr;  // while the training runs
+    bool has_saved_ = false;           // a checkpoint, in this process
     int64_t step_ = 0, n_steps_ = 0;  // done, and of the run
     bool over_ = false;               // the steps are
     std::string figures_;             // of the last step

@@ -113,6 +113,17 @@ TEST_F(InTerminal, CtrlCTwiceLeavesTheLastCheckpoint) {
     EXPECT_EQ(0, workspace_.run("ql-finetune", "--export-from {a.gguf.ckpt} -o {so-far.gguf} -q").code);
 }
 
+TEST_F(InTerminal, CtrlCTwiceBeforeAnyCheckpointPromisesNone) {
+    Terminal t("ql-finetune", words(training("--batch 2048 --steps 100000 --save-every 100000")), 80);
+    ASSERT_TRUE(t.wait_for("train ")) << t.screen().text();
+    t.press_ctrl_c();
+    ASSERT_TRUE(t.wait_for("again to quit")) << t.screen().text();
+    t.press_ctrl_c();
+    EXPECT_EQ(130, t.finish()) << t.screen().text();
+    EXPECT_NE(t.screen().text().find("ended; nothing was saved yet"), std::string::npos) << t.screen().text();
+    EXPECT_EQ(t.screen().text().find("--resume auto"), std::string::npos) << t.screen().text();
+}
+
 TEST_F(InTerminal, AChatAnswersAndEnds) {
     Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 60);
     ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();

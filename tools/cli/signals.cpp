@@ -118,6 +118,12 @@ StopAnswers::StopAnswers(const std::string & first, const std::string & at_ctrl_
     }
 }
 
+void StopAnswers::say_at_second(const std::string & second) {
+    Answers changed = *current_answers.load();
+    changed.second = escape_line(second);
+    current_answers = &all_answers.emplace_back(std::move(changed));
+}
+
 StopAnswers::~StopAnswers() {
     ql_os_catch_interrupt(nullptr);
     ql_os_catch_interrupt(&g_interrupt);

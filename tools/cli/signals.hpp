@@ -19,6 +19,8 @@ class StopAnswers {
   public:
     StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second, bool quiet);
     ~StopAnswers();
+    /// What the second one says from now on.
+    void say_at_second(const std::string & second);
     StopAnswers(const StopAnswers &) = delete;
     StopAnswers & operator=(const StopAnswers &) = delete;
 };
