@@ -113,9 +113,9 @@ void FinetuneOptions::add_output(Program & p) {
            "MiSS alone")
         ->option_text("FILE|DIR");
     p.text("--resume", resume,
-           "Goes on from the newest checkpoint: 'auto', or the folder it is in; a run that has ended goes on for more "
-           "--epochs")
-        ->option_text("auto|DIR");
+           "Goes on from the newest checkpoint: 'auto', or the folder it is in; or from a checkpoint; a run that has "
+           "ended goes on for more --epochs")
+        ->option_text("auto|DIR|FILE");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")->option_text("FILE.png");
     p.flag(
@@ -261,7 +261,7 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
     if (program_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (program_.count("--steps") > 0 && program_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");
-    if (program_.count("--resume") > 0 && resume.empty()) bad_input("--resume: 'auto' or a folder is needed");
+    if (program_.count("--resume") > 0 && resume.empty()) bad_input("--resume: 'auto', a folder or a checkpoint is needed");
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {

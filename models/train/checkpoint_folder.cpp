@@ -112,7 +112,16 @@ std::string CheckpointFolder::in_the_way(int64_t step) const {
 }
 
 void CheckpointFolder::go_on_after(int64_t step) {
-    std::erase_if(files_, [&](const CheckpointFile & f) { return f.step > step; });
+    const auto first = std::partition_point(files_.begin(), files_.end(),
+                                            [&](const CheckpointFile & f) { return f.step <= step; });
+    later_.assign(first, files_.end());
+    files_.erase(first, files_.end());
+}
+
+void CheckpointFolder::delete_later() {
+    std::error_code ec;  // one that cannot be deleted is written over
+    for (const CheckpointFile & f : later_) fs::remove(f.path, ec);
+    later_.clear();
 }
 
 Status CheckpointFolder::clear() {

@@ -39,6 +39,8 @@ class CheckpointFolder {
     std::string in_the_way(int64_t step) const;
     /// The run goes on after this step: later ones no longer count.
     void go_on_after(int64_t step);
+    /// Deletes those later ones: the run makes its own.
+    void delete_later();
     /// Deletes all checkpoints.
     Status clear();
     /// Deletes all checkpoints, and in the end the folder if nothing else is in it.
@@ -57,7 +59,7 @@ class CheckpointFolder {
     std::string directory_;
     bool is_new_ = false, goes_ = false;
     LockPtr lock_;
-    std::vector<CheckpointFile> files_;
+    std::vector<CheckpointFile> files_, later_;
 };
 
 /// Whether two paths are one folder, whatever their spelling.

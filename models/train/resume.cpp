@@ -38,7 +38,7 @@ Result<ResumePoint> find_resume_point(const ql_train_options & options) {
     QL_ASSIGN(point.folder, CheckpointFolder::open(own));
     if (resume.empty()) return point;
     if (is_file(resume)) {
-        point.is_own = is_same_folder(folder_of(resume), own);
+        point.is_named = true, point.is_own = is_same_folder(folder_of(resume), own);
         QL_ASSIGN(point.checkpoint, open_checkpoint(resume));
         return point;
     }

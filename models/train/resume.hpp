@@ -12,6 +12,7 @@ struct ResumePoint {
     std::unique_ptr<CheckpointFolder> folder;  // the run's own; null: it leaves no checkpoints
     Checkpoint checkpoint;                     // without a path: the run is a new one
     std::string skipped;                       // newer ones that cannot be used, and why
+    bool is_named = false;                     // the checkpoint itself, not the folder of which it is the newest
     bool is_own = false;                       // the checkpoint lies in the run's own folder
 
     bool is_new_run() const { return checkpoint.path.empty(); }

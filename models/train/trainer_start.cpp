@@ -270,6 +270,7 @@ int64_t Trainer::next_save() const {
 Status Trainer::begin_files() {
     if (replaces_checkpoints_) QL_TRY(point_.folder->clear());
     replaces_checkpoints_ = false;
+    if (point_.is_named && point_.is_own) point_.folder->delete_later();
     return metrics_.begin();
 }
 

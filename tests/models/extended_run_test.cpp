@@ -69,6 +69,31 @@ TEST_F(ExtendedRun, ResumesToTheSameBits) {
     EXPECT_TRUE(resumed.ends_with("step-00000017.gguf")) << resumed;
 }
 
+TEST_F(ExtendedRun, AnEarlierCheckpointIsGoneBackTo) {
+    const std::vector<float> whole = train(run(12));
+    const std::string fourth = dir_ + "/step-00000004.gguf", eighth = dir_ + "/step-00000008.gguf";
+    ql_train_options o = run(12);
+    o.resume = fourth.c_str();
+    std::string resumed;
+    EXPECT_TRUE(start(o, &resumed, &eval_).ok());
+    EXPECT_EQ(resumed, fourth);
+    EXPECT_TRUE(std::filesystem::exists(eighth)) << "no step has begun";
+    o.on_progress = [](void *, const ql_train_progress * p) { return p->step == 5 ? 1 : 0; };
+    Status stopped;
+    train(o, 2, &stopped);
+    EXPECT_EQ(stopped.code(), QL_CANCELLED);
+    EXPECT_FALSE(std::filesystem::exists(eighth)) << "the next resume would pass over what was done since";
+    o.on_progress = nullptr;
+    const std::string other = folder_.path("other");  // also from elsewhere
+    o.checkpoint_dir = other.c_str();
+    EXPECT_EQ(train(o), whole);
+    EXPECT_TRUE(std::filesystem::exists(other + "/step-00000008.gguf"));
+    folder_.write("no-checkpoint", "a text that is long enough for a header, and then some more of it");
+    const std::string none = folder_.path("no-checkpoint");
+    o.resume = none.c_str();
+    EXPECT_EQ(start(o).code(), QL_BAD_FILE);
+}
+
 TEST_F(ExtendedRun, StoppedBeforeItsFirstStepKeepsTheOnlyCheckpoint) {
     ql_train_options o = run(12);
     o.keep = 1;

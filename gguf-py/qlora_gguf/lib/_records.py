@@ -481,9 +481,10 @@ class TrainOptions(TypedDict, total=False):
     save_every: int  # steps; 0: at the end of each epoch alone
     keep: int  # checkpoints kept, >= 1
     # None: a new run (the directory must hold no checkpoint); "auto": the newest there, if any; else a directory to go
-    # on from (if not checkpoint_dir, that must hold none). A run that has ended may go on for more epochs or steps: a
-    # schedule that depends on the end starts again, warm-up included, over the added steps; constant and inverse_sqrt
-    # go on. The optimizer's states are kept
+    # on from (if not checkpoint_dir, that must hold none), or a checkpoint: of checkpoint_dir, those of later steps go
+    # when the first step begins. A run that has ended may go on for more epochs or steps: a schedule that depends on
+    # the end starts again, warm-up included, over the added steps; constant and inverse_sqrt go on. The optimizer's
+    # states are kept
     resume: str | None
     # None, or the file for the adapter with the lowest evaluation loss; if it is gone when a run goes on, on_log says
     # so, and the best of the steps from then on is kept

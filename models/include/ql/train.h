@@ -108,7 +108,8 @@ typedef struct ql_train_options {
     int64_t save_every;      /* steps; 0: at the end of each epoch alone */
     int64_t keep;            /* checkpoints kept, >= 1 */
     const char * resume;     /* NULL: a new run (the directory must hold no checkpoint); "auto": the newest there, if
-                                any; else a directory to go on from (if not checkpoint_dir, that must hold none). A run
+                                any; else a directory to go on from (if not checkpoint_dir, that must hold none), or a
+                                checkpoint: of checkpoint_dir, those of later steps go when the first step begins. A run
                                 that has ended may go on for more epochs or steps: a schedule that depends on the end
                                 starts again, warm-up included, over the added steps; constant and inverse_sqrt go on.
                                 The optimizer's states are kept */
