@@ -61,7 +61,7 @@ class Finetune {
         check_interrupt();
         if (o_.lora_init == "eva" && o_.show_data == 0) start_eva();
         if (o_.show_data > 0) return show_data();
-        if (o_.writes()) check_space();
+        if (!o_.output.empty()) check_space();
         make_trainer();
         check_interrupt();
         if (o_.dry_run && !o_.plot.empty()) write_memory_plot(o_.plot, trainer_.get(), device_options_.memory());

@@ -265,7 +265,7 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {
-    if (!writes() && (show_data > 0 || plot.empty())) return;
+    if (show_data > 0) return;
     Outputs outputs;
     outputs.input("-m", model);
     for (const std::string & path : data) outputs.input("-d", path);
@@ -273,12 +273,10 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     outputs.input("--init-adapter", init_adapter);
     outputs.input("--chat-template", chat.name_or_file());
     outputs.input("--config", program_.config_path());
-    if (writes()) {
-        outputs.file("-o", output);
-        if (has_eval()) outputs.file("-o (best)", best_path());
-        outputs.folder("--checkpoint-dir", checkpoint_path());
-        outputs.file("--metrics", metrics);
-    }
+    outputs.file("-o", output);
+    if (has_eval() && !output.empty()) outputs.file("-o (best)", best_path());
+    outputs.folder("--checkpoint-dir", checkpoint_path());
+    outputs.file("--metrics", metrics);
     outputs.file("--plot", plot);
     outputs.check();
 }

@@ -26,7 +26,10 @@ struct FinetuneOptions {
     double epochs() const;
     int64_t grad_accum() const;
     bool has_paged_optimizer() const;
-    std::string checkpoint_path() const { return checkpoint_dir.empty() ? output + ".ckpt" : checkpoint_dir; }
+    /// "": a dry run that names no output.
+    std::string checkpoint_path() const {
+        return !checkpoint_dir.empty() ? checkpoint_dir : output.empty() ? "" : output + ".ckpt";
+    }
     std::string best_path() const;
     bool has_eval() const { return !eval_data.empty() || eval_split > 0; }
     bool writes() const { return !dry_run && show_data == 0; }

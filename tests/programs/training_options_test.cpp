@@ -66,5 +66,15 @@ TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
     EXPECT_TRUE(has(none.err, "it stays, as this one evaluates nothing")) << none.err;
 }
 
+TEST_F(TrainingOptions, ADryRunChecksWhatTheRunWillWrite) {
+    const std::string run = "-m {model.gguf} -d {data.jsonl} --ctx 64 --dry-run ";
+    expect_refused(run + "-o {folder}", {"-o: ", "folder"});
+    expect_refused(run + "-o {model.gguf}", {"-o: ", "is the input of -m and would be overwritten"});
+    expect_refused(run + "-o {a.gguf} --metrics {a.gguf}", {"--metrics: ", "is written by -o already"});
+    expect_refused(run + "--metrics {data.jsonl}", {"--metrics: ", "is the input of -d"});
+    expect_refused(run + "--checkpoint-dir {data.jsonl}", {"--checkpoint-dir: ", "is not a folder"});
+    said("-d {data.jsonl}");
+}
+
 }  // namespace
 }  // namespace ql::test
