@@ -253,6 +253,10 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
+    if (program_.count("--decay") > 0 && schedule != "wsd")
+        bad_input("--decay has no meaning with --schedule %s: only wsd has such an end", schedule.c_str());
+    if (lr_floor > 0 && schedule == "constant")
+        bad_input("--lr-floor has no meaning with --schedule constant: its rate does not fall");
     if (!merge_aware.empty() && lora_dropout > 0)
         bad_input("--merge-aware and --lora-dropout exclude each other: a merged weight has no branch to drop");
     if (!merge_aware.empty() && !train_tokens.empty())

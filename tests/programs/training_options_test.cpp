@@ -76,5 +76,13 @@ TEST_F(TrainingOptions, ADryRunChecksWhatTheRunWillWrite) {
     said("-d {data.jsonl}");
 }
 
+TEST_F(TrainingOptions, WhatWouldDoNothingIsRefused) {
+    const std::string run = "-m {model.gguf} -d {data.jsonl} --ctx 64 -o {a.gguf} ";
+    expect_refused(run + "--decay 0.5", {"--decay", "--schedule cosine", "wsd"});
+    expect_refused(run + "--lr-floor 0.5 --schedule constant", {"--lr-floor", "constant"});
+    said("-d {data.jsonl} --decay 0.5 --schedule wsd");
+    said("-d {data.jsonl} --lr-floor 0 --schedule constant");
+}
+
 }  // namespace
 }  // namespace ql::test
