@@ -7,6 +7,7 @@
 
 #include "examples/finetune/train_on.hpp"
 #include "ql/dtypes.hpp"
+#include "tools/cli/data_options.hpp"
 #include "tools/cli/outputs.hpp"
 
 namespace ql::cli {
@@ -74,7 +75,7 @@ void FinetuneOptions::add_data(Program & p) {
          "Training data: .jsonl, .json, .csv, .tsv or .txt, or .gz of these; a folder of such files, or a pattern; may "
          "be given several times")
         ->option_text("FILE|FOLDER|GLOB");
-    p.text("--columns", columns, "The names that fields have in the data, such as prompt=query,completion=response")
+    p.list("--columns", columns, "The names that fields have in the data, such as prompt=query,completion=response")
         ->option_text("FIELD=NAME,...");
     p.texts("--eval-data", eval_data, "Data to evaluate on, before, during and after training; as -d")
         ->option_text("FILE|FOLDER|GLOB");
@@ -87,7 +88,7 @@ void FinetuneOptions::add_data(Program & p) {
     p.choice("--long", long_policy, {"cut", "drop", "error"}, {},
              "What happens to samples longer than --ctx; cut: their first tokens stay, those left without an answer "
              "are dropped");
-    p.text("--train-on", train_on,
+    p.list("--train-on", train_on,
            "What carries loss: answers (all that the assistant writes), words, reasoning, tools (parts of them), last "
            "(in its last message alone), or all (also what others say). Names may be joined: last,words")
         ->option_text("NAME,...");
@@ -145,12 +146,12 @@ void FinetuneOptions::add_adapter(Program & p) {
         "--lora-init", lora_init, {"default", "gaussian", "orthogonal", "pissa", "loftq", "eva"}, {},
         "How a new adapter starts: B zero (default, gaussian), in the weights' (pissa) or their quantisation error's "
         "(loftq) largest singular vectors, or in the data's (eva)");
-    p.text("--lora-layers", layers, "Layers that get one: numbers and ranges, -1 is the last one (default: all)")
+    p.list("--lora-layers", layers, "Layers that get one: numbers and ranges, -1 is the last one (default: all)")
         ->option_text("0-9,20,-1");
-    p.text("--lora-rank-pattern", rank_pattern,
+    p.list("--lora-rank-pattern", rank_pattern,
            "Other ranks for the weights in whose names an expression is found, the first one that is")
         ->option_text("REGEX=R,...");
-    p.text("--lora-alpha-pattern", alpha_pattern, "The same of alpha")->option_text("REGEX=ALPHA,...");
+    p.list("--lora-alpha-pattern", alpha_pattern, "The same of alpha")->option_text("REGEX=ALPHA,...");
     p.number("--lora-dropout", lora_dropout, 0, 0.9, "Dropout before the adapter");
     p.number("--neftune-alpha", neftune_alpha, 0, 10000,
              "Noise on the embeddings in training, alpha / sqrt(tokens of the sample * width); 5 is usual (NEFTune)");
@@ -159,7 +160,7 @@ void FinetuneOptions::add_adapter(Program & p) {
         "--dora", [this] { lora_type = "dora"; }, "The same as --lora-type dora");
     p.flag("--rslora", rslora, "Scale alpha / sqrt(r) instead of alpha / r");
     p.flag("--train-norms", train_norms, "Trains the model's norms, too, as a whole");
-    p.text(
+    p.list(
          "--train-tokens", train_tokens,
          "Trains the rows of these tokens, too, in the embedding, and in a head that is not tied to it; of tokens that "
          "the model has: ids, or what they write, special ones by their names")
@@ -253,6 +254,7 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
+    check_columns(columns, data);
     if (program_.count("--decay") > 0 && schedule != "wsd")
         bad_input("--decay has no meaning with --schedule %s: only wsd has such an end", schedule.c_str());
     if (lr_floor > 0 && schedule == "constant")

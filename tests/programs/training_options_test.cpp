@@ -84,5 +84,20 @@ TEST_F(TrainingOptions, WhatWouldDoNothingIsRefused) {
     said("-d {data.jsonl} --lr-floor 0 --schedule constant");
 }
 
+TEST_F(TrainingOptions, PlainTextHasNoColumns) {
+    expect_refused("-m {model.gguf} -d {text.txt} -o {a.gguf} --columns text=b", {"--columns", "text.txt"});
+    const ProcessResult r = workspace_.run("ql-perplexity", "-m {model.gguf} -d {text.txt} --columns text=b");
+    EXPECT_EQ(2, r.code);
+    EXPECT_TRUE(has(r.err, "--columns has no meaning")) << r.err;
+}
+
+TEST_F(TrainingOptions, ListsAddUp) {
+    expect_refused("-m {model.gguf} -d {data.jsonl} -o {a.gguf} --train-on last --train-on all", {"all stands alone"});
+    expect_refused("-m {model.gguf} -d {data.jsonl} -o {a.gguf} --lora-layers 0 --lora-layers 77", {"77"});
+    const std::string columns = "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --columns question=a --columns ";
+    expect_refused(columns + "question=b", {"'question' is given twice"});
+    expect_refused(columns + "nothing=b", {"'nothing' is unknown"});
+}
+
 }  // namespace
 }  // namespace ql::test

@@ -150,6 +150,7 @@ TEST_F(Works, ColumnsOfATableHaveAnyNames) {
     EXPECT_NE(lines.npos, lines.find("[[red<|im_end|>")) << lines;
     EXPECT_EQ(lines, must("ql-finetune", show + "{a.csv}" + columns).out);
     EXPECT_EQ(lines, must("ql-finetune", show + "{a.tsv}" + columns).out);
+    EXPECT_EQ(lines, must("ql-finetune", show + "{a.csv} --columns question=asked --columns answer=said").out);
     const std::string evaluate = "-m {model.gguf} --json -d ";
     EXPECT_EQ(parse(must("ql-perplexity", evaluate + "{a.jsonl}"))["nll"],
               parse(must("ql-perplexity", evaluate + "{a.csv}" + columns))["nll"]);

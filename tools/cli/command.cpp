@@ -110,6 +110,9 @@ Option * Command::numbers(const std::string & names, std::vector<int64_t> & valu
 Option * Command::text(const std::string & names, std::string & value, const std::string & help) {
     return keep(app_->add_option(names, value, help)->take_last()->capture_default_str());
 }
+Option * Command::list(const std::string & names, std::string & value, const std::string & help) {
+    return keep(app_->add_option(names, value, help)->join(',')->capture_default_str());
+}
 Option * Command::texts(const std::string & names, std::vector<std::string> & values, const std::string & help) {
     return keep(app_->add_option(names, values, help)->take_all());
 }

@@ -1,8 +1,16 @@
 #include "tools/cli/data_options.hpp"
 
+#include <algorithm>
+
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
+
+void check_columns(const std::string & columns, const std::vector<std::string> & paths) {
+    const auto is_text = [](const std::string & path) { return path.ends_with(".txt") || path.ends_with(".txt.gz"); };
+    if (!columns.empty() && std::all_of(paths.begin(), paths.end(), is_text))
+        bad_input("--columns has no meaning with %s: plain text has no fields", paths[0].c_str());
+}
 
 DatasetPtr open_data(const std::vector<std::string> & paths, const ModelPtr & model,
                      const ql_dataset_options & options) {

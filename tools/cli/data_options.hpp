@@ -8,6 +8,8 @@
 
 namespace ql::cli {
 
+/// Throws Stop where --columns is given for plain text alone, which has none.
+void check_columns(const std::string & columns, const std::vector<std::string> & paths);
 /// Files, folders and patterns as one dataset.
 DatasetPtr open_data(const std::vector<std::string> & paths, const ModelPtr & model,
                      const ql_dataset_options & options);

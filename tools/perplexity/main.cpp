@@ -54,7 +54,7 @@ class Perplexity {
             .text("--predictions", predictions_,
                   "With --exact: each sample's input, wanted and generated answer, a line of JSON each")
             ->option_text("FILE.jsonl");
-        program_.text("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
+        program_.list("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
             ->option_text("FIELD=NAME,...");
         program_
             .number("-c,--ctx", ctx_, 8, 1 << 20,
@@ -110,6 +110,7 @@ class Perplexity {
         if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
         if (!predictions_.empty() && !exact_) bad_input("--predictions needs --exact, which makes them");
         if (!columns_.empty() && data_.empty()) bad_input("--columns needs -d");
+        check_columns(columns_, data_);
         Outputs outputs;
         outputs.input("-m", model_options_.path());
         for (const std::string & path : data_) outputs.input("-d", path);
