@@ -215,11 +215,19 @@ double FinetuneOptions::lr() const {
 double FinetuneOptions::epochs() const {
     return number_or_auto("--epochs", epochs_text, 1e-4, 100000, false);
 }
+int64_t FinetuneOptions::batch() const {
+    static_assert(QL_BATCH_AUTO == 0);
+    return static_cast<int64_t>(number_or_auto("--batch", batch_text, 1, 4096, true));
+}
 int64_t FinetuneOptions::grad_accum() const {
     return static_cast<int64_t>(number_or_auto("--grad-accum", grad_accum_text, 1, 65536, true));
 }
 
 void FinetuneOptions::check_export(const std::string & model) const {
+    const std::string other = program_.given_beside(
+        {"--export-from", "--output", "--model", "--force", "--config", "--json", "--quiet", "--verbose"});
+    if (!other.empty())
+        bad_input("%s has no meaning with --export-from: the checkpoint decides it", other.c_str());
     if (output.empty()) bad_input("-o is required: where the adapter goes (see --help)");
     std::error_code ec;
     if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
@@ -306,16 +314,6 @@ ql_dataset_options FinetuneOptions::dataset_options(int64_t real_ctx) const {
 bool FinetuneOptions::has_paged_optimizer() const {
     const auto all = optimizers();
     return std::any_of(all.begin(), all.end(), [&](const ql_optimizer_info & o) { return optim == o.name && o.paged; });
-}
-
-int64_t FinetuneOptions::batch() const {
-    if (batch_text == "auto") return QL_BATCH_AUTO;
-    int64_t n = 0;
-    const char * end = batch_text.data() + batch_text.size();
-    const auto read = std::from_chars(batch_text.data(), end, n);
-    if (read.ec != std::errc() || read.ptr != end || n < 1 || n > 4096)
-        bad_input("--batch: '%s' is no number of sequences; 1 to 4096 are possible, or auto", batch_text.c_str());
-    return n;
 }
 
 /// Everything but paths and callbacks.

@@ -99,5 +99,18 @@ TEST_F(TrainingOptions, ListsAddUp) {
     expect_refused(columns + "nothing=b", {"'nothing' is unknown"});
 }
 
+TEST_F(TrainingOptions, AnExportTakesNothingOfARun) {
+    ASSERT_EQ(0, workspace_.run("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --steps 2 "
+                                               "--grad-accum 1 --lora-r 4 --keep-checkpoints")
+                     .code);
+    const std::string from = "--export-from {a.gguf.ckpt} -o {b.gguf} ";
+    expect_refused(from + "--lora-r 8", {"--lora-r has no meaning with --export-from"});
+    expect_refused(from + "-d {data.jsonl}", {"--data has no meaning"});
+    expect_refused(from + "--no-packing", {"packing has no meaning"});
+    workspace_.write("run.toml", "lora-r = 8\n");  // of the run that made the checkpoint
+    const ProcessResult r = workspace_.run("ql-finetune", from + "-q -m {model.gguf} --force --config {run.toml}");
+    EXPECT_EQ(0, r.code) << r.err;
+}
+
 }  // namespace
 }  // namespace ql::test

@@ -108,6 +108,22 @@ std::string Program::config_path() const {
     return config->count() > 0 ? config->as<std::string>() : "";
 }
 
+std::string Program::given_beside(const std::vector<std::string> & allowed) const {
+    const auto names = [&](const std::string & name) {
+        return std::any_of(arguments_.begin(), arguments_.end(), [&](const std::string & a) {
+            return a.substr(0, a.find('=')) == name || (name.size() == 2 && a.starts_with(name));  // "-ofile", too
+        });
+    };
+    for (const CLI::Option * option : app().get_options()) {
+        if (option->count() == 0 || contains(allowed, option->get_name())) continue;
+        for (const std::string & name : option->get_lnames())
+            if (names("--" + name)) return "--" + name;
+        for (const std::string & name : option->get_snames())
+            if (names("-" + name)) return "-" + name;
+    }
+    return "";
+}
+
 void Program::parse(int argc, char ** argv) {
     try {
         app().parse(argc, argv);

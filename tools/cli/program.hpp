@@ -26,6 +26,8 @@ class Program : public Command {
     Option * threads(int64_t & value);
     /// An option of the common command line that this program does not do yet: using it is an error that says so.
     void not_yet(const std::string & name, const std::string & what_instead, bool takes_value = true);
+    /// The first option on the command line itself that is none of `allowed`, by its long name; "" if there is none.
+    std::string given_beside(const std::vector<std::string> & allowed) const;
     /// The file that --config names; "" without it. After run() has parsed.
     std::string config_path() const;
 
