@@ -5,9 +5,11 @@
 namespace ql {
 namespace {
 
-constexpr const char * kFields[] = {"messages",   "conversations", "instruction", "question", "input",
-                                    "context",    "output",        "response",    "answer",   "prompt",
-                                    "completion", "text",          "system",      "history"};
+/// Those of forms.cpp.
+constexpr const char * kFields[] = {"messages", "conversations", "conversation",  "instruction", "question",
+                                    "query",    "problem",       "input",         "context",     "output",
+                                    "response", "answer",        "solution",      "prompt",      "completion",
+                                    "text",     "system",        "system_prompt", "tools",       "history"};
 
 std::string list_of_fields() {
     std::string list;

@@ -95,6 +95,9 @@ TEST(Columns, AreAListOfFieldsAndNames) {
 }
 
 TEST(Columns, GiveFieldsTheirNames) {
+    for (const char * pair : {"question=query,answer=reply", "query=q,solution=s", "problem=p,response=r",
+                              "conversation=c,tools=t,system_prompt=s"})
+        EXPECT_TRUE(parse_columns(pair).ok()) << pair;
     const Columns names = *parse_columns("question=query,answer=reply");
     const auto sample = parse_sample(R"({"query": "q", "reply": "a", "id": 3})", 1, names);
     ASSERT_TRUE(sample.ok()) << sample.message();
