@@ -23,6 +23,9 @@ Result<std::string> read_data_file(const std::string & path) {
         text = bytes;
     }
     if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+        return error(QL_BAD_FILE, "%s: the file is UTF-16; UTF-8 is read: iconv -f UTF-16 -t UTF-8 converts it",
+                     path.c_str());
     return text;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "models/base/utf8.hpp"
+
 namespace ql {
 namespace {
 
@@ -32,10 +34,26 @@ char separator_of(std::string_view text, const std::string & path) {
     return headings.find(',') == headings.npos && headings.find(';') != headings.npos ? ';' : ',';
 }
 
+/// A table of one column whose heading looks like several.
+Status check_separator(const std::string & heading, char separator) {
+    const size_t other = heading.find_first_of(separator == '\t' ? ",;|" : "\t|");
+    if (other == heading.npos) return {};
+    return error(QL_BAD_FILE,
+                 "1: one column, headed '%.60s': the values of a .tsv file stand between tabs, those of a .csv file "
+                 "between commas or semicolons%s",
+                 heading.c_str(),
+                 heading[other] == '\t'  ? "; this one has tabs: name it .tsv"
+                 : heading[other] != '|' ? "; this one has no tabs: name it .csv"
+                                         : "");
+}
+
+constexpr const char * kNotUtf8 = "is not UTF-8; save the table as UTF-8, or convert it with iconv";
+
 Status check_headings(const std::vector<std::string> & names) {
     std::set<std::string_view> seen;
     for (const std::string & name : names) {
         if (name.empty()) return error(QL_BAD_FILE, "1: a heading is empty");
+        if (!is_well_formed_utf8(name)) return error(QL_BAD_FILE, "1: a heading %s", kNotUtf8);
         if (name.size() > kLongestHeading)
             return error(QL_BAD_FILE, "1: the heading '%.40s...' has %zu bytes, at most %zu are read", name.c_str(),
                          name.size(), kLongestHeading);
@@ -46,10 +64,14 @@ Status check_headings(const std::vector<std::string> & names) {
 
 constexpr const char * kBehindQuote = "text follows the quote that ends a value; a quote in a value is written twice";
 
-std::string fault_of(const TableLine & line, size_t n_columns) {
+std::string fault_of(const TableLine & line, const std::vector<std::string> & names) {
     if (line.behind_quote) return kBehindQuote;
-    if (line.n_values == n_columns) return "";
-    return format("%zu value%s in a table of %zu columns", line.n_values, line.n_values == 1 ? "" : "s", n_columns);
+    if (line.n_values != names.size())
+        return format("%zu value%s in a table of %zu columns", line.n_values, line.n_values == 1 ? "" : "s",
+                      names.size());
+    for (size_t i = 0; i < names.size(); ++i)
+        if (!is_well_formed_utf8(line.values[i])) return format("the value of '%.40s' %s", names[i].c_str(), kNotUtf8);
+    return "";
 }
 
 std::string json_of(const std::vector<std::string> & names, const std::vector<std::string> & values) {
@@ -79,6 +101,7 @@ Result<Table> Table::open(std::string_view text, const std::string & path, size_
         return error(QL_BAD_FILE, "1: %zu columns, at most %zu are read", line.n_values, kMostColumns);
     if (line.behind_quote) return error(QL_BAD_FILE, "1: %s", kBehindQuote);
     QL_TRY(check_headings(line.values));
+    if (line.n_values == 1) QL_TRY(check_separator(line.values[0], table.separator_));
     table.names_ = std::move(line.values);
     return table;
 }
@@ -92,7 +115,7 @@ Result<std::optional<TableRow>> Table::next() {
         if (n_rows_++ == max_rows_)
             return error(QL_UNSUPPORTED, "%lld: more than %zu samples; split the file", static_cast<long long>(begin),
                          max_rows_);
-        std::string fault = fault_of(line, names_.size());
+        std::string fault = fault_of(line, names_);
         std::string json = fault.empty() ? json_of(names_, line.values) : "";
         return std::optional(TableRow{begin, std::move(json), std::move(fault)});
     }

@@ -33,8 +33,8 @@ struct TableLine {
 class Table {
   public:
     /// The text must outlive the table.
-    /// errors  QL_BAD_FILE with the line (no path): no headings, one that is empty, there twice or longer than 1 KiB, more
-    ///         than 4,096 of them, a quote that does not end or has text behind it
+    /// errors  QL_BAD_FILE with the line (no path): no headings, one that is empty, not UTF-8, there twice or longer than
+    ///         1 KiB, more than 4,096 of them, a single one that looks like several, a quote that does not end or has text behind it
     static Result<Table> open(std::string_view text, const std::string & path, size_t max_rows = 10'000'000);
     /// The next row; none at the end.
     /// errors  with the line: QL_BAD_FILE: a quote that does not end; QL_UNSUPPORTED: more than max_rows

@@ -43,6 +43,15 @@ TEST(DataFile, ReadsPlainAndGzipAlike) {
     EXPECT_EQ(*read_data_file(folder.write("empty.gz", gzip(""))), "");
 }
 
+TEST(DataFile, AnotherEncodingIsNamed) {
+    const test::TemporaryFolder folder;
+    for (const char * mark : {"\xFF\xFE", "\xFE\xFF"}) {
+        const std::string text = std::string(mark) + std::string("t\0e\0", 4);
+        for (const std::string & path : {folder.write("a.csv", text), folder.write("a.gz", gzip(text))})
+            EXPECT_NE(read_data_file(path).message().find("the file is UTF-16"), std::string::npos);
+    }
+}
+
 TEST(DataFile, DamagedOrCutGzipIsAnError) {
     const test::TemporaryFolder folder;
     const std::string packed = gzip(std::string(5000, 'x') + "yz");

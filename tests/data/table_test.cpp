@@ -55,6 +55,26 @@ TEST(Table, FaultsAreNamed) {
               "2:{\"q\":\"1\"}\n3:{\"q\":\"2\"}\n4:{\"q\":\"3\"}\nerror 5: more than 3 samples; split the file");
 }
 
+TEST(Table, OtherSeparatorsAreNamed) {
+    for (const auto & [path, headings, hint] :
+         {std::tuple{"a.csv", "question\tanswer", "this one has tabs: name it .tsv"},
+          {"a.csv", "question|answer", "between commas or semicolons"},
+          {"a.tsv", "question,answer", "this one has no tabs: name it .csv"},
+          {"a.tsv.gz", "question;answer", "this one has no tabs: name it .csv"}}) {
+        const std::string error = rows(std::string(headings) + "\nx,y\n", path);
+        EXPECT_TRUE(error.starts_with("error 1: one column, headed 'question")) << error;
+        EXPECT_NE(error.find(hint), error.npos) << error;
+    }
+    EXPECT_EQ(rows("\"q,a\"\nx\n"), "2:{\"q,a\":\"x\"}\n");
+    EXPECT_EQ(rows("q,a|b\nx,y\n"), "2:{\"q\":\"x\",\"a|b\":\"y\"}\n");
+}
+
+TEST(Table, OtherEncodingsAreNamed) {
+    const std::string why = "is not UTF-8; save the table as UTF-8, or convert it with iconv";
+    EXPECT_EQ(rows("q,a\nx,Z\xFCrich\ny,z\n"), "2:fault the value of 'a' " + why + "\n3:{\"q\":\"y\",\"a\":\"z\"}\n");
+    EXPECT_EQ(rows("q,a\xE9\nx,y\n"), "error 1: a heading " + why);
+}
+
 TEST(Table, TextBehindAQuoteIsAFault) {
     const std::string fault = "text follows the quote that ends a value; a quote in a value is written twice";
     EXPECT_EQ(rows("q,a\n\"He said \"hi\" there\",x\n\"y\",\"1\"\n"),
