@@ -40,6 +40,11 @@ ql::OnPlan plan_callback(const ql_evaluate_options & o) {
     };
 }
 
+ql::OnSample sample_callback(const ql_evaluate_options & o) {
+    if (!o.on_sample) return {};
+    return [o](int64_t sample, const ql::Likelihood & sum) { o.on_sample(o.user, sample, sum.nll, sum.tokens); };
+}
+
 ql::Result<ql_evaluate_options> take_options(const ql_model & model, const ql_evaluate_options * options) {
     ql_evaluate_options defaults;
     ql_evaluate_options_init(&defaults);
@@ -153,7 +158,7 @@ ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, c
 }
 
 void ql_evaluate_options_init(ql_evaluate_options * options) {
-    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr, 0, nullptr};
+    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr, 0, nullptr, nullptr};
 }
 
 ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
@@ -180,7 +185,7 @@ ql_status ql_evaluate_dataset(const ql_model * model, ql_device * device, const 
                 return error(QL_INVALID_ARGUMENT, "ql_evaluate_dataset: stride %lld: only a text has one",
                              static_cast<long long>(o.stride));
             return ql::evaluate_dataset(*model->model, device, list, data->data, o.ctx, callback(o),
-                                        {o.memory, plan_callback(o)});
+                                        {o.memory, plan_callback(o)}, sample_callback(o));
         };
         return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
     });

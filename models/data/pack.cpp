@@ -18,7 +18,7 @@ struct Open {
     int32_t segments;
 };
 
-void append(PackedSequence & s, const TokenSample & sample, int64_t length, Open & open) {
+void append(PackedSequence & s, const TokenSample & sample, int64_t index, int64_t length, Open & open) {
     for (int64_t i = 0; i < length; ++i) {
         const auto at = static_cast<size_t>(i), next = at + 1;
         s.tokens.push_back(sample.tokens[at]);
@@ -26,6 +26,7 @@ void append(PackedSequence & s, const TokenSample & sample, int64_t length, Open
         s.positions.push_back(static_cast<int32_t>(i));
         s.segments.push_back(open.segments);
     }
+    s.samples.push_back(index);
     open.used += length;
     ++open.segments;
 }
@@ -71,7 +72,7 @@ std::vector<PackedSequence> pack(const std::vector<TokenSample> & samples, const
             if (open.size() > kOpenSequences) open.pop_front();
             place = open.end() - 1;
         }
-        append(sequences[place->sequence], sample, length, *place);
+        append(sequences[place->sequence], sample, index, length, *place);
     }
     return sequences;
 }

@@ -18,6 +18,7 @@ struct PackedSequence {
     std::vector<int32_t> targets;    // the next token of the sample where that one is trained, else -1
     std::vector<int32_t> positions;  // from 0 in each segment
     std::vector<int32_t> segments;   // 0, 1, 2 ...
+    std::vector<int64_t> samples;    // of each segment, its sample's index
 };
 
 /// The samples' order in an epoch: a permutation that depends on (seed, epoch, n) alone; 0, 1, 2 ... without shuffle.

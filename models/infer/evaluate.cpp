@@ -48,6 +48,16 @@ Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindo
     return sum;
 }
 
+void tell_samples(const PackedSequence & sequence, const std::vector<float> & losses, const OnSample & on_sample) {
+    std::vector<Likelihood> sums(sequence.samples.size());
+    for (size_t t = 0; t < sequence.tokens.size(); ++t) {
+        Likelihood & sum = sums[static_cast<size_t>(sequence.segments[t])];
+        sum.nll += static_cast<double>(losses[t]);
+        sum.tokens += sequence.targets[t] >= 0;
+    }
+    for (size_t i = 0; i < sums.size(); ++i) on_sample(sequence.samples[i], sums[i]);
+}
+
 }  // namespace
 
 Result<Likelihood> mean_likelihood(Likelihood sum) {
@@ -96,15 +106,20 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
 
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                     const Dataset & data, int64_t ctx, const OnWindow & on_window,
-                                    const EvaluateMemory & memory) {
+                                    const EvaluateMemory & memory, const OnSample & on_sample) {
     QL_TRY(check_context(model, ctx));
     QL_TRY(data.check_fits(ctx));
     const auto order = sample_order(static_cast<int64_t>(data.samples.size()), false, 0, 0);
     const std::vector<PackedSequence> sequences = pack(data.samples, order, ctx, true);
     QL_TRY(check_trained(sequences, data.path, ctx));
     const auto at = [&](int64_t i) { return sequences[static_cast<size_t>(i)]; };
+    OnLosses tell;
+    if (on_sample)
+        tell = [&](int64_t i, const std::vector<float> & losses) {
+            tell_samples(sequences[static_cast<size_t>(i)], losses, on_sample);
+        };
     QL_ASSIGN(const Likelihood sum,
-              evaluate_windows(model, device, adapters, {std::ssize(sequences), ctx, at}, on_window, memory));
+              evaluate_windows(model, device, adapters, {std::ssize(sequences), ctx, at}, on_window, memory, tell));
     return mean_likelihood(sum);
 }
 

@@ -27,6 +27,9 @@ struct EvaluateMemory {
 /// Told the mean so far after `done` of n windows; an error stops the evaluation.
 using OnWindow = std::function<Status(const Likelihood & so_far, int64_t done, int64_t n)>;
 
+/// Told of a dataset's sample, once its window is done: the sum over its tokens, and how many these are.
+using OnSample = std::function<void(int64_t sample, const Likelihood & sum)>;
+
 /// The windows of an evaluation, by their number.
 struct Windows {
     int64_t n = 0, ctx = 0;
@@ -50,6 +53,6 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
                                  const EvaluateMemory & memory = {});
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                     const Dataset & data, int64_t ctx, const OnWindow & on_window = {},
-                                    const EvaluateMemory & memory = {});
+                                    const EvaluateMemory & memory = {}, const OnSample & on_sample = {});
 
 }  // namespace ql

@@ -165,9 +165,12 @@ TEST_F(Works, PredictionsAreKept) {
         must("ql-perplexity", "-m {model.gguf} -d {few.jsonl} --exact --predictions {p.jsonl} --json");
     std::istringstream lines(read("p.jsonl"));
     int n = 0, right = 0;
+    std::vector<double> nll, wrong;
     for (std::string line; std::getline(lines, line);) {
         const Json p = Json::parse(line);
-        EXPECT_EQ(keys(p), (std::vector<std::string>{"sample", "input", "expected", "got", "exact"}));
+        EXPECT_EQ(keys(p), (std::vector<std::string>{"sample", "input", "expected", "got", "exact", "nll"}));
+        nll.push_back(p["nll"]);
+        if (!p["exact"].get<bool>()) wrong.push_back(nll.back());
         EXPECT_EQ(++n, p["sample"]);
         EXPECT_EQ(p["exact"].get<bool>(), p["expected"] == p["got"]);
         EXPECT_NE(p["input"].get<std::string>().find("Order"), std::string::npos);
@@ -178,6 +181,17 @@ TEST_F(Works, PredictionsAreKept) {
     int shown = 0;
     for (size_t at = r.err.find("  wanted  "); at != r.err.npos; at = r.err.find("  wanted  ", at + 1)) ++shown;
     EXPECT_EQ(5, shown) << r.err;
+    std::sort(wrong.rbegin(), wrong.rend());
+    size_t at = 0;
+    for (size_t i = 0; i < 5; ++i) {
+        char figure[32];
+        std::snprintf(figure, sizeof figure, ", nll %.4f\n", wrong[i]);
+        ASSERT_NE(at = r.err.find(figure, at), r.err.npos) << "the worst first: " << i << "\n" << r.err;
+    }
+    const std::string all = read("few.jsonl"), first = all.substr(0, all.find('\n') + 1);
+    workspace_.write("first.jsonl", first);
+    const Json alone = parse(must("ql-perplexity", "-m {model.gguf} -d {first.jsonl} --json"));
+    EXPECT_NEAR(nll[0], alone["nll"].get<double>(), 1e-5);
 }
 
 TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {

@@ -1,5 +1,6 @@
 // ql-perplexity: how well a model predicts a text, or the answers of a dataset; how many answers it gets exactly; and how
 // many questions with several choices it gets right.
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -49,10 +50,11 @@ class Perplexity {
                   "those whose right choice is the most probable")
             ->option_text("FILE.jsonl");
         program_.flag("--exact", exact_,
-                      "With -d: also generates each answer greedily and counts those that are exactly right");
+                      "With -d: also generates each answer greedily, counts those that are exactly right, and shows the "
+                      "five of the others that the model finds the least probable");
         program_
             .text("--predictions", predictions_,
-                  "With --exact: each sample's input, wanted and generated answer, a line of JSON each")
+                  "With --exact: each sample's input, wanted and generated answer and its NLL, a line of JSON each")
             ->option_text("FILE.jsonl");
         program_.list("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
             ->option_text("FIELD=NAME,...");
@@ -72,6 +74,10 @@ class Perplexity {
 
     int main(int argc, char ** argv) {
         return program_.run(argc, argv, [this] { return body(); });
+    }
+    void take_sample(int64_t i, double nll, int64_t tokens) {
+        nll_.resize(std::max(nll_.size(), static_cast<size_t>(i) + 1), NAN);
+        nll_[static_cast<size_t>(i)] = tokens > 0 ? nll / static_cast<double>(tokens) : NAN;
     }
 
   private:
@@ -150,9 +156,16 @@ class Perplexity {
         result_ = sized<ql_nll>();
         Progress progress("evaluate", program_.quiet);
         auto options = defaults<ql_evaluate_options>();
-        options.ctx = ctx_, options.stride = stride_, options.user = &progress;
-        options.on_window = [](void * bar, const ql_evaluated * e) {
-            static_cast<Progress *>(bar)->update(static_cast<double>(e->done), static_cast<double>(e->n),
+        struct Watch {
+            Progress * bar;
+            Perplexity * self;
+        } watch{&progress, this};
+        options.ctx = ctx_, options.stride = stride_, options.user = &watch;
+        options.on_sample = [](void * to, int64_t i, double nll, int64_t tokens) {
+            static_cast<Watch *>(to)->self->take_sample(i, nll, tokens);
+        };
+        options.on_window = [](void * to, const ql_evaluated * e) {
+            static_cast<Watch *>(to)->bar->update(static_cast<double>(e->done), static_cast<double>(e->n),
                                                  format("nll %.4f", e->nll));
             return g_interrupt != 0 ? 1 : 0;
         };
@@ -219,17 +232,19 @@ class Perplexity {
         const ql_generate_result generated =
             run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
         const bool right = wanted == generated.text;
+        const double nll = static_cast<size_t>(i) < nll_.size() ? nll_[static_cast<size_t>(i)] : NAN;
         if (!predictions_.empty())
             predicted_ += json_text({{"sample", i + 1},
                                      {"input", asked},
                                      {"expected", wanted},
                                      {"got", generated.text},
-                                     {"exact", right}}) +
+                                     {"exact", right},
+                                     {"nll", number_or_null(nll)}}) +
                           "\n";
         if (right) return true;
-        const Wrong wrong{i + 1, wanted, generated.text};
-        if (wrong_.size() < kShownWrong) wrong_.push_back(wrong);
+        const Wrong wrong{i + 1, nll, wanted, generated.text};
         if (program_.verbose) say_wrong(wrong);
+        keep_if_worst(wrong);
         return false;
     }
 
@@ -260,10 +275,18 @@ class Perplexity {
 
     struct Wrong {
         int64_t sample;
+        double nll;
         std::string wanted, got;
     };
+    /// Those that the model finds the least probable, the worst first; of equal ones the first.
+    void keep_if_worst(const Wrong & wrong) {
+        const auto at = std::find_if(wrong_.begin(), wrong_.end(), [&](const Wrong & w) { return w.nll < wrong.nll; });
+        wrong_.insert(at, wrong);
+        if (wrong_.size() > kShownWrong) wrong_.pop_back();
+    }
     void say_wrong(const Wrong & wrong) const {
-        program_.note(format("sample %lld", static_cast<long long>(wrong.sample)));
+        program_.note(
+            format("sample %lld, nll %s", static_cast<long long>(wrong.sample), print_number(wrong.nll, 4).c_str()));
         program_.note("  wanted  " + wrong.wanted);
         program_.note("  got     " + wrong.got);
     }
@@ -299,7 +322,8 @@ class Perplexity {
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
     std::string predictions_, predicted_, columns_;
-    std::vector<Wrong> wrong_;  // the first ones
+    std::vector<Wrong> wrong_;  // the worst ones
+    std::vector<double> nll_;   // of each sample, a token
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
     uint64_t seed_ = 42;

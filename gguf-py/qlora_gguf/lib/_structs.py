@@ -494,6 +494,7 @@ class ql_evaluate_options(C.Structure):
         ("user", C.c_void_p),
         ("memory", C.c_uint64),
         ("on_plan", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_inference_info))),
+        ("on_sample", C.CFUNCTYPE(None, C.c_void_p, C.c_int64, C.c_double, C.c_int64)),
     ]
 
 

@@ -134,6 +134,8 @@ typedef struct ql_evaluate_options {
                              share a pass. No bit of the result changes */
     /** Called once, before anything runs, with what is planned; non-zero stops as on_window does. */
     int (*on_plan)(void * user, const ql_inference_info * info);
+    /** Of a dataset: called for each of its samples, in any order, with the sum of the NLL of its trained tokens. */
+    void (*on_sample)(void * user, int64_t sample, double nll, int64_t tokens);
 } ql_evaluate_options;
 /** Defaults: ctx 0, stride 0, no callbacks, no limit of memory. */
 QL_API void ql_evaluate_options_init(ql_evaluate_options * options);
