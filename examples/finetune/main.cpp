@@ -290,6 +290,7 @@ class Finetune {
 
     int train() {
         program_.begin_work();
+        say_plan();
         say_old_best();
         StopAnswers answers("finishing this batch, then saving", "; again to quit without saving", at_second_stop(),
                             program_.quiet);
@@ -318,6 +319,15 @@ class Finetune {
         return report(true);
     }
 
+    /// What the run will take, before it takes it.
+    void say_plan() const {
+        if (program_.quiet) return;
+        const int64_t n = plan_.n_steps - plan_.first_step;
+        const std::string time =
+            n > 0 ? ", about " + print_time(static_cast<double>(n) * expect().seconds) + " without evaluations" : "";
+        program_.note(format("plan     %s of memory, %s step%s%s", print_size(plan_.planned_peak_bytes).c_str(),
+                             print_count(n).c_str(), n == 1 ? "" : "s", time.c_str()));
+    }
     /// Beside the new adapter it would look like its own.
     void say_old_best() const {
         std::error_code ec;

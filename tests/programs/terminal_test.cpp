@@ -53,7 +53,7 @@ TEST_F(InTerminal, TheBarKeepsToOneLineOfAnyWidth) {
         EXPECT_GT(widest, columns == 200 ? 60 : 20);
         EXPECT_EQ(0, t.screen().count("train ")) << t.screen().text();
         EXPECT_EQ(0, t.screen().count("ESC"));
-        for (const char * stays : {"ql-finetune 0", "model    ", "eval     before", "eval     step 20",
+        for (const char * stays : {"ql-finetune 0", "model    ", "plan     ", "eval     before", "eval     step 20",
                                    "eval     step 40", "eval     after", "Talk to it:"})
             EXPECT_EQ(1, t.screen().count(stays)) << stays << "\n" << t.screen().text();
     }

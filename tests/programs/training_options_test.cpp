@@ -46,6 +46,18 @@ TEST_F(TrainingOptions, PartsWithoutAnEndOfTurnAreNoFaultOfTheModel) {
     EXPECT_TRUE(has(cut, "all are cut")) << cut;
 }
 
+TEST_F(TrainingOptions, ThePlanIsSaidBeforeTheRun) {
+    ProcessOptions stop;
+    stop.interrupt_at = "train ";
+    const ProcessResult r = workspace_.run(
+        "ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --steps 1000000", stop);
+    const size_t plan = r.err.find("plan     "), trained = r.err.find("train ");
+    ASSERT_LT(plan, trained) << r.err;
+    const std::string line = r.err.substr(plan, r.err.find('\n', plan) - plan);
+    EXPECT_TRUE(has(line, "MiB of memory, 1,000,000 steps, about ")) << line;
+    EXPECT_TRUE(has(line, ":")) << "hours of so many steps: " << line;
+}
+
 /// Held-out answers unlike those that are learned.
 TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
     workspace_.write("unlike.jsonl", R"({"question": "the sea?", "answer": "QZ#QZ#QZ#QZ"})"

@@ -1,6 +1,7 @@
 // What the programs do when all goes well: their files, their JSON, resuming, interrupts, chats in a pipe.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
