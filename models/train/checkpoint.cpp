@@ -221,8 +221,8 @@ bool is_extended(const CheckpointState & state, int64_t n_steps) {
     return has_ended(state) && n_steps > whole_in(state.fingerprint, "steps");
 }
 
-uint64_t checkpoint_bytes(const TrainStep & step) {
-    uint64_t bytes = uint64_t{1} << 17;  // keys and the list of tensors
+uint64_t checkpoint_bytes(const TrainStep & step, const CheckpointState & state) {
+    uint64_t bytes = (uint64_t{1} << 16) + state.adapter.size() + state.fingerprint.size();  // keys
     for (const Entry & e : entries(step)) bytes += ql_tensor_bytes(e.tensor) + e.name.size() + 128;
     return bytes;
 }

@@ -43,8 +43,8 @@ bool has_ended(const CheckpointState & state);
 /// Whether a run of so many steps goes on where another one that was over had fewer.
 bool is_extended(const CheckpointState & state, int64_t n_steps);
 
-/// Bytes of a step's checkpoint on the disk, rounded up.
-uint64_t checkpoint_bytes(const TrainStep & step);
+/// Bytes of a step's checkpoint on the disk, rounded up. The state's record of the adapter may hold a long chat template.
+uint64_t checkpoint_bytes(const TrainStep & step, const CheckpointState & state);
 
 Status write_checkpoint(const std::string & path, const TrainStep & step, const CheckpointState & state);
 

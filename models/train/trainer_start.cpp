@@ -5,6 +5,7 @@
 #include "models/adapter/invocation.hpp"
 #include "models/base/c_text.hpp"
 #include "models/base/hash.hpp"
+#include "models/train/adapter_record.hpp"
 #include "models/train/fingerprint.hpp"
 #include "models/train/choose_options.hpp"
 #include "models/train/trainer.hpp"
@@ -159,7 +160,8 @@ Status Trainer::open_checkpoints() {
         point_.folder->go_on_after(state_.step);
     else
         QL_TRY(take_folder());
-    return point_.folder->check_space(checkpoint_bytes(*step_), options_.keep);
+    if (state_.adapter.empty()) state_.adapter = adapter_record(adapter_);
+    return point_.folder->check_space(checkpoint_bytes(*step_, state_), options_.keep);
 }
 
 /// The run begins in a folder where it has no checkpoint: those of another run must not be mixed with its own.

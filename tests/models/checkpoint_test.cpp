@@ -166,5 +166,17 @@ TEST_F(CheckpointTest, RealNumbersComeBackToTheBit) {
     EXPECT_EQ(again.state.best_eval, state.best_eval);
 }
 
+/// The disk is checked before the run, with a chat template of any length in the adapter's record.
+TEST_F(CheckpointTest, AreNoLargerThanExpected) {
+    for (const size_t size : {size_t{0}, size_t{1} << 20}) {
+        CheckpointState state = state_;
+        state.adapter += std::string(size, ' ');
+        forge(state);
+        const uint64_t real = std::filesystem::file_size(path(12)), expected = checkpoint_bytes(*step_, state);
+        EXPECT_LE(real, expected);
+        EXPECT_LE(expected, real + (1 << 17)) << "nor much smaller";
+    }
+}
+
 }  // namespace
 }  // namespace ql::test
