@@ -205,7 +205,8 @@ TEST_F(Runs, ALossThatIsNoNumberEndsTheRun) {
     expect_ends(1, run("--steps 1 --base-type keep"), {"diverged"});  // too short to diverge ten times
     EXPECT_FALSE(exists("a.gguf") || exists("a.gguf.ckpt"));
     expect_ends(1, run("--steps 40 --base-type keep --eval-data {data.jsonl}"), {"evaluation: the loss is not finite"});
-    for (const char * what : {"-f {text.txt}", "-d {data.jsonl}", "-f {text.txt} --json"})
+    workspace_.write("choices.jsonl", R"({"question": "a", "choices": ["b", "c"], "answer": 1})");
+    for (const char * what : {"-f {text.txt}", "-d {data.jsonl}", "-f {text.txt} --json", "--choices {choices.jsonl}"})
         expect_ends(1, workspace_.run("ql-perplexity", std::string("-q -m {model.gguf} -c 64 ") + what),
                     {"not finite"});
 }

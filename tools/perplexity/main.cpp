@@ -180,7 +180,7 @@ class Perplexity {
         }
         const Status status = evaluate(options);
         if (dry_run_ && status.code() == QL_CANCELLED) return print_memory(program_, plan), false;
-        if (choices_file_.empty())
+        if (choices_file_.empty() || status.code() == QL_NON_FINITE)
             check_run(status);
         else
             check_input(status);  // the file is read there
