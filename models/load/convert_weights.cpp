@@ -130,6 +130,23 @@ std::vector<ql_dtype> choose_types(const ModelParts & parts, const ql_model_opti
     return types;
 }
 
+/// A second rounding loses more than one of the original would.
+void note_second_rounding(const ModelParts & parts, const std::vector<ql_dtype> & types,
+                          std::vector<std::string> & notes) {
+    const auto is_rounded = [](ql_dtype type) { return bits_per_element(type) < 16; };
+    int64_t n = 0;
+    ql_dtype from{}, to{};
+    for (size_t i = 0; i < types.size(); ++i) {
+        const ql_dtype was = parts.weights[i].dtype;
+        if (was == types[i] || !is_rounded(was) || !is_rounded(types[i])) continue;
+        if (n++ == 0) from = was, to = types[i];
+    }
+    if (n > 0)
+        notes.push_back(format("%lld matrices are rounded a second time, from %s to %s: converted from a model of 16 bits "
+                               "they would lose less",
+                               static_cast<long long>(n), ql_dtype_name(from), ql_dtype_name(to)));
+}
+
 /// A search was asked for, and there is something to search.
 Status check_searched(const ModelParts & parts, const std::vector<ql_dtype> & types) {
     for (size_t i = 0; i < types.size(); ++i)
@@ -150,6 +167,7 @@ Status check_base_types(const ql_model_options & options) {
 Status convert_weights(ModelParts & parts, const ql_model_options & options, std::vector<std::string> & notes) {
     const std::vector<ql_dtype> types = choose_types(parts, options, notes);
     if (options.search) QL_TRY(check_searched(parts, types));
+    note_second_rounding(parts, types, notes);
     bool converts_blocks = false;
     for (size_t i = 0; i < types.size(); ++i)
         converts_blocks |= types[i] != parts.weights[i].dtype && is(parts.weights[i], WeightRole::block_matrix);
