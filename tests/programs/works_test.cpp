@@ -160,6 +160,33 @@ TEST_F(Works, ColumnsOfATableHaveAnyNames) {
     EXPECT_NE(r.err.npos, r.err.find("there is no column 'ask'")) << r.err;
 }
 
+/// A directory of 16 bits that was trained as nf4_dq is used as it was trained.
+TEST_F(Works, ABaseIsUsedAsItWasTrained) {
+    const std::string train = "-q -m {hf} -d {data.jsonl} --ctx 64 --grad-accum 1 --lora-r 4 --steps 4 -o {hf.gguf}";
+    must("ql-finetune", train + " --base-type nf4_dq --eval-data {data.jsonl} --json");
+    must("ql-convert", "{hf} {nf4.gguf} --type nf4_dq");
+    const auto nll = [&](const std::string & base) {
+        return parse(must("ql-perplexity", base + " --lora {hf.gguf} -d {data.jsonl} -c 64 --json"))["nll"];
+    };
+    EXPECT_EQ(nll("-m {hf} --base-type nf4_dq"), nll("-m {nf4.gguf}"));
+    EXPECT_EQ(nll("-m {hf} --base-type auto"), nll("-m {nf4.gguf}"));
+    EXPECT_NE(nll("-m {hf}"), nll("-m {nf4.gguf}"));
+    const std::string say = " -p hello -n 4 --temp 0";
+    EXPECT_EQ(must("ql-chat", "-m {hf} --base-type nf4_dq" + say).out, must("ql-chat", "-m {nf4.gguf}" + say).out);
+    for (const char * program : {"ql-chat -p hello -n 1", "ql-perplexity -f {text.txt}", "ql-finetune -d {data.jsonl} --dry-run"}) {
+        const std::string words = program, name = words.substr(0, words.find(' '));
+        const auto run = [&](const std::string & base) {
+            return must(name, words.substr(name.size()) + " -m {nf4.gguf} --ctx 64 --base-type " + base).err;
+        };
+        EXPECT_NE(run("q8_0").find("rounded a second time, from nf4_dq to q8_0"), std::string::npos) << name;
+        EXPECT_EQ(run("f16").find("rounded a second time"), std::string::npos) << name;
+        EXPECT_EQ(run("keep").find("rounded a second time"), std::string::npos) << name;
+    }
+    const ProcessResult r = workspace_.run("ql-chat", "-m {hf} -p hello --base-type q5_1");
+    EXPECT_EQ(2, r.code);
+    EXPECT_NE(r.err.find("--base-type: q5_1 can be read only"), std::string::npos) << r.err;
+}
+
 TEST_F(Works, PredictionsAreKept) {
     workspace_.write("few.jsonl", tiny_chats(7));
     const ProcessResult r =

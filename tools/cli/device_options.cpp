@@ -68,11 +68,17 @@ ModelOptions::ModelOptions(Program & program, bool with_lora, Command * to, bool
     command.texts("--lora", loras_, "An adapter (GGUF, or PEFT directory) and its scale; may be given several times")
         ->option_text("FILE[:SCALE]")
         ->one_each_time();
+    command
+        .text("--base-type", base_type_,
+              "Type of the weights, as ql-finetune's: keep (as in the file), auto (in 16 or 32 bits nf4_dq), " +
+                  weight_target_names(" or "))
+        ->option_text("TYPE");
     command.flag("--force", any_base_, "Takes adapters that were trained on another base too");
 }
 
 ModelPtr ModelOptions::open(const DeviceOptions & device) const {
     auto options = defaults<ql_model_options>();
+    options.base_type = parse_base_type("--base-type", base_type_, true);
     if (device.memory()) options.spill = device.spill();
     return open(&options);
 }

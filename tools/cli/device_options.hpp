@@ -36,14 +36,14 @@ class DeviceOptions {
     std::string device_ = "auto", compute_ = "auto", memory_, spill_;
 };
 
-/// -m, and --lora FILE[:SCALE].
+/// -m; --lora FILE[:SCALE] and --base-type, in programs that take adapters.
 class ModelOptions {
   public:
     ModelOptions(Program & program, bool with_lora, Command * to = nullptr, bool required = true);
     const std::string & path() const { return path_; }
     /// Opens the model as `options` says (NULL: everything as in the file); notes go to the program's.
     ModelPtr open(const ql_model_options * options = nullptr) const;
-    /// Opens it as it is in the file; what has to be copied lies on disk where there is a budget and a --spill.
+    /// Opens it as --base-type says; what has to be copied lies on disk where there is a budget and a --spill.
     ModelPtr open(const DeviceOptions & device) const;
     static ql_model_info describe(const ModelPtr & model);
 
@@ -62,7 +62,7 @@ class ModelOptions {
 
   private:
     const Program & program_;
-    std::string path_;
+    std::string path_, base_type_ = "keep";
     std::vector<std::string> loras_;
     bool any_base_ = false;
 };
