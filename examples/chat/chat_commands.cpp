@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "models/json/parse_json.hpp"
+#include "examples/chat/saved_chat.hpp"
 #include "ql/os.h"
 #include "tools/cli/units.hpp"
 
@@ -21,7 +21,7 @@ constexpr Known kCommands[] = {{"/help", "", "this list"},
                                {"/retry", "", "answers the last message again"},
                                {"/undo", "", "takes the last message and its answer back"},
                                {"/save", "FILE.jsonl", "writes the chat as a sample that ql-finetune reads"},
-                               {"/load", "FILE.jsonl", "goes on with such a chat"},
+                               {"/load", "FILE.jsonl [N]", "goes on with such a chat, or with sample N of a dataset"},
                                {"/temp", "X", "the temperature from now on"},
                                {"/lora", "[N [SCALE]|off]", "lists the adapters, or applies others"},
                                {"/exit", "", "ends the chat, as the end of the input does"}};
@@ -38,26 +38,10 @@ std::pair<std::string, std::string> split(const std::string & line) {
             rest == line.npos ? "" : line.substr(rest, line.find_last_not_of(blanks) + 1 - rest)};
 }
 
-/// errors  what keeps a file from being a chat: turns that do not take turns
-Result<Conversation::Turns> read_chat(const std::string & path) {
-    QL_ASSIGN(const Json chat, read_json_object(path));
-    const auto messages = chat.find("messages");
-    if (messages == chat.end() || !messages->is_array())
-        return error(QL_BAD_FILE, "%s: has no list 'messages'", path.c_str());
-    Conversation::Turns turns;
-    for (const Json & message : *messages) {
-        const bool whole = message.is_object() && message.contains("role") && message["role"].is_string() &&
-                           message.contains("content") && message["content"].is_string();
-        if (!whole) return error(QL_BAD_FILE, "%s: a message without role and content", path.c_str());
-        turns.roles.push_back(message["role"]), turns.contents.push_back(message["content"]);
-    }
-    const size_t first = !turns.roles.empty() && turns.roles[0] == "system" ? 1 : 0;
-    for (size_t i = first; i < turns.roles.size(); ++i)
-        if (turns.roles[i] != ((i - first) % 2 ? "assistant" : "user"))
-            return error(QL_BAD_FILE, "%s: message %zu is the %.40s's, not the %s's", path.c_str(), i + 1,
-                         turns.roles[i].c_str(), (i - first) % 2 ? "assistant" : "user");
-    if ((turns.roles.size() - first) % 2) return error(QL_BAD_FILE, "%s: the last message has no answer", path.c_str());
-    return turns;
+std::string lower(std::string text) {
+    for (char & c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
 }
 
 }  // namespace
@@ -69,14 +53,24 @@ std::string ChatCommands::help() {
     return text;
 }
 
+std::string ChatCommands::name_in(const std::string & line) {
+    return lower(split(line).first);
+}
+
 bool ChatCommands::is_in(const std::string & line) {
     const std::string name = split(line).first;
     return name.size() > 1 && name[0] == '/' &&
-           std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+           std::all_of(name.begin() + 1, name.end(),
+                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
 }
 
 ChatCommands::Reply ChatCommands::run(const std::string & line) {
-    const auto [name, rest] = split(line);
+    const auto [written, rest] = split(line);
+    const std::string name = lower(written);
+    const auto known = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                    [&](const Known & command) { return name == command.name; });
+    if (known == std::end(kCommands)) return {written + " is no command; /help lists them", false};
+    if (!*known->takes && !rest.empty()) return {name + ": '" + rest + "' is too much: it takes nothing", false};
     if (name == "/help") return {help()};
     if (name == "/reset") return conversation_.reset(), Reply{"what was said is forgotten"};
     if (name == "/system") return system(rest);
@@ -84,8 +78,7 @@ ChatCommands::Reply ChatCommands::run(const std::string & line) {
     if (name == "/undo") return undo();
     if (name == "/save") return save(rest);
     if (name == "/load") return load(rest);
-    if (name == "/temp") return temperature(rest);
-    return {name + " is no command; /help lists them", false};
+    return temperature(rest);
 }
 
 ChatCommands::Reply ChatCommands::system(const std::string & text) {
@@ -107,26 +100,29 @@ ChatCommands::Reply ChatCommands::undo() {
 
 ChatCommands::Reply ChatCommands::save(const std::string & path) {
     if (path.empty()) return {"/save: the name of a file is needed", false};
+    const Conversation::Messages & messages = conversation_.messages();
+    if (messages.empty() || messages.back().role == "system") return {"/save: nothing was said yet", false};
     std::error_code ec;
     const bool own = std::find(saved_.begin(), saved_.end(), path) != saved_.end();
     if (!own && std::filesystem::exists(path, ec)) return {"/save: " + path + " is there already", false};
-    const Conversation::Turns & turns = conversation_.turns();
-    Json messages = Json::array();
-    for (size_t i = 0; i < turns.roles.size(); ++i)
-        messages.push_back({{"role", turns.roles[i]}, {"content", turns.contents[i]}});
-    const std::string text = Json{{"messages", messages}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const std::string text = saved_chat(messages);
     if (const Status written(ql_os_write_file(path.c_str(), text.data(), text.size())); !written.ok())
         return {"/save: " + written.message(), false};
     saved_.push_back(path);
-    return {format("%zu messages in %s", turns.roles.size(), path.c_str())};
+    const auto n_broken = std::count_if(messages.begin(), messages.end(), [](const auto & m) { return !m.whole; });
+    std::string said = format("%zu messages in %s", messages.size(), path.c_str());
+    if (n_broken > 0)
+        said += format("; %lld answer%s broken off, marked as not to be trained (\"weight\": 0)",
+                       static_cast<long long>(n_broken), n_broken == 1 ? " was" : "s were");
+    return {said};
 }
 
 ChatCommands::Reply ChatCommands::load(const std::string & path) {
     if (path.empty()) return {"/load: the name of a file is needed", false};
-    auto turns = read_chat(path);
-    if (!turns.ok()) return {"/load: " + turns.message(), false};
-    const size_t n = turns->roles.size();
-    conversation_.restore(std::move(turns).value());
+    auto messages = load_chat(path);
+    if (!messages.ok()) return {"/load: " + messages.message(), false};
+    const size_t n = messages->size();
+    conversation_.restore(std::move(messages).value());
     return {format("%zu messages from %s", n, path.c_str())};
 }
 

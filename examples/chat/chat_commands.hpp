@@ -20,6 +20,8 @@ class ChatCommands {
     };
     /// Whether a line is one of these commands, or begins with '/' and a letter and so is meant as one.
     static bool is_in(const std::string & line);
+    /// The first word in lower case.
+    static std::string name_in(const std::string & line);
     Reply run(const std::string & line);
     /// A line for each command.
     static std::string help();

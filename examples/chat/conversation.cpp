@@ -1,5 +1,7 @@
 #include "examples/chat/conversation.hpp"
 
+#include <algorithm>
+
 #include "tools/cli/stop.hpp"
 #include "tools/cli/tokens.hpp"
 
@@ -18,13 +20,15 @@ Conversation::Conversation(const ql_model * model, ql_session * session, int64_t
       ctx_(ctx),
       rendering_(std::move(rendering)),
       has_system_(!system.empty()) {
-    if (has_system_) turns_.roles.emplace_back("system"), turns_.contents.push_back(system);
+    if (has_system_) messages_.push_back({"system", system});
 }
 
-std::string Conversation::render(const Turns & turns) const {
+std::string Conversation::render(const Messages & messages, size_t forgotten) const {
     std::vector<const char *> roles, contents;
-    for (size_t i = 0; i < turns.roles.size(); ++i)
-        roles.push_back(turns.roles[i].c_str()), contents.push_back(turns.contents[i].c_str());
+    for (size_t i = 0; i < messages.size(); ++i) {
+        if (i >= first() && i < first() + 2 * forgotten) continue;
+        roles.push_back(messages[i].role.c_str()), contents.push_back(messages[i].content.c_str());
+    }
     CharsPtr text;
     auto options = defaults<ql_chat_options>();
     if (!rendering_.chat_template.empty()) options.chat_template = rendering_.chat_template.c_str();
@@ -41,69 +45,70 @@ bool Conversation::continue_from_cache(const std::string & text, std::vector<int
     return ql_session_position(session_) + static_cast<int64_t>(tokens.size()) + kRoomForAnswer <= ctx_;
 }
 
-Conversation::Question Conversation::start_over(Turns & turns, std::string & text) const {
-    const std::ptrdiff_t first = has_system_ ? 1 : 0;
-    Question q{tokenize_prompt(tokenizer_, text)};
-    const auto n_tokens = [&] { return static_cast<int64_t>(q.tokens.size()); };
-    while (n_tokens() + kRoomForAnswer > ctx_ && static_cast<std::ptrdiff_t>(turns.roles.size()) > first + 2) {
-        for (auto * list : {&turns.roles, &turns.contents})
-            list->erase(list->begin() + first, list->begin() + first + 2);  // a question and its answer
-        ++q.forgotten;
-        text = render(turns);
+Conversation::Question Conversation::start_over(const Messages & messages, std::string & text,
+                                                size_t * forgotten) const {
+    const size_t n_turns = (messages.size() - first()) / 2;  // before the message that is asked
+    Question q;
+    for (;; ++*forgotten) {
+        text = render(messages, *forgotten);
         q.tokens = tokenize_prompt(tokenizer_, text);
+        const auto n_tokens = static_cast<int64_t>(q.tokens.size());
+        q.fits = n_tokens <= ctx_;
+        if (n_tokens + kRoomForAnswer <= ctx_ || *forgotten == n_turns) return q;
     }
-    q.fits = n_tokens() <= ctx_;
-    return q;
 }
 
 Conversation::Question Conversation::ask(const std::string & message) {
-    Turns turns = turns_;
-    turns.roles.emplace_back("user");
-    turns.contents.push_back(message);
-    std::string text = render(turns);
+    Messages messages = messages_;
+    messages.push_back({"user", message});
+    std::string text = render(messages, forgotten_);
     Question q;
     if (!continue_from_cache(text, q.tokens)) {
-        q = start_over(turns, text);
+        size_t forgotten = forgotten_;
+        q = start_over(messages, text, &forgotten);
         if (!q.fits) return q;
+        q.forgotten = static_cast<int>(forgotten - forgotten_);
+        forgotten_ = forgotten;
         ql_session_reset(session_);
     }
-    turns_ = std::move(turns);
+    messages_ = std::move(messages);
     cached_ = text;
     cached_end_ = false;
     return q;
 }
 
-void Conversation::answered(const std::string & text, bool ended) {
-    turns_.roles.emplace_back("assistant");
-    turns_.contents.push_back(text);
-    cached_ += text;
-    cached_end_ = ended;
+void Conversation::answered(const Answer & answer) {
+    messages_.push_back({"assistant", answer.text, answer.whole});
+    cached_ += answer.text;
+    cached_end_ = answer.ended;
 }
 
 void Conversation::reset() {
-    turns_.roles.resize(has_system_ ? 1 : 0), turns_.contents.resize(has_system_ ? 1 : 0);
+    messages_.resize(first());
+    forgotten_ = 0;
     forget_cache();
 }
 
 void Conversation::set_system(const std::string & text) {
-    if (has_system_) turns_.roles.erase(turns_.roles.begin()), turns_.contents.erase(turns_.contents.begin());
+    if (has_system_) messages_.erase(messages_.begin());
     has_system_ = !text.empty();
-    if (has_system_)
-        turns_.roles.insert(turns_.roles.begin(), "system"), turns_.contents.insert(turns_.contents.begin(), text);
+    if (has_system_) messages_.insert(messages_.begin(), {"system", text});
     forget_cache();
 }
 
 std::optional<std::string> Conversation::undo() {
-    if (turns_.roles.size() < (has_system_ ? 3u : 2u)) return {};
-    const std::string question = turns_.contents[turns_.contents.size() - 2];
-    turns_.roles.resize(turns_.roles.size() - 2), turns_.contents.resize(turns_.contents.size() - 2);
+    if (messages_.size() < first() + 2) return {};
+    const std::string question = messages_[messages_.size() - 2].content;
+    messages_.resize(messages_.size() - 2);
+    forgotten_ = std::min(forgotten_, (messages_.size() - first()) / 2);
     forget_cache();
     return question;
 }
 
-void Conversation::restore(Turns turns) {
-    turns_ = std::move(turns);
-    has_system_ = !turns_.roles.empty() && turns_.roles[0] == "system";
+void Conversation::restore(Messages messages) {
+    messages_ = std::move(messages);
+    has_system_ = !messages_.empty() && messages_[0].role == "system";
+    forgotten_ = 0;
     forget_cache();
 }
 

@@ -19,31 +19,41 @@ class Conversation {
 
     struct Question {
         std::vector<int32_t> tokens;  // that the session has to read so that it can answer
-        int forgotten = 0;            // oldest turns, dropped because the full context had no room for them
+        int forgotten = 0;            // oldest turns that are read no more, as the context is full
         bool fits = true;             // false: the message alone is longer than the context; nothing has changed
     };
     Question ask(const std::string & message);
-    /// Takes in what the session answered; `ended`: the session has read an end-of-turn token behind the answer.
-    void answered(const std::string & text, bool ended);
-    struct Turns {
-        std::vector<std::string> roles, contents;
+    /// How the answer in the session came to its end.
+    struct Answer {
+        std::string text;
+        bool ended = true;  // the session has read an end-of-turn token behind it
+        bool whole = true;  // false: it was broken off
     };
-    /// What was said so far, the system message first where there is one.
-    const Turns & turns() const { return turns_; }
+    void answered(const Answer & answer);
+
+    struct Message {
+        std::string role, content;
+        bool whole = true;
+    };
+    using Messages = std::vector<Message>;
+    /// What was said so far, the system message first where there is one; with the turns that the context has lost.
+    const Messages & messages() const { return messages_; }
     /// Forgets all but the system message.
     void reset();
     void set_system(const std::string & text);
     /// Takes the last message and its answer back; nothing if there is none.
     std::optional<std::string> undo();
     /// Another conversation: a system message, or none, then messages and answers in turn.
-    void restore(Turns turns);
+    void restore(Messages messages);
     /// The next message is asked with all of the conversation: the session has forgotten what it read.
     void forget_cache() { cached_.clear(); }
 
   private:
-    std::string render(const Turns & turns) const;
-    /// The whole conversation anew, without the oldest turns where they do not fit.
-    Question start_over(Turns & turns, std::string & text) const;
+    size_t first() const { return has_system_ ? 1 : 0; }
+    std::string render(const Messages & messages, size_t forgotten) const;
+    /// The whole conversation anew, without the oldest turns where they do not fit. *forgotten: how many
+    /// these are, at least those that were forgotten before.
+    Question start_over(const Messages & messages, std::string & text, size_t * forgotten) const;
     /// Tokens for the rest of `text` behind what the cache holds, or nothing if the cache holds something else.
     bool continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const;
 
@@ -53,7 +63,8 @@ class Conversation {
     int64_t ctx_;
     Rendering rendering_;
     bool has_system_;
-    Turns turns_;
+    Messages messages_;
+    size_t forgotten_ = 0;     // turns, a question and its answer each, that no longer fit in the context
     std::string cached_;       // the text whose tokens the session has read
     bool cached_end_ = false;  // and the end-of-turn token behind it
 };

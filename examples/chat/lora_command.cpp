@@ -9,7 +9,6 @@
 namespace ql::cli {
 namespace {
 
-constexpr const char * kName = "/lora";
 constexpr const char * kUsage =
     "/lora lists the adapters, /lora N applies one alone, /lora N SCALE so much of one, /lora off none";
 
@@ -21,12 +20,6 @@ bool read_number(const std::string & text, Number & value) {
 }
 
 }  // namespace
-
-bool LoraCommand::is_in(const std::string & line) {
-    std::istringstream words(line);
-    std::string first;
-    return words >> first && first == kName;
-}
 
 LoraCommand::Reply LoraCommand::refused(const std::string & why) const {
     return {"/lora: " + why + "; " + kUsage, false};

@@ -13,8 +13,7 @@ class LoraCommand {
     LoraCommand(const SessionPtr & session, const ModelOptions::Loras & loras)
         : session_(session), loras_(loras), scales_(loras.scales) {}
 
-    /// Whether a line is this command: "/lora", or more behind it.
-    static bool is_in(const std::string & line);
+    static constexpr const char * kName = "/lora";
     /// Does what a line says. Where it cannot, `text` says why and nothing has changed.
     struct Reply {
         std::string text;  // without a newline

@@ -1,10 +1,11 @@
 // ql-chat: talks to a model, or completes a text (-p), with or without adapters. Answers stream to stdout.
-#include <iostream>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "examples/chat/conversation.hpp"
 #include "examples/chat/chat_commands.hpp"
+#include "examples/chat/line_reader.hpp"
 #include "examples/chat/lora_command.hpp"
 #include "examples/chat/stop_texts.hpp"
 #include "tools/cli/chat_options.hpp"
@@ -153,23 +154,35 @@ class Chat {
     int talk(Conversation & conversation) {
         program_.begin_work();
         const bool terminal = ql_os_is_terminal(1, nullptr) != 0;
+        const bool interactive = terminal && ql_os_is_terminal(0, nullptr) != 0;
         if (terminal) say_banner();
         ChatCommands commands(conversation, sampling_.temperature);
+        LineReader reader(terminal ? "> " : "", interactive);
+        bool hinted = false;
         std::string line;
         for (;;) {
-            if (terminal) std::printf("> "), std::fflush(stdout);
-            if (!std::getline(std::cin, line)) break;
+            const LineReader::Got got = reader.read(line);
+            if (got == LineReader::Got::stop && interactive && g_interrupt == SIGINT && !hinted) {
+                hinted = true;
+                g_interrupt = 0;
+                std::printf("\n");
+                program_.note("Ctrl-C again, Ctrl-D or /exit ends the chat");
+                continue;
+            }
+            if (got != LineReader::Got::line) break;
+            hinted = false;
             if (line.ends_with('\r')) line.pop_back();  // a file or a terminal may end lines this way
             const std::string word = without_blanks(line);
-            if (word == "/exit" || word == "/quit") break;
-            if (LoraCommand::is_in(word))
+            const std::string command = ChatCommands::name_in(word);
+            if (word.size() == command.size() && (command == "/exit" || command == "/quit")) break;
+            if (command == LoraCommand::kName)
                 adapt(conversation, word);
             else if (ChatCommands::is_in(word))
                 obey(conversation, commands, word);
             else if (!word.empty())
                 answer(conversation, line);
             if (!g_interrupt) continue;
-            if (!terminal) break;
+            if (!terminal || g_interrupt != SIGINT) break;
             g_interrupt = 0;  // Ctrl-C ended the answer, not the chat
         }
         if (terminal) std::printf("\n");
@@ -216,10 +229,14 @@ class Chat {
                                  static_cast<long long>(ctx_), q.forgotten));
         const ql_generate_result result = generate(q.tokens, true);
         const bool stopped = stop_ && stop_->stopped();
-        conversation.answered(stopped ? shown_ : result.text, result.ended != 0);
+        const bool whole = stopped || result.ended != 0;
+        conversation.answered({stopped ? shown_ : result.text, result.ended != 0, whole});
         if (stopped) conversation.forget_cache();  // the session has read more than the answer
         std::printf("\n");
         if (!flush_results()) throw results_lost();
+        if (!whole && ql_session_position(session_.get()) >= ctx_)
+            program_.note(format("note: the answer is broken off: the context of %lld tokens is full; choose a larger one (-c)",
+                                 static_cast<long long>(ctx_)));
         print_speed(result);
     }
 

@@ -103,21 +103,68 @@ TEST_F(ChatCommands, ForgetTakeBackAndAnswerAgain) {
 TEST_F(ChatCommands, AChatIsSavedAndGoesOn) {
     const std::string file = workspace_.path("chat.jsonl");
     const std::string hello = said("", "hello\n"), second = said("", "hello\nbye\n").substr(hello.size());
-    EXPECT_EQ(said("", "hello\n/save " + file + "\n/save " + file + "\n"),
-              hello + "2 messages in " + file + "\n2 messages in " + file + "\n");
+    const std::string saved =
+        "2 messages in " + file + "; 1 answer was broken off, marked as not to be trained (\"weight\": 0)\n";
+    EXPECT_EQ(said("", "hello\n/save " + file + "\n/save " + file + "\n"), hello + saved + saved);
     EXPECT_EQ(said("", "/load " + file + "\nbye\n"), "2 messages from " + file + "\n" + second);
     EXPECT_NE(chat("", "/save " + file + "\n").err.find("is there already"), std::string::npos);
-    EXPECT_EQ(0, workspace_.run("ql-finetune", "-m {model.gguf} -d {chat.jsonl} --show-data 1").code) << read_all(file);
+    std::string text = read_all(file);
+    const std::string mark = ",\"weight\":0";
+    ASSERT_NE(text.find(mark), text.npos) << text;
+    EXPECT_NE(workspace_.run("ql-finetune", "-m {model.gguf} -d {chat.jsonl} --show-data 1").code, 0);
+    workspace_.write("whole.jsonl", text.erase(text.find(mark), mark.size()));
+    EXPECT_EQ(0, workspace_.run("ql-finetune", "-m {model.gguf} -d {whole.jsonl} --show-data 1").code) << text;
+    const std::string again = said("", "/load " + file + "\n/save " + workspace_.path("again.jsonl") + "\n");
+    EXPECT_NE(again.find("1 answer was broken off"), again.npos) << again;
+    EXPECT_EQ(read_all(workspace_.path("again.jsonl")), read_all(file));
     for (const auto & [content, message] :
          {std::pair{"[]", "is no JSON object"},
           {R"({"messages": [{"role": "assistant", "content": "a"}]})", "message 1 is the assistant's, not the user's"},
           {R"({"messages": [{"role": "user", "content": "a"}]})", "the last message has no answer"},
-          {R"({"messages": [{"role": "user"}]})", "without role and content"}}) {
+          {R"({"messages": [{"role": "user"}]})", "without role and content"},
+          {R"({"messages": [{"role": "user", "content": "a", "name": "b"}]})", "message 1 has a field 'name'"},
+          {R"({"messages": [{"role": "user", "content": "a", "weight": 0.5}]})", "a weight other than 0 and 1"},
+          {R"({"messages": [], "tools": []})", "has a field 'tools', which a chat does not keep"},
+          {"", "the file is empty"},
+          {"{}\n{}\n", "has 2 samples; name one: /load "}}) {
         workspace_.write("bad.jsonl", content);
         const ProcessResult r = chat("", "hello\n/load " + workspace_.path("bad.jsonl") + "\nbye\n");
         EXPECT_NE(r.err.find(message), std::string::npos) << r.err;
         EXPECT_EQ(r.out, hello + second);
     }
+}
+
+TEST_F(ChatCommands, ASampleOfADatasetIsTakenUp) {
+    workspace_.write("two.jsonl", R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+{"_id": 2, "messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "c"}]}
+)");
+    const std::string file = workspace_.path("two.jsonl");
+    EXPECT_EQ(said("", "/load " + file + " 2\n/undo\n"), "2 messages from " + file + " 2\ntaken back: hello\n");
+    EXPECT_EQ(said("", "/load " + file + " 1\n/undo\n"), "2 messages from " + file + " 1\ntaken back: a\n");
+    EXPECT_NE(chat("", "/load " + file + " 3\n").err.find("there is no sample 3, it has 2"), std::string::npos);
+}
+
+TEST_F(ChatCommands, AreNamedInAnyCaseAndTakeNoMoreThanTheyRead) {
+    EXPECT_EQ(said("", "/Temp 0.5\n/TEMP\n"), "temperature 0.50\ntemperature 0.50\n");
+    EXPECT_EQ(said(both_, "/Lora off\n"), said(both_, "/lora off\n"));
+    for (const char * name : {"/help", "/reset", "/retry", "/undo", "/exit"}) {
+        const ProcessResult r = chat("", std::string(name) + " now\n/temp\n");
+        EXPECT_EQ(r.out, "temperature 0.00\n") << name;
+        EXPECT_NE(r.err.find(std::string(name) + ": 'now' is too much: it takes nothing"), std::string::npos) << r.err;
+    }
+    const ProcessResult r = chat("", "/save " + workspace_.path("none.jsonl") + "\n");
+    EXPECT_NE(r.err.find("/save: nothing was said yet"), std::string::npos) << r.err;
+    EXPECT_FALSE(std::filesystem::exists(workspace_.path("none.jsonl")));
+}
+
+TEST_F(ChatCommands, AFullContextIsSaidAndLosesNothingOfWhatIsSaved) {
+    const std::string file = workspace_.path("long.jsonl");
+    const ProcessResult r = workspace_.run("ql-chat", "-m {model.gguf} --temp 0 -c 100 -n 8",
+                                           {.input = "hello\nhello\nhello\nhello\nhello\n/save " + file + "\n"});
+    EXPECT_NE(r.err.find("are forgotten"), std::string::npos) << r.err;
+    EXPECT_NE(r.out.find("10 messages in " + file), std::string::npos) << r.out;
+    const ProcessResult cut = workspace_.run("ql-chat", "-m {model.gguf} --temp 0 -c 64", {.input = "hello\n"});
+    EXPECT_NE(cut.err.find("the answer is broken off: the context of 64 tokens is full"), std::string::npos) << cut.err;
 }
 
 TEST_F(ChatCommands, TheTemperatureChanges) {

@@ -1,0 +1,28 @@
+// What a person says, a line at a time. At a terminal it can be edited, and said again with the arrow keys, where the
+// program was built with libedit; else, and where nobody types, lines are read as they come.
+#pragma once
+#include <memory>
+#include <string>
+
+namespace ql::cli {
+
+class LineReader {
+  public:
+    /// interactive: somebody types at a terminal, and sees it there.
+    LineReader(std::string prompt, bool interactive);
+    ~LineReader();
+    LineReader(const LineReader &) = delete;
+    LineReader & operator=(const LineReader &) = delete;
+
+    enum class Got { line, end, stop };  // stop: a signal asked to stop (g_interrupt) before the line was ready
+    /// Shows the prompt, and waits for a line; without its newline.
+    Got read(std::string & line);
+
+  private:
+    struct Editor;
+    std::string prompt_;
+    bool interactive_;
+    std::unique_ptr<Editor> editor_;  // null: lines are not edited
+};
+
+}  // namespace ql::cli

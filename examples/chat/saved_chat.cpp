@@ -1,0 +1,118 @@
+#include "examples/chat/saved_chat.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <vector>
+
+#include "models/json/parse_json.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+namespace {
+
+constexpr size_t kLargestFile = size_t{1} << 30;
+
+struct Place {
+    std::string path;
+    size_t number = 0;  // from 1; 0: the only one
+};
+
+/// A file's own name may end in a number.
+Place place_of(const std::string & text) {
+    std::error_code ec;
+    const size_t blank = text.find_last_of(" \t");
+    if (blank == text.npos || std::filesystem::exists(text, ec)) return {text};
+    const char *begin = text.data() + blank + 1, *end = text.data() + text.size();
+    size_t number = 0;
+    const auto read = std::from_chars(begin, end, number);
+    if (read.ec != std::errc() || read.ptr != end || number == 0) return {text};
+    return {text.substr(0, text.find_last_not_of(" \t", blank) + 1), number};
+}
+
+/// The lines that are not blank; all of a file that is one JSON object over several lines.
+std::vector<std::string_view> samples_in(std::string_view text) {
+    if (parse_json(text).ok()) return {text};
+    std::vector<std::string_view> lines;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        const std::string_view line = text.substr(at, end - at);
+        if (line.find_first_not_of(" \t\r") != line.npos) lines.push_back(line);
+        at = end + 1;
+    }
+    return lines;
+}
+
+/// What of an object is none of `known`, and would be lost; names that begin with '_' only describe.
+std::string unknown_in(const Json & object, const std::vector<std::string> & known) {
+    for (const auto & item : object.items())
+        if (!item.key().starts_with('_') && std::find(known.begin(), known.end(), item.key()) == known.end())
+            return item.key();
+    return "";
+}
+
+Result<Conversation::Message> message_of(const Json & message, size_t i) {
+    const bool is_whole = message.is_object() && message.contains("role") && message["role"].is_string() &&
+                          message.contains("content") && message["content"].is_string();
+    if (!is_whole) return error(QL_BAD_FILE, "message %zu is without role and content", i + 1);
+    if (const std::string other = unknown_in(message, {"role", "content", "weight"}); !other.empty())
+        return error(QL_BAD_FILE, "message %zu has a field '%.40s', which a chat does not keep", i + 1, other.c_str());
+    const Json weight = message.value("weight", Json(1));
+    if (weight != 0 && weight != 1) return error(QL_BAD_FILE, "message %zu has a weight other than 0 and 1", i + 1);
+    return Conversation::Message{message["role"], message["content"], weight == 1};
+}
+
+Status check_turns(const Conversation::Messages & messages) {
+    const size_t first = !messages.empty() && messages[0].role == "system" ? 1 : 0;
+    for (size_t i = first; i < messages.size(); ++i)
+        if (const char * role = (i - first) % 2 ? "assistant" : "user"; messages[i].role != role)
+            return error(QL_BAD_FILE, "message %zu is the %.40s's, not the %s's", i + 1, messages[i].role.c_str(),
+                         role);
+    if ((messages.size() - first) % 2) return error(QL_BAD_FILE, "the last message has no answer");
+    return {};
+}
+
+Result<Conversation::Messages> messages_of(std::string_view text) {
+    QL_ASSIGN(const Json chat, parse_json(text));
+    if (!chat.is_object()) return error(QL_BAD_FILE, "is no JSON object");
+    const auto list = chat.find("messages");
+    if (list == chat.end() || !list->is_array()) return error(QL_BAD_FILE, "has no list 'messages'");
+    if (const std::string other = unknown_in(chat, {"messages"}); !other.empty())
+        return error(QL_BAD_FILE, "has a field '%.40s', which a chat does not keep", other.c_str());
+    Conversation::Messages messages;
+    for (size_t i = 0; i < list->size(); ++i) {
+        QL_ASSIGN(Conversation::Message message, message_of((*list)[i], i));
+        messages.push_back(std::move(message));
+    }
+    QL_TRY(check_turns(messages));
+    return messages;
+}
+
+}  // namespace
+
+std::string saved_chat(const Conversation::Messages & messages) {
+    Json list = Json::array();
+    for (const Conversation::Message & m : messages) {
+        list.push_back({{"role", m.role}, {"content", m.content}});
+        if (!m.whole) list.back()["weight"] = 0;
+    }
+    return Json{{"messages", list}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<Conversation::Messages> load_chat(const std::string & file_and_number) {
+    const Place place = place_of(file_and_number);
+    const char * path = place.path.c_str();
+    QL_ASSIGN(const FileBytes bytes, read_file(place.path, kLargestFile));
+    const std::vector<std::string_view> samples = samples_in(bytes.view());
+    if (samples.empty()) return error(QL_BAD_FILE, "%s: the file is empty", path);
+    if (place.number == 0 && samples.size() > 1)
+        return error(QL_BAD_FILE, "%s: has %zu samples; name one: /load %s 1", path, samples.size(), path);
+    if (place.number > samples.size())
+        return error(QL_BAD_FILE, "%s: there is no sample %zu, it has %zu", path, place.number, samples.size());
+    auto messages = messages_of(samples[std::max<size_t>(place.number, 1) - 1]);
+    if (messages.ok()) return messages;
+    const std::string which = place.number ? format("sample %zu: ", place.number) : "";
+    return error(messages.code(), "%s: %s%s", path, which.c_str(), messages.message().c_str());
+}
+
+}  // namespace ql::cli
