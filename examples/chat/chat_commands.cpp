@@ -59,9 +59,9 @@ std::string ChatCommands::name_in(const std::string & line) {
 
 bool ChatCommands::is_in(const std::string & line) {
     const std::string name = split(line).first;
-    return name.size() > 1 && name[0] == '/' &&
-           std::all_of(name.begin() + 1, name.end(),
-                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+    return name.size() > 1 && name[0] == '/' && std::all_of(name.begin() + 1, name.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+           });
 }
 
 ChatCommands::Reply ChatCommands::run(const std::string & line) {

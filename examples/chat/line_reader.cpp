@@ -48,8 +48,7 @@ char * prompt_of(EditLine * editor) {
 }  // namespace
 
 struct LineReader::Editor {
-    explicit Editor(std::string & prompt)
-        : line(el_init("ql-chat", stdin, stdout, stderr)), history(history_init()) {
+    explicit Editor(std::string & prompt) : line(el_init("ql-chat", stdin, stdout, stderr)), history(history_init()) {
         if (!line || !history) return;
         HistEvent event;
         ::history(history, &event, H_SETSIZE, kHistory);

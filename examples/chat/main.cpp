@@ -235,8 +235,9 @@ class Chat {
         std::printf("\n");
         if (!flush_results()) throw results_lost();
         if (!whole && ql_session_position(session_.get()) >= ctx_)
-            program_.note(format("note: the answer is broken off: the context of %lld tokens is full; choose a larger one (-c)",
-                                 static_cast<long long>(ctx_)));
+            program_.note(
+                format("note: the answer is broken off: the context of %lld tokens is full; choose a larger one (-c)",
+                       static_cast<long long>(ctx_)));
         print_speed(result);
     }
 

@@ -226,8 +226,7 @@ int64_t FinetuneOptions::grad_accum() const {
 void FinetuneOptions::check_export(const std::string & model) const {
     const std::string other = program_.given_beside(
         {"--export-from", "--output", "--model", "--force", "--config", "--json", "--quiet", "--verbose"});
-    if (!other.empty())
-        bad_input("%s has no meaning with --export-from: the checkpoint decides it", other.c_str());
+    if (!other.empty()) bad_input("%s has no meaning with --export-from: the checkpoint decides it", other.c_str());
     if (output.empty()) bad_input("-o is required: where the adapter goes (see --help)");
     std::error_code ec;
     if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
@@ -275,7 +274,8 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
     if (program_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (program_.count("--steps") > 0 && program_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");
-    if (program_.count("--resume") > 0 && resume.empty()) bad_input("--resume: 'auto', a folder or a checkpoint is needed");
+    if (program_.count("--resume") > 0 && resume.empty())
+        bad_input("--resume: 'auto', a folder or a checkpoint is needed");
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {

@@ -68,7 +68,8 @@ void print_summary(const RunReport & r) {
     if (std::isfinite(r.eval_after)) table.add({"eval loss", change(r.eval_before, r.eval_after)});
     table.add({"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
     table.add({"adapter", r.adapter});
-    if (!r.best.empty()) table.add({"best by eval loss", r.best + (r.has_no_gain ? " (no better than before training)" : "")});
+    if (!r.best.empty())
+        table.add({"best by eval loss", r.best + (r.has_no_gain ? " (no better than before training)" : "")});
     if (!r.plot.empty()) table.add({"picture", r.plot});
     table.print(stdout);
     const std::string model = escape_line(shell_word(r.model)), lora = escape_line(shell_word(r.adapter));

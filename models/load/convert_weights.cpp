@@ -142,9 +142,10 @@ void note_second_rounding(const ModelParts & parts, const std::vector<ql_dtype> 
         if (n++ == 0) from = was, to = types[i];
     }
     if (n > 0)
-        notes.push_back(format("%lld matrices are rounded a second time, from %s to %s: converted from a model of 16 bits "
-                               "they would lose less",
-                               static_cast<long long>(n), ql_dtype_name(from), ql_dtype_name(to)));
+        notes.push_back(
+            format("%lld matrices are rounded a second time, from %s to %s: converted from a model of 16 bits "
+                   "they would lose less",
+                   static_cast<long long>(n), ql_dtype_name(from), ql_dtype_name(to)));
 }
 
 /// A search was asked for, and there is something to search.

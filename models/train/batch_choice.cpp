@@ -53,7 +53,8 @@ void Trainer::take_batch(int64_t batch, const std::string & why) {
 }
 
 Status Trainer::choose_batch(const MakeStep & make) {
-    if (const int64_t before = batch_of_checkpoint(); before > 0) return take_batch(before, "as before, in the checkpoint"), Status();
+    if (const int64_t before = batch_of_checkpoint(); before > 0)
+        return take_batch(before, "as before, in the checkpoint"), Status();
     const uint64_t free = ql_os_available_memory();
     const uint64_t limit = options_.memory ? options_.memory
                            : free ? static_cast<uint64_t>(kPartOfFree * static_cast<double>(free)) + ql_os_rss()

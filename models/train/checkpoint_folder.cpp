@@ -112,8 +112,8 @@ std::string CheckpointFolder::in_the_way(int64_t step) const {
 }
 
 void CheckpointFolder::go_on_after(int64_t step) {
-    const auto first = std::partition_point(files_.begin(), files_.end(),
-                                            [&](const CheckpointFile & f) { return f.step <= step; });
+    const auto first =
+        std::partition_point(files_.begin(), files_.end(), [&](const CheckpointFile & f) { return f.step <= step; });
     later_.assign(first, files_.end());
     files_.erase(first, files_.end());
 }

@@ -79,8 +79,7 @@ std::string advice_for_more_steps(const ql_train_options & asked, const ql_train
     if (asked.steps > 0) return "try more --steps, or leave it out";
     const bool accumulates = asked.grad_accum > 1;
     if (asked.epochs == 0 && !accumulates) return format("try more data, or more --epochs than %g", chosen.epochs);
-    std::string advice =
-        asked.epochs > 0 ? "try more --epochs" : format("try more --epochs than %g", chosen.epochs);
+    std::string advice = asked.epochs > 0 ? "try more --epochs" : format("try more --epochs than %g", chosen.epochs);
     if (accumulates) advice += ", or a smaller --grad-accum";
     return advice + (asked.epochs > 0 && accumulates ? ", or leave both to be chosen" : ", or leave it to be chosen");
 }

@@ -89,15 +89,15 @@ class Trainer {
     const Dataset & data_;
     const Dataset * eval_;
     ql_train_options options_;
-    const bool resumes_;                        // --resume was asked for, whether or not there is a checkpoint
+    const bool resumes_;  // --resume was asked for, whether or not there is a checkpoint
     std::string checkpoint_dir_, best_path_, metrics_path_, spill_;  // copies: the caller's strings may go
     int64_t ctx_;
     const int64_t sequences_;  // of a step
     Sampler sampler_;
     std::vector<PackedSequence> eval_sequences_;
     std::unique_ptr<TrainStep> step_;
-    ResumePoint point_;                        // its checkpoint is closed once the run goes on from it
-    bool replaces_checkpoints_ = false;        // of an earlier run, when the first step comes
+    ResumePoint point_;                  // its checkpoint is closed once the run goes on from it
+    bool replaces_checkpoints_ = false;  // of an earlier run, when the first step comes
     MetricsFile metrics_;
     CheckpointState state_;
     std::vector<TrainingRun> runs_before_;  // that the adapter went through until this one

@@ -135,7 +135,8 @@ TEST_F(ChatCommands, AChatIsSavedAndGoesOn) {
 }
 
 TEST_F(ChatCommands, ASampleOfADatasetIsTakenUp) {
-    workspace_.write("two.jsonl", R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    workspace_.write("two.jsonl",
+                     R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
 {"_id": 2, "messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "c"}]}
 )");
     const std::string file = workspace_.path("two.jsonl");

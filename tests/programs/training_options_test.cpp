@@ -13,8 +13,7 @@ class TrainingOptions : public testing::Test {
   protected:
     /// A dry run over the data; what it says on stderr.
     std::string said(const std::string & more) const {
-        const ProcessResult r =
-            workspace_.run("ql-finetune", "-m {model.gguf} --ctx 64 --lora-r 4 --dry-run " + more);
+        const ProcessResult r = workspace_.run("ql-finetune", "-m {model.gguf} --ctx 64 --lora-r 4 --dry-run " + more);
         EXPECT_EQ(0, r.code) << r.err;
         return r.err;
     }
@@ -71,8 +70,9 @@ TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
     const ProcessResult better = workspace_.run("ql-finetune", run + "--eval-data {data.jsonl} --eval-every 5");
     EXPECT_EQ(0, better.code) << better.err;
     EXPECT_FALSE(has(better.err + better.out, "before training")) << better.err;
-    EXPECT_TRUE(has(better.err, "a.best.gguf is the best adapter of an earlier run; the first evaluation of this one "
-                                "replaces it"))
+    EXPECT_TRUE(has(better.err,
+                    "a.best.gguf is the best adapter of an earlier run; the first evaluation of this one "
+                    "replaces it"))
         << better.err;
     const ProcessResult none = workspace_.run("ql-finetune", run);
     EXPECT_TRUE(has(none.err, "it stays, as this one evaluates nothing")) << none.err;
@@ -112,8 +112,10 @@ TEST_F(TrainingOptions, ListsAddUp) {
 }
 
 TEST_F(TrainingOptions, AnExportTakesNothingOfARun) {
-    ASSERT_EQ(0, workspace_.run("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --steps 2 "
-                                               "--grad-accum 1 --lora-r 4 --keep-checkpoints")
+    ASSERT_EQ(0, workspace_
+                     .run("ql-finetune",
+                          "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --steps 2 "
+                          "--grad-accum 1 --lora-r 4 --keep-checkpoints")
                      .code);
     const std::string from = "--export-from {a.gguf.ckpt} -o {b.gguf} ";
     expect_refused(from + "--lora-r 8", {"--lora-r has no meaning with --export-from"});

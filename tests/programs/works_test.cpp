@@ -173,7 +173,8 @@ TEST_F(Works, ABaseIsUsedAsItWasTrained) {
     EXPECT_NE(nll("-m {hf}"), nll("-m {nf4.gguf}"));
     const std::string say = " -p hello -n 4 --temp 0";
     EXPECT_EQ(must("ql-chat", "-m {hf} --base-type nf4_dq" + say).out, must("ql-chat", "-m {nf4.gguf}" + say).out);
-    for (const char * program : {"ql-chat -p hello -n 1", "ql-perplexity -f {text.txt}", "ql-finetune -d {data.jsonl} --dry-run"}) {
+    for (const char * program :
+         {"ql-chat -p hello -n 1", "ql-perplexity -f {text.txt}", "ql-finetune -d {data.jsonl} --dry-run"}) {
         const std::string words = program, name = words.substr(0, words.find(' '));
         const auto run = [&](const std::string & base) {
             return must(name, words.substr(name.size()) + " -m {nf4.gguf} --ctx 64 --base-type " + base).err;

@@ -49,9 +49,10 @@ class Perplexity {
                   "text}: counts "
                   "those whose right choice is the most probable")
             ->option_text("FILE.jsonl");
-        program_.flag("--exact", exact_,
-                      "With -d: also generates each answer greedily, counts those that are exactly right, and shows the "
-                      "five of the others that the model finds the least probable");
+        program_.flag(
+            "--exact", exact_,
+            "With -d: also generates each answer greedily, counts those that are exactly right, and shows the "
+            "five of the others that the model finds the least probable");
         program_
             .text("--predictions", predictions_,
                   "With --exact: each sample's input, wanted and generated answer and its NLL, a line of JSON each")
@@ -166,7 +167,7 @@ class Perplexity {
         };
         options.on_window = [](void * to, const ql_evaluated * e) {
             static_cast<Watch *>(to)->bar->update(static_cast<double>(e->done), static_cast<double>(e->n),
-                                                 format("nll %.4f", e->nll));
+                                                  format("nll %.4f", e->nll));
             return g_interrupt != 0 ? 1 : 0;
         };
         options.memory = device_options_.memory();

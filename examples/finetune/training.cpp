@@ -1,0 +1,189 @@
+#include "examples/finetune/training.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "examples/finetune/plot.hpp"
+#include "ql/os.h"
+#include "tools/cli/places.hpp"
+#include "tools/cli/units.hpp"
+
+namespace ql::cli {
+
+void Training::plan() {
+    ql_train_options options = o_.train_options();
+    const std::string checkpoints = o_.checkpoint_path(), best = o_.best_path();
+    options.ctx = in_.ctx;
+    options.memory = device_options_.memory(), options.spill = device_options_.spill();
+    options.merge_type = merge_type();
+    if (o_.writes()) {
+        options.checkpoint_dir = checkpoints.c_str();
+        options.resume = o_.resume.empty() ? nullptr : o_.resume.c_str();
+        options.best_path = in_.eval ? best.c_str() : nullptr;
+        options.metrics_path = o_.metrics.empty() ? nullptr : o_.metrics.c_str();
+    }
+    options.user = this;
+    options.on_progress = [](void * self, const ql_train_progress * p) {
+        return static_cast<Training *>(self)->on_progress(*p);
+    };
+    options.on_log = [](void * self, const char * line) { static_cast<Training *>(self)->display_.line(line); };
+    options.on_batch = [](void * self, int evaluates, int64_t done, int64_t n) {
+        static_cast<Training *>(self)->display_.batch(evaluates != 0, done, n);
+    };
+    options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
+    const double begin = ql_os_seconds();
+    check_input(ql_trainer_create(in_.model.get(), in_.device.get(), in_.adapter.get(), in_.data.get(), in_.eval.get(),
+                                  &options, out(trainer_)));
+    program_.detail(format("planned  in %.2f s", ql_os_seconds() - begin));
+    plan_ = sized<ql_trainer_info>();
+    check_run(ql_trainer_describe(trainer_.get(), &plan_));
+    const std::string places = describe_places(ql_trainer_plan(trainer_.get(), QL_TRAIN_PLAN_MICRO_BATCH));
+    if (!places.empty()) program_.detail("places   " + places);
+    resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
+    if (!resumed_from_.empty())
+        program_.note(
+            format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
+    else if (std::error_code ec; o_.writes() && !o_.resume.empty() && std::filesystem::exists(o_.output, ec))
+        program_.note(
+            format("note: %s holds no checkpoint to go on from: the run starts anew, and its adapter will "
+                   "replace %s",
+                   checkpoints.c_str(), o_.output.c_str()));
+}
+
+int64_t Training::merge_type() const {
+    if (o_.merge_aware.empty()) return QL_MERGE_NONE;
+    const std::string base = ModelOptions::describe(in_.model).base_type;
+    const bool named = o_.merge_aware != "base";
+    const int64_t type = parse_base_type("--merge-aware", named ? o_.merge_aware : base, false);
+    if (!named && ql_dtype_block_length(static_cast<ql_dtype>(type)) == 1)
+        bad_input("--merge-aware: the base is %s; name the type of the merge, such as --merge-aware=q4_0",
+                  base.c_str());
+    return type;
+}
+
+void Training::run() {
+    program_.begin_work();
+    say_plan();
+    say_old_best();
+    StopAnswers answers("finishing this batch, then saving", "; again to quit without saving", at_second_stop(),
+                        program_.quiet);
+    answers_ = &answers;
+    eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
+    display_.history.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
+    if (std::isfinite(eval_before_)) display_.history.evals.push_back({0.0, eval_before_});
+    run_steps();
+    eval_after_ = evaluate("after");
+    say_no_gain();
+    check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
+    if (!o_.plot.empty()) write_plot(o_.plot, display_.history);
+    const bool trained = plan_.first_step < plan_.n_steps;  // else they are a run's that is to stay as it is
+    if (trained && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
+    answers_ = nullptr;
+}
+
+void Training::run_steps() {
+    display_.begin_steps(plan_.first_step, plan_.n_steps);
+    const Status status = ql_trainer_run(trainer_.get());
+    display_.end_steps();
+    if (!status.ok()) display_.replot();
+    check_not_stopped(status);
+}
+
+double Training::evaluate(const char * when) {
+    if (!in_.eval) return NAN;
+    double loss = 0;
+    int64_t tokens = 0;
+    display_.begin("eval");
+    const Status status = ql_trainer_evaluate(trainer_.get(), &loss, &tokens);
+    display_.end();
+    check_not_stopped(status);
+    program_.note(format("eval     %s: loss %.4f over %s tokens", when, loss, print_count(tokens).c_str()));
+    return loss;
+}
+
+void Training::check_not_stopped(const Status & status) const {
+    if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + (is_saved() ? go_on() : "")};
+    check_run(status);
+}
+
+int Training::on_progress(const ql_train_progress & p) {
+    display_.step(p);
+    if (p.checkpointed && !has_saved_) has_saved_ = true, answers_->say_at_second(at_second_stop());
+    return g_interrupt != 0;
+}
+
+/// What the run will take, before it takes it.
+void Training::say_plan() const {
+    if (program_.quiet) return;
+    const int64_t n = plan_.n_steps - plan_.first_step;
+    const std::string time =
+        n > 0 ? ", about " + print_time(static_cast<double>(n) * expect().seconds) + " without evaluations" : "";
+    program_.note(format("plan     %s of memory, %s step%s%s", print_size(plan_.planned_peak_bytes).c_str(),
+                         print_count(n).c_str(), n == 1 ? "" : "s", time.c_str()));
+}
+/// Beside the new adapter it would look like its own.
+void Training::say_old_best() const {
+    std::error_code ec;
+    if (!resumed_from_.empty() || !std::filesystem::exists(o_.best_path(), ec)) return;
+    program_.note(
+        format("note: %s is the best adapter of an earlier run; %s", o_.best_path().c_str(),
+               in_.eval ? "the first evaluation of this one replaces it" : "it stays, as this one evaluates nothing"));
+}
+
+bool Training::has_no_gain() const {
+    return std::isfinite(eval_before_) &&
+           std::all_of(display_.history.evals.begin(), display_.history.evals.end(),
+                       [&](const History::Point & eval) { return eval.step == 0 || !(eval.loss < eval_before_); });
+}
+/// The evaluation before training is no adapter's: the best one may be worse than none.
+void Training::say_no_gain() const {
+    if (has_no_gain())
+        program_.note(
+            format("warning: no evaluation was below the one before training, %.4f: on this data the model is "
+                   "better without the adapter; try a lower --lr, fewer --epochs, or more data",
+                   eval_before_));
+}
+
+/// The steps are done and in the last checkpoint: if the adapter cannot be written, no second training is needed.
+void Training::check_saved(const Status & status) const {
+    if (!status.ok()) throw Stop{kFailed, status.message() + "; the training is not lost" + go_on()};
+}
+
+/// Whether a checkpoint is there to go on from.
+bool Training::is_saved() const {
+    auto summary = sized<ql_train_summary>();
+    return ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint;
+}
+std::string Training::at_second_stop() const {
+    return is_saved() ? "ended without saving" + go_on() : "ended; nothing was saved yet";
+}
+
+std::string Training::go_on() const {
+    return "; go on with: " + program_.command_line({"--resume"}, {"--overwrite"}, "--resume auto");
+}
+
+ExpectedStep Training::expect() const {
+    const double flops = measure_products(in_.device, ModelOptions::describe(in_.model), in_.ctx * plan_.batch);
+    return expect_step(plan_, flops, plan_.read_bytes_per_step ? measure_reading(model_options_.path()) : 0);
+}
+
+RunReport Training::report(bool ran) const {
+    RunReport r;
+    r.plan = plan_, r.device = DeviceOptions::describe(in_.device), r.ctx = in_.ctx, r.ran = ran;
+    r.model = model_options_.path(), r.base_type = ModelOptions::describe(in_.model).base_type;
+    r.resumed_from = resumed_from_, r.eval_before = eval_before_, r.eval_after = eval_after_;
+    auto adapter = sized<ql_adapter_info>();
+    check_run(ql_adapter_describe(in_.adapter.get(), &adapter));
+    r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0 && adapter.n_row_weights == 0;
+    r.summary = sized<ql_train_summary>();
+    if (!ran) {
+        r.expected = expect();
+        return r;
+    }
+    check_run(ql_trainer_summary(trainer_.get(), &r.summary));
+    r.adapter = o_.output, r.best = in_.eval ? o_.best_path() : "", r.has_no_gain = has_no_gain();
+    r.plot = o_.plot;
+    return r;
+}
+
+}  // namespace ql::cli
