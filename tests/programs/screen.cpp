@@ -27,6 +27,7 @@ void Screen::put(const std::string & cell) {
 void Screen::obey(const std::string & sequence) {
     const char what = sequence.back();
     const std::string digits = sequence.substr(2, sequence.size() - 3);
+    const auto n = static_cast<size_t>(std::max(1, std::atoi(digits.c_str())));
     std::vector<std::string> & cells = row();
     if (what == 'm') return;
     if (what == 'K' && (digits.empty() || digits == "0"))
@@ -34,7 +35,16 @@ void Screen::obey(const std::string & sequence) {
     else if (what == 'K' && digits == "2")
         cells.clear();
     else if (what == 'A')
-        line_ -= std::min(line_, static_cast<size_t>(std::max(1, std::atoi(digits.c_str()))));
+        line_ -= std::min(line_, n);
+    else if (what == 'C')
+        column_ += n;
+    else if (what == 'P' && column_ < cells.size())
+        cells.erase(cells.begin() + static_cast<std::ptrdiff_t>(column_),
+                    cells.begin() + static_cast<std::ptrdiff_t>(std::min(cells.size(), column_ + n)));
+    else if (what == '@' && column_ < cells.size())
+        cells.insert(cells.begin() + static_cast<std::ptrdiff_t>(column_), n, " ");
+    else if (what == 'J' && digits.empty())
+        cells.resize(std::min(cells.size(), column_)), rows_.resize(line_ + 1);
     else
         for (const char c : "ESC" + sequence.substr(1)) put({c});
 }

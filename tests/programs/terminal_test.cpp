@@ -20,6 +20,11 @@ TEST(Screen, ShowsWhatATerminalShows) {
     screen.write("J");
     EXPECT_EQ(screen.text(), "xy\ndone\nred .\nupESC[5J\nAB\n");
     EXPECT_EQ(screen.count("d"), 2);
+    Screen edited(20);
+    edited.write("abcdef\r\033[C\033[2P\033[@X\r\nbelow\033[A");
+    EXPECT_EQ(edited.text(), "aXdef\nbelow\n");
+    edited.write("\033[J");
+    EXPECT_EQ(edited.text(), "aXdef\n");
 }
 
 class InTerminal : public testing::Test {
@@ -130,6 +135,43 @@ TEST_F(InTerminal, AChatAnswersAndEnds) {
     t.type("hello\r");
     ASSERT_TRUE(t.wait_for("> hello")) << t.screen().text();
     t.type("\x04");  // Ctrl-D
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, CtrlCAtThePromptHintsBeforeItEnds) {
+    Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 80);
+    const std::string hint = "Ctrl-C again, Ctrl-D or /exit ends the chat";
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("half a line");
+    t.press_ctrl_c();
+    ASSERT_TRUE(t.wait_for(hint + "\n>")) << t.screen().text();
+    t.type("/temp\r");
+    ASSERT_TRUE(t.wait_for("\ntemperature 0.80\n>")) << "what was typed before is gone: " << t.screen().text();
+    t.press_ctrl_c();
+#ifdef QL_LIBEDIT
+    const std::string line = ">\n";
+#else
+    const std::string line = "> ^C\n";  // what the terminal shows itself
+#endif
+    ASSERT_TRUE(t.wait_for("\ntemperature 0.80\n" + line + hint)) << "hinted anew: " << t.screen().text();
+    t.press_ctrl_c();
+    EXPECT_EQ(130, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, ALineIsEditedAndSaidAgain) {
+#ifndef QL_LIBEDIT
+    GTEST_SKIP() << "built without libedit";
+#endif
+    Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 80);
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("/emp\x01\x06t\r");  // to the beginning, one to the right
+    ASSERT_TRUE(t.wait_for("> /temp\ntemperature 0.80\n>")) << t.screen().text();
+    t.type("/temp\xC3\xBC\x7F 0.25\r");  // a letter of two bytes is one to take back
+    ASSERT_TRUE(t.wait_for("\ntemperature 0.25\n>")) << t.screen().text();
+    t.type("\033[A\033[A\r");  // up, up
+    ASSERT_TRUE(t.wait_for("\n> /temp\ntemperature 0.25\n>")) << t.screen().text();
+    EXPECT_EQ(0, t.screen().count("ESC")) << t.screen().text();
+    t.type("\x04");
     EXPECT_EQ(0, t.finish()) << t.screen().text();
 }
 
