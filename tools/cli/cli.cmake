@@ -12,6 +12,16 @@ target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine nlohmann_json
 target_link_libraries(ql_cli PRIVATE CLI11::CLI11) # command.hpp hides it
 target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libql-models exports the C API alone
 
+# Installs what a program prints of its own options: the man page, completions for a shell.
+function(ql_help_file name file folder)
+    list(JOIN ARGN " " words)
+    set(made ${CMAKE_CURRENT_BINARY_DIR}/help/${folder}/${file})
+    install(CODE "execute_process(COMMAND \"$<TARGET_FILE:${name}>\" ${words} OUTPUT_FILE \"${made}\" COMMAND_ERROR_IS_FATAL ANY)")
+    install(FILES ${made} DESTINATION ${folder})
+    get_filename_component(made_in ${made} DIRECTORY)
+    file(MAKE_DIRECTORY ${made_in})
+endfunction()
+
 set_property(GLOBAL PROPERTY QL_PROGRAMS "")
 function(ql_program name dir)
     ql_glob(files ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${dir})
@@ -24,6 +34,12 @@ function(ql_program name dir)
                                              INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
     if(QL_INSTALL)
         install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+        if(NOT CMAKE_CROSSCOMPILING)
+            ql_help_file(${name} ${name}.1 ${CMAKE_INSTALL_MANDIR}/man1 --man)
+            ql_help_file(${name} ${name} ${CMAKE_INSTALL_DATADIR}/bash-completion/completions --completion bash)
+            ql_help_file(${name} _${name} ${CMAKE_INSTALL_DATADIR}/zsh/site-functions --completion zsh)
+            ql_help_file(${name} ${name}.fish ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d --completion fish)
+        endif()
     endif()
     set_property(GLOBAL APPEND PROPERTY QL_PROGRAMS ${name})
 endfunction()

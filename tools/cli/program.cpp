@@ -16,6 +16,7 @@
 #include "tools/cli/config_file.hpp"
 #include "tools/cli/environment.hpp"
 #include "tools/cli/escape.hpp"
+#include "tools/cli/help_tables.hpp"
 #include "tools/cli/signals.hpp"
 
 namespace ql::cli {
@@ -40,6 +41,34 @@ std::string variables_text() {
     std::string text;
     for (const Variable & v : kVariables) text += format("  %-16s %s\n", v.name, v.meaning);
     return text;
+}
+
+OptionTable table_of(const CLI::Option & option) {
+    OptionTable table;
+    for (const std::string & name : option.get_snames()) table.names.push_back("-" + name);
+    for (const std::string & name : option.get_lnames()) table.names.push_back("--" + name);
+    table.positional = option.get_positional();
+    if (table.names.empty()) table.names.push_back(option.get_name(true));
+    const bool takes = option.get_items_expected_max() > 0;
+    if (takes || !option.get_option_text().empty())
+        table.takes = option.get_option_text().empty() ? option.get_type_name() : option.get_option_text();
+    if (takes) table.value = option.get_default_str();
+    table.does = option.get_description();
+    return table;
+}
+
+CommandTable table_of(const CLI::App & app) {
+    CommandTable table{app.get_name(), app.get_description(), {}, {}};
+    for (const CLI::Option * option : app.get_options())
+        if (!option->get_group().empty()) table.options.push_back(table_of(*option));
+    for (const CLI::App * command : app.get_subcommands([](const CLI::App *) { return true; }))
+        table.commands.push_back(table_of(*command));
+    return table;
+}
+
+[[noreturn]] void print_and_end(const std::string & text) {
+    std::fputs(text.c_str(), stdout);
+    throw Stop{kDone, ""};
 }
 
 /// Options as "--lora-r N [16]": what they take, and the default.
@@ -73,6 +102,16 @@ Program::Program(const std::string & name, const std::string & description, cons
     flag("-v,--verbose", verbose, "Says what was found and chosen");
     app.footer("Examples:\n" + examples + "\n\nEnvironment:\n" + variables_text() +
                "\nExit codes: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n");
+    const auto print_completion = [this](const std::string & shell) {
+        const std::string text = completion(table_of(this->app()), shell);
+        if (text.empty()) bad_input("--completion: '%s' is unknown; %s are", shell.c_str(), kShells);
+        print_and_end(text);
+    };
+    const auto print_man_page = [this, examples] {
+        print_and_end(man_page(table_of(this->app()), ql_version(), examples, variables_text()));
+    };
+    app.add_option_function<std::string>("--completion", print_completion, "")->group("")->trigger_on_parse();
+    app.add_flag_callback("--man", print_man_page, "")->group("")->trigger_on_parse();
     app.formatter(std::make_shared<HelpFormatter>());
     app.get_formatter()->column_width(34);
 }
