@@ -89,5 +89,5 @@ function(ql_test name dir)
     target_compile_definitions(${name} PRIVATE QL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" QL_BINARY_DIR="${PROJECT_BINARY_DIR}"
                                                QL_STATIC)
     ql_unity(${name})
-    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900 ENVIRONMENT QL_CHECK_PLANS=1)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES TIMEOUT 900 ENVIRONMENT QL_CHECK_PLANS=1)
 endfunction()

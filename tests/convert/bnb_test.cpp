@@ -20,6 +20,8 @@ struct Kind {
     const char * name;
     ql_dtype q, output,
         down;  // attn_q, whose rows a llama file orders anew; attn_output; ffn_down, whose rows may be short
+
+    friend void PrintTo(const Kind & kind, std::ostream * out) { *out << kind.name; }
 };
 
 class Bnb : public ::testing::TestWithParam<Kind> {

@@ -101,6 +101,8 @@ struct Unit {
     const char * name;
     void (*gemm)(Pool &, const GemmBf16 &, std::byte *);
     bool (*is_there)();
+
+    friend void PrintTo(const Unit & unit, std::ostream * out) { *out << unit.name; }
 };
 void gemm_amx(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
     bf16_kernels(Isa::amx)->gemm(pool, g, scratch);

@@ -14,6 +14,8 @@ struct AttentionPath {
     bool bf16;  // products round their operands
     bool emulated = false;
 
+    friend void PrintTo(const AttentionPath & path, std::ostream * out) { *out << path.name; }
+
     /// The kernel of attention or attention_back.
     const Kernel & kernel(const OpDef & def) const {
         if (!emulated) return kernel_of(def);

@@ -22,6 +22,7 @@ struct Path {
     std::string name() const {
         return std::string(isa_name(isa)) + (isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : "");
     }
+    friend void PrintTo(const Path & path, std::ostream * out) { *out << path.name(); }
 };
 
 std::vector<Path> paths() {

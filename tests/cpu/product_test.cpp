@@ -20,6 +20,10 @@ using test::AlignedBytes;
 struct Path {
     Isa isa;
     bool bf16;
+
+    friend void PrintTo(const Path & path, std::ostream * out) {
+        *out << isa_name(path.isa) << (path.bf16 ? " bf16" : " f32");
+    }
 };
 
 std::vector<Path> paths() {

@@ -1,4 +1,6 @@
 // What the optimizers' shape rules refuse.
+#include <algorithm>
+
 #include "graph/refusals.hpp"
 
 namespace ql::test {
@@ -40,7 +42,11 @@ TEST_P(OptimizerRules, RefuseWithTheMessage) {
     expect_refusal(GetParam());
 }
 
-INSTANTIATE_TEST_SUITE_P(, OptimizerRules, testing::ValuesIn(kRefusals));
+INSTANTIATE_TEST_SUITE_P(, OptimizerRules, testing::ValuesIn(kRefusals), [](const auto & info) {
+    std::string name = info.param.what;
+    std::replace(name.begin(), name.end(), ' ', '_');
+    return name;
+});
 
 }  // namespace
 }  // namespace ql::test

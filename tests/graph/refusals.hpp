@@ -35,6 +35,8 @@ struct Refusal {
     std::function<Tensor *(Leaves &)> build;
     ql_status code;
     const char * message;  // a part of the expected one
+
+    friend void PrintTo(const Refusal & r, std::ostream * out) { *out << r.what; }
 };
 
 inline void expect_refusal(const Refusal & r) {

@@ -10,6 +10,8 @@ namespace {
 struct Choice {
     ql_optimizer optimizer;
     double lr;
+
+    friend void PrintTo(const Choice & choice, std::ostream * out) { *out << optimizer_def(choice.optimizer).name; }
 };
 
 class Optimizers : public TrainerFixture, public ::testing::WithParamInterface<Choice> {

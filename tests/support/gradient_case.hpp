@@ -12,6 +12,8 @@ namespace ql::test {
 struct OpCase {
     const OpDef * def;
     Case c;
+
+    friend void PrintTo(const OpCase & o, std::ostream * out) { *out << o.def->name << ", " << o.c.name; }
 };
 
 inline std::vector<OpCase> differentiable_cases() {
