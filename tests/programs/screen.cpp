@@ -38,6 +38,8 @@ void Screen::obey(const std::string & sequence) {
         line_ -= std::min(line_, n);
     else if (what == 'C')
         column_ += n;
+    else if (what == 'G')
+        column_ = n - 1;
     else if (what == 'P' && column_ < cells.size())
         cells.erase(cells.begin() + static_cast<std::ptrdiff_t>(column_),
                     cells.begin() + static_cast<std::ptrdiff_t>(std::min(cells.size(), column_ + n)));

@@ -21,7 +21,7 @@ TEST(Screen, ShowsWhatATerminalShows) {
     EXPECT_EQ(screen.text(), "xy\ndone\nred .\nupESC[5J\nAB\n");
     EXPECT_EQ(screen.count("d"), 2);
     Screen edited(20);
-    edited.write("abcdef\r\033[C\033[2P\033[@X\r\nbelow\033[A");
+    edited.write("abcdef\r\033[C\033[2G\033[2P\033[@X\r\nbelow\033[A");
     EXPECT_EQ(edited.text(), "aXdef\nbelow\n");
     edited.write("\033[J");
     EXPECT_EQ(edited.text(), "aXdef\n");

@@ -57,6 +57,19 @@ TEST_F(TrainingOptions, ThePlanIsSaidBeforeTheRun) {
     EXPECT_TRUE(has(line, ":")) << "hours of so many steps: " << line;
 }
 
+/// docs/recipes: each is a run, and the command line goes before it.
+TEST_F(TrainingOptions, TheRecipesAreRuns) {
+    int n = 0;
+    for (const auto & entry : std::filesystem::directory_iterator(QL_SOURCE_DIR "/docs/recipes")) {
+        const std::string recipe = entry.path().string(), out = "{" + entry.path().stem().string() + ".gguf}";
+        const ProcessResult r = workspace_.run(
+            "ql-finetune", "-m {model.gguf} -d {data.jsonl} --ctx 64 --epochs 0.5 -o " + out + " --config " + recipe);
+        EXPECT_EQ(0, r.code) << recipe << "\n" << r.err;
+        ++n;
+    }
+    EXPECT_GE(n, 5);
+}
+
 /// Held-out answers unlike those that are learned.
 TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
     workspace_.write("unlike.jsonl", R"({"question": "the sea?", "answer": "QZ#QZ#QZ#QZ"})"
