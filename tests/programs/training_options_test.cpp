@@ -41,8 +41,6 @@ TEST_F(TrainingOptions, PartsWithoutAnEndOfTurnAreNoFaultOfTheModel) {
     EXPECT_TRUE(has(parts, "no end of turn is among what --train-on reasoning trains")) << parts;
     EXPECT_FALSE(has(parts, "--chat-template")) << parts;
     EXPECT_FALSE(has(said("-d {thoughts.jsonl} --train-on last,words"), "end of turn"));
-    const std::string cut = said("-d {thoughts.jsonl} --ctx 16");
-    EXPECT_TRUE(has(cut, "all are cut")) << cut;
 }
 
 TEST_F(TrainingOptions, ThePlanIsSaidBeforeTheRun) {
@@ -70,24 +68,27 @@ TEST_F(TrainingOptions, TheRecipesAreRuns) {
     EXPECT_GE(n, 5);
 }
 
-/// Held-out answers unlike those that are learned.
+/// An adapter that knows the answers, trained on others: each evaluation is worse than the one before.
 TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
     workspace_.write("unlike.jsonl", R"({"question": "the sea?", "answer": "QZ#QZ#QZ#QZ"})"
                                      "\n");
-    const std::string run = "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --steps 20 --lr 1e-2 ";
-    const ProcessResult worse = workspace_.run("ql-finetune", run + "--eval-data {unlike.jsonl} --eval-every 5");
-    EXPECT_EQ(0, worse.code) << worse.err;
-    EXPECT_TRUE(has(worse.err, "warning: no evaluation was below the one before training")) << worse.err;
-    EXPECT_TRUE(has(worse.out, "a.best.gguf (no better than before training)")) << worse.out;
-    EXPECT_FALSE(has(worse.err, "of an earlier run")) << worse.err;
-    const ProcessResult better = workspace_.run("ql-finetune", run + "--eval-data {data.jsonl} --eval-every 5");
+    const std::string run = "-m {model.gguf} --ctx 64 --grad-accum 1 --lr 1e-2 ", eval = "--eval-data {data.jsonl} ";
+    const ProcessResult better = workspace_.run("ql-finetune", run + eval + "-d {data.jsonl} -o {a.gguf} --steps 40");
     EXPECT_EQ(0, better.code) << better.err;
     EXPECT_FALSE(has(better.err + better.out, "before training")) << better.err;
-    EXPECT_TRUE(has(better.err,
+    EXPECT_FALSE(has(better.err, "of an earlier run")) << better.err;
+    const ProcessResult worse = workspace_.run("ql-finetune", run + eval +
+                                                                  "-d {unlike.jsonl} -o {b.gguf} --steps 20 "
+                                                                  "--eval-every 5 --init-adapter {a.gguf}");
+    EXPECT_EQ(0, worse.code) << worse.err;
+    EXPECT_TRUE(has(worse.err, "warning: no evaluation was below the one before training")) << worse.err;
+    EXPECT_TRUE(has(worse.out, "b.best.gguf (no better than before training)")) << worse.out;
+    const ProcessResult again = workspace_.run("ql-finetune", run + eval + "-d {data.jsonl} -o {a.gguf} --steps 2");
+    EXPECT_TRUE(has(again.err,
                     "a.best.gguf is the best adapter of an earlier run; the first evaluation of this one "
                     "replaces it"))
-        << better.err;
-    const ProcessResult none = workspace_.run("ql-finetune", run);
+        << again.err;
+    const ProcessResult none = workspace_.run("ql-finetune", run + "-d {data.jsonl} -o {a.gguf} --steps 2");
     EXPECT_TRUE(has(none.err, "it stays, as this one evaluates nothing")) << none.err;
 }
 
@@ -97,7 +98,7 @@ TEST_F(TrainingOptions, ADryRunChecksWhatTheRunWillWrite) {
     expect_refused(run + "-o {model.gguf}", {"-o: ", "is the input of -m and would be overwritten"});
     expect_refused(run + "-o {a.gguf} --metrics {a.gguf}", {"--metrics: ", "is written by -o already"});
     expect_refused(run + "--metrics {data.jsonl}", {"--metrics: ", "is the input of -d"});
-    expect_refused(run + "--checkpoint-dir {data.jsonl}", {"--checkpoint-dir: ", "is not a folder"});
+    expect_refused(run + "--checkpoint-dir {text.txt}", {"--checkpoint-dir: ", "is not a folder"});
     said("-d {data.jsonl}");
 }
 
@@ -132,7 +133,7 @@ TEST_F(TrainingOptions, AnExportTakesNothingOfARun) {
                      .code);
     const std::string from = "--export-from {a.gguf.ckpt} -o {b.gguf} ";
     expect_refused(from + "--lora-r 8", {"--lora-r has no meaning with --export-from"});
-    expect_refused(from + "-d {data.jsonl}", {"--data has no meaning"});
+    expect_refused(from + "-d {data.jsonl}", {"-d has no meaning"});
     expect_refused(from + "--no-packing", {"packing has no meaning"});
     workspace_.write("run.toml", "lora-r = 8\n");  // of the run that made the checkpoint
     const ProcessResult r = workspace_.run("ql-finetune", from + "-q -m {model.gguf} --force --config {run.toml}");
