@@ -45,6 +45,18 @@ TEST_F(QuantizeProgram, SaysWhatTheConversionCostsOnAText) {
     EXPECT_TRUE(must("{model.gguf} {nf4.gguf} nf4")["evaluate"].is_null());
 }
 
+TEST_F(QuantizeProgram, ASecondRoundingIsSaid) {
+    const auto said = [&](const std::string & line) {
+        const ProcessResult r = w_.run("ql-quantize", line);
+        EXPECT_EQ(r.code, 0) << r.err;
+        return r.err.find("are rounded a second time, from q8_0 to nf4") != r.err.npos;
+    };
+    EXPECT_FALSE(said("{model.gguf} {q8.gguf} q8_0"));
+    EXPECT_TRUE(said("{q8.gguf} {nf4.gguf} nf4"));
+    EXPECT_FALSE(said("{q8.gguf} {f16.gguf} f16"));
+    EXPECT_FALSE(said("{q8.gguf} {same.gguf} q8_0"));
+}
+
 TEST_F(QuantizeProgram, NamesThePartsOfASplitModel) {
     const Json json = must("{model.gguf} {out.gguf} f32 --split 1");
     ASSERT_GE(json["files"].size(), 1u);

@@ -33,6 +33,12 @@ std::string recipe_of(const std::string & type) {
     return "";
 }
 
+/// Whether a type holds its values in fewer than 16 bits.
+bool is_rounded(const std::string & name) {
+    ql_dtype type;
+    return ql_dtype_from_name(name.c_str(), &type) == QL_OK && ql_dtype_bytes(type, 256) < 256 * 2;
+}
+
 std::string error_text(double rel_rmse) {
     return rel_rmse == 0 ? "" : print_number(rel_rmse, 4);
 }
@@ -95,6 +101,7 @@ int Rewrite::run(const char * verb) {
     check_input(ql_quantize(in.c_str(), out.c_str(), &options));
     progress.clear();
     name_files();
+    note_second_rounding();
     if (cost.is_asked()) cost.measure(in, files_[0], threads_);
     print_result(cost);
     return kDone;
@@ -114,6 +121,22 @@ void Rewrite::on_tensor(const ql_quantized_tensor & t) {
                           static_cast<long long>(t.n), t.name, t.from, t.to, print_size(t.bytes_to).c_str(),
                           t.rel_rmse == 0 ? "none" : print_number(t.rel_rmse, 5).c_str(), t.note ? t.note : ""));
     progress_->update(static_cast<double>(t.index + 1), static_cast<double>(t.n), t.name);
+}
+
+/// A second rounding loses more than one of the original would.
+void Rewrite::note_second_rounding() const {
+    int64_t n = 0;
+    std::string types;
+    for (const auto & [key, g] : groups_) {
+        const auto & [kind, from, to] = key;
+        if (from == to || g.worst == 0 || !is_rounded(from) || !is_rounded(to)) continue;
+        n += g.n, types = from + " to " + to;
+    }
+    if (n > 0)
+        program.note(
+            format("note: %lld tensors are rounded a second time, from %s: converted from a model of 16 bits they "
+                   "would lose less",
+                   static_cast<long long>(n), types.c_str()));
 }
 
 /// OUT, or the parts that took its place.

@@ -40,6 +40,7 @@ class Rewrite {
     void choose_type(ql_quantize_options & options);
     void on_tensor(const ql_quantized_tensor & t);
     void name_files();
+    void note_second_rounding() const;
     void print_result(const Cost & cost) const;
     void print_json(double ratio, const Cost & cost) const;
 
