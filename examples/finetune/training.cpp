@@ -74,9 +74,10 @@ void Training::run() {
     run_steps();
     eval_after_ = evaluate("after");
     say_no_gain();
+    say_early_end();
     check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
     if (!o_.plot.empty()) write_plot(o_.plot, display_.history);
-    const bool trained = plan_.first_step < plan_.n_steps;  // else they are a run's that is to stay as it is
+    const bool trained = steps_done() > 0;  // else they are a run's that is to stay as it is
     if (trained && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
     answers_ = nullptr;
 }
@@ -87,6 +88,23 @@ void Training::run_steps() {
     display_.end_steps();
     if (!status.ok()) display_.replot();
     check_not_stopped(status);
+}
+
+/// In this process.
+int64_t Training::steps_done() const {
+    auto summary = sized<ql_train_summary>();
+    check_run(ql_trainer_summary(trainer_.get(), &summary));
+    return summary.steps;
+}
+
+/// How it could go on: its checkpoints are gone by then, unless they are kept.
+void Training::say_early_end() const {
+    const int64_t done = steps_done();
+    if (done == 0 || plan_.first_step + done >= plan_.n_steps) return;
+    program_.note(o_.keep_checkpoints
+                      ? "note: the run ended early; with a larger --early-stop, --resume auto goes on with it"
+                      : "note: the run ended early; with --keep-checkpoints it could go on by --resume auto "
+                        "with a larger --early-stop");
 }
 
 double Training::evaluate(const char * when) {

@@ -40,6 +40,8 @@ class Training {
     void say_old_best() const;
     bool has_no_gain() const;
     void say_no_gain() const;
+    int64_t steps_done() const;
+    void say_early_end() const;
     void check_saved(const Status & status) const;
     bool is_saved() const;
     std::string at_second_stop() const;

@@ -174,8 +174,9 @@ bool Trainer::note_best(double loss) {
     if (!std::isfinite(loss) || (state_.has_best && loss >= state_.best_eval)) {
         state_.ended = options_.early_stop > 0 && ++state_.evals_in_vain >= options_.early_stop;
         if (state_.ended && state_.step < n_steps_)
-            log(format("ended    early: %lld evaluations without a lower loss than %.4f",
-                       static_cast<long long>(state_.evals_in_vain), state_.best_eval));
+            log(format("ended    early: %lld evaluation%s without a lower loss than %.4f",
+                       static_cast<long long>(state_.evals_in_vain), state_.evals_in_vain == 1 ? "" : "s",
+                       state_.best_eval));
         return false;
     }
     state_.has_best = true;

@@ -211,7 +211,7 @@ void Trainer::take_patience() {
     if (!state_.ended || (options_.early_stop > 0 && state_.evals_in_vain >= options_.early_stop)) return;
     state_.ended = false;
     saved_step_ = -1;
-    log(format("goes on  after its early end: %lld evaluations were without a lower loss",
+    log(format("goes on  after its early end: evaluations without a lower loss so far: %lld",
                static_cast<long long>(state_.evals_in_vain)));
 }
 

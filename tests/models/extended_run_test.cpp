@@ -179,7 +179,8 @@ TEST_F(ExtendedRun, MorePatienceGoesOnAsFromTheStart) {
             << log_;
         o.early_stop = patience;
         EXPECT_EQ(rates(o), std::vector<double>(whole.begin() + 6, whole.end()));
-        EXPECT_NE(log_.find("after its early end: 2 evaluations"), std::string::npos) << log_;
+        EXPECT_NE(log_.find("after its early end: evaluations without a lower loss so far: 2"), std::string::npos)
+            << log_;
         EXPECT_EQ(rates(o).size(), 0u);
         EXPECT_NE(log_.find(patience ? "ended early, after step 10" : "the run has ended after step 12"),
                   std::string::npos)

@@ -92,6 +92,23 @@ TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
     EXPECT_TRUE(has(none.err, "it stays, as this one evaluates nothing")) << none.err;
 }
 
+TEST_F(TrainingOptions, AnEarlyEndSaysHowItGoesOn) {
+    const std::string run =
+        "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --lr 1e-9 --steps 60 "
+        "--eval-data {data.jsonl} --eval-every 2 --early-stop ";
+    const ProcessResult gone = workspace_.run("ql-finetune", run + "1");
+    EXPECT_EQ(0, gone.code) << gone.err;
+    EXPECT_TRUE(has(gone.err, "ended    early: 1 evaluation without")) << gone.err;
+    EXPECT_TRUE(has(gone.err, "with --keep-checkpoints it could go on by --resume auto")) << gone.err;
+    const ProcessResult kept = workspace_.run("ql-finetune", run + "1 --keep-checkpoints");
+    EXPECT_TRUE(has(kept.err, "with a larger --early-stop, --resume auto goes on with it")) << kept.err;
+    const ProcessResult over = workspace_.run("ql-finetune", run + "1 --resume auto");
+    EXPECT_TRUE(has(over.err, "the run has ended early, after step ")) << over.err;
+    const ProcessResult longer = workspace_.run("ql-finetune", run + "3 --resume auto");
+    EXPECT_EQ(0, longer.code) << longer.err;
+    EXPECT_TRUE(has(longer.err, "goes on  after its early end")) << longer.err;
+}
+
 TEST_F(TrainingOptions, ADryRunChecksWhatTheRunWillWrite) {
     const std::string run = "-m {model.gguf} -d {data.jsonl} --ctx 64 --dry-run ";
     expect_refused(run + "-o {folder}", {"-o: ", "folder"});
