@@ -25,7 +25,7 @@ from .device import Device, backends, default_device, found_devices
 from .dtypes import decode, dtypes, encode
 from .errors import (BadDtype, BadFile, BadShape, Busy, Cancelled, Closed, Error, InternalError, InvalidArgument, IOFailed,
                      LibraryNotFound, NoMemory, NonFinite, NoSpace, NotFound, Unsupported)
-from .evaluate import evaluate, evaluate_text
+from .evaluate import evaluate, evaluate_choices, evaluate_text
 from .model import Model, read_chat_template
 from .quantize import quantize
 from .session import Session, Token
@@ -34,8 +34,8 @@ from .trainer import Trainer
 
 __all__ = [
     "Model", "Dataset", "Adapter", "Trainer", "Session", "Chat", "Tokenizer", "Device", "Token",
-    "evaluate", "evaluate_text", "quantize", "encode", "decode", "dtypes", "compose_methods", "read_chat_template",
-    "default_device", "backends", "found_devices", "library_path", "library_version",
+    "evaluate", "evaluate_choices", "evaluate_text", "quantize", "encode", "decode", "dtypes", "compose_methods",
+    "read_chat_template", "default_device", "backends", "found_devices", "library_path", "library_version",
     "Error", "InvalidArgument", "BadShape", "BadDtype", "BadFile", "NotFound", "IOFailed", "NoSpace", "NoMemory", "Unsupported",
     "Cancelled", "NonFinite", "InternalError", "Closed", "Busy", "LibraryNotFound",
 ]

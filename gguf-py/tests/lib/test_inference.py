@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import signal
 import time
 
@@ -303,6 +304,39 @@ def test_text_is_evaluated_in_windows(model):
     assert abs(strided.tokens - whole.tokens) <= 1 and strided.nll != whole.nll
     with pytest.raises(ql.InvalidArgument, match="context of 1 tokens"):
         ql.evaluate_text(model, text, ctx=1)
+
+
+def test_the_most_probable_choice_counts(model, tmp_path):
+    """The sums that decide are those of the choices' tokens behind the question, one token at a time."""
+    questions = [("the bread and", [" the tea", " bread bread bread"]), ("the tea", [" and", " the"])]
+
+    def nll(question, choice):
+        total = 0.0
+        with ql.Session(model, cache_type="f32") as session:
+            logits = session.eval(model.tokenizer.encode(question))
+            for token in model.tokenizer.encode(choice, continues=True):
+                total -= log_softmax(logits)[token]
+                logits = session.eval([token])
+        return total
+
+    likely = [int(np.argmin([nll(q, c) for c in choices])) for q, choices in questions]
+    path = tmp_path / "choices.jsonl"
+
+    def evaluate(answers, **options):
+        path.write_text("".join(json.dumps({"question": q, "choices": c, "answer": a}) + "\n"
+                                for (q, c), a in zip(questions, answers)))
+        return ql.evaluate_choices(model, path, ctx=64, **options)
+
+    seen = []
+    result = evaluate(likely, on_window=seen.append)
+    assert (result.questions, result.right) == (2, 2) and seen[-1].done == seen[-1].n
+    assert evaluate([likely[0], 1 - likely[1]]).right == 1 and evaluate([1 - a for a in likely]).right == 0
+    wanted = sum(nll(q, c[a]) for (q, c), a in zip(questions, likely))
+    assert result.nll * result.tokens == pytest.approx(wanted, rel=1e-4)
+    with pytest.raises(ql.BadFile, match="choices.jsonl"):
+        evaluate([2, 0])
+    with pytest.raises(ql.NotFound):
+        ql.evaluate_choices(model, tmp_path / "none.jsonl")
 
 
 def test_evaluation_tells_how_far_it_is(model, data):
