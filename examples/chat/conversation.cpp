@@ -33,6 +33,7 @@ std::string Conversation::render(const Messages & messages, size_t forgotten) co
     auto options = defaults<ql_chat_options>();
     if (!rendering_.chat_template.empty()) options.chat_template = rendering_.chat_template.c_str();
     options.date = rendering_.date.c_str();
+    options.chat_template_kwargs = rendering_.kwargs.c_str();
     check_input(
         ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), out(text)));
     return text.get();

@@ -13,6 +13,7 @@ class Conversation {
     struct Rendering {
         std::string chat_template;  // Jinja text, empty for the model's own
         std::string date;           // that the model is told
+        std::string kwargs;         // that the template reads by name, JSON
     };
     Conversation(const ql_model * model, ql_session * session, int64_t ctx, Rendering rendering,
                  const std::string & system);

@@ -84,6 +84,7 @@ class Chat {
         model_ = model_options_.open(device_options_);
         loras_ = model_options_.open_loras(model_);
         template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
+        kwargs_ = chat_options_.kwargs().empty() && !chat_options_.given() ? loras_.chat_kwargs() : chat_options_.kwargs();
         open_session();
         if (dry_run_) return print_plan();
         if (complete_) return complete();
@@ -97,15 +98,27 @@ class Chat {
             if (stop.empty()) bad_input("--stop: the text is empty");
         if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_))
             bad_input("%s needs -p", chat_ ? "--chat" : n_top_ > 0 ? "--logprobs" : "--json");
-        if (complete_ && !chat_ && (!system_.empty() || chat_options_.given() || !chat_options_.date().empty()))
-            bad_input("--system, --chat-template and --date need a chat: with -p give --chat");
+        if (complete_ && !chat_ && (!system_.empty() || chat_options_.any()))
+            bad_input("--system, --chat-template, --chat-template-kwargs and --date need a chat: with -p give --chat");
     }
 
     /// A conversation keeps the day that it began on: at midnight the text that the session has read stays the same.
     Conversation begin() const {
+        check_kwargs();
         char date[QL_DATE_SIZE];
         check_run(ql_chat_date(chat_options_.date().empty() ? nullptr : chat_options_.date().c_str(), date));
-        return {model_.get(), session_.get(), ctx_, {template_, date}, system_};
+        return {model_.get(), session_.get(), ctx_, {template_, date, kwargs_}, system_};
+    }
+
+    /// Before anything is asked: a template that cannot take them says so.
+    void check_kwargs() const {
+        if (kwargs_.empty()) return;
+        auto options = defaults<ql_chat_options>();
+        if (!template_.empty()) options.chat_template = template_.c_str();
+        options.chat_template_kwargs = kwargs_.c_str();
+        const char *role = "user", *content = "x";
+        CharsPtr text;
+        check_input(ql_chat_render(model_.get(), &options, &role, &content, 1, out(text)));
     }
 
     void open_session() {
@@ -324,7 +337,7 @@ class Chat {
     DeviceOptions device_options_;
     ModelOptions model_options_;
     ChatOptions chat_options_;
-    std::string prompt_, system_, template_;
+    std::string prompt_, system_, template_, kwargs_;
     bool chat_ = false, complete_ = false, stream_ = true, dry_run_ = false;
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();

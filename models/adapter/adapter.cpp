@@ -30,6 +30,7 @@ Adapter without_matrices(const Adapter & adapter) {
     rest.base_name = adapter.base_name;
     rest.chat_template = adapter.chat_template;
     rest.chat_date = adapter.chat_date;
+    rest.chat_kwargs = adapter.chat_kwargs;
     rest.origin = adapter.origin;
     rest.origin.merge = {};
     return rest;

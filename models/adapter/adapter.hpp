@@ -27,6 +27,7 @@ struct Adapter {
     std::string chat_template;       // the template it was trained with, "" if unknown
     std::string start;               // how the values of a new one started, "pissa"; "" for one from a file
     std::string chat_date;           // what that was told, "2024-07-26"; "" where it asks for no date, or if unknown
+    std::string chat_kwargs;         // and the values it was given by name, a JSON object; "" for none, or if unknown
     Origin origin;                   // nothing computed depends on it
     std::vector<std::string> notes;  // on reading: what is not followed; not saved
     std::vector<LoraMatrix> matrices;

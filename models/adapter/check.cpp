@@ -9,6 +9,7 @@
 #include "models/base/date.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/model/architecture.hpp"
+#include "models/text/template_kwargs.hpp"
 
 namespace ql {
 namespace {
@@ -79,6 +80,11 @@ Status check_fits(const Model & model, const std::string & weight, int64_t k, in
 Status check_chat_date(const char * key, const std::string & date) {
     if (date.empty()) return {};
     const Result<Date> read = read_date(date);
+    return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", key, read.message().c_str());
+}
+
+Status check_chat_kwargs(const char * key, const std::string & kwargs) {
+    const auto read = read_template_kwargs(kwargs);
     return read.ok() ? Status() : error(QL_BAD_FILE, "%s: %s", key, read.message().c_str());
 }
 

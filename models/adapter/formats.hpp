@@ -27,6 +27,8 @@ Status check_adapter(const Adapter & adapter, const Model * model);
 
 /// A day of the calendar, or "".       errors  QL_BAD_FILE names the key
 Status check_chat_date(const char * key, const std::string & date);
+/// errors  QL_BAD_FILE: not what read_template_kwargs (template_kwargs.hpp) takes
+Status check_chat_kwargs(const char * key, const std::string & kwargs);
 
 /// The scale as an alpha over the rank, with as few decimal digits as give back the same scale: 32 rather than 32.000004.
 double plain_alpha(const LoraMatrix & matrix);      // alpha / r in f64, as PEFT divides
@@ -36,6 +38,7 @@ float plain_gguf_alpha(const LoraMatrix & matrix);  // in f32, as llama.cpp divi
 inline constexpr const char * kNameText = "qlora.name";
 inline constexpr const char * kBaseNameText = "qlora.base_name";
 inline constexpr const char * kChatDateText = "qlora.chat_date";
+inline constexpr const char * kChatKwargsText = "qlora.chat_template_kwargs";
 
 /// model: null if it is not at hand; what only it can say is then not checked.
 Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model, BaseRule rule);

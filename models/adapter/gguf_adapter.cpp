@@ -22,6 +22,7 @@ constexpr const char * kTemplate = "tokenizer.chat_template";
 constexpr const char * kKind = "adapter.lora.kind";  // absent: lora
 constexpr const char * kInvocation = "adapter.alora.invocation_tokens";
 constexpr const char * kDate = "adapter.chat_template.date";
+constexpr const char * kKwargs = "adapter.chat_template.kwargs";
 constexpr const char * kBaseName = "general.base_model.0.name";
 constexpr std::string_view kSuffixA = ".lora_a", kSuffixB = ".lora_b", kSuffixMagnitude = ".lora_magnitude";
 constexpr std::string_view kSuffixRows = ".rows", kSuffixIds = ".row_ids";
@@ -194,6 +195,8 @@ Status read_file(const ql_gguf * file, const Model * model, BaseRule rule, Adapt
     const GgufKeys keys(file, "adapter");
     QL_TRY(keys.text("chat_template.date", adapter.chat_date, ""));
     QL_TRY(check_chat_date(kDate, adapter.chat_date));
+    QL_TRY(keys.text("chat_template.kwargs", adapter.chat_kwargs, ""));
+    QL_TRY(check_chat_kwargs(kKwargs, adapter.chat_kwargs));
     QL_ASSIGN(const LoraKind kind, read_kind(keys));
     QL_TRY(keys.refuse_unread(kHarmless));
     QL_ASSIGN(adapter.origin, read_origin(file));
@@ -267,6 +270,7 @@ Status set_keys(const GgufWriterPtr & w, const Adapter & adapter, float alpha) {
         QL_TRY(ql_gguf_set_array(w.get(), kInvocation, QL_GGUF_U32, adapter.invocation.data(),
                                  static_cast<int64_t>(adapter.invocation.size())));
     if (!adapter.chat_date.empty()) QL_TRY(set_string(w, kDate, adapter.chat_date));
+    if (!adapter.chat_kwargs.empty()) QL_TRY(set_string(w, kKwargs, adapter.chat_kwargs));
     return write_origin(w, adapter.origin);
 }
 
@@ -282,7 +286,8 @@ Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64
 /// But for the matrices.
 bool same_rest(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
-           x.chat_template == y.chat_template && x.chat_date == y.chat_date && x.origin == y.origin &&
+           x.chat_template == y.chat_template && x.chat_date == y.chat_date &&
+           x.chat_kwargs == y.chat_kwargs && x.origin == y.origin &&
            x.rows == y.rows && x.invocation == y.invocation &&
            std::equal(x.norms.begin(), x.norms.end(), y.norms.begin(), y.norms.end(),
                       [](const TrainedNorm & a, const TrainedNorm & b) {

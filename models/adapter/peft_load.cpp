@@ -43,6 +43,8 @@ Status read_words(const SafeTensorsFile & file, const PeftConfig & config, Adapt
     adapter.base_name = text(kBaseNameText, config.base_name());
     adapter.chat_date = text(kChatDateText, "");
     QL_TRY(check_chat_date(kChatDateText, adapter.chat_date));
+    adapter.chat_kwargs = text(kChatKwargsText, "");
+    QL_TRY(check_chat_kwargs(kChatKwargsText, adapter.chat_kwargs));
     QL_ASSIGN(adapter.origin, read_origin(texts));
     adapter.origin.peft = config.unknown();
     adapter.invocation = config.invocation();

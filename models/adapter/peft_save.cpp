@@ -20,6 +20,7 @@ OriginTexts texts_of(const Adapter & adapter) {
     texts[kBaseNameText] = adapter.base_name;
     if (!adapter.name.empty()) texts[kNameText] = adapter.name;
     if (!adapter.chat_date.empty()) texts[kChatDateText] = adapter.chat_date;
+    if (!adapter.chat_kwargs.empty()) texts[kChatKwargsText] = adapter.chat_kwargs;
     return texts;
 }
 

@@ -243,6 +243,10 @@ const char * ql_adapter_chat_date(const ql_adapter * adapter) {
     return adapter ? adapter->adapter.chat_date.c_str() : "";
 }
 
+const char * ql_adapter_chat_template_kwargs(const ql_adapter * adapter) {
+    return adapter ? adapter->adapter.chat_kwargs.c_str() : "";
+}
+
 ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template) {
     return ql::guarded([&]() -> Status {
         if (!adapter) return null_argument("ql_adapter_set_chat_template");

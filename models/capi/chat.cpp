@@ -36,7 +36,7 @@ ql_status ql_chat_template_read(const char * name_or_file, char ** text) {
 }
 
 void ql_chat_options_init(ql_chat_options * options) {
-    if (options) *options = {sizeof(ql_chat_options), nullptr, nullptr};
+    if (options) *options = {sizeof(ql_chat_options), nullptr, nullptr, nullptr};
 }
 
 ql_status ql_chat_date(const char * text, char date[QL_DATE_SIZE]) {
@@ -61,7 +61,8 @@ ql_status ql_chat_render(const ql_model * model, const ql_chat_options * options
         QL_ASSIGN(const ql_chat_options o, ql::take_struct(options, defaults));
         const std::string source = o.chat_template ? o.chat_template : model->model->chat_template();
         QL_ASSIGN(const ql::Date day, o.date ? ql::read_date(o.date) : ql::today());
-        QL_ASSIGN(const auto chat, ql::open_chat_template(source, *tokenizer, ql::date_text(day)));
+        QL_ASSIGN(const auto chat, ql::open_chat_template(source, *tokenizer, ql::date_text(day),
+                                                            o.chat_template_kwargs ? o.chat_template_kwargs : ""));
         std::vector<ql::Message> messages;
         for (int i = 0; i < n; ++i) messages.push_back({roles[i] ? roles[i] : "", contents[i] ? contents[i] : ""});
         QL_ASSIGN(const std::string rendered, chat.render(messages, true));

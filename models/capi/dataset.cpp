@@ -44,7 +44,7 @@ extern "C" {
 
 void ql_dataset_options_init(ql_dataset_options * options) {
     if (options)
-        *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr, QL_TRAIN_ANSWERS, nullptr};
+        *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr, QL_TRAIN_ANSWERS, nullptr, nullptr};
 }
 
 ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,

@@ -15,6 +15,10 @@ std::string Dataset::told_date() const {
     return has_conversations() ? chat_template->told_date() : "";
 }
 
+std::string Dataset::told_kwargs() const {
+    return has_conversations() ? chat_template->kwargs() : "";
+}
+
 std::vector<std::string> Dataset::notes() const {
     return has_conversations() ? chat_template->notes() : std::vector<std::string>();
 }

@@ -31,6 +31,8 @@ struct Dataset {
 
     /// The date that the chat template was told; "" where the template asks for none, or no sample is a conversation.
     std::string told_date() const;
+    /// The kwargs that it was given; "" where no sample is a conversation.
+    std::string told_kwargs() const;
     /// The chat template's notes, if a sample is a conversation.
     std::vector<std::string> notes() const;
     bool has_conversations() const;

@@ -42,7 +42,10 @@ Result<Dataset> open_dataset(const std::vector<std::string> & names, const Model
     data.path = names_of_files(data.files);
     const std::string source = options.chat_template ? options.chat_template : model.chat_template();
     if (!source.empty()) {
-        QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer, date));
+        QL_ASSIGN(data.chat_template, open_chat_template(source, *tokenizer, date,
+                                                         options.chat_template_kwargs ? options.chat_template_kwargs : ""));
+    } else if (options.chat_template_kwargs && *options.chat_template_kwargs) {
+        return error(QL_INVALID_ARGUMENT, "chat_template_kwargs: the model has no chat template");
     }
     ReadOptions read{ctx, options.long_policy, options.skip_bad_lines != 0, trained_parts(options.train_on), {}};
     if (options.columns && *options.columns) {

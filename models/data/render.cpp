@@ -18,10 +18,11 @@ TemplateTokens template_tokens(const Tokenizer & tokenizer) {
     return {text(tokenizer.bos()), text(tokenizer.eos()), text(tokenizer.unknown()), text(tokenizer.padding())};
 }
 
-Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer, std::string date) {
+Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer, std::string date,
+                                        std::string kwargs) {
     if (source.empty())
         return error(QL_NOT_FOUND, "the model has no chat template; give one with --chat-template NAME|FILE");
-    return ChatTemplate::parse(source, template_tokens(tokenizer), std::move(date));
+    return ChatTemplate::parse(source, template_tokens(tokenizer), std::move(date), std::move(kwargs));
 }
 
 namespace {

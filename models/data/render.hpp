@@ -16,9 +16,10 @@ namespace ql {
 std::vector<std::string> end_token_texts(const Tokenizer & tokenizer);
 /// The special tokens as templates write them.
 TemplateTokens template_tokens(const Tokenizer & tokenizer);
-/// The template of this text with the tokenizer's special tokens, told this date.  errors  QL_NOT_FOUND: no text;
-/// as ChatTemplate::parse
-Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer, std::string date);
+/// The template of this text with the tokenizer's special tokens, told this date and kwargs.
+/// errors  QL_NOT_FOUND: no text; as ChatTemplate::parse
+Result<ChatTemplate> open_chat_template(const std::string & source, const Tokenizer & tokenizer, std::string date,
+                                        std::string kwargs = "");
 
 class SampleRenderer {
   public:

@@ -11,6 +11,7 @@
 #include "models/text/jinja/eval.hpp"
 #include "models/text/jinja/parser.hpp"
 #include "models/text/jinja/walk.hpp"
+#include "models/text/template_kwargs.hpp"
 
 namespace ql {
 
@@ -75,7 +76,8 @@ Status check_written(const Text & text, std::span<const Message> messages, Answe
 
 }  // namespace
 
-Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens tokens, std::string date) {
+Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens tokens, std::string date,
+                                         std::string kwargs) {
     if (source.size() > kMaxTemplate)
         return error(QL_UNSUPPORTED, "chat template: %zu bytes long, at most %zu are read", source.size(),
                      kMaxTemplate);
@@ -92,6 +94,8 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
     if (!block.ok()) return in_template(block.status());
     auto impl = std::make_shared<Impl>(
         Impl{std::move(source), std::move(date), std::move(tokens), std::move(block).value(), {}});
+    QL_ASSIGN(impl->kwargs, read_template_kwargs(kwargs));
+    QL_TRY(set_template_kwargs(impl->kwargs, impl->block, impl->own_variables));
     impl->form.reads_reasoning = reads_reasoning(impl->block);
     impl->form.text_arguments = takes_text_arguments(*impl);
     ChatTemplate made;
@@ -101,6 +105,10 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
 
 const std::string & ChatTemplate::source() const {
     return impl_->source;
+}
+
+const std::string & ChatTemplate::kwargs() const {
+    return impl_->kwargs;
 }
 
 std::string ChatTemplate::told_date() const {
@@ -117,7 +125,7 @@ Result<Text> ChatTemplate::Impl::run(std::span<const Message> messages, bool add
     for (const Message & m : messages)
         bytes += m.content.size() + m.reasoning.size() + m.tool_calls.size() + m.name.size() + 64;
     QL_ASSIGN(Value list, message_values(messages, form));
-    jinja::Dict variables;
+    jinja::Dict variables = own_variables;
     variables.set("messages", std::move(list));
     variables.set("add_generation_prompt", Value(add_generation_prompt));
     variables.set("tools", setting.tools);  // none where there are none, as transformers passes them

@@ -63,9 +63,12 @@ struct Rendered {
 class ChatTemplate {
   public:
     /// Parses the whole template. `date` ("YYYY-MM-DD") is what strftime_now() tells the template; without one that
-    /// function does not exist, and templates fall back on a date of their own.
-    /// errors  QL_UNSUPPORTED: a construct that is not known, named with its line; a text that has no tag in it
-    static Result<ChatTemplate> parse(std::string source, TemplateTokens tokens, std::string date = "");
+    /// function does not exist, and templates fall back on a date of their own. `kwargs`, a JSON object, are values that
+    /// the template may ask for by name (template_kwargs.hpp).
+    /// errors  QL_UNSUPPORTED: a construct that is not known, named with its line; a text that has no tag in it;
+    ///         QL_INVALID_ARGUMENT: kwargs
+    static Result<ChatTemplate> parse(std::string source, TemplateTokens tokens, std::string date = "",
+                                      std::string kwargs = "");
 
     /// The text of the messages; with add_generation_prompt followed by what stands before the assistant's next answer.
     /// The text begins with BOS if and only if the template writes it: the tokenizer must not add a second one.
@@ -84,6 +87,8 @@ class ChatTemplate {
     const std::string & source() const;
     /// The date that parse() was given if the template asks for one (strftime_now), else "".
     std::string told_date() const;
+    /// The kwargs that parse() was given, in one form.
+    const std::string & kwargs() const;
     /// Where llama.cpp's own Jinja would render plain conversations differently, so that what it serves is not what
     /// is trained: one note for each kind, with the template's line. docs/data.md has the table of differences.
     std::vector<std::string> notes() const;

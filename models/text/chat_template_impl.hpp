@@ -16,6 +16,8 @@ struct ChatTemplate::Impl {
     TemplateTokens tokens;
     jinja::Block block;
     MessageForm form;
+    std::string kwargs = {};
+    jinja::Dict own_variables = {};  // those of kwargs
 
     /// What a rendering needs besides the messages.
     struct Setting {

@@ -20,12 +20,14 @@ namespace fs = std::filesystem;
 struct TextField {
     const char * key;
     std::string Adapter::*value;
+    std::optional<std::string> missing = {};
 };
 constexpr TextField kTexts[] = {{"architecture", &Adapter::architecture},
                                 {"name", &Adapter::name},
                                 {"base_name", &Adapter::base_name},
                                 {"chat_template", &Adapter::chat_template},
-                                {"chat_date", &Adapter::chat_date}};
+                                {"chat_date", &Adapter::chat_date},
+                                {"chat_kwargs", &Adapter::chat_kwargs, ""}};
 
 Json matrix_record(const LoraMatrix & m) {
     return {{"weight", m.weight}, {"kind", def_of(m.kind).name}, {"k", m.k},        {"m", m.m},
@@ -135,8 +137,9 @@ Status read_record(const Checkpoint & c, const Model * model, BaseRule rule, Ada
     QL_ASSIGN(Json object, parse_json(c.state.adapter));
     if (!object.is_object()) return error(QL_BAD_FILE, "the adapter's record is no object");
     const JsonFile f("adapter", std::move(object));
-    for (const TextField & field : kTexts) QL_TRY(f.text(field.key, adapter.*field.value));
+    for (const TextField & field : kTexts) QL_TRY(f.text(field.key, adapter.*field.value, field.missing));
     QL_TRY(check_chat_date("chat_date", adapter.chat_date));
+    QL_TRY(check_chat_kwargs("chat_kwargs", adapter.chat_kwargs));
     QL_TRY(read_origin_record(f, adapter.origin));
     QL_TRY(read_tokens(f, "invocation", adapter.invocation));
     if (model && adapter.architecture != model->hparams().arch) return {};  // check_adapter says what is wrong

@@ -73,7 +73,8 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
     if (!chosen.note.empty()) trainer->log(chosen.note);
     QL_TRY(trainer->prepare(device, advice_for_more_steps(options, chosen.options)));
     QL_TRY(note_merge(adapter, model, options));
-    adapter.chat_date = data.told_date();  // it travels with what is learned
+    adapter.chat_date = data.told_date();  // they travel with what is learned
+    adapter.chat_kwargs = data.told_kwargs();
     adapter.base_name = model.name();
     adapter.origin.base = model.identity();
     adapter.origin.base_type = model.base_type();

@@ -58,6 +58,8 @@ TEST(GgufAdapter, RejectsWhatLlamaCppRejects) {
          [](Draft & d) { d.good(), ql_gguf_set_f32(d.w, "adapter.lora.alpha", NAN); }},
         {"adapter.chat_template.date: '2025-02-30' is no date", QL_BAD_FILE,
          [](Draft & d) { d.good(), d.text("adapter.chat_template.date", "2025-02-30"); }},
+        {"adapter.chat_template.kwargs: chat_template_kwargs: a JSON object is needed", QL_BAD_FILE,
+         [](Draft & d) { d.good(), d.text("adapter.chat_template.kwargs", "[]"); }},
         {"an invocation with token 160; 0 to 159 are possible", QL_BAD_FILE,
          [](Draft & d) {
              const uint32_t token = 160;

@@ -28,6 +28,7 @@ TEST(GgufAdapter, ComesBackAsItWas) {
     Adapter adapter = filled();
     adapter.chat_template = "{{ messages }}";
     adapter.chat_date = "2024-02-29";
+    adapter.chat_kwargs = R"({"enable_thinking":false})";
     adapter.name = "odd";
     const Status saved = save_adapter(adapter, llama(), folder.path("a.gguf"));
     ASSERT_TRUE(saved.ok()) << saved.message();
@@ -39,6 +40,7 @@ TEST(GgufAdapter, ComesBackAsItWas) {
     EXPECT_EQ(loaded->base_name, "llama");
     EXPECT_EQ(loaded->chat_template, "{{ messages }}");
     EXPECT_EQ(loaded->chat_date, "2024-02-29");
+    EXPECT_EQ(loaded->chat_kwargs, R"({"enable_thinking":false})");
     EXPECT_EQ(loaded->n_parameters(), adapter.n_parameters());
 }
 

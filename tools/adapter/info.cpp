@@ -86,6 +86,7 @@ void print_json(const Program & program, const std::string & path, const Adapter
                    {"runs", runs},
                    {"chat_template", *ql_adapter_chat_template(adapter.get()) != '\0'},
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
+                   {"chat_template_kwargs", ql_adapter_chat_template_kwargs(adapter.get())},
                    {"merge_type", info.merge_type},
                    {"rows", json_of_rows(adapter)},
                    {"invocation", std::vector<int32_t>(info.invocation, info.invocation + info.n_invocation)},

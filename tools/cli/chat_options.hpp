@@ -1,4 +1,4 @@
-// --chat-template and --date: the options of the programs that render conversations.
+// --chat-template, --chat-template-kwargs and --date: the options of the programs that render conversations.
 #pragma once
 #include <string>
 
@@ -16,9 +16,13 @@ class ChatOptions {
     std::string read_template() const;
     /// --date, "" where it is not given.
     const std::string & date() const { return date_; }
+    /// --chat-template-kwargs, "" where it is not given.
+    const std::string & kwargs() const { return kwargs_; }
+    /// Whether any of the three is given.
+    bool any() const { return given() || !date_.empty() || !kwargs_.empty(); }
 
   private:
-    std::string name_or_file_, date_;
+    std::string name_or_file_, date_, kwargs_;
 };
 
 }  // namespace ql::cli

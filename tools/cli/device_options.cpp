@@ -144,6 +144,13 @@ std::string ModelOptions::Loras::chat_template(const ModelPtr & model) const {
     return "";
 }
 
+std::string ModelOptions::Loras::chat_kwargs() const {
+    for (auto it = adapters.rbegin(); it != adapters.rend(); ++it)
+        if (*ql_adapter_chat_template(*it) || *ql_adapter_chat_template_kwargs(*it))
+            return ql_adapter_chat_template_kwargs(*it);
+    return "";
+}
+
 std::string ModelOptions::Loras::chat_date() const {
     for (auto it = adapters.rbegin(); it != adapters.rend(); ++it)
         if (const std::string date = ql_adapter_chat_date(*it); !date.empty()) return date;

@@ -124,8 +124,8 @@ class Perplexity {
         outputs.file("--predictions", predictions_);
         outputs.check();
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
-        if (data_.empty() && (chat_.given() || !chat_.date().empty() || skip_bad_lines_))
-            bad_input("--chat-template, --date and --skip-bad-lines need -d");
+        if (data_.empty() && (chat_.any() || skip_bad_lines_))
+            bad_input("--chat-template, --chat-template-kwargs, --date and --skip-bad-lines need -d");
     }
 
     void read_text() {
@@ -141,6 +141,8 @@ class Perplexity {
         options.chat_template = template_.empty() ? nullptr : template_.c_str();
         const std::string date = chat_.date().empty() ? loras_.chat_date() : chat_.date();
         options.date = date.empty() ? nullptr : date.c_str();
+        const std::string kwargs = chat_.kwargs().empty() && !chat_.given() ? loras_.chat_kwargs() : chat_.kwargs();
+        options.chat_template_kwargs = kwargs.c_str();
         dataset_ = open_data(data_, model_, options);
         info_ = sized<ql_dataset_info>();
         check_input(ql_dataset_describe(dataset_.get(), &info_));

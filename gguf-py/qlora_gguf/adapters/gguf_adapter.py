@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 
@@ -19,8 +20,9 @@ from .base import Base
 from .lora import F32, Adapter, LoraMatrix, check_adapter, check_fits, fixed_a, sort_as_base
 
 _ALPHA, _TEMPLATE, _DATE = "adapter.lora.alpha", "tokenizer.chat_template", "adapter.chat_template.date"
+_KWARGS = "adapter.chat_template.kwargs"
 _BASE_NAME, _KIND = "general.base_model.0.name", "adapter.lora.kind"
-_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, _KIND, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
+_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, _KWARGS, _KIND, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
 _A, _B, _MAGNITUDE = ".lora_a", ".lora_b", ".lora_magnitude"
 KINDS = ("lora", "miss", "dora")
 _TYPES = (DType.F32, DType.F16, DType.BF16, DType.Q8_0)  # in which llama.cpp loads adapters
@@ -48,6 +50,15 @@ def _check_date(date: str) -> str:
     return date
 
 
+def _check_kwargs(kwargs: str) -> str:
+    try:
+        if kwargs and not isinstance(json.loads(kwargs), dict):
+            raise ValueError
+    except ValueError:
+        raise GgufError(f"{_KWARGS}: '{kwargs[:40]}' is no JSON object") from None
+    return kwargs
+
+
 def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
     for key, expected in (("general.type", "adapter"), ("adapter.type", "lora")):
         if file.get_str(key) != expected:
@@ -61,7 +72,8 @@ def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
     if kind not in KINDS:
         raise GgufError(f"it is of kind '{kind[:40]}', which is not known; {', '.join(KINDS)} are")
     adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
-                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind, origin.from_gguf(file))
+                      file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind, origin.from_gguf(file),
+                      chat_kwargs=_check_kwargs(file.get_str(_KWARGS, "")))
     return adapter, _read_alpha(file)
 
 
@@ -164,6 +176,8 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
         w.set_str(_TEMPLATE, adapter.chat_template)
     if adapter.chat_date:
         w.set_str(_DATE, _check_date(adapter.chat_date))
+    if adapter.chat_kwargs:
+        w.set_str(_KWARGS, _check_kwargs(adapter.chat_kwargs))
     origin.to_gguf(adapter.origin, w)
     for m in adapter.matrices:
         w.add_array(f"{m.weight}{_A}", m.a)

@@ -47,7 +47,8 @@ class LoraMatrix:
 
 @dataclass
 class Adapter:
-    """chat_template is the one that it was trained with, chat_date the day that this was told; "" where unknown."""
+    """chat_template is the one that it was trained with, chat_date the day that this was told, chat_kwargs
+    (JSON) the values that it was given by name; "" where unknown."""
 
     architecture: str
     name: str = ""
@@ -58,6 +59,7 @@ class Adapter:
     origin: dict[str, str | int | float] = field(default_factory=dict)  # keys under "qlora." (origin.py)
     matrices: list[LoraMatrix] = field(default_factory=list)
     norms: dict[str, F32] = field(default_factory=dict)  # trained whole, in place of the base's: "blk.0.attn_norm.weight"
+    chat_kwargs: str = ""
     notes: list[str] = field(default_factory=list)  # on reading: what is not followed
 
 

@@ -16,6 +16,7 @@ _MOST_RUNS = 1000
 _BEFORE = {f"qlora.merge.{key}": f"ql.adapter.merge_{key}" for key in ("type", "base")}  # where older adapters keep it
 
 PEFT_FIELDS, NAME, BASE_NAME, CHAT_DATE = "qlora.peft_fields", "qlora.name", "qlora.base_name", "qlora.chat_date"
+CHAT_KWARGS = "qlora.chat_template_kwargs"
 Value = str | int | float
 
 

@@ -63,6 +63,7 @@ def read_peft(directory: Path, base: Base) -> Adapter:
             adapter.name = words.get(origin.NAME, "")
             adapter.base_name = words.get(origin.BASE_NAME, adapter.base_name)
             adapter.chat_date = words.get(origin.CHAT_DATE, "")
+            adapter.chat_kwargs = words.get(origin.CHAT_KWARGS, "")
             adapter.origin = origin.from_texts(words)
             if config.unknown:
                 adapter.origin[origin.PEFT_FIELDS] = config.unknown
@@ -177,6 +178,8 @@ def write_peft(adapter: Adapter, base: Base, directory: Path) -> None:
         words[origin.NAME] = adapter.name
     if adapter.chat_date:
         words[origin.CHAT_DATE] = adapter.chat_date
+    if adapter.chat_kwargs:
+        words[origin.CHAT_KWARGS] = adapter.chat_kwargs
     safetensors.write(os.path.join(folder, _WEIGHTS), tensors, words)
     if adapter.chat_template:
         write_whole(os.path.join(folder, "chat_template.jinja"), adapter.chat_template.encode("utf-8", "surrogateescape"))

@@ -64,6 +64,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_adapter_chat_template": (C.c_char_p, [C.c_void_p]),
     "ql_adapter_set_chat_template": (C.c_int, [C.c_void_p, C.c_char_p]),
     "ql_adapter_chat_date": (C.c_char_p, [C.c_void_p]),
+    "ql_adapter_chat_template_kwargs": (C.c_char_p, [C.c_void_p]),
     "ql_chat_template_read": (C.c_int, [C.c_char_p, C.POINTER(C.c_void_p)]),
     "ql_chat_date": (C.c_int, [C.c_char_p, C.c_char_p]),
     "ql_chat_options_init": (None, [C.POINTER(ql_chat_options)]),

@@ -219,6 +219,8 @@ class ChatOptions(TypedDict, total=False):
     """ql_chat_options of the C headers."""
     chat_template: str  # Jinja text; None: the model's own
     date: str  # what the template is told, YYYY-MM-DD; None: the day of the call, where this machine is
+    # values that the template reads by name, a JSON object such as {"enable_thinking": false}; None and "": none
+    chat_template_kwargs: str
 
 
 class DatasetOptions(TypedDict, total=False):
@@ -234,6 +236,7 @@ class DatasetOptions(TypedDict, total=False):
     date: str
     train_on: int  # of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad one
     columns: str  # "prompt=query,completion=response": the names that fields have in the data; None or "": their own
+    chat_template_kwargs: str  # values that the template reads by name, as in ql_chat_options
 
 
 @dataclass(frozen=True)

@@ -350,6 +350,7 @@ class ql_chat_options(C.Structure):
         ("size", C.c_size_t),
         ("chat_template", C.c_char_p),
         ("date", C.c_char_p),
+        ("chat_template_kwargs", C.c_char_p),
     ]
 
 
@@ -363,6 +364,7 @@ class ql_dataset_options(C.Structure):
         ("date", C.c_char_p),
         ("train_on", C.c_int),
         ("columns", C.c_char_p),
+        ("chat_template_kwargs", C.c_char_p),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Union
@@ -111,6 +112,13 @@ class Adapter(Handle):
         """The date that this template was told in training; "" where it asks for none, or if unknown."""
         with self._use() as adapter:
             return text_of(capi.ql_adapter_chat_date(adapter))
+
+    @property
+    def chat_template_kwargs(self) -> dict[str, Any]:
+        """The values that this template was given by name in training."""
+        with self._use() as adapter:
+            text = text_of(capi.ql_adapter_chat_template_kwargs(adapter))
+        return dict(json.loads(text)) if text else {}
 
 
 Adapters = Union[Adapter, Iterable[Union[Adapter, "tuple[Adapter, float]"]], None]

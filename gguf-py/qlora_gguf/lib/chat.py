@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,12 +22,16 @@ ROOM_FOR_ANSWER = 32  # fewer tokens than this hold no answer: forget a turn ins
 class Chat:
     """A conversation with the session's model. `messages` is what was said so far."""
 
-    def __init__(self, session: Session, system: str = "", *, chat_template: str | None = None, date: str | None = None) -> None:
+    def __init__(self, session: Session, system: str = "", *, chat_template: str | None = None, date: str | None = None,
+                 chat_template_kwargs: Mapping[str, Any] | None = None) -> None:
         """chat_template: Jinja text; None: that of the session's first adapter that has one, else the model's.
-        date: what the template is told, YYYY-MM-DD; None: today."""
+        date: what the template is told, YYYY-MM-DD; None: today. chat_template_kwargs: values that the template reads by name;
+        None: those that the adapter with the template was trained with."""
         self.session = needed(session, Session, "Chat: a Session")
         self.messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
         self._template = chat_template or next((t for t in (a.chat_template for a in session.adapters) if t), None)
+        own = next((a for a in session.adapters if a.chat_template), None) if chat_template is None else None
+        self._kwargs = chat_template_kwargs if chat_template_kwargs is not None else own.chat_template_kwargs if own else {}
         self._date = date or datetime.date.today().isoformat()
         self._cached = ""  # the text whose tokens the session has read
         self._cached_end = False  # and the end-of-turn token behind it
@@ -69,7 +73,8 @@ class Chat:
         return self.session.model.tokenizer.is_end(token)
 
     def _render(self, messages: list[dict[str, str]]) -> str:
-        return self.session.model.render_chat(messages, chat_template=self._template, date=self._date)
+        return self.session.model.render_chat(messages, chat_template=self._template, date=self._date,
+                                              chat_template_kwargs=self._kwargs)
 
     def _question(self, messages: list[dict[str, str]]) -> tuple[np.ndarray, list[dict[str, str]], str]:
         """The tokens that the session has to read, the messages that are left, and the whole text."""

@@ -29,7 +29,8 @@ class Dataset(Handle):
 
     def __init__(self, model: Model, path: Path | list[Path] | tuple[Path, ...],
                  **options: Unpack[DatasetOptions]) -> None:
-        """ctx 0 (min(512, the model's)), long_policy "cut", skip_bad_lines False, chat_template None, date None, train_on 7: the sum
+        """ctx 0 (min(512, the model's)), long_policy "cut", skip_bad_lines False, chat_template None, date None, chat_template_kwargs None (JSON
+        text of values that the template reads by name), train_on 7: the sum
         of 1 (words), 2 (thoughts), 4 (calls of tools) and 8 (in the last answer alone); or 16 (everything)"""
         given = Options(s.ql_dataset_options, options, "Dataset")
         pointer = ctypes.c_void_p()

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _structs as s
 from ._convert import Options, describe, owned_text, path_bytes, text_bytes, text_of
@@ -61,11 +62,14 @@ class Model(Handle):
             return [text_of(n) for n in itertools.takewhile(lambda n: n is not None, notes)]
 
     def render_chat(self, messages: Sequence[Mapping[str, str]], *, chat_template: str | None = None,
-                    date: str | None = None) -> str:
+                    date: str | None = None, chat_template_kwargs: Mapping[str, Any] | None = None) -> str:
         """A conversation ([{"role": ..., "content": ...}, ...]) as text that ends where the assistant's answer begins.
 
-        chat_template: Jinja text, None: the model's own. date: what the template is told, YYYY-MM-DD, None: today."""
-        given = Options(s.ql_chat_options, {"chat_template": chat_template, "date": date}, "render_chat")
+        chat_template: Jinja text, None: the model's own. date: what the template is told, YYYY-MM-DD, None: today.
+        chat_template_kwargs: values that the template reads by name, such as {"enable_thinking": False}."""
+        kwargs = json.dumps(dict(chat_template_kwargs)) if chat_template_kwargs else None
+        given = Options(s.ql_chat_options, {"chat_template": chat_template, "date": date, "chat_template_kwargs": kwargs},
+                        "render_chat")
         for i, message in enumerate(messages):
             if set(message) != {"role", "content"}:
                 raise InvalidArgument(f"render_chat: message {i} has {', '.join(message) or 'no keys'}; role and content are "

@@ -281,6 +281,11 @@ def test_templates(model):
     messages = [{"role": "user", "content": "Hi"}]
     assert model.render_chat(messages) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     assert model.render_chat(messages, chat_template="{{ strftime_now('%Y-%m-%d') }}", date="2024-02-29") == "2024-02-29"
+    told = "{{ 'quiet' if enable_thinking is false else 'loud' }}"
+    assert model.render_chat(messages, chat_template=told) == "loud"
+    assert model.render_chat(messages, chat_template=told, chat_template_kwargs={"enable_thinking": False}) == "quiet"
+    with pytest.raises(ql.InvalidArgument, match="does not read 'thinking'"):
+        model.render_chat(messages, chat_template=told, chat_template_kwargs={"thinking": False})
     assert "im_start" in ql.read_chat_template("chatml")
     with pytest.raises(ql.NotFound, match="chatml"):
         ql.read_chat_template("no-such-template")

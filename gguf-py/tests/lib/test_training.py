@@ -237,3 +237,20 @@ def test_bad_options_are_refused_in_a_line(model, data, options, error, message)
     with pytest.raises(error) as raised:
         trainer(model, data, **options)
     assert message in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_an_adapter_knows_what_its_template_was_told(model, tiny, tmp_path):
+    told = "{{ level | default('') }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    told += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    data = ql.Dataset(model, tiny.chats, ctx=128, chat_template=told, chat_template_kwargs='{"level": 7}')
+    assert data.prompt(0)[0].startswith("7<|im_start|>")
+    adapter = ql.Adapter(model, r=2)
+    assert adapter.chat_template_kwargs == {}
+    ql.Trainer(model, adapter, data, ctx=128, steps=1).run()
+    adapter.chat_template = told
+    adapter.save(tmp_path / "a.gguf")
+    again = ql.Adapter.open(tmp_path / "a.gguf", model)
+    assert again.chat_template_kwargs == {"level": 7}
+    with ql.Session(model, again) as session:
+        assert ql.Chat(session)._render([]).startswith("7<|im_start|>")
+        assert ql.Chat(session, chat_template_kwargs={})._render([]).startswith("<|im_start|>")

@@ -319,6 +319,9 @@ QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char *
 /** The date that this template was told in training, "2024-07-26"; "" where it asks for none, or if unknown. A trainer
  *  sets its data's date, and GGUF files keep it (adapter.chat_template.date). Valid until the adapter is trained. */
 QL_API const char * ql_adapter_chat_date(const ql_adapter * adapter);
+/** The values that it was given by name, a JSON object; "" for none, or if unknown. As the date, from the data, and kept
+ *  (adapter.chat_template.kwargs). */
+QL_API const char * ql_adapter_chat_template_kwargs(const ql_adapter * adapter);
 
 #ifdef __cplusplus
 }

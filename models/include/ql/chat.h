@@ -34,6 +34,8 @@ typedef struct ql_chat_options {
     size_t size;                /* set by ql_chat_options_init */
     const char * chat_template; /* Jinja text; NULL: the model's own */
     const char * date;          /* what the template is told, YYYY-MM-DD; NULL: the day of the call, where this machine is */
+    const char * chat_template_kwargs; /* values that the template reads by name, a JSON object such as
+                                          {"enable_thinking": false}; NULL and "": none */
 } ql_chat_options;
 QL_API void ql_chat_options_init(ql_chat_options * options);
 
@@ -41,7 +43,8 @@ QL_API void ql_chat_options_init(ql_chat_options * options);
  *  the caller, freed with ql_os_free.
  *  options  NULL takes the defaults
  *  errors   QL_NOT_FOUND: the model has no template; QL_UNSUPPORTED: a construct that is not known, with its line, or a
- *           text that is no template; QL_INVALID_ARGUMENT: the template refuses the messages; the date is invalid */
+ *           text that is no template; QL_INVALID_ARGUMENT: the template refuses the messages; the date is invalid;
+ *           kwargs that are no object, or that the template never reads */
 QL_API ql_status ql_chat_render(const ql_model * model, const ql_chat_options * options, const char * const * roles,
                                 const char * const * contents, int n, char ** text);
 

@@ -41,6 +41,7 @@ typedef struct ql_dataset_options {
                                   one */
     const char * columns;      /* "prompt=query,completion=response": the names that fields have in the data; NULL or "":
                                   their own */
+    const char * chat_template_kwargs; /* values that the template reads by name, as in ql_chat_options */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
 
