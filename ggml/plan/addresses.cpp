@@ -8,10 +8,10 @@ using ql::Status;
 
 void * ql_plan::address(size_t buffer, size_t lane, size_t node) const {
     const ql::Buffer * b = &list_.buffers[buffer];
-    if (b->continued != ql::kNoBuffer && static_cast<int64_t>(node) >= b->continued_from)
+    while (b->continued != ql::kNoBuffer && static_cast<int64_t>(node) >= b->continued_from)
         b = &list_.buffers[b->continued];
     const Memory & memory = *memory_on(b->device);
-    const size_t before = ql::is_by_lane(b->region) ? lane * memory.layout.of(b->region) : 0;
+    const size_t before = lane % ql::memories_of(b->region, lanes_.size()) * memory.layout.of(b->region);
     return static_cast<std::byte *>(memory.of(b->region).data) + before + b->offset;
 }
 

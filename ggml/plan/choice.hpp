@@ -11,17 +11,18 @@ namespace ql {
 struct PlanChoice {
     int recomputed = 0;
     int lanes = 1;
-    bool by_phase = false;          // the plan runs phase by phase
-    bool paged = false;             // weights are pages, or copies that were read from their file
-    std::vector<Absence> absences;  // of results that are on disk for a while
-    uint64_t spill_bytes = 0;       // of a lane
-    Paging paging;                  // phases; of a paged plan also its pages
-    double seconds = 0;             // estimate of a run over all lanes that were asked for; 0: nothing was estimated
+    bool by_phase = false;  // the plan runs phase by phase
+    bool paged = false;     // weights are pages, or copies that were read from their file
+    Spill spills = Spill::none;
+    Spilled spilled;     // of each lane
+    Paging paging;       // phases; of a paged plan also its pages
+    double seconds = 0;  // estimate of a run over all lanes that were asked for; 0: nothing was estimated
 };
 
 /// Applies all passes to the empty list. With options.memory it finds the choice that takes least time within it: among
-/// those that fit, the one with the smallest estimate; among equals, that which reads least.
-/// errors   QL_NO_MEMORY names the smallest budget that would do
+/// those that fit, the one with the smallest estimate; among equals, that which reads least. Before all comes one that
+/// reads no more than twice of all weights, as a pass forward and back of all lanes side by side does.
+/// errors   QL_NO_MEMORY names the smallest budget that would do; QL_NO_SPACE: with what is free in options.spill there is none
 Result<PlanChoice> make_list(PlanList & list, const PassInput & input, const ql_plan_options & options,
                              const PlanChoice * over, bool checked);
 

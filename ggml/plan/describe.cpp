@@ -29,7 +29,7 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
     for (const Memory & m : memory_) {
         if (device && m.device != device) continue;
         uint64_t results = 0;
-        for (const ql::Region region : {ql::Region::arena, ql::Region::outputs, ql::Region::carried})
+        for (const ql::Region region : {ql::Region::arena, ql::Region::outputs, ql::Region::carried, ql::Region::slots})
             results += m.owned(region);
         info.results += results;
         info.staging += m.owned(ql::Region::staging);
@@ -51,7 +51,7 @@ ql_plan::Live ql_plan::live(size_t node) const {
         const ql::Buffer & b = list_.buffers[i];
         if (at < b.first || at > b.last) continue;
         uint64_t & kind = i == scratch ? live.scratch : live.results;
-        kind += b.bytes * (ql::is_by_lane(b.region) ? static_cast<size_t>(choice_.lanes) : 1);
+        kind += b.bytes * ql::memories_of(b.region, lanes_.size());
     }
     const size_t phase = ql::phase_of(choice_.paging.begins, node);
     for (const ql::PageStay & stay : choice_.paging.stays)
@@ -76,10 +76,15 @@ ql_plan_info ql_plan::describe() const {
     info.recomputed = choice_.recomputed;
     info.page_bytes = choice_.paging.page_bytes + choice_.paging.row_bytes;
     info.read_bytes = choice_.paging.read_bytes;
-    info.spill_bytes = choice_.spill_bytes * static_cast<uint64_t>(choice_.lanes);
-    info.bytes_read = queue_ ? queue_->bytes_read() : 0;
-    info.bytes_written = queue_ ? queue_->bytes_written() : 0;
-    info.seconds_waited = queue_ ? queue_->seconds_waited() : 0;
+    info.spill_bytes = choice_.spilled.bytes * static_cast<uint64_t>(choice_.lanes);
+    info.spill_read_bytes = choice_.spilled.read_bytes * static_cast<uint64_t>(choice_.lanes);
+    info.spill_written_bytes = choice_.spilled.written_bytes * static_cast<uint64_t>(choice_.lanes);
+    for (const ql::PageQueue * queue : {queue_.get(), lane_queue_.get()}) {
+        if (!queue) continue;
+        info.bytes_read += queue->bytes_read();
+        info.bytes_written += queue->bytes_written();
+        info.seconds_waited += queue->seconds_waited();
+    }
     info.leaf_read_bytes = choice_.paging.leaf_read_bytes;
     info.leaf_written_bytes = choice_.paging.leaf_written_bytes;
     return info;

@@ -1,5 +1,6 @@
 // Offsets of buffers whose lifetimes are known: two of them may share bytes if they never live together.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +17,8 @@ enum class Region {
     outputs,  // results that are read after a run, each on its own
     staging,  // host memory: what is on its way from the device to another one
     carried,  // results that live from one phase to another, where a plan has several lanes: each lane has its own
-    pages,    // weights that are read for some phases and dropped
+    slots,  // such results that are on disk between two phases: of the lane that runs, and of those before and after it
+    pages,  // weights that are read for some phases and dropped
     count
 };
 template <typename T>
@@ -45,9 +47,13 @@ constexpr size_t padded(size_t bytes, size_t alignment) {
     return (bytes + alignment - 1) / alignment * alignment;
 }
 
-/// Whether each lane of a plan has a memory of its own for the region.
-constexpr bool is_by_lane(Region region) {
-    return region == Region::outputs || region == Region::carried;
+/// Lanes whose results are in memory at once where those between two phases are on disk.
+inline constexpr size_t kLaneSlots = 3;
+
+/// How many memories of a region a plan of so many lanes has; lane i uses that of its number modulo them.
+constexpr size_t memories_of(Region region, size_t lanes) {
+    if (region == Region::outputs || region == Region::carried) return lanes;
+    return region == Region::slots ? std::min(lanes, kLaneSlots) : 1;
 }
 
 /// Places the buffers of one device, largest first, each at the lowest offset that is free during its life; outputs one

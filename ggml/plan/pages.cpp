@@ -147,7 +147,7 @@ void PagePlanner::sort(Paging & paging) {
                      [](const PageStay & a, const PageStay & b) { return a.first < b.first; });
 }
 
-/// What of a paging depends on the number of lanes: memory of rows, and bytes that are read.
+/// What a paging reads in a run of so many lanes, and the memory of rows, which one lane has after the other.
 Paging PagePlanner::counted(Paging paging, int lanes) {
     const auto n_lanes = static_cast<size_t>(lanes);
     paging.read_bytes = paging.leaf_read_bytes = paging.leaf_written_bytes = paging.row_bytes = 0;
@@ -155,9 +155,10 @@ Paging PagePlanner::counted(Paging paging, int lanes) {
         (is_paged_out(*stay.leaf) ? paging.leaf_read_bytes : paging.read_bytes) += stay.leaf->bytes();
         if (stay.dirty) paging.leaf_written_bytes += stay.leaf->bytes();
     }
+    std::map<size_t, size_t> by_phase;
     for (const RowUse & rows : paging.rows) {
-        paging.row_bytes += row_memory(rows, n_lanes);
-        paging.read_bytes += rows.row_bytes * std::min(rows.n_ids * n_lanes, rows.n_rows);
+        paging.row_bytes = std::max(paging.row_bytes, by_phase[rows.phase] += row_memory(rows));
+        paging.read_bytes += rows.row_bytes * std::min(rows.n_ids, rows.n_rows) * n_lanes;
     }
     return paging;
 }
@@ -181,8 +182,8 @@ bool PagePlanner::place_as(const Paging & like, Paging & paging) {
 void PagePlanner::place(Paging & paging) {
     std::vector<Buffer> buffers;
     for (const PageStay & stay : paging.stays)
-        buffers.push_back(
-            {nullptr, stay.room, static_cast<int64_t>(stay.read), static_cast<int64_t>(held_until(stay)), Region::pages});
+        buffers.push_back({nullptr, stay.room, static_cast<int64_t>(stay.read), static_cast<int64_t>(held_until(stay)),
+                           Region::pages});
     paging.page_bytes = place_buffers(buffers, nullptr, os::kPageBytes).of(Region::pages);
     for (size_t i = 0; i < buffers.size(); ++i) paging.stays[i].offset += buffers[i].offset;
 }

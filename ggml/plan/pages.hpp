@@ -36,7 +36,7 @@ struct Paging {
     std::vector<RowUse> rows;  // of the others, those that are read by row
     bool ahead = true;         // pages are read during the phase before the one that uses them
     size_t page_bytes = 0;     // of the region that the stays share
-    size_t row_bytes = 0;      // the most that rows take, of all lanes
+    size_t row_bytes = 0;      // the most that rows take
     uint64_t read_bytes = 0;   // of weights, in a run
     uint64_t leaf_read_bytes = 0, leaf_written_bytes = 0;  // of leaves that are paged out
     size_t bytes() const { return resident_bytes + page_bytes + row_bytes; }
@@ -94,7 +94,7 @@ class PagePlanner {
     const std::vector<size_t> begins_;
     std::vector<Uses> uses_;  // of weights, those that are read most often in a run first
     const std::vector<Uses> leaf_uses_;
-    Paging ahead_, least_;    // with the fewest resident weights: a phase ahead, and not
+    Paging ahead_, least_;  // with the fewest resident weights: a phase ahead, and not
 };
 
 }  // namespace ql

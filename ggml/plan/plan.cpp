@@ -102,8 +102,7 @@ Status ql_plan::place_on(Memory & memory, const ql_plan * over, bool checked) {
     const Memory * other = over ? over->memory_on(&device) : nullptr;
     for (size_t r = 0; r < static_cast<size_t>(ql::Region::count); ++r) {
         const auto region = static_cast<ql::Region>(r);
-        const size_t bytes =
-            memory.layout.of(region) * (ql::is_by_lane(region) ? static_cast<size_t>(choice_.lanes) : 1);
+        const size_t bytes = memory.layout.of(region) * ql::memories_of(region, static_cast<size_t>(choice_.lanes));
         if (bytes == 0) continue;
         if (void * data = other ? place_in(*other, memory, region, bytes) : nullptr) {
             memory.of(region) = {&device, data, bytes};

@@ -87,6 +87,7 @@ struct ql_plan {
     void bind();
     void bind(ql::Step & step, size_t node, size_t lane);
     ql::Status prepare_moves(const char * spill, uint64_t memory);
+    bool spills_lanes() const { return choice_.spills == ql::Spill::lanes; }
     bool cache_will_do(uint64_t memory) const;
     int direct(int fd);
     void add_absence(const ql::Absence & absence);
@@ -100,8 +101,10 @@ struct ql_plan {
     ql::Status run_in_turn(size_t held, int lanes);
     ql::Status run_phases(int lanes);
     ql::Status run_phase(size_t phase, size_t lanes, uint64_t & before);
+    ql::Status run_spilled_lanes(size_t phase, size_t lanes);
     ql::Status start_moves(size_t phase, size_t lanes, uint64_t & before);
-    ql::Status start_rows(size_t phase, size_t lanes);
+    ql::Status run_lane(size_t phase, size_t lane);
+    ql::Status start_rows(size_t phase, size_t lane, ql::PageQueue & queue);
 
     ql::PlanList list_;
     ql::PlanChoice choice_;
@@ -113,7 +116,7 @@ struct ql_plan {
     std::vector<ql::RowReader> rows_;
     ql::os::Fd spill_;
     std::map<int, ql::os::Fd> direct_;                           // files past the cache, by their descriptors
-    std::unique_ptr<ql::PageQueue> queue_;                       // destroyed before what it moves to
+    std::unique_ptr<ql::PageQueue> queue_, lane_queue_;          // destroyed before what they move to
     bool filled_ = false;                                        // the weights that stay in memory are there
     std::shared_ptr<std::set<const ql_tensor *>> weights_read_;  // of these, by all plans over the same one
     bool profile_ = false;

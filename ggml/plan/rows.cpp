@@ -21,26 +21,24 @@ RowUse row_use(const PlanNode & node, size_t index, size_t phase) {
             table.bytes() / n_rows,  n_rows, static_cast<size_t>(node.src[1]->ne(0))};
 }
 
-size_t row_memory(const RowUse & use, size_t lanes) {
-    const size_t most = lanes * use.n_ids * (padded(use.row_bytes, os::kPageBytes) + os::kPageBytes);
+size_t row_memory(const RowUse & use) {
+    const size_t most = use.n_ids * (padded(use.row_bytes, os::kPageBytes) + os::kPageBytes);
     return std::min(most, padded(use.row_bytes * use.n_rows, os::kPageBytes));
 }
 
-Result<RowReader> RowReader::make(const RowUse & use, size_t lanes) {
+Result<RowReader> RowReader::make(const RowUse & use) {
     const os::FileRange file = os::mapped_range(use.table->storage.data, use.table->bytes());
     QL_ASSIGN(os::SparsePages pages, os::SparsePages::reserve(use.table->bytes()));
     RowReader reader(use, file, std::move(pages));
-    reader.wanted_.reserve(lanes * use.n_ids);  // a run allocates nothing
-    reader.moves_.reserve(lanes * use.n_ids);
+    reader.wanted_.reserve(use.n_ids);  // a run allocates nothing
+    reader.moves_.reserve(use.n_ids);
     return reader;
 }
 
-void RowReader::want(const int32_t * ids) {
+Status RowReader::start(const int32_t * ids, PageQueue & queue) {
+    wanted_.clear();
     for (size_t i = 0; i < use_.n_ids; ++i)
         if (ids[i] >= 0 && static_cast<size_t>(ids[i]) < use_.n_rows) wanted_.push_back(ids[i]);
-}
-
-Status RowReader::start(PageQueue & queue) {
     std::sort(wanted_.begin(), wanted_.end());
     wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
     moves_.clear();
@@ -48,7 +46,6 @@ Status RowReader::start(PageQueue & queue) {
         const size_t at = static_cast<size_t>(id) * use_.row_bytes;
         moves_.push_back({{file_.fd, file_.offset + at, use_.row_bytes}, table() + at});
     }
-    wanted_.clear();
     return queue.start(moves_);
 }
 

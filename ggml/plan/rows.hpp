@@ -17,26 +17,24 @@ struct RowUse {
     Tensor * table = nullptr;
     size_t node = 0, phase = 0;
     size_t row_bytes = 0, n_rows = 0;  // rows: of the table
-    size_t n_ids = 0;                  // of one lane
+    size_t n_ids = 0;                  // of a lane
 };
 
 /// Whether the node's source is such a table: a weight whose rows each lie in one piece, named by an input.
 bool reads_rows(const PlanNode & node, size_t source);
 RowUse row_use(const PlanNode & node, size_t index, size_t phase);
-/// The most memory that the rows of so many lanes take.
-size_t row_memory(const RowUse & use, size_t lanes);
+/// The most memory that the rows of a lane take.
+size_t row_memory(const RowUse & use);
 
-/// The rows of one use, while its phase runs.
+/// The rows of one use, while a lane runs its phase.
 class RowReader {
   public:
-    static Result<RowReader> make(const RowUse & use, size_t lanes);
+    static Result<RowReader> make(const RowUse & use);
     const RowUse & use() const { return use_; }
     /// Where the table begins.
     std::byte * table() const { return pages_.data(); }
-    /// Notes the rows that a lane reads. Ids outside the table name none.
-    void want(const int32_t * ids);
-    /// Starts to read all rows that were noted since the last time.
-    Status start(PageQueue & queue);
+    /// Starts to read the rows that a lane needs. Ids outside the table name none.
+    Status start(const int32_t * ids, PageQueue & queue);
     /// The rows are not needed any more.
     void drop() { pages_.drop(); }
 

@@ -96,12 +96,12 @@ class Pages : public testing::Test {
         return info;
     }
 
-    /// Losses of three micro-batches and the sums of their gradients, in as many runs as the plan's lanes need.
-    static std::vector<float> run(Made & m) {
+    /// Losses of micro-batches and the sums of their gradients, in as many runs as the plan's lanes need.
+    static std::vector<float> run(Made & m, int batches = kLanes) {
         const int lanes = std::max(describe(m).lanes, 1);
         std::vector<float> all;
-        for (int first = 0; first < kLanes; first += lanes) {
-            const int n = std::min(lanes, kLanes - first);
+        for (int first = 0; first < batches; first += lanes) {
+            const int n = std::min(lanes, batches - first);
             for (int i = 0; i < n; ++i) {
                 std::vector<float> x(kWidth * kTokens);
                 for (size_t e = 0; e < x.size(); ++e)
@@ -164,6 +164,35 @@ TEST_F(Pages, ResultsThatWaitOnDiskComeBack) {
         EXPECT_EQ(run(m), expected) << lanes << " lanes";
         EXPECT_GT(describe(m).bytes_written, 0u);
     }
+}
+
+/// The plan has more lanes than memory for what they carry from layer to layer; the last group of a run has fewer still.
+TEST_F(Pages, AnyNumberOfLanesPassesALayerTogetherWhereTheirResultsAreOnDisk) {
+    constexpr int kMany = 8, kBatches = 13;
+    Made plain, m;
+    ASSERT_TRUE(make(plain, options(0, 1)).ok()) << ql_error_message();
+    const std::vector<float> expected = run(plain, kBatches);
+    const std::string here = folder_.path("");
+    ql_plan_options o = options(1, kMany);
+    o.spill = here.c_str();
+    const uint64_t result = kWidth * kTokens * sizeof(float);
+    // Lanes that carry all inputs of layers need their memory each, those with the last results alone three times that.
+    const uint64_t most = least(1) + kMany * (result + 4096) + 2 * kWeightBytes;
+    ASSERT_LT(most, least(1) + kMany * 3 * result);
+    o.memory = least(o);
+    for (int lanes = 0; lanes < kMany; o.memory += 4096) {
+        ASSERT_LT(o.memory, most);
+        ASSERT_TRUE(make(m, o).ok()) << ql_error_message();
+        lanes = describe(m).lanes;
+    }
+    const ql_plan_info info = describe(m);
+    EXPECT_LE(info.peak_bytes, o.memory);
+    EXPECT_LE(info.read_bytes, 2 * kLayers * kWeightBytes);
+    EXPECT_GT(info.read_bytes, 0u);
+    EXPECT_EQ(run(m, kBatches), expected);
+    EXPECT_EQ(describe(m).bytes_read, 2 * info.read_bytes + info.spill_read_bytes / kMany * kBatches);
+    EXPECT_EQ(describe(m).bytes_written, info.spill_written_bytes / kMany * kBatches);
+    EXPECT_GT(info.spill_written_bytes, info.spill_bytes) << "gradients take the places of inputs";
 }
 
 TEST_F(Pages, LanesAloneChangeNothing) {

@@ -42,17 +42,18 @@ typedef struct ql_plan_options {
                              takes fewer where their results do not fit (ql_plan_info.lanes) */
     uint64_t memory;      /* bytes of everything that the plan needs, leaves and weights included; 0: no limit. Where they
                              do not suffice, weights that ql_gguf_open has mapped are read from their file again when
-                             they are needed, and places are computed again */
+                             they are needed, and places are computed again. A plan that reads them no more than twice
+                             for all lanes is taken before one that does so for several groups of them */
     const char * spill;   /* NULL, or a folder: with `memory`, results may be in a file without a name there between
-                             the forward and the backward pass */
+                             the forward and the backward pass; so may all that lanes carry from place to place */
     int recomputed;       /* the first so many places (ql_graph_set_place), but never the last one: what the backward pass
                              needs of them is computed again there, and not kept. Less memory, more time, same bits */
 } ql_plan_options;
 /** As ql_plan_create_on, with options. options NULL: none. No option changes a bit of the results. The plans of one
  *  graph that are made over a plan with `memory` keep the same weights in memory.
  *  errors   QL_INVALID_ARGUMENT: `recomputed` or `lanes` is negative; QL_NO_MEMORY: `memory` is too small, the message has the
- *           smallest that would do; QL_UNSUPPORTED: memory or lanes on several devices, or on one that has a memory
- *           of its own */
+ *           smallest that would do; QL_NO_SPACE: so has that of what is free in `spill`; QL_UNSUPPORTED: memory or lanes
+ *           on several devices, or on one that has a memory of its own */
 QL_API ql_status ql_plan_create_with(ql_graph * graph, ql_device * const * devices, int n_devices,
                                      ql_tensor * const * outputs, int n_outputs, const ql_plan_options * options,
                                      ql_plan ** plan);
@@ -109,6 +110,7 @@ typedef struct ql_plan_info {
     uint64_t bytes_read;   /* of weights and results that all runs so far have read */
     double seconds_waited; /* in which all runs so far did nothing but wait for them */
     uint64_t leaf_read_bytes, leaf_written_bytes; /* of leaves that are paged out (ql_graph_page_out), by a run */
+    uint64_t spill_read_bytes, spill_written_bytes; /* of results, by a run of all lanes */
 } ql_plan_info;
 QL_API ql_status ql_plan_describe(const ql_plan * plan, ql_plan_info * info);
 
