@@ -13,19 +13,6 @@ Status too_small(uint64_t memory, uint64_t needed, const std::string & advice) {
                  static_cast<unsigned long long>((needed + kMiB - 1) / kMiB), advice.c_str());
 }
 
-Status plan_with(int lanes, uint64_t memory, const BudgetedPlans & plans) {
-    uint64_t others = plans.others(lanes);
-    for (int attempt = 0;; ++attempt) {
-        QL_ASSIGN(const uint64_t least, plans.least(lanes));
-        if (others + least > memory) return too_small(memory, others + least, plans.advice);
-        QL_TRY(plans.make(lanes, memory - others));
-        const uint64_t needed = plans.needed();
-        if (needed <= memory) return {};
-        if (attempt == kAttempts) return too_small(memory, others + least, plans.advice);
-        others += needed - memory + kAttemptBytes;
-    }
-}
-
 }  // namespace
 
 uint64_t bytes_beside_weights(const Model & model) {
@@ -34,10 +21,19 @@ uint64_t bytes_beside_weights(const Model & model) {
     return ql_os_rss_without(blocks.data(), static_cast<int64_t>(blocks.size()));
 }
 
-/// Where there is no room for what belongs to several lanes, there may be for one.
-Status plan_within(uint64_t memory, int lanes, const BudgetedPlans & plans) {
-    Status status = plan_with(lanes, memory, plans);
-    return status.code() == QL_NO_MEMORY && lanes > 1 ? plan_with(1, memory, plans) : status;
+Status plan_within(uint64_t memory, const BudgetedPlans & plans) {
+    uint64_t others = plans.others;
+    Status made;
+    for (int attempt = 0; attempt <= kAttempts && others < memory; ++attempt) {
+        if (made = plans.make(memory - others); !made.ok()) break;
+        const uint64_t needed = plans.needed();
+        if (needed <= memory) return {};
+        others += needed - memory + kAttemptBytes;
+    }
+    if (!made.ok() && made.code() != QL_NO_MEMORY) return made;
+    QL_ASSIGN(const uint64_t least, plans.least());
+    if (!made.ok() && others + least <= memory) return made;  // the system gives no more
+    return too_small(memory, others + least, plans.advice);
 }
 
 }  // namespace ql

@@ -10,8 +10,9 @@ namespace ql {
 /// for every instruction set and number of threads, and 1.7 MB more where threads of their own read weights.
 inline constexpr uint64_t kFirstRunBytes = 2560 * 1024;
 
-/// The graph's nodes as a plan holds them: its own nodes and values, and the steps of each lane.
-inline constexpr uint64_t kNodeBytes = 1200, kStepBytes = 400;
+/// The graph's nodes as a plan holds them: its own nodes and values, and their steps. Those of further lanes are the
+/// plan's to count.
+inline constexpr uint64_t kNodeBytes = 1600;
 
 /// What kernels' threads keep for themselves, for each token of a run: up to 4.2 KB were measured at 2048 tokens.
 inline constexpr uint64_t kTokenBytes = 4608;
@@ -23,15 +24,14 @@ inline constexpr uint64_t kAttemptBytes = 1024 * 1024;
 /// What the process holds now, apart from the model's weights and the files that they are mapped from.
 uint64_t bytes_beside_weights(const Model & model);
 
-/// Plans that are made within a budget, and made anew with less until they are. The plan that has the weights may have
-/// several lanes: those that are offered, or fewer.
+/// Plans that are made within a budget, and made anew with less until they are.
 struct BudgetedPlans {
-    /// What the process takes besides that plan: an estimate.
-    std::function<uint64_t(int lanes)> others;
+    /// What the process takes besides the plan that has the weights: an estimate.
+    uint64_t others;
     /// The fewest bytes with which that plan can be made.
-    std::function<Result<uint64_t>(int lanes)> least;
+    std::function<Result<uint64_t>()> least;
     /// Makes all plans, those before are dropped. `bytes` are for that plan.
-    std::function<Status(int lanes, uint64_t bytes)> make;
+    std::function<Status(uint64_t bytes)> make;
     /// What the process takes with the plans that were made last.
     std::function<uint64_t()> needed;
     std::string advice;  // what would make them smaller: "a smaller --ctx needs less"
@@ -39,8 +39,7 @@ struct BudgetedPlans {
 
 /// Makes plans with which the process keeps within `memory` bytes. The first ones get what the others leave of them;
 /// what these really take is known when they are there.
-/// lanes    at most
 /// errors   QL_NO_MEMORY: the message names the smallest budget
-Status plan_within(uint64_t memory, int lanes, const BudgetedPlans & plans);
+Status plan_within(uint64_t memory, const BudgetedPlans & plans);
 
 }  // namespace ql

@@ -45,17 +45,14 @@ Result<uint64_t> Engine::least_memory(ql_device * device, int lanes) const {
 
 Status Engine::plan_all(ql_device * device) {
     if (options_.memory == 0) return make_plans(device, 1, 0);
-    const auto others = [&](int lanes) {
-        const auto nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
-        const uint64_t n = widths_.size() + static_cast<uint64_t>(lanes) - 1;
-        const uint64_t held = bytes_beside_weights(model_);
-        return held - std::min(held, adapter_bytes_) + kFirstRunBytes + nodes * kNodeBytes +
-               nodes / widths_.size() * n * kStepBytes + static_cast<uint64_t>(widths_.back().n) * kTokenBytes;
-    };
-    const int64_t pieces = n_sequences() * ctx() / widths_.back().n;
-    return plan_within(options_.memory, static_cast<int>(std::clamp<int64_t>(pieces, 1, kMostPieces)),
-                       {others, [&](int n) { return least_memory(device, n); },
-                        [&](int n, uint64_t bytes) { return make_plans(device, n, bytes); },
+    const auto nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
+    const uint64_t held = bytes_beside_weights(model_);
+    const uint64_t others = held - std::min(held, adapter_bytes_) + kFirstRunBytes + nodes * kNodeBytes +
+                            static_cast<uint64_t>(widths_.back().n) * kTokenBytes;
+    const auto lanes = static_cast<int>(std::clamp<int64_t>(n_sequences() * ctx() / widths_.back().n, 1, kMostPieces));
+    return plan_within(options_.memory,
+                       {others, [&] { return least_memory(device, lanes); },
+                        [&](uint64_t bytes) { return make_plans(device, lanes, bytes); },
                         [&] { return memory().total + program_bytes_; }, "a smaller context (-c) needs less"});
 }
 

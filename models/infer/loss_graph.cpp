@@ -50,17 +50,14 @@ Result<ql_tensor *> LossGraph::head(GraphBuilder & b, std::span<const AppliedAda
 
 Status LossGraph::plan(ql_device * device) {
     if (options_.memory == 0) return make(device, 1, 0);
-    const auto others = [&](int lanes) {
-        const auto nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
-        const uint64_t held = bytes_beside_weights(model_);
-        return held - std::min(held, adapter_bytes_) + kFirstRunBytes +
-               nodes * (kNodeBytes + static_cast<uint64_t>(lanes) * kStepBytes) +
-               static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
-    };
+    const uint64_t held = bytes_beside_weights(model_);
+    const uint64_t others = held - std::min(held, adapter_bytes_) + kFirstRunBytes +
+                            static_cast<uint64_t>(ql_graph_n_nodes(graph_.get())) * kNodeBytes +
+                            static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
     const auto lanes = static_cast<int>(std::clamp<int64_t>(options_.n_windows, 1, kMostWindows));
-    return plan_within(options_.memory, lanes,
-                       {others, [&](int n) { return least_memory(device, n); },
-                        [&](int n, uint64_t bytes) { return make(device, n, bytes); },
+    return plan_within(options_.memory,
+                       {others, [&] { return least_memory(device, lanes); },
+                        [&](uint64_t bytes) { return make(device, lanes, bytes); },
                         [&] { return memory().total + program_bytes_; }, "a smaller context (-c) needs less"});
 }
 

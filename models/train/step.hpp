@@ -123,11 +123,10 @@ class TrainStep {
     Status build_update();
     Status plan(ql_device * device);
     Status make_plans(ql_device * device, uint64_t memory);
-    Status make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs, uint64_t memory) const;
+    Status make_over(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs) const;
     ql_plan_options micro_options(uint64_t memory) const;
     Result<uint64_t> least_memory(ql_device * device) const;
     Status page_out_adapter();
-    Status too_small(uint64_t needed) const;
     Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);
     Status write_adapter(const Adapter & adapter);
     Status write_rows(ql_device * device);

@@ -24,14 +24,11 @@ ql_plan_options TrainStep::micro_options(uint64_t memory) const {
     return options;
 }
 
-Status TrainStep::make(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs,
-                       uint64_t memory) const {
+/// Over the micro-batch's plan.
+Status TrainStep::make_over(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs) const {
     ql_plan_options options{};
     options.size = sizeof(options);
-    if (&plan == &micro_)
-        options = micro_options(memory);
-    else
-        options.over = micro_.get();
+    options.over = micro_.get();
     QL_ASSIGN(plan, make_plan(graph_, device, outputs, options));
     return {};
 }
@@ -39,10 +36,10 @@ Status TrainStep::make(PlanPtr & plan, ql_device * device, const std::vector<ql_
 Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
     for (PlanPtr * plan : {&eval_, &update_, &micro_}) plan->reset();
     if (options_.train) {
-        QL_TRY(make(micro_, device, micro_outputs_, memory));
-        QL_TRY(make(update_, device, update_outputs_, 0));
+        QL_ASSIGN(micro_, make_plan(graph_, device, micro_outputs_, micro_options(memory)));
+        QL_TRY(make_over(update_, device, update_outputs_));
     }
-    QL_TRY(make(eval_, device, {nll_}, 0));
+    QL_TRY(make_over(eval_, device, {nll_}));
     QL_TRY(merged_.plan(graph_, device, eval_.get()));
     // Arenas, leaves and weights that are read for the first run are not resident before that.
     program_bytes_ = bytes_beside_weights(model_) + kFirstRunBytes;
@@ -70,40 +67,21 @@ Status TrainStep::page_out_adapter() {
     return {};
 }
 
-Status TrainStep::too_small(uint64_t needed) const {
-    constexpr uint64_t kMiB = 1024 * 1024;
-    return error(
-        QL_NO_MEMORY,
-        "memory: %llu MiB are given, and this run needs at least %llu MiB; a smaller --ctx, --batch or --lora-r "
-        "needs less",
-        static_cast<unsigned long long>(options_.memory / kMiB),
-        static_cast<unsigned long long>((needed + kMiB - 1) / kMiB));
-}
-
-/// The first plan is given what the program and the other plans leave. What these really take is known when they
-/// are there; then it is tried again with that.
+/// The micro-batch's plan is given what the program and the other plans leave.
 Status TrainStep::plan(ql_device * device) {
     if (options_.memory == 0 || !options_.train) return make_plans(device, 0);
-    const uint64_t lanes = static_cast<uint64_t>(options_.n_batches),
-                   nodes = static_cast<uint64_t>(ql_graph_n_nodes(graph_.get()));
-    uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes + nodes * (kNodeBytes + lanes * kStepBytes) +
-                      optimizer_bytes() + static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
-                      std::min(optimizer_paged_bytes(), kUpdateRoom);
+    const uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes +
+                            static_cast<uint64_t>(ql_graph_n_nodes(graph_.get())) * kNodeBytes + optimizer_bytes() +
+                            static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
+                            std::min(optimizer_paged_bytes(), kUpdateRoom);
     if (optimizer_paged_bytes() > 0) {  // decided before a plan gives the leaves their places
         QL_ASSIGN(const uint64_t least, least_memory(device));
         if (others + least + kUpdateRoom > options_.memory) QL_TRY(page_out_adapter());
     }
-    Status made;
-    for (int attempt = 0; attempt <= kAttempts && others < options_.memory; ++attempt) {
-        if (made = make_plans(device, options_.memory - others); !made.ok()) break;
-        const uint64_t needed = memory().total + program_bytes_;
-        if (needed <= options_.memory) return {};
-        others += needed - options_.memory + kAttemptBytes;
-    }
-    if (!made.ok() && made.code() != QL_NO_MEMORY) return made;
-    QL_ASSIGN(const uint64_t least, least_memory(device));
-    if (!made.ok() && others + least <= options_.memory) return made;  // the system gives no more
-    return too_small(others + least);
+    return plan_within(
+        options_.memory,
+        {others, [&] { return least_memory(device); }, [&](uint64_t bytes) { return make_plans(device, bytes); },
+         [&] { return memory().total + program_bytes_; }, "a smaller --ctx, --batch or --lora-r needs less"});
 }
 
 ql_memory_info TrainStep::memory() const {
