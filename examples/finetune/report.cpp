@@ -29,6 +29,14 @@ Json path_or_null(const std::string & path) {
     return path.empty() ? Json(nullptr) : Json(path);
 }
 
+/// More than twice the file where its micro-batches do not fit side by side.
+std::string weights_read(const RunReport & r) {
+    const std::string size = print_size(r.plan.read_bytes_per_step);
+    if (r.plan.groups < 2) return size;
+    return size + ", in " + print_count(r.plan.groups) + " groups of batches" +
+           (r.has_spill ? "" : "; --spill DIR reads them for all at once");
+}
+
 }  // namespace
 
 void print_plan(const RunReport & r) {
@@ -42,8 +50,11 @@ void print_plan(const RunReport & r) {
     table.add({"activations and scratch", print_size(r.plan.arena_bytes)});
     table.add({"program, tokenizer, data", print_size(r.plan.program_bytes)});
     table.add({"planned peak", print_size(r.plan.planned_peak_bytes)});
-    if (r.plan.read_bytes_per_step) table.add({"weights read, a step", print_size(r.plan.read_bytes_per_step)});
+    if (r.plan.read_bytes_per_step) table.add({"weights read, a step", weights_read(r)});
     if (r.plan.spill_bytes) table.add({"layers' inputs on disk", print_size(r.plan.spill_bytes)});
+    if (r.plan.spill_bytes)
+        table.add({"of these written and read, a step",
+                   print_size(r.plan.spill_written_bytes_per_step + r.plan.spill_read_bytes_per_step)});
     if (r.plan.lanes > 1) table.add({"batches side by side", print_count(r.plan.lanes)});
     if (r.plan.recomputed_layers) table.add({"layers computed again", print_count(r.plan.recomputed_layers)});
     table.add({"trained parameters", print_count(r.plan.n_parameters)});
@@ -102,6 +113,12 @@ Json report_json(const RunReport & r) {
             {"base_type", r.base_type},
             {"resumed_from", path_or_null(r.resumed_from)},
             {"read_bytes_per_step", r.plan.read_bytes_per_step},
+            {"batch_groups", r.plan.groups},
+            {"batches_side_by_side", r.plan.lanes},
+            {"recomputed_layers", r.plan.recomputed_layers},
+            {"spill_bytes", r.plan.spill_bytes},
+            {"spill_read_bytes_per_step", r.plan.spill_read_bytes_per_step},
+            {"spill_written_bytes_per_step", r.plan.spill_written_bytes_per_step},
             {"expected_step_seconds", expected(r.expected.seconds)},
             {"expected_product_seconds", expected(r.expected.products)},
             {"expected_read_seconds", expected(r.expected.reading)},

@@ -19,6 +19,7 @@ struct RunReport {
     ExpectedStep expected;  // of a dry run
     bool ran = false;
     bool has_no_gain = false;  // no evaluation was below the one before training
+    bool has_spill = false;    // --spill is given
     bool is_plain = true;      // llama.cpp applies the adapter: no DoRA, no trained norms or rows of tokens
 };
 

@@ -188,6 +188,7 @@ ExpectedStep Training::expect() const {
 RunReport Training::report(bool ran) const {
     RunReport r;
     r.plan = plan_, r.device = DeviceOptions::describe(in_.device), r.ctx = in_.ctx, r.ran = ran;
+    r.has_spill = device_options_.spill() != nullptr;
     r.model = model_options_.path(), r.base_type = ModelOptions::describe(in_.model).base_type;
     r.resumed_from = resumed_from_, r.eval_before = eval_before_, r.eval_after = eval_after_;
     auto adapter = sized<ql_adapter_info>();

@@ -274,8 +274,12 @@ ql_trainer_info Trainer::describe() const {
     info.resumed_from = resumed_from_.c_str();
     info.page_bytes = memory.pages;
     info.spill_bytes = micro.spill_bytes, info.lanes = micro.lanes, info.recomputed_layers = micro.recomputed;
-    const int64_t runs = (options_.grad_accum + micro.lanes - 1) / std::max(micro.lanes, 1);
-    info.read_bytes_per_step = micro.read_bytes * static_cast<uint64_t>(runs);
+    const int64_t lanes = std::max(micro.lanes, 1);
+    info.groups = (options_.grad_accum + lanes - 1) / lanes;
+    info.read_bytes_per_step = micro.read_bytes * static_cast<uint64_t>(info.groups);
+    const auto all = static_cast<uint64_t>(options_.grad_accum), of = static_cast<uint64_t>(lanes);
+    info.spill_read_bytes_per_step = micro.spill_read_bytes / of * all;
+    info.spill_written_bytes_per_step = micro.spill_written_bytes / of * all;
     info.optimizer_bytes = step_->optimizer_bytes();
     info.optimizer_paged_bytes = step_->optimizer_paged_bytes();
     info.adapter_paged_bytes = step_->adapter_paged_bytes();

@@ -118,6 +118,23 @@ TEST_F(Budget, IsSmallerWhereInputsOfLayersWaitOnDisk) {
     EXPECT_EQ(start(o).code(), QL_NOT_FOUND);
 }
 
+/// However many micro-batches a step has: all of them pass a layer while it is in memory.
+TEST_F(Budget, ReadsWeightsNoMoreThanTwiceAStepWithADiskForResults) {
+    const std::string here = folder_.path("");
+    for (const int64_t n : {1, 4, 8}) {
+        ql_train_options o = short_run(0);
+        o.batch = 16, o.grad_accum = n, o.steps = 1;
+        const std::vector<float> expected = train(o);
+        o.spill = here.c_str();
+        o.memory = least(o) + 8 * kMiB;
+        const ql_trainer_info plan = info(o);
+        EXPECT_EQ(plan.groups, 1) << n;
+        EXPECT_LE(plan.read_bytes_per_step, 2 * model_->weight_bytes());
+        EXPECT_GT(plan.read_bytes_per_step, 0u);
+        EXPECT_EQ(train(o), expected) << n;
+    }
+}
+
 TEST_F(Budget, IsSmallerWhereTheOptimizerIsPaged) {
     rank_ = 64;
     ql_train_options o = short_run(0);

@@ -94,7 +94,8 @@ double measure_reading(const std::string & model) {
 ExpectedStep expect_step(const ql_trainer_info & plan, double flops_per_second, double bytes_per_second) {
     ExpectedStep step;
     if (flops_per_second > 0) step.products = plan.flops_per_step / flops_per_second;
-    const auto bytes = static_cast<double>(plan.read_bytes_per_step);
+    const auto bytes = static_cast<double>(plan.read_bytes_per_step + plan.spill_read_bytes_per_step +
+                                           plan.spill_written_bytes_per_step);
     if (bytes_per_second > 0) step.reading = bytes / bytes_per_second;
     step.seconds = std::max(step.products, step.reading);
     return step;

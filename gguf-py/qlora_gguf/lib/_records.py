@@ -564,6 +564,9 @@ class TrainerInfo:
     epochs: float  # the same
     lr: float  # the same
     schedule_start: int  # > 0: the schedule began after this step: a run that had ended goes on
+    groups: int  # of micro-batches in a step, one after the other: each reads the weights again
+    spill_read_bytes_per_step: int  # of results that wait on disk
+    spill_written_bytes_per_step: int  # of results that wait on disk
 
 
 @dataclass(frozen=True)

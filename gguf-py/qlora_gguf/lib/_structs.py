@@ -703,6 +703,9 @@ class ql_trainer_info(C.Structure):
         ("epochs", C.c_double),
         ("lr", C.c_double),
         ("schedule_start", C.c_int64),
+        ("groups", C.c_int64),
+        ("spill_read_bytes_per_step", C.c_uint64),
+        ("spill_written_bytes_per_step", C.c_uint64),
     ]
 
 

@@ -202,6 +202,8 @@ typedef struct ql_trainer_info {
     int64_t batch, grad_accum;      /* as in ql_train_options, or as they were chosen */
     double epochs, lr;              /* the same */
     int64_t schedule_start;         /* > 0: the schedule began after this step: a run that had ended goes on */
+    int64_t groups;                 /* of micro-batches in a step, one after the other: each reads the weights again */
+    uint64_t spill_read_bytes_per_step, spill_written_bytes_per_step; /* of results that wait on disk */
 } ql_trainer_info;
 QL_API ql_status ql_trainer_describe(const ql_trainer * trainer, ql_trainer_info * info);
 
