@@ -139,7 +139,9 @@ TEST_F(MakeModel, TakesTheShapeOfAConfig) {
         workspace_.write("bad.json", "{" + common + fields + "}");
         expect_refused("make-model --shape {bad.json} -o {out.gguf}", words, 2);
     };
-    refused(R"("model_type":"mixtral","num_local_experts":8)", {"mixtral", "qwen3"});
+    refused(R"("model_type":"mamba")", {"mamba", "qwen3", "mixtral"});
+    refused(R"("model_type":"mixtral")", {"num_local_experts"});
+    refused(R"("model_type":"mixtral","num_local_experts":4,"num_experts_per_tok":5)", {"num_experts_per_tok", "4"});
     refused(R"("model_type":"qwen3","num_experts":8)", {"num_experts"});
     refused(R"("model_type":"llama","num_key_value_heads":3)", {"line 1"});
     refused(R"("model_type":"llama","head_dim":7)", {"head_dim"});
@@ -147,6 +149,40 @@ TEST_F(MakeModel, TakesTheShapeOfAConfig) {
     workspace_.write("bad.json", R"({"model_type":"llama"})");
     expect_refused("make-model --shape {bad.json} -o {out.gguf}", {"num_hidden_layers"}, 2);
     expect_refused("make-model --shape {none.json} -o {out.gguf}", {"none.json"}, 2);
+}
+
+/// Experts of a layer are one tensor of three dimensions; what a model of this engine lacks is said by name.
+TEST_F(MakeModel, MakesMixturesOfExperts) {
+    workspace_.write("mixtral.json", R"({"model_type":"mixtral","hidden_size":64,"num_hidden_layers":2,)"
+                                     R"("num_attention_heads":4,"intermediate_size":128,"vocab_size":300,)"
+                                     R"("num_local_experts":4,"num_experts_per_tok":2,"router_aux_loss_coef":0.02})");
+    const struct {
+        std::string shape, architecture;
+        int64_t n_ff;
+    } mixtures[] = {{"tiny-moe", "qwen3moe", 64}, {"{mixtral.json}", "llama", 128}};
+    for (const auto & mixture : mixtures) {
+        SCOPED_TRACE(mixture.shape);
+        must("make-model --shape " + mixture.shape + " -o {made.gguf}");
+        const GgufPtr file = open("made.gguf");
+        ASSERT_TRUE(file);
+        int64_t experts = 0;
+        EXPECT_EQ(QL_OK, ql_gguf_get_int(file.get(), (mixture.architecture + ".expert_count").c_str(), &experts));
+        EXPECT_EQ(4, experts);
+        const std::vector<int64_t> up = {64, mixture.n_ff, 4}, down = {mixture.n_ff, 64, 4};
+        for (const auto & [name, ne] : {std::pair("gate", up), {"up", up}, {"down", down}}) {
+            ql_gguf_tensor t{};
+            ASSERT_EQ(QL_OK,
+                      ql_gguf_find_tensor(file.get(), ("blk.1.ffn_" + std::string(name) + "_exps.weight").c_str(), &t));
+            EXPECT_EQ(3, t.n_dims);
+            EXPECT_EQ(ne, std::vector<int64_t>(t.ne, t.ne + 3)) << t.name;
+        }
+        ql_gguf_tensor router{};
+        ASSERT_EQ(QL_OK, ql_gguf_find_tensor(file.get(), "blk.0.ffn_gate_inp.weight", &router));
+        EXPECT_EQ(QL_F32, router.dtype);
+        const ProcessResult r = workspace_.run("ql-bench", "infer -m {made.gguf} --prompt 4 --generate 1");
+        EXPECT_EQ(2, r.code);
+        EXPECT_NE(r.err.npos, r.err.find("expert")) << r.err;
+    }
 }
 
 TEST_F(MakeModel, TypesThatCanOnlyBeReadAreMeasured) {

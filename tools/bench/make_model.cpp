@@ -1,4 +1,4 @@
-// ql-bench make-model: a whole GGUF of random weights, of the Llama or Qwen kind, to measure on. Tensors are produced while the file is
+// ql-bench make-model: a whole GGUF of random weights, of the Llama or Qwen kind, mixtures of experts among them, to measure on. Tensors are produced while the file is
 // written, so that a model of any size takes little memory and no longer than the disk.
 #include <algorithm>
 #include <deque>
@@ -41,6 +41,7 @@ class ModelFile {
           shape_(shape),
           block_codes_(type, seed),
           vocab_codes_(QL_Q8_0, seed),
+          router_codes_(QL_F32, seed),
           progress_("make", program.quiet || program.verbose) {
         check_run(ql_gguf_writer_create(out(writer_)));
         ones_.assign(static_cast<size_t>(std::max(shape.n_embd, shape.head_length())), 1.0f);
@@ -102,6 +103,11 @@ class ModelFile {
         }
         count("rope.dimension_count", shape_.head_length());
         count("vocab_size", shape_.n_vocab);
+        if (shape_.experts.n) {
+            count("expert_count", shape_.experts.n);
+            count("expert_used_count", shape_.experts.n_used);
+            count("expert_feed_forward_length", shape_.experts.n_ff);
+        }
         real((arch + "attention.layer_norm_rms_epsilon").c_str(), static_cast<float>(shape_.rms_eps));
         real((arch + "rope.freq_base").c_str(), static_cast<float>(shape_.rope_base));
     }
@@ -126,12 +132,14 @@ class ModelFile {
         n_parameters_ += n;
     }
     void norm(const std::string & name, int64_t n) { vector(name, n, ones_); }
-    void matrix(const std::string & name, const RandomCodes & codes, int64_t in, int64_t out) {
-        matrices_.push_back({this, name, &codes, static_cast<uint32_t>(matrices_.size()), in * out});
-        const int64_t ne[] = {in, out};
-        check_run(ql_gguf_add_produced(writer_.get(), name.c_str(), codes.dtype(), 2, ne, produce, &matrices_.back()));
-        n_parameters_ += in * out;
-        bytes_ += ql_dtype_bytes(codes.dtype(), in * out);
+    /// n   matrices, one behind the other; 1: the tensor has no third dimension
+    void matrix(const std::string & name, const RandomCodes & codes, int64_t in, int64_t out, int64_t n = 1) {
+        matrices_.push_back({this, name, &codes, static_cast<uint32_t>(matrices_.size()), in * out * n});
+        const int64_t ne[] = {in, out, n};
+        check_run(ql_gguf_add_produced(writer_.get(), name.c_str(), codes.dtype(), n > 1 ? 3 : 2, ne, produce,
+                                       &matrices_.back()));
+        n_parameters_ += in * out * n;
+        bytes_ += ql_dtype_bytes(codes.dtype(), in * out * n);
     }
     void tensors() {
         const int64_t d = shape_.n_embd;
@@ -140,12 +148,20 @@ class ModelFile {
             const std::string b = "blk." + std::to_string(i) + ".";
             attention(b + "attn_");
             norm(b + "ffn_norm.weight", d);
-            matrix(b + "ffn_gate.weight", block_codes_, d, shape_.n_ff);
-            matrix(b + "ffn_up.weight", block_codes_, d, shape_.n_ff);
-            matrix(b + "ffn_down.weight", block_codes_, shape_.n_ff, d);
+            feed_forward(b + "ffn_");
         }
         norm("output_norm.weight", d);
         if (!shape_.tied) matrix("output.weight", vocab_codes_, d, shape_.n_vocab);
+    }
+    /// Experts lie in one tensor, behind the router, which is small and precise.
+    void feed_forward(const std::string & p) {
+        const int64_t d = shape_.n_embd, n = std::max<int64_t>(shape_.experts.n, 1);
+        const int64_t n_ff = shape_.experts.n ? shape_.experts.n_ff : shape_.n_ff;
+        const std::string suffix = shape_.experts.n ? "_exps.weight" : ".weight";
+        if (shape_.experts.n) matrix(p + "gate_inp.weight", router_codes_, d, n);
+        matrix(p + "gate" + suffix, block_codes_, d, n_ff, n);
+        matrix(p + "up" + suffix, block_codes_, d, n_ff, n);
+        matrix(p + "down" + suffix, block_codes_, n_ff, d, n);
     }
     void attention(const std::string & p) {
         const int64_t d = shape_.n_embd, head = shape_.head_length(), q = head * shape_.n_head,
@@ -167,7 +183,7 @@ class ModelFile {
     const Program & program_;
     const ModelShape & shape_;
     GgufWriterPtr writer_;
-    RandomCodes block_codes_, vocab_codes_;  // the latter of embedding and head
+    RandomCodes block_codes_, vocab_codes_, router_codes_;  // vocab: of embedding and head
     Progress progress_;
     std::vector<float> ones_, zeros_;
     std::deque<Matrix> matrices_;  // the writer keeps pointers to them
@@ -180,7 +196,8 @@ class ModelFile {
 void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
     const ModelShape shape = model_shape(o.shape);
     const ql_dtype type = weight_type("--type", o.type);
-    for (const int64_t row : {shape.n_embd, shape.n_ff, shape.head_length() * shape.n_head})
+    for (const int64_t row :
+         {shape.n_embd, shape.experts.n ? shape.experts.n_ff : shape.n_ff, shape.head_length() * shape.n_head})
         if (row % ql_dtype_block_length(type))
             bad_input("--type: %s's rows of %lld do not fit %s's blocks of %lld", shape.name.c_str(),
                       static_cast<long long>(row), ql_dtype_name(type),

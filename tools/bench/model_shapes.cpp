@@ -22,11 +22,16 @@ std::span<const ModelShape> known_shapes() {
         {"llama-13b", 40, 5120, 40, 40, 13824, 32000, false},
         {"llama-33b", 60, 6656, 52, 52, 17920, 32000, false},
         {"llama-70b", 80, 8192, 64, 8, 28672, 32000, false},  // Llama 2
+        {"qwen2.5-7b", 28, 3584, 28, 4, 18944, 152064, false, "qwen2", 0, kQwenBase, kQwenEps},
         {"qwen3-0.6b", 28, 1024, 16, 8, 3072, 151936, true, "qwen3", 128, kQwenBase, kQwenEps},
         {"qwen3-4b", 36, 2560, 32, 8, 9728, 151936, true, "qwen3", 128, kQwenBase, kQwenEps},
         {"qwen3-8b", 36, 4096, 32, 8, 12288, 151936, false, "qwen3", 128, kQwenBase, kQwenEps},
         {"qwen3-27b", 64, 5120, 40, 8, 21504, 151936, false, "qwen3", 128, kQwenBase, kQwenEps},  // of no real model
         {"qwen3-32b", 64, 5120, 64, 8, 25600, 151936, false, "qwen3", 128, kQwenBase, kQwenEps},
+        // mixtures: experts, those of a token, the width of one. Mixtral is a llama in GGUF.
+        {"tiny-moe", 2, 64, 4, 2, 128, 512, true, "qwen3moe", 16, kQwenBase, kQwenEps, {4, 2, 64}},
+        {"qwen3-30b-a3b", 48, 2048, 32, 4, 6144, 151936, false, "qwen3moe", 128, kQwenBase, kQwenEps, {128, 8, 768}},
+        {"mixtral-8x7b", 32, 4096, 32, 8, 14336, 32000, false, "llama", 0, 1e6, 1e-5, {8, 2, 14336}},
     };
     return shapes;
 }

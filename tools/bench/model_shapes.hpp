@@ -6,6 +6,11 @@
 
 namespace ql::cli {
 
+/// Of a mixture: feed-forward networks of which each token goes through some.
+struct ExpertShape {
+    int64_t n = 0, n_used = 0, n_ff = 0;  // experts, those of a token, the width of one
+};
+
 struct ModelShape {
     std::string name;
     int64_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab;
@@ -13,10 +18,11 @@ struct ModelShape {
     std::string architecture = "llama";
     int64_t head_dim = 0;  // 0: n_embd / n_head
     double rope_base = 10000, rms_eps = 1e-5;
+    ExpertShape experts = {};
 
     int64_t head_length() const { return head_dim ? head_dim : n_embd / n_head; }
-    bool has_head_norms() const { return architecture == "qwen3"; }    // of queries and keys
-    bool has_query_biases() const { return architecture == "qwen2"; }  // of queries, keys and values
+    bool has_head_norms() const { return architecture.starts_with("qwen3"); }  // of queries and keys
+    bool has_query_biases() const { return architecture == "qwen2"; }          // of queries, keys and values
 };
 
 inline constexpr int64_t kMadeContext = 8192;  // tokens, in every shape: each can be measured with long contexts

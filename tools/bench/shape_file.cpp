@@ -12,13 +12,24 @@ namespace {
 constexpr int64_t kMostLayers = 10000, kMostWidth = 1 << 20, kMostVocabulary = 1 << 24;
 constexpr size_t kMostFileBytes = 1 << 20;
 
-constexpr const char * kArchitectures[] = {"llama", "qwen2", "qwen3"};
+/// model_type, the name in GGUF files, and the fields of experts.
+struct Kind {
+    const char *type, *architecture;
+    const char *experts = nullptr, *experts_width = nullptr;  // the latter: null, it is the feed-forward network's
+};
+constexpr Kind kKinds[] = {{"llama", "llama"},
+                           {"qwen2", "qwen2"},
+                           {"qwen3", "qwen3"},
+                           {"mixtral", "llama", "num_local_experts"},
+                           {"qwen3_moe", "qwen3moe", "num_experts", "moe_intermediate_size"}};
 
 /// Fields that change neither a shape nor the work.
-constexpr const char * kHarmless[] = {"architectures", "attention_dropout",    "bos_token_id",      "dtype",
-                                      "eos_token_id",  "hidden_act",           "initializer_range", "max_window_layers",
-                                      "pad_token_id",  "pretraining_tp",       "rope_scaling",      "sliding_window",
-                                      "torch_dtype",   "transformers_version", "use_cache"};
+constexpr const char * kHarmless[] = {
+    "architectures",       "attention_dropout",    "bos_token_id",        "dtype",
+    "eos_token_id",        "hidden_act",           "initializer_range",   "max_window_layers",
+    "pad_token_id",        "pretraining_tp",       "rope_scaling",        "sliding_window",
+    "torch_dtype",         "transformers_version", "use_cache",           "norm_topk_prob",
+    "router_jitter_noise", "router_aux_loss_coef", "output_router_logits"};
 
 class ShapeFile {
   public:
@@ -28,6 +39,9 @@ class ShapeFile {
         json_ = std::move(json).value();
         for (const char * name : {"attention_bias", "mlp_bias", "use_sliding_window"})
             if (json_.contains(name) && json_[name] == false) json_.erase(name);
+        if (json_.contains("decoder_sparse_step") && json_["decoder_sparse_step"] == 1)
+            json_.erase("decoder_sparse_step");
+        if (json_.contains("mlp_only_layers") && json_["mlp_only_layers"].empty()) json_.erase("mlp_only_layers");
         if (const auto types = json_.find("layer_types"); types != json_.end() && types->is_array())
             if (std::all_of(types->begin(), types->end(), [](const Json & t) { return t == "full_attention"; }))
                 json_.erase(types);
@@ -36,12 +50,18 @@ class ShapeFile {
     ModelShape read() {
         ModelShape s{};
         s.name = std::filesystem::path(path_).stem().string();
-        s.architecture = architecture();
+        const Kind & kind = this->kind();
+        s.architecture = kind.architecture;
         s.n_layer = size("num_hidden_layers", kMostLayers), s.n_embd = size("hidden_size", kMostWidth);
         s.n_head = size("num_attention_heads", kMostWidth);
         s.n_head_kv = size("num_key_value_heads", s.n_head, s.n_head);
         s.head_dim = size("head_dim", kMostWidth, s.n_embd / s.n_head);
         s.n_ff = size("intermediate_size", kMostWidth), s.n_vocab = size("vocab_size", kMostVocabulary);
+        if (kind.experts) {
+            s.experts.n = size(kind.experts, kMostWidth);
+            s.experts.n_used = size("num_experts_per_tok", s.experts.n);
+            s.experts.n_ff = kind.experts_width ? size(kind.experts_width, kMostWidth) : s.n_ff;
+        }
         s.tied = json_.contains("tie_word_embeddings") && flag("tie_word_embeddings");
         s.rope_base = number("rope_theta", 10000), s.rms_eps = number("rms_norm_eps", 1e-6);
         json_.erase("max_position_embeddings");  // every made model has kMadeContext
@@ -54,18 +74,19 @@ class ShapeFile {
     }
 
   private:
-    static std::string architectures() {
+    static std::string types() {
         std::string names;
-        for (const char * name : kArchitectures) names += (names.empty() ? "" : ", ") + std::string(name);
+        for (const Kind & kind : kKinds) names += (names.empty() ? "" : ", ") + std::string(kind.type);
         return names;
     }
-    std::string architecture() {
+    const Kind & kind() {
         const Json type = take("model_type");
         const std::string name = type.is_string() ? type.get<std::string>() : "";
-        if (std::find(std::begin(kArchitectures), std::end(kArchitectures), name) == std::end(kArchitectures))
-            bad_input("%s: model_type '%.60s' is not supported; %s are", path_.c_str(), name.c_str(),
-                      architectures().c_str());
-        return name;
+        const auto it =
+            std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind & k) { return name == k.type; });
+        if (it == std::end(kKinds))
+            bad_input("%s: model_type '%.60s' is not supported; %s are", path_.c_str(), name.c_str(), types().c_str());
+        return *it;
     }
     Json take(const char * name) {
         const auto it = json_.find(name);
