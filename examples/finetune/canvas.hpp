@@ -1,4 +1,4 @@
-// A picture to draw on: anti-aliased lines and discs, small text, saved as PNG.
+// A picture to draw on: anti-aliased lines and discs, small text, saved as PNG or SVG.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -23,13 +23,18 @@ class Canvas {
     void text(double x, double y, const std::string & text, Colour c, double scale);
     static double text_width(const std::string & text, double scale);
 
-    /// Writes the file safely; throws Stop if that fails.
-    void save_png(const std::string & path) const;
+    /// Writes the file safely, as SVG where its name ends so, else as PNG; throws Stop if that fails.
+    void save(const std::string & path) const;
 
   private:
+    std::string png(const std::string & path) const;
+    std::string svg() const;
+    /// An element of the SVG file, in the colour.
+    void element(const std::string & shape, Colour c, double opacity = 1);
     void blend(int x, int y, Colour c, double opacity);
     int width_, height_;
     std::vector<uint8_t> pixels_;  // RGB, rows from the top
+    std::string elements_;         // of SVG: the same picture
 };
 
 }  // namespace ql::cli

@@ -100,7 +100,7 @@ class MemoryPlot {
         parts();
         limits();
         legend();
-        canvas_.save_png(path);
+        canvas_.save(path);
     }
 
   private:

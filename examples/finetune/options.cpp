@@ -118,7 +118,8 @@ void FinetuneOptions::add_output(Program & p) {
            "ended goes on for more --epochs")
         ->option_text("auto|DIR|FILE");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
-    p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")->option_text("FILE.png");
+    p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")
+        ->option_text("FILE.png|.svg");
     p.flag(
         "--overwrite", overwrite,
         "An earlier run's checkpoints and metrics may go, when the first step begins; without it only the checkpoints "

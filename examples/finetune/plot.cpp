@@ -26,7 +26,7 @@ class Plot {
         curve(h_.evals, 1.4, kEval, 0.6);
         for (const History::Point & p : h_.evals) canvas_.disc(to_x(p.step), to_y(p.loss), 4.5, kEval);
         legend();
-        canvas_.save_png(path);
+        canvas_.save(path);
     }
 
   private:

@@ -86,6 +86,16 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
     EXPECT_EQ(r.err.npos, r.err.find('\r')) << "a bar where there is no terminal";
 }
 
+TEST_F(Works, FinetuneDrawsItsPlan) {
+    for (const std::string type : {"png", "svg"})
+        must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --dry-run --plot {plan." + type + "}");
+    EXPECT_TRUE(read("plan.png").starts_with("\x89PNG"));
+    const std::string svg = read("plan.svg");
+    EXPECT_TRUE(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    for (const std::string part : {">weights<", ">gradient sums<", ">optimizer<", "<rect ", "<path "})
+        EXPECT_NE(svg.npos, svg.find(part)) << part;
+}
+
 TEST_F(Works, FinetuneStartsAsAskedWhereAsked) {
     for (const std::string init : {"default", "gaussian", "orthogonal", "pissa", "loftq", "eva"}) {
         must("ql-finetune", std::string(kTrain) +
