@@ -12,8 +12,10 @@ namespace ql {
 namespace {
 
 // The choice compares estimates, which need no more than the order of magnitude of a laptop's or a desktop's speed.
-// Disks write slower than they read, and wear.
-constexpr double kFlopsPerSecond = 1e12, kReadBytesPerSecond = 2e9, kWrittenBytesPerSecond = 5e8;
+constexpr double kFlopsPerSecond = 1e12, kReadBytesPerSecond = 2e9;
+/// Disks wear by writing, so it is never counted as hidden, and at a rate at which a layer is rather computed again than
+/// written with all its results; its input alone is written.
+constexpr double kWrittenBytesPerSecond = 2.5e8;
 /// Of the time of reads, the part that is not hidden behind computing.
 constexpr double kExposedRead = 0.1;
 constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
@@ -144,8 +146,10 @@ class Chooser {
         const double compute = flops * all / kFlopsPerSecond,
                      read = static_cast<double>(c.read_bytes) + static_cast<double>(c.choice.spilled.read_bytes) * all,
                      written = static_cast<double>(c.choice.spilled.written_bytes) * all,
-                     moved = read / kReadBytesPerSecond + written / kWrittenBytesPerSecond;
-        c.choice.seconds = c.choice.paging.ahead ? std::max(compute, moved) + kExposedRead * moved : compute + moved;
+                     reading = read / kReadBytesPerSecond;
+        c.choice.seconds =
+            c.choice.paging.ahead ? std::max(compute, reading) + kExposedRead * reading : compute + reading;
+        c.choice.seconds += written / kWrittenBytesPerSecond;
     }
 
     const PassInput & input_;
