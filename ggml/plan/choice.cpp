@@ -35,25 +35,41 @@ struct Candidate {
     auto order() const { return std::tuple(is_read_again, choice.seconds, read_bytes, choice.spilled.bytes, bytes()); }
 };
 
-double flops_of(const PlanList & list) {
-    double flops = 0;
-    for (const PlanNode * n : list.nodes) flops += flops_of(*n);
-    return flops;
+/// What of a list is the same for all its candidates.
+struct ListBytes {
+    explicit ListBytes(const PlanList & list, size_t alignment) {
+        for (const PlanNode * n : list.nodes) flops += flops_of(*n);
+        for (const Value * leaf : list.leaves()) {
+            const bool is_weight = leaf->kind == TensorKind::weight;
+            if (is_weight) weights += leaf->bytes();
+            if (!is_weight && !is_paged_out(*leaf->tensor)) leaves += leaf->bytes();
+        }
+        lane = input_bytes(list, alignment) + list.nodes.size() * kLaneStepBytes;
+    }
+    double flops = 0;   // of a lane
+    size_t lane = 0;    // that each further lane has besides results
+    size_t leaves = 0;  // in memory all the time
+    uint64_t weights = 0;
+};
+
+/// Results as they lie in memory: of a lane, or of one of many, which have what they carry apart.
+struct PlacedResults {
+    Spill spills;
+    Spilled spilled;
+    Layout layout;
+};
+
+PlacedResults place_results(const PlanList & list, const std::vector<size_t> & begins, const Device & device,
+                            Spill spills, bool many) {
+    std::vector<Buffer> buffers = list.buffers;
+    Spilled spilled = spill_results(spills, list, buffers, begins);
+    if (many) carry(buffers, begins);
+    return {spills, std::move(spilled), place_buffers(buffers, &device, device.caps.alignment)};
 }
 
-uint64_t weight_bytes(const PlanList & list) {
-    uint64_t bytes = 0;
-    for (const Value * leaf : list.leaves())
-        if (leaf->kind == TensorKind::weight) bytes += leaf->bytes();
-    return bytes;
-}
-
-size_t fixed_bytes(const PlanList & list, std::vector<Buffer> & buffers, const Device & device, size_t lanes) {
-    const Layout layout = place_buffers(buffers, &device, device.caps.alignment);
-    size_t bytes = (input_bytes(list, device.caps.alignment) + list.nodes.size() * kLaneStepBytes) * (lanes - 1);
+size_t fixed_bytes(const ListBytes & list, const Layout & layout, size_t lanes) {
+    size_t bytes = list.leaves + list.lane * (lanes - 1);
     for (size_t r = 0; r < layout.size(); ++r) bytes += layout[r] * memories_of(static_cast<Region>(r), lanes);
-    for (const Value * leaf : list.leaves())
-        if (leaf->kind != TensorKind::weight && !is_paged_out(*leaf->tensor)) bytes += leaf->bytes();
     return bytes;
 }
 
@@ -84,6 +100,14 @@ class Chooser {
     }
 
   private:
+    /// A list, of which candidates are made.
+    struct Tried {
+        const PlanList & list;
+        ListBytes bytes;
+        int recomputed;
+        PagePlanner pages;
+    };
+
     Status try_all() {
         if (options_.spill) QL_TRY(ql_os_free_space(options_.spill, &disk_));
         QL_TRY(try_recomputing(options_.recomputed));
@@ -103,47 +127,56 @@ class Chooser {
             last_place_ = std::max(last_place_, n->place);
             has_backward_ |= n->is_backward;
         }
-        const PagePlanner pages(list, input_.devices[0]->caps.alignment);
-        for (int lanes = lanes_;; lanes = (lanes + 1) / 2) {
-            for (const Spill spill : {Spill::none, Spill::waiting, Spill::lanes})
-                if (spill == Spill::none || options_.spill) try_lanes(list, pages, recomputed, lanes, spill);
-            if (lanes == 1) return {};
+        const Tried tried{list, ListBytes(list, input_.devices[0]->caps.alignment), recomputed,
+                          PagePlanner(list, input_.devices[0]->caps.alignment)};
+        for (const Spill spill : {Spill::none, Spill::waiting, Spill::lanes}) {
+            if (spill != Spill::none && !options_.spill) continue;
+            try_results(tried, spill, true);
+            try_results(tried, spill, false);
+        }
+        return {};
+    }
+
+    /// many   lanes, of which there may be as many as are asked for, half of that, ...; else one
+    void try_results(const Tried & tried, Spill spill, bool many) {
+        // Few lanes whose results are spilled have memory for all of them anyway.
+        const int fewest = !many ? 1 : spill == Spill::lanes ? static_cast<int>(kLaneSlots) + 1 : 2;
+        if (many ? lanes_ < fewest : spill == Spill::lanes) return;
+        const PlacedResults results = place_results(tried.list, tried.pages.begins(), *input_.devices[0], spill, many);
+        if (spill != Spill::none && results.spilled.absences.empty()) return;  // that is a plan without
+        for (int lanes = many ? lanes_ : 1; lanes >= fewest; lanes = (lanes + 1) / 2) {
+            try_lanes(tried, lanes, results);
+            if (lanes <= 2) break;
         }
     }
 
-    void try_lanes(const PlanList & list, const PagePlanner & pages, int recomputed, int lanes, Spill spill) {
-        if (spill == Spill::lanes && static_cast<size_t>(lanes) <= kLaneSlots) return;  // memory for all of them anyway
-        const Device & device = *input_.devices[0];
+    void try_lanes(const Tried & tried, int lanes, const PlacedResults & results) {
         Candidate c;
-        std::vector<Buffer> buffers = list.buffers;
-        c.choice.spills = spill;
-        c.choice.spilled = spill_results(spill, list, buffers, pages.begins());
-        if (spill != Spill::none && c.choice.spilled.absences.empty()) return;  // that is a plan without
+        c.choice.spills = results.spills;
+        c.choice.spilled = results.spilled;
         const uint64_t on_disk = c.choice.spilled.bytes * static_cast<uint64_t>(lanes);
-        if (lanes > 1) carry(buffers, pages.begins());
-        c.fixed = fixed_bytes(list, buffers, device, static_cast<size_t>(lanes));
-        if (on_disk <= disk_) smallest_ = std::min(smallest_, c.fixed + pages.least_bytes(lanes));
+        c.fixed = fixed_bytes(tried.bytes, results.layout, static_cast<size_t>(lanes));
+        if (on_disk <= disk_) smallest_ = std::min(smallest_, c.fixed + tried.pages.least_bytes());
         if (c.fixed > options_.memory) return;
-        c.choice.recomputed = recomputed;
+        c.choice.recomputed = tried.recomputed;
         c.choice.lanes = lanes;
         c.choice.by_phase = c.choice.paged = true;
-        c.choice.paging = pages.within(options_.memory - c.fixed, lanes);
+        c.choice.paging = tried.pages.within(options_.memory - c.fixed, lanes);
         if (c.bytes() > options_.memory) return;
         if (on_disk > disk_) {
             least_disk_ = std::min(least_disk_, on_disk);
             return;
         }
-        estimate(c, flops_of(list), weight_bytes(list));
+        estimate(c, tried.bytes);
         if (!best_ || c.order() < best_->order()) best_ = std::make_unique<Candidate>(std::move(c));
     }
 
-    /// flops   of one lane
-    void estimate(Candidate & c, double flops, uint64_t weight_bytes) const {
+    void estimate(Candidate & c, const ListBytes & list) const {
         const auto all = static_cast<double>(lanes_);
         const auto runs = static_cast<uint64_t>((lanes_ + c.choice.lanes - 1) / c.choice.lanes);
         c.read_bytes = c.choice.paging.read_bytes * runs;
-        c.is_read_again = c.read_bytes > 2 * weight_bytes;
-        const double compute = flops * all / kFlopsPerSecond,
+        c.is_read_again = c.read_bytes > 2 * list.weights;
+        const double compute = list.flops * all / kFlopsPerSecond,
                      read = static_cast<double>(c.read_bytes) + static_cast<double>(c.choice.spilled.read_bytes) * all,
                      written = static_cast<double>(c.choice.spilled.written_bytes) * all,
                      reading = read / kReadBytesPerSecond;

@@ -103,8 +103,6 @@ PagePlanner::PagePlanner(const PlanList & list, size_t alignment)
     const std::vector<Uses> all = uses_of(list, begins_);
     for (const size_t i : spread(all.size())) uses_.push_back(all[i]);
     std::stable_sort(uses_.begin(), uses_.end(), [](const Uses & a, const Uses & b) { return rank(a) > rank(b); });
-    ahead_ = with_first(0, true);
-    least_ = with_first(0, false);
 }
 
 Paging PagePlanner::with_first(size_t n, bool ahead) const {
@@ -188,24 +186,22 @@ void PagePlanner::place(Paging & paging) {
     for (size_t i = 0; i < buffers.size(); ++i) paging.stays[i].offset += buffers[i].offset;
 }
 
+/// With the first n weights resident; found once, as the pagings of different limits are sought among the same.
+size_t PagePlanner::bytes_of(size_t n, bool ahead) const {
+    const auto [it, is_new] = bytes_.try_emplace({n, ahead});
+    if (is_new) it->second = counted(with_first(n, ahead), 1).bytes();
+    return it->second;
+}
+
 Paging PagePlanner::within(size_t limit, int lanes) const {
-    Paging best = counted(with_first(uses_.size(), true), lanes);
-    if (best.bytes() <= limit) return best;
-    best = counted(ahead_, lanes);
-    if (best.bytes() > limit) best = counted(least_, lanes);
-    const bool ahead = best.ahead;
-    if (best.bytes() > limit) return best;
-    for (size_t low = 0, high = uses_.size(); low + 1 < high;) {
+    if (bytes_of(uses_.size(), true) <= limit) return counted(with_first(uses_.size(), true), lanes);
+    const bool ahead = bytes_of(0, true) <= limit;
+    size_t low = 0;
+    for (size_t high = uses_.size(); low + 1 < high;) {
         const size_t middle = (low + high) / 2;
-        Paging paging = counted(with_first(middle, ahead), lanes);
-        if (paging.bytes() <= limit) {
-            best = std::move(paging);
-            low = middle;
-        } else {
-            high = middle;
-        }
+        (bytes_of(middle, ahead) <= limit ? low : high) = middle;
     }
-    return best;
+    return counted(with_first(low, ahead), lanes);
 }
 
 }  // namespace ql

@@ -8,6 +8,7 @@
 // Parameters and states that are paged out (ql_graph_page_out) are pages of every plan, and dirty ones where nodes change
 // them: written back while the phase after the last use computes, which holds their bytes for so long.
 #pragma once
+#include <map>
 #include <set>
 
 #include "ggml/plan/rows.hpp"
@@ -54,7 +55,7 @@ class PagePlanner {
     /// are read a phase ahead; where there is no room for that, at the beginning of the phase that uses them.
     Paging within(size_t limit, int lanes) const;
     /// The smallest number of bytes of a paging.
-    size_t least_bytes(int lanes) const { return counted(least_, lanes).bytes(); }
+    size_t least_bytes() const { return bytes_of(0, false); }
     /// The paging of another plan of the same graph: the same weights are resident, and pages lie where the other has them,
     /// if all stays are among the other's.
     Paging like(const Paging & other, int lanes) const {
@@ -87,6 +88,7 @@ class PagePlanner {
     static void sort(Paging & paging);
     static bool place_as(const Paging & like, Paging & paging);
     static Paging counted(Paging paging, int lanes);
+    size_t bytes_of(size_t n, bool ahead) const;
     Paging with_first(size_t n, bool ahead) const;
     Paging with(const std::set<Tensor *> & resident, bool ahead, const Paging * like = nullptr) const;
 
@@ -94,7 +96,7 @@ class PagePlanner {
     const std::vector<size_t> begins_;
     std::vector<Uses> uses_;  // of weights, those that are read most often in a run first
     const std::vector<Uses> leaf_uses_;
-    Paging ahead_, least_;  // with the fewest resident weights: a phase ahead, and not
+    mutable std::map<std::pair<size_t, bool>, size_t> bytes_;  // of pagings: bytes_of
 };
 
 }  // namespace ql
