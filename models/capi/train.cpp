@@ -67,6 +67,7 @@ void ql_train_options_init(ql_train_options * options) {
     options->save_every = 100;
     options->keep = 2;
     options->merge_type = QL_MERGE_NONE;
+    options->loss_scale_steps = 2000;
 }
 
 ql_status ql_optimizer_describe(ql_optimizer optimizer, ql_optimizer_info * info) {

@@ -71,6 +71,7 @@ class Checksum {
         for (const RealField & f : kRealFields) number(s.*f.value);
         number(static_cast<int64_t>(s.has_best));
         number(static_cast<int64_t>(s.ended));
+        if (s.loss_scale.scale > 0) number(s.loss_scale.scale), number(s.loss_scale.good_steps);
         text(s.fingerprint);
         text(s.adapter);
     }
@@ -86,6 +87,10 @@ class Checksum {
   private:
     uint32_t sum_ = 0;
 };
+
+/// There where the run scales its loss.
+constexpr const char * kLossScaleKey = "ql.checkpoint.loss_scale";
+constexpr const char * kGoodStepsKey = "ql.checkpoint.loss_scale_good_steps";
 
 constexpr size_t kPiece = size_t{1} << 20;  // tensors are summed and written in pieces: saving needs no second copy
 
@@ -114,6 +119,10 @@ Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
     for (const RealField & f : kRealFields) QL_TRY(ql_gguf_set_f64(w, f.key, s.*f.value));
     QL_TRY(ql_gguf_set_bool(w, "ql.checkpoint.has_best", s.has_best));
     QL_TRY(ql_gguf_set_bool(w, "ql.checkpoint.ended", s.ended));
+    if (s.loss_scale.scale > 0) {
+        QL_TRY(ql_gguf_set_f64(w, kLossScaleKey, s.loss_scale.scale));
+        QL_TRY(ql_gguf_set_int(w, kGoodStepsKey, QL_GGUF_I64, s.loss_scale.good_steps));
+    }
     QL_TRY(text("ql.checkpoint.adapter", s.adapter));
     return text("ql.checkpoint.fingerprint", s.fingerprint);
 }
@@ -134,7 +143,10 @@ Status get_keys(const ql_gguf * f, CheckpointState & s) {
         return {};
     };
     QL_TRY(get_text("ql.checkpoint.adapter", s.adapter));
-    return get_text("ql.checkpoint.fingerprint", s.fingerprint);
+    QL_TRY(get_text("ql.checkpoint.fingerprint", s.fingerprint));
+    if (real_in(s.fingerprint, "loss-scale") == 0) return {};
+    QL_TRY(ql_gguf_get_float(f, kLossScaleKey, &s.loss_scale.scale));
+    return ql_gguf_get_int(f, kGoodStepsKey, &s.loss_scale.good_steps);
 }
 
 Status check_version(const std::string & path, const ql_gguf * file) {
@@ -190,6 +202,11 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
     if (s.schedule_steps == 0 || (has_end && s.schedule_steps < s.step - s.schedule_start))
         return error(QL_BAD_FILE, "%s: schedule_steps is %lld, and %lld are done: the file is damaged", path.c_str(),
                      static_cast<long long>(s.schedule_steps), static_cast<long long>(s.step - s.schedule_start));
+    const double scale = s.loss_scale.scale;
+    if (real_in(s.fingerprint, "loss-scale") > 0 &&
+        (!(scale >= kLeastLossScale && scale <= kMostLossScale) || s.loss_scale.good_steps < 0))
+        return error(QL_BAD_FILE, "%s: loss_scale is %g after %lld good steps: the file is damaged", path.c_str(),
+                     scale, static_cast<long long>(s.loss_scale.good_steps));
     if (s.has_best && !std::isfinite(s.best_eval))
         return error(QL_BAD_FILE, "%s: best_eval is not finite: the file is damaged", path.c_str());
     return {};

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/train/loss_scale.hpp"
 #include "models/train/step.hpp"
 #include "ql/ql.hpp"
 
@@ -26,6 +27,7 @@ struct CheckpointState {
     int64_t evals_in_vain = 0;                       // evaluations since the best one
     bool ended = false;                              // early: the run is over before its last step
     int64_t metrics_bytes = 0;                       // length of the metrics file
+    LossScale loss_scale;                            // of the next step
     std::string adapter;                             // adapter_record.hpp
     std::string fingerprint;  // "lr=0.0002;batch=1;...": a difference is named when a resume is refused
 };

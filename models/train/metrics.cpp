@@ -128,6 +128,7 @@ Status MetricsFile::write(const ql_train_progress & p) {
     line["tok_s"] = p.tok_s;
     line["seconds"] = p.seconds;
     line["rss_bytes"] = p.rss_bytes;
+    if (p.loss_scale > 0) line["loss_scale"] = p.loss_scale;
     if (p.skipped) line["skipped"] = p.skipped;
     if (p.has_eval) line["eval_loss"] = number(p.eval_loss), line["eval_tokens"] = p.eval_tokens;
     const std::string text = line.dump() + "\n";

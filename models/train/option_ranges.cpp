@@ -1,5 +1,8 @@
 #include "models/train/option_ranges.hpp"
 
+#include <cmath>
+
+#include "models/train/loss_scale.hpp"
 #include "models/train/optimizer.hpp"
 
 namespace ql {
@@ -35,6 +38,11 @@ Status check_train_options(const ql_train_options & o) {
     QL_TRY(check_enum("recompute", o.recompute, QL_RECOMPUTE_ALL));
     QL_TRY(check_enum("optimizer", o.optimizer, kLastOptimizer));
     QL_TRY(check_optimizer(o.optimizer, o.spill));
+    if (o.loss_scale != 0) QL_TRY(in_range("loss-scale", o.loss_scale, kLeastLossScale, kMostLossScale));
+    int exponent = 0;
+    if (o.loss_scale != 0 && std::frexp(o.loss_scale, &exponent) != 0.5)
+        return error(QL_INVALID_ARGUMENT, "loss-scale: %g is no power of two", o.loss_scale);
+    QL_TRY(in_range("loss-scale-steps", static_cast<double>(o.loss_scale_steps), 1, 100000000));
     return in_range("keep", static_cast<double>(o.keep), 1, 100000);
 }
 

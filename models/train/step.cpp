@@ -23,6 +23,11 @@ bool has_trained_token(const MicroBatch & batch, std::span<const float> active) 
     return false;
 }
 
+std::vector<float> scaled(std::vector<float> weights, float scale) {
+    for (float & w : weights) w *= scale;
+    return weights;
+}
+
 /// The fused loss gives no gradient to a branch on the head.
 Status refuse_head(const Model & model, const Adapter & adapter) {
     for (const LoraMatrix & l : adapter.matrices)
@@ -43,6 +48,7 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
     if (options.train) QL_TRY(step->build_update());
     QL_TRY(ql_graph_status(step->graph_.get()));
     QL_TRY(step->plan(device));
+    if (options.scales_loss) QL_TRY(step->set_loss_scale(1));
     QL_TRY(step->write_rows(device));
     QL_TRY(step->write_frozen(split.frozen));
     QL_TRY(step->write_adapter(split.trained));
@@ -141,13 +147,15 @@ Status TrainStep::build_update() {
     QL_TRY(ql_gradients(g, loss_, params.data(), static_cast<int>(params.size()), options_.recompute, grads.data()));
 
     micro_outputs_ = {loss_};
+    const int64_t one[] = {1, 1};
+    if (options_.scales_loss) unscale_ = ql_state(g, "unscale", QL_F32, 2, one);
     for (size_t i = 0; i < params_.size(); ++i) {
         TrainedParam & p = params_[i];
         const int64_t ne[] = {ql_tensor_ne(p.param, 0), ql_tensor_ne(p.param, 1)};
         p.grad = grads[i];
         p.sum = ql_state(g, (p.name + ".sum").c_str(), QL_F32, 2, ne);
         p.optimizer = ParameterOptimizer(g, options_.optimizer, p.name, p.param);
-        micro_outputs_.push_back(ql_accumulate(g, p.sum, p.grad));
+        micro_outputs_.push_back(ql_accumulate(g, p.sum, unscale_ ? ql_mul(g, p.grad, unscale_) : p.grad));
     }
     const int64_t n_hyper = QL_HYPER_N;
     hyper_ = ql_input(g, "hyper", QL_F32, 1, &n_hyper);
@@ -238,11 +246,20 @@ Status TrainStep::write_inputs(const MicroBatch & batch, ql_plan * plan, int lan
     }
     if (plan == micro_.get()) has_trained_tokens_ |= has_trained_token(batch, active);
     QL_TRY(write(targets_, batch.targets));
-    QL_TRY(write(weights_, batch.weights));
+    if (scale_ != 1 && plan == micro_.get())
+        QL_TRY(write(weights_, scaled(batch.weights, scale_)));
+    else
+        QL_TRY(write(weights_, batch.weights));
     if (noise_ && plan == micro_.get())
         QL_TRY(write(noise_,
                      neftune_amplitudes(batch, static_cast<double>(options_.neftune_alpha), model_.hparams().n_embd)));
     return {};
+}
+
+Status TrainStep::set_loss_scale(double scale) {
+    scale_ = static_cast<float>(scale);
+    const float inverse[] = {1 / scale_};
+    return write_tensor(unscale_, inverse);
 }
 
 Status TrainStep::accumulate(std::span<const MicroBatch> batches, uint64_t seed, int64_t step, int64_t token_offset,
@@ -258,8 +275,10 @@ Status TrainStep::accumulate(std::span<const MicroBatch> batches, uint64_t seed,
             if (key_) QL_TRY(ql_plan_write_lane(micro_.get(), lane, key_, key, 0, sizeof(key)));
         }
         QL_TRY(ql_plan_run_lanes(micro_.get(), static_cast<int>(n)));
-        for (size_t i = 0; i < n; ++i)
+        for (size_t i = 0; i < n; ++i) {
             QL_TRY(ql_plan_read_lane(micro_.get(), static_cast<int>(i), loss_, &losses[first + i], 0, sizeof(float)));
+            losses[first + i] /= scale_;
+        }
         first += n;
     }
     return {};

@@ -27,6 +27,7 @@ struct StepOptions {
     uint64_t memory = 0;                 // bytes that the process may take; 0: no limit
     std::string spill;                   // a folder for results that wait on disk; "": none do
     int64_t n_batches = 1;               // micro-batches of a step
+    bool scales_loss = false;            // set_loss_scale may be called
     bool train = true;                   // false: evaluation only, no gradients, no moments
 };
 
@@ -78,6 +79,8 @@ class TrainStep {
     Status accumulate(const MicroBatch & batch, uint64_t seed, int64_t step, int64_t token_offset, float * loss) {
         return accumulate({&batch, 1}, seed, step, token_offset, {loss, 1});
     }
+    /// What the loss is multiplied by for its gradients alone: losses, norm and update do not show it. A power of two.
+    Status set_loss_scale(double scale);
     /// Micro-batches that go through the model side by side.
     int64_t lanes() const { return micro().lanes; }
     /// Whether anything can be learnt from the micro-batches since the last step: an activated adapter is off in samples
@@ -146,6 +149,8 @@ class TrainStep {
     StreamInputs inputs_;
     ql_tensor *targets_ = nullptr, *weights_ = nullptr, *key_ = nullptr, *noise_ = nullptr, *hyper_ = nullptr;
     ql_tensor *loss_ = nullptr, *nll_ = nullptr, *norm_ = nullptr;
+    ql_tensor * unscale_ = nullptr;  // 1 / scale; null: none
+    float scale_ = 1;                // of the loss
     std::vector<ql_tensor *> micro_outputs_, update_outputs_;
     PlanPtr micro_, update_, eval_;
     uint64_t program_bytes_ = 0, adapter_paged_bytes_ = 0;

@@ -44,6 +44,8 @@ Status Trainer::one_step() {
     p.size = sizeof(p);
     p.n_steps = n_steps_;
     double loss = 0;
+    p.loss_scale = state_.loss_scale.scale;
+    if (p.loss_scale > 0) QL_TRY(step_->set_loss_scale(p.loss_scale));
     QL_ASSIGN(p.tokens, forward_backward(loss));
     if (p.tokens < 0) return stop_cancelled();
     p.loss = loss;
@@ -100,14 +102,18 @@ Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
     }
     p.grad_norm = norm;
     ++state_.step;
-    return std::isfinite(norm) ? watch_gradient(loss, norm, learns) : skip(p);
+    const bool may_be_scale = state_.loss_scale.can_fall();
+    state_.loss_scale.after_step(std::isfinite(norm), options_.loss_scale_steps);
+    return std::isfinite(norm) ? watch_gradient(loss, norm, learns) : skip(p, may_be_scale);
 }
 
-/// A step without a finite gradient has changed nothing.
-Status Trainer::skip(ql_train_progress & p) {
+/// A step without a finite gradient has changed nothing. It does not count towards the run's end where a smaller scale of the
+/// loss may help.
+Status Trainer::skip(ql_train_progress & p, bool may_be_scale) {
     p.skipped = std::isfinite(p.loss) ? "gradient is not finite" : "loss is not finite";
     ++state_.skipped;
     ++run_skipped_;
+    if (may_be_scale) return {};
     if (++state_.skipped_in_row < kMostSkipsInRow) return {};
     return diverged(p.skipped, state_.skipped_in_row);
 }
@@ -134,6 +140,8 @@ Status Trainer::check_end() const {
     if (dead_in_row_ > 0) return diverged("gradient is 0", dead_in_row_);
     if (state_.skipped_in_row >= std::min<int64_t>(2, n_steps_))
         return diverged("loss or gradient is not finite", state_.skipped_in_row);
+    if (state_.step > 0 && state_.skipped == state_.step)
+        return diverged("loss or gradient is not finite", state_.step);
     return step_->parameters_are_finite() ? Status() : diverged("parameters are not finite", 1);
 }
 

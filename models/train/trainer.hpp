@@ -67,7 +67,7 @@ class Trainer {
     Status one_step();
     Result<int64_t> forward_backward(double & loss);  // the step's tokens
     Status optimizer_step(double loss, ql_train_progress & p);
-    Status skip(ql_train_progress & p);
+    Status skip(ql_train_progress & p, bool may_be_scale);
     Status watch_gradient(double loss, float norm, bool learns);
     Status diverged(const char * why, int64_t in_row) const;
     Status check_end() const;

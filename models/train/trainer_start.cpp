@@ -123,6 +123,7 @@ Status Trainer::prepare(ql_device * device, const std::string & advice) {
     }
     n_steps_ = steps_of(options_, sampler_.steps_per_epoch());
     begin_schedule({});
+    state_.loss_scale.scale = options_.loss_scale;
     QL_ASSIGN(const std::vector<ql_dtype> merged_types, prepare_merge(model_, adapter_, options_));
     const auto make_step = [&](int64_t batch, uint64_t memory) {
         StepOptions step = step_options(batch, memory);
@@ -146,6 +147,7 @@ StepOptions Trainer::step_options(int64_t batch, uint64_t memory) const {
     step.recompute = options_.recompute;
     step.memory = memory;
     step.spill = spill_;
+    step.scales_loss = options_.loss_scale > 0;
     step.n_batches = sequences_ / batch;
     step.dropout = static_cast<float>(options_.lora_dropout);
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);

@@ -450,6 +450,7 @@ class TrainProgress:
     eval_loss: float
     eval_tokens: int
     checkpointed: bool  # 1 if a checkpoint was written after this step
+    loss_scale: float  # that the step had; 0: none
 
 
 class TrainOptions(TypedDict, total=False):
@@ -519,6 +520,13 @@ class TrainOptions(TypedDict, total=False):
     # > 0: the run ends after so many evaluations in a row without a lower loss than the best; it goes on from its
     # checkpoint with more of them, or 0, as it would have from the start
     early_stop: int
+    # 0: none; else a power of two from 1 to 2^24: the scale of the first step, for products that round to f16, in which
+    # small gradients are 0 without. The loss, and so each gradient, is multiplied by the scale, and a gradient is
+    # divided by it before it is added to the others of its step: norm, clipping and optimizer see what they see
+    # without. A step whose gradient is not finite changes nothing, and halves the scale; loss_scale_steps good ones in
+    # a row double it. It is in the checkpoint. Without f16 no bit changes. (torch.amp.GradScaler)
+    loss_scale: float
+    loss_scale_steps: int  # >= 1
 
 
 class EvaOptions(TypedDict, total=False):

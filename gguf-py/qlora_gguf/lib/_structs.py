@@ -611,6 +611,7 @@ class ql_train_progress(C.Structure):
         ("eval_loss", C.c_double),
         ("eval_tokens", C.c_int64),
         ("checkpointed", C.c_int),
+        ("loss_scale", C.c_double),
     ]
 
 
@@ -657,6 +658,8 @@ class ql_train_options(C.Structure):
         ("decay", C.c_double),
         ("early_stop", C.c_int64),
         ("on_batch", C.CFUNCTYPE(None, C.c_void_p, C.c_int, C.c_int64, C.c_int64)),
+        ("loss_scale", C.c_double),
+        ("loss_scale_steps", C.c_int64),
     ]
 
 

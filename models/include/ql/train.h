@@ -77,6 +77,7 @@ typedef struct ql_train_progress {
     double eval_loss;
     int64_t eval_tokens;
     int checkpointed;        /* 1 if a checkpoint was written after this step */
+    double loss_scale;       /* that the step had; 0: none */
 } ql_train_progress;
 
 typedef struct ql_train_options {
@@ -145,6 +146,13 @@ typedef struct ql_train_options {
                                 goes on from its checkpoint with more of them, or 0, as it would have from the start */
     /** Called after every micro-batch, those of evaluations too: `done` of `n` of the step or the evaluation. */
     void (*on_batch)(void * user, int evaluates, int64_t done, int64_t n);
+    double loss_scale;       /* 0: none; else a power of two from 1 to 2^24: the scale of the first step, for products that
+                                round to f16, in which small gradients are 0 without. The loss, and so each gradient, is
+                                multiplied by the scale, and a gradient is divided by it before it is added to the others
+                                of its step: norm, clipping and optimizer see what they see without. A step whose gradient
+                                is not finite changes nothing, and halves the scale; loss_scale_steps good ones in a row
+                                double it. It is in the checkpoint. Without f16 no bit changes. (torch.amp.GradScaler) */
+    int64_t loss_scale_steps; /* >= 1 */
 } ql_train_options;
 enum { QL_MERGE_NONE = -1, QL_BATCH_AUTO = 0 };
 enum { QL_OVERWRITE_NOTHING = 0, QL_OVERWRITE_ALL = 1, QL_OVERWRITE_FINISHED = 2 };
