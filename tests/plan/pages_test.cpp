@@ -195,6 +195,25 @@ TEST_F(Pages, AnyNumberOfLanesPassesALayerTogetherWhereTheirResultsAreOnDisk) {
     EXPECT_GT(info.spill_written_bytes, info.spill_bytes) << "gradients take the places of inputs";
 }
 
+TEST_F(Pages, NothingIsSpilledWhereTheDiskHasNoRoom) {
+    const std::string here = folder_.path(""), full = "/proc";
+    uint64_t free = 1;
+    if (ql_os_free_space(full.c_str(), &free) != QL_OK || free > 0) GTEST_SKIP() << "no file system without room";
+    ql_plan_options o = options(1, 1);
+    o.spill = here.c_str();
+    const uint64_t with = least(o), without = least(1);
+    o.spill = full.c_str();
+    EXPECT_EQ(least(o), without);
+    Made m;
+    o.memory = without;
+    ASSERT_TRUE(make(m, o).ok()) << ql_error_message();
+    EXPECT_EQ(describe(m).spill_bytes, 0u);
+    o.memory = with;
+    const Status refused = make(m, o);
+    EXPECT_EQ(refused.code(), QL_NO_SPACE);
+    EXPECT_TRUE(refused.message().starts_with(full + ": at least ")) << refused.message();
+}
+
 TEST_F(Pages, LanesAloneChangeNothing) {
     Made plain, lanes;
     ASSERT_TRUE(make(plain, options(0, 1)).ok());
