@@ -48,15 +48,23 @@ bool Conversation::continue_from_cache(const std::string & text, std::vector<int
 
 Conversation::Question Conversation::start_over(const Messages & messages, std::string & text,
                                                 size_t * forgotten) const {
-    const size_t n_turns = (messages.size() - first()) / 2;  // before the message that is asked
     Question q;
-    for (;; ++*forgotten) {
-        text = render(messages, *forgotten);
+    const auto has_room = [&](size_t n) {
+        text = render(messages, n);
         q.tokens = tokenize_prompt(tokenizer_, text);
-        const auto n_tokens = static_cast<int64_t>(q.tokens.size());
-        q.fits = n_tokens <= ctx_;
-        if (n_tokens + kRoomForAnswer <= ctx_ || *forgotten == n_turns) return q;
+        return static_cast<int64_t>(q.tokens.size()) + kRoomForAnswer <= ctx_;
+    };
+    if (!has_room(*forgotten)) {
+        size_t few = *forgotten, many = (messages.size() - first()) / 2;  // all turns before the message that is asked
+        while (few + 1 < many) {  // each forgotten turn makes room: the fewest lie between the two
+            const size_t middle = few + (many - few) / 2;
+            (has_room(middle) ? many : few) = middle;
+        }
+        *forgotten = std::max(many, *forgotten);
+        has_room(*forgotten);
     }
+    q.fits = static_cast<int64_t>(q.tokens.size()) <= ctx_;
+    return q;
 }
 
 Conversation::Question Conversation::ask(const std::string & message) {

@@ -21,6 +21,7 @@ namespace ql::cli {
 namespace {
 
 constexpr int kHistory = 500;
+constexpr auto kNoCharacter = static_cast<size_t>(-1), kMoreBytes = static_cast<size_t>(-2);  // of mbrtowc
 
 /// A character of UTF-8. A signal ends the wait: libedit's own reader would go on with it.
 int read_character(EditLine *, wchar_t * character) {
@@ -30,12 +31,14 @@ int read_character(EditLine *, wchar_t * character) {
         const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
         if (n < 0 && errno == EINTR && !g_interrupt) continue;
         if (n <= 0) return static_cast<int>(n);
-        const size_t used = std::mbrtowc(character, &byte, 1, &state);
-        if (used == static_cast<size_t>(-2)) continue;  // the beginning of one
-        if (used == static_cast<size_t>(-1))
-            state = {};  // no UTF-8: passed over
-        else
-            return 1;
+        const bool begun = std::mbsinit(&state) == 0;
+        size_t used = std::mbrtowc(character, &byte, 1, &state);
+        if (used == kNoCharacter && begun) {  // what was begun is no UTF-8 and passed over; this byte may be a character
+            state = {};
+            used = std::mbrtowc(character, &byte, 1, &state);
+        }
+        if (used == kNoCharacter) state = {};
+        if (used != kNoCharacter && used != kMoreBytes) return 1;
     }
 }
 
@@ -83,7 +86,7 @@ struct LineReader::Editor {
     History * history;
 };
 
-LineReader::LineReader(std::string prompt, bool interactive) : prompt_(std::move(prompt)), interactive_(interactive) {
+LineReader::LineReader(std::string prompt, bool interactive) : prompt_(std::move(prompt)) {
     if (!interactive || !std::setlocale(LC_CTYPE, "C.UTF-8")) return;  // how libedit knows what a character is
     editor_ = std::make_unique<Editor>(prompt_);
     if (!editor_->line || !editor_->history) editor_.reset();
@@ -95,7 +98,7 @@ LineReader::Got LineReader::read(std::string & line) {
 
 struct LineReader::Editor {};
 
-LineReader::LineReader(std::string prompt, bool interactive) : prompt_(std::move(prompt)), interactive_(interactive) {}
+LineReader::LineReader(std::string prompt, bool) : prompt_(std::move(prompt)) {}
 
 LineReader::Got LineReader::read(std::string & line) {
 #endif

@@ -21,7 +21,6 @@ class LineReader {
   private:
     struct Editor;
     std::string prompt_;
-    bool interactive_;
     std::unique_ptr<Editor> editor_;  // null: lines are not edited
 };
 

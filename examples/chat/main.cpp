@@ -116,9 +116,10 @@ class Chat {
         auto options = defaults<ql_chat_options>();
         if (!template_.empty()) options.chat_template = template_.c_str();
         options.chat_template_kwargs = kwargs_.c_str();
-        const char *role = "user", *content = "x";
+        const char *roles[] = {"system", "user"}, *contents[] = {system_.c_str(), "x"};
+        const int first = system_.empty() ? 1 : 0;
         CharsPtr text;
-        check_input(ql_chat_render(model_.get(), &options, &role, &content, 1, out(text)));
+        check_input(ql_chat_render(model_.get(), &options, roles + first, contents + first, 2 - first, out(text)));
     }
 
     void open_session() {

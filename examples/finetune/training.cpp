@@ -158,8 +158,8 @@ void Training::say_no_gain() const {
     if (has_no_gain())
         program_.note(
             format("warning: no evaluation was below the one before training, %.4f: on this data the model is "
-                   "better without the adapter; try a lower --lr, fewer --epochs, or more data",
-                   eval_before_));
+                   "better %s; try a lower --lr, fewer --epochs, or more data",
+                   eval_before_, o_.init_adapter.empty() ? "without the adapter" : "with the adapter as it was"));
 }
 
 /// The steps are done and in the last checkpoint: if the adapter cannot be written, no second training is needed.
@@ -176,8 +176,13 @@ std::string Training::at_second_stop() const {
     return is_saved() ? "ended without saving" + go_on() : "ended; nothing was saved yet";
 }
 
+/// Where another folder's checkpoint is the last one, the run goes on from there again.
 std::string Training::go_on() const {
-    return "; go on with: " + program_.command_line({"--resume"}, {"--overwrite"}, "--resume auto");
+    auto summary = sized<ql_train_summary>();
+    const bool known = ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint;
+    const bool own = !known || std::filesystem::path(summary.checkpoint).parent_path() == o_.checkpoint_path();
+    return "; go on with: " + program_.command_line({"--resume"}, {"--overwrite"},
+                                                    "--resume " + (own ? "auto" : shell_word(o_.resume)));
 }
 
 ExpectedStep Training::expect() const {

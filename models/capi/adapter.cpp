@@ -250,7 +250,9 @@ const char * ql_adapter_chat_template_kwargs(const ql_adapter * adapter) {
 ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template) {
     return ql::guarded([&]() -> Status {
         if (!adapter) return null_argument("ql_adapter_set_chat_template");
-        adapter->adapter.chat_template = chat_template ? chat_template : "";
+        const std::string text = chat_template ? chat_template : "";
+        if (text != adapter->adapter.chat_template) adapter->adapter.chat_kwargs = adapter->adapter.chat_date = "";
+        adapter->adapter.chat_template = text;
         return {};
     });
 }

@@ -105,7 +105,9 @@ std::vector<Span> trained_spans(const Text & text, const std::vector<Span> & ans
     std::vector<Span> spans;
     for (const Span & answer : answers) {
         const AnswerCuts cuts = cut_answer(text, answer);
-        if (parts.reasoning && (!cuts.no_thoughts || parts.words || parts.calls))
+        const bool follows =
+            (parts.words && cuts.reasoning < cuts.calls) || (parts.calls && cuts.calls < answer.end);
+        if (parts.reasoning && (!cuts.no_thoughts || follows))
             add(spans, {answer.begin, cuts.reasoning});
         if (parts.words) add(spans, {cuts.reasoning, cuts.calls});
         if (parts.calls) add(spans, {cuts.calls, answer.end});

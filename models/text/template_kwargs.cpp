@@ -4,6 +4,7 @@
 #include <set>
 
 #include "models/json/parse_json.hpp"
+#include "models/text/jinja/call.hpp"
 #include "models/text/jinja/from_json.hpp"
 #include "models/text/jinja/walk.hpp"
 
@@ -30,11 +31,27 @@ Result<Json> parse_kwargs(const std::string & text) {
     return json;
 }
 
-std::set<std::string> names_in(const jinja::Block & block) {
-    std::set<std::string> names;
+/// Names that loops and macros of a block bind.
+void add_bound(const jinja::Block & block, std::set<std::string> & names) {
+    for (const auto & stmt : block) {
+        if (stmt->kind == jinja::Stmt::Kind::loop) names.insert(stmt->targets.begin(), stmt->targets.end());
+        if (stmt->kind == jinja::Stmt::Kind::macro) names.insert(stmt->name);
+        for (const auto & parameter : stmt->parameters) names.insert(parameter.first);
+        for (const auto & branch : stmt->branches) add_bound(branch.second, names);
+        add_bound(stmt->body, names);
+        add_bound(stmt->orelse, names);
+    }
+}
+
+/// Names that a block may take from outside: those that it reads, but functions and what loops and macros bind.
+std::set<std::string> names_from_outside(const jinja::Block & block) {
+    std::set<std::string> names, bound = {"loop"};
     jinja::for_each_expr(block, [&](const jinja::Expr & e) {
         if (e.kind == jinja::Expr::Kind::name) names.insert(e.name);
     });
+    add_bound(block, bound);
+    for (const jinja::Builtin & function : jinja::functions()) bound.insert(std::string(function.name));
+    for (const std::string & name : bound) names.erase(name);
     return names;
 }
 
@@ -49,7 +66,7 @@ Result<std::string> read_template_kwargs(const std::string & text) {
 Status set_template_kwargs(const std::string & kwargs, const jinja::Block & block, jinja::Dict & variables) {
     if (kwargs.empty()) return {};
     QL_ASSIGN(const Json json, parse_kwargs(kwargs));
-    const std::set<std::string> names = names_in(block);
+    const std::set<std::string> names = names_from_outside(block);
     for (const auto & [name, value] : json.items()) {
         if (names.count(name) == 0)
             return error(QL_INVALID_ARGUMENT, "chat_template_kwargs: the chat template does not read '%.60s'",

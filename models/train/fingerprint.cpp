@@ -198,11 +198,17 @@ std::string with_patience_of(const std::string & fingerprint, const std::string 
     return joined(pairs);
 }
 
+std::string with_evaluations_of(const std::string & fingerprint, const std::string & other) {
+    auto pairs = split(fingerprint);
+    const auto others = split(other);
+    if (const auto data = others.find(kEvalData); data != others.end()) pairs.emplace(*data);
+    return joined(pairs);
+}
+
 bool is_evaluated_alike(const std::string & a, const std::string & b) {
     const auto of_a = split(a), of_b = split(b);
     const auto in_a = of_a.find(kEvalData), in_b = of_b.find(kEvalData);
-    const bool has_a = in_a != of_a.end(), has_b = in_b != of_b.end();
-    return has_a == has_b && (!has_a || in_a->second == in_b->second);
+    return in_a == of_a.end() || in_b == of_b.end() || in_a->second == in_b->second;
 }
 
 Status compare_fingerprints(const std::string & path, const std::string & then, const std::string & now) {
@@ -214,7 +220,8 @@ Status compare_fingerprints(const std::string & path, const std::string & then, 
     // The optimizer first: other betas follow from it.
     if (const auto optim = pairs.find("optim"); optim != pairs.end() && before("optim") != optim->second)
         return other_value(path, "optim", before("optim"), optim->second);
-    const bool watched = pairs.count(kEarlyStop) > 0;  // else evaluations change nothing of the run
+    // Evaluations change nothing of a run that does not end by them, and a checkpoint need not name their data.
+    const bool watched = pairs.count(kEarlyStop) > 0 && old_pairs.count(kEvalData) > 0;
     for (const auto & [key, value] : pairs)
         if (before(key) != value && (watched || key != kEvalData)) return other_value(path, key, before(key), value);
     for (const auto & [key, value] : old_pairs)

@@ -34,7 +34,10 @@ std::string with_steps(const std::string & fingerprint, int64_t n_steps);
 /// The same run with the patience of another one, where that has more or none: no step before the end is another one.
 std::string with_patience_of(const std::string & fingerprint, const std::string & other);
 
-/// Whether two runs evaluate on the same data, or on none.
+/// A run that evaluates on nothing, with the evaluation data of another one: its best loss so far stays one over that.
+std::string with_evaluations_of(const std::string & fingerprint, const std::string & other);
+
+/// Whether losses of two runs' evaluations may be compared: false where both name their data, and not the same.
 bool is_evaluated_alike(const std::string & a, const std::string & b);
 
 /// errors  QL_INVALID_ARGUMENT: names the first pair of `now` that differs in `then`, the fingerprint in the checkpoint

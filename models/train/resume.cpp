@@ -37,7 +37,7 @@ Result<ResumePoint> find_resume_point(const ql_train_options & options) {
         return error(QL_INVALID_ARGUMENT, "resume '%s': a checkpoint directory is needed to go on in", resume.c_str());
     QL_ASSIGN(point.folder, CheckpointFolder::open(own));
     if (resume.empty()) return point;
-    if (is_file(resume)) {
+    if (resume != "auto" && is_file(resume)) {
         point.is_named = true, point.is_own = is_same_folder(folder_of(resume), own);
         QL_ASSIGN(point.checkpoint, open_checkpoint(resume));
         return point;

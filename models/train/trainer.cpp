@@ -18,7 +18,7 @@ void Trainer::log(const std::string & line) const {
 
 Status Trainer::run() {
     start_ = ql_os_seconds();
-    Status result = begin_files();
+    Status result = is_over() ? Status() : begin_files();  // a run without a step deletes nothing
     while (result.ok() && !is_over()) {
         result = cancelled() ? stop_cancelled() : one_step();
         seconds_ = ql_os_seconds() - start_;

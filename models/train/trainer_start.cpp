@@ -73,8 +73,10 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
     if (!chosen.note.empty()) trainer->log(chosen.note);
     QL_TRY(trainer->prepare(device, advice_for_more_steps(options, chosen.options)));
     QL_TRY(note_merge(adapter, model, options));
-    adapter.chat_date = data.told_date();  // they travel with what is learned
-    adapter.chat_kwargs = data.told_kwargs();
+    if (data.has_conversations()) {  // they travel with what is learned
+        adapter.chat_date = data.told_date();
+        adapter.chat_kwargs = data.told_kwargs();
+    }
     adapter.base_name = model.name();
     adapter.origin.base = model.identity();
     adapter.origin.base_type = model.base_type();
@@ -195,7 +197,7 @@ Status Trainer::resume() {
     QL_TRY(step_->merge());
     const CheckpointState before = newest.state;
     state_ = before;
-    state_.fingerprint = expected;
+    state_.fingerprint = eval_ ? expected : with_evaluations_of(expected, before.fingerprint);
     check_evaluations(before);
     first_step_ = saved_step_ = state_.step;
     begin_schedule(before);

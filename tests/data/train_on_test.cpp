@@ -58,6 +58,7 @@ TEST_F(TrainOn, ThoughtsWordsAndCallsOfQwen3) {
     EXPECT_EQ(trained(name, kFourTurns, {.last_only = true}), "[<think>\n\n</think>\n\n7<|im_end|>]");
     EXPECT_EQ(trained(name, kFourTurns, {.calls = false, .last_only = true}), "[<think>\n\n</think>\n\n7<|im_end|>]");
     EXPECT_EQ(trained(name, kFourTurns, {.reasoning = false, .last_only = true}), "[7<|im_end|>]");
+    EXPECT_EQ(trained(name, kFourTurns, {.words = false, .last_only = true}), "") << "marks alone";
 }
 
 TEST_F(TrainOn, WordsAndCallsOfQwen25) {

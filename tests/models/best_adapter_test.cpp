@@ -120,6 +120,22 @@ TEST_F(BestAdapterTest, OneOfAnotherShapeIsNotTheRuns) {
     expect_missed("another run's");
 }
 
+TEST_F(BestAdapterTest, ARunWithoutEvaluationsBetweenLeavesIt) {
+    ql_train_options between = run_;
+    between.best_path = nullptr, between.eval_every = 0;
+    between.on_progress = [](void *, const ql_train_progress * p) { return p->step == 7 ? 1 : 0; };
+    {
+        const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+        Adapter a = adapter();
+        const auto trainer = Trainer::create(*model_, device.get(), a, data_, nullptr, between);
+        ASSERT_TRUE(trainer.ok()) << trainer.message();
+        EXPECT_EQ((*trainer)->run().code(), QL_CANCELLED);
+    }
+    train(run_);
+    EXPECT_EQ(said_, std::vector<std::string>());
+    EXPECT_TRUE(read_all(best_) == before_) << "no later evaluation was better";
+}
+
 TEST_F(BestAdapterTest, LossesOverOtherDataAreNotCompared) {
     eval_ = open(folder_.write("alike.jsonl", R"({"question":"what is 1 and the sea?","answer":"1x in the sand"})"
                                               "\n"));

@@ -94,6 +94,19 @@ TEST_F(ExtendedRun, AnEarlierCheckpointIsGoneBackTo) {
     EXPECT_EQ(start(o).code(), QL_BAD_FILE);
 }
 
+TEST_F(ExtendedRun, AnEarlierEndThatIsAskedForAgainDeletesNothing) {
+    train(run(12));
+    ql_train_options o = run(24);
+    o.resume = "auto";
+    train(o);
+    const std::string end = dir_ + "/step-00000012.gguf";
+    o = run(12), o.resume = end.c_str();
+    std::string resumed;
+    train(o, 1, nullptr, &resumed);
+    EXPECT_EQ(resumed, end);
+    EXPECT_TRUE(std::filesystem::exists(dir_ + "/step-00000024.gguf"));
+}
+
 TEST_F(ExtendedRun, StoppedBeforeItsFirstStepKeepsTheOnlyCheckpoint) {
     ql_train_options o = run(12);
     o.keep = 1;

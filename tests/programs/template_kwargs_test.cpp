@@ -86,6 +86,8 @@ TEST_F(TemplateKwargs, TravelWithTheAdapter) {
 TEST_F(TemplateKwargs, ThatNobodyReadsAreRefused) {
     const std::vector<std::pair<const char *, const char *>> cases = {
         {R"({"enable_thinkin": false})", "the chat template does not read 'enable_thinkin'"},
+        {R"({"m": 1})", "the chat template does not read 'm'"},
+        {R"({"namespace": 1})", "the chat template does not read 'namespace'"},
         {R"({"messages": []})", "'messages' is given to every template already"},
         {"[1]", "a JSON object is needed"},
         {"enable_thinking=false", "chat_template_kwargs: line 1, byte 1"},

@@ -10,6 +10,7 @@ namespace ql::cli {
 namespace {
 
 constexpr int64_t kMostLayers = 10000, kMostWidth = 1 << 20, kMostVocabulary = 1 << 24;
+constexpr double kMostWeights = 1e12;  // of a tensor: sums over all of them stay whole numbers of 64 bits
 constexpr size_t kMostFileBytes = 1 << 20;
 
 /// model_type, the name in GGUF files, and the fields of experts.
@@ -62,6 +63,10 @@ class ShapeFile {
             s.experts.n_used = size("num_experts_per_tok", s.experts.n);
             s.experts.n_ff = kind.experts_width ? size(kind.experts_width, kMostWidth) : s.n_ff;
         }
+        const double widest = static_cast<double>(std::max(s.n_ff, s.experts.n_ff)) * static_cast<double>(s.n_embd) *
+                              static_cast<double>(std::max<int64_t>(s.experts.n, 1));
+        if (widest > kMostWeights)
+            bad_input("%s: a tensor of %.3g weights; at most %.3g are possible", path_.c_str(), widest, kMostWeights);
         s.tied = json_.contains("tie_word_embeddings") && flag("tie_word_embeddings");
         s.rope_base = number("rope_theta", 10000), s.rms_eps = number("rms_norm_eps", 1e-6);
         json_.erase("max_position_embeddings");  // every made model has kMadeContext

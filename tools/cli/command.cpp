@@ -111,7 +111,10 @@ Option * Command::text(const std::string & names, std::string & value, const std
     return keep(app_->add_option(names, value, help)->take_last()->capture_default_str());
 }
 Option * Command::list(const std::string & names, std::string & value, const std::string & help) {
-    return keep(app_->add_option(names, value, help)->join(',')->capture_default_str());
+    const auto take = [&value](const std::vector<std::string> & all) { value = join(all, ","); };
+    auto * option = app_->add_option_function<std::vector<std::string>>(names, take, help)->take_all();
+    if (!value.empty()) option->default_str(value);
+    return keep(option->allow_extra_args(false));
 }
 Option * Command::texts(const std::string & names, std::vector<std::string> & values, const std::string & help) {
     return keep(app_->add_option(names, values, help)->take_all());

@@ -136,19 +136,20 @@ SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const 
     return session;
 }
 
+/// The last one that says how its conversations were rendered; null: none does.
+const ql_adapter * ModelOptions::Loras::renderer() const {
+    for (auto it = adapters.rbegin(); it != adapters.rend(); ++it)
+        if (*ql_adapter_chat_template(*it) || *ql_adapter_chat_template_kwargs(*it)) return *it;
+    return nullptr;
+}
+
 std::string ModelOptions::Loras::chat_template(const ModelPtr & model) const {
-    for (auto it = adapters.rbegin(); it != adapters.rend(); ++it) {
-        const std::string text = ql_adapter_chat_template(*it);
-        if (!text.empty()) return text == ql_model_chat_template(model.get()) ? "" : text;
-    }
-    return "";
+    const std::string text = ql_adapter_chat_template(renderer());
+    return text == ql_model_chat_template(model.get()) ? "" : text;
 }
 
 std::string ModelOptions::Loras::chat_kwargs() const {
-    for (auto it = adapters.rbegin(); it != adapters.rend(); ++it)
-        if (*ql_adapter_chat_template(*it) || *ql_adapter_chat_template_kwargs(*it))
-            return ql_adapter_chat_template_kwargs(*it);
-    return "";
+    return ql_adapter_chat_template_kwargs(renderer());
 }
 
 std::string ModelOptions::Loras::chat_date() const {

@@ -57,8 +57,9 @@ class ModelOptions {
         std::string chat_template(const ModelPtr & model) const;
         /// The date that the last of them was trained with, "" if none says one.
         std::string chat_date() const;
-        /// Those that the adapter whose template is chat_template()'s was trained with.
+        /// The values by name that it was given then (--chat-template-kwargs).
         std::string chat_kwargs() const;
+        const ql_adapter * renderer() const;
     };
     Loras open_loras(const ModelPtr & model) const;
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 import re
 
@@ -17,7 +16,7 @@ from ..gguf import GgufFile, Tensor, ValueType, Writer
 from ..gguf import open as open_gguf
 from . import origin
 from .base import Base
-from .lora import F32, Adapter, LoraMatrix, check_adapter, check_fits, fixed_a, sort_as_base
+from .lora import F32, Adapter, LoraMatrix, check_adapter, check_fits, check_kwargs, fixed_a, sort_as_base
 
 _ALPHA, _TEMPLATE, _DATE = "adapter.lora.alpha", "tokenizer.chat_template", "adapter.chat_template.date"
 _KWARGS = "adapter.chat_template.kwargs"
@@ -50,15 +49,6 @@ def _check_date(date: str) -> str:
     return date
 
 
-def _check_kwargs(kwargs: str) -> str:
-    try:
-        if kwargs and not isinstance(json.loads(kwargs), dict):
-            raise ValueError
-    except ValueError:
-        raise GgufError(f"{_KWARGS}: '{kwargs[:40]}' is no JSON object") from None
-    return kwargs
-
-
 def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
     for key, expected in (("general.type", "adapter"), ("adapter.type", "lora")):
         if file.get_str(key) != expected:
@@ -73,7 +63,7 @@ def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
         raise GgufError(f"it is of kind '{kind[:40]}', which is not known; {', '.join(KINDS)} are")
     adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
                       file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind, origin.from_gguf(file),
-                      chat_kwargs=_check_kwargs(file.get_str(_KWARGS, "")))
+                      chat_kwargs=check_kwargs(_KWARGS, file.get_str(_KWARGS, "")))
     return adapter, _read_alpha(file)
 
 
@@ -177,7 +167,7 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
     if adapter.chat_date:
         w.set_str(_DATE, _check_date(adapter.chat_date))
     if adapter.chat_kwargs:
-        w.set_str(_KWARGS, _check_kwargs(adapter.chat_kwargs))
+        w.set_str(_KWARGS, check_kwargs(_KWARGS, adapter.chat_kwargs))
     origin.to_gguf(adapter.origin, w)
     for m in adapter.matrices:
         w.add_array(f"{m.weight}{_A}", m.a)

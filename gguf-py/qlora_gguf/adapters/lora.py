@@ -2,6 +2,7 @@
 the norms of the rows, too."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -61,6 +62,29 @@ class Adapter:
     norms: dict[str, F32] = field(default_factory=dict)  # trained whole, in place of the base's: "blk.0.attn_norm.weight"
     chat_kwargs: str = ""
     notes: list[str] = field(default_factory=list)  # on reading: what is not followed
+
+
+_MOST_KWARGS = 16 * 1024  # bytes
+_GIVEN_TO_ALL = {"messages", "add_generation_prompt", "tools", "documents", "bos_token", "eos_token", "unk_token", "pad_token",
+                 "strftime_now"}
+
+
+def check_kwargs(key: str, kwargs: str) -> str:
+    """raises  GgufError: no JSON object, a long one, a name that is given twice, or to every template"""
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = dict(pairs)
+        if len(names) < len(pairs) or not _GIVEN_TO_ALL.isdisjoint(names):
+            raise ValueError
+        return names
+
+    try:
+        if len(kwargs.encode("utf-8", "surrogateescape")) > _MOST_KWARGS:
+            raise ValueError
+        if kwargs and not isinstance(json.loads(kwargs, object_pairs_hook=once), dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise GgufError(f"{key}: '{kwargs[:40]}' is no JSON object of values for a chat template") from None
+    return kwargs
 
 
 def fixed_a(weight: str, r: int, columns: int) -> F32:

@@ -13,7 +13,7 @@ from ..files import Path, read_small, write_whole
 from ..json_file import JsonFile
 from . import origin
 from .base import Base
-from .lora import F32, Adapter, check_adapter, sort_as_base
+from .lora import F32, Adapter, check_adapter, check_kwargs, sort_as_base
 from .peft_config import PeftConfig, check_config
 from .peft_tensors import BLOCK, MAGNITUDE, PREFIX, WEIGHT, A, B, read_branch, sort_tensors
 
@@ -63,7 +63,7 @@ def read_peft(directory: Path, base: Base) -> Adapter:
             adapter.name = words.get(origin.NAME, "")
             adapter.base_name = words.get(origin.BASE_NAME, adapter.base_name)
             adapter.chat_date = words.get(origin.CHAT_DATE, "")
-            adapter.chat_kwargs = words.get(origin.CHAT_KWARGS, "")
+            adapter.chat_kwargs = check_kwargs(origin.CHAT_KWARGS, words.get(origin.CHAT_KWARGS, ""))
             adapter.origin = origin.from_texts(words)
             if config.unknown:
                 adapter.origin[origin.PEFT_FIELDS] = config.unknown
@@ -179,7 +179,7 @@ def write_peft(adapter: Adapter, base: Base, directory: Path) -> None:
     if adapter.chat_date:
         words[origin.CHAT_DATE] = adapter.chat_date
     if adapter.chat_kwargs:
-        words[origin.CHAT_KWARGS] = adapter.chat_kwargs
+        words[origin.CHAT_KWARGS] = check_kwargs(origin.CHAT_KWARGS, adapter.chat_kwargs)
     safetensors.write(os.path.join(folder, _WEIGHTS), tensors, words)
     if adapter.chat_template:
         write_whole(os.path.join(folder, "chat_template.jinja"), adapter.chat_template.encode("utf-8", "surrogateescape"))

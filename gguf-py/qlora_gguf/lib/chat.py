@@ -24,13 +24,14 @@ class Chat:
 
     def __init__(self, session: Session, system: str = "", *, chat_template: str | None = None, date: str | None = None,
                  chat_template_kwargs: Mapping[str, Any] | None = None) -> None:
-        """chat_template: Jinja text; None: that of the session's first adapter that has one, else the model's.
+        """chat_template: Jinja text; None: that of the session's last adapter that has one, else the model's.
         date: what the template is told, YYYY-MM-DD; None: today. chat_template_kwargs: values that the template reads by name;
         None: those that the adapter with the template was trained with."""
         self.session = needed(session, Session, "Chat: a Session")
         self.messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
-        self._template = chat_template or next((t for t in (a.chat_template for a in session.adapters) if t), None)
-        own = next((a for a in session.adapters if a.chat_template), None) if chat_template is None else None
+        own = next((a for a in reversed(session.adapters) if a.chat_template or a.chat_template_kwargs), None)
+        own = own if chat_template is None else None
+        self._template = chat_template or (own.chat_template if own else "") or None
         self._kwargs = chat_template_kwargs if chat_template_kwargs is not None else own.chat_template_kwargs if own else {}
         self._date = date or datetime.date.today().isoformat()
         self._cached = ""  # the text whose tokens the session has read

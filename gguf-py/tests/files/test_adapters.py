@@ -291,6 +291,8 @@ BAD_GGUF = {
     "key 'adapter.new' is not known here": {"keys": {"adapter.new": "x"}},
     "'2024-02-30' is no date": {"keys": {"adapter.chat_template.date": "2024-02-30"}},
     r"adapter.chat_template.kwargs: '\[1\]' is no JSON object": {"keys": {"adapter.chat_template.kwargs": "[1]"}},
+    r"kwargs: '\{\"messages\": 1\}' is no JSON object": {"keys": {"adapter.chat_template.kwargs": '{"messages": 1}'}},
+    r"kwargs: '\[\[\[\[": {"keys": {"adapter.chat_template.kwargs": "[" * 9000 + "]" * 7000}},
     "has only one of .lora_a and .lora_b": {"b": None},
     "has rank 4, .* has 3": {"b": np.ones((64, 3), np.float32)},
     r"is for a weight \[63, 64\]": {"b": np.ones((63, 4), np.float32)},

@@ -246,8 +246,8 @@ def test_an_adapter_knows_what_its_template_was_told(model, tiny, tmp_path):
     assert data.prompt(0)[0].startswith("7<|im_start|>")
     adapter = ql.Adapter(model, r=2)
     assert adapter.chat_template_kwargs == {}
-    ql.Trainer(model, adapter, data, ctx=128, steps=1).run()
     adapter.chat_template = told
+    ql.Trainer(model, adapter, data, ctx=128, steps=1).run()
     adapter.save(tmp_path / "a.gguf")
     again = ql.Adapter.open(tmp_path / "a.gguf", model)
     assert again.chat_template_kwargs == {"level": 7}

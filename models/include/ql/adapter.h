@@ -314,7 +314,8 @@ QL_API ql_status ql_adapter_check_merge(const ql_adapter * adapter, const ql_mod
 /** The Jinja text of the chat template that the adapter was trained with, which its files hold; "" if unknown. Valid
  *  until another is set. */
 QL_API const char * ql_adapter_chat_template(const ql_adapter * adapter);
-/** Sets that template: Jinja text (see ql/chat.h); NULL and "": none. A new adapter has its model's. */
+/** Sets that template: Jinja text (see ql/chat.h); NULL and "": none. A new adapter has its model's. Another
+ *  template than before was told nothing yet: the date and the values by name are "" then. */
 QL_API ql_status ql_adapter_set_chat_template(ql_adapter * adapter, const char * chat_template);
 /** The date that this template was told in training, "2024-07-26"; "" where it asks for none, or if unknown. A trainer
  *  sets its data's date, and GGUF files keep it (adapter.chat_template.date). Valid until the adapter is trained. */

@@ -151,7 +151,8 @@ typedef struct ql_train_options {
                                 multiplied by the scale, and a gradient is divided by it before it is added to the others
                                 of its step: norm, clipping and optimizer see what they see without. A step whose gradient
                                 is not finite changes nothing, and halves the scale; loss_scale_steps good ones in a row
-                                double it. It is in the checkpoint. Without f16 no bit changes. (torch.amp.GradScaler) */
+                                double it. It is in the checkpoint. Without f16 no bit changes where
+                                nothing under- or overflows. (torch.amp.GradScaler) */
     int64_t loss_scale_steps; /* >= 1 */
 } ql_train_options;
 enum { QL_MERGE_NONE = -1, QL_BATCH_AUTO = 0 };
