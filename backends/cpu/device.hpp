@@ -9,7 +9,9 @@ namespace ql::cpu {
 
 class CpuDevice : public DeviceImpl {
   public:
-    CpuDevice(Isa isa, int threads, bool bf16) : isa(isa), bf16(bf16 ? bf16_kernels(isa) : nullptr), pool(threads) {}
+    /// At most one of bf16 and int8.
+    CpuDevice(Isa isa, int threads, bool bf16, bool int8 = false)
+        : isa(isa), bf16(bf16 ? bf16_kernels(isa) : nullptr), int8(int8), pool(threads) {}
 
     Caps caps() const override;
     Result<void *> allocate(MemoryKind memory, size_t bytes) override;
@@ -27,7 +29,8 @@ class CpuDevice : public DeviceImpl {
     Status launch_timed(Step & step);
 
     const Isa isa;
-    const Bf16Kernels * const bf16;  // where operands of products are rounded to bf16; null where all is f32
+    const Bf16Kernels * const bf16;  // where operands of products are rounded to bf16; null where none are
+    const bool int8;                 // where those of products with quantized weights are rounded to int8
     Pool pool;
 };
 

@@ -19,17 +19,20 @@ using test::AlignedBytes;
 
 struct Path {
     Isa isa;
-    bool bf16;
+    bool bf16, int8 = false;
 
-    friend void PrintTo(const Path & path, std::ostream * out) {
-        *out << isa_name(path.isa) << (path.bf16 ? " bf16" : " f32");
-    }
+    /// Of an error, relative and squared.
+    double limit() const { return bf16 ? 2e-5 : int8 ? 2e-4 : 1e-11; }
+    std::string name() const { return isa_name(isa) + std::string(bf16 ? "_products" : int8 ? "_int8" : ""); }
+
+    friend void PrintTo(const Path & path, std::ostream * out) { *out << path.name(); }
 };
 
 std::vector<Path> paths() {
     std::vector<Path> list;
     for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon})
-        if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon)) list.push_back({isa, false});
+        if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon))
+            list.push_back({isa, false}), list.push_back({isa, false, true});
     for (const Isa isa : {Isa::avx512_bf16, Isa::amx})
         if (isa <= best_isa() && best_isa() != Isa::neon) list.push_back({isa, true});
     return list;
@@ -93,7 +96,7 @@ double relative_error(const std::vector<float> & got, const std::vector<double> 
 class Products : public testing::TestWithParam<Path> {
   protected:
     Products() { limit_targets(GetParam().isa); }
-    CpuDevice cpu_{GetParam().isa, 2, GetParam().bf16};
+    CpuDevice cpu_{GetParam().isa, 2, GetParam().bf16, GetParam().int8};
 };
 
 TEST_P(Products, DecodeEveryTypeToTheBitsOfItsCodec) {
@@ -123,7 +126,7 @@ TEST_P(Products, WorkWithTypesThatAreOnlyRead) {
                 const AlignedBytes bytes = random_weight(type.id, k * m);
                 const Product p{{type.id, bytes.data(), k, m}, side};
                 const auto a = random_floats(p.depth() * tokens, 5);
-                EXPECT_LE(relative_error(product(cpu_, p, a), expected(p, a)), GetParam().bf16 ? 2e-5 : 1e-11);
+                EXPECT_LE(relative_error(product(cpu_, p, a), expected(p, a)), GetParam().limit());
             }
 }
 
@@ -178,9 +181,9 @@ TEST_P(Products, GiveAFewTokensTheSameBitsForAnyNumberOfThreads) {
         for (const int64_t tokens : {1, 3}) {
             const auto a = random_floats(k * tokens, 2);
             const auto want = product(cpu_, p, a);
-            EXPECT_LE(relative_error(want, expected(p, a)), GetParam().bf16 ? 2e-5 : 1e-11);
+            EXPECT_LE(relative_error(want, expected(p, a)), GetParam().limit());
             for (const int threads : {1, 3, 8}) {
-                CpuDevice other(GetParam().isa, threads, GetParam().bf16);
+                CpuDevice other(GetParam().isa, threads, GetParam().bf16, GetParam().int8);
                 const auto got = product(other, p, a);
                 EXPECT_EQ(0, std::memcmp(got.data(), want.data(), got.size() * sizeof(float)));
             }
@@ -197,7 +200,7 @@ TEST_P(Products, TakeRowsOfMoreBlocksThanScalesAreDecodedAtOnce) {
             const auto a = random_floats(k * tokens, 2);
             auto want = expected(p, a);
             for (double & x : want) x *= 0.5;
-            EXPECT_LE(relative_error(product(cpu_, p, a), want), GetParam().bf16 ? 2e-5 : 1e-11);
+            EXPECT_LE(relative_error(product(cpu_, p, a), want), GetParam().limit());
         }
 }
 
@@ -243,9 +246,8 @@ TEST_P(Products, HeadLossOfALogitThatIsNoNumberIsNaN) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Products, testing::ValuesIn(paths()), [](const auto & info) {
-    return std::string(isa_name(info.param.isa)) + (info.param.bf16 ? "_products" : "");
-});
+INSTANTIATE_TEST_SUITE_P(Cpu, Products, testing::ValuesIn(paths()),
+                         [](const auto & info) { return info.param.name(); });
 
 }  // namespace
 }  // namespace ql::cpu

@@ -1,0 +1,56 @@
+// Blocks of int8.hpp in vectors. Compiled once for each instruction set; included like vec.inl.
+#if defined(QL_CPU_INT8_BLOCKS_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef QL_CPU_INT8_BLOCKS_INL
+#undef QL_CPU_INT8_BLOCKS_INL
+#else
+#define QL_CPU_INT8_BLOCKS_INL
+#endif
+
+#include <limits>
+
+#include "backends/cpu/products/int8.hpp"
+#include "backends/cpu/vec.inl"
+
+HWY_BEFORE_NAMESPACE();
+namespace ql::cpu {
+namespace HWY_NAMESPACE {
+
+using VecI32 = hn::Vec<TagI32>;
+
+struct Int8Scales {
+    Vec scale, inverse;
+};
+
+/// The magnitudes of finite numbers, infinities and NaN in the order of the integers that their bits are.
+HWY_INLINE VecI32 magnitude_bits(Vec x) {
+    return hn::And(hn::BitCast(kI32, x), hn::Set(kI32, 0x7fffffff));
+}
+
+/// Of blocks with these largest magnitudes.
+HWY_INLINE Int8Scales int8_scales_of(VecI32 largest_bits) {
+    const Vec largest = hn::BitCast(kF32, largest_bits), most = hn::Set(kF32, kInt8Largest);
+    const auto finite = hn::RebindMask(kF32, hn::Lt(largest_bits, hn::Set(kI32, 0x7f800000)));
+    const auto normal = hn::And(finite, hn::Ge(largest, hn::Set(kF32, kInt8Smallest)));
+    const Vec scale = hn::IfThenElseZero(normal, hn::Div(largest, most));
+    return {hn::IfThenElse(finite, scale, hn::Set(kF32, std::numeric_limits<float>::quiet_NaN())),
+            hn::IfThenElseZero(normal, hn::Div(most, largest))};
+}
+
+/// The 64 numbers at x, of which the codes go to dst; returns their scale.
+HWY_INLINE float quantize_block(const float * x, int16_t * dst) {
+    const hn::Rebind<int16_t, TagI32> codes;
+    VecI32 largest = hn::Zero(kI32);
+    for (int64_t i = 0; i < kInt8Block; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
+    const Int8Scales s = int8_scales_of(hn::MaxOfLanes(kI32, largest));
+    for (int64_t i = 0; i < kInt8Block; i += kLanes) {
+        const VecI32 code = hn::NearestInt(hn::Mul(hn::LoadU(kF32, x + i), s.inverse));
+        hn::StoreU(hn::DemoteTo(codes, code), codes, dst + i);
+    }
+    return hn::GetLane(s.scale);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ql::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif

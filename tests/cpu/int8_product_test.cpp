@@ -1,0 +1,251 @@
+// Products in int8 against int8.hpp's arithmetic, written out in scalars: every type, both directions, every instruction
+// set and number of threads, bit for bit.
+#include "backends/cpu/products/int8.hpp"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "backends/cpu/products/product.hpp"
+#include "backends/cpu/targets.hpp"
+#include "ggml/dtypes/dtype.hpp"
+#include "ggml/dtypes/half.hpp"
+#include "support/reference_run.hpp"
+
+namespace ql::cpu {
+namespace {
+
+using test::AlignedBytes;
+using Floats = std::vector<float>;
+
+Floats some_floats(int64_t n, uint32_t seed) {
+    std::minstd_rand random(seed);
+    std::normal_distribution<float> normal;
+    Floats v(static_cast<size_t>(n));
+    for (float & x : v) x = normal(random);
+    return v;
+}
+
+/// A weight, encoded where its type can be, else of random codes.
+AlignedBytes weight_bytes(ql_dtype dtype, int64_t n) {
+    const DTypeDef & type = *find_dtype(dtype);
+    AlignedBytes bytes(ql_dtype_bytes(dtype, n));
+    const Status made = type.encode ? type.encode(some_floats(n, 1).data(), n, bytes.data())
+                                    : selftest::fill_input(frozen_in(n, dtype), 7, bytes.data());
+    EXPECT_TRUE(made.ok()) << made.message();
+    return bytes;
+}
+
+/// Some numbers along a sum: whole blocks of codes, and their scales.
+struct Coded {
+    std::vector<int32_t> codes;
+    Floats scales;
+
+    explicit Coded(const Floats & x) : codes(static_cast<size_t>(int8_steps(static_cast<int64_t>(x.size())))) {
+        for (size_t first = 0; first < x.size(); first += 64) {
+            const size_t last = std::min(x.size(), first + 64);
+            float largest = 0;
+            bool finite = true;
+            for (size_t i = first; i < last; ++i) {
+                finite = finite && std::isfinite(x[i]);
+                largest = std::max(largest, std::fabs(x[i]));
+            }
+            const bool zero = largest < 0x1p-100f;
+            scales.push_back(!finite ? NAN : zero ? 0 : largest / 127);
+            if (!finite || zero) continue;
+            for (size_t i = first; i < last; ++i)
+                codes[i] = static_cast<int32_t>(std::nearbyint(x[i] * (127 / largest)));
+        }
+    }
+};
+
+/// Adds a term to sums [columns, rows], a panel's depth at a time.
+void add_term(const Product & p, const float * a, int64_t rows, Floats & c) {
+    Floats w(static_cast<size_t>(p.w.elements()));
+    find_dtype(p.w.dtype)->decode(p.w.data, p.w.elements(), 0, p.w.elements(), w.data());
+    std::vector<Coded> columns, tokens;
+    for (int64_t j = 0; j < p.columns(); ++j) {
+        Floats column;
+        for (int64_t i = 0; i < p.depth(); ++i)
+            column.push_back(w[static_cast<size_t>(p.side == Side::forward ? j * p.w.k + i : i * p.w.k + j)]);
+        columns.emplace_back(column);
+    }
+    for (int64_t t = 0; t < rows; ++t) tokens.emplace_back(Floats(a + t * p.depth(), a + (t + 1) * p.depth()));
+    for (int64_t t = 0; t < rows; ++t)
+        for (int64_t j = 0; j < p.columns(); ++j) {
+            const Coded &x = tokens[static_cast<size_t>(t)], &y = columns[static_cast<size_t>(j)];
+            float & to = c[static_cast<size_t>(t * p.columns() + j)];
+            float sum = 0;
+            for (size_t block = 0; block < x.scales.size(); ++block) {
+                int32_t whole = 0;
+                for (size_t i = block * 64; i < (block + 1) * 64; ++i) whole += x.codes[i] * y.codes[i];
+                sum += static_cast<float>(whole) * (y.scales[block] * p.scale) * x.scales[block];
+                if ((block + 1) * 64 % kPanelDepthInt8 == 0 || block + 1 == x.scales.size()) to += sum, sum = 0;
+            }
+        }
+}
+
+struct Input {
+    AlignedBytes bytes;
+    Floats a;
+};
+
+class Int8Products : public testing::Test {
+  protected:
+    static std::vector<Isa> sets() {
+        std::vector<Isa> list;
+        for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon})
+            if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon)) list.push_back(isa);
+        return list;
+    }
+    void TearDown() override { limit_targets(best_isa()); }
+
+    static Floats run(Isa isa, int threads, std::span<const Product> products, int64_t rows, const Floats & add) {
+        limit_targets(isa);
+        CpuDevice cpu(isa, threads, false, true);
+        Floats c(static_cast<size_t>(products[0].columns() * rows), NAN);
+        const ProductSum sum{products, rows, c.data(), add.empty() ? nullptr : add.data()};
+        AlignedBytes scratch(product_scratch(sum, cpu));
+        std::memset(scratch.data(), 0xff, product_scratch(sum, cpu));
+        multiply(cpu, sum, static_cast<std::byte *>(scratch.data()));
+        return c;
+    }
+    static void expect_bits(std::span<const Product> products, int64_t rows, const Floats & want,
+                            const Floats & add = {}) {
+        for (const Isa isa : sets())
+            for (const int threads : {1, 2, 3, 8}) {
+                const Floats got = run(isa, threads, products, rows, add);
+                EXPECT_EQ(0, std::memcmp(got.data(), want.data(), want.size() * sizeof(float)))
+                    << isa_name(isa) << ", " << threads << " threads";
+            }
+    }
+    /// One product of random numbers.
+    static void check(ql_dtype dtype, Side side, int64_t k, int64_t m, int64_t rows, float scale = 1) {
+        SCOPED_TRACE(std::string(ql_dtype_name(dtype)) + (side == Side::forward ? " forward " : " backward ") +
+                     std::to_string(k) + " x " + std::to_string(m) + ", " + std::to_string(rows));
+        const AlignedBytes bytes = weight_bytes(dtype, k * m);
+        Product p{{dtype, bytes.data(), k, m}, side, nullptr, scale};
+        const Floats a = some_floats(p.depth() * rows, 5);
+        p.a = a.data();
+        Floats want(static_cast<size_t>(p.columns() * rows));
+        add_term(p, a.data(), rows, want);
+        expect_bits({&p, 1}, rows, want);
+    }
+};
+
+TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticForEveryType) {
+    for (const DTypeDef & type : all_dtypes())
+        for (const Side side : {Side::forward, Side::backward})
+            if (has_int8_product(type.id)) check(type.id, side, 512, 67, 7);
+}
+
+TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticForOddSizes) {
+    for (const int64_t rows : {1, 5, 6, 13}) check(QL_NF4_DQ, Side::backward, 192, 1, rows);
+    for (const int64_t rows : {5, 6, 13}) check(QL_NF4_DQ, Side::forward, 64, 131, rows, 0.37f);
+    check(QL_Q8_0, Side::forward, 96, 70, 9);    // half a block at the end
+    check(QL_Q8_0, Side::backward, 96, 70, 9);   // and of the columns
+    check(QL_F16, Side::forward, 77, 5, 6);      // no whole vector
+    check(QL_BF16, Side::backward, 77, 130, 6);  // two steps in the last block
+}
+
+TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticBeyondAPanel) {
+    check(QL_NF4, Side::forward, 2304, 65, 6);
+    check(QL_NF4, Side::backward, 64, 4200, 6);
+}
+
+/// Codes of 127 alone, whose sums are the largest.
+TEST_F(Int8Products, HoldTheLargestSums) {
+    const int64_t k = 256, m = 66, rows = 6;
+    const Floats ones(static_cast<size_t>(k * m), 1.0f);
+    AlignedBytes bytes(ql_dtype_bytes(QL_Q8_0, k * m));
+    ASSERT_TRUE(find_dtype(QL_Q8_0)->encode(ones.data(), k * m, bytes.data()).ok());
+    for (const float sign : {1.0f, -1.0f})
+        for (const Side side : {Side::forward, Side::backward}) {
+            Product p{{QL_Q8_0, bytes.data(), k, m}, side};
+            const Floats a(static_cast<size_t>(p.depth() * rows), sign);
+            p.a = a.data();
+            Floats want(static_cast<size_t>(p.columns() * rows));
+            add_term(p, a.data(), rows, want);
+            expect_bits({&p, 1}, rows, want);
+            for (const float c : want) EXPECT_NEAR(c, sign * static_cast<float>(p.depth()), 0.1f);
+        }
+}
+
+/// A linear's gradient: two quantized weights, and LoRA's matrices in f32 to the bits of their own product.
+TEST_F(Int8Products, AddToWhatWeightsOfF32Give) {
+    const int64_t k = 128, rows = 7, r = 5;
+    const AlignedBytes first = weight_bytes(QL_NF4, k * 80), second = weight_bytes(QL_Q4_K, 256 * k);
+    const Floats lora = some_floats(k * r, 3), a1 = some_floats(80 * rows, 4), a2 = some_floats(r * rows, 5),
+                 a3 = some_floats(256 * rows, 6), add = some_floats(k * rows, 7);
+    const Product products[] = {{{QL_NF4, first.data(), k, 80}, Side::backward, a1.data(), 2},
+                                {f32_weight(lora.data(), k, r), Side::backward, a2.data(), 0.5f},
+                                {{QL_Q4_K, second.data(), 256, k}, Side::forward, a3.data(), 1}};
+    for (const Isa isa : sets()) {
+        limit_targets(isa);
+        CpuDevice full(isa, 1, false);
+        Floats want(static_cast<size_t>(k * rows));
+        const ProductSum sum{{&products[1], 1}, rows, want.data(), add.data()};
+        AlignedBytes scratch(product_scratch(sum, full));
+        multiply(full, sum, static_cast<std::byte *>(scratch.data()));
+        // Both terms share a panel: their blocks are added up before they reach c.
+        Floats both(want.size());
+        for (const size_t i : {size_t{0}, size_t{2}})
+            add_term(products[i], static_cast<const float *>(products[i].a), rows, both);
+        const Floats got = run(isa, 2, products, rows, add);
+        for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i] + both[i], 1e-4f);
+    }
+}
+
+TEST_F(Int8Products, OfF32WeightsAndOfAFewTokensAreInF32) {
+    const int64_t k = 128, m = 70;
+    const Floats w = some_floats(k * m, 1), a = some_floats(k * 9, 2);
+    const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
+    const Product of_f32{f32_weight(w.data(), k, m), Side::forward, a.data()},
+        of_few{{QL_NF4, bytes.data(), k, m}, Side::forward, a.data()};
+    for (const auto & [product, rows] : {std::pair{of_f32, int64_t{9}}, {of_few, kGemvRows}}) {
+        const Floats got = run(best_isa(), 2, {&product, 1}, rows, {});
+        CpuDevice full(best_isa(), 2, false);
+        Floats want(got.size());
+        const ProductSum sum{{&product, 1}, rows, want.data()};
+        AlignedBytes scratch(product_scratch(sum, full));
+        multiply(full, sum, static_cast<std::byte *>(scratch.data()));
+        EXPECT_EQ(got, want);
+    }
+}
+
+TEST_F(Int8Products, TakeABlockBelowTheSmallestForZeroAndOneAboveForNumbers) {
+    const int64_t k = 64, m = 64, rows = 6;
+    const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
+    for (const float size : {0x1p-101f, 0x1p-99f}) {
+        Product p{{QL_NF4, bytes.data(), k, m}, Side::forward};
+        const Floats a(static_cast<size_t>(k * rows), size);
+        p.a = a.data();
+        Floats want(static_cast<size_t>(m * rows));
+        add_term(p, a.data(), rows, want);
+        EXPECT_EQ(std::all_of(want.begin(), want.end(), [](float x) { return x == 0; }), size < 0x1p-100f);
+        expect_bits({&p, 1}, rows, want);
+    }
+}
+
+/// A weight of bf16 that is no number makes its column NaN, and no other.
+TEST_F(Int8Products, PropagateAWeightThatIsNoNumberToItsColumn) {
+    const int64_t k = 70, m = 70, rows = 6, at = 5;
+    for (const uint16_t bad : {uint16_t{0x7f80}, uint16_t{0x7fc0}})
+        for (const Side side : {Side::forward, Side::backward}) {
+            std::vector<uint16_t> w(static_cast<size_t>(k * m), f32_to_bf16(0.5f));
+            w[static_cast<size_t>(at * k + at)] = bad;
+            const Floats a = some_floats(k * rows, 2);
+            const Product p{{QL_BF16, w.data(), k, m}, side, a.data()};
+            for (const Isa isa : sets()) {
+                const Floats c = run(isa, 1, {&p, 1}, rows, {});
+                for (int64_t i = 0; i < m * rows; ++i)
+                    EXPECT_EQ(std::isnan(c[static_cast<size_t>(i)]), i % m == at) << isa_name(isa) << " " << i;
+            }
+        }
+}
+
+}  // namespace
+}  // namespace ql::cpu
