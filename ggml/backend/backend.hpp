@@ -20,10 +20,11 @@ namespace ql {
 /// What a device says of itself.
 struct Caps {
     const char * isa = "";      // what its kernels are made for: an instruction set, a compute capability
-    const char * product = "";  // the path of quantised products: "f32", "avx512_bf16", "amx"
+    const char * product = "";  // the path of quantised products: "f32", "avx512_bf16", "amx", "int8"
     const char * chip = "";     // the maker's name
     int threads = 1;            // that share a kernel: processors of a CPU, multiprocessors of a GPU
     bool bf16 = false;          // products round their operands to bf16
+    bool int8 = false;          // products with quantized weights round their operands to int8
     bool host_memory = false;   // its memory is the host's: weights and results are read where they are
     bool copy_queue = false;    // copies run beside kernels; else both queues are one
     size_t alignment = 64;      // of every address that is handed to a kernel

@@ -57,7 +57,7 @@ Status self_test(ql_device & device, bool quick, int (*on_case)(void *, const ql
     for (size_t i = 0; i < cases.size(); ++i) {
         const auto & [def, c] = cases[i];
         const Outcome outcome = run_case(device, *def, c);
-        const double limit = selftest::conformance_limit(*def, device.caps.bf16);
+        const double limit = selftest::conformance_limit(*def, device.caps);
         const bool passed = outcome.message.empty() && outcome.error <= limit;
         n_failed += passed ? 0 : 1;
         const std::string op(def->name);

@@ -3,6 +3,7 @@
 // The device sees what a plan would give it: results hold NaN before the run, scratch holds NaN, every buffer ends in a
 // guard zone, and a node whose results may take over a source's storage is run both ways.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ggml/backend/backend.hpp"
+#include "ggml/ops/op.hpp"
 #include "ggml/selftest/reference_run.hpp"
 
 namespace ql::selftest {
@@ -31,10 +33,22 @@ struct DeviceUnderTest {
     }
 };
 
+inline constexpr double kInt8Limit = 2e-4;  // NMSE of products whose operands are rounded to int8
+
 /// NMSE allowed against the f64 reference: that of f32, except for products whose operands are rounded to bf16.
 /// `narrow`: the tensors themselves are held in bf16.
 inline double conformance_limit(const OpDef & def, bool bf16, bool narrow = false) {
     return narrow || (bf16 && def.products) ? 2e-5 : 1e-11;
+}
+
+/// Operators that multiply by a frozen weight, which a device may do in int8.
+inline bool multiplies_frozen_weights(const OpDef & def) {
+    const OpDef * const all[] = {&op::mul_mat, &op::mul_mat_t, &op::mul_mat_sum, &op::mul_mat_merged, &op::lora_mix};
+    return std::find(std::begin(all), std::end(all), &def) != std::end(all);
+}
+/// The same for what a device computes in.
+inline double conformance_limit(const OpDef & def, const Caps & caps) {
+    return caps.int8 && multiplies_frozen_weights(def) ? kInt8Limit : conformance_limit(def, caps.bf16);
 }
 
 /// sum (got - want)^2 / sum want^2; infinite where one is NaN or Inf and the other is not the same.

@@ -15,12 +15,12 @@ namespace {
 using test::Conformance;
 using test::OpenDevice;
 
-/// A path that the CPU backend can take: an instruction set, and for products f32 or bf16.
+/// A path that the CPU backend can take: an instruction set, and for products f32, bf16 or int8.
 struct Path {
     Isa isa;
-    bool bf16;
+    bool bf16, int8 = false;
     std::string name() const {
-        return std::string(isa_name(isa)) + (isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : "");
+        return std::string(isa_name(isa)) + (int8 ? "_int8" : isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : "");
     }
     friend void PrintTo(const Path & path, std::ostream * out) { *out << path.name(); }
 };
@@ -38,12 +38,26 @@ std::vector<Path> paths() {
     return list;
 }
 
+/// Those in int8, which most operators do not know.
+std::vector<Path> int8_paths() {
+    std::vector<Path> list;
+    for (const Path & path : paths())
+        if (path.isa != Isa::scalar && !path.bf16) list.push_back({path.isa, false, true});
+    return list;
+}
+std::vector<const OpDef *> int8_operators() {
+    std::vector<const OpDef *> list;
+    std::copy_if(std::begin(kOps), std::end(kOps), std::back_inserter(list),
+                 [](const OpDef * def) { return selftest::multiplies_frozen_weights(*def); });
+    return list;
+}
+
 std::unique_ptr<OpenDevice> open_path(const Path & path, int threads) {
     setenv("QL_ISA", isa_name(path.isa), 1);
     ql_device_options options;
     ql_device_options_init(&options);
     options.threads = threads;
-    options.compute = path.bf16 ? QL_COMPUTE_BF16 : QL_COMPUTE_F32;
+    options.compute = path.bf16 ? QL_COMPUTE_BF16 : path.int8 ? QL_COMPUTE_INT8 : QL_COMPUTE_F32;
     auto device = std::make_unique<OpenDevice>(kCpuBackend, options);
     unsetenv("QL_ISA");
     return device;
@@ -73,7 +87,7 @@ void expect_agreement(const OpenDevice & device, Conformance & conformance, doub
 
 TEST_P(CpuConformance, AgreesWithReference) {
     const auto device = open_path(path(), 2);
-    const double limit = selftest::conformance_limit(def(), path().bf16);
+    const double limit = selftest::conformance_limit(def(), device->caps);
     for (const Case & c : cases()) {
         SCOPED_TRACE(c.name);
         Conformance conformance(def(), c, 42);
@@ -118,6 +132,12 @@ TEST_P(CpuConformance, GivesTheSameBitsForAnyNumberOfThreads) {
 INSTANTIATE_TEST_SUITE_P(Cpu, CpuConformance,
                          testing::Combine(testing::ValuesIn(std::begin(kOps), std::end(kOps)),
                                           testing::ValuesIn(paths())),
+                         [](const auto & info) {
+                             return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param).name();
+                         });
+
+INSTANTIATE_TEST_SUITE_P(CpuInt8, CpuConformance,
+                         testing::Combine(testing::ValuesIn(int8_operators()), testing::ValuesIn(int8_paths())),
                          [](const auto & info) {
                              return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param).name();
                          });

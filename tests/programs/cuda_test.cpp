@@ -121,6 +121,13 @@ TEST_F(Cuda, AFaultEndsTheRunInALine) {
     }
 }
 
+TEST_F(Cuda, RefusesProductsInInt8InALine) {
+    const ProcessResult r = run("cuda-emu", "", "-q --compute int8");
+    EXPECT_EQ(2, r.code);
+    EXPECT_NE(r.err.find("compute int8"), std::string::npos) << r.err;
+    EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+}
+
 TEST_F(Cuda, AStoryTellerLearnsWhatItLearnsOnTheCpu) {
     const auto text = shared_path("data/text/tinyshakespeare.txt");
     if (!text || !write_stories(workspace_.path("stories.gguf")))
