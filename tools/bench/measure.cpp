@@ -70,12 +70,13 @@ double time_threads(int threads, const std::function<double(int)> & work) {
     return ql_os_seconds() - start;
 }
 
-/// The path of a device's products; f32 ones take the widest vectors of its instruction set.
+/// The path of a device's products; those in f32 and int8 take the widest vectors of its instruction set.
 std::string product_path(const ql_device_info & device) {
     const std::string isa = device.isa, product = device.product;
-    if (product != "f32") return product;
-    if (isa.starts_with("avx512") || isa == "amx") return "avx512";
-    return isa == "scalar" ? "baseline" : isa;
+    if (product != "f32" && product != "int8") return product;
+    const std::string kind = product == "int8" ? "int8_" : "";
+    if (isa.starts_with("avx512") || isa == "amx") return kind + "avx512";
+    return kind + (isa == "scalar" ? "baseline" : isa);
 }
 
 Figure measure_kernel(const PeakKernel & k, int threads, double seconds) {
@@ -87,7 +88,7 @@ Figure measure_kernel(const PeakKernel & k, int threads, double seconds) {
         check_interrupt();
         rates.push_back(k.flops * static_cast<double>(n) * threads / run(n) / 1e9);
     }
-    return figure(k.name, k.instruction, rates, "GFLOP/s", 0);
+    return figure(k.name, k.instruction, rates, k.unit, 0);
 }
 
 Figure measure_bandwidth(int threads) {

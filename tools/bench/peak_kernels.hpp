@@ -7,10 +7,11 @@ namespace ql::cli {
 
 struct PeakKernel {
     const char * name;         // "peak_f32"
-    const char * path;         // of products that take this instruction: "baseline", "avx2", "avx512_bf16" ...
+    const char * path;         // of products that take this instruction: "avx2", "avx512_bf16", "int8_avx2" ...
     const char * instruction;  // "avx512 fma"
     double flops;              // of one iteration
     float (*run)(int64_t n);   // n iterations; the result keeps the compiler from leaving them out
+    const char * unit = "GFLOP/s";
 };
 
 /// Those that this machine and its operating system can run, at most one for each name.
