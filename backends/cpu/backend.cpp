@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "backends/cpu/device.hpp"
+#include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/targets.hpp"
 #include "common/threads.hpp"
 #include "ggml/core/os/os.hpp"
@@ -43,16 +44,20 @@ Status enumerate(std::vector<FoundDevice> & devices) {
 Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Isa isa, choose_isa());
     QL_ASSIGN(const int threads, choose_threads(options.threads));
-    if (options.compute < QL_COMPUTE_AUTO || options.compute > QL_COMPUTE_INT8)
+    if (options.compute < QL_COMPUTE_AUTO || options.compute > QL_COMPUTE_INT16)
         return error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", static_cast<int>(options.compute));
     if (options.compute == QL_COMPUTE_BF16 && !bf16_kernels(isa))
         return error(QL_UNSUPPORTED, "compute bf16: %s kernels have no bf16 product; use auto or f32", isa_name(isa));
-    if (options.compute == QL_COMPUTE_INT8 && isa == Isa::scalar)
-        return error(QL_UNSUPPORTED, "compute int8: the scalar kernels compute in f32 alone; use auto or f32");
+    const Coding * coding = options.compute == QL_COMPUTE_INT8    ? &kInt8
+                            : options.compute == QL_COMPUTE_INT16 ? &kInt16
+                                                                  : nullptr;
+    if (coding && isa == Isa::scalar)
+        return error(QL_UNSUPPORTED, "compute %s: the scalar kernels compute in f32 alone; use auto or f32",
+                     coding->name);
     const bool bf16 = options.compute == QL_COMPUTE_BF16 || (options.compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
     limit_targets(isa);
     try {
-        device = std::make_unique<CpuDevice>(isa, threads, bf16, options.compute == QL_COMPUTE_INT8);
+        device = std::make_unique<CpuDevice>(isa, threads, bf16, coding);
     } catch (const std::system_error & e) {
         return too_many_threads(threads, e);
     }
@@ -63,13 +68,15 @@ Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImp
 
 Caps CpuDevice::caps() const {
     return {.isa = isa_name(isa),
-            .product = bf16   ? isa_name(isa)
-                       : int8 ? "int8"
-                              : "f32",
+            .product = bf16     ? isa_name(isa)
+                       : coding ? coding->name
+                                : "f32",
             .chip = chip_name(),
             .threads = pool.threads(),
             .bf16 = bf16 != nullptr,
-            .int8 = int8,
+            .integer_bits = !coding            ? 0
+                            : coding == &kInt8 ? 8
+                                               : 16,
             .host_memory = true};
 }
 

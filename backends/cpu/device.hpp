@@ -7,11 +7,13 @@
 
 namespace ql::cpu {
 
+struct Coding;
+
 class CpuDevice : public DeviceImpl {
   public:
-    /// At most one of bf16 and int8.
-    CpuDevice(Isa isa, int threads, bool bf16, bool int8 = false)
-        : isa(isa), bf16(bf16 ? bf16_kernels(isa) : nullptr), int8(int8), pool(threads) {}
+    /// In bf16, or with a coding, or - with neither - in f32.
+    CpuDevice(Isa isa, int threads, bool bf16, const Coding * coding = nullptr)
+        : isa(isa), bf16(bf16 ? bf16_kernels(isa) : nullptr), coding(coding), pool(threads) {}
 
     Caps caps() const override;
     Result<void *> allocate(MemoryKind memory, size_t bytes) override;
@@ -30,7 +32,7 @@ class CpuDevice : public DeviceImpl {
 
     const Isa isa;
     const Bf16Kernels * const bf16;  // where operands of products are rounded to bf16; null where none are
-    const bool int8;                 // where those of products with quantized weights are rounded to int8
+    const Coding * const coding;     // how products with frozen weights are rounded to integers; null where not
     Pool pool;
 };
 

@@ -20,11 +20,11 @@ namespace ql {
 /// What a device says of itself.
 struct Caps {
     const char * isa = "";      // what its kernels are made for: an instruction set, a compute capability
-    const char * product = "";  // the path of quantised products: "f32", "avx512_bf16", "amx", "int8"
+    const char * product = "";  // the path of quantised products: "f32", "avx512_bf16", "amx", "int16"
     const char * chip = "";     // the maker's name
     int threads = 1;            // that share a kernel: processors of a CPU, multiprocessors of a GPU
     bool bf16 = false;          // products round their operands to bf16
-    bool int8 = false;          // products with quantized weights round their operands to int8
+    int integer_bits = 0;       // of what frozen weights and their operands are rounded to: 8 or 16; 0: not at all
     bool host_memory = false;   // its memory is the host's: weights and results are read where they are
     bool copy_queue = false;    // copies run beside kernels; else both queues are one
     size_t alignment = 64;      // of every address that is handed to a kernel

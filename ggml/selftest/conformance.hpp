@@ -34,6 +34,8 @@ struct DeviceUnderTest {
 };
 
 inline constexpr double kInt8Limit = 2e-4;  // NMSE of products whose operands are rounded to int8
+inline constexpr double kInt16Limit = 5e-6;
+inline constexpr double kInt8HeadLimit = 5e-4;  // of two of them with a softmax in between
 
 /// NMSE allowed against the f64 reference: that of f32, except for products whose operands are rounded to bf16.
 /// `narrow`: the tensors themselves are held in bf16.
@@ -41,14 +43,17 @@ inline double conformance_limit(const OpDef & def, bool bf16, bool narrow = fals
     return narrow || (bf16 && def.products) ? 2e-5 : 1e-11;
 }
 
-/// Operators that multiply by a frozen weight, which a device may do in int8.
+/// Operators that multiply by a frozen weight, which a device may do with integers.
 inline bool multiplies_frozen_weights(const OpDef & def) {
-    const OpDef * const all[] = {&op::mul_mat, &op::mul_mat_t, &op::mul_mat_sum, &op::mul_mat_merged, &op::lora_mix};
+    const OpDef * const all[] = {&op::mul_mat,  &op::mul_mat_t, &op::mul_mat_sum,   &op::mul_mat_merged,
+                                 &op::lora_mix, &op::head_loss, &op::head_loss_back};
     return std::find(std::begin(all), std::end(all), &def) != std::end(all);
 }
 /// The same for what a device computes in.
 inline double conformance_limit(const OpDef & def, const Caps & caps) {
-    return caps.int8 && multiplies_frozen_weights(def) ? kInt8Limit : conformance_limit(def, caps.bf16);
+    if (caps.integer_bits == 0 || !multiplies_frozen_weights(def)) return conformance_limit(def, caps.bf16);
+    if (caps.integer_bits == 16) return kInt16Limit;
+    return &def == &op::head_loss_back ? kInt8HeadLimit : kInt8Limit;
 }
 
 /// sum (got - want)^2 / sum want^2; infinite where one is NaN or Inf and the other is not the same.

@@ -15,12 +15,16 @@ namespace {
 using test::Conformance;
 using test::OpenDevice;
 
-/// A path that the CPU backend can take: an instruction set, and for products f32, bf16 or int8.
+/// A path that the CPU backend can take: an instruction set, and for products f32, bf16 or integers.
 struct Path {
     Isa isa;
-    bool bf16, int8 = false;
+    bool bf16;
+    ql_compute integers = QL_COMPUTE_AUTO;  // QL_COMPUTE_INT8 or INT16, or none
     std::string name() const {
-        return std::string(isa_name(isa)) + (int8 ? "_int8" : isa == Isa::avx512_bf16 ? bf16 ? "_bf16" : "_f32" : "");
+        return std::string(isa_name(isa)) + (integers == QL_COMPUTE_INT8    ? "_int8"
+                                             : integers == QL_COMPUTE_INT16 ? "_int16"
+                                             : isa == Isa::avx512_bf16      ? bf16 ? "_bf16" : "_f32"
+                                                                            : "");
     }
     friend void PrintTo(const Path & path, std::ostream * out) { *out << path.name(); }
 };
@@ -38,14 +42,15 @@ std::vector<Path> paths() {
     return list;
 }
 
-/// Those in int8, which most operators do not know.
-std::vector<Path> int8_paths() {
+/// Those of integers, which most operators do not know.
+std::vector<Path> integer_paths() {
     std::vector<Path> list;
     for (const Path & path : paths())
-        if (path.isa != Isa::scalar && !path.bf16) list.push_back({path.isa, false, true});
+        if (path.isa != Isa::scalar && !path.bf16)
+            list.insert(list.end(), {{path.isa, false, QL_COMPUTE_INT8}, {path.isa, false, QL_COMPUTE_INT16}});
     return list;
 }
-std::vector<const OpDef *> int8_operators() {
+std::vector<const OpDef *> integer_operators() {
     std::vector<const OpDef *> list;
     std::copy_if(std::begin(kOps), std::end(kOps), std::back_inserter(list),
                  [](const OpDef * def) { return selftest::multiplies_frozen_weights(*def); });
@@ -57,7 +62,7 @@ std::unique_ptr<OpenDevice> open_path(const Path & path, int threads) {
     ql_device_options options;
     ql_device_options_init(&options);
     options.threads = threads;
-    options.compute = path.bf16 ? QL_COMPUTE_BF16 : path.int8 ? QL_COMPUTE_INT8 : QL_COMPUTE_F32;
+    options.compute = path.bf16 ? QL_COMPUTE_BF16 : path.integers != QL_COMPUTE_AUTO ? path.integers : QL_COMPUTE_F32;
     auto device = std::make_unique<OpenDevice>(kCpuBackend, options);
     unsetenv("QL_ISA");
     return device;
@@ -136,8 +141,8 @@ INSTANTIATE_TEST_SUITE_P(Cpu, CpuConformance,
                              return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param).name();
                          });
 
-INSTANTIATE_TEST_SUITE_P(CpuInt8, CpuConformance,
-                         testing::Combine(testing::ValuesIn(int8_operators()), testing::ValuesIn(int8_paths())),
+INSTANTIATE_TEST_SUITE_P(CpuIntegers, CpuConformance,
+                         testing::Combine(testing::ValuesIn(integer_operators()), testing::ValuesIn(integer_paths())),
                          [](const auto & info) {
                              return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param).name();
                          });

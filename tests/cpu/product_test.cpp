@@ -5,6 +5,7 @@
 #include <cstring>
 #include <random>
 
+#include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/products/head.hpp"
 #include "backends/cpu/products/product.hpp"
@@ -19,11 +20,16 @@ using test::AlignedBytes;
 
 struct Path {
     Isa isa;
-    bool bf16, int8 = false;
+    bool bf16;
+    const Coding * coding = nullptr;
 
     /// Of an error, relative and squared.
-    double limit() const { return bf16 ? 2e-5 : int8 ? 2e-4 : 1e-11; }
-    std::string name() const { return isa_name(isa) + std::string(bf16 ? "_products" : int8 ? "_int8" : ""); }
+    double limit() const { return bf16 ? 2e-5 : coding == &kInt8 ? 2e-4 : coding ? 1e-6 : 1e-11; }
+    std::string name() const {
+        return isa_name(isa) + std::string(bf16     ? "_products"
+                                           : coding ? std::string("_") + coding->name
+                                                    : std::string());
+    }
 
     friend void PrintTo(const Path & path, std::ostream * out) { *out << path.name(); }
 };
@@ -32,7 +38,7 @@ std::vector<Path> paths() {
     std::vector<Path> list;
     for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon})
         if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon))
-            list.push_back({isa, false}), list.push_back({isa, false, true});
+            list.insert(list.end(), {{isa, false}, {isa, false, &kInt8}, {isa, false, &kInt16}});
     for (const Isa isa : {Isa::avx512_bf16, Isa::amx})
         if (isa <= best_isa() && best_isa() != Isa::neon) list.push_back({isa, true});
     return list;
@@ -96,7 +102,7 @@ double relative_error(const std::vector<float> & got, const std::vector<double> 
 class Products : public testing::TestWithParam<Path> {
   protected:
     Products() { limit_targets(GetParam().isa); }
-    CpuDevice cpu_{GetParam().isa, 2, GetParam().bf16, GetParam().int8};
+    CpuDevice cpu_{GetParam().isa, 2, GetParam().bf16, GetParam().coding};
 };
 
 TEST_P(Products, DecodeEveryTypeToTheBitsOfItsCodec) {
@@ -183,7 +189,7 @@ TEST_P(Products, GiveAFewTokensTheSameBitsForAnyNumberOfThreads) {
             const auto want = product(cpu_, p, a);
             EXPECT_LE(relative_error(want, expected(p, a)), GetParam().limit());
             for (const int threads : {1, 3, 8}) {
-                CpuDevice other(GetParam().isa, threads, GetParam().bf16, GetParam().int8);
+                CpuDevice other(GetParam().isa, threads, GetParam().bf16, GetParam().coding);
                 const auto got = product(other, p, a);
                 EXPECT_EQ(0, std::memcmp(got.data(), want.data(), got.size() * sizeof(float)));
             }

@@ -94,12 +94,12 @@ TEST_F(Environment, DoctorListsTheVariablesWithTheirValues) {
     EXPECT_TRUE(Json::parse(run("ql-doctor", "--quick --json", {}).out)["variables"]["QL_LOG"].is_null());
 }
 
-TEST_F(Environment, DoctorTestsProductsInInt8WhereKernelsHaveThem) {
+TEST_F(Environment, DoctorTestsProductsOfIntegersWhereKernelsHaveThem) {
     const ProcessResult r = run("ql-doctor", "--quick --compute int8 --json", {"QL_ISA=baseline"});
     EXPECT_EQ(0, r.code) << r.err;
     const Json all = Json::parse(r.out);
     EXPECT_EQ(all["product"], "int8");
-    EXPECT_TRUE(has(all["product_reason"].get<std::string>(), "int8")) << all["product_reason"];
+    EXPECT_TRUE(has(all["product_reason"].get<std::string>(), "integers")) << all["product_reason"];
     for (const Json & kernel : all["kernels"]) {  // attention stays in f32
         if (kernel["op"] == "mul_mat") EXPECT_EQ(kernel["limit"], 2e-4);
         if (kernel["op"] == "attention") EXPECT_EQ(kernel["limit"], 1e-11);

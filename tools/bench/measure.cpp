@@ -70,11 +70,11 @@ double time_threads(int threads, const std::function<double(int)> & work) {
     return ql_os_seconds() - start;
 }
 
-/// The path of a device's products; those in f32 and int8 take the widest vectors of its instruction set.
+/// The path of a device's products; those in f32 and of integers take the widest vectors of its instruction set.
 std::string product_path(const ql_device_info & device) {
     const std::string isa = device.isa, product = device.product;
-    if (product != "f32" && product != "int8") return product;
-    const std::string kind = product == "int8" ? "int8_" : "";
+    if (product != "f32" && !product.starts_with("int")) return product;
+    const std::string kind = product == "f32" ? "" : "int8_";
     if (isa.starts_with("avx512") || isa == "amx") return kind + "avx512";
     return kind + (isa == "scalar" ? "baseline" : isa);
 }

@@ -1,17 +1,30 @@
 #include "tools/cli/device_options.hpp"
 
+#include <map>
+
 #include "ql/dtypes.hpp"
 #include "tools/cli/scaled_path.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
+namespace {
+
+const std::map<std::string, ql_compute> kComputes = {{"auto", QL_COMPUTE_AUTO},
+                                                     {"f32", QL_COMPUTE_F32},
+                                                     {"bf16", QL_COMPUTE_BF16},
+                                                     {"int8", QL_COMPUTE_INT8},
+                                                     {"int16", QL_COMPUTE_INT16}};
+
+}  // namespace
+
 DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(program) {
     program.threads(threads_);
     program
         .text("--device", device_, "auto, cpu, or another backend that is installed; several (A,B) share the layers")
         ->option_text("NAME");
-    program.choice("--compute", compute_, {"auto", "f32", "bf16", "int8"}, {},
-                   "How products are computed; f32 also keeps keys and values in f32, int8 is of frozen weights alone");
+    program.choice(
+        "--compute", compute_, {"auto", "f32", "bf16", "int16", "int8"}, {},
+        "How products are computed; f32 also keeps keys and values in f32; integers are for frozen weights alone");
     if (!with_budget) return;
     program
         .text("--memory", memory_,
@@ -40,10 +53,7 @@ DevicePtr DeviceOptions::open() const {
     auto options = defaults<ql_device_options>();
     options.name = device_.c_str();
     options.threads = static_cast<int>(threads_);
-    options.compute = compute_ == "f32"    ? QL_COMPUTE_F32
-                      : compute_ == "bf16" ? QL_COMPUTE_BF16
-                      : compute_ == "int8" ? QL_COMPUTE_INT8
-                                           : QL_COMPUTE_AUTO;
+    options.compute = kComputes.at(compute_);
     DevicePtr device;
     check_input(ql_device_open(&options, out(device)));
     program_.detail(line(describe(device)));
@@ -51,9 +61,8 @@ DevicePtr DeviceOptions::open() const {
 }
 
 std::string DeviceOptions::line(const ql_device_info & info) {
-    const char * products = info.bf16                                  ? "bf16"
-                            : std::string_view(info.product) == "int8" ? "int8 (weights of f32 in f32)"
-                                                                       : "f32";
+    const bool integers = std::string_view(info.product).starts_with("int");
+    const char * products = info.bf16 ? "bf16" : integers ? info.product : "f32";
     return format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip, info.isa,
                   products, info.threads, info.threads == 1 ? "" : "s");
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "backends/cpu/products/gemv.hpp"
-#include "backends/cpu/products/int8.hpp"
+#include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/scratch.hpp"
 
 namespace ql::cpu {
@@ -24,24 +24,24 @@ class RoundedOperands {
     std::array<uint16_t *, kMaxTerms> rows_;
 };
 
-bool is_int8(const Product & p) {
-    return has_int8_product(p.w.dtype);
+bool is_coded(const Product & p) {
+    return has_coded_product(p.w.dtype);
 }
-bool any_int8(const ProductSum & s, const CpuDevice & cpu) {
-    return cpu.int8 && std::any_of(s.products.begin(), s.products.end(), is_int8);
+bool any_coded(const ProductSum & s, const CpuDevice & cpu) {
+    return cpu.coding && std::any_of(s.products.begin(), s.products.end(), is_coded);
 }
 
-/// Room for the panels, which products in f32 and in int8 use one after the other, and for the operands' codes.
-struct Int8Buffers {
+/// Room for the panels, which products in f32 and of integers use one after the other, and for the operands' codes.
+struct CodedBuffers {
     std::byte * panels;
     std::array<int16_t *, kMaxTerms> codes;
 
-    Int8Buffers(Carver & carve, const ProductSum & s, const CpuDevice & cpu) {
+    CodedBuffers(Carver & carve, const ProductSum & s, const CpuDevice & cpu) {
         panels =
-            carve.take<std::byte>(static_cast<int64_t>(std::max(gemm_scratch(cpu.pool), gemm_int8_scratch(cpu.pool))));
+            carve.take<std::byte>(static_cast<int64_t>(std::max(gemm_scratch(cpu.pool), gemm_coded_scratch(cpu.pool))));
         size_t n = 0;
         for (const Product & p : s.products)
-            codes[n++] = is_int8(p) ? carve.take<int16_t>(int8_stride(p.depth()) * s.rows) : nullptr;
+            codes[n++] = is_coded(p) ? carve.take<int16_t>(coded_stride(*cpu.coding, p.depth()) * s.rows) : nullptr;
     }
 };
 
@@ -64,24 +64,25 @@ void multiply_f32(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
 }
 
 /// Products of f32 weights first, in f32; the others are added to what they give.
-void multiply_int8(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
+void multiply_coded(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     Carver carve(scratch);
-    const Int8Buffers at(carve, s, cpu);
+    const CodedBuffers at(carve, s, cpu);
     std::array<Product, kMaxTerms> full;
     std::array<Term<int16_t>, kMaxTerms> terms;
     size_t n_full = 0, n = 0;
     for (size_t i = 0; i < s.products.size(); ++i) {
         const Product & p = s.products[i];
-        if (!is_int8(p)) {
+        if (!is_coded(p)) {
             full[n_full++] = p;
             continue;
         }
-        quantize_rows(cpu.pool, p.a_f32(), p.depth(), s.rows, at.codes[i]);
-        terms[n++] = {p.w, p.side, at.codes[i], int8_stride(p.depth()), 1, p.scale};
+        code_rows(cpu.pool, *cpu.coding, p.a_f32(), p.depth(), s.rows, at.codes[i]);
+        terms[n++] = {p.w, p.side, at.codes[i], coded_stride(*cpu.coding, p.depth()), 1, p.scale};
     }
     auto * c = static_cast<float *>(s.c);
     if (n_full > 0) multiply_f32(cpu, {{full.data(), n_full}, s.rows, c, s.add}, at.panels);
-    gemm_int8(cpu.pool, {{terms.data(), n}, s.rows, c, s.products[0].columns(), n_full > 0 ? c : s.add}, at.panels);
+    gemm_coded(cpu.pool, *cpu.coding, {{terms.data(), n}, s.rows, c, s.products[0].columns(), n_full > 0 ? c : s.add},
+               at.panels);
 }
 
 /// Each A that is not bf16 is rounded first.
@@ -110,7 +111,7 @@ void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
 size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
     if (few(s)) return gemv_scratch(s, cpu);
     Carver count;
-    if (any_int8(s, cpu)) return Int8Buffers(count, s, cpu), count.used();
+    if (any_coded(s, cpu)) return CodedBuffers(count, s, cpu), count.used();
     count.take<std::byte>(static_cast<int64_t>(panel_scratch(s, cpu)));
     if (cpu.bf16) RoundedOperands(count, s);
     return count.used();
@@ -118,7 +119,7 @@ size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
 
 void multiply(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     if (few(s)) return gemv(cpu, s, scratch);
-    if (any_int8(s, cpu)) return multiply_int8(cpu, s, scratch);
+    if (any_coded(s, cpu)) return multiply_coded(cpu, s, scratch);
     cpu.bf16 ? multiply_bf16(cpu, s, scratch) : multiply_f32(cpu, s, scratch);
 }
 

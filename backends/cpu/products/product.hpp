@@ -1,4 +1,4 @@
-// Sums of products with weights, y = W x or z = W^T y, by the path that fits: few tokens, f32, bf16, int8.
+// Sums of products with weights, y = W x or z = W^T y, by the path that fits: few tokens, f32, bf16, integers.
 #pragma once
 #include <span>
 

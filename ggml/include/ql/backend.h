@@ -39,8 +39,10 @@ typedef enum ql_compute {
     QL_COMPUTE_AUTO = 0, /* bf16 where the device has a fast bf16 product, else f32 */
     QL_COMPUTE_F32 = 1,
     QL_COMPUTE_BF16 = 2, /* operands of products rounded to bf16, sums in f32 */
-    QL_COMPUTE_INT8 = 3  /* operands of products with quantized or 16-bit weights rounded to int8 by blocks of 64, sums
-                          * of blocks in int32; all other products in f32. Not on every device */
+    QL_COMPUTE_INT8 = 3, /* both operands of products with quantized or 16-bit weights rounded to int8 by blocks of 64,
+                          * sums of blocks in int32; all other products in f32. Not on every device */
+    QL_COMPUTE_INT16 = 4 /* the same with integers up to 2896 and blocks of 256: as exact as bf16, and where there is
+                          * no instruction for bytes no slower than int8 */
 } ql_compute;
 
 typedef struct ql_device_options {
@@ -64,7 +66,7 @@ typedef struct ql_device_info {
     size_t size;             /* set by the caller: sizeof(ql_device_info) */
     const char * backend;    /* "cpu"; for several devices their names: the rest then describes the first */
     const char * isa;        /* what the kernels are made for: "scalar", "baseline", "avx2", "avx512", ... */
-    const char * product;    /* the path of quantised products: "f32", "int8", "avx512_bf16", ... */
+    const char * product;    /* the path of quantised products: "f32", "int8", "int16", "avx512_bf16", ... */
     const char * chip;       /* the processor's own name */
     int threads;             /* that share a kernel */
     int bf16;                /* 1 if products round their operands to bf16 */

@@ -31,7 +31,7 @@ class DeviceOptions(TypedDict, total=False):
     # shares out a model's layers
     name: str
     threads: int  # CPU threads; 0: the physical cores, or $QL_THREADS
-    compute: Literal["auto", "f32", "bf16", "int8"]  # how products are computed
+    compute: Literal["auto", "f32", "bf16", "int8", "int16"]  # how products are computed
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DeviceInfo:
     """ql_device_info of the C headers."""
     backend: str  # "cpu"; for several devices their names: the rest then describes the first
     isa: str  # what the kernels are made for: "scalar", "baseline", "avx2", "avx512", ...
-    product: str  # the path of quantised products: "f32", "int8", "avx512_bf16", ...
+    product: str  # the path of quantised products: "f32", "int8", "int16", "avx512_bf16", ...
     chip: str  # the processor's own name
     threads: int  # that share a kernel
     bf16: bool  # 1 if products round their operands to bf16

@@ -14,6 +14,7 @@ ENUMS = {
         "QL_COMPUTE_F32": 1,
         "QL_COMPUTE_BF16": 2,
         "QL_COMPUTE_INT8": 3,
+        "QL_COMPUTE_INT16": 4,
     },
     "ql_dtype": {
         "QL_F32": 0,

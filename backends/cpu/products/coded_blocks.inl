@@ -1,14 +1,14 @@
-// Blocks of int8.hpp in vectors. Compiled once for each instruction set; included like vec.inl.
-#if defined(QL_CPU_INT8_BLOCKS_INL) == defined(HWY_TARGET_TOGGLE)
-#ifdef QL_CPU_INT8_BLOCKS_INL
-#undef QL_CPU_INT8_BLOCKS_INL
+// Blocks of coded.hpp in vectors. Compiled once for each instruction set; included like vec.inl.
+#if defined(QL_CPU_CODED_BLOCKS_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef QL_CPU_CODED_BLOCKS_INL
+#undef QL_CPU_CODED_BLOCKS_INL
 #else
-#define QL_CPU_INT8_BLOCKS_INL
+#define QL_CPU_CODED_BLOCKS_INL
 #endif
 
 #include <limits>
 
-#include "backends/cpu/products/int8.hpp"
+#include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/vec.inl"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 
 using VecI32 = hn::Vec<TagI32>;
 
-struct Int8Scales {
+struct BlockScales {
     Vec scale, inverse;
 };
 
@@ -27,22 +27,22 @@ HWY_INLINE VecI32 magnitude_bits(Vec x) {
 }
 
 /// Of blocks with these largest magnitudes.
-HWY_INLINE Int8Scales int8_scales_of(VecI32 largest_bits) {
-    const Vec largest = hn::BitCast(kF32, largest_bits), most = hn::Set(kF32, kInt8Largest);
+HWY_INLINE BlockScales block_scales(const Coding & of, VecI32 largest_bits) {
+    const Vec largest = hn::BitCast(kF32, largest_bits), most = hn::Set(kF32, static_cast<float>(of.largest));
     const auto finite = hn::RebindMask(kF32, hn::Lt(largest_bits, hn::Set(kI32, 0x7f800000)));
-    const auto normal = hn::And(finite, hn::Ge(largest, hn::Set(kF32, kInt8Smallest)));
+    const auto normal = hn::And(finite, hn::Ge(largest, hn::Set(kF32, kCodedSmallest)));
     const Vec scale = hn::IfThenElseZero(normal, hn::Div(largest, most));
     return {hn::IfThenElse(finite, scale, hn::Set(kF32, std::numeric_limits<float>::quiet_NaN())),
             hn::IfThenElseZero(normal, hn::Div(most, largest))};
 }
 
-/// The 64 numbers at x, of which the codes go to dst; returns their scale.
-HWY_INLINE float quantize_block(const float * x, int16_t * dst) {
+/// n numbers, a multiple of kCodedSteps: their codes go to dst. Returns their scale.
+HWY_INLINE float code_block(const Coding & of, const float * x, int64_t n, int16_t * dst) {
     const hn::Rebind<int16_t, TagI32> codes;
     VecI32 largest = hn::Zero(kI32);
-    for (int64_t i = 0; i < kInt8Block; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
-    const Int8Scales s = int8_scales_of(hn::MaxOfLanes(kI32, largest));
-    for (int64_t i = 0; i < kInt8Block; i += kLanes) {
+    for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
+    const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
+    for (int64_t i = 0; i < n; i += kLanes) {
         const VecI32 code = hn::NearestInt(hn::Mul(hn::LoadU(kF32, x + i), s.inverse));
         hn::StoreU(hn::DemoteTo(codes, code), codes, dst + i);
     }

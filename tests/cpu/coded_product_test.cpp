@@ -1,6 +1,6 @@
-// Products in int8 against int8.hpp's arithmetic, written out in scalars: every type, both directions, every instruction
+// Products of integers against coded.hpp's arithmetic, written out in scalars: every type, both directions, every instruction
 // set and number of threads, bit for bit.
-#include "backends/cpu/products/int8.hpp"
+#include "backends/cpu/products/coded.hpp"
 
 #include <gtest/gtest.h>
 
@@ -44,9 +44,12 @@ struct Coded {
     std::vector<int32_t> codes;
     Floats scales;
 
-    explicit Coded(const Floats & x) : codes(static_cast<size_t>(int8_steps(static_cast<int64_t>(x.size())))) {
-        for (size_t first = 0; first < x.size(); first += 64) {
-            const size_t last = std::min(x.size(), first + 64);
+    Coded(const Coding & of, const Floats & x)
+        : codes(static_cast<size_t>(coded_steps(static_cast<int64_t>(x.size())))) {
+        const auto block = static_cast<size_t>(of.block);
+        const auto most = static_cast<float>(of.largest);
+        for (size_t first = 0; first < x.size(); first += block) {
+            const size_t last = std::min(x.size(), first + block);
             float largest = 0;
             bool finite = true;
             for (size_t i = first; i < last; ++i) {
@@ -54,16 +57,16 @@ struct Coded {
                 largest = std::max(largest, std::fabs(x[i]));
             }
             const bool zero = largest < 0x1p-100f;
-            scales.push_back(!finite ? NAN : zero ? 0 : largest / 127);
+            scales.push_back(!finite ? NAN : zero ? 0 : largest / most);
             if (!finite || zero) continue;
             for (size_t i = first; i < last; ++i)
-                codes[i] = static_cast<int32_t>(std::nearbyint(x[i] * (127 / largest)));
+                codes[i] = static_cast<int32_t>(std::nearbyint(x[i] * (most / largest)));
         }
     }
 };
 
 /// Adds a term to sums [columns, rows], a panel's depth at a time.
-void add_term(const Product & p, const float * a, int64_t rows, Floats & c) {
+void add_term(const Coding & of, const Product & p, const float * a, int64_t rows, Floats & c) {
     Floats w(static_cast<size_t>(p.w.elements()));
     find_dtype(p.w.dtype)->decode(p.w.data, p.w.elements(), 0, p.w.elements(), w.data());
     std::vector<Coded> columns, tokens;
@@ -71,19 +74,20 @@ void add_term(const Product & p, const float * a, int64_t rows, Floats & c) {
         Floats column;
         for (int64_t i = 0; i < p.depth(); ++i)
             column.push_back(w[static_cast<size_t>(p.side == Side::forward ? j * p.w.k + i : i * p.w.k + j)]);
-        columns.emplace_back(column);
+        columns.emplace_back(of, column);
     }
-    for (int64_t t = 0; t < rows; ++t) tokens.emplace_back(Floats(a + t * p.depth(), a + (t + 1) * p.depth()));
+    for (int64_t t = 0; t < rows; ++t) tokens.emplace_back(of, Floats(a + t * p.depth(), a + (t + 1) * p.depth()));
     for (int64_t t = 0; t < rows; ++t)
         for (int64_t j = 0; j < p.columns(); ++j) {
             const Coded &x = tokens[static_cast<size_t>(t)], &y = columns[static_cast<size_t>(j)];
             float & to = c[static_cast<size_t>(t * p.columns() + j)];
             float sum = 0;
-            for (size_t block = 0; block < x.scales.size(); ++block) {
+            for (size_t block = 0, first = 0; block < x.scales.size(); ++block) {
+                const size_t last = std::min(x.codes.size(), first + static_cast<size_t>(of.block));
                 int32_t whole = 0;
-                for (size_t i = block * 64; i < (block + 1) * 64; ++i) whole += x.codes[i] * y.codes[i];
+                for (; first < last; ++first) whole += x.codes[first] * y.codes[first];
                 sum += static_cast<float>(whole) * (y.scales[block] * p.scale) * x.scales[block];
-                if ((block + 1) * 64 % kPanelDepthInt8 == 0 || block + 1 == x.scales.size()) to += sum, sum = 0;
+                if (last % kPanelDepthCoded == 0 || last == x.codes.size()) to += sum, sum = 0;
             }
         }
 }
@@ -93,8 +97,10 @@ struct Input {
     Floats a;
 };
 
-class Int8Products : public testing::Test {
+class CodedProducts : public testing::TestWithParam<const Coding *> {
   protected:
+    static const Coding & coding() { return *GetParam(); }
+
     static std::vector<Isa> sets() {
         std::vector<Isa> list;
         for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::neon})
@@ -105,7 +111,7 @@ class Int8Products : public testing::Test {
 
     static Floats run(Isa isa, int threads, std::span<const Product> products, int64_t rows, const Floats & add) {
         limit_targets(isa);
-        CpuDevice cpu(isa, threads, false, true);
+        CpuDevice cpu(isa, threads, false, GetParam());
         Floats c(static_cast<size_t>(products[0].columns() * rows), NAN);
         const ProductSum sum{products, rows, c.data(), add.empty() ? nullptr : add.data()};
         AlignedBytes scratch(product_scratch(sum, cpu));
@@ -131,18 +137,18 @@ class Int8Products : public testing::Test {
         const Floats a = some_floats(p.depth() * rows, 5);
         p.a = a.data();
         Floats want(static_cast<size_t>(p.columns() * rows));
-        add_term(p, a.data(), rows, want);
+        add_term(coding(), p, a.data(), rows, want);
         expect_bits({&p, 1}, rows, want);
     }
 };
 
-TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticForEveryType) {
+TEST_P(CodedProducts, HaveTheBitsOfTheirArithmeticForEveryType) {
     for (const DTypeDef & type : all_dtypes())
         for (const Side side : {Side::forward, Side::backward})
-            if (has_int8_product(type.id)) check(type.id, side, 512, 67, 7);
+            if (has_coded_product(type.id)) check(type.id, side, 512, 67, 7);
 }
 
-TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticForOddSizes) {
+TEST_P(CodedProducts, HaveTheBitsOfTheirArithmeticForOddSizes) {
     for (const int64_t rows : {1, 5, 6, 13}) check(QL_NF4_DQ, Side::backward, 192, 1, rows);
     for (const int64_t rows : {5, 6, 13}) check(QL_NF4_DQ, Side::forward, 64, 131, rows, 0.37f);
     check(QL_Q8_0, Side::forward, 96, 70, 9);    // half a block at the end
@@ -151,13 +157,13 @@ TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticForOddSizes) {
     check(QL_BF16, Side::backward, 77, 130, 6);  // two steps in the last block
 }
 
-TEST_F(Int8Products, HaveTheBitsOfTheirArithmeticBeyondAPanel) {
+TEST_P(CodedProducts, HaveTheBitsOfTheirArithmeticBeyondAPanel) {
     check(QL_NF4, Side::forward, 2304, 65, 6);
     check(QL_NF4, Side::backward, 64, 4200, 6);
 }
 
-/// Codes of 127 alone, whose sums are the largest.
-TEST_F(Int8Products, HoldTheLargestSums) {
+/// The largest codes alone, whose sums are the largest.
+TEST_P(CodedProducts, HoldTheLargestSums) {
     const int64_t k = 256, m = 66, rows = 6;
     const Floats ones(static_cast<size_t>(k * m), 1.0f);
     AlignedBytes bytes(ql_dtype_bytes(QL_Q8_0, k * m));
@@ -168,14 +174,14 @@ TEST_F(Int8Products, HoldTheLargestSums) {
             const Floats a(static_cast<size_t>(p.depth() * rows), sign);
             p.a = a.data();
             Floats want(static_cast<size_t>(p.columns() * rows));
-            add_term(p, a.data(), rows, want);
+            add_term(coding(), p, a.data(), rows, want);
             expect_bits({&p, 1}, rows, want);
             for (const float c : want) EXPECT_NEAR(c, sign * static_cast<float>(p.depth()), 0.1f);
         }
 }
 
 /// A linear's gradient: two quantized weights, and LoRA's matrices in f32 to the bits of their own product.
-TEST_F(Int8Products, AddToWhatWeightsOfF32Give) {
+TEST_P(CodedProducts, AddToWhatWeightsOfF32Give) {
     const int64_t k = 128, rows = 7, r = 5;
     const AlignedBytes first = weight_bytes(QL_NF4, k * 80), second = weight_bytes(QL_Q4_K, 256 * k);
     const Floats lora = some_floats(k * r, 3), a1 = some_floats(80 * rows, 4), a2 = some_floats(r * rows, 5),
@@ -193,13 +199,13 @@ TEST_F(Int8Products, AddToWhatWeightsOfF32Give) {
         // Both terms share a panel: their blocks are added up before they reach c.
         Floats both(want.size());
         for (const size_t i : {size_t{0}, size_t{2}})
-            add_term(products[i], static_cast<const float *>(products[i].a), rows, both);
+            add_term(coding(), products[i], static_cast<const float *>(products[i].a), rows, both);
         const Floats got = run(isa, 2, products, rows, add);
         for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i] + both[i], 1e-4f);
     }
 }
 
-TEST_F(Int8Products, OfF32WeightsAndOfAFewTokensAreInF32) {
+TEST_P(CodedProducts, OfF32WeightsAndOfAFewTokensAreInF32) {
     const int64_t k = 128, m = 70;
     const Floats w = some_floats(k * m, 1), a = some_floats(k * 9, 2);
     const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
@@ -216,7 +222,7 @@ TEST_F(Int8Products, OfF32WeightsAndOfAFewTokensAreInF32) {
     }
 }
 
-TEST_F(Int8Products, TakeABlockBelowTheSmallestForZeroAndOneAboveForNumbers) {
+TEST_P(CodedProducts, TakeABlockBelowTheSmallestForZeroAndOneAboveForNumbers) {
     const int64_t k = 64, m = 64, rows = 6;
     const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
     for (const float size : {0x1p-101f, 0x1p-99f}) {
@@ -224,14 +230,14 @@ TEST_F(Int8Products, TakeABlockBelowTheSmallestForZeroAndOneAboveForNumbers) {
         const Floats a(static_cast<size_t>(k * rows), size);
         p.a = a.data();
         Floats want(static_cast<size_t>(m * rows));
-        add_term(p, a.data(), rows, want);
+        add_term(coding(), p, a.data(), rows, want);
         EXPECT_EQ(std::all_of(want.begin(), want.end(), [](float x) { return x == 0; }), size < 0x1p-100f);
         expect_bits({&p, 1}, rows, want);
     }
 }
 
 /// A weight of bf16 that is no number makes its column NaN, and no other.
-TEST_F(Int8Products, PropagateAWeightThatIsNoNumberToItsColumn) {
+TEST_P(CodedProducts, PropagateAWeightThatIsNoNumberToItsColumn) {
     const int64_t k = 70, m = 70, rows = 6, at = 5;
     for (const uint16_t bad : {uint16_t{0x7f80}, uint16_t{0x7fc0}})
         for (const Side side : {Side::forward, Side::backward}) {
@@ -246,6 +252,9 @@ TEST_F(Int8Products, PropagateAWeightThatIsNoNumberToItsColumn) {
             }
         }
 }
+
+INSTANTIATE_TEST_SUITE_P(Cpu, CodedProducts, testing::Values(&kInt8, &kInt16),
+                         [](const auto & info) { return std::string(info.param->name); });
 
 }  // namespace
 }  // namespace ql::cpu

@@ -1,0 +1,72 @@
+// Products of integers: what is multiplied, and how it is rounded. All instruction sets give the same bits.
+//
+// Along the sum, both operands are cut into blocks. A block of a token, or of a column of B, has a scale, its largest
+// magnitude / L, and codes, round(x * (L / largest magnitude)): whole numbers in [-L, L], rounded to nearest, ties to
+// even. A weight of any format is decoded to f32 first, so that both directions of a product, and all formats, are one
+// arithmetic; a block of nf4 that has a code of its largest magnitude gets round(L codebook).
+//
+//     C[t, j] = sum over blocks, in order, of  (sum of codes_t codes_j) * scale_j * scale_t
+//
+// The inner sum is in int32 and exact. What follows is rounded step by step, without fused multiply-add, from left to
+// right; gemm.hpp says in which order the sums of blocks are added.
+//
+// A block with a NaN or an infinity has the scale NaN, and so has all of its token or its column. A block whose largest
+// magnitude is below 2^-100 is zero.
+#pragma once
+#include "backends/cpu/products/gemm.hpp"
+
+namespace ql::cpu {
+
+/// How operands are rounded.
+struct Coding {
+    const char * name;
+    int64_t block;    // steps of the sum with a scale in common, a multiple of kCodedSteps; at most 256
+    int32_t largest;  // code; block * largest^2 < 2^31
+};
+/// Codes of a byte, for instructions that multiply bytes; a sum of products is less than 2^24.
+inline constexpr Coding kInt8 = {"int8", 64, 127};
+/// The most that 16-bit operands and 32-bit sums can hold: 12 bits and a sign.
+inline constexpr Coding kInt16 = {"int16", 256, 2896};
+
+inline constexpr int64_t kCodedSteps = 64;  // that a sum is filled up to with codes of zero
+inline constexpr float kCodedSmallest = 0x1p-100f;
+
+/// Steps that a sum of n takes.
+constexpr int64_t coded_steps(int64_t n) {
+    return (n + kCodedSteps - 1) / kCodedSteps * kCodedSteps;
+}
+constexpr int64_t coded_blocks(const Coding & of, int64_t n) {
+    return (n + of.block - 1) / of.block;
+}
+/// Elements of 16 bits from a row of codes to the next: the codes, which are multiplied in 16 bits, then the scales in
+/// f32. Whole cache lines, and not a multiple of a page, so that rows do not share cache sets.
+constexpr int64_t coded_stride(const Coding & of, int64_t n) {
+    const int64_t row = coded_steps(n) + 2 * coded_blocks(of, n), lines = (row + 31) / 32 * 32;
+    return lines % 2048 == 0 ? lines + 32 : lines;
+}
+inline const float * coded_scales(const int16_t * row, int64_t n) {
+    return reinterpret_cast<const float *>(row + coded_steps(n));
+}
+
+/// Terms' a: rows of codes, at least coded_stride(depth) apart.
+using GemmCoded = Gemm<int16_t>;
+inline constexpr int64_t kPanelDepthCoded = kPanelBytes / (kGroup * sizeof(int16_t));
+/// Bytes of a panel: codes in pairs of steps, then scales [block][column].
+inline constexpr size_t kCodedPanelBytes = kPanelBytes + kPanelDepthCoded / kCodedSteps * kGroup * sizeof(float);
+inline size_t gemm_coded_scratch(const Pool & pool) {
+    return static_cast<size_t>(pool.threads()) * (sizeof(PanelHead) + kCodedPanelBytes);
+}
+
+/// Whether a weight's products may be of integers: f32 weights, such as LoRA's matrices, stay what they are.
+constexpr bool has_coded_product(ql_dtype dtype) {
+    return dtype != QL_F32;
+}
+
+/// Rows of f32 [n, rows] to rows of codes and scales.
+void code_rows(Pool & pool, const Coding & of, const float * x, int64_t n, int64_t rows, int16_t * dst);
+/// A row of n numbers to its codes and scales, which take its place; scales: room for them on the way. The row has room
+/// for coded_stride.
+void code_in_place(const Coding & of, float * x, int64_t n, float * scales);
+void gemm_coded(Pool & pool, const Coding & of, const GemmCoded & g, std::byte * scratch);
+
+}  // namespace ql::cpu
