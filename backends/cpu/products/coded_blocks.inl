@@ -42,8 +42,9 @@ HWY_INLINE float code_block(const Coding & of, const float * x, int64_t n, int16
     VecI32 largest = hn::Zero(kI32);
     for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
     const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
+    const auto counts = hn::Gt(s.inverse, hn::Zero(kF32));  // else codes are 0, also those of what is not finite
     for (int64_t i = 0; i < n; i += kLanes) {
-        const VecI32 code = hn::NearestInt(hn::Mul(hn::LoadU(kF32, x + i), s.inverse));
+        const VecI32 code = hn::NearestInt(hn::IfThenElseZero(counts, hn::Mul(hn::LoadU(kF32, x + i), s.inverse)));
         hn::StoreU(hn::DemoteTo(codes, code), codes, dst + i);
     }
     return hn::GetLane(s.scale);

@@ -167,6 +167,7 @@ HWY_INLINE void store_coded(const float * sums, const TargetCoded & to) {
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) {
             const int64_t at = r * to.ldc + v * kLanes, n = to.columns - v * kLanes;
+            if (n <= 0) break;  // a whole vector behind the last column
             Vec y = hn::Load(kF32, sums + (r * NV + v) * kLanes);
             if (to.add) y = hn::Add(load_part(to.add + at, n), y);
             store_part(y, to.c + at, n);

@@ -524,7 +524,8 @@ class TrainOptions(TypedDict, total=False):
     # small gradients are 0 without. The loss, and so each gradient, is multiplied by the scale, and a gradient is
     # divided by it before it is added to the others of its step: norm, clipping and optimizer see what they see
     # without. A step whose gradient is not finite changes nothing, and halves the scale; loss_scale_steps good ones in
-    # a row double it. It is in the checkpoint. Without f16 no bit changes. (torch.amp.GradScaler)
+    # a row double it. It is in the checkpoint. Without f16 no bit changes where nothing under- or overflows.
+    # (torch.amp.GradScaler)
     loss_scale: float
     loss_scale_steps: int  # >= 1
 
