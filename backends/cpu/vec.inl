@@ -91,8 +91,10 @@ HWY_INLINE void store_part(Vec v, uint16_t * p, int64_t n) {
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(uint16_t));
 }
 
-// The same of f16, by instructions where there are some.
+// The same of f16, by instructions where there are some. Elsewhere Highway 1.0.3 makes numbers of infinities and NaN
+// (65536 and more), so the elements go through our own conversion.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
+constexpr bool kConvertsF16 = true;
 HWY_INLINE Vec load_part(const hwy::float16_t * p, int64_t n) {
     if (n >= kLanes) return hn::PromoteTo(kF32, hn::LoadU(kF16, p));
     alignas(64) hwy::float16_t buffer[kLanes] = {};
@@ -108,6 +110,7 @@ HWY_INLINE void store_part(Vec v, hwy::float16_t * p, int64_t n) {
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(hwy::float16_t));
 }
 #else
+constexpr bool kConvertsF16 = false;
 HWY_INLINE Vec load_part(const hwy::float16_t * p, int64_t n) {
     alignas(64) float wide[kLanes] = {};
     for (int64_t i = 0; i < HWY_MIN(n, kLanes); ++i) {

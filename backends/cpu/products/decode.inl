@@ -77,6 +77,7 @@ HWY_INLINE void decode_scaled_units(const D & decoder, int64_t run, const Emit &
 
 /// A block's scale, by the processor's own conversion where it has one.
 HWY_INLINE float from_half(uint16_t bits) {
+    if constexpr (!kConvertsF16) return f16_to_f32(bits);
     const hn::CappedTag<float, 1> d;
     hwy::float16_t half;
     hwy::CopyBytes<sizeof(half)>(&bits, &half);

@@ -7,7 +7,6 @@ struct Decoder<F16> : BlockDecoder<F16, 64> {
     template <class Emit>
     HWY_INLINE void decode(int64_t first, const Emit & emit) const {
         const auto * p = reinterpret_cast<const hwy::float16_t *>(&block(first));
-        for (int j = 0; j < kRun; j += kLanes)
-            emit(j, hn::PromoteTo(kF32, hn::LoadU(hn::Rebind<hwy::float16_t, TagF32>(), p + j)));
+        for (int j = 0; j < kRun; j += kLanes) emit(j, load_part(p + j, kLanes));
     }
 };
