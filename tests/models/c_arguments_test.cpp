@@ -250,6 +250,7 @@ std::vector<NullCall> ModelArguments::null_calls() {
         {"ql_adapter_free", [] { return ql_adapter_free(nullptr), true; }},
         {"ql_adapter_note", [] { return !ql_adapter_note(nullptr, 0); }},
         {"ql_adapter_chat_date", [] { return *ql_adapter_chat_date(nullptr) == '\0'; }},
+        {"ql_adapter_chat_template_kwargs", [] { return *ql_adapter_chat_template_kwargs(nullptr) == '\0'; }},
         {"ql_adapter_chat_template", [] { return *ql_adapter_chat_template(nullptr) == '\0'; }},
         {"ql_session_options_init", [] { return ql_session_options_init(nullptr), true; }},
         {"ql_session_free", [] { return ql_session_free(nullptr), true; }},

@@ -18,9 +18,9 @@ constexpr const char * kThinker =
 const std::string kTold = std::string("{% if enable_thinking is defined and enable_thinking is false %}quiet{% endif %}"
                                       "{{ level | default('') }}\n") +
                           kThinker;
-const std::string kModel = "-m {model.gguf} --chat-template {told} ";
-const std::string kShow = "-d {data.jsonl} --ctx 128 --show-data 1 " + kModel;
-const std::string kTrain = "-q -d {data.jsonl} --ctx 128 --lr 0.01 --grad-accum 1 " + kModel;
+const std::string kModelTold = "-m {model.gguf} --chat-template {told} ";
+const std::string kShowTold = "-d {data.jsonl} --ctx 128 --show-data 1 " + kModelTold;
+const std::string kTrainTold = "-q -d {data.jsonl} --ctx 128 --lr 0.01 --grad-accum 1 " + kModelTold;
 
 class TemplateKwargs : public testing::Test {
   protected:
@@ -57,15 +57,15 @@ class TemplateKwargs : public testing::Test {
 };
 
 TEST_F(TemplateKwargs, AreWhatTheTemplateReads) {
-    EXPECT_EQ(std::string::npos, must("ql-finetune", kShow).find("quiet"));
-    EXPECT_NE(std::string::npos, must("ql-finetune", kShow, R"({"enable_thinking": false})").find("quiet\n"));
+    EXPECT_EQ(std::string::npos, must("ql-finetune", kShowTold).find("quiet"));
+    EXPECT_NE(std::string::npos, must("ql-finetune", kShowTold, R"({"enable_thinking": false})").find("quiet\n"));
     EXPECT_NE(std::string::npos,
-              must("ql-finetune", kShow, R"({"enable_thinking": false, "level": 3})").find("quiet3\n"));
+              must("ql-finetune", kShowTold, R"({"enable_thinking": false, "level": 3})").find("quiet3\n"));
 }
 
 TEST_F(TemplateKwargs, TravelWithTheAdapter) {
     const char * quiet = R"({ "enable_thinking": false })";
-    must("ql-finetune", kTrain + "-o {a.gguf} --steps 1 --keep-checkpoints", quiet);
+    must("ql-finetune", kTrainTold + "-o {a.gguf} --steps 1 --keep-checkpoints", quiet);
     EXPECT_EQ(R"({"enable_thinking":false})", recorded("a.gguf"));
     const std::string init = "-m {model.gguf} -d {data.jsonl} --ctx 128 --init-adapter {a.gguf} ";
     EXPECT_NE(std::string::npos, must("ql-finetune", init + "--show-data 1").find("quiet\n"));
@@ -93,9 +93,9 @@ TEST_F(TemplateKwargs, ThatNobodyReadsAreRefused) {
         {"enable_thinking=false", "chat_template_kwargs: line 1, byte 1"},
         {R"({"level": 18446744073709551615})", "level: 18446744073709551615 is too large"}};
     for (const auto & [kwargs, message] : cases)
-        for (const auto & [program, line] : {std::pair<const char *, std::string>{"ql-finetune", kShow},
-                                             {"ql-chat", kModel + "-p x --chat -n 1"},
-                                             {"ql-perplexity", kModel + "-d {data.jsonl} -c 128"}}) {
+        for (const auto & [program, line] : {std::pair<const char *, std::string>{"ql-finetune", kShowTold},
+                                             {"ql-chat", kModelTold + "-p x --chat -n 1"},
+                                             {"ql-perplexity", kModelTold + "-d {data.jsonl} -c 128"}}) {
             const ProcessResult r = run(program, line, kwargs);
             EXPECT_EQ(2, r.code) << program << " " << kwargs;
             EXPECT_NE(std::string::npos, r.err.find(message)) << r.err;
