@@ -262,6 +262,8 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
         for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
+    if (program_.count("--dora") > 0 && program_.count("--lora-type") > 0)
+        bad_input("--dora and --lora-type exclude each other: --dora is short for --lora-type dora");
     check_columns(columns, data);
     if (program_.count("--decay") > 0 && schedule != "wsd")
         bad_input("--decay has no meaning with --schedule %s: only wsd has such an end", schedule.c_str());

@@ -80,10 +80,13 @@ void print_summary(const RunReport & r) {
     table.add({"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
     table.add({"adapter", r.adapter});
     if (!r.best.empty())
-        table.add({"best by eval loss", r.best + (r.has_no_gain ? " (no better than before training)" : "")});
+        table.add({"best by eval loss", r.best + " (" + print_number(r.eval_best, 4) +
+                                            (r.has_no_gain ? ", no better than before training)" : ")")});
     if (!r.plot.empty()) table.add({"picture", r.plot});
     table.print(stdout);
-    const std::string model = escape_line(shell_word(r.model)), lora = escape_line(shell_word(r.adapter));
+    const bool best = !r.best.empty() && r.eval_best < r.eval_after;  // the last steps made it worse
+    const std::string model = escape_line(shell_word(r.model)),
+                      lora = escape_line(shell_word(best ? r.best : r.adapter));
     std::printf("\nTalk to it:    ql-chat -m %s --lora %s\n", model.c_str(), lora.c_str());
     if (!r.is_plain) {
         std::printf("For llama.cpp: ql-adapter merge -m %s --lora %s -o MERGED.gguf\n", model.c_str(), lora.c_str());
@@ -105,6 +108,8 @@ Json report_json(const RunReport & r) {
             {"loss_last", figure(s.loss_last)},
             {"eval_before", number_or_null(r.eval_before)},
             {"eval_after", number_or_null(r.eval_after)},
+            {"eval_best", number_or_null(r.eval_best)},
+            {"best", path_or_null(r.best)},
             {"planned_peak_bytes", r.plan.planned_peak_bytes},
             {"peak_rss_bytes", ql_os_peak_rss()},
             {"adapter", path_or_null(r.adapter)},

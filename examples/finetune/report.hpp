@@ -18,6 +18,7 @@ struct RunReport {
     int64_t ctx = 0;
     ExpectedStep expected;  // of a dry run
     bool ran = false;
+    double eval_best = NAN;    // the lowest loss of the evaluations behind a step
     bool has_no_gain = false;  // no evaluation was below the one before training
     bool has_spill = false;    // --spill is given
     bool is_plain = true;      // llama.cpp applies the adapter: no DoRA, no trained norms or rows of tokens

@@ -43,11 +43,11 @@ void Training::plan() {
     if (!resumed_from_.empty())
         program_.note(
             format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
-    else if (std::error_code ec; o_.writes() && !o_.resume.empty() && std::filesystem::exists(o_.output, ec))
-        program_.note(
-            format("note: %s holds no checkpoint to go on from: the run starts anew, and its adapter will "
-                   "replace %s",
-                   checkpoints.c_str(), o_.output.c_str()));
+    else if (std::error_code ec; o_.writes() && !o_.resume.empty() && !o_.overwrite && std::filesystem::exists(o_.output, ec))
+        bad_input(
+            "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, choose "
+            "another -o, or give --overwrite",
+            checkpoints.c_str(), o_.output.c_str());
 }
 
 int64_t Training::merge_type() const {
@@ -206,6 +206,8 @@ RunReport Training::report(bool ran) const {
     }
     check_run(ql_trainer_summary(trainer_.get(), &r.summary));
     r.adapter = o_.output, r.best = in_.eval ? o_.best_path() : "", r.has_no_gain = has_no_gain();
+    for (const History::Point & eval : display_.history.evals)
+        if (eval.step > 0 && !(eval.loss >= r.eval_best)) r.eval_best = eval.loss;
     r.plot = o_.plot;
     return r;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/base/utf8.hpp"
 #include "models/data/data_files.hpp"
 #include "models/data/render.hpp"
 #include "models/data/source.hpp"
@@ -34,6 +35,9 @@ class Reader {
                              path().c_str());
             if (text.size() >= kLongestText)
                 return error(QL_UNSUPPORTED, "%s: a text of 2 GiB or more; split the file", path().c_str());
+            if (!is_well_formed_utf8(text))
+                return error(QL_BAD_FILE, "%s: the text is not UTF-8; save it as UTF-8, or convert it with iconv",
+                             path().c_str());
             for (TokenSample & sample : renderer_.windows(text, options_.ctx)) {
                 Sample source;
                 source.kind = Sample::Kind::text;

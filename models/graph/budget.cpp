@@ -8,8 +8,9 @@ namespace {
 constexpr uint64_t kMiB = 1024 * 1024;
 
 Status too_small(uint64_t memory, uint64_t needed, const std::string & advice) {
-    return error(QL_NO_MEMORY, "memory: %llu MiB are given, and at least %llu MiB are needed; %s",
-                 static_cast<unsigned long long>(memory / kMiB),
+    const bool tiny = memory < kMiB;
+    return error(QL_NO_MEMORY, "memory: %llu %s are given, and at least %llu MiB are needed; %s",
+                 static_cast<unsigned long long>(tiny ? memory : memory / kMiB), tiny ? "bytes" : "MiB",
                  static_cast<unsigned long long>((needed + kMiB - 1) / kMiB), advice.c_str());
 }
 

@@ -82,8 +82,8 @@ class BadInput : public testing::Test {
         expect_refused(program, line + " --memory cpu=1GiB,cuda:0=4GiB", {"--memory", "no backend 'cuda'"}, {2});
         expect_refused(program, line + " --memory cpu:1=1GiB", {"--memory", "cpu:1"}, {2});
         expect_refused(program, line + " --memory cpu=1GiB,2GiB", {"--memory", "twice"}, {2});
-        expect_refused(program, line + " --memory 1", {"0 MiB are given", "at least"});
-        expect_refused(program, line + " --memory cpu=1", {"0 MiB are given", "at least"});
+        expect_refused(program, line + " --memory 1", {"1 bytes are given", "at least"});
+        expect_refused(program, line + " --memory cpu=1", {"1 bytes are given", "at least"});
     }
     void expect_each_refused(std::span<const Slot> slots, const std::string & value,
                              const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
@@ -317,12 +317,20 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train + "-o {out.gguf} --alora-invocation xyzxyz", {"holds the adapter's invocation"},
                    {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --alora-invocation the --train-norms", {"trained norms"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --dora --lora-type miss", {"--dora", "--lora-type"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q5_1", {"--merge-aware", "read only"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_0 --lora-targets attn", {"blk.0.ffn_gate"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --exact", {"--exact"}, {2});
     expect_refused(kChat, "-m {model.gguf} --json", {"-p"}, {2});
     expect_refused(kChat, "-m {model.gguf} -p hello --lora {adapter.gguf}:1001", {"scale"}, {2});
+}
+
+TEST_F(BadInput, TextsThatAreNotUtf8) {
+    workspace_.write("latin.txt", "un caf\xe9 noir, s'il vous pla\xeet\n");
+    expect_refused(kPerplexity, "-m {model.gguf} -f {latin.txt}", {"latin.txt", "UTF-8"}, {2});
+    expect_refused(kPerplexity, "-m {model.gguf} -f {model.gguf}", {"model.gguf", "UTF-8"}, {2});
+    expect_refused(kFinetune, "-m {model.gguf} -o {out.gguf} -d {latin.txt}", {"latin.txt", "UTF-8"}, {2});
 }
 
 /// A numeric option and values that must be refused. Where 0 or 10^9 has a meaning, `bad` leaves it out.

@@ -169,11 +169,15 @@ TEST_F(Runs, ThatTrainNothingDeleteNothing) {
     EXPECT_TRUE(exists("a.gguf.ckpt/step-00000006.gguf"));
 }
 
-TEST_F(Runs, WithNothingToGoOnFromAreSaid) {
+TEST_F(Runs, WithNothingToGoOnFromReplaceNoAdapter) {
     expect_done("--steps 6");
-    const ProcessResult anew = workspace_.run("ql-finetune", kRun + std::string("--steps 3 --resume auto"));
-    EXPECT_EQ(0, anew.code) << anew.err;
-    EXPECT_NE(anew.err.npos, anew.err.find("holds no checkpoint to go on from")) << anew.err;
+    const std::string before = read("a.gguf");
+    expect_refused("--steps 3 --resume auto", {"holds no checkpoint to go on from", "a.gguf", "--overwrite"});
+    EXPECT_EQ(read("a.gguf"), before);
+    expect_done("--steps 3 --resume auto --overwrite");
+    EXPECT_NE(read("a.gguf"), before);
+    fs::remove(workspace_.path("a.gguf"));
+    expect_done("--steps 3 --resume auto");
     workspace_.write("m.jsonl", "{\"step\":1,\"loss\":1}\n{\"step\":900,\"loss\":1}\n");
     expect_refused("--steps 3 --resume auto --metrics {m.jsonl}",
                    {"m.jsonl: has lines already", "no checkpoint to go on from", "--overwrite"});

@@ -109,6 +109,8 @@ void add_origin(const AdapterPtr & adapter, Table & table) {
                                    (*info.base_file_hash ? info.base_file_hash : "unknown") + ", trained over " +
                                    (*info.base_type ? info.base_type : "several types") + ")"});
     if (*info.options) table.add({"made", std::string(info.options) + ", seed " + info.seed});
+    if (const char * kwargs = ql_adapter_chat_template_kwargs(adapter.get()); *kwargs)
+        table.add({"template was told", kwargs});
     if (*info.composed) table.add({"composed", info.composed});
     for (const ql_adapter_run_info & run : runs_of(adapter)) {
         table.add({"trained", text_of(run)});
