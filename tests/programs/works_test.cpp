@@ -55,6 +55,8 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
                                                     "loss_last",
                                                     "eval_before",
                                                     "eval_after",
+                                                    "eval_best",
+                                                    "best",
                                                     "planned_peak_bytes",
                                                     "peak_rss_bytes",
                                                     "adapter",
