@@ -15,7 +15,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 (cd "$dir" && apt-get download -q libhwy-dev=1.0.3-3+deb12u1 libhwy1=1.0.3-3+deb12u1 >log 2>&1) || { cat "$dir/log"; exit 1; }
-for package in "$dir"/*.deb; do dpkg -x "$package" "$dir/root"; done
+for package in "$dir"/*.deb; do dpkg -x "$package" "$dir/unpacked"; done
 cat >"$dir/convert.cc" <<'CC'
 #include <hwy/highway.h>
 
@@ -42,9 +42,9 @@ int main() {
 }
 CC
 run() {
-    g++ -O1 -std=c++17 -w -DHWY_COMPILE_ONLY_STATIC -I "$dir/root/usr/include" "$@" "$dir/convert.cc" -o "$dir/convert" \
-        "$dir"/root/usr/lib/*/libhwy.so.1
-    LD_LIBRARY_PATH=$(dirname "$dir"/root/usr/lib/*/libhwy.so.1) "$dir/convert"
+    g++ -O1 -std=c++17 -w -DHWY_COMPILE_ONLY_STATIC -I "$dir/unpacked/usr/include" "$@" "$dir/convert.cc" -o "$dir/convert" \
+        "$dir"/unpacked/usr/lib/*/libhwy.so.1
+    LD_LIBRARY_PATH=$(dirname "$dir"/unpacked/usr/lib/*/libhwy.so.1) "$dir/convert"
 }
 seen=$(run -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mpopcnt -maes -mpclmul
        run -msse4.2 -maes -mpclmul

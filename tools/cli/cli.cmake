@@ -10,7 +10,7 @@ ql_unity(ql_cli)
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine nlohmann_json::nlohmann_json)
 target_link_libraries(ql_cli PRIVATE CLI11::CLI11) # command.hpp hides it
-target_link_libraries(ql_cli PRIVATE ql_models_json ql_models_base) # inside this library: libql-models exports the C API alone
+target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libql-models exports the C API alone
 
 # Installs what a program prints of its own options: the man page, completions for a shell.
 function(ql_help_file name file folder)

@@ -62,6 +62,15 @@ std::string shown(const Character & c) {
 
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const Character c = first_character(text);
+        if (!c.valid) return false;
+        text.remove_prefix(c.bytes);
+    }
+    return true;
+}
+
 std::string escape_line(std::string_view text) {
     return escape(text, "", shown);
 }

@@ -16,5 +16,7 @@ std::string escape_line(std::string_view text);
 std::string escape_text(std::string_view text);
 /// For JSON that has been written out: the same characters become \u001b inside its strings, which keeps its meaning.
 std::string escape_json(std::string_view json);
+/// Whether every byte belongs to a character.
+bool is_utf8(std::string_view text);
 
 }  // namespace ql::cli

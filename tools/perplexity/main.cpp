@@ -6,11 +6,11 @@
 #include <optional>
 #include <string_view>
 
-#include "models/base/utf8.hpp"
 #include "ql/os.h"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/data_options.hpp"
 #include "tools/cli/device_options.hpp"
+#include "tools/cli/escape.hpp"
 #include "tools/cli/memory_plan.hpp"
 #include "tools/cli/outputs.hpp"
 #include "tools/cli/progress.hpp"
@@ -132,7 +132,7 @@ class Perplexity {
     void read_text() {
         text_ = input_of(read_file(file_, kLargestText));
         if (text_->view().empty()) bad_input("%s: the file is empty", file_.c_str());
-        if (!is_well_formed_utf8(text_->view()))
+        if (!is_utf8(text_->view()))
             bad_input("%s: the file is no text in UTF-8; save it as UTF-8, or convert it with iconv", file_.c_str());
     }
 
