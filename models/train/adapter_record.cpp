@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "models/adapter/formats.hpp"
 #include "models/adapter/frozen.hpp"
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 struct TextField {
     const char * key;
     std::string Adapter::*value;
-    std::optional<std::string> missing = {};
+    const char * missing = nullptr;  // what a record without it means; null: it must be there
 };
 constexpr TextField kTexts[] = {{"architecture", &Adapter::architecture},
                                 {"name", &Adapter::name},
@@ -137,7 +138,10 @@ Status read_record(const Checkpoint & c, const Model * model, BaseRule rule, Ada
     QL_ASSIGN(Json object, parse_json(c.state.adapter));
     if (!object.is_object()) return error(QL_BAD_FILE, "the adapter's record is no object");
     const JsonFile f("adapter", std::move(object));
-    for (const TextField & field : kTexts) QL_TRY(f.text(field.key, adapter.*field.value, field.missing));
+    for (const TextField & field : kTexts) {
+        const auto missing = field.missing ? std::optional<std::string>(field.missing) : std::nullopt;
+        QL_TRY(f.text(field.key, adapter.*field.value, missing));
+    }
     QL_TRY(check_chat_date("chat_date", adapter.chat_date));
     QL_TRY(check_chat_kwargs("chat_kwargs", adapter.chat_kwargs));
     QL_TRY(read_origin_record(f, adapter.origin));
