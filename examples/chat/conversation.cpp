@@ -60,7 +60,7 @@ Conversation::Question Conversation::start_over(const Messages & messages, std::
             const size_t middle = few + (many - few) / 2;
             (has_room(middle) ? many : few) = middle;
         }
-        *forgotten = std::max(many, *forgotten);
+        *forgotten = many;
         has_room(*forgotten);
     }
     q.fits = static_cast<int64_t>(q.tokens.size()) <= ctx_;

@@ -84,7 +84,7 @@ class Chat {
         model_ = model_options_.open(device_options_);
         loras_ = model_options_.open_loras(model_);
         template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
-        kwargs_ = chat_options_.kwargs().empty() && !chat_options_.given() ? loras_.chat_kwargs() : chat_options_.kwargs();
+        kwargs_ = chat_options_.kwargs(loras_.chat_kwargs());
         open_session();
         if (dry_run_) return print_plan();
         if (complete_) return complete();

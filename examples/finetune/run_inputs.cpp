@@ -57,8 +57,8 @@ DatasetPtr RunInputs::read_data(const std::vector<std::string> & paths) {
         options.chat_template = learned;
     const std::string date = o_.chat.date().empty() ? ql_adapter_chat_date(adapter.get()) : o_.chat.date();
     options.date = date.empty() ? nullptr : date.c_str();
-    const bool learned_too = o_.chat.kwargs().empty() && !o_.chat.given();  // those of --init-adapter, with its template
-    options.chat_template_kwargs = learned_too ? ql_adapter_chat_template_kwargs(adapter.get()) : o_.chat.kwargs().c_str();
+    const std::string kwargs = o_.chat.kwargs(ql_adapter_chat_template_kwargs(adapter.get()));  // of --init-adapter
+    options.chat_template_kwargs = kwargs.c_str();
     DatasetPtr read = open_data(paths, model, options);
     auto info = sized<ql_dataset_info>();
     check_input(ql_dataset_describe(read.get(), &info));

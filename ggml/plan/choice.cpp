@@ -29,8 +29,7 @@ struct Candidate {
     PlanChoice choice;
     size_t fixed = 0;
     uint64_t read_bytes = 0;  // of weights, for all lanes that were asked for
-    bool is_read_again =
-        false;  // more than twice of all weights: several groups of lanes read them one after the other
+    bool is_read_again = false;  // more than twice of all weights: groups of lanes read them one after the other
     size_t bytes() const { return fixed + choice.paging.bytes(); }
     auto order() const { return std::tuple(is_read_again, choice.seconds, read_bytes, choice.spilled.bytes, bytes()); }
 };

@@ -16,8 +16,9 @@ class ChatOptions {
     std::string read_template() const;
     /// --date, "" where it is not given.
     const std::string & date() const { return date_; }
-    /// --chat-template-kwargs, "" where it is not given.
-    const std::string & kwargs() const { return kwargs_; }
+    /// --chat-template-kwargs; where it is not given those that were learned with the adapter's template, which another
+    /// template has no use for.
+    std::string kwargs(const std::string & learned) const { return kwargs_.empty() && !given() ? learned : kwargs_; }
     /// Whether any of the three is given.
     bool any() const { return given() || !date_.empty() || !kwargs_.empty(); }
 

@@ -144,7 +144,7 @@ class Perplexity {
         options.chat_template = template_.empty() ? nullptr : template_.c_str();
         const std::string date = chat_.date().empty() ? loras_.chat_date() : chat_.date();
         options.date = date.empty() ? nullptr : date.c_str();
-        const std::string kwargs = chat_.kwargs().empty() && !chat_.given() ? loras_.chat_kwargs() : chat_.kwargs();
+        const std::string kwargs = chat_.kwargs(loras_.chat_kwargs());
         options.chat_template_kwargs = kwargs.c_str();
         dataset_ = open_data(data_, model_, options);
         info_ = sized<ql_dataset_info>();
