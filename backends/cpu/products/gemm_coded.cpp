@@ -132,14 +132,6 @@ class PackerCoded {
     const SpanDecoder decode_;
 };
 
-/// Where a micro-kernel's result goes.
-struct TargetCoded {
-    float * c;
-    const float * add;
-    int64_t ldc;
-    int64_t columns;  // that exist, of kCodedWidth
-};
-
 /// A stretch of the depth: rows of codes and their scales, and the same of B in the panel.
 struct StretchCoded {
     int64_t steps;
@@ -163,7 +155,7 @@ HWY_INLINE VecI32 broadcast_pair(const int16_t * a) {
 }
 
 template <int R, int NV>
-HWY_INLINE void store_coded(const float * sums, const TargetCoded & to) {
+HWY_INLINE void store_coded(const float * sums, const TargetF32 & to) {
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) {
             const int64_t at = r * to.ldc + v * kLanes, n = to.columns - v * kLanes;
@@ -176,7 +168,7 @@ HWY_INLINE void store_coded(const float * sums, const TargetCoded & to) {
 
 /// Rows [t, t + R) by NV vectors of columns from column j of the stretches' B.
 template <int R, int NV>
-HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t, int64_t j, const TargetCoded & to) {
+HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t, int64_t j, const TargetF32 & to) {
     HWY_ALIGN float sums[R * NV * kLanes] = {};
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) __builtin_prefetch(to.c + r * to.ldc + v * kLanes, 1);
@@ -223,7 +215,7 @@ HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t
     store_coded<R, NV>(sums, to);
 }
 
-using MicroKernelCoded = void (*)(const StretchesCoded &, int64_t t, int64_t j, const TargetCoded &);
+using MicroKernelCoded = void (*)(const StretchesCoded &, int64_t t, int64_t j, const TargetF32 &);
 template <int NV>
 constexpr MicroKernelCoded kCodedByRows[kTile] = {micro_kernel_coded<1, NV>, micro_kernel_coded<2, NV>,
                                                   micro_kernel_coded<3, NV>, micro_kernel_coded<4, NV>,

@@ -80,14 +80,6 @@ class PackerF32 {
     const SpanDecoder decode_;
 };
 
-/// Where a micro-kernel's result goes.
-struct TargetF32 {
-    float * c;
-    const float * add;
-    int64_t ldc;
-    int64_t columns;  // that exist, of kWidth
-};
-
 /// A stretch of the depth: rows of A, and B in a panel or, where that needs no decoding, in the weight itself.
 struct StretchF32 {
     int64_t depth;

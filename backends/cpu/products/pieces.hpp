@@ -4,6 +4,14 @@
 
 namespace ql::cpu {
 
+/// Where a micro-kernel's result goes, in f32.
+struct TargetF32 {
+    float * c;
+    const float * add;
+    int64_t ldc;
+    int64_t columns;  // that exist, of the kernel's width
+};
+
 /// Tiles [first, last) of rows, by the columns of a group.
 struct GroupTiles {
     int64_t group, first, last;
