@@ -9,6 +9,8 @@
 
 #ifdef QL_LIBEDIT
 #include <histedit.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cwchar>
@@ -42,6 +44,15 @@ int read_character(EditLine *, wchar_t * character) {
     }
 }
 
+/// Whether Ctrl-D was typed while no line was edited. The terminal took it for an end of file then, which is a line of no
+/// bytes; the editor would read a NUL in its place, and pass over it.
+bool end_was_typed() {
+    pollfd input = {STDIN_FILENO, POLLIN, 0};
+    int waiting = 0;
+    return ::poll(&input, 1, 0) == 1 && (input.revents & POLLIN) && ::ioctl(STDIN_FILENO, FIONREAD, &waiting) == 0 &&
+           waiting == 0;
+}
+
 char * prompt_of(EditLine * editor) {
     void * prompt = nullptr;
     el_get(editor, EL_CLIENTDATA, &prompt);
@@ -71,6 +82,7 @@ struct LineReader::Editor {
     Editor & operator=(const Editor &) = delete;
 
     Got read(std::string & text) const {
+        if (end_was_typed()) return Got::end;
         int n = 0;
         const char * const typed = el_gets(line, &n);
         if (g_interrupt) return Got::stop;

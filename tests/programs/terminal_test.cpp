@@ -136,8 +136,8 @@ TEST_F(InTerminal, AChatAnswersAndEnds) {
     Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 60);
     ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
     t.type("hello\r");
-    ASSERT_TRUE(t.wait_for("> hello")) << t.screen().text();
-    t.type("\x04");  // Ctrl-D
+    ASSERT_TRUE(t.wait_for("> hello\n")) << t.screen().text();
+    t.type("\x04");  // Ctrl-D, while it answers or at the next prompt
     EXPECT_EQ(0, t.finish()) << t.screen().text();
 }
 
