@@ -46,7 +46,7 @@ enum class MatrixState { kTrained, kZeroB, kZeroA, kZeroScale, kStartA };
 MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix);
 
 struct LoraOptions {
-    int r = 16;
+    int64_t r = 16;
     float alpha = 32.0f;
     bool rslora = false;          // scale = alpha / sqrt(r) rather than alpha / r
     std::string targets = "all";  // all | attn | mlp | a regular expression over weight names

@@ -93,8 +93,7 @@ Status check_base(const Adapter & adapter, const std::string & base_name, const 
     if (was.model.empty() || base.model.empty() || was.model == base.model) return {};
     const auto named = [](const std::string & name) { return name.empty() ? "without a name" : name.c_str(); };
     return error(QL_BAD_FILE,
-                 "the adapter was trained on another base: '%.80s' (identity %s), this model is '%.80s' (%s); --force "
-                 "uses it all the same",
+                 "the adapter was trained on another base: '%.80s' (identity %s), this model is '%.80s' (%s)",
                  named(adapter.base_name), was.model.c_str(), named(base_name), base.model.c_str());
 }
 

@@ -7,11 +7,11 @@
 #include <functional>
 #include <map>
 
-#include "common/guarded.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
+#include "models/files/replace_file.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -351,19 +351,14 @@ Status read_back(const Saving & s, const std::string & path) {
     return error(QL_INTERNAL, "%s: holds something else than was written; is the disk failing?", path.c_str());
 }
 
-ql_status write_and_read_back(void * saving, const char * temporary) {
-    return guarded([&]() -> Status {
-        const Saving & s = *static_cast<const Saving *>(saving);
-        QL_TRY(ql_gguf_write(s.writer.get(), temporary));
-        return read_back(s, temporary);
-    });
-}
-
 Status save(const Adapter & adapter, const Model * model, const std::string & path) {
     QL_TRY(check_adapter(adapter, model));
     Saving saving{adapter, model, common_alpha(adapter), {}, {}, nullptr};
     QL_TRY(write_down(saving));
-    return ql_os_replace_file(path.c_str(), write_and_read_back, &saving);
+    return replace_file(path, [&](const std::string & temporary) -> Status {
+        QL_TRY(ql_gguf_write(saving.writer.get(), temporary.c_str()));
+        return read_back(saving, temporary);
+    });
 }
 
 }  // namespace

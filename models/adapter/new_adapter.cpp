@@ -46,8 +46,8 @@ Status check_options(const LoraOptions & options, const Model & model, const std
     for (const std::string & name : targets)
         largest = std::max(largest, std::min(model.find(name)->ne[0], model.find(name)->ne[1]));
     if (options.r < 1 || options.r > largest)
-        return error(QL_INVALID_ARGUMENT, "LoRA r is %d, 1 to %lld are possible with these targets", options.r,
-                     static_cast<long long>(largest));
+        return error(QL_INVALID_ARGUMENT, "LoRA r is %lld, 1 to %lld are possible with these targets",
+                     static_cast<long long>(options.r), static_cast<long long>(largest));
     const auto alpha = static_cast<double>(options.alpha);
     return can_be_alpha(alpha) ? Status() : wrong_alpha("LoRA alpha", alpha);
 }
@@ -110,13 +110,18 @@ class Ranks {
 }  // namespace
 
 MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
+    uint64_t seed = 0;
+    const auto read = std::from_chars(origin.seed.data(), origin.seed.data() + origin.seed.size(), seed);
+    const bool at_start =
+        origin.init == kUniformStart && read.ec == std::errc() && is_start_of_a(matrix, seed);
+    if (matrix.kind == LoraKind::dora) {  // its magnitudes change the weight, whatever B A is
+        if (!at_start) return MatrixState::kTrained;
+        return is_zero(matrix.b) ? MatrixState::kZeroB : MatrixState::kStartA;
+    }
     if (is_zero(matrix.b)) return MatrixState::kZeroB;
     if (is_zero(matrix.a)) return MatrixState::kZeroA;
     if (matrix.scale == 0) return MatrixState::kZeroScale;
-    uint64_t seed = 0;
-    const auto read = std::from_chars(origin.seed.data(), origin.seed.data() + origin.seed.size(), seed);
-    if (origin.init != kUniformStart || read.ec != std::errc()) return MatrixState::kTrained;
-    return is_start_of_a(matrix, seed) ? MatrixState::kStartA : MatrixState::kTrained;
+    return at_start ? MatrixState::kStartA : MatrixState::kTrained;
 }
 
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
@@ -134,8 +139,8 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     adapter.origin.init = options.kind == LoraKind::miss ? "" : kUniformStart;  // a MiSS has its A for good
     adapter.origin.seed = std::to_string(options.seed);
     adapter.origin.options = format(
-        "kind=%s;r=%d;alpha=%g;rslora=%d;norms=%d;targets=%s;layers=%s;ranks=%s;alphas=%s", def_of(options.kind).name,
-        options.r, static_cast<double>(options.alpha), options.rslora ? 1 : 0, options.norms ? 1 : 0,
+        "kind=%s;r=%lld;alpha=%g;rslora=%d;norms=%d;targets=%s;layers=%s;ranks=%s;alphas=%s", def_of(options.kind).name,
+        static_cast<long long>(options.r), static_cast<double>(options.alpha), options.rslora ? 1 : 0, options.norms ? 1 : 0,
         options.targets.c_str(), options.layers.c_str(), options.rank_pattern.c_str(), options.alpha_pattern.c_str());
     for (const std::string & name : targets) {
         const Weight & w = *model.find(name);

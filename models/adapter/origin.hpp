@@ -38,7 +38,7 @@ struct Origin {
     std::string init;               // how A began: kUniformStart, or "" if unknown
     std::string seed;               // of A's first values, decimal
     std::string options;            // of the new adapter: "r=16;alpha=32;..."
-    std::string composed;           // "cat: a x 0.7 + b x 0.3"; "" for one that was trained
+    std::string composed;           // "cat: a x 0.7 + b x 0.3", "resize, rank 8: a"; "" for one that was trained
     ExactMerge merge;               // checked before a merge is said to be exact
     std::string peft;               // fields of adapter_config.json that are not known here: a JSON object, or ""
     std::vector<TrainingRun> runs;  // first to last; of a composed adapter those of its parts

@@ -1,9 +1,11 @@
 // Adapters to PEFT directories: the inverse of peft_load.cpp.
 #include <deque>
+#include <filesystem>
 
 #include "models/adapter/formats.hpp"
 #include "models/adapter/peft_names.hpp"
 #include "models/adapter/peft_written_config.hpp"
+#include "models/files/replace_file.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/hf/rope_order.hpp"
@@ -93,15 +95,37 @@ Status write_weights(const Adapter & adapter, const Model & model, const std::st
     return write_safetensors(path, tensors.list(), texts_of(adapter));
 }
 
+/// With a config the directory counts as an adapter. Therefore all is written beside what is there, then the old config goes,
+/// the files get their names, and the new config comes last: old and new are never mixed, and no old template stays.
+Status replace_adapter(const std::string & directory, const std::string & config, const Adapter & adapter,
+                       const Model & model) {
+    const std::string config_path = directory + "/adapter_config.json", words = directory + "/chat_template.jinja";
+    const auto forget_old = [&] {
+        for (const std::string & path : {config_path, words})
+            if (std::error_code fault; !std::filesystem::remove(path, fault) && fault)
+                return error(QL_IO, "%s: cannot be replaced: %s", path.c_str(), fault.message().c_str());
+        return Status();
+    };
+    return replace_file(config_path, [&](const std::string & new_config) -> Status {
+        QL_TRY(write_file(new_config, config));
+        return replace_file(directory + "/adapter_model.safetensors", [&](const std::string & new_weights) -> Status {
+            QL_TRY(write_weights(adapter, model, new_weights));
+            if (adapter.chat_template.empty()) return forget_old();
+            return replace_file(words, [&](const std::string & new_words) -> Status {
+                QL_TRY(write_file(new_words, adapter.chat_template));
+                return forget_old();
+            });
+        });
+    });
+}
+
 }  // namespace
 
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
     QL_TRY(check_adapter(adapter, &model));
     QL_ASSIGN(const std::string config, peft_config_text(adapter, model));
     QL_TRY(ql_os_make_directory(directory.c_str()));
-    QL_TRY(write_weights(adapter, model, directory + "/adapter_model.safetensors"));
-    if (!adapter.chat_template.empty()) QL_TRY(write_file(directory + "/chat_template.jinja", adapter.chat_template));
-    QL_TRY(write_file(directory + "/adapter_config.json", config));  // last: with it the directory counts as an adapter
+    QL_TRY(replace_adapter(directory, config, adapter, model));
     auto read = load_peft_adapter(directory, model, BaseRule::kAny);
     return read.ok() ? Status()
                      : error(QL_INTERNAL, "the adapter just written cannot be read back: %s", read.message().c_str());

@@ -7,6 +7,7 @@
 #include "common/guarded.hpp"
 #include "common/structs.hpp"
 #include "common/threads.hpp"
+#include "models/adapter/formats.hpp"
 #include "models/adapter/handle.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/llama_cpp.hpp"
@@ -36,6 +37,9 @@ ql_status open(const char * path, const ql_model * model, ql::BaseRule rule, ql_
         QL_ASSIGN(ql::Adapter loaded, ql::holds_checkpoint(path) ? ql::load_checkpoint_adapter(path, base, rule)
                                       : base                     ? ql::load_adapter(path, *base, rule)
                                                                  : ql::read_adapter(path));
+        if (base && rule == ql::BaseRule::kAny)
+            if (const Status same = ql::check_base(loaded, base->name(), base->identity()); !same.ok())
+                loaded.notes.push_back(same.message());
         *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny};
         return {};
     });
@@ -63,7 +67,7 @@ Status null_argument(const char * function) {
 
 ql::Result<ql::LoraOptions> cpp_options(const ql_lora_options & o) {
     ql::LoraOptions options;
-    options.r = static_cast<int>(std::clamp<int64_t>(o.r, 0, INT32_MAX));  // both ends are refused by name
+    options.r = o.r;
     options.alpha = static_cast<float>(o.alpha), options.rslora = o.rslora != 0, options.seed = o.seed;
     if (o.targets) options.targets = o.targets;
     QL_ASSIGN(options.kind, ql::kind_named(o.kind ? o.kind : "lora"));

@@ -47,7 +47,8 @@ ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double *
         }
         QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
         QL_ASSIGN(ql::Adapter made, ql::compose_adapters(parts, {o.method ? o.method : defaults.method, o.rank,
-                                                                 o.density, o.seed, threads}));
+                                                                 o.density, o.seed, threads,
+                                                                 any_base ? ql::BaseRule::kAny : ql::BaseRule::kSame}));
         *adapter = new ql_adapter{std::move(made), adapters[0]->model, any_base};
         return {};
     });

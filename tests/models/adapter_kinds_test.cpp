@@ -246,9 +246,30 @@ TEST_P(DoraAdapter, IsNoSumOfMatrices) {
     }
 }
 
-TEST_P(DoraAdapter, IsNeitherResizedNorPruned) {
+TEST_P(DoraAdapter, IsPrunedByNameAndNotByNorms) {
     EXPECT_EQ(resize_adapter(adapter_, {2, 1, 1}, nullptr).status().code(), QL_UNSUPPORTED);
-    EXPECT_EQ(prune_adapter(adapter_, {"attn_q", 0, 1}, nullptr).status().code(), QL_UNSUPPORTED);
+    EXPECT_EQ(prune_adapter(adapter_, {"", 0, 0.9}, nullptr).status().code(), QL_UNSUPPORTED);
+    EXPECT_EQ(prune_adapter(adapter_, {"", 1, 1}, nullptr).status().code(), QL_UNSUPPORTED);
+    const auto pruned = prune_adapter(adapter_, {"attn_q", 0, 1}, nullptr);
+    ASSERT_TRUE(pruned.ok()) << pruned.message();
+    EXPECT_LT(pruned->matrices.size(), adapter_.matrices.size());
+    for (const LoraMatrix & m : pruned->matrices) EXPECT_FALSE(m.magnitude.empty());
+}
+
+/// Magnitudes alone change a weight.
+TEST_P(DoraAdapter, IsTrainedWhateverItsBranchHolds) {
+    LoraMatrix m = adapter_.matrices[0];
+    m.b.assign(m.b.size(), 0), m.a[0] += 1;
+    EXPECT_EQ(matrix_state(adapter_.origin, m), MatrixState::kTrained);
+    m.scale = 0;
+    EXPECT_EQ(matrix_state(adapter_.origin, m), MatrixState::kTrained);
+}
+
+TEST_P(DoraAdapter, ComposesAloneOnlyAsItIs) {
+    const WeightedAdapter alone[] = {{&adapter_, 1.0}};
+    EXPECT_TRUE(compose_adapters(alone, {"svd"}).ok());
+    EXPECT_EQ(compose_adapters(alone, {"svd", 2}).status().code(), QL_UNSUPPORTED);
+    EXPECT_EQ(compose_adapters(alone, {"ties", 0, 0.5}).status().code(), QL_UNSUPPORTED);
 }
 
 TEST_P(MissAdapter, ResizedIsAPlainLora) {

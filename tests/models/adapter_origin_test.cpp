@@ -180,6 +180,9 @@ TEST(AdapterOrigin, ComposingMergesIt) {
     Origin kept = one.origin;
     kept.merge = {};
     EXPECT_EQ(compose_adapters(alone, {}).value().origin, kept) << "what is composed was trained for no merge";
+    EXPECT_EQ(compose_adapters(alone, {"dare_linear", 0, 0.5}).value().origin.composed,
+              "dare_linear, density 0.5, seed 42: (cat: a x 1) x 1")
+        << "half of it is gone";
     const Origin made = compose_adapters(both, {}).value().origin;
     EXPECT_EQ(made.base.model, llama().identity().model);
     EXPECT_EQ(made.base.file, "");
@@ -192,6 +195,21 @@ TEST(AdapterOrigin, ComposingMergesIt) {
     EXPECT_NE(refused.message().find("another on"), std::string::npos) << refused.message();
     one.origin.base.model = two.origin.base.model, two.base_name = "of another name";
     EXPECT_TRUE(compose_adapters(both, {}).ok()) << "the identity decides, where both have one";
+    two.origin.base.model = "00000000000000fe";
+    EXPECT_FALSE(compose_adapters(both, {}).ok());
+    ComposeOptions any;
+    any.base = BaseRule::kAny;
+    EXPECT_TRUE(compose_adapters(both, any).ok());
+}
+
+TEST(AdapterOrigin, SaysWhatWasMadeOfIt) {
+    const Adapter from = with_origin();
+    EXPECT_EQ(resize_adapter(from, {2, 0.75, 1}, nullptr).value().origin.composed,
+              "resize, rank 2, energy 0.75: (cat: a x 1)");
+    const Origin pruned = prune_adapter(from, {"attn_q", 0, 1}, nullptr).value().origin;
+    EXPECT_EQ(pruned.composed, "prune, drop attn_q: (cat: a x 1)");
+    EXPECT_EQ(pruned.runs, from.origin.runs);
+    EXPECT_EQ(pruned.merge.type, "");
 }
 
 TEST(AdapterOrigin, KeepsTheNewestRuns) {

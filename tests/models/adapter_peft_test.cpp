@@ -1,6 +1,7 @@
 // PEFT directories: read with rows in GGUF's order, and written as PEFT writes them.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 
 #include "models/adapters.hpp"
@@ -60,6 +61,37 @@ TEST(PeftAdapter, RoundTripsThroughGgufExactly) {
     EXPECT_EQ(config["lora_alpha"], 8);
     EXPECT_EQ(config["target_modules"],
               Json({"down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"}));
+}
+
+/// Nothing of the adapter that was there is left beside the new one, and what is not an adapter's stays.
+TEST(PeftAdapter, TakesThePlaceOfAnother) {
+    const Peft peft("final");
+    TemporaryFolder folder;
+    const std::string directory = folder.path("peft");
+    Adapter adapter = load_adapter(peft.write(), llama()).value();
+    adapter.chat_template = "{{ messages[0].content }}";
+    ASSERT_TRUE(save_peft(adapter, llama(), directory).ok());
+    EXPECT_EQ(load_adapter(directory, llama()).value().chat_template, adapter.chat_template);
+    folder.write("peft/README.md", "mine");
+    adapter.chat_template.clear();
+    ASSERT_TRUE(save_peft(adapter, llama(), directory).ok());
+    EXPECT_EQ(load_adapter(directory, llama()).value().chat_template, "");
+    EXPECT_EQ(read_all(folder.path("peft/README.md")), "mine");
+}
+
+/// Weights that cannot be written leave the adapter that is there as it was.
+TEST(PeftAdapter, ThatCannotBeWrittenChangesNothing) {
+    const Peft peft("final");
+    TemporaryFolder folder;
+    const std::string directory = folder.path("peft"), weights = "peft/adapter_model.safetensors";
+    Adapter adapter = load_adapter(peft.write(), llama()).value();
+    ASSERT_TRUE(save_peft(adapter, llama(), directory).ok());
+    const std::string config = read_all(directory + "/adapter_config.json");
+    std::filesystem::remove(folder.path(weights));
+    std::filesystem::create_directory(folder.path(weights));  // no file can take its name
+    adapter.matrices[0].scale *= 3;
+    EXPECT_FALSE(save_peft(adapter, llama(), directory).ok());
+    EXPECT_EQ(read_all(directory + "/adapter_config.json"), config);
 }
 
 TEST(PeftAdapter, ExportKeepsEveryRankAndScale) {

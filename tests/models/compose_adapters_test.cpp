@@ -1,5 +1,6 @@
 // Composition against PEFT's figures, and what every method must keep.
 #include "models/adapter/compose/compose.hpp"
+#include "models/adapter/compose/from_svd.hpp"
 
 #include "models/adapters.hpp"
 #include "support/safetensors.hpp"
@@ -194,9 +195,29 @@ TEST(Compose, WhatIsTakenAwayAgainIsGone) {
 TEST(Compose, SvdAtARankThatIsMoreThanTheMatrixHas) {
     const Adapter one = mixed(1);
     const WeightedAdapter alone[] = {{&one, 1.0}};
-    const auto composed = compose_adapters(alone, {"svd", 1000});
+    const auto composed = compose_adapters(alone, {"svd", highest_rank(one)});
     ASSERT_TRUE(composed.ok()) << composed.message();
-    for (const LoraMatrix & m : composed->matrices) EXPECT_EQ(m.r, std::min(m.k, m.m));
+    for (const LoraMatrix & m : composed->matrices) EXPECT_EQ(m.r, find(one, m.weight)->r) << "no rows of zeros";
+    const auto more = compose_adapters(alone, {"svd", highest_rank(one) + 1});
+    EXPECT_EQ(more.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(more.message().find("are possible with these linears"), std::string::npos) << more.message();
+}
+
+TEST(Compose, TakesNameAndTemplateFromTheFirstThatHasThem) {
+    Adapter one = mixed(1), two = mixed(2), three = mixed(3);
+    one.base_name = one.chat_template = "", two.base_name = "base", two.chat_template = "t", two.chat_date = "2026-01-02";
+    three.base_name = "base", three.chat_template = "t";
+    const WeightedAdapter parts[] = {{&one, 1.0}, {&two, 1.0}, {&three, 1.0}};
+    Adapter made = compose_adapters(parts, {}).value();
+    EXPECT_EQ(made.base_name, "base");
+    EXPECT_EQ(made.chat_template, "t");
+    EXPECT_EQ(made.chat_date, "2026-01-02");
+    EXPECT_TRUE(made.notes.empty());
+    three.chat_template = "u";
+    made = compose_adapters(parts, {}).value();
+    EXPECT_EQ(made.chat_template, "t");
+    ASSERT_EQ(made.notes.size(), 1u);
+    EXPECT_NE(made.notes[0].find("different chat templates"), std::string::npos);
 }
 
 TEST(Compose, AZeroAdapterStaysZero) {

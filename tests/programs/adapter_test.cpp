@@ -116,7 +116,15 @@ TEST_F(AdapterProgram, AnotherBaseNeedsForce) {
         EXPECT_EQ(workspace_.content(), before) << line;
         const ProcessResult forced = workspace_.run(program, std::string(line) + " --force");
         EXPECT_EQ(forced.code, 0) << forced.err;
+        EXPECT_NE(r.err.find("; --force uses it all the same"), std::string::npos) << r.err;
+        const bool quiet = std::string_view(line).starts_with("-q");
+        EXPECT_EQ(forced.err.find("note: the adapter was trained on another base: ") == std::string::npos, quiet)
+            << forced.err;
     }
+    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "compose: one adapter was trained on the model");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} --lora {on.gguf} -o {m.gguf}", "another base");
+    out("compose {adapter.gguf} {on.gguf} -o {both.gguf} --force");
+    out("merge -m {model.gguf} --lora {adapter.gguf} --lora {on.gguf} -o {m.gguf} --force");
     EXPECT_EQ(json("info -m {other.gguf} {adapter.gguf}")["fits"], "another base");
     EXPECT_EQ(json("info -m {other.gguf} {on.gguf}")["fits"], "this file") << "it was trained on";
     EXPECT_EQ(json("info {on.gguf}")["runs"].size(), 2u);
@@ -175,6 +183,21 @@ TEST_F(AdapterProgram, ResizesAndPrunes) {
     EXPECT_GT(pruned["left"].get<double>(), 0);
     EXPECT_NE(out("prune {adapter.gguf} --energy 0.9 -o {few.gguf}").find("all"), std::string::npos);
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {few.gguf} -p hello -n 2").code, 0);
+    EXPECT_EQ(json("info {few.gguf}")["composed"], "prune, energy 0.9: tiny LoRA");
+}
+
+TEST_F(AdapterProgram, WhatIsNoLinearStaysWhenLinearsGo) {
+    const ProcessResult r = workspace_.run("ql-finetune",
+                                           "-m {model.gguf} -d {data.jsonl} -o {norms.gguf} --steps 1 --ctx 64 "
+                                           "--grad-accum 1 --lora-r 4 --train-norms");
+    ASSERT_EQ(0, r.code) << r.err;
+    out("prune {norms.gguf} --drop ffn -o {few.gguf}");
+    const Json all = json("info {norms.gguf}"), few = json("info {few.gguf}");
+    EXPECT_GT(all["norms"], 0);
+    EXPECT_EQ(few["norms"], all["norms"]);
+    EXPECT_NE(out("info {few.gguf}").find("whole, in place of the base's"), std::string::npos);
+    refused("merge -m {model.gguf} --lora {norms.gguf}:0.5 -o {out.gguf}", "is merged alone and without a scale");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} --lora {norms.gguf} -o {out.gguf}", "it holds trained norms");
 }
 
 TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
@@ -267,6 +290,10 @@ TEST_F(AdapterProgram, AnActivatedLoraIsServedAndNotMerged) {
     EXPECT_GT(json("info {active.gguf}")["invocation"].size(), 1u);
     EXPECT_NE(out("info {active.gguf}").find("acts from the last "), std::string::npos);
     EXPECT_EQ(json("check --for llama.cpp {active.gguf}")["llama_cpp"]["loads"], true);
+    EXPECT_NE(out("check --for llama.cpp {active.gguf}").find("llama-server applies it from its invocation on"),
+              std::string::npos);
+    out("resize {active.gguf} --rank 2 -o {small.gguf}");
+    EXPECT_EQ(json("info {small.gguf}")["invocation"], json("info {active.gguf}")["invocation"]);
     refused("merge -m {model.gguf} --lora {active.gguf} -o {out.gguf}", "an activated LoRA cannot be merged");
     refused("compose {active.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "an activated LoRA acts from its invocation on");
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {active.gguf} -p hello -n 2").code, 0);
@@ -288,6 +315,7 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("compose {adapter.gguf} --rank 4 -o {out.gguf}", "cat chooses no rank");
     refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 -o {out.gguf}", "or give --force");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} --type keep -o {out.gguf}", "'keep' is no type that can be");
     refused("merge -m {wide.gguf} --lora {adapter.gguf} -o {out.gguf}", "the adapter was trained on another base: ");
     refused("merge -m {wide.gguf} --lora {adapter.gguf} --force -o {out.gguf}", "is it an adapter for another model?");
     refused("check --for ollama {adapter.gguf}", "'ollama' is unknown; llama.cpp is");

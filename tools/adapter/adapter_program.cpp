@@ -12,18 +12,21 @@ AdapterPtr Bases::open_adapter(const std::string & path) const {
     return cli::open_adapter(program_, path, model_, any_base_);
 }
 
-AdapterPtr Bases::compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const {
+AdapterPtr Bases::compose(const std::vector<ScaledPath> & named, const ql_compose_options & options,
+                          Check * check) const {
     std::vector<AdapterPtr> owners;
     std::vector<const ql_adapter *> parts;
     std::vector<double> weights;
     for (const ScaledPath & n : named) {
         owners.push_back(open_adapter(n.path));
+        if (check) check(n.path, owners.back());
         parts.push_back(owners.back().get());
         weights.push_back(static_cast<double>(n.scale));
     }
     program_.begin_work();
     AdapterPtr made;
     check_input(ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, out(made)));
+    say_notes(program_, made);
     return made;
 }
 
@@ -49,6 +52,11 @@ std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter) {
     for (size_t i = 0; i < all.size(); ++i)
         check_run(ql_adapter_matrix(adapter.get(), static_cast<int64_t>(i), &all[i]));
     return all;
+}
+
+bool changes_nothing(const ql_adapter_matrix_info & matrix) {
+    return matrix.state == QL_ADAPTER_ZERO_B || matrix.state == QL_ADAPTER_ZERO_A ||
+           matrix.state == QL_ADAPTER_ZERO_SCALE;
 }
 
 std::vector<ql_adapter_rows_info> rows_of(const AdapterPtr & adapter) {

@@ -21,8 +21,10 @@ class Bases {
     /// Opens the model, where -m was given. To be called once.
     void open();
     AdapterPtr open_adapter(const std::string & path) const;
-    /// The adapters, each times its scale, made into one.
-    AdapterPtr compose(const std::vector<ScaledPath> & named, const ql_compose_options & options) const;
+    /// The adapters, each times its scale, made into one. check sees each of them before.
+    using Check = void(const std::string & path, const AdapterPtr & adapter);
+    AdapterPtr compose(const std::vector<ScaledPath> & named, const ql_compose_options & options,
+                       Check * check = nullptr) const;
     const std::string & path() const { return options_.path(); }
     /// Null where none was opened.
     const ModelPtr & model() const { return model_; }
@@ -40,6 +42,8 @@ std::vector<ScaledPath> name_adapters(const std::string & option, const std::vec
                                       Outputs & outputs);
 ql_adapter_info describe(const AdapterPtr & adapter);
 std::vector<ql_adapter_matrix_info> matrices_of(const AdapterPtr & adapter);
+/// Whether the weight stays as it is, whatever the adapter's kind.
+bool changes_nothing(const ql_adapter_matrix_info & matrix);
 std::vector<ql_adapter_rows_info> rows_of(const AdapterPtr & adapter);
 /// Whether the adapter's base is this model: "this file", "another quantisation", "another base", or "unknown" where the
 /// adapter does not say.

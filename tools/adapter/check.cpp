@@ -40,6 +40,7 @@ struct ForLlamaCpp {
     std::vector<ql_llama_cpp_info> branches;
     int64_t n_norms = 0;  // whole norms, which it drops
     int64_t n_rows = 0;   // rows of tokens, with which it loads nothing
+    int64_t n_invocation = 0;  // tokens from which on an activated LoRA acts
     std::string base;     // why llama.cpp does not open the base; "" if it does, or if there is none
     std::string refused;  // what llama.cpp does not load, and why; "" if it loads all
 };
@@ -67,7 +68,7 @@ ForLlamaCpp ask_llama_cpp(const AdapterPtr & adapter, const std::vector<ql_adapt
         if (answer.branches[i].use == QL_LLAMA_CPP_REFUSED && answer.refused.empty())
             answer.refused = std::string("'") + matrices[i].weight + "': " + answer.branches[i].why;
     }
-    answer.n_norms = describe(adapter).n_norms;
+    answer.n_norms = describe(adapter).n_norms, answer.n_invocation = describe(adapter).n_invocation;
     for (const ql_adapter_rows_info & rows : rows_of(adapter)) {
         answer.n_rows += rows.n_rows;
         if (answer.refused.empty()) answer.refused = std::string("'") + rows.weight + ".rows': " + kRefusesRows;
@@ -95,6 +96,9 @@ void print_llama_cpp(const ForLlamaCpp & answer, const std::vector<ql_adapter_ma
         std::printf("%lld trained norms are ignored: merge the adapter\n", static_cast<long long>(answer.n_norms));
     if (answer.n_rows > 0)
         std::printf("%lld rows of tokens are refused: %s\n", static_cast<long long>(answer.n_rows), kRefusesRows);
+    if (answer.n_invocation > 0)
+        std::printf("an activated LoRA: llama-server applies it from its invocation on; other programs of llama.cpp may "
+                    "apply it to all tokens\n");
     std::printf("read in %s\n", answer.branches.front().version);
 }
 
@@ -109,6 +113,7 @@ Json json_of(const ForLlamaCpp & answer, const std::vector<ql_adapter_matrix_inf
             {"version", answer.branches.front().version},
             {"ignored_norms", answer.n_norms},
             {"refused_rows", answer.n_rows},
+            {"invocation_tokens", answer.n_invocation},
             {"matrices", list}};
 }
 
@@ -128,7 +133,7 @@ void print_check(const Program & program, const std::string & path, const Adapte
     if (!consumer.empty()) llama_cpp = ask_llama_cpp(adapter, matrices, bases.path());
     Json unchanged = Json::array(), untrained = Json::array();
     for (const ql_adapter_matrix_info & m : matrices) {
-        if (m.norm == 0) unchanged.push_back(m.weight);
+        if (changes_nothing(m)) unchanged.push_back(m.weight);
         if (m.state != QL_ADAPTER_TRAINED) untrained.push_back({{"weight", m.weight}, {"why", fault_of(m.state)}});
     }
     if (program.json) {

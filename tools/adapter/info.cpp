@@ -20,7 +20,7 @@ struct Kind {
 
     void add(const ql_adapter_matrix_info & m) {
         ++n;
-        zero += m.norm == 0;
+        zero += changes_nothing(m);
         r_min = std::min(r_min, m.r), r_max = std::max(r_max, m.r);
         scale_min = std::min(scale_min, m.scale), scale_max = std::max(scale_max, m.scale);
         squares += m.norm * m.norm;
@@ -88,6 +88,7 @@ void print_json(const Program & program, const std::string & path, const Adapter
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
                    {"chat_template_kwargs", ql_adapter_chat_template_kwargs(adapter.get())},
                    {"merge_type", info.merge_type},
+                   {"norms", info.n_norms},
                    {"rows", json_of_rows(adapter)},
                    {"invocation", std::vector<int32_t>(info.invocation, info.invocation + info.n_invocation)},
                    {"matrices", list}});
@@ -177,6 +178,7 @@ void print_info(const Program & program, const std::string & path, const Adapter
                        : fits == "unknown"  ? bases.path() + ", by its shapes; the adapter does not say its base"
                                             : bases.path() + ": " + fits});
     table.add({"template", *ql_adapter_chat_template(adapter.get()) ? "of its training, kept with it" : "none"});
+    if (info.n_norms) table.add({"norms", print_count(info.n_norms) + ", whole, in place of the base's"});
     for (const ql_adapter_rows_info & rows : rows_of(adapter))
         table.add({"rows", std::string(rows.weight) + ", of " + print_tokens(rows)});
     if (info.n_invocation)
@@ -187,8 +189,9 @@ void print_info(const Program & program, const std::string & path, const Adapter
     print_kinds(matrices);
     std::printf("\n");
     print_layers(matrices);
-    std::printf(
-        "norm: of scale x B x A, the change of a weight; root of the mean square over layers, or over linears\n");
+    std::printf("norm: of scale x B x A, %s; root of the mean square over layers, or over linears\n",
+                std::string_view(info.kind) == "dora" ? "which is not all that a DoRA changes of a weight"
+                                                      : "the change of a weight");
 }
 
 }  // namespace ql::cli

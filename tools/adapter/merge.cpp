@@ -24,6 +24,18 @@ std::string layer_name(const std::string & name) {
     return name.starts_with("blk.") ? name.substr(4, name.find('.', 4) - 4) : "";
 }
 
+/// What has no sum is merged alone and whole.
+void check_can_be_summed(const std::string & path, const AdapterPtr & adapter) {
+    const ql_adapter_info info = describe(adapter);
+    const char * what = std::string_view(info.kind) == "dora" ? "is a DoRA"
+                        : info.n_norms > 0                    ? "holds trained norms"
+                        : info.n_row_weights > 0              ? "holds rows of tokens"
+                                                              : nullptr;
+    if (what)
+        bad_input("--lora %s: it %s, which is merged alone and without a scale; merge one adapter after the other",
+                  path.c_str(), what);
+}
+
 }  // namespace
 
 MergeCommand::MergeCommand(Program & program, Command & command) : program_(program) {
@@ -63,7 +75,7 @@ void MergeCommand::run(Bases & bases, const std::string & output, int64_t thread
 /// One adapter at its own scale is taken number by number.
 AdapterPtr MergeCommand::open(const Bases & bases, const std::vector<ScaledPath> & loras) const {
     if (loras.size() == 1 && loras[0].scale == 1.0f) return bases.open_adapter(loras[0].path);
-    return bases.compose(loras, defaults<ql_compose_options>());
+    return bases.compose(loras, defaults<ql_compose_options>(), check_can_be_summed);
 }
 
 /// A plain merge into a type of few bits keeps little of what was learnt.

@@ -118,12 +118,21 @@ ql_model_info ModelOptions::describe(const ModelPtr & model) {
 }
 
 AdapterPtr open_adapter(const Program & program, const std::string & path, const ModelPtr & model, bool any_base) {
-    const auto open = any_base ? ql_adapter_open_any_base : ql_adapter_open;
     AdapterPtr adapter;
-    check_input(open(path.c_str(), model.get(), out(adapter)));
+    const auto open_any = [&] { return ql_adapter_open_any_base(path.c_str(), model.get(), out(adapter)); };
+    if (any_base) {
+        check_input(open_any());
+    } else if (const Status same = ql_adapter_open(path.c_str(), model.get(), out(adapter)); !same.ok()) {
+        if (open_any() == QL_OK) bad_input("%s; --force uses it all the same", same.message().c_str());
+        check_input(same);
+    }
+    say_notes(program, adapter);
+    return adapter;
+}
+
+void say_notes(const Program & program, const AdapterPtr & adapter) {
     for (int64_t i = 0; const char * note = ql_adapter_note(adapter.get(), i); ++i)
         program.note(std::string("note: ") + note);
-    return adapter;
 }
 
 ModelOptions::Loras ModelOptions::open_loras(const ModelPtr & model) const {
@@ -178,7 +187,8 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
     ql_dtype dtype;
     if (const Status status = ql_dtype_from_name(name.c_str(), &dtype); !status.ok())
-        bad_input("%s: %s", option.c_str(), status.message().c_str());
+        bad_input("%s: '%.40s' is no type that can be written; %s%s are", option.c_str(), name.c_str(),
+                  auto_and_keep ? "auto, keep, " : "", weight_target_names().c_str());
     if (!ql_dtype_is_weight(dtype))
         bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype),
                   weight_target_names().c_str());

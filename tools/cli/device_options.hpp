@@ -72,6 +72,7 @@ class ModelOptions {
 
 /// Opens an adapter for the model (null: alone); notes go to the program's. any_base: one trained on another base too.
 AdapterPtr open_adapter(const Program & program, const std::string & path, const ModelPtr & model, bool any_base);
+void say_notes(const Program & program, const AdapterPtr & adapter);
 
 /// What a session is opened with, besides its model.
 struct SessionSettings {

@@ -116,18 +116,15 @@ Result<LoraMatrix> by_product(const ComposeMethod &, Parts parts, const ComposeO
     std::vector<ProductTerm> terms;
     for (const ComposePart & p : parts)
         terms.push_back({p.matrix->a.data(), p.matrix->b.data(), p.matrix->r, p.strength()});
-    const int64_t rank = rank_of(parts, options);
-    return from_svd(svd_of_products(terms, first.m, first.k, {rank}),
-                    {first.weight, first.k, first.m, rank, 1, {}, {}});
+    return from_svd(svd_of_products(terms, first.m, first.k, {rank_of(parts, options)}), first.weight, first.k, first.m);
 }
 
 /// Applies the rule to the deltas and approximates the result best at the rank.
 Result<LoraMatrix> by_delta(const ComposeMethod & method, Parts parts, const ComposeOptions & options) {
     const LoraMatrix & first = *parts[0].matrix;
     const std::vector<float> merged = merged_delta(method, parts, options);
-    const int64_t rank = rank_of(parts, options);
-    return from_svd(svd_of_matrix({merged.data(), first.m, first.k}, rank, options.threads),
-                    {first.weight, first.k, first.m, rank, 1, {}, {}});
+    return from_svd(svd_of_matrix({merged.data(), first.m, first.k}, rank_of(parts, options), options.threads),
+                    first.weight, first.k, first.m);
 }
 
 constexpr ComposeMethod kMethods[] = {
@@ -159,22 +156,39 @@ Status check_options(const ComposeMethod & method, const ComposeOptions & option
         return error(QL_INVALID_ARGUMENT, "compose: %s chooses no rank: leave it out, or take svd", method.name);
     if (options.density != 1 && !method.takes_density)
         return error(QL_INVALID_ARGUMENT, "compose: %s drops nothing: leave the density out", method.name);
-    if (options.rank < 0) return error(QL_INVALID_ARGUMENT, "compose: rank %lld", static_cast<long long>(options.rank));
     if (!(options.density > 0 && options.density <= 1))
         return error(QL_INVALID_ARGUMENT, "compose: density is %g, it must be above 0 and at most 1", options.density);
     return {};
 }
 
-Status check_adapters(std::span<const WeightedAdapter> adapters) {
+Status check_adapters(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
     if (adapters.empty()) return error(QL_INVALID_ARGUMENT, "compose: no adapters");
     const Adapter & first = *adapters[0].adapter;
+    int64_t highest = 0;
     for (const WeightedAdapter & w : adapters) {
+        highest = std::max(highest, highest_rank(*w.adapter));
         if (!std::isfinite(w.weight)) return error(QL_INVALID_ARGUMENT, "compose: a weight is %g", w.weight);
         if (w.adapter->architecture != first.architecture)
             return error(QL_BAD_FILE, "compose: one adapter is for architecture '%.40s', another for '%.40s'",
                          first.architecture.c_str(), w.adapter->architecture.c_str());
     }
-    return check_same_base(adapters);
+    QL_TRY(check_rank("compose", options.rank, highest));
+    return options.base == BaseRule::kAny ? Status() : check_same_base(adapters);
+}
+
+/// The base's name, and the chat template with what it was told, of the first adapter that says them.
+void take_words(std::span<const WeightedAdapter> adapters, Adapter & made) {
+    bool differ = false;
+    for (const WeightedAdapter & w : adapters) {
+        const Adapter & a = *w.adapter;
+        if (made.base_name.empty()) made.base_name = a.base_name;
+        if (a.chat_template.empty()) continue;
+        if (made.chat_template.empty())
+            made.chat_template = a.chat_template, made.chat_date = a.chat_date, made.chat_kwargs = a.chat_kwargs;
+        differ |= a.chat_template != made.chat_template || a.chat_kwargs != made.chat_kwargs;
+    }
+    if (differ)
+        made.notes.push_back("the adapters were trained with different chat templates; the result has the first one's");
 }
 
 /// The parts of each linear, in the order in which the adapters have them.
@@ -230,12 +244,13 @@ std::span<const ComposeMethod> compose_methods() {
 Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
     QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
     QL_TRY(check_options(*method, options));
-    QL_TRY(check_adapters(adapters));
-    if (const WeightedAdapter & only = adapters[0]; adapters.size() == 1 && only.weight == 1 && !is_sum(*only.adapter))
-        return *only.adapter;
+    QL_TRY(check_adapters(adapters, options));
+    const bool whole = adapters.size() == 1 && adapters[0].weight == 1 && options.rank == 0 && options.density == 1;
+    if (whole && !is_sum(*adapters[0].adapter)) return *adapters[0].adapter;
     for (const WeightedAdapter & w : adapters) QL_TRY(check_is_sum(*w.adapter, "compose"));
     QL_ASSIGN(const auto linears, gather(adapters));
     Adapter made = without_matrices(*adapters[0].adapter);
+    take_words(adapters, made);
     made.origin = compose_origin(adapters, options);
     QL_TRY(compose_linears(*method, linears, options, made.matrices));
     return made;

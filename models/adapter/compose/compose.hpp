@@ -20,6 +20,7 @@ struct ComposeOptions {
     double density = 1;  // the fraction of values that is kept, of a method that drops some
     uint64_t seed = 42;
     int threads = 1;  // of a linear; the result does not depend on it
+    BaseRule base = BaseRule::kSame;
 };
 
 /// What is to be composed for one linear.

@@ -16,12 +16,12 @@ std::string common(std::span<const WeightedAdapter> adapters, Field field) {
     return same ? first : "";
 }
 
-std::string part_text(const WeightedAdapter & w) {
-    const Adapter & a = *w.adapter;
-    const std::string name = !a.origin.composed.empty() ? "(" + a.origin.composed + ")"
-                             : a.name.empty()           ? "unnamed"
-                                                        : a.name;
-    return name + " x " + number_text(w.weight);
+std::string part_name(const Adapter & a) {
+    return !a.origin.composed.empty() ? "(" + a.origin.composed + ")" : a.name.empty() ? "unnamed" : a.name;
+}
+
+std::string cut(const std::string & text) {
+    return text.size() <= kLongestText ? text : text.substr(0, kLongestText) + "...";
 }
 
 std::string composed_text(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
@@ -31,10 +31,10 @@ std::string composed_text(std::span<const WeightedAdapter> adapters, const Compo
         text += ", density " + number_text(options.density) + ", seed " + std::to_string(options.seed);
     const char * between = ": ";
     for (const WeightedAdapter & w : adapters) {
-        text += between + part_text(w);
+        text += between + part_name(*w.adapter) + " x " + number_text(w.weight);
         between = " + ";
     }
-    return text.size() <= kLongestText ? text : text.substr(0, kLongestText) + "...";
+    return cut(text);
 }
 
 std::string identity_of(std::span<const WeightedAdapter> adapters) {
@@ -66,7 +66,7 @@ Status check_same_base(std::span<const WeightedAdapter> adapters) {
 
 Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
     Origin made;
-    if (adapters.size() == 1 && adapters[0].weight == 1) {
+    if (adapters.size() == 1 && adapters[0].weight == 1 && options.rank == 0 && options.density == 1) {
         made = adapters[0].adapter->origin;
         made.merge = {};
         return made;
@@ -76,6 +76,13 @@ Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOp
     made.base_type = common(adapters, [](const Origin & o) -> const std::string & { return o.base_type; });
     made.composed = composed_text(adapters, options);
     for (const WeightedAdapter & w : adapters) add_runs(made, w.adapter->origin.runs);
+    return made;
+}
+
+Origin derived_origin(const Adapter & from, const std::string & how) {
+    Origin made = from.origin;
+    made.merge = {};
+    made.composed = cut(how + ": " + part_name(from));
     return made;
 }
 

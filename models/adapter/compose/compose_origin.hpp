@@ -13,4 +13,7 @@ Status check_same_base(std::span<const WeightedAdapter> adapters);
 /// of all parts, and `composed` names method, weights and parts.
 Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOptions & options);
 
+/// Of an adapter that was made of one other: its own, and in `composed` how it was made ("resize, rank 8") and of what.
+Origin derived_origin(const Adapter & from, const std::string & how);
+
 }  // namespace ql

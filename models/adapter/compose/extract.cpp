@@ -50,7 +50,7 @@ Result<std::vector<Pair>> pair_up(const Model & base, const Model & tuned) {
     return pairs;
 }
 
-Status check_rank(const std::vector<Pair> & pairs, int64_t rank) {
+Status check_extracted_rank(const std::vector<Pair> & pairs, int64_t rank) {
     int64_t largest = 0;
     for (const Pair & p : pairs)
         if (p.takes_branch) largest = std::max(largest, std::min(p.base->ne[0], p.base->ne[1]));
@@ -105,7 +105,7 @@ Status approximate(const Pair & p, const ExtractOptions & o, AdapterChange & cha
     change.norm = std::sqrt(svd.squares);
     change.error = std::sqrt(std::max(svd.squares - svd.kept(), 0.0));
     change.r = static_cast<int64_t>(svd.s.size());
-    if (change.r > 0) branch = from_svd(svd, {change.weight, change.k, change.m, change.r, 1.0f, {}, {}});
+    if (change.r > 0) branch = from_svd(svd, change.weight, change.k, change.m);
     return {};
 }
 
@@ -114,7 +114,7 @@ Status approximate(const Pair & p, const ExtractOptions & o, AdapterChange & cha
 Result<Adapter> extract_adapter(const Model & base, const Model & tuned, const ExtractOptions & options,
                                 const OnChange & on_change) {
     QL_ASSIGN(const std::vector<Pair> pairs, pair_up(base, tuned));
-    QL_TRY(check_rank(pairs, options.rank));
+    QL_TRY(check_extracted_rank(pairs, options.rank));
     int64_t bytes = 1;
     for (const Pair & p : pairs)
         if (p.takes_branch) bytes = std::max(bytes, 2 * p.base->elements() * static_cast<int64_t>(sizeof(float)));
@@ -137,6 +137,8 @@ Result<Adapter> extract_adapter(const Model & base, const Model & tuned, const E
     made.chat_template = tuned.chat_template();
     made.origin.base = base.identity();
     made.origin.base_type = base.base_type();
+    made.origin.composed = "extract, rank " + std::to_string(options.rank) + ": " +
+                           (tuned.name().empty() ? "unnamed" : tuned.name()) + " - its base";
     for (int64_t i = 0; i < n; ++i) {
         QL_TRY(ahead.wait());
         LoraMatrix & branch = branches[static_cast<size_t>(i)];

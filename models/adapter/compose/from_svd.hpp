@@ -5,8 +5,16 @@
 
 namespace ql {
 
-/// `to` says weight, k, m and a rank of at least the number of singular values; each is shared by A and B, what is left
-/// is zero.
-LoraMatrix from_svd(const ThinSvd & svd, LoraMatrix to);
+/// The branch of a weight [k, m]: each singular value is shared by A and B. As files hold no rank of 0, one without any is
+/// of rank 1 and zero.
+LoraMatrix from_svd(const ThinSvd & svd, const std::string & weight, int64_t k, int64_t m);
+
+/// That a rank which was asked for (0: none was) is one that a matrix can have.
+/// command  asks, in messages
+/// highest  the number of singular values of the largest one, highest_rank()
+/// errors   QL_INVALID_ARGUMENT
+Status check_rank(const char * command, int64_t rank, int64_t highest);
+/// No matrix has more singular values than its smaller side.
+int64_t highest_rank(const Adapter & adapter);
 
 }  // namespace ql

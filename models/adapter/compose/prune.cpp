@@ -4,6 +4,7 @@
 #include <numeric>
 #include <optional>
 
+#include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/reduce.hpp"
 #include "models/adapter/regex.hpp"
 
@@ -19,6 +20,21 @@ Status check_options(const PruneOptions & o) {
         return error(QL_INVALID_ARGUMENT, "prune: the energy to keep is %g, it must be above 0 and at most 1",
                      o.energy);
     return {};
+}
+
+/// Of a DoRA, s B A is not the change of a weight.
+Status check_norms_tell(const Adapter & adapter) {
+    const auto is_dora = [](const LoraMatrix & m) { return m.kind == LoraKind::dora; };
+    if (std::none_of(adapter.matrices.begin(), adapter.matrices.end(), is_dora)) return {};
+    return error(QL_UNSUPPORTED,
+                 "prune: how much a DoRA changes a weight does not follow from its matrices; name linears by a pattern "
+                 "(drop), or make a plain LoRA of it (to-lora)");
+}
+
+std::string how(const PruneOptions & o) {
+    return "prune" + (o.drop.empty() ? "" : ", drop " + o.drop) +
+           (o.least_norm > 0 ? ", norm " + number_text(o.least_norm) : "") +
+           (o.energy < 1 ? ", energy " + number_text(o.energy) : "");
 }
 
 /// Of those that stay, the smallest go whose squares together are no more than may be lost.
@@ -59,13 +75,15 @@ Result<std::vector<bool>> choose(const Adapter & adapter, const std::vector<doub
 
 Result<Adapter> prune_adapter(const Adapter & adapter, const PruneOptions & options, const OnChange & on_change) {
     QL_TRY(check_options(options));
-    QL_TRY(check_is_sum(adapter, "prune"));
+    if (options.least_norm > 0 || options.energy < 1) QL_TRY(check_norms_tell(adapter));
     std::vector<double> norms;
     for (const LoraMatrix & m : adapter.matrices) norms.push_back(delta_norm(m));
     QL_ASSIGN(const std::vector<bool> stays, choose(adapter, norms, options));
     if (std::find(stays.begin(), stays.end(), true) == stays.end())
         return error(QL_INVALID_ARGUMENT, "prune: none of the %zu linears would be left", stays.size());
     Adapter made = without_matrices(adapter);
+    made.norms = adapter.norms, made.rows = adapter.rows, made.invocation = adapter.invocation;
+    made.origin = derived_origin(adapter, how(options));
     for (size_t i = 0; i < stays.size(); ++i) {
         const LoraMatrix & m = adapter.matrices[i];
         const AdapterChange change{m.weight, m.k, m.m, m.r, stays[i] ? m.r : 0, norms[i], stays[i] ? 0 : norms[i], ""};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
 #include "models/adapter/compose/reduce.hpp"
 #include "models/base/parallel.hpp"
@@ -10,17 +11,18 @@ namespace ql {
 namespace {
 
 Status check_options(const Adapter & adapter, const ResizeOptions & o) {
-    int64_t largest = 0;  // no matrix has more singular values than its smaller side
-    for (const LoraMatrix & m : adapter.matrices) largest = std::max(largest, std::min(m.k, m.m));
-    if (o.rank < 0 || o.rank > largest)
-        return error(QL_INVALID_ARGUMENT, "resize: rank %lld; 1 to %lld are possible with these linears",
-                     static_cast<long long>(o.rank), static_cast<long long>(largest));
+    QL_TRY(check_rank("resize", o.rank, highest_rank(adapter)));
     if (!(o.energy > 0 && o.energy <= 1))
         return error(QL_INVALID_ARGUMENT, "resize: the energy to keep is %g, it must be above 0 and at most 1",
                      o.energy);
     if (o.rank == 0 && o.energy == 1)
         return error(QL_INVALID_ARGUMENT, "resize: to what rank? Give one, or the energy to keep");
     return {};
+}
+
+std::string how(const ResizeOptions & o) {
+    return "resize" + (o.rank ? ", rank " + std::to_string(o.rank) : "") +
+           (o.energy < 1 ? ", energy " + number_text(o.energy) : "");
 }
 
 LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChange & change) {
@@ -37,15 +39,20 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
     change.norm = std::sqrt(svd.squares);
     change.error = std::sqrt(std::max(svd.squares - svd.kept(), 0.0));
     change.r = std::max<int64_t>(static_cast<int64_t>(svd.s.size()), 1);  // files hold no rank of 0
-    return from_svd(svd, {from.weight, from.k, from.m, change.r, 1.0f, {}, {}});
+    return from_svd(svd, from.weight, from.k, from.m);
 }
 
 }  // namespace
 
 Result<Adapter> resize_adapter(const Adapter & adapter, const ResizeOptions & options, const OnChange & on_change) {
     QL_TRY(check_options(adapter, options));
-    QL_TRY(check_is_sum(adapter, "resize"));
+    if (!is_branches(adapter))
+        return error(QL_UNSUPPORTED,
+                     "resize: a DoRA's change, trained norms and rows of tokens have no rank; make a plain LoRA of a DoRA "
+                     "(to-lora)");
     Adapter made = without_matrices(adapter);
+    made.invocation = adapter.invocation;
+    made.origin = derived_origin(adapter, how(options));
     const auto n = static_cast<int64_t>(adapter.matrices.size());
     made.matrices.resize(adapter.matrices.size());
     std::vector<AdapterChange> changes(adapter.matrices.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/merge.hpp"
@@ -14,14 +15,6 @@ namespace {
 // Of the squares of singular values. Rows that are scaled leave a long tail of values next to each other: which of their
 // vectors are taken makes no difference to the error, and to part them would take most of the time.
 constexpr double kStill = 1e-4;
-
-Status check_options(const Adapter & adapter, const ToLoraOptions & o) {
-    int64_t largest = 0;  // no matrix has more singular values than its smaller side
-    for (const LoraMatrix & m : adapter.matrices) largest = std::max(largest, std::min(m.k, m.m));
-    if (o.rank >= 0 && o.rank <= largest) return {};
-    return error(QL_INVALID_ARGUMENT, "to-lora: rank %lld; 1 to %lld are possible with these linears",
-                 static_cast<long long>(o.rank), static_cast<long long>(largest));
-}
 
 /// What the matrix makes of W, minus W: m rows of k.
 Result<std::vector<float>> change_of(const LoraMatrix & m, const Weight & w) {
@@ -51,7 +44,7 @@ Status convert(const LoraMatrix & from, const Weight & w, const ToLoraOptions & 
     change.norm = std::sqrt(svd.squares);
     change.error = std::sqrt(std::max(svd.squares - svd.kept(), 0.0));
     change.r = std::max<int64_t>(static_cast<int64_t>(svd.s.size()), 1);  // files hold no rank of 0
-    to = from_svd(svd, {from.weight, from.k, from.m, change.r, 1.0f, {}, {}});
+    to = from_svd(svd, from.weight, from.k, from.m);
     return {};
 }
 
@@ -60,7 +53,7 @@ Status convert(const LoraMatrix & from, const Weight & w, const ToLoraOptions & 
 Result<Adapter> to_lora(const Adapter & adapter, const Model & base, const ToLoraOptions & options,
                         const OnChange & on_change) {
     QL_TRY(check_adapter(adapter, &base));
-    QL_TRY(check_options(adapter, options));
+    QL_TRY(check_rank("to-lora", options.rank, highest_rank(adapter)));
     if (!adapter.norms.empty())
         return error(QL_UNSUPPORTED,
                      "to-lora: the adapter holds %zu trained norms, which no LoRA has a place for; merge it",
@@ -76,6 +69,7 @@ Result<Adapter> to_lora(const Adapter & adapter, const Model & base, const ToLor
     const ToLoraOptions each{options.rank, shares.of_each};
     const auto n = static_cast<int64_t>(adapter.matrices.size());
     Adapter made = without_matrices(adapter);
+    made.origin = derived_origin(adapter, "to-lora" + (options.rank ? ", rank " + std::to_string(options.rank) : ""));
     made.matrices.resize(adapter.matrices.size());
     std::vector<AdapterChange> changes(adapter.matrices.size());
     Ahead ahead(shares.at_once, n, 2 * shares.at_once, [&](int64_t unit) {

@@ -108,7 +108,7 @@ typedef struct ql_adapter_info {
     const char * init;           /* how A began: "uniform" */
     const char * seed;           /* of A's first values, decimal */
     const char * options;        /* of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all;..." */
-    const char * composed;       /* "cat: a x 0.7 + b x 0.3" */
+    const char * composed;       /* "cat: a x 0.7 + b x 0.3", "resize, rank 8: a" */
     int64_t n_runs;              /* runs of training that it went through; of a composed one those of its parts */
     const char * kind;        /* ql_lora_options' */
     int64_t n_norms;          /* norms that the adapter replaces */
