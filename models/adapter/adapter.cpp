@@ -38,12 +38,13 @@ Adapter without_matrices(const Adapter & adapter) {
 
 double delta_norm(const LoraMatrix & matrix) {
     const auto r = static_cast<size_t>(matrix.r), k = static_cast<size_t>(matrix.k), m = static_cast<size_t>(matrix.m);
+    const std::vector<float> & down = matrix.down();
     double trace = 0;
     for (size_t i = 0; i < r; ++i)
         for (size_t j = 0; j < r; ++j) {
             double a = 0, b = 0;
             for (size_t c = 0; c < k; ++c)
-                a += static_cast<double>(matrix.a[i * k + c]) * static_cast<double>(matrix.a[j * k + c]);
+                a += static_cast<double>(down[i * k + c]) * static_cast<double>(down[j * k + c]);
             for (size_t row = 0; row < m; ++row)
                 b += static_cast<double>(matrix.b[row * r + i]) * static_cast<double>(matrix.b[row * r + j]);
             trace += a * b;

@@ -111,7 +111,7 @@ class Ranks {
 
 MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
     if (is_zero(matrix.b)) return MatrixState::kZeroB;
-    if (is_zero(matrix.a)) return MatrixState::kZeroA;
+    if (is_zero(matrix.down())) return MatrixState::kZeroA;
     if (matrix.scale == 0) return MatrixState::kZeroScale;
     uint64_t seed = 0;
     const auto read = std::from_chars(origin.seed.data(), origin.seed.data() + origin.seed.size(), seed);
@@ -141,7 +141,9 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
         const Weight & w = *model.find(name);
         QL_ASSIGN(LoraMatrix matrix, ranks.matrix_for(w));
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
-        QL_TRY(def_of(options.kind).start(matrix, w, options.seed, options.threads));
+        const KindDef & kind = def_of(options.kind);
+        QL_TRY(kind.start(matrix, w, options.seed, options.threads));
+        if (kind.fill) kind.fill(matrix, adapter.matrices);
         adapter.matrices.push_back(std::move(matrix));
     }
     if (!options.tokens.empty()) {
