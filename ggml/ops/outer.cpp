@@ -30,7 +30,8 @@ std::vector<Case> cases() {
     const auto make = [](const char * name, int64_t k, int64_t m, int64_t t) {
         return Case{name, {data_in({k, t}), data_in({m, t})}, {}};
     };
-    return {make("1x1x1", 1, 1, 1), make("33x3x5", 33, 3, 5), make("65x33x1", 65, 33, 1), make("192x8x65", 192, 8, 65)};
+    return {make("1x1x1", 1, 1, 1), make("33x3x5", 33, 3, 5), make("65x33x1", 65, 33, 1), make("192x8x65", 192, 8, 65),
+            make("31x64x33", 31, 64, 33)};
 }
 
 double flops(const Node & n) {
@@ -50,6 +51,7 @@ const OpDef op::outer = {
     .build_empty = Empty<ql_outer>::call,
     .infer = infer,
     .no_grad = "second derivatives are out of scope",
+    .products = true,
     .reference = reference<float>,
     .reference64 = reference<double>,
     .cases = cases,

@@ -11,6 +11,29 @@
 #include "models/adapter/kinds/kind.hpp"
 
 namespace ql {
+namespace {
+
+constexpr size_t kVectorsAtOnce = 32;
+
+/// A factor's r vectors of n numbers: number c of vector i lies at i vector + c number.
+struct Vectors {
+    const float * values;
+    size_t r, n, vector, number;
+};
+
+/// The dot products of `count` vectors from `first` on with all r, [r, count]. They are summed side by side: a sum alone
+/// would wait for each of its additions.
+std::vector<double> dot_products(const Vectors & v, size_t first, size_t count) {
+    std::vector<double> dots(v.r * count), at(v.r);
+    for (size_t c = 0; c < v.n; ++c) {
+        for (size_t j = 0; j < v.r; ++j) at[j] = static_cast<double>(v.values[j * v.vector + c * v.number]);
+        for (size_t i = 0; i < count; ++i)
+            for (size_t j = 0; j < v.r; ++j) dots[i * v.r + j] += at[first + i] * at[j];
+    }
+    return dots;
+}
+
+}  // namespace
 
 int64_t Adapter::n_parameters() const {
     int64_t n = 0;
@@ -38,16 +61,13 @@ Adapter without_matrices(const Adapter & adapter) {
 
 double delta_norm(const LoraMatrix & matrix) {
     const auto r = static_cast<size_t>(matrix.r), k = static_cast<size_t>(matrix.k), m = static_cast<size_t>(matrix.m);
+    const Vectors a{matrix.down().data(), r, k, k, 1}, b{matrix.b.data(), r, m, 1, r};
     double trace = 0;
-    for (size_t i = 0; i < r; ++i)
-        for (size_t j = 0; j < r; ++j) {
-            double a = 0, b = 0;
-            for (size_t c = 0; c < k; ++c)
-                a += static_cast<double>(matrix.a[i * k + c]) * static_cast<double>(matrix.a[j * k + c]);
-            for (size_t row = 0; row < m; ++row)
-                b += static_cast<double>(matrix.b[row * r + i]) * static_cast<double>(matrix.b[row * r + j]);
-            trace += a * b;
-        }
+    for (size_t first = 0; first < r; first += kVectorsAtOnce) {
+        const size_t count = std::min(kVectorsAtOnce, r - first);
+        const std::vector<double> of_a = dot_products(a, first, count), of_b = dot_products(b, first, count);
+        for (size_t i = 0; i < of_a.size(); ++i) trace += of_a[i] * of_b[i];
+    }
     return std::fabs(static_cast<double>(matrix.scale)) * std::sqrt(std::max(trace, 0.0));
 }
 

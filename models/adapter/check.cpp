@@ -43,9 +43,10 @@ Status check_matrix(const LoraMatrix & matrix) {
                      matrix.weight.c_str(), static_cast<long long>(matrix.r), static_cast<long long>(matrix.k),
                      static_cast<long long>(matrix.m));
     const auto n_a = static_cast<size_t>(matrix.k * matrix.r), n_b = static_cast<size_t>(matrix.m * matrix.r);
-    if (matrix.a.size() != n_a || matrix.b.size() != n_b)
+    const std::vector<float> & a = matrix.down();
+    if (a.size() != n_a || matrix.b.size() != n_b)
         return error(QL_BAD_SHAPE, "adapter: '%s' has %zu and %zu values, its shapes need %zu and %zu",
-                     matrix.weight.c_str(), matrix.a.size(), matrix.b.size(), n_a, n_b);
+                     matrix.weight.c_str(), a.size(), matrix.b.size(), n_a, n_b);
     if (!std::isfinite(matrix.scale))
         return error(QL_NON_FINITE, "adapter: the scale of '%s' is not finite", matrix.weight.c_str());
     const size_t n_magnitude = matrix.kind == LoraKind::dora ? static_cast<size_t>(matrix.m) : 0;
@@ -53,7 +54,7 @@ Status check_matrix(const LoraMatrix & matrix) {
         return error(QL_BAD_SHAPE, "adapter: '%s' has %zu magnitudes, a %s of its shape has %zu", matrix.weight.c_str(),
                      matrix.magnitude.size(), def_of(matrix.kind).name, n_magnitude);
     QL_TRY(check_values(matrix.weight + ".lora_magnitude", matrix.magnitude));
-    QL_TRY(check_values(matrix.weight + ".lora_a", matrix.a));
+    QL_TRY(check_values(matrix.weight + ".lora_a", a));
     return check_values(matrix.weight + ".lora_b", matrix.b);
 }
 

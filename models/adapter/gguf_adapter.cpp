@@ -286,9 +286,8 @@ Status add(const GgufWriterPtr & w, const std::string & name, int64_t ne0, int64
 /// But for the matrices.
 bool same_rest(const Adapter & x, const Adapter & y) {
     return x.architecture == y.architecture && x.name == y.name && x.base_name == y.base_name &&
-           x.chat_template == y.chat_template && x.chat_date == y.chat_date &&
-           x.chat_kwargs == y.chat_kwargs && x.origin == y.origin &&
-           x.rows == y.rows && x.invocation == y.invocation &&
+           x.chat_template == y.chat_template && x.chat_date == y.chat_date && x.chat_kwargs == y.chat_kwargs &&
+           x.origin == y.origin && x.rows == y.rows && x.invocation == y.invocation &&
            std::equal(x.norms.begin(), x.norms.end(), y.norms.begin(), y.norms.end(),
                       [](const TrainedNorm & a, const TrainedNorm & b) {
                           return a.weight == b.weight && a.values == b.values;
@@ -311,7 +310,7 @@ Status write_down(Saving & s) {
     for (const LoraMatrix & m : s.adapter.matrices) {
         QL_ASSIGN(const std::vector<float> * b, written_b(m, s.alpha, s.scaled));
         s.bs.push_back(b);
-        QL_TRY(add(s.writer, m.weight + std::string(kSuffixA), m.k, m.r, m.a));
+        QL_TRY(add(s.writer, m.weight + std::string(kSuffixA), m.k, m.r, m.down()));
         QL_TRY(add(s.writer, m.weight + std::string(kSuffixB), m.r, m.m, *b));
         if (!m.magnitude.empty()) QL_TRY(add(s.writer, m.weight + std::string(kSuffixMagnitude), m.m, 1, m.magnitude));
     }
@@ -341,7 +340,7 @@ Status read_back(const Saving & s, const std::string & path) {
         const auto it = missing.find(m.weight);
         if (it == missing.end()) return same = false, Status();
         const LoraMatrix & meant = s.adapter.matrices[it->second];
-        same &= m.kind == meant.kind && m.scale == s.alpha / static_cast<float>(meant.r) && m.a == meant.a &&
+        same &= m.kind == meant.kind && m.scale == s.alpha / static_cast<float>(meant.r) && m.down() == meant.down() &&
                 m.b == *s.bs[it->second] && m.magnitude == meant.magnitude;
         missing.erase(it);
         return {};
@@ -368,7 +367,7 @@ Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model,
     QL_TRY(ql_gguf_open(path.c_str(), out(file)));
     Adapter adapter;
     Status s = read_file(file.get(), model, rule, adapter, [&](LoraMatrix m) -> Status {
-        if (const auto adopt = def_of(m.kind).adopt) QL_TRY(adopt(m));
+        if (const auto adopt = def_of(m.kind).adopt) QL_TRY(adopt(m, adapter.matrices));
         adapter.matrices.push_back(std::move(m));
         return {};
     });

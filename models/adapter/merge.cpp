@@ -106,7 +106,7 @@ class Merge : public WeightEdit {
 }  // namespace
 
 void merge_row(const LoraMatrix & m, int64_t i, float * row) {
-    add_merged_row(row, m.a.data(), m.b.data() + i * m.r, m.k, m.r, m.scale);
+    add_merged_row(row, m.down().data(), m.b.data() + i * m.r, m.k, m.r, m.scale);
     if (const auto finish = def_of(m.kind).finish_row) finish(m, i, row);
 }
 

@@ -119,7 +119,7 @@ MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
         return is_zero(matrix.b) ? MatrixState::kZeroB : MatrixState::kStartA;
     }
     if (is_zero(matrix.b)) return MatrixState::kZeroB;
-    if (is_zero(matrix.a)) return MatrixState::kZeroA;
+    if (is_zero(matrix.down())) return MatrixState::kZeroA;
     if (matrix.scale == 0) return MatrixState::kZeroScale;
     return at_start ? MatrixState::kStartA : MatrixState::kTrained;
 }
@@ -146,7 +146,9 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
         const Weight & w = *model.find(name);
         QL_ASSIGN(LoraMatrix matrix, ranks.matrix_for(w));
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
-        QL_TRY(def_of(options.kind).start(matrix, w, options.seed, options.threads));
+        const KindDef & kind = def_of(options.kind);
+        QL_TRY(kind.start(matrix, w, options.seed, options.threads));
+        if (kind.fill) kind.fill(matrix, adapter.matrices);
         adapter.matrices.push_back(std::move(matrix));
     }
     if (!options.tokens.empty()) {

@@ -85,7 +85,7 @@ Status check_ranks(const std::string & module, const ModuleTensors & t, int64_t 
                  static_cast<long long>(said));
 }
 
-/// B of the transposed block; A is the kind's fixed one.
+/// B of the transposed block; A is for the kind to fill.
 Status read_block(const SafeTensor & block, LoraMatrix & m, const Model & model) {
     QL_ASSIGN(const std::vector<float> values, read_f32(block));
     QL_TRY(def_of(LoraKind::miss).start(m, *model.find(m.weight), 0, 1));

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "models/adapter/formats.hpp"
+#include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/peft_tensors.hpp"
 #include "models/files/chat_template_file.hpp"
 
@@ -27,8 +28,10 @@ Status read_tensors(const SafeTensorsFile & file, const PeftConfig & config, con
         by_weight.emplace(std::move(weight), std::move(matrix));
     }
     for (const std::string & name : model.lora_weights())  // always in the model's order
-        if (const auto it = by_weight.find(name); it != by_weight.end())
+        if (const auto it = by_weight.find(name); it != by_weight.end()) {
+            if (const auto fill = def_of(it->second.kind).fill) fill(it->second, adapter.matrices);
             adapter.matrices.push_back(std::move(it->second));
+        }
     return check_adapter(adapter, &model);
 }
 

@@ -138,7 +138,7 @@ void attach_adapters(GraphBuilder & b, std::span<const AppliedAdapter> adapters,
                                                                           1, &l.m, dora->rows.data())));
                 up = (dora++)->b.data();
             }
-            b.attach(l.weight, lora_branch(ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.a.data()),
+            b.attach(l.weight, lora_branch(ql_weight(b.graph(), (name + "_a").c_str(), QL_F32, 2, a, l.down().data()),
                                            ql_weight(b.graph(), (name + "_b").c_str(), QL_F32, 2, bb, up),
                                            l.scale * adapters[i].factor, activation));
         }

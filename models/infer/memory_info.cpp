@@ -11,7 +11,7 @@ uint64_t bytes_of(std::span<const AppliedAdapter> adapters, const AppliedParts &
     for (const AppliedDora & dora : parts.doras) values += dora.rows.size() + dora.b.size();
     for (const AppliedAdapter & applied : adapters)
         for (const LoraMatrix & m : applied.adapter->matrices)
-            values += m.a.size() + (m.kind == LoraKind::dora ? 0 : m.b.size());
+            values += m.down().size() + (m.kind == LoraKind::dora ? 0 : m.b.size());
     return values * sizeof(float);
 }
 

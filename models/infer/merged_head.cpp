@@ -14,7 +14,7 @@ void add_product(float * w, const LoraMatrix & l, float factor) {
     for (int64_t row = 0; row < l.m; ++row)
         for (int64_t j = 0; j < l.r; ++j) {
             const float b = factor * l.b[static_cast<size_t>(row * l.r + j)];
-            const float * const a = l.a.data() + j * l.k;
+            const float * const a = l.down().data() + j * l.k;
             for (int64_t i = 0; i < l.k; ++i) w[row * l.k + i] += b * a[i];
         }
 }

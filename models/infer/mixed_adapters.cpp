@@ -35,7 +35,7 @@ MixedAdapters::MixedAdapters(std::span<const Adapter * const> adapters, bool bf1
     : n_(static_cast<int64_t>(adapters.size())) {
     for (size_t i = 0; i < adapters.size(); ++i)
         for (const LoraMatrix & l : adapters[i]->matrices)
-            branches_.push_back({l.weight, static_cast<int>(i), matrix(l.k, l.r, l.a, bf16),
+            branches_.push_back({l.weight, static_cast<int>(i), matrix(l.k, l.r, l.down(), bf16),
                                  matrix(l.m, l.r, scaled_transpose(l), bf16)});
 }
 

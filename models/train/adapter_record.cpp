@@ -3,6 +3,7 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <span>
 
 #include "models/adapter/formats.hpp"
 #include "models/adapter/frozen.hpp"
@@ -68,7 +69,7 @@ Status read_values(const Checkpoint & c, const std::string & name, const std::ve
 }
 
 /// The trained part, and behind it the frozen one.
-Status read_matrix(const Checkpoint & c, const Model * model, LoraMatrix & m) {
+Status read_matrix(const Checkpoint & c, const Model * model, LoraMatrix & m, std::span<const LoraMatrix> others) {
     const KindDef & kind = def_of(m.kind);
     if (model) QL_TRY(check_fits(*model, m.weight, m.k, m.m, m.weight));
     LoraMatrix trained = m;
@@ -78,7 +79,7 @@ Status read_matrix(const Checkpoint & c, const Model * model, LoraMatrix & m) {
     if (kind.fill) {
         if (!model)
             return error(QL_INVALID_ARGUMENT, "a checkpoint of %s is read with its base model at hand (-m)", kind.name);
-        kind.fill(trained);
+        kind.fill(trained, others);
     }
     if (m.frozen == 0) return m = std::move(trained), Status();
     LoraMatrix frozen = trained;
@@ -150,7 +151,7 @@ Status read_record(const Checkpoint & c, const Model * model, BaseRule rule, Ada
     if (model && rule == BaseRule::kSame) QL_TRY(check_base(adapter, model->name(), model->identity()));
     QL_TRY(for_each(f, "matrices", [&](const JsonFile & record) -> Status {
         QL_ASSIGN(LoraMatrix m, read_matrix_record(record));
-        QL_TRY(read_matrix(c, model, m));
+        QL_TRY(read_matrix(c, model, m, adapter.matrices));
         adapter.matrices.push_back(std::move(m));
         return {};
     }));

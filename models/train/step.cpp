@@ -43,17 +43,25 @@ Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_dev
                                                      const StepOptions & options) {
     QL_TRY(refuse_head(model, adapter));
     std::unique_ptr<TrainStep> step(new TrainStep(model, options));
-    const SplitAdapter split = split_frozen(adapter);
-    QL_TRY(step->build(split.trained, split.frozen));
-    if (options.train) QL_TRY(step->build_update());
-    QL_TRY(ql_graph_status(step->graph_.get()));
-    QL_TRY(step->plan(device));
-    if (options.scales_loss) QL_TRY(step->set_loss_scale(1));
-    QL_TRY(step->write_rows(device));
-    QL_TRY(step->write_frozen(split.frozen));
-    QL_TRY(step->write_adapter(split.trained));
-    QL_TRY(step->merge());
+    if (has_frozen(adapter)) {
+        const SplitAdapter split = split_frozen(adapter);
+        QL_TRY(step->prepare(device, split.trained, split.frozen));
+    } else {
+        QL_TRY(step->prepare(device, adapter, {}));
+    }
     return step;
+}
+
+Status TrainStep::prepare(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen) {
+    QL_TRY(build(trained, frozen));
+    if (options_.train) QL_TRY(build_update());
+    QL_TRY(ql_graph_status(graph_.get()));
+    QL_TRY(plan(device));
+    if (options_.scales_loss) QL_TRY(set_loss_scale(1));
+    QL_TRY(write_rows(device));
+    QL_TRY(write_frozen(frozen));
+    QL_TRY(write_adapter(trained));
+    return merge();
 }
 
 void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix) {

@@ -119,6 +119,7 @@ class TrainStep {
 
   private:
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
+    Status prepare(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen);
     Status build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen);
     void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);
     void build_rows(GraphBuilder & b, const Adapter & adapter, size_t rows);

@@ -96,7 +96,9 @@ std::vector<Case> larger_cases(const OpDef & def) {
         return {lora_back("large 577x131 r4 T70", 577, 131, 4, 70),
                 lora_back("large 192x576 r8 T600", 192, 576, 8, 600),
                 lora_back("large 131x70 r64 T131", 131, 70, 64, 131), lora_back("large 96x70 r17 T9", 96, 70, 17, 9)};
-    if (&def == &op::outer) return {outer("large 577x131x70", 577, 131, 70), outer("large 70x13x600", 70, 13, 600)};
+    if (&def == &op::outer)
+        return {outer("large 577x131x70", 577, 131, 70), outer("large 70x13x600", 70, 13, 600),
+                outer("large 31x576x601", 31, 576, 601)};
     return {};
 }
 

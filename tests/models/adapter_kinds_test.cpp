@@ -1,5 +1,8 @@
 // The kinds of adapters: what their files hold, and that training, applying and merging one mean the same weights.
 #include <cmath>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/compose/reduce.hpp"
@@ -67,7 +70,7 @@ TEST_P(AdapterKinds, FilesKeepTheKindAndEveryBit) {
     for (size_t i = 0; i < read.matrices.size(); ++i) {
         const LoraMatrix &x = read.matrices[i], &y = adapter_.matrices[i];
         EXPECT_EQ(x.kind, GetParam());
-        EXPECT_TRUE(x.scale == y.scale && x.a == y.a && x.b == y.b && x.magnitude == y.magnitude) << x.weight;
+        EXPECT_TRUE(x.scale == y.scale && x.down() == y.down() && x.b == y.b && x.magnitude == y.magnitude) << x.weight;
     }
     EXPECT_EQ(read.n_parameters(), adapter_.n_parameters());
 }
@@ -179,9 +182,12 @@ TEST_P(MissAdapter, HasNoOtherAThanTheSumsOfTiles) {
     for (const LoraMatrix & m : adapter_.matrices) {
         EXPECT_EQ(m.scale, 1);
         for (int64_t j = 0; j < m.r; ++j)
-            for (int64_t i = 0; i < m.k; ++i) ASSERT_EQ(m.a[static_cast<size_t>(j * m.k + i)], i % m.r == j ? 1 : 0);
+            for (int64_t i = 0; i < m.k; ++i)
+                ASSERT_EQ(m.down()[static_cast<size_t>(j * m.k + i)], i % m.r == j ? 1 : 0);
     }
-    adapter_.matrices[1].a[3] = 0.5f;
+    LoraMatrix & other = adapter_.matrices[1];
+    other.a = *std::exchange(other.fixed_a, nullptr);
+    other.a[3] = 0.5f;
     ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
     const auto read = load_adapter(folder_.path("a.gguf"), *model_);
     EXPECT_EQ(read.status().code(), QL_BAD_FILE);
@@ -189,12 +195,28 @@ TEST_P(MissAdapter, HasNoOtherAThanTheSumsOfTiles) {
         << read.message();
 }
 
+/// However they came to be: a new one, and those of files.
+TEST_P(MissAdapter, HasItsAOnceForAllLinearsOfAShape) {
+    const std::string gguf = folder_.path("a.gguf"), peft = folder_.path("peft");
+    ASSERT_TRUE(save_adapter(adapter_, *model_, gguf).ok());
+    ASSERT_TRUE(save_peft(adapter_, *model_, peft).ok());
+    for (const Adapter & a : {adapter_, load_adapter(gguf, *model_).value(), load_adapter(peft, *model_).value()}) {
+        std::map<std::pair<int64_t, int64_t>, std::set<const float *>> places;
+        for (const LoraMatrix & m : a.matrices) {
+            EXPECT_TRUE(m.a.empty()) << m.weight;
+            places[{m.k, m.r}].insert(m.down().data());
+        }
+        EXPECT_EQ(places.size(), 2u);
+        for (const auto & [shape, of_shape] : places) EXPECT_EQ(of_shape.size(), 1u) << shape.first;
+    }
+}
+
 /// A file has one alpha, so where ranks differ a scale other than 1 is read; it goes into B.
 TEST_P(MissAdapter, OfDifferentRanksComesBackFromAFile) {
     fill();
     LoraMatrix & m = adapter_.matrices[0];
     m.r = 3;
-    ASSERT_TRUE(def_of(LoraKind::miss).start(m, *model_->find(m.weight), 0, 1).ok());
+    def_of(LoraKind::miss).fill(m, {});
     m.b.resize(static_cast<size_t>(m.m * m.r));
     ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
     const Adapter read = load_adapter(folder_.path("a.gguf"), *model_).value();

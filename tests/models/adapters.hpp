@@ -43,9 +43,9 @@ inline std::vector<double> product(const LoraMatrix & m) {
     for (int64_t row = 0; row < m.m; ++row)
         for (int64_t j = 0; j < m.r; ++j)
             for (int64_t i = 0; i < m.k; ++i)
-                w[static_cast<size_t>(row * m.k + i)] += static_cast<double>(m.scale) *
-                                                         static_cast<double>(m.b[static_cast<size_t>(row * m.r + j)]) *
-                                                         static_cast<double>(m.a[static_cast<size_t>(j * m.k + i)]);
+                w[static_cast<size_t>(row * m.k + i)] +=
+                    static_cast<double>(m.scale) * static_cast<double>(m.b[static_cast<size_t>(row * m.r + j)]) *
+                    static_cast<double>(m.down()[static_cast<size_t>(j * m.k + i)]);
     return w;
 }
 
@@ -70,7 +70,7 @@ inline void expect_identical(const Adapter & x, const Adapter & y) {
         EXPECT_EQ(m.weight, n.weight);
         EXPECT_EQ(m.r, n.r);
         EXPECT_EQ(m.scale, n.scale) << m.weight;
-        EXPECT_EQ(m.a, n.a) << m.weight;
+        EXPECT_EQ(m.down(), n.down()) << m.weight;
         EXPECT_EQ(m.b, n.b) << m.weight;
     }
 }

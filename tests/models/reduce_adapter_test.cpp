@@ -114,6 +114,15 @@ TEST_F(ResizeAdapter, KeepsARankOfOneWhereNothingIs) {
     }
 }
 
+TEST(DeltaNorm, IsThatOfTheProduct) {
+    for (const int r : {1, 31, 64})
+        for (const LoraMatrix & m : uneven(r).matrices) {
+            double squares = 0;
+            for (const double v : product(m)) squares += v * v;
+            EXPECT_NEAR(delta_norm(m), std::sqrt(squares), 1e-9 * std::sqrt(squares)) << m.weight << ", r " << r;
+        }
+}
+
 TEST_F(ResizeAdapter, RefusesWhatCannotBe) {
     const Adapter from = uneven(3);
     says(resize_adapter(from, {}, nullptr), "to what rank?");

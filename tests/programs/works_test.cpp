@@ -459,6 +459,7 @@ TEST_F(Works, BenchGivesFiguresOfTheContractsShape) {
     for (const char * line : {"peak --json -t 1", "op mul_mat --type nf4_dq --shape 64,96,32 --json -t 1",
                               "op attention_back --shape 128,1,16 --json -t 1", "op add --shape 64,1,16 --json -t 1",
                               "train -m {model.gguf} --ctx 64 --steps 2 --json -t 1",
+                              "train -m {model.gguf} --ctx 64 --steps 2 --lora-type miss --lora-r 3 --json -t 1",
                               "infer -m {model.gguf} --prompt 16 --generate 4 --json -t 1"}) {
         const Json list = parse(must("ql-bench", line));
         ASSERT_TRUE(list.is_array() && !list.empty()) << line;

@@ -19,6 +19,7 @@ std::vector<Figure> bench_op(const DevicePtr & device, const OpBench & options, 
 
 struct TrainBench {
     int64_t ctx = 512, batch = 1, steps = 5, lora_r = 8;
+    std::string lora_type = "lora";
     bool profile = false;
     uint64_t memory = 0;           // --memory
     const char * spill = nullptr;  // --spill

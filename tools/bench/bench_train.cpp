@@ -93,6 +93,7 @@ std::vector<Figure> bench_train(const Program & program, const ModelPtr & model,
 
     auto lora = defaults<ql_lora_options>();
     lora.r = o.lora_r;
+    lora.kind = o.lora_type.c_str();
     AdapterPtr adapter;
     check_input(ql_adapter_create(model.get(), &lora, out(adapter)));
 
@@ -119,8 +120,9 @@ std::vector<Figure> bench_train(const Program & program, const ModelPtr & model,
         profile.print(o.steps, rates.seconds, limits);
     }
     const double gflop_per_token = plan.flops_per_step / 1e9 / static_cast<double>(o.ctx * o.batch);
-    const std::string shape = format("%s, r %lld, batch %lld", info.base_type, static_cast<long long>(o.lora_r),
-                                     static_cast<long long>(o.batch));
+    const std::string kind = o.lora_type == "lora" ? "" : o.lora_type + " ";
+    const std::string shape = format("%s, %sr %lld, batch %lld", info.base_type, kind.c_str(),
+                                     static_cast<long long>(o.lora_r), static_cast<long long>(o.batch));
     return {figure(format("train_%lld", static_cast<long long>(o.ctx)), shape, rates.tok_s, "tok/s",
                    limits.gflops / gflop_per_token)};
 }

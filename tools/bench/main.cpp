@@ -64,6 +64,7 @@ class Bench {
         command.number("--batch", train_.batch, 1, 4096, "Sequences at a time");
         command.number("--steps", train_.steps, 1, 100000, "Steps measured, after one that warms up");
         command.number("--lora-r", train_.lora_r, 1, 1024, "Rank of the adapter");
+        command.choice("--lora-type", train_.lora_type, {"lora", "miss", "dora"}, {}, "What is trained");
         command.flag("--profile", train_.profile, "Also where the time of a step goes, by operator (on stderr)");
     }
 

@@ -1,6 +1,6 @@
 // y[j, ...] = sum_b x[b n + j, ...].
 // Split: rows, about kPiece elements a task; a vector of y is summed over all tiles before it is written, in their order.
-// Traffic: one read. Each operand may be bf16.
+// What a vector reads beyond its tile is the next tile's, and not written. Traffic: one read. Each operand may be bf16.
 #include "backends/cpu/stream.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -21,7 +21,7 @@ void sum_tiles_of_rows(StreamIn x, StreamOut y, int64_t size, int64_t width, int
                 for (int64_t j = 0; j < width; j += kLanes) {
                     Vec sum = hn::Zero(kF32);
                     for (int64_t b = j; b < size; b += width)
-                        sum = hn::Add(sum, load_part(in + row * size + b, std::min(width - j, size - b)));
+                        sum = hn::Add(sum, load_part(in + row * size + b, size - b));
                     store_part(sum, out + row * width + j, width - j);
                 }
         },

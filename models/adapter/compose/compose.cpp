@@ -31,9 +31,10 @@ Result<LoraMatrix> stack(const ComposeMethod &, Parts parts, const ComposeOption
     int64_t done = 0;
     for (const ComposePart & p : parts) {
         const LoraMatrix & from = *p.matrix;
-        for (size_t i = 0; i < from.a.size(); ++i)
+        const std::vector<float> & a = from.down();
+        for (size_t i = 0; i < a.size(); ++i)
             made.a[static_cast<size_t>(done * made.k) + i] =
-                static_cast<float>(p.strength() * static_cast<double>(from.a[i]));
+                static_cast<float>(p.strength() * static_cast<double>(a[i]));
         for (int64_t row = 0; row < from.m; ++row)
             std::copy_n(from.b.begin() + row * from.r, from.r, made.b.begin() + row * rank + done);
         done += from.r;
@@ -45,7 +46,7 @@ std::vector<double> merged_factor(const ComposeMethod & method, Parts parts, con
                                   bool is_a) {
     MergeInput input;
     for (const ComposePart & p : parts) {
-        const std::vector<float> & values = is_a ? p.matrix->a : p.matrix->b;
+        const std::vector<float> & values = is_a ? p.matrix->down() : p.matrix->b;
         input.values.emplace_back(values.begin(), values.end());
         const double root = std::sqrt(std::fabs(p.strength()));
         input.weights.push_back(is_a && p.strength() < 0 ? -root : root);
@@ -84,7 +85,7 @@ std::vector<double> delta(const LoraMatrix & matrix, int threads) {
             for (int64_t j = 0; j < matrix.r; ++j) {
                 const double b = static_cast<double>(matrix.scale) *
                                  static_cast<double>(matrix.b[static_cast<size_t>(row * matrix.r + j)]);
-                const float * a = matrix.a.data() + j * matrix.k;
+                const float * a = matrix.down().data() + j * matrix.k;
                 double * to = d.data() + row * matrix.k;
                 for (int64_t i = 0; i < matrix.k; ++i) to[i] += b * static_cast<double>(a[i]);
             }
@@ -115,7 +116,7 @@ Result<LoraMatrix> by_product(const ComposeMethod &, Parts parts, const ComposeO
     const LoraMatrix & first = *parts[0].matrix;
     std::vector<ProductTerm> terms;
     for (const ComposePart & p : parts)
-        terms.push_back({p.matrix->a.data(), p.matrix->b.data(), p.matrix->r, p.strength()});
+        terms.push_back({p.matrix->down().data(), p.matrix->b.data(), p.matrix->r, p.strength()});
     return from_svd(svd_of_products(terms, first.m, first.k, {rank_of(parts, options)}), first.weight, first.k, first.m);
 }
 

@@ -34,7 +34,7 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
         same.kind = LoraKind::lora;  // as the others are from here on
         return same;
     }
-    const ProductTerm term{from.a.data(), from.b.data(), from.r, static_cast<double>(from.scale)};
+    const ProductTerm term{from.down().data(), from.b.data(), from.r, static_cast<double>(from.scale)};
     const ThinSvd svd = svd_of_products({&term, 1}, from.m, from.k, {most, o.energy});
     change.norm = std::sqrt(svd.squares);
     change.error = std::sqrt(std::max(svd.squares - svd.kept(), 0.0));

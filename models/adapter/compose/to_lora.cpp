@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
@@ -34,6 +35,7 @@ Status convert(const LoraMatrix & from, const Weight & w, const ToLoraOptions & 
     if (from.kind != LoraKind::dora) {
         to = from;
         to.kind = LoraKind::lora;
+        if (to.fixed_a) to.a = *std::exchange(to.fixed_a, nullptr);
         change.r = from.r;
         change.norm = delta_norm(from);
         return {};

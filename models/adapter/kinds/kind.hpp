@@ -33,13 +33,15 @@ struct KindDef {
     BranchPtr (*branch)(const LoraMatrix & matrix, std::span<ql_tensor * const> leaves);
     /// What becomes of row i of W + s B A where the weight is merged; null: nothing.
     void (*finish_row)(const LoraMatrix & matrix, int64_t i, float * row) = nullptr;
-    /// The values that training starts with, where sizes and scale are known and B is zero. Numbers depend on (seed,
-    /// weight, element).
+    /// The trained values that training starts with, where sizes and scale are known and B is zero. Numbers depend on
+    /// (seed, weight, element).
     Status (*start)(LoraMatrix & matrix, const Weight & weight, uint64_t seed, int threads);
-    /// Gives the matrix the values that are not trained, where sizes are known; null: all are trained.
-    void (*fill)(LoraMatrix & matrix) = nullptr;
-    /// Makes a matrix that came from a file one of this kind, or says why it is none; null: nothing is to be done.
-    Status (*adopt)(LoraMatrix & matrix) = nullptr;
+    /// Gives a matrix the values that are not trained, where sizes are known; null: all are trained. `others` of its
+    /// adapter are filled, and may share theirs.
+    void (*fill)(LoraMatrix & matrix, std::span<const LoraMatrix> others) = nullptr;
+    /// Makes a matrix that came from a file one of this kind, or says why it is none, and fills it; null: nothing is to
+    /// be done.
+    Status (*adopt)(LoraMatrix & matrix, std::span<const LoraMatrix> others) = nullptr;
 };
 
 namespace kind {

@@ -1,6 +1,7 @@
 // What an adapter holds for one linear.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,15 @@ struct LoraMatrix {
     std::string weight;  // "blk.0.attn_q.weight"
     int64_t k = 0, m = 0, r = 0;
     float scale = 1.0f;
-    std::vector<float> a, b;
+    std::vector<float> a, b;  // a is empty where fixed_a stands in its place
     LoraKind kind = LoraKind::lora;
     int64_t frozen = 0;            // the last ranks, of the r, that training leaves as they are (frozen.hpp)
     std::vector<float> magnitude;  // DoRA: [m], the norms of the rows of W + s B A
+    /// A where the kind has it for good: one for all branches of its shape, of which an adapter has many.
+    std::shared_ptr<const std::vector<float>> fixed_a;
+
+    /// A, whoever holds it.
+    const std::vector<float> & down() const { return fixed_a ? *fixed_a : a; }
 };
 
 }  // namespace ql

@@ -1,5 +1,7 @@
 // y += D h with h_j = sum_b x[b r + j]: x is cut into tiles of r, which are added up, and D alone is trained. It is the
 // LoRA whose A is fixed, A[j, i] = (i mod r == j), and so converts to it exactly.             (MiSS, Kang & Yin 2024)
+#include <memory>
+
 #include "models/adapter/kinds/kind.hpp"
 #include "models/graph/builder.hpp"
 
@@ -26,32 +28,36 @@ BranchPtr branch(const LoraMatrix &, std::span<ql_tensor * const> leaves) {
     return std::make_unique<MissBranch>(leaves[0]);
 }
 
-std::vector<float> fixed_a(const LoraMatrix & m) {
+std::shared_ptr<const std::vector<float>> fixed_a(const LoraMatrix & m, std::span<const LoraMatrix> others) {
+    for (const LoraMatrix & other : others)
+        if (other.fixed_a && other.k == m.k && other.r == m.r) return other.fixed_a;
     std::vector<float> a(static_cast<size_t>(m.k * m.r));
     for (int64_t i = 0; i < m.k; ++i) a[static_cast<size_t>(i % m.r * m.k + i)] = 1;
-    return a;
+    return std::make_shared<const std::vector<float>>(std::move(a));
 }
 
-void fill(LoraMatrix & m) {
+void fill(LoraMatrix & m, std::span<const LoraMatrix> others) {
     m.scale = 1;
-    m.a = fixed_a(m);
+    m.fixed_a = fixed_a(m, others);
 }
 
 Status start(LoraMatrix & m, const Weight &, uint64_t, int) {
     if (m.r > m.k)
         return error(QL_INVALID_ARGUMENT, "MiSS r is %lld, but the rows of '%s' have %lld numbers",
                      static_cast<long long>(m.r), m.weight.c_str(), static_cast<long long>(m.k));
-    fill(m);
     return {};
 }
 
 /// A file has one alpha: the scale of a matrix of another rank than the first goes into D.
-Status adopt(LoraMatrix & m) {
-    if (m.a != fixed_a(m))
+Status adopt(LoraMatrix & m, std::span<const LoraMatrix> others) {
+    const auto fixed = fixed_a(m, others);
+    if (m.a != *fixed)
         return error(QL_BAD_FILE, "'%s' is said to be MiSS, but its A is not the fixed one", m.weight.c_str());
     if (m.scale != 1)
         for (float & d : m.b) d *= m.scale;
     m.scale = 1;
+    m.fixed_a = fixed;
+    m.a = {};
     return {};
 }
 
