@@ -107,7 +107,10 @@ class CodedProducts : public testing::TestWithParam<const Coding *> {
             if (isa == best_isa() || (isa < best_isa() && best_isa() != Isa::neon)) list.push_back(isa);
         return list;
     }
-    void TearDown() override { limit_targets(best_isa()); }
+    void TearDown() override {
+        limit_targets(best_isa());
+        forbid_vnni(false);
+    }
 
     static Floats run(Isa isa, int threads, std::span<const Product> products, int64_t rows, const Floats & add) {
         limit_targets(isa);
@@ -122,10 +125,15 @@ class CodedProducts : public testing::TestWithParam<const Coding *> {
     static void expect_bits(std::span<const Product> products, int64_t rows, const Floats & want,
                             const Floats & add = {}) {
         for (const Isa isa : sets())
-            for (const int threads : {1, 2, 3, 8}) {
-                const Floats got = run(isa, threads, products, rows, add);
-                EXPECT_EQ(0, std::memcmp(got.data(), want.data(), want.size() * sizeof(float)))
-                    << isa_name(isa) << ", " << threads << " threads";
+            for (const bool vnni : {false, true}) {
+                if (vnni && !vnni_kernels(isa)) continue;
+                forbid_vnni(!vnni);
+                for (const int threads : {1, 2, 3, 8}) {
+                    const Floats got = run(isa, threads, products, rows, add);
+                    EXPECT_EQ(0, std::memcmp(got.data(), want.data(), want.size() * sizeof(float)))
+                        << isa_name(isa) << (vnni ? " with vnni, " : ", ") << threads << " threads";
+                }
+                forbid_vnni(false);
             }
     }
     /// One product of random numbers.

@@ -7,6 +7,7 @@
 #endif
 
 #include <limits>
+#include <type_traits>
 
 #include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/vec.inl"
@@ -36,18 +37,26 @@ HWY_INLINE BlockScales block_scales(const Coding & of, VecI32 largest_bits) {
             hn::IfThenElseZero(normal, hn::Div(most, largest))};
 }
 
-/// n numbers, a multiple of kCodedSteps: their codes go to dst. Returns their scale.
-HWY_INLINE float code_block(const Coding & of, const float * x, int64_t n, int16_t * dst) {
-    const hn::Rebind<int16_t, TagI32> codes;
-    VecI32 largest = hn::Zero(kI32);
+struct CodedBlock {
+    float scale;
+    int32_t sum;  // of the codes
+};
+
+/// n numbers, a multiple of 16: their codes go to dst. Bytes without a sign get A's bias.
+template <class Code>
+HWY_INLINE CodedBlock code_block(const Coding & of, const float * x, int64_t n, Code * dst) {
+    constexpr int32_t bias = std::is_unsigned_v<Code> ? kByteBias : 0;
+    const hn::Rebind<Code, TagI32> codes;
+    VecI32 largest = hn::Zero(kI32), sum = hn::Zero(kI32);
     for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
     const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
     const auto counts = hn::Gt(s.inverse, hn::Zero(kF32));  // else codes are 0, also those of what is not finite
     for (int64_t i = 0; i < n; i += kLanes) {
         const VecI32 code = hn::NearestInt(hn::IfThenElseZero(counts, hn::Mul(hn::LoadU(kF32, x + i), s.inverse)));
-        hn::StoreU(hn::DemoteTo(codes, code), codes, dst + i);
+        sum = hn::Add(sum, code);
+        hn::StoreU(hn::DemoteTo(codes, hn::Add(code, hn::Set(kI32, bias))), codes, dst + i);
     }
-    return hn::GetLane(s.scale);
+    return {hn::GetLane(s.scale), hn::GetLane(hn::SumOfLanes(kI32, sum))};
 }
 
 }  // namespace HWY_NAMESPACE
