@@ -34,7 +34,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT QL_BUILD_FUZZ)
     set_source_files_properties(${ql_amx_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags};-mamx-tile;-mamx-bf16")
     set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/bf16_kernels.cpp PROPERTIES COMPILE_DEFINITIONS QL_CPU_BF16_KERNELS)
     set(ql_vnni_flags ${ql_kernel_optimisation};-mprfchw;-mavx2;-mfma;-Wno-uninitialized)
-    set_source_files_properties(${ql_avx512_vnni_sources} PROPERTIES COMPILE_OPTIONS "${ql_vnni_flags};-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni")
+    set(ql_avx512_vnni_flags ${ql_vnni_flags};-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni)
+    set_source_files_properties(${ql_avx512_vnni_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_vnni_flags}")
+    set_property(GLOBAL PROPERTY QL_AVX512_VNNI_FLAGS "${ql_avx512_vnni_flags}") # for the test of AVX-VNNI's kernels
     set_source_files_properties(${ql_avx_vnni_sources} PROPERTIES COMPILE_OPTIONS "${ql_vnni_flags};-mavxvnni")
     set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/vnni.cpp PROPERTIES COMPILE_DEFINITIONS QL_CPU_VNNI_KERNELS)
     set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for tests that compile the AMX kernels on emulated tiles

@@ -11,6 +11,7 @@
 
 #include "backends/cpu/products/product.hpp"
 #include "backends/cpu/targets.hpp"
+#include "cpu/coded_ymm.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/half.hpp"
 #include "support/reference_run.hpp"
@@ -109,7 +110,7 @@ class CodedProducts : public testing::TestWithParam<const Coding *> {
     }
     void TearDown() override {
         limit_targets(best_isa());
-        forbid_vnni(false);
+        replace_vnni({});
     }
 
     static Floats run(Isa isa, int threads, std::span<const Product> products, int64_t rows, const Floats & add) {
@@ -125,16 +126,23 @@ class CodedProducts : public testing::TestWithParam<const Coding *> {
     static void expect_bits(std::span<const Product> products, int64_t rows, const Floats & want,
                             const Floats & add = {}) {
         for (const Isa isa : sets())
-            for (const bool vnni : {false, true}) {
-                if (vnni && !vnni_kernels(isa)) continue;
-                forbid_vnni(!vnni);
+            for (const auto & [kernels, name] : kernels_of(isa)) {
+                replace_vnni(kernels);
                 for (const int threads : {1, 2, 3, 8}) {
                     const Floats got = run(isa, threads, products, rows, add);
                     EXPECT_EQ(0, std::memcmp(got.data(), want.data(), want.size() * sizeof(float)))
-                        << isa_name(isa) << (vnni ? " with vnni, " : ", ") << threads << " threads";
+                        << isa_name(isa) << ", " << name << ", " << threads << " threads";
                 }
-                forbid_vnni(false);
             }
+        replace_vnni({});
+    }
+    /// Highway's, those of VNNI that the set has, and of AVX-512's also those that are AVX2's elsewhere.
+    static std::vector<std::pair<const CodedKernels *, const char *>> kernels_of(Isa isa) {
+        replace_vnni({});
+        std::vector<std::pair<const CodedKernels *, const char *>> list = {{nullptr, "without vnni"}};
+        if (const CodedKernels * found = vnni_kernels(isa)) list.emplace_back(found, "vnni");
+        if (isa >= Isa::avx512 && list.size() > 1 && ymm_kernels()) list.emplace_back(ymm_kernels(), "vnni in 256 bits");
+        return list;
     }
     /// One product of random numbers.
     static void check(ql_dtype dtype, Side side, int64_t k, int64_t m, int64_t rows, float scale = 1) {
@@ -170,22 +178,33 @@ TEST_P(CodedProducts, HaveTheBitsOfTheirArithmeticBeyondAPanel) {
     check(QL_NF4, Side::backward, 64, 4200, 6);
 }
 
-/// The largest codes alone, whose sums are the largest.
+/// The largest codes alone, whose sums are the largest, and those of bytes with A's bias the farthest from them.
 TEST_P(CodedProducts, HoldTheLargestSums) {
     const int64_t k = 256, m = 66, rows = 6;
-    const Floats ones(static_cast<size_t>(k * m), 1.0f);
-    AlignedBytes bytes(ql_dtype_bytes(QL_Q8_0, k * m));
-    ASSERT_TRUE(find_dtype(QL_Q8_0)->encode(ones.data(), k * m, bytes.data()).ok());
-    for (const float sign : {1.0f, -1.0f})
+    for (const auto & [sign_w, sign_a] : {std::pair{1.0f, 1.0f}, {1.0f, -1.0f}, {-1.0f, 1.0f}, {-1.0f, -1.0f}}) {
+        const Floats w(static_cast<size_t>(k * m), sign_w);
+        AlignedBytes bytes(ql_dtype_bytes(QL_Q8_0, k * m));
+        ASSERT_TRUE(find_dtype(QL_Q8_0)->encode(w.data(), k * m, bytes.data()).ok());
         for (const Side side : {Side::forward, Side::backward}) {
             Product p{{QL_Q8_0, bytes.data(), k, m}, side};
-            const Floats a(static_cast<size_t>(p.depth() * rows), sign);
+            const Floats a(static_cast<size_t>(p.depth() * rows), sign_a);
             p.a = a.data();
             Floats want(static_cast<size_t>(p.columns() * rows));
             add_term(coding(), p, a.data(), rows, want);
             expect_bits({&p, 1}, rows, want);
-            for (const float c : want) EXPECT_NEAR(c, sign * static_cast<float>(p.depth()), 0.1f);
+            for (const float c : want) EXPECT_NEAR(c, sign_w * sign_a * static_cast<float>(p.depth()), 0.1f);
         }
+    }
+}
+
+/// What is read of a row of int8 is half of what it is in 16 bits, where instructions multiply bytes.
+TEST(CodedRows, HoldBytesWhereVnniMultipliesThem) {
+    const CodedKernels some = {};
+    EXPECT_TRUE(in_bytes({&kInt8, &some}));
+    EXPECT_FALSE(in_bytes({&kInt8, nullptr}));
+    EXPECT_FALSE(in_bytes({&kInt16, &some}));
+    EXPECT_EQ(code_bytes({&kInt8, &some}, 576), 576);
+    EXPECT_EQ(code_bytes({&kInt8, nullptr}, 576), 1152);
 }
 
 /// A linear's gradient: two quantized weights, and LoRA's matrices in f32 to the bits of their own product.

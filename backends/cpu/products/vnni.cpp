@@ -9,7 +9,7 @@
 namespace ql::cpu {
 namespace {
 
-bool forbidden = false;
+std::optional<const CodedKernels *> replaced;
 
 #if defined(QL_CPU_VNNI_KERNELS)
 const CodedKernels * find(Isa isa) {
@@ -23,15 +23,16 @@ const CodedKernels * find(Isa isa) {
 
 }  // namespace
 
-void forbid_vnni(bool forbid) {
-    forbidden = forbid;
+void replace_vnni(std::optional<const CodedKernels *> kernels) {
+    replaced = kernels;
 }
 
 const CodedKernels * vnni_kernels([[maybe_unused]] Isa isa) {
 #if defined(QL_CPU_VNNI_KERNELS)
+    if (replaced) return *replaced;
     // CPUID is slow, and under a hypervisor an interrupt.
     static const CodedKernels *const of_avx2 = find(Isa::avx2), *const of_avx512 = find(Isa::avx512);
-    if (!forbidden && isa >= Isa::avx2) return isa >= Isa::avx512 ? of_avx512 : of_avx2;
+    if (isa >= Isa::avx2) return isa >= Isa::avx512 ? of_avx512 : of_avx2;
 #endif
     return nullptr;
 }

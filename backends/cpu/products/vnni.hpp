@@ -1,5 +1,7 @@
 // Which kernels of VNNI a device has: instructions that multiply integers and add them up.
 #pragma once
+#include <optional>
+
 #include "backends/cpu/isa.hpp"
 #include "backends/cpu/products/coded_panel.hpp"
 
@@ -9,7 +11,8 @@ extern constinit const CodedKernels kAvx512Vnni, kAvxVnni;
 
 /// Those that the processor has under an instruction set; null where there are none.
 const CodedKernels * vnni_kernels(Isa isa);
-/// In the whole process, as limit_targets: for tests of what processors without them do.
-void forbid_vnni(bool forbid);
+/// Tests: these, or with null none, under every set; without a value what the processor has. In the whole process, as
+/// limit_targets.
+void replace_vnni(std::optional<const CodedKernels *> kernels);
 
 }  // namespace ql::cpu
