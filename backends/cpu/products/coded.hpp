@@ -5,6 +5,11 @@
 // even. A weight of any format is decoded to f32 first, so that both directions of a product, and all formats, are one
 // arithmetic; a block of nf4 that has a code of its largest magnitude gets round(L codebook).
 //
+// Codes of a byte are too coarse for a block whose largest number is far beyond the others. So such a coding first takes
+// the sums and differences of a block's 64 numbers at distances 32, 16, 8, 4, 2, 1, each rounded: a multiplication by a
+// Hadamard matrix H, which spreads the one over all. H H = 64, so the sum of products is 64 times what it was, and
+// scale_j is 1/64 of the scale. What overflows there is not finite.
+//
 //     C[t, j] = sum over blocks, in order, of  (sum of codes_t codes_j) * scale_j * scale_t
 //
 // The inner sum is in int32 and exact. What follows is rounded step by step, without fused multiply-add, from left to
@@ -26,11 +31,12 @@ struct Coding {
     const char * name;
     int64_t block;    // steps of the sum with a scale in common: 32, 64, 128 or 256
     int32_t largest;  // code; block * largest^2 < 2^31
+    bool rotates;     // blocks, which then have kCodedSteps
 };
 /// Codes of a byte, for instructions that multiply bytes; a sum of products is less than 2^24, of bytes with A's bias, too.
-inline constexpr Coding kInt8 = {"int8", 64, 127};
+inline constexpr Coding kInt8 = {"int8", 64, 127, true};
 /// The most that 16-bit operands and 32-bit sums can hold: 12 bits and a sign.
-inline constexpr Coding kInt16 = {"int16", 256, 2896};
+inline constexpr Coding kInt16 = {"int16", 256, 2896, false};
 
 inline constexpr int64_t kCodedSteps = 64;  // that a sum is filled up to with codes of zero
 inline constexpr float kCodedSmallest = 0x1p-100f;

@@ -31,7 +31,7 @@ template <class Code>
 class PackerCoded {
   public:
     PackerCoded(const Coding & of, const Term<std::byte> & t)
-        : of_(of), w_(t.w), side_(t.side), scale_(t.scale), decode_(span_decoder(t.w.dtype)) {}
+        : of_(of), w_(t.w), side_(t.side), scale_(of.rotates ? t.scale * kRotatedScale : t.scale), decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, const PanelCoded & to) const {
         if (side_ == Side::forward) {
@@ -68,7 +68,8 @@ class PackerCoded {
     }
 
     /// A block of kLanes columns. x [n][kGroup].
-    void code_columns(const float * x, int64_t n, const PanelCoded & to) const {
+    void code_columns(float * x, int64_t n, const PanelCoded & to) const {
+        if (of_.rotates) rotate_columns(x);
         VecI32 largest = hn::Zero(kI32), sum = hn::Zero(kI32);
         for (int64_t p = 0; p < n; ++p) largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, x + p * kGroup)));
         const BlockScales s = block_scales(of_, largest);
