@@ -158,7 +158,8 @@ class CodedProducts : public testing::TestWithParam<const Coding *> {
         replace_vnni({});
         std::vector<std::pair<const CodedKernels *, const char *>> list = {{nullptr, "without vnni"}};
         if (const CodedKernels * found = vnni_kernels(isa)) list.emplace_back(found, "vnni");
-        if (isa >= Isa::avx512 && list.size() > 1 && ymm_kernels()) list.emplace_back(ymm_kernels(), "vnni in 256 bits");
+        if (isa >= Isa::avx512 && list.size() > 1 && ymm_kernels())
+            list.emplace_back(ymm_kernels(), "vnni in 256 bits");
         return list;
     }
     /// One product of random numbers.

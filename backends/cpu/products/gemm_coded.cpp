@@ -1,9 +1,10 @@
 // The product of integers, one source for every instruction set; coded.hpp says what it computes.
 //
-// Split of work: gemm.hpp. Codes are held in 16 bits and multiplied in pairs of steps, as vpmaddwd does: exact whatever
-// the codes are, which vpmaddubsw, the product of bytes before VNNI, is not. The micro-kernel holds 6 rows by 2 vectors
-// of sums (4 where there are 32 registers): a pair of steps loads those vectors of B, broadcasts 6 pairs of A and makes
-// 12 (24) products and additions. Sums in f32 lie in L1, and take up the int32 sums at the end of a block.
+// Split of work: gemm.hpp. With VNNI the micro-kernels are those of coded_vnni.inl. Here codes are held in 16 bits and
+// multiplied in pairs of steps, as vpmaddwd does: exact whatever the codes are, which vpmaddubsw, the product of bytes
+// before VNNI, is not. The micro-kernel holds 6 rows by 2 vectors of sums (4 where there are 32 registers): a pair of
+// steps loads those vectors of B, broadcasts 6 pairs of A and makes 12 (24) products and additions. Sums in f32 lie in
+// L1, and take up the int32 sums at the end of a block.
 // Memory traffic a pair of steps and thread: B 256 bytes from L2, A 24 bytes, for 768 multiply-adds.
 // Decoding costs a pass over the panel in L1, rounding two; forward panels are also transposed, in pairs.
 #undef HWY_TARGET_INCLUDE
@@ -125,11 +126,11 @@ HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t
     store_coded<R, NV>(sums, to);
 }
 
-constexpr CodedKernels kHighwayPairs = {kCodedWidth,
-                                       {micro_kernel_coded<1, kCodedVectors>, micro_kernel_coded<2, kCodedVectors>,
-                                        micro_kernel_coded<3, kCodedVectors>, micro_kernel_coded<4, kCodedVectors>,
-                                        micro_kernel_coded<5, kCodedVectors>, micro_kernel_coded<6, kCodedVectors>},
-                                       {}};
+constexpr CodedKernels kHighwayPairs = {
+    kCodedWidth,
+    {micro_kernel_coded<1, kCodedVectors>, micro_kernel_coded<2, kCodedVectors>, micro_kernel_coded<3, kCodedVectors>,
+     micro_kernel_coded<4, kCodedVectors>, micro_kernel_coded<5, kCodedVectors>, micro_kernel_coded<6, kCodedVectors>},
+    {}};
 
 StretchesCoded coded_stretches(const CodedPath & path, const GemmCoded & g, const DepthBlock & block,
                                const GroupTiles & tiles) {

@@ -41,7 +41,7 @@ struct HeadBuffers {
     int64_t row_length;  // of padded logits; the pad also keeps rows from sharing cache sets
     std::byte * panels;
     float * rows;        // [chunk][n]: x of the chunk's tokens, then dx
-    std::byte * codes;     // of x; none where the head is not rounded to integers
+    std::byte * codes;   // of x; none where the head is not rounded to integers
     float * scales;      // [thread][blocks of a row]: of dlogits, as above
     uint16_t * rounded;  // rows in bf16. Here and below: none where products compute in f32
     float * logits;      // [chunk][row_length]; null where they are half_logits
@@ -57,7 +57,7 @@ struct HeadBuffers {
         const CodedPath coded = coded_of(w, cpu);
         if (coded) row_length = std::max(row_length, 3 * kLogitPad);  // 64 codes and their scale
         const size_t panel_bytes = cpu.bf16 ? gemm_half_scratch(cpu.pool, project)
-                                   : coded ? gemm_coded_scratch(cpu.pool)
+                                   : coded  ? gemm_coded_scratch(cpu.pool)
                                             : gemm_scratch(cpu.pool);
         panels = carve.take<std::byte>(static_cast<int64_t>(panel_bytes));
         rows = carve.take<float>(n_rows * w.k);

@@ -31,7 +31,11 @@ template <class Code>
 class PackerCoded {
   public:
     PackerCoded(const Coding & of, const Term<std::byte> & t)
-        : of_(of), w_(t.w), side_(t.side), scale_(of.rotates ? t.scale * kRotatedScale : t.scale), decode_(span_decoder(t.w.dtype)) {}
+        : of_(of),
+          w_(t.w),
+          side_(t.side),
+          scale_(of.rotates ? t.scale * kRotatedScale : t.scale),
+          decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, const PanelCoded & to) const {
         if (side_ == Side::forward) {
