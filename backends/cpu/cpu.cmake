@@ -16,9 +16,13 @@ set_source_files_properties(${ql_product_sources} PROPERTIES COMPILE_OPTIONS "${
 # they are entered only after isa.cpp has found the instructions.
 set(ql_vdpbf16_sources products/gemm_bf16.cpp products/gemv_bf16.cpp products/outer_bf16.cpp attention/forward_bf16.cpp
                        attention/backward_bf16.cpp)
+set(ql_avx512_vnni_sources products/coded_avx512_vnni.cpp)
+set(ql_avx_vnni_sources products/coded_avx_vnni.cpp)
 set(ql_amx_sources products/gemm_amx.cpp attention/forward_amx.cpp attention/backward_amx.cpp)
 list(TRANSFORM ql_vdpbf16_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
 list(TRANSFORM ql_amx_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
+list(TRANSFORM ql_avx512_vnni_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
+list(TRANSFORM ql_avx_vnni_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT QL_BUILD_FUZZ)
     # -Wno-uninitialized: GCC 12 sees undefined inputs in its own unmasked intrinsics.
     set(ql_avx512_bf16_flags
@@ -29,7 +33,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT QL_BUILD_FUZZ)
     set_source_files_properties(${ql_vdpbf16_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags}")
     set_source_files_properties(${ql_amx_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_bf16_flags};-mamx-tile;-mamx-bf16")
     set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/bf16_kernels.cpp PROPERTIES COMPILE_DEFINITIONS QL_CPU_BF16_KERNELS)
+    set(ql_vnni_flags ${ql_kernel_optimisation};-mprfchw;-mavx2;-mfma;-Wno-uninitialized)
+    set(ql_avx512_vnni_flags ${ql_vnni_flags};-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni)
+    set_source_files_properties(${ql_avx512_vnni_sources} PROPERTIES COMPILE_OPTIONS "${ql_avx512_vnni_flags}")
+    set_property(GLOBAL PROPERTY QL_AVX512_VNNI_FLAGS "${ql_avx512_vnni_flags}") # for the test of AVX-VNNI's kernels
+    set_source_files_properties(${ql_avx_vnni_sources} PROPERTIES COMPILE_OPTIONS "${ql_vnni_flags};-mavxvnni")
+    set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/vnni.cpp PROPERTIES COMPILE_DEFINITIONS QL_CPU_VNNI_KERNELS)
     set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for tests that compile the AMX kernels on emulated tiles
 else()
-    set_source_files_properties(${ql_vdpbf16_sources} ${ql_amx_sources} PROPERTIES HEADER_FILE_ONLY ON) # not compiled
+    set_source_files_properties(${ql_vdpbf16_sources} ${ql_amx_sources} ${ql_avx512_vnni_sources} ${ql_avx_vnni_sources} PROPERTIES HEADER_FILE_ONLY ON) # not compiled
 endif()

@@ -70,13 +70,19 @@ double time_threads(int threads, const std::function<double(int)> & work) {
     return ql_os_seconds() - start;
 }
 
-/// The path of a device's products; those in f32 and of integers take the widest vectors of its instruction set.
-std::string product_path(const ql_device_info & device) {
+/// The path of a device's products; those in f32 and of integers take the widest vectors of its instruction set. Where
+/// products of 16 bits have no peak of their own, they are compared with those of bytes, and products of bytes without
+/// VNNI with AVX2's.
+std::string product_path(const ql_device_info & device, const std::vector<PeakKernel> & kernels) {
     const std::string isa = device.isa, product = device.product;
     if (product != "f32" && !product.starts_with("int")) return product;
-    const std::string kind = product == "f32" ? "" : "int8_";
-    if (isa.starts_with("avx512") || isa == "amx") return kind + "avx512";
-    return kind + (isa == "scalar" ? "baseline" : isa);
+    const bool avx512 = isa.starts_with("avx512") || isa == "amx";
+    const std::string set = avx512 ? "avx512" : isa == "scalar" ? "baseline" : isa;
+    if (product == "f32") return set;
+    for (const std::string & path : {product + "_" + set, "int8_" + set})
+        for (const PeakKernel & k : kernels)
+            if (path == k.path) return path;
+    return "int8_avx2";
 }
 
 Figure measure_kernel(const PeakKernel & k, int threads, double seconds) {
@@ -129,8 +135,9 @@ Figure figure(std::string name, std::string shape, std::vector<double> rates, st
 
 Limits measure_limits(const ql_device_info & device, double seconds) {
     Limits limits;
-    const std::string path = product_path(device);
-    for (const PeakKernel & k : peak_kernels()) {
+    const std::vector<PeakKernel> kernels = peak_kernels();
+    const std::string path = product_path(device, kernels);
+    for (const PeakKernel & k : kernels) {
         limits.figures.push_back(measure_kernel(k, device.threads, seconds));
         if (path == k.path) limits.gflops = limits.figures.back().median;
     }

@@ -5,6 +5,11 @@
 // even. A weight of any format is decoded to f32 first, so that both directions of a product, and all formats, are one
 // arithmetic; a block of nf4 that has a code of its largest magnitude gets round(L codebook).
 //
+// Codes of a byte are too coarse for a block whose largest number is far beyond the others. So such a coding first takes
+// the sums and differences of a block's 64 numbers at distances 32, 16, 8, 4, 2, 1, each rounded: a multiplication by a
+// Hadamard matrix H, which spreads the one over all. H H = 64, so the sum of products is 64 times what it was, and
+// scale_j is 1/64 of the scale. What overflows there is not finite.
+//
 //     C[t, j] = sum over blocks, in order, of  (sum of codes_t codes_j) * scale_j * scale_t
 //
 // The inner sum is in int32 and exact. What follows is rounded step by step, without fused multiply-add, from left to
@@ -13,6 +18,10 @@
 // A block with a NaN or an infinity has the scale NaN, and so has all of its token or its column. A block whose largest
 // magnitude is below 2^-100 is zero.
 #pragma once
+#include <algorithm>
+
+#include "backends/cpu/products/coded_panel.hpp"
+#include "backends/cpu/products/coded_path.hpp"
 #include "backends/cpu/products/gemm.hpp"
 
 namespace ql::cpu {
@@ -20,13 +29,14 @@ namespace ql::cpu {
 /// How operands are rounded.
 struct Coding {
     const char * name;
-    int64_t block;    // steps of the sum with a scale in common, a multiple of kCodedSteps; at most 256
+    int64_t block;    // steps of the sum with a scale in common: 32, 64, 128 or 256
     int32_t largest;  // code; block * largest^2 < 2^31
+    bool rotates;     // blocks, which then have kCodedSteps
 };
-/// Codes of a byte, for instructions that multiply bytes; a sum of products is less than 2^24.
-inline constexpr Coding kInt8 = {"int8", 64, 127};
+/// Codes of a byte, for instructions that multiply bytes; a sum of products is less than 2^24, of bytes with A's bias, too.
+inline constexpr Coding kInt8 = {"int8", 64, 127, true};
 /// The most that 16-bit operands and 32-bit sums can hold: 12 bits and a sign.
-inline constexpr Coding kInt16 = {"int16", 256, 2896};
+inline constexpr Coding kInt16 = {"int16", 256, 2896, false};
 
 inline constexpr int64_t kCodedSteps = 64;  // that a sum is filled up to with codes of zero
 inline constexpr float kCodedSmallest = 0x1p-100f;
@@ -36,23 +46,30 @@ constexpr int64_t coded_steps(int64_t n) {
     return (n + kCodedSteps - 1) / kCodedSteps * kCodedSteps;
 }
 constexpr int64_t coded_blocks(const Coding & of, int64_t n) {
-    return (n + of.block - 1) / of.block;
+    return (coded_steps(n) + of.block - 1) / of.block;
 }
-/// Elements of 16 bits from a row of codes to the next: the codes, which are multiplied in 16 bits, then the scales in
-/// f32. Whole cache lines, and not a multiple of a page, so that rows do not share cache sets.
-constexpr int64_t coded_stride(const Coding & of, int64_t n) {
-    const int64_t row = coded_steps(n) + 2 * coded_blocks(of, n), lines = (row + 31) / 32 * 32;
-    return lines % 2048 == 0 ? lines + 32 : lines;
+/// Whether codes are held in bytes, rather than in 16 bits.
+constexpr bool in_bytes(const CodedPath & path) {
+    return path.vnni && path.coding->largest < kByteBias;
 }
-inline const float * coded_scales(const int16_t * row, int64_t n) {
-    return reinterpret_cast<const float *>(row + coded_steps(n));
+/// Bytes of a row's codes.
+constexpr int64_t code_bytes(const CodedPath & path, int64_t n) {
+    return coded_steps(n) * (in_bytes(path) ? 1 : 2);
+}
+/// Bytes from a row of codes to the next: the codes, then the scales in f32. Whole cache lines, and not a multiple of a
+/// page, so that rows do not share cache sets.
+constexpr int64_t coded_stride(const CodedPath & path, int64_t n) {
+    const int64_t row = code_bytes(path, n) + coded_blocks(*path.coding, n) * static_cast<int64_t>(sizeof(float));
+    const int64_t lines = (row + 63) / 64 * 64;
+    return lines % 4096 == 0 ? lines + 64 : lines;
 }
 
-/// Terms' a: rows of codes, at least coded_stride(depth) apart.
-using GemmCoded = Gemm<int16_t>;
+/// Terms' a: rows of codes, at least coded_stride(depth) apart; numbers of rows are in bytes.
+using GemmCoded = Gemm<std::byte>;
 inline constexpr int64_t kPanelDepthCoded = kPanelBytes / (kGroup * sizeof(int16_t));
-/// Bytes of a panel: codes in pairs of steps, then scales [block][column].
-inline constexpr size_t kCodedPanelBytes = kPanelBytes + kPanelDepthCoded / kCodedSteps * kGroup * sizeof(float);
+/// Bytes of a panel: units of codes, then for each block and column a scale, and what a sum of bytes starts from.
+inline constexpr size_t kPanelBlocks = kPanelDepthCoded / std::min(kInt8.block, kInt16.block);
+inline constexpr size_t kCodedPanelBytes = kPanelBytes + kPanelBlocks * kGroup * (sizeof(float) + sizeof(int32_t));
 inline size_t gemm_coded_scratch(const Pool & pool) {
     return static_cast<size_t>(pool.threads()) * (sizeof(PanelHead) + kCodedPanelBytes);
 }
@@ -63,10 +80,10 @@ constexpr bool has_coded_product(ql_dtype dtype) {
 }
 
 /// Rows of f32 [n, rows] to rows of codes and scales.
-void code_rows(Pool & pool, const Coding & of, const float * x, int64_t n, int64_t rows, int16_t * dst);
+void code_rows(Pool & pool, const CodedPath & path, const float * x, int64_t n, int64_t rows, std::byte * dst);
 /// A row of n numbers to its codes and scales, which take its place; scales: room for them on the way. The row has room
 /// for coded_stride.
-void code_in_place(const Coding & of, float * x, int64_t n, float * scales);
-void gemm_coded(Pool & pool, const Coding & of, const GemmCoded & g, std::byte * scratch);
+void code_in_place(const CodedPath & path, float * x, int64_t n, float * scales);
+void gemm_coded(Pool & pool, const CodedPath & path, const GemmCoded & g, std::byte * scratch);
 
 }  // namespace ql::cpu

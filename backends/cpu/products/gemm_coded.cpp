@@ -1,9 +1,10 @@
 // The product of integers, one source for every instruction set; coded.hpp says what it computes.
 //
-// Split of work: gemm.hpp. Codes are held in 16 bits and multiplied in pairs of steps, as vpmaddwd does: exact whatever
-// the codes are, which vpmaddubsw, the product of bytes before VNNI, is not. The micro-kernel holds 6 rows by 2 vectors
-// of sums (4 where there are 32 registers): a pair of steps loads those vectors of B, broadcasts 6 pairs of A and makes
-// 12 (24) products and additions. Sums in f32 lie in L1, and take up the int32 sums at the end of a block.
+// Split of work: gemm.hpp. With VNNI the micro-kernels are those of coded_vnni.inl. Here codes are held in 16 bits and
+// multiplied in pairs of steps, as vpmaddwd does: exact whatever the codes are, which vpmaddubsw, the product of bytes
+// before VNNI, is not. The micro-kernel holds 6 rows by 2 vectors of sums (4 where there are 32 registers): a pair of
+// steps loads those vectors of B, broadcasts 6 pairs of A and makes 12 (24) products and additions. Sums in f32 lie in
+// L1, and take up the int32 sums at the end of a block.
 // Memory traffic a pair of steps and thread: B 256 bytes from L2, A 24 bytes, for 768 multiply-adds.
 // Decoding costs a pass over the panel in L1, rounding two; forward panels are also transposed, in pairs.
 #undef HWY_TARGET_INCLUDE
@@ -14,12 +15,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/coded.hpp"
-#include "backends/cpu/products/coded_blocks.inl"
+#include "backends/cpu/products/panel_coded.inl"
 #include "backends/cpu/products/pieces.hpp"
-#include "backends/cpu/products/transpose.inl"
 #include "backends/cpu/split.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -33,6 +32,7 @@ constexpr int kCodedVectors = 2;  // of two sums each
 #else
 constexpr int kCodedVectors = 2;  // 12 sums in 16 registers
 #endif
+constexpr int64_t kFloatBytes = sizeof(float);
 constexpr int64_t kCodedWidth = kLanes * kCodedVectors;  // columns of a micro-kernel; groups are a multiple of it
 
 // A vector of pairs: of 16-bit codes of two neighbouring steps, the even one in the lower half.
@@ -59,96 +59,8 @@ HWY_INLINE void add_pairs(VecI32 a, VecI32 b, VecI32 & even, [[maybe_unused]] Ve
 #endif
 }
 
-/// Steps [p0, p0 + depth) of a term for the columns of a group: rows of kGroup pairs, and of kGroup scales.
-class PackerCoded {
-  public:
-    PackerCoded(const Coding & of, const Term<int16_t> & t)
-        : of_(of), w_(t.w), side_(t.side), scale_(t.scale), decode_(span_decoder(t.w.dtype)) {}
-
-    void pack(int64_t group, int64_t p0, int64_t depth, int32_t * pairs, float * scales) const {
-        const int64_t column = group * kGroup;
-        if (side_ == Side::forward) {
-            for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(column + i, p0, depth, pairs + i, scales + i);
-            return;
-        }
-        for (int64_t p = 0; p < depth; p += of_.block, pairs += of_.block / 2 * kGroup, scales += kGroup)
-            pack_rows(column, p0 + p, std::min(of_.block, depth - p), pairs, scales);
-    }
-
-  private:
-    static constexpr int64_t kSpan = 256;  // the longest block
-    static_assert(kInt16.block <= kSpan && kSpan % kInt8.block == 0);
-
-    /// A block of the depth of W's rows.
-    void pack_rows(int64_t column, int64_t p0, int64_t depth, int32_t * pairs, float * scales) const {
-        HWY_ALIGN float rows[kSpan * kGroup];
-        const int64_t n = std::min(kGroup, w_.k - column), whole = coded_steps(depth);
-        for (int64_t p = 0; p < depth; ++p) {
-            decode_(w_, (p0 + p) * w_.k + column, n, rows + p * kGroup);
-            std::fill(rows + p * kGroup + n, rows + (p + 1) * kGroup, 0.0f);
-        }
-        std::fill(rows + depth * kGroup, rows + whole * kGroup, 0.0f);
-        for (int64_t j = 0; j < kGroup; j += kLanes) {
-            VecI32 largest = hn::Zero(kI32);
-            for (int64_t p = 0; p < depth; ++p)
-                largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, rows + p * kGroup + j)));
-            const BlockScales s = block_scales(of_, largest);
-            hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, scale_)), kF32, scales + j);
-            const auto code = [&](int64_t p) HWY_ATTR {
-                return hn::NearestInt(hn::Mul(hn::Load(kF32, rows + p * kGroup + j), s.inverse));
-            };
-            for (int64_t p = 0; p < whole; p += 2) {
-                const VecI32 even = hn::And(code(p), hn::Set(kI32, 0xffff)), odd = hn::ShiftLeft<16>(code(p + 1));
-                hn::StoreU(hn::Or(even, odd), kI32, pairs + p / 2 * kGroup + j);
-            }
-        }
-    }
-
-    /// W's rows `column` to `column` + kLanes.
-    void pack_columns(int64_t column, int64_t p0, int64_t depth, int32_t * pairs, float * scales) const {
-        HWY_ALIGN float row[kSpan];
-        HWY_ALIGN int16_t codes[kLanes * kSpan] = {};
-        const int64_t n = std::min<int64_t>(kLanes, w_.m - column);
-        if (n <= 0) return;  // whatever the sums are there, they are not stored
-        for (int64_t s = 0; s < depth; s += kSpan) {
-            const int64_t count = std::min(kSpan, depth - s), whole = coded_steps(count);
-            for (int64_t r = 0; r < n; ++r) {
-                decode_(w_, (column + r) * w_.k + p0 + s, count, row);
-                std::fill(row + count, row + whole, 0.0f);
-                for (int64_t i = 0; i < whole; i += of_.block)
-                    scales[(s + i) / of_.block * kGroup + r] =
-                        scale_ * code_block(of_, row + i, std::min(of_.block, whole - i), codes + r * kSpan + i);
-            }
-            for (int64_t i = 0; i < whole; i += 2 * kLanes)
-                transpose(reinterpret_cast<const float *>(codes + i), kSpan / 2,
-                          reinterpret_cast<float *>(pairs + (s + i) / 2 * kGroup));
-        }
-    }
-
-    const Coding & of_;
-    const Weight w_;
-    const Side side_;
-    const float scale_;
-    const SpanDecoder decode_;
-};
-
-/// A stretch of the depth: rows of codes and their scales, and the same of B in the panel.
-struct StretchCoded {
-    int64_t steps;
-    const int16_t * a;
-    const float * a_scales;
-    int64_t a_row;  // of 16 bits
-    const int32_t * b;
-    const float * b_scales;
-};
-struct StretchesCoded {
-    StretchCoded stretch[kMaxTerms];
-    int n = 0;
-    int64_t block;  // steps with a scale in common
-};
-
 /// Two codes of a row, in all lanes.
-HWY_INLINE VecI32 broadcast_pair(const int16_t * a) {
+HWY_INLINE VecI32 broadcast_pair(const std::byte * a) {
     int32_t pair;
     hwy::CopyBytes<sizeof(pair)>(a, &pair);
     return hn::Set(kI32, pair);
@@ -174,8 +86,8 @@ HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t
         for (int v = 0; v < NV; ++v) __builtin_prefetch(to.c + r * to.ldc + v * kLanes, 1);
     for (const StretchCoded * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
         const int64_t a_row = stretch->a_row;
-        const int16_t * a = stretch->a + t * a_row;
-        const float * a_scales = stretch->a_scales + t * a_row / 2;
+        const std::byte * a = stretch->a + t * a_row;
+        const float * a_scales = stretch->a_scales + t * a_row / kFloatBytes;
         const int32_t * b = stretch->b + j;
         const float * b_scales = stretch->b_scales + j;
         for (int64_t left = stretch->steps; left > 0; left -= stretches.block) {
@@ -185,22 +97,21 @@ HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t
                 HWY_UNROLL(4)
                 for (int v = 0; v < NV; ++v) even[r][v] = odd[r][v] = hn::Zero(kI32);
             }
-            const int16_t * at_a = a;
-            const int32_t *at_b = b, *end = b + std::min(left, stretches.block) / 2 * kGroup;
-            for (; at_b < end; at_a += 2, at_b += kGroup) {
+            const int32_t * end = b + std::min(left, stretches.block) / 2 * kGroup;
+            for (; b < end; a += sizeof(int32_t), b += kGroup) {
                 VecI32 x[NV];
                 HWY_UNROLL(4)
-                for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(kI32, at_b + v * kLanes);
+                for (int v = 0; v < NV; ++v) x[v] = hn::LoadU(kI32, b + v * kLanes);
                 HWY_UNROLL(6)
                 for (int r = 0; r < R; ++r) {
-                    const VecI32 y = broadcast_pair(at_a + r * a_row);
+                    const VecI32 y = broadcast_pair(a + r * a_row);
                     HWY_UNROLL(4)
                     for (int v = 0; v < NV; ++v) add_pairs(y, x[v], even[r][v], odd[r][v]);
                 }
             }
             HWY_UNROLL(6)
             for (int r = 0; r < R; ++r) {
-                const Vec row_scale = hn::Set(kF32, a_scales[r * a_row / 2]);
+                const Vec row_scale = hn::Set(kF32, a_scales[r * a_row / kFloatBytes]);
                 HWY_UNROLL(4)
                 for (int v = 0; v < NV; ++v) {
                     float * at = sums + (r * NV + v) * kLanes;
@@ -209,79 +120,108 @@ HWY_NOINLINE void micro_kernel_coded(const StretchesCoded & stretches, int64_t t
                     hn::Store(hn::Add(hn::Load(kF32, at), hn::Mul(y, row_scale)), kF32, at);
                 }
             }
-            a += stretches.block, ++a_scales, b += stretches.block / 2 * kGroup, b_scales += kGroup;
+            ++a_scales, b_scales += kGroup;
         }
     }
     store_coded<R, NV>(sums, to);
 }
 
-using MicroKernelCoded = void (*)(const StretchesCoded &, int64_t t, int64_t j, const TargetF32 &);
-template <int NV>
-constexpr MicroKernelCoded kCodedByRows[kTile] = {micro_kernel_coded<1, NV>, micro_kernel_coded<2, NV>,
-                                                  micro_kernel_coded<3, NV>, micro_kernel_coded<4, NV>,
-                                                  micro_kernel_coded<5, NV>, micro_kernel_coded<6, NV>};
+constexpr CodedKernels kHighwayPairs = {
+    kCodedWidth,
+    {micro_kernel_coded<1, kCodedVectors>, micro_kernel_coded<2, kCodedVectors>, micro_kernel_coded<3, kCodedVectors>,
+     micro_kernel_coded<4, kCodedVectors>, micro_kernel_coded<5, kCodedVectors>, micro_kernel_coded<6, kCodedVectors>},
+    {}};
 
-StretchesCoded coded_stretches(const Coding & of, const GemmCoded & g, const DepthBlock & block, int64_t group,
-                               std::byte * panel, bool packed) {
+StretchesCoded coded_stretches(const CodedPath & path, const GemmCoded & g, const DepthBlock & block,
+                               const GroupTiles & tiles) {
+    const Coding & of = *path.coding;
+    const bool bytes = in_bytes(path);
     StretchesCoded stretches;
     stretches.block = of.block;
-    auto * scales = reinterpret_cast<float *>(panel + kPanelBytes);
+    PanelCoded to = {nullptr, reinterpret_cast<float *>(tiles.panel + kPanelBytes), nullptr};
+    to.starts = reinterpret_cast<int32_t *>(to.scales + kPanelBlocks * kGroup);
     for (const Piece & piece : block.list()) {
-        const Term<int16_t> & t = g.terms[static_cast<size_t>(piece.term)];
-        auto * pairs = reinterpret_cast<int32_t *>(panel) + piece.at / 2 * kGroup;
-        if (!packed) PackerCoded(of, t).pack(group, piece.p0, piece.depth, pairs, scales);
+        const Term<std::byte> & t = g.terms[static_cast<size_t>(piece.term)];
+        to.units = reinterpret_cast<int32_t *>(tiles.panel) + piece.at / (bytes ? 4 : 2) * kGroup;
+        if (!tiles.packed && bytes) PackerCoded<int8_t>(of, t).pack(tiles.group, piece.p0, piece.depth, to);
+        if (!tiles.packed && !bytes) PackerCoded<int16_t>(of, t).pack(tiles.group, piece.p0, piece.depth, to);
+        const auto * scales = reinterpret_cast<const float *>(t.a + code_bytes(path, t.depth()));
         stretches.stretch[stretches.n++] = {coded_steps(piece.depth),
-                                            t.a + piece.p0,
-                                            coded_scales(t.a, t.depth()) + piece.p0 / of.block,
+                                            t.a + piece.p0 * (bytes ? 1 : 2),
+                                            scales + piece.p0 / of.block,
                                             t.a_row,
-                                            pairs,
-                                            scales};
-        scales += coded_blocks(of, piece.depth) * kGroup;
+                                            to.units,
+                                            to.scales,
+                                            to.starts};
+        to.scales += coded_blocks(of, piece.depth) * kGroup;
+        to.starts += coded_blocks(of, piece.depth) * kGroup;
     }
     return stretches;
 }
 
-void multiply_tiles_coded(const Coding & coding, const GemmCoded & g, const DepthBlock & block, const GroupTiles & of) {
-    const StretchesCoded stretches = coded_stretches(coding, g, block, of.group, of.panel, of.packed);
+void multiply_tiles_coded(const CodedPath & path, const GemmCoded & g, const DepthBlock & block,
+                          const GroupTiles & of) {
+    const CodedKernels & kernels = path.vnni ? *path.vnni : kHighwayPairs;
+    const MicroKernelCoded * by_rows = in_bytes(path) ? kernels.quads : kernels.pairs;
+    const StretchesCoded stretches = coded_stretches(path, g, block, of);
     const int64_t first = of.group * kGroup, columns = std::min(kGroup, g.columns() - first);
     const float * add = block.first ? g.add : g.c;
     for (int64_t tile = of.first; tile < of.last; ++tile) {
         const int64_t t = tile * kTile, rows = std::min(kTile, g.rows - t);
-        for (int64_t j = 0; j < columns; j += kCodedWidth) {
+        for (int64_t j = 0; j < columns; j += kernels.width) {
             const int64_t at = t * g.ldc + first + j;
-            kCodedByRows<kCodedVectors>[rows - 1](stretches, t, j,
-                                                  {g.c + at, add ? add + at : nullptr, g.ldc, columns - j});
+            by_rows[rows - 1](stretches, t, j, {g.c + at, add ? add + at : nullptr, g.ldc, columns - j});
         }
     }
 }
 
-/// n numbers of a block where they are, if they fill whole steps, or a copy with zeros behind them.
+/// n numbers where they are, if they fill whole steps, or a copy with zeros behind them.
 HWY_INLINE const float * whole_steps(const float * x, int64_t n, float * copy) {
     if (n % kCodedSteps == 0) return x;
     std::fill(std::copy(x, x + n, copy), copy + coded_steps(n), 0.0f);
     return copy;
 }
 
-void code_row(const Coding & of, const float * x, int64_t n, int16_t * dst) {
-    auto * scales = reinterpret_cast<float *>(dst + coded_steps(n));
-    HWY_ALIGN float copy[kInt16.block];
-    for (int64_t i = 0; i < n; i += of.block) {
-        const int64_t count = std::min(of.block, n - i);
-        *scales++ = code_block(of, whole_steps(x + i, count, copy), coded_steps(count), dst + i);
-    }
+constexpr int64_t kRowSpan = kInt16.block;  // whole blocks of every coding
+
+/// At most kRowSpan numbers to codes, and to a scale a block.
+template <class Code>
+HWY_INLINE void code_span(const Coding & of, const float * x, int64_t n, Code * codes, float * scales) {
+    HWY_ALIGN float copy[kRowSpan];
+    const float * from = whole_steps(x, n, copy);
+    const int64_t steps = coded_steps(n);
+    for (int64_t i = 0; i < steps; i += of.block)
+        *scales++ = code_block(of, from + i, std::min(of.block, steps - i), codes + i).scale;
 }
 
-/// Codes take half the room of what they are made of, so they do not overtake it. Scales would.
-void code_row_in_place(const Coding & of, float * x, int64_t n, float * scales) {
+template <class Code>
+void code_row_as(const Coding & of, const float * x, int64_t n, std::byte * dst) {
+    auto * scales = reinterpret_cast<float *>(dst + coded_steps(n) * static_cast<int64_t>(sizeof(Code)));
+    for (int64_t i = 0; i < n; i += kRowSpan)
+        code_span(of, x + i, std::min(kRowSpan, n - i), reinterpret_cast<Code *>(dst) + i, scales + i / of.block);
+}
+
+void code_row(const CodedPath & path, const float * x, int64_t n, std::byte * dst) {
+    in_bytes(path) ? code_row_as<uint8_t>(*path.coding, x, n, dst) : code_row_as<int16_t>(*path.coding, x, n, dst);
+}
+
+/// Codes take at most half the room of what they are made of, so they do not overtake it. Scales would.
+template <class Code>
+void code_row_in_place_as(const Coding & of, float * x, int64_t n, float * scales) {
     auto * row = reinterpret_cast<std::byte *>(x);
-    HWY_ALIGN float copy[kInt16.block];
-    HWY_ALIGN int16_t codes[kInt16.block];
-    for (int64_t i = 0; i < n; i += of.block) {
-        const int64_t count = std::min(of.block, n - i), steps = coded_steps(count);
-        scales[i / of.block] = code_block(of, whole_steps(x + i, count, copy), steps, codes);
-        std::memcpy(row + 2 * i, codes, static_cast<size_t>(steps) * sizeof(int16_t));
+    constexpr auto bytes = static_cast<int64_t>(sizeof(Code));
+    HWY_ALIGN Code codes[kRowSpan];
+    for (int64_t i = 0; i < n; i += kRowSpan) {
+        const int64_t count = std::min(kRowSpan, n - i);
+        code_span(of, x + i, count, codes, scales + i / of.block);
+        std::memcpy(row + bytes * i, codes, static_cast<size_t>(coded_steps(count) * bytes));
     }
-    std::memcpy(row + 2 * coded_steps(n), scales, static_cast<size_t>(coded_blocks(of, n)) * sizeof(float));
+    std::memcpy(row + bytes * coded_steps(n), scales, static_cast<size_t>(coded_blocks(of, n)) * sizeof(float));
+}
+
+void code_row_in_place(const CodedPath & path, float * x, int64_t n, float * scales) {
+    in_bytes(path) ? code_row_in_place_as<uint8_t>(*path.coding, x, n, scales)
+                   : code_row_in_place_as<int16_t>(*path.coding, x, n, scales);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -294,24 +234,24 @@ HWY_EXPORT(multiply_tiles_coded);
 HWY_EXPORT(code_row);
 HWY_EXPORT(code_row_in_place);
 
-void gemm_coded(Pool & pool, const Coding & of, const GemmCoded & g, std::byte * scratch) {
+void gemm_coded(Pool & pool, const CodedPath & path, const GemmCoded & g, std::byte * scratch) {
     const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_tiles_coded);
     constexpr int64_t kTilesOfPiece = 8;
-    DepthBlocks<int16_t> blocks(g.terms, kPanelDepthCoded, kCodedSteps);
+    DepthBlocks<std::byte> blocks(g.terms, kPanelDepthCoded, kCodedSteps);
     for (DepthBlock block; blocks.next(block);)
         run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece, scratch, kCodedPanelBytes,
-                   [&](const GroupTiles & tiles) { multiply(of, g, block, tiles); });
+                   [&](const GroupTiles & tiles) { multiply(path, g, block, tiles); });
 }
 
-void code_in_place(const Coding & of, float * x, int64_t n, float * scales) {
-    HWY_DYNAMIC_DISPATCH(code_row_in_place)(of, x, n, scales);
+void code_in_place(const CodedPath & path, float * x, int64_t n, float * scales) {
+    HWY_DYNAMIC_DISPATCH(code_row_in_place)(path, x, n, scales);
 }
 
-void code_rows(Pool & pool, const Coding & of, const float * x, int64_t n, int64_t rows, int16_t * dst) {
+void code_rows(Pool & pool, const CodedPath & path, const float * x, int64_t n, int64_t rows, std::byte * dst) {
     const auto code = HWY_DYNAMIC_DISPATCH(code_row);
-    const int64_t stride = coded_stride(of, n);
-    split_rows(pool, rows, n, [=, &of](int64_t t, int64_t last) {
-        for (; t < last; ++t) code(of, x + t * n, n, dst + t * stride);
+    const int64_t stride = coded_stride(path, n);
+    split_rows(pool, rows, n, [=, &path](int64_t t, int64_t last) {
+        for (; t < last; ++t) code(path, x + t * n, n, dst + t * stride);
     });
 }
 

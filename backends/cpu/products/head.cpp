@@ -31,9 +31,9 @@ int64_t chunk_of(int64_t tokens, const CpuDevice & cpu) {
     return std::min(tokens, cpu.bf16 ? kChunkBf16 : kChunkF32);
 }
 
-/// How the head is rounded to integers; null where it is not.
-const Coding * coding_of(const Weight & w, const CpuDevice & cpu) {
-    return has_coded_product(w.dtype) ? cpu.coding : nullptr;
+/// How the head is rounded to integers, if it is.
+CodedPath coded_of(const Weight & w, const CpuDevice & cpu) {
+    return has_coded_product(w.dtype) ? coded_path(cpu) : CodedPath{};
 }
 
 /// What lies in scratch.
@@ -41,7 +41,7 @@ struct HeadBuffers {
     int64_t row_length;  // of padded logits; the pad also keeps rows from sharing cache sets
     std::byte * panels;
     float * rows;        // [chunk][n]: x of the chunk's tokens, then dx
-    int16_t * codes;     // of x; none where the head is not rounded to integers
+    std::byte * codes;   // of x; none where the head is not rounded to integers
     float * scales;      // [thread][blocks of a row]: of dlogits, as above
     uint16_t * rounded;  // rows in bf16. Here and below: none where products compute in f32
     float * logits;      // [chunk][row_length]; null where they are half_logits
@@ -54,15 +54,15 @@ struct HeadBuffers {
         : row_length((w.m + kLogitPad - 1) / kLogitPad * kLogitPad + kLogitPad) {
         const int64_t n_rows = chunk_of(tokens, cpu);
         const Term<uint16_t> project[] = {{w, Side::forward}};
-        const Coding * coding = coding_of(w, cpu);
-        if (coding) row_length = std::max(row_length, 3 * kLogitPad);  // 64 codes and their scale
+        const CodedPath coded = coded_of(w, cpu);
+        if (coded) row_length = std::max(row_length, 3 * kLogitPad);  // 64 codes and their scale
         const size_t panel_bytes = cpu.bf16 ? gemm_half_scratch(cpu.pool, project)
-                                   : coding ? gemm_coded_scratch(cpu.pool)
+                                   : coded  ? gemm_coded_scratch(cpu.pool)
                                             : gemm_scratch(cpu.pool);
         panels = carve.take<std::byte>(static_cast<int64_t>(panel_bytes));
         rows = carve.take<float>(n_rows * w.k);
-        codes = carve.take<int16_t>(coding ? coded_stride(*coding, w.k) * n_rows : 0);
-        scales = carve.take<float>(coding ? cpu.pool.threads() * coded_blocks(*coding, w.m) : 0);
+        codes = carve.take<std::byte>(coded ? coded_stride(coded, w.k) * n_rows : 0);
+        scales = carve.take<float>(coded ? cpu.pool.threads() * coded_blocks(*coded.coding, w.m) : 0);
         rounded = carve.take<uint16_t>(cpu.bf16 ? bf16_stride(w.k) * n_rows : 0);
         logits = carve.take<float>(cpu.bf16 ? 0 : n_rows * row_length);
         half_logits = carve.take<uint16_t>(cpu.bf16 ? n_rows * row_length : 0);
@@ -87,7 +87,7 @@ class Head {
             project(n);
             cpu_.pool.run(n, [&](int64_t i, int thread) {
                 cpu_.bf16 ? row_loss_bf16(at_.ids[first + i], i, thread) : row_loss_f32(at_.ids[first + i], i, thread);
-                if (coding_ && head_.dx) round_row(i, thread);
+                if (coded_ && head_.dx) round_row(i, thread);
             });
             if (head_.dx) give_back(at_.ids + first, n);
         }
@@ -99,7 +99,7 @@ class Head {
 
   private:
     Head(CpuDevice & cpu, const HeadLoss & head, Carver carve)
-        : cpu_(cpu), head_(head), coding_(coding_of(head.w, cpu)), at_(carve, head.w, head.tokens, head.cap > 0, cpu) {}
+        : cpu_(cpu), head_(head), coded_(coded_of(head.w, cpu)), at_(carve, head.w, head.tokens, head.cap > 0, cpu) {}
 
     /// Lists the tokens with a target; the others' results are zero.
     int64_t choose_tokens() {
@@ -121,10 +121,10 @@ class Head {
     }
 
     void project(int64_t n) {
-        if (coding_) {
-            code_rows(cpu_.pool, *coding_, at_.rows, head_.w.k, n, at_.codes);
-            const Term<int16_t> term[] = {{head_.w, Side::forward, at_.codes, coded_stride(*coding_, head_.w.k)}};
-            return gemm_coded(cpu_.pool, *coding_, GemmCoded{term, n, at_.logits, at_.row_length}, at_.panels);
+        if (coded_) {
+            code_rows(cpu_.pool, coded_, at_.rows, head_.w.k, n, at_.codes);
+            const Term<std::byte> term[] = {{head_.w, Side::forward, at_.codes, coded_stride(coded_, head_.w.k)}};
+            return gemm_coded(cpu_.pool, coded_, GemmCoded{term, n, at_.logits, at_.row_length}, at_.panels);
         }
         if (!cpu_.bf16) {
             const Term<float> term[] = {{head_.w, Side::forward, at_.rows, head_.w.k}};
@@ -205,16 +205,17 @@ class Head {
 
     /// Codes and scales of row i's dlogits take their place.
     void round_row(int64_t i, int thread) {
-        code_in_place(*coding_, at_.logits + i * at_.row_length, head_.w.m,
-                      at_.scales + thread * coded_blocks(*coding_, head_.w.m));
+        code_in_place(coded_, at_.logits + i * at_.row_length, head_.w.m,
+                      at_.scales + thread * coded_blocks(*coded_.coding, head_.w.m));
     }
 
     /// Computes dx of the chunk's tokens from dlogits.
     void give_back(const int32_t * ids, int64_t n) {
-        if (coding_) {
-            const auto * codes = reinterpret_cast<const int16_t *>(at_.logits);
-            const Term<int16_t> term[] = {{head_.w, Side::backward, codes, 2 * at_.row_length}};
-            gemm_coded(cpu_.pool, *coding_, GemmCoded{term, n, at_.rows, head_.w.k}, at_.panels);
+        if (coded_) {
+            const auto * codes = reinterpret_cast<const std::byte *>(at_.logits);
+            const int64_t row = at_.row_length * static_cast<int64_t>(sizeof(float));
+            const Term<std::byte> term[] = {{head_.w, Side::backward, codes, row}};
+            gemm_coded(cpu_.pool, coded_, GemmCoded{term, n, at_.rows, head_.w.k}, at_.panels);
         } else if (cpu_.bf16) {
             const Term<uint16_t> term[] = {{head_.w, Side::backward, at_.half_logits, at_.row_length}};
             cpu_.bf16->gemm(cpu_.pool, GemmBf16{term, n, at_.rows, head_.w.k}, at_.panels);
@@ -227,7 +228,7 @@ class Head {
 
     CpuDevice & cpu_;
     const HeadLoss & head_;
-    const Coding * const coding_;
+    const CodedPath coded_;
     const HeadBuffers at_;
 };
 

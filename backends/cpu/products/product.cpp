@@ -34,14 +34,15 @@ bool any_coded(const ProductSum & s, const CpuDevice & cpu) {
 /// Room for the panels, which products in f32 and of integers use one after the other, and for the operands' codes.
 struct CodedBuffers {
     std::byte * panels;
-    std::array<int16_t *, kMaxTerms> codes;
+    std::array<std::byte *, kMaxTerms> codes;
 
     CodedBuffers(Carver & carve, const ProductSum & s, const CpuDevice & cpu) {
         panels =
             carve.take<std::byte>(static_cast<int64_t>(std::max(gemm_scratch(cpu.pool), gemm_coded_scratch(cpu.pool))));
+        const CodedPath path = coded_path(cpu);
         size_t n = 0;
         for (const Product & p : s.products)
-            codes[n++] = is_coded(p) ? carve.take<int16_t>(coded_stride(*cpu.coding, p.depth()) * s.rows) : nullptr;
+            codes[n++] = is_coded(p) ? carve.take<std::byte>(coded_stride(path, p.depth()) * s.rows) : nullptr;
     }
 };
 
@@ -68,7 +69,8 @@ void multiply_coded(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) 
     Carver carve(scratch);
     const CodedBuffers at(carve, s, cpu);
     std::array<Product, kMaxTerms> full;
-    std::array<Term<int16_t>, kMaxTerms> terms;
+    std::array<Term<std::byte>, kMaxTerms> terms;
+    const CodedPath path = coded_path(cpu);
     size_t n_full = 0, n = 0;
     for (size_t i = 0; i < s.products.size(); ++i) {
         const Product & p = s.products[i];
@@ -76,12 +78,12 @@ void multiply_coded(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) 
             full[n_full++] = p;
             continue;
         }
-        code_rows(cpu.pool, *cpu.coding, p.a_f32(), p.depth(), s.rows, at.codes[i]);
-        terms[n++] = {p.w, p.side, at.codes[i], coded_stride(*cpu.coding, p.depth()), 1, p.scale};
+        code_rows(cpu.pool, path, p.a_f32(), p.depth(), s.rows, at.codes[i]);
+        terms[n++] = {p.w, p.side, at.codes[i], coded_stride(path, p.depth()), 1, p.scale};
     }
     auto * c = static_cast<float *>(s.c);
     if (n_full > 0) multiply_f32(cpu, {{full.data(), n_full}, s.rows, c, s.add}, at.panels);
-    gemm_coded(cpu.pool, *cpu.coding, {{terms.data(), n}, s.rows, c, s.products[0].columns(), n_full > 0 ? c : s.add},
+    gemm_coded(cpu.pool, path, {{terms.data(), n}, s.rows, c, s.products[0].columns(), n_full > 0 ? c : s.add},
                at.panels);
 }
 

@@ -1,0 +1,137 @@
+// Panels of integers. Compiled once for each instruction set; included like vec.inl.
+//
+// A weight is decoded to f32 in the cache and rounded from there. Its rows are the panel's columns in the forward
+// product, and are transposed in units of two or four codes; backward they are its steps, and units are put together.
+#if defined(QL_CPU_PANEL_CODED_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef QL_CPU_PANEL_CODED_INL
+#undef QL_CPU_PANEL_CODED_INL
+#else
+#define QL_CPU_PANEL_CODED_INL
+#endif
+
+#include <algorithm>
+
+#include "backends/cpu/products/coded_blocks.inl"
+#include "backends/cpu/products/decode.hpp"
+#include "backends/cpu/products/transpose.inl"
+
+HWY_BEFORE_NAMESPACE();
+namespace ql::cpu {
+namespace HWY_NAMESPACE {
+
+/// A term's share of a panel: coded_panel.hpp.
+struct PanelCoded {
+    int32_t * units;
+    float * scales;
+    int32_t * starts;
+};
+
+/// Steps [p0, p0 + depth) of a term for the columns of a group. Code: what its codes are held in.
+template <class Code>
+class PackerCoded {
+  public:
+    PackerCoded(const Coding & of, const Term<std::byte> & t)
+        : of_(of),
+          w_(t.w),
+          side_(t.side),
+          scale_(of.rotates ? t.scale * kRotatedScale : t.scale),
+          decode_(span_decoder(t.w.dtype)) {}
+
+    void pack(int64_t group, int64_t p0, int64_t depth, const PanelCoded & to) const {
+        if (side_ == Side::forward) {
+            for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(group * kGroup, i, p0, depth, to);
+            return;
+        }
+        const int64_t span = std::max(of_.block, kCodedSteps);
+        for (int64_t p = 0; p < depth; p += span)
+            pack_rows(group * kGroup, p0 + p, std::min(span, depth - p),
+                      {to.units + p / kPerUnit * kGroup, to.scales + p / of_.block * kGroup,
+                       to.starts + p / of_.block * kGroup});
+    }
+
+  private:
+    static constexpr int64_t kPerUnit = sizeof(int32_t) / sizeof(Code);
+    static constexpr bool kBytes = sizeof(Code) == 1;
+    static constexpr int64_t kSpan = 256;  // the longest block
+    static_assert(kInt16.block <= kSpan && kSpan % kInt8.block == 0);
+
+    /// W's rows p0 to p0 + depth, of whole blocks or the last: steps of the panel.
+    void pack_rows(int64_t column, int64_t p0, int64_t depth, const PanelCoded & to) const {
+        HWY_ALIGN float rows[kSpan * kGroup];
+        const int64_t n = std::min(kGroup, w_.k - column), whole = coded_steps(depth);
+        for (int64_t p = 0; p < depth; ++p) {
+            decode_(w_, (p0 + p) * w_.k + column, n, rows + p * kGroup);
+            std::fill(rows + p * kGroup + n, rows + (p + 1) * kGroup, 0.0f);
+        }
+        std::fill(rows + depth * kGroup, rows + whole * kGroup, 0.0f);
+        for (int64_t p = 0, block = 0; p < whole; p += of_.block, ++block)
+            for (int64_t j = 0; j < kGroup; j += kLanes)
+                code_columns(rows + p * kGroup + j, std::min(of_.block, whole - p),
+                             {to.units + p / kPerUnit * kGroup + j, to.scales + block * kGroup + j,
+                              to.starts + block * kGroup + j});
+    }
+
+    /// A block of kLanes columns. x [n][kGroup].
+    void code_columns(float * x, int64_t n, const PanelCoded & to) const {
+        if (of_.rotates) rotate_columns(x);
+        VecI32 largest = hn::Zero(kI32), sum = hn::Zero(kI32);
+        for (int64_t p = 0; p < n; ++p) largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, x + p * kGroup)));
+        const BlockScales s = block_scales(of_, largest);
+        hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, scale_)), kF32, to.scales);
+        const auto code = [&](int64_t p) HWY_ATTR {
+            const VecI32 c = hn::NearestInt(hn::Mul(hn::Load(kF32, x + p * kGroup), s.inverse));
+            sum = hn::Add(sum, c);
+            return c;
+        };
+        for (int64_t p = 0; p < n; p += kPerUnit) {
+            VecI32 unit;
+            if constexpr (kBytes) {
+                const VecI32 byte = hn::Set(kI32, 0xff), c0 = hn::And(code(p), byte), c1 = hn::And(code(p + 1), byte),
+                             c2 = hn::And(code(p + 2), byte), c3 = code(p + 3);
+                unit = hn::Or(hn::Or(c0, hn::ShiftLeft<8>(c1)), hn::Or(hn::ShiftLeft<16>(c2), hn::ShiftLeft<24>(c3)));
+            } else {
+                unit = hn::And(code(p), hn::Set(kI32, 0xffff));
+                unit = hn::Or(unit, hn::ShiftLeft<16>(code(p + 1)));
+            }
+            hn::StoreU(unit, kI32, to.units + p / kPerUnit * kGroup);
+        }
+        if (kBytes) hn::StoreU(hn::Mul(sum, hn::Set(kI32, -kByteBias)), kI32, to.starts);
+    }
+
+    /// W's rows from column + j on, kLanes of them: columns of the panel.
+    void pack_columns(int64_t column, int64_t j, int64_t p0, int64_t depth, const PanelCoded & to) const {
+        HWY_ALIGN float row[kSpan];
+        HWY_ALIGN Code codes[kLanes * kSpan] = {};
+        const int64_t n = std::min<int64_t>(kLanes, w_.m - column - j);
+        if (n <= 0) return;  // whatever the sums are there, they are not stored
+        for (int64_t s = 0; s < depth; s += kSpan) {
+            const int64_t count = std::min(kSpan, depth - s), whole = coded_steps(count);
+            for (int64_t r = 0; r < n; ++r) {
+                decode_(w_, (column + j + r) * w_.k + p0 + s, count, row);
+                std::fill(row + count, row + whole, 0.0f);
+                for (int64_t i = 0; i < whole; i += of_.block) {
+                    const CodedBlock block =
+                        code_block(of_, row + i, std::min(of_.block, whole - i), codes + r * kSpan + i);
+                    const int64_t at = (s + i) / of_.block * kGroup + j + r;
+                    to.scales[at] = scale_ * block.scale;
+                    if (kBytes) to.starts[at] = -kByteBias * block.sum;
+                }
+            }
+            for (int64_t i = 0; i < whole; i += kPerUnit * kLanes)
+                transpose(reinterpret_cast<const float *>(codes + i), kSpan / kPerUnit,
+                          reinterpret_cast<float *>(to.units + (s + i) / kPerUnit * kGroup + j));
+        }
+    }
+
+    const Coding & of_;
+    const Weight w_;
+    const Side side_;
+    const float scale_;
+    const SpanDecoder decode_;
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ql::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif
