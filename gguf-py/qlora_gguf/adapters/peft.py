@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import llama, safetensors
 from ..errors import GgufError
+from ..gguf.format import to_bytes
 from ..files import Path, flush_to_disk, read_small, whole_file
 from ..json_file import JsonFile
 from . import origin
@@ -210,7 +211,7 @@ def write_peft(adapter: Adapter, base: Base, directory: Path, *, any_base: bool 
         words[origin.CHAT_DATE] = adapter.chat_date
     if adapter.chat_kwargs:
         words[origin.CHAT_KWARGS] = check_kwargs(origin.CHAT_KWARGS, adapter.chat_kwargs)
-    _write_files(folder, config, adapter.chat_template.encode("utf-8", "surrogateescape"), tensors, words)
+    _write_files(folder, config, to_bytes(adapter.chat_template), tensors, words)
 
 
 def _refuse_another_template(folder: str) -> None:
