@@ -503,7 +503,7 @@ class TrainOptions(TypedDict, total=False):
     # QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so that ql_adapter_merge
     # into it gives the trained model bit for bit; the gradient of A and B goes straight through the rounding. A second
     # packed copy of each trained linear
-    merge_type: int
+    merge_type: str | int
     # > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens, in training alone; it
     # follows from seed and step (NEFTune, Jain et al. 2023)
     neftune_alpha: float
