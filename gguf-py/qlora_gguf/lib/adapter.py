@@ -87,7 +87,7 @@ class Adapter(Handle):
 
         A type of fewer than 8 bits loses much of the adapter and is refused (InvalidArgument) unless the adapter was trained
         for this merge, whose result is exact, or force is given: on_tensor's `kept` says how much each weight holds then."""
-        given = Options(s.ql_quantize_options, options, "Adapter.merge")
+        given = Options(s.ql_quantize_options, {"type": "f16", **options}, "Adapter.merge")  # the struct's own is quantize's
         has_few_bits = _has_few_bits(given, base)
         if has_few_bits or self.info.merge_type:
             self._look_for_exact(base, given, "embedding_type" not in options, has_few_bits and not force)

@@ -91,6 +91,16 @@ def test_rows_of_a_head_of_its_own_come_with_the_bytes_of_ql_adapter(program, tm
         assert (tmp_path / f"ours{name}").read_bytes() == (tmp_path / f"theirs{name}").read_bytes()
 
 
+def test_names_of_any_bytes_come_with_the_bytes_of_ql_adapter(program, base, tmp_path):
+    named = adapters.read_peft(write_peft(tmp_path / "peft"), base)
+    named.name = b"a\xffb".decode("utf-8", "surrogateescape")
+    adapters.write_gguf(named, tmp_path / "a.gguf", base)
+    program("ql-adapter", "to-peft", "-m", LLAMA, tmp_path / "a.gguf", "-o", tmp_path / "theirs")
+    adapters.write_peft(adapters.read_gguf(tmp_path / "a.gguf", base), base, tmp_path / "ours")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
+
+
 def test_rows_come_in_the_order_of_their_tokens(base, tmp_path):
     rows = np.arange(3 * 64, dtype=np.float32).reshape(3, 64)
     peft = write_peft(tmp_path / "peft", {**trained(), ROWS: rows}, trainable_token_indices=[9, 2, 5])

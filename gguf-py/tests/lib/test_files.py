@@ -159,9 +159,10 @@ def test_a_merge_into_few_bits_is_asked_for(model, tiny, trained, tmp_path):
         assert not out.exists()
     adapter.merge(tiny.model, out, type="q8_0")
     adapter.merge(tiny.model, out, type="keep")
-    seen = []
-    adapter.merge(tiny.model, out, seen.append, type="nf4", force=True)
-    assert {t.to for t in seen if t.kept == t.kept} == {"nf4"}
+    for options, made in (({}, "f16"), ({"type": "nf4", "force": True}, "nf4")):
+        seen = []
+        adapter.merge(tiny.model, out, seen.append, **options)
+        assert {t.to for t in seen if t.kept == t.kept} == {made}
 
 
 def test_a_merge_that_was_trained_for_is_exact(model, data, tiny, tmp_path):
@@ -180,6 +181,8 @@ def test_a_merge_that_was_trained_for_is_exact(model, data, tiny, tmp_path):
     exact = (tmp_path / "0.gguf").read_bytes()
     assert [(tmp_path / f"{i}.gguf").read_bytes() == exact for i in range(1, 4)] == [True, True, False]
     assert not (tmp_path / "none.gguf").exists()
+    with gguf.open(tmp_path / "q4_0.gguf") as forced:  # as any merge into it: not what an exact one would keep
+        assert forced.tensors["token_embd.weight"].dtype.label == "q8_0"
     with ql.Model(tmp_path / "0.gguf") as merged:
         assert ql.evaluate(merged, ql.Dataset(merged, tiny.chats, ctx=128)).nll == pytest.approx(nll, abs=1e-3)
 
