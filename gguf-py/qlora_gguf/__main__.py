@@ -67,6 +67,11 @@ def _base(options: argparse.Namespace) -> adapters.Base:
     return adapters.Base.open(options.base)
 
 
+def _say_notes(adapter: adapters.Adapter) -> None:
+    for note in adapter.notes:
+        print(one_line(f"note: {note}"), file=sys.stderr)
+
+
 def _refuse_type(options: argparse.Namespace) -> None:
     if options.type is not None:
         raise GgufError("--type is for checkpoints; an adapter stays f32", options.source)
@@ -86,8 +91,7 @@ def convert(options: argparse.Namespace) -> int:
     if os.path.isdir(source):
         base = _base(options)
         adapter = adapters.read_peft(source, base, any_base=options.force)
-        for note in adapter.notes:
-            print(one_line(f"note: {note}"), file=sys.stderr)
+        _say_notes(adapter)
         adapters.write_gguf(adapter, output, base, any_base=options.force)
         print(f"{output}: an adapter of {len(adapter.matrices)} matrices as GGUF")
         return DONE
@@ -96,6 +100,7 @@ def convert(options: argparse.Namespace) -> int:
             raise GgufError("is a model in GGUF already; ql-quantize changes its type", source)
     base = _base(options)
     adapter = adapters.read_gguf(source, base, any_base=options.force)
+    _say_notes(adapter)
     adapters.write_peft(adapter, base, output, any_base=options.force)
     print(f"{output}: an adapter of {len(adapter.matrices)} matrices as a PEFT directory")
     return DONE

@@ -133,8 +133,8 @@ def read_gguf(path: Path, base: Base | None = None, *, any_base: bool = False) -
     with open_gguf(path) as file:
         try:
             adapter, alpha = _read_keys(file)
-            if base is not None and adapter.architecture == base.architecture and not any_base:
-                check_base(adapter, base)  # before shapes: it says why they differ
+            if base is not None and adapter.architecture == base.architecture:
+                check_base(adapter, base, any_base)  # before shapes: it says why they differ
             rows: dict[str, dict[str, Tensor]] = {}
             for weight, parts in sorted(_parts(file, adapter.norms, rows).items()):
                 adapter.matrices.append(_read_matrix(weight, parts, adapter, alpha, base))

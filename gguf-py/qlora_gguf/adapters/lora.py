@@ -139,14 +139,18 @@ def _check_norm(weight: str, values: F32, base: Base | None) -> None:
     check_values(weight, values)
 
 
-def check_base(adapter: Adapter, base: Base) -> None:
-    """That an adapter that says its base is used with it; another quantisation of that is no other base.
+def check_base(adapter: Adapter, base: Base, any_base: bool = False) -> None:
+    """That an adapter that says its base is used with it; another quantisation of that is no other base. any_base: a note of
+    the adapter says it instead.
     raises  GgufError without a path: names both"""
     was = str(adapter.origin.get("qlora.base.identity", ""))
-    if was and was != base.identity:
-        old, new = (f"'{name[:80]}'" if name else "without a name" for name in (adapter.base_name, base.name))
-        raise GgufError(f"the adapter was trained on another base: {old} (identity {was[:40]}), this model is {new} "
-                        f"({base.identity}); --force, or any_base=True in Python, uses it all the same")
+    if not was or was == base.identity:
+        return
+    old, new = (f"'{name[:80]}'" if name else "without a name" for name in (adapter.base_name, base.name))
+    fault = f"the adapter was trained on another base: {old} (identity {was[:40]}), this model is {new} ({base.identity})"
+    if not any_base:
+        raise GgufError(f"{fault}; --force, or any_base=True in Python, uses it all the same")
+    adapter.notes.append(fault)
 
 
 def _check_tokens(adapter: Adapter, base: Base | None) -> None:

@@ -77,11 +77,10 @@ def read_peft(directory: Path, base: Base, *, any_base: bool = False) -> Adapter
             if config.unknown:
                 adapter.origin[origin.PEFT_FIELDS] = config.unknown
             adapter.invocation = config.invocation
-            if not any_base:
-                check_base(adapter, base)  # before shapes: it says why they differ
+            check_base(adapter, base, any_base)  # before shapes: it says why they differ
             tensors = sort_tensors(file, config, base)
             adapter.norms, adapter.rows = tensors.norms, tensors.rows
-            adapter.notes = config.notes(tensors.linears)
+            adapter.notes += config.notes(tensors.linears)
             for module, parts in tensors.linears.items():
                 adapter.matrices.append(read_branch(module, parts, file, config, base))
                 if WEIGHT in parts:

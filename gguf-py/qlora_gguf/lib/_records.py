@@ -103,7 +103,7 @@ class AdapterInfo:
     init: str  # how A began: "uniform"
     seed: str  # of A's first values, decimal
     options: str  # of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all;..."
-    composed: str  # "cat: a x 0.7 + b x 0.3"
+    composed: str  # "cat: a x 0.7 + b x 0.3", "resize, rank 8: a"
     n_runs: int  # runs of training that it went through; of a composed one those of its parts
     kind: str  # ql_lora_options'
     n_norms: int  # norms that the adapter replaces
