@@ -124,6 +124,13 @@ class Adapter(Handle):
             return [describe(AdapterMatrixInfo, s.ql_adapter_matrix_info, capi.ql_adapter_matrix, adapter, i) for i in range(n)]
 
     @property
+    def notes(self) -> list[str]:
+        """What its files say that is not followed, and another base that it was opened over."""
+        with self._use() as adapter:
+            notes = (capi.ql_adapter_note(adapter, i) for i in itertools.count())
+            return [text_of(n) for n in itertools.takewhile(lambda n: n is not None, notes)]
+
+    @property
     def chat_template(self) -> str:
         """The Jinja text that it was trained with; "" if unknown."""
         with self._use() as adapter:

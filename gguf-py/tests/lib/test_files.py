@@ -195,9 +195,12 @@ def test_another_base_is_refused_unless_any_is_taken(model, tiny, trained, tmp_p
         for name, t in file.tensors.items():
             w.add_raw(name, t.dtype, t.shape, t.raw())
         w.write(tmp_path / "wrong.gguf")
-    with pytest.raises(ql.BadFile, match="was trained on another base"):
+    with pytest.raises(ql.BadFile, match="was trained on another base") as refused:
         ql.Adapter.open(tmp_path / "wrong.gguf", model)
+    assert "--force" not in str(refused.value)  # which is the programs'
     adapter = ql.Adapter.open(tmp_path / "wrong.gguf", model, any_base=True)
+    assert len(adapter.notes) == 1 and "was trained on another base" in adapter.notes[0] and "--force" not in adapter.notes[0]
+    assert ql.Adapter.open(trained, model).notes == []
     right = ql.Session(model, ql.Adapter.open(trained, model)).eval([1, 2, 3]).copy()
     np.testing.assert_array_equal(ql.Session(model, adapter).eval([1, 2, 3]), right)
     alone = ql.Adapter.open(tmp_path / "wrong.gguf")
