@@ -22,7 +22,7 @@ BASIC = {"int": "c_int", "int32_t": "c_int32", "int64_t": "c_int64", "uint64_t":
          "float": "c_float", "double": "c_double", "uint32_t": "c_uint32"}
 # int64_t that hold a ql_dtype or a ql_base_type, and ints that are a yes or no without saying so in their comment
 DTYPES = {("ql_model_options", "base_type"), ("ql_model_options", "embedding_type"), ("ql_session_options", "cache_type"),
-          ("ql_quantize_options", "type"), ("ql_quantize_options", "embedding_type")}
+          ("ql_quantize_options", "type"), ("ql_quantize_options", "embedding_type"), ("ql_train_options", "merge_type")}
 FLAGS = {("ql_train_options", "shuffle"), ("ql_train_options", "packing"), ("ql_compose_method_info", "takes_rank"),
          ("ql_compose_method_info", "takes_density")}
 CALLBACKS = {"on_progress", "on_log", "cancelled", "on_token", "on_tensor", "on_note", "on_window", "on_plan",

@@ -67,6 +67,11 @@ def _base(options: argparse.Namespace) -> adapters.Base:
     return adapters.Base.open(options.base)
 
 
+def _say_notes(adapter: adapters.Adapter) -> None:
+    for note in adapter.notes:
+        print(one_line(f"note: {note}"), file=sys.stderr)
+
+
 def _refuse_type(options: argparse.Namespace) -> None:
     if options.type is not None:
         raise GgufError("--type is for checkpoints; an adapter stays f32", options.source)
@@ -85,18 +90,18 @@ def convert(options: argparse.Namespace) -> int:
     _refuse_type(options)
     if os.path.isdir(source):
         base = _base(options)
-        adapter = adapters.read_peft(source, base)
-        for note in adapter.notes:
-            print(one_line(f"note: {note}"), file=sys.stderr)
-        adapters.write_gguf(adapter, output, base)
+        adapter = adapters.read_peft(source, base, any_base=options.force)
+        _say_notes(adapter)
+        adapters.write_gguf(adapter, output, base, any_base=options.force)
         print(f"{output}: an adapter of {len(adapter.matrices)} matrices as GGUF")
         return DONE
     with gguf.open(source) as file:
         if not adapters.is_adapter(file):
             raise GgufError("is a model in GGUF already; ql-quantize changes its type", source)
     base = _base(options)
-    adapter = adapters.read_gguf(source, base)
-    adapters.write_peft(adapter, base, output)
+    adapter = adapters.read_gguf(source, base, any_base=options.force)
+    _say_notes(adapter)
+    adapters.write_peft(adapter, base, output, any_base=options.force)
     print(f"{output}: an adapter of {len(adapter.matrices)} matrices as a PEFT directory")
     return DONE
 
@@ -129,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     c.add_argument("source", help="model directory, PEFT directory or GGUF adapter")
     c.add_argument("-o", "--output", required=True, help="a file, or a directory for PEFT; an existing one is replaced")
     c.add_argument("--base", metavar="MODEL", help="the adapter's base: GGUF file or Hugging Face directory")
+    c.add_argument("--force", action="store_true", help="over any base, though the adapter says that it was trained on another")
     c.add_argument("--type", metavar="TYPE", help="of the layers' matrices (default: as in the checkpoint)")
     c = add("plot-metrics", plot_metrics, "Draws loss and learning rate of metrics files as PNG.")
     c.add_argument("files", nargs="+", metavar="METRICS.jsonl")

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+import operator
+from typing import NamedTuple, SupportsIndex
 
 
 class DType(enum.IntEnum):
@@ -64,16 +65,16 @@ class DType(enum.IntEnum):
         return self >= DType.NF4
 
     @classmethod
-    def of(cls, dtype: DType | str | int) -> DType:
+    def of(cls, dtype: DType | str | SupportsIndex) -> DType:
         """The type with a name, in upper or lower case, or a number.    raises  ValueError, TypeError"""
         if isinstance(dtype, str):
             for known in cls:
                 if known.name == dtype.upper():
                     return known
             raise ValueError(f"unknown type '{dtype[:40]}'; known: {', '.join(d.label for d in cls)}")
-        if isinstance(dtype, bool) or not isinstance(dtype, int):
+        if isinstance(dtype, bool) or not isinstance(dtype, SupportsIndex):  # NumPy's integers are such
             raise TypeError(f"a type is a DType, its name or its number, not {type(dtype).__name__}")
-        return cls(dtype)
+        return cls(operator.index(dtype))
 
     def n_bytes(self, n: int) -> int:
         """Bytes of a tensor of n elements, planes and their padding included.    raises  ValueError"""

@@ -18,6 +18,14 @@ class GgufError(ValueError):
         self.what = one_line(what)
         super().__init__(self.what if self.path is None else f"{self.path}: {self.what}")
 
+    def of(self, path: str | os.PathLike[str]) -> GgufError:
+        """The same of a file, where it names none yet."""
+        return self if self.path is not None else type(self)(self.what, path)
+
+
+class UnsupportedError(GgufError):
+    """A file that may be sound, of a kind that this package does not know."""
+
 
 class EncodeError(ValueError):
     """Values that a type cannot hold: NaN, an infinity, or more than its 16-bit scale reaches."""

@@ -74,6 +74,11 @@ def _create(temporary: str, path: Path) -> int:
     return descriptor
 
 
+def flush_to_disk(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to. It gets its name when the block ends without an exception, after its bytes reached the disk;
@@ -92,8 +97,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             if os.path.exists(target):
                 os.chmod(temporary, mode)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            flush_to_disk(file)
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)

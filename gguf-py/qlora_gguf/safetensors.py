@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +125,12 @@ class SafeTensors:
 
 def write(path: Path, tensors: Mapping[str, npt.NDArray[np.float32]], metadata: Mapping[str, str] | None = None) -> None:
     """A file of f32 tensors, in their order, whole or not at all; the bytes that the C++ library writes."""
+    with whole_file(path) as file:
+        write_to(file, tensors, metadata)
+
+
+def write_to(file: IO[bytes], tensors: Mapping[str, npt.NDArray[np.float32]], metadata: Mapping[str, str] | None = None) -> None:
+    """The same into an open file."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"} | dict(sorted((metadata or {}).items()))}
     at = 0
     for name, array in tensors.items():
@@ -132,9 +138,9 @@ def write(path: Path, tensors: Mapping[str, npt.NDArray[np.float32]], metadata: 
             raise TypeError(f"tensor '{name[:80]}' must be an array of float32")
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    text = text.decode("utf-8", "replace").encode()  # of a GGUF file's names, which may be any bytes
     text += b" " * (-len(text) % 8)  # so that the data is aligned when the file is mapped
-    with whole_file(path) as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for array in tensors.values():
-            file.write(np.ascontiguousarray(array).data)
+    file.write(struct.pack("<Q", len(text)) + text)
+    for array in tensors.values():
+        file.write(np.ascontiguousarray(array).data)

@@ -8,5 +8,6 @@ from .base import Base
 from .gguf_adapter import is_adapter, read_gguf, write_gguf
 from .lora import Adapter, LoraMatrix
 from .peft import read_peft, write_peft
+from .tokens import TokenRows
 
-__all__ = ["Adapter", "Base", "LoraMatrix", "is_adapter", "read_gguf", "read_peft", "write_gguf", "write_peft"]
+__all__ = ["Adapter", "Base", "LoraMatrix", "TokenRows", "is_adapter", "read_gguf", "read_peft", "write_gguf", "write_peft"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from ..errors import GgufError
 from ..files import Path
 from ..gguf import GgufFile
 from ..gguf import open as open_gguf
+from .identity import base_identity
 
 MAX_LAYERS = 4096
 
@@ -28,11 +30,22 @@ class Base:
     shapes: dict[str, tuple[int, int]]  # [rows, columns] of the linears that take LoRA, in the model's order
     weight: Callable[[str], npt.NDArray[np.float32] | None]  # any weight's values in f32
     is_wide: Callable[[str], bool]  # whether it has 16 bits or more
+    all_shapes: dict[str, tuple[int, ...]]  # of every weight
 
     @classmethod
     def open(cls, path: Path) -> Base:
         """raises  OSError, GgufError"""
         return _from_directory(path) if os.path.isdir(path) else _from_gguf(path)
+
+    @cached_property
+    def identity(self) -> str:
+        """The hash that all quantisations of a model share, as the library computes it: `qlora.base.identity`."""
+        return base_identity(self.architecture, self.all_shapes, self.weight)
+
+    def token_tables(self) -> dict[str, tuple[int, ...]]:
+        """The weights that a token has a row of, with their shapes: the embedding, and a head that is not tied to it."""
+        names = [llama.EMBEDDING] if self.tied else [llama.EMBEDDING, llama.HEAD]
+        return {name: self.all_shapes[name] for name in names if name in self.all_shapes}
 
 
 def linears(n_layer: int) -> list[str]:
@@ -79,7 +92,8 @@ def _from_gguf(path: Path) -> Base:
     def weight(name: str) -> npt.NDArray[np.float32] | None:
         return file.tensors[name].decode() if name in file.tensors else None
 
-    return Base(file.get_str("general.name", ""), architecture, head_dim, n_layer, tied, shapes, weight, is_wide)
+    return Base(file.get_str("general.name", ""), architecture, head_dim, n_layer, tied, shapes, weight, is_wide,
+                {name: t.shape for name, t in file.tensors.items()})
 
 
 def _from_directory(path: Path) -> Base:

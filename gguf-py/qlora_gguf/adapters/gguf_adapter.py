@@ -10,18 +10,21 @@ import numpy.typing as npt
 
 from .. import llama
 from ..dtypes import DType
-from ..errors import GgufError
+from ..errors import GgufError, UnsupportedError
 from ..files import Path
 from ..gguf import GgufFile, Tensor, ValueType, Writer
 from ..gguf import open as open_gguf
 from . import origin
 from .base import Base
-from .lora import F32, Adapter, LoraMatrix, check_adapter, check_fits, check_kwargs, fixed_a, sort_as_base
+from .lora import Adapter, LoraMatrix, check_adapter, check_base, check_fits, check_kwargs, fixed_a, sort_as_base
+from .tokens import IDS, MOST_TOKENS, ROWS, rows_of_tensors
+from .values import F32
 
 _ALPHA, _TEMPLATE, _DATE = "adapter.lora.alpha", "tokenizer.chat_template", "adapter.chat_template.date"
 _KWARGS = "adapter.chat_template.kwargs"
+_INVOCATION = "adapter.alora.invocation_tokens"
 _BASE_NAME, _KIND = "general.base_model.0.name", "adapter.lora.kind"
-_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, _KWARGS, _KIND, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
+_KNOWN_KEYS = {"adapter.type", _ALPHA, _DATE, _KWARGS, _KIND, _INVOCATION, "adapter.lora.task_name", "adapter.lora.prompt_prefix"}
 _A, _B, _MAGNITUDE = ".lora_a", ".lora_b", ".lora_magnitude"
 KINDS = ("lora", "miss", "dora")
 _TYPES = (DType.F32, DType.F16, DType.BF16, DType.Q8_0)  # in which llama.cpp loads adapters
@@ -49,38 +52,51 @@ def _check_date(date: str) -> str:
     return date
 
 
+def _read_invocation(file: GgufFile) -> list[int]:
+    if _INVOCATION not in file.keys:
+        return []
+    if file.keys.element_type(_INVOCATION) != ValueType.U32 or file.keys.count(_INVOCATION) == 0:
+        raise GgufError(f"{_INVOCATION} must be an array of unsigned 32-bit integers, at least one")
+    tokens: list[int] = file.get_array(_INVOCATION).tolist()
+    for token in tokens:
+        if token > MOST_TOKENS:
+            raise GgufError(f"{_INVOCATION} holds {token}, which is no token")
+    return tokens
+
+
 def _read_keys(file: GgufFile) -> tuple[Adapter, float]:
     for key, expected in (("general.type", "adapter"), ("adapter.type", "lora")):
         if file.get_str(key) != expected:
-            raise GgufError(f"{key} is '{file.get_str(key)[:40]}', a LoRA adapter has '{expected}'")
-    if "adapter.alora.invocation_tokens" in file.keys:
-        raise GgufError("it is an activated LoRA (invocation tokens), which is not supported")
+            raise UnsupportedError(f"{key} is '{file.get_str(key)[:40]}', a LoRA adapter has '{expected}'")
     for key in file.keys:
         if key.startswith("adapter.") and key not in _KNOWN_KEYS:
-            raise GgufError(f"key '{key[:60]}' is not known here and may change what is computed")
+            raise UnsupportedError(f"key '{key[:60]}' is not known here and may change what is computed")
     kind = file.get_str(_KIND, "lora")
     if kind not in KINDS:
-        raise GgufError(f"it is of kind '{kind[:40]}', which is not known; {', '.join(KINDS)} are")
+        raise UnsupportedError(f"it is of kind '{kind[:40]}', which is not known; {', '.join(KINDS)} are")
     adapter = Adapter(file.get_str("general.architecture"), file.get_str("general.name", ""), file.get_str(_BASE_NAME, ""),
                       file.get_str(_TEMPLATE, ""), _check_date(file.get_str(_DATE, "")), kind, origin.from_gguf(file),
-                      chat_kwargs=check_kwargs(_KWARGS, file.get_str(_KWARGS, "")))
+                      chat_kwargs=check_kwargs(_KWARGS, file.get_str(_KWARGS, "")), invocation=_read_invocation(file))
     return adapter, _read_alpha(file)
 
 
 def _check_type(t: Tensor) -> None:
     if t.dtype not in _TYPES:
-        raise GgufError(f"tensor '{t.name}' is {t.dtype.label}; adapters are f32, f16, bf16 or q8_0")
-    if any(n != 1 for n in t.shape[:-2]):
-        raise GgufError(f"tensor '{t.name}' has {len(t.shape)} dimensions, 2 are needed")
+        raise UnsupportedError(f"tensor '{t.name}' is {t.dtype.label}; adapters are f32, f16, bf16 or q8_0")
+    if any(n != 1 for n in t.shape[:-2]):  # of a stack of experts, perhaps
+        raise UnsupportedError(f"tensor '{t.name}' has {len(t.shape)} dimensions, 2 are needed")
 
 
-def _parts(file: GgufFile, norms: dict[str, F32]) -> dict[str, dict[str, Tensor]]:
-    """Tensors by the weight that they change, and whole norms; others are an error."""
+def _parts(file: GgufFile, norms: dict[str, F32], rows: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Tensors by the weight that they change, whole norms, and rows of tokens; others are an error."""
     found: dict[str, dict[str, Tensor]] = {}
     for name, t in file.tensors.items():
-        if name.endswith((".rows", ".row_ids")):
-            raise GgufError(f"tensor '{name}' is of rows of tokens, which take the place of the base's: ql-adapter converts "
-                            "and merges them")
+        of_rows = next((p for p in (ROWS, IDS) if name.endswith(p)), None)
+        if of_rows is not None:
+            if of_rows == ROWS:
+                _check_type(t)
+            rows.setdefault(name.removesuffix(of_rows), {})[of_rows] = t
+            continue
         part = next((p for p in (_A, _B, _MAGNITUDE) if name.endswith(p)), None)
         if part is None and not llama.is_norm(name):
             raise GgufError(f"tensor '{name}' ends in neither .lora_a nor .lora_b")
@@ -111,16 +127,22 @@ def _read_matrix(weight: str, parts: dict[str, Tensor], adapter: Adapter, alpha:
     return LoraMatrix(weight, a, b, scale, magnitude)
 
 
-def read_gguf(path: Path, base: Base | None = None) -> Adapter:
-    """A GGUF adapter; checked against the base where that is at hand.    raises  OSError, GgufError"""
+def read_gguf(path: Path, base: Base | None = None, *, any_base: bool = False) -> Adapter:
+    """A GGUF adapter; checked against the base where that is at hand. any_base: though it says that it was trained on another.
+    raises  OSError; UnsupportedError: of a kind that is not known here; GgufError"""
     with open_gguf(path) as file:
         try:
             adapter, alpha = _read_keys(file)
-            for weight, parts in sorted(_parts(file, adapter.norms).items()):
+            if base is not None and adapter.architecture == base.architecture:
+                check_base(adapter, base, any_base)  # before shapes: it says why they differ
+            rows: dict[str, dict[str, Tensor]] = {}
+            for weight, parts in sorted(_parts(file, adapter.norms, rows).items()):
                 adapter.matrices.append(_read_matrix(weight, parts, adapter, alpha, base))
-            check_adapter(adapter, base)
+            for weight, parts in sorted(rows.items(), reverse=True):  # the embedding first
+                adapter.rows.append(rows_of_tensors(parts.get(ROWS), parts.get(IDS), weight))
+            check_adapter(adapter, base, any_base)
         except GgufError as e:
-            raise e if e.path is not None else GgufError(e.what, file.path) from None
+            raise e.of(file.path) from None
     if base is not None:
         sort_as_base(adapter, base)
     return adapter
@@ -146,9 +168,9 @@ def _written_b(m: LoraMatrix, alpha: np.float32) -> npt.NDArray[np.float32]:
     return b
 
 
-def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
-    """raises  OSError; GgufError: an adapter that is not sound, or does not fit the base"""
-    check_adapter(adapter, base)
+def write_gguf(adapter: Adapter, path: Path, base: Base | None = None, *, any_base: bool = False) -> None:
+    """any_base: as in read_gguf.    raises  OSError; GgufError: an adapter that is not sound, or does not fit the base"""
+    check_adapter(adapter, base, any_base)
     alpha = _common_alpha(adapter)
     w = Writer()
     w.set_str("general.type", "adapter")
@@ -164,6 +186,8 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
     w.set_float(_ALPHA, float(alpha))
     if adapter.chat_template:
         w.set_str(_TEMPLATE, adapter.chat_template)
+    if adapter.invocation:
+        w.set_array(_INVOCATION, np.array(adapter.invocation, np.uint32))
     if adapter.chat_date:
         w.set_str(_DATE, _check_date(adapter.chat_date))
     if adapter.chat_kwargs:
@@ -176,4 +200,8 @@ def write_gguf(adapter: Adapter, path: Path, base: Base | None = None) -> None:
             w.add_array(f"{m.weight}{_MAGNITUDE}", m.magnitude[None])
     for weight, values in adapter.norms.items():
         w.add_array(weight, values[None])
+    for rows in adapter.rows:
+        ids = np.ascontiguousarray(rows.ids, "<i4")
+        w.add_array(f"{rows.weight}{ROWS}", rows.values)
+        w.add_raw(f"{rows.weight}{IDS}", DType.I32, ids.shape, ids.view(np.uint8))
     w.write(path)

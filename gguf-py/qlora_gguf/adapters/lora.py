@@ -7,17 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import llama
-from ..errors import GgufError
+from ..errors import GgufError, UnsupportedError
 from .base import Base
+from .tokens import TokenRows, check_invocation, check_rows
+from .values import F32, check_array, check_values
+
 
 def _fewest_digits(exact: float, gives_back: Callable[[float], bool]) -> float:
     return next((value for digits in range(1, 17) if gives_back(value := float(f"{exact:.{digits}g}"))), exact)
-
-
-F32 = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -62,6 +61,8 @@ class Adapter:
     norms: dict[str, F32] = field(default_factory=dict)  # trained whole, in place of the base's: "blk.0.attn_norm.weight"
     chat_kwargs: str = ""
     notes: list[str] = field(default_factory=list)  # on reading: what is not followed
+    rows: list[TokenRows] = field(default_factory=list)  # of each weight once, the embedding's first
+    invocation: list[int] = field(default_factory=list)  # tokens from which on it acts; []: on all
 
 
 _MOST_KWARGS = 16 * 1024  # bytes
@@ -106,20 +107,9 @@ def check_fits(base: Base, weight: str, shape: tuple[int, int], what: str) -> No
                         f"{list(base.shapes[weight])}; is it an adapter for another model?")
 
 
-def _check_values(name: str, values: F32) -> None:
-    if not np.isfinite(values).all():
-        at = int(np.isfinite(values).reshape(-1).argmin())
-        raise GgufError(f"'{name}' holds {values.reshape(-1)[at]:g} at element {at}")
-
-
-def _check_array(name: str, values: object, n_dims: int) -> None:
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.ndim != n_dims:
-        raise TypeError(f"'{name}' must be an array of float32 with {n_dims} dimension{'s' * (n_dims > 1)}")
-
-
 def _check_matrix(m: LoraMatrix, kind: str, base: Base | None) -> None:
     for half, values in (("lora_a", m.a), ("lora_b", m.b)):
-        _check_array(f"{m.weight}.{half}", values, 2)
+        check_array(f"{m.weight}.{half}", values, 2)
     if m.r < 1 or m.a.size == 0 or m.b.size == 0 or m.b.shape[1] != m.r:
         raise GgufError(f"'{m.weight}': A is {list(m.a.shape)} and B is {list(m.b.shape)}; they need one rank, 1 at least")
     rows, columns = m.b.shape[0], m.a.shape[1]
@@ -130,41 +120,72 @@ def _check_matrix(m: LoraMatrix, kind: str, base: Base | None) -> None:
     if (kind == "dora") != (m.magnitude is not None):
         raise GgufError(f"'{m.weight}' has {'no' if m.magnitude is None else 'a'} magnitude, and is a {kind}")
     if m.magnitude is not None:
-        _check_array(f"{m.weight}.lora_magnitude", m.magnitude, 1)
+        check_array(f"{m.weight}.lora_magnitude", m.magnitude, 1)
         if len(m.magnitude) != rows:
             raise GgufError(f"'{m.weight}' has {len(m.magnitude)} magnitudes, a dora of its shape has {rows}")
-        _check_values(f"{m.weight}.lora_magnitude", m.magnitude)
-    _check_values(f"{m.weight}.lora_a", m.a)
-    _check_values(f"{m.weight}.lora_b", m.b)
+        check_values(f"{m.weight}.lora_magnitude", m.magnitude)
+    check_values(f"{m.weight}.lora_a", m.a)
+    check_values(f"{m.weight}.lora_b", m.b)
     if not np.isfinite(m.scale):
         raise GgufError(f"the scale of '{m.weight}' is not finite")
 
 
 def _check_norm(weight: str, values: F32, base: Base | None) -> None:
-    _check_array(weight, values, 1)
+    check_array(weight, values, 1)
     ours = base.weight(weight) if base is not None else None
     if base is not None and not (llama.is_norm(weight) and ours is not None and ours.shape == values.shape):
         raise GgufError(f"'{weight[:64]}' of {values.size} values is no norm of the model '{base.name}'; is it an adapter for another "
                         "model?")
-    _check_values(weight, values)
+    check_values(weight, values)
 
 
-def check_adapter(adapter: Adapter, base: Base | None) -> None:
+def check_base(adapter: Adapter, base: Base, any_base: bool = False) -> None:
+    """That an adapter that says its base is used with it; another quantisation of that is no other base. any_base: a note of
+    the adapter says it instead.
+    raises  GgufError without a path: names both"""
+    was = str(adapter.origin.get("qlora.base.identity", ""))
+    if not was or was == base.identity:
+        return
+    old, new = (f"'{name[:80]}'" if name else "without a name" for name in (adapter.base_name, base.name))
+    fault = f"the adapter was trained on another base: {old} (identity {was[:40]}), this model is {new} ({base.identity})"
+    if not any_base:
+        raise GgufError(f"{fault}; --force, or any_base=True in Python, uses it all the same")
+    adapter.notes.append(fault)
+
+
+def _check_tokens(adapter: Adapter, base: Base | None) -> None:
+    if adapter.invocation:
+        check_invocation(adapter.invocation, base)
+        if adapter.norms or adapter.rows:
+            raise UnsupportedError("an activated LoRA with trained norms or rows of tokens, which act before its invocation too")
+        other = next((m.weight for m in adapter.matrices if adapter.kind != "lora" or m.weight == llama.HEAD), None)
+        if other is not None:
+            raise UnsupportedError(f"an activated LoRA is plain LoRA on linears of the layers; '{other}' is not")
+    for rows in adapter.rows:
+        check_rows(rows, base)
+
+
+def check_adapter(adapter: Adapter, base: Base | None, any_base: bool = False) -> None:
     """Each weight once, sizes agree, ranks at least 1, all numbers finite; and what only the base can say.
+    any_base: one that was trained on another base passes, too
     raises  GgufError without a path"""
     if base is not None and adapter.architecture != base.architecture:
         raise GgufError(f"the adapter is for architecture '{adapter.architecture[:40]}', the model '{base.name}' is "
                         f"'{base.architecture}'")
+    if base is not None and not any_base:
+        check_base(adapter, base)
     if not adapter.matrices:
         raise GgufError("the adapter holds no matrices")
-    seen = set()
     for m in adapter.matrices:
         _check_matrix(m, adapter.kind, base)
-        if m.weight in seen:
-            raise GgufError(f"the adapter changes '{m.weight}' twice")
-        seen.add(m.weight)
+    seen = set[str]()
+    for weight in [m.weight for m in adapter.matrices] + [rows.weight for rows in adapter.rows]:
+        if weight in seen:
+            raise GgufError(f"the adapter changes '{weight}' twice")
+        seen.add(weight)
     for weight, values in adapter.norms.items():
         _check_norm(weight, values, base)
+    _check_tokens(adapter, base)
 
 
 def sort_as_base(adapter: Adapter, base: Base) -> None:

@@ -3,29 +3,38 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
 
 from .. import llama, safetensors
 from ..errors import GgufError
-from ..files import Path, read_small, write_whole
+from ..gguf.format import to_bytes
+from ..files import Path, flush_to_disk, read_small, whole_file
 from ..json_file import JsonFile
 from . import origin
 from .base import Base
-from .lora import F32, Adapter, check_adapter, check_kwargs, sort_as_base
+from .lora import Adapter, check_adapter, check_base, check_kwargs, sort_as_base
 from .peft_config import PeftConfig, check_config
-from .peft_tensors import BLOCK, MAGNITUDE, PREFIX, WEIGHT, A, B, read_branch, sort_tensors
+from .peft_tensors import BLOCK, MAGNITUDE, PREFIX, ROWS, WEIGHT, A, B, read_branch, sort_tensors
+from .values import F32
 
-_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_CONFIG, _WEIGHTS, _TEMPLATE = "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"
+_TOKENIZER = "tokenizer_config.json"
 _MAX_TEMPLATE = 1 << 20
 
 
 def chat_template(directory: str) -> str:
     """Of a Hugging Face directory, "" if it has none."""
-    file, config_file = os.path.join(directory, "chat_template.jinja"), os.path.join(directory, "tokenizer_config.json")
+    file = os.path.join(directory, _TEMPLATE)
     if os.path.exists(file):
         return read_small(file, _MAX_TEMPLATE).decode("utf-8", "surrogateescape")
+    return _template_of_tokenizer(directory)
+
+
+def _template_of_tokenizer(directory: str) -> str:
+    config_file = os.path.join(directory, _TOKENIZER)
     if not os.path.exists(config_file):
         return ""
     config = JsonFile.open(config_file)
@@ -50,8 +59,8 @@ def _check_folder(directory: str) -> None:
         raise GgufError("a pickle can run programs and is not read; save the adapter as safetensors", pickle)
 
 
-def read_peft(directory: Path, base: Base) -> Adapter:
-    """raises  OSError, GgufError"""
+def read_peft(directory: Path, base: Base, *, any_base: bool = False) -> Adapter:
+    """any_base: though it says that it was trained on another.    raises  OSError, GgufError"""
     folder = os.fspath(directory)
     _check_folder(folder)
     config = PeftConfig.open(os.path.join(folder, _CONFIG))
@@ -67,17 +76,19 @@ def read_peft(directory: Path, base: Base) -> Adapter:
             adapter.origin = origin.from_texts(words)
             if config.unknown:
                 adapter.origin[origin.PEFT_FIELDS] = config.unknown
-            tensors = sort_tensors(file, config.modules, base)
-            adapter.norms = tensors.norms
-            adapter.notes = config.notes(tensors.linears)
+            adapter.invocation = config.invocation
+            check_base(adapter, base, any_base)  # before shapes: it says why they differ
+            tensors = sort_tensors(file, config, base)
+            adapter.norms, adapter.rows = tensors.norms, tensors.rows
+            adapter.notes += config.notes(tensors.linears)
             for module, parts in tensors.linears.items():
                 adapter.matrices.append(read_branch(module, parts, file, config, base))
                 if WEIGHT in parts:
                     adapter.notes.append(f"'{module[:80]}' was trained whole: held as what it adds to the base's, a LoRA of rank "
                                          f"{adapter.matrices[-1].r}")
-            check_adapter(adapter, base)
+            check_adapter(adapter, base, any_base)
         except GgufError as e:
-            raise e if e.path is not None else GgufError(e.what, path) from None
+            raise e.of(path) from None
     sort_as_base(adapter, base)
     return adapter
 
@@ -125,6 +136,21 @@ def _check_one_rank(adapter: Adapter) -> None:
                         "'ql-adapter resize --rank R', R the largest, makes a plain LoRA of it")
 
 
+def _token_fields(adapter: Adapter) -> dict[str, Any]:
+    """Fields of LoRA alone. Tokens are a list where they are the embedding's alone, which PEFT ties to the head if the model
+    does, else a list for each module."""
+    fields: dict[str, Any] = {}
+    if adapter.rows:
+        if adapter.kind == "miss":
+            raise GgufError("rows of tokens beside a MiSS: PEFT's MissConfig has no trainable_token_indices")
+        lists = {_module_of(rows.weight).rsplit(".", 1)[-1]: rows.ids.tolist() for rows in adapter.rows}
+        alone = len(adapter.rows) == 1 and adapter.rows[0].weight == llama.EMBEDDING
+        fields["trainable_token_indices"] = lists["embed_tokens"] if alone else lists
+    if adapter.invocation:
+        fields["alora_invocation_tokens"] = [int(token) for token in adapter.invocation]
+    return fields
+
+
 def _config_text(adapter: Adapter, base: Base) -> bytes:
     is_miss, targets = adapter.kind == "miss", _target_modules(adapter, base)
     saved = [_module_of(weight) for weight in adapter.norms] or None  # full paths: an end may be that of others, too
@@ -141,7 +167,7 @@ def _config_text(adapter: Adapter, base: Base) -> bytes:
         config |= _lora_config(adapter)
         config |= {"target_modules": targets, "lora_dropout": 0.0, "bias": "none", "use_rslora": False,
                    "use_dora": adapter.kind == "dora", "fan_in_fan_out": False, "init_lora_weights": True}
-    config |= {"modules_to_save": saved, "inference_mode": True}
+    config |= {"modules_to_save": saved, "inference_mode": True, **_token_fields(adapter)}
     unknown = json.loads(str(adapter.origin.get(origin.PEFT_FIELDS, "{}")))
     config |= {key: value for key, value in unknown.items() if key not in config}
     check_config(config)
@@ -164,15 +190,19 @@ def _tensors(adapter: Adapter, base: Base) -> dict[str, F32]:
             tensors[stem + MAGNITUDE] = in_hf_order(m.magnitude, m.weight)
     for weight, values in adapter.norms.items():
         tensors[PREFIX + _module_of(weight) + WEIGHT] = values
+    for rows in adapter.rows:
+        tensors[PREFIX + _module_of(rows.weight) + ROWS] = rows.values
     return tensors
 
 
-def write_peft(adapter: Adapter, base: Base, directory: Path) -> None:
-    """raises  OSError; GgufError: an adapter that is not sound, or does not fit the base"""
-    check_adapter(adapter, base)
+def write_peft(adapter: Adapter, base: Base, directory: Path, *, any_base: bool = False) -> None:
+    """any_base: as in read_peft.    raises  OSError; GgufError: an adapter that is not sound, or does not fit the base"""
+    check_adapter(adapter, base, any_base)
     config, folder = _config_text(adapter, base), os.fspath(directory)
     tensors = _tensors(adapter, base)
     os.makedirs(folder, exist_ok=True)
+    if not adapter.chat_template:
+        _refuse_another_template(folder)
     words = origin.to_texts(adapter.origin) | {origin.BASE_NAME: adapter.base_name}
     if adapter.name:
         words[origin.NAME] = adapter.name
@@ -180,7 +210,32 @@ def write_peft(adapter: Adapter, base: Base, directory: Path) -> None:
         words[origin.CHAT_DATE] = adapter.chat_date
     if adapter.chat_kwargs:
         words[origin.CHAT_KWARGS] = check_kwargs(origin.CHAT_KWARGS, adapter.chat_kwargs)
-    safetensors.write(os.path.join(folder, _WEIGHTS), tensors, words)
-    if adapter.chat_template:
-        write_whole(os.path.join(folder, "chat_template.jinja"), adapter.chat_template.encode("utf-8", "surrogateescape"))
-    write_whole(os.path.join(folder, _CONFIG), config)  # last: with it the directory counts as an adapter
+    _write_files(folder, config, to_bytes(adapter.chat_template), tensors, words)
+
+
+def _refuse_another_template(folder: str) -> None:
+    if _template_of_tokenizer(folder):
+        raise GgufError(f"{_TOKENIZER} is there and has a chat template, which an adapter without one would be read with; write "
+                        "it elsewhere, or take the file out", folder)
+
+
+def _write_files(folder: str, config: bytes, template: bytes, tensors: dict[str, F32], words: dict[str, str]) -> None:
+    """Over what is there: first all new bytes reach the disk under other names. Then the old config goes, and until the new one
+    has its name the directory counts as no adapter: at no time is it half of the old one, half of the new. Files that are no
+    adapter's stay."""
+    config_path, template_path = os.path.join(folder, _CONFIG), os.path.join(folder, _TEMPLATE)
+    with ExitStack() as stack:  # files get their names in the reverse order: the config last
+        files = [stack.enter_context(whole_file(config_path))]
+        files[0].write(config)
+        if template:
+            files.append(stack.enter_context(whole_file(template_path)))
+            files[-1].write(template)
+        files.append(stack.enter_context(whole_file(os.path.join(folder, _WEIGHTS))))
+        safetensors.write_to(files[-1], tensors, words)
+        for file in files:
+            flush_to_disk(file)
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.realpath(config_path))
+        if not template:
+            with suppress(FileNotFoundError):
+                os.unlink(template_path)

@@ -14,15 +14,14 @@ from ..files import Path
 from ..json_file import JsonFile, says_nothing
 from .patterns import compile_pattern
 from .peft_modules import PeftModules
+from .tokens import MOST_TOKENS
 
 # Settings that change what the adapter computes or carries.
 _REFUSED = {
     "use_qalora": "QALoRA",
     "bias": "trained biases",
     "lora_bias": "a bias on B",
-    "trainable_token_indices": "trained token embeddings",
     "layer_replication": "replicated layers",
-    "alora_invocation_tokens": "activated LoRA",
     "arrow_config": "routed experts",
     "kasa_config": "KaSA",
     "monteclora_config": "MonteCLoRA",
@@ -69,6 +68,32 @@ def _refuse_variants(config: JsonFile) -> None:
                         config.path)
 
 
+def _token_list(config: JsonFile, key: str, value: Any) -> list[int]:
+    if not isinstance(value, list):
+        raise config.wrong(key, "must hold lists of tokens")
+    if any(isinstance(token, bool) or not isinstance(token, int) or not 0 <= token <= MOST_TOKENS for token in value):
+        raise config.wrong(key, "must hold tokens' numbers")
+    return value
+
+
+def _tokens(config: JsonFile) -> dict[str, list[int]]:
+    """Of rows, by the ends of modules' names: a list is of the embedding."""
+    key = "trainable_token_indices"
+    value = config.at(key)
+    if value is None or value == [] or value == {}:
+        return {}
+    lists = value if isinstance(value, dict) else {"embed_tokens": value}
+    return {module: _token_list(config, key, lists[module]) for module in sorted(lists)}
+
+
+def _invocation(config: JsonFile) -> list[int]:
+    key = "alora_invocation_tokens"
+    value = config.at(key)
+    if value == []:
+        raise config.wrong(key, "must be a list of tokens")
+    return _token_list(config, key, value) if value is not None else []
+
+
 class PeftConfig:
     def __init__(self, config: JsonFile) -> None:
         """raises  GgufError"""
@@ -86,7 +111,8 @@ class PeftConfig:
                 self._alpha_patterns = self._patterns(config, "alpha_pattern")
             self.modules = PeftModules(config)
         except GgufError as e:
-            raise e if e.path is not None else GgufError(e.what, path) from None
+            raise e.of(path) from None
+        self.tokens, self.invocation = _tokens(config), _invocation(config)
         self._keep_unknown(config.unread(_HARMLESS))
 
     @classmethod
@@ -122,6 +148,10 @@ class PeftConfig:
         return self._notes + [f"adapter_config.json: target_modules names '{name[:80]}', of which there are no tensors"
                               for name in self.modules.targets
                               if not any(m == name or m.endswith(f".{name}") for m in found)][:_MOST_NOTES]
+
+    def tokens_of(self, module: str) -> list[int] | None:
+        """Of which the file has rows, in its order; None: it says of none."""
+        return next((ids for name, ids in self.tokens.items() if module == name or module.endswith(f".{name}")), None)
 
     def scaling(self, module: str) -> tuple[int, float]:
         """Rank and scale of a module by the name that PeftModules.target gives it."""

@@ -10,12 +10,14 @@ import numpy as np
 from .. import llama, safetensors
 from ..errors import GgufError
 from .base import Base
-from .lora import F32, LoraMatrix, check_fits, fixed_a
+from .lora import LoraMatrix, check_fits, fixed_a
 from .peft_config import PeftConfig
-from .peft_modules import PeftModules
+from .tokens import TokenRows
+from .values import F32
 
 PREFIX, A, B, MAGNITUDE, BLOCK, WEIGHT = ("base_model.model.", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector",
                                           ".miss_block", ".weight")
+ROWS = ".token_adapter.trainable_tokens_delta"  # whole rows, for all that it says
 _PARTS = {A: (A, 2), B: (B, 2), MAGNITUDE: (MAGNITUDE, 1), f"{MAGNITUDE}.weight": (MAGNITUDE, 1), BLOCK: (BLOCK, 2)}
 
 
@@ -23,6 +25,7 @@ _PARTS = {A: (A, 2), B: (B, 2), MAGNITUDE: (MAGNITUDE, 1), f"{MAGNITUDE}.weight"
 class PeftTensors:
     linears: dict[str, dict[str, str]] = field(default_factory=dict)  # names of tensors by module and ending
     norms: dict[str, F32] = field(default_factory=dict)
+    rows: list[TokenRows] = field(default_factory=list)  # the embedding's first
 
 
 def _copied_weight(base: Base, tensor: str) -> str | None:
@@ -52,9 +55,25 @@ def _not_lora(name: str) -> GgufError:
     return GgufError(f"tensor '{name[:120]}' is no part of a LoRA, DoRA or MiSS on a linear layer{hint}")
 
 
+def _read_rows(name: str, file: safetensors.SafeTensors, config: PeftConfig) -> TokenRows:
+    """PEFT keeps rows in the order of trainable_token_indices, which is any."""
+    module = name[len(PREFIX):-len(ROWS)]
+    weight, tokens, shape = llama.gguf_name(f"{module}{WEIGHT}"), config.tokens_of(module), file.tensors[name].shape
+    if weight is None or tokens is None:
+        raise GgufError(f"tensor '{name[:120]}': trainable_token_indices has no tokens of this module")
+    if len(shape) != 2 or shape[0] != len(tokens):
+        raise GgufError(f"tensor '{name[:120]}' has the shape {list(shape)}, trainable_token_indices has {len(tokens)} tokens")
+    ids = np.array(tokens, np.int32)
+    order = np.argsort(ids, kind="stable")
+    twice = np.diff(ids[order]) == 0
+    if twice.any():
+        raise GgufError(f"trainable_token_indices names token {ids[order][twice.argmax()]} twice")
+    return TokenRows(weight, ids[order], file.weights(name)[order])
+
+
 class _Sorting:
-    def __init__(self, file: safetensors.SafeTensors, modules: PeftModules, base: Base) -> None:
-        self._file, self._modules, self._base = file, modules, base
+    def __init__(self, file: safetensors.SafeTensors, config: PeftConfig, base: Base) -> None:
+        self._file, self._config, self._modules, self._base = file, config, config.modules, base
         self.sorted, self.whole = PeftTensors(), list[str]()  # whole: modules of which the weight itself is there
 
     def place(self, name: str) -> None:
@@ -67,6 +86,9 @@ class _Sorting:
         ending = next((e for e in _PARTS if name.endswith(e)), None)
         if not name.startswith(PREFIX):
             raise _not_lora(name)
+        if name.endswith(ROWS):
+            self.sorted.rows.append(_read_rows(name, self._file, self._config))
+            return
         if ending is None:
             self._place_whole(name)
             return
@@ -116,15 +138,19 @@ class _Sorting:
         self.sorted.norms[weight] = self._file.weights(name)
 
 
-def sort_tensors(file: safetensors.SafeTensors, modules: PeftModules, base: Base) -> PeftTensors:
+def sort_tensors(file: safetensors.SafeTensors, config: PeftConfig, base: Base) -> PeftTensors:
     """raises  GgufError without a path: a tensor that belongs to no linear or norm, or an embedding other than the base's; or a
-    name in modules_to_save without a tensor"""
-    sorting = _Sorting(file, modules, base)
+    name in modules_to_save or tokens without a tensor"""
+    sorting = _Sorting(file, config, base)
     for name in file.tensors:
         sorting.place(name)
-    for name in modules.saved:
+    for name in config.modules.saved:
         if not any(module.endswith(name) for module in sorting.whole):
             raise GgufError(f"modules_to_save of adapter_config.json names '{name[:80]}', of which there are no tensors")
+    if len(sorting.sorted.rows) != len(config.tokens):
+        raise GgufError(f"trainable_token_indices has tokens of {len(config.tokens)} modules, the tensors are of "
+                        f"{len(sorting.sorted.rows)}")
+    sorting.sorted.rows.sort(key=lambda rows: rows.weight, reverse=True)
     return sorting.sorted
 
 

@@ -126,7 +126,8 @@ class Checkpoint:
         if not self.tied:
             shapes[llama.HEAD] = (self.config.n_vocab, self.config.n_embd)
         return Base(self.name, llama.ARCHITECTURE, self.config.head_dim, self.config.n_layer, self.tied, shapes,
-                    lambda name: self.weight(name) if name in self._places else None, lambda name: True)
+                    lambda name: self.weight(name) if name in self._places else None, lambda name: True,
+                    dict(self.needed()))
 
     def close(self) -> None:
         for file in self._files:

@@ -88,7 +88,7 @@ def read_tokenizer(directory: str, n_vocab: int) -> Vocabulary | None:
         _read_ends(directory, vocabulary)
         vocabulary.fill(n_vocab)
     except GgufError as e:
-        raise e if e.path is not None else GgufError(e.what, directory) from None
+        raise e.of(directory) from None
     for name in ("bos", "eos"):
         if (vocabulary.add_bos if name == "bos" else vocabulary.add_eos) and name not in vocabulary.ids:
             raise GgufError(f"the tokenizer adds a {name} token but has none", directory)

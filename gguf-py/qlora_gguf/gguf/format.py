@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import enum
 
+from ..errors import GgufError
+
 MAGIC = b"GGUF"
 VERSION = 3  # 2 differs in nothing that is read here
 DEFAULT_ALIGNMENT = 32
@@ -71,7 +73,11 @@ def to_text(data: bytes) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    """raises  GgufError: other surrogates, which are no text"""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as e:
+        raise GgufError(f"the text '{excerpt(text)}': character {e.start} is no Unicode text") from None
 
 
 def excerpt(text: str) -> str:

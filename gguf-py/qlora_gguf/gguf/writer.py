@@ -2,17 +2,18 @@
 in one pass. A tensor may be given as a function that makes it, so a model of any size takes the memory of one tensor."""
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import quants
 from ..dtypes import PLANE_ALIGNMENT, DType, align
-from ..errors import EncodeError, GgufError
+from ..errors import GgufError
 from ..files import Path, whole_file
 from .format import (ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, MAX_DIMS, MAX_ELEMENTS, MAX_KEY_BYTES, MAX_NAME_BYTES, VERSION,
                      ValueType, excerpt, to_bytes)
@@ -30,9 +31,37 @@ def _string(text: str) -> bytes:
 
 
 def _expect(key: str, value: object, kind: type | tuple[type, ...]) -> None:
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a string, not {type(key).__name__}")
     wrong_bool = isinstance(value, (bool, np.bool_)) and kind is not bool
     if wrong_bool or not isinstance(value, kind):
-        raise TypeError(f"key '{excerpt(str(key))}': a value of type {type(value).__name__}")
+        raise TypeError(f"key '{excerpt(key)}': a value of type {type(value).__name__}")
+
+
+def _expect_type(key: str, kind: ValueType) -> None:
+    if not isinstance(kind, ValueType):
+        raise TypeError(f"key '{excerpt(key)}': its type is a ValueType, not {type(kind).__name__}")
+
+
+def _dims(name: str, shape: Sequence[SupportsIndex]) -> tuple[int, ...]:
+    for n in shape:
+        if isinstance(n, bool) or not isinstance(n, SupportsIndex):
+            raise TypeError(f"tensor '{excerpt(str(name))}': a shape holds whole numbers, not {type(n).__name__}")
+    return tuple(operator.index(n) for n in shape)
+
+
+def _dtype(name: str, dtype: DType | str | SupportsIndex) -> DType:
+    try:
+        return DType.of(dtype)
+    except ValueError as e:
+        raise GgufError(f"tensor '{excerpt(str(name))}': {e}") from None
+
+
+def _encoded(name: str, array: npt.NDArray[Any], dtype: DType) -> Bytes:
+    try:
+        return quants.encode(array, dtype)
+    except ValueError as e:  # EncodeError is one
+        raise GgufError(f"tensor '{excerpt(str(name))}': {e}") from None
 
 
 @dataclass
@@ -55,6 +84,7 @@ class Writer:
 
     def set_int(self, key: str, value: int, kind: ValueType = ValueType.U32) -> None:
         _expect(key, value, (int, np.integer))
+        _expect_type(key, kind)
         if not kind.is_int:
             raise GgufError(f"key '{excerpt(key)}': {kind.label} is no integer type")
         try:
@@ -64,12 +94,13 @@ class Writer:
 
     def set_float(self, key: str, value: float, kind: ValueType = ValueType.F32) -> None:
         _expect(key, value, (int, float, np.floating, np.integer))
+        _expect_type(key, kind)
         if kind not in (ValueType.F32, ValueType.F64):
             raise GgufError(f"key '{excerpt(key)}': {kind.label} is no floating-point type")
         try:
             self._set(key, kind, struct.pack("<" + kind.code, float(value)))
         except OverflowError:
-            raise GgufError(f"key '{excerpt(key)}': {value:g} does not fit into a {kind.label}") from None
+            raise GgufError(f"key '{excerpt(key)}': {str(value)[:40]} does not fit into a {kind.label}") from None
 
     def set_bool(self, key: str, value: bool) -> None:
         _expect(key, value, bool)
@@ -80,6 +111,8 @@ class Writer:
         self._set(key, ValueType.STRING, _string(value))
 
     def set_strings(self, key: str, values: Sequence[str]) -> None:
+        if isinstance(values, (str, bytes)):  # is a sequence, too
+            raise TypeError(f"key '{excerpt(str(key))}': a list of texts is needed, not {type(values).__name__}")
         for value in values:
             _expect(key, value, str)
         head = struct.pack("<iQ", ValueType.STRING, len(values))
@@ -103,20 +136,17 @@ class Writer:
             if key != ALIGNMENT_KEY and not key.startswith("split."):
                 self._set(key, file.keys.type(key), file.keys.raw(key))
 
-    def add_array(self, name: str, array: npt.NDArray[Any], dtype: DType | str | int = DType.F32) -> None:
+    def add_array(self, name: str, array: npt.NDArray[Any], dtype: DType | str | SupportsIndex = DType.F32) -> None:
         """Encodes now.    raises  also EncodeError as GgufError, with the tensor's name"""
-        kind = DType.of(dtype)
-        try:
-            data = quants.encode(array, kind)
-        except EncodeError as e:
-            raise GgufError(f"tensor '{excerpt(name)}': {e}") from None
+        kind = _dtype(name, dtype)
+        data = _encoded(name, array, kind)
         self.add_raw(name, kind, array.shape, lambda: data)
 
-    def add_raw(self, name: str, dtype: DType | str | int, shape: Sequence[int],
+    def add_raw(self, name: str, dtype: DType | str | SupportsIndex, shape: Sequence[SupportsIndex],
                 data: Bytes | Callable[[], Bytes]) -> None:
         """Bytes as a file holds them, borrowed until `write`; or a function that makes them while writing.
         The shape is outermost first."""
-        kind, dims = DType.of(dtype), tuple(int(n) for n in shape)
+        kind, dims = _dtype(name, dtype), _dims(name, shape)
         self._check_name("tensor name", name, MAX_NAME_BYTES)
         if name in self._tensors:
             raise GgufError(f"tensor '{excerpt(name)}' was added already")
@@ -132,11 +162,10 @@ class Writer:
             self._check_data(source, data)
         self._tensors[name] = source
 
-    def add_tensor(self, name: str, dtype: DType | str | int, shape: Sequence[int],
+    def add_tensor(self, name: str, dtype: DType | str | SupportsIndex, shape: Sequence[SupportsIndex],
                    produce: Callable[[], npt.NDArray[Any]]) -> None:
         """Values that `produce` makes while the file is written, and that are encoded then."""
-        kind = DType.of(dtype)
-        dims = tuple(int(n) for n in shape)
+        kind, dims = _dtype(name, dtype), _dims(name, shape)
         if not quants.can_encode(kind):
             raise GgufError(f"tensor '{excerpt(name)}': {kind.label} can be read, but is not written here")
 
@@ -144,10 +173,7 @@ class Writer:
             array = produce()
             if array.shape != dims:
                 raise GgufError(f"tensor '{excerpt(name)}': got the shape {array.shape}, not {dims}")
-            try:
-                return quants.encode(array, kind)
-            except EncodeError as e:
-                raise GgufError(f"tensor '{excerpt(name)}': {e}") from None
+            return _encoded(name, array, kind)
 
         self.add_raw(name, kind, dims, encoded)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import difflib
+import math
 import numbers
 import operator
 import os
@@ -23,6 +24,8 @@ from .errors import BadDtype, BadShape, InvalidArgument, Unsupported
 T = TypeVar("T")
 _INTEGERS = {ctypes.c_int: (32, True), ctypes.c_int32: (32, True), ctypes.c_int64: (64, True), ctypes.c_uint64: (64, False),
              ctypes.c_size_t: (64, False)}
+
+_LEAST_F32, _MOST_F32 = float(np.finfo(np.float32).smallest_subnormal), float(np.finfo(np.float32).max)
 
 
 def field_types(struct: Any) -> dict[str, Any]:
@@ -43,12 +46,26 @@ def text_bytes(value: str, what: str) -> bytes:
     return data
 
 
+def data_of(text: str | bytes, what: str) -> bytes:
+    """A text for C with its length, NUL and all; bytes are in UTF-8 already, or are to be read as it."""
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"{what}: a str or bytes is needed, not {type(text).__name__}")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as e:
+        raise InvalidArgument(f"{what}: character {e.start} is no Unicode text ({text[e.start]!a})") from None
+
+
 def path_bytes(value: str | os.PathLike[str], what: str = "path") -> bytes:
     """A path for C, in the file system's encoding."""
     try:
         data = os.fsencode(value)
     except TypeError:
         raise TypeError(f"{what}: a str or path is needed, not {type(value).__name__}") from None
+    except UnicodeEncodeError as e:
+        raise InvalidArgument(f"{what}: character {e.start} is none of a path ({e.object[e.start]!a})") from None
     if b"\0" in data:
         raise InvalidArgument(f"{what}: the path holds a NUL")
     return data
@@ -81,7 +98,14 @@ def integer(value: Any, ctype: Any, what: str) -> int:
 def real(value: Any, what: str) -> float:
     if not isinstance(value, numbers.Real):
         raise TypeError(f"{what}: a number is needed, not {type(value).__name__}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidArgument(f"{what}: {str(value)[:40]} is out of range") from None
+    # The library computes in f32: what that makes infinite or zero would not be the number that was given.
+    if math.isfinite(number) and number != 0 and not _LEAST_F32 <= abs(number) <= _MOST_F32:
+        raise InvalidArgument(f"{what}: {number:g} is out of range, 0 and {_LEAST_F32:.2g} to {_MOST_F32:.2g} are possible")
+    return number
 
 
 def words_of(enum: str) -> dict[str, int]:

@@ -103,7 +103,7 @@ class AdapterInfo:
     init: str  # how A began: "uniform"
     seed: str  # of A's first values, decimal
     options: str  # of the new adapter: "kind=lora;r=16;alpha=32;rslora=0;norms=0;targets=all;..."
-    composed: str  # "cat: a x 0.7 + b x 0.3"
+    composed: str  # "cat: a x 0.7 + b x 0.3", "resize, rank 8: a"
     n_runs: int  # runs of training that it went through; of a composed one those of its parts
     kind: str  # ql_lora_options'
     n_norms: int  # norms that the adapter replaces
@@ -503,7 +503,7 @@ class TrainOptions(TypedDict, total=False):
     # QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so that ql_adapter_merge
     # into it gives the trained model bit for bit; the gradient of A and B goes straight through the rounding. A second
     # packed copy of each trained linear
-    merge_type: int
+    merge_type: str | int
     # > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens, in training alone; it
     # follows from seed and step (NEFTune, Jain et al. 2023)
     neftune_alpha: float

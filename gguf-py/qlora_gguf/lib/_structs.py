@@ -740,6 +740,7 @@ ENUM_FIELDS = {  # (struct, field): the enumeration of its numbers
     ("ql_quantize_options", "embedding_type"): "ql_dtype",
     ("ql_train_options", "schedule"): "ql_schedule",
     ("ql_train_options", "recompute"): "ql_recompute",
+    ("ql_train_options", "merge_type"): "ql_dtype",
     ("ql_train_options", "optimizer"): "ql_optimizer",
 }
 FLAGS = {  # (struct, field): an int that says yes or no

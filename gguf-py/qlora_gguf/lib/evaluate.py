@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from . import _structs as s
-from ._convert import Options, describe, field_types, path_bytes, record
+from ._convert import Options, data_of, describe, field_types, path_bytes, record
 from ._library import capi
 from ._native import needed
 from ._records import Choices, Evaluated, Nll
@@ -38,7 +38,7 @@ def evaluate_text(model: Model, text: str | bytes, adapters: Adapters = None, *,
                   memory: int = 0, device: Device | None = None, on_window: OnWindow | None = None) -> Nll:
     """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's). memory: as
     of evaluate()."""
-    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    data = data_of(text, "evaluate_text: text")
     given = Options(s.ql_evaluate_options, {"ctx": ctx, "stride": stride, "memory": memory}, "evaluate_text")
     return _evaluate(Nll, s.ql_nll, capi.ql_evaluate_text, model, adapters, device, on_window, given, nullcontext(data), len(data))
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _structs as s
@@ -25,13 +25,13 @@ def quantize(source: str | os.PathLike[str], out: str | os.PathLike[str],
     or, after an error or Ctrl-C, not at all.
 
     on_tensor is called for each tensor that has been converted; what it raises stops the writing."""
-    rewrite(capi.ql_quantize, (path_bytes(source, "source"), path_bytes(out, "out")), on_tensor, options, "quantize")
+    given = Options(s.ql_quantize_options, options, "quantize")
+    rewrite(capi.ql_quantize, (path_bytes(source, "source"), path_bytes(out, "out")), on_tensor, given)
 
 
 def rewrite(function: Callable[..., int], arguments: tuple[Any, ...], on_tensor: Callable[[QuantizedTensor], Any] | None,
-            options: Mapping[str, Any], who: str) -> None:
+            given: Options) -> None:
     """A call that writes a model tensor by tensor."""
-    given = Options(s.ql_quantize_options, options, who)
 
     def call(run: Run) -> None:
         def converted(_: Any, tensor: Any) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from . import _structs as s
-from ._convert import Options, describe, field_types, pointer_to, record, text_of, tokens_of
+from ._convert import Options, describe, field_types, pointer_to, real, record, text_of, tokens_of
 from ._library import capi, check
 from ._native import Handle, Native, needed
 from ._records import GenerateResult, InferenceInfo
@@ -64,7 +64,7 @@ class Session(Handle):
     def __init__(self, model: Model, adapters: Adapters = None, *, device: Device | None = None,
                  **options: Unpack[SessionOptions]) -> None:
         """ctx 0 (min(2048, the model's)), cache_type "f16" or "f32", memory 0 (bytes that the process may take: no limit);
-        adapters: one, several, or pairs (adapter, factor)"""
+        adapters: one, a pair (adapter, factor), or several of either"""
         given = Options(s.ql_session_options, options, "Session")
         device = device or default_device()
         adapters = weighted(adapters)
@@ -111,7 +111,7 @@ class Session(Handle):
     def set_adapter_scales(self, scales: Sequence[float]) -> None:
         """Applies the session's adapters with other scales, one for each; 0 switches one off. What was read is forgotten where
         they change."""
-        values = (ctypes.c_float * len(scales))(*scales)
+        values = (ctypes.c_float * len(scales))(*(real(scale, "set_adapter_scales: scale") for scale in scales))
         with self._use(exclusive=True) as session:
             check(capi.ql_session_set_adapter_scales(session, values, len(scales)))
 

@@ -8,15 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import _structs as s
-from ._convert import integer, path_bytes, pointer_to, tokens_of
+from ._convert import data_of, integer, path_bytes, pointer_to, tokens_of
 from ._library import capi, check
 from ._native import Handle, Native
 
 _FLAGS = s.ENUMS["ql_tokenize_flags"]
-
-
-def _utf8(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
 class Tokenizer(Handle):
@@ -47,7 +43,7 @@ class Tokenizer(Handle):
         return self._tokenize(text, add_special, parse_special, continues, True)
 
     def _tokenize(self, text: str | bytes, add: bool, parse: bool, continues: bool, spans: bool) -> tuple[np.ndarray, np.ndarray]:
-        data, n = _utf8(text), ctypes.c_int64()
+        data, n = data_of(text, "encode: text"), ctypes.c_int64()
         flags = (add * _FLAGS["QL_TOKENIZE_ADD_SPECIAL"] | parse * _FLAGS["QL_TOKENIZE_PARSE_SPECIAL"]
                  | continues * _FLAGS["QL_TOKENIZE_CONTINUE"])
         with self._use() as tokenizer:

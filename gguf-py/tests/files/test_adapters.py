@@ -49,7 +49,7 @@ VARIANTS = {
 }
 
 
-SAVED = ["peft-dora", "peft-miss", "peft-whole", "peft-parameters", "patterns"]  # by PEFT itself: tests/golden/lora
+SAVED = ["peft-dora", "peft-miss", "peft-whole", "peft-parameters", "patterns", "tokens", "alora"]  # by PEFT: tests/golden/lora
 
 
 def peft_of(folder, variant):
@@ -77,6 +77,35 @@ def test_both_ways_give_the_bytes_of_ql_adapter(program, base, tmp_path, variant
         assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes(), name
     adapters.write_gguf(adapters.read_peft(tmp_path / "ours", base), tmp_path / "again.gguf", base)
     assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "ours.gguf").read_bytes()
+
+
+def test_rows_of_a_head_of_its_own_come_with_the_bytes_of_ql_adapter(program, tmp_path):
+    llama3, peft = ROOT / "tests/golden/arch/llama3_rope", ROOT / "tests/golden/lora/tokens_untied"
+    program("ql-adapter", "from-peft", "-m", llama3, peft, "-o", tmp_path / "theirs.gguf")
+    program("ql-adapter", "to-peft", "-m", llama3, tmp_path / "theirs.gguf", "-o", tmp_path / "theirs")
+    untied = adapters.Base.open(llama3)
+    adapters.write_gguf(adapters.read_peft(peft, untied), tmp_path / "ours.gguf", untied)
+    adapters.write_peft(adapters.read_gguf(tmp_path / "ours.gguf", untied), untied, tmp_path / "ours")
+    assert [rows.weight for rows in adapters.read_peft(tmp_path / "ours", untied).rows] == ["token_embd.weight", "output.weight"]
+    for name in (".gguf", "/adapter_config.json", "/adapter_model.safetensors"):
+        assert (tmp_path / f"ours{name}").read_bytes() == (tmp_path / f"theirs{name}").read_bytes()
+
+
+def test_names_of_any_bytes_come_with_the_bytes_of_ql_adapter(program, base, tmp_path):
+    named = adapters.read_peft(write_peft(tmp_path / "peft"), base)
+    named.name = b"a\xffb".decode("utf-8", "surrogateescape")
+    adapters.write_gguf(named, tmp_path / "a.gguf", base)
+    program("ql-adapter", "to-peft", "-m", LLAMA, tmp_path / "a.gguf", "-o", tmp_path / "theirs")
+    adapters.write_peft(adapters.read_gguf(tmp_path / "a.gguf", base), base, tmp_path / "ours")
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
+
+
+def test_rows_come_in_the_order_of_their_tokens(base, tmp_path):
+    rows = np.arange(3 * 64, dtype=np.float32).reshape(3, 64)
+    peft = write_peft(tmp_path / "peft", {**trained(), ROWS: rows}, trainable_token_indices=[9, 2, 5])
+    read = adapters.read_peft(peft, base).rows[0]
+    assert read.ids.tolist() == [2, 5, 9] and np.array_equal(read.values, rows[[1, 2, 0]])
 
 
 def test_a_gguf_base_says_the_same_as_a_directory(program, base, model, tmp_path):
@@ -126,6 +155,7 @@ def test_rows_are_permuted_as_the_format_says():
     assert llama.is_permuted("blk.11.attn_k.bias") and not llama.is_permuted("blk.0.attn_v.weight")
 
 
+ROWS = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"
 MAGNITUDE0 = f"base_model.model.{Q0}.lora_magnitude_vector"
 A0, B0 = f"base_model.model.{Q0}.lora_A.weight", f"base_model.model.{Q0}.lora_B.weight"
 
@@ -182,6 +212,17 @@ BAD_PEFT = {
     "the adapter holds no matrices": {"tensors": dict},
     "has no lora_magnitude_vector, but use_dora is true": {"use_dora": True},
     "trained biases": {"bias": "all"},
+    "trainable_token_indices has tokens of 1 modules, the tensors are of 0": {"trainable_token_indices": [1]},
+    "trainable_token_indices has no tokens of this module": {"tensors": lambda: {**trained(), ROWS: np.ones((2, 64), np.float32)}},
+    r"has the shape \[2, 64\], trainable_token_indices has 1 tokens": {
+        "trainable_token_indices": [1], "tensors": lambda: {**trained(), ROWS: np.ones((2, 64), np.float32)}},
+    "names token 7 twice": {"trainable_token_indices": [7, 7], "tensors": lambda: {**trained(), ROWS: np.ones((2, 64), np.float32)}},
+    "token 160; 0 to 159 are possible": {"trainable_token_indices": [1, 160],
+                                         "tensors": lambda: {**trained(), ROWS: np.ones((2, 64), np.float32)}},
+    "'trainable_token_indices' must hold tokens' numbers": {"trainable_token_indices": [True]},
+    "'trainable_token_indices' must hold lists of tokens": {"trainable_token_indices": {"embed_tokens": 3}},
+    "'alora_invocation_tokens' must be a list of tokens": {"alora_invocation_tokens": []},
+    "an invocation with token 160; 0 to 159 are possible": {"alora_invocation_tokens": [1, 160]},
     "modules_to_save of adapter_config.json names 'lm_head', of which there are no": {"modules_to_save": ["lm_head"]},
     "init_lora_weights 'pissa' changes the base": {"init_lora_weights": "pissa"},
     "only LORA and MISS are": {"peft_type": "IA3"},
@@ -237,6 +278,12 @@ def adapter_file(path, **wrong):
         w.add_array(wrong.get("b_name", "blk.0.attn_q.weight.lora_b"), wrong.get("b", np.ones((64, 4), np.float32)))
     for name, values in wrong.get("more", {}).items():
         w.add_array(name, values)
+    if "invocation" in wrong:
+        w.set_array("adapter.alora.invocation_tokens", wrong["invocation"])
+    if "rows" in wrong:
+        table, (values, ids) = wrong.get("table", "token_embd.weight"), wrong["rows"]
+        w.add_array(f"{table}.rows", values)
+        w.add_raw(f"{table}.row_ids", "i32", [len(ids)], np.array(ids, "<i4").view(np.uint8))
     w.write(path)
     return path
 
@@ -281,13 +328,28 @@ BAD_GGUF = {
         "adapter.lora.alpha", 8, gguf.ValueType.F64)},
     "key 'adapter.lora.alpha' is missing": {"alpha": lambda w: None},
     "adapter.lora.alpha is not finite": {"alpha": lambda w: w.set_float("adapter.lora.alpha", float("nan"))},
-    "an activated LoRA": {"keys": {"adapter.alora.invocation_tokens": "x"}},
+    "invocation_tokens must be an array of unsigned": {"keys": {"adapter.alora.invocation_tokens": "x"}},
+    "invocation_tokens must be an array of unsigned 32": {"invocation": np.array([1], np.int32)},
+    "holds 4294967295, which is no token": {"invocation": np.array([2**32 - 1], np.uint32)},
+    "an activated LoRA with trained norms": {"invocation": np.array([1], np.uint32),
+                                             "more": {"blk.0.attn_norm.weight": np.ones((1, 64), np.float32)}},
+    "an activated LoRA is plain LoRA on linears": {"invocation": np.array([1], np.uint32), "keys": {"adapter.lora.kind": "miss"},
+                                                   "a": lora.fixed_a("", 4, 64)},
+    "has only one of .rows and .row_ids": {"more": {"token_embd.weight.rows": np.ones((1, 64), np.float32)}},
+    "is f32 of 1 dimensions; ids are i32": {"more": {"token_embd.weight.rows": np.ones((1, 64), np.float32),
+                                                     "token_embd.weight.row_ids": np.ones(1, np.float32)}},
+    "64 values for 3 tokens": {"rows": (np.ones((1, 64), np.float32), [1, 2, 3])},
+    "token 2 comes after 2; tokens ascend": {"rows": (np.ones((2, 64), np.float32), [2, 2])},
+    "token -1; 0 to 159 are possible": {"rows": (np.ones((1, 64), np.float32), [-1])},
+    "have 32 values, those of the model 'llama' have 64": {"rows": (np.ones((1, 32), np.float32), [1])},
+    "'token_embd.weight.rows' holds nan": {"rows": (np.full((1, 64), np.nan, np.float32), [1])},
+    "the head of the model 'llama' is its embedding": {"rows": (np.ones((1, 64), np.float32), [1]), "table": "output.weight"},
+    "only embedding and head have rows": {"rows": (np.ones((1, 64), np.float32), [1]), "table": "blk.1.attn_q.weight"},
     "of kind 'loha', which is not known; lora, miss, dora are": {"keys": {"adapter.lora.kind": "loha"}},
     "'blk.0.attn_q.weight' has no magnitude, and is a dora": {"keys": {"adapter.lora.kind": "dora"}},
     "is said to be MiSS, but its A is not the fixed one": {"keys": {"adapter.lora.kind": "miss"}},
     "has rank 65, more than both sides of its weight": {"a": np.ones((65, 64), np.float32), "b": np.ones((64, 65), np.float32)},
     "'blk.0.attn_norm.weight' of 4 values is no norm of the model": {"more": {"blk.0.attn_norm.weight": np.ones((1, 4), np.float32)}},
-    "'token_embd.weight.rows' is of rows of tokens": {"b_name": "token_embd.weight.rows"},
     "key 'adapter.new' is not known here": {"keys": {"adapter.new": "x"}},
     "'2024-02-30' is no date": {"keys": {"adapter.chat_template.date": "2024-02-30"}},
     r"adapter.chat_template.kwargs: '\[1\]' is no JSON object": {"keys": {"adapter.chat_template.kwargs": "[1]"}},
@@ -318,7 +380,16 @@ def test_an_unsound_adapter_is_not_written(base, tmp_path):
     def bad(**changes):
         return adapters.Adapter("llama", matrices=[adapters.LoraMatrix(**{**vars(m), **changes})])
 
+    def with_rows(**changes):
+        rows = {"weight": "token_embd.weight", "ids": np.array([1], np.int32), "values": np.ones((1, 64), np.float32), **changes}
+        return adapters.Adapter("llama", matrices=[m], rows=[adapters.TokenRows(**rows)])
+
     refused = {
+        "64 values for 2 tokens": with_rows(ids=np.array([1, 2], np.int32)),
+        "of 'blk.9.x': only embedding and head": with_rows(weight="blk.9.x"),
+        "an invocation with token 160": adapters.Adapter("llama", matrices=[m], invocation=[160]),
+        "which act before its invocation": adapters.Adapter("llama", matrices=[m], invocation=[1], rows=with_rows().rows),
+        "'token_embd.weight' twice": adapters.Adapter("llama", matrices=[m], rows=with_rows().rows * 2),
         "twice": adapters.Adapter("llama", matrices=[m, m]),
         "no matrices": adapters.Adapter("llama"),
         "has rank 65": bad(a=np.ones((65, 64), np.float32), b=np.ones((64, 65), np.float32)),
@@ -376,7 +447,8 @@ VALUES = st.recursive(st.none() | st.booleans() | st.integers(-2**70, 2**70) | s
 
 @given(key=st.sampled_from(["r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "use_rslora", "peft_type", "bias",
                             "init_lora_weights", "base_model_name_or_path", "use_dora", "modules_to_save", "exclude_modules",
-                            "target_parameters", "layers_to_transform", "layers_pattern", "init_weights", "other"]), value=VALUES)
+                            "target_parameters", "layers_to_transform", "layers_pattern", "init_weights", "trainable_token_indices",
+                            "alora_invocation_tokens", "other"]), value=VALUES)
 def test_any_config_is_read_or_refused(base, tmp_path, key, value):
     peft = tmp_path / "peft"
     if not peft.exists():

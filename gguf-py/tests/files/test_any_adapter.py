@@ -31,6 +31,11 @@ def any_adapter(draw) -> adapters.Adapter:
         made.matrices.append(adapters.LoraMatrix(weight, a, rng.standard_normal((rows, r)).astype(np.float32), scale, magnitude))
     for weight in draw(st.lists(st.sampled_from(NORMS), unique=True, max_size=3)):
         made.norms[weight] = rng.standard_normal(64).astype(np.float32)
+    if kind != "miss" and draw(st.booleans()):
+        ids = np.array(sorted(draw(st.sets(st.integers(0, 159), min_size=1, max_size=4))), np.int32)
+        made.rows.append(adapters.TokenRows("token_embd.weight", ids, rng.standard_normal((len(ids), 64)).astype(np.float32)))
+    if kind == "lora" and not made.norms and not made.rows:
+        made.invocation = draw(st.lists(st.integers(0, 159), max_size=3))
     return made
 
 
@@ -42,7 +47,9 @@ def change(m: adapters.LoraMatrix) -> np.ndarray:
 def test_from_gguf_to_peft_and_back_is_the_same_file(tmp_path, adapter):
     adapters.write_gguf(adapter, tmp_path / "a.gguf", BASE)
     read = adapters.read_gguf(tmp_path / "a.gguf", BASE)
-    assert (read.kind, list(read.norms)) == (adapter.kind, list(adapter.norms))
+    assert (read.kind, list(read.norms), read.invocation) == (adapter.kind, list(adapter.norms), adapter.invocation)
+    for ours, theirs in zip(read.rows, adapter.rows, strict=True):
+        assert np.array_equal(ours.ids, theirs.ids) and np.array_equal(ours.values, theirs.values)
     for ours, theirs in zip(read.matrices, adapter.matrices):
         assert np.abs(change(ours) - change(theirs)).max() <= 1e-6 * np.abs(change(theirs)).max()
         assert theirs.magnitude is None or np.array_equal(ours.magnitude, theirs.magnitude)

@@ -125,6 +125,49 @@ def test_convert(tmp_path):
     assert run("convert")[0] == 2 and run("unknown")[0] == 2 and run("--help")[0] == 0
 
 
+def test_convert_refuses_another_base_unless_forced(tmp_path):
+    base = adapters.Base.open(LLAMA)
+    adapter = adapters.read_peft(write_peft(tmp_path / "peft"), base)
+    adapter.origin["qlora.base.identity"] = "00000000deadbeef"
+    adapters.write_gguf(adapter, tmp_path / "wrong.gguf", base, any_base=True)
+    adapters.write_peft(adapter, base, tmp_path / "wrong", any_base=True)
+    for source, output in ((tmp_path / "wrong.gguf", tmp_path / "out"), (tmp_path / "wrong", tmp_path / "out.gguf")):
+        said = fails("convert", source, "-o", output, "--base", LLAMA)
+        assert "was trained on another base: 'some/llama' (identity 00000000deadbeef)" in said and "--force" in said
+        assert not output.exists()
+        code, _, err = run("convert", source, "-o", output, "--base", LLAMA, "--force")
+        assert code == 0 and err.startswith("note: the adapter was trained on another base: 'some/llama'") and err.count("\n") == 1
+    assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "wrong.gguf").read_bytes()
+
+
+@pytest.mark.parametrize("key, value", [("adapter.new", "x"), ("adapter.lora.kind", "loha"), ("adapter.type", "vectors")])
+def test_verify_of_an_adapter_that_is_not_known_here_is_a_note(tmp_path, key, value):
+    w = gguf.Writer()
+    w.set_str("general.type", "adapter")
+    w.set_str("general.architecture", "llama")
+    w.set_str("adapter.type", "lora")
+    w.set_float("adapter.lora.alpha", 8)
+    w.set_str(key, value)
+    w.add_array("blk.0.attn_q.weight.lora_a", np.ones((4, 64), np.float32))
+    w.add_array("blk.0.attn_q.weight.lora_b", np.ones((64, 4), np.float32))
+    w.write(tmp_path / "a.gguf")
+    code, out, err = run("verify", tmp_path / "a.gguf")
+    assert code == 0 and "sound" in out and err.startswith("note: ") and err.endswith("as an adapter it was not looked at\n"), err
+    w.add_array("blk.0.attn_k.weight.lora_a", np.ones((4, 64), np.float32))
+    w.unset(key)
+    w.set_str("adapter.type", "lora")
+    w.write(tmp_path / "a.gguf")
+    assert "has only one of .lora_a and .lora_b" in fails("verify", tmp_path / "a.gguf")
+
+
+@pytest.mark.parametrize("name", ["tokens", "alora"])
+def test_verify_of_tokens_rows_and_invocations(tmp_path, name):
+    base = adapters.Base.open(LLAMA)
+    adapters.write_gguf(adapters.read_peft(ROOT / "tests/golden/lora" / name, base), tmp_path / "a.gguf", base)
+    code, out, err = run("verify", tmp_path / "a.gguf")
+    assert (code, err) == (0, "") and "sound" in out
+
+
 def write_lines(path, *rows, end=""):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + end)
     return path

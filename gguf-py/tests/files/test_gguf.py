@@ -150,6 +150,15 @@ def test_the_writer_refuses_what_the_format_has_no_place_for(tmp_path):
         (lambda: w.set_int("k", -1), "-1 does not fit into a u32"),
         (lambda: w.set_int("k", 1, ValueType.F32), "f32 is no integer type"),
         (lambda: w.set_float("k", 1e300), "does not fit into a f32"),
+        (lambda: w.set_float("k", 10**400), "1000.* does not fit into a f32"),
+        (lambda: w.set_str("k", "a\ud800"), r"the text 'a\\ud800': character 1 is no Unicode text"),
+        (lambda: w.set_strings("k", ["a", "\ud800"]), "character 0 is no Unicode text"),
+        (lambda: w.set_str("\ud800", "x"), "character 0 is no Unicode text"),
+        (lambda: w.add_array("\ud800", ones), "character 0 is no Unicode text"),
+        (lambda: w.add_array("n", ones, "nf5"), "tensor 'n': unknown type 'nf5'"),
+        (lambda: w.add_raw("n", 999, [4], np.zeros(16, np.uint8)), "tensor 'n': 999 is not a valid DType"),
+        (lambda: w.add_array("n", ones, "q8_0"), "tensor 'n': "),
+        (lambda: w.add_array("n", ones, "q2_K"), "tensor 'n': q2_K can be read, but is not written here"),
         (lambda: w.set_str("", "x"), "1 to 65535"),
         (lambda: w.set_str("k" * 65536, "x"), "1 to 65535"),
         (lambda: w.set_int("general.alignment", 64), "chosen by the writer"),
@@ -169,7 +178,13 @@ def test_the_writer_refuses_what_the_format_has_no_place_for(tmp_path):
                    lambda: w.set_bool("k", 1), lambda: w.set_float("k", "1"), lambda: w.set_strings("k", ["a", 1]),
                    lambda: w.set_array("k", [1, 2]), lambda: w.set_array("k", np.array([1j])), lambda: w.set_str(3, "x"),
                    lambda: w.set_array("k", np.ones((2, 2))), lambda: w.add_array("n", ones.astype(np.float64)),
-                   lambda: w.add_raw("n", "f32", [4], b"x" * 16), lambda: w.add_array(3, ones)]
+                   lambda: w.add_raw("n", "f32", [4], b"x" * 16), lambda: w.add_array(3, ones),
+                   lambda: w.add_raw("n", "f32", (2.7, 2), np.zeros(16, np.uint8)), lambda: w.set_strings("k", "abc"),
+                   lambda: w.add_raw("n", "f32", ("2", 2), np.zeros(16, np.uint8)), lambda: w.set_strings("k", b""),
+                   lambda: w.add_raw("n", "f32", (True, 4), np.zeros(16, np.uint8)), lambda: w.set_int("k", 1, 4),
+                   lambda: w.add_tensor("n", "f32", (2.0, 2), lambda: ones), lambda: w.set_float("k", 1, 6),
+                   lambda: w.add_array("n", ones, 0.0), lambda: w.add_array("n", ones, True),
+                   lambda: w.set_int(None, 1, ValueType.F32)]
     for call in wrong_types:
         with pytest.raises(TypeError):
             call()
@@ -179,6 +194,16 @@ def test_the_writer_refuses_what_the_format_has_no_place_for(tmp_path):
     w.write(tmp_path / "f.gguf")  # what was refused left nothing
     with gguf.open(tmp_path / "f.gguf") as f:
         assert not f.keys and list(f.tensors) == ["n"]
+
+
+def test_numpys_integers_are_integers(tmp_path):
+    w, ones = gguf.Writer(), np.ones(4, dtype=np.float32)
+    w.set_int("k", np.uint8(7))
+    w.add_array("a", ones, np.int32(0))
+    w.add_raw("b", np.int64(0), (np.int32(2), np.uint64(2)), ones.view(np.uint8))
+    w.write(tmp_path / "f.gguf")
+    with gguf.open(tmp_path / "f.gguf") as f:
+        assert f.keys["k"] == 7 and f.tensors["a"].dtype == f.tensors["b"].dtype == DType.F32 and f.tensors["b"].shape == (2, 2)
 
 
 # ---- files made by hand, each with one fault

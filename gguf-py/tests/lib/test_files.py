@@ -8,6 +8,7 @@ import pytest
 from conftest import finished, python
 
 import qlora_gguf.lib as ql
+from qlora_gguf import gguf
 
 
 def test_model_describes_itself(model, tiny):
@@ -33,6 +34,17 @@ def test_model_describes_itself(model, tiny):
     (lambda t, d: ql.Device(compute="f64"), ql.InvalidArgument, "Device: compute: 'f64' is unknown; there are auto, f32, bf16"),
     (lambda t, d: ql.Adapter(ql.Model(t.model), r=0), ql.InvalidArgument, "r"),
     (lambda t, d: ql.Adapter(ql.Model(t.model), targets="nothing_like_it"), ql.InvalidArgument, "attn_q"),
+    (lambda t, d: ql.Adapter(ql.Model(t.model), r=1 << 40), ql.InvalidArgument, "1099511627776"),
+    (lambda t, d: ql.Adapter(ql.Model(t.model), alpha=1e300), ql.InvalidArgument, "Adapter: alpha: 1e+300 is out of range"),
+    (lambda t, d: ql.Adapter(ql.Model(t.model), alpha=1e-300), ql.InvalidArgument, "Adapter: alpha: 1e-300 is out of range"),
+    (lambda t, d: ql.Adapter(ql.Model(t.model), alpha=10**400), ql.InvalidArgument, "Adapter: alpha: 1000"),
+    (lambda t, d: ql.Session(ql.Model(t.model), (ql.Adapter(ql.Model(t.model)), 1e300)), ql.InvalidArgument, "factor: 1e+300"),
+    (lambda t, d: ql.Session(ql.Model(t.model)).set_adapter_scales([1e300]), ql.InvalidArgument, "scale: 1e+300"),
+    (lambda t, d: ql.Tokenizer(t.model).encode(None), TypeError, "encode: text: a str or bytes is needed, not NoneType"),
+    (lambda t, d: ql.Tokenizer(t.model).encode("a\ud800x"), ql.InvalidArgument, "encode: text: character 1 is no Unicode text"),
+    (lambda t, d: ql.evaluate_text(ql.Model(t.model), "\ud800"), ql.InvalidArgument, "evaluate_text: text: character 0 is no"),
+    (lambda t, d: ql.evaluate_text(ql.Model(t.model), None), TypeError, "evaluate_text: text: a str or bytes is needed"),
+    (lambda t, d: ql.Model("\ud800"), ql.InvalidArgument, "path: character 0 is none of a path"),
     (lambda t, d: ql.Dataset(ql.Model(t.model), d / "none.jsonl"), ql.NotFound, "none.jsonl"),
     (lambda t, d: ql.Dataset(ql.Model(t.model), t.chats, long_policy="cut off"), ql.InvalidArgument, "there are cut, drop, error"),
     (lambda t, d: ql.quantize(t.model, d / "o.gguf", type="q7_9"), ql.NotFound, "q7_9"),
@@ -135,6 +147,66 @@ def test_merged_file_is_base_and_adapter(model, data, tiny, trained, tmp_path):
     with ql.Model(tmp_path / "merged.gguf") as merged:
         other = ql.Dataset(merged, tiny.chats, ctx=128)
         assert ql.evaluate(merged, other).nll == pytest.approx(ql.evaluate(model, data, adapter).nll, abs=0.02)
+
+
+def test_a_merge_into_few_bits_is_asked_for(model, tiny, trained, tmp_path):
+    adapter, out = ql.Adapter.open(trained, model), tmp_path / "merged.gguf"
+    ql.quantize(tiny.model, tmp_path / "nf4.gguf", type="nf4")
+    for base, options in ((tiny.model, {"type": "nf4"}), (tiny.model, {"type": "q4_0"}), (tmp_path / "nf4.gguf", {"type": "keep"}),
+                          (tiny.model, {"recipe": "q4_K_M"})):
+        with pytest.raises(ql.InvalidArgument, match="so few bits loses much of the adapter; .* force=True"):
+            adapter.merge(base, out, **options)
+        assert not out.exists()
+    adapter.merge(tiny.model, out, type="q8_0")
+    adapter.merge(tiny.model, out, type="keep")
+    for options, made in (({}, "f16"), ({"type": "nf4", "force": True}, "nf4")):
+        seen = []
+        adapter.merge(tiny.model, out, seen.append, **options)
+        assert {t.to for t in seen if t.kept == t.kept} == {made}
+
+
+def test_a_merge_that_was_trained_for_is_exact(model, data, tiny, tmp_path):
+    ql.quantize(tiny.model, tmp_path / "nf4.gguf", type="nf4", embedding_type="keep")
+    with ql.Model(tmp_path / "nf4.gguf") as base:
+        chats, adapter = ql.Dataset(base, tiny.chats, ctx=128), ql.Adapter(base, r=4)
+        run = ql.Trainer(base, adapter, chats, chats, ctx=128, grad_accum=2, steps=4, lr=5e-3, merge_type="nf4")
+        run.run()
+        nll = run.evaluate()[0]
+        for i, options in enumerate(({"embedding_type": "keep"}, {}, {"force": True}, {"force": True, "embedding_type": "auto"})):
+            adapter.merge(tmp_path / "nf4.gguf", tmp_path / f"{i}.gguf", type="nf4", **options)
+        for other in ({"type": "q4_0"}, {"type": "nf4", "embedding_type": "auto"}):
+            with pytest.raises(ql.InvalidArgument, match="Adapter.merge: .* or give force=True"):
+                adapter.merge(tmp_path / "nf4.gguf", tmp_path / "none.gguf", **other)
+        adapter.merge(tmp_path / "nf4.gguf", tmp_path / "q4_0.gguf", type="q4_0", force=True)
+    exact = (tmp_path / "0.gguf").read_bytes()
+    assert [(tmp_path / f"{i}.gguf").read_bytes() == exact for i in range(1, 4)] == [True, True, False]
+    assert not (tmp_path / "none.gguf").exists()
+    with gguf.open(tmp_path / "q4_0.gguf") as forced:  # as any merge into it: not what an exact one would keep
+        assert forced.tensors["token_embd.weight"].dtype.label == "q8_0"
+    with ql.Model(tmp_path / "0.gguf") as merged:
+        assert ql.evaluate(merged, ql.Dataset(merged, tiny.chats, ctx=128)).nll == pytest.approx(nll, abs=1e-3)
+
+
+def test_another_base_is_refused_unless_any_is_taken(model, tiny, trained, tmp_path):
+    with gguf.open(trained) as file:
+        w = gguf.Writer()
+        w.copy_keys(file)
+        w.set_str("qlora.base.identity", "00000000deadbeef")
+        for name, t in file.tensors.items():
+            w.add_raw(name, t.dtype, t.shape, t.raw())
+        w.write(tmp_path / "wrong.gguf")
+    with pytest.raises(ql.BadFile, match="was trained on another base") as refused:
+        ql.Adapter.open(tmp_path / "wrong.gguf", model)
+    assert "--force" not in str(refused.value)  # which is the programs'
+    adapter = ql.Adapter.open(tmp_path / "wrong.gguf", model, any_base=True)
+    assert len(adapter.notes) == 1 and "was trained on another base" in adapter.notes[0] and "--force" not in adapter.notes[0]
+    assert ql.Adapter.open(trained, model).notes == []
+    right = ql.Session(model, ql.Adapter.open(trained, model)).eval([1, 2, 3]).copy()
+    np.testing.assert_array_equal(ql.Session(model, adapter).eval([1, 2, 3]), right)
+    alone = ql.Adapter.open(tmp_path / "wrong.gguf")
+    with pytest.raises(ql.BadFile, match="was trained on another base"):
+        ql.Session(model, alone)
+    ql.Session(model, ql.Adapter.open(tmp_path / "wrong.gguf", any_base=True))
 
 
 def test_quantize_reports_and_stops(tiny, tmp_path):

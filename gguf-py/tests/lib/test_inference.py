@@ -406,3 +406,22 @@ def test_a_budget_changes_no_bit(model):
     assert ql.evaluate_text(model, text, ctx=64, memory=1 << 40).nll == whole.nll
     with pytest.raises(ql.NoMemory, match="at least"):
         ql.evaluate_text(model, text, ctx=64, memory=1)
+
+
+def test_adapters_are_one_or_a_pair_or_several_of_either(model, trained):
+    one, two = ql.Adapter.open(trained, model), ql.Adapter.open(trained, model)
+
+    def logits(adapters):
+        return ql.Session(model, adapters).eval([1, 2, 3]).copy()
+
+    half = logits([(one, 0.5)])
+    assert not np.array_equal(half, logits(one))
+    np.testing.assert_array_equal(logits((one, 0.5)), half)
+    np.testing.assert_array_equal(logits((one, np.float32(0.5))), half)
+    np.testing.assert_array_equal(logits((one, two)), logits([(one, 1), (two, 1)]))
+    np.testing.assert_array_equal(logits((one, (two, 0.5))), logits([(one, 1), (two, 0.5)]))
+    assert ql.evaluate_text(model, "the bread", (one, 0.5)).nll == ql.evaluate_text(model, "the bread", [(one, 0.5)]).nll
+    for wrong, message in (((one, "x"), "factor: a number is needed, not str"), ((0.5, one), "is needed, not float"),
+                           ((one, 0.5, two), "is needed, not float"), (3, "is needed, not int")):
+        with pytest.raises(TypeError, match=message):
+            ql.Session(model, wrong)

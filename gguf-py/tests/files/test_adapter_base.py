@@ -1,0 +1,93 @@
+"""Which base an adapter belongs to: the hash is the library's, and another base is refused."""
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from adapter_files import LLAMA, write_peft
+from qlora_gguf import GgufError, adapters, gguf
+from support import ROOT
+
+FAULT = (r"the adapter was trained on another base: 'some/llama' \(identity 00000000deadbeef\), this model is 'llama' "
+         r"\([0-9a-f]{16}\); --force, or any_base=True in Python, uses it all the same")
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    """The same adapter as GGUF and as a directory, each of another base."""
+    base = adapters.Base.open(LLAMA)
+    adapter = adapters.read_peft(write_peft(tmp_path / "plain"), base)
+    adapter.origin["qlora.base.identity"] = "00000000deadbeef"
+    adapters.write_gguf(adapter, tmp_path / "wrong.gguf", base, any_base=True)
+    adapters.write_peft(adapter, base, tmp_path / "wrong", any_base=True)
+    return base, adapter, tmp_path / "wrong.gguf", tmp_path / "wrong"
+
+
+@pytest.mark.parametrize("architecture", ["llama", "llama_bias", "llama3_rope"])
+def test_the_hash_is_that_of_the_library(program, tmp_path, architecture):
+    """What ql-adapter writes into an adapter of this base."""
+    model = ROOT / "tests/golden/arch" / architecture
+    program("ql-convert", model, tmp_path / "f32.gguf")
+    program("ql-convert", model, tmp_path / "q8_0.gguf", "--type", "q8_0")
+    tuned = tmp_path / "tuned.gguf"
+    with gguf.open(tmp_path / "f32.gguf") as file:
+        w = gguf.Writer()
+        w.copy_keys(file)
+        for name, t in file.tensors.items():
+            w.add_array(name, t.decode() + np.float32(0.01 * (name == "blk.0.attn_q.weight")))
+        w.write(tuned)
+    program("ql-adapter", "extract", "-m", model, "--tuned", tuned, "--rank", "2", "-o", tmp_path / "a.gguf")
+    identity = adapters.read_gguf(tmp_path / "a.gguf").origin["qlora.base.identity"]
+    for path in (model, tmp_path / "f32.gguf", tmp_path / "q8_0.gguf"):
+        assert adapters.Base.open(path).identity == identity, path
+
+
+def test_every_norm_and_shape_counts():
+    base = adapters.Base.open(LLAMA)
+
+    def identity(weight=base.weight, **shapes):
+        return dataclasses.replace(base, weight=weight, all_shapes={**base.all_shapes, **shapes}).identity
+
+    def with_another(changed):
+        return lambda name: base.weight(name) + np.float32(name == changed)
+
+    assert identity() == base.identity == identity(with_another("blk.0.attn_q.weight"))
+    others = [identity(with_another(norm)) for norm in base.all_shapes if norm.endswith("norm.weight")]
+    others += [identity(**{name: (96, 64)}) for name in ("token_embd.weight", "blk.2.ffn_up.weight")]
+    assert len({base.identity, *others}) == len(others) + 1 == 10
+
+
+def test_another_base_is_refused_everywhere(wrong, tmp_path):
+    base, adapter, file, folder = wrong
+    for call in (lambda: adapters.read_gguf(file, base), lambda: adapters.read_peft(folder, base),
+                 lambda: adapters.write_gguf(adapter, tmp_path / "x", base), lambda: adapters.write_peft(adapter, base, tmp_path / "x"),
+                 lambda: adapters.write_peft(adapters.read_gguf(file), base, tmp_path / "x")):
+        with pytest.raises(GgufError, match=FAULT):
+            call()
+    assert not (tmp_path / "x").exists()
+
+
+def test_it_is_said_before_shapes_that_differ(wrong):
+    small = dataclasses.replace(wrong[0], shapes={name: (2, 2) for name in wrong[0].shapes})
+    for read, path in ((adapters.read_gguf, wrong[2]), (adapters.read_peft, wrong[3])):
+        with pytest.raises(GgufError, match="was trained on another base"):
+            read(path, small)
+
+
+def test_its_own_base_in_any_type_passes(wrong, tmp_path):
+    base, adapter, _, _ = wrong
+    adapter.origin["qlora.base.identity"] = base.identity
+    adapters.write_gguf(adapter, tmp_path / "right.gguf", base)
+    adapters.write_peft(adapters.read_gguf(tmp_path / "right.gguf", base), base, tmp_path / "right")
+    assert adapters.read_peft(tmp_path / "right", base).origin["qlora.base.identity"] == base.identity
+
+
+def test_any_base_gives_the_bytes_of_force(program, wrong, tmp_path):
+    base, _, file, folder = wrong
+    program("ql-adapter", "to-peft", "--force", "-m", LLAMA, file, "-o", tmp_path / "theirs")
+    program("ql-adapter", "from-peft", "--force", "-m", LLAMA, folder, "-o", tmp_path / "theirs.gguf")
+    adapters.write_peft(adapters.read_gguf(file, base, any_base=True), base, tmp_path / "ours", any_base=True)
+    adapters.write_gguf(adapters.read_peft(folder, base, any_base=True), tmp_path / "ours.gguf", base, any_base=True)
+    for name in (".gguf", "/adapter_model.safetensors", "/adapter_config.json"):
+        assert (tmp_path / f"ours{name}").read_bytes() == (tmp_path / f"theirs{name}").read_bytes()
