@@ -248,6 +248,24 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
     expect_refused(kBench, "", {"peak"}, {2});
 }
 
+TEST_F(BadInput, MisspeltOptionsNameTheNearest) {
+    const std::string train = "-m {model.gguf} -d {data.jsonl} -o {out.gguf}";
+    expect_refused(kFinetune, train + " --epocs 3", {"--epocs is unknown; did you mean --epochs?"}, {2});
+    expect_refused(kFinetune, train + " --epoch=3", {"--epoch is unknown; did you mean --epochs?"}, {2});
+    expect_refused(kFinetune, train + " --wramup 3", {"did you mean --warmup?"}, {2});
+    expect_refused(kFinetune, train + " extra", {"'extra' is one word too many"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --temperature 0", {"--temperature is unknown; did you mean --temp?"},
+                   {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --top_k 0", {"did you mean --top-k?"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --colour 0", {"--colour is unknown (see --help)"}, {2});
+    expect_refused(kAdapter, "inf {adapter.gguf}", {"did you mean info?"}, {2});
+    expect_refused(kAdapter, "compose {adapter.gguf} -o {out.gguf} --densty 1", {"did you mean --density?"}, {2});
+    workspace_.write("bad.toml", "epocs = 3\n");
+    expect_refused(kFinetune, train + " --config {bad.toml}", {"bad.toml: 'epocs' is unknown; did you mean epochs?"},
+                   {2});
+    expect_refused(kFinetune, train + " --config {none.toml}", {"--config: ", "none.toml: no such file"}, {2});
+}
+
 TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either kind take all memory, or minutes
     std::string section = "[a", list = "data = [\"a\"";
     for (int i = 0; i < 9; ++i) section += ".a";
