@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <regex>
 #include <thread>
 
 #include "programs/workspace.hpp"
@@ -29,6 +30,12 @@ TEST(Screen, ShowsWhatATerminalShows) {
     EXPECT_EQ(edited.text(), "aXdef\n");
 }
 
+/// "... ETA 8 s"
+bool ends_with_time_left(const std::string & row) {
+    static const std::regex time("  ETA ([0-9]+ s|[0-9:]+)$");
+    return std::regex_search(row, time);
+}
+
 class InTerminal : public testing::Test {
   protected:
     std::vector<std::string> words(const std::string & line) const { return workspace_.arguments(line); }
@@ -46,17 +53,25 @@ TEST_F(InTerminal, TheBarKeepsToOneLineOfAnyWidth) {
     for (const int columns : {60, 200}) {
         Terminal t("ql-finetune", words(training("--steps 60 --overwrite --eval-data {data.jsonl} --eval-every 20")),
                    columns);
-        int bars = 0, widest = 0, seen = 0;
+        int bars = 0, widest = 0, seen = 0, late = 0;
+        std::string cut;
         const auto look = [&](const Screen & screen) {
             bars = std::max(bars, screen.count("train "));
             seen += screen.count("train ") > 0;
             for (const std::string & row : screen.rows())
-                if (row.starts_with("train ")) widest = std::max(widest, static_cast<int>(row.size()));
+                if (row.starts_with("train ")) {
+                    widest = std::max(widest, static_cast<int>(row.size()));
+                    if (row.find("step ") == row.npos || row.find("step 1,") != row.npos) continue;  // before the first
+                    ++late;
+                    if (!ends_with_time_left(row)) cut = row;
+                }
         };
         EXPECT_EQ(0, t.finish(look)) << t.screen().text();
         EXPECT_GT(seen, 0) << t.screen().text();
         EXPECT_EQ(1, bars) << "a bar that wraps leaves pieces";
         EXPECT_LT(widest, columns);
+        EXPECT_GT(late, 0);
+        EXPECT_EQ(cut, "") << "the time left is what a person looks for";
         EXPECT_GT(widest, columns == 200 ? 60 : 20);
         EXPECT_EQ(0, t.screen().count("train ")) << t.screen().text();
         EXPECT_EQ(0, t.screen().count("ESC"));
