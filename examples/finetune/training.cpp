@@ -32,8 +32,9 @@ void Training::plan() {
     };
     options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
     const double begin = ql_os_seconds();
-    check_input(ql_trainer_create(in_.model.get(), in_.device.get(), in_.adapter.get(), in_.data.get(), in_.eval.get(),
-                                  &options, out(trainer_)));
+    check_input(within_budget(ql_trainer_create(in_.model.get(), in_.device.get(), in_.adapter.get(), in_.data.get(),
+                                                in_.eval.get(), &options, out(trainer_)),
+                              options.memory));
     program_.detail(format("planned  in %.2f s", ql_os_seconds() - begin));
     plan_ = sized<ql_trainer_info>();
     check_run(ql_trainer_describe(trainer_.get(), &plan_));

@@ -82,8 +82,8 @@ class BadInput : public testing::Test {
         expect_refused(program, line + " --memory cpu=1GiB,cuda:0=4GiB", {"--memory", "no backend 'cuda'"}, {2});
         expect_refused(program, line + " --memory cpu:1=1GiB", {"--memory", "cpu:1"}, {2});
         expect_refused(program, line + " --memory cpu=1GiB,2GiB", {"--memory", "twice"}, {2});
-        expect_refused(program, line + " --memory 1", {"1 bytes are given", "at least"});
-        expect_refused(program, line + " --memory cpu=1", {"1 bytes are given", "at least"});
+        expect_refused(program, line + " --memory 1", {"1 bytes are given", "at least"}, {2});
+        expect_refused(program, line + " --memory cpu=1", {"1 bytes are given", "at least"}, {2});
     }
     void expect_each_refused(std::span<const Slot> slots, const std::string & value,
                              const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
@@ -292,6 +292,23 @@ TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
     expect_refused(kFinetune,
                    "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type dora --init-adapter {adapter.gguf}",
                    {"--lora-type has no meaning with --init-adapter"}, {2});
+}
+
+TEST_F(BadInput, AnEmptyBudgetIsNoneThatWasMeant) {
+    for (const char * program : {kFinetune, kChat, kPerplexity}) {
+        auto words = workspace_.arguments(program == kChat       ? "-m {model.gguf} -p x"
+                                          : program == kFinetune ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}"
+                                                                 : "-m {model.gguf} -f {text.txt}");
+        words.insert(words.end(), {"--memory", ""});
+        const ProcessResult r = run_program(program, words);
+        EXPECT_EQ(2, r.code) << r.err;
+        EXPECT_NE(r.err.find("--memory: the size is empty; write 300MiB"), r.err.npos) << r.err;
+    }
+}
+
+TEST_F(BadInput, AnEmptyTemplateSaysSo) {
+    workspace_.write("blank.jinja", " \n");
+    expect_each_refused(kTemplateSlots, "{blank.jinja}", {"blank.jinja: the file is empty", "chatml"}, {2});
 }
 
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {

@@ -184,7 +184,7 @@ class Perplexity {
                 return 1;
             };
         }
-        const Status status = evaluate(options);
+        const Status status = within_budget(evaluate(options), options.memory);
         if (dry_run_ && status.code() == QL_CANCELLED) return print_memory(program_, plan), false;
         if (choices_file_.empty() || status.code() == QL_NON_FINITE)
             check_run(status);
