@@ -181,6 +181,8 @@ TEST_F(BadInput, OutputsThatCannotBeWrittenAreFoundFirst) {
     expect_each_refused(kOutputSlots, "/proc/out.gguf", {"/proc"});
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {data.jsonl}",
                    {"data.jsonl"});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir /proc/c",
+                   {"--checkpoint-dir: /proc: no file can be made in this folder: "}, {2});
 }
 
 TEST_F(BadInput, InputsAreNotOverwritten) {
