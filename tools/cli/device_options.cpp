@@ -178,8 +178,9 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     if (auto_and_keep && name == "auto") return QL_BASE_AUTO;
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
     ql_dtype dtype;
-    if (const Status status = ql_dtype_from_name(name.c_str(), &dtype); !status.ok())
-        bad_input("%s: %s", option.c_str(), status.message().c_str());
+    if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK)
+        bad_input("%s: '%.60s' is unknown; %s%s are", option.c_str(), name.c_str(), auto_and_keep ? "auto, keep, " : "",
+                  weight_target_names().c_str());
     if (!ql_dtype_is_weight(dtype))
         bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype),
                   weight_target_names().c_str());
