@@ -314,6 +314,7 @@ TEST_F(BadInput, AnEmptyBudgetIsNoneThatWasMeant) {
 TEST_F(BadInput, AnEmptyTemplateSaysSo) {
     workspace_.write("blank.jinja", " \n");
     expect_each_refused(kTemplateSlots, "{blank.jinja}", {"blank.jinja: the file is empty", "chatml"}, {2});
+    expect_each_refused(kTemplateSlots, "{empty}", {"empty: the file is empty", "chatml"}, {2});
 }
 
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
