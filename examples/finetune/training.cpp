@@ -1,6 +1,7 @@
 #include "examples/finetune/training.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "examples/finetune/plot.hpp"
@@ -38,6 +39,7 @@ void Training::plan() {
     program_.detail(format("planned  in %.2f s", ql_os_seconds() - begin));
     plan_ = sized<ql_trainer_info>();
     check_run(ql_trainer_describe(trainer_.get(), &plan_));
+    warn_of_schedule();
     const std::string places = describe_places(ql_trainer_plan(trainer_.get(), QL_TRAIN_PLAN_MICRO_BATCH));
     if (!places.empty()) program_.detail("places   " + places);
     resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
@@ -49,6 +51,24 @@ void Training::plan() {
             "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, choose "
             "another -o, or give --overwrite",
             checkpoints.c_str(), o_.output.c_str());
+}
+
+/// Parts of the schedule that do not fit in the run.
+void Training::warn_of_schedule() const {
+    const int64_t n = plan_.n_steps - plan_.schedule_start;
+    const auto steps_of = [&](double part) { return part < 1 ? std::ceil(part * static_cast<double>(n)) : part; };
+    const auto run = static_cast<double>(n);
+    const double warmup = steps_of(o_.warmup), decay = o_.schedule == "wsd" ? steps_of(o_.decay) : 0;
+    if (o_.warmup >= 1 && warmup >= run)
+        program_.note(format(
+            "warning: --warmup: %g steps, the schedule has %s: the learning rate rises to the very last one; a part of "
+            "them is a number below 1, such as 0.1",
+            o_.warmup, print_count(n).c_str()));
+    else if (warmup + decay > run)
+        program_.note(
+            format("warning: --decay: %g steps and %g of warm-up, the schedule has %s: the learning rate falls from "
+                   "the end of the warm-up on",
+                   decay, warmup, print_count(n).c_str()));
 }
 
 int64_t Training::merge_type() const {

@@ -31,6 +31,7 @@ class Training {
     ql_trainer * trainer() const { return trainer_.get(); }
 
   private:
+    void warn_of_schedule() const;
     int64_t merge_type() const;
     void run_steps();
     double evaluate(const char * when);
