@@ -335,6 +335,7 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train, {"-o"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --eval-data {data.jsonl} --eval-split 0.1", {"--eval-split"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --eval-every 3", {"--eval-every"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --plot {p.jpg}", {"p.jpg: pictures are .png or .svg"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --steps 3 --epochs 2", {"--steps"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} --lora-r 8", {"--lora-r"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-targets nothing_like_this", {"nothing_like_this"}, {2});
