@@ -227,6 +227,7 @@ RunReport Training::report(bool ran) const {
     }
     check_run(ql_trainer_summary(trainer_.get(), &r.summary));
     r.adapter = o_.output, r.best = in_.eval ? o_.best_path() : "", r.has_no_gain = has_no_gain();
+    r.checkpoint = r.summary.checkpoint;
     for (const History::Point & eval : display_.history.evals)
         if (eval.step > 0 && !(eval.loss >= r.eval_best)) r.eval_best = eval.loss;
     r.plot = o_.plot;
