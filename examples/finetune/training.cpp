@@ -46,10 +46,11 @@ void Training::plan() {
     if (!resumed_from_.empty())
         program_.note(
             format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
-    else if (std::error_code ec; o_.writes() && !o_.resume.empty() && !o_.overwrite && std::filesystem::exists(o_.output, ec))
+    else if (std::error_code ec;
+             o_.writes() && !o_.resume.empty() && !o_.overwrite && std::filesystem::exists(o_.output, ec))
         bad_input(
-            "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, choose "
-            "another -o, or give --overwrite",
+            "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, "
+            "choose another -o, or give --overwrite",
             checkpoints.c_str(), o_.output.c_str());
 }
 
@@ -86,13 +87,15 @@ void Training::run() {
     program_.begin_work();
     say_plan();
     say_old_best();
-    StopAnswers answers("finishing this batch, then saving", "; again to quit without saving", at_second_stop(),
-                        program_.quiet);
+    const std::string evaluating = "stopping after this batch of the evaluation", at_once = "; again to quit at once";
+    StopAnswers answers(evaluating, at_once, at_second_stop(), program_.quiet);
     answers_ = &answers;
     eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
     display_.history.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
     if (std::isfinite(eval_before_)) display_.history.evals.push_back({0.0, eval_before_});
+    answers.say_at_first("finishing this batch, then saving", "; again to quit without saving");
     run_steps();
+    answers.say_at_first(evaluating, at_once);
     eval_after_ = evaluate("after");
     say_no_gain();
     say_early_end();
@@ -202,8 +205,8 @@ std::string Training::go_on() const {
     auto summary = sized<ql_train_summary>();
     const bool known = ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint;
     const bool own = !known || std::filesystem::path(summary.checkpoint).parent_path() == o_.checkpoint_path();
-    return "; go on with: " + program_.command_line({"--resume"}, {"--overwrite"},
-                                                    "--resume " + (own ? "auto" : shell_word(o_.resume)));
+    return "; go on with: " +
+           program_.command_line({"--resume"}, {"--overwrite"}, "--resume " + (own ? "auto" : shell_word(o_.resume)));
 }
 
 ExpectedStep Training::expect() const {
