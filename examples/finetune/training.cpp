@@ -101,8 +101,8 @@ void Training::run() {
     say_early_end();
     check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
     if (!o_.plot.empty()) write_plot(o_.plot, display_.history);
-    const bool trained = steps_done() > 0;  // else they are a run's that is to stay as it is
-    if (trained && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
+    // Without a step, or the end of one, they are a run's that is to stay as it is.
+    if (has_progress_ && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
     answers_ = nullptr;
 }
 
@@ -150,6 +150,7 @@ void Training::check_not_stopped(const Status & status) const {
 
 int Training::on_progress(const ql_train_progress & p) {
     display_.step(p);
+    has_progress_ = true;
     if (p.checkpointed && !has_saved_) has_saved_ = true, answers_->say_at_second(at_second_stop());
     return g_interrupt != 0;
 }
