@@ -27,6 +27,10 @@ say "5,000 steps: memory does not grow"
 say "the libraries built inside another project"
 QL_THREADS=1 "$root/tests/embed/subproject.sh" "$root" --whole
 
+say "packages: a .deb and a tarball, used apart from this folder"
+"$root/tools/package.sh" "$root/build/packages"
+"$root/tests/package/check.sh" "$root/build/packages" "$root/build/release/bin/ql_write_tiny_model"
+
 say "fuzz targets, 10 minutes each with new inputs"
 install $packages_fuzz
 build fuzz

@@ -50,6 +50,9 @@ std::string ChatCommands::help() {
     std::string text;
     for (const Known & c : kCommands)
         text += format("%s%-7s %-16s %s", text.empty() ? "" : "\n", c.name, c.takes, c.does);
+#ifdef QL_LIBEDIT
+    text += "\nAlt-Enter begins another line of a message; what is pasted is one message, with all its lines";
+#endif
     return text;
 }
 

@@ -92,6 +92,11 @@ void Conversation::answered(const Answer & answer) {
     cached_end_ = answer.ended;
 }
 
+void Conversation::withdraw() {
+    messages_.pop_back();
+    forget_cache();
+}
+
 void Conversation::reset() {
     messages_.resize(first());
     forgotten_ = 0;

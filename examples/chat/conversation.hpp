@@ -31,6 +31,8 @@ class Conversation {
         bool whole = true;  // false: it was broken off
     };
     void answered(const Answer & answer);
+    /// Takes back what was asked, and is not answered.
+    void withdraw();
 
     struct Message {
         std::string role, content;

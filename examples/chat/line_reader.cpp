@@ -1,6 +1,5 @@
 #include "examples/chat/line_reader.hpp"
 
-#include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <iostream>
@@ -8,12 +7,11 @@
 #include "tools/cli/program.hpp"
 
 #ifdef QL_LIBEDIT
-#include <histedit.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cwchar>
+#include "examples/chat/key_reader.hpp"
 #endif
 
 namespace ql::cli {
@@ -23,26 +21,6 @@ namespace ql::cli {
 namespace {
 
 constexpr int kHistory = 500;
-constexpr auto kNoCharacter = static_cast<size_t>(-1), kMoreBytes = static_cast<size_t>(-2);  // of mbrtowc
-
-/// A character of UTF-8. A signal ends the wait: libedit's own reader would go on with it.
-int read_character(EditLine *, wchar_t * character) {
-    std::mbstate_t state{};
-    for (;;) {
-        char byte = 0;
-        const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
-        if (n < 0 && errno == EINTR && !g_interrupt) continue;
-        if (n <= 0) return static_cast<int>(n);
-        const bool begun = std::mbsinit(&state) == 0;
-        size_t used = std::mbrtowc(character, &byte, 1, &state);
-        if (used == kNoCharacter && begun) {  // what was begun is no UTF-8 and passed over; this byte may be a character
-            state = {};
-            used = std::mbrtowc(character, &byte, 1, &state);
-        }
-        if (used == kNoCharacter) state = {};
-        if (used != kNoCharacter && used != kMoreBytes) return 1;
-    }
-}
 
 /// Whether Ctrl-D was typed while no line was edited. The terminal took it for an end of file then, which is a line of no
 /// bytes; the editor would read a NUL in its place, and pass over it.
@@ -53,25 +31,18 @@ bool end_was_typed() {
            waiting == 0;
 }
 
-char * prompt_of(EditLine * editor) {
-    void * prompt = nullptr;
-    el_get(editor, EL_CLIENTDATA, &prompt);
-    return static_cast<char *>(prompt);
-}
-
 }  // namespace
 
 struct LineReader::Editor {
-    explicit Editor(std::string & prompt) : line(el_init("ql-chat", stdin, stdout, stderr)), history(history_init()) {
+    explicit Editor(std::string & prompt)
+        : keys(prompt), line(el_init("ql-chat", stdin, stdout, stderr)), history(history_init()) {
         if (!line || !history) return;
         HistEvent event;
         ::history(history, &event, H_SETSIZE, kHistory);
         ::history(history, &event, H_SETUNIQUE, 1);
-        el_set(line, EL_CLIENTDATA, prompt.data());
-        el_set(line, EL_PROMPT, prompt_of);
         el_set(line, EL_EDITOR, "emacs");
-        el_set(line, EL_GETCFN, read_character);
         el_set(line, EL_HIST, ::history, history);
+        keys.attach(line);
         el_source(line, nullptr);  // ~/.editrc
     }
     ~Editor() {
@@ -84,8 +55,10 @@ struct LineReader::Editor {
     Got read(std::string & text) const {
         if (end_was_typed()) return Got::end;
         int n = 0;
+        KeyReader::mark_pasted(true);
         const char * const typed = el_gets(line, &n);
-        if (g_interrupt) return Got::stop;
+        KeyReader::mark_pasted(false);
+        if (g_interrupt) return is_empty() ? Got::stop : Got::cleared;
         if (!typed || n <= 0) return Got::end;
         text.assign(typed, static_cast<size_t>(n));
         if (text.ends_with('\n')) text.pop_back();
@@ -94,6 +67,13 @@ struct LineReader::Editor {
         return Got::line;
     }
 
+    /// Whether nothing was typed on the line so far.
+    bool is_empty() const {
+        const LineInfo * typed = el_line(line);
+        return typed->lastchar == typed->buffer;
+    }
+
+    KeyReader keys;
     EditLine * line;
     History * history;
 };

@@ -14,8 +14,11 @@ class LineReader {
     LineReader(const LineReader &) = delete;
     LineReader & operator=(const LineReader &) = delete;
 
-    enum class Got { line, end, stop };  // stop: a signal asked to stop (g_interrupt) before the line was ready
-    /// Shows the prompt, and waits for a line; without its newline.
+    /// stop: a signal asked to stop (g_interrupt) before the line was ready; cleared: the same, and there was something on the
+    /// line, where that is known.
+    enum class Got { line, end, stop, cleared };
+    /// Shows the prompt, and waits for a line; without its newline. One that was pasted, or has ends of lines by Alt-Enter, may
+    /// be several.
     Got read(std::string & line);
 
   private:

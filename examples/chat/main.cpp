@@ -12,6 +12,7 @@
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/memory_plan.hpp"
+#include "tools/cli/signals.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
 
@@ -25,6 +26,8 @@ constexpr const char * kExamples =
     "  ql-chat -m model.gguf -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
     "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf\n"
     "  ql-chat -m model.gguf --memory 4GiB --dry-run";
+
+constexpr const char * kHint = "Ctrl-C again, Ctrl-D or /exit ends the chat";
 
 std::string without_blanks(const std::string & text) {
     const char * const blanks = " \t\r";
@@ -151,6 +154,7 @@ class Chat {
             tokens = tokenize_prompt(ql_model_tokenizer(model_.get()), prompt_);
         }
         program_.begin_work();
+        const StopAnswers answers("", "", "interrupted", program_.quiet);
         const ql_generate_result result = generate(tokens, !program_.json && n_top_ == 0);
         if (!flush_results()) throw results_lost();
         if (program_.json)
@@ -175,16 +179,18 @@ class Chat {
         bool hinted = false;
         std::string line;
         for (;;) {
-            const LineReader::Got got = reader.read(line);
-            if (got == LineReader::Got::stop && interactive && g_interrupt == SIGINT && !hinted) {
-                hinted = true;
+            const LineReader::Got got = g_interrupt ? LineReader::Got::stop : reader.read(line);
+            const bool cleared = got == LineReader::Got::cleared;
+            if ((got == LineReader::Got::stop || cleared) && interactive && g_interrupt == SIGINT &&
+                !(hinted && !cleared)) {
+                hinted = !cleared;  // Ctrl-C that took back what was typed is not the first of two
                 g_interrupt = 0;
                 std::printf("\n");
-                program_.note("Ctrl-C again, Ctrl-D or /exit ends the chat");
+                if (hinted) program_.note(kHint);
                 continue;
             }
             if (got != LineReader::Got::line) break;
-            hinted = false;
+            hinted = hinted_ = false;
             if (line.ends_with('\r')) line.pop_back();  // a file or a terminal may end lines this way
             const std::string word = without_blanks(line);
             const std::string command = ChatCommands::name_in(word);
@@ -198,6 +204,7 @@ class Chat {
             if (!g_interrupt) continue;
             if (!terminal || g_interrupt != SIGINT) break;
             g_interrupt = 0;  // Ctrl-C ended the answer, not the chat
+            hinted = hinted_;
         }
         if (terminal) std::printf("\n");
         check_interrupt();
@@ -241,7 +248,14 @@ class Chat {
         if (q.forgotten)
             program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
                                  static_cast<long long>(ctx_), q.forgotten));
+        std::optional<StopAnswers> answers;
+        if (ql_os_is_terminal(1, nullptr)) answers.emplace(StopAnswers::Hint{kHint}, "interrupted", program_.quiet);
         const ql_generate_result result = generate(q.tokens, true);
+        hinted_ = answers && answers->has_hinted();
+        if (is_cancelled_) {
+            conversation.withdraw();
+            return program_.note("note: the message is taken back: it was not read to its end");
+        }
         const bool stopped = stop_ && stop_->stopped();
         const bool whole = stopped || result.ended != 0;
         conversation.answered({stopped ? shown_ : result.text, result.ended != 0, whole});
@@ -268,11 +282,15 @@ class Chat {
         options.sampling = sampling_;
         options.user = this;
         options.on_token = [](void * self, const ql_generated * t) { return static_cast<Chat *>(self)->on_token(*t); };
+        options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
         stream_ = stream;
         shown_.clear();
         stop_.reset();
         if (!stops_.empty()) stop_.emplace(stops_);
-        const ql_generate_result result = run_of(ql::generate(session_, tokens, options));
+        auto generated = ql::generate(session_, tokens, options);
+        is_cancelled_ = generated.code() == QL_CANCELLED;
+        if (is_cancelled_) return {.text = ""};
+        const ql_generate_result result = run_of(std::move(generated));
         if (stop_) show(stop_->rest());
         return result;
     }
@@ -340,6 +358,7 @@ class Chat {
     ChatOptions chat_options_;
     std::string prompt_, system_, template_, kwargs_;
     bool chat_ = false, complete_ = false, stream_ = true, dry_run_ = false;
+    bool is_cancelled_ = false, hinted_ = false;  // the last answer: before its first token; Ctrl-C twice
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();
     ModelPtr model_;

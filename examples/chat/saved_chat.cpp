@@ -12,6 +12,7 @@ namespace ql::cli {
 namespace {
 
 constexpr size_t kLargestFile = size_t{1} << 30;
+constexpr const char * kBlanks = " \t\r\n";
 
 struct Place {
     std::string path;
@@ -30,17 +31,33 @@ Place place_of(const std::string & text) {
     return {text.substr(0, text.find_last_not_of(" \t", blank) + 1), number};
 }
 
-/// The lines that are not blank; all of a file that is one JSON object over several lines.
-std::vector<std::string_view> samples_in(std::string_view text) {
-    if (parse_json(text).ok()) return {text};
-    std::vector<std::string_view> lines;
-    for (size_t at = 0; at < text.size();) {
-        const size_t end = std::min(text.find('\n', at), text.size());
-        const std::string_view line = text.substr(at, end - at);
-        if (line.find_first_not_of(" \t\r") != line.npos) lines.push_back(line);
-        at = end + 1;
+/// Behind the object that begins at `at`; at the end of the text if it does not end.
+size_t end_of_object(std::string_view text, size_t at) {
+    int64_t depth = 0;
+    for (bool in_string = false; at < text.size(); ++at) {
+        const char c = text[at];
+        if (in_string && c == '\\') ++at;
+        if (c == '"') in_string = !in_string;
+        if (in_string) continue;
+        if (c == '{') ++depth;
+        if (c == '}' && --depth == 0) return at + 1;
     }
-    return lines;
+    return text.size();
+}
+
+/// Objects in a row, each on a line of its own or over several lines, or in one array. What is none is a sample to the end
+/// of its line, so that numbers stay those that ql-finetune names.
+std::vector<std::string_view> samples_in(std::string_view text) {
+    std::vector<std::string_view> samples;
+    size_t at = std::min(text.find_first_not_of(kBlanks), text.size());
+    const bool in_array = at < text.size() && text[at] == '[';
+    const std::string between = std::string(kBlanks) + (in_array ? "[,]" : "");
+    while ((at = text.find_first_not_of(between, at)) < text.size()) {
+        const size_t end = text[at] == '{' ? end_of_object(text, at) : std::min(text.find('\n', at), text.size());
+        samples.push_back(text.substr(at, end - at));
+        at = end;
+    }
+    return samples;
 }
 
 /// What of an object is none of `known`, and would be lost; names that begin with '_' only describe.
@@ -72,11 +89,37 @@ Status check_turns(const Conversation::Messages & messages) {
     return {};
 }
 
+/// The text of the first of some fields that a sample has, and which one that was.
+std::string first_text(const Json & sample, const std::vector<std::string> & names, std::vector<std::string> & used) {
+    for (const std::string & name : names)
+        if (sample.contains(name) && sample[name].is_string()) return used.push_back(name), sample[name];
+    return "";
+}
+
+/// A question and its answer, as ql-finetune makes a conversation of them.
+Result<Conversation::Messages> turn_of(const Json & sample) {
+    std::vector<std::string> used;
+    const std::string system = first_text(sample, {"system", "system_prompt"}, used),
+                      question = first_text(sample, {"instruction", "question", "query", "problem"}, used),
+                      more = first_text(sample, {"input", "context"}, used),
+                      answer = first_text(sample, {"output", "response", "answer", "solution"}, used);
+    if (question.empty() || answer.empty())
+        return error(QL_BAD_FILE, "is no chat: it has neither a list 'messages' nor a question with its answer");
+    if (const std::string other = unknown_in(sample, used); !other.empty())
+        return error(QL_BAD_FILE, "has a field '%.40s', which a chat does not keep", other.c_str());
+    Conversation::Messages messages;
+    if (!system.empty()) messages.push_back({"system", system});
+    messages.push_back({"user", more.empty() ? question : question + "\n" + more});
+    messages.push_back({"assistant", answer});
+    return messages;
+}
+
 Result<Conversation::Messages> messages_of(std::string_view text) {
     QL_ASSIGN(const Json chat, parse_json(text));
     if (!chat.is_object()) return error(QL_BAD_FILE, "is no JSON object");
     const auto list = chat.find("messages");
-    if (list == chat.end() || !list->is_array()) return error(QL_BAD_FILE, "has no list 'messages'");
+    if (list == chat.end()) return turn_of(chat);
+    if (!list->is_array()) return error(QL_BAD_FILE, "has no list 'messages'");
     if (const std::string other = unknown_in(chat, {"messages"}); !other.empty())
         return error(QL_BAD_FILE, "has a field '%.40s', which a chat does not keep", other.c_str());
     Conversation::Messages messages;
@@ -103,8 +146,11 @@ Result<Conversation::Messages> load_chat(const std::string & file_and_number) {
     const Place place = place_of(file_and_number);
     const char * path = place.path.c_str();
     QL_ASSIGN(const FileBytes bytes, read_file(place.path, kLargestFile));
+    for (const char * ending : {".csv", ".tsv", ".txt", ".gz"})
+        if (place.path.ends_with(ending))
+            return error(QL_UNSUPPORTED, "%s: a chat is read from .jsonl or .json, not from %s", path, ending);
     const std::vector<std::string_view> samples = samples_in(bytes.view());
-    if (samples.empty()) return error(QL_BAD_FILE, "%s: the file is empty", path);
+    if (samples.empty()) return error(QL_BAD_FILE, "%s: the file has no samples", path);
     if (place.number == 0 && samples.size() > 1)
         return error(QL_BAD_FILE, "%s: has %zu samples; name one: /load %s 1", path, samples.size(), path);
     if (place.number > samples.size())

@@ -3,6 +3,7 @@
 // Order: everything that can be wrong is checked first (options, outputs, model, data, plan), then the long work
 // starts; the adapter is written at the very end, checkpoints keep what was learned until then.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "examples/finetune/memory_plot.hpp"
@@ -51,10 +52,27 @@ class Finetune {
         if (!o_.output.empty()) in_.check_space();
         training_.plan();
         check_interrupt();
-        if (!o_.dry_run) training_.run();
+        if (!o_.dry_run) train();
         if (o_.dry_run && !o_.plot.empty()) write_memory_plot(o_.plot, training_.trainer(), device_options_.memory());
         print(training_.report(!o_.dry_run));
         return kDone;
+    }
+
+    void train() {
+        try {
+            training_.run();
+        } catch (const Stop & stop) {
+            if (program_.json && stop.code == kInterrupted) print(interrupted_report());
+            throw;
+        }
+    }
+
+    /// Of a run that goes on from its checkpoint, if it goes on.
+    RunReport interrupted_report() const {
+        RunReport report = training_.report(true);
+        report.interrupted = true, report.adapter = "", report.plot = "";
+        if (!std::isfinite(report.eval_best)) report.best = "";
+        return report;
     }
 
     /// What is there to be said before the model is read, which may take a while.

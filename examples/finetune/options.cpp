@@ -265,6 +265,8 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
     if (program_.count("--dora") > 0 && program_.count("--lora-type") > 0)
         bad_input("--dora and --lora-type exclude each other: --dora is short for --lora-type dora");
     check_columns(columns, data);
+    if (!plot.empty() && !plot.ends_with(".png") && !plot.ends_with(".svg"))
+        bad_input("--plot: %s: pictures are .png or .svg; name one of these", plot.c_str());
     if (program_.count("--decay") > 0 && schedule != "wsd")
         bad_input("--decay has no meaning with --schedule %s: only wsd has such an end", schedule.c_str());
     if (lr_floor > 0 && schedule == "constant")

@@ -117,6 +117,8 @@ Json report_json(const RunReport & r) {
             {"isa", r.device.isa},
             {"base_type", r.base_type},
             {"resumed_from", path_or_null(r.resumed_from)},
+            {"interrupted", r.interrupted},
+            {"checkpoint", path_or_null(r.checkpoint)},
             {"read_bytes_per_step", r.plan.read_bytes_per_step},
             {"batch_groups", r.plan.groups},
             {"batches_side_by_side", r.plan.lanes},

@@ -14,10 +14,11 @@ struct RunReport {
     ql_train_summary summary{};
     ql_device_info device{};
     std::string model, base_type, adapter, best, plot, resumed_from;  // paths are "" where there is no such file
+    std::string checkpoint;                                           // the newest one that is left
     double eval_before = NAN, eval_after = NAN;
     int64_t ctx = 0;
     ExpectedStep expected;  // of a dry run
-    bool ran = false;
+    bool ran = false, interrupted = false;
     double eval_best = NAN;    // the lowest loss of the evaluations behind a step
     bool has_no_gain = false;  // no evaluation was below the one before training
     bool has_spill = false;    // --spill is given

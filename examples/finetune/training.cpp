@@ -1,6 +1,7 @@
 #include "examples/finetune/training.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "examples/finetune/plot.hpp"
@@ -32,22 +33,43 @@ void Training::plan() {
     };
     options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
     const double begin = ql_os_seconds();
-    check_input(ql_trainer_create(in_.model.get(), in_.device.get(), in_.adapter.get(), in_.data.get(), in_.eval.get(),
-                                  &options, out(trainer_)));
+    check_input(within_budget(ql_trainer_create(in_.model.get(), in_.device.get(), in_.adapter.get(), in_.data.get(),
+                                                in_.eval.get(), &options, out(trainer_)),
+                              options.memory));
     program_.detail(format("planned  in %.2f s", ql_os_seconds() - begin));
     plan_ = sized<ql_trainer_info>();
     check_run(ql_trainer_describe(trainer_.get(), &plan_));
+    warn_of_schedule();
     const std::string places = describe_places(ql_trainer_plan(trainer_.get(), QL_TRAIN_PLAN_MICRO_BATCH));
     if (!places.empty()) program_.detail("places   " + places);
     resumed_from_ = plan_.resumed_from ? plan_.resumed_from : "";
     if (!resumed_from_.empty())
         program_.note(
             format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
-    else if (std::error_code ec; o_.writes() && !o_.resume.empty() && !o_.overwrite && std::filesystem::exists(o_.output, ec))
+    else if (std::error_code ec;
+             o_.writes() && !o_.resume.empty() && !o_.overwrite && std::filesystem::exists(o_.output, ec))
         bad_input(
-            "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, choose "
-            "another -o, or give --overwrite",
+            "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, "
+            "choose another -o, or give --overwrite",
             checkpoints.c_str(), o_.output.c_str());
+}
+
+/// Parts of the schedule that do not fit in the run.
+void Training::warn_of_schedule() const {
+    const int64_t n = plan_.n_steps - plan_.schedule_start;
+    const auto steps_of = [&](double part) { return part < 1 ? std::ceil(part * static_cast<double>(n)) : part; };
+    const auto run = static_cast<double>(n);
+    const double warmup = steps_of(o_.warmup), decay = o_.schedule == "wsd" ? steps_of(o_.decay) : 0;
+    if (o_.warmup >= 1 && warmup >= run)
+        program_.note(format(
+            "warning: --warmup: %g steps, the schedule has %s: the learning rate rises to the very last one; a part of "
+            "them is a number below 1, such as 0.1",
+            o_.warmup, print_count(n).c_str()));
+    else if (warmup + decay > run)
+        program_.note(
+            format("warning: --decay: %g steps and %g of warm-up, the schedule has %s: the learning rate falls from "
+                   "the end of the warm-up on",
+                   decay, warmup, print_count(n).c_str()));
 }
 
 int64_t Training::merge_type() const {
@@ -65,20 +87,22 @@ void Training::run() {
     program_.begin_work();
     say_plan();
     say_old_best();
-    StopAnswers answers("finishing this batch, then saving", "; again to quit without saving", at_second_stop(),
-                        program_.quiet);
+    const std::string evaluating = "stopping after this batch of the evaluation", at_once = "; again to quit at once";
+    StopAnswers answers(evaluating, at_once, at_second_stop(), program_.quiet);
     answers_ = &answers;
     eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
     display_.history.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
     if (std::isfinite(eval_before_)) display_.history.evals.push_back({0.0, eval_before_});
+    answers.say_at_first("finishing this batch, then saving", "; again to quit without saving");
     run_steps();
+    answers.say_at_first(evaluating, at_once);
     eval_after_ = evaluate("after");
     say_no_gain();
     say_early_end();
     check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
     if (!o_.plot.empty()) write_plot(o_.plot, display_.history);
-    const bool trained = steps_done() > 0;  // else they are a run's that is to stay as it is
-    if (trained && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
+    // Without a step, or the end of one, they are a run's that is to stay as it is.
+    if (has_progress_ && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
     answers_ = nullptr;
 }
 
@@ -126,6 +150,7 @@ void Training::check_not_stopped(const Status & status) const {
 
 int Training::on_progress(const ql_train_progress & p) {
     display_.step(p);
+    has_progress_ = true;
     if (p.checkpointed && !has_saved_) has_saved_ = true, answers_->say_at_second(at_second_stop());
     return g_interrupt != 0;
 }
@@ -181,8 +206,8 @@ std::string Training::go_on() const {
     auto summary = sized<ql_train_summary>();
     const bool known = ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint;
     const bool own = !known || std::filesystem::path(summary.checkpoint).parent_path() == o_.checkpoint_path();
-    return "; go on with: " + program_.command_line({"--resume"}, {"--overwrite"},
-                                                    "--resume " + (own ? "auto" : shell_word(o_.resume)));
+    return "; go on with: " +
+           program_.command_line({"--resume"}, {"--overwrite"}, "--resume " + (own ? "auto" : shell_word(o_.resume)));
 }
 
 ExpectedStep Training::expect() const {
@@ -206,6 +231,7 @@ RunReport Training::report(bool ran) const {
     }
     check_run(ql_trainer_summary(trainer_.get(), &r.summary));
     r.adapter = o_.output, r.best = in_.eval ? o_.best_path() : "", r.has_no_gain = has_no_gain();
+    r.checkpoint = r.summary.checkpoint;
     for (const History::Point & eval : display_.history.evals)
         if (eval.step > 0 && !(eval.loss >= r.eval_best)) r.eval_best = eval.loss;
     r.plot = o_.plot;

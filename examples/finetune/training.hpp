@@ -31,6 +31,7 @@ class Training {
     ql_trainer * trainer() const { return trainer_.get(); }
 
   private:
+    void warn_of_schedule() const;
     int64_t merge_type() const;
     void run_steps();
     double evaluate(const char * when);
@@ -59,6 +60,7 @@ class Training {
     RunDisplay display_;
     StopAnswers * answers_ = nullptr;  // while the training runs
     bool has_saved_ = false;           // a checkpoint, in this process
+    bool has_progress_ = false;        // a step ended
     double eval_before_ = NAN, eval_after_ = NAN;
 };
 

@@ -17,9 +17,30 @@ std::string list_of_fields() {
     return list;
 }
 
+/// The comma behind the item that begins at `at`, or the end; npos: its quoted name does not end. A name that begins with a
+/// quote may hold commas, and quotes, doubled.
+size_t end_of_item(std::string_view text, size_t at) {
+    const size_t comma = std::min(text.find(',', at), text.size()), equals = text.find('=', at);
+    if (equals >= comma || equals + 1 >= text.size() || text[equals + 1] != '"') return comma;
+    size_t close = text.find('"', equals + 2);
+    while (close != text.npos && text.substr(close + 1, 1) == "\"") close = text.find('"', close + 2);
+    return close == text.npos ? close : std::min(text.find(',', close), text.size());
+}
+
+/// What stands between quotes; a name without them as it is.
+std::string unquoted(std::string_view name) {
+    if (name.size() < 2 || name.front() != '"' || name.back() != '"') return std::string(name);
+    std::string out;
+    for (size_t i = 1; i + 1 < name.size(); ++i) {
+        out += name[i];
+        if (name[i] == '"') ++i;  // doubled
+    }
+    return out;
+}
+
 Status add(std::string_view item, Columns & columns) {
     const size_t equals = item.find('=');
-    const std::string field(item.substr(0, equals)), name(equals == item.npos ? "" : item.substr(equals + 1));
+    const std::string field(item.substr(0, equals)), name(equals == item.npos ? "" : unquoted(item.substr(equals + 1)));
     if (field.empty() || name.empty())
         return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is no FIELD=NAME, as in prompt=query",
                      std::string(item).c_str());
@@ -48,7 +69,10 @@ std::string names_in(const Json & sample) {
 Result<Columns> parse_columns(std::string_view text) {
     Columns columns;
     for (size_t at = 0; at <= text.size();) {
-        const size_t end = std::min(text.find(',', at), text.size());
+        const size_t end = end_of_item(text, at);
+        if (end == text.npos)
+            return error(QL_INVALID_ARGUMENT, "columns: the quote in '%.60s' does not end",
+                         std::string(text.substr(at)).c_str());
         QL_TRY(add(text.substr(at, end - at), columns));
         at = end + 1;
     }

@@ -133,8 +133,9 @@ Status incomplete(const Json & object, const Fields & fields) {
     }
     return error(QL_BAD_FILE,
                  "keys of no known form (%s); known are messages, conversations, instruction/output, "
-                 "prompt/completion, question/answer, text",
-                 keys.empty() ? "none" : keys.c_str());
+                 "prompt/completion, question/answer, text%s",
+                 keys.empty() ? "none" : keys.c_str(),
+                 keys.empty() ? "" : "; --columns prompt=NAME,completion=NAME says which keys are which");
 }
 
 Result<Sample> recognise(const Json & object, Fields & fields) {

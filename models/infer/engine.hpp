@@ -6,6 +6,7 @@
 // on the others of a batch, except through the width of the plan and whether all have the same factors: each has kernels
 // that add up in an order of their own.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -78,8 +79,9 @@ class Engine {
     /// Reads tokens of one or several sequences, each named once.
     /// errors  QL_INVALID_ARGUMENT: no tokens, a token that the vocabulary does not have, more than the context holds, a
     ///         sequence that is none of the engine's; QL_NO_MEMORY: too few pages are free. Then nothing has
-    ///         been read. Where a run fails, position() says how far each sequence came.
-    Status read(std::span<const SequenceTokens> batch);
+    ///         been read. QL_CANCELLED: `stop`, asked before each run, said so. Where a run fails, and then, position() says
+    ///         how far each sequence came.
+    Status read(std::span<const SequenceTokens> batch, const std::function<bool()> & stop = {});
     /// The logits of the token after the last that a sequence has read; empty if they were not wanted.
     std::span<const float> logits(int64_t sequence) const { return states_[static_cast<size_t>(sequence)].logits; }
 

@@ -113,11 +113,15 @@ std::vector<Engine::StreamToken> Engine::stream_of(std::span<const SequenceToken
     return stream;
 }
 
-Status Engine::read(std::span<const SequenceTokens> batch) {
+Status Engine::read(std::span<const SequenceTokens> batch, const std::function<bool()> & stop) {
     QL_TRY(check(batch));
     Status status = grow(batch);
     const std::vector<StreamToken> stream = status.ok() ? stream_of(batch) : std::vector<StreamToken>();
     for (Stream left = stream; status.ok() && !left.empty();) {
+        if (stop && stop()) {
+            status = error(QL_CANCELLED, "stopped before %zu of %zu tokens were read", left.size(), stream.size());
+            break;
+        }
         const std::vector<Stream> pieces = next_pieces(left);
         status = run(width_of(std::ssize(pieces[0])), pieces);
         if (!status.ok()) break;
@@ -174,8 +178,7 @@ void Engine::enter_factors(Stream tokens, std::span<float> factors) const {
         for (size_t a = 0; a < n; ++a) of(i)[a] = tokens[i].position < s.starts[a] ? 0 : s.factors[a];
         alike = alike && std::equal(of(i).begin(), of(i).end(), factors.begin());
     }
-    for (size_t i = tokens.size(); alike && i < factors.size() / n; ++i)
-        std::copy_n(factors.begin(), n, of(i).begin());
+    for (size_t i = tokens.size(); alike && i < factors.size() / n; ++i) std::copy_n(factors.begin(), n, of(i).begin());
 }
 
 /// Puts a sequence's pages into a run's table; returns its first key, as spans name it.

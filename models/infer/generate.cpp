@@ -30,7 +30,7 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
     const Tokenizer & tokenizer = *session.model().tokenizer();
     Generated out;
     double start = ql_os_seconds();
-    QL_TRY(session.eval(prompt));
+    QL_TRY(session.eval(prompt, [&] { return options.cancelled && options.cancelled(options.user) != 0; }));
     out.prompt_seconds = ql_os_seconds() - start;
     start = ql_os_seconds();
     Utf8Stream stream;

@@ -65,7 +65,7 @@ void Session::place_invocations(std::vector<int32_t> & tokens) {
     tokens.assign(all.begin() + again, all.end());
 }
 
-Status Session::eval(std::span<const int32_t> tokens) {
+Status Session::eval(std::span<const int32_t> tokens, const std::function<bool()> & stop) {
     std::vector<int32_t> next(tokens.begin(), tokens.end());
     const bool activated =
         std::any_of(invocations_.begin(), invocations_.end(), [](const auto & list) { return !list.empty(); });
@@ -75,7 +75,7 @@ Status Session::eval(std::span<const int32_t> tokens) {
     if (activated && fits && !tokens.empty()) place_invocations(next);
     const SequenceTokens batch[] = {{.tokens = next}};
     const auto before = static_cast<size_t>(position());
-    const Status read = engine_->read(batch);
+    const Status read = engine_->read(batch, stop);
     const size_t n_read = static_cast<size_t>(position()) - before;
     tokens_.resize(before);
     tokens_.insert(tokens_.end(), next.begin(), next.begin() + static_cast<int64_t>(n_read));

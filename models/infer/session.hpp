@@ -26,7 +26,8 @@ class Session {
     void truncate(int64_t n) { engine_->truncate(0, n); }
     /// Reads tokens; the logits of the token after the last are then in logits(). An activated adapter acts from the last
     /// occurrence of its invocation on, in all that was read and these: where that changes, tokens are read again.
-    Status eval(std::span<const int32_t> tokens);
+    /// stop: as Engine::read's.
+    Status eval(std::span<const int32_t> tokens, const std::function<bool()> & stop = {});
     std::span<const float> logits() const { return engine_->logits(0); }
     const std::vector<int32_t> & tokens() const { return tokens_; }
     /// The plan that reads n tokens at once.
@@ -39,10 +40,10 @@ class Session {
     explicit Session(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
 
     const std::unique_ptr<Engine> engine_;
-    std::vector<bool> is_fixed_;   // adapters that are in the plan
-    std::vector<float> factors_;   // of all
+    std::vector<bool> is_fixed_;                     // adapters that are in the plan
+    std::vector<float> factors_;                     // of all
     std::vector<std::vector<int32_t>> invocations_;  // of the engine's adapters
-    std::vector<int32_t> tokens_;  // read so far
+    std::vector<int32_t> tokens_;                    // read so far
 };
 
 }  // namespace ql

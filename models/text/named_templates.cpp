@@ -132,11 +132,16 @@ Result<std::string> chat_template_source(const std::string & name_or_file) {
         return error(QL_IO, "--chat-template %s: not a file", name_or_file.c_str());
     if (std::filesystem::file_size(name_or_file, failed) > 256 * 1024)
         return error(QL_BAD_FILE, "--chat-template %s: larger than 256 KiB, so no chat template", name_or_file.c_str());
+    const bool has_bytes = std::filesystem::file_size(name_or_file, failed) > 0;  // else << fails
     std::ifstream file(name_or_file, std::ios::binary);
     std::ostringstream content;
-    if (!file || !(content << file.rdbuf()) || file.bad())
+    if (!file || (has_bytes && !(content << file.rdbuf())) || file.bad())
         return error(QL_IO, "--chat-template %s: cannot be read: %s", name_or_file.c_str(), std::strerror(errno));
-    return content.str();
+    std::string source = content.str();
+    if (source.find_first_not_of(" \t\r\n") == source.npos)
+        return error(QL_BAD_FILE, "--chat-template %s: the file is empty; a template in Jinja is needed, or one of: %s",
+                     name_or_file.c_str(), names.c_str());
+    return source;
 }
 
 }  // namespace ql

@@ -52,6 +52,18 @@ constexpr RealField kRealFields[] = {{"ql.checkpoint.loss_first", &CheckpointSta
                                      {"ql.checkpoint.loss_last", &CheckpointState::loss_last},
                                      {"ql.checkpoint.best_eval", &CheckpointState::best_eval}};
 
+struct UnfinishedField {
+    const char * key;
+    double UnfinishedStep::*value;
+};
+constexpr UnfinishedField kUnfinishedFields[] = {{"ql.checkpoint.unfinished.loss", &UnfinishedStep::loss},
+                                                 {"ql.checkpoint.unfinished.lr", &UnfinishedStep::lr},
+                                                 {"ql.checkpoint.unfinished.grad_norm", &UnfinishedStep::grad_norm},
+                                                 {"ql.checkpoint.unfinished.tok_s", &UnfinishedStep::tok_s},
+                                                 {"ql.checkpoint.unfinished.loss_scale", &UnfinishedStep::loss_scale}};
+/// There where a step is unfinished.
+constexpr const char * kUnfinishedTokensKey = "ql.checkpoint.unfinished.tokens";
+
 /// crc32 over values in their binary form; texts with their length, so that no two lists of values run together.
 class Checksum {
   public:
@@ -72,6 +84,10 @@ class Checksum {
         number(static_cast<int64_t>(s.has_best));
         number(static_cast<int64_t>(s.ended));
         if (s.loss_scale.scale > 0) number(s.loss_scale.scale), number(s.loss_scale.good_steps);
+        if (s.unfinished.is) {
+            number(s.unfinished.tokens);
+            for (const UnfinishedField & f : kUnfinishedFields) number(s.unfinished.*f.value);
+        }
         text(s.fingerprint);
         text(s.adapter);
     }
@@ -123,8 +139,20 @@ Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
         QL_TRY(ql_gguf_set_f64(w, kLossScaleKey, s.loss_scale.scale));
         QL_TRY(ql_gguf_set_int(w, kGoodStepsKey, QL_GGUF_I64, s.loss_scale.good_steps));
     }
+    if (s.unfinished.is) {
+        QL_TRY(ql_gguf_set_int(w, kUnfinishedTokensKey, QL_GGUF_I64, s.unfinished.tokens));
+        for (const UnfinishedField & f : kUnfinishedFields) QL_TRY(ql_gguf_set_f64(w, f.key, s.unfinished.*f.value));
+    }
     QL_TRY(text("ql.checkpoint.adapter", s.adapter));
     return text("ql.checkpoint.fingerprint", s.fingerprint);
+}
+
+Status get_unfinished(const ql_gguf * f, UnfinishedStep & step) {
+    if (ql_gguf_get_int(f, kUnfinishedTokensKey, &step.tokens) != QL_OK) return {};
+    step.is = true;
+    for (const UnfinishedField & field : kUnfinishedFields)
+        QL_TRY(ql_gguf_get_float(f, field.key, &(step.*field.value)));
+    return {};
 }
 
 Status get_keys(const ql_gguf * f, CheckpointState & s) {
@@ -142,6 +170,7 @@ Status get_keys(const ql_gguf * f, CheckpointState & s) {
         value.assign(text.data, text.size);
         return {};
     };
+    QL_TRY(get_unfinished(f, s.unfinished));
     QL_TRY(get_text("ql.checkpoint.adapter", s.adapter));
     QL_TRY(get_text("ql.checkpoint.fingerprint", s.fingerprint));
     if (real_in(s.fingerprint, "loss-scale") == 0) return {};
@@ -191,7 +220,8 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
                   {"schedule_start", s.schedule_start, s.step},
                   {"schedule_steps", s.schedule_steps, most},
                   {"evals_in_vain", s.evals_in_vain, most},
-                  {"metrics_bytes", s.metrics_bytes, most}};
+                  {"metrics_bytes", s.metrics_bytes, most},
+                  {"unfinished.tokens", s.unfinished.tokens, s.total_tokens}};
     for (const auto & f : fields)
         if (f.value < 0 || f.value > f.high)
             return error(QL_BAD_FILE, "%s: %s is %lld, 0 to %lld are possible: the file is damaged", path.c_str(),
@@ -207,6 +237,8 @@ Status check_ranges(const std::string & path, const CheckpointState & s) {
         (!(scale >= kLeastLossScale && scale <= kMostLossScale) || s.loss_scale.good_steps < 0))
         return error(QL_BAD_FILE, "%s: loss_scale is %g after %lld good steps: the file is damaged", path.c_str(),
                      scale, static_cast<long long>(s.loss_scale.good_steps));
+    if (s.unfinished.is && s.step == 0)
+        return error(QL_BAD_FILE, "%s: a step is unfinished, and none was done: the file is damaged", path.c_str());
     if (s.has_best && !std::isfinite(s.best_eval))
         return error(QL_BAD_FILE, "%s: best_eval is not finite: the file is damaged", path.c_str());
     return {};
@@ -231,7 +263,7 @@ Status check_values(const std::string & path, const ql_gguf_tensor & t) {
 }  // namespace
 
 bool has_ended(const CheckpointState & state) {
-    return state.ended || state.step == whole_in(state.fingerprint, "steps");
+    return !state.unfinished.is && (state.ended || state.step == whole_in(state.fingerprint, "steps"));
 }
 
 bool is_extended(const CheckpointState & state, int64_t n_steps) {

@@ -16,6 +16,13 @@ namespace ql {
 /// 3: with the adapter's record, and the values of it that are not trained.
 inline constexpr int kCheckpointVersion = 3;
 
+/// A step that is done but for its evaluation, which was stopped: what its line of the metrics has to say.
+struct UnfinishedStep {
+    bool is = false;
+    int64_t tokens = 0;
+    double loss = 0, lr = 0, grad_norm = 0, tok_s = 0, loss_scale = 0;
+};
+
 struct CheckpointState {
     int64_t step = 0;  // steps done
     int64_t skipped = 0, skipped_in_row = 0;
@@ -28,6 +35,7 @@ struct CheckpointState {
     bool ended = false;                              // early: the run is over before its last step
     int64_t metrics_bytes = 0;                       // length of the metrics file
     LossScale loss_scale;                            // of the next step
+    UnfinishedStep unfinished;                       // the last one, where the run goes on in its evaluation
     std::string adapter;                             // adapter_record.hpp
     std::string fingerprint;  // "lr=0.0002;batch=1;...": a difference is named when a resume is refused
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "models/train/adapter_record.hpp"
 
@@ -9,6 +10,10 @@ namespace ql {
 namespace {
 
 constexpr double kLearnt = 1e-3;  // nats: below it, probabilities near 1 round to gradients of 0
+
+const char * reason_to_skip(double loss) {
+    return std::isfinite(loss) ? "gradient is not finite" : "loss is not finite";
+}
 
 }  // namespace
 
@@ -19,6 +24,7 @@ void Trainer::log(const std::string & line) const {
 Status Trainer::run() {
     start_ = ql_os_seconds();
     Status result = is_over() ? Status() : begin_files();  // a run without a step deletes nothing
+    if (result.ok() && state_.unfinished.is) result = go_on_in_evaluation();
     while (result.ok() && !is_over()) {
         result = cancelled() ? stop_cancelled() : one_step();
         seconds_ = ql_os_seconds() - start_;
@@ -110,7 +116,7 @@ Status Trainer::optimizer_step(double loss, ql_train_progress & p) {
 /// A step without a finite gradient has changed nothing. It does not count towards the run's end where a smaller scale of the
 /// loss may help.
 Status Trainer::skip(ql_train_progress & p, bool may_be_scale) {
-    p.skipped = std::isfinite(p.loss) ? "gradient is not finite" : "loss is not finite";
+    p.skipped = reason_to_skip(p.loss);
     ++state_.skipped;
     ++run_skipped_;
     if (may_be_scale) return {};
@@ -151,24 +157,50 @@ Status Trainer::after_step(ql_train_progress & p) {
     state_.loss_last = p.loss;
     state_.total_tokens += p.tokens;
     run_tokens_ += p.tokens;
+    p.tok_s = static_cast<double>(p.tokens) / std::max(now - step_start_, 1e-9);
+    return finish_step(p);
+}
+
+/// What a step is followed by. Where its evaluation is stopped, that is all to be done anew: it leaves no line of metrics.
+Status Trainer::finish_step(ql_train_progress & p) {
     p.step = state_.step;
     p.epoch = static_cast<double>(state_.step) / static_cast<double>(sampler_.steps_per_epoch());
     p.total_tokens = run_tokens_;
-    p.tok_s = static_cast<double>(p.tokens) / std::max(now - step_start_, 1e-9);
-    p.seconds = now - start_;
+    p.seconds = ql_os_seconds() - start_;
     p.rss_bytes = ql_os_rss();
-    QL_TRY(maybe_evaluate(p));
+    const Status evaluated = maybe_evaluate(p);
+    if (evaluated.code() == QL_CANCELLED) {
+        state_.unfinished = {true, p.tokens, p.loss, p.lr, p.grad_norm, p.tok_s, p.loss_scale};
+        return stop_cancelled();
+    }
+    QL_TRY(evaluated);
     QL_TRY(metrics_.write(p));
     QL_TRY(maybe_save(p));
     if (options_.on_progress && options_.on_progress(options_.user, &p) != 0 && !is_over()) return stop_cancelled();
     return {};
 }
 
+/// Of a step that an earlier run, or an earlier call, made.
+Status Trainer::go_on_in_evaluation() {
+    const UnfinishedStep step = std::exchange(state_.unfinished, {});
+    ql_train_progress p{};
+    p.size = sizeof(p);
+    p.n_steps = n_steps_;
+    p.tokens = step.tokens;
+    p.loss = step.loss, p.lr = step.lr, p.grad_norm = step.grad_norm, p.tok_s = step.tok_s,
+    p.loss_scale = step.loss_scale;
+    if (!std::isfinite(p.grad_norm)) p.skipped = reason_to_skip(p.loss);
+    const int64_t saved = std::exchange(saved_step_, -1);  // a checkpoint there is of the unfinished step
+    Status status = finish_step(p);
+    if (state_.unfinished.is && saved == state_.step) saved_step_ = saved;
+    return status;
+}
+
 Status Trainer::maybe_evaluate(ql_train_progress & p) {
     if (!eval_) return {};
     const bool due = options_.eval_every > 0 ? state_.step % options_.eval_every == 0 : epoch_ends();
     if (!due && state_.step != n_steps_) return {};
-    QL_TRY(mean_loss(p.eval_loss, p.eval_tokens, false));
+    QL_TRY(mean_loss(p.eval_loss, p.eval_tokens));
     p.has_eval = 1;
     if (!note_best(p.eval_loss) || best_path_.empty()) return {};
     QL_TRY(step_->read_adapter(adapter_));
@@ -225,7 +257,7 @@ Status Trainer::save() {
 
 Status Trainer::evaluate(double & loss, int64_t & tokens) {
     if (!eval_) return error(QL_INVALID_ARGUMENT, "evaluation: there is no evaluation data");
-    QL_TRY(mean_loss(loss, tokens, true));
+    QL_TRY(mean_loss(loss, tokens));
     if (std::isfinite(loss)) return {};
     return error(QL_NON_FINITE,
                  "evaluation: the loss is not finite: the weights are damaged, or the run has diverged%s%s",
@@ -241,8 +273,7 @@ Status Trainer::remove_checkpoints() {
     return point_.folder->clear_for_good();
 }
 
-/// An evaluation in the course of training goes on to its end: it belongs to a step that is done already.
-Status Trainer::mean_loss(double & loss, int64_t & tokens, bool may_stop) {
+Status Trainer::mean_loss(double & loss, int64_t & tokens) {
     double sum = 0;
     tokens = 0;
     const auto batch = static_cast<size_t>(options_.batch);
@@ -250,7 +281,7 @@ Status Trainer::mean_loss(double & loss, int64_t & tokens, bool may_stop) {
     for (size_t i = 0; i < eval_sequences_.size(); i += batch) {
         const auto part =
             std::span<const PackedSequence>(eval_sequences_).subspan(i, std::min(batch, eval_sequences_.size() - i));
-        if (may_stop && cancelled()) return error(QL_CANCELLED, "stopped in the evaluation");
+        if (cancelled()) return error(QL_CANCELLED, "stopped in the evaluation");
         const MicroBatch micro = MicroBatch::from_sequences(part, options_.batch, ctx_, 1.0f);
         QL_TRY(step_->evaluate(micro, nll));
         for (const float v : nll) sum += v;

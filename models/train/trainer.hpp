@@ -57,7 +57,7 @@ class Trainer {
     Status resume();
     void take_patience();
     void begin_schedule(const CheckpointState & before);
-    bool is_over() const { return state_.ended || state_.step >= n_steps_; }
+    bool is_over() const { return !state_.unfinished.is && (state_.ended || state_.step >= n_steps_); }
     void check_evaluations(const CheckpointState & before);
     void check_best();
     Status open_metrics();
@@ -72,10 +72,12 @@ class Trainer {
     Status diverged(const char * why, int64_t in_row) const;
     Status check_end() const;
     Status after_step(ql_train_progress & p);
+    Status finish_step(ql_train_progress & p);
+    Status go_on_in_evaluation();
     Status maybe_evaluate(ql_train_progress & p);
     Status maybe_save(ql_train_progress & p);
     bool note_best(double loss);
-    Status mean_loss(double & loss, int64_t & tokens, bool may_stop);  // over the evaluation data; may be NaN
+    Status mean_loss(double & loss, int64_t & tokens);  // over the evaluation data; may be NaN
     void batch_done(bool evaluates, int64_t done, int64_t n) const;
     Status save();
     bool cancelled() const { return options_.cancelled && options_.cancelled(options_.user); }

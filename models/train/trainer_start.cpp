@@ -259,7 +259,7 @@ void Trainer::check_best() {
 
 Status Trainer::open_metrics() {
     MetricsStart start;
-    start.step = state_.step, start.bytes = state_.metrics_bytes;
+    start.step = state_.step - (state_.unfinished.is ? 1 : 0), start.bytes = state_.metrics_bytes;
     // Where the run has made its folder just now, no earlier part of it can have written a line.
     start.resume = !resumed_from_.empty() || (resumes_ && point_.folder && !point_.folder->is_new());
     start.overwrite = options_.overwrite == QL_OVERWRITE_ALL;

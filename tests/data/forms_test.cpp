@@ -63,9 +63,10 @@ TEST(DataForms, NothingToTrainIsAnError) {
 
 TEST(DataForms, MessagesNameTheKey) {
     EXPECT_EQ(shown("[1]"), "error: array, not an object");
-    EXPECT_EQ(shown(R"({"a": 1, "b": 2})"),
-              "error: keys of no known form (a, b); known are messages, conversations, instruction/output, "
-              "prompt/completion, question/answer, text");
+    EXPECT_EQ(
+        shown(R"({"a": 1, "b": 2})"),
+        "error: keys of no known form (a, b); known are messages, conversations, instruction/output, "
+        "prompt/completion, question/answer, text; --columns prompt=NAME,completion=NAME says which keys are which");
     EXPECT_EQ(shown(R"({"text": 5})"), "error: \"text\" is number, not a string");
     EXPECT_EQ(shown(R"({"instruction": "x"})"),
               "error: an answer to \"instruction\" is missing or empty: output, response, answer, solution");

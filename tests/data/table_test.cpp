@@ -107,6 +107,9 @@ std::string columns(const char * text) {
 TEST(Columns, AreAListOfFieldsAndNames) {
     EXPECT_EQ(columns("prompt=query,completion=the answer"), "prompt<-query completion<-the answer ");
     EXPECT_EQ(columns("text=a=b"), "text<-a=b ");
+    EXPECT_EQ(columns("prompt=\"a, b\",completion=\"c\"\"d,\"\"\""), "prompt<-a, b completion<-c\"d,\" ");
+    EXPECT_EQ(columns("prompt=a \"b\",text=\"\"\"\""), "prompt<-a \"b\" text<-\" ");
+    EXPECT_EQ(columns("prompt=\"a,completion=b"), "columns: the quote in 'prompt=\"a,completion=b' does not end");
     for (const char * bad : {"", "prompt", "prompt=", "=query", "prompt=a,", "prompt=a,,text=b"})
         EXPECT_NE(columns(bad).find("is no FIELD=NAME"), std::string::npos) << bad;
     EXPECT_NE(columns("promt=query").find("'promt' is unknown; messages, "), std::string::npos);

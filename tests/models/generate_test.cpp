@@ -255,5 +255,19 @@ TEST_F(GenerateTest, AnAdapterIsAppliedWithTheUsersFactor) {
     EXPECT_NE(logits(*adapter, 0.0f), logits(*adapter, 1.0f));
 }
 
+TEST_F(GenerateTest, IsStoppedBetweenPiecesOfThePrompt) {
+    const auto s = session();
+    ql_generate_options o = greedy();
+    int asked = 0;
+    o.user = &asked;
+    o.cancelled = [](void * user) { return ++*static_cast<int *>(user) == 2 ? 1 : 0; };
+    EXPECT_EQ(generated(*s, some_tokens(5), o).n_generated, 8);
+    EXPECT_EQ(asked, 1) << "one piece; tokens that are generated have on_token";
+    const int64_t before = s->position();
+    EXPECT_EQ(generate(*s, some_tokens(5), o).code(), QL_CANCELLED);
+    EXPECT_EQ(s->position(), before);
+    EXPECT_EQ(generated(*s, some_tokens(5), o).n_generated, 8) << "the session goes on";
+}
+
 }  // namespace
 }  // namespace ql::test

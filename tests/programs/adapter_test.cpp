@@ -315,7 +315,7 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("compose {adapter.gguf} --rank 4 -o {out.gguf}", "cat chooses no rank");
     refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 -o {out.gguf}", "or give --force");
-    refused("merge -m {model.gguf} --lora {adapter.gguf} --type keep -o {out.gguf}", "'keep' is no type that can be");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} --type keep -o {out.gguf}", "'keep' is unknown; ");
     refused("merge -m {wide.gguf} --lora {adapter.gguf} -o {out.gguf}", "the adapter was trained on another base: ");
     refused("merge -m {wide.gguf} --lora {adapter.gguf} --force -o {out.gguf}", "is it an adapter for another model?");
     refused("check --for ollama {adapter.gguf}", "'ollama' is unknown; llama.cpp is");

@@ -82,8 +82,8 @@ class BadInput : public testing::Test {
         expect_refused(program, line + " --memory cpu=1GiB,cuda:0=4GiB", {"--memory", "no backend 'cuda'"}, {2});
         expect_refused(program, line + " --memory cpu:1=1GiB", {"--memory", "cpu:1"}, {2});
         expect_refused(program, line + " --memory cpu=1GiB,2GiB", {"--memory", "twice"}, {2});
-        expect_refused(program, line + " --memory 1", {"1 bytes are given", "at least"});
-        expect_refused(program, line + " --memory cpu=1", {"1 bytes are given", "at least"});
+        expect_refused(program, line + " --memory 1", {"1 bytes are given", "at least"}, {2});
+        expect_refused(program, line + " --memory cpu=1", {"1 bytes are given", "at least"}, {2});
     }
     void expect_each_refused(std::span<const Slot> slots, const std::string & value,
                              const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {
@@ -181,6 +181,8 @@ TEST_F(BadInput, OutputsThatCannotBeWrittenAreFoundFirst) {
     expect_each_refused(kOutputSlots, "/proc/out.gguf", {"/proc"});
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {data.jsonl}",
                    {"data.jsonl"});
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir /proc/c",
+                   {"--checkpoint-dir: /proc: no file can be made in this folder: "}, {2});
 }
 
 TEST_F(BadInput, InputsAreNotOverwritten) {
@@ -244,8 +246,29 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
     }
     expect_refused(kQuantize, "{model.gguf} {out.gguf} q3", {"q3", "nf4_dq"}, {2});
     expect_refused(kQuantize, "{model.gguf} {out.gguf} q5_1", {"q5_1", "read only"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --base-type foo", {"--base-type: 'foo' is unknown; auto, keep, f32, "},
+                   {2});
+    expect_refused(kQuantize, "{model.gguf} {out.gguf} iq1", {"'iq1' is unknown; f32, ", "iq4_nl and mxfp4 are"}, {2});
     expect_refused(kBench, "op conv", {"conv", "mul_mat"}, {2});
     expect_refused(kBench, "", {"peak"}, {2});
+}
+
+TEST_F(BadInput, MisspeltOptionsNameTheNearest) {
+    const std::string train = "-m {model.gguf} -d {data.jsonl} -o {out.gguf}";
+    expect_refused(kFinetune, train + " --epocs 3", {"--epocs is unknown; did you mean --epochs?"}, {2});
+    expect_refused(kFinetune, train + " --epoch=3", {"--epoch is unknown; did you mean --epochs?"}, {2});
+    expect_refused(kFinetune, train + " --wramup 3", {"did you mean --warmup?"}, {2});
+    expect_refused(kFinetune, train + " extra", {"'extra' is one word too many"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --temperature 0", {"--temperature is unknown; did you mean --temp?"},
+                   {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --top_k 0", {"did you mean --top-k?"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --colour 0", {"--colour is unknown (see --help)"}, {2});
+    expect_refused(kAdapter, "inf {adapter.gguf}", {"did you mean info?"}, {2});
+    expect_refused(kAdapter, "compose {adapter.gguf} -o {out.gguf} --densty 1", {"did you mean --density?"}, {2});
+    workspace_.write("bad.toml", "epocs = 3\n");
+    expect_refused(kFinetune, train + " --config {bad.toml}", {"bad.toml: 'epocs' is unknown; did you mean epochs?"},
+                   {2});
+    expect_refused(kFinetune, train + " --config {none.toml}", {"--config: ", "none.toml: no such file"}, {2});
 }
 
 TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either kind take all memory, or minutes
@@ -276,6 +299,24 @@ TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
                    {"--lora-type has no meaning with --init-adapter"}, {2});
 }
 
+TEST_F(BadInput, AnEmptyBudgetIsNoneThatWasMeant) {
+    for (const char * program : {kFinetune, kChat, kPerplexity}) {
+        auto words = workspace_.arguments(program == kChat       ? "-m {model.gguf} -p x"
+                                          : program == kFinetune ? "-m {model.gguf} -d {data.jsonl} -o {out.gguf}"
+                                                                 : "-m {model.gguf} -f {text.txt}");
+        words.insert(words.end(), {"--memory", ""});
+        const ProcessResult r = run_program(program, words);
+        EXPECT_EQ(2, r.code) << r.err;
+        EXPECT_NE(r.err.find("--memory: the size is empty; write 300MiB"), r.err.npos) << r.err;
+    }
+}
+
+TEST_F(BadInput, AnEmptyTemplateSaysSo) {
+    workspace_.write("blank.jinja", " \n");
+    expect_each_refused(kTemplateSlots, "{blank.jinja}", {"blank.jinja: the file is empty", "chatml"}, {2});
+    expect_each_refused(kTemplateSlots, "{empty}", {"empty: the file is empty", "chatml"}, {2});
+}
+
 TEST_F(BadInput, OptionsOfLaterVersionsSayThatTheyAreNotSupportedYet) {
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora {adapter.gguf}",
                    {"not supported yet"}, {2});
@@ -294,6 +335,7 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train, {"-o"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --eval-data {data.jsonl} --eval-split 0.1", {"--eval-split"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --eval-every 3", {"--eval-every"}, {2});
+    expect_refused(kFinetune, train + "-o {out.gguf} --plot {p.jpg}", {"p.jpg: pictures are .png or .svg"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --steps 3 --epochs 2", {"--steps"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --init-adapter {adapter.gguf} --lora-r 8", {"--lora-r"}, {2});
     expect_refused(kFinetune, train + "-o {out.gguf} --lora-targets nothing_like_this", {"nothing_like_this"}, {2});

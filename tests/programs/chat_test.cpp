@@ -118,14 +118,17 @@ TEST_F(ChatCommands, AChatIsSavedAndGoesOn) {
     EXPECT_NE(again.find("1 answer was broken off"), again.npos) << again;
     EXPECT_EQ(read_all(workspace_.path("again.jsonl")), read_all(file));
     for (const auto & [content, message] :
-         {std::pair{"[]", "is no JSON object"},
+         {std::pair{"[]", "the file has no samples"},
+          {"1", "is no JSON object"},
+          {R"({"question": "a"})", "neither a list 'messages' nor a question with its answer"},
+          {R"({"question": "a", "answer": "b", "label": 1})", "has a field 'label', which a chat does not keep"},
           {R"({"messages": [{"role": "assistant", "content": "a"}]})", "message 1 is the assistant's, not the user's"},
           {R"({"messages": [{"role": "user", "content": "a"}]})", "the last message has no answer"},
           {R"({"messages": [{"role": "user"}]})", "without role and content"},
           {R"({"messages": [{"role": "user", "content": "a", "name": "b"}]})", "message 1 has a field 'name'"},
           {R"({"messages": [{"role": "user", "content": "a", "weight": 0.5}]})", "a weight other than 0 and 1"},
           {R"({"messages": [], "tools": []})", "has a field 'tools', which a chat does not keep"},
-          {"", "the file is empty"},
+          {"", "the file has no samples"},
           {"{}\n{}\n", "has 2 samples; name one: /load "}}) {
         workspace_.write("bad.jsonl", content);
         const ProcessResult r = chat("", "hello\n/load " + workspace_.path("bad.jsonl") + "\nbye\n");
@@ -143,6 +146,26 @@ TEST_F(ChatCommands, ASampleOfADatasetIsTakenUp) {
     EXPECT_EQ(said("", "/load " + file + " 2\n/undo\n"), "2 messages from " + file + " 2\ntaken back: hello\n");
     EXPECT_EQ(said("", "/load " + file + " 1\n/undo\n"), "2 messages from " + file + " 1\ntaken back: a\n");
     EXPECT_NE(chat("", "/load " + file + " 3\n").err.find("there is no sample 3, it has 2"), std::string::npos);
+}
+
+/// Numbers are those of ql-finetune, whatever lines the samples are on.
+TEST_F(ChatCommands, SamplesAreCountedNotLines) {
+    const std::string array = workspace_.write("a.json", R"([
+  {"question": "one {",
+   "answer": "1"},
+  {"instruction": "two \"", "input": "more",
+   "output": "2"}
+])");
+    EXPECT_NE(chat("", "/load " + array + "\n").err.find("has 2 samples; name one"), std::string::npos);
+    EXPECT_EQ(said("", "/load " + array + " 2\n/undo\n"),
+              "2 messages from " + array + " 2\ntaken back: two \"\nmore\n");
+    const std::string rows = workspace_.write("b.jsonl",
+                                              "{\"question\": \"a\",\n\"answer\": \"b\"}\n\nrubbish, {\n"
+                                              "{\"question\": \"c\", \"answer\": \"d\"}\n");
+    EXPECT_EQ(said("", "/load " + rows + " 3\n/undo\n"), "2 messages from " + rows + " 3\ntaken back: c\n");
+    const std::string table = workspace_.write("c.csv", "question,answer\na,b\n");
+    EXPECT_NE(chat("", "/load " + table + "\n").err.find("c.csv: a chat is read from .jsonl or .json, not from .csv"),
+              std::string::npos);
 }
 
 TEST_F(ChatCommands, AreNamedInAnyCaseAndTakeNoMoreThanTheyRead) {

@@ -79,6 +79,9 @@ TEST(HelpTables, ShellsReadThem) {
     for (const std::string program : kPrograms) {
         const std::string path = folder.write(program + ".1", printed(program, {"--man"}));
         EXPECT_EQ(shell("man --warnings -l " + path + " > /dev/null"), "") << program;
+        if (!is_there("groff")) continue;
+        for (const std::string columns : {"60", "80", "200"})
+            EXPECT_EQ(shell("groff -ww -man -Tutf8 -rLL=" + columns + "n " + path + " > /dev/null"), "") << program;
     }
 }
 

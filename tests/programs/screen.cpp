@@ -29,7 +29,7 @@ void Screen::obey(const std::string & sequence) {
     const std::string digits = sequence.substr(2, sequence.size() - 3);
     const auto n = static_cast<size_t>(std::max(1, std::atoi(digits.c_str())));
     std::vector<std::string> & cells = row();
-    if (what == 'm') return;
+    if (what == 'm' || (digits.starts_with('?') && (what == 'h' || what == 'l'))) return;
     if (what == 'K' && (digits.empty() || digits == "0"))
         cells.resize(std::min(cells.size(), column_));
     else if (what == 'K' && digits == "2")

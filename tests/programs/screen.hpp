@@ -12,7 +12,8 @@ class Screen {
     /// Lines that are there already stay as they are.
     void resize(int columns) { columns_ = static_cast<size_t>(columns); }
     /// Text, \r, \n, \b, and of escape sequences: erase to the end of the line (K), the whole line (2K), to the end
-    /// of the screen (J), up (A), right (C), to a column (G), insert (@) and delete (P) characters, colours (m).
+    /// of the screen (J), up (A), right (C), to a column (G), insert (@) and delete (P) characters, colours (m), modes
+    /// (?h, ?l).
     /// Another one is shown as it is: a test then sees it.
     void write(const std::string & bytes);
     /// The rows without blanks at their ends; no empty ones at the end.

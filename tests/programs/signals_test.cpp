@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "programs/workspace.hpp"
 
@@ -39,6 +40,26 @@ TEST_F(Signals, WhatAsksToEndSavesWhatWasLearned) {
         EXPECT_FALSE(std::filesystem::is_empty(workspace_.path("a.gguf.ckpt")));
         std::filesystem::remove_all(workspace_.path("a.gguf.ckpt"));
     }
+}
+
+TEST_F(Signals, AnInterruptedRunHasItsFigures) {
+    ProcessOptions options;
+    options.interrupt_at = "train";
+    const ProcessResult r = workspace_.run("ql-finetune", std::string(kLongRun) + " --json", options);
+    EXPECT_EQ(130, r.code) << r.err;
+    const auto json = nlohmann::json::parse(r.out, nullptr, false);
+    ASSERT_TRUE(json.is_object()) << r.out;
+    EXPECT_EQ(json["interrupted"], true);
+    EXPECT_TRUE(json["adapter"].is_null());
+    EXPECT_GT(json["steps"], 0);
+    EXPECT_TRUE(std::filesystem::exists(json["checkpoint"].get<std::string>())) << r.out;
+    std::filesystem::remove_all(workspace_.path("a.gguf.ckpt"));
+    const ProcessResult whole = workspace_.run(
+        "ql-finetune",
+        "--json -m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --lora-r 4 --steps 2");
+    const auto ended = nlohmann::json::parse(whole.out, nullptr, false);
+    EXPECT_EQ(ended["interrupted"], false) << whole.out;
+    EXPECT_TRUE(ended["checkpoint"].is_null()) << "they went with the end of the run";
 }
 
 TEST_F(Signals, WorkWithNothingToSaveEndsWithALine) {

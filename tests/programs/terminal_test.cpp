@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <regex>
 #include <thread>
 
 #include "programs/workspace.hpp"
+#include "support/tiny_model.hpp"
 
 namespace ql::test {
 namespace {
@@ -29,6 +31,12 @@ TEST(Screen, ShowsWhatATerminalShows) {
     EXPECT_EQ(edited.text(), "aXdef\n");
 }
 
+/// "... ETA 8 s"
+bool ends_with_time_left(const std::string & row) {
+    static const std::regex time("  ETA ([0-9]+ s|[0-9:]+)$");
+    return std::regex_search(row, time);
+}
+
 class InTerminal : public testing::Test {
   protected:
     std::vector<std::string> words(const std::string & line) const { return workspace_.arguments(line); }
@@ -46,17 +54,25 @@ TEST_F(InTerminal, TheBarKeepsToOneLineOfAnyWidth) {
     for (const int columns : {60, 200}) {
         Terminal t("ql-finetune", words(training("--steps 60 --overwrite --eval-data {data.jsonl} --eval-every 20")),
                    columns);
-        int bars = 0, widest = 0, seen = 0;
+        int bars = 0, widest = 0, seen = 0, late = 0;
+        std::string cut;
         const auto look = [&](const Screen & screen) {
             bars = std::max(bars, screen.count("train "));
             seen += screen.count("train ") > 0;
             for (const std::string & row : screen.rows())
-                if (row.starts_with("train ")) widest = std::max(widest, static_cast<int>(row.size()));
+                if (row.starts_with("train ")) {
+                    widest = std::max(widest, static_cast<int>(row.size()));
+                    if (row.find("step ") == row.npos || row.find("step 1,") != row.npos) continue;  // before the first
+                    ++late;
+                    if (!ends_with_time_left(row)) cut = row;
+                }
         };
         EXPECT_EQ(0, t.finish(look)) << t.screen().text();
         EXPECT_GT(seen, 0) << t.screen().text();
         EXPECT_EQ(1, bars) << "a bar that wraps leaves pieces";
         EXPECT_LT(widest, columns);
+        EXPECT_GT(late, 0);
+        EXPECT_EQ(cut, "") << "the time left is what a person looks for";
         EXPECT_GT(widest, columns == 200 ? 60 : 20);
         EXPECT_EQ(0, t.screen().count("train ")) << t.screen().text();
         EXPECT_EQ(0, t.screen().count("ESC"));
@@ -146,7 +162,12 @@ TEST_F(InTerminal, CtrlCAtThePromptHintsBeforeItEnds) {
     const std::string hint = "Ctrl-C again, Ctrl-D or /exit ends the chat";
     ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
     t.type("half a line");
+    ASSERT_TRUE(t.wait_for("> half a line")) << "a terminal drops what was typed and not read: " << t.screen().text();
     t.press_ctrl_c();
+#ifdef QL_LIBEDIT
+    ASSERT_TRUE(t.wait_for("> half a line\n>")) << "no hint: it took back what was typed: " << t.screen().text();
+    t.press_ctrl_c();
+#endif
     ASSERT_TRUE(t.wait_for(hint + "\n>")) << t.screen().text();
     t.type("/temp\r");
     ASSERT_TRUE(t.wait_for("\ntemperature 0.80\n>")) << "what was typed before is gone: " << t.screen().text();
@@ -176,6 +197,77 @@ TEST_F(InTerminal, ALineIsEditedAndSaidAgain) {
     EXPECT_EQ(0, t.screen().count("ESC")) << t.screen().text();
     t.type("\x04");
     EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, KeysWithoutAMeaningPrintNothing) {
+#ifndef QL_LIBEDIT
+    GTEST_SKIP() << "built without libedit";
+#endif
+    Terminal t("ql-chat", words("-m {model.gguf} -n 4"), 80);
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("/temp 0 25\033[15~\033[1;2P\033OP\033[24;5~");  // F5, F13, F1, Ctrl-F12
+    t.type("\033[1;5D\033[D.\033[1;5C\033[3~5\r");          // Ctrl-Left, Left; Ctrl-Right, Delete at the end
+    ASSERT_TRUE(t.wait_for("> /temp 0. 255\n")) << t.screen().text();
+    t.type("/temp 99\033[H\033[C\033[C\033[F\033[1;3D\033[3~\033[3~0.5\r");  // to the last word, which goes
+    ASSERT_TRUE(t.wait_for("> /temp 0.5\ntemperature 0.50\n>")) << t.screen().text();
+    t.type("\033b");  // Alt-B
+    t.type("\x04");
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, PastedTextIsOneMessage) {
+#ifndef QL_LIBEDIT
+    GTEST_SKIP() << "built without libedit";
+#endif
+    Terminal t("ql-chat", words("-m {model.gguf} -n 1 --temp 0"), 80);
+    const std::string file = workspace_.path("said.jsonl");
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("a \033[200~pasted\rand \xC3\xBC\r/help\r\033[201~\033\rlast\r");  // Alt-Enter before the last line
+    ASSERT_TRUE(t.wait_for("last\n")) << t.screen().text();
+    t.type("/save " + file + "\r");
+    ASSERT_TRUE(t.wait_for("2 messages in ")) << t.screen().text();
+    EXPECT_NE(read_all(file).find("\"a pasted\\nand \xC3\xBC\\n/help\\nlast\""), std::string::npos) << read_all(file);
+    EXPECT_EQ(0, t.screen().count("/undo")) << "no command was obeyed";
+    t.type("\x04");
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, CtrlCTwiceInAnAnswerEndsTheAnswerAndHints) {
+    TinyModelOptions wide;
+    wide.n_ctx = 16384;
+    write_tiny_model(workspace_.path("wide.gguf"), wide);  // a system message that takes a while to read
+    Terminal t("ql-chat", words("-m {wide.gguf} -c 16384 --system " + std::string(12000, 'q')), 80);
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("hello\r");
+    ASSERT_TRUE(t.wait_for("> hello\n")) << t.screen().text();
+    t.press_ctrl_c();
+    ASSERT_TRUE(t.wait_for("^C")) << t.screen().text();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // two signals at once are one
+    t.press_ctrl_c();
+    ASSERT_TRUE(t.wait_for("Ctrl-C again, Ctrl-D or /exit ends the chat\n")) << t.screen().text();
+    ASSERT_TRUE(t.wait_for("\n>")) << "the chat goes on: " << t.screen().text();
+    t.type("/temp\r");
+    ASSERT_TRUE(t.wait_for("\ntemperature 0.80\n>")) << t.screen().text();
+    t.type("\x04");
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, AnEvaluationIsStoppedAtOnce) {
+    std::string samples;
+    for (int i = 0; i < 40; ++i) samples += tiny_chats(24);
+    workspace_.write("large.jsonl", samples);
+    for (const std::string more : {"--steps 100000", "--steps 100000 --eval-every 1"}) {
+        Terminal t("ql-finetune", words(training("--batch 64 --overwrite --eval-data {large.jsonl} " + more)), 100);
+        const bool in_training = more.ends_with("1");
+        ASSERT_TRUE(t.wait_for(in_training ? "evaluating " : "eval ")) << t.screen().text();
+        t.press_ctrl_c();
+        const char * said = in_training ? "finishing this batch, then saving; again to quit without saving"
+                                        : "stopping after this batch of the evaluation; again to quit at once";
+        ASSERT_TRUE(t.wait_for(said)) << t.screen().text();
+        EXPECT_EQ(130, t.finish()) << t.screen().text();
+        EXPECT_EQ(0, t.screen().count("eval     step")) << t.screen().text();
+        EXPECT_EQ(in_training, exists("a.gguf.ckpt/step-00000001.gguf")) << t.screen().text();
+    }
 }
 
 }  // namespace

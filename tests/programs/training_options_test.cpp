@@ -127,6 +127,16 @@ TEST_F(TrainingOptions, WhatWouldDoNothingIsRefused) {
     said("-d {data.jsonl} --lr-floor 0 --schedule constant");
 }
 
+TEST_F(TrainingOptions, PartsOfAScheduleThatDoNotFitAreSaid) {
+    const std::string run = "-m {model.gguf} -d {data.jsonl} --ctx 64 --grad-accum 1 --dry-run --steps 20 ";
+    const auto err = [&](const std::string & more) { return workspace_.run("ql-finetune", run + more).err; };
+    EXPECT_TRUE(has(err("--warmup 500"), "warning: --warmup: 500 steps, the schedule has 20")) << err("--warmup 500");
+    EXPECT_TRUE(has(err("--schedule wsd --decay 30"), "warning: --decay: 30 steps and 1 of warm-up")) << err("");
+    for (const char * fits :
+         {"", "--warmup 19", "--warmup 0.99", "--schedule wsd --decay 19", "--schedule wsd --decay 0.9"})
+        EXPECT_FALSE(has(err(fits), "warning: --")) << fits << err(fits);
+}
+
 TEST_F(TrainingOptions, PlainTextHasNoColumns) {
     expect_refused("-m {model.gguf} -d {text.txt} -o {a.gguf} --columns text=b", {"--columns", "text.txt"});
     const ProcessResult r = workspace_.run("ql-perplexity", "-m {model.gguf} -d {text.txt} --columns text=b");

@@ -20,7 +20,7 @@ class Batch {
         options.adapters = loras.adapters.data(), options.n_adapters = loras.n();
         options.cache_type = o.cache_type;
         options.memory = o.memory;
-        check_input(ql_engine_create(model.get(), device.get(), &options, out(engine_)));
+        check_input(within_budget(ql_engine_create(model.get(), device.get(), &options, out(engine_)), o.memory));
         for (int64_t s = 0; s < n_; ++s) adapt(s, s);
     }
 

@@ -106,7 +106,9 @@ std::vector<Figure> bench_train(const Program & program, const ModelPtr & model,
     options.user = &rates, options.on_progress = on_progress;
     options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
     TrainerPtr trainer;
-    check_run(ql_trainer_create(model.get(), device.get(), adapter.get(), data.get(), nullptr, &options, out(trainer)));
+    check_run(within_budget(
+        ql_trainer_create(model.get(), device.get(), adapter.get(), data.get(), nullptr, &options, out(trainer)),
+        o.memory));
     auto plan = sized<ql_trainer_info>();
     check_run(ql_trainer_describe(trainer.get(), &plan));
     if (o.profile) rates.trainer = trainer.get();

@@ -41,7 +41,8 @@ uint64_t parse_budget(const std::string & text) {
         if (bytes) bad_input("--memory: '%s' says twice what the cpu may take", text.c_str());
         bytes = given;
     }
-    return bytes.value_or(0);
+    if (!bytes) bad_input("--memory: the size is empty; write 300MiB, 6GiB, or cpu=6GiB");
+    return *bytes;
 }
 
 }  // namespace ql::cli

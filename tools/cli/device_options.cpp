@@ -26,11 +26,12 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
         "--compute", compute_, {"auto", "f32", "bf16", "int16", "int8"}, {},
         "How products are computed; f32 also keeps keys and values in f32; integers are for frozen weights alone");
     if (!with_budget) return;
-    program
-        .text("--memory", memory_,
-              "Memory that the process may take, such as 300MiB or cpu=6GiB: weights that do not fit are read from the "
-              "model's file when they are needed")
-        ->option_text("SIZE");
+    budget_ = program
+                  .text("--memory", memory_,
+                        "Memory that the process may take, such as 300MiB or cpu=6GiB: weights that do not fit are "
+                        "read from the "
+                        "model's file when they are needed")
+                  ->option_text("SIZE");
     program
         .text("--spill", spill_,
               "Folder for what is kept on disk: under --memory converted weights and inputs of layers, of a paged "
@@ -156,7 +157,7 @@ SessionPtr open_session(const ModelPtr & model, const DevicePtr & device, const 
     options.cache_type = settings.cache_type;
     options.memory = settings.memory;
     SessionPtr session;
-    check_run(ql_session_create(model.get(), device.get(), &options, out(session)));
+    check_run(within_budget(ql_session_create(model.get(), device.get(), &options, out(session)), settings.memory));
     return session;
 }
 
@@ -186,9 +187,9 @@ int64_t parse_base_type(const std::string & option, const std::string & name, bo
     if (auto_and_keep && name == "auto") return QL_BASE_AUTO;
     if (auto_and_keep && name == "keep") return QL_BASE_KEEP;
     ql_dtype dtype;
-    if (const Status status = ql_dtype_from_name(name.c_str(), &dtype); !status.ok())
-        bad_input("%s: '%.40s' is no type that can be written; %s%s are", option.c_str(), name.c_str(),
-                  auto_and_keep ? "auto, keep, " : "", weight_target_names().c_str());
+    if (ql_dtype_from_name(name.c_str(), &dtype) != QL_OK)
+        bad_input("%s: '%.60s' is unknown; %s%s are", option.c_str(), name.c_str(), auto_and_keep ? "auto, keep, " : "",
+                  weight_target_names().c_str());
     if (!ql_dtype_is_weight(dtype))
         bad_input("%s: %s is no type of weights; %s are", option.c_str(), ql_dtype_name(dtype),
                   weight_target_names().c_str());

@@ -14,7 +14,7 @@ class DeviceOptions {
   public:
     explicit DeviceOptions(Program & program, bool with_budget = true);
     /// --memory in bytes; 0: none.
-    uint64_t memory() const { return parse_budget(memory_); }
+    uint64_t memory() const { return budget_ && budget_->count() > 0 ? parse_budget(memory_) : 0; }
     /// --spill; null: not given.
     const char * spill() const { return spill_.empty() ? nullptr : spill_.c_str(); }
     /// --spill has a use without --memory, too: a paged optimizer's.
@@ -32,7 +32,8 @@ class DeviceOptions {
 
     const Program & program_;
     int64_t threads_ = 0;
-    bool needs_memory_ = true;  // --spill does
+    bool needs_memory_ = true;         // --spill does
+    const Option * budget_ = nullptr;  // --memory, where the program takes it
     std::string device_ = "auto", compute_ = "auto", memory_, spill_;
 };
 

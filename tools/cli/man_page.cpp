@@ -24,6 +24,16 @@ std::string roff(const std::string & text) {
     return out;
 }
 
+/// A list of words as one word that may go on in the next line.
+std::string breakable(const std::string & list) {
+    std::string out;
+    for (const char c : roff(list)) {
+        out += c;
+        if (c == '|' || c == ',') out += "\\:";
+    }
+    return out;
+}
+
 std::string upper(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
                    [](unsigned char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
@@ -36,7 +46,7 @@ std::string options_of(const CommandTable & command) {
         std::string names;
         for (const std::string & name : o.names) names += (names.empty() ? "\\fB" : ", \\fB") + roff(name) + "\\fR";
         text += ".TP\n" + names;
-        if (!o.takes.empty()) text += " \\fI" + roff(o.takes) + "\\fR";
+        if (!o.takes.empty()) text += " \\fI" + breakable(o.takes) + "\\fR";
         if (!o.value.empty()) text += " [" + roff(o.value) + "]";
         text += "\n" + roff(o.does.empty() ? "-" : o.does) + "\n";
     }
@@ -51,7 +61,8 @@ std::string as_written(const std::string & lines) {
 
 std::string man_page(const CommandTable & program, const std::string & version, const std::string & examples,
                      const std::string & environment) {
-    std::string text = ".TH " + upper(roff(program.name)) + " 1 \"\" \"" + roff(program.name + " " + version) + "\"\n";
+    std::string text =
+        ".TH " + upper(roff(program.name)) + " 1 \"\" \"" + roff(program.name + " " + version) + "\"\n.ad l\n.nh\n";
     const std::string first = program.does.substr(0, program.does.find_first_of(".;\n"));
     text += ".SH NAME\n" + roff(program.name) + " \\- " + roff(first) + "\n";
     text += ".SH SYNOPSIS\n\\fB" + roff(program.name) + "\\fR";

@@ -30,7 +30,14 @@ void check_folder(const std::string & option, const std::string & path) {
     fs::path parent = fs::absolute(path, ec);
     while (!ec && !fs::exists(parent, ec) && parent.has_relative_path()) parent = parent.parent_path();
     if (!fs::is_directory(parent, ec)) bad_input("%s: %s is not a folder", option.c_str(), parent.c_str());
-    check_file(option, (parent / "probe").string());
+    // Of a file with such a name nothing is said: nobody asked for one.
+    const Status status = ql_os_check_writable((parent / "probe").c_str());
+    if (status.ok()) return;
+    const std::string & why = status.message();
+    const size_t colon = why.rfind(": ");
+    throw Stop{status.code() == QL_NO_SPACE ? kFailed : kBadInput, option + ": " + parent.string() +
+                                                                       ": no file can be made in this folder" +
+                                                                       (colon == why.npos ? "" : why.substr(colon))};
 }
 
 }  // namespace

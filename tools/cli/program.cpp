@@ -17,6 +17,7 @@
 #include "tools/cli/environment.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/help_tables.hpp"
+#include "tools/cli/nearest.hpp"
 #include "tools/cli/signals.hpp"
 
 namespace ql::cli {
@@ -64,6 +65,50 @@ CommandTable table_of(const CLI::App & app) {
     for (const CLI::App * command : app.get_subcommands([](const CLI::App *) { return true; }))
         table.commands.push_back(table_of(*command));
     return table;
+}
+
+/// Long names of options, without dashes; of the commands that were given, too.
+std::vector<std::string> option_names(const CLI::App & app) {
+    std::vector<std::string> names;
+    for (const CLI::Option * option : app.get_options())
+        if (!option->get_group().empty())
+            for (const std::string & name : option->get_lnames()) names.push_back(name);
+    for (const CLI::App * command : app.get_subcommands())
+        for (const std::string & name : option_names(*command)) names.push_back(name);
+    return names;
+}
+
+std::string did_you_mean(const CLI::App & app, const std::string & name, const std::string & dashes) {
+    const std::string nearest = nearest_name(name, option_names(app));
+    return nearest.empty() ? "" : "; did you mean " + dashes + nearest + "?";
+}
+
+/// Words of the command line that nothing takes: the first option among them, or the first word.
+[[noreturn]] void refuse_rest(const CLI::App & app) {
+    const std::vector<std::string> rest = app.remaining(true);
+    const auto is_option = [](const std::string & word) { return word.size() > 1 && word[0] == '-'; };
+    const auto option = std::find_if(rest.begin(), rest.end(), is_option);
+    if (option == rest.end()) {
+        const std::string word = rest.empty() ? "" : one_line(rest[0]);
+        std::vector<std::string> commands;
+        for (const CLI::App * command : app.get_subcommands([](const CLI::App *) { return true; }))
+            commands.push_back(command->get_name());
+        const std::string nearest = nearest_name(word, commands);
+        bad_input("'%s' is one word too many%s (see --help)", word.c_str(),
+                  nearest.empty() ? "" : ("; did you mean " + nearest + "?").c_str());
+    }
+    const std::string name = option->substr(0, option->find('='));
+    const std::string hint = did_you_mean(app, name.substr(std::min(name.find_first_not_of('-'), name.size())), "--");
+    bad_input("%s is unknown%s (see --help)", one_line(name).c_str(), hint.c_str());
+}
+
+/// A key of --config that no option has, or that may not stand there: the file, the key, the nearest right one.
+[[noreturn]] void refuse_config(const CLI::App & app, const std::string & path, const std::string & what) {
+    const std::string unknown = "INI was not able to parse ";  // CLI11's words
+    if (!what.starts_with(unknown)) bad_input("%s (see --help)", one_line(what).c_str());
+    const std::string key = one_line(what.substr(unknown.size()));
+    bad_input("--config: %s: '%s' is unknown%s (see --help)", path.c_str(), key.c_str(),
+              did_you_mean(app, key, "").c_str());
 }
 
 [[noreturn]] void print_and_end(const std::string & text) {
@@ -171,6 +216,12 @@ void Program::parse(int argc, char ** argv) {
         const int code = app().exit(e, text, text);
         std::fputs(text.str().c_str(), stdout);  // like all results: flush_results() knows whether they arrived
         throw Stop{code, ""};
+    } catch (const CLI::ExtrasError &) {
+        refuse_rest(app());
+    } catch (const CLI::FileError &) {
+        bad_input("--config: %s: no such file, or it cannot be read", config_path().c_str());
+    } catch (const CLI::ConfigError & e) {
+        refuse_config(app(), config_path(), e.what());
     } catch (const CLI::ParseError & e) {
         bad_input("%s (see --help)", one_line(e.what()).c_str());
     }

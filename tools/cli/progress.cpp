@@ -14,6 +14,15 @@ namespace {
 constexpr double kRedrawSeconds = 0.1, kLineSeconds = 5;
 constexpr int kBarWidth = 24;
 
+/// The figures without the last of them, as often as it takes to be no longer than `room`.
+std::string fitting(std::string figures, size_t room) {
+    while (figures.size() > room) {
+        const size_t gap = figures.rfind("  ");
+        figures.resize(gap == figures.npos ? 0 : gap);
+    }
+    return figures;
+}
+
 }  // namespace
 
 Progress::Progress(std::string what, bool quiet)
@@ -37,8 +46,11 @@ void Progress::update(double done, double total, const std::string & text, bool 
     }
     int columns = 80;
     ql_os_is_terminal(2, &columns);  // a window may have another size by now
-    // The figures come first: the bar takes what is left of the line, up to its full width, or is left out.
-    const std::string tail = format("%3.0f%%  ", 100 * part) + figures + left;
+    // The time left and the figures come first: the bar takes what is left of the line, up to its full width, or is left
+    // out.
+    const std::string percent = format("%3.0f%%  ", 100 * part);
+    const auto others = static_cast<int>(what_.size() + percent.size() + left.size()) + 2;
+    const std::string tail = percent + fitting(figures, static_cast<size_t>(std::max(columns - others, 0))) + left;
     const int room = std::min(kBarWidth, columns - static_cast<int>(what_.size() + tail.size()) - 5);
     std::string bar;
     if (room >= 4) {

@@ -13,8 +13,8 @@ class Progress {
     Progress(const Progress &) = delete;
     Progress & operator=(const Progress &) = delete;
 
-    /// done of total, with figures as a text ("loss 1.23  240 tok/s"); the time left follows from the pace since the
-    /// first call, so that a resumed run starts from where it is.
+    /// done of total, with figures as a text ("loss 1.23  240 tok/s"), of which a narrow line leaves out the last ones; the
+    /// time left follows from the pace since the first call, so that a resumed run starts from where it is.
     void update(double done, double total, const std::string & text, bool force = false);
     /// A line of its own that stays: the bar makes room.
     void line(const std::string & text);

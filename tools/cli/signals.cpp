@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <deque>
 
@@ -26,12 +27,13 @@ void say(const char * text) {
 
 /// What StopAnswers says. Never changed once a handler may read it.
 struct Answers {
-    std::string first, at_ctrl_c, second;
+    std::string first, at_ctrl_c, hint, second;  // the first two, and the hint, may be ""
     bool quiet = false, terminal = false;
 };
 std::deque<Answers> all_answers;
 std::atomic<const Answers *> current_answers{nullptr};
 static_assert(std::atomic<const Answers *>::is_always_lock_free);  // the handler uses it
+volatile std::sig_atomic_t hint_given = 0;
 
 /// A line that takes the place of a progress bar.
 void say_line(bool terminal, const char * text, const char * more = "") {
@@ -44,12 +46,19 @@ extern "C" void on_stop(int number) {
     if (g_interrupt == 0) {
         const int before = errno;  // of the call that the signal came into
         g_interrupt = number;
-        if (!answers.quiet)
+        if (!answers.quiet && !answers.first.empty())
             say_line(answers.terminal, answers.first.c_str(), number == SIGINT ? answers.at_ctrl_c.c_str() : "");
         errno = before;
         return;
     }
     if (number != SIGINT) return;
+    if (!answers.hint.empty() && hint_given == 0) {
+        const int before = errno;
+        hint_given = 1;
+        say("\n"), say(answers.hint.c_str()), say("\n");  // behind what there is of an answer
+        errno = before;
+        return;
+    }
     say_line(answers.terminal, answers.second.c_str());
     ql_os_remove_temporaries();
     ::_exit(kInterrupted);
@@ -105,10 +114,16 @@ void end_at_interrupt() {
     }
 }
 
-StopAnswers::StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second,
-                         bool quiet) {
-    current_answers = &all_answers.emplace_back(Answers{escape_line(first), escape_line(at_ctrl_c), escape_line(second),
-                                                        quiet, ql_os_is_terminal(STDERR_FILENO, nullptr) != 0});
+struct StopAnswers::Texts {
+    std::string first, at_ctrl_c, hint, second;
+    bool quiet;
+};
+
+StopAnswers::StopAnswers(const Texts & texts) {
+    hint_given = 0;
+    current_answers = &all_answers.emplace_back(Answers{escape_line(texts.first), escape_line(texts.at_ctrl_c),
+                                                        escape_line(texts.hint), escape_line(texts.second), texts.quiet,
+                                                        ql_os_is_terminal(STDERR_FILENO, nullptr) != 0});
     struct sigaction action = {}, before = {};
     ::sigemptyset(&action.sa_mask);
     action.sa_handler = on_stop;  // no SA_RESTART, as ql_os_catch_interrupt has it
@@ -116,6 +131,23 @@ StopAnswers::StopAnswers(const std::string & first, const std::string & at_ctrl_
         ::sigaction(number, nullptr, &before);
         if (before.sa_handler != SIG_IGN) ::sigaction(number, &action, nullptr);
     }
+}
+
+StopAnswers::StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second,
+                         bool quiet)
+    : StopAnswers(Texts{first, at_ctrl_c, "", second, quiet}) {}
+
+StopAnswers::StopAnswers(const Hint & hint, const std::string & third, bool quiet)
+    : StopAnswers(Texts{"", "", hint.text, third, quiet}) {}
+
+bool StopAnswers::has_hinted() const {
+    return hint_given != 0;
+}
+
+void StopAnswers::say_at_first(const std::string & first, const std::string & at_ctrl_c) {
+    Answers changed = *current_answers.load();
+    changed.first = escape_line(first), changed.at_ctrl_c = escape_line(at_ctrl_c);
+    current_answers = &all_answers.emplace_back(std::move(changed));
 }
 
 void StopAnswers::say_at_second(const std::string & second) {

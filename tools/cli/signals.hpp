@@ -18,11 +18,24 @@ void end_at_interrupt();
 class StopAnswers {
   public:
     StopAnswers(const std::string & first, const std::string & at_ctrl_c, const std::string & second, bool quiet);
+    /// The first one is answered by what it ends; a second Ctrl-C has a hint, and only the third ends the program.
+    struct Hint {
+        std::string text;
+    };
+    StopAnswers(const Hint & hint, const std::string & third, bool quiet);
     ~StopAnswers();
+    /// What the first one says from now on.
+    void say_at_first(const std::string & first, const std::string & at_ctrl_c);
+    /// Whether the hint was given.
+    bool has_hinted() const;
     /// What the second one says from now on.
     void say_at_second(const std::string & second);
     StopAnswers(const StopAnswers &) = delete;
     StopAnswers & operator=(const StopAnswers &) = delete;
+
+  private:
+    struct Texts;
+    explicit StopAnswers(const Texts & texts);
 };
 
 }  // namespace ql::cli

@@ -1,6 +1,7 @@
 // How a program gives up: a Stop is thrown where the trouble is seen and becomes one line on stderr and an exit code in
 // Program::run. Only programs throw; the library under them returns statuses.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -28,6 +29,12 @@ template <typename... Args>
 template <typename... Args>
 [[noreturn]] void run_failed(const char * fmt, Args... args) {
     throw Stop{kFailed, format(fmt, args...)};
+}
+
+/// A budget that is too small is what the user gave, and no lack of the machine's. budget: in bytes; 0: none.
+inline Status within_budget(Status status, uint64_t budget) {
+    if (budget == 0 || status.code() != QL_NO_MEMORY) return status;
+    return error(QL_INVALID_ARGUMENT, "%s", status.message().c_str());
 }
 
 /// For calls that read what the user named: everything but a lack of memory or disk is bad input.

@@ -184,7 +184,7 @@ class Perplexity {
                 return 1;
             };
         }
-        const Status status = evaluate(options);
+        const Status status = within_budget(evaluate(options), options.memory);
         if (dry_run_ && status.code() == QL_CANCELLED) return print_memory(program_, plan), false;
         if (choices_file_.empty() || status.code() == QL_NON_FINITE)
             check_run(status);
@@ -237,7 +237,7 @@ class Perplexity {
         ql_session_reset(session.get());
         const ql_generate_result generated =
             run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
-        const bool right = wanted == generated.text;
+        const bool right = wanted == generated.text, cut = !right && generated.ended == 0;
         const double nll = static_cast<size_t>(i) < nll_.size() ? nll_[static_cast<size_t>(i)] : NAN;
         if (!predictions_.empty())
             predicted_ += json_text({{"sample", i + 1},
@@ -245,10 +245,11 @@ class Perplexity {
                                      {"expected", wanted},
                                      {"got", generated.text},
                                      {"exact", right},
+                                     {"cut", cut},
                                      {"nll", number_or_null(nll)}}) +
                           "\n";
         if (right) return true;
-        const Wrong wrong{i + 1, nll, wanted, generated.text};
+        const Wrong wrong{i + 1, nll, wanted, generated.text, cut ? generated.n_generated : 0};
         if (program_.verbose) say_wrong(wrong);
         keep_if_worst(wrong);
         return false;
@@ -283,6 +284,7 @@ class Perplexity {
         int64_t sample;
         double nll;
         std::string wanted, got;
+        int64_t n_cut;  // the tokens after which it was cut; 0: it came to its end
     };
     /// Those that the model finds the least probable, the worst first; of equal ones the first.
     void keep_if_worst(const Wrong & wrong) {
@@ -294,7 +296,8 @@ class Perplexity {
         program_.note(
             format("sample %lld, nll %s", static_cast<long long>(wrong.sample), print_number(wrong.nll, 4).c_str()));
         program_.note("  wanted  " + wrong.wanted);
-        program_.note("  got     " + wrong.got);
+        program_.note("  got     " + wrong.got +
+                      (wrong.n_cut > 0 ? " ... (cut after " + print_count(wrong.n_cut) + " tokens)" : ""));
     }
 
     void print_result() const {

@@ -454,6 +454,7 @@ class ql_generate_options(C.Structure):
         ("sampling", ql_sampling),
         ("on_token", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_generated))),
         ("user", C.c_void_p),
+        ("cancelled", C.CFUNCTYPE(C.c_int, C.c_void_p)),
     ]
 
 

@@ -39,8 +39,8 @@ typedef struct ql_dataset_options {
                                   tokens on any day, so the date is never taken from a clock */
     int train_on;              /* of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad
                                   one */
-    const char * columns;      /* "prompt=query,completion=response": the names that fields have in the data; NULL or "":
-                                  their own */
+    const char * columns;      /* "prompt=query,completion=response": the names that fields have in the data; one with a
+                                  comma in quotes, in which a quote is doubled: text="Body, in full"; NULL or "": their own */
     const char * chat_template_kwargs; /* values that the template reads by name, as in ql_chat_options */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);

@@ -92,6 +92,9 @@ typedef struct ql_generate_options {
     /** Called for each token; non-zero stops. */
     int (*on_token)(void * user, const ql_generated * token);
     void * user;
+    /** NULL, or asked before each piece of the prompt, of some hundred tokens; non-zero stops with QL_CANCELLED. What was read
+     *  until then stays read. */
+    int (*cancelled)(void * user);
 } ql_generate_options;
 QL_API void ql_generate_options_init(ql_generate_options * options);
 
@@ -104,7 +107,7 @@ typedef struct ql_generate_result {
 } ql_generate_result;
 
 /** Reads the prompt's tokens and generates. The end-of-turn token is read into the cache but is not part of the text.
- *  errors  QL_INVALID_ARGUMENT: the prompt does not fit in the context; QL_NON_FINITE: logits are NaN */
+ *  errors  QL_INVALID_ARGUMENT: the prompt does not fit in the context; QL_NON_FINITE: logits are NaN; QL_CANCELLED */
 QL_API ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, const ql_generate_options * options,
                              ql_generate_result * result);
 
