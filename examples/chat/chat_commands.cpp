@@ -90,7 +90,7 @@ ChatCommands::Reply ChatCommands::system(const std::string & text) {
 }
 
 ChatCommands::Reply ChatCommands::retry() {
-    const auto question = conversation_.undo();
+    const auto question = conversation_.retry();
     if (!question) return {"/retry: nothing was answered yet", false};
     return {"", true, question};
 }

@@ -1,6 +1,7 @@
 #include "examples/chat/conversation.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "tools/cli/stop.hpp"
 #include "tools/cli/tokens.hpp"
@@ -68,6 +69,7 @@ Conversation::Question Conversation::start_over(const Messages & messages, std::
 }
 
 Conversation::Question Conversation::ask(const std::string & message) {
+    before_ = retried_ ? *std::exchange(retried_, {}) : State{messages_, forgotten_};
     Messages messages = messages_;
     messages.push_back({"user", message});
     std::string text = render(messages, forgotten_);
@@ -75,7 +77,10 @@ Conversation::Question Conversation::ask(const std::string & message) {
     if (!continue_from_cache(text, q.tokens)) {
         size_t forgotten = forgotten_;
         q = start_over(messages, text, &forgotten);
-        if (!q.fits) return q;
+        if (!q.fits) {
+            withdraw();
+            return q;
+        }
         q.forgotten = static_cast<int>(forgotten - forgotten_);
         forgotten_ = forgotten;
         ql_session_reset(session_);
@@ -93,8 +98,15 @@ void Conversation::answered(const Answer & answer) {
 }
 
 void Conversation::withdraw() {
-    messages_.pop_back();
+    messages_ = before_.messages, forgotten_ = before_.forgotten;
     forget_cache();
+}
+
+std::optional<std::string> Conversation::retry() {
+    State before{messages_, forgotten_};
+    const auto question = undo();
+    if (question) retried_ = std::move(before);
+    return question;
 }
 
 void Conversation::reset() {

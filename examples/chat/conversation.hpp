@@ -46,6 +46,8 @@ class Conversation {
     void set_system(const std::string & text);
     /// Takes the last message and its answer back; nothing if there is none.
     std::optional<std::string> undo();
+    /// The same for a message that is asked again: withdraw() brings both back.
+    std::optional<std::string> retry();
     /// Another conversation: a system message, or none, then messages and answers in turn.
     void restore(Messages messages);
     /// The next message is asked with all of the conversation: the session has forgotten what it read.
@@ -66,7 +68,14 @@ class Conversation {
     int64_t ctx_;
     Rendering rendering_;
     bool has_system_;
+    struct State {
+        Messages messages;
+        size_t forgotten;
+    };
+
     Messages messages_;
+    State before_{};               // what withdraw() goes back to
+    std::optional<State> retried_;  // until the next message is asked
     size_t forgotten_ = 0;     // turns, a question and its answer each, that no longer fit in the context
     std::string cached_;       // the text whose tokens the session has read
     bool cached_end_ = false;  // and the end-of-turn token behind it

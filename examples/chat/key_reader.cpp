@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cwchar>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +21,7 @@ namespace {
 constexpr auto kNoCharacter = static_cast<size_t>(-1), kMoreBytes = static_cast<size_t>(-2);  // of mbrtowc
 constexpr char kEscape = '\033', kInsert = '\036';  // no key of a keyboard's usual ones: Ctrl-^
 constexpr int kSequenceMilliseconds = 50;           // a terminal sends a sequence at once, a person types slower
+constexpr int kLookAround = 200;                    // milliseconds
 constexpr size_t kLongestSequence = 32;
 constexpr std::string_view kPasteBegins = "[200~", kPasteEnds = "\033[201~";
 
@@ -39,6 +41,20 @@ constexpr Key kKeys[] = {{"[A", "ed-prev-history"}, {"OA", "ed-prev-history"},  
 
 bool is_known(const std::string & sequence) {
     return std::any_of(std::begin(kKeys), std::end(kKeys), [&](const Key & key) { return sequence == key.sequence; });
+}
+
+/// Without NULs and bytes that are no UTF-8, which the editor cannot hold.
+std::string characters_of(const std::string & text) {
+    std::string whole;
+    std::mbstate_t state{};
+    for (size_t at = 0; at < text.size();) {
+        const size_t n = std::mbrlen(text.data() + at, text.size() - at, &state);
+        const bool is_one = n > 0 && n != kNoCharacter && n != kMoreBytes;
+        if (is_one) whole.append(text, at, n);
+        if (!is_one) state = {};
+        at += is_one ? n : 1;
+    }
+    return whole;
 }
 
 }  // namespace
@@ -82,15 +98,16 @@ int KeyReader::read_byte(char & byte, int milliseconds) {
         given_.pop_front();
         return 1;
     }
-    for (;;) {
-        if (milliseconds >= 0) {
-            pollfd input = {STDIN_FILENO, POLLIN, 0};
-            if (::poll(&input, 1, milliseconds) == 0) return 0;
-        }
+    while (!g_interrupt) {  // a signal between this and poll() is seen when its time is over
+        pollfd input = {STDIN_FILENO, POLLIN, 0};
+        const int ready = ::poll(&input, 1, milliseconds >= 0 ? milliseconds : kLookAround);
+        if (ready == 0 && milliseconds >= 0) return 0;
+        if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
         const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
-        if (n < 0 && errno == EINTR && !g_interrupt) continue;
+        if (n < 0 && errno == EINTR) continue;
         return static_cast<int>(n);
     }
+    return -1;
 }
 
 int KeyReader::read(wchar_t * character) {
@@ -119,6 +136,7 @@ int KeyReader::read(wchar_t * character) {
 int KeyReader::read_escape() {
     char byte = 0;
     if (const int n = read_byte(byte, kSequenceMilliseconds); n <= 0) return n < 0 ? n : (give({kEscape}), 1);
+    if (byte == kEscape) return read_escape();  // Alt with a key that has a sequence
     if (byte == '\r' || byte == '\n') return text_ += '\n', give({kInsert}), 1;
     std::string sequence(1, byte);
     if (byte != '[' && byte != 'O') return give({kEscape}), give(sequence), 1;
@@ -143,6 +161,7 @@ int KeyReader::read_pasted() {
         if (text[i] != '\r') text_ += text[i];
         if (text[i] == '\r') text_ += '\n', i += text.substr(i + 1, 1) == "\n" ? 1 : 0;
     }
+    text_ = characters_of(text_);
     while (text_.ends_with('\n')) text_.pop_back();
     return give({kInsert}), 1;
 }

@@ -42,8 +42,11 @@ struct LineReader::Editor {
         ::history(history, &event, H_SETUNIQUE, 1);
         el_set(line, EL_EDITOR, "emacs");
         el_set(line, EL_HIST, ::history, history);
+        el_source(line, nullptr);  // ~/.editrc, which may choose other keys
         keys.attach(line);
-        el_source(line, nullptr);  // ~/.editrc
+        // A terminal flushes its output after it has sent the signal of Ctrl-C, and so would take back a quick prompt.
+        el_set(line, EL_SETTY, "-d", "+noflsh", nullptr);  // of the editor's mode, and sets it:
+        el_set(line, EL_SETTY, "-x", "-noflsh", nullptr);  // back to the mode between lines
     }
     ~Editor() {
         if (line) el_end(line);

@@ -49,6 +49,8 @@ size_t end_of_object(std::string_view text, size_t at) {
 /// of its line, so that numbers stay those that ql-finetune names.
 std::vector<std::string_view> samples_in(std::string_view text) {
     std::vector<std::string_view> samples;
+    constexpr std::string_view kMark = "\xEF\xBB\xBF";  // of UTF-8, as some editors write it
+    if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
     size_t at = std::min(text.find_first_not_of(kBlanks), text.size());
     const bool in_array = at < text.size() && text[at] == '[';
     const std::string between = std::string(kBlanks) + (in_array ? "[,]" : "");
@@ -96,6 +98,10 @@ std::string first_text(const Json & sample, const std::vector<std::string> & nam
     return "";
 }
 
+bool is_blank(const std::string & text) {
+    return text.find_first_not_of(kBlanks) == text.npos;
+}
+
 /// A question and its answer, as ql-finetune makes a conversation of them.
 Result<Conversation::Messages> turn_of(const Json & sample) {
     std::vector<std::string> used;
@@ -109,7 +115,7 @@ Result<Conversation::Messages> turn_of(const Json & sample) {
         return error(QL_BAD_FILE, "has a field '%.40s', which a chat does not keep", other.c_str());
     Conversation::Messages messages;
     if (!system.empty()) messages.push_back({"system", system});
-    messages.push_back({"user", more.empty() ? question : question + "\n" + more});
+    messages.push_back({"user", is_blank(more) ? question : question + "\n" + more});
     messages.push_back({"assistant", answer});
     return messages;
 }

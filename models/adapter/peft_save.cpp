@@ -5,6 +5,7 @@
 #include "models/adapter/formats.hpp"
 #include "models/adapter/peft_names.hpp"
 #include "models/adapter/peft_written_config.hpp"
+#include "models/files/chat_template_file.hpp"
 #include "models/files/replace_file.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
@@ -101,9 +102,12 @@ Status replace_adapter(const std::string & directory, const std::string & config
                        const Model & model) {
     const std::string config_path = directory + "/adapter_config.json", words = directory + "/chat_template.jinja";
     const auto forget_old = [&] {
-        for (const std::string & path : {config_path, words})
-            if (std::error_code fault; !std::filesystem::remove(path, fault) && fault)
-                return error(QL_IO, "%s: cannot be replaced: %s", path.c_str(), fault.message().c_str());
+        for (const std::string & path : {config_path, words}) {
+            std::error_code fault;
+            const std::filesystem::path file = std::filesystem::weakly_canonical(path, fault);  // a link stays one
+            if (!fault) std::filesystem::remove(file, fault);
+            if (fault) return error(QL_IO, "%s: cannot be replaced: %s", path.c_str(), fault.message().c_str());
+        }
         return Status();
     };
     return replace_file(config_path, [&](const std::string & new_config) -> Status {
@@ -119,12 +123,23 @@ Status replace_adapter(const std::string & directory, const std::string & config
     });
 }
 
+/// Without a template of its own an adapter is read with the tokenizer's, where there is one.
+Status check_no_other_template(const std::string & directory) {
+    QL_ASSIGN(const std::string other, read_tokenizer_chat_template(directory));
+    if (other.empty()) return {};
+    return error(QL_INVALID_ARGUMENT,
+                 "%s: tokenizer_config.json has a chat template, which an adapter without one would be read with; write "
+                 "it elsewhere, or take the file out",
+                 directory.c_str());
+}
+
 }  // namespace
 
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
     QL_TRY(check_adapter(adapter, &model));
     QL_ASSIGN(const std::string config, peft_config_text(adapter, model));
     QL_TRY(ql_os_make_directory(directory.c_str()));
+    if (adapter.chat_template.empty()) QL_TRY(check_no_other_template(directory));
     QL_TRY(replace_adapter(directory, config, adapter, model));
     auto read = load_peft_adapter(directory, model, BaseRule::kAny);
     return read.ok() ? Status()

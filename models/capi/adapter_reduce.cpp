@@ -64,7 +64,7 @@ ql_status ql_adapter_resize(const ql_adapter * adapter, const ql_resize_options 
         QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
         QL_ASSIGN(ql::Adapter made,
                   ql::resize_adapter(adapter->adapter, {o.rank, o.energy, threads}, callback(o.on_change, o.user)));
-        *resized = new ql_adapter{std::move(made), adapter->model};
+        *resized = new ql_adapter{std::move(made), adapter->model, adapter->any_base};
         return {};
     });
 }
@@ -84,7 +84,7 @@ ql_status ql_adapter_to_lora(const ql_adapter * adapter, const ql_to_lora_option
         QL_ASSIGN(const int threads, ql::choose_threads(o.threads));
         QL_ASSIGN(ql::Adapter made, ql::to_lora(adapter->adapter, *adapter->model->model, {o.rank, threads},
                                                 callback(o.on_change, o.user)));
-        *lora = new ql_adapter{std::move(made), adapter->model};
+        *lora = new ql_adapter{std::move(made), adapter->model, adapter->any_base};
         return {};
     });
 }
@@ -100,7 +100,7 @@ ql_status ql_adapter_prune(const ql_adapter * adapter, const ql_prune_options * 
         QL_ASSIGN(const ql_prune_options o, ql::take_struct(options, defaults(ql_prune_options_init)));
         QL_ASSIGN(ql::Adapter made, ql::prune_adapter(adapter->adapter, {o.drop ? o.drop : "", o.least_norm, o.energy},
                                                       callback(o.on_change, o.user)));
-        *pruned = new ql_adapter{std::move(made), adapter->model};
+        *pruned = new ql_adapter{std::move(made), adapter->model, adapter->any_base};
         return {};
     });
 }

@@ -18,11 +18,14 @@ bool exists(const std::string & path) {
 }  // namespace
 
 Result<std::string> read_hf_chat_template(const std::string & directory) {
-    const std::string file = directory + "/chat_template.jinja", config_file = directory + "/tokenizer_config.json";
-    if (exists(file)) {
-        QL_ASSIGN(const FileBytes bytes, read_file(file, kMaxTemplate));
-        return std::string(bytes.view());
-    }
+    const std::string file = directory + "/chat_template.jinja";
+    if (!exists(file)) return read_tokenizer_chat_template(directory);
+    QL_ASSIGN(const FileBytes bytes, read_file(file, kMaxTemplate));
+    return std::string(bytes.view());
+}
+
+Result<std::string> read_tokenizer_chat_template(const std::string & directory) {
+    const std::string config_file = directory + "/tokenizer_config.json";
     std::string text;
     if (!exists(config_file)) return text;
     QL_ASSIGN(const JsonFile config, JsonFile::open(config_file));

@@ -72,7 +72,10 @@ Status Session::eval(std::span<const int32_t> tokens, const std::function<bool()
     const bool fits =
         position() + std::ssize(tokens) <= ctx() &&  // what the engine will refuse changes nothing
         std::all_of(tokens.begin(), tokens.end(), [&](int32_t t) { return t >= 0 && t < model().hparams().n_vocab; });
-    if (activated && fits && !tokens.empty()) place_invocations(next);
+    if (activated && fits && !tokens.empty()) {
+        if (stop && stop()) return error(QL_CANCELLED, "stopped before any of %zu tokens was read", tokens.size());
+        place_invocations(next);
+    }
     const SequenceTokens batch[] = {{.tokens = next}};
     const auto before = static_cast<size_t>(position());
     const Status read = engine_->read(batch, stop);

@@ -130,7 +130,8 @@ Status set_keys(ql_gguf_writer * w, const CheckpointState & s) {
         return ql_gguf_set_string(w, key, v.data(), v.size());
     };
     QL_TRY(text("general.type", "ql-checkpoint"));
-    QL_TRY(ql_gguf_set_int(w, "ql.checkpoint.version", QL_GGUF_I64, kCheckpointVersion));
+    QL_TRY(ql_gguf_set_int(w, "ql.checkpoint.version", QL_GGUF_I64,
+                           s.unfinished.is ? kUnfinishedVersion : kCheckpointVersion));
     for (const WholeField & f : kWholeFields) QL_TRY(ql_gguf_set_int(w, f.key, QL_GGUF_I64, s.*f.value));
     for (const RealField & f : kRealFields) QL_TRY(ql_gguf_set_f64(w, f.key, s.*f.value));
     QL_TRY(ql_gguf_set_bool(w, "ql.checkpoint.has_best", s.has_best));
@@ -184,7 +185,7 @@ Status check_version(const std::string & path, const ql_gguf * file) {
     if (type != "ql-checkpoint") return error(QL_BAD_FILE, "%s: not a checkpoint", path.c_str());
     int64_t version = 0;
     QL_TRY(ql_gguf_get_int(file, "ql.checkpoint.version", &version));
-    if (version == kCheckpointVersion) return {};
+    if (version == kCheckpointVersion || version == kUnfinishedVersion) return {};
     return error(QL_UNSUPPORTED,
                  "%s: checkpoint version %lld, this program reads %d; resume with the program that wrote it, or start "
                  "anew in another --checkpoint-dir",

@@ -15,6 +15,9 @@ namespace ql {
 
 /// 3: with the adapter's record, and the values of it that are not trained.
 inline constexpr int kCheckpointVersion = 3;
+/// A checkpoint of an unfinished step: the same, and what that step has to say. Programs that know none refuse it by its
+/// version.
+inline constexpr int kUnfinishedVersion = 4;
 
 /// A step that is done but for its evaluation, which was stopped: what its line of the metrics has to say.
 struct UnfinishedStep {

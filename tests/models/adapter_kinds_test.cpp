@@ -6,6 +6,7 @@
 
 #include "models/adapter/compose/compose.hpp"
 #include "models/adapter/compose/reduce.hpp"
+#include "models/adapter/formats.hpp"
 #include "models/adapter_meaning.hpp"
 
 namespace ql::test {
@@ -297,7 +298,11 @@ TEST_P(DoraAdapter, ComposesAloneOnlyAsItIs) {
 TEST_P(MissAdapter, ResizedIsAPlainLora) {
     fill();
     const Adapter same = resize_adapter(adapter_, {5, 1, 1}, nullptr).value();
-    for (const LoraMatrix & m : same.matrices) EXPECT_EQ(m.kind, LoraKind::lora);
+    for (const LoraMatrix & m : same.matrices) {
+        EXPECT_EQ(m.kind, LoraKind::lora);
+        EXPECT_EQ(m.a.size(), static_cast<size_t>(m.k * m.r)) << "its own";
+    }
+    EXPECT_TRUE(check_adapter(same, model_.get()).ok());
     expect_same_meaning(same, adapter_, 1e-6);
 }
 

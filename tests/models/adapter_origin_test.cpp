@@ -199,7 +199,10 @@ TEST(AdapterOrigin, ComposingMergesIt) {
     EXPECT_FALSE(compose_adapters(both, {}).ok());
     ComposeOptions any;
     any.base = BaseRule::kAny;
-    EXPECT_TRUE(compose_adapters(both, any).ok());
+    const Adapter forced = compose_adapters(both, any).value();
+    EXPECT_EQ(forced.origin.base.model, "") << "no check passes it for one of them";
+    EXPECT_EQ(forced.base_name, "");
+    EXPECT_FALSE(forced.notes.empty());
 }
 
 TEST(AdapterOrigin, SaysWhatWasMadeOfIt) {

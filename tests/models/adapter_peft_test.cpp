@@ -77,6 +77,21 @@ TEST(PeftAdapter, TakesThePlaceOfAnother) {
     ASSERT_TRUE(save_peft(adapter, llama(), directory).ok());
     EXPECT_EQ(load_adapter(directory, llama()).value().chat_template, "");
     EXPECT_EQ(read_all(folder.path("peft/README.md")), "mine");
+    folder.write("peft/tokenizer_config.json", R"({"chat_template": "another's"})");
+    EXPECT_EQ(save_peft(adapter, llama(), directory).code(), QL_INVALID_ARGUMENT) << "it would be read with that";
+}
+
+TEST(PeftAdapter, IsWrittenThroughLinks) {
+    const Peft peft("final");
+    TemporaryFolder folder;
+    const Adapter adapter = load_adapter(peft.write(), llama()).value();
+    for (const char * name : {"peft", "real"}) std::filesystem::create_directory(folder.path(name));
+    folder.write("real/config.json", "{}");
+    std::filesystem::create_symlink(folder.path("real/config.json"), folder.path("peft/adapter_config.json"));
+    const Status saved = save_peft(adapter, llama(), folder.path("peft"));
+    EXPECT_TRUE(saved.ok()) << saved.message();
+    EXPECT_TRUE(std::filesystem::is_symlink(folder.path("peft/adapter_config.json")));
+    expect_identical(adapter, load_adapter(folder.path("peft"), llama()).value());
 }
 
 /// Weights that cannot be written leave the adapter that is there as it was.

@@ -1,5 +1,7 @@
 // A run that is stopped in an evaluation stops at once, and goes on by making it: nothing of the result tells that it was
 // stopped.
+#include <utility>
+
 #include "models/trainer_fixture.hpp"
 
 namespace ql::test {
@@ -75,6 +77,10 @@ TEST_F(StoppedEvaluation, IsMadeByTheSameTrainerToo) {
     o.user = &asked;
     o.on_batch = [](void * user, int evaluates, int64_t, int64_t) { *static_cast<int *>(user) += evaluates; };
     o.cancelled = [](void * user) { return *static_cast<int *>(user) == 1 ? 1 : 0; };
+    asked = 100;  // never 1: the run goes through
+    Adapter other = adapter();
+    EXPECT_TRUE((*Trainer::create(*model_, device.get(), other, data_, &eval_, o))->run().ok());
+    const int n_batches = std::exchange(asked, 0) - 100;  // of evaluations
     const auto trainer = Trainer::create(*model_, device.get(), a, data_, &eval_, o);
     ASSERT_TRUE(trainer.ok()) << trainer.message();
     EXPECT_EQ((*trainer)->run().code(), QL_CANCELLED);
@@ -82,6 +88,7 @@ TEST_F(StoppedEvaluation, IsMadeByTheSameTrainerToo) {
     ++asked;
     const Status status = (*trainer)->run();
     EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(asked, 2 + n_batches) << "the evaluation that was stopped is made, from its first batch";
     std::vector<float> all;
     for (const LoraMatrix & m : a.matrices)
         all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());

@@ -177,7 +177,7 @@ TEST_F(Pages, AnyNumberOfLanesPassesALayerTogetherWhereTheirResultsAreOnDisk) {
     o.spill = here.c_str();
     const uint64_t result = kWidth * kTokens * sizeof(float);
     // Lanes that carry all inputs of layers need their memory each, those with the last results alone three times that.
-    const uint64_t most = least(1) + kMany * (result + 4096) + 2 * kWeightBytes;
+    const uint64_t most = least(1) + (kMany + 1) * (result + 4096) + 2 * kWeightBytes;
     ASSERT_LT(most, least(1) + kMany * 3 * result);
     o.memory = least(o);
     for (int lanes = 0; lanes < kMany; o.memory += 4096) {

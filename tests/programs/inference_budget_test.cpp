@@ -47,7 +47,7 @@ class InferencePrograms : public testing::Test {
     /// What the refusal of a megabyte says.
     uint64_t least(const std::string & program, const std::string & words) const {
         const ProcessResult r = run(program, words + " --memory 1MiB");
-        EXPECT_EQ(1, r.code);
+        EXPECT_EQ(2, r.code);
         EXPECT_EQ("", r.out);
         const size_t at = r.err.find("at least ");
         return at == r.err.npos ? (ADD_FAILURE() << r.err, 0) : std::stoull(r.err.substr(at + 9)) * kMiB;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -76,12 +77,30 @@ bool Terminal::read_some() {
     return true;
 }
 
+/// Of the program's side.
+bool Terminal::echoes() const {
+    termios mode = {};
+    return ::tcgetattr(fd_, &mode) == 0 && (mode.c_lflag & ICANON) != 0;
+}
+
 bool Terminal::wait_for(const std::string & text, const std::function<void(const Screen &)> & look) {
     const double begin = now();
-    while (screen_.text().find(text) == std::string::npos) {
-        if (now() - begin > kPatience || !read_some()) return screen_.text().find(text) != std::string::npos;
+#ifdef QL_LIBEDIT
+    const bool edited = text.ends_with("\n>");  // the editor shows its prompt before it takes the keys over
+#else
+    const bool edited = false;
+#endif
+    const auto is_there = [&] { return screen_.text().find(text) != std::string::npos && !(edited && echoes()); };
+    while (!is_there()) {
+        if (now() - begin > kPatience || !read_some()) return is_there();
         if (look) look(screen_);
     }
+    return true;
+}
+
+bool Terminal::wait_for_no_editor() {
+    for (const double begin = now(); !echoes();)
+        if (now() - begin > kPatience || !read_some()) return false;
     return true;
 }
 

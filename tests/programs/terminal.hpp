@@ -18,9 +18,11 @@ class Terminal {
     Terminal(const Terminal &) = delete;
     Terminal & operator=(const Terminal &) = delete;
 
-    /// Reads until the screen shows a text; false if the program ends, or 60 seconds pass, before. Each time that something
+    /// Reads until the screen shows a text, and where that ends with a prompt, its line can be edited; false if the program ends, or 60 seconds pass, before. Each time that something
     /// came, `look` sees the screen.
     bool wait_for(const std::string & text, const std::function<void(const Screen &)> & look = {});
+    /// Reads until the terminal itself takes the keys: no line is edited.
+    bool wait_for_no_editor();
     void type(const std::string & keys);
     void press_ctrl_c() { type("\x03"); }
     void resize(int columns);
@@ -32,6 +34,7 @@ class Terminal {
 
   private:
     bool read_some();
+    bool echoes() const;
 
     int fd_ = -1;
     pid_t pid_ = -1;

@@ -64,6 +64,8 @@ TEST_F(Works, FinetuneLearnsAndReportsIt) {
                                                     "isa",
                                                     "base_type",
                                                     "resumed_from",
+                                                    "interrupted",
+                                                    "checkpoint",
                                                     "read_bytes_per_step",
                                                     "batch_groups",
                                                     "batches_side_by_side",
@@ -215,7 +217,7 @@ TEST_F(Works, PredictionsAreKept) {
     std::vector<double> nll, wrong;
     for (std::string line; std::getline(lines, line);) {
         const Json p = Json::parse(line);
-        EXPECT_EQ(keys(p), (std::vector<std::string>{"sample", "input", "expected", "got", "exact", "nll"}));
+        EXPECT_EQ(keys(p), (std::vector<std::string>{"sample", "input", "expected", "got", "exact", "cut", "nll"}));
         nll.push_back(p["nll"]);
         if (!p["exact"].get<bool>()) wrong.push_back(nll.back());
         EXPECT_EQ(++n, p["sample"]);

@@ -107,6 +107,9 @@ std::string did_you_mean(const CLI::App & app, const std::string & name, const s
     const std::string unknown = "INI was not able to parse ";  // CLI11's words
     if (!what.starts_with(unknown)) bad_input("%s (see --help)", one_line(what).c_str());
     const std::string key = one_line(what.substr(unknown.size()));
+    if (key.ends_with(".++") || key.ends_with(".--"))  // CLI11's mark of a section's ends
+        bad_input("--config: %s: '[%s]' begins a section, and there are none; write its keys alone (see --help)",
+                  path.c_str(), key.substr(0, key.size() - 3).c_str());
     bad_input("--config: %s: '%s' is unknown%s (see --help)", path.c_str(), key.c_str(),
               did_you_mean(app, key, "").c_str());
 }

@@ -172,7 +172,7 @@ def _config_text(adapter: Adapter, base: Base) -> bytes:
     config |= {key: value for key, value in unknown.items() if key not in config}
     check_config(config)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
+    return to_bytes(text).decode("utf-8", "replace").encode()
 
 
 def _tensors(adapter: Adapter, base: Base) -> dict[str, F32]:

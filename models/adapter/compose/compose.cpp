@@ -253,6 +253,10 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
     Adapter made = without_matrices(*adapters[0].adapter);
     take_words(adapters, made);
     made.origin = compose_origin(adapters, options);
+    if (!check_same_base(adapters).ok()) {
+        made.base_name.clear();
+        made.notes.push_back("the adapters were trained on different bases; the result names none");
+    }
     QL_TRY(compose_linears(*method, linears, options, made.matrices));
     return made;
 }

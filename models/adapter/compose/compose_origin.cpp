@@ -37,10 +37,15 @@ std::string composed_text(std::span<const WeightedAdapter> adapters, const Compo
     return cut(text);
 }
 
+/// "" where they are of different bases (compose was forced): such a sum is of none.
 std::string identity_of(std::span<const WeightedAdapter> adapters) {
-    for (const WeightedAdapter & w : adapters)
-        if (!w.adapter->origin.base.model.empty()) return w.adapter->origin.base.model;
-    return "";
+    std::string identity;
+    for (const WeightedAdapter & w : adapters) {
+        const std::string & own = w.adapter->origin.base.model;
+        if (!identity.empty() && !own.empty() && own != identity) return "";
+        if (identity.empty()) identity = own;
+    }
+    return identity;
 }
 
 Status check_pair(const Adapter & a, const Adapter & b) {

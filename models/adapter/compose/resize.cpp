@@ -1,6 +1,7 @@
 // Lower ranks: the best approximation of each change, from its factors.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
@@ -32,6 +33,7 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
         change.norm = delta_norm(from);
         LoraMatrix same = from;
         same.kind = LoraKind::lora;  // as the others are from here on
+        if (same.fixed_a) same.a = *std::exchange(same.fixed_a, nullptr);
         return same;
     }
     const ProductTerm term{from.down().data(), from.b.data(), from.r, static_cast<double>(from.scale)};

@@ -93,7 +93,7 @@ typedef struct ql_generate_options {
     int (*on_token)(void * user, const ql_generated * token);
     void * user;
     /** NULL, or asked before each piece of the prompt, of some hundred tokens; non-zero stops with QL_CANCELLED. What was read
-     *  until then stays read. */
+     *  until then stays read, but for tokens that an activated LoRA acts on anew: the session is cut back to these. */
     int (*cancelled)(void * user);
 } ql_generate_options;
 QL_API void ql_generate_options_init(ql_generate_options * options);
