@@ -139,8 +139,8 @@ def write_to(file: IO[bytes], tensors: Mapping[str, npt.NDArray[np.float32]], me
             raise TypeError(f"tensor '{name[:80]}' must be an array of float32")
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
-    text = to_bytes(text).decode("utf-8", "replace").encode()  # of a GGUF file's names, which may be any bytes
+    words = to_bytes(json.dumps(header, separators=(",", ":"), ensure_ascii=False))
+    text = words.decode("utf-8", "replace").encode()  # of a GGUF file's names, which may be any bytes
     text += b" " * (-len(text) % 8)  # so that the data is aligned when the file is mapped
     file.write(struct.pack("<Q", len(text)) + text)
     for array in tensors.values():

@@ -337,7 +337,8 @@ def test_the_most_probable_choice_counts(model, tmp_path):
     assert (result.questions, result.right) == (2, 2) and seen[-1].done == seen[-1].n
     assert evaluate([likely[0], 1 - likely[1]]).right == 1 and evaluate([1 - a for a in likely]).right == 0
     wanted = sum(nll(q, c[a]) for (q, c), a in zip(questions, likely))
-    assert result.nll * result.tokens == pytest.approx(wanted, rel=1e-4)
+    # where products round to bf16, several tokens at once round otherwise than one
+    assert result.nll * result.tokens == pytest.approx(wanted, rel=2e-3)
     with pytest.raises(ql.BadFile, match="choices.jsonl"):
         evaluate([2, 0])
     with pytest.raises(ql.NotFound):
