@@ -56,6 +56,11 @@ def row_options(row, lr):
     return options + ["--lora-type", kind]
 
 
+def base_type(options):
+    """An adapter is judged over the weights that it was trained over."""
+    return options[(at := options.index("--base-type")):at + 2] if "--base-type" in options else []
+
+
 def measure(args, row, seed):
     options = row_options(row, args.lr) + ["--seed", seed] + args.options
     key = json.dumps([args.model, args.data, args.held_out, args.exact, options])
@@ -68,7 +73,7 @@ def measure(args, row, seed):
                    "--overwrite", "--checkpoint-dir", str(path.with_suffix(".ckpt")), "--keep", "1"] + options)
     info = run([f"{args.bin}/ql-adapter", "info", "--json", adapter])
     held_out = run([f"{args.bin}/ql-perplexity", "-q", "--json", "-m", args.model, "--lora", adapter, "-d", args.held_out]
-                   + (["--exact"] if args.exact else []))
+                   + base_type(args.options) + (["--exact"] if args.exact else []))
     result = {"row": row, "seed": seed, "parameters": info["parameters"], "tok_s": trained["tok_s"],
               "rss": trained["peak_rss_bytes"], "nll": held_out["nll"], "exact": held_out.get("exact")}
     path.write_text(json.dumps(result))

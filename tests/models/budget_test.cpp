@@ -126,7 +126,7 @@ TEST_F(Budget, ReadsWeightsNoMoreThanTwiceAStepWithADiskForResults) {
         o.batch = 16, o.grad_accum = n, o.steps = 1;
         const std::vector<float> expected = train(o);
         o.spill = here.c_str();
-        o.memory = least(o) + 8 * kMiB;
+        o.memory = least(o) + 12 * kMiB;
         const ql_trainer_info plan = info(o);
         EXPECT_EQ(plan.groups, 1) << n;
         EXPECT_LE(plan.read_bytes_per_step, 2 * model_->weight_bytes());
