@@ -69,7 +69,8 @@ Conversation::Question Conversation::start_over(const Messages & messages, std::
 }
 
 Conversation::Question Conversation::ask(const std::string & message) {
-    before_ = retried_ ? *std::exchange(retried_, {}) : State{messages_, forgotten_};
+    const bool again = retried_.has_value();
+    before_ = again ? *std::exchange(retried_, {}) : State{messages_, forgotten_};
     Messages messages = messages_;
     messages.push_back({"user", message});
     std::string text = render(messages, forgotten_);
@@ -78,7 +79,7 @@ Conversation::Question Conversation::ask(const std::string & message) {
         size_t forgotten = forgotten_;
         q = start_over(messages, text, &forgotten);
         if (!q.fits) {
-            withdraw();
+            if (again) withdraw();  // else nothing has changed, and the session may go on
             return q;
         }
         q.forgotten = static_cast<int>(forgotten - forgotten_);
