@@ -54,6 +54,11 @@ class Conversation {
     void forget_cache() { cached_.clear(); }
 
   private:
+    struct State {
+        Messages messages;
+        size_t forgotten;
+    };
+
     size_t first() const { return has_system_ ? 1 : 0; }
     std::string render(const Messages & messages, size_t forgotten) const;
     /// The whole conversation anew, without the oldest turns where they do not fit. *forgotten: how many
@@ -68,17 +73,12 @@ class Conversation {
     int64_t ctx_;
     Rendering rendering_;
     bool has_system_;
-    struct State {
-        Messages messages;
-        size_t forgotten;
-    };
-
     Messages messages_;
-    State before_{};               // what withdraw() goes back to
-    std::optional<State> retried_;  // until the next message is asked
-    size_t forgotten_ = 0;     // turns, a question and its answer each, that no longer fit in the context
-    std::string cached_;       // the text whose tokens the session has read
-    bool cached_end_ = false;  // and the end-of-turn token behind it
+    size_t forgotten_ = 0;          // turns, a question and its answer each, that no longer fit in the context
+    State before_{};                // what withdraw() goes back to
+    std::optional<State> retried_;  // the same, of a message that is asked next
+    std::string cached_;            // the text whose tokens the session has read
+    bool cached_end_ = false;       // and the end-of-turn token behind it
 };
 
 }  // namespace ql::cli

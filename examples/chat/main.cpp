@@ -181,8 +181,8 @@ class Chat {
         for (;;) {
             const LineReader::Got got = g_interrupt ? LineReader::Got::stop : reader.read(line);
             const bool cleared = got == LineReader::Got::cleared;
-            if ((got == LineReader::Got::stop || cleared) && interactive && g_interrupt == SIGINT &&
-                !(hinted && !cleared)) {
+            const bool first = cleared || (got == LineReader::Got::stop && !hinted);
+            if (first && interactive && g_interrupt == SIGINT) {
                 hinted = !cleared;  // Ctrl-C that took back what was typed is not the first of two
                 g_interrupt = 0;
                 std::printf("\n");

@@ -110,18 +110,19 @@ class Ranks {
 }  // namespace
 
 MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
-    uint64_t seed = 0;
-    const auto read = std::from_chars(origin.seed.data(), origin.seed.data() + origin.seed.size(), seed);
-    const bool at_start =
-        origin.init == kUniformStart && read.ec == std::errc() && is_start_of_a(matrix, seed);
+    const auto at_start = [&] {
+        uint64_t seed = 0;
+        const auto read = std::from_chars(origin.seed.data(), origin.seed.data() + origin.seed.size(), seed);
+        return origin.init == kUniformStart && read.ec == std::errc() && is_start_of_a(matrix, seed);
+    };
     if (matrix.kind == LoraKind::dora) {  // its magnitudes change the weight, whatever B A is
-        if (!at_start) return MatrixState::kTrained;
+        if (!at_start()) return MatrixState::kTrained;
         return is_zero(matrix.b) ? MatrixState::kZeroB : MatrixState::kStartA;
     }
     if (is_zero(matrix.b)) return MatrixState::kZeroB;
     if (is_zero(matrix.down())) return MatrixState::kZeroA;
     if (matrix.scale == 0) return MatrixState::kZeroScale;
-    return at_start ? MatrixState::kStartA : MatrixState::kTrained;
+    return at_start() ? MatrixState::kStartA : MatrixState::kTrained;
 }
 
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {

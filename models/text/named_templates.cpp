@@ -130,12 +130,12 @@ Result<std::string> chat_template_source(const std::string & name_or_file) {
                      names.c_str());
     if (!std::filesystem::is_regular_file(name_or_file, failed))
         return error(QL_IO, "--chat-template %s: not a file", name_or_file.c_str());
-    if (std::filesystem::file_size(name_or_file, failed) > 256 * 1024)
+    const uintmax_t size = std::filesystem::file_size(name_or_file, failed);
+    if (size > 256 * 1024)
         return error(QL_BAD_FILE, "--chat-template %s: larger than 256 KiB, so no chat template", name_or_file.c_str());
-    const bool has_bytes = std::filesystem::file_size(name_or_file, failed) > 0;  // else << fails
     std::ifstream file(name_or_file, std::ios::binary);
     std::ostringstream content;
-    if (!file || (has_bytes && !(content << file.rdbuf())) || file.bad())
+    if (!file || (size > 0 && !(content << file.rdbuf())) || file.bad())
         return error(QL_IO, "--chat-template %s: cannot be read: %s", name_or_file.c_str(), std::strerror(errno));
     std::string source = content.str();
     if (source.find_first_not_of(" \t\r\n") == source.npos)

@@ -32,14 +32,14 @@ std::vector<Entry> entries(const TrainStep & step) {
 }
 
 /// The numbers of a state: one list for writing, reading and the checksum.
-struct WholeField {
+template <typename Of, typename T>
+struct Field {
     const char * key;
-    int64_t CheckpointState::*value;
+    T Of::*value;
 };
-struct RealField {
-    const char * key;
-    double CheckpointState::*value;
-};
+using WholeField = Field<CheckpointState, int64_t>;
+using RealField = Field<CheckpointState, double>;
+using UnfinishedField = Field<UnfinishedStep, double>;
 constexpr WholeField kWholeFields[] = {{"ql.checkpoint.step", &CheckpointState::step},
                                        {"ql.checkpoint.skipped", &CheckpointState::skipped},
                                        {"ql.checkpoint.skipped_in_row", &CheckpointState::skipped_in_row},
@@ -52,10 +52,6 @@ constexpr RealField kRealFields[] = {{"ql.checkpoint.loss_first", &CheckpointSta
                                      {"ql.checkpoint.loss_last", &CheckpointState::loss_last},
                                      {"ql.checkpoint.best_eval", &CheckpointState::best_eval}};
 
-struct UnfinishedField {
-    const char * key;
-    double UnfinishedStep::*value;
-};
 constexpr UnfinishedField kUnfinishedFields[] = {{"ql.checkpoint.unfinished.loss", &UnfinishedStep::loss},
                                                  {"ql.checkpoint.unfinished.lr", &UnfinishedStep::lr},
                                                  {"ql.checkpoint.unfinished.grad_norm", &UnfinishedStep::grad_norm},

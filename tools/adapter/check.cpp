@@ -38,11 +38,11 @@ constexpr const char * kRefusesRows =
 
 struct ForLlamaCpp {
     std::vector<ql_llama_cpp_info> branches;
-    int64_t n_norms = 0;  // whole norms, which it drops
-    int64_t n_rows = 0;   // rows of tokens, with which it loads nothing
+    int64_t n_norms = 0;       // whole norms, which it drops
+    int64_t n_rows = 0;        // rows of tokens, with which it loads nothing
     int64_t n_invocation = 0;  // tokens from which on an activated LoRA acts
-    std::string base;     // why llama.cpp does not open the base; "" if it does, or if there is none
-    std::string refused;  // what llama.cpp does not load, and why; "" if it loads all
+    std::string base;          // why llama.cpp does not open the base; "" if it does, or if there is none
+    std::string refused;       // what llama.cpp does not load, and why; "" if it loads all
 };
 
 /// A tensor in a type of our own keeps llama.cpp from opening the file.
@@ -68,7 +68,8 @@ ForLlamaCpp ask_llama_cpp(const AdapterPtr & adapter, const std::vector<ql_adapt
         if (answer.branches[i].use == QL_LLAMA_CPP_REFUSED && answer.refused.empty())
             answer.refused = std::string("'") + matrices[i].weight + "': " + answer.branches[i].why;
     }
-    answer.n_norms = describe(adapter).n_norms, answer.n_invocation = describe(adapter).n_invocation;
+    const ql_adapter_info info = describe(adapter);
+    answer.n_norms = info.n_norms, answer.n_invocation = info.n_invocation;
     for (const ql_adapter_rows_info & rows : rows_of(adapter)) {
         answer.n_rows += rows.n_rows;
         if (answer.refused.empty()) answer.refused = std::string("'") + rows.weight + ".rows': " + kRefusesRows;

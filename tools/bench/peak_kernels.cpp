@@ -75,30 +75,21 @@ __attribute__((target("avx2"))) float avx2_int8(int64_t n) {
     return static_cast<float>(_mm256_extract_epi32(a[0], 0));
 }
 
-__attribute__((target("avx512f,avx512vnni"))) float avx512_int8(int64_t n) {
+/// kBytes: vpdpbusd, else vpdpwssd.
+template <bool kBytes>
+__attribute__((target("avx512f,avx512vnni"))) float avx512_vnni(int64_t n) {
     __m512i a[24];
 #pragma GCC unroll 24
     for (int i = 0; i < 24; ++i) a[i] = _mm512_set1_epi32(i);
-    const __m512i b = _mm512_set1_epi8(3), c = _mm512_set1_epi8(5);
+    const __m512i b = kBytes ? _mm512_set1_epi8(3) : _mm512_set1_epi16(3),
+                  c = kBytes ? _mm512_set1_epi8(5) : _mm512_set1_epi16(5);
     for (int64_t k = 0; k < n; ++k) {
 #pragma GCC unroll 24
-        for (int i = 0; i < 24; ++i) __asm__("vpdpbusd %2, %1, %0" : "+v"(a[i]) : "v"(b), "v"(c));
-    }
-#pragma GCC unroll 24
-    for (int i = 1; i < 24; ++i) a[0] = _mm512_add_epi32(a[0], a[i]);
-    alignas(64) int32_t out[16];
-    _mm512_store_si512(out, a[0]);
-    return static_cast<float>(out[0]);
-}
-
-__attribute__((target("avx512f,avx512vnni"))) float avx512_int16(int64_t n) {
-    __m512i a[24];
-#pragma GCC unroll 24
-    for (int i = 0; i < 24; ++i) a[i] = _mm512_set1_epi32(i);
-    const __m512i b = _mm512_set1_epi16(3), c = _mm512_set1_epi16(5);
-    for (int64_t k = 0; k < n; ++k) {
-#pragma GCC unroll 24
-        for (int i = 0; i < 24; ++i) __asm__("vpdpwssd %2, %1, %0" : "+v"(a[i]) : "v"(b), "v"(c));
+        for (int i = 0; i < 24; ++i)
+            if constexpr (kBytes)
+                __asm__("vpdpbusd %2, %1, %0" : "+v"(a[i]) : "v"(b), "v"(c));
+            else
+                __asm__("vpdpwssd %2, %1, %0" : "+v"(a[i]) : "v"(b), "v"(c));
     }
 #pragma GCC unroll 24
     for (int i = 1; i < 24; ++i) a[0] = _mm512_add_epi32(a[0], a[i]);
@@ -208,9 +199,9 @@ std::vector<PeakKernel> peak_kernels() {
         list.push_back(
             {"peak_avx2_int8", "int8_avx2", "vpmaddubsw, vpmaddwd, vpaddd", 12 * 32 * 2, avx2_int8, "GOP/s"});
     if (__builtin_cpu_supports("avx512vnni"))
-        list.push_back({"peak_avx512_int8", "int8_avx512", "vpdpbusd", 24 * 64 * 2, avx512_int8, "GOP/s"});
+        list.push_back({"peak_avx512_int8", "int8_avx512", "vpdpbusd", 24 * 64 * 2, avx512_vnni<true>, "GOP/s"});
     if (__builtin_cpu_supports("avx512vnni"))
-        list.push_back({"peak_avx512_int16", "int16_avx512", "vpdpwssd", 24 * 32 * 2, avx512_int16, "GOP/s"});
+        list.push_back({"peak_avx512_int16", "int16_avx512", "vpdpwssd", 24 * 32 * 2, avx512_vnni<false>, "GOP/s"});
     if (fma) list.push_back({avx512f ? "peak_avx2_f32" : "peak_f32", "avx2", "avx2 fma", 12 * 8 * 2, avx2});
     if (avx512f) list.push_back({"peak_f32", "avx512", "avx512 fma", 24 * 16 * 2, avx512});
     if (__builtin_cpu_supports("avx512bf16"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from support import ROOT, golden
-from qlora_gguf import quants
+from qlora_gguf import adapters, quants
 
 LLAMA = ROOT / "tests/golden/arch/llama"  # a Hugging Face directory of 3 layers, 4 heads of 16, 2 of keys
 CONFIG = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "none", "use_dora": False, "use_rslora": False,
@@ -49,3 +49,13 @@ def with_ranks(ranks: dict[str, int]) -> dict[str, np.ndarray]:
         shape = (r, values.shape[1]) if "lora_A" in name else (values.shape[0], r)
         tensors[name] = rng.standard_normal(shape).astype(np.float32)
     return tensors
+
+
+def write_of_another_base(folder: Path) -> tuple[adapters.Base, adapters.Adapter]:
+    """wrong.gguf and the PEFT directory wrong/: the same adapter, of another base than the one that it fits."""
+    base = adapters.Base.open(LLAMA)
+    adapter = adapters.read_peft(write_peft(folder / "plain"), base)
+    adapter.origin["qlora.base.identity"] = "00000000deadbeef"
+    adapters.write_gguf(adapter, folder / "wrong.gguf", base, any_base=True)
+    adapters.write_peft(adapter, base, folder / "wrong", any_base=True)
+    return base, adapter

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from adapter_files import LLAMA, write_peft
+from adapter_files import LLAMA, write_of_another_base, write_peft
 from qlora_gguf import GgufError, adapters, gguf
 from support import ROOT
 
@@ -16,11 +16,7 @@ FAULT = (r"the adapter was trained on another base: 'some/llama' \(identity 0000
 @pytest.fixture
 def wrong(tmp_path):
     """The same adapter as GGUF and as a directory, each of another base."""
-    base = adapters.Base.open(LLAMA)
-    adapter = adapters.read_peft(write_peft(tmp_path / "plain"), base)
-    adapter.origin["qlora.base.identity"] = "00000000deadbeef"
-    adapters.write_gguf(adapter, tmp_path / "wrong.gguf", base, any_base=True)
-    adapters.write_peft(adapter, base, tmp_path / "wrong", any_base=True)
+    base, adapter = write_of_another_base(tmp_path)
     return base, adapter, tmp_path / "wrong.gguf", tmp_path / "wrong"
 
 

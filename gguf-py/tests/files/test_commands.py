@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
-from adapter_files import LLAMA, write_peft
+from adapter_files import LLAMA, write_of_another_base, write_peft
 from checkpoint_files import write_checkpoint
 from support import ROOT
 from qlora_gguf import adapters, gguf
@@ -126,11 +126,7 @@ def test_convert(tmp_path):
 
 
 def test_convert_refuses_another_base_unless_forced(tmp_path):
-    base = adapters.Base.open(LLAMA)
-    adapter = adapters.read_peft(write_peft(tmp_path / "peft"), base)
-    adapter.origin["qlora.base.identity"] = "00000000deadbeef"
-    adapters.write_gguf(adapter, tmp_path / "wrong.gguf", base, any_base=True)
-    adapters.write_peft(adapter, base, tmp_path / "wrong", any_base=True)
+    write_of_another_base(tmp_path)
     for source, output in ((tmp_path / "wrong.gguf", tmp_path / "out"), (tmp_path / "wrong", tmp_path / "out.gguf")):
         said = fails("convert", source, "-o", output, "--base", LLAMA)
         assert "was trained on another base: 'some/llama' (identity 00000000deadbeef)" in said and "--force" in said

@@ -173,8 +173,7 @@ Status check_adapters(std::span<const WeightedAdapter> adapters, const ComposeOp
             return error(QL_BAD_FILE, "compose: one adapter is for architecture '%.40s', another for '%.40s'",
                          first.architecture.c_str(), w.adapter->architecture.c_str());
     }
-    QL_TRY(check_rank("compose", options.rank, highest));
-    return options.base == BaseRule::kAny ? Status() : check_same_base(adapters);
+    return check_rank("compose", options.rank, highest);
 }
 
 /// The base's name, and the chat template with what it was told, of the first adapter that says them.
@@ -246,14 +245,15 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
     QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
     QL_TRY(check_options(*method, options));
     QL_TRY(check_adapters(adapters, options));
-    const bool whole = adapters.size() == 1 && adapters[0].weight == 1 && options.rank == 0 && options.density == 1;
-    if (whole && !is_sum(*adapters[0].adapter)) return *adapters[0].adapter;
+    const Status same_base = check_same_base(adapters);
+    if (options.base == BaseRule::kSame) QL_TRY(same_base);
+    if (keeps_whole(adapters, options) && !is_sum(*adapters[0].adapter)) return *adapters[0].adapter;
     for (const WeightedAdapter & w : adapters) QL_TRY(check_is_sum(*w.adapter, "compose"));
     QL_ASSIGN(const auto linears, gather(adapters));
     Adapter made = without_matrices(*adapters[0].adapter);
     take_words(adapters, made);
     made.origin = compose_origin(adapters, options);
-    if (!check_same_base(adapters).ok()) {
+    if (!same_base.ok()) {
         made.base_name.clear();
         made.notes.push_back("the adapters were trained on different bases; the result names none");
     }

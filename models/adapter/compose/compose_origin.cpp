@@ -69,9 +69,13 @@ Status check_same_base(std::span<const WeightedAdapter> adapters) {
     return {};
 }
 
+bool keeps_whole(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
+    return adapters.size() == 1 && adapters[0].weight == 1 && options.rank == 0 && options.density == 1;
+}
+
 Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
     Origin made;
-    if (adapters.size() == 1 && adapters[0].weight == 1 && options.rank == 0 && options.density == 1) {
+    if (keeps_whole(adapters, options)) {
         made = adapters[0].adapter->origin;
         made.merge = {};
         return made;

@@ -9,7 +9,10 @@ namespace ql {
 /// One base for all: by identity where two say it, else by name.       errors  QL_BAD_FILE names both
 Status check_same_base(std::span<const WeightedAdapter> adapters);
 
-/// A single adapter at weight 1 keeps its own. Else the base's hashes stay as far as the parts agree, the runs are those
+/// Whether a composition leaves its one adapter as it is.
+bool keeps_whole(std::span<const WeightedAdapter> adapters, const ComposeOptions & options);
+
+/// A single adapter that is kept whole keeps its own. Else the base's hashes stay as far as the parts agree, the runs are those
 /// of all parts, and `composed` names method, weights and parts.
 Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOptions & options);
 

@@ -50,13 +50,11 @@ Result<std::vector<Pair>> pair_up(const Model & base, const Model & tuned) {
     return pairs;
 }
 
-Status check_extracted_rank(const std::vector<Pair> & pairs, int64_t rank) {
-    int64_t largest = 0;
+int64_t highest_rank(const std::vector<Pair> & pairs) {
+    int64_t highest = 0;
     for (const Pair & p : pairs)
-        if (p.takes_branch) largest = std::max(largest, std::min(p.base->ne[0], p.base->ne[1]));
-    if (rank >= 1 && rank <= largest) return {};
-    return error(QL_INVALID_ARGUMENT, "extract: rank %lld; 1 to %lld are possible with these linears",
-                 static_cast<long long>(rank), static_cast<long long>(largest));
+        if (p.takes_branch) highest = std::max(highest, std::min(p.base->ne[0], p.base->ne[1]));
+    return highest;
 }
 
 /// tuned - base, handed over in pieces: use(first, values, n).
@@ -114,7 +112,7 @@ Status approximate(const Pair & p, const ExtractOptions & o, AdapterChange & cha
 Result<Adapter> extract_adapter(const Model & base, const Model & tuned, const ExtractOptions & options,
                                 const OnChange & on_change) {
     QL_ASSIGN(const std::vector<Pair> pairs, pair_up(base, tuned));
-    QL_TRY(check_extracted_rank(pairs, options.rank));
+    QL_TRY(check_rank("extract", options.rank, highest_rank(pairs), 1));
     int64_t bytes = 1;
     for (const Pair & p : pairs)
         if (p.takes_branch) bytes = std::max(bytes, 2 * p.base->elements() * static_cast<int64_t>(sizeof(float)));

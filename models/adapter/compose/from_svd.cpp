@@ -20,8 +20,8 @@ LoraMatrix from_svd(const ThinSvd & svd, const std::string & weight, int64_t k, 
     return to;
 }
 
-Status check_rank(const char * command, int64_t rank, int64_t highest) {
-    if (rank >= 0 && rank <= highest) return {};
+Status check_rank(const char * command, int64_t rank, int64_t highest, int64_t least) {
+    if (rank >= least && rank <= highest) return {};
     return error(QL_INVALID_ARGUMENT, "%s: rank %lld; 1 to %lld are possible with these linears", command,
                  static_cast<long long>(rank), static_cast<long long>(highest));
 }

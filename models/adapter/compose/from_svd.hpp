@@ -9,11 +9,12 @@ namespace ql {
 /// of rank 1 and zero.
 LoraMatrix from_svd(const ThinSvd & svd, const std::string & weight, int64_t k, int64_t m);
 
-/// That a rank which was asked for (0: none was) is one that a matrix can have.
+/// That a rank which was asked for is one that a matrix can have.
 /// command  asks, in messages
 /// highest  the number of singular values of the largest one, highest_rank()
+/// least    0 where none may be asked for
 /// errors   QL_INVALID_ARGUMENT
-Status check_rank(const char * command, int64_t rank, int64_t highest);
+Status check_rank(const char * command, int64_t rank, int64_t highest, int64_t least = 0);
 /// No matrix has more singular values than its smaller side.
 int64_t highest_rank(const Adapter & adapter);
 

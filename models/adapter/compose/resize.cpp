@@ -1,7 +1,6 @@
 // Lower ranks: the best approximation of each change, from its factors.
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
@@ -31,10 +30,7 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
     change.r = from.r;
     if (from.r <= most && o.energy == 1) {
         change.norm = delta_norm(from);
-        LoraMatrix same = from;
-        same.kind = LoraKind::lora;  // as the others are from here on
-        if (same.fixed_a) same.a = *std::exchange(same.fixed_a, nullptr);
-        return same;
+        return as_lora(from);  // as the others are from here on
     }
     const ProductTerm term{from.down().data(), from.b.data(), from.r, static_cast<double>(from.scale)};
     const ThinSvd svd = svd_of_products({&term, 1}, from.m, from.k, {most, o.energy});

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
@@ -33,9 +32,7 @@ Result<std::vector<float>> change_of(const LoraMatrix & m, const Weight & w) {
 Status convert(const LoraMatrix & from, const Weight & w, const ToLoraOptions & o, AdapterChange & change,
                LoraMatrix & to) {
     if (from.kind != LoraKind::dora) {
-        to = from;
-        to.kind = LoraKind::lora;
-        if (to.fixed_a) to.a = *std::exchange(to.fixed_a, nullptr);
+        to = as_lora(from);
         change.r = from.r;
         change.norm = delta_norm(from);
         return {};

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ql {
@@ -25,5 +26,12 @@ struct LoraMatrix {
     /// A, whoever holds it.
     const std::vector<float> & down() const { return fixed_a ? *fixed_a : a; }
 };
+
+/// What a LoRA or a MiSS adds, as a plain LoRA: with an A of its own.
+inline LoraMatrix as_lora(LoraMatrix m) {
+    m.kind = LoraKind::lora;
+    if (m.fixed_a) m.a = *std::exchange(m.fixed_a, nullptr);
+    return m;
+}
 
 }  // namespace ql
