@@ -1,12 +1,15 @@
 // merged = Q(W + s B A), in place: what a linear's weight will be in a file that has the branch merged into it, in the
 // type Q of `merged`. Sources merged (a state), W [k, m], A [k, r], B [r, m]; the result is the state's own storage.
+// It rounds to the nearest value, or by thresholds (dtypes/dither.hpp).
 // The reference computes in f32 whatever Real is: one bit more or less would choose another code.
 #include "common/merged_row.hpp"
+#include "ggml/dtypes/dither.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/graph/build.hpp"
 #include "ggml/ops/cases.hpp"
 #include "ggml/ops/checks.hpp"
-#include "ggml/ops/params.hpp"
+#include "ggml/ops/lora_merge_params.hpp"
+#include "ql/dither.h"
 #include "ql/ops.h"
 
 namespace ql {
@@ -19,6 +22,8 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_weight(n, 1));
     QL_TRY(expect_same_shape(n, 0, 1));
     QL_TRY(expect_branch(n, 2, n.src[1]->shape));
+    if (n.params.as<LoraMergeParams>().dithers && !find_dither(n.src[0]->dtype))
+        return error(QL_BAD_DTYPE, "lora_merge: %s is not encoded with dither", ql_dtype_name(n.src[0]->dtype));
     outs.push_back({.dtype = n.src[0]->dtype, .shape = n.src[0]->shape, .alias = 0});
     return {};
 }
@@ -30,7 +35,8 @@ void reference(const RefArgs<Real> & args) {
     const std::vector<Real> w = args.decoded(1);
     std::vector<float> merged(w.begin(), w.end());
     const std::vector<float> a = in_f32(args.x(2), k * r), b = in_f32(args.x(3), r * m);
-    const float s = args.template params<LoraParams>().scale;
+    const auto params = args.template params<LoraMergeParams>();
+    const float s = params.scale;
     for (int64_t row = 0; row < m; ++row)
         add_merged_row(merged.data() + row * k, a.data(), b.data() + row * r, k, r, s);
     const DTypeDef & type = *find_dtype(args.in(0).dtype);
@@ -38,12 +44,14 @@ void reference(const RefArgs<Real> & args) {
         std::copy(merged.begin(), merged.end(), args.y(0));
     else
         (void)type.encode(merged.data(), n, args.out[0]);  // it has no way to say that a number cannot be encoded
+    if (params.dithers) find_dither(type.id)(merged.data(), n, {params.key}, args.out[0]);
 }
 
-Case make_case(const char * name, int64_t k, int64_t m, ql_dtype merged, ql_dtype w, int64_t r = kCaseRank) {
+Case make_case(const char * name, int64_t k, int64_t m, ql_dtype merged, ql_dtype w, int64_t r = kCaseRank,
+               bool dithers = false) {
     return {name,
             {cache_in({k, m}, merged), frozen_in({k, m}, w), param_in({k, r}), param_in({r, m}, Fill::small)},
-            LoraParams{0.75f}};
+            LoraMergeParams{0.75f, dithers, 0x5eed}};
 }
 
 /// Each type that can be written, of itself and of f32; each type into q8_0.
@@ -52,6 +60,8 @@ std::vector<Case> cases() {
                               make_case("q4_0 160x7 of f16 r17", 160, 7, QL_Q4_0, QL_F16, 17),
                               make_case("nf4_dq 17536x3 of f32", 17536, 3, QL_NF4_DQ, QL_F32)};
     for (const ProductCase & p : product_cases()) list.push_back(make_case(p.name, p.k, p.m, p.dtype, p.dtype));
+    for (const ProductCase & p : product_cases())
+        if (find_dither(p.dtype)) list.push_back(make_case("dithered", p.k, p.m, p.dtype, QL_F32, 5, true));
     return list;
 }
 
@@ -71,7 +81,7 @@ const OpDef op::lora_merge = {
     .number = Op::lora_merge,
     .name = "lora_merge",
     .formula = "merged = Q(W + s B A), in place",
-    .params = params_type<LoraParams>(),
+    .params = params_type<LoraMergeParams>(),
     .build_empty = Empty<ql_lora_merge>::call,
     .infer = infer,
     .no_grad = "it changes a state in place; mul_mat_merged has the gradient of A and B",
@@ -88,5 +98,10 @@ using namespace ql;
 
 extern "C" ql_tensor * ql_lora_merge(ql_graph * g, ql_tensor * merged, ql_tensor * w, ql_tensor * a, ql_tensor * b,
                                      float s) {
-    return build(g, [&] { return g->emit(op::lora_merge, {merged, w, a, b}, LoraParams{s}); });
+    return build(g, [&] { return g->emit(op::lora_merge, {merged, w, a, b}, LoraMergeParams{s}); });
+}
+
+extern "C" ql_tensor * ql_lora_merge_dithered(ql_graph * g, ql_tensor * merged, ql_tensor * w, ql_tensor * a,
+                                              ql_tensor * b, float s, uint32_t key) {
+    return build(g, [&] { return g->emit(op::lora_merge, {merged, w, a, b}, LoraMergeParams{s, 1, key}); });
 }

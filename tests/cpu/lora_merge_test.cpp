@@ -5,8 +5,9 @@
 #include <cmath>
 
 #include "cpu/kernel_run.hpp"
+#include "ggml/dtypes/dither.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
-#include "ggml/ops/params.hpp"
+#include "ggml/ops/lora_merge_params.hpp"
 #include "ql/ops.h"
 
 namespace ql::cpu {
@@ -14,10 +15,10 @@ namespace {
 
 class LoraMerge : public testing::TestWithParam<Isa> {
   protected:
-    static Case make(int64_t k, int64_t m, int64_t r, ql_dtype merged, ql_dtype w) {
+    static Case make(int64_t k, int64_t m, int64_t r, ql_dtype merged, ql_dtype w, bool dithers = false) {
         return {"",
                 {cache_in({k, m}, merged), frozen_in({k, m}, w), param_in({k, r}), param_in({r, m}, Fill::small)},
-                LoraParams{0.6f}};
+                LoraMergeParams{0.6f, dithers, 77}};
     }
     static std::vector<std::byte> bytes(KernelRun & run) {
         const auto * at = static_cast<const std::byte *>(run.memory.data(run.source(0)));
@@ -42,6 +43,15 @@ TEST_P(LoraMerge, GivesTheBytesOfTheCodecForEveryTypeAndAnyThreads) {
         SCOPED_TRACE(type.name);
         expect_same(make(5 * type.block_length, 131, 3, type.id, QL_F32));
         expect_same(make(type.block_length == 256 ? 768 : 576, 67, 17, type.id, QL_Q4_0));
+    }
+}
+
+TEST_P(LoraMerge, GivesTheDitheredBytesOfTheCodec) {
+    for (const DTypeDef & type : all_dtypes()) {
+        if (!find_dither(type.id)) continue;
+        SCOPED_TRACE(type.name);
+        expect_same(make(5 * type.block_length, 131, 3, type.id, QL_F32, true));
+        expect_same(make(type.block_length == 256 ? 768 : 576, 67, 17, type.id, type.id, true));
     }
 }
 

@@ -1,6 +1,7 @@
 // The engine's C API with arguments that no caller should pass: each is refused with a message, none crashes.
 #include "graph/engine_arguments.hpp"
 #include "ggml/ops/op.hpp"
+#include "ql/dither.h"
 
 #include <climits>
 #include <cmath>
@@ -220,6 +221,8 @@ std::vector<BadCall> EngineArguments::graph_calls() {
         {"ql_mul_mat_t", "NULL", building([](G g, T x, T) { return ql_mul_mat_t(g, x, nullptr); })},
         {"ql_outer", "whole numbers", building([](G g, T x, T ids) { return ql_outer(g, x, ids); })},
         {"ql_lora_merge", "NULL", building([](G g, T x, T) { return ql_lora_merge(g, x, x, nullptr, nullptr, 1); })},
+        {"ql_lora_merge_dithered", "NULL",
+         building([](G g, T x, T) { return ql_lora_merge_dithered(g, x, x, nullptr, nullptr, 1, 7); })},
         {"ql_mul_mat_merged", "NULL",
          building([](G g, T x, T) { return ql_mul_mat_merged(g, x, x, nullptr, nullptr, 1); })},
         {"ql_lora", "NULL", building([](G g, T x, T) { return ql_lora(g, x, x, nullptr, nullptr, 1); })},

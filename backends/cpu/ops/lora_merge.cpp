@@ -12,9 +12,10 @@
 #include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/scratch.hpp"
 #include "backends/cpu/split.hpp"
+#include "ggml/dtypes/dither.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
-#include "ggml/ops/params.hpp"
+#include "ggml/ops/lora_merge_params.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/ops/lora_merge.cpp"
@@ -66,16 +67,29 @@ struct MergeBuffers {
 /// The rows of a tensor of type Q, encoded one by one, in any order.
 class Rows {
   public:
-    Rows(const Operand & t, void * data, float * absmax)
-        : type_(*find_dtype(t.dtype)), k_(t.ne(0)), n_(t.shape.elements()), data_(static_cast<uint8_t *>(data)) {
+    Rows(const Operand & t, const LoraMergeParams & params, void * data, float * absmax)
+        : type_(*find_dtype(t.dtype)),
+          params_(params),
+          k_(t.ne(0)),
+          n_(t.shape.elements()),
+          data_(static_cast<uint8_t *>(data)) {
         if (t.dtype == QL_NF4) absmax_ = reinterpret_cast<float *>(data_ + NF4Offsets(n_).absmax);
         if (t.dtype == QL_NF4_DQ) absmax_ = absmax;
     }
 
     Status encode(const float * x, int64_t row) const {
-        if (!absmax_) return type_.encode(x, k_, data_ + static_cast<size_t>(row) * type_.bytes(k_));
+        const Dither dither{params_.key, row * k_};
+        if (!absmax_) {
+            uint8_t * to = data_ + static_cast<size_t>(row) * type_.bytes(k_);
+            QL_TRY(type_.encode(x, k_, to));
+            if (params_.dithers) find_dither(type_.id)(x, k_, dither, to);
+            return {};
+        }
         const int64_t block = row * k_ / NF4::block_length;
-        return NF4::encode_blocks(x, k_, data_ + block * NF4::block_code_bytes, absmax_ + block, row * k_);
+        uint8_t * codes = data_ + block * NF4::block_code_bytes;
+        QL_TRY(NF4::encode_blocks(x, k_, codes, absmax_ + block, row * k_));
+        if (params_.dithers) dither_nf4(x, k_, dither, absmax_ + block, codes);
+        return {};
     }
     /// What belongs to no row: gaps between planes, the scales' own scales.
     void finish() const {
@@ -88,6 +102,7 @@ class Rows {
 
   private:
     const DTypeDef & type_;
+    const LoraMergeParams params_;
     const int64_t k_, n_;
     uint8_t * const data_;
     float * absmax_ = nullptr;  // of a tensor's blocks, where they have a plane of their own
@@ -116,9 +131,10 @@ Status launch(const Launch & l) {
     const Weight w = weight_of(l.in(1), l.src[1]);
     const SpanDecoder decode = span_decoder(w.dtype);
     const auto merge_row = &HWY_DYNAMIC_DISPATCH(merge_row);
-    const Rows rows(l.in(0), l.out[0], at.absmax);
+    const auto params = l.params<LoraMergeParams>();
+    const Rows rows(l.in(0), params, l.out[0], at.absmax);
     const int64_t r = l.in(2).ne(1), step = std::max<int64_t>(1, kPiece / w.k);
-    const float s = l.params<LoraParams>().scale;
+    const float s = params.scale;
 
     const auto encode = [&](int64_t row, float * values) {
         decode(w, row * w.k, w.k, values);

@@ -22,7 +22,7 @@
  *     graph.h, ops.h                 leaves, and the operators over them
  *     backend.h, plan.h              devices; a compiled part of a graph
  *     grad.h, optim.h                gradients of parameters; accumulation, clipping, optimizers
- *     gguf.h, os.h, selftest.h       model files; safe files, locks, memory; conformance and speed on this machine
+ *     gguf.h, os.h, selftest.h       model files; safe files, locks, memory; conformance and speed on this machine (and dither.h)
  *
  * Threads: each thread has its own error messages. A device may be shared; a graph, its tensors and its plans are used
  * by one thread at a time. A plan gives the same bits for any number of threads.
