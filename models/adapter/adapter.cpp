@@ -9,28 +9,39 @@
 
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
+#include "models/adapter/low_rank/panels.hpp"
+#include "models/adapter/low_rank/vectors.hpp"
 
 namespace ql {
 namespace {
 
-constexpr size_t kVectorsAtOnce = 32;
-
-/// A factor's r vectors of n numbers: number c of vector i lies at i vector + c number.
-struct Vectors {
-    const float * values;
-    size_t r, n, vector, number;
-};
-
-/// The dot products of `count` vectors from `first` on with all r, [r, count]. They are summed side by side: a sum alone
-/// would wait for each of its additions.
-std::vector<double> dot_products(const Vectors & v, size_t first, size_t count) {
-    std::vector<double> dots(v.r * count), at(v.r);
-    for (size_t c = 0; c < v.n; ++c) {
-        for (size_t j = 0; j < v.r; ++j) at[j] = static_cast<double>(v.values[j * v.vector + c * v.number]);
-        for (size_t i = 0; i < count; ++i)
-            for (size_t j = 0; j < v.r; ++j) dots[i * v.r + j] += at[first + i] * at[j];
+/// The dot products of r vectors of n numbers with each other, the upper half by panels; number c of vector i lies at
+/// i vector + c number.
+Panels gram_of(const float * values, int64_t r, int64_t n, int64_t vector, int64_t number) {
+    constexpr int64_t kNumbers = 512;  // at a time
+    Panels gram(Panels::padded(r), r);
+    for (int64_t first = 0; first < n; first += kNumbers) {
+        const int64_t count = std::min(kNumbers, n - first);
+        Panels x(count, r);
+        for (int64_t i = 0; i < r; ++i)
+            for (int64_t c = 0; c < count; ++c)
+                x.at(c, i) = static_cast<double>(values[i * vector + (first + c) * number]);
+        add_gram(x, gram);
     }
-    return dots;
+    return gram;
+}
+
+/// The sum of the products of the elements of two such, which is the trace of their product.
+double trace_of_product(const Panels & a, const Panels & b) {
+    double trace = 0;
+    for (int64_t p = 0; p < a.panels(); ++p)
+        for (int64_t q = 0; q <= p; ++q) {
+            const double *x = a.panel(p) + q * Panels::kWidth * Panels::kWidth,
+                         *y = b.panel(p) + q * Panels::kWidth * Panels::kWidth;
+            const double sum = dot(x, y, Panels::kWidth * Panels::kWidth);
+            trace += q < p ? 2 * sum : sum;
+        }
+    return trace;
 }
 
 }  // namespace
@@ -59,16 +70,9 @@ Adapter without_matrices(const Adapter & adapter) {
     return rest;
 }
 
-double delta_norm(const LoraMatrix & matrix) {
-    const auto r = static_cast<size_t>(matrix.r), k = static_cast<size_t>(matrix.k), m = static_cast<size_t>(matrix.m);
-    const Vectors a{matrix.down().data(), r, k, k, 1}, b{matrix.b.data(), r, m, 1, r};
-    double trace = 0;
-    for (size_t first = 0; first < r; first += kVectorsAtOnce) {
-        const size_t count = std::min(kVectorsAtOnce, r - first);
-        const std::vector<double> of_a = dot_products(a, first, count), of_b = dot_products(b, first, count);
-        for (size_t i = 0; i < of_a.size(); ++i) trace += of_a[i] * of_b[i];
-    }
-    return std::fabs(static_cast<double>(matrix.scale)) * std::sqrt(std::max(trace, 0.0));
+double delta_norm(const LoraMatrix & m) {
+    const Panels of_a = gram_of(m.down().data(), m.r, m.k, m.k, 1), of_b = gram_of(m.b.data(), m.r, m.m, 1, m.r);
+    return std::fabs(static_cast<double>(m.scale)) * std::sqrt(std::max(trace_of_product(of_a, of_b), 0.0));
 }
 
 bool is_sum(const Adapter & adapter) {

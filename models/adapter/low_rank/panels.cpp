@@ -62,6 +62,12 @@ void product(const T * a, int64_t row, int64_t step, int64_t depth, const Panels
     });
 }
 
+/// Of all += X^T Y what panels q of X and p of Y have in rows j to j + kDepth.
+void add_inner(const Panels & x, int64_t q, const Panels & y, int64_t p, int64_t j, Panels & all) {
+    add_rows(x.panel(q) + j * kWidth, 1, kWidth, y.panel(p) + j * kWidth, std::min(kDepth, x.rows() - j), 0, kWidth,
+             all.panel(p) + q * kWidth * kWidth);
+}
+
 }  // namespace
 
 Panels multiply(const DenseMatrix & d, const Panels & x, int threads) {
@@ -80,10 +86,14 @@ Panels inner_products(const Panels & x, const Panels & y) {
     Panels all(Panels::padded(x.columns()), y.columns());
     for (int64_t j = 0; j < x.rows(); j += kDepth)
         for (int64_t q = 0; q < x.panels(); ++q)
-            for (int64_t p = 0; p < y.panels(); ++p)
-                add_rows(x.panel(q) + j * kWidth, 1, kWidth, y.panel(p) + j * kWidth, std::min(kDepth, x.rows() - j), 0,
-                         kWidth, all.panel(p) + q * kWidth * kWidth);
+            for (int64_t p = 0; p < y.panels(); ++p) add_inner(x, q, y, p, j, all);
     return all;
+}
+
+void add_gram(const Panels & x, Panels & g) {
+    for (int64_t j = 0; j < x.rows(); j += kDepth)
+        for (int64_t p = 0; p < x.panels(); ++p)
+            for (int64_t q = 0; q <= p; ++q) add_inner(x, q, x, p, j, g);
 }
 
 Panels combine(const Panels & x, const Panels & c) {

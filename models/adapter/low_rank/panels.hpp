@@ -44,6 +44,8 @@ Panels multiply(const DenseMatrix & d, const Panels & x, int threads);
 Panels multiply_transposed(const DenseMatrix & d, const Panels & y, int threads);
 /// X^T Y: [columns of X, padded; columns of Y]
 Panels inner_products(const Panels & x, const Panels & y);
+/// G += X^T X: panels above the diagonal and on it alone, which have all of it twice. G [columns of X, padded; the same]
+void add_gram(const Panels & x, Panels & g);
 /// X C, C [columns of X, or more; n]
 Panels combine(const Panels & x, const Panels & c);
 /// X, with the columns of Y behind its own.
