@@ -9,6 +9,11 @@
 namespace ql {
 namespace {
 
+constexpr int64_t kPiece = 64 * 256;  // of what is compared at a time: whole blocks of every type, within a cache
+// Of an edited tensor so many weights are measured, in pieces at equal distances: how much it holds is known well enough
+// by then, and to encode and decode everything once more would take longer than the edit.
+constexpr int64_t kMostMeasured = int64_t{1} << 22;
+
 constexpr size_t kSums = 8;  // partial sums: one after the other, additions would wait for each other
 
 double total(const double (&sums)[kSums]) {
@@ -61,7 +66,7 @@ class Rows {
         if (!c_.source.data) QL_TRY(read(dst));
         if (c_.copied()) return check_finite(source());
         if (c_.edit) return edit(dst, sums);
-        QL_TRY(convert_part(source(), c_.choice.dtype, dst, c_.scales));
+        QL_TRY(convert_part(source(), c_.choice.dtype, dst, {c_.scales}));
         return c_.measured ? compare(dst, nullptr, nullptr, sums) : Status();
     }
 
@@ -86,17 +91,18 @@ class Rows {
 
     Status edit(std::byte * dst, ChangeSums & sums) const {
         const size_t bytes = ql_dtype_bytes(c_.choice.dtype, n_);
+        const bool any = measures_some();
         const AlignedBytes memory = aligned_bytes(static_cast<size_t>(n_) * sizeof(float)),
-                           plain = aligned_bytes(c_.measured ? bytes : 0);
+                           plain = aligned_bytes(any ? bytes : 0);
         if (!memory || !plain) return error(QL_NO_MEMORY, "no memory for tensor '%s'", c_.source.name);
         auto * w = reinterpret_cast<float *>(memory.get());
         const TensorPart values{c_.source.name, QL_F32, w, n_, 0, n_};
         QL_TRY(convert_part(source(), QL_F32, w));
-        if (c_.measured) QL_TRY(convert_part(values, c_.choice.dtype, plain.get(), c_.scales));
+        if (any) QL_TRY(convert_part(values, c_.choice.dtype, plain.get(), {c_.scales}));
         c_.edit->apply(c_.source.name, first_row_, rows_, w);
-        QL_TRY(convert_part(values, c_.choice.dtype, dst, c_.scales));
+        QL_TRY(convert_part(values, c_.choice.dtype, dst, {c_.scales, c_.dither, first_row_ * c_.row()}));
         keep_unchanged(dst);
-        return c_.measured ? compare(dst, w, plain.get(), sums) : Status();
+        return any ? compare(dst, w, plain.get(), sums) : Status();
     }
 
     /// Rows that the edit leaves as they were have the bytes that they had. (In types of planes rows have none.)
@@ -111,13 +117,30 @@ class Rows {
                     bytes);
     }
 
-    /// Over pieces that fit in a cache.
+    /// Whether the piece that begins with element `first` of these rows is measured.
+    bool measures(int64_t first) const {
+        if (!c_.measured || !c_.edit || !changes_all()) return c_.measured;
+        const int64_t every = std::max<int64_t>(c_.row() * c_.rows() / kMostMeasured, 1);
+        return (first_row_ * c_.row() + first) / kPiece % every == 0;
+    }
+    /// Of an edit of some rows each counts.
+    bool changes_all() const {
+        for (int64_t row = 0; row < rows_; ++row)
+            if (!c_.edit->changes_row(c_.source.name, first_row_ + row)) return false;
+        return true;
+    }
+    bool measures_some() const {
+        for (int64_t first = 0; first < n_; first += kPiece)
+            if (measures(first)) return true;
+        return false;
+    }
+
     Status compare(const std::byte * dst, const float * meant, const std::byte * plain, ChangeSums & sums) const {
         const TensorPart part = source();
         const Encoded before{part.dtype, part.data, part.all, part.first}, after{c_.choice.dtype, dst, n_, 0},
             unedited{c_.choice.dtype, plain, n_, 0};
-        constexpr int64_t kPiece = 64 * 256;  // whole blocks of every type
         for (int64_t first = 0; first < n_; first += kPiece) {
+            if (!measures(first)) continue;
             const auto count = static_cast<size_t>(std::min(kPiece, n_ - first));
             std::vector<float> from(count), to(count), without(plain ? count : 0);
             QL_TRY(before.decode(first, from));

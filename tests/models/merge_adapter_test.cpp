@@ -113,6 +113,42 @@ TEST_F(MergeAdapter, SayHowLittleOfASmallChangeFewBitsHold) {
     for (const auto & [name, kept] : kept_) EXPECT_NEAR(kept, 1, 0.01) << name;
 }
 
+/// Of a tensor of many millions some pieces are measured.
+TEST_F(MergeAdapter, SayTheSameOfALargeTensorFromAPartOfIt) {
+    TinyModelOptions large;
+    large.n_embd = 256, large.n_ff = 40960, large.n_layer = 1;
+    write_tiny_model(base_, large);
+    ASSERT_EQ(ql_model_open(base_.c_str(), nullptr, out(model_)), QL_OK) << ql_error_message();
+    auto options = defaults<ql_lora_options>();
+    options.r = 1, options.targets = "ffn_up";
+    AdapterPtr made;
+    ASSERT_EQ(ql_adapter_create(model_.get(), &options, out(made)), QL_OK) << ql_error_message();
+    ASSERT_EQ(ql_adapter_save(made.get(), folder_.path("a.gguf").c_str()), QL_OK) << ql_error_message();
+    adapter_ = read_adapter(folder_.path("a.gguf")).value();
+    fill_b(0.5f);
+    ASSERT_TRUE(merge(base_, QL_Q4_0).ok());
+    const LoraMatrix & m = adapter_.matrices[0];
+    ASSERT_GT(m.k * m.m, int64_t{8} << 20);
+    const auto before = decoded(base_).at(m.weight), after = decoded(merged()).at(m.weight);
+    double along = 0, change = 0;
+    std::vector<float> q(32), meant(256);
+    for (int64_t row = 0; row < m.m; ++row) {
+        std::vector<float> plain(before.begin() + row * m.k, before.begin() + (row + 1) * m.k), packed(plain.size());
+        meant = plain;
+        merge_row(m, row, meant.data());
+        ASSERT_EQ(ql_encode(QL_Q4_0, plain.data(), m.k, packed.data()), QL_OK);
+        std::vector<float> w = plain;
+        ASSERT_EQ(ql_decode(QL_Q4_0, packed.data(), m.k, 0, m.k, plain.data()), QL_OK);
+        for (size_t i = 0; i < plain.size(); ++i) {
+            const double d = static_cast<double>(meant[i]) - static_cast<double>(w[i]);
+            const float got = after[static_cast<size_t>(row * m.k) + i];
+            along += (static_cast<double>(got) - static_cast<double>(plain[i])) * d, change += d * d;
+        }
+    }
+    EXPECT_NEAR(kept_.at(m.weight), along / change, 0.01);
+    EXPECT_NE(kept_.at(m.weight), along / change) << "all of it was looked at";
+}
+
 /// Tensors of several pieces, the last of which is shorter, converted by several threads.
 TEST_F(MergeAdapter, AreTheSameForAnyNumberOfThreads) {
     TinyModelOptions large;
