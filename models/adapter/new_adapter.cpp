@@ -33,14 +33,6 @@ std::string ids_text(const std::vector<int32_t> & ids) {
     return text;
 }
 
-Status wrong_alpha(const std::string & what, double alpha) {
-    return error(QL_INVALID_ARGUMENT, "%s is %g, it must be greater than 0 and at most 1e6", what.c_str(), alpha);
-}
-
-bool can_be_alpha(double alpha) {
-    return alpha > 0 && alpha <= 1e6;
-}
-
 Status check_options(const LoraOptions & options, const Model & model, const std::vector<std::string> & targets) {
     int64_t largest = 0;  // beyond the smaller side of every target a higher rank adds nothing
     for (const std::string & name : targets)
@@ -48,8 +40,7 @@ Status check_options(const LoraOptions & options, const Model & model, const std
     if (options.r < 1 || options.r > largest)
         return error(QL_INVALID_ARGUMENT, "LoRA r is %lld, 1 to %lld are possible with these targets",
                      static_cast<long long>(options.r), static_cast<long long>(largest));
-    const auto alpha = static_cast<double>(options.alpha);
-    return can_be_alpha(alpha) ? Status() : wrong_alpha("LoRA alpha", alpha);
+    return check_alpha("LoRA alpha", static_cast<double>(options.alpha));
 }
 
 /// Whether A is what a plain LoRA or a DoRA starts with.
@@ -87,7 +78,7 @@ class Ranks {
         }
         if (other) {
             alpha = other->value;
-            if (!can_be_alpha(alpha)) return wrong_alpha("LoRA alpha pattern '" + other->expression + "'", alpha);
+            QL_TRY(check_alpha("LoRA alpha pattern '" + other->expression + "'", alpha));
         }
         const auto r = static_cast<double>(matrix.r);
         matrix.scale = static_cast<float>(alpha / (options_.rslora ? std::sqrt(r) : r));
@@ -125,6 +116,11 @@ MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix) {
     return at_start() ? MatrixState::kStartA : MatrixState::kTrained;
 }
 
+Status check_alpha(const std::string & what, double alpha) {
+    if (alpha > 0 && alpha <= 1e6) return {};
+    return error(QL_INVALID_ARGUMENT, "%s is %g, it must be greater than 0 and at most 1e6", what.c_str(), alpha);
+}
+
 Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     QL_ASSIGN(const std::vector<std::string> targets, select_targets(model, options.targets, options.layers));
     QL_TRY(check_options(options, model, targets));
@@ -143,12 +139,14 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
         "kind=%s;r=%lld;alpha=%g;rslora=%d;norms=%d;targets=%s;layers=%s;ranks=%s;alphas=%s", def_of(options.kind).name,
         static_cast<long long>(options.r), static_cast<double>(options.alpha), options.rslora ? 1 : 0, options.norms ? 1 : 0,
         options.targets.c_str(), options.layers.c_str(), options.rank_pattern.c_str(), options.alpha_pattern.c_str());
+    const uint64_t fingerprint = model.fingerprint();
     for (const std::string & name : targets) {
         const Weight & w = *model.find(name);
         QL_ASSIGN(LoraMatrix matrix, ranks.matrix_for(w));
         matrix.b.resize(static_cast<size_t>(matrix.m * matrix.r));
         const KindDef & kind = def_of(options.kind);
         QL_TRY(kind.start(matrix, w, options.seed, options.threads));
+        matrix.squares_of = fingerprint;
         if (kind.fill) kind.fill(matrix, adapter.matrices);
         adapter.matrices.push_back(std::move(matrix));
     }

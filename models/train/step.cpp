@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "models/adapter/frozen.hpp"
 #include "models/adapter/invocation.hpp"
@@ -78,13 +79,15 @@ void TrainStep::build_branch(GraphBuilder & b, const Adapter & adapter, size_t m
     if (kind.rows) {
         ql_tensor * rows = ql_state(graph_.get(), (m.weight + ".rows").c_str(), QL_F32, 1, &m.m);
         leaves.push_back(rows);
-        rows_.push_back({rows, &kind, m.weight});
+        if (!fingerprint_) fingerprint_ = model_.fingerprint();
+        const bool known = m.squares_of == *fingerprint_;
+        rows_.push_back({rows, &kind, m.weight, known ? m.base_squares : std::vector<float>()});
     }
-    if (options_.merged_types.empty())
+    if (options_.merged.empty())
         b.attach(m.weight, activation_ == kAlways ? kind.branch(m, leaves)
                                                   : lora_branch(leaves[0], leaves[1], m.scale, activation_));
     else
-        merged_.add(b, m, {leaves[0], leaves[1], m.scale}, options_.merged_types[matrix]);
+        merged_.add(b, m, {leaves[0], leaves[1], m.scale}, options_.merged[matrix]);
 }
 
 void TrainStep::build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm) {
@@ -196,9 +199,11 @@ Status TrainStep::write_adapter(const Adapter & adapter) {
 Status TrainStep::write_rows(ql_device * device) {
     ql_device_info info{sizeof(info)};
     QL_TRY(ql_device_describe(device, &info));
-    for (const WeightRows & r : rows_) {
-        QL_ASSIGN(const std::vector<float> values, r.kind->rows(*model_.find(r.weight), std::max(1, info.threads)));
-        QL_TRY(write_tensor(r.state, values));
+    for (WeightRows & r : rows_) {
+        if (r.known.empty()) {
+            QL_ASSIGN(r.known, r.kind->rows(*model_.find(r.weight), std::max(1, info.threads)));
+        }
+        QL_TRY(write_tensor(r.state, std::exchange(r.known, {})));
     }
     for (const RowConstants & r : token_rows_) {
         QL_ASSIGN(TokenRows base, rows_of(model_, r.weight, r.ids));

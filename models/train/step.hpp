@@ -2,6 +2,7 @@
 // built once. Parameters, moments and gradient sums are leaves of the graph and outlive every run.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ struct StepOptions {
     float neftune_alpha = 0;  // 0: no noise on the embeddings
     ql_optimizer optimizer = QL_OPTIMIZER_ADAMW;
     float lora_plus_ratio = 1;           // learning rate of B over the others'
-    std::vector<ql_dtype> merged_types;  // of the adapter's linears, for training that is merge-aware; else empty
+    std::vector<MergeTarget> merged;  // of the adapter's linears, for training that is merge-aware; else empty
     uint64_t memory = 0;                 // bytes that the process may take; 0: no limit
     std::string spill;                   // a folder for results that wait on disk; "": none do
     int64_t n_batches = 1;               // micro-batches of a step
@@ -64,6 +65,7 @@ struct WeightRows {
     ql_tensor * state;
     const KindDef * kind;
     std::string weight;
+    std::vector<float> known;  // what they are, where the adapter knows it; else empty
 };
 
 class TrainStep {
@@ -141,6 +143,7 @@ class TrainStep {
     GraphPtr graph_;  // outlives the plans
     std::vector<TrainedParam> params_;
     std::vector<WeightRows> rows_;
+    std::optional<uint64_t> fingerprint_;  // of the model, once it is asked for
     std::vector<RowConstants> token_rows_;
     MergedLinears merged_;
     std::vector<int32_t> invocation_;  // of the adapter

@@ -241,6 +241,21 @@ TEST_P(MissAdapter, IsRefusedWhereTilesWouldBeLongerThanRows) {
 class DoraAdapter : public AdapterKinds {};
 INSTANTIATE_TEST_SUITE_P(, DoraAdapter, testing::Values(LoraKind::dora));
 
+/// A new one knows the norms of its base, and of no other.
+TEST_P(DoraAdapter, TakesTheNormsOfTheBaseThatItIsTrainedOn) {
+    TinyModelOptions louder;
+    louder.seed = 77;
+    write_tiny_model(folder_.path("other.gguf"), louder);
+    const auto other = open("other.gguf");
+    ASSERT_TRUE(save_adapter(adapter_, *model_, folder_.path("a.gguf")).ok());
+    Adapter read = load_adapter(folder_.path("a.gguf"), *model_).value();
+    EXPECT_FALSE(adapter_.matrices[0].base_squares.empty());
+    EXPECT_TRUE(read.matrices[0].base_squares.empty());
+    EXPECT_EQ(losses(*model_, adapter_), losses(*model_, read));
+    EXPECT_EQ(losses(*other, adapter_), losses(*other, read));
+    EXPECT_NE(losses(*other, adapter_), losses(*model_, read));
+}
+
 /// The norms of the weight's rows, in double precision; the last piece of rows is a short one.
 TEST_P(DoraAdapter, StartsWithTheNormsOfTheRows) {
     TinyModelOptions odd;

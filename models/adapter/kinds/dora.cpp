@@ -26,8 +26,7 @@ Status squares_of_rows(const Weight & weight, int64_t first, int64_t last, float
     return {};
 }
 
-/// |W_i|^2: the base is decoded once for a new adapter, and once where it is trained or applied. A row is one thread's
-/// alone.
+/// |W_i|^2. A row is one thread's alone.
 Result<std::vector<float>> row_squares(const Weight & weight, int threads) {
     const int64_t m = weight.ne[1], n = (m + kRowsAtOnce - 1) / kRowsAtOnce;
     std::vector<float> squares(static_cast<size_t>(m));
@@ -77,8 +76,8 @@ void finish_row(const LoraMatrix & m, int64_t i, float * row) {
 
 Status start(LoraMatrix & m, const Weight & weight, uint64_t seed, int threads) {
     QL_TRY(kind::lora.start(m, weight, seed, threads));
-    QL_ASSIGN(m.magnitude, row_squares(weight, threads));
-    for (float & g : m.magnitude) g = std::sqrt(g);
+    QL_ASSIGN(m.base_squares, row_squares(weight, threads));
+    for (const float squares : m.base_squares) m.magnitude.push_back(std::sqrt(squares));
     return {};
 }
 
