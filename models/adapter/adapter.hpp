@@ -45,6 +45,9 @@ Adapter without_matrices(const Adapter & adapter);
 enum class MatrixState { kTrained, kZeroB, kZeroA, kZeroScale, kStartA };
 MatrixState matrix_state(const Origin & origin, const LoraMatrix & matrix);
 
+/// An adapter is applied, or added to others, with no larger factor, of either sign: beyond it nothing useful lies, and f32 ends.
+inline constexpr double kMostFactor = 1e6;
+
 struct LoraOptions {
     int64_t r = 16;
     float alpha = 32.0f;
@@ -60,6 +63,9 @@ struct LoraOptions {
     int threads = 1;            // that look at the base, where the kind does
     std::string tokens;         // "<|tool|>,128011": tokens whose rows of embedding and head are trained (parse_tokens)
 };
+
+/// errors  QL_INVALID_ARGUMENT: none that a LoRA can have; `what` is the alpha in the message
+Status check_alpha(const std::string & what, double alpha);
 
 /// Whether an adapter is branches s B A and nothing else, on some tokens or on all: no DoRA, no trained norms or rows of
 /// tokens.

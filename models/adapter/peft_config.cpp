@@ -257,7 +257,11 @@ Result<PeftConfig::Scaling> PeftConfig::scaling(const std::string & module) cons
     QL_ASSIGN(const double alpha, first_match(alpha_patterns_, module, alpha_));
     if (!is_rank(r)) return error(QL_BAD_FILE, "%s: the rank of '%.80s' is %g", path_.c_str(), module.c_str(), r);
     if (kind_ == LoraKind::miss) return Scaling{static_cast<int64_t>(r), 1.0f};
-    return Scaling{static_cast<int64_t>(r), static_cast<float>(alpha / (rslora_ ? std::sqrt(r) : r))};
+    const auto scale = static_cast<float>(alpha / (rslora_ ? std::sqrt(r) : r));
+    if (!std::isfinite(scale))
+        return error(QL_BAD_FILE, "%s: the alpha of '%.80s' is %g, which is too large", path_.c_str(), module.c_str(),
+                     alpha);
+    return Scaling{static_cast<int64_t>(r), scale};
 }
 
 }  // namespace ql

@@ -1,7 +1,5 @@
 #include "models/capi/adapter_list.hpp"
 
-#include <cmath>
-
 #include "models/capi/checks.hpp"
 #include "ql/ops.h"
 
@@ -15,8 +13,7 @@ Result<std::vector<AppliedAdapter>> adapter_list(const ql_model & model, const q
     for (int i = 0; i < n; ++i) {
         if (!adapters[i]) return error(QL_INVALID_ARGUMENT, "adapter %d is NULL", i);
         const float factor = scales ? scales[i] : 1.0f;
-        if (!std::isfinite(factor))
-            return error(QL_INVALID_ARGUMENT, "adapter %d: its scale is not a finite number", i);
+        QL_TRY(check_factor(static_cast<size_t>(i), factor));
         QL_TRY(check_made_for(*adapters[i], model));
         list.push_back({&adapters[i]->adapter, factor});
     }

@@ -98,6 +98,13 @@ void attach_rows(GraphBuilder & b, const std::string & weight, const AppliedRows
 
 }  // namespace
 
+Status check_factor(size_t i, float factor) {
+    const auto f = static_cast<double>(factor);
+    if (std::fabs(f) <= kMostFactor) return {};
+    return error(QL_INVALID_ARGUMENT, "adapter %zu: its scale is %g, -%g to %g are possible", i, f, kMostFactor,
+                 kMostFactor);
+}
+
 Result<AppliedParts> apply_parts(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                  bool has_budget) {
     AppliedParts parts;

@@ -18,6 +18,9 @@ struct AppliedAdapter {
     float factor = 1.0f;
 };
 
+/// errors  QL_INVALID_ARGUMENT: no factor that adapter number i can be applied with
+Status check_factor(size_t i, float factor);
+
 /// What a DoRA adds where it is applied with a factor f: y += rows W x + f s B' (A x), with rows = f (c - 1), B' = c B.
 struct AppliedDora {
     std::vector<float> rows;  // [m]

@@ -34,9 +34,7 @@ Status Engine::set_factors(int64_t sequence, std::span<const float> factors) {
     if (static_cast<int64_t>(factors.size()) != n_adapters())
         return error(QL_INVALID_ARGUMENT, "%zu factors for %lld adapters", factors.size(),
                      static_cast<long long>(n_adapters()));
-    for (size_t i = 0; i < factors.size(); ++i)
-        if (!std::isfinite(factors[i]))
-            return error(QL_INVALID_ARGUMENT, "adapter %zu: its scale is not a finite number", i);
+    for (size_t i = 0; i < factors.size(); ++i) QL_TRY(check_factor(i, factors[i]));
     std::vector<float> & own = state(sequence).factors;
     if (std::equal(own.begin(), own.end(), factors.begin())) return {};
     truncate(sequence, 0);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ql/adapter.h"
+#include "ql/status.hpp"
 #include "support/shared.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -57,6 +58,14 @@ TEST_F(AdapterCapi, RefusesWrongArguments) {
         EXPECT_EQ(ql_adapter_create(model_, &options, &adapter), QL_INVALID_ARGUMENT) << r;
         EXPECT_EQ(adapter, nullptr);
     }
+    options.r = 4;
+    for (const double alpha : {1e300, -1e300, 0.0, -1.0, 1e7, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+        options.alpha = alpha;
+        EXPECT_EQ(ql_adapter_create(model_, &options, &adapter), QL_INVALID_ARGUMENT) << alpha;
+        EXPECT_STREQ(ql_error_message(),
+                     format("LoRA alpha is %g, it must be greater than 0 and at most 1e6", alpha).c_str());
+    }
+    options.alpha = 16;
     options.size = 0;
     EXPECT_EQ(ql_adapter_create(model_, &options, &adapter), QL_INVALID_ARGUMENT);
     EXPECT_EQ(ql_adapter_create(nullptr, nullptr, &adapter), QL_INVALID_ARGUMENT);
@@ -70,6 +79,15 @@ TEST_F(AdapterCapi, RefusesWrongArguments) {
     ql_adapter_free(nullptr);
     ASSERT_EQ(ql_adapter_create(model_, nullptr, &adapter), QL_OK) << ql_error_message();
     EXPECT_EQ(ql_adapter_describe(adapter, nullptr), QL_INVALID_ARGUMENT);
+    const ql_adapter * parts[] = {adapter, adapter};
+    for (const double weight : {1e300, -2e6, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+        const double weights[] = {1, weight};
+        ql_adapter * made = nullptr;
+        EXPECT_EQ(ql_adapter_compose(parts, weights, 2, nullptr, &made), QL_INVALID_ARGUMENT) << weight;
+        EXPECT_STREQ(ql_error_message(),
+                     format("compose: a weight is %g, -1e+06 to 1e+06 are possible", weight).c_str());
+        EXPECT_EQ(made, nullptr);
+    }
     ql_adapter_free(adapter);
 }
 

@@ -7,6 +7,7 @@
 #include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
 #include "models/adapter/compose/merge_rules.hpp"
+#include "models/adapter/formats.hpp"
 #include "models/base/parallel.hpp"
 
 namespace ql {
@@ -168,7 +169,9 @@ Status check_adapters(std::span<const WeightedAdapter> adapters, const ComposeOp
     int64_t highest = 0;
     for (const WeightedAdapter & w : adapters) {
         highest = std::max(highest, highest_rank(*w.adapter));
-        if (!std::isfinite(w.weight)) return error(QL_INVALID_ARGUMENT, "compose: a weight is %g", w.weight);
+        if (!(std::fabs(w.weight) <= kMostFactor))
+            return error(QL_INVALID_ARGUMENT, "compose: a weight is %g, -%g to %g are possible", w.weight, kMostFactor,
+                         kMostFactor);
         if (w.adapter->architecture != first.architecture)
             return error(QL_BAD_FILE, "compose: one adapter is for architecture '%.40s', another for '%.40s'",
                          first.architecture.c_str(), w.adapter->architecture.c_str());
@@ -255,9 +258,11 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
     made.origin = compose_origin(adapters, options);
     if (!same_base.ok()) {
         made.base_name.clear();
+        add_other_base(made.origin, same_base.message());
         made.notes.push_back("the adapters were trained on different bases; the result names none");
     }
     QL_TRY(compose_linears(*method, linears, options, made.matrices));
+    QL_TRY(check_adapter(made, nullptr));  // weights and scales may be too much for f32
     return made;
 }
 

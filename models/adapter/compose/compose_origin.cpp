@@ -84,7 +84,10 @@ Origin compose_origin(std::span<const WeightedAdapter> adapters, const ComposeOp
     made.base.file = common(adapters, [](const Origin & o) -> const std::string & { return o.base.file; });
     made.base_type = common(adapters, [](const Origin & o) -> const std::string & { return o.base_type; });
     made.composed = composed_text(adapters, options);
-    for (const WeightedAdapter & w : adapters) add_runs(made, w.adapter->origin.runs);
+    for (const WeightedAdapter & w : adapters) {
+        add_runs(made, w.adapter->origin.runs);
+        add_other_base(made, w.adapter->origin.other_base);
+    }
     return made;
 }
 
