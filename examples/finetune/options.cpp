@@ -175,6 +175,9 @@ void FinetuneOptions::add_adapter(Program & p) {
            "of the one named as --merge-aware=TYPE: " +
                weight_target_names(" or "))
         ->option_text("[=TYPE]");
+    p.choice("--merge-rounding", merge_rounding, {"auto", "nearest", "dithered"}, {},
+             "How --merge-aware rounds: to the nearest value, or by a threshold of each weight, so that changes smaller "
+             "than a step count from the start; auto: the latter for weights that have the type of the merge already");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
     p.flag("--force", force, "Takes an --init-adapter that was trained on another base too");
 }
@@ -271,6 +274,8 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
         bad_input("--decay has no meaning with --schedule %s: only wsd has such an end", schedule.c_str());
     if (lr_floor > 0 && schedule == "constant")
         bad_input("--lr-floor has no meaning with --schedule constant: its rate does not fall");
+    if (merge_aware.empty() && merge_rounding != "auto")
+        bad_input("--merge-rounding is of --merge-aware, which is not given");
     if (!merge_aware.empty() && lora_dropout > 0)
         bad_input("--merge-aware and --lora-dropout exclude each other: a merged weight has no branch to drop");
     if (!merge_aware.empty() && !train_tokens.empty())

@@ -17,6 +17,9 @@ void Training::plan() {
     options.ctx = in_.ctx;
     options.memory = device_options_.memory(), options.spill = device_options_.spill();
     options.merge_type = merge_type();
+    options.merge_rounding = o_.merge_rounding == "nearest"    ? QL_MERGE_NEAREST
+                             : o_.merge_rounding == "dithered" ? QL_MERGE_DITHERED
+                                                               : QL_MERGE_AUTO;
     if (o_.writes()) {
         options.checkpoint_dir = checkpoints.c_str();
         options.resume = o_.resume.empty() ? nullptr : o_.resume.c_str();

@@ -2,9 +2,11 @@
 
 #include <unordered_set>
 
+#include "models/base/named_random.hpp"
 #include "models/model/base_identity.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
+#include "ql/dither.h"
 
 namespace ql {
 
@@ -18,6 +20,16 @@ Result<bool> was_trained_over(const Adapter & adapter, const Model & base) {
 }
 
 }  // namespace
+
+bool is_dithered(const ExactMerge & merge, ql_dtype from, ql_dtype to) {
+    if (!ql_dtype_can_dither(to)) return false;
+    return merge.rounding == kAllDithered || (merge.rounding == kDithered && from == to);
+}
+
+uint32_t dither_key(std::string_view weight) {
+    const uint64_t hash = hash_name(weight);
+    return static_cast<uint32_t>(hash ^ hash >> 32);
+}
 
 Result<std::string> merge_base_of(const Model & base) {
     QL_ASSIGN(BaseIdentity identity, identify_base(base.hparams().arch, base.weights()));
@@ -48,6 +60,10 @@ Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_q
     if (trained_for != ql_dtype_name(type))
         return error(QL_INVALID_ARGUMENT, "the adapter was trained for a merge into %.20s, not into %s",
                      trained_for.c_str(), ql_dtype_name(type));
+    const std::string & rounding = adapter.origin.merge.rounding;
+    if (!rounding.empty() && rounding != kDithered && rounding != kAllDithered)
+        return error(QL_UNSUPPORTED, "the adapter was trained for a merge that rounds '%.40s', which is not known here",
+                     rounding.c_str());
     if (options.search)
         return error(QL_INVALID_ARGUMENT, "scales by least squared error (search) are not those of the training");
     QL_ASSIGN(const bool same_base, was_trained_over(adapter, base));

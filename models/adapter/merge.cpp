@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "common/merged_row.hpp"
+#include "models/adapter/exact_merge.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
 #include "models/files/gguf_keys.hpp"
@@ -18,7 +19,8 @@ namespace {
 
 class Merge : public WeightEdit {
   public:
-    Merge(const Adapter & adapter, BaseRule rule) : adapter_(adapter), rule_(rule) {
+    Merge(const Adapter & adapter, const ExactMerge & rounding, BaseRule rule)
+        : adapter_(adapter), rounding_(rounding), rule_(rule) {
         for (const LoraMatrix & m : adapter.matrices) matrices_[m.weight] = &m;
         for (const TrainedNorm & norm : adapter.norms) norms_[norm.weight] = &norm;
         for (const TokenRows & rows : adapter.rows) rows_[rows.weight] = &rows;
@@ -70,6 +72,11 @@ class Merge : public WeightEdit {
         return it == rows_.end() || std::binary_search(it->second->ids.begin(), it->second->ids.end(), row);
     }
 
+    std::optional<uint32_t> dither(std::string_view name, ql_dtype from, ql_dtype to) const override {
+        if (!matrices_.count(name) || !is_dithered(rounding_, from, to)) return {};
+        return dither_key(name);
+    }
+
     void apply(std::string_view name, int64_t first_row, int64_t rows, float * values) const override {
         if (const auto norm = norms_.find(name); norm != norms_.end()) {
             std::copy(norm->second->values.begin(), norm->second->values.end(), values);  // of one row
@@ -97,11 +104,23 @@ class Merge : public WeightEdit {
     }
 
     const Adapter & adapter_;
+    const ExactMerge rounding_;
     const BaseRule rule_;
     std::unordered_map<std::string_view, const LoraMatrix *> matrices_;
     std::unordered_map<std::string_view, const TrainedNorm *> norms_;
     std::unordered_map<std::string_view, const TokenRows *> rows_;
 };
+
+}  // namespace
+
+namespace {
+
+/// The rounding that the adapter was trained for, if this is that merge.
+ExactMerge rounding_of(const Adapter & adapter, const ql_quantize_options & options) {
+    const char * type = options.type == QL_BASE_KEEP ? nullptr : ql_dtype_name(static_cast<ql_dtype>(options.type));
+    const bool is_it = type && !options.recipe && !options.search && adapter.origin.merge.type == type;
+    return is_it ? adapter.origin.merge : ExactMerge{};
+}
 
 }  // namespace
 
@@ -116,7 +135,7 @@ Status merge_adapter(const Adapter & adapter, const std::string & base, const st
         return error(
             QL_UNSUPPORTED,
             "an activated LoRA cannot be merged: before its invocation the model is the base; serve it beside it");
-    const Merge merge(adapter, rule);
+    const Merge merge(adapter, rounding_of(adapter, options), rule);
     return quantize_file(base, out, options, &merge);
 }
 

@@ -23,8 +23,10 @@ Status visit(Fields & f, Origin & o) {
     QL_TRY(f.text("qlora.seed", o.seed));
     QL_TRY(f.text("qlora.options", o.options));
     QL_TRY(f.text("qlora.composed", o.composed));
+    QL_TRY(f.text("qlora.other_base", o.other_base));
     QL_TRY(f.text("qlora.merge.type", o.merge.type));
     QL_TRY(f.text("qlora.merge.base", o.merge.base));
+    QL_TRY(f.text("qlora.merge.rounding", o.merge.rounding));
     QL_TRY(f.text("qlora.peft_fields", o.peft));
     auto n_runs = static_cast<int64_t>(o.runs.size());
     QL_TRY(f.whole("qlora.runs", n_runs));
@@ -156,6 +158,13 @@ Result<Origin> read(Fields fields) {
 }
 
 }  // namespace
+
+void add_other_base(Origin & origin, const std::string & what) {
+    constexpr size_t kLongest = 1000;
+    std::string & all = origin.other_base;
+    if (what.empty() || all.find(what) != all.npos || all.size() + what.size() > kLongest) return;
+    all += (all.empty() ? "" : "; ") + what;
+}
 
 void add_runs(Origin & origin, const std::vector<TrainingRun> & runs) {
     std::vector<TrainingRun> & all = origin.runs;

@@ -28,6 +28,7 @@ struct TrainingRun {
 struct ExactMerge {
     std::string type;  // "q4_0"; "" if there is none
     std::string base;  // BaseIdentity::file of the weights it was trained over, as loading converted them
+    std::string rounding;  // kDithered or kAllDithered; "" to the nearest value
 
     bool operator==(const ExactMerge &) const = default;
 };
@@ -39,6 +40,7 @@ struct Origin {
     std::string seed;               // of A's first values, decimal
     std::string options;            // of the new adapter: "r=16;alpha=32;..."
     std::string composed;           // "cat: a x 0.7 + b x 0.3", "resize, rank 8: a"; "" for one that was trained
+    std::string other_base;         // over which other base it was taken all the same; "" for none
     ExactMerge merge;               // checked before a merge is said to be exact
     std::string peft;               // fields of adapter_config.json that are not known here: a JSON object, or ""
     std::vector<TrainingRun> runs;  // first to last; of a composed adapter those of its parts
@@ -46,7 +48,13 @@ struct Origin {
     bool operator==(const Origin &) const = default;
 };
 
+/// Rounding by thresholds (ql_encode_dithered) of weights that have the type of the merge already, or of all.
+inline constexpr const char *kDithered = "dithered", *kAllDithered = "all dithered";
+
 inline constexpr const char * kUniformStart = "uniform";  // new_adapter.cpp's
+
+/// Notes a base that an adapter was taken over though it was trained on another one.
+void add_other_base(Origin & origin, const std::string & what);
 
 inline constexpr size_t kMostRuns = 1000;
 /// Appends runs; of more than kMostRuns the oldest go.

@@ -39,7 +39,7 @@ ql_status open(const char * path, const ql_model * model, ql::BaseRule rule, ql_
                                                                  : ql::read_adapter(path));
         if (base && rule == ql::BaseRule::kAny)
             if (const Status same = ql::check_base(loaded, base->name(), base->identity()); !same.ok())
-                loaded.notes.push_back(same.message());
+                loaded.notes.push_back(same.message()), add_other_base(loaded.origin, same.message());
         *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny};
         return {};
     });
@@ -68,6 +68,7 @@ Status null_argument(const char * function) {
 ql::Result<ql::LoraOptions> cpp_options(const ql_lora_options & o) {
     ql::LoraOptions options;
     options.r = o.r;
+    QL_TRY(ql::check_alpha("LoRA alpha", o.alpha));  // before it becomes f32, where large ones are infinite
     options.alpha = static_cast<float>(o.alpha), options.rslora = o.rslora != 0, options.seed = o.seed;
     if (o.targets) options.targets = o.targets;
     QL_ASSIGN(options.kind, ql::kind_named(o.kind ? o.kind : "lora"));
@@ -181,7 +182,9 @@ ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info
                                 o.merge.type.c_str(),
                                 static_cast<int64_t>(a.rows.size()),
                                 static_cast<int64_t>(a.invocation.size()),
-                                a.invocation.data()});
+                                a.invocation.data(),
+                                o.merge.rounding.c_str(),
+                                o.other_base.c_str()});
     });
 }
 

@@ -1,6 +1,8 @@
 // Rows of a tensor on their way into another file: decoded, edited, encoded, and measured against what they were.
 #pragma once
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 #include "models/quantize/policy.hpp"
 #include "models/quantize/row_source.hpp"
@@ -18,6 +20,7 @@ struct Conversion {
     const WeightEdit * edit = nullptr;  // null where the values stay what they are
     bool measured = false;
     Scales scales = Scales::largest_weight;
+    std::optional<uint32_t> dither = {};  // of an edited tensor
 
     int64_t row() const { return source.ne[0]; }
     int64_t rows() const { return source.ne[1] * source.ne[2] * source.ne[3]; }

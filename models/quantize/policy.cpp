@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/files/weight_names.hpp"
+#include "ql/dither.h"
 #include "ql/model.h"
 
 namespace ql {
@@ -95,7 +96,17 @@ Status check_finite(std::string_view name, ql_dtype dtype, const void * data, in
     return check_finite({name, dtype, data, n, 0, n});
 }
 
-Status convert_part(const TensorPart & part, ql_dtype to, void * dst, Scales scales) {
+namespace {
+
+ql_status encode_part(const float * x, int64_t n, ql_dtype to, void * dst, const WeightEncoding & encoding) {
+    if (encoding.dither) return ql_encode_dithered(to, x, n, *encoding.dither, encoding.first, dst);
+    const bool search = encoding.scales == Scales::search && ql_dtype_can_search(to);
+    return (search ? ql_encode_search : ql_encode)(to, x, n, dst);
+}
+
+}  // namespace
+
+Status convert_part(const TensorPart & part, ql_dtype to, void * dst, const WeightEncoding & encoding) {
     std::vector<float> values;
     const float * x = static_cast<const float *>(part.data) + part.first;
     if (part.dtype != QL_F32) {
@@ -105,14 +116,13 @@ Status convert_part(const TensorPart & part, ql_dtype to, void * dst, Scales sca
         x = values.data();
     }
     QL_TRY(check_range(part.name, x, part.first, part.count, to));
-    const bool search = scales == Scales::search && ql_dtype_can_search(to);
-    const ql_status code = (search ? ql_encode_search : ql_encode)(to, x, part.count, dst);
+    const ql_status code = encode_part(x, part.count, to, dst, encoding);
     return code == QL_OK ? Status() : tensor_error(part.name, code, ql_error_message());
 }
 
 Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n,
                       Scales scales) {
-    return convert_part({name, from, src, n, 0, n}, to, dst, scales);
+    return convert_part({name, from, src, n, 0, n}, to, dst, {scales});
 }
 
 }  // namespace ql

@@ -1,5 +1,7 @@
 // Which type each tensor of a model takes when the model is quantised: one rule for ql-quantize and for loading.
 #pragma once
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -51,10 +53,18 @@ Status check_finite(std::string_view name, ql_dtype dtype, const void * data, in
 /// How the scales of blocks are chosen, where a type has the choice.
 enum class Scales { largest_weight, search };
 
+/// How elements are encoded: with whose scales, and rounded to the nearest value, or with the thresholds of a key
+/// (ql_encode_dithered) where the type has them.
+struct WeightEncoding {
+    Scales scales = Scales::largest_weight;
+    std::optional<uint32_t> dither = {};
+    int64_t first = 0;  // the element of the tensor that the part begins with, for its threshold
+};
+
 /// Converts elements to another type; dst has ql_dtype_bytes(to, count) bytes, and holds a tensor of these alone. What is
 /// not finite, or would not be in the new type, is refused whatever the types are. A type without search is encoded as ever.
 /// errors  QL_NON_FINITE, QL_NO_MEMORY; the message names the tensor
-Status convert_part(const TensorPart & part, ql_dtype to, void * dst, Scales scales = Scales::largest_weight);
+Status convert_part(const TensorPart & part, ql_dtype to, void * dst, const WeightEncoding & encoding = {});
 /// The same of a whole tensor of n elements.
 Status convert_tensor(std::string_view name, ql_dtype from, const void * src, ql_dtype to, void * dst, int64_t n,
                       Scales scales = Scales::largest_weight);

@@ -107,6 +107,7 @@ void choose_types(std::span<Conversion> tensors, const ql_quantize_options & opt
     for (Conversion & c : tensors) {
         c.choice = choices.of(c.source);
         if (c.edit && !ql_dtype_can_encode(c.choice.dtype)) c.choice = written_instead(c);
+        if (c.edit) c.dither = c.edit->dither(c.source.name, c.source.dtype, c.choice.dtype);
         c.measured = options.on_tensor != nullptr;
         c.scales = options.search ? Scales::search : Scales::largest_weight;
     }

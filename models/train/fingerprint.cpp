@@ -154,6 +154,8 @@ std::string run_fingerprint(const FingerprintSource & run) {
     pairs.put("data", Hash64::hash_text(run.data.fingerprint()));
     if (run.eval) pairs.put(kEvalData, Hash64::hash_text(run.eval->fingerprint()));
     pairs.put("adapter-shape", Hash64::hash_text(adapter_shape(run.adapter)));
+    if (const std::string & rounding = run.adapter.origin.merge.rounding; !rounding.empty())
+        pairs.put("merge-rounding", rounding);
     pairs.put("lora-init", run.adapter.start.empty() ? "a file" : run.adapter.start);
     pairs.put("frozen", Hash64::hash_text(frozen_values(run.adapter)));
     pairs.put("model", Hash64::hash_text(run.model.fingerprint()));

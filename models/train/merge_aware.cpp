@@ -7,6 +7,7 @@
 #include "models/adapter/kinds/kind.hpp"
 #include "models/quantize/policy.hpp"
 #include "models/quantize/weight_type.hpp"
+#include "ql/dither.h"
 
 namespace ql {
 namespace {
@@ -38,11 +39,17 @@ bool is_merge_aware(const ql_train_options & options) {
     return options.merge_type != QL_MERGE_NONE;
 }
 
+const char * rounding_asked(const ql_train_options & options) {
+    return options.merge_rounding == QL_MERGE_NEAREST ? "" : options.merge_rounding == QL_MERGE_DITHERED ? kAllDithered : kDithered;
+}
+
 }  // namespace
 
-Result<std::vector<ql_dtype>> prepare_merge(const Model & model, Adapter & adapter, const ql_train_options & options) {
-    std::vector<ql_dtype> types;
-    if (!is_merge_aware(options)) return types;
+Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & adapter,
+                                               const ql_train_options & options) {
+    std::vector<MergeTarget> targets;
+    adapter.origin.merge.rounding.clear();
+    if (!is_merge_aware(options)) return targets;
     QL_ASSIGN(const ql_dtype type, weight_type("merge-aware", options.merge_type));
     if (options.lora_dropout > 0)
         return error(QL_INVALID_ARGUMENT,
@@ -66,28 +73,37 @@ Result<std::vector<ql_dtype>> prepare_merge(const Model & model, Adapter & adapt
                      "type from the start (--base-type)",
                      changed.message().c_str());
     QL_TRY(settle_scales(adapter));
-    for (const LoraMatrix & m : adapter.matrices)
-        types.push_back(choose_type(m.weight, model.find(m.weight)->dtype, m.k, type).dtype);
-    return types;
+    const ExactMerge asked{.type = {}, .base = {}, .rounding = rounding_asked(options)};
+    bool any = false;
+    for (const LoraMatrix & m : adapter.matrices) {
+        const ql_dtype from = model.find(m.weight)->dtype, to = choose_type(m.weight, from, m.k, type).dtype;
+        targets.push_back({to, is_dithered(asked, from, to)});
+        any |= targets.back().is_dithered;
+    }
+    if (any) adapter.origin.merge.rounding = asked.rounding;
+    return targets;
 }
 
 Status note_merge(Adapter & adapter, const Model & model, const ql_train_options & options) {
-    adapter.origin.merge = {};
+    adapter.origin.merge = {.type = {}, .base = {}, .rounding = adapter.origin.merge.rounding};
     if (!is_merge_aware(options)) return {};
     QL_ASSIGN(adapter.origin.merge.base, merge_base_of(model));
     adapter.origin.merge.type = ql_dtype_name(static_cast<ql_dtype>(options.merge_type));
     return {};
 }
 
-void MergedLinears::add(GraphBuilder & b, const LoraMatrix & matrix, const LoraLeaves & branch, ql_dtype dtype) {
+void MergedLinears::add(GraphBuilder & b, const LoraMatrix & matrix, const LoraLeaves & branch,
+                        const MergeTarget & target) {
     const int64_t ne[] = {matrix.k, matrix.m};
-    ql_tensor * packed = ql_state(b.graph(), (matrix.weight + ".merged").c_str(), dtype, 2, ne);
-    linears_.push_back({packed, b.weight(matrix.weight), branch});
+    ql_tensor * packed = ql_state(b.graph(), (matrix.weight + ".merged").c_str(), target.dtype, 2, ne);
+    const auto key = target.is_dithered ? std::optional(dither_key(matrix.weight)) : std::nullopt;
+    linears_.push_back({packed, b.weight(matrix.weight), branch, key});
     b.attach_merged(matrix.weight, {packed, branch});
 }
 
 ql_tensor * MergedLinears::pack(ql_graph * g, size_t i, ql_tensor * a, ql_tensor * b) const {
     const Linear & l = linears_[i];
+    if (l.dither) return ql_lora_merge_dithered(g, l.packed, l.base, a, b, l.branch.scale, *l.dither);
     return ql_lora_merge(g, l.packed, l.base, a, b, l.branch.scale);
 }
 

@@ -36,6 +36,7 @@ Status check_train_options(const ql_train_options & o) {
     QL_TRY(in_range("eval-every", static_cast<double>(o.eval_every), 0, 100000000));
     QL_TRY(in_range("save-every", static_cast<double>(o.save_every), 0, 100000000));
     QL_TRY(check_enum("recompute", o.recompute, QL_RECOMPUTE_ALL));
+    QL_TRY(check_enum("merge-rounding", o.merge_rounding, QL_MERGE_DITHERED));
     QL_TRY(check_enum("optimizer", o.optimizer, kLastOptimizer));
     QL_TRY(check_optimizer(o.optimizer, o.spill));
     if (o.loss_scale != 0) QL_TRY(in_range("loss-scale", o.loss_scale, kLeastLossScale, kMostLossScale));

@@ -47,6 +47,7 @@ class Trainer {
 
     Status prepare(ql_device * device, const std::string & advice);
     Status count_invoked();
+    void say_rounding(const std::vector<MergeTarget> & merged);
     StepOptions step_options(int64_t batch, uint64_t memory) const;
     Status choose_batch(const MakeStep & make);
     /// Of the checkpoint that the run goes on from; 0: there is none, or it is another run's.

@@ -115,6 +115,14 @@ Status Trainer::count_invoked() {
     return {};
 }
 
+/// Rounding by thresholds is chosen where --merge-rounding is left open.
+void Trainer::say_rounding(const std::vector<MergeTarget> & merged) {
+    const auto n = std::count_if(merged.begin(), merged.end(), [](const MergeTarget & t) { return t.is_dithered; });
+    if (n == 0) return;
+    log(format("merge    %lld of %zu linears are rounded by thresholds%s", static_cast<long long>(n), merged.size(),
+               options_.merge_rounding == QL_MERGE_AUTO ? ": their base has the type of the merge already" : ""));
+}
+
 Status Trainer::prepare(ql_device * device, const std::string & advice) {
     QL_TRY(check_trained(sampler_.sequences(), data_.path, ctx_));
     QL_TRY(count_invoked());
@@ -126,10 +134,11 @@ Status Trainer::prepare(ql_device * device, const std::string & advice) {
     n_steps_ = steps_of(options_, sampler_.steps_per_epoch());
     begin_schedule({});
     state_.loss_scale.scale = options_.loss_scale;
-    QL_ASSIGN(const std::vector<ql_dtype> merged_types, prepare_merge(model_, adapter_, options_));
+    QL_ASSIGN(const std::vector<MergeTarget> merged, prepare_merge(model_, adapter_, options_));
+    say_rounding(merged);
     const auto make_step = [&](int64_t batch, uint64_t memory) {
         StepOptions step = step_options(batch, memory);
-        step.merged_types = merged_types;
+        step.merged = merged;
         return TrainStep::create(model_, device, adapter_, step);
     };
     if (options_.batch == QL_BATCH_AUTO) QL_TRY(choose_batch(make_step));

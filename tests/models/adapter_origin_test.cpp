@@ -26,7 +26,8 @@ Adapter with_origin() {
     Adapter adapter = filled();
     adapter.chat_date = "2024-07-26";
     adapter.origin.composed = "cat: a x 1";
-    adapter.origin.merge = {"q4_0", "00000000000000aa"};
+    adapter.origin.merge = {"q4_0", "00000000000000aa", kDithered};
+    adapter.origin.other_base = "the adapter was trained on another base: ...";
     adapter.origin.peft = R"({"new_field":{"x":[1,2.5]}})";
     adapter.origin.runs = {some_run(), some_run()};
     adapter.origin.runs[1].eval_best.reset();
@@ -203,6 +204,9 @@ TEST(AdapterOrigin, ComposingMergesIt) {
     EXPECT_EQ(forced.origin.base.model, "") << "no check passes it for one of them";
     EXPECT_EQ(forced.base_name, "");
     EXPECT_FALSE(forced.notes.empty());
+    EXPECT_EQ(made.other_base, one.origin.other_base) << "of both parts, told once";
+    EXPECT_NE(forced.origin.other_base.find("; compose: one adapter was trained on the model"), std::string::npos)
+        << forced.origin.other_base;
 }
 
 TEST(AdapterOrigin, SaysWhatWasMadeOfIt) {
@@ -212,6 +216,7 @@ TEST(AdapterOrigin, SaysWhatWasMadeOfIt) {
     const Origin pruned = prune_adapter(from, {"attn_q", 0, 1}, nullptr).value().origin;
     EXPECT_EQ(pruned.composed, "prune, drop attn_q: (cat: a x 1)");
     EXPECT_EQ(pruned.runs, from.origin.runs);
+    EXPECT_EQ(pruned.other_base, from.origin.other_base);
     EXPECT_EQ(pruned.merge.type, "");
 }
 

@@ -48,6 +48,7 @@ class MergeAware : public TrainerFixture {
     ql_train_options aware(int64_t type) const {
         ql_train_options o = options();
         o.merge_type = type;
+        o.merge_rounding = rounding_;
         o.steps = 5;
         return o;
     }
@@ -108,6 +109,7 @@ class MergeAware : public TrainerFixture {
     }
 
     const DevicePtr device_{open_cpu(QL_COMPUTE_AUTO)};
+    ql_merge_rounding rounding_ = QL_MERGE_AUTO;
 };
 
 TEST_F(MergeAware, MergesIntoTheWeightsThatWereTrainedForEveryType) {
@@ -125,11 +127,65 @@ TEST_F(MergeAware, MergesIntoKTypesWhereRowsAreWholeBlocks) {
 }
 
 TEST_F(MergeAware, MergesIntoABaseOfItsOwnType) {
-    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q8_0}) {
+    const std::string from = model_path_;
+    for (const ql_dtype type : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_IQ4_NL, QL_Q8_0}) {
+        model_path_ = from;
         const std::string base = quantised(type);
         use(base, QL_BASE_KEEP);
-        expect_exact(type, base, adapter());
+        Adapter a = adapter();
+        expect_exact(type, base, a);
+        EXPECT_EQ(read_adapter(folder_.path("a.gguf")).value().origin.merge.rounding,
+                  type == QL_Q8_0 ? "" : kDithered)
+            << "it sits on the values, and " << ql_dtype_name(type) << " may have thresholds";
     }
+}
+
+TEST_F(MergeAware, RoundsAsItIsTold) {
+    const std::string base = quantised(QL_Q4_0);
+    use(base, QL_BASE_KEEP);
+    std::vector<std::vector<float>> learned;
+    for (const ql_merge_rounding rounding : {QL_MERGE_AUTO, QL_MERGE_NEAREST, QL_MERGE_DITHERED}) {
+        Adapter a = adapter();
+        ql_train_options o = aware(QL_Q4_0);
+        o.merge_rounding = rounding;
+        ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, o).value()->run().ok());
+        EXPECT_EQ(a.origin.merge.rounding,
+                  rounding == QL_MERGE_NEAREST ? "" : rounding == QL_MERGE_AUTO ? kDithered : kAllDithered);
+        learned.push_back(a.matrices[0].b);
+    }
+    EXPECT_NE(learned[0], learned[1]);
+    EXPECT_EQ(learned[0], learned[2]) << "all linears of the base have the type";
+    use(model_path_, QL_BASE_KEEP);
+    Adapter a = adapter();
+    ql_train_options o = aware(QL_Q4_0);
+    ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, o).ok());
+    EXPECT_EQ(a.origin.merge.rounding, "") << "an f32 base lies between the values";
+    o.merge_rounding = QL_MERGE_DITHERED;
+    ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, o).ok());
+    EXPECT_EQ(a.origin.merge.rounding, kAllDithered);
+    rounding_ = QL_MERGE_DITHERED;
+    for (const ql_dtype type : {QL_Q4_0, QL_NF4_DQ, QL_Q8_0}) expect_exact(type, model_path_, adapter());
+}
+
+/// Steps so small that no weight of the base crosses half a step between two values.
+TEST_F(MergeAware, LearnsOverABaseOfItsTypeAtASmallRate) {
+    use(quantised(QL_NF4), QL_BASE_KEEP);
+    const auto gain = [&](int64_t type, ql_merge_rounding rounding) {
+        Adapter a = adapter();
+        ql_train_options o = aware(type);
+        o.merge_rounding = rounding, o.steps = 40, o.lr = 1e-3;
+        auto trainer = Trainer::create(*model_, device_.get(), a, data_, &eval_, o);
+        double before = 0, after = 0;
+        int64_t tokens = 0;
+        EXPECT_TRUE((*trainer)->evaluate(before, tokens).ok());
+        EXPECT_TRUE((*trainer)->run().ok());
+        EXPECT_TRUE((*trainer)->evaluate(after, tokens).ok());
+        return before - after;
+    };
+    const double beside = gain(QL_MERGE_NONE, QL_MERGE_AUTO), aware_gain = gain(QL_NF4, QL_MERGE_AUTO),
+                 nearest = gain(QL_NF4, QL_MERGE_NEAREST);
+    EXPECT_GT(aware_gain, 0.9 * beside);
+    EXPECT_LT(nearest, 0.7 * aware_gain);
 }
 
 /// The base that training makes of a file on loading is the one that ql-quantize makes of it.
@@ -203,6 +259,9 @@ TEST_F(MergeAware, ARunGoesOnAsItWasBegun) {
     expect_refused(o, "this run has merge-aware q8_0, the checkpoint was made with q4_0");
     o.merge_type = QL_MERGE_NONE;
     expect_refused(o, "this run has no merge-aware, the checkpoint was made with q4_0");
+    o.merge_type = QL_Q4_0;
+    o.merge_rounding = QL_MERGE_DITHERED;
+    expect_refused(o, "this run has merge-rounding all dithered, the checkpoint was made with none");
 }
 
 TEST_F(MergeAware, RefusesWhatNoMergeGives) {
@@ -245,6 +304,8 @@ TEST_F(MergeAware, AMergeOfAnotherTypeOrBaseIsNotTheTrainedModel) {
     says(**base, merge_options(QL_Q4_0), "into other weights than those of");
     a.origin.merge.base = format("%016llx", static_cast<unsigned long long>(model_->fingerprint()));
     EXPECT_TRUE(check_exact_merge(a, *model_, merge_options(QL_Q4_0)).ok()) << "as older adapters name their base";
+    a.origin.merge.rounding = "upwards";
+    says(*model_, merge_options(QL_Q4_0), "a merge that rounds 'upwards', which is not known here");
 }
 
 TEST_F(MergeAware, PlainTrainingAfterwardsIsForNoMerge) {
@@ -254,6 +315,7 @@ TEST_F(MergeAware, PlainTrainingAfterwardsIsForNoMerge) {
     ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, options()).ok());
     EXPECT_EQ(a.origin.merge.type, "");
     EXPECT_EQ(a.origin.merge.base, "");
+    EXPECT_EQ(a.origin.merge.rounding, "");
 }
 
 }  // namespace

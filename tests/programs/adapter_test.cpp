@@ -128,6 +128,19 @@ TEST_F(AdapterProgram, AnotherBaseNeedsForce) {
     EXPECT_EQ(json("info -m {other.gguf} {adapter.gguf}")["fits"], "another base");
     EXPECT_EQ(json("info -m {other.gguf} {on.gguf}")["fits"], "this file") << "it was trained on";
     EXPECT_EQ(json("info {on.gguf}")["runs"].size(), 2u);
+    const std::string other = json("info {on.gguf}")["other_base"];
+    EXPECT_EQ(other.find("the adapter was trained on another base: "), 0u) << "it stays with what was made of it";
+    EXPECT_NE(out("info {on.gguf}").find("other base"), std::string::npos);
+    EXPECT_EQ(json("info {adapter.gguf}")["other_base"], "");
+    for (const char * line : {"resize {on.gguf} --rank 2 -o {made.gguf}", "prune {on.gguf} --drop attn_q -o {made.gguf}",
+                              "resize -m {other.gguf} {adapter.gguf} --rank 2 -o {made.gguf} --force",
+                              "compose -m {other.gguf} {adapter.gguf}:0.5 -o {made.gguf} --force"}) {
+        out(line);
+        EXPECT_EQ(json("info {made.gguf}")["other_base"], other) << line;
+    }
+    out("to-peft -m {other.gguf} {adapter.gguf} -o {made-peft} --force");
+    out("from-peft -m {other.gguf} {made-peft} -o {made.gguf} --force");
+    EXPECT_EQ(json("info {made.gguf}")["other_base"], other);
 }
 
 TEST_F(AdapterProgram, ComposeAddsThemUp) {
@@ -212,13 +225,17 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     };
     const double trained = train("--base-type keep --merge-aware=q4_0")["eval_after"];
     EXPECT_EQ(json("info {aware.gguf}")["merge_type"], "q4_0");
-    EXPECT_NE(out("info {aware.gguf}").find("trained for one into q4_0"), std::string::npos);
+    EXPECT_NE(out("info {aware.gguf}").find("trained for one into q4_0\n"), std::string::npos);
     EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type q4_0 -o {m.gguf}")["exact"], true);
     const ProcessResult nll = workspace_.run("ql-perplexity", "-m {m.gguf} -d {data.jsonl} -c 64 --json");
     EXPECT_EQ(Json::parse(nll.out)["nll"].get<double>(), trained);
     EXPECT_NE(out("merge -m {model.gguf} --lora {aware.gguf} --type q4_0 -o {m.gguf}").find("exact: "),
               std::string::npos);
 
+    refused("merge -m {model.gguf} --lora {aware.gguf} --type q4_0 --search -o {m.gguf}",
+            "scales by least squared error (search) are not those of the training");
+    refused("merge -m {model.gguf} --lora {aware.gguf} --type q8_0 --search -o {m.gguf}", "q8_0 has no search");
+    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type nf4 --search --force -o {m.gguf}")["exact"], false);
     EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type q8_0 -o {m.gguf}")["exact"], false);
     refused("merge -m {model.gguf} --lora {aware.gguf} --type nf4 -o {out.gguf}", "or give --force");
     refused("merge -m {model.gguf} --lora {aware.gguf}:0.5 --type q4_0 -o {out.gguf}", "or give --force");
@@ -230,6 +247,14 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
         workspace_.run("ql-quantize", "{model.gguf} {base.gguf} nf4_dq");  // embeddings as loading makes them, too
     EXPECT_EQ(0, quantised.code) << quantised.err;
     EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
+    EXPECT_EQ(json("info {aware.gguf}")["merge_rounding"], "dithered");
+    EXPECT_NE(out("info {aware.gguf}").find("trained for one into nf4_dq, dithered\n"), std::string::npos);
+    train("--merge-aware --merge-rounding nearest");
+    EXPECT_EQ(json("info {aware.gguf}")["merge_rounding"], "");
+    EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
+    const ProcessResult alone = workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} --merge-rounding nearest");
+    EXPECT_EQ(2, alone.code);
+    EXPECT_NE(alone.err.find("--merge-rounding is of --merge-aware, which is not given"), std::string::npos);
 }
 
 TEST_F(AdapterProgram, MakesAPlainLoraOfADora) {

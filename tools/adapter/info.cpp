@@ -83,11 +83,13 @@ void print_json(const Program & program, const std::string & path, const Adapter
                    {"options", info.options},
                    {"seed", info.seed},
                    {"composed", info.composed},
+                   {"other_base", info.other_base},
                    {"runs", runs},
                    {"chat_template", *ql_adapter_chat_template(adapter.get()) != '\0'},
                    {"chat_date", ql_adapter_chat_date(adapter.get())},
                    {"chat_template_kwargs", ql_adapter_chat_template_kwargs(adapter.get())},
                    {"merge_type", info.merge_type},
+                   {"merge_rounding", info.merge_rounding},
                    {"norms", info.n_norms},
                    {"rows", json_of_rows(adapter)},
                    {"invocation", std::vector<int32_t>(info.invocation, info.invocation + info.n_invocation)},
@@ -113,6 +115,7 @@ void add_origin(const AdapterPtr & adapter, Table & table) {
     if (const char * kwargs = ql_adapter_chat_template_kwargs(adapter.get()); *kwargs)
         table.add({"template was told", kwargs});
     if (*info.composed) table.add({"composed", info.composed});
+    if (*info.other_base) table.add({"other base", info.other_base});
     for (const ql_adapter_run_info & run : runs_of(adapter)) {
         table.add({"trained", text_of(run)});
         table.add({"", run.options});
@@ -183,7 +186,9 @@ void print_info(const Program & program, const std::string & path, const Adapter
         table.add({"rows", std::string(rows.weight) + ", of " + print_tokens(rows)});
     if (info.n_invocation)
         table.add({"invocation", "acts from the last " + tokens_text(info.invocation, info.n_invocation) + " on"});
-    if (*info.merge_type) table.add({"merge", std::string("trained for one into ") + info.merge_type});
+    if (*info.merge_type)
+        table.add({"merge", std::string("trained for one into ") + info.merge_type +
+                                (*info.merge_rounding ? std::string(", ") + info.merge_rounding : "")});
     table.print(stdout);
     std::printf("\n");
     print_kinds(matrices);

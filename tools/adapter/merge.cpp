@@ -44,12 +44,14 @@ MergeCommand::MergeCommand(Program & program, Command & command) : program_(prog
         ->option_text("FILE[:SCALE]")
         ->one_each_time();
     command.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "))->option_text("TYPE");
+    command.flag("--search", search_, "Scales of --type by least squared error: " + dtype_names(ql_dtype_can_search, " or "));
 }
 
 void MergeCommand::run(Bases & bases, const std::string & output, int64_t threads) {
     auto options = defaults<ql_quantize_options>();
     options.type = parse_base_type("--type", type_, false);
     options.threads = static_cast<int>(threads);
+    options.search = search_;
     few_bits_ = has_few_bits(static_cast<ql_dtype>(options.type));
     options.user = this;
     options.on_tensor = [](void * self, const ql_quantized_tensor * t) {

@@ -32,7 +32,7 @@ class MergeCommand {
     Program & program_;
     std::vector<std::string> loras_;
     std::string type_ = "f16";
-    bool few_bits_ = false;
+    bool few_bits_ = false, search_ = false;
     bool exact_ = false;  // the merged weights are those that were trained
     std::map<std::string, Kind> kinds_;
     std::map<std::string, std::map<std::string, double>> layers_;  // what each weight kept: by layer, by kind

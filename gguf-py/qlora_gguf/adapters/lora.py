@@ -11,6 +11,7 @@ import numpy as np
 from .. import llama
 from ..errors import GgufError, UnsupportedError
 from .base import Base
+from .origin import add_other_base
 from .tokens import TokenRows, check_invocation, check_rows
 from .values import F32, check_array, check_values
 
@@ -151,6 +152,7 @@ def check_base(adapter: Adapter, base: Base, any_base: bool = False) -> None:
     if not any_base:
         raise GgufError(f"{fault}; --force, or any_base=True in Python, uses it all the same")
     adapter.notes.append(fault)
+    add_other_base(adapter.origin, fault)
 
 
 def _check_tokens(adapter: Adapter, base: Base | None) -> None:

@@ -7,9 +7,11 @@ from decimal import Decimal
 
 from ..errors import GgufError
 from ..gguf import GgufFile, ValueType, Writer
+from ..gguf.format import to_bytes
 
-_TEXTS = ("base.identity", "base.file_hash", "base.type", "init", "seed", "options", "composed", "merge.type", "merge.base",
-          "peft_fields")
+OTHER_BASE = "qlora.other_base"
+_TEXTS = ("base.identity", "base.file_hash", "base.type", "init", "seed", "options", "composed", OTHER_BASE[6:], "merge.type",
+          "merge.base", "merge.rounding", "peft_fields")
 _RUN = (("data", str), ("options", str), ("library", str), ("steps", int), ("tokens", int), ("loss_first", float),
         ("loss_last", float), ("eval_best", float))
 _MOST_RUNS = 1000
@@ -92,3 +94,11 @@ def from_texts(texts: Mapping[str, object]) -> dict[str, Value]:
 
     n_runs = _check_runs(int(number("qlora.runs", int))) if "qlora.runs" in known else 0
     return {key: known[key] if kind is str else number(key, kind) for key, kind in _fields(n_runs) if key in known}
+
+
+def add_other_base(origin: dict[str, Value], what: str) -> None:
+    """Notes a base that an adapter was taken over though it was trained on another one."""
+    known = str(origin.get(OTHER_BASE, ""))
+    if what in known or len(to_bytes(known)) + len(to_bytes(what)) > 1000:
+        return
+    origin[OTHER_BASE] = f"{known}; {what}" if known else what

@@ -111,6 +111,10 @@ class AdapterInfo:
     merge_type: str
     n_row_weights: int  # weights of which it replaces rows: 0 to 2 (ql_adapter_rows)
     n_invocation: int  # tokens of its invocation, from which on it acts; 0: everywhere
+    merge_rounding: str  # of that merge: "" to the nearest value, "dithered" or "all dithered" (ql_merge_rounding)
+    # "", or over which base it was taken though it was trained on another one (ql_adapter_open_any_base): it stays with
+    # what is made of the adapter
+    other_base: str
 
 
 @dataclass(frozen=True)
@@ -399,8 +403,8 @@ class QuantizedTensor:
     note: str  # "" or why it is not the requested type
     index: int  # of the file's tensors
     n: int  # of the file's tensors
-    # where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in the merged weights m; q: the
-    # same without it, in the new type. NaN elsewhere
+    # where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in merged weights m; q: without
+    # it, in the new type. Of many millions 4 are looked at. NaN elsewhere
     kept: float
     part: int  # which of the files of a split model it is in, from 0
 
@@ -530,6 +534,7 @@ class TrainOptions(TypedDict, total=False):
     # (torch.amp.GradScaler)
     loss_scale: float
     loss_scale_steps: int  # >= 1
+    merge_rounding: Literal["auto", "nearest", "dithered"]  # with merge_type
 
 
 class EvaOptions(TypedDict, total=False):

@@ -121,6 +121,11 @@ ENUMS = {
         "QL_OPTIMIZER_PAGED_LION": 7,
         "QL_OPTIMIZER_PAGED_LION8BIT": 8,
     },
+    "ql_merge_rounding": {
+        "QL_MERGE_AUTO": 0,
+        "QL_MERGE_NEAREST": 1,
+        "QL_MERGE_DITHERED": 2,
+    },
 }
 
 
@@ -218,6 +223,8 @@ class ql_adapter_info(C.Structure):
         ("n_row_weights", C.c_int64),
         ("n_invocation", C.c_int64),
         ("invocation", C.POINTER(C.c_int32)),
+        ("merge_rounding", C.c_char_p),
+        ("other_base", C.c_char_p),
     ]
 
 
@@ -663,6 +670,7 @@ class ql_train_options(C.Structure):
         ("on_batch", C.CFUNCTYPE(None, C.c_void_p, C.c_int, C.c_int64, C.c_int64)),
         ("loss_scale", C.c_double),
         ("loss_scale_steps", C.c_int64),
+        ("merge_rounding", C.c_int),
     ]
 
 
@@ -743,6 +751,7 @@ ENUM_FIELDS = {  # (struct, field): the enumeration of its numbers
     ("ql_train_options", "recompute"): "ql_recompute",
     ("ql_train_options", "merge_type"): "ql_dtype",
     ("ql_train_options", "optimizer"): "ql_optimizer",
+    ("ql_train_options", "merge_rounding"): "ql_merge_rounding",
 }
 FLAGS = {  # (struct, field): an int that says yes or no
     ("ql_device_info", "bf16"),

@@ -49,6 +49,19 @@ typedef enum ql_optimizer {
     QL_OPTIMIZER_PAGED_LION8BIT = 8
 } ql_optimizer;
 
+/** How merge-aware training, and the merge that it is for, round a weight to the type of the merge: to the nearest value, or
+ *  by thresholds (ql_encode_dithered) where the type has them. A weight that has the type already sits on the values: with
+ *  the nearest, it stays there until it has changed by half a step, which small learning rates take long to reach; by
+ *  thresholds, a part of the weights moves at once, as many as the mean of the change asks for.
+ *    auto      by thresholds, of weights that have the type of the merge already; the others to the nearest
+ *    nearest   all to the nearest
+ *    dithered  all by thresholds */
+typedef enum ql_merge_rounding {
+    QL_MERGE_AUTO = 0,
+    QL_MERGE_NEAREST = 1,
+    QL_MERGE_DITHERED = 2
+} ql_merge_rounding;
+
 typedef struct ql_optimizer_info {
     size_t size;
     const char * name;     /* "adamw8bit" */
@@ -154,6 +167,7 @@ typedef struct ql_train_options {
                                 double it. It is in the checkpoint. Without f16 no bit changes where
                                 nothing under- or overflows. (torch.amp.GradScaler) */
     int64_t loss_scale_steps; /* >= 1 */
+    ql_merge_rounding merge_rounding; /* with merge_type */
 } ql_train_options;
 enum { QL_MERGE_NONE = -1, QL_BATCH_AUTO = 0 };
 enum { QL_OVERWRITE_NOTHING = 0, QL_OVERWRITE_ALL = 1, QL_OVERWRITE_FINISHED = 2 };
