@@ -40,7 +40,8 @@ bool is_merge_aware(const ql_train_options & options) {
 }
 
 const char * rounding_asked(const ql_train_options & options) {
-    return options.merge_rounding == QL_MERGE_NEAREST ? "" : options.merge_rounding == QL_MERGE_DITHERED ? kAllDithered : kDithered;
+    if (options.merge_rounding == QL_MERGE_NEAREST) return "";
+    return options.merge_rounding == QL_MERGE_DITHERED ? kAllDithered : kDithered;
 }
 
 }  // namespace

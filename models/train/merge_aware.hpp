@@ -19,7 +19,8 @@ struct MergeTarget {
 };
 
 /// What a merge into the run's merge_type makes of the adapter's linears, in their order; empty for a run that is not
-/// merge-aware. The adapter notes how it rounds, and its scales become those that its file will say (alpha / r in f32), which a merge reads.
+/// merge-aware. The adapter notes how it rounds, and its scales become those that its file will say (alpha / r in f32),
+/// which a merge reads.
 /// errors  QL_INVALID_ARGUMENT, QL_UNSUPPORTED: no such type, or one that cannot be written; dropout; scales that one
 ///         alpha cannot express; a matrix without an adapter that the merge would convert
 Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & adapter, const ql_train_options & options);

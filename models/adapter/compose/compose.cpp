@@ -7,7 +7,6 @@
 #include "models/adapter/compose/compose_origin.hpp"
 #include "models/adapter/compose/from_svd.hpp"
 #include "models/adapter/compose/merge_rules.hpp"
-#include "models/adapter/formats.hpp"
 #include "models/base/parallel.hpp"
 
 namespace ql {
@@ -213,6 +212,13 @@ Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAda
     return linears;
 }
 
+/// Weights and scales may be too much for f32.
+Status check_finite(const LoraMatrix & made) {
+    const auto finite = [](float v) { return std::isfinite(v); };
+    if (std::all_of(made.a.begin(), made.a.end(), finite) && std::all_of(made.b.begin(), made.b.end(), finite)) return {};
+    return error(QL_NON_FINITE, "compose: '%s' is too large for f32 with these weights", made.weight.c_str());
+}
+
 /// Linears at the same time, as many as fit into some memory; the threads that are left share the work of each.
 Status compose_linears(const ComposeMethod & method, const std::vector<std::vector<ComposePart>> & linears,
                        const ComposeOptions & options, std::vector<LoraMatrix> & made) {
@@ -229,10 +235,8 @@ Status compose_linears(const ComposeMethod & method, const std::vector<std::vect
     parallel_for(shares.at_once, static_cast<int64_t>(linears.size()), [&](int64_t unit) {
         const auto i = static_cast<size_t>(unit);
         Result<LoraMatrix> matrix = method.compose(method, linears[i], each);
-        if (matrix.ok())
-            made[i] = std::move(*matrix);
-        else
-            done[i] = matrix.status();
+        done[i] = matrix.ok() ? check_finite(*matrix) : matrix.status();
+        if (done[i].ok()) made[i] = std::move(*matrix);
     });
     for (const Status & status : done) QL_TRY(status);
     return {};
@@ -262,7 +266,6 @@ Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, cons
         made.notes.push_back("the adapters were trained on different bases; the result names none");
     }
     QL_TRY(compose_linears(*method, linears, options, made.matrices));
-    QL_TRY(check_adapter(made, nullptr));  // weights and scales may be too much for f32
     return made;
 }
 
