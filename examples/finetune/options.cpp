@@ -175,9 +175,10 @@ void FinetuneOptions::add_adapter(Program & p) {
            "of the one named as --merge-aware=TYPE: " +
                weight_target_names(" or "))
         ->option_text("[=TYPE]");
-    p.choice("--merge-rounding", merge_rounding, {"auto", "nearest", "dithered"}, {},
-             "How --merge-aware rounds: to the nearest value, or by a threshold of each weight, so that changes smaller "
-             "than a step count from the start; auto: the latter for weights that have the type of the merge already");
+    p.choice(
+        "--merge-rounding", merge_rounding, {"auto", "nearest", "dithered"}, {},
+        "How --merge-aware rounds: to the nearest value, or by a threshold of each weight, so that changes smaller "
+        "than a step count from the start; auto: the latter for weights that have the type of the merge already");
     p.text("--init-adapter", init_adapter, "Goes on from an adapter: GGUF, or PEFT directory")->option_text("FILE|DIR");
     p.flag("--force", force, "Takes an --init-adapter that was trained on another base too");
 }

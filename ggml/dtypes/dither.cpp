@@ -63,8 +63,8 @@ void nibbles(const float * x, int n, const DitherUnits & units, DitherLine low, 
     for (int j = 0; j < n; j += kWidth) {
         const IntVec both = hn::PromoteTo(kInts, hn::LoadU(bytes, codes + j));
         const uint32_t at = first + static_cast<uint32_t>(j);
-        const IntVec lower = moved(hn::LoadU(kTag, x + j), hn::And(both, hn::Set(kInts, 15)), units, low,
-                                   thresholds(key, at));
+        const IntVec lower =
+            moved(hn::LoadU(kTag, x + j), hn::And(both, hn::Set(kInts, 15)), units, low, thresholds(key, at));
         const IntVec upper = moved(hn::LoadU(kTag, x + n + j), hn::ShiftRight<4>(both), units, high,
                                    thresholds(key, at + static_cast<uint32_t>(n)));
         hn::StoreU(hn::DemoteTo(bytes, hn::Or(lower, hn::ShiftLeft<4>(upper))), bytes, codes + j);

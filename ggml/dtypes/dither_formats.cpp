@@ -74,9 +74,9 @@ struct DitherRow {
     DitherCodes codes;
 };
 
-constexpr DitherRow kDithers[] = {
-    {QL_Q4_0, dither_blocks<Q4_0>},     {QL_Q4_1, dither_blocks<Q4_1>}, {QL_Q4_K, dither_blocks<Q4_K>},
-    {QL_IQ4_NL, dither_blocks<IQ4_NL>}, {QL_NF4, dither_whole_nf4},     {QL_NF4_DQ, dither_nf4_dq}};
+constexpr DitherRow kDithers[] = {{QL_Q4_0, dither_blocks<Q4_0>}, {QL_Q4_1, dither_blocks<Q4_1>},
+                                  {QL_Q4_K, dither_blocks<Q4_K>}, {QL_IQ4_NL, dither_blocks<IQ4_NL>},
+                                  {QL_NF4, dither_whole_nf4},     {QL_NF4_DQ, dither_nf4_dq}};
 
 Status encode_dithered(ql_dtype dtype, const float * src, int64_t n, const Dither & dither, void * dst) {
     const DitherCodes codes = find_dither(dtype);

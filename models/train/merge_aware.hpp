@@ -23,7 +23,8 @@ struct MergeTarget {
 /// which a merge reads.
 /// errors  QL_INVALID_ARGUMENT, QL_UNSUPPORTED: no such type, or one that cannot be written; dropout; scales that one
 ///         alpha cannot express; a matrix without an adapter that the merge would convert
-Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & adapter, const ql_train_options & options);
+Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & adapter,
+                                               const ql_train_options & options);
 
 /// Notes in the adapter what it is trained for, or that it is for no merge.
 Status note_merge(Adapter & adapter, const Model & model, const ql_train_options & options);

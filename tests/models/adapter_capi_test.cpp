@@ -59,7 +59,8 @@ TEST_F(AdapterCapi, RefusesWrongArguments) {
         EXPECT_EQ(adapter, nullptr);
     }
     options.r = 4;
-    for (const double alpha : {1e300, -1e300, 0.0, -1.0, 1e7, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    for (const double alpha :
+         {1e300, -1e300, 0.0, -1.0, 1e7, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
         options.alpha = alpha;
         EXPECT_EQ(ql_adapter_create(model_, &options, &adapter), QL_INVALID_ARGUMENT) << alpha;
         EXPECT_STREQ(ql_error_message(),

@@ -134,8 +134,7 @@ TEST_F(MergeAware, MergesIntoABaseOfItsOwnType) {
         use(base, QL_BASE_KEEP);
         Adapter a = adapter();
         expect_exact(type, base, a);
-        EXPECT_EQ(read_adapter(folder_.path("a.gguf")).value().origin.merge.rounding,
-                  type == QL_Q8_0 ? "" : kDithered)
+        EXPECT_EQ(read_adapter(folder_.path("a.gguf")).value().origin.merge.rounding, type == QL_Q8_0 ? "" : kDithered)
             << "it sits on the values, and " << ql_dtype_name(type) << " may have thresholds";
     }
 }
@@ -149,8 +148,9 @@ TEST_F(MergeAware, RoundsAsItIsTold) {
         ql_train_options o = aware(QL_Q4_0);
         o.merge_rounding = rounding;
         ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, o).value()->run().ok());
-        EXPECT_EQ(a.origin.merge.rounding,
-                  rounding == QL_MERGE_NEAREST ? "" : rounding == QL_MERGE_AUTO ? kDithered : kAllDithered);
+        EXPECT_EQ(a.origin.merge.rounding, rounding == QL_MERGE_NEAREST ? ""
+                                           : rounding == QL_MERGE_AUTO  ? kDithered
+                                                                        : kAllDithered);
         learned.push_back(a.matrices[0].b);
     }
     EXPECT_NE(learned[0], learned[1]);

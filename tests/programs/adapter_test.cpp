@@ -132,9 +132,10 @@ TEST_F(AdapterProgram, AnotherBaseNeedsForce) {
     EXPECT_EQ(other.find("the adapter was trained on another base: "), 0u) << "it stays with what was made of it";
     EXPECT_NE(out("info {on.gguf}").find("other base"), std::string::npos);
     EXPECT_EQ(json("info {adapter.gguf}")["other_base"], "");
-    for (const char * line : {"resize {on.gguf} --rank 2 -o {made.gguf}", "prune {on.gguf} --drop attn_q -o {made.gguf}",
-                              "resize -m {other.gguf} {adapter.gguf} --rank 2 -o {made.gguf} --force",
-                              "compose -m {other.gguf} {adapter.gguf}:0.5 -o {made.gguf} --force"}) {
+    for (const char * line :
+         {"resize {on.gguf} --rank 2 -o {made.gguf}", "prune {on.gguf} --drop attn_q -o {made.gguf}",
+          "resize -m {other.gguf} {adapter.gguf} --rank 2 -o {made.gguf} --force",
+          "compose -m {other.gguf} {adapter.gguf}:0.5 -o {made.gguf} --force"}) {
         out(line);
         EXPECT_EQ(json("info {made.gguf}")["other_base"], other) << line;
     }
@@ -235,7 +236,8 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     refused("merge -m {model.gguf} --lora {aware.gguf} --type q4_0 --search -o {m.gguf}",
             "scales by least squared error (search) are not those of the training");
     refused("merge -m {model.gguf} --lora {aware.gguf} --type q8_0 --search -o {m.gguf}", "q8_0 has no search");
-    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type nf4 --search --force -o {m.gguf}")["exact"], false);
+    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type nf4 --search --force -o {m.gguf}")["exact"],
+              false);
     EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type q8_0 -o {m.gguf}")["exact"], false);
     refused("merge -m {model.gguf} --lora {aware.gguf} --type nf4 -o {out.gguf}", "or give --force");
     refused("merge -m {model.gguf} --lora {aware.gguf}:0.5 --type q4_0 -o {out.gguf}", "or give --force");
@@ -252,7 +254,8 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     train("--merge-aware --merge-rounding nearest");
     EXPECT_EQ(json("info {aware.gguf}")["merge_rounding"], "");
     EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
-    const ProcessResult alone = workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} --merge-rounding nearest");
+    const ProcessResult alone =
+        workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} --merge-rounding nearest");
     EXPECT_EQ(2, alone.code);
     EXPECT_NE(alone.err.find("--merge-rounding is of --merge-aware, which is not given"), std::string::npos);
 }

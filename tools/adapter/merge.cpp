@@ -44,7 +44,8 @@ MergeCommand::MergeCommand(Program & program, Command & command) : program_(prog
         ->option_text("FILE[:SCALE]")
         ->one_each_time();
     command.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "))->option_text("TYPE");
-    command.flag("--search", search_, "Scales of --type by least squared error: " + dtype_names(ql_dtype_can_search, " or "));
+    command.flag("--search", search_,
+                 "Scales of --type by least squared error: " + dtype_names(ql_dtype_can_search, " or "));
 }
 
 void MergeCommand::run(Bases & bases, const std::string & output, int64_t threads) {

@@ -215,7 +215,8 @@ Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAda
 /// Weights and scales may be too much for f32.
 Status check_finite(const LoraMatrix & made) {
     const auto finite = [](float v) { return std::isfinite(v); };
-    if (std::all_of(made.a.begin(), made.a.end(), finite) && std::all_of(made.b.begin(), made.b.end(), finite)) return {};
+    if (std::all_of(made.a.begin(), made.a.end(), finite) && std::all_of(made.b.begin(), made.b.end(), finite))
+        return {};
     return error(QL_NON_FINITE, "compose: '%s' is too large for f32 with these weights", made.weight.c_str());
 }
 

@@ -117,8 +117,9 @@ typedef struct ql_adapter_info {
     int64_t n_row_weights;    /* weights of which it replaces rows: 0 to 2 (ql_adapter_rows) */
     int64_t n_invocation;     /* tokens of its invocation, from which on it acts; 0: everywhere */
     const int32_t * invocation; /* [n_invocation] */
-    const char * merge_rounding; /* of that merge: "" to the nearest value, "dithered" or "all dithered" (ql_merge_rounding) */
-    const char * other_base;  /* "", or over which base it was taken though it was trained on another one
+    const char *
+        merge_rounding; /* of that merge: "" to the nearest value, "dithered" or "all dithered" (ql_merge_rounding) */
+    const char * other_base; /* "", or over which base it was taken though it was trained on another one
                                  (ql_adapter_open_any_base): it stays with what is made of the adapter */
 } ql_adapter_info;
 QL_API ql_status ql_adapter_describe(const ql_adapter * adapter, ql_adapter_info * info);

@@ -17,7 +17,7 @@ typedef struct ql_quantized_tensor {
     double rel_rmse;         /* norm of the error over norm of the weights; 0 where nothing changed */
     const char * note;       /* "" or why it is not the requested type */
     int64_t index, n;        /* of the file's tensors */
-    double kept;             /* where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in merged weights
+    double kept; /* where an adapter was merged: <m - q, d> / <d, d>, the part of its change d that is in merged weights
                                 m; q: without it, in the new type. Of many millions 4 are looked at. NaN elsewhere */
     int64_t part;            /* which of the files of a split model it is in, from 0 */
 } ql_quantized_tensor;

@@ -56,11 +56,7 @@ typedef enum ql_optimizer {
  *    auto      by thresholds, of weights that have the type of the merge already; the others to the nearest
  *    nearest   all to the nearest
  *    dithered  all by thresholds */
-typedef enum ql_merge_rounding {
-    QL_MERGE_AUTO = 0,
-    QL_MERGE_NEAREST = 1,
-    QL_MERGE_DITHERED = 2
-} ql_merge_rounding;
+typedef enum ql_merge_rounding { QL_MERGE_AUTO = 0, QL_MERGE_NEAREST = 1, QL_MERGE_DITHERED = 2 } ql_merge_rounding;
 
 typedef struct ql_optimizer_info {
     size_t size;
