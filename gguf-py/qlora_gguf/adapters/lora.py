@@ -147,7 +147,7 @@ def check_base(adapter: Adapter, base: Base, any_base: bool = False) -> None:
     was = str(adapter.origin.get("qlora.base.identity", ""))
     if not was or was == base.identity:
         return
-    old, new = (f"'{name[:80]}'" if name else "without a name" for name in (adapter.base_name, base.name))
+    old, new = (f"'{name[:80] or 'without a name'}'" for name in (adapter.base_name, base.name))
     fault = f"the adapter was trained on another base: {old} (identity {was[:40]}), this model is {new} ({base.identity})"
     if not any_base:
         raise GgufError(f"{fault}; --force, or any_base=True in Python, uses it all the same")

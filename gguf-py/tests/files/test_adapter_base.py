@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -87,3 +88,16 @@ def test_any_base_gives_the_bytes_of_force(program, wrong, tmp_path):
     adapters.write_gguf(adapters.read_peft(folder, base, any_base=True), tmp_path / "ours.gguf", base, any_base=True)
     for name in (".gguf", "/adapter_model.safetensors", "/adapter_config.json"):
         assert (tmp_path / f"ours{name}").read_bytes() == (tmp_path / f"theirs{name}").read_bytes()
+
+
+def test_a_base_that_was_taken_all_the_same_stays_in_the_files(wrong, tmp_path):
+    base, _, file, folder = wrong
+    said = FAULT[:FAULT.index(r"; --force")]
+    for read in (adapters.read_gguf(file, base, any_base=True), adapters.read_peft(folder, base, any_base=True)):
+        adapters.write_gguf(read, tmp_path / "taken.gguf", base, any_base=True)
+        adapters.write_peft(read, base, tmp_path / "taken", any_base=True)
+        alone = adapters.read_gguf(tmp_path / "taken.gguf")
+        again = adapters.read_peft(tmp_path / "taken", base, any_base=True)
+        for adapter in (alone, again):
+            assert re.fullmatch(said, str(adapter.origin["qlora.other_base"])), "told once"
+    assert "qlora.other_base" not in adapters.read_gguf(file).origin
