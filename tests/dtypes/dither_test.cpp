@@ -18,7 +18,7 @@ namespace {
 
 using Floats = std::vector<float>;
 
-constexpr ql_dtype kDithered[] = {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q4_K, QL_IQ4_NL};
+constexpr ql_dtype kTypesWithDither[] = {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_Q4_K, QL_IQ4_NL};
 constexpr uint32_t kKey = 0xfeed5eed;
 
 Floats normal_weights(int64_t n, uint64_t seed) {
@@ -99,7 +99,7 @@ TEST(Dither, WhatLiesOnAValueStays) {
 
 /// A change of a fiftieth of a step or so: rounding to the nearest loses it, thresholds keep its mean.
 TEST(Dither, SmallChangesShowInTheMean) {
-    for (const ql_dtype dtype : kDithered) {
+    for (const ql_dtype dtype : kTypesWithDither) {
         SCOPED_TRACE(ql_dtype_name(dtype));
         constexpr int64_t kN = 512 * 256;
         const Floats x = on_values(dtype, kN, 5);
@@ -117,12 +117,14 @@ TEST(Dither, SmallChangesShowInTheMean) {
         };
         EXPECT_NEAR(mean_change(true), static_cast<double>(kChange), 0.15 * static_cast<double>(kChange));
         // In q4_K a change of a whole group is one of its minimum, which has finer steps.
-        if (dtype != QL_Q4_K) EXPECT_LT(mean_change(false), 0.6 * static_cast<double>(kChange));
+        if (dtype != QL_Q4_K) {
+            EXPECT_LT(mean_change(false), 0.6 * static_cast<double>(kChange));
+        }
     }
 }
 
 TEST(Dither, MovesACodeByOneAtMostAndNoScale) {
-    for (const ql_dtype dtype : kDithered) {
+    for (const ql_dtype dtype : kTypesWithDither) {
         SCOPED_TRACE(ql_dtype_name(dtype));
         const Floats x = normal_weights(16 * 256, 9);
         const Floats near = decoded(dtype, encoded(dtype, x, false), size_of(x)),
@@ -149,7 +151,7 @@ TEST(Dither, APieceHasTheCodesOfItsPlaceInTheTensor) {
 }
 
 TEST(Dither, BlocksWithoutAScaleStayAsTheyAre) {
-    for (const ql_dtype dtype : kDithered) {
+    for (const ql_dtype dtype : kTypesWithDither) {
         for (const float value : {0.0f, 1e-41f, -1e-41f}) {
             const Floats x(4 * 256, value);
             const Floats y = decoded(dtype, encoded(dtype, x), size_of(x));
@@ -160,7 +162,7 @@ TEST(Dither, BlocksWithoutAScaleStayAsTheyAre) {
 
 TEST(Dither, GivesTheSameBitsOnEveryInstructionSet) {
     const int64_t compiled = hwy::SupportedTargets();
-    for (const ql_dtype dtype : kDithered) {
+    for (const ql_dtype dtype : kTypesWithDither) {
         const Floats x = normal_weights(16 * 256, 13), widest = encoded(dtype, x);
         for (int64_t off = 0, set = compiled; set != 0; set &= set - 1) {  // without the best, the two best ...
             off |= set & -set;
@@ -177,7 +179,8 @@ TEST(Dither, GivesTheSameBitsOnEveryInstructionSet) {
 TEST(Dither, RefusesOtherTypesAndWhatIsNoNumber) {
     Floats x(256, 1), words(512);
     for (const DTypeDef & type : all_dtypes()) {
-        const bool has = std::find(std::begin(kDithered), std::end(kDithered), type.id) != std::end(kDithered);
+        const bool has =
+            std::find(std::begin(kTypesWithDither), std::end(kTypesWithDither), type.id) != std::end(kTypesWithDither);
         EXPECT_EQ(ql_dtype_can_dither(type.id), has) << type.name;
         if (has) continue;
         EXPECT_EQ(ql_encode_dithered(type.id, x.data(), 256, 1, 0, words.data()), QL_UNSUPPORTED) << type.name;
