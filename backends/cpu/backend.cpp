@@ -41,6 +41,17 @@ Status enumerate(std::vector<FoundDevice> & devices) {
     return {};
 }
 
+bool computes_in_bf16(ql_compute compute, Isa isa) {
+    return compute == QL_COMPUTE_BF16 || (compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
+}
+
+/// Of 16 bits by choice where they are faster than f32 and products of bf16 are not: they are finer than those.
+const Coding * coding_of(ql_compute compute, Isa isa) {
+    if (compute == QL_COMPUTE_INT8) return &kInt8;
+    if (compute == QL_COMPUTE_INT16) return &kInt16;
+    return compute == QL_COMPUTE_AUTO && !bf16_is_fast(isa) && vnni_kernels(isa) ? &kInt16 : nullptr;
+}
+
 Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Isa isa, choose_isa());
     QL_ASSIGN(const int threads, choose_threads(options.threads));
@@ -48,16 +59,13 @@ Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImp
         return error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", static_cast<int>(options.compute));
     if (options.compute == QL_COMPUTE_BF16 && !bf16_kernels(isa))
         return error(QL_UNSUPPORTED, "compute bf16: %s kernels have no bf16 product; use auto or f32", isa_name(isa));
-    const Coding * coding = options.compute == QL_COMPUTE_INT8    ? &kInt8
-                            : options.compute == QL_COMPUTE_INT16 ? &kInt16
-                                                                  : nullptr;
+    const Coding * coding = coding_of(options.compute, isa);
     if (coding && isa == Isa::scalar)
         return error(QL_UNSUPPORTED, "compute %s: the scalar kernels compute in f32 alone; use auto or f32",
                      coding->name);
-    const bool bf16 = options.compute == QL_COMPUTE_BF16 || (options.compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
     limit_targets(isa);
     try {
-        device = std::make_unique<CpuDevice>(isa, threads, bf16, coding);
+        device = std::make_unique<CpuDevice>(isa, threads, computes_in_bf16(options.compute, isa), coding);
     } catch (const std::system_error & e) {
         return too_many_threads(threads, e);
     }

@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
@@ -14,6 +15,7 @@
 #include "cpu/coded_ymm.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/half.hpp"
+#include "ql/backend.h"
 #include "support/reference_run.hpp"
 
 namespace ql::cpu {
@@ -326,6 +328,34 @@ TEST_P(CodedProducts, PropagateAWeightThatIsNoNumberToItsColumn) {
                     EXPECT_EQ(std::isnan(c[static_cast<size_t>(i)]), i % m == at) << isa_name(isa) << " " << i;
             }
         }
+}
+
+std::string product_by_choice(const CodedKernels * vnni) {
+    replace_vnni(vnni);
+    ql_device_options options;
+    ql_device_options_init(&options);
+    ql_device * device = nullptr;
+    EXPECT_EQ(QL_OK, ql_device_open(&options, &device)) << ql_error_message();
+    ql_device_info info = {};
+    info.size = sizeof(info);
+    EXPECT_EQ(QL_OK, ql_device_describe(device, &info));
+    ql_device_close(device);
+    replace_vnni({});
+    return info.product;
+}
+
+TEST(CodedProductsByChoice, AreOf16BitsWhereThereIsVnniAndNoFastBf16) {
+    if (best_isa() < Isa::avx2 || best_isa() == Isa::neon) GTEST_SKIP() << "no set with VNNI here";
+    static constexpr CodedKernels kNotEntered = {};
+    setenv("QL_ISA", "avx2", 1);
+    EXPECT_EQ(product_by_choice(nullptr), "f32");
+    EXPECT_EQ(product_by_choice(&kNotEntered), "int16");
+    if (bf16_is_fast(best_isa())) {
+        setenv("QL_ISA", isa_name(best_isa()), 1);
+        EXPECT_EQ(product_by_choice(&kNotEntered), isa_name(best_isa()));
+    }
+    unsetenv("QL_ISA");
+    limit_targets(best_isa());
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, CodedProducts, testing::Values(&kInt8, &kInt16),

@@ -16,6 +16,7 @@
 
 #include "ql/os.h"
 #include "tools/bench/peak_kernels.hpp"
+#include "tools/cli/device_options.hpp"
 #include "tools/cli/table.hpp"
 #include "tools/cli/units.hpp"
 
@@ -75,7 +76,7 @@ double time_threads(int threads, const std::function<double(int)> & work) {
 /// VNNI with AVX2's.
 std::string product_path(const ql_device_info & device, const std::vector<PeakKernel> & kernels) {
     const std::string isa = device.isa, product = device.product;
-    if (product != "f32" && !product.starts_with("int")) return product;
+    if (product != "f32" && !DeviceOptions::multiplies_integers(device)) return product;
     const bool avx512 = isa.starts_with("avx512") || isa == "amx";
     const std::string set = avx512 ? "avx512" : isa == "scalar" ? "baseline" : isa;
     if (product == "f32") return set;

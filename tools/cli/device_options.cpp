@@ -62,10 +62,13 @@ DevicePtr DeviceOptions::open() const {
 }
 
 std::string DeviceOptions::line(const ql_device_info & info) {
-    const bool integers = std::string_view(info.product).starts_with("int");
-    const char * products = info.bf16 ? "bf16" : integers ? info.product : "f32";
+    const char * products = info.bf16 ? "bf16" : multiplies_integers(info) ? info.product : "f32";
     return format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip, info.isa,
                   products, info.threads, info.threads == 1 ? "" : "s");
+}
+
+bool DeviceOptions::multiplies_integers(const ql_device_info & info) {
+    return std::string_view(info.product).starts_with("int");
 }
 
 ql_device_info DeviceOptions::describe(const DevicePtr & device) {

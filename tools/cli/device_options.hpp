@@ -22,7 +22,9 @@ class DeviceOptions {
     DevicePtr open() const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
-    /// The same in a line.
+    /// Whether its products with frozen weights are of integers.
+    static bool multiplies_integers(const ql_device_info & info);
+    /// The device in a line.
     static std::string line(const ql_device_info & info);
     /// The type of a session's keys and values: f16, but f32 where --compute f32 asks for exactness.
     ql_dtype cache_type() const { return compute_ == "f32" ? QL_F32 : QL_F16; }

@@ -66,10 +66,10 @@ class Doctor {
     }
     std::string product_reason() const {
         if (info_.bf16) return "operands rounded to bf16, sums in f32: faster here; --compute f32 for full precision";
-        if (std::string_view(info_.product).starts_with("int"))
-            return "as --compute says, frozen weights and their operands are rounded to integers; f32 "
-                   "weights, attention and up to 4 tokens in f32";
-        return "bf16 is not faster here, or --compute f32 was given";
+        if (DeviceOptions::multiplies_integers(info_))
+            return "frozen weights and their operands rounded to integers: faster here; f32 weights, attention and up "
+                   "to 4 tokens in f32; --compute f32 for full precision";
+        return "nothing else is faster here, or --compute f32 was given";
     }
 
     void print_machine() const {

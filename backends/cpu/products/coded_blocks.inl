@@ -96,34 +96,29 @@ HWY_INLINE void rotate_eight(float * x, int64_t stride) {
     for (int i = 0; i < 8; ++i) hn::Store(v[i], kF32, x + i * stride);
 }
 
-/// H times kLanes columns, where they are. x [64][kGroup].
+/// H times kLanes columns, where they are. x [64][kStride].
+template <int64_t kStride>
 HWY_INLINE void rotate_columns(float * x) {
-    for (int64_t p = 0; p < 8; ++p) rotate_eight(x + p * kGroup, 8 * kGroup);
-    for (int64_t p = 0; p < kRotated; p += 8) rotate_eight(x + p * kGroup, kGroup);
+    for (int64_t p = 0; p < 8; ++p) rotate_eight(x + p * kStride, 8 * kStride);
+    for (int64_t p = 0; p < kRotated; p += 8) rotate_eight(x + p * kStride, kStride);
 }
 
-struct CodedBlock {
-    float scale;
-    int32_t sum;  // of the codes
-};
-
-/// n numbers, a multiple of kCodedSteps: their codes go to dst. Bytes without a sign get A's bias.
+/// n numbers, a multiple of kCodedSteps: their codes go to dst. Returns their scale. Bytes get A's bias.
 template <class Code>
-HWY_INLINE CodedBlock code_block(const Coding & of, const float * x, int64_t n, Code * dst) {
-    constexpr int32_t bias = std::is_unsigned_v<Code> ? kByteBias : 0;
+HWY_INLINE float code_block(const Coding & of, const float * x, int64_t n, Code * dst) {
+    constexpr int32_t bias = sizeof(Code) == 1 ? kByteBias : 0;
     const hn::Rebind<Code, TagI32> codes;
     HWY_ALIGN float rotated[kRotated];
     if (of.rotates) rotate_row(x, rotated), x = rotated;
-    VecI32 largest = hn::Zero(kI32), sum = hn::Zero(kI32);
+    VecI32 largest = hn::Zero(kI32);
     for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
     const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
     const auto counts = hn::Gt(s.inverse, hn::Zero(kF32));  // else codes are 0, also those of what is not finite
     for (int64_t i = 0; i < n; i += kLanes) {
         const VecI32 code = hn::NearestInt(hn::IfThenElseZero(counts, hn::Mul(hn::LoadU(kF32, x + i), s.inverse)));
-        sum = hn::Add(sum, code);
         hn::StoreU(hn::DemoteTo(codes, hn::Add(code, hn::Set(kI32, bias))), codes, dst + i);
     }
-    return {hn::GetLane(s.scale), hn::GetLane(hn::SumOfLanes(kI32, sum))};
+    return hn::GetLane(s.scale);
 }
 
 }  // namespace HWY_NAMESPACE

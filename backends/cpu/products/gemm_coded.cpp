@@ -6,7 +6,7 @@
 // steps loads those vectors of B, broadcasts 6 pairs of A and makes 12 (24) products and additions. Sums in f32 lie in
 // L1, and take up the int32 sums at the end of a block.
 // Memory traffic a pair of steps and thread: B 256 bytes from L2, A 24 bytes, for 768 multiply-adds.
-// Decoding costs a pass over the panel in L1, rounding two; forward panels are also transposed, in pairs.
+// Decoding costs a pass over the panel in L1, rounding two; forward panels are also transposed between them.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/products/gemm_coded.cpp"
 #include <hwy/foreach_target.h>
@@ -191,7 +191,7 @@ HWY_INLINE void code_span(const Coding & of, const float * x, int64_t n, Code * 
     const float * from = whole_steps(x, n, copy);
     const int64_t steps = coded_steps(n);
     for (int64_t i = 0; i < steps; i += of.block)
-        *scales++ = code_block(of, from + i, std::min(of.block, steps - i), codes + i).scale;
+        *scales++ = code_block(of, from + i, std::min(of.block, steps - i), codes + i);
 }
 
 template <class Code>

@@ -1,7 +1,7 @@
 // Panels of integers. Compiled once for each instruction set; included like vec.inl.
 //
-// A weight is decoded to f32 in the cache and rounded from there. Its rows are the panel's columns in the forward
-// product, and are transposed in units of two or four codes; backward they are its steps, and units are put together.
+// A weight is decoded to f32 in the cache and rounded from there, a block of as many columns as a vector has lanes at a
+// time. Its rows are the panel's steps in the backward product; forward they are its columns, and are transposed first.
 #if defined(QL_CPU_PANEL_CODED_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QL_CPU_PANEL_CODED_INL
 #undef QL_CPU_PANEL_CODED_INL
@@ -39,21 +39,25 @@ class PackerCoded {
 
     void pack(int64_t group, int64_t p0, int64_t depth, const PanelCoded & to) const {
         if (side_ == Side::forward) {
-            for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(group * kGroup, i, p0, depth, to);
+            for (int64_t i = 0; i < kGroup; i += kLanes) pack_columns(group * kGroup + i, p0, depth, from(to, 0, i));
             return;
         }
         const int64_t span = std::max(of_.block, kCodedSteps);
         for (int64_t p = 0; p < depth; p += span)
-            pack_rows(group * kGroup, p0 + p, std::min(span, depth - p),
-                      {to.units + p / kPerUnit * kGroup, to.scales + p / of_.block * kGroup,
-                       to.starts + p / of_.block * kGroup});
+            pack_rows(group * kGroup, p0 + p, std::min(span, depth - p), from(to, p, 0));
     }
 
   private:
     static constexpr int64_t kPerUnit = sizeof(int32_t) / sizeof(Code);
     static constexpr bool kBytes = sizeof(Code) == 1;
-    static constexpr int64_t kSpan = 256;  // the longest block
+    static constexpr int64_t kSpan = 256;  // the longest block, and every format's
     static_assert(kInt16.block <= kSpan && kSpan % kInt8.block == 0);
+
+    /// A panel from step p, the first of a block, and column j on.
+    PanelCoded from(const PanelCoded & to, int64_t p, int64_t j) const {
+        const int64_t block = p / of_.block * kGroup + j;
+        return {to.units + p / kPerUnit * kGroup + j, to.scales + block, to.starts + block};
+    }
 
     /// W's rows p0 to p0 + depth, of whole blocks or the last: steps of the panel.
     void pack_rows(int64_t column, int64_t p0, int64_t depth, const PanelCoded & to) const {
@@ -64,22 +68,42 @@ class PackerCoded {
             std::fill(rows + p * kGroup + n, rows + (p + 1) * kGroup, 0.0f);
         }
         std::fill(rows + depth * kGroup, rows + whole * kGroup, 0.0f);
-        for (int64_t p = 0, block = 0; p < whole; p += of_.block, ++block)
+        for (int64_t p = 0; p < whole; p += of_.block)
             for (int64_t j = 0; j < kGroup; j += kLanes)
-                code_columns(rows + p * kGroup + j, std::min(of_.block, whole - p),
-                             {to.units + p / kPerUnit * kGroup + j, to.scales + block * kGroup + j,
-                              to.starts + block * kGroup + j});
+                code_columns<kGroup>(rows + p * kGroup + j, std::min(of_.block, whole - p), from(to, p, j));
     }
 
-    /// A block of kLanes columns. x [n][kGroup].
+    /// W's rows from `row` on, kLanes of them: columns of the panel.
+    void pack_columns(int64_t row, int64_t p0, int64_t depth, const PanelCoded & to) const {
+        HWY_ALIGN float rows[kLanes * kSpan], steps[kSpan * kLanes];
+        const int64_t n = std::min<int64_t>(kLanes, w_.m - row);
+        if (n <= 0) return;  // whatever the sums are there, they are not stored
+        if (n < kLanes) std::fill_n(rows, kLanes * kSpan, 0.0f);
+        for (int64_t s = 0; s < depth; s += kSpan) {
+            const int64_t count = std::min(kSpan, depth - s), whole = coded_steps(count);
+            for (int64_t r = 0; r < n; ++r) {
+                decode_(w_, (row + r) * w_.k + p0 + s, count, rows + r * kSpan);
+                std::fill(rows + r * kSpan + count, rows + r * kSpan + whole, 0.0f);
+            }
+            for (int64_t i = 0; i < whole; i += of_.block) {
+                const int64_t block = std::min(of_.block, whole - i);
+                for (int64_t p = 0; p < block; p += kLanes)
+                    transpose<kLanes>(rows + i + p, kSpan, steps + p * kLanes);
+                code_columns<kLanes>(steps, block, from(to, s + i, 0));
+            }
+        }
+    }
+
+    /// A block of kLanes columns. x [n][kStride].
+    template <int64_t kStride>
     void code_columns(float * x, int64_t n, const PanelCoded & to) const {
-        if (of_.rotates) rotate_columns(x);
+        if (of_.rotates) rotate_columns<kStride>(x);
         VecI32 largest = hn::Zero(kI32), sum = hn::Zero(kI32);
-        for (int64_t p = 0; p < n; ++p) largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, x + p * kGroup)));
+        for (int64_t p = 0; p < n; ++p) largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, x + p * kStride)));
         const BlockScales s = block_scales(of_, largest);
         hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, scale_)), kF32, to.scales);
         const auto code = [&](int64_t p) HWY_ATTR {
-            const VecI32 c = hn::NearestInt(hn::Mul(hn::Load(kF32, x + p * kGroup), s.inverse));
+            const VecI32 c = hn::NearestInt(hn::Mul(hn::Load(kF32, x + p * kStride), s.inverse));
             sum = hn::Add(sum, c);
             return c;
         };
@@ -96,31 +120,6 @@ class PackerCoded {
             hn::StoreU(unit, kI32, to.units + p / kPerUnit * kGroup);
         }
         if (kBytes) hn::StoreU(hn::Mul(sum, hn::Set(kI32, -kByteBias)), kI32, to.starts);
-    }
-
-    /// W's rows from column + j on, kLanes of them: columns of the panel.
-    void pack_columns(int64_t column, int64_t j, int64_t p0, int64_t depth, const PanelCoded & to) const {
-        HWY_ALIGN float row[kSpan];
-        HWY_ALIGN Code codes[kLanes * kSpan] = {};
-        const int64_t n = std::min<int64_t>(kLanes, w_.m - column - j);
-        if (n <= 0) return;  // whatever the sums are there, they are not stored
-        for (int64_t s = 0; s < depth; s += kSpan) {
-            const int64_t count = std::min(kSpan, depth - s), whole = coded_steps(count);
-            for (int64_t r = 0; r < n; ++r) {
-                decode_(w_, (column + j + r) * w_.k + p0 + s, count, row);
-                std::fill(row + count, row + whole, 0.0f);
-                for (int64_t i = 0; i < whole; i += of_.block) {
-                    const CodedBlock block =
-                        code_block(of_, row + i, std::min(of_.block, whole - i), codes + r * kSpan + i);
-                    const int64_t at = (s + i) / of_.block * kGroup + j + r;
-                    to.scales[at] = scale_ * block.scale;
-                    if (kBytes) to.starts[at] = -kByteBias * block.sum;
-                }
-            }
-            for (int64_t i = 0; i < whole; i += kPerUnit * kLanes)
-                transpose(reinterpret_cast<const float *>(codes + i), kSpan / kPerUnit,
-                          reinterpret_cast<float *>(to.units + (s + i) / kPerUnit * kGroup + j));
-        }
     }
 
     const Coding & of_;

@@ -14,7 +14,8 @@ HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
 namespace HWY_NAMESPACE {
 
-/// src: kLanes rows of stride ld; dst: its transpose, rows of stride kGroup.
+/// src: kLanes rows of stride ld; dst: its transpose, rows of kStride.
+template <int64_t kStride = kGroup>
 HWY_INLINE void transpose(const float * src, [[maybe_unused]] int64_t ld, float * dst) {
 #if HWY_TARGET == HWY_SCALAR
     hn::StoreU(hn::LoadU(kF32, src), kF32, dst);
@@ -34,7 +35,7 @@ HWY_INLINE void transpose(const float * src, [[maybe_unused]] int64_t ld, float 
         q[g][3] = hn::BitCast(kF32, hn::InterleaveUpper(wide, high01, high23));
     }
     for (int i = 0; i < 4; ++i) {
-        const auto store = [&](int b, Vec v) HWY_ATTR { hn::StoreU(v, kF32, dst + (4 * b + i) * kGroup); };
+        const auto store = [&](int b, Vec v) HWY_ATTR { hn::StoreU(v, kF32, dst + (4 * b + i) * kStride); };
 #if HWY_MAX_BYTES == 64
         const Vec even_low = hn::ConcatLowerLower(kF32, q[2][i], q[0][i]),
                   odd_low = hn::ConcatLowerLower(kF32, q[3][i], q[1][i]);

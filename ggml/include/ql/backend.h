@@ -36,7 +36,7 @@ QL_API ql_status ql_backend_device(int64_t i, int64_t number, ql_found_device * 
 typedef struct ql_device ql_device;
 
 typedef enum ql_compute {
-    QL_COMPUTE_AUTO = 0, /* bf16 where the device has a fast bf16 product, else f32 */
+    QL_COMPUTE_AUTO = 0, /* bf16 where the device has a fast bf16 product, else int16 where that is faster than f32 */
     QL_COMPUTE_F32 = 1,
     QL_COMPUTE_BF16 = 2, /* operands of products rounded to bf16, sums in f32 */
     QL_COMPUTE_INT8 = 3, /* both operands of products with quantized or 16-bit weights rounded to int8 by blocks of 64,
