@@ -124,7 +124,8 @@ void FinetuneOptions::add_output(Program & p) {
     p.optional_text(
          "--board", board, "auto",
          "A page that shows the run while it goes on: curves, plan, samples, a button to stop; on this machine alone. "
-         "auto: port " + std::to_string(kFirstPort) + ", or the next that is free; 0: any")
+         "auto: port " +
+             std::to_string(kFirstPort) + ", or the next that is free; 0: any")
         ->option_text("[PORT]")
         ->check(BoardServer::why_not);
     p.flag(

@@ -46,7 +46,8 @@ ReportRows plan_rows(const RunReport & r) {
     rows.push_back({"adapter, gradients, inputs", print_size(r.plan.leaf_bytes - r.plan.optimizer_bytes)});
     rows.push_back({"optimizer", print_size(r.plan.optimizer_bytes)});
     if (r.plan.optimizer_paged_bytes) rows.push_back({"optimizer on disk", print_size(r.plan.optimizer_paged_bytes)});
-    if (r.plan.adapter_paged_bytes) rows.push_back({"adapter, gradients on disk", print_size(r.plan.adapter_paged_bytes)});
+    if (r.plan.adapter_paged_bytes)
+        rows.push_back({"adapter, gradients on disk", print_size(r.plan.adapter_paged_bytes)});
     rows.push_back({"activations and scratch", print_size(r.plan.arena_bytes)});
     rows.push_back({"program, tokenizer, data", print_size(r.plan.program_bytes)});
     rows.push_back({"planned peak", print_size(r.plan.planned_peak_bytes)});
@@ -54,7 +55,7 @@ ReportRows plan_rows(const RunReport & r) {
     if (r.plan.spill_bytes) rows.push_back({"layers' inputs on disk", print_size(r.plan.spill_bytes)});
     if (r.plan.spill_bytes)
         rows.push_back({"of these written and read, a step",
-                   print_size(r.plan.spill_written_bytes_per_step + r.plan.spill_read_bytes_per_step)});
+                        print_size(r.plan.spill_written_bytes_per_step + r.plan.spill_read_bytes_per_step)});
     if (r.plan.lanes > 1) rows.push_back({"batches side by side", print_count(r.plan.lanes)});
     if (r.plan.recomputed_layers) rows.push_back({"layers computed again", print_count(r.plan.recomputed_layers)});
     rows.push_back({"trained parameters", print_count(r.plan.n_parameters)});
@@ -76,11 +77,12 @@ ReportRows summary_rows(const RunReport & r) {
     rows.push_back({"time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
     rows.push_back({"loss", change(s.loss_first, s.loss_last)});
     if (std::isfinite(r.eval_after)) rows.push_back({"eval loss", change(r.eval_before, r.eval_after)});
-    rows.push_back({"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
+    rows.push_back(
+        {"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
     rows.push_back({"adapter", r.adapter});
     if (!r.best.empty())
         rows.push_back({"best by eval loss", r.best + " (" + print_number(r.eval_best, 4) +
-                                            (r.has_no_gain ? ", no better than before training)" : ")")});
+                                                 (r.has_no_gain ? ", no better than before training)" : ")")});
     if (!r.plot.empty()) rows.push_back({"picture", r.plot});
     return rows;
 }

@@ -17,7 +17,8 @@ void RunDisplay::read_history(const std::string & metrics, int64_t last_step) {
         };
         if (!board_) return;
         const double step = number("step"), eval_loss = number("eval_loss");
-        board_->add_earlier_step(step, line.contains("skipped") ? NAN : number("loss"), number("lr"), number("grad_norm"));
+        board_->add_earlier_step(step, line.contains("skipped") ? NAN : number("loss"), number("lr"),
+                                 number("grad_norm"));
         if (std::isfinite(eval_loss)) board_->add_evaluation({static_cast<int64_t>(step), eval_loss});
     });
 }

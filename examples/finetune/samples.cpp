@@ -107,8 +107,8 @@ BoardAnswer Samples::answer_one(const SessionPtr & session, const Prompt & promp
     options.cancelled = [](void * user) { return static_cast<Until *>(user)->is_over() ? 1 : 0; };
     auto result = sized<ql_generate_result>();
     ql_session_reset(session.get());
-    const Status status = ql_generate(session.get(), prompt.tokens.data(), static_cast<int64_t>(prompt.tokens.size()),
-                                      &options, &result);
+    const Status status =
+        ql_generate(session.get(), prompt.tokens.data(), static_cast<int64_t>(prompt.tokens.size()), &options, &result);
     if (status.code() == QL_CANCELLED) return {"", true};
     check_run(status);
     return {result.text, result.ended == 0};

@@ -152,7 +152,8 @@ TEST(BoardEvents, AreLinesOfJsonWithoutNumbersThatJsonLacks) {
     board.add_round({1, {{"\r\n\u2028", true}}});
     Board::Seen seen;
     const std::string text = events_of(board.news(seen));
-    EXPECT_TRUE(has(text, "event: points\ndata: {\"replace\":true,\"points\":[[1,null,null,null,0.001,null]]}\n\n")) << text;
+    EXPECT_TRUE(has(text, "event: points\ndata: {\"replace\":true,\"points\":[[1,null,null,null,0.001,null]]}\n\n"))
+        << text;
     EXPECT_TRUE(has(text, "event: evaluations\ndata: [[1,2.5]]\n\n")) << text;
     EXPECT_TRUE(has(text, "a\\nb\ufffd")) << "bytes that are no UTF-8";
     EXPECT_TRUE(has(text, "\"skipped\":1")) << text;
@@ -162,7 +163,8 @@ TEST(BoardEvents, AreLinesOfJsonWithoutNumbersThatJsonLacks) {
     EXPECT_EQ(lines, 6u) << "no text ends an event early: " << text;
     EXPECT_EQ(events_of(board.news(seen)), "");
     board.end({cli::BoardEnding::ended, "", {{"steps", "1"}}});
-    EXPECT_TRUE(has(events_of(board.news(seen)), "event: end\ndata: {\"how\":\"ended\",\"message\":\"\",\"summary\":[[\"steps\",\"1\"]]}"));
+    EXPECT_TRUE(has(events_of(board.news(seen)),
+                    "event: end\ndata: {\"how\":\"ended\",\"message\":\"\",\"summary\":[[\"steps\",\"1\"]]}"));
 }
 
 }  // namespace

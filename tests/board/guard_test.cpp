@@ -16,9 +16,10 @@ constexpr const char * kToken = "0123456789abcdef0123456789abcdef";
 TEST(BoardGuard, OnlyThisMachinesNamesAreAnswered) {
     for (const char * host : {"127.0.0.1", "127.0.0.1:7007", "localhost", "localhost:9000"})
         EXPECT_TRUE(cli::is_this_machine(host)) << host << ": a tunnel's port may be another";
-    for (const char * host : {"", "example.org", "example.org:7007", "127.0.0.1.example.org", "localhost.example.org:7007",
-                              "127.0.0.1:", "127.0.0.1:7007.example.org", "127.0.0.1:70070000", "0.0.0.0:7007",
-                              "127.0.0.1@example.org", "localhost:80, example.org"})
+    for (const char * host :
+         {"", "example.org", "example.org:7007", "127.0.0.1.example.org", "localhost.example.org:7007",
+          "127.0.0.1:", "127.0.0.1:7007.example.org", "127.0.0.1:70070000", "0.0.0.0:7007", "127.0.0.1@example.org",
+          "localhost:80, example.org"})
         EXPECT_FALSE(cli::is_this_machine(host)) << host;
 }
 
@@ -64,7 +65,8 @@ TEST(BoardGuard, TokensAreLongAndOnesOwn) {
 }
 
 TEST(BoardPort, IsANumberOrAuto) {
-    for (const char * port : {"", "auto", "true", "false", "0", "80", "65535"}) EXPECT_EQ(cli::BoardServer::why_not(port), "") << port;
+    for (const char * port : {"", "auto", "true", "false", "0", "80", "65535"})
+        EXPECT_EQ(cli::BoardServer::why_not(port), "") << port;
     for (const char * port : {"-1", "65536", "x", "80x", "1e3", "000080"})
         EXPECT_NE(cli::BoardServer::why_not(port), "") << port;
 }

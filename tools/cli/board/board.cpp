@@ -70,8 +70,8 @@ void Board::add_evaluation(const BoardEvaluation & evaluation) {
     change(evaluations_, [&](std::vector<BoardEvaluation> & all) {
         all.push_back(evaluation);
         if (all.size() <= kMostEvaluations) return;
-        const auto best = std::min_element(all.begin(), all.end(),
-                                           [](const auto & a, const auto & b) { return a.loss < b.loss; });
+        const auto best =
+            std::min_element(all.begin(), all.end(), [](const auto & a, const auto & b) { return a.loss < b.loss; });
         halve(all, [step = best->step](const BoardEvaluation & e) { return e.step == step; });
     });
 }

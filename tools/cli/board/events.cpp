@@ -24,10 +24,10 @@ EventJson rows_of(const BoardRows & rows) {
 }
 
 EventJson json_of(const BoardFacts & f) {
-    return {{"version", f.version},       {"stage", f.stage},
-            {"stopping", f.is_stopping},  {"about", rows_of(f.about)},
-            {"plan", rows_of(f.plan)},    {"first_step", f.first_step},
-            {"n_steps", f.n_steps},       {"step_seconds", figure(f.step_seconds)}};
+    return {{"version", f.version},      {"stage", f.stage},
+            {"stopping", f.is_stopping}, {"about", rows_of(f.about)},
+            {"plan", rows_of(f.plan)},   {"first_step", f.first_step},
+            {"n_steps", f.n_steps},      {"step_seconds", figure(f.step_seconds)}};
 }
 
 EventJson json_of(const BoardNow & now) {
@@ -52,8 +52,7 @@ EventJson json_of(const std::vector<BoardEvaluation> & all) {
 
 EventJson json_of(const BoardSamples & samples) {
     EventJson prompts = EventJson::array(), rounds = EventJson::array();
-    for (const BoardPrompt & p : samples.prompts)
-        prompts.push_back({{"prompt", p.prompt}, {"expected", p.expected}});
+    for (const BoardPrompt & p : samples.prompts) prompts.push_back({{"prompt", p.prompt}, {"expected", p.expected}});
     for (const BoardRound & r : samples.rounds) {
         EventJson answers = EventJson::array();
         for (const BoardAnswer & a : r.answers) answers.push_back({{"text", a.text}, {"cut", a.is_cut}});
@@ -73,8 +72,8 @@ EventJson json_of(const BoardEnd & end) {
 EventJson points_of(const Board::News & news) {
     EventJson list = EventJson::array();
     for (const CurvePoint & p : news.points)
-        list.push_back(
-            {static_cast<int64_t>(p.step), figure(p.loss), figure(p.low), figure(p.high), figure(p.lr), figure(p.grad_norm)});
+        list.push_back({static_cast<int64_t>(p.step), figure(p.loss), figure(p.low), figure(p.high), figure(p.lr),
+                        figure(p.grad_norm)});
     return {{"replace", news.replaces_points}, {"points", list}};
 }
 

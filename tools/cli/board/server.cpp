@@ -77,8 +77,8 @@ int trouble_with(int port) {
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool is_bound = ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0 &&
-                          ::listen(fd, 1) == 0;
+    const bool is_bound =
+        ::bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0 && ::listen(fd, 1) == 0;
     const int trouble = is_bound ? 0 : errno;
     ::close(fd);
     return trouble;
@@ -156,9 +156,10 @@ class LocalServer : public BoardServer {
 
     void send_page(httplib::Response & response) const {
         const std::string nonce = new_token();
-        response.set_header("Content-Security-Policy", "default-src 'none'; connect-src 'self'; img-src data:; script-src 'nonce-" +
-                                                           nonce + "'; style-src 'nonce-" + nonce +
-                                                           "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        response.set_header("Content-Security-Policy",
+                            "default-src 'none'; connect-src 'self'; img-src data:; script-src 'nonce-" + nonce +
+                                "'; style-src 'nonce-" + nonce +
+                                "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
         response.set_content(board_page(token_, nonce), "text/html; charset=utf-8");
     }
 
