@@ -14,6 +14,10 @@ void LivePage::open(const std::string & model) {
     facts_.about = {{"model", model}, {"data", data}, {"adapter", o_.output}};
     board_.set_facts(facts_);
     server_ = BoardServer::open(o_.board, board_, StopRequest());
+}
+
+void LivePage::say_address() {
+    if (!server_) return;
     program_.note("board    " + server_->url());
     program_.on_note = [this](const std::string & line) { board_.log(line); };
 }

@@ -14,8 +14,9 @@ class LivePage {
   public:
     /// All must outlive it.
     LivePage(Program & program, const FinetuneOptions & options) : program_(program), o_(options) {}
-    /// Where --board is given and something runs: the page is there from here on, and its address is said. Throws Stop.
+    /// Where --board is given and something runs: the page is there from here on. Throws Stop.
     void open(const std::string & model);
+    void say_address();
     /// Null without a page.
     Board * board() { return server_ ? &board_ : nullptr; }
     void show_plan(const RunReport & report, const std::string & device);

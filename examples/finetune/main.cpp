@@ -56,6 +56,7 @@ class Finetune {
         page_.open(model_options_.path());
         in_.open_device();
         say_header();
+        page_.say_address();
         const StopAnswers answers("stopping as soon as what is being prepared is ready", "; again to quit at once",
                                   "ended before the training began", program_.quiet);
         in_.open_model();

@@ -19,6 +19,8 @@ class Samples {
     Samples(const RunInputs & inputs, Board & board) : in_(inputs), board_(board) {}
     /// Takes questions from all over the held-out data. has_budget: --memory is given, which samples would break.
     void choose(bool has_budget);
+    /// Whether there will be answers.
+    bool has_any() const { return !prompts_.empty(); }
     /// Answers with the adapter as it is now. What goes wrong is said on the page; the run goes on.
     void answer(int64_t step);
 

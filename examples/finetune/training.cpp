@@ -186,7 +186,7 @@ void Training::set_stage(const char * stage) {
 
 /// With the parameters as they are after a step.
 void Training::sample(int64_t step) {
-    if (!samples_) return;
+    if (!samples_ || !samples_->has_any()) return;
     check_run(ql_trainer_read_adapter(trainer_.get()));
     samples_->answer(step);
 }

@@ -111,6 +111,7 @@ void Board::end(BoardEnd end) {
         curve_.finish();
         value = std::move(end);
     });
+    over_.notify_all();
 }
 
 bool Board::has_ended() const {
@@ -131,7 +132,7 @@ bool Board::wait(const Seen & seen, double seconds) const {
 
 void Board::rest(double seconds) const {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, duration(seconds), [&] { return end_.value.has_value(); });
+    over_.wait_for(lock, duration(seconds), [&] { return end_.value.has_value(); });
 }
 
 Board::News Board::news(Seen & seen) const {

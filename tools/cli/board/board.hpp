@@ -140,7 +140,7 @@ class Board {
     bool has_news(const Seen & seen) const;
 
     mutable std::mutex mutex_;
-    mutable std::condition_variable changed_;
+    mutable std::condition_variable changed_, over_;
     Part<BoardFacts> facts_;
     Part<BoardNow> now_;
     Part<std::vector<BoardEvaluation>> evaluations_;
