@@ -17,9 +17,9 @@ build asan -DQL_BUILD_PROGRAMS=ON
 
 say "ThreadSanitizer: the threaded tests, and the programs"
 (cd "$root" && cmake --preset tsan -DQL_BUILD_PROGRAMS=ON >/dev/null &&
-    cmake --build --preset tsan --target ql_test_cpu ql_test_graph ql_test_programs)
+    cmake --build --preset tsan --target ql_test_cpu ql_test_graph ql_test_board ql_test_programs)
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
- run_tests tsan ql_test_cpu ql_test_graph ql_test_programs)
+ run_tests tsan ql_test_cpu ql_test_graph ql_test_board ql_test_programs)
 
 say "5,000 steps: memory does not grow"
 "$root/build/release/bin/ql_test_programs" --gtest_brief=1 --gtest_also_run_disabled_tests --gtest_filter='Leak.*'

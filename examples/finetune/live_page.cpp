@@ -25,7 +25,7 @@ void LivePage::say_address() {
 void LivePage::show_plan(const RunReport & report, const std::string & device) {
     if (!server_) return;
     facts_.about.emplace_back("base type", report.base_type);
-    facts_.about.emplace_back("device", device);
+    facts_.about.emplace_back("device", device.substr(std::string("device   ").size()));
     facts_.plan = plan_rows(report);
     facts_.first_step = report.plan.first_step, facts_.n_steps = report.plan.n_steps;
     facts_.step_seconds = report.expected.seconds;

@@ -19,6 +19,7 @@ class LivePage {
     void say_address();
     /// Null without a page.
     Board * board() { return server_ ? &board_ : nullptr; }
+    /// device: as DeviceOptions::line says it.
     void show_plan(const RunReport & report, const std::string & device);
     /// The page's last state; a moment later there is none.
     void end(const RunReport & report);

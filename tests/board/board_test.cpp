@@ -101,12 +101,15 @@ TEST(Board, TheEndWakesWhoWaits) {
     Board board;
     Board::Seen seen;
     (void)board.news(seen);
+    const auto begin = std::chrono::steady_clock::now();
     std::thread reader([&] {
         EXPECT_TRUE(board.wait(seen, 60));
         board.rest(60);
     });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     board.end({});
     reader.join();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(Board, ReadersNeitherHoldUpTheTrainingNorMissAnything) {

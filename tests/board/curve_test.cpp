@@ -29,7 +29,11 @@ TEST(Curve, PairsBecomeOnePointWithTheirMeanAndTheirEnds) {
     const Curve curve = curve_of(Curve::kMost + 2);
     ASSERT_EQ(curve.points().size(), Curve::kMost / 2 + 1) << "the two last steps are one point, too";
     EXPECT_EQ(curve.thinned(), 1);
-    for (const CurvePoint & p : curve.points()) EXPECT_EQ(p.loss, 2), EXPECT_EQ(p.low, 1), EXPECT_EQ(p.high, 3);
+    for (const CurvePoint & p : curve.points()) {
+        EXPECT_EQ(p.loss, 2);
+        EXPECT_EQ(p.low, 1);
+        EXPECT_EQ(p.high, 3);
+    }
     EXPECT_EQ(curve.points()[3].step, 8);
     EXPECT_EQ(curve.points()[3].grad_norm, 50) << "what stands out stays";
     EXPECT_EQ(curve.points()[3].lr, 8e-3);
@@ -44,7 +48,10 @@ TEST(Curve, IsBoundedAndWholeHoweverLongTheRunIs) {
     curve.finish();
     EXPECT_EQ(curve.points().back().step, n) << "the last steps, too";
     double before = 0;
-    for (const CurvePoint & p : curve.points()) EXPECT_GT(p.step, before), before = p.step;
+    for (const CurvePoint & p : curve.points()) {
+        EXPECT_GT(p.step, before);
+        before = p.step;
+    }
     EXPECT_LE(curve.points().front().step, 1024);
 }
 

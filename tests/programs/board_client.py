@@ -20,12 +20,13 @@ def chats(n):
 class Run:
     """A ql-finetune in the background, in `folder` with model.gguf and data.jsonl."""
 
-    def __init__(self, programs, folder, *more, out="a.gguf", board=("--board", "0"), model="model.gguf"):
-        command = [os.path.join(programs, "ql-finetune"), "-m", model, "-d", "data.jsonl", "-o", out, "--ctx", "64",
+    def __init__(self, programs, folder, *more, out="a.gguf", board=("--board", "0"), model="model.gguf", data="data.jsonl"):
+        command = [os.path.join(programs, "ql-finetune"), "-m", model, "-d", data, "-o", out, "--ctx", "64",
                    "--grad-accum", "1", "--lora-r", "4", *board, *more]
         self.err_path = os.path.join(folder, out + ".err")
-        self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=open(self.err_path, "wb"), env={**os.environ, "QL_THREADS": "1"})
+        with open(self.err_path, "wb") as err:
+            self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
+                                            env={**os.environ, "QL_THREADS": "1"})
 
     def err(self):
         with open(self.err_path, encoding="utf-8") as file:

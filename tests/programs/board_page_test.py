@@ -193,7 +193,7 @@ def kill_it(browser, run, pictures):
 
 def end_it(browser, run, pictures):
     browser.call("Page.navigate", url=run.url())
-    browser.wait("document.getElementById('state').textContent === 'ended'")
+    browser.wait("document.getElementById('state')?.textContent === 'ended'")
     check("best by eval loss" in text(browser, "summary"), "a run that ended has its summary")
     browser.picture(os.path.join(pictures, "ended.png"))
     code, _, err = run.wait()
@@ -201,14 +201,14 @@ def end_it(browser, run, pictures):
 
 
 def main():
-    programs, writer = sys.argv[1:3]
+    programs, writer = map(os.path.abspath, sys.argv[1:3])
     pictures = sys.argv[sys.argv.index("--pictures") + 1] if "--pictures" in sys.argv else None
     chromium = os.environ.get("QL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:
         print("skipped: there is no chromium (Debian: chromium), in which the page would be looked at")
         return 77
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        subprocess.run([writer, os.path.join(folder, "model.gguf")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([writer, os.path.join(folder, "model.gguf"), os.path.join(folder, "data.jsonl")], check=True, stdout=subprocess.DEVNULL)
         with open(os.path.join(folder, "data.jsonl"), "w", encoding="utf-8") as file:
             file.write(chats(48))
         with open(os.path.join(folder, "held.jsonl"), "w", encoding="utf-8") as file:
@@ -223,7 +223,7 @@ def main():
                 stop_by_button(browser, run, pictures)
             with busy_run(programs, folder, "--overwrite", *eval_data) as run:
                 kill_it(browser, run, pictures)
-            run = busy_run(programs, folder, "--overwrite", "--steps", "1500", *eval_data)
+            run = busy_run(programs, folder, "--overwrite", "--steps", "20000", *eval_data, "--eval-every", "1000")
             with run:
                 end_it(browser, run, pictures)
             check(not browser.faults(), f"no script fails, no policy is broken {browser.faults()[:1] or ''}")

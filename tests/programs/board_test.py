@@ -28,7 +28,7 @@ class Board(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder, True)
-        subprocess.run([WRITER, self.path("model.gguf")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([WRITER, self.path("model.gguf"), self.path("data.jsonl")], check=True, stdout=subprocess.DEVNULL)
         with open(self.path("data.jsonl"), "w", encoding="utf-8") as file:
             file.write(chats(48))
 
@@ -89,19 +89,18 @@ class Board(unittest.TestCase):
         self.stop(run)
 
     def test_what_is_learned_shows_in_the_samples(self):
-        code, _, err = self.run_to_end("--steps", "1", out="warm.gguf")
-        self.assertEqual(code, 0, err)
-        run = Run(PROGRAMS, self.folder, "--eval-data", "data.jsonl", "--eval-every", "100", "--epochs", "60", "--lr", "1e-2",
-                  "--lora-r", "16", "--metrics", "m.jsonl")
-        with run:
+        with open(self.path("one.jsonl"), "w", encoding="utf-8") as file:
+            file.write(chats(1) * 20)
+        with Run(PROGRAMS, self.folder, "--eval-data", "one.jsonl", "--eval-every", "20", "--steps", "60", "--lr",
+                 "1e-2", data="one.jsonl") as run:
             run.url()
             events = Events(run.port).to_end()
             self.end_of(run, 0)
         samples = events.state["samples"]
-        right = [a["text"] == p["expected"] for a, p in zip(samples["rounds"][-1]["answers"], samples["prompts"])]
-        self.assertTrue(any(right), samples["rounds"][-1])
-        self.assertFalse(any(a["text"] == p["expected"]
-                             for a, p in zip(samples["rounds"][0]["answers"], samples["prompts"])))
+        right = [[a["text"] == p["expected"] and not a["cut"] for a, p in zip(r["answers"], samples["prompts"])]
+                 for r in samples["rounds"]]
+        self.assertEqual([r["step"] for r in samples["rounds"]], [0, 20, 40, 60])
+        self.assertEqual((right[0], right[-1]), ([False] * 3, [True] * 3), samples["rounds"])
 
     def test_the_end_of_a_run_is_on_the_page(self):
         with Run(PROGRAMS, self.folder, "--epochs", "30", *EVAL) as run:
@@ -315,11 +314,13 @@ class Board(unittest.TestCase):
         for a, b in (("plain.gguf", "shown.gguf"), ("plain.best.gguf", "shown.best.gguf")):
             self.assertTrue(filecmp.cmp(self.path(a), self.path(b), False), (a, b))
         times = ("tok_s", "seconds", "rss_bytes")
-        lines = [[{k: v for k, v in json.loads(line).items() if k not in times} for line in open(self.path(name))]
-                 for name in ("plain.jsonl", "shown.jsonl")]
+        lines = []
+        for name in ("plain.jsonl", "shown.jsonl"):
+            with open(self.path(name), encoding="utf-8") as file:
+                lines.append([{k: v for k, v in json.loads(line).items() if k not in times} for line in file])
         self.assertEqual(*lines)
 
 
 if __name__ == "__main__":
-    PROGRAMS, WRITER = sys.argv[1:3]
+    PROGRAMS, WRITER = map(os.path.abspath, sys.argv[1:3])
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

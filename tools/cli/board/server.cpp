@@ -114,6 +114,7 @@ class LocalServer : public BoardServer {
             const NoSignals none;
             workers_ = std::make_unique<Workers>(kThreads, kMostWaiting);
             thread_ = std::thread([this] {
+                ::pthread_setname_np(::pthread_self(), "board");
                 http_.listen_after_bind();
                 is_over_ = true;
             });

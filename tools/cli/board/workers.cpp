@@ -1,5 +1,7 @@
 #include "tools/cli/board/workers.hpp"
 
+#include <pthread.h>
+
 #include <utility>
 
 namespace ql::cli {
@@ -36,6 +38,7 @@ void Workers::shutdown() {
 }
 
 void Workers::work() {
+    ::pthread_setname_np(::pthread_self(), "board");  // what they cost is seen in `top -H`
     for (;;) {
         std::function<void()> next;
         {
