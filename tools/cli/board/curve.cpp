@@ -34,6 +34,8 @@ void Curve::add(double step, double loss, double lr, double grad_norm) {
     if (!std::isfinite(loss)) loss = NAN;
     if (!std::isfinite(grad_norm)) grad_norm = NAN;
     open_.push_back({step, loss, loss, loss, lr, grad_norm});
+    if (open_.size() < steps_per_point_) return;
+    if (points_.size() == kMost) thin();  // a point then takes more steps than these
     if (open_.size() >= steps_per_point_) close();
 }
 
@@ -42,7 +44,6 @@ void Curve::finish() {
 }
 
 void Curve::close() {
-    if (points_.size() == kMost) thin();
     points_.push_back(joined(open_));
     open_.clear();
 }

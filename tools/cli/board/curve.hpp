@@ -22,7 +22,7 @@ class Curve {
 
     /// Steps come in their order. loss NaN: the step was skipped.
     void add(double step, double loss, double lr, double grad_norm);
-    /// The last steps become a point, though they are fewer than its share.
+    /// The last steps become a point, one more, though they are fewer than its share.
     void finish();
     const std::vector<CurvePoint> & points() const { return points_; }
     /// How often points became fewer: between two of these, points are only added.
