@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from board_client import busy_run, chats  # noqa: E402
 
-SECONDS = 60
+SECONDS = 240
 HOSTILE = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'>"
 
 
@@ -223,7 +223,7 @@ def main():
                 stop_by_button(browser, run, pictures)
             with busy_run(programs, folder, "--overwrite", *eval_data) as run:
                 kill_it(browser, run, pictures)
-            run = busy_run(programs, folder, "--overwrite", "--steps", "20000", *eval_data, "--eval-every", "1000")
+            run = busy_run(programs, folder, "--overwrite", "--steps", "5000", *eval_data, "--eval-every", "1000")
             with run:
                 end_it(browser, run, pictures)
             check(not browser.faults(), f"no script fails, no policy is broken {browser.faults()[:1] or ''}")
