@@ -1,5 +1,4 @@
-#include "tools/cli/board/server.hpp"
-
+// The server of a run's page, over cpp-httplib: libql-board.so.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include "tools/cli/board/connection.hpp"
 #include "tools/cli/board/events.hpp"
 #include "tools/cli/board/guard.hpp"
+#include "tools/cli/board/module.hpp"
 #include "tools/cli/board/page.hpp"
 #include "tools/cli/board/workers.hpp"
 #include "tools/cli/stop.hpp"
@@ -228,10 +228,9 @@ void bind_first_free(LocalServer & server) {
               kFirstPort + kPortsTried - 1);
 }
 
-}  // namespace
-
-std::unique_ptr<BoardServer> BoardServer::open(const std::string & port, Board & board, std::function<void()> stop) {
-    auto server = std::make_unique<LocalServer>(board, std::move(stop));
+std::unique_ptr<BoardServer> open_server(const BoardOpening & opening) {
+    auto server = std::make_unique<LocalServer>(opening.board, opening.stop);
+    const std::string & port = opening.port;
     if (port.find_first_not_of("0123456789") != port.npos || port.empty())
         bind_first_free(*server);
     else
@@ -240,4 +239,15 @@ std::unique_ptr<BoardServer> BoardServer::open(const std::string & port, Board &
     return server;
 }
 
+}  // namespace
 }  // namespace ql::cli
+
+extern "C" [[gnu::visibility("default")]] void ql_board_open(ql::cli::BoardOpening * opening) {
+    try {
+        opening->server = ql::cli::open_server(*opening);
+    } catch (const ql::cli::Stop & stop) {
+        opening->code = stop.code, opening->trouble = stop.message;
+    } catch (const std::exception & e) {
+        opening->code = ql::cli::kFailed, opening->trouble = std::string("--board: ") + e.what();
+    }
+}
