@@ -245,12 +245,13 @@ class Board(unittest.TestCase):
         self.assertLess(time.time() - asked, 10, "the end waits for them a moment only")
 
     def test_the_end_of_a_run_is_not_held_up(self):
-        times = []
-        for board in ((), ("--board", "0")):
-            begin = time.time()
-            self.run_to_end("--steps", "1", "--overwrite", board=board)
-            times.append(time.time() - begin)
-        self.assertLess(times[1] - times[0], 1.5, times)
+        times = {}
+        for _ in range(3):
+            for board in ((), ("--board", "0")):
+                begin = time.time()
+                self.run_to_end("--steps", "1", "--overwrite", board=board)
+                times.setdefault(board, []).append(time.time() - begin)
+        self.assertLess(min(times["--board", "0"]) - min(times[()]), 1, times)
 
     # ---- ports and other options
 
