@@ -94,7 +94,8 @@ void Samples::answer(int64_t step) {
     } catch (const Stop & stop) {
         give_up(stop.message);
     }
-    left_ -= ql_os_seconds() - start;
+    const double took = ql_os_seconds() - start;
+    left_ -= took, spent_ += took;
 }
 
 BoardAnswer Samples::answer_one(const SessionPtr & session, const Prompt & prompt, double until) const {

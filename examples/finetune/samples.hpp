@@ -21,6 +21,8 @@ class Samples {
     void choose(bool has_budget);
     /// Whether there will be answers.
     bool has_any() const { return !prompts_.empty(); }
+    /// That all so far took.
+    double seconds() const { return spent_; }
     /// Answers with the adapter as it is now. What goes wrong is said on the page; the run goes on.
     void answer(int64_t step);
 
@@ -41,7 +43,7 @@ class Samples {
     std::vector<BoardPrompt> shown_;
     int64_t ctx_ = 0;  // of a session for them
     bool has_answered_ = false;
-    double left_ = kFirstSeconds, counted_ = 0;
+    double left_ = kFirstSeconds, counted_ = 0, spent_ = 0;
 };
 
 }  // namespace ql::cli

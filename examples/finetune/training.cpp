@@ -103,6 +103,7 @@ void Training::run() {
     answers.say_at_first(evaluating, at_once);
     set_stage("evaluating after the last step");
     eval_after_ = evaluate("after");
+    if (samples_ && samples_->has_any()) program_.detail(format("samples  %.1f s in all", samples_->seconds()));
     say_no_gain();
     say_early_end();
     check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
