@@ -150,6 +150,7 @@ def look_at_run(browser, run, pictures):
     path = "document.querySelector('#loss .curve').getAttribute('d')"
     browser.value(f"window.before = {path}, document.getElementById('log').click()")
     check(browser.value(f"{path}.length > 100 && {path} !== before"), "a logarithmic axis is drawn")
+    check(browser.value("document.querySelectorAll('#loss text[text-anchor=end]').length") > 1, "and has figures")
     browser.picture(os.path.join(pictures, "running-log.png"))
     browser.value("document.getElementById('log').click()")
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
