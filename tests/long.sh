@@ -17,12 +17,18 @@ build asan -DQL_BUILD_PROGRAMS=ON
 
 say "ThreadSanitizer: the threaded tests, and the programs"
 (cd "$root" && cmake --preset tsan -DQL_BUILD_PROGRAMS=ON >/dev/null &&
-    cmake --build --preset tsan --target ql_test_cpu ql_test_graph ql_test_programs)
+    cmake --build --preset tsan --target ql_test_cpu ql_test_graph ql_test_board ql_test_programs)
 (export TSAN_OPTIONS=halt_on_error=1 QL_THREADS=2
- run_tests tsan ql_test_cpu ql_test_graph ql_test_programs)
+ run_tests tsan ql_test_cpu ql_test_graph ql_test_board ql_test_programs)
 
 say "5,000 steps: memory does not grow"
 "$root/build/release/bin/ql_test_programs" --gtest_brief=1 --gtest_also_run_disabled_tests --gtest_filter='Leak.*'
+
+say "the page of ql-finetune --board in a browser"
+install $packages_browser
+code=0
+python3 -B "$root/tests/programs/board_page_test.py" "$root/build/release/bin" "$root/build/release/bin/ql_write_tiny_model" || code=$?
+[ $code -eq 0 ] || [ $code -eq 77 ] || exit $code
 
 say "the libraries built inside another project"
 QL_THREADS=1 "$root/tests/embed/subproject.sh" "$root" --whole

@@ -3,7 +3,7 @@
 # it lies.
 #     tools/package.sh [FOLDER]        where they go; default: build/packages
 # Installs what it needs. The .deb names what it depends on; the tarball needs the same libraries of the system: the C++
-# runtime, Highway, PCRE2, zlib, libedit.
+# runtime, Highway, PCRE2, zlib, libedit, cpp-httplib.
 set -eu
 . "$(dirname "$0")/lib/setup.sh"
 folder=${1:-$root/build/packages}

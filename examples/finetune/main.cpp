@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "examples/finetune/live_page.hpp"
 #include "examples/finetune/memory_plot.hpp"
 #include "examples/finetune/options.hpp"
 #include "examples/finetune/report.hpp"
@@ -22,6 +23,7 @@ constexpr const char * kExamples =
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --dry-run --plot memory.png\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --eval-split 0.05 --plot loss.png\n"
+    "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --eval-split 0.05 --board\n"
     "  ql-finetune -m model.gguf -d chats.jsonl -o adapter.gguf --resume auto\n"
     "  ql-finetune --export-from adapter.gguf.ckpt -o so-far.gguf\n"
     "  ql-finetune -m model.gguf -d chats.jsonl --show-data 3";
@@ -29,17 +31,32 @@ constexpr const char * kExamples =
 class Finetune {
   public:
     int main(int argc, char ** argv) {
-        return program_.run(argc, argv, [this] { return body(); });
+        return program_.run(argc, argv, [this] { return shown_body(); });
     }
 
   private:
+    /// What ends the run is on its page, too.
+    int shown_body() {
+        try {
+            return body();
+        } catch (const Stop & stop) {
+            page_.end(stop);
+            throw;
+        } catch (const std::exception & e) {
+            page_.fail(e.what());
+            throw;
+        }
+    }
+
     int body() {
         if (!o_.export_from.empty()) return export_adapter();
         o_.check(model_options_.path(), device_options_.spill() != nullptr);
         if (o_.has_paged_optimizer()) device_options_.let_spill_alone();
         o_.check_outputs(model_options_.path());
+        page_.open(model_options_.path());
         in_.open_device();
         say_header();
+        page_.say_address();
         const StopAnswers answers("stopping as soon as what is being prepared is ready", "; again to quit at once",
                                   "ended before the training began", program_.quiet);
         in_.open_model();
@@ -54,7 +71,9 @@ class Finetune {
         check_interrupt();
         if (!o_.dry_run) train();
         if (o_.dry_run && !o_.plot.empty()) write_memory_plot(o_.plot, training_.trainer(), device_options_.memory());
-        print(training_.report(!o_.dry_run));
+        const RunReport report = training_.report(!o_.dry_run);
+        print(report);
+        page_.end(report);
         return kDone;
     }
 
@@ -130,7 +149,8 @@ class Finetune {
     ModelOptions model_options_{program_, false, nullptr, false};
     FinetuneOptions o_{program_};
     RunInputs in_{program_, device_options_, model_options_, o_};
-    Training training_{program_, device_options_, model_options_, o_, in_};
+    LivePage page_{program_, o_};
+    Training training_{program_, device_options_, model_options_, o_, in_, page_};
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "examples/finetune/train_on.hpp"
 #include "ql/dtypes.hpp"
+#include "tools/cli/board/server.hpp"
 #include "tools/cli/data_options.hpp"
 #include "tools/cli/outputs.hpp"
 
@@ -120,6 +121,13 @@ void FinetuneOptions::add_output(Program & p) {
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
     p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")
         ->option_text("FILE.png|.svg");
+    p.optional_text(
+         "--board", board, "auto",
+         "A page that shows the run while it goes on: curves, plan, samples, a button to stop; on this machine alone. "
+         "auto: port " +
+             std::to_string(kFirstPort) + ", or the next that is free; 0: any")
+        ->option_text("[PORT]")
+        ->check(BoardServer::why_not);
     p.flag(
         "--overwrite", overwrite,
         "An earlier run's checkpoints and metrics may go, when the first step begins; without it only the checkpoints "

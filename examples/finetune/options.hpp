@@ -40,7 +40,7 @@ struct FinetuneOptions {
                         optim = "adamw", batch_text = "1", lr_text = "auto", epochs_text = "auto",
                         grad_accum_text = "auto", export_from, columns;
     std::string train_on = "answers", long_policy = "cut", checkpoint_dir, resume, recompute = "auto", metrics, plot,
-                merge_aware, merge_rounding = "auto", train_tokens, alora_invocation;
+                board, merge_aware, merge_rounding = "auto", train_tokens, alora_invocation;
     ChatOptions chat;
     int64_t lora_r = 16, steps = 0, ctx = 0, early_stop = 0, eval_every = 0, save_every = 100, keep = 2;
     int64_t show_data = 0;

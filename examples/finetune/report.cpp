@@ -39,50 +39,64 @@ std::string weights_read(const RunReport & r) {
 
 }  // namespace
 
+ReportRows plan_rows(const RunReport & r) {
+    ReportRows rows;
+    rows.push_back({"weights", print_size(r.plan.weight_bytes)});
+    if (r.plan.page_bytes) rows.push_back({"room for what is read again", print_size(r.plan.page_bytes)});
+    rows.push_back({"adapter, gradients, inputs", print_size(r.plan.leaf_bytes - r.plan.optimizer_bytes)});
+    rows.push_back({"optimizer", print_size(r.plan.optimizer_bytes)});
+    if (r.plan.optimizer_paged_bytes) rows.push_back({"optimizer on disk", print_size(r.plan.optimizer_paged_bytes)});
+    if (r.plan.adapter_paged_bytes)
+        rows.push_back({"adapter, gradients on disk", print_size(r.plan.adapter_paged_bytes)});
+    rows.push_back({"activations and scratch", print_size(r.plan.arena_bytes)});
+    rows.push_back({"program, tokenizer, data", print_size(r.plan.program_bytes)});
+    rows.push_back({"planned peak", print_size(r.plan.planned_peak_bytes)});
+    if (r.plan.read_bytes_per_step) rows.push_back({"weights read, a step", weights_read(r)});
+    if (r.plan.spill_bytes) rows.push_back({"layers' inputs on disk", print_size(r.plan.spill_bytes)});
+    if (r.plan.spill_bytes)
+        rows.push_back({"of these written and read, a step",
+                        print_size(r.plan.spill_written_bytes_per_step + r.plan.spill_read_bytes_per_step)});
+    if (r.plan.lanes > 1) rows.push_back({"batches side by side", print_count(r.plan.lanes)});
+    if (r.plan.recomputed_layers) rows.push_back({"layers computed again", print_count(r.plan.recomputed_layers)});
+    rows.push_back({"trained parameters", print_count(r.plan.n_parameters)});
+    rows.push_back({"sequences of " + print_count(r.ctx) + " tokens, an epoch", print_count(r.plan.n_sequences)});
+    rows.push_back({"trained tokens, an epoch", print_count(r.plan.n_trained)});
+    rows.push_back({"steps, an epoch", print_count(r.plan.steps_per_epoch)});
+    rows.push_back({"steps", print_count(r.plan.n_steps)});
+    rows.push_back({"GFLOP, a step", print_number(r.plan.flops_per_step / 1e9, 1)});
+    rows.push_back({"expected, a step", print_time(r.expected.seconds) + ", bound by " + bound_by(r.expected)});
+    return rows;
+}
+
+ReportRows summary_rows(const RunReport & r) {
+    const ql_train_summary & s = r.summary;
+    const auto change = [](double from, double to) { return print_number(from, 4) + " -> " + print_number(to, 4); };
+    ReportRows rows;
+    rows.push_back({"steps", print_count(s.steps) + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : "")});
+    rows.push_back({"tokens", print_count(s.tokens)});
+    rows.push_back({"time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
+    rows.push_back({"loss", change(s.loss_first, s.loss_last)});
+    if (std::isfinite(r.eval_after)) rows.push_back({"eval loss", change(r.eval_before, r.eval_after)});
+    rows.push_back(
+        {"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
+    rows.push_back({"adapter", r.adapter});
+    if (!r.best.empty())
+        rows.push_back({"best by eval loss", r.best + " (" + print_number(r.eval_best, 4) +
+                                                 (r.has_no_gain ? ", no better than before training)" : ")")});
+    if (!r.plot.empty()) rows.push_back({"picture", r.plot});
+    return rows;
+}
+
 void print_plan(const RunReport & r) {
     Table table;
-    table.add({"weights", print_size(r.plan.weight_bytes)});
-    if (r.plan.page_bytes) table.add({"room for what is read again", print_size(r.plan.page_bytes)});
-    table.add({"adapter, gradients, inputs", print_size(r.plan.leaf_bytes - r.plan.optimizer_bytes)});
-    table.add({"optimizer", print_size(r.plan.optimizer_bytes)});
-    if (r.plan.optimizer_paged_bytes) table.add({"optimizer on disk", print_size(r.plan.optimizer_paged_bytes)});
-    if (r.plan.adapter_paged_bytes) table.add({"adapter, gradients on disk", print_size(r.plan.adapter_paged_bytes)});
-    table.add({"activations and scratch", print_size(r.plan.arena_bytes)});
-    table.add({"program, tokenizer, data", print_size(r.plan.program_bytes)});
-    table.add({"planned peak", print_size(r.plan.planned_peak_bytes)});
-    if (r.plan.read_bytes_per_step) table.add({"weights read, a step", weights_read(r)});
-    if (r.plan.spill_bytes) table.add({"layers' inputs on disk", print_size(r.plan.spill_bytes)});
-    if (r.plan.spill_bytes)
-        table.add({"of these written and read, a step",
-                   print_size(r.plan.spill_written_bytes_per_step + r.plan.spill_read_bytes_per_step)});
-    if (r.plan.lanes > 1) table.add({"batches side by side", print_count(r.plan.lanes)});
-    if (r.plan.recomputed_layers) table.add({"layers computed again", print_count(r.plan.recomputed_layers)});
-    table.add({"trained parameters", print_count(r.plan.n_parameters)});
-    table.add({"sequences of " + print_count(r.ctx) + " tokens, an epoch", print_count(r.plan.n_sequences)});
-    table.add({"trained tokens, an epoch", print_count(r.plan.n_trained)});
-    table.add({"steps, an epoch", print_count(r.plan.steps_per_epoch)});
-    table.add({"steps", print_count(r.plan.n_steps)});
-    table.add({"GFLOP, a step", print_number(r.plan.flops_per_step / 1e9, 1)});
-    table.add({"expected, a step", print_time(r.expected.seconds) + ", bound by " + bound_by(r.expected)});
+    for (const auto & [name, value] : plan_rows(r)) table.add({name, value});
     table.print(stdout);
 }
 
 void print_summary(const RunReport & r) {
-    const ql_train_summary & s = r.summary;
-    const auto change = [](double from, double to) { return print_number(from, 4) + " -> " + print_number(to, 4); };
     Table table;
     table.left({1});
-    table.add({"steps", print_count(s.steps) + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : "")});
-    table.add({"tokens", print_count(s.tokens)});
-    table.add({"time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
-    table.add({"loss", change(s.loss_first, s.loss_last)});
-    if (std::isfinite(r.eval_after)) table.add({"eval loss", change(r.eval_before, r.eval_after)});
-    table.add({"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
-    table.add({"adapter", r.adapter});
-    if (!r.best.empty())
-        table.add({"best by eval loss", r.best + " (" + print_number(r.eval_best, 4) +
-                                            (r.has_no_gain ? ", no better than before training)" : ")")});
-    if (!r.plot.empty()) table.add({"picture", r.plot});
+    for (const auto & [name, value] : summary_rows(r)) table.add({name, value});
     table.print(stdout);
     const bool best = !r.best.empty() && r.eval_best < r.eval_after;  // the last steps made it worse
     const std::string model = escape_line(shell_word(r.model)),

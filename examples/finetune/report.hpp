@@ -2,6 +2,8 @@
 #pragma once
 #include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "ql/models.hpp"
 #include "tools/cli/program.hpp"
@@ -24,6 +26,11 @@ struct RunReport {
     bool has_spill = false;    // --spill is given
     bool is_plain = true;      // llama.cpp applies the adapter: no DoRA, no trained norms or rows of tokens
 };
+
+/// Names and values, as they are printed.
+using ReportRows = std::vector<std::pair<std::string, std::string>>;
+ReportRows plan_rows(const RunReport & report);
+ReportRows summary_rows(const RunReport & report);
 
 void print_plan(const RunReport & report);
 /// Prints the figures, and the commands to go on with.

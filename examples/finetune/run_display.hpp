@@ -5,6 +5,7 @@
 
 #include "examples/finetune/history.hpp"
 #include "ql/train.h"
+#include "tools/cli/board/board.hpp"
 #include "tools/cli/program.hpp"
 #include "tools/cli/progress.hpp"
 
@@ -16,6 +17,10 @@ class RunDisplay {
     RunDisplay(const Program & program, const std::string & plot) : program_(program), plot_(plot) {}
 
     /// From here to end() there is a bar, with this word in front.
+    /// All of it is shown there, too; null: nowhere.
+    void show_on(Board * board) { board_ = board; }
+    /// What an earlier program did of the run, from its metrics, up to a step.
+    void read_history(const std::string & metrics, int64_t last_step);
     void begin(const char * what);
     void end();
     /// The bar is that of the steps from here on, then that of an evaluation after them.
@@ -32,6 +37,7 @@ class RunDisplay {
 
   private:
     const Program & program_;
+    Board * board_ = nullptr;
     const std::string & plot_;
     std::optional<Progress> bar_;
     int64_t step_ = 0, n_steps_ = 0;  // done, and of the run; 0: there are no steps

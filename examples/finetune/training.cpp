@@ -89,17 +89,24 @@ int64_t Training::merge_type() const {
 void Training::run() {
     program_.begin_work();
     say_plan();
+    show_plan();
     say_old_best();
     const std::string evaluating = "stopping after this batch of the evaluation", at_once = "; again to quit at once";
     StopAnswers answers(evaluating, at_once, at_second_stop(), program_.quiet);
     answers_ = &answers;
+    set_stage("evaluating before the first step");
     eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
-    display_.history.read(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
+    display_.read_history(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
     if (std::isfinite(eval_before_)) display_.history.evals.push_back({0.0, eval_before_});
+    if (std::isfinite(eval_before_) && page_.board()) page_.board()->add_evaluation({0, eval_before_});
+    sample(plan_.first_step);
+    set_stage("training");
     answers.say_at_first("finishing this batch, then saving", "; again to quit without saving");
     run_steps();
     answers.say_at_first(evaluating, at_once);
+    set_stage("evaluating after the last step");
     eval_after_ = evaluate("after");
+    if (samples_ && samples_->has_any()) program_.detail(format("samples  %.1f s in all", samples_->seconds()));
     say_no_gain();
     say_early_end();
     check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
@@ -155,18 +162,39 @@ int Training::on_progress(const ql_train_progress & p) {
     display_.step(p);
     has_progress_ = true;
     if (p.checkpointed && !has_saved_) has_saved_ = true, answers_->say_at_second(at_second_stop());
+    if (p.has_eval) sample(p.step);
     return g_interrupt != 0;
 }
 
 /// What the run will take, before it takes it.
-void Training::say_plan() const {
-    if (program_.quiet) return;
+void Training::say_plan() {
+    if (program_.quiet && !page_.board()) return;
     const int64_t n = plan_.n_steps - plan_.first_step;
+    expected_ = n > 0 ? expect() : ExpectedStep();
     const std::string time =
-        n > 0 ? ", about " + print_time(static_cast<double>(n) * expect().seconds) + " without evaluations" : "";
+        n > 0 ? ", about " + print_time(static_cast<double>(n) * expected_->seconds) + " without evaluations" : "";
     program_.note(format("plan     %s of memory, %s step%s%s", print_size(plan_.planned_peak_bytes).c_str(),
                          print_count(n).c_str(), n == 1 ? "" : "s", time.c_str()));
 }
+void Training::show_plan() {
+    if (!page_.board()) return;
+    page_.show_plan(report(false), DeviceOptions::line(DeviceOptions::describe(in_.device)));
+    display_.show_on(page_.board());
+    samples_.emplace(in_, *page_.board());
+    samples_->choose(device_options_.memory() > 0);
+}
+
+void Training::set_stage(const char * stage) {
+    if (page_.board()) page_.board()->set_stage(stage);
+}
+
+/// With the parameters as they are after a step.
+void Training::sample(int64_t step) {
+    if (!samples_ || !samples_->has_any()) return;
+    check_run(ql_trainer_read_adapter(trainer_.get()));
+    samples_->answer(step);
+}
+
 /// Beside the new adapter it would look like its own.
 void Training::say_old_best() const {
     std::error_code ec;
@@ -229,7 +257,7 @@ RunReport Training::report(bool ran) const {
     r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0 && adapter.n_row_weights == 0;
     r.summary = sized<ql_train_summary>();
     if (!ran) {
-        r.expected = expect();
+        r.expected = expected_ ? *expected_ : expect();
         return r;
     }
     check_run(ql_trainer_summary(trainer_.get(), &r.summary));

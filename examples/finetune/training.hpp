@@ -1,11 +1,14 @@
 // The training itself: planned, run with what is seen of it, evaluated, saved.
 #pragma once
 #include <cmath>
+#include <optional>
 #include <string>
 
+#include "examples/finetune/live_page.hpp"
 #include "examples/finetune/report.hpp"
 #include "examples/finetune/run_display.hpp"
 #include "examples/finetune/run_inputs.hpp"
+#include "examples/finetune/samples.hpp"
 #include "tools/cli/signals.hpp"
 #include "tools/cli/speed.hpp"
 
@@ -15,12 +18,13 @@ class Training {
   public:
     /// All must outlive it.
     Training(const Program & program, const DeviceOptions & device_options, const ModelOptions & model_options,
-             const FinetuneOptions & options, RunInputs & inputs)
+             const FinetuneOptions & options, RunInputs & inputs, LivePage & page)
         : program_(program),
           device_options_(device_options),
           model_options_(model_options),
           o_(options),
           in_(inputs),
+          page_(page),
           display_(program, options.plot) {}
 
     /// Checks all that can be wrong before the first step.
@@ -37,7 +41,10 @@ class Training {
     double evaluate(const char * when);
     void check_not_stopped(const Status & status) const;
     int on_progress(const ql_train_progress & p);
-    void say_plan() const;
+    void say_plan();
+    void show_plan();
+    void set_stage(const char * stage);
+    void sample(int64_t step);
     void say_old_best() const;
     bool has_no_gain() const;
     void say_no_gain() const;
@@ -54,10 +61,13 @@ class Training {
     const ModelOptions & model_options_;
     const FinetuneOptions & o_;
     RunInputs & in_;
+    LivePage & page_;
     TrainerPtr trainer_;
     ql_trainer_info plan_{};
     std::string resumed_from_;
     RunDisplay display_;
+    std::optional<Samples> samples_;  // where there is a page
+    std::optional<ExpectedStep> expected_;
     StopAnswers * answers_ = nullptr;  // while the training runs
     bool has_saved_ = false;           // a checkpoint, in this process
     bool has_progress_ = false;        // a step ended

@@ -127,6 +127,13 @@ ql_status ql_trainer_run(ql_trainer * trainer) {
     });
 }
 
+ql_status ql_trainer_read_adapter(ql_trainer * trainer) {
+    return ql::guarded([&]() -> Status {
+        if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_read_adapter: trainer is NULL");
+        return trainer->trainer->read_adapter();
+    });
+}
+
 ql_status ql_trainer_remove_checkpoints(ql_trainer * trainer) {
     return ql::guarded([&]() -> Status {
         if (!trainer) return error(QL_INVALID_ARGUMENT, "ql_trainer_remove_checkpoints: trainer is NULL");

@@ -30,9 +30,13 @@ Status Trainer::run() {
         seconds_ = ql_os_seconds() - start_;
     }
     if (result.ok()) result = check_end();
-    Status read = step_->read_adapter(adapter_);
-    record_run();
+    Status read = read_adapter();
     return result.ok() ? std::move(read) : std::move(result);
+}
+
+Status Trainer::read_adapter() {
+    record_run();
+    return step_->read_adapter(adapter_);
 }
 
 Status Trainer::stop_cancelled() {
@@ -203,8 +207,7 @@ Status Trainer::maybe_evaluate(ql_train_progress & p) {
     QL_TRY(mean_loss(p.eval_loss, p.eval_tokens));
     p.has_eval = 1;
     if (!note_best(p.eval_loss) || best_path_.empty()) return {};
-    QL_TRY(step_->read_adapter(adapter_));
-    record_run();
+    QL_TRY(read_adapter());
     return save_adapter(adapter_, model_, best_path_);
 }
 

@@ -26,6 +26,8 @@ class Trainer {
                                                    const ql_train_options & options);
     Status run();
     Status evaluate(double & loss, int64_t & tokens);
+    /// The adapter that it was made for gets the parameters as they are now, and what is known of the run.
+    Status read_adapter();
     Status remove_checkpoints();
     const TrainStep & step() const { return *step_; }
     ql_trainer_info describe() const;

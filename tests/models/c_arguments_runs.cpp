@@ -179,6 +179,7 @@ std::vector<BadCall> ModelArguments::train_calls() {
         {"ql_trainer_create", "keep 0", making_trainer([](auto & o) { o.keep = 0; })},
         {"ql_trainer_describe", "NULL", [] { return ql_trainer_describe(nullptr, &info); }},
         {"ql_trainer_evaluate", "NULL", [this] { return ql_trainer_evaluate(nullptr, &loss, &n_); }},
+        {"ql_trainer_read_adapter", "NULL", [] { return ql_trainer_read_adapter(nullptr); }},
         {"ql_trainer_remove_checkpoints", "NULL", [] { return ql_trainer_remove_checkpoints(nullptr); }},
         {"ql_trainer_run", "NULL", [] { return ql_trainer_run(nullptr); }},
         {"ql_trainer_summary", "NULL", [] { return ql_trainer_summary(nullptr, &summary); }},

@@ -76,6 +76,42 @@ TEST_F(TrainerRun, SavesWhereItIsDueAndAtTheEndOfAnEpochAndOfTheRun) {
     EXPECT_EQ(steps_that(progress(o), saved), (Steps{epoch, epoch + 3}));
 }
 
+std::vector<float> values_of(const Adapter & a) {
+    std::vector<float> all;
+    for (const LoraMatrix & m : a.matrices)
+        all.insert(all.end(), m.a.begin(), m.a.end()), all.insert(all.end(), m.b.begin(), m.b.end());
+    return all;
+}
+
+TEST_F(TrainerRun, TheAdapterCanBeReadWhileTheRunGoesOn) {
+    ql_train_options o = options();
+    o.schedule = QL_SCHEDULE_CONSTANT, o.warmup = 0;
+    const std::vector<float> whole = train(o);
+    o.steps = 6;
+    const std::vector<float> six = train(o);
+    o.steps = options().steps;
+    struct Reader {
+        Trainer * trainer = nullptr;
+        Adapter * adapter = nullptr;
+        std::vector<float> after_six;
+    } reader;
+    o.user = &reader;
+    o.on_progress = [](void * user, const ql_train_progress * p) {
+        Reader & r = *static_cast<Reader *>(user);
+        if (p->step != 6) return 0;
+        EXPECT_TRUE(r.trainer->read_adapter().ok());
+        r.after_six = values_of(*r.adapter);
+        EXPECT_EQ(r.adapter->origin.runs.back().steps, 6) << "a file of it says so";
+        return 0;
+    };
+    Adapter a = adapter();
+    const auto made = trainer(a, o);
+    reader.trainer = made.get(), reader.adapter = &a;
+    ASSERT_TRUE(made->run().ok());
+    EXPECT_EQ(reader.after_six, six);
+    EXPECT_EQ(values_of(a), whole) << "reading changes nothing of the run";
+}
+
 TEST_F(TrainerRun, CountsItsTokensAndNamesItsFirstAndItsLastLoss) {
     Adapter a = adapter();
     std::vector<ql_train_progress> all;

@@ -120,7 +120,7 @@ class Scratch:
 
     def configure(self):
         done = self.run(["cmake", "-S", self.source, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                         "-DQL_BUILD_TESTS=ON", "-DQL_BUILD_PROGRAMS=OFF"])
+                         "-DQL_BUILD_TESTS=ON", "-DQL_BUILD_PROGRAMS=ON"])
         if done.returncode != 0:
             raise Unusable("cmake failed:\n" + done.stdout)
 

@@ -110,6 +110,10 @@ Option * Command::numbers(const std::string & names, std::vector<int64_t> & valu
 Option * Command::text(const std::string & names, std::string & value, const std::string & help) {
     return keep(app_->add_option(names, value, help)->take_last()->capture_default_str());
 }
+Option * Command::optional_text(const std::string & names, std::string & value, const std::string & bare,
+                                const std::string & help) {
+    return keep(app_->add_option(names, value, help)->expected(0, 1)->take_last()->default_str(bare));
+}
 Option * Command::list(const std::string & names, std::string & value, const std::string & help) {
     const auto take = [&value](const std::vector<std::string> & all) { value = join(all, ","); };
     auto * option = app_->add_option_function<std::vector<std::string>>(names, take, help)->take_all();

@@ -54,6 +54,9 @@ class Command {
     Option * numbers(const std::string & names, std::vector<int64_t> & values, int n, int64_t low, int64_t high,
                      const std::string & help);
     Option * text(const std::string & names, std::string & value, const std::string & help);
+    /// A text that may be left out behind the name: `bare` then.
+    Option * optional_text(const std::string & names, std::string & value, const std::string & bare,
+                           const std::string & help);
     /// A text of parts with commas between them: given several times, the option has all of them.
     Option * list(const std::string & names, std::string & value, const std::string & help);
     /// Several texts: the option may stand several times, or once before several words, as a shell's pattern makes them.

@@ -266,6 +266,7 @@ int Program::run(int argc, char ** argv, const std::function<int()> & body) {
 }
 
 void Program::note(const std::string & line) const {
+    if (on_note) on_note(line);
     if (quiet) return;
     const std::string shown = escape_line(line) + "\n";
     if (!working_)

@@ -37,6 +37,8 @@ class Program : public Command {
     /// A line for a person on stderr, unless -q; detail() only with -v. What a terminal would obey is escaped. Lines
     /// are held back until the work begins: when the input is refused, the reason is all there is to read.
     void note(const std::string & line) const;
+    /// Told every line of note(), with -q, too.
+    std::function<void(const std::string &)> on_note;
     void detail(const std::string & line) const;
     void begin_work() const;
     /// The object of --json, on stdout.

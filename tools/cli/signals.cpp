@@ -1,5 +1,6 @@
 #include "tools/cli/signals.hpp"
 
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -112,6 +113,15 @@ void end_at_interrupt() {
         ::sigaction(number, nullptr, &before);
         if (before.sa_handler != SIG_IGN) ::sigaction(number, &action, nullptr);
     }
+}
+
+static_assert(sizeof(pthread_t) == sizeof(unsigned long));
+
+StopRequest::StopRequest() : thread_(::pthread_self()) {}
+
+/// A second Ctrl-C ends a program; a second SIGTERM does nothing.
+void StopRequest::operator()() const {
+    ::pthread_kill(thread_, SIGTERM);
 }
 
 struct StopAnswers::Texts {

@@ -12,6 +12,17 @@ void name_bus_errors(const char * program);
 /// line and exit code 130.
 void end_at_interrupt();
 
+/// From another thread: to the calling one it is as if a signal had asked it to stop. What was asked already is not asked
+/// again, so that nothing ends at once.
+class StopRequest {
+  public:
+    StopRequest();  // of the thread that a signal would ask
+    void operator()() const;
+
+  private:
+    unsigned long thread_;
+};
+
 /// For work that saves when it is asked to stop: while the object lives, the first signal to stop sets g_interrupt and says
 /// at once what happens now; a second Ctrl-C ends the program with a line of its own and exit code 130. `quiet`: only that
 /// second line is said.

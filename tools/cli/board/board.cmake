@@ -1,0 +1,40 @@
+# ql_board: the live page of a run, and libql-board.so, its server, opened when it is asked for. The server needs cpp-httplib,
+# the small library of its kind that Debian has: HTTP is no matter of this field.
+option(QL_BOARD "The page of ql-finetune --board, where cpp-httplib is found" ON)
+find_path(HTTPLIB_INCLUDE_DIR httplib.h)
+find_library(HTTPLIB_LIBRARY cpp-httplib)
+set(ql_has_board OFF)
+if(QL_BOARD AND HTTPLIB_INCLUDE_DIR AND HTTPLIB_LIBRARY)
+    set(ql_has_board ON)
+elseif(QL_BOARD)
+    message(STATUS "ql-finetune is built without --board: cpp-httplib is not found (Debian: libcpp-httplib-dev)")
+endif()
+set_property(GLOBAL PROPERTY QL_HAS_BOARD ${ql_has_board})
+
+set(board ${CMAKE_CURRENT_LIST_DIR})
+ql_glob(files ql_board ${board})
+set(served ${board}/connection.cpp ${board}/page.cpp ${board}/server.cpp ${board}/workers.cpp)
+list(REMOVE_ITEM files ${served} ${board}/absent.cpp ${board}/load.cpp)
+add_library(ql_board STATIC ${files} ${board}/$<IF:$<BOOL:${ql_has_board}>,load,absent>.cpp)
+ql_target(ql_board)
+target_include_directories(ql_board PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(ql_board PUBLIC ql_flags ql::engine nlohmann_json::nlohmann_json)
+target_link_libraries(ql_board PRIVATE ${CMAKE_DL_LIBS})
+if(NOT ql_has_board)
+    return()
+endif()
+
+set(page_data ${CMAKE_CURRENT_BINARY_DIR}/board_page_data.cpp)
+add_custom_command(OUTPUT ${page_data} DEPENDS ${board}/page.html ${board}/embed.cmake
+                   COMMAND ${CMAKE_COMMAND} -DIN=${board}/page.html -DOUT=${page_data} -P ${board}/embed.cmake)
+add_library(ql_board_server MODULE ${served} ${page_data})
+ql_target(ql_board_server)
+set_target_properties(ql_board_server PROPERTIES OUTPUT_NAME ql-board LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
+                                                 BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN")
+target_include_directories(ql_board_server SYSTEM PRIVATE ${HTTPLIB_INCLUDE_DIR})
+# Debian's library is compiled with these, which its structs depend on; nothing here speaks TLS.
+target_compile_definitions(ql_board_server PRIVATE CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT CPPHTTPLIB_BROTLI_SUPPORT)
+target_link_libraries(ql_board_server PRIVATE ql_board ${HTTPLIB_LIBRARY})
+if(QL_INSTALL)
+    install(TARGETS ql_board_server LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
