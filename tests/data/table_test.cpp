@@ -150,7 +150,8 @@ std::string sample_with(const std::string & name, const std::string & meant) {
     if (is_in(kQuestionFields)) return begin + "\"v\"" + answer + "}";
     if (is_in(kAnswerFields)) return begin + "\"v\"" + question + "}";
     if (meant == kPromptField) return begin + R"("v", "completion": "c"})";
-    if (meant == kCompletionField || meant == kTextField) return begin + "\"v\"}";
+    if (meant == kCompletionField) return begin + R"("v", "prompt": "p"})";
+    if (meant == kTextField) return begin + "\"v\"}";
     if (meant == kToolsField)
         return begin + R"([{"type": "function", "function": {"name": "v"}}], "messages": [)" + turn + "]}";
     return begin + (meant == kHistoryField ? "[[\"v\", \"w\"]]" : "\"v\"") + question + answer + "}";
