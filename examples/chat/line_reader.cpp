@@ -45,8 +45,9 @@ struct LineReader::Editor {
         el_source(line, nullptr);  // ~/.editrc, which may choose other keys
         keys.attach(line);
         // A terminal flushes its output after it has sent the signal of Ctrl-C, and so would take back a quick prompt.
-        el_set(line, EL_SETTY, "-d", "+noflsh", nullptr);  // of the editor's mode, and sets it:
-        el_set(line, EL_SETTY, "-x", "-noflsh", nullptr);  // back to the mode between lines
+        // Nor may it swap carriage returns and line feeds: what is pasted may end its lines with both.
+        el_set(line, EL_SETTY, "-d", "+noflsh", "-icrnl", "-inlcr", nullptr);  // of the editor's mode, and sets it:
+        el_set(line, EL_SETTY, "-x", "-noflsh", nullptr);                      // back to the mode between lines
     }
     ~Editor() {
         if (line) el_end(line);

@@ -5,14 +5,15 @@
 #include <filesystem>
 #include <vector>
 
+#include "models/json/blanks.hpp"
 #include "models/json/parse_json.hpp"
+#include "models/json/records.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
 namespace {
 
 constexpr size_t kLargestFile = size_t{1} << 30;
-constexpr const char * kBlanks = " \t\r\n";
 
 struct Place {
     std::string path;
@@ -29,37 +30,6 @@ Place place_of(const std::string & text) {
     const auto read = std::from_chars(begin, end, number);
     if (read.ec != std::errc() || read.ptr != end || number == 0) return {text};
     return {text.substr(0, text.find_last_not_of(" \t", blank) + 1), number};
-}
-
-/// Behind the object that begins at `at`; at the end of the text if it does not end.
-size_t end_of_object(std::string_view text, size_t at) {
-    int64_t depth = 0;
-    for (bool in_string = false; at < text.size(); ++at) {
-        const char c = text[at];
-        if (in_string && c == '\\') ++at;
-        if (c == '"') in_string = !in_string;
-        if (in_string) continue;
-        if (c == '{') ++depth;
-        if (c == '}' && --depth == 0) return at + 1;
-    }
-    return text.size();
-}
-
-/// Objects in a row, each on a line of its own or over several lines, or in one array. What is none is a sample to the end
-/// of its line, so that numbers stay those that ql-finetune names.
-std::vector<std::string_view> samples_in(std::string_view text) {
-    std::vector<std::string_view> samples;
-    constexpr std::string_view kMark = "\xEF\xBB\xBF";  // of UTF-8, as some editors write it
-    if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
-    size_t at = std::min(text.find_first_not_of(kBlanks), text.size());
-    const bool in_array = at < text.size() && text[at] == '[';
-    const std::string between = std::string(kBlanks) + (in_array ? "[,]" : "");
-    while ((at = text.find_first_not_of(between, at)) < text.size()) {
-        const size_t end = text[at] == '{' ? end_of_object(text, at) : std::min(text.find('\n', at), text.size());
-        samples.push_back(text.substr(at, end - at));
-        at = end;
-    }
-    return samples;
 }
 
 /// What of an object is none of `known`, and would be lost; names that begin with '_' only describe.
@@ -96,10 +66,6 @@ std::string first_text(const Json & sample, const std::vector<std::string> & nam
     for (const std::string & name : names)
         if (sample.contains(name) && sample[name].is_string()) return used.push_back(name), sample[name];
     return "";
-}
-
-bool is_blank(const std::string & text) {
-    return text.find_first_not_of(kBlanks) == text.npos;
 }
 
 /// A question and its answer, as ql-finetune makes a conversation of them.
@@ -155,13 +121,14 @@ Result<Conversation::Messages> load_chat(const std::string & file_and_number) {
     for (const char * ending : {".csv", ".tsv", ".txt", ".gz"})
         if (place.path.ends_with(ending))
             return error(QL_UNSUPPORTED, "%s: a chat is read from .jsonl or .json, not from %s", path, ending);
-    const std::vector<std::string_view> samples = samples_in(bytes.view());
-    if (samples.empty()) return error(QL_BAD_FILE, "%s: the file has no samples", path);
-    if (place.number == 0 && samples.size() > 1)
-        return error(QL_BAD_FILE, "%s: has %zu samples; name one: /load %s 1", path, samples.size(), path);
-    if (place.number > samples.size())
-        return error(QL_BAD_FILE, "%s: there is no sample %zu, it has %zu", path, place.number, samples.size());
-    auto messages = messages_of(samples[std::max<size_t>(place.number, 1) - 1]);
+    const auto samples = split_records(without_mark(bytes.view()));  // by which ql-finetune counts them, too
+    if (!samples.ok()) return error(samples.code(), "%s:%s", path, samples.message().c_str());
+    if (samples->empty()) return error(QL_BAD_FILE, "%s: the file has no samples", path);
+    if (place.number == 0 && samples->size() > 1)
+        return error(QL_BAD_FILE, "%s: has %zu samples; name one: /load %s 1", path, samples->size(), path);
+    if (place.number > samples->size())
+        return error(QL_BAD_FILE, "%s: there is no sample %zu, it has %zu", path, place.number, samples->size());
+    auto messages = messages_of((*samples)[std::max<size_t>(place.number, 1) - 1].json);
     if (messages.ok()) return messages;
     const std::string which = place.number ? format("sample %zu: ", place.number) : "";
     return error(messages.code(), "%s: %s%s", path, which.c_str(), messages.message().c_str());

@@ -57,6 +57,15 @@ class Finetune {
         in_.open_device();
         say_header();
         page_.say_address();
+        try {
+            return work();
+        } catch (const Stop & stop) {
+            if (program_.json && stop.code == kInterrupted && o_.show_data == 0) print(interrupted_report());
+            throw;
+        }
+    }
+
+    int work() {
         const StopAnswers answers("stopping as soon as what is being prepared is ready", "; again to quit at once",
                                   "ended before the training began", program_.quiet);
         in_.open_model();
@@ -69,7 +78,7 @@ class Finetune {
         if (!o_.output.empty()) in_.check_space();
         training_.plan();
         check_interrupt();
-        if (!o_.dry_run) train();
+        if (!o_.dry_run) training_.run();
         if (o_.dry_run && !o_.plot.empty()) write_memory_plot(o_.plot, training_.trainer(), device_options_.memory());
         const RunReport report = training_.report(!o_.dry_run);
         print(report);
@@ -77,19 +86,11 @@ class Finetune {
         return kDone;
     }
 
-    void train() {
-        try {
-            training_.run();
-        } catch (const Stop & stop) {
-            if (program_.json && stop.code == kInterrupted) print(interrupted_report());
-            throw;
-        }
-    }
-
     /// Of a run that goes on from its checkpoint, if it goes on.
     RunReport interrupted_report() const {
-        RunReport report = training_.report(true);
-        report.interrupted = true, report.adapter = "", report.plot = "";
+        RunReport report = training_.trainer() ? training_.report(true) : training_.report_of_inputs();
+        report.ran = report.interrupted = true;
+        report.adapter = "", report.plot = "";
         if (!std::isfinite(report.eval_best)) report.best = "";
         return report;
     }

@@ -199,7 +199,7 @@ void FinetuneOptions::add_training(Program & p) {
     p.number("--decay", decay, 0, 1e6, "Of --schedule wsd: a part of the steps (below 1), or steps");
     p.number("--warmup", warmup, 0, 1e6, "Warm-up: a part of the steps (below 1), or steps");
     automatic(p, "--epochs", epochs_text, "X|auto",
-              "Times over the data, such as 2 or 0.5; auto: more where it is small");
+              "Times over the data, such as 2 or 0.5; auto: until enough tokens are trained, at most 8");
     p.number("--steps", steps, 1, 100000000, "Ends after N steps instead of --epochs")->default_str("");
     p.text(
          "--batch", batch_text,
@@ -208,7 +208,7 @@ void FinetuneOptions::add_training(Program & p) {
         ->option_text("N|auto");
     automatic(
         p, "--grad-accum", grad_accum_text, "N|auto",
-        "Batches that make one step: more need more time, no memory; auto: up to 8, fewer where the data is small");
+        "Batches that make one step: more need more time, no memory; auto: up to 8, fewer where that makes few steps");
     p.number("--early-stop", early_stop, 1, 1000000, "Ends after N evaluations without a lower loss than the best one")
         ->default_str("");
     std::vector<std::string> names;

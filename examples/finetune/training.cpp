@@ -246,16 +246,24 @@ ExpectedStep Training::expect() const {
     return expect_step(plan_, flops, plan_.read_bytes_per_step ? measure_reading(model_options_.path()) : 0);
 }
 
-RunReport Training::report(bool ran) const {
+RunReport Training::report_of_inputs() const {
     RunReport r;
-    r.plan = plan_, r.device = DeviceOptions::describe(in_.device), r.ctx = in_.ctx, r.ran = ran;
+    r.device = DeviceOptions::describe(in_.device), r.ctx = in_.ctx;
     r.has_spill = device_options_.spill() != nullptr;
     r.model = model_options_.path(), r.base_type = ModelOptions::describe(in_.model).base_type;
+    r.plan = sized<ql_trainer_info>(), r.summary = sized<ql_train_summary>();
+    r.plan.epochs = r.plan.lr = NAN;
+    r.summary.loss_first = r.summary.loss_last = r.summary.tok_s = NAN;
+    return r;
+}
+
+RunReport Training::report(bool ran) const {
+    RunReport r = report_of_inputs();
+    r.plan = plan_, r.ran = ran;
     r.resumed_from = resumed_from_, r.eval_before = eval_before_, r.eval_after = eval_after_;
     auto adapter = sized<ql_adapter_info>();
     check_run(ql_adapter_describe(in_.adapter.get(), &adapter));
     r.is_plain = std::string(adapter.kind) != "dora" && adapter.n_norms == 0 && adapter.n_row_weights == 0;
-    r.summary = sized<ql_train_summary>();
     if (!ran) {
         r.expected = expected_ ? *expected_ : expect();
         return r;

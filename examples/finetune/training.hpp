@@ -32,6 +32,9 @@ class Training {
     void run();
     /// ran: of a run that has ended; else of its plan.
     RunReport report(bool ran) const;
+    /// Of a run that is not planned yet: no step was made.
+    RunReport report_of_inputs() const;
+    /// Null before it is planned.
     ql_trainer * trainer() const { return trainer_.get(); }
 
   private:

@@ -4,6 +4,8 @@
 
 #include "models/data/fields.hpp"
 #include "models/data/source.hpp"
+#include "models/json/blanks.hpp"
+#include "models/json/records.hpp"
 
 namespace ql {
 

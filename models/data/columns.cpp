@@ -2,20 +2,10 @@
 
 #include <algorithm>
 
+#include "models/data/form_fields.hpp"
+
 namespace ql {
 namespace {
-
-/// Those of forms.cpp.
-constexpr const char * kFields[] = {"messages", "conversations", "conversation",  "instruction", "question",
-                                    "query",    "problem",       "input",         "context",     "output",
-                                    "response", "answer",        "solution",      "prompt",      "completion",
-                                    "text",     "system",        "system_prompt", "tools",       "history"};
-
-std::string list_of_fields() {
-    std::string list;
-    for (const char * field : kFields) list += std::string(list.empty() ? "" : ", ") + field;
-    return list;
-}
 
 /// The comma behind the item that begins at `at`, or the end; npos: its quoted name does not end. A name that begins with a
 /// quote may hold commas, and quotes, doubled.
@@ -44,9 +34,9 @@ Status add(std::string_view item, Columns & columns) {
     if (field.empty() || name.empty())
         return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is no FIELD=NAME, as in prompt=query",
                      std::string(item).c_str());
-    if (std::find(std::begin(kFields), std::end(kFields), field) == std::end(kFields))
+    if (const FieldNames known = form_fields(); std::find(known.begin(), known.end(), field) == known.end())
         return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is unknown; %s are", field.c_str(),
-                     list_of_fields().c_str());
+                     list_of_names(known).c_str());
     for (const auto & [other_field, other_name] : columns)
         if (field == other_field || name == other_name)
             return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is given twice",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "models/json/blanks.hpp"
+
 namespace ql {
 namespace {
 
@@ -56,12 +58,6 @@ constexpr Mask kMasks[] = {{"weight", false},   {"loss_weight", false}, {"loss_s
 
 constexpr size_t kShownNames = 8;
 
-std::string_view trimmed(std::string_view s) {
-    const size_t begin = s.find_first_not_of(" \t\r\n");
-    if (begin == s.npos) return {};
-    return s.substr(begin, s.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
 bool is_metadata(const std::string & key) {
     if (key.starts_with('_')) return true;
     return key.find(' ') == key.npos && kMetadata.find(" " + key + " ") != kMetadata.npos;
@@ -97,10 +93,6 @@ class Copies {
 
 bool is_absent(const Json & value) {
     return value.is_string() ? value.get_ref<const std::string &>().empty() : value.empty();
-}
-
-bool is_blank(std::string_view text) {
-    return trimmed(text).empty();
 }
 
 const Json * Fields::find(const char * key) const {

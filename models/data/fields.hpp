@@ -14,9 +14,6 @@ namespace ql {
 /// null, "", [] and {}: treated as if the field were missing.
 bool is_absent(const Json & value);
 
-/// Nothing but spaces, tabs and line ends.
-bool is_blank(std::string_view text);
-
 /// The fields of one object, each of which is taken once; `check_rest` then looks at those that nobody took.
 class Fields {
   public:

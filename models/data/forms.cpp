@@ -1,15 +1,13 @@
 #include "models/data/forms.hpp"
 
 #include "models/data/fields.hpp"
+#include "models/data/form_fields.hpp"
 #include "models/data/messages.hpp"
+#include "models/json/blanks.hpp"
 
 namespace ql {
 
 namespace {
-
-const std::vector<const char *> kConversations = {"messages", "conversations", "conversation"};
-const std::vector<const char *> kQuestions = {"instruction", "question", "query", "problem", "input"};
-const std::vector<const char *> kAnswers = {"output", "response", "answer", "solution"};
 
 bool is_blank_text(const Json & value) {
     return value.is_string() && is_blank(value.get_ref<const std::string &>());
@@ -17,8 +15,8 @@ bool is_blank_text(const Json & value) {
 
 /// The system message that stands beside a conversation, a question or a prompt.
 Result<std::string> take_system(Fields & fields) {
-    QL_ASSIGN(std::string system, fields.take_optional_text("system"));
-    QL_ASSIGN(std::string other, fields.take_optional_text("system_prompt"));
+    QL_ASSIGN(std::string system, fields.take_optional_text(kSystemField));
+    QL_ASSIGN(std::string other, fields.take_optional_text(kOtherSystemField));
     if (is_blank(system))
         system = std::move(other);
     else if (!is_blank(other) && other != system)
@@ -36,9 +34,9 @@ Status put_system(std::string system, std::vector<Message> & messages) {
 }
 
 Status take_tools(Fields & fields, Sample & sample) {
-    const Json * tools = fields.take("tools");
+    const Json * tools = fields.take(kToolsField);
     if (!tools || is_blank_text(*tools)) return {};
-    QL_ASSIGN(sample.tools, read_tools(*tools, "tools"));
+    QL_ASSIGN(sample.tools, read_tools(*tools, kToolsField));
     return {};
 }
 
@@ -53,7 +51,7 @@ Result<Sample> conversation(Fields & fields, const char * key) {
 
 /// Alpaca's history: [[question, answer], ...], the turns before this one.
 Status take_history(Fields & fields, std::vector<Message> & messages) {
-    const Json * history = fields.take("history");
+    const Json * history = fields.take(kHistoryField);
     if (!history || *history == "[]") return {};
     for (const Json & turn : history->is_array() ? *history : Json::array({nullptr})) {
         if (!turn.is_array() || turn.size() != 2 || !turn[0].is_string() || !turn[1].is_string())
@@ -72,7 +70,7 @@ Result<Sample> turn(Fields & fields, const char * question_key, const char * ans
     if (!system.empty()) sample.messages.push_back({"system", std::move(system)});
     QL_TRY(take_history(fields, sample.messages));
     QL_ASSIGN(std::string question, fields.take_text(question_key));
-    for (const char * key : {"input", "context"}) {
+    for (const char * key : kMoreOfQuestionFields) {
         if (question_key == std::string_view(key)) continue;
         QL_ASSIGN(const std::string more, fields.take_optional_text(key));
         if (!is_blank(more)) question += "\n" + more;
@@ -86,9 +84,9 @@ Result<Sample> turn(Fields & fields, const char * question_key, const char * ans
 /// Prompt and completion as lists of messages: the completion's are trained.
 Result<Sample> conversation_in_two(Fields & fields) {
     Sample sample;
-    QL_ASSIGN(sample.messages, read_messages(*fields.take("prompt"), "prompt"));
+    QL_ASSIGN(sample.messages, read_messages(*fields.take(kPromptField), kPromptField));
     for (Message & message : sample.messages) message.trained = false;
-    QL_ASSIGN(std::vector<Message> completion, read_messages(*fields.take("completion"), "completion"));
+    QL_ASSIGN(std::vector<Message> completion, read_messages(*fields.take(kCompletionField), kCompletionField));
     for (Message & message : completion) sample.messages.push_back(std::move(message));
     QL_ASSIGN(std::string system, take_system(fields));
     QL_TRY(put_system(std::move(system), sample.messages));
@@ -97,34 +95,33 @@ Result<Sample> conversation_in_two(Fields & fields) {
 }
 
 Result<Sample> completion(Fields & fields) {
-    const Json *prompt = fields.take("prompt"), *text = fields.take("completion");
+    const Json *prompt = fields.take(kPromptField), *text = fields.take(kCompletionField);
     if (prompt && prompt->is_array() && text->is_array()) return conversation_in_two(fields);
     Sample sample;
     sample.kind = Sample::Kind::completion;
     QL_ASSIGN(const std::string system, take_system(fields));
-    QL_ASSIGN(sample.prompt, fields.take_optional_text("prompt"));
+    QL_ASSIGN(sample.prompt, fields.take_optional_text(kPromptField));
     if (!system.empty()) sample.prompt = system + "\n" + sample.prompt;
-    QL_ASSIGN(sample.text, fields.take_text("completion"));
+    QL_ASSIGN(sample.text, fields.take_text(kCompletionField));
     return sample;
 }
 
 Result<Sample> plain_text(Fields & fields) {
     Sample sample;
     sample.kind = Sample::Kind::text;
-    QL_ASSIGN(sample.text, fields.take_text("text"));
+    QL_ASSIGN(sample.text, fields.take_text(kTextField));
     return sample;
 }
 
 /// No form has all that it needs: what is missing, or the keys that are there.
 Status incomplete(const Json & object, const Fields & fields) {
-    const char * question = fields.first_of(kQuestions);
-    if (question)
-        return error(QL_BAD_FILE, "an answer to \"%s\" is missing or empty: output, response, answer, solution",
-                     question);
-    if (const char * answer = fields.first_of(kAnswers))
-        return error(QL_BAD_FILE,
-                     "a question to \"%s\" is missing or empty: instruction, question, query, problem, input", answer);
-    if (fields.has("prompt"))
+    if (const char * question = fields.first_of(kQuestionFields))
+        return error(QL_BAD_FILE, "an answer to \"%s\" is missing or empty: %s", question,
+                     list_of_names(kAnswerFields).c_str());
+    if (const char * answer = fields.first_of(kAnswerFields))
+        return error(QL_BAD_FILE, "a question to \"%s\" is missing or empty: %s", answer,
+                     list_of_names(kQuestionFields).c_str());
+    if (fields.has(kPromptField))
         return error(QL_BAD_FILE, "\"completion\" is missing or empty: there is nothing to train");
     std::string keys;
     for (const auto & item : object.items()) {
@@ -139,11 +136,11 @@ Status incomplete(const Json & object, const Fields & fields) {
 }
 
 Result<Sample> recognise(const Json & object, Fields & fields) {
-    if (const char * key = fields.first_of(kConversations)) return conversation(fields, key);
-    const char *question = fields.first_of(kQuestions), *answer = fields.first_of(kAnswers);
+    if (const char * key = fields.first_of(kConversationFields)) return conversation(fields, key);
+    const char *question = fields.first_of(kQuestionFields), *answer = fields.first_of(kAnswerFields);
     if (question && answer) return turn(fields, question, answer);
-    if (object.contains("prompt") && fields.has("completion")) return completion(fields);
-    if (fields.has("text")) return plain_text(fields);
+    if (object.contains(kPromptField) && fields.has(kCompletionField)) return completion(fields);
+    if (fields.has(kTextField)) return plain_text(fields);
     return incomplete(object, fields);
 }
 

@@ -1,6 +1,7 @@
 #include "models/data/messages.hpp"
 
 #include "models/data/fields.hpp"
+#include "models/json/blanks.hpp"
 
 namespace ql {
 namespace {

@@ -7,6 +7,7 @@
 #include "models/data/render.hpp"
 #include "models/data/source.hpp"
 #include "models/data/table.hpp"
+#include "models/json/records.hpp"
 
 namespace ql {
 namespace {

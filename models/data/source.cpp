@@ -1,6 +1,7 @@
 #include "models/data/source.hpp"
 
 #include "models/data/gunzip.hpp"
+#include "models/json/blanks.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -22,7 +23,7 @@ Result<std::string> read_data_file(const std::string & path) {
     } else {
         text = bytes;
     }
-    if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+    text.erase(0, text.size() - without_mark(text).size());
     if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
         return error(QL_BAD_FILE, "%s: the file is UTF-16; UTF-8 is read: iconv -f UTF-16 -t UTF-8 converts it",
                      path.c_str());

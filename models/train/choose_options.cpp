@@ -11,15 +11,40 @@
 namespace ql {
 namespace {
 
-// The rule. A step takes up to 8 sequences, fewer where an epoch would have less than 64 steps. Epochs are added until
-// there are 128 steps, at most 8 of them, as more only learn by heart. The rate is 2e-4, the usual one, for runs of 2,048
-// steps or more, and grows with the root of what is missing to them, to at most 1e-3.
-constexpr int64_t kMostSequences = 8, kStepsOfAnEpoch = 64, kEnoughSteps = 128, kMostEpochs = 8, kManySteps = 2048;
+// The rule. What is learned goes by the tokens that are trained, and by the steps that this takes. Epochs are added until
+// there are enough of both, at most 8 of them, as more only learn by heart: a set of long answers is known after a few, one
+// of short answers has to be repeated. A step takes up to 8 sequences, fewer where the run would have less than 128 steps.
+// The rate is 2e-4, the usual one, for runs of 2,048 steps or more, and grows with the root of what is missing to them, to at
+// most 1e-3.
+constexpr int64_t kEnoughTrained = 20000, kLeastSteps = 40, kMostEpochs = 8;
+constexpr int64_t kMostSequences = 8, kEnoughSteps = 128, kManySteps = 2048;
 constexpr double kUsualRate = 2e-4, kMostRate = 1e-3;
 
-int64_t sequences_of_a_step(int64_t n_sequences) {
+int64_t times_to(int64_t enough, int64_t part) {
+    return (enough + part - 1) / std::max<int64_t>(part, 1);
+}
+
+struct ChosenEpochs {
+    int64_t n;
+    std::string why;
+};
+
+ChosenEpochs choose_epochs(const EpochSize & epoch, int64_t sequences_of_a_step) {
+    const int64_t steps = times_to(epoch.n_sequences, sequences_of_a_step);
+    const int64_t by_tokens = times_to(kEnoughTrained, epoch.n_trained), by_steps = times_to(kLeastSteps, steps);
+    const int64_t n = std::max(by_tokens, by_steps);
+    const bool by_token = by_tokens >= by_steps;
+    return {
+        std::clamp<int64_t>(n, 1, kMostEpochs),
+        format("an epoch %s %lld %s, and %lld %s enough", by_token ? "trains" : "has",
+               static_cast<long long>(by_token ? epoch.n_trained : steps), by_token ? "tokens" : "steps",
+               static_cast<long long>(by_token ? kEnoughTrained : kLeastSteps), n > kMostEpochs ? "would be" : "are")};
+}
+
+/// Of a run over so many sequences.
+int64_t sequences_of_a_step(double n_sequences) {
     int64_t n = kMostSequences;
-    while (n > 1 && n_sequences < n * kStepsOfAnEpoch) n /= 2;
+    while (n > 1 && n_sequences < static_cast<double>(n * kEnoughSteps)) n /= 2;
     return n;
 }
 
@@ -84,7 +109,8 @@ std::string advice_for_more_steps(const ql_train_options & asked, const ql_train
     return advice + (asked.epochs > 0 && accumulates ? ", or leave both to be chosen" : ", or leave it to be chosen");
 }
 
-Result<ChosenOptions> choose_options(const ql_train_options & options, int64_t n_sequences, const RunBefore & before) {
+Result<ChosenOptions> choose_options(const ql_train_options & options, const EpochSize & epoch,
+                                     const RunBefore & before) {
     if (!before.fingerprint.empty()) {
         auto chosen = as_before(options, before.fingerprint);
         if (chosen.ok()) return chosen;
@@ -92,26 +118,30 @@ Result<ChosenOptions> choose_options(const ql_train_options & options, int64_t n
     }
     ql_train_options o = options;
     std::vector<std::string> said;
+    std::string why;
     const int64_t batch = std::max<int64_t>(o.batch, 1);
-    if (o.grad_accum == 0) {
-        o.grad_accum = std::max<int64_t>(sequences_of_a_step(n_sequences) / batch, 1);
-        said.push_back("grad-accum " + std::to_string(o.grad_accum));
-    }
-    const int64_t of_a_step = batch * o.grad_accum, steps_per_epoch = (n_sequences + of_a_step - 1) / of_a_step;
     if (o.steps == 0 && o.epochs == 0) {
-        const int64_t epochs = (kEnoughSteps + steps_per_epoch - 1) / std::max<int64_t>(steps_per_epoch, 1);
-        o.epochs = static_cast<double>(std::clamp<int64_t>(epochs, 1, kMostEpochs));
+        const ChosenEpochs epochs = choose_epochs(epoch, batch * std::max<int64_t>(o.grad_accum, 1));
+        o.epochs = static_cast<double>(epochs.n);
+        why = epochs.why + "; ";
         said.push_back(format("epochs %g", o.epochs));
     }
+    if (o.grad_accum == 0) {
+        const double n_sequences = static_cast<double>(epoch.n_sequences) * (o.steps > 0 ? 1 : o.epochs);
+        o.grad_accum = std::max<int64_t>(sequences_of_a_step(n_sequences) / batch, 1);
+        said.insert(said.begin(), "grad-accum " + std::to_string(o.grad_accum));
+    }
+    const int64_t steps_per_epoch = times_to(epoch.n_sequences, batch * o.grad_accum);
     const int64_t n_steps = steps_of(o, steps_per_epoch);
+    why += format("%lld sequences are %lld steps an epoch, %lld in all", static_cast<long long>(epoch.n_sequences),
+                  static_cast<long long>(steps_per_epoch), static_cast<long long>(n_steps));
     if (o.lr == 0) {
         o.lr = rate_for(n_steps);
+        if (o.lr > kUsualRate) why += ": so few take a high lr";
         said.push_back(format("lr %g", o.lr));
     }
     if (said.empty()) return ChosenOptions{o, ""};
-    return ChosenOptions{o, format("chosen   %s: %lld sequences are %lld steps an epoch, %lld in all",
-                                   join(said).c_str(), static_cast<long long>(n_sequences),
-                                   static_cast<long long>(steps_per_epoch), static_cast<long long>(n_steps))};
+    return ChosenOptions{o, "chosen   " + join(said) + ": " + why};
 }
 
 }  // namespace ql

@@ -15,15 +15,19 @@ struct ChosenOptions {
     std::string note;          // what was chosen and why, for a person; "" if nothing was
 };
 
+struct EpochSize {
+    int64_t n_sequences, n_trained;  // tokens that carry loss
+};
+
 /// The checkpoint that a run goes on from; both "": there is none.
 struct RunBefore {
     std::string path, fingerprint;
 };
 
-/// n_sequences  of an epoch
 /// before       decides, where there is one
 /// errors       QL_BAD_FILE: the checkpoint's options, or what is chosen to go with them, are out of range
-Result<ChosenOptions> choose_options(const ql_train_options & options, int64_t n_sequences, const RunBefore & before);
+Result<ChosenOptions> choose_options(const ql_train_options & options, const EpochSize & epoch,
+                                     const RunBefore & before);
 
 /// Steps of a run over so many a epoch.
 int64_t steps_of(const ql_train_options & options, int64_t steps_per_epoch);

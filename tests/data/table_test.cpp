@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "models/data/form_fields.hpp"
 #include "models/data/forms.hpp"
 #include "support/growth.hpp"
 
@@ -134,6 +137,39 @@ TEST(Columns, GiveFieldsTheirNames) {
               "there is a column 'answer' beside the one that --columns names as it");
     const Columns swapped = *parse_columns("question=answer,answer=question");
     EXPECT_EQ(parse_sample(R"({"question": "a", "answer": "q"})", 1, swapped)->messages[0].content, "q");
+}
+
+/// A sample with a field of some name, which holds "v"; `meant` is the field that it stands for.
+std::string sample_with(const std::string & name, const std::string & meant) {
+    const auto is_in = [&](const FieldNames & names) {
+        return std::find(names.begin(), names.end(), meant) != names.end();
+    };
+    const std::string turn = R"({"role": "user", "content": "v"}, {"role": "assistant", "content": "a"})",
+                      begin = "{\"" + name + "\": ", question = R"(, "question": "q")", answer = R"(, "answer": "a")";
+    if (is_in(kConversationFields)) return begin + "[" + turn + "]}";
+    if (is_in(kQuestionFields)) return begin + "\"v\"" + answer + "}";
+    if (is_in(kAnswerFields)) return begin + "\"v\"" + question + "}";
+    if (meant == kPromptField) return begin + R"("v", "completion": "c"})";
+    if (meant == kCompletionField) return begin + R"("v", "prompt": "p"})";
+    if (meant == kTextField) return begin + "\"v\"}";
+    if (meant == kToolsField)
+        return begin + R"([{"type": "function", "function": {"name": "v"}}], "messages": [)" + turn + "]}";
+    return begin + (meant == kHistoryField ? "[[\"v\", \"w\"]]" : "\"v\"") + question + answer + "}";
+}
+
+TEST(Columns, MayStandForEveryFieldThatAFormReads) {
+    EXPECT_EQ(form_fields().size(), 20u);
+    for (const std::string field : form_fields()) {
+        const auto columns = parse_columns(field + "=x");
+        ASSERT_TRUE(columns.ok()) << columns.message();
+        const auto plain = parse_sample(sample_with(field, field)),
+                   named = parse_sample(sample_with("x", field), 1, *columns);
+        ASSERT_TRUE(plain.ok()) << field << ": " << plain.message();
+        ASSERT_TRUE(named.ok()) << field << ": " << named.message();
+        std::string text = named->prompt + named->text + named->tools;
+        for (const Message & m : named->messages) text += m.content;
+        EXPECT_NE(text.find('v'), text.npos) << field << " is not read";
+    }
 }
 
 TEST(Columns, TakeTimeThatGrowsWithTheSample) {

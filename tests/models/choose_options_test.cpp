@@ -19,28 +19,90 @@ TEST(ChooseOptions, AreOpenUnlessSaidOtherwise) {
     EXPECT_EQ(o.lr, 0);
 }
 
-TEST(ChooseOptions, ASmallSetGetsEnoughSteps) {
-    for (const int64_t n : {10, 40, 100, 600, 5000, 100000}) {
-        const ql_train_options o = choose_options(open_options(), n, {})->options;
-        const int64_t per_epoch = (n + o.grad_accum - 1) / o.grad_accum, steps = steps_of(o, per_epoch);
-        EXPECT_GE(steps, std::min<int64_t>(64, 8 * n)) << n;
-        EXPECT_GE(o.lr, 2e-4) << n;
-        EXPECT_LE(o.lr, 1e-3) << n;
+constexpr EpochSize kFew{40, 5000}, kLarge{100000, 25000000};
+
+/// docs/hyperparameters.md has the table, and what these sets are.
+TEST(ChooseOptions, FollowTheSizeOfTheSet) {
+    struct Row {
+        EpochSize epoch;
+        int64_t grad_accum;
+        double epochs, lr;
+    };
+    for (const Row & row : {Row{{9, 1538}, 1, 8, 1e-3},  // short answers: they are repeated
+                            {{35, 6111}, 1, 4, 0.00076},
+                            {{86, 15221}, 1, 2, 0.00069},
+                            {{30, 7745}, 1, 3, 0.00095},  // longer ones: a few times are enough
+                            {{115, 31490}, 1, 1, 0.00084},
+                            {{284, 76693}, 2, 1, 0.00076},
+                            {{1024, 250000}, 8, 1, 0.0008},
+                            {{5, 20480}, 1, 8, 1e-3},  // long sequences: too few steps
+                            {{1, 1}, 1, 8, 1e-3}}) {
+        const ql_train_options o = choose_options(open_options(), row.epoch, {})->options;
+        EXPECT_EQ(o.grad_accum, row.grad_accum) << row.epoch.n_sequences;
+        EXPECT_EQ(o.epochs, row.epochs) << row.epoch.n_sequences;
+        EXPECT_DOUBLE_EQ(o.lr, row.lr) << row.epoch.n_sequences;
     }
 }
 
+TEST(ChooseOptions, ASmallSetGetsEnoughSteps) {
+    for (const int64_t n : {10, 40, 100, 600, 5000, 100000})
+        for (const int64_t trained_of_one : {10, 150, 512, 4096}) {
+            const ql_train_options o = choose_options(open_options(), {n, n * trained_of_one}, {})->options;
+            const int64_t per_epoch = (n + o.grad_accum - 1) / o.grad_accum, steps = steps_of(o, per_epoch);
+            EXPECT_GE(steps, std::min<int64_t>(40, 8 * n)) << n;
+            EXPECT_GE(o.lr, 2e-4) << n;
+            EXPECT_LE(o.lr, 1e-3) << n;
+        }
+}
+
 TEST(ChooseOptions, ALargeSetGetsTheUsualOnes) {
-    const ChosenOptions chosen = *choose_options(open_options(), 100000, {});
+    const ChosenOptions chosen = *choose_options(open_options(), kLarge, {});
     EXPECT_EQ(chosen.options.grad_accum, 8);
     EXPECT_EQ(chosen.options.epochs, 1);
     EXPECT_DOUBLE_EQ(chosen.options.lr, 2e-4);
-    EXPECT_NE(chosen.note.find("grad-accum 8, epochs 1, lr 0.0002"), std::string::npos) << chosen.note;
+}
+
+TEST(ChooseOptions, OneLineSaysWhatAndWhy) {
+    const auto note = [](const EpochSize & epoch, ql_train_options o = open_options()) {
+        return choose_options(o, epoch, {})->note;
+    };
+    EXPECT_EQ(note({9, 1538}),
+              "chosen   grad-accum 1, epochs 8, lr 0.001: an epoch trains 1538 tokens, and 20000 would be enough; "
+              "9 sequences are 9 steps an epoch, 72 in all: so few take a high lr");
+    EXPECT_EQ(note({30, 7745}),
+              "chosen   grad-accum 1, epochs 3, lr 0.00095: an epoch trains 7745 tokens, and 20000 are enough; "
+              "30 sequences are 30 steps an epoch, 90 in all: so few take a high lr");
+    EXPECT_EQ(note({15, 60000}),
+              "chosen   grad-accum 1, epochs 3, lr 0.001: an epoch has 15 steps, and 40 are enough; "
+              "15 sequences are 15 steps an epoch, 45 in all: so few take a high lr");
+    EXPECT_EQ(note(kLarge),
+              "chosen   grad-accum 8, epochs 1, lr 0.0002: an epoch trains 25000000 tokens, and 20000 are enough; "
+              "100000 sequences are 12500 steps an epoch, 12500 in all");
+    ql_train_options o = open_options();
+    o.epochs = 2, o.grad_accum = 4;
+    EXPECT_EQ(note({30, 7745}, o),
+              "chosen   lr 0.001: 30 sequences are 8 steps an epoch, 16 in all: so few take a high lr");
+    o.grad_accum = 0, o.lr = 1e-4;
+    EXPECT_EQ(note({1000, 7745}, o), "chosen   grad-accum 8: 1000 sequences are 125 steps an epoch, 250 in all");
+}
+
+/// Each that is given stays, and the others follow from it.
+TEST(ChooseOptions, WhatIsGivenDecidesTheOthers) {
+    ql_train_options o = open_options();
+    o.grad_accum = 8;  // fewer steps an epoch: more epochs
+    EXPECT_EQ(choose_options(o, {60, 30000}, {})->options.epochs, 5);
+    o = open_options();
+    o.epochs = 3;  // more steps in all: more sequences a step
+    EXPECT_EQ(choose_options(o, {284, 76693}, {})->options.grad_accum, 4);
+    o = open_options();
+    o.steps = 2048;
+    EXPECT_DOUBLE_EQ(choose_options(o, {30, 7745}, {})->options.lr, 2e-4);
 }
 
 TEST(ChooseOptions, WhatIsGivenStays) {
     ql_train_options o = open_options();
     o.grad_accum = 5, o.epochs = 2.5, o.lr = 0.125;
-    const ChosenOptions chosen = *choose_options(o, 40, {});
+    const ChosenOptions chosen = *choose_options(o, kFew, {});
     EXPECT_EQ(chosen.options.grad_accum, 5);
     EXPECT_EQ(chosen.options.epochs, 2.5);
     EXPECT_EQ(chosen.options.lr, 0.125);
@@ -53,10 +115,10 @@ TEST(ChooseOptions, WhatIsGivenStays) {
 TEST(ChooseOptions, MicroBatchesShareTheStep) {
     ql_train_options o = open_options();
     o.batch = 4;
-    EXPECT_EQ(choose_options(o, 100000, {})->options.grad_accum, 2);
-    EXPECT_EQ(choose_options(o, 10, {})->options.grad_accum, 1);
+    EXPECT_EQ(choose_options(o, kLarge, {})->options.grad_accum, 2);
+    EXPECT_EQ(choose_options(o, {10, 1000}, {})->options.grad_accum, 1);
     o.batch = QL_BATCH_AUTO;
-    EXPECT_EQ(choose_options(o, 100000, {})->options.grad_accum, 8);
+    EXPECT_EQ(choose_options(o, kLarge, {})->options.grad_accum, 8);
 }
 
 TEST(ChooseOptions, TheAdviceFitsWhatWasGiven) {
@@ -78,17 +140,17 @@ TEST(ChooseOptions, TheAdviceFitsWhatWasGiven) {
 TEST(ChooseOptions, ACheckpointDecides) {
     ql_train_options o = open_options();
     const RunBefore before{"ck/step-1.gguf", "batch=2;grad-accum=3;steps=77;lr=0.5;"};
-    const ChosenOptions chosen = *choose_options(o, 10, before);
+    const ChosenOptions chosen = *choose_options(o, {10, 1000}, before);
     EXPECT_EQ(chosen.options.grad_accum, 6);
     EXPECT_EQ(chosen.options.steps, 77);
     EXPECT_EQ(chosen.options.lr, 0.5);
     o.epochs = 4;
-    EXPECT_EQ(choose_options(o, 10, before)->options.steps, 0);
+    EXPECT_EQ(choose_options(o, {10, 1000}, before)->options.steps, 0);
 }
 
 TEST(ChooseOptions, ACheckpointsNumbersAreInRange) {
     const auto refused = [](const char * fingerprint, const char * part) {
-        const auto chosen = choose_options(open_options(), 10, {"ck/step-1.gguf", fingerprint});
+        const auto chosen = choose_options(open_options(), {10, 1000}, {"ck/step-1.gguf", fingerprint});
         ASSERT_FALSE(chosen.ok()) << fingerprint;
         EXPECT_EQ(chosen.code(), QL_BAD_FILE);
         EXPECT_TRUE(chosen.message().starts_with("ck/step-1.gguf: ")) << chosen.message();

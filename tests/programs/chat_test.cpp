@@ -119,7 +119,9 @@ TEST_F(ChatCommands, AChatIsSavedAndGoesOn) {
     EXPECT_EQ(read_all(workspace_.path("again.jsonl")), read_all(file));
     for (const auto & [content, message] :
          {std::pair{"[]", "the file has no samples"},
-          {"1", "is no JSON object"},
+          {"1", "bad.jsonl:1: neither JSON lines nor a JSON array"},
+          {"[1]", "is no JSON object"},
+          {"[{}", "bad.jsonl:1: the JSON array does not end"},
           {R"({"question": "a"})", "neither a list 'messages' nor a question with its answer"},
           {R"({"question": "a", "answer": "b", "label": 1})", "has a field 'label', which a chat does not keep"},
           {R"({"messages": [{"role": "assistant", "content": "a"}]})", "message 1 is the assistant's, not the user's"},
@@ -128,7 +130,7 @@ TEST_F(ChatCommands, AChatIsSavedAndGoesOn) {
           {R"({"messages": [{"role": "user", "content": "a", "name": "b"}]})", "message 1 has a field 'name'"},
           {R"({"messages": [{"role": "user", "content": "a", "weight": 0.5}]})", "a weight other than 0 and 1"},
           {R"({"messages": [], "tools": []})", "has a field 'tools', which a chat does not keep"},
-          {"", "the file has no samples"},
+          {"", "bad.jsonl:1: the file is empty"},
           {"{}\n{}\n", "has 2 samples; name one: /load "}}) {
         workspace_.write("bad.jsonl", content);
         const ProcessResult r = chat("", "hello\n/load " + workspace_.path("bad.jsonl") + "\nbye\n");
@@ -163,6 +165,11 @@ TEST_F(ChatCommands, SamplesAreCountedNotLines) {
                                               "{\"question\": \"a\",\n\"answer\": \"b\"}\n\nrubbish, {\n"
                                               "{\"question\": \"c\", \"answer\": \"d\"}\n");
     EXPECT_EQ(said("", "/load " + rows + " 3\n/undo\n"), "2 messages from " + rows + " 3\ntaken back: c\n");
+    const std::string broken = workspace_.write("d.jsonl",
+                                                "\xEF\xBB\xBF{\"question\": \"a\n"
+                                                "{\"question\": \"e\", \"answer\": \"f\", \"input\": \" \\t\"}\n");
+    EXPECT_EQ(said("", "/load " + broken + " 2\n/undo\n"), "2 messages from " + broken + " 2\ntaken back: e\n")
+        << "a string that does not end takes no other sample with it";
     const std::string table = workspace_.write("c.csv", "question,answer\na,b\n");
     EXPECT_NE(chat("", "/load " + table + "\n").err.find("c.csv: a chat is read from .jsonl or .json, not from .csv"),
               std::string::npos);

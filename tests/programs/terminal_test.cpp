@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <thread>
 
@@ -232,6 +233,23 @@ TEST_F(InTerminal, PastedTextIsOneMessage) {
     EXPECT_EQ(0, t.finish()) << t.screen().text();
 }
 
+TEST_F(InTerminal, PastedLinesEndAsTheyMay) {
+#ifndef QL_LIBEDIT
+    GTEST_SKIP() << "built without libedit";
+#endif
+    Terminal t("ql-chat", words("-m {model.gguf} -n 1 --temp 0"), 80);
+    const std::string file = workspace_.path("said.jsonl");
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("\033[200~one\r\ntwo\r\n\r\nthree\rfour\nfive\r\n\033[201~\r");
+    ASSERT_TRUE(t.wait_for("five\n")) << t.screen().text();
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    t.type("/save " + file + "\r");
+    ASSERT_TRUE(t.wait_for("2 messages in ")) << t.screen().text();
+    EXPECT_NE(read_all(file).find("\"one\\ntwo\\n\\nthree\\nfour\\nfive\""), std::string::npos) << read_all(file);
+    t.type("\x04");
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
 TEST_F(InTerminal, CtrlCTwiceInAnAnswerEndsTheAnswerAndHints) {
     TinyModelOptions wide;
     wide.n_ctx = 16384;
@@ -249,6 +267,31 @@ TEST_F(InTerminal, CtrlCTwiceInAnAnswerEndsTheAnswerAndHints) {
     ASSERT_TRUE(t.wait_for("\ntemperature 0.80\n>")) << t.screen().text();
     t.type("\x04");
     EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+TEST_F(InTerminal, ARunThatIsStoppedBeforeItBeganHasItsObject) {
+    std::string samples;
+    for (int i = 0; i < 1500; ++i) samples += tiny_chats(24);
+    workspace_.write("large.jsonl", samples);
+    const std::string run = "--json -m {model.gguf} -d {large.jsonl} -o {a.gguf} --ctx 64 --lora-r 4 ";
+    for (const std::string more : {"", "--dry-run"}) {
+        Terminal t("ql-finetune", words(run + more), 4000);
+        ASSERT_TRUE(t.wait_for("device ")) << t.screen().text();  // what comes now takes a while
+        t.press_ctrl_c();
+        EXPECT_EQ(130, t.finish()) << t.screen().text();
+        EXPECT_EQ(1, t.screen().count("stopping as soon as what is being prepared is ready")) << t.screen().text();
+        EXPECT_EQ(0, t.screen().count("plan ")) << t.screen().text();
+        const auto rows = t.screen().rows();
+        const auto object = std::find_if(rows.begin(), rows.end(), [](const auto & r) { return r.starts_with('{'); });
+        ASSERT_NE(object, rows.end()) << t.screen().text();
+        const auto json = nlohmann::json::parse(*object, nullptr, false);
+        ASSERT_TRUE(json.is_object()) << *object;
+        EXPECT_EQ(json["interrupted"], true);
+        EXPECT_EQ(json["steps"], 0);
+        EXPECT_EQ(json["base_type"], "f32");
+        for (const char * nothing : {"adapter", "best", "checkpoint", "loss_first", "tok_s", "lr", "bound_by"})
+            EXPECT_TRUE(json[nothing].is_null()) << nothing << " in " << *object;
+    }
 }
 
 TEST_F(InTerminal, AnEvaluationIsStoppedAtOnce) {

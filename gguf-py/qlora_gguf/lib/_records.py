@@ -467,9 +467,9 @@ class TrainOptions(TypedDict, total=False):
     # ql_trainer_describe has it, and a run that goes on takes that of its checkpoint
     batch: int
     grad_accum: int  # micro-batches of a step; with QL_BATCH_AUTO: sequences of a step; 0: chosen
-    # times over the data, to the nearest step; 0: chosen. What is chosen follows from the number of sequences
-    # (docs/hyperparameters.md): a small set gets enough steps. on_log says what and why, ql_trainer_describe has it; a
-    # run that goes on keeps what it was begun with
+    # times over the data, to the nearest step; 0: chosen. What is chosen follows from the numbers of sequences and
+    # trained tokens (docs/hyperparameters.md). on_log says what and why, ql_trainer_describe has it; a run that goes on
+    # keeps what it was begun with
     epochs: float
     steps: int  # > 0: the run ends after this many steps instead
     lr: float  # 0: chosen

@@ -98,7 +98,7 @@ typedef struct ql_train_options {
                                 takes that of its checkpoint */
     int64_t grad_accum;      /* micro-batches of a step; with QL_BATCH_AUTO: sequences of a step; 0: chosen */
     double epochs;           /* times over the data, to the nearest step; 0: chosen. What is chosen follows from the
-                                number of sequences (docs/hyperparameters.md): a small set gets enough steps. on_log says
+                                numbers of sequences and trained tokens (docs/hyperparameters.md). on_log says
                                 what and why, ql_trainer_describe has it; a run that goes on keeps what it was begun with */
     int64_t steps;           /* > 0: the run ends after this many steps instead */
     double lr;               /* 0: chosen */

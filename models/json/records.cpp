@@ -1,20 +1,16 @@
 // Where the records of a data file begin and end, found in one pass whatever the records contain. A broken record must
 // not spoil the others: --skip-bad-lines goes on after it.
+#include "models/json/records.hpp"
+
 #include <algorithm>
 
-#include "models/data/source.hpp"
+#include "models/json/blanks.hpp"
 
 namespace ql {
 namespace {
 
-bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-std::string_view trimmed(std::string_view s) {
-    while (!s.empty() && is_blank(s.front())) s.remove_prefix(1);
-    while (!s.empty() && is_blank(s.back())) s.remove_suffix(1);
-    return s;
+bool is_blank_byte(char c) {
+    return kBlanks.find(c) != kBlanks.npos;
 }
 
 /// A place in the text that knows its line.
@@ -69,7 +65,7 @@ class Splitter {
     }
 
     void skip_blank() {
-        for (; !at_end() && is_blank(text_[at_]); ++at_) line_ += text_[at_] == '\n';
+        for (; !at_end() && is_blank_byte(text_[at_]); ++at_) line_ += text_[at_] == '\n';
     }
 
     void skip_line() { at_ = std::min(text_.find('\n', at_), text_.size()); }
@@ -120,7 +116,7 @@ class Splitter {
                 continue;
             }
             if (c == '\n') ++line_, first_of_line = true;
-            if (is_blank(c)) continue;
+            if (is_blank_byte(c)) continue;
             if (c == '{' && first_of_line && before != '[' && before != ',' && before != ':') return false;
             if (c == '"') in_string = true;
             if (c == '{' || c == '[') ++depth;
