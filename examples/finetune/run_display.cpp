@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
-#include "examples/finetune/plot.hpp"
+#include "ql/os.h"
 #include "ql/status.hpp"
 #include "tools/cli/stop.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
+
+// A picture takes a tenth of a second, which may be as long as many steps of a small model: between two there is so many
+// times as long, so that they cost a run a twentieth of its time.
+constexpr double kPlotsApart = 20;
 
 void RunDisplay::begin(const char * what) {
     bar_.emplace(what, program_.quiet);
@@ -29,8 +33,7 @@ void RunDisplay::end_steps() {
 
 void RunDisplay::step(const ql_train_progress & p) {
     const auto step = static_cast<double>(p.step);
-    if (!p.skipped) history.losses.push_back({step, p.loss});
-    if (p.has_eval) history.evals.push_back({step, p.eval_loss});
+    history.add(p);
     if (p.skipped) line(format("step %lld skipped: %s", static_cast<long long>(p.step), p.skipped));
     if (p.has_eval) line(format("eval     step %lld: loss %.4f", static_cast<long long>(p.step), p.eval_loss));
     figures_ = format("step %lld/%lld  loss %s  %.0f tok/s  %s", static_cast<long long>(p.step),
@@ -38,7 +41,9 @@ void RunDisplay::step(const ql_train_progress & p) {
                       print_size(p.rss_bytes).c_str());
     step_ = p.step, n_steps_ = p.n_steps;
     if (bar_) bar_->update(step, static_cast<double>(p.n_steps), figures_, p.step == p.n_steps);
-    if (p.checkpointed) replot();
+    if (!p.checkpointed) return;
+    keep();
+    if (ql_os_seconds() - plotted_at_ > kPlotsApart * plot_took_) replot();
 }
 
 void RunDisplay::batch(bool evaluates, int64_t done, int64_t n) {
@@ -61,10 +66,21 @@ void RunDisplay::line(const std::string & text) {
         program_.note(text);
 }
 
+void RunDisplay::keep() {
+    if (const Status kept = history.keep(); !kept.ok()) line("warning: " + kept.message());
+}
+
+void RunDisplay::stopped() {
+    keep();
+    replot();
+}
+
 void RunDisplay::replot() {
     if (plot_.empty()) return;
+    const double begin = ql_os_seconds();
     try {
-        write_plot(plot_, history);
+        write_plot(plot_, title, history);
+        plotted_at_ = ql_os_seconds(), plot_took_ = plotted_at_ - begin;
     } catch (const Stop & stop) {
         line("warning: " + stop.message);
     }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "examples/finetune/history.hpp"
+#include "examples/finetune/plot.hpp"
 #include "ql/train.h"
 #include "tools/cli/program.hpp"
 #include "tools/cli/progress.hpp"
@@ -25,17 +26,22 @@ class RunDisplay {
     /// A step of a large model takes minutes: its micro-batches are shown, too, and those of evaluations.
     void batch(bool evaluates, int64_t done, int64_t n);
     void line(const std::string & text);
-    /// The picture of what is known so far. It does not end a run that it cannot be written.
-    void replot();
+    /// Of a run that ends before its last step: keeps its figures, and draws what is known. It does not end a run that a
+    /// picture cannot be written.
+    void stopped();
 
     History history;
+    PlotTitle title;
 
   private:
+    void keep();
+    void replot();
     const Program & program_;
     const std::string & plot_;
     std::optional<Progress> bar_;
-    int64_t step_ = 0, n_steps_ = 0;  // done, and of the run; 0: there are no steps
-    std::string figures_;             // of the last step
+    int64_t step_ = 0, n_steps_ = 0;         // done, and of the run; 0: there are no steps
+    std::string figures_;                    // of the last step
+    double plotted_at_ = 0, plot_took_ = 0;  // seconds
 };
 
 }  // namespace ql::cli
