@@ -22,7 +22,7 @@ stage() { # stage NAME: ends the stage before it
 stage "packages"
 install $packages_build $packages_python
 stage "build"
-build release -DQL_BUILD_TESTS=OFF
+build release -DQL_BUILD_TESTS=OFF -- ql-quantize ql-perplexity ql-finetune ql-chat
 stage "model (SmolLM2-135M-Instruct)"
 fetch_model
 ls -lh "$model"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "examples/finetune/live_page.hpp"
 #include "examples/finetune/memory_plot.hpp"

@@ -5,16 +5,16 @@
 #include <cmath>
 #include <vector>
 
-#include "examples/finetune/axis.hpp"
-#include "examples/finetune/canvas.hpp"
 #include "tools/cli/program.hpp"
 #include "tools/cli/units.hpp"
+#include "tools/picture/axis.hpp"
+#include "tools/picture/picture.hpp"
 
 namespace ql::cli {
 namespace {
 
-constexpr int kWidth = 1200, kHeight = 640;
-constexpr double kLeft = 100, kRight = 300, kTop = 60, kBottom = 70;
+constexpr double kWidth = 1000, kHeight = 540, kLeft = 76, kRight = 210, kTop = 60, kBottom = 56;
+constexpr double kTextSize = 12, kTickSize = 11, kPixel = 0.5;
 constexpr double kUpdatePart = 0.1;  // of the width: an update is too short to be seen to scale
 constexpr Colour kPaper = {255, 255, 255}, kInk = {60, 60, 60}, kGrid = {228, 228, 228}, kLimit = {200, 30, 30};
 constexpr double kMiB = 1024.0 * 1024;
@@ -91,8 +91,8 @@ class MemoryPlot {
         : moments_(std::move(moments)),
           info_(info),
           budget_(static_cast<double>(budget)),
-          y_(0, std::max(highest(moments_), std::max(planned(), budget_)) / kMiB * 1.02, false),
-          canvas_(kWidth, kHeight, kPaper) {}
+          y_(Axis::linear({0, std::max(highest(moments_), std::max(planned(), budget_)) / kMiB * 1.02, false})),
+          picture_(kWidth, kHeight, kPaper) {}
 
     void draw(const std::string & path) {
         columns();
@@ -100,7 +100,7 @@ class MemoryPlot {
         parts();
         limits();
         legend();
-        canvas_.save(path);
+        check_run(picture_.save(path));
     }
 
   private:
@@ -116,37 +116,42 @@ class MemoryPlot {
     /// A column of pixels shows the most that its nodes need.
     void columns() {
         size_t next = 0;
-        for (int x = static_cast<int>(kLeft); x < static_cast<int>(kWidth - kRight); ++x) {
+        for (double x = kLeft; x < kWidth - kRight; x += kPixel) {
             while (next + 1 < moments_.size() && to_x(moments_[next].end) <= x) ++next;
             Bytes most = moments_[next].bytes;
-            for (size_t i = next; i < moments_.size() && to_x(moments_[i].begin) < x + 1; ++i)
+            for (size_t i = next; i < moments_.size() && to_x(moments_[i].begin) < x + kPixel; ++i)
                 if (sum(moments_[i].bytes) > sum(most)) most = moments_[i].bytes;
-            double below = 0;
-            for (int k = 0; k < n_kinds; ++k) {
-                const double bytes = most[static_cast<size_t>(k)];
-                most_[static_cast<size_t>(k)] = std::max(most_[static_cast<size_t>(k)], bytes);
-                canvas_.rectangle(x, to_y(below + bytes), x + 1, to_y(below), kKinds[k].colour);
-                below += bytes;
-            }
+            for (size_t k = 0; k < n_kinds; ++k) most_[k] = std::max(most_[k], most[k]);
+            draw_column(x, most);
         }
+        draw_column(kWidth - kRight, {});
+    }
+
+    /// Columns that are alike become one rectangle.
+    void draw_column(double x, const Bytes & bytes) {
+        if (bytes == drawn_) return;
+        double below = 0;
+        for (size_t k = 0; k < n_kinds; ++k) {
+            picture_.rectangle(drawn_from_, to_y(below + drawn_[k]), x, to_y(below), kKinds[k].colour);
+            below += drawn_[k];
+        }
+        drawn_ = bytes, drawn_from_ = x;
     }
 
     void axes() {
-        for (int i = 0; i < y_.n_ticks(); ++i) {
-            const double y = kHeight - kBottom - y_.part(y_.at(i)) * (kHeight - kTop - kBottom);
-            const std::string label = y_.label(y_.at(i));
-            canvas_.line(kLeft, y, kWidth - kRight, y, 1, kGrid, 0.5);
-            canvas_.text(kLeft - 12 - Canvas::text_width(label, 2), y - 7, label, kInk, 2);
+        for (const double tick : y_.ticks()) {
+            const double y = to_y(tick * kMiB);
+            picture_.line({{kLeft, y}, {kWidth - kRight, y}}, {1, kGrid, 0.5});
+            picture_.text({kLeft - 7, y + 4}, y_.label(tick), kTickSize, kInk, Align::right);
         }
-        canvas_.line(kLeft, kTop, kLeft, kHeight - kBottom, 1.5, kInk);
-        canvas_.line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, 1.5, kInk);
-        canvas_.text(20, 18, "memory of a training step, MiB", kInk, 2);
+        picture_.line({{kLeft, kTop}, {kLeft, kHeight - kBottom}, {kWidth - kRight, kHeight - kBottom}}, {1, kInk});
+        picture_.text({20, 32}, "memory of a training step, MiB", 17, kInk);
     }
 
     void below_axis(double from, double to, const std::string & label) {
         const double left = to_x(from) + 2, right = to_x(to) - 2, y = kHeight - kBottom + 10;
-        canvas_.line(left, y, right, y, 2, kInk);
-        canvas_.text((left + right - Canvas::text_width(label, 2)) / 2, y + 10, label, kInk, 2);
+        picture_.line({{left, y}, {right, y}}, {2, kInk});
+        picture_.text({(left + right) / 2, y + 20}, label, kTextSize, kInk, Align::middle);
     }
 
     /// Forward and backward pass and the update, by name.
@@ -160,14 +165,13 @@ class MemoryPlot {
         below_axis(middle, end, "backward" + times);
         below_axis(end, 1, "update");
         for (const double part : {middle, end})
-            canvas_.line(to_x(part), kTop, to_x(part), kHeight - kBottom, 1, kInk, 0.5);
+            picture_.line({{to_x(part), kTop}, {to_x(part), kHeight - kBottom}}, {1, kInk, 0.5});
     }
 
     void limit(double bytes, const std::string & label, Colour c, bool above) {
         const double y = to_y(bytes);
-        for (double x = kLeft; x < kWidth - kRight; x += 14)
-            canvas_.line(x, y, std::min(x + 8, kWidth - kRight), y, 2, c);
-        canvas_.text(kLeft + 10, above ? y - 20 : y + 6, label, c, 2);
+        picture_.line({{kLeft, y}, {kWidth - kRight, y}}, {1.5, c, 1, 7});
+        picture_.text({kLeft + 10, above ? y - 6 : y + 15}, label, kTextSize, c);
     }
     void limits() {
         limit(planned(), "planned peak " + print_size(info_.planned_peak_bytes), kInk, budget_ == 0);
@@ -175,16 +179,16 @@ class MemoryPlot {
     }
 
     void legend() {
-        const double x = kWidth - kRight + 24;
+        const double x = kWidth - kRight + 20;
         double y = kTop;
-        canvas_.text(x, y - 34, "at most", kInk, 2);
+        picture_.text({x, y - 10}, "at most", kTextSize, kInk);
         for (int k = n_kinds - 1; k >= 0; --k) {
             const double bytes = most_[static_cast<size_t>(k)];
             if (bytes == 0) continue;
-            canvas_.rectangle(x, y, x + 18, y + 18, kKinds[k].colour);
-            canvas_.text(x + 28, y, kKinds[k].name, kInk, 2);
-            canvas_.text(x + 28, y + 20, print_size(static_cast<uint64_t>(bytes)), kInk, 2);
-            y += 56;
+            picture_.rectangle(x, y, x + 14, y + 14, kKinds[k].colour);
+            picture_.text({x + 22, y + 11}, kKinds[k].name, kTextSize, kInk);
+            picture_.text({x + 22, y + 27}, print_size(static_cast<uint64_t>(bytes)), kTextSize, kInk);
+            y += 44;
         }
     }
 
@@ -192,8 +196,9 @@ class MemoryPlot {
     const ql_trainer_info info_;
     const double budget_;
     const Axis y_;
-    Canvas canvas_;
-    Bytes most_{};
+    Picture picture_;
+    Bytes most_{}, drawn_{};
+    double drawn_from_ = kLeft;
 };
 
 }  // namespace

@@ -119,7 +119,7 @@ void FinetuneOptions::add_output(Program & p) {
            "ended goes on for more --epochs")
         ->option_text("auto|DIR|FILE");
     p.text("--metrics", metrics, "A line of JSON for every step; with --resume it goes on")->option_text("FILE.jsonl");
-    p.text("--plot", plot, "A picture of the loss; with --dry-run: of the memory over a step")
+    p.text("--plot", plot, "A picture of the run: loss, evaluations, rate; with --dry-run: of the memory over a step")
         ->option_text("FILE.png|.svg");
     p.optional_text(
          "--board", board, "auto",

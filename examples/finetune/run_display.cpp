@@ -3,24 +3,28 @@
 #include <algorithm>
 #include <cmath>
 
-#include "examples/finetune/plot.hpp"
+#include "ql/os.h"
 #include "ql/status.hpp"
 #include "tools/cli/stop.hpp"
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
 
-void RunDisplay::read_history(const std::string & metrics, int64_t last_step) {
-    history.read(metrics, last_step, [&](const ql::Json & line) {
-        const auto number = [&](const char * key) {
-            return line.contains(key) && line[key].is_number() ? line[key].get<double>() : NAN;
-        };
-        if (!board_) return;
-        const double step = number("step"), eval_loss = number("eval_loss");
-        board_->add_earlier_step(step, line.contains("skipped") ? NAN : number("loss"), number("lr"),
-                                 number("grad_norm"));
-        if (std::isfinite(eval_loss)) board_->add_evaluation({static_cast<int64_t>(step), eval_loss});
-    });
+// A picture takes a tenth of a second, which may be as long as many steps of a small model: between two there is so many
+// times as long, so that they cost a run a twentieth of its time.
+constexpr double kPlotsApart = 20;
+
+void RunDisplay::show_history() {
+    if (!board_) return;
+    const RunFigures & run = history.figures();
+    auto skipped = run.skipped().begin();
+    for (size_t i = 0; i < run.size(); ++i) {
+        const bool is_skipped = skipped != run.skipped().end() && *skipped == i;
+        if (is_skipped) ++skipped;
+        board_->add_earlier_step(run.at(kStep, i), is_skipped ? NAN : run.at(kLoss, i), run.at(kLr, i),
+                                 run.at(kGradNorm, i));
+    }
+    for (const History::Eval & e : history.evals()) board_->add_evaluation({static_cast<int64_t>(e.step), e.loss});
 }
 
 void RunDisplay::begin(const char * what) {
@@ -55,8 +59,7 @@ void RunDisplay::step(const ql_train_progress & p) {
                           .is_skipped = p.skipped != nullptr});
         if (p.has_eval) board_->add_evaluation({p.step, p.eval_loss});
     }
-    if (!p.skipped) history.losses.push_back({step, p.loss});
-    if (p.has_eval) history.evals.push_back({step, p.eval_loss});
+    history.add(p);
     if (p.skipped) line(format("step %lld skipped: %s", static_cast<long long>(p.step), p.skipped));
     if (p.has_eval) line(format("eval     step %lld: loss %.4f", static_cast<long long>(p.step), p.eval_loss));
     figures_ = format("step %lld/%lld  loss %s  %.0f tok/s  %s", static_cast<long long>(p.step),
@@ -64,7 +67,9 @@ void RunDisplay::step(const ql_train_progress & p) {
                       print_size(p.rss_bytes).c_str());
     step_ = p.step, n_steps_ = p.n_steps;
     if (bar_) bar_->update(step, static_cast<double>(p.n_steps), figures_, p.step == p.n_steps);
-    if (p.checkpointed) replot();
+    if (!p.checkpointed) return;
+    keep();
+    if (ql_os_seconds() - plotted_at_ > kPlotsApart * plot_took_) replot();
 }
 
 void RunDisplay::batch(bool evaluates, int64_t done, int64_t n) {
@@ -87,10 +92,21 @@ void RunDisplay::line(const std::string & text) {
     bar_->line(text);
 }
 
+void RunDisplay::keep() {
+    if (const Status kept = history.keep(); !kept.ok()) line("warning: " + kept.message());
+}
+
+void RunDisplay::stopped() {
+    keep();
+    replot();
+}
+
 void RunDisplay::replot() {
     if (plot_.empty()) return;
+    const double begin = ql_os_seconds();
     try {
-        write_plot(plot_, history);
+        write_plot(plot_, title, history);
+        plotted_at_ = ql_os_seconds(), plot_took_ = plotted_at_ - begin;
     } catch (const Stop & stop) {
         line("warning: " + stop.message);
     }

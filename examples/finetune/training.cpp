@@ -96,9 +96,7 @@ void Training::run() {
     answers_ = &answers;
     set_stage("evaluating before the first step");
     eval_before_ = plan_.first_step == 0 ? evaluate("before") : NAN;
-    display_.read_history(o_.resume.empty() ? "" : o_.metrics, plan_.first_step);
-    if (std::isfinite(eval_before_)) display_.history.evals.push_back({0.0, eval_before_});
-    if (std::isfinite(eval_before_) && page_.board()) page_.board()->add_evaluation({0, eval_before_});
+    begin_history();
     sample(plan_.first_step);
     set_stage("training");
     answers.say_at_first("finishing this batch, then saving", "; again to quit without saving");
@@ -110,17 +108,34 @@ void Training::run() {
     say_no_gain();
     say_early_end();
     check_saved(ql_adapter_save(in_.adapter.get(), o_.output.c_str()));
-    if (!o_.plot.empty()) write_plot(o_.plot, display_.history);
+    if (!o_.plot.empty()) write_plot(o_.plot, display_.title, display_.history);
     // Without a step, or the end of one, they are a run's that is to stay as it is.
-    if (has_progress_ && !o_.keep_checkpoints) check_run(ql_trainer_remove_checkpoints(trainer_.get()));
+    if (has_progress_ && !o_.keep_checkpoints) {
+        History::forget(o_.checkpoint_path());
+        check_run(ql_trainer_remove_checkpoints(trainer_.get()));
+    }
     answers_ = nullptr;
+}
+
+/// What the picture shows: the title, and the curve as far as an earlier part of the run left it.
+void Training::begin_history() {
+    auto adapter = sized<ql_adapter_info>();
+    check_run(ql_adapter_describe(in_.adapter.get(), &adapter));
+    const std::string more = o_.data.size() > 1 ? format(" + %zu", o_.data.size() - 1) : "";
+    display_.title = {model_options_.path(), o_.data.front() + more, adapter.r_min, adapter.r_max, plan_.lr};
+    History & history = display_.history;
+    if (!o_.plot.empty() || page_.board()) history.keep_in(o_.checkpoint_path());
+    if (!resumed_from_.empty())
+        history.read(std::filesystem::path(resumed_from_).parent_path(), o_.metrics, plan_.first_step);
+    if (std::isfinite(eval_before_)) history.add_eval(0, eval_before_);
+    display_.show_history();
 }
 
 void Training::run_steps() {
     display_.begin_steps(plan_.first_step, plan_.n_steps);
     const Status status = ql_trainer_run(trainer_.get());
     display_.end_steps();
-    if (!status.ok()) display_.replot();
+    if (!status.ok()) display_.stopped();
     check_not_stopped(status);
 }
 
@@ -159,6 +174,7 @@ void Training::check_not_stopped(const Status & status) const {
 }
 
 int Training::on_progress(const ql_train_progress & p) {
+    if (!has_progress_ && plan_.first_step == 0) History::forget(o_.checkpoint_path());  // another run's
     display_.step(p);
     has_progress_ = true;
     if (p.checkpointed && !has_saved_) has_saved_ = true, answers_->say_at_second(at_second_stop());
@@ -206,8 +222,8 @@ void Training::say_old_best() const {
 
 bool Training::has_no_gain() const {
     return std::isfinite(eval_before_) &&
-           std::all_of(display_.history.evals.begin(), display_.history.evals.end(),
-                       [&](const History::Point & eval) { return eval.step == 0 || !(eval.loss < eval_before_); });
+           std::all_of(display_.history.evals().begin(), display_.history.evals().end(),
+                       [&](const History::Eval & eval) { return eval.step == 0 || !(eval.loss < eval_before_); });
 }
 /// The evaluation before training is no adapter's: the best one may be worse than none.
 void Training::say_no_gain() const {
@@ -271,7 +287,7 @@ RunReport Training::report(bool ran) const {
     check_run(ql_trainer_summary(trainer_.get(), &r.summary));
     r.adapter = o_.output, r.best = in_.eval ? o_.best_path() : "", r.has_no_gain = has_no_gain();
     r.checkpoint = r.summary.checkpoint;
-    for (const History::Point & eval : display_.history.evals)
+    for (const History::Eval & eval : display_.history.evals())
         if (eval.step > 0 && !(eval.loss >= r.eval_best)) r.eval_best = eval.loss;
     r.plot = o_.plot;
     return r;

@@ -40,6 +40,7 @@ class Training {
   private:
     void warn_of_schedule() const;
     int64_t merge_type() const;
+    void begin_history();
     void run_steps();
     double evaluate(const char * when);
     void check_not_stopped(const Status & status) const;

@@ -14,12 +14,15 @@ here="env -i PATH=/usr/bin:/bin HOME=$work"
 # use FOLDER LIBDIR: trains and chats with the programs in FOLDER/bin, which take their libraries from FOLDER/LIBDIR.
 use() {
     local bin=$1/bin lib=$1/$2 program
-    for program in ql-adapter ql-bench ql-chat ql-convert ql-doctor ql-finetune ql-perplexity ql-quantize; do
+    for program in ql-adapter ql-bench ql-chat ql-convert ql-doctor ql-finetune ql-perplexity ql-plot ql-quantize; do
         expect <($here "$bin/$program" --version) "^$program [0-9]"
     done
     expect <(ldd "$bin/ql-chat") "libql-models.so.0 => $(cd "$bin" && pwd)/../$2/libql-models.so.0"
     quietly $here "$bin/ql-doctor" --quick -t 1
-    quietly $here "$bin/ql-finetune" -q -m "$work/model.gguf" -d "$work/data.jsonl" -o "$work/a.gguf" --steps 2 --ctx 64 --overwrite
+    quietly $here "$bin/ql-finetune" -q -m "$work/model.gguf" -d "$work/data.jsonl" -o "$work/a.gguf" --steps 2 --ctx 64 --overwrite \
+        --metrics "$work/m.jsonl"
+    quietly $here "$bin/ql-plot" "$work/m.jsonl" -o "$work/m.png"
+    test -s "$work/m.png" && rm "$work/m.png"
     quietly $here "$bin/ql-chat" -m "$work/model.gguf" --lora "$work/a.gguf" -p hello -n 2
     test -s "$work/a.gguf" && rm "$work/a.gguf"
 }
@@ -29,7 +32,7 @@ holds() {
     local file doc=share/doc/qlora-cpp
     for file in share/man/man1/ql-chat.1 share/bash-completion/completions/ql-chat share/zsh/site-functions/_ql-chat \
         share/fish/vendor_completions.d/ql-chat.fish include/ql/models.h include/ql/models.hpp include/ql/graph.h \
-        "$2/pkgconfig/ql-models.pc" "$2/cmake/ql/ql-config.cmake" "$doc/LICENSE" "$doc/README.md" "$doc/docs/data.md" \
+        "$2/pkgconfig/ql-models.pc" "$2/cmake/ql/ql-config.cmake" "$doc/LICENSE" "$doc/README.md" "$doc/docs/data.md" "$doc/LICENSE.DejaVu" \
         "$doc/docs/recipes/small-set.toml" "$doc/examples/finetune/orders-train.jsonl" "$doc/examples/embed-c/graph.c"; do
         test -s "$1/$file" || { echo "missing: $file" >&2; exit 1; }
     done

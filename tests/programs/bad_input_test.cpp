@@ -18,6 +18,7 @@ constexpr const char * kPerplexity = "ql-perplexity";
 constexpr const char * kBench = "ql-bench";
 constexpr const char * kDoctor = "ql-doctor";
 constexpr const char * kAdapter = "ql-adapter";
+constexpr const char * kPlot = "ql-plot";
 
 /// Arguments with `@` where the broken input goes.
 struct Slot {
@@ -52,7 +53,8 @@ constexpr Slot kConfigSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o
                                  {kConvert, "{hf} {out.gguf} --config @"},
                                  {kPerplexity, "-m {model.gguf} -f {text.txt} --config @"},
                                  {kBench, "peak --config @"},
-                                 {kDoctor, "--quick --config @"}};
+                                 {kDoctor, "--quick --config @"},
+                                 {kPlot, "{text.txt} -o {out.png} --config @"}};
 constexpr Slot kOutputSlots[] = {{kFinetune, "-m {model.gguf} -d {data.jsonl} -o @"},
                                  {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics @"},
                                  {kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --plot @"},

@@ -27,6 +27,7 @@ constexpr Command kCommands[] = {
     {"ql-bench", "infer -m {model.gguf} --prompt 8 --generate 2 --repeats 1 -t 1", "device "},
     {"ql-doctor", "--quick", "device "},
     {"ql-adapter", "check -m {model.gguf} {adapter.gguf}", "model "},
+    {"ql-plot", "{run.jsonl} -o {out.png}", "drawn "},
 };
 
 class Environment : public testing::Test {

@@ -11,8 +11,8 @@
 namespace ql::test {
 namespace {
 
-constexpr const char * kPrograms[] = {"ql-finetune",   "ql-chat",  "ql-convert", "ql-quantize",
-                                      "ql-perplexity", "ql-bench", "ql-doctor",  "ql-adapter"};
+constexpr const char * kPrograms[] = {"ql-finetune", "ql-chat",   "ql-convert", "ql-quantize", "ql-perplexity",
+                                      "ql-bench",    "ql-doctor", "ql-adapter", "ql-plot"};
 
 std::string printed(const std::string & program, const std::vector<std::string> & arguments) {
     const ProcessResult r = run_program(program, arguments);

@@ -64,7 +64,8 @@ constexpr std::pair<const char *, const char *> kCommands[] = {
     {"ql-chat", "-m {model.gguf} -p hello -n 2"},
     {"ql-perplexity", "-m {model.gguf} -f {text.txt} -c 64"},
     {"ql-doctor", "--quick"},
-    {"ql-bench", "--version"}};
+    {"ql-bench", "--version"},
+    {"ql-plot", "{run.jsonl} -o {out.png}"}};
 
 TEST_F(Streams, ResultsThatNobodyGetsAreAFailure) {
     const auto full = [] { ::dup2(::open("/dev/full", O_WRONLY), 1); };

@@ -490,7 +490,7 @@ TEST_F(Works, DoctorFindsEveryKernelSound) {
 
 TEST_F(Works, HelpHasExamplesAndVersionIsTold) {
     for (const char * program : {"ql-finetune", "ql-chat", "ql-quantize", "ql-convert", "ql-perplexity", "ql-bench",
-                                 "ql-doctor", "ql-adapter"}) {
+                                 "ql-doctor", "ql-adapter", "ql-plot"}) {
         const std::string help = must(program, "--help").out;
         EXPECT_NE(help.npos, help.find("Examples:")) << program;
         EXPECT_TRUE(must(program, "--version").out.starts_with(std::string(program) + " ")) << program;

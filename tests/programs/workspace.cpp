@@ -27,6 +27,7 @@ Workspace::Workspace(bool with_adapter) {
     write("keys.jsonl", "{\"colour\": \"red\"}\n");
     write("text.txt", "It was a quiet morning in the town, and the and of the in the that. " + std::string(400, 'a'));
     write("empty", "");
+    write("run.jsonl", "{\"step\":1,\"loss\":2.5}\n{\"step\":2,\"loss\":1.5}\n");
     write("magic", "This is no model but a text of some length, so that headers can be read.");
     std::filesystem::create_directory(path("folder"));
     std::filesystem::create_directory(path("hf"));

@@ -1,7 +1,6 @@
 # What the programs share: the library ql_cli, and ql_program(NAME DIR), which makes bin/NAME of every .cpp file in DIR.
 include_guard(GLOBAL)
 find_package(CLI11 REQUIRED) # command lines and TOML configuration files
-find_path(STB_INCLUDE_DIR stb/stb_image_write.h REQUIRED) # PNG writer and a small font, for the loss curve
 
 ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
@@ -28,7 +27,6 @@ function(ql_program name dir)
     add_executable(${name} ${files})
     ql_target(${name})
     ql_unity(${name})
-    target_include_directories(${name} SYSTEM PRIVATE ${STB_INCLUDE_DIR})
     target_link_libraries(${name} PRIVATE ql_cli)
     set_target_properties(${name} PROPERTIES BUILD_RPATH "$ORIGIN/../lib" BUILD_RPATH_USE_ORIGIN ON
                                              INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")

