@@ -136,5 +136,18 @@ TEST_F(Environment, DoctorTellsWhichBackendsWereFoundAndWhyOneIsNotUsed) {
     EXPECT_EQ(1, std::count(other.err.begin(), other.err.end(), '\n')) << other.err;
 }
 
+TEST_F(Environment, DoctorTellsWhatADeviceLeavesToTheCpu) {
+    const std::vector<std::string> variables = {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends",
+                                                "QL_APART=without_rope=1"};
+    const Json all = Json::parse(run("ql-doctor", "--quick --device apart --json", variables).out);
+    EXPECT_EQ(all["failed"], 0);
+    for (const Json & kernel : all["kernels"]) {
+        EXPECT_EQ(kernel["on_cpu"], kernel["op"] == "rope" ? 2 : 0) << kernel;
+        EXPECT_EQ(kernel["message"], kernel["op"] == "rope" ? "rope: apart has no kernel for it" : "");
+    }
+    const std::string text = run("ql-doctor", "--quick --device apart", variables).out;
+    EXPECT_TRUE(has(text, "ok, 2 on the CPU: rope: apart has no kernel for it")) << text;
+}
+
 }  // namespace
 }  // namespace ql::test
