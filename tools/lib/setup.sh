@@ -9,6 +9,8 @@ wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libpcre2-dev zlib1g-dev libstb-dev libedit-dev"
 packages_python="ca-certificates python3 python3-pip python3-venv"
 packages_test="libgtest-dev libgmock-dev"
+packages_vulkan="glslc libvulkan-dev libvulkan-volk-dev" # what the backend is built with; nothing links to it
+packages_vulkan_test="vulkan-validationlayers mesa-vulkan-drivers" # the layers that watch, and lavapipe: a device in software
 packages_package="dpkg-dev fakeroot file" # what cpack runs
 packages_fuzz="clang-19 libclang-rt-19-dev llvm-19" # libFuzzer and the sanitizers; names in their stacks
 
