@@ -86,7 +86,9 @@ Status Instance::create(bool validate) {
                                        .ppEnabledLayerNames = &kLayer,
                                        .enabledExtensionCount = validate,
                                        .ppEnabledExtensionNames = &extension};
-    return check(vkCreateInstance(&info, nullptr, &instance_), "vkCreateInstance");
+    const VkResult made = vkCreateInstance(&info, nullptr, &instance_);
+    if (made == VK_ERROR_INCOMPATIBLE_DRIVER) return error(QL_NOT_FOUND, "vulkan: there is no Vulkan driver");
+    return check(made, "vkCreateInstance");
 }
 
 Status Instance::listen() {

@@ -12,7 +12,7 @@ namespace ql::vulkan {
 class Instance {
   public:
     /// Made at the first call, with the settings of that call, and kept: a loader does not like to be closed.
-    /// errors   QL_NOT_FOUND: there is no loader; QL_UNSUPPORTED: it is for a Vulkan before 1.2
+    /// errors   QL_NOT_FOUND: there is no loader, or no driver; QL_UNSUPPORTED: it is for a Vulkan before 1.2
     static Result<Instance *> get(const Settings & settings);
 
     /// Cards before processors' graphics, before software.
