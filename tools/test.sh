@@ -11,7 +11,7 @@ long=no
 if [ "${1:-}" = --long ]; then long=yes; shift; fi
 
 say "packages"
-install $packages_build $packages_python $packages_test
+install $packages_build $packages_python $packages_test $packages_vulkan $packages_vulkan_test
 say "build"
 build release -DQL_BUILD_TESTS=ON -DQL_BUILD_PROGRAMS=ON
 say "model, llama.cpp and Python packages for the tests"
@@ -24,7 +24,7 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import xllamacpp, pyt
 fi
 say "tests"
 cd "$root/build/release"
-export QL_TEST_MODEL=$model QL_TEST_PYTHON=$venv/bin/python
+export QL_TEST_MODEL=$model QL_TEST_PYTHON=$venv/bin/python QL_TEST_VULKAN=1 # a device is there: no test may skip for want of it
 ctest -j "$(nproc)" --no-tests=error --output-on-failure "$@"
 if [ $# -eq 0 ]; then
     say "fuzz targets, 20 seconds each"

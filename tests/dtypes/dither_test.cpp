@@ -34,7 +34,7 @@ int64_t size_of(const Floats & x) {
 }
 
 /// The bytes of a tensor, in words that are aligned for any type.
-Floats encoded(ql_dtype dtype, const Floats & x, bool dithers = true, uint32_t key = kKey, int64_t first = 0) {
+Floats encoded_with(ql_dtype dtype, const Floats & x, bool dithers = true, uint32_t key = kKey, int64_t first = 0) {
     Floats words(ql_dtype_bytes(dtype, size_of(x)) / 4 + 1);
     const ql_status status = dithers ? ql_encode_dithered(dtype, x.data(), size_of(x), key, first, words.data())
                                      : ql_encode(dtype, x.data(), size_of(x), words.data());
@@ -54,7 +54,7 @@ Floats decoded(ql_dtype dtype, const Floats & words, int64_t n) {
 
 /// Weights that are values of the type, and whose blocks have the scales that encoding finds again.
 Floats on_values(ql_dtype dtype, int64_t n, uint64_t seed) {
-    return decoded(dtype, encoded(dtype, normal_weights(n, seed), false), n);
+    return decoded(dtype, encoded_with(dtype, normal_weights(n, seed), false), n);
 }
 
 TEST(Dither, ThresholdsAreUniformAndOfTheirOwnKeys) {
@@ -77,7 +77,7 @@ TEST(Dither, TakesTheUpperValueWhereThePartIsAboveTheThreshold) {
     for (const float part : {0.03f, 0.2f, 0.5f, 0.71f, 0.98f}) {
         Floats x(32 * 64, kD * (2 + part));
         for (size_t b = 0; b < 64; ++b) x[b * 32] = -8 * kD;
-        const Floats y = decoded(QL_Q4_0, encoded(QL_Q4_0, x), size_of(x));
+        const Floats y = decoded(QL_Q4_0, encoded_with(QL_Q4_0, x), size_of(x));
         for (size_t i = 0; i < x.size(); ++i) {
             const bool up = part > dither_threshold(kKey, static_cast<int64_t>(i));
             EXPECT_EQ(y[i], i % 32 == 0 ? -8 * kD : up ? 3 * kD : 2 * kD) << i << " " << part;
@@ -88,10 +88,10 @@ TEST(Dither, TakesTheUpperValueWhereThePartIsAboveTheThreshold) {
 TEST(Dither, WhatLiesOnAValueStays) {
     for (const ql_dtype dtype : {QL_NF4, QL_NF4_DQ, QL_Q4_0, QL_Q4_1, QL_IQ4_NL}) {
         const Floats x = on_values(dtype, 64 * 256, 3);
-        EXPECT_TRUE(same_bytes(encoded(dtype, x), encoded(dtype, x, false))) << ql_dtype_name(dtype);
+        EXPECT_TRUE(same_bytes(encoded_with(dtype, x), encoded_with(dtype, x, false))) << ql_dtype_name(dtype);
     }
     // The scales of a K block are fitted anew, and in a few blocks come out a bit besides those that the weights had.
-    const Floats x = on_values(QL_Q4_K, 64 * 256, 3), near = encoded(QL_Q4_K, x, false), y = encoded(QL_Q4_K, x);
+    const Floats x = on_values(QL_Q4_K, 64 * 256, 3), near = encoded_with(QL_Q4_K, x, false), y = encoded_with(QL_Q4_K, x);
     size_t differ = 0;
     for (size_t i = 0; i < y.size(); ++i) differ += std::memcmp(&y[i], &near[i], sizeof(float)) != 0;
     EXPECT_LT(differ, y.size() / 100);
@@ -103,13 +103,13 @@ TEST(Dither, SmallChangesShowInTheMean) {
         SCOPED_TRACE(ql_dtype_name(dtype));
         constexpr int64_t kN = 512 * 256;
         const Floats x = on_values(dtype, kN, 5);
-        const Floats start = decoded(dtype, encoded(dtype, x, false), kN);
+        const Floats start = decoded(dtype, encoded_with(dtype, x, false), kN);
         Floats moved = x;
         constexpr float kChange = 0.0007f;
         for (size_t i = 0; i < moved.size(); ++i)
             if (std::fabs(x[i]) < 0.15f) moved[i] += kChange;  // no block's largest weight, which scales the others
         const auto mean_change = [&](bool dithers) {
-            const Floats y = decoded(dtype, encoded(dtype, moved, dithers), kN);
+            const Floats y = decoded(dtype, encoded_with(dtype, moved, dithers), kN);
             double sum = 0, n = 0;
             for (size_t i = 0; i < y.size(); ++i)
                 if (std::fabs(x[i]) < 0.1f) sum += static_cast<double>(y[i] - start[i]), ++n;
@@ -127,8 +127,8 @@ TEST(Dither, MovesACodeByOneAtMostAndNoScale) {
     for (const ql_dtype dtype : kTypesWithDither) {
         SCOPED_TRACE(ql_dtype_name(dtype));
         const Floats x = normal_weights(16 * 256, 9);
-        const Floats near = decoded(dtype, encoded(dtype, x, false), size_of(x)),
-                     y = decoded(dtype, encoded(dtype, x), size_of(x));
+        const Floats near = decoded(dtype, encoded_with(dtype, x, false), size_of(x)),
+                     y = decoded(dtype, encoded_with(dtype, x), size_of(x));
         double before = 0, after = 0;
         for (size_t i = 0; i < x.size(); ++i) {
             before += std::pow(static_cast<double>(near[i] - x[i]), 2);
@@ -143,10 +143,10 @@ TEST(Dither, APieceHasTheCodesOfItsPlaceInTheTensor) {
     for (const ql_dtype dtype : {QL_Q4_0, QL_Q4_1, QL_Q4_K, QL_IQ4_NL}) {
         const Floats x = normal_weights(8 * 256, 11), half(x.begin() + 4 * 256, x.end());
         const size_t bytes = ql_dtype_bytes(dtype, 4 * 256);
-        const Floats whole = encoded(dtype, x), piece = encoded(dtype, half, true, kKey, 4 * 256);
+        const Floats whole = encoded_with(dtype, x), piece = encoded_with(dtype, half, true, kKey, 4 * 256);
         EXPECT_EQ(0, std::memcmp(reinterpret_cast<const std::byte *>(whole.data()) + bytes, piece.data(), bytes));
-        EXPECT_FALSE(same_bytes(piece, encoded(dtype, half))) << "the element counts";
-        EXPECT_FALSE(same_bytes(whole, encoded(dtype, x, true, kKey + 1))) << "the key counts";
+        EXPECT_FALSE(same_bytes(piece, encoded_with(dtype, half))) << "the element counts";
+        EXPECT_FALSE(same_bytes(whole, encoded_with(dtype, x, true, kKey + 1))) << "the key counts";
     }
 }
 
@@ -154,7 +154,7 @@ TEST(Dither, BlocksWithoutAScaleStayAsTheyAre) {
     for (const ql_dtype dtype : kTypesWithDither) {
         for (const float value : {0.0f, 1e-41f, -1e-41f}) {
             const Floats x(4 * 256, value);
-            const Floats y = decoded(dtype, encoded(dtype, x), size_of(x));
+            const Floats y = decoded(dtype, encoded_with(dtype, x), size_of(x));
             for (const float v : y) EXPECT_LE(std::fabs(v), 3e-41f) << ql_dtype_name(dtype);
         }
     }
@@ -163,13 +163,13 @@ TEST(Dither, BlocksWithoutAScaleStayAsTheyAre) {
 TEST(Dither, GivesTheSameBitsOnEveryInstructionSet) {
     const int64_t compiled = hwy::SupportedTargets();
     for (const ql_dtype dtype : kTypesWithDither) {
-        const Floats x = normal_weights(16 * 256, 13), widest = encoded(dtype, x);
+        const Floats x = normal_weights(16 * 256, 13), widest = encoded_with(dtype, x);
         for (int64_t off = 0, set = compiled; set != 0; set &= set - 1) {  // without the best, the two best ...
             off |= set & -set;
             if (set == (set & -set)) break;  // the baseline stays
             hwy::DisableTargets(off);
             hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-            EXPECT_TRUE(same_bytes(encoded(dtype, x), widest)) << ql_dtype_name(dtype) << " without " << off;
+            EXPECT_TRUE(same_bytes(encoded_with(dtype, x), widest)) << ql_dtype_name(dtype) << " without " << off;
         }
         hwy::DisableTargets(0);
         hwy::GetChosenTarget().Update(hwy::SupportedTargets());

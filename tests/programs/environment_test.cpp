@@ -77,18 +77,21 @@ TEST_F(Environment, HelpNamesTheVariables) {
     for (const Command & c : kCommands) {
         const ProcessResult r = run(c.program, "--help", {"QL_LOG=loud"});
         EXPECT_EQ(0, r.code) << r.err;
-        for (const char * name : {"QL_ISA", "QL_THREADS", "QL_BACKEND_PATH", "QL_LOG"})
+        for (const char * name : {"QL_ISA", "QL_THREADS", "QL_BACKEND_PATH", "QL_VULKAN", "QL_LOG"})
             EXPECT_TRUE(has(r.out, name)) << c.program << ", " << name;
     }
 }
 
 TEST_F(Environment, DoctorListsTheVariablesWithTheirValues) {
     const std::string path = workspace_.path("folder");
-    const std::vector<std::string> variables = {"QL_ISA=scalar", "QL_THREADS=1", "QL_BACKEND_PATH=" + path,
-                                                "QL_LOG=info", "QL_COLOUR=red"};
+    const std::vector<std::string> variables = {"QL_ISA=scalar", "QL_THREADS=1",        "QL_BACKEND_PATH=" + path,
+                                                "QL_LOG=info",   "QL_VULKAN=cache=off", "QL_COLOUR=red"};
     const Json all = Json::parse(run("ql-doctor", "--quick --json", variables).out);
-    EXPECT_EQ(all["variables"],
-              (Json{{"QL_ISA", "scalar"}, {"QL_THREADS", "1"}, {"QL_BACKEND_PATH", path}, {"QL_LOG", "info"}}));
+    EXPECT_EQ(all["variables"], (Json{{"QL_ISA", "scalar"},
+                                      {"QL_THREADS", "1"},
+                                      {"QL_BACKEND_PATH", path},
+                                      {"QL_VULKAN", "cache=off"},
+                                      {"QL_LOG", "info"}}));
     const std::string text = run("ql-doctor", "--quick", variables).out;
     for (const std::string & part : {std::string("scalar"), path, std::string("QL_LOG"), std::string("unknown")})
         EXPECT_TRUE(has(text, part)) << part << " in\n" << text;
@@ -135,6 +138,19 @@ TEST_F(Environment, DoctorTellsWhichBackendsWereFoundAndWhyOneIsNotUsed) {
     EXPECT_EQ(2, other.code);
     EXPECT_TRUE(has(other.err, broken)) << other.err;
     EXPECT_EQ(1, std::count(other.err.begin(), other.err.end(), '\n')) << other.err;
+}
+
+TEST_F(Environment, DoctorTellsWhatADeviceLeavesToTheCpu) {
+    const std::vector<std::string> variables = {"QL_BACKEND_PATH=" QL_BINARY_DIR "/test-backends",
+                                                "QL_APART=without_rope=1"};
+    const Json all = Json::parse(run("ql-doctor", "--quick --device apart --json", variables).out);
+    EXPECT_EQ(all["failed"], 0);
+    for (const Json & kernel : all["kernels"]) {
+        EXPECT_EQ(kernel["on_cpu"], kernel["op"] == "rope" ? 2 : 0) << kernel;
+        EXPECT_EQ(kernel["message"], kernel["op"] == "rope" ? "rope: apart has no kernel for it" : "");
+    }
+    const std::string text = run("ql-doctor", "--quick --device apart", variables).out;
+    EXPECT_TRUE(has(text, "ok, 2 on the CPU: rope: apart has no kernel for it")) << text;
 }
 
 }  // namespace

@@ -14,10 +14,11 @@ typedef struct ql_self_test_case {
     size_t size;
     const char * op;      /* the operator */
     const char * name;    /* of the case */
-    int passed;           /* 1 or 0 */
+    int passed;           /* 1 or 0; 1 also for what the device has no kernel for and leaves to the CPU */
     double error, limit;  /* normalised mean squared error against the reference in f64: the worst result's, and what is
                              allowed; infinite for a result that is not a number */
-    const char * message; /* "", or what went wrong: a device's error, a write outside a result */
+    const char * message; /* "", or what went wrong: a device's error, a write outside a result. Of a case that passed: why
+                             the device leaves it to the CPU */
     int64_t index, n;     /* this is case `index` of n */
 } ql_self_test_case;
 
