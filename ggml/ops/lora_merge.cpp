@@ -54,14 +54,21 @@ Case make_case(const char * name, int64_t k, int64_t m, ql_dtype merged, ql_dtyp
             LoraMergeParams{0.75f, dithers, 0x5eed}};
 }
 
-/// Each type that can be written, of itself and of f32; each type into q8_0.
+/// Each type that can be written, of itself and of f32; each type into q8_0; each type that has dither, of f32.
 std::vector<Case> cases() {
     std::vector<Case> list = {make_case("nf4 192x33 of f32 r1", 192, 33, QL_NF4, QL_F32, 1),
                               make_case("q4_0 160x7 of f16 r17", 160, 7, QL_Q4_0, QL_F16, 17),
                               make_case("nf4_dq 17536x3 of f32", 17536, 3, QL_NF4_DQ, QL_F32)};
     for (const ProductCase & p : product_cases()) list.push_back(make_case(p.name, p.k, p.m, p.dtype, p.dtype));
-    for (const ProductCase & p : product_cases())
-        if (find_dither(p.dtype)) list.push_back(make_case("dithered", p.k, p.m, p.dtype, QL_F32, 5, true));
+    const auto dithered = [&](const char * name, int64_t k, int64_t m, ql_dtype type) {
+        list.push_back(make_case(name, k, m, type, QL_F32, 5, true));
+    };
+    dithered("q4_0 96x33 dithered", 96, 33, QL_Q4_0);
+    dithered("q4_1 96x33 dithered", 96, 33, QL_Q4_1);
+    dithered("iq4_nl 96x33 dithered", 96, 33, QL_IQ4_NL);
+    dithered("nf4 192x33 dithered", 192, 33, QL_NF4);
+    dithered("nf4_dq 17536x3 dithered", 17536, 3, QL_NF4_DQ);
+    dithered("q4_K 512x5 dithered", 512, 5, QL_Q4_K);
     return list;
 }
 

@@ -4,6 +4,8 @@
 #include <climits>
 #include <cmath>
 
+#include "ql/dither.h"
+
 namespace ql::test {
 
 std::vector<BadCall> EngineArguments::dtype_calls() {
@@ -23,6 +25,14 @@ std::vector<BadCall> EngineArguments::dtype_calls() {
         {"ql_encode", "NULL source", [] { return ql_encode(QL_Q8_0, nullptr, 32, bytes); }},
         {"ql_encode", "NULL target", [] { return ql_encode(QL_Q8_0, values, 32, nullptr); }},
         {"ql_encode", "a type that is only read", [] { return ql_encode(QL_Q5_1, values, 0, bytes); }},
+        {"ql_encode_dithered", "type 77",
+         [] { return ql_encode_dithered(wrong<ql_dtype>(77), values, 64, 1, 0, bytes); }},
+        {"ql_encode_dithered", "a type without dither",
+         [] { return ql_encode_dithered(QL_Q8_0, values, 64, 1, 0, bytes); }},
+        {"ql_encode_dithered", "n 33", [] { return ql_encode_dithered(QL_NF4, values, 33, 1, 0, bytes); }},
+        {"ql_encode_dithered", "first -1", [] { return ql_encode_dithered(QL_NF4, values, 64, 1, -1, bytes); }},
+        {"ql_encode_dithered", "NULL source", [] { return ql_encode_dithered(QL_NF4, nullptr, 64, 1, 0, bytes); }},
+        {"ql_encode_dithered", "NULL target", [] { return ql_encode_dithered(QL_NF4, values, 64, 1, 0, nullptr); }},
         {"ql_encode_search", "type 77", [] { return ql_encode_search(wrong<ql_dtype>(77), values, 64, bytes); }},
         {"ql_encode_search", "a type without search", [] { return ql_encode_search(QL_F32, values, 64, bytes); }},
         {"ql_encode_search", "n 33", [] { return ql_encode_search(QL_NF4, values, 33, bytes); }},

@@ -329,6 +329,7 @@ std::vector<NullCall> EngineArguments::null_calls() {
         {"ql_tensor_set_name", [] { return ql_tensor_set_name(nullptr, "a") == nullptr; }},
         {"ql_dtype_name", [] { return ql_dtype_name(wrong<ql_dtype>(77)) == nullptr; }},
         {"ql_dtype_block_length", [] { return ql_dtype_block_length(wrong<ql_dtype>(-1)) == 0; }},
+        {"ql_dtype_can_dither", [] { return ql_dtype_can_dither(wrong<ql_dtype>(77)) == 0; }},
         {"ql_dtype_can_encode", [] { return ql_dtype_can_encode(wrong<ql_dtype>(77)) == 0; }},
         {"ql_dtype_can_search", [] { return ql_dtype_can_search(wrong<ql_dtype>(77)) == 0; }},
         {"ql_dtype_is_weight", [] { return ql_dtype_is_weight(wrong<ql_dtype>(77)) == 0; }},
