@@ -50,10 +50,11 @@ LoraCommand::Reply LoraCommand::apply(std::vector<float> scales) {
         const char * const why = scales[i] == scales_[i] ? nullptr : why_fixed(loras_.adapters[i]);
         if (!why) continue;
         const std::string scale = print_number(scales_[i], 2);
-        return {format("/lora: adapter %zu (%s) %s: it applies with its scale of %s for the whole chat; start again with "
-                       "another --lora",
-                       i + 1, loras_.paths[i].c_str(), why, scale.c_str()),
-                false};
+        return {
+            format("/lora: adapter %zu (%s) %s: it applies with its scale of %s for the whole chat; start again with "
+                   "another --lora",
+                   i + 1, loras_.paths[i].c_str(), why, scale.c_str()),
+            false};
     }
     check_run(ql_session_set_adapter_scales(session_.get(), scales.data(), static_cast<int>(scales.size())));
     scales_ = std::move(scales);

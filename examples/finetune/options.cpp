@@ -285,8 +285,6 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
     if (program_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (program_.count("--steps") > 0 && program_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");
-    if (program_.count("--resume") > 0 && resume.empty())
-        bad_input("--resume: 'auto', a folder or a checkpoint is needed");
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {

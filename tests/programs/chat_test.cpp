@@ -82,13 +82,15 @@ TEST_F(ChatCommands, AnAdapterThatCannotBeSwitchedIsNamed) {
                            "--grad-accum 1 --lora-r 4 " +
                                std::string(option));
         ASSERT_EQ(0, trained.code) << trained.err;
-        const std::string fixed = workspace_.path("fixed.gguf"), loras = "--lora {adapter.gguf}:90 --lora {fixed.gguf} ";
+        const std::string fixed = workspace_.path("fixed.gguf"),
+                          loras = "--lora {adapter.gguf}:90 --lora {fixed.gguf} ";
         for (const char * command : {"/lora 1", "/lora off", "/lora 2 0.5"}) {
             const ProcessResult r = chat(loras, std::string(command) + "\n/lora\nhello\n");
             EXPECT_EQ(0, r.code) << command << r.err;
-            EXPECT_NE(r.err.find("ql-chat: /lora: adapter 2 (" + fixed + ") " + why +
-                                 ": it applies with its scale of 1.00 for the whole chat; start again with another --lora"),
-                      std::string::npos)
+            EXPECT_NE(
+                r.err.find("ql-chat: /lora: adapter 2 (" + fixed + ") " + why +
+                           ": it applies with its scale of 1.00 for the whole chat; start again with another --lora"),
+                std::string::npos)
                 << r.err;
             EXPECT_TRUE(r.out.starts_with("1  90.00  " + path() + "\n2  1.00  " + fixed + "\n")) << command << r.out;
         }
