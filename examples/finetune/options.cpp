@@ -263,7 +263,7 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
     if (lora_type == "miss")
-        for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
+        for (const char * name : {"--lora-alpha", "--lora-alpha-pattern", "--rslora", "--lora-plus-ratio"})
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
     if (program_.count("--dora") > 0 && program_.count("--lora-type") > 0)

@@ -284,7 +284,7 @@ TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either k
 }
 
 TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
-    for (const char * option : {"--lora-alpha 8", "--rslora", "--lora-plus-ratio 4"})
+    for (const char * option : {"--lora-alpha 8", "--lora-alpha-pattern attn_q=8", "--rslora", "--lora-plus-ratio 4"})
         expect_refused(kFinetune,
                        "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type miss " + std::string(option),
                        {"has no meaning with --lora-type miss"}, {2});

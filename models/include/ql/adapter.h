@@ -31,7 +31,8 @@ typedef struct ql_lora_options {
     const char * layers;  /* "0-9,20,-1": numbers and ranges of layers, -1 is the last one; NULL or "": all */
     const char * rank_pattern;  /* "REGEX=R,...", as "attn_q=32,blk\.0\.=4": the first that is found in a weight's name
                                    gives its rank instead of r (PEFT's rank_pattern); NULL or "": none */
-    const char * alpha_pattern; /* the same of alpha; s = alpha / r of the weight's own r */
+    const char * alpha_pattern; /* the same of alpha; s = alpha / r of the weight's own r. A "miss" takes neither this nor
+                                   rslora */
     const char * init;    /* how the values start; NULL: "default" (ql_lora_init lists them):
                              "default"     A uniform in +-1/sqrt(k), B zero
                              "gaussian"    A normal with deviation 1/r, B zero
