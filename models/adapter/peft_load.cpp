@@ -85,7 +85,7 @@ Status refuse_pickle(const std::string & directory, const std::string & wanted) 
 
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model, BaseRule rule) {
     QL_TRY(refuse_folder_of_named(directory));
-    QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
+    QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json", model.hparams().arch));
     const std::string path = directory + "/adapter_model.safetensors";
     QL_TRY(refuse_pickle(directory, path));
     QL_ASSIGN(const SafeTensorsFile file, SafeTensorsFile::open(path));
