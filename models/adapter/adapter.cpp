@@ -132,10 +132,12 @@ float plain_gguf_alpha(const LoraMatrix & m) {
 
 Result<Adapter> read_adapter(const std::string & path) {
     std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored))
+    if (std::filesystem::is_directory(path, ignored)) {
+        QL_TRY(check_peft_folder(path));
         return error(QL_INVALID_ARGUMENT,
                      "%s: a PEFT directory is read with its base model at hand, which says how rows are ordered",
                      path.c_str());
+    }
     return load_gguf_adapter(path, nullptr, BaseRule::kAny);
 }
 

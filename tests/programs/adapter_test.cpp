@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "programs/workspace.hpp"
@@ -363,6 +364,13 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("prune {adapter.gguf} --drop . -o {out.gguf}", "would be left");
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     refused("info {peft}", "with its base model at hand");
+    std::filesystem::rename(workspace_.path("peft"), workspace_.path("folder/named"));
+    refused("resize {folder} --rank 2 -o {out.gguf}",
+            "folder: holds no adapter itself, but one in a folder of its own: ");
+    std::filesystem::remove(workspace_.path("folder/named/adapter_config.json"));
+    for (const char * line : {"resize {folder} --rank 2 -o {out.gguf}", "check -m {model.gguf} {folder}",
+                              "resize {folder/named} --rank 2 -o {out.gguf}"})
+        refused(line, ": adapter_config.json is missing: this folder is no PEFT adapter");
 }
 
 }  // namespace
