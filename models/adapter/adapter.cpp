@@ -79,10 +79,15 @@ bool is_sum(const Adapter & adapter) {
     return adapter.invocation.empty() && is_branches(adapter);
 }
 
+std::string beyond_branches(const Adapter & adapter) {
+    if (!adapter.norms.empty()) return "trained norms";
+    if (!adapter.rows.empty()) return "rows of tokens";
+    const auto is_dora = [](const LoraMatrix & m) { return m.kind == LoraKind::dora; };
+    return std::any_of(adapter.matrices.begin(), adapter.matrices.end(), is_dora) ? "a DoRA" : "";
+}
+
 bool is_branches(const Adapter & adapter) {
-    return adapter.norms.empty() && adapter.rows.empty() &&
-           std::none_of(adapter.matrices.begin(), adapter.matrices.end(),
-                        [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
+    return beyond_branches(adapter).empty();
 }
 
 Status check_is_sum(const Adapter & adapter, const char * what) {
@@ -92,12 +97,16 @@ Status check_is_sum(const Adapter & adapter, const char * what) {
                      "%s: an activated LoRA acts from its invocation on, and no sum of matrices does; apply it beside "
                      "others",
                      what);
-    return error(
-        QL_UNSUPPORTED,
-        "%s: a DoRA scales the rows of its base, and trained norms or rows of tokens replace the base's, which is more "
-        "than a sum of matrices; merge such an adapter, apply it beside others, or make a plain LoRA of a DoRA "
-        "(to-lora)",
-        what);
+    const std::string more = beyond_branches(adapter);
+    if (more == "a DoRA")
+        return error(QL_UNSUPPORTED,
+                     "%s: a DoRA scales the rows of its base, which is more than a sum of matrices; merge it, apply it "
+                     "beside others, or make a plain LoRA of it (to-lora)",
+                     what);
+    return error(QL_UNSUPPORTED,
+                 "%s: %s replace those of the base, which is more than a sum of matrices; merge the adapter, or apply "
+                 "it beside others",
+                 what, more.c_str());
 }
 
 namespace {
