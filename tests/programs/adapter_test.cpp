@@ -122,7 +122,9 @@ TEST_F(AdapterProgram, AnotherBaseNeedsForce) {
         EXPECT_EQ(forced.err.find("note: the adapter was trained on another base: ") == std::string::npos, quiet)
             << forced.err;
     }
-    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "compose: one adapter was trained on the model");
+    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "adapter.gguf was trained on the model");
+    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "; --force composes them all the same");
+    refused("merge -m {model.gguf} --lora {adapter.gguf}:0.5 --lora {on.gguf} -o {m.gguf}", "another base");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --lora {on.gguf} -o {m.gguf}", "another base");
     out("compose {adapter.gguf} {on.gguf} -o {both.gguf} --force");
     out("merge -m {model.gguf} --lora {adapter.gguf} --lora {on.gguf} -o {m.gguf} --force");
@@ -211,6 +213,8 @@ TEST_F(AdapterProgram, WhatIsNoLinearStaysWhenLinearsGo) {
     EXPECT_GT(all["norms"], 0);
     EXPECT_EQ(few["norms"], all["norms"]);
     EXPECT_NE(out("info {few.gguf}").find("whole, in place of the base's"), std::string::npos);
+    refused("resize {norms.gguf} --rank 2 -o {out.gguf}", "has trained norms, which have no rank; merge it (merge)");
+    refused("compose {adapter.gguf} {norms.gguf} -o {out.gguf}", "norms.gguf: trained norms replace those of the base");
     refused("merge -m {model.gguf} --lora {norms.gguf}:0.5 -o {out.gguf}", "is merged alone and without a scale");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --lora {norms.gguf} -o {out.gguf}", "it holds trained norms");
 }
@@ -278,7 +282,10 @@ TEST_F(AdapterProgram, MakesAPlainLoraOfADora) {
     refused("to-lora {dora.gguf} -o {out.gguf}", "--model");
     refused("to-lora -m {model.gguf} {dora.gguf} --rank 65 -o {out.gguf}", "1 to 64 are possible");
     refused("to-lora -m {model.gguf} {dora.gguf} -o {dora.gguf}", "dora.gguf");
-    refused("compose {dora.gguf}:0.5 -o {out.gguf}", "or make a plain LoRA of a DoRA (to-lora)");
+    refused("compose {dora.gguf}:0.5 -o {out.gguf}", "dora.gguf: a DoRA scales the rows of its base");
+    refused("compose {adapter.gguf} {dora.gguf} -o {out.gguf}", "dora.gguf: a DoRA scales the rows of its base");
+    refused("resize {dora.gguf} --rank 2 -o {out.gguf}",
+            "the change of a DoRA has no rank; make a plain LoRA of it (to-lora)");
 }
 
 TEST_F(AdapterProgram, RowsOfTokensAreServedMergedAndNamed) {
@@ -303,7 +310,9 @@ TEST_F(AdapterProgram, RowsOfTokensAreServedMergedAndNamed) {
     EXPECT_EQ(rows[0]["tokens"].size(), 3u);
     EXPECT_NE(out("info {rows.gguf}").find("token_embd.weight, of 3 tokens: 7, "), std::string::npos);
     refused("check --for llama.cpp {rows.gguf}", "it has no rows of its own for embedding and head");
-    refused("compose {rows.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "rows of tokens replace");
+    refused("compose {rows.gguf}:0.5 {adapter.gguf} -o {out.gguf}",
+            "rows.gguf: rows of tokens replace those of the base");
+    refused("resize {rows.gguf} --rank 2 -o {out.gguf}", "has rows of tokens, which have no rank; merge it (merge)");
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {rows.gguf} -p hello -n 2").code, 0);
 }
 
@@ -324,7 +333,8 @@ TEST_F(AdapterProgram, AnActivatedLoraIsServedAndNotMerged) {
     out("resize {active.gguf} --rank 2 -o {small.gguf}");
     EXPECT_EQ(json("info {small.gguf}")["invocation"], json("info {active.gguf}")["invocation"]);
     refused("merge -m {model.gguf} --lora {active.gguf} -o {out.gguf}", "an activated LoRA cannot be merged");
-    refused("compose {active.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "an activated LoRA acts from its invocation on");
+    refused("compose {active.gguf}:0.5 {adapter.gguf} -o {out.gguf}",
+            "active.gguf: an activated LoRA acts from its invocation on");
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {active.gguf} -p hello -n 2").code, 0);
 }
 
@@ -342,6 +352,10 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("compose {adapter.gguf} -o {adapter.gguf}", "adapter.gguf");
     refused("compose {adapter.gguf} --method mean -o {out.gguf}", "no method 'mean'; there are cat, ");
     refused("compose {adapter.gguf} --rank 4 -o {out.gguf}", "cat chooses no rank");
+    out("resize {adapter.gguf} --rank 2 -o {two.gguf}");
+    refused("compose {adapter.gguf} {two.gguf} --method linear -o {out.gguf}",
+            "has rank 4 in " + workspace_.path("adapter.gguf") + " and 2 in " + workspace_.path("two.gguf") +
+                "; linear adds them element by element: take cat or svd");
     refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 -o {out.gguf}", "or give --force");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type keep -o {out.gguf}", "'keep' is unknown; ");

@@ -198,7 +198,9 @@ TEST_F(BadAdapters, ThoseOfDifferentBasesAreNotComposed) {
                      .code);
     workspace_.write("out.gguf", "as it was");
     refused("ql-adapter", "compose {adapter.gguf} {wide-adapter.gguf} -o {out.gguf}",
-            "compose: one adapter was trained on the model 'tiny' (identity ");
+            "compose: " + workspace_.path("adapter.gguf") + " was trained on the model 'tiny' (identity ");
+    refused("ql-adapter", "compose {adapter.gguf} {wide-adapter.gguf} -o {out.gguf}",
+            "; --force composes them all the same");
 }
 
 TEST_F(BadAdapters, RanksThatNoFileCouldHoldAreRefusedBeforeTheRun) {

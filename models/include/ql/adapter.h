@@ -216,7 +216,8 @@ QL_API ql_status ql_compose_method(int64_t i, ql_compose_method_info * info);
  *  owns     the caller owns *adapter, freed by ql_adapter_free; the model that the first was opened for, if any, must
  *           outlive it
  *  errors   QL_INVALID_ARGUMENT: an unknown method (lists them), an option that the method does not take, different
- *           ranks for a method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
+ *           ranks for a method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases; messages name
+ *           an adapter by its path, or as "adapter 0" where it has none */
 QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double * weights, int n,
                                     const ql_compose_options * options, ql_adapter ** adapter);
 
