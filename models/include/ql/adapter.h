@@ -280,7 +280,8 @@ typedef struct ql_prune_options {
 QL_API void ql_prune_options_init(ql_prune_options * options);
 /** The adapter for fewer linears; those that stay are as they were.
  *  owns     as ql_adapter_compose
- *  errors   QL_INVALID_ARGUMENT (nothing set, a number out of range, a bad pattern, nothing would be left), QL_CANCELLED */
+ *  errors   QL_INVALID_ARGUMENT (nothing set, a number out of range, a bad pattern or one that finds nothing, nothing would be
+ *           left), QL_CANCELLED */
 QL_API ql_status ql_adapter_prune(const ql_adapter * adapter, const ql_prune_options * options, ql_adapter ** pruned);
 
 typedef struct ql_to_lora_options {
