@@ -229,9 +229,13 @@ int64_t FinetuneOptions::grad_accum() const {
 }
 
 void FinetuneOptions::check_export(const std::string & model) const {
-    const std::string other = program_.given_beside(
-        {"--export-from", "--output", "--model", "--force", "--config", "--json", "--quiet", "--verbose"});
-    if (!other.empty()) bad_input("%s has no meaning with --export-from: the checkpoint decides it", other.c_str());
+    // What is to be written, and how a program works.
+    const std::string other =
+        program_.given_beside({"--export-from", "--output", "--model", "--force", "--config", "--json", "--quiet",
+                               "--verbose", "--threads", "--device", "--compute", "--memory", "--spill"});
+    if (!other.empty())
+        bad_input("%s has no meaning with --export-from, which writes what the checkpoint holds and trains nothing",
+                  other.c_str());
     if (output.empty()) bad_input("-o is required: where the adapter goes (see --help)");
     std::error_code ec;
     if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
