@@ -1,7 +1,10 @@
 // ql-adapter: what it prints and writes, and that no input is lost.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -342,6 +345,24 @@ TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");
     EXPECT_EQ(json("info {back.gguf}")["matrices"], json("info {adapter.gguf}")["matrices"]);
+}
+
+TEST_F(AdapterProgram, AFailedDirectoryLeavesNoFolder) {
+    const auto small_files = [] {  // a write past the limit fails
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{2000, 2000};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+    };
+    std::filesystem::create_directory(workspace_.path("theirs"));
+    const auto before = workspace_.content();
+    for (const char * folder : {"{new}", "{new/inner/peft}", "{new/}", "{theirs}"}) {
+        const ProcessResult r =
+            workspace_.run("ql-adapter", std::string("to-peft -m {model.gguf} {adapter.gguf} -o ") + folder,
+                           {.in_child = small_files});
+        EXPECT_EQ(1, r.code) << r.err;
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+        EXPECT_EQ(before, workspace_.content()) << folder;
+    }
 }
 
 TEST_F(AdapterProgram, RefusesWhatCannotBe) {
