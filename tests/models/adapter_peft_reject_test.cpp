@@ -140,7 +140,8 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
              p.config["rank_pattern"] = {{"k_proj", 2}};
          }},
         {"'lora_alpha' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config["lora_alpha"] = "8"; }},
-        {"scale", QL_NON_FINITE, [](Peft & p) { p.config["lora_alpha"] = 1e300; }},
+        {"the alpha of 'model.layers.0.mlp.down_proj' is 1e+300, which is too large", QL_BAD_FILE,
+         [](Peft & p) { p.config["lora_alpha"] = 1e300; }},
         {"'rank_pattern' must be an object", QL_BAD_FILE, [](Peft & p) { p.config["rank_pattern"] = 4; }},
         {"'alpha_pattern' has 5000 patterns, 4096 are possible", QL_BAD_FILE,
          [](Peft & p) {
