@@ -399,7 +399,7 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("prune {adapter.gguf} --drop . -o {out.gguf}", "would be left");
     for (const char * more : {"", " --norm 1e-9", " --energy 0.5"})
         refused("prune {adapter.gguf} --drop q_proj -o {out.gguf}" + std::string(more),
-                "'q_proj' is found in the names of none of the 14 linears, such as blk.0.attn_q.weight");
+                "'q_proj' is found in the names of none of the 14 linears, such as blk.0.attn_k.weight");
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     refused("info {peft}", "with its base model at hand");
     std::filesystem::rename(workspace_.path("peft"), workspace_.path("folder/named"));
