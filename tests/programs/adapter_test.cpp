@@ -263,7 +263,7 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     EXPECT_EQ(json("info {aware.gguf}")["merge_rounding"], "");
     EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
     const ProcessResult alone =
-        workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} --merge-rounding nearest");
+        workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {alone.gguf} --merge-rounding nearest");
     EXPECT_EQ(2, alone.code);
     EXPECT_NE(alone.err.find("--merge-rounding is of --merge-aware, which is not given"), std::string::npos);
 }
