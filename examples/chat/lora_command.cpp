@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <sstream>
+#include <string_view>
 
 #include "tools/cli/units.hpp"
 
@@ -17,6 +18,16 @@ bool read_number(const std::string & text, Number & value) {
     const char * const end = text.data() + text.size();
     const auto read = std::from_chars(text.data(), end, value);
     return read.ec == std::errc() && read.ptr == end;
+}
+
+/// What makes an adapter a part of the session, with the scale that it began with; nullptr of one that can be switched.
+const char * why_fixed(const ql_adapter * adapter) {
+    auto info = sized<ql_adapter_info>();
+    check_run(ql_adapter_describe(adapter, &info));
+    return std::string_view(info.kind) == "dora" ? "is a DoRA"
+           : info.n_norms > 0                    ? "holds trained norms"
+           : info.n_row_weights > 0              ? "holds rows of tokens"
+                                                 : nullptr;
 }
 
 }  // namespace
@@ -35,6 +46,16 @@ std::string LoraCommand::list() const {
 
 LoraCommand::Reply LoraCommand::apply(std::vector<float> scales) {
     if (scales == scales_) return {list()};
+    for (size_t i = 0; i < scales.size(); ++i) {
+        const char * const why = scales[i] == scales_[i] ? nullptr : why_fixed(loras_.adapters[i]);
+        if (!why) continue;
+        const std::string scale = print_number(scales_[i], 2);
+        return {
+            format("/lora: adapter %zu (%s) %s: it applies with its scale of %s for the whole chat; start again with "
+                   "another --lora",
+                   i + 1, loras_.paths[i].c_str(), why, scale.c_str()),
+            false};
+    }
     check_run(ql_session_set_adapter_scales(session_.get(), scales.data(), static_cast<int>(scales.size())));
     scales_ = std::move(scales);
     return {list(), true, true};

@@ -96,9 +96,6 @@ class Chat {
     }
 
     void check_options() const {
-        if (complete_ && prompt_.empty()) bad_input("-p: the text is empty");
-        for (const std::string & stop : stops_)
-            if (stop.empty()) bad_input("--stop: the text is empty");
         if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_))
             bad_input("%s needs -p", chat_ ? "--chat" : n_top_ > 0 ? "--logprobs" : "--json");
         if (complete_ && !chat_ && (!system_.empty() || chat_options_.any()))

@@ -237,9 +237,13 @@ int64_t FinetuneOptions::grad_accum() const {
 }
 
 void FinetuneOptions::check_export(const std::string & model) const {
-    const std::string other = program_.given_beside(
-        {"--export-from", "--output", "--model", "--force", "--config", "--json", "--quiet", "--verbose"});
-    if (!other.empty()) bad_input("%s has no meaning with --export-from: the checkpoint decides it", other.c_str());
+    // What is to be written, and how a program works.
+    const std::string other =
+        program_.given_beside({"--export-from", "--output", "--model", "--force", "--config", "--json", "--quiet",
+                               "--verbose", "--threads", "--device", "--compute", "--memory", "--spill"});
+    if (!other.empty())
+        bad_input("%s has no meaning with --export-from, which writes what the checkpoint holds and trains nothing",
+                  other.c_str());
     if (output.empty()) bad_input("-o is required: where the adapter goes (see --help)");
     std::error_code ec;
     if (!std::filesystem::exists(export_from, ec)) bad_input("--export-from: %s: not found", export_from.c_str());
@@ -271,7 +275,7 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --init-adapter: the adapter decides it", name);
     if (lora_type == "miss")
-        for (const char * name : {"--lora-alpha", "--rslora", "--lora-plus-ratio"})
+        for (const char * name : {"--lora-alpha", "--lora-alpha-pattern", "--rslora", "--lora-plus-ratio"})
             if (program_.count(name) > 0)
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
     if (program_.count("--dora") > 0 && program_.count("--lora-type") > 0)
@@ -293,8 +297,6 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
     if (program_.count("--eval-every") > 0 && !has_eval()) bad_input("--eval-every needs --eval-data or --eval-split");
     if (program_.count("--steps") > 0 && program_.count("--epochs") > 0)
         bad_input("--steps and --epochs exclude each other: give one of them");
-    if (program_.count("--resume") > 0 && resume.empty())
-        bad_input("--resume: 'auto', a folder or a checkpoint is needed");
 }
 
 void FinetuneOptions::check_outputs(const std::string & model) const {

@@ -62,9 +62,15 @@ class SafeTensors:
         base = 8 + header_size
         tensors = sorted((self._entry(name, entry, base, size - base) for name, entry in header.items()),
                          key=lambda t: (t.begin, t.size))
-        for before, after in zip(tensors, tensors[1:]):
-            if before.begin + before.size > after.begin:
-                raise GgufError(f"tensors '{before.name[:80]}' and '{after.name[:80]}' overlap", self.path)
+        end, before = base, ""  # tensors cover all data, and no byte twice: the format's library refuses every other file
+        for t in tensors:
+            if t.begin < end:
+                raise GgufError(f"tensors '{before[:80]}' and '{t.name[:80]}' overlap", self.path)
+            if t.begin > end:
+                raise GgufError(f"{t.begin - end} bytes in front of '{t.name[:80]}' belong to no tensor", self.path)
+            end, before = t.begin + t.size, t.name
+        if end < size:
+            raise GgufError(f"{size - end} bytes at the end of the file belong to no tensor", self.path)
         return {t.name: t for t in tensors}, metadata if isinstance(metadata, dict) else {}
 
     def _entry(self, name: str, entry: Any, base: int, room: int) -> SafeTensor:

@@ -79,10 +79,15 @@ bool is_sum(const Adapter & adapter) {
     return adapter.invocation.empty() && is_branches(adapter);
 }
 
+std::string beyond_branches(const Adapter & adapter) {
+    if (!adapter.norms.empty()) return "trained norms";
+    if (!adapter.rows.empty()) return "rows of tokens";
+    const auto is_dora = [](const LoraMatrix & m) { return m.kind == LoraKind::dora; };
+    return std::any_of(adapter.matrices.begin(), adapter.matrices.end(), is_dora) ? "a DoRA" : "";
+}
+
 bool is_branches(const Adapter & adapter) {
-    return adapter.norms.empty() && adapter.rows.empty() &&
-           std::none_of(adapter.matrices.begin(), adapter.matrices.end(),
-                        [](const LoraMatrix & m) { return m.kind == LoraKind::dora; });
+    return beyond_branches(adapter).empty();
 }
 
 Status check_is_sum(const Adapter & adapter, const char * what) {
@@ -92,12 +97,16 @@ Status check_is_sum(const Adapter & adapter, const char * what) {
                      "%s: an activated LoRA acts from its invocation on, and no sum of matrices does; apply it beside "
                      "others",
                      what);
-    return error(
-        QL_UNSUPPORTED,
-        "%s: a DoRA scales the rows of its base, and trained norms or rows of tokens replace the base's, which is more "
-        "than a sum of matrices; merge such an adapter, apply it beside others, or make a plain LoRA of a DoRA "
-        "(to-lora)",
-        what);
+    const std::string more = beyond_branches(adapter);
+    if (more == "a DoRA")
+        return error(QL_UNSUPPORTED,
+                     "%s: a DoRA scales the rows of its base, which is more than a sum of matrices; merge it, apply it "
+                     "beside others, or make a plain LoRA of it (to-lora)",
+                     what);
+    return error(QL_UNSUPPORTED,
+                 "%s: %s replace those of the base, which is more than a sum of matrices; merge the adapter, or apply "
+                 "it beside others",
+                 what, more.c_str());
 }
 
 namespace {
@@ -132,10 +141,12 @@ float plain_gguf_alpha(const LoraMatrix & m) {
 
 Result<Adapter> read_adapter(const std::string & path) {
     std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored))
+    if (std::filesystem::is_directory(path, ignored)) {
+        QL_TRY(check_peft_folder(path));
         return error(QL_INVALID_ARGUMENT,
                      "%s: a PEFT directory is read with its base model at hand, which says how rows are ordered",
                      path.c_str());
+    }
     return load_gguf_adapter(path, nullptr, BaseRule::kAny);
 }
 

@@ -67,6 +67,8 @@ struct LoraOptions {
 /// errors  QL_INVALID_ARGUMENT: none that a LoRA can have; `what` is the alpha in the message
 Status check_alpha(const std::string & what, double alpha);
 
+/// What an adapter is or has beside branches s B A: "trained norms", "rows of tokens", "a DoRA"; "": nothing.
+std::string beyond_branches(const Adapter & adapter);
 /// Whether an adapter is branches s B A and nothing else, on some tokens or on all: no DoRA, no trained norms or rows of
 /// tokens.
 bool is_branches(const Adapter & adapter);

@@ -40,6 +40,10 @@ inline constexpr const char * kBaseNameText = "qlora.base_name";
 inline constexpr const char * kChatDateText = "qlora.chat_date";
 inline constexpr const char * kChatKwargsText = "qlora.chat_template_kwargs";
 
+/// That a folder has the config of a PEFT adapter.
+/// errors  QL_NOT_FOUND says what is missing, and names a folder in it that has one
+Status check_peft_folder(const std::string & directory);
+
 /// model: null if it is not at hand; what only it can say is then not checked.
 Result<Adapter> load_gguf_adapter(const std::string & path, const Model * model, BaseRule rule);
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model, BaseRule rule);

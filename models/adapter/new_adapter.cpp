@@ -40,6 +40,9 @@ Status check_options(const LoraOptions & options, const Model & model, const std
     if (options.r < 1 || options.r > largest)
         return error(QL_INVALID_ARGUMENT, "LoRA r is %lld, 1 to %lld are possible with these targets",
                      static_cast<long long>(options.r), static_cast<long long>(largest));
+    if (options.kind == LoraKind::miss && (options.rslora || !options.alpha_pattern.empty()))
+        return error(QL_INVALID_ARGUMENT, "%s has no meaning with a MiSS, whose scale is 1",
+                     options.rslora ? "rslora" : "LoRA alpha pattern");
     return check_alpha("LoRA alpha", static_cast<double>(options.alpha));
 }
 

@@ -20,24 +20,25 @@ std::string text_of(const Json & value) {
     return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-/// true, a non-empty list or object, or another string than "none" is a setting in use.
+/// true, a number but 0, a non-empty list or object, or another string than "none" is a setting in use.
 bool in_use(const Json & value) {
     if (value.is_boolean()) return value.get<bool>();
+    if (value.is_number()) return value.get<double>() != 0;
     if (value.is_string()) return value != "none" && value != "";
     return !value.is_null() && !value.empty();
 }
 
-constexpr Refused kRefused[] = {
+/// What only true and false can say.
+constexpr Refused kRefusedFlags[] = {
     {"use_qalora", "QALoRA"},
-    {"bias", "trained biases"},
     {"lora_bias", "a bias on B"},
-    {"layer_replication", "replicated layers"},
-    {"arrow_config", "routed experts"},
-    {"kasa_config", "KaSA"},
-    {"monteclora_config", "MonteCLoRA"},
-    {"use_bdlora", "block-diagonal LoRA"},
-    {"megatron_config", "Megatron"},
     {"fan_in_fan_out", "transposed weights"},
+};
+
+constexpr Refused kRefused[] = {
+    {"bias", "trained biases"},      {"layer_replication", "replicated layers"}, {"arrow_config", "routed experts"},
+    {"kasa_config", "KaSA"},         {"monteclora_config", "MonteCLoRA"},        {"use_bdlora", "block-diagonal LoRA"},
+    {"megatron_config", "Megatron"},
 };
 
 /// Fields that do not affect what the finished adapter computes: its tensors say which modules it changes.
@@ -90,24 +91,32 @@ Result<LoraKind> read_kind(const JsonFile & config) {
     return is_dora ? LoraKind::dora : LoraKind::lora;
 }
 
+Status unsupported(const Refused & row, const Json & value) {
+    return error(QL_UNSUPPORTED,
+                 "%s (%s: %.80s) is not supported, only LoRA, DoRA and MiSS on linears are; merge it in PEFT "
+                 "(merge_and_unload) and use the model that makes",
+                 row.why, row.key, text_of(value).c_str());
+}
+
 Status refuse_variants(const JsonFile & config) {
+    for (const Refused & row : kRefusedFlags) {
+        bool is_on = false;
+        QL_TRY(config.flag(row.key, is_on, false));
+        if (is_on) return unsupported(row, config.at(row.key));
+    }
     for (const Refused & row : kRefused)
-        if (in_use(config.at(row.key)))
-            return error(QL_UNSUPPORTED,
-                         "%s (%s: %.80s) is not supported, only LoRA, DoRA and MiSS on linears are; merge it in PEFT "
-                         "(merge_and_unload) and use the model that makes",
-                         row.why, row.key, text_of(config.at(row.key)).c_str());
+        if (in_use(config.at(row.key))) return unsupported(row, config.at(row.key));
     return refuse_changed_base(config);
 }
 
 /// PEFT itself passes over fields it does not know. One that switches something on is a method that came later, and
-/// the adapter without it is not what was trained.
+/// the adapter without it is not what was trained, whatever its word for true is.
 Status refuse_switches(const Json & unknown) {
     for (const auto & [key, value] : unknown.items())
-        if (key.starts_with("use_") && value.is_boolean() && value.get<bool>())
+        if (key.starts_with("use_") && in_use(value))
             return error(QL_UNSUPPORTED,
-                         "'%.60s' is switched on, which is not known here and may change what is computed",
-                         key.c_str());
+                         "'%.60s' is switched on (%.60s), which is not known here and may change what is computed",
+                         key.c_str(), text_of(value).c_str());
     return {};
 }
 
@@ -139,6 +148,13 @@ Status PeftConfig::read_patterns(const JsonFile & config, const char * key, Patt
         patterns.emplace_back(std::move(regex), number);
     }
     return {};
+}
+
+/// A rank that patterns take the place of everywhere is never used.
+Status PeftConfig::read_rank(const JsonFile & config) {
+    QL_TRY(config.number("r", r_));
+    const bool may_be_unused = kind_ != LoraKind::miss && !config.at("rank_pattern").empty();
+    return is_rank(r_) || may_be_unused ? Status() : config.wrong("r", "must be a whole number from 1 to 1048576");
 }
 
 Status PeftConfig::read_scales(const JsonFile & config) {
@@ -227,20 +243,19 @@ Result<double> PeftConfig::first_match(const Patterns & patterns, const std::str
     return otherwise;
 }
 
-Result<PeftConfig> PeftConfig::open(const std::string & path) {
+Result<PeftConfig> PeftConfig::open(const std::string & path, std::string_view architecture) {
     QL_ASSIGN(const JsonFile file, JsonFile::open(path));
-    return read(path, file);
+    return read(path, file, architecture);
 }
 
-Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & file) {
+Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & file, std::string_view architecture) {
     PeftConfig config;
-    config.path_ = path;
     const auto fields = [&]() -> Status {
         QL_ASSIGN(config.kind_, read_kind(file));
         QL_TRY(refuse_variants(file));
-        QL_TRY(file.number("r", config.r_));
+        QL_TRY(config.read_rank(file));
         if (config.kind_ != LoraKind::miss) QL_TRY(config.read_scales(file));
-        QL_ASSIGN(config.modules_, PeftModules::read(file));
+        QL_ASSIGN(config.modules_, PeftModules::read(file, architecture));
         QL_TRY(config.read_tokens(file));
         QL_TRY(config.read_invocation(file));
         QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
@@ -255,12 +270,13 @@ Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & f
 Result<PeftConfig::Scaling> PeftConfig::scaling(const std::string & module) const {
     QL_ASSIGN(const double r, first_match(r_patterns_, module, r_));
     QL_ASSIGN(const double alpha, first_match(alpha_patterns_, module, alpha_));
-    if (!is_rank(r)) return error(QL_BAD_FILE, "%s: the rank of '%.80s' is %g", path_.c_str(), module.c_str(), r);
+    if (!is_rank(r))
+        return error(QL_BAD_FILE, "adapter_config.json says that the rank of '%.80s' is %g", module.c_str(), r);
     if (kind_ == LoraKind::miss) return Scaling{static_cast<int64_t>(r), 1.0f};
     const auto scale = static_cast<float>(alpha / (rslora_ ? std::sqrt(r) : r));
     if (!std::isfinite(scale))
-        return error(QL_BAD_FILE, "%s: the alpha of '%.80s' is %g, which is too large", path_.c_str(), module.c_str(),
-                     alpha);
+        return error(QL_BAD_FILE, "adapter_config.json says that the alpha of '%.80s' is %g, which is too large",
+                     module.c_str(), alpha);
     return Scaling{static_cast<int64_t>(r), scale};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,8 +17,9 @@ inline constexpr size_t kMostUnknownBytes = size_t{1} << 20;  // of all unknown 
 
 class PeftConfig {
   public:
-    static Result<PeftConfig> open(const std::string & path);
-    static Result<PeftConfig> read(const std::string & path, const JsonFile & file);
+    /// architecture: of the model
+    static Result<PeftConfig> open(const std::string & path, std::string_view architecture);
+    static Result<PeftConfig> read(const std::string & path, const JsonFile & file, std::string_view architecture);
 
     struct Scaling {
         int64_t r;
@@ -26,6 +28,7 @@ class PeftConfig {
     LoraKind kind() const { return kind_; }
     const PeftModules & modules() const { return modules_; }
     /// Of a module by the name that PeftModules::target gives it.
+    /// errors  QL_BAD_FILE, without a path
     Result<Scaling> scaling(const std::string & module) const;
     /// The tokens of which a module's rows are trained, in the order of the rows; null for a module without such.
     const std::vector<int32_t> * tokens(const std::string & module) const;
@@ -42,12 +45,13 @@ class PeftConfig {
   private:
     using Patterns = std::vector<std::pair<Regex, double>>;
     Status read_patterns(const JsonFile & config, const char * key, Patterns & patterns);
+    Status read_rank(const JsonFile & config);
     Status read_scales(const JsonFile & config);
     Status read_tokens(const JsonFile & config);
     Status read_invocation(const JsonFile & config);
     static Result<double> first_match(const Patterns & patterns, const std::string & module, double otherwise);
 
-    std::string path_, base_name_;
+    std::string base_name_;
     Status keep_unknown(const Json & fields);
 
     std::string unknown_;

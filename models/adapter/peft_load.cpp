@@ -54,21 +54,6 @@ Status read_words(const SafeTensorsFile & file, const PeftConfig & config, Adapt
     return {};
 }
 
-/// PEFT puts every adapter but the one named "default" into a folder of its name.
-Status refuse_folder_of_named(const std::string & directory) {
-    namespace fs = std::filesystem;
-    std::error_code ignored;
-    if (fs::exists(directory + "/adapter_config.json", ignored)) return {};
-    std::string named;  // the first by its name
-    for (fs::directory_iterator at(directory, ignored), end; at != end; at.increment(ignored)) {
-        const std::string path = at->path().string();
-        if (fs::exists(path + "/adapter_config.json", ignored) && (named.empty() || path < named)) named = path;
-    }
-    if (named.empty()) return {};
-    return error(QL_NOT_FOUND, "%s: holds no adapter itself, but one in a folder of its own: %s", directory.c_str(),
-                 named.c_str());
-}
-
 /// Old PEFT wrote the tensors as a Python pickle.
 Status refuse_pickle(const std::string & directory, const std::string & wanted) {
     namespace fs = std::filesystem;
@@ -83,9 +68,26 @@ Status refuse_pickle(const std::string & directory, const std::string & wanted) 
 
 }  // namespace
 
+/// PEFT puts every adapter but the one named "default" into a folder of its name.
+Status check_peft_folder(const std::string & directory) {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    if (fs::exists(directory + "/adapter_config.json", ignored)) return {};
+    std::string named;  // the first by its name
+    for (fs::directory_iterator at(directory, ignored), end; at != end; at.increment(ignored)) {
+        const std::string path = at->path().string();
+        if (fs::exists(path + "/adapter_config.json", ignored) && (named.empty() || path < named)) named = path;
+    }
+    if (named.empty())
+        return error(QL_NOT_FOUND, "%s: adapter_config.json is missing: this folder is no PEFT adapter",
+                     directory.c_str());
+    return error(QL_NOT_FOUND, "%s: holds no adapter itself, but one in a folder of its own: %s", directory.c_str(),
+                 named.c_str());
+}
+
 Result<Adapter> load_peft_adapter(const std::string & directory, const Model & model, BaseRule rule) {
-    QL_TRY(refuse_folder_of_named(directory));
-    QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json"));
+    QL_TRY(check_peft_folder(directory));
+    QL_ASSIGN(const PeftConfig config, PeftConfig::open(directory + "/adapter_config.json", model.hparams().arch));
     const std::string path = directory + "/adapter_model.safetensors";
     QL_TRY(refuse_pickle(directory, path));
     QL_ASSIGN(const SafeTensorsFile file, SafeTensorsFile::open(path));

@@ -34,6 +34,11 @@ Status read_names_or_pattern(const JsonFile & config, const char * key, std::vec
     return {};
 }
 
+/// Architectures for which PEFT 0.21.2 has targets where target_modules is null: these two of each
+/// (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, of the model types that the architectures have).
+constexpr std::string_view kWithDefaults[] = {"llama", "qwen2", "qwen3", "gemma2", "gemma3"};
+constexpr const char * kDefaultTargets[] = {"q_proj", "v_proj"};
+
 /// A number, or a list of them.
 Status read_layers(const JsonFile & config, const char * key, std::vector<int64_t> & layers) {
     const Json & value = config.at(key);
@@ -68,15 +73,25 @@ bool any_ends(const std::string & path, const std::vector<std::string> & names) 
 
 }  // namespace
 
-Result<PeftModules> PeftModules::read(const JsonFile & config) {
+/// An empty list names nothing.
+Status PeftModules::read_targets(const JsonFile & config, std::string_view architecture) {
+    all_ = config.at("target_modules") == "all-linear";
+    if (all_) return {};
+    if (config.has("target_modules")) return read_names_or_pattern(config, "target_modules", targets_, target_pattern_);
+    if (std::find(std::begin(kWithDefaults), std::end(kWithDefaults), architecture) != std::end(kWithDefaults))
+        defaults_.assign(std::begin(kDefaultTargets), std::end(kDefaultTargets));
+    if (!defaults_.empty() || !parameters_.empty()) return {};
+    return error(QL_BAD_FILE,
+                 "'target_modules' is null, and PEFT has no modules that it takes then of a model of architecture "
+                 "'%.40s'; name them there",
+                 std::string(architecture).c_str());
+}
+
+Result<PeftModules> PeftModules::read(const JsonFile & config, std::string_view architecture) {
     PeftModules m;
     QL_TRY(read_names(config, "target_parameters", false, m.parameters_));
     QL_TRY(check_parameters(config, m.parameters_));
-    m.all_ = config.at("target_modules") == "all-linear";
-    if (!m.all_) {
-        QL_TRY(read_names_or_pattern(config, "target_modules", m.targets_, m.target_pattern_));
-        m.all_ = m.targets_.empty() && m.parameters_.empty() && !m.target_pattern_;
-    }
+    QL_TRY(m.read_targets(config, architecture));
     QL_TRY(read_names_or_pattern(config, "exclude_modules", m.excluded_, m.excluded_pattern_));
     QL_TRY(read_names(config, "modules_to_save", false, m.saved_));
     QL_TRY(read_layers(config, "layers_to_transform", m.layers_));
@@ -118,7 +133,7 @@ Result<bool> PeftModules::targeted(const std::string & module) const {
     if (all_) return in_layers(module);
     if (target_pattern_) return target_pattern_->found_in(module);
     if (std::find(targets_.begin(), targets_.end(), module) != targets_.end()) return true;  // in whatever layer
-    return any_ends(module, targets_) && in_layers(module);
+    return (any_ends(module, targets_) || any_ends(module, defaults_)) && in_layers(module);
 }
 
 Result<std::optional<std::string>> PeftModules::target(const std::string & module) const {

@@ -1,6 +1,7 @@
 // Adapters to PEFT directories: the inverse of peft_load.cpp.
 #include <deque>
 #include <filesystem>
+#include <vector>
 
 #include "models/adapter/formats.hpp"
 #include "models/adapter/peft_names.hpp"
@@ -133,11 +134,33 @@ Status check_no_other_template(const std::string & directory) {
                  directory.c_str());
 }
 
+/// The folders of a path that are not there yet. Where nothing is written into them they go again.
+class NewFolders {
+  public:
+    explicit NewFolders(const std::string & directory) {
+        namespace fs = std::filesystem;
+        std::error_code ec;
+        for (fs::path at = directory; !at.empty() && fs::status(at, ec).type() == fs::file_type::not_found;
+             at = at.parent_path())
+            paths_.push_back(at);
+    }
+    ~NewFolders() {
+        std::error_code ec;  // of those that hold something
+        for (const std::filesystem::path & path : paths_) std::filesystem::remove(path, ec);
+    }
+    NewFolders(const NewFolders &) = delete;
+    NewFolders & operator=(const NewFolders &) = delete;
+
+  private:
+    std::vector<std::filesystem::path> paths_;  // the innermost first
+};
+
 }  // namespace
 
 Status save_peft(const Adapter & adapter, const Model & model, const std::string & directory) {
     QL_TRY(check_adapter(adapter, &model));
     QL_ASSIGN(const std::string config, peft_config_text(adapter, model));
+    const NewFolders folders(directory);
     QL_TRY(ql_os_make_directory(directory.c_str()));
     if (adapter.chat_template.empty()) QL_TRY(check_no_other_template(directory));
     QL_TRY(replace_adapter(directory, config, adapter, model));

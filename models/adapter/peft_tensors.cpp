@@ -14,19 +14,30 @@ struct PeftPart {
     std::string_view ending;
     const SafeTensor * ModuleTensors::*tensor;
     size_t n_dims;
+    size_t rank_dim;  // that the rank is; n_dims: none
 };
 constexpr PeftPart kParts[] = {
-    {kPeftA, &ModuleTensors::a, 2},
-    {kPeftB, &ModuleTensors::b, 2},
-    {kPeftMagnitude, &ModuleTensors::magnitude, 1},
-    {".lora_magnitude_vector.weight", &ModuleTensors::magnitude, 1},  // its name in PEFT's memory
-    {kPeftBlock, &ModuleTensors::block, 2},
+    {kPeftA, &ModuleTensors::a, 2, 0},
+    {kPeftB, &ModuleTensors::b, 2, 1},
+    {kPeftMagnitude, &ModuleTensors::magnitude, 1, 1},
+    {".lora_magnitude_vector.weight", &ModuleTensors::magnitude, 1, 1},  // its name in PEFT's memory
+    {kPeftBlock, &ModuleTensors::block, 2, 0},
 };
 
 Status not_lora(const SafeTensor & t) {
     const bool embedding = t.name.find("lora_embedding") != std::string::npos;
     return error(QL_UNSUPPORTED, "tensor '%.120s' is no part of a LoRA, DoRA or MiSS on a linear layer%s",
                  t.name.c_str(), embedding ? " (LoRA on an embedding is not supported)" : "");
+}
+
+Status check_shape(const SafeTensor & t, const PeftPart & part) {
+    const auto wrong = [&](const char * what) {
+        return error(QL_BAD_FILE, "tensor '%.120s' has the shape %s, %s", t.name.c_str(), t.shape_text().c_str(), what);
+    };
+    if (t.shape.size() != part.n_dims)
+        return wrong(part.n_dims == 2 ? "two dimensions are needed" : "one dimension is needed");
+    if (part.rank_dim < part.n_dims && t.shape[part.rank_dim] == 0) return wrong("its rank is 0");
+    return t.elements() == 0 ? wrong("it holds nothing") : Status();
 }
 
 std::string module_of(const SafeTensor & t, std::string_view ending) {
@@ -48,9 +59,7 @@ class Sorting {
                                        [&](const PeftPart & p) { return name.ends_with(p.ending); });
         if (part == std::end(kParts)) return place_whole(t);
         if (name.size() <= kPeftPrefix.size() + part->ending.size()) return not_lora(t);
-        if (t.shape.size() != part->n_dims || t.elements() == 0)
-            return error(QL_BAD_FILE, "tensor '%.120s' has the shape %s, %s needed", t.name.c_str(),
-                         t.shape_text().c_str(), part->n_dims == 2 ? "two dimensions are" : "one dimension is");
+        QL_TRY(check_shape(t, *part));
         const SafeTensor *& slot = sorted_.linears[module_of(t, part->ending)].*part->tensor;
         if (slot) return error(QL_BAD_FILE, "tensor '%.120s' is there under two names", t.name.c_str());
         slot = &t;

@@ -162,7 +162,8 @@ Result<std::string> peft_config_text(const Adapter & adapter, const Model & mode
     QL_ASSIGN(Json config, is_miss ? miss_config(adapter, model) : lora_config(adapter, model));
     QL_TRY(add_tokens(adapter, model, config));
     QL_TRY(add_unknown(adapter.origin.peft, config));
-    QL_TRY(PeftConfig::read("adapter_config.json", JsonFile("adapter_config.json", config)).status());
+    QL_TRY(PeftConfig::read("adapter_config.json", JsonFile("adapter_config.json", config), model.hparams().arch)
+               .status());
     return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -40,7 +40,7 @@ ql_status open(const char * path, const ql_model * model, ql::BaseRule rule, ql_
         if (base && rule == ql::BaseRule::kAny)
             if (const Status same = ql::check_base(loaded, base->name(), base->identity()); !same.ok())
                 loaded.notes.push_back(same.message()), add_other_base(loaded.origin, same.message());
-        *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny};
+        *adapter = new ql_adapter{std::move(loaded), model, rule == ql::BaseRule::kAny, path};
         return {};
     });
 }

@@ -42,7 +42,7 @@ ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double *
         bool any_base = false;
         for (int i = 0; i < n; ++i) {
             if (!adapters[i]) return error(QL_INVALID_ARGUMENT, "ql_adapter_compose: adapter %d is NULL", i);
-            parts.push_back({&adapters[i]->adapter, weights[i]});
+            parts.push_back({&adapters[i]->adapter, weights[i], adapters[i]->path});
             any_base |= adapters[i]->any_base;
         }
         QL_ASSIGN(const int threads, ql::choose_threads(o.threads));

@@ -96,18 +96,28 @@ std::map<std::string, std::string> texts_of(const Json & metadata) {
     return texts;
 }
 
-/// Sorts by place in the file and refuses tensors that share bytes.
-Status check_overlap(std::vector<SafeTensor> & tensors) {
+/// Sorts by place in the file. Tensors cover all data, and no byte twice: the format's library refuses every other file.
+Status check_coverage(const uint8_t * data, uint64_t data_size, std::vector<SafeTensor> & tensors) {
     const auto at = [](const SafeTensor & t) { return static_cast<const uint8_t *>(t.data); };
     std::stable_sort(tensors.begin(), tensors.end(), [&](const SafeTensor & a, const SafeTensor & b) {
         return at(a) != at(b) ? at(a) < at(b) : a.bytes < b.bytes;
     });
-    for (size_t i = 1; i < tensors.size(); ++i) {
-        if (at(tensors[i - 1]) + tensors[i - 1].bytes <= at(tensors[i])) continue;
-        return error(QL_BAD_FILE, "tensors '%.80s' and '%.80s' overlap", tensors[i - 1].name.c_str(),
-                     tensors[i].name.c_str());
+    const auto nobodys = [](uint64_t bytes, const std::string & where) {
+        return error(QL_BAD_FILE, "%llu bytes %s belong to no tensor", static_cast<unsigned long long>(bytes),
+                     where.c_str());
+    };
+    const uint8_t * end = data;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        if (at(tensors[i]) < end)
+            return error(QL_BAD_FILE, "tensors '%.80s' and '%.80s' overlap", tensors[i - 1].name.c_str(),
+                         tensors[i].name.c_str());
+        if (at(tensors[i]) > end)
+            return nobodys(static_cast<uint64_t>(at(tensors[i]) - end),
+                           "in front of '" + tensors[i].name.substr(0, 80) + "'");
+        end = at(tensors[i]) + tensors[i].bytes;
     }
-    return {};
+    const uint64_t left = data_size - static_cast<uint64_t>(end - data);
+    return left == 0 ? Status() : nobodys(left, "at the end of the file");
 }
 
 }  // namespace
@@ -148,6 +158,7 @@ Result<SafeTensorsFile> SafeTensorsFile::open(const std::string & path) {
     QL_ASSIGN(const Json header, parse_header(path, {text, header_size}));
 
     const auto * data = reinterpret_cast<const uint8_t *>(text) + header_size;
+    const uint64_t data_size = size - sizeof header_size - header_size;
     for (const auto & [name, entry] : header.items()) {
         if (name == "__metadata__") {
             file.metadata_ = texts_of(entry);
@@ -155,11 +166,11 @@ Result<SafeTensorsFile> SafeTensorsFile::open(const std::string & path) {
         }
         SafeTensor tensor;
         tensor.name = name;
-        if (Status s = read_entry(entry, data, size - sizeof header_size - header_size, tensor); !s.ok())
+        if (Status s = read_entry(entry, data, data_size, tensor); !s.ok())
             return error(s.code(), "%s: %s", path.c_str(), s.message().c_str());
         file.tensors_.push_back(std::move(tensor));
     }
-    if (Status s = check_overlap(file.tensors_); !s.ok())
+    if (Status s = check_coverage(data, data_size, file.tensors_); !s.ok())
         return error(s.code(), "%s: %s", path.c_str(), s.message().c_str());
     for (size_t i = 0; i < file.tensors_.size(); ++i) file.by_name_[file.tensors_[i].name] = i;
     return file;

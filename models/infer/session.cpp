@@ -11,17 +11,17 @@ Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device 
                                                  ql_dtype cache_type, uint64_t memory) {
     std::vector<const Adapter *> list;
     std::vector<AppliedAdapter> fixed;
-    std::vector<bool> is_fixed;
+    std::vector<std::string> beyond;
     std::vector<float> factors;
     for (const AppliedAdapter & a : adapters) {
-        is_fixed.push_back(!is_branches(*a.adapter));
+        beyond.push_back(beyond_branches(*a.adapter));
         factors.push_back(a.factor);
-        is_fixed.back() ? fixed.push_back(a) : list.push_back(a.adapter);
+        beyond.back().empty() ? list.push_back(a.adapter) : fixed.push_back(a);
     }
     QL_ASSIGN(auto engine,
               Engine::create(model, device, list, {.ctx = ctx, .cache_type = cache_type, .memory = memory}, fixed));
     std::unique_ptr<Session> session(new Session(std::move(engine)));
-    session->is_fixed_ = std::move(is_fixed);
+    session->fixed_ = std::move(beyond);
     for (const Adapter * adapter : list) session->invocations_.push_back(adapter->invocation);
     session->factors_ = factors;
     QL_TRY(session->set_factors(factors));
@@ -33,14 +33,13 @@ Status Session::set_factors(std::span<const float> factors) {
         return error(QL_INVALID_ARGUMENT, "%zu factors for %zu adapters", factors.size(), factors_.size());
     std::vector<float> of_engine;
     for (size_t i = 0; i < factors.size(); ++i) {
-        if (!is_fixed_[i])
+        if (fixed_[i].empty())
             of_engine.push_back(factors[i]);
         else if (factors[i] != factors_[i])
-            return error(
-                QL_UNSUPPORTED,
-                "adapter %zu has a DoRA, trained norms or rows of tokens: it is applied with the scale %g that the "
-                "session was made with, not %g; make another session",
-                i, static_cast<double>(factors_[i]), static_cast<double>(factors[i]));
+            return error(QL_UNSUPPORTED,
+                         "adapter %zu has %s: it is applied with the scale %g that the session was made with, not %g; "
+                         "make another session",
+                         i, fixed_[i].c_str(), static_cast<double>(factors_[i]), static_cast<double>(factors[i]));
     }
     QL_TRY(engine_->set_factors(0, of_engine));
     factors_.assign(factors.begin(), factors.end());

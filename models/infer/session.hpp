@@ -40,7 +40,7 @@ class Session {
     explicit Session(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
 
     const std::unique_ptr<Engine> engine_;
-    std::vector<bool> is_fixed_;                     // adapters that are in the plan
+    std::vector<std::string> fixed_;                 // what of each adapter is in the plan; "": none of it
     std::vector<float> factors_;                     // of all
     std::vector<std::vector<int32_t>> invocations_;  // of the engine's adapters
     std::vector<int32_t> tokens_;                    // read so far

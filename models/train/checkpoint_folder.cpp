@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/sizes.hpp"
+
 namespace ql {
 namespace fs = std::filesystem;
 namespace {
@@ -145,8 +147,8 @@ Status CheckpointFolder::check_space(uint64_t bytes_each, int64_t keep) const {
     QL_TRY(ql_os_free_space(directory_.c_str(), &free));
     const auto wanted = files_.empty() ? static_cast<uint64_t>(keep) + 1 : 1;
     if (files_.size() > 1 || free >= wanted * bytes_each) return {};
-    return error(QL_NO_SPACE, "%s: the checkpoints need about %.1f MB of disk, %.1f MB are free", directory_.c_str(),
-                 static_cast<double>(wanted * bytes_each) / 1e6, static_cast<double>(free) / 1e6);
+    return error(QL_NO_SPACE, "%s: the checkpoints need about %s of disk, %s are free", directory_.c_str(),
+                 size_with_unit(wanted * bytes_each).c_str(), size_with_unit(free).c_str());
 }
 
 void CheckpointFolder::delete_oldest() {

@@ -342,7 +342,7 @@ TEST(FullDisk, IsReportedBeforeAnythingIsWritten) {
     const std::string path = disk.folder.write("f", "old");
     const std::string large(2 << 20, 'x');
     EXPECT_EQ(ql_os_write_file(path.c_str(), large.data(), large.size()), QL_NO_SPACE);
-    EXPECT_NE(std::string(ql_error_message()).find("needs 2.1 MB and 1.0 MB are free"), std::string::npos)
+    EXPECT_NE(std::string(ql_error_message()).find("needs 2.00 MiB and 1020 KiB are free"), std::string::npos)
         << ql_error_message();
     EXPECT_EQ(read_all(path), "old");
     EXPECT_EQ(disk.folder.names(), Names{"f"});

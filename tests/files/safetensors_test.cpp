@@ -103,6 +103,16 @@ TEST(SafeTensors, RejectsBrokenFiles) {
              R"({"v":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
              kEight),
          "overlap"},
+        {"bytes behind the last tensor", raw_safetensors(kSound, kEight + "yz"),
+         "2 bytes at the end of the file belong to no tensor"},
+        {"bytes and no tensor", raw_safetensors("{}", "y"), "1 bytes at the end of the file belong to no tensor"},
+        {"bytes in front of the first tensor", entry(R"({"dtype":"I8","shape":[5],"data_offsets":[3,8]})"),
+         "3 bytes in front of 'w' belong to no tensor"},
+        {"a hole",
+         raw_safetensors(
+             R"({"v":{"dtype":"I8","shape":[3],"data_offsets":[0,3]},"w":{"dtype":"I8","shape":[4],"data_offsets":[4,8]}})",
+             kEight),
+         "1 bytes in front of 'w' belong to no tensor"},
         {"one inside the other",
          raw_safetensors(
              R"({"v":{"dtype":"I8","shape":[8],"data_offsets":[0,8]},"w":{"dtype":"I8","shape":[2],"data_offsets":[3,5]}})",

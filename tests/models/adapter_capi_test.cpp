@@ -86,7 +86,7 @@ TEST_F(AdapterCapi, RefusesWrongArguments) {
         ql_adapter * made = nullptr;
         EXPECT_EQ(ql_adapter_compose(parts, weights, 2, nullptr, &made), QL_INVALID_ARGUMENT) << weight;
         EXPECT_STREQ(ql_error_message(),
-                     format("compose: a weight is %g, -1e+06 to 1e+06 are possible", weight).c_str());
+                     format("compose: the weight of adapter 1 is %g, -1e+06 to 1e+06 are possible", weight).c_str());
         EXPECT_EQ(made, nullptr);
     }
     ql_adapter_free(adapter);

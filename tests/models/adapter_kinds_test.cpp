@@ -337,7 +337,13 @@ TEST(KindOfAdapter, IsOneOfAList) {
     AdapterPtr adapter;
     EXPECT_EQ(ql_adapter_create(model.get(), &options, out(adapter)), QL_INVALID_ARGUMENT);
     EXPECT_STREQ(ql_error_message(), "a LoRA of kind 'loha' is not known; lora, miss, dora are");
-    options.kind = "dora";
+    options.kind = "miss", options.alpha_pattern = "attn_q=8";
+    EXPECT_EQ(ql_adapter_create(model.get(), &options, out(adapter)), QL_INVALID_ARGUMENT);
+    EXPECT_STREQ(ql_error_message(), "LoRA alpha pattern has no meaning with a MiSS, whose scale is 1");
+    options.alpha_pattern = nullptr, options.rslora = 1;
+    EXPECT_EQ(ql_adapter_create(model.get(), &options, out(adapter)), QL_INVALID_ARGUMENT);
+    EXPECT_STREQ(ql_error_message(), "rslora has no meaning with a MiSS, whose scale is 1");
+    options.kind = "dora", options.rslora = 0;
     ASSERT_EQ(ql_adapter_create(model.get(), &options, out(adapter)), QL_OK);
     auto info = sized<ql_adapter_info>();
     ASSERT_EQ(ql_adapter_describe(adapter.get(), &info), QL_OK);

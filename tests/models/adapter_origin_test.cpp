@@ -193,7 +193,7 @@ TEST(AdapterOrigin, ComposingMergesIt) {
     two.origin.base.model = "00000000000000ff";
     const auto refused = compose_adapters(both, {});
     EXPECT_EQ(refused.code(), QL_BAD_FILE);
-    EXPECT_NE(refused.message().find("another on"), std::string::npos) << refused.message();
+    EXPECT_NE(refused.message().find(", adapter 1 on "), std::string::npos) << refused.message();
     one.origin.base.model = two.origin.base.model, two.base_name = "of another name";
     EXPECT_TRUE(compose_adapters(both, {}).ok()) << "the identity decides, where both have one";
     two.origin.base.model = "00000000000000fe";

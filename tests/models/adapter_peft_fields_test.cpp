@@ -50,7 +50,7 @@ TEST(PeftAdapter, LimitsUnknownFields) {
 TEST(PeftAdapter, NothingIsWrittenWithFieldsThatAreSettings) {
     TemporaryFolder folder;
     Adapter adapter = filled(2, "attn_q");
-    for (const char * fields : {R"({"use_new_variant":true})", R"({"use_qalora":true})", R"({"lora_bias":1})",
+    for (const char * fields : {R"({"use_new_variant":true})", R"({"use_qalora":true})", R"({"lora_bias":true})",
                                 R"({"layer_replication":[[0,1]]})"}) {
         adapter.origin.peft = fields;
         const Status saved = save_peft(adapter, llama(), folder.path("p"));

@@ -93,7 +93,31 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
         {"but target_modules of adapter_config.json does not name it", QL_UNSUPPORTED,
          [](Peft & p) { p.config["target_modules"] = ".*k_proj"; }},
         {"must hold names", QL_BAD_FILE, [](Peft & p) { p.config["target_modules"] = {1}; }},
-        {"'use_new_variant' is switched on", QL_UNSUPPORTED, [](Peft & p) { p.config["use_new_variant"] = true; }},
+        {"'use_new_variant' is switched on (true)", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["use_new_variant"] = true; }},
+        {"'use_new_variant' is switched on (1)", QL_UNSUPPORTED, [](Peft & p) { p.config["use_new_variant"] = 1; }},
+        {"'use_new_variant' is switched on (\"yes\")", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["use_new_variant"] = "yes"; }},
+        {"'use_new_variant' is switched on ({\"n\":1})", QL_UNSUPPORTED,
+         [](Peft & p) {
+             p.config["use_new_variant"] = {{"n", 1}};
+         }},
+        {"'use_rslora' must be true or false, got \"yes\"", QL_BAD_FILE,
+         [](Peft & p) { p.config["use_rslora"] = "yes"; }},
+        {"'use_qalora' must be true or false, got 1", QL_BAD_FILE, [](Peft & p) { p.config["use_qalora"] = 1; }},
+        {"'lora_bias' must be true or false, got \"none\"", QL_BAD_FILE,
+         [](Peft & p) { p.config["lora_bias"] = "none"; }},
+        {"'fan_in_fan_out' must be true or false, got 0", QL_BAD_FILE,
+         [](Peft & p) { p.config["fan_in_fan_out"] = 0; }},
+        {"block-diagonal LoRA (use_bdlora: 1)", QL_UNSUPPORTED, [](Peft & p) { p.config["use_bdlora"] = 1; }},
+        {"down_proj' has LoRA matrices, but target_modules", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["target_modules"] = nullptr; }},
+        {"down_proj' has LoRA matrices, but target_modules", QL_UNSUPPORTED,
+         [](Peft & p) { p.config.erase("target_modules"); }},
+        {"down_proj' has LoRA matrices, but target_modules", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["target_modules"] = nlohmann::ordered_json::array(); }},
+        {"k_proj' has LoRA matrices, but target_modules", QL_UNSUPPORTED,
+         [](Peft & p) { p.config["target_modules"] = nullptr, p.remove("mlp"); }},
         {"target_parameters: [\"mlp.experts.down_proj\"]", QL_UNSUPPORTED,
          [](Peft & p) { p.config["target_parameters"] = {"mlp.experts.down_proj"}; }},
         {"this is an MLX adapter", QL_UNSUPPORTED,
@@ -103,15 +127,21 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
         {"peft_type 'IA3'", QL_UNSUPPORTED, [](Peft & p) { p.config["peft_type"] = "IA3"; }},
         {"'peft_type' must be a string", QL_BAD_FILE, [](Peft & p) { p.config.erase("peft_type"); }},
         {"'r' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config.erase("r"); }},
-        {"is 0", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 0; }},
-        {"is 4.5", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 4.5; }},
+        {"adapter_config.json: 'r' must be a whole number from 1 to 1048576, got 0", QL_BAD_FILE,
+         [](Peft & p) { p.config["r"] = 0; }},
+        {"'r' must be a whole number from 1 to 1048576, got 4.5", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 4.5; }},
+        {"adapter_config.json says that the rank of 'model.layers.0.mlp.down_proj' is 0", QL_BAD_FILE,
+         [](Peft & p) {
+             p.config["r"] = 0, p.config["rank_pattern"] = {{"q_proj", 4}};
+         }},
         {"lora_A has rank 4, lora_B 4, adapter_config.json says 8", QL_BAD_FILE, [](Peft & p) { p.config["r"] = 8; }},
         {"says 2", QL_BAD_FILE,
          [](Peft & p) {
              p.config["rank_pattern"] = {{"k_proj", 2}};
          }},
         {"'lora_alpha' must be a finite number", QL_BAD_FILE, [](Peft & p) { p.config["lora_alpha"] = "8"; }},
-        {"scale", QL_NON_FINITE, [](Peft & p) { p.config["lora_alpha"] = 1e300; }},
+        {"the alpha of 'model.layers.0.mlp.down_proj' is 1e+300, which is too large", QL_BAD_FILE,
+         [](Peft & p) { p.config["lora_alpha"] = 1e300; }},
         {"'rank_pattern' must be an object", QL_BAD_FILE, [](Peft & p) { p.config["rank_pattern"] = 4; }},
         {"'alpha_pattern' has 5000 patterns, 4096 are possible", QL_BAD_FILE,
          [](Peft & p) {
@@ -181,9 +211,18 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
          [q](Peft & p) {
              p.tensors[q + "lora_B.weight"] = {{256}, std::vector<float>(256)};
          }},
-        {"two dimensions are needed", QL_BAD_FILE,
+        {"lora_A.weight' has the shape [0, 64], its rank is 0", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_A.weight"] = {{0, 64}, {}};
+             p.tensors[q + "lora_B.weight"] = {{64, 0}, {}};
+         }},
+        {"lora_B.weight' has the shape [64, 0], its rank is 0", QL_BAD_FILE,
          [q](Peft & p) {
              p.tensors[q + "lora_B.weight"] = {{64, 0}, {}};
+         }},
+        {"lora_A.weight' has the shape [4, 0], it holds nothing", QL_BAD_FILE,
+         [q](Peft & p) {
+             p.tensors[q + "lora_A.weight"] = {{4, 0}, {}};
          }},
         {"holds inf at element 3", QL_NON_FINITE,
          [q](Peft & p) { p.tensors[q + "lora_A.weight"].second[3] = INFINITY; }},
@@ -216,7 +255,7 @@ TEST(PeftAdapter, RejectsWhatIsNotPlainLoraForThisModel) {
 
 TEST(PeftAdapter, TakesModulesHoweverTargetModulesNamesThem) {
     using Json = nlohmann::ordered_json;
-    for (const Json & targets : {Json(nullptr), Json("all-linear"), Json(".*_proj"), Json("model.*attn.q_proj|.*"),
+    for (const Json & targets : {Json("all-linear"), Json(".*_proj"), Json("model.*attn.q_proj|.*"),
                                  Json({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}),
                                  Json({"self_attn.q_proj", "proj", "layers.0.self_attn.q_proj", "mlp.down_proj"})}) {
         Peft peft("init");
@@ -225,6 +264,31 @@ TEST(PeftAdapter, TakesModulesHoweverTargetModulesNamesThem) {
         const auto adapter = load_adapter(peft.write(), llama());
         EXPECT_EQ(adapter.ok(), all) << targets << adapter.message();
     }
+}
+
+/// PEFT's own choice for a llama.
+TEST(PeftAdapter, TakesQAndVWhereTargetModulesIsNull) {
+    const auto kept = [](const std::string & more) {
+        Peft peft("init");
+        peft.config["target_modules"] = nullptr;
+        std::erase_if(peft.tensors, [&](const auto & t) {
+            const auto has = [&](const std::string & part) { return t.first.find(part) != t.first.npos; };
+            return !has("q_proj") && !has("v_proj") && !has(more);
+        });
+        return load_adapter(peft.write(), llama());
+    };
+    const auto both = kept("q_proj");
+    ASSERT_TRUE(both.ok()) << both.message();
+    EXPECT_TRUE(both->notes.empty());
+    for (const LoraMatrix & m : both->matrices)
+        EXPECT_TRUE(m.weight.ends_with("attn_q.weight") || m.weight.ends_with("attn_v.weight")) << m.weight;
+    EXPECT_FALSE(kept("o_proj").ok());
+    Peft none("init");  // an empty list names nothing, and what target_parameters names is there all the same
+    none.config["target_modules"] = nlohmann::ordered_json::array();
+    none.config["target_parameters"] = {"q_proj.weight"};
+    std::erase_if(none.tensors, [](const auto & t) { return t.first.find("q_proj") == t.first.npos; });
+    const auto parameters = load_adapter(none.write(), llama());
+    EXPECT_TRUE(parameters.ok()) << parameters.message();
 }
 
 TEST(PeftAdapter, TakesWhatLeavesTheForwardPassAlone) {

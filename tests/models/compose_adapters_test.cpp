@@ -262,12 +262,12 @@ TEST(Compose, RefusesWhatCannotBe) {
         ASSERT_FALSE(composed.ok()) << words;
         EXPECT_NE(composed.message().find(words), std::string::npos) << composed.message();
     };
-    says(two, 1, {"linear"}, "has rank 3 in one adapter and 5 in another");
+    says(two, 1, {"linear"}, "has rank 3 in adapter 0 and 5 in adapter 1");
     says(two, 1, {"average"}, "no method 'average'; there are cat, linear");
-    says(two, NAN, {"cat"}, "a weight is nan");
-    says(other, 1, {"cat"}, "another for 'another model'");
-    says(elsewhere, 1, {"cat"}, "for architecture 'llama', another for 'qwen2'");
-    says(broad, 1, {"cat"}, "for one adapter and [");
+    says(two, NAN, {"cat"}, "the weight of adapter 1 is nan");
+    says(other, 1, {"cat"}, "adapter 1 for 'another model'");
+    says(elsewhere, 1, {"cat"}, "adapter 0 is for architecture 'llama', adapter 1 for 'qwen2'");
+    says(broad, 1, {"cat"}, "in adapter 0 and [");
     says(two, 1, {"ties", 0, 0.0}, "density is 0");
     says(two, 1, {"svd", -1}, "rank -1");
     EXPECT_FALSE(compose_adapters({}, {"cat"}).ok());

@@ -182,6 +182,7 @@ TEST_F(PruneAdapter, RefusesWhatCannotBe) {
     says(prune_adapter(from, {}, nullptr), "what is to go?");
     says(prune_adapter(from, {"."}, nullptr), "would be left");
     says(prune_adapter(from, {"("}, nullptr), "(");
+    says(prune_adapter(from, {"q_proj", 0, 0.5}, nullptr), "'q_proj' is found in the names of none of the ");
     says(prune_adapter(from, {"", -1}, nullptr), "least norm is -1");
     says(prune_adapter(from, {"", NAN}, nullptr), "least norm is nan");
     says(prune_adapter(from, {"", 0, 0}, nullptr), "energy to keep is 0");

@@ -1,7 +1,11 @@
 // ql-adapter: what it prints and writes, and that no input is lost.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
+#include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "programs/workspace.hpp"
@@ -121,7 +125,9 @@ TEST_F(AdapterProgram, AnotherBaseNeedsForce) {
         EXPECT_EQ(forced.err.find("note: the adapter was trained on another base: ") == std::string::npos, quiet)
             << forced.err;
     }
-    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "compose: one adapter was trained on the model");
+    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "adapter.gguf was trained on the model");
+    refused("compose {adapter.gguf} {on.gguf} -o {both.gguf}", "; --force composes them all the same");
+    refused("merge -m {model.gguf} --lora {adapter.gguf}:0.5 --lora {on.gguf} -o {m.gguf}", "another base");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --lora {on.gguf} -o {m.gguf}", "another base");
     out("compose {adapter.gguf} {on.gguf} -o {both.gguf} --force");
     out("merge -m {model.gguf} --lora {adapter.gguf} --lora {on.gguf} -o {m.gguf} --force");
@@ -210,6 +216,8 @@ TEST_F(AdapterProgram, WhatIsNoLinearStaysWhenLinearsGo) {
     EXPECT_GT(all["norms"], 0);
     EXPECT_EQ(few["norms"], all["norms"]);
     EXPECT_NE(out("info {few.gguf}").find("whole, in place of the base's"), std::string::npos);
+    refused("resize {norms.gguf} --rank 2 -o {out.gguf}", "has trained norms, which have no rank; merge it (merge)");
+    refused("compose {adapter.gguf} {norms.gguf} -o {out.gguf}", "norms.gguf: trained norms replace those of the base");
     refused("merge -m {model.gguf} --lora {norms.gguf}:0.5 -o {out.gguf}", "is merged alone and without a scale");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --lora {norms.gguf} -o {out.gguf}", "it holds trained norms");
 }
@@ -255,7 +263,7 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     EXPECT_EQ(json("info {aware.gguf}")["merge_rounding"], "");
     EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
     const ProcessResult alone =
-        workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} --merge-rounding nearest");
+        workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {alone.gguf} --merge-rounding nearest");
     EXPECT_EQ(2, alone.code);
     EXPECT_NE(alone.err.find("--merge-rounding is of --merge-aware, which is not given"), std::string::npos);
 }
@@ -277,7 +285,10 @@ TEST_F(AdapterProgram, MakesAPlainLoraOfADora) {
     refused("to-lora {dora.gguf} -o {out.gguf}", "--model");
     refused("to-lora -m {model.gguf} {dora.gguf} --rank 65 -o {out.gguf}", "1 to 64 are possible");
     refused("to-lora -m {model.gguf} {dora.gguf} -o {dora.gguf}", "dora.gguf");
-    refused("compose {dora.gguf}:0.5 -o {out.gguf}", "or make a plain LoRA of a DoRA (to-lora)");
+    refused("compose {dora.gguf}:0.5 -o {out.gguf}", "dora.gguf: a DoRA scales the rows of its base");
+    refused("compose {adapter.gguf} {dora.gguf} -o {out.gguf}", "dora.gguf: a DoRA scales the rows of its base");
+    refused("resize {dora.gguf} --rank 2 -o {out.gguf}",
+            "the change of a DoRA has no rank; make a plain LoRA of it (to-lora)");
 }
 
 TEST_F(AdapterProgram, RowsOfTokensAreServedMergedAndNamed) {
@@ -302,7 +313,9 @@ TEST_F(AdapterProgram, RowsOfTokensAreServedMergedAndNamed) {
     EXPECT_EQ(rows[0]["tokens"].size(), 3u);
     EXPECT_NE(out("info {rows.gguf}").find("token_embd.weight, of 3 tokens: 7, "), std::string::npos);
     refused("check --for llama.cpp {rows.gguf}", "it has no rows of its own for embedding and head");
-    refused("compose {rows.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "rows of tokens replace");
+    refused("compose {rows.gguf}:0.5 {adapter.gguf} -o {out.gguf}",
+            "rows.gguf: rows of tokens replace those of the base");
+    refused("resize {rows.gguf} --rank 2 -o {out.gguf}", "has rows of tokens, which have no rank; merge it (merge)");
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {rows.gguf} -p hello -n 2").code, 0);
 }
 
@@ -323,7 +336,8 @@ TEST_F(AdapterProgram, AnActivatedLoraIsServedAndNotMerged) {
     out("resize {active.gguf} --rank 2 -o {small.gguf}");
     EXPECT_EQ(json("info {small.gguf}")["invocation"], json("info {active.gguf}")["invocation"]);
     refused("merge -m {model.gguf} --lora {active.gguf} -o {out.gguf}", "an activated LoRA cannot be merged");
-    refused("compose {active.gguf}:0.5 {adapter.gguf} -o {out.gguf}", "an activated LoRA acts from its invocation on");
+    refused("compose {active.gguf}:0.5 {adapter.gguf} -o {out.gguf}",
+            "active.gguf: an activated LoRA acts from its invocation on");
     EXPECT_EQ(workspace_.run("ql-chat", "-q -m {model.gguf} --lora {active.gguf} -p hello -n 2").code, 0);
 }
 
@@ -331,6 +345,24 @@ TEST_F(AdapterProgram, GoesToPeftAndBack) {
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     out("from-peft -m {model.gguf} {peft} -o {back.gguf}");
     EXPECT_EQ(json("info {back.gguf}")["matrices"], json("info {adapter.gguf}")["matrices"]);
+}
+
+TEST_F(AdapterProgram, AFailedDirectoryLeavesNoFolder) {
+    const auto small_files = [] {  // a write past the limit fails
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{2000, 2000};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+    };
+    std::filesystem::create_directory(workspace_.path("theirs"));
+    const auto before = workspace_.content();
+    for (const char * folder : {"{new}", "{new/inner/peft}", "{new/}", "{theirs}"}) {
+        const ProcessResult r =
+            workspace_.run("ql-adapter", std::string("to-peft -m {model.gguf} {adapter.gguf} -o ") + folder,
+                           {.in_child = small_files});
+        EXPECT_EQ(1, r.code) << r.err;
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+        EXPECT_EQ(before, workspace_.content()) << folder;
+    }
 }
 
 TEST_F(AdapterProgram, RefusesWhatCannotBe) {
@@ -341,6 +373,10 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("compose {adapter.gguf} -o {adapter.gguf}", "adapter.gguf");
     refused("compose {adapter.gguf} --method mean -o {out.gguf}", "no method 'mean'; there are cat, ");
     refused("compose {adapter.gguf} --rank 4 -o {out.gguf}", "cat chooses no rank");
+    out("resize {adapter.gguf} --rank 2 -o {two.gguf}");
+    refused("compose {adapter.gguf} {two.gguf} --method linear -o {out.gguf}",
+            "has rank 4 in " + workspace_.path("adapter.gguf") + " and 2 in " + workspace_.path("two.gguf") +
+                "; linear adds them element by element: take cat or svd");
     refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 -o {out.gguf}", "or give --force");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type keep -o {out.gguf}", "'keep' is unknown; ");
@@ -361,8 +397,18 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
     refused("prune {adapter.gguf} -o {out.gguf}", "what is to go?");
     refused("prune {adapter.gguf} --drop ( -o {out.gguf}", "(");
     refused("prune {adapter.gguf} --drop . -o {out.gguf}", "would be left");
+    for (const char * more : {"", " --norm 1e-9", " --energy 0.5"})
+        refused("prune {adapter.gguf} --drop q_proj -o {out.gguf}" + std::string(more),
+                "'q_proj' is found in the names of none of the 14 linears, such as blk.0.attn_k.weight");
     out("to-peft -m {model.gguf} {adapter.gguf} -o {peft}");
     refused("info {peft}", "with its base model at hand");
+    std::filesystem::rename(workspace_.path("peft"), workspace_.path("folder/named"));
+    refused("resize {folder} --rank 2 -o {out.gguf}",
+            "folder: holds no adapter itself, but one in a folder of its own: ");
+    std::filesystem::remove(workspace_.path("folder/named/adapter_config.json"));
+    for (const char * line : {"resize {folder} --rank 2 -o {out.gguf}", "check -m {model.gguf} {folder}",
+                              "resize {folder/named} --rank 2 -o {out.gguf}"})
+        refused(line, ": adapter_config.json is missing: this folder is no PEFT adapter");
 }
 
 }  // namespace

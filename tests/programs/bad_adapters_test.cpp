@@ -161,7 +161,7 @@ TEST_F(BadAdapters, PeftDirectoriesAreRefusedByEveryProgram) {
     };
     const ConfigFault table[] = {
         {"lora_A has rank 4, lora_B 4, adapter_config.json says 8", [](Json & c) { c["r"] = 8; }},
-        {"is 0", [](Json & c) { c["r"] = 0; }},
+        {"peft/adapter_config.json: 'r' must be a whole number from 1 to 1048576, got 0", [](Json & c) { c["r"] = 0; }},
         {"'r' must be a finite number", [](Json & c) { c["r"] = "4"; }},
         {"has no lora_magnitude_vector, but use_dora is true", [](Json & c) { c["use_dora"] = true; }},
         {"has LoRA matrices, but peft_type is MISS", [](Json & c) { c["peft_type"] = "MISS"; }},
@@ -170,6 +170,10 @@ TEST_F(BadAdapters, PeftDirectoriesAreRefusedByEveryProgram) {
         {"but target_modules of adapter_config.json does not name it",
          [](Json & c) { c["target_modules"] = {"q_proj"}; }},
         {"'use_tomorrow' is switched on", [](Json & c) { c["use_tomorrow"] = true; }},
+        {"'use_tomorrow' is switched on", [](Json & c) { c["use_tomorrow"] = "yes"; }},
+        {"but target_modules of adapter_config.json does not name it", [](Json & c) { c["target_modules"] = nullptr; }},
+        {"but target_modules of adapter_config.json does not name it",
+         [](Json & c) { c["target_modules"] = Json::array(); }},
         {"trained biases (bias: \"all\")", [](Json & c) { c["bias"] = "all"; }},
     };
     for (const ConfigFault & fault : table) {
@@ -194,7 +198,9 @@ TEST_F(BadAdapters, ThoseOfDifferentBasesAreNotComposed) {
                      .code);
     workspace_.write("out.gguf", "as it was");
     refused("ql-adapter", "compose {adapter.gguf} {wide-adapter.gguf} -o {out.gguf}",
-            "compose: one adapter was trained on the model 'tiny' (identity ");
+            "compose: " + workspace_.path("adapter.gguf") + " was trained on the model 'tiny' (identity ");
+    refused("ql-adapter", "compose {adapter.gguf} {wide-adapter.gguf} -o {out.gguf}",
+            "; --force composes them all the same");
 }
 
 TEST_F(BadAdapters, RanksThatNoFileCouldHoldAreRefusedBeforeTheRun) {

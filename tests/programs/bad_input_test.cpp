@@ -286,7 +286,7 @@ TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either k
 }
 
 TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {
-    for (const char * option : {"--lora-alpha 8", "--rslora", "--lora-plus-ratio 4"})
+    for (const char * option : {"--lora-alpha 8", "--lora-alpha-pattern attn_q=8", "--rslora", "--lora-plus-ratio 4"})
         expect_refused(kFinetune,
                        "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --lora-type miss " + std::string(option),
                        {"has no meaning with --lora-type miss"}, {2});
@@ -311,6 +311,62 @@ TEST_F(BadInput, AnEmptyBudgetIsNoneThatWasMeant) {
         EXPECT_EQ(2, r.code) << r.err;
         EXPECT_NE(r.err.find("--memory: the size is empty; write 300MiB"), r.err.npos) << r.err;
     }
+}
+
+/// What a shell makes of a variable that is not set is no way of leaving an option out.
+TEST_F(BadInput, EmptyTextsAreRefusedByName) {
+    const std::string train = "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --steps 1 --ctx 64",
+                      chat = "-m {model.gguf}";
+    const std::pair<const char *, const char *> table[] = {{kFinetune, "--alora-invocation"},
+                                                           {kFinetune, "--train-tokens"},
+                                                           {kFinetune, "--lora-layers"},
+                                                           {kFinetune, "--lora-targets"},
+                                                           {kFinetune, "--lora-rank-pattern"},
+                                                           {kFinetune, "--lora-alpha-pattern"},
+                                                           {kFinetune, "--init-adapter"},
+                                                           {kFinetune, "--eval-data"},
+                                                           {kFinetune, "--columns"},
+                                                           {kFinetune, "--train-on"},
+                                                           {kFinetune, "--checkpoint-dir"},
+                                                           {kFinetune, "--export-from"},
+                                                           {kFinetune, "--resume"},
+                                                           {kFinetune, "--metrics"},
+                                                           {kFinetune, "--plot"},
+                                                           {kFinetune, "--base-type"},
+                                                           {kFinetune, "--embeddings"},
+                                                           {kFinetune, "--chat-template"},
+                                                           {kFinetune, "--date"},
+                                                           {kFinetune, "--chat-template-kwargs"},
+                                                           {kFinetune, "--spill"},
+                                                           {kFinetune, "--device"},
+                                                           {kFinetune, "--config"},
+                                                           {kChat, "--prompt"},
+                                                           {kChat, "--system"},
+                                                           {kChat, "--stop"},
+                                                           {kChat, "--lora"},
+                                                           {kChat, "--model"}};
+    for (const auto & [program, option] : table) {
+        SCOPED_TRACE(option);
+        const auto before = workspace_.content();
+        const std::string line = program == kFinetune ? train : chat;
+        for (const bool joined : {false, true}) {
+            auto words = workspace_.arguments(line);
+            const std::string name = option;
+            words.push_back(joined ? name + "=" : name);
+            if (!joined) words.push_back("");
+            const ProcessResult r = run_program(program, words);
+            EXPECT_EQ(2, r.code) << r.err;
+            EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+            EXPECT_NE(r.err.find(name + (joined ? ": nothing stands behind the '='" : ": the text is empty")),
+                      r.err.npos)
+                << r.err;
+        }
+        EXPECT_EQ(before, workspace_.content());
+    }
+    workspace_.write("empty.toml", "alora-invocation = \"\"\n");
+    expect_refused(kFinetune, train + " --config {empty.toml}", {"--alora-invocation: the text is empty"}, {2});
+    expect_refused(kAdapter, "prune {adapter.gguf} -o {out.gguf} --drop=", {"--drop: nothing stands behind the '='"},
+                   {2});
 }
 
 TEST_F(BadInput, AnEmptyTemplateSaysSo) {

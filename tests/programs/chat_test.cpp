@@ -71,6 +71,34 @@ TEST_F(ChatCommands, WhatCannotBeChangesNothing) {
     }
 }
 
+/// An adapter that is a part of the session keeps its scale, and the chat goes on.
+TEST_F(ChatCommands, AnAdapterThatCannotBeSwitchedIsNamed) {
+    for (const auto & [option, why] : {std::pair{"--lora-type dora", "is a DoRA"},
+                                       {"--train-norms", "holds trained norms"},
+                                       {"--train-tokens 7", "holds rows of tokens"}}) {
+        const ProcessResult trained =
+            workspace_.run("ql-finetune",
+                           "-q -m {model.gguf} -d {data.jsonl} -o {fixed.gguf} --overwrite --steps 1 --ctx 64 "
+                           "--grad-accum 1 --lora-r 4 " +
+                               std::string(option));
+        ASSERT_EQ(0, trained.code) << trained.err;
+        const std::string fixed = workspace_.path("fixed.gguf"),
+                          loras = "--lora {adapter.gguf}:90 --lora {fixed.gguf} ";
+        for (const char * command : {"/lora 1", "/lora off", "/lora 2 0.5"}) {
+            const ProcessResult r = chat(loras, std::string(command) + "\n/lora\nhello\n");
+            EXPECT_EQ(0, r.code) << command << r.err;
+            EXPECT_NE(
+                r.err.find("ql-chat: /lora: adapter 2 (" + fixed + ") " + why +
+                           ": it applies with its scale of 1.00 for the whole chat; start again with another --lora"),
+                std::string::npos)
+                << r.err;
+            EXPECT_TRUE(r.out.starts_with("1  90.00  " + path() + "\n2  1.00  " + fixed + "\n")) << command << r.out;
+        }
+        EXPECT_EQ(said(loras, "/lora 2\n"), "1  off  " + path() + "\n2  1.00  " + fixed + "\n") << "its scale stays";
+        EXPECT_EQ(said(loras, "/lora 1 0.5\n"), "1  0.50  " + path() + "\n2  1.00  " + fixed + "\n");
+    }
+}
+
 TEST_F(ChatCommands, AreListedAndUnknownOnesSaid) {
     const std::string help = said("", "/help\n");
     for (const char * name :

@@ -170,7 +170,8 @@ std::string with_header(const std::string & data, const std::function<void(Json 
     std::memcpy(&length, data.data(), sizeof length);
     Json header = Json::parse(data.substr(8, length));
     change(header);
-    return raw_safetensors(header.dump(), data.substr(8 + length));
+    const std::string rest = close_holes(header, data.substr(8 + length));
+    return raw_safetensors(header.dump(), rest);
 }
 
 TEST_F(ConvertProgram, RefusesSafetensorsFilesThatAreWrong) {

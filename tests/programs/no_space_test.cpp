@@ -22,13 +22,14 @@ class NoSpace : public testing::Test {
     void TearDown() override {
         if (mounted_) ::umount(workspace_.path("disk").c_str());
     }
-    void expect_refused(const std::string & program, const std::string & line) {
+    void expect_refused(const std::string & program, const std::string & line, const std::string & words = "") {
         const auto before = workspace_.content();
         const ProcessResult r = workspace_.run(program, line);
         SCOPED_TRACE(show_command(program, workspace_.arguments(line)) + "\n" + r.err);
         EXPECT_EQ(1, r.code);
         EXPECT_EQ("", r.out);
         EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n'));
+        EXPECT_NE(r.err.find(words), r.err.npos) << words;
         EXPECT_EQ(before, workspace_.content());
     }
     Workspace workspace_;
@@ -47,9 +48,9 @@ TEST_F(NoSpace, ConvertedModelThatDoesNotFit) {
 
 TEST_F(NoSpace, AdapterThatWouldNotFitIsFoundBeforeTraining) {
     expect_refused("ql-finetune", "-q -m {model.gguf} -d {data.jsonl} -o {disk/out.gguf} --ctx 64 --lora-r 32");
-    expect_refused(
-        "ql-finetune",
-        "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32");
+    expect_refused("ql-finetune",
+                   "-q -m {model.gguf} -d {data.jsonl} -o {out.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --lora-r 32",
+                   "MiB of disk, 64.0 KiB are free");
 }
 
 TEST_F(NoSpace, StatesThatWouldNotFitAreFoundBeforeTraining) {

@@ -162,8 +162,11 @@ TEST_F(TrainingOptions, AnExportTakesNothingOfARun) {
     expect_refused(from + "--lora-r 8", {"--lora-r has no meaning with --export-from"});
     expect_refused(from + "-d {data.jsonl}", {"-d has no meaning"});
     expect_refused(from + "--no-packing", {"packing has no meaning"});
+    expect_refused(from + "--metrics {m.jsonl}", {"--metrics has no meaning", "trains nothing"});
     workspace_.write("run.toml", "lora-r = 8\n");  // of the run that made the checkpoint
     const ProcessResult r = workspace_.run("ql-finetune", from + "-q -m {model.gguf} --force --config {run.toml}");
+    const std::string how = "-t 1 --device cpu --compute f32 --memory 1GiB --spill " + workspace_.path("folder");
+    EXPECT_EQ(0, workspace_.run("ql-finetune", from + how).code) << "how it works is no part of what is written";
     EXPECT_EQ(0, r.code) << r.err;
 }
 

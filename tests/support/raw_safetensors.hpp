@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -15,6 +16,26 @@ inline std::string raw_safetensors(const std::string & header, const std::string
     std::string file(sizeof length, '\0');
     std::memcpy(file.data(), &length, sizeof length);
     return file + header + data;
+}
+
+/// The data without what no tensor of a changed header has any more; a header that is broken otherwise keeps its data.
+inline std::string close_holes(nlohmann::ordered_json & header, const std::string & data) {
+    std::map<size_t, nlohmann::ordered_json *> places;  // by their beginning
+    for (auto & [name, entry] : header.items())
+        if (name != "__metadata__") places[entry["data_offsets"][0].get<size_t>()] = &entry["data_offsets"];
+    size_t end = 0;
+    for (const auto & [begin, offsets] : places) {
+        const auto last = (*offsets)[1].get<size_t>();
+        if (begin < end || last < begin || last > data.size()) return data;
+        end = last;
+    }
+    std::string packed;
+    for (const auto & [begin, offsets] : places) {
+        const size_t at = packed.size();
+        packed += data.substr(begin, (*offsets)[1].get<size_t>() - begin);
+        *offsets = {at, packed.size()};
+    }
+    return packed;
 }
 
 template <typename T>

@@ -1,8 +1,20 @@
 #include "tools/adapter/adapter_program.hpp"
 
+#include <algorithm>
+#include <string_view>
+
 #include "tools/cli/units.hpp"
 
 namespace ql::cli {
+namespace {
+
+bool have_one_architecture(const std::vector<AdapterPtr> & adapters) {
+    return std::all_of(adapters.begin(), adapters.end(), [&](const AdapterPtr & a) {
+        return std::string_view(describe(a).architecture) == describe(adapters[0]).architecture;
+    });
+}
+
+}  // namespace
 
 void Bases::open() {
     if (!options_.path().empty()) model_ = options_.open();
@@ -25,7 +37,12 @@ AdapterPtr Bases::compose(const std::vector<ScaledPath> & named, const ql_compos
     }
     program_.begin_work();
     AdapterPtr made;
-    check_input(ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, out(made)));
+    const Status composed =
+        ql_adapter_compose(parts.data(), weights.data(), static_cast<int>(parts.size()), &options, out(made));
+    // Of adapters for one architecture this code says that their bases differ.
+    if (composed.code() == QL_BAD_FILE && !any_base_ && have_one_architecture(owners))
+        bad_input("%s; --force composes them all the same", composed.message().c_str());
+    check_input(composed);
     say_notes(program_, made);
     return made;
 }

@@ -18,7 +18,8 @@ ChatOptions::ChatOptions(Program & program, const std::string & instead, const s
         ->option_text("NAME|FILE");
     program
         .text("--chat-template-kwargs", kwargs_,
-              "Values that the template reads by name, such as {\"enable_thinking\": false} (default: none, or those that "
+              "Values that the template reads by name, such as {\"enable_thinking\": false} (default: none, or those "
+              "that "
               "the adapter was trained with)")
         ->option_text("JSON");
     program.text("--date", date_, "The day that a template which asks for it is told (default: " + date + ")")

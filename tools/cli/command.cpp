@@ -45,6 +45,8 @@ std::string join(const std::vector<std::string> & words, const char * between = 
     return text;
 }
 
+constexpr const char * kNotEmpty = "not empty";
+
 bool contains(const std::vector<std::string> & words, const std::string & word) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -69,6 +71,15 @@ Option * Option::required(bool needed) {
 }
 Option * Option::check(std::function<std::string(const std::string &)> why_not) {
     option_->check(std::move(why_not));
+    return this;
+}
+Option * Option::refuse_empty() {
+    const auto fault = [](std::string & word) { return std::string(word.empty() ? "the text is empty" : ""); };
+    option_->check(CLI::Validator(fault, "", kNotEmpty));
+    return this;
+}
+Option * Option::may_be_empty() {
+    option_->get_validator(kNotEmpty)->active(false);
     return this;
 }
 Option * Option::one_each_time() {
@@ -108,7 +119,7 @@ Option * Command::numbers(const std::string & names, std::vector<int64_t> & valu
     return keep(app_->add_option(names, values, help)->delimiter(',')->expected(n)->check(CLI::Range(low, high)));
 }
 Option * Command::text(const std::string & names, std::string & value, const std::string & help) {
-    return keep(app_->add_option(names, value, help)->take_last()->capture_default_str());
+    return keep(app_->add_option(names, value, help)->take_last()->capture_default_str())->refuse_empty();
 }
 Option * Command::optional_text(const std::string & names, std::string & value, const std::string & bare,
                                 const std::string & help) {
@@ -118,10 +129,10 @@ Option * Command::list(const std::string & names, std::string & value, const std
     const auto take = [&value](const std::vector<std::string> & all) { value = join(all, ","); };
     auto * option = app_->add_option_function<std::vector<std::string>>(names, take, help)->take_all();
     if (!value.empty()) option->default_str(value);
-    return keep(option->allow_extra_args(false));
+    return keep(option->allow_extra_args(false))->refuse_empty();
 }
 Option * Command::texts(const std::string & names, std::vector<std::string> & values, const std::string & help) {
-    return keep(app_->add_option(names, values, help)->take_all());
+    return keep(app_->add_option(names, values, help)->take_all())->refuse_empty();
 }
 Option * Command::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                          const std::vector<std::string> & later, const std::string & help) {

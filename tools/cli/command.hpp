@@ -26,6 +26,10 @@ class Option {
     Option * required(bool needed = true);
     /// why_not: of a word that was given, what is wrong with it; "" takes it.
     Option * check(std::function<std::string(const std::string &)> why_not);
+    /// "" is no value of it: a shell makes that of a variable that is not set.
+    Option * refuse_empty();
+    /// Takes it back: "" has a meaning, or a message of its own.
+    Option * may_be_empty();
     /// One value each time that it is given, however many words follow.
     Option * one_each_time();
     /// Exactly one value; without it a list takes several.
@@ -53,6 +57,7 @@ class Command {
     /// `n` integers with commas between them.
     Option * numbers(const std::string & names, std::vector<int64_t> & values, int n, int64_t low, int64_t high,
                      const std::string & help);
+    // Texts, each of them refuse_empty().
     Option * text(const std::string & names, std::string & value, const std::string & help);
     /// A text that may be left out behind the name: `bare` then.
     Option * optional_text(const std::string & names, std::string & value, const std::string & bare,

@@ -31,6 +31,7 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
                         "Memory that the process may take, such as 300MiB or cpu=6GiB: weights that do not fit are "
                         "read from the "
                         "model's file when they are needed")
+                  ->may_be_empty()  // says what a size looks like
                   ->option_text("SIZE");
     program
         .text("--spill", spill_,

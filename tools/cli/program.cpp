@@ -114,6 +114,21 @@ std::string did_you_mean(const CLI::App & app, const std::string & name, const s
               did_you_mean(app, key, "").c_str());
 }
 
+bool is_option_name(const CLI::App & app, const std::string & name) {
+    const auto own = app.get_options();
+    const auto below = app.get_subcommands([](const CLI::App *) { return true; });
+    return std::any_of(own.begin(), own.end(), [&](const CLI::Option * o) { return o->check_lname(name); }) ||
+           std::any_of(below.begin(), below.end(),
+                       [&](const CLI::App * command) { return is_option_name(*command, name); });
+}
+
+/// "--name=" gives a name and no value; CLI11 would take the next word for it.
+void refuse_nothing_behind(const CLI::App & app, const std::vector<std::string> & arguments) {
+    for (const std::string & a : arguments)
+        if (a.starts_with("--") && a.find('=') == a.size() - 1 && is_option_name(app, a.substr(2, a.size() - 3)))
+            bad_input("%s: nothing stands behind the '=' (see --help)", a.substr(0, a.size() - 1).c_str());
+}
+
 [[noreturn]] void print_and_end(const std::string & text) {
     std::fputs(text.c_str(), stdout);
     throw Stop{kDone, ""};
@@ -141,7 +156,8 @@ Program::Program(const std::string & name, const std::string & description, cons
     : Command(name, description), name_(name) {
     CLI::App & app = this->app();
     app.set_version_flag("--version", name + " " + ql_version());
-    app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes")
+    keep(app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes"))
+        ->refuse_empty()
         ->option_text("FILE.toml");
     app.config_formatter(limited_toml());
     app.allow_config_extras(CLI::config_extras_mode::error);
@@ -213,6 +229,7 @@ std::string Program::given_beside(const std::vector<std::string> & allowed) cons
 
 void Program::parse(int argc, char ** argv) {
     try {
+        refuse_nothing_behind(app(), arguments_);
         app().parse(argc, argv);
     } catch (const CLI::Success & e) {  // --help, --version
         std::ostringstream text;

@@ -3,17 +3,13 @@
 #include <charconv>
 #include <cmath>
 
+#include "common/sizes.hpp"
 #include "ql/status.hpp"
 
 namespace ql::cli {
 
 std::string print_size(uint64_t bytes) {
-    static const char * const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    auto value = static_cast<double>(bytes);
-    int i = 0;
-    while (value >= 1024 && i < 4) value /= 1024, ++i;
-    const int digits = i == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-    return format("%.*f %s", digits, value, units[i]);
+    return size_with_unit(bytes);
 }
 
 std::optional<uint64_t> parse_size(const std::string & text) {

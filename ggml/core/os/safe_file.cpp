@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/sizes.hpp"
 #include "ggml/core/os/fd.hpp"
 #include "ggml/core/os/os.hpp"
 
@@ -48,8 +49,8 @@ Status check_target(const std::string & path, mode_t * mode) {
 Status check_space(const std::string & path, uint64_t size) {
     QL_ASSIGN(const uint64_t available, free_space(path));
     if (size <= available) return {};
-    return error(QL_NO_SPACE, "%s: needs %.1f MB and %.1f MB are free; free some space or choose another place",
-                 path.c_str(), static_cast<double>(size) / 1e6, static_cast<double>(available) / 1e6);
+    return error(QL_NO_SPACE, "%s: needs %s and %s are free; free some space or choose another place", path.c_str(),
+                 size_with_unit(size).c_str(), size_with_unit(available).c_str());
 }
 
 /// Clears the temporary's name. A file left by a dead process with our number is removed; another thread's file, which

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -200,9 +201,6 @@ def write_peft(adapter: Adapter, base: Base, directory: Path, *, any_base: bool 
     check_adapter(adapter, base, any_base)
     config, folder = _config_text(adapter, base), os.fspath(directory)
     tensors = _tensors(adapter, base)
-    os.makedirs(folder, exist_ok=True)
-    if not adapter.chat_template:
-        _refuse_another_template(folder)
     words = origin.to_texts(adapter.origin) | {origin.BASE_NAME: adapter.base_name}
     if adapter.name:
         words[origin.NAME] = adapter.name
@@ -210,7 +208,27 @@ def write_peft(adapter: Adapter, base: Base, directory: Path, *, any_base: bool 
         words[origin.CHAT_DATE] = adapter.chat_date
     if adapter.chat_kwargs:
         words[origin.CHAT_KWARGS] = check_kwargs(origin.CHAT_KWARGS, adapter.chat_kwargs)
-    _write_files(folder, config, to_bytes(adapter.chat_template), tensors, words)
+    with _new_folders(folder):
+        os.makedirs(folder, exist_ok=True)
+        if not adapter.chat_template:
+            _refuse_another_template(folder)
+        _write_files(folder, config, to_bytes(adapter.chat_template), tensors, words)
+
+
+@contextmanager
+def _new_folders(folder: str) -> Iterator[None]:
+    """Of a path: those that are not there yet go again where nothing is written into them."""
+    new, path = list[str](), os.path.abspath(folder)
+    while not os.path.lexists(path):
+        new.append(path)
+        path = os.path.dirname(path)
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            with suppress(OSError):
+                os.rmdir(path)
+        raise
 
 
 def _refuse_another_template(folder: str) -> None:

@@ -16,18 +16,16 @@ from .patterns import compile_pattern
 from .peft_modules import PeftModules
 from .tokens import MOST_TOKENS
 
-# Settings that change what the adapter computes or carries.
+# Settings that change what the adapter computes or carries; the first are true or false.
+_REFUSED_FLAGS = {"use_qalora": "QALoRA", "lora_bias": "a bias on B", "fan_in_fan_out": "transposed weights"}
 _REFUSED = {
-    "use_qalora": "QALoRA",
     "bias": "trained biases",
-    "lora_bias": "a bias on B",
     "layer_replication": "replicated layers",
     "arrow_config": "routed experts",
     "kasa_config": "KaSA",
     "monteclora_config": "MonteCLoRA",
     "use_bdlora": "block-diagonal LoRA",
     "megatron_config": "Megatron",
-    "fan_in_fan_out": "transposed weights",
 }
 # Fields that do not affect what the finished adapter computes: its tensors say which modules it changes.
 _HARMLESS = dict.fromkeys(
@@ -56,16 +54,24 @@ def _kind(config: JsonFile) -> str:
     return "dora" if config.flag("use_dora", False) else "lora"
 
 
+def _in_use(value: Any) -> bool:
+    """true, a number but 0, a non-empty list or object, or another string than "none"."""
+    return not (says_nothing(value) or value in ("none", 0))
+
+
 def _refuse_variants(config: JsonFile) -> None:
-    for key, why in _REFUSED.items():
-        value = config.at(key)
-        if not (says_nothing(value) or value == "none"):
+    for key, why in (_REFUSED_FLAGS | _REFUSED).items():
+        if config.flag(key, False) if key in _REFUSED_FLAGS else _in_use(config.at(key)):
             raise GgufError(f"{why} ({key}) is not supported, only LoRA, DoRA and MiSS on linears are; merge it in PEFT "
                             "(merge_and_unload) and use the model that makes", config.path)
     init = config.at("init_lora_weights")
     if isinstance(init, str) and init not in _SAME_BASE:
         raise GgufError(f"init_lora_weights '{init[:40]}' changes the base model; save the adapter converted to plain LoRA",
                         config.path)
+
+
+def _is_rank(r: float) -> bool:
+    return 1 <= r <= _MAX_RANK and r == math.floor(r)
 
 
 def _token_list(config: JsonFile, key: str, value: Any) -> list[int]:
@@ -112,6 +118,8 @@ class PeftConfig:
             self.modules = PeftModules(config)
         except GgufError as e:
             raise e.of(path) from None
+        if not (_is_rank(self._r) or self._r_patterns):
+            raise config.wrong("r", f"must be a whole number from 1 to {_MAX_RANK}")
         self.tokens, self.invocation = _tokens(config), _invocation(config)
         self._keep_unknown(config.unread(_HARMLESS))
 
@@ -131,8 +139,9 @@ class PeftConfig:
     def _keep_unknown(self, fields: dict[str, Any]) -> None:
         """PEFT passes over fields it does not know. One that switches something on is a method that came later."""
         for key, value in fields.items():
-            if key.startswith("use_") and value is True:
-                raise GgufError(f"'{key[:60]}' is switched on, which is not known here and may change what is computed", self.path)
+            if key.startswith("use_") and _in_use(value):
+                raise GgufError(f"'{key[:60]}' is switched on ({json.dumps(value)[:60]}), which is not known here and may change what "
+                                "is computed", self.path)
         self.unknown = json.dumps(fields, separators=(",", ":"), ensure_ascii=False) if fields else ""  # kept, not followed
         if len(self.unknown.encode("utf-8", "replace")) > _MOST_UNKNOWN_BYTES:
             raise GgufError(f"{len(self.unknown)} bytes of fields that are not known here, {_MOST_UNKNOWN_BYTES} are possible",
@@ -157,8 +166,8 @@ class PeftConfig:
         """Rank and scale of a module by the name that PeftModules.target gives it."""
         r, alpha = (next((value for regex, value in patterns if regex.search(module)), otherwise)
                     for patterns, otherwise in ((self._r_patterns, self._r), (self._alpha_patterns, self._alpha)))
-        if not (1 <= r <= _MAX_RANK and r == math.floor(r)):
-            raise GgufError(f"the rank of '{module[:80]}' is {r:g}", self.path)
+        if not _is_rank(r):
+            raise GgufError(f"adapter_config.json says that the rank of '{module[:80]}' is {r:g}")
         if self.kind == "miss":
             return int(r), 1.0
         with np.errstate(over="ignore"):

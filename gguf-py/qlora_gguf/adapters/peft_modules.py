@@ -9,6 +9,7 @@ from ..json_file import JsonFile
 from .patterns import compile_pattern
 
 _MOST_NAMES = 4096
+_DEFAULT_TARGETS = ["q_proj", "v_proj"]  # PEFT's of a llama, where target_modules is null
 
 
 def _names(config: JsonFile, key: str, one_too: bool = False) -> list[str]:
@@ -52,10 +53,10 @@ class PeftModules:
                                 "'q_proj.weight'; merge it in PEFT (merge_and_unload) and use the model that makes", config.path)
         self.targets: list[str] = []  # names in target_modules
         self._target_pattern: re.Pattern[str] | None = None
-        if config.at("target_modules") != "all-linear":
+        self._all = config.at("target_modules") == "all-linear"
+        self._defaults = _DEFAULT_TARGETS if config.at("target_modules") is None else []
+        if not self._all:
             self.targets, self._target_pattern = _names_or_pattern(config, "target_modules")
-        self._all = not self.targets and self._target_pattern is None and (
-            not self._parameters or config.at("target_modules") == "all-linear")
         self._excluded, self._excluded_pattern = _names_or_pattern(config, "exclude_modules")
         self.saved = _names(config, "modules_to_save")
         self._layers, self._layers_patterns = _layers(config, "layers_to_transform"), _names(config, "layers_pattern", True)
@@ -86,7 +87,7 @@ class PeftModules:
             return self._in_layers(module)
         if self._target_pattern is not None:
             return self._target_pattern.search(module) is not None
-        return module in self.targets or (_any_ends(module, self.targets) and self._in_layers(module))
+        return module in self.targets or (_any_ends(module, self.targets + self._defaults) and self._in_layers(module))
 
     def target(self, module: str) -> str | None:
         """The name under which PEFT puts a LoRA on the module "model.layers.0.self_attn.q_proj", by which patterns of rank and

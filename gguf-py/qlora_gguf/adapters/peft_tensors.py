@@ -18,7 +18,9 @@ from .values import F32
 PREFIX, A, B, MAGNITUDE, BLOCK, WEIGHT = ("base_model.model.", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector",
                                           ".miss_block", ".weight")
 ROWS = ".token_adapter.trainable_tokens_delta"  # whole rows, for all that it says
-_PARTS = {A: (A, 2), B: (B, 2), MAGNITUDE: (MAGNITUDE, 1), f"{MAGNITUDE}.weight": (MAGNITUDE, 1), BLOCK: (BLOCK, 2)}
+# By ending: what it is, its dimensions, and which of them is the rank.
+_PARTS = {A: (A, 2, 0), B: (B, 2, 1), MAGNITUDE: (MAGNITUDE, 1, None), f"{MAGNITUDE}.weight": (MAGNITUDE, 1, None),
+          BLOCK: (BLOCK, 2, 0)}
 
 
 @dataclass
@@ -94,11 +96,12 @@ class _Sorting:
             return
         if len(name) <= len(PREFIX + ending):
             raise _not_lora(name)
-        part, n_dims = _PARTS[ending]
+        part, n_dims, rank_dim = _PARTS[ending]
         shape = self._file.tensors[name].shape
         if len(shape) != n_dims or 0 in shape:
-            raise GgufError(f"tensor '{name[:120]}' has the shape {list(shape)}, "
-                            f"{'two dimensions are' if n_dims == 2 else 'one dimension is'} needed")
+            wrong = ("two dimensions are needed" if n_dims == 2 else "one dimension is needed") if len(shape) != n_dims else (
+                "its rank is 0" if rank_dim is not None and shape[rank_dim] == 0 else "it holds nothing")
+            raise GgufError(f"tensor '{name[:120]}' has the shape {list(shape)}, {wrong}")
         parts = self.sorted.linears.setdefault(name[len(PREFIX):-len(ending)], {})
         if part in parts:
             raise GgufError(f"tensor '{name[:120]}' is there under two names")

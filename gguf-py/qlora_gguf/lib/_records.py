@@ -64,7 +64,7 @@ class LoraOptions(TypedDict, total=False):
     # "REGEX=R,...", as "attn_q=32,blk\.0\.=4": the first that is found in a weight's name gives its rank instead of r
     # (PEFT's rank_pattern); None or "": none
     rank_pattern: str
-    alpha_pattern: str  # the same of alpha; s = alpha / r of the weight's own r
+    alpha_pattern: str  # the same of alpha; s = alpha / r of the weight's own r. A "miss" takes neither this nor rslora
     # how the values start; None: "default" (ql_lora_init lists them): "default" A uniform in +-1/sqrt(k), B zero
     # "gaussian" A normal with deviation 1/r, B zero "orthogonal" B A = 0 though neither is zero; even ranks "pissa" the
     # r largest singular vectors of the weight (Meng, Wang, Zhang 2024) "loftq" those of W - deq(Q(W)); the model must

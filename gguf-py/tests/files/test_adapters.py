@@ -176,10 +176,13 @@ BAD_PEFT = {
     "has only one of lora_A and lora_B": {"tensors": without(B0)},
     "lora_A has rank 3, lora_B 4, adapter_config.json says 4": {"tensors": changed(A0=np.ones((3, 64)))},
     "adapter_config.json says 8": {"r": 8},
-    "the rank of '.*' is 0": {"r": 0},
-    "the rank of '.*' is 2.5": {"r": 2.5},
+    "adapter_config.json: 'r' must be a whole number from 1 to 1048576, got 0": {"r": 0},
+    "'r' must be a whole number from 1 to 1048576, got 2.5": {"r": 2.5},
+    "adapter_config.json says that the rank of '.*' is 0": {"r": 0, "rank_pattern": {"q_proj": 4}},
     r"is for a weight \[64, 63\], but 'blk.0.attn_q.weight'": {"tensors": changed(A0=np.ones((4, 63)))},
     "two dimensions are needed": {"tensors": changed(A0=np.ones(4))},
+    r"lora_A.weight' has the shape \[0, 64\], its rank is 0": {"tensors": changed(A0=np.ones((0, 64)), B0=np.ones((64, 0)))},
+    r"lora_A.weight' has the shape \[4, 0\], it holds nothing": {"tensors": changed(A0=np.ones((4, 0)))},
     "holds nan at element 7": {"tensors": changed(A0=[[0] * 7 + [np.nan] + [0] * 56] + [[0] * 64] * 3)},
     "is none that the model 'llama' has": {"tensors": renamed("self_attn", "attention")},
     "is no linear of the model": {"tensors": renamed("layers.2", "layers.3")},
@@ -204,7 +207,12 @@ BAD_PEFT = {
     "'layers_to_transform' must hold numbers of layers": {"layers_to_transform": "0"},
     "'modules_to_save' must be a list of names": {"modules_to_save": "lm_head"},
     r"LoRA on bare parameters \(target_parameters\)": {"target_parameters": ["mlp.experts.down_proj"]},
-    "'use_new' is switched on": {"use_new": True},
+    r"'use_new' is switched on \(true\)": {"use_new": True},
+    r"'use_new' is switched on \(1\)": {"use_new": 1},
+    r"'use_new' is switched on \(\"yes\"\)": {"use_new": "yes"},
+    "'use_qalora' must be true or false, got 1": {"use_qalora": 1},
+    "'lora_bias' must be true or false, got \"none\"": {"lora_bias": "none"},
+    r"block-diagonal LoRA \(use_bdlora\)": {"use_bdlora": 1},
     "LoRA on an embedding": {"tensors": lambda: {**trained(), "base_model.model.model.embed_tokens.lora_embedding_A":
                                                  np.ones((2, 2), np.float32)}},
     "differs from 'token_embd.weight'": {"tensors": lambda: {**trained(), **{n: -t for n, t in embedding().items()}}},
@@ -236,6 +244,8 @@ BAD_PEFT = {
     "repeats what repeats": {"alpha_pattern": {"(a+)+": 8}},
     "'target_modules' must hold names": {"target_modules": [3]},
     "target_modules of adapter_config.json does not name it": {"target_modules": ["v_proj"]},
+    "but target_modules of adapter_config.json does not name it": {"target_modules": None},
+    "LoRA matrices, but target_modules of adapter_config.json does not name it": {"target_modules": []},
     "the scale of '.*' is not finite": {"lora_alpha": 1e300},
 }
 
@@ -247,6 +257,12 @@ def test_refuses_a_peft_directory(base, tmp_path, message):
     with pytest.raises(GgufError, match=message) as e:
         adapters.read_peft(peft, base)
     assert str(e.value).startswith(str(peft)) and "\n" not in str(e.value)
+
+
+def test_takes_what_peft_takes_where_target_modules_is_null(base, tmp_path):
+    two = {n: t for n, t in trained().items() if "q_proj" in n or "v_proj" in n}
+    adapter = adapters.read_peft(write_peft(tmp_path / "peft", two, target_modules=None), base)
+    assert {m.weight.split(".")[2] for m in adapter.matrices} == {"attn_q", "attn_v"} and adapter.notes == []
 
 
 def test_refuses_folders_that_hold_no_adapter(base, tmp_path):

@@ -107,6 +107,9 @@ REFUSED = {
     "out of range": {"t": entry(offsets=(0, 400))},
     "needs 8 bytes, data_offsets give 4": {"t": entry(shape=(2,))},
     "needs .* bytes": {"t": entry(shape=(2**62, 2**62))},
+    "2 bytes at the end of the file belong to no tensor": {"t": entry("F16", offsets=(0, 2))},
+    "4 bytes at the end of the file belong to no tensor": {},
+    "2 bytes in front of 't' belong to no tensor": {"t": entry("F16", offsets=(2, 4))},
     "'s' and 't' overlap": {"s": entry(offsets=(0, 4)), "t": entry("F16", offsets=(2, 4))},
 }
 

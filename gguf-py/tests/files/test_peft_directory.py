@@ -103,6 +103,11 @@ def test_a_full_disk_leaves_the_old_one(old_and_new, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         adapters.write_peft(new, base, old)
     assert {p.name: p.read_bytes() for p in old.iterdir()} == before
+    there = sorted(old.parent.iterdir())
+    for folder in (old.parent / "new", f"{old.parent}/new/", old.parent / "new" / "inner"):
+        with pytest.raises(OSError, match="No space left"):
+            adapters.write_peft(new, base, folder)
+        assert sorted(old.parent.iterdir()) == there, "no folder stays"
 
 
 def test_a_config_that_is_a_link_is_followed(old_and_new, tmp_path):

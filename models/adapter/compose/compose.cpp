@@ -64,10 +64,9 @@ Result<LoraMatrix> by_factors(const ComposeMethod & method, Parts parts, const C
         if (p.matrix->r != rank)
             return error(
                 QL_INVALID_ARGUMENT,
-                "compose: '%s' has rank %lld in one adapter and %lld in another; %s adds them element by element: "
-                "take cat or svd",
-                p.matrix->weight.c_str(), static_cast<long long>(rank), static_cast<long long>(p.matrix->r),
-                method.name);
+                "compose: '%s' has rank %lld in %s and %lld in %s; %s adds them element by element: take cat or svd",
+                p.matrix->weight.c_str(), static_cast<long long>(rank), parts[0].adapter,
+                static_cast<long long>(p.matrix->r), p.adapter, method.name);
     LoraMatrix made = like(parts, rank);
     const std::vector<double> a = merged_factor(method, parts, options, true),
                               b = merged_factor(method, parts, options, false);
@@ -162,18 +161,20 @@ Status check_options(const ComposeMethod & method, const ComposeOptions & option
     return {};
 }
 
-Status check_adapters(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
+Status check_adapters(std::span<const WeightedAdapter> adapters, const std::vector<std::string> & names,
+                      const ComposeOptions & options) {
     if (adapters.empty()) return error(QL_INVALID_ARGUMENT, "compose: no adapters");
     const Adapter & first = *adapters[0].adapter;
     int64_t highest = 0;
-    for (const WeightedAdapter & w : adapters) {
+    for (size_t i = 0; i < adapters.size(); ++i) {
+        const WeightedAdapter & w = adapters[i];
         highest = std::max(highest, highest_rank(*w.adapter));
         if (!(std::fabs(w.weight) <= kMostFactor))
-            return error(QL_INVALID_ARGUMENT, "compose: a weight is %g, -%g to %g are possible", w.weight, kMostFactor,
-                         kMostFactor);
+            return error(QL_INVALID_ARGUMENT, "compose: the weight of %s is %g, -%g to %g are possible",
+                         names[i].c_str(), w.weight, kMostFactor, kMostFactor);
         if (w.adapter->architecture != first.architecture)
-            return error(QL_BAD_FILE, "compose: one adapter is for architecture '%.40s', another for '%.40s'",
-                         first.architecture.c_str(), w.adapter->architecture.c_str());
+            return error(QL_BAD_FILE, "compose: %s is for architecture '%.40s', %s for '%.40s'", names[0].c_str(),
+                         first.architecture.c_str(), names[i].c_str(), w.adapter->architecture.c_str());
     }
     return check_rank("compose", options.rank, highest);
 }
@@ -194,20 +195,21 @@ void take_words(std::span<const WeightedAdapter> adapters, Adapter & made) {
 }
 
 /// The parts of each linear, in the order in which the adapters have them.
-Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAdapter> adapters) {
+Result<std::vector<std::vector<ComposePart>>> gather(std::span<const WeightedAdapter> adapters,
+                                                     const std::vector<std::string> & names) {
     std::vector<std::vector<ComposePart>> linears;
     std::unordered_map<std::string_view, size_t> place;
-    for (const WeightedAdapter & w : adapters)
-        for (const LoraMatrix & m : w.adapter->matrices) {
+    for (size_t i = 0; i < adapters.size(); ++i)
+        for (const LoraMatrix & m : adapters[i].adapter->matrices) {
             const auto [it, is_new] = place.try_emplace(m.weight, linears.size());
             if (is_new) linears.emplace_back();
             std::vector<ComposePart> & parts = linears[it->second];
-            parts.push_back({&m, w.weight});
+            parts.push_back({&m, adapters[i].weight, names[i].c_str()});
             if (m.k != parts[0].matrix->k || m.m != parts[0].matrix->m)
-                return error(QL_BAD_SHAPE, "compose: '%s' is [%lld, %lld] for one adapter and [%lld, %lld] for another",
+                return error(QL_BAD_SHAPE, "compose: '%s' is [%lld, %lld] in %s and [%lld, %lld] in %s",
                              m.weight.c_str(), static_cast<long long>(parts[0].matrix->k),
-                             static_cast<long long>(parts[0].matrix->m), static_cast<long long>(m.k),
-                             static_cast<long long>(m.m));
+                             static_cast<long long>(parts[0].matrix->m), parts[0].adapter, static_cast<long long>(m.k),
+                             static_cast<long long>(m.m), names[i].c_str());
         }
     return linears;
 }
@@ -252,18 +254,20 @@ std::span<const ComposeMethod> compose_methods() {
 Result<Adapter> compose_adapters(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {
     QL_ASSIGN(const ComposeMethod * method, find_method(options.method));
     QL_TRY(check_options(*method, options));
-    QL_TRY(check_adapters(adapters, options));
+    const std::vector<std::string> names = names_of(adapters);
+    QL_TRY(check_adapters(adapters, names, options));
     const Status same_base = check_same_base(adapters);
     if (options.base == BaseRule::kSame) QL_TRY(same_base);
     if (keeps_whole(adapters, options) && !is_sum(*adapters[0].adapter)) return *adapters[0].adapter;
-    for (const WeightedAdapter & w : adapters) QL_TRY(check_is_sum(*w.adapter, "compose"));
-    QL_ASSIGN(const auto linears, gather(adapters));
+    for (size_t i = 0; i < adapters.size(); ++i)
+        QL_TRY(check_is_sum(*adapters[i].adapter, ("compose: " + names[i]).c_str()));
+    QL_ASSIGN(const auto linears, gather(adapters, names));
     Adapter made = without_matrices(*adapters[0].adapter);
     take_words(adapters, made);
     made.origin = compose_origin(adapters, options);
     if (!same_base.ok()) {
         made.base_name.clear();
-        add_other_base(made.origin, same_base.message());
+        add_other_base(made.origin, other_base_text(adapters));
         made.notes.push_back("the adapters were trained on different bases; the result names none");
     }
     QL_TRY(compose_linears(*method, linears, options, made.matrices));

@@ -11,7 +11,8 @@ namespace ql {
 
 struct WeightedAdapter {
     const Adapter * adapter = nullptr;
-    double weight = 1;  // may be negative
+    double weight = 1;      // may be negative
+    std::string path = {};  // in messages; "": its place in the list
 };
 
 struct ComposeOptions {
@@ -27,6 +28,7 @@ struct ComposeOptions {
 struct ComposePart {
     const LoraMatrix * matrix;
     double weight;
+    const char * adapter;  // in messages
 
     double strength() const { return weight * static_cast<double>(matrix->scale); }
 };

@@ -1,6 +1,8 @@
 #include "models/adapter/compose/compose_origin.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace ql {
 namespace {
@@ -48,25 +50,52 @@ std::string identity_of(std::span<const WeightedAdapter> adapters) {
     return identity;
 }
 
-Status check_pair(const Adapter & a, const Adapter & b) {
+/// How the bases of two adapters differ, "" if they do not.
+std::string difference(const Adapter & a, const std::string & name_of_a, const Adapter & b,
+                       const std::string & name_of_b) {
     const std::string &id = a.origin.base.model, &other = b.origin.base.model;
     const bool told = !id.empty() && !other.empty();
     if (told && id != other)
-        return error(QL_BAD_FILE,
-                     "compose: one adapter was trained on the model '%.80s' (identity %s), another on '%.80s' (%s)",
-                     a.base_name.c_str(), id.c_str(), b.base_name.c_str(), other.c_str());
+        return format("compose: %s was trained on the model '%.80s' (identity %s), %s on '%.80s' (%s)",
+                      name_of_a.c_str(), a.base_name.c_str(), id.c_str(), name_of_b.c_str(), b.base_name.c_str(),
+                      other.c_str());
     if (!told && !a.base_name.empty() && !b.base_name.empty() && a.base_name != b.base_name)
-        return error(QL_BAD_FILE, "compose: one adapter is for the model '%.80s', another for '%.80s'",
-                     a.base_name.c_str(), b.base_name.c_str());
-    return {};
+        return format("compose: %s is for the model '%.80s', %s for '%.80s'", name_of_a.c_str(), a.base_name.c_str(),
+                      name_of_b.c_str(), b.base_name.c_str());
+    return "";
+}
+
+/// Two adapters of different bases, the first such in the list; nothing where there are none.
+std::optional<std::pair<size_t, size_t>> first_different(std::span<const WeightedAdapter> adapters) {
+    for (size_t i = 0; i < adapters.size(); ++i)
+        for (size_t j = 0; j < i; ++j)
+            if (!difference(*adapters[j].adapter, "", *adapters[i].adapter, "").empty()) return std::pair(j, i);
+    return std::nullopt;
 }
 
 }  // namespace
 
+std::vector<std::string> names_of(std::span<const WeightedAdapter> adapters) {
+    std::vector<std::string> names;
+    for (const WeightedAdapter & w : adapters)
+        names.push_back(w.path.empty() ? "adapter " + std::to_string(names.size()) : w.path);
+    return names;
+}
+
 Status check_same_base(std::span<const WeightedAdapter> adapters) {
-    for (size_t i = 0; i < adapters.size(); ++i)
-        for (size_t j = 0; j < i; ++j) QL_TRY(check_pair(*adapters[j].adapter, *adapters[i].adapter));
-    return {};
+    const auto two = first_different(adapters);
+    if (!two) return {};
+    const std::vector<std::string> names = names_of(adapters);
+    return error(
+        QL_BAD_FILE, "%s",
+        difference(*adapters[two->first].adapter, names[two->first], *adapters[two->second].adapter, names[two->second])
+            .c_str());
+}
+
+std::string other_base_text(std::span<const WeightedAdapter> adapters) {
+    const auto two = first_different(adapters);
+    return two ? difference(*adapters[two->first].adapter, "one adapter", *adapters[two->second].adapter, "another")
+               : "";
 }
 
 bool keeps_whole(std::span<const WeightedAdapter> adapters, const ComposeOptions & options) {

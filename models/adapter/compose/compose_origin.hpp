@@ -1,13 +1,20 @@
 // What a composed adapter says of where it comes from.
 #pragma once
 #include <span>
+#include <string>
+#include <vector>
 
 #include "models/adapter/compose/compose.hpp"
 
 namespace ql {
 
+/// The adapters in messages: their paths, or "adapter 0".
+std::vector<std::string> names_of(std::span<const WeightedAdapter> adapters);
+
 /// One base for all: by identity where two say it, else by name.       errors  QL_BAD_FILE names both
 Status check_same_base(std::span<const WeightedAdapter> adapters);
+/// The same in words for a file, which does not say where its parts lay; "" of adapters with one base.
+std::string other_base_text(std::span<const WeightedAdapter> adapters);
 
 /// Whether a composition leaves its one adapter as it is.
 bool keeps_whole(std::span<const WeightedAdapter> adapters, const ComposeOptions & options);

@@ -60,13 +60,19 @@ Result<std::vector<bool>> choose(const Adapter & adapter, const std::vector<doub
         QL_ASSIGN(drop, Regex::compile(o.drop));
     }
     std::vector<bool> stays;
+    bool any_found = false;
     for (size_t i = 0; i < norms.size(); ++i) {
-        bool dropped = norms[i] < o.least_norm;
-        if (drop && !dropped) {
-            QL_ASSIGN(dropped, drop->found_in(adapter.matrices[i].weight));
+        bool found = false;
+        if (drop) {
+            QL_ASSIGN(found, drop->found_in(adapter.matrices[i].weight));
         }
-        stays.push_back(!dropped);
+        any_found |= found;
+        stays.push_back(!found && !(norms[i] < o.least_norm));
     }
+    if (drop && !any_found)
+        return error(QL_INVALID_ARGUMENT,
+                     "prune: '%.120s' is found in the names of none of the %zu linears, such as %s", o.drop.c_str(),
+                     norms.size(), norms.empty() ? "" : adapter.matrices[0].weight.c_str());
     if (o.energy < 1) drop_smallest(norms, o.energy, stays);
     return stays;
 }

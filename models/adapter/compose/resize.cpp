@@ -44,10 +44,11 @@ LoraMatrix resized(const LoraMatrix & from, const ResizeOptions & o, AdapterChan
 
 Result<Adapter> resize_adapter(const Adapter & adapter, const ResizeOptions & options, const OnChange & on_change) {
     QL_TRY(check_options(adapter, options));
-    if (!is_branches(adapter))
-        return error(QL_UNSUPPORTED,
-                     "resize: a DoRA's change, trained norms and rows of tokens have no rank; make a plain LoRA of a DoRA "
-                     "(to-lora)");
+    const std::string more = beyond_branches(adapter);
+    if (more == "a DoRA")
+        return error(QL_UNSUPPORTED, "resize: the change of a DoRA has no rank; make a plain LoRA of it (to-lora)");
+    if (!more.empty())
+        return error(QL_UNSUPPORTED, "resize: the adapter has %s, which have no rank; merge it (merge)", more.c_str());
     Adapter made = without_matrices(adapter);
     made.invocation = adapter.invocation;
     made.origin = derived_origin(adapter, how(options));

@@ -11,7 +11,7 @@ inline double dot(const double * x, const double * y, size_t n) {
     size_t i = 0;
     for (; i + kSums <= n; i += kSums)
         for (size_t s = 0; s < kSums; ++s) sums[s] += x[i + s] * y[i + s];
-    for (size_t s = 0; s < n - i; ++s) sums[s] += x[i + s] * y[i + s];
+    for (size_t s = 0; s < n % kSums; ++s) sums[s] += x[i + s] * y[i + s];
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 

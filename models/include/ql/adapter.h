@@ -31,7 +31,8 @@ typedef struct ql_lora_options {
     const char * layers;  /* "0-9,20,-1": numbers and ranges of layers, -1 is the last one; NULL or "": all */
     const char * rank_pattern;  /* "REGEX=R,...", as "attn_q=32,blk\.0\.=4": the first that is found in a weight's name
                                    gives its rank instead of r (PEFT's rank_pattern); NULL or "": none */
-    const char * alpha_pattern; /* the same of alpha; s = alpha / r of the weight's own r */
+    const char * alpha_pattern; /* the same of alpha; s = alpha / r of the weight's own r. A "miss" takes neither this nor
+                                   rslora */
     const char * init;    /* how the values start; NULL: "default" (ql_lora_init lists them):
                              "default"     A uniform in +-1/sqrt(k), B zero
                              "gaussian"    A normal with deviation 1/r, B zero
@@ -215,7 +216,8 @@ QL_API ql_status ql_compose_method(int64_t i, ql_compose_method_info * info);
  *  owns     the caller owns *adapter, freed by ql_adapter_free; the model that the first was opened for, if any, must
  *           outlive it
  *  errors   QL_INVALID_ARGUMENT: an unknown method (lists them), an option that the method does not take, different
- *           ranks for a method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases */
+ *           ranks for a method that adds factors; QL_BAD_FILE, QL_BAD_SHAPE: adapters for different bases; messages name
+ *           an adapter by its path, or as "adapter 0" where it has none */
 QL_API ql_status ql_adapter_compose(const ql_adapter * const * adapters, const double * weights, int n,
                                     const ql_compose_options * options, ql_adapter ** adapter);
 
@@ -278,7 +280,8 @@ typedef struct ql_prune_options {
 QL_API void ql_prune_options_init(ql_prune_options * options);
 /** The adapter for fewer linears; those that stay are as they were.
  *  owns     as ql_adapter_compose
- *  errors   QL_INVALID_ARGUMENT (nothing set, a number out of range, a bad pattern, nothing would be left), QL_CANCELLED */
+ *  errors   QL_INVALID_ARGUMENT (nothing set, a number out of range, a bad pattern or one that finds nothing, nothing would be
+ *           left), QL_CANCELLED */
 QL_API ql_status ql_adapter_prune(const ql_adapter * adapter, const ql_prune_options * options, ql_adapter ** pruned);
 
 typedef struct ql_to_lora_options {
