@@ -181,7 +181,7 @@ class OpenOptions : public TrainerFixture {
 
 TEST_F(OpenOptions, GoOnAsTheyWereBegun) {
     const std::vector<float> whole = train(open());
-    EXPECT_NE(log_.find("chosen   grad-accum 1, epochs "), std::string::npos) << log_;
+    EXPECT_NE(log_.find("chosen   grad-accum 2, epochs 8, "), std::string::npos) << log_;
     std::filesystem::remove_all(dir_);
     train_six_steps(open());
     ql_train_options o = open();

@@ -288,7 +288,7 @@ TEST_F(InTerminal, ARunThatIsStoppedBeforeItBeganHasItsObject) {
         ASSERT_TRUE(json.is_object()) << *object;
         EXPECT_EQ(json["interrupted"], true);
         EXPECT_EQ(json["steps"], 0);
-        EXPECT_EQ(json["base_type"], "f32");
+        EXPECT_EQ(json["base_type"], "nf4_dq");
         for (const char * nothing : {"adapter", "best", "checkpoint", "loss_first", "tok_s", "lr", "bound_by"})
             EXPECT_TRUE(json[nothing].is_null()) << nothing << " in " << *object;
     }

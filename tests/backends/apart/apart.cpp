@@ -31,7 +31,7 @@ class ApartExecutable : public Executable {
 class ApartDevice : public cpu::CpuDevice {
   public:
     ApartDevice(const cpu::CpuDevice & like, Faults faults)
-        : CpuDevice(like.isa, like.pool.threads(), like.bf16), faults(faults), queues(*this, faults) {}
+        : CpuDevice(like.isa, like.pool.threads(), like.bf16, like.coding), faults(faults), queues(*this, faults) {}
 
     Caps caps() const override {
         Caps caps = CpuDevice::caps();
