@@ -12,6 +12,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "common/nearest.hpp"
 #include "ql/os.h"
 #include "tools/cli/config_file.hpp"
 #include "tools/cli/environment.hpp"
