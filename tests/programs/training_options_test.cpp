@@ -137,6 +137,34 @@ TEST_F(TrainingOptions, PartsOfAScheduleThatDoNotFitAreSaid) {
         EXPECT_FALSE(has(err(fits), "warning: --")) << fits << err(fits);
 }
 
+TEST_F(TrainingOptions, TheDataLineSaysWhatIsDroppedAndWhatGetsNoTemplate) {
+    workspace_.write("raw.jsonl", R"({"prompt": "a", "completion": "b"})"
+                                  "\n"
+                                  R"({"question": "a", "answer": "b"})"
+                                  "\n");
+    const std::string raw = said("-d {raw.jsonl} --chat-template chatml");
+    EXPECT_TRUE(has(raw, "; 1 without the chat template, as prompt and completion are raw")) << raw;
+    EXPECT_FALSE(has(said("-d {data.jsonl}"), "without the chat template"));
+    workspace_.write("long.jsonl", R"({"question": ")" + std::string(200, 'a') +
+                                       R"(", "answer": "b"})"
+                                       "\n" +
+                                       R"({"question": "a", "answer": "b"})"
+                                       "\n");
+    const std::string cut = said("-d {long.jsonl}"), drop = said("-d {long.jsonl} --long drop");
+    EXPECT_TRUE(has(cut, "; 1 dropped: cut to --ctx, nothing was left of the answer; a larger --ctx keeps it")) << cut;
+    EXPECT_TRUE(has(drop, "; 1 dropped: longer than --ctx")) << drop;
+    workspace_.write("heads.csv", "Question, Answer\na,b\n");
+    EXPECT_TRUE(has(said("-d {heads.csv}"), "heads.csv: 1 samples"));
+}
+
+/// A step of a tiny model takes less than a second.
+TEST_F(TrainingOptions, TheExpectedTimeOfAStepHasADigit) {
+    const std::string out = workspace_.run("ql-finetune", "-m {model.gguf} --ctx 64 --dry-run -d {data.jsonl}").out;
+    const size_t at = out.find("expected, a step");
+    ASSERT_NE(at, out.npos) << out;
+    EXPECT_EQ(out.find(" 0 s", at), out.npos) << out;
+}
+
 TEST_F(TrainingOptions, PlainTextHasNoColumns) {
     expect_refused("-m {model.gguf} -d {text.txt} -o {a.gguf} --columns text=b", {"--columns", "text.txt"});
     const ProcessResult r = workspace_.run("ql-perplexity", "-m {model.gguf} -d {text.txt} --columns text=b");
