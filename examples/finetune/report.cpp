@@ -63,7 +63,7 @@ void print_plan(const RunReport & r) {
     table.add({"steps, an epoch", print_count(r.plan.steps_per_epoch)});
     table.add({"steps", print_count(r.plan.n_steps)});
     table.add({"GFLOP, a step", print_number(r.plan.flops_per_step / 1e9, 1)});
-    table.add({"expected, a step", print_time(r.expected.seconds) + ", bound by " + bound_by(r.expected)});
+    table.add({"expected, a step", print_duration(r.expected.seconds) + ", bound by " + bound_by(r.expected)});
     table.print(stdout);
 }
 
@@ -72,11 +72,16 @@ void print_summary(const RunReport & r) {
     const auto change = [](double from, double to) { return print_number(from, 4) + " -> " + print_number(to, 4); };
     Table table;
     table.left({1});
-    table.add({"steps", print_count(s.steps) + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : "")});
+    const std::string before =
+        r.plan.first_step > 0 ? ", after " + print_count(r.plan.first_step) + " earlier ones" : "";
+    table.add(
+        {"steps", print_count(s.steps) + before + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : "")});
     table.add({"tokens", print_count(s.tokens)});
-    table.add({"time", print_time(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
+    table.add({"time", print_duration(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
     table.add({"loss", change(s.loss_first, s.loss_last)});
-    if (std::isfinite(r.eval_after)) table.add({"eval loss", change(r.eval_before, r.eval_after)});
+    if (std::isfinite(r.eval_after))
+        table.add({"eval loss",
+                   std::isfinite(r.eval_before) ? change(r.eval_before, r.eval_after) : print_number(r.eval_after, 4)});
     table.add({"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
     table.add({"adapter", r.adapter});
     if (!r.best.empty())

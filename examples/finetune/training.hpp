@@ -35,6 +35,7 @@ class Training {
 
   private:
     void warn_of_schedule() const;
+    void begin_anew() const;
     int64_t merge_type() const;
     void run_steps();
     double evaluate(const char * when);

@@ -82,7 +82,8 @@ TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
                                                                   "--eval-every 5 --init-adapter {a.gguf}");
     EXPECT_EQ(0, worse.code) << worse.err;
     EXPECT_TRUE(has(worse.err, "warning: no evaluation was below the one before training")) << worse.err;
-    EXPECT_TRUE(has(worse.out, "no better than before training)")) << worse.out;  // which one is best differs by compute
+    EXPECT_TRUE(has(worse.out, "no better than before training)"))
+        << worse.out;  // which one is best differs by compute
     const ProcessResult again = workspace_.run("ql-finetune", run + eval + "-d {data.jsonl} -o {a.gguf} --steps 2");
     EXPECT_TRUE(has(again.err,
                     "a.best.gguf is the best adapter of an earlier run; the first evaluation of this one "

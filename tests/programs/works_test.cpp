@@ -309,8 +309,11 @@ TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
 }
 
 TEST_F(Works, ResumeAutoWithoutACheckpointStartsANewRun) {
-    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --steps 2 --resume auto");
+    const std::string err = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --steps 2 --resume auto").err;
     EXPECT_TRUE(exists("a.gguf"));
+    EXPECT_NE(err.npos, err.find("note: --resume: " + workspace_.path("a.gguf.ckpt") +
+                                 " holds no checkpoint to go on from; a new run begins"))
+        << err;
 }
 
 TEST_F(Works, AnAdapterThatGoesOnKeepsItsChatTemplate) {
