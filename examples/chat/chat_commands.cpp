@@ -122,11 +122,11 @@ ChatCommands::Reply ChatCommands::save(const std::string & path) {
 
 ChatCommands::Reply ChatCommands::load(const std::string & path) {
     if (path.empty()) return {"/load: the name of a file is needed", false};
-    auto messages = load_chat(path);
-    if (!messages.ok()) return {"/load: " + messages.message(), false};
-    const size_t n = messages->size();
-    conversation_.restore(std::move(messages).value());
-    return {format("%zu messages from %s", n, path.c_str())};
+    auto chat = load_chat(path);
+    if (!chat.ok()) return {"/load: " + chat.message(), false};
+    const size_t n = chat->messages.size();
+    conversation_.restore(std::move(chat->messages));
+    return {format("%zu messages from %s", n, path.c_str()) + (chat->note.empty() ? "" : "; " + chat->note)};
 }
 
 ChatCommands::Reply ChatCommands::temperature(const std::string & text) {

@@ -7,6 +7,7 @@
 #include "examples/chat/chat_commands.hpp"
 #include "examples/chat/line_reader.hpp"
 #include "examples/chat/lora_command.hpp"
+#include "examples/chat/read_prompt.hpp"
 #include "examples/chat/stop_texts.hpp"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
@@ -25,6 +26,7 @@ constexpr const char * kExamples =
     "  ql-chat -m model.gguf -p 'Once upon a time' -n 64\n"
     "  ql-chat -m model.gguf -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
     "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf\n"
+    "  ql-chat -m model.gguf -p - --chat < letter.txt\n"
     "  ql-chat -m model.gguf --memory 4GiB --dry-run";
 
 constexpr const char * kHint = "Ctrl-C again, Ctrl-D or /exit ends the chat";
@@ -38,16 +40,20 @@ std::string without_blanks(const std::string & text) {
 class Chat {
   public:
     Chat()
-        : program_("ql-chat",
-                   "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
-                   "answer. Commands of a chat:\n" +
-                       ChatCommands::help(),
-                   kExamples),
+        : program_(
+              "ql-chat",
+              "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
+              "answer. From a file or a pipe each line is a message, which is answered before the next is read; -p - "
+              "takes all lines as one text. Commands of a chat:\n" +
+                  ChatCommands::help(),
+              kExamples),
           device_options_(program_),
           model_options_(program_, true),
           chat_options_(program_, "Instead of the adapter's or the model's", "today") {
         program_
-            .text("-p,--prompt", prompt_, "Completes this text and ends; raw, without a chat template, unless --chat")
+            .text("-p,--prompt", prompt_,
+                  "Completes this text and ends; raw, without a chat template, unless --chat; -: the whole of standard "
+                  "input, without the end of its last line")
             ->option_text("TEXT");
         program_.flag("--chat", chat_, "-p is a user's message");
         program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
@@ -82,6 +88,7 @@ class Chat {
   private:
     int body() {
         complete_ = program_.count("--prompt") > 0;
+        if (complete_ && prompt_ == "-") prompt_ = read_prompt();
         check_options();
         device_ = device_options_.open();
         model_ = model_options_.open(device_options_);

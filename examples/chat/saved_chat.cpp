@@ -103,6 +103,17 @@ Result<Conversation::Messages> messages_of(std::string_view text) {
     return messages;
 }
 
+/// The samples before number n that are no JSON: who skips bad lines counts otherwise.
+std::string bad_before(const std::vector<Record> & samples, size_t n) {
+    std::string note;
+    size_t n_bad = 0;
+    for (size_t i = 0; i + 1 < n; ++i)
+        if (const auto json = parse_json(samples[i].json, samples[i].line); !json.ok() && n_bad++ == 0)
+            note = format("line %lld is bad, and counted as sample %zu: %s", static_cast<long long>(samples[i].line),
+                          i + 1, json.message().c_str());
+    return n_bad > 1 ? note + format("; %zu more are bad", n_bad - 1) : note;
+}
+
 }  // namespace
 
 std::string saved_chat(const Conversation::Messages & messages) {
@@ -114,7 +125,7 @@ std::string saved_chat(const Conversation::Messages & messages) {
     return Json{{"messages", list}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Result<Conversation::Messages> load_chat(const std::string & file_and_number) {
+Result<LoadedChat> load_chat(const std::string & file_and_number) {
     const Place place = place_of(file_and_number);
     const char * path = place.path.c_str();
     QL_ASSIGN(const FileBytes bytes, read_file(place.path, kLargestFile));
@@ -128,10 +139,12 @@ Result<Conversation::Messages> load_chat(const std::string & file_and_number) {
         return error(QL_BAD_FILE, "%s: has %zu samples; name one: /load %s 1", path, samples->size(), path);
     if (place.number > samples->size())
         return error(QL_BAD_FILE, "%s: there is no sample %zu, it has %zu", path, place.number, samples->size());
-    auto messages = messages_of((*samples)[std::max<size_t>(place.number, 1) - 1].json);
-    if (messages.ok()) return messages;
+    const Record & sample = (*samples)[std::max<size_t>(place.number, 1) - 1];
+    auto messages = messages_of(sample.json);
+    if (messages.ok()) return LoadedChat{std::move(messages).value(), bad_before(*samples, place.number)};
     const std::string which = place.number ? format("sample %zu: ", place.number) : "";
-    return error(messages.code(), "%s: %s%s", path, which.c_str(), messages.message().c_str());
+    return error(messages.code(), "%s:%lld: %s%s", path, static_cast<long long>(sample.line), which.c_str(),
+                 messages.message().c_str());
 }
 
 }  // namespace ql::cli

@@ -76,7 +76,7 @@ void FinetuneOptions::add_data(Program & p) {
          "Training data: .jsonl, .json, .csv, .tsv or .txt, or .gz of these; a folder of such files, or a pattern; may "
          "be given several times")
         ->option_text("FILE|FOLDER|GLOB");
-    p.list("--columns", columns, "The names that fields have in the data, such as prompt=query,completion=response")
+    p.list("--columns", columns, "The names that fields have in the data, such as question=ask,answer=reply")
         ->option_text("FIELD=NAME,...");
     p.texts("--eval-data", eval_data, "Data to evaluate on, before, during and after training; as -d")
         ->option_text("FILE|FOLDER|GLOB");

@@ -67,7 +67,15 @@ DatasetPtr RunInputs::read_data(const std::vector<std::string> & paths) {
                print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
                print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
     if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";
-    if (info.n_dropped) line += "; " + print_count(info.n_dropped) + " dropped";
+    if (info.n_dropped)
+        line +=
+            "; " + print_count(info.n_dropped) +
+            (o_.long_policy == "cut" ? " dropped: cut to --ctx, nothing was left of the answer; a larger --ctx keeps it"
+                                     : " dropped: longer than --ctx");
+    if (info.n_untemplated)
+        line +=
+            "; " + print_count(info.n_untemplated) +
+            " without the chat template, as prompt and completion are raw: question and answer get it, as in a chat";
     program_.note(line);
     note_bad_lines(program_, read, info);
     return read;

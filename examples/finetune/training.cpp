@@ -49,12 +49,20 @@ void Training::plan() {
     if (!resumed_from_.empty())
         program_.note(
             format("resumed  %s, after step %lld", resumed_from_.c_str(), static_cast<long long>(plan_.first_step)));
-    else if (std::error_code ec;
-             o_.writes() && !o_.resume.empty() && !o_.overwrite && std::filesystem::exists(o_.output, ec))
+    else if (o_.writes() && !o_.resume.empty())
+        begin_anew();
+}
+
+/// Where --resume auto finds nothing.
+void Training::begin_anew() const {
+    const std::string folder = o_.checkpoint_path();
+    std::error_code ec;
+    if (!o_.overwrite && std::filesystem::exists(o_.output, ec))
         bad_input(
             "--resume: %s holds no checkpoint to go on from, and a new run would replace %s; leave --resume out, "
             "choose another -o, or give --overwrite",
-            checkpoints.c_str(), o_.output.c_str());
+            folder.c_str(), o_.output.c_str());
+    program_.note(format("note: --resume: %s holds no checkpoint to go on from; a new run begins", folder.c_str()));
 }
 
 /// Parts of the schedule that do not fit in the run.
@@ -188,7 +196,7 @@ void Training::say_plan() {
     const int64_t n = plan_.n_steps - plan_.first_step;
     expected_ = n > 0 ? expect() : ExpectedStep();
     const std::string time =
-        n > 0 ? ", about " + print_time(static_cast<double>(n) * expected_->seconds) + " without evaluations" : "";
+        n > 0 ? ", about " + print_duration(static_cast<double>(n) * expected_->seconds) + " without evaluations" : "";
     program_.note(format("plan     %s of memory, %s step%s%s", print_size(plan_.planned_peak_bytes).c_str(),
                          print_count(n).c_str(), n == 1 ? "" : "s", time.c_str()));
 }

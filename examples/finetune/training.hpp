@@ -39,6 +39,7 @@ class Training {
 
   private:
     void warn_of_schedule() const;
+    void begin_anew() const;
     int64_t merge_type() const;
     void begin_history();
     void run_steps();

@@ -44,7 +44,8 @@ extern "C" {
 
 void ql_dataset_options_init(ql_dataset_options * options) {
     if (options)
-        *options = {sizeof(ql_dataset_options), 0, QL_LONG_CUT, 0, nullptr, nullptr, QL_TRAIN_ANSWERS, nullptr, nullptr};
+        *options = {sizeof(ql_dataset_options), 0,       QL_LONG_CUT, 0, nullptr, nullptr,
+                    QL_TRAIN_ANSWERS,           nullptr, nullptr};
 }
 
 ql_status ql_dataset_open(const char * path, const ql_model * model, const ql_dataset_options * options,
@@ -90,9 +91,10 @@ ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info) {
     return ql::guarded([&]() -> Status {
         if (!data) return error(QL_INVALID_ARGUMENT, "ql_dataset_describe: data is NULL");
         const ql::Dataset & d = data->data;
-        return ql::give_struct(info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(),
-                                      d.n_trained(), d.counts.longest, d.counts.cut, d.counts.dropped, d.counts.bad,
-                                      d.counts.ended, data->date.c_str(), static_cast<int64_t>(d.files.size())});
+        return ql::give_struct(
+            info, {sizeof(*info), static_cast<int64_t>(d.samples.size()), d.n_tokens(), d.n_trained(), d.counts.longest,
+                   d.counts.cut, d.counts.dropped, d.counts.bad, d.counts.ended, data->date.c_str(),
+                   static_cast<int64_t>(d.files.size()), d.n_untemplated()});
     });
 }
 

@@ -1,6 +1,7 @@
 #include "models/data/columns.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "models/data/form_fields.hpp"
 
@@ -32,9 +33,9 @@ Status add(std::string_view item, Columns & columns) {
     const size_t equals = item.find('=');
     const std::string field(item.substr(0, equals)), name(equals == item.npos ? "" : unquoted(item.substr(equals + 1)));
     if (field.empty() || name.empty())
-        return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is no FIELD=NAME, as in prompt=query",
+        return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is no FIELD=NAME, as in question=ask",
                      std::string(item).c_str());
-    if (const FieldNames known = form_fields(); std::find(known.begin(), known.end(), field) == known.end())
+    if (const FieldNames known = form_fields(); !is_one_of(known, field))
         return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is unknown; %s are", field.c_str(),
                      list_of_names(known).c_str());
     for (const auto & [other_field, other_name] : columns)
@@ -48,7 +49,7 @@ Status add(std::string_view item, Columns & columns) {
 std::string names_in(const Json & sample) {
     std::string names;
     for (const auto & item : sample.items()) {
-        names += (names.empty() ? "" : ", ") + item.key().substr(0, 40);
+        names += (names.empty() ? "\"" : ", \"") + item.key().substr(0, 40) + "\"";
         if (names.size() > 200) break;
     }
     return names.empty() ? "none" : names;
@@ -89,6 +90,27 @@ Status rename_columns(const Columns & columns, Json & sample) {
     }
     sample = std::move(renamed);
     return {};
+}
+
+void fold_case(Json & sample) {
+    static const FieldNames known = form_fields();
+    std::map<std::string, int, std::less<>> count;
+    bool folds = false;
+    for (const auto & item : sample.items()) {
+        const std::string field = lower_case(item.key());
+        if (!is_one_of(known, field)) continue;
+        ++count[field];
+        folds = folds || field != item.key();
+    }
+    if (!folds) return;
+    Json::object_t renamed;
+    renamed.reserve(sample.size());
+    for (auto & item : sample.items()) {
+        const auto field = count.find(lower_case(item.key()));
+        renamed.emplace_back(field != count.end() && field->second == 1 ? field->first : item.key(),
+                             std::move(item.value()));
+    }
+    sample = std::move(renamed);
 }
 
 }  // namespace ql

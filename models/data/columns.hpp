@@ -1,4 +1,4 @@
-// Columns of data that have other names than the forms (forms.hpp) know: "prompt=query,completion=response".
+// Columns of data that have other names than the forms (forms.hpp) know: "question=ask,answer=reply".
 #pragma once
 #include <string>
 #include <string_view>
@@ -19,5 +19,9 @@ Result<Columns> parse_columns(std::string_view text);
 /// Gives the columns of a sample the names of their fields. What else a field's name stood for is in the way.
 /// errors  QL_BAD_FILE: a column that the sample does not have (names those it has)
 Status rename_columns(const Columns & columns, Json & sample);
+
+/// Gives keys that are a field but for capitals its name, "Question" as "question". Where two of a sample are the same
+/// field, both stay as they are.
+void fold_case(Json & sample);
 
 }  // namespace ql

@@ -11,6 +11,12 @@ bool Dataset::has_conversations() const {
     return std::any_of(sources.begin(), sources.end(), [](const Sample & s) { return s.kind == Sample::Kind::chat; });
 }
 
+int64_t Dataset::n_untemplated() const {
+    if (!chat_template) return 0;
+    return std::count_if(sources.begin(), sources.end(),
+                         [](const Sample & s) { return s.kind == Sample::Kind::completion; });
+}
+
 std::string Dataset::told_date() const {
     return has_conversations() ? chat_template->told_date() : "";
 }

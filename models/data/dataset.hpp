@@ -36,6 +36,8 @@ struct Dataset {
     /// The chat template's notes, if a sample is a conversation.
     std::vector<std::string> notes() const;
     bool has_conversations() const;
+    /// Samples of prompt and completion that are read without the chat template, where there is one.
+    int64_t n_untemplated() const;
     int64_t n_tokens() const;
     int64_t n_trained() const;
     /// A hash over all tokens and masks: two datasets that train alike have the same hash.

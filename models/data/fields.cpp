@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "models/data/form_fields.hpp"
 #include "models/json/blanks.hpp"
 
 namespace ql {
@@ -60,7 +61,8 @@ constexpr size_t kShownNames = 8;
 
 bool is_metadata(const std::string & key) {
     if (key.starts_with('_')) return true;
-    return key.find(' ') == key.npos && kMetadata.find(" " + key + " ") != kMetadata.npos;
+    const auto is_known = [](const std::string & name) { return kMetadata.find(" " + name + " ") != kMetadata.npos; };
+    return key.find(' ') == key.npos && (is_known(key) || is_known(lower_case(key)));
 }
 
 bool is_refused(std::string_view key) {

@@ -1,7 +1,6 @@
 #include "models/data/form_fields.hpp"
 
 #include <algorithm>
-#include <string_view>
 
 namespace ql {
 
@@ -11,8 +10,19 @@ FieldNames form_fields() {
                                      FieldNames{kPromptField, kCompletionField, kTextField, kSystemField,
                                                 kOtherSystemField, kToolsField, kHistoryField}})
         for (const std::string_view name : names)
-            if (std::find(all.begin(), all.end(), name) == all.end()) all.push_back(name.data());
+            if (!is_one_of(all, name)) all.push_back(name.data());
     return all;
+}
+
+bool is_one_of(const FieldNames & names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string lower_case(std::string_view name) {
+    std::string lower(name);
+    for (char & c : lower)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return lower;
 }
 
 std::string list_of_names(const FieldNames & names) {

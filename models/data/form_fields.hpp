@@ -2,6 +2,7 @@
 // are possible, and what gives other columns their names (columns.hpp) know the same ones.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ql {
@@ -25,5 +26,8 @@ FieldNames form_fields();
 
 /// "output, response, answer"
 std::string list_of_names(const FieldNames & names);
+bool is_one_of(const FieldNames & names, std::string_view name);
+/// Letters of ASCII in lower case: headings are "Question" as often as "question".
+std::string lower_case(std::string_view name);
 
 }  // namespace ql

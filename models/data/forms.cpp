@@ -1,9 +1,11 @@
 #include "models/data/forms.hpp"
 
+#include "common/nearest.hpp"
 #include "models/data/fields.hpp"
 #include "models/data/form_fields.hpp"
 #include "models/data/messages.hpp"
 #include "models/json/blanks.hpp"
+#include "models/json/records.hpp"
 
 namespace ql {
 
@@ -113,26 +115,45 @@ Result<Sample> plain_text(Fields & fields) {
     return sample;
 }
 
-/// No form has all that it needs: what is missing, or the keys that are there.
-Status incomplete(const Json & object, const Fields & fields) {
-    if (const char * question = fields.first_of(kQuestionFields))
-        return error(QL_BAD_FILE, "an answer to \"%s\" is missing or empty: %s", question,
-                     list_of_names(kAnswerFields).c_str());
-    if (const char * answer = fields.first_of(kAnswerFields))
-        return error(QL_BAD_FILE, "a question to \"%s\" is missing or empty: %s", answer,
-                     list_of_names(kQuestionFields).c_str());
-    if (fields.has(kPromptField))
-        return error(QL_BAD_FILE, "\"completion\" is missing or empty: there is nothing to train");
+/// Keys in quotes, as names may hold commas, each with the one of `meant` that it may be misspelt.
+std::string quoted_keys(const Json & object, const FieldNames & meant, const FieldNames & without) {
+    const std::vector<std::string> names(meant.begin(), meant.end());
+    const FieldNames known = form_fields();
     std::string keys;
     for (const auto & item : object.items()) {
-        keys += (keys.empty() ? "" : ", ") + item.key().substr(0, 40) + (is_absent(item.value()) ? " (empty)" : "");
+        const std::string & key = item.key();
+        if (is_one_of(without, key)) continue;
+        const std::string nearest = is_one_of(known, key) ? "" : nearest_name(lower_case(key), names);
+        keys += (keys.empty() ? "\"" : ", \"") + key.substr(0, 40) + "\"" + (is_absent(item.value()) ? " (empty)" : "");
+        if (!nearest.empty()) keys += " (did you mean \"" + nearest + "\"?)";
         if (keys.size() > 200) break;
     }
+    return keys;
+}
+
+/// Behind what is missing: what is there that no form reads.
+std::string other_keys(const Json & object, const FieldNames & meant) {
+    const std::string keys = quoted_keys(object, meant, form_fields());
+    return keys.empty() ? "" : "; there is " + keys;
+}
+
+/// No form has all that it needs: what is missing, and the keys that are there.
+Status incomplete(const Json & object, const Fields & fields) {
+    if (const char * question = fields.first_of(kQuestionFields))
+        return error(QL_BAD_FILE, "an answer to \"%s\" is missing or empty: %s%s", question,
+                     list_of_names(kAnswerFields).c_str(), other_keys(object, kAnswerFields).c_str());
+    if (const char * answer = fields.first_of(kAnswerFields))
+        return error(QL_BAD_FILE, "a question to \"%s\" is missing or empty: %s%s", answer,
+                     list_of_names(kQuestionFields).c_str(), other_keys(object, kQuestionFields).c_str());
+    if (fields.has(kPromptField))
+        return error(QL_BAD_FILE, "\"completion\" is missing or empty: there is nothing to train%s",
+                     other_keys(object, {kCompletionField}).c_str());
+    const std::string keys = quoted_keys(object, form_fields(), {});
     return error(QL_BAD_FILE,
                  "keys of no known form (%s); known are messages, conversations, instruction/output, "
                  "prompt/completion, question/answer, text%s",
                  keys.empty() ? "none" : keys.c_str(),
-                 keys.empty() ? "" : "; --columns prompt=NAME,completion=NAME says which keys are which");
+                 keys.empty() ? "" : "; --columns question=NAME,answer=NAME says which keys are which");
 }
 
 Result<Sample> recognise(const Json & object, Fields & fields) {
@@ -190,9 +211,11 @@ Status has_something_to_train(const Sample & sample) {
 }  // namespace
 
 Result<Sample> parse_sample(std::string_view text, int64_t line, const Columns & columns) {
+    if (begins_comment(text)) return error(QL_BAD_FILE, "%s", kNoComments);
     QL_ASSIGN(Json json, parse_json(text, line));
     if (!json.is_object()) return error(QL_BAD_FILE, "%s, not an object", json.type_name());
     QL_TRY(rename_columns(columns, json));
+    fold_case(json);
     Fields fields(json);
     QL_TRY(fields.check_refused());
     QL_ASSIGN(Sample sample, recognise(json, fields));

@@ -146,6 +146,9 @@ class Reader {
     Result<ReadSamples> finish() {
         if (!out_.samples.empty()) return std::move(out_);
         const DatasetCounts & c = out_.counts;
+        if (c.bad + c.dropped == 0)
+            return error(QL_BAD_FILE, "%s: no sample is in %s", names_of_files(files_).c_str(),
+                         files_.size() > 1 ? "these files" : "this file");
         const std::string first_bad = c.bad_lines.empty() ? "" : "; the first bad one: " + c.bad_lines[0];
         return error(QL_BAD_FILE, "%s: no sample to train on is left (%lld bad, %lld too long for --ctx %lld)%s",
                      names_of_files(files_).c_str(), static_cast<long long>(c.bad), static_cast<long long>(c.dropped),

@@ -1,6 +1,7 @@
 #include "models/data/source.hpp"
 
 #include "models/data/gunzip.hpp"
+#include "models/data/other_kinds.hpp"
 #include "models/json/blanks.hpp"
 #include "ql/ql.hpp"
 
@@ -27,6 +28,9 @@ Result<std::string> read_data_file(const std::string & path) {
     if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
         return error(QL_BAD_FILE, "%s: the file is UTF-16; UTF-8 is read: iconv -f UTF-16 -t UTF-8 converts it",
                      path.c_str());
+    if (const char * kind = other_kind(text))
+        return error(QL_BAD_FILE, "%s: %s, a kind of file that is not read: save the samples as CSV or JSONL",
+                     path.c_str(), kind);
     return text;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "models/base/utf8.hpp"
+#include "models/json/blanks.hpp"
 
 namespace ql {
 namespace {
@@ -100,6 +101,7 @@ Result<Table> Table::open(std::string_view text, const std::string & path, size_
     if (line.n_values > kMostColumns)
         return error(QL_BAD_FILE, "1: %zu columns, at most %zu are read", line.n_values, kMostColumns);
     if (line.behind_quote) return error(QL_BAD_FILE, "1: %s", kBehindQuote);
+    for (std::string & name : line.values) name = std::string(trimmed(name));  // "question, answer"
     QL_TRY(check_headings(line.values));
     if (line.n_values == 1) QL_TRY(check_separator(line.values[0], table.separator_));
     table.names_ = std::move(line.values);

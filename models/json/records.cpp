@@ -140,8 +140,13 @@ Result<std::vector<Record>> split_records(std::string_view text, size_t max_reco
     if (splitter.at_end()) return error(QL_BAD_FILE, "1: the file is empty");
     if (splitter.next() == '[') return splitter.elements();
     if (splitter.next() == '{') return splitter.objects();
+    const auto line = static_cast<long long>(splitter.line());
+    if (begins_comment(trimmed(text))) return error(QL_BAD_FILE, "%lld: %s", line, kNoComments);
+    if (text.find('\0') != text.npos)
+        return error(QL_BAD_FILE, "%lld: no text, and no kind of file that is read: save the samples as CSV or JSONL",
+                     line);
     return error(QL_BAD_FILE, "%lld: neither JSON lines nor a JSON array; plain text needs a name ending in .txt",
-                 static_cast<long long>(splitter.line()));
+                 line);
 }
 
 }  // namespace ql

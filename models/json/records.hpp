@@ -14,6 +14,12 @@ struct Record {
     std::string_view json;
 };
 
+inline constexpr char kNoComments[] = "JSON has no comments; remove this one";
+/// Whether a line that is to be JSON begins as a comment of other languages does.
+inline bool begins_comment(std::string_view text) {
+    return text.starts_with("//") || text.starts_with("/*");
+}
+
 /// The elements of a JSON array, or objects in a row, one a line (JSON lines) or over several lines; the first byte
 /// tells which. Only their borders are looked for here: what lies between them need not be JSON. The text is without a
 /// byte order mark.

@@ -29,6 +29,22 @@ Status in_template(const Status & status) {
                  refused ? "" : "; another one can be given with --chat-template");
 }
 
+Status not_written(size_t message, const char * what) {
+    return error(QL_UNSUPPORTED,
+                 "chat template: it writes no %s, and message %zu has some; another template can be given with "
+                 "--chat-template",
+                 what, message + 1);
+}
+
+/// A conversation that ends with a call of a tool.
+std::vector<Message> with_call(bool has_content) {
+    std::vector<Message> probe = {{"user", "x"}, {"assistant", ""}};
+    probe[1].has_content = has_content;
+    probe[1].tool_calls = R"([{"type": "function", "id": "call12345", "function": )"
+                          R"({"name": "f", "arguments": {"ql_probe": "x"}}}])";
+    return probe;
+}
+
 /// A template that writes an object of arguments as Python prints one, or cannot write it, is to get JSON text.
 bool takes_text_arguments(const ChatTemplate::Impl & chat) {
     bool calls = false;
@@ -37,11 +53,34 @@ bool takes_text_arguments(const ChatTemplate::Impl & chat) {
                                             e.value.text().bytes() == "tool_calls");
     });
     if (!calls) return false;
-    std::vector<Message> probe = {{"user", "x"}, {"assistant", ""}};
-    probe[1].tool_calls = R"([{"type": "function", "id": "call12345", "function": )"
-                          R"({"name": "f", "arguments": {"ql_probe": "x"}}}])";
-    const auto rendered = chat.run(probe, false);
+    const auto rendered = chat.run(with_call(chat.form.no_content != MessageForm::NoContent::none), false);
     return !rendered.ok() || rendered->view().find("{'ql_probe'") != std::string_view::npos;
+}
+
+/// The first form in which a call without content is written: a template may need the key, or ask whether it is none.
+/// None is not to be written as a word.
+void choose_forms_of_calls(ChatTemplate::Impl & chat) {
+    using enum MessageForm::NoContent;
+    const bool text_arguments = chat.form.text_arguments = takes_text_arguments(chat);
+    const MessageForm usual = chat.form;
+    for (const auto no_content : {missing, empty, none}) {
+        chat.form.no_content = no_content;
+        chat.form.text_arguments = no_content == none ? takes_text_arguments(chat) : text_arguments;
+        const auto rendered = chat.run(with_call(false), false);
+        if (!rendered.ok() || rendered->view().find("ql_probe") == std::string_view::npos) continue;
+        if (no_content != none || rendered->view().find("None") == std::string_view::npos) return;
+    }
+    chat.form = usual;
+}
+
+/// A template that writes no calls may fail over the content that one lacks: that is not what is wrong.
+Status why_not_rendered(const ChatTemplate::Impl & chat, std::span<const Message> messages, const Status & status) {
+    const auto lacks = [](const Message & m) { return !m.has_content && !m.tool_calls.empty(); };
+    const auto first = std::find_if(messages.begin(), messages.end(), lacks);
+    if (first == messages.end()) return status;
+    const auto rendered = chat.run(with_call(true), false);
+    if (!rendered.ok() || rendered->view().find("ql_probe") != std::string_view::npos) return status;
+    return not_written(static_cast<size_t>(first - messages.begin()), "calls of tools (tool_calls)");
 }
 
 /// By message, whether the text has bytes of that part of it.
@@ -50,13 +89,6 @@ std::vector<bool> written(const Text & text, size_t n_messages, jinja::MessagePa
     for (const jinja::Run & run : text.runs())
         if (run.source >= 0 && run.part == part && run.end > run.begin) has[static_cast<size_t>(run.source)] = true;
     return has;
-}
-
-Status not_written(size_t message, const char * what) {
-    return error(QL_UNSUPPORTED,
-                 "chat template: it writes no %s, and message %zu has some; another template can be given with "
-                 "--chat-template",
-                 what, message + 1);
 }
 
 /// Thoughts and calls that the template leaves out for good would be lost without a word. Thoughts that are not trained
@@ -97,7 +129,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string source, TemplateTokens toke
     QL_ASSIGN(impl->kwargs, read_template_kwargs(kwargs));
     QL_TRY(set_template_kwargs(impl->kwargs, impl->block, impl->own_variables));
     impl->form.reads_reasoning = reads_reasoning(impl->block);
-    impl->form.text_arguments = takes_text_arguments(*impl);
+    choose_forms_of_calls(*impl);
     ChatTemplate made;
     made.impl_ = std::move(impl);
     return made;
@@ -202,7 +234,9 @@ Result<Rendered> ChatTemplate::render_for_training(std::span<const Message> mess
     }
     Impl::Setting setting{impl_->date};
     QL_ASSIGN(setting.tools, tool_values(tools));
-    QL_ASSIGN(const Text text, impl_->run(messages, false, setting));
+    const auto rendered = impl_->run(messages, false, setting);
+    if (!rendered.ok()) return why_not_rendered(*impl_, messages, rendered.status());
+    const Text & text = *rendered;
     if (!setting.tools.is_none()) {
         const auto without = impl_->run(messages, false);
         if (without.ok() && without->bytes() == text.bytes())

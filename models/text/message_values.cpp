@@ -39,7 +39,10 @@ Result<Value> calls_of(const Message & message, int32_t index, bool text_argumen
 Result<Value> value_of(const Message & message, int32_t index, const MessageForm & form) {
     jinja::Dict dict;
     dict.set("role", Value(message.role));
-    if (message.has_content) dict.set("content", Value(Text::from_message(message.content, index)));
+    if (message.has_content || form.no_content == MessageForm::NoContent::empty)
+        dict.set("content", Value(Text::from_message(message.content, index)));
+    else if (form.no_content == MessageForm::NoContent::none)
+        dict.set("content", Value(jinja::None{}));
     if (!message.name.empty()) dict.set("name", Value(message.name));
     if (!message.reasoning.empty()) {
         const Value thoughts(Text::from_message(message.reasoning, index, MessagePart::reasoning));

@@ -12,6 +12,9 @@ namespace ql {
 
 /// How a template takes what is written in several ways.
 struct MessageForm {
+    /// Beside calls of tools, a content that is null or missing.
+    enum class NoContent { missing, empty, none };
+    NoContent no_content = NoContent::missing;
     bool reads_reasoning = false;  // under this name, and not under transformers' two
     bool text_arguments = false;   // calls' arguments as JSON text, else as objects
 };

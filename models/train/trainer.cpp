@@ -158,6 +158,7 @@ Status Trainer::check_end() const {
 Status Trainer::after_step(ql_train_progress & p) {
     const double now = ql_os_seconds();
     if (state_.step == 1) state_.loss_first = p.loss;
+    if (state_.step == first_step_ + 1) run_loss_first_ = p.loss;
     state_.loss_last = p.loss;
     state_.total_tokens += p.tokens;
     run_tokens_ += p.tokens;
@@ -338,8 +339,8 @@ ql_train_summary Trainer::summary() const {
     s.tokens = run_tokens_;
     s.seconds = seconds_;
     s.tok_s = seconds_ > 0 ? static_cast<double>(run_tokens_) / seconds_ : 0;
-    s.loss_first = state_.loss_first;
-    s.loss_last = state_.loss_last;
+    s.loss_first = run_loss_first_;
+    s.loss_last = s.steps > 0 ? state_.loss_last : NAN;
     s.skipped = run_skipped_;
     s.checkpoint = checkpoint_.c_str();
     return s;

@@ -1,6 +1,7 @@
 // The training loop: steps, learning rate, evaluation, checkpoints, metrics. Policy; the arithmetic is in TrainStep.
 // trainer_start.cpp: how a run begins or goes on.
 #pragma once
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <string>
@@ -111,7 +112,8 @@ class Trainer {
     std::string resumed_from_, checkpoint_;
     double start_ = 0, step_start_ = 0, seconds_ = 0;
     int64_t run_tokens_ = 0, run_skipped_ = 0;
-    int64_t dead_in_row_ = 0;  // steps whose gradient was exactly 0, though there is a loss
+    double run_loss_first_ = NAN;  // since first_step_
+    int64_t dead_in_row_ = 0;      // steps whose gradient was exactly 0, though there is a loss
 };
 
 }  // namespace ql

@@ -65,8 +65,8 @@ TEST(DataForms, MessagesNameTheKey) {
     EXPECT_EQ(shown("[1]"), "error: array, not an object");
     EXPECT_EQ(
         shown(R"({"a": 1, "b": 2})"),
-        "error: keys of no known form (a, b); known are messages, conversations, instruction/output, "
-        "prompt/completion, question/answer, text; --columns prompt=NAME,completion=NAME says which keys are which");
+        "error: keys of no known form (\"a\", \"b\"); known are messages, conversations, instruction/output, "
+        "prompt/completion, question/answer, text; --columns question=NAME,answer=NAME says which keys are which");
     EXPECT_EQ(shown(R"({"text": 5})"), "error: \"text\" is number, not a string");
     EXPECT_EQ(shown(R"({"instruction": "x"})"),
               "error: an answer to \"instruction\" is missing or empty: output, response, answer, solution");
@@ -78,6 +78,44 @@ TEST(DataForms, MessagesNameTheKey) {
         << shown("{\"text\": \"a");
     EXPECT_NE(shown("{\"text\": \"\xff\"}").find("line 1, byte 11: syntax error"), std::string::npos);
     EXPECT_NE(shown(std::string(200000, '[')).find("nested too deep"), std::string::npos);
+}
+
+TEST(DataForms, MisspeltKeysAreNamedWithTheNearestRightOne) {
+    EXPECT_EQ(
+        shown(R"({"quesion": "q", "answer": "a"})"),
+        "error: a question to \"answer\" is missing or empty: instruction, question, query, problem, input; there is "
+        "\"quesion\" (did you mean \"question\"?)");
+    EXPECT_EQ(shown(R"({"question": "q", "answre": "a", "b, c": 1, "solution": ""})"),
+              "error: an answer to \"question\" is missing or empty: output, response, answer, solution; there is "
+              "\"answre\" (did you mean \"answer\"?), \"b, c\"");
+    EXPECT_EQ(shown(R"({"prompt": "p", "Complete": "c"})"),
+              "error: \"completion\" is missing or empty: there is nothing to train; there is \"Complete\"");
+    EXPECT_NE(shown(R"({"promt": "p", "completion": "c"})")
+                  .find(R"(("promt" (did you mean "prompt"?), "completion"); known are)"),
+              std::string::npos)
+        << shown(R"({"promt": "p", "completion": "c"})");
+    std::string many = R"({"question": "q")";
+    for (int i = 100; i < 1100; ++i) many += ", \"odd" + std::to_string(i) + "\": 1";
+    EXPECT_LT(shown(many + "}").size(), 400u);
+}
+
+TEST(DataForms, CapitalsMakeNoOtherField) {
+    EXPECT_EQ(shown(R"({"Question": "q", "ANSWER": "a", "System": "s", "Context": "c", "ID": 7, "Source": "x"})"),
+              "system(s)user(q\nc)assistant(a)");
+    EXPECT_EQ(shown(R"({"Text": "t", "Url": "u"})"), "text t");
+    EXPECT_EQ(
+        shown(R"({"question": "q", "Question": "other", "answer": "a"})"),
+        "error: fields that are not used here, and not known to be mere description: \"Question\"; remove them, or "
+        "let their names begin with \"_\"");
+    const std::string two = shown(R"({"Question": "q", "QUESTION": "other", "answer": "a"})");
+    EXPECT_NE(two.find("there is \"Question\" (did you mean \"question\"?), \"QUESTION\""), two.npos) << two;
+    const Columns names = *parse_columns("question=Ask");
+    EXPECT_EQ(parse_sample(R"({"Ask": "q", "Answer": "a"})", 1, names)->messages[1].content, "a");
+    EXPECT_FALSE(parse_sample(R"({"ask": "q", "Answer": "a"})", 1, names).ok()) << "a name in --columns is exact";
+}
+
+TEST(DataForms, JsonHasNoComments) {
+    EXPECT_EQ(shown("// the second half"), "error: JSON has no comments; remove this one");
 }
 
 TEST(DataForms, QuestionsAndAnswersHaveManyNames) {

@@ -136,7 +136,7 @@ TEST_F(ReadDataset, WindowsOfText) {
     EXPECT_EQ(read("a.txt", "wxyz", {4}), "1:w«xyz»\n1:z«</s>»\n");  // the end alone, after the token before it
     tokenizer_ = test::make(test::sentence_piece_vocab());
     EXPECT_EQ(read("b.txt", "a\na\na\na", {4}), "1:<s>« a\na»\n2:<s>«\na\n»\n4:<s>«a</s>»\n");  // BOS in each window
-    EXPECT_EQ(read("c.txt", "", {4}).substr(0, 12), "error: c.txt");
+    EXPECT_EQ(read("c.txt", "", {4}), "error: c.txt: no sample is in this file");
 }
 
 TEST_F(ReadDataset, BadLineIsAnErrorWithFileAndLine) {
@@ -156,6 +156,8 @@ TEST_F(ReadDataset, BadLineIsAnErrorWithFileAndLine) {
                   ":1: keys of no known form (none); known are messages, conversations, "
                   "instruction/output, prompt/completion, question/answer, text");
     EXPECT_EQ(read("d.jsonl", ""), "error: d.jsonl:1: the file is empty");
+    EXPECT_EQ(read("e.csv", "question,answer\n"), "error: e.csv: no sample is in this file");
+    EXPECT_EQ(read("f.json", "[]"), "error: f.json: no sample is in this file");
 }
 
 TEST_F(ReadDataset, TemplateThatRefusesAMessageNamesTheLine) {

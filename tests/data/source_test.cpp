@@ -43,6 +43,29 @@ TEST(DataFile, AnotherEncodingIsNamed) {
     }
 }
 
+TEST(DataFile, KindsThatAreNotReadAreNamed) {
+    const test::TemporaryFolder folder;
+    using std::string_literals::operator""s;
+    for (const auto & [bytes, kind] : {std::pair{"PAR1\x15\0\0PAR1"s, "a Parquet file"},
+                                       {"PK\x03\x04\x14\0\0"s, "a ZIP file, as .xlsx"},
+                                       {"ARROW1\0\0"s, "an Arrow file"},
+                                       {"\x80\x04\x95"s, "a pickle"},
+                                       {"\x93NUMPY\x01"s, "an array of NumPy"},
+                                       {"SQLite format 3\0"s, "an SQLite database"},
+                                       {"\xD0\xCF\x11\xE0"s, "an Office file, as .xls is"},
+                                       {"%PDF-1.7\n%\xE2\xE3"s, "a PDF"},
+                                       {"\x28\xB5\x2F\xFDx"s, "a file packed by zstd"}})
+        for (const std::string & path : {folder.write("a.jsonl", bytes), folder.write("a.gz", gzip(bytes)),
+                                         folder.write("a.csv", bytes), folder.write("a.txt", bytes)}) {
+            const auto read = read_data_file(path);
+            EXPECT_EQ(read.code(), QL_BAD_FILE) << kind;
+            EXPECT_NE(read.message().find(path + ": " + kind), std::string::npos) << kind << "\n" << read.message();
+            EXPECT_NE(read.message().find("save the samples as CSV or JSONL"), std::string::npos) << read.message();
+        }
+    for (const char * text : {"PAR1 is what Parquet files begin with", "PK\x03\x04", "%PDF- too", "ORChestra"})
+        EXPECT_TRUE(read_data_file(folder.write("a.txt", text)).ok()) << text;
+}
+
 TEST(DataFile, DamagedOrCutGzipIsAnError) {
     const test::TemporaryFolder folder;
     const std::string packed = gzip(std::string(5000, 'x') + "yz");

@@ -29,6 +29,10 @@ TEST(Table, RowsBecomeObjects) {
     EXPECT_EQ(rows("q,a\nx,y\n1, 2\n"), "2:{\"q\":\"x\",\"a\":\"y\"}\n3:{\"q\":\"1\",\"a\":\" 2\"}\n");
     EXPECT_EQ(rows("q\r\nx\r\n\r\ny"), "2:{\"q\":\"x\"}\n4:{\"q\":\"y\"}\n");
     EXPECT_EQ(rows("q,a\n,\n"), "2:{\"q\":\"\",\"a\":\"\"}\n");
+    EXPECT_EQ(rows(" q, a b\t,\" c \"\nx,y, z\n"), "2:{\"q\":\"x\",\"a b\":\"y\",\"c\":\" z\"}\n")
+        << "blanks around a heading are none of its name";
+    EXPECT_EQ(rows("q, q\nx,y\n"), "error 1: two columns are headed 'q'");
+    EXPECT_EQ(rows("q, \nx,y\n"), "error 1: a heading is empty");
 }
 
 TEST(Table, QuotesHoldAnything) {
@@ -132,7 +136,7 @@ TEST(Columns, GiveFieldsTheirNames) {
     EXPECT_EQ(sample->messages[1].content, "a");
     const auto error_of = [&](const char * json) { return parse_sample(json, 1, names).message(); };
     EXPECT_EQ(error_of(R"({"query": "q", "answer": "a"})"),
-              "there is no column 'reply', which --columns names as answer; there are: query, answer");
+              "there is no column 'reply', which --columns names as answer; there are: \"query\", \"answer\"");
     EXPECT_EQ(error_of(R"({"query": "q", "reply": "a", "answer": "b"})"),
               "there is a column 'answer' beside the one that --columns names as it");
     const Columns swapped = *parse_columns("question=answer,answer=question");

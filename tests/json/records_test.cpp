@@ -43,6 +43,14 @@ TEST(DataRecords, BrokenRecordEndsBeforeTheNext) {
     EXPECT_EQ(lines_of("{}, {}\nx {}\n{} # y\n{\"a\": 1"), "1<{}, {}>2<x {}>3<{} # y>4<{\"a\": 1>");
 }
 
+TEST(DataRecords, WhatIsNoJsonSaysWhatItIs) {
+    EXPECT_EQ(lines_of("\n// samples\n{}"), "2: JSON has no comments; remove this one");
+    EXPECT_EQ(lines_of("/* samples */ {}"), "1: JSON has no comments; remove this one");
+    EXPECT_EQ(lines_of("# Heading"), "1: neither JSON lines nor a JSON array; plain text needs a name ending in .txt");
+    EXPECT_EQ(lines_of(std::string("a\0b", 3)),
+              "1: no text, and no kind of file that is read: save the samples as CSV or JSONL");
+}
+
 TEST(DataRecords, TheirNumberHasALimit) {  // each takes memory of its own, however short it is
     for (const char * text : {"{}\n{}{}", "[1,2,\n3]"}) {
         EXPECT_EQ(split_records(text, 3)->size(), 3u);

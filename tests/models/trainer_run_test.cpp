@@ -133,6 +133,24 @@ TEST_F(TrainerRun, CountsItsTokensAndNamesItsFirstAndItsLastLoss) {
     EXPECT_NE(s.loss_first, s.loss_last);
 }
 
+/// Steps, tokens and losses of a run that goes on are all of what this trainer did.
+TEST_F(TrainerRun, AResumedRunSumsUpItsOwnStepsAlone) {
+    ql_train_options o = options();
+    const std::vector<ql_train_progress> whole = progress(o);
+    o.checkpoint_dir = dir_.c_str();
+    train_six_steps(o);
+    o.resume = "auto";
+    Adapter a = adapter();
+    const auto run = trainer(a, o);
+    EXPECT_TRUE(std::isnan(run->summary().loss_first) && std::isnan(run->summary().loss_last)) << "no step yet";
+    ASSERT_TRUE(run->run().ok());
+    const ql_train_summary s = run->summary();
+    EXPECT_EQ(s.steps, 6);
+    EXPECT_EQ(s.loss_first, whole[6].loss);
+    EXPECT_EQ(s.loss_last, whole[11].loss);
+    EXPECT_NE(whole[0].loss, whole[6].loss);
+}
+
 TEST_F(TrainerRun, ACheckpointCountsTheTokensSinceTheFirstStep) {
     ql_train_options o = options();
     o.checkpoint_dir = dir_.c_str();

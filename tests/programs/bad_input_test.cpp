@@ -268,21 +268,57 @@ TEST_F(BadInput, MisspeltOptionsNameTheNearest) {
     expect_refused(kAdapter, "inf {adapter.gguf}", {"did you mean info?"}, {2});
     expect_refused(kAdapter, "compose {adapter.gguf} -o {out.gguf} --densty 1", {"did you mean --density?"}, {2});
     workspace_.write("bad.toml", "epocs = 3\n");
-    expect_refused(kFinetune, train + " --config {bad.toml}", {"bad.toml: 'epocs' is unknown; did you mean epochs?"},
+    expect_refused(kFinetune, train + " --config {bad.toml}", {"bad.toml:1: 'epocs' is unknown; did you mean epochs?"},
                    {2});
     expect_refused(kFinetune, train + " --config {none.toml}", {"--config: ", "none.toml: no such file"}, {2});
 }
 
-TEST_F(BadInput, ConfigFilesHaveLimits) {  // without limits, 100 kB of either kind take all memory, or minutes
+TEST_F(BadInput, ConfigFilesHaveLimits) {
     std::string section = "[a", list = "data = [\"a\"";
-    for (int i = 0; i < 9; ++i) section += ".a";
+    for (int i = 0; i < 30000; ++i) section += ".a";
     for (int i = 0; i < 40000; ++i) list += ", 1";
-    for (const auto & [text, word] : {std::pair{section + "]\nlr = 1\n", "more than 8 names in each other"},
-                                      {"\n" + section.substr(1) + " = 1\n", "line 2"},
-                                      {list + "]\n", "more than 65536 bytes"}}) {
+    for (const auto & [text, word] :
+         {std::pair{section + "]\nlr = 1\n", "bad.toml:1: 'a' is a section within a section"},
+          {"\n" + section.substr(1) + " = 1\n", "bad.toml:2: 'a' is a section within a section"},
+          {list + "]\n", "bad.toml: more than 65536 bytes"}}) {
         workspace_.write("bad.toml", text);
         expect_each_refused(kConfigSlots, "{bad.toml}", {word}, {2});
     }
+}
+
+TEST_F(BadInput, MistakesInConfigFilesAreNamedWithTheirLine) {
+    const std::string train = "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --config {bad.toml}";
+    for (const auto & [text, message] : std::initializer_list<std::pair<std::string, const char *>>{
+             {"lora-r = 4\n\nlora-r = 8\n", ":3: 'lora-r' is given twice"},
+             {"lora-r = 4 steps = 3\n", ":1: text follows the value; each setting has a line"},
+             {"\nlr = \"1e-3\" fast\n", ":2: text follows the value"},
+             {"optim = \"adamw\nsteps = 3\n", ":1: a quote does not end"},
+             {"optim = \"adamw", ":1: a quote does not end"},
+             {"data = [\"a\",\n", ":2: a list does not end"},
+             {"optim = adamw\n", ":1: the value is neither a number nor true or false; a text stands in quotes"},
+             {"search\n", ":1: no KEY = VALUE; what is switched on is written as KEY = true"},
+             {"steps = 3\npacking = \"maybe\"\n", ":2: --packing: 'maybe' is neither true nor false"},
+             {"steps = 3\nno-packing = \"maybe\"\n", ":2: --packing: 'maybe' is neither true nor false"},
+             {"\nlora-r = \"four\"\n", ":2: --lora-r: 'four' is not a number"},
+             {"optim = \"adam\"\n", ":1: --optim: 'adam' is unknown"},
+             {"data = [[\"a\"]]\n", ":1: 'data' is no text, number"},
+             {"[colour]\nred = 1\n", ":1: '[colour]' begins a section"}}) {
+        workspace_.write("bad.toml", text);
+        expect_refused(kFinetune, train, {"--config: ", "bad.toml" + std::string(message)}, {2});
+    }
+    workspace_.write("bad.toml", "lora-r = 4\n");
+    const ProcessResult r = workspace_.run(kFinetune, train + " --lora-r four");
+    EXPECT_EQ(r.err.find("bad.toml"), r.err.npos) << "the command line's value is not the file's: " << r.err;
+    expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --packing=maybe",
+                   {"--packing: 'maybe' is neither true nor false"}, {2});
+}
+
+TEST_F(BadInput, DataOfOtherKindsAreNamed) {
+    workspace_.write("a.parquet", std::string("PAR1\x15\0\0PAR1", 11));
+    expect_each_refused(kDataSlots, "{a.parquet}", {"a.parquet: a Parquet file", "save the samples as CSV or JSONL"},
+                        {2});
+    workspace_.write("none.csv", "question,answer\n");
+    expect_each_refused(kDataSlots, "{none.csv}", {"none.csv: no sample is in this file"}, {2});
 }
 
 TEST_F(BadInput, OptionsThatAKindOfAdapterDoesNotHave) {

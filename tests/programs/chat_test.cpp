@@ -192,11 +192,18 @@ TEST_F(ChatCommands, SamplesAreCountedNotLines) {
     const std::string rows = workspace_.write("b.jsonl",
                                               "{\"question\": \"a\",\n\"answer\": \"b\"}\n\nrubbish, {\n"
                                               "{\"question\": \"c\", \"answer\": \"d\"}\n");
-    EXPECT_EQ(said("", "/load " + rows + " 3\n/undo\n"), "2 messages from " + rows + " 3\ntaken back: c\n");
+    const std::string counted = said("", "/load " + rows + " 3\n/undo\n");
+    EXPECT_TRUE(
+        counted.starts_with("2 messages from " + rows + " 3; line 4 is bad, and counted as sample 2: line 4, byte 1"))
+        << counted;
+    EXPECT_TRUE(counted.ends_with("\ntaken back: c\n")) << counted;
+    EXPECT_EQ(said("", "/load " + rows + " 1\n/undo\n"), "2 messages from " + rows + " 1\ntaken back: a\n");
+    EXPECT_NE(chat("", "/load " + rows + " 2\n").err.find("b.jsonl:4: sample 2: line 1, byte 1"), std::string::npos)
+        << chat("", "/load " + rows + " 2\n").err;
     const std::string broken = workspace_.write("d.jsonl",
                                                 "\xEF\xBB\xBF{\"question\": \"a\n"
                                                 "{\"question\": \"e\", \"answer\": \"f\", \"input\": \" \\t\"}\n");
-    EXPECT_EQ(said("", "/load " + broken + " 2\n/undo\n"), "2 messages from " + broken + " 2\ntaken back: e\n")
+    EXPECT_TRUE(said("", "/load " + broken + " 2\n/undo\n").ends_with("\ntaken back: e\n"))
         << "a string that does not end takes no other sample with it";
     const std::string table = workspace_.write("c.csv", "question,answer\na,b\n");
     EXPECT_NE(chat("", "/load " + table + "\n").err.find("c.csv: a chat is read from .jsonl or .json, not from .csv"),
@@ -224,6 +231,27 @@ TEST_F(ChatCommands, AFullContextIsSaidAndLosesNothingOfWhatIsSaved) {
     EXPECT_NE(r.out.find("10 messages in " + file), std::string::npos) << r.out;
     const ProcessResult cut = workspace_.run("ql-chat", "-m {model.gguf} --temp 0 -c 40", {.input = "hello\n"});
     EXPECT_NE(cut.err.find("the answer is broken off: the context of 40 tokens is full"), std::string::npos) << cut.err;
+}
+
+TEST_F(ChatCommands, StandardInputIsAMessageALineOrOnePrompt) {
+    const std::string lines = said("", "hello\nthe sea\n");
+    EXPECT_EQ(lines, said("", "hello\r\nthe sea"));
+    for (const std::string how : {"--chat ", "", "--json ", "--chat --json "}) {
+        std::vector<std::string> words =
+            workspace_.arguments("-m {model.gguf} --compute f32 --temp 0 -n 12 --seed 1 " + how);
+        words.insert(words.end(), {"-p", "hello\n\nthe sea"});
+        const ProcessResult spoken = run_program("ql-chat", words),
+                            read = chat(how + "--seed 1 -p -", "hello\n\nthe sea\r\n");
+        EXPECT_EQ(0, read.code) << read.err;
+        const auto text = [&](const std::string & out) -> std::string {
+            return how.find("json") == how.npos ? out : nlohmann::json::parse(out)["text"].get<std::string>();
+        };
+        EXPECT_EQ(text(read.out), text(spoken.out)) << how;
+        EXPECT_NE(text(read.out), lines);
+    }
+    const ProcessResult none = chat("-p -", "\n");
+    EXPECT_EQ(2, none.code);
+    EXPECT_NE(none.err.find("-p: the text is empty"), none.err.npos) << none.err;
 }
 
 TEST_F(ChatCommands, TheTemperatureChanges) {

@@ -63,6 +63,12 @@ class Runs : public testing::Test {
         const std::string text = read(name);
         return std::count(text.begin(), text.end(), '\n');
     }
+    static std::string line(const std::string & text, int64_t i) {
+        std::istringstream all(text);
+        std::string found;
+        for (int64_t n = 0; n <= i; ++n) std::getline(all, found);
+        return found;
+    }
     /// One bit of a file's byte, counted from its end.
     void flip(const std::string & name, size_t from_end) const {
         std::string bytes = read(name);
@@ -114,6 +120,13 @@ TEST_F(Runs, ARunThatHasEndedGoesOnForLonger) {
         const ProcessResult r = workspace_.run("ql-finetune", kRun + more + " --resume auto --metrics {m.jsonl}");
         EXPECT_EQ(0, r.code) << r.err;
         EXPECT_NE(r.err.npos, r.err.find("the learning rate starts again")) << r.err;
+        EXPECT_EQ(r.err.npos, r.err.find("a new run begins")) << r.err;
+        EXPECT_NE(r.out.npos, r.out.find(", after " + std::to_string(steps) + " earlier ones")) << r.out;
+        const auto last = nlohmann::json::parse(line(read("m.jsonl"), lines("m.jsonl") - 1)),
+                   first = nlohmann::json::parse(line(read("m.jsonl"), steps));
+        char losses[64];
+        std::snprintf(losses, sizeof losses, "%.4f -> %.4f\n", first["loss"].get<double>(), last["loss"].get<double>());
+        EXPECT_NE(r.out.npos, r.out.find(losses)) << "of these steps: " << losses << r.out;
         EXPECT_GT(lines("m.jsonl"), steps);
         EXPECT_FALSE(exists("a.gguf.ckpt"));
     }

@@ -82,7 +82,8 @@ TEST_F(TrainingOptions, ARunThatGainsNothingSaysSo) {
                                                                   "--eval-every 5 --init-adapter {a.gguf}");
     EXPECT_EQ(0, worse.code) << worse.err;
     EXPECT_TRUE(has(worse.err, "warning: no evaluation was below the one before training")) << worse.err;
-    EXPECT_TRUE(has(worse.out, "no better than before training)")) << worse.out;  // which one is best differs by compute
+    EXPECT_TRUE(has(worse.out, "no better than before training)"))
+        << worse.out;  // which one is best differs by compute
     const ProcessResult again = workspace_.run("ql-finetune", run + eval + "-d {data.jsonl} -o {a.gguf} --steps 2");
     EXPECT_TRUE(has(again.err,
                     "a.best.gguf is the best adapter of an earlier run; the first evaluation of this one "
@@ -135,6 +136,34 @@ TEST_F(TrainingOptions, PartsOfAScheduleThatDoNotFitAreSaid) {
     for (const char * fits :
          {"", "--warmup 19", "--warmup 0.99", "--schedule wsd --decay 19", "--schedule wsd --decay 0.9"})
         EXPECT_FALSE(has(err(fits), "warning: --")) << fits << err(fits);
+}
+
+TEST_F(TrainingOptions, TheDataLineSaysWhatIsDroppedAndWhatGetsNoTemplate) {
+    workspace_.write("raw.jsonl", R"({"prompt": "a", "completion": "b"})"
+                                  "\n"
+                                  R"({"question": "a", "answer": "b"})"
+                                  "\n");
+    const std::string raw = said("-d {raw.jsonl} --chat-template chatml");
+    EXPECT_TRUE(has(raw, "; 1 without the chat template, as prompt and completion are raw")) << raw;
+    EXPECT_FALSE(has(said("-d {data.jsonl}"), "without the chat template"));
+    workspace_.write("long.jsonl", R"({"question": ")" + std::string(200, 'a') +
+                                       R"(", "answer": "b"})"
+                                       "\n" +
+                                       R"({"question": "a", "answer": "b"})"
+                                       "\n");
+    const std::string cut = said("-d {long.jsonl}"), drop = said("-d {long.jsonl} --long drop");
+    EXPECT_TRUE(has(cut, "; 1 dropped: cut to --ctx, nothing was left of the answer; a larger --ctx keeps it")) << cut;
+    EXPECT_TRUE(has(drop, "; 1 dropped: longer than --ctx")) << drop;
+    workspace_.write("heads.csv", "Question, Answer\na,b\n");
+    EXPECT_TRUE(has(said("-d {heads.csv}"), "heads.csv: 1 samples"));
+}
+
+/// A step of a tiny model takes less than a second.
+TEST_F(TrainingOptions, TheExpectedTimeOfAStepHasADigit) {
+    const std::string out = workspace_.run("ql-finetune", "-m {model.gguf} --ctx 64 --dry-run -d {data.jsonl}").out;
+    const size_t at = out.find("expected, a step");
+    ASSERT_NE(at, out.npos) << out;
+    EXPECT_EQ(out.find(" 0 s", at), out.npos) << out;
 }
 
 TEST_F(TrainingOptions, PlainTextHasNoColumns) {

@@ -253,6 +253,15 @@ TEST_F(Works, ConfigFileSaysTheSameAsTheCommandLine) {
     must("ql-finetune", "-q -m {model.gguf} -o {a.gguf} --config {run.toml}");
     must("ql-finetune", std::string(kTrain) + "-q -o {b.gguf} --steps 3 --no-shuffle");
     EXPECT_TRUE(read("a.gguf") == read("b.gguf")) << "adapters differ";
+    workspace_.write("run.toml",
+                     "\xEF\xBB\xBF# saved by an editor\r\nstop = [\"#\", 'a, b'] # two texts\r\nn = 3\r\ntemp = 0\r\n"
+                     "prompt = \"\"\"one # two, 'three'\"\"\"\r\ndate = 2026-01-02\r\nchat = true\r\n");
+    const std::string chat = "-m {model.gguf} --chat-template chatml --json ";
+    std::vector<std::string> words = workspace_.arguments(chat + "--stop # -n 3 --temp 0 --chat --date 2026-01-02");
+    words.insert(words.end(), {"--stop", "a, b", "-p", "one # two, 'three'"});
+    const ProcessResult spoken = run_program("ql-chat", words);
+    EXPECT_EQ(0, spoken.code) << spoken.err;
+    EXPECT_EQ(parse(must("ql-chat", chat + "--config {run.toml}"))["text"], parse(spoken)["text"]);
 }
 
 TEST_F(Works, TheTextOfABuiltInTemplateTravelsWithTheAdapter) {
@@ -309,8 +318,11 @@ TEST_F(Works, InterruptSavesAndResumeGivesTheSameAdapter) {
 }
 
 TEST_F(Works, ResumeAutoWithoutACheckpointStartsANewRun) {
-    must("ql-finetune", std::string(kTrain) + "-q -o {a.gguf} --steps 2 --resume auto");
+    const std::string err = must("ql-finetune", std::string(kTrain) + "-o {a.gguf} --steps 2 --resume auto").err;
     EXPECT_TRUE(exists("a.gguf"));
+    EXPECT_NE(err.npos, err.find("note: --resume: " + workspace_.path("a.gguf.ckpt") +
+                                 " holds no checkpoint to go on from; a new run begins"))
+        << err;
 }
 
 TEST_F(Works, AnAdapterThatGoesOnKeepsItsChatTemplate) {

@@ -42,6 +42,28 @@ TEST(ChatTemplate, LastAnswerAloneIsTrainedWhereOnlyItsBlockIsWritten) {
               "<user>a<end><assistant>b<end><user>c<end><assistant>«d<end>»");
 }
 
+/// Templates read a call's missing content in several ways: one writes it all the same, one looks for the key, one asks
+/// whether it is none.
+TEST(ChatTemplate, ACallWithoutContentIsGivenTheFormThatTheTemplateReads) {
+    std::vector<Message> call = {{"user", "q"}, {"assistant", ""}};
+    call[1].has_content = false;
+    call[1].tool_calls = R"([{"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}])";
+    const std::string head = "{% for m in messages %}<{{ m.role }}>", name = "{{ m.tool_calls[0].function.name }}",
+                      write = name + "{{ m.tool_calls[0].function.arguments | tojson }}",
+                      tail = "<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+    for (const std::string & body : {"{{ '' + m.content }}{% if m.tool_calls %}" + write + "{% endif %}",
+                                     "{% if 'content' in m %}{{ m.content }}{% else %}" + write + "{% endif %}",
+                                     "{% if m.content is none %}" + write + "{% else %}{{ m.content }}{% endif %}"})
+        EXPECT_EQ(marked(make(head + body + tail), call, {"<end>"}), "<user>q<end><assistant>«f{\"a\": 1}<end>»")
+            << body;
+    const std::string text =
+        "{% if m.content is none %}{{ 'f' + m.tool_calls[0].function.arguments }}{% else %}"
+        "{{ m.content }}{% endif %}";
+    EXPECT_EQ(marked(make(head + text + tail), call, {"<end>"}), "<user>q<end><assistant>«f{\"a\":1}<end>»");
+    const std::string none = marked(named("chatml"), call, {"<|im_end|>"});
+    EXPECT_NE(none.find("it writes no calls of tools (tool_calls), and message 2 has some"), none.npos) << none;
+}
+
 TEST(ChatTemplate, SaysWhenNoEndOfTurnFollows) {
     const std::string source =
         "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% "

@@ -1,6 +1,7 @@
 # What the programs share: the library ql_cli, and ql_program(NAME DIR), which makes bin/NAME of every .cpp file in DIR.
 include_guard(GLOBAL)
-find_package(CLI11 REQUIRED) # command lines and TOML configuration files
+find_package(CLI11 REQUIRED) # command lines
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED) # --config files: TOML whole, with the line of a mistake; headers alone
 
 ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
@@ -9,6 +10,7 @@ ql_unity(ql_cli)
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine nlohmann_json::nlohmann_json)
 target_link_libraries(ql_cli PRIVATE CLI11::CLI11) # command.hpp hides it
+target_include_directories(ql_cli SYSTEM PRIVATE ${TOMLPLUSPLUS_INCLUDE_DIR})
 target_link_libraries(ql_cli PRIVATE ql_models_json) # inside this library: libql-models exports the C API alone
 
 # Installs what a program prints of its own options: the man page, completions for a shell.

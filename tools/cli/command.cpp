@@ -51,6 +51,12 @@ bool contains(const std::vector<std::string> & words, const std::string & word) 
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+/// Of a flag with a value: --packing=no, or packing = "no" in a file.
+std::string why_no_switch(const std::string & word) {
+    bool value = false;
+    return CLI::detail::lexical_cast(word, value) ? "" : "'" + word + "' is neither true nor false";
+}
+
 }  // namespace
 
 Option * Option::option_text(const std::string & text) {
@@ -143,7 +149,7 @@ Option * Command::choice(const std::string & name, std::string & value, const st
     });
 }
 Option * Command::flag(const std::string & names, bool & value, const std::string & help) {
-    return keep(app_->add_flag(names, value, help));
+    return keep(app_->add_flag(names, value, help))->check(why_no_switch);
 }
 Option * Command::flag(const std::string & names, std::string & value, const std::string & help) {
     return keep(app_->add_flag(names, value, help));

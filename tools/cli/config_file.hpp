@@ -1,7 +1,10 @@
-// The reader of --config files: CLI11's TOML with limits. CLI11 stores a section of n names as n lists of up to n names
-// and cuts lists in quadratic time: without limits a small file takes all memory.
+// The reader of --config files, TOML. toml++ reads them: it knows TOML whole, refuses what is written twice or behind a value,
+// and says where. CLI11's own reader takes such lines without a word. CLI11 then gets keys and values.
 #pragma once
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 
 namespace CLI {
 class Config;
@@ -9,6 +12,10 @@ class Config;
 
 namespace ql::cli {
 
-std::shared_ptr<CLI::Config> limited_toml();
+/// The line on which each key stands.
+using ConfigLines = std::map<std::string, int64_t>;
+
+/// errors  CLI::ConfigError, whose text goes behind the file's name: ":LINE: what", or ": what". lines must outlive it.
+std::shared_ptr<CLI::Config> config_reader(ConfigLines & lines);
 
 }  // namespace ql::cli

@@ -12,12 +12,12 @@
 #include <sstream>
 #include <system_error>
 
+#include "common/nearest.hpp"
 #include "ql/os.h"
 #include "tools/cli/config_file.hpp"
 #include "tools/cli/environment.hpp"
 #include "tools/cli/escape.hpp"
 #include "tools/cli/help_tables.hpp"
-#include "tools/cli/nearest.hpp"
 #include "tools/cli/signals.hpp"
 
 namespace ql::cli {
@@ -36,6 +36,20 @@ std::string one_line(std::string text) {
 
 bool contains(const std::vector<std::string> & words, const std::string & word) {
     return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// How the words of a command line name the option; "" where they do not.
+std::string name_in(const std::vector<std::string> & arguments, const CLI::Option & option) {
+    const auto names = [&](const std::string & name) {
+        return std::any_of(arguments.begin(), arguments.end(), [&](const std::string & a) {
+            return a.substr(0, a.find('=')) == name || (name.size() == 2 && a.starts_with(name));  // "-ofile", too
+        });
+    };
+    for (const std::string & name : option.get_lnames())
+        if (names("--" + name)) return "--" + name;
+    for (const std::string & name : option.get_snames())
+        if (names("-" + name)) return "-" + name;
+    return "";
 }
 
 std::string variables_text() {
@@ -102,15 +116,21 @@ std::string did_you_mean(const CLI::App & app, const std::string & name, const s
     bad_input("%s is unknown%s (see --help)", one_line(name).c_str(), hint.c_str());
 }
 
-/// A key of --config that no option has, or that may not stand there: the file, the key, the nearest right one.
-[[noreturn]] void refuse_config(const CLI::App & app, const std::string & path, const std::string & what) {
+/// A mistake in the file of --config, or a key that no option has, or that may not stand there: the nearest right one.
+[[noreturn]] void refuse_config(const CLI::App & app, const std::string & path, const ConfigLines & lines,
+                                const std::string & what) {
+    if (what.starts_with(':')) bad_input("--config: %s%s", path.c_str(), one_line(what).c_str());
     const std::string unknown = "INI was not able to parse ";  // CLI11's words
-    if (!what.starts_with(unknown)) bad_input("%s (see --help)", one_line(what).c_str());
+    if (!what.starts_with(unknown)) bad_input("--config: %s: %s (see --help)", path.c_str(), one_line(what).c_str());
     const std::string key = one_line(what.substr(unknown.size()));
-    if (key.ends_with(".++") || key.ends_with(".--"))  // CLI11's mark of a section's ends
+    const bool is_section = key.ends_with(".++") || key.ends_with(".--");  // CLI11's marks of a section's ends
+    const std::string name = is_section ? key.substr(0, key.size() - 3) : key;
+    const auto line = lines.find(name.substr(name.rfind('.') + 1));
+    const std::string place = path + (line == lines.end() ? "" : ":" + std::to_string(line->second));
+    if (is_section)
         bad_input("--config: %s: '[%s]' begins a section, and there are none; write its keys alone (see --help)",
-                  path.c_str(), key.substr(0, key.size() - 3).c_str());
-    bad_input("--config: %s: '%s' is unknown%s (see --help)", path.c_str(), key.c_str(),
+                  place.c_str(), name.c_str());
+    bad_input("--config: %s: '%s' is unknown%s (see --help)", place.c_str(), key.c_str(),
               did_you_mean(app, key, "").c_str());
 }
 
@@ -159,7 +179,7 @@ Program::Program(const std::string & name, const std::string & description, cons
     keep(app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes"))
         ->refuse_empty()
         ->option_text("FILE.toml");
-    app.config_formatter(limited_toml());
+    app.config_formatter(config_reader(config_lines_));
     app.allow_config_extras(CLI::config_extras_mode::error);
     flag("--json", json, "One JSON object on stdout at the end, nothing else there");
     flag("-q,--quiet", quiet, "No progress, no notes");
@@ -212,18 +232,21 @@ std::string Program::config_path() const {
 }
 
 std::string Program::given_beside(const std::vector<std::string> & allowed) const {
-    const auto names = [&](const std::string & name) {
-        return std::any_of(arguments_.begin(), arguments_.end(), [&](const std::string & a) {
-            return a.substr(0, a.find('=')) == name || (name.size() == 2 && a.starts_with(name));  // "-ofile", too
-        });
-    };
-    for (const CLI::Option * option : app().get_options()) {
-        if (option->count() == 0 || contains(allowed, option->get_name())) continue;
-        for (const std::string & name : option->get_lnames())
-            if (names("--" + name)) return "--" + name;
-        for (const std::string & name : option->get_snames())
-            if (names("-" + name)) return "-" + name;
-    }
+    for (const CLI::Option * option : app().get_options())
+        if (option->count() > 0 && !contains(allowed, option->get_name()))
+            if (const std::string name = name_in(arguments_, *option); !name.empty()) return name;
+    return "";
+}
+
+/// "FILE:LINE: " of the option that an error of CLI11 begins with, where its value is the file's.
+std::string Program::place_in_config(const std::string & what) const {
+    const CLI::Option * option = app().get_option_no_throw(what.substr(0, what.find(':')));
+    if (!option || !name_in(arguments_, *option).empty()) return "";
+    std::vector<std::string> names = option->get_lnames();
+    names.insert(names.end(), option->get_snames().begin(), option->get_snames().end());
+    for (const std::string & name : names)
+        if (const auto line = config_lines_.find(name); line != config_lines_.end())
+            return "--config: " + config_path() + ":" + std::to_string(line->second) + ": ";
     return "";
 }
 
@@ -241,9 +264,9 @@ void Program::parse(int argc, char ** argv) {
     } catch (const CLI::FileError &) {
         bad_input("--config: %s: no such file, or it cannot be read", config_path().c_str());
     } catch (const CLI::ConfigError & e) {
-        refuse_config(app(), config_path(), e.what());
+        refuse_config(app(), config_path(), config_lines_, e.what());
     } catch (const CLI::ParseError & e) {
-        bad_input("%s (see --help)", one_line(e.what()).c_str());
+        bad_input("%s%s (see --help)", place_in_config(e.what()).c_str(), one_line(e.what()).c_str());
     }
     for (const Later & l : later_)
         if (l.option->count() > 0) bad_input("%s is not supported yet: %s", l.name.c_str(), l.instead.c_str());

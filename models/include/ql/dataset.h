@@ -39,7 +39,7 @@ typedef struct ql_dataset_options {
                                   tokens on any day, so the date is never taken from a clock */
     int train_on;              /* of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad
                                   one */
-    const char * columns;      /* "prompt=query,completion=response": the names that fields have in the data; one with a
+    const char * columns;      /* "question=ask,answer=reply": the names that fields have in the data; one with a
                                   comma in quotes, in which a quote is doubled: text="Body, in full"; NULL or "": their own */
     const char * chat_template_kwargs; /* values that the template reads by name, as in ql_chat_options */
 } ql_dataset_options;
@@ -74,6 +74,8 @@ typedef struct ql_dataset_info {
     const char * date;                      /* what the chat template was told, "" where it asks for no date. Owned by
                                                the dataset */
     int64_t n_files;                        /* that were read */
+    int64_t n_untemplated;                  /* samples of prompt and completion, which are raw, where there is a chat
+                                               template that a chat would use */
 } ql_dataset_info;
 QL_API ql_status ql_dataset_describe(const ql_dataset * data, ql_dataset_info * info);
 

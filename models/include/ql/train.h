@@ -253,9 +253,9 @@ QL_API ql_status ql_trainer_run(ql_trainer * trainer);
 
 typedef struct ql_train_summary {
     size_t size;
-    int64_t steps, tokens;     /* done by this run */
+    int64_t steps, tokens;     /* done by this trainer: of a run that was resumed, from first_step on, as all figures here */
     double seconds, tok_s;
-    double loss_first, loss_last;
+    double loss_first, loss_last; /* of its first and last step; NaN if it made none */
     int64_t skipped;
     const char * checkpoint;   /* the newest, "" if none */
 } ql_train_summary;

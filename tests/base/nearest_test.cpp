@@ -1,12 +1,12 @@
 // Which name a misspelt one was meant to be.
-#include "tools/cli/nearest.hpp"
+#include "common/nearest.hpp"
 
 #include <gtest/gtest.h>
 
 namespace ql::test {
 namespace {
 
-using cli::nearest_name;
+using ql::nearest_name;
 
 const std::vector<std::string> kNames = {"epochs", "early-stop", "steps", "temp", "top-k", "top-p", "json"};
 

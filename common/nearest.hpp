@@ -1,12 +1,13 @@
-#include "tools/cli/nearest.hpp"
-
+// Which name a misspelt one was meant to be: options, fields of data.
+#pragma once
 #include <algorithm>
+#include <string>
+#include <vector>
 
-namespace ql::cli {
-namespace {
+namespace ql {
 
 /// Damerau and Levenshtein's distance, without a letter edited twice.
-size_t distance(const std::string & a, const std::string & b) {
+inline size_t edit_distance(const std::string & a, const std::string & b) {
     const size_t width = b.size() + 1;
     std::vector<size_t> d((a.size() + 1) * width);
     const auto at = [&](size_t i, size_t j) -> size_t & { return d[i * width + j]; };
@@ -22,16 +23,15 @@ size_t distance(const std::string & a, const std::string & b) {
     return at(a.size(), b.size());
 }
 
-}  // namespace
-
-std::string nearest_name(const std::string & word, const std::vector<std::string> & names) {
+/// The name that takes the fewest changes of letters, few for its length, or one that begins alike; "" if none does.
+inline std::string nearest_name(const std::string & word, const std::vector<std::string> & names) {
     constexpr size_t kLongest = 64;  // of what may be a misspelt name
     if (word.size() > kLongest) return "";
     const size_t most = word.size() < 3 ? 0 : std::max<size_t>(1, word.size() / 3);
     std::string best;
     size_t best_distance = most + 1;
     for (const std::string & name : names)
-        if (const size_t n = distance(word, name); n < best_distance) best = name, best_distance = n;
+        if (const size_t n = edit_distance(word, name); n < best_distance) best = name, best_distance = n;
     if (!best.empty() || word.size() < 3) return best;
     const auto begins = [&](const std::string & name) {
         return name.starts_with(word) || (name.size() > 2 && word.starts_with(name));
@@ -40,4 +40,4 @@ std::string nearest_name(const std::string & word, const std::vector<std::string
     return begun == names.end() ? "" : *begun;
 }
 
-}  // namespace ql::cli
+}  // namespace ql
