@@ -294,7 +294,7 @@ TEST_F(BadInput, MistakesInConfigFilesAreNamedWithTheirLine) {
              {"\nlr = \"1e-3\" fast\n", ":2: text follows the value"},
              {"optim = \"adamw\nsteps = 3\n", ":1: a quote does not end"},
              {"optim = \"adamw", ":1: a quote does not end"},
-             {"data = [\"a\",\n", ":2: a list does not end"},
+             {"data = [\"a\",\n", ":1: a list does not end"},
              {"optim = adamw\n", ":1: the value is neither a number nor true or false; a text stands in quotes"},
              {"search\n", ":1: no KEY = VALUE; what is switched on is written as KEY = true"},
              {"steps = 3\npacking = \"maybe\"\n", ":2: --packing: 'maybe' is neither true nor false"},
