@@ -72,16 +72,16 @@ ReportRows summary_rows(const RunReport & r) {
     const ql_train_summary & s = r.summary;
     const auto change = [](double from, double to) { return print_number(from, 4) + " -> " + print_number(to, 4); };
     ReportRows rows;
-    const std::string before = r.plan.first_step > 0 ? ", after " + print_count(r.plan.first_step) + " earlier ones" : "";
+    const std::string before =
+        r.plan.first_step > 0 ? ", after " + print_count(r.plan.first_step) + " earlier ones" : "";
     rows.push_back(
         {"steps", print_count(s.steps) + before + (s.skipped ? " (" + print_count(s.skipped) + " skipped)" : "")});
     rows.push_back({"tokens", print_count(s.tokens)});
     rows.push_back({"time", print_duration(s.seconds) + ", " + print_number(s.tok_s, 0) + " tok/s"});
     rows.push_back({"loss", change(s.loss_first, s.loss_last)});
     if (std::isfinite(r.eval_after))
-        rows.push_back(
-            {"eval loss",
-             std::isfinite(r.eval_before) ? change(r.eval_before, r.eval_after) : print_number(r.eval_after, 4)});
+        rows.push_back({"eval loss", std::isfinite(r.eval_before) ? change(r.eval_before, r.eval_after)
+                                                                  : print_number(r.eval_after, 4)});
     rows.push_back(
         {"memory", print_size(ql_os_peak_rss()) + " (planned " + print_size(r.plan.planned_peak_bytes) + ")"});
     rows.push_back({"adapter", r.adapter});

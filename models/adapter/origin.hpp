@@ -26,8 +26,8 @@ struct TrainingRun {
 
 /// The merge that gives the trained model bit for bit.
 struct ExactMerge {
-    std::string type;  // "q4_0"; "" if there is none
-    std::string base;  // BaseIdentity::file of the weights it was trained over, as loading converted them
+    std::string type;      // "q4_0"; "" if there is none
+    std::string base;      // BaseIdentity::file of the weights it was trained over, as loading converted them
     std::string rounding;  // kDithered or kAllDithered; "" to the nearest value
 
     bool operator==(const ExactMerge &) const = default;

@@ -23,13 +23,13 @@ struct StepOptions {
     float dropout = 0;
     float neftune_alpha = 0;  // 0: no noise on the embeddings
     ql_optimizer optimizer = QL_OPTIMIZER_ADAMW;
-    float lora_plus_ratio = 1;           // learning rate of B over the others'
-    std::vector<MergeTarget> merged;     // of the adapter's linears, for training that is merge-aware; else empty
-    uint64_t memory = 0;                 // bytes that the process may take; 0: no limit
-    std::string spill;                   // a folder for results that wait on disk; "": none do
-    int64_t n_batches = 1;               // micro-batches of a step
-    bool scales_loss = false;            // set_loss_scale may be called
-    bool train = true;                   // false: evaluation only, no gradients, no moments
+    float lora_plus_ratio = 1;        // learning rate of B over the others'
+    std::vector<MergeTarget> merged;  // of the adapter's linears, for training that is merge-aware; else empty
+    uint64_t memory = 0;              // bytes that the process may take; 0: no limit
+    std::string spill;                // a folder for results that wait on disk; "": none do
+    int64_t n_batches = 1;            // micro-batches of a step
+    bool scales_loss = false;         // set_loss_scale may be called
+    bool train = true;                // false: evaluation only, no gradients, no moments
 };
 
 /// One trainable tensor with everything that belongs to it.

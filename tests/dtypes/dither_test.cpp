@@ -91,7 +91,8 @@ TEST(Dither, WhatLiesOnAValueStays) {
         EXPECT_TRUE(same_bytes(encoded_with(dtype, x), encoded_with(dtype, x, false))) << ql_dtype_name(dtype);
     }
     // The scales of a K block are fitted anew, and in a few blocks come out a bit besides those that the weights had.
-    const Floats x = on_values(QL_Q4_K, 64 * 256, 3), near = encoded_with(QL_Q4_K, x, false), y = encoded_with(QL_Q4_K, x);
+    const Floats x = on_values(QL_Q4_K, 64 * 256, 3), near = encoded_with(QL_Q4_K, x, false),
+                 y = encoded_with(QL_Q4_K, x);
     size_t differ = 0;
     for (size_t i = 0; i < y.size(); ++i) differ += std::memcmp(&y[i], &near[i], sizeof(float)) != 0;
     EXPECT_LT(differ, y.size() / 100);

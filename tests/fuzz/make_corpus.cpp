@@ -190,8 +190,9 @@ void templates(const Corpus & corpus) {
 }
 
 void datasets(const Corpus & corpus) {
-    corpus.add("metrics", "run",
-               R"(01{"step":1,"epoch":0.5,"loss":3.5,"lr":0.001,"grad_norm":2,"tokens":64,"tok_s":1000,"seconds":1,"rss_bytes":4096}
+    corpus.add(
+        "metrics", "run",
+        R"(01{"step":1,"epoch":0.5,"loss":3.5,"lr":0.001,"grad_norm":2,"tokens":64,"tok_s":1000,"seconds":1,"rss_bytes":4096}
 {"step":2,"epoch":1,"loss":null,"lr":0.0005,"grad_norm":null,"tokens":64,"tok_s":900,"seconds":2,"rss_bytes":8192,"skipped":"x"}
 {"step":3,"epoch":1.5,"loss":0.05,"lr":0,"grad_norm":1e-3,"tokens":64,"tok_s":900,"seconds":0.5,"rss_bytes":1,"eval_loss":1.5}
 {"step":4,"lo)");

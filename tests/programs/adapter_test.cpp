@@ -280,8 +280,9 @@ TEST_F(AdapterProgram, MakesAPlainLoraOfADora) {
     EXPECT_GT(few["left"].get<double>(), more["left"].get<double>());
     EXPECT_GT(more["left"].get<double>(), 0);
     EXPECT_EQ(json("check --for llama.cpp {lora.gguf}")["llama_cpp"]["loads"], true);
-    EXPECT_NE(out("to-lora -m {model.gguf} {dora.gguf} -o {lora.gguf}").find("left: the norm of what the adapter lacks"),
-              std::string::npos);
+    EXPECT_NE(
+        out("to-lora -m {model.gguf} {dora.gguf} -o {lora.gguf}").find("left: the norm of what the adapter lacks"),
+        std::string::npos);
     refused("to-lora {dora.gguf} -o {out.gguf}", "--model");
     refused("to-lora -m {model.gguf} {dora.gguf} --rank 65 -o {out.gguf}", "1 to 64 are possible");
     refused("to-lora -m {model.gguf} {dora.gguf} -o {dora.gguf}", "dora.gguf");

@@ -87,8 +87,7 @@ class PackerCoded {
             }
             for (int64_t i = 0; i < whole; i += of_.block) {
                 const int64_t block = std::min(of_.block, whole - i);
-                for (int64_t p = 0; p < block; p += kLanes)
-                    transpose<kLanes>(rows + i + p, kSpan, steps + p * kLanes);
+                for (int64_t p = 0; p < block; p += kLanes) transpose<kLanes>(rows + i + p, kSpan, steps + p * kLanes);
                 code_columns<kLanes>(steps, block, from(to, s + i, 0));
             }
         }
