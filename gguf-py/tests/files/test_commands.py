@@ -133,7 +133,11 @@ def test_convert_refuses_another_base_unless_forced(tmp_path):
         assert not output.exists()
         code, _, err = run("convert", source, "-o", output, "--base", LLAMA, "--force")
         assert code == 0 and err.startswith("note: the adapter was trained on another base: 'some/llama'") and err.count("\n") == 1
-    assert (tmp_path / "out.gguf").read_bytes() == (tmp_path / "wrong.gguf").read_bytes()
+    with gguf.open(tmp_path / "wrong.gguf") as wrong, gguf.open(tmp_path / "out.gguf") as out:
+        assert dict(out.keys) == dict(wrong.keys) | {"qlora.other_base": out.get_str("qlora.other_base")}
+        assert "some/llama" in out.get_str("qlora.other_base")
+        for name, tensor in wrong.tensors.items():
+            assert np.array_equal(tensor.decode(), out.tensors[name].decode())
 
 
 @pytest.mark.parametrize("key, value", [("adapter.new", "x"), ("adapter.lora.kind", "loha"), ("adapter.type", "vectors")])
