@@ -21,6 +21,7 @@ void RunDisplay::show_history() {
     for (size_t i = 0; i < run.size(); ++i) {
         const bool is_skipped = skipped != run.skipped().end() && *skipped == i;
         if (is_skipped) ++skipped;
+        if (!std::isfinite(run.at(kLr, i))) continue;  // an evaluation alone
         board_->add_earlier_step(run.at(kStep, i), is_skipped ? NAN : run.at(kLoss, i), run.at(kLr, i),
                                  run.at(kGradNorm, i));
     }

@@ -173,7 +173,7 @@ TEST_F(MergeAware, LearnsOverABaseOfItsTypeAtASmallRate) {
     const auto gain = [&](int64_t type, ql_merge_rounding rounding) {
         Adapter a = adapter();
         ql_train_options o = aware(type);
-        o.merge_rounding = rounding, o.steps = 40, o.lr = 1e-3;
+        o.merge_rounding = rounding, o.steps = 40, o.lr = 1e-4;
         auto trainer = Trainer::create(*model_, device_.get(), a, data_, &eval_, o);
         double before = 0, after = 0;
         int64_t tokens = 0;
@@ -185,7 +185,7 @@ TEST_F(MergeAware, LearnsOverABaseOfItsTypeAtASmallRate) {
     const double beside = gain(QL_MERGE_NONE, QL_MERGE_AUTO), aware_gain = gain(QL_NF4, QL_MERGE_AUTO),
                  nearest = gain(QL_NF4, QL_MERGE_NEAREST);
     EXPECT_GT(aware_gain, 0.9 * beside);
-    EXPECT_LT(nearest, 0.7 * aware_gain);
+    EXPECT_LT(nearest, 0.3 * aware_gain);
 }
 
 /// The base that training makes of a file on loading is the one that ql-quantize makes of it.
