@@ -56,8 +56,6 @@ class Finetune {
         o_.check_outputs(model_options_.path());
         page_.open(model_options_.path());
         in_.open_device();
-        say_header();
-        page_.say_address();
         try {
             return work();
         } catch (const Stop & stop) {
@@ -69,6 +67,8 @@ class Finetune {
     int work() {
         const StopAnswers answers("stopping as soon as what is being prepared is ready", "; again to quit at once",
                                   "ended before the training began", program_.quiet);
+        say_header();
+        page_.say_address();
         in_.open_model();
         check_interrupt();
         if (o_.show_data == 0 || !o_.init_adapter.empty()) in_.make_adapter();

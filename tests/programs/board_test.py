@@ -236,7 +236,7 @@ class Board(unittest.TestCase):
             s.sendall(text)
             idle.append(s)
         self.addCleanup(lambda: [s.close() for s in idle])
-        events = Events(run.port).until(lambda e: len(e.points) > 20)
+        events = Events(run.port).until(lambda e: len(e.points) > 20 and "now" in e.state)
         begin = events.state["now"]["step"]
         time.sleep(1)
         events.until(lambda e: e.state["now"]["step"] > begin + 20)
