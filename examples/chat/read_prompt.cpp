@@ -23,6 +23,7 @@ std::string read_prompt() {
     if (std::ferror(stdin)) throw Stop{kFailed, "stdin: cannot read"};
     if (text.ends_with('\n')) text.pop_back();
     if (text.ends_with('\r')) text.pop_back();
+    if (text.empty()) bad_input("-p -: the text is empty");
     return text;
 }
 

@@ -25,7 +25,7 @@ TEST_P(ApartConformance, AgreesWithReference) {
             if (reuse && !conformance.can_reuse()) continue;
             const auto got = conformance.run(device, reuse);
             for (size_t i = 0; i < got.size(); ++i)
-                EXPECT_LE(nmse(got[i], conformance.wanted(i)), selftest::conformance_limit(def, device.caps.bf16));
+                EXPECT_LE(nmse(got[i], conformance.wanted(i)), selftest::conformance_limit(def, device.caps));
         }
     }
 }

@@ -251,7 +251,7 @@ TEST_F(ChatCommands, StandardInputIsAMessageALineOrOnePrompt) {
     }
     const ProcessResult none = chat("-p -", "\n");
     EXPECT_EQ(2, none.code);
-    EXPECT_NE(none.err.find("-p: the text is empty"), none.err.npos) << none.err;
+    EXPECT_NE(none.err.find("-p -: the text is empty"), none.err.npos) << none.err;
 }
 
 TEST_F(ChatCommands, TheTemperatureChanges) {

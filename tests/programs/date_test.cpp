@@ -116,7 +116,9 @@ TEST_F(DateOption, RefusesWhatIsNoDateBeforeAnythingElse) {
             arguments.push_back(date == std::string("''") ? "" : date);
             const ProcessResult r = run_program(program, arguments);
             EXPECT_EQ(2, r.code) << program << " " << date;
-            EXPECT_NE(r.err.npos, r.err.find("is no date; write YYYY-MM-DD")) << r.err;
+            EXPECT_NE(r.err.npos, r.err.find(arguments.back().empty() ? "--date: the text is empty"
+                                                                     : "is no date; write YYYY-MM-DD"))
+                << r.err;
             EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
             EXPECT_EQ("", r.out);
         }
