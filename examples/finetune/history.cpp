@@ -15,12 +15,12 @@ void History::read(const std::string & folder, const std::string & metrics, int6
         figures_ = std::move(found);
     }
     for (const RunFigures::Eval & e : figures_.evals()) evals_.push_back({figures_.at(kStep, e.at), e.loss});
-    for (size_t i = 0, eval = 0, skipped = 0; !kept_in_.empty() && i < figures_.size(); ++i) {
+    for (size_t i = 0, eval = 0; !kept_in_.empty() && i < figures_.size(); ++i) {
         RunStep step;
         for (const Quantity q : {kStep, kEpoch, kLoss, kLr, kGradNorm}) step.figures[q] = figures_.at(q, i);
         if (eval < figures_.evals().size() && figures_.evals()[eval].at == i)
             step.eval_loss = figures_.evals()[eval++].loss;
-        if (skipped < figures_.skipped().size() && figures_.skipped()[skipped] == i) step.skipped = true, ++skipped;
+        step.skipped = figures_.is_skipped(i);
         unkept_ += metrics_line(step);
     }
 }

@@ -17,12 +17,9 @@ constexpr double kPlotsApart = 20;
 void RunDisplay::show_history() {
     if (!board_) return;
     const RunFigures & run = history.figures();
-    auto skipped = run.skipped().begin();
     for (size_t i = 0; i < run.size(); ++i) {
-        const bool is_skipped = skipped != run.skipped().end() && *skipped == i;
-        if (is_skipped) ++skipped;
         if (!std::isfinite(run.at(kLr, i))) continue;  // an evaluation alone
-        board_->add_earlier_step(run.at(kStep, i), is_skipped ? NAN : run.at(kLoss, i), run.at(kLr, i),
+        board_->add_earlier_step(run.at(kStep, i), run.is_skipped(i) ? NAN : run.at(kLoss, i), run.at(kLr, i),
                                  run.at(kGradNorm, i));
     }
     for (const History::Eval & e : history.evals()) board_->add_evaluation({static_cast<int64_t>(e.step), e.loss});

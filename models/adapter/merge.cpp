@@ -111,10 +111,6 @@ class Merge : public WeightEdit {
     std::unordered_map<std::string_view, const TokenRows *> rows_;
 };
 
-}  // namespace
-
-namespace {
-
 /// The rounding that the adapter was trained for, if this is that merge.
 ExactMerge rounding_of(const Adapter & adapter, const ql_quantize_options & options) {
     const char * type = options.type == QL_BASE_KEEP ? nullptr : ql_dtype_name(static_cast<ql_dtype>(options.type));

@@ -1,5 +1,6 @@
 // The figures of a run by step, as its metrics file has them: few bytes a step, as a run may have millions.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -61,6 +62,7 @@ class RunFigures {
     const std::vector<Eval> & evals() const { return evals_; }
     /// Places of steps that changed nothing.
     const std::vector<size_t> & skipped() const { return skipped_; }
+    bool is_skipped(size_t i) const { return std::binary_search(skipped_.begin(), skipped_.end(), i); }
 
   private:
     std::array<bool, kQuantities> kept_{};
