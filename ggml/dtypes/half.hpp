@@ -1,6 +1,6 @@
 // The 16-bit floats, bit for bit: IEEE binary16 and bfloat16. Rounding is to nearest, ties to even; a NaN stays a NaN
-// (made quiet, the upper bits of its payload kept), what is too large becomes Inf. Selects instead of branches, so that
-// loops over them vectorise; no operand is ever an f32 subnormal that matters, so flush-to-zero changes nothing.
+// (made quiet, the upper bits of its payload kept), what is too large becomes Inf. Selects instead of branches; whole arrays
+// are half_rows.hpp's. No operand is ever an f32 subnormal that matters, so flush-to-zero changes nothing.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace ql {
     constexpr uint32_t kRebias = (127u - 15u) << 23;
     const uint32_t normal = (a << 13) + kRebias + (a >= 0x7c00u ? kRebias : 0);  // the second time: exponent 31 to 255
     const uint32_t subnormal = std::bit_cast<uint32_t>(static_cast<float>(static_cast<int32_t>(a)) * 0x1p-24f);
-    return std::bit_cast<float>(sign | (a < 0x0400u ? subnormal : normal));
+    const uint32_t quiet = a > 0x7c00u ? 0x00400000u : 0;
+    return std::bit_cast<float>(sign | quiet | (a < 0x0400u ? subnormal : normal));
 }
 
 [[gnu::always_inline]] constexpr uint16_t f32_to_f16(float x) {

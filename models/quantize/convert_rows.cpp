@@ -98,11 +98,22 @@ class Rows {
         auto * w = reinterpret_cast<float *>(memory.get());
         const TensorPart values{c_.source.name, QL_F32, w, n_, 0, n_};
         QL_TRY(convert_part(source(), QL_F32, w));
-        if (any) QL_TRY(convert_part(values, c_.choice.dtype, plain.get(), {c_.scales}));
+        if (any) QL_TRY(encode_plain(w, plain.get()));
         c_.edit->apply(c_.source.name, first_row_, rows_, w);
         QL_TRY(convert_part(values, c_.choice.dtype, dst, {c_.scales, c_.dither, first_row_ * c_.row()}));
         keep_unchanged(dst);
         return any ? compare(dst, w, plain.get(), sums) : Status();
+    }
+
+    /// w before its edit, in the type of the result: of a type with rows the pieces alone that are measured.
+    Status encode_plain(const float * w, std::byte * plain) const {
+        const ql_dtype to = c_.choice.dtype;
+        const int64_t piece = has_rows(to) ? kPiece : n_;
+        for (int64_t first = 0; first < n_; first += piece)
+            if (piece == n_ || measures(first))
+                QL_TRY(convert_part({c_.source.name, QL_F32, w, n_, first, std::min(piece, n_ - first)}, to,
+                                    plain + (first > 0 ? ql_dtype_bytes(to, first) : 0), {c_.scales}));
+        return {};
     }
 
     /// Rows that the edit leaves as they were have the bytes that they had. (In types of planes rows have none.)

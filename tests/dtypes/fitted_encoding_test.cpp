@@ -4,13 +4,13 @@
 
 #include <cmath>
 #include <cstring>
-#include <hwy/targets.h>
 #include <random>
 #include <vector>
 
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/q4_k.hpp"
 #include "ggml/dtypes/q6_k.hpp"
+#include "tests/dtypes/instruction_sets.hpp"
 
 namespace ql {
 namespace {
@@ -139,22 +139,15 @@ Floats odd_weights() {
 }
 
 TEST(FittedEncoding, GivesTheSameBitsOnEveryInstructionSet) {
-    const int64_t compiled = hwy::SupportedTargets();
     Floats x = odd_weights();
     const Floats more = normal(1 << 14);
     x.insert(x.end(), more.begin(), more.end());
     int n_sets = 0;
     for (const Fitted & type : with_mxfp4()) {
         const auto widest = encoded(type.dtype, x);
-        for (int64_t off = 0, set = compiled; set != (set & -set); set &= set - 1) {  // the baseline stays
-            off |= set & -set;
-            hwy::DisableTargets(off);
-            hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+        n_sets += test::on_lesser_instruction_sets([&](int64_t off) {
             EXPECT_EQ(encoded(type.dtype, x), widest) << ql_dtype_name(type.dtype) << " without " << off;
-            ++n_sets;
-        }
-        hwy::DisableTargets(0);
-        hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+        });
     }
     if (n_sets == 0) GTEST_SKIP() << "one instruction set alone is compiled or supported";
 }

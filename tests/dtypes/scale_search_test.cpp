@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <hwy/targets.h>
 #include <limits>
 #include <random>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "ggml/dtypes/scale_search.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"
+#include "tests/dtypes/instruction_sets.hpp"
 
 namespace ql {
 namespace {
@@ -200,23 +200,14 @@ TEST(ScaleSearch, EqualsTheReferenceBitForBit) {
 }
 
 TEST(ScaleSearch, GivesTheSameBitsOnEveryInstructionSet) {
-    const int64_t compiled = hwy::SupportedTargets();
     int n_sets = 0;
-    for (const Floats & x : shapes()) {
+    for (const Floats & x : shapes())
         for (const ql_dtype dtype : kSearched) {
             const Encoded widest(dtype, x, true);
-            for (int64_t off = 0, set = compiled; set != 0; set &= set - 1) {  // without the best, the two best ...
-                off |= set & -set;
-                if (set == (set & -set)) break;  // the baseline stays
-                hwy::DisableTargets(off);
-                hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+            n_sets += test::on_lesser_instruction_sets([&](int64_t off) {
                 EXPECT_EQ(Encoded(dtype, x, true), widest) << ql_dtype_name(dtype) << " without " << off;
-                ++n_sets;
-            }
-            hwy::DisableTargets(0);
-            hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+            });
         }
-    }
     if (n_sets == 0) GTEST_SKIP() << "one instruction set alone is compiled or supported";
 }
 
