@@ -15,10 +15,10 @@ namespace {
 // there are enough of both, at most 8 of them, as more only learn by heart: a set of long answers is known after a few, one
 // of short answers has to be repeated. A step takes up to 8 sequences, fewer where the run would have less than 128 steps.
 // The rate is 2e-4, the usual one, for runs of 2,048 steps or more, and grows with the root of what is missing to them, to at
-// most 1e-3.
+// most 1e-3: for a model 2,048 wide. A narrower one bears a higher rate and a wider one a lower one, by the root of the widths.
 constexpr int64_t kEnoughTrained = 20000, kLeastSteps = 40, kMostEpochs = 8;
 constexpr int64_t kMostSequences = 8, kEnoughSteps = 128, kManySteps = 2048;
-constexpr double kUsualRate = 2e-4, kMostRate = 1e-3;
+constexpr double kUsualRate = 2e-4, kMostRate = 1e-3, kMostByWidth = 2;
 
 int64_t times_to(int64_t enough, int64_t part) {
     return (enough + part - 1) / std::max<int64_t>(part, 1);
@@ -29,15 +29,15 @@ struct ChosenEpochs {
     std::string why;
 };
 
-ChosenEpochs choose_epochs(const EpochSize & epoch, int64_t sequences_of_a_step) {
-    const int64_t steps = times_to(epoch.n_sequences, sequences_of_a_step);
-    const int64_t by_tokens = times_to(kEnoughTrained, epoch.n_trained), by_steps = times_to(kLeastSteps, steps);
+ChosenEpochs choose_epochs(const RunSize & run, int64_t sequences_of_a_step) {
+    const int64_t steps = times_to(run.n_sequences, sequences_of_a_step);
+    const int64_t by_tokens = times_to(kEnoughTrained, run.n_trained), by_steps = times_to(kLeastSteps, steps);
     const int64_t n = std::max(by_tokens, by_steps);
     const bool by_token = by_tokens >= by_steps;
     return {
         std::clamp<int64_t>(n, 1, kMostEpochs),
         format("an epoch %s %lld %s, and %lld %s enough", by_token ? "trains" : "has",
-               static_cast<long long>(by_token ? epoch.n_trained : steps), by_token ? "tokens" : "steps",
+               static_cast<long long>(by_token ? run.n_trained : steps), by_token ? "tokens" : "steps",
                static_cast<long long>(by_token ? kEnoughTrained : kLeastSteps), n > kMostEpochs ? "would be" : "are")};
 }
 
@@ -48,11 +48,23 @@ int64_t sequences_of_a_step(double n_sequences) {
     return n;
 }
 
-double rate_for(int64_t n_steps) {
-    const double lacking =
-        std::sqrt(static_cast<double>(kManySteps) / static_cast<double>(std::max<int64_t>(n_steps, 1)));
-    const double rate = std::clamp(kUsualRate * lacking, kUsualRate, kMostRate);
-    return std::round(rate * 1e5) / 1e5;  // a number that a person can type
+struct ChosenRate {
+    double rate;
+    std::string why;
+};
+
+ChosenRate choose_rate(int64_t n_steps, int64_t width) {
+    const auto root = [](int64_t enough, int64_t n) {
+        return std::sqrt(static_cast<double>(enough) / static_cast<double>(std::max<int64_t>(n, 1)));
+    };
+    const double by_steps = std::clamp(kUsualRate * root(kManySteps, n_steps), kUsualRate, kMostRate);
+    const double by_width = std::min(root(kUsualWidth, width), kMostByWidth);
+    std::string why;
+    if (by_steps > kUsualRate) why = ": so few take a high lr";
+    if (by_width != 1)
+        why += format("%s model %lld wide a %s one", why.empty() ? "; a" : ", and a", static_cast<long long>(width),
+                      by_width > 1 ? "higher" : "lower");
+    return {std::round(by_steps * by_width * 1e5) / 1e5, why};  // a number that a person can type
 }
 
 std::string join(const std::vector<std::string> & words) {
@@ -109,7 +121,7 @@ std::string advice_for_more_steps(const ql_train_options & asked, const ql_train
     return advice + (asked.epochs > 0 && accumulates ? ", or leave both to be chosen" : ", or leave it to be chosen");
 }
 
-Result<ChosenOptions> choose_options(const ql_train_options & options, const EpochSize & epoch,
+Result<ChosenOptions> choose_options(const ql_train_options & options, const RunSize & run,
                                      const RunBefore & before) {
     if (!before.fingerprint.empty()) {
         auto chosen = as_before(options, before.fingerprint);
@@ -121,23 +133,24 @@ Result<ChosenOptions> choose_options(const ql_train_options & options, const Epo
     std::string why;
     const int64_t batch = std::max<int64_t>(o.batch, 1);
     if (o.steps == 0 && o.epochs == 0) {
-        const ChosenEpochs epochs = choose_epochs(epoch, batch * std::max<int64_t>(o.grad_accum, 1));
+        const ChosenEpochs epochs = choose_epochs(run, batch * std::max<int64_t>(o.grad_accum, 1));
         o.epochs = static_cast<double>(epochs.n);
         why = epochs.why + "; ";
         said.push_back(format("epochs %g", o.epochs));
     }
     if (o.grad_accum == 0) {
-        const double n_sequences = static_cast<double>(epoch.n_sequences) * (o.steps > 0 ? 1 : o.epochs);
+        const double n_sequences = static_cast<double>(run.n_sequences) * (o.steps > 0 ? 1 : o.epochs);
         o.grad_accum = std::max<int64_t>(sequences_of_a_step(n_sequences) / batch, 1);
         said.insert(said.begin(), "grad-accum " + std::to_string(o.grad_accum));
     }
-    const int64_t steps_per_epoch = times_to(epoch.n_sequences, batch * o.grad_accum);
+    const int64_t steps_per_epoch = times_to(run.n_sequences, batch * o.grad_accum);
     const int64_t n_steps = steps_of(o, steps_per_epoch);
-    why += format("%lld sequences are %lld steps an epoch, %lld in all", static_cast<long long>(epoch.n_sequences),
+    why += format("%lld sequences are %lld steps an epoch, %lld in all", static_cast<long long>(run.n_sequences),
                   static_cast<long long>(steps_per_epoch), static_cast<long long>(n_steps));
     if (o.lr == 0) {
-        o.lr = rate_for(n_steps);
-        if (o.lr > kUsualRate) why += ": so few take a high lr";
+        const ChosenRate chosen = choose_rate(n_steps, run.width);
+        o.lr = chosen.rate;
+        why += chosen.why;
         said.push_back(format("lr %g", o.lr));
     }
     if (said.empty()) return ChosenOptions{o, ""};

@@ -15,8 +15,11 @@ struct ChosenOptions {
     std::string note;          // what was chosen and why, for a person; "" if nothing was
 };
 
-struct EpochSize {
-    int64_t n_sequences, n_trained;  // tokens that carry loss
+inline constexpr int64_t kUsualWidth = 2048;
+
+struct RunSize {
+    int64_t n_sequences, n_trained;  // of an epoch; tokens that carry loss
+    int64_t width = kUsualWidth;     // of the model's activations
 };
 
 /// The checkpoint that a run goes on from; both "": there is none.
@@ -26,7 +29,7 @@ struct RunBefore {
 
 /// before       decides, where there is one
 /// errors       QL_BAD_FILE: the checkpoint's options, or what is chosen to go with them, are out of range
-Result<ChosenOptions> choose_options(const ql_train_options & options, const EpochSize & epoch,
+Result<ChosenOptions> choose_options(const ql_train_options & options, const RunSize & run,
                                      const RunBefore & before);
 
 /// Steps of a run over so many a epoch.

@@ -31,9 +31,9 @@ SamplerOptions sampler_options(const ql_train_options & o, int64_t ctx) {
     return {ctx, std::max<int64_t>(o.batch, 1) * o.grad_accum, o.packing != 0, o.shuffle != 0, o.seed};
 }
 
-Result<ChosenOptions> choose(const ql_train_options & o, const EpochSize & epoch, const Checkpoint & before) {
+Result<ChosenOptions> choose(const ql_train_options & o, const RunSize & run, const Checkpoint & before) {
     if (o.grad_accum > 0 && (o.epochs > 0 || o.steps > 0) && o.lr > 0) return ChosenOptions{o, ""};
-    return choose_options(o, epoch, {before.path, before.state.fingerprint});
+    return choose_options(o, run, {before.path, before.state.fingerprint});
 }
 
 }  // namespace
@@ -67,8 +67,8 @@ Result<std::unique_ptr<Trainer>> Trainer::create(const Model & model, ql_device 
     if (eval) QL_TRY(eval->check_fits(default_ctx(options, model)));
     QL_ASSIGN(ResumePoint resume, find_resume_point(options));
     auto first = pack_epoch(data.samples, sampler_options(options, default_ctx(options, model)), 0);
-    const EpochSize epoch{static_cast<int64_t>(first.size()), data.n_trained()};
-    QL_ASSIGN(const ChosenOptions chosen, choose(options, epoch, resume.checkpoint));
+    const RunSize run{static_cast<int64_t>(first.size()), data.n_trained(), model.hparams().n_embd};
+    QL_ASSIGN(const ChosenOptions chosen, choose(options, run, resume.checkpoint));
     std::unique_ptr<Trainer> trainer(
         new Trainer(model, adapter, data, eval, {chosen.options, std::move(resume), std::move(first)}));
     if (!chosen.note.empty()) trainer->log(chosen.note);

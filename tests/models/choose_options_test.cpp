@@ -19,12 +19,12 @@ TEST(ChooseOptions, AreOpenUnlessSaidOtherwise) {
     EXPECT_EQ(o.lr, 0);
 }
 
-constexpr EpochSize kFew{40, 5000}, kLarge{100000, 25000000};
+constexpr RunSize kFew{40, 5000}, kLarge{100000, 25000000};
 
 /// docs/hyperparameters.md has the table, and what these sets are.
 TEST(ChooseOptions, FollowTheSizeOfTheSet) {
     struct Row {
-        EpochSize epoch;
+        RunSize epoch;
         int64_t grad_accum;
         double epochs, lr;
     };
@@ -62,9 +62,21 @@ TEST(ChooseOptions, ALargeSetGetsTheUsualOnes) {
     EXPECT_DOUBLE_EQ(chosen.options.lr, 2e-4);
 }
 
+/// SmolLM2-135M is 576 wide, a model of 7B 4096.
+TEST(ChooseOptions, ANarrowModelTakesAHigherRate) {
+    const auto rate = [](int64_t n_sequences, int64_t trained, int64_t width) {
+        return choose_options(open_options(), {n_sequences, trained, width}, {})->options.lr;
+    };
+    EXPECT_DOUBLE_EQ(rate(9, 1538, 576), 0.00189);
+    EXPECT_DOUBLE_EQ(rate(35, 6111, 576), 0.00144);
+    EXPECT_DOUBLE_EQ(rate(115, 31490, 4096), 0.0006);
+    EXPECT_DOUBLE_EQ(rate(100000, 25000000, 4096), 0.00014);
+    EXPECT_DOUBLE_EQ(rate(100000, 25000000, 64), 0.0004);  // no width more than doubles it
+}
+
 TEST(ChooseOptions, OneLineSaysWhatAndWhy) {
-    const auto note = [](const EpochSize & epoch, ql_train_options o = open_options()) {
-        return choose_options(o, epoch, {})->note;
+    const auto note = [](const RunSize & run, ql_train_options o = open_options()) {
+        return choose_options(o, run, {})->note;
     };
     EXPECT_EQ(note({9, 1538}),
               "chosen   grad-accum 1, epochs 8, lr 0.001: an epoch trains 1538 tokens, and 20000 would be enough; "
@@ -78,8 +90,14 @@ TEST(ChooseOptions, OneLineSaysWhatAndWhy) {
     EXPECT_EQ(note(kLarge),
               "chosen   grad-accum 8, epochs 1, lr 0.0002: an epoch trains 25000000 tokens, and 20000 are enough; "
               "100000 sequences are 12500 steps an epoch, 12500 in all");
+    EXPECT_EQ(note({100000, 25000000, 4096}),
+              "chosen   grad-accum 8, epochs 1, lr 0.00014: an epoch trains 25000000 tokens, and 20000 are enough; "
+              "100000 sequences are 12500 steps an epoch, 12500 in all; a model 4096 wide a lower one");
     ql_train_options o = open_options();
     o.epochs = 2, o.grad_accum = 4;
+    EXPECT_EQ(note({30, 7745, 576}, o),
+              "chosen   lr 0.00189: 30 sequences are 8 steps an epoch, 16 in all: so few take a high lr, and a model 576 wide "
+              "a higher one");
     EXPECT_EQ(note({30, 7745}, o),
               "chosen   lr 0.001: 30 sequences are 8 steps an epoch, 16 in all: so few take a high lr");
     o.grad_accum = 0, o.lr = 1e-4;
