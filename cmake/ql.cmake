@@ -55,10 +55,46 @@ function(ql_unity name)
     endforeach()
 endfunction()
 
-# ql_apart(FILE...): files whose local names other files of the target have, too, as all operators do; patterns.
+# ql_apart(FILE...): files whose local names other files of the target have, too; patterns.
 function(ql_apart)
     file(GLOB files ${ARGN})
     set_source_files_properties(${files} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# ql_kernels(NAME GROUP FILES pattern... [OPTIONS option...]): the kernels among these files of the target are compiled by
+# sixteens. Highway's headers, read for every instruction set, are most of the work of a short kernel. A file that includes the
+# kernels takes their place: it is what foreach_target.h compiles once for each instruction set. Kernels of a group have names of
+# their own.
+function(ql_kernels name group)
+    if(NOT QL_UNITY)
+        return()
+    endif()
+    cmake_parse_arguments(K "" "" "FILES;OPTIONS" ${ARGN})
+    set(kernels)
+    file(GLOB files CONFIGURE_DEPENDS ${K_FILES})
+    foreach(file ${files})
+        file(STRINGS ${file} kernel REGEX "foreach_target" LIMIT_COUNT 1)
+        if(kernel)
+            list(APPEND kernels ${file})
+        endif()
+    endforeach()
+    set_source_files_properties(${kernels} PROPERTIES HEADER_FILE_ONLY ON)
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}_kernels)
+    target_include_directories(${name} PRIVATE ${folder})
+    list(LENGTH kernels n)
+    math(EXPR last "${n} - 1")
+    foreach(first RANGE 0 ${last} 16)
+        list(SUBLIST kernels ${first} 16 batch)
+        set(includes)
+        foreach(file ${batch})
+            file(RELATIVE_PATH file ${PROJECT_SOURCE_DIR} ${file})
+            string(APPEND includes "#include \"${file}\"\n")
+        endforeach()
+        set(together ${group}_${first}.cpp)
+        configure_file(${PROJECT_SOURCE_DIR}/cmake/kernels.cpp.in ${folder}/${together} @ONLY)
+        set_source_files_properties(${folder}/${together} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON COMPILE_OPTIONS "${K_OPTIONS}")
+        target_sources(${name} PRIVATE ${folder}/${together})
+    endforeach()
 endfunction()
 
 # ql_module(NAME DIR... [DEPENDS target...]): an object library of every .cpp file directly in the folders.
