@@ -38,14 +38,20 @@ function(ql_glob variable name dir)
     set(${variable} ${files} PARENT_SCOPE)
 endfunction()
 
-# ql_unity(NAME): compiles the target's files by eights, which reads their headers once: a third of the processor's time.
+# ql_unity(NAME [N]): compiles the target's files N at a time, which reads their headers once: a third of the processor's time.
+# N is 8, or what a folder sets QL_UNITY_FILES to.
 # Apart stay those that ql_apart names, those with options of their own, and kernels: Highway compiles each file that
 # includes foreach_target.h several times.
+set(QL_UNITY_FILES 8)
 function(ql_unity name)
     if(NOT QL_UNITY)
         return()
     endif()
-    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    set(n ${QL_UNITY_FILES})
+    if(ARGC GREATER 1)
+        set(n ${ARGV1})
+    endif()
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${n})
     get_target_property(files ${name} SOURCES)
     foreach(file ${files})
         file(STRINGS ${file} kernels REGEX "foreach_target" LIMIT_COUNT 1)
@@ -55,10 +61,46 @@ function(ql_unity name)
     endforeach()
 endfunction()
 
-# ql_apart(FILE...): files whose local names other files of the target have, too, as all operators do; patterns.
+# ql_apart(FILE...): files whose local names other files of the target have, too; patterns.
 function(ql_apart)
     file(GLOB files ${ARGN})
     set_source_files_properties(${files} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# ql_kernels(NAME GROUP FILES pattern... [OPTIONS option...]): the kernels among these files of the target are compiled by
+# sixteens. Highway's headers, read for every instruction set, are most of the work of a short kernel. A file that includes the
+# kernels takes their place: it is what foreach_target.h compiles once for each instruction set. Kernels of a group have names of
+# their own.
+function(ql_kernels name group)
+    if(NOT QL_UNITY)
+        return()
+    endif()
+    cmake_parse_arguments(K "" "" "FILES;OPTIONS" ${ARGN})
+    set(kernels)
+    file(GLOB files CONFIGURE_DEPENDS ${K_FILES})
+    foreach(file ${files})
+        file(STRINGS ${file} kernel REGEX "foreach_target" LIMIT_COUNT 1)
+        if(kernel)
+            list(APPEND kernels ${file})
+        endif()
+    endforeach()
+    set_source_files_properties(${kernels} PROPERTIES HEADER_FILE_ONLY ON)
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}_kernels)
+    target_include_directories(${name} PRIVATE ${folder})
+    list(LENGTH kernels n)
+    math(EXPR last "${n} - 1")
+    foreach(first RANGE 0 ${last} 16)
+        list(SUBLIST kernels ${first} 16 batch)
+        set(includes)
+        foreach(file ${batch})
+            file(RELATIVE_PATH file ${PROJECT_SOURCE_DIR} ${file})
+            string(APPEND includes "#include \"${file}\"\n")
+        endforeach()
+        set(together ${group}_${first}.cpp)
+        configure_file(${PROJECT_SOURCE_DIR}/cmake/kernels.cpp.in ${folder}/${together} @ONLY)
+        set_source_files_properties(${folder}/${together} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON COMPILE_OPTIONS "${K_OPTIONS}")
+        target_sources(${name} PRIVATE ${folder}/${together})
+    endforeach()
 endfunction()
 
 # ql_module(NAME DIR... [DEPENDS target...]): an object library of every .cpp file directly in the folders.

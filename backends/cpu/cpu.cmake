@@ -12,6 +12,12 @@ target_compile_definitions(ql_cpu PUBLIC "HWY_DISABLED_TARGETS=${QL_HWY_DISABLED
 file(GLOB ql_product_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/*.cpp)
 set_source_files_properties(${ql_product_sources} PROPERTIES COMPILE_OPTIONS "${ql_kernel_optimisation}")
 
+# What is short, or shares templates, is compiled together.
+ql_kernels(ql_cpu ops FILES cpu/ops/*.cpp)
+ql_kernels(ql_cpu attention FILES cpu/attention/*.cpp)
+ql_kernels(ql_cpu products OPTIONS ${ql_kernel_optimisation}
+           FILES cpu/products/branches.cpp cpu/products/decode.cpp cpu/products/soft_cap.cpp cpu/products/softmax.cpp)
+
 # Kernels for what Highway does not offer, in files of their own: bf16_kernels.cpp lists them where they are compiled, and
 # they are entered only after isa.cpp has found the instructions.
 set(ql_vdpbf16_sources products/gemm_bf16.cpp products/gemv_bf16.cpp products/outer_bf16.cpp attention/forward_bf16.cpp

@@ -11,6 +11,10 @@ namespace ql::cpu {
 /// about one for handing out work. What is smaller runs on the calling thread.
 inline constexpr int64_t kPiece = 16384;
 
+/// Columns of a task of an operator that sums over rows: 256 bytes of a row, whole cache lines, and enough tasks for a
+/// narrow matrix.
+inline constexpr int64_t kColumnPiece = 64;
+
 /// Calls f(first, last) for pieces of [0, n).
 template <typename F>
 void split(Pool & pool, int64_t n, int64_t piece, const F & f) {

@@ -44,7 +44,7 @@ file(GLOB ql_vulkan_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/vulkan
 ql_apart(vulkan/api.cpp) # volk's own code
 add_library(ql_backend_vulkan MODULE ${ql_vulkan_sources} ${ql_spirv}/shaders.cpp)
 ql_target(ql_backend_vulkan)
-ql_unity(ql_backend_vulkan)
+ql_unity(ql_backend_vulkan 8)
 # `on`: beside the programs, which then offer it. `auto`: for the tests, out of their way: to ask a driver what there is
 # takes time and memory.
 set(ql_vulkan_folder ${PROJECT_BINARY_DIR}/test-backends/vulkan)

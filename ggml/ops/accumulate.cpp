@@ -7,7 +7,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_accumulate(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_state(n, 0));
     QL_TRY(expect_f32(n, 1));
     QL_TRY(expect_same_shape(n, 0, 1));
@@ -16,12 +16,12 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_accumulate(const RefArgs<Real> & a) {
     const int64_t n = a.in(0).shape.elements();
     for (int64_t i = 0; i < n; ++i) a.y(0)[i] = a.x(0)[i] + a.x(1)[i];
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_accumulate() {
     return {
         {"1", {state_in(1), data_in(1)}, {}},
         {"33x3", {state_in({33, 3}), data_in({33, 3})}, {}},
@@ -29,7 +29,7 @@ std::vector<Case> cases() {
     };
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_accumulate(const BenchSize & s) {
     return Case{"", {state_in({s.k, s.m}), data_in({s.k, s.m})}, {}};
 }
 
@@ -40,12 +40,12 @@ const OpDef op::accumulate = {
     .name = "accumulate",
     .formula = "sum += x, in place",
     .build_empty = Empty<ql_accumulate>::call,
-    .infer = infer,
+    .infer = infer_accumulate,
     .no_grad = "it changes a state in place, after the backward pass",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_accumulate<float>,
+    .reference64 = reference_accumulate<double>,
+    .cases = cases_accumulate,
+    .bench = bench_accumulate,
 };
 
 }  // namespace ql

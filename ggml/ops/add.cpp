@@ -7,7 +7,7 @@
 namespace ql {
 namespace {
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_add(GradBuilder & b, const GraphNode & n) {
     Tensor * dy = b.gradient(n.result(0));
     b.add(n.source(0), dy);
     if (b.wants(n.source(1))) b.add(n.source(1), summed_to(b, dy, n.source(1)->shape));
@@ -15,11 +15,11 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_add(const RefArgs<Real> & args) {
     reference_broadcast(args, [](Real a, Real b) { return a + b; });
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_add() {
     return {
         {"1", {param_in(1), param_in(1)}, {}},
         {"33x3", {param_in({33, 3}), param_in({33, 3})}, {}},
@@ -30,7 +30,7 @@ std::vector<Case> cases() {
     };
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_add(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, {}};
 }
 
@@ -42,12 +42,12 @@ const OpDef op::add = {
     .formula = "y = a + b",
     .build_empty = Empty<ql_add>::call,
     .infer = infer_broadcast,
-    .backward = backward,
+    .backward = backward_add,
     .differentiable = 0b11,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_add<float>,
+    .reference64 = reference_add<double>,
+    .cases = cases_add,
+    .bench = bench_add,
 };
 
 }  // namespace ql

@@ -30,7 +30,7 @@ Status check_pages(const Node & n) {
     return {};
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_attention(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     QL_TRY(expect_f32_or_f16(n, 1));
     if (n.src[1]->dtype != n.src[2]->dtype) return error(QL_BAD_DTYPE, "attention: k and v differ in type");
@@ -43,7 +43,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_attention(GradBuilder & b, const GraphNode & n) {
     Tensor *q = n.source(0), *k = n.source(1), *v = n.source(2), *span = n.source(3);
     if (has_pages(n)) return error(QL_UNSUPPORTED, "attention: no gradient flows through a cache of pages");
     if (k->dtype != QL_F32) return error(QL_UNSUPPORTED, "attention: no gradient flows through a cache of f16");
@@ -58,7 +58,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_attention(const RefArgs<Real> & a) {
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
     const int64_t n_kv = a.in(1).ne(1), n_keys = count_keys(a.node);
     const KeyRows rows = key_rows(a.node, a.has(kPageTable) ? a.ids(kPageTable) : nullptr);
@@ -94,7 +94,7 @@ void reference(const RefArgs<Real> & a) {
         }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_attention() {
     const auto make = [](const char * name, int64_t d, int64_t n_heads, int64_t n_kv, int64_t n_tokens,
                          int64_t n_keys) {
         return Case{name,
@@ -150,11 +150,11 @@ std::vector<Case> cases() {
             capped(paged("f16 d64 H9/3 T1, 5 pages of 7, cap 0.5", 64, 9, 3, 1, 5, 64, 7, QL_F16), 0.5f)};
 }
 
-double flops(const Node & n) {
+double flops_attention(const Node & n) {
     return attention_flops(n, 2);
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_attention(const BenchSize & s) {
     QL_ASSIGN(const int64_t heads, bench_heads(s));
     const Shape q(kBenchHead, heads, s.t), k(kBenchHead, bench_kv_heads(heads), s.t);
     return Case{
@@ -170,15 +170,15 @@ const OpDef op::attention = {
         "o[:, h, t] = sum_j softmax_j(c(scale q[:, h, t] . k[:, h', j])) v[:, h', j], j in the span of t, c a soft cap",
     .params = params_type<AttentionParams>(),
     .build_empty = Empty<ql_attention>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_attention,
+    .backward = backward_attention,
     .differentiable = 0b111,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_attention<float>,
+    .reference64 = reference_attention<double>,
+    .cases = cases_attention,
+    .bench = bench_attention,
+    .flops = flops_attention,
 };
 
 }  // namespace ql

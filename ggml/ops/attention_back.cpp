@@ -12,7 +12,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_attention_back(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(check_attention(n, 6));
     for (int i = 3; i < 6; ++i) QL_TRY(expect_f32(n, i));
     QL_TRY(expect_same_shape(n, 0, 3));
@@ -31,7 +31,7 @@ double dot(const Real * a, const Real * b, int64_t n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_attention_back(const RefArgs<Real> & a) {
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2);
     const int64_t n_kv = a.in(1).ne(1), n_keys = a.in(1).ne(2);
     const auto params = a.template params<AttentionParams>();
@@ -62,7 +62,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_attention_back() {
     const auto make = [](const char * name, int64_t d, int64_t n_heads, int64_t n_kv, int64_t n_tokens,
                          int64_t n_keys) {
         const Shape q(d, n_heads, n_tokens), k(d, n_kv, n_keys);
@@ -90,11 +90,11 @@ std::vector<Case> cases() {
             capped(windows(make("d33 H3/1 T70 in a window, cap 2", 33, 3, 1, 70, 70)), 2.0f)};
 }
 
-double flops(const Node & n) {
+double flops_attention_back(const Node & n) {
     return attention_flops(n, 5);
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_attention_back(const BenchSize & s) {
     QL_ASSIGN(const int64_t heads, bench_heads(s));
     const Shape q(kBenchHead, heads, s.t), k(kBenchHead, bench_kv_heads(heads), s.t);
     return Case{"",
@@ -111,14 +111,14 @@ const OpDef op::attention_back = {
     .formula =
         "p = exp(scale q.k - lse); ds = p (do.v - do.o); dq = scale sum ds k; dk = scale sum ds q; dv = sum p do",
     .params = params_type<AttentionParams>(),
-    .infer = infer,
+    .infer = infer_attention_back,
     .no_grad = "second derivatives are out of scope",
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_attention_back<float>,
+    .reference64 = reference_attention_back<double>,
+    .cases = cases_attention_back,
+    .bench = bench_attention_back,
+    .flops = flops_attention_back,
 };
 
 }  // namespace ql

@@ -19,7 +19,7 @@ Shape joined(const Node & n) {
     return y;
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_concat(const Node & n, std::vector<OutSpec> & outs) {
     for (int i = 0; i < 2; ++i) QL_TRY(expect_single_elements(n, i));
     QL_TRY(expect_dimension(n, n.params.as<ConcatParams>().dim));
     if (n.src[0]->dtype != n.src[1]->dtype)
@@ -32,7 +32,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_concat(GradBuilder & b, const GraphNode & n) {
     const auto dim = static_cast<int64_t>(dimension(n));
     int64_t first = 0;
     for (const Operand * x : n.src) {
@@ -44,11 +44,11 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_concat(const RefArgs<Real> & a) {
     for (int i = 0; i < 2; ++i) reference_move(a, concat_move(a.node, i));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_concat() {
     const auto make = [](const char * name, int64_t dim, Shape a, Shape b) {
         return Case{name, {param_in(a), param_in(b)}, ConcatParams{dim}};
     };
@@ -62,7 +62,7 @@ std::vector<Case> cases() {
             {"i32 33x3", {ints_in({33, 3}, Fill::ids, 100), ints_in({1, 3}, Fill::ids, 9)}, ConcatParams{0}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_concat(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, ConcatParams{0}};
 }
 
@@ -81,13 +81,13 @@ const OpDef op::concat = {
     .formula = "y = a, and b behind it along a dimension",
     .params = params_type<ConcatParams>(),
     .build_empty = Empty<ql_concat>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_concat,
+    .backward = backward_concat,
     .differentiable = 0b11,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_concat<float>,
+    .reference64 = reference_concat<double>,
+    .cases = cases_concat,
+    .bench = bench_concat,
     .flops = no_flops,
 };
 

@@ -14,7 +14,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_dora_scale(const Node & n, std::vector<OutSpec> & outs) {
     for (int i = 0; i < 5; ++i) QL_TRY(expect_f32(n, i));
     QL_TRY(expect_matrix(n, 4));
     const Shape & b = n.src[4]->shape;
@@ -25,7 +25,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_dora_scale(GradBuilder & b, const GraphNode & n) {
     Tensor * dc = b.gradient(n.result(0));
     if (!dc || b.gradient(n.result(1)))
         return error(QL_UNSUPPORTED, "dora_scale: the gradient flows through the scale, not the norm");
@@ -34,7 +34,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_dora_scale(const RefArgs<Real> & args) {
     const int64_t r = args.in(4).ne(0), m = args.in(4).ne(1);
     const Real *g = args.x(0), *w2 = args.x(1), *c = args.x(2), *p = args.x(3), *b = args.x(4);
     const double s = static_cast<double>(args.template params<LoraParams>().scale);
@@ -49,7 +49,7 @@ void reference(const RefArgs<Real> & args) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_dora_scale() {
     const auto make = [](const char * name, int64_t m, int64_t r) {
         const Shape b(r, m);
         return Case{name,
@@ -59,11 +59,11 @@ std::vector<Case> cases() {
     return {make("1 r1", 1, 1), make("33 r3", 33, 3), make("65 r16", 65, 16), make("192 r40", 192, 40)};
 }
 
-double flops(const Node & n) {
+double flops_dora_scale(const Node & n) {
     return 4.0 * static_cast<double>(n.src[4]->shape.elements());
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_dora_scale(const BenchSize & s) {
     const Shape b(kBenchRank, s.m);
     return Case{"",
                 {data_in(s.m), frozen_in(s.m, QL_F32, Fill::positive), data_in(b), data_in(b), data_in(b)},
@@ -78,14 +78,14 @@ const OpDef op::dora_scale = {
     .formula = "c_i = g_i / |W_i + s (B A)_i|",
     .params = params_type<LoraParams>(),
     .build_empty = Empty<ql_dora_scale>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_dora_scale,
+    .backward = backward_dora_scale,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_dora_scale<float>,
+    .reference64 = reference_dora_scale<double>,
+    .cases = cases_dora_scale,
+    .bench = bench_dora_scale,
+    .flops = flops_dora_scale,
 };
 
 }  // namespace ql

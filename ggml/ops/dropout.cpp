@@ -13,7 +13,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_dropout(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_matrix(n, 0));
     QL_TRY(expect_i32(n, 1));
     QL_TRY(expect_shape(n, 1, Shape(4)));
@@ -25,14 +25,14 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_dropout(GradBuilder & b, const GraphNode & n) {
     if (b.wants(n.source(0)))
         b.add(n.source(0), b.graph().emit(op::dropout, {b.gradient(n.result(0)), n.source(1)}, n.params));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_dropout(const RefArgs<Real> & a) {
     const auto params = a.template params<DropoutParams>();
     const DropoutMask mask(params, a.ids(1));
     const int64_t n = a.in(0).ne(0), n_tokens = a.in(0).ne(1);
@@ -46,7 +46,7 @@ void reference(const RefArgs<Real> & a) {
         }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_dropout() {
     const auto make = [](const char * name, Shape s, float p) {
         return Case{name, {param_in(s), ints_in(4, Fill::key)}, DropoutParams{p, 3}};
     };
@@ -54,7 +54,7 @@ std::vector<Case> cases() {
             make("64x5 p 0", {64, 5}, 0)};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_dropout(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), ints_in(4, Fill::key)}, DropoutParams{0.1f, 1}};
 }
 
@@ -66,14 +66,14 @@ const OpDef op::dropout = {
     .formula = "y = x keep / (1 - p), keep in {0, 1} from Philox",
     .params = params_type<DropoutParams>(),
     .build_empty = Empty<ql_dropout>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_dropout,
+    .backward = backward_dropout,
     .differentiable = 0b1,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_dropout<float>,
+    .reference64 = reference_dropout<double>,
+    .cases = cases_dropout,
+    .bench = bench_dropout,
     .flops = flops_each<1>,
 };
 

@@ -9,7 +9,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_expand(const Node & n, std::vector<OutSpec> & outs) {
     const Shape to = n.params.as<ExpandParams>().shape;
     QL_TRY(expect_single_elements(n, 0));
     if (!repeats_to(to, n.src[0]->shape))
@@ -19,17 +19,17 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_expand(GradBuilder & b, const GraphNode & n) {
     if (b.wants(n.source(0))) b.add(n.source(0), summed_to(b, b.gradient(n.result(0)), n.source(0)->shape));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_expand(const RefArgs<Real> & a) {
     reference_move(a, expand_move(a.node));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_expand() {
     return {{"1", {param_in(1)}, ExpandParams{Shape(1)}},
             {"row to 33x3", {param_in(33)}, ExpandParams{Shape(33, 3)}},
             {"a number for each row to 65x7", {param_in({1, 7})}, ExpandParams{Shape(65, 7)}},
@@ -39,7 +39,7 @@ std::vector<Case> cases() {
             {"i32 to 33x3", {ints_in(33, Fill::ids, 100)}, ExpandParams{Shape(33, 3)}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_expand(const BenchSize & s) {
     return Case{"", {data_in({1, s.t})}, ExpandParams{Shape(s.k, s.t)}};
 }
 
@@ -59,13 +59,13 @@ const OpDef op::expand = {
     .formula = "y = x, repeated in each dimension where its size is 1",
     .params = params_type<ExpandParams>(),
     .build_empty = Empty<ql_expand>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_expand,
+    .backward = backward_expand,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_expand<float>,
+    .reference64 = reference_expand<double>,
+    .cases = cases_expand,
+    .bench = bench_expand,
     .flops = no_flops,
 };
 

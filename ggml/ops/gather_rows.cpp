@@ -13,7 +13,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_gather_rows(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_rows(n, 0));
     QL_TRY(expect_i32(n, 1));
     const int64_t n_ids = n.src[1]->shape[0];
@@ -22,7 +22,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_gather_rows(GradBuilder & b, const GraphNode & n) {
     const ScatterAddRowsParams p{n.source(0)->shape[1]};
     if (b.wants(n.source(0)))
         b.add(n.source(0), b.graph().emit(op::scatter_add_rows, {b.gradient(n.result(0)), n.source(1)}, p));
@@ -30,7 +30,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_gather_rows(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.in(0).ne(1);
     const std::vector<Real> x = a.decoded(0);
     for (int64_t t = 0; t < a.in(1).ne(0); ++t) {
@@ -43,7 +43,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_gather_rows() {
     const auto make = [](const char * name, Shape x, int64_t n_ids, ql_dtype dtype = QL_F32) {
         const CaseInput rows = dtype == QL_F32 ? param_in(x) : frozen_in(x, dtype);
         return Case{name, {rows, ints_in(n_ids, Fill::targets, x[1])}, {}};
@@ -57,7 +57,7 @@ std::vector<Case> cases() {
             make("bf16 65x7, 9", {65, 7}, 9, QL_BF16)};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_gather_rows(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), ints_in(s.t, Fill::ids, s.t)}, {}};
 }
 
@@ -68,13 +68,13 @@ const OpDef op::gather_rows = {
     .name = "gather_rows",
     .formula = "y[:, t] = x[:, ids[t]]",
     .build_empty = Empty<ql_gather_rows>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_gather_rows,
+    .backward = backward_gather_rows,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_gather_rows<float>,
+    .reference64 = reference_gather_rows<double>,
+    .cases = cases_gather_rows,
+    .bench = bench_gather_rows,
     .flops = no_flops,
 };
 

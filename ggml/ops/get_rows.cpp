@@ -10,7 +10,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_get_rows(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_weight(n, 0));
     QL_TRY(expect_i32(n, 1));
     const int64_t n_ids = n.src[1]->ne(0);
@@ -20,7 +20,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_get_rows(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.in(0).ne(1), n_ids = a.in(1).ne(0);
     const std::vector<Real> table = a.decoded(0);
     for (int64_t t = 0; t < n_ids; ++t) {
@@ -32,14 +32,14 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_get_rows() {
     std::vector<Case> list;
     for (const ProductCase & p : weight_cases())
         list.push_back({p.name, {frozen_in({p.k, p.m}, p.dtype), ints_in(p.t, Fill::ids, p.m)}, {}});
     return list;
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_get_rows(const BenchSize & s) {
     return Case{"", {frozen_in({s.k, s.m}, s.dtype), ints_in(s.t, Fill::ids, s.m)}, {}};
 }
 
@@ -50,12 +50,12 @@ const OpDef op::get_rows = {
     .name = "get_rows",
     .formula = "y[:, t] = table[:, ids[t]]",
     .build_empty = Empty<ql_get_rows>::call,
-    .infer = infer,
+    .infer = infer_get_rows,
     .no_grad = "embeddings are frozen",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_get_rows<float>,
+    .reference64 = reference_get_rows<double>,
+    .cases = cases_get_rows,
+    .bench = bench_get_rows,
 };
 
 }  // namespace ql

@@ -11,7 +11,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_global_norm(const Node & n, std::vector<OutSpec> & outs) {
     if (n.src.empty()) return error(QL_INVALID_ARGUMENT, "global_norm: no tensors");
     for (size_t i = 0; i < n.src.size(); ++i) QL_TRY(expect_f32(n, static_cast<int>(i)));
     outs.push_back({.shape = Shape(1)});
@@ -19,7 +19,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_global_norm(const RefArgs<Real> & a) {
     double total = 0;
     for (int i = 0; i < static_cast<int>(a.node.src.size()); ++i) {
         double sum = 0;
@@ -30,7 +30,7 @@ void reference(const RefArgs<Real> & a) {
     a.y(0)[0] = static_cast<Real>(std::sqrt(total));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_global_norm() {
     return {
         {"one number", {data_in(1)}, {}},
         {"33x3", {data_in({33, 3})}, {}},
@@ -38,13 +38,13 @@ std::vector<Case> cases() {
     };
 }
 
-double flops(const Node & n) {
+double flops_global_norm(const Node & n) {
     double sum = 0;
     for (const Operand * t : n.src) sum += 2.0 * static_cast<double>(t->shape.elements());
     return sum;
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_global_norm(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.m})}, {}};
 }
 
@@ -55,13 +55,13 @@ const OpDef op::global_norm = {
     .name = "global_norm",
     .formula = "norm = sqrt(sum_i |x_i|^2)",
     .build_empty = Empty<ql_global_norm>::call,
-    .infer = infer,
+    .infer = infer_global_norm,
     .no_grad = "it measures gradients",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_global_norm<float>,
+    .reference64 = reference_global_norm<double>,
+    .cases = cases_global_norm,
+    .bench = bench_global_norm,
+    .flops = flops_global_norm,
 };
 
 }  // namespace ql

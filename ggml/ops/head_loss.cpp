@@ -16,25 +16,25 @@
 namespace ql {
 namespace {
 
-constexpr int kRows = 4, kOwn = 5;  // sources
+constexpr int kOwnRows = 4, kOwn = 5;  // sources
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_head_loss(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(check_head_loss(n));
-    QL_TRY(check_own_logits(n, kRows));
+    QL_TRY(check_own_logits(n, kOwnRows));
     outs.push_back({.shape = Shape(1)});
     outs.push_back({.shape = Shape(n.src[0]->ne(1))});
     return {};
 }
 
 /// Reads x itself, never a recomputation of it: with the same sources the planner can drop the forward node.
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_head_loss(GradBuilder & b, const GraphNode & n) {
     Tensor * d_loss = b.gradient(n.result(0));
     if (!d_loss || b.gradient(n.result(1)))
         return error(QL_UNSUPPORTED, "head_loss: the gradient flows through the loss, not nll");
-    const bool has_own = has_own_logits(n, kRows);
+    const bool has_own = has_own_logits(n, kOwnRows);
     if (!b.wants(n.source(0)) && !(has_own && b.wants(n.source(kOwn)))) return {};
     std::vector<Tensor *> src = {n.source(0), n.source(1), n.source(2), n.source(3), d_loss};
-    if (has_own) src.insert(src.end(), {n.source(kRows), n.source(kOwn)});
+    if (has_own) src.insert(src.end(), {n.source(kOwnRows), n.source(kOwn)});
     Tensor * dx = b.graph().emit(op::head_loss_back, src, n.params);
     if (b.wants(n.source(0))) b.add(n.source(0), dx);
     if (has_own && b.wants(n.source(kOwn))) b.add(n.source(kOwn), dx ? dx->producer->result(3) : nullptr);
@@ -42,7 +42,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_head_loss(const RefArgs<Real> & a) {
     const int64_t n = a.in(0).ne(0), n_tokens = a.in(0).ne(1);
     const std::vector<Real> w = a.decoded(1);
     std::vector<double> log_p(static_cast<size_t>(a.in(1).ne(1)));
@@ -51,7 +51,7 @@ void reference(const RefArgs<Real> & a) {
     for (int64_t t = 0; t < n_tokens; ++t) {
         double nll = 0;
         if (a.ids(2)[t] >= 0) {
-            log_softmax(a.x(0) + t * n, w, n, OwnLogits<Real>(a, kRows, t), cap, log_p);
+            log_softmax(a.x(0) + t * n, w, n, OwnLogits<Real>(a, kOwnRows, t), cap, log_p);
             nll = token_nll(log_p, a.ids(2)[t]);
         }
         a.y(1)[t] = static_cast<Real>(nll);
@@ -60,7 +60,7 @@ void reference(const RefArgs<Real> & a) {
     a.y(0)[0] = static_cast<Real>(loss);
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_head_loss() {
     std::vector<Case> list;
     for (const ProductCase & c : head_cases())
         list.push_back({c.name,
@@ -81,11 +81,11 @@ std::vector<Case> cases() {
     return list;
 }
 
-double flops(const Node & n) {
+double flops_head_loss(const Node & n) {
     return 2.0 * static_cast<double>(n.src[1]->shape.elements()) * static_cast<double>(n.src[0]->ne(1));
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_head_loss(const BenchSize & s) {
     return Case{"",
                 {data_in({s.k, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), ints_in(s.t, Fill::ids, s.m),
                  data_in(s.t, Fill::positive)},
@@ -100,16 +100,16 @@ const OpDef op::head_loss = {
     .formula = "loss = sum_t weight[t] (logsumexp_i (W x)[i, t] - (W x)[target[t], t]) over tokens with target[t] >= 0",
     .params = params_type<HeadLossParams>(),
     .build_empty = Empty<ql_head_loss>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_head_loss,
+    .backward = backward_head_loss,
     .differentiable = 0b100001,
     .optional = 0b110000,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_head_loss<float>,
+    .reference64 = reference_head_loss<double>,
+    .cases = cases_head_loss,
+    .bench = bench_head_loss,
+    .flops = flops_head_loss,
 };
 
 }  // namespace ql

@@ -12,17 +12,17 @@
 namespace ql {
 namespace {
 
-constexpr int kRows = 5;  // source; own comes after it
+constexpr int kOwnRowsBack = 5;  // source; own comes after it
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_head_loss_back(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(check_head_loss(n));
     QL_TRY(expect_f32(n, 4));
     QL_TRY(expect_shape(n, 4, Shape(1)));
     outs.push_back({.shape = n.src[0]->shape});
     outs.push_back({.shape = Shape(1)});
     outs.push_back({.shape = Shape(n.src[0]->ne(1))});
-    QL_TRY(check_own_logits(n, kRows));
-    if (has_own_logits(n, kRows)) outs.push_back({.shape = n.src[kRows + 1]->shape});
+    QL_TRY(check_own_logits(n, kOwnRowsBack));
+    if (has_own_logits(n, kOwnRowsBack)) outs.push_back({.shape = n.src[kOwnRowsBack + 1]->shape});
     return {};
 }
 
@@ -37,7 +37,7 @@ void take_own(const OwnLogits<Real> & own, std::vector<double> & d_logits, Real 
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_head_loss_back(const RefArgs<Real> & a) {
     const int64_t n = a.in(0).ne(0), n_tokens = a.in(0).ne(1);
     const std::vector<Real> w = a.decoded(1);
     std::vector<double> log_p(static_cast<size_t>(a.in(1).ne(1))), dx(static_cast<size_t>(n)), d_logits;
@@ -45,7 +45,7 @@ void reference(const RefArgs<Real> & a) {
     double loss = 0;
     for (int64_t t = 0; t < n_tokens; ++t) {
         const int32_t target = a.ids(2)[t];
-        const OwnLogits<Real> own(a, kRows, t);
+        const OwnLogits<Real> own(a, kOwnRowsBack, t);
         double nll = 0;
         dx.assign(dx.size(), 0);
         d_logits.assign(log_p.size(), 0);
@@ -67,7 +67,7 @@ void reference(const RefArgs<Real> & a) {
     a.y(1)[0] = static_cast<Real>(loss);
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_head_loss_back() {
     std::vector<Case> list;
     for (const ProductCase & c : head_cases())
         list.push_back({c.name,
@@ -89,11 +89,11 @@ std::vector<Case> cases() {
     return list;
 }
 
-double flops(const Node & n) {
+double flops_head_loss_back(const Node & n) {
     return 4.0 * static_cast<double>(n.src[1]->shape.elements()) * static_cast<double>(n.src[0]->ne(1));
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_head_loss_back(const BenchSize & s) {
     return Case{"",
                 {data_in({s.k, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), ints_in(s.t, Fill::ids, s.m),
                  data_in(s.t, Fill::positive), data_in(1, Fill::positive)},
@@ -108,15 +108,15 @@ const OpDef op::head_loss_back = {
     .formula =
         "dx[:, t] = dloss weight[t] sum_i (softmax_i (W x)[i, t] - [i = target[t]]) W[:, i]; loss, nll as head_loss",
     .params = params_type<HeadLossParams>(),
-    .infer = infer,
+    .infer = infer_head_loss_back,
     .no_grad = "second derivatives are out of scope",
     .optional = 0b1100000,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_head_loss_back<float>,
+    .reference64 = reference_head_loss_back<double>,
+    .cases = cases_head_loss_back,
+    .bench = bench_head_loss_back,
+    .flops = flops_head_loss_back,
 };
 
 }  // namespace ql

@@ -15,7 +15,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_kv_store(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_cache(n, 0));
     QL_TRY(expect_matrix(n, 1));
     QL_TRY(expect_i32(n, 2));
@@ -26,7 +26,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_kv_store(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_cache = a.in(0).ne(1), n_rows = a.in(1).ne(1);
     for (int64_t t = 0; t < n_rows; ++t) {
         const int64_t at = a.ids(2)[t];
@@ -40,7 +40,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_kv_store() {
     const auto make = [](const char * name, int64_t width, int64_t n_cache, int64_t n_rows, ql_dtype dtype = QL_F32) {
         return Case{
             name,
@@ -55,7 +55,7 @@ std::vector<Case> cases() {
             make("f16 65x40, 33", 65, 40, 33, QL_F16)};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_kv_store(const BenchSize & s) {
     return Case{"", {state_in({s.k, s.t}), data_in({s.k, s.t}), ints_in(s.t, Fill::distinct, s.t)}, {}};
 }
 
@@ -66,12 +66,12 @@ const OpDef op::kv_store = {
     .name = "kv_store",
     .formula = "cache[:, index[t]] = rows[:, t], in place",
     .build_empty = Empty<ql_kv_store>::call,
-    .infer = infer,
+    .infer = infer_kv_store,
     .no_grad = "caches are for generation; it changes a state in place",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_kv_store<float>,
+    .reference64 = reference_kv_store<double>,
+    .cases = cases_kv_store,
+    .bench = bench_kv_store,
     .flops = no_flops,
 };
 

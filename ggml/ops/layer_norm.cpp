@@ -17,7 +17,7 @@ bool has(const Node & n, size_t i) {
     return i < n.src.size() && n.src[i];
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_layer_norm(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const Shape & x = n.src[0]->shape;
     for (int i = 1; i <= 2; ++i) {
@@ -54,7 +54,7 @@ Normalised normalised(Graph & g, Tensor * x, float eps) {
 }
 
 /// dx = r (d - mean(d) - u mean(d u)), d = w dy;   dw = sum of dy u, db = sum of dy over all rows.
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_layer_norm(GradBuilder & b, const GraphNode & n) {
     Graph & g = b.graph();
     Tensor *x = n.source(0), *dy = b.gradient(n.result(0));
     Tensor *w = has(n, 1) ? n.source(1) : nullptr, *bias = has(n, 2) ? n.source(2) : nullptr;
@@ -70,7 +70,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_layer_norm(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0);
     const auto n = static_cast<double>(width), eps = static_cast<double>(a.template params<LayerNormParams>().eps);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
@@ -88,7 +88,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_layer_norm() {
     const auto make = [](const char * name, Shape x) {
         return Case{name, {param_in(x), param_in(x[0], Fill::positive), param_in(x[0])}, LayerNormParams{1e-5f}};
     };
@@ -101,7 +101,7 @@ std::vector<Case> cases() {
             make("577x3", {577, 3})};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_layer_norm(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in(s.k), data_in(s.k)}, LayerNormParams{1e-5f}};
 }
 
@@ -113,15 +113,15 @@ const OpDef op::layer_norm = {
     .formula = "y = w (x - mean(x)) / sqrt(var(x) + eps) + b",
     .params = params_type<LayerNormParams>(),
     .build_empty = Empty<ql_layer_norm>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_layer_norm,
+    .backward = backward_layer_norm,
     .differentiable = 0b111,
     .optional = 0b110,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_layer_norm<float>,
+    .reference64 = reference_layer_norm<double>,
+    .cases = cases_layer_norm,
+    .bench = bench_layer_norm,
     .flops = flops_each<8>,
 };
 

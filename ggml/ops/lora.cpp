@@ -10,7 +10,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_lora(const Node & n, std::vector<OutSpec> & outs) {
     for (int i = 0; i < 4; ++i) QL_TRY(expect_matrix(n, i));
     const Shape &y = n.src[0]->shape, &x = n.src[1]->shape, &a = n.src[2]->shape, &b = n.src[3]->shape;
     if (y[1] != x[1]) return shape_error(n, "numbers of tokens differ");
@@ -22,7 +22,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & g, const GraphNode & n) {
+Status backward_lora(GradBuilder & g, const GraphNode & n) {
     Tensor *y = n.source(0), *x = n.source(1), *a = n.source(2), *b = n.source(3);
     Tensor * dy = g.gradient(n.result(0));
     if (!dy || g.gradient(n.result(1)))
@@ -39,7 +39,7 @@ Status backward(GradBuilder & g, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_lora(const RefArgs<Real> & args) {
     const int64_t m = args.in(0).ne(0), k = args.in(1).ne(0), r = args.in(2).ne(1), n_tokens = args.in(1).ne(1);
     const Real *y = args.x(0), *x = args.x(1), *a = args.x(2), *b = args.x(3);
     const double s = args.template params<LoraParams>().scale;
@@ -58,7 +58,7 @@ void reference(const RefArgs<Real> & args) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_lora() {
     const auto make = [](const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {
         return Case{name, {param_in({m, t}), param_in({k, t}), param_in({k, r}), param_in({r, m})}, LoraParams{0.75f}};
     };
@@ -66,12 +66,12 @@ std::vector<Case> cases() {
             make("64x192 r16 T65", 64, 192, 16, 65)};
 }
 
-double flops(const Node & n) {
+double flops_lora(const Node & n) {
     const Shape &y = n.src[0]->shape, &a = n.src[2]->shape;
     return 2.0 * static_cast<double>(a[1]) * static_cast<double>(y[1]) * static_cast<double>(y[0] + a[0]);
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_lora(const BenchSize & s) {
     return Case{"",
                 {data_in({s.m, s.t}), data_in({s.k, s.t}), data_in({s.k, kBenchRank}), data_in({kBenchRank, s.m})},
                 LoraParams{2}};
@@ -85,15 +85,15 @@ const OpDef op::lora = {
     .formula = "out = y + s B h, h = A x",
     .params = params_type<LoraParams>(),
     .build_empty = Empty<ql_lora>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_lora,
+    .backward = backward_lora,
     .differentiable = 0b1111,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_lora<float>,
+    .reference64 = reference_lora<double>,
+    .cases = cases_lora,
+    .bench = bench_lora,
+    .flops = flops_lora,
 };
 
 }  // namespace ql

@@ -9,7 +9,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_lora_back(const Node & n, std::vector<OutSpec> & outs) {
     for (int i = 0; i < 5; ++i) QL_TRY(expect_matrix(n, i));
     const Shape &dy = n.src[0]->shape, &x = n.src[1]->shape, &a = n.src[3]->shape, &b = n.src[4]->shape;
     if (dy[1] != x[1]) return shape_error(n, "numbers of tokens differ");
@@ -33,7 +33,7 @@ void outer_product(const Real * x, int64_t n, const Real * y, int64_t m, int64_t
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_lora_back(const RefArgs<Real> & args) {
     const int64_t m = args.in(0).ne(0), k = args.in(1).ne(0), r = args.in(2).ne(0), n_tokens = args.in(0).ne(1);
     const Real *dy = args.x(0), *b = args.x(4);
     Real * dh = args.y(2);
@@ -48,7 +48,7 @@ void reference(const RefArgs<Real> & args) {
     outer_product(args.x(2), r, dy, m, n_tokens, s, args.y(1));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_lora_back() {
     const auto make = [](const char * name, int64_t k, int64_t m, int64_t r, int64_t t) {
         return Case{name,
                     {data_in({m, t}), data_in({k, t}), data_in({r, t}), param_in({k, r}), param_in({r, m})},
@@ -58,12 +58,12 @@ std::vector<Case> cases() {
             make("64x192 r16 T65", 64, 192, 16, 65)};
 }
 
-double flops(const Node & n) {
+double flops_lora_back(const Node & n) {
     const Shape &dy = n.src[0]->shape, &a = n.src[3]->shape;
     return 2.0 * static_cast<double>(a[1]) * static_cast<double>(dy[1]) * static_cast<double>(2 * dy[0] + a[0]);
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_lora_back(const BenchSize & s) {
     return Case{"",
                 {data_in({s.m, s.t}), data_in({s.k, s.t}), data_in({kBenchRank, s.t}), data_in({s.k, kBenchRank}),
                  data_in({kBenchRank, s.m})},
@@ -77,14 +77,14 @@ const OpDef op::lora_back = {
     .name = "lora_back",
     .formula = "dh = s B^T dy; dB = s h dy^T; dA = x dh^T",
     .params = params_type<LoraParams>(),
-    .infer = infer,
+    .infer = infer_lora_back,
     .no_grad = "second derivatives are out of scope",
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_lora_back<float>,
+    .reference64 = reference_lora_back<double>,
+    .cases = cases_lora_back,
+    .bench = bench_lora_back,
+    .flops = flops_lora_back,
 };
 
 }  // namespace ql

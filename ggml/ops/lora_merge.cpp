@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kCaseRank = 3;
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_lora_merge(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_packed_state(n, 0));
     QL_TRY(expect_weight(n, 1));
     QL_TRY(expect_same_shape(n, 0, 1));
@@ -29,7 +29,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_lora_merge(const RefArgs<Real> & args) {
     const int64_t k = args.in(1).ne(0), m = args.in(1).ne(1), r = args.in(2).ne(1), n = k * m;
     const auto in_f32 = [](const Real * x, int64_t count) { return std::vector<float>(x, x + count); };
     const std::vector<Real> w = args.decoded(1);
@@ -55,7 +55,7 @@ Case make_case(const char * name, int64_t k, int64_t m, ql_dtype merged, ql_dtyp
 }
 
 /// Each type that can be written, of itself and of f32; each type into q8_0; each type that has dither, of f32.
-std::vector<Case> cases() {
+std::vector<Case> cases_lora_merge() {
     std::vector<Case> list = {make_case("nf4 192x33 of f32 r1", 192, 33, QL_NF4, QL_F32, 1),
                               make_case("q4_0 160x7 of f16 r17", 160, 7, QL_Q4_0, QL_F16, 17),
                               make_case("nf4_dq 17536x3 of f32", 17536, 3, QL_NF4_DQ, QL_F32)};
@@ -72,11 +72,11 @@ std::vector<Case> cases() {
     return list;
 }
 
-double flops(const Node & n) {
+double flops_lora_merge(const Node & n) {
     return (2.0 * static_cast<double>(n.src[2]->ne(1)) + 2.0) * static_cast<double>(n.src[1]->shape.elements());
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_lora_merge(const BenchSize & s) {
     const DTypeDef * type = find_dtype(s.dtype);
     if (!type || !type->encode) return error(QL_UNSUPPORTED, "%s cannot be written", type ? type->name : "the type");
     return make_case("", s.k, s.m, s.dtype, s.dtype, kBenchRank);
@@ -90,13 +90,13 @@ const OpDef op::lora_merge = {
     .formula = "merged = Q(W + s B A), in place",
     .params = params_type<LoraMergeParams>(),
     .build_empty = Empty<ql_lora_merge>::call,
-    .infer = infer,
+    .infer = infer_lora_merge,
     .no_grad = "it changes a state in place; mul_mat_merged has the gradient of A and B",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_lora_merge<float>,
+    .reference64 = reference_lora_merge<double>,
+    .cases = cases_lora_merge,
+    .bench = bench_lora_merge,
+    .flops = flops_lora_merge,
 };
 
 }  // namespace ql

@@ -34,7 +34,7 @@ Status expect_branch(const Node & n, size_t i, const Shape & w) {
     return a[1] == bt[1] ? Status() : shape_error(n, "an A and its B differ in rank");
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_lora_mix(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_weight(n, 0));
     QL_TRY(expect_matrix(n, 1));
     QL_TRY(expect_matrix(n, 2));
@@ -75,7 +75,7 @@ void add_branch(const RefArgs<Real> & args, size_t branch, int64_t adapter, std:
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_lora_mix(const RefArgs<Real> & args) {
     const auto w = args.decoded(0);
     const int64_t k = args.in(0).ne(0), m = args.in(0).ne(1), n_tokens = args.in(1).ne(1);
     const Real * rest = has_rest(args.node) ? args.x(static_cast<int>(args.node.src.size()) - 1) : nullptr;
@@ -116,7 +116,7 @@ Case make(const MixCase & c) {
     return made;
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_lora_mix() {
     return {make({"1x1 T1", QL_F32, QL_F32, 1, 1, 1, 1, 1, false}),
             make({"33x5 T1, 3", QL_F32, QL_F32, 33, 5, 1, 3, 1, true}),
             make({"nf4_dq 128x70 T3, 3", QL_NF4_DQ, QL_BF16, 128, 70, 3, 3, 1, true}),
@@ -128,13 +128,13 @@ std::vector<Case> cases() {
             make({"q4_0 64x70 T19, 20, one run", QL_Q4_0, QL_F32, 64, 70, 19, 20, 19, true})};
 }
 
-double flops(const Node & n) {
+double flops_lora_mix(const Node & n) {
     double elements = static_cast<double>(n.src[0]->shape.elements());
     for (size_t i = 0; i < 2 * n_branches(n); ++i) elements += static_cast<double>(n.src[kFirst + i]->shape.elements());
     return 2 * elements * static_cast<double>(n.src[1]->ne(1));  // the most: where no token leaves an adapter out
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_lora_mix(const BenchSize & s) {
     return Case{"",
                 {frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.k, s.t}), data_in({1, s.t}, Fill::positive),
                  frozen_in({s.k, kBenchRank}, QL_BF16, Fill::layer), frozen_in({s.m, kBenchRank}, QL_BF16)},
@@ -149,14 +149,14 @@ const OpDef op::lora_mix = {
     .formula = "y = (r +) W x + sum_i s_i(t) B_i A_i x",
     .params = params_type<LoraMixParams>(),
     .build_empty = Empty<ql_lora_mix>::call,
-    .infer = infer,
+    .infer = infer_lora_mix,
     .no_grad = "it applies finished adapters; training has a branch of its own, lora",
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_lora_mix<float>,
+    .reference64 = reference_lora_mix<double>,
+    .cases = cases_lora_mix,
+    .bench = bench_lora_mix,
+    .flops = flops_lora_mix,
 };
 
 }  // namespace ql

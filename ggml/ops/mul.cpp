@@ -7,7 +7,7 @@
 namespace ql {
 namespace {
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_mul(GradBuilder & b, const GraphNode & n) {
     Tensor *x = n.source(0), *y = n.source(1), *dy = b.gradient(n.result(0));
     if (b.wants(x)) b.add(x, b.graph().emit(op::mul, {dy, b.value(y)}));
     if (b.wants(y) && y->shape == Shape(x->shape[0]) && x->shape.rows() > 1)  // a row that every row is multiplied by
@@ -18,11 +18,11 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_mul(const RefArgs<Real> & args) {
     reference_broadcast(args, [](Real a, Real b) { return a * b; });
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_mul() {
     const auto make = [](const char * name, Shape a, Shape b) { return Case{name, {param_in(a), param_in(b)}, {}}; };
     return {make("1", 1, 1),
             make("33x3", {33, 3}, {33, 3}),
@@ -35,7 +35,7 @@ std::vector<Case> cases() {
             make("some dimensions 5x3x4x2", {5, 3, 4, 2}, {5, 1, 4})};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_mul(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, {}};
 }
 
@@ -47,13 +47,13 @@ const OpDef op::mul = {
     .formula = "y = a b",
     .build_empty = Empty<ql_mul>::call,
     .infer = infer_broadcast,
-    .backward = backward,
+    .backward = backward_mul,
     .differentiable = 0b11,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_mul<float>,
+    .reference64 = reference_mul<double>,
+    .cases = cases_mul,
+    .bench = bench_mul,
 };
 
 }  // namespace ql

@@ -8,7 +8,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_mul_mat(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_weight(n, 0));
     QL_TRY(expect_matrix(n, 1));
     if (n.src[0]->ne(0) != n.src[1]->ne(0)) return shape_error(n, "inner sizes differ");
@@ -16,7 +16,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_mul_mat(GradBuilder & b, const GraphNode & n) {
     Tensor * w = n.source(0);
     Tensor * x = n.source(1);
     Tensor * dy = b.gradient(n.result(0));
@@ -26,7 +26,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_mul_mat(const RefArgs<Real> & a) {
     const int64_t k = a.in(0).ne(0), m = a.in(0).ne(1), n_tokens = a.in(1).ne(1);
     const std::vector<Real> w = a.decoded(0);
     for (int64_t t = 0; t < n_tokens; ++t)
@@ -38,17 +38,17 @@ void reference(const RefArgs<Real> & a) {
         }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_mul_mat() {
     std::vector<Case> list;
     for (const ProductCase & p : weight_cases()) list.push_back({p.name, {p.weight(), param_in({p.k, p.t})}, {}});
     return list;
 }
 
-double flops(const Node & n) {
+double flops_mul_mat(const Node & n) {
     return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(1));
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_mul_mat(const BenchSize & s) {
     return Case{"", {frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.k, s.t})}, {}};
 }
 
@@ -59,15 +59,15 @@ const OpDef op::mul_mat = {
     .name = "mul_mat",
     .formula = "y[i, t] = sum_k W[k, i] x[k, t]",
     .build_empty = Empty<ql_mul_mat>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_mul_mat,
+    .backward = backward_mul_mat,
     .differentiable = 0b11,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_mul_mat<float>,
+    .reference64 = reference_mul_mat<double>,
+    .cases = cases_mul_mat,
+    .bench = bench_mul_mat,
+    .flops = flops_mul_mat,
 };
 
 }  // namespace ql

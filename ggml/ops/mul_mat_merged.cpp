@@ -11,7 +11,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_mul_mat_merged(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_weight(n, 0));
     QL_TRY(expect_matrix(n, 1));
     if (n.src[0]->ne(0) != n.src[1]->ne(0)) return shape_error(n, "inner sizes differ");
@@ -20,7 +20,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & g, const GraphNode & n) {
+Status backward_mul_mat_merged(GradBuilder & g, const GraphNode & n) {
     Tensor *x = n.source(1), *a = n.source(2), *b = n.source(3);
     Tensor * dy = g.gradient(n.result(0));
     if (g.wants(x)) g.add(x, g.graph().emit(op::mul_mat_t, {n.source(0), dy}));
@@ -34,7 +34,7 @@ Status backward(GradBuilder & g, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_mul_mat_merged(const RefArgs<Real> & args) {
     const int64_t k = args.in(0).ne(0), m = args.in(0).ne(1), n_tokens = args.in(1).ne(1);
     const std::vector<Real> w = args.decoded(0);
     for (int64_t t = 0; t < n_tokens; ++t)
@@ -46,7 +46,7 @@ void reference(const RefArgs<Real> & args) {
         }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_mul_mat_merged() {
     std::vector<Case> list;
     for (const ProductCase & p : product_cases())
         list.push_back({p.name,
@@ -55,11 +55,11 @@ std::vector<Case> cases() {
     return list;
 }
 
-double flops(const Node & n) {
+double flops_mul_mat_merged(const Node & n) {
     return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(1));
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_mul_mat_merged(const BenchSize & s) {
     return Case{"",
                 {frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.k, s.t}), data_in({s.k, kBenchRank}),
                  data_in({kBenchRank, s.m})},
@@ -74,16 +74,16 @@ const OpDef op::mul_mat_merged = {
     .formula = "y = M x, M = Q(W + s B A)",
     .params = params_type<LoraParams>(),
     .build_empty = Empty<ql_mul_mat_merged>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_mul_mat_merged,
+    .backward = backward_mul_mat_merged,
     .differentiable = 0b1110,
     .straight_through = 0b1100,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_mul_mat_merged<float>,
+    .reference64 = reference_mul_mat_merged<double>,
+    .cases = cases_mul_mat_merged,
+    .bench = bench_mul_mat_merged,
+    .flops = flops_mul_mat_merged,
 };
 
 }  // namespace ql

@@ -11,7 +11,7 @@ bool transposed(const Node & n, size_t i) {
     return n.params.as<MulMatSumParams>().transposed >> i & 1;
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_mul_mat_sum(const Node & n, std::vector<OutSpec> & outs) {
     const size_t terms = n.src.size() / 2;
     if (n.src.size() % 2 != 1 || terms < 1 || terms > kMulMatSumTerms)
         return shape_error(n, "r and 1 to 8 pairs of W and x are needed");
@@ -32,7 +32,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_mul_mat_sum(const RefArgs<Real> & a) {
     const size_t terms = a.node.src.size() / 2;
     const Shape & y = a.node.out[0]->shape;
     std::vector<double> sum(static_cast<size_t>(y.elements()));
@@ -55,7 +55,7 @@ void reference(const RefArgs<Real> & a) {
     for (size_t e = 0; e < sum.size(); ++e) a.y(0)[e] = static_cast<Real>(sum[e]);
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_mul_mat_sum() {
     const auto linear = [](const char * name, ql_dtype dtype, int64_t k, int64_t m, int64_t r, int64_t t) {
         return Case{name,  // a residual, a linear and its LoRA branch
                     {data_in({m, t}), frozen_in({k, m}, dtype), data_in({k, t}), frozen_in({r, m}), data_in({r, t})},
@@ -77,14 +77,14 @@ std::vector<Case> cases() {
             back("q4_0 64x1500 T8", QL_Q4_0, 64, 1500, 1111, 5, 8)};
 }
 
-double flops(const Node & n) {
+double flops_mul_mat_sum(const Node & n) {
     double sum = 0;
     for (size_t i = 1; i < n.src.size(); i += 2)
         sum += 2.0 * static_cast<double>(n.src[i]->shape.elements()) * static_cast<double>(n.src[i + 1]->ne(1));
     return sum;
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_mul_mat_sum(const BenchSize & s) {
     return Case{"",
                 {data_in({s.m, s.t}), frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.k, s.t}),
                  data_in({kBenchRank, s.m}), data_in({kBenchRank, s.t})},
@@ -98,15 +98,15 @@ const OpDef op::mul_mat_sum = {
     .name = "mul_mat_sum",
     .formula = "y = r + sum_i s_i op_i(W_i) x_i, op(W) x = W x or W^T x",
     .params = params_type<MulMatSumParams>(),
-    .infer = infer,
+    .infer = infer_mul_mat_sum,
     .no_grad = "the planner makes it, after gradients were taken",
     .optional = 0b1,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_mul_mat_sum<float>,
+    .reference64 = reference_mul_mat_sum<double>,
+    .cases = cases_mul_mat_sum,
+    .bench = bench_mul_mat_sum,
+    .flops = flops_mul_mat_sum,
 };
 
 }  // namespace ql

@@ -9,7 +9,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_mul_mat_t(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_weight(n, 0));
     QL_TRY(expect_matrix(n, 1));
     if (n.src[0]->ne(1) != n.src[1]->ne(0))
@@ -18,14 +18,14 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_mul_mat_t(GradBuilder & b, const GraphNode & n) {
     if (b.wants(n.source(1)))
         b.add(n.source(1), b.graph().emit(op::mul_mat, {b.value(n.source(0)), b.gradient(n.result(0))}));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_mul_mat_t(const RefArgs<Real> & a) {
     const int64_t k = a.in(0).ne(0), m = a.in(0).ne(1), n_tokens = a.in(1).ne(1);
     const std::vector<Real> w = a.decoded(0);
     std::vector<double> z(static_cast<size_t>(k));
@@ -38,18 +38,18 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_mul_mat_t() {
     std::vector<Case> list;
     for (const ProductCase & p : weight_cases())
         list.push_back({p.name, {frozen_in({p.k, p.m}, p.dtype), param_in({p.m, p.t})}, {}});
     return list;
 }
 
-double flops(const Node & n) {
+double flops_mul_mat_t(const Node & n) {
     return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(1));
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_mul_mat_t(const BenchSize & s) {
     return Case{"", {frozen_in({s.k, s.m}, s.dtype, Fill::layer), data_in({s.m, s.t})}, {}};
 }
 
@@ -60,15 +60,15 @@ const OpDef op::mul_mat_t = {
     .name = "mul_mat_t",
     .formula = "z[k, t] = sum_i W[k, i] y[i, t]",
     .build_empty = Empty<ql_mul_mat_t>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_mul_mat_t,
+    .backward = backward_mul_mat_t,
     .differentiable = 0b10,
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_mul_mat_t<float>,
+    .reference64 = reference_mul_mat_t<double>,
+    .cases = cases_mul_mat_t,
+    .bench = bench_mul_mat_t,
+    .flops = flops_mul_mat_t,
 };
 
 }  // namespace ql

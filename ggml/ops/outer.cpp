@@ -7,7 +7,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_outer(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_matrix(n, 0));
     QL_TRY(expect_matrix(n, 1));
     if (n.src[0]->ne(1) != n.src[1]->ne(1)) return shape_error(n, "numbers of tokens differ");
@@ -16,7 +16,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_outer(const RefArgs<Real> & a) {
     const int64_t k = a.in(0).ne(0), m = a.in(1).ne(0), n_tokens = a.in(0).ne(1);
     for (int64_t i = 0; i < m; ++i)
         for (int64_t j = 0; j < k; ++j) {
@@ -26,7 +26,7 @@ void reference(const RefArgs<Real> & a) {
         }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_outer() {
     const auto make = [](const char * name, int64_t k, int64_t m, int64_t t) {
         return Case{name, {data_in({k, t}), data_in({m, t})}, {}};
     };
@@ -34,11 +34,11 @@ std::vector<Case> cases() {
             make("31x64x33", 31, 64, 33)};
 }
 
-double flops(const Node & n) {
+double flops_outer(const Node & n) {
     return 2.0 * static_cast<double>(n.src[0]->shape.elements()) * static_cast<double>(n.src[1]->ne(0));
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_outer(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.m, s.t})}, {}};
 }
 
@@ -49,14 +49,14 @@ const OpDef op::outer = {
     .name = "outer",
     .formula = "G[k, i] = sum_t x[k, t] y[i, t]",
     .build_empty = Empty<ql_outer>::call,
-    .infer = infer,
+    .infer = infer_outer,
     .no_grad = "second derivatives are out of scope",
     .products = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_outer<float>,
+    .reference64 = reference_outer<double>,
+    .cases = cases_outer,
+    .bench = bench_outer,
+    .flops = flops_outer,
 };
 
 }  // namespace ql

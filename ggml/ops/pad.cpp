@@ -16,7 +16,7 @@ Shape widened(Shape x, const PadParams & p) {
     return x;
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_pad(const Node & n, std::vector<OutSpec> & outs) {
     const auto p = n.params.as<PadParams>();
     QL_TRY(expect_single_elements(n, 0));
     QL_TRY(expect_dimension(n, p.dim));
@@ -31,7 +31,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_pad(GradBuilder & b, const GraphNode & n) {
     const auto p = n.params.as<PadParams>();
     const SliceParams back{p.dim, p.before, n.source(0)->shape[static_cast<int>(p.dim)]};
     if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::slice, {b.gradient(n.result(0))}, back));
@@ -39,13 +39,13 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_pad(const RefArgs<Real> & a) {
     const auto elements = static_cast<size_t>(a.node.out[0]->shape.elements());
     std::memset(a.out[0], 0, elements * element_bytes(a));
     reference_move(a, pad_move(a.node));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_pad() {
     return {{"1", {param_in(1)}, PadParams{0, 0, 0}},
             {"innermost 33x3", {param_in({33, 3})}, PadParams{0, 5, 17}},
             {"rows 65x3", {param_in({65, 3})}, PadParams{1, 0, 30}},
@@ -56,7 +56,7 @@ std::vector<Case> cases() {
             {"i32 33x3", {ints_in({33, 3}, Fill::ids, 100)}, PadParams{0, 8, 9}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_pad(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, PadParams{0, s.k / 2, s.k / 2}};
 }
 
@@ -75,13 +75,13 @@ const OpDef op::pad = {
     .formula = "y[..., before + i, ...] = x[..., i, ...], 0 elsewhere",
     .params = params_type<PadParams>(),
     .build_empty = Empty<ql_pad>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_pad,
+    .backward = backward_pad,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_pad<float>,
+    .reference64 = reference_pad<double>,
+    .cases = cases_pad,
+    .bench = bench_pad,
     .flops = no_flops,
 };
 

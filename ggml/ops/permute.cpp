@@ -15,7 +15,7 @@ Shape permuted(const Shape & x, const PermuteParams & p) {
     return Shape(x[p.from[0]], x[p.from[1]], x[p.from[2]], x[p.from[3]]);
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_permute(const Node & n, std::vector<OutSpec> & outs) {
     const auto p = n.params.as<PermuteParams>();
     QL_TRY(expect_single_elements(n, 0));
     const int32_t in_order[] = {0, 1, 2, 3};
@@ -26,7 +26,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_permute(GradBuilder & b, const GraphNode & n) {
     const auto p = n.params.as<PermuteParams>();
     PermuteParams inverse;
     for (int32_t i = 0; i < QL_MAX_DIMS; ++i) inverse.from[p.from[i]] = i;
@@ -35,11 +35,11 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_permute(const RefArgs<Real> & a) {
     reference_move(a, permute_move(a.node));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_permute() {
     return {{"1", {param_in(1)}, PermuteParams{{0, 1, 2, 3}}},
             {"transpose 33x5", {param_in({33, 5})}, PermuteParams{{1, 0, 2, 3}}},
             {"transpose 65x70", {param_in({65, 70})}, PermuteParams{{1, 0, 2, 3}}},
@@ -51,7 +51,7 @@ std::vector<Case> cases() {
             {"i32 33x3", {ints_in({33, 3}, Fill::ids, 100)}, PermuteParams{{1, 0, 2, 3}}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_permute(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, PermuteParams{{1, 0, 2, 3}}};
 }
 
@@ -72,13 +72,13 @@ const OpDef op::permute = {
     .formula = "y = x with its dimensions in another order",
     .params = params_type<PermuteParams>(),
     .build_empty = Empty<ql_permute>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_permute,
+    .backward = backward_permute,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_permute<float>,
+    .reference64 = reference_permute<double>,
+    .cases = cases_permute,
+    .bench = bench_permute,
     .flops = no_flops,
 };
 

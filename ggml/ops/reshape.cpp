@@ -9,7 +9,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_reshape(const Node & n, std::vector<OutSpec> & outs) {
     const Operand & x = *n.src[0];
     const Shape shape = n.params.as<ReshapeParams>().shape;
     int64_t total = 1;
@@ -25,16 +25,16 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_reshape(GradBuilder & b, const GraphNode & n) {
     if (b.wants(n.source(0)))
         b.add(n.source(0), b.graph().emit(op::reshape, {b.gradient(n.result(0))}, ReshapeParams{n.source(0)->shape}));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> &) {}
+void reference_reshape(const RefArgs<Real> &) {}
 
-std::vector<Case> cases() {
+std::vector<Case> cases_reshape() {
     return {
         {"1", {param_in(1)}, ReshapeParams{Shape(1)}},
         {"33x3", {param_in({33, 3})}, ReshapeParams{Shape(3, 11, 3)}},
@@ -42,7 +42,7 @@ std::vector<Case> cases() {
     };
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_reshape(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, ReshapeParams{Shape(s.t, s.k)}};
 }
 
@@ -54,15 +54,15 @@ const OpDef op::reshape = {
     .formula = "y = x, under another shape",
     .params = params_type<ReshapeParams>(),
     .build_empty = Empty<ql_reshape>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_reshape,
+    .backward = backward_reshape,
     .differentiable = 0b1,
     .view = true,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_reshape<float>,
+    .reference64 = reference_reshape<double>,
+    .cases = cases_reshape,
+    .bench = bench_reshape,
     .flops = no_flops,
 };
 

@@ -12,7 +12,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_rms_norm(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     QL_TRY(expect_f32(n, 1));
     QL_TRY(expect_shape(n, 1, Shape(n.src[0]->ne(0))));
@@ -23,7 +23,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_rms_norm(GradBuilder & b, const GraphNode & n) {
     Tensor * dy = b.gradient(n.result(0));
     if (b.wants(n.source(0)))
         b.add(n.source(0), b.graph().emit(op::rms_norm_back, {b.value(n.source(0)), n.source(1), dy}, n.params));
@@ -33,7 +33,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_rms_norm(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.in(0).shape.rows();
     const double eps = a.template params<RmsNormParams>().eps;
     for (int64_t row = 0; row < n_rows; ++row) {
@@ -45,7 +45,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_rms_norm() {
     const auto make = [](const char * name, Shape s) {
         return Case{name, {param_in(s), param_in(s[0], Fill::positive)}, RmsNormParams{1e-5f}};
     };
@@ -57,7 +57,7 @@ std::vector<Case> cases() {
             make("576x3", {576, 3})};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_rms_norm(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in(s.k)}, RmsNormParams{1e-5f}};
 }
 
@@ -69,14 +69,14 @@ const OpDef op::rms_norm = {
     .formula = "y = w x / sqrt(mean(x^2) + eps)",
     .params = params_type<RmsNormParams>(),
     .build_empty = Empty<ql_rms_norm>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_rms_norm,
+    .backward = backward_rms_norm,
     .differentiable = 0b11,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_rms_norm<float>,
+    .reference64 = reference_rms_norm<double>,
+    .cases = cases_rms_norm,
+    .bench = bench_rms_norm,
     .flops = flops_each<4>,
 };
 

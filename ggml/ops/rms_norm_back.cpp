@@ -10,7 +10,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_rms_norm_back(const Node & n, std::vector<OutSpec> & outs) {
     for (int i = 0; i < 3; ++i) QL_TRY(expect_f32(n, i));
     QL_TRY(expect_shape(n, 1, Shape(n.src[0]->ne(0))));
     QL_TRY(expect_same_shape(n, 0, 2));
@@ -19,7 +19,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_rms_norm_back(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.in(0).shape.rows();
     const Real * w = a.x(1);
     const double eps = a.template params<RmsNormParams>().eps;
@@ -36,14 +36,14 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_rms_norm_back() {
     const auto make = [](const char * name, Shape s) {
         return Case{name, {data_in(s), frozen_in(s[0], QL_F32, Fill::positive), data_in(s)}, RmsNormParams{1e-5f}};
     };
     return {make("1", 1), make("3x5", {3, 5}), make("33x3", {33, 3}), make("65x33", {65, 33}), make("576x3", {576, 3})};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_rms_norm_back(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in(s.k), data_in({s.k, s.t})}, RmsNormParams{1e-5f}};
 }
 
@@ -54,12 +54,12 @@ const OpDef op::rms_norm_back = {
     .name = "rms_norm_back",
     .formula = "dx = r (w dy) - r^3 x mean(x w dy), r = 1 / sqrt(mean(x^2) + eps)",
     .params = params_type<RmsNormParams>(),
-    .infer = infer,
+    .infer = infer_rms_norm_back,
     .no_grad = "second derivatives are out of scope",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_rms_norm_back<float>,
+    .reference64 = reference_rms_norm_back<double>,
+    .cases = cases_rms_norm_back,
+    .bench = bench_rms_norm_back,
     .flops = flops_each<9>,
 };
 

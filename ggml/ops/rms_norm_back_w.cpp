@@ -10,7 +10,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_rms_norm_back_w(const Node & n, std::vector<OutSpec> & outs) {
     for (int i = 0; i < 2; ++i) QL_TRY(expect_f32(n, i));
     QL_TRY(expect_same_shape(n, 0, 1));
     outs.push_back({.shape = Shape(n.src[0]->ne(0))});
@@ -18,7 +18,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_rms_norm_back_w(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.in(0).shape.rows();
     const double eps = a.template params<RmsNormParams>().eps;
     std::vector<double> sums(static_cast<size_t>(width));
@@ -32,7 +32,7 @@ void reference(const RefArgs<Real> & a) {
     for (int64_t i = 0; i < width; ++i) a.y(0)[i] = static_cast<Real>(sums[static_cast<size_t>(i)]);
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_rms_norm_back_w() {
     const auto make = [](const char * name, Shape s) {
         return Case{name, {data_in(s), data_in(s)}, RmsNormParams{1e-5f}};
     };
@@ -44,7 +44,7 @@ std::vector<Case> cases() {
             make("heads 16x3x5", {16, 3, 5})};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_rms_norm_back_w(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, RmsNormParams{1e-5f}};
 }
 
@@ -55,12 +55,12 @@ const OpDef op::rms_norm_back_w = {
     .name = "rms_norm_back_w",
     .formula = "dw[i] = sum_t x[i, t] dy[i, t] / sqrt(mean(x_t^2) + eps)",
     .params = params_type<RmsNormParams>(),
-    .infer = infer,
+    .infer = infer_rms_norm_back_w,
     .no_grad = "second derivatives are out of scope",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_rms_norm_back_w<float>,
+    .reference64 = reference_rms_norm_back_w<double>,
+    .cases = cases_rms_norm_back_w,
+    .bench = bench_rms_norm_back_w,
     .flops = flops_each<5>,
 };
 

@@ -12,7 +12,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_rope(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     QL_TRY(expect_matrix(n, 1));
     const Shape &x = n.src[0]->shape, &table = n.src[1]->shape;
@@ -27,7 +27,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_rope(GradBuilder & b, const GraphNode & n) {
     auto params = n.params.as<RopeParams>();
     params.inverse = !params.inverse;
     if (b.wants(n.source(0)))
@@ -36,7 +36,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_rope(const RefArgs<Real> & a) {
     const auto params = a.template params<RopeParams>();
     const int64_t d = a.in(0).ne(0), n_heads = a.in(0).ne(1), n_tokens = a.in(0).ne(2), n_rot = a.in(1).ne(0);
     const bool neox = params.mode == QL_ROPE_NEOX;
@@ -55,7 +55,7 @@ void reference(const RefArgs<Real> & a) {
         }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_rope() {
     const auto make = [](const char * name, Shape x, int64_t n_rot, RopeParams params) {
         return Case{name, {param_in(x), data_in({n_rot, x[2]})}, params};
     };
@@ -70,7 +70,7 @@ std::vector<Case> cases() {
     };
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_rope(const BenchSize & s) {
     QL_ASSIGN(const int64_t heads, bench_heads(s));
     return Case{"", {data_in({kBenchHead, heads, s.t}), data_in({kBenchHead, s.t})}, RopeParams{QL_ROPE_NORMAL, 0}};
 }
@@ -83,13 +83,13 @@ const OpDef op::rope = {
     .formula = "y0 = x0 cos - x1 sin; y1 = x0 sin + x1 cos, for pairs of each head",
     .params = params_type<RopeParams>(),
     .build_empty = Empty<ql_rope>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_rope,
+    .backward = backward_rope,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_rope<float>,
+    .reference64 = reference_rope<double>,
+    .cases = cases_rope,
+    .bench = bench_rope,
     .flops = flops_each<3>,
 };
 

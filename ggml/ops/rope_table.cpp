@@ -12,7 +12,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_rope_table(const Node & n, std::vector<OutSpec> & outs) {
     const auto p = n.params.as<RopeTableParams>();
     QL_TRY(expect_i32(n, 0));
     const int64_t n_tokens = n.src[0]->ne(0);
@@ -32,7 +32,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & args) {
+void reference_rope_table(const RefArgs<Real> & args) {
     const auto p = args.template params<RopeTableParams>();
     const int64_t n_tokens = args.in(0).ne(0), n_pairs = p.n_rot / 2;
     const double m = p.magnitude;
@@ -48,7 +48,7 @@ void reference(const RefArgs<Real> & args) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_rope_table() {
     return {
         {"2x1", {ints_in(1, Fill::positions)}, RopeTableParams{2, 10000, 1, 1}},
         {"6x33", {ints_in(33, Fill::positions)}, RopeTableParams{6, 10000, 0.25f, 1}},
@@ -58,11 +58,11 @@ std::vector<Case> cases() {
     };
 }
 
-double flops(const Node & n) {
+double flops_rope_table(const Node & n) {
     return 4.0 * static_cast<double>(n.out[0]->shape.elements());
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_rope_table(const BenchSize & s) {
     return Case{"", {ints_in(s.t, Fill::positions)}, RopeTableParams{kBenchHead, 10000, 1, 1}};
 }
 
@@ -74,14 +74,14 @@ const OpDef op::rope_table = {
     .formula = "table[2i, t], table[2i + 1, t] = m cos(a), m sin(a); a = pos[t] scale base^(-2i / n_rot) / factors[i]",
     .params = params_type<RopeTableParams>(),
     .build_empty = Empty<ql_rope_table>::call,
-    .infer = infer,
+    .infer = infer_rope_table,
     .no_grad = "positions are whole numbers",
     .optional = 0b10,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
-    .flops = flops,
+    .reference = reference_rope_table<float>,
+    .reference64 = reference_rope_table<double>,
+    .cases = cases_rope_table,
+    .bench = bench_rope_table,
+    .flops = flops_rope_table,
 };
 
 }  // namespace ql

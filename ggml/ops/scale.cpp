@@ -11,7 +11,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_scale(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const auto p = n.params.as<ScaleParams>();
     if (!std::isfinite(p.factor) || !std::isfinite(p.offset))
@@ -21,27 +21,27 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_scale(GradBuilder & b, const GraphNode & n) {
     const ScaleParams p{n.params.as<ScaleParams>().factor, 0};
     if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::scale, {b.gradient(n.result(0))}, p));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_scale(const RefArgs<Real> & a) {
     const auto p = a.template params<ScaleParams>();
     for (int64_t i = 0; i < a.in(0).shape.elements(); ++i)
         a.y(0)[i] = static_cast<Real>(static_cast<double>(p.factor) * static_cast<double>(a.x(0)[i]) +
                                       static_cast<double>(p.offset));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_scale() {
     return {{"1", {param_in(1)}, ScaleParams{-2, 0}},
             {"33x3", {param_in({33, 3})}, ScaleParams{0.125f, 1}},
             {"96x11", {param_in({96, 11})}, ScaleParams{-1, 3}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_scale(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, ScaleParams{2, 1}};
 }
 
@@ -53,14 +53,14 @@ const OpDef op::scale = {
     .formula = "y = factor x + offset",
     .params = params_type<ScaleParams>(),
     .build_empty = Empty<ql_scale>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_scale,
+    .backward = backward_scale,
     .differentiable = 0b1,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_scale<float>,
+    .reference64 = reference_scale<double>,
+    .cases = cases_scale,
+    .bench = bench_scale,
 };
 
 }  // namespace ql

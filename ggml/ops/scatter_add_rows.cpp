@@ -14,7 +14,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_scatter_add_rows(const Node & n, std::vector<OutSpec> & outs) {
     const int64_t n_rows = n.params.as<ScatterAddRowsParams>().n_rows;
     QL_TRY(expect_rows(n, 0));
     QL_TRY(expect_i32(n, 1));
@@ -27,14 +27,14 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_scatter_add_rows(GradBuilder & b, const GraphNode & n) {
     if (b.wants(n.source(0)))
         b.add(n.source(0), b.graph().emit(op::gather_rows, {b.gradient(n.result(0)), n.source(1)}));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_scatter_add_rows(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), n_rows = a.template params<ScatterAddRowsParams>().n_rows;
     const std::vector<Real> x = a.decoded(0);
     std::vector<double> sums(static_cast<size_t>(width * n_rows));
@@ -50,7 +50,7 @@ void reference(const RefArgs<Real> & a) {
     std::transform(sums.begin(), sums.end(), a.y(0), [](double sum) { return static_cast<Real>(sum); });
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_scatter_add_rows() {
     const auto make = [](const char * name, Shape x, int64_t n_rows, ql_dtype dtype = QL_F32) {
         const CaseInput rows = dtype == QL_F32 ? param_in(x) : frozen_in(x, dtype);
         return Case{name, {rows, ints_in(x[1], Fill::targets, n_rows)}, ScatterAddRowsParams{n_rows}};
@@ -65,7 +65,7 @@ std::vector<Case> cases() {
             make("bf16 65x33 to 3", {65, 33}, 3, QL_BF16)};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_scatter_add_rows(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), ints_in(s.t, Fill::ids, s.t)}, ScatterAddRowsParams{s.t}};
 }
 
@@ -77,13 +77,13 @@ const OpDef op::scatter_add_rows = {
     .formula = "y[:, r] = sum of x[:, t] over t with ids[t] == r",
     .params = params_type<ScatterAddRowsParams>(),
     .build_empty = Empty<ql_scatter_add_rows>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_scatter_add_rows,
+    .backward = backward_scatter_add_rows,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_scatter_add_rows<float>,
+    .reference64 = reference_scatter_add_rows<double>,
+    .cases = cases_scatter_add_rows,
+    .bench = bench_scatter_add_rows,
     .flops = flops_each<1>,
 };
 

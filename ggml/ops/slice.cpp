@@ -14,7 +14,7 @@ Shape cut(Shape x, const SliceParams & p) {
     return x;
 }
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_slice(const Node & n, std::vector<OutSpec> & outs) {
     const auto p = n.params.as<SliceParams>();
     QL_TRY(expect_single_elements(n, 0));
     QL_TRY(expect_dimension(n, p.dim));
@@ -28,7 +28,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_slice(GradBuilder & b, const GraphNode & n) {
     const auto p = n.params.as<SliceParams>();
     const int64_t size = n.source(0)->shape[static_cast<int>(p.dim)];
     if (b.wants(n.source(0)))
@@ -38,11 +38,11 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_slice(const RefArgs<Real> & a) {
     reference_move(a, slice_move(a.node));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_slice() {
     return {{"1 of 1", {param_in(1)}, SliceParams{0, 0, 1}},
             {"innermost 33x3", {param_in({33, 3})}, SliceParams{0, 5, 17}},
             {"rows 65x33", {param_in({65, 33})}, SliceParams{1, 32, 1}},
@@ -53,7 +53,7 @@ std::vector<Case> cases() {
             {"i32 33x3", {ints_in({33, 3}, Fill::ids, 100)}, SliceParams{0, 8, 9}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_slice(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, SliceParams{0, 0, (s.k + 1) / 2}};
 }
 
@@ -72,13 +72,13 @@ const OpDef op::slice = {
     .formula = "y[..., i, ...] = x[..., first + i, ...]",
     .params = params_type<SliceParams>(),
     .build_empty = Empty<ql_slice>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_slice,
+    .backward = backward_slice,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_slice<float>,
+    .reference64 = reference_slice<double>,
+    .cases = cases_slice,
+    .bench = bench_slice,
     .flops = no_flops,
 };
 

@@ -14,14 +14,14 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_softmax(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_numbers(n, 0));
     outs.push_back({.shape = n.src[0]->shape, .may_reuse = n.src[0]->dtype == QL_F32 ? 0 : -1});
     return {};
 }
 
 /// dx = y dy - y sum(y dy).
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_softmax(GradBuilder & b, const GraphNode & n) {
     if (!b.wants(n.source(0))) return {};
     Graph & g = b.graph();
     Tensor * y = b.value(n.result(0));
@@ -32,7 +32,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_softmax(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0);
     const std::vector<Real> all = a.decoded(0);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
@@ -45,7 +45,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_softmax() {
     return {{"1", {param_in(1)}, {}},
             {"3x5", {param_in({3, 5})}, {}},
             {"65x33", {param_in({65, 33})}, {}},
@@ -56,7 +56,7 @@ std::vector<Case> cases() {
             {"bf16 96x5", {frozen_in({96, 5}, QL_BF16)}, {}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_softmax(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, {}};
 }
 
@@ -67,14 +67,14 @@ const OpDef op::softmax = {
     .name = "softmax",
     .formula = "y[i, ...] = exp(x[i, ...]) / sum_j exp(x[j, ...])",
     .build_empty = Empty<ql_softmax>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_softmax,
+    .backward = backward_softmax,
     .differentiable = 0b1,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_softmax<float>,
+    .reference64 = reference_softmax<double>,
+    .cases = cases_softmax,
+    .bench = bench_softmax,
     .flops = flops_each<5>,
 };
 

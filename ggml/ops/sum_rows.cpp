@@ -10,21 +10,21 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_sum_rows(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_numbers(n, 0));
     const Shape & x = n.src[0]->shape;
     outs.push_back({.shape = Shape(1, x[1], x[2], x[3])});
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_sum_rows(GradBuilder & b, const GraphNode & n) {
     const ExpandParams to{n.source(0)->shape};
     if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::expand, {b.gradient(n.result(0))}, to));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_sum_rows(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0);
     const std::vector<Real> x = a.decoded(0);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
@@ -34,7 +34,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_sum_rows() {
     return {{"1", {param_in(1)}, {}},
             {"3x5", {param_in({3, 5})}, {}},
             {"65x33", {param_in({65, 33})}, {}},
@@ -43,7 +43,7 @@ std::vector<Case> cases() {
             {"bf16 65x7", {frozen_in({65, 7}, QL_BF16)}, {}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_sum_rows(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, {}};
 }
 
@@ -54,13 +54,13 @@ const OpDef op::sum_rows = {
     .name = "sum_rows",
     .formula = "y[0, ...] = sum_i x[i, ...]",
     .build_empty = Empty<ql_sum_rows>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_sum_rows,
+    .backward = backward_sum_rows,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_sum_rows<float>,
+    .reference64 = reference_sum_rows<double>,
+    .cases = cases_sum_rows,
+    .bench = bench_sum_rows,
     .flops = flops_each<1>,
 };
 

@@ -10,7 +10,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_sum_tiles(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const int64_t width = n.params.as<TileParams>().n;
     const Shape & x = n.src[0]->shape;
@@ -21,14 +21,14 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_sum_tiles(GradBuilder & b, const GraphNode & n) {
     const TileParams to{n.source(0)->shape[0]};
     if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::tile, {b.gradient(n.result(0))}, to));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_sum_tiles(const RefArgs<Real> & a) {
     const int64_t size = a.in(0).ne(0), width = a.node.out[0]->ne(0);
     std::vector<double> sums(static_cast<size_t>(width));
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row) {
@@ -39,7 +39,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_sum_tiles() {
     return {{"1 of 1", {param_in(1)}, TileParams{1}},
             {"1 of 5x3", {param_in({5, 3})}, TileParams{1}},
             {"all of 33x3", {param_in({33, 3})}, TileParams{33}},
@@ -48,7 +48,7 @@ std::vector<Case> cases() {
             {"7 of 15x3x2", {param_in({15, 3, 2})}, TileParams{7}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_sum_tiles(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, TileParams{kBenchRank}};
 }
 
@@ -60,13 +60,13 @@ const OpDef op::sum_tiles = {
     .formula = "y[j, ...] = sum_b x[b n + j, ...]",
     .params = params_type<TileParams>(),
     .build_empty = Empty<ql_sum_tiles>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_sum_tiles,
+    .backward = backward_sum_tiles,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_sum_tiles<float>,
+    .reference64 = reference_sum_tiles<double>,
+    .cases = cases_sum_tiles,
+    .bench = bench_sum_tiles,
     .flops = flops_each<1>,
 };
 

@@ -11,7 +11,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_swiglu(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     QL_TRY(expect_f32(n, 1));
     QL_TRY(expect_same_shape(n, 0, 1));
@@ -19,7 +19,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_swiglu(GradBuilder & b, const GraphNode & n) {
     if (!b.wants(n.source(0)) && !b.wants(n.source(1))) return {};
     Tensor * d_gate =
         b.graph().emit(op::swiglu_back, {b.value(n.source(0)), b.value(n.source(1)), b.gradient(n.result(0))});
@@ -31,7 +31,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_swiglu(const RefArgs<Real> & a) {
     const int64_t n = a.in(0).shape.elements();
     for (int64_t i = 0; i < n; ++i) {
         const double gate = a.x(0)[i];
@@ -39,12 +39,12 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_swiglu() {
     const auto make = [](const char * name, Shape s) { return Case{name, {param_in(s), param_in(s)}, {}}; };
     return {make("1", 1), make("33x3", {33, 3}), make("65x33", {65, 33}), make("96x11", {96, 11})};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_swiglu(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t}), data_in({s.k, s.t})}, {}};
 }
 
@@ -55,14 +55,14 @@ const OpDef op::swiglu = {
     .name = "swiglu",
     .formula = "y = silu(gate) * up, silu(x) = x / (1 + exp(-x))",
     .build_empty = Empty<ql_swiglu>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_swiglu,
+    .backward = backward_swiglu,
     .differentiable = 0b11,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_swiglu<float>,
+    .reference64 = reference_swiglu<double>,
+    .cases = cases_swiglu,
+    .bench = bench_swiglu,
     .flops = flops_each<5>,
 };
 

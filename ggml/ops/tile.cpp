@@ -9,7 +9,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_tile(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const int64_t width = n.params.as<TileParams>().n;
     const Shape & x = n.src[0]->shape;
@@ -20,20 +20,20 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_tile(GradBuilder & b, const GraphNode & n) {
     const TileParams to{n.source(0)->shape[0]};
     if (b.wants(n.source(0))) b.add(n.source(0), b.graph().emit(op::sum_tiles, {b.gradient(n.result(0))}, to));
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_tile(const RefArgs<Real> & a) {
     const int64_t size = a.in(0).ne(0), width = a.node.out[0]->ne(0);
     for (int64_t row = 0; row < a.in(0).shape.rows(); ++row)
         for (int64_t i = 0; i < width; ++i) a.y(0)[row * width + i] = a.x(0)[row * size + i % size];
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_tile() {
     return {{"1 to 1", {param_in(1)}, TileParams{1}},
             {"1 to 5x3", {param_in({1, 3})}, TileParams{5}},
             {"33x3 as it is", {param_in({33, 3})}, TileParams{33}},
@@ -42,7 +42,7 @@ std::vector<Case> cases() {
             {"7x3x2 to 15", {param_in({7, 3, 2})}, TileParams{15}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_tile(const BenchSize & s) {
     return Case{"", {data_in({kBenchRank, s.t})}, TileParams{std::max<int64_t>(s.k, kBenchRank)}};
 }
 
@@ -54,13 +54,13 @@ const OpDef op::tile = {
     .formula = "y[i, ...] = x[i mod size, ...]",
     .params = params_type<TileParams>(),
     .build_empty = Empty<ql_tile>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_tile,
+    .backward = backward_tile,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_tile<float>,
+    .reference64 = reference_tile<double>,
+    .cases = cases_tile,
+    .bench = bench_tile,
     .flops = no_flops,
 };
 

@@ -16,7 +16,7 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_top_k(const Node & n, std::vector<OutSpec> & outs) {
     const int64_t k = n.params.as<TopKParams>().k;
     QL_TRY(expect_numbers(n, 0));
     const Shape & x = n.src[0]->shape;
@@ -31,7 +31,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_top_k(GradBuilder & b, const GraphNode & n) {
     if (!b.wants(n.source(0))) return {};
     Graph & g = b.graph();
     const Shape & x = n.source(0)->shape;
@@ -44,7 +44,7 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_top_k(const RefArgs<Real> & a) {
     const int64_t width = a.in(0).ne(0), k = a.template params<TopKParams>().k;
     auto *ids = static_cast<int32_t *>(a.out[1]), *places = static_cast<int32_t *>(a.out[2]);
     std::vector<int32_t> order(static_cast<size_t>(width));
@@ -62,7 +62,7 @@ void reference(const RefArgs<Real> & a) {
     }
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_top_k() {
     return {{"1 of 1", {param_in(1)}, TopKParams{1}},
             {"2 of 5x3", {param_in({5, 3})}, TopKParams{2}},
             {"all of 33x2x3", {param_in({33, 2, 3})}, TopKParams{33}},
@@ -72,7 +72,7 @@ std::vector<Case> cases() {
             {"bf16 40 of 577x3", {frozen_in({577, 3}, QL_BF16)}, TopKParams{40}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_top_k(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, TopKParams{std::min<int64_t>(s.k, 8)}};
 }
 
@@ -84,13 +84,13 @@ const OpDef op::top_k = {
     .formula = "the k largest of each row, largest first, and their positions",
     .params = params_type<TopKParams>(),
     .build_empty = Empty<ql_top_k>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_top_k,
+    .backward = backward_top_k,
     .differentiable = 0b1,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_top_k<float>,
+    .reference64 = reference_top_k<double>,
+    .cases = cases_top_k,
+    .bench = bench_top_k,
     .flops = flops_each<1>,
 };
 

@@ -45,7 +45,7 @@ double gelu_tanh_slope(double x) {
 }
 
 using P = const UnaryParams &;
-struct Row {
+struct UnaryRow {
     const char * name;
     double (*value)(double x, P);
     double (*derivative)(double x, P);
@@ -58,7 +58,7 @@ double high(P p) {
     return static_cast<double>(p.high);
 }
 
-const Row kRows[kUnaryKinds] = {
+const UnaryRow kUnaryRows[kUnaryKinds] = {
     {"silu", [](double x, P) { return x * sigmoid(x); }, [](double x, P) { return sigmoid(x) + x * sigmoid_slope(x); }},
     {"gelu", [](double x, P) { return x * normal_share(x); },
      [](double x, P) { return normal_share(x) + x * normal_density(x); }},
@@ -80,7 +80,7 @@ const Row kRows[kUnaryKinds] = {
      [](double x, P p) { return tanh_slope(x / low(p)); }},
 };
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_unary(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_f32(n, 0));
     const auto p = n.params.as<UnaryParams>();
     if (p.kind < 0 || p.kind >= kUnaryKinds) return error(QL_INVALID_ARGUMENT, "unary: unknown kind %d", p.kind);
@@ -93,7 +93,7 @@ Status infer(const Node & n, std::vector<OutSpec> & outs) {
     return {};
 }
 
-Status backward(GradBuilder & b, const GraphNode & n) {
+Status backward_unary(GradBuilder & b, const GraphNode & n) {
     auto p = n.params.as<UnaryParams>();
     if (p.derivative) return error(QL_UNSUPPORTED, "unary: second derivatives are out of scope");
     p.derivative = 1;
@@ -104,16 +104,16 @@ Status backward(GradBuilder & b, const GraphNode & n) {
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_unary(const RefArgs<Real> & a) {
     const auto p = a.template params<UnaryParams>();
     for (int64_t i = 0; i < a.in(0).shape.elements(); ++i)
         a.y(0)[i] = static_cast<Real>(unary_value(p, static_cast<double>(a.x(0)[i])));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_unary() {
     static const std::vector<std::string> names = [] {
         std::vector<std::string> list;
-        for (const Row & row : kRows)
+        for (const UnaryRow & row : kUnaryRows)
             for (const char * shape : {" 33x3", " 96x5", "' 65x3"}) list.push_back(row.name + std::string(shape));
         return list;
     }();
@@ -132,7 +132,7 @@ std::vector<Case> cases() {
     return list;
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_unary(const BenchSize & s) {
     return Case{"", {data_in({s.k, s.t})}, UnaryParams{QL_UNARY_GELU, 0, 0, 0}};
 }
 
@@ -140,7 +140,7 @@ Result<Case> bench(const BenchSize & s) {
 
 double unary_value(const UnaryParams & p, double x) {
     if (std::isnan(x)) return x;
-    const Row & row = kRows[p.kind];
+    const UnaryRow & row = kUnaryRows[p.kind];
     return (p.derivative ? row.derivative : row.value)(x, p);
 }
 
@@ -152,14 +152,14 @@ const OpDef op::unary = {
         "reciprocal, clamp, soft_cap",
     .params = params_type<UnaryParams>(),
     .build_empty = Empty<ql_unary>::call,
-    .infer = infer,
-    .backward = backward,
+    .infer = infer_unary,
+    .backward = backward_unary,
     .differentiable = 0b1,
     .cheap = true,
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_unary<float>,
+    .reference64 = reference_unary<double>,
+    .cases = cases_unary,
+    .bench = bench_unary,
     .flops = flops_each<5>,
 };
 

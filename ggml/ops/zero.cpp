@@ -9,22 +9,22 @@
 namespace ql {
 namespace {
 
-Status infer(const Node & n, std::vector<OutSpec> & outs) {
+Status infer_zero(const Node & n, std::vector<OutSpec> & outs) {
     QL_TRY(expect_state(n, 0));
     outs.push_back({.shape = n.src[0]->shape, .alias = 0});
     return {};
 }
 
 template <typename Real>
-void reference(const RefArgs<Real> & a) {
+void reference_zero(const RefArgs<Real> & a) {
     std::fill_n(a.y(0), a.in(0).shape.elements(), Real(0));
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases_zero() {
     return {{"1", {state_in(1)}, {}}, {"33x3", {state_in({33, 3})}, {}}, {"65x33", {state_in({65, 33})}, {}}};
 }
 
-Result<Case> bench(const BenchSize & s) {
+Result<Case> bench_zero(const BenchSize & s) {
     return Case{"", {state_in({s.k, s.m})}, {}};
 }
 
@@ -35,12 +35,12 @@ const OpDef op::zero = {
     .name = "zero",
     .formula = "x = 0, in place",
     .build_empty = Empty<ql_zero>::call,
-    .infer = infer,
+    .infer = infer_zero,
     .no_grad = "it changes a state in place, after the backward pass",
-    .reference = reference<float>,
-    .reference64 = reference<double>,
-    .cases = cases,
-    .bench = bench,
+    .reference = reference_zero<float>,
+    .reference64 = reference_zero<double>,
+    .cases = cases_zero,
+    .bench = bench_zero,
     .flops = no_flops,
 };
 

@@ -32,9 +32,9 @@ struct Sum {
     const PlanNode * mix = nullptr;  // a lora_mix, in place of terms
 };
 
-class Rule {
+class ProductSumRule {
   public:
-    explicit Rule(PlanList & list) : list_(list) {
+    explicit ProductSumRule(PlanList & list) : list_(list) {
         for (const PlanNode * n : list.nodes)
             for (const Operand * s : n->src) ++uses_[s];
         for (const PlanList::Output & o : list.outputs) outputs_.insert(o.value);
@@ -153,7 +153,7 @@ class Rule {
 }  // namespace
 
 Status fuse_product_sums(PlanList & list, const PassInput &) {
-    Rule(list).apply();
+    ProductSumRule(list).apply();
     return {};
 }
 

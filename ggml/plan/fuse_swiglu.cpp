@@ -44,9 +44,9 @@ struct GradientNodes {
     size_t place() const { return std::max(ds, dup); }
 };
 
-class Rule {
+class SwigluRule {
   public:
-    explicit Rule(PlanList & list) : list_(list), made_(list.nodes) {
+    explicit SwigluRule(PlanList & list) : list_(list), made_(list.nodes) {
         for (size_t i = 0; i < made_.size(); ++i) {
             for (const Operand * s : made_[i]->src) readers_[s].push_back(i);
             for (const Operand * t : made_[i]->out) writer_[t] = i;
@@ -179,7 +179,7 @@ class Rule {
 }  // namespace
 
 Status fuse_swiglu(PlanList & list, const PassInput &) {
-    Rule(list).apply();
+    SwigluRule(list).apply();
     return {};
 }
 

@@ -42,7 +42,7 @@ struct NamedPart {
 constexpr NamedPart kParts[] = {{kSuffixA, &Halves::a}, {kSuffixB, &Halves::b}, {kSuffixMagnitude, &Halves::magnitude}};
 
 /// Keys of adapters that change nothing of what is computed.
-constexpr HarmlessKey kHarmless[] = {
+constexpr HarmlessKey kHarmlessKeys[] = {
     {"type"},                     // what this file is read as
     {"lora.alpha"},               // read_alpha
     {"alora.invocation_tokens"},  // read_invocation
@@ -198,7 +198,7 @@ Status read_file(const ql_gguf * file, const Model * model, BaseRule rule, Adapt
     QL_TRY(keys.text("chat_template.kwargs", adapter.chat_kwargs, ""));
     QL_TRY(check_chat_kwargs(kKwargs, adapter.chat_kwargs));
     QL_ASSIGN(const LoraKind kind, read_kind(keys));
-    QL_TRY(keys.refuse_unread(kHarmless));
+    QL_TRY(keys.refuse_unread(kHarmlessKeys));
     QL_ASSIGN(adapter.origin, read_origin(file));
     float alpha = 0;
     QL_TRY(read_alpha(file, alpha));

@@ -42,7 +42,7 @@ constexpr Refused kRefused[] = {
 };
 
 /// Fields that do not affect what the finished adapter computes: its tensors say which modules it changes.
-constexpr HarmlessKey kHarmless[] = {
+constexpr HarmlessKey kHarmlessFields[] = {
     {"task_type"},      {"auto_mapping"},        {"peft_version"},    {"revision"},
     {"inference_mode"}, {"lora_dropout"},        {"miss_dropout"},    {"mini_r"},  // of init_weights "mini" alone
     {"corda_config"},  // of an init_lora_weights, which decides
@@ -259,7 +259,7 @@ Result<PeftConfig> PeftConfig::read(const std::string & path, const JsonFile & f
         QL_TRY(config.read_tokens(file));
         QL_TRY(config.read_invocation(file));
         QL_TRY(file.text("base_model_name_or_path", config.base_name_, ""));
-        return config.keep_unknown(file.unread(kHarmless));
+        return config.keep_unknown(file.unread(kHarmlessFields));
     };
     Status s = fields();
     if (s.code() == QL_INVALID_ARGUMENT) s = error(QL_BAD_FILE, "%s", s.message().c_str());  // of a regular expression

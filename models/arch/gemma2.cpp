@@ -9,10 +9,10 @@
 namespace ql {
 namespace {
 
-constexpr auto kLayerNames = joined(kFourNormNames, kAttentionNames, kFeedForwardNames);
-constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+constexpr auto kGemma2LayerNames = joined(kFourNormNames, kAttentionNames, kFeedForwardNames);
+constexpr HfNames kGemma2HfNames(kWholeNames, kGemma2LayerNames);
 
-constexpr int64_t kLayersOf27B = 46;
+constexpr int64_t kGemma2LayersOf27B = 46;
 
 /// The caps of files that do not say them.
 constexpr NumberSetting with_default(NumberSetting number, float missing) {
@@ -25,7 +25,7 @@ class Gemma2 : public Dense {
     Gemma2()
         : Dense({.name = "gemma2",
                  .hf_types = {"gemma2"},
-                 .hf_names = &kHfNames,
+                 .hf_names = &kGemma2HfNames,
                  .rope_mode = QL_ROPE_NEOX,
                  .rows = RowOrder::hugging_face,
                  .post_norms = true,
@@ -39,7 +39,7 @@ class Gemma2 : public Dense {
   protected:
     Status read_more(const GgufKeys &, Hparams & h) const override {
         h.embedding_scale = std::sqrt(static_cast<float>(h.n_embd));
-        if (h.n_layer() == kLayersOf27B) h.attention_scale = scale_of_width(h);
+        if (h.n_layer() == kGemma2LayersOf27B) h.attention_scale = scale_of_width(h);
         return {};
     }
     Status read_more(const JsonFile & config, Hparams & h, HfConfig &) const override {

@@ -9,17 +9,17 @@
 namespace ql {
 namespace {
 
-constexpr auto kLayerNames = joined(kFourNormNames, kQkNormNames, kAttentionNames, kFeedForwardNames);
-constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+constexpr auto kGemma3LayerNames = joined(kFourNormNames, kQkNormNames, kAttentionNames, kFeedForwardNames);
+constexpr HfNames kGemma3HfNames(kWholeNames, kGemma3LayerNames);
 
-constexpr int64_t kLayersOf27B = 62;
+constexpr int64_t kGemma3LayersOf27B = 62;
 
 class Gemma3 : public Dense {
   public:
     Gemma3()
         : Dense({.name = "gemma3",
                  .hf_types = {"gemma3_text"},
-                 .hf_names = &kHfNames,
+                 .hf_names = &kGemma3HfNames,
                  .rope_mode = QL_ROPE_NEOX,
                  .rows = RowOrder::hugging_face,
                  .local_rope = true,
@@ -36,7 +36,7 @@ class Gemma3 : public Dense {
     /// GGUF files do not hold the scale of attention: the largest model alone takes it from its width.
     Status read_more(const GgufKeys &, Hparams & h) const override {
         h.embedding_scale = std::sqrt(static_cast<float>(h.n_embd));
-        if (h.n_layer() == kLayersOf27B) h.attention_scale = scale_of_width(h);
+        if (h.n_layer() == kGemma3LayersOf27B) h.attention_scale = scale_of_width(h);
         return {};
     }
     Status read_more(const JsonFile & config, Hparams & h, HfConfig &) const override {

@@ -6,7 +6,7 @@
 namespace ql {
 namespace {
 
-constexpr std::array kOwnNames = {
+constexpr std::array kGlm4OwnNames = {
     HfName{"input_layernorm.weight", "attn_norm.weight"},
     HfName{"post_self_attn_layernorm.weight", "post_attention_norm.weight"},
     HfName{"post_attention_layernorm.weight", "ffn_norm.weight"},
@@ -14,15 +14,15 @@ constexpr std::array kOwnNames = {
     HfName{"mlp.gate_up_proj.weight", "ffn_up.weight"},
     HfName{"mlp.down_proj.weight", "ffn_down.weight"},
 };
-constexpr auto kLayerNames = joined(kOwnNames, kAttentionNames);
-constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+constexpr auto kGlm4LayerNames = joined(kGlm4OwnNames, kAttentionNames);
+constexpr HfNames kGlm4HfNames(kWholeNames, kGlm4LayerNames);
 
 }  // namespace
 
 const Architecture & glm4_architecture() {
     static const Dense instance({.name = "glm4",
                                  .hf_types = {"glm4"},
-                                 .hf_names = &kHfNames,
+                                 .hf_names = &kGlm4HfNames,
                                  .rope_mode = QL_ROPE_NORMAL,
                                  .rows = RowOrder::hugging_face,
                                  .partial_rope = true,

@@ -6,14 +6,14 @@
 namespace ql {
 namespace {
 
-constexpr HfNames kHfNames(kWholeNames, kLlamaNames);
+constexpr HfNames kGraniteHfNames(kWholeNames, kLlamaNames);
 
 class Granite : public Dense {
   public:
     Granite()
         : Dense({.name = "granite",
                  .hf_types = {"granite"},
-                 .hf_names = &kHfNames,
+                 .hf_names = &kGraniteHfNames,
                  .numbers = {kAttentionScale, kEmbeddingScale, kResidualScale, kLogitDivisor},
                  .biases = {{"attn_", "attention_bias"}, {"ffn_", "mlp_bias"}}}) {}
 

@@ -9,14 +9,14 @@
 namespace ql {
 namespace {
 
-constexpr HfNames kHfNames(kWholeNames, kLlamaNames);
+constexpr HfNames kLlamaHfNames(kWholeNames, kLlamaNames);
 
 class Llama : public Dense {
   public:
     Llama()
         : Dense({.name = "llama",
                  .hf_types = {"llama", "mistral"},
-                 .hf_names = &kHfNames,
+                 .hf_names = &kLlamaHfNames,
                  .windows = Windows::all,
                  .biases = {{"attn_", "attention_bias"}, {"ffn_", "mlp_bias"}}}) {}
 

@@ -7,14 +7,14 @@
 namespace ql {
 namespace {
 
-constexpr HfNames kHfNames(kWholeNames, kLlamaNames);
+constexpr HfNames kMistral3HfNames(kWholeNames, kLlamaNames);
 
 class Mistral3 : public Dense {
   public:
     Mistral3()
         : Dense({.name = "mistral3",
                  .hf_types = {"ministral3"},
-                 .hf_names = &kHfNames,
+                 .hf_names = &kMistral3HfNames,
                  .temperature = true,
                  .windows = Windows::all,
                  .biases = {{"attn_", nullptr}, {"ffn_", nullptr}}}) {}

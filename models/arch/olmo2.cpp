@@ -10,15 +10,15 @@ constexpr std::array kPostNormNames = {
     HfName{"post_attention_layernorm.weight", "post_attention_norm.weight"},
     HfName{"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
 };
-constexpr auto kLayerNames = joined(kPostNormNames, kQkNormNames, kAttentionNames, kFeedForwardNames);
-constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+constexpr auto kOlmo2LayerNames = joined(kPostNormNames, kQkNormNames, kAttentionNames, kFeedForwardNames);
+constexpr HfNames kOlmo2HfNames(kWholeNames, kOlmo2LayerNames);
 
 }  // namespace
 
 const Architecture & olmo2_architecture() {
     static const Dense instance({.name = "olmo2",
                                  .hf_types = {"olmo2"},
-                                 .hf_names = &kHfNames,
+                                 .hf_names = &kOlmo2HfNames,
                                  .rope_mode = QL_ROPE_NEOX,
                                  .rows = RowOrder::hugging_face,
                                  .pre_norms = false,

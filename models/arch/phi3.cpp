@@ -13,15 +13,15 @@ constexpr std::array kFusedNames = {
     HfName{"mlp.gate_up_proj.weight", "ffn_up.weight"},
     HfName{"mlp.down_proj.weight", "ffn_down.weight"},
 };
-constexpr auto kLayerNames = joined(kPreNormNames, kFusedNames);
-constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+constexpr auto kPhi3LayerNames = joined(kPreNormNames, kFusedNames);
+constexpr HfNames kPhi3HfNames(kWholeNames, kPhi3LayerNames);
 
 }  // namespace
 
 const Architecture & phi3_architecture() {
     static const Dense instance({.name = "phi3",
                                  .hf_types = {"phi3"},
-                                 .hf_names = &kHfNames,
+                                 .hf_names = &kPhi3HfNames,
                                  .rope_mode = QL_ROPE_NEOX,
                                  .rows = RowOrder::hugging_face,
                                  .partial_rope = true,

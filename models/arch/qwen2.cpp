@@ -5,7 +5,7 @@
 namespace ql {
 namespace {
 
-constexpr HfNames kHfNames(kWholeNames, kLlamaNames);
+constexpr HfNames kQwen2HfNames(kWholeNames, kLlamaNames);
 
 }  // namespace
 
@@ -13,7 +13,7 @@ const Architecture & qwen2_architecture() {
     static const Dense instance(
         {.name = "qwen2",
          .hf_types = {"qwen2"},
-         .hf_names = &kHfNames,
+         .hf_names = &kQwen2HfNames,
          .rope_mode = QL_ROPE_NEOX,
          .rows = RowOrder::hugging_face,
          .windows = Windows::upper,

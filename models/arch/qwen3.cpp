@@ -5,15 +5,15 @@
 namespace ql {
 namespace {
 
-constexpr auto kLayerNames = joined(kLlamaNames, kQkNormNames);
-constexpr HfNames kHfNames(kWholeNames, kLayerNames);
+constexpr auto kQwen3LayerNames = joined(kLlamaNames, kQkNormNames);
+constexpr HfNames kQwen3HfNames(kWholeNames, kQwen3LayerNames);
 
 }  // namespace
 
 const Architecture & qwen3_architecture() {
     static const Dense instance({.name = "qwen3",
                                  .hf_types = {"qwen3"},
-                                 .hf_names = &kHfNames,
+                                 .hf_names = &kQwen3HfNames,
                                  .rope_mode = QL_ROPE_NEOX,
                                  .rows = RowOrder::hugging_face,
                                  .qk_norm = QkNorm::head,

@@ -5,7 +5,7 @@
 namespace ql {
 namespace {
 
-constexpr HfNames kHfNames(kWholeNames, kLlamaNames);
+constexpr HfNames kSmolLm3HfNames(kWholeNames, kLlamaNames);
 constexpr int64_t kInterval = 4;
 
 void stop_rotating(Hparams & h, int64_t interval) {
@@ -18,7 +18,7 @@ class SmolLm3 : public Dense {
     SmolLm3()
         : Dense({.name = "smollm3",
                  .hf_types = {"smollm3"},
-                 .hf_names = &kHfNames,
+                 .hf_names = &kSmolLm3HfNames,
                  .windows = Windows::upper,
                  .biases = {{"attn_", "attention_bias"}, {"ffn_", "mlp_bias"}}}) {}
 

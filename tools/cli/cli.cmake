@@ -6,7 +6,7 @@ find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED) # --config files: TOM
 ql_glob(files ql_cli ${CMAKE_CURRENT_LIST_DIR})
 add_library(ql_cli STATIC ${files})
 ql_target(ql_cli)
-ql_unity(ql_cli)
+ql_unity(ql_cli 16)
 target_include_directories(ql_cli PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(ql_cli PUBLIC ql_flags ql::models ql::engine nlohmann_json::nlohmann_json)
 target_link_libraries(ql_cli PRIVATE CLI11::CLI11) # command.hpp hides it

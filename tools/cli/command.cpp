@@ -47,7 +47,7 @@ std::string join(const std::vector<std::string> & words, const char * between = 
 
 constexpr const char * kNotEmpty = "not empty";
 
-bool contains(const std::vector<std::string> & words, const std::string & word) {
+bool is_one_of(const std::vector<std::string> & words, const std::string & word) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
@@ -143,8 +143,8 @@ Option * Command::texts(const std::string & names, std::vector<std::string> & va
 Option * Command::choice(const std::string & name, std::string & value, const std::vector<std::string> & known,
                          const std::vector<std::string> & later, const std::string & help) {
     return text(name, value, help)->option_text(join(known, "|"))->check([known, later](const std::string & word) {
-        if (contains(known, word)) return std::string();
-        return "'" + word + (contains(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) +
+        if (is_one_of(known, word)) return std::string();
+        return "'" + word + (is_one_of(later, word) ? "' is not supported yet; " : "' is unknown; ") + join(known) +
                (known.size() > 1 ? " are" : " is");
     });
 }

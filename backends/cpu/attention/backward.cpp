@@ -28,7 +28,6 @@ namespace ql::cpu {
 inline constexpr int64_t kQueryBlock = kKeyBlock;
 /// Rows whose probabilities are kept before dk and dv take them in: a multiple of the tile's rows.
 inline constexpr int64_t kSubRows = 96;
-inline constexpr int64_t kMaxTileRows = 8;
 
 /// A thread's buffers.
 struct BackWork {
@@ -273,7 +272,7 @@ HWY_EXPORT(prepare_keys);
 HWY_EXPORT(prepare_queries);
 HWY_EXPORT(back_pair);
 
-BackJob make_job(const AttentionShape & s, Carver & carve, int threads) {
+BackJob make_back_job(const AttentionShape & s, Carver & carve, int threads) {
     BackJob job{s};
     job.keys = carve.take<float>(s.transposed());
     job.values = carve.take<float>(s.transposed());
@@ -306,14 +305,14 @@ int64_t list_wave(const BackJob & job, int64_t w, int64_t n) {
 
 size_t attention_gradients_scratch(const AttentionShape & s, int threads) {
     Carver count;
-    make_job(s, count, threads);
+    make_back_job(s, count, threads);
     return count.used();
 }
 
 Status attention_gradients(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
-    BackJob job = make_job(AttentionShape(l.node), carve, pool.threads());
+    BackJob job = make_back_job(AttentionShape(l.node), carve, pool.threads());
     job.q = l.x(0), job.k = l.x(1), job.v = l.x(2), job.o = l.x(3), job.lse = l.x(4), job.d_o = l.x(5),
     job.span = l.ids(6);
     job.dq = l.y(0), job.dk = l.y(1), job.dv = l.y(2);

@@ -304,7 +304,7 @@ HWY_EXPORT(few_join);
 /// Rows of scores of a thread: the most that any set of instructions takes at once.
 constexpr int64_t kScoreRows = 4;
 
-FewJob make_job(const AttentionShape & s, Carver & carve, int threads) {
+FewJob make_few_job(const AttentionShape & s, Carver & carve, int threads) {
     FewJob job{s};
     job.parts = carve.take<float>(s.n_tokens * s.n_heads * job.chunks() * job.part_size());
     job.scores = carve.take<float>(threads * kScoreRows * kChunk);
@@ -315,7 +315,7 @@ FewJob make_job(const AttentionShape & s, Carver & carve, int threads) {
 
 size_t attention_few_scratch(const AttentionShape & s, int threads) {
     Carver count;
-    make_job(s, count, threads);
+    make_few_job(s, count, threads);
     return count.used();
 }
 
@@ -323,7 +323,7 @@ Status attention_few(const Launch & l) {
     Pool & pool = device_of(l).pool;
     Carver carve(l.scratch);
     const AttentionShape s = AttentionShape::of_seen_keys(l);
-    FewJob job = make_job(s, carve, pool.threads());
+    FewJob job = make_few_job(s, carve, pool.threads());
     job.q = l.x(0), job.k = l.src[1], job.v = l.src[2], job.f16 = l.in(1).dtype == QL_F16;
     job.span = l.ids(3), job.o = l.y(0), job.lse = l.y(1);
     const auto run = &HWY_DYNAMIC_DISPATCH(few_task);

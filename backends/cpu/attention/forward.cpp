@@ -1,10 +1,10 @@
 // Attention of many queries, blocked: the kernel of training and of prompts.             (Dao 2023, FlashAttention-2)
 //
-// Split: tasks are (block of queries, key's head), about kRows rows each, so that all heads of a group share the blocks
+// Split: tasks are (block of queries, key's head), about kTaskRows rows each, so that all heads of a group share the blocks
 //   of K and V in cache; a first pass transposes K. Within a task the sums of a row run over its keys in order.
-// Traffic: a task streams K and V of its range once: 2 d floats a key for kRows rows, that is 32 KB for 3.1 MFLOP at
+// Traffic: a task streams K and V of its range once: 2 d floats a key for kTaskRows rows, that is 32 KB for 3.1 MFLOP at
 //   d = 64; scores live in a tile of 6 rows x 64 keys in L1, never in memory.
-// Constants: d 64, H 9/3, T 512 causal, AVX-512 on Zen 5, one thread: kRows 48, 96, 192 give
+// Constants: d 64, H 9/3, T 512 causal, AVX-512 on Zen 5, one thread: kTaskRows 48, 96, 192 give
 //   126, 126, 135 GFLOP/s of a peak of 240; more rows would leave many threads without a task.
 #include "backends/cpu/attention/shape.hpp"
 
@@ -25,8 +25,7 @@
 namespace ql::cpu {
 
 /// Rows of a task, about; a multiple of the tile's.
-inline constexpr int64_t kRows = 192;
-inline constexpr int64_t kMaxTileRows = 8;
+inline constexpr int64_t kTaskRows = 192;
 
 /// A thread's buffers.
 struct ForwardWork {
@@ -246,7 +245,7 @@ HWY_EXPORT(transpose_keys);
 HWY_EXPORT(forward_task);
 
 int64_t queries_of_block(const AttentionShape & s) {
-    return std::min(s.n_tokens, std::max<int64_t>(1, kRows / s.group()));
+    return std::min(s.n_tokens, std::max<int64_t>(1, kTaskRows / s.group()));
 }
 
 size_t work_bytes(const AttentionShape & s) {

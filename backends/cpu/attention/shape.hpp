@@ -18,6 +18,8 @@ inline constexpr int64_t kKeyBlock = 64;
 static_assert(kLeastPage % kKeyBlock == 0);
 /// Rows of packed buffers are padded to this, the longest vector, and zero behind d.
 inline constexpr int64_t kPad = 16;
+/// The most rows of a tile of f32 products, on any instruction set.
+inline constexpr int64_t kMaxTileRows = 8;
 
 inline int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;

@@ -28,7 +28,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(accumulate_piece);
 
-Status launch(const Launch & l) {
+Status launch_accumulate(const Launch & l) {
     const auto accumulate = &HWY_DYNAMIC_DISPATCH(accumulate_piece);
     const float * x = l.x(1);
     float * sum = l.y(0);
@@ -39,7 +39,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::accumulate = {launch};
+const Kernel kernel::accumulate = {launch_accumulate};
 
 }  // namespace ql::cpu
 #endif

@@ -27,13 +27,13 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(adamw_piece);
 
-Status launch(const Launch & l) {
+Status launch_adamw(const Launch & l) {
     return launch_step(l, HWY_DYNAMIC_DISPATCH(adamw_piece));
 }
 
 }  // namespace
 
-const Kernel kernel::adamw = {launch};
+const Kernel kernel::adamw = {launch_adamw};
 
 }  // namespace ql::cpu
 #endif

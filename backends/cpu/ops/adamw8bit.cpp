@@ -29,13 +29,13 @@ namespace {
 static_assert(kPiece % kStateBlock == 0);
 HWY_EXPORT(adamw8bit_piece);
 
-Status launch(const Launch & l) {
+Status launch_adamw8bit(const Launch & l) {
     return launch_step(l, HWY_DYNAMIC_DISPATCH(adamw8bit_piece));
 }
 
 }  // namespace
 
-const Kernel kernel::adamw8bit = {launch};
+const Kernel kernel::adamw8bit = {launch_adamw8bit};
 
 }  // namespace ql::cpu
 #endif

@@ -33,7 +33,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(add_stretch);
 
-Status launch(const Launch & l) {
+Status launch_add(const Launch & l) {
     const auto add = &HWY_DYNAMIC_DISPATCH(add_stretch);
     const float *a = l.x(0), *b = l.x(1);
     float * y = l.y(0);
@@ -44,7 +44,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::add = {launch};
+const Kernel kernel::add = {launch_add};
 
 }  // namespace ql::cpu
 #endif

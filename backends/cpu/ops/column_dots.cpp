@@ -1,5 +1,5 @@
 // y[i] = sum_t a[i, t] b[i, t].
-// Split: kColumns columns a task, each over all rows in order. Traffic: two reads. Each operand may be bf16.
+// Split: kColumnPiece columns a task, each over all rows in order. Traffic: two reads. Each operand may be bf16.
 #include "backends/cpu/stream.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -51,21 +51,19 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(dots_of_columns);
 
-constexpr int64_t kColumns = 64;  // 256 bytes of a row: whole cache lines, and enough tasks for a narrow matrix
-
-Status launch(const Launch & l) {
+Status launch_column_dots(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(dots_of_columns);
     const StreamIn a = stream_in(l, 0), b = stream_in(l, 1);
     float * y = l.y(0);
     const int64_t width = l.in(0).ne(0), rows = l.in(0).shape.rows();
-    split(device_of(l).pool, width, kColumns,
+    split(device_of(l).pool, width, kColumnPiece,
           [=](int64_t first, int64_t last) { run(a, b, y, width, rows, first, last); });
     return {};
 }
 
 }  // namespace
 
-const Kernel kernel::column_dots = {.launch = launch, .reads_bf16 = takes_any};
+const Kernel kernel::column_dots = {.launch = launch_column_dots, .reads_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

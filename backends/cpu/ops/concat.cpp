@@ -4,13 +4,13 @@
 namespace ql::cpu {
 namespace {
 
-Status launch(const Launch & l) {
+Status launch_concat(const Launch & l) {
     for (int source = 0; source < 2; ++source) run_move(l, concat_move(l.node, source));
     return {};
 }
 
 }  // namespace
 
-const Kernel kernel::concat = {launch};
+const Kernel kernel::concat = {launch_concat};
 
 }  // namespace ql::cpu

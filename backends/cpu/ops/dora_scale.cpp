@@ -53,7 +53,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(dora_rows);
 
-Status launch(const Launch & l) {
+Status launch_dora_scale(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(dora_rows);
     const DoraJob d{
         l.x(0), l.x(1), l.x(2), l.x(3), l.x(4), l.y(0), l.y(1), l.in(4).ne(0), l.params<LoraParams>().scale};
@@ -63,7 +63,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::dora_scale = {launch};
+const Kernel kernel::dora_scale = {launch_dora_scale};
 
 }  // namespace ql::cpu
 #endif

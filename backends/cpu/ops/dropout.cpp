@@ -78,7 +78,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(dropout_piece);
 
-Status launch(const Launch & l) {
+Status launch_dropout(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(dropout_piece);
     const auto p = l.params<DropoutParams>();
     const DropoutMask mask(p, l.ids(1));
@@ -91,7 +91,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::dropout = {launch};
+const Kernel kernel::dropout = {launch_dropout};
 
 }  // namespace ql::cpu
 #endif

@@ -67,7 +67,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(gather);
 
-Status launch(const Launch & l) {
+Status launch_gather_rows(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(gather);
     const GatherJob job{numbers_in(l, 0), l.ids(1), stream_out(l, 0), l.in(0).ne(0), l.in(0).ne(1)};
     split_rows(device_of(l).pool, l.in(1).ne(0), job.width,
@@ -75,13 +75,14 @@ Status launch(const Launch & l) {
     return {};
 }
 
-bool reads_bf16(const Node &, size_t source) {
+bool reads_bf16_gather_rows(const Node &, size_t source) {
     return source == 0;
 }
 
 }  // namespace
 
-const Kernel kernel::gather_rows = {.launch = launch, .reads_bf16 = reads_bf16, .writes_bf16 = takes_any};
+const Kernel kernel::gather_rows = {
+    .launch = launch_gather_rows, .reads_bf16 = reads_bf16_gather_rows, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

@@ -8,7 +8,7 @@
 namespace ql::cpu {
 namespace {
 
-Status launch(const Launch & l) {
+Status launch_get_rows(const Launch & l) {
     const Weight table = weight_of(l.in(0), l.src[0]);
     const SpanDecoder decode = span_decoder(table.dtype);
     device_of(l).pool.run(l.in(1).ne(0), [&](int64_t t, int) {
@@ -24,5 +24,5 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::get_rows = {launch};
+const Kernel kernel::get_rows = {launch_get_rows};
 }  // namespace ql::cpu

@@ -50,13 +50,13 @@ int64_t pieces_of(const Operand & t) {
 }
 
 /// A piece's place among all, for each source; then the pieces' sums.
-size_t scratch(const Node & n, const DeviceImpl &) {
+size_t scratch_global_norm(const Node & n, const DeviceImpl &) {
     int64_t pieces = 0;
     for (const Operand * t : n.src) pieces += pieces_of(*t);
     return (n.src.size() + 1) * sizeof(int64_t) + static_cast<size_t>(pieces) * sizeof(double);
 }
 
-Status launch(const Launch & l) {
+Status launch_global_norm(const Launch & l) {
     const auto sum = &HWY_DYNAMIC_DISPATCH(square_sum);
     const size_t n = l.node.src.size();
     auto * first = reinterpret_cast<int64_t *>(l.scratch);
@@ -76,7 +76,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::global_norm = {launch, scratch};
+const Kernel kernel::global_norm = {launch_global_norm, scratch_global_norm};
 
 }  // namespace ql::cpu
 #endif

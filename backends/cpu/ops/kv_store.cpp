@@ -64,7 +64,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(store_rows);
 
-Status launch(const Launch & l) {
+Status launch_kv_store(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(store_rows);
     const KvStoreJob job{l.x(1), l.ids(2), l.in(0).ne(0), l.in(0).ne(1), l.out[0], l.in(0).dtype == QL_F16};
     split_rows(device_of(l).pool, l.in(1).ne(1), job.width,
@@ -74,7 +74,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::kv_store = {launch};
+const Kernel kernel::kv_store = {launch_kv_store};
 
 }  // namespace ql::cpu
 #endif

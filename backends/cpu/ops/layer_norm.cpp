@@ -70,7 +70,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(layer_norm_rows);
 
-Status launch(const Launch & l) {
+Status launch_layer_norm(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(layer_norm_rows);
     const LayerNormJob job{l.x(0),        l.has(1) ? l.x(1) : nullptr,    l.has(2) ? l.x(2) : nullptr, stream_out(l, 0),
                            l.in(0).ne(0), l.params<LayerNormParams>().eps};
@@ -81,7 +81,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::layer_norm = {.launch = launch, .writes_bf16 = takes_any};
+const Kernel kernel::layer_norm = {.launch = launch_layer_norm, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

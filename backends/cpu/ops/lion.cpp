@@ -27,13 +27,13 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(lion_piece);
 
-Status launch(const Launch & l) {
+Status launch_lion(const Launch & l) {
     return launch_step(l, HWY_DYNAMIC_DISPATCH(lion_piece));
 }
 
 }  // namespace
 
-const Kernel kernel::lion = {launch};
+const Kernel kernel::lion = {launch_lion};
 
 }  // namespace ql::cpu
 #endif

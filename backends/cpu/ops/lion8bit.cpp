@@ -29,13 +29,13 @@ namespace {
 static_assert(kPiece % kStateBlock == 0);
 HWY_EXPORT(lion8bit_piece);
 
-Status launch(const Launch & l) {
+Status launch_lion8bit(const Launch & l) {
     return launch_step(l, HWY_DYNAMIC_DISPATCH(lion8bit_piece));
 }
 
 }  // namespace
 
-const Kernel kernel::lion8bit = {launch};
+const Kernel kernel::lion8bit = {launch_lion8bit};
 
 }  // namespace ql::cpu
 #endif

@@ -9,11 +9,11 @@
 namespace ql::cpu {
 namespace {
 
-size_t scratch(const Node &, const DeviceImpl & device) {
+size_t scratch_lora(const Node &, const DeviceImpl & device) {
     return gemm_scratch(cpu_of(device).pool);
 }
 
-Status launch(const Launch & l) {
+Status launch_lora(const Launch & l) {
     const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(1), tokens = l.in(1).ne(1);
     Pool & pool = device_of(l).pool;
     float *out = l.y(0), *h = l.y(1);
@@ -26,5 +26,5 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::lora = {launch, scratch};
+const Kernel kernel::lora = {launch_lora, scratch_lora};
 }  // namespace ql::cpu

@@ -49,13 +49,13 @@ void outer_f32(const Launch & l, const float * left, int64_t r, size_t right, fl
     gemm(device_of(l).pool, GemmF32{term, r, c, x.ne(0)}, panels);
 }
 
-size_t scratch(const Node & n, const DeviceImpl & device) {
+size_t scratch_lora_back(const Node & n, const DeviceImpl & device) {
     Carver count;
     LoraBackBuffers(count, n, cpu_of(device));
     return count.used();
 }
 
-Status launch(const Launch & l) {
+Status launch_lora_back(const Launch & l) {
     const int64_t m = l.in(0).ne(0), r = l.in(2).ne(0), tokens = l.in(0).ne(1);
     const float * h = l.x(2);
     float *da = l.y(0), *db = l.y(1), *dh = l.y(2);
@@ -83,11 +83,12 @@ Status launch(const Launch & l) {
 }
 
 /// dy and x, as the operands of sums over tokens.
-bool reads_bf16(const Node & n, size_t source) {
+bool reads_bf16_lora_back(const Node & n, size_t source) {
     return source <= 1 && n.src[source]->ne(1) > kGemvRows;
 }
 
 }  // namespace
 
-const Kernel kernel::lora_back = {.launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16};
+const Kernel kernel::lora_back = {
+    .launch = launch_lora_back, .scratch = scratch_lora_back, .reads_bf16 = reads_bf16_lora_back};
 }  // namespace ql::cpu

@@ -118,13 +118,13 @@ struct Layout {
           threads(carve, cpu.pool.threads(), n.src[0]->ne(0)) {}
 };
 
-size_t scratch(const Node & n, const DeviceImpl & device) {
+size_t scratch_lora_merge(const Node & n, const DeviceImpl & device) {
     Carver count;
     (void)Layout(count, n, cpu_of(device));
     return count.used();
 }
 
-Status launch(const Launch & l) {
+Status launch_lora_merge(const Launch & l) {
     CpuDevice & cpu = device_of(l);
     Carver carve(l.scratch);
     const Layout at(carve, l.node, cpu);
@@ -161,7 +161,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::lora_merge = {launch, scratch};
+const Kernel kernel::lora_merge = {launch_lora_merge, scratch_lora_merge};
 
 }  // namespace ql::cpu
 #endif

@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t kFirst = 3;    // source of the first branch
 constexpr int64_t kMinRun = 5;  // more than gemv's tokens: a product is then faster than tokens one by one
-constexpr int64_t kColumns = 256;
+constexpr int64_t kMixColumns = 256;
 
 constexpr size_t kMaxActive = kMaxTerms - 1;  // branches in a product with W
 
@@ -127,10 +127,10 @@ void up_run(CpuDevice & cpu, const Mix & mix, int64_t t, int64_t n, float * sum)
 /// h and sum = (r +) the branches, for tokens one by one.
 void singles(CpuDevice & cpu, const Mix & mix, size_t n_pairs, size_t n_singles, float * sum) {
     branches_down(cpu.pool, mix.branches, {mix.pairs, n_pairs}, mix.src[1], mix.x_bf16, mix.row);
-    const int64_t parts = (mix.m + kColumns - 1) / kColumns;
+    const int64_t parts = (mix.m + kMixColumns - 1) / kMixColumns;
     cpu.pool.run(static_cast<int64_t>(n_singles) * parts, [&](int64_t unit, int) {
-        const int64_t t = mix.singles[unit / parts], first = unit % parts * kColumns;
-        add_branches(mix.branches, t, first, std::min(mix.m, first + kColumns), mix.rest(t), sum + t * mix.m);
+        const int64_t t = mix.singles[unit / parts], first = unit % parts * kMixColumns;
+        add_branches(mix.branches, t, first, std::min(mix.m, first + kMixColumns), mix.rest(t), sum + t * mix.m);
     });
 }
 
@@ -198,13 +198,13 @@ void mix_few(CpuDevice & cpu, const Mix & mix, bool alike, float * out) {
     gemv(cpu, {{&w, 1}, mix.tokens, out, out}, mix.products, {&few, FewTokens::before});
 }
 
-size_t scratch(const Node & n, const DeviceImpl & device) {
+size_t scratch_lora_mix(const Node & n, const DeviceImpl & device) {
     Carver count;
     Mix(count, n, nullptr, cpu_of(device));
     return count.used();
 }
 
-Status launch(const Launch & l) {
+Status launch_lora_mix(const Launch & l) {
     CpuDevice & cpu = device_of(l);
     Carver carve(l.scratch);
     const Mix mix(carve, l.node, l.src, cpu);
@@ -216,12 +216,14 @@ Status launch(const Launch & l) {
     return {};
 }
 
-bool reads_bf16(const Node & n, size_t source) {
+bool reads_bf16_lora_mix(const Node & n, size_t source) {
     return source == 1 && n.src[1]->ne(1) > kGemvRows;
 }
 
 }  // namespace
 
-const Kernel kernel::lora_mix = {
-    .launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16, .writes_bf16 = product_writes_bf16};
+const Kernel kernel::lora_mix = {.launch = launch_lora_mix,
+                                 .scratch = scratch_lora_mix,
+                                 .reads_bf16 = reads_bf16_lora_mix,
+                                 .writes_bf16 = product_writes_bf16};
 }  // namespace ql::cpu

@@ -37,7 +37,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(mul_stretch);
 
-Status launch(const Launch & l) {
+Status launch_mul(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(mul_stretch);
     const StreamIn a = stream_in(l, 0), b = stream_in(l, 1);
     const StreamOut y = stream_out(l, 0);
@@ -48,7 +48,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::mul = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::mul = {.launch = launch_mul, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

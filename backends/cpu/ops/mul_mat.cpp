@@ -4,26 +4,28 @@
 namespace ql::cpu {
 namespace {
 
-ProductSum sum_of(const Node & n, const Product & p, void * c) {
+ProductSum sum_of_mul_mat(const Node & n, const Product & p, void * c) {
     return {{&p, 1}, n.src[1]->ne(1), c, nullptr, n.out[0]->dtype == QL_BF16};
 }
 
-size_t scratch(const Node & n, const DeviceImpl & device) {
-    return product_scratch(sum_of(n, product_at(n, nullptr, 0, Side::forward), nullptr), cpu_of(device));
+size_t scratch_mul_mat(const Node & n, const DeviceImpl & device) {
+    return product_scratch(sum_of_mul_mat(n, product_at(n, nullptr, 0, Side::forward), nullptr), cpu_of(device));
 }
 
-Status launch(const Launch & l) {
+Status launch_mul_mat(const Launch & l) {
     const Product p = product_at(l.node, l.src, 0, Side::forward);
-    multiply(device_of(l), sum_of(l.node, p, l.out[0]), l.scratch);
+    multiply(device_of(l), sum_of_mul_mat(l.node, p, l.out[0]), l.scratch);
     return {};
 }
 
-bool reads_bf16(const Node & n, size_t source) {
+bool reads_bf16_mul_mat(const Node & n, size_t source) {
     return product_reads_bf16(n, source, 1);
 }
 
 }  // namespace
 
-const Kernel kernel::mul_mat = {
-    .launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16, .writes_bf16 = product_writes_bf16};
+const Kernel kernel::mul_mat = {.launch = launch_mul_mat,
+                                .scratch = scratch_mul_mat,
+                                .reads_bf16 = reads_bf16_mul_mat,
+                                .writes_bf16 = product_writes_bf16};
 }  // namespace ql::cpu

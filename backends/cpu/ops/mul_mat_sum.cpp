@@ -24,23 +24,25 @@ class Terms {
 };
 static_assert(kMaxTerms == kMulMatSumTerms);
 
-size_t scratch(const Node & n, const DeviceImpl & device) {
+size_t scratch_mul_mat_sum(const Node & n, const DeviceImpl & device) {
     const Terms terms(n, nullptr);
     return product_scratch(terms.sum(n, nullptr, nullptr), cpu_of(device));
 }
 
-Status launch(const Launch & l) {
+Status launch_mul_mat_sum(const Launch & l) {
     const Terms terms(l.node, l.src);
     multiply(device_of(l), terms.sum(l.node, l.out[0], l.x(0)), l.scratch);
     return {};
 }
 
-bool reads_bf16(const Node & n, size_t source) {
+bool reads_bf16_mul_mat_sum(const Node & n, size_t source) {
     return product_reads_bf16(n, source, 2);
 }
 
 }  // namespace
 
-const Kernel kernel::mul_mat_sum = {
-    .launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16, .writes_bf16 = product_writes_bf16};
+const Kernel kernel::mul_mat_sum = {.launch = launch_mul_mat_sum,
+                                    .scratch = scratch_mul_mat_sum,
+                                    .reads_bf16 = reads_bf16_mul_mat_sum,
+                                    .writes_bf16 = product_writes_bf16};
 }  // namespace ql::cpu

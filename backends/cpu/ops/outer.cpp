@@ -11,13 +11,13 @@ namespace ql::cpu {
 namespace {
 
 /// The panels of a product in f32, or the rows of x in pairs.
-size_t scratch(const Node & n, const DeviceImpl & device) {
+size_t scratch_outer(const Node & n, const DeviceImpl & device) {
     const CpuDevice & cpu = cpu_of(device);
     if (n.src[1]->dtype == QL_BF16) return cpu.bf16->outer_scratch(1, n.src[0]->ne(0), n.src[0]->ne(1));
     return gemm_scratch(cpu.pool);
 }
 
-Status launch(const Launch & l) {
+Status launch_outer(const Launch & l) {
     const int64_t k = l.in(0).ne(0), m = l.in(1).ne(0), tokens = l.in(0).ne(1);
     CpuDevice & cpu = device_of(l);
     if (l.in(1).dtype == QL_BF16) {
@@ -30,11 +30,11 @@ Status launch(const Launch & l) {
     return {};
 }
 
-bool reads_bf16(const Node & n, size_t source) {
+bool reads_bf16_outer(const Node & n, size_t source) {
     return source == 1 && n.src[0]->ne(0) <= n.src[1]->ne(0) && n.src[1]->ne(1) > kGemvRows;
 }
 
 }  // namespace
 
-const Kernel kernel::outer = {.launch = launch, .scratch = scratch, .reads_bf16 = reads_bf16};
+const Kernel kernel::outer = {.launch = launch_outer, .scratch = scratch_outer, .reads_bf16 = reads_bf16_outer};
 }  // namespace ql::cpu

@@ -8,7 +8,7 @@
 namespace ql::cpu {
 namespace {
 
-Status launch(const Launch & l) {
+Status launch_pad(const Launch & l) {
     auto * y = static_cast<char *>(l.out[0]);
     const auto bytes = static_cast<int64_t>(l.node.out[0]->bytes());
     split(device_of(l).pool, bytes, kPiece * 4,
@@ -19,6 +19,6 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::pad = {launch};
+const Kernel kernel::pad = {launch_pad};
 
 }  // namespace ql::cpu

@@ -38,7 +38,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(rms_norm_rows);
 
-Status launch(const Launch & l) {
+Status launch_rms_norm(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rms_norm_rows);
     const int64_t n = l.in(0).ne(0);
     const float *x = l.x(0), *w = l.x(1), eps = l.params<RmsNormParams>().eps;
@@ -50,7 +50,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::rms_norm = {.launch = launch, .writes_bf16 = takes_any};
+const Kernel kernel::rms_norm = {.launch = launch_rms_norm, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

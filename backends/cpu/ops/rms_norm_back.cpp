@@ -70,7 +70,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(rms_norm_back_rows);
 
-Status launch(const Launch & l) {
+Status launch_rms_norm_back(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rms_norm_back_rows);
     const int64_t n = l.in(0).ne(0);
     const float *x = l.x(0), *w = l.x(1), *dy = l.x(2), eps = l.params<RmsNormParams>().eps;
@@ -83,7 +83,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::rms_norm_back = {launch};
+const Kernel kernel::rms_norm_back = {launch_rms_norm_back};
 
 }  // namespace ql::cpu
 #endif

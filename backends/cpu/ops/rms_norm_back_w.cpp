@@ -1,5 +1,5 @@
 // dw[i] = sum_t x[i, t] r_t dy[i, t], r_t = 1 / sqrt(mean(x_t^2) + eps).
-// Split: rows for r, about kPiece elements a task; then kColumns columns a task, each over all rows in order.
+// Split: rows for r, about kPiece elements a task; then kColumnPiece columns a task, each over all rows in order.
 // Traffic: x twice, dy once.
 #include <cmath>
 
@@ -47,15 +47,13 @@ namespace {
 HWY_EXPORT(inverse_norms);
 HWY_EXPORT(sums_of_columns);
 
-constexpr int64_t kColumns = 64;  // 256 bytes of a row: whole cache lines, and enough tasks for a narrow matrix
-
-size_t scratch(const Node & n, const DeviceImpl &) {
+size_t scratch_rms_norm_back_w(const Node & n, const DeviceImpl &) {
     Carver count;
     count.take<float>(n.src[0]->shape.rows());
     return count.used();
 }
 
-Status launch(const Launch & l) {
+Status launch_rms_norm_back_w(const Launch & l) {
     const auto norms = &HWY_DYNAMIC_DISPATCH(inverse_norms);
     const auto sums = &HWY_DYNAMIC_DISPATCH(sums_of_columns);
     const int64_t n = l.in(0).ne(0), rows = l.in(0).shape.rows();
@@ -65,13 +63,13 @@ Status launch(const Launch & l) {
     float * inverse = carve.take<float>(rows);
     Pool & pool = device_of(l).pool;
     split_rows(pool, rows, n, [=](int64_t first, int64_t last) { norms(x, inverse, n, first, last, eps); });
-    split(pool, n, kColumns, [=](int64_t first, int64_t last) { sums(x, dy, inverse, dw, n, rows, first, last); });
+    split(pool, n, kColumnPiece, [=](int64_t first, int64_t last) { sums(x, dy, inverse, dw, n, rows, first, last); });
     return {};
 }
 
 }  // namespace
 
-const Kernel kernel::rms_norm_back_w = {launch, scratch};
+const Kernel kernel::rms_norm_back_w = {launch_rms_norm_back_w, scratch_rms_norm_back_w};
 
 }  // namespace ql::cpu
 #endif

@@ -94,7 +94,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(rope_tokens);
 
-Status launch(const Launch & l) {
+Status launch_rope(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(rope_tokens);
     const auto p = l.params<RopeParams>();
     const RopeJob job{l.x(0),        l.x(1),        stream_out(l, 0),         l.in(0).ne(0),
@@ -104,13 +104,13 @@ Status launch(const Launch & l) {
     return {};
 }
 
-bool writes_bf16(const Node & n, size_t) {
+bool writes_bf16_rope(const Node & n, size_t) {
     return n.src[0]->ne(0) <= kMostHead;
 }
 
 }  // namespace
 
-const Kernel kernel::rope = {.launch = launch, .writes_bf16 = writes_bf16};
+const Kernel kernel::rope = {.launch = launch_rope, .writes_bf16 = writes_bf16_rope};
 
 }  // namespace ql::cpu
 #endif

@@ -10,11 +10,11 @@
 namespace ql::cpu {
 namespace {
 
-size_t scratch(const Node & n, const DeviceImpl &) {
+size_t scratch_rope_table(const Node & n, const DeviceImpl &) {
     return static_cast<size_t>(n.params.as<RopeTableParams>().n_rot / 2) * sizeof(double);
 }
 
-Status launch(const Launch & l) {
+Status launch_rope_table(const Launch & l) {
     const auto p = l.params<RopeTableParams>();
     const int64_t n_rot = p.n_rot;
     const double m = p.magnitude;
@@ -39,6 +39,6 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::rope_table = {launch, scratch};
+const Kernel kernel::rope_table = {launch_rope_table, scratch_rope_table};
 
 }  // namespace ql::cpu

@@ -33,7 +33,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(scale_piece);
 
-Status launch(const Launch & l) {
+Status launch_scale(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(scale_piece);
     const StreamIn x = stream_in(l, 0);
     const StreamOut y = stream_out(l, 0);
@@ -45,7 +45,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::scale = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::scale = {.launch = launch_scale, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

@@ -57,7 +57,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(scatter_columns);
 
-Status launch(const Launch & l) {
+Status launch_scatter_add_rows(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(scatter_columns);
     const ScatterJob job{numbers_in(l, 0), l.ids(1), l.y(0), l.in(0).ne(0), l.in(0).ne(1), l.node.out[0]->ne(1)};
     const bool beyond = std::any_of(job.ids, job.ids + job.n_ids, [&](int32_t id) { return id >= job.n_rows; });
@@ -72,7 +72,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::scatter_add_rows = {launch};
+const Kernel kernel::scatter_add_rows = {launch_scatter_add_rows};
 
 }  // namespace ql::cpu
 #endif

@@ -27,13 +27,13 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(sgd_piece);
 
-Status launch(const Launch & l) {
+Status launch_sgd(const Launch & l) {
     return launch_step(l, HWY_DYNAMIC_DISPATCH(sgd_piece));
 }
 
 }  // namespace
 
-const Kernel kernel::sgd = {launch};
+const Kernel kernel::sgd = {launch_sgd};
 
 }  // namespace ql::cpu
 #endif

@@ -73,7 +73,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(softmax_rows);
 
-Status launch(const Launch & l) {
+Status launch_softmax(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(softmax_rows);
     const NumbersIn x = numbers_in(l, 0);
     const StreamOut y = stream_out(l, 0);
@@ -85,7 +85,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::softmax = {.launch = launch, .writes_bf16 = takes_any};
+const Kernel kernel::softmax = {.launch = launch_softmax, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

@@ -30,7 +30,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(sum_each_row);
 
-Status launch(const Launch & l) {
+Status launch_sum_rows(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(sum_each_row);
     const NumbersIn x = numbers_in(l, 0);
     float * y = l.y(0);
@@ -42,7 +42,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::sum_rows = {launch};
+const Kernel kernel::sum_rows = {launch_sum_rows};
 
 }  // namespace ql::cpu
 #endif

@@ -37,7 +37,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(sum_tiles_of_rows);
 
-Status launch(const Launch & l) {
+Status launch_sum_tiles(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(sum_tiles_of_rows);
     const StreamIn x = stream_in(l, 0);
     const StreamOut y = stream_out(l, 0);
@@ -49,7 +49,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::sum_tiles = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::sum_tiles = {.launch = launch_sum_tiles, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

@@ -39,7 +39,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(swiglu_part);
 
-Status launch(const Launch & l) {
+Status launch_swiglu(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_part);
     const StreamIn gate = stream_in(l, 0), up = stream_in(l, 1);
     const StreamOut y = stream_out(l, 0);
@@ -50,7 +50,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::swiglu = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::swiglu = {.launch = launch_swiglu, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

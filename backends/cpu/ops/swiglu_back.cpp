@@ -44,7 +44,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(swiglu_back_part);
 
-Status launch(const Launch & l) {
+Status launch_swiglu_back(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(swiglu_back_part);
     const StreamIn in[] = {stream_in(l, 0), stream_in(l, 1), stream_in(l, 2)};
     const StreamOut out[] = {stream_out(l, 0), stream_out(l, 1)};
@@ -55,7 +55,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::swiglu_back = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::swiglu_back = {.launch = launch_swiglu_back, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

@@ -35,7 +35,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(tile_rows);
 
-Status launch(const Launch & l) {
+Status launch_tile(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(tile_rows);
     const StreamIn x = stream_in(l, 0);
     const StreamOut y = stream_out(l, 0);
@@ -47,7 +47,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::tile = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::tile = {.launch = launch_tile, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

@@ -26,7 +26,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(round_piece);
 
-Status launch(const Launch & l) {
+Status launch_to_bf16(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(round_piece);
     const float * x = l.x(0);
     auto * y = static_cast<uint16_t *>(l.out[0]);
@@ -37,7 +37,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::to_bf16 = {launch};
+const Kernel kernel::to_bf16 = {launch_to_bf16};
 
 }  // namespace ql::cpu
 #endif

@@ -74,7 +74,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(find_best);
 
-Status launch(const Launch & l) {
+Status launch_top_k(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(find_best);
     const int64_t n = l.in(0).ne(0), k = l.params<TopKParams>().k;
     const NumbersIn x = numbers_in(l, 0);
@@ -91,7 +91,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::top_k = {launch};
+const Kernel kernel::top_k = {launch_top_k};
 
 }  // namespace ql::cpu
 #endif

@@ -128,7 +128,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(unary_piece);
 
-Status launch(const Launch & l) {
+Status launch_unary(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(unary_piece);
     const StreamIn x = stream_in(l, 0);
     const StreamOut y = stream_out(l, 0);
@@ -140,7 +140,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::unary = {.launch = launch, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
+const Kernel kernel::unary = {.launch = launch_unary, .reads_bf16 = takes_any, .writes_bf16 = takes_any};
 
 }  // namespace ql::cpu
 #endif

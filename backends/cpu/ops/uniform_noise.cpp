@@ -85,7 +85,7 @@ namespace ql::cpu {
 namespace {
 HWY_EXPORT(add_noise);
 
-Status launch(const Launch & l) {
+Status launch_uniform_noise(const Launch & l) {
     const auto run = &HWY_DYNAMIC_DISPATCH(add_noise);
     const NoiseJob job{NoiseWords(l.params<UniformNoiseParams>(), l.ids(2)), l.x(0), l.x(1), l.y(0), l.in(0).ne(0)};
     split_rows(device_of(l).pool, l.in(0).ne(1), job.n, [&](int64_t first, int64_t last) { run(job, first, last); });
@@ -94,7 +94,7 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::uniform_noise = {launch};
+const Kernel kernel::uniform_noise = {launch_uniform_noise};
 
 }  // namespace ql::cpu
 #endif

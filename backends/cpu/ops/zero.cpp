@@ -7,7 +7,7 @@
 namespace ql::cpu {
 namespace {
 
-Status launch(const Launch & l) {
+Status launch_zero(const Launch & l) {
     float * y = l.y(0);
     split(device_of(l).pool, l.in(0).shape.elements(), kPiece, [=](int64_t first, int64_t last) {
         std::memset(y + first, 0, static_cast<size_t>(last - first) * sizeof(float));
@@ -17,6 +17,6 @@ Status launch(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::zero = {launch};
+const Kernel kernel::zero = {launch_zero};
 
 }  // namespace ql::cpu

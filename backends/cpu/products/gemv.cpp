@@ -20,6 +20,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backends/cpu/products/decode.inl"
 #include "backends/cpu/products/gemv_nf4.inl"
@@ -35,7 +36,7 @@ constexpr int kSums = 4;
 
 /// What is left of a row of an unblocked format after its last run.
 template <class Format>
-float tail_dot(const Weight & w, int64_t first, int64_t count, const float * x) {
+HWY_NOINLINE float tail_dot(const Weight & w, int64_t first, int64_t count, const float * x) {
     float values[Decoder<Format>::kRun], sum = 0;
     Format::decode(w.data, w.elements(), first, count, values);
     for (int64_t i = 0; i < count; ++i) sum += values[i] * x[i];
@@ -47,6 +48,7 @@ template <class Format, int T>
 HWY_INLINE void dot_row(const Weight & w, const Decoder<Format> & decoder, int64_t row, const float * x,
                         float (&y)[T]) {
     constexpr int64_t run = Decoder<Format>::kRun, run_bytes = Decoder<Format>::kRunBytes;
+    static_assert(Format::block_length == 1 || Format::block_length % run == 0);  // rows of blocks end with a run
     const int64_t k = w.k, first = row * k;
     const char * ahead = static_cast<const char *>(w.data) + first / run * run_bytes + kAheadBytes;
     Vec sum[T][kSums];
@@ -68,7 +70,8 @@ HWY_INLINE void dot_row(const Weight & w, const Decoder<Format> & decoder, int64
     for (int t = 0; t < T; ++t) {
         const Vec all = hn::Add(hn::Add(sum[t][0], sum[t][1]), hn::Add(sum[t][2], sum[t][3]));
         y[t] = hn::GetLane(hn::SumOfLanes(kF32, all));
-        if (i < k) y[t] += tail_dot<Format>(w, first + i, k - i, x + t * k + i);
+        if constexpr (Format::block_length == 1)
+            if (i < k) y[t] += tail_dot<Format>(w, first + i, k - i, x + t * k + i);
     }
 }
 
@@ -125,28 +128,41 @@ HWY_INLINE void dot_nf4_rows(const Product & p, const float * x, int64_t first, 
 template <class Format, int T>
 void dot_rows(const Product & p, const void * operand, int64_t first, int64_t last, const float * add, float * c) {
     const auto * x = static_cast<const float *>(operand);
-    if constexpr (HasScalesApart<Decoder<Format>>) return dot_nf4_rows<Format, T>(p, x, first, last, add, c);
-    const Decoder<Format> decoder(p.w);
-    for (int64_t row = first; row < last; ++row) {
-        float y[1][T];
-        if constexpr (HasUnits<Decoder<Format>>) {
-            const int64_t runs = p.w.k / Decoder<Format>::kRun;
-            dot_units(
-                decoder, row * runs, runs, x, p.w.k, [&](int64_t i) HWY_ATTR { return decoder.scale(row * runs + i); },
-                y[0]);
-        } else {
-            dot_row(p.w, decoder, row, x, y[0]);
+    if constexpr (kLanes == 1 && T > 1) {  // no vectors: not worth three more kernels a format
+        for (int64_t t = 0, at = 0; t < T; ++t, at += p.w.m)
+            dot_rows<Format, 1>(p, x + t * p.w.k, first, last, add ? add + at : nullptr, c + at);
+    } else if constexpr (HasScalesApart<Decoder<Format>>) {
+        dot_nf4_rows<Format, T>(p, x, first, last, add, c);
+    } else {
+        const Decoder<Format> decoder(p.w);
+        for (int64_t row = first; row < last; ++row) {
+            float y[1][T];
+            if constexpr (HasUnits<Decoder<Format>>) {
+                const int64_t runs = p.w.k / Decoder<Format>::kRun;
+                dot_units(
+                    decoder, row * runs, runs, x, p.w.k,
+                    [&](int64_t i) HWY_ATTR { return decoder.scale(row * runs + i); }, y[0]);
+            } else {
+                dot_row(p.w, decoder, row, x, y[0]);
+            }
+            store_dots(p, row, y, add, c);
         }
-        store_dots(p, row, y, add, c);
     }
 }
+
+/// Whole numbers, which are no weights, have no kernel.
+template <class Format>
+constexpr bool kIsWeight = !std::is_same_v<Format, I8> && !std::is_same_v<Format, I32>;
 
 DotRows choose_dot_rows(ql_dtype dtype, int64_t tokens) {
     return visit(dtype, [&](auto format) -> DotRows {
         using Format = decltype(format);
-        constexpr DotRows by_tokens[] = {dot_rows<Format, 1>, dot_rows<Format, 2>, dot_rows<Format, 3>,
-                                         dot_rows<Format, 4>};
-        return by_tokens[tokens - 1];
+        if constexpr (kIsWeight<Format>) {
+            constexpr DotRows by_tokens[] = {dot_rows<Format, 1>, dot_rows<Format, 2>, dot_rows<Format, 3>,
+                                             dot_rows<Format, 4>};
+            return by_tokens[tokens - 1];
+        }
+        return nullptr;
     });
 }
 

@@ -56,13 +56,13 @@ class DoraBranch : public Branch {
     float scale_;
 };
 
-std::vector<Part> parts(const LoraMatrix & m) {
+std::vector<Part> parts_dora(const LoraMatrix & m) {
     std::vector<Part> list = kind::lora.parts(m);
     list.push_back({"lora_magnitude", &LoraMatrix::magnitude, {m.m}});
     return list;
 }
 
-BranchPtr branch(const LoraMatrix & m, std::span<ql_tensor * const> leaves) {
+BranchPtr branch_dora(const LoraMatrix & m, std::span<ql_tensor * const> leaves) {
     return std::make_unique<DoraBranch>(leaves, m.scale);
 }
 
@@ -74,7 +74,7 @@ void finish_row(const LoraMatrix & m, int64_t i, float * row) {
     for (int64_t j = 0; j < m.k; ++j) row[j] = static_cast<float>(static_cast<double>(row[j]) * c);
 }
 
-Status start(LoraMatrix & m, const Weight & weight, uint64_t seed, int threads) {
+Status start_dora(LoraMatrix & m, const Weight & weight, uint64_t seed, int threads) {
     QL_TRY(kind::lora.start(m, weight, seed, threads));
     QL_ASSIGN(m.base_squares, row_squares(weight, threads));
     for (const float squares : m.base_squares) m.magnitude.push_back(std::sqrt(squares));
@@ -85,10 +85,10 @@ Status start(LoraMatrix & m, const Weight & weight, uint64_t seed, int threads) 
 
 const KindDef kind::dora = {.kind = LoraKind::dora,
                             .name = "dora",
-                            .parts = parts,
+                            .parts = parts_dora,
                             .rows = row_squares,
-                            .branch = branch,
+                            .branch = branch_dora,
                             .finish_row = finish_row,
-                            .start = start};
+                            .start = start_dora};
 
 }  // namespace ql

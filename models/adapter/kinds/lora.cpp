@@ -9,16 +9,16 @@ namespace {
 
 constexpr uint32_t kInitStream = 0x4c4f5241;  // keeps these numbers apart from other uses of the seed
 
-std::vector<Part> parts(const LoraMatrix & m) {
+std::vector<Part> parts_lora(const LoraMatrix & m) {
     return {{"lora_a", &LoraMatrix::a, {m.k, m.r}}, {"lora_b", &LoraMatrix::b, {m.r, m.m}, true}};
 }
 
-BranchPtr branch(const LoraMatrix & m, std::span<ql_tensor * const> leaves) {
+BranchPtr branch_lora(const LoraMatrix & m, std::span<ql_tensor * const> leaves) {
     return lora_branch(leaves[0], leaves[1], m.scale);
 }
 
 /// A uniform in +-1/sqrt(k): kaiming with a = sqrt 5.
-Status start(LoraMatrix & m, const Weight &, uint64_t seed, int) {
+Status start_lora(LoraMatrix & m, const Weight &, uint64_t seed, int) {
     NamedRandom unit(seed, kInitStream, m.weight);
     const double bound = 1 / std::sqrt(static_cast<double>(m.k));
     m.a.resize(static_cast<size_t>(m.k * m.r));
@@ -28,6 +28,7 @@ Status start(LoraMatrix & m, const Weight &, uint64_t seed, int) {
 
 }  // namespace
 
-const KindDef kind::lora = {.kind = LoraKind::lora, .name = "lora", .parts = parts, .branch = branch, .start = start};
+const KindDef kind::lora = {
+    .kind = LoraKind::lora, .name = "lora", .parts = parts_lora, .branch = branch_lora, .start = start_lora};
 
 }  // namespace ql

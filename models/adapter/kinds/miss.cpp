@@ -20,15 +20,15 @@ class MissBranch : public Branch {
     ql_tensor * d_;
 };
 
-std::vector<Part> parts(const LoraMatrix & m) {
+std::vector<Part> parts_miss(const LoraMatrix & m) {
     return {{"lora_b", &LoraMatrix::b, {m.r, m.m}}};
 }
 
-BranchPtr branch(const LoraMatrix &, std::span<ql_tensor * const> leaves) {
+BranchPtr branch_miss(const LoraMatrix &, std::span<ql_tensor * const> leaves) {
     return std::make_unique<MissBranch>(leaves[0]);
 }
 
-std::shared_ptr<const std::vector<float>> fixed_a(const LoraMatrix & m, std::span<const LoraMatrix> others) {
+std::shared_ptr<const std::vector<float>> fixed_a_miss(const LoraMatrix & m, std::span<const LoraMatrix> others) {
     for (const LoraMatrix & other : others)
         if (other.fixed_a && other.k == m.k && other.r == m.r) return other.fixed_a;
     std::vector<float> a(static_cast<size_t>(m.k * m.r));
@@ -36,12 +36,12 @@ std::shared_ptr<const std::vector<float>> fixed_a(const LoraMatrix & m, std::spa
     return std::make_shared<const std::vector<float>>(std::move(a));
 }
 
-void fill(LoraMatrix & m, std::span<const LoraMatrix> others) {
+void fill_miss(LoraMatrix & m, std::span<const LoraMatrix> others) {
     m.scale = 1;
-    m.fixed_a = fixed_a(m, others);
+    m.fixed_a = fixed_a_miss(m, others);
 }
 
-Status start(LoraMatrix & m, const Weight &, uint64_t, int) {
+Status start_miss(LoraMatrix & m, const Weight &, uint64_t, int) {
     if (m.r > m.k)
         return error(QL_INVALID_ARGUMENT, "MiSS r is %lld, but the rows of '%s' have %lld numbers",
                      static_cast<long long>(m.r), m.weight.c_str(), static_cast<long long>(m.k));
@@ -49,8 +49,8 @@ Status start(LoraMatrix & m, const Weight &, uint64_t, int) {
 }
 
 /// A file has one alpha: the scale of a matrix of another rank than the first goes into D.
-Status adopt(LoraMatrix & m, std::span<const LoraMatrix> others) {
-    const auto fixed = fixed_a(m, others);
+Status adopt_miss(LoraMatrix & m, std::span<const LoraMatrix> others) {
+    const auto fixed = fixed_a_miss(m, others);
     if (m.a != *fixed)
         return error(QL_BAD_FILE, "'%s' is said to be MiSS, but its A is not the fixed one", m.weight.c_str());
     if (m.scale != 1)
@@ -67,11 +67,11 @@ const KindDef kind::miss = {
     .kind = LoraKind::miss,
     .name = "miss",
     .takes_alpha = false,
-    .parts = parts,
-    .branch = branch,
-    .start = start,
-    .fill = fill,
-    .adopt = adopt,
+    .parts = parts_miss,
+    .branch = branch_miss,
+    .start = start_miss,
+    .fill = fill_miss,
+    .adopt = adopt_miss,
 };
 
 }  // namespace ql
