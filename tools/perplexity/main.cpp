@@ -18,6 +18,7 @@
 #include "tools/cli/table.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
+#include "tools/perplexity/answer_tally.hpp"
 
 namespace ql::cli {
 namespace {
@@ -28,7 +29,6 @@ constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf --choices questions.jsonl\n"
     "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json\n"
     "  ql-perplexity -m model.gguf -f text.txt --memory 300MiB --dry-run";
-constexpr size_t kShownWrong = 5;
 constexpr size_t kLargestText = size_t{1} << 30;
 
 class Perplexity {
@@ -103,10 +103,10 @@ class Perplexity {
         check_interrupt();
         program_.begin_work();
         if (!measure()) return kDone;
-        if (exact_) count_exact();
+        if (exact_) generate_answers();
         choices_file_.empty() ? print_result() : print_choices();
         if (!predictions_.empty())  // in one piece, at the end: figures that were printed are not lost with it
-            check_run(ql_os_write_file(predictions_.c_str(), predicted_.data(), predicted_.size()));
+            check_run(ql_os_write_file(predictions_.c_str(), answers_.lines().data(), answers_.lines().size()));
         say_peak(program_);
         return kDone;
     }
@@ -209,21 +209,21 @@ class Perplexity {
                                 &options, &result_);
     }
 
-    void count_exact() {
+    void generate_answers() {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
         const SessionPtr session =
             open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            n_exact_ += answers_exactly(session, i) ? 1 : 0;
-            progress.update(
-                static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
-                format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
+            answers_.add(answer(session, i), !predictions_.empty());
+            progress.update(static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
+                            format("%lld of %lld right", static_cast<long long>(answers_.n_exact()),
+                                   static_cast<long long>(i + 1)));
         }
     }
 
     /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
-    bool answers_exactly(const SessionPtr & session, int64_t i) {
+    Answer answer(const SessionPtr & session, int64_t i) {
         const char *prompt = nullptr, *answer = nullptr;
         check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
         const std::string wanted = answer, asked = prompt;
@@ -237,22 +237,8 @@ class Perplexity {
         ql_session_reset(session.get());
         const ql_generate_result generated =
             run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
-        const bool right = wanted == generated.text, cut = !right && generated.ended == 0;
         const double nll = static_cast<size_t>(i) < nll_.size() ? nll_[static_cast<size_t>(i)] : NAN;
-        if (!predictions_.empty())
-            predicted_ += json_text({{"sample", i + 1},
-                                     {"input", asked},
-                                     {"expected", wanted},
-                                     {"got", generated.text},
-                                     {"exact", right},
-                                     {"cut", cut},
-                                     {"nll", number_or_null(nll)}}) +
-                          "\n";
-        if (right) return true;
-        const Wrong wrong{i + 1, nll, wanted, generated.text, cut ? generated.n_generated : 0};
-        if (program_.verbose) say_wrong(wrong);
-        keep_if_worst(wrong);
-        return false;
+        return {i + 1, asked, wanted, generated.text, nll, generated.n_generated, generated.ended != 0};
     }
 
     void print_choices() const {
@@ -280,47 +266,22 @@ class Perplexity {
         table.print(stdout);
     }
 
-    struct Wrong {
-        int64_t sample;
-        double nll;
-        std::string wanted, got;
-        int64_t n_cut;  // the tokens after which it was cut; 0: it came to its end
-    };
-    /// Those that the model finds the least probable, the worst first; of equal ones the first.
-    void keep_if_worst(const Wrong & wrong) {
-        const auto at = std::find_if(wrong_.begin(), wrong_.end(), [&](const Wrong & w) { return w.nll < wrong.nll; });
-        wrong_.insert(at, wrong);
-        if (wrong_.size() > kShownWrong) wrong_.pop_back();
-    }
-    void say_wrong(const Wrong & wrong) const {
-        program_.note(
-            format("sample %lld, nll %s", static_cast<long long>(wrong.sample), print_number(wrong.nll, 4).c_str()));
-        program_.note("  wanted  " + wrong.wanted);
-        program_.note("  got     " + wrong.got +
-                      (wrong.n_cut > 0 ? " ... (cut after " + print_count(wrong.n_cut) + " tokens)" : ""));
-    }
-
     void print_result() const {
-        if (!program_.verbose)
-            for (const Wrong & wrong : wrong_) say_wrong(wrong);
+        answers_.show_worst();
         const double tok_s = result_.seconds > 0 ? static_cast<double>(result_.tokens) / result_.seconds : 0;
-        const double rate =
-            exact_ && info_.n_samples ? static_cast<double>(n_exact_) / static_cast<double>(info_.n_samples) : 0;
         if (program_.json)
             return program_.print({{"nll", number_or_null(result_.nll)},
                                    {"ppl", number_or_null(result_.ppl)},
                                    {"tokens", result_.tokens},
                                    {"tok_s", tok_s},
-                                   {"exact", exact_ ? Json(rate) : Json(nullptr)}});
+                                   {"exact", exact_ ? Json(answers_.exact()) : Json(nullptr)}});
         Table table;
         table.left({1});
         table.add({"nll", print_number(result_.nll, 4) + " nats a token"});
         table.add({"perplexity", print_number(result_.ppl, 3)});
         table.add({"tokens", print_count(result_.tokens)});
         table.add({"speed", print_number(tok_s, 0) + " tok/s"});
-        if (exact_)
-            table.add({"exact", format("%lld of %lld, %.1f %%", static_cast<long long>(n_exact_),
-                                       static_cast<long long>(info_.n_samples), 100 * rate)});
+        if (exact_) table.add({"exact", answers_.exact_text()});
         table.print(stdout);
     }
 
@@ -330,11 +291,11 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
-    std::string predictions_, predicted_, columns_;
-    std::vector<Wrong> wrong_;  // the worst ones
-    std::vector<double> nll_;   // of each sample, a token
+    std::string predictions_, columns_;
+    AnswerTally answers_{program_};
+    std::vector<double> nll_;  // of each sample, a token
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
-    int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
+    int64_t ctx_ = 0, stride_ = 0;
     uint64_t seed_ = 42;
     std::optional<FileBytes> text_;  // of -f
     ModelPtr model_;
