@@ -1,5 +1,5 @@
-// ql-perplexity: how well a model predicts a text, or the answers of a dataset; how many answers it gets exactly; and how
-// many questions with several choices it gets right.
+// ql-perplexity: how well a model predicts a text, or the answers of a dataset; how near the answers are that it gives; and
+// how many questions with several choices it gets right.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -26,6 +26,7 @@ namespace {
 constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf -f text.txt\n"
     "  ql-perplexity -m model.gguf --lora adapter.gguf -d held-out.jsonl --exact\n"
+    "  ql-perplexity -m model.gguf -d held-out.jsonl --score normalized,f1 --predictions answers.jsonl\n"
     "  ql-perplexity -m model.gguf --choices questions.jsonl\n"
     "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json\n"
     "  ql-perplexity -m model.gguf -f text.txt --memory 300MiB --dry-run";
@@ -55,8 +56,24 @@ class Perplexity {
             "With -d: also generates each answer greedily, counts those that are exactly right, and shows the "
             "five of the others that the model finds the least probable");
         program_
-            .text("--predictions", predictions_,
-                  "With --exact: each sample's input, wanted and generated answer and its NLL, a line of JSON each")
+            .list("--score", scores_,
+                  "Generates answers as --exact does, and scores each against the wanted one: exact (the same bytes; "
+                  "always among them), normalized (the same but for case, punctuation, a, an, the and white space: "
+                  "SQuAD's exact match), f1 (of words in any order: SQuAD's), rouge_l (of the longest list of words "
+                  "that both have in order), final (the same answer behind --marker, or the same last number: GSM8K's)")
+            ->option_text("exact|normalized|f1|rouge_l|final|NAME,...")
+            ->check([](const std::string & names) {
+                std::string wrong;
+                parse_answer_scores(names, wrong);
+                return wrong;
+            });
+        program_.text("--marker", marker_, "With --score final: what stands before the final answer")
+            ->option_text("TEXT");
+        program_
+            .text(
+                "--predictions", predictions_,
+                "With --exact or --score: each sample's input, wanted and generated answer, its NLL and scores, a line "
+                "of JSON each")
             ->option_text("FILE.jsonl");
         program_.list("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
             ->option_text("FIELD=NAME,...");
@@ -103,7 +120,7 @@ class Perplexity {
         check_interrupt();
         program_.begin_work();
         if (!measure()) return kDone;
-        if (exact_) generate_answers();
+        if (generates()) generate_answers();
         choices_file_.empty() ? print_result() : print_choices();
         if (!predictions_.empty())  // in one piece, at the end: figures that were printed are not lost with it
             check_run(ql_os_write_file(predictions_.c_str(), answers_.lines().data(), answers_.lines().size()));
@@ -111,12 +128,24 @@ class Perplexity {
         return kDone;
     }
 
+    bool generates() const { return exact_ || !scores_.empty(); }
+    const char * asked_by() const { return exact_ ? "--exact" : "--score"; }
+    std::vector<AnswerScore> scores() const {
+        std::string wrong;
+        return scores_.empty() ? std::vector<AnswerScore>() : parse_answer_scores(scores_, wrong);
+    }
+    bool wants(AnswerScore score) const {
+        const std::vector<AnswerScore> all = scores();
+        return std::find(all.begin(), all.end(), score) != all.end();
+    }
+
     void check_options() const {
         if (!file_.empty() + !data_.empty() + !choices_file_.empty() != 1)
             bad_input("give one of -f TEXT, -d DATA and --choices FILE (see --help)");
-        if (exact_ && dry_run_) bad_input("--dry-run plans the evaluation alone: leave --exact out");
-        if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
-        if (!predictions_.empty() && !exact_) bad_input("--predictions needs --exact, which makes them");
+        if (generates() && dry_run_) bad_input("--dry-run plans the evaluation alone: leave %s out", asked_by());
+        if (generates() && data_.empty()) bad_input("%s needs -d: it generates the answers of a dataset", asked_by());
+        if (!predictions_.empty() && !generates()) bad_input("--predictions needs --exact or --score, which make them");
+        if (program_.count("--marker") > 0 && !wants(AnswerScore::final)) bad_input("--marker needs --score final");
         if (!columns_.empty() && data_.empty()) bad_input("--columns needs -d");
         check_columns(columns_, data_);
         Outputs outputs;
@@ -155,6 +184,33 @@ class Perplexity {
             program_.note(format("note: %lld samples are left out: none of their answers fits in --ctx",
                                  static_cast<long long>(info_.n_dropped)));
         note_bad_lines(program_, dataset_, info_);
+        if (wants(AnswerScore::final)) check_finals();
+    }
+
+    std::string wanted_answer(int64_t i, std::string & asked) const {
+        const char *prompt = nullptr, *answer = nullptr;
+        check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
+        asked = prompt;
+        return answer;
+    }
+
+    /// A wanted answer without a final one counts as wrong, whatever the model says.
+    void check_finals() {
+        const AnswerScorer scorer(marker_);
+        int64_t n_without = 0;
+        for (int64_t i = 0; i < info_.n_samples; ++i) {
+            std::string asked;
+            n_without += scorer.has_final(wanted_answer(i, asked)) ? 0 : 1;
+        }
+        if (n_without == 0) return;
+        if (n_without == info_.n_samples)
+            bad_input(
+                "--score final: no answer of the data has '%s' or a number; name with --marker what stands before "
+                "the final answer",
+                marker_.c_str());
+        program_.note(
+            format("note: %lld of %lld samples have neither '%s' nor a number in their answer: their `final` is 0",
+                   static_cast<long long>(n_without), static_cast<long long>(info_.n_samples), marker_.c_str()));
     }
 
     /// False: a dry run has printed its plan.
@@ -213,6 +269,7 @@ class Perplexity {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
         const SessionPtr session =
             open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
+        answers_.score_by(scores(), marker_);
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
             answers_.add(answer(session, i), !predictions_.empty());
@@ -224,9 +281,8 @@ class Perplexity {
 
     /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
     Answer answer(const SessionPtr & session, int64_t i) {
-        const char *prompt = nullptr, *answer = nullptr;
-        check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
-        const std::string wanted = answer, asked = prompt;
+        std::string asked;
+        const std::string wanted = wanted_answer(i, asked);
         const int32_t * tokens = nullptr;
         int64_t n_tokens = 0;
         check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n_tokens));
@@ -269,19 +325,24 @@ class Perplexity {
     void print_result() const {
         answers_.show_worst();
         const double tok_s = result_.seconds > 0 ? static_cast<double>(result_.tokens) / result_.seconds : 0;
-        if (program_.json)
-            return program_.print({{"nll", number_or_null(result_.nll)},
-                                   {"ppl", number_or_null(result_.ppl)},
-                                   {"tokens", result_.tokens},
-                                   {"tok_s", tok_s},
-                                   {"exact", exact_ ? Json(answers_.exact()) : Json(nullptr)}});
+        if (program_.json) {
+            Json json = {{"nll", number_or_null(result_.nll)},
+                         {"ppl", number_or_null(result_.ppl)},
+                         {"tokens", result_.tokens},
+                         {"tok_s", tok_s},
+                         {"exact", nullptr}};
+            if (generates())
+                for (const auto & [name, mean] : answers_.means()) json[name] = mean;
+            return program_.print(json);
+        }
         Table table;
         table.left({1});
         table.add({"nll", print_number(result_.nll, 4) + " nats a token"});
         table.add({"perplexity", print_number(result_.ppl, 3)});
         table.add({"tokens", print_count(result_.tokens)});
         table.add({"speed", print_number(tok_s, 0) + " tok/s"});
-        if (exact_) table.add({"exact", answers_.exact_text()});
+        if (generates())
+            for (std::vector<std::string> & row : answers_.rows()) table.add(std::move(row));
         table.print(stdout);
     }
 
@@ -291,7 +352,7 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
-    std::string predictions_, columns_;
+    std::string scores_, marker_ = kFinalMarker, predictions_, columns_;
     AnswerTally answers_{program_};
     std::vector<double> nll_;  // of each sample, a token
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
