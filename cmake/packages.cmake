@@ -17,5 +17,5 @@ else()
 endif()
 
 find_package(nlohmann_json REQUIRED) # JSON: configs, safetensors headers, datasets, metrics; the field's standard parser
-pkg_check_modules(QL_PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8) # tokenizer regexes with Unicode classes
+pkg_check_modules(QL_PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8) # tokenizer regexes and scores of answers, with Unicode classes
 find_package(ZLIB REQUIRED) # .gz data, checksums

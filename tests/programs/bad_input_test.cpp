@@ -458,6 +458,14 @@ TEST_F(BadInput, OptionsThatContradictEachOtherAreErrors) {
     expect_refused(kFinetune, train + "-o {out.gguf} --merge-aware=q4_0 --lora-targets attn", {"blk.0.ffn_gate"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf}", {"-f"}, {2});
     expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --exact", {"--exact"}, {2});
+    expect_refused(kPerplexity, "-m {model.gguf} -f {text.txt} --score f1", {"--score needs -d"}, {2});
+    const std::string answers = "-m {model.gguf} -d {data.jsonl} ";
+    expect_refused(kPerplexity, answers + "--score f1,rouge", {"--score: 'rouge' is unknown; did you mean rouge_l?"},
+                   {2});
+    expect_refused(kPerplexity, answers + "--score bleu", {"--score: 'bleu' is unknown; exact, normalized, f1,"}, {2});
+    expect_refused(kPerplexity, answers + "--score f1 --marker A:", {"--marker needs --score final"}, {2});
+    expect_refused(kPerplexity, answers + "--score f1 --dry-run", {"leave --score out"}, {2});
+    expect_refused(kPerplexity, answers + "--predictions {p.jsonl}", {"--exact or --score"}, {2});
     expect_refused(kChat, "-m {model.gguf} --json", {"-p"}, {2});
     expect_refused(kChat, "-m {model.gguf} -p hello --lora {adapter.gguf}:1001", {"scale"}, {2});
 }

@@ -1,5 +1,5 @@
-// ql-perplexity: how well a model predicts a text, or the answers of a dataset; how many answers it gets exactly; and how
-// many questions with several choices it gets right.
+// ql-perplexity: how well a model predicts a text, or the answers of a dataset; how near the answers are that it gives; and
+// how many questions with several choices it gets right.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -18,6 +18,7 @@
 #include "tools/cli/table.hpp"
 #include "tools/cli/tokens.hpp"
 #include "tools/cli/units.hpp"
+#include "tools/perplexity/answer_tally.hpp"
 
 namespace ql::cli {
 namespace {
@@ -25,10 +26,10 @@ namespace {
 constexpr const char * kExamples =
     "  ql-perplexity -m model.gguf -f text.txt\n"
     "  ql-perplexity -m model.gguf --lora adapter.gguf -d held-out.jsonl --exact\n"
+    "  ql-perplexity -m model.gguf -d held-out.jsonl --score normalized,f1 --predictions answers.jsonl\n"
     "  ql-perplexity -m model.gguf --choices questions.jsonl\n"
     "  ql-perplexity -m model.gguf -f text.txt -c 1024 --stride 512 --json\n"
     "  ql-perplexity -m model.gguf -f text.txt --memory 300MiB --dry-run";
-constexpr size_t kShownWrong = 5;
 constexpr size_t kLargestText = size_t{1} << 30;
 
 class Perplexity {
@@ -55,8 +56,24 @@ class Perplexity {
             "With -d: also generates each answer greedily, counts those that are exactly right, and shows the "
             "five of the others that the model finds the least probable");
         program_
-            .text("--predictions", predictions_,
-                  "With --exact: each sample's input, wanted and generated answer and its NLL, a line of JSON each")
+            .list("--score", scores_,
+                  "Generates answers as --exact does, and scores each against the wanted one: exact (the same bytes; "
+                  "always among them), normalized (the same but for case, punctuation, a, an, the and white space: "
+                  "SQuAD's exact match), f1 (of words in any order: SQuAD's), rouge_l (of the longest list of words "
+                  "that both have in order), final (the same answer behind --marker, or the same last number: GSM8K's)")
+            ->option_text("exact|normalized|f1|rouge_l|final|NAME,...")
+            ->check([](const std::string & names) {
+                std::string wrong;
+                parse_answer_scores(names, wrong);
+                return wrong;
+            });
+        program_.text("--marker", marker_, "With --score final: what stands before the final answer")
+            ->option_text("TEXT");
+        program_
+            .text(
+                "--predictions", predictions_,
+                "With --exact or --score: each sample's input, wanted and generated answer, its NLL and scores, a line "
+                "of JSON each")
             ->option_text("FILE.jsonl");
         program_.list("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
             ->option_text("FIELD=NAME,...");
@@ -103,20 +120,32 @@ class Perplexity {
         check_interrupt();
         program_.begin_work();
         if (!measure()) return kDone;
-        if (exact_) count_exact();
+        if (generates()) generate_answers();
         choices_file_.empty() ? print_result() : print_choices();
         if (!predictions_.empty())  // in one piece, at the end: figures that were printed are not lost with it
-            check_run(ql_os_write_file(predictions_.c_str(), predicted_.data(), predicted_.size()));
+            check_run(ql_os_write_file(predictions_.c_str(), answers_.lines().data(), answers_.lines().size()));
         say_peak(program_);
         return kDone;
+    }
+
+    bool generates() const { return exact_ || !scores_.empty(); }
+    const char * asked_by() const { return exact_ ? "--exact" : "--score"; }
+    std::vector<AnswerScore> scores() const {
+        std::string wrong;
+        return scores_.empty() ? std::vector<AnswerScore>() : parse_answer_scores(scores_, wrong);
+    }
+    bool wants(AnswerScore score) const {
+        const std::vector<AnswerScore> all = scores();
+        return std::find(all.begin(), all.end(), score) != all.end();
     }
 
     void check_options() const {
         if (!file_.empty() + !data_.empty() + !choices_file_.empty() != 1)
             bad_input("give one of -f TEXT, -d DATA and --choices FILE (see --help)");
-        if (exact_ && dry_run_) bad_input("--dry-run plans the evaluation alone: leave --exact out");
-        if (exact_ && data_.empty()) bad_input("--exact needs -d: a text has no answers");
-        if (!predictions_.empty() && !exact_) bad_input("--predictions needs --exact, which makes them");
+        if (generates() && dry_run_) bad_input("--dry-run plans the evaluation alone: leave %s out", asked_by());
+        if (generates() && data_.empty()) bad_input("%s needs -d: it generates the answers of a dataset", asked_by());
+        if (!predictions_.empty() && !generates()) bad_input("--predictions needs --exact or --score, which make them");
+        if (program_.count("--marker") > 0 && !wants(AnswerScore::final)) bad_input("--marker needs --score final");
         if (!columns_.empty() && data_.empty()) bad_input("--columns needs -d");
         check_columns(columns_, data_);
         Outputs outputs;
@@ -155,6 +184,33 @@ class Perplexity {
             program_.note(format("note: %lld samples are left out: none of their answers fits in --ctx",
                                  static_cast<long long>(info_.n_dropped)));
         note_bad_lines(program_, dataset_, info_);
+        if (wants(AnswerScore::final)) check_finals();
+    }
+
+    std::string wanted_answer(int64_t i, std::string & asked) const {
+        const char *prompt = nullptr, *answer = nullptr;
+        check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
+        asked = prompt;
+        return answer;
+    }
+
+    /// A wanted answer without a final one counts as wrong, whatever the model says.
+    void check_finals() {
+        const AnswerScorer scorer(marker_);
+        int64_t n_without = 0;
+        for (int64_t i = 0; i < info_.n_samples; ++i) {
+            std::string asked;
+            n_without += scorer.has_final(wanted_answer(i, asked)) ? 0 : 1;
+        }
+        if (n_without == 0) return;
+        if (n_without == info_.n_samples)
+            bad_input(
+                "--score final: no answer of the data has '%s' or a number; name with --marker what stands before "
+                "the final answer",
+                marker_.c_str());
+        program_.note(
+            format("note: %lld of %lld samples have neither '%s' nor a number in their answer: their `final` is 0",
+                   static_cast<long long>(n_without), static_cast<long long>(info_.n_samples), marker_.c_str()));
     }
 
     /// False: a dry run has printed its plan.
@@ -209,24 +265,24 @@ class Perplexity {
                                 &options, &result_);
     }
 
-    void count_exact() {
+    void generate_answers() {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
         const SessionPtr session =
             open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
+        answers_.score_by(scores(), marker_);
         Progress progress("exact", program_.quiet);
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            n_exact_ += answers_exactly(session, i) ? 1 : 0;
-            progress.update(
-                static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
-                format("%lld of %lld right", static_cast<long long>(n_exact_), static_cast<long long>(i + 1)));
+            answers_.add(answer(session, i), !predictions_.empty());
+            progress.update(static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
+                            format("%lld of %lld right", static_cast<long long>(answers_.n_exact()),
+                                   static_cast<long long>(i + 1)));
         }
     }
 
     /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
-    bool answers_exactly(const SessionPtr & session, int64_t i) {
-        const char *prompt = nullptr, *answer = nullptr;
-        check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
-        const std::string wanted = answer, asked = prompt;
+    Answer answer(const SessionPtr & session, int64_t i) {
+        std::string asked;
+        const std::string wanted = wanted_answer(i, asked);
         const int32_t * tokens = nullptr;
         int64_t n_tokens = 0;
         check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n_tokens));
@@ -237,22 +293,8 @@ class Perplexity {
         ql_session_reset(session.get());
         const ql_generate_result generated =
             run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
-        const bool right = wanted == generated.text, cut = !right && generated.ended == 0;
         const double nll = static_cast<size_t>(i) < nll_.size() ? nll_[static_cast<size_t>(i)] : NAN;
-        if (!predictions_.empty())
-            predicted_ += json_text({{"sample", i + 1},
-                                     {"input", asked},
-                                     {"expected", wanted},
-                                     {"got", generated.text},
-                                     {"exact", right},
-                                     {"cut", cut},
-                                     {"nll", number_or_null(nll)}}) +
-                          "\n";
-        if (right) return true;
-        const Wrong wrong{i + 1, nll, wanted, generated.text, cut ? generated.n_generated : 0};
-        if (program_.verbose) say_wrong(wrong);
-        keep_if_worst(wrong);
-        return false;
+        return {i + 1, asked, wanted, generated.text, nll, generated.n_generated, generated.ended != 0};
     }
 
     void print_choices() const {
@@ -280,47 +322,27 @@ class Perplexity {
         table.print(stdout);
     }
 
-    struct Wrong {
-        int64_t sample;
-        double nll;
-        std::string wanted, got;
-        int64_t n_cut;  // the tokens after which it was cut; 0: it came to its end
-    };
-    /// Those that the model finds the least probable, the worst first; of equal ones the first.
-    void keep_if_worst(const Wrong & wrong) {
-        const auto at = std::find_if(wrong_.begin(), wrong_.end(), [&](const Wrong & w) { return w.nll < wrong.nll; });
-        wrong_.insert(at, wrong);
-        if (wrong_.size() > kShownWrong) wrong_.pop_back();
-    }
-    void say_wrong(const Wrong & wrong) const {
-        program_.note(
-            format("sample %lld, nll %s", static_cast<long long>(wrong.sample), print_number(wrong.nll, 4).c_str()));
-        program_.note("  wanted  " + wrong.wanted);
-        program_.note("  got     " + wrong.got +
-                      (wrong.n_cut > 0 ? " ... (cut after " + print_count(wrong.n_cut) + " tokens)" : ""));
-    }
-
     void print_result() const {
-        if (!program_.verbose)
-            for (const Wrong & wrong : wrong_) say_wrong(wrong);
+        answers_.show_worst();
         const double tok_s = result_.seconds > 0 ? static_cast<double>(result_.tokens) / result_.seconds : 0;
-        const double rate =
-            exact_ && info_.n_samples ? static_cast<double>(n_exact_) / static_cast<double>(info_.n_samples) : 0;
-        if (program_.json)
-            return program_.print({{"nll", number_or_null(result_.nll)},
-                                   {"ppl", number_or_null(result_.ppl)},
-                                   {"tokens", result_.tokens},
-                                   {"tok_s", tok_s},
-                                   {"exact", exact_ ? Json(rate) : Json(nullptr)}});
+        if (program_.json) {
+            Json json = {{"nll", number_or_null(result_.nll)},
+                         {"ppl", number_or_null(result_.ppl)},
+                         {"tokens", result_.tokens},
+                         {"tok_s", tok_s},
+                         {"exact", nullptr}};
+            if (generates())
+                for (const auto & [name, mean] : answers_.means()) json[name] = mean;
+            return program_.print(json);
+        }
         Table table;
         table.left({1});
         table.add({"nll", print_number(result_.nll, 4) + " nats a token"});
         table.add({"perplexity", print_number(result_.ppl, 3)});
         table.add({"tokens", print_count(result_.tokens)});
         table.add({"speed", print_number(tok_s, 0) + " tok/s"});
-        if (exact_)
-            table.add({"exact", format("%lld of %lld, %.1f %%", static_cast<long long>(n_exact_),
-                                       static_cast<long long>(info_.n_samples), 100 * rate)});
+        if (generates())
+            for (std::vector<std::string> & row : answers_.rows()) table.add(std::move(row));
         table.print(stdout);
     }
 
@@ -330,11 +352,11 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
-    std::string predictions_, predicted_, columns_;
-    std::vector<Wrong> wrong_;  // the worst ones
-    std::vector<double> nll_;   // of each sample, a token
+    std::string scores_, marker_ = kFinalMarker, predictions_, columns_;
+    AnswerTally answers_{program_};
+    std::vector<double> nll_;  // of each sample, a token
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
-    int64_t ctx_ = 0, stride_ = 0, n_exact_ = 0;
+    int64_t ctx_ = 0, stride_ = 0;
     uint64_t seed_ = 42;
     std::optional<FileBytes> text_;  // of -f
     ModelPtr model_;
