@@ -63,6 +63,11 @@ struct AmxTiles {
     [[gnu::always_inline]] static void load(const void * rows, int64_t bytes_a_row) {
         __asm__ volatile("tileloadd (%1,%2,1), %%tmm%c0" : : "i"(T), "r"(rows), "r"(bytes_a_row) : "memory");
     }
+    /// The same; the lines are not to push others out of L1.
+    template <int T>
+    [[gnu::always_inline]] static void load_once(const void * rows, int64_t bytes_a_row) {
+        __asm__ volatile("tileloaddt1 (%1,%2,1), %%tmm%c0" : : "i"(T), "r"(rows), "r"(bytes_a_row) : "memory");
+    }
     template <int T>
     [[gnu::always_inline]] static void store(void * rows, int64_t bytes_a_row) {
         __asm__ volatile("tilestored %%tmm%c0, (%1,%2,1)" : : "i"(T), "r"(rows), "r"(bytes_a_row) : "memory");

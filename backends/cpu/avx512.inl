@@ -90,5 +90,31 @@ inline void transpose(__m512i (&r)[16]) {
     }
 }
 
+/// 16 rows of 16 units of 32 bits, `row` units apart in memory, to the columns' vectors. A register takes a quarter of
+/// four rows, four apart: loads do half of a transpose.
+template <typename Store>
+[[gnu::always_inline]] inline void transpose_rows(const uint32_t * rows, int64_t row, const Store & store) {
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+        __m512i x[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+            const auto quarter = [&](int l) {
+                return _mm_load_si128(reinterpret_cast<const __m128i *>(rows + (4 * l + j) * row + 4 * c));
+            };
+            x[j] = _mm512_castsi128_si512(quarter(0));
+            x[j] = _mm512_inserti32x4(x[j], quarter(1), 1);
+            x[j] = _mm512_inserti32x4(x[j], quarter(2), 2);
+            x[j] = _mm512_inserti32x4(x[j], quarter(3), 3);
+        }
+        const __m512i even_low = _mm512_unpacklo_epi32(x[0], x[1]), even_high = _mm512_unpackhi_epi32(x[0], x[1]);
+        const __m512i odd_low = _mm512_unpacklo_epi32(x[2], x[3]), odd_high = _mm512_unpackhi_epi32(x[2], x[3]);
+        store(4 * c, _mm512_unpacklo_epi64(even_low, odd_low));
+        store(4 * c + 1, _mm512_unpackhi_epi64(even_low, odd_low));
+        store(4 * c + 2, _mm512_unpacklo_epi64(even_high, odd_high));
+        store(4 * c + 3, _mm512_unpackhi_epi64(even_high, odd_high));
+    }
+}
+
 }  // namespace
 }  // namespace ql::cpu

@@ -65,6 +65,10 @@ class EmulatedTiles {
             std::memcpy(tile.row[r], static_cast<const uint8_t *>(rows) + r * bytes_a_row, tile.row_bytes);
     }
     template <int T>
+    void load_once(const void * rows, int64_t bytes_a_row) {
+        load<T>(rows, bytes_a_row);
+    }
+    template <int T>
     void store(void * rows, int64_t bytes_a_row) {
         const Tile & tile = existing(T);
         ++counts_.stores;

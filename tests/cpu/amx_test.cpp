@@ -228,6 +228,11 @@ TEST_P(Amx, MultipliesNarrowOperands) {
         }
 }
 
+/// A's rows do not stay in L2: half of them come with all groups before the others, which pack the groups again.
+TEST_P(Amx, TakesManyRowsOfADeepProductInTurns) {
+    check({481, 65, {{1408, QL_NF4}, {5, QL_F32, Side::backward}}, Add::itself});
+}
+
 TEST(AmxSums, TakeTurnsInFourTiles) {
     if (!bf16_kernels(best_isa())) GTEST_SKIP() << "no AVX-512 BF16";
     for (const auto & [rows, columns] : {std::pair{512, 16}, {512, 8}, {16, 512}, {8, 512}, {512, 512}}) {

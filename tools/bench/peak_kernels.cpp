@@ -130,7 +130,9 @@ bool amx_allowed() {
     return __builtin_cpu_supports("amx-bf16") && ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-__attribute__((target("amx-tile,amx-bf16"))) float amx_bf16(int64_t n) {
+/// kBytes: tdpbssd, else tdpbf16ps.
+template <bool kBytes>
+__attribute__((target("amx-tile,amx-bf16,amx-int8"))) float amx(int64_t n) {
     struct alignas(64) TileConfig {
         uint8_t palette = 1, start = 0, reserved[14] = {};
         uint16_t row_bytes[16] = {};
@@ -147,10 +149,17 @@ __attribute__((target("amx-tile,amx-bf16"))) float amx_bf16(int64_t n) {
     _tile_zero(6);
     _tile_zero(7);
     for (int64_t k = 0; k < n; ++k) {
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        if constexpr (kBytes) {
+            _tile_dpbssd(0, 4, 6);
+            _tile_dpbssd(1, 4, 7);
+            _tile_dpbssd(2, 5, 6);
+            _tile_dpbssd(3, 5, 7);
+        } else {
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
     }
     alignas(64) float out[256];
     _tile_stored(0, out, 64);
@@ -207,7 +216,9 @@ std::vector<PeakKernel> peak_kernels() {
     if (__builtin_cpu_supports("avx512bf16"))
         list.push_back({"peak_avx512_bf16", "avx512_bf16", "vdpbf16ps", 24 * 16 * 4, avx512_bf16});
 #if defined(__linux__)
-    if (amx_allowed()) list.push_back({"peak_amx_bf16", "amx", "tdpbf16ps", 4 * 16 * 16 * 32 * 2, amx_bf16});
+    if (amx_allowed()) list.push_back({"peak_amx_bf16", "amx", "tdpbf16ps", 4 * 16 * 16 * 32 * 2, amx<false>});
+    if (amx_allowed() && __builtin_cpu_supports("amx-int8"))
+        list.push_back({"peak_amx_int8", "int8_amx", "tdpbssd", 4 * 16 * 16 * 64 * 2, amx<true>, "GOP/s"});
 #endif
 #elif defined(__aarch64__)
     list.push_back({"peak_f32", "neon", "neon fmla", 24 * 4 * 2, neon});

@@ -68,9 +68,10 @@ struct Gemm {
 using GemmF32 = Gemm<float>;
 using GemmBf16 = Gemm<uint16_t>;
 
-/// Before each thread's panel: the group in it. As long as a cache line, which keeps panels aligned.
+/// Before each thread's panel: the group in it, and the round of rows that it was packed for. As long as a cache line,
+/// which keeps panels aligned.
 struct alignas(64) PanelHead {
-    int64_t group;
+    int64_t group, round;
 };
 
 /// Bytes of scratch that a product needs: the threads' panels with their heads.

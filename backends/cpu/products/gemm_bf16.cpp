@@ -69,7 +69,7 @@ StretchesBf16 stretches_of(const GemmBf16 & g, const DepthBlock & block, int64_t
     for (const Piece & piece : block.list()) {
         const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
         uint32_t * b = panel + piece.at / 2 * kPairs;
-        if (!packed) PackerBf16(t).pack(group, piece.p0, piece.depth, b);
+        if (!packed) PackerBf16<VectorPanel>(t).pack(group, piece.p0, piece.depth, b);
         if (!packed && is_folded(g)) fold_panel(b, (piece.depth + 1) / 2);
         stretches.stretch[stretches.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
