@@ -78,7 +78,7 @@ question=$(python3 "$root/tools/lib/answers.py" "$data/orders-train.jsonl" "$dat
 echo "$question"
 for lora in "" "$adapter"; do
     echo "--- ${lora:+with the adapter}${lora:-without the adapter}" | sed "s#$adapter##"
-    "$bin/ql-chat" -m "$base" ${lora:+--lora "$lora"} --system "Turn the order into JSON." --chat -p "$question" -n 64 --temp 0 -q
+    "$bin/ql-chat" -m "$base" ${lora:+--lora "$lora"} --system "Turn the order into JSON." -p "$question" -n 64 --temp 0 -q
     echo
 done
 stage ""

@@ -22,11 +22,11 @@ namespace {
 
 constexpr const char * kExamples =
     "  ql-chat -m model.gguf --lora adapter.gguf\n"
-    "  ql-chat -m model.gguf --system 'Answer in one word.' -p 'Capital of France?' --chat --temp 0\n"
-    "  ql-chat -m model.gguf -p 'Once upon a time' -n 64\n"
-    "  ql-chat -m model.gguf -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
+    "  ql-chat -m model.gguf --system 'Answer in one word.' -p 'Capital of France?' --temp 0\n"
+    "  ql-chat -m model.gguf --raw -p 'Once upon a time' -n 64\n"
+    "  ql-chat -m model.gguf --raw -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
     "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf\n"
-    "  ql-chat -m model.gguf -p - --chat < letter.txt\n"
+    "  ql-chat -m model.gguf -p - < letter.txt\n"
     "  ql-chat -m model.gguf --memory 4GiB --dry-run";
 
 constexpr const char * kHint = "Ctrl-C again, Ctrl-D or /exit ends the chat";
@@ -42,7 +42,7 @@ class Chat {
     Chat()
         : program_(
               "ql-chat",
-              "Talks to a model; with -p completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
+              "Talks to a model; with -p answers a message, or completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
               "answer. From a file or a pipe each line is a message, which is answered before the next is read; -p - "
               "takes all lines as one text. Commands of a chat:\n" +
                   ChatCommands::help(),
@@ -52,10 +52,11 @@ class Chat {
           chat_options_(program_, "Instead of the adapter's or the model's", "today") {
         program_
             .text("-p,--prompt", prompt_,
-                  "Completes this text and ends; raw, without a chat template, unless --chat; -: the whole of standard "
-                  "input, without the end of its last line")
+                  "Answers this message and ends; a model without a chat template completes it as a text; -: the whole of "
+                  "standard input, without the end of its last line")
             ->option_text("TEXT");
-        program_.flag("--chat", chat_, "-p is a user's message");
+        program_.flag("--raw", raw_, "-p is a text to be completed, whether there is a chat template or not");
+        program_.flag("--chat", chat_, "-p is a message, and a model without a chat template refused");
         program_.text("--system", system_, "Tells the model what it is, in a chat")->option_text("TEXT");
         program_.number("-n,--predict", n_predict_, 1, 1 << 20, "Most tokens of an answer (default: until it ends)")
             ->default_str("");
@@ -95,6 +96,7 @@ class Chat {
         loras_ = model_options_.open_loras(model_);
         template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
         kwargs_ = chat_options_.kwargs(loras_.chat_kwargs());
+        decide_chat();
         open_session();
         if (dry_run_) return print_plan();
         if (complete_) return complete();
@@ -103,10 +105,20 @@ class Chat {
     }
 
     void check_options() const {
-        if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_))
-            bad_input("%s needs -p", chat_ ? "--chat" : n_top_ > 0 ? "--logprobs" : "--json");
-        if (complete_ && !chat_ && (!system_.empty() || chat_options_.any()))
-            bad_input("--system, --chat-template, --chat-template-kwargs and --date need a chat: with -p give --chat");
+        if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_ || raw_))
+            bad_input("%s needs -p", chat_ ? "--chat" : raw_ ? "--raw" : n_top_ > 0 ? "--logprobs" : "--json");
+        if (raw_ && chat_) bad_input("--raw and --chat contradict each other");
+        if (raw_ && (!system_.empty() || chat_options_.any()))
+            bad_input("--system, --chat-template, --chat-template-kwargs and --date need a chat: leave --raw out");
+    }
+
+    /// With -p: whether it is a message.
+    void decide_chat() {
+        if (!complete_ || raw_ || chat_) return;
+        chat_ = !template_.empty() || *ql_model_chat_template(model_.get()) != 0;
+        if (!chat_ && (!system_.empty() || chat_options_.any()))
+            bad_input("--system, --chat-template-kwargs and --date need a chat template, and the model has none: give "
+                      "--chat-template");
     }
 
     /// A conversation keeps the day that it began on: at midnight the text that the session has read stays the same.
@@ -361,7 +373,7 @@ class Chat {
     ModelOptions model_options_;
     ChatOptions chat_options_;
     std::string prompt_, system_, template_, kwargs_;
-    bool chat_ = false, complete_ = false, stream_ = true, dry_run_ = false;
+    bool chat_ = false, raw_ = false, complete_ = false, stream_ = true, dry_run_ = false;
     bool is_cancelled_ = false, hinted_ = false;  // the last answer: before its first token; Ctrl-C twice
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();

@@ -45,7 +45,7 @@ def compare(name):
     llama, worst, orders = Llama(path), 0.0, 0
     texts = [text for text in TEXTS if len(text) < WINDOW.get(name, 512)]
     for text in texts:
-        _, ours = chat(path, None, ["-p", text], 1)
+        _, ours = chat(path, None, ["--raw", "-p", text], 1)
         _, theirs = llama.complete(text, 1)
         best = sorted(ours[0], key=ours[0].get, reverse=True)[:N_COMPARED]
         worst = max([worst, *(abs(ours[0][t] - theirs[0].get(t, float("-inf"))) for t in best)])

@@ -46,9 +46,9 @@ write_model(merged, head + fixed_adapter.ALPHA / fixed_adapter.R * (b @ a))
 fixed_adapter.write_pairs(adapter, [(HEAD, a, b)])
 
 prompts = TEXTS[:6]
-ours = [chat(base, adapter, ["-p", p], 1)[1][0] for p in prompts]
-ours_merged = [chat(merged, None, ["-p", p], 1)[1][0] for p in prompts]
-without = [chat(base, None, ["-p", p], 1)[1][0] for p in prompts]
+ours = [chat(base, adapter, ["--raw", "-p", p], 1)[1][0] for p in prompts]
+ours_merged = [chat(merged, None, ["--raw", "-p", p], 1)[1][0] for p in prompts]
+without = [chat(base, None, ["--raw", "-p", p], 1)[1][0] for p in prompts]
 llama = Llama(base, adapter)
 theirs = [llama.complete(p, 1)[1][0] for p in prompts]
 llama = Llama(merged)

@@ -57,7 +57,7 @@ def chat(model, adapter, options, n_predict, compute="f32"):
 
 def has_bf16():
     """Whether this machine's kernels have a bf16 product."""
-    command = [str(BIN / "ql-chat"), "-m", str(MODEL), "-p", "x", "-n", "1", "--compute", "bf16"]
+    command = [str(BIN / "ql-chat"), "-m", str(MODEL), "--raw", "-p", "x", "-n", "1", "--compute", "bf16"]
     return b"no bf16 product" not in subprocess.run(command, capture_output=True, check=False).stderr
 
 

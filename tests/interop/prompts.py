@@ -31,7 +31,7 @@ def order_messages():
 def all_prompts(render_chat):
     """[(prompt as another program gets it, options that make ql-chat say the same)]. render_chat is the other program's
     renderer of messages: orders go through both."""
-    pairs = [(text, ["-p", text]) for text in TEXTS]
+    pairs = [(text, ["--raw", "-p", text]) for text in TEXTS]
     for message in order_messages():
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": message}]
         pairs.append((render_chat(messages), ["--chat", "--system", SYSTEM, "-p", message]))

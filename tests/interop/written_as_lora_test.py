@@ -9,7 +9,7 @@ PROMPTS = TEXTS[:6]
 
 
 def ours(model, adapter):
-    return [chat(model, adapter, ["-p", p], 1)[1][0] for p in PROMPTS]
+    return [chat(model, adapter, ["--raw", "-p", p], 1)[1][0] for p in PROMPTS]
 
 
 def theirs(model, adapter):

@@ -236,7 +236,7 @@ TEST_F(ChatCommands, AFullContextIsSaidAndLosesNothingOfWhatIsSaved) {
 TEST_F(ChatCommands, StandardInputIsAMessageALineOrOnePrompt) {
     const std::string lines = said("", "hello\nthe sea\n");
     EXPECT_EQ(lines, said("", "hello\r\nthe sea"));
-    for (const std::string how : {"--chat ", "", "--json ", "--chat --json "}) {
+    for (const std::string how : {"", "--raw ", "--json ", "--raw --json "}) {
         std::vector<std::string> words =
             workspace_.arguments("-m {model.gguf} --compute f32 --temp 0 -n 12 --seed 1 " + how);
         words.insert(words.end(), {"-p", "hello\n\nthe sea"});
@@ -252,6 +252,28 @@ TEST_F(ChatCommands, StandardInputIsAMessageALineOrOnePrompt) {
     const ProcessResult none = chat("-p -", "\n");
     EXPECT_EQ(2, none.code);
     EXPECT_NE(none.err.find("-p -: the text is empty"), none.err.npos) << none.err;
+}
+
+/// With a template -p is what a person says in a chat; --raw, or a model without one, makes it a text.
+TEST_F(ChatCommands, APromptIsAMessageWhereThereIsATemplate) {
+    const auto answer = [&](const std::string & options) {
+        const ProcessResult r = workspace_.run("ql-chat", "--compute f32 --temp 0 -n 12 -p hello -m {model.gguf} " + options);
+        EXPECT_EQ(0, r.code) << r.err;
+        return r.out;
+    };
+    EXPECT_EQ(answer("--chat-template chatml"), answer("--chat --chat-template chatml"));
+    EXPECT_NE(answer("--chat-template chatml"), answer("--raw"));
+    const std::string own = answer("");
+    EXPECT_EQ(own, answer("--chat"));
+    EXPECT_EQ(own + "\n", said("", "hello\n") + "\n");
+    EXPECT_NE(own, answer("--raw"));
+    for (const auto & [options, words] : {std::pair{"--raw --chat", "--raw and --chat contradict each other"},
+                                          {"--raw --system x", "leave --raw out"},
+                                          {"--raw --chat-template chatml", "leave --raw out"}}) {
+        const ProcessResult r = workspace_.run("ql-chat", "-m {model.gguf} -p hello " + std::string(options));
+        EXPECT_EQ(2, r.code) << options;
+        EXPECT_NE(r.err.find(words), std::string::npos) << r.err;
+    }
 }
 
 TEST_F(ChatCommands, TheTemperatureChanges) {

@@ -125,7 +125,7 @@ TEST_F(DateOption, RefusesWhatIsNoDateBeforeAnythingElse) {
 }
 
 TEST_F(DateOption, NeedsAConversation) {
-    EXPECT_EQ(2, workspace_.run("ql-chat", "-m {model.gguf} -p x -n 1 --date 2025-01-01").code);
+    EXPECT_EQ(2, workspace_.run("ql-chat", "-m {model.gguf} --raw -p x -n 1 --date 2025-01-01").code);
     EXPECT_EQ(2, workspace_.run("ql-perplexity", "-m {model.gguf} -f {text.txt} --date 2025-01-01").code);
 }
 

@@ -104,7 +104,7 @@ TEST_F(TemplateKwargs, ThatNobodyReadsAreRefused) {
 }
 
 TEST_F(TemplateKwargs, NeedAConversation) {
-    EXPECT_EQ(2, run("ql-chat", "-m {model.gguf} -p x -n 1", R"({"level": 1})").code);
+    EXPECT_EQ(2, run("ql-chat", "-m {model.gguf} --raw -p x -n 1", R"({"level": 1})").code);
     EXPECT_EQ(2, run("ql-perplexity", "-m {model.gguf} -f {text.txt}", R"({"level": 1})").code);
 }
 

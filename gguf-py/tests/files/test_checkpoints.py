@@ -17,7 +17,7 @@ ANSWER = ["-n", "4", "--temp", "0", "--logprobs", "5", "--compute", "f32", "--js
 
 def answers(program, model, text):
     """Token ids and log-probabilities of what follows the text."""
-    places = json.loads(program("ql-chat", "-m", model, "-p", text, *ANSWER))["logprobs"]
+    places = json.loads(program("ql-chat", "-m", model, "--raw", "-p", text, *ANSWER))["logprobs"]
     return [(p["id"], [(t["id"], t["logprob"]) for t in p["top"]]) for p in places]
 
 

@@ -48,7 +48,7 @@ def test_programs_read_what_python_writes(program, model, tmp_path):
             else:
                 w.add_raw(name, t.dtype, t.shape, t.raw())
         w.write(path)
-    text = program("ql-chat", "-m", path, "-p", "The capital of France is", "-n", "3", "--temp", "0")
+    text = program("ql-chat", "-m", path, "--raw", "-p", "The capital of France is", "-n", "3", "--temp", "0")
     assert "Paris" in text
 
 
