@@ -277,18 +277,20 @@ TEST_F(InTerminal, AMessageThatTheTemplateRefusesIsSaidAndTheChatGoesOn) {
                      "{% endif %}{{ m.content }}\n{% endfor %}");
     Terminal t("ql-chat", words("-m {model.gguf} -n 2 --temp 0 --chat-template {no-system.jinja}"), 200);
     const std::string file = workspace_.path("said.jsonl");
-    const auto says = [&](const std::string & line, const char * answer) {
+    const auto says = [&](const std::string & line, const std::string & answer) {
         t.type(line + "\r");
-        EXPECT_TRUE(t.wait_for(answer) && t.wait_for("\n>")) << t.screen().text();
+        EXPECT_TRUE(t.wait_for(answer)) << t.screen().text();
     };
+    const std::string refused =
+        "ql-chat: the message is not answered: chat template, line 1: the template refuses these messages: no system "
+        "here\n>";
     ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
     says("hello", "> hello\n");
-    says("/system Be terse.", "system message set\n");
-    says("bye",
-         "ql-chat: the message is not answered: chat template, line 1: the template refuses these messages: no "
-         "system here\n");
-    says("/retry", "> /retry\nql-chat: the message is not answered: ");
-    says("/system", "no system message\n");
+    says("/temp", "temperature 0.00\n>");
+    says("/system Be terse.", "system message set\n>");
+    says("bye", "> bye\n" + refused);
+    says("/retry", "> /retry\n" + refused);
+    says("/system", "no system message\n>");
     says("/save " + file, "2 messages in ");
     EXPECT_NE(read_all(file).find("\"hello\""), std::string::npos) << read_all(file);
     EXPECT_EQ(read_all(file).find("\"bye\""), std::string::npos) << read_all(file);
