@@ -229,7 +229,7 @@ TEST_F(ChatCommands, AnotherConversationDoesNotReplaceWhatWasSaved) {
                      R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})");
     ASSERT_EQ(0, chat("", "hello\n" + save).code);
     const std::string first = read_all(file);
-    for (const std::string other : {std::string("/reset\nbye\n"), "/load " + workspace_.path("other.jsonl") + "\n"}) {
+    for (const std::string & other : {std::string("/reset\nbye\n"), "/load " + workspace_.path("other.jsonl") + "\n"}) {
         std::filesystem::remove(file);
         EXPECT_NE(chat("", "hello\n" + save + other + save).err.find("is there already"), std::string::npos) << other;
         EXPECT_EQ(read_all(file), first) << other;
