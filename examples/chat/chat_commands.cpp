@@ -75,13 +75,19 @@ ChatCommands::Reply ChatCommands::run(const std::string & line) {
     if (known == std::end(kCommands)) return {written + " is no command; /help lists them", false};
     if (!*known->takes && !rest.empty()) return {name + ": '" + rest + "' is too much: it takes nothing", false};
     if (name == "/help") return {help()};
-    if (name == "/reset") return conversation_.reset(), Reply{"what was said is forgotten"};
+    if (name == "/reset") return reset();
     if (name == "/system") return system(rest);
     if (name == "/retry") return retry();
     if (name == "/undo") return undo();
     if (name == "/save") return save(rest);
     if (name == "/load") return load(rest);
     return temperature(rest);
+}
+
+ChatCommands::Reply ChatCommands::reset() {
+    conversation_.reset();
+    saved_.clear();
+    return {"what was said is forgotten"};
 }
 
 ChatCommands::Reply ChatCommands::system(const std::string & text) {
@@ -126,6 +132,7 @@ ChatCommands::Reply ChatCommands::load(const std::string & path) {
     if (!chat.ok()) return {"/load: " + chat.message(), false};
     const size_t n = chat->messages.size();
     conversation_.restore(std::move(chat->messages));
+    std::erase_if(saved_, [&](const std::string & saved) { return saved != path; });
     return {format("%zu messages from %s", n, path.c_str()) + (chat->note.empty() ? "" : "; " + chat->note)};
 }
 

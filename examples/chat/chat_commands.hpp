@@ -27,6 +27,7 @@ class ChatCommands {
     static std::string help();
 
   private:
+    Reply reset();
     Reply system(const std::string & text);
     Reply retry();
     Reply undo();
@@ -36,7 +37,7 @@ class ChatCommands {
 
     Conversation & conversation_;
     double & temperature_;
-    std::vector<std::string> saved_;  // files that this chat wrote, and may write again
+    std::vector<std::string> saved_;  // files that hold this conversation as it was, and may be written again
 };
 
 }  // namespace ql::cli

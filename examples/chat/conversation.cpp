@@ -24,7 +24,7 @@ Conversation::Conversation(const ql_model * model, ql_session * session, int64_t
     if (has_system_) messages_.push_back({"system", system});
 }
 
-std::string Conversation::render(const Messages & messages, size_t forgotten) const {
+Result<std::string> Conversation::render(const Messages & messages, size_t forgotten) const {
     std::vector<const char *> roles, contents;
     for (size_t i = 0; i < messages.size(); ++i) {
         if (i >= first() && i < first() + 2 * forgotten) continue;
@@ -35,9 +35,8 @@ std::string Conversation::render(const Messages & messages, size_t forgotten) co
     if (!rendering_.chat_template.empty()) options.chat_template = rendering_.chat_template.c_str();
     options.date = rendering_.date.c_str();
     options.chat_template_kwargs = rendering_.kwargs.c_str();
-    check_input(
-        ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), out(text)));
-    return text.get();
+    QL_TRY(ql_chat_render(model_, &options, roles.data(), contents.data(), static_cast<int>(roles.size()), out(text)));
+    return std::string(text.get());
 }
 
 bool Conversation::continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const {
@@ -47,41 +46,50 @@ bool Conversation::continue_from_cache(const std::string & text, std::vector<int
     return ql_session_position(session_) + static_cast<int64_t>(tokens.size()) + kRoomForAnswer <= ctx_;
 }
 
-Conversation::Question Conversation::start_over(const Messages & messages, std::string & text,
-                                                size_t * forgotten) const {
+Status Conversation::render_without(size_t forgotten, const Messages & messages, std::string & text, Question * q,
+                                    bool * has_room) const {
+    QL_ASSIGN(text, render(messages, forgotten));
+    q->tokens = tokenize_prompt(tokenizer_, text);
+    *has_room = static_cast<int64_t>(q->tokens.size()) + kRoomForAnswer <= ctx_;
+    return {};
+}
+
+Result<Conversation::Question> Conversation::start_over(const Messages & messages, std::string & text,
+                                                        size_t * forgotten) const {
     Question q;
-    const auto has_room = [&](size_t n) {
-        text = render(messages, n);
-        q.tokens = tokenize_prompt(tokenizer_, text);
-        return static_cast<int64_t>(q.tokens.size()) + kRoomForAnswer <= ctx_;
-    };
-    if (!has_room(*forgotten)) {
+    bool has_room = false;
+    QL_TRY(render_without(*forgotten, messages, text, &q, &has_room));
+    if (!has_room) {
         size_t few = *forgotten, many = (messages.size() - first()) / 2;  // all turns before the message that is asked
         while (few + 1 < many) {  // each forgotten turn makes room: the fewest lie between the two
             const size_t middle = few + (many - few) / 2;
-            (has_room(middle) ? many : few) = middle;
+            QL_TRY(render_without(middle, messages, text, &q, &has_room));
+            (has_room ? many : few) = middle;
         }
         *forgotten = many;
-        has_room(*forgotten);
+        QL_TRY(render_without(many, messages, text, &q, &has_room));
     }
     q.fits = static_cast<int64_t>(q.tokens.size()) <= ctx_;
     return q;
 }
 
-Conversation::Question Conversation::ask(const std::string & message) {
+Result<Conversation::Question> Conversation::ask(const std::string & message) {
     const bool again = retried_.has_value();
     before_ = again ? *std::exchange(retried_, {}) : State{messages_, forgotten_};
+    Result<Question> q = add(message);
+    if (again && (!q.ok() || !q->fits)) withdraw();  // else nothing has changed, and the session may go on
+    return q;
+}
+
+Result<Conversation::Question> Conversation::add(const std::string & message) {
     Messages messages = messages_;
     messages.push_back({"user", message});
-    std::string text = render(messages, forgotten_);
+    QL_ASSIGN(std::string text, render(messages, forgotten_));
     Question q;
     if (!continue_from_cache(text, q.tokens)) {
         size_t forgotten = forgotten_;
-        q = start_over(messages, text, &forgotten);
-        if (!q.fits) {
-            if (again) withdraw();  // else nothing has changed, and the session may go on
-            return q;
-        }
+        QL_ASSIGN(q, start_over(messages, text, &forgotten));
+        if (!q.fits) return q;
         q.forgotten = static_cast<int>(forgotten - forgotten_);
         forgotten_ = forgotten;
         ql_session_reset(session_);

@@ -23,7 +23,8 @@ class Conversation {
         int forgotten = 0;            // oldest turns that are read no more, as the context is full
         bool fits = true;             // false: the message alone is longer than the context; nothing has changed
     };
-    Question ask(const std::string & message);
+    /// A status: the chat template refuses the conversation with this message; nothing has changed.
+    Result<Question> ask(const std::string & message);
     /// How the answer in the session came to its end.
     struct Answer {
         std::string text;
@@ -59,11 +60,16 @@ class Conversation {
         size_t forgotten;
     };
 
+    /// What ask() does, but for a message that is asked again.
+    Result<Question> add(const std::string & message);
     size_t first() const { return has_system_ ? 1 : 0; }
-    std::string render(const Messages & messages, size_t forgotten) const;
+    Result<std::string> render(const Messages & messages, size_t forgotten) const;
     /// The whole conversation anew, without the oldest turns where they do not fit. *forgotten: how many
     /// these are, at least those that were forgotten before.
-    Question start_over(const Messages & messages, std::string & text, size_t * forgotten) const;
+    Result<Question> start_over(const Messages & messages, std::string & text, size_t * forgotten) const;
+    /// The same for one number of forgotten turns: *q has the tokens, and whether they leave room for an answer.
+    Status render_without(size_t forgotten, const Messages & messages, std::string & text, Question * q,
+                          bool * has_room) const;
     /// Tokens for the rest of `text` behind what the cache holds, or nothing if the cache holds something else.
     bool continue_from_cache(const std::string & text, std::vector<int32_t> & tokens) const;
 

@@ -163,7 +163,7 @@ class Chat {
     int complete() {
         std::vector<int32_t> tokens;
         if (chat_) {
-            const auto q = begin().ask(prompt_);
+            const auto q = input_of(begin().ask(prompt_));
             if (!q.fits) throw Stop{kBadInput, too_long(q)};
             tokens = q.tokens;
         } else {
@@ -188,17 +188,17 @@ class Chat {
     int talk(Conversation & conversation) {
         program_.begin_work();
         const bool terminal = ql_os_is_terminal(1, nullptr) != 0;
-        const bool interactive = terminal && ql_os_is_terminal(0, nullptr) != 0;
+        interactive_ = terminal && ql_os_is_terminal(0, nullptr) != 0;
         if (terminal) say_banner();
         ChatCommands commands(conversation, sampling_.temperature);
-        LineReader reader(terminal ? "> " : "", interactive);
+        LineReader reader(terminal ? "> " : "", interactive_);
         bool hinted = false;
         std::string line;
         for (;;) {
             const LineReader::Got got = g_interrupt ? LineReader::Got::stop : reader.read(line);
             const bool cleared = got == LineReader::Got::cleared;
             const bool first = cleared || (got == LineReader::Got::stop && !hinted);
-            if (first && interactive && g_interrupt == SIGINT) {
+            if (first && interactive_ && g_interrupt == SIGINT) {
                 hinted = !cleared;  // Ctrl-C that took back what was typed is not the first of two
                 g_interrupt = 0;
                 std::printf("\n");
@@ -256,11 +256,10 @@ class Chat {
     }
 
     void answer(Conversation & conversation, const std::string & message) {
-        const Conversation::Question q = conversation.ask(message);
-        if (!q.fits) {
-            std::fprintf(stderr, "ql-chat: %s\n", too_long(q).c_str());
-            return;
-        }
+        const auto asked = conversation.ask(message);
+        if (interactive_ && !asked.ok()) return say_unanswered("the message is not answered: " + asked.message());
+        const Conversation::Question q = input_of(asked);  // a file or a pipe would go on without its answer
+        if (!q.fits) return say_unanswered(too_long(q));
         if (q.forgotten)
             program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
                                  static_cast<long long>(ctx_), q.forgotten));
@@ -283,6 +282,10 @@ class Chat {
                 format("note: the answer is broken off: the context of %lld tokens is full; choose a larger one (-c)",
                        static_cast<long long>(ctx_)));
         print_speed(result);
+    }
+
+    static void say_unanswered(const std::string & why) {
+        std::fprintf(stderr, "ql-chat: %s\n", escape_text(why).c_str());
     }
 
     std::string too_long(const Conversation::Question & q) const {
@@ -374,6 +377,7 @@ class Chat {
     ChatOptions chat_options_;
     std::string prompt_, system_, template_, kwargs_;
     bool chat_ = false, raw_ = false, complete_ = false, stream_ = true, dry_run_ = false;
+    bool interactive_ = false;                    // a person types, and reads what is said
     bool is_cancelled_ = false, hinted_ = false;  // the last answer: before its first token; Ctrl-C twice
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();

@@ -177,7 +177,10 @@ double Training::evaluate(const char * when) {
 }
 
 void Training::check_not_stopped(const Status & status) const {
-    if (status.code() == QL_CANCELLED) throw Stop{kInterrupted, status.message() + (is_saved() ? go_on() : "")};
+    const Code code = status.code();
+    if (code == QL_CANCELLED) throw Stop{kInterrupted, status.message() + (is_saved() ? go_on() : "")};
+    const bool is_disk = code == QL_NO_SPACE || code == QL_IO || code == QL_NOT_FOUND;  // nothing is wrong with the run
+    if (is_disk && is_saved()) throw Stop{kFailed, status.message() + go_on()};
     check_run(status);
 }
 
@@ -250,7 +253,9 @@ void Training::check_saved(const Status & status) const {
 /// Whether a checkpoint is there to go on from.
 bool Training::is_saved() const {
     auto summary = sized<ql_train_summary>();
-    return ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint;
+    std::error_code ec;
+    return ql_trainer_summary(trainer_.get(), &summary) == QL_OK && *summary.checkpoint &&
+           std::filesystem::exists(summary.checkpoint, ec);
 }
 std::string Training::at_second_stop() const {
     return is_saved() ? "ended without saving" + go_on() : "ended; nothing was saved yet";

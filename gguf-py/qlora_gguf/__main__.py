@@ -77,10 +77,21 @@ def _refuse_type(options: argparse.Namespace) -> None:
         raise GgufError("--type is for checkpoints; an adapter stays f32", options.source)
 
 
+def _refuse_overwriting(output: str, *inputs: str | None) -> None:
+    """An output that is one of the inputs, or a file of a directory that is one. GGUF files are read from no directory."""
+    for path in inputs:
+        if path is None or not os.path.exists(path) or not os.path.exists(output):
+            continue
+        inside = (os.path.isdir(path) and os.path.isfile(output) and not output.endswith(".gguf")
+                  and any(os.path.samefile(os.path.dirname(name), path) for name in (os.path.abspath(output), os.path.realpath(output))))
+        if inside or os.path.samefile(path, output):
+            raise GgufError(f"is {'a file of ' if inside else ''}the input {path} and would be overwritten; choose another name",
+                            output)
+
+
 def convert(options: argparse.Namespace) -> int:
     source, output = options.source, options.output
-    if os.path.exists(output) and os.path.samefile(source, output):
-        raise GgufError("is the source and the output", output)
+    _refuse_overwriting(output, source, options.base)
     if os.path.isdir(source) and os.path.exists(os.path.join(source, "config.json")):
         with checkpoints.Checkpoint.open(source) as checkpoint:
             checkpoints.write_checkpoint(checkpoint, output, options.type,
@@ -107,6 +118,7 @@ def convert(options: argparse.Namespace) -> int:
 
 
 def plot_metrics(options: argparse.Namespace) -> int:
+    _refuse_overwriting(options.output, *options.files)
     try:
         metrics.plot(options.files, options.output)
     except ImportError as e:

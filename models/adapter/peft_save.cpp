@@ -7,6 +7,7 @@
 #include "models/adapter/peft_names.hpp"
 #include "models/adapter/peft_written_config.hpp"
 #include "models/files/chat_template_file.hpp"
+#include "models/files/new_folders.hpp"
 #include "models/files/replace_file.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/files/weight_names.hpp"
@@ -128,32 +129,12 @@ Status replace_adapter(const std::string & directory, const std::string & config
 Status check_no_other_template(const std::string & directory) {
     QL_ASSIGN(const std::string other, read_tokenizer_chat_template(directory));
     if (other.empty()) return {};
-    return error(QL_INVALID_ARGUMENT,
-                 "%s: tokenizer_config.json has a chat template, which an adapter without one would be read with; write "
-                 "it elsewhere, or take the file out",
-                 directory.c_str());
+    return error(
+        QL_INVALID_ARGUMENT,
+        "%s: tokenizer_config.json has a chat template, which an adapter without one would be read with; write "
+        "it elsewhere, or take the file out",
+        directory.c_str());
 }
-
-/// The folders of a path that are not there yet. Where nothing is written into them they go again.
-class NewFolders {
-  public:
-    explicit NewFolders(const std::string & directory) {
-        namespace fs = std::filesystem;
-        std::error_code ec;
-        for (fs::path at = directory; !at.empty() && fs::status(at, ec).type() == fs::file_type::not_found;
-             at = at.parent_path())
-            paths_.push_back(at);
-    }
-    ~NewFolders() {
-        std::error_code ec;  // of those that hold something
-        for (const std::filesystem::path & path : paths_) std::filesystem::remove(path, ec);
-    }
-    NewFolders(const NewFolders &) = delete;
-    NewFolders & operator=(const NewFolders &) = delete;
-
-  private:
-    std::vector<std::filesystem::path> paths_;  // the innermost first
-};
 
 }  // namespace
 

@@ -143,6 +143,7 @@ class Output {
 
     Status write(const std::vector<OutputPart> & parts, bool split) {
         if (!split) return write_part(parts[0], 0, 0, parts[0].path);
+        for (const OutputPart & part : parts) QL_TRY(ql_os_check_writable(part.path.c_str()));  // before the work
         PendingFiles pending;
         for (size_t i = 0; i < parts.size(); ++i)
             QL_TRY(write_part(parts[i], i, parts.size(), pending.add(parts[i].path)));

@@ -90,8 +90,6 @@ Result<Checkpoint> newest_checkpoint(const std::vector<CheckpointFile> & files, 
 
 Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::string & directory) {
     std::unique_ptr<CheckpointFolder> folder(new CheckpointFolder(directory));
-    std::error_code ec;
-    folder->is_new_ = !fs::exists(directory, ec);
     QL_TRY(ql_os_make_directory(directory.c_str()));
     QL_TRY(ql_os_lock_file((directory + "/lock").c_str(), out(folder->lock_)));
     QL_TRY(remove_unfinished(directory));
@@ -102,7 +100,7 @@ Result<std::unique_ptr<CheckpointFolder>> CheckpointFolder::open(const std::stri
 CheckpointFolder::~CheckpointFolder() {
     lock_.reset();  // the lock's file goes with it
     std::error_code ec;
-    if (is_new_ || goes_) fs::remove(directory_, ec);  // an empty one: nothing was saved, or is needed any more
+    if (goes_) fs::remove(directory_, ec);  // an empty one: nothing in it is needed any more
 }
 
 std::string CheckpointFolder::in_the_way(int64_t step) const {

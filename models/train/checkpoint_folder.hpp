@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/files/new_folders.hpp"
 #include "models/train/checkpoint.hpp"
 #include "ql/ql.hpp"
 
@@ -28,11 +29,12 @@ class CheckpointFolder {
   public:
     /// Makes the folder where there is none, and deletes what killed writers left.
     static Result<std::unique_ptr<CheckpointFolder>> open(const std::string & directory);
-    /// Removes a folder that open() made and that was never written to.
+    /// Removes what open() made, parents included, and that holds nothing: it was never written to, or is not needed any
+    /// more.
     ~CheckpointFolder();
 
     /// Whether open() made the folder.
-    bool is_new() const { return is_new_; }
+    bool is_new() const { return !new_folders_.empty(); }
     /// Checkpoints found at the start or saved since, by step. Those of later steps than the run's are not its own.
     const std::vector<CheckpointFile> & files() const { return files_; }
     /// The path of a step's checkpoint if something that cannot be replaced lies there, else "".
@@ -53,11 +55,12 @@ class CheckpointFolder {
     Result<std::string> save(const TrainStep & step, const CheckpointState & state, int64_t keep);
 
   private:
-    explicit CheckpointFolder(std::string directory) : directory_(std::move(directory)) {}
+    explicit CheckpointFolder(const std::string & directory) : directory_(directory), new_folders_(directory) {}
     void delete_oldest();
 
     std::string directory_;
-    bool is_new_ = false, goes_ = false;
+    NewFolders new_folders_;
+    bool goes_ = false;
     LockPtr lock_;
     std::vector<CheckpointFile> files_, later_;
 };

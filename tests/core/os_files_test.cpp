@@ -157,6 +157,31 @@ TEST(SafeFile, TemporariesGoAtTheWordOfASignalHandler) {
     EXPECT_EQ(folder.names().size(), 2u);
 }
 
+TEST(OsFiles, EmptyLocksAndFoldersGoAtTheWordOfASignalHandler) {
+    TemporaryFolder folder;
+    for (const char * made : {"empty/a/b", "full/c"})
+        ASSERT_EQ(ql_os_make_directory(folder.path(made).c_str()), QL_OK) << ql_error_message();
+    std::filesystem::create_directory(folder.path("another's"));
+    folder.write("full/f", "");
+    ql_os_lock *empty = nullptr, *written = nullptr;
+    ASSERT_EQ(ql_os_lock_file(folder.path("empty/a/b/lock").c_str(), &empty), QL_OK) << ql_error_message();
+    folder.write("written", "by somebody");
+    ASSERT_EQ(ql_os_lock_file(folder.path("written").c_str(), &written), QL_OK) << ql_error_message();
+    const auto names = [&] {
+        std::vector<std::string> sorted = folder.names();
+        std::sort(sorted.begin(), sorted.end());
+        return sorted;
+    };
+    ql_os_remove_temporaries();
+    EXPECT_EQ(names(), (std::vector<std::string>{"another's", "full", "written"}));
+    EXPECT_FALSE(std::filesystem::exists(folder.path("full/c")));
+    ql_os_unlock_file(empty);
+    ql_os_unlock_file(written);
+    folder.write("empty", "");
+    ql_os_remove_temporaries();  // no lock is noted any more, and a file is no folder
+    EXPECT_EQ(names(), (std::vector<std::string>{"another's", "empty", "full", "written"}));
+}
+
 TEST(OsFiles, AMappingKeepsItsBytesWhenTheFileIsReplaced) {
     TemporaryFolder folder;
     const std::string path = folder.write("f", "old");

@@ -27,6 +27,19 @@ TEST(OsInterrupt, TheFirstSetsTheFlagAndTheSecondEnds) {
               }));
 }
 
+TEST(OsInterrupt, TheSecondLeavesNoUnfinishedFile) {
+    TemporaryFolder folder;
+    EXPECT_EQ(128 + SIGINT, exit_code_in_child([&] {
+                  ql_os_catch_interrupt(&flag);
+                  const auto file = os::SafeFile::create(folder.path("f"), 0);
+                  if (!file.ok() || folder.names().size() != 1) return 1;
+                  ::raise(SIGINT);
+                  ::raise(SIGINT);
+                  return 2;  // not reached
+              }));
+    EXPECT_TRUE(folder.names().empty());
+}
+
 TEST(OsInterrupt, SignalsThatAskToEndSetTheFlag) {
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU})
         EXPECT_EQ(0, exit_code_in_child([number] {

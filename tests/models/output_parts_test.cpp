@@ -91,6 +91,19 @@ TEST_F(OutputParts, StoppedItLeavesNothingAndKeepsWhatWasThere) {
     EXPECT_TRUE(read_all(folder_.path(parts().front())) == before);
 }
 
+/// Parts of which some are new and some are an older model's would be no model.
+TEST_F(OutputParts, WhereOneCannotBeWrittenNoneIs) {
+    ASSERT_EQ(quantize("in.gguf", "out.gguf", kMost), QL_OK) << ql_error_message();
+    const std::string last = parts().back(), path = folder_.path(last);
+    for (const std::string & part : parts()) std::filesystem::remove(folder_.path(part));
+    std::filesystem::create_directory(path);
+    EXPECT_NE(quantize("in.gguf", "out.gguf", kMost, 0), QL_OK);
+    EXPECT_NE(std::string(ql_error_message()).find(last + ": is a directory"), std::string::npos)
+        << "before the first tensor: " << ql_error_message();
+    EXPECT_NE(quantize("in.gguf", "out.gguf", kMost), QL_OK);
+    EXPECT_EQ(names(), (std::set<std::string>{"in.gguf", last}));
+}
+
 TEST_F(OutputParts, NeverOverItsOwnInput) {
     ASSERT_EQ(quantize("in.gguf", "out.gguf", kMost), QL_OK) << ql_error_message();
     EXPECT_EQ(quantize(parts().front().c_str(), "out.gguf", kMost), QL_INVALID_ARGUMENT);

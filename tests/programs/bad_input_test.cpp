@@ -200,6 +200,18 @@ TEST_F(BadInput, InputsAreNotOverwritten) {
                        {"data.jsonl"}, {2});
     }
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --metrics {out.gguf}", {"--metrics"}, {2});
+    std::filesystem::create_directory(workspace_.path("many"));
+    workspace_.write("many/a.jsonl", read_all(workspace_.path("data.jsonl")));
+    std::filesystem::create_symlink(workspace_.path("many/a.jsonl"), workspace_.path("link"));
+    std::filesystem::create_directory_symlink(workspace_.path("many"), workspace_.path("there"));
+    const std::string begin = "-m {model.gguf} --steps 1 --ctx 64 --grad-accum 1 --lora-r 4 -d ";
+    for (const char * more :
+         {"{many} -o {many/a.jsonl}", "{many} -o {link}", "{there} -o {many/a.jsonl}", "{many} -o {there/a.jsonl}",
+          "{many/*.jsonl} -o {folder/../many/a.jsonl}", "{many} -o {out.gguf} --overwrite --metrics {many/a.jsonl}",
+          "{data.jsonl} --eval-data {many} -o {many/a.jsonl}"})
+        expect_refused(kFinetune, begin + more, {"is a file of the input of -"}, {2});
+    EXPECT_EQ(0, workspace_.run(kFinetune, "-q " + begin + "{many} -o {many/new.gguf}").code);
+    EXPECT_EQ(0, workspace_.run(kFinetune, "-q " + begin + "{many} -o {many/new.gguf}").code) << "no data";
     expect_refused(kFinetune, "-m {model.gguf} -d {data.jsonl} --init-adapter {adapter.gguf} -o {adapter.gguf}",
                    {"--init-adapter"}, {2});
 }

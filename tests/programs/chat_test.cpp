@@ -223,6 +223,31 @@ TEST_F(ChatCommands, AreNamedInAnyCaseAndTakeNoMoreThanTheyRead) {
     EXPECT_FALSE(std::filesystem::exists(workspace_.path("none.jsonl")));
 }
 
+TEST_F(ChatCommands, AnotherConversationDoesNotReplaceWhatWasSaved) {
+    const std::string file = workspace_.path("first.jsonl"), save = "/save " + file + "\n";
+    workspace_.write("other.jsonl",
+                     R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})");
+    ASSERT_EQ(0, chat("", "hello\n" + save).code);
+    const std::string first = read_all(file);
+    for (const std::string & other : {std::string("/reset\nbye\n"), "/load " + workspace_.path("other.jsonl") + "\n"}) {
+        std::filesystem::remove(file);
+        EXPECT_NE(chat("", "hello\n" + save + other + save).err.find("is there already"), std::string::npos) << other;
+        EXPECT_EQ(read_all(file), first) << other;
+    }
+    std::filesystem::remove(file);
+    EXPECT_EQ(chat("", "hello\n" + save + "/load " + file + "\nbye\n" + save).err, "") << "it goes on with the same";
+    EXPECT_NE(read_all(file).find("\"bye\""), std::string::npos);
+}
+
+/// A script that is refused half-way is no success.
+TEST_F(ChatCommands, AMessageThatTheTemplateRefusesEndsWhatIsReadFromAFile) {
+    workspace_.write("none.jinja", "{{ raise_exception('nothing here') }}");
+    const ProcessResult r = chat("--chat-template {none.jinja}", "hello\n/temp\n");
+    EXPECT_EQ(2, r.code);
+    EXPECT_EQ("", r.out);
+    EXPECT_NE(r.err.find("the template refuses these messages: nothing here"), std::string::npos) << r.err;
+}
+
 TEST_F(ChatCommands, AFullContextIsSaidAndLosesNothingOfWhatIsSaved) {
     const std::string file = workspace_.path("long.jsonl");
     const ProcessResult r = workspace_.run("ql-chat", "-m {model.gguf} --temp 0 -c 100 -n 8",

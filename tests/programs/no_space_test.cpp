@@ -3,8 +3,10 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "programs/workspace.hpp"
 
@@ -86,6 +88,29 @@ TEST_F(NoSpace, AResumedRunTakesTheRoomOfOldCheckpoints) {
     EXPECT_TRUE(std::filesystem::exists(workspace_.path("disk/ckpt/step-00000012.gguf")));
     EXPECT_TRUE(std::filesystem::exists(workspace_.path("disk/ckpt/step-00000010.gguf")));
     EXPECT_FALSE(std::filesystem::exists(workspace_.path("disk/ckpt/step-00000008.gguf")));
+}
+
+TEST_F(NoSpace, ADiskThatFillsUpLaterEndsTheRunWithTheLineToGoOn) {
+    TearDown();
+    mount("size=4m");
+    if (!mounted_) return;
+    ProcessOptions options;
+    options.input = "x", options.input_at = "step 20:";
+    options.before_input = [&] {
+        for (int i = 0; i < 100; ++i) {  // a checkpoint may just go, and leave room for another one
+            fill(workspace_.path("disk/filler-" + std::to_string(i)));
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+    };
+    const ProcessResult r = workspace_.run(
+        "ql-finetune",
+        "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --checkpoint-dir {disk/ckpt} --ctx 64 --grad-accum 1 --lora-r 4 "
+        "--steps 1000000 --save-every 1 --keep 1 --eval-data {data.jsonl} --eval-every 20",
+        options);
+    EXPECT_EQ(1, r.code) << r.err;
+    EXPECT_NE(r.err.find("; go on with: ql-finetune -m "), std::string::npos) << r.err;
+    EXPECT_TRUE(r.err.ends_with(" --resume auto\n")) << r.err;
+    EXPECT_EQ(0, workspace_.run("ql-finetune", "-q --export-from {disk/ckpt} -o {so-far.gguf}").code);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Runs of ql-finetune: which files of other runs they leave alone, how they end when they diverge, how they go on.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -85,6 +86,29 @@ TEST_F(Runs, AFileOfMetricsStaysUnlessItMayGo) {
     EXPECT_EQ(3, lines("m.jsonl"));
     expect_refused("--steps 3 --metrics {m.jsonl} --checkpoint-dir {other}", {"m.jsonl", "--overwrite"});
     EXPECT_TRUE(read("m.jsonl").starts_with("{\"step\":1,"));
+}
+
+TEST_F(Runs, FoldersOfCheckpointsGoWithThemAndWithARunThatFails) {
+    const auto before = workspace_.content();
+    ProcessOptions limited;
+    limited.in_child = [] {
+        const struct rlimit both = {4096, 4096};
+        ::setrlimit(RLIMIT_FSIZE, &both);
+    };
+    const std::string there =
+        "-q -m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --grad-accum 1 --lora-r 4 "
+        "--steps 2 --save-every 1 --checkpoint-dir {x/y/z} ";
+    EXPECT_EQ(1, workspace_.run("ql-finetune", there, limited).code);
+    EXPECT_EQ(2, workspace_.run("ql-finetune", there + "--memory 1MiB").code);
+    EXPECT_EQ(2, workspace_.run("ql-finetune", there + "--resume {x/y}").code);
+    EXPECT_EQ(before, workspace_.content());
+    EXPECT_FALSE(exists("x")) << "what a run made and did not use";
+    fs::create_directory(workspace_.path("x"));
+    EXPECT_EQ(0, workspace_.run("ql-finetune", there).code);
+    EXPECT_TRUE(exists("x")) << "it was there before";
+    EXPECT_FALSE(exists("x/y"));
+    EXPECT_EQ(0, workspace_.run("ql-finetune", there + "--keep-checkpoints --overwrite").code);
+    EXPECT_TRUE(exists("x/y/z/step-00000002.gguf"));
 }
 
 TEST_F(Runs, AFileOfMetricsBelongsToOneRunAtATime) {

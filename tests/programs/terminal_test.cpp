@@ -147,6 +147,7 @@ TEST_F(InTerminal, CtrlCTwiceBeforeAnyCheckpointPromisesNone) {
     EXPECT_EQ(130, t.finish()) << t.screen().text();
     EXPECT_NE(t.screen().text().find("ended; nothing was saved yet"), std::string::npos) << t.screen().text();
     EXPECT_EQ(t.screen().text().find("--resume auto"), std::string::npos) << t.screen().text();
+    EXPECT_FALSE(exists("a.gguf.ckpt")) << "nothing is in it, not even the lock";
 }
 
 TEST_F(InTerminal, AChatAnswersAndEnds) {
@@ -265,6 +266,34 @@ TEST_F(InTerminal, CtrlCTwiceInAnAnswerEndsTheAnswerAndHints) {
     ASSERT_TRUE(t.wait_for("\n>")) << "the chat goes on: " << t.screen().text();
     t.type("/temp\r");
     ASSERT_TRUE(t.wait_for("\ntemperature 0.80\n>")) << t.screen().text();
+    t.type("\x04");
+    EXPECT_EQ(0, t.finish()) << t.screen().text();
+}
+
+/// What was said so far is a person's work: a template that has no place for a system message does not end the chat.
+TEST_F(InTerminal, AMessageThatTheTemplateRefusesIsSaidAndTheChatGoesOn) {
+    workspace_.write("no-system.jinja",
+                     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}"
+                     "{% endif %}{{ m.content }}\n{% endfor %}");
+    Terminal t("ql-chat", words("-m {model.gguf} -n 2 --temp 0 --chat-template {no-system.jinja}"), 200);
+    const std::string file = workspace_.path("said.jsonl");
+    const auto says = [&](const std::string & line, const std::string & answer) {
+        t.type(line + "\r");
+        EXPECT_TRUE(t.wait_for(answer)) << t.screen().text();
+    };
+    const std::string refused =
+        "ql-chat: the message is not answered: chat template, line 1: the template refuses these messages: no system "
+        "here\n>";
+    ASSERT_TRUE(t.wait_for("\n>")) << t.screen().text();
+    says("hello", "> hello\n");
+    says("/temp", "temperature 0.00\n>");
+    says("/system Be terse.", "system message set\n>");
+    says("bye", "> bye\n" + refused);
+    says("/retry", "> /retry\n" + refused);
+    says("/system", "no system message\n>");
+    says("/save " + file, "2 messages in ");
+    EXPECT_NE(read_all(file).find("\"hello\""), std::string::npos) << read_all(file);
+    EXPECT_EQ(read_all(file).find("\"bye\""), std::string::npos) << read_all(file);
     t.type("\x04");
     EXPECT_EQ(0, t.finish()) << t.screen().text();
 }

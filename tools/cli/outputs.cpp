@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "ql/os.h"
+#include "tools/cli/input_files.hpp"
 #include "tools/cli/stop.hpp"
 #include "tools/cli/units.hpp"
 
@@ -10,14 +11,6 @@ namespace ql::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Whether two paths name the same file, whatever their spelling, links included, and whether or not it exists.
-bool same_file(const std::string & a, const std::string & b) {
-    std::error_code ec;
-    if (fs::equivalent(a, b, ec) && !ec) return true;
-    const fs::path pa = fs::weakly_canonical(a, ec), pb = ec ? fs::path() : fs::weakly_canonical(b, ec);
-    return !ec && pa == pb;
-}
 
 void check_file(const std::string & option, const std::string & path) {
     const Status status = ql_os_check_writable(path.c_str());
@@ -56,12 +49,13 @@ void Outputs::check() const {
     for (size_t i = 0; i < outputs_.size(); ++i) {
         const Entry & out = outputs_[i];
         for (const Entry & in : inputs_) {
-            if (!same_file(out.path, in.path)) continue;
-            bad_input("%s: %s is the input of %s and would be overwritten; choose another name", out.option.c_str(),
-                      out.path.c_str(), in.option.c_str());
+            const bool is_input = is_same_file(out.path, in.path);
+            if (!is_input && !is_piece_of_input(out.path, in.path)) continue;
+            bad_input("%s: %s is %s of %s and would be overwritten; choose another name", out.option.c_str(),
+                      out.path.c_str(), is_input ? "the input" : "a file of the input", in.option.c_str());
         }
         for (size_t j = 0; j < i; ++j) {
-            if (!same_file(out.path, outputs_[j].path)) continue;
+            if (!is_same_file(out.path, outputs_[j].path)) continue;
             bad_input("%s: %s is written by %s already; choose another name", out.option.c_str(), out.path.c_str(),
                       outputs_[j].option.c_str());
         }

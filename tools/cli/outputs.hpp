@@ -1,5 +1,5 @@
-// Every file a program will write, checked before the long work: it can be written, it is none of the inputs, no two
-// outputs are the same, the disk has room.
+// Every file a program will write, checked before the long work: it can be written, it is none of the inputs and no file
+// of one, no two outputs are the same, the disk has room.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -9,7 +9,15 @@
 #include "ggml/core/os/os.hpp"
 
 namespace ql::os {
+
+struct LockName {
+    std::string path;
+    int fd;
+};
+
 namespace {
+
+Noted<LockName> locks;
 
 struct flock whole_file() {
     struct flock record = {};
@@ -34,6 +42,12 @@ bool still_named(const std::string & path, int fd) {
            opened.st_dev == named.st_dev;
 }
 
+/// Removed while still locked, so that nobody's lock is on a file without a name (see still_named).
+void remove_empty(const std::string & path, int fd) {
+    struct stat info;
+    if (::fstat(fd, &info) == 0 && info.st_size == 0 && still_named(path, fd)) ::unlink(path.c_str());
+}
+
 }  // namespace
 
 Result<FileLock> FileLock::take(const std::string & path) {
@@ -51,19 +65,29 @@ Result<FileLock> FileLock::take(const std::string & path) {
         FileLock lock;
         lock.path_ = path;
         lock.fd_ = fd.release();
+        lock.record_ = locks.note({path, lock.fd_});
         return lock;
     }
     return error(QL_IO, "%s: the lock file keeps disappearing", path.c_str());
 }
 
-FileLock::FileLock(FileLock && other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+FileLock::FileLock(FileLock && other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      record_(std::exchange(other.record_, nullptr)) {}
 
 FileLock::~FileLock() {
     if (fd_ < 0) return;
-    struct stat info;
-    // Removed while still locked, so that nobody's lock is on a file without a name (see still_named).
-    if (::fstat(fd_, &info) == 0 && info.st_size == 0 && still_named(path_, fd_)) ::unlink(path_.c_str());
+    remove_empty(path_, fd_);
+    Noted<LockName>::forget(record_);
     ::close(fd_);
+}
+
+void remove_locks() {
+    locks.find([](const LockName & lock) {
+        remove_empty(lock.path, lock.fd);
+        return false;
+    });
 }
 
 }  // namespace ql::os

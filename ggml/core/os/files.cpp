@@ -11,6 +11,13 @@
 namespace ql::os {
 namespace {
 
+Noted<std::string> made_folders;
+
+void note_made(const std::string & folder) {
+    const auto is_it = [&](const std::string & noted) { return noted == folder; };
+    if (!made_folders.find(is_it)) made_folders.note(folder);
+}
+
 Status too_large(const std::string & path, size_t max_size) {
     return error(QL_BAD_FILE, "%s: is larger than the %zu bytes allowed here", path.c_str(), max_size);
 }
@@ -102,13 +109,22 @@ Status make_directory(const std::string & path) {
     for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
         const std::string part = path.substr(0, end);
         struct stat info;
-        if (::mkdir(part.c_str(), 0777) != 0) {
+        if (::mkdir(part.c_str(), 0777) == 0) {
+            note_made(part);
+        } else {
             const int code = errno;  // for a part that exists it may be EEXIST, EROFS or EACCES
             if (::stat(part.c_str(), &info) != 0) return system_error(path, "cannot make the folder", code);
             if (!S_ISDIR(info.st_mode)) return error(QL_IO, "%s: %s is not a folder", path.c_str(), part.c_str());
         }
         if (end == std::string::npos) return {};
     }
+}
+
+void remove_empty_folders() {
+    made_folders.find([](const std::string & folder) {  // the last one made first: parents come after what is in them
+        ::rmdir(folder.c_str());
+        return false;
+    });
 }
 
 }  // namespace ql::os

@@ -142,8 +142,12 @@ Result<FileBytes> read_file(const std::string & path, size_t max_size);
 Status write_file(const std::string & path, std::string_view data);
 /// See ql_os_replace_file; make()'s messages name the path in place of the temporary.
 Status replace_file(const std::string & path, const std::function<Status(const std::string & temporary)> & make);
-/// Deletes what SafeFiles are writing at this moment. Async-signal-safe.
+/// Deletes what SafeFiles are writing at this moment. Async-signal-safe, as the next two.
 void remove_temporaries();
+/// Deletes the empty files of the locks that this process holds.
+void remove_locks();
+/// Deletes the folders that make_directory() made and that hold nothing.
+void remove_empty_folders();
 /// Waits until the content and the name of a file are on the disk.
 Status sync_file(const std::string & path);
 Status check_writable(const std::string & path);
@@ -172,6 +176,7 @@ class Journal {
 Status open_standard_streams();
 
 /// An exclusive lock on a file, see ql_os_lock_file.
+struct LockName;
 class FileLock {
   public:
     static Result<FileLock> take(const std::string & path);
@@ -183,6 +188,7 @@ class FileLock {
     FileLock() = default;
     std::string path_;
     int fd_ = -1;
+    Noted<LockName>::Record * record_ = nullptr;
 };
 
 /// Numbers of the processors that the process's affinity allows.

@@ -62,6 +62,8 @@ void ql_os_unmap_file(ql_os_map * map) {
 
 void ql_os_remove_temporaries(void) {
     ql::os::remove_temporaries();
+    ql::os::remove_locks();
+    ql::os::remove_empty_folders();
 }
 
 const char * ql_os_mapped_path(const void * address) {

@@ -18,6 +18,7 @@ extern "C" void on_interrupt(int signal_number) {
         return;
     }
     if (signal_number != SIGINT) return;
+    ql_os_remove_temporaries();
     ::signal(SIGINT, SIG_DFL);
     ::raise(SIGINT);
 }

@@ -36,7 +36,8 @@ QL_API ql_status ql_os_spill_open(const char * folder, ql_os_spill ** spill);
 QL_API ql_status ql_os_spill_append(ql_os_spill * spill, const void * data, size_t bytes, uint64_t * offset);
 QL_API ql_status ql_os_spill_map(ql_os_spill * spill, const void ** data);
 QL_API void ql_os_spill_close(ql_os_spill * spill); /* NULL is fine */
-/** Deletes the temporary files of unfinished writes, for a signal handler that then ends the process.
+/** Deletes the temporary files of unfinished writes, the empty files of locks that are held, and the folders that
+ *  ql_os_make_directory made and that hold nothing: for a signal handler that then ends the process.
  *  Async-signal-safe. */
 QL_API void ql_os_remove_temporaries(void);
 /** Writes a file safely: temporary (PATH.tmp-<pid>), fsync, rename. A symbolic link is followed; what is not a
@@ -99,10 +100,10 @@ QL_API int ql_os_is_terminal(int stream, int * columns);
  *  results that nobody receives are no success. (Files that this library opens never get these numbers.) */
 QL_API ql_status ql_os_open_standard_streams(void);
 /** Sets *flag to the signal's number at Ctrl-C, SIGTERM, SIGHUP (where it is not ignored, as under nohup) and SIGXCPU
- *  (the CPU time is used up) instead of ending the process; a second Ctrl-C, while *flag is not 0, ends it. Reads that
- *  wait (the keyboard) return with EINTR. SIGPIPE and SIGXFSZ are ignored: writing to a closed pipe, or a file past the
- *  limit on sizes, is an error of the call that writes. NULL restores what was there before. The library installs no
- *  handlers unless this is called; one thread calls it. */
+ *  (the CPU time is used up) instead of ending the process; a second Ctrl-C, while *flag is not 0, ends it, after
+ *  ql_os_remove_temporaries. Reads that wait (the keyboard) return with EINTR. SIGPIPE and SIGXFSZ are ignored: writing
+ *  to a closed pipe, or a file past the limit on sizes, is an error of the call that writes. NULL restores what was
+ *  there before. The library installs no handlers unless this is called; one thread calls it. */
 QL_API void ql_os_catch_interrupt(volatile int * flag);
 
 #ifdef __cplusplus

@@ -120,9 +120,33 @@ def test_convert(tmp_path):
     assert "--type is for checkpoints" in fails("convert", peft, "-o", tmp_path / "x", "--type", "nf4")
     assert "unknown type 'nf5'" in fails("convert", model, "-o", tmp_path / "x", "--type", "nf5")
     assert "is a model in GGUF already" in fails("convert", tmp_path / "m.gguf", "-o", tmp_path / "x")
-    assert "is the source and the output" in fails("convert", tmp_path / "a.gguf", "-o", tmp_path / "a.gguf")
     assert not (tmp_path / "x").exists()
     assert run("convert")[0] == 2 and run("unknown")[0] == 2 and run("--help")[0] == 0
+
+
+def test_inputs_are_not_overwritten(tmp_path):
+    peft, model = write_peft(tmp_path / "peft"), write_checkpoint(tmp_path / "model")
+    ok("convert", peft, "-o", tmp_path / "a.gguf", "--base", LLAMA)
+    base = tmp_path / "base.gguf"
+    ok("convert", LLAMA, "-o", base)
+    metrics = write_lines(tmp_path / "m.jsonl", {"step": 1, "loss": 2})
+    (tmp_path / "link").symlink_to(model / "model.safetensors")
+    (tmp_path / "here").symlink_to(peft)
+
+    def content():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    before = content()
+    for arguments in [("convert", tmp_path / "a.gguf", "-o", tmp_path / "a.gguf"), ("convert", peft, "-o", base, "--base", base),
+                      ("convert", tmp_path / "a.gguf", "-o", base, "--base", base), ("convert", peft, "-o", peft, "--base", base),
+                      ("convert", peft, "-o", peft / "adapter_model.safetensors", "--base", base),
+                      ("convert", peft, "-o", tmp_path / "here" / "adapter_config.json", "--base", base),
+                      ("convert", model, "-o", model / "config.json"), ("convert", model, "-o", tmp_path / "link"),
+                      ("plot-metrics", metrics, "-o", metrics)]:
+        assert "would be overwritten" in fails(*arguments), arguments
+        assert content() == before
+    for _ in range(2):
+        ok("convert", model, "-o", model / "model.gguf")
 
 
 def test_convert_refuses_another_base_unless_forced(tmp_path):
