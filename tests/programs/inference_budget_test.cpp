@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -81,6 +82,41 @@ TEST_F(InferencePrograms, GenerateWithinABudget) {
 
 TEST_F(InferencePrograms, EvaluateWithinABudget) {
     check("ql-perplexity", "-c 256 -f " + text_, {"nll", "tokens"});
+}
+
+TEST_F(InferencePrograms, TheBudgetThatARefusalNamesIsEnough) {
+    for (const auto & [program, words] : {std::pair<std::string, std::string>{"ql-chat", "-p x --dry-run -c 512"},
+                                          {"ql-chat", "-p x --dry-run -c 2048"},
+                                          {"ql-perplexity", "--dry-run -c 256 -f " + text_},
+                                          {"ql-finetune", "--dry-run --base-type keep --ctx 256 --lora-r 16 -o " +
+                                                              folder_.path("a.gguf") + " -d " + text_}}) {
+        const uint64_t named = least(program, words);
+        // How much of the libraries' files is resident is the system's choice.
+        const ProcessResult r = run(program, words + " --memory " + std::to_string(named + kMiB));
+        EXPECT_EQ(0, r.code) << r.err;
+        EXPECT_EQ(2, run(program, words + " --memory " + std::to_string(named - 3 * kMiB)).code);
+    }
+}
+
+TEST_F(InferencePrograms, AModelThatIsOverwrittenIsNamed) {
+    const std::string copy = folder_.path("model.gguf");
+    for (const std::string program : {"ql-chat", "ql-perplexity"}) {
+        std::filesystem::copy_file(model_, copy, std::filesystem::copy_options::overwrite_existing);
+        std::thread writer([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+            std::fstream file(copy, std::ios::in | std::ios::out | std::ios::binary);
+            file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(copy) / 2));
+            file << std::string(std::filesystem::file_size(copy) / 2, '\x11');
+        });
+        const ProcessResult r = run_program(
+            program, program == "ql-chat" ? std::vector<std::string>{"-m", copy, "-t", "1", "-n", "400", "-p", "x",
+                                                                     "-c", "512", "--temp", "0"}
+                                          : std::vector<std::string>{"-m", copy, "-t", "1", "-c", "256", "-f", text_});
+        writer.join();
+        EXPECT_EQ(1, r.code) << r.out;
+        EXPECT_NE(r.err.find(copy), std::string::npos) << r.err;
+        EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
+    }
 }
 
 TEST_F(InferencePrograms, ADryRunIsATableThatAddsUp) {
