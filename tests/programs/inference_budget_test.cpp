@@ -111,7 +111,7 @@ TEST_F(InferencePrograms, AModelThatIsOverwrittenIsNamed) {
     };
     const std::vector<std::string> model = {"-m", copy, "-t", "1", "-v"};
     for (auto [program, line] : {std::pair<std::string, std::vector<std::string>>{
-                                     "ql-chat", {"--raw", "-p", "The sea", "-n", "300", "-c", "512", "--temp", "0"}},
+                                     "ql-chat", {"-p", "Tell a long story.", "-n", "300", "-c", "512", "--temp", "0"}},
                                  {"ql-perplexity", {"-c", "256", "-f", text_}}}) {
         std::filesystem::copy_file(model_, copy, std::filesystem::copy_options::overwrite_existing);
         line.insert(line.begin(), model.begin(), model.end());
