@@ -265,9 +265,9 @@ TEST_F(Budget, AModelThatIsReplacedIsTrainedOnAsItWas) {
     const std::vector<float> expected = train(o);
     for (const uint64_t memory : {uint64_t{0}, least() + 2 * kMiB}) {
         const std::string content = read_all(model_path_);
-        o.memory = memory, o.user = this;
+        o.memory = memory, o.user = &model_path_;
         o.on_progress = [](void * user, const ql_train_progress * p) {
-            const std::string & path = static_cast<Budget *>(user)->model_path_;
+            const std::string & path = *static_cast<std::string *>(user);
             if (p->step == 2) {
                 std::filesystem::remove(path);
                 std::ofstream(path) << "another file";
