@@ -8,10 +8,22 @@ namespace {
 constexpr uint64_t kMiB = 1024 * 1024;
 
 Status too_small(uint64_t memory, uint64_t needed, const std::string & advice) {
-    const bool tiny = memory < kMiB;
-    return error(QL_NO_MEMORY, "memory: %llu %s are given, and at least %llu MiB are needed; %s",
-                 static_cast<unsigned long long>(tiny ? memory : memory / kMiB), tiny ? "bytes" : "MiB",
+    const uint64_t given = memory < kMiB ? memory : memory / kMiB;
+    const std::string unit = memory >= kMiB ? "MiB are" : memory == 1 ? "byte is" : "bytes are";
+    return error(QL_NO_MEMORY, "memory: %llu %s given, and at least %llu MiB are needed; %s",
+                 static_cast<unsigned long long>(given), unit.c_str(),
                  static_cast<unsigned long long>((needed + kMiB - 1) / kMiB), advice.c_str());
+}
+
+/// The smallest plans, where the budget takes them. What it lacks is known when they are there, so it is they that are
+/// measured for the refusal: with what was expected of them, a budget that is named would be refused in its turn.
+Status plan_least(uint64_t memory, uint64_t others, const BudgetedPlans & plans) {
+    QL_ASSIGN(const uint64_t least, plans.least());
+    const Status made = plans.make(least);
+    if (!made.ok() && (made.code() != QL_NO_MEMORY || others + least <= memory))
+        return made;  // the system gives no more
+    const uint64_t needed = made.ok() ? plans.needed() : others + least;
+    return made.ok() && needed <= memory ? Status() : too_small(memory, needed, plans.advice);
 }
 
 }  // namespace
@@ -32,9 +44,7 @@ Status plan_within(uint64_t memory, const BudgetedPlans & plans) {
         others += needed - memory + kAttemptBytes;
     }
     if (!made.ok() && made.code() != QL_NO_MEMORY) return made;
-    QL_ASSIGN(const uint64_t least, plans.least());
-    if (!made.ok() && others + least <= memory) return made;  // the system gives no more
-    return too_small(memory, others + least, plans.advice);
+    return plan_least(memory, others, plans);
 }
 
 }  // namespace ql

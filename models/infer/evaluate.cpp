@@ -72,7 +72,9 @@ Result<Likelihood> evaluate_windows(const Model & model, ql_device * device, std
                                     const OnLosses & on_losses) {
     QL_ASSIGN(const auto graph, LossGraph::create(model, device, adapters, {windows.ctx, windows.n, memory.memory}));
     if (memory.on_plan) QL_TRY(memory.on_plan(graph->describe()));
-    return run(*graph, windows, on_window, on_losses);
+    QL_ASSIGN(const Likelihood sum, run(*graph, windows, on_window, on_losses));
+    QL_TRY(model.check_files());
+    return sum;
 }
 
 Status check_context(const Model & model, int64_t ctx) {

@@ -23,6 +23,14 @@ Status check(const Session & session, const ql_generate_options & o) {
     return check_sampling(o.sampling);
 }
 
+Status not_finite(const Model & model) {
+    QL_TRY(model.check_files());
+    return error(
+        QL_NON_FINITE,
+        "generation: the logits are not finite: the model's weights are damaged, or a key or a value is beyond "
+        "65504, which the cache of f16 cannot hold");
+}
+
 }  // namespace
 
 Result<Generated> generate(Session & session, std::span<const int32_t> prompt, const ql_generate_options & options) {
@@ -36,10 +44,7 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
     Utf8Stream stream;
     while (options.n_predict < 0 || out.n_generated < options.n_predict) {
         const double lse = log_sum_exp(session.logits());
-        if (!std::isfinite(lse))
-            return error(QL_NON_FINITE,
-                         "generation: the logits are not finite: the model's weights are damaged, or a key or a value "
-                         "is beyond 65504, which the cache of f16 cannot hold");
+        if (!std::isfinite(lse)) return not_finite(session.model());
         const int32_t id = sample(session.logits(), recent_tokens(session), options.sampling, session.position());
         out.ended = tokenizer.is_end_of_generation(id);
         const std::string piece = out.ended ? "" : stream.push(tokenizer.piece(id));
@@ -55,6 +60,7 @@ Result<Generated> generate(Session & session, std::span<const int32_t> prompt, c
         QL_TRY(session.eval({&id, 1}));
         if (out.ended || stop) break;
     }
+    QL_TRY(session.model().check_files());
     out.text += stream.flush();
     out.generation_seconds = ql_os_seconds() - start;
     return out;

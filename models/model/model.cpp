@@ -10,7 +10,12 @@
 namespace ql {
 
 Model::Model(std::string path, ModelParts parts, const Architecture & architecture, std::vector<std::string> notes)
-    : path_(std::move(path)), parts_(std::move(parts)), architecture_(&architecture), notes_(std::move(notes)) {
+    : path_(std::move(path)),
+      parts_(std::move(parts)),
+      architecture_(&architecture),
+      notes_(std::move(notes)),
+      files_(parts_.weights),
+      fingerprint_(hash_weights()) {
     for (size_t i = 0; i < parts_.weights.size(); ++i) by_name_[parts_.weights[i].name] = i;
     if (parts_.tokenizer) tokenizer_ = std::make_unique<ql_tokenizer>(ql_tokenizer{std::move(*parts_.tokenizer)});
 }
@@ -55,6 +60,17 @@ uint64_t Model::weight_bytes() const {
 }
 
 uint64_t Model::fingerprint() const {
+    return fingerprint_;
+}
+
+/// A file that was touched alone, or has another in its place, is what it was.
+Status Model::check_files() const {
+    const std::string * touched = files_.touched();
+    if (!touched || hash_weights() == fingerprint_) return {};
+    return error(QL_IO, "%s: another program has overwritten it while it was in use; start again", touched->c_str());
+}
+
+uint64_t Model::hash_weights() const {
     constexpr size_t kAround = 128 * 1024;  // that the system maps with a page that is read, at most
     Hash64 hash;
     for (const Weight & w : weights()) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "models/model/base_files.hpp"
 #include "models/model/weights.hpp"
 #include "models/text/tokenizer_capi.hpp"
 #include "ql/model.h"
@@ -44,17 +45,24 @@ class Model {
     /// A hash over names, types, shapes and the ends of every tensor: it tells models apart quickly, whatever their
     /// size.
     uint64_t fingerprint() const;
+    /// Whether the files still hold the weights that were opened: for who has used them for a while.
+    /// errors  QL_IO, by the name of a file that another program has overwritten
+    Status check_files() const;
     /// One line for each setting in the files that is not followed as written, and for each matrix that could not take
     /// the asked type: "blk.0.ffn_down.weight keeps f16: ..."
     const std::vector<std::string> & notes() const { return notes_; }
 
   private:
+    uint64_t hash_weights() const;
+
     const std::string path_;
     ModelParts parts_;
     const Architecture * const architecture_;
     std::unique_ptr<ql_tokenizer> tokenizer_;
     std::unordered_map<std::string, size_t> by_name_;
     std::vector<std::string> notes_;
+    const BaseFiles files_;
+    const uint64_t fingerprint_;
 };
 
 }  // namespace ql

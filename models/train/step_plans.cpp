@@ -12,6 +12,21 @@ namespace {
 /// Room for the states of a paged optimizer in its step, where the micro-batch's results leave none.
 constexpr uint64_t kUpdateRoom = 6 * 1024 * 1024;
 
+/// By how much leaves in memory take more than they hold: each has pages of its own, and few fill their last one. Of states
+/// of 8 bits that is half as much again.
+uint64_t rest_of_pages(const std::vector<TrainedParam> & params, bool adapter_is_paged) {
+    constexpr uint64_t kPage = 4096;
+    uint64_t rest = 0;
+    const auto add = [&](const ql_tensor * t) { rest += t ? (kPage - ql_tensor_bytes(t) % kPage) % kPage : 0; };
+    for (const TrainedParam & p : params) {
+        const std::vector<ql_tensor *> paged = p.optimizer.paged_states();
+        for (const OptimizerState & s : p.optimizer.states())
+            if (std::find(paged.begin(), paged.end(), s.tensor) == paged.end()) add(s.tensor);
+        if (!adapter_is_paged || ql_tensor_bytes(p.param) < kSmallestPagedState) add(p.param), add(p.sum);
+    }
+    return rest;
+}
+
 }  // namespace
 
 ql_plan_options TrainStep::micro_options(uint64_t memory) const {
@@ -43,7 +58,8 @@ Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
     QL_TRY(merged_.plan(graph_, device, eval_.get()));
     // Arenas, leaves and weights that are read for the first run are not resident before that.
     program_bytes_ = bytes_beside_weights(model_) + kFirstRunBytes;
-    if (memory) program_bytes_ += static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
+    program_bytes_ += static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
+    program_bytes_ += rest_of_pages(params_, adapter_paged_bytes_ > 0);
     return {};
 }
 
@@ -73,7 +89,7 @@ Status TrainStep::plan(ql_device * device) {
     const uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes +
                             static_cast<uint64_t>(ql_graph_n_nodes(graph_.get())) * kNodeBytes + optimizer_bytes() +
                             static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
-                            std::min(optimizer_paged_bytes(), kUpdateRoom);
+                            std::min(optimizer_paged_bytes(), kUpdateRoom) + rest_of_pages(params_, false);
     if (optimizer_paged_bytes() > 0) {  // decided before a plan gives the leaves their places
         QL_ASSIGN(const uint64_t least, least_memory(device));
         if (others + least + kUpdateRoom > options_.memory) QL_TRY(page_out_adapter());

@@ -60,6 +60,7 @@ Status Trainer::one_step() {
     if (p.tokens < 0) return stop_cancelled();
     p.loss = loss;
     QL_TRY(optimizer_step(loss, p));
+    QL_TRY(model_.check_files());  // before a checkpoint of the step is written
     return after_step(p);
 }
 

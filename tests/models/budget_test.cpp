@@ -1,5 +1,8 @@
 // Training within a budget of memory: the bits of a run without one, whatever the budget, threads and interruptions.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <string>
 
 #include "models/trainer_fixture.hpp"
@@ -73,6 +76,22 @@ TEST_F(Budget, ChangesNoBitOfRowsOfTokensAndActivatedAdapters) {
         EXPECT_GT(info(short_run(memory)).lanes, 1) << tokens << invocation;
         EXPECT_EQ(train(short_run(memory)), expected) << tokens << invocation;
     }
+}
+
+TEST_F(Budget, ThatARefusalNamesIsEnough) {
+    const std::string here = folder_.path("");
+    for (const bool spills : {false, true})
+        for (const int64_t n : {1, 3}) {
+            ql_train_options o = short_run(0);
+            o.grad_accum = n;
+            if (spills) o.spill = here.c_str(), o.optimizer = QL_OPTIMIZER_PAGED_ADAMW;
+            least(o);  // the process of the tests grows where it plans for the first time
+            o.memory = least(o) + 2 * kMiB;
+            const Status planned = start(o);
+            EXPECT_TRUE(planned.ok()) << planned.message();
+            o.memory -= 5 * kMiB;
+            EXPECT_EQ(start(o).code(), QL_NO_MEMORY);
+        }
 }
 
 TEST_F(Budget, IsKeptByThePlan) {
@@ -204,6 +223,64 @@ TEST_F(Budget, AReadThatFailsEndsTheRunAndLeavesItsCheckpoint) {
     std::string resumed;
     EXPECT_EQ(train(o, 3, nullptr, &resumed), expected);
     EXPECT_NE(resumed.find("2"), std::string::npos) << resumed;
+}
+
+/// Another program writes other weights over the last half of the file.
+TEST_F(Budget, AModelThatIsOverwrittenEndsTheRunAndLeavesItsCheckpoint) {
+    const std::string content = read_all(model_path_), checkpoints = folder_.path("run.ckpt");
+    const auto overwrite = [&](const std::string & with) {
+        std::fstream file(model_path_, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(content.size() - with.size()));
+        file << with << std::flush;
+        EXPECT_TRUE(file.good());
+    };
+    const std::string half = content.substr(content.size() / 2);
+    ql_train_options o = short_run(0);
+    o.steps = 6, o.save_every = 2;
+    const std::vector<float> expected = train(o);
+    o.checkpoint_dir = checkpoints.c_str();
+    for (const uint64_t memory : {uint64_t{0}, least() + 2 * kMiB}) {
+        o.memory = memory, o.resume = nullptr, o.overwrite = QL_OVERWRITE_ALL;
+        std::function<void()> at_third = [&] { overwrite(std::string(half.size(), '\x11')); };
+        o.user = &at_third;
+        o.on_progress = [](void * user, const ql_train_progress * p) {
+            if (p->step == 3) (*static_cast<std::function<void()> *>(user))();
+            return 0;
+        };
+        Status failed;
+        train(o, 2, &failed);
+        EXPECT_EQ(failed.code(), QL_IO);
+        EXPECT_TRUE(failed.message().starts_with(model_path_ + ": another program has overwritten it"))
+            << failed.message();
+        overwrite(half);
+        o.on_progress = nullptr, o.resume = "auto";
+        std::string resumed;
+        EXPECT_EQ(train(o, 2, nullptr, &resumed), expected) << "the same weights again are no others";
+        EXPECT_NE(resumed.find("2"), std::string::npos) << resumed;
+    }
+}
+
+TEST_F(Budget, AModelThatIsReplacedIsTrainedOnAsItWas) {
+    ql_train_options o = short_run(0);
+    const std::vector<float> expected = train(o);
+    for (const uint64_t memory : {uint64_t{0}, least() + 2 * kMiB}) {
+        const std::string content = read_all(model_path_);
+        o.memory = memory, o.user = &model_path_;
+        o.on_progress = [](void * user, const ql_train_progress * p) {
+            const std::string & path = *static_cast<std::string *>(user);
+            if (p->step == 2) {
+                std::filesystem::remove(path);
+                std::ofstream(path) << "another file";
+            }
+            return 0;
+        };
+        EXPECT_EQ(train(o), expected);
+        std::filesystem::remove(model_path_);
+        folder_.write("wide.gguf", content);
+        auto model = open_model(model_path_, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
+        ASSERT_TRUE(model.ok()) << model.message();
+        model_ = std::move(model).value();
+    }
 }
 
 TEST_F(Budget, WeightsWithoutAFileStayInMemory) {

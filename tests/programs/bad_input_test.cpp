@@ -84,8 +84,8 @@ class BadInput : public testing::Test {
         expect_refused(program, line + " --memory cpu=1GiB,cuda:0=4GiB", {"--memory", "no backend 'cuda'"}, {2});
         expect_refused(program, line + " --memory cpu:1=1GiB", {"--memory", "cpu:1"}, {2});
         expect_refused(program, line + " --memory cpu=1GiB,2GiB", {"--memory", "twice"}, {2});
-        expect_refused(program, line + " --memory 1", {"1 bytes are given", "at least"}, {2});
-        expect_refused(program, line + " --memory cpu=1", {"1 bytes are given", "at least"}, {2});
+        expect_refused(program, line + " --memory 1", {"1 byte is given", "at least"}, {2});
+        expect_refused(program, line + " --memory cpu=1", {"1 byte is given", "at least"}, {2});
     }
     void expect_each_refused(std::span<const Slot> slots, const std::string & value,
                              const std::vector<std::string> & words = {}, std::vector<int> codes = {1, 2}) {

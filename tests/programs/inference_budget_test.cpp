@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -81,6 +82,43 @@ TEST_F(InferencePrograms, GenerateWithinABudget) {
 
 TEST_F(InferencePrograms, EvaluateWithinABudget) {
     check("ql-perplexity", "-c 256 -f " + text_, {"nll", "tokens"});
+}
+
+TEST_F(InferencePrograms, TheBudgetThatARefusalNamesIsEnough) {
+    for (const auto & [program, words] : {std::pair<std::string, std::string>{"ql-chat", "-p x --dry-run -c 512"},
+                                          {"ql-chat", "-p x --dry-run -c 2048"},
+                                          {"ql-perplexity", "--dry-run -c 256 -f " + text_},
+                                          {"ql-finetune", "--dry-run --base-type keep --ctx 256 --lora-r 16 -o " +
+                                                              folder_.path("a.gguf") + " -d " + text_}}) {
+        const uint64_t named = least(program, words);
+        // How much of the libraries' files is resident is the system's choice.
+        const ProcessResult r = run(program, words + " --memory " + std::to_string(named + kMiB));
+        EXPECT_EQ(0, r.code) << r.err;
+        EXPECT_EQ(2, run(program, words + " --memory " + std::to_string(named - 3 * kMiB)).code);
+    }
+}
+
+/// While it reads a prompt, or a text, other weights are written over the last half of the file.
+TEST_F(InferencePrograms, AModelThatIsOverwrittenIsNamed) {
+    const std::string copy = folder_.path("model.gguf");
+    ProcessOptions overwrite;
+    overwrite.input_at = "model    ";
+    overwrite.before_input = [&] {
+        const auto half = std::filesystem::file_size(copy) / 2;
+        std::fstream file(copy, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(half));
+        file << std::string(half, '\x11');
+    };
+    const std::vector<std::string> model = {"-m", copy, "-t", "1", "-v"};
+    for (auto [program, line] : {std::pair<std::string, std::vector<std::string>>{
+                                     "ql-chat", {"-p", "Tell a long story.", "-n", "300", "-c", "512", "--temp", "0"}},
+                                 {"ql-perplexity", {"-c", "256", "-f", text_}}}) {
+        std::filesystem::copy_file(model_, copy, std::filesystem::copy_options::overwrite_existing);
+        line.insert(line.begin(), model.begin(), model.end());
+        const ProcessResult r = run_program(program, line, overwrite);
+        EXPECT_EQ(1, r.code) << r.out;
+        EXPECT_NE(r.err.find(program + ": error: " + copy), std::string::npos) << r.err;
+    }
 }
 
 TEST_F(InferencePrograms, ADryRunIsATableThatAddsUp) {

@@ -12,7 +12,7 @@ namespace ql::test {
 namespace {
 
 constexpr size_t kSteps = 5000, kEarly = 100;
-constexpr double kMegabyte = 1e6;
+constexpr double kMegabyte = 1e6, kLongest = 3600;  // seconds, on a machine that others keep busy
 
 TEST(Leak, DISABLED_FiveThousandStepsTakeNoMoreMemoryThanAHundred) {
     const Workspace workspace;
@@ -23,13 +23,17 @@ TEST(Leak, DISABLED_FiveThousandStepsTakeNoMoreMemoryThanAHundred) {
         lines += R"({"prompt": "Tom had )" + std::to_string(i) + R"( toys.", "completion": " He gave one to Lily. )" +
                  std::to_string(i - 1) + R"( toys were left, and they played all day."})" + "\n";
     workspace.write("toys.jsonl", lines);
+    ProcessOptions patient;
+    patient.kill_after = kLongest;
     for (const char * more : {"", " --memory 60MiB --spill {.} --optim paged_adamw8bit --lora-r 64"}) {
         const ProcessResult r =
-            workspace.run("ql-finetune", std::string("-q -m ") + (stories ? "{stories.gguf}" : "{model.gguf}") +
-                                             " -d {toys.jsonl} -o {a.gguf} --overwrite --metrics {m.jsonl} --ctx 64 "
-                                             "--grad-accum 2 --lr 1e-4 --eval-split 0.1 --eval-every 250 --save-every "
-                                             "500 --steps " +
-                                             std::to_string(kSteps) + more);
+            workspace.run("ql-finetune",
+                          std::string("-q -m ") + (stories ? "{stories.gguf}" : "{model.gguf}") +
+                              " -d {toys.jsonl} -o {a.gguf} --overwrite --metrics {m.jsonl} --ctx 64 "
+                              "--grad-accum 2 --lr 1e-4 --eval-split 0.1 --eval-every 250 --save-every "
+                              "500 --steps " +
+                              std::to_string(kSteps) + more,
+                          patient);
         ASSERT_EQ(0, r.code) << r.err;
         std::vector<double> rss;
         std::istringstream in(read_all(workspace.path("m.jsonl")));

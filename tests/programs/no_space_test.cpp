@@ -61,6 +61,14 @@ TEST_F(NoSpace, StatesThatWouldNotFitAreFoundBeforeTraining) {
                    "{disk}");
 }
 
+TEST_F(NoSpace, ConvertedWeightsThatAreToBeSpilled) {
+    const std::string how = " --base-type q8_0 --memory 1GiB --spill {disk}";
+    for (const auto & [program, line] : {std::pair{"ql-finetune", "-q -d {data.jsonl} -o {out.gguf} --ctx 64"},
+                                         {"ql-chat", "-q -p x"},
+                                         {"ql-perplexity", "-q -d {data.jsonl}"}})
+        expect_refused(program, std::string("-m {model.gguf} ") + line + how, "the disk is full");
+}
+
 /// Writes to a file until the disk is full.
 void fill(const std::string & path) {
     std::ofstream file(path, std::ios::binary);
