@@ -13,7 +13,7 @@ namespace {
 const std::string kPaged =
     "-m {model.gguf} -d {data.jsonl} --ctx 64 --grad-accum 2 --lora-r 64 --steps 40 --save-every 5 -t 1 "
     "--eval-data {data.jsonl} --eval-every 10 --optim paged_adamw --spill {spill} --memory 60MiB ";
-constexpr const char * kSpoken = "step 10:";
+constexpr const char * kTenthStep = "step 10:";
 
 class Spills : public testing::Test {
   protected:
@@ -37,7 +37,7 @@ class Spills : public testing::Test {
 
 TEST_F(Spills, AreGoneWhenTheRunIsKilled) {
     ProcessOptions kill;
-    kill.interrupt_at = kSpoken, kill.interrupt_signal = SIGKILL;
+    kill.interrupt_at = kTenthStep, kill.interrupt_signal = SIGKILL;
     run(kPaged + "-v -o {a.gguf}", kill, 128 + SIGKILL);
     EXPECT_TRUE(is_empty());
     EXPECT_FALSE(std::filesystem::exists(workspace_.path("a.gguf")));
@@ -57,7 +57,7 @@ TEST_F(Spills, AreEachRunsOwn) {
 
 TEST_F(Spills, OutliveTheirFolder) {
     ProcessOptions remove;
-    remove.input_at = kSpoken, remove.before_input = [&] { std::filesystem::remove(spill_); };
+    remove.input_at = kTenthStep, remove.before_input = [&] { std::filesystem::remove(spill_); };
     run(kPaged + "-v -o {a.gguf}", remove);
     EXPECT_FALSE(std::filesystem::exists(spill_));
     expect_same("a.gguf");

@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kPatience = 60;
 
-double now() {
+double steady_seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
@@ -46,7 +46,7 @@ void set_size(int fd, int columns) {
 }  // namespace
 
 Terminal::Terminal(const std::string & name, const std::vector<std::string> & arguments, int columns)
-    : start_(now()), screen_(columns) {
+    : start_(steady_seconds()), screen_(columns) {
     fd_ = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     char terminal[64];
     if (fd_ < 0 || ::grantpt(fd_) != 0 || ::unlockpt(fd_) != 0 || ::ptsname_r(fd_, terminal, sizeof terminal) != 0)
@@ -63,7 +63,7 @@ Terminal::~Terminal() {
 }
 
 double Terminal::seconds() const {
-    return now() - start_;
+    return steady_seconds() - start_;
 }
 
 /// False at the end of the output.
@@ -84,7 +84,7 @@ bool Terminal::echoes() const {
 }
 
 bool Terminal::wait_for(const std::string & text, const std::function<void(const Screen &)> & look) {
-    const double begin = now();
+    const double begin = steady_seconds();
 #ifdef QL_LIBEDIT
     const bool edited = text.ends_with("\n>");  // the editor shows its prompt before it takes the keys over
 #else
@@ -92,15 +92,15 @@ bool Terminal::wait_for(const std::string & text, const std::function<void(const
 #endif
     const auto is_there = [&] { return screen_.text().find(text) != std::string::npos && !(edited && echoes()); };
     while (!is_there()) {
-        if (now() - begin > kPatience || !read_some()) return is_there();
+        if (steady_seconds() - begin > kPatience || !read_some()) return is_there();
         if (look) look(screen_);
     }
     return true;
 }
 
 bool Terminal::wait_for_no_editor() {
-    for (const double begin = now(); !echoes();)
-        if (now() - begin > kPatience || !read_some()) return false;
+    for (const double begin = steady_seconds(); !echoes();)
+        if (steady_seconds() - begin > kPatience || !read_some()) return false;
     return true;
 }
 
@@ -114,10 +114,10 @@ void Terminal::resize(int columns) {
 }
 
 int Terminal::finish(const std::function<void(const Screen &)> & look) {
-    const double begin = now();
+    const double begin = steady_seconds();
     while (read_some()) {
         if (look) look(screen_);
-        if (now() - begin > kPatience) ::kill(pid_, SIGKILL);
+        if (steady_seconds() - begin > kPatience) ::kill(pid_, SIGKILL);
     }
     int status = 0;
     ::waitpid(pid_, &status, 0);
