@@ -25,22 +25,31 @@ struct Compared {
     const float *from, *to, *meant, *plain;
 };
 
+/// Calls add(i, i % kSums) for each i, in runs of kSums, of which the compiler makes vectors.
+template <class Add>
+void each_in_its_sum(size_t n, Add add) {
+    size_t i = 0;
+    for (; i + kSums <= n; i += kSums)
+        for (size_t j = 0; j < kSums; ++j) add(i + j, j);
+    for (size_t j = 0; i < n; ++i, ++j) add(i, j);
+}
+
 void measure(const Compared & c, size_t n, ChangeSums & sums) {
     double error[kSums] = {}, norm[kSums] = {};
-    for (size_t i = 0; i < n; ++i) {
+    each_in_its_sum(n, [&](size_t i, size_t j) {
         const double w = static_cast<double>(c.from[i]), e = static_cast<double>(c.to[i]) - w;
-        error[i % kSums] += e * e;
-        norm[i % kSums] += w * w;
-    }
+        error[j] += e * e;
+        norm[j] += w * w;
+    });
     sums.error += total(error);
     sums.norm += total(norm);
     if (!c.meant) return;
     double along[kSums] = {}, change[kSums] = {};
-    for (size_t i = 0; i < n; ++i) {
+    each_in_its_sum(n, [&](size_t i, size_t j) {
         const double d = static_cast<double>(c.meant[i]) - static_cast<double>(c.from[i]);
-        along[i % kSums] += (static_cast<double>(c.to[i]) - static_cast<double>(c.plain[i])) * d;
-        change[i % kSums] += d * d;
-    }
+        along[j] += (static_cast<double>(c.to[i]) - static_cast<double>(c.plain[i])) * d;
+        change[j] += d * d;
+    });
     sums.along += total(along);
     sums.change += total(change);
 }
