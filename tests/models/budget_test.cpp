@@ -239,8 +239,8 @@ TEST_F(Budget, AModelThatIsOverwrittenEndsTheRunAndLeavesItsCheckpoint) {
     o.steps = 6, o.save_every = 2;
     const std::vector<float> expected = train(o);
     o.checkpoint_dir = checkpoints.c_str();
-    for (const uint64_t memory : {uint64_t{0}, least() + 2 * kMiB}) {
-        o.memory = memory, o.resume = nullptr, o.overwrite = QL_OVERWRITE_ALL;
+    for (const bool budgeted : {false, true}) {  // what the process holds by then is part of the least
+        o.memory = budgeted ? least() + 8 * kMiB : 0, o.resume = nullptr, o.overwrite = QL_OVERWRITE_ALL;
         std::function<void()> at_third = [&] { overwrite(std::string(half.size(), '\x11')); };
         o.user = &at_third;
         o.on_progress = [](void * user, const ql_train_progress * p) {
@@ -263,9 +263,9 @@ TEST_F(Budget, AModelThatIsOverwrittenEndsTheRunAndLeavesItsCheckpoint) {
 TEST_F(Budget, AModelThatIsReplacedIsTrainedOnAsItWas) {
     ql_train_options o = short_run(0);
     const std::vector<float> expected = train(o);
-    for (const uint64_t memory : {uint64_t{0}, least() + 2 * kMiB}) {
+    for (const bool budgeted : {false, true}) {
         const std::string content = read_all(model_path_);
-        o.memory = memory, o.user = &model_path_;
+        o.memory = budgeted ? least() + 8 * kMiB : 0, o.user = &model_path_;
         o.on_progress = [](void * user, const ql_train_progress * p) {
             const std::string & path = *static_cast<std::string *>(user);
             if (p->step == 2) {

@@ -31,7 +31,7 @@ class Vulkan : public testing::Test {
         return run_with(settings, "ql-finetune",
                         "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --metrics {m.jsonl} --overwrite --ctx 64 --steps 4"
                         " --grad-accum 2 --lora-r 4 --device " +
-                            device + " " + more);
+                            device + (more.find("--lr ") == more.npos ? " --lr 1e-3 " : " ") + more);
     }
     /// Each step's loss.
     std::vector<double> losses() const {

@@ -395,7 +395,7 @@ def test_a_budget_changes_no_bit(model):
     text, prompt = "the bread and the tea " * 30, "the bread"
     with ql.Session(model) as session:
         plain, expected = session.info, session.eval(model.tokenizer.encode(prompt)).copy()
-    with pytest.raises(ql.NoMemory, match=r"1 bytes are given, and at least (\d+) MiB are needed") as refused:
+    with pytest.raises(ql.NoMemory, match=r"1 byte is given, and at least (\d+) MiB are needed") as refused:
         ql.Session(model, memory=1)
     least = int(str(refused.value).split("at least ")[1].split()[0]) << 20
     for memory in (least + (2 << 20), 1 << 40):
