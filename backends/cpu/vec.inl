@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "ggml/dtypes/half.hpp"
+#include "ggml/dtypes/half.inl"
 
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
@@ -62,7 +63,7 @@ HWY_INLINE void store_part(Vec v, float * p, int64_t n) {
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(float));
 }
 
-// The same of bf16, which is the upper half of an f32.
+// The same of bf16.
 
 HWY_INLINE Vec load_part(const uint16_t * p, int64_t n) {
     hn::Vec<TagU16> bits;
@@ -73,27 +74,19 @@ HWY_INLINE Vec load_part(const uint16_t * p, int64_t n) {
         std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(uint16_t));
         bits = hn::Load(kU16, buffer);
     }
-    return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::PromoteTo(kU32, bits)));
+    return ql::HWY_NAMESPACE::widen_bf16(kF32, bits);
 }
 
-/// Rounds to nearest, ties to even; NaN stays NaN.
 HWY_INLINE void store_part(Vec v, uint16_t * p, int64_t n) {
-    const auto bits = hn::BitCast(kU32, v);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kU32, 1));
-    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(kU32, 0x7fff))));
-    const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(kU32, 0x40));
-    const auto is_nan = hn::RebindMask(kU32, hn::IsNaN(v));
-    const auto half = hn::BitCast(kI32, hn::IfThenElse(is_nan, nan, rounded));
-    const auto narrow = hn::DemoteTo(kU16, half);
+    const auto narrow = ql::HWY_NAMESPACE::narrow_bf16(kF32, v);
     if (kLanes == 1 || n >= kLanes) return hn::StoreU(narrow, kU16, p);
     alignas(64) uint16_t buffer[kLanes];
     hn::Store(narrow, kU16, buffer);
     std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(uint16_t));
 }
 
-// The same of f16, by instructions where there are some. Elsewhere Highway 1.0.3 makes numbers of infinities and NaN
-// (65536 and more), so the elements go through our own conversion.
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
+// The same of f16, by instructions where there are some. Elsewhere the elements go through our own conversion.
+#if QL_CONVERTS_F16
 constexpr bool kConvertsF16 = true;
 HWY_INLINE Vec load_part(const hwy::float16_t * p, int64_t n) {
     if (n >= kLanes) return hn::PromoteTo(kF32, hn::LoadU(kF16, p));
