@@ -11,6 +11,11 @@
 #include <stdexcept>
 
 namespace ql::test {
+
+double steady_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 namespace {
 
 struct Pipe {
@@ -26,10 +31,6 @@ struct Pipe {
         fd[i] = -1;
     }
 };
-
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 [[noreturn]] void become(const std::string & path, const std::vector<std::string> & arguments, const ProcessOptions & o,
                          Pipe & in, Pipe & out, Pipe & err) {
@@ -80,7 +81,7 @@ ProcessResult run_program(const std::string & name, const std::vector<std::strin
     if (o.input_at.empty()) give_input(in, o.input);
 
     ProcessResult r;
-    const double start = now();
+    const double start = steady_seconds();
     bool interrupted = false;
     while (out.fd[0] >= 0 || err.fd[0] >= 0) {
         pollfd fds[] = {{out.fd[0], POLLIN, 0}, {err.fd[0], POLLIN, 0}};
@@ -91,10 +92,10 @@ ProcessResult run_program(const std::string & name, const std::vector<std::strin
             if (o.before_input) o.before_input();
             give_input(in, o.input);
         }
-        const bool due = (o.interrupt_after >= 0 && now() - start > o.interrupt_after) ||
+        const bool due = (o.interrupt_after >= 0 && steady_seconds() - start > o.interrupt_after) ||
                          (!o.interrupt_at.empty() && r.err.find(o.interrupt_at) != std::string::npos);
         if (due && !interrupted) ::kill(pid, o.interrupt_signal), interrupted = true;
-        if (now() - start > o.kill_after) ::kill(pid, SIGKILL);
+        if (steady_seconds() - start > o.kill_after) ::kill(pid, SIGKILL);
     }
     int status = 0;
     ::waitpid(pid, &status, 0);

@@ -25,6 +25,9 @@ struct ProcessResult {
     std::string out, err;
 };
 
+/// Of a clock that nobody sets.
+double steady_seconds();
+
 /// Runs a program of the build's bin/ folder with arguments.
 ProcessResult run_program(const std::string & name, const std::vector<std::string> & arguments,
                           const ProcessOptions & options = {});

@@ -8,18 +8,15 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
+
+#include "programs/process.hpp"
 
 namespace ql::test {
 namespace {
 
 constexpr double kPatience = 60;
-
-double steady_seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 void set_size(int fd, int columns) {
     winsize size = {};
