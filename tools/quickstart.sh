@@ -31,9 +31,9 @@ seconds_after_build() {
     echo $((seconds * 2 / (cores < 8 ? cores : 8)))
 }
 
-# The seconds of the whole build: it is $probe_share times one of its objects, which is compiled here first and alone.
-probe=backends/CMakeFiles/ql_cpu.dir/cpu/ops/sgd.cpp.o
-probe_share=60
+# The seconds of the whole build: it is $probe_share times this library, which is compiled first and takes one core.
+probe=ql_core
+probe_share=48
 seconds_of_build() {
     local begin=$EPOCHREALTIME
     compile release "$probe" >/dev/null
