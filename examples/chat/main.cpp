@@ -42,7 +42,8 @@ class Chat {
     Chat()
         : program_(
               "ql-chat",
-              "Talks to a model; with -p answers a message, or completes a text. /exit or the end of the input ends a chat, Ctrl-C an "
+              "Talks to a model; with -p answers a message, or completes a text. /exit or the end of the input ends a "
+              "chat, Ctrl-C an "
               "answer. From a file or a pipe each line is a message, which is answered before the next is read; -p - "
               "takes all lines as one text. Commands of a chat:\n" +
                   ChatCommands::help(),
@@ -52,7 +53,8 @@ class Chat {
           chat_options_(program_, "Instead of the adapter's or the model's", "today") {
         program_
             .text("-p,--prompt", prompt_,
-                  "Answers this message and ends; a model without a chat template completes it as a text; -: the whole of "
+                  "Answers this message and ends; a model without a chat template completes it as a text; -: the whole "
+                  "of "
                   "standard input, without the end of its last line")
             ->option_text("TEXT");
         program_.flag("--raw", raw_, "-p is a text to be completed, whether there is a chat template or not");
@@ -117,8 +119,9 @@ class Chat {
         if (!complete_ || raw_ || chat_) return;
         chat_ = !template_.empty() || *ql_model_chat_template(model_.get()) != 0;
         if (!chat_ && (!system_.empty() || chat_options_.any()))
-            bad_input("--system, --chat-template-kwargs and --date need a chat template, and the model has none: give "
-                      "--chat-template");
+            bad_input(
+                "--system, --chat-template-kwargs and --date need a chat template, and the model has none: give "
+                "--chat-template");
     }
 
     /// A conversation keeps the day that it began on: at midnight the text that the session has read stays the same.

@@ -192,7 +192,8 @@ void FinetuneOptions::add_adapter(Program & p) {
 }
 
 void FinetuneOptions::add_training(Program & p) {
-    automatic(p, "--lr", lr_text, "X|auto", "Learning rate; auto: 2e-4, more where there are few steps or the model is narrow");
+    automatic(p, "--lr", lr_text, "X|auto",
+              "Learning rate; auto: 2e-4, more where there are few steps or the model is narrow");
     p.choice("--schedule", schedule, {"constant", "linear", "cosine", "wsd", "inverse_sqrt"}, {},
              "How the learning rate falls after the warm-up; wsd: only over the last --decay of the steps");
     p.number("--lr-floor", lr_floor, 0, 1, "The part of --lr that it falls to");

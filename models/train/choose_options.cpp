@@ -121,8 +121,7 @@ std::string advice_for_more_steps(const ql_train_options & asked, const ql_train
     return advice + (asked.epochs > 0 && accumulates ? ", or leave both to be chosen" : ", or leave it to be chosen");
 }
 
-Result<ChosenOptions> choose_options(const ql_train_options & options, const RunSize & run,
-                                     const RunBefore & before) {
+Result<ChosenOptions> choose_options(const ql_train_options & options, const RunSize & run, const RunBefore & before) {
     if (!before.fingerprint.empty()) {
         auto chosen = as_before(options, before.fingerprint);
         if (chosen.ok()) return chosen;

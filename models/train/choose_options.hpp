@@ -29,8 +29,7 @@ struct RunBefore {
 
 /// before       decides, where there is one
 /// errors       QL_BAD_FILE: the checkpoint's options, or what is chosen to go with them, are out of range
-Result<ChosenOptions> choose_options(const ql_train_options & options, const RunSize & run,
-                                     const RunBefore & before);
+Result<ChosenOptions> choose_options(const ql_train_options & options, const RunSize & run, const RunBefore & before);
 
 /// Steps of a run over so many a epoch.
 int64_t steps_of(const ql_train_options & options, int64_t steps_per_epoch);

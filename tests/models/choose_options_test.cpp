@@ -96,7 +96,8 @@ TEST(ChooseOptions, OneLineSaysWhatAndWhy) {
     ql_train_options o = open_options();
     o.epochs = 2, o.grad_accum = 4;
     EXPECT_EQ(note({30, 7745, 576}, o),
-              "chosen   lr 0.00189: 30 sequences are 8 steps an epoch, 16 in all: so few take a high lr, and a model 576 wide "
+              "chosen   lr 0.00189: 30 sequences are 8 steps an epoch, 16 in all: so few take a high lr, and a model "
+              "576 wide "
               "a higher one");
     EXPECT_EQ(note({30, 7745}, o),
               "chosen   lr 0.001: 30 sequences are 8 steps an epoch, 16 in all: so few take a high lr");

@@ -282,7 +282,8 @@ TEST_F(ChatCommands, StandardInputIsAMessageALineOrOnePrompt) {
 /// With a template -p is what a person says in a chat; --raw, or a model without one, makes it a text.
 TEST_F(ChatCommands, APromptIsAMessageWhereThereIsATemplate) {
     const auto answer = [&](const std::string & options) {
-        const ProcessResult r = workspace_.run("ql-chat", "--compute f32 --temp 0 -n 12 -p hello -m {model.gguf} " + options);
+        const ProcessResult r =
+            workspace_.run("ql-chat", "--compute f32 --temp 0 -n 12 -p hello -m {model.gguf} " + options);
         EXPECT_EQ(0, r.code) << r.err;
         return r.out;
     };
