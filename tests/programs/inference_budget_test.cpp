@@ -110,9 +110,10 @@ TEST_F(InferencePrograms, AModelThatIsOverwrittenIsNamed) {
         file << std::string(half, '\x11');
     };
     const std::vector<std::string> model = {"-m", copy, "-t", "1", "-v"};
-    for (auto [program, line] : {std::pair<std::string, std::vector<std::string>>{
-                                     "ql-chat", {"-p", "Tell a long story.", "-n", "300", "-c", "512", "--temp", "0"}},
-                                 {"ql-perplexity", {"-c", "256", "-f", text_}}}) {
+    for (auto [program, line] :
+         {std::pair<std::string, std::vector<std::string>>{
+              "ql-chat", {"--raw", "-p", "Tell a long story.", "-n", "300", "-c", "512", "--temp", "0"}},
+          {"ql-perplexity", {"-c", "256", "-f", text_}}}) {
         std::filesystem::copy_file(model_, copy, std::filesystem::copy_options::overwrite_existing);
         line.insert(line.begin(), model.begin(), model.end());
         const ProcessResult r = run_program(program, line, overwrite);
@@ -136,7 +137,7 @@ TEST_F(InferencePrograms, ADryRunIsATableThatAddsUp) {
 }
 
 TEST_F(InferencePrograms, AModelThatIsCutEndsThemWithALineThatNamesIt) {
-    const std::string copy = folder_.path("model.gguf"), words = "-n 400 -p x --temp 0 -c 512 --memory 120MiB";
+    const std::string copy = folder_.path("model.gguf"), words = "-n 400 --raw -p x --temp 0 -c 512 --memory 120MiB";
     std::filesystem::copy_file(model_, copy);
     model_ = copy;
     std::thread cut([&] {
