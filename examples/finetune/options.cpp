@@ -256,7 +256,7 @@ void FinetuneOptions::check_export(const std::string & model) const {
     Outputs outputs;
     outputs.input("-m", model);
     outputs.input("--export-from", export_from);
-    outputs.file("-o", output);
+    outputs.file("-o", output, OutputKind::adapter);
     outputs.check();
 }
 
@@ -309,11 +309,11 @@ void FinetuneOptions::check_outputs(const std::string & model) const {
     outputs.input("--init-adapter", init_adapter);
     outputs.input("--chat-template", chat.name_or_file());
     outputs.input("--config", program_.config_path());
-    outputs.file("-o", output);
-    if (has_eval() && !output.empty()) outputs.file("-o (best)", best_path());
+    outputs.file("-o", output, OutputKind::adapter);
+    if (has_eval() && !output.empty()) outputs.file("-o (best)", best_path(), OutputKind::adapter);
     outputs.folder("--checkpoint-dir", checkpoint_path());
-    outputs.file("--metrics", metrics);
-    outputs.file("--plot", plot);
+    outputs.file("--metrics", metrics, OutputKind::other);
+    outputs.file("--plot", plot, OutputKind::other);
     outputs.check();
 }
 

@@ -128,7 +128,7 @@ class BadAdapters : public testing::Test {
         EXPECT_EQ(before, workspace_.content());
     }
     void refused_everywhere(const std::string & adapter, const std::string & words) const {
-        workspace_.write("out.gguf", "as it was");
+        workspace_.write("out.gguf", "GGUF, as it was");
         for (const AdapterUse & use : kUses) {
             std::string line = use.line;
             line.replace(line.find('@'), 1, adapter);
@@ -196,7 +196,7 @@ TEST_F(BadAdapters, ThoseOfDifferentBasesAreNotComposed) {
                      .run("ql-finetune",
                           "-q -m {wide.gguf} -d {data.jsonl} -o {wide-adapter.gguf} --steps 1 --ctx 64 --grad-accum 1")
                      .code);
-    workspace_.write("out.gguf", "as it was");
+    workspace_.write("out.gguf", "GGUF, as it was");
     refused("ql-adapter", "compose {adapter.gguf} {wide-adapter.gguf} -o {out.gguf}",
             "compose: " + workspace_.path("adapter.gguf") + " was trained on the model 'tiny' (identity ");
     refused("ql-adapter", "compose {adapter.gguf} {wide-adapter.gguf} -o {out.gguf}",
@@ -204,7 +204,7 @@ TEST_F(BadAdapters, ThoseOfDifferentBasesAreNotComposed) {
 }
 
 TEST_F(BadAdapters, RanksThatNoFileCouldHoldAreRefusedBeforeTheRun) {
-    workspace_.write("out.gguf", "as it was");
+    workspace_.write("out.gguf", "GGUF, as it was");
     const std::string line = "-m {model.gguf} -d {data.jsonl} -o {out.gguf} --overwrite --steps 1 --ctx 64 ";
     refused("ql-finetune", line + "--lora-r 0", "--lora-r");
     refused("ql-finetune", line + "--lora-r 65", "LoRA r is 65, 1 to 64 are possible");

@@ -120,6 +120,39 @@ TEST_F(TrainingOptions, ADryRunChecksWhatTheRunWillWrite) {
     said("-d {data.jsonl}");
 }
 
+TEST_F(TrainingOptions, NoFileTakesThePlaceOfAnotherKind) {
+    workspace_.write("notes.txt", "not to be lost\n");
+    workspace_.write("empty", "");
+    const std::string train = "-m {model.gguf} -d {data.jsonl} --ctx 64 --steps 1 --grad-accum 1 --lora-r 2 -q ";
+    ASSERT_EQ(0, workspace_.run("ql-finetune", train + "-o {a.gguf}").code);
+    ASSERT_EQ(0, workspace_.run("ql-quantize", "-q {model.gguf} {small.gguf} q8_0").code);
+    const struct {
+        const char *program, *line, *says;
+    } cases[] = {
+        {"ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {small.gguf}",
+         "is a model, and would be overwritten by an adapter"},
+        {"ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {notes.txt}", "is no GGUF file, and would be"},
+        {"ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {b.gguf} --metrics {a.gguf}",
+         "is an adapter, and would be"},
+        {"ql-quantize", "{model.gguf} {a.gguf} q8_0", "is an adapter, and would be overwritten by a model"},
+        {"ql-adapter", "merge -m {model.gguf} --lora {a.gguf} -o {notes.txt}", "is no GGUF file, and would be"},
+        {"ql-adapter", "resize {a.gguf} --rank 1 -o {small.gguf}",
+         "is a model, and would be overwritten by an adapter"},
+        {"ql-perplexity", "-m {model.gguf} -d {data.jsonl} --exact --predictions {small.gguf}",
+         "is a model, and would be"},
+    };
+    const auto before = workspace_.content();
+    for (const auto & c : cases) {
+        const ProcessResult r = workspace_.run(c.program, c.line);
+        EXPECT_EQ(2, r.code) << c.line << r.err;
+        EXPECT_TRUE(has(r.err, c.says)) << c.line << r.err;
+    }
+    EXPECT_EQ(before, workspace_.content());
+    EXPECT_EQ(0, workspace_.run("ql-finetune", train + "-o {a.gguf}").code) << "its own kind is replaced";
+    EXPECT_EQ(0, workspace_.run("ql-quantize", "-q {model.gguf} {small.gguf} nf4").code);
+    EXPECT_EQ(0, workspace_.run("ql-quantize", "-q {model.gguf} {empty} nf4").code) << "a name that mktemp made";
+}
+
 TEST_F(TrainingOptions, WhatWouldDoNothingIsRefused) {
     const std::string run = "-m {model.gguf} -d {data.jsonl} --ctx 64 -o {a.gguf} ";
     expect_refused(run + "--decay 0.5", {"--decay", "--schedule cosine", "wsd"});

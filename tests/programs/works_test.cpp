@@ -461,7 +461,7 @@ TEST_F(Works, QuantizeInterruptedLeavesNoFile) {
     TinyModelOptions large;  // about a second of work
     large.n_embd = 512, large.n_ff = 1536, large.n_layer = 8, large.n_head = 8;
     write_tiny_model(workspace_.path("large.gguf"), large);
-    workspace_.write("q.gguf", "an older file");
+    write_tiny_model(workspace_.path("q.gguf"), {});  // an older file
     const auto before = workspace_.content();
     ProcessOptions options;
     options.interrupt_at = "token_embd.weight";

@@ -171,7 +171,7 @@ class AdapterProgram {
     void compose() {
         Outputs outputs;
         const std::vector<ScaledPath> named = name_adapters("ADAPTER", inputs_, outputs);
-        outputs.file("-o", output_);
+        outputs.file("-o", output_, OutputKind::adapter);
         outputs.check();
         auto options = defaults<ql_compose_options>();
         options.method = method_.c_str();
@@ -189,7 +189,7 @@ class AdapterProgram {
         Outputs outputs;
         outputs.input("-m", command_->bases->path());
         outputs.input("ADAPTER", inputs_[0]);
-        to_folder ? outputs.folder("-o", output_) : outputs.file("-o", output_);
+        to_folder ? outputs.folder("-o", output_) : outputs.file("-o", output_, OutputKind::adapter);
         outputs.check();
         const AdapterPtr adapter = open_one();
         program_.begin_work();

@@ -62,7 +62,7 @@ void MergeCommand::run(Bases & bases, const std::string & output, int64_t thread
     Outputs outputs;
     outputs.input("-m", bases.path());
     const std::vector<ScaledPath> loras = name_adapters("--lora", loras_, outputs);
-    outputs.file("-o", output);
+    outputs.file("-o", output, OutputKind::model);
     outputs.check();
     bases.open();
     const AdapterPtr adapter = open(bases, loras);

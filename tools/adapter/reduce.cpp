@@ -15,7 +15,7 @@ void rewrite(const Program & program, Bases & bases, const std::string & input, 
     Outputs outputs;
     outputs.input("-m", bases.path());
     outputs.input("ADAPTER", input);
-    outputs.file("-o", output);
+    outputs.file("-o", output, OutputKind::adapter);
     outputs.check();
     bases.open();
     const AdapterPtr adapter = bases.open_adapter(input);
@@ -39,7 +39,7 @@ void ExtractCommand::run(Bases & bases, const std::string & output, int64_t thre
     Outputs outputs;
     outputs.input("-m", bases.path());
     outputs.input("--tuned", tuned_);
-    outputs.file("-o", output);
+    outputs.file("-o", output, OutputKind::adapter);
     outputs.check();
     bases.open();
     ModelPtr tuned;

@@ -203,7 +203,7 @@ void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
                       static_cast<long long>(row), ql_dtype_name(type),
                       static_cast<long long>(ql_dtype_block_length(type)));
     Outputs outputs;
-    outputs.file("-o", o.output);
+    outputs.file("-o", o.output, OutputKind::model);
     outputs.check();
     program.begin_work();
     ModelFile file(program, shape, type, seed);

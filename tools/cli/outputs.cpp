@@ -1,7 +1,10 @@
 #include "tools/cli/outputs.hpp"
 
 #include <filesystem>
+#include <fstream>
+#include <memory>
 
+#include "ql/gguf.h"
 #include "ql/os.h"
 #include "tools/cli/input_files.hpp"
 #include "tools/cli/stop.hpp"
@@ -33,13 +36,41 @@ void check_folder(const std::string & option, const std::string & path) {
                                                                        (colon == why.npos ? "" : why.substr(colon))};
 }
 
+constexpr const char * kModel = "a model";
+constexpr const char * kAdapter = "an adapter";
+constexpr const char * kNoGguf = "no GGUF file";
+
+/// What the file is that stands at `path`, in words; "" where there is none, an empty one, or one that nobody can read.
+std::string kind_of(const std::string & path) {
+    std::error_code ec;
+    if (!fs::is_regular_file(path, ec) || fs::file_size(path, ec) == 0 || ec) return "";
+    char magic[4] = {};
+    if (!std::ifstream(path, std::ios::binary).read(magic, 4) || std::string_view(magic, 4) != "GGUF") return kNoGguf;
+    ql_gguf * file = nullptr;
+    if (ql_gguf_open(path.c_str(), &file) != QL_OK) return "";
+    const std::unique_ptr<ql_gguf, decltype(&ql_gguf_close)> owner(file, ql_gguf_close);
+    ql_gguf_string type{};
+    if (ql_gguf_get_string(file, "general.type", &type) != QL_OK) return kModel;
+    const std::string_view name(type.data, type.size);
+    return name == "adapter" ? kAdapter : name == "ql-checkpoint" ? "a checkpoint" : kModel;
+}
+
+/// Refuses a mistyped name: a model of many gigabytes shall not become an adapter.
+void check_replaced(const std::string & option, const std::string & path, OutputKind kind) {
+    const std::string there = kind_of(path);
+    const std::string made = kind == OutputKind::model ? kModel : kind == OutputKind::adapter ? kAdapter : kNoGguf;
+    if (there.empty() || there == made) return;
+    bad_input("%s: %s is %s, and would be overwritten by %s; choose another name, or remove it first", option.c_str(),
+              path.c_str(), there.c_str(), kind == OutputKind::other ? "another kind of file" : made.c_str());
+}
+
 }  // namespace
 
 void Outputs::input(const std::string & option, const std::string & path) {
     if (!path.empty()) inputs_.push_back({option, path});
 }
-void Outputs::file(const std::string & option, const std::string & path) {
-    if (!path.empty()) outputs_.push_back({option, path});
+void Outputs::file(const std::string & option, const std::string & path, OutputKind kind) {
+    if (!path.empty()) outputs_.push_back({option, path, false, kind});
 }
 void Outputs::folder(const std::string & option, const std::string & path) {
     if (!path.empty()) outputs_.push_back({option, path, true});
@@ -59,7 +90,12 @@ void Outputs::check() const {
             bad_input("%s: %s is written by %s already; choose another name", out.option.c_str(), out.path.c_str(),
                       outputs_[j].option.c_str());
         }
-        out.folder ? check_folder(out.option, out.path) : check_file(out.option, out.path);
+        if (out.folder) {
+            check_folder(out.option, out.path);
+            continue;
+        }
+        check_replaced(out.option, out.path, out.kind);
+        check_file(out.option, out.path);
     }
 }
 

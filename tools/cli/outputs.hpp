@@ -1,5 +1,5 @@
 // Every file a program will write, checked before the long work: it can be written, it is none of the inputs and no file
-// of one, no two outputs are the same, the disk has room.
+// of one, it takes the place of nothing that is of another kind, no two outputs are the same, the disk has room.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,11 +7,14 @@
 
 namespace ql::cli {
 
+/// What an output is. A model and an adapter take the place of their own kind alone; anything else of no GGUF file.
+enum class OutputKind { model, adapter, other };
+
 class Outputs {
   public:
     /// `option` names the path in messages ("-m"). Empty paths are ignored.
     void input(const std::string & option, const std::string & path);
-    void file(const std::string & option, const std::string & path);
+    void file(const std::string & option, const std::string & path, OutputKind kind);
     /// A folder that exists, or can be made.
     void folder(const std::string & option, const std::string & path);
     /// Throws Stop at the first thing wrong.
@@ -21,6 +24,7 @@ class Outputs {
     struct Entry {
         std::string option, path;
         bool folder = false;
+        OutputKind kind = OutputKind::other;
     };
     std::vector<Entry> inputs_, outputs_;
 };

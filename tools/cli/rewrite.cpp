@@ -93,7 +93,7 @@ int Rewrite::run(const char * verb) {
     Outputs outputs;
     outputs.input(in_option, in);
     if (!text_.empty()) outputs.input("--evaluate", text_);
-    outputs.file("OUT", out);
+    outputs.file("OUT", out, OutputKind::model);
     outputs.check();
     program.begin_work();
     Progress progress(verb, program.quiet || program.verbose);

@@ -151,7 +151,7 @@ class Perplexity {
         Outputs outputs;
         outputs.input("-m", model_options_.path());
         for (const std::string & path : data_) outputs.input("-d", path);
-        outputs.file("--predictions", predictions_);
+        outputs.file("--predictions", predictions_, OutputKind::other);
         outputs.check();
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
         if (data_.empty() && (chat_.any() || skip_bad_lines_))

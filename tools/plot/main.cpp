@@ -100,7 +100,7 @@ class Plot {
         Outputs outputs;
         for (const std::string & file : files_) outputs.input("METRICS", file);
         outputs.input("--config", program_.config_path());
-        outputs.file("-o", output_);
+        outputs.file("-o", output_, OutputKind::other);
         outputs.check();
     }
 
