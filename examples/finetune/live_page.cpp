@@ -6,7 +6,7 @@
 namespace ql::cli {
 
 void LivePage::open(const std::string & model) {
-    if (o_.board.empty() || o_.board == "false") return;
+    if (o_.board.empty()) return;
     if (!o_.writes()) return program_.note("note: --board: nothing is trained, so there is no page");
     facts_.version = std::string("ql-finetune ") + ql_version();
     std::string data;

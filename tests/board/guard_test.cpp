@@ -65,9 +65,8 @@ TEST(BoardGuard, TokensAreLongAndOnesOwn) {
 }
 
 TEST(BoardPort, IsANumberOrAuto) {
-    for (const char * port : {"", "auto", "true", "false", "0", "80", "65535"})
-        EXPECT_EQ(cli::BoardServer::why_not(port), "") << port;
-    for (const char * port : {"-1", "65536", "x", "80x", "1e3", "000080"})
+    for (const char * port : {"", "auto", "0", "80", "65535"}) EXPECT_EQ(cli::BoardServer::why_not(port), "") << port;
+    for (const char * port : {"-1", "65536", "true", "x", "80x", "1e3", "000080"})
         EXPECT_NE(cli::BoardServer::why_not(port), "") << port;
 }
 

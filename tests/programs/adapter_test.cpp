@@ -262,6 +262,12 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     train("--merge-aware --merge-rounding nearest");
     EXPECT_EQ(json("info {aware.gguf}")["merge_rounding"], "");
     EXPECT_EQ(json("merge -m {base.gguf} --lora {aware.gguf} --type nf4_dq -o {m.gguf}")["exact"], true);
+    workspace_.write("run.toml", "merge-aware = true\n");
+    train("--config {run.toml}");
+    EXPECT_EQ(json("info {aware.gguf}")["merge_type"], "nf4_dq");
+    workspace_.write("run.toml", "merge-aware = false\n");
+    train("--config {run.toml}");
+    EXPECT_EQ(json("info {aware.gguf}")["merge_type"], "");
     const ProcessResult alone =
         workspace_.run("ql-finetune", "-m {model.gguf} -d {data.jsonl} -o {alone.gguf} --merge-rounding nearest");
     EXPECT_EQ(2, alone.code);

@@ -314,6 +314,9 @@ TEST_F(BadInput, MistakesInConfigFilesAreNamedWithTheirLine) {
              {"\nlora-r = \"four\"\n", ":2: --lora-r: 'four' is not a number"},
              {"optim = \"adam\"\n", ":1: --optim: 'adam' is unknown"},
              {"data = [[\"a\"]]\n", ":1: 'data' is no text, number"},
+             {"\nman = true\n", ":2: 'man' belongs on the command line"},
+             {"version = true\n", ":1: 'version' belongs on the command line"},
+             {"help = true\n", ":1: 'help' belongs on the command line"},
              {"[colour]\nred = 1\n", ":1: '[colour]' begins a section"}}) {
         workspace_.write("bad.toml", text);
         expect_refused(kFinetune, train, {"--config: ", "bad.toml" + std::string(message)}, {2});

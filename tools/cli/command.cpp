@@ -57,6 +57,14 @@ std::string why_no_switch(const std::string & word) {
     return CLI::detail::lexical_cast(word, value) ? "" : "'" + word + "' is neither true nor false";
 }
 
+/// A text that is also a switch: `bare` where no text says more, "" where it is off. A file of options writes
+/// "name = true" and "name = false".
+CLI::Option * switch_with_text(CLI::Option * option, const std::string & bare) {
+    return option->transform([bare](const std::string & word) {
+        return word == "true" ? bare : word == "false" ? std::string() : word;
+    });
+}
+
 }  // namespace
 
 Option * Option::option_text(const std::string & text) {
@@ -129,7 +137,8 @@ Option * Command::text(const std::string & names, std::string & value, const std
 }
 Option * Command::optional_text(const std::string & names, std::string & value, const std::string & bare,
                                 const std::string & help) {
-    return keep(app_->add_option(names, value, help)->expected(0, 1)->take_last()->default_str(bare));
+    CLI::Option * option = app_->add_option(names, value, help)->expected(0, 1)->take_last()->default_str(bare);
+    return keep(switch_with_text(option, bare));
 }
 Option * Command::list(const std::string & names, std::string & value, const std::string & help) {
     const auto take = [&value](const std::vector<std::string> & all) { value = join(all, ","); };
@@ -152,7 +161,8 @@ Option * Command::flag(const std::string & names, bool & value, const std::strin
     return keep(app_->add_flag(names, value, help))->check(why_no_switch);
 }
 Option * Command::flag(const std::string & names, std::string & value, const std::string & help) {
-    return keep(app_->add_flag(names, value, help));
+    const size_t begin = names.find('{'), end = names.find('}');
+    return keep(switch_with_text(app_->add_flag(names, value, help), names.substr(begin + 1, end - begin - 1)));
 }
 Option * Command::flag(const std::string & names, std::function<void()> when_given, const std::string & help) {
     return keep(app_->add_flag_callback(names, std::move(when_given), help));

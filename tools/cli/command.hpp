@@ -59,7 +59,7 @@ class Command {
                      const std::string & help);
     // Texts, each of them refuse_empty().
     Option * text(const std::string & names, std::string & value, const std::string & help);
-    /// A text that may be left out behind the name: `bare` then.
+    /// A text that may be left out behind the name: `bare` then, as with "true"; "false" is as if it were not given.
     Option * optional_text(const std::string & names, std::string & value, const std::string & bare,
                            const std::string & help);
     /// A text of parts with commas between them: given several times, the option has all of them.
@@ -71,7 +71,7 @@ class Command {
                     const std::vector<std::string> & later, const std::string & help);
     /// "--on,!--off" names what sets it and what clears it.
     Option * flag(const std::string & names, bool & value, const std::string & help);
-    /// A flag that may be given a text behind '=': "--name{what it is without one}".
+    /// A flag that may be given a text behind '=': "--name{what it is without one, or with "true"}".
     Option * flag(const std::string & names, std::string & value, const std::string & help);
     Option * flag(const std::string & names, std::function<void()> when_given, const std::string & help);
 

@@ -120,7 +120,14 @@ std::string did_you_mean(const CLI::App & app, const std::string & name, const s
 [[noreturn]] void refuse_config(const CLI::App & app, const std::string & path, const ConfigLines & lines,
                                 const std::string & what) {
     if (what.starts_with(':')) bad_input("--config: %s%s", path.c_str(), one_line(what).c_str());
-    const std::string unknown = "INI was not able to parse ";  // CLI11's words
+    const std::string unknown = "INI was not able to parse ",
+                      not_here = ": This option is not allowed";  // CLI11's words
+    if (const size_t end = what.find(not_here); end != what.npos) {
+        const auto line = lines.find(what.substr(0, end));
+        bad_input("--config: %s:%lld: '%s' belongs on the command line", path.c_str(),
+                  static_cast<long long>(line == lines.end() ? 0 : line->second),
+                  one_line(what.substr(0, end)).c_str());
+    }
     if (!what.starts_with(unknown)) bad_input("--config: %s: %s (see --help)", path.c_str(), one_line(what).c_str());
     const std::string key = one_line(what.substr(unknown.size()));
     const bool is_section = key.ends_with(".++") || key.ends_with(".--");  // CLI11's marks of a section's ends
@@ -175,7 +182,7 @@ class HelpFormatter : public CLI::Formatter {
 Program::Program(const std::string & name, const std::string & description, const std::string & examples)
     : Command(name, description), name_(name) {
     CLI::App & app = this->app();
-    app.set_version_flag("--version", name + " " + ql_version());
+    app.set_version_flag("--version", name + " " + ql_version())->configurable(false);
     keep(app.set_config("--config", "", "Reads options from a TOML file: the same names, without dashes"))
         ->refuse_empty()
         ->option_text("FILE.toml");
@@ -194,8 +201,11 @@ Program::Program(const std::string & name, const std::string & description, cons
     const auto print_man_page = [this, examples] {
         print_and_end(man_page(table_of(this->app()), ql_version(), examples, variables_text()));
     };
-    app.add_option_function<std::string>("--completion", print_completion, "")->group("")->trigger_on_parse();
-    app.add_flag_callback("--man", print_man_page, "")->group("")->trigger_on_parse();
+    app.add_option_function<std::string>("--completion", print_completion, "")
+        ->group("")
+        ->configurable(false)
+        ->trigger_on_parse();
+    app.add_flag_callback("--man", print_man_page, "")->group("")->configurable(false)->trigger_on_parse();
     app.formatter(std::make_shared<HelpFormatter>());
     app.get_formatter()->column_width(34);
 }
