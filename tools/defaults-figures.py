@@ -19,13 +19,12 @@ import hashlib
 import json
 import pathlib
 import re
-import resource
 import sys
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools" / "lib"))
-import measure  # noqa: E402
+from measure import base_type, kept, run_or_exit, split_options  # noqa: E402
 
 ORDERS = f"orders={ROOT}/examples/finetune/orders-train.jsonl,{ROOT}/examples/finetune/orders-test.jsonl"
 SWEPT = ("lr", "epochs", "grad-accum")
@@ -54,7 +53,7 @@ class Setting(NamedTuple):
 
 
 def arguments():
-    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    own, options = split_options(sys.argv[1:])
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("-m", dest="model", required=True)
     p.add_argument("--task", action="append", help="NAME=TRAIN,TEST: files of JSON lines; may be given several times")
@@ -64,20 +63,9 @@ def arguments():
     p.add_argument("--threads")
     p.add_argument("--out", default=str(ROOT / ".cache/defaults-figures"))
     p.add_argument("--bin", default=str(ROOT / "build/release/bin"))
-    args = p.parse_args(sys.argv[1:split])
-    args.options = sys.argv[split + 1:]
+    args = p.parse_args(own)
+    args.options = options
     return args
-
-
-def run(*line):
-    """stdout and stderr of a program, and the processor's seconds that it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    try:
-        out, err = measure.run(*line, timeout=None)
-    except measure.Failed as why:
-        raise SystemExit(f"failed: {' '.join(map(str, line))}: {why}") from None
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return out, err, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def first_lines(path, n, folder):
@@ -107,31 +95,18 @@ class Task:
         self.train, self.held_out = train, held_out
         self.common = ["-m", args.model] + (["-t", args.threads] if args.threads else [])
 
-    def base_type(self):
-        """An adapter is judged over the weights that it was trained over."""
-        options = self.args.options
-        return options[(at := options.index("--base-type")):at + 2] if "--base-type" in options else []
-
     def plain(self):
         """What the command without numbers would train with."""
-        _, err, _ = run(f"{self.args.bin}/ql-finetune", *self.common, "-d", self.train, "--dry-run", *self.args.options)
+        _, err, _ = run_or_exit(f"{self.args.bin}/ql-finetune", *self.common, "-d", self.train, "--dry-run", *self.args.options)
         return chosen_in(err)
 
     def nll(self, *adapter):
-        out, _, _ = run(f"{self.args.bin}/ql-perplexity", "-q", "--json", *self.common, *adapter, "-d", self.held_out,
-                        *self.base_type())
+        out, _, _ = run_or_exit(f"{self.args.bin}/ql-perplexity", "-q", "--json", *self.common, *adapter, "-d", self.held_out,
+                        *base_type(self.args.options))
         return json.loads(out)["nll"]
 
     def kept(self, key, make):
-        """What an earlier measurement found, or make() writes: a dictionary."""
-        name = hashlib.sha256(json.dumps([self.args.model, self.train.name, self.held_out.name, key]).encode()).hexdigest()[:16]
-        path = self.folder / (name + ".json")
-        if not path.exists():
-            result = make(path)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(result))
-            part.rename(path)
-        return json.loads(path.read_text())
+        return kept(self.folder, [self.args.model, self.train.name, self.held_out.name, key], make)
 
     def before(self):
         return self.kept("before", lambda _: {"nll": self.nll()})["nll"]
@@ -141,7 +116,7 @@ class Task:
         def make(path):
             print(f"{self.train.name}: {setting}", file=sys.stderr, flush=True)
             adapter = path.with_suffix(".gguf")
-            out, _, seconds = run(f"{self.args.bin}/ql-finetune", "-q", "--json", *self.common, "-d", self.train, "-o", adapter,
+            out, _, seconds = run_or_exit(f"{self.args.bin}/ql-finetune", "-q", "--json", *self.common, "-d", self.train, "-o", adapter,
                                   "--overwrite", "--checkpoint-dir", path.with_suffix(".ckpt"), "--keep", "1",
                                   *setting.options(), *self.args.options)
             result = {"setting": str(setting), "nll": self.nll("--lora", adapter), "seconds": seconds,

@@ -1,6 +1,10 @@
-"""What the scripts that measure share: running a program, noticing what else ran beside it, and printing a table."""
+"""What the scripts that measure share: running a program, noticing what else ran beside it, keeping what was found, and
+printing a table."""
+import hashlib
 import json
 import os
+import pathlib
+import resource
 import subprocess
 import time
 
@@ -53,6 +57,41 @@ def run_json(*command, **options):
         return json.loads(out)
     except json.JSONDecodeError:
         return json.loads(out.strip().splitlines()[-1])
+
+
+def run_or_exit(*command):
+    """stdout and stderr of a program, and the processor's seconds that it took. Ends the script where the program fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        out, err = run(*command, timeout=None)
+    except Failed as why:
+        raise SystemExit(f"failed: {' '.join(map(str, command))}: {why}") from None
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return out, err, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def kept(folder, key, make):
+    """A dictionary: what an earlier measurement with this key found, or make(path) finds. `key` is anything that JSON holds, and
+    `path` the file in `folder` that will keep the answer: names beside it are free for what make() writes."""
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    path = pathlib.Path(folder) / (name + ".json")
+    if not path.exists():
+        result = make(path)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(result), encoding="utf-8")
+        part.rename(path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def split_options(argv):
+    """What stands before and behind the first `--`."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    return argv[:at], argv[at + 1:]
+
+
+def base_type(options):
+    """The --base-type among the options of ql-finetune: an adapter is judged over the weights that it was trained over."""
+    return options[(at := options.index("--base-type")):at + 2] if "--base-type" in options else []
 
 
 def machine():
