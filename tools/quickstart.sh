@@ -33,7 +33,7 @@ seconds_after_build() {
 
 # The seconds of the whole build: it is $probe_share times this library, which is compiled first and takes one core.
 probe=ql_core
-probe_share=48
+probe_share=85
 seconds_of_build() {
     local begin=$EPOCHREALTIME
     compile release "$probe" >/dev/null
