@@ -61,7 +61,7 @@ class Runs:
         """A dictionary: nll of the merged file, seconds of training; of base and adapter where it is a plain one."""
         options = ["--lr", lr, "--seed", seed] + self.args.options
         if rounding:
-            options += ["--merge-aware"] + ROUNDINGS[rounding]
+            options += ["--merge-aware=" + self.dtype] + ROUNDINGS[rounding]
 
         def make(path):
             print(f"{self.dtype}: {' '.join(options)}", file=sys.stderr, flush=True)
