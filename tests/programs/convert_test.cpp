@@ -59,7 +59,7 @@ TEST_F(ConvertProgram, KeepsTheModelAndSaysWhatItWrote) {
 }
 
 TEST_F(ConvertProgram, TakesTypesAndReplacesAtTheEnd) {
-    w_.write("out.gguf", "an older file");
+    w_.write("out.gguf", "GGUF, an older file");
     EXPECT_LT(must("ql-convert", "{hf} {out.gguf} --type q8_0 --embeddings f16")["bytes_to"], 200000);
     EXPECT_EQ(w_.run("ql-chat", "-m {out.gguf} -p abc -n 2").code, 0);
     expect_refused("q5_1", "{hf} {out.gguf} --type q5_1");

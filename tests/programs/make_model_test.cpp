@@ -226,7 +226,7 @@ TEST_F(MakeModel, WhatCannotBeMadeIsRefused) {
 }
 
 TEST_F(MakeModel, InterruptedLeavesAnOlderFile) {
-    workspace_.write("out.gguf", "an older file");
+    workspace_.write("out.gguf", "GGUF, an older file");
     const auto before = workspace_.content();
     ProcessOptions options;
     options.interrupt_at = "token_embd.weight";

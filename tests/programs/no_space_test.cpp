@@ -39,12 +39,12 @@ class NoSpace : public testing::Test {
 };
 
 TEST_F(NoSpace, QuantizedModelThatDoesNotFit) {
-    workspace_.write("disk/out.gguf", "an older file");
+    workspace_.write("disk/out.gguf", "GGUF, an older file");
     expect_refused("ql-quantize", "-q {model.gguf} {disk/out.gguf} q8_0");
 }
 
 TEST_F(NoSpace, ConvertedModelThatDoesNotFit) {
-    workspace_.write("disk/out.gguf", "an older file");
+    workspace_.write("disk/out.gguf", "GGUF, an older file");
     expect_refused("ql-convert", "-q {hf} {disk/out.gguf}");
 }
 

@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -41,6 +42,12 @@ void set_size(int fd, int columns) {
 }
 
 }  // namespace
+
+bool Terminal::is_there_any() {
+    const int fd = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) ::close(fd);
+    return fd >= 0 || (errno != ENOENT && errno != ENODEV);
+}
 
 Terminal::Terminal(const std::string & name, const std::vector<std::string> & arguments, int columns)
     : start_(steady_seconds()), screen_(columns) {

@@ -12,14 +12,16 @@ namespace ql::test {
 
 class Terminal {
   public:
+    /// Whether this system gives terminals to programs: a bare chroot without /dev/pts does not.
+    static bool is_there_any();
     /// Starts a program of the build's bin/ folder.
     Terminal(const std::string & name, const std::vector<std::string> & arguments, int columns);
     ~Terminal();
     Terminal(const Terminal &) = delete;
     Terminal & operator=(const Terminal &) = delete;
 
-    /// Reads until the screen shows a text, and where that ends with a prompt, its line can be edited; false if the program ends, or 60 seconds pass, before. Each time that something
-    /// came, `look` sees the screen.
+    /// Reads until the screen shows a text, and where that ends with a prompt, its line can be edited; false if the program
+    /// ends, or 60 seconds pass, before. Each time that something came, `look` sees the screen.
     bool wait_for(const std::string & text, const std::function<void(const Screen &)> & look = {});
     /// Reads until the terminal itself takes the keys: no line is edited.
     bool wait_for_no_editor();

@@ -40,6 +40,9 @@ bool ends_with_time_left(const std::string & row) {
 
 class InTerminal : public testing::Test {
   protected:
+    void SetUp() override {
+        if (!Terminal::is_there_any()) GTEST_SKIP() << "this system has no pseudo-terminals: /dev/pts is not mounted";
+    }
     std::vector<std::string> words(const std::string & line) const { return workspace_.arguments(line); }
     std::string training(const std::string & more) const {
         return "-m {model.gguf} -d {data.jsonl} -o {a.gguf} --ctx 64 --lora-r 4 --grad-accum 1 " + more;
