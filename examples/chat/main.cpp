@@ -6,7 +6,9 @@
 #include "examples/chat/conversation.hpp"
 #include "examples/chat/chat_commands.hpp"
 #include "examples/chat/line_reader.hpp"
+#include "examples/chat/logprobs.hpp"
 #include "examples/chat/lora_command.hpp"
+#include "examples/chat/prompt_answers.hpp"
 #include "examples/chat/read_prompt.hpp"
 #include "examples/chat/stop_texts.hpp"
 #include "tools/cli/chat_options.hpp"
@@ -27,6 +29,7 @@ constexpr const char * kExamples =
     "  ql-chat -m model.gguf --raw -p 'The capital of France is' -n 1 --logprobs 5 --json\n"
     "  echo 'Two mugs to Rome, please.' | ql-chat -m model.gguf\n"
     "  ql-chat -m model.gguf -p - < letter.txt\n"
+    "  ql-chat -m model.gguf --lora adapter.gguf --prompts questions.jsonl --temp 0 -o answers.jsonl\n"
     "  ql-chat -m model.gguf --memory 4GiB --dry-run";
 
 constexpr const char * kHint = "Ctrl-C again, Ctrl-D or /exit ends the chat";
@@ -42,7 +45,8 @@ class Chat {
     Chat()
         : program_(
               "ql-chat",
-              "Talks to a model; with -p answers a message, or completes a text. /exit or the end of the input ends a "
+              "Talks to a model; with -p answers a message, or completes a text; with --prompts answers those of a "
+              "file. /exit or the end of the input ends a "
               "chat, Ctrl-C an "
               "answer. From a file or a pipe each line is a message, which is answered before the next is read; -p - "
               "takes all lines as one text. Commands of a chat:\n" +
@@ -50,7 +54,8 @@ class Chat {
               kExamples),
           device_options_(program_),
           model_options_(program_, true),
-          chat_options_(program_, "Instead of the adapter's or the model's", "today") {
+          chat_options_(program_, "Instead of the adapter's or the model's", "today"),
+          prompt_answers_(program_) {
         program_
             .text("-p,--prompt", prompt_,
                   "Answers this message and ends; a model without a chat template completes it as a text; -: the whole "
@@ -99,6 +104,8 @@ class Chat {
         template_ = chat_options_.given() ? chat_options_.read_template() : loras_.chat_template(model_);
         kwargs_ = chat_options_.kwargs(loras_.chat_kwargs());
         decide_chat();
+        choose_ctx();
+        if (prompt_answers_.given()) return answer_prompts();
         open_session();
         if (dry_run_) return print_plan();
         if (complete_) return complete();
@@ -107,17 +114,25 @@ class Chat {
     }
 
     void check_options() const {
-        if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_ || raw_))
+        prompt_answers_.check(model_options_.path());
+        if (prompt_answers_.given()) {
+            if (complete_) bad_input("-p and --prompts: give one of them");
+            if (n_top_ > 0) bad_input("--logprobs needs -p: the lines of --prompts have no place for them");
+            if (program_.json && !dry_run_) bad_input("--prompts writes lines of JSON in any case: leave --json out");
+        } else if (!complete_ && ((program_.json && !dry_run_) || n_top_ > 0 || chat_ || raw_))
             bad_input("%s needs -p", chat_ ? "--chat" : raw_ ? "--raw" : n_top_ > 0 ? "--logprobs" : "--json");
         if (raw_ && chat_) bad_input("--raw and --chat contradict each other");
         if (raw_ && (!system_.empty() || chat_options_.any()))
             bad_input("--system, --chat-template, --chat-template-kwargs and --date need a chat: leave --raw out");
     }
 
-    /// With -p: whether it is a message.
+    /// With -p and --prompts: whether they are messages.
     void decide_chat() {
-        if (!complete_ || raw_ || chat_) return;
-        chat_ = !template_.empty() || *ql_model_chat_template(model_.get()) != 0;
+        const bool can_chat = !template_.empty() || *ql_model_chat_template(model_.get()) != 0;
+        if (prompt_answers_.given() && chat_ && !can_chat)
+            bad_input("--chat needs a chat template, and the model has none: give --chat-template");
+        if ((!complete_ && !prompt_answers_.given()) || raw_ || chat_) return;
+        chat_ = can_chat;
         if (!chat_ && (!system_.empty() || chat_options_.any()))
             bad_input(
                 "--system, --chat-template-kwargs and --date need a chat template, and the model has none: give "
@@ -144,15 +159,30 @@ class Chat {
         check_input(ql_chat_render(model_.get(), &options, roles + first, contents + first, 2 - first, out(text)));
     }
 
-    void open_session() {
+    void choose_ctx() {
         const int64_t limit = ModelOptions::describe(model_).n_ctx;
         if (ctx_ == 0) ctx_ = std::min<int64_t>(2048, limit);
         if (ctx_ > limit)
             bad_input("--ctx: %lld is out of range; 8 to %lld are possible with this model",
                       static_cast<long long>(ctx_), static_cast<long long>(limit));
+    }
+
+    void open_session() {
         session_ = ql::cli::open_session(model_, device_, loras_,
                                          {ctx_, device_options_.cache_type(), device_options_.memory()});
         lora_command_.emplace(session_, loras_);
+    }
+
+    int answer_prompts() {
+        if (chat_) check_kwargs();
+        auto prompts = defaults<ql_prompt_options>();
+        prompts.system = system_.c_str(), prompts.raw = raw_ ? 1 : 0;
+        prompts.chat_template = template_.c_str(), prompts.chat_template_kwargs = kwargs_.c_str();
+        prompts.date = chat_options_.date().c_str();
+        auto answers = defaults<ql_answer_options>();
+        answers.ctx = ctx_, answers.sampling = sampling_;
+        answers.cache_type = device_options_.cache_type(), answers.memory = device_options_.memory();
+        return prompt_answers_.run({model_, device_, loras_, prompts, answers, n_predict_, stops_, dry_run_});
     }
 
     int print_plan() const {
@@ -179,7 +209,7 @@ class Chat {
         if (program_.json)
             program_.print(as_json(result));
         else if (n_top_ > 0)
-            print_logprobs();
+            logprobs_.print();
         else
             std::printf("\n");
         print_speed(result);
@@ -228,7 +258,7 @@ class Chat {
         if (terminal) std::printf("\n");
         check_interrupt();
         if (std::ferror(stdin)) throw Stop{kFailed, "stdin: cannot read"};
-        return kDone;
+        return is_left_out_ && !interactive_ ? kBadInput : kDone;
     }
 
     void say_banner() const {
@@ -262,6 +292,7 @@ class Chat {
         const auto asked = conversation.ask(message);
         if (interactive_ && !asked.ok()) return say_unanswered("the message is not answered: " + asked.message());
         const Conversation::Question q = input_of(asked);  // a file or a pipe would go on without its answer
+        is_left_out_ = is_left_out_ || !q.fits;
         if (!q.fits) return say_unanswered(too_long(q));
         if (q.forgotten)
             program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
@@ -322,17 +353,7 @@ class Chat {
         show(stop_ ? stop_->feed(piece_text) : piece_text);
         if (stop_ && stop_->stopped()) return 1;
         if (stream_ && !flush_results()) return 1;  // nobody reads stdout
-        if (n_top_ > 0) {
-            Json entry = {{"id", t.token},
-                          {"token", piece(t.token)},
-                          {"logprob", number_or_null(t.logprob)},
-                          {"top", Json::array()}};
-            for (int i = 0; i < t.n_top; ++i)
-                entry["top"].push_back({{"id", t.top[i].id},
-                                        {"token", piece(t.top[i].id)},
-                                        {"logprob", number_or_null(t.top[i].logprob)}});
-            logprobs_.push_back(std::move(entry));
-        }
+        if (n_top_ > 0) logprobs_.add(t, ql_model_tokenizer(model_.get()));
         return g_interrupt != 0;
     }
 
@@ -341,30 +362,12 @@ class Chat {
         if (stream_ && !text.empty()) std::fputs(escape_text(text).c_str(), stdout);
     }
 
-    std::string piece(int32_t id) const {
-        const Result<std::string_view> bytes = token_piece(ql_model_tokenizer(model_.get()), id);
-        return bytes.ok() ? std::string(*bytes) : "";
-    }
-
     Json as_json(const ql_generate_result & r) const {
         return {{"text", stop_ && stop_->stopped() ? shown_ : r.text},
                 {"tokens", r.n_generated},
                 {"prompt_tok_s", rate(r.n_prompt, r.prompt_seconds)},
                 {"generation_tok_s", rate(r.n_generated, r.generation_seconds)},
-                {"logprobs", logprobs_}};
-    }
-
-    /// A line for each token: the token, its log-probability, and the most probable tokens in its place.
-    void print_logprobs() const {
-        const auto show = [](const Json & t) {
-            return json_text(t["token"]) + " " +
-                   print_number(t["logprob"].is_number() ? t["logprob"].get<double>() : 0.0, 4);
-        };
-        for (const Json & t : logprobs_) {
-            std::string line = show(t) + "  |";
-            for (const Json & other : t["top"]) line += "  " + show(other);
-            std::printf("%s\n", line.c_str());
-        }
+                {"logprobs", logprobs_.json()}};
     }
 
     void print_speed(const ql_generate_result & r) const {
@@ -378,9 +381,11 @@ class Chat {
     DeviceOptions device_options_;
     ModelOptions model_options_;
     ChatOptions chat_options_;
+    PromptAnswers prompt_answers_;
     std::string prompt_, system_, template_, kwargs_;
     bool chat_ = false, raw_ = false, complete_ = false, stream_ = true, dry_run_ = false;
     bool interactive_ = false;                    // a person types, and reads what is said
+    bool is_left_out_ = false;                    // a message that does not fit
     bool is_cancelled_ = false, hinted_ = false;  // the last answer: before its first token; Ctrl-C twice
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();
@@ -389,7 +394,7 @@ class Chat {
     DevicePtr device_;
     SessionPtr session_;
     std::optional<LoraCommand> lora_command_;
-    Json logprobs_ = Json::array();
+    Logprobs logprobs_;
     std::vector<std::string> stops_;
     std::optional<StopTexts> stop_;
     std::string shown_;  // of the answer

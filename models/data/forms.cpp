@@ -64,8 +64,8 @@ Status take_history(Fields & fields, std::vector<Message> & messages) {
     return {};
 }
 
-/// A question and its answer as one turn of a conversation. What belongs to the question follows it on lines of its
-/// own.
+/// A question and its answer, if there is one, as one turn of a conversation. What belongs to the question follows it on
+/// lines of its own.
 Result<Sample> turn(Fields & fields, const char * question_key, const char * answer_key) {
     Sample sample;
     QL_ASSIGN(std::string system, take_system(fields));
@@ -77,8 +77,9 @@ Result<Sample> turn(Fields & fields, const char * question_key, const char * ans
         QL_ASSIGN(const std::string more, fields.take_optional_text(key));
         if (!is_blank(more)) question += "\n" + more;
     }
-    QL_ASSIGN(std::string answer, fields.take_text(answer_key));
     sample.messages.push_back({"user", std::move(question)});
+    if (!answer_key) return sample;
+    QL_ASSIGN(std::string answer, fields.take_text(answer_key));
     sample.messages.push_back({"assistant", std::move(answer)});
     return sample;
 }
@@ -88,8 +89,10 @@ Result<Sample> conversation_in_two(Fields & fields) {
     Sample sample;
     QL_ASSIGN(sample.messages, read_messages(*fields.take(kPromptField), kPromptField));
     for (Message & message : sample.messages) message.trained = false;
-    QL_ASSIGN(std::vector<Message> completion, read_messages(*fields.take(kCompletionField), kCompletionField));
-    for (Message & message : completion) sample.messages.push_back(std::move(message));
+    if (const Json * answers = fields.take(kCompletionField)) {
+        QL_ASSIGN(std::vector<Message> completion, read_messages(*answers, kCompletionField));
+        for (Message & message : completion) sample.messages.push_back(std::move(message));
+    }
     QL_ASSIGN(std::string system, take_system(fields));
     QL_TRY(put_system(std::move(system), sample.messages));
     QL_TRY(take_tools(fields, sample));
@@ -98,12 +101,13 @@ Result<Sample> conversation_in_two(Fields & fields) {
 
 Result<Sample> completion(Fields & fields) {
     const Json *prompt = fields.take(kPromptField), *text = fields.take(kCompletionField);
-    if (prompt && prompt->is_array() && text->is_array()) return conversation_in_two(fields);
+    if (prompt && prompt->is_array() && (!text || text->is_array())) return conversation_in_two(fields);
     Sample sample;
     sample.kind = Sample::Kind::completion;
     QL_ASSIGN(const std::string system, take_system(fields));
     QL_ASSIGN(sample.prompt, fields.take_optional_text(kPromptField));
     if (!system.empty()) sample.prompt = system + "\n" + sample.prompt;
+    if (!text) return sample;
     QL_ASSIGN(sample.text, fields.take_text(kCompletionField));
     return sample;
 }
@@ -165,6 +169,17 @@ Result<Sample> recognise(const Json & object, Fields & fields) {
     return incomplete(object, fields);
 }
 
+Result<Sample> recognise_prompt(const Json & object, Fields & fields) {
+    if (const char * key = fields.first_of(kConversationFields)) return conversation(fields, key);
+    if (const char * question = fields.first_of(kQuestionFields))
+        return turn(fields, question, fields.first_of(kAnswerFields));
+    if (fields.has(kPromptField)) return completion(fields);
+    if (fields.has(kTextField)) return plain_text(fields);
+    const std::string keys = quoted_keys(object, form_fields(), {});
+    return error(QL_BAD_FILE, "there is nothing to answer: messages, conversations, %s, prompt and text can be (%s)",
+                 list_of_names(kQuestionFields).c_str(), keys.empty() ? "no keys" : keys.c_str());
+}
+
 /// Marks of the whole sample: weights as of a message, and KTO's label of an answer.
 Status check_marks(const Json & object, const Sample & sample, Fields & fields) {
     QL_ASSIGN(const bool trained, fields.take_mask(true));
@@ -208,14 +223,65 @@ Status has_something_to_train(const Sample & sample) {
                                   : "no answer of the assistant: there is nothing to train");
 }
 
-}  // namespace
-
-Result<Sample> parse_sample(std::string_view text, int64_t line, const Columns & columns) {
+/// The record's object, its fields under the names that forms know.
+Result<Json> read_object(std::string_view text, int64_t line, const Columns & columns) {
     if (begins_comment(text)) return error(QL_BAD_FILE, "%s", kNoComments);
     QL_ASSIGN(Json json, parse_json(text, line));
     if (!json.is_object()) return error(QL_BAD_FILE, "%s, not an object", json.type_name());
     QL_TRY(rename_columns(columns, json));
     fold_case(json);
+    return json;
+}
+
+void add_system(const std::string & system, Sample & sample) {
+    if (is_blank(system)) return;
+    if (sample.kind != Sample::Kind::chat)
+        sample.prompt = system + "\n" + sample.prompt;
+    else if (sample.messages.empty() || sample.messages[0].role != "system")
+        sample.messages.insert(sample.messages.begin(), {"system", system});
+}
+
+Status leave_out_answer(Sample & sample) {
+    if (sample.kind == Sample::Kind::text) sample.prompt = std::move(sample.text);
+    if (sample.kind != Sample::Kind::chat) {
+        sample.kind = Sample::Kind::completion;
+        sample.text.clear();
+        return is_blank(sample.prompt) ? error(QL_BAD_FILE, "the prompt is empty: there is nothing to answer")
+                                       : Status();
+    }
+    std::vector<Message> & messages = sample.messages;
+    while (!messages.empty() && messages.back().role == "assistant") messages.pop_back();
+    const bool is_asked = !messages.empty() && messages.back().role != "system";
+    return is_asked ? Status() : error(QL_BAD_FILE, "no message of a user: there is nothing to answer");
+}
+
+}  // namespace
+
+Result<Sample> parse_prompt(std::string_view text, int64_t line, const Columns & columns, const std::string & system) {
+    QL_ASSIGN(const Json json, read_object(text, line, columns));
+    Fields fields(json);
+    QL_TRY(fields.check_refused());
+    const bool has_system = fields.has(kSystemField) || fields.has(kOtherSystemField);
+    QL_ASSIGN(Sample sample, recognise_prompt(json, fields));
+    QL_ASSIGN([[maybe_unused]] const bool trained, fields.take_mask(true));
+    if (json.contains("label") && json["label"].is_boolean()) fields.take("label");
+    QL_TRY(fields.check_rest(texts_of(sample)));
+    QL_TRY(leave_out_answer(sample));
+    if (!has_system) add_system(system, sample);
+    sample.line = line;
+    return sample;
+}
+
+Sample prompt_of(std::string message, int64_t line, const std::string & system) {
+    Sample sample;
+    sample.line = line;
+    sample.messages.push_back({"user", std::move(message)});
+    add_system(system, sample);
+    return sample;
+}
+
+Result<Sample> parse_sample(std::string_view text, int64_t line, const Columns & columns) {
+    QL_ASSIGN(const Json json, read_object(text, line, columns));
     Fields fields(json);
     QL_TRY(fields.check_refused());
     QL_ASSIGN(Sample sample, recognise(json, fields));

@@ -38,4 +38,13 @@ struct Sample {
 ///         QL_UNSUPPORTED: fields that cannot be used or obeyed; samples marked as bad
 Result<Sample> parse_sample(std::string_view json, int64_t line = 1, const Columns & columns = {});
 
+/// What a model is asked with: the same forms, of which the answer may be missing, without it. The last messages of a
+/// conversation are then not the assistant's; a raw text is the prompt of an empty completion. `system`: for one that
+/// has no system message. Marks of what is to be trained (weights, labels) say nothing here.
+/// errors  as parse_sample; QL_BAD_FILE: there is nothing to answer
+Result<Sample> parse_prompt(std::string_view json, int64_t line = 1, const Columns & columns = {},
+                            const std::string & system = "");
+/// The same of a message by itself.
+Sample prompt_of(std::string message, int64_t line, const std::string & system = "");
+
 }  // namespace ql

@@ -4,10 +4,9 @@
 
 #include "models/base/utf8.hpp"
 #include "models/data/data_files.hpp"
+#include "models/data/each_record.hpp"
 #include "models/data/render.hpp"
 #include "models/data/source.hpp"
-#include "models/data/table.hpp"
-#include "models/json/records.hpp"
 
 namespace ql {
 namespace {
@@ -46,27 +45,9 @@ class Reader {
             }
             return {};
         }
-        if (is_table(path())) return read_rows(text);
-        auto records = split_records(text);
-        if (!records.ok()) return error(records.code(), "%s:%s", path().c_str(), records.message().c_str());
-        for (const Record & record : *records) QL_TRY(count(read(record.json, record.line), record.line));
-        return {};
-    }
-
-    Status read_rows(const std::string & text) {
-        const auto in_file = [&](const Status & status) {
-            return error(status.code(), "%s:%s", path().c_str(), status.message().c_str());
-        };
-        auto table = Table::open(text, path());
-        if (!table.ok()) return in_file(table.status());
-        while (true) {
-            const auto next = table->next();
-            if (!next.ok()) return in_file(next.status());
-            if (!*next) return {};
-            const TableRow & row = **next;
-            QL_TRY(count(row.fault.empty() ? read(row.json, row.line) : error(QL_BAD_FILE, "%s", row.fault.c_str()),
-                         row.line));
-        }
+        return for_each_record(text, path(), [&](std::string_view json, int64_t line, const std::string & fault) {
+            return count(fault.empty() ? read(json, line) : error(QL_BAD_FILE, "%s", fault.c_str()), line);
+        });
     }
 
     /// What became of the sample that begins on a line.
@@ -78,10 +59,7 @@ class Reader {
         return {};
     }
 
-    Status at_line(const Status & status, int64_t line) const {
-        return error(status.code(), "%s:%lld: %s", path().c_str(), static_cast<long long>(line),
-                     status.message().c_str());
-    }
+    Status at_line(const Status & status, int64_t line) const { return ql::at_line(status, path(), line); }
 
     Status read(std::string_view json, int64_t line) {
         QL_ASSIGN(Sample sample, parse_sample(json, line, options_.columns));

@@ -28,6 +28,9 @@ Status check_options(const Model & model, const EngineOptions & o) {
                      "a cache of %lld pages: 1 to %lld are possible, which %lld sequences can fill",
                      static_cast<long long>(o.n_pages), static_cast<long long>(all_pages),
                      static_cast<long long>(o.n_sequences));
+    if (o.least_width < 1 || o.least_width > *std::rbegin(kWidths))
+        return error(QL_INVALID_ARGUMENT, "plans of at least %lld tokens: 1 to %lld are possible",
+                     static_cast<long long>(o.least_width), static_cast<long long>(*std::rbegin(kWidths)));
     if (o.cache_type != QL_F16 && o.cache_type != QL_F32)
         return error(QL_BAD_DTYPE, "a cache of keys and values is f16 or f32, not %s",
                      ql_dtype_name(o.cache_type) ? ql_dtype_name(o.cache_type) : "of an unknown type");
@@ -107,6 +110,7 @@ Status Engine::build(ql_device * device) {
     attach_adapters(b, fixed, fixed_parts_);
     adapters_.attach(b);
     for (const int64_t n : kWidths) {
+        if (n < options_.least_width) continue;
         widths_.push_back(build_width(b, n, "." + std::to_string(n)));
         if (n >= kPageTokens * n_pages()) break;  // a wider plan would never be full
     }

@@ -28,6 +28,9 @@ struct EngineOptions {
     int64_t n_pages = 0;
     ql_dtype cache_type = QL_F16;
     uint64_t memory = 0;  // bytes that the process may take; 0: no limit
+    /// Plans of fewer tokens are not made: reads of up to so many tokens all take the plan that so many take, so that
+    /// how many there are changes no bit of one's results.
+    int64_t least_width = 1;
 };
 
 /// Entries of a run's table of pages for a sequence of this many pages: the next sequence's keys begin at a multiple of

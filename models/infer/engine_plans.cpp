@@ -68,6 +68,7 @@ ql_memory_info Engine::memory() const {
 ql_inference_info Engine::describe() const {
     ql_inference_info info = inference_info(memory(), widths_.back().plan, adapter_bytes_, program_bytes_);
     info.pass_tokens = widths_.back().n;
+    info.sequences = n_sequences();
     return info;
 }
 

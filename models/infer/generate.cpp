@@ -1,67 +1,47 @@
 #include "models/infer/generate.hpp"
 
-#include <cmath>
-
-#include "models/base/utf8.hpp"
-#include "models/infer/sampling.hpp"
+#include "models/infer/growing_answer.hpp"
 #include "ql/os.h"
 
 namespace ql {
 namespace {
 
-constexpr size_t kPenaltyWindow = 64;
-
-std::span<const int32_t> recent_tokens(const Session & s) {
-    const std::span<const int32_t> all(s.tokens());
-    return all.size() > kPenaltyWindow ? all.last(kPenaltyWindow) : all;
+AnswerRules rules_of(const Session & session, const ql_generate_options & options) {
+    return {options.n_predict, session.ctx(), options.n_top, options.sampling};
 }
 
-Status check(const Session & session, const ql_generate_options & o) {
-    if (!session.model().tokenizer()) return error(QL_INVALID_ARGUMENT, "generation: the model has no tokenizer");
-    if (o.n_top < 0 || o.n_top > 100)
-        return error(QL_INVALID_ARGUMENT, "logprobs: %d is out of range, 0 to 100 are possible", o.n_top);
-    return check_sampling(o.sampling);
+GrowingAnswer::OnToken callback(const ql_generate_options & o) {
+    if (!o.on_token) return {};
+    return [&o](const ql_generated & token) { return o.on_token(o.user, &token) != 0; };
 }
 
-Status not_finite(const Model & model) {
-    QL_TRY(model.check_files());
-    return error(
-        QL_NON_FINITE,
-        "generation: the logits are not finite: the model's weights are damaged, or a key or a value is beyond "
-        "65504, which the cache of f16 cannot hold");
+/// Whether the session reads the token chosen last: one that the caller has seen, or that ends the turn, is a part of
+/// what a conversation goes on from, where there is room for it.
+bool is_read(const GrowingAnswer & answer, const Session & session, int64_t n_predict) {
+    if (session.position() >= session.ctx()) return false;
+    return answer.n_generated() != n_predict || answer.end() == QL_ANSWER_TURN;
 }
 
 }  // namespace
 
 Result<Generated> generate(Session & session, std::span<const int32_t> prompt, const ql_generate_options & options) {
-    QL_TRY(check(session, options));
-    const Tokenizer & tokenizer = *session.model().tokenizer();
+    const AnswerRules rules = rules_of(session, options);
+    QL_TRY(check_rules(session.model(), rules));
     Generated out;
     double start = ql_os_seconds();
     QL_TRY(session.eval(prompt, [&] { return options.cancelled && options.cancelled(options.user) != 0; }));
     out.prompt_seconds = ql_os_seconds() - start;
     start = ql_os_seconds();
-    Utf8Stream stream;
-    while (options.n_predict < 0 || out.n_generated < options.n_predict) {
-        const double lse = log_sum_exp(session.logits());
-        if (!std::isfinite(lse)) return not_finite(session.model());
-        const int32_t id = sample(session.logits(), recent_tokens(session), options.sampling, session.position());
-        out.ended = tokenizer.is_end_of_generation(id);
-        const std::string piece = out.ended ? "" : stream.push(tokenizer.piece(id));
-        out.text += piece;
-        ++out.n_generated;
-        const auto top = options.n_top ? top_logprobs(session.logits(), options.n_top) : std::vector<ql_logprob>();
-        const auto logprob = static_cast<float>(static_cast<double>(session.logits()[static_cast<size_t>(id)]) - lse);
-        const ql_generated token{sizeof(ql_generated), id,         logprob,
-                                 piece.c_str(),        top.data(), static_cast<int>(top.size())};
-        const bool stop = options.on_token && options.on_token(options.user, &token) != 0;
-        const bool full = session.position() >= session.ctx(), last = out.n_generated == options.n_predict;
-        if (full || (last && !out.ended)) break;
-        QL_TRY(session.eval({&id, 1}));
-        if (out.ended || stop) break;
+    GrowingAnswer answer(session.model(), rules, callback(options));
+    while (!answer.has_ended()) {
+        QL_TRY(answer.choose(session.logits(), session.tokens()));
+        const int32_t token = answer.token();
+        if (is_read(answer, session, options.n_predict)) QL_TRY(session.eval({&token, 1}));
     }
     QL_TRY(session.model().check_files());
-    out.text += stream.flush();
+    out.text = answer.text();
+    out.n_generated = answer.n_generated();
+    out.ended = answer.end() == QL_ANSWER_TURN;
     out.generation_seconds = ql_os_seconds() - start;
     return out;
 }

@@ -20,10 +20,11 @@ bool better(const Candidate & a, const Candidate & b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-double uniform(uint64_t seed, int64_t position) {
+double uniform(uint64_t seed, int64_t stream, int64_t position) {
     const auto p = static_cast<uint64_t>(position);
-    const PhiloxCounter r = philox4x32({static_cast<uint32_t>(p), static_cast<uint32_t>(p >> 32), 0, kSampleStream},
-                                       {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+    const PhiloxCounter r = philox4x32(
+        {static_cast<uint32_t>(p), static_cast<uint32_t>(p >> 32), static_cast<uint32_t>(stream), kSampleStream},
+        {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
     return (static_cast<double>(r[0]) + static_cast<double>(r[1]) * 0x1p-32) * 0x1p-32;
 }
 
@@ -91,8 +92,8 @@ std::vector<ql_logprob> top_logprobs(std::span<const float> logits, int n) {
     return top;
 }
 
-int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, const ql_sampling & s,
-               int64_t position) {
+int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, const ql_sampling & s, int64_t position,
+               int64_t stream) {
     std::vector<Candidate> all(logits.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = {static_cast<int32_t>(i), static_cast<double>(logits[i])};
     if (s.repeat_penalty != 1.0) penalise(all, recent, s.repeat_penalty);
@@ -104,7 +105,7 @@ int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, c
     softmax(all);
     cut_tail(all, s.top_p, s.min_p);
     double left =
-        uniform(s.seed, position) *
+        uniform(s.seed, stream, position) *
         std::accumulate(all.begin(), all.end(), 0.0, [](double x, const Candidate & c) { return x + c.logit; });
     for (const Candidate & c : all)
         if ((left -= c.logit) < 0) return c.id;

@@ -1,4 +1,4 @@
-// Choosing the next token from logits. All numbers drawn are functions of (seed, position).
+// Choosing the next token from logits. All numbers drawn are functions of (seed, stream, position).
 #pragma once
 #include <cstdint>
 #include <span>
@@ -18,6 +18,8 @@ double log_sum_exp(std::span<const float> logits);
 std::vector<ql_logprob> top_logprobs(std::span<const float> logits, int n);
 
 /// The next token: repeat penalty over `recent`, temperature, top-k, top-p and min-p in this order, then one draw.
-int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, const ql_sampling & s, int64_t position);
+/// stream: of the random numbers; texts that grow side by side have one each.
+int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, const ql_sampling & s, int64_t position,
+               int64_t stream = 0);
 
 }  // namespace ql

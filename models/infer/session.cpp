@@ -7,8 +7,8 @@
 namespace ql {
 
 Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device * device,
-                                                 std::span<const AppliedAdapter> adapters, int64_t ctx,
-                                                 ql_dtype cache_type, uint64_t memory) {
+                                                 std::span<const AppliedAdapter> adapters,
+                                                 const EngineOptions & options) {
     std::vector<const Adapter *> list;
     std::vector<AppliedAdapter> fixed;
     std::vector<std::string> beyond;
@@ -18,8 +18,7 @@ Result<std::unique_ptr<Session>> Session::create(const Model & model, ql_device 
         factors.push_back(a.factor);
         beyond.back().empty() ? list.push_back(a.adapter) : fixed.push_back(a);
     }
-    QL_ASSIGN(auto engine,
-              Engine::create(model, device, list, {.ctx = ctx, .cache_type = cache_type, .memory = memory}, fixed));
+    QL_ASSIGN(auto engine, Engine::create(model, device, list, options, fixed));
     std::unique_ptr<Session> session(new Session(std::move(engine)));
     session->fixed_ = std::move(beyond);
     for (const Adapter * adapter : list) session->invocations_.push_back(adapter->invocation);
@@ -41,46 +40,60 @@ Status Session::set_factors(std::span<const float> factors) {
                          "make another session",
                          i, fixed_[i].c_str(), static_cast<double>(factors_[i]), static_cast<double>(factors[i]));
     }
-    QL_TRY(engine_->set_factors(0, of_engine));
+    for (int64_t i = 0; i < engine_->n_sequences(); ++i) QL_TRY(engine_->set_factors(i, of_engine));
     factors_.assign(factors.begin(), factors.end());
     return {};
 }
 
 /// Sets where adapters begin. Tokens on which one has acted and no longer does, or the other way round, go in front of
 /// those that are read next.
-void Session::place_invocations(std::vector<int32_t> & tokens) {
-    const int64_t before = position();
-    std::vector<int32_t> all(tokens_.begin(), tokens_.begin() + before);
+void Session::place_invocations(int64_t sequence, std::vector<int32_t> & tokens) {
+    const int64_t before = position(sequence);
+    const std::vector<int32_t> & read = this->tokens(sequence);
+    std::vector<int32_t> all(read.begin(), read.begin() + before);
     all.insert(all.end(), tokens.begin(), tokens.end());
-    const auto were = engine_->starts(0);
+    const auto were = engine_->starts(sequence);
     std::vector<int64_t> starts;
     int64_t again = before;  // from here on
     for (size_t i = 0; i < invocations_.size(); ++i) {
         starts.push_back(last_invocation(all, invocations_[i]));
-        if (starts[i] != were[i] && engine_->factors(0)[i] != 0) again = std::min({again, starts[i], were[i]});
+        if (starts[i] != were[i] && engine_->factors(sequence)[i] != 0) again = std::min({again, starts[i], were[i]});
     }
-    engine_->truncate(0, again);
-    engine_->set_starts(0, starts);
+    engine_->truncate(sequence, again);
+    engine_->set_starts(sequence, starts);
     tokens.assign(all.begin() + again, all.end());
 }
 
-Status Session::eval(std::span<const int32_t> tokens, const std::function<bool()> & stop) {
-    std::vector<int32_t> next(tokens.begin(), tokens.end());
-    const bool activated =
-        std::any_of(invocations_.begin(), invocations_.end(), [](const auto & list) { return !list.empty(); });
-    const bool fits =
-        position() + std::ssize(tokens) <= ctx() &&  // what the engine will refuse changes nothing
-        std::all_of(tokens.begin(), tokens.end(), [&](int32_t t) { return t >= 0 && t < model().hparams().n_vocab; });
-    if (activated && fits && !tokens.empty()) {
-        if (stop && stop()) return error(QL_CANCELLED, "stopped before any of %zu tokens was read", tokens.size());
-        place_invocations(next);
+bool Session::is_activated() const {
+    return std::any_of(invocations_.begin(), invocations_.end(), [](const auto & list) { return !list.empty(); });
+}
+
+/// What the engine will refuse changes nothing.
+bool Session::fits(const SequenceTokens & part) const {
+    return !part.tokens.empty() && position(part.sequence) + std::ssize(part.tokens) <= ctx() &&
+           std::all_of(part.tokens.begin(), part.tokens.end(),
+                       [&](int32_t t) { return t >= 0 && t < model().hparams().n_vocab; });
+}
+
+Status Session::eval(std::span<const SequenceTokens> batch, const std::function<bool()> & stop) {
+    const bool places = is_activated() && std::all_of(batch.begin(), batch.end(),
+                                                      [&](const SequenceTokens & part) { return fits(part); });
+    if (places && stop && stop())
+        return error(QL_CANCELLED, "stopped before any of %zu tokens was read", batch[0].tokens.size());
+    std::vector<std::vector<int32_t>> next;
+    std::vector<SequenceTokens> parts(batch.begin(), batch.end());
+    for (SequenceTokens & part : parts) {
+        next.emplace_back(part.tokens.begin(), part.tokens.end());
+        if (places) place_invocations(part.sequence, next.back());
+        tokens_[static_cast<size_t>(part.sequence)].resize(static_cast<size_t>(position(part.sequence)));
+        part.tokens = next.back();
     }
-    const SequenceTokens batch[] = {{.tokens = next}};
-    const auto before = static_cast<size_t>(position());
-    const Status read = engine_->read(batch, stop);
-    const size_t n_read = static_cast<size_t>(position()) - before;
-    tokens_.resize(before);
-    tokens_.insert(tokens_.end(), next.begin(), next.begin() + static_cast<int64_t>(n_read));
+    const Status read = engine_->read(parts, stop);
+    for (const SequenceTokens & part : parts) {
+        std::vector<int32_t> & own = tokens_[static_cast<size_t>(part.sequence)];
+        const auto n_read = position(part.sequence) - std::ssize(own);
+        own.insert(own.end(), part.tokens.begin(), part.tokens.begin() + n_read);
+    }
     return read;
 }
 

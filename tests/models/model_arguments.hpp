@@ -144,12 +144,13 @@ class ModelArguments : public testing::Test {
     std::vector<BadCall> adapter_calls();
     std::vector<BadCall> infer_calls();
     std::vector<BadCall> engine_calls();
+    std::vector<BadCall> prompt_calls();
     std::vector<BadCall> train_calls();
     std::vector<BadCall> token_calls();
     std::vector<BadCall> all_calls() {
         std::vector<BadCall> all;
         for (const auto & part : {model_calls(), data_calls(), adapter_calls(), infer_calls(), engine_calls(),
-                                  train_calls(), token_calls()})
+                                  prompt_calls(), train_calls(), token_calls()})
             all.insert(all.end(), part.begin(), part.end());
         return all;
     }

@@ -80,6 +80,30 @@ TEST_F(InferencePrograms, GenerateWithinABudget) {
     check("ql-chat", "-p The-sea-and-the-sand -n 12 --temp 0 -c 512 --logprobs 3", {"text", "logprobs"});
 }
 
+/// Where eight have no room fewer answers grow side by side, and say the same.
+TEST_F(InferencePrograms, AnswerPromptsWithinABudget) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer keeps memory of its own";
+#endif
+    std::string prompts;
+    for (int i = 0; i < 9; ++i) prompts += "Say " + std::to_string(i) + " in words.\n";
+    const std::string words = "--temp 0 -n 10 -c 1024 --prompts " + folder_.write("p.txt", prompts);
+    const ProcessResult expected = run("ql-chat", words);
+    ASSERT_EQ(0, expected.code) << expected.err;
+    const uint64_t smallest = least("ql-chat", words) + 2 * kMiB;
+    for (const uint64_t memory : {smallest, smallest + 30 * kMiB}) {
+        const std::string limited = words + " --memory " + std::to_string(memory);
+        const Json plan = Json::parse(run("ql-chat", limited + " --json --dry-run").out);
+        EXPECT_LE(plan["planned_peak_bytes"], memory);
+        EXPECT_GT(plan["read_bytes_per_pass"], 0);
+        const ProcessResult got = run("ql-chat", limited + " -v");
+        EXPECT_EQ(got.out, expected.out);
+        const size_t at = got.err.find("peak_rss_bytes ");
+        ASSERT_NE(at, got.err.npos) << got.err;
+        EXPECT_LE(std::stod(got.err.substr(at + 15)), plan["planned_peak_bytes"].get<double>() * 1.01);
+    }
+}
+
 TEST_F(InferencePrograms, EvaluateWithinABudget) {
     check("ql-perplexity", "-c 256 -f " + text_, {"nll", "tokens"});
 }

@@ -26,7 +26,8 @@ void print_memory(const Program & program, const ql_inference_info & info) {
                               {"program_bytes", info.program_bytes},
                               {"read_bytes_per_pass", info.read_bytes_per_pass},
                               {"lanes", info.lanes},
-                              {"pass_tokens", info.pass_tokens}});
+                              {"pass_tokens", info.pass_tokens},
+                              {"sequences", info.sequences}});
     Table table;
     table.add({"weights", print_size(info.weight_bytes)});
     if (info.page_bytes) table.add({"room for weights that are read again", print_size(info.page_bytes)});
@@ -40,6 +41,7 @@ void print_memory(const Program & program, const ql_inference_info & info) {
     table.add({"weights read, a pass", print_size(info.read_bytes_per_pass)});
     table.add({"tokens of a pass, at most", print_count(info.pass_tokens * info.lanes)});
     if (info.lanes > 1) table.add({"windows side by side", print_count(info.lanes)});
+    if (info.sequences > 1) table.add({"answers side by side", print_count(info.sequences)});
     table.print(stdout);
 }
 

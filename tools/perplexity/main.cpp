@@ -2,6 +2,7 @@
 // how many questions with several choices it gets right.
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -265,36 +266,57 @@ class Perplexity {
                                 &options, &result_);
     }
 
-    void generate_answers() {
-        const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
-        const SessionPtr session =
-            open_session(model_, device_, loras_, {ctx, device_options_.cache_type(), device_options_.memory()});
-        answers_.score_by(scores(), marker_);
-        Progress progress("exact", program_.quiet);
+    /// The samples' prompts. An answer written another way may take more tokens than the wanted text; one that is far longer
+    /// is wrong.
+    std::vector<ql_prompt> read_prompts(int64_t ctx) {
+        const ql_tokenizer * tokenizer = ql_model_tokenizer(model_.get());
+        std::vector<ql_prompt> prompts;
         for (int64_t i = 0; i < info_.n_samples; ++i) {
-            answers_.add(answer(session, i), !predictions_.empty());
-            progress.update(static_cast<double>(i + 1), static_cast<double>(info_.n_samples),
-                            format("%lld of %lld right", static_cast<long long>(answers_.n_exact()),
-                                   static_cast<long long>(i + 1)));
+            std::string asked;
+            const std::string wanted = wanted_answer(i, asked);
+            const int32_t * tokens = nullptr;
+            int64_t n = 0;
+            check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n));
+            if (n > ctx)
+                bad_input("sample %lld: its prompt makes %lld tokens, the context holds %lld; choose a larger one (-c)",
+                          static_cast<long long>(i + 1), static_cast<long long>(n), static_cast<long long>(ctx));
+            prompt_tokens_.emplace_back(tokens, tokens + n);
+            prompts.push_back(
+                {prompt_tokens_.back().data(), n, 2 * static_cast<int64_t>(tokenize(tokenizer, wanted).size()) + 16});
         }
+        return prompts;
     }
 
-    /// An answer written another way may take more tokens than the wanted text; one that is far longer is wrong.
-    Answer answer(const SessionPtr & session, int64_t i) {
-        std::string asked;
-        const std::string wanted = wanted_answer(i, asked);
-        const int32_t * tokens = nullptr;
-        int64_t n_tokens = 0;
-        check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n_tokens));
-        const ql_tokenizer * tokenizer = ql_model_tokenizer(model_.get());
-        auto options = defaults<ql_generate_options>();
-        options.n_predict = 2 * static_cast<int64_t>(tokenize(tokenizer, wanted).size()) + 16;
+    void generate_answers() {
+        const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
+        const std::vector<ql_prompt> prompts = read_prompts(ctx);
+        answers_.score_by(scores(), marker_);
+        Progress progress("exact", program_.quiet);
+        progress_ = &progress;
+        auto options = defaults<ql_answer_options>();
+        options.ctx = ctx, options.cache_type = device_options_.cache_type(), options.memory = device_options_.memory();
         options.sampling.temperature = 0;
-        ql_session_reset(session.get());
-        const ql_generate_result generated =
-            run_of(generate(session, {tokens, static_cast<size_t>(n_tokens)}, options));
-        const double nll = static_cast<size_t>(i) < nll_.size() ? nll_[static_cast<size_t>(i)] : NAN;
-        return {i + 1, asked, wanted, generated.text, nll, generated.n_generated, generated.ended != 0};
+        options.user = this;
+        options.on_answer = [](void * self, const ql_answer * a) {
+            static_cast<Perplexity *>(self)->take_answer(*a);
+            return 0;
+        };
+        check_run(
+            within_budget(ql_prompts_answer(model_.get(), device_.get(), loras_.adapters.data(), loras_.scales.data(),
+                                            loras_.n(), prompts.data(), static_cast<int64_t>(prompts.size()), &options),
+                          options.memory));
+    }
+
+    void take_answer(const ql_answer & a) {
+        const auto i = static_cast<size_t>(a.prompt);
+        std::string asked;
+        const std::string wanted = wanted_answer(a.prompt, asked);
+        answers_.add({a.prompt + 1, asked, wanted, a.text, i < nll_.size() ? nll_[i] : NAN, a.n_generated,
+                      a.end == QL_ANSWER_TURN},
+                     !predictions_.empty());
+        progress_->update(static_cast<double>(a.prompt + 1), static_cast<double>(info_.n_samples),
+                          format("%lld of %lld right", static_cast<long long>(answers_.n_exact()),
+                                 static_cast<long long>(a.prompt + 1)));
     }
 
     void print_choices() const {
@@ -355,6 +377,8 @@ class Perplexity {
     std::string scores_, marker_ = kFinalMarker, predictions_, columns_;
     AnswerTally answers_{program_};
     std::vector<double> nll_;  // of each sample, a token
+    std::deque<std::vector<int32_t>> prompt_tokens_;
+    Progress * progress_ = nullptr;
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0;
     uint64_t seed_ = 42;

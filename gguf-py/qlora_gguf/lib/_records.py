@@ -277,6 +277,7 @@ class InferenceInfo:
     read_bytes_per_pass: int  # of weights, from their file, whatever the lanes; 0: all are in memory
     lanes: int  # windows of an evaluation that go through a layer side by side; else 1
     pass_tokens: int  # the most that go through the model in one pass, of one lane
+    sequences: int  # whose keys and values have room at the same time; 0 of an evaluation
 
 
 class SessionOptions(TypedDict, total=False):

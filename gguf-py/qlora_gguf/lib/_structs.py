@@ -409,6 +409,7 @@ class ql_inference_info(C.Structure):
         ("read_bytes_per_pass", C.c_uint64),
         ("lanes", C.c_int64),
         ("pass_tokens", C.c_int64),
+        ("sequences", C.c_int64),
     ]
 
 

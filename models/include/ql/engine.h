@@ -47,6 +47,7 @@ typedef struct ql_inference_info {
     uint64_t read_bytes_per_pass; /* of weights, from their file, whatever the lanes; 0: all are in memory */
     int64_t lanes;                /* windows of an evaluation that go through a layer side by side; else 1 */
     int64_t pass_tokens;          /* the most that go through the model in one pass, of one lane */
+    int64_t sequences;            /* whose keys and values have room at the same time; 0 of an evaluation */
 } ql_inference_info;
 
 typedef struct ql_engine_options {

@@ -22,6 +22,7 @@
  *     model.h, adapter.h        models and LoRA adapters: opening, describing, saving
  *     dataset.h, train.h        training data, and the runs over them
  *     generate.h                sessions with a cache, sampling, the loss of a text
+ *     prompts.h                 many prompts, answered at once
  *     engine.h                  many conversations at once, with adapters of their own
  *     tokenizer.h, chat.h       text to tokens and back; conversations as text
  *     quantize.h                rewriting a model file with other types
@@ -37,6 +38,7 @@
 #include "ql/dataset.h"
 #include "ql/train.h"
 #include "ql/generate.h"
+#include "ql/prompts.h"
 #include "ql/engine.h"
 #include "ql/tokenizer.h"
 #include "ql/chat.h"

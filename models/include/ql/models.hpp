@@ -39,6 +39,7 @@ using DatasetPtr = Handle<ql_dataset, ql_dataset_free>;
 using TrainerPtr = Handle<ql_trainer, ql_trainer_free>;
 using SessionPtr = Handle<ql_session, ql_session_free>;
 using EnginePtr = Handle<ql_engine, ql_engine_free>;
+using PromptListPtr = Handle<ql_prompt_list, ql_prompt_list_free>;
 
 template <>
 inline constexpr auto defaults_function<ql_model_options> = &ql_model_options_init;
@@ -70,6 +71,10 @@ template <>
 inline constexpr auto defaults_function<ql_sampling> = &ql_sampling_init;
 template <>
 inline constexpr auto defaults_function<ql_generate_options> = &ql_generate_options_init;
+template <>
+inline constexpr auto defaults_function<ql_answer_options> = &ql_answer_options_init;
+template <>
+inline constexpr auto defaults_function<ql_prompt_options> = &ql_prompt_options_init;
 template <>
 inline constexpr auto defaults_function<ql_chat_options> = &ql_chat_options_init;
 template <>
