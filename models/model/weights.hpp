@@ -18,6 +18,7 @@ struct Weight {
     int64_t ne[4] = {1, 1, 1, 1};
     const void * data = nullptr;
     size_t bytes = 0;
+    float scale = 1;  // of the whole tensor: its values are what `data` holds times this
 
     int64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
 };
