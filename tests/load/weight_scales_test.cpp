@@ -1,5 +1,8 @@
 // Scales of whole tensors, which lie beside nvfp4 in GGUF files: read with the weights, kept with them, in the values where a
 // weight takes another type.
+#include "models/graph/branch.hpp"
+#include "models/graph/builder.hpp"
+#include "models/graph/dora_rows.hpp"
 #include "models/model/base_identity.hpp"
 #include "models/quantize/quantize_file.hpp"
 #include "models/scaled_model.hpp"
@@ -25,6 +28,104 @@ TEST_F(WeightScales, BelongToTheirWeights) {
     EXPECT_EQ(scaled_->find("token_embd.weight")->scale, 1);
     const std::vector<float> logits = logits_of(*plain_, device_.get(), some_tokens());
     EXPECT_LE(nmse(logits_of(*scaled_, device_.get(), some_tokens()), logits), 1e-10);
+}
+
+/// A branch on a linear and what it needs, over either model.
+class ScaledBranch : public WeightScales {
+  protected:
+    static constexpr int64_t kRank = 3;
+    static constexpr float kFactor = 0.75f;
+
+    void SetUp() override {
+        WeightScales::SetUp();
+        const Weight & w = *golden_->find(kName);
+        const auto numbers = [](int64_t n, float size) {
+            std::vector<float> values;
+            for (int64_t i = 0; i < n; ++i) values.push_back(size * static_cast<float>(i * 37 % 19 - 9));
+            return values;
+        };
+        a_ = numbers(w.ne[0] * kRank, 0.02f), b_ = numbers(w.ne[1] * kRank, 0.03f);
+        bt_.resize(b_.size());
+        for (int64_t i = 0; i < w.ne[1]; ++i)
+            for (int64_t j = 0; j < kRank; ++j)
+                bt_[static_cast<size_t>(j * w.ne[1] + i)] = b_[static_cast<size_t>(i * kRank + j)];
+    }
+    ql_tensor * leaf(ql_graph * g, const char * name, int64_t k, int64_t m, const std::vector<float> & values) const {
+        const int64_t ne[] = {k, m};
+        return ql_weight(g, name, QL_F32, m > 0 ? 2 : 1, ne, values.data());
+    }
+
+    /// The losses of tokens with a branch that is the sequence's own, or the graph's.
+    std::vector<float> losses(const Model & model, bool mixed) const {
+        const std::vector<int32_t> ids = some_tokens();
+        const auto n = static_cast<int64_t>(ids.size());
+        GraphPtr graph;
+        EXPECT_EQ(ql_graph_create(out(graph)), QL_OK);
+        ql_graph * g = graph.get();
+        GraphBuilder b(model, g);
+        const Weight & w = *model.find(kName);
+        ql_tensor * a = leaf(g, "a", w.ne[0], kRank, a_);
+        if (mixed)
+            b.attach_mixed(kName, 1, {0, a, leaf(g, "bt", w.ne[1], kRank, bt_)});
+        else
+            b.attach(kName, lora_branch(a, leaf(g, "b", kRank, w.ne[1], b_), kFactor));
+        const StreamInputs in = b.start_stream(n);
+        ql_tensor * targets = ql_input(g, "targets", QL_I32, 1, &n);
+        ql_tensor * weights = ql_input(g, "loss_weights", QL_F32, 1, &n);
+        ql_tensor * nll = nullptr;
+        (void)b.loss(b.hidden(), b.head(), targets, weights, &nll);
+        PlanPtr plan;
+        EXPECT_EQ(ql_plan_create(g, device_.get(), &nll, 1, out(plan)), QL_OK) << ql_error_message();
+        if (!plan) return {};
+        std::vector<int32_t> positions, spans;
+        for (int32_t i = 0; i < n; ++i) positions.push_back(i), spans.insert(spans.end(), {0, i + 1});
+        const std::vector<float> ones(ids.size(), 1.0f), factors(ids.size(), kFactor);
+        EXPECT_EQ(ql_tensor_write(in.tokens, ids.data(), 0, ids.size() * 4), QL_OK);
+        EXPECT_EQ(ql_tensor_write(in.positions, positions.data(), 0, ids.size() * 4), QL_OK);
+        EXPECT_EQ(ql_tensor_write(targets, ids.data(), 0, ids.size() * 4), QL_OK);
+        EXPECT_EQ(ql_tensor_write(weights, ones.data(), 0, ids.size() * 4), QL_OK);
+        if (mixed) EXPECT_EQ(ql_tensor_write(in.factors, factors.data(), 0, ids.size() * 4), QL_OK);
+        EXPECT_TRUE(write_spans(in, spans).ok());
+        EXPECT_EQ(ql_plan_run(plan.get()), QL_OK) << ql_error_message();
+        std::vector<float> values(ids.size());
+        EXPECT_EQ(ql_plan_read(plan.get(), nll, values.data(), 0, values.size() * 4), QL_OK) << ql_error_message();
+        return values;
+    }
+
+    const std::string kName = "blk.1.ffn_up.weight";
+    std::vector<float> a_, b_, bt_;
+};
+
+TEST_F(ScaledBranch, ActsAsOnTheValues) {
+    const std::vector<float> expected = losses(*plain_, false);
+    EXPECT_LE(nmse(losses(*scaled_, false), expected), 1e-10);
+    EXPECT_LE(nmse(losses(*scaled_, true), expected), 1e-10);
+    for (float & v : b_) v = 0;
+    EXPECT_GT(nmse(losses(*scaled_, false), expected), 1e-6) << "the branch counts";
+}
+
+TEST_F(ScaledBranch, DorasRowsAreThoseOfTheValues) {
+    const Weight &scaled = *scaled_->find(kName), &plain = *plain_->find(kName);
+    const int64_t k = plain.ne[0], m = plain.ne[1];
+    std::vector<float> squares(static_cast<size_t>(m)), magnitude(squares.size(), 1.5f), rows[2] = {squares, squares};
+    for (int64_t i = 0; i < k * m; ++i) {
+        const float v = packed_[kName].values[static_cast<size_t>(i)];
+        squares[static_cast<size_t>(i / k)] += v * v;
+    }
+    for (const Weight * w : {&scaled, &plain}) {
+        GraphPtr graph;
+        ASSERT_EQ(ql_graph_create(out(graph)), QL_OK);
+        ql_graph * g = graph.get();
+        ql_tensor * c = dora_rows(
+            g, leaf(g, "magnitude", m, 0, magnitude), ql_weight(g, "w", w->dtype, 2, w->ne, w->data), w->scale,
+            leaf(g, "squares", m, 0, squares), leaf(g, "a", k, kRank, a_), leaf(g, "b", kRank, m, b_), 0.5f);
+        PlanPtr plan;
+        ASSERT_EQ(ql_plan_create(g, device_.get(), &c, 1, out(plan)), QL_OK) << ql_error_message();
+        ASSERT_EQ(ql_plan_run(plan.get()), QL_OK) << ql_error_message();
+        auto & to = rows[w == &plain];
+        ASSERT_EQ(ql_plan_read(plan.get(), c, to.data(), 0, to.size() * 4), QL_OK) << ql_error_message();
+    }
+    EXPECT_LE(nmse(rows[0], rows[1]), 1e-10);
 }
 
 TEST_F(WeightScales, ConvertedOnLoadingTheyAreInTheValues) {
