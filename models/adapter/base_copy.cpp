@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "models/model/architecture.hpp"
+#include "models/model/weight_values.hpp"
 #include "models/quantize/policy.hpp"
 #include "ql/ql.hpp"
 
@@ -28,7 +29,7 @@ Result<Distance> distance(const Weight & w, const SafeTensor & copy) {
         const auto * const at = static_cast<const char *>(copy.data) + static_cast<size_t>(first) * element;
         std::memcpy(raw.data(), at, static_cast<size_t>(count) * element);  // it may lie at any byte
         QL_TRY(ql_decode(dtype, raw.data(), count, 0, count, theirs.data()));
-        QL_TRY(ql_decode(w.dtype, w.data, n, first, count, ours.data()));
+        QL_TRY(read_values(w, first, count, ours.data()));
         for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
             const double x = static_cast<double>(ours[i]), e = static_cast<double>(theirs[i]) - x;
             d.error += e * e;

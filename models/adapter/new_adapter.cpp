@@ -9,6 +9,7 @@
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/patterns.hpp"
 #include "models/adapter/targets.hpp"
+#include "models/model/weight_values.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -22,7 +23,7 @@ Result<std::vector<TrainedNorm>> norms_of(const Model & model) {
         TrainedNorm & norm = norms.emplace_back();
         norm.weight = w.name;
         norm.values.resize(static_cast<size_t>(w.elements()));
-        QL_TRY(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), norm.values.data()));
+        QL_TRY(read_values(w, 0, w.elements(), norm.values.data()));
     }
     return norms;
 }
@@ -138,10 +139,11 @@ Result<Adapter> new_adapter(const Model & model, const LoraOptions & options) {
     adapter.origin.base_type = model.base_type();
     adapter.origin.init = options.kind == LoraKind::miss ? "" : kUniformStart;  // a MiSS has its A for good
     adapter.origin.seed = std::to_string(options.seed);
-    adapter.origin.options = format(
-        "kind=%s;r=%lld;alpha=%g;rslora=%d;norms=%d;targets=%s;layers=%s;ranks=%s;alphas=%s", def_of(options.kind).name,
-        static_cast<long long>(options.r), static_cast<double>(options.alpha), options.rslora ? 1 : 0, options.norms ? 1 : 0,
-        options.targets.c_str(), options.layers.c_str(), options.rank_pattern.c_str(), options.alpha_pattern.c_str());
+    adapter.origin.options =
+        format("kind=%s;r=%lld;alpha=%g;rslora=%d;norms=%d;targets=%s;layers=%s;ranks=%s;alphas=%s",
+               def_of(options.kind).name, static_cast<long long>(options.r), static_cast<double>(options.alpha),
+               options.rslora ? 1 : 0, options.norms ? 1 : 0, options.targets.c_str(), options.layers.c_str(),
+               options.rank_pattern.c_str(), options.alpha_pattern.c_str());
     const uint64_t fingerprint = model.fingerprint();
     for (const std::string & name : targets) {
         const Weight & w = *model.find(name);

@@ -9,6 +9,7 @@
 #include "models/files/weight_names.hpp"
 #include "models/hf/rope_order.hpp"
 #include "models/model/architecture.hpp"
+#include "models/model/weight_values.hpp"
 
 namespace ql {
 namespace {
@@ -40,7 +41,7 @@ Result<LoraMatrix> read_whole(const SafeTensor & t, LoraMatrix m, const PeftConf
     const Weight & base = *model.find(m.weight);
     std::vector<float> row(static_cast<size_t>(m.k));
     for (int64_t i = 0; i < m.m; ++i) {
-        QL_TRY(ql_decode(base.dtype, base.data, base.elements(), i * m.k, m.k, row.data()));
+        QL_TRY(read_values(base, i * m.k, m.k, row.data()));
         for (int64_t j = 0; j < m.k; ++j) delta[static_cast<size_t>(i * m.k + j)] -= row[static_cast<size_t>(j)];
     }
     std::vector<float> identity(static_cast<size_t>(m.r * m.r));

@@ -6,6 +6,7 @@
 
 #include "models/files/weight_names.hpp"
 #include "models/model/model.hpp"
+#include "models/model/weight_values.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -93,8 +94,7 @@ Result<TokenRows> rows_of(const Model & model, const std::string & weight, std::
     const int64_t n = w.ne[0];
     rows.values.resize(static_cast<size_t>(n) * rows.ids.size());
     for (size_t i = 0; i < rows.ids.size(); ++i)
-        QL_TRY(ql_decode(w.dtype, w.data, w.elements(), rows.ids[i] * n, n,
-                         rows.values.data() + i * static_cast<size_t>(n)));
+        QL_TRY(read_values(w, rows.ids[i] * n, n, rows.values.data() + i * static_cast<size_t>(n)));
     return rows;
 }
 

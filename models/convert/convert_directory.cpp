@@ -34,6 +34,7 @@ class Source {
     const std::string & name() const { return directory_.name; }
     const Architecture & architecture() const { return *directory_.model.architecture; }
     const Hparams & hparams() const { return parts_.hparams; }
+    const std::vector<std::string> & notes() const { return parts_.notes; }
 
     /// In the architecture's order: the files' shards and their order do not matter.
     std::vector<Conversion> tensors() const {
@@ -108,7 +109,7 @@ Status convert_directory(const std::string & directory, const std::string & out,
     keys.name = source.name(), keys.model = &source.model();
     for (const Conversion & c : input.tensors) keys.n_weights += c.row() * c.rows();
     QL_TRY(keys.read(directory));
-    std::vector<std::string> notes;
+    std::vector<std::string> notes = source.notes();
     if (!keys.has_tokenizer) notes.emplace_back("there is no tokenizer in the directory, and so none in the file");
     QL_TRY(check_keys(source, keys, directory, out, notes));
     for (const std::string & note : notes)

@@ -5,7 +5,7 @@
 namespace ql {
 namespace {
 
-constexpr std::string_view kWeight = ".weight", kBias = ".bias";
+constexpr std::string_view kWeight = ".weight", kBias = ".bias", kScale = ".scale", kInputScale = ".input_scale";
 
 std::string with_ending(std::string_view name, std::string_view ending) {
     return std::string(name.substr(0, name.rfind('.'))).append(ending);
@@ -36,6 +36,14 @@ std::string_view linear_of(std::string_view weight) {
 
 std::string bias_of(std::string_view weight) {
     return with_ending(weight, kBias);
+}
+
+std::string scale_of(std::string_view weight) {
+    return with_ending(weight, kScale);
+}
+
+std::string input_scale_of(std::string_view weight) {
+    return with_ending(weight, kInputScale);
 }
 
 std::string weight_of(std::string_view name) {

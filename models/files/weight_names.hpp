@@ -20,7 +20,11 @@ std::string_view linear_of(std::string_view weight);
 
 /// "blk.3.attn_q.bias" of "blk.3.attn_q.weight".
 std::string bias_of(std::string_view weight);
-/// The inverse; a weight's own name for a weight.
+/// "blk.3.attn_q.scale" of "blk.3.attn_q.weight": a factor of the whole tensor.
+std::string scale_of(std::string_view weight);
+/// "blk.3.attn_q.input_scale": a factor of what the weight is multiplied with, for kernels that round that to 4 bits.
+std::string input_scale_of(std::string_view weight);
+/// The inverse of bias_of; a weight's own name for a weight.
 std::string weight_of(std::string_view name);
 
 }  // namespace ql

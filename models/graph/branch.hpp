@@ -10,7 +10,8 @@ class GraphBuilder;
 
 /// A linear that branches are added to.
 struct LinearSite {
-    ql_tensor * w = nullptr;     // its weight [k, m]
+    ql_tensor * w = nullptr;     // its weight [k, m], as it is stored
+    float w_scale = 1;           // times this
     ql_tensor * x = nullptr;     // its input [k, T]
     ql_tensor * base = nullptr;  // W x [m, T]
     ql_tensor * y = nullptr;     // base and the branches before this one

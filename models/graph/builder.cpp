@@ -91,8 +91,8 @@ ql_tensor * GraphBuilder::linear(const std::string & name, ql_tensor * x) {
 ql_tensor * GraphBuilder::add_branches(const std::string & name, ql_tensor * x, ql_tensor * y) {
     const auto it = branches_.find(name);
     if (it == branches_.end()) return y;
-    ql_tensor * base = mixed_.count(name) ? ql_mul_mat(graph_, weight(name), x) : y;
-    LinearSite site{weight(name), x, base, y};
+    ql_tensor * base = mixed_.count(name) ? base_product(name, x) : y;
+    LinearSite site{weight(name), weight_scale(name), x, base, y};
     for (const BranchPtr & branch : it->second) site.y = branch->add_to(*this, site);
     return site.y;
 }
@@ -122,13 +122,22 @@ ql_tensor * GraphBuilder::keep_tokens(ql_tensor * x, ql_tensor * ids) {
     return ql_get_rows(graph_, x, ids);
 }
 
+float GraphBuilder::weight_scale(const std::string & name) const {
+    const Weight * w = model_.find(name);
+    return w ? w->scale : 1;
+}
+
+ql_tensor * GraphBuilder::base_product(const std::string & name, ql_tensor * x) {
+    return scaled(ql_mul_mat(graph_, weight(name), x), weight_scale(name));
+}
+
 ql_tensor * GraphBuilder::product(const std::string & name, ql_tensor * x) {
     if (const auto it = merged_.find(name); it != merged_.end()) {
         const auto & [packed, branch] = it->second;
         return ql_mul_mat_merged(graph_, packed, x, branch.a, branch.b, branch.scale);
     }
     const auto it = mixed_.find(name);
-    if (it == mixed_.end()) return ql_mul_mat(graph_, weight(name), x);
+    if (it == mixed_.end()) return base_product(name, x);
     std::vector<int> adapters;
     std::vector<ql_tensor *> a, bt;
     for (const MixedBranch & branch : it->second) {
@@ -136,8 +145,10 @@ ql_tensor * GraphBuilder::product(const std::string & name, ql_tensor * x) {
         a.push_back(branch.a);
         bt.push_back(branch.bt);
     }
-    return ql_lora_mix(graph_, weight(name), x, factors_, static_cast<int>(a.size()), adapters.data(), a.data(),
-                       bt.data());
+    const float scale = weight_scale(name);  // s w x + sum f B A x = s (w x + sum (f / s) B A x)
+    ql_tensor * y = ql_lora_mix(graph_, weight(name), x, scaled(factors_, 1 / scale), static_cast<int>(a.size()),
+                                adapters.data(), a.data(), bt.data());
+    return scaled(y, scale);
 }
 
 ql_tensor * GraphBuilder::angles(const Rope & rope) {
@@ -213,11 +224,13 @@ ql_tensor * GraphBuilder::logits(ql_tensor * hidden) {
 ql_tensor * GraphBuilder::loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights,
                                ql_tensor ** nll) {
     const float cap = hparams().logit_cap;
+    ql_tensor * stored = hidden;  // what the head as it is stored is multiplied with
+    if (head == this->head()) stored = scaled(hidden, model_.head().scale);
     if (const auto rows = own_rows_.find(model_.head().name); rows != own_rows_.end() && head == this->head())
-        return ql_head_loss_rows(graph_, hidden, head, targets, weights, rows->second.ids,
+        return ql_head_loss_rows(graph_, stored, head, targets, weights, rows->second.ids,
                                  ql_mul_mat(graph_, rows->second.values, hidden), cap, nll);
-    return cap == kNoCap ? ql_head_loss(graph_, hidden, head, targets, weights, nll)
-                         : ql_head_loss_capped(graph_, hidden, head, targets, weights, cap, nll);
+    return cap == kNoCap ? ql_head_loss(graph_, stored, head, targets, weights, nll)
+                         : ql_head_loss_capped(graph_, stored, head, targets, weights, cap, nll);
 }
 
 ql_tensor * GraphBuilder::cached(ql_tensor * cache, int64_t n_heads, ql_tensor * x) {

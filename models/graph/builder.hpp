@@ -154,6 +154,10 @@ class GraphBuilder {
     ql_tensor * loss(ql_tensor * hidden, ql_tensor * head, ql_tensor * targets, ql_tensor * weights, ql_tensor ** nll);
 
   private:
+    /// Of the whole tensor: W is what is stored times this.
+    float weight_scale(const std::string & name) const;
+    /// W x.
+    ql_tensor * base_product(const std::string & name, ql_tensor * x);
     /// W x and its mixed branches, or that of the packed weight in W's place.
     ql_tensor * product(const std::string & name, ql_tensor * x);
     /// y, the product, and the other branches of W.

@@ -21,13 +21,18 @@ Status read_quantisation(const JsonFile & config, HfConfig & out) {
     if (!config.has("quantization_config")) return {};
     std::string method;
     if (!config.has_object("quantization_config")) return config.wrong("quantization_config", "must be an object");
-    QL_TRY(config.part("quantization_config").text("quant_method", method, ""));
+    const JsonFile part = config.part("quantization_config");
+    QL_TRY(part.text("quant_method", method, ""));
     out.bitsandbytes = method == "bitsandbytes";
     if (out.bitsandbytes) return {};
+    if (method == "gptq" || method == "awq") {
+        QL_ASSIGN(out.integers, read_packed_integers(part));
+        return {};
+    }
     return error(
         QL_UNSUPPORTED,
-        "checkpoints quantised by '%.40s' (quantization_config) are not supported, those of bitsandbytes are; use the "
-        "unquantised one or a GGUF file",
+        "checkpoints quantised by '%.40s' (quantization_config) are not supported, those of bitsandbytes, GPTQ "
+        "and AWQ are; use the unquantised one or a GGUF file",
         method.c_str());
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/files/json_file.hpp"
+#include "models/hf/packed_integers.hpp"
 #include "models/hf/rope.hpp"
 
 namespace ql {
@@ -20,10 +21,11 @@ struct HfConfig {
     enum class Head { tied, separate, unsaid } head = Head::unsaid;
     std::vector<HfBiases> biases;
     bool bitsandbytes = false;  // weights are quantised by it, some or all
+    PackedIntegers integers;    // or by GPTQ or AWQ
     HfRope rope;                // of Hparams::rope, with the numbers that it follows from
 };
 
-/// Refuses checkpoints of other tools' quantisation but that of bitsandbytes, and classes that compute something else with the
+/// Refuses checkpoints of other tools' quantisation but those of bitsandbytes, GPTQ and AWQ, and classes that compute something else with the
 /// same weights.
 Status refuse_other_models(const JsonFile & config, HfConfig & out);
 /// How the head is stored.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "models/graph/dora_rows.hpp"
+#include "models/model/weight_values.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -33,10 +35,10 @@ Result<AppliedDora> apply_dora(const Model & model, ql_device * device, const Lo
     const auto leaf = [&](const char * part, int n_dims, std::initializer_list<int64_t> ne, const float * data) {
         return ql_weight(g, (m.weight + part).c_str(), QL_F32, n_dims, ne.begin(), data);
     };
-    ql_tensor * c = ql_dora_scale(g, leaf(".magnitude", 1, {m.m}, m.magnitude.data()),
-                                  ql_weight(g, m.weight.c_str(), w.dtype, w.n_dims, w.ne, w.data),
-                                  leaf(".squares", 1, {m.m}, squares.data()), leaf(".a", 2, {m.k, m.r}, m.a.data()),
-                                  leaf(".b", 2, {m.r, m.m}, m.b.data()), m.scale);
+    ql_tensor * c = dora_rows(g, leaf(".magnitude", 1, {m.m}, m.magnitude.data()),
+                              ql_weight(g, m.weight.c_str(), w.dtype, w.n_dims, w.ne, w.data), w.scale,
+                              leaf(".squares", 1, {m.m}, squares.data()), leaf(".a", 2, {m.k, m.r}, m.a.data()),
+                              leaf(".b", 2, {m.r, m.m}, m.b.data()), m.scale);
     QL_TRY(ql_graph_status(g));
     ql_plan_options options{};
     options.size = sizeof(options);
@@ -55,7 +57,7 @@ Result<AppliedDora> apply_dora(const Model & model, ql_device * device, const Lo
 Status add_norm(const Model & model, const TrainedNorm & norm, float factor, std::vector<float> & values) {
     const Weight & w = *model.find(norm.weight);
     std::vector<float> base(norm.values.size());
-    QL_TRY(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), base.data()));
+    QL_TRY(read_values(w, 0, w.elements(), base.data()));
     if (values.empty() && factor == 1) return values = norm.values, Status();
     if (values.empty()) values = base;
     for (size_t i = 0; i < base.size(); ++i) values[i] += factor * (norm.values[i] - base[i]);

@@ -4,6 +4,7 @@
 
 #include "models/adapter/kinds/kind.hpp"
 #include "models/adapter/merge.hpp"
+#include "models/model/weight_values.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -23,7 +24,7 @@ void add_product(float * w, const LoraMatrix & l, float factor) {
 Status add_change(float * w, const Weight & head, const LoraMatrix & l, float factor) {
     std::vector<float> before(static_cast<size_t>(l.k)), row(before.size());
     for (int64_t i = 0; i < l.m; ++i) {
-        QL_TRY(ql_decode(head.dtype, head.data, head.elements(), i * l.k, l.k, before.data()));
+        QL_TRY(read_values(head, i * l.k, l.k, before.data()));
         row = before;
         merge_row(l, i, row.data());
         for (size_t j = 0; j < row.size(); ++j) w[static_cast<size_t>(i * l.k) + j] += factor * (row[j] - before[j]);
@@ -47,7 +48,7 @@ Result<AlignedBytes> merged_head(const Model & model, std::span<const AppliedAda
     AlignedBytes memory = aligned_bytes(static_cast<size_t>(n) * sizeof(float));
     if (!memory) return error(QL_NO_MEMORY, "no memory for '%s' with its adapter, in f32", head.name.c_str());
     auto * const w = reinterpret_cast<float *>(memory.get());
-    QL_TRY(ql_decode(head.dtype, head.data, n, 0, n, w));
+    QL_TRY(read_values(head, 0, n, w));
     if (const auto own = parts.rows.find(head.name); own != parts.rows.end())
         for (size_t i = 0; i < own->second.ids.size(); ++i)
             std::copy_n(own->second.values.data() + static_cast<int64_t>(i) * head.ne[0], head.ne[0],

@@ -14,8 +14,8 @@ struct Kind {
     const char * what;
 };
 constexpr Kind kKinds[] = {
-    {"_exps", "mixture of experts"},   {"_gate_inp", "mixture of experts"}, {"_shexp", "mixture of experts"},
-    {"attn_qkv", "q, k and v in one"}, {".scale", "scaled weights"},        {"_norm.bias", "layer norm with a bias"},
+    {"_exps", "mixture of experts"},   {"_gate_inp", "mixture of experts"},  {"_shexp", "mixture of experts"},
+    {"attn_qkv", "q, k and v in one"}, {".scale", "a scale of this tensor"}, {"_norm.bias", "layer norm with a bias"},
 };
 
 std::string reason(const std::string & name, const Hparams & h) {

@@ -50,9 +50,11 @@ class Converter {
         if (dtype == w.dtype)
             std::memcpy(memory.get(), w.data, bytes);
         else
-            QL_TRY(convert_tensor(w.name, w.dtype, w.data, dtype, memory.get(), w.elements(), scales_));
+            QL_TRY(convert_part({w.name, w.dtype, w.data, w.elements(), 0, w.elements(), w.scale}, dtype, memory.get(),
+                                {scales_}));
         replaced_.push_back(w);
         forget(w);
+        if (dtype != w.dtype) w.scale = 1;  // it is in the values now
         w.dtype = dtype;
         w.data = memory.get();
         w.bytes = bytes;

@@ -5,6 +5,7 @@
 
 #include "models/files/weight_names.hpp"
 #include "models/load/made_weights.hpp"
+#include "models/load/packed_tensor.hpp"
 
 namespace ql {
 namespace {
@@ -28,8 +29,9 @@ Result<Weight> as_weight(const SafeTensor & tensor) {
 
 Status HfWeights::add(SafeTensorsFile & file) {
     for (const SafeTensor & tensor : file.tensors()) {
-        if (config_.bitsandbytes) {
-            if (bnb_weight_of(tensor.name).empty())
+        if (config_.bitsandbytes || is_packed()) {
+            const std::string weight = is_packed() ? packed_weight_of(tensor.name) : bnb_weight_of(tensor.name);
+            if (weight.empty())
                 waiting_.push_back(tensor);
             else
                 beside_[tensor.name] = tensor;
@@ -48,12 +50,8 @@ Status HfWeights::add_quantised() {
     for (const SafeTensor & tensor : waiting_) {
         if (!is_bnb_weight(tensor.name, beside_)) continue;
         weights.insert(tensor.name);
-        const auto name = architecture_.hf_names().gguf_name(tensor.name);
-        if (!name || !names_.insert(*name).second)
-            return error(QL_UNSUPPORTED,
-                         "quantised tensor '%.80s' is not one that a '%s' model has, or is in two files",
-                         tensor.name.c_str(), h_.arch.c_str());
-        QL_ASSIGN(auto made, bnb_tensor(*name, tensor, beside_, head_dim_of(*name)));
+        QL_ASSIGN(const std::string name, new_name(tensor.name));
+        QL_ASSIGN(auto made, bnb_tensor(name, tensor, beside_, head_dim_of(name)));
         tensors_.push_back(std::move(made));
     }
     for (const auto & [name, tensor] : beside_)
@@ -63,8 +61,49 @@ Status HfWeights::add_quantised() {
     return {};
 }
 
+Result<std::string> HfWeights::new_name(const std::string & hf_name) {
+    const auto name = architecture_.hf_names().gguf_name(hf_name);
+    if (name && names_.insert(*name).second) return *name;
+    return error(QL_UNSUPPORTED, "quantised tensor '%.80s' is not one that a '%s' model has, or is in two files",
+                 hf_name.c_str(), h_.arch.c_str());
+}
+
+bool HfWeights::is_empty_bias(const SafeTensor & tensor) const {
+    constexpr std::string_view kBias = ".bias";
+    if (!tensor.name.ends_with(kBias)) return false;
+    const std::string linear = tensor.name.substr(0, tensor.name.size() - kBias.size());
+    const auto name = architecture_.hf_names().gguf_name(linear + ".weight");
+    if (!name || !beside_.contains(linear + ".qweight")) return false;
+    const std::string_view gguf = linear_of(*name);
+    for (const HfBiases & b : config_.biases)
+        if (gguf.starts_with(b.linears) && b.there) return false;
+    const auto values = read_f32(tensor);
+    return values.ok() && std::all_of(values->begin(), values->end(), [](float v) { return v == 0; });
+}
+
+Status HfWeights::add_packed() {
+    for (const SafeTensor & tensor : waiting_)
+        if (!is_empty_bias(tensor)) QL_TRY(add(tensor));
+    std::map<std::string, int> in_f32;  // by the reason
+    for (const auto & [name, tensor] : beside_) {
+        const std::string weight = packed_weight_of(name), linear = weight.substr(0, weight.rfind('.'));
+        if (!beside_.contains(linear + ".qweight"))
+            return error(QL_BAD_FILE, "tensor '%.80s' is there, but not the codes that it belongs to", name.c_str());
+        if (name != linear + ".qweight") continue;
+        QL_ASSIGN(const std::string gguf, new_name(weight));
+        std::string why_f32;
+        QL_ASSIGN(auto made, packed_tensor(gguf, linear, beside_, config_.integers, head_dim_of(gguf), why_f32));
+        tensors_.push_back(std::move(made));
+        if (!why_f32.empty()) ++in_f32[why_f32];
+    }
+    for (const auto & [why, n] : in_f32)
+        parts_.notes.push_back(format("%d matrices of integers are read as f32: %s", n, why.c_str()));
+    return {};
+}
+
 Status HfWeights::check() {
     if (config_.bitsandbytes) QL_TRY(add_quantised());
+    if (is_packed()) QL_TRY(add_packed());
     if (!names_.contains("output.weight") && config_.head == HfConfig::Head::separate)
         return error(QL_BAD_FILE,
                      "tensor 'lm_head.weight' is missing; config.json says that it is not tied to the embedding");

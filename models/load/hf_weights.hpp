@@ -39,6 +39,12 @@ class HfWeights {
     Status add(const SafeTensor & tensor);
     /// Tensors of a quantised checkpoint, which have others beside them.
     Status add_quantised();
+    Status add_packed();
+    bool is_packed() const { return config_.integers.by != PackedIntegers::By::nobody; }
+    /// The GGUF name of a quantised weight that no file has had yet.
+    Result<std::string> new_name(const std::string & hf_name);
+    /// A bias of zeros beside codes, where the model has none: older packers wrote one for every linear.
+    bool is_empty_bias(const SafeTensor & tensor) const;
     /// Of rows that take GGUF's order; 0: they stay.
     int64_t head_dim_of(const std::string & name) const;
     HfChange change_of(const Weight & w) const;

@@ -4,6 +4,7 @@
 #include "models/load/find_architecture.hpp"
 #include "models/load/loaders.hpp"
 #include "models/load/made_weights.hpp"
+#include "models/load/weight_scales.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -33,6 +34,7 @@ Result<std::vector<Weight>> gguf_weights(const ql_gguf * file) {
         QL_TRY(ql_gguf_tensor_at(file, i, &t));
         weights.push_back({t.name, t.dtype, t.n_dims, {t.ne[0], t.ne[1], t.ne[2], t.ne[3]}, t.data, t.size});
     }
+    QL_TRY(take_scales(weights));
     return weights;
 }
 
@@ -53,7 +55,9 @@ Result<ModelParts> load_gguf_model(const std::string & path) {
         QL_ASSIGN(Tokenizer tokenizer, Tokenizer::from_gguf(file));
         parts.tokenizer = std::make_unique<Tokenizer>(std::move(tokenizer));
     }
-    QL_ASSIGN(parts.weights, gguf_weights(file));
+    auto weights = gguf_weights(file);
+    QL_TRY(file_fault(path, weights.status()));
+    parts.weights = std::move(weights).value();
     QL_TRY(file_fault(path, add_made_weights(parts)));
     return parts;
 }

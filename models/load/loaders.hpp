@@ -6,7 +6,7 @@
 
 namespace ql {
 
-/// A file's tensors, mapped in place.
+/// A file's tensors, mapped in place; those with a scale of the whole tensor have it.
 Result<std::vector<Weight>> gguf_weights(const ql_gguf * file);
 Result<ModelParts> load_gguf_model(const std::string & path);
 /// A Hugging Face directory: config.json, *.safetensors, tokenizer.json or tokenizer.model.

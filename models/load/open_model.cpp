@@ -31,8 +31,8 @@ Result<std::unique_ptr<Model>> open_model(const std::string & path, const ql_mod
     QL_TRY(file_fault(path, check_weights(parts, *architecture)));
     QL_TRY(file_fault(path, check_tokenizer(parts)));
     QL_ASSIGN(parts.identity, identify_base(parts.hparams.arch, parts.weights));
-    std::vector<std::string> notes;
-    if (parts.tokenizer) notes = parts.tokenizer->notes();
+    std::vector<std::string> notes = parts.notes;
+    if (parts.tokenizer) notes.insert(notes.end(), parts.tokenizer->notes().begin(), parts.tokenizer->notes().end());
     QL_TRY(file_fault(path, convert_weights(parts, options, notes)));
     return std::make_unique<Model>(path, std::move(parts), *architecture, std::move(notes));
 }

@@ -49,6 +49,7 @@ Result<BaseIdentity> identify_base(const std::string & architecture, const std::
         file.text(w->name);
         file.bytes(&dtype, sizeof dtype);
         file.bytes(w->ne, sizeof w->ne);
+        if (w->scale != 1) file.bytes(&w->scale, sizeof w->scale);
         file.bytes(w->data, end);
         file.bytes(static_cast<const std::byte *>(w->data) + w->bytes - end, end);
     }

@@ -77,6 +77,7 @@ uint64_t Model::hash_weights() const {
         const size_t end = std::min<size_t>(w.bytes, 256);
         hash.text(w.name);
         hash.bytes(w.ne, sizeof(w.ne));
+        if (w.scale != 1) hash.bytes(&w.scale, sizeof w.scale);
         hash.bytes(w.data, end);
         hash.bytes(static_cast<const std::byte *>(w.data) + w.bytes - end, end);
         if (!parts_.file) continue;

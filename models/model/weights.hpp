@@ -18,6 +18,7 @@ struct Weight {
     int64_t ne[4] = {1, 1, 1, 1};
     const void * data = nullptr;
     size_t bytes = 0;
+    float scale = 1;  // of the whole tensor: its values are what `data` holds times this
 
     int64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
 };
@@ -38,6 +39,7 @@ struct ModelParts {
     std::unique_ptr<Tokenizer> tokenizer;  // null where the files have none
     std::string chat_template;             // "" where there is none
     std::string name;                      // general.name
+    std::vector<std::string> notes;        // for people: what the files' weights have become
     BaseIdentity identity;                 // of the files, whatever the weights are converted to
     GgufPtr file;                          // the mapped GGUF, if it is one
     std::vector<FileMapPtr> maps;          // the mapped safetensors files, if it is a Hugging Face directory

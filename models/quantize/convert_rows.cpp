@@ -59,9 +59,13 @@ struct Encoded {
     ql_dtype dtype;
     const void * data;
     int64_t all, first;
+    float scale = 1;  // of the whole tensor
 
     Status decode(int64_t from, std::vector<float> & piece) const {
-        return ql_decode(dtype, data, all, first + from, static_cast<int64_t>(piece.size()), piece.data());
+        QL_TRY(ql_decode(dtype, data, all, first + from, static_cast<int64_t>(piece.size()), piece.data()));
+        if (scale != 1)
+            for (float & v : piece) v *= scale;
+        return {};
     }
 };
 
@@ -93,9 +97,9 @@ class Rows {
     }
 
     TensorPart source() const {
-        if (read_at_) return {c_.source.name, c_.source.dtype, read_at_, n_, 0, n_};
+        if (read_at_) return {c_.source.name, c_.source.dtype, read_at_, n_, 0, n_, c_.scale};
         const int64_t all = c_.row() * c_.rows();
-        return {c_.source.name, c_.source.dtype, c_.source.data, all, first_row_ * c_.row(), n_};
+        return {c_.source.name, c_.source.dtype, c_.source.data, all, first_row_ * c_.row(), n_, c_.scale};
     }
 
     Status edit(std::byte * dst, ChangeSums & sums) const {
@@ -125,9 +129,10 @@ class Rows {
         return {};
     }
 
-    /// Rows that the edit leaves as they were have the bytes that they had. (In types of planes rows have none.)
+    /// Rows that the edit leaves as they were have the bytes that they had. (In types of planes rows have none, and what
+    /// had a scale of the whole tensor has none now.)
     void keep_unchanged(std::byte * dst) const {
-        if (c_.choice.dtype != c_.source.dtype || !has_rows(c_.source.dtype)) return;
+        if (c_.choice.dtype != c_.source.dtype || !has_rows(c_.source.dtype) || c_.scale != 1) return;
         const size_t bytes = ql_dtype_bytes(c_.source.dtype, c_.row());
         for (int64_t row = 0; row < rows_; ++row)
             if (!c_.edit->changes_row(c_.source.name, first_row_ + row))
@@ -157,8 +162,8 @@ class Rows {
 
     Status compare(const std::byte * dst, const float * meant, const std::byte * plain, ChangeSums & sums) const {
         const TensorPart part = source();
-        const Encoded before{part.dtype, part.data, part.all, part.first}, after{c_.choice.dtype, dst, n_, 0},
-            unedited{c_.choice.dtype, plain, n_, 0};
+        const Encoded before{part.dtype, part.data, part.all, part.first, part.scale},
+            after{c_.choice.dtype, dst, n_, 0}, unedited{c_.choice.dtype, plain, n_, 0};
         for (int64_t first = 0; first < n_; first += kPiece) {
             if (!measures(first)) continue;
             const auto count = static_cast<size_t>(std::min(kPiece, n_ - first));

@@ -16,6 +16,7 @@ struct Conversion {
     const RowSource * rows_of = nullptr;  // what gives the source's rows where `data` is null
     const void * file_data = nullptr;     // bytes of a mapped file that may leave memory when the tensor is done
     size_t file_bytes = 0;
+    float scale = 1;  // of the whole tensor: where it is not copied, its values are times this
     QuantizeChoice choice{QL_F32, ""};
     const WeightEdit * edit = nullptr;  // null where the values stay what they are
     bool measured = false;

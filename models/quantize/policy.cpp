@@ -122,10 +122,12 @@ ql_status encode_part(const float * x, int64_t n, ql_dtype to, void * dst, const
 Status convert_part(const TensorPart & part, ql_dtype to, void * dst, const WeightEncoding & encoding) {
     std::vector<float> values;
     const float * x = static_cast<const float *>(part.data) + part.first;
-    if (part.dtype != QL_F32) {
+    if (part.dtype != QL_F32 || part.scale != 1) {
         values.resize(static_cast<size_t>(part.count));
         const ql_status code = ql_decode(part.dtype, part.data, part.all, part.first, part.count, values.data());
         if (code != QL_OK) return tensor_error(part.name, code, ql_error_message());
+        if (part.scale != 1)
+            for (float & v : values) v *= part.scale;
         x = values.data();
     }
     QL_TRY(check_range(part.name, x, part.first, part.count, to));

@@ -44,6 +44,7 @@ struct TensorPart {
     const void * data;     // of the whole tensor
     int64_t all;           // elements of the whole tensor
     int64_t first, count;  // whole rows
+    float scale = 1;       // of the whole tensor: its values are what `data` holds times this
 };
 
 /// errors  QL_NON_FINITE: the message names the tensor and the first element that is not a number

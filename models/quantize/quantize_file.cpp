@@ -1,8 +1,12 @@
 #include "models/quantize/quantize_file.hpp"
 
 #include <filesystem>
+#include <unordered_map>
 
+#include "models/files/file_fault.hpp"
 #include "models/files/gguf_keys.hpp"
+#include "models/files/weight_names.hpp"
+#include "models/quantize/tensor_scale.hpp"
 #include "models/quantize/write_model.hpp"
 #include "ql/ql.hpp"
 
@@ -23,6 +27,19 @@ Result<GgufPtr> open_input(const std::string & in, const std::string & out) {
     return file;
 }
 
+/// Gives matrices the scales that lie beside them.
+Status read_scales(std::vector<Conversion> & tensors) {
+    std::unordered_map<std::string, const ql_gguf_tensor *> by_name;
+    for (const Conversion & c : tensors) by_name[c.source.name] = &c.source;
+    for (Conversion & c : tensors) {
+        if (!can_have_scale(c.source.name, c.source.n_dims)) continue;
+        const auto scale = by_name.find(scale_of(c.source.name));
+        if (scale == by_name.end()) continue;
+        QL_ASSIGN(c.scale, tensor_scale(*scale->second));
+    }
+    return {};
+}
+
 Result<std::vector<Conversion>> tensors_of(const ql_gguf * file, const WeightEdit * edit) {
     std::vector<Conversion> tensors(static_cast<size_t>(ql_gguf_n_tensors(file)));
     for (size_t i = 0; i < tensors.size(); ++i) {
@@ -31,6 +48,7 @@ Result<std::vector<Conversion>> tensors_of(const ql_gguf * file, const WeightEdi
         c.file_data = c.source.data, c.file_bytes = c.source.size;
         c.edit = edit && edit->changes(c.source.name) ? edit : nullptr;
     }
+    QL_TRY(read_scales(tensors));
     return tensors;
 }
 
@@ -43,7 +61,9 @@ Status quantize_file(const std::string & in, const std::string & out, const ql_q
     const ql_gguf * raw = file.get();
     if (edit) QL_TRY(edit->check(*raw));
     ModelInput input{in, {}, [raw](ql_gguf_writer * w) { return Status(ql_gguf_copy_keys(w, raw)); }};
-    QL_ASSIGN(input.tensors, tensors_of(raw, edit));
+    auto tensors = tensors_of(raw, edit);
+    QL_TRY(file_fault(in, tensors.status()));
+    input.tensors = std::move(tensors).value();
     return write_model(input, out, options);
 }
 

@@ -7,12 +7,16 @@
 #include <map>
 #include <span>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "common/threads.hpp"
+#include "models/files/file_fault.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/quantize/conversion_stream.hpp"
 #include "models/quantize/output_parts.hpp"
 #include "models/quantize/recipe.hpp"
+#include "models/quantize/tensor_scale.hpp"
 #include "models/quantize/weight_type.hpp"
 #include "ql/model.h"
 #include "ql/ql.hpp"
@@ -113,6 +117,27 @@ void choose_types(std::span<Conversion> tensors, const ql_quantize_options & opt
     }
 }
 
+/// Scales of tensors that are written as other values: those have the scale in them.
+Status drop_scales(std::vector<Conversion> & tensors) {
+    std::unordered_map<std::string, const ql_gguf_tensor *> by_name;
+    for (const Conversion & c : tensors) by_name[c.source.name] = &c.source;
+    std::unordered_set<std::string> dropped;
+    for (const Conversion & c : tensors) {
+        const std::string_view name = c.source.name;
+        if (c.copied() || !name.ends_with(".weight")) continue;
+        const std::string scale = scale_of(name), input = input_scale_of(name);
+        if (by_name.contains(scale) && c.source.n_dims > 2)
+            return error(
+                QL_UNSUPPORTED,
+                "tensor '%.80s' holds scales of a stack's matrices; '%.80s' can be kept as it is, not converted",
+                scale.c_str(), c.source.name);
+        if (!can_have_scale(name, c.source.n_dims)) continue;
+        dropped.insert({scale, input});
+    }
+    std::erase_if(tensors, [&](const Conversion & c) { return dropped.contains(c.source.name); });
+    return {};
+}
+
 /// general.file_type: that of the mix or of the type that is asked for, else of the type that most weights have.
 int file_type_of(std::span<const Conversion> tensors, const ql_quantize_options & options, const Recipe * recipe) {
     if (recipe) return recipe->file_type;
@@ -205,8 +230,9 @@ Status check_quantize_options(const ql_quantize_options & options) {
 Status write_model(ModelInput & input, const std::string & out, const ql_quantize_options & options) {
     QL_ASSIGN(const Recipe * const recipe, find_asked_recipe(options));
     QL_ASSIGN(const int threads, choose_threads(options.threads));
+    choose_types(input.tensors, options, recipe);
+    QL_TRY(file_fault(input.path, drop_scales(input.tensors)));
     const std::span<Conversion> tensors = input.tensors;
-    choose_types(tensors, options, recipe);
     const std::vector<OutputPart> parts = output_parts(out, tensors, options.split_bytes);
     for (const OutputPart & part : parts)
         if (is_of_input(input.path, part.path))

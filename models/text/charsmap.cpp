@@ -50,6 +50,14 @@ Result<Charsmap> Charsmap::read(std::string_view bytes) {
     return map;
 }
 
+std::string Charsmap::bytes() const {
+    const auto size = static_cast<uint32_t>(trie_.size() * sizeof(uint32_t));
+    std::string bytes(sizeof size + size, '\0');
+    std::memcpy(bytes.data(), &size, sizeof size);
+    std::memcpy(bytes.data() + sizeof size, trie_.data(), size);
+    return bytes + texts_;
+}
+
 std::optional<uint32_t> Charsmap::unit(size_t at) const {
     return at < trie_.size() ? std::optional(trie_[at]) : std::nullopt;
 }

@@ -17,6 +17,9 @@ class Charsmap {
     /// errors  QL_BAD_FILE: too short, or a text in it longer than any normalization form has
     static Result<Charsmap> read(std::string_view bytes);
 
+    /// The file's form again.
+    std::string bytes() const;
+
     struct Entry {
         size_t size = 0;  // bytes of the text that are replaced
         std::string_view with;

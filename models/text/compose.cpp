@@ -17,6 +17,14 @@ struct CombiningRange {
     uint8_t combining_class;
 };
 
+/// A character that form KC makes others of: n of kCompatibleParts, from `at` on.
+struct Compatible {
+    uint32_t character;
+    uint16_t at;
+    uint8_t n;
+};
+
+#include "models/text/compatible_tables.inl"
 #include "models/text/compose_tables.inl"
 
 // Hangul: a leading consonant, a vowel, perhaps a trailing consonant.
@@ -29,6 +37,13 @@ const Decomposition * find_decomposition(uint32_t c) {
         std::lower_bound(std::begin(kDecompositions), std::end(kDecompositions), c,
                          [](const Decomposition & row, uint32_t value) { return row.character < value; });
     return found == std::end(kDecompositions) || found->character != c ? nullptr : found;
+}
+
+const Compatible * find_compatible(uint32_t c) {
+    const auto * const found =
+        std::lower_bound(std::begin(kCompatible), std::end(kCompatible), c,
+                         [](const Compatible & row, uint32_t value) { return row.character < value; });
+    return found == std::end(kCompatible) || found->character != c ? nullptr : found;
 }
 
 uint8_t combining_class(uint32_t c) {
@@ -83,12 +98,9 @@ void order_marks(std::vector<SourceCharacter> & characters) {
     }
 }
 
-}  // namespace
-
-std::vector<SourceCharacter> compose(const std::vector<SourceCharacter> & characters) {
-    std::vector<SourceCharacter> parts, out;
-    parts.reserve(characters.size());
-    for (const SourceCharacter & c : characters) decompose(c, parts);
+/// Parts that are decomposed, composed.
+std::vector<SourceCharacter> compose_parts(std::vector<SourceCharacter> parts) {
+    std::vector<SourceCharacter> out;
     order_marks(parts);
     size_t starter = SIZE_MAX;  // in `out`: what the next characters may join
     int last_class = -1;        // of what stands after it; -1: nothing does
@@ -110,6 +122,26 @@ std::vector<SourceCharacter> compose(const std::vector<SourceCharacter> & charac
     }
     for (size_t i = 1; i < out.size(); i++) out[i].end = std::max(out[i].end, out[i - 1].end);
     return out;
+}
+
+}  // namespace
+
+std::vector<SourceCharacter> compose(const std::vector<SourceCharacter> & characters) {
+    std::vector<SourceCharacter> parts;
+    parts.reserve(characters.size());
+    for (const SourceCharacter & c : characters) decompose(c, parts);
+    return compose_parts(std::move(parts));
+}
+
+std::vector<SourceCharacter> compose_compatible(const std::vector<SourceCharacter> & characters) {
+    std::vector<SourceCharacter> parts;
+    parts.reserve(characters.size());
+    for (const SourceCharacter & c : characters) {
+        const Compatible * const row = find_compatible(c.code_point);
+        if (!row) decompose(c, parts);
+        for (int i = 0; row && i < row->n; ++i) parts.push_back({kCompatibleParts[row->at + i], c.end});
+    }
+    return compose_parts(std::move(parts));
 }
 
 }  // namespace ql

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Writes compose_tables.inl, Unicode's canonical decompositions and combining classes, from Python's unicodedata.
+"""Writes Unicode's decompositions from Python's unicodedata: compose_tables.inl has the canonical ones and the combining classes,
+compatible_tables.inl what form KC has more.
 
     make_compose_tables.py > compose_tables.inl
+    make_compose_tables.py compatible > compatible_tables.inl
 """
+import sys
 import unicodedata
 from unicodedata import combining, decomposition, normalize
 
@@ -41,4 +44,23 @@ def main():
     print("};")
 
 
-main()
+def compatible():
+    print(f"// Written by make_compose_tables.py: Unicode {unicodedata.unidata_version}. Do not edit.")
+    print("// clang-format off")
+    pool, table = [], []
+    for code in range(0x110000):
+        if code in HANGUL or normalize("NFKD", chr(code)) == normalize("NFD", chr(code)):
+            continue
+        parts = [f"0x{ord(c):X}," for c in normalize("NFKD", chr(code))]
+        table.append(f"{{0x{code:X}, {len(pool)}, {len(parts)}}},")
+        pool += parts
+    print("// Characters, wholly decomposed, and where their parts are.")
+    print("constexpr Compatible kCompatible[] = {")
+    rows(table, 6)
+    print("};\n")
+    print("constexpr uint32_t kCompatibleParts[] = {")
+    rows(pool, 16)
+    print("};")
+
+
+compatible() if sys.argv[1:] == ["compatible"] else main()

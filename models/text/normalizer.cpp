@@ -7,6 +7,8 @@
 namespace ql {
 namespace {
 
+using Compose = std::vector<SourceCharacter> (*)(const std::vector<SourceCharacter> &);
+
 void prepend(NormalizedText & text, const std::string & content) {
     text.text.insert(0, content);
     text.ends.insert(text.ends.begin(), content.size(), 0);
@@ -42,8 +44,9 @@ void strip(NormalizedText & text, bool left, bool right) {
     text.ends.resize(text.text.size());
 }
 
-/// Malformed bytes stay as they are: numbers past Unicode, which compose with nothing.
-void compose_text(NormalizedText & text) {
+/// By `form`, which changes nothing below a character. Malformed bytes stay as they are: numbers past Unicode, which compose
+/// with nothing.
+void compose_text(NormalizedText & text, Compose form, uint32_t first_changed) {
     constexpr uint32_t kMalformed = 0x110000;
     std::vector<SourceCharacter> characters;
     bool composed = true;
@@ -53,12 +56,12 @@ void compose_text(NormalizedText & text) {
         const uint32_t code_point = complete ? unit.code_point : kMalformed + static_cast<unsigned char>(text.text[i]);
         i += complete ? unit.size : 1;
         characters.push_back({code_point, text.ends[i - 1]});
-        composed = composed && (code_point < kFirstCombining || !complete);
+        composed = composed && (code_point < first_changed || !complete);
     }
     if (composed) return;
     text.text.clear();
     text.ends.clear();
-    for (const SourceCharacter & c : compose(characters)) {
+    for (const SourceCharacter & c : form(characters)) {
         if (c.code_point >= kMalformed) {
             text.text.push_back(static_cast<char>(c.code_point - kMalformed));
         } else {
@@ -88,7 +91,10 @@ void apply(const NormalizerStep & step, TextStart start, bool was_empty, Normali
             strip(text, step.left, step.right);
             break;
         case Kind::kCompose:
-            compose_text(text);
+            compose_text(text, compose, kFirstCombining);
+            break;
+        case Kind::kComposeCompatible:
+            compose_text(text, compose_compatible, kFirstCompatible);
             break;
         case Kind::kReplaceMatches:
             replace_matches(text, *step.expression, step.content);

@@ -13,25 +13,27 @@ namespace ql {
 
 struct NormalizerStep {
     enum class Kind {
-        kPrepend,         // `content` before a text that is not empty
-        kPrependMissing,  // the same, unless it begins with that already
-        kPrependFirst,    // the same, at the very beginning of the original alone
-        kReplace,         // each `pattern` by `content`, from left to right
-        kStrip,           // white space at the ends
-        kCompose,         // Unicode's normalization form C
-        kReplaceMatches,  // each match of `expression` by `content`
-        kMapGraphemes,    // as `tokenizers` uses a charsmap: of what a reader takes for one character, all bytes by the
-                          // shortest entry; of a longer or an unknown one each code point by its own
-        kMapPrefixes,     // as SentencePiece does: the longest entry at each place
-        kSpaces,          // SentencePiece's: U+2581 for spaces; left: before the text, too; right: runs become one, and
-                          // none stays at the ends
-        kWords,           // runs of white space between words become one U+2581; left: before the first word, too
+        kPrepend,            // `content` before a text that is not empty
+        kPrependMissing,     // the same, unless it begins with that already
+        kPrependFirst,       // the same, at the very beginning of the original alone
+        kReplace,            // each `pattern` by `content`, from left to right
+        kStrip,              // white space at the ends
+        kCompose,            // Unicode's normalization form C
+        kComposeCompatible,  // form KC: characters that are others in another look become those
+        kReplaceMatches,     // each match of `expression` by `content`
+        kMapGraphemes,  // as `tokenizers` uses a charsmap: of what a reader takes for one character, all bytes by the
+                        // shortest entry; of a longer or an unknown one each code point by its own
+        kMapPrefixes,   // as SentencePiece does: the longest entry at each place
+        kSpaces,        // SentencePiece's: U+2581 for spaces; left: before the text, too; right: runs become one, and
+                        // none stays at the ends
+        kWords,         // runs of white space between words become one U+2581; left: before the first word, too
     };
     Kind kind;
     std::string pattern, content;
     bool left = false, right = false;                    // of kStrip, kSpaces, kWords
     std::shared_ptr<const TextPattern> expression = {};  // copies of a vocabulary share it, as it does not change
     std::shared_ptr<const Charsmap> map = {};
+    std::string regex = {};  // of kReplaceMatches, as the file has it
 };
 
 struct NormalizedText {

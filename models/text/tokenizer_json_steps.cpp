@@ -12,7 +12,8 @@ namespace {
 
 using json = Json;
 
-constexpr size_t kMaxGrowth = 64;  // of a text by its normalizer; a space becomes three bytes
+constexpr size_t kMaxGrowth = 64;       // of a text by its normalizer; a space becomes three bytes
+constexpr size_t kMostCompatible = 11;  // of a character in form KC: U+FDFA has 3 bytes and becomes 33
 
 Result<JsonFields> fields_of(const JsonStep & step, const char * part) {
     QL_ASSIGN(JsonFields fields,
@@ -41,6 +42,7 @@ Status read_replace_matches(const json & regex, JsonFields & fields, NormalizerS
     step.kind = NormalizerStep::Kind::kReplaceMatches;
     step.expression = std::make_shared<const TextPattern>(std::move(pattern).value());
     step.pattern = " ";  // at least one byte is replaced
+    step.regex = regex.get<std::string>();
     return fields.text("content", "", step.content);
 }
 
@@ -242,10 +244,14 @@ Status read_json_normalizer(const json & normalizer, std::vector<NormalizerStep>
             QL_TRY(fields.flag("strip_right", true, result.right));
         } else if (step.type == "NFC") {
             result.kind = NormalizerStep::Kind::kCompose;
+        } else if (step.type == "NFKC") {
+            result.kind = NormalizerStep::Kind::kComposeCompatible;
+            growth *= kMostCompatible;
+            if (growth > kMaxGrowth) return fields.unsupported("a text that would become so much longer");
         } else if (step.type == "Precompiled") {
             QL_TRY(read_charsmap(fields, result));
         } else {
-            return unsupported("normalizer", step.type, "NFC, Precompiled, Prepend, Replace, Strip and Sequence");
+            return unsupported("normalizer", step.type, "NFC, NFKC, Precompiled, Prepend, Replace, Strip and Sequence");
         }
         QL_TRY(fields.finish());
         out.push_back(std::move(result));

@@ -65,6 +65,13 @@ Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & ad
                      "merge-aware: the adapter has rows of tokens, which a merge rounds to the type of '%s'",
                      adapter.rows[0].weight.c_str());
     for (const LoraMatrix & m : adapter.matrices)
+        if (model.find(m.weight)->scale != 1)
+            return error(
+                QL_UNSUPPORTED,
+                "merge-aware: '%s' has a scale of the whole tensor, which a merged weight has not; convert the "
+                "base (--base-type)",
+                m.weight.c_str());
+    for (const LoraMatrix & m : adapter.matrices)
         if (m.kind != LoraKind::lora)
             return error(QL_UNSUPPORTED, "merge-aware: a %s is not trained for a merge; plain LoRA is",
                          def_of(m.kind).name);

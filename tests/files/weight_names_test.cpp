@@ -16,6 +16,12 @@ TEST(WeightNames, SayWhichLayerAndLinear) {
         EXPECT_EQ(layer_of(name), -1) << name;
 }
 
+TEST(WeightNames, AWeightNamesItsScales) {
+    EXPECT_EQ(scale_of("blk.0.attn_q.weight"), "blk.0.attn_q.scale");
+    EXPECT_EQ(input_scale_of("blk.0.attn_q.weight"), "blk.0.attn_q.input_scale");
+    EXPECT_EQ(scale_of("output.weight"), "output.scale");
+}
+
 TEST(WeightNames, AWeightAndItsBiasNameEachOther) {
     EXPECT_EQ(bias_of("blk.0.attn_q.weight"), "blk.0.attn_q.bias");
     EXPECT_EQ(weight_of("blk.0.attn_q.bias"), "blk.0.attn_q.weight");

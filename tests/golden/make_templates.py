@@ -1,7 +1,7 @@
 """Chat templates as transformers renders them: templates/NAME.json.
 
 Made with transformers 5.24.0, jinja2 3.1.6:  python make_templates.py FOLDER [OUT]
-FOLDER: models/templates of llama.cpp, from which the 16 templates of TEMPLATES come (llama_cpp_python 0.3.36 on PyPI has
+FOLDER: models/templates of llama.cpp, from which the 17 templates of TEMPLATES come (llama_cpp_python 0.3.36 on PyPI has
 it; templates/README.md says whose they are). With OUT, every template of FOLDER is rendered to that folder instead.
 A file holds the template, its special tokens, and for each of the 30 conversations of conversations.json:
   text     of all messages (null: the template refuses them)
@@ -36,6 +36,7 @@ TEMPLATES = {  # file: (bos, eos, ends of a turn), of models under Apache-2.0 an
     "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>",
                                                  ["<｜end▁of▁sentence｜>"]),
     "deepseek-ai-DeepSeek-V3.1": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", ["<｜end▁of▁sentence｜>"]),
+    "ByteDance-Seed-OSS": ("<seed:bos>", "<seed:eos>", ["<seed:eos>"]),
     "GLM-4.6": ("", "<|endoftext|>", ["<|user|>", "<|observation|>", "<|endoftext|>"]),
 }
 

@@ -45,8 +45,8 @@ class ArchGgufWriter {
             if (!made) add(w.name, w.n_dims, w.ne, w.data);
         }
     }
-    void add(const std::string & name, int n_dims, const int64_t * ne, const void * data) {
-        EXPECT_EQ(ql_gguf_add_tensor(w_, name.c_str(), QL_F32, n_dims, ne, data), QL_OK) << ql_error_message();
+    void add(const std::string & name, int n_dims, const int64_t * ne, const void * data, ql_dtype dtype = QL_F32) {
+        EXPECT_EQ(ql_gguf_add_tensor(w_, name.c_str(), dtype, n_dims, ne, data), QL_OK) << ql_error_message();
     }
 
     /// Token i of the printable characters is 3 + i; the others have names that no text has.

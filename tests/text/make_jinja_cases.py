@@ -234,6 +234,39 @@ n is none or s is string
 s is defined and s
 s if s is string else n
 1 // 0
+{1: 'a', -2: 'b', 'c': 3}
+{1: 'a'}[1]
+{1: 'a'}[1.0] ~ {1: 'a'}[true]
+{1: 'a'}['1'] is defined
+{1: 'a'}[1.5] is defined
+{1: 'a'}.get(1, 'no') ~ {1: 'a'}.get('1', 'no')
+1 in {1: 'a'}
+'1' in {1: 'a'}
+{1: 'a', 2: 'b', 1: 'c'}
+{10: 'x', 9: 'y', 100: 'z'} | dictsort
+{10: 'x', 9: 'y'} | dictsort(reverse=true)
+{10: 'x', 9: 'y'}.items() | list
+{10: 'x', 9: 'y'} | items | list
+{10: 'x', 9: 'y'}.keys() | list
+{10: 'x', 9: 'y'} | tojson
+{1: 'a'} == {1: 'a'}
+{1: 'a'} == {'1': 'a'}
+dict({1: 'a'})
+{1: 'a', 'b': 2} | dictsort
+'<{}|{}>'.format(1, 'x')
+'{0}{1}{0}'.format('a', 2.5)
+'{a}-{b}'.format(a=1, b=none)
+'{{}} {}'.format(true)
+'{}'.format([1, 'x'], 'spare')
+'{}'.format(missing)
+'{}{}'.format(1)
+'{}{0}'.format(1)
+'{0}{}'.format(1)
+'{x}'.format(1)
+'{'.format(1)
+'}'.format(1)
+''.format()
+u.format()
 """.strip("\n").split("\n")
 
 TEMPLATES = [
@@ -256,6 +289,9 @@ TEMPLATES = [
     "{% macro hi(a, b='x', c=none) %}{{ a }}-{{ b }}-{{ c }}{% endmacro %}{{ hi(1) }} {{ hi(1, c=2) }} {{ hi(b=1, a=0) }} {{ hi() }}", "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(1, 2) }}", "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(z=2) }}",
     "{% macro fact(k) %}{% if k > 1 %}{{ k }}*{{ fact(k - 1) }}{% else %}1{% endif %}{% endmacro %}{{ fact(5) }}", "{% set x = 1 %}{% macro m() %}{{ x }}{% set x = 5 %}{% endmacro %}{{ m() }}{% set x = 2 %}{{ m() }}{{ x }}",
     "{% macro m() %}{{ y }}{% endmacro %}{% for y in [1] %}[{{ m() }}]{% endfor %}", "{% if t %}{% macro m() %}in{% endmacro %}{% endif %}{{ m() }}", "{% macro m() %} x {% endmacro %}{{ m() | trim ~ m().strip() }}|",
+    "{% filter trim %} a {{ n }} {% endfilter %}|", "{% filter upper | replace('A', 'x') %}a{% set q = 1 %}b{% endfilter %}{{ q is defined }}", "{% filter indent(2, true) %}a\nb{% endfilter %}",
+    "{% for x in l %}{% filter trim %} {{ x }} {% endfilter %}{% endfor %}", "{% set x %}{% filter trim %} a {% endfilter %}{% endset %}[{{ x }}]", "{% filter %}{% endfilter %}", "{% filter trim %}", "{% filter nonsense %}a{% endfilter %}", "{% endfilter %}",
+    "{% for k, v in {0: 'a', 512: 'b', 16: 'c'} | dictsort %}{{ k + 1 }}{{ v }}{% endfor %}", "{% for k in {3: 1, 2: 4} %}{{ k * 2 }},{% endfor %}",
     "{% if a %}", "{% endif %}", "{% for x in l %}", "{{ 1 + }}", "{{ (1 }}", "{{ 'abc }}", "{% nonsense %}", "{# open", "{{ a b }}", "{% if %}{% endif %}", "{{ [1, 2 }}", "{{ 1 ]}}", "{% break %}",
     "{% if n %}a{% else %}b{% endfor %}", "{{ }}", "{% set = 1 %}", "{{ x is }}", "{{ x | }}", "{{ x. }}", "{{ ! }}",
     "{%- for m in messages %}{%- if m['role'] == 'system' %}{{- '<<' + m['content'] | trim + '>>' }}{%- else %}{{- m.role | upper + ': ' + m['content'] }}{%- endif %}{%- endfor %}",

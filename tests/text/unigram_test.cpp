@@ -5,7 +5,10 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "models/text/normalizer.hpp"
 #include "models/text/sentence_piece_model.hpp"
+#include "models/text/vocab_gguf.hpp"
+#include "ql/ql.hpp"
 #include "support/temporary_folder.hpp"
 #include "text/vocabularies.hpp"
 
@@ -133,6 +136,133 @@ TEST_F(Unigram, OfGgufFilesIsTheSame) {
     EXPECT_EQ(tokenizer->decode(tokenizer->encode("the dogs ", false, false), false), "the dogs");
 }
 
+/// A tokenizer of a directory, written as GGUF keys.
+class WrittenUnigram : public Unigram {
+  protected:
+    /// The tokenizer.json of a set-up, with a token that ends texts.
+    static json document(size_t setup) { return cases()["setups"][setup]["tokenizer"]; }
+    void use(const json & document) const {
+        folder_.write("tokenizer.json", document.dump());
+        folder_.write("tokenizer_config.json", R"({"eos_token": "</s>"})");
+    }
+    void use_model(size_t model) const {
+        folder_.write("tokenizer.model", bytes_of(cases()["models"][model]["model"].get<std::string>()));
+    }
+    Status write() {
+        notes_.clear();
+        QL_ASSIGN(const Vocab vocab, vocab_from_hf(folder_.path("")));
+        GgufWriterPtr writer;
+        QL_TRY(ql_gguf_writer_create(out(writer)));
+        QL_TRY(vocab_to_gguf(vocab, static_cast<int64_t>(vocab.tokens.size()) + 3, writer.get(), notes_));
+        return ql_gguf_write(writer.get(), folder_.path("t5.gguf").c_str());
+    }
+    Tokenizer written() {
+        const Status status = write();
+        EXPECT_TRUE(status.ok()) << status.message();
+        return open_tokenizer(folder_.path("t5.gguf")).value();
+    }
+    void expect_refused(const std::function<void(json &)> & change, const char * part) {
+        json changed = document(0);
+        change(changed);
+        use(changed);
+        const Status status = write();
+        EXPECT_EQ(status.code(), QL_UNSUPPORTED) << part;
+        EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+    }
+    std::vector<std::string> notes_;
+};
+
+TEST_F(WrittenUnigram, GivesTheTokensOfTokenizers) {
+    use(document(0));
+    const Tokenizer tokenizer = written();
+    EXPECT_EQ(tokenizer.eos(), 1);
+    EXPECT_EQ(tokenizer.unknown(), 2);
+    EXPECT_FALSE(tokenizer.add_eos());
+    EXPECT_EQ(notes_, std::vector<std::string>());
+    // Where `tokenizers` differs from what the keys say, and from llama.cpp: white space beyond the charsmap's, U+2581 in
+    // the text, marks that a reader takes for a part of the character before them.
+    size_t equal = 0;
+    for (const json & test : cases()["setups"][0]["cases"]) {
+        const auto & text = test[0].get_ref<const std::string &>();
+        if (tokenizer.encode(text, false, true) == test[1].get<std::vector<int32_t>>()) {
+            ++equal;
+            continue;
+        }
+        bool known = false;
+        for (const char * part : {"\r", "\xC2\x85", "\xE2\x80\xA8", kSpace, "\xCC\x81"})
+            known = known || text.find(part) != std::string::npos;
+        EXPECT_TRUE(known) << test[0].dump();
+    }
+    EXPECT_EQ(equal, 230u);
+}
+
+TEST_F(WrittenUnigram, GivesTheTokensOfSentencePiece) {
+    use_model(0);
+    expect_cases(written(), cases()["models"][0]["cases"], "model 0", false);
+}
+
+TEST_F(WrittenUnigram, WhatLlamaCppDoesNotDoIsRefused) {
+    const std::string word = std::string(kSpace) + "a" + kSpace + "b";
+    expect_refused([](json & d) { d["model"] = document(2)["model"]; }, "Unigram with byte tokens has no GGUF keys");
+    expect_refused([](json & d) { d["pre_tokenizer"] = document(2)["pre_tokenizer"]; }, "prepend_scheme 'first'");
+    expect_refused([&](json & d) { d["model"]["vocab"][9][0] = word; }, "it never makes piece");
+    expect_refused([](json & d) { d["normalizer"] = {{"type", "NFKC"}}; }, "normalization form KC");
+    expect_refused(
+        [](json & d) {
+            d["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "x+"}}}, {"content", "x"}};
+        },
+        "replaces 'x+'");
+    expect_refused(
+        [](json & d) {
+            d["normalizer"] = {{"type", "Replace"}, {"pattern", {{"String", "x"}}}, {"content", "y"}};
+        },
+        "replaces 'x'");
+    expect_refused(
+        [](json & d) {
+            const json map = d["normalizer"]["normalizers"][0];
+            d["normalizer"]["normalizers"] = json::array({{{"type", "NFC"}}, map});
+        },
+        "a charsmap behind another step");
+    expect_refused(
+        [](json & d) {
+            d["pre_tokenizer"] = {{"type", "Sequence"},
+                                  {"pretokenizers", {d["pre_tokenizer"]["pretokenizers"][1], {{"type", "Digits"}}}}};
+        },
+        "cuts words otherwise than before spaces");
+    use(document(0));
+    std::filesystem::remove(folder_.path("tokenizer_config.json"));
+    EXPECT_NE(write().message().find("without an end-of-text token"), std::string::npos) << write().message();
+    std::filesystem::remove(folder_.path("tokenizer.json"));
+    use_model(1);
+    EXPECT_NE(write().message().find("Unigram with byte tokens"), std::string::npos) << write().message();
+}
+
+TEST_F(WrittenUnigram, ItsCharsmapIsTheFiles) {
+    const std::string bytes =
+        read_base64(document(0)["normalizer"]["normalizers"][0]["precompiled_charsmap"].get<std::string>()).value();
+    EXPECT_EQ(Charsmap::read(bytes)->bytes(), bytes);
+}
+
+/// Texts and what form KC makes of them, by `tokenizers` (nfkc_cases.json, written by make_nfkc_cases.py).
+TEST_F(Unigram, FormKCIsThatOfTokenizers) {
+    const json list = json::parse(read_text(std::string(QL_SOURCE_DIR) + "/tests/text/nfkc_cases.json"));
+    ASSERT_GT(list.size(), 300u);
+    NormalizerStep step{};
+    step.kind = NormalizerStep::Kind::kComposeCompatible;
+    for (const json & test : list) {
+        const auto & text = test[0].get_ref<const std::string &>();
+        const NormalizedText normalized = normalize({step}, text);
+        EXPECT_EQ(normalized.text, test[1].get<std::string>()) << text;
+        ASSERT_EQ(normalized.ends.size(), normalized.text.size());
+        EXPECT_TRUE(std::is_sorted(normalized.ends.begin(), normalized.ends.end())) << text;
+        EXPECT_EQ(normalized.ends.empty() ? 0 : normalized.ends.back(), text.size()) << text;
+    }
+    EXPECT_EQ(normalize({step}, "a\xFF\xEF\xBC\xA1").text,
+              "a\xFF"
+              "A")
+        << "malformed bytes stay";
+}
+
 TEST_F(Unigram, BadGgufKeysAreRefused) {
     const auto why = [&](const std::function<void(T5Keys &)> & change) {
         T5Keys keys = t5_keys();
@@ -212,7 +342,7 @@ TEST_F(Unigram, BadTokenizerJsonIsRefused) {
     refused([](json & d) { d["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "*"; }, "no digit of base64");
     refused([](json & d) { d["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "AAAA"; }, "3 bytes");
     refused([](json & d) { d["normalizer"]["normalizers"][2]["pattern"]["Regex"] = " *"; }, "may match nothing");
-    refused([](json & d) { d["normalizer"]["normalizers"][0] = {{"type", "NFKC"}}; }, "NFC, Precompiled");
+    refused([](json & d) { d["normalizer"]["normalizers"][0] = {{"type", "NFKD"}}; }, "NFC, NFKC, Precompiled");
     refused([](json & d) { d["pre_tokenizer"] = {{"type", "WhitespaceSplit"}}; }, "only before Metaspace");
 }
 

@@ -90,7 +90,16 @@ def _from_gguf(path: Path) -> Base:
         return t.n_bytes * 8 >= 16 * t.n_elements
 
     def weight(name: str) -> npt.NDArray[np.float32] | None:
-        return file.tensors[name].decode() if name in file.tensors else None
+        if name not in file.tensors:
+            return None
+        values = file.tensors[name].decode()
+        scale = file.tensors.get(name.removesuffix(".weight") + ".scale")  # of the whole tensor, beside nvfp4
+        if scale is None or len(values.shape) != 2:
+            return values
+        if scale.n_elements != 1:
+            raise GgufError(f"tensor '{scale.name}' has {scale.n_elements} elements; the scale of a tensor is one number", file.path)
+        scaled: npt.NDArray[np.float32] = values * scale.decode().reshape(-1)[0]
+        return scaled
 
     return Base(file.get_str("general.name", ""), architecture, head_dim, n_layer, tied, shapes, weight, is_wide,
                 {name: t.shape for name, t in file.tensors.items()})

@@ -55,6 +55,28 @@ def test_every_norm_and_shape_counts():
     assert len({base.identity, *others}) == len(others) + 1 == 10
 
 
+@pytest.mark.parametrize("scale", [np.float32([0.5]), np.float32([1, 2])])
+def test_a_scale_of_the_whole_tensor_is_in_the_values(tmp_path, scale):
+    """As nvfp4 has it beside the weight."""
+    plain, path = adapters.Base.open(LLAMA), tmp_path / "scaled.gguf"
+    w = gguf.Writer()
+    for key, value in {"general.architecture": "llama", "general.name": "scaled"}.items():
+        w.set_str(key, value)
+    for key, value in {"block_count": 3, "embedding_length": 64, "attention.head_count": 4}.items():
+        w.set_int(f"llama.{key}", value)
+    for name in plain.all_shapes:
+        w.add_array(name, plain.weight(name))
+    w.add_array("blk.1.ffn_up.scale", scale)
+    w.write(path)
+    base = adapters.Base.open(path)
+    assert np.array_equal(base.weight("blk.0.ffn_up.weight"), plain.weight("blk.0.ffn_up.weight"))
+    if len(scale) == 1:
+        assert np.array_equal(base.weight("blk.1.ffn_up.weight"), plain.weight("blk.1.ffn_up.weight") * scale[0])
+    else:
+        with pytest.raises(GgufError, match="the scale of a tensor is one number"):
+            base.weight("blk.1.ffn_up.weight")
+
+
 def test_another_base_is_refused_everywhere(wrong, tmp_path):
     base, adapter, file, folder = wrong
     for call in (lambda: adapters.read_gguf(file, base), lambda: adapters.read_peft(folder, base),

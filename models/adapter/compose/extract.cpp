@@ -6,6 +6,7 @@
 
 #include "models/adapter/compose/from_svd.hpp"
 #include "models/base/parallel.hpp"
+#include "models/model/weight_values.hpp"
 
 namespace ql {
 namespace {
@@ -65,8 +66,8 @@ Status difference(const Pair & p, const Use & use) {
     std::vector<float> from(kPiece), to(kPiece);
     for (int64_t first = 0; first < n; first += kPiece) {
         const int64_t count = std::min(kPiece, n - first);
-        QL_TRY(ql_decode(p.base->dtype, p.base->data, n, first, count, from.data()));
-        QL_TRY(ql_decode(p.tuned->dtype, p.tuned->data, n, first, count, to.data()));
+        QL_TRY(read_values(*p.base, first, count, from.data()));
+        QL_TRY(read_values(*p.tuned, first, count, to.data()));
         for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
             to[i] -= from[i];
             if (!std::isfinite(to[i]))

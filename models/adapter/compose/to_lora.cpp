@@ -8,6 +8,7 @@
 #include "models/adapter/formats.hpp"
 #include "models/adapter/merge.hpp"
 #include "models/base/parallel.hpp"
+#include "models/model/weight_values.hpp"
 
 namespace ql {
 namespace {
@@ -21,7 +22,7 @@ Result<std::vector<float>> change_of(const LoraMatrix & m, const Weight & w) {
     std::vector<float> d(static_cast<size_t>(m.k * m.m)), row(static_cast<size_t>(m.k));
     for (int64_t i = 0; i < m.m; ++i) {
         float * const to = d.data() + i * m.k;
-        QL_TRY(ql_decode(w.dtype, w.data, w.elements(), i * m.k, m.k, row.data()));
+        QL_TRY(read_values(w, i * m.k, m.k, row.data()));
         std::copy(row.begin(), row.end(), to);
         merge_row(m, i, to);
         for (int64_t j = 0; j < m.k; ++j) to[j] -= row[static_cast<size_t>(j)];

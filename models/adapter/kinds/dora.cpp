@@ -6,6 +6,8 @@
 #include "models/adapter/kinds/kind.hpp"
 #include "models/base/parallel.hpp"
 #include "models/graph/builder.hpp"
+#include "models/graph/dora_rows.hpp"
+#include "models/model/weight_values.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -18,7 +20,7 @@ Status squares_of_rows(const Weight & weight, int64_t first, int64_t last, float
     const int64_t k = weight.ne[0];
     std::vector<float> row(static_cast<size_t>(k));
     for (int64_t i = first; i < last; ++i) {
-        QL_TRY(ql_decode(weight.dtype, weight.data, weight.elements(), i * k, k, row.data()));
+        QL_TRY(read_values(weight, i * k, k, row.data()));
         double sum = 0;
         for (const float w : row) sum += static_cast<double>(w) * static_cast<double>(w);
         squares[i] = static_cast<float>(sum);
@@ -47,7 +49,7 @@ class DoraBranch : public Branch {
 
     ql_tensor * add_to(GraphBuilder & b, const LinearSite & site) const override {
         ql_graph * g = b.graph();
-        ql_tensor * c = ql_dora_scale(g, magnitude_, site.w, squares_, a_, b_, scale_);
+        ql_tensor * c = dora_rows(g, magnitude_, site.w, site.w_scale, squares_, a_, b_, scale_);
         return ql_mul(g, ql_lora(g, site.y, b.dropped(site.x), a_, b_, scale_), c);
     }
 

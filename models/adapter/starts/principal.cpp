@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/adapter/low_rank/svd.hpp"
+#include "models/model/weight_values.hpp"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -17,7 +18,7 @@ constexpr double kStill = 1e-4;
 
 Result<std::vector<float>> weight_values(const Weight & w) {
     std::vector<float> values(static_cast<size_t>(w.elements()));
-    QL_TRY(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), values.data()));
+    QL_TRY(read_values(w, 0, w.elements(), values.data()));
     for (const float v : values)
         if (!std::isfinite(v))
             return error(QL_NON_FINITE, "'%s' holds a value that is not finite: it has no singular vectors",

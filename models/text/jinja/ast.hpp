@@ -52,6 +52,7 @@ struct Stmt {
         loop,        // for targets in expr if filter: body, orelse
         assign,      // targets = expr; with attribute: targets[0].attribute = expr
         capture,     // {% set target %} body {% endset %}, filters around it in expr (null where none)
+        filtered,    // {% filter expr %} body {% endfilter %}
         macro,       // name, parameters with defaults (null where none), body
         generation,  // body
         leave,       // {% break %}

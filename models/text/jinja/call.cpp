@@ -1,6 +1,8 @@
 #include "models/text/jinja/call.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <iterator>
 
 namespace ql::jinja {
@@ -123,6 +125,27 @@ Result<Value> make_part(const Text & text, size_t begin, size_t end, Meter & met
 Result<Value> make_text(std::string_view bytes, Meter & meter) {
     QL_TRY(meter.charge(sizeof(Text) + bytes.size()));
     return Value(Text(std::string(bytes)));
+}
+
+Result<Value> make_key(std::string_view key, Meter & meter) {
+    if (!is_number_key(key)) return make_text(key, meter);
+    int64_t number = 0;
+    std::from_chars(key.data() + 1, key.data() + key.size(), number);
+    return Value(number);
+}
+
+Result<const Value *> find_key(const Dict & dict, const Value & key, Meter & meter) {
+    constexpr double kWhole = 9007199254740992.0;  // up to here a float is each whole number
+    const Value * found = nullptr;
+    if (key.is_string()) {
+        QL_TRY(meter.scan(key.text().size()));
+        if (!is_number_key(key.text().view())) found = dict.find(key.text().view());
+    } else if (key.is_integer()) {
+        found = dict.find(number_key(key.integer()));
+    } else if (key.is_number() && std::fabs(key.number()) <= kWhole && std::trunc(key.number()) == key.number()) {
+        found = dict.find(number_key(static_cast<int64_t>(key.number())));
+    }
+    return found;
 }
 
 }  // namespace ql::jinja

@@ -99,6 +99,10 @@ class ListMaker {
 /// text[begin, end) as a value of its own.
 Result<Value> make_part(const Text & text, size_t begin, size_t end, Meter & meter);
 Result<Value> make_text(std::string_view bytes, Meter & meter);
+/// A dict's key: a text or a whole number.
+Result<Value> make_key(std::string_view key, Meter & meter);
+/// What a dict holds under a text or a whole number; null where it holds nothing.
+Result<const Value *> find_key(const Dict & dict, const Value & key, Meter & meter);
 /// `out` + text[begin, end).
 Status append(Text & out, const Text & text, size_t begin, size_t end, Meter & meter);
 Status append(Text & out, const Text & text, Meter & meter);

@@ -72,6 +72,9 @@ Result<Flow> Evaluator::execute(const Stmt & stmt, Scope & scope, Text & out) {
         case StmtKind::capture:
             QL_TRY(capture(stmt, scope));
             break;
+        case StmtKind::filtered:
+            QL_TRY(filtered(stmt, scope, out));
+            break;
         case StmtKind::macro: {
             Callable macro{Callable::Kind::macro, stmt.name, &stmt, Value()};
             root_.names.set(stmt.name, Value(std::make_shared<const Callable>(std::move(macro))));
@@ -200,6 +203,17 @@ Status Evaluator::set_attribute(const Stmt & stmt, Value value, const Scope & sc
         QL_ASSIGN(value, filter(*stmt.expr, scope, &value));
     }
     return stmt.attribute.empty() ? bind_targets(stmt, value, scope) : set_attribute(stmt, std::move(value), scope);
+}
+
+[[gnu::noinline]] Status Evaluator::filtered(const Stmt & stmt, Scope & scope, Text & out) {
+    Scope inner{&scope, {}};
+    Text text;
+    QL_ASSIGN(const Flow flow, execute(stmt.body, inner, text));
+    if (flow != Flow::normal) return error(QL_UNSUPPORTED, "break or continue inside a filter block is not supported");
+    const Value captured(std::move(text));
+    QL_ASSIGN(const Value value, filter(*stmt.expr, scope, &captured));
+    QL_ASSIGN(const TextPtr result, to_text(value, meter_));
+    return append(out, *result, meter_);
 }
 
 /// The parameters as names of `scope`. Defaults may use the parameters before them.

@@ -49,6 +49,7 @@ class Evaluator {
     Result<std::shared_ptr<const List>> loop_items(const Stmt & stmt, Scope & scope);
     Status assign(const Stmt & stmt, Scope & scope);
     Status capture(const Stmt & stmt, Scope & scope);
+    Status filtered(const Stmt & stmt, Scope & scope, Text & out);
     Result<Flow> generation(const Stmt & stmt, Scope & scope, Text & out);
     Result<Flow> iteration(const Stmt & stmt, const std::shared_ptr<Loop> & loop, Scope & scope, Text & out,
                            Dict & left_behind);

@@ -132,9 +132,12 @@ Result<Value> Evaluator::evaluate_kind(const Expr & expr, Scope & scope) {
     for (size_t i = 0; i < expr.args.size(); i += 2) {
         QL_ASSIGN(const Value key, evaluate(*expr.args[i], scope));
         QL_ASSIGN(Value value, evaluate(*expr.args[i + 1], scope));
-        if (!key.is_string()) return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", key.type_name());
-        QL_TRY(meter_.charge(2 * (sizeof(Dict::Item) + key.text().size())));
-        dict.set(key.text().bytes(), std::move(value));
+        const bool text = key.is_string() && !is_number_key(key.text().view());
+        if (!text && !key.is<int64_t>())
+            return error(QL_UNSUPPORTED, "a dict's key that is %s is not supported", key.type_name());
+        std::string name = text ? key.text().bytes() : number_key(key.integer());
+        QL_TRY(meter_.charge(2 * (sizeof(Dict::Item) + name.size())));
+        dict.set(std::move(name), std::move(value));
     }
     QL_TRY(meter_.charge(sizeof(Dict)));
     if (dict.depth() > kMaxNesting) return error(QL_UNSUPPORTED, "dicts are nested too deeply");

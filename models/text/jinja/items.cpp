@@ -105,7 +105,7 @@ Result<Value> characters(const Text & text, Meter & meter) {
 Result<Value> keys(const Dict & dict, Meter & meter) {
     ListMaker out(meter);
     for (const auto & item : dict.items()) {
-        QL_ASSIGN(Value key, make_text(item.first, meter));
+        QL_ASSIGN(Value key, make_key(item.first, meter));
         QL_TRY(out.add(std::move(key)));
     }
     return out.list();
@@ -126,10 +126,12 @@ Result<Value> get_attribute(const Value & object, std::string_view name) {
 
 Result<Value> get_item(const Value & object, const Value & key, Meter & meter) {
     if (object.is_undefined()) return undefined(object);
+    if (object.is_dict()) {
+        QL_ASSIGN(const Value * const found, find_key(object.dict(), key, meter));
+        if (found) return *found;
+    }
     if (key.is_string()) {
         QL_TRY(meter.scan(key.text().size()));
-        if (object.is_dict())
-            if (const Value * found = object.dict().find(key.text().view())) return *found;
         return get_attribute(object, key.text().view());
     }
     if (key.is_integer() && object.is_list()) return item_of_list(object.list(), key.integer());

@@ -142,7 +142,7 @@ Result<Value> pairs(const Dict & dict, Meter & meter) {
     ListMaker out(meter);
     for (const auto & [key, value] : dict.items()) {
         ListMaker pair(meter);
-        QL_ASSIGN(Value name, make_text(key, meter));
+        QL_ASSIGN(Value name, make_key(key, meter));
         QL_TRY(pair.add(std::move(name)));
         QL_TRY(pair.add(value));
         QL_ASSIGN(Value tuple, pair.tuple());

@@ -212,6 +212,7 @@ const std::vector<Builtin> & string_methods() {
          kText,
          {placed("old", kText), placed("new", kText), placed_or_not("count", kInteger)},
          replace_method},
+        {"format", kText, {}, format_text, true},
         {"find", kText, sub, [](C c) { return find(c, false); }},
         {"rfind", kText, sub, [](C c) { return find(c, true); }},
         {"count", kText, sub, count},
@@ -224,10 +225,8 @@ const std::vector<Builtin> & string_methods() {
 }
 
 Result<Value> get(const Call & call) {
-    if (call.args[0].is_string()) {
-        QL_TRY(call.meter.scan(call.args[0].text().size()));
-        if (const Value * found = call.self.dict().find(call.args[0].text().view())) return *found;
-    }
+    QL_ASSIGN(const Value * const found, find_key(call.self.dict(), call.args[0], call.meter));
+    if (found) return *found;
     return call.given(1) ? call.args[1] : Value(None{});
 }
 

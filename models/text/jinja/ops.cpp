@@ -165,9 +165,8 @@ Result<bool> contains(const Value & container, const Value & item, Meter & meter
     if (container.is_dict()) {
         if (item.is_list() || item.is_dict())
             return error(QL_INVALID_ARGUMENT, "%s is no key of a dict", item.type_name());
-        if (!item.is_string()) return false;
-        QL_TRY(meter.scan(item.text().size()));
-        return container.dict().find(item.text().view()) != nullptr;
+        QL_ASSIGN(const Value * const found, find_key(container.dict(), item, meter));
+        return found != nullptr;
     }
     if (container.is_undefined()) return false;
     if (!container.is_list()) return mismatch("in", item, container);

@@ -332,19 +332,26 @@ Status ExprParser::arguments(Expr & call) {
     return {};
 }
 
+Result<ExprPtr> ExprParser::filter(ExprPtr node) {
+    if (!stream_.is(Type::name))
+        return template_error(stream_.line(), "expected a filter's name, got %s", stream_.describe().c_str());
+    ExprPtr filter = make(Kind::filter, stream_.peek().value);
+    stream_.next();
+    QL_TRY(add(*filter, std::move(node)));
+    if (stream_.is_op("(")) QL_TRY(arguments(*filter));
+    return filter;
+}
+
 Result<ExprPtr> ExprParser::filters(ExprPtr node) {
-    while (stream_.is_op("|")) {
-        stream_.next();
-        if (!stream_.is(Type::name))
-            return template_error(stream_.line(), "expected a filter's name after '|', got %s",
-                                  stream_.describe().c_str());
-        ExprPtr filter = make(Kind::filter, stream_.peek().value);
-        stream_.next();
-        QL_TRY(add(*filter, std::move(node)));
-        if (stream_.is_op("(")) QL_TRY(arguments(*filter));
-        node = std::move(filter);
+    while (stream_.take_op("|")) {
+        QL_ASSIGN(node, filter(std::move(node)));
     }
     return node;
+}
+
+Result<ExprPtr> ExprParser::filter_chain() {
+    QL_ASSIGN(ExprPtr first, filter(nullptr));
+    return filters(std::move(first));
 }
 
 Result<ExprPtr> ExprParser::filters_and_tests(ExprPtr node) {

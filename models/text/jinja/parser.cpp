@@ -116,6 +116,7 @@ class Parser {
         if (word == "for") return loop();
         if (word == "set") return assignment();
         if (word == "macro") return macro();
+        if (word == "filter") return filtered();
         if (word == "generation") {
             auto stmt = make(StmtKind::generation);
             QL_TRY(end_tag());
@@ -202,6 +203,14 @@ class Parser {
         }
         QL_TRY(end_tag());
         QL_TRY(body_until(stmt->body, "endset", stmt->line, "set"));
+        return stmt;
+    }
+
+    Result<std::unique_ptr<Stmt>> filtered() {
+        auto stmt = make(StmtKind::filtered);
+        QL_ASSIGN(stmt->expr, expr_.filter_chain());
+        QL_TRY(end_tag());
+        QL_TRY(body_until(stmt->body, "endfilter", stmt->line, "filter"));
         return stmt;
     }
 

@@ -47,6 +47,8 @@ class ExprParser {
     Result<ExprPtr> expression();
     /// The filters after `| ` applied to `operand` (null for a block set's text).
     Result<ExprPtr> filters(ExprPtr operand);
+    /// A filter and those after it, applied to a block's text.
+    Result<ExprPtr> filter_chain();
 
   private:
     /// Operands joined by operators that bind at least as tightly as `lowest`.
@@ -65,6 +67,7 @@ class ExprParser {
     Result<ExprPtr> postfix(ExprPtr operand);
     Result<ExprPtr> call(ExprPtr callee);
     Result<ExprPtr> subscript(ExprPtr operand);
+    Result<ExprPtr> filter(ExprPtr operand);
     Result<ExprPtr> filters_and_tests(ExprPtr operand);
     Result<ExprPtr> test(ExprPtr operand);
     Status arguments(Expr & call);

@@ -139,7 +139,7 @@ class ReprPrinter : public Printer {
         bool first = true;
         for (const auto & [key, item] : dict.items()) {
             if (!std::exchange(first, false)) QL_TRY(literal(", "));
-            QL_TRY(repr(Text(key)));
+            QL_TRY(is_number_key(key) ? literal(key_text(key)) : repr(Text(key)));
             QL_TRY(literal(": "));
             QL_TRY(print(item));
         }
@@ -201,13 +201,17 @@ class JsonPrinter : public Printer {
         std::vector<size_t> order(items.size());
         std::iota(order.begin(), order.end(), size_t{0});
         if (style_.sort_keys) {
-            for (const auto & item : items) QL_TRY(meter_.scan(64 + 16 * item.first.size()));
+            for (const auto & item : items) {
+                if (is_number_key(item.first))
+                    return error(QL_UNSUPPORTED, "tojson: numbers as keys are not sorted here");
+                QL_TRY(meter_.scan(64 + 16 * item.first.size()));
+            }
             std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return items[a].first < items[b].first; });
         }
         QL_TRY(literal("{"));
         for (size_t i = 0; i < order.size(); ++i) {
             QL_TRY(before_item(i, level));
-            QL_TRY(quoted(Text(items[order[i]].first)));
+            QL_TRY(quoted(Text(std::string(key_text(items[order[i]].first)))));
             QL_TRY(literal(style_.key_separator));
             QL_TRY(print(items[order[i]].second, level + 1));
         }

@@ -16,6 +16,10 @@ Undefined Undefined::of(std::string_view name) {
     return {std::string(name.substr(0, kMaxShown)) + "..."};
 }
 
+std::string number_key(int64_t number) {
+    return kNumberKey + std::to_string(number);
+}
+
 size_t Dict::position(std::string_view key) const {
     if (!index_.empty()) {
         const auto found = index_.find(key);

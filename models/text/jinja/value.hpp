@@ -32,6 +32,17 @@ struct List {
     int depth = 1;
 };
 
+/// A whole number as a dict's key: digits behind a byte that no text in UTF-8 has.
+constexpr char kNumberKey = '\xFF';
+std::string number_key(int64_t number);
+inline bool is_number_key(std::string_view key) {
+    return !key.empty() && key[0] == kNumberKey;
+}
+/// A key's digits, or its text.
+inline std::string_view key_text(std::string_view key) {
+    return is_number_key(key) ? key.substr(1) : key;
+}
+
 /// Names and values in order of insertion. Few are found by looking at each, many by an index.
 class Dict {
   public:

@@ -1,0 +1,20 @@
+// What config.json says of weights that GPTQ or AWQ have made integers of a few bits.
+#pragma once
+#include <cstdint>
+
+#include "models/files/json_file.hpp"
+
+namespace ql {
+
+struct PackedIntegers {
+    enum class By { nobody, gptq, awq } by = By::nobody;
+    int64_t bits = 4;
+    int64_t group = 128;        // inputs that share a scale; 0: all of a row
+    bool zeros_less_1 = false;  // GPTQ's first format: a zero point is stored less 1
+};
+
+/// Of quantization_config, whose quant_method is "gptq" or "awq".
+/// errors  QL_UNSUPPORTED: another version, or a field that is not known; QL_BAD_FILE
+Result<PackedIntegers> read_packed_integers(const JsonFile & config);
+
+}  // namespace ql
