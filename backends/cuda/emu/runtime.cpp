@@ -109,6 +109,26 @@ cudaError_t run_launch(State & s, const ql::cuda::emu::Body & body, const ql::cu
     return trouble.find(" bytes ") != trouble.npos ? cudaErrorIllegalAddress : cudaErrorLaunchFailure;
 }
 
+/// To $QL_CUDA_EMU_COUNTS: an object for each name of launches.
+void write_counts() {
+    const char * path = std::getenv("QL_CUDA_EMU_COUNTS");
+    std::FILE * file = path ? std::fopen(path, "w") : nullptr;
+    if (!file) return;
+    const char * before = "{\"kernels\": [";
+    for (const auto & [name, c] : machine().counted) {
+        std::fprintf(file, "%s{\"kernel\": \"%s\", \"launches\": %ju, \"blocks\": %ju, \"mma\": %ju", before,
+                     name.c_str(), uintmax_t{c.launches}, uintmax_t{c.blocks},
+                     uintmax_t{c.mma_lanes / ql::cuda::emu::kWarp});
+        for (const auto & [side, counted] : {std::pair("read", c.read), {"written", c.written}})
+            std::fprintf(file, ", \"%s\": {\"by_launch\": %ju, \"by_blocks\": %ju, \"by_threads\": %ju}", side,
+                         uintmax_t{counted.by_launch}, uintmax_t{counted.by_blocks}, uintmax_t{counted.by_threads});
+        std::fputs("}", file);
+        before = ",\n ";
+    }
+    std::fputs(machine().counted.empty() ? "{\"kernels\": []}\n" : "]}\n", file);
+    std::fclose(file);
+}
+
 }  // namespace
 
 struct EmuStream {
@@ -253,6 +273,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     (void)finish(l.s, {stream->line, stream->line->started});
     std::erase(l.s.lines, stream->line);
     delete stream;
+    if (l.s.lines.empty() && machine().counts) write_counts();
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
@@ -327,7 +348,10 @@ std::string reset() {
     s.allocation = {settings.alloc}, s.copy = {settings.copy}, s.launch = {settings.launch}, s.lost = {settings.lost};
     s.random = Random(static_cast<uint64_t>(settings.seed));
     machine().seed(static_cast<uint64_t>(settings.seed));
-    machine().checks = settings.checks == 1 && kernels_are_instrumented;
+    machine().checks = settings.checks == 1 && settings.counts != 2 && kernels_are_instrumented;
+    machine().counts = settings.counts > 0 && kernels_are_instrumented;
+    machine().arithmetic = settings.counts != 2;
+    machine().counted.clear();
     s.broken = last_error = cudaSuccess;
     s.report.clear();
     return "";
