@@ -22,6 +22,31 @@ Status with_code(cudaError_t error, const std::string & text) {
     return ql::error(error == cudaErrorMemoryAllocation ? QL_NO_MEMORY : QL_IO, "%s", text.c_str());
 }
 
+/// What a run is made of: two that are alike launch the same kernels and copies with the same arguments.
+struct Likeness {
+    std::vector<uint64_t> words;  // addresses, sizes
+    std::vector<Params> params;
+
+    bool operator==(const Likeness &) const = default;
+    explicit Likeness(std::span<const Step> steps = {}) {
+        for (const Step & step : steps) {
+            const Copy & copy = step.copy;
+            add(copy.to), add(copy.from), words.push_back(copy.bytes);
+            add(step.scratch);
+            for (const void * p : step.src) add(p);
+            for (const void * p : step.out) add(p);
+            if (!step.kernel) continue;
+            params.push_back(step.node->params);
+            for (const auto * list : {&step.node->src, &step.node->out})
+                for (const Operand * operand : *list)
+                    for (int d = 0; operand && d < 4; ++d) words.push_back(static_cast<uint64_t>(operand->ne(d)));
+        }
+    }
+
+  private:
+    void add(const void * p) { words.push_back(reinterpret_cast<uintptr_t>(p)); }
+};
+
 /// A list of steps, and the events that steps of the other queue wait for.
 class CudaExecutable : public Executable {
   public:
@@ -31,11 +56,18 @@ class CudaExecutable : public Executable {
             if (event) cudaEventDestroy(event);
         for (cudaEvent_t event : {begun, copied})
             if (event) cudaEventDestroy(event);
+        drop_graph();
+    }
+    void drop_graph() {
+        if (graph) cudaGraphExecDestroy(std::exchange(graph, nullptr));
     }
     const std::span<Step> steps;
     std::vector<cudaEvent_t> done;  // of a step that another one waits for, else null
     cudaEvent_t begun = nullptr, copied = nullptr;
     bool copies = false;
+    bool capturable = true;           // no copy goes through memory of the host that is not pinned
+    cudaGraphExec_t graph = nullptr;  // of a run that was as `last` says
+    Likeness last;
 };
 
 }  // namespace
@@ -116,6 +148,8 @@ Result<std::unique_ptr<Executable>> CudaDevice::compile(std::span<Step> steps) {
         for (const size_t earlier : step.after)
             if (!executable->done[earlier]) QL_TRY(create(executable->done[earlier]));
         executable->copies |= step.queue == Queue::copy;
+        executable->capturable &=
+            step.kernel || (step.copy.to_memory != MemoryKind::host && step.copy.from_memory != MemoryKind::host);
     }
     QL_TRY(create(executable->begun));
     QL_TRY(create(executable->copied));
@@ -145,30 +179,71 @@ Status CudaDevice::time_step(Step & step) {
     return {};
 }
 
+/// Starts the steps on the streams, or records them where these are captured.
+Status CudaDevice::start_steps(Executable & e, bool profile) {
+    auto & x = static_cast<CudaExecutable &>(e);
+    if (x.copies) {
+        QL_TRY(check(cudaEventRecord(x.begun, stream_of(Queue::compute)), "cudaEventRecord"));
+        QL_TRY(check(cudaStreamWaitEvent(stream_of(Queue::copy), x.begun, 0), "cudaStreamWaitEvent"));
+    }
+    for (size_t i = 0; i < x.steps.size(); ++i) {
+        Step & step = x.steps[i];
+        for (const size_t earlier : step.after)
+            QL_TRY(check(cudaStreamWaitEvent(stream_of(step.queue), x.done[earlier], 0), "cudaStreamWaitEvent"));
+        QL_TRY(profile ? time_step(step) : start_step(step));
+        if (x.done[i]) QL_TRY(check(cudaEventRecord(x.done[i], stream_of(step.queue)), "cudaEventRecord"));
+    }
+    if (x.copies) {
+        QL_TRY(check(cudaEventRecord(x.copied, stream_of(Queue::copy)), "cudaEventRecord"));
+        QL_TRY(check(cudaStreamWaitEvent(stream_of(Queue::compute), x.copied, 0), "cudaStreamWaitEvent"));
+    }
+    return {};
+}
+
+Status CudaDevice::capture(Executable & e) {
+    auto & x = static_cast<CudaExecutable &>(e);
+    QL_TRY(check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture"));
+    Status recorded = start_steps(e, false);
+    cudaGraph_t graph = nullptr;
+    const Status ended =
+        check(cudaStreamEndCapture(stream(), &graph), "cudaStreamEndCapture");  // whatever was recorded
+    if (recorded.ok()) recorded = ended;
+    if (recorded.ok()) recorded = check(cudaGraphInstantiate(&x.graph, graph, 0), "cudaGraphInstantiate");
+    if (graph) cudaGraphDestroy(graph);
+    return recorded;
+}
+
+/// Its copies are nodes of the graph: so the copy queue's work before comes before it, and what follows waits for it.
+Status CudaDevice::launch_graph(Executable & e) {
+    auto & x = static_cast<CudaExecutable &>(e);
+    const auto join = [&](Queue from, Queue to, cudaEvent_t event) -> Status {
+        if (!x.copies) return {};
+        QL_TRY(check(cudaEventRecord(event, stream_of(from)), "cudaEventRecord"));
+        return check(cudaStreamWaitEvent(stream_of(to), event, 0), "cudaStreamWaitEvent");
+    };
+    QL_TRY(join(Queue::copy, Queue::compute, x.begun));
+    QL_TRY(check(cudaGraphLaunch(x.graph, stream()), "cudaGraphLaunch"));
+    return join(Queue::compute, Queue::copy, x.copied);
+}
+
+/// The second of two runs that are alike is captured, and it and those that follow are launches of a graph.
+Status CudaDevice::start_run(Executable & e, bool profile) {
+    auto & x = static_cast<CudaExecutable &>(e);
+    QL_TRY(select());
+    if (profile || !x.capturable) return start_steps(e, profile);
+    if (Likeness now{std::span<const Step>(x.steps)}; !(now == x.last)) {
+        x.drop_graph();
+        x.last = std::move(now);
+        return start_steps(e, false);
+    }
+    if (!x.graph) QL_TRY(capture(e));
+    return launch_graph(e);
+}
+
 Status CudaDevice::run(Executable & e, bool profile) {
     const std::lock_guard lock(mutex_);
-    auto & x = static_cast<CudaExecutable &>(e);
     if (!failed_.ok()) return {};  // what is started after an error is dropped
-    const auto all = [&]() -> Status {
-        QL_TRY(select());
-        if (x.copies) {
-            QL_TRY(check(cudaEventRecord(x.begun, stream_of(Queue::compute)), "cudaEventRecord"));
-            QL_TRY(check(cudaStreamWaitEvent(stream_of(Queue::copy), x.begun, 0), "cudaStreamWaitEvent"));
-        }
-        for (size_t i = 0; i < x.steps.size(); ++i) {
-            Step & step = x.steps[i];
-            for (const size_t earlier : step.after)
-                QL_TRY(check(cudaStreamWaitEvent(stream_of(step.queue), x.done[earlier], 0), "cudaStreamWaitEvent"));
-            QL_TRY(profile ? time_step(step) : start_step(step));
-            if (x.done[i]) QL_TRY(check(cudaEventRecord(x.done[i], stream_of(step.queue)), "cudaEventRecord"));
-        }
-        if (x.copies) {
-            QL_TRY(check(cudaEventRecord(x.copied, stream_of(Queue::copy)), "cudaEventRecord"));
-            QL_TRY(check(cudaStreamWaitEvent(stream_of(Queue::compute), x.copied, 0), "cudaStreamWaitEvent"));
-        }
-        return {};
-    };
-    failed_ = all();
+    failed_ = start_run(e, profile);
     return {};
 }
 

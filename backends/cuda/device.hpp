@@ -48,6 +48,10 @@ class CudaDevice : public DeviceImpl {
     Status start_copy(Queue queue, const Copy & copy);
     Status start_step(const Step & step);
     Status time_step(Step & step);
+    Status start_steps(Executable & executable, bool profile);
+    Status capture(Executable & executable);
+    Status launch_graph(Executable & executable);
+    Status start_run(Executable & executable, bool profile);
     Result<cudaEvent_t> new_event();
     void recycle(Line & line);
     /// Null: the moment is reached.

@@ -16,7 +16,7 @@ if(NOT QL_SANITIZE)
 endif()
 set_property(GLOBAL PROPERTY QL_CUDA_INSTRUMENTATION "${ql_cuda_instrumentation}")
 
-ql_apart(cuda/emu/runtime.cpp)
+ql_apart(cuda/emu/runtime.cpp cuda/emu/graphs.cpp)
 ql_module(ql_cuda_emulation DIRS cuda/emu DEPENDS ql_core)
 
 set_source_files_properties(${ql_cuda_kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${ql_cuda_instrumentation};-Wno-unknown-pragmas")

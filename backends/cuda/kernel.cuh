@@ -4,6 +4,7 @@
 // asks for sizeof(T) bytes, and the emulation knows the range. It is launched by start() (launch.cuh). Instructions of
 // PTX have the names below.
 #pragma once
+#include <bit>
 #include <cstdint>
 
 #ifdef __CUDACC__
@@ -25,6 +26,11 @@ struct alignas(16) Float4 {
 
 #ifdef __CUDACC__
 
+/// A load that is not joined with its neighbours: the host's compiler would read a word at any address, which no card does.
+template <typename T>
+__device__ __forceinline__ T load_alone(const T * p) {
+    return *p;
+}
 template <typename T>
 __device__ __forceinline__ T & shared_memory() {
     extern __shared__ __align__(16) unsigned char ql_shared[];
@@ -39,6 +45,9 @@ __device__ __forceinline__ uint16_t to_f16(float x) {
 }
 __device__ __forceinline__ float bf16_number(uint16_t h) {
     return __uint_as_float(static_cast<uint32_t>(h) << 16);
+}
+__device__ __forceinline__ float bits_as_float(uint32_t bits) {
+    return __uint_as_float(bits);
 }
 __device__ __forceinline__ uint16_t to_bf16(float x) {
     return __bfloat16_as_ushort(__float2bfloat16_rn(x));
@@ -89,6 +98,10 @@ __device__ __forceinline__ void wait_for_copies() {
 #else
 
 template <typename T>
+T load_alone(const T * p) {
+    return *const_cast<const volatile T *>(p);
+}
+template <typename T>
 T & shared_memory() {
     return *static_cast<T *>(emu::shared_data());
 }
@@ -100,6 +113,9 @@ inline uint16_t to_f16(float x) {
 }
 inline float bf16_number(uint16_t h) {
     return bf16_to_f32(h);
+}
+inline float bits_as_float(uint32_t bits) {
+    return std::bit_cast<float>(bits);
 }
 inline uint16_t to_bf16(float x) {
     return f32_to_bf16(x);

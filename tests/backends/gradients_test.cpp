@@ -97,7 +97,8 @@ class CudaGradients : public ApartGradients {};
 TEST_P(CudaGradients, AreTheReferencesValues) {
     if (!LossOfCase(GetParam(), kSeed).loss) GTEST_SKIP() << "a case without trainable inputs";
     const Injected settings("checks=2", "QL_CUDA_EMU");  // the conformance tests check every access
-    const Values cuda = run_on("cuda-emu", QL_COMPUTE_F32);
+    const char * card = std::getenv("QL_TEST_CARD");  // tools/gpu-check.sh: a real one
+    const Values cuda = run_on(card ? card : "cuda-emu", QL_COMPUTE_F32);
     const auto wanted = references();
     ASSERT_EQ(cuda.size(), wanted.size());
     for (size_t i = 0; i < cuda.size(); ++i)

@@ -20,6 +20,12 @@ class Findings(unittest.TestCase):
         self.assertEqual(n, 1)
         self.assertEqual(len(wrong), 2, wrong)
 
+    def test_kernels_of_a_source_have_limits_of_their_own(self):
+        for name, most in (("few_kernelI3Nf4Li1EEE", 72), ("few_kernelI3Nf4Li8EEE", 168), ("product_kernel", 168)):
+            for registers in (most, most + 1):
+                text = NAME.format(name) + SPILLS.format(0, 0) + USED.format(registers)
+                self.assertEqual(len(ptxas_test.findings("cuda_formats_nf4", text)[1]), registers - most, name)
+
     def test_a_kernel_without_a_line_on_spills(self):
         second = NAME.format("second") + USED.format(8)
         for before in ("", NAME.format("first") + SPILLS.format(0, 0) + USED.format(8)):

@@ -16,7 +16,7 @@ std::string Settings::parse(const char * text) {
                   {"seed", &Settings::seed, 1L << 30},     {"delay", &Settings::delay, 100},
                   {"checks", &Settings::checks, 2},        {"memory", &Settings::memory, 4096},
                   {"devices", &Settings::devices, 8},      {"capability", &Settings::capability, 999},
-                  {"driver", &Settings::driver, 3}};
+                  {"driver", &Settings::driver, 3},        {"counts", &Settings::counts, 2}};
     std::string_view rest(text ? text : "");
     while (!rest.empty()) {
         const std::string_view item = rest.substr(0, rest.find(','));

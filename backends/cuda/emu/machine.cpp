@@ -61,8 +61,18 @@ void Machine::collect(const Collective & what, uint32_t mask, void * payload) {
     leave(Thread::State::at_collective);
 }
 
+void Counts::add(const Counts & other) {
+    for (const auto side : {&Counts::read, &Counts::written}) {
+        (this->*side).by_launch += (other.*side).by_launch;
+        (this->*side).by_blocks += (other.*side).by_blocks;
+        (this->*side).by_threads += (other.*side).by_threads;
+    }
+    launches += other.launches, blocks += other.blocks, mma_lanes += other.mma_lanes;
+}
+
 std::string Machine::run(const Body & body, const Grid & grid) {
     body_ = &body;
+    count_ = {};
     failure_.clear();
     block_size = grid.threads, grid_size = grid.blocks;
     const size_t n_threads = size_t{grid.threads.x} * grid.threads.y * grid.threads.z;
@@ -85,6 +95,8 @@ std::string Machine::run(const Body & body, const Grid & grid) {
         if (!failure_.empty()) break;
     }
     body_ = nullptr;
+    count_.launches = 1, count_.blocks = n_blocks;
+    if (counts) counted[body.name].add(count_);
     return failure_;
 }
 
@@ -204,9 +216,25 @@ bool Machine::is_own_stack(const void * address) const {
            Stacks::kBytes;
 }
 
+/// Before the access is noted in the shadows.
+void Machine::count_access(Shadow * of, size_t bytes, bool write) {
+    Counts::Side & side = write ? count_.written : count_.read;
+    for (size_t i = 0; i < bytes; ++i) {
+        uint32_t & last = write ? of[i].wrote_at : of[i].read_at;
+        side.by_launch += last < launch_start_;
+        side.by_blocks += last < block_start_;
+        if (!checks) last = interval_;
+    }
+    side.by_threads += bytes;
+}
+
 void Machine::access(Thread & by, const void * address, size_t bytes, bool write) {
-    if (!checks) return;
+    if (!checks && !counts) return;
     const Outside outside(*this);
+    if (!checks) {
+        if (Shadow * of = memory.has(address) ? memory.shadow(address) : nullptr) count_access(of, bytes, write);
+        return;
+    }
     Shadow * shadow = nullptr;
     const bool shared = has_shared(address, 1);
     if (shared) {
@@ -224,6 +252,7 @@ void Machine::access(Thread & by, const void * address, size_t bytes, bool write
     if (reinterpret_cast<uintptr_t>(address) & (alignment - 1))
         return complain(by, address, bytes, write, "it is not aligned to its size");
     if (!shadow) return;
+    if (counts && !shared) count_access(shadow, bytes, write);
     // A block's shared memory is its own: what was there before counts for nothing.
     const Access access = {by.number, by.warp_syncs, interval_, block_start_, shared ? block_start_ : launch_start_};
     // Bytes that were always accessed together have the same shadow: it is looked at once.

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,19 @@ struct AsyncCopy {
     const std::byte * from;
     size_t bytes;
     uint32_t group;
+};
+
+/// What a kernel moved to and from global memory, in bytes, and how many products of matrices it made.
+struct Counts {
+    struct Side {
+        uint64_t by_launch = 0;   // each byte once in a launch: what memory must move
+        uint64_t by_blocks = 0;   // each byte once in a block
+        uint64_t by_threads = 0;  // each time
+    };
+    Side read, written;
+    uint64_t launches = 0, blocks = 0, mma_lanes = 0;  // lanes that took part in a product: 32 of each
+
+    void add(const Counts & other);
 };
 
 struct Thread {
@@ -68,7 +82,10 @@ class Machine {
     std::string run(const Body & body, const Grid & grid);
 
     Memory memory;
-    bool checks = false;  // of races and addresses
+    bool checks = false;                    // of races and addresses
+    bool counts = false;                    // what launches move, in `counted`; kernels must be instrumented
+    bool arithmetic = true;                 // false: products of matrices are counted alone, and accesses not checked
+    std::map<std::string, Counts> counted;  // by the launches' names
     void seed(uint64_t seed) { random_ = Random(seed); }
 
     // What a kernel's thread asks for.
@@ -83,10 +100,11 @@ class Machine {
     void wait_for_copies(uint32_t groups_left);
     /// Checks an access of the running thread, or of another one of the block.
     void access(const void * address, size_t bytes, bool write) {
-        if (checks) access(*current_, address, bytes, write);
+        if (checks || counts) access(*current_, address, bytes, write);
     }
     void access(Thread & by, const void * address, size_t bytes, bool write);
     Thread & lane(unsigned i) { return threads_[collecting_warp_ * kWarp + i]; }
+    void count_product(uint64_t lanes) { count_.mma_lanes += lanes; }
     /// Says what is wrong with the kernel, and ends the launch. In a thread of a kernel it does not return.
     void fail(const std::string & what);
     bool has_shared(const void * address, size_t bytes) const;
@@ -105,6 +123,7 @@ class Machine {
     bool is_constant(const void * address) const;
     bool is_own_stack(const void * address) const;
     void land(Thread & thread, const AsyncCopy & copy);
+    void count_access(Shadow * of, size_t bytes, bool write);
     void complain(const Thread & by, const void * address, size_t bytes, bool write, const char * what);
 
     Random random_;
@@ -127,6 +146,7 @@ class Machine {
     const Body * body_ = nullptr;
     std::string failure_;
     unsigned collecting_warp_ = 0;
+    Counts count_;  // of the running launch
     uint32_t interval_ = 1, block_start_ = 1, launch_start_ = 1;
 };
 

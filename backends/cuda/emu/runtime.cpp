@@ -4,71 +4,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <functional>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <vector>
 
-#include "backends/cuda/emu/faults.hpp"
+#include "backends/cuda/emu/state.hpp"
+
+using namespace ql::cuda::emu;
 
 namespace {
 
-using ql::cuda::emu::machine;
-using ql::cuda::emu::Memory;
-
-/// What is done on a stream, and how far that has come. Events hold it beyond the stream's end.
-struct Line {
-    struct Moment {
-        std::shared_ptr<Line> line;
-        uint64_t number = 0;
-        bool reached() const { return !line || line->done >= number; }
-    };
-    struct Item {
-        std::function<cudaError_t()> work;
-        Moment after;
-    };
-    std::deque<Item> waiting;
-    uint64_t started = 0, done = 0;
-    int device = 0;
-};
-
-/// Counts events; true for the one that is meant.
-struct Countdown {
-    long at = 0, seen = 0;
-    bool now() { return at > 0 && ++seen == at; }
-};
-
-struct State {
-    std::recursive_mutex mutex;
-    ql::cuda::emu::Settings settings;
-    Countdown allocation, copy, launch, lost;
-    ql::cuda::emu::Random random;
-    std::vector<std::shared_ptr<Line>> lines;
-    std::map<void *, std::pair<size_t, int>> allocations;  // bytes and device
-    std::map<void *, size_t> pinned;
-    std::map<const void *, size_t> shared_allowed;
-    std::map<int, size_t> used;
-    cudaError_t broken = cudaSuccess;  // the context's error, which stays
-    std::string report;
-};
-State & state() {
-    static State one;
-    return one;
-}
 thread_local int current_device = 0;
 thread_local cudaError_t last_error = cudaSuccess;
-
-struct Locked {
-    State & s = state();
-    std::lock_guard<std::recursive_mutex> lock{s.mutex};
-};
-
-cudaError_t note(cudaError_t error) {
-    if (error != cudaSuccess) last_error = error;
-    return error;
-}
 
 bool is_ready(const Line & line) {
     return !line.waiting.empty() && line.waiting.front().after.reached();
@@ -95,13 +39,6 @@ cudaError_t finish(State & s, const Line::Moment & moment) {
     return note(s.broken);
 }
 
-void start(State & s, const std::shared_ptr<Line> & line, std::function<cudaError_t()> work, Line::Moment after = {}) {
-    line->waiting.push_back({std::move(work), std::move(after)});
-    ++line->started;
-    while (static_cast<long>(s.random.below(100)) >= s.settings.delay && advance(s)) {
-    }
-}
-
 cudaError_t run_launch(State & s, const ql::cuda::emu::Body & body, const ql::cuda::emu::Grid & grid) {
     const std::string trouble = machine().run(body, grid);
     if (trouble.empty()) return cudaSuccess;
@@ -109,14 +46,66 @@ cudaError_t run_launch(State & s, const ql::cuda::emu::Body & body, const ql::cu
     return trouble.find(" bytes ") != trouble.npos ? cudaErrorIllegalAddress : cudaErrorLaunchFailure;
 }
 
+/// To $QL_CUDA_EMU_COUNTS: an object for each name of launches.
+void write_counts() {
+    const char * path = std::getenv("QL_CUDA_EMU_COUNTS");
+    std::FILE * file = path ? std::fopen(path, "w") : nullptr;
+    if (!file) return;
+    const char * before = "{\"kernels\": [";
+    for (const auto & [name, c] : machine().counted) {
+        std::fprintf(file, "%s{\"kernel\": \"%s\", \"launches\": %ju, \"blocks\": %ju, \"mma\": %ju", before,
+                     name.c_str(), uintmax_t{c.launches}, uintmax_t{c.blocks},
+                     uintmax_t{c.mma_lanes / ql::cuda::emu::kWarp});
+        for (const auto & [side, counted] : {std::pair("read", c.read), {"written", c.written}})
+            std::fprintf(file, ", \"%s\": {\"by_launch\": %ju, \"by_blocks\": %ju, \"by_threads\": %ju}", side,
+                         uintmax_t{counted.by_launch}, uintmax_t{counted.by_blocks}, uintmax_t{counted.by_threads});
+        std::fputs("}", file);
+        before = ",\n ";
+    }
+    std::fputs(machine().counted.empty() ? "{\"kernels\": []}\n" : "]}\n", file);
+    std::fclose(file);
+}
+
 }  // namespace
 
-struct EmuStream {
-    std::shared_ptr<Line> line;
-};
-struct EmuEvent {
-    Line::Moment moment;
-};
+namespace ql::cuda::emu {
+
+State & state() {
+    static State one;
+    return one;
+}
+
+cudaError_t note(cudaError_t error) {
+    if (error != cudaSuccess) last_error = error;
+    return error;
+}
+
+void start(State & s, const std::shared_ptr<Line> & line, Work work, Line::Moment after) {
+    if (line->capture) {
+        Graph & graph = line->capture->graph;
+        graph.nodes.push_back({std::move(work), std::move(line->last)});
+        line->last = {graph.nodes.size() - 1};
+        return;
+    }
+    line->waiting.push_back({std::move(work), std::move(after)});
+    ++line->started;
+    while (static_cast<long>(s.random.below(100)) >= s.settings.delay && advance(s)) {
+    }
+}
+
+cudaError_t launch_fault(State & s, const char * name) {
+    if (s.launch.now()) {
+        s.report = std::string(name) + ": a launch was made to fail";
+        return cudaErrorLaunchOutOfResources;
+    }
+    if (s.lost.now()) {
+        s.report = "the card was lost";
+        s.broken = cudaErrorUnknown;
+    }
+    return s.broken;
+}
+
+}  // namespace ql::cuda::emu
 
 const char * cudaGetErrorName(cudaError_t error) {
     switch (error) {
@@ -136,6 +125,10 @@ const char * cudaGetErrorName(cudaError_t error) {
         QL_NAME(cudaErrorIllegalAddress)
         QL_NAME(cudaErrorLaunchOutOfResources)
         QL_NAME(cudaErrorLaunchFailure)
+        QL_NAME(cudaErrorIllegalState)
+        QL_NAME(cudaErrorStreamCaptureUnsupported)
+        QL_NAME(cudaErrorStreamCaptureUnjoined)
+        QL_NAME(cudaErrorStreamCaptureIsolation)
         QL_NAME(cudaErrorUnknown)
 #undef QL_NAME
     }
@@ -253,14 +246,26 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     (void)finish(l.s, {stream->line, stream->line->started});
     std::erase(l.s.lines, stream->line);
     delete stream;
+    if (l.s.lines.empty() && machine().counts) write_counts();
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     Locked l;
+    if (stream->line->capture) return note(cudaErrorStreamCaptureUnsupported);
     return finish(l.s, {stream->line, stream->line->started});
 }
+/// An event of a capture takes the stream into it.
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
     Locked l;
+    Line & line = *stream->line;
+    if (event->capture) {
+        if (line.capture && line.capture != event->capture) return note(cudaErrorStreamCaptureIsolation);
+        line.capture = event->capture;
+        for (const size_t node : event->nodes)
+            if (std::find(line.last.begin(), line.last.end(), node) == line.last.end()) line.last.push_back(node);
+        return note(l.s.broken);
+    }
+    if (line.capture) return note(cudaErrorStreamCaptureIsolation);
     start(l.s, stream->line, nullptr, event->moment);
     return note(l.s.broken);
 }
@@ -274,16 +279,21 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     Locked l;
-    event->moment = {stream->line, stream->line->started};
+    event->capture = stream->line->capture;
+    event->nodes = stream->line->last;
+    event->moment = {};
+    if (!event->capture) event->moment = {stream->line, stream->line->started};
     return note(l.s.broken);
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     Locked l;
     if (l.s.broken != cudaSuccess) return note(l.s.broken);
+    if (event->capture) return note(cudaErrorStreamCaptureUnsupported);
     return note(event->moment.reached() ? cudaSuccess : cudaErrorNotReady);
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     Locked l;
+    if (event->capture) return note(cudaErrorStreamCaptureUnsupported);
     return finish(l.s, event->moment);
 }
 
@@ -293,6 +303,7 @@ cudaError_t cudaMemcpyAsync(void * to, const void * from, size_t bytes, cudaMemc
     for (const void * end : {static_cast<const void *>(to), from})
         if (machine().memory.has(end) && bytes && !machine().memory.holds(end, bytes))
             return note(cudaErrorInvalidValue);
+    ++l.s.calls.copies;
     start(l.s, stream->line, [to, from, bytes] {
         if (state().copy.now()) {
             state().report = "a copy was made to fail";
@@ -327,10 +338,19 @@ std::string reset() {
     s.allocation = {settings.alloc}, s.copy = {settings.copy}, s.launch = {settings.launch}, s.lost = {settings.lost};
     s.random = Random(static_cast<uint64_t>(settings.seed));
     machine().seed(static_cast<uint64_t>(settings.seed));
-    machine().checks = settings.checks == 1 && kernels_are_instrumented;
+    machine().checks = settings.checks == 1 && settings.counts != 2 && kernels_are_instrumented;
+    machine().counts = settings.counts > 0 && kernels_are_instrumented;
+    machine().arithmetic = settings.counts != 2;
+    machine().counted.clear();
     s.broken = last_error = cudaSuccess;
     s.report.clear();
+    s.calls = {};
     return "";
+}
+
+Calls calls() {
+    Locked l;
+    return l.s.calls;
 }
 
 std::string last_report() {
@@ -357,15 +377,8 @@ void launch(const void * kernel, const char * name, void (*call)(const void *), 
     const auto allowed = s.shared_allowed.find(kernel);
     if (shared > kSharedWithoutAsking && (allowed == s.shared_allowed.end() || shared > allowed->second))
         return (void)note(cudaErrorInvalidValue);
-    if (s.launch.now()) {
-        s.report = std::string(name) + ": a launch was made to fail";
-        return (void)note(cudaErrorLaunchOutOfResources);
-    }
-    if (s.lost.now()) {
-        s.report = "the card was lost";
-        s.broken = cudaErrorUnknown;
-        return (void)note(s.broken);
-    }
+    if (const cudaError_t fault = launch_fault(s, name); fault != cudaSuccess) return (void)note(fault);
+    ++s.calls.launches;
     std::vector<std::max_align_t> copied((arguments_bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
     std::memcpy(copied.data(), arguments, arguments_bytes);
     start(s, stream->line, [=, copied = std::move(copied)] {

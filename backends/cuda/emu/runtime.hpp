@@ -22,10 +22,14 @@ enum cudaError_t {  // numbers as in CUDA
     cudaErrorInvalidDevice = 101,
     cudaErrorECCUncorrectable = 214,
     cudaErrorInvalidResourceHandle = 400,
+    cudaErrorIllegalState = 401,
     cudaErrorNotReady = 600,
     cudaErrorIllegalAddress = 700,
     cudaErrorLaunchOutOfResources = 701,
     cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureUnjoined = 904,
+    cudaErrorStreamCaptureIsolation = 905,
     cudaErrorUnknown = 999,
 };
 enum cudaMemcpyKind { cudaMemcpyDefault = 4 };
@@ -34,8 +38,13 @@ enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 struct EmuStream;
 struct EmuEvent;
+struct EmuGraph;
+struct EmuGraphExec;
 using cudaStream_t = EmuStream *;
 using cudaEvent_t = EmuEvent *;
+using cudaGraph_t = EmuGraph *;
+using cudaGraphExec_t = EmuGraphExec *;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
 
 struct cudaDeviceProp {
     char name[256];
@@ -68,8 +77,20 @@ cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaMemcpyAsync(void * to, const void * from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void * to, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t * graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t * exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 
 namespace ql::cuda::emu {
+
+/// How often work was handed to a card: kernels, copies, whole graphs. Captured ones count when they are captured.
+struct Calls {
+    uint64_t launches = 0, copies = 0, graphs = 0;
+};
+Calls calls();
 
 /// Reads $QL_CUDA_EMU; empty, or what of it is not understood. Counts of faults and the seed begin again.
 std::string reset();

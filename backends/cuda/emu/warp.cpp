@@ -26,6 +26,7 @@ struct Fragments {
 template <float (*number)(uint16_t)>
 void multiply(void * const * payloads, uint32_t mask) {
     if (mask != ~0u) return machine().fail("mma.sync: not all lanes of the warp take part");
+    machine().count_product(kWarp);
     float a[16][16], b[16][8];
     for (int lane = 0; lane < 32; ++lane) {
         const auto & f = *static_cast<const Fragments *>(payloads[lane]);
@@ -140,6 +141,7 @@ void sync_warp(uint32_t mask) {
 void mma_m16n8k16(float * d, const uint32_t * a, const uint32_t * b, bool f16) {
     static constexpr Collective in_bf16 = {"mma.sync", multiply<of_bf16>, false};
     static constexpr Collective in_f16 = {"mma.sync", multiply<of_f16>, false};
+    if (!machine().arithmetic) return machine().count_product(1);
     Fragments mine{d, a, b};
     collect(f16 ? in_f16 : in_bf16, ~0u, &mine);
 }
@@ -147,6 +149,7 @@ void mma_m16n8k16(float * d, const uint32_t * a, const uint32_t * b, bool f16) {
 void ldmatrix_x4(uint32_t * r, const void * row, bool transposed) {
     static constexpr Collective straight = {"ldmatrix", load_matrices<false>, false};
     static constexpr Collective across = {"ldmatrix", load_matrices<true>, false};
+    if (!machine().arithmetic) return (void)std::memset(r, 0, 4 * sizeof(*r));
     Rows mine{r, row};
     collect(transposed ? across : straight, ~0u, &mine);
 }

@@ -22,8 +22,10 @@ struct DecodeNf4 {
     static constexpr Table kTable = Table::nf4;
     static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float * table) {
         const int64_t at = row * w.k + column, block = at / 64;
-        const float scale = reinterpret_cast<const float *>(w.data + w.plane[0])[block];
-        decode_nf4(w.data + block * 32, static_cast<int>(at % 64 / 32), scale, out, table);
+        decode_nf4(w.data + block * 32, static_cast<int>(at % 64 / 32), scale(w, block), out, table);
+    }
+    static __device__ float scale(const Weight & w, int64_t block) {
+        return reinterpret_cast<const float *>(w.data + w.plane[0])[block];
     }
 };
 
@@ -32,10 +34,12 @@ struct DecodeNf4Dq {
     static constexpr Table kTable = Table::nf4;
     static __device__ void run(const Weight & w, int64_t row, int64_t column, float * out, const float * table) {
         const int64_t at = row * w.k + column, block = at / 64;
+        decode_nf4(w.data + block * 32, static_cast<int>(at % 64 / 32), scale(w, block), out, table);
+    }
+    static __device__ float scale(const Weight & w, int64_t block) {
         const float group = reinterpret_cast<const float *>(w.data + w.plane[1])[block / 256];
         const float offset = *reinterpret_cast<const float *>(w.data + w.plane[2]);
-        const float scale = scale_map[w.data[w.plane[0] + block]] * group + offset;
-        decode_nf4(w.data + block * 32, static_cast<int>(at % 64 / 32), scale, out, table);
+        return scale_map[w.data[w.plane[0] + block]] * group + offset;
     }
 };
 

@@ -128,7 +128,11 @@ Status head(const Launch & l, int first_own, const float * d_loss, float * dx, f
     const int64_t n_own = has_own ? l.in(first_own).ne(0) : 0, chunk = chunk_tokens(l.node);
     auto * logits = reinterpret_cast<float *>(l.scratch);
     std::byte * panel = l.scratch + logits_bytes(l.node);
-    Product forward{.w = weight_of(l.in(1), l.src[1]), .dtype = l.in(1).dtype, .transposed = false, .y = logits};
+    Product forward{.w = weight_of(l.in(1), l.src[1]),
+                    .dtype = l.in(1).dtype,
+                    .transposed = false,
+                    .y = logits,
+                    .n_batch = n_tokens};
     for (int64_t t = 0; t < n_tokens; t += chunk) {
         forward.n_tokens = std::min(chunk, n_tokens - t);
         forward.x = l.x(0) + t * n;

@@ -63,23 +63,23 @@ Status outer(const Launch & l) {
 /// lora: out = y + s B h, h = A x.
 Status lora(const Launch & l) {
     const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(1), n = l.in(1).ne(1);
-    QL_TRY(gemm(l, {.m = r, .n = n, .depth = k, .a = {l.x(2), k, 1}, .b = {l.x(1), k, 1}, .c = l.y(1), .ldc = r}));
-    return gemm(l, {.m = m,
-                    .n = n,
-                    .depth = r,
-                    .a = {l.x(3), r, 1},
-                    .b = {l.y(1), r, 1},
-                    .c = l.y(0),
-                    .ldc = m,
-                    .scale = l.params<LoraParams>().scale,
-                    .add = l.x(0)});
+    QL_TRY(multiply(l, {.m = r, .n = n, .depth = k, .a = {l.x(2), k, 1}, .b = {l.x(1), k, 1}, .c = l.y(1), .ldc = r}));
+    return multiply(l, {.m = m,
+                        .n = n,
+                        .depth = r,
+                        .a = {l.x(3), r, 1},
+                        .b = {l.y(1), r, 1},
+                        .c = l.y(0),
+                        .ldc = m,
+                        .scale = l.params<LoraParams>().scale,
+                        .add = l.x(0)});
 }
 
 /// lora_back: dh = s B^T dy; dA = x dh^T; dB = s h dy^T.
 Status lora_back(const Launch & l) {
     const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(0), n = l.in(0).ne(1);
     const float s = l.params<LoraParams>().scale;
-    QL_TRY(gemm(
+    QL_TRY(multiply(
         l, {.m = r, .n = n, .depth = m, .a = {l.x(4), 1, r}, .b = {l.x(0), m, 1}, .c = l.y(2), .ldc = r, .scale = s}));
     QL_TRY(gemm(l, outer_product(l.x(1), k, l.y(2), r, n, 1, l.y(0))));
     return gemm(l, outer_product(l.x(2), r, l.x(0), m, n, s, l.y(1)));
@@ -109,23 +109,23 @@ Status lora_mix(const Launch & l) {
     uint64_t left = l.params<LoraMixParams>().adapters;
     for (int i = 3; left; i += 2, left &= left - 1) {
         const int64_t r = l.in(i).ne(1);
-        QL_TRY(gemm(l, {.m = r,
-                        .n = n,
-                        .depth = k,
-                        .a = {l.src[i], k, 1, l.in(i).dtype},
-                        .b = {l.x(1), k, 1},
-                        .c = h,
-                        .ldc = r,
-                        .factor = l.x(2) + std::countr_zero(left),
-                        .factor_step = n_adapters}));
-        QL_TRY(gemm(l, {.m = m,
-                        .n = n,
-                        .depth = r,
-                        .a = {l.src[i + 1], 1, m, l.in(i + 1).dtype},
-                        .b = {h, r, 1},
-                        .c = l.y(0),
-                        .ldc = m,
-                        .add = l.y(0)}));
+        QL_TRY(multiply(l, {.m = r,
+                            .n = n,
+                            .depth = k,
+                            .a = {l.src[i], k, 1, l.in(i).dtype},
+                            .b = {l.x(1), k, 1},
+                            .c = h,
+                            .ldc = r,
+                            .factor = l.x(2) + std::countr_zero(left),
+                            .factor_step = n_adapters}));
+        QL_TRY(multiply(l, {.m = m,
+                            .n = n,
+                            .depth = r,
+                            .a = {l.src[i + 1], 1, m, l.in(i + 1).dtype},
+                            .b = {h, r, 1},
+                            .c = l.y(0),
+                            .ldc = m,
+                            .add = l.y(0)}));
     }
     return {};
 }

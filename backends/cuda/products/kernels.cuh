@@ -7,12 +7,12 @@
 //
 // Sums over the depth are made in order, by one warp: the same bits every time.
 #pragma once
-#include "backends/cuda/products/product.hpp"
+#include "backends/cuda/products/few.cuh"
 
 namespace ql::cuda {
 
-inline constexpr int kTile = 64, kPitch = kTile + 8, kPairs = kPitch / 2, kProductThreads = 128, kFewTokens = 32,
-                     kManyTokens = 128;
+inline constexpr int kTile = 64, kPitch = kTile + 8, kPairs = kPitch / 2, kProductThreads = 128, kSmallBlock = 32,
+                     kLargeBlock = 128;  // tokens
 
 template <int kTokens>
 struct alignas(16) ProductTiles {
@@ -100,13 +100,14 @@ Status start_product(const Launch & l, const Product & p) {
                sizeof(ProductTiles<kTokens>), p);
 }
 
-/// 32 tokens a block where there are few, so that less is computed of tokens that are not there.
+/// 32 tokens a block where there are not many, so that less is computed of tokens that are not there.
 template <typename Decoder>
 Status multiply_with(const Launch & l, const Product & p) {
-    const bool few = p.n_tokens <= 2 * kFewTokens;
+    const bool small = p.n_tokens <= 2 * kSmallBlock;
     if (p.transposed)
-        return few ? start_product<Decoder, true, kFewTokens>(l, p) : start_product<Decoder, true, kManyTokens>(l, p);
-    return few ? start_product<Decoder, false, kFewTokens>(l, p) : start_product<Decoder, false, kManyTokens>(l, p);
+        return small ? start_product<Decoder, true, kSmallBlock>(l, p)
+                     : start_product<Decoder, true, kLargeBlock>(l, p);
+    return small ? start_product<Decoder, false, kSmallBlock>(l, p) : start_product<Decoder, false, kLargeBlock>(l, p);
 }
 
 /// A thread decodes 32 weights.
@@ -138,9 +139,10 @@ Status decode_with(const Launch & l, const Weight & w, const int32_t * ids, int6
 }
 
 template <typename Decoder>
-inline constexpr FormatKernels kernels_of = {Decoder::id, multiply_with<Decoder>, decode_with<Decoder>};
+inline constexpr FormatKernels kernels_of = {Decoder::id, multiply_with<Decoder>, multiply_few_with<Decoder>,
+                                             decode_with<Decoder>};
 /// Of a format that is not rounded to bf16.
 template <typename Decoder>
-inline constexpr FormatKernels decoding_of = {Decoder::id, nullptr, decode_with<Decoder>};
+inline constexpr FormatKernels decoding_of = {Decoder::id, nullptr, multiply_few_with<Decoder>, decode_with<Decoder>};
 
 }  // namespace ql::cuda

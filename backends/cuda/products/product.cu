@@ -1,5 +1,5 @@
-// Which kernels compute a product: tensor cores from the packed bytes; or, where all is to be f32 or the weight is, panels
-// of decoded rows.
+// Which kernels compute a product: for few tokens their own; else tensor cores from the packed bytes, or, where all is to be
+// f32 or the weight is, panels of decoded rows.
 #include "backends/cuda/products/product.hpp"
 
 #include <algorithm>
@@ -67,6 +67,15 @@ size_t product_scratch(const Operand & w, const DeviceImpl & device) {
 
 Status multiply(const Launch & l, const Product & p, std::byte * scratch) {
     const FormatKernels & format = *find_format(p.dtype);
+    if (!p.transposed && are_few(std::max(p.n_batch, p.n_tokens)))
+        return format.multiply_few(l, {.w = p.w,
+                                       .x = p.x,
+                                       .n_tokens = p.n_tokens,
+                                       .y = p.y,
+                                       .add = p.add,
+                                       .scale = p.scale,
+                                       .factor = nullptr,
+                                       .factor_step = 0});
     if (device_of(l).bf16 && format.multiply) return format.multiply(l, p);
     if (p.dtype == QL_F32) return multiply_panel(l, p, reinterpret_cast<const float *>(p.w.data), 0, p.w.m, false);
     auto * panel = reinterpret_cast<float *>(scratch);

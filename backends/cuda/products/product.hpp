@@ -15,15 +15,39 @@ struct Product {
     float * y;
     const float * add = nullptr;  // null: none; may be y
     float scale = 1;
+    int64_t n_batch = 0;  // tokens of the operator, where these are some of them: all are computed in one way
 
     int64_t depth() const { return transposed ? w.m : w.k; }
     int64_t rows() const { return transposed ? w.k : w.m; }
 };
 
-/// What a format's kernels are: products on tensor cores, and decoding to f32.
+/// The rule: products of so many tokens, not transposed, are those of few.cuh, in f32 whatever the device computes in.
+/// Beyond, tensor cores pay, or in f32 the tiles of gemm.cu.
+inline constexpr int64_t kFewTokens = 8;
+inline bool are_few(int64_t n_tokens) {
+    return n_tokens <= kFewTokens;
+}
+
+/// y = add + scale factor[t] W x, in f32. A factor of 0 makes the product 0, whatever it was.
+struct FewProduct {
+    Weight w;
+    const float * x;
+    int64_t n_tokens;
+    float * y;
+    const float * add;  // null: none; may be y
+    float scale;
+    const float * factor;  // null: all are 1
+    int64_t factor_step;   // from a token's factor to the next one's
+    // The format's kernels set these:
+    bool wide = false;
+    int lanes = 0;
+};
+
+/// What a format's kernels are: products on tensor cores, those for few tokens, and decoding to f32.
 struct FormatKernels {
     ql_dtype dtype;
     Status (*multiply)(const Launch & l, const Product & p);  // null: products are computed in f32
+    Status (*multiply_few)(const Launch & l, FewProduct p);
     /// y[:, t] = row ids[t] of W, NaN where there is none; without ids rows first, first + 1 ...
     Status (*decode)(const Launch & l, const Weight & w, const int32_t * ids, int64_t first, int64_t n, float * y);
 };
@@ -59,5 +83,7 @@ struct Gemm {
     int64_t factor_step = 0;
 };
 Status gemm(const Launch & l, const Gemm & g);
+/// The same, by kernels for few tokens where there are few; the order of sums is then their own.
+Status multiply(const Launch & l, const Gemm & g);
 
 }  // namespace ql::cuda
