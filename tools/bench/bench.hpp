@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tools/bench/measure.hpp"
+#include "tools/bench/model_shapes.hpp"
 #include "tools/cli/device_options.hpp"
 
 namespace ql::cli {
@@ -46,5 +47,23 @@ struct MakeModel {
 };
 /// Writes the file and says so on stdout.
 void make_model(const Program & program, const MakeModel & options, uint64_t seed);
+
+struct MadeModel {
+    int64_t n_parameters;
+    uint64_t bytes;
+};
+/// Writes it to a path that is the caller's. Stop where the type does not fit the shape.
+MadeModel write_made_model(const Program & program, const ModelShape & shape, ql_dtype type, const std::string & path,
+                           uint64_t seed);
+
+struct Roofline {
+    std::string card, shape, type = "nf4_dq";
+    int64_t tokens = 256, lora_r = 16;
+};
+/// The least time that a step of training takes on a card, from counts of the emulation. Prints it. model: null where a
+/// shape is given.
+void roofline(const Program & program, const DeviceOptions & device, const ModelOptions & model,
+              const Roofline & options, uint64_t seed);
+std::string card_names();
 
 }  // namespace ql::cli

@@ -1,59 +1,13 @@
 // Speed of training: a few steps on made-up text through the whole trainer, with no file but a temporary text.
-#include <filesystem>
-#include <fstream>
-
 #include "ql/os.h"
 #include "tools/bench/bench.hpp"
+#include "tools/bench/made_up_text.hpp"
 #include "tools/bench/profile.hpp"
 #include "tools/cli/memory_plan.hpp"
 #include "tools/cli/progress.hpp"
 
 namespace ql::cli {
 namespace {
-
-/// A text file of common words in random order, in a folder of its own; the destructor removes both.
-class MadeUpText {
-  public:
-    explicit MadeUpText(int64_t n_words) {
-        static const char * const words[] = {"the",  "of",   "and",   "water", "to",  "in",   "small", "is",    "you",
-                                             "that", "it",   "house", "was",   "for", "on",   "are",   "with",  "as",
-                                             "his",  "they", "river", "at",    "be",  "this", "from",  "table", "have",
-                                             "or",   "by",   "one",   "had",   "not", "but",  "what",  "all",   "green",
-                                             "were", "when", "we",    "there", "can", "an",   "your"};
-        make_folder();
-        path_ = (folder_ / "text.txt").string();
-        std::ofstream file(path_);
-        uint32_t state = 1;
-        for (int64_t i = 0; i < n_words; ++i) {
-            state = state * 1664525u + 1013904223u;
-            file << words[(state >> 16) % std::size(words)] << (i % 12 == 11 ? ".\n" : " ");
-        }
-        if (!file.flush()) run_failed("%s: cannot write a temporary text", path_.c_str());
-    }
-    ~MadeUpText() {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
-    }
-    MadeUpText(const MadeUpText &) = delete;
-    MadeUpText & operator=(const MadeUpText &) = delete;
-    const std::string & path() const { return path_; }
-
-  private:
-    /// Makes a new folder: in a shared one, a file whose name can be guessed may be somebody's link already.
-    void make_folder() {
-        namespace fs = std::filesystem;
-        std::error_code ec;
-        for (int attempt = 0; attempt < 100; ++attempt) {
-            folder_ = fs::temp_directory_path() / format("ql-bench-%.0f", ql_os_seconds() * 1e9);
-            if (fs::create_directory(folder_, ec)) return fs::permissions(folder_, fs::perms::owner_all);
-            if (ec) break;
-        }
-        run_failed("%s: cannot make a temporary folder", folder_.c_str());
-    }
-
-    std::filesystem::path folder_;
-    std::string path_;
-};
 
 struct Rates {
     std::vector<double> tok_s;

@@ -15,7 +15,8 @@ constexpr const char * kExamples =
     "  ql-bench infer -m model.gguf --sequences 2 --lora a.gguf --lora b.gguf --prompt 32\n"
     "  ql-bench op mul_mat --type nf4_dq --shape 576,1536,512\n"
     "  ql-bench op attention_back\n"
-    "  ql-bench make-model --shape llama-1.1b -o model.gguf";
+    "  ql-bench make-model --shape llama-1.1b -o model.gguf\n"
+    "  ql-bench roofline --device cuda-emu --card rtx4090 --shape smollm2-135m";
 constexpr double kPeakSeconds = 0.7, kQuickPeakSeconds = 0.3;
 
 class Bench {
@@ -32,6 +33,7 @@ class Bench {
         add_train();
         add_infer();
         add_make_model();
+        add_roofline();
     }
 
     int main(int argc, char ** argv) {
@@ -41,7 +43,7 @@ class Bench {
                 body();
                 return static_cast<int>(kDone);
             }
-            bad_input("one of peak, op, train, infer, make-model is needed (see --help)");
+            bad_input("one of peak, op, train, infer, make-model, roofline is needed (see --help)");
         });
     }
 
@@ -97,6 +99,22 @@ class Bench {
         command.text("-o,--output", make_.output, "The file to write")->required()->option_text("FILE.gguf");
     }
 
+    void add_roofline() {
+        Command & command =
+            add("roofline", "The least time of a step of training on a card, from counts in its emulation", [this] {
+                refuse_budget();
+                roofline(program_, device_options_, *roofline_model_, roofline_, seed_);
+            });
+        roofline_model_ = std::make_unique<ModelOptions>(program_, false, &command, false);
+        command.text("--card", roofline_.card, "One of " + card_names())->required()->option_text("NAME");
+        command.text("--shape", roofline_.shape, "In place of -m: a shape as make-model knows it")
+            ->option_text("NAME|FILE.json");
+        command.text("--type", roofline_.type, "Of that shape's matrices: " + weight_names(" or "))
+            ->option_text("TYPE");
+        command.number("--tokens", roofline_.tokens, 8, 1 << 20, "Of the step: one sequence");
+        command.number("--lora-r", roofline_.lora_r, 1, 1024, "Rank of the adapter");
+    }
+
     void print(const std::vector<Figure> & figures) const { print_figures(program_, figures); }
     void open_device() { device_ = device_options_.open(); }
     Limits limits(double seconds) {
@@ -143,13 +161,14 @@ class Bench {
 
     Program program_;
     DeviceOptions device_options_;
-    std::unique_ptr<ModelOptions> train_model_, infer_model_;
+    std::unique_ptr<ModelOptions> train_model_, infer_model_, roofline_model_;
     std::vector<std::pair<const Command *, Body>> bodies_;
     DevicePtr device_;
     OpBench op_;
     TrainBench train_;
     InferBench infer_;
     MakeModel make_;
+    Roofline roofline_;
     std::string base_type_ = "auto";
     uint64_t seed_ = 42;
 };

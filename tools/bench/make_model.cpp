@@ -193,29 +193,35 @@ class ModelFile {
 
 }  // namespace
 
-void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
-    const ModelShape shape = model_shape(o.shape);
-    const ql_dtype type = weight_type("--type", o.type);
+MadeModel write_made_model(const Program & program, const ModelShape & shape, ql_dtype type, const std::string & path,
+                           uint64_t seed) {
     for (const int64_t row :
          {shape.n_embd, shape.experts.n ? shape.experts.n_ff : shape.n_ff, shape.head_length() * shape.n_head})
         if (row % ql_dtype_block_length(type))
             bad_input("--type: %s's rows of %lld do not fit %s's blocks of %lld", shape.name.c_str(),
                       static_cast<long long>(row), ql_dtype_name(type),
                       static_cast<long long>(ql_dtype_block_length(type)));
+    program.begin_work();
+    ModelFile file(program, shape, type, seed);
+    file.write(path);
+    return {file.n_parameters(), file.bytes()};
+}
+
+void make_model(const Program & program, const MakeModel & o, uint64_t seed) {
+    const ModelShape shape = model_shape(o.shape);
+    const ql_dtype type = weight_type("--type", o.type);
     Outputs outputs;
     outputs.file("-o", o.output, OutputKind::model);
     outputs.check();
-    program.begin_work();
-    ModelFile file(program, shape, type, seed);
-    file.write(o.output);
+    const MadeModel made = write_made_model(program, shape, type, o.output, seed);
     if (program.json)
         return program.print({{"file", o.output},
                               {"shape", shape.name},
                               {"type", ql_dtype_name(type)},
-                              {"parameters", file.n_parameters()},
-                              {"bytes", file.bytes()}});
+                              {"parameters", made.n_parameters},
+                              {"bytes", made.bytes}});
     std::printf("%s: %s, %s parameters, %s\n", escape_line(o.output).c_str(), escape_line(shape.name).c_str(),
-                print_count(file.n_parameters()).c_str(), print_size(file.bytes()).c_str());
+                print_count(made.n_parameters).c_str(), print_size(made.bytes).c_str());
 }
 
 }  // namespace ql::cli

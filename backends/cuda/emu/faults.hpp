@@ -6,7 +6,7 @@
 // of the time. "memory=64": a card has so many MiB. "devices=1": there is one card, not two. "capability=75": the cards
 // are of compute capability 7.5. "driver=2": there is no driver; "driver=3": it is too old. "counts=1": when the device
 // is closed, what each kernel moved is written to $QL_CUDA_EMU_COUNTS, in JSON; "counts=2": the same without checks and
-// without the arithmetic of tensor cores, whose results are zeros.
+// without the arithmetic of tensor cores, whose results are made up.
 #pragma once
 #include <string>
 
