@@ -41,7 +41,7 @@ void PromptAnswers::check(const std::string & model_path) const {
     Outputs outputs;
     outputs.input("-m", model_path);
     outputs.input("--prompts", path_);
-    outputs.file("-o", output_);
+    outputs.file("-o", output_, OutputKind::other);
     outputs.check();
 }
 

@@ -1,6 +1,7 @@
 // Checkpoints that bitsandbytes quantised (tests/golden/bnb): what their weights become, and PyTorch's logits of them.
 #include <functional>
 
+#include "convert/open_kept.hpp"
 #include "models/convert/convert_directory.hpp"
 #include "models/golden.hpp"
 #include "ql/quantize.h"
@@ -9,12 +10,6 @@
 
 namespace ql::test {
 namespace {
-
-std::unique_ptr<Model> open_kept(const std::string & path) {
-    auto model = open_model(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
-    EXPECT_TRUE(model.ok()) << model.message();
-    return model.ok() ? std::move(model).value() : nullptr;
-}
 
 struct Kind {
     const char * name;

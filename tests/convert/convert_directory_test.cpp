@@ -1,6 +1,7 @@
 // Hugging Face directories as GGUF files: the same model, keys that say all of it, and what they cannot say.
 #include <map>
 
+#include "convert/open_kept.hpp"
 #include "models/convert/convert_directory.hpp"
 #include "models/files/safetensors.hpp"
 #include "models/golden.hpp"
@@ -33,12 +34,6 @@ class Collecting {
     std::map<std::string, std::string> types;
     int64_t stop_after = -1;
 };
-
-std::unique_ptr<Model> open_kept(const std::string & path) {
-    auto model = open_model(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
-    EXPECT_TRUE(model.ok()) << model.message();
-    return model.ok() ? std::move(model).value() : nullptr;
-}
 
 class ConvertArch : public ::testing::TestWithParam<const char *> {};
 

@@ -2,6 +2,7 @@
 // that the format means, bit for bit.
 #include <functional>
 
+#include "convert/open_kept.hpp"
 #include "models/convert/convert_directory.hpp"
 #include "models/golden.hpp"
 #include "ql/quantize.h"
@@ -11,26 +12,20 @@
 namespace ql::test {
 namespace {
 
-std::unique_ptr<Model> open_kept(const std::string & path) {
-    auto model = open_model(path, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
-    EXPECT_TRUE(model.ok()) << model.message();
-    return model.ok() ? std::move(model).value() : nullptr;
-}
-
 std::vector<float> values_of(const Weight & w) {
     std::vector<float> values(static_cast<size_t>(w.elements()));
     EXPECT_EQ(ql_decode(w.dtype, w.data, w.elements(), 0, w.elements(), values.data()), QL_OK) << ql_error_message();
     return values;
 }
 
-struct Kind {
+struct PackedKind {
     const char * name;
     ql_dtype type;
 
-    friend void PrintTo(const Kind & kind, std::ostream * out) { *out << kind.name; }
+    friend void PrintTo(const PackedKind & kind, std::ostream * out) { *out << kind.name; }
 };
 
-class Packed : public ::testing::TestWithParam<Kind> {
+class Packed : public ::testing::TestWithParam<PackedKind> {
   protected:
     std::string path() const { return golden_path(std::string("packed/") + GetParam().name); }
     void expect_values(const Model & model) const {
@@ -73,8 +68,9 @@ TEST_P(Packed, AreConverted) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, Packed,
-                         ::testing::Values(Kind{"gptq", QL_Q4_0}, Kind{"gptq_v2", QL_Q5_0}, Kind{"gptq_act", QL_F32},
-                                           Kind{"gptq_int8", QL_Q8_0}, Kind{"awq", QL_Q5_0}),
+                         ::testing::Values(PackedKind{"gptq", QL_Q4_0}, PackedKind{"gptq_v2", QL_Q5_0},
+                                           PackedKind{"gptq_act", QL_F32}, PackedKind{"gptq_int8", QL_Q8_0},
+                                           PackedKind{"awq", QL_Q5_0}),
                          [](const auto & info) { return std::string(info.param.name); });
 
 /// A checkpoint in a folder of the test's own, in which something is changed.

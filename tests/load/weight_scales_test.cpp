@@ -84,7 +84,9 @@ class ScaledBranch : public WeightScales {
         EXPECT_EQ(ql_tensor_write(in.positions, positions.data(), 0, ids.size() * 4), QL_OK);
         EXPECT_EQ(ql_tensor_write(targets, ids.data(), 0, ids.size() * 4), QL_OK);
         EXPECT_EQ(ql_tensor_write(weights, ones.data(), 0, ids.size() * 4), QL_OK);
-        if (mixed) EXPECT_EQ(ql_tensor_write(in.factors, factors.data(), 0, ids.size() * 4), QL_OK);
+        if (mixed) {
+            EXPECT_EQ(ql_tensor_write(in.factors, factors.data(), 0, ids.size() * 4), QL_OK);
+        }
         EXPECT_TRUE(write_spans(in, spans).ok());
         EXPECT_EQ(ql_plan_run(plan.get()), QL_OK) << ql_error_message();
         std::vector<float> values(ids.size());

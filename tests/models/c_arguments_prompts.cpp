@@ -11,7 +11,9 @@ std::vector<BadCall> ModelArguments::prompt_calls() {
     static const std::vector<int32_t> many(300, 1);
     static ql_prompt asked{};
     static ql_prompt_list * list = nullptr;
-    if (!list) EXPECT_EQ(ql_prompt_list_read(data_path_.c_str(), model_, nullptr, &list), QL_OK) << ql_error_message();
+    if (!list) {
+        EXPECT_EQ(ql_prompt_list_read(data_path_.c_str(), model_, nullptr, &list), QL_OK) << ql_error_message();
+    }
     const auto answering = [this](ql_prompt prompt, auto change) {
         return [this, prompt, change] {
             ql_answer_options o;

@@ -29,7 +29,7 @@ ql_sampling greedy() {
 }
 
 /// Logits of tokens 0, 1, 2 ...: token i has the i-th of these probabilities, which need not be sorted.
-std::vector<float> logits_of(const std::vector<double> & probabilities) {
+std::vector<float> logits_that_mean(const std::vector<double> & probabilities) {
     std::vector<float> logits;
     for (const double p : probabilities) logits.push_back(static_cast<float>(std::log(p) + 3));
     return logits;
@@ -62,7 +62,7 @@ const std::vector<double> kFive = {0.1, 0.4, 0.05, 0.25, 0.2};  // best first: 1
 using Ids = std::set<int>;
 
 TEST(Sampling, DrawsFollowTheProbabilities) {
-    expect_frequencies(draws(logits_of(kFive), plain()), kFive);
+    expect_frequencies(draws(logits_that_mean(kFive), plain()), kFive);
 }
 
 TEST(Sampling, TemperatureDividesTheLogits) {
@@ -73,12 +73,12 @@ TEST(Sampling, TemperatureDividesTheLogits) {
         double sum = 0;
         for (const double p : kFive) expected.push_back(std::pow(p, 1 / temperature)), sum += expected.back();
         for (double & p : expected) p /= sum;
-        expect_frequencies(draws(logits_of(kFive), s), expected);
+        expect_frequencies(draws(logits_that_mean(kFive), s), expected);
     }
 }
 
 TEST(Sampling, TemperatureZeroIsTheMostProbableTokenAndTheLowestOfEquals) {
-    EXPECT_EQ(drawn(logits_of(kFive), greedy()), Ids{1});
+    EXPECT_EQ(drawn(logits_that_mean(kFive), greedy()), Ids{1});
     EXPECT_EQ(sample(std::vector<float>{1, 4, 2, 4}, {}, greedy(), 0), 1);
 }
 
@@ -86,9 +86,9 @@ TEST(Sampling, TopKKeepsTheKMostProbable) {
     ql_sampling s = plain();
     const std::vector<Ids> kept = {{0, 1, 2, 3, 4}, {1}, {1, 3}, {1, 3, 4}, {0, 1, 3, 4}, {0, 1, 2, 3, 4}};
     for (s.top_k = 0; s.top_k <= 5; ++s.top_k)
-        EXPECT_EQ(drawn(logits_of(kFive), s), kept[static_cast<size_t>(s.top_k)]) << "top-k " << s.top_k;
+        EXPECT_EQ(drawn(logits_that_mean(kFive), s), kept[static_cast<size_t>(s.top_k)]) << "top-k " << s.top_k;
     s.top_k = 100;  // more than there are tokens
-    EXPECT_EQ(drawn(logits_of(kFive), s), kept[0]);
+    EXPECT_EQ(drawn(logits_that_mean(kFive), s), kept[0]);
 }
 
 TEST(Sampling, WhatIsKeptIsDrawnByItsShareOfIt) {
@@ -98,7 +98,7 @@ TEST(Sampling, WhatIsKeptIsDrawnByItsShareOfIt) {
             s.top_k = 2;
         else
             s.top_p = 0.64;
-        expect_frequencies(draws(logits_of(kFive), s), {0, 0.4 / 0.65, 0, 0.25 / 0.65, 0});
+        expect_frequencies(draws(logits_that_mean(kFive), s), {0, 0.4 / 0.65, 0, 0.25 / 0.65, 0});
     }
 }
 
@@ -109,7 +109,7 @@ TEST(Sampling, TopPKeepsTheFewestThatReachIt) {
     for (const auto & [top_p, kept] : cases) {
         ql_sampling s = plain();
         s.top_p = top_p;
-        EXPECT_EQ(drawn(logits_of(kFive), s), kept) << "top-p " << top_p;
+        EXPECT_EQ(drawn(logits_that_mean(kFive), s), kept) << "top-p " << top_p;
     }
 }
 
@@ -119,7 +119,7 @@ TEST(Sampling, MinPKeepsWhatIsThatLargeAPartOfTheMostProbable) {
     for (const auto & [min_p, kept] : cases) {
         ql_sampling s = plain();
         s.min_p = min_p;
-        EXPECT_EQ(drawn(logits_of(kFive), s), kept) << "min-p " << min_p;
+        EXPECT_EQ(drawn(logits_that_mean(kFive), s), kept) << "min-p " << min_p;
     }
 }
 
@@ -128,9 +128,9 @@ TEST(Sampling, TopPAndMinPCountWhatTemperatureMade) {
     ql_sampling s = plain();
     s.temperature = 10;
     s.top_p = 0.75;
-    EXPECT_EQ(drawn(logits_of(kFive), s), (Ids{0, 1, 3, 4}));
+    EXPECT_EQ(drawn(logits_that_mean(kFive), s), (Ids{0, 1, 3, 4}));
     s.top_p = 1, s.min_p = 0.51;
-    EXPECT_EQ(drawn(logits_of(kFive), s), (Ids{0, 1, 2, 3, 4}));
+    EXPECT_EQ(drawn(logits_that_mean(kFive), s), (Ids{0, 1, 2, 3, 4}));
 }
 
 /// Of the two that top-k leaves, the first has 0.4 / 0.65 = 0.62 of their sum.
@@ -138,7 +138,7 @@ TEST(Sampling, TopPCountsWhatTopKLeft) {
     ql_sampling s = plain();
     s.top_k = 2;
     s.top_p = 0.6;
-    EXPECT_EQ(drawn(logits_of(kFive), s), Ids{1});
+    EXPECT_EQ(drawn(logits_that_mean(kFive), s), Ids{1});
 }
 
 TEST(Sampling, RepeatPenaltyDividesPositiveLogitsAndMultipliesNegativeOnes) {
@@ -172,7 +172,7 @@ TEST(Sampling, ThePenaltyComesBeforeTopK) {
     s.top_k = 2;
     const std::vector<int32_t> recent = {1};
     std::set<int> ids;
-    for (int64_t at = 0; at < kDraws; ++at) ids.insert(sample(logits_of(kFive), recent, s, at));
+    for (int64_t at = 0; at < kDraws; ++at) ids.insert(sample(logits_that_mean(kFive), recent, s, at));
     EXPECT_EQ(ids, (Ids{3, 4}));
 }
 
@@ -181,7 +181,7 @@ TEST(Sampling, ADrawIsAFunctionOfSeedAndPosition) {
         ql_sampling s = plain();
         s.seed = seed;
         std::vector<int32_t> ids;
-        for (int64_t at = first; at < first + 64; ++at) ids.push_back(sample(logits_of(kFive), {}, s, at));
+        for (int64_t at = first; at < first + 64; ++at) ids.push_back(sample(logits_that_mean(kFive), {}, s, at));
         return ids;
     };
     EXPECT_EQ(series(1, 0), series(1, 0));
@@ -191,7 +191,7 @@ TEST(Sampling, ADrawIsAFunctionOfSeedAndPosition) {
 }
 
 TEST(Sampling, LogProbabilitiesAreThoseOfTheWholeVocabularyBestFirst) {
-    const auto top = top_logprobs(logits_of(kFive), 3);
+    const auto top = top_logprobs(logits_that_mean(kFive), 3);
     ASSERT_EQ(top.size(), 3u);
     const int32_t ids[] = {1, 3, 4};
     for (size_t i = 0; i < 3; ++i) {

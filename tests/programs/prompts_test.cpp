@@ -163,7 +163,9 @@ TEST_F(PromptFiles, NothingIsLeftOfARunThatIsInterruptedOrKilled) {
         EXPECT_EQ(r.code, code) << r.err;
         EXPECT_EQ(r.out, "");
         EXPECT_EQ(workspace_.content(), before) << number;
-        if (code == 130) EXPECT_NE(r.err.find("ql-chat: interrupted\n"), std::string::npos) << r.err;
+        if (code == 130) {
+            EXPECT_NE(r.err.find("ql-chat: interrupted\n"), std::string::npos) << r.err;
+        }
     }
     ProcessOptions options;
     options.interrupt_at = "answer";
