@@ -81,7 +81,12 @@ TEST_F(PromptFiles, SayWhyTheyStop) {
         EXPECT_EQ(a["stop"], "length");
         EXPECT_EQ(a["tokens"], 5);
     }
-    for (const Json & a : lines("--prompts {p.txt} --temp 0 -c 60")) EXPECT_EQ(a["stop"], "context");
+    int full = 0;  // of a random model one may end by itself
+    for (const Json & a : lines("--prompts {p.txt} --temp 0 -c 60")) {
+        EXPECT_TRUE(a["stop"] == "context" || a["stop"] == "end") << a;
+        full += a["stop"] == "context";
+    }
+    EXPECT_GT(full, 0);
     const std::string whole = lines("--prompts {p.txt} --temp 0 -n 12")[1]["text"];
     ASSERT_GT(whole.size(), 4u);
     workspace_.write("run.toml", "stop = [\"nowhere\", " + Json(whole.substr(2, 2)).dump() + "]\n");
@@ -167,8 +172,8 @@ TEST_F(PromptFiles, NothingIsLeftOfARunThatIsInterruptedOrKilled) {
             EXPECT_NE(r.err.find("ql-chat: interrupted\n"), std::string::npos) << r.err;
         }
     }
-    ProcessOptions options;
-    options.interrupt_at = "answer";
+    ProcessOptions options;  // answers on standard output take the place of progress
+    options.interrupt_after = 0.5;
     const ProcessResult shown = chat("--prompts {endless.txt} -n 20 --temp 0", options);
     EXPECT_EQ(shown.code, 130);
     EXPECT_TRUE(shown.out.empty() || shown.out.ends_with("}\n")) << "whole lines";

@@ -140,7 +140,7 @@ TEST_F(TokenizerJson, RefusesWhatItDoesNotFollowByName) {
         {with("/model/end_of_word_suffix", "</w>"), "end_of_word_suffix is not supported"},
         {with("/model/fuse_unk", 1), "model: 'fuse_unk' must be true or false, got 1"},
         {with("/model/merges", {"a q"}), "not all of its symbols are tokens"},
-        {with("/normalizer", {{"type", "NFKC"}}), "normalizer 'NFKC' is not supported"},
+        {with("/normalizer", {{"type", "NFKD"}}), "normalizer 'NFKD' is not supported"},
         {with("/normalizer", {{"type", "Replace"}, {"pattern", {{"Regex", " *"}}}, {"content", ""}}),
          "normalizer Replace: an expression that may match nothing"},
         {with("/normalizer",
