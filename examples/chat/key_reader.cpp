@@ -57,6 +57,11 @@ std::string characters_of(const std::string & text) {
     return whole;
 }
 
+bool has_input() {
+    pollfd input = {STDIN_FILENO, POLLIN, 0};
+    return ::poll(&input, 1, 0) == 1;
+}
+
 }  // namespace
 
 KeyReader & KeyReader::of(EditLine * editor) {
@@ -111,11 +116,13 @@ int KeyReader::read_byte(char & byte, int milliseconds) {
 }
 
 int KeyReader::read(wchar_t * character) {
+    bool typed_before = std::exchange(begins_line_, false) && has_input();
     std::mbstate_t state{};
     for (;;) {
         const bool is_given = !given_.empty();  // and was looked at before
         char byte = 0;
         if (const int n = read_byte(byte); n <= 0) return n;
+        if (std::exchange(typed_before, false) && byte == '\0') return 0;  // Ctrl-D became one: begin_line()
         const bool begun = std::mbsinit(&state) == 0;
         if (byte == kEscape && !is_given && !begun) {
             if (const int n = read_escape(); n < 0) return n;

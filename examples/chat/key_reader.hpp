@@ -20,6 +20,9 @@ class KeyReader {
     void attach(EditLine * editor);
     /// Asks the terminal to mark what is pasted (on), so that the ends of lines in it are not taken for Enter.
     static void mark_pasted(bool on);
+    /// Before each line. A Ctrl-D that the terminal itself has taken, just before the editor took the keys over, is a line of
+    /// no bytes, which the change turns into a NUL: one that waits at the beginning of a line ends the input.
+    void begin_line() { begins_line_ = true; }
 
   private:
     static KeyReader & of(EditLine * editor);
@@ -35,6 +38,7 @@ class KeyReader {
     void give(const std::string & keys) { given_.insert(given_.end(), keys.begin(), keys.end()); }
 
     std::string & prompt_;
+    bool begins_line_ = false;
     std::deque<char> given_;  // bytes that come before those of the terminal
     std::string text_;        // that was pasted, or a line's end by Alt-Enter: insert_text puts it into the line
 };

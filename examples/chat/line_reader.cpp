@@ -56,8 +56,9 @@ struct LineReader::Editor {
     Editor(const Editor &) = delete;
     Editor & operator=(const Editor &) = delete;
 
-    Got read(std::string & text) const {
+    Got read(std::string & text) {
         if (end_was_typed()) return Got::end;
+        keys.begin_line();
         int n = 0;
         KeyReader::mark_pasted(true);
         const char * const typed = el_gets(line, &n);
