@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and runs every test, then each fuzz target for 20 seconds.      tools/test.sh [--long] [ctest option...]
+# Builds and runs every test, then each fuzz target for 10 seconds.      tools/test.sh [--long] [ctest option...]
 #   --long         also: AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer builds, NEON under emulation;
 #                  each fuzz target for 10 minutes
 #   ctest option   such as `-R Tokenizer`: these tests alone, and no fuzz target
@@ -27,7 +27,7 @@ cd "$root/build/release"
 export QL_TEST_MODEL=$model QL_TEST_PYTHON=$venv/bin/python QL_TEST_VULKAN=1 # a device is there: no test may skip for want of it
 ctest -j "$(nproc)" --no-tests=error --output-on-failure "$@"
 if [ $# -eq 0 ]; then
-    say "fuzz targets, 20 seconds each"
+    say "fuzz targets, 10 seconds each"
     install $packages_fuzz
     build fuzz
     ctest --test-dir "$root/build/fuzz" -j "$(nproc)" --no-tests=error --output-on-failure
