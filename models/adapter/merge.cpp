@@ -4,7 +4,6 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "common/merged_row.hpp"
 #include "models/adapter/exact_merge.hpp"
 #include "models/adapter/formats.hpp"
 #include "models/adapter/kinds/kind.hpp"
@@ -12,6 +11,7 @@
 #include "models/load/loaders.hpp"
 #include "models/model/base_identity.hpp"
 #include "models/quantize/quantize_file.hpp"
+#include "ql/dither.h"
 #include "ql/ql.hpp"
 
 namespace ql {
@@ -84,7 +84,7 @@ class Merge : public WeightEdit {
         }
         if (const auto it = rows_.find(name); it != rows_.end()) return replace(*it->second, first_row, rows, values);
         const LoraMatrix & m = *matrices_.at(name);
-        for (int64_t row = 0; row < rows; ++row) merge_row(m, first_row + row, values + row * m.k);
+        merge_rows(m, first_row, rows, values);
     }
 
   private:
@@ -120,9 +120,10 @@ ExactMerge rounding_of(const Adapter & adapter, const ql_quantize_options & opti
 
 }  // namespace
 
-void merge_row(const LoraMatrix & m, int64_t i, float * row) {
-    add_merged_row(row, m.down().data(), m.b.data() + i * m.r, m.k, m.r, m.scale);
-    if (const auto finish = def_of(m.kind).finish_row) finish(m, i, row);
+void merge_rows(const LoraMatrix & m, int64_t first, int64_t rows, float * values) {
+    ql_merge_rows(values, rows, m.down().data(), m.b.data() + first * m.r, m.k, m.r, m.scale);
+    if (const auto finish = def_of(m.kind).finish_row)
+        for (int64_t row = 0; row < rows; ++row) finish(m, first + row, values + row * m.k);
 }
 
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,

@@ -14,7 +14,7 @@ namespace ql {
 Status merge_adapter(const Adapter & adapter, const std::string & base, const std::string & out,
                      const ql_quantize_options & options, BaseRule rule = BaseRule::kSame);
 
-/// Row i of W, in place, becomes that of the weight that the matrix makes of W.
-void merge_row(const LoraMatrix & matrix, int64_t i, float * row);
+/// Rows of W from `first` on, in place, become those of the weight that the matrix makes of W. values [k, rows].
+void merge_rows(const LoraMatrix & matrix, int64_t first, int64_t rows, float * values);
 
 }  // namespace ql

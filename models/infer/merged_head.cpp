@@ -26,7 +26,7 @@ Status add_change(float * w, const Weight & head, const LoraMatrix & l, float fa
     for (int64_t i = 0; i < l.m; ++i) {
         QL_TRY(read_values(head, i * l.k, l.k, before.data()));
         row = before;
-        merge_row(l, i, row.data());
+        merge_rows(l, i, 1, row.data());
         for (size_t j = 0; j < row.size(); ++j) w[static_cast<size_t>(i * l.k) + j] += factor * (row[j] - before[j]);
     }
     return {};

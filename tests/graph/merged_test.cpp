@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/merged_row.hpp"
+#include "ggml/ops/merged_rows.hpp"
 #include "ql/ql.h"
 #include "support/gradient_check.hpp"
 #include "support/reference_run.hpp"
@@ -95,6 +96,22 @@ TEST(MulMatMerged, TrainsTheBranchOfAnInputThatIsNoParameter) {
     ASSERT_TRUE(builder.run(loss, params).ok());
     for (const GraphNode & n : l.g.nodes())
         EXPECT_FALSE(n.def == &op::mul_mat_t && n.source(0) == l.m) << "nobody wants dx";
+}
+
+/// Any number of rows side by side, and rows of any length.
+TEST(MergedRows, HaveTheBitsOfEachRowByItself) {
+    for (const int64_t k : {1, 15, 16, 33, 64, 160, 257})
+        for (const int64_t rows : {1, 3, 4, 9})
+            for (const int64_t r : {1, 5, 16}) {
+                std::vector<float> got = case_floats({Shape(k, rows)}, 5);
+                const std::vector<float> a = case_floats({Shape(k, r)}, 6), b = case_floats({Shape(r, rows)}, 7);
+                std::vector<float> want = got;
+                for (int64_t i = 0; i < rows; ++i)
+                    add_merged_row(want.data() + i * k, a.data(), b.data() + i * r, k, r, kScale);
+                add_merged_rows(got.data(), rows, a.data(), b.data(), k, r, kScale);
+                EXPECT_EQ(0, std::memcmp(got.data(), want.data(), got.size() * sizeof(float)))
+                    << k << " x " << rows << ", rank " << r;
+            }
 }
 
 /// The row's arithmetic is a promise that two programs keep: it is pinned here by a form of its own.

@@ -135,7 +135,7 @@ TEST_F(MergeAdapter, SayTheSameOfALargeTensorFromAPartOfIt) {
     for (int64_t row = 0; row < m.m; ++row) {
         std::vector<float> plain(before.begin() + row * m.k, before.begin() + (row + 1) * m.k), packed(plain.size());
         meant = plain;
-        merge_row(m, row, meant.data());
+        merge_rows(m, row, 1, meant.data());
         ASSERT_EQ(ql_encode(QL_Q4_0, plain.data(), m.k, packed.data()), QL_OK);
         std::vector<float> w = plain;
         ASSERT_EQ(ql_decode(QL_Q4_0, packed.data(), m.k, 0, m.k, plain.data()), QL_OK);

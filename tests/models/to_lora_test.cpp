@@ -21,7 +21,7 @@ std::vector<double> change_of(const LoraMatrix & m) {
     for (int64_t i = 0; i < m.m; ++i) {
         EXPECT_EQ(ql_decode(w.dtype, w.data, w.elements(), i * m.k, m.k, before.data()), QL_OK);
         std::vector<float> row = before;
-        merge_row(m, i, row.data());
+        merge_rows(m, i, 1, row.data());
         for (size_t j = 0; j < row.size(); ++j)
             change.push_back(static_cast<double>(row[j]) - static_cast<double>(before[j]));
     }

@@ -1,9 +1,8 @@
-// merged = Q(W + s B A): a row is decoded, gets s b A added, and is encoded, while it is in the cache. The sums are
-// common/merged_row.hpp's, lane by lane, and the encoder is the scalar codec's: the bits are those of a merge into a
-// file.
+// merged = Q(W + s B A): a few rows are decoded, get s B A added, and are encoded, while they are in the cache. The sums
+// are those of add_merged_rows and the encoder is the codec's: the bits are those of a merge into a file.
 //
 // Split of work: rows, about kPiece elements a task; of nf4_dq the scales of the whole tensor follow on one thread.
-// Memory traffic: W and merged once each, A once a row from the cache.
+// Memory traffic: W and merged once each, A once for kTogether rows from the cache.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -16,52 +15,16 @@
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
 #include "ggml/ops/lora_merge_params.hpp"
+#include "ggml/ops/merged_rows.hpp"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "backends/cpu/ops/lora_merge.cpp"
-#include <hwy/foreach_target.h>
-#include <hwy/highway.h>
-
-#include "backends/cpu/vec.inl"
-
-HWY_BEFORE_NAMESPACE();
-namespace ql::cpu {
-namespace HWY_NAMESPACE {
-
-/// add_merged_row (common/merged_row.hpp).
-void merge_row(float * w, const float * a, const float * b, int64_t k, int64_t r, float s) {
-    const Vec scale = hn::Set(kF32, s);
-    int64_t i = 0;
-    for (; i + 2 * kLanes <= k; i += 2 * kLanes) {
-        Vec low = hn::Zero(kF32), high = low;
-        for (int64_t j = 0; j < r; ++j) {
-            const Vec bj = hn::Set(kF32, b[j]);
-            low = hn::Add(low, hn::Mul(bj, hn::LoadU(kF32, a + j * k + i)));
-            high = hn::Add(high, hn::Mul(bj, hn::LoadU(kF32, a + j * k + i + kLanes)));
-        }
-        hn::StoreU(hn::Add(hn::LoadU(kF32, w + i), hn::Mul(scale, low)), kF32, w + i);
-        hn::StoreU(hn::Add(hn::LoadU(kF32, w + i + kLanes), hn::Mul(scale, high)), kF32, w + i + kLanes);
-    }
-    for (; i < k; i += kLanes) {
-        Vec sum = hn::Zero(kF32);
-        for (int64_t j = 0; j < r; ++j)
-            sum = hn::Add(sum, hn::Mul(hn::Set(kF32, b[j]), load_part(a + j * k + i, k - i)));
-        store_part(hn::Add(load_part(w + i, k - i), hn::Mul(scale, sum)), w + i, k - i);
-    }
-}
-
-}  // namespace HWY_NAMESPACE
-}  // namespace ql::cpu
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace ql::cpu {
 namespace {
-HWY_EXPORT(merge_row);
+
+constexpr int64_t kTogether = 4;  // rows
 
 struct MergeBuffers {
-    float * row;
-    MergeBuffers(Carver & carve, int64_t k) : row(carve.take<float>(k)) {}
+    float * rows;
+    MergeBuffers(Carver & carve, int64_t k) : rows(carve.take<float>(kTogether * k)) {}
 };
 
 /// The rows of a tensor of type Q, encoded one by one, in any order.
@@ -130,28 +93,32 @@ Status launch_lora_merge(const Launch & l) {
     const Layout at(carve, l.node, cpu);
     const Weight w = weight_of(l.in(1), l.src[1]);
     const SpanDecoder decode = span_decoder(w.dtype);
-    const auto merge_row = &HWY_DYNAMIC_DISPATCH(merge_row);
     const auto params = l.params<LoraMergeParams>();
     const Rows rows(l.in(0), params, l.out[0], at.absmax);
-    const int64_t r = l.in(2).ne(1), step = std::max<int64_t>(1, kPiece / w.k);
-    const float s = params.scale;
+    const int64_t r = l.in(2).ne(1), step = std::max(kTogether, kPiece / w.k);
 
-    const auto encode = [&](int64_t row, float * values) {
-        decode(w, row * w.k, w.k, values);
-        merge_row(values, l.x(2), l.x(3) + row * r, w.k, r, s);
-        return rows.encode(values, row);
+    const auto merge = [&](int64_t first, int64_t n, float * values) {
+        for (int64_t i = 0; i < n; ++i) decode(w, (first + i) * w.k, w.k, values + i * w.k);
+        add_merged_rows(values, n, l.x(2), l.x(3) + first * r, w.k, r, params.scale);
     };
     std::atomic<int64_t> refused = w.m;  // the first row that cannot be encoded
     cpu.pool.run((w.m + step - 1) / step, [&](int64_t unit, int thread) {
-        float * values = at.threads.of(thread, w.k).row;
-        for (int64_t row = unit * step; row < std::min(w.m, (unit + 1) * step); ++row) {
-            if (encode(row, values).ok()) continue;
-            for (int64_t known = refused; row < known && !refused.compare_exchange_weak(known, row);) {
+        float * const values = at.threads.of(thread, w.k).rows;
+        const int64_t end = std::min(w.m, (unit + 1) * step);
+        for (int64_t first = unit * step; first < end; first += kTogether) {
+            const int64_t n = std::min(kTogether, end - first);
+            merge(first, n, values);
+            for (int64_t row = first; row < first + n; ++row) {
+                if (rows.encode(values + (row - first) * w.k, row).ok()) continue;
+                for (int64_t known = refused; row < known && !refused.compare_exchange_weak(known, row);) {
+                }
             }
         }
     });
     if (refused < w.m) {
-        const Status why = encode(refused, at.threads.of(0, w.k).row);
+        float * const values = at.threads.of(0, w.k).rows;
+        merge(refused, 1, values);
+        const Status why = rows.encode(values, refused);
         return error(why.code(), "lora_merge: %s, row %lld: %s", describe(l.in(0)).c_str(),
                      static_cast<long long>(refused.load()), why.message().c_str());
     }
@@ -164,4 +131,3 @@ Status launch_lora_merge(const Launch & l) {
 const Kernel kernel::lora_merge = {launch_lora_merge, scratch_lora_merge};
 
 }  // namespace ql::cpu
-#endif

@@ -1,4 +1,5 @@
-/* ql/dither.h - rounding by thresholds, a chapter beside ql/ql.h for who packs weights while they are trained.
+/* ql/dither.h - merged weights and rounding by thresholds, a chapter beside ql/ql.h for who packs weights while they are
+ * trained.
  *
  * A weight that is the part p of the way from one value of its block to the next one up takes that where p > t. Rounding to
  * the nearest has t = 1/2 for all; here each element of a tensor has its own t, uniform in [0, 1), a function of a key and
@@ -24,6 +25,12 @@ QL_API int ql_dtype_can_dither(ql_dtype dtype);
  *  errors  as ql_encode; QL_UNSUPPORTED for a type without dither */
 QL_API ql_status ql_encode_dithered(ql_dtype dtype, const float * src, int64_t n, uint32_t key, int64_t first,
                                     void * dst);
+
+/** Rows of W + s B A, in place and outside of a graph: the numbers that ql_lora_merge encodes, bit for bit.
+ *  w [k, rows], a [k, r], b [r, rows] (of B the same rows, one after the other), none of which overlaps w
+ *  errors  QL_INVALID_ARGUMENT where a pointer is NULL, or a length is negative */
+QL_API ql_status ql_merge_rows(float * w, int64_t rows, const float * a, const float * b, int64_t k, int64_t r,
+                               float s);
 
 /** ql_lora_merge with thresholds: a change of W that is smaller than a step between two values shows at once, in some of
  *  its weights. merged is of a type that has dither. */

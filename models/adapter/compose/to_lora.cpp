@@ -24,7 +24,7 @@ Result<std::vector<float>> change_of(const LoraMatrix & m, const Weight & w) {
         float * const to = d.data() + i * m.k;
         QL_TRY(read_values(w, i * m.k, m.k, row.data()));
         std::copy(row.begin(), row.end(), to);
-        merge_row(m, i, to);
+        merge_rows(m, i, 1, to);
         for (int64_t j = 0; j < m.k; ++j) to[j] -= row[static_cast<size_t>(j)];
     }
     return d;
