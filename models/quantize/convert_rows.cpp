@@ -11,8 +11,9 @@ namespace {
 
 constexpr int64_t kPiece = 64 * 256;  // of what is compared at a time: whole blocks of every type, within a cache
 // Of an edited tensor so many weights are measured, in pieces at equal distances: how much it holds is known well enough
-// by then, and to encode and decode everything once more would take longer than the edit.
-constexpr int64_t kMostMeasured = int64_t{1} << 22;
+// by then, and to encode and decode everything once more would take longer than the edit. Of few bits it takes more: a few
+// weights hold the change of all.
+constexpr int64_t kMostMeasured = int64_t{1} << 22, kMostMeasuredHalves = int64_t{1} << 20;
 
 constexpr size_t kSums = 8;  // partial sums: one after the other, additions would wait for each other
 
@@ -110,7 +111,7 @@ class Rows {
         if (!memory || !plain) return error(QL_NO_MEMORY, "no memory for tensor '%s'", c_.source.name);
         auto * w = reinterpret_cast<float *>(memory.get());
         const TensorPart values{c_.source.name, QL_F32, w, n_, 0, n_};
-        QL_TRY(convert_part(source(), QL_F32, w));
+        QL_TRY(decode_part(source(), w));  // they are checked once they are edited
         if (any) QL_TRY(encode_plain(w, plain.get()));
         c_.edit->apply(c_.source.name, first_row_, rows_, w);
         QL_TRY(convert_part(values, c_.choice.dtype, dst, {c_.scales, c_.dither, first_row_ * c_.row()}));
@@ -145,7 +146,8 @@ class Rows {
     /// Whether the piece that begins with element `first` of these rows is measured.
     bool measures(int64_t first) const {
         if (!c_.measured || !c_.edit || !changes_all()) return c_.measured;
-        const int64_t every = std::max<int64_t>(c_.row() * c_.rows() / kMostMeasured, 1);
+        const int64_t most = bits_per_element(c_.choice.dtype) >= 16 ? kMostMeasuredHalves : kMostMeasured;
+        const int64_t every = std::max<int64_t>(c_.row() * c_.rows() / most, 1);
         return (first_row_ * c_.row() + first) / kPiece % every == 0;
     }
     /// Of an edit of some rows each counts.

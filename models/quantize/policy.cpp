@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "models/base/memory.hpp"
 #include "models/files/weight_names.hpp"
 #include "ql/dither.h"
 #include "ql/model.h"
@@ -119,16 +120,23 @@ ql_status encode_part(const float * x, int64_t n, ql_dtype to, void * dst, const
 
 }  // namespace
 
+Status decode_part(const TensorPart & part, float * values) {
+    const ql_status code = ql_decode(part.dtype, part.data, part.all, part.first, part.count, values);
+    if (code != QL_OK) return tensor_error(part.name, code, ql_error_message());
+    if (part.scale != 1)
+        for (int64_t i = 0; i < part.count; ++i) values[i] *= part.scale;
+    return {};
+}
+
 Status convert_part(const TensorPart & part, ql_dtype to, void * dst, const WeightEncoding & encoding) {
-    std::vector<float> values;
+    AlignedBytes memory;
     const float * x = static_cast<const float *>(part.data) + part.first;
     if (part.dtype != QL_F32 || part.scale != 1) {
-        values.resize(static_cast<size_t>(part.count));
-        const ql_status code = ql_decode(part.dtype, part.data, part.all, part.first, part.count, values.data());
-        if (code != QL_OK) return tensor_error(part.name, code, ql_error_message());
-        if (part.scale != 1)
-            for (float & v : values) v *= part.scale;
-        x = values.data();
+        memory = aligned_bytes(static_cast<size_t>(part.count) * sizeof(float));
+        if (!memory) return tensor_error(part.name, QL_NO_MEMORY, "no memory for its values");
+        auto * const values = reinterpret_cast<float *>(memory.get());
+        QL_TRY(decode_part(part, values));
+        x = values;
     }
     QL_TRY(check_range(part.name, x, part.first, part.count, to));
     const ql_status code = encode_part(x, part.count, to, dst, encoding);

@@ -62,6 +62,9 @@ struct WeightEncoding {
     int64_t first = 0;  // the element of the tensor that the part begins with, for its threshold
 };
 
+/// The values of elements, whatever they are. values [part.count]
+Status decode_part(const TensorPart & part, float * values);
+
 /// Converts elements to another type; dst has ql_dtype_bytes(to, count) bytes, and holds a tensor of these alone. What is
 /// not finite, or would not be in the new type, is refused whatever the types are. A type without search is encoded as ever.
 /// errors  QL_NON_FINITE, QL_NO_MEMORY; the message names the tensor
