@@ -1,4 +1,4 @@
-// Split: none, sixteen bytes of codes at a time at most. Every operation is rounded by itself, so the codes are the same for
+// Split: none, sixteen bytes of codes at a time at most, and run after run. Every operation is rounded by itself, so the codes are the same for
 // any width of vectors.
 #include "ggml/dtypes/dither.hpp"
 
@@ -26,9 +26,11 @@ constexpr Ints kInts;
 constexpr Words kWords;
 constexpr int kWidth = hn::MaxLanes(kTag);
 
-/// dither_threshold of elements first, first + 1 ...
-HWY_INLINE Vec thresholds(uint32_t key, uint32_t first) {
-    WordVec h = hn::Xor(hn::Mul(hn::Iota(kWords, first), hn::Set(kWords, 0x9e3779b1u)), hn::Set(kWords, key));
+constexpr uint32_t kElement = 0x9e3779b1u;  // of dither_threshold
+
+/// dither_threshold of elements first, first + 1 ...; lanes: kElement times 0, 1 ...
+HWY_INLINE Vec thresholds(uint32_t key, WordVec lanes, uint32_t first) {
+    WordVec h = hn::Xor(hn::Add(lanes, hn::Set(kWords, first * kElement)), hn::Set(kWords, key));
     h = hn::Mul(hn::Xor(h, hn::ShiftRight<16>(h)), hn::Set(kWords, 0x7feb352du));
     h = hn::Mul(hn::Xor(h, hn::ShiftRight<15>(h)), hn::Set(kWords, 0x846ca68bu));
     h = hn::Xor(h, hn::ShiftRight<16>(h));
@@ -41,12 +43,20 @@ HWY_INLINE Vec of_table(const float * table, IntVec code) {
     return hn::GatherIndex(kTag, table, code);
 }
 
+/// A line of values, of which none is another where its inverse is a number.
+struct Line {
+    float inverse, offset;
+    bool is_flat;
+    HWY_INLINE explicit Line(const DitherLine & line)
+        : inverse(1 / line.scale),
+          offset(line.offset),
+          is_flat(!(std::fabs(inverse) <= std::numeric_limits<float>::max())) {}
+};
+
 /// The codes of weights on one line, moved.
-HWY_INLINE IntVec moved(Vec x, IntVec code, const DitherUnits & units, DitherLine line, Vec threshold) {
-    const float factor = 1 / line.scale;
-    if (!(std::fabs(factor) <= std::numeric_limits<float>::max())) return code;  // all values are the same
-    const Vec inverse = hn::Set(kTag, factor);
-    const Vec v = hn::Mul(hn::Sub(x, hn::Set(kTag, line.offset)), inverse);
+HWY_INLINE IntVec moved(Vec x, IntVec code, const DitherUnits & units, const Line & line, Vec threshold) {
+    if (line.is_flat) return code;
+    const Vec v = hn::Mul(hn::Sub(x, hn::Set(kTag, line.offset)), hn::Set(kTag, line.inverse));
     const Vec above = hn::Sub(v, of_table(units.unit, code));
     const Vec rest = hn::Sub(hn::Set(kTag, 1), threshold);
     const auto up = hn::Gt(above, hn::Mul(threshold, of_table(units.up, code)));
@@ -57,17 +67,22 @@ HWY_INLINE IntVec moved(Vec x, IntVec code, const DitherUnits & units, DitherLin
     return hn::Sub(hn::Add(code, higher), lower);
 }
 
-void nibbles(const float * x, int n, const DitherUnits & units, DitherLine low, DitherLine high, uint32_t key,
-             uint32_t first, uint8_t * codes) {
+void nibbles(const float * x, int n, const NibbleRuns & runs, const DitherUnits & units, const Dither & dither,
+             uint8_t * codes) {
     const hn::Rebind<uint8_t, Tag> bytes;
-    for (int j = 0; j < n; j += kWidth) {
-        const IntVec both = hn::PromoteTo(kInts, hn::LoadU(bytes, codes + j));
-        const uint32_t at = first + static_cast<uint32_t>(j);
-        const IntVec lower =
-            moved(hn::LoadU(kTag, x + j), hn::And(both, hn::Set(kInts, 15)), units, low, thresholds(key, at));
-        const IntVec upper = moved(hn::LoadU(kTag, x + n + j), hn::ShiftRight<4>(both), units, high,
-                                   thresholds(key, at + static_cast<uint32_t>(n)));
-        hn::StoreU(hn::DemoteTo(bytes, hn::Or(lower, hn::ShiftLeft<4>(upper))), bytes, codes + j);
+    const WordVec lanes = hn::Mul(hn::Iota(kWords, 0), hn::Set(kWords, kElement));
+    auto first = static_cast<uint32_t>(dither.first);
+    for (int64_t run = 0; run < runs.n; ++run, codes += runs.stride) {
+        const Line low(runs.lines[2 * run]), high(runs.lines[2 * run + 1]);
+        for (int j = 0; j < n; j += kWidth, x += kWidth, first += static_cast<uint32_t>(kWidth)) {
+            const IntVec both = hn::PromoteTo(kInts, hn::LoadU(bytes, codes + j));
+            const IntVec lower = moved(hn::LoadU(kTag, x), hn::And(both, hn::Set(kInts, 15)), units, low,
+                                       thresholds(dither.key, lanes, first));
+            const IntVec upper = moved(hn::LoadU(kTag, x + n), hn::ShiftRight<4>(both), units, high,
+                                       thresholds(dither.key, lanes, first + static_cast<uint32_t>(n)));
+            hn::StoreU(hn::DemoteTo(bytes, hn::Or(lower, hn::ShiftLeft<4>(upper))), bytes, codes + j);
+        }
+        x += n, first += static_cast<uint32_t>(n);
     }
 }
 
@@ -81,9 +96,9 @@ namespace {
 HWY_EXPORT(nibbles);
 }  // namespace
 
-void dither_nibbles(const float * x, int n, const DitherUnits & units, DitherLine low, DitherLine high,
-                    const Dither & dither, uint8_t * codes) {
-    HWY_DYNAMIC_DISPATCH(nibbles)(x, n, units, low, high, dither.key, static_cast<uint32_t>(dither.first), codes);
+void dither_nibbles(const float * x, int n, const NibbleRuns & runs, const DitherUnits & units, const Dither & dither,
+                    uint8_t * codes) {
+    HWY_DYNAMIC_DISPATCH(nibbles)(x, n, runs, units, dither, codes);
 }
 
 }  // namespace ql

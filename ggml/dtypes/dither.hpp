@@ -49,10 +49,17 @@ struct DitherUnits {
     }
 };
 
-/// Moves codes of two weights a byte, which are those of rounding to the nearest: byte j has x[j]'s in its lower four bits
-/// and x[n + j]'s in its upper ones. n is a multiple of 16; low and high are the lines of the two halves.
-void dither_nibbles(const float * x, int n, const DitherUnits & units, DitherLine low, DitherLine high,
-                    const Dither & dither, uint8_t * codes);
+/// Runs of n bytes of codes, `stride` bytes from one to the next: byte j of a run has the code of its weight j in the
+/// lower four bits, that of its weight n + j in the upper ones. lines [2, n]: of the two halves of each run.
+struct NibbleRuns {
+    int64_t n, stride;
+    const DitherLine * lines;
+};
+
+/// Moves codes, which are those of rounding to the nearest. x has the weights of one run after the other; n, bytes of a run,
+/// is a multiple of 16.
+void dither_nibbles(const float * x, int n, const NibbleRuns & runs, const DitherUnits & units, const Dither & dither,
+                    uint8_t * codes);
 
 /// Moves codes of what a format's encode made of n weights.
 using DitherCodes = void (*)(const float * src, int64_t n, const Dither & dither, void * encoded);

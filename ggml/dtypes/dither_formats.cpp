@@ -1,5 +1,6 @@
 // Which formats have dither: those of four bits whose codes ascend with their values. Steps of finer types (q5_K, q6_K, q8_0)
 // are small beside what training changes; the codes of mxfp4 do not ascend, and those of q3_K lie in two planes.
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -22,37 +23,73 @@ namespace {
 constexpr DitherUnits kWholeUnits({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}), kNF4Units(kNF4Codebook),
     kIQ4NLUnits(kIQ4Values);
 
-void dither_block(const float * x, const Dither & dither, Q4_0::Block & block) {
-    const float d = f16_to_f32(block.d);
-    const DitherLine line{d, -8 * d};
-    dither_nibbles(x, 16, kWholeUnits, line, line, dither, block.q);
-}
+constexpr int kTogether = 32;  // blocks, whose lines are made before their codes are moved
 
-void dither_block(const float * x, const Dither & dither, Q4_1::Block & block) {
-    const DitherLine line{f16_to_f32(block.d), f16_to_f32(block.m)};
-    dither_nibbles(x, 16, kWholeUnits, line, line, dither, block.q);
-}
+/// How a format's blocks are lines: `run` bytes of codes each for two of them.
+template <class Format>
+struct Lines;
 
-void dither_block(const float * x, const Dither & dither, IQ4_NL::Block & block) {
-    const DitherLine line{f16_to_f32(block.d), 0};
-    dither_nibbles(x, 16, kIQ4NLUnits, line, line, dither, block.q);
-}
+template <>
+struct Lines<Q4_0> {
+    static constexpr int run = 16;
+    static constexpr const DitherUnits & units = kWholeUnits;
+    static void of(const Q4_0::Block & block, DitherLine * lines) {
+        const float d = f16_to_f32(block.d);
+        lines[0] = lines[1] = {d, -8 * d};
+    }
+};
 
-void dither_block(const float * x, const Dither & dither, Q4_K::Block & block) {
-    const float d = f16_to_f32(block.d), dmin = f16_to_f32(block.dmin);
-    const auto line = [&](int g) {
-        const KScale k = k_scale(block.scales, g);
-        return DitherLine{d * static_cast<float>(k.scale), -(dmin * static_cast<float>(k.min))};
-    };
-    for (int g = 0; g < 8; g += 2)
-        dither_nibbles(x + g * 32, 32, kWholeUnits, line(g), line(g + 1), dither.from(g * 32), block.q + g * 16);
-}
+template <>
+struct Lines<Q4_1> {
+    static constexpr int run = 16;
+    static constexpr const DitherUnits & units = kWholeUnits;
+    static void of(const Q4_1::Block & block, DitherLine * lines) {
+        lines[0] = lines[1] = {f16_to_f32(block.d), f16_to_f32(block.m)};
+    }
+};
+
+template <>
+struct Lines<IQ4_NL> {
+    static constexpr int run = 16;
+    static constexpr const DitherUnits & units = kIQ4NLUnits;
+    static void of(const IQ4_NL::Block & block, DitherLine * lines) { lines[0] = lines[1] = {f16_to_f32(block.d), 0}; }
+};
+
+template <>
+struct Lines<Q4_K> {
+    static constexpr int run = 32;
+    static constexpr const DitherUnits & units = kWholeUnits;
+    static void of(const Q4_K::Block & block, DitherLine * lines) {
+        const float d = f16_to_f32(block.d), dmin = f16_to_f32(block.dmin);
+        for (int g = 0; g < 8; ++g) {
+            const KScale k = k_scale(block.scales, g);
+            lines[g] = {d * static_cast<float>(k.scale), -(dmin * static_cast<float>(k.min))};
+        }
+    }
+};
 
 template <class Format>
 void dither_blocks(const float * src, int64_t n, const Dither & dither, void * encoded) {
-    auto * blocks = static_cast<typename Format::Block *>(encoded);
-    for (int64_t first = 0; first < n; first += Format::block_length)
-        dither_block(src + first, dither.from(first), *blocks++);
+    using L = Lines<Format>;
+    using Block = typename Format::Block;
+    constexpr int kRuns = Format::block_length / (2 * L::run);
+    auto * const blocks = static_cast<Block *>(encoded);
+    DitherLine lines[2 * kRuns * kTogether];
+    if constexpr (kRuns == 1) {
+        for (int64_t b = 0; b < n / Format::block_length; b += kTogether) {
+            const int64_t count = std::min<int64_t>(kTogether, n / Format::block_length - b);
+            for (int64_t i = 0; i < count; ++i) L::of(blocks[b + i], lines + 2 * i);
+            const int64_t first = b * Format::block_length;
+            dither_nibbles(src + first, L::run, {count, sizeof(Block), lines}, L::units, dither.from(first),
+                           blocks[b].q);
+        }
+    } else {
+        for (int64_t b = 0; b < n / Format::block_length; ++b) {
+            L::of(blocks[b], lines);
+            const int64_t first = b * Format::block_length;
+            dither_nibbles(src + first, L::run, {kRuns, L::run, lines}, L::units, dither.from(first), blocks[b].q);
+        }
+    }
 }
 
 void dither_whole_nf4(const float * src, int64_t n, const Dither & dither, void * encoded) {
@@ -103,10 +140,12 @@ DitherCodes find_dither(ql_dtype dtype) {
 }
 
 void dither_nf4(const float * src, int64_t n, const Dither & dither, const float * absmax, uint8_t * codes) {
-    for (int64_t b = 0; b < n / NF4::block_length; ++b) {
-        const DitherLine line{absmax[b], 0};
-        dither_nibbles(src + b * NF4::block_length, NF4::block_code_bytes, kNF4Units, line, line,
-                       dither.from(b * NF4::block_length), codes + b * NF4::block_code_bytes);
+    DitherLine lines[2 * kTogether];
+    for (int64_t b = 0; b < n / NF4::block_length; b += kTogether) {
+        const int64_t count = std::min<int64_t>(kTogether, n / NF4::block_length - b), first = b * NF4::block_length;
+        for (int64_t i = 0; i < count; ++i) lines[2 * i] = lines[2 * i + 1] = {absmax[b + i], 0};
+        dither_nibbles(src + first, NF4::block_code_bytes, {count, NF4::block_code_bytes, lines}, kNF4Units,
+                       dither.from(first), codes + b * NF4::block_code_bytes);
     }
 }
 

@@ -1,25 +1,14 @@
-// nf4: the codec whose layout nf4.hpp describes. Encoding is written as loops over whole blocks without a branch, which
-// the compiler turns into vector code for whatever the file is compiled for.
+// nf4: the codec whose layout nf4.hpp describes.
 #include "ggml/dtypes/nf4.hpp"
+
+#include "ggml/dtypes/block_codes.hpp"
 
 namespace ql {
 
-void NF4::encode_codes(const float * x, float inverse, uint8_t * codes) {
-    int32_t code[block_length];
-    for (int j = 0; j < block_length; ++j) code[j] = nf4_code(x[j] * inverse);
-    for (int j = 0; j < block_code_bytes; ++j) codes[j] = static_cast<uint8_t>(code[j] | code[j + 32] << 4);
-}
-
 Status NF4::encode_blocks(const float * src, int64_t n, uint8_t * codes, float * absmax, int64_t first) {
-    constexpr float kLeast = 1e-38f;  // keeps the reciprocal finite
-    for (int64_t b = 0; b < n / block_length; ++b) {
-        const float * x = src + b * block_length;
-        const uint32_t most = max_magnitude_bits<block_length>(x);
-        if (most >= kInfBits) return refused_block(name, x, block_length, first / block_length + b);
-        absmax[b] = std::bit_cast<float>(most);
-        encode_codes(x, 1.0f / (absmax[b] > kLeast ? absmax[b] : kLeast), codes + b * block_code_bytes);
-    }
-    return {};
+    const int64_t done = encode_nf4_blocks(src, n / block_length, codes, absmax);
+    if (done == n / block_length) return {};
+    return refused_block(name, src + done * block_length, block_length, first / block_length + done);
 }
 
 Status NF4::encode(const float * src, int64_t n, void * dst) {

@@ -60,9 +60,6 @@ struct NF4 {
                                 void * dst);  // see improve_blocks
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);
 
-    /// A block's codes, by x * inverse.
-    static void encode_codes(const float * x, float inverse, uint8_t * codes);
-
     /// A piece of a tensor: n / 64 blocks to their places in the two planes. For converting a tensor in pieces, on
     /// several threads or without holding all of it in f32; the message of an error counts elements from `first`.
     static Status encode_blocks(const float * src, int64_t n, uint8_t * codes, float * absmax, int64_t first);

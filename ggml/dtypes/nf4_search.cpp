@@ -59,7 +59,7 @@ bool search_block(const float * x, float absmax, double absmax_error, const floa
     const ScaleSearch search(x, kNf4Block, absmax, importance);
     const float proposed = search_nf4_scale(search) * absmax;
     if (proposed == 0) return false;
-    NF4::encode_codes(x, 1 / proposed, found.codes);
+    encode_nf4_codes(x, 1 / proposed, found.codes);
     found.scale = best_scale(x, search.w, found.codes);
     found.error = block_error(x, found.scale, found.codes, importance);
     if (found.error < 1e-8 * absmax_error) make_exact(x, found);
@@ -114,7 +114,7 @@ Status NF4_DQ::encode_search(const float * src, int64_t n, const Importance & im
     for (int64_t b = 0; b < n / block_length; ++b) {
         const float scale = planes.absmax(b);
         const float inverse = std::fabs(scale) < kLeastSearched ? 0 : 1 / scale;
-        NF4::encode_codes(src + b * block_length, inverse, base + b * block_code_bytes);
+        encode_nf4_codes(src + b * block_length, inverse, base + b * block_code_bytes);
     }
     if (tensor_error(src, n, base, importance) < tensor_error(src, n, dst, importance)) std::memcpy(dst, base, size);
     return {};

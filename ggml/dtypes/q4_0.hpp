@@ -24,7 +24,6 @@ struct Q4_0 : BlockFormat<Q4_0> {
     static constexpr int64_t block_length = 32;
     static constexpr int file_type = 2;
 
-    static bool encode_block(const float * x, Block & block);
     static Status encode(const float * src, int64_t n, void * dst);
     /// Scales that leave less squared error, in no block more (scale_search.hpp).
     static Status encode_search(const float * src, int64_t n, const Importance & importance, void * dst);

@@ -16,7 +16,7 @@ double block_error(const float * x, const Q4_0::Block & block, const float * imp
     return weighted_error(x, y, kBlock, importance);
 }
 
-/// Codes of x * inverse, as Q4_0::encode_block rounds them.
+/// Codes of x * inverse, as q4_0.hpp rounds them.
 void set_codes(const float * x, float inverse, Q4_0::Block & block) {
     const auto code = [&](int j) { return static_cast<int>(std::fmin(std::fmax(x[j] * inverse + 8.5f, 0.0f), 15.0f)); };
     for (int j = 0; j < 16; ++j) block.q[j] = static_cast<uint8_t>(code(j) | code(j + 16) << 4);

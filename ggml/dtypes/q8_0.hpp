@@ -22,7 +22,6 @@ struct Q8_0 : BlockFormat<Q8_0> {
     static constexpr int64_t block_length = 32;
     static constexpr int file_type = 7;
 
-    static bool encode_block(const float * x, Block & block);
     static Status encode(const float * src, int64_t n, void * dst);
     static void decode_block(const Block & block, float * y);
     static void decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst);

@@ -88,7 +88,7 @@ struct NearestNF4 {
 #endif
 };
 
-/// -8 .. 7: trunc(v + 8.5) - 8, as in Q4_0::encode_block.
+/// -8 .. 7: trunc(v + 8.5) - 8, as in q4_0.hpp.
 struct NearestQ4_0 {
     HWY_INLINE Vec operator()(Vec v) const {
         const Vec shifted = hn::Max(hn::Add(v, hn::Set(kTag, 8.5f)), hn::Zero(kTag));
