@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "ggml/dtypes/block_codes.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
 #include "ggml/dtypes/scale_search.hpp"
 
