@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ggml/plan/leaves.hpp"
 #include "ggml/plan/plan.hpp"
 #include "ql/os.h"
 

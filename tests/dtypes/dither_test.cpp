@@ -155,7 +155,8 @@ TEST(Dither, BlocksWithoutAScaleStayAsTheyAre) {
     for (const ql_dtype dtype : kTypesWithDither) {
         for (const float value : {0.0f, 1e-41f, -1e-41f}) {
             const Floats x(4 * 256, value);
-            const Floats y = decoded(dtype, encoded_with(dtype, x), size_of(x));
+            const Floats words = encoded_with(dtype, x), y = decoded(dtype, words, size_of(x));
+            EXPECT_TRUE(same_bytes(words, encoded_with(dtype, x, false))) << ql_dtype_name(dtype) << " " << value;
             for (const float v : y) EXPECT_LE(std::fabs(v), 3e-41f) << ql_dtype_name(dtype);
         }
     }
