@@ -180,7 +180,7 @@ void FinetuneOptions::add_adapter(Program & p) {
         ->option_text("TEXT");
     p.flag("--merge-aware{base}", merge_aware,
            "Trains for a merge: with the weights that ql-adapter merge will write, of the base's type, or "
-           "of the one named as --merge-aware=TYPE: " +
+           "of the one named as --merge-aware=TYPE: keep (each linear's own, as in a mix such as q4_K_M), " +
                weight_target_names(" or "))
         ->option_text("[=TYPE]");
     p.choice(

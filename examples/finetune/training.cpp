@@ -85,6 +85,7 @@ void Training::warn_of_schedule() const {
 
 int64_t Training::merge_type() const {
     if (o_.merge_aware.empty()) return QL_MERGE_NONE;
+    if (o_.merge_aware == "keep") return QL_BASE_KEEP;
     const std::string base = ModelOptions::describe(in_.model).base_type;
     const bool named = o_.merge_aware != "base";
     const int64_t type = parse_base_type("--merge-aware", named ? o_.merge_aware : base, false);

@@ -21,6 +21,10 @@ Result<bool> was_trained_over(const Adapter & adapter, const Model & base) {
 
 }  // namespace
 
+std::string merge_type_name(int64_t type) {
+    return type == QL_BASE_KEEP ? "keep" : ql_dtype_name(static_cast<ql_dtype>(type));
+}
+
 bool is_dithered(const ExactMerge & merge, ql_dtype from, ql_dtype to) {
     if (!ql_dtype_can_dither(to)) return false;
     return merge.rounding == kAllDithered || (merge.rounding == kDithered && from == to);
@@ -50,16 +54,17 @@ Status refuse_converted(const Adapter & adapter, const Model & base, int64_t typ
 }
 
 Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_quantize_options & options) {
-    QL_ASSIGN(const ql_dtype type, weight_type("type", options.type));
+    if (options.type != QL_BASE_KEEP) QL_TRY(weight_type("type", options.type).status());
+    const std::string type = merge_type_name(options.type);
     if (options.recipe)
         return error(QL_INVALID_ARGUMENT, "%.20s is a mix of types, and training is for a merge into one",
                      options.recipe);
     const std::string & trained_for = adapter.origin.merge.type;
     if (trained_for.empty())
         return error(QL_INVALID_ARGUMENT, "the adapter was not trained for a merge (--merge-aware)");
-    if (trained_for != ql_dtype_name(type))
-        return error(QL_INVALID_ARGUMENT, "the adapter was trained for a merge into %.20s, not into %s",
-                     trained_for.c_str(), ql_dtype_name(type));
+    if (trained_for != type)
+        return error(QL_INVALID_ARGUMENT, "the adapter was trained for the merge %.20s, not %s", trained_for.c_str(),
+                     type.c_str());
     const std::string & rounding = adapter.origin.merge.rounding;
     if (!rounding.empty() && rounding != kDithered && rounding != kAllDithered)
         return error(QL_UNSUPPORTED, "the adapter was trained for a merge that rounds '%.40s', which is not known here",
@@ -72,7 +77,7 @@ Status check_exact_merge(const Adapter & adapter, const Model & base, const ql_q
                      "the adapter was trained for a merge into other weights than those of %s: it takes the base of "
                      "the training; where --base-type made that of a file, ql-quantize makes it too",
                      base.path().c_str());
-    return refuse_converted(adapter, base, type, options.embedding_type);
+    return refuse_converted(adapter, base, options.type, options.embedding_type);
 }
 
 }  // namespace ql

@@ -12,6 +12,9 @@ namespace ql {
 /// BaseIdentity::file of the base's weights as they are in memory: by it the adapter knows them again.
 Result<std::string> merge_base_of(const Model & base);
 
+/// How an adapter names the merge that it was trained for: a type, or "keep" where each linear keeps its own (QL_BASE_KEEP).
+std::string merge_type_name(int64_t type);
+
 /// Whether the merge rounds a weight of type `from` to `to` by thresholds. A weight that has the type already sits on the
 /// values themselves, and rounding to the nearest would keep it there until a change is half a step.
 bool is_dithered(const ExactMerge & merge, ql_dtype from, ql_dtype to);

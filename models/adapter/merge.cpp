@@ -113,8 +113,7 @@ class Merge : public WeightEdit {
 
 /// The rounding that the adapter was trained for, if this is that merge.
 ExactMerge rounding_of(const Adapter & adapter, const ql_quantize_options & options) {
-    const char * type = options.type == QL_BASE_KEEP ? nullptr : ql_dtype_name(static_cast<ql_dtype>(options.type));
-    const bool is_it = type && !options.recipe && !options.search && adapter.origin.merge.type == type;
+    const bool is_it = !options.recipe && !options.search && adapter.origin.merge.type == merge_type_name(options.type);
     return is_it ? adapter.origin.merge : ExactMerge{};
 }
 

@@ -24,12 +24,9 @@ struct TextField {
     std::string Adapter::*value;
     const char * missing = nullptr;  // what a record without it means; null: it must be there
 };
-constexpr TextField kTexts[] = {{"architecture", &Adapter::architecture},
-                                {"name", &Adapter::name},
-                                {"base_name", &Adapter::base_name},
-                                {"chat_template", &Adapter::chat_template},
-                                {"chat_date", &Adapter::chat_date},
-                                {"chat_kwargs", &Adapter::chat_kwargs, ""}};
+constexpr TextField kTexts[] = {{"architecture", &Adapter::architecture}, {"name", &Adapter::name},
+                                {"base_name", &Adapter::base_name},       {"chat_template", &Adapter::chat_template},
+                                {"chat_date", &Adapter::chat_date},       {"chat_kwargs", &Adapter::chat_kwargs, ""}};
 
 Json matrix_record(const LoraMatrix & m) {
     return {{"weight", m.weight}, {"kind", def_of(m.kind).name}, {"k", m.k},        {"m", m.m},

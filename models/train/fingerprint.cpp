@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 
+#include "models/adapter/exact_merge.hpp"
 #include "models/adapter/frozen.hpp"
 #include "models/base/hash.hpp"
 #include "models/base/named_random.hpp"
@@ -144,7 +145,7 @@ std::string run_options(const ql_train_options & o, int64_t ctx, int64_t n_steps
     pairs.real("neftune-alpha", o.neftune_alpha);
     pairs.put("seed", std::to_string(o.seed)), pairs.whole("shuffle", o.shuffle), pairs.whole("packing", o.packing);
     if (o.loss_scale > 0) pairs.real("loss-scale", o.loss_scale), pairs.whole("loss-scale-steps", o.loss_scale_steps);
-    if (o.merge_type != QL_MERGE_NONE) pairs.put("merge-aware", ql_dtype_name(static_cast<ql_dtype>(o.merge_type)));
+    if (o.merge_type != QL_MERGE_NONE) pairs.put("merge-aware", merge_type_name(o.merge_type));
     if (const std::string date = data.told_date(); !date.empty()) pairs.put("chat-date", date);
     return pairs.text;
 }

@@ -51,7 +51,8 @@ Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & ad
     std::vector<MergeTarget> targets;
     adapter.origin.merge.rounding.clear();
     if (!is_merge_aware(options)) return targets;
-    QL_ASSIGN(const ql_dtype type, weight_type("merge-aware", options.merge_type));
+    const int64_t type = options.merge_type;
+    if (type != QL_BASE_KEEP) QL_TRY(weight_type("merge-aware", type).status());
     if (options.lora_dropout > 0)
         return error(QL_INVALID_ARGUMENT,
                      "merge-aware: lora-dropout %g drops inputs of a branch, and a merged weight has none; give one of "
@@ -84,7 +85,10 @@ Result<std::vector<MergeTarget>> prepare_merge(const Model & model, Adapter & ad
     const ExactMerge asked{.type = {}, .base = {}, .rounding = rounding_asked(options)};
     bool any = false;
     for (const LoraMatrix & m : adapter.matrices) {
-        const ql_dtype from = model.find(m.weight)->dtype, to = choose_type(m.weight, from, m.k, type).dtype;
+        const ql_dtype from = model.find(m.weight)->dtype;
+        if (type == QL_BASE_KEEP) QL_TRY(weight_type(("merge-aware: " + m.weight).c_str(), from).status());
+        const ql_dtype target = type == QL_BASE_KEEP ? from : static_cast<ql_dtype>(type);
+        const ql_dtype to = choose_type(m.weight, from, m.k, target).dtype;
         targets.push_back({to, is_dithered(asked, from, to)});
         any |= targets.back().is_dithered;
     }
@@ -96,7 +100,7 @@ Status note_merge(Adapter & adapter, const Model & model, const ql_train_options
     adapter.origin.merge = {.type = {}, .base = {}, .rounding = adapter.origin.merge.rounding};
     if (!is_merge_aware(options)) return {};
     QL_ASSIGN(adapter.origin.merge.base, merge_base_of(model));
-    adapter.origin.merge.type = ql_dtype_name(static_cast<ql_dtype>(options.merge_type));
+    adapter.origin.merge.type = merge_type_name(options.merge_type);
     return {};
 }
 

@@ -2,6 +2,8 @@
 // trainer's promises on threads and resuming.
 #include "models/train/merge_aware.hpp"
 
+#include <set>
+
 #include "models/adapter/exact_merge.hpp"
 #include "models/adapter/merge.hpp"
 #include "models/infer/evaluate.hpp"
@@ -52,7 +54,7 @@ class MergeAware : public TrainerFixture {
         o.steps = 5;
         return o;
     }
-    static ql_quantize_options merge_options(ql_dtype type) {
+    static ql_quantize_options merge_options(int64_t type) {
         ql_quantize_options o;
         ql_quantize_options_init(&o);
         o.type = type;
@@ -61,15 +63,15 @@ class MergeAware : public TrainerFixture {
     }
 
     /// Trains for a merge, merges the saved adapter into `base`, and compares tensors and losses.
-    void expect_exact(ql_dtype type, const std::string & base, Adapter start) {
-        SCOPED_TRACE(ql_dtype_name(type));
+    void expect_exact(int64_t type, const std::string & base, Adapter start) {
+        SCOPED_TRACE(merge_type_name(type));
         auto trainer = Trainer::create(*model_, device_.get(), start, data_, &eval_, aware(type));
         ASSERT_TRUE(trainer.ok()) << trainer.message();
         ASSERT_TRUE((*trainer)->run().ok());
         const std::string saved = folder_.path("a.gguf"), merged = folder_.path("merged.gguf");
         ASSERT_TRUE(save_adapter(start, *model_, saved).ok());
         const Adapter read = read_adapter(saved).value();
-        EXPECT_EQ(read.origin.merge.type, ql_dtype_name(type));
+        EXPECT_EQ(read.origin.merge.type, merge_type_name(type));
         const auto kept = open_model(base, {sizeof(ql_model_options), QL_BASE_KEEP, QL_BASE_KEEP});
         const Status exact = check_exact_merge(read, **kept, merge_options(type));
         EXPECT_TRUE(exact.ok()) << exact.message();
@@ -124,6 +126,23 @@ TEST_F(MergeAware, MergesIntoKTypesWhereRowsAreWholeBlocks) {
     const std::string base = quantised(QL_Q4_K);
     use(base, QL_BASE_KEEP);
     expect_exact(QL_Q4_K, base, adapter());
+}
+
+TEST_F(MergeAware, MergesEachLinearOfAMixIntoItsOwnType) {
+    const std::string whole = use_wide(), mix = folder_.path("mix.gguf");
+    ql_quantize_options o = merge_options(QL_Q4_K);
+    o.recipe = "q4_K_M";
+    ASSERT_EQ(ql_quantize(whole.c_str(), mix.c_str(), &o), QL_OK) << ql_error_message();
+    use(mix, QL_BASE_KEEP);
+    std::set<ql_dtype> types;
+    for (const LoraMatrix & m : adapter().matrices) types.insert(model_->find(m.weight)->dtype);
+    ASSERT_GT(types.size(), 1u) << "a mix";
+    expect_exact(QL_BASE_KEEP, mix, adapter());
+
+    ql_quantize_options into_one = merge_options(QL_Q4_K);
+    const Adapter saved = read_adapter(folder_.path("a.gguf")).value();
+    EXPECT_NE(check_exact_merge(saved, *model_, into_one).message().find("for the merge keep, not q4_K"),
+              std::string::npos);
 }
 
 TEST_F(MergeAware, MergesIntoABaseOfItsOwnType) {
@@ -296,7 +315,7 @@ TEST_F(MergeAware, AMergeOfAnotherTypeOrBaseIsNotTheTrainedModel) {
     says(*model_, merge_options(QL_Q4_0), "not trained for a merge");
     ASSERT_TRUE(Trainer::create(*model_, device_.get(), a, data_, nullptr, aware(QL_Q4_0)).ok());
     EXPECT_TRUE(check_exact_merge(a, *model_, merge_options(QL_Q4_0)).ok());
-    says(*model_, merge_options(QL_Q8_0), "into q4_0, not into q8_0");
+    says(*model_, merge_options(QL_Q8_0), "for the merge q4_0, not q8_0");
     ql_quantize_options other = merge_options(QL_Q4_0);
     other.embedding_type = QL_BASE_AUTO;
     says(*model_, other, "'token_embd.weight' has no branch: a merge would make q8_0 of its f32");

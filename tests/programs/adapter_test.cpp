@@ -250,6 +250,10 @@ TEST_F(AdapterProgram, MergesWhatWasTrainedForItWithoutForceAndExactly) {
     refused("merge -m {model.gguf} --lora {aware.gguf} --type nf4 -o {out.gguf}", "or give --force");
     refused("merge -m {model.gguf} --lora {aware.gguf}:0.5 --type q4_0 -o {out.gguf}", "or give --force");
 
+    train("--base-type keep --merge-aware=keep");  // f32, as the model's linears are
+    EXPECT_EQ(json("info {aware.gguf}")["merge_type"], "keep");
+    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type keep -o {m.gguf}")["exact"], true);
+    EXPECT_EQ(json("merge -m {model.gguf} --lora {aware.gguf} --type f32 -o {m.gguf}")["exact"], false);
     train("--merge-aware");  // of nf4_dq, which loading makes of the model
     refused("merge -m {model.gguf} --lora {aware.gguf} --type nf4_dq -o {out.gguf}",
             "into other weights than those of");
@@ -386,7 +390,7 @@ TEST_F(AdapterProgram, RefusesWhatCannotBe) {
                 "; linear adds them element by element: take cat or svd");
     refused("compose {adapter.gguf} --method svd --density 0.5 -o {out.gguf}", "svd drops nothing");
     refused("merge -m {model.gguf} --lora {adapter.gguf} --type q4_0 -o {out.gguf}", "or give --force");
-    refused("merge -m {model.gguf} --lora {adapter.gguf} --type keep -o {out.gguf}", "'keep' is unknown; ");
+    refused("merge -m {model.gguf} --lora {adapter.gguf} --type own -o {out.gguf}", "'own' is unknown; ");
     refused("merge -m {wide.gguf} --lora {adapter.gguf} -o {out.gguf}", "the adapter was trained on another base: ");
     refused("merge -m {wide.gguf} --lora {adapter.gguf} --force -o {out.gguf}", "is it an adapter for another model?");
     refused("check --for ollama {adapter.gguf}", "'ollama' is unknown; llama.cpp is");

@@ -14,9 +14,9 @@ namespace ql::cli {
 namespace {
 
 /// Fewer than eight bits a weight: a small change may round back to what was there.
-bool has_few_bits(ql_dtype type) {
+bool has_few_bits(int64_t type) {
     constexpr int64_t kRow = 4096;
-    return ql_dtype_bytes(type, kRow) < kRow;
+    return ql_dtype_bytes(static_cast<ql_dtype>(type), kRow) < kRow;
 }
 
 /// "blk.12.attn_q.weight" -> "12"; "" of weights outside of the layers.
@@ -43,17 +43,18 @@ MergeCommand::MergeCommand(Program & program, Command & command) : program_(prog
         ->required()
         ->option_text("FILE[:SCALE]")
         ->one_each_time();
-    command.text("--type", type_, "Of the blocks' matrices: " + weight_target_names(" or "))->option_text("TYPE");
+    command
+        .text("--type", type_, "Of the blocks' matrices: keep (the type that each has), " + weight_target_names(" or "))
+        ->option_text("TYPE");
     command.flag("--search", search_,
                  "Scales of --type by least squared error: " + dtype_names(ql_dtype_can_search, " or "));
 }
 
 void MergeCommand::run(Bases & bases, const std::string & output, int64_t threads) {
     auto options = defaults<ql_quantize_options>();
-    options.type = parse_base_type("--type", type_, false);
+    options.type = type_ == "keep" ? static_cast<int64_t>(QL_BASE_KEEP) : parse_base_type("--type", type_, false);
     options.threads = static_cast<int>(threads);
     options.search = search_;
-    few_bits_ = has_few_bits(static_cast<ql_dtype>(options.type));
     options.user = this;
     options.on_tensor = [](void * self, const ql_quantized_tensor * t) {
         static_cast<MergeCommand *>(self)->on_tensor(*t);
@@ -65,6 +66,10 @@ void MergeCommand::run(Bases & bases, const std::string & output, int64_t thread
     outputs.file("-o", output, OutputKind::model);
     outputs.check();
     bases.open();
+    few_bits_ =
+        has_few_bits(options.type == QL_BASE_KEEP
+                         ? parse_base_type("--type keep", ModelOptions::describe(bases.model()).base_type, false)
+                         : options.type);
     const AdapterPtr adapter = open(bases, loras);
     check_type(bases, adapter, options, bases.forced());
     program_.begin_work();
@@ -90,7 +95,7 @@ void MergeCommand::check_type(const Bases & bases, const AdapterPtr & adapter, q
     exact_ = exact.ok();
     if (exact_) return;
     options.embedding_type = QL_BASE_AUTO;
-    if (!has_few_bits(static_cast<ql_dtype>(options.type)) || force) {
+    if (!few_bits_ || force) {
         if (trained_for) program_.note("note: not the trained weights: " + exact.message());
         return;
     }

@@ -107,7 +107,8 @@ class AdapterInfo:
     n_runs: int  # runs of training that it went through; of a composed one those of its parts
     kind: str  # ql_lora_options'
     n_norms: int  # norms that the adapter replaces
-    # "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for bit; "" for none
+    # "q4_0", or "keep": trained for this merge (ql_train_options), which gives what was trained bit for bit; "" for
+    # none
     merge_type: str
     n_row_weights: int  # weights of which it replaces rows: 0 to 2 (ql_adapter_rows)
     n_invocation: int  # tokens of its invocation, from which on it acts; 0: everywhere
@@ -511,7 +512,8 @@ class TrainOptions(TypedDict, total=False):
     overwrite: int
     # QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so that ql_adapter_merge
     # into it gives the trained model bit for bit; the gradient of A and B goes straight through the rounding. A second
-    # packed copy of each trained linear
+    # packed copy of each trained linear. QL_BASE_KEEP: each linear into the type that it has, as in a mix such as
+    # q4_K_M
     merge_type: str | int
     # > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens, in training alone; it
     # follows from seed and step (NEFTune, Jain et al. 2023)

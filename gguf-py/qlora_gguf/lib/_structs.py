@@ -61,7 +61,7 @@ ENUMS = {
         "QL_TOKENIZE_PARSE_SPECIAL": 2,
         "QL_TOKENIZE_CONTINUE": 4,
         "QL_DETOKENIZE_RENDER_SPECIAL": 1,
-        "QL_MERGE_NONE": -1,
+        "QL_MERGE_NONE": -3,
         "QL_BATCH_AUTO": 0,
         "QL_OVERWRITE_NOTHING": 0,
         "QL_OVERWRITE_ALL": 1,

@@ -113,7 +113,7 @@ typedef struct ql_adapter_info {
     int64_t n_runs;              /* runs of training that it went through; of a composed one those of its parts */
     const char * kind;        /* ql_lora_options' */
     int64_t n_norms;          /* norms that the adapter replaces */
-    const char * merge_type;   /* "q4_0": trained for this merge (ql_train_options), which gives what was trained bit for
+    const char * merge_type;   /* "q4_0", or "keep": trained for this merge (ql_train_options), which gives what was trained bit for
                                   bit; "" for none */
     int64_t n_row_weights;    /* weights of which it replaces rows: 0 to 2 (ql_adapter_rows) */
     int64_t n_invocation;     /* tokens of its invocation, from which on it acts; 0: everywhere */

@@ -139,7 +139,8 @@ typedef struct ql_train_options {
                                 that run has ended; else they are an error of ql_trainer_create */
     int64_t merge_type;      /* QL_MERGE_NONE, or a ql_dtype: the forward pass uses base + s B A rounded to this type, so
                                 that ql_adapter_merge into it gives the trained model bit for bit; the gradient of A and
-                                B goes straight through the rounding. A second packed copy of each trained linear */
+                                B goes straight through the rounding. A second packed copy of each trained linear.
+                                QL_BASE_KEEP: each linear into the type that it has, as in a mix such as q4_K_M */
     double neftune_alpha;    /* > 0: noise uniform in +-alpha / sqrt(L n_embd) on the embeddings of a sample of L tokens,
                                 in training alone; it follows from seed and step       (NEFTune, Jain et al. 2023) */
     uint64_t memory;         /* bytes that the process may take in training, program and data included; 0: no limit. Below
@@ -165,7 +166,7 @@ typedef struct ql_train_options {
     int64_t loss_scale_steps; /* >= 1 */
     ql_merge_rounding merge_rounding; /* with merge_type */
 } ql_train_options;
-enum { QL_MERGE_NONE = -1, QL_BATCH_AUTO = 0 };
+enum { QL_MERGE_NONE = -3, QL_BATCH_AUTO = 0 }; /* -1 is QL_BASE_KEEP */
 enum { QL_OVERWRITE_NOTHING = 0, QL_OVERWRITE_ALL = 1, QL_OVERWRITE_FINISHED = 2 };
 
 QL_API void ql_train_options_init(ql_train_options * options);
