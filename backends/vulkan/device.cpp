@@ -1,6 +1,7 @@
 #include "backends/vulkan/device.hpp"
 
 #include <cstring>
+#include <fstream>
 
 #include "backends/vulkan/recording.hpp"
 #include "ggml/dtypes/codebook.hpp"
@@ -9,6 +10,11 @@
 #include "ggml/dtypes/mxfp4.hpp"
 
 namespace ql::vulkan {
+namespace {
+
+constexpr int kDynamicPoints = 65536;  // of the grid of dynamic_map.hpp
+
+}  // namespace
 
 Status VulkanDevice::open(size_t number, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(Settings settings, Settings::from_environment());
@@ -19,6 +25,8 @@ Status VulkanDevice::open(size_t number, std::unique_ptr<DeviceImpl> & device) {
         return error(QL_UNSUPPORTED, "vulkan: %s lacks %s, which is needed", examined.name().c_str(),
                      examined.lacks.c_str());
     std::unique_ptr<VulkanDevice> opened(new VulkanDevice(std::move(settings), *instance, examined));
+    if (const auto budget = opened->settings_.memory.find(number); budget != opened->settings_.memory.end())
+        opened->budget_ = budget->second;
     QL_TRY(opened->make());
     device = std::move(opened);
     return {};
@@ -28,7 +36,7 @@ Status VulkanDevice::make() {
     QL_TRY(create());
     timeline_ = std::make_unique<Timeline>(device_, settings_);
     QL_TRY(timeline_->make(static_cast<uint32_t>(examined_.queue_family)));
-    memory_ = std::make_unique<Memory>(device_, examined_, settings_);
+    memory_ = std::make_unique<Memory>(device_, examined_, settings_, budget_);
     QL_ASSIGN(pipelines_, Pipelines::make(device_, examined_, settings_));
     recorder_ = std::make_unique<Recorder>(*memory_, *pipelines_);
     transfers_ = std::make_unique<Transfers>(*memory_, *recorder_, *timeline_);
@@ -53,16 +61,36 @@ Status VulkanDevice::fill_tables() {
     std::vector<float> values(std::begin(kNF4Codebook), std::end(kNF4Codebook));
     for (const auto value : kIQ4Values) values.push_back(static_cast<float>(value));
     for (const auto value : kFloat4Units) values.push_back(static_cast<float>(value));
-    for (int i = 0; i < 256; ++i) values.push_back(kDynamicMapSigned[i]);
+    std::vector<uint8_t> codes;
+    for (const DynamicMap * map : {&kDynamicMapSigned, &kDynamicMapUnsigned}) {
+        values.insert(values.end(), map->begin(), map->end());
+        for (int i = 0; i < kDynamicPoints; ++i)  // from the middle of what is rounded to the point
+            codes.push_back(dynamic_code(*map, static_cast<float>(2.0 * i / (kDynamicPoints - 1) - 1)));
+    }
     const size_t bytes = values.size() * sizeof(float);
-    QL_ASSIGN(tables_, memory_->allocate(MemoryKind::device, bytes));
-    QL_TRY(transfers_->start({tables_, values.data(), bytes, MemoryKind::device, MemoryKind::host}));
+    codes.insert(codes.begin(), bytes, 0);
+    std::memcpy(codes.data(), values.data(), bytes);
+    QL_ASSIGN(tables_, memory_->allocate(MemoryKind::device, codes.size()));
+    QL_TRY(transfers_->start({tables_, codes.data(), codes.size(), MemoryKind::device, MemoryKind::host}));
     return transfers_->finish(timeline_->submitted());
+}
+
+/// A file that cannot be written is missed by whoever asked for it.
+void VulkanDevice::write_counts() const {
+    std::ofstream file(settings_.counts);
+    file << "{\"kernels\": [";
+    const char * comma = "";
+    for (const auto & [name, n] : recorder_->dispatches()) {
+        file << comma << "{\"kernel\": \"" << name << "\", \"launches\": " << n << "}";
+        comma = ", ";
+    }
+    file << "]}\n";
 }
 
 VulkanDevice::~VulkanDevice() {
     if (!device_) return;
     vkDeviceWaitIdle(device_);
+    if (!settings_.counts.empty() && recorder_) write_counts();
     transfers_.reset();
     recorder_.reset();
     pipelines_.reset();

@@ -27,9 +27,17 @@ class VulkanDevice : public DeviceImpl {
     Status finish(const Event & event) override;
 
     Recorder & recorder() const { return *recorder_; }
+    /// Whether shaders may use subgroupAdd.
+    bool adds_in_subgroups() const { return examined_.subgroups_add && !settings_.no_subgroups; }
+    /// Of a group.
+    uint32_t shared_bytes() const {
+        const uint32_t has = examined_.properties.limits.maxComputeSharedMemorySize;
+        return settings_.shared > 0 ? std::min(has, settings_.shared) : has;
+    }
     /// Whether a launch would succeed: its shaders compile.
     Status rehearse(Status (*launch)(const Launch &), const Node & node) const;
-    /// f32 on the device: the 16 values of nf4, of iq4_nl and of fp4, then the 256 of the signed dynamic map.
+    /// On the device, f32: the 16 values of nf4, of iq4_nl and of fp4, the 256 of the signed dynamic map and of the unsigned
+    /// one; then bytes: the codes of the points to which numbers are rounded (dynamic_map.hpp), of each map.
     const void * tables() const { return tables_; }
 
   private:
@@ -40,10 +48,12 @@ class VulkanDevice : public DeviceImpl {
     Status fill_tables();
     Status start(Recording & recording, bool profile);
     Status read_times(Recording & recording) const;
+    void write_counts() const;
 
     Settings settings_;
     Instance & instance_;
     const Examined examined_;
+    size_t budget_ = 0;  // bytes; 0: no limit
     VkDevice device_ = VK_NULL_HANDLE;
     std::unique_ptr<Timeline> timeline_;
     std::unique_ptr<Memory> memory_;
@@ -62,7 +72,7 @@ inline const VulkanDevice & vulkan_of(const DeviceImpl & device) {
     return static_cast<const VulkanDevice &>(device);
 }
 
-// The rows of the table, one definition each in backends/vulkan/ops, or in missing.cpp with the reason.
+// The rows of the table, one definition each in backends/vulkan/ops.
 namespace kernel {
 #define QL_OP(name) extern const Kernel name;
 #include "ggml/ops/ops.def"

@@ -5,7 +5,7 @@
 namespace ql::vulkan {
 namespace {
 
-/// A tile of a product is 2 x 64 x 33 numbers; attention keeps a head and the scores of 64 keys.
+/// A tile of a product is 2 x 32 x 65 numbers; attention's gradient keeps 16 rows of a head of up to 256.
 constexpr uint32_t kSharedBytes = 20 << 10, kThreads = 256, kPushBytes = 128;
 
 void chain(Features & f) {
@@ -99,6 +99,8 @@ Examined Examined::make(VkPhysicalDevice device) {
     vkGetPhysicalDeviceProperties2(device, &all);
     e.largest_allocation = sizes.maxMemoryAllocationSize;
     e.subgroup = subgroup.subgroupSize;
+    e.subgroups_add = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                      (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
     find_queue_family(e);
     e.lacks = e.queue_family < 0 ? "a queue that computes" : missing_feature(device);
     if (e.lacks.empty()) e.lacks = missing_limit(e.properties.limits);

@@ -15,6 +15,7 @@ struct Examined {
     VkPhysicalDeviceMemoryProperties memory{};
     uint64_t largest_allocation = 0;  // bytes of one piece of memory
     uint32_t subgroup = 0;            // invocations
+    bool subgroups_add = false;       // in shaders that compute
     int queue_family = -1;            // with compute; one without graphics where there is one
     bool timestamps = false;          // of that family
     std::string lacks;                // what is needed and is not there; "": nothing

@@ -68,17 +68,35 @@ Status Memory::map(Piece & piece, MemoryKind kind, void *& address) const {
     return {};
 }
 
+/// Sets bytes of the budget aside.
+Status Memory::take(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (budget_ > 0 && bytes > budget_ - taken_)
+        return error(QL_NO_MEMORY, "vulkan: %zu of the budget's %zu bytes are taken, and %zu more are needed", taken_,
+                     budget_, bytes);
+    taken_ += bytes;
+    return {};
+}
+
+void Memory::give_back(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    taken_ -= bytes;
+}
+
 Result<void *> Memory::allocate(MemoryKind kind, size_t bytes) {
     if (bytes > examined_.largest_allocation)
         return error(QL_NO_MEMORY, "vulkan: %s gives at most %llu bytes in a piece; %zu are needed",
                      examined_.name().c_str(), static_cast<unsigned long long>(examined_.largest_allocation), bytes);
     Piece piece;
     piece.bytes = (std::max<size_t>(bytes, 1) + 3) / 4 * 4;  // it is filled by words
+    const size_t taken = kind == MemoryKind::device ? piece.bytes : 0;
+    QL_TRY(take(taken));
     void * address = nullptr;
     Status made = make(piece, kind);
     if (made.ok()) made = map(piece, kind, address);
     if (!made.ok()) {
         destroy(piece);
+        give_back(taken);
         return made;
     }
     const std::lock_guard lock(mutex_);
@@ -91,6 +109,7 @@ void Memory::release(void * address) {
     const auto it = pieces_.find(static_cast<const std::byte *>(address));
     if (it == pieces_.end()) return;
     destroy(it->second);
+    if (it->second.name) taken_ -= it->second.bytes;
     pieces_.erase(it);
 }
 

@@ -21,8 +21,9 @@ struct Place {
 
 class Memory {
   public:
-    Memory(VkDevice device, const Examined & examined, Settings & settings)
-        : device_(device), examined_(examined), settings_(settings) {}
+    /// budget   bytes of the device's own memory that are taken at most; 0: no limit
+    Memory(VkDevice device, const Examined & examined, Settings & settings, size_t budget)
+        : device_(device), examined_(examined), settings_(settings), budget_(budget) {}
     ~Memory();
     Memory(const Memory &) = delete;
     Memory & operator=(const Memory &) = delete;
@@ -42,6 +43,8 @@ class Memory {
         size_t bytes = 0;
         std::optional<os::SparsePages> name;  // of memory that the host cannot see
     };
+    Status take(size_t bytes);
+    void give_back(size_t bytes);
     Status make(Piece & piece, MemoryKind kind);
     Status map(Piece & piece, MemoryKind kind, void *& address) const;
     void destroy(const Piece & piece) const;
@@ -49,6 +52,8 @@ class Memory {
     const VkDevice device_;
     const Examined & examined_;
     Settings & settings_;
+    const size_t budget_;
+    size_t taken_ = 0;  // of it
     mutable std::mutex mutex_;
     std::map<const std::byte *, Piece> pieces_;
 };

@@ -42,6 +42,7 @@ Status Recorder::dispatch(const Shader & shader, std::span<const uint32_t> const
     vkCmdPushConstants(commands_, pipelines_.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, static_cast<uint32_t>(bytes),
                        push);
     vkCmdDispatch(commands_, groups.x, groups.y, 1);
+    ++dispatches_[operator_];
     return {};
 }
 

@@ -4,7 +4,9 @@
 // Where no command buffer is open it rehearses: it compiles the shaders that a kernel would run, and records nothing. So a
 // kernel's row is accepted exactly if its launch will succeed.
 #pragma once
+#include <map>
 #include <span>
+#include <string_view>
 
 #include "backends/vulkan/memory.hpp"
 #include "backends/vulkan/pipelines.hpp"
@@ -24,6 +26,11 @@ class Recorder {
     Status end();
     VkCommandBuffer commands() const { return commands_; }
 
+    /// Whose dispatches those are that follow.
+    void begin_operator(std::string_view name) { operator_ = name; }
+    /// What was recorded so far, by operator.
+    const std::map<std::string_view, int64_t> & dispatches() const { return dispatches_; }
+
     Status dispatch(const Shader & shader, std::span<const uint32_t> constants, const void * push, size_t bytes,
                     Groups groups);
     void copy(const Place & to, const Place & from, size_t bytes) const;
@@ -39,6 +46,8 @@ class Recorder {
     const Memory & memory_;
     Pipelines & pipelines_;
     VkCommandBuffer commands_ = VK_NULL_HANDLE;
+    std::string_view operator_;
+    std::map<std::string_view, int64_t> dispatches_;
     Status failed_;
 };
 

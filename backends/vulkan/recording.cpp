@@ -54,7 +54,10 @@ Status Recording::stage_step(const Step & step, size_t & offset) {
 }
 
 Status Recording::record_step(const Step & step, Recorder & recorder, DeviceImpl & owner, size_t & offset) const {
-    if (step.kernel) return step.kernel->launch({*step.node, step.src.data(), step.out.data(), step.scratch, owner});
+    if (step.kernel) {
+        recorder.begin_operator(step.node->def->name);
+        return step.kernel->launch({*step.node, step.src.data(), step.out.data(), step.scratch, owner});
+    }
     if (step.copy.bytes == 0) return {};
     const std::byte * pinned = pinned_ + offset;
     offset += pinned_bytes(step);

@@ -128,6 +128,7 @@ class TrainStep {
     void build_branch(GraphBuilder & b, const Adapter & adapter, size_t matrix);
     Status build_update();
     Status plan(ql_device * device);
+    Status plan_freely(ql_device * device);
     Status make_plans(ql_device * device, uint64_t memory);
     Status make_over(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs) const;
     ql_plan_options micro_options(uint64_t memory) const;
@@ -139,7 +140,7 @@ class TrainStep {
     Status write_frozen(const std::vector<LoraMatrix> & frozen);
 
     const Model & model_;
-    const StepOptions options_;
+    StepOptions options_;
     GraphPtr graph_;  // outlives the plans
     std::vector<TrainedParam> params_;
     std::vector<WeightRows> rows_;

@@ -83,9 +83,21 @@ Status TrainStep::page_out_adapter() {
     return {};
 }
 
+/// Without a budget. Where a device has too little memory for what is kept, as much as possible is computed again.
+Status TrainStep::plan_freely(ql_device * device) {
+    const Status made = make_plans(device, 0);
+    if (made.code() != QL_NO_MEMORY || !options_.train || options_.recompute != QL_RECOMPUTE_CHEAP) return made;
+    options_.recompute = QL_RECOMPUTE_ALL;
+    const Status again = make_plans(device, 0);
+    if (again.code() != QL_NO_MEMORY) return again;
+    return error(QL_NO_MEMORY,
+                 "%s, although layers are computed again; a smaller --ctx, --batch or --lora-r needs less",
+                 again.message().c_str());
+}
+
 /// The micro-batch's plan is given what the program and the other plans leave.
 Status TrainStep::plan(ql_device * device) {
-    if (options_.memory == 0 || !options_.train) return make_plans(device, 0);
+    if (options_.memory == 0 || !options_.train) return plan_freely(device);
     const uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes +
                             static_cast<uint64_t>(ql_graph_n_nodes(graph_.get())) * kNodeBytes + optimizer_bytes() +
                             static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +

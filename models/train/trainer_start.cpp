@@ -144,6 +144,9 @@ Status Trainer::prepare(ql_device * device, const std::string & advice) {
     };
     if (options_.batch == QL_BATCH_AUTO) QL_TRY(choose_batch(make_step));
     QL_ASSIGN(step_, make_step(options_.batch, options_.memory));
+    if (const int layers = step_->micro().recomputed;
+        layers && !options_.memory && options_.recompute != QL_RECOMPUTE_ALL)
+        log(format("memory   the device has too little for what is kept: %d layers are computed again", layers));
     state_.fingerprint = run_fingerprint({options_, ctx_, n_steps_, model_, adapter_, data_, eval_, device});
     QL_TRY(open_checkpoints());
     if (resumed_from_.empty() && n_steps_ < kFewSteps)

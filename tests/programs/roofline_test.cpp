@@ -61,6 +61,8 @@ TEST_F(RooflineProgram, RefusesWhatItCannotCount) {
     expect_refusal("roofline --device cuda-emu --card rtx1 --shape tiny", "--card: 'rtx1' is unknown; rtx4090, ");
     expect_refusal("roofline --device cuda-emu --card a100", "one of -m and --shape is needed");
     expect_refusal("roofline --device cpu --card a100 --shape tiny", "give cuda-emu");
+    expect_refusal("roofline --device cuda-emu --card m3-max --shape tiny",
+                   "m3-max runs no CUDA; give --device vulkan");
     expect_refusal("roofline --device cuda-emu --card a100 --shape tiny --tokens 9000", "8 to 8192 are possible");
 }
 

@@ -209,6 +209,28 @@ TEST_F(VulkanDeviceTest, AnAllocationThatFailsIsAnError) {
     opened.impl->release(MemoryKind::device, *given, 4);
 }
 
+TEST_F(VulkanDeviceTest, KeepsWithinItsBudget) {
+    const Setting budget("memory:0=1048576");
+    const OpenDevice opened(backend(), options_of());
+    const auto refused =
+        opened.impl->allocate(MemoryKind::device, size_t{1} << 20);  // the device's tables take some of it
+    EXPECT_EQ(refused.code(), QL_NO_MEMORY);
+    EXPECT_NE(refused.message().find("of the budget's 1048576 bytes are taken, and 1048576 more are needed"),
+              std::string::npos)
+        << refused.message();
+    for (int i = 0; i < 3; ++i) {  // what is released may be had again
+        const auto given = opened.impl->allocate(MemoryKind::device, 800000);
+        ASSERT_TRUE(given.ok()) << given.message();
+        EXPECT_EQ(opened.impl->allocate(MemoryKind::device, 800000).code(), QL_NO_MEMORY);
+        opened.impl->release(MemoryKind::device, *given, 800000);
+    }
+    const auto pinned = opened.impl->allocate(MemoryKind::pinned, size_t{1} << 20);  // the host's
+    ASSERT_TRUE(pinned.ok());
+    opened.impl->release(MemoryKind::pinned, *pinned, size_t{1} << 20);
+    const Setting other("memory:1=1");
+    EXPECT_TRUE(open(options_of()).ok());
+}
+
 TEST_F(VulkanDeviceTest, MoreThanAPieceMayHaveIsOutOfMemory) {
     const OpenDevice opened(backend(), options_of());
     EXPECT_EQ(opened.impl->allocate(MemoryKind::device, size_t{1} << 50).code(), QL_NO_MEMORY);

@@ -101,7 +101,7 @@ class Bench {
 
     void add_roofline() {
         Command & command =
-            add("roofline", "The least time of a step of training on a card, from counts in its emulation", [this] {
+            add("roofline", "The least time of a step of training on a card, from counts", [this] {
                 refuse_budget();
                 roofline(program_, device_options_, *roofline_model_, roofline_, seed_);
             });

@@ -1,7 +1,8 @@
-// The least time of a step of training on a card: what each kernel moves and computes, counted while the emulation of the
-// CUDA backend runs the step, over the card's published peaks. A bound, never a measurement.
+// The least time of a step of training on a card: what each kernel moves and computes, over the card's published peaks. A
+// bound, never a measurement. Of CUDA it is counted while the emulation runs the step. Of Vulkan the step is planned and
+// recorded, not run: dispatches are counted, bytes are those of each node's tensors, once, and operations the formulas'.
 //
-// Bytes: each byte that a launch reads or writes, once; as if nothing stayed in a cache between two launches. Operations:
+// Of CUDA, bytes: each byte that a launch reads or writes, once; as if nothing stayed in a cache between two launches. Operations:
 // those of mma.sync, counted; of kernels without, the f32 operations of the operator's formula. A kernel takes at least
 // the longest of the three times.
 //
@@ -49,14 +50,16 @@ const Card & find_card(const std::string & name) {
 class Counting {
   public:
     Counting() : path_(folder_.path("counts.json")) {
-        const char * before = std::getenv(kSettings);
-        const std::string settings = before && *before ? std::string(before) + "," : "";
-        setenv(kSettings, (settings + "counts=2").c_str(), 1);
+        for (Setting & s : settings_) {
+            const char * before = std::getenv(s.name);
+            if (before) s.before = before;
+            setenv(s.name, ((s.before.empty() ? "" : s.before + ",") + "counts=" + (s.is_path ? path_ : "2")).c_str(),
+                   1);
+        }
         setenv("QL_CUDA_EMU_COUNTS", path_.c_str(), 1);
-        if (before) before_ = settings.substr(0, settings.size() - 1);
     }
     ~Counting() {
-        setenv(kSettings, before_.c_str(), 1);
+        for (const Setting & s : settings_) setenv(s.name, s.before.c_str(), 1);
         unsetenv("QL_CUDA_EMU_COUNTS");
     }
     Counting(const Counting &) = delete;
@@ -68,7 +71,9 @@ class Counting {
         check_run(counted.status());
         for (const Json & k : (*counted)["kernels"]) {
             Count & c = counts[k["kernel"].get<std::string>()];
-            c.launches += k["launches"].get<double>(), c.mma += k["mma"].get<double>();
+            c.launches += k["launches"].get<double>();
+            if (!k.contains("mma")) continue;
+            c.mma += k["mma"].get<double>();
             for (const char * side : {"read", "written"}) {
                 c.bytes += k[side]["by_launch"].get<double>();
                 c.block_bytes += k[side]["by_blocks"].get<double>();
@@ -77,18 +82,26 @@ class Counting {
     }
 
   private:
-    static constexpr const char * kSettings = "QL_CUDA_EMU";
+    /// A backend's list of settings.
+    struct Setting {
+        const char * name;
+        bool is_path;  // where to write the counts is one of them
+        std::string before;
+    };
     TemporaryFolder folder_;
-    std::string path_, before_;
+    std::string path_;
+    Setting settings_[2] = {{"QL_CUDA_EMU", false, ""}, {"QL_VULKAN", true, ""}};
 };
 
-void add_formulas(const ql_plan * plan, Counts & counts) {
+void add_formulas(const ql_plan * plan, const std::string & device, Counts & counts) {
     auto info = sized<ql_plan_info>();
     check_run(ql_plan_describe(plan, &info));
     for (int64_t i = 0; i < info.n_nodes; ++i) {
         auto node = sized<ql_plan_node_info>();
         check_run(ql_plan_node(plan, i, &node));
-        if (std::string(node.device).starts_with("cuda")) counts[node.op].flops += node.flops;
+        if (!std::string(node.device).starts_with(device)) continue;
+        counts[node.op].flops += node.flops;
+        if (device == "vulkan") counts[node.op].bytes += node.bytes, counts[node.op].block_bytes += node.bytes;
     }
 }
 
@@ -103,8 +116,14 @@ Counts count_step(const DeviceOptions & options, const ModelPtr & model, const R
     Counts counts;
     {
         const DevicePtr device = options.open();
-        if (!std::string(DeviceOptions::describe(device).backend).starts_with("cuda-emu"))
-            bad_input("--device: roofline counts in the emulation of the CUDA backend; give cuda-emu");
+        const std::string backend = DeviceOptions::describe(device).backend;
+        const bool vulkan = backend.starts_with("vulkan");
+        if (!vulkan && !backend.starts_with("cuda-emu"))
+            bad_input(
+                "--device: roofline counts in the emulation of the CUDA backend and in Vulkan; give cuda-emu or "
+                "vulkan");
+        if (const Card & card = find_card(o.card); card.tensor == 0 && !vulkan)
+            bad_input("--card: %s runs no CUDA; give --device vulkan", card.name);
         auto data_options = defaults<ql_dataset_options>();
         data_options.ctx = o.tokens;
         DatasetPtr data;
@@ -119,9 +138,9 @@ Counts count_step(const DeviceOptions & options, const ModelPtr & model, const R
         TrainerPtr trainer;
         check_run(
             ql_trainer_create(model.get(), device.get(), adapter.get(), data.get(), nullptr, &train, out(trainer)));
-        check_run(ql_trainer_run(trainer.get()));
+        if (!vulkan) check_run(ql_trainer_run(trainer.get()));
         for (const ql_train_plan plan : {QL_TRAIN_PLAN_MICRO_BATCH, QL_TRAIN_PLAN_UPDATE})
-            add_formulas(ql_trainer_plan(trainer.get(), plan), counts);
+            add_formulas(ql_trainer_plan(trainer.get(), plan), vulkan ? "vulkan" : "cuda", counts);
     }
     counting.read(counts);
     std::erase_if(counts, [](const auto & kernel) { return kernel.second.launches == 0; });
@@ -153,7 +172,7 @@ Counted count_shape(const Program & program, const DeviceOptions & device, const
         write_made_model(program, shape, type, path, seed);
         by_layers[shape.n_layer - 1] = count_step(device, open_model(path), o);
     }
-    Counted counted{by_layers[0], shape.name + " " + o.type, "a step was run with all layers"};
+    Counted counted{by_layers[0], shape.name + " " + o.type, "a step was counted with all layers"};
     if (n_layer < 2) return counted;
     const auto further = static_cast<double>(n_layer - 1);
     for (const auto & [name, count] : by_layers[1]) {
@@ -162,7 +181,7 @@ Counted count_shape(const Program & program, const DeviceOptions & device, const
         counted.counts[name].add(layer, further);
     }
     if (n_layer > 2)
-        counted.how = format("a step was run with one layer and with two; what the second adds counts %lld times",
+        counted.how = format("a step was counted with one layer and with two; what the second adds counts %lld times",
                              static_cast<long long>(n_layer - 1));
     return counted;
 }
@@ -173,7 +192,7 @@ struct Bound {
 };
 Bound bound_of(const Count & c, const Card & card) {
     const Bound bounds[] = {{c.bytes / card.bandwidth, "memory"},
-                            {c.tensor_flops() / card.tensor, "tensor cores"},
+                            {c.mma > 0 ? c.tensor_flops() / card.tensor : 0, "tensor cores"},
                             {c.f32_flops() / card.f32, "f32"}};
     return *std::max_element(std::begin(bounds), std::end(bounds),
                              [](const Bound & a, const Bound & b) { return a.seconds < b.seconds; });
@@ -237,11 +256,11 @@ void print_bound(const Program & program, const Counted & counted, const Card & 
     table.print(stdout);
     std::printf("%s, r %lld, a step of %lld tokens; %s.\n", counted.model.c_str(), static_cast<long long>(o.lora_r),
                 static_cast<long long>(o.tokens), counted.how.c_str());
-    std::printf(
-        "bound: at most %s tok/s on %s (%s GB/s, %s TFLOP/s bf16, %s f32). Counts over published peaks, not a "
-        "measurement.\n",
-        print_number(rate, 0).c_str(), card.chip, print_number(card.bandwidth / 1e9, 0).c_str(),
-        print_number(card.tensor / 1e12, 1).c_str(), print_number(card.f32 / 1e12, 1).c_str());
+    const std::string tensor = all.mma > 0 ? print_number(card.tensor / 1e12, 1) + " TFLOP/s bf16, "
+                                           : std::string("no matrix units, TFLOP/s: ");
+    std::printf("bound: at most %s tok/s on %s (%s GB/s, %s%s f32). Counts over published peaks, not a measurement.\n",
+                print_number(rate, 0).c_str(), card.chip, print_number(card.bandwidth / 1e9, 0).c_str(), tensor.c_str(),
+                print_number(card.f32 / 1e12, 1).c_str());
     std::string shares;
     for (const auto & [limit, time] : by_limit)
         shares += (shares.empty() ? "" : ", ") + limit + " " + print_number(100 * time / seconds, 0) + " %";
@@ -261,9 +280,9 @@ void roofline(const Program & program, const DeviceOptions & device, const Model
     const Card & card = find_card(o.card);
     if (model.path().empty() == o.shape.empty()) bad_input("roofline: one of -m and --shape is needed");
     program.begin_work();
-    const Counted counted =
-        o.shape.empty() ? Counted{count_step(device, model.open(), o), model.path(), "a step was run with all layers"}
-                        : count_shape(program, device, o, seed);
+    const Counted counted = o.shape.empty() ? Counted{count_step(device, model.open(), o), model.path(),
+                                                      "a step was counted with all layers"}
+                                            : count_shape(program, device, o, seed);
     print_bound(program, counted, card, o);
 }
 

@@ -30,7 +30,7 @@ DeviceOptions::DeviceOptions(Program & program, bool with_budget) : program_(pro
                   .text("--memory", memory_,
                         "Memory that the process may take, such as 300MiB or cpu=6GiB: weights that do not fit are "
                         "read from the "
-                        "model's file when they are needed")
+                        "model's file when they are needed; vulkan:0=2GiB: what a device may")
                   ->may_be_empty()  // says what a size looks like
                   ->option_text("SIZE");
     program
@@ -52,6 +52,7 @@ void DeviceOptions::check_budget() const {
 
 DevicePtr DeviceOptions::open() const {
     check_budget();
+    if (budget_ && budget_->count() > 0) limit_devices(memory_, device_);
     auto options = defaults<ql_device_options>();
     options.name = device_.c_str();
     options.threads = static_cast<int>(threads_);

@@ -1,12 +1,31 @@
-// Attention and its gradient: a group takes a head of a query, or of a key for the gradients of keys and values. Each number
-// is summed by one invocation in a fixed order.
+// Attention and its gradient: a group takes some queries of a head, or some keys for the gradients of keys and values, and
+// passes over the others in tiles of shared memory; for few queries, a group takes one. Each number is summed by one invocation
+// in a fixed order.
+#include <algorithm>
+
 #include "backends/vulkan/ops/dispatch.hpp"
 #include "ggml/ops/attention.hpp"
 
 namespace ql::vulkan {
 namespace {
 
-constexpr int64_t kMostHead = 256, kMostGroups = 65535;
+constexpr int64_t kMostHead = 256, kMostGroups = 65535, kFewQueries = 7;
+
+/// Rows of a group's own and of a tile of the others, as attention_tiles.glsl has them.
+struct Tiles {
+    uint32_t own, other, step;
+    uint32_t groups(int64_t rows) const { return static_cast<uint32_t>((rows + own - 1) / own); }
+};
+/// The largest ones that a device's shared memory holds; more than 32 KiB keep groups from running side by side.
+/// copies    of each row: 1, or 2 of both kinds for the gradient
+Tiles tiles_of(const Launch & l, int64_t d, uint32_t copies) {
+    constexpr uint32_t kSizes[][2] = {{16, 32}, {16, 16}, {8, 16}, {8, 8}, {8, 4}, {4, 4}}, kSmall = 2048;
+    const uint32_t room = std::min<uint32_t>(device_of(l).shared_bytes(), 32 << 10),
+                   step = static_cast<uint32_t>(d) + 1;
+    for (const auto & [own, other] : kSizes)
+        if (4 * copies * ((own + other) * step + own * other) + kSmall <= room) return {own, other, step};
+    return {4, 4, step};  // limits.cpp: every device has room for these
+}
 
 struct HeadsPush {
     int32_t d, n_heads, n_kv, n_tokens, n_keys;
@@ -55,8 +74,13 @@ Status attention(const Launch & l) {
     if (paged)
         push.n_pages = number(l.in(1).ne(3)), push.page_bits = std::countr_zero(static_cast<uint64_t>(l.in(1).ne(2)));
     if (h.n_tokens == 0) return {};
-    return dispatch(l, shader::attention, push, {static_cast<uint32_t>(h.n_tokens), static_cast<uint32_t>(h.n_heads)},
-                    {numbers_of(l.in(1)), paged});
+    const auto heads = static_cast<uint32_t>(h.n_heads);
+    if (h.n_tokens <= kFewQueries)
+        return dispatch(l, shader::attention, push, {static_cast<uint32_t>(h.n_tokens), heads},
+                        {numbers_of(l.in(1)), paged});
+    const Tiles tiles = tiles_of(l, h.d, 1);
+    return dispatch(l, shader::attention_tile, push, {tiles.groups(h.n_tokens), heads},
+                    {tiles.own, tiles.other, tiles.step, numbers_of(l.in(1)), paged});
 }
 
 struct QueryGradientPush {
@@ -85,9 +109,10 @@ Status attention_back(const Launch & l) {
                                   result(l, 0),
                                   c,
                                   h};
+    const Tiles tiles = tiles_of(l, h.d, 2);
     if (h.n_tokens > 0)
-        QL_TRY(dispatch(l, shader::attention_dq, query,
-                        {static_cast<uint32_t>(h.n_tokens), static_cast<uint32_t>(h.n_heads)}));
+        QL_TRY(dispatch(l, shader::attention_dq, query, {tiles.groups(h.n_tokens), static_cast<uint32_t>(h.n_heads)},
+                        {tiles.own, tiles.other, tiles.step}));
     const KeyGradientPush key{source(l, 0),
                               source(l, 1),
                               source(l, 2),
@@ -99,7 +124,8 @@ Status attention_back(const Launch & l) {
                               c,
                               h};
     if (h.n_keys == 0) return {};
-    return dispatch(l, shader::attention_dkv, key, {static_cast<uint32_t>(h.n_keys), static_cast<uint32_t>(h.n_kv)});
+    return dispatch(l, shader::attention_dkv, key, {tiles.groups(h.n_keys), static_cast<uint32_t>(h.n_kv)},
+                    {tiles.own, tiles.other, tiles.step});
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ constexpr int64_t kMostInARow = 65535, kGroupsOfARow = 32768;  // of one dimensi
 Status expect_small(const Node & n) {
     for (const auto & operands : {n.src, n.out})
         for (const Operand * t : operands)
-            if (t && t->bytes() > INT32_MAX)
-                return error(QL_UNSUPPORTED, "no Vulkan kernel takes tensors of 2 GiB or more: %s",
+            if (t && (t->bytes() > INT32_MAX || t->shape.elements() > INT32_MAX))
+                return error(QL_UNSUPPORTED, "no Vulkan kernel takes tensors of 2 GiB or 2^31 numbers or more: %s",
                              describe(*t).c_str());
     return {};
 }

@@ -1,5 +1,7 @@
 #include "backends/vulkan/ops/product.hpp"
 
+#include <bit>
+
 #include "ggml/dtypes/nf4_dq.hpp"
 
 namespace ql::vulkan {
@@ -14,6 +16,31 @@ struct MatmulPush {
     int32_t m, n, depth, a_row, a_depth, b_row, b_depth, ldc, factor_step;
     float scale;
 };
+
+constexpr int64_t kMostColumns = 8, kUnit = 16, kFewRows = 2;  // few.glsl's
+constexpr int64_t kFewThreads = 64;
+
+/// Products that few.glsl takes: rows of a and columns of b are dense.
+bool is_few(const Matmul & m) {
+    const bool aligned =
+        m.a_type == QL_F32 || m.a_type == QL_F16 || m.a_type == QL_BF16 || (m.b % 16 == 0 && m.b_step.row % 4 == 0);
+    return m.n <= kMostColumns && m.a_step.depth == 1 && m.a_step.row == m.depth && m.b_step.depth == 1 && aligned;
+}
+
+/// Invocations that share a row of so many numbers.
+int64_t few_lanes(int64_t depth, bool subgroups) {
+    const int64_t units = (depth + kUnit - 1) / kUnit;
+    return units >= 32 && subgroups ? kFewThreads : units >= 8 ? 16 : units >= 2 ? 4 : 1;
+}
+
+Status few(const Launch & l, const Matmul & m, const MatmulPush & push) {
+    const bool subgroups = device_of(l).adds_in_subgroups();
+    const int64_t lanes = few_lanes(m.depth, subgroups);
+    return dispatch(l, subgroups ? shader::few : shader::few_shared, push,
+                    groups_for(m.m, kFewThreads / lanes * kFewRows),
+                    {static_cast<uint32_t>(format_of(m.a_type)), m.adds, m.has_factor,
+                     static_cast<uint32_t>(std::bit_ceil(static_cast<uint64_t>(m.n))), static_cast<uint32_t>(lanes)});
+}
 
 /// In the order of kFormat.
 constexpr ql_dtype kFormats[] = {QL_F32,  QL_F16,  QL_BF16, QL_Q8_0,   QL_Q4_0, QL_Q4_1, QL_Q5_0,   QL_Q5_1, QL_Q4_K,
@@ -58,6 +85,7 @@ Status matmul(const Launch & l, const Matmul & m) {
                           number(m.ldc),
                           number(m.factor_step),
                           m.scale};
+    if (is_few(m)) return few(l, m, push);
     const auto tiles = [](int64_t n) { return static_cast<uint32_t>((n + kTile - 1) / kTile); };
     if (tiles(m.m) > kMostTiles || tiles(m.n) > kMostTiles)
         return error(QL_UNSUPPORTED, "no Vulkan kernel takes a product of %lld x %lld numbers",

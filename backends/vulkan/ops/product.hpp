@@ -14,7 +14,7 @@ int format_of(ql_dtype dtype);
 /// Ok, or that a source's format is not decoded.
 Status expect_format(const Operand & w);
 
-/// c[i + j ldc] = add[i + j ldc] + scale factor[j] sum_p a(i, p) b(j, p), in f32, p in order. A factor of 0 makes the sum 0,
+/// c[i + j ldc] = add[i + j ldc] + scale factor[j] sum_p a(i, p) b(j, p), in f32, p in a fixed order. A factor of 0 makes the sum 0,
 /// whatever it was. add and factor may be absent (0), add may be c; steps are in elements, `factor_step` between factors.
 struct Matmul {
     WeightPush a;

@@ -1,26 +1,17 @@
 // attention: o = softmax(scale q k^T) v over the keys that a query sees, and the logarithm of the softmax's sum.
 //
 // A group of 64 takes a query's head and passes over its keys, 64 at a time, one an invocation, with an online softmax.
-// Keys are read once for each query: there is no tile of queries yet.
+// Keys are read once for each query: this is for few of them; attention_tile.comp is for more.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "backends/vulkan/shaders/attention.glsl"
+#include "backends/vulkan/shaders/rows.glsl"
+#include "backends/vulkan/shaders/functions.glsl"
+#include "backends/vulkan/shaders/heads.glsl"
 layout(constant_id = 0) const uint kType = 0;
 layout(constant_id = 1) const bool kPages = false;
-PUSH {
-    F32 q, k, v;
-    I32 span, pages;
-    F32 o, lse;
-    Heads h;
-    int n_pages, page_bits;
-};
+const int kMostHead = 256, kHeld = kMostHead / kLanes;  // an invocation holds every 64th number of a head
+#include "backends/vulkan/shaders/attention_push.glsl"
 shared float query[kMostHead], p[kLanes];
-
-// Page numbers are clamped to those that exist.
-int row_of(int key) {
-    if (!kPages) return key;
-    return clamp(pages.at[key >> page_bits], 0, n_pages - 1) << page_bits | (key & ((1 << page_bits) - 1));
-}
 
 void main() {
     const int t = int(gl_WorkGroupID.x), head = int(gl_WorkGroupID.y), kv = kv_of(h, head);

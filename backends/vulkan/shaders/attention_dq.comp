@@ -1,49 +1,67 @@
-// attention_back, first half: dq, and c = do . o of each query's head. A group of 64 takes a query's head, as attention does.
+// attention_back, first half: dq, and c = do . o of each query's head. A group takes kOwn queries of a head and passes over their
+// keys and values.
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "backends/vulkan/shaders/attention.glsl"
+#include "backends/vulkan/shaders/attention_tiles.glsl"
 PUSH {
     F32 q, k, v, o, lse, d_o;
     I32 span;
     F32 dq, c;
     Heads h;
 };
-shared float query[kMostHead], d_out[kMostHead], ds[kLanes];
+shared float query[kOwn * kStep], d_out[kOwn * kStep], key[kOther * kStep], value[kOther * kStep], ds[kOwn][kOther];
+shared float part[kThreads];
+shared ivec2 seen[kOwn];
 
 void main() {
-    const int t = int(gl_WorkGroupID.x), head = int(gl_WorkGroupID.y), kv = kv_of(h, head), at = t * h.n_heads + head;
-    const ivec2 keys = keys_of(h, span, t);
+    const int t0 = int(gl_WorkGroupID.x) * kOwn, head = int(gl_WorkGroupID.y), kv = kv_of(h, head), row = own_row(), t = t0 + row;
+    const bool is_query = t < h.n_tokens;
+    if (lane() < kOwn) seen[lane()] = t0 + lane() < h.n_tokens ? keys_of(h, span, t0 + lane()) : ivec2(0);
     float dot_o = 0, held[kHeld];
-    EACH_LANE(i, h.d) {
-        query[i] = q.at[query_at(h, t, head) + i];
-        d_out[i] = d_o.at[query_at(h, t, head) + i];
-        dot_o += d_out[i] * o.at[query_at(h, t, head) + i];
+    EACH_COLUMN(e, i, h.d) {
+        const int at = query_at(h, t, head) + i;
+        const float d = is_query ? d_o.at[at] : 0;
+        query[row * kStep + i] = is_query ? q.at[at] : 0;
+        d_out[row * kStep + i] = d;
+        dot_o += is_query ? d * o.at[at] : 0;
+        held[e] = 0;
     }
-    dot_o = group_sum(dot_o);
-    if (lane() == 0) c.at[at] = dot_o;
-    for (int e = 0; e < kHeld; ++e) held[e] = 0;
-    for (int j0 = keys.x; j0 < keys.y; j0 += kLanes) {
-        ds[lane()] = 0;
-        if (j0 + lane() < keys.y) {
-            const int from = key_at(h, j0 + lane(), kv);
+    part[lane()] = dot_o;
+    barrier();
+    dot_o = 0;
+    for (int i = 0; i < kRowLanes; ++i) dot_o += part[row * kRowLanes + i];
+    const float own_lse = is_query ? lse.at[t * h.n_heads + head] : 0;
+    if (is_query && row_lane() == 0) c.at[t * h.n_heads + head] = dot_o;
+    int first = h.n_keys, last = 0;  // of the keys that any of them sees
+    for (int r = 0; r < kOwn; ++r) {
+        if (seen[r].x == seen[r].y) continue;
+        first = min(first, seen[r].x);
+        last = max(last, seen[r].y);
+    }
+    const ivec2 keys = seen[row];
+    for (int j0 = first; j0 < last; j0 += kOther) {
+        barrier();
+        for (int e = lane(); e < kOther * h.d; e += kThreads) {
+            const int j = e / h.d, i = e % h.d, at = key_at(h, j0 + j, kv) + i;
+            key[j * kStep + i] = j0 + j < last ? k.at[at] : 0;
+            value[j * kStep + i] = j0 + j < last ? v.at[at] : 0;
+        }
+        barrier();
+        EACH_SCORE(j) {
             float dot = 0, dp = 0;
             for (int i = 0; i < h.d; ++i) {
-                dot += query[i] * k.at[from + i];
-                dp += d_out[i] * v.at[from + i];
+                dot += query[row * kStep + i] * key[j * kStep + i];
+                dp += d_out[row * kStep + i] * value[j * kStep + i];
             }
             const float score = score_of(h, dot);
-            ds[lane()] = h.scale * cap_slope(score, h.cap) * exp_of(score - lse.at[at]) * (dp - dot_o);
+            const bool sees = j0 + j >= keys.x && j0 + j < keys.y;
+            ds[row][j] = sees ? h.scale * cap_slope(score, h.cap) * exp_of(score - own_lse) * (dp - dot_o) : 0;
         }
         barrier();
-        for (int e = 0; e < kHeld; ++e) {
-            const int i = lane() + e * kLanes;
-            if (i >= h.d) break;
-            for (int n = 0; n < kLanes && j0 + n < keys.y; ++n) held[e] += ds[n] * k.at[key_at(h, j0 + n, kv) + i];
+        EACH_COLUMN(e, i, h.d) {
+            for (int j = 0; j < kOther; ++j) held[e] += ds[row][j] * key[j * kStep + i];
         }
-        barrier();
     }
-    for (int e = 0; e < kHeld; ++e) {
-        const int i = lane() + e * kLanes;
-        if (i < h.d) dq.at[query_at(h, t, head) + i] = held[e];
-    }
+    EACH_COLUMN(e, i, h.d)
+    if (is_query) dq.at[query_at(h, t, head) + i] = held[e];
 }

@@ -1,5 +1,7 @@
 // Formats of weights: number i of a tensor, whose row-major order is one run of blocks. ggml/dtypes has the layouts.
 //
+// Each operation is rounded by itself (`precise`), as the CPU does: a merge's codes hang on the last bit.
+//
 // kFormat is a constant of the pipeline, so that only one format's code is left of this; its numbers are those of
 // ops/product.cpp. The shader declares it before it includes this.
 const int kF32 = 0, kF16 = 1, kBf16 = 2, kQ8_0 = 3, kQ4_0 = 4, kQ4_1 = 5, kQ5_0 = 6, kQ5_1 = 7, kQ4_K = 8, kQ5_K = 9,
@@ -27,8 +29,9 @@ float code_block(Weight w, int i) {
     const int fifth = has_minimum ? 4 : 2, codes = fifth + (five ? 4 : 0), at = i / 32 * (codes + 16), j = i % 32;
     int code = byte_at(w, at + codes + j % 16) >> j / 16 * 4 & 15;
     if (five) code |= (byte_at(w, at + fifth + j / 8) >> j % 8 & 1) << 4;
-    if (has_minimum) return half_at(w, at) * float(code) + half_at(w, at + 2);
-    return half_at(w, at) * float(code - (five ? 16 : 8));
+    if (!has_minimum) return half_at(w, at) * float(code - (five ? 16 : 8));
+    precise const float value = half_at(w, at) * float(code) + half_at(w, at + 2);
+    return value;
 }
 
 // Scale and minimum of run r = 0..7 of a block of q4_K or q5_K, six bits each.
@@ -42,7 +45,8 @@ float k_block(Weight w, int i) {
     const ivec2 s = k_scale(w, at + 4, r);
     int code = byte_at(w, at + 16 + (five ? 32 : 0) + r / 2 * 32 + j) >> r % 2 * 4 & 15;
     if (five) code |= (byte_at(w, at + 16 + j) >> r & 1) << 4;
-    return half_at(w, at) * float(s.x) * float(code) - half_at(w, at + 2) * float(s.y);
+    precise const float value = half_at(w, at) * float(s.x) * float(code) - half_at(w, at + 2) * float(s.y);
+    return value;
 }
 float q6_k_block(Weight w, int i) {
     const int at = i / 256 * 210, r = i % 256 / 32, quarter = r % 4, half_of = r / 4, j = i % 32;
@@ -53,20 +57,23 @@ float q6_k_block(Weight w, int i) {
 }
 
 // Blocks of 64, whose byte j has codes j and j + 32. The product of nf4_dq's scale is rounded before the sum.
-float nf4_block(Weight w, int i) {
-    const int block = i / 64, j = i % 64;
-    const float value = w.tables.at[kTableOfNf4 + (byte_at(w, block * 32 + j % 32) >> j / 32 * 4 & 15)];
-    if (kFormat == kNf4) return value * w.scales.at[block];
+float nf4_scale(Weight w, int block) {
+    if (kFormat == kNf4) return w.scales.at[block];
     precise const float product = w.tables.at[kTableOfScales + int(w.codes.at[block])] * w.scales.at[block / 256];
     precise const float scale = product + w.offset.at[0];
-    return value * scale;
+    return scale;
+}
+float nf4_block(Weight w, int i) {
+    const int block = i / 64, j = i % 64;
+    return w.tables.at[kTableOfNf4 + (byte_at(w, block * 32 + j % 32) >> j / 32 * 4 & 15)] * nf4_scale(w, block);
 }
 
 // q2_K: 16 scales and minima of four bits, codes of two, d, dmin.
 float q2_k_block(Weight w, int i) {
     const int at = i / 256 * 84, g = i % 256 / 16, s = byte_at(w, at + g);
     const int code = byte_at(w, at + 16 + g / 8 * 32 + g % 2 * 16 + i % 16) >> g / 2 % 4 * 2 & 3;
-    return half_at(w, at + 80) * float(s & 15) * float(code) - half_at(w, at + 82) * float(s >> 4);
+    precise const float value = half_at(w, at + 80) * float(s & 15) * float(code) - half_at(w, at + 82) * float(s >> 4);
+    return value;
 }
 // q3_K: third bits, codes of two, 16 scales of six bits, d.
 float q3_k_block(Weight w, int i) {

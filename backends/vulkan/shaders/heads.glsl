@@ -1,10 +1,4 @@
-// What attention and its gradient share. Keys and values are [d, H_kv, S], queries [d, H, T]; a head has up to 256 numbers,
-// of which an invocation holds every 64th.
-#include "backends/vulkan/shaders/rows.glsl"
-#include "backends/vulkan/shaders/functions.glsl"
-
-const int kMostHead = 256, kHeld = kMostHead / kLanes;
-
+// Keys and values are [d, H_kv, S], queries [d, H, T].
 struct Heads {
     int d, n_heads, n_kv, n_tokens, n_keys;
     float scale, cap;
