@@ -111,3 +111,8 @@ class Llama:
         answer = self._server.handle_completions(body)
         places = answer["choices"][0]["logprobs"]["content"]
         return [p["id"] for p in places], [{t["id"]: t["logprob"] for t in p["top_logprobs"]} for p in places]
+
+    def next_logprobs(self, tokens, n):
+        """{id: log-probability} of the n most probable tokens after these, which the next call may go on from."""
+        answer = self._post("/completion", {"prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": n, "cache_prompt": True})
+        return {t["id"]: t["logprob"] for t in answer["completion_probabilities"][0]["top_logprobs"]}
