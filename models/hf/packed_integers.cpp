@@ -1,6 +1,7 @@
 #include "models/hf/packed_integers.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ql {
 namespace {
@@ -53,8 +54,9 @@ const char * either(const JsonFile & config, const char * name, const char * oth
 Status read_group(const JsonFile & config, const char * key, int64_t & group) {
     double value = 0;
     QL_TRY(config.number(key, value, 128.0));
-    const bool whole = value == static_cast<double>(static_cast<int64_t>(value));
-    if (!whole || value < -1 || value == 0 || value > 1 << 20) return config.wrong(key, "must be -1 or from 1 on");
+    constexpr double kMost = 1 << 20;  // inputs; far above any row
+    if (value != std::floor(value) || value < -1 || value == 0 || value > kMost)
+        return config.wrong(key, "must be -1 or from 1 on");
     group = std::max<int64_t>(static_cast<int64_t>(value), 0);
     return {};
 }
@@ -105,11 +107,14 @@ Status read_awq(const JsonFile & config, PackedIntegers & out) {
 
 }  // namespace
 
-Result<PackedIntegers> read_packed_integers(const JsonFile & config) {
+Result<PackedIntegers> read_packed_integers(const JsonFile & config, std::optional<std::string> method) {
     PackedIntegers out;
-    std::string method, unit;
-    QL_TRY(config.text("quant_method", method));
-    QL_TRY(method == "gptq" ? read_gptq(config, out) : read_awq(config, out));
+    std::string by, unit;
+    QL_TRY(config.text("quant_method", by, std::move(method)));
+    if (by != "gptq" && by != "awq")
+        return error(QL_UNSUPPORTED,
+                     "weights that '%.40s' has made integers are not supported, those of gptq and awq are", by.c_str());
+    QL_TRY(by == "gptq" ? read_gptq(config, out) : read_awq(config, out));
     QL_TRY(config.text("pack_dtype", unit, "int32"));
     if (unit != "int32")
         return error(QL_UNSUPPORTED, "quantization_config: pack_dtype '%.20s' is not supported, int32 is",

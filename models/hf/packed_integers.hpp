@@ -13,8 +13,9 @@ struct PackedIntegers {
     bool zeros_less_1 = false;  // GPTQ's first format: a zero point is stored less 1
 };
 
-/// Of quantization_config, whose quant_method is "gptq" or "awq".
-/// errors  QL_UNSUPPORTED: another version, or a field that is not known; QL_BAD_FILE
-Result<PackedIntegers> read_packed_integers(const JsonFile & config);
+/// Of quantization_config, whose quant_method is "gptq" or "awq", or of the file in which older packers wrote the same.
+/// method: where quant_method is missing.
+/// errors  QL_UNSUPPORTED: another method or version, or a field that is not known; QL_BAD_FILE
+Result<PackedIntegers> read_packed_integers(const JsonFile & config, std::optional<std::string> method = {});
 
 }  // namespace ql

@@ -42,15 +42,15 @@ Result<std::vector<float>> numbers(const SafeTensors & beside, const std::string
     return values;
 }
 
-/// The values of nf4's codes, and of the codes of nf4_dq's absmax, as the types decode them.
-std::vector<float> values_of_nf4() {
+/// The values of the codes of nf4 or fp4, as the types decode them.
+std::vector<float> values_of_codes(ql_dtype type) {
     std::array<std::byte, 64> codes{};
-    std::vector<std::byte> tensor(ql_dtype_bytes(QL_NF4, kBlock));
+    std::vector<std::byte> tensor(ql_dtype_bytes(type, kBlock));
     for (size_t i = 0; i < 16; ++i) tensor[i] = static_cast<std::byte>(i);
     const float one = 1;
     std::memcpy(tensor.data() + codes.size(), &one, sizeof one);
     std::vector<float> values(kBlock);
-    if (ql_decode(QL_NF4, tensor.data(), kBlock, 0, kBlock, values.data()) != QL_OK) return {};
+    if (ql_decode(type, tensor.data(), kBlock, 0, kBlock, values.data()) != QL_OK) return {};
     values.resize(16);
     return values;
 }
@@ -92,7 +92,7 @@ Result<State> read_state(const SafeTensor & tensor) {
     return state;
 }
 
-/// Weight values by their codes: f32, or nf4 and nf4_dq, whose codes only change their places.
+/// Weight values by their codes: f32, or nf4, nf4_dq and fp4, whose codes only change their places.
 class FourBits : public HfTensor {
   public:
     static Result<std::unique_ptr<HfTensor>> create(const std::string & name, const SafeTensor & codes,
@@ -108,8 +108,8 @@ class FourBits : public HfTensor {
         if (weight_.dtype == QL_F32) return values(first_row, rows, reinterpret_cast<float *>(to)), Status();
         std::memset(to, 0, weight_.bytes);
         for (int64_t i = 0; i < state_.rows; ++i) write_codes(i, to);
-        if (weight_.dtype == QL_NF4) return write_absmax(to), Status();
-        return write_nested(to), Status();
+        if (weight_.dtype == QL_NF4_DQ) return write_nested(to), Status();
+        return write_absmax(to), Status();
     }
 
   private:
@@ -151,15 +151,16 @@ class FourBits : public HfTensor {
         return value + state_.offset;
     }
 
-    /// nf4_dq needs the blocks where they are, with the map that it has itself; nf4 takes any absmax.
+    /// nf4_dq needs the blocks where they are, with the map that it has itself; nf4 and fp4 take any absmax.
     Status choose(bool is_nf4) {
         if (head_dim_ > 0 && state_.rows % head_dim_ != 0)
             return wrong(codes_.name, "has rows that are no whole heads");
-        const bool blocks = is_nf4 && map_ == values_of_nf4() && state_.row % kBlock == 0 && state_.block % kBlock == 0;
-        const bool nested = state_.group == kGroup && state_.block == kBlock && head_dim_ == 0;
+        const ql_dtype four = is_nf4 ? QL_NF4 : QL_FP4;
+        const bool blocks = map_ == values_of_codes(four) && state_.row % kBlock == 0 && state_.block % kBlock == 0;
+        const bool nested = is_nf4 && state_.group == kGroup && state_.block == kBlock && head_dim_ == 0;
         weight_.n_dims = 2;
         weight_.ne[0] = state_.row, weight_.ne[1] = state_.rows;
-        weight_.dtype = !blocks ? QL_F32 : nested && has_own_map() ? QL_NF4_DQ : QL_NF4;
+        weight_.dtype = !blocks ? QL_F32 : nested && has_own_map() ? QL_NF4_DQ : four;
         weight_.bytes = ql_dtype_bytes(weight_.dtype, weight_.elements());
         return {};
     }

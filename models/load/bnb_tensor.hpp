@@ -6,7 +6,7 @@
 //               w.weight.nested_absmax, .nested_quant_map absmax = nested_quant_map[code] * nested_absmax + nested_offset
 //               two codes a byte, the first in the upper half
 //    int8       w.SCB                    f32 [rows]       weight = code * SCB / 127
-// NF4 becomes nf4 or nf4_dq, whose bytes stand elsewhere and mean the same values; the others f32, as no type here holds them.
+// NF4 becomes nf4 or nf4_dq and FP4 fp4, whose bytes stand elsewhere and mean the same values; int8 f32, as no type here holds it.
 //                                                                                              (Dettmers et al. 2022, 2023)
 #pragma once
 #include <map>

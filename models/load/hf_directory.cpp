@@ -58,6 +58,26 @@ Result<std::vector<SafeTensorsFile>> open_weights(const std::string & directory)
     return files;
 }
 
+/// Files in which older packers wrote what is quantization_config in config.json today.
+constexpr struct {
+    const char * name;
+    const char * method;
+} kOlderConfigs[] = {{"/quantize_config.json", "gptq"}, {"/quant_config.json", "awq"}};
+
+Status read_older_config(const std::string & directory, HfConfig & config) {
+    if (config.bitsandbytes || config.integers.by != PackedIntegers::By::nobody) return {};
+    for (const auto & older : kOlderConfigs) {
+        const std::string path = directory + older.name;
+        if (!exists(path)) continue;
+        QL_ASSIGN(const JsonFile file, JsonFile::open(path));
+        auto integers = read_packed_integers(file, older.method);
+        QL_TRY(file_fault(path, integers.status()));
+        config.integers = *integers;
+        return {};
+    }
+    return {};
+}
+
 std::string name_of(const std::string & directory) {
     std::error_code ignored;
     fs::path path = fs::absolute(directory, ignored).lexically_normal();
@@ -73,6 +93,7 @@ Result<HfDirectory> HfDirectory::open(const std::string & path) {
     auto model = read_hf_config(config);
     QL_TRY(file_fault(path + "/config.json", model.status()));
     directory.model = std::move(model).value();
+    QL_TRY(read_older_config(path, directory.model.config));
     directory.name = name_of(path);
     QL_ASSIGN(directory.files, open_weights(path));
     return directory;

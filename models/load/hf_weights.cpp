@@ -172,6 +172,11 @@ Status HfWeights::add(const SafeTensor & tensor) {
         return experts_.add(*expert, matrix);
     }
     const auto name = architecture_.hf_names().gguf_name(tensor.name);
+    if (!name && !packed_weight_of(tensor.name).empty())
+        return error(QL_BAD_FILE,
+                     "tensor '%.80s' is of a linear that GPTQ or AWQ has made integers, but config.json has no "
+                     "quantization_config, and there is no quantize_config.json or quant_config.json",
+                     tensor.name.c_str());
     if (!name)
         return error(QL_UNSUPPORTED, "tensor '%.80s' is not one that a '%s' model has", tensor.name.c_str(),
                      h_.arch.c_str());

@@ -72,6 +72,7 @@ class PackedTensor : public HfTensor {
 
   private:
     bool is_awq() const { return form_.by == PackedIntegers::By::awq; }
+    int64_t group() const { return form_.group > 0 ? form_.group : k_; }
 
     Result<const SafeTensor *> needed(const Tensors & beside, std::string_view end) const {
         const auto found = beside.find(linear_ + std::string(end));
@@ -91,8 +92,7 @@ class PackedTensor : public HfTensor {
         k_ = t->shape[0] * (is_awq() ? 1 : per_word_), m_ = t->shape[1] * (is_awq() ? per_word_ : 1);
         QL_TRY(check_words(*t, t->shape[0], t->shape[1]));
         if (head_dim_ > 0 && m_ % head_dim_ != 0) return wrong(t->name, "has outputs that are no whole heads");
-        const int64_t group = form_.group > 0 ? form_.group : k_;
-        groups_ = (k_ + group - 1) / group;
+        groups_ = (k_ + group() - 1) / group();
         codes_ = Words(*t), columns_ = t->shape[1];
         file_data_ = t->data, file_bytes_ = t->bytes;
         return {};
@@ -102,7 +102,7 @@ class PackedTensor : public HfTensor {
         QL_ASSIGN(const SafeTensor * const t, needed(beside, kScales));
         if (t->shape != std::vector<int64_t>{groups_, m_})
             return wrong(t->name, "is " + t->shape_text() + ", [" + std::to_string(groups_) + ", " +
-                                      std::to_string(m_) + "] is needed");
+                                      std::to_string(m_) + "] is needed for groups of " + std::to_string(group()));
         QL_ASSIGN(scales_, read_f32(*t));
         for (const float s : scales_)
             if (!std::isfinite(s))
@@ -138,9 +138,8 @@ class PackedTensor : public HfTensor {
     }
 
     Status read_groups(const Tensors & beside) {
-        const int64_t group = form_.group > 0 ? form_.group : k_;
         group_of_.resize(static_cast<size_t>(k_));
-        for (int64_t i = 0; i < k_; ++i) group_of_[static_cast<size_t>(i)] = static_cast<int32_t>(i / group);
+        for (int64_t i = 0; i < k_; ++i) group_of_[static_cast<size_t>(i)] = static_cast<int32_t>(i / group());
         const auto found = beside.find(linear_ + std::string(kGroups));
         if (found == beside.end()) return {};
         const SafeTensor & t = found->second;

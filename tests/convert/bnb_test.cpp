@@ -55,7 +55,7 @@ TEST_P(Bnb, AreConverted) {
 INSTANTIATE_TEST_SUITE_P(, Bnb,
                          ::testing::Values(Kind{"nf4", QL_NF4, QL_NF4, QL_F32},
                                            Kind{"nf4_dq", QL_NF4, QL_NF4_DQ, QL_NF4_DQ},
-                                           Kind{"fp4_dq", QL_F32, QL_F32, QL_F32},
+                                           Kind{"fp4_dq", QL_FP4, QL_FP4, QL_FP4},
                                            Kind{"int8", QL_F32, QL_F32, QL_F32}),
                          [](const auto & info) { return std::string(info.param.name); });
 

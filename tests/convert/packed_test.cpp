@@ -80,6 +80,7 @@ class BadPacked : public ::testing::Test {
         for (const char * name : {"config.json", "model.safetensors"})
             std::filesystem::copy(golden_path("packed/" + kind + "/" + name), folder_.path(name),
                                   std::filesystem::copy_options::overwrite_existing);
+        config_ = Json::parse(read_all(folder_.path("config.json")));
         data_ = read_all(folder_.path("model.safetensors"));
         std::memcpy(&length_, data_.data(), sizeof length_);
         header_ = Json::parse(data_.substr(8, length_));
@@ -106,10 +107,16 @@ class BadPacked : public ::testing::Test {
         folder_.write("model.safetensors", data);
     }
     void config(const std::function<void(Json &)> & change, const std::string & part) {
-        Json json = Json::parse(read_all(golden_path("packed/gptq/config.json")));
+        Json json = config_;
         change(json["quantization_config"]);
         folder_.write("config.json", json.dump());
         expect_refused(part);
+    }
+    void config_key(const char * key, const std::vector<Json> & values, const std::string & part) {
+        for (const Json & value : values) {
+            SCOPED_TRACE(std::string(key) + ": " + value.dump());
+            config([&](Json & c) { c[key] = value; }, part);
+        }
     }
     /// The tensor, of another shape, with as many bytes less.
     static void reshape(Json & tensor, const std::vector<int64_t> & shape, size_t less) {
@@ -117,6 +124,7 @@ class BadPacked : public ::testing::Test {
         tensor["data_offsets"][1] = tensor["data_offsets"][1].get<size_t>() - less;
     }
     TemporaryFolder folder_;
+    Json config_;
     std::string data_;
     uint64_t length_ = 0;
     Json header_;
@@ -181,10 +189,86 @@ TEST_F(BadPacked, ConfigurationsAreRefused) {
     config([](Json & c) { c["checkpoint_format"] = "marlin"; }, "format 'marlin' is not supported");
     config([](Json & c) { c["checkpoint_format"] = "gptq", c["format"] = "gptq_v2"; }, "contradicts");
     config([](Json & c) { c["pack_dtype"] = "int16"; }, "pack_dtype 'int16'");
-    config([](Json & c) { c["quant_method"] = "awq"; }, ".scales' is [4, 64], [1, 512] is needed");
+    config([](Json & c) { c["quant_method"] = "awq"; }, ".scales' is [4, 64], [1, 512] is needed for groups of 32");
     config([](Json & c) { c["quant_method"] = "awq", c["zero_point"] = false; }, "AWQ without zero points");
     config([](Json & c) { c["quant_method"] = "awq", c["version"] = "GEMV"; }, "format 'gemv' is not supported");
     config([](Json & c) { c["quant_method"] = "hqq"; }, "quantised by 'hqq'");
+}
+
+TEST_F(BadPacked, EveryKeyOfAnotherTypeOrSizeIsRefusedByName) {
+    const std::vector<Json> no_text = {7, -7, 1e300, true, {1}, {{"a", 1}}};
+    const std::vector<Json> no_size = {"x", "", true, {4}, {{"a", 1}}, 4.5, -7, 1e300, INT64_MAX, UINT64_MAX};
+    const std::vector<Json> no_flag = {"x", 7, -7, 1e300, {true}, {{"a", 1}}};
+    for (const char * kind : {"gptq", "awq"}) {
+        copy(kind);
+        for (const char * key : {"quant_method", "format", "checkpoint_format", "version", "pack_dtype"})
+            config_key(key, no_text, "quantization_config: '" + std::string(key) + "' must be a string, got ");
+        config_key("bits", no_size, "quantization_config: 'bits' ");
+        config_key("group_size", no_size, "quantization_config: 'group_size' must be ");
+        config_key("bits", {0, 2, 5, 16, 64, INT32_MAX}, " bits of ");
+        config_key("group_size", {16, 64, 1 << 20}, "is needed for groups of ");
+        config_key("quant_method", {nullptr, ""}, "quantised by ''");
+        config([](Json & c) { c.erase("group_size"); }, "is needed for groups of 128");
+        for (const Json & value : {Json("x"), Json(7), Json(-7), Json(1e300), Json(false), Json::array({1})}) {
+            config([&](Json & c) { c = value; }, "'quantization_config' must be an object, got ");
+        }
+        config([](Json & c) { c = nullptr; }, "config.json has no quantization_config");
+        config([](Json & c) { c = Json::object(); }, "quantised by ''");
+    }
+    config_key("zero_point", no_flag, "quantization_config: 'zero_point' must be true or false, got ");
+    config([](Json & c) { c["w_bit"] = 4, c["bits"] = 4; }, "'w_bit' is not known here");
+    config([](Json & c) { c.erase("bits"), c["w_bit"] = "4"; }, "'w_bit' must be a whole number");
+    config([](Json & c) { c.erase("group_size"), c["q_group_size"] = -7; }, "'q_group_size' must be -1 or from 1 on");
+}
+
+TEST_F(BadPacked, EveryTensorOfAnotherTypeOrShapeIsRefusedByName) {
+    for (const char * kind : {"gptq", "awq"}) {
+        copy(kind);
+        for (const char * end : {".qweight", ".qzeros", ".scales"}) {
+            const std::string name = k_ + end;
+            const std::vector<int64_t> shape = header_[name]["shape"];
+            const bool words = std::string_view(end) != ".scales";
+            const auto with = [&](const Json & value, const char * part) {
+                SCOPED_TRACE(name + ": " + value.dump());
+                header([&](Json & h) { h[name]["shape"] = value; }, part);
+            };
+            with({shape[1], shape[0]}, std::string_view(end) == ".qweight" ? k_.c_str() : name.c_str());
+            with({shape[0] * shape[1]}, name.c_str());
+            with({shape[0], shape[1], 1}, name.c_str());
+            with({-shape[0], -shape[1]}, name.c_str());
+            with({shape[0], int64_t{1} << 40}, name.c_str());
+            with({INT64_MAX, INT64_MAX}, name.c_str());
+            with("[8, 32]", name.c_str());
+            with(nullptr, name.c_str());
+            for (const char * dtype : {"I64", "F64", "BOOL", "X", ""})
+                header([&](Json & h) { h[name]["dtype"] = dtype; }, name);
+            if (words) header([&](Json & h) { h[name]["dtype"] = "F32"; }, "' is F32, I32 is needed");
+        }
+    }
+}
+
+TEST_F(BadPacked, TheFileOfOlderPackersIsRead) {
+    for (const auto & [kind, file] : {std::pair{"gptq", "quantize_config.json"}, {"awq", "quant_config.json"}}) {
+        copy(kind);
+        Json older = config_["quantization_config"], config = config_;
+        config.erase("quantization_config");
+        folder_.write("config.json", config.dump());
+        expect_refused("config.json has no quantization_config, and there is no quantize_config.json");
+        older.erase("quant_method");
+        folder_.write(file, older.dump());
+        EXPECT_EQ(message(), "accepted");
+        older["bits"] = "4";
+        folder_.write(file, older.dump());
+        expect_refused(std::string(file) + ": 'bits' must be a whole number");
+        older["quant_method"] = "marlin";
+        folder_.write(file, older.dump());
+        expect_refused(std::string(file) + ": weights that 'marlin' has made integers are not supported");
+        folder_.write(file, "{");
+        expect_refused(std::string(file) + ": line 1");
+        folder_.write("config.json", config_.dump());
+        EXPECT_EQ(message(), "accepted") << "config.json counts";
+        std::filesystem::remove(folder_.path(file));
+    }
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// NF4 and its double-quantised form against bitsandbytes (tests/golden/four_bit.safetensors), bit for bit.
+// NF4, its double-quantised form, and FP4 against bitsandbytes (tests/golden/four_bit.safetensors), bit for bit.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ggml/dtypes/dynamic_map.hpp"
+#include "ggml/dtypes/fp4.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
 #include "support/safetensors.hpp"
 #include "support/shared.hpp"
@@ -116,6 +117,44 @@ TEST(NF4DQ, EqualsTheReferenceBitForBit) {
     std::vector<float> y(w.size());
     NF4_DQ::decode(out.data(), n, 0, n, y.data());
     EXPECT_EQ(y, golden().f32("nf4_dq.dequant"));
+}
+
+TEST(FP4, EqualsTheReferenceBitForBit) {
+    const auto w = golden().f32("w");
+    const auto n = static_cast<int64_t>(w.size());
+    auto out = storage(FP4::bytes(n));
+    ASSERT_TRUE(FP4::encode(w.data(), n, out.data()).ok());
+    const NF4Layout planes(out.data(), n);
+
+    const auto codes = repacked(golden().u8("fp4.codes"));
+    const auto absmax = golden().f32("fp4.absmax");
+    EXPECT_EQ(first_difference(codes.data(), planes.codes, codes.size()), codes.size());
+    EXPECT_EQ(first_difference(absmax.data(), planes.absmax, absmax.size()), absmax.size());
+
+    std::vector<float> y(w.size());
+    FP4::decode(out.data(), n, 0, n, y.data());
+    EXPECT_EQ(y, golden().f32("fp4.dequant"));
+}
+
+TEST(FP4, CodeChangesJustAboveAThreshold) {
+    for (int t = 0; t < 7; ++t) {
+        std::vector<float> x(64, 0.0f), packed = storage(FP4::bytes(64));
+        x[0] = 1.0f;
+        x[5] = kFP4Thresholds[t];
+        x[37] = -std::nextafter(kFP4Thresholds[t], 2.0f);
+        ASSERT_TRUE(FP4::encode(x.data(), 64, packed.data()).ok());
+        const auto * codes = reinterpret_cast<const uint8_t *>(packed.data());
+        EXPECT_EQ(codes[5] & 15, t == 0 ? 8 : fp4_code_of_order(t));  // a tie goes down; just above zero is code 8
+        EXPECT_EQ(codes[5] >> 4, fp4_code_of_order(t + 1) | 8) << t;  // element 37 shares the byte of element 5
+    }
+}
+
+TEST(FP4, ItsValuesComeBack) {
+    std::vector<float> x(64), out = storage(FP4::bytes(64)), y(64);
+    for (size_t i = 0; i < 64; ++i) x[i] = 3.0f * kFP4Values[i % 16];
+    ASSERT_TRUE(FP4::encode(x.data(), 64, out.data()).ok());
+    FP4::decode(out.data(), 64, 0, 64, y.data());
+    EXPECT_EQ(y, x);
 }
 
 TEST(NF4, PlanesStartAtMultiplesOf64) {

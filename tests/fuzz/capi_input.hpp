@@ -58,9 +58,9 @@ class Input {
         return one_of(kNumbers);
     }
     ql_dtype dtype() {
-        static constexpr int kTypes[] = {QL_F32,    QL_F16,  QL_BF16, QL_I32,  QL_F32,   QL_Q4_0,  QL_Q4_1,
-                                         QL_Q5_0,   QL_Q5_1, QL_Q8_0, QL_Q4_K, QL_Q5_K,  QL_Q6_K,  QL_NF4,
-                                         QL_NF4_DQ, QL_I8,   4,       99,      QL_IQ2_S, QL_MXFP4, 0x4E460099};
+        static constexpr int kTypes[] = {QL_F32,  QL_F16,  QL_BF16, QL_I32,   QL_F32,   QL_Q4_0,   QL_Q4_1,   QL_Q5_0,
+                                         QL_Q5_1, QL_Q8_0, QL_Q4_K, QL_Q5_K,  QL_Q6_K,  QL_NF4,    QL_NF4_DQ, QL_FP4,
+                                         QL_I8,   4,       99,      QL_IQ2_S, QL_MXFP4, 0x4E460099};
         return static_cast<ql_dtype>(one_of(kTypes));
     }
 

@@ -155,6 +155,36 @@ void quantised(const Corpus & corpus) {
     corpus.add("convert", "characters", ql::test::character_tokenizer(160).dump());
 }
 
+/// A linear of 64 inputs and 8 outputs in two groups, as GPTQ and AWQ pack it; seeds of the readers of its files, too.
+void integers(const Corpus & corpus) {
+    const auto add = [&](const char * name, const std::string & config, const std::vector<int64_t> & codes,
+                         int64_t zeros, bool ordered) {
+        ql::test::SafeTensorsMaker maker;
+        const auto words = [&](const char * end, const std::vector<int64_t> & shape, char byte) {
+            int64_t n = 4;
+            for (const int64_t side : shape) n *= side;
+            maker.add("w" + std::string(end), "I32", shape, std::string(static_cast<size_t>(n), byte));
+        };
+        words(".qweight", codes, '\x5a');
+        words(".qzeros", {2, zeros}, '\x77');
+        maker.add("w.scales", "F16", {2, 8}, std::string(32, '\x2c'));
+        if (ordered) words(".g_idx", {64}, '\0');
+        corpus.add("packed", name, config + "\n" + maker.file());
+        if (ordered) corpus.add("safetensors", name, maker.file());
+    };
+    add("gptq", R"({"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": false, "sym": true})", {8, 8}, 1,
+        false);
+    add("gptq_act", R"({"bits": 4, "group_size": 32, "checkpoint_format": "gptq_v2", "desc_act": true})", {8, 8}, 1,
+        true);
+    add("gptq_int8", R"({"bits": 8, "group_size": 32, "format": "gptq_v2"})", {16, 8}, 2, false);
+    add("awq", R"({"quant_method": "awq", "w_bit": 4, "q_group_size": 32, "version": "GEMM", "zero_point": true})",
+        {64, 1}, 1, false);
+    for (const char * kind : {"gptq", "awq"}) {
+        const std::string path = QL_SOURCE_DIR "/tests/golden/packed/" + std::string(kind) + "/config.json";
+        corpus.add_file("config", kind, path);
+    }
+}
+
 void sentence_piece(const Corpus & corpus) {
     using namespace std::string_literals;
     const auto piece = [](const std::string & text, char type) {
@@ -273,6 +303,7 @@ int main(int argc, char ** argv) {
     hugging_face(corpus);
     unigram(corpus);
     quantised(corpus);
+    integers(corpus);
     sentence_piece(corpus);
     templates(corpus);
     datasets(corpus);

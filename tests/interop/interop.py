@@ -68,9 +68,9 @@ def shared(relative):
 
 
 class Llama:
-    """llama.cpp's server, in this process, with a model and perhaps an adapter."""
+    """llama.cpp's server, in this process, with a model and perhaps adapters, which are all applied unless one is chosen."""
 
-    def __init__(self, model, adapter=None):
+    def __init__(self, model, *adapters):
         import xllamacpp
 
         params = xllamacpp.CommonParams()
@@ -84,8 +84,8 @@ class Llama:
         # As exact as it can be told to compute: its fused attention sums values in F16, by default its cache is F16 too.
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        if adapter:
-            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+        self._n_adapters = len(adapters)
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0) for adapter in adapters if adapter]
         self._server = xllamacpp.Server(params)
 
     def _post(self, path, body):
@@ -102,9 +102,17 @@ class Llama:
         """The prompt that the model's own chat template makes."""
         return self._post("/apply-template", {"messages": messages})["prompt"]
 
-    def complete(self, prompt, n_predict):
-        """Greedy: the tokens' ids, and for each place {id: log-probability} of its most probable ones, the best first."""
-        answer = self._server.handle_completions({"prompt": prompt, "max_tokens": n_predict, "temperature": 0,
-                                                  "logprobs": N_TOP, "cache_prompt": False})
+    def complete(self, prompt, n_predict, only=None):
+        """Greedy: the tokens' ids, and for each place {id: log-probability} of its most probable ones, the best first.
+        only: the numbers of the adapters that are applied."""
+        body = {"prompt": prompt, "max_tokens": n_predict, "temperature": 0, "logprobs": N_TOP, "cache_prompt": False}
+        if only is not None:
+            body["lora"] = [{"id": i, "scale": float(i in only)} for i in range(self._n_adapters)]
+        answer = self._server.handle_completions(body)
         places = answer["choices"][0]["logprobs"]["content"]
         return [p["id"] for p in places], [{t["id"]: t["logprob"] for t in p["top_logprobs"]} for p in places]
+
+    def next_logprobs(self, tokens, n):
+        """{id: log-probability} of the n most probable tokens after these, which the next call may go on from."""
+        answer = self._post("/completion", {"prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": n, "cache_prompt": True})
+        return {t["id"]: t["logprob"] for t in answer["completion_probabilities"][0]["top_logprobs"]}

@@ -195,9 +195,10 @@ TinyModelOptions with_key(const char * key, int64_t value) {
 }
 
 TEST(Quantize, FileTypeIsTheNewOne) {
-    const std::pair<ql_dtype, int64_t> expected[] = {
-        {QL_F32, 0},     {QL_F16, 1},   {QL_Q4_0, 2},  {QL_Q4_1, 3},  {QL_Q8_0, 7},  {QL_BF16, 32},   {QL_NF4, -1},
-        {QL_NF4_DQ, -1}, {QL_Q3_K, 11}, {QL_Q4_K, 14}, {QL_Q5_K, 16}, {QL_Q6_K, 18}, {QL_IQ4_NL, 25}, {QL_MXFP4, 38}};
+    const std::pair<ql_dtype, int64_t> expected[] = {{QL_F32, 0},   {QL_F16, 1},     {QL_Q4_0, 2},  {QL_Q4_1, 3},
+                                                     {QL_Q8_0, 7},  {QL_BF16, 32},   {QL_NF4, -1},  {QL_NF4_DQ, -1},
+                                                     {QL_FP4, -1},  {QL_Q3_K, 11},   {QL_Q4_K, 14}, {QL_Q5_K, 16},
+                                                     {QL_Q6_K, 18}, {QL_IQ4_NL, 25}, {QL_MXFP4, 38}};
     for (const auto & [type, number] : expected) {
         const Quantized q(type, with_key("general.file_type", 17));
         ASSERT_EQ(q.status, QL_OK) << q.message;

@@ -43,8 +43,8 @@ ql_dtype weight_type(const std::string & option, const std::string & name) {
 
 std::vector<RandomCodes::Plane> RandomCodes::planes(ql_dtype dtype) {
     constexpr int64_t kBlock = 64, kGroup = 256 * kBlock, kTensor = std::numeric_limits<int64_t>::max();
-    if (dtype == QL_NF4) return {{32, kBlock}, {4, kBlock}};  // codes; scales
-    if (dtype == QL_NF4_DQ)                                   // codes; codes of scales; scales of groups; their mean
+    if (dtype == QL_NF4 || dtype == QL_FP4) return {{32, kBlock}, {4, kBlock}};  // codes; scales
+    if (dtype == QL_NF4_DQ)  // codes; codes of scales; scales of groups; their mean
         return {{32, kBlock}, {1, kBlock}, {4, kGroup}, {4, kTensor}};
     const int64_t block = ql_dtype_block_length(dtype);
     return {{ql_dtype_bytes(dtype, block), block}};

@@ -13,6 +13,7 @@
 #include "backends/cpu/split.hpp"
 #include "ggml/dtypes/dither.hpp"
 #include "ggml/dtypes/dtype.hpp"
+#include "ggml/dtypes/fp4.hpp"
 #include "ggml/dtypes/nf4_dq.hpp"
 #include "ggml/ops/lora_merge_params.hpp"
 #include "ggml/ops/merged_rows.hpp"
@@ -36,7 +37,7 @@ class Rows {
           k_(t.ne(0)),
           n_(t.shape.elements()),
           data_(static_cast<uint8_t *>(data)) {
-        if (t.dtype == QL_NF4) absmax_ = reinterpret_cast<float *>(data_ + NF4Offsets(n_).absmax);
+        if (t.dtype == QL_NF4 || t.dtype == QL_FP4) absmax_ = reinterpret_cast<float *>(data_ + NF4Offsets(n_).absmax);
         if (t.dtype == QL_NF4_DQ) absmax_ = absmax;
     }
 
@@ -50,7 +51,8 @@ class Rows {
         }
         const int64_t block = row * k_ / NF4::block_length;
         uint8_t * codes = data_ + block * NF4::block_code_bytes;
-        QL_TRY(NF4::encode_blocks(x, k_, codes, absmax_ + block, row * k_));
+        const auto encode_blocks = type_.id == QL_FP4 ? FP4::encode_blocks : NF4::encode_blocks;
+        QL_TRY(encode_blocks(x, k_, codes, absmax_ + block, row * k_));
         if (params_.dithers) dither_nf4(x, k_, dither, absmax_ + block, codes);
         return {};
     }

@@ -64,7 +64,7 @@ concept HasUnits = requires(const D & decoder) {
     decoder.scale(int64_t{});
 };
 
-/// Decoders whose scales lie in a plane of their own: few-token products decode a row's scales ahead of its codes.
+/// Decoders whose scales few-token products decode a row ahead of its codes: those of nf4 and nf4_dq (gemv_rows.hpp).
 template <class D>
 concept HasScalesApart = D::kScalesApart;
 
@@ -104,6 +104,7 @@ HWY_INLINE void decode_nibbles(const uint8_t * codes, const Emit & emit, const F
 #include "backends/cpu/products/formats/bf16.inl"
 #include "backends/cpu/products/formats/f16.inl"
 #include "backends/cpu/products/formats/f32.inl"
+#include "backends/cpu/products/formats/fp4.inl"
 #include "backends/cpu/products/formats/iq4_nl.inl"
 #include "backends/cpu/products/formats/nf4.inl"
 #include "backends/cpu/products/formats/nf4_dq.inl"

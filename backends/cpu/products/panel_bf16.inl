@@ -84,7 +84,7 @@ struct Blocks {
     int64_t bytes;
 };
 inline Blocks blocks_of(ql_dtype dtype) {
-    if (is_nf4(dtype)) return {6, 32};
+    if (is_planar(dtype)) return {6, 32};
     const DTypeDef * def = find_dtype(dtype);
     return {__builtin_ctzll(static_cast<unsigned long long>(def->block_length)),
             static_cast<int64_t>(def->block_bytes)};

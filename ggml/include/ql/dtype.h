@@ -42,8 +42,9 @@ typedef enum ql_dtype {
     QL_NVFP4 = 40,
     QL_Q1_0 = 41,
     QL_Q2_0 = 42,
-    QL_NF4 = 0x4E460000,   /* 4-bit NormalFloat, blocks of 64, f32 absmax          (Dettmers et al. 2023) */
-    QL_NF4_DQ = 0x4E460001 /* NF4 with double-quantised absmax: 4.127 bits a weight (Dettmers et al. 2023) */
+    QL_NF4 = 0x4E460000,    /* 4-bit NormalFloat, blocks of 64, f32 absmax          (Dettmers et al. 2023) */
+    QL_NF4_DQ = 0x4E460001, /* NF4 with double-quantised absmax: 4.127 bits a weight (Dettmers et al. 2023) */
+    QL_FP4 = 0x4E460002     /* bitsandbytes' 4-bit float, blocks of 64, f32 absmax */
 } ql_dtype;
 
 /** The name used in files and on command lines ("nf4_dq"), or NULL for an unknown type. */

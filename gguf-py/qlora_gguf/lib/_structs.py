@@ -49,6 +49,7 @@ ENUMS = {
         "QL_Q2_0": 42,
         "QL_NF4": 1313210368,
         "QL_NF4_DQ": 1313210369,
+        "QL_FP4": 1313210370,
     },
     "ql_recompute": {
         "QL_RECOMPUTE_NONE": 0,

@@ -47,7 +47,7 @@ QL_API const char * ql_quantize_recipe_at(int64_t i);
 /** Writes a GGUF file. in   a GGUF file, whose keys are copied, except those that describe the old types; or a Hugging Face
  *  directory (config.json, safetensors files of f32, f16, bf16, tokenizer.json or tokenizer.model, chat_template.jinja,
  *  generation_config.json), of which all keys are made that llama.cpp needs, and norms and biases become f32.
- *  Block matrices take the requested type, some rows in memory at a time; of a type whose scales lie apart (nf4, nf4_dq)
+ *  Block matrices take the requested type, some rows in memory at a time; of a type whose scales lie apart (nf4, nf4_dq, fp4)
  *  whole tensors.
  *  errors  QL_BAD_FILE, QL_NON_FINITE (a value that is no number, or too large for its type; names the tensor),
  *          QL_UNSUPPORTED (a type; what GGUF keys cannot say of a directory's model), QL_NO_SPACE, QL_CANCELLED (on_tensor); then nothing new is left, and an older `out` is as it
