@@ -1,6 +1,6 @@
 # The CUDA backend: with NVIDIA's compiler for cards (`cuda`), and with the host's for an emulation of them (`cuda-emu`).
 file(GLOB ql_cuda_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/ops/*.cu ${CMAKE_CURRENT_SOURCE_DIR}/cuda/products/*.cu
-     ${CMAKE_CURRENT_SOURCE_DIR}/cuda/formats/*.cu)
+     ${CMAKE_CURRENT_SOURCE_DIR}/cuda/attention/*.cu ${CMAKE_CURRENT_SOURCE_DIR}/cuda/formats/*.cu)
 file(GLOB ql_cuda_host CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/cuda/ops/*.cpp)
 
 if(QL_BUILD_TESTS)

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "backends/attention_cases.hpp"
 #include "backends/opened_device.hpp"
 #include "ggml/backend/registry.hpp"
 #include "support/conformance.hpp"
@@ -61,6 +62,38 @@ TEST_P(CudaConformance, AgreesWithReference) {
                     << "result " << i;
         }
     }
+}
+
+/// Attention of the sizes that tensor cores take: within the limit of rounded products, the same bits in every order, and
+/// not those of f32, which another kernel computes.
+void expect_tensor_cores(const OpDef & def, const Case & c) {
+    SCOPED_TRACE(std::string(def.name) + " " + c.name);
+    Conformance conformance(def, c, 42);
+    std::vector<std::vector<float>> first;
+    for (const char * how : {"seed=5", "seed=6,delay=100"}) {
+        const Injected order(how, "QL_CUDA_EMU");
+        const OpenDevice device(backend(), options_of(QL_COMPUTE_BF16));
+        const auto got = conformance.run(device, false);
+        if (first.empty()) first = got;
+        for (size_t i = 0; i < got.size(); ++i) {
+            EXPECT_EQ(0, std::memcmp(got[i].data(), first[i].data(), got[i].size() * sizeof(float))) << i << " " << how;
+            const double error = nmse(got[i], conformance.wanted(i));
+            EXPECT_LE(error, selftest::conformance_limit(def, true)) << "result " << i;
+            EXPECT_GT(error, 1e-9) << "result " << i << " is not of rounded products";
+        }
+    }
+}
+
+TEST(CudaAttention, RunsOnTensorCores) {
+    for (const AttentionSize & size : kAttentionSizes) {
+        expect_tensor_cores(op::attention, attention_case(size));
+        expect_tensor_cores(op::attention_back, attention_back_case(size));
+    }
+}
+
+TEST(CudaAttention, RunsOnTensorCoresFromACache) {
+    expect_tensor_cores(op::attention, cached_attention_case("f16 d64 T33 of 70", 64, 6, 2, 33, 70, 0, 0));
+    expect_tensor_cores(op::attention, cached_attention_case("f16 d128 T9, 3 pages of 5", 128, 3, 1, 9, 192, 64, 5));
 }
 
 TEST(CudaKernels, AttentionNamesTheLimitThatIsPassed) {

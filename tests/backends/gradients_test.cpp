@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "backends/attention_cases.hpp"
 #include "backends/opened_device.hpp"
 #include "ggml/grad/grad.hpp"
 #include "support/conformance.hpp"
@@ -97,7 +98,7 @@ class CudaGradients : public ApartGradients {};
 TEST_P(CudaGradients, AreTheReferencesValues) {
     if (!LossOfCase(GetParam(), kSeed).loss) GTEST_SKIP() << "a case without trainable inputs";
     const Injected settings("checks=2", "QL_CUDA_EMU");  // the conformance tests check every access
-    const char * card = std::getenv("QL_TEST_CARD");  // tools/gpu-check.sh: a real one
+    const char * card = std::getenv("QL_TEST_CARD");     // tools/gpu-check.sh: a real one
     const Values cuda = run_on(card ? card : "cuda-emu", QL_COMPUTE_F32);
     const auto wanted = references();
     ASSERT_EQ(cuda.size(), wanted.size());
@@ -105,6 +106,25 @@ TEST_P(CudaGradients, AreTheReferencesValues) {
         EXPECT_LE(nmse(cuda[i], wanted[i]), i == 0 ? 1e-4 : 1e-9)
             << "output " << i;  // the loss is one sum, which may cancel
 }
+
+/// Attention on tensor cores: forward and backward pass, rounded to bf16.
+class CudaTensorGradients : public ApartGradients {};
+
+TEST_P(CudaTensorGradients, AreTheReferencesValues) {
+    const Injected settings("checks=2", "QL_CUDA_EMU");
+    const char * card = std::getenv("QL_TEST_CARD");
+    const Values cuda = run_on(card ? card : "cuda-emu", QL_COMPUTE_BF16);
+    const auto wanted = references();
+    for (size_t i = 1; i < cuda.size(); ++i) EXPECT_LE(nmse(cuda[i], wanted[i]), 1e-4) << "output " << i;
+}
+
+std::vector<OpCase> tensor_attention_cases() {
+    std::vector<OpCase> list;
+    for (const AttentionSize & size : kAttentionSizes) list.push_back({&op::attention, attention_case(size)});
+    return list;
+}
+INSTANTIATE_TEST_SUITE_P(Attention, CudaTensorGradients, testing::ValuesIn(tensor_attention_cases()),
+                         [](const auto & info) { return op_case_name(info.param); });
 
 INSTANTIATE_TEST_SUITE_P(Operators, CudaGradients, testing::ValuesIn(differentiable_cases()),
                          [](const auto & info) { return op_case_name(info.param); });

@@ -47,10 +47,39 @@ TEST_F(CountedProduct, IsTheFormulas) {
         EXPECT_EQ(c.written.by_threads, 4 * m * n);
         // A block multiplies 64 x 64 by 64 x 32 in products of 16 x 16 by 16 x 8, each by 32 lanes.
         EXPECT_EQ(c.mma_lanes, row_tiles * token_tiles * depth_tiles * (4 * 4 * 4) * 32);
+        EXPECT_EQ(c.matrix_passes, c.matrices) << "rows of a matrix lie in the same banks";
         const emu::Counts back = multiply<true>(192, 100, 40);
         EXPECT_EQ(back.read.by_launch, weights + 4 * m * n);
         EXPECT_EQ(back.written.by_launch, 4 * k * n);
         EXPECT_EQ(back.mma_lanes, 3 * token_tiles * 2 * (4 * 4 * 4) * 32);
+    }
+}
+
+struct alignas(16) Words {
+    uint32_t w[32][36];
+};
+/// Reads four matrices of rows that are `pitch` words apart.
+__global__ void read_matrices(int pitch, uint32_t * out) {
+    auto & s = shared_memory<Words>();
+    uint32_t * words = &s.w[0][0];
+    for (int i = static_cast<int>(threadIdx.x); i < 32 * 36; i += 32) words[i] = static_cast<uint32_t>(i);
+    __syncthreads();
+    uint32_t r[4];
+    load_matrices(r, words + static_cast<int>(threadIdx.x) * pitch);
+    out[threadIdx.x] = r[0];
+}
+
+class CountedMatrices : public Emulation {};
+
+TEST_F(CountedMatrices, PassesAreMoreWhereRowsLieInTheSameBanks) {
+    settings("counts=1");
+    uint32_t * out = device(std::vector<uint32_t>(32));
+    const std::pair<int, uint64_t> all[] = {{36, 4}, {12, 4}, {4, 4}, {8, 8}, {16, 16}, {32, 32}, {0, 4}};
+    for (const auto & [pitch, passes] : all) {
+        emu::machine().counted.clear();
+        ASSERT_EQ(run(read_matrices, 1, 32, sizeof(Words), pitch, out), "");
+        EXPECT_EQ(emu::machine().counted["kernel"].matrices, 4u);
+        EXPECT_EQ(emu::machine().counted["kernel"].matrix_passes, passes) << pitch;
     }
 }
 

@@ -26,6 +26,15 @@ class Findings(unittest.TestCase):
                 text = NAME.format(name) + SPILLS.format(0, 0) + USED.format(registers)
                 self.assertEqual(len(ptxas_test.findings("cuda_formats_nf4", text)[1]), registers - most, name)
 
+    def test_heads_of_each_size_have_a_limit(self):
+        names = (("round_keys_kernelILi256EE", 64), ("tensor_attention_kernelILi64EE", 255),
+                 ("tensor_attention_kernelILi128EE", 168), ("tensor_query_gradient_kernelILi96EE", 168),
+                 ("tensor_key_gradient_kernelILi64EE", 168), ("tensor_key_gradient_kernelILi128EE", 255))
+        for name, most in names:
+            for registers in (most, most + 1):
+                text = NAME.format(name) + SPILLS.format(0, 0) + USED.format(registers)
+                self.assertEqual(len(ptxas_test.findings("cuda_attention_x", text)[1]), registers - most, name)
+
     def test_a_kernel_without_a_line_on_spills(self):
         second = NAME.format("second") + USED.format(8)
         for before in ("", NAME.format("first") + SPILLS.format(0, 0) + USED.format(8)):

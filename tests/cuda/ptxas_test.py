@@ -11,12 +11,18 @@ import re
 import sys
 
 # Source and kernel -> the most registers of such a kernel, over all compute capabilities; the first that fits. In blocks of 128
-# threads, 168 are three blocks, 96 five, 72 seven. Products of few tokens wait for memory: the more warps, the better.
+# threads, 255 are two blocks, 168 three, 96 five, 72 seven. Products of few tokens wait for memory: the more warps, the better.
+# Attention on tensor cores keeps its sums in registers: half a head's numbers for each row of a warp's 16.
 LIMITS = (
     ("cuda_formats", r"few_kernel.*Li1E", 72),
     ("cuda_formats", r"few_kernel.*Li4E", 96),
     ("cuda_formats", r"", 168),
     ("cuda_ops_attention", r"", 128),
+    ("cuda_attention", r"round_keys_kernel", 64),
+    ("cuda_attention", r"tensor_attention_kernelILi(80|96|128)E", 168),
+    ("cuda_attention", r"tensor_query_gradient_kernelILi(64|80|96|128)E", 168),
+    ("cuda_attention", r"tensor_key_gradient_kernelILi64E", 168),
+    ("cuda_attention", r"", 255),
     ("", r"", 64),
 )
 

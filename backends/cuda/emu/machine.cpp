@@ -68,6 +68,7 @@ void Counts::add(const Counts & other) {
         (this->*side).by_threads += (other.*side).by_threads;
     }
     launches += other.launches, blocks += other.blocks, mma_lanes += other.mma_lanes;
+    matrices += other.matrices, matrix_passes += other.matrix_passes;
 }
 
 std::string Machine::run(const Body & body, const Grid & grid) {

@@ -46,6 +46,9 @@ struct Counts {
     };
     Side read, written;
     uint64_t launches = 0, blocks = 0, mma_lanes = 0;  // lanes that took part in a product: 32 of each
+    // 8x8 matrices that ldmatrix read, and how often it went to the banks for them: once each where no two rows of one
+    // lie in the same banks.
+    uint64_t matrices = 0, matrix_passes = 0;
 
     void add(const Counts & other);
 };
@@ -105,6 +108,7 @@ class Machine {
     void access(Thread & by, const void * address, size_t bytes, bool write);
     Thread & lane(unsigned i) { return threads_[collecting_warp_ * kWarp + i]; }
     void count_product(uint64_t lanes) { count_.mma_lanes += lanes; }
+    void count_matrix(uint64_t passes) { ++count_.matrices, count_.matrix_passes += passes; }
     /// Says what is wrong with the kernel, and ends the launch. In a thread of a kernel it does not return.
     void fail(const std::string & what);
     bool has_shared(const void * address, size_t bytes) const;

@@ -53,9 +53,11 @@ void write_counts() {
     if (!file) return;
     const char * before = "{\"kernels\": [";
     for (const auto & [name, c] : machine().counted) {
-        std::fprintf(file, "%s{\"kernel\": \"%s\", \"launches\": %ju, \"blocks\": %ju, \"mma\": %ju", before,
-                     name.c_str(), uintmax_t{c.launches}, uintmax_t{c.blocks},
-                     uintmax_t{c.mma_lanes / ql::cuda::emu::kWarp});
+        std::fprintf(file,
+                     "%s{\"kernel\": \"%s\", \"launches\": %ju, \"blocks\": %ju, \"mma\": %ju, \"matrices\": %ju, "
+                     "\"matrix_passes\": %ju",
+                     before, name.c_str(), uintmax_t{c.launches}, uintmax_t{c.blocks},
+                     uintmax_t{c.mma_lanes / ql::cuda::emu::kWarp}, uintmax_t{c.matrices}, uintmax_t{c.matrix_passes});
         for (const auto & [side, counted] : {std::pair("read", c.read), {"written", c.written}})
             std::fprintf(file, ", \"%s\": {\"by_launch\": %ju, \"by_blocks\": %ju, \"by_threads\": %ju}", side,
                          uintmax_t{counted.by_launch}, uintmax_t{counted.by_blocks}, uintmax_t{counted.by_threads});

@@ -1,5 +1,6 @@
 // What the lanes of a warp do together: votes, and products of matrices that are spread over the lanes as PTX says
 // (PTX ISA, "Matrix Fragments for mma.m16n8k16" and "ldmatrix").
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cuda/emu/device.hpp"
@@ -60,19 +61,31 @@ struct Rows {
     const void * row;
 };
 
+/// How often the banks are asked for eight rows of 16 bytes: 32 banks of 4 bytes give rows at eight different places at once.
+uint64_t passes_of(const void * const (&rows)[8]) {
+    uint64_t most = 1, at_place[8] = {};
+    for (int i = 0; i < 8; ++i) {
+        if (std::find(rows, rows + i, rows[i]) != rows + i) continue;  // the same row is given to all who ask
+        most = std::max(most, ++at_place[reinterpret_cast<uintptr_t>(rows[i]) / 16 % 8]);
+    }
+    return most;
+}
+
 template <bool transposed>
 void load_matrices(void * const * payloads, uint32_t mask) {
     if (mask != ~0u) return machine().fail("ldmatrix: not all lanes of the warp take part");
     Machine & m = machine();
     for (unsigned matrix = 0; matrix < 4; ++matrix) {
         uint16_t values[8][8];
+        const void * rows[8];
         for (unsigned i = 0; i < 8; ++i) {
-            const void * row = static_cast<const Rows *>(payloads[matrix * 8 + i])->row;
+            const void * row = rows[i] = static_cast<const Rows *>(payloads[matrix * 8 + i])->row;
             if (reinterpret_cast<uintptr_t>(row) % 16) return m.fail("ldmatrix: a row is not aligned to 16 bytes");
             if (!m.has_shared(row, 16)) return m.fail("ldmatrix: a row is not in shared memory");
             m.access(m.lane(matrix * 8 + i), row, 16, false);
             std::memcpy(values[i], row, 16);
         }
+        if (m.counts) m.count_matrix(passes_of(rows));
         for (unsigned lane = 0; lane < 32; ++lane) {
             const unsigned i = lane / 4, j = lane % 4 * 2;
             const uint16_t low = transposed ? values[j][i] : values[i][j];

@@ -4,42 +4,17 @@
 // online softmax. Backward: one kernel for dq, split in the same way; one for dk and dv, whose blocks take 16 keys of one
 // key head and pass over the queries of all heads that share it. Each number of a result is summed by one thread in a
 // fixed order: no atomics, the same bits every time. All is f32; a head has up to 256 numbers, which is what fits.
+//
+// Where the device rounds products to bf16, attention/ computes heads of the usual sizes on tensor cores.
 #include <algorithm>
 
-#include "backends/cuda/ops/elements.cuh"
-#include "ggml/ops/attention.hpp"
+#include "backends/cuda/attention/heads.cuh"
 
 namespace ql::cuda {
 namespace {
 
 constexpr int kQueries = 16, kKeys = 32, kBackKeys = 16, kAttentionThreads = 128;
 constexpr int64_t kMostHead = 256, kMostHeads = 65535;  // numbers of a head; blocks of a launch's second dimension
-
-/// Of all kernels here.
-struct Heads {
-    const float * q;
-    const int32_t * span;
-    int64_t d, n_heads, n_kv, n_tokens, n_keys;
-    float scale, cap;
-    __device__ KeyRange keys_of(int64_t t) const { return key_range(span, t, n_keys); }
-    __device__ float score(float dot) const {
-        const float s = scale * dot;
-        return cap > 0 ? cap * tanhf(s / cap) : s;
-    }
-    __device__ float slope(float score) const { return cap > 0 ? 1 - score / cap * (score / cap) : 1; }
-};
-
-Heads heads_of(const Launch & l, int span) {
-    const auto p = l.params<AttentionParams>();
-    return {l.x(0),        l.ids(span),        l.in(0).ne(0), l.in(0).ne(1), l.in(1).ne(1),
-            l.in(0).ne(2), count_keys(l.node), p.scale,       p.cap};
-}
-
-/// Keys or values, in pages or one after the other.
-struct Cache {
-    Numbers numbers;
-    KeyRows rows;
-};
 
 /// The keys that a tile's queries see, in shared memory.
 template <int kRows>
@@ -184,11 +159,11 @@ Status accepts(const Node & n, const DeviceImpl &) {
     return {};
 }
 
-Cache cache_of(const Launch & l, int i) {
-    return {numbers(l, i), key_rows(l.node, has_pages(l.node) ? l.ids(kPageTable) : nullptr)};
+size_t forward_scratch(const Node & n, const DeviceImpl & device) {
+    return cuda_of(device).bf16 && is_for_tensor_cores(n) ? tensor_attention_scratch(n) : 0;
 }
-
 Status attention(const Launch & l) {
+    if (is_for_tensor_cores(l)) return tensor_attention(l);
     const Heads h = heads_of(l, 3);
     if (h.n_tokens == 0) return {};
     return run(l, attention_kernel, dim3(blocks_of(h.n_tokens, kQueries), static_cast<unsigned>(h.n_heads)),
@@ -196,13 +171,6 @@ Status attention(const Launch & l) {
 }
 
 // Backward.
-
-struct Gradient {
-    Heads h;
-    const float *k, *v, *o, *lse, *d_o;
-    float *dq, *dk, *dv;
-    float * c;  // [H, T]: do . o
-};
 
 struct BackShared {
     Ranges<kQueries> ranges;
@@ -230,7 +198,9 @@ __device__ void score_tile(const Heads & h, BackShared & s, int64_t j0, const Ro
     }
 }
 
-__global__ void __launch_bounds__(kAttentionThreads) query_gradient_kernel(Gradient g) {
+__global__ void __launch_bounds__(kAttentionThreads)
+    query_gradient_kernel(Gradient g, float * dots) {  // [H, T]: do . o
+
     auto & s = shared_memory<BackShared>();
     const Heads & h = g.h;
     const int64_t t0 = static_cast<int64_t>(blockIdx.x) * kQueries, head = blockIdx.y, kv = head / (h.n_heads / h.n_kv);
@@ -247,7 +217,7 @@ __global__ void __launch_bounds__(kAttentionThreads) query_gradient_kernel(Gradi
         const int64_t at = (t0 + thread) * h.n_heads + head;
         s.c[thread] = dot_of(d_o, thread, dq, thread, h.d);
         s.lse[thread] = known ? g.lse[at] : 0;
-        if (known) g.c[at] = s.c[thread];
+        if (known) dots[at] = s.c[thread];
     }
     __syncthreads();
     for (int64_t at = thread; at < kQueries * h.d; at += kAttentionThreads)
@@ -273,7 +243,7 @@ __global__ void __launch_bounds__(kAttentionThreads) query_gradient_kernel(Gradi
     }
 }
 
-__global__ void __launch_bounds__(kAttentionThreads) key_gradient_kernel(Gradient g) {
+__global__ void __launch_bounds__(kAttentionThreads) key_gradient_kernel(Gradient g, const float * dots) {
     auto & s = shared_memory<BackShared>();
     const Heads & h = g.h;
     const int64_t j0 = static_cast<int64_t>(blockIdx.x) * kBackKeys, kv = blockIdx.y, group = h.n_heads / h.n_kv;
@@ -298,7 +268,7 @@ __global__ void __launch_bounds__(kAttentionThreads) key_gradient_kernel(Gradien
             load_rows<kQueries>(g.d_o, h.d, h.n_heads, head, t0, h.n_tokens, d_o);
             if (thread < kQueries) {
                 const bool known = t0 + thread < h.n_tokens;
-                s.c[thread] = known ? g.c[(t0 + thread) * h.n_heads + head] : 0;
+                s.c[thread] = known ? dots[(t0 + thread) * h.n_heads + head] : 0;
                 s.lse[thread] = known ? g.lse[(t0 + thread) * h.n_heads + head] : 0;
             }
             __syncthreads();
@@ -324,24 +294,27 @@ __global__ void __launch_bounds__(kAttentionThreads) key_gradient_kernel(Gradien
     }
 }
 
-size_t back_scratch(const Node & n, const DeviceImpl &) {
-    return static_cast<size_t>(n.src[4]->shape.elements()) * sizeof(float);
+size_t back_scratch(const Node & n, const DeviceImpl & device) {
+    const size_t dots = static_cast<size_t>(n.src[4]->shape.elements()) * sizeof(float);
+    const bool tensor = cuda_of(device).bf16 && is_for_tensor_cores(n);
+    return tensor ? std::max(dots, tensor_attention_back_scratch(n)) : dots;
 }
 Status attention_back(const Launch & l) {
-    const Gradient g{heads_of(l, 6), l.x(1), l.x(2), l.x(3), l.x(4),
-                     l.x(5),         l.y(0), l.y(1), l.y(2), reinterpret_cast<float *>(l.scratch)};
+    if (is_for_tensor_cores(l)) return tensor_attention_back(l);
+    const Gradient g = gradient_of(l);
+    auto * dots = reinterpret_cast<float *>(l.scratch);
     const int64_t d = g.h.d;
     if (g.h.n_tokens > 0)
         QL_TRY(run(l, query_gradient_kernel,
                    dim3(blocks_of(g.h.n_tokens, kQueries), static_cast<unsigned>(g.h.n_heads)), kAttentionThreads,
-                   backward_bytes(d, 5), g));
+                   backward_bytes(d, 5), g, dots));
     return run(l, key_gradient_kernel, dim3(blocks_of(g.h.n_keys, kBackKeys), static_cast<unsigned>(g.h.n_kv)),
-               kAttentionThreads, backward_bytes(d, 6), g);
+               kAttentionThreads, backward_bytes(d, 6), g, dots);
 }
 
 }  // namespace
 
-const Kernel kernel::attention = {.launch = ::ql::cuda::attention, .accepts = accepts};
+const Kernel kernel::attention = {.launch = ::ql::cuda::attention, .scratch = forward_scratch, .accepts = accepts};
 const Kernel kernel::attention_back = {
     .launch = ::ql::cuda::attention_back, .scratch = back_scratch, .accepts = accepts};
 }  // namespace ql::cuda

@@ -7,6 +7,7 @@
 //
 // Sums over the depth are made in order, by one warp: the same bits every time.
 #pragma once
+#include "backends/cuda/pack.cuh"
 #include "backends/cuda/products/few.cuh"
 
 namespace ql::cuda {
@@ -20,10 +21,6 @@ struct alignas(16) ProductTiles {
     uint32_t x[kTokens][kPairs];
     float table[16];
 };
-
-__device__ inline uint32_t pack_bf16(float low, float high) {
-    return to_bf16(low) | static_cast<uint32_t>(to_bf16(high)) << 16;
-}
 
 /// Tile (row0, column0) of W; zeros past its ends. A thread decodes a run of 32.
 template <typename Decoder>
