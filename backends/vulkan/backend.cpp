@@ -27,9 +27,9 @@ Status enumerate(std::vector<FoundDevice> & devices) {
 Status open(const ql_device_options & options, size_t number, std::unique_ptr<DeviceImpl> & device) {
     if (options.name && std::string_view(options.name) == "auto")
         return error(QL_UNSUPPORTED, "vulkan: it is used where it is named: --device vulkan");
-    if (options.compute != QL_COMPUTE_AUTO && options.compute != QL_COMPUTE_F32)
-        return error(QL_UNSUPPORTED, "compute: vulkan computes in f32; use auto or f32, or the cpu");
-    return VulkanDevice::open(number, device);
+    if (options.compute == QL_COMPUTE_INT8 || options.compute == QL_COMPUTE_INT16)
+        return error(QL_UNSUPPORTED, "compute: vulkan has no integers; use auto, f32 or bf16, or the cpu");
+    return VulkanDevice::open(number, options.compute == QL_COMPUTE_BF16, device);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ constexpr int kDynamicPoints = 65536;  // of the grid of dynamic_map.hpp
 
 }  // namespace
 
-Status VulkanDevice::open(size_t number, std::unique_ptr<DeviceImpl> & device) {
+Status VulkanDevice::open(size_t number, bool bf16, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(Settings settings, Settings::from_environment());
     QL_ASSIGN(Instance * instance, Instance::get(settings));
     Examined examined = Examined::make(instance->devices().at(number));
@@ -27,6 +27,7 @@ Status VulkanDevice::open(size_t number, std::unique_ptr<DeviceImpl> & device) {
     std::unique_ptr<VulkanDevice> opened(new VulkanDevice(std::move(settings), *instance, examined));
     if (const auto budget = opened->settings_.memory.find(number); budget != opened->settings_.memory.end())
         opened->budget_ = budget->second;
+    opened->bf16_ = bf16;
     QL_TRY(opened->make());
     device = std::move(opened);
     return {};
@@ -101,10 +102,10 @@ VulkanDevice::~VulkanDevice() {
 
 Caps VulkanDevice::caps() const {
     return {.isa = "vulkan",
-            .product = "f32",
+            .product = bf16_ ? "bf16" : "f32",
             .chip = examined_.properties.deviceName,
             .threads = 1,
-            .bf16 = false,
+            .bf16 = bf16_,
             .host_memory = false,
             .copy_queue = false,
             .alignment = 256};

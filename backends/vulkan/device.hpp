@@ -13,7 +13,8 @@ class Recording;
 
 class VulkanDevice : public DeviceImpl {
   public:
-    static Status open(size_t number, std::unique_ptr<DeviceImpl> & device);
+    /// bf16   results that kernels take in bf16 are held in it; arithmetic stays f32
+    static Status open(size_t number, bool bf16, std::unique_ptr<DeviceImpl> & device);
     ~VulkanDevice() override;
 
     Caps caps() const override;
@@ -54,6 +55,7 @@ class VulkanDevice : public DeviceImpl {
     Instance & instance_;
     const Examined examined_;
     size_t budget_ = 0;  // bytes; 0: no limit
+    bool bf16_ = false;
     VkDevice device_ = VK_NULL_HANDLE;
     std::unique_ptr<Timeline> timeline_;
     std::unique_ptr<Memory> memory_;

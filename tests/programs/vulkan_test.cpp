@@ -59,17 +59,26 @@ class Vulkan : public testing::Test {
 TEST_F(Vulkan, TrainsToTheCpusLosses) {
     for (const char * more :
          {"--base-type f32", "--base-type nf4 --train-norms", "--base-type nf4_dq --lora-dropout 0.1",
-          "--base-type q8_0 --optim adamw8bit", "--base-type q4_0 --lora-type dora --optim lion --lr 1e-4"}) {
+          "--base-type q8_0 --optim adamw8bit", "--base-type q4_0 --merge-aware=q4_0",
+          "--base-type q4_0 --lora-type dora --optim lion --lr 1e-4"}) {
         SCOPED_TRACE(more);
         const auto want = losses_of(train("cpu", "", std::string("-q --compute f32 ") + more));
         expect_near(losses_of(train("vulkan", "", std::string("-q ") + more)), want);
     }
 }
 
+TEST_F(Vulkan, HoldsActivationsInBf16) {
+    const auto want = losses_of(train("cpu", "", "-q --compute f32 --base-type nf4"));
+    const auto got = losses_of(train("vulkan", "", "-q --compute bf16 --base-type nf4"));
+    ASSERT_EQ(got.size(), want.size());
+    EXPECT_NE(got, want);
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 2e-3 * want[i]) << "step " << i + 1;
+}
+
 TEST_F(Vulkan, SaysWhatRunsOnTheCpu) {
     const ProcessResult r = train("vulkan", "", "-v");
     EXPECT_EQ(0, r.code) << r.err;
-    EXPECT_NE(r.err.find("1 rope_table (its backend has no kernel)"), std::string::npos) << r.err;
+    EXPECT_EQ(r.err.find("its backend has no kernel"), std::string::npos) << r.err;
     const auto want = losses();
     // One shader that does not compile costs its operator, and nothing else.
     const ProcessResult without = train("vulkan", ",shader=attention_dq", "-v");
@@ -100,7 +109,7 @@ TEST_F(Vulkan, WritesWhatTheCpuWrites) {
 }
 
 TEST_F(Vulkan, AFaultEndsTheRunInALine) {
-    for (const auto & [settings, words] : {std::pair(",alloc=9", "vkAllocateMemory: out of device memory"),
+    for (const auto & [settings, words] : {std::pair(",alloc=2", "vkAllocateMemory: out of device memory"),
                                            {",submit=40", "vkQueueSubmit: out of host memory"},
                                            {",lost=60", "vkQueueSubmit: the device was lost"},
                                            {",loader=none", "there is no Vulkan loader"},
@@ -112,6 +121,47 @@ TEST_F(Vulkan, AFaultEndsTheRunInALine) {
         EXPECT_NE(r.err.find(words), std::string::npos) << settings << "\n" << r.err;
         EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;
     }
+}
+
+/// An allocation that fails while the step is planned: it is planned anew, with layers computed again, to the same losses.
+TEST_F(Vulkan, AStepThatDoesNotFitIsPlannedAgain) {
+    const auto want = losses_of(train("vulkan", "", "-q"));
+    const ProcessResult r = train("vulkan", ",alloc=9", "-v");
+    expect_near(losses_of(r), want);
+    EXPECT_NE(r.err.find("layers are computed again"), std::string::npos) << r.err;
+}
+
+TEST_F(Vulkan, KeepsWithinTheMemoryThatADeviceMayTake) {
+    EXPECT_EQ(0, train("vulkan", "", "-q --memory vulkan=1GiB").code);
+    const ProcessResult small = train("vulkan", "", "-q --memory vulkan:0=512KiB");
+    EXPECT_NE(0, small.code);
+    EXPECT_NE(small.err.find("of the budget's 524288 bytes are taken, and "), std::string::npos) << small.err;
+    EXPECT_NE(small.err.find("a smaller --ctx, --batch or --lora-r needs less"), std::string::npos) << small.err;
+    EXPECT_EQ(1, std::count(small.err.begin(), small.err.end(), '\n')) << small.err;
+    for (const auto & [budget, words] :
+         {std::pair("vulkan:1=1GiB", "vulkan:1 is none of the devices of --device vulkan"),
+          {"vulkan=1GiB,vulkan:0=2GiB", "twice"}}) {
+        const ProcessResult r = train("vulkan", "", std::string("-q --memory ") + budget);
+        EXPECT_EQ(2, r.code);
+        EXPECT_NE(r.err.find(words), std::string::npos) << r.err;
+    }
+}
+
+TEST_F(Vulkan, RooflineBoundsAStepByItsCounts) {
+    const ProcessResult r = run_with(
+        "", "ql-bench", "roofline --device vulkan --card rx7900xtx --shape tiny --tokens 16 --lora-r 4 --json -q");
+    ASSERT_EQ(0, r.code) << r.err;
+    const auto bound = nlohmann::json::parse(r.out);
+    EXPECT_EQ(bound["kind"], "bound");
+    EXPECT_EQ(bound["tensor_flops"], 0);
+    double seconds = 0, dispatches = 0;
+    for (const auto & o : bound["operators"]) {
+        const double bytes = o["bytes"].get<double>() / 960e9, flops = o["f32_flops"].get<double>() / 61.4e12;
+        EXPECT_DOUBLE_EQ(o["seconds_at_least"].get<double>(), std::max(bytes, flops)) << o;
+        seconds += o["seconds_at_least"].get<double>(), dispatches += o["launches"].get<double>();
+    }
+    EXPECT_GT(dispatches, 20);
+    EXPECT_NEAR(bound["tok_s_at_most"].get<double>() * seconds, 16, 1e-6);
 }
 
 TEST_F(Vulkan, IsNotChosenByItself) {
@@ -130,9 +180,8 @@ TEST_F(Vulkan, DoctorTellsItsLimitsAndWhatItLeavesToTheCpu) {
     EXPECT_NE(chip.find("KiB shared, subgroups of "), std::string::npos) << chip;
     EXPECT_EQ(json["failed"], 0);
     for (const auto & kernel : json["kernels"]) {
-        const bool left = kernel["op"] == "rope_table" || kernel["op"] == "lora_merge";
-        if (left || kernel["op"] == "add") {
-            EXPECT_EQ(kernel["on_cpu"], left ? 2 : 0) << kernel;
+        if (kernel["op"] == "rope_table" || kernel["op"] == "adamw8bit") {
+            EXPECT_EQ(kernel["on_cpu"], 0) << kernel;
         }
     }
 }

@@ -103,6 +103,28 @@ TEST(VulkanVariants, AgreeWithTheReference) {
     }
 }
 
+/// Tensors that kernels take in bf16 are held in it; the arithmetic stays f32.
+TEST(VulkanBf16, AgreesWithTheReference) {
+    QL_NEEDS_VULKAN();
+    const OpenDevice opened(*find_device("vulkan")->backend, options_of(QL_COMPUTE_BF16));
+    EXPECT_TRUE(opened.caps.bf16);
+    int n_narrow = 0;
+    for (const OpDef * def : {&op::mul_mat, &op::mul_mat_t, &op::mul_mat_sum, &op::outer, &op::lora, &op::lora_back,
+                              &op::rms_norm, &op::swiglu, &op::swiglu_back})
+        for (const Case & c : def->cases()) {
+            SCOPED_TRACE(std::string(def->name) + " " + c.name);
+            Conformance conformance(*def, c, 3, opened.backend.kernels[op_index(def)]);
+            const Operand & w = *conformance.node().src[def == &op::mul_mat_sum ? 1 : 0];
+            if (!conformance.narrows() || !is_taken(conformance.node())) continue;
+            if (def->products && !is_one_of(w, {"f32", "bf16", "nf4"})) continue;
+            ++n_narrow;
+            const auto got = conformance.run(opened, false);
+            for (size_t i = 0; i < got.size(); ++i)
+                EXPECT_LE(nmse(got[i], conformance.wanted(i)), selftest::conformance_limit(*def, true, true)) << i;
+        }
+    EXPECT_GE(n_narrow, 9);
+}
+
 /// Far positions, whose angles in f32 would be wrong by a hundredth of a radian, and beyond those of a file.
 TEST(VulkanRopeTable, IsExactAtFarPositions) {
     QL_NEEDS_VULKAN();

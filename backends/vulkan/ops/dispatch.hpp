@@ -54,8 +54,11 @@ Status each_row(const Launch & l, const Shader & shader, const Push & push, int6
 }
 
 /// Shaders read f32, f16 and bf16: a constant of theirs says which.
+inline uint32_t numbers_of(ql_dtype dtype) {
+    return dtype == QL_F32 ? 0 : dtype == QL_F16 ? 1 : 2;
+}
 inline uint32_t numbers_of(const Operand & t) {
-    return t.dtype == QL_F32 ? 0 : t.dtype == QL_F16 ? 1 : 2;
+    return numbers_of(t.dtype);
 }
 
 inline Status anything(const Node &) {
@@ -69,8 +72,18 @@ Status accepts(const Node & n, const DeviceImpl & device) {
 }
 /// A row: its launch, which is rehearsed before a node is accepted, what it takes beside that, and its scratch.
 template <Status (*launch)(const Launch &), Status (*takes)(const Node &) = anything>
-constexpr Kernel row(size_t (*scratch)(const Node &, const DeviceImpl &) = nullptr) {
-    return {.launch = launch, .scratch = scratch, .accepts = accepts<launch, takes>};
+constexpr Kernel row(size_t (*scratch)(const Node &, const DeviceImpl &) = nullptr,
+                     bool (*reads_bf16)(const Node &, size_t) = nullptr,
+                     bool (*writes_bf16)(const Node &, size_t) = nullptr) {
+    return {.launch = launch,
+            .scratch = scratch,
+            .accepts = accepts<launch, takes>,
+            .reads_bf16 = reads_bf16,
+            .writes_bf16 = writes_bf16};
+}
+/// Of tensors that a kernel takes in bf16, too.
+inline bool takes_bf16(const Node &, size_t) {
+    return true;
 }
 
 }  // namespace ql::vulkan

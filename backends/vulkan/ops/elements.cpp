@@ -58,7 +58,8 @@ struct SwigluPush {
 };
 Status swiglu(const Launch & l) {
     const SwigluPush push{source(l, 0), source(l, 1), result(l, 0), elements(l.in(0))};
-    return each_element(l, shader::swiglu, push, push.n);
+    return each_element(l, shader::swiglu, push, push.n,
+                        {numbers_of(l.in(0)), numbers_of(l.in(1)), numbers_of(*l.node.out[0])});
 }
 
 struct SwigluBackPush {
@@ -67,7 +68,9 @@ struct SwigluBackPush {
 };
 Status swiglu_back(const Launch & l) {
     const SwigluBackPush push{source(l, 0), source(l, 1), source(l, 2), result(l, 0), result(l, 1), elements(l.in(0))};
-    return each_element(l, shader::swiglu_back, push, push.n);
+    return each_element(l, shader::swiglu_back, push, push.n,
+                        {numbers_of(l.in(0)), numbers_of(l.in(1)), numbers_of(l.in(2)), numbers_of(*l.node.out[0]),
+                         numbers_of(*l.node.out[1])});
 }
 
 struct UnaryPush {
@@ -124,8 +127,8 @@ const Kernel kernel::accumulate = row<broadcast<false>>();
 const Kernel kernel::zero = row<::ql::vulkan::zero>();
 const Kernel kernel::scale = row<::ql::vulkan::scale>();
 const Kernel kernel::to_bf16 = row<round_to_bf16>();
-const Kernel kernel::swiglu = row<::ql::vulkan::swiglu>();
-const Kernel kernel::swiglu_back = row<::ql::vulkan::swiglu_back>();
+const Kernel kernel::swiglu = row<::ql::vulkan::swiglu>(nullptr, takes_bf16, takes_bf16);
+const Kernel kernel::swiglu_back = row<::ql::vulkan::swiglu_back>(nullptr, takes_bf16, takes_bf16);
 const Kernel kernel::unary = row<::ql::vulkan::unary>();
 const Kernel kernel::dropout = row<::ql::vulkan::dropout>();
 const Kernel kernel::uniform_noise = row<::ql::vulkan::uniform_noise>();

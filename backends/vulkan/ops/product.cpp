@@ -38,7 +38,8 @@ Status few(const Launch & l, const Matmul & m, const MatmulPush & push) {
     const int64_t lanes = few_lanes(m.depth, subgroups);
     return dispatch(l, subgroups ? shader::few : shader::few_shared, push,
                     groups_for(m.m, kFewThreads / lanes * kFewRows),
-                    {static_cast<uint32_t>(format_of(m.a_type)), m.adds, m.has_factor,
+                    {static_cast<uint32_t>(format_of(m.a_type)), m.adds, m.has_factor, numbers_of(m.b_type),
+                     numbers_of(m.c_type), numbers_of(m.add_type),
                      static_cast<uint32_t>(std::bit_ceil(static_cast<uint64_t>(m.n))), static_cast<uint32_t>(lanes)});
 }
 
@@ -91,7 +92,8 @@ Status matmul(const Launch & l, const Matmul & m) {
         return error(QL_UNSUPPORTED, "no Vulkan kernel takes a product of %lld x %lld numbers",
                      static_cast<long long>(m.m), static_cast<long long>(m.n));
     return dispatch(l, shader::matmul, push, {tiles(m.m), tiles(m.n)},
-                    {static_cast<uint32_t>(format_of(m.a_type)), m.adds, m.has_factor});
+                    {static_cast<uint32_t>(format_of(m.a_type)), m.adds, m.has_factor, numbers_of(m.b_type),
+                     numbers_of(m.c_type), numbers_of(m.add_type)});
 }
 
 Matmul product(const Launch & l, const Operand & w, const void * data, bool transposed, Address x, int64_t n_tokens,

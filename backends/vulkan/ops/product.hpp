@@ -28,6 +28,7 @@ struct Matmul {
     float scale = 1;
     Address add = 0;
     bool adds = false;
+    ql_dtype b_type = QL_F32, c_type = QL_F32, add_type = QL_F32;  // or bf16
     Address factor = 0;
     bool has_factor = false;
     int64_t factor_step = 0;
@@ -39,7 +40,7 @@ inline WeightPush plain(Address data) {
     return {data, 0, 0, 0, 0};
 }
 
-/// y [rows, T] = op(W) x, op(W) being W [k, m] or, `transposed`, its transpose; x is [m or k, T].
+/// y [rows, T] = op(W) x, op(W) being W [k, m] or, `transposed`, its transpose; x is [m or k, T]. All but W in f32.
 Matmul product(const Launch & l, const Operand & w, const void * data, bool transposed, Address x, int64_t n_tokens,
                Address y);
 

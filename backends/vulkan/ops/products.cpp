@@ -13,7 +13,9 @@ Status takes_first(const Node & n) {
     return expect_format(*n.src[0]);
 }
 Matmul product_at(const Launch & l, int w, int x, bool transposed) {
-    return product(l, l.in(w), l.src[w], transposed, source(l, x), l.in(x).ne(1), result(l, 0));
+    Matmul p = product(l, l.in(w), l.src[w], transposed, source(l, x), l.in(x).ne(1), result(l, 0));
+    p.b_type = l.in(x).dtype, p.c_type = l.node.out[0]->dtype;
+    return p;
 }
 template <bool transposed>
 Status mul_mat(const Launch & l) {
@@ -33,15 +35,17 @@ Status mul_mat_sum(const Launch & l) {
         p.scale = params.scale[term];
         p.adds = term > 0 || l.has(0);
         p.add = term > 0 ? p.c : source(l, 0);
+        p.add_type = term > 0 ? p.c_type : QL_F32;
         QL_TRY(matmul(l, p));
     }
     return {};
 }
 
-/// outer: G[k, i] = sum_t x[k, t] y[i, t].
-Matmul outer_product(Address x, int64_t n, Address y, int64_t m, int64_t n_tokens, float scale, Address out) {
+/// outer: G[k, i] = sum_t x[k, t] y[i, t]. x may be of bf16, y is f32 unless its type is set.
+Matmul outer_product(Address x, ql_dtype x_type, int64_t n, Address y, int64_t m, int64_t n_tokens, float scale,
+                     Address out) {
     return {.a = plain(x),
-            .a_type = QL_F32,
+            .a_type = x_type,
             .b = y,
             .c = out,
             .m = n,
@@ -53,8 +57,10 @@ Matmul outer_product(Address x, int64_t n, Address y, int64_t m, int64_t n_token
             .scale = scale};
 }
 Status outer(const Launch & l) {
-    return matmul(
-        l, outer_product(source(l, 0), l.in(0).ne(0), source(l, 1), l.in(1).ne(0), l.in(0).ne(1), 1, result(l, 0)));
+    Matmul p = outer_product(source(l, 0), l.in(0).dtype, l.in(0).ne(0), source(l, 1), l.in(1).ne(0), l.in(0).ne(1), 1,
+                             result(l, 0));
+    p.b_type = l.in(1).dtype;
+    return matmul(l, p);
 }
 
 /// A plain product: c [m, n] of a [depth, m] and b [depth, n].
@@ -74,7 +80,9 @@ Matmul plain_product(Address a, Address b, Address c, int64_t m, int64_t n, int6
 /// lora: out = y + s B h, h = A x.
 Status lora(const Launch & l) {
     const int64_t m = l.in(0).ne(0), k = l.in(1).ne(0), r = l.in(2).ne(1), n = l.in(1).ne(1);
-    QL_TRY(matmul(l, plain_product(source(l, 2), source(l, 1), result(l, 1), r, n, k)));
+    Matmul down = plain_product(source(l, 2), source(l, 1), result(l, 1), r, n, k);
+    down.b_type = l.in(1).dtype;
+    QL_TRY(matmul(l, down));
     Matmul up = plain_product(source(l, 3), result(l, 1), result(l, 0), m, n, r);
     up.scale = l.params<LoraParams>().scale;
     up.adds = true, up.add = source(l, 0);
@@ -87,9 +95,12 @@ Status lora_back(const Launch & l) {
     Matmul down = plain_product(source(l, 4), source(l, 0), result(l, 2), r, n, m);
     down.scale = l.params<LoraParams>().scale;
     down.a_step = {1, r};
+    down.b_type = l.in(0).dtype;
     QL_TRY(matmul(l, down));
-    QL_TRY(matmul(l, outer_product(source(l, 1), k, result(l, 2), r, n, 1, result(l, 0))));
-    return matmul(l, outer_product(source(l, 2), r, source(l, 0), m, n, down.scale, result(l, 1)));
+    QL_TRY(matmul(l, outer_product(source(l, 1), l.in(1).dtype, k, result(l, 2), r, n, 1, result(l, 0))));
+    Matmul db = outer_product(source(l, 2), QL_F32, r, source(l, 0), m, n, down.scale, result(l, 1));
+    db.b_type = l.in(0).dtype;
+    return matmul(l, db);
 }
 
 // lora_mix: sources W, x, s [n_adapters, T], A_i [k, r_i] and the transpose of B_i [m, r_i] of each branch, and r or none.
@@ -124,6 +135,18 @@ Status lora_mix(const Launch & l) {
     return {};
 }
 
+template <size_t i>
+bool is_source(const Node &, size_t source) {
+    return source == i;
+}
+bool is_first_two(const Node &, size_t source) {
+    return source < 2;
+}
+/// An x of mul_mat_sum.
+bool is_operand(const Node &, size_t source) {
+    return source >= 2 && source % 2 == 0;
+}
+
 struct GetRowsPush {
     WeightPush table;
     Address ids, y;
@@ -138,13 +161,13 @@ Status get_rows(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::mul_mat = row<::ql::vulkan::mul_mat<false>, takes_first>();
-const Kernel kernel::mul_mat_t = row<::ql::vulkan::mul_mat<true>, takes_first>();
-const Kernel kernel::mul_mat_merged = row<::ql::vulkan::mul_mat<false>, takes_first>();
-const Kernel kernel::mul_mat_sum = row<::ql::vulkan::mul_mat_sum, takes_terms>();
-const Kernel kernel::outer = row<::ql::vulkan::outer>();
-const Kernel kernel::lora = row<::ql::vulkan::lora>();
-const Kernel kernel::lora_back = row<::ql::vulkan::lora_back>();
+const Kernel kernel::mul_mat = row<::ql::vulkan::mul_mat<false>, takes_first>(nullptr, is_source<1>, takes_bf16);
+const Kernel kernel::mul_mat_t = row<::ql::vulkan::mul_mat<true>, takes_first>(nullptr, is_source<1>, takes_bf16);
+const Kernel kernel::mul_mat_merged = row<::ql::vulkan::mul_mat<false>, takes_first>(nullptr, is_source<1>, takes_bf16);
+const Kernel kernel::mul_mat_sum = row<::ql::vulkan::mul_mat_sum, takes_terms>(nullptr, is_operand, takes_bf16);
+const Kernel kernel::outer = row<::ql::vulkan::outer>(nullptr, takes_bf16);
+const Kernel kernel::lora = row<::ql::vulkan::lora>(nullptr, is_source<1>);
+const Kernel kernel::lora_back = row<::ql::vulkan::lora_back>(nullptr, is_first_two);
 const Kernel kernel::lora_mix = row<::ql::vulkan::lora_mix, takes_first>(scratch_of_mix);
 const Kernel kernel::get_rows = row<::ql::vulkan::get_rows, takes_first>();
 }  // namespace ql::vulkan

@@ -20,7 +20,7 @@ struct RmsNormPush {
 Status rms_norm(const Launch & l) {
     const RmsNormPush push{source(l, 0), source(l, 1), result(l, 0),
                            width_of(l),  rows_of(l),   l.params<RmsNormParams>().eps};
-    return each_row(l, shader::rms_norm, push, push.n_rows);
+    return each_row(l, shader::rms_norm, push, push.n_rows, {numbers_of(*l.node.out[0])});
 }
 
 struct RmsNormBackPush {
@@ -167,7 +167,7 @@ Status dora_scale(const Launch & l) {
 
 }  // namespace
 
-const Kernel kernel::rms_norm = row<::ql::vulkan::rms_norm>();
+const Kernel kernel::rms_norm = row<::ql::vulkan::rms_norm>(nullptr, nullptr, takes_bf16);
 const Kernel kernel::rms_norm_back = row<::ql::vulkan::rms_norm_back, expect_rows>();
 const Kernel kernel::rms_norm_back_w = row<::ql::vulkan::rms_norm_back_w>(rms_norm_back_w_scratch);
 const Kernel kernel::column_dots = row<::ql::vulkan::column_dots>();

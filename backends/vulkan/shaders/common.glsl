@@ -74,9 +74,15 @@ uint to_f16(float x) {
     return sign | ((whole + half_unit - 1u + (whole >> shift & 1u)) >> shift);
 }
 
-// Number i of f32, f16 (1) or bf16 (2).
+// Number i of f32, f16 (1) or bf16 (2); and of f32 or bf16, where one is stored.
 float number_at(F32 data, uint type, int i) {
     if (type == 0) return data.at[i];
     const uint h = U16(data).at[i];
     return type == 1 ? f16_number(h) : bf16_number(h);
+}
+void store_number(F32 data, uint type, int i, float x) {
+    if (type == 2)
+        U16(data).at[i] = uint16_t(to_bf16(x));
+    else
+        data.at[i] = x;
 }

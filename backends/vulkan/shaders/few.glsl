@@ -14,8 +14,11 @@ layout(local_size_x = 64) in;
 layout(constant_id = 0) const int kFormat = 0;
 layout(constant_id = 1) const bool kAdd = false;
 layout(constant_id = 2) const bool kFactor = false;
-layout(constant_id = 3) const int kColumns = 1;
-layout(constant_id = 4) const int kLanes = 16;  // 1, 4, 16; with subgroups 64
+layout(constant_id = 3) const uint kTypeB = 0;
+layout(constant_id = 4) const uint kTypeC = 0;
+layout(constant_id = 5) const uint kTypeAdd = 0;
+layout(constant_id = 6) const int kColumns = 1;
+layout(constant_id = 7) const int kLanes = 16;  // 1, 4, 16; with subgroups 64
 #include "backends/vulkan/shaders/weights.glsl"
 #include "backends/vulkan/shaders/units.glsl"
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer F32x4 {
@@ -34,8 +37,12 @@ shared float parts[kSums][kThreads];
 void plain_unit(int row, int p, inout float sum[kSums], int r) {
     for (int e = p; e < min(p + kUnit, depth); ++e) {
         const float x = weight_at(a, row * depth + e);
-        for (int j = 0; j < kColumns; ++j) sum[r * kMostColumns + j] += x * b.at[min(j, n - 1) * b_row + e];
+        for (int j = 0; j < kColumns; ++j) sum[r * kMostColumns + j] += x * number_at(b, kTypeB, min(j, n - 1) * b_row + e);
     }
+}
+vec4 four_of_b(int i) {
+    if (kTypeB == 0) return F32x4(b).at[i / 4];
+    return vec4(number_at(b, kTypeB, i), number_at(b, kTypeB, i + 1), number_at(b, kTypeB, i + 2), number_at(b, kTypeB, i + 3));
 }
 void packed_unit(int row, int u, inout float sum[kSums], int r) {
     vec4 v[4];
@@ -44,7 +51,7 @@ void packed_unit(int row, int u, inout float sum[kSums], int r) {
     for (int j = 0; j < kColumns; ++j) {
         float s = 0;
         for (int q = 0; q < 4; ++q) {
-            const vec4 x = F32x4(b).at[(min(j, n - 1) * b_row + first + quad_at(q)) / 4];
+            const vec4 x = four_of_b(min(j, n - 1) * b_row + first + quad_at(q));
             s += v[q].x * x.x + v[q].y * x.y + v[q].z * x.z + v[q].w * x.w;
         }
         sum[r * kMostColumns + j] += s;
@@ -56,7 +63,7 @@ void store(int row, int column, float sum) {
     const int at = row + column * ldc;
     const float times = kFactor ? factor.at[column * factor_step] : 1;
     const float product = times == 0 ? 0 : scale * times * sum;
-    c.at[at] = kAdd ? add.at[at] + product : product;
+    store_number(c, kTypeC, at, kAdd ? number_at(add, kTypeAdd, at) + product : product);
 }
 
 void main() {

@@ -11,6 +11,9 @@ layout(local_size_x = 256) in;
 layout(constant_id = 0) const int kFormat = 0;
 layout(constant_id = 1) const bool kAdd = false;
 layout(constant_id = 2) const bool kFactor = false;
+layout(constant_id = 3) const uint kTypeB = 0;
+layout(constant_id = 4) const uint kTypeC = 0;
+layout(constant_id = 5) const uint kTypeAdd = 0;
 #include "backends/vulkan/shaders/weights.glsl"
 PUSH {
     Weight a;
@@ -32,7 +35,7 @@ void load(int i0, int j0, int p0) {
         const ivec2 ta = place_in_tile(e, a_depth == 1), tb = place_in_tile(e, b_depth == 1);
         const int pa = p0 + ta.x, i = i0 + ta.y, pb = p0 + tb.x, j = j0 + tb.y;
         a_tile[ta.x][ta.y] = pa < depth && i < m ? weight_at(a, i * a_row + pa * a_depth) : 0;
-        b_tile[tb.x][tb.y] = pb < depth && j < n ? b.at[j * b_row + pb * b_depth] : 0;
+        b_tile[tb.x][tb.y] = pb < depth && j < n ? number_at(b, kTypeB, j * b_row + pb * b_depth) : 0;
     }
 }
 
@@ -62,6 +65,6 @@ void main() {
             if (row >= m || column >= n) continue;
             const float times = kFactor ? factor.at[column * factor_step] : 1;
             const float product = times == 0 ? 0 : scale * times * sum[i][j];
-            c.at[at] = kAdd ? add.at[at] + product : product;
+            store_number(c, kTypeC, at, kAdd ? number_at(add, kTypeAdd, at) + product : product);
         }
 }

@@ -3,6 +3,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "backends/vulkan/shaders/rows.glsl"
 #include "backends/vulkan/shaders/rms.glsl"
+layout(constant_id = 0) const uint kTypeY = 0;
 PUSH {
     F32 x, w, y;
     int width, n_rows;
@@ -14,5 +15,5 @@ void main() {
     const int first = group() * width;
     const float r = rms_factor(x, first, width, eps);
     EACH_LANE(i, width)
-    y.at[first + i] = x.at[first + i] * r * w.at[i];
+    store_number(y, kTypeY, first + i, x.at[first + i] * r * w.at[i]);
 }
