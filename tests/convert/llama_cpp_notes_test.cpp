@@ -9,7 +9,9 @@ namespace {
 void expect_note(const char * arch, const std::vector<std::string> & tensors, const std::string & part) {
     const std::vector<std::string> notes = llama_cpp_notes(arch, tensors);
     ASSERT_EQ(notes.size(), part.empty() ? 0u : 1u) << arch;
-    if (!part.empty()) EXPECT_NE(notes[0].find(part), std::string::npos) << notes[0];
+    if (!part.empty()) {
+        EXPECT_NE(notes[0].find(part), std::string::npos) << notes[0];
+    }
 }
 
 TEST(LlamaCppNotes, NameTheBiasThatItDoesNotKnow) {
