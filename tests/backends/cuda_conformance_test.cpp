@@ -32,7 +32,7 @@ const Kernel & kernel_of(const OpDef & def) {
 /// Operators that have no kernel, and types of weights that no kernel decodes.
 const std::set<std::string> kMissing = {"lora_merge"};
 const std::set<std::string> kNotDecoded = {"iq1_m",  "iq1_s", "iq2_s", "iq2_xs", "iq2_xxs", "iq3_s", "iq3_xxs",
-                                           "iq4_xs", "nvfp4", "q1_0",  "q2_0",   "tq1_0",   "tq2_0"};
+                                           "iq4_xs", "nvfp4", "q1_0",  "q2_0",   "tq1_0",   "tq2_0", "fp4"};
 
 bool is_decoded(const Node & n) {
     return std::none_of(n.src.begin(), n.src.end(),

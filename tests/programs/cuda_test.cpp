@@ -107,6 +107,7 @@ TEST_F(Cuda, GivesTheSameBitsInEveryOrder) {
     EXPECT_EQ(adapter("checks=2,seed=3,delay=100"), want);
 }
 
+/// Where all layers are computed again already, there is nothing left to plan anew.
 TEST_F(Cuda, AFaultEndsTheRunInALine) {
     for (const auto & [settings, words] : {std::pair("alloc=9", "cudaMalloc"),
                                            {"copy=40", "copy was made to fail"},
@@ -114,7 +115,7 @@ TEST_F(Cuda, AFaultEndsTheRunInALine) {
                                            {"lost=300", "the card was lost"},
                                            {"driver=2", "there is no NVIDIA driver"},
                                            {"driver=3", "the driver is for CUDA 11.0"}}) {
-        const ProcessResult r = run("cuda-emu", settings, "-q");
+        const ProcessResult r = run("cuda-emu", settings, "-q --recompute all");
         EXPECT_NE(0, r.code) << settings;
         EXPECT_NE(r.err.find(words), std::string::npos) << settings << "\n" << r.err;
         EXPECT_EQ(1, std::count(r.err.begin(), r.err.end(), '\n')) << r.err;

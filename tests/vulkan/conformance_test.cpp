@@ -17,8 +17,9 @@ using test::OpenDevice;
 
 /// Types of weights that no kernel decodes, and those that none encodes.
 const std::set<std::string> kNotDecoded = {"iq1_m",  "iq1_s", "iq2_s", "iq2_xs", "iq2_xxs", "iq3_s", "iq3_xxs",
-                                           "iq4_xs", "nvfp4", "q1_0",  "q2_0",   "tq1_0",   "tq2_0"};
-const std::set<std::string> kNotEncoded = {"iq4_nl", "mxfp4", "q2_K", "q3_K", "q4_K", "q5_0", "q5_1", "q5_K", "q6_K"};
+                                           "iq4_xs", "nvfp4", "q1_0",  "q2_0",   "tq1_0",   "tq2_0", "fp4"};
+const std::set<std::string> kNotEncoded = {"fp4",  "iq4_nl", "mxfp4", "q2_K", "q3_K",
+                                           "q4_K", "q5_0",   "q5_1",  "q5_K", "q6_K"};
 
 bool is_one_of(const Operand & t, const std::set<std::string> & names) {
     return names.count(find_dtype(t.dtype)->name) > 0;
