@@ -55,7 +55,9 @@ def write_directory(folder, name, tokenizer=None, vocab=VOCAB):
     config = json.loads((golden / "config.json").read_text())
     random, tensors = np.random.default_rng(1), {}
     for tensor, shape, values in _read(golden / "model.safetensors"):
-        wide = [vocab if n == config["vocab_size"] else _wide(n) for n in shape]
+        wide = [_wide(n) for n in shape]
+        if tensor.endswith(("embed_tokens.weight", "lm_head.weight")):
+            wide[0] = vocab
         if len(wide) == 2:  # rows of length 1
             tensors[tensor] = random.uniform(-1, 1, wide).astype(np.float32) * np.float32(np.sqrt(3 / wide[1]))
         else:
