@@ -22,7 +22,9 @@ Result<bool> was_trained_over(const Adapter & adapter, const Model & base) {
 }  // namespace
 
 std::string merge_type_name(int64_t type) {
-    return type == QL_BASE_KEEP ? "keep" : ql_dtype_name(static_cast<ql_dtype>(type));
+    if (type == QL_BASE_KEEP) return "keep";
+    const char * name = ql_dtype_name(static_cast<ql_dtype>(type));
+    return name ? name : "unknown";
 }
 
 bool is_dithered(const ExactMerge & merge, ql_dtype from, ql_dtype to) {

@@ -305,6 +305,12 @@ TEST_F(MergeAware, RefusesWhatNoMergeGives) {
     EXPECT_NE(scales.message().find("one alpha for all"), std::string::npos) << scales.message();
 }
 
+TEST_F(MergeAware, AMergeIntoATypeThatIsUnknownSaysSo) {
+    const Status status = merge_adapter(adapter(), model_path_, folder_.path("merged.gguf"), merge_options(77));
+    EXPECT_EQ(status.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(status.message().find("type 77 is unknown"), std::string::npos) << status.message();
+}
+
 TEST_F(MergeAware, AMergeOfAnotherTypeOrBaseIsNotTheTrainedModel) {
     Adapter a = adapter();
     const auto says = [&](const Model & base, const ql_quantize_options & o, const char * words) {
