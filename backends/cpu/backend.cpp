@@ -41,8 +41,10 @@ Status enumerate(std::vector<FoundDevice> & devices) {
     return {};
 }
 
+/// Also beside products of int8, which are coarser than it.
 bool computes_in_bf16(ql_compute compute, Isa isa) {
-    return compute == QL_COMPUTE_BF16 || (compute == QL_COMPUTE_AUTO && bf16_is_fast(isa));
+    return compute == QL_COMPUTE_BF16 ||
+           ((compute == QL_COMPUTE_AUTO || compute == QL_COMPUTE_INT8) && bf16_is_fast(isa));
 }
 
 /// Of 16 bits by choice where they are faster than f32 and products of bf16 are not: they are finer than those.
@@ -76,9 +78,9 @@ Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImp
 
 Caps CpuDevice::caps() const {
     return {.isa = isa_name(isa),
-            .product = bf16     ? isa_name(isa)
-                       : coding ? coding->name
-                                : "f32",
+            .product = coding ? coding->name
+                       : bf16 ? isa_name(isa)
+                              : "f32",
             .chip = chip_name(),
             .threads = pool.threads(),
             .bf16 = bf16 != nullptr,

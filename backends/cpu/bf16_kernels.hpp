@@ -16,6 +16,7 @@
 namespace ql::cpu {
 
 struct AttentionShape;
+struct Beside;
 
 /// Attention, or its gradients, of many queries; q, k, v, o and do may each be held in bf16.
 struct AttentionKernel {
@@ -28,6 +29,8 @@ struct Bf16Kernels {
     Isa isa;  // the least that these kernels need
     void (*gemm)(Pool & pool, const GemmBf16 & g, std::byte * scratch);
     AttentionKernel attention, attention_back;
+    /// A product beside one of integers; `g` is to live as long as what is returned.
+    Beside (*beside)(const GemmBf16 & g);
 
     // Kernels that wait for memory use vdpbf16ps in every row: a processor with AMX runs it slower than f32 FMA, not
     // slower than memory.

@@ -11,7 +11,7 @@ struct Coding;
 
 class CpuDevice : public DeviceImpl {
   public:
-    /// In bf16, or with a coding, or - with neither - in f32.
+    /// With a coding, products with frozen weights are of integers; what else is multiplied is in bf16 or in f32.
     CpuDevice(Isa isa, int threads, bool bf16, const Coding * coding = nullptr)
         : isa(isa), bf16(bf16 ? bf16_kernels(isa) : nullptr), coding(coding), pool(threads) {}
 

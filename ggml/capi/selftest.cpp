@@ -42,7 +42,7 @@ Outcome run_case(ql_device & device, const OpDef & def, const Case & c) {
         outcome.error = error_of(device, plain);
         if (!device.caps.bf16) return outcome;
         selftest::Conformance narrow(def, c, kSelftestSeed, device.backend->kernels[op_index(&def)]);
-        const double limit = selftest::conformance_limit(def, true, true);
+        const double limit = selftest::conformance_limit(def, device.caps, true);
         if (const double error = narrow.narrows() ? error_of(device, narrow) : 0; !(error <= limit))
             outcome.message = format("on tensors of bf16 the error is %g", error);
     } catch (const std::exception & e) {

@@ -51,8 +51,8 @@ inline bool multiplies_frozen_weights(const OpDef & def) {
     return std::find(std::begin(all), std::end(all), &def) != std::end(all);
 }
 /// The same for what a device computes in.
-inline double conformance_limit(const OpDef & def, const Caps & caps) {
-    if (caps.integer_bits == 0 || !multiplies_frozen_weights(def)) return conformance_limit(def, caps.bf16);
+inline double conformance_limit(const OpDef & def, const Caps & caps, bool narrow = false) {
+    if (caps.integer_bits == 0 || !multiplies_frozen_weights(def)) return conformance_limit(def, caps.bf16, narrow);
     if (caps.integer_bits == 16) return kInt16Limit;
     return &def == &op::head_loss_back ? kInt8HeadLimit : kInt8Limit;
 }

@@ -64,7 +64,7 @@ DevicePtr DeviceOptions::open() const {
 }
 
 std::string DeviceOptions::line(const ql_device_info & info) {
-    const char * products = info.bf16 ? "bf16" : multiplies_integers(info) ? info.product : "f32";
+    const char * products = multiplies_integers(info) ? info.product : info.bf16 ? "bf16" : "f32";
     return format("device   %s: %s, %s kernels, products in %s, %d thread%s", info.backend, info.chip, info.isa,
                   products, info.threads, info.threads == 1 ? "" : "s");
 }

@@ -65,10 +65,12 @@ class Doctor {
         return "the best kernels that both CPU and operating system support";
     }
     std::string product_reason() const {
-        if (info_.bf16) return "operands rounded to bf16, sums in f32: faster here; --compute f32 for full precision";
         if (DeviceOptions::multiplies_integers(info_))
-            return "frozen weights and their operands rounded to integers: faster here; f32 weights, attention and up "
-                   "to 4 tokens in f32; --compute f32 for full precision";
+            return format(
+                "frozen weights and their operands rounded to integers: faster here; f32 weights, attention and "
+                "up to 4 tokens in %s; --compute f32 for full precision",
+                info_.bf16 ? "bf16" : "f32");
+        if (info_.bf16) return "operands rounded to bf16, sums in f32: faster here; --compute f32 for full precision";
         return "nothing else is faster here, or --compute f32 was given";
     }
 

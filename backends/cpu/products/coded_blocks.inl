@@ -6,6 +6,7 @@
 #define QL_CPU_CODED_BLOCKS_INL
 #endif
 
+#include <bit>
 #include <limits>
 #include <type_traits>
 
@@ -37,88 +38,141 @@ HWY_INLINE BlockScales block_scales(const Coding & of, VecI32 largest_bits) {
             hn::IfThenElseZero(normal, hn::Div(most, largest))};
 }
 
-inline constexpr int64_t kRotated = 64;
-static_assert(kRotated == kCodedSteps && kInt8.rotates && kInt8.block == kRotated && !kInt16.rotates);
-inline constexpr float kRotatedScale = 1.0f / kRotated;
+/// block_scales of one block, whose largest magnitude is among those of the lanes.
+struct RowScale {
+    float scale, inverse;
+
+    HWY_INLINE RowScale(const Coding & of, VecI32 largest_bits) {
+        const auto largest = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(kI32, largest_bits)));
+        const auto most = static_cast<float>(of.largest);
+        const bool finite = largest < std::numeric_limits<float>::infinity();  // not of a NaN
+        const bool normal = finite && largest >= kCodedSmallest;
+        scale = normal ? largest / most : finite ? 0 : std::numeric_limits<float>::quiet_NaN();
+        inverse = normal ? most / largest : 0;
+    }
+};
+
+/// Added to a number below 2^22, it rounds it to a whole one, to nearest, ties to even, and leaves that in the low bits.
+inline constexpr float kRounder = 0x1.8p23f;
+
+// Multiplication by Hadamard's matrix: sums and differences of vectors, then of lanes.
+
+inline constexpr int64_t kLongestRotated = 128;
+static_assert(kInt8.rotates && kInt8.block == kLongestRotated && !kInt16.rotates);
+
+/// Calls f with what is rotated together in a block of n, as a constant.
+template <class F>
+HWY_INLINE void with_rotation(int64_t n, const F & f) {
+    static_assert(rotation(kCodedSteps) == 64 && rotation(kLongestRotated) == 128);
+    if (n == 64) return f(std::integral_constant<int64_t, 64>());
+    f(std::integral_constant<int64_t, 128>());
+}
+
+/// At distances of R / 2, ..., 2, 1 vectors.
+template <int R>
+HWY_INLINE void rotate_few(Vec (&v)[R]) {
+    HWY_UNROLL(5)
+    for (int h = R / 2; h > 0; h /= 2) {
+        HWY_UNROLL(16)
+        for (int i = 0; i < R; ++i) {
+            if (i & h) continue;
+            const Vec a = v[i], b = v[i + h];
+            v[i] = hn::Add(a, b), v[i + h] = hn::Sub(a, b);
+        }
+    }
+}
+
+/// n vectors, `stride` apart, where they are.
+template <int64_t n>
+HWY_INLINE void rotate_vectors(float * x, int64_t stride) {
+    constexpr int64_t most = HWY_MAX_BYTES == 64 ? 16 : 8, rest = n / HWY_MIN(n, most);
+    constexpr int r = static_cast<int>(n / rest);
+    for (int64_t i = 0; i < rest; ++i) {
+        float * at = x + i * stride;
+        Vec v[r];
+        HWY_UNROLL(16)
+        for (int j = 0; j < r; ++j) v[j] = hn::Load(kF32, at + j * rest * stride);
+        rotate_few(v);
+        HWY_UNROLL(16)
+        for (int j = 0; j < r; ++j) hn::Store(v[j], kF32, at + j * rest * stride);
+    }
+    if constexpr (rest > 1)
+        for (int64_t i = 0; i < r; ++i) rotate_vectors<rest>(x + i * rest * stride, stride);
+}
+
+/// H times kLanes columns of a block of n steps, where they are. x [n][kStride].
+template <int64_t kStride>
+HWY_INLINE void rotate_columns(float * x, int64_t n) {
+    with_rotation(n, [=](auto length) HWY_ATTR { rotate_vectors<length()>(x, kStride); });
+}
 
 #if HWY_TARGET != HWY_SCALAR
-/// Sums and differences of v's lanes that are kDistance apart; swapped: v with those exchanged.
+/// Sums and differences of v's lanes that are kDistance apart; swapped: v with those exchanged. The factor is 1 or -1,
+/// so nothing is rounded but the sum.
 template <int kDistance>
 HWY_INLINE Vec lane_sums(Vec v, Vec swapped) {
     constexpr int to_sign = 31 - hwy::FloorLog2(uint32_t{kDistance});
     const auto lane = hn::ShiftLeft<to_sign>(hn::Iota(kU32, 0));
-    const Vec sign = hn::BitCast(kF32, hn::And(lane, hn::Set(kU32, 0x80000000)));
-    return hn::Add(swapped, hn::Xor(v, sign));
+    const auto sign = hn::And(lane, hn::Set(kU32, 0x80000000));
+    return hn::MulAdd(v, hn::Or(hn::BitCast(kF32, sign), hn::Set(kF32, 1)), swapped);
 }
 #endif
 
-/// 64 numbers times H. dst: aligned.
-HWY_INLINE void rotate_row(const float * x, float * dst) {
-    constexpr int kVectors = kRotated / kLanes;
-    Vec v[kVectors];
-    for (int i = 0; i < kVectors; ++i) v[i] = hn::LoadU(kF32, x + i * kLanes);
-    for (int h = kVectors / 2; h > 0; h /= 2)
-        for (int i = 0; i < kVectors; ++i) {
-            if (i & h) continue;
-            const Vec a = v[i], b = v[i + h];
-            v[i] = hn::Add(a, b), v[i + h] = hn::Sub(a, b);
-        }
-    for (int i = 0; i < kVectors; ++i) {
+/// At distances below a vector's length.
+HWY_INLINE Vec rotate_lanes(Vec v) {
 #if HWY_TARGET != HWY_SCALAR
 #if HWY_MAX_BYTES == 64
-        v[i] = lane_sums<8>(v[i], hn::ConcatLowerUpper(kF32, v[i], v[i]));
+    v = lane_sums<8>(v, hn::ConcatLowerUpper(kF32, v, v));
 #endif
 #if HWY_MAX_BYTES >= 32
-        v[i] = lane_sums<4>(v[i], hn::SwapAdjacentBlocks(v[i]));
+    v = lane_sums<4>(v, hn::SwapAdjacentBlocks(v));
 #endif
-        v[i] = lane_sums<2>(v[i], hn::Shuffle1032(v[i]));
-        v[i] = lane_sums<1>(v[i], hn::Shuffle2301(v[i]));
+    v = lane_sums<2>(v, hn::Shuffle1032(v));
+    v = lane_sums<1>(v, hn::Shuffle2301(v));
 #endif
-        hn::Store(v[i], kF32, dst + i * kLanes);
-    }
+    return v;
 }
 
-/// Eight vectors, `stride` apart: sums and differences at distances of 4, 2 and 1 of them.
-HWY_INLINE void rotate_eight(float * x, int64_t stride) {
-    Vec v[8];
-    HWY_UNROLL(8)
-    for (int i = 0; i < 8; ++i) v[i] = hn::Load(kF32, x + i * stride);
-    HWY_UNROLL(3)
-    for (int h = 4; h > 0; h /= 2) {
-        HWY_UNROLL(8)
-        for (int i = 0; i < 8; ++i) {
-            if (i & h) continue;
-            const Vec a = v[i], b = v[i + h];
-            v[i] = hn::Add(a, b), v[i + h] = hn::Sub(a, b);
-        }
-    }
-    HWY_UNROLL(8)
-    for (int i = 0; i < 8; ++i) hn::Store(v[i], kF32, x + i * stride);
-}
-
-/// H times kLanes columns, where they are. x [64][kStride].
-template <int64_t kStride>
-HWY_INLINE void rotate_columns(float * x) {
-    for (int64_t p = 0; p < 8; ++p) rotate_eight(x + p * kStride, 8 * kStride);
-    for (int64_t p = 0; p < kRotated; p += 8) rotate_eight(x + p * kStride, kStride);
-}
-
-/// n numbers, a multiple of kCodedSteps: their codes go to dst. Returns their scale. Bytes get A's bias.
+/// kLanes numbers to codes of a block; what its scale does not count is zero. Bytes get A's bias.
 template <class Code>
-HWY_INLINE float code_block(const Coding & of, const float * x, int64_t n, Code * dst) {
-    constexpr int32_t bias = sizeof(Code) == 1 ? kByteBias : 0;
-    const hn::Rebind<Code, TagI32> codes;
-    HWY_ALIGN float rotated[kRotated];
-    if (of.rotates) rotate_row(x, rotated), x = rotated;
+HWY_INLINE void store_codes(Vec x, Vec inverse, Code * dst) {
+    const hn::Rebind<std::make_unsigned_t<Code>, TagU32> codes;
+    const auto counts = hn::Gt(inverse, hn::Zero(kF32));  // else codes are 0, also those of what is not finite
+    const float zero = sizeof(Code) == 1 ? kRounder + kByteBias : kRounder;
+    const Vec code = hn::Add(hn::IfThenElseZero(counts, hn::Mul(x, inverse)), hn::Set(kF32, zero));
+    hn::StoreU(hn::TruncateTo(codes, hn::BitCast(kU32, code)), codes,
+               reinterpret_cast<std::make_unsigned_t<Code> *>(dst));
+}
+
+/// A block of n numbers, rotated: its codes go to dst. Returns its scale.
+template <int64_t n, class T, class Code>
+HWY_INLINE float code_rotated(const Coding & of, const T * x, Code * dst) {
+    constexpr int kVectors = n / kLanes;
+    Vec v[kVectors];
+    HWY_UNROLL(16)
+    for (int i = 0; i < kVectors; ++i) v[i] = load_part(x + i * kLanes, kLanes);
+    rotate_few(v);
     VecI32 largest = hn::Zero(kI32);
-    for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(hn::LoadU(kF32, x + i)));
-    const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
-    const auto counts = hn::Gt(s.inverse, hn::Zero(kF32));  // else codes are 0, also those of what is not finite
-    for (int64_t i = 0; i < n; i += kLanes) {
-        const VecI32 code = hn::NearestInt(hn::IfThenElseZero(counts, hn::Mul(hn::LoadU(kF32, x + i), s.inverse)));
-        hn::StoreU(hn::DemoteTo(codes, hn::Add(code, hn::Set(kI32, bias))), codes, dst + i);
+    HWY_UNROLL(16)
+    for (int i = 0; i < kVectors; ++i) {
+        v[i] = rotate_lanes(v[i]);
+        largest = hn::Max(largest, magnitude_bits(v[i]));
     }
-    return hn::GetLane(s.scale);
+    const RowScale s(of, largest);
+    HWY_UNROLL(16)
+    for (int i = 0; i < kVectors; ++i) store_codes(v[i], hn::Set(kF32, s.inverse), dst + i * kLanes);
+    return s.scale;
+}
+
+/// A block of n numbers, a multiple of kCodedSteps: its codes go to dst. Returns its scale.
+template <class T, class Code>
+HWY_INLINE float code_block(const Coding & of, const T * x, int64_t n, Code * dst) {
+    if (of.rotates) return n == 64 ? code_rotated<64>(of, x, dst) : code_rotated<kLongestRotated>(of, x, dst);
+    VecI32 largest = hn::Zero(kI32);
+    for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(load_part(x + i, kLanes)));
+    const RowScale s(of, largest);
+    for (int64_t i = 0; i < n; i += kLanes) store_codes(load_part(x + i, kLanes), hn::Set(kF32, s.inverse), dst + i);
+    return s.scale;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -34,7 +34,22 @@ template <class V, int R>
 template <class V, bool kQuads, int R>
 [[gnu::noinline]] void micro_kernel_vnni(const StretchesCoded & stretches, int64_t t, int64_t j, const TargetF32 & to) {
     constexpr int NV = V::kVectors, kLanes = V::kLanes, kSteps = kQuads ? 4 : 2;
-    alignas(64) float sums[R * NV * kLanes] = {};
+    alignas(64) float sums[R * NV * kLanes];
+    const auto add_block = [&](const typename V::Int(&sum)[R][NV], const std::byte * a_scales, int64_t a_row,
+                               const float * b_scales, auto old) __attribute__((always_inline)) {
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) {
+            float scale;
+            __builtin_memcpy(&scale, a_scales + r * a_row, sizeof(scale));
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) {
+                float * at = sums + (r * NV + v) * kLanes;
+                const auto y = V::multiply(V::to_float(sum[r][v]), V::load(b_scales + v * kLanes));
+                V::store(at, V::add(old(at), V::multiply(y, V::broadcast(scale))));
+            }
+        }
+    };
+    bool first = true;
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) __builtin_prefetch(to.c + r * to.ldc + v * kLanes, 1);
     for (const StretchCoded * stretch = stretches.stretch; stretch < stretches.stretch + stretches.n; ++stretch) {
@@ -67,17 +82,11 @@ template <class V, bool kQuads, int R>
                         sum[r][v] = kQuads ? V::add_quads(sum[r][v], y, x[v]) : V::add_pairs(sum[r][v], y, x[v]);
                 }
             }
-#pragma GCC unroll 6
-            for (int r = 0; r < R; ++r) {
-                float scale;
-                __builtin_memcpy(&scale, a_scales + r * a_row, sizeof(scale));
-#pragma GCC unroll 4
-                for (int v = 0; v < NV; ++v) {
-                    float * at = sums + (r * NV + v) * kLanes;
-                    const auto y = V::multiply(V::to_float(sum[r][v]), V::load(b_scales + v * kLanes));
-                    V::store(at, V::add(V::load(at), V::multiply(y, V::broadcast(scale))));
-                }
-            }
+            if (first)
+                add_block(sum, a_scales, a_row, b_scales, [](const float *) { return V::broadcast(0.0f); });
+            else
+                add_block(sum, a_scales, a_row, b_scales, [](const float * at) { return V::load(at); });
+            first = false;
             a_scales += sizeof(float), b_scales += kGroup, starts += kGroup;
         }
     }

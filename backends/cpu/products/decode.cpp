@@ -7,8 +7,11 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <bit>
+
 #include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/products/decode.inl"
+#include "ggml/dtypes/dtype.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace ql::cpu {
@@ -37,6 +40,12 @@ namespace ql::cpu {
 HWY_EXPORT(choose_span_decoder);
 SpanDecoder span_decoder(ql_dtype dtype) {
     return HWY_DYNAMIC_DISPATCH(choose_span_decoder)(dtype);
+}
+
+PackedBlocks packed_blocks(ql_dtype dtype) {
+    if (is_planar(dtype)) return {6, 32};
+    const DTypeDef * def = find_dtype(dtype);
+    return {std::countr_zero(static_cast<uint64_t>(def->block_length)), static_cast<int64_t>(def->block_bytes)};
 }
 }  // namespace ql::cpu
 #endif

@@ -51,4 +51,12 @@ class DepthBlocks {
     int64_t term_ = 0, p0_ = 0;
 };
 
+/// All terms in one block.
+template <typename T>
+DepthBlock whole_depth(std::span<const Term<T>> terms) {
+    DepthBlock block;
+    DepthBlocks<T>(terms, INT64_MAX / 2).next(block);
+    return block;
+}
+
 }  // namespace ql::cpu

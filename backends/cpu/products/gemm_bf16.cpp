@@ -7,6 +7,7 @@
 // Measured on Zen 5 (one thread, GFLOP/s of a peak of 461, NF4, 512 tokens; m x k = 1536 x 576 / 576 x 1536 / 2048 x
 // 2048): panels of 64 KB 413 / 401 / 384, 128 KB 437 / 415 / 400, 256 KB 426 / 436 / 417. Prefetching C: logits of a
 // vocabulary, which are not in a cache, 310 -> 340.
+#include "backends/cpu/products/beside.hpp"
 #include "backends/cpu/products/bf16.hpp"
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/narrow_bf16.inl"
@@ -64,13 +65,14 @@ constexpr MicroKernelBf16 kByRows[kTile] = {micro_kernel<1, NV>, micro_kernel<2,
 /// One vector of columns is narrow_bf16.inl's.
 constexpr const MicroKernelBf16 * kMicroKernels[] = {kByRows<2>, kByRows<3>, kByRows<4>};
 
-StretchesBf16 stretches_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed) {
+StretchesBf16 stretches_of(const GemmBf16 & g, const DepthBlock & block, int64_t group, uint32_t * panel, bool packed,
+                           bool folded) {
     StretchesBf16 stretches;
     for (const Piece & piece : block.list()) {
         const Term<uint16_t> & t = g.terms[static_cast<size_t>(piece.term)];
         uint32_t * b = panel + piece.at / 2 * kPairs;
         if (!packed) PackerBf16<VectorPanel>(t).pack(group, piece.p0, piece.depth, b);
-        if (!packed && is_folded(g)) fold_panel(b, (piece.depth + 1) / 2);
+        if (!packed && folded) fold_panel(b, (piece.depth + 1) / 2);
         stretches.stretch[stretches.n++] = {(piece.depth + 1) / 2, t.a + piece.p0, t.a_row, b};
     }
     return stretches;
@@ -79,7 +81,8 @@ StretchesBf16 stretches_of(const GemmBf16 & g, const DepthBlock & block, int64_t
 void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTiles & of) {
     const int64_t column = of.group * kGroup, left = smaller(kGroup, g.columns() - column);
     const MicroKernelBf16 * kernels = left > kLanes ? kMicroKernels[(left + kLanes - 1) / kLanes - 2] : nullptr;
-    const StretchesBf16 stretches = stretches_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed);
+    const StretchesBf16 stretches =
+        stretches_of(g, block, of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed, is_folded(g));
     const int64_t end = smaller(g.rows, of.last * kTile);
     for (int64_t tile = of.first; tile < of.last;) {
         const int64_t t = tile * kTile;
@@ -93,7 +96,22 @@ void multiply_tiles(const GemmBf16 & g, const DepthBlock & block, const GroupTil
     }
 }
 
+void multiply_beside(const void * product, const GroupTiles & of, float * sums, bool add) {
+    const auto & g = *static_cast<const GemmBf16 *>(product);
+    const int64_t columns = smaller(kGroup, g.columns() - of.group * kGroup);
+    const MicroKernelBf16 * kernels = kMicroKernels[columns > 2 * kLanes ? (columns + kLanes - 1) / kLanes - 2 : 0];
+    const StretchesBf16 stretches =
+        stretches_of(g, whole_depth(g.terms), of.group, reinterpret_cast<uint32_t *>(of.panel), of.packed, false);
+    for (int64_t tile = of.first; tile < of.last; ++tile, sums += kTile * kGroup)
+        kernels[smaller(kTile, g.rows - tile * kTile) - 1](
+            stretches, tile * kTile, {sums, nullptr, Half::bf16, add ? sums : nullptr, kGroup, columns});
+}
+
 }  // namespace
+
+Beside beside_vdpbf16(const GemmBf16 & g) {
+    return {&g, multiply_beside, beside_depth(g.terms)};
+}
 
 void gemm_vdpbf16(Pool & pool, const GemmBf16 & g, std::byte * scratch) {
     constexpr int64_t kTilesOfPiece = 16;

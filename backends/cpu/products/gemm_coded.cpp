@@ -132,14 +132,14 @@ constexpr CodedKernels kHighwayPairs = {
      micro_kernel_coded<4, kCodedVectors>, micro_kernel_coded<5, kCodedVectors>, micro_kernel_coded<6, kCodedVectors>},
     {}};
 
-StretchesCoded coded_stretches(const CodedPath & path, const GemmCoded & g, const DepthBlock & block,
-                               const GroupTiles & tiles) {
+StretchesCoded coded_stretches(const CodedPath & path, const GemmCoded & g, const CodedRoom & room,
+                               const DepthBlock & block, const GroupTiles & tiles) {
     const Coding & of = *path.coding;
     const bool bytes = in_bytes(path);
     StretchesCoded stretches;
     stretches.block = of.block;
-    PanelCoded to = {nullptr, reinterpret_cast<float *>(tiles.panel + kPanelBytes), nullptr};
-    to.starts = reinterpret_cast<int32_t *>(to.scales + kPanelBlocks * kGroup);
+    PanelCoded to = {nullptr, reinterpret_cast<float *>(tiles.panel + room.units),
+                     reinterpret_cast<int32_t *>(tiles.panel + room.units + room.scales)};
     for (const Piece & piece : block.list()) {
         const Term<std::byte> & t = g.terms[static_cast<size_t>(piece.term)];
         to.units = reinterpret_cast<int32_t *>(tiles.panel) + piece.at / (bytes ? 4 : 2) * kGroup;
@@ -159,55 +159,114 @@ StretchesCoded coded_stretches(const CodedPath & path, const GemmCoded & g, cons
     return stretches;
 }
 
-void multiply_tiles_coded(const CodedPath & path, const GemmCoded & g, const DepthBlock & block,
-                          const GroupTiles & of) {
+/// Rows of a tile: from memory to sums that lie together, and back.
+HWY_INLINE void take_tile(const float * from, int64_t stride, int64_t rows, int64_t columns, float * sums) {
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < columns; j += kLanes)
+            hn::Store(load_part(from + r * stride + j, columns - j), kF32, sums + r * kGroup + j);
+}
+template <typename T>
+HWY_INLINE void store_tile(const float * sums, int64_t rows, int64_t columns, T * to, int64_t stride) {
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < columns; j += kLanes)
+            store_part(hn::Load(kF32, sums + r * kGroup + j), to + r * stride + j, columns - j);
+}
+void store_tile_as(const GemmCoded & g, const float * sums, int64_t rows, int64_t columns, int64_t at) {
+    if (!g.c_half) return store_tile(sums, rows, columns, g.c + at, g.ldc);
+    if (g.half == Half::bf16) return store_tile(sums, rows, columns, g.c_half + at, g.ldc);
+    store_tile(sums, rows, columns, reinterpret_cast<hwy::float16_t *>(g.c_half + at), g.ldc);
+}
+
+/// Rows from t on times the columns of a group.
+HWY_INLINE void multiply_columns_coded(const CodedPath & path, const StretchesCoded & stretches, int64_t t,
+                                       int64_t rows, const TargetF32 & to) {
     const CodedKernels & kernels = path.vnni ? *path.vnni : kHighwayPairs;
     const MicroKernelCoded * by_rows = in_bytes(path) ? kernels.quads : kernels.pairs;
-    const StretchesCoded stretches = coded_stretches(path, g, block, of);
+    for (int64_t j = 0; j < to.columns; j += kernels.width)
+        by_rows[rows - 1](stretches, t, j, {to.c + j, to.add ? to.add + j : nullptr, to.ldc, to.columns - j});
+}
+
+/// Sums lie together until they have all that is to be added to them.
+void multiply_piece_apart(const CodedPath & path, const GemmCoded & g, const CodedRoom & room, const float * add,
+                          const StretchesCoded & stretches, const Beside & beside, const GroupTiles & of) {
+    auto * panel = of.panel + room.units + room.scales + room.starts;
+    auto * const all = reinterpret_cast<float *>(panel + room.beside);
     const int64_t first = of.group * kGroup, columns = std::min(kGroup, g.columns() - first);
+    const auto each_tile = [&](auto f) HWY_ATTR {
+        for (int64_t tile = of.first; tile < of.last; ++tile)
+            f(tile * kTile, std::min(kTile, g.rows - tile * kTile), all + (tile - of.first) * kTile * kGroup);
+    };
+    if (add)
+        each_tile([&](int64_t t, int64_t rows, float * sums)
+                      HWY_ATTR { take_tile(add + t * g.ldc + first, g.ldc, rows, columns, sums); });
+    if (beside.tiles) beside.tiles(beside.product, {of.group, of.first, of.last, panel, of.packed, of.again}, all, add);
+    const bool added = add || beside.tiles;
+    each_tile([&](int64_t t, int64_t rows, float * sums) HWY_ATTR {
+        const int64_t at = t * g.ldc + first;
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t j = 0; j < kGroup; j += g.c_half ? 32 : 16)
+                g.c_half ? __builtin_prefetch(g.c_half + at + r * g.ldc + j, 1)
+                         : __builtin_prefetch(g.c + at + r * g.ldc + j, 1);
+        multiply_columns_coded(path, stretches, t, rows, {sums, added ? sums : nullptr, kGroup, columns});
+        store_tile_as(g, sums, rows, columns, at);
+    });
+}
+
+void multiply_tiles_coded(const CodedPath & path, const GemmCoded & g, const CodedRoom & room, const DepthBlock & block,
+                          const GroupTiles & of) {
+    const StretchesCoded stretches = coded_stretches(path, g, room, block, of);
     const float * add = block.first ? g.add : g.c;
+    const Beside beside = block.first ? g.beside : Beside{};
+    if (beside.tiles || g.c_half) return multiply_piece_apart(path, g, room, add, stretches, beside, of);
+    const int64_t first = of.group * kGroup;
     for (int64_t tile = of.first; tile < of.last; ++tile) {
-        const int64_t t = tile * kTile, rows = std::min(kTile, g.rows - t);
-        for (int64_t j = 0; j < columns; j += kernels.width) {
-            const int64_t at = t * g.ldc + first + j;
-            by_rows[rows - 1](stretches, t, j, {g.c + at, add ? add + at : nullptr, g.ldc, columns - j});
-        }
+        const int64_t t = tile * kTile, at = t * g.ldc + first;
+        multiply_columns_coded(path, stretches, t, std::min(kTile, g.rows - t),
+                               {g.c + at, add ? add + at : nullptr, g.ldc, std::min(kGroup, g.columns() - first)});
     }
 }
 
 /// n numbers where they are, if they fill whole steps, or a copy with zeros behind them.
-HWY_INLINE const float * whole_steps(const float * x, int64_t n, float * copy) {
+template <class T>
+HWY_INLINE const T * whole_steps(const T * x, int64_t n, T * copy) {
     if (n % kCodedSteps == 0) return x;
-    std::fill(std::copy(x, x + n, copy), copy + coded_steps(n), 0.0f);
+    std::fill(std::copy(x, x + n, copy), copy + coded_steps(n), T{});
     return copy;
 }
 
 constexpr int64_t kRowSpan = kInt16.block;  // whole blocks of every coding
 
 /// At most kRowSpan numbers to codes, and to a scale a block.
-template <class Code>
-HWY_INLINE void code_span(const Coding & of, const float * x, int64_t n, Code * codes, float * scales) {
-    HWY_ALIGN float copy[kRowSpan];
-    const float * from = whole_steps(x, n, copy);
+template <class Code, class T>
+HWY_INLINE void code_span(const Coding & of, const T * x, int64_t n, Code * codes, float * scales) {
+    HWY_ALIGN T copy[kRowSpan];
+    const T * from = whole_steps(x, n, copy);
     const int64_t steps = coded_steps(n);
     for (int64_t i = 0; i < steps; i += of.block)
         *scales++ = code_block(of, from + i, std::min(of.block, steps - i), codes + i);
 }
 
-template <class Code>
-void code_row_as(const Coding & of, const float * x, int64_t n, std::byte * dst) {
+template <class Code, class T>
+void code_row_as(const Coding & of, const T * x, int64_t n, std::byte * dst) {
     auto * scales = reinterpret_cast<float *>(dst + coded_steps(n) * static_cast<int64_t>(sizeof(Code)));
     for (int64_t i = 0; i < n; i += kRowSpan)
         code_span(of, x + i, std::min(kRowSpan, n - i), reinterpret_cast<Code *>(dst) + i, scales + i / of.block);
 }
 
-void code_row(const CodedPath & path, const float * x, int64_t n, std::byte * dst) {
+template <class T>
+void code_row(const CodedPath & path, const T * x, int64_t n, std::byte * dst) {
     in_bytes(path) ? code_row_as<uint8_t>(*path.coding, x, n, dst) : code_row_as<int16_t>(*path.coding, x, n, dst);
 }
+void code_row_f32(const CodedPath & path, const void * x, int64_t n, std::byte * dst) {
+    code_row(path, static_cast<const float *>(x), n, dst);
+}
+void code_row_bf16(const CodedPath & path, const void * x, int64_t n, std::byte * dst) {
+    code_row(path, static_cast<const uint16_t *>(x), n, dst);
+}
 
-/// Codes take at most half the room of what they are made of, so they do not overtake it. Scales would.
-template <class Code>
-void code_row_in_place_as(const Coding & of, float * x, int64_t n, float * scales) {
+/// Codes take no more room than what they are made of, so they do not overtake it. Scales would.
+template <class Code, class T>
+void code_row_in_place_as(const Coding & of, T * x, int64_t n, float * scales) {
     auto * row = reinterpret_cast<std::byte *>(x);
     constexpr auto bytes = static_cast<int64_t>(sizeof(Code));
     HWY_ALIGN Code codes[kRowSpan];
@@ -219,9 +278,14 @@ void code_row_in_place_as(const Coding & of, float * x, int64_t n, float * scale
     std::memcpy(row + bytes * coded_steps(n), scales, static_cast<size_t>(coded_blocks(of, n)) * sizeof(float));
 }
 
-void code_row_in_place(const CodedPath & path, float * x, int64_t n, float * scales) {
+template <class T>
+void code_row_in_place(const CodedPath & path, T * x, int64_t n, float * scales) {
     in_bytes(path) ? code_row_in_place_as<uint8_t>(*path.coding, x, n, scales)
                    : code_row_in_place_as<int16_t>(*path.coding, x, n, scales);
+}
+void code_in_place_of(const CodedPath & path, void * x, bool bf16, int64_t n, float * scales) {
+    bf16 ? code_row_in_place(path, static_cast<uint16_t *>(x), n, scales)
+         : code_row_in_place(path, static_cast<float *>(x), n, scales);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -231,27 +295,31 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ql::cpu {
 HWY_EXPORT(multiply_tiles_coded);
-HWY_EXPORT(code_row);
-HWY_EXPORT(code_row_in_place);
+HWY_EXPORT(code_row_f32);
+HWY_EXPORT(code_row_bf16);
+HWY_EXPORT(code_in_place_of);
 
 void gemm_coded(Pool & pool, const CodedPath & path, const GemmCoded & g, std::byte * scratch) {
     const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_tiles_coded);
-    constexpr int64_t kTilesOfPiece = 8;
-    DepthBlocks<std::byte> blocks(g.terms, kPanelDepthCoded, kCodedSteps);
+    const CodedRoom room = coded_room(path, g.terms, g.beside.depth, g.c_half);
+    DepthBlocks<std::byte> blocks(g.terms, room.depth, kCodedSteps);
     for (DepthBlock block; blocks.next(block);)
-        run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfPiece, scratch, kCodedPanelBytes,
-                   [&](const GroupTiles & tiles) { multiply(path, g, block, tiles); });
+        run_pieces(pool, g.groups(), (g.rows + kTile - 1) / kTile, kTilesOfCodedPiece, scratch,
+                   static_cast<size_t>(room.bytes()),
+                   [&](const GroupTiles & tiles) { multiply(path, g, room, block, tiles); });
 }
 
-void code_in_place(const CodedPath & path, float * x, int64_t n, float * scales) {
-    HWY_DYNAMIC_DISPATCH(code_row_in_place)(path, x, n, scales);
+void code_in_place(const CodedPath & path, void * x, bool bf16, int64_t n, float * scales) {
+    HWY_DYNAMIC_DISPATCH(code_in_place_of)(path, x, bf16, n, scales);
 }
 
-void code_rows(Pool & pool, const CodedPath & path, const float * x, int64_t n, int64_t rows, std::byte * dst) {
-    const auto code = HWY_DYNAMIC_DISPATCH(code_row);
-    const int64_t stride = coded_stride(path, n);
+void code_rows(Pool & pool, const CodedPath & path, const void * x, bool bf16, int64_t n, int64_t rows,
+               std::byte * dst) {
+    const auto code = bf16 ? HWY_DYNAMIC_DISPATCH(code_row_bf16) : HWY_DYNAMIC_DISPATCH(code_row_f32);
+    const int64_t stride = coded_stride(path, n), bytes = n * (bf16 ? 2 : 4);
+    const auto * first = static_cast<const std::byte *>(x);
     split_rows(pool, rows, n, [=, &path](int64_t t, int64_t last) {
-        for (; t < last; ++t) code(path, x + t * n, n, dst + t * stride);
+        for (; t < last; ++t) code(path, first + t * bytes, n, dst + t * stride);
     });
 }
 

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/products/beside.hpp"
 #include "backends/cpu/products/decode.hpp"
 #include "backends/cpu/products/depth_blocks.hpp"
 #include "backends/cpu/products/pieces.hpp"
@@ -162,17 +163,22 @@ constexpr const MicroKernelF32 * kMicroKernels[kVectors] = {kByRows<1>, kByRows<
 constexpr const MicroKernelF32 * kMicroKernels[kVectors] = {kByRows<1>, kByRows<2>, kByRows<3>, kByRows<4>};
 #endif
 
+/// Rows from t on times the columns of a group.
+HWY_INLINE void multiply_columns(const StretchesF32 & stretches, int64_t t, int64_t rows, const TargetF32 & to) {
+    for (int64_t j = 0; j < to.columns; j += kWidth) {
+        const int64_t left = to.columns - j, vectors = std::min<int64_t>(kVectors, (left + kLanes - 1) / kLanes);
+        kMicroKernels[vectors - 1][rows - 1](stretches, t, j, {to.c + j, to.add ? to.add + j : nullptr, to.ldc, left});
+    }
+}
+
 /// One tile of rows times a group's columns.
 HWY_INLINE void multiply_tile(const GemmF32 & g, int64_t group, int64_t tile, const StretchesF32 & stretches,
                               bool first_block) {
     const int64_t t = tile * kTile, first = group * kGroup, rows = std::min(kTile, g.rows - t);
-    const int64_t columns = std::min(kGroup, g.columns() - first);
     const float * add = first_block ? g.add : g.c;
-    for (int64_t j = 0; j < columns; j += kWidth) {
-        const int64_t at = t * g.ldc + first + j, left = columns - j,
-                      vectors = std::min<int64_t>(kVectors, (left + kLanes - 1) / kLanes);
-        kMicroKernels[vectors - 1][rows - 1](stretches, t, j, {g.c + at, add ? add + at : nullptr, g.ldc, left});
-    }
+    const int64_t at = t * g.ldc + first;
+    multiply_columns(stretches, t, rows,
+                     {g.c + at, add ? add + at : nullptr, g.ldc, std::min(kGroup, g.columns() - first)});
 }
 
 /// Rows of an f32 weight can be read where they are. With many tiles it is better to have them close together.
@@ -203,6 +209,16 @@ void multiply_tiles(const GemmF32 & g, const DepthBlock & block, const GroupTile
     for (int64_t tile = of.first; tile < of.last; ++tile) multiply_tile(g, of.group, tile, stretches, block.first);
 }
 
+void multiply_beside(const void * product, const GroupTiles & of, float * sums, bool add) {
+    const auto & g = *static_cast<const GemmF32 *>(product);
+    const StretchesF32 stretches =
+        stretches_of(g, whole_depth(g.terms), of.group, reinterpret_cast<float *>(of.panel), of.packed);
+    const int64_t columns = std::min(kGroup, g.columns() - of.group * kGroup);
+    for (int64_t tile = of.first; tile < of.last; ++tile, sums += kTile * kGroup)
+        multiply_columns(stretches, tile * kTile, std::min(kTile, g.rows - tile * kTile),
+                         {sums, add ? sums : nullptr, kGroup, columns});
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ql::cpu
 HWY_AFTER_NAMESPACE();
@@ -210,6 +226,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ql::cpu {
 HWY_EXPORT(multiply_tiles);
+HWY_EXPORT(multiply_beside);
+
+Beside beside(const GemmF32 & g) {
+    return {&g, HWY_DYNAMIC_DISPATCH(multiply_beside), beside_depth(g.terms)};
+}
 
 void gemm(Pool & pool, const GemmF32 & g, std::byte * scratch) {
     const auto multiply = HWY_DYNAMIC_DISPATCH(multiply_tiles);

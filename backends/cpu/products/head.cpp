@@ -31,24 +31,25 @@ int64_t chunk_of(int64_t tokens, const CpuDevice & cpu) {
     return std::min(tokens, cpu.bf16 ? kChunkBf16 : kChunkF32);
 }
 
-/// How the head is rounded to integers, if it is.
+/// How the head is rounded to integers, if it is. Codes of dlogits in 16 bits take their place in bytes alone.
 CodedPath coded_of(const Weight & w, const CpuDevice & cpu) {
-    return has_coded_product(w.dtype) ? coded_path(cpu) : CodedPath{};
+    const CodedPath path = coded_path(cpu);
+    return path && has_coded_product(w.dtype) && (!cpu.bf16 || in_bytes(path)) ? path : CodedPath{};
 }
 
 /// What lies in scratch.
 struct HeadBuffers {
     int64_t row_length;  // of padded logits; the pad also keeps rows from sharing cache sets
     std::byte * panels;
-    float * rows;        // [chunk][n]: x of the chunk's tokens, then dx
-    std::byte * codes;   // of x; none where the head is not rounded to integers
-    float * scales;      // [thread][blocks of a row]: of dlogits, as above
-    uint16_t * rounded;  // rows in bf16. Here and below: none where products compute in f32
-    float * logits;      // [chunk][row_length]; null where they are half_logits
-    uint16_t * half_logits;
-    float * tops;    // [thread][blocks of a row]
-    float * slopes;  // [thread][V] of a soft cap; none without one
-    int32_t * ids;   // [tokens]: those with a target
+    float * rows;            // [chunk][n]: x of the chunk's tokens, then dx
+    std::byte * codes;       // of x; none where the head is not rounded to integers
+    float * scales;          // [thread][blocks of a row]: of dlogits, as above
+    uint16_t * rounded;      // rows in bf16. Here and below: none where products compute in f32
+    float * logits;          // [chunk][row_length]
+    uint16_t * half_logits;  // the same in 16 bits; one of the two is null
+    float * tops;            // [thread][blocks of a row]
+    float * slopes;          // [thread][V] of a soft cap; none without one
+    int32_t * ids;           // [tokens]: those with a target
 
     HeadBuffers(Carver & carve, const Weight & w, int64_t tokens, bool capped, const CpuDevice & cpu)
         : row_length((w.m + kLogitPad - 1) / kLogitPad * kLogitPad + kLogitPad) {
@@ -56,19 +57,25 @@ struct HeadBuffers {
         const Term<uint16_t> project[] = {{w, Side::forward}};
         const CodedPath coded = coded_of(w, cpu);
         if (coded) row_length = std::max(row_length, 3 * kLogitPad);  // 64 codes and their scale
-        const size_t panel_bytes = cpu.bf16 ? gemm_half_scratch(cpu.pool, project)
-                                   : coded  ? gemm_coded_scratch(cpu.pool)
-                                            : gemm_scratch(cpu.pool);
+        const size_t panel_bytes =
+            coded      ? gemm_coded_scratch(cpu.pool, coded_room(coded, project, 0, cpu.bf16 != nullptr))
+            : cpu.bf16 ? gemm_half_scratch(cpu.pool, project)
+                       : gemm_scratch(cpu.pool);
         panels = carve.take<std::byte>(static_cast<int64_t>(panel_bytes));
         rows = carve.take<float>(n_rows * w.k);
         codes = carve.take<std::byte>(coded ? coded_stride(coded, w.k) * n_rows : 0);
         scales = carve.take<float>(coded ? cpu.pool.threads() * coded_blocks(*coded.coding, w.m) : 0);
-        rounded = carve.take<uint16_t>(cpu.bf16 ? bf16_stride(w.k) * n_rows : 0);
-        logits = carve.take<float>(cpu.bf16 ? 0 : n_rows * row_length);
-        half_logits = carve.take<uint16_t>(cpu.bf16 ? n_rows * row_length : 0);
+        rounded = carve.take<uint16_t>(cpu.bf16 && !coded ? bf16_stride(w.k) * n_rows : 0);
+        logits = cpu.bf16 ? nullptr : carve.take<float>(n_rows * row_length);
+        half_logits = cpu.bf16 ? carve.take<uint16_t>(n_rows * row_length) : nullptr;
         tops = carve.take<float>(cpu.bf16 ? cpu.pool.threads() * softmax_blocks(row_length) : 0);
         slopes = carve.take<float>(capped ? cpu.pool.threads() * row_length : 0);
         ids = carve.take<int32_t>(tokens);
+    }
+    /// Row i, in whichever of the two it is.
+    std::byte * dlogits(int64_t i) const {
+        return logits ? reinterpret_cast<std::byte *>(logits + i * row_length)
+                      : reinterpret_cast<std::byte *>(half_logits + i * row_length);
     }
     float * slopes_of(int thread) const { return slopes + thread * row_length; }
     float * tops_of(int thread) const { return tops + thread * softmax_blocks(row_length); }
@@ -122,9 +129,11 @@ class Head {
 
     void project(int64_t n) {
         if (coded_) {
-            code_rows(cpu_.pool, coded_, at_.rows, head_.w.k, n, at_.codes);
+            code_rows(cpu_.pool, coded_, at_.rows, false, head_.w.k, n, at_.codes);
             const Term<std::byte> term[] = {{head_.w, Side::forward, at_.codes, coded_stride(coded_, head_.w.k)}};
-            return gemm_coded(cpu_.pool, coded_, GemmCoded{term, n, at_.logits, at_.row_length}, at_.panels);
+            GemmCoded g{{term, n, at_.logits, at_.row_length}, {}};
+            g.c_half = at_.half_logits, g.half = Half::f16;
+            return gemm_coded(cpu_.pool, coded_, g, at_.panels);
         }
         if (!cpu_.bf16) {
             const Term<float> term[] = {{head_.w, Side::forward, at_.rows, head_.w.k}};
@@ -205,17 +214,15 @@ class Head {
 
     /// Codes and scales of row i's dlogits take their place.
     void round_row(int64_t i, int thread) {
-        code_in_place(coded_, at_.logits + i * at_.row_length, head_.w.m,
+        code_in_place(coded_, at_.dlogits(i), cpu_.bf16, head_.w.m,
                       at_.scales + thread * coded_blocks(*coded_.coding, head_.w.m));
     }
 
     /// Computes dx of the chunk's tokens from dlogits.
     void give_back(const int32_t * ids, int64_t n) {
         if (coded_) {
-            const auto * codes = reinterpret_cast<const std::byte *>(at_.logits);
-            const int64_t row = at_.row_length * static_cast<int64_t>(sizeof(float));
-            const Term<std::byte> term[] = {{head_.w, Side::backward, codes, row}};
-            gemm_coded(cpu_.pool, coded_, GemmCoded{term, n, at_.rows, head_.w.k}, at_.panels);
+            const Term<std::byte> term[] = {{head_.w, Side::backward, at_.dlogits(0), at_.dlogits(1) - at_.dlogits(0)}};
+            gemm_coded(cpu_.pool, coded_, {{term, n, at_.rows, head_.w.k}, {}}, at_.panels);
         } else if (cpu_.bf16) {
             const Term<uint16_t> term[] = {{head_.w, Side::backward, at_.half_logits, at_.row_length}};
             cpu_.bf16->gemm(cpu_.pool, GemmBf16{term, n, at_.rows, head_.w.k}, at_.panels);

@@ -78,18 +78,6 @@ inline __m512 scaled_codebook(float absmax) {
     return _mm512_mul_ps(_mm512_loadu_ps(kNF4Codebook), _mm512_set1_ps(absmax));
 }
 
-/// Blocks as they lie in memory; of a planar format, those of its codes. Their lengths are powers of two.
-struct Blocks {
-    int shift;  // log2 of the length
-    int64_t bytes;
-};
-inline Blocks blocks_of(ql_dtype dtype) {
-    if (is_planar(dtype)) return {6, 32};
-    const DTypeDef * def = find_dtype(dtype);
-    return {__builtin_ctzll(static_cast<unsigned long long>(def->block_length)),
-            static_cast<int64_t>(def->block_bytes)};
-}
-
 /// Bytes of a weight: rows, `stride` apart.
 struct PackedRows {
     const char * first;
@@ -110,7 +98,7 @@ class PackerBf16 {
           plain_(t.scale == 1),
           nf4_(plain_ && is_nf4(t.w.dtype)),
           q8_0_(plain_ && t.w.dtype == QL_Q8_0),
-          blocks_(blocks_of(t.w.dtype)),
+          blocks_(packed_blocks(t.w.dtype)),
           decode_(span_decoder(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, uint32_t * panel) const {
@@ -149,12 +137,7 @@ class PackerBf16 {
     /// Asks for the bytes of elements [first, first + count). Packing asks for those of the group after its own, whose
     /// turn comes when this one has been multiplied; they may lie past the weight's end.
     void fetch(int64_t first, int64_t count) const {
-        if (!Layout::fetches_next) return;
-        const auto * data = static_cast<const char *>(w_.data);
-        const char * last = data + ((first + count - 1) >> blocks_.shift) * blocks_.bytes;
-        for (const char * at = data + (first >> blocks_.shift) * blocks_.bytes; at < last; at += 64)
-            __builtin_prefetch(at);
-        __builtin_prefetch(last);
+        if (Layout::fetches_next) fetch_packed(w_, blocks_, first, count);
     }
 
     /// A row of W to bf16.
@@ -342,7 +325,7 @@ class PackerBf16 {
     const float scale_;
     const bool plain_;  // no scale: the decoders below may be taken
     const bool nf4_, q8_0_;
-    const Blocks blocks_;
+    const PackedBlocks blocks_;
     const SpanDecoder decode_;
 };
 

@@ -34,8 +34,9 @@ class PackerCoded {
         : of_(of),
           w_(t.w),
           side_(t.side),
-          scale_(of.rotates ? t.scale * kRotatedScale : t.scale),
-          decode_(span_decoder(t.w.dtype)) {}
+          scale_(t.scale),
+          decode_(span_decoder(t.w.dtype)),
+          blocks_(packed_blocks(t.w.dtype)) {}
 
     void pack(int64_t group, int64_t p0, int64_t depth, const PanelCoded & to) const {
         if (side_ == Side::forward) {
@@ -64,6 +65,7 @@ class PackerCoded {
         HWY_ALIGN float rows[kSpan * kGroup];
         const int64_t n = std::min(kGroup, w_.k - column), whole = coded_steps(depth);
         for (int64_t p = 0; p < depth; ++p) {
+            fetch_packed(w_, blocks_, (p0 + p) * w_.k + column + n, n);  // what the next group begins with
             decode_(w_, (p0 + p) * w_.k + column, n, rows + p * kGroup);
             std::fill(rows + p * kGroup + n, rows + (p + 1) * kGroup, 0.0f);
         }
@@ -82,6 +84,7 @@ class PackerCoded {
         for (int64_t s = 0; s < depth; s += kSpan) {
             const int64_t count = std::min(kSpan, depth - s), whole = coded_steps(count);
             for (int64_t r = 0; r < n; ++r) {
+                fetch_packed(w_, blocks_, (row + r + kGroup) * w_.k + p0 + s, count);
                 decode_(w_, (row + r) * w_.k + p0 + s, count, rows + r * kSpan);
                 std::fill(rows + r * kSpan + count, rows + r * kSpan + whole, 0.0f);
             }
@@ -96,25 +99,31 @@ class PackerCoded {
     /// A block of kLanes columns. x [n][kStride].
     template <int64_t kStride>
     void code_columns(float * x, int64_t n, const PanelCoded & to) const {
-        if (of_.rotates) rotate_columns<kStride>(x);
-        VecI32 largest = hn::Zero(kI32), sum = hn::Zero(kI32);
+        if (of_.rotates) rotate_columns<kStride>(x, n);
+        const float factor = of_.rotates ? scale_ / static_cast<float>(rotation(n)) : scale_;
+        VecI32 largest = hn::Zero(kI32),
+               sum = hn::Set(kI32, static_cast<int32_t>(-n * std::bit_cast<int32_t>(kRounder)));
         for (int64_t p = 0; p < n; ++p) largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, x + p * kStride)));
         const BlockScales s = block_scales(of_, largest);
-        hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, scale_)), kF32, to.scales);
+        hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, factor)), kF32, to.scales);
         const auto code = [&](int64_t p) HWY_ATTR {
-            const VecI32 c = hn::NearestInt(hn::Mul(hn::Load(kF32, x + p * kStride), s.inverse));
+            const Vec rounded = hn::Add(hn::Mul(hn::Load(kF32, x + p * kStride), s.inverse), hn::Set(kF32, kRounder));
+            const VecI32 c = hn::BitCast(kI32, rounded);  // the code in its low bits
             sum = hn::Add(sum, c);
             return c;
         };
         for (int64_t p = 0; p < n; p += kPerUnit) {
             VecI32 unit;
+            const auto low_halves = [](VecI32 even, VecI32 odd) HWY_ATTR {
+                return hn::Or(hn::And(even, hn::Set(kI32, 0xffff)), hn::ShiftLeft<16>(odd));
+            };
             if constexpr (kBytes) {
-                const VecI32 byte = hn::Set(kI32, 0xff), c0 = hn::And(code(p), byte), c1 = hn::And(code(p + 1), byte),
-                             c2 = hn::And(code(p + 2), byte), c3 = code(p + 3);
-                unit = hn::Or(hn::Or(c0, hn::ShiftLeft<8>(c1)), hn::Or(hn::ShiftLeft<16>(c2), hn::ShiftLeft<24>(c3)));
+                const VecI32 c0 = code(p), c1 = code(p + 1), c2 = code(p + 2), c3 = code(p + 3);
+                const VecI32 even = hn::And(low_halves(c0, c2), hn::Set(kI32, 0x00ff00ff));
+                unit = hn::Or(even, hn::ShiftLeft<8>(hn::And(low_halves(c1, c3), hn::Set(kI32, 0x00ff00ff))));
             } else {
-                unit = hn::And(code(p), hn::Set(kI32, 0xffff));
-                unit = hn::Or(unit, hn::ShiftLeft<16>(code(p + 1)));
+                const VecI32 even = code(p), odd = code(p + 1);
+                unit = low_halves(even, odd);
             }
             hn::StoreU(unit, kI32, to.units + p / kPerUnit * kGroup);
         }
@@ -126,6 +135,7 @@ class PackerCoded {
     const Side side_;
     const float scale_;
     const SpanDecoder decode_;
+    const PackedBlocks blocks_;
 };
 
 }  // namespace HWY_NAMESPACE

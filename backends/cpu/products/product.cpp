@@ -31,20 +31,46 @@ bool any_coded(const ProductSum & s, const CpuDevice & cpu) {
     return cpu.coding && std::any_of(s.products.begin(), s.products.end(), is_coded);
 }
 
-/// Room for the panels, which products in f32 and of integers use one after the other, and for the operands' codes.
+/// The products of a sum that are of integers, and those beside them.
+struct CodedSum {
+    std::array<Product, kMaxTerms> coded_list, beside_list;
+    size_t n_coded = 0, n_beside = 0;
+
+    explicit CodedSum(const ProductSum & s) {
+        for (const Product & p : s.products) (is_coded(p) ? coded_list[n_coded++] : beside_list[n_beside++]) = p;
+    }
+    std::span<const Product> coded() const { return {coded_list.data(), n_coded}; }
+    std::span<const Product> beside() const { return {beside_list.data(), n_beside}; }
+};
+
+/// Room for the panels, the operands' codes, and the operands beside them that are rounded to bf16.
 struct CodedBuffers {
     std::byte * panels;
     std::array<std::byte *, kMaxTerms> codes;
+    std::array<uint16_t *, kMaxTerms> rounded;
 
-    CodedBuffers(Carver & carve, const ProductSum & s, const CpuDevice & cpu) {
-        panels =
-            carve.take<std::byte>(static_cast<int64_t>(std::max(gemm_scratch(cpu.pool), gemm_coded_scratch(cpu.pool))));
+    CodedBuffers(Carver & carve, const CodedSum & sum, const ProductSum & s, const CpuDevice & cpu) {
         const CodedPath path = coded_path(cpu);
-        size_t n = 0;
-        for (const Product & p : s.products)
-            codes[n++] = is_coded(p) ? carve.take<std::byte>(coded_stride(path, p.depth()) * s.rows) : nullptr;
+        const CodedRoom room = coded_room(path, sum.coded(), beside_depth(sum.beside()), s.c_bf16);
+        panels = carve.take<std::byte>(static_cast<int64_t>(gemm_coded_scratch(cpu.pool, room)));
+        for (size_t i = 0; i < sum.n_coded; ++i)
+            codes[i] = carve.take<std::byte>(coded_stride(path, sum.coded()[i].depth()) * s.rows);
+        for (size_t i = 0; i < sum.n_beside; ++i) {
+            const Product & p = sum.beside()[i];
+            rounded[i] = cpu.bf16 && !p.a_bf16 ? carve.take<uint16_t>(bf16_stride(p.depth()) * s.rows) : nullptr;
+        }
     }
 };
+
+/// A product as a term in bf16: A where it lies, or rounded first.
+Term<uint16_t> bf16_term(CpuDevice & cpu, const Product & p, int64_t rows, uint16_t * rounded) {
+    if (p.a_bf16) return {p.w, p.side, static_cast<const uint16_t *>(p.a), p.depth(), 1, p.scale};
+    cpu.bf16->round_rows(cpu.pool, p.a_f32(), p.depth(), rows, rounded);
+    return {p.w, p.side, rounded, bf16_stride(p.depth()), 1, p.scale};
+}
+Term<float> f32_term(const Product & p) {
+    return {p.w, p.side, p.a_f32(), p.depth(), 1, p.scale};
+}
 
 size_t panel_scratch(const ProductSum & s, const CpuDevice & cpu) {
     return s.c_bf16 ? gemm_half_scratch(cpu.pool, s.products) : gemm_scratch(cpu.pool);
@@ -59,32 +85,41 @@ bool few(const ProductSum & s) {
 void multiply_f32(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     std::array<Term<float>, kMaxTerms> terms;
     size_t n = 0;
-    for (const Product & p : s.products) terms[n++] = {p.w, p.side, p.a_f32(), p.depth(), 1, p.scale};
+    for (const Product & p : s.products) terms[n++] = f32_term(p);
     gemm(cpu.pool, GemmF32{{terms.data(), n}, s.rows, static_cast<float *>(s.c), s.products[0].columns(), s.add},
          scratch);
 }
 
-/// Products of f32 weights first, in f32; the others are added to what they give.
+/// Products of f32 weights are formed beside the others, in bf16 where the device has it.
 void multiply_coded(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     Carver carve(scratch);
-    const CodedBuffers at(carve, s, cpu);
-    std::array<Product, kMaxTerms> full;
-    std::array<Term<std::byte>, kMaxTerms> terms;
+    const CodedSum sum(s);
+    const CodedBuffers at(carve, sum, s, cpu);
     const CodedPath path = coded_path(cpu);
-    size_t n_full = 0, n = 0;
-    for (size_t i = 0; i < s.products.size(); ++i) {
-        const Product & p = s.products[i];
-        if (!is_coded(p)) {
-            full[n_full++] = p;
-            continue;
-        }
-        code_rows(cpu.pool, path, p.a_f32(), p.depth(), s.rows, at.codes[i]);
-        terms[n++] = {p.w, p.side, at.codes[i], coded_stride(path, p.depth()), 1, p.scale};
+    std::array<Term<std::byte>, kMaxTerms> terms;
+    for (size_t i = 0; i < sum.n_coded; ++i) {
+        const Product & p = sum.coded()[i];
+        code_rows(cpu.pool, path, p.a, p.a_bf16, p.depth(), s.rows, at.codes[i]);
+        terms[i] = {p.w, p.side, at.codes[i], coded_stride(path, p.depth()), 1, p.scale};
     }
-    auto * c = static_cast<float *>(s.c);
-    if (n_full > 0) multiply_f32(cpu, {{full.data(), n_full}, s.rows, c, s.add}, at.panels);
-    gemm_coded(cpu.pool, path, {{terms.data(), n}, s.rows, c, s.products[0].columns(), n_full > 0 ? c : s.add},
-               at.panels);
+    GemmCoded g{{{terms.data(), sum.n_coded}, s.rows, nullptr, s.products[0].columns(), s.add}, {}};
+    if (s.c_bf16)
+        g.c_half = static_cast<uint16_t *>(s.c);
+    else
+        g.c = static_cast<float *>(s.c);
+    std::array<Term<float>, kMaxTerms> in_f32;
+    std::array<Term<uint16_t>, kMaxTerms> in_bf16;
+    for (size_t i = 0; i < sum.n_beside; ++i) {
+        const Product & p = sum.beside()[i];
+        if (cpu.bf16)
+            in_bf16[i] = bf16_term(cpu, p, s.rows, at.rounded[i]);
+        else
+            in_f32[i] = f32_term(p);
+    }
+    const GemmF32 beside_f32{{in_f32.data(), sum.n_beside}, s.rows};
+    const GemmBf16 beside_bf16{{in_bf16.data(), sum.n_beside}, s.rows};
+    if (sum.n_beside > 0) g.beside = cpu.bf16 ? cpu.bf16->beside(beside_bf16) : beside(beside_f32);
+    gemm_coded(cpu.pool, path, g, at.panels);
 }
 
 /// Each A that is not bf16 is rounded first.
@@ -95,12 +130,7 @@ void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
     std::array<Term<uint16_t>, kMaxTerms> terms;
     size_t n = 0;
     for (const Product & p : s.products) {
-        if (p.a_bf16) {
-            terms[n++] = {p.w, p.side, static_cast<const uint16_t *>(p.a), p.depth(), 1, p.scale};
-            continue;
-        }
-        cpu.bf16->round_rows(cpu.pool, p.a_f32(), p.depth(), s.rows, rounded.of(n));
-        terms[n] = {p.w, p.side, rounded.of(n), bf16_stride(p.depth()), 1, p.scale};
+        terms[n] = bf16_term(cpu, p, s.rows, rounded.of(n));
         ++n;
     }
     GemmBf16 g{{terms.data(), n}, s.rows, static_cast<float *>(s.c), s.products[0].columns(), s.add};
@@ -113,7 +143,7 @@ void multiply_bf16(CpuDevice & cpu, const ProductSum & s, std::byte * scratch) {
 size_t product_scratch(const ProductSum & s, const CpuDevice & cpu) {
     if (few(s)) return gemv_scratch(s, cpu);
     Carver count;
-    if (any_coded(s, cpu)) return CodedBuffers(count, s, cpu), count.used();
+    if (any_coded(s, cpu)) return CodedBuffers(count, CodedSum(s), s, cpu), count.used();
     count.take<std::byte>(static_cast<int64_t>(panel_scratch(s, cpu)));
     if (cpu.bf16) RoundedOperands(count, s);
     return count.used();
