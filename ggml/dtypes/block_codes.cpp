@@ -10,18 +10,11 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ggml/dtypes/lanes.inl"
+
 HWY_BEFORE_NAMESPACE();
 namespace ql {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-constexpr hn::CappedTag<float, 16> kTag;
-constexpr hn::RebindToSigned<decltype(kTag)> kInts;
-constexpr hn::Rebind<uint8_t, decltype(kTag)> kBytes;
-using Vec = hn::Vec<decltype(kTag)>;
-using IntVec = hn::Vec<decltype(kInts)>;
-constexpr int kWidth = hn::MaxLanes(kTag);
-
 HWY_INLINE IntVec magnitude_bits(const float * x) {
     return hn::And(hn::BitCast(kInts, hn::LoadU(kTag, x)), hn::Set(kInts, 0x7fffffff));
 }
