@@ -3,14 +3,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "examples/chat/conversation.hpp"
+#include "examples/chat/answer_stream.hpp"
 #include "examples/chat/chat_commands.hpp"
+#include "examples/chat/conversation.hpp"
 #include "examples/chat/line_reader.hpp"
-#include "examples/chat/logprobs.hpp"
 #include "examples/chat/lora_command.hpp"
 #include "examples/chat/prompt_answers.hpp"
 #include "examples/chat/read_prompt.hpp"
-#include "examples/chat/stop_texts.hpp"
 #include "tools/cli/chat_options.hpp"
 #include "tools/cli/device_options.hpp"
 #include "tools/cli/escape.hpp"
@@ -209,7 +208,7 @@ class Chat {
         if (program_.json)
             program_.print(as_json(result));
         else if (n_top_ > 0)
-            logprobs_.print();
+            stream_.logprobs().print();
         else
             std::printf("\n");
         print_speed(result);
@@ -301,14 +300,13 @@ class Chat {
         if (ql_os_is_terminal(1, nullptr)) answers.emplace(StopAnswers::Hint{kHint}, "interrupted", program_.quiet);
         const ql_generate_result result = generate(q.tokens, true);
         hinted_ = answers && answers->has_hinted();
-        if (is_cancelled_) {
+        if (stream_.is_cancelled()) {
             conversation.withdraw();
             return program_.note("note: the message is taken back: it was not read to its end");
         }
-        const bool stopped = stop_ && stop_->stopped();
-        const bool whole = stopped || result.ended != 0;
-        conversation.answered({stopped ? shown_ : result.text, result.ended != 0, whole});
-        if (stopped) conversation.forget_cache();  // the session has read more than the answer
+        const bool whole = stream_.is_stopped() || result.ended != 0;
+        conversation.answered({stream_.text(result), result.ended != 0, whole});
+        if (stream_.is_stopped()) conversation.forget_cache();  // the session has read more than the answer
         std::printf("\n");
         if (!flush_results()) throw results_lost();
         if (!whole && ql_session_position(session_.get()) >= ctx_)
@@ -328,46 +326,20 @@ class Chat {
             q.tokens.size(), static_cast<long long>(ctx_));
     }
 
-    ql_generate_result generate(const std::vector<int32_t> & tokens, bool stream) {
+    ql_generate_result generate(const std::vector<int32_t> & tokens, bool shows) {
         auto options = defaults<ql_generate_options>();
         options.n_predict = n_predict_ > 0 ? n_predict_ : -1;
         options.n_top = static_cast<int>(n_top_);
         options.sampling = sampling_;
-        options.user = this;
-        options.on_token = [](void * self, const ql_generated * t) { return static_cast<Chat *>(self)->on_token(*t); };
-        options.cancelled = [](void *) { return g_interrupt != 0 ? 1 : 0; };
-        stream_ = stream;
-        shown_.clear();
-        stop_.reset();
-        if (!stops_.empty()) stop_.emplace(stops_);
-        auto generated = ql::generate(session_, tokens, options);
-        is_cancelled_ = generated.code() == QL_CANCELLED;
-        if (is_cancelled_) return {.text = ""};
-        const ql_generate_result result = run_of(std::move(generated));
-        if (stop_) show(stop_->rest());
-        return result;
-    }
-
-    int on_token(const ql_generated & t) {
-        const std::string piece_text = t.piece ? t.piece : "";
-        show(stop_ ? stop_->feed(piece_text) : piece_text);
-        if (stop_ && stop_->stopped()) return 1;
-        if (stream_ && !flush_results()) return 1;  // nobody reads stdout
-        if (n_top_ > 0) logprobs_.add(t, ql_model_tokenizer(model_.get()));
-        return g_interrupt != 0;
-    }
-
-    void show(const std::string & text) {
-        shown_ += text;
-        if (stream_ && !text.empty()) std::fputs(escape_text(text).c_str(), stdout);
+        return stream_.generate(model_, session_, tokens, options, shows);
     }
 
     Json as_json(const ql_generate_result & r) const {
-        return {{"text", stop_ && stop_->stopped() ? shown_ : r.text},
+        return {{"text", stream_.text(r)},
                 {"tokens", r.n_generated},
                 {"prompt_tok_s", rate(r.n_prompt, r.prompt_seconds)},
                 {"generation_tok_s", rate(r.n_generated, r.generation_seconds)},
-                {"logprobs", logprobs_.json()}};
+                {"logprobs", stream_.logprobs().json()}};
     }
 
     void print_speed(const ql_generate_result & r) const {
@@ -383,10 +355,10 @@ class Chat {
     ChatOptions chat_options_;
     PromptAnswers prompt_answers_;
     std::string prompt_, system_, template_, kwargs_;
-    bool chat_ = false, raw_ = false, complete_ = false, stream_ = true, dry_run_ = false;
-    bool interactive_ = false;                    // a person types, and reads what is said
-    bool is_left_out_ = false;                    // a message that does not fit
-    bool is_cancelled_ = false, hinted_ = false;  // the last answer: before its first token; Ctrl-C twice
+    bool chat_ = false, raw_ = false, complete_ = false, dry_run_ = false;
+    bool interactive_ = false;  // a person types, and reads what is said
+    bool is_left_out_ = false;  // a message that does not fit
+    bool hinted_ = false;       // the last answer: Ctrl-C twice
     int64_t n_predict_ = 0, ctx_ = 0, n_top_ = 0;
     ql_sampling sampling_ = defaults<ql_sampling>();
     ModelPtr model_;
@@ -394,10 +366,8 @@ class Chat {
     DevicePtr device_;
     SessionPtr session_;
     std::optional<LoraCommand> lora_command_;
-    Logprobs logprobs_;
     std::vector<std::string> stops_;
-    std::optional<StopTexts> stop_;
-    std::string shown_;  // of the answer
+    AnswerStream stream_{stops_};
 };
 
 }  // namespace

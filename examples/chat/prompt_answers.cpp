@@ -29,15 +29,13 @@ PromptAnswers::PromptAnswers(Program & program) : program_(program) {
         ->option_text("FILE");
     program.text("-o,--output", output_, "With --prompts: the lines in a file, once all are there")
         ->option_text("FILE.jsonl");
-    program.list("--columns", columns_, "With --prompts: the names that fields have in the file, as ql-finetune's")
-        ->option_text("FIELD=NAME,...");
+    add_columns(program, columns_, "the file of --prompts");
 }
 
 void PromptAnswers::check(const std::string & model_path) const {
     if (!given() && !output_.empty()) bad_input("-o needs --prompts: it takes their answers");
-    if (!given() && !columns_.empty()) bad_input("--columns needs --prompts");
+    check_columns(columns_, std::vector<std::string>(given() ? 1 : 0, path_), "--prompts");
     if (!given()) return;
-    check_columns(columns_, {path_});
     Outputs outputs;
     outputs.input("-m", model_path);
     outputs.input("--prompts", path_);

@@ -76,8 +76,7 @@ void FinetuneOptions::add_data(Program & p) {
          "Training data: .jsonl, .json, .csv, .tsv or .txt, or .gz of these; a folder of such files, or a pattern; may "
          "be given several times")
         ->option_text("FILE|FOLDER|GLOB");
-    p.list("--columns", columns, "The names that fields have in the data, such as question=ask,answer=reply")
-        ->option_text("FIELD=NAME,...");
+    add_columns(p, columns, "the data");
     p.texts("--eval-data", eval_data, "Data to evaluate on, before, during and after training; as -d")
         ->option_text("FILE|FOLDER|GLOB");
     p.number("--eval-split", eval_split, 0.0001, 0.9, "Holds out this part of the data to measure with")
@@ -281,7 +280,7 @@ void FinetuneOptions::check(const std::string & model, bool has_spill) const {
                 bad_input("%s has no meaning with --lora-type miss: its scale is 1, it has no A", name);
     if (program_.count("--dora") > 0 && program_.count("--lora-type") > 0)
         bad_input("--dora and --lora-type exclude each other: --dora is short for --lora-type dora");
-    check_columns(columns, data);
+    check_columns(columns, data, "-d");
     if (!plot.empty() && !plot.ends_with(".png") && !plot.ends_with(".svg"))
         bad_input("--plot: %s: pictures are .png or .svg; name one of these", plot.c_str());
     if (program_.count("--decay") > 0 && schedule != "wsd")

@@ -10,18 +10,11 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ggml/dtypes/lanes.inl"
+
 HWY_BEFORE_NAMESPACE();
 namespace ql {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-constexpr hn::CappedTag<float, 16> kTag;
-constexpr hn::RebindToSigned<decltype(kTag)> kInts;
-constexpr hn::Rebind<uint8_t, decltype(kTag)> kBytes;
-using Vec = hn::Vec<decltype(kTag)>;
-using IntVec = hn::Vec<decltype(kInts)>;
-constexpr int kWidth = hn::MaxLanes(kTag);
-
 HWY_INLINE IntVec magnitude_bits(const float * x) {
     return hn::And(hn::BitCast(kInts, hn::LoadU(kTag, x)), hn::Set(kInts, 0x7fffffff));
 }
@@ -41,40 +34,70 @@ HWY_INLINE void store_nibbles(uint8_t * to, Codes codes_at) {
         hn::StoreU(hn::DemoteTo(kBytes, hn::Or(codes_at(j), hn::ShiftLeft<4>(codes_at(j + N)))), kBytes, to + j);
 }
 
-/// How many of kNF4Thresholds v lies above.
-HWY_INLINE IntVec nf4_codes(Vec v) {
-    IntVec code = hn::Zero(kInts);
-    if constexpr (kWidth == 16) {  // a table of all thresholds is one vector: four bits, the highest first
-        alignas(64) float below[16] = {};
-        for (int i = 0; i < 15; ++i) below[i + 1] = kNF4Thresholds[i];
-        const Vec thresholds = hn::Load(kTag, below);
-        for (const int bit : {8, 4, 2, 1}) {
-            const IntVec next = hn::Or(code, hn::Set(kInts, bit));
-            const Vec threshold = hn::TableLookupLanes(thresholds, hn::IndicesFromVec(kTag, next));
-            code = hn::IfThenElse(hn::RebindMask(kInts, hn::Gt(v, threshold)), next, code);
+/// How many of N ascending thresholds, a power of two less one, v lies above.
+template <int N>
+HWY_INLINE IntVec count_below(Vec v, const float (&thresholds)[N]) {
+    IntVec n = hn::Zero(kInts);
+    if constexpr (kWidth == 16) {  // a table of all is one vector: bit after bit, the highest first
+        alignas(64) float table[16] = {};
+        for (int i = 0; i < N; ++i) table[i + 1] = thresholds[i];
+        const Vec all = hn::Load(kTag, table);
+        HWY_UNROLL(4)
+        for (int bit = (N + 1) / 2; bit > 0; bit /= 2) {
+            const IntVec next = hn::Or(n, hn::Set(kInts, bit));
+            const Vec threshold = hn::TableLookupLanes(all, hn::IndicesFromVec(kTag, next));
+            n = hn::IfThenElse(hn::RebindMask(kInts, hn::Gt(v, threshold)), next, n);
         }
     } else {
-        for (const float threshold : kNF4Thresholds)
-            code = hn::Sub(code, hn::BitCast(kInts, hn::VecFromMask(kTag, hn::Gt(v, hn::Set(kTag, threshold)))));
+        for (const float threshold : thresholds)
+            n = hn::Sub(n, hn::BitCast(kInts, hn::VecFromMask(kTag, hn::Gt(v, hn::Set(kTag, threshold)))));
     }
-    return code;
+    return n;
 }
 
-void one_nf4(const float * x, float inverse, uint8_t * codes) {
+/// Codes of v in [-1, 1].
+struct NF4Codes {
+    HWY_INLINE static IntVec of(Vec v) { return count_below(v, kNF4Thresholds); }
+};
+
+/// As fp4_code_of_order, and the sign of v; what lies above no threshold has one where it is above 0.
+struct FP4Codes {
+    HWY_INLINE static IntVec of(Vec v) {
+        const IntVec order = count_below(hn::Abs(v), kFP4Thresholds), zero = hn::Zero(kInts);
+        const IntVec even = hn::And(order, hn::Set(kInts, 6)), odd = hn::And(order, hn::Set(kInts, 1));
+        const auto has_sign = hn::Xor(hn::Gt(hn::BitCast(kInts, v), zero), hn::Gt(order, zero));
+        return hn::Or(hn::And(hn::Sub(odd, even), hn::Set(kInts, 7)), hn::IfThenElseZero(has_sign, hn::Set(kInts, 8)));
+    }
+};
+
+template <class Codes>
+void two_plane_codes(const float * x, float inverse, uint8_t * codes) {
     const Vec factor = hn::Set(kTag, inverse);
     store_nibbles<NF4::block_code_bytes>(
-        codes, [&](int j) HWY_ATTR { return nf4_codes(hn::Mul(hn::LoadU(kTag, x + j), factor)); });
+        codes, [&](int j) HWY_ATTR { return Codes::of(hn::Mul(hn::LoadU(kTag, x + j), factor)); });
 }
 
-int64_t all_nf4(const float * src, int64_t blocks, uint8_t * codes, float * absmax) {
+template <class Codes>
+HWY_INLINE int64_t two_planes(const float * src, int64_t blocks, uint8_t * codes, float * absmax) {
     constexpr float kLeast = 1e-38f;  // keeps the reciprocal finite
     for (int64_t b = 0; b < blocks; ++b, src += NF4::block_length) {
         const uint32_t most = most_bits<NF4::block_length>(src);
         if (most >= kInfBits) return b;
         absmax[b] = std::bit_cast<float>(most);
-        one_nf4(src, 1.0f / (absmax[b] > kLeast ? absmax[b] : kLeast), codes + b * NF4::block_code_bytes);
+        two_plane_codes<Codes>(src, 1.0f / (absmax[b] > kLeast ? absmax[b] : kLeast),
+                               codes + b * NF4::block_code_bytes);
     }
     return blocks;
+}
+
+void one_nf4(const float * x, float inverse, uint8_t * codes) {
+    two_plane_codes<NF4Codes>(x, inverse, codes);
+}
+int64_t all_nf4(const float * src, int64_t blocks, uint8_t * codes, float * absmax) {
+    return two_planes<NF4Codes>(src, blocks, codes, absmax);
+}
+int64_t all_fp4(const float * src, int64_t blocks, uint8_t * codes, float * absmax) {
+    return two_planes<FP4Codes>(src, blocks, codes, absmax);
 }
 
 /// The first of a block's weights whose magnitude is the largest; -8 of its steps.
@@ -133,6 +156,7 @@ HWY_AFTER_NAMESPACE();
 namespace ql {
 HWY_EXPORT(all_nf4);
 HWY_EXPORT(one_nf4);
+HWY_EXPORT(all_fp4);
 HWY_EXPORT(all_q4_0);
 HWY_EXPORT(all_q8_0);
 
@@ -141,6 +165,9 @@ int64_t encode_nf4_blocks(const float * src, int64_t blocks, uint8_t * codes, fl
 }
 void encode_nf4_codes(const float * x, float inverse, uint8_t * codes) {
     HWY_DYNAMIC_DISPATCH(one_nf4)(x, inverse, codes);
+}
+int64_t encode_fp4_blocks(const float * src, int64_t blocks, uint8_t * codes, float * absmax) {
+    return HWY_DYNAMIC_DISPATCH(all_fp4)(src, blocks, codes, absmax);
 }
 int64_t encode_q4_0_blocks(const float * src, int64_t blocks, Q4_0::Block * to) {
     return HWY_DYNAMIC_DISPATCH(all_q4_0)(src, blocks, to);

@@ -1,5 +1,5 @@
-// Split: none, sixteen bytes of codes at a time at most, and run after run. Every operation is rounded by itself, so the codes are the same for
-// any width of vectors.
+// Split: none, sixteen bytes of codes at a time at most, and run after run. Every operation is rounded by itself, so the codes
+// are the same for any width of vectors.
 #include "ggml/dtypes/dither.hpp"
 
 #include <cmath>
@@ -10,21 +10,14 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ggml/dtypes/lanes.inl"
+
 HWY_BEFORE_NAMESPACE();
 namespace ql {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::CappedTag<float, 16>;
-using Ints = hn::RebindToSigned<Tag>;
 using Words = hn::RebindToUnsigned<Tag>;
-using Vec = hn::Vec<Tag>;
-using IntVec = hn::Vec<Ints>;
 using WordVec = hn::Vec<Words>;
-constexpr Tag kTag;
-constexpr Ints kInts;
 constexpr Words kWords;
-constexpr int kWidth = hn::MaxLanes(kTag);
 
 constexpr uint32_t kElement = 0x9e3779b1u;  // of dither_threshold
 
@@ -69,18 +62,17 @@ HWY_INLINE IntVec moved(Vec x, IntVec code, const DitherUnits & units, const Lin
 
 void nibbles(const float * x, int n, const NibbleRuns & runs, const DitherUnits & units, const Dither & dither,
              uint8_t * codes) {
-    const hn::Rebind<uint8_t, Tag> bytes;
     const WordVec lanes = hn::Mul(hn::Iota(kWords, 0), hn::Set(kWords, kElement));
     auto first = static_cast<uint32_t>(dither.first);
     for (int64_t run = 0; run < runs.n; ++run, codes += runs.stride) {
         const Line low(runs.lines[2 * run]), high(runs.lines[2 * run + 1]);
         for (int j = 0; j < n; j += kWidth, x += kWidth, first += static_cast<uint32_t>(kWidth)) {
-            const IntVec both = hn::PromoteTo(kInts, hn::LoadU(bytes, codes + j));
+            const IntVec both = hn::PromoteTo(kInts, hn::LoadU(kBytes, codes + j));
             const IntVec lower = moved(hn::LoadU(kTag, x), hn::And(both, hn::Set(kInts, 15)), units, low,
                                        thresholds(dither.key, lanes, first));
             const IntVec upper = moved(hn::LoadU(kTag, x + n), hn::ShiftRight<4>(both), units, high,
                                        thresholds(dither.key, lanes, first + static_cast<uint32_t>(n)));
-            hn::StoreU(hn::DemoteTo(bytes, hn::Or(lower, hn::ShiftLeft<4>(upper))), bytes, codes + j);
+            hn::StoreU(hn::DemoteTo(kBytes, hn::Or(lower, hn::ShiftLeft<4>(upper))), kBytes, codes + j);
         }
         x += n, first += static_cast<uint32_t>(n);
     }

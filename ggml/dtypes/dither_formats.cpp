@@ -23,7 +23,7 @@ namespace {
 constexpr DitherUnits kWholeUnits({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}), kNF4Units(kNF4Codebook),
     kIQ4NLUnits(kIQ4Values);
 
-constexpr int kTogether = 32;  // blocks, whose lines are made before their codes are moved
+constexpr int64_t kTogether = 32;  // blocks, whose lines are made before their codes are moved
 
 /// How a format's blocks are lines: `run` bytes of codes each for two of them.
 template <class Format>
@@ -72,23 +72,16 @@ template <class Format>
 void dither_blocks(const float * src, int64_t n, const Dither & dither, void * encoded) {
     using L = Lines<Format>;
     using Block = typename Format::Block;
-    constexpr int kRuns = Format::block_length / (2 * L::run);
+    constexpr int64_t kRuns = Format::block_length / (2 * L::run);
+    // Runs are as far apart as blocks where each block is one; those of several runs go one by one.
+    constexpr int64_t kBlocks = kRuns == 1 ? kTogether : 1;
+    constexpr int64_t kStride = kRuns == 1 ? sizeof(Block) : L::run;
     auto * const blocks = static_cast<Block *>(encoded);
-    DitherLine lines[2 * kRuns * kTogether];
-    if constexpr (kRuns == 1) {
-        for (int64_t b = 0; b < n / Format::block_length; b += kTogether) {
-            const int64_t count = std::min<int64_t>(kTogether, n / Format::block_length - b);
-            for (int64_t i = 0; i < count; ++i) L::of(blocks[b + i], lines + 2 * i);
-            const int64_t first = b * Format::block_length;
-            dither_nibbles(src + first, L::run, {count, sizeof(Block), lines}, L::units, dither.from(first),
-                           blocks[b].q);
-        }
-    } else {
-        for (int64_t b = 0; b < n / Format::block_length; ++b) {
-            L::of(blocks[b], lines);
-            const int64_t first = b * Format::block_length;
-            dither_nibbles(src + first, L::run, {kRuns, L::run, lines}, L::units, dither.from(first), blocks[b].q);
-        }
+    DitherLine lines[2 * kRuns * kBlocks];
+    for (int64_t b = 0; b < n / Format::block_length; b += kBlocks) {
+        const int64_t count = std::min(kBlocks, n / Format::block_length - b), first = b * Format::block_length;
+        for (int64_t i = 0; i < count; ++i) L::of(blocks[b + i], lines + 2 * kRuns * i);
+        dither_nibbles(src + first, L::run, {kRuns * count, kStride, lines}, L::units, dither.from(first), blocks[b].q);
     }
 }
 
@@ -142,7 +135,7 @@ DitherCodes find_dither(ql_dtype dtype) {
 void dither_nf4(const float * src, int64_t n, const Dither & dither, const float * absmax, uint8_t * codes) {
     DitherLine lines[2 * kTogether];
     for (int64_t b = 0; b < n / NF4::block_length; b += kTogether) {
-        const int64_t count = std::min<int64_t>(kTogether, n / NF4::block_length - b), first = b * NF4::block_length;
+        const int64_t count = std::min(kTogether, n / NF4::block_length - b), first = b * NF4::block_length;
         for (int64_t i = 0; i < count; ++i) lines[2 * i] = lines[2 * i + 1] = {absmax[b + i], 0};
         dither_nibbles(src + first, NF4::block_code_bytes, {count, NF4::block_code_bytes, lines}, kNF4Units,
                        dither.from(first), codes + b * NF4::block_code_bytes);

@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 
+#include "ggml/dtypes/two_planes.hpp"
+
 namespace ql {
 namespace {
 
@@ -56,14 +58,8 @@ Status NF4_DQ::encode(const float * src, int64_t n, void * dst) {
 void NF4_DQ::decode(const void * src, int64_t n, int64_t first, int64_t count, float * dst) {
     if (count == 0) return;
     const NF4DQLayout planes(src, n);
-    for (int64_t b = first / block_length; b < (first + count) / block_length; ++b, dst += block_length) {
-        const uint8_t * codes = planes.codes + b * block_code_bytes;
-        const float absmax = planes.absmax(b);
-        for (int j = 0; j < block_code_bytes; ++j) {
-            dst[j] = kNF4Codebook[codes[j] & 15] * absmax;
-            dst[j + 32] = kNF4Codebook[codes[j] >> 4] * absmax;
-        }
-    }
+    decode_two_planes<kNF4Codebook>(
+        planes.codes, first, count, [&](int64_t b) { return planes.absmax(b); }, dst);
 }
 
 }  // namespace ql

@@ -12,38 +12,34 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ggml/dtypes/lanes.inl"
+
 HWY_BEFORE_NAMESPACE();
 namespace ql {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-constexpr hn::CappedTag<float, 16> kF32;
-using Vec = hn::Vec<decltype(kF32)>;
-constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(kF32));
-
 /// kRows rows of w, whose rows and those of b follow each other. Eight sums: an addition waits for the one before it.
 template <int kRows>
 HWY_INLINE void merge(float * HWY_RESTRICT w, const float * HWY_RESTRICT a, const float * HWY_RESTRICT b, int64_t k,
                       int64_t r, float s) {
     constexpr int kVectors = 8 / kRows;
-    const Vec scale = hn::Set(kF32, s);
+    const Vec scale = hn::Set(kTag, s);
     int64_t i = 0;
-    for (; i + kVectors * kLanes <= k; i += kVectors * kLanes) {
+    for (; i + kVectors * kWidth <= k; i += kVectors * kWidth) {
         Vec sums[kRows][kVectors];
         for (auto & row : sums)
-            for (Vec & sum : row) sum = hn::Zero(kF32);
+            for (Vec & sum : row) sum = hn::Zero(kTag);
         for (int64_t j = 0; j < r; ++j) {
             Vec x[kVectors];
-            for (int v = 0; v < kVectors; ++v) x[v] = hn::LoadU(kF32, a + j * k + i + v * kLanes);
+            for (int v = 0; v < kVectors; ++v) x[v] = hn::LoadU(kTag, a + j * k + i + v * kWidth);
             for (int row = 0; row < kRows; ++row) {
-                const Vec factor = hn::Set(kF32, b[row * r + j]);
+                const Vec factor = hn::Set(kTag, b[row * r + j]);
                 for (int v = 0; v < kVectors; ++v) sums[row][v] = hn::Add(sums[row][v], hn::Mul(factor, x[v]));
             }
         }
         for (int row = 0; row < kRows; ++row)
             for (int v = 0; v < kVectors; ++v) {
-                float * const to = w + row * k + i + v * kLanes;
-                hn::StoreU(hn::Add(hn::LoadU(kF32, to), hn::Mul(scale, sums[row][v])), kF32, to);
+                float * const to = w + row * k + i + v * kWidth;
+                hn::StoreU(hn::Add(hn::LoadU(kTag, to), hn::Mul(scale, sums[row][v])), kTag, to);
             }
     }
     for (; i < k; ++i)

@@ -52,6 +52,7 @@ class Trainer {
     Status count_invoked();
     void say_rounding(const std::vector<MergeTarget> & merged);
     StepOptions step_options(int64_t batch, uint64_t memory) const;
+    Status know_base(ql_device * device);
     Status choose_batch(const MakeStep & make);
     /// Of the checkpoint that the run goes on from; 0: there is none, or it is another run's.
     int64_t batch_of_checkpoint() const;

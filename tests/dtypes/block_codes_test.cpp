@@ -40,6 +40,8 @@ std::vector<float> weights() {
         return which == 0 ? value : std::nextafter(value, which == 1 ? 2.0f : -2.0f);
     };
     for (const float threshold : kNF4Thresholds) add([&](float i) { return at(i, threshold); });
+    for (const float threshold : kFP4Thresholds)
+        for (const float sign : {1.0f, -1.0f}) add([&](float i) { return at(i, sign * threshold); });
     for (int q = 0; q < 16; ++q) add([&](float i) { return at(i, (static_cast<float>(q) - 7.5f) / 8); });
     for (int q = -126; q < 127; q += 9) add([&](float i) { return at(i, (static_cast<float>(q) + 0.5f) / 127); });
     return all;
@@ -56,20 +58,28 @@ float inverse_of(float d) {
     return std::isfinite(1 / d) ? 1 / d : 0;
 }
 
-struct PlainNF4 {
+/// Codes and scales of a tensor that has a plane of each.
+struct TwoPlanes {
     std::vector<uint8_t> codes;
     std::vector<float> absmax;
-    bool operator==(const PlainNF4 &) const = default;
+    bool operator==(const TwoPlanes &) const = default;
 };
 
-PlainNF4 plain_nf4(const std::vector<float> & w) {
-    PlainNF4 to;
+int32_t plain_fp4_code(float x) {
+    const auto order = static_cast<int32_t>(std::count_if(std::begin(kFP4Thresholds), std::end(kFP4Thresholds),
+                                                          [&](float threshold) { return std::fabs(x) > threshold; }));
+    if (order == 0) return x > 0 ? 8 : 0;
+    return fp4_code_of_order(order) | (x < 0 ? 8 : 0);
+}
+
+TwoPlanes plain_two_planes(const std::vector<float> & w, int32_t (*code)(float)) {
+    TwoPlanes to;
     for (size_t first = 0; first < w.size(); first += 64) {
         const float * const x = w.data() + first;
         to.absmax.push_back(largest(x, 64));
         const float inverse = 1 / std::max(to.absmax.back(), 1e-38f);
         for (int j = 0; j < 32; ++j)
-            to.codes.push_back(static_cast<uint8_t>(nf4_code(x[j] * inverse) | nf4_code(x[j + 32] * inverse) << 4));
+            to.codes.push_back(static_cast<uint8_t>(code(x[j] * inverse) | code(x[j + 32] * inverse) << 4));
     }
     return to;
 }
@@ -111,15 +121,20 @@ void expect_blocks(Block (*plain)(const float *), int64_t (*encode)(const float 
     });
 }
 
-TEST(BlockCodes, AreThoseOfTheFormatsRules) {
+void expect_two_planes(int32_t (*code)(float), decltype(encode_nf4_blocks) * encode) {
     const std::vector<float> w = weights();
-    const PlainNF4 want = plain_nf4(w);
+    const TwoPlanes want = plain_two_planes(w, code);
     on_every_instruction_set([&](int64_t off) {
-        PlainNF4 got{std::vector<uint8_t>(w.size() / 2), std::vector<float>(w.size() / 64)};
+        TwoPlanes got{std::vector<uint8_t>(w.size() / 2), std::vector<float>(w.size() / 64)};
         const auto n = static_cast<int64_t>(w.size() / 64);
-        ASSERT_EQ(encode_nf4_blocks(w.data(), n, got.codes.data(), got.absmax.data()), n);
+        ASSERT_EQ(encode(w.data(), n, got.codes.data(), got.absmax.data()), n);
         EXPECT_TRUE(got == want) << "without " << off;
     });
+}
+
+TEST(BlockCodes, AreThoseOfTheFormatsRules) {
+    expect_two_planes(nf4_code, encode_nf4_blocks);
+    expect_two_planes(plain_fp4_code, encode_fp4_blocks);
     expect_blocks<Q4_0::Block>(plain_q4_0, encode_q4_0_blocks);
     expect_blocks<Q8_0::Block>(plain_q8_0, encode_q8_0_blocks);
 }
@@ -135,8 +150,9 @@ TEST(BlockCodes, EndBeforeABlockThatCannotBeEncoded) {
                 std::vector<Q4_0::Block> q4(6);
                 std::vector<Q8_0::Block> q8(6);
                 const auto block = static_cast<int64_t>(at);
-                EXPECT_EQ(encode_nf4_blocks(w.data(), 3, codes.data(), absmax.data()), bad == 3e38f ? 3 : block / 64)
-                    << bad << " at " << at << " without " << off;
+                for (const auto encode : {encode_nf4_blocks, encode_fp4_blocks})
+                    EXPECT_EQ(encode(w.data(), 3, codes.data(), absmax.data()), bad == 3e38f ? 3 : block / 64)
+                        << bad << " at " << at << " without " << off;
                 EXPECT_EQ(encode_q4_0_blocks(w.data(), 6, q4.data()), block / 32) << bad << " at " << at;
                 EXPECT_EQ(encode_q8_0_blocks(w.data(), 6, q8.data()), block / 32) << bad << " at " << at;
             }

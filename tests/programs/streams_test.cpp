@@ -12,7 +12,7 @@
 namespace ql::test {
 namespace {
 
-constexpr const char * kQuantize = "-v {model.gguf} {q.gguf} nf4_dq";
+constexpr const char * kToNF4 = "-v {model.gguf} {q.gguf} nf4_dq";
 
 class Streams : public testing::Test {
   protected:
@@ -28,11 +28,11 @@ class Streams : public testing::Test {
 };
 
 TEST_F(Streams, WhatIsPrintedNeverGoesIntoAFile) {
-    ASSERT_EQ(0, run("ql-quantize", kQuantize, {}).code);
+    ASSERT_EQ(0, run("ql-quantize", kToNF4, {}).code);
     const std::string wanted = read("q.gguf");
     for (const std::vector<int> & closed : {std::vector<int>{2}, {0}, {0, 2}, {1}, {0, 1, 2}}) {
         std::filesystem::remove(workspace_.path("q.gguf"));
-        const ProcessResult r = run("ql-quantize", kQuantize, [&] {
+        const ProcessResult r = run("ql-quantize", kToNF4, [&] {
             for (const int fd : closed) ::close(fd);
         });
         const bool results_lost = std::count(closed.begin(), closed.end(), 1) > 0;

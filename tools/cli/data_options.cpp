@@ -6,9 +6,16 @@
 
 namespace ql::cli {
 
-void check_columns(const std::string & columns, const std::vector<std::string> & paths) {
+void add_columns(Program & program, std::string & columns, const std::string & of) {
+    program.list("--columns", columns, "The names that fields have in " + of + ", such as question=ask,answer=reply")
+        ->option_text("FIELD=NAME,...");
+}
+
+void check_columns(const std::string & columns, const std::vector<std::string> & paths, const char * needed) {
+    if (columns.empty()) return;
+    if (paths.empty()) bad_input("--columns needs %s", needed);
     const auto is_text = [](const std::string & path) { return path.ends_with(".txt") || path.ends_with(".txt.gz"); };
-    if (!columns.empty() && std::all_of(paths.begin(), paths.end(), is_text))
+    if (std::all_of(paths.begin(), paths.end(), is_text))
         bad_input("--columns has no meaning with %s: plain text has no fields", paths[0].c_str());
 }
 

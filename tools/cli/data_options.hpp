@@ -8,8 +8,10 @@
 
 namespace ql::cli {
 
-/// Throws Stop where --columns is given for plain text alone, which has none.
-void check_columns(const std::string & columns, const std::vector<std::string> & paths);
+/// --columns. `of` says of what, such as "the data".
+void add_columns(Program & program, std::string & columns, const std::string & of);
+/// Throws Stop where --columns is given without paths, which option `needed` names, or for plain text alone, which has none.
+void check_columns(const std::string & columns, const std::vector<std::string> & paths, const char * needed);
 /// Files, folders and patterns as one dataset.
 DatasetPtr open_data(const std::vector<std::string> & paths, const ModelPtr & model,
                      const ql_dataset_options & options);

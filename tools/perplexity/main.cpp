@@ -2,7 +2,6 @@
 // how many questions with several choices it gets right.
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -76,8 +75,7 @@ class Perplexity {
                 "With --exact or --score: each sample's input, wanted and generated answer, its NLL and scores, a line "
                 "of JSON each")
             ->option_text("FILE.jsonl");
-        program_.list("--columns", columns_, "With -d: the names that fields have in the data, as ql-finetune's")
-            ->option_text("FIELD=NAME,...");
+        add_columns(program_, columns_, "the data of -d");
         program_
             .number("-c,--ctx", ctx_, 8, 1 << 20,
                     "Tokens of a window, or of the longest sample (default: 512, or the model's if that is less)")
@@ -147,8 +145,7 @@ class Perplexity {
         if (generates() && data_.empty()) bad_input("%s needs -d: it generates the answers of a dataset", asked_by());
         if (!predictions_.empty() && !generates()) bad_input("--predictions needs --exact or --score, which make them");
         if (program_.count("--marker") > 0 && !wants(AnswerScore::final)) bad_input("--marker needs --score final");
-        if (!columns_.empty() && data_.empty()) bad_input("--columns needs -d");
-        check_columns(columns_, data_);
+        check_columns(columns_, data_, "-d");
         Outputs outputs;
         outputs.input("-m", model_options_.path());
         for (const std::string & path : data_) outputs.input("-d", path);
@@ -185,24 +182,26 @@ class Perplexity {
             program_.note(format("note: %lld samples are left out: none of their answers fits in --ctx",
                                  static_cast<long long>(info_.n_dropped)));
         note_bad_lines(program_, dataset_, info_);
+        if (generates()) read_questions();
         if (wants(AnswerScore::final)) check_finals();
     }
 
-    std::string wanted_answer(int64_t i, std::string & asked) const {
-        const char *prompt = nullptr, *answer = nullptr;
-        check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
-        asked = prompt;
-        return answer;
+    void read_questions() {
+        for (int64_t i = 0; i < info_.n_samples; ++i) {
+            const char *prompt = nullptr, *answer = nullptr;
+            const int32_t * tokens = nullptr;
+            int64_t n = 0;
+            check_run(ql_dataset_prompt(dataset_.get(), i, &prompt, &answer));
+            check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n));
+            questions_.push_back({prompt, answer, {tokens, tokens + n}});
+        }
     }
 
     /// A wanted answer without a final one counts as wrong, whatever the model says.
     void check_finals() {
         const AnswerScorer scorer(marker_);
-        int64_t n_without = 0;
-        for (int64_t i = 0; i < info_.n_samples; ++i) {
-            std::string asked;
-            n_without += scorer.has_final(wanted_answer(i, asked)) ? 0 : 1;
-        }
+        const int64_t n_without = std::count_if(questions_.begin(), questions_.end(),
+                                                [&](const Question & q) { return !scorer.has_final(q.wanted); });
         if (n_without == 0) return;
         if (n_without == info_.n_samples)
             bad_input(
@@ -268,28 +267,23 @@ class Perplexity {
 
     /// The samples' prompts. An answer written another way may take more tokens than the wanted text; one that is far longer
     /// is wrong.
-    std::vector<ql_prompt> read_prompts(int64_t ctx) {
+    std::vector<ql_prompt> make_prompts(int64_t ctx) const {
         const ql_tokenizer * tokenizer = ql_model_tokenizer(model_.get());
         std::vector<ql_prompt> prompts;
-        for (int64_t i = 0; i < info_.n_samples; ++i) {
-            std::string asked;
-            const std::string wanted = wanted_answer(i, asked);
-            const int32_t * tokens = nullptr;
-            int64_t n = 0;
-            check_run(ql_dataset_prompt_tokens(dataset_.get(), i, &tokens, &n));
+        for (const Question & q : questions_) {
+            const auto n = static_cast<int64_t>(q.tokens.size());
             if (n > ctx)
-                bad_input("sample %lld: its prompt makes %lld tokens, the context holds %lld; choose a larger one (-c)",
-                          static_cast<long long>(i + 1), static_cast<long long>(n), static_cast<long long>(ctx));
-            prompt_tokens_.emplace_back(tokens, tokens + n);
+                bad_input("sample %zu: its prompt makes %lld tokens, the context holds %lld; choose a larger one (-c)",
+                          prompts.size() + 1, static_cast<long long>(n), static_cast<long long>(ctx));
             prompts.push_back(
-                {prompt_tokens_.back().data(), n, 2 * static_cast<int64_t>(tokenize(tokenizer, wanted).size()) + 16});
+                {q.tokens.data(), n, 2 * static_cast<int64_t>(tokenize(tokenizer, q.wanted).size()) + 16});
         }
         return prompts;
     }
 
     void generate_answers() {
         const int64_t ctx = std::min<int64_t>(2 * ctx_, ModelOptions::describe(model_).n_ctx);
-        const std::vector<ql_prompt> prompts = read_prompts(ctx);
+        const std::vector<ql_prompt> prompts = make_prompts(ctx);
         answers_.score_by(scores(), marker_);
         Progress progress("exact", program_.quiet);
         progress_ = &progress;
@@ -309,9 +303,8 @@ class Perplexity {
 
     void take_answer(const ql_answer & a) {
         const auto i = static_cast<size_t>(a.prompt);
-        std::string asked;
-        const std::string wanted = wanted_answer(a.prompt, asked);
-        answers_.add({a.prompt + 1, asked, wanted, a.text, i < nll_.size() ? nll_[i] : NAN, a.n_generated,
+        const Question & q = questions_[i];
+        answers_.add({a.prompt + 1, q.asked, q.wanted, a.text, i < nll_.size() ? nll_[i] : NAN, a.n_generated,
                       a.end == QL_ANSWER_TURN},
                      !predictions_.empty());
         progress_->update(static_cast<double>(a.prompt + 1), static_cast<double>(info_.n_samples),
@@ -377,7 +370,11 @@ class Perplexity {
     std::string scores_, marker_ = kFinalMarker, predictions_, columns_;
     AnswerTally answers_{program_};
     std::vector<double> nll_;  // of each sample, a token
-    std::deque<std::vector<int32_t>> prompt_tokens_;
+    struct Question {
+        std::string asked, wanted;
+        std::vector<int32_t> tokens;  // of what is asked
+    };
+    std::vector<Question> questions_;  // the samples', where answers are generated
     Progress * progress_ = nullptr;
     bool exact_ = false, skip_bad_lines_ = false, dry_run_ = false;
     int64_t ctx_ = 0, stride_ = 0;
