@@ -148,10 +148,14 @@ ql_status ql_plans_memory(const ql_plan * const * plans, int n, const ql_device 
         std::set<std::pair<const ql_tensor *, const ql_device *>> counted;
         ql_memory_info sum{};
         sum.size = sizeof(sum);
+        uint64_t rows = 0;
         for (const ql_plan * plan : std::span(plans, static_cast<size_t>(n))) {
             if (!plan) return error(QL_INVALID_ARGUMENT, "ql_plans_memory: a plan is NULL");
             plan->add_memory(device, counted, sum);
+            rows = std::max<uint64_t>(rows, plan->row_bytes());  // plans of a device run in turn
         }
+        sum.pages += rows;
+        sum.total += rows;
         return ql::give_struct(info, sum);
     });
 }

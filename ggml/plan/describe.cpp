@@ -36,8 +36,6 @@ void ql_plan::add_memory(const ql_device * device, std::set<std::pair<const ql_t
         info.pages += m.owned(ql::Region::pages);
         info.total += results + m.owned(ql::Region::staging) + m.owned(ql::Region::pages);
     }
-    info.pages += choice_.paging.row_bytes;
-    info.total += choice_.paging.row_bytes;
     for (const ql::PlanNode * n : list_.nodes)
         if (n->scratch != ql::kNoBuffer && (!device || n->device == device))
             info.scratch = std::max<uint64_t>(info.scratch, list_.buffers[n->scratch].bytes);
@@ -67,7 +65,7 @@ ql_plan_info ql_plan::describe() const {
     std::set<std::pair<const ql_tensor *, const ql_device *>> counted;
     ql_memory_info memory{};
     add_memory(nullptr, counted, memory);
-    info.arena_bytes = memory.results + memory.staging + memory.pages + info.shared_bytes;
+    info.arena_bytes = memory.results + memory.staging + memory.pages + row_bytes() + info.shared_bytes;
     info.leaf_bytes = memory.params + memory.states + memory.inputs;
     info.weight_bytes = memory.weights;
     for (const ql::PlanNode * n : list_.nodes) info.flops += ql::flops_of(*n);

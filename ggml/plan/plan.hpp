@@ -38,9 +38,12 @@ struct ql_plan {
     ql::Status write(const ql_tensor & input, const void * src, size_t offset, size_t bytes, int lane);
     ql_plan_info describe() const;
     void set_profiling(bool on);
-    /// Adds this plan's memory on a device, null: on all. `counted` are the leaves that another plan has added.
+    /// Adds this plan's memory on a device, null: on all, but for row_bytes(). `counted` are the leaves that another plan has
+    /// added.
     void add_memory(const ql_device * device, std::set<std::pair<const ql_tensor *, const ql_device *>> & counted,
                     ql_memory_info & info) const;
+    /// The most memory that rows of tables take while it runs. Between two runs they take none.
+    size_t row_bytes() const { return choice_.paging.row_bytes; }
     const ql::PlanList & list() const { return list_; }
     /// Bytes in use while a node runs.
     struct Live {

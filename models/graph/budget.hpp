@@ -14,7 +14,7 @@ inline constexpr uint64_t kFirstRunBytes = 2560 * 1024;
 /// plan's to count.
 inline constexpr uint64_t kNodeBytes = 1600;
 
-/// What kernels' threads keep for themselves, for each token of a run: up to 4.2 KB were measured at 2048 tokens.
+/// An allowance for what inference keeps outside its plans, for each token of a pass: 4.2 KB were measured once.
 inline constexpr uint64_t kTokenBytes = 4608;
 
 /// How often plans are made anew because what is measured differs from what was expected, and with how much less each time.

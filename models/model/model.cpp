@@ -29,6 +29,12 @@ bool Model::tied() const {
     return !find("output.weight");
 }
 
+bool Model::is_mapped(const Weight & weight) const {
+    return (parts_.file || !parts_.maps.empty()) && !parts_.spill &&
+           std::none_of(parts_.owned.begin(), parts_.owned.end(),
+                        [&](const AlignedBytes & bytes) { return bytes.get() == weight.data; });
+}
+
 const Weight & Model::head() const {
     return *find(tied() ? "token_embd.weight" : "output.weight");
 }

@@ -34,6 +34,8 @@ class Model {
     /// The weight of the output head: output.weight, or the embedding where the two are tied.
     const Weight & head() const;
     bool tied() const;
+    /// Whether a weight is used where the model's file is mapped: it was not converted, nor its rows reordered.
+    bool is_mapped(const Weight & weight) const;
     /// Names of the block matrices that a new LoRA goes on, in order.
     std::vector<std::string> linears() const;
     /// The weights that an adapter may change: the linears, and the head where it is not the embedding.

@@ -30,6 +30,7 @@ struct StepOptions {
     int64_t n_batches = 1;            // micro-batches of a step
     bool scales_loss = false;         // set_loss_scale may be called
     bool train = true;                // false: evaluation only, no gradients, no moments
+    std::vector<int32_t> tokens;      // all that micro-batches will have; empty: any. What is planned counts their rows
 };
 
 /// One trainable tensor with everything that belongs to it.
@@ -120,7 +121,7 @@ class TrainStep {
     ql_plan * update_plan() const { return update_.get(); }
 
   private:
-    TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
+    TrainStep(const Model & model, StepOptions options) : model_(model), options_(std::move(options)) {}
     Status prepare(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen);
     Status build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen);
     void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);
@@ -134,6 +135,8 @@ class TrainStep {
     ql_plan_options micro_options(uint64_t memory) const;
     Result<uint64_t> least_memory(ql_device * device) const;
     Status page_out_adapter();
+    Status find_unmapped(ql_device * device);
+    uint64_t later_bytes(int64_t lanes) const;
     Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);
     Status write_adapter(const Adapter & adapter);
     Status write_rows(ql_device * device);
@@ -159,6 +162,7 @@ class TrainStep {
     std::vector<ql_tensor *> micro_outputs_, update_outputs_;
     PlanPtr micro_, update_, eval_;
     uint64_t program_bytes_ = 0, adapter_paged_bytes_ = 0;
+    uint64_t unmapped_bytes_ = 0;  // of the embedding, of no row that occurs
 };
 
 }  // namespace ql

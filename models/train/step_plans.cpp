@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "models/graph/budget.hpp"
+#include "models/train/embedding_pages.hpp"
 #include "models/train/step.hpp"
 #include "ql/ql.hpp"
 
@@ -12,10 +13,15 @@ namespace {
 /// Room for the states of a paged optimizer in its step, where the micro-batch's results leave none.
 constexpr uint64_t kUpdateRoom = 6 * 1024 * 1024;
 
+constexpr uint64_t kPage = 4096;
+
+/// What is on the heap for each token of a micro-batch: its id, position, span, target and weight, and copies of them on
+/// their way into the plan. 55 bytes were measured. Kernels keep nothing besides the plan's scratch.
+constexpr uint64_t kBatchTokenBytes = 64;
+
 /// By how much leaves in memory take more than they hold: each has pages of its own, and few fill their last one. Of states
 /// of 8 bits that is half as much again.
 uint64_t rest_of_pages(const std::vector<TrainedParam> & params, bool adapter_is_paged) {
-    constexpr uint64_t kPage = 4096;
     uint64_t rest = 0;
     const auto add = [&](const ql_tensor * t) { rest += t ? (kPage - ql_tensor_bytes(t) % kPage) % kPage : 0; };
     for (const TrainedParam & p : params) {
@@ -28,6 +34,14 @@ uint64_t rest_of_pages(const std::vector<TrainedParam> & params, bool adapter_is
 }
 
 }  // namespace
+
+/// What comes into memory when the run has begun, besides results, leaves and weights. The adapter is read back from its file
+/// tensor by tensor; of each, the page stays mapped that it shares with the next one. So does a page of each weight that
+/// is not used in place.
+uint64_t TrainStep::later_bytes(int64_t lanes) const {
+    const size_t borders = params_.size() + (options_.memory ? model_.weights().size() : 0);
+    return kFirstRunBytes + borders * kPage + static_cast<uint64_t>(lanes * options_.n_tokens) * kBatchTokenBytes;
+}
 
 ql_plan_options TrainStep::micro_options(uint64_t memory) const {
     ql_plan_options options{};
@@ -57,8 +71,7 @@ Status TrainStep::make_plans(ql_device * device, uint64_t memory) {
     QL_TRY(make_over(eval_, device, {nll_}));
     QL_TRY(merged_.plan(graph_, device, eval_.get()));
     // Arenas, leaves and weights that are read for the first run are not resident before that.
-    program_bytes_ = bytes_beside_weights(model_) + kFirstRunBytes;
-    program_bytes_ += static_cast<uint64_t>(options_.n_tokens) * kTokenBytes;
+    program_bytes_ = bytes_beside_weights(model_) + later_bytes(lanes());
     program_bytes_ += rest_of_pages(params_, adapter_paged_bytes_ > 0);
     return {};
 }
@@ -95,12 +108,22 @@ Status TrainStep::plan_freely(ql_device * device) {
                  again.message().c_str());
 }
 
+/// Without a budget, where weights are used in place: of an embedding those pages are in memory of which a row occurs.
+Status TrainStep::find_unmapped(ql_device * device) {
+    ql_device_info info{sizeof(info)};
+    QL_TRY(ql_device_describe(device, &info));
+    if (info.host_memory && !options_.tokens.empty()) unmapped_bytes_ = unmapped_embedding(model_, options_.tokens);
+    return {};
+}
+
 /// The micro-batch's plan is given what the program and the other plans leave.
 Status TrainStep::plan(ql_device * device) {
-    if (options_.memory == 0 || !options_.train) return plan_freely(device);
-    const uint64_t others = bytes_beside_weights(model_) + kFirstRunBytes +
+    if (options_.memory == 0 || !options_.train) {
+        QL_TRY(find_unmapped(device));
+        return plan_freely(device);
+    }
+    const uint64_t others = bytes_beside_weights(model_) + later_bytes(1) +
                             static_cast<uint64_t>(ql_graph_n_nodes(graph_.get())) * kNodeBytes + optimizer_bytes() +
-                            static_cast<uint64_t>(options_.n_tokens) * kTokenBytes +
                             std::min(optimizer_paged_bytes(), kUpdateRoom) + rest_of_pages(params_, false);
     if (optimizer_paged_bytes() > 0) {  // decided before a plan gives the leaves their places
         QL_ASSIGN(const uint64_t least, least_memory(device));
@@ -118,6 +141,8 @@ ql_memory_info TrainStep::memory() const {
     for (const PlanPtr * p : {&micro_, &update_, &eval_, &merged_.plan()})
         if (*p) plans.push_back(p->get());
     (void)ql_plans_memory(plans.data(), static_cast<int>(plans.size()), nullptr, &info);
+    info.weights -= unmapped_bytes_;
+    info.total -= unmapped_bytes_;
     return info;
 }
 

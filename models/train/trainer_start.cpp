@@ -31,6 +31,23 @@ SamplerOptions sampler_options(const ql_train_options & o, int64_t ctx) {
     return {ctx, std::max<int64_t>(o.batch, 1) * o.grad_accum, o.packing != 0, o.shuffle != 0, o.seed};
 }
 
+/// Every token of the data once, and that of padding.
+std::vector<int32_t> tokens_in(const Dataset & data, const Dataset * eval, int64_t n_vocab) {
+    std::vector<bool> occurs(static_cast<size_t>(n_vocab));
+    occurs[0] = true;
+    const auto add = [&](const Dataset & d) {
+        for (const TokenSample & s : d.samples)
+            for (const int32_t t : s.tokens)
+                if (static_cast<size_t>(t) < occurs.size()) occurs[static_cast<size_t>(t)] = true;
+    };
+    add(data);
+    if (eval) add(*eval);
+    std::vector<int32_t> tokens;
+    for (size_t t = 0; t < occurs.size(); ++t)
+        if (occurs[t]) tokens.push_back(static_cast<int32_t>(t));
+    return tokens;
+}
+
 Result<ChosenOptions> choose(const ql_train_options & o, const RunSize & run, const Checkpoint & before) {
     if (o.grad_accum > 0 && (o.epochs > 0 || o.steps > 0) && o.lr > 0) return ChosenOptions{o, ""};
     return choose_options(o, run, {before.path, before.state.fingerprint});
@@ -180,6 +197,7 @@ StepOptions Trainer::step_options(int64_t batch, uint64_t memory) const {
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);
     step.optimizer = options_.optimizer;
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
+    step.tokens = tokens_in(data_, eval_, model_.hparams().n_vocab);
     return step;
 }
 

@@ -94,18 +94,6 @@ TEST(Pages, AreZeroAlignedAndOfAnySize) {
     EXPECT_EQ(QL_NO_MEMORY, os::allocate_pages(SIZE_MAX / 2).code());
 }
 
-TEST(Resident, LeavesOutWhatItIsTold) {
-    constexpr size_t kBytes = size_t{16} << 20;
-    auto pages = os::allocate_pages(kBytes);
-    ASSERT_TRUE(pages.ok());
-    std::memset(*pages, 1, kBytes);
-    const ql_os_block block{*pages, kBytes};
-    const uint64_t with = ql_os_rss_without(nullptr, 0), without = ql_os_rss_without(&block, 1);
-    EXPECT_GE(with, kBytes);
-    EXPECT_NEAR(static_cast<double>(with - without), kBytes, 1 << 20);
-    os::release_pages(*pages, kBytes);
-}
-
 TEST(OsFiles, MapsAFile) {
     TemporaryFolder folder;
     auto map = os::MappedFile::open(folder.write("f", "hello"));

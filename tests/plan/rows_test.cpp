@@ -97,6 +97,21 @@ TEST_P(Rows, AreReadWhereTheyAreNamed) {
     check({0, 0, 0, 0, 0, 0, 0}, 1);
 }
 
+/// Plans run in turn, and what one has read is gone when the next one begins.
+TEST_P(Rows, OfSeveralPlansAreInMemoryOnce) {
+    Made one, two;
+    ASSERT_NO_FATAL_FAILURE(make(one, true));
+    ASSERT_NO_FATAL_FAILURE(make(two, true));
+    const ql_plan * const plans[] = {one.plan.get(), two.plan.get()};
+    ql_memory_info alone{sizeof(alone)}, both{sizeof(both)};
+    ASSERT_EQ(QL_OK, ql_plans_memory(plans, 1, nullptr, &alone));
+    ASSERT_EQ(QL_OK, ql_plans_memory(plans, 2, nullptr, &both));
+    EXPECT_EQ(kIds * 2 * os::kPageBytes, alone.pages) << "each row on two pages";
+    EXPECT_EQ(alone.pages, both.pages);
+    EXPECT_EQ(both.total, 2 * alone.total - alone.pages);
+    EXPECT_EQ(alone.total, describe(one).peak_bytes);
+}
+
 TEST_P(Rows, OfAFileThatIsCutAreAnErrorThatNamesIt) {
     Made m;
     ASSERT_NO_FATAL_FAILURE(make(m, true));

@@ -46,8 +46,10 @@ uint64_t ql_os_rss_without(const ql_os_block * blocks, int64_t n) {
     for_each_mapping([&](const Mapping & m) {
         uint64_t theirs = 0;
         for (const ql_os_block * b = blocks; b && b < blocks + n; ++b)
-            if (in(m, *b)) theirs += m.file ? m.resident : b->bytes;
-        sum += m.resident - std::min(m.resident, theirs);
+            if (in(m, *b)) theirs += b->bytes;
+        // How much of a file's blocks is resident changes with every use; what is beside them was read when it was opened.
+        const uint64_t beside = m.end - m.begin - std::min<uint64_t>(m.end - m.begin, theirs);
+        sum += m.file && theirs > 0 ? std::min(m.resident, beside) : m.resident - std::min(m.resident, theirs);
     });
     return sum;
 }

@@ -82,8 +82,8 @@ typedef struct ql_os_block {
     const void * data;
     size_t bytes;
 } ql_os_block;
-/** Resident bytes now, without some blocks of memory, and without the whole of each file from which a block is mapped:
- *  what a plan does not count. 0 where unknown. */
+/** Resident bytes now, without some blocks of memory: what a plan does not count. Of a file from which blocks are mapped
+ *  they have no more than what is beside the blocks in it. 0 where unknown. */
 QL_API uint64_t ql_os_rss_without(const ql_os_block * blocks, int64_t n);
 /** Installed memory, bytes; 0 where unknown. */
 QL_API uint64_t ql_os_memory(void);
