@@ -57,8 +57,6 @@ const Coding * coding_of(ql_compute compute, Isa isa) {
 Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
     QL_ASSIGN(const Isa isa, choose_isa());
     QL_ASSIGN(const int threads, choose_threads(options.threads));
-    if (options.compute < QL_COMPUTE_AUTO || options.compute > QL_COMPUTE_INT16)
-        return error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", static_cast<int>(options.compute));
     if (options.compute == QL_COMPUTE_BF16 && !bf16_kernels(isa))
         return error(QL_UNSUPPORTED, "compute bf16: %s kernels have no bf16 product; use auto or f32", isa_name(isa));
     const Coding * coding = coding_of(options.compute, isa);

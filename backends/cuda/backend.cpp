@@ -48,8 +48,6 @@ Status open(const ql_device_options & options, size_t number, std::unique_ptr<De
     if (options.compute == QL_COMPUTE_INT8 || options.compute == QL_COMPUTE_INT16)
         return error(QL_UNSUPPORTED, "compute %s: cuda has no products of integers; use auto, f32 or bf16, or the cpu",
                      options.compute == QL_COMPUTE_INT8 ? "int8" : "int16");
-    if (options.compute != QL_COMPUTE_AUTO && options.compute != QL_COMPUTE_F32 && options.compute != QL_COMPUTE_BF16)
-        return error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", static_cast<int>(options.compute));
     return CudaDevice::open(static_cast<int>(number), options.compute != QL_COMPUTE_F32, device);
 }
 

@@ -27,4 +27,6 @@ set_target_properties(ql_backend_cuda_emu PROPERTIES OUTPUT_NAME ql-backend-cuda
 target_compile_definitions(ql_backend_cuda_emu PRIVATE QL_CUDA_EMU)
 target_include_directories(ql_backend_cuda_emu PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/ggml/include)
 target_link_libraries(ql_backend_cuda_emu PRIVATE ql_flags ql_core ql_dtypes ql_graph ql_cuda_emulation)
-target_link_options(ql_backend_cuda_emu PRIVATE $<$<NOT:$<BOOL:${QL_SANITIZE}>>:-Wl,--no-undefined>) # a name that is missing shows here, not when it is opened
+if(NOT QL_SANITIZE) # a sanitizer's own names are the program's
+    target_link_options(ql_backend_cuda_emu PRIVATE -Wl,--no-undefined) # a name that is missing shows here, not when it is opened
+endif()

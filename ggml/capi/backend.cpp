@@ -55,6 +55,9 @@ ql_status ql_device_open(const ql_device_options * options, ql_device ** device)
         ql_device_options defaults;
         ql_device_options_init(&defaults);
         QL_ASSIGN(const ql_device_options o, ql::take_struct(options, defaults));
+        const int32_t compute = ql::enum_number(o.compute);
+        if (compute < QL_COMPUTE_AUTO || compute > QL_COMPUTE_INT16)
+            return ql::error(QL_INVALID_ARGUMENT, "compute: unknown kind %d", compute);
         QL_ASSIGN(*device, ql::open_device(o));
         return {};
     });

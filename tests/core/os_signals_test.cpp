@@ -43,6 +43,7 @@ TEST(OsInterrupt, TheSecondLeavesNoUnfinishedFile) {
 TEST(OsInterrupt, SignalsThatAskToEndSetTheFlag) {
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU})
         EXPECT_EQ(0, exit_code_in_child([number] {
+                      ::signal(number, SIG_DFL);  // nohup may run this test
                       ql_os_catch_interrupt(&flag);
                       ::raise(number);
                       if (flag != number) return 1;
@@ -86,6 +87,7 @@ TEST(OsInterrupt, NullRestoresWhatWasThere) {
                   return ::signal(SIGPIPE, SIG_DFL) == SIG_IGN ? 0 : 1;
               }));
     EXPECT_EQ(128 + SIGHUP, exit_code_in_child([] {
+                  ::signal(SIGHUP, SIG_DFL);  // nohup may run this test
                   ql_os_catch_interrupt(&flag);
                   ql_os_catch_interrupt(nullptr);
                   ::raise(SIGHUP);

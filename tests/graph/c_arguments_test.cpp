@@ -56,6 +56,7 @@ std::vector<BadCall> EngineArguments::device_calls() {
         {"ql_device_open", "no such device", open([](auto & o) { o.name = "tpu"; })},
         {"ql_device_open", "threads -1", open([](auto & o) { o.threads = -1; })},
         {"ql_device_open", "threads INT_MAX", open([](auto & o) { o.threads = INT_MAX; })},
+        {"ql_device_open", "compute -1", open([](auto & o) { o.compute = wrong<ql_compute>(-1); })},
         {"ql_device_open", "compute 77", open([](auto & o) { o.compute = wrong<ql_compute>(77); })},
         {"ql_device_describe", "NULL device", [] { return ql_device_describe(nullptr, nullptr); }},
         {"ql_device_describe", "NULL info", [this] { return ql_device_describe(device_, nullptr); }},

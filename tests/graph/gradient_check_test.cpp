@@ -26,7 +26,7 @@ TEST(GradientCheckCoverage, EveryDifferentiableInputIsTrainableInSomeCase) {
         uint32_t covered = 0;
         for (const Case & c : def->cases())
             for (size_t i = 0; i < c.in.size(); ++i)
-                if (c.in[i].kind == TensorKind::param) covered |= 1u << i;
+                if (i < 32 && c.in[i].kind == TensorKind::param) covered |= 1u << i;
         EXPECT_EQ(def->differentiable & ~covered, 0u) << def->name;
     }
 }

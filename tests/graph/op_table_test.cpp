@@ -79,7 +79,7 @@ TEST(OpTable, SourcesMayBeAbsentWhereTheTableSaysSoAndNowhereElse) {
             CaseGraph g(*def, whole, 3);
             std::vector<Tensor *> src = g.leaves;
             src[i] = nullptr;
-            const bool optional = def->optional >> i & 1;
+            const bool optional = i < 32 && def->optional >> i & 1;
             EXPECT_EQ(g.graph.emit(*def, src, g.out->producer->params) != nullptr, optional);
             const std::string refusal = "input " + std::to_string(i) + " is NULL";
             EXPECT_EQ(g.graph.status().message().find(refusal) != std::string::npos, !optional);
