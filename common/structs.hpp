@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ql/dtype.h"
 #include "ql/status.hpp"
 
 namespace ql {
@@ -15,6 +16,16 @@ int32_t enum_number(const Enum & value) {
     int32_t number;
     std::memcpy(&number, &value, sizeof number);
     return number;
+}
+
+/// The caller's enumerator, or `unknown` in place of a number that the enum cannot hold: `unknown` is the greatest it can.
+template <typename Enum>
+Enum enum_or(const Enum & value, Enum unknown) {
+    const int32_t number = enum_number(value);
+    return number < 0 || number > enum_number(unknown) ? unknown : value;
+}
+inline ql_dtype dtype_of_caller(const ql_dtype & dtype) {
+    return enum_or(dtype, static_cast<ql_dtype>(INT32_MAX));
 }
 
 /// Whether give_struct can fill `to`: asked before long work whose result would otherwise have nowhere to go.

@@ -2,6 +2,7 @@
 #include "ql/graph.h"
 
 #include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ggml/graph/build.hpp"
 #include "ql/dtypes.hpp"
 
@@ -53,7 +54,7 @@ ql_status ql_graph_set_place(ql_graph * graph, int place) {
 }
 
 ql_tensor * ql_input(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne) {
-    return build(g, [&]() -> ql_tensor * {
+    return build(g, [&, dtype = dtype_of_caller(dtype)]() -> ql_tensor * {
         if (!is_input_type(dtype)) {
             const char * type = ql_dtype_name(dtype);
             return g->fail(error(QL_BAD_DTYPE, "input '%s': type %s; %s are possible", name ? name : "",
@@ -66,7 +67,8 @@ ql_tensor * ql_input(ql_graph * g, const char * name, ql_dtype dtype, int n_dims
 
 ql_tensor * ql_weight(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne,
                       const void * data) {
-    return build(g, [&] { return g->leaf(TensorKind::weight, name, dtype, n_dims, ne, data); });
+    return build(
+        g, [&, dtype = dtype_of_caller(dtype)] { return g->leaf(TensorKind::weight, name, dtype, n_dims, ne, data); });
 }
 
 ql_tensor * ql_param(ql_graph * g, const char * name, int n_dims, const int64_t * ne) {
@@ -74,7 +76,9 @@ ql_tensor * ql_param(ql_graph * g, const char * name, int n_dims, const int64_t 
 }
 
 ql_tensor * ql_state(ql_graph * g, const char * name, ql_dtype dtype, int n_dims, const int64_t * ne) {
-    return build(g, [&] { return g->leaf(TensorKind::state, name, dtype, n_dims, ne, nullptr); });
+    return build(g, [&, dtype = dtype_of_caller(dtype)] {
+        return g->leaf(TensorKind::state, name, dtype, n_dims, ne, nullptr);
+    });
 }
 
 }  // extern "C"

@@ -109,7 +109,7 @@ ql_status ql_op_bench_create(ql_device * device, const char * op, ql_dtype dtype
     return ql::guarded([&]() -> ql::Status {
         if (!device || !bench) return ql::error(QL_INVALID_ARGUMENT, "ql_op_bench_create: an argument is NULL");
         *bench = nullptr;
-        QL_ASSIGN(auto made, ql::make_bench(*device, op, {dtype, k, m, t}));
+        QL_ASSIGN(auto made, ql::make_bench(*device, op, {ql::dtype_of_caller(dtype), k, m, t}));
         *bench = made.release();
         return {};
     });

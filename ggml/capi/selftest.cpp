@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ggml/backend/device.hpp"
 #include "ggml/plan/pass.hpp"
 #include "ggml/selftest/case_input.hpp"
@@ -97,6 +98,6 @@ ql_status ql_self_test(ql_device * device, int quick, int (*on_case)(void *, con
 ql_status ql_self_test_weights(ql_dtype dtype, uint64_t seed, int64_t n, float rms, void * dst) {
     return ql::guarded([&]() -> ql::Status {
         if (!dst) return ql::error(QL_INVALID_ARGUMENT, "ql_self_test_weights: dst is NULL");
-        return ql::selftest::random_weights(dtype, seed, n, rms, dst);
+        return ql::selftest::random_weights(ql::dtype_of_caller(dtype), seed, n, rms, dst);
     });
 }

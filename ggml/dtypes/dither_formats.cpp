@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ggml/dtypes/dither.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/half.hpp"
@@ -149,5 +150,5 @@ int ql_dtype_can_dither(ql_dtype dtype) {
 }
 
 ql_status ql_encode_dithered(ql_dtype dtype, const float * src, int64_t n, uint32_t key, int64_t first, void * dst) {
-    return ql::guarded([&] { return ql::encode_dithered(dtype, src, n, {key, first}, dst); });
+    return ql::guarded([&] { return ql::encode_dithered(ql::dtype_of_caller(dtype), src, n, {key, first}, dst); });
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "common/structs.hpp"
 #include "ggml/dtypes/visit.hpp"
 
 namespace ql {
@@ -63,7 +64,9 @@ constexpr DTypeDef kTable[] = {
 
 const DTypeDef * find_dtype(ql_dtype dtype) {
     const auto * end = std::end(kTable);
-    const auto * found = std::find_if(std::begin(kTable), end, [&](const DTypeDef & def) { return def.id == dtype; });
+    const auto number = enum_number(dtype);  // a C caller's may be any
+    const auto * found =
+        std::find_if(std::begin(kTable), end, [&](const DTypeDef & def) { return enum_number(def.id) == number; });
     return found == end ? nullptr : found;
 }
 

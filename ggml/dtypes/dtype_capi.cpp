@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/guarded.hpp"
+#include "common/structs.hpp"
 #include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/scale_search.hpp"
 #include "ql/dtypes.hpp"
@@ -175,18 +176,18 @@ size_t ql_dtype_bytes(ql_dtype dtype, int64_t n) {
 }
 
 ql_status ql_encode(ql_dtype dtype, const float * src, int64_t n, void * dst) {
-    return ql::guarded([&] { return ql::encode(dtype, src, n, dst); });
+    return ql::guarded([&] { return ql::encode(ql::dtype_of_caller(dtype), src, n, dst); });
 }
 
 ql_status ql_encode_search(ql_dtype dtype, const float * src, int64_t n, void * dst) {
-    return ql::guarded([&] { return ql::encode_search(dtype, src, n, {}, dst); });
+    return ql::guarded([&] { return ql::encode_search(ql::dtype_of_caller(dtype), src, n, {}, dst); });
 }
 
 ql_status ql_encode_search_weighted(ql_dtype dtype, const float * src, int64_t n, const float * importance, int64_t row,
                                     void * dst) {
-    return ql::guarded([&] { return ql::encode_search(dtype, src, n, {importance, row}, dst); });
+    return ql::guarded([&] { return ql::encode_search(ql::dtype_of_caller(dtype), src, n, {importance, row}, dst); });
 }
 
 ql_status ql_decode(ql_dtype dtype, const void * src, int64_t n, int64_t first, int64_t count, float * dst) {
-    return ql::guarded([&] { return ql::decode(dtype, src, n, first, count, dst); });
+    return ql::guarded([&] { return ql::decode(ql::dtype_of_caller(dtype), src, n, first, count, dst); });
 }

@@ -2,6 +2,7 @@
 #include "ggml/gguf/writer.hpp"
 
 #include "common/guarded.hpp"
+#include "common/structs.hpp"
 
 using ql::error;
 using ql::guarded;
@@ -23,6 +24,11 @@ ql_status with(ql_gguf_writer * writer, const char * name, Body && body) {
     });
 }
 
+/// One that the enum can hold, and without a meaning where the number has none.
+ql_gguf_type type_of_caller(const ql_gguf_type & type) {
+    return ql::enum_or(type, static_cast<ql_gguf_type>(15));
+}
+
 }  // namespace
 
 ql_status ql_gguf_writer_create(ql_gguf_writer ** writer) {
@@ -38,7 +44,7 @@ void ql_gguf_writer_free(ql_gguf_writer * writer) {
 }
 
 ql_status ql_gguf_set_int(ql_gguf_writer * writer, const char * key, ql_gguf_type type, int64_t value) {
-    return with(writer, key, [&](auto & w) { return w.set_int(key, type, value); });
+    return with(writer, key, [&](auto & w) { return w.set_int(key, type_of_caller(type), value); });
 }
 
 ql_status ql_gguf_set_f32(ql_gguf_writer * writer, const char * key, float value) {
@@ -62,7 +68,7 @@ ql_status ql_gguf_set_string(ql_gguf_writer * writer, const char * key, const ch
 
 ql_status ql_gguf_set_array(ql_gguf_writer * writer, const char * key, ql_gguf_type type, const void * data,
                             int64_t n) {
-    return with(writer, key, [&](auto & w) { return w.set_array(key, type, data, n); });
+    return with(writer, key, [&](auto & w) { return w.set_array(key, type_of_caller(type), data, n); });
 }
 
 ql_status ql_gguf_set_strings(ql_gguf_writer * writer, const char * key, const ql_gguf_string * data, int64_t n) {
@@ -87,7 +93,7 @@ ql_status ql_gguf_add_tensor(ql_gguf_writer * writer, const char * name, ql_dtyp
                              const void * data) {
     return with(writer, name, [&](auto & w) -> Status {
         if (!ne || !data) return error(QL_INVALID_ARGUMENT, "tensor '%s': ne or data is NULL", name);
-        return w.add_tensor(name, dtype, n_dims, ne, data, nullptr, nullptr);
+        return w.add_tensor(name, ql::dtype_of_caller(dtype), n_dims, ne, data, nullptr, nullptr);
     });
 }
 
@@ -95,7 +101,7 @@ ql_status ql_gguf_add_produced(ql_gguf_writer * writer, const char * name, ql_dt
                                const int64_t * ne, ql_gguf_produce produce, void * user) {
     return with(writer, name, [&](auto & w) -> Status {
         if (!ne || !produce) return error(QL_INVALID_ARGUMENT, "tensor '%s': ne or produce is NULL", name);
-        return w.add_tensor(name, dtype, n_dims, ne, nullptr, produce, user);
+        return w.add_tensor(name, ql::dtype_of_caller(dtype), n_dims, ne, nullptr, produce, user);
     });
 }
 

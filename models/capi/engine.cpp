@@ -45,8 +45,9 @@ ql_status ql_engine_create(const ql_model * model, ql_device * device, const ql_
             adapters.push_back(a.adapter);
         }
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
-        QL_ASSIGN(auto made, ql::Engine::create(*model->model, device, adapters,
-                                                {ctx, o.n_sequences, o.n_pages, o.cache_type, o.memory}));
+        QL_ASSIGN(auto made,
+                  ql::Engine::create(*model->model, device, adapters,
+                                     {ctx, o.n_sequences, o.n_pages, ql::dtype_of_caller(o.cache_type), o.memory}));
         *engine = new ql_engine{std::move(made)};
         return {};
     });

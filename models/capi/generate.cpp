@@ -82,7 +82,8 @@ ql_status ql_session_create(const ql_model * model, ql_device * device, const ql
         QL_ASSIGN(const ql_session_options o, ql::take_struct(options, defaults));
         QL_ASSIGN(const auto list, ql::adapter_list(*model, o.adapters, o.adapter_scales, o.n_adapters));
         const int64_t ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
-        QL_ASSIGN(auto made, ql::Session::create(*model->model, device, list, ctx, o.cache_type, o.memory));
+        QL_ASSIGN(auto made,
+                  ql::Session::create(*model->model, device, list, ctx, ql::dtype_of_caller(o.cache_type), o.memory));
         *session = new ql_session{std::move(made), {}};
         return {};
     });

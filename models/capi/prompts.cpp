@@ -85,7 +85,7 @@ ql_status ql_prompts_answer(const ql_model * model, ql_device * device, const ql
         }
         ql::AnswerOptions how = callbacks(o, n);
         how.ctx = o.ctx ? o.ctx : std::min<int64_t>(2048, model->model->hparams().n_ctx);
-        how.n_at_once = o.n_at_once, how.cache_type = o.cache_type, how.memory = o.memory;
+        how.n_at_once = o.n_at_once, how.cache_type = ql::dtype_of_caller(o.cache_type), how.memory = o.memory;
         how.n_top = o.n_top, how.sampling = o.sampling;
         return ql::answer_prompts(*model->model, device, list, all, how);
     });
