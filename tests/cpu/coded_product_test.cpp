@@ -42,12 +42,6 @@ AlignedBytes weight_bytes(ql_dtype dtype, int64_t n) {
     return bytes;
 }
 
-size_t largest_power_in(size_t n) {
-    size_t power = 1;
-    while (n % (2 * power) == 0) power *= 2;
-    return power;
-}
-
 /// Some numbers along a sum: whole blocks of codes, and their scales.
 struct Coded {
     std::vector<int32_t> codes;
@@ -61,17 +55,13 @@ struct Coded {
   private:
     void rotate_and_code(const Coding & of, Floats x) {
         x.resize(codes.size());
-        for (size_t first = 0; first < x.size(); first += static_cast<size_t>(of.block)) {
-            const size_t last = std::min(x.size(), first + static_cast<size_t>(of.block));
-            const size_t length = largest_power_in(last - first);
-            for (size_t part = first; part < last; part += length)
-                for (size_t h = length / 2; h > 0; h /= 2)
-                    for (size_t i = part; i < part + length; ++i) {
-                        if ((i - part) & h) continue;
-                        const float a = x[i], b = x[i + h];
-                        x[i] = a + b, x[i + h] = a - b;
-                    }
-        }
+        for (size_t first = 0; first < x.size(); first += 64)
+            for (const size_t h : {32, 16, 8, 4, 2, 1})
+                for (size_t i = first; i < first + 64; ++i) {
+                    if (i & h) continue;
+                    const float a = x[i], b = x[i + h];
+                    x[i] = a + b, x[i + h] = a - b;
+                }
         code(of, x);
     }
     void code(const Coding & of, const Floats & x) {
@@ -114,7 +104,7 @@ void add_term(const Coding & of, const Product & p, const float * a, int64_t row
             float sum = 0;
             for (size_t block = 0, first = 0; block < x.scales.size(); ++block) {
                 const size_t last = std::min(x.codes.size(), first + static_cast<size_t>(of.block));
-                const float scale = of.rotates ? p.scale / static_cast<float>(largest_power_in(last - first)) : p.scale;
+                const float scale = of.rotates ? p.scale / 64 : p.scale;
                 int32_t whole = 0;
                 for (; first < last; ++first) whole += x.codes[first] * y.codes[first];
                 sum += static_cast<float>(whole) * (y.scales[block] * scale) * x.scales[block];

@@ -6,9 +6,9 @@
 // arithmetic; a block of nf4 that has a code of its largest magnitude gets round(L codebook).
 //
 // Codes of a byte are too coarse for a block whose largest number is far beyond the others. So such a coding first takes
-// the sums and differences of a block's N numbers at distances N/2, ..., 2, 1, each rounded: a multiplication by a
-// Hadamard matrix H, which spreads the one over all. H H = N, so the sum of products is N times what it was, and
-// scale_j is 1/N of the scale. What overflows there is not finite.
+// the sums and differences of a block's 64 numbers at distances 32, 16, 8, 4, 2, 1, each rounded: a multiplication by a
+// Hadamard matrix H, which spreads the one over all. H H = 64, so the sum of products is 64 times what it was, and
+// scale_j is 1/64 of the scale. What overflows there is not finite.
 //
 //     C[t, j] = sum over blocks, in order, of  (sum of codes_t codes_j) * scale_j * scale_t
 //
@@ -32,10 +32,10 @@ struct Coding {
     const char * name;
     int64_t block;    // steps of the sum with a scale in common: 32, 64, 128 or 256
     int32_t largest;  // code; block * largest^2 < 2^31
-    bool rotates;     // blocks
+    bool rotates;     // blocks, which then have kCodedSteps
 };
 /// Codes of a byte, for instructions that multiply bytes; a sum of products is less than 2^24, of bytes with A's bias, too.
-inline constexpr Coding kInt8 = {"int8", 128, 127, true};
+inline constexpr Coding kInt8 = {"int8", 64, 127, true};
 /// The most that 16-bit operands and 32-bit sums can hold: 12 bits and a sign.
 inline constexpr Coding kInt16 = {"int16", 256, 2896, false};
 
@@ -45,10 +45,6 @@ inline constexpr float kCodedSmallest = 0x1p-100f;
 /// Steps that a sum of n takes.
 constexpr int64_t coded_steps(int64_t n) {
     return (n + kCodedSteps - 1) / kCodedSteps * kCodedSteps;
-}
-/// Numbers of a block of n, a multiple of kCodedSteps, that are rotated together: the largest power of two in it.
-constexpr int64_t rotation(int64_t n) {
-    return n & -n;
 }
 constexpr int64_t coded_blocks(const Coding & of, int64_t n) {
     return (coded_steps(n) + of.block - 1) / of.block;

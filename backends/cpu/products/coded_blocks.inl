@@ -57,16 +57,9 @@ inline constexpr float kRounder = 0x1.8p23f;
 
 // Multiplication by Hadamard's matrix: sums and differences of vectors, then of lanes.
 
-inline constexpr int64_t kLongestRotated = 128;
-static_assert(kInt8.rotates && kInt8.block == kLongestRotated && !kInt16.rotates);
-
-/// Calls f with what is rotated together in a block of n, as a constant.
-template <class F>
-HWY_INLINE void with_rotation(int64_t n, const F & f) {
-    static_assert(rotation(kCodedSteps) == 64 && rotation(kLongestRotated) == 128);
-    if (n == 64) return f(std::integral_constant<int64_t, 64>());
-    f(std::integral_constant<int64_t, 128>());
-}
+inline constexpr int64_t kRotated = 64;
+static_assert(kRotated == kCodedSteps && kInt8.rotates && kInt8.block == kRotated && !kInt16.rotates);
+inline constexpr float kRotatedScale = 1.0f / kRotated;
 
 /// At distances of R / 2, ..., 2, 1 vectors.
 template <int R>
@@ -100,10 +93,10 @@ HWY_INLINE void rotate_vectors(float * x, int64_t stride) {
         for (int64_t i = 0; i < r; ++i) rotate_vectors<rest>(x + i * rest * stride, stride);
 }
 
-/// H times kLanes columns of a block of n steps, where they are. x [n][kStride].
+/// H times kLanes columns of a block, where they are. x [64][kStride].
 template <int64_t kStride>
-HWY_INLINE void rotate_columns(float * x, int64_t n) {
-    with_rotation(n, [=](auto length) HWY_ATTR { rotate_vectors<length()>(x, kStride); });
+HWY_INLINE void rotate_columns(float * x) {
+    rotate_vectors<kRotated>(x, kStride);
 }
 
 #if HWY_TARGET != HWY_SCALAR
@@ -144,10 +137,10 @@ HWY_INLINE void store_codes(Vec x, Vec inverse, Code * dst) {
                reinterpret_cast<std::make_unsigned_t<Code> *>(dst));
 }
 
-/// A block of n numbers, rotated: its codes go to dst. Returns its scale.
-template <int64_t n, class T, class Code>
+/// A block, rotated: its codes go to dst. Returns its scale.
+template <class T, class Code>
 HWY_INLINE float code_rotated(const Coding & of, const T * x, Code * dst) {
-    constexpr int kVectors = n / kLanes;
+    constexpr int kVectors = kRotated / kLanes;
     Vec v[kVectors];
     HWY_UNROLL(16)
     for (int i = 0; i < kVectors; ++i) v[i] = load_part(x + i * kLanes, kLanes);
@@ -167,7 +160,7 @@ HWY_INLINE float code_rotated(const Coding & of, const T * x, Code * dst) {
 /// A block of n numbers, a multiple of kCodedSteps: its codes go to dst. Returns its scale.
 template <class T, class Code>
 HWY_INLINE float code_block(const Coding & of, const T * x, int64_t n, Code * dst) {
-    if (of.rotates) return n == 64 ? code_rotated<64>(of, x, dst) : code_rotated<kLongestRotated>(of, x, dst);
+    if (of.rotates) return code_rotated(of, x, dst);
     VecI32 largest = hn::Zero(kI32);
     for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(load_part(x + i, kLanes)));
     const RowScale s(of, largest);

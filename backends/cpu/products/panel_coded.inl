@@ -34,7 +34,7 @@ class PackerCoded {
         : of_(of),
           w_(t.w),
           side_(t.side),
-          scale_(t.scale),
+          scale_(of.rotates ? t.scale * kRotatedScale : t.scale),
           decode_(span_decoder(t.w.dtype)),
           blocks_(packed_blocks(t.w.dtype)) {}
 
@@ -99,13 +99,12 @@ class PackerCoded {
     /// A block of kLanes columns. x [n][kStride].
     template <int64_t kStride>
     void code_columns(float * x, int64_t n, const PanelCoded & to) const {
-        if (of_.rotates) rotate_columns<kStride>(x, n);
-        const float factor = of_.rotates ? scale_ / static_cast<float>(rotation(n)) : scale_;
+        if (of_.rotates) rotate_columns<kStride>(x);
         VecI32 largest = hn::Zero(kI32),
                sum = hn::Set(kI32, static_cast<int32_t>(-n * std::bit_cast<int32_t>(kRounder)));
         for (int64_t p = 0; p < n; ++p) largest = hn::Max(largest, magnitude_bits(hn::Load(kF32, x + p * kStride)));
         const BlockScales s = block_scales(of_, largest);
-        hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, factor)), kF32, to.scales);
+        hn::StoreU(hn::Mul(s.scale, hn::Set(kF32, scale_)), kF32, to.scales);
         const auto code = [&](int64_t p) HWY_ATTR {
             const Vec rounded = hn::Add(hn::Mul(hn::Load(kF32, x + p * kStride), s.inverse), hn::Set(kF32, kRounder));
             const VecI32 c = hn::BitCast(kI32, rounded);  // the code in its low bits

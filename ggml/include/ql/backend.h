@@ -39,8 +39,8 @@ typedef enum ql_compute {
     QL_COMPUTE_AUTO = 0, /* bf16 where the device has a fast bf16 product, else int16 where that is faster than f32 */
     QL_COMPUTE_F32 = 1,
     QL_COMPUTE_BF16 = 2, /* operands of products rounded to bf16, sums in f32 */
-    QL_COMPUTE_INT8 = 3, /* both operands of products with quantized or 16-bit weights rounded to int8 by blocks of
-                          * 128, sums of blocks in int32; all other products as AUTO has them, in bf16 or in f32. Not on
+    QL_COMPUTE_INT8 = 3, /* both operands of products with quantized or 16-bit weights rounded to int8 by blocks of 64,
+                          * sums of blocks in int32; all other products as AUTO has them, in bf16 or in f32. Not on
                           * every device */
     QL_COMPUTE_INT16 = 4 /* the same with integers up to 2896 and blocks of 256, all other products in f32: finer than
                           * bf16, and where there is no instruction for bytes no slower than int8 */
