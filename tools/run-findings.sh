@@ -1,17 +1,15 @@
 #!/usr/bin/env bash
 # Runs findings and says of each whether what its comment describes is still so.
-#   findings/run.sh [NAME...]      without names: all
+#   tools/run-findings.sh [NAME...]      without names: all
 set -u
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "${BASH_SOURCE[0]}")/../findings"
 if [ $# -eq 0 ]; then
-    for script in *.sh; do
-        [ "$script" = run.sh ] || set -- "$@" "${script%.sh}"
-    done
+    for script in *.sh; do set -- "$@" "${script%.sh}"; done
 fi
 failed=0
 for name in "$@"; do
-    if [ ! -f "$name.sh" ] || [ "$name" = run ]; then
-        echo "findings/run.sh: there is no finding '$name'" >&2
+    if [ ! -f "$name.sh" ]; then
+        echo "run-findings.sh: there is no finding '$name'" >&2
         exit 2
     fi
     if output=$("./$name.sh" 2>&1); then
