@@ -30,7 +30,7 @@ struct StepOptions {
     int64_t n_batches = 1;            // micro-batches of a step
     bool scales_loss = false;         // set_loss_scale may be called
     bool train = true;                // false: evaluation only, no gradients, no moments
-    std::vector<int32_t> tokens;      // all that micro-batches will have; empty: any. What is planned counts their rows
+    std::span<const int32_t> tokens;  // all that micro-batches will have; empty: any. What is planned counts their rows
 };
 
 /// One trainable tensor with everything that belongs to it.
@@ -121,7 +121,7 @@ class TrainStep {
     ql_plan * update_plan() const { return update_.get(); }
 
   private:
-    TrainStep(const Model & model, StepOptions options) : model_(model), options_(std::move(options)) {}
+    TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
     Status prepare(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen);
     Status build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen);
     void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);

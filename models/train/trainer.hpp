@@ -102,6 +102,7 @@ class Trainer {
     const int64_t sequences_;  // of a step
     Sampler sampler_;
     std::vector<PackedSequence> eval_sequences_;
+    std::vector<int32_t> tokens_;  // that occur, where no budget is given: for the plans of all steps that are tried
     std::unique_ptr<TrainStep> step_;
     ResumePoint point_;                  // its checkpoint is closed once the run goes on from it
     bool replaces_checkpoints_ = false;  // of an earlier run, when the first step comes

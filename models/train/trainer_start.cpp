@@ -159,6 +159,7 @@ Status Trainer::prepare(ql_device * device, const std::string & advice) {
         step.merged = merged;
         return TrainStep::create(model_, device, adapter_, step);
     };
+    if (!options_.memory) tokens_ = tokens_in(data_, eval_, model_.hparams().n_vocab);
     if (options_.batch == QL_BATCH_AUTO) {
         QL_TRY(know_base(device));
         QL_TRY(choose_batch(make_step));
@@ -197,7 +198,7 @@ StepOptions Trainer::step_options(int64_t batch, uint64_t memory) const {
     step.neftune_alpha = static_cast<float>(options_.neftune_alpha);
     step.optimizer = options_.optimizer;
     step.lora_plus_ratio = static_cast<float>(options_.lora_plus_ratio);
-    step.tokens = tokens_in(data_, eval_, model_.hparams().n_vocab);
+    step.tokens = tokens_;
     return step;
 }
 
