@@ -4,16 +4,14 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <random>
 
 #include "backends/cpu/products/product.hpp"
 #include "backends/cpu/targets.hpp"
+#include "cpu/coded_arithmetic.hpp"
 #include "cpu/coded_ymm.hpp"
-#include "ggml/dtypes/dtype.hpp"
 #include "ggml/dtypes/half.hpp"
 #include "ql/backend.h"
 #include "support/reference_run.hpp"
@@ -21,102 +19,7 @@
 namespace ql::cpu {
 namespace {
 
-using test::AlignedBytes;
-using Floats = std::vector<float>;
-
-Floats some_floats(int64_t n, uint32_t seed) {
-    std::minstd_rand random(seed);
-    std::normal_distribution<float> normal;
-    Floats v(static_cast<size_t>(n));
-    for (float & x : v) x = normal(random);
-    return v;
-}
-
-/// A weight, encoded where its type can be, else of random codes.
-AlignedBytes weight_bytes(ql_dtype dtype, int64_t n) {
-    const DTypeDef & type = *find_dtype(dtype);
-    AlignedBytes bytes(ql_dtype_bytes(dtype, n));
-    const Status made = type.encode ? type.encode(some_floats(n, 1).data(), n, bytes.data())
-                                    : selftest::fill_input(frozen_in(n, dtype), 7, bytes.data());
-    EXPECT_TRUE(made.ok()) << made.message();
-    return bytes;
-}
-
-/// Some numbers along a sum: whole blocks of codes, and their scales.
-struct Coded {
-    std::vector<int32_t> codes;
-    Floats scales;
-
-    Coded(const Coding & of, const Floats & x)
-        : codes(static_cast<size_t>(coded_steps(static_cast<int64_t>(x.size())))) {
-        of.rotates ? rotate_and_code(of, x) : code(of, x);
-    }
-
-  private:
-    void rotate_and_code(const Coding & of, Floats x) {
-        x.resize(codes.size());
-        for (size_t first = 0; first < x.size(); first += 64)
-            for (const size_t h : {32, 16, 8, 4, 2, 1})
-                for (size_t i = first; i < first + 64; ++i) {
-                    if (i & h) continue;
-                    const float a = x[i], b = x[i + h];
-                    x[i] = a + b, x[i + h] = a - b;
-                }
-        code(of, x);
-    }
-    void code(const Coding & of, const Floats & x) {
-        const auto block = static_cast<size_t>(of.block);
-        const auto most = static_cast<float>(of.largest);
-        for (size_t first = 0; first < x.size(); first += block) {
-            const size_t last = std::min(x.size(), first + block);
-            float largest = 0;
-            bool finite = true;
-            for (size_t i = first; i < last; ++i) {
-                finite = finite && std::isfinite(x[i]);
-                largest = std::max(largest, std::fabs(x[i]));
-            }
-            const bool zero = largest < 0x1p-100f;
-            scales.push_back(!finite ? NAN : zero ? 0 : largest / most);
-            if (!finite || zero) continue;
-            for (size_t i = first; i < last; ++i)
-                codes[i] = static_cast<int32_t>(std::nearbyint(x[i] * (most / largest)));
-        }
-    }
-};
-
-/// Adds a term to sums [columns, rows], a panel's depth at a time.
-void add_term(const Coding & of, const Product & p, const float * a, int64_t rows, Floats & c,
-              int64_t panel = kPanelDepthCoded) {
-    Floats w(static_cast<size_t>(p.w.elements()));
-    find_dtype(p.w.dtype)->decode(p.w.data, p.w.elements(), 0, p.w.elements(), w.data());
-    std::vector<Coded> columns, tokens;
-    for (int64_t j = 0; j < p.columns(); ++j) {
-        Floats column;
-        for (int64_t i = 0; i < p.depth(); ++i)
-            column.push_back(w[static_cast<size_t>(p.side == Side::forward ? j * p.w.k + i : i * p.w.k + j)]);
-        columns.emplace_back(of, column);
-    }
-    for (int64_t t = 0; t < rows; ++t) tokens.emplace_back(of, Floats(a + t * p.depth(), a + (t + 1) * p.depth()));
-    for (int64_t t = 0; t < rows; ++t)
-        for (int64_t j = 0; j < p.columns(); ++j) {
-            const Coded &x = tokens[static_cast<size_t>(t)], &y = columns[static_cast<size_t>(j)];
-            float & to = c[static_cast<size_t>(t * p.columns() + j)];
-            float sum = 0;
-            for (size_t block = 0, first = 0; block < x.scales.size(); ++block) {
-                const size_t last = std::min(x.codes.size(), first + static_cast<size_t>(of.block));
-                const float scale = of.rotates ? p.scale / 64 : p.scale;
-                int32_t whole = 0;
-                for (; first < last; ++first) whole += x.codes[first] * y.codes[first];
-                sum += static_cast<float>(whole) * (y.scales[block] * scale) * x.scales[block];
-                if (static_cast<int64_t>(last) % panel == 0 || last == x.codes.size()) to += sum, sum = 0;
-            }
-        }
-}
-
-struct Input {
-    AlignedBytes bytes;
-    Floats a;
-};
+using namespace coded;
 
 class CodedProducts : public testing::TestWithParam<const Coding *> {
   protected:
@@ -221,105 +124,6 @@ TEST_P(CodedProducts, HoldTheLargestSums) {
             const auto ones = static_cast<float>((p.depth() + every - 1) / every);
             for (const float c : want) EXPECT_NEAR(c, sign_w * sign_a * ones, 0.1f);
         }
-}
-
-/// The device that also has products of bf16, whatever the processor is faster at.
-class CodedProductsBesideBf16 : public testing::Test {
-  protected:
-    void SetUp() override {
-        if (!bf16_kernels(best_isa())) GTEST_SKIP() << "no products of bf16 here";
-    }
-    void TearDown() override { replace_vnni({}); }
-
-    static std::vector<uint16_t> rounded(const Floats & x) {
-        std::vector<uint16_t> half(x.size());
-        std::transform(x.begin(), x.end(), half.begin(), f32_to_bf16);
-        return half;
-    }
-    static Floats widened(const std::vector<uint16_t> & half) {
-        Floats x(half.size());
-        std::transform(half.begin(), half.end(), x.begin(), bf16_to_f32);
-        return x;
-    }
-    template <typename T>
-    static std::vector<T> run(std::span<const Product> products, int64_t rows, int threads, const float * add = nullptr,
-                              const Coding * coding = &kInt8) {
-        CpuDevice cpu(best_isa(), threads, true, coding);
-        std::vector<T> c(static_cast<size_t>(products[0].columns() * rows));
-        const ProductSum sum{products, rows, c.data(), add, sizeof(T) == 2};
-        AlignedBytes scratch(product_scratch(sum, cpu));
-        std::memset(scratch.data(), 0xff, product_scratch(sum, cpu));
-        multiply(cpu, sum, static_cast<std::byte *>(scratch.data()));
-        return c;
-    }
-    /// With VNNI, and with what stands for it.
-    template <typename F>
-    static void with_each_kernel(const F & f) {
-        for (const bool vnni : {true, false}) {
-            SCOPED_TRACE(vnni ? "vnni" : "without vnni");
-            if (vnni)
-                replace_vnni({});
-            else
-                replace_vnni(nullptr);
-            for (const int threads : {1, 3}) f(threads);
-        }
-    }
-};
-
-TEST_F(CodedProductsBesideBf16, RoundOperandsThatAreHeldInBf16AsTheyAre) {
-    const int64_t k = 192, rows = 97;
-    for (const Side side : {Side::forward, Side::backward}) {
-        const int64_t m = 160, columns = side == Side::forward ? m : k, depth = side == Side::forward ? k : m;
-        const AlignedBytes bytes = weight_bytes(QL_NF4_DQ, k * m);
-        const auto half = rounded(some_floats(depth * rows, 5));
-        const Floats a = widened(half);
-        const Product in_f32{{QL_NF4_DQ, bytes.data(), k, m}, side, a.data()},
-            in_bf16{in_f32.w, side, half.data(), 1, true};
-        Floats want(static_cast<size_t>(columns * rows));
-        add_term(kInt8, in_f32, a.data(), rows, want);
-        with_each_kernel([&](int threads) {
-            EXPECT_EQ(run<float>({&in_f32, 1}, rows, threads), want);
-            EXPECT_EQ(run<float>({&in_bf16, 1}, rows, threads), want);
-            EXPECT_EQ(run<uint16_t>({&in_bf16, 1}, rows, threads), rounded(want));
-        });
-    }
-}
-
-/// A result in 16 bits is rounded once, however many panels its depth would fill.
-TEST_F(CodedProductsBesideBf16, RoundAResultOfManyStepsOnce) {
-    const int64_t k = 64, m = 4200, rows = 7;
-    const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
-    const Floats a = some_floats(m * rows, 5);
-    const Product p{{QL_NF4, bytes.data(), k, m}, Side::backward, a.data()};
-    Floats want(static_cast<size_t>(k * rows));
-    add_term(kInt8, p, a.data(), rows, want, INT64_MAX);
-    with_each_kernel([&](int threads) { EXPECT_EQ(run<uint16_t>({&p, 1}, rows, threads), rounded(want)); });
-}
-
-/// LoRA's branch is what the products of bf16 make of it, and comes first.
-TEST_F(CodedProductsBesideBf16, AddToWhatWeightsOfF32GiveInBf16) {
-    for (const auto & [m, r] : {std::pair{int64_t{64}, int64_t{8}}, {131, 5}, {200, 40}, {70, 16}}) {
-        const int64_t k = 128, rows = 101;
-        SCOPED_TRACE(std::to_string(m) + " columns, rank " + std::to_string(r));
-        const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
-        const Floats lora = some_floats(r * m, 3), a = some_floats(k * rows, 4), h = some_floats(r * rows, 5),
-                     add = some_floats(m * rows, 7);
-        const Product products[] = {{{QL_NF4, bytes.data(), k, m}, Side::forward, a.data(), 2},
-                                    {f32_weight(lora.data(), m, r), Side::backward, h.data(), 0.5f}};
-        Floats want(static_cast<size_t>(m * rows)), coded(want.size());
-        add_term(kInt8, products[0], a.data(), rows, coded);
-        for (const float * rest : {static_cast<const float *>(nullptr), add.data()}) {
-            CpuDevice vectors(Isa::avx512_bf16, 1, true);  // what stands beside integers is never of AMX
-            const ProductSum beside{{&products[1], 1}, rows, want.data(), rest};
-            AlignedBytes scratch(product_scratch(beside, vectors));
-            multiply(vectors, beside, static_cast<std::byte *>(scratch.data()));
-            for (size_t i = 0; i < want.size(); ++i) want[i] += coded[i];
-            with_each_kernel([&](int threads) {
-                EXPECT_EQ(run<float>(products, rows, threads, rest), want);
-                EXPECT_EQ(run<uint16_t>(products, rows, threads, rest), rounded(want));
-            });
-        }
-    }
 }
 
 /// It is added once, not with each panel.

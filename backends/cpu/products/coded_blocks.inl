@@ -6,7 +6,6 @@
 #define QL_CPU_CODED_BLOCKS_INL
 #endif
 
-#include <bit>
 #include <limits>
 #include <type_traits>
 
@@ -37,20 +36,6 @@ HWY_INLINE BlockScales block_scales(const Coding & of, VecI32 largest_bits) {
     return {hn::IfThenElse(finite, scale, hn::Set(kF32, std::numeric_limits<float>::quiet_NaN())),
             hn::IfThenElseZero(normal, hn::Div(most, largest))};
 }
-
-/// block_scales of one block, whose largest magnitude is among those of the lanes.
-struct RowScale {
-    float scale, inverse;
-
-    HWY_INLINE RowScale(const Coding & of, VecI32 largest_bits) {
-        const auto largest = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(kI32, largest_bits)));
-        const auto most = static_cast<float>(of.largest);
-        const bool finite = largest < std::numeric_limits<float>::infinity();  // not of a NaN
-        const bool normal = finite && largest >= kCodedSmallest;
-        scale = normal ? largest / most : finite ? 0 : std::numeric_limits<float>::quiet_NaN();
-        inverse = normal ? most / largest : 0;
-    }
-};
 
 /// Added to a number below 2^22, it rounds it to a whole one, to nearest, ties to even, and leaves that in the low bits.
 inline constexpr float kRounder = 0x1.8p23f;
@@ -151,10 +136,10 @@ HWY_INLINE float code_rotated(const Coding & of, const T * x, Code * dst) {
         v[i] = rotate_lanes(v[i]);
         largest = hn::Max(largest, magnitude_bits(v[i]));
     }
-    const RowScale s(of, largest);
+    const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
     HWY_UNROLL(16)
-    for (int i = 0; i < kVectors; ++i) store_codes(v[i], hn::Set(kF32, s.inverse), dst + i * kLanes);
-    return s.scale;
+    for (int i = 0; i < kVectors; ++i) store_codes(v[i], s.inverse, dst + i * kLanes);
+    return hn::GetLane(s.scale);
 }
 
 /// A block of n numbers, a multiple of kCodedSteps: its codes go to dst. Returns its scale.
@@ -163,9 +148,9 @@ HWY_INLINE float code_block(const Coding & of, const T * x, int64_t n, Code * ds
     if (of.rotates) return code_rotated(of, x, dst);
     VecI32 largest = hn::Zero(kI32);
     for (int64_t i = 0; i < n; i += kLanes) largest = hn::Max(largest, magnitude_bits(load_part(x + i, kLanes)));
-    const RowScale s(of, largest);
-    for (int64_t i = 0; i < n; i += kLanes) store_codes(load_part(x + i, kLanes), hn::Set(kF32, s.inverse), dst + i);
-    return s.scale;
+    const BlockScales s = block_scales(of, hn::MaxOfLanes(kI32, largest));
+    for (int64_t i = 0; i < n; i += kLanes) store_codes(load_part(x + i, kLanes), s.inverse, dst + i);
+    return hn::GetLane(s.scale);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -10,6 +10,7 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 
 #include "backends/cpu/products/coded_blocks.inl"
 #include "backends/cpu/products/decode.hpp"
