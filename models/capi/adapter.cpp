@@ -237,8 +237,10 @@ ql_status ql_adapter_matrix(const ql_adapter * adapter, int64_t i, ql_adapter_ma
     return ql::guarded([&]() -> Status {
         if (!adapter) return null_argument("ql_adapter_matrix");
         QL_ASSIGN(const ql::LoraMatrix * m, matrix_at("ql_adapter_matrix", adapter->adapter, i));
+        const ql_adapter_state state = state_of(adapter->adapter.origin, *m);
+        const double norm = state == QL_ADAPTER_ZERO_B ? 0 : ql::delta_norm(*m);
         return ql::give_struct(info, {sizeof(*info), m->weight.c_str(), m->k, m->m, m->r, static_cast<double>(m->scale),
-                                      ql::delta_norm(*m), state_of(adapter->adapter.origin, *m)});
+                                      norm, state});
     });
 }
 

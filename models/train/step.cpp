@@ -38,30 +38,50 @@ Status refuse_head(const Model & model, const Adapter & adapter) {
     return {};
 }
 
+/// Gives `use` what of an adapter is trained, and the parts of its branches that are not.
+template <typename Use>
+Status with_split(const Adapter & adapter, Use use) {
+    if (!has_frozen(adapter)) return use(adapter, {});
+    const SplitAdapter split = split_frozen(adapter);
+    return use(split.trained, split.frozen);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter,
-                                                     const StepOptions & options) {
+Result<std::unique_ptr<TrainStep>> TrainStep::planned(const Model & model, ql_device * device, const Adapter & adapter,
+                                                      const StepOptions & options) {
     QL_TRY(refuse_head(model, adapter));
     std::unique_ptr<TrainStep> step(new TrainStep(model, options));
-    if (has_frozen(adapter)) {
-        const SplitAdapter split = split_frozen(adapter);
-        QL_TRY(step->prepare(device, split.trained, split.frozen));
-    } else {
-        QL_TRY(step->prepare(device, adapter, {}));
-    }
+    QL_TRY(with_split(adapter, [&](const Adapter & trained, const std::vector<LoraMatrix> & frozen) {
+        return step->make(device, trained, frozen);
+    }));
     return step;
 }
 
-Status TrainStep::prepare(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen) {
+Result<std::unique_ptr<TrainStep>> TrainStep::create(const Model & model, ql_device * device, const Adapter & adapter,
+                                                     const StepOptions & options) {
+    QL_ASSIGN(auto step, planned(model, device, adapter, options));
+    QL_TRY(step->start(adapter));
+    return step;
+}
+
+Status TrainStep::make(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen) {
+    ql_device_info info{sizeof(info)};
+    QL_TRY(ql_device_describe(device, &info));
+    threads_ = std::max(1, info.threads);
     QL_TRY(build(trained, frozen));
     if (options_.train) QL_TRY(build_update());
     QL_TRY(ql_graph_status(graph_.get()));
-    QL_TRY(plan(device));
+    return plan(device);
+}
+
+Status TrainStep::start(const Adapter & adapter) {
     if (options_.scales_loss) QL_TRY(set_loss_scale(1));
-    QL_TRY(write_rows(device));
-    QL_TRY(write_frozen(frozen));
-    QL_TRY(write_adapter(trained));
+    QL_TRY(write_rows());
+    QL_TRY(with_split(adapter, [&](const Adapter & trained, const std::vector<LoraMatrix> & frozen) {
+        QL_TRY(write_frozen(frozen));
+        return write_adapter(trained);
+    }));
     return merge();
 }
 
@@ -196,12 +216,10 @@ Status TrainStep::write_adapter(const Adapter & adapter) {
     return {};
 }
 
-Status TrainStep::write_rows(ql_device * device) {
-    ql_device_info info{sizeof(info)};
-    QL_TRY(ql_device_describe(device, &info));
+Status TrainStep::write_rows() {
     for (WeightRows & r : rows_) {
         if (r.known.empty()) {
-            QL_ASSIGN(r.known, r.kind->rows(*model_.find(r.weight), std::max(1, info.threads)));
+            QL_ASSIGN(r.known, r.kind->rows(*model_.find(r.weight), threads_));
         }
         QL_TRY(write_tensor(r.state, std::exchange(r.known, {})));
     }

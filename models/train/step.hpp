@@ -71,7 +71,12 @@ struct WeightRows {
 
 class TrainStep {
   public:
-    /// The parameters start with the adapter's values; its shapes are fixed from then on.
+    /// Graph and plans alone, for an adapter of these shapes: what a step needs is known, and none of its memory touched.
+    static Result<std::unique_ptr<TrainStep>> planned(const Model & model, ql_device * device, const Adapter & adapter,
+                                                      const StepOptions & options);
+    /// Gives the parameters the adapter's values, which have the shapes it was planned for. Once, before anything else runs.
+    Status start(const Adapter & adapter);
+    /// planned() and start().
     static Result<std::unique_ptr<TrainStep>> create(const Model & model, ql_device * device, const Adapter & adapter,
                                                      const StepOptions & options);
 
@@ -122,7 +127,7 @@ class TrainStep {
 
   private:
     TrainStep(const Model & model, StepOptions options) : model_(model), options_(options) {}
-    Status prepare(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen);
+    Status make(ql_device * device, const Adapter & trained, const std::vector<LoraMatrix> & frozen);
     Status build(const Adapter & adapter, const std::vector<LoraMatrix> & frozen);
     void build_norm(GraphBuilder & b, const Adapter & adapter, size_t norm);
     void build_rows(GraphBuilder & b, const Adapter & adapter, size_t rows);
@@ -139,11 +144,12 @@ class TrainStep {
     uint64_t later_bytes(int64_t lanes) const;
     Status write_inputs(const MicroBatch & batch, ql_plan * plan, int lane);
     Status write_adapter(const Adapter & adapter);
-    Status write_rows(ql_device * device);
+    Status write_rows();
     Status write_frozen(const std::vector<LoraMatrix> & frozen);
 
     const Model & model_;
     StepOptions options_;
+    int threads_ = 1;  // of the device
     GraphPtr graph_;  // outlives the plans
     std::vector<TrainedParam> params_;
     std::vector<WeightRows> rows_;

@@ -21,7 +21,16 @@ void Trainer::log(const std::string & line) const {
     if (options_.on_log) options_.on_log(options_.user, line.c_str());
 }
 
+/// A plan that is only described touches none of the memory of what is trained.
+Status Trainer::start_step() {
+    if (is_started_) return {};
+    QL_TRY(step_->start(adapter_));
+    is_started_ = true;
+    return {};
+}
+
 Status Trainer::run() {
+    QL_TRY(start_step());
     start_ = ql_os_seconds();
     Status result = is_over() ? Status() : begin_files();  // a run without a step deletes nothing
     if (result.ok() && state_.unfinished.is) result = go_on_in_evaluation();
@@ -36,7 +45,7 @@ Status Trainer::run() {
 
 Status Trainer::read_adapter() {
     record_run();
-    return step_->read_adapter(adapter_);
+    return is_started_ ? step_->read_adapter(adapter_) : Status();  // else it has these values
 }
 
 Status Trainer::stop_cancelled() {
@@ -262,6 +271,7 @@ Status Trainer::save() {
 
 Status Trainer::evaluate(double & loss, int64_t & tokens) {
     if (!eval_) return error(QL_INVALID_ARGUMENT, "evaluation: there is no evaluation data");
+    QL_TRY(start_step());
     QL_TRY(mean_loss(loss, tokens));
     if (std::isfinite(loss)) return {};
     return error(QL_NON_FINITE,

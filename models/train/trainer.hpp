@@ -52,7 +52,6 @@ class Trainer {
     Status count_invoked();
     void say_rounding(const std::vector<MergeTarget> & merged);
     StepOptions step_options(int64_t batch, uint64_t memory) const;
-    Status know_base(ql_device * device);
     Status choose_batch(const MakeStep & make);
     /// Of the checkpoint that the run goes on from; 0: there is none, or it is another run's.
     int64_t batch_of_checkpoint() const;
@@ -69,6 +68,7 @@ class Trainer {
     Status begin_files();
     int64_t next_save() const;
 
+    Status start_step();
     Status one_step();
     Result<int64_t> forward_backward(double & loss);  // the step's tokens
     Status optimizer_step(double loss, ql_train_progress & p);
@@ -104,6 +104,7 @@ class Trainer {
     std::vector<PackedSequence> eval_sequences_;
     std::vector<int32_t> tokens_;  // that occur, where no budget is given: for the plans of all steps that are tried
     std::unique_ptr<TrainStep> step_;
+    bool is_started_ = false;            // the step's parameters have values
     ResumePoint point_;                  // its checkpoint is closed once the run goes on from it
     bool replaces_checkpoints_ = false;  // of an earlier run, when the first step comes
     MetricsFile metrics_;

@@ -157,13 +157,10 @@ Status Trainer::prepare(ql_device * device, const std::string & advice) {
     const auto make_step = [&](int64_t batch, uint64_t memory) {
         StepOptions step = step_options(batch, memory);
         step.merged = merged;
-        return TrainStep::create(model_, device, adapter_, step);
+        return TrainStep::planned(model_, device, adapter_, step);
     };
     if (!options_.memory) tokens_ = tokens_in(data_, eval_, model_.hparams().n_vocab);
-    if (options_.batch == QL_BATCH_AUTO) {
-        QL_TRY(know_base(device));
-        QL_TRY(choose_batch(make_step));
-    }
+    if (options_.batch == QL_BATCH_AUTO) QL_TRY(choose_batch(make_step));
     QL_ASSIGN(step_, make_step(options_.batch, options_.memory));
     if (const int layers = step_->micro().recomputed;
         layers && !options_.memory && options_.recompute != QL_RECOMPUTE_ALL)
@@ -174,15 +171,6 @@ Status Trainer::prepare(ql_device * device, const std::string & advice) {
         log(format("warning: only %lld step%s: this will learn little; %s", static_cast<long long>(n_steps_),
                    n_steps_ == 1 ? "" : "s", advice.c_str()));
     return open_metrics();
-}
-
-/// What branches need to know of the base, once for all the steps that are tried.
-Status Trainer::know_base(ql_device * device) {
-    ql_device_info info{sizeof(info)};
-    QL_TRY(ql_device_describe(device, &info));
-    for (LoraMatrix & m : adapter_.matrices)
-        QL_TRY(know_rows(m, *model_.find(m.weight), model_.fingerprint(), std::max(1, info.threads)));
-    return {};
 }
 
 /// Of a step whose micro-batches have `batch` sequences.
@@ -237,6 +225,7 @@ Status Trainer::resume() {
     if (!point_.skipped.empty()) log("passed over: " + point_.skipped);
     const Checkpoint newest = std::move(point_.checkpoint);
     const std::string expected = state_.fingerprint;
+    QL_TRY(start_step());
     QL_TRY(load_checkpoint(newest, *step_, expected, n_steps_));
     QL_TRY(step_->merge());
     const CheckpointState before = newest.state;

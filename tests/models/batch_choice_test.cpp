@@ -92,19 +92,5 @@ TEST_F(BatchChoice, MeetsABudgetThatIsTooSmallWithItsLeast) {
     EXPECT_NE(refused.message().find("at least"), std::string::npos) << refused.message();
 }
 
-TEST_F(BatchChoice, StepsThatAreTriedShareTheNormsOfADorasBase) {
-    LoraOptions dora;
-    dora.r = 4, dora.kind = LoraKind::dora;
-    const Adapter made = new_adapter(*model_, dora).value();
-    ASSERT_TRUE(save_adapter(made, *model_, folder_.path("dora.gguf")).ok());
-    Adapter read = load_adapter(folder_.path("dora.gguf"), *model_).value();
-    ASSERT_TRUE(read.matrices[0].base_squares.empty());
-    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
-    const auto trainer = Trainer::create(*model_, device.get(), read, data_, nullptr, chosen(6));
-    ASSERT_TRUE(trainer.ok()) << trainer.message();
-    for (size_t i = 0; i < made.matrices.size(); ++i)
-        EXPECT_EQ(read.matrices[i].base_squares, made.matrices[i].base_squares) << made.matrices[i].weight;
-}
-
 }  // namespace
 }  // namespace ql::test

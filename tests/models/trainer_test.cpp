@@ -205,6 +205,27 @@ TEST_F(TrainerTest, PoisonedSampleChangesNoOtherSample) {
     EXPECT_NE(clean, poisoned);
 }
 
+TEST_F(TrainerTest, APlanIsMadeWithoutTheAdaptersValues) {
+    const DevicePtr device(open_cpu(QL_COMPUTE_AUTO));
+    Adapter a = adapter(), later = a;
+    for (float & v : later.matrices[0].b) v = 0.25f;
+    double losses[2];
+    int64_t tokens = 0;
+    for (int is_late = 0; is_late < 2; ++is_late) {
+        Adapter start = is_late ? a : later;
+        auto trainer = Trainer::create(*model_, device.get(), start, data_, &eval_, options());
+        ASSERT_TRUE(trainer.ok()) << trainer.message();
+        start = later;
+        ASSERT_TRUE((*trainer)->read_adapter().ok());
+        EXPECT_EQ(start.matrices[0].b, later.matrices[0].b) << "nothing has run";
+        ASSERT_TRUE((*trainer)->evaluate(losses[is_late], tokens).ok());
+        start = a;
+        ASSERT_TRUE((*trainer)->read_adapter().ok());
+        EXPECT_EQ(start.matrices[0].b, later.matrices[0].b) << "those that it runs with";
+    }
+    EXPECT_EQ(losses[0], losses[1]);
+}
+
 TEST_F(TrainerTest, MoreContextThanTheModelHasIsRefused) {
     ql_train_options o = options();
     o.ctx = 100000;

@@ -14,14 +14,6 @@ const KindDef & def_of(LoraKind kind) {
     return *kKinds[static_cast<size_t>(kind)];
 }
 
-Status know_rows(LoraMatrix & matrix, const Weight & weight, uint64_t of, int threads) {
-    const auto rows = def_of(matrix.kind).rows;
-    if (!rows || (matrix.squares_of == of && !matrix.base_squares.empty())) return {};
-    QL_ASSIGN(matrix.base_squares, rows(weight, threads));
-    matrix.squares_of = of;
-    return {};
-}
-
 Result<LoraKind> kind_named(std::string_view name) {
     std::string names;
     for (const KindDef * def : kKinds) {

@@ -49,8 +49,6 @@ extern const KindDef lora, miss, dora;
 }
 
 const KindDef & def_of(LoraKind kind);
-/// Gives a matrix what its branch needs to know of the weight (KindDef::rows), unless it has that of the model `of` already.
-Status know_rows(LoraMatrix & matrix, const Weight & weight, uint64_t of, int threads);
 /// errors  QL_INVALID_ARGUMENT: lists the names
 Result<LoraKind> kind_named(std::string_view name);
 

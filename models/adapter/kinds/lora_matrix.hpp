@@ -20,8 +20,8 @@ struct LoraMatrix {
     LoraKind kind = LoraKind::lora;
     int64_t frozen = 0;            // the last ranks, of the r, that training leaves as they are (frozen.hpp)
     std::vector<float> magnitude;  // DoRA: [m], the norms of the rows of W + s B A
-    /// DoRA: [m], the squares of the norms of the base's rows, and the fingerprint of the model that has them; empty: not known
-    /// yet. A new one knows them from the start's magnitudes, and a run need not decode the base again for them.
+    /// DoRA, new: [m], the squares of the norms of the base's rows, and the fingerprint of the model that has them. They are
+    /// known from the start's magnitudes, and a run need not decode the base again for them.
     std::vector<float> base_squares;
     uint64_t squares_of = 0;
     /// A where the kind has it for good: one for all branches of its shape, of which an adapter has many.

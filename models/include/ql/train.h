@@ -190,8 +190,8 @@ QL_API void ql_eva_options_init(ql_eva_options * options);
 QL_API ql_status ql_adapter_start_eva(ql_adapter * adapter, const ql_model * model, ql_device * device,
                                       const ql_dataset * data, const ql_eva_options * options);
 
-/** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer; `adapter` is where training
- *  starts and receives the result of ql_trainer_run. `eval` may be NULL. The caller owns *trainer.
+/** Plans a training run; nothing runs yet. Model, device, datasets must outlive the trainer. Training starts from what
+ *  `adapter` holds at the first run or evaluation, and ends in it. `eval` may be NULL. The caller owns *trainer.
  *  errors  QL_INVALID_ARGUMENT (an option, its value and its limits; a dataset that was opened for another model, that
  *          has a sample of more than ctx tokens, or none that is trained; a paged optimizer without spill), QL_BAD_FILE (the
  *          adapter does not fit the model), QL_NO_MEMORY, everything that planning can say */
