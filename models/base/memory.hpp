@@ -1,10 +1,13 @@
-// Memory aligned to 64 bytes, as planar types need it.
+// Memory aligned to 64 bytes, as planar types need it; pages of memory.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 
 namespace ql {
+
+constexpr uint64_t kPageBytes = 4096;  // the least of the systems
 
 struct AlignedFree {
     void operator()(std::byte * p) const { ::operator delete[](p, std::align_val_t(64)); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/base/memory.hpp"
 #include "models/files/weight_names.hpp"
 #include "models/quantize/convert_rows.hpp"
 #include "ql/ql.hpp"
@@ -11,14 +12,13 @@ namespace {
 
 /// Reads a byte of each page on which a row lies.
 void touch(const Weight & table, std::span<const int32_t> rows) {
-    constexpr size_t kPage = 4096;
     const int64_t n_rows = table.elements() / table.ne[0];
     const size_t row = table.bytes / static_cast<size_t>(n_rows);
     const auto * const data = static_cast<const volatile std::byte *>(table.data);
     for (const int32_t r : rows) {
         if (r < 0 || r >= n_rows) continue;
         const size_t first = static_cast<size_t>(r) * row;
-        for (size_t at = 0; at < row; at += kPage) (void)data[first + at];
+        for (size_t at = 0; at < row; at += kPageBytes) (void)data[first + at];
         (void)data[first + row - 1];
     }
 }

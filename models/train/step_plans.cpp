@@ -1,6 +1,7 @@
 // The plans of a training step, and what they need of memory: with a budget, how they keep within it.
 #include <algorithm>
 
+#include "models/base/memory.hpp"
 #include "models/graph/budget.hpp"
 #include "models/train/embedding_pages.hpp"
 #include "models/train/step.hpp"
@@ -13,8 +14,6 @@ namespace {
 /// Room for the states of a paged optimizer in its step, where the micro-batch's results leave none.
 constexpr uint64_t kUpdateRoom = 6 * 1024 * 1024;
 
-constexpr uint64_t kPage = 4096;
-
 /// What is on the heap for each token of a micro-batch: its id, position, span, target and weight, and copies of them on
 /// their way into the plan. 55 bytes were measured. Kernels keep nothing besides the plan's scratch.
 constexpr uint64_t kBatchTokenBytes = 64;
@@ -23,7 +22,9 @@ constexpr uint64_t kBatchTokenBytes = 64;
 /// of 8 bits that is half as much again.
 uint64_t rest_of_pages(const std::vector<TrainedParam> & params, bool adapter_is_paged) {
     uint64_t rest = 0;
-    const auto add = [&](const ql_tensor * t) { rest += t ? (kPage - ql_tensor_bytes(t) % kPage) % kPage : 0; };
+    const auto add = [&](const ql_tensor * t) {
+        rest += t ? (kPageBytes - ql_tensor_bytes(t) % kPageBytes) % kPageBytes : 0;
+    };
     for (const TrainedParam & p : params) {
         const std::vector<ql_tensor *> paged = p.optimizer.paged_states();
         for (const OptimizerState & s : p.optimizer.states())
@@ -40,7 +41,7 @@ uint64_t rest_of_pages(const std::vector<TrainedParam> & params, bool adapter_is
 /// is not used in place.
 uint64_t TrainStep::later_bytes(int64_t lanes) const {
     const size_t borders = params_.size() + (options_.memory ? model_.weights().size() : 0);
-    return kFirstRunBytes + borders * kPage + static_cast<uint64_t>(lanes * options_.n_tokens) * kBatchTokenBytes;
+    return kFirstRunBytes + borders * kPageBytes + static_cast<uint64_t>(lanes * options_.n_tokens) * kBatchTokenBytes;
 }
 
 ql_plan_options TrainStep::micro_options(uint64_t memory) const {
