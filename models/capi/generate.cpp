@@ -11,6 +11,7 @@
 #include "models/infer/choices.hpp"
 #include "models/infer/evaluate.hpp"
 #include "models/infer/generate.hpp"
+#include "models/train/option_ranges.hpp"
 #include "ql/os.h"
 
 using ql::error;
@@ -159,7 +160,7 @@ ql_status ql_generate(ql_session * session, const int32_t * prompt, int64_t n, c
 }
 
 void ql_evaluate_options_init(ql_evaluate_options * options) {
-    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr, 0, nullptr, nullptr};
+    if (options) *options = {sizeof(*options), 0, 0, nullptr, nullptr, 0, nullptr, nullptr, QL_COUNT_EACH};
 }
 
 ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
@@ -167,9 +168,17 @@ ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_
                            const ql_evaluate_options * options, ql_nll * result) {
     return ql::guarded([&]() -> Status {
         if (!text && size) return error(QL_INVALID_ARGUMENT, "ql_evaluate_text: text is NULL");
-        const auto run = [&](const auto & list, const ql_evaluate_options & o) {
-            return ql::evaluate_text(*model->model, device, list, {text, size}, o.ctx, o.stride, callback(o),
-                                     {o.memory, plan_callback(o)});
+        const auto run = [&](const auto & list, const ql_evaluate_options & o) -> ql::Result<ql::Likelihood> {
+            const ql::EvaluateMemory memory{o.memory, plan_callback(o)};
+            QL_TRY(ql::check_enum("count", o.count, QL_COUNT_LLAMA_CPP));
+            if (o.count == QL_COUNT_EACH)
+                return ql::evaluate_text(*model->model, device, list, {text, size}, o.ctx, o.stride, callback(o),
+                                         memory);
+            if (o.stride != 0)
+                return error(QL_INVALID_ARGUMENT, "ql_evaluate_text: stride %lld: windows lie side by side",
+                             static_cast<long long>(o.stride));
+            return ql::evaluate_text_as_llama_cpp(*model->model, device, list, {text, size}, o.ctx, callback(o),
+                                                  memory);
         };
         return evaluate(model, device, adapters, scales, n_adapters, options, result, run);
     });

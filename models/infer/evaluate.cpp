@@ -23,6 +23,21 @@ PackedSequence window(const Tokenizer & tokenizer, std::span<const int32_t> toke
     return pack({sample}, {0}, ctx, false)[0];
 }
 
+/// The same as llama-perplexity cuts it: BOS in place of the first of the tokens, and of the predictions those that have at
+/// least half of the window before them.
+PackedSequence window_as_llama_cpp(const Tokenizer & tokenizer, std::span<const int32_t> tokens) {
+    TokenSample sample;
+    sample.tokens.assign(tokens.begin(), tokens.end());
+    if (tokenizer.add_bos()) sample.tokens[0] = tokenizer.bos();
+    for (size_t i = 0; i < tokens.size(); ++i) sample.trained.push_back(i > tokens.size() / 2);
+    return pack({sample}, {0}, std::ssize(tokens), false)[0];
+}
+
+Result<const Tokenizer *> tokenizer_of(const Model & model) {
+    if (const Tokenizer * tokenizer = model.tokenizer()) return tokenizer;
+    return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
+}
+
 /// As many windows at once as the graph has lanes; their losses are added up in order.
 Result<Likelihood> run(LossGraph & graph, const Windows & windows, const OnWindow & on_window,
                        const OnLosses & on_losses) {
@@ -86,8 +101,7 @@ Status check_context(const Model & model, int64_t ctx) {
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                  std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window,
                                  const EvaluateMemory & memory) {
-    const Tokenizer * tokenizer = model.tokenizer();
-    if (!tokenizer) return error(QL_INVALID_ARGUMENT, "%s: the model has no tokenizer", model.path().c_str());
+    QL_ASSIGN(const Tokenizer * tokenizer, tokenizer_of(model));
     QL_TRY(check_context(model, ctx));
     const int64_t room = ctx - tokenizer->add_bos();
     if (stride < 0 || stride > room)
@@ -103,6 +117,24 @@ Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::s
     const int64_t n = tokens.empty() ? 0 : static_cast<int64_t>(more) + 1;
     QL_ASSIGN(const Likelihood sum, evaluate_windows(model, device, adapters, {n, ctx, at}, on_window, memory));
     if (sum.tokens == 0) return error(QL_INVALID_ARGUMENT, "the text has no token to predict");
+    return mean_likelihood(sum);
+}
+
+Result<Likelihood> evaluate_text_as_llama_cpp(const Model & model, ql_device * device,
+                                              std::span<const AppliedAdapter> adapters, std::string_view text,
+                                              int64_t ctx, const OnWindow & on_window, const EvaluateMemory & memory) {
+    QL_ASSIGN(const Tokenizer * tokenizer, tokenizer_of(model));
+    QL_TRY(check_context(model, ctx));
+    if (ctx < 3) return error(QL_INVALID_ARGUMENT, "context of 2 tokens: its second half predicts none");
+    const std::vector<int32_t> tokens = tokenizer->encode(text, true, false);
+    const auto width = static_cast<size_t>(ctx);
+    const auto at = [&](int64_t i) {
+        return window_as_llama_cpp(*tokenizer, std::span(tokens).subspan(static_cast<size_t>(i) * width, width));
+    };
+    const auto n = static_cast<int64_t>(tokens.size() / width);
+    if (n == 0)
+        return error(QL_INVALID_ARGUMENT, "the text has %zu tokens, less than a window of %zu", tokens.size(), width);
+    QL_ASSIGN(const Likelihood sum, evaluate_windows(model, device, adapters, {n, ctx, at}, on_window, memory));
     return mean_likelihood(sum);
 }
 

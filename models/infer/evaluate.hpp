@@ -51,6 +51,11 @@ Status check_context(const Model & model, int64_t ctx);
 Result<Likelihood> evaluate_text(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                  std::string_view text, int64_t ctx, int64_t stride, const OnWindow & on_window = {},
                                  const EvaluateMemory & memory = {});
+/// As llama-perplexity counts (QL_COUNT_LLAMA_CPP).      errors  QL_INVALID_ARGUMENT: the text does not fill a window
+Result<Likelihood> evaluate_text_as_llama_cpp(const Model & model, ql_device * device,
+                                              std::span<const AppliedAdapter> adapters, std::string_view text,
+                                              int64_t ctx, const OnWindow & on_window = {},
+                                              const EvaluateMemory & memory = {});
 Result<Likelihood> evaluate_dataset(const Model & model, ql_device * device, std::span<const AppliedAdapter> adapters,
                                     const Dataset & data, int64_t ctx, const OnWindow & on_window = {},
                                     const EvaluateMemory & memory = {}, const OnSample & on_sample = {});

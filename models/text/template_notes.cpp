@@ -59,6 +59,8 @@ const char * reason(Difference difference) {
             return "llama.cpp has no loop.depth: this is empty";
         case Difference::remainder:
             return "llama.cpp gives a negative remainder";
+        case Difference::sum_with_safe:
+            return "Jinja escapes for HTML what is added to a string that is `safe`, llama.cpp does not";
     }
     return "";
 }

@@ -22,11 +22,11 @@ std::vector<BadCall> ModelArguments::infer_calls() {
     const auto set_adapters = [](const ql_adapter * const * list, int n) {
         return [list, n](auto & o) { o.adapters = list, o.n_adapters = n; };
     };
-    const auto text = [this](int64_t ctx, int64_t stride, int n_adapters = 0) {
+    const auto text = [this](int64_t ctx, int64_t stride, int n_adapters = 0, ql_text_count count = QL_COUNT_EACH) {
         return [=, this] {
             ql_evaluate_options o;
             ql_evaluate_options_init(&o);
-            o.ctx = ctx, o.stride = stride;
+            o.ctx = ctx, o.stride = stride, o.count = count;
             return ql_evaluate_text(model_, device_, nullptr, nullptr, n_adapters, "abc", 3, &o, &nll_);
         };
     };
@@ -95,6 +95,8 @@ std::vector<BadCall> ModelArguments::infer_calls() {
         {"ql_evaluate_text", "ctx above the model's", text(257, 0)},
         {"ql_evaluate_text", "stride -1", text(64, -1)},
         {"ql_evaluate_text", "stride above ctx", text(64, 65)},
+        {"ql_evaluate_text", "count 7", text(64, 0, 0, wrong<ql_text_count>(7))},
+        {"ql_evaluate_text", "a stride for llama.cpp's windows", text(64, 1, 0, QL_COUNT_LLAMA_CPP)},
         {"ql_evaluate_text", "no adapters in the list", text(64, 0, 1)},
         {"ql_evaluate_choices", "NULL path",
          [this] {

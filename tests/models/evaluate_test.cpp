@@ -118,6 +118,41 @@ TEST_P(EvaluateTest, RefusesContextsThatPredictNothingOrThatTheModelHasNot) {
     }
 }
 
+/// What llama-perplexity does: windows side by side, BOS in place of each one's first token, and of each the predictions
+/// after its first half.
+TEST_P(EvaluateTest, CountsAsLlamaCppTheSecondHalvesOfWindows) {
+    const std::vector<int32_t> tokens = model_->tokenizer()->encode(kText, true, false);
+    const auto n_vocab = static_cast<size_t>(model_->hparams().n_vocab);
+    for (const size_t ctx : {7u, 16u, 40u}) {
+        Likelihood want;
+        for (size_t first = 0; first + ctx <= tokens.size(); first += ctx) {
+            std::vector<int32_t> ids(tokens.begin() + static_cast<std::ptrdiff_t>(first),
+                                     tokens.begin() + static_cast<std::ptrdiff_t>(first + ctx));
+            if (GetParam()) ids[0] = model_->tokenizer()->bos();
+            const std::vector<float> logits = logits_of(*model_, device_.get(), ids);
+            for (size_t i = ctx / 2; i + 1 < ctx; ++i) {
+                const auto row = std::span(logits).subspan(i * n_vocab, n_vocab);
+                want.nll += log_sum_exp(row) - static_cast<double>(row[static_cast<size_t>(ids[i + 1])]);
+                ++want.tokens;
+            }
+        }
+        const auto got = evaluate_text_as_llama_cpp(*model_, device_.get(), {}, kText, static_cast<int64_t>(ctx));
+        ASSERT_TRUE(got.ok()) << got.message();
+        EXPECT_EQ(got->tokens, want.tokens) << ctx;
+        EXPECT_NEAR(got->nll, want.nll / static_cast<double>(want.tokens), 1e-4) << ctx;
+    }
+}
+
+TEST_P(EvaluateTest, RefusesTextsThatFillNoWindowOfLlamaCpp) {
+    const std::vector<int32_t> tokens = model_->tokenizer()->encode(kText, true, false);
+    const auto n = static_cast<int64_t>(tokens.size());
+    EXPECT_TRUE(evaluate_text_as_llama_cpp(*model_, device_.get(), {}, kText, n).ok());
+    const auto got = evaluate_text_as_llama_cpp(*model_, device_.get(), {}, kText, n + 1);
+    EXPECT_EQ(got.code(), QL_INVALID_ARGUMENT);
+    EXPECT_NE(got.message().find("less than a window"), std::string::npos) << got.message();
+    EXPECT_EQ(evaluate_text_as_llama_cpp(*model_, device_.get(), {}, kText, 2).code(), QL_INVALID_ARGUMENT);
+}
+
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutBos, EvaluateTest, ::testing::Bool(),
                          [](const auto & info) { return info.param ? "Bos" : "Bare"; });
 

@@ -37,13 +37,14 @@ class ArchGgufWriter {
     }
     void real(const std::string & key, float v) { EXPECT_EQ(ql_gguf_set_f32(w_, (arch_ + key).c_str(), v), QL_OK); }
 
-    /// What no GGUF file holds as tensors is left out: it follows from keys.
+    /// What no GGUF file holds as a tensor.
+    bool follows_from_keys(const Weight & w) const {
+        return w.name == "position_factors.weight" ||
+               (w.name == model_.hparams().rope.factors && model_.hparams().arch == "mistral3");
+    }
     void add_weights() {
-        for (const Weight & w : model_.weights()) {
-            const bool made = w.name == "position_factors.weight" ||
-                              (w.name == model_.hparams().rope.factors && model_.hparams().arch == "mistral3");
-            if (!made) add(w.name, w.n_dims, w.ne, w.data);
-        }
+        for (const Weight & w : model_.weights())
+            if (!follows_from_keys(w)) add(w.name, w.n_dims, w.ne, w.data);
     }
     void add(const std::string & name, int n_dims, const int64_t * ne, const void * data, ql_dtype dtype = QL_F32) {
         EXPECT_EQ(ql_gguf_add_tensor(w_, name.c_str(), dtype, n_dims, ne, data), QL_OK) << ql_error_message();

@@ -267,6 +267,26 @@ dict({1: 'a'})
 '}'.format(1)
 ''.format()
 u.format()
+'<i>' | safe
+'<i>' | safe + "a<'b'>" + '&"'
+"a<b" + '<i>' | safe
+('<i>' | safe) + ('<b>' | safe)
+('<i>' | safe) ~ '<b>'
+('<i>' | safe).strip() + '<b>'
+(' <i> ' | safe | trim) + '<b>'
+('<i>' | safe | upper) + '<b>'
+('<ij>' | safe)[1:] + '<b>'
+('<i>' | safe) * 2 + '<b>'
+('<i>' | safe | string) + '<b>'
+('<i>' | safe | replace('i', 'j')) + '<b>'
+['<i>' | safe, '<j>'] | join('<k>')
+('<i>' | safe) == '<i>'
+('<i>' | safe) + 1
+('<i>' | safe) + (d | tojson)
+('<i>' | safe) | tojson
+7 | safe + '<'
+s | e ~ ('<' | escape) + '<'
+"<'&>" | e | e
 """.strip("\n").split("\n")
 
 TEMPLATES = [

@@ -59,6 +59,7 @@ TEST(TemplateNotes, NameWhatIsRenderedOtherwise) {
          "`message.content.split()`: llama.cpp cuts at each"},
         {each("{{ message.content }}{{ true is number }}"), "true and false are no numbers"},
         {each("{{ message.content }}{{ loop.depth }}"), "`loop.depth`: llama.cpp has no loop.depth"},
+        {each("{{ message.content }}{{ '<' | safe + '>' }}"), "Jinja escapes for HTML what is added"},
         {each("{{ message.content }}{{ -7 % 3 }}"), "`-7 % 3`: llama.cpp gives a negative remainder"},
         {"{% if tools is not none %}T{% endif %}" + each("{{ message.content }}"),
          "line 1: `tools`: llama.cpp leaves it undefined"},

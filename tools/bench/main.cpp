@@ -83,7 +83,7 @@ class Bench {
 
     void add_make_model() {
         Command & command =
-            add("make-model", "A model of random weights, of the Llama or Qwen kind, to measure on", [this] {
+            add("make-model", "A model of random weights, of the Llama, Qwen or Gemma kind, to measure on", [this] {
                 refuse_budget();
                 make_model(program_, make_, seed_);
             });

@@ -1,5 +1,6 @@
-// ql-bench make-model: a whole GGUF of random weights, of the Llama or Qwen kind, mixtures of experts among them, to measure on. Tensors are produced while the file is
-// written, so that a model of any size takes little memory and no longer than the disk.
+// ql-bench make-model: a whole GGUF of random weights, of the Llama, Qwen or Gemma kind, mixtures of experts among them, to
+// measure on. Tensors are produced while the file is written, so that a model of any size takes little memory and no
+// longer than the disk.
 #include <algorithm>
 #include <deque>
 #include <filesystem>
@@ -110,6 +111,9 @@ class ModelFile {
         }
         real((arch + "attention.layer_norm_rms_epsilon").c_str(), static_cast<float>(shape_.rms_eps));
         real((arch + "rope.freq_base").c_str(), static_cast<float>(shape_.rope_base));
+        if (!shape_.is_gemma()) return;
+        count("attention.sliding_window", 512);
+        real((arch + "rope.freq_base_swa").c_str(), 10000);
     }
 
     void vocabulary() {
@@ -147,8 +151,10 @@ class ModelFile {
         for (int64_t i = 0; i < shape_.n_layer; ++i) {
             const std::string b = "blk." + std::to_string(i) + ".";
             attention(b + "attn_");
+            if (shape_.has_post_norms()) norm(b + "post_attention_norm.weight", d);
             norm(b + "ffn_norm.weight", d);
             feed_forward(b + "ffn_");
+            if (shape_.has_post_norms()) norm(b + "post_ffw_norm.weight", d);
         }
         norm("output_norm.weight", d);
         if (!shape_.tied) matrix("output.weight", vocab_codes_, d, shape_.n_vocab);

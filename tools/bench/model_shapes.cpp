@@ -24,6 +24,9 @@ std::span<const ModelShape> known_shapes() {
         {"llama-70b", 80, 8192, 64, 8, 28672, 32000, false},  // Llama 2
         {"qwen2.5-7b", 28, 3584, 28, 4, 18944, 152064, false, "qwen2", 0, kQwenBase, kQwenEps},
         {"qwen3-0.6b", 28, 1024, 16, 8, 3072, 151936, true, "qwen3", 128, kQwenBase, kQwenEps},
+        // of no real model: what is Gemma's and what is Qwen's on the same dimensions
+        {"llama-0.6b", 28, 1024, 16, 8, 3072, 151936, true, "llama", 128, kQwenBase, kQwenEps},
+        {"gemma3-0.6b", 28, 1024, 16, 8, 3072, 151936, true, "gemma3", 128, kQwenBase, kQwenEps},
         {"qwen3-4b", 36, 2560, 32, 8, 9728, 151936, true, "qwen3", 128, kQwenBase, kQwenEps},
         {"qwen3-8b", 36, 4096, 32, 8, 12288, 151936, false, "qwen3", 128, kQwenBase, kQwenEps},
         {"qwen3-27b", 64, 5120, 40, 8, 21504, 151936, false, "qwen3", 128, kQwenBase, kQwenEps},  // of no real model

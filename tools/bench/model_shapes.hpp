@@ -21,8 +21,10 @@ struct ModelShape {
     ExpertShape experts = {};
 
     int64_t head_length() const { return head_dim ? head_dim : n_embd / n_head; }
-    bool has_head_norms() const { return architecture.starts_with("qwen3"); }  // of queries and keys
-    bool has_query_biases() const { return architecture == "qwen2"; }          // of queries, keys and values
+    bool is_gemma() const { return architecture == "gemma3"; }
+    bool has_head_norms() const { return architecture.starts_with("qwen3") || is_gemma(); }  // of queries and keys
+    bool has_post_norms() const { return is_gemma(); }                 // of what a half of a layer adds
+    bool has_query_biases() const { return architecture == "qwen2"; }  // of queries, keys and values
 };
 
 inline constexpr int64_t kMadeContext = 8192;  // tokens, in every shape: each can be measured with long contexts

@@ -84,6 +84,10 @@ class Perplexity {
             .number("--stride", stride_, 1, 1 << 20,
                     "With -f: how far windows advance (default: --ctx); less gives tokens more context")
             ->default_str("");
+        program_.choice(
+            "--count", count_, {"each", "llama.cpp"}, {},
+            "With -f: which tokens count: each one once, or as llama-perplexity does it, of windows side by "
+            "side the second half");
         program_.flag("--skip-bad-lines", skip_bad_lines_,
                       "Counts lines that cannot be read instead of stopping at them");
         add_dry_run(program_, dry_run_);
@@ -127,6 +131,7 @@ class Perplexity {
         return kDone;
     }
 
+    bool counts_as_llama_cpp() const { return count_ == "llama.cpp"; }
     bool generates() const { return exact_ || !scores_.empty(); }
     const char * asked_by() const { return exact_ ? "--exact" : "--score"; }
     std::vector<AnswerScore> scores() const {
@@ -152,6 +157,8 @@ class Perplexity {
         outputs.file("--predictions", predictions_, OutputKind::other);
         outputs.check();
         if (stride_ > 0 && file_.empty()) bad_input("--stride needs -f: samples are read whole");
+        if (counts_as_llama_cpp() && file_.empty()) bad_input("--count needs -f: samples are read whole");
+        if (counts_as_llama_cpp() && stride_ > 0) bad_input("--count llama.cpp: leave --stride out");
         if (data_.empty() && (chat_.any() || skip_bad_lines_))
             bad_input("--chat-template, --chat-template-kwargs, --date and --skip-bad-lines need -d");
     }
@@ -223,6 +230,7 @@ class Perplexity {
             Perplexity * self;
         } watch{&progress, this};
         options.ctx = ctx_, options.stride = stride_, options.user = &watch;
+        options.count = counts_as_llama_cpp() ? QL_COUNT_LLAMA_CPP : QL_COUNT_EACH;
         options.on_sample = [](void * to, int64_t i, double nll, int64_t tokens) {
             static_cast<Watch *>(to)->self->take_sample(i, nll, tokens);
         };
@@ -367,7 +375,7 @@ class Perplexity {
     ChatOptions chat_;
     std::vector<std::string> data_;
     std::string file_, choices_file_, template_;
-    std::string scores_, marker_ = kFinalMarker, predictions_, columns_;
+    std::string scores_, marker_ = kFinalMarker, predictions_, columns_, count_ = "each";
     AnswerTally answers_{program_};
     std::vector<double> nll_;  // of each sample, a token
     struct Question {

@@ -349,6 +349,7 @@ class EvaluateOptions(TypedDict, total=False):
     # bytes that the process may take; 0: no limit. As in ql_engine_options, and as many windows as fit share a pass. No
     # bit of the result changes
     memory: int
+    count: Literal["each", "llama_cpp"]  # of a text: which tokens; QL_COUNT_LLAMA_CPP without a stride
 
 
 @dataclass(frozen=True)

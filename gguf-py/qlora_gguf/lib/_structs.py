@@ -100,6 +100,10 @@ ENUMS = {
         "QL_LONG_DROP": 1,
         "QL_LONG_ERROR": 2,
     },
+    "ql_text_count": {
+        "QL_COUNT_EACH": 0,
+        "QL_COUNT_LLAMA_CPP": 1,
+    },
     "ql_base_type": {
         "QL_BASE_KEEP": -1,
         "QL_BASE_AUTO": -2,
@@ -510,6 +514,7 @@ class ql_evaluate_options(C.Structure):
         ("memory", C.c_uint64),
         ("on_plan", C.CFUNCTYPE(C.c_int, C.c_void_p, C.POINTER(ql_inference_info))),
         ("on_sample", C.CFUNCTYPE(None, C.c_void_p, C.c_int64, C.c_double, C.c_int64)),
+        ("count", C.c_int),
     ]
 
 
@@ -746,6 +751,7 @@ ENUM_FIELDS = {  # (struct, field): the enumeration of its numbers
     ("ql_llama_cpp_info", "use"): "ql_llama_cpp_use",
     ("ql_dataset_options", "long_policy"): "ql_long_policy",
     ("ql_session_options", "cache_type"): "ql_dtype",
+    ("ql_evaluate_options", "count"): "ql_text_count",
     ("ql_model_options", "base_type"): "ql_dtype",
     ("ql_model_options", "embedding_type"): "ql_dtype",
     ("ql_quantize_options", "type"): "ql_dtype",

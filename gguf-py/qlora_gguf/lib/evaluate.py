@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from . import _structs as s
 from ._convert import Options, data_of, describe, field_types, path_bytes, record
@@ -35,11 +35,12 @@ def evaluate(model: Model, data: Dataset, adapters: Adapters = None, *, ctx: int
 
 
 def evaluate_text(model: Model, text: str | bytes, adapters: Adapters = None, *, ctx: int = 0, stride: int = 0,
-                  memory: int = 0, device: Device | None = None, on_window: OnWindow | None = None) -> Nll:
-    """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's). memory: as
-    of evaluate()."""
+                  count: Literal["each", "llama_cpp"] = "each", memory: int = 0, device: Device | None = None,
+                  on_window: OnWindow | None = None) -> Nll:
+    """Mean NLL of a text in windows of ctx tokens that advance by `stride` (0: ctx); ctx 0: min(512, the model's). count: each token
+    once, or as llama-perplexity does it: of windows side by side the second half. memory: as of evaluate()."""
     data = data_of(text, "evaluate_text: text")
-    given = Options(s.ql_evaluate_options, {"ctx": ctx, "stride": stride, "memory": memory}, "evaluate_text")
+    given = Options(s.ql_evaluate_options, {"ctx": ctx, "stride": stride, "count": count, "memory": memory}, "evaluate_text")
     return _evaluate(Nll, s.ql_nll, capi.ql_evaluate_text, model, adapters, device, on_window, given, nullcontext(data), len(data))
 
 

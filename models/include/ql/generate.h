@@ -126,6 +126,13 @@ typedef struct ql_evaluated {
     double nll;           /* their mean */
 } ql_evaluated;
 
+/** Which tokens of a text count. */
+typedef enum ql_text_count {
+    QL_COUNT_EACH = 0,      /* every one once, in the first window that predicts it */
+    QL_COUNT_LLAMA_CPP = 1, /* as llama-perplexity does it: windows of ctx tokens side by side, what is left at the end not read;
+                               BOS, where the model wants it, in place of each one's first token; of each the second half */
+} ql_text_count;
+
 typedef struct ql_evaluate_options {
     size_t size;          /* set by ql_evaluate_options_init */
     int64_t ctx;          /* tokens of a window, 2 to the model's; 0: min(512, the model's) */
@@ -139,14 +146,15 @@ typedef struct ql_evaluate_options {
     int (*on_plan)(void * user, const ql_inference_info * info);
     /** Of a dataset: called for each of its samples, in any order, with the sum of the NLL of its trained tokens. */
     void (*on_sample)(void * user, int64_t sample, double nll, int64_t tokens);
+    ql_text_count count;  /* of a text: which tokens; QL_COUNT_LLAMA_CPP without a stride */
 } ql_evaluate_options;
-/** Defaults: ctx 0, stride 0, no callbacks, no limit of memory. */
+/** Defaults: ctx 0, stride 0, no callbacks, no limit of memory, QL_COUNT_EACH. */
 QL_API void ql_evaluate_options_init(ql_evaluate_options * options);
 
 /** Mean NLL of a text in windows of ctx tokens; each counts only the tokens that no window before it predicted. BOS first in
- *  each window where the model wants it.
+ *  each window where the model wants it. Or as `count` says.
  *  options NULL takes the defaults
- *  errors  QL_INVALID_ARGUMENT: ctx, stride, a text without a token to predict; QL_CANCELLED; QL_NO_MEMORY,
+ *  errors  QL_INVALID_ARGUMENT: ctx, stride, count, a text without a token to predict; QL_CANCELLED; QL_NO_MEMORY,
  *          QL_UNSUPPORTED: a budget, as ql_engine_create's */
 QL_API ql_status ql_evaluate_text(const ql_model * model, ql_device * device, const ql_adapter * const * adapters,
                                   const float * scales, int n_adapters, const char * text, size_t size,

@@ -33,6 +33,21 @@ Result<Value> string(const Call & call) {
     return Value(std::move(text));
 }
 
+Result<Value> safe(const Call & call) {
+    QL_ASSIGN(TextPtr text, to_text(call.self, call.meter));
+    if (text->is_safe()) return Value(std::move(text));
+    QL_ASSIGN(const Value copy, make_part(*text, 0, text->size(), call.meter));
+    Text marked = copy.text();
+    marked.mark_safe();
+    return Value(std::move(marked));
+}
+
+Result<Value> escaped(const Call & call) {
+    QL_ASSIGN(const TextPtr text, to_text(call.self, call.meter));
+    QL_ASSIGN(TextPtr out, escape(text, call.meter));
+    return Value(std::move(out));
+}
+
 Result<Value> replace_filter(const Call & call) {
     QL_ASSIGN(const TextPtr text, to_text(call.self, call.meter));
     QL_ASSIGN(const TextPtr old, to_text(call.args[0], call.meter));
@@ -165,7 +180,9 @@ const std::vector<Builtin> & filters() {
         {"default", kAny, {{"default_value"}, {"boolean"}}, default_filter},
         {"d", kAny, {{"default_value"}, {"boolean"}}, default_filter},
         {"string", kAny, {}, string},
-        {"safe", kAny, {}, string},
+        {"safe", kAny, {}, safe},
+        {"escape", kAny, {}, escaped},
+        {"e", kAny, {}, escaped},
         {"replace", kAny, {{"old", kAny, true}, {"new", kAny, true}, {"count", kInteger | kNone}}, replace_filter},
         {"tojson",
          kAny,

@@ -331,7 +331,17 @@ const Builtin * find_method(const Value & object, std::string_view name) {
     return find_builtin(methods_of(object), name);
 }
 
+/// Methods of a safe string that would escape their arguments.
+Status refuse_if_safe(const Call & call) {
+    if (!call.self.is_string() || !call.self.text().is_safe()) return {};
+    for (const std::string_view name : {"replace", "join", "format"})
+        if (call.name == name)
+            return error(QL_UNSUPPORTED, "'%s' of a string that is `safe` is not supported", call.shown().c_str());
+    return {};
+}
+
 Result<Value> call_method(Call call) {
+    QL_TRY(refuse_if_safe(call));
     const auto & table = methods_of(call.self);
     return run_builtin(table, "method", std::move(call));
 }

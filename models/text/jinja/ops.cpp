@@ -66,6 +66,7 @@ Result<Value> repeat_text(const Text & text, size_t times, Meter & meter) {
     QL_TRY(meter.charge(times, text.runs().size() * sizeof(Run)));
     QL_TRY(meter.step(times / 16));
     for (size_t i = 0; i < times; ++i) out.append(text);
+    if (text.is_safe()) out.mark_safe();
     return Value(std::move(out));
 }
 
@@ -89,6 +90,19 @@ Result<Value> concatenation(const Text & a, const Text & b, Meter & meter) {
     return Value(std::move(out));
 }
 
+/// a + b: one that is safe escapes the other, and the sum is safe.
+Result<Value> sum_of(const TextPtr & a, const TextPtr & b, Meter & meter) {
+    if (!a->is_safe() && !b->is_safe()) return concatenation(*a, *b, meter);
+    QL_ASSIGN(const TextPtr left, escape(a, meter));
+    QL_ASSIGN(const TextPtr right, escape(b, meter));
+    QL_TRY(meter.charge(sizeof(Text)));
+    Text out;
+    QL_TRY(append(out, *left, meter));
+    QL_TRY(append(out, *right, meter));
+    out.mark_safe();
+    return Value(std::move(out));
+}
+
 Result<Value> concatenation(const List & a, const List & b, Meter & meter) {
     ListMaker out(meter);
     for (const List * list : {&a, &b})
@@ -106,7 +120,7 @@ Result<Value> binary(std::string_view op, const Value & a, const Value & b, Mete
     }
     if (a.is_integer() && b.is_integer()) return integer_op(op, a.integer(), b.integer());
     if (a.is_number() && b.is_number()) return float_op(op, a.number(), b.number());
-    if (op == "+" && a.is_string() && b.is_string()) return concatenation(a.text(), b.text(), meter);
+    if (op == "+" && a.is_string() && b.is_string()) return sum_of(a.text_ptr(), b.text_ptr(), meter);
     if (op == "+" && a.is_list() && b.is_list() && a.list().is_tuple == b.list().is_tuple)
         return concatenation(a.list(), b.list(), meter);
     if (op == "*" && b.is_integer() && (a.is_string() || a.is_list())) return repeat(a, b.integer(), meter);

@@ -26,6 +26,8 @@ Result<std::shared_ptr<const List>> iterate(const Value & value, Meter & meter);
 Result<Value> replace(const Text & text, const Text & old, const Text & with, int64_t count, Meter & meter);
 /// text with white space, or any of the characters, taken off its ends.
 Result<Value> strip(const Text & text, const Value & characters, bool left, bool right, Meter & meter);
+/// text with its & < > ' " as HTML writes them, marked as safe; one that is safe as it is.
+Result<TextPtr> escape(const TextPtr & text, Meter & meter);
 /// text.format(...) with fields {} {0} {name}; those with more in them are an error.
 Result<Value> format_text(const Call & call);
 /// Upper and lower case of ASCII; another letter is an error rather than a silent difference.

@@ -1,4 +1,4 @@
-// What methods and filters of strings share: replacing, stripping, changing case.
+// What methods and filters of strings share: replacing, stripping, escaping, changing case.
 #include <algorithm>
 
 #include "models/text/jinja/ops.hpp"
@@ -64,6 +64,28 @@ Result<Value> replace(const Text & text, const Text & old, const Text & with, in
     }
     QL_TRY(append(out, text, at, text.size(), meter));
     return Value(std::move(out));
+}
+
+Result<TextPtr> escape(const TextPtr & text, Meter & meter) {
+    if (text->is_safe()) return text;
+    constexpr size_t kMost = 5;  // &#39;
+    static constexpr std::string_view special = "&<>'\"";
+    static constexpr const char * entities[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+    const std::string_view bytes = text->view();
+    QL_TRY(meter.scan(bytes.size()));
+    QL_TRY(meter.charge(bytes.size(), kMost));
+    QL_TRY(meter.charge(sizeof(Text)));
+    QL_TRY(meter.charge(text->runs().size(), sizeof(Run)));
+    Text out;
+    for (size_t at = 0; at < bytes.size();) {
+        const size_t found = std::min(bytes.find_first_of(special, at), bytes.size());
+        out.append(*text, at, found);
+        if (found < bytes.size()) out.append_as(entities[special.find(bytes[found])], *text, found);
+        at = found + 1;
+    }
+    meter.refund(bytes.size() * kMost - out.size());
+    out.mark_safe();
+    return std::make_shared<const Text>(std::move(out));
 }
 
 Result<Value> change_case(const Text & text, Case to, Meter & meter) {

@@ -53,6 +53,7 @@ size_t Text::n_runs(size_t begin, size_t end) const {
 Text Text::sub(size_t begin, size_t end) const {
     Text out;
     if (begin < end) out.append(*this, begin, end);
+    out.safe_ = safe_;
     return out;
 }
 
@@ -76,6 +77,7 @@ void Text::mark_generated() {
 Text Text::with_bytes(std::string bytes) const {
     Text out(std::move(bytes));
     out.runs_ = runs_;
+    out.safe_ = safe_;
     return out;
 }
 

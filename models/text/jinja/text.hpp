@@ -52,6 +52,9 @@ class Text {
     Run run_at(size_t byte) const;
     /// Marks every byte as written inside a {% generation %} block.
     void mark_generated();
+    /// Whether `| safe` has made it what markupsafe calls Markup: what is added to it is escaped for HTML. Parts of it are safe, too.
+    bool is_safe() const { return safe_; }
+    void mark_safe() { safe_ = true; }
     /// The same runs over other bytes of the same length (upper, lower).
     Text with_bytes(std::string bytes) const;
     /// Appends bytes that stand for the byte `at` of `origin` (an escape sequence in JSON, say).
@@ -62,6 +65,7 @@ class Text {
     void add_run(Run run);
     std::string bytes_;
     std::vector<Run> runs_;
+    bool safe_ = false;
 };
 
 /// Length in bytes of the UTF-8 sequence at `at`; 1 for a byte that starts none.

@@ -8,6 +8,11 @@ namespace ql::jinja {
 
 namespace {
 
+/// Whether it changes when it is added to a safe one.
+bool is_escaped(const Text & text) {
+    return !text.is_safe() && text.view().find_first_of("&<>'\"") != std::string_view::npos;
+}
+
 using Kind = Expr::Kind;
 
 std::string spell(const Value & literal) {
@@ -103,6 +108,9 @@ void Watch::loops(const Stmt & loop, const Value & over) {
 void Watch::computes(const Expr & expr, const Value & left, const Value & right) {
     if (expr.name == "~" && (left.is_none() || right.is_none())) see(Difference::prints_none, expr);
     if (expr.name == "%" && left.is_number() && left.number() < 0) see(Difference::remainder, expr);
+    if (expr.name == "+" && left.is_string() && right.is_string() &&
+        ((left.text().is_safe() && is_escaped(right.text())) || (right.text().is_safe() && is_escaped(left.text()))))
+        see(Difference::sum_with_safe, expr);
 }
 
 void Watch::filters(const Expr & expr, const Call & call) {

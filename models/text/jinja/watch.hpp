@@ -27,6 +27,7 @@ enum class Difference {
     number_test,
     loop_depth,
     remainder,
+    sum_with_safe,  // of a `safe` string and one that has what HTML escapes
 };
 
 struct Sighting {
