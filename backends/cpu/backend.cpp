@@ -47,11 +47,13 @@ bool computes_in_bf16(ql_compute compute, Isa isa) {
            ((compute == QL_COMPUTE_AUTO || compute == QL_COMPUTE_INT8) && bf16_is_fast(isa));
 }
 
-/// Of 16 bits by choice where they are faster than f32 and products of bf16 are not: they are finer than those.
+/// Of 16 bits by choice where they are faster than f32 and products of bf16 are not: they are finer than those. On ARM no
+/// kind has been measured.
 const Coding * coding_of(ql_compute compute, Isa isa) {
     if (compute == QL_COMPUTE_INT8) return &kInt8;
     if (compute == QL_COMPUTE_INT16) return &kInt16;
-    return compute == QL_COMPUTE_AUTO && !bf16_is_fast(isa) && vnni_kernels(isa) ? &kInt16 : nullptr;
+    return compute == QL_COMPUTE_AUTO && !bf16_is_fast(isa) && isa != Isa::neon && vnni_kernels(isa) ? &kInt16
+                                                                                                     : nullptr;
 }
 
 Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
