@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "backends/cpu/compare.hpp"
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/targets.hpp"
@@ -66,8 +67,12 @@ Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImp
         return error(QL_UNSUPPORTED, "compute %s: the scalar kernels compute in f32 alone; use auto or f32",
                      coding->name);
     limit_targets(isa);
+    const char * errors = std::getenv("QL_CPU_ERRORS");  // by ql-bench error
     try {
-        device = std::make_unique<CpuDevice>(isa, threads, computes_in_bf16(options.compute, isa), coding);
+        if (errors && options.compute == QL_COMPUTE_F32 && isa != Isa::scalar)
+            device = comparing_device(isa, threads, errors);
+        else
+            device = std::make_unique<CpuDevice>(isa, threads, computes_in_bf16(options.compute, isa), coding);
     } catch (const std::system_error & e) {
         return too_many_threads(threads, e);
     }
