@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "backends/cpu/compare.hpp"
 #include "backends/cpu/device.hpp"
 #include "backends/cpu/products/coded.hpp"
 #include "backends/cpu/targets.hpp"
@@ -47,11 +48,13 @@ bool computes_in_bf16(ql_compute compute, Isa isa) {
            ((compute == QL_COMPUTE_AUTO || compute == QL_COMPUTE_INT8) && bf16_is_fast(isa));
 }
 
-/// Of 16 bits by choice where they are faster than f32 and products of bf16 are not: they are finer than those.
+/// Of 16 bits by choice where they are faster than f32 and products of bf16 are not: they are finer than those. On ARM no
+/// kind has been measured.
 const Coding * coding_of(ql_compute compute, Isa isa) {
     if (compute == QL_COMPUTE_INT8) return &kInt8;
     if (compute == QL_COMPUTE_INT16) return &kInt16;
-    return compute == QL_COMPUTE_AUTO && !bf16_is_fast(isa) && vnni_kernels(isa) ? &kInt16 : nullptr;
+    return compute == QL_COMPUTE_AUTO && !bf16_is_fast(isa) && isa != Isa::neon && vnni_kernels(isa) ? &kInt16
+                                                                                                     : nullptr;
 }
 
 Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImpl> & device) {
@@ -64,8 +67,12 @@ Status open(const ql_device_options & options, size_t, std::unique_ptr<DeviceImp
         return error(QL_UNSUPPORTED, "compute %s: the scalar kernels compute in f32 alone; use auto or f32",
                      coding->name);
     limit_targets(isa);
+    const char * errors = std::getenv("QL_CPU_ERRORS");  // by ql-bench error
     try {
-        device = std::make_unique<CpuDevice>(isa, threads, computes_in_bf16(options.compute, isa), coding);
+        if (errors && options.compute == QL_COMPUTE_F32 && isa != Isa::scalar)
+            device = comparing_device(isa, threads, errors);
+        else
+            device = std::make_unique<CpuDevice>(isa, threads, computes_in_bf16(options.compute, isa), coding);
     } catch (const std::system_error & e) {
         return too_many_threads(threads, e);
     }

@@ -25,6 +25,7 @@ set(ql_vdpbf16_sources products/gemm_bf16.cpp products/gemv_bf16.cpp products/ou
 set(ql_avx512_vnni_sources products/coded_avx512_vnni.cpp)
 set(ql_avx_vnni_sources products/coded_avx_vnni.cpp)
 set(ql_amx_sources products/gemm_amx.cpp attention/forward_amx.cpp attention/backward_amx.cpp)
+set(ql_neon_sources ${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/coded_neon.cpp)
 list(TRANSFORM ql_vdpbf16_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
 list(TRANSFORM ql_amx_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
 list(TRANSFORM ql_avx512_vnni_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cpu/)
@@ -48,4 +49,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT QL_BUILD_FUZZ)
     set_property(GLOBAL PROPERTY QL_AVX512_BF16_FLAGS "${ql_avx512_bf16_flags}") # for tests that compile the AMX kernels on emulated tiles
 else()
     set_source_files_properties(${ql_vdpbf16_sources} ${ql_amx_sources} ${ql_avx512_vnni_sources} ${ql_avx_vnni_sources} PROPERTIES HEADER_FILE_ONLY ON) # not compiled
+endif()
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64" AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT QL_BUILD_FUZZ)
+    set_source_files_properties(${ql_neon_sources} PROPERTIES COMPILE_OPTIONS "${ql_kernel_optimisation};-march=armv8.2-a+dotprod+i8mm")
+    set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/cpu/products/vnni.cpp PROPERTIES COMPILE_DEFINITIONS QL_CPU_NEON_KERNELS)
+else()
+    set_source_files_properties(${ql_neon_sources} PROPERTIES HEADER_FILE_ONLY ON)
 endif()

@@ -66,6 +66,9 @@ class CodedProducts : public testing::TestWithParam<const Coding *> {
         if (const CodedKernels * found = vnni_kernels(isa)) list.emplace_back(found, "vnni");
         if (isa >= Isa::avx512 && list.size() > 1 && ymm_kernels())
             list.emplace_back(ymm_kernels(), "vnni in 256 bits");
+#if defined(__aarch64__) && defined(__linux__)
+        if (list.size() > 1 && list.back().first == &kNeonSmmla) list.emplace_back(&kNeonSdot, "sdot");
+#endif
         return list;
     }
     /// One product of random numbers.
@@ -206,12 +209,13 @@ TEST_P(CodedProducts, AddToWhatWeightsOfF32Give) {
     }
 }
 
+/// Those of few tokens by a type that coded_dots_test.cpp has no kernel of.
 TEST_P(CodedProducts, OfF32WeightsAndOfAFewTokensAreInF32) {
     const int64_t k = 128, m = 70;
     const Floats w = some_floats(k * m, 1), a = some_floats(k * 9, 2);
-    const AlignedBytes bytes = weight_bytes(QL_NF4, k * m);
+    const AlignedBytes bytes = weight_bytes(QL_Q8_0, k * m);
     const Product of_f32{f32_weight(w.data(), k, m), Side::forward, a.data()},
-        of_few{{QL_NF4, bytes.data(), k, m}, Side::forward, a.data()};
+        of_few{{QL_Q8_0, bytes.data(), k, m}, Side::forward, a.data()};
     for (const auto & [product, rows] : {std::pair{of_f32, int64_t{9}}, {of_few, kGemvRows}}) {
         const Floats got = run(best_isa(), 2, {&product, 1}, rows, {});
         CpuDevice full(best_isa(), 2, false);

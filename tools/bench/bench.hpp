@@ -56,6 +56,14 @@ struct MadeModel {
 MadeModel write_made_model(const Program & program, const ModelShape & shape, ql_dtype type, const std::string & path,
                            uint64_t seed);
 
+struct ErrorBench {
+    std::string file;  // a text
+    int64_t ctx = 512, steps = 1;
+};
+/// What products of bf16 and of integers lose against f32, by layer. Prints it.
+void bench_error(const Program & program, const ModelPtr & model, const DeviceOptions & device,
+                 const ErrorBench & options);
+
 struct Roofline {
     std::string card, shape, type = "nf4_dq";
     int64_t tokens = 256, lora_r = 16;

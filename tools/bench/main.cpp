@@ -15,6 +15,7 @@ constexpr const char * kExamples =
     "  ql-bench infer -m model.gguf --sequences 2 --lora a.gguf --lora b.gguf --prompt 32\n"
     "  ql-bench op mul_mat --type nf4_dq --shape 576,1536,512\n"
     "  ql-bench op attention_back\n"
+    "  ql-bench error -m model.gguf -f text.txt\n"
     "  ql-bench make-model --shape llama-1.1b -o model.gguf\n"
     "  ql-bench roofline --device cuda-emu --card rtx4090 --shape smollm2-135m";
 constexpr double kPeakSeconds = 0.7, kQuickPeakSeconds = 0.3;
@@ -32,6 +33,7 @@ class Bench {
             ->option_text("K,M,T");
         add_train();
         add_infer();
+        add_error();
         add_make_model();
         add_roofline();
     }
@@ -43,7 +45,7 @@ class Bench {
                 body();
                 return static_cast<int>(kDone);
             }
-            bad_input("one of peak, op, train, infer, make-model, roofline is needed (see --help)");
+            bad_input("one of peak, op, train, infer, error, make-model, roofline is needed (see --help)");
         });
     }
 
@@ -81,6 +83,20 @@ class Bench {
         command.flag("--profile", infer_.profile, "Also shows where the time goes, by operator (on stderr)");
     }
 
+    void add_error() {
+        Command & command = add("error", "What products of bf16 and of integers lose on a text, by layer", [this] {
+            refuse_budget();
+            bench_error(program_, open_train_model(*error_model_), device_options_, error_);
+        });
+        error_model_ = std::make_unique<ModelOptions>(program_, false, &command);
+        command
+            .text("--base-type", base_type_, "Type of the frozen weights: auto, keep, " + weight_target_names(" or "))
+            ->option_text("TYPE");
+        command.text("-f,--file", error_.file, "A text; its first tokens are taken")->required()->option_text("FILE");
+        command.number("-c,--ctx", error_.ctx, 8, 1 << 20, "Tokens of a sequence");
+        command.number("--steps", error_.steps, 1, 1000, "Steps of training, of one sequence each");
+    }
+
     void add_make_model() {
         Command & command =
             add("make-model", "A model of random weights, of the Llama, Qwen or Gemma kind, to measure on", [this] {
@@ -100,11 +116,10 @@ class Bench {
     }
 
     void add_roofline() {
-        Command & command =
-            add("roofline", "The least time of a step of training on a card, from counts", [this] {
-                refuse_budget();
-                roofline(program_, device_options_, *roofline_model_, roofline_, seed_);
-            });
+        Command & command = add("roofline", "The least time of a step of training on a card, from counts", [this] {
+            refuse_budget();
+            roofline(program_, device_options_, *roofline_model_, roofline_, seed_);
+        });
         roofline_model_ = std::make_unique<ModelOptions>(program_, false, &command, false);
         command.text("--card", roofline_.card, "One of " + card_names())->required()->option_text("NAME");
         command.text("--shape", roofline_.shape, "In place of -m: a shape as make-model knows it")
@@ -139,14 +154,18 @@ class Bench {
         open_device();
         return bench_op(device_, op_, limits(kQuickPeakSeconds));
     }
-    std::vector<Figure> train() {
+    /// As ql-finetune opens it.
+    ModelPtr open_train_model(const ModelOptions & model, const char * spill = nullptr) const {
         auto options = defaults<ql_model_options>();
         options.base_type = parse_base_type("--base-type", base_type_, true);
         options.embedding_type = QL_BASE_AUTO;
+        options.spill = spill;
+        return model.open(&options);
+    }
+    std::vector<Figure> train() {
         train_.memory = device_options_.memory(), train_.spill = device_options_.spill();
-        if (train_.memory) options.spill = train_.spill;
         open_device();
-        const ModelPtr model = train_model_->open(&options);
+        const ModelPtr model = open_train_model(*train_model_, train_.memory ? train_.spill : nullptr);
         return bench_train(program_, model, device_, train_, [this] { return limits(kQuickPeakSeconds); });
     }
     std::vector<Figure> infer() {
@@ -161,12 +180,13 @@ class Bench {
 
     Program program_;
     DeviceOptions device_options_;
-    std::unique_ptr<ModelOptions> train_model_, infer_model_, roofline_model_;
+    std::unique_ptr<ModelOptions> train_model_, infer_model_, error_model_, roofline_model_;
     std::vector<std::pair<const Command *, Body>> bodies_;
     DevicePtr device_;
     OpBench op_;
     TrainBench train_;
     InferBench infer_;
+    ErrorBench error_;
     MakeModel make_;
     Roofline roofline_;
     std::string base_type_ = "auto";

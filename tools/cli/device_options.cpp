@@ -50,13 +50,13 @@ void DeviceOptions::check_budget() const {
     check_input(ql_os_spill_open(spill_.c_str(), out(spill)));
 }
 
-DevicePtr DeviceOptions::open() const {
+DevicePtr DeviceOptions::open_as(const std::string & compute) const {
     check_budget();
     if (budget_ && budget_->count() > 0) limit_devices(memory_, device_);
     auto options = defaults<ql_device_options>();
     options.name = device_.c_str();
     options.threads = static_cast<int>(threads_);
-    options.compute = kComputes.at(compute_);
+    options.compute = kComputes.at(compute);
     DevicePtr device;
     check_input(ql_device_open(&options, out(device)));
     program_.detail(line(describe(device)));

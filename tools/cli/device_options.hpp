@@ -19,7 +19,9 @@ class DeviceOptions {
     const char * spill() const { return spill_.empty() ? nullptr : spill_.c_str(); }
     /// --spill has a use without --memory, too: a paged optimizer's.
     void let_spill_alone() { needs_memory_ = false; }
-    DevicePtr open() const;
+    DevicePtr open() const { return open_as(compute_); }
+    /// With --compute as if it were this.
+    DevicePtr open_as(const std::string & compute) const;
     /// What the device is, for -v and --json.
     static ql_device_info describe(const DevicePtr & device);
     /// Whether its products with frozen weights are of integers.

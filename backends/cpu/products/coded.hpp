@@ -53,6 +53,13 @@ constexpr int64_t coded_blocks(const Coding & of, int64_t n) {
 constexpr bool in_bytes(const CodedPath & path) {
     return path.vnni && path.coding->largest < kByteBias;
 }
+/// Kernels of bytes alone serve int8 alone.
+inline CodedPath coded_path(const CpuDevice & cpu) {
+    const CodedKernels * kernels = vnni_kernels(cpu.isa);
+    const CodedPath path = {cpu.coding, kernels};
+    return kernels && !kernels->pairs[0] && !in_bytes(path) ? CodedPath{cpu.coding} : path;
+}
+
 /// Bytes of a row's codes.
 constexpr int64_t code_bytes(const CodedPath & path, int64_t n) {
     return coded_steps(n) * (in_bytes(path) ? 1 : 2);

@@ -13,8 +13,4 @@ struct CodedPath {
     explicit operator bool() const { return coding; }
 };
 
-inline CodedPath coded_path(const CpuDevice & cpu) {
-    return {cpu.coding, vnni_kernels(cpu.isa)};
-}
-
 }  // namespace ql::cpu

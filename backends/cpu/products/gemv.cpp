@@ -25,6 +25,7 @@
 #include "backends/cpu/products/decode.inl"
 #include "backends/cpu/products/gemv_nf4.inl"
 #include "backends/cpu/products/gemv.hpp"
+#include "backends/cpu/products/gemv_coded.hpp"
 #include "backends/cpu/products/gemv_rows.hpp"
 #include "backends/cpu/scratch.hpp"
 
@@ -194,12 +195,18 @@ int64_t whole_vectors(int64_t rows) {
 /// The kernel of a product, and room for its operand where that is taken in another form.
 struct DotPlan {
     DotRows dot;
+    int32_t offset = 0;            // of a kernel of integers
+    CodedFours * coded = nullptr;  // its operand
     uint16_t * rounded = nullptr;  // in bf16
     float * arranged = nullptr;    // in another order
 
     DotPlan(Carver & carve, const CpuDevice & cpu, const Product & p, int64_t tokens)
         : dot(cpu.bf16 && tokens > 0 ? cpu.bf16->dot_rows(p.w.dtype, tokens) : nullptr) {
-        if (dot) {
+        const CodedDots integers = dot ? CodedDots{} : coded_dots(cpu, p.w, tokens);
+        if (integers.rows) {
+            dot = integers.rows, offset = integers.offset;
+            coded = carve.take<CodedFours>(p.w.k / kFourBlock * tokens);
+        } else if (dot) {
             rounded = carve.take<uint16_t>(bf16_stride(p.w.k) * tokens);
         } else if (const int64_t stride = HWY_DYNAMIC_DISPATCH(arranged_stride)(p.w.dtype, p.w.k); stride > 0) {
             arranged = carve.take<float>(stride * tokens);
@@ -220,6 +227,10 @@ struct DotTask {
 };
 DotTask prepare(CpuDevice & cpu, const Product & p, int64_t tokens, Carver & carve) {
     const DotPlan plan(carve, cpu, p, tokens);
+    if (plan.coded) {
+        code_fours(p.a_f32(), p.w.k, tokens, plan.offset, plan.coded);
+        return {plan.dot, plan.coded};
+    }
     if (plan.rounded) {
         cpu.bf16->round_rows(cpu.pool, p.a_f32(), p.w.k, tokens, plan.rounded);
         return {plan.dot, plan.rounded};

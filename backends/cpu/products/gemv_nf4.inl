@@ -38,12 +38,12 @@ constexpr int64_t kPair = 128;
 constexpr int kChains = 2;
 
 /// Numbers from a token's arranged x to the next; 0 for a type whose kernel takes x as it lies.
-int64_t arranged_stride(ql_dtype dtype, int64_t k) {
+inline int64_t arranged_stride(ql_dtype dtype, int64_t k) {
     return dtype == NF4_DQ::id ? (k + kPair - 1) / kPair * kPair : 0;
 }
 
 /// `to` has arranged_stride() numbers, zeros where a row's last block has no neighbour.
-void arrange(const float * x, int64_t k, float * to) {
+inline void arrange(const float * x, int64_t k, float * to) {
     for (int64_t i = 0; i < k; i += kPair, to += kPair) {
         Vec a[4], b[4] = {hn::Zero(kF32), hn::Zero(kF32), hn::Zero(kF32), hn::Zero(kF32)};
         hn::LoadInterleaved4(kF32, x + i, a[0], a[1], a[2], a[3]);
@@ -120,10 +120,10 @@ HWY_INLINE void decode_scales(const NF4DQLayout & at, int64_t first, int64_t cou
     }
 }
 
-int64_t arranged_stride(ql_dtype, int64_t) {
+inline int64_t arranged_stride(ql_dtype, int64_t) {
     return 0;
 }
-void arrange(const float *, int64_t, float *) {}
+inline void arrange(const float *, int64_t, float *) {}
 #endif
 
 }  // namespace HWY_NAMESPACE

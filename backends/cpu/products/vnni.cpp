@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(QL_CPU_NEON_KERNELS)
+#include <sys/auxv.h>
 #endif
 
 namespace ql::cpu {
@@ -19,6 +21,12 @@ const CodedKernels * find(Isa isa) {
     if (isa >= Isa::avx512 && avx512_vnni) return &kAvx512Vnni;
     return isa >= Isa::avx2 && avx_vnni ? &kAvxVnni : nullptr;
 }
+#elif defined(QL_CPU_NEON_KERNELS)
+const CodedKernels * find_neon() {
+    constexpr unsigned long kHasSdot = 1ul << 20, kHasSmmla = 1ul << 13;  // of asm/hwcap.h: HWCAP_ASIMDDP, HWCAP2_I8MM
+    if (!(getauxval(AT_HWCAP) & kHasSdot)) return nullptr;
+    return getauxval(AT_HWCAP2) & kHasSmmla ? &kNeonSmmla : &kNeonSdot;
+}
 #endif
 
 }  // namespace
@@ -33,6 +41,10 @@ const CodedKernels * vnni_kernels([[maybe_unused]] Isa isa) {
     // CPUID is slow, and under a hypervisor an interrupt.
     static const CodedKernels *const of_avx2 = find(Isa::avx2), *const of_avx512 = find(Isa::avx512);
     if (isa >= Isa::avx2) return isa >= Isa::avx512 ? of_avx512 : of_avx2;
+#elif defined(QL_CPU_NEON_KERNELS)
+    if (replaced) return *replaced;
+    static const CodedKernels * const of_neon = find_neon();
+    if (isa == Isa::neon) return of_neon;
 #endif
     return nullptr;
 }

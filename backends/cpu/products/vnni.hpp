@@ -1,4 +1,4 @@
-// Which kernels of VNNI a device has: instructions that multiply integers and add them up.
+// Which kernels of VNNI a device has, or of what stands for it on ARM: instructions that multiply integers and add them up.
 #pragma once
 #include <optional>
 
@@ -8,6 +8,7 @@
 namespace ql::cpu {
 
 extern constinit const CodedKernels kAvx512Vnni, kAvxVnni;
+extern constinit const CodedKernels kNeonSdot, kNeonSmmla;  // of bytes alone
 
 /// Those that the processor has under an instruction set; null where there are none.
 const CodedKernels * vnni_kernels(Isa isa);
