@@ -83,8 +83,13 @@ PY
     rm -rf "$parts"
 fi
 library=$(echo "$root"/build/release/lib*/libql-models.so)
-QL_LIBRARY=$library QL_TEST_LIB=$library QL_TEST_BIN=$root/build/release/bin QL_TEST_SOURCE=$root QL_TEST_SCRATCH=$(mktemp -d) \
-    PYTHONDONTWRITEBYTECODE=1 "$QL_TEST_PYTHON" "$root/tests/interop/gemma_test.py" "$gemma"
+(export QL_LIBRARY=$library QL_TEST_LIB=$library QL_TEST_BIN=$root/build/release/bin QL_TEST_SOURCE=$root QL_TEST_SCRATCH=$(mktemp -d)
+ export PYTHONDONTWRITEBYTECODE=1
+ "$QL_TEST_PYTHON" "$root/tests/interop/gemma_test.py" "$gemma"
+ for model in "$QL_TEST_MODEL" "$gemma"; do
+     say "perplexity of a text, ours and llama.cpp's: $model"
+     "$QL_TEST_PYTHON" "$root/tests/interop/perplexity_test.py" "$model"
+ done)
 
 "$root/tests/neon.sh" --gtest_brief=1
 

@@ -21,7 +21,7 @@ constexpr AttentionSize kSizes[] = {
 
 std::vector<uint16_t> rounded(const std::vector<float> & x) {
     std::vector<uint16_t> half(x.size());
-    std::ranges::transform(x, half.begin(), f32_to_bf16);
+    std::ranges::transform(x, half.begin(), [](float value) { return f32_to_bf16(value); });
     return half;
 }
 

@@ -37,7 +37,8 @@ class AttentionCache : public testing::TestWithParam<AttentionPath> {
         std::copy_n(cached.in(0), to.source(0)->shape.elements(), to.in(0));
         std::copy_n(cached.ints(3), to.source(3)->shape.elements(), to.ints(3));
         for (const size_t i : {1, 2})
-            std::transform(half(cached, i), half(cached, i) + to.source(i)->shape.elements(), to.in(i), f16_to_f32);
+            std::transform(half(cached, i), half(cached, i) + to.source(i)->shape.elements(), to.in(i),
+                           [](uint16_t bits) { return f16_to_f32(bits); });
     }
 };
 

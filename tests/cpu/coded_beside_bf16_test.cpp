@@ -22,12 +22,12 @@ class CodedProductsBesideBf16 : public testing::Test {
 
     static std::vector<uint16_t> rounded(const Floats & x) {
         std::vector<uint16_t> half(x.size());
-        std::transform(x.begin(), x.end(), half.begin(), f32_to_bf16);
+        std::transform(x.begin(), x.end(), half.begin(), [](float value) { return f32_to_bf16(value); });
         return half;
     }
     static Floats widened(const std::vector<uint16_t> & half) {
         Floats x(half.size());
-        std::transform(half.begin(), half.end(), x.begin(), bf16_to_f32);
+        std::transform(half.begin(), half.end(), x.begin(), [](uint16_t bits) { return bf16_to_f32(bits); });
         return x;
     }
     template <typename T>

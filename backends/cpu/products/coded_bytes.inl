@@ -30,6 +30,7 @@ using VecBytes = hn::Vec<TagBytes>;
 constexpr TagBytes kBytes;
 constexpr TagSigned kSigned;
 
+/// Made by its list or as a copy: a constructor that the compiler writes is not of the instruction set.
 struct Bytes64 {
     VecBytes v[kRegisters];
 };
@@ -37,7 +38,7 @@ struct Bytes64 {
 /// f of each register.
 template <class F>
 HWY_INLINE Bytes64 each_register(const Bytes64 & x, const F & f) {
-    Bytes64 y;
+    Bytes64 y = x;
     HWY_UNROLL(4)
     for (int i = 0; i < kRegisters; ++i) y.v[i] = f(x.v[i]);
     return y;
@@ -99,7 +100,7 @@ HWY_INLINE Bytes64 nibbles16(const uint8_t * a, const uint8_t * b) {
 template <int n>
 HWY_INLINE Bytes64 bits32(const uint8_t * a, int i, int step) {
     const Bytes64 x = load_bytes64(a, a);
-    Bytes64 y;
+    Bytes64 y = x;
 #if HWY_TARGET == HWY_AVX3
     const hn::Half<TagHalves> half16;
     const auto shifts = hn::Combine(TagHalves(), hn::Set(half16, static_cast<uint16_t>(i + step)),
@@ -115,7 +116,7 @@ HWY_INLINE Bytes64 bits32(const uint8_t * a, int i, int step) {
 }
 /// low | high << 4.
 HWY_INLINE Bytes64 with_high(const Bytes64 & low, const Bytes64 & high) {
-    Bytes64 y;
+    Bytes64 y = low;
     HWY_UNROLL(4)
     for (int i = 0; i < kRegisters; ++i)
         y.v[i] = hn::Or(low.v[i], hn::BitCast(kBytes, hn::ShiftLeft<4>(hn::BitCast(TagHalves(), high.v[i]))));

@@ -311,6 +311,17 @@ def test_text_is_evaluated_in_windows(model):
         ql.evaluate_text(model, text, ctx=1)
 
 
+def test_text_is_counted_as_llama_perplexity_does(model):
+    text = "the bread and the tea " * 30
+    halves = ql.evaluate_text(model, text, ctx=64, count="llama_cpp")
+    assert halves.tokens % (64 - 64 // 2 - 1) == 0 and halves.tokens > 0
+    assert halves.tokens < ql.evaluate_text(model, text, ctx=64, count="each").tokens
+    with pytest.raises(ql.InvalidArgument, match="less than a window"):
+        ql.evaluate_text(model, "the bread", ctx=64, count="llama_cpp")
+    with pytest.raises(ql.InvalidArgument, match="count"):
+        ql.evaluate_text(model, text, count="all")
+
+
 def test_the_most_probable_choice_counts(model, tmp_path):
     """The sums that decide are those of the choices' tokens behind the question, one token at a time."""
     questions = [("the bread and", [" the tea", " bread bread bread"]), ("the tea", [" and", " the"])]
