@@ -222,6 +222,10 @@ TEST_F(TrainerTest, APlanIsMadeWithoutTheAdaptersValues) {
         start = a;
         ASSERT_TRUE((*trainer)->read_adapter().ok());
         EXPECT_EQ(start.matrices[0].b, later.matrices[0].b) << "those that it runs with";
+        double again = 0;
+        start = Adapter(a);
+        ASSERT_TRUE((*trainer)->evaluate(again, tokens).ok());
+        EXPECT_EQ(again, losses[is_late]) << "it goes on from where it is";
     }
     EXPECT_EQ(losses[0], losses[1]);
 }
