@@ -37,9 +37,9 @@ TEST_F(Works, PerplexityCountsAsLlamaCppDoes) {
     EXPECT_GT(json["nll"].get<double>(), 3);
     EXPECT_GT(json["tokens"].get<int64_t>(), 100);
     EXPECT_EQ(json["tokens"].get<int64_t>() % 31, 0);  // of 64 the predictions after the first half
-    for (const char * line : {"-m {model.gguf} -f {text.txt} -c 64 --count llama.cpp --stride 8",
-                              "-m {model.gguf} -d {data.jsonl} --count llama.cpp",
-                              "-m {model.gguf} -f {text.txt} --count all"}) {
+    for (const char * line :
+         {"-m {model.gguf} -f {text.txt} -c 64 --count llama.cpp --stride 8",
+          "-m {model.gguf} -d {data.jsonl} --count llama.cpp", "-m {model.gguf} -f {text.txt} --count all"}) {
         const ProcessResult r = workspace_.run("ql-perplexity", line);
         EXPECT_EQ(2, r.code) << line << "\n" << r.err;
         EXPECT_NE(r.err.npos, r.err.find("--count")) << r.err;

@@ -119,6 +119,7 @@ Result<Value> make_part(const Text & text, size_t begin, size_t end, Meter & met
     Text part;
     QL_TRY(meter.charge(sizeof(Text)));
     if (begin < end) QL_TRY(append(part, text, begin, end, meter));
+    if (text.is_safe()) part.mark_safe();
     return Value(std::move(part));
 }
 

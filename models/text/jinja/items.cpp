@@ -88,6 +88,7 @@ Result<Value> slice_of_text(const Text & text, const Range & range, Meter & mete
         QL_TRY(meter.step());
         QL_TRY(append(out, text, offsets[static_cast<size_t>(i)], offsets[static_cast<size_t>(i) + 1], meter));
     }
+    if (text.is_safe()) out.mark_safe();
     return Value(std::move(out));
 }
 
