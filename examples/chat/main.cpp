@@ -204,13 +204,14 @@ class Chat {
         program_.begin_work();
         const StopAnswers answers("", "", "interrupted", program_.quiet);
         const ql_generate_result result = generate(tokens, !program_.json && n_top_ == 0);
-        if (!flush_results()) throw results_lost();
         if (program_.json)
             program_.print(as_json(result));
         else if (n_top_ > 0)
             stream_.logprobs().print();
         else
             std::printf("\n");
+        if (!flush_results()) throw results_lost();
+        if (chat_ && !program_.json) say_broken_off(result);
         print_speed(result);
         say_peak(program_);
         if (g_interrupt) throw Stop{kInterrupted, "interrupted"};
@@ -294,7 +295,7 @@ class Chat {
         is_left_out_ = is_left_out_ || !q.fits;
         if (!q.fits) return say_unanswered(too_long(q));
         if (q.forgotten)
-            program_.note(format("note: the context of %lld tokens is full, the oldest %d turns are forgotten",
+            program_.note(format("note: the context of %lld tokens is full; turns that are forgotten, the oldest: %d",
                                  static_cast<long long>(ctx_), q.forgotten));
         std::optional<StopAnswers> answers;
         if (ql_os_is_terminal(1, nullptr)) answers.emplace(StopAnswers::Hint{kHint}, "interrupted", program_.quiet);
@@ -309,11 +310,20 @@ class Chat {
         if (stream_.is_stopped()) conversation.forget_cache();  // the session has read more than the answer
         std::printf("\n");
         if (!flush_results()) throw results_lost();
-        if (!whole && ql_session_position(session_.get()) >= ctx_)
+        say_broken_off(result);
+        print_speed(result);
+    }
+
+    /// By what its end is, unless the model, a stop text or the user made it.
+    void say_broken_off(const ql_generate_result & r) const {
+        if (stream_.is_stopped() || r.ended != 0 || g_interrupt) return;
+        if (ql_session_position(session_.get()) >= ctx_)
             program_.note(
                 format("note: the answer is broken off: the context of %lld tokens is full; choose a larger one (-c)",
                        static_cast<long long>(ctx_)));
-        print_speed(result);
+        else if (n_predict_ > 0 && r.n_generated >= n_predict_)
+            program_.note(format("note: the answer is broken off: it has the %lld token%s of -n",
+                                 static_cast<long long>(n_predict_), n_predict_ == 1 ? "" : "s"));
     }
 
     static void say_unanswered(const std::string & why) {

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ql/os.h"
+
 namespace ql::cli {
 
 void History::read(const std::string & folder, const std::string & metrics, int64_t last_step) {
@@ -49,13 +51,22 @@ void History::add_eval(double at, double loss) {
 Status History::keep() {
     std::error_code ec;
     if (kept_in_.empty() || !std::filesystem::is_directory(kept_in_, ec)) return {};
-    const std::string path = file_in(kept_in_);
-    std::ofstream file(path, std::ios::binary | (is_kept_ ? std::ios::app : std::ios::trunc));
-    file << unkept_ << std::flush;
-    if (!file) return error(QL_IO, "%s: the picture's figures cannot be kept", path.c_str());
+    QL_TRY(is_kept_ ? append() : replace());
     is_kept_ = true;
     unkept_ = {};
     return {};
+}
+
+/// What an earlier process left is there until all of this one's is.
+Status History::replace() const {
+    return ql_os_write_file(file_in(kept_in_).c_str(), unkept_.data(), unkept_.size());
+}
+
+Status History::append() const {
+    const std::string path = file_in(kept_in_);
+    std::ofstream file(path, std::ios::binary | std::ios::app);
+    file << unkept_ << std::flush;
+    return file ? Status() : error(QL_IO, "%s: the picture's figures cannot be kept", path.c_str());
 }
 
 void History::forget(const std::string & folder) {

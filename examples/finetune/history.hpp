@@ -34,6 +34,8 @@ class History {
 
   private:
     void add(const RunStep & step);
+    Status replace() const;
+    Status append() const;
     static std::string file_in(const std::string & folder) { return folder + "/curve.jsonl"; }
 
     RunFigures figures_{kept_for({})};

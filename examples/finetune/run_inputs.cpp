@@ -33,12 +33,12 @@ void RunInputs::open_model() {
 }
 
 void RunInputs::open_datasets() {
-    data = read_data(o_.data);
+    data = read_data("data", o_.data);
     warn_of_missing_ends();
     tell_date();
     for (int64_t i = 0; const char * note = ql_dataset_note(data.get(), i); ++i)
         program_.note(std::string("note: ") + note);
-    if (!o_.eval_data.empty()) eval = read_data(o_.eval_data);
+    if (!o_.eval_data.empty()) eval = read_data("held out", o_.eval_data);
     if (o_.eval_split <= 0) return;
     check_input(ql_dataset_split(data.get(), o_.eval_split, o_.seed, out(eval)));
     auto rest = sized<ql_dataset_info>(), held_out = sized<ql_dataset_info>();
@@ -48,7 +48,7 @@ void RunInputs::open_datasets() {
                          print_count(held_out.n_samples).c_str()));
 }
 
-DatasetPtr RunInputs::read_data(const std::vector<std::string> & paths) {
+DatasetPtr RunInputs::read_data(const char * what, const std::vector<std::string> & paths) {
     ql_dataset_options options = o_.dataset_options(ctx);
     const char * learned = ql_adapter_chat_template(adapter.get());  // the template of --init-adapter stays in use
     if (o_.chat.given())
@@ -63,7 +63,7 @@ DatasetPtr RunInputs::read_data(const std::vector<std::string> & paths) {
     auto info = sized<ql_dataset_info>();
     check_input(ql_dataset_describe(read.get(), &info));
     std::string line =
-        format("data     %s: %s samples, %s tokens, %s of them trained, longest %s", name_files(paths, info).c_str(),
+        format("%-8s %s: %s samples, %s tokens, %s of them trained, longest %s", what, name_files(paths, info).c_str(),
                print_count(info.n_samples).c_str(), print_count(info.n_tokens).c_str(),
                print_count(info.n_trained).c_str(), print_count(info.longest).c_str());
     if (info.n_cut) line += "; " + print_count(info.n_cut) + " cut to --ctx";

@@ -33,7 +33,7 @@ class RunInputs {
     int64_t ctx = 0;
 
   private:
-    DatasetPtr read_data(const std::vector<std::string> & paths);
+    DatasetPtr read_data(const char * what, const std::vector<std::string> & paths);
     void warn_of_missing_ends() const;
     void tell_date() const;
 

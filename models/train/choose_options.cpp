@@ -144,8 +144,9 @@ Result<ChosenOptions> choose_options(const ql_train_options & options, const Run
     }
     const int64_t steps_per_epoch = times_to(run.n_sequences, batch * o.grad_accum);
     const int64_t n_steps = steps_of(o, steps_per_epoch);
-    why += format("%lld sequences are %lld steps an epoch, %lld in all", static_cast<long long>(run.n_sequences),
-                  static_cast<long long>(steps_per_epoch), static_cast<long long>(n_steps));
+    why += format("%lld sequence%s %lld step%s an epoch, %lld in all", static_cast<long long>(run.n_sequences),
+                  run.n_sequences == 1 ? " is" : "s are", static_cast<long long>(steps_per_epoch),
+                  steps_per_epoch == 1 ? "" : "s", static_cast<long long>(n_steps));
     if (o.lr == 0) {
         const ChosenRate chosen = choose_rate(n_steps, run.width);
         o.lr = chosen.rate;

@@ -90,9 +90,9 @@ struct Hash {
 constexpr Hash kHashes[] = {{"data", "other training data (or another chat template)"},
                             {kEvalData, "other evaluation data, which --early-stop ends the run by,"},
                             {"adapter-shape",
-                             "another adapter: --lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers, "
-                             "--train-tokens, --alora-invocation or a pattern differs"},
-                            {"frozen", "another start of the adapter: --seed or --lora-init differ"},
+                             "another adapter (--lora-type, --lora-r, --lora-alpha, --lora-targets, --lora-layers, "
+                             "--train-tokens, --alora-invocation or a pattern)"},
+                            {"frozen", "another start of the adapter (--seed or --lora-init)"},
                             {"model", "another model"}};
 
 /// A value as a person gives it.

@@ -139,6 +139,7 @@ class TrainStep {
     Status make_over(PlanPtr & plan, ql_device * device, const std::vector<ql_tensor *> & outputs) const;
     ql_plan_options micro_options(uint64_t memory) const;
     Result<uint64_t> least_memory(ql_device * device) const;
+    std::string advice() const;
     Status page_out_adapter();
     Status find_unmapped(ql_device * device);
     uint64_t later_bytes(int64_t lanes) const;

@@ -117,6 +117,14 @@ Status TrainStep::find_unmapped(ql_device * device) {
     return {};
 }
 
+/// What needs less memory than this step.
+std::string TrainStep::advice() const {
+    std::string more = options_.spill.empty() ? "--spill DIR" : "";
+    if (!optimizer_def(options_.optimizer).eight_bits)
+        more += more.empty() ? "--optim adamw8bit" : " or --optim adamw8bit";
+    return "a smaller --ctx, --batch or --lora-r needs less" + (more.empty() ? "" : ", and so does " + more);
+}
+
 /// The micro-batch's plan is given what the program and the other plans leave.
 Status TrainStep::plan(ql_device * device) {
     if (options_.memory == 0 || !options_.train) {
@@ -130,10 +138,9 @@ Status TrainStep::plan(ql_device * device) {
         QL_ASSIGN(const uint64_t least, least_memory(device));
         if (others + least + kUpdateRoom > options_.memory) QL_TRY(page_out_adapter());
     }
-    return plan_within(
-        options_.memory,
-        {others, [&] { return least_memory(device); }, [&](uint64_t bytes) { return make_plans(device, bytes); },
-         [&] { return memory().total + program_bytes_; }, "a smaller --ctx, --batch or --lora-r needs less"});
+    return plan_within(options_.memory, {others, [&] { return least_memory(device); },
+                                         [&](uint64_t bytes) { return make_plans(device, bytes); },
+                                         [&] { return memory().total + program_bytes_; }, advice()});
 }
 
 ql_memory_info TrainStep::memory() const {

@@ -34,7 +34,8 @@ TEST_F(BadInput, UnknownOptionsAndValuesAreErrors) {
     expect_refused(kQuantize, "{model.gguf} {out.gguf} q5_1", {"q5_1", "read only"}, {2});
     expect_refused(kChat, "-m {model.gguf} -p x --base-type foo", {"--base-type: 'foo' is unknown; auto, keep, f32, "},
                    {2});
-    expect_refused(kQuantize, "{model.gguf} {out.gguf} iq1", {"'iq1' is unknown; f32, ", "iq4_nl and mxfp4 are"}, {2});
+    expect_refused(kQuantize, "{model.gguf} {out.gguf} iq1",
+                   {"TYPE: 'iq1' is unknown; there are keep, f32, ", "q4_K_M"}, {2});
     expect_refused(kBench, "op conv", {"conv", "mul_mat"}, {2});
     expect_refused(kBench, "", {"peak"}, {2});
 }

@@ -166,9 +166,13 @@ TEST_F(Plot, ARunThatGoesOnDrawsTheWholeCurve) {
         const std::string more = metrics + "--keep-checkpoints --save-every 4 --eval-data {data.jsonl} --overwrite ";
         ASSERT_EQ(0, workspace_.run("ql-finetune", kTrain + more + "--steps 8 --plot {p.svg}").code);
         std::filesystem::remove(workspace_.path("p.svg"));
+        const std::string curve = workspace_.path("a.gguf.ckpt/curve.jsonl"), before = read("a.gguf.ckpt/curve.jsonl");
+        std::filesystem::create_hard_link(curve, workspace_.path("before" + std::to_string(metrics.size())));
         const ProcessResult r =
             workspace_.run("ql-finetune", kTrain + more + "--steps 12 --plot {p.svg} --resume auto");
         ASSERT_EQ(0, r.code) << r.err;
+        EXPECT_EQ(before, read("before" + std::to_string(metrics.size())))
+            << "replaced whole, not cut and written anew";
         const std::string kept = read("a.gguf.ckpt/curve.jsonl");
         EXPECT_EQ(13, std::count(kept.begin(), kept.end(), '\n')) << "the evaluation before training, 12 steps\n"
                                                                   << kept;

@@ -92,8 +92,28 @@ std::vector<std::string> option_names(const CLI::App & app) {
     return names;
 }
 
+/// What other programs of this field call an option; "": nothing.
+std::string name_here(const std::string & name) {
+    constexpr std::pair<const char *, const char *> kNames[] = {
+        {"learning-rate", "lr"},     {"learning_rate", "lr"},
+        {"rank", "lora-r"},          {"lora-rank", "lora-r"},
+        {"alpha", "lora-alpha"},     {"target", "lora-targets"},
+        {"targets", "lora-targets"}, {"target-modules", "lora-targets"},
+        {"dropout", "lora-dropout"}, {"batch-size", "batch"},
+        {"max-steps", "steps"},      {"gradient-accumulation-steps", "grad-accum"},
+        {"max-seq-length", "ctx"},   {"ctx-size", "ctx"},
+        {"optimizer", "optim"},      {"temperature", "temp"},
+        {"adapter", "lora"}};
+    for (const auto & [there, here] : kNames)
+        if (name == there) return here;
+    return "";
+}
+
 std::string did_you_mean(const CLI::App & app, const std::string & name, const std::string & dashes) {
-    const std::string nearest = nearest_name(name, option_names(app));
+    const std::vector<std::string> names = option_names(app);
+    std::string nearest = nearest_name(name, names);
+    if (nearest.empty()) nearest = name_here(name);
+    if (std::find(names.begin(), names.end(), nearest) == names.end()) nearest.clear();
     return nearest.empty() ? "" : "; did you mean " + dashes + nearest + "?";
 }
 

@@ -67,6 +67,9 @@ void Rewrite::add_options() {
 
 void Rewrite::choose_type(ql_quantize_options & options) {
     recipe_ = recipe_of(type);
+    ql_dtype named;
+    if (recipe_.empty() && type != "keep" && ql_dtype_from_name(type.c_str(), &named) != QL_OK)
+        bad_input("%s: '%.60s' is unknown; there are keep, %s", type_option, type.c_str(), type_names().c_str());
     if (recipe_.empty())
         options.type = type == "keep" ? static_cast<int64_t>(QL_BASE_KEEP) : parse_base_type(type_option, type, false);
     else
@@ -159,8 +162,9 @@ void Rewrite::print_result(const Cost & cost) const {
         table.add({kind, print_count(g.n), from, to, print_size(g.bytes_from), print_size(g.bytes_to), error_text(mean),
                    error_text(g.worst), g.note});
     }
+    const bool grows = ratio > 0 && ratio < 1;
     table.add({"all", print_count(n_), "", "", print_size(bytes_from_), print_size(bytes_to_), "", "",
-               print_number(ratio, 2) + " times smaller"});
+               print_number(grows ? 1 / ratio : ratio, 2) + (grows ? " times larger" : " times smaller")});
     table.print(stdout);
     std::printf("error: norm of the change over the norm of the weights\n");
     if (cost.is_asked()) std::printf("%s\n", cost.line().c_str());
