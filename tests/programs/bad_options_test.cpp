@@ -45,6 +45,9 @@ TEST_F(BadInput, MisspeltOptionsNameTheNearest) {
     expect_refused(kFinetune, train + " --epocs 3", {"--epocs is unknown; did you mean --epochs?"}, {2});
     expect_refused(kFinetune, train + " --epoch=3", {"--epoch is unknown; did you mean --epochs?"}, {2});
     expect_refused(kFinetune, train + " --wramup 3", {"did you mean --warmup?"}, {2});
+    expect_refused(kFinetune, train + " --learning-rate 1", {"--learning-rate is unknown; did you mean --lr?"}, {2});
+    expect_refused(kFinetune, train + " --rank 4", {"--rank is unknown; did you mean --lora-r?"}, {2});
+    expect_refused(kChat, "-m {model.gguf} -p x --rank 4", {"--rank is unknown (see --help)"}, {2});
     expect_refused(kFinetune, train + " extra", {"'extra' is one word too many"}, {2});
     expect_refused(kChat, "-m {model.gguf} -p x --temperature 0", {"--temperature is unknown; did you mean --temp?"},
                    {2});

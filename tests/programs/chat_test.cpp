@@ -235,7 +235,8 @@ TEST_F(ChatCommands, AnotherConversationDoesNotReplaceWhatWasSaved) {
         EXPECT_EQ(read_all(file), first) << other;
     }
     std::filesystem::remove(file);
-    EXPECT_EQ(chat("", "hello\n" + save + "/load " + file + "\nbye\n" + save).err, "") << "it goes on with the same";
+    EXPECT_EQ(chat("", "hello\n" + save + "/load " + file + "\nbye\n" + save).err.find("ql-chat: "), std::string::npos)
+        << "it goes on with the same";
     EXPECT_NE(read_all(file).find("\"bye\""), std::string::npos);
 }
 
@@ -254,6 +255,12 @@ TEST_F(ChatCommands, AFullContextIsSaidAndLosesNothingOfWhatIsSaved) {
                                            {.input = "hello\nhello\nhello\nhello\nhello\n/save " + file + "\n"});
     EXPECT_NE(r.err.find("are forgotten"), std::string::npos) << r.err;
     EXPECT_NE(r.out.find("10 messages in " + file), std::string::npos) << r.out;
+    for (const std::string asked : {"-p hello", ""}) {
+        const ProcessResult few =
+            workspace_.run("ql-chat", "-m {model.gguf} --temp 0 -n 2 -v " + asked, {.input = "hello\n"});
+        EXPECT_NE(few.err.find("note: the answer is broken off: it has the 2 tokens of -n"), std::string::npos)
+            << few.err;
+    }
     const ProcessResult cut = workspace_.run("ql-chat", "-m {model.gguf} --temp 0 -c 40", {.input = "hello\n"});
     EXPECT_NE(cut.err.find("the answer is broken off: the context of 40 tokens is full"), std::string::npos) << cut.err;
 }
