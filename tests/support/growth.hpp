@@ -8,19 +8,21 @@
 
 namespace ql::test {
 
+/// Processor seconds that this thread has taken.
+inline double thread_seconds() {
+    timespec t{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
 /// Processor seconds that work() takes, the best of three.
 template <typename Work>
 double cpu_seconds(Work && work) {
-    const auto now = [] {
-        timespec t{};
-        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-        return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-    };
     double best = 1e9;
     for (int i = 0; i < 3; ++i) {
-        const double start = now();
+        const double start = thread_seconds();
         work();
-        best = std::min(best, now() - start);
+        best = std::min(best, thread_seconds() - start);
     }
     return best;
 }
