@@ -34,7 +34,9 @@ struct DeviceUnderTest {
     }
 };
 
-inline constexpr double kInt8Limit = 2e-4;  // NMSE of products whose operands are rounded to int8
+/// NMSE of products whose operands are rounded to int8: 7e-5 of many numbers; of the 3 of a case it has been 2.5e-4. A lost
+/// step of a depth of 64 is 1.5e-2.
+inline constexpr double kInt8Limit = 4e-4;
 inline constexpr double kInt16Limit = 5e-6;
 inline constexpr double kInt8HeadLimit = 5e-4;  // of two of them with a softmax in between
 
