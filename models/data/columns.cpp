@@ -8,6 +8,8 @@
 namespace ql {
 namespace {
 
+constexpr const char * kNoField = "_";
+
 /// The comma behind the item that begins at `at`, or the end; npos: its quoted name does not end. A name that begins with a
 /// quote may hold commas, and quotes, doubled.
 size_t end_of_item(std::string_view text, size_t at) {
@@ -35,13 +37,13 @@ Status add(std::string_view item, Columns & columns) {
     if (field.empty() || name.empty())
         return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is no FIELD=NAME, as in question=ask",
                      std::string(item).c_str());
-    if (const FieldNames known = form_fields(); !is_one_of(known, field))
-        return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is unknown; %s are", field.c_str(),
-                     list_of_names(known).c_str());
+    if (const FieldNames known = form_fields(); field != kNoField && !is_one_of(known, field))
+        return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is unknown; %s are, and _ for a column that is left out",
+                     field.c_str(), list_of_names(known).c_str());
     for (const auto & [other_field, other_name] : columns)
-        if (field == other_field || name == other_name)
+        if ((field == other_field && field != kNoField) || name == other_name)
             return error(QL_INVALID_ARGUMENT, "columns: '%.60s' is given twice",
-                         field == other_field ? field.c_str() : name.c_str());
+                         name == other_name ? name.c_str() : field.c_str());
     columns.emplace_back(field, name);
     return {};
 }
@@ -73,7 +75,7 @@ Result<Columns> parse_columns(std::string_view text) {
 Status rename_columns(const Columns & columns, Json & sample) {
     if (columns.empty()) return {};
     for (const auto & [field, name] : columns)
-        if (!sample.contains(name))
+        if (field != kNoField && !sample.contains(name))
             return error(QL_BAD_FILE, "there is no column '%.60s', which --columns names as %s; there are: %s",
                          name.c_str(), field.c_str(), names_in(sample).c_str());
     Json::object_t renamed;  // no key is there twice: emplace_back, as a search for each would take quadratic time
@@ -82,11 +84,11 @@ Status rename_columns(const Columns & columns, Json & sample) {
         const auto it =
             std::find_if(columns.begin(), columns.end(), [&](const auto & c) { return c.second == item.key(); });
         const std::string & key = it == columns.end() ? item.key() : it->first;
-        if (it == columns.end() &&
+        if (it == columns.end() && key != kNoField &&
             std::any_of(columns.begin(), columns.end(), [&](const auto & c) { return c.first == key; }))
             return error(QL_BAD_FILE, "there is a column '%.60s' beside the one that --columns names as it",
                          key.c_str());
-        renamed.emplace_back(key, std::move(item.value()));
+        if (key != kNoField) renamed.emplace_back(key, std::move(item.value()));
     }
     sample = std::move(renamed);
     return {};

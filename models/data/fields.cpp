@@ -161,8 +161,8 @@ Status Fields::check_rest(const std::vector<std::string_view> & used) const {
     std::string names;
     for (const std::string & name : unknown) names += (names.empty() ? "" : ", ") + name;
     return error(QL_UNSUPPORTED,
-                 "fields that are not used here, and not known to be mere description: %s; remove them, or let their "
-                 "names begin with \"_\"",
+                 "fields that are not used here, and not known to be mere description: %s; remove them, let their "
+                 "names begin with \"_\", or leave them out (--columns _=NAME)",
                  names.c_str());
 }
 

@@ -103,15 +103,24 @@ TEST(DataForms, CapitalsMakeNoOtherField) {
     EXPECT_EQ(shown(R"({"Question": "q", "ANSWER": "a", "System": "s", "Context": "c", "ID": 7, "Source": "x"})"),
               "system(s)user(q\nc)assistant(a)");
     EXPECT_EQ(shown(R"({"Text": "t", "Url": "u"})"), "text t");
-    EXPECT_EQ(
-        shown(R"({"question": "q", "Question": "other", "answer": "a"})"),
-        "error: fields that are not used here, and not known to be mere description: \"Question\"; remove them, or "
-        "let their names begin with \"_\"");
+    EXPECT_EQ(shown(R"({"question": "q", "Question": "other", "answer": "a"})"),
+              "error: fields that are not used here, and not known to be mere description: \"Question\"; remove them, "
+              "let their names begin with \"_\", or leave them out (--columns _=NAME)");
     const std::string two = shown(R"({"Question": "q", "QUESTION": "other", "answer": "a"})");
     EXPECT_NE(two.find("there is \"Question\" (did you mean \"question\"?), \"QUESTION\""), two.npos) << two;
     const Columns names = *parse_columns("question=Ask");
     EXPECT_EQ(parse_sample(R"({"Ask": "q", "Answer": "a"})", 1, names)->messages[1].content, "a");
     EXPECT_FALSE(parse_sample(R"({"ask": "q", "Answer": "a"})", 1, names).ok()) << "a name in --columns is exact";
+}
+
+TEST(DataForms, ColumnsAreLeftOutByName) {
+    const std::string line = R"({"question": "q", "answer": "a", "Nr": 1, "hint, long": "h", "_": 2})";
+    EXPECT_FALSE(parse_sample(line, 1, *parse_columns("_=Nr")).ok()) << "of two, one is left";
+    const auto both = parse_sample(line, 1, *parse_columns("_=Nr,_=\"hint, long\",_=not there"));
+    ASSERT_TRUE(both.ok()) << both.message();
+    EXPECT_EQ(both->messages[1].content, "a");
+    EXPECT_NE(parse_columns("_=Nr,_=Nr").message().find("'Nr' is given twice"), std::string::npos);
+    EXPECT_NE(parse_columns("_=Nr,answer=Nr").message().find("'Nr' is given twice"), std::string::npos);
 }
 
 TEST(DataForms, JsonHasNoComments) {
@@ -255,8 +264,7 @@ TEST(DataForms, EveryFieldIsUsedOrDescriptionOrNamed) {
               "text t");
     EXPECT_EQ(shown(R"({"question": "q", "answer": "a", "hint": "h", "rubric": "r", "more": null, "id": 1})"),
               "error: fields that are not used here, and not known to be mere description: \"hint\", \"rubric\"; "
-              "remove them, "
-              "or let their names begin with \"_\"");
+              "remove them, let their names begin with \"_\", or leave them out (--columns _=NAME)");
     EXPECT_NE(
         shown(R"({"messages": [{"role": "user", "content": "u", "mood": "m"}, {"role": "assistant", "content": "a"}]})")
             .find("message 1: fields that are not used here, and not known to be mere description: \"mood\""),

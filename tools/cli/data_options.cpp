@@ -7,7 +7,7 @@
 namespace ql::cli {
 
 void add_columns(Program & program, std::string & columns, const std::string & of) {
-    program.list("--columns", columns, "The names that fields have in " + of + ", such as question=ask,answer=reply")
+    program.list("--columns", columns, "The names that fields have in " + of + ", such as question=ask,answer=reply; _=NAME leaves a column out")
         ->option_text("FIELD=NAME,...");
 }
 

@@ -40,7 +40,7 @@ typedef struct ql_dataset_options {
     int train_on;              /* of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad
                                   one */
     const char * columns;      /* "question=ask,answer=reply": the names that fields have in the data; one with a
-                                  comma in quotes, in which a quote is doubled: text="Body, in full"; NULL or "": their own */
+                                  comma in quotes (a quote is doubled): text="Body, in full"; "_=id" leaves id out; NULL: none */
     const char * chat_template_kwargs; /* values that the template reads by name, as in ql_chat_options */
 } ql_dataset_options;
 QL_API void ql_dataset_options_init(ql_dataset_options * options);
