@@ -240,8 +240,8 @@ class DatasetOptions(TypedDict, total=False):
     # date is never taken from a clock
     date: str
     train_on: int  # of ql_train_on; 0: QL_TRAIN_ANSWERS. A sample in which nothing of it is found is a bad one
-    # "question=ask,answer=reply": the names that fields have in the data; one with a comma in quotes, in which a quote
-    # is doubled: text="Body, in full"; None or "": their own
+    # "question=ask,answer=reply": the names that fields have in the data; one with a comma in quotes (a quote is
+    # doubled): text="Body, in full"; "_=id" leaves id out; None: none
     columns: str
     chat_template_kwargs: str  # values that the template reads by name, as in ql_chat_options
 
