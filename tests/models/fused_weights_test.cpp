@@ -184,10 +184,7 @@ TEST_P(FusedWeights, ExcludeTheirParts) {
         << both.message();
 }
 
-INSTANTIATE_TEST_SUITE_P(, FusedWeights,
-                         ::testing::Values("llama", "llama3_rope", "mistral_window", "qwen2", "qwen3", "gemma2",
-                                           "gemma3", "phi3", "phi3_longrope", "smollm3", "granite", "olmo2", "glm4",
-                                           "ministral3"));
+INSTANTIATE_TEST_SUITE_P(, FusedWeights, ::testing::ValuesIn(kGgufGoldens));
 
 }  // namespace
 }  // namespace ql::test

@@ -14,6 +14,11 @@
 
 namespace ql::test {
 
+/// The golden models that the keys below describe: not those whose windows GGUF files do not name (qwen2_yarn's upper layers).
+inline constexpr const char * kGgufGoldens[] = {"llama",   "llama3_rope", "mistral_window", "qwen2",         "qwen3",
+                                                "gemma2",  "gemma3",      "phi3",           "phi3_longrope", "smollm3",
+                                                "granite", "olmo2",       "glm4",           "ministral3"};
+
 class ArchGgufWriter {
   public:
     /// The model stays until the file is written: its weights are borrowed.
