@@ -1,5 +1,5 @@
 // Fused tensors, as upstream's converter can write them for any architecture: a model whose q, k and v are in one weight, and
-// whose gate and up are in another, has the bits of the model of their parts in logits and losses, and its gradients.
+// whose gate and up are in another, has the bits of the model of their parts in logits and losses, and its gradients to 1e-6.
 #include <cstring>
 #include <map>
 
